@@ -1,0 +1,87 @@
+//! The units of a node's two clocks.
+
+use super::Host;
+use std::{
+    fmt,
+    ops::{Add, Sub},
+    time::Duration,
+};
+
+/// A reading of one node's monotonic clock, in nanoseconds since an origin that only it knows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(pub(in crate::host) u64);
+
+impl Instant {
+    /// The time from `earlier` to `self`, zero when `earlier` is later.
+    pub fn saturating_since(self, earlier: Instant) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Nanoseconds since the clock's origin.
+    pub fn as_nanos(self) -> u64 {
+        self.0
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+
+    fn add(self, duration: Duration) -> Instant {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Instant(self.0.saturating_add(nanos))
+    }
+}
+
+impl Sub<Instant> for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Instant) -> Duration {
+        self.saturating_since(earlier)
+    }
+}
+
+impl fmt::Debug for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", Duration::from_nanos(self.0))
+    }
+}
+
+/// A reading of one node's wall clock, in nanoseconds since 1970-01-01 UTC.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct WallTime(pub(in crate::host) u64);
+
+impl WallTime {
+    /// Milliseconds since 1970-01-01 UTC.
+    pub fn as_millis(self) -> u64 {
+        self.0 / 1_000_000
+    }
+}
+
+/// The time was over before the future was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the time is over")]
+pub struct Elapsed;
+
+/// A ticker made by [`Host::interval`]. Ticks that were missed are skipped, not made up for.
+pub struct Interval {
+    host: Host,
+    period: Duration,
+    next: Instant,
+}
+
+impl Interval {
+    pub(in crate::host) fn new(host: Host, period: Duration) -> Self {
+        assert!(!period.is_zero(), "an interval needs a period");
+        let next = host.now() + period;
+        Interval { host, period, next }
+    }
+
+    /// Waits for the next tick.
+    pub async fn tick(&mut self) {
+        self.host.sleep_until(self.next).await;
+        let now = self.host.now();
+        let behind = now.saturating_since(self.next).as_nanos() / self.period.as_nanos();
+        let periods = u32::try_from(behind + 1).unwrap_or(u32::MAX);
+        self.next = self.next + self.period * periods;
+    }
+}

@@ -1,0 +1,185 @@
+//! What a node stands on: clock, network, disk, tasks, randomness, announcements, sabotage switches.
+//!
+//! A [`Host`] is an explicit, cloneable value, one per incarnation of a process. Everything that the
+//! system does to the outside goes through it, so the same system runs in the tank (`cfg(madsim)`,
+//! the hardware of [`sim`]) and live (`cfg(live)`, tokio, TCP and a folder). Only this room names
+//! tokio, madsim, `std::time`, `std::fs` or `std::net`.
+//!
+//! Deliberately absent: ambient access. There is no `now()` without a host, no global generator and
+//! no current node; several nodes live in one process in both worlds.
+
+mod announce;
+mod clock;
+mod disk;
+mod net;
+mod random;
+mod sabotage;
+
+#[cfg(live)]
+pub mod live;
+#[cfg(madsim)]
+pub mod sim;
+
+#[cfg(live)]
+use live as imp;
+#[cfg(madsim)]
+use sim as imp;
+
+use std::{future::Future, io, time::Duration};
+
+pub use announce::{Evidence, Fact};
+pub use clock::{Elapsed, Instant, Interval, WallTime};
+pub use disk::OpenMode;
+pub use imp::{
+    disk::{Disk, File},
+    message::{MessageReceiver, MessageSender, Peer},
+    stream::{Stream, StreamListener},
+    task::{Sleep, Task},
+};
+pub use net::{Inbound, Kind, MESSAGE_BYTES_MAX, NodeAddress, ParseAddressError};
+pub use random::{Draws, mix};
+pub use sabotage::Sabotage;
+
+/// What one incarnation of a process stands on.
+///
+/// After the incarnation has crashed, every call on its host has no effect and every future of it
+/// stays pending for ever; destructors included. A new incarnation is given a new `Host`.
+#[derive(Clone)]
+pub struct Host {
+    imp: imp::Node,
+}
+
+impl Host {
+    pub(in crate::host) fn from_imp(imp: imp::Node) -> Self {
+        Host { imp }
+    }
+
+    /// The node's name. In the tank it is also its host name on the network.
+    pub fn name(&self) -> &str {
+        self.imp.name()
+    }
+
+    /// The host name under which other nodes reach this one.
+    pub fn hostname(&self) -> &str {
+        self.imp.hostname()
+    }
+
+    /// Distinguishes this life of the process from its earlier and later ones.
+    pub fn incarnation(&self) -> u64 {
+        self.imp.incarnation()
+    }
+
+    /// The node's monotonic clock; comparable only with values of the same host.
+    pub fn now(&self) -> Instant {
+        self.imp.now()
+    }
+
+    /// The node's wall clock, which may be wrong and may jump.
+    pub fn wall(&self) -> WallTime {
+        self.imp.wall()
+    }
+
+    /// Waits until the node's monotonic clock has advanced by `duration`.
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        self.sleep_until(self.now() + duration)
+    }
+
+    /// Waits until the node's monotonic clock reads `deadline` or later.
+    pub fn sleep_until(&self, deadline: Instant) -> Sleep {
+        self.imp.sleep_until(deadline)
+    }
+
+    /// Runs `future` for at most `duration` of the node's monotonic clock.
+    ///
+    /// # Errors
+    /// [`Elapsed`] when the time is over first; the future is dropped then.
+    pub async fn timeout<F: Future>(
+        &self,
+        duration: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        let sleep = self.sleep(duration);
+        futures::pin_mut!(future, sleep);
+        match futures::future::select(future, sleep).await {
+            futures::future::Either::Left((output, _)) => Ok(output),
+            futures::future::Either::Right(_) => Err(Elapsed),
+        }
+    }
+
+    /// A ticker of the given period whose first tick comes after one period.
+    pub fn interval(&self, period: Duration) -> Interval {
+        Interval::new(self.clone(), period)
+    }
+
+    /// Runs `future` beside the caller until it ends, is cancelled or the process dies.
+    ///
+    /// A panic in it is the death of the process.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
+        self.imp.spawn(future)
+    }
+
+    /// Ends this process at once, as a fatal error does; `reason` is announced.
+    pub fn exit(&self, reason: &str) {
+        self.imp.exit(reason);
+    }
+
+    /// 64 random bits of the node.
+    pub fn random_u64(&self) -> u64 {
+        self.imp.random_u64()
+    }
+
+    /// 128 random bits of the node, for identifiers.
+    pub fn random_u128(&self) -> u128 {
+        (u128::from(self.random_u64()) << 64) | u128::from(self.random_u64())
+    }
+
+    /// A duration drawn uniformly from `0..=max`, for jitter.
+    pub fn jitter(&self, max: Duration) -> Duration {
+        random::scale_duration(self.random_u64(), max)
+    }
+
+    /// Makes a fact known: to the run's history in the tank, as a `tracing` event live.
+    ///
+    /// In the tank the checks and triggers that the fact sets off run before this returns, and one
+    /// of them may be this node's own death.
+    pub fn announce(&self, fact: &dyn Fact) {
+        self.imp.announce(fact);
+    }
+
+    /// Whether the known bug `switch` is to be shown at this line. Constant `false` live.
+    ///
+    /// Ask only where the answer changes what happens (`safe || host.sabotaged(..)`), since each
+    /// `true` counts as an execution of the switched line.
+    pub fn sabotaged(&self, switch: Sabotage) -> bool {
+        self.imp.sabotaged(switch)
+    }
+
+    /// Opens the node's message socket on `port`; 0 takes a free port.
+    ///
+    /// # Errors
+    /// `AddrInUse` when the port is taken.
+    pub async fn bind(&self, port: u16) -> io::Result<(MessageSender, MessageReceiver)> {
+        self.imp.bind(port).await
+    }
+
+    /// Listens for streams on `port`; 0 takes a free port.
+    ///
+    /// # Errors
+    /// `AddrInUse` when the port is taken.
+    pub async fn listen(&self, port: u16) -> io::Result<StreamListener> {
+        self.imp.listen(port).await
+    }
+
+    /// Opens a stream to a listener.
+    ///
+    /// # Errors
+    /// `ConnectionRefused` when nothing listens there, `TimedOut` when nobody answers.
+    pub async fn connect(&self, to: &NodeAddress) -> io::Result<Stream> {
+        self.imp.connect(to).await
+    }
+
+    /// The node's disk.
+    pub fn disk(&self) -> Disk {
+        self.imp.disk()
+    }
+}

@@ -1,0 +1,46 @@
+//! The switches of known bugs. Each has one call site, at the line that prevents the bug.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! switches {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $published:literal;)+) => {
+        /// A known bug that can be shown on purpose in the tank. At most one is on in a run.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Sabotage {
+            $($(#[doc = $doc])+ #[serde(rename = $text)] $name,)+
+        }
+
+        impl Sabotage {
+            /// Every switch.
+            pub const ALL: &[Sabotage] = &[$(Sabotage::$name),+];
+
+            /// The name used on the command line and in files.
+            pub fn name(self) -> &'static str {
+                match self { $(Sabotage::$name => $text),+ }
+            }
+
+            /// What the switch breaks, in one line.
+            pub fn description(self) -> &'static str {
+                match self { $(Sabotage::$name => concat!($($doc),+).trim_ascii()),+ }
+            }
+
+            /// The published bug of this shape, or `generic`.
+            pub fn published(self) -> &'static str {
+                match self { $(Sabotage::$name => $published),+ }
+            }
+        }
+    };
+}
+
+switches! {
+    /// A fenced endpoint handles a message that carries another session's token.
+    StaleTokenAccepted = "stale-token-accepted", "FLINK-7504";
+    /// A confirmation of an older session is published as the leader record.
+    StaleConfirmationAccepted = "stale-confirmation-accepted", "FLINK-11524";
+    /// A leader whose lease is lost goes on as if it still held it.
+    LostLeaseTreatedAsAlive = "lost-lease-treated-as-alive", "FLINK-10052";
+    /// The journal is written without comparing the writer's session.
+    JournalWrittenAfterRevoke = "journal-written-after-revoke", "FLINK-9494";
+    /// A repeated call is handed to its handler again.
+    AtMostOnceWindowOff = "at-most-once-window-off", "generic";
+}

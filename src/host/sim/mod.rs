@@ -1,0 +1,32 @@
+//! The tank: simulated clocks, links, streams, disks and processes on madsim's executor and time.
+//!
+//! One [`World`] is one run, on one thread. The system sees it only through [`Host`](super::Host);
+//! the harness holds the `World` itself and makes waves with it. Of madsim only the executor, the
+//! virtual time and the life cycle of nodes are used; its generator decides scheduling and nothing
+//! else.
+//!
+//! Deliberately absent: any knowledge of what the system's messages, files or facts mean.
+
+mod clock;
+mod digest;
+pub(in crate::host) mod disk;
+mod link;
+pub(in crate::host) mod message;
+mod node;
+mod process;
+mod queue;
+pub(in crate::host) mod stream;
+pub(in crate::host) mod task;
+mod timer;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use clock::DRIFT_PER_MILLION_MAX;
+pub use digest::{TraceDigest, TraceLine};
+pub use link::{Delay, LinkEffect, LinkRule, NodeSet, RuleId};
+pub(in crate::host) use node::Node;
+pub use node::{NodeId, current_stamp};
+pub use process::{Hardware, ProcessEnd};
+pub use world::{Observer, Stamp, World, WorldConfig, WorldReport, simulate};

@@ -1,0 +1,4 @@
+//! wavetank
+#[cfg(all(madsim, live))]
+compile_error!("both worlds at once");
+pub mod host;

@@ -2,4 +2,5 @@
 #[cfg(all(madsim, live))]
 compile_error!("both worlds at once");
 pub mod host;
+pub mod jobs;
 pub mod system;

@@ -2,4 +2,7 @@
 //! [`Host`](crate::host::Host).
 
 pub mod event;
+pub mod leadership;
 pub mod rpc;
+pub mod service;
+pub mod watched;

@@ -7,7 +7,7 @@ use super::{
     service::Registered,
 };
 use crate::{
-    host::{Host, Kind, Sabotage},
+    host::{Host, Kind, Sabotage, Task},
     system::event::RpcEvent,
 };
 use futures::{
@@ -158,12 +158,12 @@ impl<E: RpcEndpoint> Context<E> {
         &self,
         work: impl Future<Output = T> + Send + 'static,
         then: impl FnOnce(&mut E, &mut Context<E>, T) + Send + 'static,
-    ) {
+    ) -> Task {
         let executor = self.executor();
         self.host().spawn(async move {
             let output = work.await;
             executor.execute(move |endpoint, context| then(endpoint, context, output));
-        });
+        })
     }
 
     /// Terminates the endpoint after this handler, with an error.

@@ -1,0 +1,102 @@
+//! A journal: the smallest component that needs all of the ground floor, and the example of how to
+//! put a component under test.
+//!
+//! Of several journal nodes one leads. Clients send it the lines of a text; the leader writes them
+//! to the coordination service under its session and acknowledges. When leadership moves, the next
+//! leader carries on. The promise: **every acknowledged line stands exactly once, in each client's
+//! order, and nothing else does.**
+//!
+//! Keys: `/journal/entry/<position>` holds an [`Entry`], positions count from 0 without gaps;
+//! `/journal/state/tail` holds the number of entries, and its version orders the writes;
+//! `/journal/state/client/<client>` holds how many of a client's lines stand.
+
+mod client;
+mod leader;
+mod node;
+
+pub use client::{JournalClient, Workload};
+pub use leader::JournalLeader;
+pub use node::{COMPONENT, read_entries, run_client_node, run_coordination_node, run_journal_node};
+
+use crate::gateway;
+use serde::{Deserialize, Serialize};
+
+gateway! {
+    /// Speaks to the leading journal.
+    pub gateway JournalGateway serves JournalHandler {
+        /// Appends a client's lines, of which the first has this sequence number (from 1). Lines
+        /// that stand already are not appended again. Answers how many of the client's lines stand.
+        ask append(client: u32, first: u64, lines: Vec<String>) -> Result<u64, AppendRefusal>;
+        /// How many of a client's lines stand.
+        ask position(client: u32) -> u64;
+    }
+}
+
+/// Why lines were not appended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum AppendRefusal {
+    /// Lines before the first one are missing.
+    #[error("line {expected} of the client comes next")]
+    Gap {
+        /// The sequence number that comes next.
+        expected: u64,
+    },
+    /// Too many appends wait.
+    #[error("the journal is busy")]
+    Busy,
+    /// The leader has lost its term.
+    #[error("no longer the leader")]
+    NotLeader,
+}
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Entry {
+    /// Whose line.
+    pub client: u32,
+    /// Its number among the client's lines, from 1.
+    pub sequence: u64,
+    /// The line.
+    pub line: String,
+}
+
+/// The key of an entry.
+pub fn entry_key(position: u64) -> String {
+    format!("{ENTRY_PREFIX}{position:016}")
+}
+
+/// The prefix of all entries' keys.
+pub const ENTRY_PREFIX: &str = "/journal/entry/";
+
+const STATE_PREFIX: &str = "/journal/state/";
+const TAIL_KEY: &str = "/journal/state/tail";
+
+fn client_key(client: u32) -> String {
+    format!("{STATE_PREFIX}client/{client:010}")
+}
+
+/// A fact of the journal. All of them are self-reports.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum JournalEvent {
+    /// A leader has recovered and serves.
+    Serving {
+        /// How many entries stood.
+        entries: u64,
+    },
+    /// A client was told that so many of its lines stand.
+    Acknowledged {
+        /// The client.
+        client: u32,
+        /// Its lines up to this sequence number.
+        through: u64,
+    },
+    /// A client has nothing more to send.
+    ClientFinished {
+        /// The client.
+        client: u32,
+        /// How many lines it had.
+        lines: u64,
+    },
+}
+
+crate::fact!(JournalEvent, |_| crate::host::Evidence::SelfReport);

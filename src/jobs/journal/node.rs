@@ -1,0 +1,167 @@
+//! The processes of a journal cluster: the coordination server, journal nodes, clients.
+
+use super::{ENTRY_PREFIX, Entry, JournalClient, JournalLeader, Workload};
+use crate::{
+    host::Host,
+    system::{
+        leadership::{
+            CoordinationElectionDriver, LeaderProcess, LeaderProcessFactory, LeaderRunner,
+            LeaderSession, LeaderSessionId,
+        },
+        rpc::{RpcAddress, RpcServer, RpcService, RpcSystem},
+        service::coordination::{
+            CoordinationClient, CoordinationConfig, CoordinationError, CoordinationServer, Session,
+        },
+    },
+};
+use futures::{
+    FutureExt,
+    channel::oneshot,
+    future::{BoxFuture, Either, pending, select},
+};
+use std::sync::{Arc, Mutex};
+
+/// The component for which journal nodes are elected, and the name of the leader's endpoint.
+pub const COMPONENT: &str = "journal";
+
+/// Runs the coordination server of a cluster. Returns only when it can't run.
+pub async fn run_coordination_node(host: Host, port: u16) {
+    let served = async {
+        let service = RpcSystem::load(&host).bind(port).await.map_err(|error| error.to_string())?;
+        let server =
+            CoordinationServer::start(&service).await.map_err(|error| error.to_string())?;
+        server.termination().await
+    };
+    let end: Result<(), String> = served.await;
+    host.exit(&format!("coordination server: {}", end.err().unwrap_or_default()));
+}
+
+/// Runs a journal node, which leads whenever it is elected. Returns only when it can't run.
+pub async fn run_journal_node(host: Host, port: u16, config: CoordinationConfig) {
+    let service = match RpcSystem::load(&host).bind(port).await {
+        Ok(service) => service,
+        Err(error) => return host.exit(&format!("journal node: {error}")),
+    };
+    let client = CoordinationClient::new(&service, config);
+    let session = Arc::new(Session::open(&client));
+    let factory = Arc::new(Terms { service, client: client.clone() });
+    let _runner = LeaderRunner::start(&host, COMPONENT, factory, |events| {
+        CoordinationElectionDriver::start(COMPONENT, &client, &session, events)
+    });
+    pending().await
+}
+
+/// Runs a client until its lines stand, and then for as long as its process lives.
+pub async fn run_client_node(host: Host, config: CoordinationConfig, workload: Workload) {
+    let service = match RpcSystem::load(&host).bind(0).await {
+        Ok(service) => service,
+        Err(error) => return host.exit(&format!("journal client: {error}")),
+    };
+    let coordination = CoordinationClient::new(&service, config);
+    JournalClient::new(&service, &coordination, workload).run().await;
+}
+
+/// Reads the journal from the coordination service, in order.
+///
+/// # Errors
+/// What the service said; nothing is returned of a journal that can't be read whole.
+pub async fn read_entries(client: &CoordinationClient) -> Result<Vec<Entry>, CoordinationError> {
+    /// Entries that share all but their last three digits are read together.
+    const PAGE: u64 = 1000;
+    let mut entries = Vec::new();
+    loop {
+        let page = format!("{ENTRY_PREFIX}{:013}", entries.len() as u64 / PAGE);
+        let range = client.read(&page).await?;
+        let found = range.keys.len() as u64;
+        for key in range.keys {
+            let entry = postcard::from_bytes(&key.value);
+            let malformed = |error: postcard::Error| {
+                let text = format!("{}: {error}", key.key);
+                CoordinationError::NotDone(crate::system::rpc::RpcError::Malformed(text))
+            };
+            entries.push(entry.map_err(malformed)?);
+        }
+        if found < PAGE {
+            return Ok(entries);
+        }
+    }
+}
+
+/// Makes a journal leader per term.
+struct Terms {
+    service: RpcService,
+    client: CoordinationClient,
+}
+
+/// How far a term's process has come.
+enum Progress {
+    Recovering,
+    Serving(RpcServer<JournalLeader>),
+    Stopped,
+}
+
+struct Term {
+    /// Dropped to end a recovery that is under way.
+    recovery: oneshot::Sender<()>,
+    progress: Arc<Mutex<Progress>>,
+}
+
+impl LeaderProcessFactory for Terms {
+    fn start(
+        &self,
+        session: LeaderSessionId,
+    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<RpcAddress, String>>) {
+        let progress = Arc::new(Mutex::new(Progress::Recovering));
+        let (recovery, stopped) = oneshot::channel();
+        let term = LeaderSession { component: COMPONENT.to_string(), session };
+        let (service, client, slot) = (self.service.clone(), self.client.clone(), progress.clone());
+        let ready = async move {
+            let recovered = JournalLeader::recover(client, term).boxed();
+            let leader = match select(recovered, stopped).await {
+                Either::Left((leader, _)) => leader?,
+                Either::Right(_) => return pending().await,
+            };
+            match serve(&service, leader, session, &slot)? {
+                Some(address) => Ok(address),
+                None => pending().await,
+            }
+        };
+        (Box::new(Term { recovery, progress }), ready.boxed())
+    }
+}
+
+/// Starts the term's endpoint; `None` when the term was stopped before.
+fn serve(
+    service: &RpcService,
+    leader: JournalLeader,
+    session: LeaderSessionId,
+    progress: &Mutex<Progress>,
+) -> Result<Option<RpcAddress>, String> {
+    let mut progress = progress.lock().expect("no panic under this lock");
+    if matches!(*progress, Progress::Stopped) {
+        return Ok(None);
+    }
+    let server = service.start_fenced_server(COMPONENT, leader, Some(session.token()));
+    let server = server.map_err(|error| error.to_string())?;
+    server.start();
+    let address = server.address().clone();
+    *progress = Progress::Serving(server);
+    Ok(Some(address))
+}
+
+impl LeaderProcess for Term {
+    fn stop(self: Box<Self>) -> BoxFuture<'static, ()> {
+        drop(self.recovery);
+        let mut progress = self.progress.lock().expect("no panic under this lock");
+        let reached = std::mem::replace(&mut *progress, Progress::Stopped);
+        drop(progress);
+        async move {
+            if let Progress::Serving(server) = reached {
+                server.terminate();
+                // Its term is over; how its last write ended matters to nobody now.
+                let _ = server.termination().await;
+            }
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,3 @@
+//! Components and jobs written only against the public API of the floors below.
+
+pub mod journal;

@@ -1,0 +1,326 @@
+//! The driver of an election on the coordination service.
+
+use super::{
+    LeaderInformation, LeaderSession, LeaderSessionId, election_prefix, epoch_key, latch_key,
+    leader_key,
+};
+use crate::{
+    host::{Host, Task},
+    system::{
+        service::coordination::{
+            Change, Compare, CoordinationClient, CoordinationError, KeyValue, LeaseId, Revision,
+            Session, SessionState, Transaction, Update, Watch,
+        },
+        watched::Watched,
+    },
+};
+use futures::{FutureExt, future::BoxFuture};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+/// What a driver tells its election service. Calls never block.
+pub trait ElectionEvents: Send + Sync {
+    /// The backend made this contender the leader, in a term never named before.
+    fn on_grant_leadership(&self, session: LeaderSessionId);
+    /// The backend has another leader, or none that is known.
+    fn on_revoke_leadership(&self);
+    /// The backend failed for good.
+    fn on_error(&self, error: String);
+}
+
+/// Knows the backend of an election.
+pub trait LeaderElectionDriver: Send + Sync {
+    /// Whether the backend, as far as is known here, has this contender as its leader.
+    fn has_leadership(&self) -> bool;
+    /// What the leader record should say: written, and written again whenever it says something
+    /// else, as long as the backend has this contender as its leader.
+    fn publish(&self, leader: LeaderInformation);
+    /// Ends the driver and gives the leadership up.
+    fn close(&self) -> BoxFuture<'static, ()>;
+}
+
+/// The term that this process holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Held {
+    session: LeaderSessionId,
+    lease: LeaseId,
+}
+
+/// An attempt at the latch whose outcome may be unknown. It can succeed only while the epoch's
+/// version is the one that it names, so it succeeds once at most, however late it arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Attempt {
+    held: Held,
+    epoch: u64,
+}
+
+struct Shared {
+    session: Arc<Session>,
+    held: Mutex<Option<Held>>,
+    /// What the leader record should say.
+    wanted: Watched<Option<LeaderInformation>>,
+}
+
+impl Shared {
+    fn held(&self) -> Option<Held> {
+        *self.held.lock().expect("no panic under this lock")
+    }
+}
+
+/// Elects through a latch that goes with the lease of the process's session. Losing contact is
+/// tolerated for as long as the lease may live.
+pub struct CoordinationElectionDriver {
+    component: String,
+    client: CoordinationClient,
+    shared: Arc<Shared>,
+    task: Task,
+}
+
+impl CoordinationElectionDriver {
+    /// Begins to compete for the component's latch.
+    pub fn start(
+        component: &str,
+        client: &CoordinationClient,
+        session: &Arc<Session>,
+        events: Arc<dyn ElectionEvents>,
+    ) -> Arc<dyn LeaderElectionDriver> {
+        let shared = Arc::new(Shared {
+            session: session.clone(),
+            held: Mutex::new(None),
+            wanted: Watched::new(None),
+        });
+        let runner = Competition {
+            component: component.to_string(),
+            client: client.clone(),
+            shared: shared.clone(),
+            events,
+            keys: None,
+            known: Revision::default(),
+            attempt: None,
+        };
+        let task = client.host().spawn(runner.run());
+        let component = component.to_string();
+        Arc::new(CoordinationElectionDriver { component, client: client.clone(), shared, task })
+    }
+}
+
+impl LeaderElectionDriver for CoordinationElectionDriver {
+    fn has_leadership(&self) -> bool {
+        let held = self.shared.held();
+        held.is_some_and(|held| self.shared.session.state().lease() == Some(held.lease))
+    }
+
+    fn publish(&self, leader: LeaderInformation) {
+        self.shared.wanted.set(Some(leader));
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        self.task.cancel();
+        let held = self.shared.held.lock().expect("no panic under this lock").take();
+        let (client, component) = (self.client.clone(), self.component.clone());
+        async move {
+            let Some(Held { session, .. }) = held else { return };
+            // Best effort: without it, the end of the lease does the same.
+            let guard = LeaderSession { component: component.clone(), session }.guard();
+            let resign = Transaction::new()
+                .when(guard)
+                .then(Change::Delete { key: leader_key(&component) })
+                .then(Change::Delete { key: latch_key(&component) });
+            let _ = client.transact(resign).await;
+        }
+        .boxed()
+    }
+}
+
+/// What wakes the competition.
+enum Wake {
+    Session,
+    Wanted,
+    Keys(Result<Update, CoordinationError>),
+}
+
+struct Competition {
+    component: String,
+    client: CoordinationClient,
+    shared: Arc<Shared>,
+    events: Arc<dyn ElectionEvents>,
+    /// The component's election keys; `None` before they were first seen.
+    keys: Option<BTreeMap<String, KeyValue>>,
+    /// The revision at which `keys` was true.
+    known: Revision,
+    attempt: Option<Attempt>,
+}
+
+impl Competition {
+    fn host(&self) -> &Host {
+        self.client.host()
+    }
+
+    async fn run(mut self) {
+        let mut session = self.shared.session.observe();
+        let mut wanted = self.shared.wanted.observe();
+        let mut watch = self.client.watch(&election_prefix(&self.component));
+        let mut next_keys = next_update(watch);
+        loop {
+            let wake = futures::select_biased! {
+                _ = session.changed().fuse() => Wake::Session,
+                _ = wanted.changed().fuse() => Wake::Wanted,
+                (update, returned) = next_keys => {
+                    watch = returned;
+                    next_keys = next_update(watch);
+                    Wake::Keys(update)
+                }
+            };
+            if let Wake::Keys(Ok(update)) = wake {
+                self.take(update);
+            }
+            while self.step().await {}
+        }
+    }
+
+    fn take(&mut self, update: Update) {
+        if self.keys.is_some() && update.revision <= self.known {
+            return;
+        }
+        self.known = update.revision;
+        let keys = self.keys.get_or_insert_default();
+        if update.whole {
+            keys.clear();
+        }
+        for found in update.keys {
+            keys.insert(found.key.clone(), found);
+        }
+        for key in update.removed {
+            keys.remove(&key);
+        }
+    }
+
+    fn key(&self, key: &str) -> Option<&KeyValue> {
+        self.keys.as_ref()?.get(key)
+    }
+
+    fn latch(&self) -> Option<&KeyValue> {
+        self.key(&latch_key(&self.component))
+    }
+
+    fn epoch(&self) -> u64 {
+        self.key(&epoch_key(&self.component)).map_or(0, |found| found.version)
+    }
+
+    fn latch_is(&self, held: Held) -> bool {
+        self.latch().is_some_and(|latch| latch.value == held.session.to_bytes())
+    }
+
+    /// Does what the newest knowledge asks for; true when there may be more to do at once.
+    async fn step(&mut self) -> bool {
+        let state = self.shared.session.state();
+        match self.shared.held() {
+            Some(held) if state.lease() != Some(held.lease) || !self.latch_is(held) => {
+                self.give_up();
+            }
+            Some(held) => return self.lead(held).await,
+            None => {}
+        }
+        match state {
+            SessionState::Connected(lease) => self.compete(lease).await,
+            SessionState::Connecting | SessionState::Suspended(_) => false,
+        }
+    }
+
+    fn give_up(&mut self) {
+        *self.shared.held.lock().expect("no panic under this lock") = None;
+        self.shared.wanted.set(None);
+        self.events.on_revoke_leadership();
+    }
+
+    fn won(&mut self, held: Held) {
+        self.attempt = None;
+        *self.shared.held.lock().expect("no panic under this lock") = Some(held);
+        self.events.on_grant_leadership(held.session);
+    }
+
+    /// Makes the leader record say what it should.
+    async fn lead(&mut self, held: Held) -> bool {
+        let Some(wanted) = self.shared.wanted.get() else { return false };
+        let value = postcard::to_allocvec(&wanted).expect("leader information can be encoded");
+        let record = leader_key(&self.component);
+        if self.key(&record).is_some_and(|found| found.value == value) {
+            return false;
+        }
+        let component = self.component.clone();
+        let write = Transaction::new()
+            .when(LeaderSession { component, session: held.session }.guard())
+            .put_ephemeral(record, value, held.lease);
+        // Whatever it came to shows in what is read then.
+        let _ = self.client.transact(write).await;
+        self.read_again().await;
+        true
+    }
+
+    async fn compete(&mut self, lease: LeaseId) -> bool {
+        if self.keys.is_none() {
+            return false;
+        }
+        if let Some(Attempt { held, .. }) = self.attempt
+            && held.lease == lease
+            && self.latch_is(held)
+        {
+            self.won(held);
+            return true;
+        }
+        if self.latch().is_some() {
+            return false;
+        }
+        let epoch = self.epoch();
+        let usable = |attempt: &Attempt| attempt.epoch == epoch && attempt.held.lease == lease;
+        let attempt = self.attempt.filter(usable).unwrap_or_else(|| {
+            let session = LeaderSessionId(self.host().random_u128());
+            Attempt { held: Held { session, lease }, epoch }
+        });
+        self.attempt = Some(attempt);
+        let latch = latch_key(&self.component);
+        let take = Transaction::new()
+            .when(Compare::Absent { key: latch.clone() })
+            .when(Compare::Version { key: epoch_key(&self.component), version: epoch })
+            .put_ephemeral(latch, attempt.held.session.to_bytes(), lease)
+            .put(epoch_key(&self.component), attempt.held.session.to_bytes());
+        // Whatever it came to shows in what is read then.
+        let _ = self.client.transact(take).await;
+        self.read_again().await;
+        true
+    }
+
+    async fn back_off(&self) {
+        self.host().sleep(self.client.config().retry_delay).await;
+    }
+
+    /// Reads the keys; the watch tells of changes only, and we must not wait for one.
+    async fn read_again(&mut self) {
+        match self.client.read(&election_prefix(&self.component)).await {
+            Ok(range) => {
+                let keys = range.keys.into_iter().map(|found| (found.key.clone(), found));
+                self.keys = Some(keys.collect());
+                self.known = range.revision;
+            }
+            Err(_) => self.back_off().await,
+        }
+    }
+}
+
+type NextUpdate =
+    futures::future::Fuse<BoxFuture<'static, (Result<Update, CoordinationError>, Watch)>>;
+
+/// Owns the watch while it waits, so that a wake by something else does not restart the wait.
+fn next_update(mut watch: Watch) -> NextUpdate {
+    async move {
+        let update = watch.next().await;
+        if update.is_err() {
+            watch.back_off().await;
+        }
+        (update, watch)
+    }
+    .boxed()
+    .fuse()
+}

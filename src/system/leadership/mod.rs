@@ -1,0 +1,158 @@
+//! Who leads: election among contenders, and retrieval of the present leader.
+//!
+//! Each component elects by itself; its leaders may sit on different nodes. Election stands on the
+//! coordination service: `/election/<component>/latch` goes with its holder's lease and holds the
+//! session id, `/election/<component>/leader` tells followers where the confirmed leader is. Every
+//! durable write of a leader carries [`LeaderSession::guard`], so a leader that does not know yet
+//! that it is none can do no harm.
+//!
+//! Deliberately absent: the hope that two leaders never overlap in time. They do; only their writes
+//! and their tokens are kept apart.
+
+mod driver;
+mod election;
+mod retrieval;
+mod runner;
+
+pub use driver::{CoordinationElectionDriver, ElectionEvents, LeaderElectionDriver};
+pub use election::{LeaderContender, LeaderElectionService};
+pub use retrieval::{LeaderRetrievalListener, LeaderRetrievalService};
+pub use runner::{LeaderProcess, LeaderProcessFactory, LeaderRunner};
+
+use super::{
+    rpc::{FencingToken, RpcAddress},
+    service::coordination::Compare,
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Names one term of one leader; never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LeaderSessionId(pub u128);
+
+impl LeaderSessionId {
+    /// The token that messages of this term carry.
+    pub fn token(self) -> FencingToken {
+        FencingToken(self.0)
+    }
+
+    /// As it is written into the latch.
+    pub fn to_bytes(self) -> Vec<u8> {
+        self.0.to_be_bytes().to_vec()
+    }
+
+    /// Reads a latch.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(LeaderSessionId(u128::from_be_bytes(bytes.try_into().ok()?)))
+    }
+}
+
+impl fmt::Debug for LeaderSessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session-{:08x}", self.0 >> 96)
+    }
+}
+
+/// Where the confirmed leader of a component is found, and in which term.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LeaderInformation {
+    /// The term.
+    pub session: LeaderSessionId,
+    /// The leader's endpoint.
+    pub address: RpcAddress,
+}
+
+/// A term of a component, as what its holder writes must show.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LeaderSession {
+    /// The component.
+    pub component: String,
+    /// The term.
+    pub session: LeaderSessionId,
+}
+
+impl LeaderSession {
+    /// The condition under which this term may write.
+    pub fn guard(&self) -> Compare {
+        Compare::Value { key: latch_key(&self.component), value: self.session.to_bytes() }
+    }
+}
+
+/// The prefix of a component's election keys.
+pub fn election_prefix(component: &str) -> String {
+    format!("/election/{component}/")
+}
+
+/// The key whose holder leads; its value is the session id.
+pub fn latch_key(component: &str) -> String {
+    format!("/election/{component}/latch")
+}
+
+/// The key that followers read; its value is an encoded [`LeaderInformation`].
+pub fn leader_key(component: &str) -> String {
+    format!("/election/{component}/leader")
+}
+
+/// The key whose version counts the component's terms, so that a late attempt at one is refused.
+pub fn epoch_key(component: &str) -> String {
+    format!("/election/{component}/epoch")
+}
+
+/// A fact of the leadership floor. All of them are self-reports.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LeadershipEvent {
+    /// A contender is told that it leads.
+    Granted {
+        /// The component.
+        component: String,
+        /// The term.
+        session: LeaderSessionId,
+    },
+    /// A contender is told that it no longer leads.
+    Revoked {
+        /// The component.
+        component: String,
+        /// The term.
+        session: LeaderSessionId,
+    },
+    /// A contender is ready to serve and its service accepts that.
+    Confirmed {
+        /// The component.
+        component: String,
+        /// The term and the address.
+        leader: LeaderInformation,
+    },
+    /// A contender's service has stopped; it is never called back again.
+    ElectionStopped {
+        /// The component.
+        component: String,
+    },
+    /// The process of a term began.
+    ProcessStarted {
+        /// The component.
+        component: String,
+        /// The term.
+        session: LeaderSessionId,
+    },
+    /// The process of a term has ended wholly.
+    ProcessTerminated {
+        /// The component.
+        component: String,
+        /// The term.
+        session: LeaderSessionId,
+    },
+    /// A listener is told who leads.
+    LeaderNotified {
+        /// The component.
+        component: String,
+        /// The leader; `None` when unknown.
+        leader: Option<LeaderInformation>,
+    },
+    /// A listener's service has stopped; it is never called back again.
+    RetrievalStopped {
+        /// The component.
+        component: String,
+    },
+}
+
+crate::fact!(LeadershipEvent, |_| crate::host::Evidence::SelfReport);

@@ -1,0 +1,121 @@
+//! Following who leads a component.
+
+use super::{LeaderInformation, LeadershipEvent, leader_key};
+use crate::{
+    host::Task,
+    system::service::coordination::{CoordinationClient, Update},
+};
+use std::sync::{Arc, Mutex};
+
+/// Is told who leads. The calls come under the service's lock: they must return at once and hop
+/// onto a main thread of their own.
+pub trait LeaderRetrievalListener: Send + Sync + 'static {
+    /// The leader has changed; `None` when it is unknown.
+    fn notify_leader(&self, leader: Option<LeaderInformation>);
+}
+
+struct State {
+    running: bool,
+    notified: Option<LeaderInformation>,
+}
+
+struct Shared {
+    component: String,
+    client: CoordinationClient,
+    listener: Arc<dyn LeaderRetrievalListener>,
+    state: Mutex<State>,
+}
+
+/// Tells a listener of each change of a component's leader, and of nothing else.
+///
+/// A leader stays known without contact to the coordination service for as long as a session would
+/// live; then it is unknown until the contact is back.
+pub struct LeaderRetrievalService {
+    shared: Arc<Shared>,
+    task: Task,
+}
+
+impl LeaderRetrievalService {
+    /// Begins to follow the component's leader.
+    pub fn start(
+        component: &str,
+        client: &CoordinationClient,
+        listener: Arc<dyn LeaderRetrievalListener>,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            component: component.to_string(),
+            client: client.clone(),
+            listener,
+            state: Mutex::new(State { running: true, notified: None }),
+        });
+        let task = client.host().spawn(follow(shared.clone()));
+        LeaderRetrievalService { shared, task }
+    }
+
+    /// Ends it; the listener is never called again.
+    pub fn stop(&self) {
+        let mut state = self.shared.state.lock().expect("no panic under this lock");
+        if state.running {
+            state.running = false;
+            self.task.cancel();
+            let component = self.shared.component.clone();
+            let stopped = LeadershipEvent::RetrievalStopped { component };
+            self.shared.client.host().announce(&stopped);
+        }
+    }
+}
+
+impl Drop for LeaderRetrievalService {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn notify(&self, leader: Option<LeaderInformation>) {
+        let mut state = self.state.lock().expect("no panic under this lock");
+        if !state.running || state.notified == leader {
+            return;
+        }
+        state.notified.clone_from(&leader);
+        let component = self.component.clone();
+        let event = LeadershipEvent::LeaderNotified { component, leader: leader.clone() };
+        self.client.host().announce(&event);
+        self.listener.notify_leader(leader);
+    }
+
+    fn take(&self, update: &Update) {
+        let key = leader_key(&self.component);
+        let found = update.keys.iter().find(|found| found.key == key);
+        match found.map(|found| postcard::from_bytes(&found.value)) {
+            Some(Ok(leader)) => self.notify(Some(leader)),
+            Some(Err(error)) => tracing::error!(%error, key, "a leader record cannot be read"),
+            None if update.whole || update.removed.contains(&key) => self.notify(None),
+            None => {}
+        }
+    }
+}
+
+async fn follow(shared: Arc<Shared>) {
+    let host = shared.client.host().clone();
+    let mut watch = shared.client.watch(&leader_key(&shared.component));
+    let mut contact = host.now();
+    loop {
+        match watch.next_within_contact().await {
+            Ok(update) => {
+                contact = host.now();
+                if let Some(update) = update {
+                    shared.take(&update);
+                }
+            }
+            Err(_) => {
+                if host.now() >= contact + shared.client.config().session_timeout {
+                    shared.notify(None);
+                    // What is read on reconnection is told even if it is the same leader.
+                    watch = shared.client.watch(&leader_key(&shared.component));
+                }
+                watch.back_off().await;
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! One process per term: started when a term is granted and the former one's process has ended
+//! wholly, confirmed when it is ready, stopped when the term is over.
+
+use super::{
+    LeaderContender, LeaderElectionDriver, LeaderElectionService, LeaderSessionId, LeadershipEvent,
+    driver::ElectionEvents,
+};
+use crate::{
+    host::Host,
+    system::{rpc::RpcAddress, watched::Watched},
+};
+use futures::future::BoxFuture;
+use std::sync::Arc;
+
+/// What does a leader's work during one term.
+pub trait LeaderProcess: Send {
+    /// Ends it. Ready when nothing of it runs any more.
+    fn stop(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// Makes the processes of a contender.
+pub trait LeaderProcessFactory: Send + Sync + 'static {
+    /// Begins the process of a term. The future is ready when the process serves at the address,
+    /// or with an error that is fatal for the node; it stays pending when stopped before.
+    fn start(
+        &self,
+        session: LeaderSessionId,
+    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<RpcAddress, String>>);
+}
+
+/// Runs a contender's processes one after the other.
+pub struct LeaderRunner {
+    election: LeaderElectionService,
+    wanted: Arc<Watched<Wanted>>,
+    ended: Arc<Watched<bool>>,
+}
+
+/// What should run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Nothing,
+    Term(LeaderSessionId),
+    /// Nothing, and the runner's task should end.
+    End,
+}
+
+struct Contender {
+    host: Host,
+    wanted: Arc<Watched<Wanted>>,
+}
+
+impl LeaderContender for Contender {
+    fn grant_leadership(&self, session: LeaderSessionId) {
+        self.wanted.set(Wanted::Term(session));
+    }
+
+    fn revoke_leadership(&self) {
+        self.wanted.set(Wanted::Nothing);
+    }
+
+    fn handle_error(&self, error: String) {
+        self.host.exit(&error);
+    }
+}
+
+impl LeaderRunner {
+    /// Starts the component's election with a process per term.
+    pub fn start(
+        host: &Host,
+        component: &str,
+        factory: Arc<dyn LeaderProcessFactory>,
+        make_driver: impl FnOnce(Arc<dyn ElectionEvents>) -> Arc<dyn LeaderElectionDriver>,
+    ) -> Self {
+        let wanted = Arc::new(Watched::new(Wanted::Nothing));
+        let ended = Arc::new(Watched::new(false));
+        let contender = Contender { host: host.clone(), wanted: wanted.clone() };
+        let election =
+            LeaderElectionService::start(host, component, Arc::new(contender), make_driver);
+        let runner = Runner {
+            host: host.clone(),
+            component: component.to_string(),
+            factory,
+            election: election.clone(),
+        };
+        host.spawn(runner.run(wanted.clone(), ended.clone()));
+        LeaderRunner { election, wanted, ended }
+    }
+
+    /// The election under it.
+    pub fn election(&self) -> &LeaderElectionService {
+        &self.election
+    }
+
+    /// Ends the election and the process. Ready when nothing of it runs any more.
+    pub async fn stop(&self) {
+        self.election.stop().await;
+        self.wanted.set(Wanted::End);
+        let mut ended = self.ended.observe();
+        while !ended.changed().await {}
+    }
+}
+
+struct Runner {
+    host: Host,
+    component: String,
+    factory: Arc<dyn LeaderProcessFactory>,
+    election: LeaderElectionService,
+}
+
+impl Runner {
+    async fn run(self, wanted: Arc<Watched<Wanted>>, ended: Arc<Watched<bool>>) {
+        let mut observed = wanted.observe();
+        let mut running: Option<(LeaderSessionId, Box<dyn LeaderProcess>)> = None;
+        loop {
+            let now_wanted = observed.changed().await;
+            if let Some((session, process)) = running.take() {
+                if now_wanted == Wanted::Term(session) {
+                    running = Some((session, process));
+                    continue;
+                }
+                process.stop().await;
+                let component = self.component.clone();
+                self.host.announce(&LeadershipEvent::ProcessTerminated { component, session });
+            }
+            // While the process ended, another change may have come.
+            match wanted.get() {
+                Wanted::Term(session) => running = Some((session, self.begin(session))),
+                Wanted::Nothing => {}
+                Wanted::End => return ended.set(true),
+            }
+        }
+    }
+
+    fn begin(&self, session: LeaderSessionId) -> Box<dyn LeaderProcess> {
+        let component = self.component.clone();
+        self.host.announce(&LeadershipEvent::ProcessStarted { component, session });
+        let (process, ready) = self.factory.start(session);
+        let (host, election) = (self.host.clone(), self.election.clone());
+        self.host.spawn(async move {
+            match ready.await {
+                // Whether the term still holds is for the election to say.
+                Ok(address) => election.confirm_leadership(session, address),
+                Err(error) => host.exit(&error),
+            }
+        });
+        process
+    }
+}

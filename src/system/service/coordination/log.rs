@@ -1,0 +1,241 @@
+//! The server's durable log: one file of checksummed records after a snapshot.
+//!
+//! Folder `coordination/`: `snapshot-N` holds the store after N records, `log-N` the records since.
+//! A batch of records is appended and synced before any of it is answered, and the next batch is
+//! written only after that sync. So what a power cut can tear is the last batch alone, and damage
+//! before it is corruption: each record says how much of the file was synced when it was written.
+
+use super::store::{Record, Store};
+use crate::host::{Disk, File, OpenMode};
+use bytes::{Buf, Bytes};
+use std::io;
+
+const FOLDER: &str = "coordination";
+/// Length, checksum, synced length.
+const HEADER_BYTES: usize = 16;
+/// A log of this many bytes is replaced by a snapshot.
+const LOG_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Why the server can't go on. It stops: corruption is never served.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LogError {
+    #[error("the disk failed: {0}")]
+    Disk(#[from] io::Error),
+    #[error("{file} is corrupt at byte {offset}")]
+    Corrupt { file: String, offset: u64 },
+}
+
+/// The open log.
+pub(super) struct Log {
+    disk: Disk,
+    file: File,
+    /// Records in the store before this file's first.
+    base: u64,
+    records: u64,
+    /// Bytes of the file that are synced; it has no others.
+    synced: u64,
+}
+
+fn log_name(base: u64) -> String {
+    format!("{FOLDER}/log-{base:020}")
+}
+
+fn snapshot_name(base: u64) -> String {
+    format!("{FOLDER}/snapshot-{base:020}")
+}
+
+impl Log {
+    /// Opens the log and recovers the store that it describes.
+    pub async fn recover(disk: Disk) -> Result<(Log, Store), LogError> {
+        disk.create_dir(FOLDER).await?;
+        disk.sync_dir("").await?;
+        let newest = |names: &[String], kind: &str| {
+            names.iter().filter_map(|name| name.strip_prefix(kind)?.parse::<u64>().ok()).max()
+        };
+        let names = disk.list(FOLDER).await?;
+        let base = newest(&names, "snapshot-").unwrap_or(0);
+        let mut store = match base {
+            0 => Store::default(),
+            base => read_snapshot(&disk, base).await?,
+        };
+        let file = disk.open(&log_name(base), OpenMode::Create).await?;
+        let bytes =
+            file.read_at(0, usize::try_from(file.len().await?).unwrap_or(usize::MAX)).await?;
+        let (records, end) = scan(&bytes).map_err(|offset| corrupt(log_name(base), offset))?;
+        file.truncate(end).await?;
+        file.sync().await?;
+        disk.sync_dir(FOLDER).await?;
+        for record in &records {
+            store.apply(record);
+        }
+        let log = Log { disk, file, base, records: records.len() as u64, synced: end };
+        log.remove_older(&names).await?;
+        Ok((log, store))
+    }
+
+    /// Appends records and syncs them.
+    pub async fn append(&mut self, records: &[Record]) -> Result<(), LogError> {
+        let mut batch = Vec::new();
+        for record in records {
+            encode(&mut batch, record, self.synced);
+        }
+        let length = batch.len() as u64;
+        self.file.write_at(self.synced, Bytes::from(batch)).await?;
+        self.file.sync().await?;
+        self.synced += length;
+        self.records += records.len() as u64;
+        Ok(())
+    }
+
+    /// Whether the log has grown so long that a snapshot should replace it.
+    pub fn wants_snapshot(&self) -> bool {
+        self.synced > LOG_BYTES_MAX
+    }
+
+    /// Replaces log and snapshot by a snapshot of `store`, which is what they describe.
+    pub async fn snapshot(&mut self, store: &Store) -> Result<(), LogError> {
+        let base = self.base + self.records;
+        let bytes = postcard::to_allocvec(store).expect("a store can be encoded");
+        let mut sealed = crc32fast::hash(&bytes).to_le_bytes().to_vec();
+        sealed.extend_from_slice(&bytes);
+        let draft = format!("{FOLDER}/draft");
+        let file = self.disk.open(&draft, OpenMode::Create).await?;
+        file.truncate(0).await?;
+        file.write_at(0, Bytes::from(sealed)).await?;
+        file.sync().await?;
+        self.disk.rename(&draft, &snapshot_name(base)).await?;
+        self.file = self.disk.open(&log_name(base), OpenMode::CreateNew).await?;
+        self.disk.sync_dir(FOLDER).await?;
+        (self.base, self.records, self.synced) = (base, 0, 0);
+        let names = self.disk.list(FOLDER).await?;
+        self.remove_older(&names).await
+    }
+
+    async fn remove_older(&self, names: &[String]) -> Result<(), LogError> {
+        let older = |name: &String| {
+            let number = name.strip_prefix("snapshot-").or_else(|| name.strip_prefix("log-"))?;
+            (number.parse::<u64>().ok()? < self.base).then(|| format!("{FOLDER}/{name}"))
+        };
+        for path in names.iter().filter_map(older) {
+            self.disk.remove(&path).await?;
+        }
+        Ok(())
+    }
+}
+
+fn corrupt(file: String, offset: u64) -> LogError {
+    LogError::Corrupt { file, offset }
+}
+
+async fn read_snapshot(disk: &Disk, base: u64) -> Result<Store, LogError> {
+    let file = disk.open(&snapshot_name(base), OpenMode::Read).await?;
+    let length = usize::try_from(file.len().await?).unwrap_or(usize::MAX);
+    let mut bytes = file.read_at(0, length).await?;
+    let whole = bytes.len() >= 4 && bytes.get_u32_le() == crc32fast::hash(&bytes);
+    let store = whole.then(|| postcard::from_bytes(&bytes).ok()).flatten();
+    store.ok_or_else(|| corrupt(snapshot_name(base), 0))
+}
+
+fn encode(batch: &mut Vec<u8>, record: &Record, synced: u64) {
+    let start = batch.len();
+    batch.resize(start + HEADER_BYTES, 0);
+    *batch = postcard::to_extend(record, std::mem::take(batch)).expect("records can be encoded");
+    let length = u32::try_from(batch.len() - start - HEADER_BYTES).expect("records are small");
+    batch[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    batch[start + 8..start + 16].copy_from_slice(&synced.to_le_bytes());
+    let crc = checksum(&batch[start..start + 4], &batch[start + 8..]);
+    batch[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
+}
+
+fn checksum(length: &[u8], rest: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(length);
+    hasher.update(rest);
+    hasher.finalize()
+}
+
+/// The record at the start of `bytes`, its length and how much was synced when it was written.
+fn decode(bytes: &[u8]) -> Option<(Record, usize, u64)> {
+    let mut header = bytes.get(..HEADER_BYTES)?;
+    let length = header.get_u32_le() as usize;
+    let crc = header.get_u32_le();
+    let synced = header.get_u64_le();
+    let rest = bytes.get(8..HEADER_BYTES.checked_add(length)?)?;
+    if checksum(&bytes[..4], rest) != crc {
+        return None;
+    }
+    let record = postcard::from_bytes(&rest[8..]).ok()?;
+    Some((record, HEADER_BYTES + length, synced))
+}
+
+/// The records and where they end, or the offset of damage to what had been synced.
+fn scan(bytes: &[u8]) -> Result<(Vec<Record>, u64), u64> {
+    let mut records = Vec::new();
+    let mut at = 0;
+    while let Some((record, length, _)) = decode(&bytes[at..]) {
+        records.push(record);
+        at += length;
+    }
+    let written_after_sync =
+        |from| decode(&bytes[from..]).is_some_and(|(_, _, synced)| synced > at as u64);
+    if (at..bytes.len()).any(written_after_sync) {
+        return Err(at as u64);
+    }
+    Ok((records, at as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::service::coordination::{Change, LeaseEnd, LeaseId};
+    use proptest::prelude::*;
+
+    fn record(n: u64) -> Record {
+        match n % 3 {
+            0 => Record::EndLease { lease: LeaseId(n), end: LeaseEnd::Expired },
+            _ => Record::Transact { changes: vec![Change::Delete { key: format!("key-{n}") }] },
+        }
+    }
+
+    /// Batches of these sizes; returns the file, the records and where each batch begins.
+    fn file(batches: &[u64]) -> (Vec<u8>, Vec<Record>, Vec<usize>) {
+        let (mut bytes, mut records, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+        for size in batches {
+            let synced = bytes.len() as u64;
+            starts.push(bytes.len());
+            for _ in 0..*size {
+                let next = record(records.len() as u64);
+                encode(&mut bytes, &next, synced);
+                records.push(next);
+            }
+        }
+        (bytes, records, starts)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn a_torn_last_batch_is_cut_off_and_older_damage_is_corruption(
+            batches in prop::collection::vec(1..4u64, 1..6),
+            place: prop::sample::Index,
+            flip in 1..=255u8,
+        ) {
+            let (mut bytes, records, starts) = file(&batches);
+            prop_assert_eq!(scan(&bytes), Ok((records.clone(), bytes.len() as u64)));
+            let place = place.index(bytes.len());
+            bytes[place] ^= flip;
+            let last = *starts.last().unwrap();
+            match scan(&bytes) {
+                Ok((kept, end)) => {
+                    prop_assert!(place >= last, "damage at {} passed, last batch at {}", place, last);
+                    prop_assert!(end as usize <= place);
+                    prop_assert_eq!(&kept[..], &records[..kept.len()]);
+                    let acknowledged = records.len() - usize::try_from(*batches.last().unwrap()).unwrap();
+                    prop_assert!(kept.len() >= acknowledged);
+                }
+                Err(offset) => prop_assert!(place < last && offset as usize <= place),
+            }
+        }
+    }
+}

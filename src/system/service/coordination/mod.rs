@@ -1,0 +1,94 @@
+//! The coordination service: keys with versions, compare-and-swap transactions, leases with
+//! ephemeral keys, and watches.
+//!
+//! The server is one node with a disk: what it acknowledged survives power cuts. Leases expire by
+//! the server's monotonic clock; after a restart every lease has its whole time again. A client
+//! tells *suspended* (no contact, the lease may live) from *lost* (it has expired).
+//!
+//! Deliberately absent: replication. The server is the one thing of the cluster that is promised to
+//! come back with its disk.
+
+mod client;
+mod log;
+mod model;
+mod server;
+mod session;
+mod store;
+
+pub use client::{CoordinationClient, CoordinationConfig, CoordinationError, Watch};
+pub use model::{
+    Change, Compare, KeyValue, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision, Transacted,
+    Transaction, Update,
+};
+pub use server::{
+    COORDINATION_ENDPOINT, CoordinationGateway, CoordinationHandler, CoordinationServer,
+};
+pub use session::{Session, SessionEvent, SessionState};
+
+use serde::{Deserialize, Serialize};
+
+/// A fact of the coordination service: the server's are taken from its synced log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum CoordinationEvent {
+    /// The server is up with what its disk held.
+    Recovered {
+        /// The newest revision.
+        revision: Revision,
+        /// Every key, its value and the revision that wrote it.
+        keys: Vec<(String, Vec<u8>, Revision)>,
+    },
+    /// A transaction's changes are durable.
+    Committed {
+        /// The revision that it made.
+        revision: Revision,
+        /// What it changed, in order.
+        changes: Vec<Change>,
+    },
+    /// A lease began.
+    LeaseGranted {
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// A lease is over; its keys are gone.
+    LeaseEnded {
+        /// The lease.
+        lease: LeaseId,
+        /// Why.
+        end: LeaseEnd,
+        /// The revision that removed its keys.
+        revision: Revision,
+        /// The keys removed.
+        removed: Vec<String>,
+    },
+    /// A client has a lease.
+    SessionConnected {
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// A client has no contact; its lease may live.
+    SessionSuspended {
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// A client has contact again, within its lease.
+    SessionReconnected {
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// A client knows that its lease is over.
+    SessionLost {
+        /// The lease.
+        lease: LeaseId,
+    },
+}
+
+crate::fact!(CoordinationEvent, |event| match event {
+    CoordinationEvent::Recovered { .. }
+    | CoordinationEvent::Committed { .. }
+    | CoordinationEvent::LeaseGranted { .. }
+    | CoordinationEvent::LeaseEnded { .. } => crate::host::Evidence::Service,
+    CoordinationEvent::SessionConnected { .. }
+    | CoordinationEvent::SessionSuspended { .. }
+    | CoordinationEvent::SessionReconnected { .. }
+    | CoordinationEvent::SessionLost { .. } => crate::host::Evidence::SelfReport,
+});

@@ -1,0 +1,189 @@
+//! The words in which clients and the server of the coordination service speak.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Counts the server's writes from 1. Every write makes one revision.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Revision(pub u64);
+
+/// Names a lease; never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LeaseId(pub u64);
+
+impl fmt::Debug for LeaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lease-{}", self.0)
+    }
+}
+
+/// A lease as it was granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Lease {
+    /// Its name.
+    pub id: LeaseId,
+    /// How long it lives without a sign of life, in milliseconds of the server's clock.
+    pub ttl_ms: u64,
+}
+
+/// Why a lease is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LeaseEnd {
+    /// No sign of life within its time.
+    Expired,
+    /// Its owner gave it up.
+    Revoked,
+}
+
+/// A condition of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Compare {
+    /// The key does not exist.
+    Absent {
+        /// The key.
+        key: String,
+    },
+    /// The key exists with this value.
+    Value {
+        /// The key.
+        key: String,
+        /// Its value.
+        value: Vec<u8>,
+    },
+    /// The key has this version: writes since it was created, 0 when absent.
+    Version {
+        /// The key.
+        key: String,
+        /// Its version.
+        version: u64,
+    },
+}
+
+/// A change that a transaction makes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Change {
+    /// Writes a key.
+    Put {
+        /// The key.
+        key: String,
+        /// Its value.
+        value: Vec<u8>,
+        /// The lease with which the key goes; `None` for a key that stays.
+        lease: Option<LeaseId>,
+    },
+    /// Removes a key; an absent one stays absent.
+    Delete {
+        /// The key.
+        key: String,
+    },
+}
+
+/// Changes that are made together if all conditions hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Transaction {
+    /// The conditions, all of which must hold.
+    pub compares: Vec<Compare>,
+    /// The changes, in order.
+    pub changes: Vec<Change>,
+}
+
+impl Transaction {
+    /// A transaction without conditions and changes.
+    pub fn new() -> Self {
+        Transaction::default()
+    }
+
+    /// Adds a condition.
+    pub fn when(mut self, compare: Compare) -> Self {
+        self.compares.push(compare);
+        self
+    }
+
+    /// Adds a change.
+    pub fn then(mut self, change: Change) -> Self {
+        self.changes.push(change);
+        self
+    }
+
+    /// Adds a write of a key that stays.
+    pub fn put(self, key: impl Into<String>, value: Vec<u8>) -> Self {
+        self.then(Change::Put { key: key.into(), value, lease: None })
+    }
+
+    /// Adds a write of a key that goes with a lease.
+    pub fn put_ephemeral(self, key: impl Into<String>, value: Vec<u8>, lease: LeaseId) -> Self {
+        self.then(Change::Put { key: key.into(), value, lease: Some(lease) })
+    }
+}
+
+/// A transaction was made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Transacted {
+    /// The revision that it made.
+    pub revision: Revision,
+}
+
+/// Why the server did not do what it was asked; nothing of it was done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// A condition does not hold.
+    #[error("condition {index} of the transaction does not hold")]
+    Condition {
+        /// Its place in the transaction.
+        index: u64,
+    },
+    /// A lease is unknown or over.
+    #[error("{0:?} is over")]
+    LeaseOver(LeaseId),
+    /// Too many watches wait already.
+    #[error("the server holds too many watches")]
+    TooManyWatches,
+}
+
+/// A key as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyValue {
+    /// The key.
+    pub key: String,
+    /// Its value.
+    pub value: Vec<u8>,
+    /// Writes since it was created, from 1.
+    pub version: u64,
+    /// The revision that created it.
+    pub created: Revision,
+    /// The revision that wrote it last.
+    pub modified: Revision,
+    /// The lease with which it goes.
+    pub lease: Option<LeaseId>,
+}
+
+/// The keys of a prefix at a revision.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Range {
+    /// The revision at which this was true.
+    pub revision: Revision,
+    /// The keys, in order.
+    pub keys: Vec<KeyValue>,
+}
+
+impl Range {
+    /// One of the keys.
+    pub fn get(&self, key: &str) -> Option<&KeyValue> {
+        self.keys.iter().find(|found| found.key == key)
+    }
+}
+
+/// What changed under a prefix after a revision. Superseded values are skipped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Update {
+    /// The revision up to which this tells everything.
+    pub revision: Revision,
+    /// Whether `keys` are all there are, since what was removed in between is no longer known.
+    pub whole: bool,
+    /// Keys written since, in the order of their revisions.
+    pub keys: Vec<KeyValue>,
+    /// Keys removed since and not there now.
+    pub removed: Vec<String>,
+}

@@ -1,0 +1,160 @@
+//! A client's session: a lease that is kept alive, and word of its state.
+
+use super::{
+    CoordinationEvent, LeaseId,
+    client::{CoordinationClient, CoordinationError},
+};
+use crate::{
+    host::{Host, Instant, Sabotage, Task},
+    system::watched::{Observed, Watched},
+};
+use std::{sync::Arc, time::Duration};
+
+/// Where a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SessionState {
+    /// It has no lease.
+    Connecting,
+    /// Its lease lives.
+    Connected(LeaseId),
+    /// There is no contact; its lease may live.
+    Suspended(LeaseId),
+}
+
+impl SessionState {
+    /// The lease that lives, or may.
+    pub fn lease(self) -> Option<LeaseId> {
+        match self {
+            SessionState::Connecting => None,
+            SessionState::Connected(lease) | SessionState::Suspended(lease) => Some(lease),
+        }
+    }
+}
+
+/// A change of a session's state.
+pub type SessionEvent = SessionState;
+
+/// Keeps a lease alive; takes a new one when it is lost. Ends when dropped.
+pub struct Session {
+    state: Arc<Watched<SessionState>>,
+    task: Task,
+}
+
+impl Session {
+    /// Opens a session with the client's [`session_timeout`](super::CoordinationConfig).
+    pub fn open(client: &CoordinationClient) -> Self {
+        let state = Arc::new(Watched::new(SessionState::Connecting));
+        let keeper = Keeper { client: client.clone(), state: state.clone() };
+        let task = client.host().spawn(keeper.run());
+        Session { state, task }
+    }
+
+    /// Where the session stands.
+    pub fn state(&self) -> SessionState {
+        self.state.get()
+    }
+
+    /// Follows the state; states in between may be missed, but a lost lease never comes back.
+    pub fn observe(&self) -> Observed<SessionState> {
+        self.state.observe()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.task.cancel();
+    }
+}
+
+struct Keeper {
+    client: CoordinationClient,
+    state: Arc<Watched<SessionState>>,
+}
+
+impl Keeper {
+    fn host(&self) -> &Host {
+        self.client.host()
+    }
+
+    fn timeout(&self) -> Duration {
+        self.client.config().session_timeout
+    }
+
+    async fn run(self) {
+        loop {
+            let (lease, since) = self.obtain().await;
+            self.host().announce(&CoordinationEvent::SessionConnected { lease });
+            self.state.set(SessionState::Connected(lease));
+            self.keep(lease, since).await;
+            self.host().announce(&CoordinationEvent::SessionLost { lease });
+            self.state.set(SessionState::Connecting);
+            // The server may still hold it, and its keys would be in our own way.
+            if let Ok(gateway) = self.client.gateway().await {
+                let _ = gateway.revoke_lease(lease).await;
+            }
+        }
+    }
+
+    /// A new lease and a moment before its time began.
+    async fn obtain(&self) -> (LeaseId, Instant) {
+        loop {
+            let asked = self.host().now();
+            match self.grant().await {
+                Ok(lease) if self.host().now() < asked + self.timeout() => return (lease, asked),
+                Ok(_) => {}
+                Err(_) => self.host().sleep(self.client.config().retry_delay).await,
+            }
+        }
+    }
+
+    async fn grant(&self) -> Result<LeaseId, CoordinationError> {
+        let ttl_ms = u64::try_from(self.timeout().as_millis()).unwrap_or(u64::MAX);
+        Ok(self.client.gateway().await?.grant_lease(ttl_ms).await?.id)
+    }
+
+    /// Keeps the lease alive until it is lost. The time is counted from when a sign of life that
+    /// was answered had been *sent*, so that this side never believes in it longer than the server
+    /// by equal clocks.
+    async fn keep(&self, lease: LeaseId, mut alive_since: Instant) {
+        let mut suspended = false;
+        loop {
+            let end = alive_since + self.timeout();
+            let next = match suspended {
+                true => self.host().now() + self.client.config().retry_delay,
+                false => alive_since + self.timeout() / 3,
+            };
+            self.host().sleep_until(next.min(end)).await;
+            let sent = self.host().now();
+            let answer = match sent < end {
+                true => {
+                    self.host()
+                        .timeout((end - sent).min(self.timeout() / 3), self.beat(lease))
+                        .await
+                }
+                false => Err(crate::host::Elapsed),
+            };
+            let over = matches!(answer, Ok(Err(CoordinationError::Refused(_))));
+            if let Ok(Ok(())) = answer {
+                alive_since = sent;
+            }
+            if over || self.host().now() >= alive_since + self.timeout() {
+                if !self.host().sabotaged(Sabotage::LostLeaseTreatedAsAlive) {
+                    return;
+                }
+                alive_since = self.host().now();
+            } else if suspended && alive_since == sent {
+                suspended = false;
+                self.host().announce(&CoordinationEvent::SessionReconnected { lease });
+                self.state.set(SessionState::Connected(lease));
+            } else if !suspended && alive_since != sent {
+                suspended = true;
+                self.host().announce(&CoordinationEvent::SessionSuspended { lease });
+                self.state.set(SessionState::Suspended(lease));
+            }
+        }
+    }
+
+    async fn beat(&self, lease: LeaseId) -> Result<(), CoordinationError> {
+        Ok(self.client.gateway().await?.keep_alive(lease).await??)
+    }
+}

@@ -1,0 +1,292 @@
+//! The server's state as a function of its records.
+
+use super::model::{
+    Change, Compare, KeyValue, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision, Transaction,
+    Update,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Removals that are remembered for watches; one that stands further back is told everything anew.
+const REMOVALS_MAX: usize = 4096;
+
+/// What the log holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Record {
+    Grant(Lease),
+    EndLease { lease: LeaseId, end: LeaseEnd },
+    Transact { changes: Vec<Change> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    value: Vec<u8>,
+    version: u64,
+    created: Revision,
+    modified: Revision,
+    lease: Option<LeaseId>,
+}
+
+/// Keys and leases after a number of records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Store {
+    revision: Revision,
+    keys: BTreeMap<String, Entry>,
+    leases: BTreeMap<LeaseId, u64>,
+    leases_granted: u64,
+    removals: VecDeque<(Revision, String)>,
+    /// Removals up to here are forgotten.
+    removals_forgotten: Revision,
+}
+
+impl Store {
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    pub fn leases(&self) -> impl Iterator<Item = Lease> {
+        self.leases.iter().map(|(id, ttl_ms)| Lease { id: *id, ttl_ms: *ttl_ms })
+    }
+
+    pub fn lease(&self, id: LeaseId) -> Option<Lease> {
+        self.leases.get(&id).map(|ttl_ms| Lease { id, ttl_ms: *ttl_ms })
+    }
+
+    /// The record that grants a new lease.
+    pub fn grant(&self, ttl_ms: u64) -> Lease {
+        Lease { id: LeaseId(self.leases_granted + 1), ttl_ms }
+    }
+
+    /// Whether a transaction may be made.
+    pub fn check(&self, transaction: &Transaction) -> Result<(), Refusal> {
+        for (index, compare) in transaction.compares.iter().enumerate() {
+            let holds = match compare {
+                Compare::Absent { key } => !self.keys.contains_key(key),
+                Compare::Value { key, value } => {
+                    self.keys.get(key).is_some_and(|entry| entry.value == *value)
+                }
+                Compare::Version { key, version } => {
+                    self.keys.get(key).map_or(0, |entry| entry.version) == *version
+                }
+            };
+            if !holds {
+                return Err(Refusal::Condition { index: index as u64 });
+            }
+        }
+        for change in &transaction.changes {
+            if let Change::Put { lease: Some(lease), .. } = change
+                && !self.leases.contains_key(lease)
+            {
+                return Err(Refusal::LeaseOver(*lease));
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies a record; returns the keys that the end of a lease removed.
+    pub fn apply(&mut self, record: &Record) -> Vec<String> {
+        self.revision.0 += 1;
+        match record {
+            Record::Grant(lease) => {
+                self.leases_granted = lease.id.0;
+                self.leases.insert(lease.id, lease.ttl_ms);
+                Vec::new()
+            }
+            Record::EndLease { lease, .. } => {
+                self.leases.remove(lease);
+                let of_lease = |(key, entry): (&String, &Entry)| {
+                    (entry.lease == Some(*lease)).then(|| key.clone())
+                };
+                let removed: Vec<String> = self.keys.iter().filter_map(of_lease).collect();
+                for key in &removed {
+                    self.remove(key);
+                }
+                removed
+            }
+            Record::Transact { changes } => {
+                for change in changes {
+                    match change {
+                        Change::Put { key, value, lease } => self.put(key, value, *lease),
+                        Change::Delete { key } => self.remove(key),
+                    }
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    fn put(&mut self, key: &str, value: &[u8], lease: Option<LeaseId>) {
+        let revision = self.revision;
+        let entry = self.keys.entry(key.to_string()).or_insert_with(|| Entry {
+            value: Vec::new(),
+            version: 0,
+            created: revision,
+            modified: revision,
+            lease,
+        });
+        entry.value = value.to_vec();
+        entry.version += 1;
+        entry.modified = revision;
+        entry.lease = lease;
+    }
+
+    fn remove(&mut self, key: &str) {
+        if self.keys.remove(key).is_none() {
+            return;
+        }
+        self.removals.push_back((self.revision, key.to_string()));
+        if self.removals.len() > REMOVALS_MAX
+            && let Some((revision, _)) = self.removals.pop_front()
+        {
+            self.removals_forgotten = revision;
+        }
+    }
+
+    fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a String, &'a Entry)> {
+        let from_prefix = self.keys.range(prefix.to_string()..);
+        from_prefix.take_while(move |(key, _)| key.starts_with(prefix))
+    }
+
+    /// The keys that begin with `prefix`.
+    pub fn range(&self, prefix: &str) -> Range {
+        let keys = self.under(prefix).map(|(key, entry)| entry.shown(key)).collect();
+        Range { revision: self.revision, keys }
+    }
+
+    /// What changed under `prefix` after a revision, or all there is; `None` when nothing did.
+    pub fn update(&self, prefix: &str, after: Option<Revision>) -> Option<Update> {
+        let whole = after.is_none_or(|after| after < self.removals_forgotten);
+        let after = after.unwrap_or_default();
+        let news = |entry: &Entry| whole || entry.modified > after;
+        let mut keys: Vec<KeyValue> = self
+            .under(prefix)
+            .filter(|(_, entry)| news(entry))
+            .map(|(key, entry)| entry.shown(key))
+            .collect();
+        keys.sort_by_key(|found| found.modified);
+        let mut removed: Vec<String> = self
+            .removals
+            .iter()
+            .rev()
+            .take_while(|(revision, _)| *revision > after)
+            .filter(|(_, key)| key.starts_with(prefix) && !self.keys.contains_key(key))
+            .map(|(_, key)| key.clone())
+            .collect();
+        removed.sort();
+        removed.dedup();
+        (whole || !keys.is_empty() || !removed.is_empty()).then_some(Update {
+            revision: self.revision,
+            whole,
+            keys,
+            removed,
+        })
+    }
+}
+
+impl Entry {
+    fn shown(&self, key: &str) -> KeyValue {
+        KeyValue {
+            key: key.to_string(),
+            value: self.value.clone(),
+            version: self.version,
+            created: self.created,
+            modified: self.modified,
+            lease: self.lease,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn put(key: &str, value: u8, lease: Option<LeaseId>) -> Change {
+        Change::Put { key: key.to_string(), value: vec![value], lease }
+    }
+
+    fn store(records: &[Record]) -> Store {
+        let mut store = Store::default();
+        for record in records {
+            store.apply(record);
+        }
+        store
+    }
+
+    #[test]
+    fn conditions_see_value_version_and_absence() {
+        let store = store(&[
+            Record::Transact { changes: vec![put("a", 1, None)] },
+            Record::Transact { changes: vec![put("a", 2, None)] },
+        ]);
+        let check = |compare| store.check(&Transaction::new().when(compare));
+        let key = || "a".to_string();
+        assert_eq!(check(Compare::Value { key: key(), value: vec![2] }), Ok(()));
+        assert_eq!(check(Compare::Version { key: key(), version: 2 }), Ok(()));
+        assert_eq!(check(Compare::Version { key: "b".into(), version: 0 }), Ok(()));
+        assert_eq!(check(Compare::Absent { key: "b".into() }), Ok(()));
+        let refused = Err(Refusal::Condition { index: 0 });
+        assert_eq!(check(Compare::Value { key: key(), value: vec![1] }), refused);
+        assert_eq!(check(Compare::Version { key: key(), version: 1 }), refused);
+        assert_eq!(check(Compare::Absent { key: key() }), refused);
+    }
+
+    #[test]
+    fn the_end_of_a_lease_takes_its_keys_and_no_others() {
+        let (mine, other) = (LeaseId(1), LeaseId(2));
+        let mut store = store(&[
+            Record::Grant(Lease { id: mine, ttl_ms: 1000 }),
+            Record::Grant(Lease { id: other, ttl_ms: 1000 }),
+            Record::Transact {
+                changes: vec![put("a", 1, Some(mine)), put("b", 1, Some(other)), put("c", 1, None)],
+            },
+            Record::Transact { changes: vec![put("c", 2, Some(mine)), put("a", 2, None)] },
+        ]);
+        let removed = store.apply(&Record::EndLease { lease: mine, end: LeaseEnd::Expired });
+        assert_eq!(removed, ["c"]);
+        let left: Vec<String> = store.range("").keys.into_iter().map(|found| found.key).collect();
+        assert_eq!(left, ["a", "b"]);
+        let late = Transaction::new().then(put("d", 1, Some(mine)));
+        assert_eq!(store.check(&late), Err(Refusal::LeaseOver(mine)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        /// A watcher that follows updates from any point on holds what a reader sees.
+        #[test]
+        fn updates_lead_to_the_present(
+            writes in prop::collection::vec((0..5u8, any::<bool>(), 1..4usize), 1..60),
+        ) {
+            let mut store = Store::default();
+            let mut seen = None;
+            let mut view: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+            for (n, (key, deleted, look_every)) in writes.into_iter().enumerate() {
+                let key = format!("{}/{key}", if key % 2 == 0 { "even" } else { "odd" });
+                let change = match deleted {
+                    true => Change::Delete { key },
+                    false => put(&key, u8::try_from(n).unwrap(), None),
+                };
+                store.apply(&Record::Transact { changes: vec![change] });
+                if n % look_every != 0 {
+                    continue;
+                }
+                if let Some(update) = store.update("even/", seen) {
+                    if update.whole {
+                        view.clear();
+                    }
+                    prop_assert!(update.keys.is_sorted_by_key(|found| found.modified));
+                    view.extend(update.keys.into_iter().map(|found| (found.key, found.value)));
+                    for key in update.removed {
+                        view.remove(&key);
+                    }
+                    seen = Some(update.revision);
+                }
+                let read = store.range("even/").keys.into_iter();
+                let read: BTreeMap<String, Vec<u8>> =
+                    read.map(|found| (found.key, found.value)).collect();
+                prop_assert_eq!(&view, &read);
+            }
+        }
+    }
+}

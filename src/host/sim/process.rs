@@ -155,7 +155,7 @@ impl World {
     /// Ends the machine's process, if one runs.
     pub fn end_process(&self, node: NodeId, end: ProcessEnd) {
         let now = self.shared.now();
-        let (incarnation, madsim_id, ports, timers) = {
+        let (incarnation, madsim_id, ports, timers, disk_wakers) = {
             let mut locked = self.shared.lock();
             let state = locked.node(node);
             if end == ProcessEnd::PowerCut {
@@ -164,24 +164,25 @@ impl World {
             let Some(incarnation) = state.process.take() else {
                 // The machine can lose power without a process, and with it its page cache.
                 if end == ProcessEnd::PowerCut {
-                    state.disk.power_cut();
+                    let none = state.disk.power_cut();
+                    debug_assert!(none.is_empty(), "no process, no operations");
                 }
                 return;
             };
             incarnation.dead.store(true, Ordering::Relaxed);
             state.paused = false;
-            match end {
+            let disk_wakers = match end {
                 ProcessEnd::PowerCut => state.disk.power_cut(),
                 _ => state.disk.process_ended(),
-            }
+            };
             let madsim_id = state.madsim;
             let ports = std::mem::take(&mut state.ports);
             locked.end_streams(now, node, end == ProcessEnd::PowerCut);
             let timers = locked.drop_timers(node);
-            (incarnation, madsim_id, ports, timers)
+            (incarnation, madsim_id, ports, timers, disk_wakers)
         };
         // Wakers and frames may own tasks, whose destructors take the world's lock.
-        drop((ports, timers));
+        drop((ports, timers, disk_wakers));
         self.shared.emit(node, incarnation.number, &Hardware::Ended(end));
         self.shared.madsim.kill(madsim_id);
     }

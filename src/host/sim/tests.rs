@@ -19,7 +19,7 @@ impl Observer for Blind {
     fn observe(&self, _: &World, _: Stamp, _: &dyn Fact) {}
 }
 
-fn run<T: Send + 'static>(
+pub(super) fn run<T: Send + 'static>(
     seed: u64,
     body: impl AsyncFnOnce(World) -> T + Send + 'static,
 ) -> (T, WorldReport) {
@@ -27,7 +27,7 @@ fn run<T: Send + 'static>(
     std::thread::spawn(run).join().expect("the run does not panic")
 }
 
-const fn ms(millis: u64) -> Duration {
+pub(super) const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 

@@ -1,0 +1,462 @@
+//! The disk as a state machine without time: names, files, the journal between cache and platter.
+
+use super::{DiskEffect, DiskFault, DiskOp, inode::Inode};
+use crate::host::{
+    OpenMode,
+    random::{Draws, mix, nanos, scale},
+    sim::node::NodeId,
+};
+use bytes::Bytes;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    task::Waker,
+    time::Duration,
+};
+
+/// The largest file, in bytes.
+pub(super) const FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// Metadata operations that wait in the journal at most; beyond it the older half is committed.
+const JOURNAL_MAX: usize = 4096;
+
+/// Names a file's content for ever, whatever becomes of its path.
+pub(in crate::host) type InodeId = u64;
+
+/// Which names there are.
+#[derive(Clone, Default)]
+struct Tree {
+    files: BTreeMap<String, InodeId>,
+    /// Without the root, which is always there.
+    directories: BTreeSet<String>,
+}
+
+/// A metadata operation.
+enum Entry {
+    Create { path: String, inode: InodeId },
+    CreateDir { path: String },
+    Rename { from: String, to: String },
+    Remove { path: String },
+}
+
+impl Entry {
+    fn touches(&self, dir: &str) -> bool {
+        match self {
+            Entry::Create { path, .. } | Entry::CreateDir { path } | Entry::Remove { path } => {
+                parent(path) == dir
+            }
+            Entry::Rename { from, to } => parent(from) == dir || parent(to) == dir,
+        }
+    }
+}
+
+impl Tree {
+    fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Create { path, inode } => {
+                self.files.insert(path.clone(), *inode);
+            }
+            Entry::CreateDir { path } => {
+                self.directories.insert(path.clone());
+            }
+            Entry::Rename { from, to } => {
+                let inode = self.files.remove(from).expect("the journal is in order");
+                self.files.insert(to.clone(), inode);
+            }
+            Entry::Remove { path } => {
+                self.files.remove(path);
+            }
+        }
+    }
+
+    fn is_dir(&self, path: &str) -> bool {
+        path.is_empty() || self.directories.contains(path)
+    }
+
+    fn need_dir(&self, path: &str) -> io::Result<()> {
+        if self.is_dir(path) {
+            return Ok(());
+        }
+        let file_above = ancestors(path).any(|above| self.files.contains_key(above));
+        Err(if file_above { io::ErrorKind::NotADirectory } else { io::ErrorKind::NotFound }.into())
+    }
+
+    /// The file at `path`, `None` when the name is free and its directory is there.
+    fn file(&self, path: &str) -> io::Result<Option<InodeId>> {
+        self.need_dir(parent(path))?;
+        if self.is_dir(path) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(self.files.get(path).copied())
+    }
+}
+
+/// The path itself and every directory above it but the root.
+fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..at]).chain([path])
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+fn check_path(path: &str) -> io::Result<()> {
+    let wrong = |name: &str| name.is_empty() || name == "." || name == "..";
+    if path.split('/').any(wrong) { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(()) }
+}
+
+fn check_dir_path(path: &str) -> io::Result<()> {
+    if path.is_empty() { Ok(()) } else { check_path(path) }
+}
+
+pub(super) fn input_output_error() -> io::Error {
+    io::Error::from_raw_os_error(5)
+}
+
+/// A file position from outside, as an index into memory.
+fn position(offset: u64) -> io::Result<usize> {
+    match usize::try_from(offset) {
+        Ok(index) if offset <= FILE_BYTES_MAX => Ok(index),
+        _ => Err(io::ErrorKind::FileTooLarge.into()),
+    }
+}
+
+/// What was drawn for one operation when it began.
+#[derive(Clone, Copy)]
+pub(in crate::host) struct Begun {
+    pub latency: Duration,
+    error_word: u64,
+}
+
+/// One machine's disk.
+pub(in crate::host) struct DiskState {
+    /// Latencies and errors: a fixed number of words for each operation.
+    draws: Draws,
+    /// What survives a power cut or a failed sync.
+    losses: Draws,
+    inodes: BTreeMap<InodeId, Inode>,
+    inodes_made: u64,
+    /// What processes see.
+    tree: Tree,
+    /// What the platter holds, behind `tree` by the journal.
+    durable: Tree,
+    journal: Vec<Entry>,
+    /// Journal entries that were committed, so that a mark outlives them.
+    committed: u64,
+    faults: Vec<DiskFault>,
+    stalled: BTreeMap<u64, Waker>,
+    stalls: u64,
+}
+
+impl DiskState {
+    pub fn new(seed: u64, node: NodeId) -> Self {
+        let key = [u64::from(node.0), 0];
+        DiskState {
+            draws: Draws::new(seed, "disk", key),
+            losses: Draws::new(seed, "disk-losses", key),
+            inodes: BTreeMap::new(),
+            inodes_made: 0,
+            tree: Tree::default(),
+            durable: Tree::default(),
+            journal: Vec::new(),
+            committed: 0,
+            faults: Vec::new(),
+            stalled: BTreeMap::new(),
+            stalls: 0,
+        }
+    }
+
+    /// Keeps what the platter happens to hold. The wakers are dropped by the caller, unlocked.
+    #[must_use = "the wakers are dropped outside the lock"]
+    pub fn power_cut(&mut self) -> Vec<Waker> {
+        let length = self.journal.len();
+        let drawn = self.losses.below(length as u64 + 1);
+        let kept = match self.losses.below(3) {
+            0 => 0,
+            1 => length,
+            _ => usize::try_from(drawn).expect("an index of the journal"),
+        };
+        self.commit(kept);
+        self.committed += self.journal.len() as u64;
+        self.journal.clear();
+        self.tree = self.durable.clone();
+        for inode in self.inodes.values_mut() {
+            inode.power_cut(&mut self.losses);
+        }
+        self.process_ended()
+    }
+
+    /// The page cache stays; handles are gone. The wakers are dropped by the caller, unlocked.
+    #[must_use = "the wakers are dropped outside the lock"]
+    pub fn process_ended(&mut self) -> Vec<Waker> {
+        for inode in self.inodes.values_mut() {
+            inode.handles = 0;
+        }
+        self.forget_unnamed();
+        std::mem::take(&mut self.stalled).into_values().collect()
+    }
+
+    /// An empty disk takes this one's place; open handles meet input/output errors.
+    pub fn wipe(&mut self) {
+        self.inodes.clear();
+        self.tree = Tree::default();
+        self.durable = Tree::default();
+        self.committed += self.journal.len() as u64;
+        self.journal.clear();
+    }
+
+    pub fn open(&mut self, path: &str, mode: OpenMode) -> io::Result<InodeId> {
+        check_path(path)?;
+        let inode = match (self.tree.file(path)?, mode) {
+            (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
+            (Some(inode), _) => inode,
+            (None, OpenMode::Read | OpenMode::Write) => return Err(io::ErrorKind::NotFound.into()),
+            (None, OpenMode::Create | OpenMode::CreateNew) => {
+                self.need_space(DiskOp::Metadata)?;
+                self.inodes_made += 1;
+                let inode = self.inodes_made;
+                self.inodes.insert(inode, Inode::default());
+                self.record(Entry::Create { path: path.to_string(), inode });
+                inode
+            }
+        };
+        self.inode(inode)?.handles += 1;
+        Ok(inode)
+    }
+
+    pub fn close(&mut self, inode: InodeId) {
+        if let Some(content) = self.inodes.get_mut(&inode) {
+            content.handles = content.handles.saturating_sub(1);
+        }
+    }
+
+    pub fn create_dir(&mut self, path: &str) -> io::Result<()> {
+        check_dir_path(path)?;
+        if self.tree.is_dir(path) {
+            return Ok(());
+        }
+        if ancestors(path).any(|above| self.tree.files.contains_key(above)) {
+            let taken = self.tree.files.contains_key(path);
+            let kind =
+                if taken { io::ErrorKind::AlreadyExists } else { io::ErrorKind::NotADirectory };
+            return Err(kind.into());
+        }
+        self.need_space(DiskOp::Metadata)?;
+        for above in ancestors(path) {
+            if !self.tree.is_dir(above) {
+                self.record(Entry::CreateDir { path: above.to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    pub fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        check_path(from)?;
+        check_path(to)?;
+        self.tree.file(from)?.ok_or(io::ErrorKind::NotFound)?;
+        self.tree.file(to)?;
+        if from != to {
+            self.record(Entry::Rename { from: from.to_string(), to: to.to_string() });
+        }
+        Ok(())
+    }
+
+    pub fn remove(&mut self, path: &str) -> io::Result<()> {
+        check_path(path)?;
+        self.tree.file(path)?.ok_or(io::ErrorKind::NotFound)?;
+        self.record(Entry::Remove { path: path.to_string() });
+        Ok(())
+    }
+
+    pub fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        check_dir_path(dir)?;
+        self.tree.need_dir(dir)?;
+        let files = self.tree.files.keys().filter(|path| parent(path) == dir);
+        Ok(files.map(|path| path.rsplit('/').next().unwrap_or(path).to_string()).collect())
+    }
+
+    /// Names the metadata operations up to now, for a later [`sync_dir`](Self::sync_dir).
+    pub fn journal_mark(&self) -> u64 {
+        self.committed + self.journal.len() as u64
+    }
+
+    /// Commits the journal up to the last operation before the mark that touches `dir`.
+    pub fn sync_dir(&mut self, dir: &str, mark: u64) -> io::Result<()> {
+        check_dir_path(dir)?;
+        self.tree.need_dir(dir)?;
+        let covered =
+            usize::try_from(mark.saturating_sub(self.committed)).expect("a journal index");
+        let covered = covered.min(self.journal.len());
+        let last = self.journal[..covered].iter().rposition(|entry| entry.touches(dir));
+        self.commit(last.map_or(0, |last| last + 1));
+        self.forget_unnamed();
+        Ok(())
+    }
+
+    pub fn len(&mut self, inode: InodeId) -> io::Result<u64> {
+        Ok(self.inode(inode)?.cache().len() as u64)
+    }
+
+    pub fn read(&mut self, inode: InodeId, offset: u64, length: usize) -> io::Result<Bytes> {
+        let held = self.inode(inode)?.cache();
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(held.len());
+        let to = from.saturating_add(length).min(held.len());
+        Ok(Bytes::copy_from_slice(&held[from..to]))
+    }
+
+    pub fn write(&mut self, inode: InodeId, offset: u64, data: Bytes) -> io::Result<()> {
+        let end = position(offset.saturating_add(data.len() as u64))?;
+        if end > self.inode(inode)?.cache().len() {
+            self.need_space(DiskOp::Write)?;
+        }
+        self.inode(inode)?.write(position(offset)?, data);
+        Ok(())
+    }
+
+    pub fn append(&mut self, inode: InodeId, data: Bytes) -> io::Result<u64> {
+        let offset = self.len(inode)?;
+        self.write(inode, offset, data)?;
+        Ok(offset)
+    }
+
+    pub fn truncate(&mut self, inode: InodeId, length: u64) -> io::Result<()> {
+        let length = position(length)?;
+        if length > self.inode(inode)?.cache().len() {
+            self.need_space(DiskOp::Write)?;
+        }
+        self.inode(inode)?.truncate(length);
+        Ok(())
+    }
+
+    /// Names a file's changes up to now; 0 for a file that is gone with its disk.
+    pub fn mark(&self, inode: InodeId) -> u64 {
+        self.inodes.get(&inode).map_or(0, Inode::mark)
+    }
+
+    pub fn sync(&mut self, inode: InodeId, mark: u64) -> io::Result<()> {
+        self.inode(inode)?.sync(mark);
+        Ok(())
+    }
+
+    pub fn fail_sync(&mut self, inode: InodeId, mark: u64) {
+        if let Some(content) = self.inodes.get_mut(&inode) {
+            content.fail_sync(mark, &mut self.losses);
+        }
+    }
+
+    /// Flips bits of one byte of a file; false when there is no such byte.
+    pub fn rot(&mut self, path: &str, offset: u64, mask: u8) -> bool {
+        let Some(inode) = self.tree.files.get(path) else { return false };
+        let content = self.inodes.get_mut(inode).expect("a named file has content");
+        usize::try_from(offset).is_ok_and(|offset| content.rot(offset, mask))
+    }
+
+    /// What a process would read of a file.
+    pub fn contents(&self, path: &str) -> Option<Vec<u8>> {
+        let inode = self.tree.files.get(path)?;
+        Some(self.inodes.get(inode).expect("a named file has content").cache().to_vec())
+    }
+
+    pub fn add_fault(&mut self, fault: DiskFault) {
+        self.faults.push(fault);
+    }
+
+    /// Lifts every fault and hands over the wakers of operations that stood still.
+    pub fn clear_faults(&mut self) -> Vec<Waker> {
+        self.faults.clear();
+        std::mem::take(&mut self.stalled).into_values().collect()
+    }
+
+    /// Draws for one operation; always four words, so that a fault shifts nothing later.
+    pub fn begin(&mut self, op: DiskOp) -> Begun {
+        let [latency, error_word, slow, slow_mode] = std::array::from_fn(|_| self.draws.next_u64());
+        let (low, high) = match op {
+            DiskOp::Read | DiskOp::Metadata | DiskOp::Any => (50_000, 150_000),
+            DiskOp::Write => (20_000, 80_000),
+            DiskOp::Sync => (500_000, 3_000_000),
+        };
+        let mut total = low + scale(latency, high - low + 1);
+        for (index, fault) in self.matching(op) {
+            if let DiskEffect::Slow(delay) = &fault.effect {
+                let more = delay.sample(mix(slow, index), mix(slow_mode, index));
+                total = total.saturating_add(nanos(more));
+            }
+        }
+        Begun { latency: Duration::from_nanos(total), error_word }
+    }
+
+    /// Whether the operation fails, by the faults at its end.
+    pub fn verdict(&self, op: DiskOp, begun: Begun) -> io::Result<()> {
+        let fails = self.matching(op).any(|(index, fault)| match fault.effect {
+            DiskEffect::Error { per_million } => {
+                scale(mix(begun.error_word, index), 1_000_000) < u64::from(per_million)
+            }
+            _ => false,
+        });
+        if fails { Err(input_output_error()) } else { Ok(()) }
+    }
+
+    pub fn is_stalled(&self, op: DiskOp) -> bool {
+        self.matching(op).any(|(_, fault)| fault.effect == DiskEffect::Stalled)
+    }
+
+    /// Keeps a waker until the faults are lifted; the old one of that key is handed back.
+    pub fn wait_for_clearing(&mut self, key: &mut Option<u64>, waker: Waker) -> Option<Waker> {
+        let key = *key.get_or_insert_with(|| {
+            self.stalls += 1;
+            self.stalls
+        });
+        self.stalled.insert(key, waker)
+    }
+
+    pub fn stop_waiting(&mut self, key: u64) -> Option<Waker> {
+        self.stalled.remove(&key)
+    }
+
+    /// How many files' contents are kept, named or not.
+    #[cfg(test)]
+    pub fn files_held(&self) -> usize {
+        self.inodes.len()
+    }
+
+    fn matching(&self, op: DiskOp) -> impl Iterator<Item = (u64, &DiskFault)> {
+        let faults = (0..).zip(&self.faults);
+        faults.filter(move |(_, fault)| fault.on == DiskOp::Any || fault.on == op)
+    }
+
+    fn need_space(&self, op: DiskOp) -> io::Result<()> {
+        let full = self.matching(op).any(|(_, fault)| fault.effect == DiskEffect::Full);
+        if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn inode(&mut self, inode: InodeId) -> io::Result<&mut Inode> {
+        self.inodes.get_mut(&inode).ok_or_else(input_output_error)
+    }
+
+    fn record(&mut self, entry: Entry) {
+        self.tree.apply(&entry);
+        self.journal.push(entry);
+        if self.journal.len() > JOURNAL_MAX {
+            self.commit(JOURNAL_MAX / 2);
+            self.forget_unnamed();
+        }
+    }
+
+    fn commit(&mut self, entries: usize) {
+        for entry in self.journal.drain(..entries) {
+            self.durable.apply(&entry);
+            self.committed += 1;
+        }
+    }
+
+    /// Frees files that no name, no handle and no journal entry can bring back.
+    fn forget_unnamed(&mut self) {
+        let named = self.tree.files.values().chain(self.durable.files.values()).copied();
+        let created = self.journal.iter().filter_map(|entry| match entry {
+            Entry::Create { inode, .. } => Some(*inode),
+            _ => None,
+        });
+        let reachable: BTreeSet<InodeId> = named.chain(created).collect();
+        self.inodes.retain(|inode, content| content.handles > 0 || reachable.contains(inode));
+    }
+}

@@ -25,3 +25,24 @@ pub trait Fact: Any + fmt::Debug + Send + Sync {
     /// For the receiver's downcast.
     fn as_any(&self) -> &dyn Any;
 }
+
+/// Makes a type a [`Fact`]; the second argument maps a value to its evidence.
+#[macro_export]
+macro_rules! fact {
+    ($fact:ty, $evidence:expr) => {
+        impl $crate::host::Fact for $fact {
+            fn evidence(&self) -> $crate::host::Evidence {
+                let evidence: fn(&$fact) -> $crate::host::Evidence = $evidence;
+                evidence(self)
+            }
+
+            fn fold(&self, mut digest: &mut dyn std::hash::Hasher) {
+                std::hash::Hash::hash(self, &mut digest);
+            }
+
+            fn as_any(&self) -> &dyn std::any::Any {
+                self
+            }
+        }
+    };
+}

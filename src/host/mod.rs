@@ -30,6 +30,7 @@ use std::{future::Future, io, time::Duration};
 pub use announce::{Evidence, Fact};
 pub use clock::{Elapsed, Instant, Interval, WallTime};
 pub use disk::OpenMode;
+pub use imp::run_two;
 pub use imp::{
     disk::{Disk, File},
     message::{MessageReceiver, MessageSender, Peer},

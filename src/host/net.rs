@@ -67,6 +67,11 @@ impl Kind {
         Kind { name, hash: name_hash(name) }
     }
 
+    /// The hash of the kind of that name.
+    pub const fn new_for_lookup(name: &str) -> u64 {
+        name_hash(name)
+    }
+
     /// The name.
     pub const fn name(self) -> &'static str {
         self.name

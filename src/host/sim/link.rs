@@ -10,8 +10,7 @@ use crate::host::{
     random::{Draws, mix, nanos, scale, scale_duration},
 };
 use std::{
-    collections::{BTreeSet, HashMap},
-    hash::{BuildHasherDefault, Hasher},
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
@@ -168,38 +167,14 @@ struct FateStream {
     ordinal: u64,
 }
 
-#[derive(Default)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = mix(self.0, word);
-    }
-
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(u64::from(word));
-    }
-}
-
 /// The state of all links.
 pub(in crate::host) struct Links {
     seed: u64,
     latency: Delay,
     rules: Vec<(RuleId, LinkRule)>,
     rules_added: u64,
-    /// Never iterated, so its order decides nothing.
-    #[expect(clippy::disallowed_types, reason = "looked up by key only, with a fixed hasher")]
-    streams: HashMap<(NodeId, NodeId, Kind), FateStream, BuildHasherDefault<KeyHasher>>,
+    /// By link and by the hash of the kind.
+    streams: BTreeMap<(u64, u64), FateStream>,
     pub frames: u64,
 }
 
@@ -221,7 +196,7 @@ impl Links {
             latency,
             rules: Vec::new(),
             rules_added: 0,
-            streams: HashMap::default(),
+            streams: BTreeMap::new(),
             frames: 0,
         }
     }
@@ -248,8 +223,9 @@ impl Links {
     pub fn fate(&mut self, from: NodeId, to: NodeId, kind: Kind) -> (u64, Fate) {
         self.frames += 1;
         let seed = self.seed;
-        let stream = self.streams.entry((from, to, kind)).or_insert_with(|| FateStream {
-            draws: Draws::new(seed, "link", [from.link_key(to), kind.hash()]),
+        let key = (from.link_key(to), kind.hash());
+        let stream = self.streams.entry(key).or_insert_with(|| FateStream {
+            draws: Draws::new(seed, "link", [key.0, key.1]),
             ordinal: 0,
         });
         let ordinal = stream.ordinal;

@@ -10,6 +10,7 @@
 mod clock;
 mod digest;
 pub(in crate::host) mod disk;
+mod example;
 mod link;
 pub(in crate::host) mod message;
 mod node;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use clock::DRIFT_PER_MILLION_MAX;
 pub use digest::{TraceDigest, TraceLine};
+pub use example::run_two;
 pub use link::{Delay, LinkEffect, LinkRule, NodeSet, RuleId};
 pub(in crate::host) use node::Node;
 pub use node::{NodeId, current_stamp};

@@ -7,11 +7,9 @@ use super::{
     node::{Incarnation, Node, NodeId},
     world::{NodeState, World},
 };
-use crate::host::{Evidence, Fact, Host, random::Draws};
+use crate::host::{Evidence, Host, random::Draws};
 use std::{
-    any::Any,
     future::Future,
-    hash::{Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -61,19 +59,7 @@ pub enum Hardware {
     },
 }
 
-impl Fact for Hardware {
-    fn evidence(&self) -> Evidence {
-        Evidence::Hardware
-    }
-
-    fn fold(&self, mut digest: &mut dyn Hasher) {
-        self.hash(&mut digest);
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
+crate::fact!(Hardware, |_| Evidence::Hardware);
 
 impl World {
     /// Adds a machine, powered on and without a process. Its name is its host name.

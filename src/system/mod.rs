@@ -1,0 +1,5 @@
+//! The cluster. It compiles the same in both worlds and knows the outside only through a
+//! [`Host`](crate::host::Host).
+
+pub mod event;
+pub mod rpc;

@@ -1,0 +1,191 @@
+//! Asks that wait for their answer, and the one queue of their deadlines.
+
+use super::{RpcError, service::ServiceInner};
+use crate::{
+    host::{Host, Instant, Kind},
+    system::event::RpcEvent,
+};
+use bytes::Bytes;
+use futures::{channel::oneshot, task::AtomicWaker};
+use serde::de::DeserializeOwned;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::{Future, poll_fn},
+    marker::PhantomData,
+    pin::Pin,
+    sync::{Arc, Mutex, Weak},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// How an ask ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AskOutcome {
+    /// With a value.
+    Value,
+    /// With an error of this name.
+    Failed(&'static str),
+}
+
+type Answer = Result<Bytes, RpcError>;
+
+struct Pending {
+    deadline: Instant,
+    answer: oneshot::Sender<Answer>,
+}
+
+#[derive(Default)]
+struct Table {
+    pending: BTreeMap<u64, Pending>,
+    deadlines: BTreeSet<(Instant, u64)>,
+    closed: bool,
+}
+
+/// The pending asks of one service.
+pub(super) struct Calls {
+    host: Host,
+    table: Mutex<Table>,
+    /// Wakes the timer when the earliest deadline has moved.
+    timer: AtomicWaker,
+}
+
+impl Calls {
+    pub fn new(host: Host) -> Self {
+        Calls { host, table: Mutex::default(), timer: AtomicWaker::new() }
+    }
+
+    /// Registers an ask; its time begins now.
+    pub fn register(&self, call: u64, kind: Kind, timeout: Duration) -> oneshot::Receiver<Answer> {
+        let (answer, receiver) = oneshot::channel();
+        self.host.announce(&RpcEvent::AskSent { call, kind });
+        let deadline = self.host.now() + timeout;
+        let refused = {
+            let mut table = self.table.lock().expect("no panic under this lock");
+            if table.closed {
+                Some(answer)
+            } else {
+                let first = table.deadlines.first().is_none_or(|(first, _)| deadline < *first);
+                table.deadlines.insert((deadline, call));
+                let repeated = table.pending.insert(call, Pending { deadline, answer });
+                assert!(repeated.is_none(), "call numbers never repeat");
+                if first {
+                    self.timer.wake();
+                }
+                None
+            }
+        };
+        if let Some(answer) = refused {
+            self.finish(call, answer, Err(RpcError::ServiceStopped));
+        }
+        receiver
+    }
+
+    /// Ends an ask, unless it is over already: late and repeated answers change nothing.
+    pub fn resolve(&self, call: u64, result: Answer) {
+        let pending = {
+            let mut table = self.table.lock().expect("no panic under this lock");
+            let pending = table.pending.remove(&call);
+            if let Some(pending) = &pending {
+                table.deadlines.remove(&(pending.deadline, call));
+            }
+            pending
+        };
+        if let Some(pending) = pending {
+            self.finish(call, pending.answer, result);
+        }
+    }
+
+    fn finish(&self, call: u64, answer: oneshot::Sender<Answer>, result: Answer) {
+        let outcome = match &result {
+            Ok(_) => AskOutcome::Value,
+            Err(error) => AskOutcome::Failed(error.name()),
+        };
+        self.host.announce(&RpcEvent::AskResolved { call, outcome });
+        // The asker may have lost interest.
+        let _ = answer.send(result);
+    }
+
+    /// Ends every ask, and from now on every new one at once.
+    pub fn close(&self) {
+        let calls: Vec<u64> = {
+            let mut table = self.table.lock().expect("no panic under this lock");
+            table.closed = true;
+            table.pending.keys().copied().collect()
+        };
+        for call in calls {
+            self.resolve(call, Err(RpcError::ServiceStopped));
+        }
+        self.timer.wake();
+    }
+
+    fn first_deadline(&self) -> Option<Instant> {
+        let table = self.table.lock().expect("no panic under this lock");
+        table.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    fn take_overdue(&self, now: Instant) -> Option<u64> {
+        let table = self.table.lock().expect("no panic under this lock");
+        table.deadlines.first().filter(|(deadline, _)| *deadline <= now).map(|(_, call)| *call)
+    }
+}
+
+/// Times out the asks of a service until the service is gone.
+pub(super) async fn run_deadlines(host: Host, service: Weak<ServiceInner>) {
+    let mut sleep: Option<(Instant, Pin<Box<crate::host::Sleep>>)> = None;
+    poll_fn(move |cx| {
+        let Some(service) = service.upgrade() else { return Poll::Ready(()) };
+        let calls = &service.calls;
+        calls.timer.register(cx.waker());
+        loop {
+            let now = host.now();
+            while let Some(call) = calls.take_overdue(now) {
+                calls.resolve(call, Err(RpcError::Timeout));
+            }
+            let Some(first) = calls.first_deadline() else { return Poll::Pending };
+            if sleep.as_ref().is_none_or(|(deadline, _)| *deadline > first) {
+                sleep = Some((first, Box::pin(host.sleep_until(first))));
+            }
+            let (_, waiting) = sleep.as_mut().expect("just set");
+            if waiting.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            sleep = None;
+        }
+    })
+    .await;
+}
+
+/// An ask under way. The call was sent when this was made; dropping it gives up the answer only.
+#[must_use = "an ask's answer says whether it was done; use a tell where nobody cares"]
+pub struct Ask<T> {
+    answer: oneshot::Receiver<Answer>,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> Ask<T> {
+    pub(super) fn new(answer: oneshot::Receiver<Answer>) -> Self {
+        Ask { answer, value: PhantomData }
+    }
+
+    /// An ask that has failed before anything was sent.
+    pub(super) fn failed(error: RpcError) -> Self {
+        let (sender, answer) = oneshot::channel();
+        let _ = sender.send(Err(error));
+        Ask { answer, value: PhantomData }
+    }
+}
+
+impl<T: DeserializeOwned> Future for Ask<T> {
+    type Output = Result<T, RpcError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.answer).poll(cx).map(|answer| {
+            // The sender is only dropped unsent when the whole service is.
+            let bytes = answer.unwrap_or(Err(RpcError::ServiceStopped))?;
+            postcard::from_bytes(&bytes).map_err(|error| RpcError::Malformed(error.to_string()))
+        })
+    }
+}
+
+/// Shared by everything that may answer.
+pub(super) type Service = Arc<ServiceInner>;

@@ -1,0 +1,112 @@
+//! The queue in front of an endpoint's main thread.
+
+use super::{Context, FencingToken, RpcError, gateway::Call};
+use futures::task::AtomicWaker;
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::{Mutex, MutexGuard},
+    task::Poll,
+};
+
+/// Calls that wait in one mailbox at most; what comes beyond is answered with an error.
+pub const MAILBOX_CALLS_MAX: usize = 65_536;
+
+/// Tells the endpoints of one incarnation apart, also those that bore one name in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointId(pub u64);
+
+/// A closure for an endpoint's main thread.
+pub(super) type Closure<E> = Box<dyn FnOnce(&mut E, &mut Context<E>) + Send>;
+
+pub(super) enum Envelope<E: super::RpcEndpoint> {
+    Start,
+    Stop,
+    Terminate,
+    /// The endpoint's own `on_stop` is done.
+    StopFinished(Result<(), String>),
+    Invoke(Call),
+    Run {
+        closure: Closure<E>,
+        /// `Some` when it may only run under the token of its birth.
+        birth: Option<Option<FencingToken>>,
+    },
+}
+
+struct Queue<E: super::RpcEndpoint> {
+    waiting: VecDeque<Envelope<E>>,
+    closed: bool,
+}
+
+/// What waits for one endpoint.
+pub(super) struct Mailbox<E: super::RpcEndpoint> {
+    queue: Mutex<Queue<E>>,
+    waker: AtomicWaker,
+}
+
+impl<E: super::RpcEndpoint> Mailbox<E> {
+    pub fn new() -> Self {
+        let queue = Queue { waiting: VecDeque::new(), closed: false };
+        Mailbox { queue: Mutex::new(queue), waker: AtomicWaker::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue<E>> {
+        self.queue.lock().expect("no panic under this lock")
+    }
+
+    /// Puts a control message or a closure in; dropped when the endpoint is gone.
+    pub fn push(&self, envelope: Envelope<E>) {
+        let refused = {
+            let mut queue = self.lock();
+            if queue.closed {
+                Some(envelope)
+            } else {
+                queue.waiting.push_back(envelope);
+                None
+            }
+        };
+        self.waker.wake();
+        drop(refused);
+    }
+
+    /// Puts a call in.
+    pub fn invoke(&self, call: Call) {
+        let refused = {
+            let mut queue = self.lock();
+            if queue.closed {
+                Some((call, "terminated"))
+            } else if queue.waiting.len() >= MAILBOX_CALLS_MAX {
+                Some((call, "its mailbox is full"))
+            } else {
+                queue.waiting.push_back(Envelope::Invoke(call));
+                None
+            }
+        };
+        match refused {
+            Some((call, why)) => call.refuse(RpcError::NotRunning(why.to_string())),
+            None => self.waker.wake(),
+        }
+    }
+
+    /// Waits for the next message.
+    pub async fn next(&self) -> Envelope<E> {
+        poll_fn(|cx| {
+            if let Some(envelope) = self.lock().waiting.pop_front() {
+                return Poll::Ready(envelope);
+            }
+            self.waker.register(cx.waker());
+            match self.lock().waiting.pop_front() {
+                Some(envelope) => Poll::Ready(envelope),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Takes nothing more; returns what still waited.
+    pub fn close(&self) -> VecDeque<Envelope<E>> {
+        let mut queue = self.lock();
+        queue.closed = true;
+        std::mem::take(&mut queue.waiting)
+    }
+}

@@ -8,6 +8,7 @@
 
 mod courier;
 pub(in crate::host) mod disk;
+mod example;
 pub(in crate::host) mod message;
 mod node;
 pub(in crate::host) mod stream;
@@ -18,4 +19,5 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use example::run_two;
 pub use node::{ExitReason, Node, NodeConfig, run_node};

@@ -82,10 +82,7 @@ pub fn run_node(config: NodeConfig, main: impl AsyncFnOnce(Host)) -> io::Result<
     let reason = runtime.block_on(async {
         let host = Node::start(config)?;
         let node = host.imp.clone();
-        if node.guard(main(host)).await {
-            node.end(ExitReason::Returned);
-        }
-        Ok(node.wait_for_end().await)
+        Ok(node.run(main(host)).await)
     });
     // A disk call that hangs must not keep a node that has ended from going.
     runtime.shutdown_background();
@@ -121,6 +118,14 @@ impl Node {
     /// Waits until the node of `host` has ended, and says why it did.
     pub async fn ended(host: &Host) -> ExitReason {
         host.imp.wait_for_end().await
+    }
+
+    /// Runs the node's main function; the node ends with it, if not before.
+    pub(super) async fn run(&self, main: impl Future<Output = ()>) -> ExitReason {
+        if self.guard(main).await {
+            self.end(ExitReason::Returned);
+        }
+        self.wait_for_end().await
     }
 
     async fn wait_for_end(&self) -> ExitReason {

@@ -68,23 +68,23 @@ impl Stream {
         self.reader.peer_address()
     }
 
-    /// See [`StreamWriter::write`].
+    /// Sends bytes; waits while the window is full, and must not be given up half-way.
     ///
     /// # Errors
-    /// As there.
+    /// `BrokenPipe` after `close`; others when the stream is broken.
     pub async fn write(&mut self, data: Bytes) -> io::Result<()> {
         self.writer.write(data).await
     }
 
-    /// See [`StreamReader::read`].
+    /// The next bytes, at least one; `None` when the other side has closed in order.
     ///
     /// # Errors
-    /// As there.
+    /// When the stream is broken.
     pub async fn read(&mut self) -> io::Result<Option<Bytes>> {
         self.reader.read().await
     }
 
-    /// See [`StreamWriter::close`].
+    /// Ends our side in order: after what was written the other side reads `None`.
     pub fn close(&mut self) {
         self.writer.close();
     }

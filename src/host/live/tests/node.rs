@@ -129,3 +129,23 @@ async fn every_node_has_its_own_identity() {
     assert_eq!((one.name(), one.hostname()), ("test", "127.0.0.1"));
     assert!(!one.sabotaged(crate::host::Sabotage::StaleTokenAccepted));
 }
+
+#[test]
+fn two_nodes_run_until_the_client_is_done() {
+    let ran = Arc::new(AtomicU64::new(0));
+    let count = ran.clone();
+    run_two(
+        |_| std::future::pending(),
+        |host| async move {
+            host.sleep(ms(1)).await;
+            count.fetch_add(1, Ordering::SeqCst);
+        },
+    );
+    assert_eq!(ran.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+#[should_panic(expected = "on purpose")]
+fn the_panic_of_a_server_is_told_though_its_client_waits() {
+    run_two(|_| async { panic!("on purpose") }, |_| std::future::pending());
+}

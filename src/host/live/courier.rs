@@ -1,0 +1,168 @@
+//! The task that carries one node's frames to one peer, over a connection made on first use.
+
+use super::{
+    message::{Peer, Socket},
+    tcp, wire,
+};
+use crate::host::Inbound;
+use bytes::Bytes;
+use futures::SinkExt;
+use std::{collections::VecDeque, future::Future, io, sync::Arc, time::Duration};
+use tokio::{
+    io::AsyncReadExt,
+    net::{
+        TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
+    sync::mpsc,
+    time::timeout,
+};
+use tokio_util::codec::{FramedWrite, LengthDelimitedCodec};
+
+/// Frames that wait for one peer at most; what comes beyond is dropped.
+const QUEUE_FRAMES_MAX: usize = 4_096;
+
+/// How many of the frames sent last are reported when their connection breaks.
+const SENT_FRAMES_MAX: usize = 4_096;
+
+/// An unused connection is closed after this time, and its courier goes after the same again.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// How long a peer may take nothing before its connection is given up.
+const STALL_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// A frame to be sent, and the token by which its sender knows it.
+pub(super) struct Parcel {
+    pub token: u64,
+    pub frame: Bytes,
+}
+
+/// Carries frames to one peer.
+pub(super) struct Courier {
+    socket: Arc<Socket>,
+    peer: Peer,
+    queue: mpsc::Receiver<Parcel>,
+}
+
+impl Courier {
+    pub fn new(socket: Arc<Socket>, peer: Peer) -> (mpsc::Sender<Parcel>, Courier) {
+        let (sender, queue) = mpsc::channel(QUEUE_FRAMES_MAX);
+        (sender, Courier { socket, peer, queue })
+    }
+
+    pub async fn run(mut self) {
+        while let Some(first) = self.next().await {
+            match tcp::dial(self.peer.address()).await {
+                Ok(tcp) => self.converse(tcp, first).await,
+                Err(error) => self.give_up(first, &error).await,
+            }
+        }
+    }
+
+    /// The next parcel; `None` when there was none for long and this courier is off the list.
+    async fn next(&mut self) -> Option<Parcel> {
+        match timeout(IDLE_TIME_MAX, self.queue.recv()).await {
+            Ok(parcel) => parcel,
+            Err(_) => self.socket.retire(&self.peer, &mut self.queue),
+        }
+    }
+
+    /// Nobody took the connection: all that waits is lost.
+    async fn give_up(&mut self, first: Parcel, error: &io::Error) {
+        self.note(error);
+        let mut tokens = vec![first.token];
+        while let Ok(parcel) = self.queue.try_recv() {
+            tokens.push(parcel.token);
+        }
+        // Anything but a plain "no" may be the network's fault, and is met with silence.
+        if is_reset(error) {
+            self.report(tokens).await;
+        }
+    }
+
+    async fn converse(&mut self, mut tcp: TcpStream, first: Parcel) {
+        let (read, write) = tcp.split();
+        let mut frames = FramedWrite::new(write, wire::codec());
+        wire::put_preamble(frames.write_buffer_mut(), &self.socket.own);
+        let mut route = Route { read, frames, sent: VecDeque::new() };
+        let Err(error) = self.carry(&mut route, first).await else { return };
+        self.note(&error);
+        if error.kind() != io::ErrorKind::TimedOut {
+            self.report(route.sent).await;
+        }
+    }
+
+    /// Sends until the connection breaks or has been idle for long.
+    async fn carry(&mut self, route: &mut Route<'_>, first: Parcel) -> io::Result<()> {
+        let mut next = first;
+        loop {
+            route.send(next, &mut self.queue).await?;
+            next = tokio::select! {
+                biased;
+                error = route.broken() => return Err(error),
+                parcel = self.queue.recv() => match parcel {
+                    Some(parcel) => parcel,
+                    None => return Ok(()),
+                },
+                () = tokio::time::sleep(IDLE_TIME_MAX) => return Ok(()),
+            };
+        }
+    }
+
+    async fn report(&self, tokens: impl IntoIterator<Item = u64>) {
+        for token in tokens {
+            let inbound = Inbound::Unreachable { peer: self.peer.clone(), token };
+            if self.socket.inbox.send(inbound).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn note(&self, error: &io::Error) {
+        let node = self.socket.node.name();
+        tracing::debug!(node, peer = ?self.peer, %error, "no way to a peer");
+    }
+}
+
+/// One connection to the peer, on which only this side speaks.
+struct Route<'a> {
+    read: ReadHalf<'a>,
+    frames: FramedWrite<WriteHalf<'a>, LengthDelimitedCodec>,
+    sent: VecDeque<u64>,
+}
+
+impl Route<'_> {
+    /// Sends `first` and what waits behind it.
+    async fn send(&mut self, first: Parcel, queue: &mut mpsc::Receiver<Parcel>) -> io::Result<()> {
+        let mut next = Some(first);
+        while let Some(parcel) = next {
+            if self.sent.len() == SENT_FRAMES_MAX {
+                self.sent.pop_front();
+            }
+            self.sent.push_back(parcel.token);
+            in_time(self.frames.feed(parcel.frame)).await?;
+            next = queue.try_recv().ok();
+        }
+        in_time(SinkExt::<Bytes>::flush(&mut self.frames)).await
+    }
+
+    /// Waits for the end of the connection.
+    async fn broken(&mut self) -> io::Error {
+        match self.read.read(&mut [0]).await {
+            Ok(0) => io::ErrorKind::ConnectionReset.into(),
+            Ok(_) => wire::invalid("the other side is no message socket"),
+            Err(error) => error,
+        }
+    }
+}
+
+async fn in_time(write: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    match timeout(STALL_TIME_MAX, write).await {
+        Ok(written) => written,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
+}

@@ -1,0 +1,298 @@
+//! The live side of [`Host`]: one incarnation of a process.
+
+use super::{
+    disk::Disk,
+    message::{MessageReceiver, MessageSender},
+    stream::{Stream, StreamListener},
+    task::{Sleep, Task, panic_text},
+    tcp::Ports,
+};
+use crate::host::{Fact, Host, Instant, NodeAddress, Sabotage, WallTime};
+use futures::FutureExt;
+use std::{
+    future::{Future, pending, poll_fn},
+    io,
+    panic::AssertUnwindSafe,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::{Duration, SystemTime},
+};
+use tokio_util::sync::CancellationToken;
+
+/// What a live node is started with.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// The node's name.
+    pub name: String,
+    /// The host name on which it listens and by which other nodes reach it.
+    pub hostname: String,
+    /// The folder that is its disk; made when absent.
+    pub data: PathBuf,
+}
+
+/// Why a live node ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExitReason {
+    /// Its main function came to its end.
+    Returned,
+    /// It ended itself with [`Host::exit`].
+    Exited {
+        /// The reason given.
+        reason: String,
+    },
+    /// A task of it panicked.
+    Panicked {
+        /// The panic's message.
+        message: String,
+    },
+}
+
+/// What all handles to one incarnation share.
+struct Process {
+    name: String,
+    hostname: String,
+    data: PathBuf,
+    incarnation: u64,
+    origin: std::time::Instant,
+    runtime: tokio::runtime::Handle,
+    dead: AtomicBool,
+    reason: OnceLock<ExitReason>,
+    ended: CancellationToken,
+    ports: Ports,
+}
+
+/// A node in a tokio runtime of this process.
+#[derive(Clone)]
+pub struct Node {
+    process: Arc<Process>,
+}
+
+/// Runs a node in a runtime of its own, on this thread, until `main` returns, the node exits or one
+/// of its tasks panics.
+///
+/// # Errors
+/// When there is no runtime or no data folder to be had.
+pub fn run_node(config: NodeConfig, main: impl AsyncFnOnce(Host)) -> io::Result<ExitReason> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let reason = runtime.block_on(async {
+        let host = Node::start(config)?;
+        let node = host.imp.clone();
+        Ok(node.run(main(host)).await)
+    });
+    // A disk call that hangs must not keep a node that has ended from going.
+    runtime.shutdown_background();
+    reason
+}
+
+impl Node {
+    /// Starts a node in the runtime of the caller, which needs tokio's time and I/O drivers.
+    ///
+    /// # Errors
+    /// When its data folder can't be made.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[expect(clippy::disallowed_methods, reason = "this is what a live Host is made of")]
+    pub fn start(config: NodeConfig) -> io::Result<Host> {
+        std::fs::create_dir_all(&config.data)?;
+        let process = Process {
+            name: config.name,
+            hostname: config.hostname,
+            data: config.data,
+            incarnation: os_random(),
+            origin: std::time::Instant::now(),
+            runtime: tokio::runtime::Handle::current(),
+            dead: AtomicBool::new(false),
+            reason: OnceLock::new(),
+            ended: CancellationToken::new(),
+            ports: Ports::default(),
+        };
+        Ok(Host::from_imp(Node { process: Arc::new(process) }))
+    }
+
+    /// Waits until the node of `host` has ended, and says why it did.
+    pub async fn ended(host: &Host) -> ExitReason {
+        host.imp.wait_for_end().await
+    }
+
+    /// Runs the node's main function; the node ends with it, if not before.
+    pub(super) async fn run(&self, main: impl Future<Output = ()>) -> ExitReason {
+        if self.guard(main).await {
+            self.end(ExitReason::Returned);
+        }
+        self.wait_for_end().await
+    }
+
+    async fn wait_for_end(&self) -> ExitReason {
+        self.process.ended.cancelled().await;
+        self.process.reason.get().expect("stored before the end is told").clone()
+    }
+
+    /// Ends the node: from here on its calls have no effect, its ports are closed, and each of its
+    /// tasks is dropped when it would go on.
+    fn end(&self, reason: ExitReason) {
+        if self.process.dead.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let name = self.name();
+        match &reason {
+            ExitReason::Returned => tracing::info!(node = name, "the node's main has returned"),
+            ExitReason::Exited { reason } => tracing::error!(node = name, reason, "exited"),
+            ExitReason::Panicked { message } => tracing::error!(node = name, message, "panicked"),
+        }
+        self.process.reason.set(reason).expect("a node ends once");
+        self.process.ports.close_all();
+        self.process.ended.cancel();
+    }
+
+    /// Runs `future` until the node ends; a panic in it ends the node. True if it came to its end.
+    pub(super) async fn guard(&self, future: impl Future<Output = ()>) -> bool {
+        let caught = AssertUnwindSafe(future).catch_unwind();
+        let mut caught = pin!(self.process.ended.run_until_cancelled(caught));
+        // The token alone would let a future that is ready go on after the end.
+        let alive = poll_fn(|cx| match self.dead() {
+            true => Poll::Ready(None),
+            false => caught.as_mut().poll(cx),
+        });
+        match alive.await {
+            Some(Ok(())) => true,
+            Some(Err(panic)) => {
+                self.end(ExitReason::Panicked { message: panic_text(&*panic) });
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Never completes for a dead incarnation.
+    pub(super) async fn while_alive<T>(&self, future: impl Future<Output = T>) -> T {
+        if self.dead() {
+            pending::<()>().await;
+        }
+        let output = future.await;
+        if self.dead() {
+            pending::<()>().await;
+        }
+        output
+    }
+
+    /// Does `work`, which may block, on another thread.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let node = self.clone();
+        let work = move || (!node.dead()).then(work);
+        let done = self.while_alive(self.process.runtime.spawn_blocking(work)).await;
+        match done {
+            Ok(Some(output)) => output,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The node or its runtime came to an end meanwhile.
+            Ok(None) | Err(_) => pending().await,
+        }
+    }
+
+    pub(super) fn dead(&self) -> bool {
+        self.process.dead.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.process.runtime
+    }
+
+    pub(super) fn data(&self) -> &Path {
+        &self.process.data
+    }
+
+    pub(super) fn ports(&self) -> &Ports {
+        &self.process.ports
+    }
+
+    /// The instant in the words of tokio's clock.
+    pub(super) fn tokio_instant(&self, instant: Instant) -> tokio::time::Instant {
+        (self.process.origin + Duration::from_nanos(instant.0)).into()
+    }
+}
+
+/// What [`Host`] documents.
+impl Node {
+    pub(in crate::host) fn name(&self) -> &str {
+        &self.process.name
+    }
+
+    pub(in crate::host) fn hostname(&self) -> &str {
+        &self.process.hostname
+    }
+
+    pub(in crate::host) fn incarnation(&self) -> u64 {
+        self.process.incarnation
+    }
+
+    pub(in crate::host) fn now(&self) -> Instant {
+        Instant(nanos(self.process.origin.elapsed()))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is what a live Host is made of")]
+    pub(in crate::host) fn wall(&self) -> WallTime {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        WallTime(nanos(since_1970.unwrap_or_default()))
+    }
+
+    pub(in crate::host) fn sleep_until(&self, deadline: Instant) -> Sleep {
+        Sleep::new(self.clone(), deadline)
+    }
+
+    pub(in crate::host) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
+        Task::spawn(self, future)
+    }
+
+    pub(in crate::host) fn exit(&self, reason: &str) {
+        self.end(ExitReason::Exited { reason: reason.to_string() });
+    }
+
+    pub(in crate::host) fn random_u64(&self) -> u64 {
+        if self.dead() { 0 } else { os_random() }
+    }
+
+    pub(in crate::host) fn announce(&self, fact: &dyn Fact) {
+        if !self.dead() {
+            tracing::info!(target: "wavetank::event", node = self.name(), fact = ?fact);
+        }
+    }
+
+    pub(in crate::host) const fn sabotaged(&self, _: Sabotage) -> bool {
+        false
+    }
+
+    pub(in crate::host) async fn bind(
+        &self,
+        port: u16,
+    ) -> io::Result<(MessageSender, MessageReceiver)> {
+        self.while_alive(super::message::bind(self, port)).await
+    }
+
+    pub(in crate::host) async fn listen(&self, port: u16) -> io::Result<StreamListener> {
+        self.while_alive(super::stream::listen(self, port)).await
+    }
+
+    pub(in crate::host) async fn connect(&self, to: &NodeAddress) -> io::Result<Stream> {
+        self.while_alive(super::stream::connect(self, to)).await
+    }
+
+    pub(in crate::host) fn disk(&self) -> Disk {
+        Disk::new(self.clone())
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    crate::host::random::nanos(duration)
+}
+
+fn os_random() -> u64 {
+    getrandom::u64().expect("the operating system has randomness")
+}

@@ -1,0 +1,187 @@
+//! Streams: ordered bytes over TCP. How they are cut into chunks is not kept.
+
+use super::{
+    node::Node,
+    tcp::{self, Port},
+};
+use crate::host::NodeAddress;
+use bytes::{BufMut, Bytes, BytesMut};
+use std::{io, sync::Arc};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+
+/// The most that one `read` returns.
+const READ_BYTES_MAX: usize = 64 * 1024;
+
+pub(super) async fn listen(node: &Node, port: u16) -> io::Result<StreamListener> {
+    Ok(StreamListener { node: node.clone(), port: Port::open(node, port).await? })
+}
+
+pub(super) async fn connect(node: &Node, to: &NodeAddress) -> io::Result<Stream> {
+    Ok(Stream::new(node, tcp::dial(to).await?, to.clone()))
+}
+
+/// Takes streams that others open. Dropping it closes the port.
+pub struct StreamListener {
+    node: Node,
+    port: Port,
+}
+
+impl StreamListener {
+    /// The address to which streams are opened.
+    pub fn address(&self) -> &NodeAddress {
+        self.port.address()
+    }
+
+    /// Waits for the next stream.
+    ///
+    /// # Errors
+    /// When the operating system can't take one now; the listener stays usable.
+    pub async fn accept(&mut self) -> io::Result<Stream> {
+        let (tcp, from) = self.node.while_alive(self.port.accept()).await?;
+        Ok(Stream::new(&self.node, tcp, NodeAddress::new(from.ip().to_string(), from.port())))
+    }
+}
+
+/// Ordered bytes both ways. Dropped without `close`, it is broken for the other side.
+pub struct Stream {
+    reader: StreamReader,
+    writer: StreamWriter,
+}
+
+impl Stream {
+    fn new(node: &Node, tcp: TcpStream, peer: NodeAddress) -> Self {
+        let peer = Arc::new(peer);
+        let (read, write) = tcp.into_split();
+        let (buffer, half) = (BytesMut::new(), Some(WriteHalf(Some(write))));
+        let reader = StreamReader { node: node.clone(), peer: peer.clone(), read, buffer };
+        Stream { reader, writer: StreamWriter { node: node.clone(), peer, half } }
+    }
+
+    /// The other side: the listener's address, or where an accepted stream came from.
+    pub fn peer_address(&self) -> &NodeAddress {
+        self.reader.peer_address()
+    }
+
+    /// Sends bytes; waits while the window is full, and must not be given up half-way.
+    ///
+    /// # Errors
+    /// `BrokenPipe` after `close`; others when the stream is broken.
+    pub async fn write(&mut self, data: Bytes) -> io::Result<()> {
+        self.writer.write(data).await
+    }
+
+    /// The next bytes, at least one; `None` when the other side has closed in order.
+    ///
+    /// # Errors
+    /// When the stream is broken.
+    pub async fn read(&mut self) -> io::Result<Option<Bytes>> {
+        self.reader.read().await
+    }
+
+    /// Ends our side in order: after what was written the other side reads `None`.
+    pub fn close(&mut self) {
+        self.writer.close();
+    }
+
+    /// The two directions apart.
+    pub fn split(self) -> (StreamReader, StreamWriter) {
+        (self.reader, self.writer)
+    }
+}
+
+/// The receiving half of a stream.
+pub struct StreamReader {
+    node: Node,
+    peer: Arc<NodeAddress>,
+    read: OwnedReadHalf,
+    buffer: BytesMut,
+}
+
+impl StreamReader {
+    /// The other side.
+    pub fn peer_address(&self) -> &NodeAddress {
+        &self.peer
+    }
+
+    /// The next bytes, at least one; `None` when the other side has closed in order. Nothing is lost
+    /// when the future is dropped.
+    ///
+    /// # Errors
+    /// When the stream is broken.
+    pub async fn read(&mut self) -> io::Result<Option<Bytes>> {
+        self.buffer.reserve(READ_BYTES_MAX);
+        let mut room = (&mut self.buffer).limit(READ_BYTES_MAX);
+        let count = self.node.while_alive(self.read.read_buf(&mut room)).await?;
+        Ok((count > 0).then(|| self.buffer.split().freeze()))
+    }
+}
+
+/// The sending half of a stream. Dropped without `close`, it breaks the stream for the other side,
+/// which notices as soon as the receiving half is gone too.
+pub struct StreamWriter {
+    node: Node,
+    peer: Arc<NodeAddress>,
+    half: Option<WriteHalf>,
+}
+
+impl StreamWriter {
+    /// The other side.
+    pub fn peer_address(&self) -> &NodeAddress {
+        &self.peer
+    }
+
+    /// Sends bytes; waits while the window is full. When the future is dropped before its end, the
+    /// stream can't be written to any more.
+    ///
+    /// # Errors
+    /// `BrokenPipe` after `close`; others when the stream is broken.
+    pub async fn write(&mut self, data: Bytes) -> io::Result<()> {
+        let mut half = self.half.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        self.node.while_alive(half.write_all(&data)).await?;
+        self.half = Some(half);
+        Ok(())
+    }
+
+    /// Ends our side in order: after what was written the other side reads `None`.
+    pub fn close(&mut self) {
+        if let Some(half) = self.half.take()
+            && !self.node.dead()
+        {
+            half.finish();
+        }
+    }
+}
+
+/// TCP's sending half, which resets the connection unless it is finished.
+struct WriteHalf(Option<OwnedWriteHalf>);
+
+impl WriteHalf {
+    async fn write_all(&mut self, data: &[u8]) -> io::Result<()> {
+        match &mut self.0 {
+            Some(half) => half.write_all(data).await,
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn finish(mut self) {
+        // tokio's half says FIN when it is dropped.
+        self.0.take();
+    }
+}
+
+impl Drop for WriteHalf {
+    fn drop(&mut self) {
+        if let Some(half) = self.0.take() {
+            if let Err(error) = half.as_ref().set_zero_linger() {
+                tracing::debug!(%error, "a stream can't be reset");
+            }
+            half.forget();
+        }
+    }
+}

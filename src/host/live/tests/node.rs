@@ -1,0 +1,151 @@
+//! Life and death of nodes; clocks and tasks.
+
+use super::*;
+
+#[test]
+fn a_node_ends_when_its_main_returns() {
+    let folder = Folder::new();
+    let reason = run_node(folder.config(), async |host: Host| {
+        host.sleep(ms(1)).await;
+    });
+    assert_eq!(reason.unwrap(), ExitReason::Returned);
+}
+
+#[test]
+fn exit_ends_the_node_from_any_task() {
+    let folder = Folder::new();
+    let reason = run_node(folder.config(), async |host: Host| {
+        let task = host.clone();
+        host.spawn(async move { task.exit("enough") });
+        std::future::pending::<()>().await;
+    });
+    assert_eq!(reason.unwrap(), ExitReason::Exited { reason: "enough".to_string() });
+}
+
+#[test]
+fn a_panic_in_a_task_or_in_main_ends_the_node() {
+    let expected = ExitReason::Panicked { message: "on purpose 7".to_string() };
+    let folder = Folder::new();
+    let in_task = run_node(folder.config(), async |host: Host| {
+        host.spawn(async { panic!("on purpose {}", 7) });
+        std::future::pending::<()>().await;
+    });
+    assert_eq!(in_task.unwrap(), expected);
+    let in_main = run_node(folder.config(), async |_: Host| panic!("on purpose {}", 7));
+    assert_eq!(in_main.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_panic_leaves_the_other_nodes_of_the_process_alone() {
+    let folder = Folder::new();
+    let (dying, living) = (folder.start(), folder.start());
+    dying.spawn(async { panic!("on purpose") });
+    let reason = soon(Node::ended(&dying)).await;
+    assert_eq!(reason, ExitReason::Panicked { message: "on purpose".to_string() });
+    soon(living.sleep(ms(1))).await;
+}
+
+#[tokio::test]
+async fn a_dead_node_has_no_effect() {
+    struct OnDrop(Host, Arc<AtomicU64>);
+    impl Drop for OnDrop {
+        fn drop(&mut self) {
+            assert_eq!(self.0.random_u64(), 0, "no draw is made");
+            self.0.spawn(async { unreachable!("spawned by the dead") });
+            drop(self.0.sleep(ms(1)));
+            self.0.exit("again");
+            self.1.fetch_add(100, Ordering::SeqCst);
+        }
+    }
+    let folder = Folder::new();
+    let host = folder.start();
+    let (seen, task_host) = (Arc::new(AtomicU64::new(0)), host.clone());
+    let count = seen.clone();
+    host.spawn(async move {
+        let _guard = OnDrop(task_host.clone(), count.clone());
+        task_host.exit("done");
+        count.fetch_add(1, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    assert_eq!(soon(Node::ended(&host)).await, ExitReason::Exited { reason: "done".to_string() });
+    tokio::time::sleep(ms(20)).await;
+    assert_eq!(seen.load(Ordering::SeqCst), 101, "code runs on to its next await, no further");
+    assert!(pends(host.sleep(ms(0))).await);
+    assert!(pends(host.bind(0)).await);
+    assert!(pends(host.disk().list("")).await);
+}
+
+#[tokio::test]
+async fn a_cancelled_task_goes_no_further_and_a_detached_one_does() {
+    let folder = Folder::new();
+    let host = folder.start();
+    let ran = Arc::new(AtomicU64::new(0));
+    let start = |add: u64| {
+        let (ran, task_host) = (ran.clone(), host.clone());
+        host.spawn(async move {
+            task_host.sleep(ms(20)).await;
+            ran.fetch_add(add, Ordering::SeqCst);
+        })
+    };
+    start(1).cancel();
+    drop(start(10));
+    soon(async {
+        while ran.load(Ordering::SeqCst) < 10 {
+            host.sleep(ms(5)).await;
+        }
+    })
+    .await;
+    host.sleep(ms(50)).await;
+    assert_eq!(ran.load(Ordering::SeqCst), 10);
+}
+
+#[tokio::test]
+async fn sleep_timeout_and_interval_follow_the_clock() {
+    let folder = Folder::new();
+    let host = folder.start();
+    let start = host.now();
+    soon(host.sleep(ms(20))).await;
+    assert!(host.now() - start >= ms(20));
+    assert_eq!(soon(host.timeout(ms(5), host.sleep(ms(60_000)))).await, Err(Elapsed));
+    assert_eq!(soon(host.timeout(ms(60_000), async { 7 })).await, Ok(7));
+
+    let start = host.now();
+    let mut interval = host.interval(ms(10));
+    for _ in 0..3 {
+        soon(interval.tick()).await;
+    }
+    assert!(host.now() - start >= ms(30));
+    drop(host.sleep(Duration::MAX));
+}
+
+#[tokio::test]
+async fn every_node_has_its_own_identity() {
+    let folder = Folder::new();
+    let (one, other) = (folder.start(), folder.start());
+    assert_ne!(one.incarnation(), other.incarnation());
+    assert_ne!(one.random_u128(), one.random_u128());
+    assert!(one.wall().as_millis() > 1_600_000_000_000);
+    assert_eq!((one.name(), one.hostname()), ("test", "127.0.0.1"));
+    assert!(!one.sabotaged(crate::host::Sabotage::StaleTokenAccepted));
+}
+
+#[test]
+fn two_nodes_run_until_the_client_is_done() {
+    let ran = Arc::new(AtomicU64::new(0));
+    let count = ran.clone();
+    run_two(
+        |_| std::future::pending(),
+        |host| async move {
+            host.sleep(ms(1)).await;
+            count.fetch_add(1, Ordering::SeqCst);
+        },
+    );
+    assert_eq!(ran.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+#[should_panic(expected = "on purpose")]
+fn the_panic_of_a_server_is_told_though_its_client_waits() {
+    run_two(|_| async { panic!("on purpose") }, |_| std::future::pending());
+}

@@ -26,8 +26,8 @@ mod tests;
 
 pub use clock::DRIFT_PER_MILLION_MAX;
 pub use digest::{TraceDigest, TraceLine};
-pub use example::run_two;
 pub use disk::{DiskEffect, DiskFault, DiskOp};
+pub use example::run_two;
 pub use link::{Delay, LinkEffect, LinkRule, NodeSet, RuleId};
 pub(in crate::host) use node::Node;
 pub use node::{NodeId, current_stamp};

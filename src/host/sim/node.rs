@@ -24,6 +24,12 @@ use std::{
 pub struct NodeId(pub(in crate::host) u32);
 
 impl NodeId {
+    /// A node of a synthetic history.
+    #[cfg(test)]
+    pub(crate) fn for_tests(index: usize) -> Self {
+        NodeId(u32::try_from(index).expect("few nodes"))
+    }
+
     pub(in crate::host) fn index(self) -> usize {
         self.0 as usize
     }

@@ -98,6 +98,8 @@ pub(in crate::host) struct Shared {
     state: Mutex<State>,
     time: madsim::time::TimeHandle,
     pub madsim: madsim::runtime::Handle,
+    /// madsim's own node, on which the harness runs.
+    main: madsim::task::NodeId,
     observer: Arc<dyn Observer>,
     driver: AtomicWaker,
     closed: AtomicBool,
@@ -318,6 +320,7 @@ impl World {
             state: Mutex::new(state),
             time: madsim::time::TimeHandle::current(),
             madsim: madsim::runtime::Handle::current(),
+            main: madsim::plugin::node(),
             observer,
             driver: AtomicWaker::new(),
             closed: AtomicBool::new(false),
@@ -346,9 +349,10 @@ impl World {
         self.shared.time.sleep(duration).await;
     }
 
-    /// Runs `future` beside the harness, on no node.
+    /// Runs `future` beside the harness, on no node; also when called from a node's own task.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        madsim::task::spawn(future);
+        let main = self.shared.madsim.get_node(self.shared.main).expect("it is always there");
+        main.spawn(future);
     }
 
     /// Puts a rule on the links.

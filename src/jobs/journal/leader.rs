@@ -153,6 +153,11 @@ async fn tail_is_ours(client: &CoordinationClient, version: u64, term: LeaderSes
     written.is_some_and(|written| written.term == term)
 }
 
+/// The term that wrote the tail with this value.
+pub fn tail_term(value: &[u8]) -> Option<LeaderSessionId> {
+    postcard::from_bytes::<Tail>(value).ok().map(|tail| tail.term)
+}
+
 /// What the tail's key holds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Tail {
@@ -162,8 +167,6 @@ struct Tail {
 
 impl Standing {
     fn read(range: &Range) -> Result<Self, String> {
-        let number =
-            |value: &[u8]| postcard::from_bytes::<u64>(value).map_err(|error| error.to_string());
         let text = |error: postcard::Error| error.to_string();
         let mut standing = Standing::default();
         for found in &range.keys {

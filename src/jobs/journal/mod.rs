@@ -15,7 +15,7 @@ mod leader;
 mod node;
 
 pub use client::{JournalClient, Workload};
-pub use leader::JournalLeader;
+pub use leader::{JournalLeader, tail_term};
 pub use node::{COMPONENT, read_entries, run_client_node, run_coordination_node, run_journal_node};
 
 use crate::gateway;
@@ -69,7 +69,8 @@ pub fn entry_key(position: u64) -> String {
 pub const ENTRY_PREFIX: &str = "/journal/entry/";
 
 const STATE_PREFIX: &str = "/journal/state/";
-const TAIL_KEY: &str = "/journal/state/tail";
+/// The key that every write of the journal moves.
+pub const TAIL_KEY: &str = "/journal/state/tail";
 
 fn client_key(client: u32) -> String {
     format!("{STATE_PREFIX}client/{client:010}")

@@ -1,0 +1,119 @@
+//! L5: nothing is called back after its service was stopped, and a leading contender that stops is
+//! revoked first.
+
+use super::{Check, Invariant};
+use crate::{
+    harness::check::{
+        history::{Moment, Seen},
+        model::Model,
+    },
+    host::sim::NodeId,
+    system::leadership::LeadershipEvent,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+type Service = ((NodeId, u64), String);
+
+/// Remembers what has stopped and who leads.
+#[derive(Default)]
+pub struct SilentAfterStop {
+    elections: BTreeMap<Service, Moment>,
+    retrievals: BTreeMap<Service, Moment>,
+    leading: BTreeSet<Service>,
+}
+
+impl Invariant for SilentAfterStop {
+    fn name(&self) -> &'static str {
+        "L5"
+    }
+
+    fn promise(&self) -> &'static str {
+        "no callback after a stop, and a contender that stops while leading is revoked first"
+    }
+
+    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+        let Seen::Leadership(event) = seen else { return Check::Ignored };
+        let service = |component: &String| (at.process, component.clone());
+        let silent = |stopped: Option<&Moment>, what: &str| match stopped {
+            None => Check::Held,
+            Some(stopped) => Check::broken(format!("{stopped}: stopped"), format!("{at}: {what}")),
+        };
+        match event {
+            LeadershipEvent::Granted { component, .. } => {
+                self.leading.insert(service(component));
+                silent(self.elections.get(&service(component)), "granted")
+            }
+            LeadershipEvent::Revoked { component, .. } => {
+                self.leading.remove(&service(component));
+                silent(self.elections.get(&service(component)), "revoked")
+            }
+            LeadershipEvent::LeaderNotified { component, .. } => {
+                silent(self.retrievals.get(&service(component)), "notified")
+            }
+            LeadershipEvent::ElectionStopped { component } => {
+                self.elections.insert(service(component), at);
+                match self.leading.contains(&service(component)) {
+                    false => Check::Held,
+                    true => Check::broken("it leads", format!("{at}: stopped without a revoke")),
+                }
+            }
+            LeadershipEvent::RetrievalStopped { component } => {
+                self.retrievals.insert(service(component), at);
+                Check::Held
+            }
+            _ => Check::Ignored,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing::*, SilentAfterStop};
+
+    fn granted() -> LeadershipEvent {
+        LeadershipEvent::Granted { component: component(), session: term(1) }
+    }
+
+    fn revoked() -> LeadershipEvent {
+        LeadershipEvent::Revoked { component: component(), session: term(1) }
+    }
+
+    fn stopped() -> LeadershipEvent {
+        LeadershipEvent::ElectionStopped { component: component() }
+    }
+
+    fn leading() -> History<SilentAfterStop> {
+        History::new().holds(process(1, 1), granted())
+    }
+
+    #[test]
+    fn revoke_then_stop_is_accepted_and_other_processes_go_on() {
+        leading()
+            .holds(process(1, 1), revoked())
+            .holds(process(1, 1), stopped())
+            .holds(process(1, 2), granted());
+    }
+
+    #[test]
+    fn a_stop_while_leading_without_a_revoke_is_refused() {
+        leading().breaks(process(1, 1), stopped());
+    }
+
+    #[test]
+    fn a_grant_after_the_stop_is_refused() {
+        leading()
+            .holds(process(1, 1), revoked())
+            .holds(process(1, 1), stopped())
+            .breaks(process(1, 1), granted());
+    }
+
+    #[test]
+    fn a_notice_after_the_stop_is_refused() {
+        let stopped = LeadershipEvent::RetrievalStopped { component: component() };
+        let notice = LeadershipEvent::LeaderNotified { component: component(), leader: None };
+        History::<SilentAfterStop>::new()
+            .holds(process(1, 1), notice.clone())
+            .holds(process(1, 1), stopped)
+            .breaks(process(1, 1), notice);
+    }
+}

@@ -1,0 +1,201 @@
+//! The promises, one file each, with a history that each accepts and one that it refuses.
+
+pub mod coordination_durable;
+pub mod journal_exact;
+pub mod l1_grants_alternate;
+pub mod l2_fenced_mailbox;
+pub mod l3_no_stale_write;
+pub mod l4_record_is_confirmed;
+pub mod l5_silent_after_stop;
+pub mod l6_terms_in_sequence;
+pub mod no_panic;
+pub mod r1_serial_handlers;
+pub mod r2_at_most_once;
+pub mod r3_only_while_running;
+pub mod r4_asks_end_once;
+
+use super::{
+    history::{Moment, Seen},
+    model::Model,
+};
+use std::{fmt, time::Duration};
+
+/// What an invariant makes of a fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The fact does not concern it.
+    Ignored,
+    /// The fact concerns it, and it holds.
+    Held,
+    /// It is broken: these two facts are in conflict.
+    Broken {
+        /// The earlier fact, or what was promised.
+        before: String,
+        /// The fact that breaks it.
+        now: String,
+    },
+}
+
+impl Check {
+    /// Broken, with the two facts in conflict.
+    pub fn broken(before: impl Into<String>, now: impl Into<String>) -> Self {
+        Check::Broken { before: before.into(), now: now.into() }
+    }
+}
+
+/// A promise that is judged at every fact.
+pub trait Invariant: Send {
+    /// A short name, such as `L1`.
+    fn name(&self) -> &'static str;
+    /// What is promised, in a line.
+    fn promise(&self) -> &'static str;
+    /// Judges a fact; `model` is the state before it.
+    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check;
+    /// Judges the whole run at its end.
+    fn finish(&mut self, at: Duration) -> Check {
+        let _ = at;
+        Check::Ignored
+    }
+}
+
+/// A broken promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The invariant's name.
+    pub invariant: &'static str,
+    /// What it promises.
+    pub promise: &'static str,
+    /// When and where.
+    pub at: Moment,
+    /// The earlier fact, or what was promised.
+    pub before: String,
+    /// The fact that broke it.
+    pub now: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {:.3}s: {}", self.invariant, self.at.time.as_secs_f64(), self.promise)
+    }
+}
+
+/// The invariants of the ground floor. A component under test adds its own oracle.
+pub fn all() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(l1_grants_alternate::GrantsAlternate::default()),
+        Box::new(l2_fenced_mailbox::FencedMailbox::default()),
+        Box::new(l3_no_stale_write::NoStaleWrite::default()),
+        Box::new(l4_record_is_confirmed::RecordIsConfirmed::default()),
+        Box::new(l5_silent_after_stop::SilentAfterStop::default()),
+        Box::new(l6_terms_in_sequence::TermsInSequence::default()),
+        Box::new(r1_serial_handlers::SerialHandlers::default()),
+        Box::new(r2_at_most_once::AtMostOnce::default()),
+        Box::new(r3_only_while_running::OnlyWhileRunning::default()),
+        Box::new(r4_asks_end_once::AsksEndOnce::default()),
+        Box::new(coordination_durable::CoordinationDurable::default()),
+        Box::new(no_panic::NoPanic),
+    ]
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    //! Synthetic histories for the invariants' own tests.
+
+    use super::*;
+    use crate::host::{Fact, sim::NodeId};
+
+    pub use crate::{
+        host::{Kind, sim::Hardware},
+        jobs::journal::{self, JournalEvent},
+        system::{event::RpcEvent, leadership::*, rpc::*, service::coordination::*},
+    };
+
+    pub const KIND: Kind = Kind::new("Test.call");
+
+    /// A process of a node; nodes count from 0.
+    pub fn process(node: usize, incarnation: u64) -> (NodeId, u64) {
+        (NodeId::for_tests(node), incarnation)
+    }
+
+    pub fn term(number: u128) -> LeaderSessionId {
+        LeaderSessionId(number << 96)
+    }
+
+    pub fn leader(number: u128) -> LeaderInformation {
+        let address = "rpc://journal-1:1/journal".parse().expect("an address");
+        LeaderInformation { session: term(number), address }
+    }
+
+    pub fn component() -> String {
+        journal::COMPONENT.to_string()
+    }
+
+    pub fn put(key: String, value: Vec<u8>) -> Change {
+        Change::Put { key, value, lease: None }
+    }
+
+    pub fn latch(number: u128) -> Change {
+        put(latch_key(journal::COMPONENT), term(number).to_bytes())
+    }
+
+    pub fn record(number: u128) -> Change {
+        let value = postcard::to_allocvec(&leader(number)).expect("it can be encoded");
+        put(leader_key(journal::COMPONENT), value)
+    }
+
+    pub fn committed(revision: u64, changes: Vec<Change>) -> CoordinationEvent {
+        CoordinationEvent::Committed { revision: Revision(revision), changes }
+    }
+
+    /// A history under construction; each fact comes a second after the one before.
+    pub struct History<I> {
+        invariant: I,
+        model: Model,
+        time: Duration,
+        pub last: Check,
+    }
+
+    impl<I: Invariant + Default> History<I> {
+        pub fn new() -> Self {
+            Self::of(I::default())
+        }
+    }
+
+    impl<I: Invariant> History<I> {
+        pub fn of(invariant: I) -> Self {
+            let (model, time) = (Model::default(), Duration::ZERO);
+            History { invariant, model, time, last: Check::Ignored }
+        }
+
+        /// A fact that the invariant must accept.
+        #[track_caller]
+        pub fn holds(mut self, process: (NodeId, u64), fact: impl Fact) -> Self {
+            self.observe(process, &fact);
+            assert!(!matches!(self.last, Check::Broken { .. }), "{:?}", self.last);
+            self
+        }
+
+        /// A fact that the invariant must refuse.
+        #[track_caller]
+        pub fn breaks(mut self, process: (NodeId, u64), fact: impl Fact) {
+            self.observe(process, &fact);
+            assert!(
+                matches!(self.last, Check::Broken { .. }),
+                "{fact:?} was accepted: {:?}",
+                self.last
+            );
+        }
+
+        fn observe(&mut self, process: (NodeId, u64), fact: &dyn Fact) {
+            self.time += Duration::from_secs(1);
+            let at = Moment { time: self.time, process };
+            let seen = Seen::new(fact);
+            self.last = self.invariant.observe(at, seen, &self.model);
+            self.model.observe(at, seen);
+        }
+
+        pub fn finish(mut self, later: Duration) -> Check {
+            self.invariant.finish(self.time + later)
+        }
+    }
+}

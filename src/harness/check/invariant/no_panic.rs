@@ -1,0 +1,49 @@
+//! No process of the system panics.
+
+use super::{Check, Invariant};
+use crate::{
+    harness::check::{
+        history::{Moment, Seen},
+        model::Model,
+    },
+    host::sim::{Hardware, ProcessEnd},
+};
+
+/// Looks at how processes end.
+pub struct NoPanic;
+
+impl Invariant for NoPanic {
+    fn name(&self) -> &'static str {
+        "no-panic"
+    }
+
+    fn promise(&self) -> &'static str {
+        "no process of the system panics"
+    }
+
+    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+        match seen {
+            Seen::Hardware(Hardware::Ended(ProcessEnd::Panicked { message })) => {
+                Check::broken("assertions hold", format!("{at}: {message}"))
+            }
+            Seen::Hardware(Hardware::Ended(_)) => Check::Held,
+            _ => Check::Ignored,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing::*, NoPanic};
+    use crate::host::sim::ProcessEnd;
+
+    #[test]
+    fn other_ends_are_accepted_and_a_panic_is_refused() {
+        let exited = ProcessEnd::Exited { reason: "fatal".into() };
+        let history = History::of(NoPanic)
+            .holds(process(1, 1), Hardware::Ended(ProcessEnd::PowerCut))
+            .holds(process(1, 2), Hardware::Ended(exited));
+        history
+            .breaks(process(1, 3), Hardware::Ended(ProcessEnd::Panicked { message: "no".into() }));
+    }
+}

@@ -1,0 +1,183 @@
+//! Sees every fact: keeps the history, moves the model, asks the invariants, fires the triggers.
+
+use super::{
+    history::{Known, Moment, Seen},
+    invariant::{self, Check, Invariant, Violation},
+    milestone::Milestone,
+    model::Model,
+};
+use crate::host::{
+    Fact,
+    sim::{Observer, Stamp, World},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+/// What is to be done within the step that reaches a milestone.
+pub type Trigger = Box<dyn FnOnce(&World) + Send>;
+
+struct Court {
+    invariants: Vec<(Box<dyn Invariant>, u64)>,
+    violations: Vec<Violation>,
+    history: Vec<(Moment, Known)>,
+    milestones: BTreeMap<Milestone, u64>,
+    triggers: Vec<(Milestone, u64, Trigger)>,
+    model: Model,
+}
+
+/// The observer of one run.
+pub struct Judge {
+    court: Mutex<Court>,
+    /// Told of every end of a process, with no lock held.
+    undertaker: Mutex<Option<Arc<dyn Fn(&World, Stamp) + Send + Sync>>>,
+}
+
+impl Judge {
+    /// A judge with the invariants of the journal's cluster, for clients that send these lines.
+    pub fn new(invariants: Vec<Box<dyn Invariant>>) -> Self {
+        Judge {
+            court: Mutex::new(Court {
+                invariants: invariants.into_iter().map(|invariant| (invariant, 0)).collect(),
+                violations: Vec::new(),
+                history: Vec::new(),
+                milestones: BTreeMap::new(),
+                triggers: Vec::new(),
+                model: Model::default(),
+            }),
+            undertaker: Mutex::new(None),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Court> {
+        self.court.lock().expect("no invariant panics")
+    }
+
+    /// Who restarts processes that end themselves.
+    pub fn set_undertaker(&self, undertaker: Arc<dyn Fn(&World, Stamp) + Send + Sync>) {
+        *self.undertaker.lock().expect("no panic under this lock") = Some(undertaker);
+    }
+
+    /// Does something when a milestone is reached for the n-th time.
+    pub fn on_milestone(&self, milestone: Milestone, nth: u64, trigger: Trigger) {
+        self.lock().triggers.push((milestone, nth, trigger));
+    }
+
+    /// Drops the triggers that have not fired.
+    pub fn drop_triggers(&self) {
+        let dropped = std::mem::take(&mut self.lock().triggers);
+        drop(dropped);
+    }
+
+    /// Reads the model.
+    pub fn with_model<T>(&self, read: impl FnOnce(&Model) -> T) -> T {
+        read(&self.lock().model)
+    }
+
+    /// Whether an invariant has broken.
+    pub fn is_broken(&self) -> bool {
+        !self.lock().violations.is_empty()
+    }
+
+    /// Closes the run: what can only be judged at its end is judged now.
+    pub fn close(&self, at: Moment) -> Ruling {
+        let mut court = self.lock();
+        let court = &mut *court;
+        for (invariant, evaluations) in &mut court.invariants {
+            let check = invariant.finish(at.time);
+            court.violations.extend(rule(invariant.as_ref(), evaluations, at, check));
+        }
+        Ruling {
+            violations: std::mem::take(&mut court.violations),
+            evaluations: court.invariants.iter().map(|(i, count)| (i.name(), *count)).collect(),
+            history: std::mem::take(&mut court.history),
+            milestones: std::mem::take(&mut court.milestones),
+            model: std::mem::take(&mut court.model),
+        }
+    }
+}
+
+/// What a run came to, as the judge saw it.
+#[derive(Debug)]
+pub struct Ruling {
+    /// What broke, in order.
+    pub violations: Vec<Violation>,
+    /// How often each invariant was evaluated.
+    pub evaluations: BTreeMap<&'static str, u64>,
+    /// The facts that changed the cluster's state.
+    pub history: Vec<(Moment, Known)>,
+    /// How often each milestone was reached.
+    pub milestones: BTreeMap<Milestone, u64>,
+    /// The model at the end.
+    pub model: Model,
+}
+
+fn rule(
+    invariant: &dyn Invariant,
+    evaluations: &mut u64,
+    at: Moment,
+    check: Check,
+) -> Option<Violation> {
+    match check {
+        Check::Ignored => None,
+        Check::Held => {
+            *evaluations += 1;
+            None
+        }
+        Check::Broken { before, now } => {
+            *evaluations += 1;
+            let (invariant, promise) = (invariant.name(), invariant.promise());
+            Some(Violation { invariant, promise, at, before, now })
+        }
+    }
+}
+
+impl Court {
+    fn observe(&mut self, at: Moment, seen: Seen<'_>) -> Vec<Trigger> {
+        // The model is that before the fact, so that a fact can be judged against it.
+        for (invariant, evaluations) in &mut self.invariants {
+            let check = invariant.observe(at, seen, &self.model);
+            self.violations.extend(rule(invariant.as_ref(), evaluations, at, check));
+        }
+        if let Seen::Rpc(_) | Seen::Other = seen {
+            return Vec::new();
+        }
+        self.model.observe(at, seen);
+        self.history.extend(Known::keep(seen).map(|known| (at, known)));
+        let mut fired = Vec::new();
+        for milestone in Milestone::of(at.process.1, seen) {
+            let count = self.milestones.entry(milestone).or_default();
+            *count += 1;
+            let count = *count;
+            let due = self
+                .triggers
+                .extract_if(.., |(wanted, nth, _)| *wanted == milestone && *nth == count);
+            fired.extend(due.map(|(_, _, trigger)| trigger));
+        }
+        fired
+    }
+}
+
+impl Observer for Judge {
+    fn observe(&self, world: &World, stamp: Stamp, fact: &dyn Fact) {
+        let seen = Seen::new(fact);
+        let fired = self.lock().observe(stamp.into(), seen);
+        for trigger in fired {
+            trigger(world);
+        }
+        if let Seen::Hardware(crate::host::sim::Hardware::Ended(_)) = seen {
+            let undertaker = self.undertaker.lock().expect("no panic under this lock").clone();
+            if let Some(undertaker) = undertaker {
+                undertaker(world, stamp);
+            }
+        }
+    }
+}
+
+/// The invariants of a journal cluster whose clients send these lines.
+pub fn journal_invariants(lines: Vec<Arc<Vec<String>>>) -> Vec<Box<dyn Invariant>> {
+    let mut invariants = invariant::all();
+    invariants.push(Box::new(invariant::journal_exact::JournalExact::new(lines)));
+    invariants
+}

@@ -1,0 +1,18 @@
+//! What must hold: invariants judged at every fact, liveness judged after healing, and the
+//! catalogue of protocol moments that runs should reach.
+
+mod expectation;
+mod history;
+pub mod invariant;
+mod judge;
+mod liveness;
+mod milestone;
+mod model;
+
+pub use expectation::{Expectation, Verdict};
+pub use history::{Known, Moment, Seen};
+pub use invariant::{Check, Invariant, Violation};
+pub use judge::{Judge, Ruling, Trigger, journal_invariants};
+pub use liveness::waits_for;
+pub use milestone::Milestone;
+pub use model::Model;

@@ -1,0 +1,9 @@
+//! Running: one run, many runs, the same run again.
+
+mod determinism;
+mod run;
+mod sweep;
+
+pub use determinism::{Difference, compare_traces};
+pub use run::{RunConfig, RunOutcome, run, run_on_fresh_thread};
+pub use sweep::{ScenarioTally, Sweep, SweepRun, add_counts, never_reached, sweep};

@@ -1,0 +1,180 @@
+//! One run: boot, faults, healing, convergence, verdict.
+
+use crate::{
+    harness::{
+        check::{
+            Judge, Known, Milestone, Moment, Verdict, Violation, journal_invariants, waits_for,
+        },
+        fault::{ExecutedFault, FaultPlan, Injector},
+        scenario::Scenario,
+        world::{Cluster, workload_lines},
+    },
+    host::{
+        Sabotage, mix,
+        sim::{NodeId, TraceDigest, TraceLine, World, WorldConfig, simulate},
+    },
+    jobs::journal::{ENTRY_PREFIX, Entry},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// How often the harness looks whether a run is over.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What makes a run.
+#[derive(Clone, Debug)]
+pub struct RunConfig {
+    /// The plan seed: everything that the adversary and the workload draw.
+    pub seed: u64,
+    /// The scheduling seed; derived from the plan seed when `None`.
+    pub schedule: Option<u64>,
+    /// The switch that is on.
+    pub sabotage: Option<Sabotage>,
+    /// Whether to keep the trace.
+    pub trace: bool,
+    /// Lines that one client sends in place of the scenario's workload.
+    pub input: Option<Arc<Vec<String>>>,
+}
+
+impl RunConfig {
+    /// A plain run of a seed.
+    pub fn new(seed: u64) -> Self {
+        RunConfig { seed, schedule: None, sabotage: None, trace: false, input: None }
+    }
+
+    /// The scheduling seed of the run.
+    pub fn scheduling_seed(&self) -> u64 {
+        self.schedule.unwrap_or_else(|| mix(self.seed, 0x5ced))
+    }
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct RunOutcome {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The plan seed.
+    pub seed: u64,
+    /// The scheduling seed.
+    pub schedule: u64,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Whether that is what the scenario expects.
+    pub expected: bool,
+    /// What broke.
+    pub violations: Vec<Violation>,
+    /// How often each invariant was evaluated.
+    pub evaluations: BTreeMap<&'static str, u64>,
+    /// How often each milestone was reached.
+    pub milestones: BTreeMap<Milestone, u64>,
+    /// The plan.
+    pub plan: FaultPlan,
+    /// What became of it.
+    pub executed: Vec<ExecutedFault>,
+    /// The facts that changed the cluster's state.
+    pub history: Vec<(Moment, Known)>,
+    /// The names of the nodes.
+    pub nodes: BTreeMap<NodeId, String>,
+    /// What stands in the journal at the end, by the coordination server's log.
+    pub journal: Vec<Entry>,
+    /// The digest of the run.
+    pub digest: TraceDigest,
+    /// The trace, if it was to be kept.
+    pub trace: Vec<TraceLine>,
+    /// Simulated time.
+    pub simulated: Duration,
+    /// Frames sent over links.
+    pub messages: u64,
+    /// How often the sabotage's switched line ran.
+    pub sabotage_executions: u64,
+}
+
+/// Runs a scenario once, on this thread.
+pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
+    let plan = FaultPlan::draw(scenario, config.seed);
+    let lines = workload_lines(scenario, config.seed, config.input.as_ref());
+    let judge = Arc::new(Judge::new(journal_invariants(lines.clone())));
+    let world_config = WorldConfig {
+        seed: config.seed,
+        scheduling_seed: config.scheduling_seed(),
+        latency: scenario.link_latency(),
+        sabotage: config.sabotage,
+        trace: config.trace,
+    };
+    let body = async |world: World| drive(&world, &judge, scenario, plan.clone(), &lines).await;
+    let ((end, executed, nodes), report) = simulate(world_config, judge.clone(), body);
+    let ruling = judge.close(end.at);
+    let verdict = match (ruling.violations.first(), end.stuck) {
+        (Some(violation), _) => Verdict::Violated(violation.invariant.to_string()),
+        (None, Some(waits_for)) => Verdict::Stuck { waits_for },
+        (None, None) => Verdict::Held,
+    };
+    let entries = ruling.model.keys.iter().filter(|(key, _)| key.starts_with(ENTRY_PREFIX));
+    RunOutcome {
+        scenario: scenario.name.clone(),
+        seed: config.seed,
+        schedule: config.scheduling_seed(),
+        expected: scenario.expect.met_by(&verdict),
+        verdict,
+        violations: ruling.violations,
+        evaluations: ruling.evaluations,
+        milestones: ruling.milestones,
+        plan,
+        executed,
+        history: ruling.history,
+        nodes,
+        journal: entries.filter_map(|(_, value)| postcard::from_bytes(value).ok()).collect(),
+        digest: report.digest,
+        trace: report.trace,
+        simulated: report.simulated,
+        messages: report.messages,
+        sabotage_executions: report.sabotage_executions,
+    }
+}
+
+struct End {
+    at: Moment,
+    stuck: Option<String>,
+}
+
+type Driven = (End, Vec<ExecutedFault>, BTreeMap<NodeId, String>);
+
+async fn drive(
+    world: &World,
+    judge: &Arc<Judge>,
+    scenario: &Scenario,
+    plan: FaultPlan,
+    lines: &[Arc<Vec<String>>],
+) -> Driven {
+    let cluster = Cluster::boot(world, judge, scenario, lines);
+    let injector = Injector::start(world, &cluster, judge, plan);
+    let waits = || judge.with_model(|model| waits_for(model, cluster.clients()));
+    // Faults may still be due when the clients are done, so both must be.
+    let mut quiet = false;
+    while world.elapsed() < scenario.faults_end && !judge.is_broken() && !quiet {
+        world.sleep(LOOK_EVERY).await;
+        quiet = injector.is_done() && waits().is_none();
+    }
+    injector.heal();
+    let deadline = world.elapsed() + scenario.converge_within;
+    let mut stuck = waits();
+    while stuck.is_some() && world.elapsed() < deadline && !judge.is_broken() {
+        world.sleep(LOOK_EVERY).await;
+        stuck = waits();
+    }
+    let nodes = world.nodes();
+    let names = nodes.iter().map(|node| (*node, world.name(*node).to_string())).collect();
+    let at = Moment { time: world.elapsed(), process: (nodes[0], 0) };
+    (End { at, stuck }, injector.executed(), names)
+}
+
+/// Runs a scenario once, on a thread of its own: what std seeds once per thread is fresh then.
+///
+/// # Panics
+/// When the harness itself does.
+#[expect(clippy::disallowed_methods, reason = "a run needs a thread of its own")]
+pub fn run_on_fresh_thread(scenario: &Arc<Scenario>, config: &RunConfig) -> RunOutcome {
+    let (scenario, config) = (scenario.clone(), config.clone());
+    let thread = std::thread::Builder::new().name(format!("run {}", config.seed));
+    let run = thread.spawn(move || run(&scenario, &config)).expect("a thread can be started");
+    run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

@@ -1,0 +1,136 @@
+//! Many runs on all cores.
+
+use super::run::{RunConfig, RunOutcome, run_on_fresh_thread};
+use crate::{
+    harness::{
+        check::{Milestone, Verdict},
+        scenario::Scenario,
+    },
+    host::{Draws, Sabotage},
+};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+/// What is swept.
+#[derive(Clone)]
+pub struct Sweep {
+    /// The scenarios among which each seed draws one.
+    pub scenarios: Vec<Arc<Scenario>>,
+    /// The plan seeds.
+    pub seeds: Range<u64>,
+    /// Threads.
+    pub jobs: usize,
+    /// The switch that is on.
+    pub sabotage: Option<Sabotage>,
+    /// Whether to end at the first run that does not end as expected.
+    pub until_failure: bool,
+    /// Set from outside to end early.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// A run of a sweep.
+#[derive(Debug)]
+pub struct SweepRun {
+    /// The scenario's place in the sweep's list.
+    pub scenario: usize,
+    /// What it came to. The history and the journal are left out.
+    pub outcome: RunOutcome,
+}
+
+/// The runs of one scenario in a sweep.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScenarioTally {
+    /// Runs.
+    pub runs: u64,
+    /// Runs that ended as the scenario expects.
+    pub held: u64,
+    /// Other runs in which an invariant broke.
+    pub violated: u64,
+    /// Other runs that did not converge.
+    pub stuck: u64,
+    /// Simulated time in all.
+    pub simulated: Duration,
+}
+
+impl ScenarioTally {
+    /// Counts a run.
+    pub fn add(&mut self, outcome: &RunOutcome) {
+        self.runs += 1;
+        self.simulated += outcome.simulated;
+        match (&outcome.verdict, outcome.expected) {
+            (_, true) => self.held += 1,
+            (Verdict::Stuck { .. }, false) => self.stuck += 1,
+            (Verdict::Violated(_) | Verdict::Held, false) => self.violated += 1,
+        }
+    }
+}
+
+impl Sweep {
+    /// The scenario that a seed draws.
+    pub fn scenario_of(&self, seed: u64) -> usize {
+        let count = self.scenarios.len() as u64;
+        let index = Draws::new(seed, "scenario", [0, 0]).below(count);
+        usize::try_from(index).expect("an index below a length")
+    }
+}
+
+/// Adds counts up.
+pub fn add_counts<K: Ord + Copy>(sums: &mut BTreeMap<K, u64>, counts: &BTreeMap<K, u64>) {
+    for (key, count) in counts {
+        *sums.entry(*key).or_default() += count;
+    }
+}
+
+/// The milestones that no run reached.
+pub fn never_reached(milestones: &BTreeMap<Milestone, u64>) -> Vec<Milestone> {
+    Milestone::ALL.iter().copied().filter(|milestone| !milestones.contains_key(milestone)).collect()
+}
+
+/// Runs every seed once and hands each run over as it ends, on this thread.
+#[expect(clippy::disallowed_methods, reason = "runs share nothing, so they may run side by side")]
+pub fn sweep(sweep: &Sweep, mut on_run: impl FnMut(SweepRun)) {
+    assert!(!sweep.scenarios.is_empty(), "a sweep needs a scenario");
+    let next = AtomicU64::new(sweep.seeds.start);
+    // Bounded, so that a slow receiver slows the runs down.
+    let (sender, receiver) = mpsc::sync_channel(64);
+    std::thread::scope(|scope| {
+        for _ in 0..sweep.jobs.max(1) {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                while !sweep.stop.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= sweep.seeds.end {
+                        return;
+                    }
+                    if sender.send(one_run(sweep, seed)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for run in receiver {
+            if sweep.until_failure && !run.outcome.expected {
+                sweep.stop.store(true, Ordering::Relaxed);
+            }
+            on_run(run);
+        }
+    });
+}
+
+fn one_run(sweep: &Sweep, seed: u64) -> SweepRun {
+    let scenario = sweep.scenario_of(seed);
+    let config = RunConfig { sabotage: sweep.sabotage, ..RunConfig::new(seed) };
+    let mut outcome = run_on_fresh_thread(&sweep.scenarios[scenario], &config);
+    outcome.history = Vec::new();
+    outcome.journal = Vec::new();
+    SweepRun { scenario, outcome }
+}

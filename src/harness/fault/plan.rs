@@ -1,0 +1,211 @@
+//! A plan: a scenario's faults with everything drawn that a seed draws.
+//!
+//! A plan depends on the scenario and the seed alone, never on the code under test.
+
+use super::{
+    actor::Actor,
+    spec::{FaultKind, FaultSpec, LinkSpec, When},
+};
+use crate::{
+    harness::{check::Milestone, scenario::Scenario},
+    host::Draws,
+};
+use std::{fmt, time::Duration};
+
+/// What a planned fault does, with its numbers drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlannedKind {
+    /// Frames lost, in a million.
+    Loss(LinkSpec, u32),
+    /// Frames delayed by up to this.
+    Delay(LinkSpec, Duration),
+    /// Frames repeated, in a million.
+    Duplicate(LinkSpec, u32),
+    /// Frames damaged, in a million.
+    Corrupt(LinkSpec, u32),
+    /// Frames kept back.
+    Hold(LinkSpec),
+    /// Cut off both ways.
+    Partition(Actor),
+    /// Cut off one way.
+    OneWay(Actor, Actor),
+    /// Process killed.
+    Crash(Actor),
+    /// Power lost.
+    PowerCut(Actor),
+    /// Process paused.
+    Pause(Actor),
+    /// Clock drifting, in parts of a million.
+    Drift(Actor, i64),
+    /// Wall clock stepped, in nanoseconds.
+    Step(Actor, i64),
+}
+
+/// When a planned fault begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlannedWhen {
+    /// At a time since the run began.
+    At(Duration),
+    /// After a milestone.
+    On(Milestone, u64, Duration),
+}
+
+/// One fault of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedFault {
+    /// What it does.
+    pub kind: PlannedKind,
+    /// When it begins.
+    pub when: PlannedWhen,
+    /// How long it lasts.
+    pub lasts: Duration,
+    /// Picks among several nodes when the fault fires.
+    pub pick: u64,
+}
+
+/// All faults of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FaultPlan {
+    /// In the order of the scenario's file, repetitions in place.
+    pub faults: Vec<PlannedFault>,
+}
+
+impl FaultPlan {
+    /// Draws a scenario's plan. Each fault has a stream of its own, so that adding one to the file
+    /// leaves the others as they were.
+    pub fn draw(scenario: &Scenario, seed: u64) -> Self {
+        let mut faults = Vec::new();
+        for (index, spec) in scenario.faults.iter().enumerate() {
+            let mut draws = Draws::new(seed, "plan", [index as u64, 0]);
+            draw_fault(spec, &mut draws, &mut faults);
+        }
+        FaultPlan { faults }
+    }
+}
+
+fn draw_fault(spec: &FaultSpec, draws: &mut Draws, faults: &mut Vec<PlannedFault>) {
+    let mut when = match &spec.when {
+        When::At(at) => PlannedWhen::At(at.draw(draws)),
+        When::On { milestone, nth, after } => {
+            PlannedWhen::On(*milestone, nth.draw(draws), after.draw(draws))
+        }
+    };
+    let times = spec.repeat.map_or(1, |repeat| repeat.times.draw(draws));
+    for _ in 0..times {
+        let lasts = spec.lasts.draw(draws);
+        let pick = draws.next_u64();
+        for kind in draw_kinds(&spec.kind, draws) {
+            faults.push(PlannedFault { kind, when, lasts, pick });
+        }
+        let pause = spec.repeat.map_or(Duration::ZERO, |repeat| repeat.every.draw(draws));
+        when = match when {
+            PlannedWhen::At(at) => PlannedWhen::At(at + pause),
+            PlannedWhen::On(milestone, nth, after) => {
+                PlannedWhen::On(milestone, nth, after + pause)
+            }
+        };
+    }
+}
+
+fn draw_kinds(kind: &FaultKind, draws: &mut Draws) -> Vec<PlannedKind> {
+    let mut share = |share: &crate::harness::scenario::Share| {
+        u32::try_from(share.draw(draws)).expect("read as not negative")
+    };
+    let planned = match kind {
+        FaultKind::Loss(links, lost) => PlannedKind::Loss(links.clone(), share(lost)),
+        FaultKind::Delay(links, by) => PlannedKind::Delay(links.clone(), by.draw(draws)),
+        FaultKind::Duplicate(links, doubled) => {
+            PlannedKind::Duplicate(links.clone(), share(doubled))
+        }
+        FaultKind::Corrupt(links, damaged) => PlannedKind::Corrupt(links.clone(), share(damaged)),
+        FaultKind::Hold(links) => PlannedKind::Hold(links.clone()),
+        FaultKind::Partition(isolate) => PlannedKind::Partition(*isolate),
+        FaultKind::OneWay(from, to) => PlannedKind::OneWay(*from, *to),
+        FaultKind::Crash(target) => PlannedKind::Crash(*target),
+        FaultKind::PowerCut(target) => PlannedKind::PowerCut(*target),
+        FaultKind::Pause(target) => PlannedKind::Pause(*target),
+        FaultKind::Clock(target, drift, step) => {
+            let drift = drift.map(|drift| PlannedKind::Drift(*target, drift.draw(draws)));
+            let step = step.map(|step| PlannedKind::Step(*target, step.draw(draws)));
+            return drift.into_iter().chain(step).collect();
+        }
+    };
+    vec![planned]
+}
+
+/// A share of a million as a percentage.
+pub fn percent(per_million: i64) -> String {
+    let sign = if per_million < 0 { "-" } else { "" };
+    let (whole, rest) = (per_million.unsigned_abs() / 10_000, per_million.unsigned_abs() % 10_000);
+    match rest {
+        0 => format!("{sign}{whole}%"),
+        rest => format!("{sign}{whole}.{}%", format!("{rest:04}").trim_end_matches('0')),
+    }
+}
+
+/// A duration to the millisecond.
+pub fn rounded(duration: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl fmt::Display for PlannedKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlannedKind::Loss(links, share) => {
+                write!(f, "loss {} {links}", percent(i64::from(*share)))
+            }
+            PlannedKind::Delay(links, by) => write!(f, "delay up to {:?} {links}", rounded(*by)),
+            PlannedKind::Duplicate(links, share) => {
+                write!(f, "duplicate {} {links}", percent(i64::from(*share)))
+            }
+            PlannedKind::Corrupt(links, share) => {
+                write!(f, "corrupt {} {links}", percent(i64::from(*share)))
+            }
+            PlannedKind::Hold(links) => write!(f, "hold {links}"),
+            PlannedKind::Partition(isolate) => write!(f, "partition {isolate}"),
+            PlannedKind::OneWay(from, to) => write!(f, "one-way {from} -> {to}"),
+            PlannedKind::Crash(target) => write!(f, "crash {target}"),
+            PlannedKind::PowerCut(target) => write!(f, "power-cut {target}"),
+            PlannedKind::Pause(target) => write!(f, "pause {target}"),
+            PlannedKind::Drift(target, drift) => {
+                write!(f, "clock {target} drift {}", percent(*drift))
+            }
+            PlannedKind::Step(target, nanos) => {
+                let sign = if *nanos < 0 { "-" } else { "" };
+                write!(
+                    f,
+                    "clock {target} step {sign}{:?}",
+                    rounded(Duration::from_nanos(nanos.unsigned_abs()))
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for LinkSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}", self.from, self.to)?;
+        match &self.message {
+            Some(message) => write!(f, " {message}*"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for PlannedWhen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlannedWhen::At(at) => write!(f, "at {:?}", rounded(*at)),
+            PlannedWhen::On(milestone, nth, after) => {
+                write!(f, "on {milestone} #{nth}")?;
+                if after.is_zero() { Ok(()) } else { write!(f, " + {:?}", rounded(*after)) }
+            }
+        }
+    }
+}
+
+impl fmt::Display for PlannedFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}, for {:?}", self.kind, self.when, rounded(self.lasts))
+    }
+}

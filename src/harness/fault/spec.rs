@@ -1,0 +1,199 @@
+//! Faults as a scenario file asks for them, ranges included.
+
+use super::actor::Actor;
+use crate::harness::{
+    check::Milestone,
+    scenario::{
+        DurationRange, Field, NumberRange, Reader, ScenarioError, Share, SignedDurationRange,
+    },
+};
+use std::time::Duration;
+
+/// Which links and messages a fault strikes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkSpec {
+    /// The senders.
+    pub from: Actor,
+    /// The receivers.
+    pub to: Actor,
+    /// Only kinds that begin with this.
+    pub message: Option<String>,
+}
+
+/// What a fault does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// A share of the frames is lost.
+    Loss(LinkSpec, Share),
+    /// Frames take longer.
+    Delay(LinkSpec, DurationRange),
+    /// A share of the frames arrives twice.
+    Duplicate(LinkSpec, Share),
+    /// A share of the frames arrives damaged.
+    Corrupt(LinkSpec, Share),
+    /// Frames are kept back until the end.
+    Hold(LinkSpec),
+    /// One side can't reach the rest, nor be reached.
+    Partition(Actor),
+    /// Nothing passes from one to the other; the way back is open.
+    OneWay(Actor, Actor),
+    /// The process is killed; restarted at the end.
+    Crash(Actor),
+    /// The machine loses power; restarted at the end.
+    PowerCut(Actor),
+    /// The process stands still until the end.
+    Pause(Actor),
+    /// The clock drifts until the end, or is stepped once.
+    Clock(Actor, Option<Share>, Option<SignedDurationRange>),
+}
+
+/// The kinds and what they do, as `list --faults` prints them.
+pub const FAULT_KINDS: &[(&str, &str)] = &[
+    ("loss", "a `share` of the frames is lost (`from`, `to`, `message`)"),
+    ("delay", "frames take longer `by` a drawn time (`from`, `to`, `message`)"),
+    ("duplicate", "a `share` of the frames arrives twice (`from`, `to`, `message`)"),
+    ("corrupt", "a `share` of the frames arrives damaged (`from`, `to`, `message`)"),
+    ("hold", "frames are kept back until the end (`from`, `to`, `message`)"),
+    ("partition", "`isolate` can't reach the rest, nor be reached"),
+    ("one-way", "nothing passes `from` one `to` the other; the way back is open"),
+    ("crash", "the process of `target` is killed, and restarted at the end"),
+    ("power-cut", "the machine of `target` loses power, and is restarted at the end"),
+    ("pause", "the process of `target` stands still until the end"),
+    ("clock", "the clock of `target` gets a `drift` until the end, or a `step` of wall time"),
+];
+
+/// When a fault begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At a time since the run began.
+    At(DurationRange),
+    /// Some time after a milestone was reached for the n-th time.
+    On {
+        /// The milestone.
+        milestone: Milestone,
+        /// Which time, from 1.
+        nth: NumberRange,
+        /// How long after; zero is within the very step.
+        after: DurationRange,
+    },
+}
+
+/// How often a fault comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    /// How many times in all.
+    pub times: NumberRange,
+    /// From one beginning to the next.
+    pub every: DurationRange,
+}
+
+/// A fault of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultSpec {
+    /// What it does.
+    pub kind: FaultKind,
+    /// When it begins.
+    pub when: When,
+    /// How long it lasts.
+    pub lasts: DurationRange,
+    /// Whether it comes again.
+    pub repeat: Option<Repeat>,
+}
+
+fn actor(field: &Field) -> Result<Actor, ScenarioError> {
+    field.read(&Actor::known(), Actor::parse)
+}
+
+fn links(table: &mut Reader) -> Result<LinkSpec, ScenarioError> {
+    Ok(LinkSpec {
+        from: table.take("from", actor)?.unwrap_or(Actor::Everyone),
+        to: table.take("to", actor)?.unwrap_or(Actor::Everyone),
+        message: table.take("message", Field::text)?,
+    })
+}
+
+fn share(table: &mut Reader) -> Result<Share, ScenarioError> {
+    table.need("share", |field| {
+        let share = field.share()?;
+        if share.low < 0 { Err(field.expected("a share that is not negative")) } else { Ok(share) }
+    })
+}
+
+fn drift(field: &Field) -> Result<Share, ScenarioError> {
+    let drift = field.share()?;
+    let max = crate::host::sim::DRIFT_PER_MILLION_MAX;
+    match drift.low >= -max && drift.high <= max {
+        true => Ok(drift),
+        false => Err(field.expected("a drift from -50% to 50%")),
+    }
+}
+
+impl FaultSpec {
+    /// Reads a `[[fault]]` table.
+    ///
+    /// # Errors
+    /// With the place of the first mistake.
+    pub fn read(mut table: Reader) -> Result<Self, ScenarioError> {
+        let kinds: Vec<(&str, &str)> = FAULT_KINDS.iter().map(|(kind, _)| (*kind, *kind)).collect();
+        let kind = table.need("kind", |field| field.one_of(&kinds))?;
+        let kind = match kind {
+            "loss" => FaultKind::Loss(links(&mut table)?, share(&mut table)?),
+            "delay" => {
+                FaultKind::Delay(links(&mut table)?, table.need("by", Field::duration_range)?)
+            }
+            "duplicate" => FaultKind::Duplicate(links(&mut table)?, share(&mut table)?),
+            "corrupt" => FaultKind::Corrupt(links(&mut table)?, share(&mut table)?),
+            "hold" => FaultKind::Hold(links(&mut table)?),
+            "partition" => FaultKind::Partition(table.need("isolate", actor)?),
+            "one-way" => FaultKind::OneWay(table.need("from", actor)?, table.need("to", actor)?),
+            "crash" => FaultKind::Crash(table.need("target", actor)?),
+            "power-cut" => FaultKind::PowerCut(table.need("target", actor)?),
+            "pause" => FaultKind::Pause(table.need("target", actor)?),
+            _ => {
+                let target = table.need("target", actor)?;
+                let drift = table.take("drift", drift)?;
+                let step = table.take("step", Field::signed_duration_range)?;
+                if drift.is_none() && step.is_none() {
+                    return Err(table.error("a clock fault needs `drift` or `step`"));
+                }
+                FaultKind::Clock(target, drift, step)
+            }
+        };
+        let when = When::read(&mut table)?;
+        let lasts = table.need("lasts", Field::duration_range)?;
+        let repeat = table.take("repeat", |field| {
+            let mut repeat = field.table()?;
+            let times = repeat.need("times", Field::number_range)?;
+            let every = repeat.need("every", Field::duration_range)?;
+            repeat.finish()?;
+            Ok(Repeat { times, every })
+        })?;
+        table.finish()?;
+        Ok(FaultSpec { kind, when, lasts, repeat })
+    }
+}
+
+impl When {
+    fn read(table: &mut Reader) -> Result<Self, ScenarioError> {
+        let at = table.take("at", Field::duration_range)?;
+        let on = table.take("on", |field| {
+            let mut on = field.table()?;
+            let milestone =
+                on.need("milestone", |field| field.read(&Milestone::known(), Milestone::parse))?;
+            let nth =
+                on.take("nth", Field::number_range)?.unwrap_or(NumberRange { low: 1, high: 1 });
+            let zero = DurationRange { low: Duration::ZERO, high: Duration::ZERO };
+            let after = on.take("after", Field::duration_range)?.unwrap_or(zero);
+            on.finish()?;
+            Ok(When::On { milestone, nth, after })
+        })?;
+        match (at, on) {
+            (Some(at), None) => Ok(When::At(at)),
+            (None, Some(on)) => Ok(on),
+            (Some(_), Some(_)) => {
+                Err(table.error("a fault begins `at` a time or `on` a milestone, not both"))
+            }
+            (None, None) => Err(table.error("a fault needs `at` (a time) or `on` (a milestone)")),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Timelines out of a run's history.
+
+use crate::{
+    harness::{
+        check::{Known, Moment},
+        explore::RunOutcome,
+    },
+    host::sim::{Hardware, NodeId, ProcessEnd},
+    jobs::journal::JournalEvent,
+    system::{
+        leadership::{LeaderSessionId, LeadershipEvent},
+        service::coordination::{CoordinationEvent, LeaseEnd},
+    },
+};
+use std::collections::BTreeMap;
+
+/// One term of the journal: who led, from when, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// Counts terms from 1, in the order of their grants.
+    pub epoch: u64,
+    /// The leading node.
+    pub leader: NodeId,
+    /// When it was granted.
+    pub granted: Moment,
+    /// When the leader confirmed it.
+    pub confirmed: Option<Moment>,
+    /// When and how it ended.
+    pub end: Option<(Moment, &'static str)>,
+}
+
+/// The terms of a run, as the contenders saw them.
+pub fn leadership_timeline(outcome: &RunOutcome) -> Vec<Term> {
+    let mut terms: Vec<Term> = Vec::new();
+    let mut open: BTreeMap<LeaderSessionId, usize> = BTreeMap::new();
+    for (at, known) in &outcome.history {
+        match known {
+            Known::Leadership(LeadershipEvent::Granted { session, .. }) => {
+                open.insert(*session, terms.len());
+                let epoch = terms.len() as u64 + 1;
+                terms.push(Term {
+                    epoch,
+                    leader: at.process.0,
+                    granted: *at,
+                    confirmed: None,
+                    end: None,
+                });
+            }
+            Known::Leadership(LeadershipEvent::Confirmed { leader, .. }) => {
+                if let Some(index) = open.get(&leader.session) {
+                    terms[*index].confirmed.get_or_insert(*at);
+                }
+            }
+            Known::Leadership(LeadershipEvent::Revoked { session, .. }) => {
+                if let Some(index) = open.remove(session) {
+                    terms[index].end = Some((*at, "revoked"));
+                }
+            }
+            Known::Hardware(Hardware::Ended(end)) => {
+                let died = |index: usize| terms[index].granted.process == at.process;
+                let dead: Vec<LeaderSessionId> = open
+                    .iter()
+                    .filter(|(_, index)| died(**index))
+                    .map(|(session, _)| *session)
+                    .collect();
+                for session in dead {
+                    let index = open.remove(&session).expect("it was just listed");
+                    terms[index].end = Some((*at, end_name(end)));
+                }
+            }
+            _ => {}
+        }
+    }
+    terms
+}
+
+fn end_name(end: &ProcessEnd) -> &'static str {
+    match end {
+        ProcessEnd::Killed => "killed",
+        ProcessEnd::PowerCut => "power cut",
+        ProcessEnd::Exited { .. } => "exited",
+        ProcessEnd::Panicked { .. } => "panicked",
+    }
+}
+
+/// The last `count` changes of the cluster's state, in words.
+pub fn state_changes(outcome: &RunOutcome, count: usize) -> Vec<String> {
+    let changes = outcome.history.iter().rev().filter_map(|(at, known)| {
+        let name = outcome.nodes.get(&at.process.0).map_or("?", String::as_str);
+        let text = describe(known)?;
+        Some(format!("{:>9.3}s  {name}: {text}", at.time.as_secs_f64()))
+    });
+    let mut last: Vec<String> = changes.take(count).collect();
+    last.reverse();
+    last
+}
+
+fn describe(known: &Known) -> Option<String> {
+    match known {
+        Known::Hardware(Hardware::Booted) => Some("booted".to_string()),
+        Known::Hardware(Hardware::Ended(ProcessEnd::Exited { reason })) => {
+            Some(format!("exited: {reason}"))
+        }
+        Known::Hardware(Hardware::Ended(ProcessEnd::Panicked { message })) => {
+            Some(format!("panicked: {message}"))
+        }
+        Known::Hardware(Hardware::Ended(end)) => Some(end_name(end).to_string()),
+        Known::Hardware(Hardware::Paused) => Some("paused".to_string()),
+        Known::Hardware(Hardware::Resumed) => Some("resumed".to_string()),
+        Known::Leadership(LeadershipEvent::Granted { session, .. }) => {
+            Some(format!("granted {session:?}"))
+        }
+        Known::Leadership(LeadershipEvent::Revoked { session, .. }) => {
+            Some(format!("revoked {session:?}"))
+        }
+        Known::Leadership(LeadershipEvent::Confirmed { leader, .. }) => {
+            Some(format!("confirmed {:?}", leader.session))
+        }
+        Known::Coordination(CoordinationEvent::LeaseEnded {
+            lease,
+            end: LeaseEnd::Expired,
+            ..
+        }) => Some(format!("let {lease:?} expire")),
+        Known::Coordination(CoordinationEvent::SessionSuspended { lease }) => {
+            Some(format!("has no contact, {lease:?} may live"))
+        }
+        Known::Coordination(CoordinationEvent::SessionLost { lease }) => {
+            Some(format!("lost {lease:?}"))
+        }
+        Known::Coordination(CoordinationEvent::SessionConnected { lease }) => {
+            Some(format!("has {lease:?}"))
+        }
+        Known::Coordination(CoordinationEvent::Recovered { revision, .. }) => {
+            Some(format!("recovered revision {}", revision.0))
+        }
+        Known::Journal(JournalEvent::Serving { entries }) => {
+            Some(format!("serves, {entries} entries stand"))
+        }
+        Known::Journal(JournalEvent::ClientFinished { lines, .. }) => {
+            Some(format!("finished {lines} lines"))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,14 @@
+//! Which check must catch which switch. The switches themselves live in `host`.
+
+use crate::host::Sabotage;
+
+/// The verdicts that count as catching a switch: names of invariants, or `stuck`.
+pub fn caught_by(switch: Sabotage) -> &'static [&'static str] {
+    match switch {
+        Sabotage::StaleTokenAccepted => &["L2"],
+        Sabotage::StaleConfirmationAccepted => &["L4", "L3"],
+        Sabotage::LostLeaseTreatedAsAlive => &["stuck"],
+        Sabotage::JournalWrittenAfterRevoke => &["L3"],
+        Sabotage::AtMostOnceWindowOff => &["R2"],
+    }
+}

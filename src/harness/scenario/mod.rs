@@ -1,0 +1,159 @@
+//! Scenarios: what runs, on what hardware, under which faults, and what must hold at the end.
+
+mod read;
+mod units;
+
+pub use read::{Field, Reader, ScenarioError};
+pub use units::{DurationRange, NumberRange, Share, SignedDurationRange, parse_duration};
+
+use super::{check::Expectation, fault::FaultSpec};
+use crate::host::sim::Delay;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// A scenario, as its file says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// `subject/name`, from the file's place.
+    pub name: String,
+    /// What it shows, in a line.
+    pub description: String,
+    /// The nodes.
+    pub cluster: ClusterSpec,
+    /// What the clients do.
+    pub workload: WorkloadSpec,
+    /// Latency of every link.
+    pub latency: DurationRange,
+    /// The faults, in the order of the file.
+    pub faults: Vec<FaultSpec>,
+    /// How long faults may go on; what has not begun by then never does.
+    pub faults_end: Duration,
+    /// How long after that the cluster may take to converge.
+    pub converge_within: Duration,
+    /// What *held* means for this scenario.
+    pub expect: Expectation,
+}
+
+/// The nodes of a journal cluster; the coordination server comes on top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClusterSpec {
+    /// Journal nodes, of which one leads.
+    pub journals: u32,
+    /// Clients.
+    pub clients: u32,
+    /// How long a lease lives.
+    pub session_timeout: Duration,
+}
+
+/// What each client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkloadSpec {
+    /// Lines that it sends.
+    pub lines: u32,
+    /// Lines in one call at most.
+    pub batch: u32,
+    /// The wait after each acknowledged call.
+    pub pause: Duration,
+}
+
+impl Scenario {
+    /// Reads a scenario file; its name is taken from the last folder and the file's stem.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] with file, line, column, key and what was expected.
+    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+        let text = read_to_string(path)?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads a scenario from a text that stands in for the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Scenario::load`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ScenarioError> {
+        let mut file = Reader::parse(text, path)?;
+        let description = file.need("description", Field::text)?;
+        let mut cluster = file.table("cluster")?;
+        let cluster_spec = ClusterSpec {
+            journals: cluster.take("journals", |f| f.integer(1, 16))?.unwrap_or(3),
+            clients: cluster.take("clients", |f| f.integer(1, 64))?.unwrap_or(2),
+            session_timeout: cluster
+                .take("session-timeout", Field::duration)?
+                .unwrap_or(Duration::from_secs(6)),
+        };
+        cluster.finish()?;
+        let mut workload = file.table("workload")?;
+        let workload_spec = WorkloadSpec {
+            lines: workload.take("lines", |f| f.integer(1, 1_000_000))?.unwrap_or(100),
+            batch: workload.take("batch", |f| f.integer(1, 512))?.unwrap_or(5),
+            pause: workload.take("pause", Field::duration)?.unwrap_or(Duration::from_millis(500)),
+        };
+        workload.finish()?;
+        let mut network = file.table("network")?;
+        let latency = network.take("latency", Field::duration_range)?.unwrap_or(DurationRange {
+            low: Duration::from_micros(500),
+            high: Duration::from_millis(2),
+        });
+        network.finish()?;
+        let mut converge = file.table("converge")?;
+        let converge_within =
+            converge.take("within", Field::duration)?.unwrap_or(Duration::from_secs(60));
+        converge.finish()?;
+        let faults_end =
+            file.take("faults-end", Field::duration)?.unwrap_or(Duration::from_secs(60));
+        let expect = file.take("expect", Expectation::read)?.unwrap_or(Expectation::Held);
+        let mut faults = Vec::new();
+        for fault in file.tables("fault")? {
+            faults.push(FaultSpec::read(fault)?);
+        }
+        file.finish()?;
+        Ok(Scenario {
+            name: name_of(path),
+            description,
+            cluster: cluster_spec,
+            workload: workload_spec,
+            latency,
+            faults,
+            faults_end,
+            converge_within,
+            expect,
+        })
+    }
+
+    /// The base latency of all links.
+    pub fn link_latency(&self) -> Delay {
+        Delay::Uniform(self.latency.low, self.latency.high)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "scenario files are the harness's own input")]
+fn read_to_string(path: &Path) -> Result<String, ScenarioError> {
+    std::fs::read_to_string(path).map_err(|error| ScenarioError::unreadable(path, &error))
+}
+
+fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    format!("{folder}/{stem}")
+}
+
+/// Every scenario file under a folder, sorted by path.
+///
+/// # Errors
+/// When a folder can't be listed.
+pub fn discover(folder: &Path) -> Result<Vec<PathBuf>, ScenarioError> {
+    let unreadable = |error: std::io::Error| ScenarioError::unreadable(folder, &error);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.is_dir() {
+            found.extend(discover(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,342 @@
+//! Reads TOML tables key by key, so that each mistake is told with its place and what was expected.
+
+use super::units::{DurationRange, NumberRange, Share, SignedDurationRange, parse_duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use toml::de::{DeTable, DeValue};
+
+/// A mistake in a scenario file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScenarioError {
+    /// The file.
+    pub path: PathBuf,
+    /// Line and column from 1; `None` when the file could not be read at all.
+    pub place: Option<(usize, usize)>,
+    /// What is wrong, with the key and what was expected.
+    pub message: String,
+}
+
+impl fmt::Display for ScenarioError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some((line, column)) = self.place {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+impl std::error::Error for ScenarioError {}
+
+impl ScenarioError {
+    pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
+        ScenarioError { path: path.to_path_buf(), place: None, message: error.to_string() }
+    }
+}
+
+/// The text that is read, for places.
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    fn error(&self, span: Range<usize>, message: String) -> ScenarioError {
+        let before = &self.text[..span.start.min(self.text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        ScenarioError { path: self.path.clone(), place: Some((line, column)), message }
+    }
+}
+
+/// A value and its place.
+#[derive(Clone)]
+struct Value {
+    span: Range<usize>,
+    shape: Shape,
+}
+
+#[derive(Clone)]
+enum Shape {
+    /// A text, or a number as it was written.
+    Word(String),
+    Table(Keys),
+    Array(Vec<Value>),
+    Other,
+}
+
+/// Keys, their places and their values.
+type Keys = BTreeMap<String, (Range<usize>, Value)>;
+
+impl Value {
+    fn new(span: Range<usize>, value: &DeValue<'_>) -> Self {
+        let shape = match value {
+            DeValue::String(text) => Shape::Word(text.to_string()),
+            DeValue::Integer(number) => Shape::Word(number.to_string()),
+            DeValue::Float(number) => Shape::Word(number.to_string()),
+            DeValue::Table(table) => Shape::Table(keys(table)),
+            DeValue::Array(array) => {
+                let items = array.iter().map(|item| Value::new(item.span(), item.get_ref()));
+                Shape::Array(items.collect())
+            }
+            DeValue::Boolean(_) | DeValue::Datetime(_) => Shape::Other,
+        };
+        Value { span, shape }
+    }
+}
+
+fn keys(table: &DeTable<'_>) -> Keys {
+    let keys = table.iter().map(|(key, value)| {
+        (key.get_ref().to_string(), (key.span(), Value::new(value.span(), value.get_ref())))
+    });
+    keys.collect()
+}
+
+/// A table of which keys are taken one by one.
+pub struct Reader {
+    source: Arc<Source>,
+    span: Range<usize>,
+    /// Where the table stands in the file, for messages: `fault 2.on`.
+    path: String,
+    keys: Keys,
+    /// The keys that were asked for, in order.
+    asked: Vec<&'static str>,
+}
+
+/// One key's value, to be read as something.
+pub struct Field {
+    source: Arc<Source>,
+    name: String,
+    value: Value,
+}
+
+impl Reader {
+    /// Reads a whole file's text.
+    ///
+    /// # Errors
+    /// When it is no TOML.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ScenarioError> {
+        let source = Arc::new(Source { path: path.to_path_buf(), text: text.to_string() });
+        match DeTable::parse(text) {
+            Ok(table) => {
+                let span = table.span();
+                Ok(Reader::new(source, span, String::new(), keys(table.get_ref())))
+            }
+            Err(error) => {
+                let span = error.span().unwrap_or(0..0);
+                Err(source.error(span, error.message().to_string()))
+            }
+        }
+    }
+
+    fn new(source: Arc<Source>, span: Range<usize>, path: String, keys: Keys) -> Self {
+        Reader { source, span, path, keys, asked: Vec::new() }
+    }
+
+    fn named(&self, key: &str) -> String {
+        match self.path.is_empty() {
+            true => key.to_string(),
+            false => format!("{}.{key}", self.path),
+        }
+    }
+
+    /// An error at the table as a whole.
+    pub fn error(&self, message: impl Into<String>) -> ScenarioError {
+        self.source.error(self.span.clone(), message.into())
+    }
+
+    /// Takes a key that may be absent.
+    ///
+    /// # Errors
+    /// When the value is not what `read` expects.
+    pub fn take<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Field) -> Result<T, ScenarioError>,
+    ) -> Result<Option<T>, ScenarioError> {
+        self.asked.push(key);
+        let Some((_, value)) = self.keys.remove(key) else { return Ok(None) };
+        read(&Field { source: self.source.clone(), name: self.named(key), value }).map(Some)
+    }
+
+    /// Takes a key that must be there.
+    ///
+    /// # Errors
+    /// When it is absent or not what `read` expects.
+    pub fn need<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Field) -> Result<T, ScenarioError>,
+    ) -> Result<T, ScenarioError> {
+        let missing = self.error(format!("`{}` is missing", self.named(key)));
+        self.take(key, read)?.ok_or(missing)
+    }
+
+    /// Takes a table; an absent one is empty.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn table(&mut self, key: &'static str) -> Result<Reader, ScenarioError> {
+        let (source, span) = (self.source.clone(), self.span.clone());
+        let empty = Reader::new(source, span, self.named(key), Keys::new());
+        Ok(self.take(key, Field::table)?.unwrap_or(empty))
+    }
+
+    /// Takes an array of tables (`[[key]]`); an absent one is empty.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn tables(&mut self, key: &'static str) -> Result<Vec<Reader>, ScenarioError> {
+        Ok(self.take(key, Field::tables)?.unwrap_or_default())
+    }
+
+    /// Refuses what was not asked for.
+    ///
+    /// # Errors
+    /// At the first key that is left, with those that are known.
+    pub fn finish(self) -> Result<(), ScenarioError> {
+        let Some((key, (span, _))) = self.keys.iter().next() else { return Ok(()) };
+        let known = self.asked.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+        let message = format!("unknown key `{}`; expected one of {known}", self.named(key));
+        Err(self.source.error(span.clone(), message))
+    }
+}
+
+impl Field {
+    /// An error at this value.
+    pub fn expected(&self, what: &str) -> ScenarioError {
+        let text = self.source.text.get(self.value.span.clone()).unwrap_or("");
+        let text = text.lines().next().unwrap_or("");
+        let message = format!("`{}`: expected {what}, found {text}", self.name);
+        self.source.error(self.value.span.clone(), message)
+    }
+
+    fn word(&self) -> Option<&str> {
+        match &self.value.shape {
+            Shape::Word(word) => Some(word),
+            Shape::Table(_) | Shape::Array(_) | Shape::Other => None,
+        }
+    }
+
+    fn parsed<T>(&self, what: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, ScenarioError> {
+        self.word().and_then(parse).ok_or_else(|| self.expected(what))
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn text(&self) -> Result<String, ScenarioError> {
+        self.parsed("a text", |text| Some(text.to_string()))
+    }
+
+    /// Reads a whole number between two bounds.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn integer(&self, low: u32, high: u32) -> Result<u32, ScenarioError> {
+        self.parsed(&format!("a whole number from {low} to {high}"), |text| {
+            text.parse().ok().filter(|number| (low..=high).contains(number))
+        })
+    }
+
+    /// Reads a number or a range of numbers.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn number_range(&self) -> Result<NumberRange, ScenarioError> {
+        self.parsed("a whole number or a range such as \"3..8\"", NumberRange::parse)
+    }
+
+    /// Reads a duration.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn duration(&self) -> Result<Duration, ScenarioError> {
+        self.parsed("a duration such as \"1500ms\" or \"2s\"", parse_duration)
+    }
+
+    /// Reads a duration or a range of durations.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn duration_range(&self) -> Result<DurationRange, ScenarioError> {
+        self.parsed("a duration such as \"2s\" or a range such as \"2s..5s\"", DurationRange::parse)
+    }
+
+    /// Reads a duration that may be negative, or a range.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn signed_duration_range(&self) -> Result<SignedDurationRange, ScenarioError> {
+        self.parsed(
+            "a duration such as \"-2s\" or a range such as \"-2s..5s\"",
+            SignedDurationRange::parse,
+        )
+    }
+
+    /// Reads a share or a range of shares.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn share(&self) -> Result<Share, ScenarioError> {
+        self.parsed("a share such as \"5%\" or a range such as \"5%..20%\"", Share::parse)
+    }
+
+    /// Reads one of some words.
+    ///
+    /// # Errors
+    /// When it is none of them.
+    pub fn one_of<T: Clone>(&self, words: &[(&str, T)]) -> Result<T, ScenarioError> {
+        let known =
+            words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+        self.parsed(&format!("one of {known}"), |text| {
+            words.iter().find(|(word, _)| *word == text).map(|(_, value)| value.clone())
+        })
+    }
+
+    /// Reads a text with a parser of one's own.
+    ///
+    /// # Errors
+    /// When the parser gives nothing.
+    pub fn read<T>(
+        &self,
+        what: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, ScenarioError> {
+        self.parsed(what, parse)
+    }
+
+    /// Reads a table.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn table(&self) -> Result<Reader, ScenarioError> {
+        match &self.value.shape {
+            Shape::Table(keys) => Ok(self.reader(self.value.span.clone(), self.name.clone(), keys)),
+            _ => Err(self.expected("a table")),
+        }
+    }
+
+    fn tables(&self) -> Result<Vec<Reader>, ScenarioError> {
+        let what = format!("tables, each written [[{}]]", self.name);
+        let Shape::Array(items) = &self.value.shape else { return Err(self.expected(&what)) };
+        let tables = items.iter().enumerate().map(|(index, item)| match &item.shape {
+            Shape::Table(keys) => {
+                Ok(self.reader(item.span.clone(), format!("{} {}", self.name, index + 1), keys))
+            }
+            _ => Err(self.expected(&what)),
+        });
+        tables.collect()
+    }
+
+    fn reader(&self, span: Range<usize>, path: String, keys: &Keys) -> Reader {
+        Reader::new(self.source.clone(), span, path, keys.clone())
+    }
+}

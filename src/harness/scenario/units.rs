@@ -1,0 +1,179 @@
+//! Values as people write them: `1500ms`, `2s..5s`, `5%`.
+
+use crate::host::Draws;
+use std::time::Duration;
+
+/// Parses `250us`, `1500ms`, `2s`, `1.5s`, `10m`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(split);
+    let nanos_per_unit: u64 = match unit {
+        "ns" => 1,
+        "us" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        _ => return None,
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let whole: u64 = whole.parse().ok()?;
+    let scale = 10_u64.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let fraction: u64 = fraction.parse().ok()?;
+    let nanos = whole.checked_mul(nanos_per_unit)?;
+    let part = u128::from(fraction) * u128::from(nanos_per_unit) / u128::from(scale);
+    Some(Duration::from_nanos(nanos.checked_add(u64::try_from(part).ok()?)?))
+}
+
+fn parse_range<T: Copy + PartialOrd>(
+    text: &str,
+    one: impl Fn(&str) -> Option<T>,
+) -> Option<(T, T)> {
+    let (low, high) = match text.split_once("..") {
+        Some((low, high)) => (one(low.trim())?, one(high.trim())?),
+        None => (one(text)?, one(text)?),
+    };
+    (low <= high).then_some((low, high))
+}
+
+/// A duration, or the bounds between which one is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DurationRange {
+    /// The least.
+    pub low: Duration,
+    /// The greatest.
+    pub high: Duration,
+}
+
+impl DurationRange {
+    /// Parses `2s` or `2s..5s`.
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_range(text, parse_duration).map(|(low, high)| DurationRange { low, high })
+    }
+
+    /// Draws one.
+    pub fn draw(self, draws: &mut Draws) -> Duration {
+        draws.duration(self.low, self.high)
+    }
+}
+
+/// A duration forwards or backwards, in nanoseconds, or the bounds of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignedDurationRange {
+    /// The least.
+    pub low: i64,
+    /// The greatest.
+    pub high: i64,
+}
+
+impl SignedDurationRange {
+    /// Parses `5s`, `-5s` or `-5s..5s`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let one = |text: &str| {
+            let (sign, rest) = match text.strip_prefix('-') {
+                Some(rest) => (-1, rest),
+                None => (1, text.strip_prefix('+').unwrap_or(text)),
+            };
+            Some(sign * i64::try_from(parse_duration(rest)?.as_nanos()).ok()?)
+        };
+        parse_range(text, one).map(|(low, high)| SignedDurationRange { low, high })
+    }
+
+    /// Draws one, in nanoseconds.
+    pub fn draw(self, draws: &mut Draws) -> i64 {
+        draw_signed(draws, self.low, self.high)
+    }
+}
+
+fn draw_signed(draws: &mut Draws, low: i64, high: i64) -> i64 {
+    low.wrapping_add_unsigned(draws.between(0, high.abs_diff(low)))
+}
+
+/// A share or a rate in parts of a million, or the bounds of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The least.
+    pub low: i64,
+    /// The greatest.
+    pub high: i64,
+}
+
+impl Share {
+    /// Parses `5%`, `-10%..10%`, `0.5%`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let one = |text: &str| {
+            let (sign, rest) = match text.strip_prefix('-') {
+                Some(rest) => (-1, rest),
+                None => (1, text.strip_prefix('+').unwrap_or(text)),
+            };
+            let percent = rest.strip_suffix('%')?;
+            let (whole, fraction) = percent.split_once('.').unwrap_or((percent, ""));
+            if fraction.len() > 4 || !fraction.chars().all(|c| c.is_ascii_digit()) {
+                return None;
+            }
+            let whole: i64 = whole.parse().ok().filter(|whole| (0..=100).contains(whole))?;
+            let fraction: i64 = format!("{fraction:0<4}").parse().ok()?;
+            Some(sign * (whole * 10_000 + fraction))
+        };
+        parse_range(text, one).map(|(low, high)| Share { low, high })
+    }
+
+    /// Draws one.
+    pub fn draw(self, draws: &mut Draws) -> i64 {
+        draw_signed(draws, self.low, self.high)
+    }
+}
+
+/// A whole number, or the bounds of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberRange {
+    /// The least.
+    pub low: u64,
+    /// The greatest.
+    pub high: u64,
+}
+
+impl NumberRange {
+    /// Parses `3` or `3..8`.
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_range(text, |text| text.parse().ok()).map(|(low, high)| NumberRange { low, high })
+    }
+
+    /// Draws one.
+    pub fn draw(self, draws: &mut Draws) -> u64 {
+        draws.between(self.low, self.high)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_people_write_them() {
+        let ms = Duration::from_millis;
+        for (text, duration) in
+            [("1500ms", ms(1500)), ("2s", ms(2000)), ("1.5s", ms(1500)), ("2m", ms(120_000))]
+        {
+            assert_eq!(parse_duration(text), Some(duration), "{text}");
+        }
+        for text in ["", "5", "s", "-5s", "5 s", "5h", "1..2", "99999999999999999999s"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn ranges_and_shares_read_as_people_write_them() {
+        let range = DurationRange::parse("1s..2s").unwrap();
+        assert_eq!((range.low, range.high), (Duration::from_secs(1), Duration::from_secs(2)));
+        assert_eq!(DurationRange::parse("2s..1s"), None);
+        assert_eq!(Share::parse("5%"), Some(Share { low: 50_000, high: 50_000 }));
+        assert_eq!(Share::parse("-0.5%..10%"), Some(Share { low: -5_000, high: 100_000 }));
+        assert_eq!(Share::parse("101%"), None);
+        assert_eq!(Share::parse("0.00001%"), None);
+        assert_eq!(
+            SignedDurationRange::parse("-1ms..2us"),
+            Some(SignedDurationRange { low: -1_000_000, high: 2_000 })
+        );
+        assert_eq!(NumberRange::parse("3..8"), Some(NumberRange { low: 3, high: 8 }));
+    }
+}

@@ -3,6 +3,8 @@
 //! [`connection`].
 
 mod connection;
+mod end;
+mod packet;
 
 #[cfg(test)]
 mod tests;
@@ -13,9 +15,9 @@ use super::{
 };
 use crate::host::NodeAddress;
 use bytes::Bytes;
-use connection::EndId;
-pub use connection::STREAM_WINDOW_BYTES;
 pub(in crate::host) use connection::{StreamAction, Streams};
+pub use end::STREAM_WINDOW_BYTES;
+use packet::EndId;
 use std::{future::poll_fn, io, sync::Arc, task::Poll, task::Waker};
 
 impl World {

@@ -4,9 +4,13 @@
 //! Ends act on each other only by packets that cross the links, so a cut or a loss strikes whatever
 //! it should. Nothing is drawn here: the links' keyed draws decide each packet's fate.
 
+use super::{
+    end::{End, Phase, RETRANSMIT_MIN},
+    packet::{EndId, Load, Packet, What},
+};
 use crate::host::{
-    Kind, NodeAddress,
-    random::{mix, name_hash},
+    NodeAddress,
+    random::name_hash,
     sim::{
         link::Fate,
         node::NodeId,
@@ -20,14 +24,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Bytes that were written to a stream and not yet read from it, at most.
-pub const STREAM_WINDOW_BYTES: usize = 64 * 1024;
-
 /// Bytes in one segment at most; a read at this distance from the last tells the writer.
 const SEGMENT_BYTES_MAX: usize = 16 * 1024;
-
-/// Segments under way in one direction at most, however small.
-const SEGMENTS_MAX: usize = 1024;
 
 /// Connections that wait in one listener at most; a SYN beyond is ignored.
 const BACKLOG_MAX: usize = 128;
@@ -36,7 +34,6 @@ const BACKLOG_MAX: usize = 128;
 const SYNS_MAX: u32 = 4;
 
 const SYN_RETRY: Nanos = 1_000_000_000;
-const RETRANSMIT_MIN: Nanos = 200_000_000;
 const RETRANSMIT_MAX: Nanos = 10_000_000_000;
 const SILENCE_MAX: Nanos = 60_000_000_000;
 
@@ -45,77 +42,6 @@ const LINGER: Nanos = 60_000_000_000;
 
 const EPHEMERAL_PORT_MIN: u16 = 49_152;
 const BYTES_PER_SECOND_DEFAULT: u64 = 1_000_000_000;
-
-const HAND_SHAKE: Kind = Kind::new("stream.hand-shake");
-const SEGMENT: Kind = Kind::new("stream.segment");
-const ACKNOWLEDGEMENT: Kind = Kind::new("stream.acknowledgement");
-const RESET: Kind = Kind::new("stream.reset");
-
-/// One end of a connection; the other end differs in the last bit.
-pub(in crate::host) type EndId = u64;
-
-#[derive(Clone)]
-enum Load {
-    Bytes(Bytes),
-    Fin,
-}
-
-impl Load {
-    fn len(&self) -> usize {
-        match self {
-            Load::Bytes(bytes) => bytes.len(),
-            Load::Fin => 0,
-        }
-    }
-}
-
-#[derive(Clone)]
-enum What {
-    Syn { port: u16 },
-    SynAck,
-    Refused,
-    Segment { number: u64, load: Load },
-    Acknowledgement { before: u64, number: Option<u64>, read: u64 },
-    Probe,
-    Reset,
-}
-
-impl What {
-    fn kind(&self) -> Kind {
-        match self {
-            What::Syn { .. } | What::SynAck => HAND_SHAKE,
-            What::Segment { .. } | What::Probe => SEGMENT,
-            What::Acknowledgement { .. } => ACKNOWLEDGEMENT,
-            What::Refused | What::Reset => RESET,
-        }
-    }
-
-    /// Its name, and a word that tells it from others of that name.
-    fn describe(&self) -> (&'static str, u64) {
-        match self {
-            What::Syn { port } => ("SYN", u64::from(*port)),
-            What::SynAck => ("SYN-ACK", 0),
-            What::Refused => ("refused", 0),
-            What::Segment { number, load } => match load {
-                Load::Bytes(bytes) => ("segment", mix(*number, bytes.len() as u64)),
-                Load::Fin => ("FIN", *number),
-            },
-            What::Acknowledgement { before, read, .. } => ("ACK", mix(*before, *read)),
-            What::Probe => ("probe", 0),
-            What::Reset => ("reset", 0),
-        }
-    }
-}
-
-/// What crosses a link between two ends.
-#[derive(Clone)]
-pub(in crate::host) struct Packet {
-    from: NodeId,
-    to: NodeId,
-    /// The end that it is for.
-    end: EndId,
-    what: What,
-}
 
 /// What a stream has coming.
 pub(in crate::host) enum StreamAction {
@@ -127,103 +53,6 @@ pub(in crate::host) enum StreamAction {
     Forget(EndId),
     /// Wakers of a dead process, to be let go where no lock is held.
     LetGo(Vec<Waker>),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Connecting { syns: u32, port: u16, accepted: bool },
-    Open,
-    Broken(io::ErrorKind),
-}
-
-struct End {
-    node: NodeId,
-    peer: NodeId,
-    peer_address: NodeAddress,
-    phase: Phase,
-    closed: bool,
-    reader_gone: bool,
-    writer_gone: bool,
-    forgetting: bool,
-    /// Waits for the connection, or for room in the window.
-    writer: Option<Waker>,
-    reader: Option<Waker>,
-
-    next_number: u64,
-    unacknowledged: BTreeMap<u64, Load>,
-    written: u64,
-    read_by_peer: u64,
-    /// When the last segment will have left, by the byte rate.
-    free_at: Nanos,
-    retransmit_after: Nanos,
-    /// Since when something waits for an answer of the peer.
-    silent_since: Nanos,
-    deadline: Nanos,
-    /// The time of the one timer that counts.
-    timer: Option<Nanos>,
-
-    expected: u64,
-    early: BTreeMap<u64, Load>,
-    inbox: VecDeque<Bytes>,
-    finished: bool,
-    read: u64,
-    read_told: u64,
-}
-
-impl End {
-    fn new(node: NodeId, peer: NodeId, peer_address: NodeAddress, phase: Phase) -> Self {
-        End {
-            node,
-            peer,
-            peer_address,
-            phase,
-            closed: false,
-            reader_gone: false,
-            writer_gone: false,
-            forgetting: false,
-            writer: None,
-            reader: None,
-            next_number: 0,
-            unacknowledged: BTreeMap::new(),
-            written: 0,
-            read_by_peer: 0,
-            free_at: 0,
-            retransmit_after: RETRANSMIT_MIN,
-            silent_since: 0,
-            deadline: 0,
-            timer: None,
-            expected: 0,
-            early: BTreeMap::new(),
-            inbox: VecDeque::new(),
-            finished: false,
-            read: 0,
-            read_told: 0,
-        }
-    }
-
-    fn has_room(&self, bytes: usize) -> bool {
-        let unread = self.written - self.read_by_peer;
-        unread + bytes as u64 <= STREAM_WINDOW_BYTES as u64
-            && self.unacknowledged.len() < SEGMENTS_MAX
-    }
-
-    fn packet(&self, id: EndId, what: What) -> Packet {
-        Packet { from: self.node, to: self.peer, end: id ^ 1, what }
-    }
-
-    fn acknowledgement(&mut self, id: EndId, number: Option<u64>) -> Packet {
-        self.read_told = self.read;
-        self.packet(id, What::Acknowledgement { before: self.expected, number, read: self.read })
-    }
-
-    /// Whether only the kernel still knows this end.
-    fn is_orphan(&self) -> bool {
-        self.reader_gone && self.writer_gone
-    }
-
-    fn take_wakers(&mut self) -> impl Iterator<Item = Waker> {
-        self.reader.take().into_iter().chain(self.writer.take())
-    }
 }
 
 #[derive(Default)]
@@ -772,11 +601,5 @@ impl State {
         }
         wakers.extend(self.retire_end(now, id));
         wakers
-    }
-}
-
-impl End {
-    fn alive_on(&self, node: NodeId) -> bool {
-        self.node == node && !matches!(self.phase, Phase::Broken(_))
     }
 }

@@ -20,6 +20,9 @@ use std::{
 
 const PORT: u16 = 6000;
 
+/// Which side, when, what.
+type Event = (&'static str, Duration, String);
+
 /// What the two sides of a test saw, in the order in which they saw it.
 #[derive(Clone, Default)]
 struct Seen {
@@ -29,7 +32,7 @@ struct Seen {
     unread_max: Arc<AtomicU64>,
     /// Bytes that came out of order.
     wrong: Arc<AtomicU64>,
-    ends: Arc<Mutex<Vec<(&'static str, Duration, String)>>>,
+    ends: Arc<Mutex<Vec<Event>>>,
 }
 
 impl Seen {
@@ -269,6 +272,30 @@ async fn wait(host: Host, world: World, seen: Seen) {
 }
 
 #[test]
+fn a_cut_that_outlasts_the_patience_breaks_both_ends() {
+    let seen = Seen::default();
+    let (noted, log) = (seen.clone(), seen.clone());
+    run(1, async move |world| {
+        let nodes = start(&world, &noted, ms(10), vec![10_000; 10_000]);
+        world.sleep(ms(1000)).await;
+        for (from, to) in [nodes, (nodes.1, nodes.0)] {
+            let cut = world.add_rule(rule(from, to, LinkEffect::Cut));
+            let hands = world.clone();
+            world.spawn(async move {
+                hands.sleep(ms(70_000)).await;
+                hands.remove_rule(cut);
+            });
+        }
+        world.sleep(ms(69_000)).await;
+        assert_eq!(log.of("client"), ["TimedOut"]);
+        assert_eq!(log.of("server"), [""; 0], "who only reads learns nothing");
+        world.sleep(ms(100_000)).await;
+        assert_eq!(log.of("server"), [""; 0], "nobody writes any more");
+    });
+    assert_eq!(seen.wrong.load(Ordering::Relaxed), 0);
+}
+
+#[test]
 fn a_silent_reader_never_learns_of_a_power_cut_by_itself() {
     let seen = Seen::default();
     run(1, async move |world| {
@@ -391,6 +418,35 @@ fn dropping_a_stream_still_delivers_and_ports_are_exclusive() {
         assert!(world.is_running(client));
         assert_eq!(world.shared.lock().streams.ends_held(), 0, "both ends were forgotten");
     });
+}
+
+#[test]
+fn a_kernel_delivers_for_the_dead_until_its_power_goes() {
+    for power_goes in [false, true] {
+        let seen = Seen::default();
+        run(1, async move |world| {
+            let (server, client) = (world.add_node("server"), world.add_node("client"));
+            world.boot(server, |host| serve(host, world.clone(), seen.clone(), Duration::ZERO));
+            world.boot(client, |host| async move {
+                let mut stream = host.connect(&NodeAddress::new("server", PORT)).await.unwrap();
+                host.sleep(ms(100)).await;
+                stream.write(pattern(0, 50_000)).await.unwrap();
+                drop(stream);
+                host.exit("done");
+            });
+            world.sleep(ms(50)).await;
+            let cut = world.add_rule(rule(client, server, LinkEffect::Cut));
+            world.sleep(ms(1000)).await;
+            assert!(!world.is_running(client));
+            if power_goes {
+                world.end_process(client, ProcessEnd::PowerCut);
+            }
+            world.remove_rule(cut);
+            world.sleep(Duration::from_secs(30)).await;
+            let expected = if power_goes { 0 } else { 50_000 };
+            assert_eq!(seen.read.load(Ordering::Relaxed), expected);
+        });
+    }
 }
 
 #[test]

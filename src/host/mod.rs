@@ -34,7 +34,7 @@ pub use imp::run_two;
 pub use imp::{
     disk::{Disk, File},
     message::{MessageReceiver, MessageSender, Peer},
-    stream::{Stream, StreamListener},
+    stream::{Stream, StreamListener, StreamReader, StreamWriter},
     task::{Sleep, Task},
 };
 pub use net::{Inbound, Kind, MESSAGE_BYTES_MAX, NodeAddress, ParseAddressError};

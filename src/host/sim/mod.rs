@@ -32,4 +32,5 @@ pub use link::{Delay, LinkEffect, LinkRule, NodeSet, RuleId};
 pub(in crate::host) use node::Node;
 pub use node::{NodeId, current_stamp};
 pub use process::{Hardware, ProcessEnd};
+pub use stream::STREAM_WINDOW_BYTES;
 pub use world::{Observer, Stamp, World, WorldConfig, WorldReport, simulate};

@@ -166,6 +166,7 @@ impl World {
                 if end == ProcessEnd::PowerCut {
                     let none = state.disk.power_cut();
                     debug_assert!(none.is_empty(), "no process, no operations");
+                    locked.end_streams(now, node, true);
                 }
                 return;
             };

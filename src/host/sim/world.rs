@@ -309,7 +309,7 @@ impl World {
             queue: Queue::new(),
             timers: Timers::default(),
             links: Links::new(config.seed, config.latency),
-            streams: Streams::new(config.seed),
+            streams: Streams::new(),
             held: BTreeMap::new(),
             digest,
             draws: 0,

@@ -1,0 +1,605 @@
+//! Connections as a state machine under the world's lock: hand-shake, segments, acknowledgements,
+//! retransmission, windows, resets.
+//!
+//! Ends act on each other only by packets that cross the links, so a cut or a loss strikes whatever
+//! it should. Nothing is drawn here: the links' keyed draws decide each packet's fate.
+
+use super::{
+    end::{End, Phase, RETRANSMIT_MIN},
+    packet::{EndId, Load, Packet, What},
+};
+use crate::host::{
+    NodeAddress,
+    random::name_hash,
+    sim::{
+        link::Fate,
+        node::NodeId,
+        world::{Action, Nanos, State},
+    },
+};
+use bytes::Bytes;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    task::{Context, Poll, Waker},
+};
+
+/// Bytes in one segment at most; a read at this distance from the last tells the writer.
+const SEGMENT_BYTES_MAX: usize = 16 * 1024;
+
+/// Connections that wait in one listener at most; a SYN beyond is ignored.
+const BACKLOG_MAX: usize = 128;
+
+/// SYNs sent before a connect gives up: after 1 + 2 + 4 + 8 seconds.
+const SYNS_MAX: u32 = 4;
+
+const SYN_RETRY: Nanos = 1_000_000_000;
+const RETRANSMIT_MAX: Nanos = 10_000_000_000;
+const SILENCE_MAX: Nanos = 60_000_000_000;
+
+/// How long an end that is done still answers its peer.
+const LINGER: Nanos = 60_000_000_000;
+
+const EPHEMERAL_PORT_MIN: u16 = 49_152;
+const BYTES_PER_SECOND_DEFAULT: u64 = 1_000_000_000;
+
+/// What a stream has coming.
+pub(in crate::host) enum StreamAction {
+    Arrive(Packet),
+    Timer {
+        end: EndId,
+        at: Nanos,
+    },
+    Forget(EndId),
+    /// Wakers of a dead process, to be let go where no lock is held.
+    LetGo(Vec<Waker>),
+}
+
+#[derive(Default)]
+struct Listener {
+    backlog: VecDeque<EndId>,
+    acceptor: Option<Waker>,
+}
+
+/// All streams of a world.
+pub(in crate::host) struct Streams {
+    ends: BTreeMap<EndId, End>,
+    listeners: BTreeMap<(NodeId, u16), Listener>,
+    connections: u64,
+    pub bytes_per_second: u64,
+}
+
+impl Streams {
+    pub fn new() -> Self {
+        Streams {
+            ends: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            connections: 0,
+            bytes_per_second: BYTES_PER_SECOND_DEFAULT,
+        }
+    }
+
+    /// How many ends are known.
+    #[cfg(test)]
+    pub fn ends_held(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Opens a listening port; 0 takes a free one.
+    pub fn listen(&mut self, node: NodeId, port: u16) -> io::Result<u16> {
+        let taken = |port| self.listeners.contains_key(&(node, port));
+        let port = match port {
+            0 => (EPHEMERAL_PORT_MIN..=u16::MAX)
+                .find(|port| !taken(*port))
+                .ok_or(io::ErrorKind::AddrNotAvailable)?,
+            port if taken(port) => return Err(io::ErrorKind::AddrInUse.into()),
+            port => port,
+        };
+        self.listeners.insert((node, port), Listener::default());
+        Ok(port)
+    }
+
+    /// The next connection of a listener; the waker that it replaced is handed back otherwise.
+    pub fn accept(
+        &mut self,
+        node: NodeId,
+        port: u16,
+        waker: &Waker,
+    ) -> Result<(EndId, NodeAddress), Option<Waker>> {
+        let listener = self.listeners.get_mut(&(node, port)).expect("open while it is held");
+        while let Some(id) = listener.backlog.pop_front() {
+            if let Some(end) = self.ends.get(&id) {
+                return Ok((id, end.peer_address.clone()));
+            }
+        }
+        Err(listener.acceptor.replace(waker.clone()))
+    }
+}
+
+impl State {
+    /// Sends a packet off at `leaves`.
+    fn put(&mut self, now: Nanos, leaves: Nanos, packet: Packet) {
+        let arrive = |packet| Action::Stream(StreamAction::Arrive(packet));
+        if packet.from == packet.to {
+            return self.queue.push(leaves, arrive(packet));
+        }
+        match self.links.fate(packet.from, packet.to, packet.what.kind()).1 {
+            Fate::Lost(why) => self.note_packet(now, &packet, why),
+            // Retransmission stands in for the keeping of what is held.
+            Fate::Held(_) => self.note_packet(now, &packet, "held"),
+            Fate::Delivered { corrupt: Some(_), .. } => self.note_packet(now, &packet, "damaged"),
+            Fate::Delivered { delay, copy, corrupt: None } => {
+                if let Some(copy) = copy {
+                    self.queue.push(leaves + copy, arrive(packet.clone()));
+                }
+                self.queue.push(leaves + delay, arrive(packet));
+            }
+        }
+    }
+
+    fn note_packet(&mut self, now: Nanos, packet: &Packet, what: &'static str) {
+        let (name, word) = packet.what.describe();
+        let words =
+            [packet.from.link_key(packet.to), packet.end, word, name_hash(name), name_hash(what)];
+        let (from, to, end) = (packet.from, packet.to, packet.end);
+        self.digest.entry(now, 10, &words, || format!("{from:?} -> {to:?} #{end} {name} {what}"));
+    }
+
+    pub fn perform_stream(&mut self, now: Nanos, action: StreamAction, wakers: &mut Vec<Waker>) {
+        match action {
+            StreamAction::Arrive(packet) => self.packet_arrives(now, packet, wakers),
+            StreamAction::Timer { end, at } => self.stream_timer(now, end, at, wakers),
+            StreamAction::Forget(id) => {
+                if let Some(mut end) = self.streams.ends.remove(&id) {
+                    wakers.extend(end.take_wakers());
+                }
+            }
+            StreamAction::LetGo(held) => wakers.extend(held),
+        }
+    }
+
+    fn packet_arrives(&mut self, now: Nanos, packet: Packet, wakers: &mut Vec<Waker>) {
+        let (from, to, id) = (packet.from, packet.to, packet.end);
+        if !self.nodes[to.index()].powered {
+            return self.note_packet(now, &packet, "no power");
+        }
+        if from != to && self.links.is_cut(from, to) {
+            return self.note_packet(now, &packet, "cut under way");
+        }
+        self.note_packet(now, &packet, "arrived");
+        match packet.what {
+            What::Syn { port } => return self.syn_arrives(now, from, to, id, port, wakers),
+            What::Refused => return self.break_end(id, io::ErrorKind::ConnectionRefused, wakers),
+            What::Reset => return self.break_end(id, io::ErrorKind::ConnectionReset, wakers),
+            _ => {}
+        }
+        let Some(end) = self.streams.ends.get_mut(&id).filter(|end| end.alive_on(to)) else {
+            let reset = Packet { from: to, to: from, end: id ^ 1, what: What::Reset };
+            return self.put(now, now, reset);
+        };
+        if matches!(end.phase, Phase::Connecting { .. }) {
+            end.phase = Phase::Open;
+            end.timer = None;
+            wakers.extend(end.writer.take());
+        }
+        match packet.what {
+            What::Segment { number, load } => self.segment_arrives(now, id, number, load, wakers),
+            What::Acknowledgement { before, number, read } => {
+                self.acknowledged(now, id, before, number, read, wakers);
+            }
+            What::Probe => {
+                let answer = end.acknowledgement(id, None);
+                self.put(now, now, answer);
+            }
+            What::Syn { .. } | What::SynAck | What::Refused | What::Reset => {}
+        }
+    }
+
+    fn syn_arrives(
+        &mut self,
+        now: Nanos,
+        from: NodeId,
+        to: NodeId,
+        id: EndId,
+        port: u16,
+        wakers: &mut Vec<Waker>,
+    ) {
+        let answer = |what| Packet { from: to, to: from, end: id ^ 1, what };
+        if self.streams.ends.contains_key(&id) {
+            return self.put(now, now, answer(What::SynAck));
+        }
+        // A SYN of a connection that has moved on is an old copy.
+        let Some(client) = self.streams.ends.get_mut(&(id ^ 1)) else { return };
+        let Phase::Connecting { accepted, .. } = &mut client.phase else { return };
+        let Some(listener) = self.streams.listeners.get_mut(&(to, port)) else {
+            return self.put(now, now, answer(What::Refused));
+        };
+        if *accepted {
+            return self.put(now, now, answer(What::Reset));
+        }
+        if listener.backlog.len() >= BACKLOG_MAX {
+            return;
+        }
+        *accepted = true;
+        let offset = u16::try_from(id / 2 % 16_384).expect("below 2^14");
+        let name = self.nodes[from.index()].name.to_string();
+        let address = NodeAddress::new(name, EPHEMERAL_PORT_MIN + offset);
+        self.streams.ends.insert(id, End::new(to, from, address, Phase::Open));
+        listener.backlog.push_back(id);
+        wakers.extend(listener.acceptor.take());
+        self.put(now, now, answer(What::SynAck));
+    }
+
+    fn segment_arrives(
+        &mut self,
+        now: Nanos,
+        id: EndId,
+        number: u64,
+        load: Load,
+        wakers: &mut Vec<Waker>,
+    ) {
+        let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
+        if end.reader_gone && load.len() > 0 && number >= end.expected {
+            let reset = end.packet(id, What::Reset);
+            self.put(now, now, reset);
+            return self.break_end(id, io::ErrorKind::ConnectionReset, wakers);
+        }
+        if number >= end.expected {
+            end.early.insert(number, load);
+        }
+        while let Some(load) = end.early.remove(&end.expected) {
+            end.expected += 1;
+            match load {
+                Load::Bytes(bytes) => end.inbox.push_back(bytes),
+                Load::Fin => end.finished = true,
+            }
+            wakers.extend(end.reader.take());
+        }
+        let answer = end.acknowledgement(id, Some(number));
+        self.put(now, now, answer);
+    }
+
+    fn acknowledged(
+        &mut self,
+        now: Nanos,
+        id: EndId,
+        before: u64,
+        number: Option<u64>,
+        read: u64,
+        wakers: &mut Vec<Waker>,
+    ) {
+        let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
+        let waited = end.unacknowledged.len();
+        end.unacknowledged = end.unacknowledged.split_off(&before);
+        if let Some(number) = number {
+            end.unacknowledged.remove(&number);
+        }
+        let progress = end.unacknowledged.len() < waited || read > end.read_by_peer;
+        end.read_by_peer = end.read_by_peer.max(read);
+        end.silent_since = now.max(end.free_at);
+        if progress {
+            end.retransmit_after = RETRANSMIT_MIN;
+            if end.has_room(SEGMENT_BYTES_MAX) {
+                wakers.extend(end.writer.take());
+            }
+            if !end.unacknowledged.is_empty() || end.writer.is_some() {
+                let deadline = now.max(end.free_at) + RETRANSMIT_MIN;
+                self.set_stream_timer(id, deadline);
+            }
+        }
+        wakers.extend(self.retire_end(now, id));
+    }
+
+    fn set_stream_timer(&mut self, id: EndId, deadline: Nanos) {
+        let end = self.streams.ends.get_mut(&id).expect("only ends have timers");
+        end.deadline = deadline;
+        if end.timer.is_none_or(|timer| timer > deadline) {
+            end.timer = Some(deadline);
+            self.queue
+                .push(deadline, Action::Stream(StreamAction::Timer { end: id, at: deadline }));
+        }
+    }
+
+    fn stream_timer(&mut self, now: Nanos, id: EndId, at: Nanos, wakers: &mut Vec<Waker>) {
+        let Some(end) = self.streams.ends.get_mut(&id) else { return };
+        if end.timer != Some(at) {
+            return;
+        }
+        end.timer = None;
+        match end.phase {
+            Phase::Broken(_) => {}
+            Phase::Connecting { syns: SYNS_MAX, .. } => {
+                self.break_end(id, io::ErrorKind::TimedOut, wakers);
+            }
+            Phase::Connecting { .. } => self.send_syn(now, id),
+            Phase::Open => {
+                // What is still leaving can't have been answered.
+                let deadline = end.deadline.max(end.free_at + end.retransmit_after);
+                if end.unacknowledged.is_empty() && end.writer.is_none() {
+                } else if now < deadline {
+                    self.set_stream_timer(id, deadline);
+                } else if now >= end.silent_since + SILENCE_MAX {
+                    self.break_end(id, io::ErrorKind::TimedOut, wakers);
+                } else {
+                    self.retransmit(now, id);
+                }
+            }
+        }
+    }
+
+    fn send_syn(&mut self, now: Nanos, id: EndId) {
+        let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
+        let Phase::Connecting { syns, port, .. } = &mut end.phase else { return };
+        let wait = SYN_RETRY << *syns;
+        *syns += 1;
+        let what = What::Syn { port: *port };
+        let packet = end.packet(id, what);
+        self.put(now, now, packet);
+        self.set_stream_timer(id, now + wait);
+    }
+
+    fn retransmit(&mut self, now: Nanos, id: EndId) {
+        let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
+        end.retransmit_after = (end.retransmit_after * 2).min(RETRANSMIT_MAX);
+        let give_up = end.silent_since + SILENCE_MAX;
+        let again: Vec<(u64, Load)> =
+            end.unacknowledged.iter().map(|(number, load)| (*number, load.clone())).collect();
+        if again.is_empty() {
+            let probe = end.packet(id, What::Probe);
+            self.put(now, now, probe);
+        }
+        for (number, load) in again {
+            self.send_segment(now, id, number, load);
+        }
+        let end = &self.streams.ends[&id];
+        let next = now.max(end.free_at) + end.retransmit_after;
+        self.set_stream_timer(id, next.min(give_up.max(now + 1)));
+    }
+
+    /// Puts a segment on the line behind those that are still leaving.
+    fn send_segment(&mut self, now: Nanos, id: EndId, number: u64, load: Load) {
+        let rate = u128::from(self.streams.bytes_per_second);
+        let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
+        let takes = load.len() as u128 * 1_000_000_000 / rate;
+        let takes = u64::try_from(takes).expect("a segment is small");
+        end.free_at = now.max(end.free_at) + takes;
+        let leaves = end.free_at;
+        let packet = end.packet(id, What::Segment { number, load });
+        self.put(now, leaves, packet);
+    }
+
+    fn enqueue(&mut self, now: Nanos, id: EndId, load: Load) {
+        let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
+        let number = end.next_number;
+        let idle = end.unacknowledged.is_empty();
+        end.next_number += 1;
+        end.written += load.len() as u64;
+        end.unacknowledged.insert(number, load.clone());
+        self.send_segment(now, id, number, load);
+        if idle {
+            self.expect_answer(now, id);
+        }
+    }
+
+    /// From now on silence counts.
+    fn expect_answer(&mut self, now: Nanos, id: EndId) {
+        let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
+        end.silent_since = now.max(end.free_at);
+        end.retransmit_after = RETRANSMIT_MIN;
+        let deadline = end.silent_since + RETRANSMIT_MIN;
+        self.set_stream_timer(id, deadline);
+    }
+
+    fn break_end(&mut self, id: EndId, kind: io::ErrorKind, wakers: &mut Vec<Waker>) {
+        let Some(end) = self.streams.ends.get_mut(&id) else { return };
+        let refused = kind == io::ErrorKind::ConnectionRefused;
+        match end.phase {
+            Phase::Broken(_) => return,
+            Phase::Open if refused => return,
+            _ => end.phase = Phase::Broken(kind),
+        }
+        end.unacknowledged.clear();
+        end.early.clear();
+        wakers.extend(end.take_wakers());
+        wakers.extend(self.retire_end(0, id));
+    }
+
+    /// Lets an end go that nobody holds and that has nothing left to send; hands over its wakers.
+    fn retire_end(&mut self, now: Nanos, id: EndId) -> Vec<Waker> {
+        let Some(end) = self.streams.ends.get_mut(&id) else { return Vec::new() };
+        if !end.is_orphan() {
+            return Vec::new();
+        }
+        if !matches!(end.phase, Phase::Open) {
+            let mut end = self.streams.ends.remove(&id).expect("it was just looked up");
+            return end.take_wakers().collect();
+        }
+        if end.unacknowledged.is_empty() && !end.forgetting {
+            end.forgetting = true;
+            self.queue.push(now + LINGER, Action::Stream(StreamAction::Forget(id)));
+        }
+        Vec::new()
+    }
+
+    /// A process has ended: its peers are reset, or hear nothing when the power is gone.
+    pub fn end_streams(&mut self, now: Nanos, node: NodeId, silent: bool) {
+        let mut wakers = Vec::new();
+        let listeners = std::mem::take(&mut self.streams.listeners);
+        for (key, listener) in listeners {
+            if key.0 == node {
+                wakers.extend(listener.acceptor);
+            } else {
+                self.streams.listeners.insert(key, listener);
+            }
+        }
+        // The kernel of a machine that stays up still delivers what was closed in good order.
+        let gone = self.streams.ends.iter().filter(|(_, end)| end.node == node);
+        let gone = gone.filter(|(_, end)| silent || !end.is_orphan());
+        for id in gone.map(|(id, _)| *id).collect::<Vec<_>>() {
+            let mut end = self.streams.ends.remove(&id).expect("it was just listed");
+            if !silent && end.phase == Phase::Open {
+                let reset = end.packet(id, What::Reset);
+                self.put(now, now, reset);
+            }
+            wakers.extend(end.take_wakers());
+        }
+        if !wakers.is_empty() {
+            self.queue.push(now, Action::Stream(StreamAction::LetGo(wakers)));
+        }
+    }
+
+    /// Closes a listening port and resets what waits there; hands over its waker.
+    pub fn close_listener(&mut self, now: Nanos, node: NodeId, port: u16) -> Vec<Waker> {
+        let Some(listener) = self.streams.listeners.remove(&(node, port)) else {
+            return Vec::new();
+        };
+        let mut wakers: Vec<Waker> = listener.acceptor.into_iter().collect();
+        for id in listener.backlog {
+            wakers.extend(self.abort_end(now, id));
+        }
+        wakers
+    }
+
+    /// Opens a connection; its first SYN leaves now.
+    pub fn start_connecting(
+        &mut self,
+        now: Nanos,
+        node: NodeId,
+        peer: NodeId,
+        address: &NodeAddress,
+    ) -> EndId {
+        let id = self.streams.connections * 2;
+        self.streams.connections += 1;
+        let phase = Phase::Connecting { syns: 0, port: address.port, accepted: false };
+        self.streams.ends.insert(id, End::new(node, peer, address.clone(), phase));
+        self.send_syn(now, id);
+        id
+    }
+
+    /// Drops an end that no handle will come to; its peer is reset.
+    pub fn abort_end(&mut self, now: Nanos, id: EndId) -> Vec<Waker> {
+        let Some(mut end) = self.streams.ends.remove(&id) else { return Vec::new() };
+        if end.phase == Phase::Open {
+            let reset = end.packet(id, What::Reset);
+            self.put(now, now, reset);
+        }
+        end.take_wakers().collect()
+    }
+
+    /// Whether the connection stands; `old` takes the waker that was replaced.
+    pub fn poll_connected(
+        &mut self,
+        id: EndId,
+        cx: &Context<'_>,
+        old: &mut Option<Waker>,
+    ) -> Poll<io::Result<()>> {
+        let end = self.streams.ends.get_mut(&id).expect("kept while it is held");
+        match end.phase {
+            Phase::Connecting { .. } => {
+                *old = end.writer.replace(cx.waker().clone());
+                Poll::Pending
+            }
+            Phase::Open => Poll::Ready(Ok(())),
+            Phase::Broken(kind) => Poll::Ready(Err(kind.into())),
+        }
+    }
+
+    /// Writes as much of `data` as the window takes; `old` takes the waker that was replaced.
+    pub fn poll_write(
+        &mut self,
+        now: Nanos,
+        id: EndId,
+        data: &mut Bytes,
+        cx: &Context<'_>,
+        old: &mut Option<Waker>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let end = self.streams.ends.get_mut(&id).expect("kept while it is held");
+            if let Phase::Broken(kind) = end.phase {
+                return Poll::Ready(Err(kind.into()));
+            }
+            if end.closed {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            if data.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let piece = data.len().min(SEGMENT_BYTES_MAX);
+            if !end.has_room(piece) {
+                let nothing_waits = end.unacknowledged.is_empty() && end.writer.is_none();
+                *old = end.writer.replace(cx.waker().clone());
+                if nothing_waits {
+                    self.expect_answer(now, id);
+                }
+                return Poll::Pending;
+            }
+            let load = Load::Bytes(data.split_to(piece));
+            self.enqueue(now, id, load);
+        }
+    }
+
+    /// Reads the next bytes; `old` takes the waker that was replaced.
+    pub fn poll_read(
+        &mut self,
+        now: Nanos,
+        id: EndId,
+        cx: &Context<'_>,
+        old: &mut Option<Waker>,
+    ) -> Poll<io::Result<Option<Bytes>>> {
+        let end = self.streams.ends.get_mut(&id).expect("kept while it is held");
+        if let Some(bytes) = end.inbox.pop_front() {
+            end.read += bytes.len() as u64;
+            // Below this distance the writer is never kept waiting for the news.
+            let tell = end.read - end.read_told >= SEGMENT_BYTES_MAX as u64;
+            if tell && end.phase == Phase::Open {
+                let news = end.acknowledgement(id, None);
+                self.put(now, now, news);
+            }
+            return Poll::Ready(Ok(Some(bytes)));
+        }
+        if end.finished {
+            return Poll::Ready(Ok(None));
+        }
+        if let Phase::Broken(kind) = end.phase {
+            return Poll::Ready(Err(kind.into()));
+        }
+        *old = end.reader.replace(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Sends the FIN behind what was written.
+    pub fn close_end(&mut self, now: Nanos, id: EndId) {
+        let Some(end) = self.streams.ends.get_mut(&id) else { return };
+        if !end.closed {
+            end.closed = true;
+            if end.phase == Phase::Open {
+                self.enqueue(now, id, Load::Fin);
+            }
+        }
+    }
+
+    pub fn drop_writer(&mut self, now: Nanos, id: EndId) -> Vec<Waker> {
+        self.close_end(now, id);
+        if let Some(end) = self.streams.ends.get_mut(&id) {
+            end.writer_gone = true;
+        }
+        self.retire_end(now, id)
+    }
+
+    pub fn drop_reader(&mut self, now: Nanos, id: EndId) -> Vec<Waker> {
+        let Some(end) = self.streams.ends.get_mut(&id) else { return Vec::new() };
+        end.reader_gone = true;
+        if end.inbox.is_empty() {
+            return self.retire_end(now, id);
+        }
+        end.inbox.clear();
+        let mut wakers = Vec::new();
+        if end.phase == Phase::Open {
+            let reset = end.packet(id, What::Reset);
+            self.put(now, now, reset);
+            self.break_end(id, io::ErrorKind::ConnectionReset, &mut wakers);
+        }
+        wakers.extend(self.retire_end(now, id));
+        wakers
+    }
+}

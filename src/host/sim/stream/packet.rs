@@ -1,0 +1,75 @@
+//! What crosses a link between the two ends of a stream.
+
+use crate::host::{Kind, random::mix, sim::node::NodeId};
+use bytes::Bytes;
+
+const HAND_SHAKE: Kind = Kind::new("stream.hand-shake");
+const SEGMENT: Kind = Kind::new("stream.segment");
+const ACKNOWLEDGEMENT: Kind = Kind::new("stream.acknowledgement");
+const RESET: Kind = Kind::new("stream.reset");
+
+/// One end of a connection; the other end differs in the last bit.
+pub(in crate::host) type EndId = u64;
+
+#[derive(Clone)]
+pub(super) enum Load {
+    Bytes(Bytes),
+    Fin,
+}
+
+impl Load {
+    pub fn len(&self) -> usize {
+        match self {
+            Load::Bytes(bytes) => bytes.len(),
+            Load::Fin => 0,
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(super) enum What {
+    Syn { port: u16 },
+    SynAck,
+    Refused,
+    Segment { number: u64, load: Load },
+    Acknowledgement { before: u64, number: Option<u64>, read: u64 },
+    Probe,
+    Reset,
+}
+
+impl What {
+    pub fn kind(&self) -> Kind {
+        match self {
+            What::Syn { .. } | What::SynAck => HAND_SHAKE,
+            What::Segment { .. } | What::Probe => SEGMENT,
+            What::Acknowledgement { .. } => ACKNOWLEDGEMENT,
+            What::Refused | What::Reset => RESET,
+        }
+    }
+
+    /// Its name, and a word that tells it from others of that name.
+    pub fn describe(&self) -> (&'static str, u64) {
+        match self {
+            What::Syn { port } => ("SYN", u64::from(*port)),
+            What::SynAck => ("SYN-ACK", 0),
+            What::Refused => ("refused", 0),
+            What::Segment { number, load } => match load {
+                Load::Bytes(bytes) => ("segment", mix(*number, bytes.len() as u64)),
+                Load::Fin => ("FIN", *number),
+            },
+            What::Acknowledgement { before, read, .. } => ("ACK", mix(*before, *read)),
+            What::Probe => ("probe", 0),
+            What::Reset => ("reset", 0),
+        }
+    }
+}
+
+/// What crosses a link between two ends.
+#[derive(Clone)]
+pub(in crate::host) struct Packet {
+    pub(super) from: NodeId,
+    pub(super) to: NodeId,
+    /// The end that it is for.
+    pub(super) end: EndId,
+    pub(super) what: What,
+}

@@ -10,7 +10,7 @@ use crate::{
         leadership::{LeaderSession, LeaderSessionId},
         rpc::{Context, Reply, RpcEndpoint, StopFuture},
         service::coordination::{
-            Compare, CoordinationClient, CoordinationError, Range, Transaction,
+            Compare, CoordinationClient, CoordinationError, Range, Refusal, Transaction,
         },
     },
 };
@@ -22,6 +22,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const APPENDS_MAX: usize = 1024;
 /// Lines written in one transaction at most.
 const BATCH_LINES_MAX: usize = 512;
+
+/// The place of the term's guard among a transaction's conditions.
+const GUARD: u64 = 0;
 
 type AppendReply = Reply<Result<u64, AppendRefusal>>;
 
@@ -48,6 +51,8 @@ pub struct JournalLeader {
     standing: Standing,
     queue: VecDeque<Append>,
     writing: Option<Task>,
+    /// The coordination service has refused a write of this term; the revoke is on its way.
+    term_over: bool,
 }
 
 impl RpcEndpoint for JournalLeader {
@@ -76,10 +81,20 @@ impl JournalLeader {
                 Err(_) => client.host().sleep(client.config().retry_delay).await,
             }
         };
-        Ok(JournalLeader { client, term, standing, queue: VecDeque::new(), writing: None })
+        Ok(JournalLeader {
+            client,
+            term,
+            standing,
+            queue: VecDeque::new(),
+            writing: None,
+            term_over: false,
+        })
     }
 
     fn write(&mut self, context: &mut Context<Self>) {
+        if self.term_over {
+            return self.queue.drain(..).for_each(Append::refuse);
+        }
         if self.writing.is_some() {
             return;
         }
@@ -94,44 +109,60 @@ impl JournalLeader {
         }
         batch.after.tail_version += 1;
         let host = context.host();
-        let mut transaction = batch.transaction(self.standing.tail_version, self.term.session);
+        let mut transaction = Transaction::new();
         if !host.sabotaged(Sabotage::JournalWrittenAfterRevoke) {
             transaction = transaction.when(self.term.guard());
         }
+        let transaction = batch.add_to(transaction, self.standing.tail_version, self.term.session);
         let (client, expected) = (self.client.clone(), self.standing.tail_version);
         let term = self.term.session;
         let work = async move { write_surely(&client, transaction, expected, term).await };
         let task = context.spawn_then(work, move |leader, context, written| {
             leader.writing = None;
-            if written {
-                leader.standing = batch.after.clone();
-                batch.answer();
-                leader.write(context);
-            } else {
-                batch.refuse();
-                leader.queue.drain(..).for_each(|append| append.refuse());
-                context.fail("the term is over");
+            match written {
+                Written::Stands => {
+                    leader.standing = batch.after.clone();
+                    batch.answer();
+                }
+                Written::TermOver => {
+                    leader.term_over = true;
+                    batch.refuse();
+                }
             }
+            leader.write(context);
         });
         self.writing = Some(task);
     }
 }
 
-/// Makes a transaction that only this term would make; false when it was refused, or when that can
-/// no longer be told. After *maybe*, the tail tells: it names the term that wrote it last.
+/// What became of a batch.
+enum Written {
+    Stands,
+    TermOver,
+}
+
+/// Makes a transaction that only this term would make. The term's guard is its first condition, so
+/// a refusal by another one means that the tail has moved: by an earlier try of ours, whose answer
+/// was lost.
 async fn write_surely(
     client: &CoordinationClient,
     transaction: Transaction,
     expected: u64,
     term: LeaderSessionId,
-) -> bool {
+) -> Written {
     let mut uncertain = false;
     loop {
         match client.transact(transaction.clone()).await {
-            Ok(_) => return true,
-            // An earlier try may be what moved the tail.
-            Err(CoordinationError::Refused(_)) => {
-                return uncertain && tail_is_ours(client, expected + 1, term).await;
+            Ok(_) => return Written::Stands,
+            Err(CoordinationError::Refused(Refusal::Condition { index: GUARD })) => {
+                return Written::TermOver;
+            }
+            Err(CoordinationError::Refused(refusal)) => {
+                assert!(uncertain, "{refusal}, though nobody else may write");
+                return match tail_is_ours(client, expected + 1, term).await {
+                    true => Written::Stands,
+                    false => Written::TermOver,
+                };
             }
             Err(CoordinationError::Maybe(_)) => uncertain = true,
             Err(CoordinationError::NotDone(_)) => {}
@@ -214,9 +245,14 @@ impl Batch {
         self.replies.push((reply, Ok(*standing)));
     }
 
-    fn transaction(&mut self, tail_version: u64, term: LeaderSessionId) -> Transaction {
+    fn add_to(
+        &mut self,
+        transaction: Transaction,
+        tail_version: u64,
+        term: LeaderSessionId,
+    ) -> Transaction {
         let tail = Compare::Version { key: TAIL_KEY.to_string(), version: tail_version };
-        let mut transaction = Transaction::new().when(tail);
+        let mut transaction = transaction.when(tail);
         for entry in &self.entries {
             let value = postcard::to_allocvec(entry).expect("an entry can be encoded");
             transaction = transaction.put(entry_key(self.after.entries), value);

@@ -365,12 +365,16 @@ impl RpcService {
     fn handle_damaged(&self, from: &Peer, header: Header) {
         self.drop_frame("bad body");
         match header.frame_type {
-            FrameType::Ask => {
+            // "Damaged" says that the call was not handled, so no other copy of it may be.
+            FrameType::Ask
+                if self.inner.lock().windows.see(header.incarnation, header.call)
+                    == Seen::Fresh =>
+            {
                 let header = Header { frame_type: FrameType::Damaged, ..header };
                 let frame = wire::finish(wire::begin(), header);
                 self.inner.send(from, Kind::new("damaged"), 0, frame);
             }
-            FrameType::Tell => {}
+            FrameType::Ask | FrameType::Tell => {}
             // The value is gone, but the call was handled: the asker learns "maybe".
             FrameType::Value | FrameType::Error | FrameType::Damaged => {
                 self.handle_answer(header, Err(RpcError::NoReply));

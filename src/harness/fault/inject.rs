@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     harness::{check::Judge, world::Cluster},
-    host::sim::{Delay, LinkEffect, LinkRule, NodeId, NodeSet, ProcessEnd, RuleId, World},
+    host::sim::{
+        Delay, DiskEffect, DiskFault, LinkEffect, LinkRule, NodeId, NodeSet, ProcessEnd, RuleId,
+        World,
+    },
 };
 use std::{
     collections::BTreeSet,
@@ -175,6 +178,7 @@ impl Injector {
             PlannedKind::Crash(target)
             | PlannedKind::PowerCut(target)
             | PlannedKind::Pause(target)
+            | PlannedKind::DiskError(target, _, _)
             | PlannedKind::Drift(target, _)
             | PlannedKind::Step(target, _) => return self.strike_nodes(index, fault, *target),
         }
@@ -189,6 +193,10 @@ impl Injector {
                 PlannedKind::Crash(_) => self.cluster.take_down(*node, ProcessEnd::Killed),
                 PlannedKind::PowerCut(_) => self.cluster.take_down(*node, ProcessEnd::PowerCut),
                 PlannedKind::Pause(_) => self.world.pause(*node),
+                PlannedKind::DiskError(_, on, per_million) => {
+                    let effect = DiskEffect::Error { per_million };
+                    self.world.set_disk_fault(*node, DiskFault { on, effect });
+                }
                 PlannedKind::Drift(_, per_million) => self.world.set_drift(*node, per_million),
                 PlannedKind::Step(_, nanos) => self.world.step_wall(*node, nanos),
                 _ => unreachable!("only faults of nodes come here"),
@@ -249,6 +257,7 @@ impl Injector {
             match fault.kind {
                 PlannedKind::Crash(_) | PlannedKind::PowerCut(_) => self.cluster.let_up(*node),
                 PlannedKind::Pause(_) => self.world.resume(*node),
+                PlannedKind::DiskError(_, _, _) => self.world.clear_disk_faults(*node),
                 PlannedKind::Drift(_, _) => self.world.set_drift(*node, 0),
                 _ => {}
             }

@@ -4,11 +4,11 @@
 
 use super::{
     actor::Actor,
-    spec::{FaultKind, FaultSpec, LinkSpec, When},
+    spec::{DISK_OPERATIONS, FaultKind, FaultSpec, LinkSpec, When},
 };
 use crate::{
     harness::{check::Milestone, scenario::Scenario},
-    host::Draws,
+    host::{Draws, sim::DiskOp},
 };
 use std::{fmt, time::Duration};
 
@@ -35,6 +35,8 @@ pub enum PlannedKind {
     PowerCut(Actor),
     /// Process paused.
     Pause(Actor),
+    /// Disk operations that fail, in a million.
+    DiskError(Actor, DiskOp, u32),
     /// Clock drifting, in parts of a million.
     Drift(Actor, i64),
     /// Wall clock stepped, in nanoseconds.
@@ -124,6 +126,9 @@ fn draw_kinds(kind: &FaultKind, draws: &mut Draws) -> Vec<PlannedKind> {
         FaultKind::Crash(target) => PlannedKind::Crash(*target),
         FaultKind::PowerCut(target) => PlannedKind::PowerCut(*target),
         FaultKind::Pause(target) => PlannedKind::Pause(*target),
+        FaultKind::DiskError(target, operation, failed) => {
+            PlannedKind::DiskError(*target, *operation, share(failed))
+        }
         FaultKind::Clock(target, drift, step) => {
             let drift = drift.map(|drift| PlannedKind::Drift(*target, drift.draw(draws)));
             let step = step.map(|step| PlannedKind::Step(*target, step.draw(draws)));
@@ -167,6 +172,11 @@ impl fmt::Display for PlannedKind {
             PlannedKind::Crash(target) => write!(f, "crash {target}"),
             PlannedKind::PowerCut(target) => write!(f, "power-cut {target}"),
             PlannedKind::Pause(target) => write!(f, "pause {target}"),
+            PlannedKind::DiskError(target, operation, share) => {
+                let known = DISK_OPERATIONS.iter().find(|(_, known)| known == operation);
+                let operation = known.expect("every operation has a name").0;
+                write!(f, "disk-error {} of {operation} on {target}", percent(i64::from(*share)))
+            }
             PlannedKind::Drift(target, drift) => {
                 write!(f, "clock {target} drift {}", percent(*drift))
             }

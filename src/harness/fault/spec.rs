@@ -1,11 +1,14 @@
 //! Faults as a scenario file asks for them, ranges included.
 
 use super::actor::Actor;
-use crate::harness::{
-    check::Milestone,
-    scenario::{
-        DurationRange, Field, NumberRange, Reader, ScenarioError, Share, SignedDurationRange,
+use crate::{
+    harness::{
+        check::Milestone,
+        scenario::{
+            DurationRange, Field, NumberRange, Reader, ScenarioError, Share, SignedDurationRange,
+        },
     },
+    host::sim::DiskOp,
 };
 use std::time::Duration;
 
@@ -43,6 +46,8 @@ pub enum FaultKind {
     PowerCut(Actor),
     /// The process stands still until the end.
     Pause(Actor),
+    /// A share of the disk's operations of a kind fails with EIO until the end.
+    DiskError(Actor, DiskOp, Share),
     /// The clock drifts until the end, or is stepped once.
     Clock(Actor, Option<Share>, Option<SignedDurationRange>),
 }
@@ -59,7 +64,17 @@ pub const FAULT_KINDS: &[(&str, &str)] = &[
     ("crash", "the process of `target` is killed, and restarted at the end"),
     ("power-cut", "the machine of `target` loses power, and is restarted at the end"),
     ("pause", "the process of `target` stands still until the end"),
+    ("disk-error", "a `share` of `operation` on the disk of `target` fails with EIO until the end"),
     ("clock", "the clock of `target` gets a `drift` until the end, or a `step` of wall time"),
+];
+
+/// The kinds of disk operations that a fault can strike.
+pub const DISK_OPERATIONS: &[(&str, DiskOp)] = &[
+    ("read", DiskOp::Read),
+    ("write", DiskOp::Write),
+    ("sync", DiskOp::Sync),
+    ("metadata", DiskOp::Metadata),
+    ("any", DiskOp::Any),
 ];
 
 /// When a fault begins.
@@ -149,6 +164,11 @@ impl FaultSpec {
             "crash" => FaultKind::Crash(table.need("target", actor)?),
             "power-cut" => FaultKind::PowerCut(table.need("target", actor)?),
             "pause" => FaultKind::Pause(table.need("target", actor)?),
+            "disk-error" => FaultKind::DiskError(
+                table.need("target", actor)?,
+                table.need("operation", |field| field.one_of(DISK_OPERATIONS))?,
+                share(&mut table)?,
+            ),
             _ => {
                 let target = table.need("target", actor)?;
                 let drift = table.take("drift", drift)?;

@@ -168,10 +168,11 @@ impl Cluster {
         self.restart_if_free(node);
     }
 
-    /// Brings every node back: running, not paused, its clock true from now on.
+    /// Brings every node back: disk and clock true from now on, not paused, running.
     pub fn revive(&self) {
         self.held_down.lock().expect("no panic under this lock").clear();
         for node in self.roles.keys() {
+            self.world.clear_disk_faults(*node);
             self.world.set_drift(*node, 0);
             self.world.resume(*node);
             self.restart_if_free(*node);

@@ -5,7 +5,7 @@ use super::{
     client_key, entry_key,
 };
 use crate::{
-    host::{Sabotage, Task},
+    host::Sabotage,
     system::{
         leadership::{LeaderSession, LeaderSessionId},
         rpc::{Context, Reply, RpcEndpoint, StopFuture},
@@ -14,7 +14,7 @@ use crate::{
         },
     },
 };
-use futures::FutureExt;
+use futures::{FutureExt, channel::oneshot};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -50,7 +50,10 @@ pub struct JournalLeader {
     term: LeaderSession,
     standing: Standing,
     queue: VecDeque<Append>,
-    writing: Option<Task>,
+    writing: bool,
+    /// Dropped when the write that is under way has ended.
+    on_idle: Option<oneshot::Sender<()>>,
+    ready: Option<oneshot::Sender<()>>,
     /// The coordination service has refused a write of this term; the revoke is on its way.
     term_over: bool,
 }
@@ -59,22 +62,35 @@ impl RpcEndpoint for JournalLeader {
     type Gateway = JournalGateway;
 
     fn on_start(&mut self, context: &mut Context<Self>) -> Result<(), String> {
-        context.host().announce(&JournalEvent::Serving { entries: self.standing.entries });
+        self.write(context, Batch::claim(&self.standing));
         Ok(())
     }
 
+    /// Nothing of a term may go on once its process has ended, so the last write is waited for.
     fn on_stop(&mut self, _: &mut Context<Self>) -> StopFuture {
-        // Nothing of a term may go on once its process has ended; its askers learn "maybe".
-        if let Some(writing) = self.writing.take() {
-            writing.cancel();
+        let (written, wait) = oneshot::channel();
+        if self.writing {
+            self.on_idle = Some(written);
         }
-        async { Ok(()) }.boxed()
+        async move {
+            let _ = wait.await;
+            Ok(())
+        }
+        .boxed()
     }
 }
 
 impl JournalLeader {
-    /// Reads what stands, until the coordination service answers.
-    pub async fn recover(client: CoordinationClient, term: LeaderSession) -> Result<Self, String> {
+    /// Reads what stands, until the coordination service answers. `ready` is told when the leader
+    /// has claimed the journal for its term and serves.
+    ///
+    /// # Errors
+    /// When what stands can't be understood.
+    pub async fn recover(
+        client: CoordinationClient,
+        term: LeaderSession,
+        ready: oneshot::Sender<()>,
+    ) -> Result<Self, String> {
         let standing = loop {
             match client.read(STATE_PREFIX).await {
                 Ok(range) => break Standing::read(&range)?,
@@ -86,52 +102,71 @@ impl JournalLeader {
             term,
             standing,
             queue: VecDeque::new(),
-            writing: None,
+            writing: false,
+            on_idle: None,
+            ready: Some(ready),
             term_over: false,
         })
     }
 
-    fn write(&mut self, context: &mut Context<Self>) {
+    /// Writes what waits, unless a write is under way.
+    fn write_next(&mut self, context: &mut Context<Self>) {
         if self.term_over {
             return self.queue.drain(..).for_each(Append::refuse);
         }
-        if self.writing.is_some() {
+        if self.writing {
             return;
         }
-        let mut batch =
-            Batch { after: self.standing.clone(), entries: Vec::new(), replies: Vec::new() };
+        let mut batch = Batch::new(&self.standing);
         while batch.entries.len() < BATCH_LINES_MAX {
             let Some(append) = self.queue.pop_front() else { break };
             batch.take(append);
         }
-        if batch.entries.is_empty() {
-            return batch.answer();
+        match batch.entries.is_empty() {
+            true => batch.answer(),
+            false => self.write(context, batch),
         }
+    }
+
+    fn write(&mut self, context: &mut Context<Self>, mut batch: Batch) {
+        assert!(!self.writing, "one write at a time");
+        self.writing = true;
         batch.after.tail_version += 1;
         let host = context.host();
-        let mut transaction = Transaction::new();
-        if !host.sabotaged(Sabotage::JournalWrittenAfterRevoke) {
-            transaction = transaction.when(self.term.guard());
-        }
+        let guard = match host.sabotaged(Sabotage::JournalWrittenAfterRevoke) {
+            true => Compare::Absent { key: String::new() },
+            false => self.term.guard(),
+        };
+        let transaction = Transaction::new().when(guard);
         let transaction = batch.add_to(transaction, self.standing.tail_version, self.term.session);
         let (client, expected) = (self.client.clone(), self.standing.tail_version);
         let term = self.term.session;
         let work = async move { write_surely(&client, transaction, expected, term).await };
-        let task = context.spawn_then(work, move |leader, context, written| {
-            leader.writing = None;
+        context.spawn_then(work, move |leader, context, written| {
+            leader.writing = false;
             match written {
                 Written::Stands => {
                     leader.standing = batch.after.clone();
                     batch.answer();
+                    leader.serve(context);
                 }
                 Written::TermOver => {
                     leader.term_over = true;
                     batch.refuse();
                 }
             }
-            leader.write(context);
+            leader.on_idle = None;
+            leader.write_next(context);
         });
-        self.writing = Some(task);
+    }
+
+    /// The first write has claimed the journal.
+    fn serve(&mut self, context: &mut Context<Self>) {
+        if let Some(ready) = self.ready.take() {
+            context.host().announce(&JournalEvent::Serving { entries: self.standing.entries });
+            // Nobody waits when the term was stopped meanwhile.
+            let _ = ready.send(());
+        }
     }
 }
 
@@ -230,6 +265,16 @@ struct Batch {
 }
 
 impl Batch {
+    fn new(standing: &Standing) -> Self {
+        Batch { after: standing.clone(), entries: Vec::new(), replies: Vec::new() }
+    }
+
+    /// A write without entries, by which a term makes the tail its own: no write that an earlier
+    /// term has under way can find the tail that it expects.
+    fn claim(standing: &Standing) -> Self {
+        Self::new(standing)
+    }
+
     fn take(&mut self, append: Append) {
         let Append { client, first, lines, reply } = append;
         let standing = self.after.clients.entry(client).or_default();
@@ -290,7 +335,7 @@ impl JournalHandler for JournalLeader {
             return reply.ok(Err(AppendRefusal::Busy));
         }
         self.queue.push_back(Append { client, first, lines, reply });
-        self.write(context);
+        self.write_next(context);
     }
 
     fn position(&mut self, _: &mut Context<Self>, client: u32, reply: Reply<u64>) {

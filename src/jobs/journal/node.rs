@@ -116,14 +116,16 @@ impl LeaderProcessFactory for Terms {
         let term = LeaderSession { component: COMPONENT.to_string(), session };
         let (service, client, slot) = (self.service.clone(), self.client.clone(), progress.clone());
         let ready = async move {
-            let recovered = JournalLeader::recover(client, term).boxed();
+            let (ready, claimed) = oneshot::channel();
+            let recovered = JournalLeader::recover(client, term, ready).boxed();
             let leader = match select(recovered, stopped).await {
                 Either::Left((leader, _)) => leader?,
                 Either::Right(_) => return pending().await,
             };
-            match serve(&service, leader, session, &slot)? {
-                Some(address) => Ok(address),
-                None => pending().await,
+            let address = serve(&service, leader, session, &slot)?;
+            match (address, claimed.await) {
+                (Some(address), Ok(())) => Ok(address),
+                _ => pending().await,
             }
         };
         (Box::new(Term { recovery, progress }), ready.boxed())

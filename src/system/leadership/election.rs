@@ -70,8 +70,8 @@ impl LeaderElectionService {
         let shared = &self.shared;
         let mut state = shared.lock();
         let holds = state.running && shared.driver_leads() && state.issued == Some(session);
-        let stale = state.running && state.issued.is_some();
-        if !(holds || stale && shared.host.sabotaged(Sabotage::StaleConfirmationAccepted)) {
+        let sabotaged = || shared.host.sabotaged(Sabotage::StaleConfirmationAccepted);
+        if !(holds || state.running && sabotaged()) {
             tracing::debug!(component = shared.component, ?session, "a confirmation came too late");
             return;
         }

@@ -62,14 +62,13 @@ impl Log {
         let bytes =
             file.read_at(0, usize::try_from(file.len().await?).unwrap_or(usize::MAX)).await?;
         let (records, end) = scan(&bytes).map_err(|offset| corrupt(log_name(base), offset))?;
-        file.truncate(end).await?;
-        file.sync().await?;
-        disk.sync_dir(FOLDER).await?;
         for record in &records {
             store.apply(record);
         }
-        let log = Log { disk, file, base, records: records.len() as u64, synced: end };
-        log.remove_older(&names).await?;
+        let mut log = Log { disk, file, base, records: records.len() as u64, synced: end };
+        // After a failed sync the page cache may show what never reaches the platter, whatever later
+        // syncs say. So what was read is written anew before it is served.
+        log.snapshot(&store).await?;
         Ok((log, store))
     }
 
@@ -104,7 +103,9 @@ impl Log {
         file.write_at(0, Bytes::from(sealed)).await?;
         file.sync().await?;
         self.disk.rename(&draft, &snapshot_name(base)).await?;
-        self.file = self.disk.open(&log_name(base), OpenMode::CreateNew).await?;
+        self.file = self.disk.open(&log_name(base), OpenMode::Create).await?;
+        self.file.truncate(0).await?;
+        self.file.sync().await?;
         self.disk.sync_dir(FOLDER).await?;
         (self.base, self.records, self.synced) = (base, 0, 0);
         let names = self.disk.list(FOLDER).await?;

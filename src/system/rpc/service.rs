@@ -246,9 +246,10 @@ impl RpcService {
             token: TokenSource::Fixed(token),
             timeout: self.config().connect_timeout,
         };
-        if let Target::Remote(_) = client.target {
-            let greeting = (PROTOCOL_VERSION, G::PROTOCOL.name, G::PROTOCOL.hash());
-            client.ask::<()>(HANDSHAKE, HANDSHAKE_KIND, &greeting).await?;
+        let greeting: Greeting<'_> = (PROTOCOL_VERSION, G::PROTOCOL.name, G::PROTOCOL.hash());
+        match &client.target {
+            Target::Local(endpoint) => compare(endpoint.protocol(), greeting)?,
+            Target::Remote(_) => client.ask(HANDSHAKE, HANDSHAKE_KIND, &greeting).await?,
         }
         Ok(G::from_client(RpcClient { timeout: self.config().ask_timeout, ..client }))
     }
@@ -454,10 +455,15 @@ impl RpcService {
     }
 }
 
+/// The version of frames, the gateway's name and the hash of its methods.
+type Greeting<'a> = (u16, &'a str, u64);
+
 fn shake_hands(protocol: &Protocol, greeting: &[u8]) -> Result<(), RpcError> {
-    let malformed = |error: postcard::Error| RpcError::Malformed(error.to_string());
-    let (version, name, hash) =
-        postcard::from_bytes::<(u16, &str, u64)>(greeting).map_err(malformed)?;
+    let greeting = postcard::from_bytes(greeting);
+    compare(protocol, greeting.map_err(|error| RpcError::Malformed(error.to_string()))?)
+}
+
+fn compare(protocol: &Protocol, (version, name, hash): Greeting<'_>) -> Result<(), RpcError> {
     if version != PROTOCOL_VERSION {
         let text = format!("protocol version {version} where {PROTOCOL_VERSION} is spoken");
         return Err(RpcError::Incompatible(text));

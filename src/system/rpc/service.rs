@@ -363,10 +363,19 @@ impl RpcService {
         self.host().announce(&RpcEvent::FrameDropped { reason });
     }
 
+    fn see(&self, from: &Peer, header: Header) -> Seen {
+        let sender = (header.incarnation, from.address().port);
+        self.inner.lock().windows.see(sender, header.call)
+    }
+
     fn handle_damaged(&self, from: &Peer, header: Header) {
         self.drop_frame("bad body");
         match header.frame_type {
             FrameType::Ask => {
+                // Reported or handled, never both: a whole copy may be before or behind this one.
+                if self.see(from, header) != Seen::Fresh {
+                    return;
+                }
                 let header = Header { frame_type: FrameType::Damaged, ..header };
                 let frame = wire::finish(wire::begin(), header);
                 self.inner.send(from, Kind::new("damaged"), 0, frame);
@@ -388,8 +397,7 @@ impl RpcService {
     }
 
     fn handle_call(&self, from: Peer, header: Header, body: Bytes) {
-        let seen = self.inner.lock().windows.see(header.incarnation, header.call);
-        match seen {
+        match self.see(&from, header) {
             Seen::Fresh => {}
             Seen::Repeat if self.host().sabotaged(Sabotage::AtMostOnceWindowOff) => {}
             Seen::Repeat => return self.drop_frame("repeated call"),

@@ -185,7 +185,8 @@ impl<E: RpcEndpoint> Context<E> {
         });
     }
 
-    /// Terminates the endpoint after this handler, with an error.
+    /// Terminates the endpoint after this handler, with an error and without `on_stop`. Once
+    /// `on_stop` was called, its future is still waited for.
     pub fn fail(&mut self, error: impl Into<String>) {
         self.failed = Some(error.into());
     }
@@ -325,7 +326,9 @@ impl<E: RpcEndpoint> MainThread<E> {
             if let Some(termination) = self.handle(envelope) {
                 break termination;
             }
-            if let Some(error) = self.context.failed.take() {
+            if self.state != State::Terminating
+                && let Some(error) = self.context.failed.take()
+            {
                 self.announce_stop();
                 break Err(error);
             }
@@ -352,7 +355,7 @@ impl<E: RpcEndpoint> MainThread<E> {
             Envelope::Terminate => return self.terminate(),
             Envelope::StopFinished(termination) => {
                 self.announce_stop();
-                return Some(termination);
+                return Some(self.context.failed.take().map_or(termination, Err));
             }
             Envelope::Invoke(call) => self.invoke(call),
             Envelope::Run { closure, birth } => self.run_closure(closure, birth),

@@ -101,6 +101,7 @@ impl RpcClient {
     /// Sends a call that wants an answer of type `T`.
     pub fn ask<T>(&self, method: u16, kind: Kind, arguments: &impl Serialize) -> Ask<T> {
         match self.body(method, arguments) {
+            Ok(_) if self.service.is_closed() => Ask::failed(RpcError::ServiceStopped),
             Ok(frame) => {
                 let (call, answer) = self.service.register(&self.target, kind, self.timeout);
                 self.dispatch(FrameType::Ask, call, kind, frame);
@@ -113,6 +114,7 @@ impl RpcClient {
     /// Sends a call that wants no answer; there is no word on what becomes of it.
     pub fn tell(&self, method: u16, kind: Kind, arguments: &impl Serialize) {
         match self.body(method, arguments) {
+            Ok(_) if self.service.is_closed() => {}
             Ok(frame) => {
                 let call = self.service.next_call(&self.target);
                 self.dispatch(FrameType::Tell, call, kind, frame);

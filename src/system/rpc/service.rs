@@ -295,6 +295,11 @@ impl RpcService {
         self.inner.calls.close();
     }
 
+    /// Whether the service has stopped, so that nothing is called any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.inner.calls.is_closed()
+    }
+
     pub(super) fn next_call(&self, target: &Target) -> u64 {
         let mut state = self.inner.lock();
         match target {

@@ -2,4 +2,5 @@
 //! [`Host`](crate::host::Host).
 
 pub mod event;
+pub mod heartbeat;
 pub mod rpc;

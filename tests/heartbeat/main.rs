@@ -252,6 +252,19 @@ fn the_asked_side_notices_that_its_answers_find_nobody() {
 }
 
 #[test]
+fn many_calls_that_find_nobody_at_once_are_one_loss() {
+    pair(async |pair| {
+        pair.beat().await;
+        let puppet = Node::new(&pair.world, "puppet", CONFIG).await;
+        pair.world.end_process(pair.master.id, ProcessEnd::Killed);
+        join_all((0..10).map(|_| puppet.fake(&pair.worker, "master", FIRST, true))).await;
+        pair.world.sleep(ms(2000)).await;
+        assert_eq!(pair.worker.loss().1, "unreachable master 1");
+        pair.assert_losses(1);
+    });
+}
+
+#[test]
 fn without_a_threshold_only_the_timeout_counts() {
     let config = HeartbeatConfig { unreachable_threshold: None, ..CONFIG };
     pair_with(config, async move |pair| {
@@ -378,6 +391,17 @@ fn a_stopped_manager_monitors_asks_and_notifies_no_more() {
         assert_eq!(pair.master.state("worker").await, None);
         pair.assert_losses(0);
     });
+}
+
+#[test]
+fn a_stopped_sender_is_idle() {
+    let report = tank(async |world, _| {
+        let master = Node::new(&world, "master", CONFIG).await;
+        master.start().await;
+        master.stop().await;
+        world.sleep(Duration::from_secs(3600)).await;
+    });
+    assert!(report.entries < 100, "{} entries", report.entries);
 }
 
 #[test]

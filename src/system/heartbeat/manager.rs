@@ -82,7 +82,7 @@ impl<E: HeartbeatListener<R>, R: 'static> HeartbeatManager<E, R> {
         context.host().announce(&HeartbeatEvent::TargetMonitored { by, id: target, session });
         let id = id.to_string();
         context.schedule(self.config.timeout, move |endpoint, context| {
-            Self::check_silence(endpoint, context, id, calls);
+            Self::check_silence(endpoint, context, id, session, calls);
         });
     }
 
@@ -171,7 +171,7 @@ impl<E: HeartbeatListener<R>, R: 'static> HeartbeatManager<E, R> {
             Way::Answer => monitor.target().receive_heartbeat(beat),
             Way::Request => monitor.target().request_heartbeat(beat),
         };
-        let watched = manager.watch(context, id.to_string(), calls, outcome);
+        let watched = manager.watch(context, id.to_string(), session, calls, outcome);
         manager.outbox.push(context.host(), watched);
     }
 
@@ -190,6 +190,7 @@ impl<E: HeartbeatListener<R>, R: 'static> HeartbeatManager<E, R> {
         &self,
         context: &Context<E>,
         id: String,
+        session: HeartbeatSession,
         calls: Weak<CallsInARow>,
         outcome: BoxFuture<'static, Result<(), RpcError>>,
     ) -> BoxFuture<'static, ()> {
@@ -205,7 +206,9 @@ impl<E: HeartbeatListener<R>, R: 'static> HeartbeatManager<E, R> {
             drop(in_a_row);
             if threshold.is_some_and(|threshold| count >= threshold) {
                 executor.execute(move |endpoint, context| {
-                    Self::give_up(endpoint, context, id, &calls, MonitorState::Unreachable);
+                    if calls.strong_count() > 0 {
+                        Self::give_up(endpoint, context, &id, session, MonitorState::Unreachable);
+                    }
                 });
             }
         }
@@ -217,46 +220,44 @@ impl<E: HeartbeatListener<R>, R: 'static> HeartbeatManager<E, R> {
         endpoint: &mut E,
         context: &mut Context<E>,
         id: String,
+        session: HeartbeatSession,
         calls: Weak<CallsInARow>,
     ) {
         let manager = endpoint.heartbeats();
         let timeout = manager.config.timeout;
-        let monitor = manager.monitors.get(&id).filter(|_| calls.strong_count() > 0);
-        let Some(monitor) = monitor.filter(|m| m.state() == MonitorState::Running) else { return };
+        let monitor = manager.running(&id, session).filter(|_| calls.strong_count() > 0);
+        let Some(monitor) = monitor else { return };
         let left = monitor.deadline(timeout) - context.host().now();
         if left.is_zero() {
-            return Self::give_up(endpoint, context, id, &calls, MonitorState::Timeout);
+            return Self::give_up(endpoint, context, &id, session, MonitorState::Timeout);
         }
         context.schedule(left, move |endpoint, context| {
-            Self::check_silence(endpoint, context, id, calls);
+            Self::check_silence(endpoint, context, id, session, calls);
         });
     }
 
-    /// Tells the listener of a loss, unless the monitor that noticed it has ended.
+    /// Ends a running monitor and tells the listener.
     fn give_up(
         endpoint: &mut E,
         context: &mut Context<E>,
-        id: String,
-        calls: &Weak<CallsInARow>,
+        id: &str,
+        session: HeartbeatSession,
         loss: MonitorState,
     ) {
         let manager = endpoint.heartbeats();
-        let by = manager.own_id.clone();
-        let monitor = manager.monitors.get_mut(&id).filter(|_| calls.strong_count() > 0);
-        let Some(monitor) = monitor else { return };
-        let session = monitor.session();
-        if !monitor.end(loss) {
+        let ended = manager.running(id, session).is_some_and(|monitor| monitor.end(loss));
+        if !ended {
             return;
         }
-        let told = id.clone();
+        let (by, lost) = (manager.own_id.clone(), id.to_string());
         match loss {
             MonitorState::Unreachable => {
-                context.host().announce(&HeartbeatEvent::Unreachable { by, id: told, session });
-                endpoint.notify_target_unreachable(context, &id, session);
+                context.host().announce(&HeartbeatEvent::Unreachable { by, id: lost, session });
+                endpoint.notify_target_unreachable(context, id, session);
             }
             _ => {
-                context.host().announce(&HeartbeatEvent::TimedOut { by, id: told, session });
-                endpoint.notify_heartbeat_timeout(context, &id, session);
+                context.host().announce(&HeartbeatEvent::TimedOut { by, id: lost, session });
+                endpoint.notify_heartbeat_timeout(context, id, session);
             }
         }
     }

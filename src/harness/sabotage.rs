@@ -8,7 +8,7 @@ pub fn caught_by(switch: Sabotage) -> &'static [&'static str] {
         Sabotage::StaleTokenAccepted => &["L2"],
         Sabotage::StaleConfirmationAccepted => &["L4", "L3"],
         Sabotage::LostLeaseTreatedAsAlive => &["stuck"],
-        Sabotage::JournalWrittenAfterRevoke => &["L3"],
+        Sabotage::JournalWrittenAfterRevoke => &["L3", "no-panic"],
         Sabotage::AtMostOnceWindowOff => &["R2"],
     }
 }

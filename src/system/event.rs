@@ -1,5 +1,6 @@
 //! The typed facts that the floors below the jobs announce.
 
+use super::heartbeat::HeartbeatSession;
 use super::rpc::{AskOutcome, EndpointId, FencingToken};
 use crate::host::{Evidence, Kind};
 
@@ -86,3 +87,46 @@ pub enum RpcEvent {
 }
 
 crate::fact!(RpcEvent, |_| Evidence::SelfReport);
+
+/// A fact of the heartbeat floor. All of them are self-reports.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HeartbeatEvent {
+    /// A target is monitored from here on.
+    TargetMonitored {
+        /// The resource that monitors it.
+        by: String,
+        /// The target.
+        id: String,
+        /// The session that is watched.
+        session: HeartbeatSession,
+    },
+    /// The target is no longer monitored; no notice of this session comes any more.
+    TargetUnmonitored {
+        /// The resource that monitored it.
+        by: String,
+        /// The target.
+        id: String,
+        /// The session that was watched.
+        session: HeartbeatSession,
+    },
+    /// No beat came for the time-out.
+    TimedOut {
+        /// The resource that monitors it.
+        by: String,
+        /// The target.
+        id: String,
+        /// The session that is lost.
+        session: HeartbeatSession,
+    },
+    /// Too many calls in a row found nobody there.
+    Unreachable {
+        /// The resource that monitors it.
+        by: String,
+        /// The target.
+        id: String,
+        /// The session that is lost.
+        session: HeartbeatSession,
+    },
+}
+
+crate::fact!(HeartbeatEvent, |_| Evidence::SelfReport);

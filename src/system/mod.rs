@@ -2,7 +2,11 @@
 //! [`Host`](crate::host::Host).
 
 pub mod event;
+<<<<<<< HEAD
 pub mod leadership;
+=======
+pub mod heartbeat;
+>>>>>>> rpctests
 pub mod rpc;
 pub mod service;
 pub mod watched;

@@ -41,7 +41,7 @@ pub struct Sweep {
 pub struct SweepRun {
     /// The scenario's place in the sweep's list.
     pub scenario: usize,
-    /// What it came to. The history and the journal are left out.
+    /// What it came to. The journal is left out, and the history unless the run failed.
     pub outcome: RunOutcome,
 }
 
@@ -130,7 +130,9 @@ fn one_run(sweep: &Sweep, seed: u64) -> SweepRun {
     let scenario = sweep.scenario_of(seed);
     let config = RunConfig { sabotage: sweep.sabotage, ..RunConfig::new(seed) };
     let mut outcome = run_on_fresh_thread(&sweep.scenarios[scenario], &config);
-    outcome.history = Vec::new();
+    if outcome.expected {
+        outcome.history = Vec::new();
+    }
     outcome.journal = Vec::new();
     SweepRun { scenario, outcome }
 }

@@ -86,7 +86,8 @@ pub fn current_stamp() -> Option<(Arc<str>, Stamp)> {
 
 impl Node {
     pub fn dead(&self) -> bool {
-        self.incarnation.dead.load(Ordering::Relaxed)
+        // A panic unwinds through destructors before it is met as the death of the process.
+        self.incarnation.dead.load(Ordering::Relaxed) || std::thread::panicking()
     }
 
     pub fn id(&self) -> NodeId {

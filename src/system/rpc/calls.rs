@@ -118,6 +118,11 @@ impl Calls {
         self.timer.wake();
     }
 
+    /// Whether every new ask ends at once.
+    pub fn is_closed(&self) -> bool {
+        self.table.lock().expect("no panic under this lock").closed
+    }
+
     fn first_deadline(&self) -> Option<Instant> {
         let table = self.table.lock().expect("no panic under this lock");
         table.deadlines.first().map(|(deadline, _)| *deadline)

@@ -51,13 +51,20 @@ pub trait RpcEndpoint: Sized + Send + 'static {
 /// How an endpoint ended: well, or with this error.
 pub type Termination = Result<(), String>;
 
+/// A span of an endpoint's life with one token. A token that comes back begins another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Session {
+    token: Option<FencingToken>,
+    number: u64,
+}
+
 /// What the handles to one endpoint share.
 pub(super) struct EndpointShared<E: RpcEndpoint> {
     pub id: EndpointId,
     pub address: RpcAddress,
     pub fenced: bool,
     /// Written on the main thread only.
-    token: Mutex<Option<FencingToken>>,
+    session: Mutex<Session>,
     pub mailbox: Mailbox<E>,
 }
 
@@ -68,7 +75,12 @@ impl<E: RpcEndpoint> EndpointShared<E> {
         fenced: bool,
         token: Option<FencingToken>,
     ) -> Self {
-        EndpointShared { id, address, fenced, token: Mutex::new(token), mailbox: Mailbox::new() }
+        let session = Mutex::new(Session { token, number: 0 });
+        EndpointShared { id, address, fenced, session, mailbox: Mailbox::new() }
+    }
+
+    fn session(&self) -> Session {
+        *self.session.lock().expect("no panic under this lock")
     }
 }
 
@@ -82,7 +94,7 @@ impl<E: RpcEndpoint> Registered for EndpointShared<E> {
     }
 
     fn token(&self) -> Option<FencingToken> {
-        *self.token.lock().expect("no panic under this lock")
+        self.session().token
     }
 
     fn protocol(&self) -> &'static super::Protocol {
@@ -118,10 +130,17 @@ impl<E: RpcEndpoint> Context<E> {
         self.shared.token()
     }
 
-    /// Changes the fencing token: calls and continuations of another token are dead from here on.
+    /// Changes the fencing token: calls of another token and all continuations born until now are
+    /// dead from here on. Setting the token that holds already changes nothing.
     pub fn set_token(&mut self, token: Option<FencingToken>) {
         assert!(self.shared.fenced, "only a fenced endpoint has a token");
-        *self.shared.token.lock().expect("no panic under this lock") = token;
+        {
+            let mut session = self.shared.session.lock().expect("no panic under this lock");
+            if session.token == token {
+                return;
+            }
+            *session = Session { token, number: session.number + 1 };
+        }
         self.host().announce(&RpcEvent::TokenChanged { endpoint: self.shared.id, token });
     }
 
@@ -137,7 +156,7 @@ impl<E: RpcEndpoint> Context<E> {
 
     /// An executor bound to the present token: closures given to it are dropped once it changed.
     pub fn executor(&self) -> MainThreadExecutor<E> {
-        MainThreadExecutor { shared: self.shared.clone(), birth: self.token() }
+        MainThreadExecutor { shared: self.shared.clone(), birth: self.shared.session() }
     }
 
     /// Runs `closure` on the main thread after `delay`, unless the token has changed by then.
@@ -166,7 +185,8 @@ impl<E: RpcEndpoint> Context<E> {
         })
     }
 
-    /// Terminates the endpoint after this handler, with an error.
+    /// Terminates the endpoint after this handler, with an error and without `on_stop`. Once
+    /// `on_stop` was called, its future is still waited for.
     pub fn fail(&mut self, error: impl Into<String>) {
         self.failed = Some(error.into());
     }
@@ -211,7 +231,7 @@ impl<E: RpcEndpoint> EndpointHandle<E> {
 /// Runs closures on the main thread while the token is still that of the executor's birth.
 pub struct MainThreadExecutor<E: RpcEndpoint> {
     shared: Arc<EndpointShared<E>>,
-    birth: Option<FencingToken>,
+    birth: Session,
 }
 
 impl<E: RpcEndpoint> MainThreadExecutor<E> {
@@ -306,7 +326,9 @@ impl<E: RpcEndpoint> MainThread<E> {
             if let Some(termination) = self.handle(envelope) {
                 break termination;
             }
-            if let Some(error) = self.context.failed.take() {
+            if self.state != State::Terminating
+                && let Some(error) = self.context.failed.take()
+            {
                 self.announce_stop();
                 break Err(error);
             }
@@ -333,7 +355,7 @@ impl<E: RpcEndpoint> MainThread<E> {
             Envelope::Terminate => return self.terminate(),
             Envelope::StopFinished(termination) => {
                 self.announce_stop();
-                return Some(termination);
+                return Some(self.context.failed.take().map_or(termination, Err));
             }
             Envelope::Invoke(call) => self.invoke(call),
             Envelope::Run { closure, birth } => self.run_closure(closure, birth),
@@ -420,17 +442,13 @@ impl<E: RpcEndpoint> MainThread<E> {
         self.context.host().announce(&event);
     }
 
-    fn run_closure(&mut self, closure: Closure<E>, birth: Option<Option<FencingToken>>) {
-        let token = self.context.token();
-        if !self.running() || birth.is_some_and(|birth| birth != token) {
+    fn run_closure(&mut self, closure: Closure<E>, birth: Option<Session>) {
+        let session = self.context.shared.session();
+        if !self.running() || birth.is_some_and(|birth| birth != session) {
             return;
         }
-        self.announce_handler(
-            CLOSURE,
-            self.context.host().incarnation(),
-            0,
-            birth.unwrap_or(token),
-        );
+        let token = birth.unwrap_or(session).token;
+        self.announce_handler(CLOSURE, self.context.host().incarnation(), 0, token);
         closure(&mut self.endpoint, &mut self.context);
         let endpoint = self.context.shared.id;
         self.context.host().announce(&RpcEvent::HandlerEnded { endpoint });

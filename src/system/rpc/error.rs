@@ -35,7 +35,7 @@ pub enum RpcError {
     /// The handler dropped its reply.
     #[error("the handler gave no answer")]
     NoReply,
-    /// The call is older than the window in which repeats are recognised.
+    /// The call is older than the window in which repeats are recognised; it may be one.
     #[error("the call is too old to be told from a repeat")]
     TooOld,
     /// The call or its answer is above the size limit, in bytes.
@@ -58,6 +58,8 @@ impl RpcError {
                 | RpcError::RecipientUnreachable
                 | RpcError::NoReply
                 | RpcError::ServiceStopped
+                | RpcError::TooOld
+                | RpcError::TooLarge(_)
         )
     }
 

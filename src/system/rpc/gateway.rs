@@ -11,6 +11,9 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
+/// At least what header and tags take in the frame of an answer.
+const ANSWER_BYTES_AROUND: usize = 64;
+
 /// One method of a protocol.
 #[derive(Clone, Copy, Debug)]
 pub struct Method {
@@ -98,6 +101,7 @@ impl RpcClient {
     /// Sends a call that wants an answer of type `T`.
     pub fn ask<T>(&self, method: u16, kind: Kind, arguments: &impl Serialize) -> Ask<T> {
         match self.body(method, arguments) {
+            Ok(_) if self.service.is_closed() => Ask::failed(RpcError::ServiceStopped),
             Ok(frame) => {
                 let (call, answer) = self.service.register(&self.target, kind, self.timeout);
                 self.dispatch(FrameType::Ask, call, kind, frame);
@@ -110,6 +114,7 @@ impl RpcClient {
     /// Sends a call that wants no answer; there is no word on what becomes of it.
     pub fn tell(&self, method: u16, kind: Kind, arguments: &impl Serialize) {
         match self.body(method, arguments) {
+            Ok(_) if self.service.is_closed() => {}
             Ok(frame) => {
                 let call = self.service.next_call(&self.target);
                 self.dispatch(FrameType::Tell, call, kind, frame);
@@ -236,13 +241,11 @@ impl Drop for Answer {
 
 impl AnswerTo {
     fn send(self, result: Result<Bytes, RpcError>) {
+        let result = within_limit(result);
         let peer = match &self.origin {
             Origin::Local => return self.service.calls.resolve(self.call, result),
             Origin::Remote(peer) => peer,
         };
-        let too_large =
-            |length| (length > MESSAGE_BYTES_MAX - 64).then_some(RpcError::TooLarge(length));
-        let result = result.and_then(|value| too_large(value.len()).map_or(Ok(value), Err));
         let mut frame = wire::begin();
         let frame_type = match &result {
             Ok(value) => {
@@ -259,6 +262,18 @@ impl AnswerTo {
     }
 }
 
+/// The answer, if it fits in a frame.
+fn within_limit(answer: Result<Bytes, RpcError>) -> Result<Bytes, RpcError> {
+    let length = match &answer {
+        Ok(value) => value.len(),
+        Err(error) => error.to_string().len(),
+    };
+    if length > MESSAGE_BYTES_MAX - ANSWER_BYTES_AROUND {
+        return Err(RpcError::TooLarge(length));
+    }
+    answer
+}
+
 /// The right to answer one call with a `T`, now or later. Dropping it answers an error.
 pub struct Reply<T> {
     answer: Answer,
@@ -268,11 +283,11 @@ pub struct Reply<T> {
 impl<T: Serialize> Reply<T> {
     /// Answers with a value.
     pub fn ok(self, value: T) {
-        let bytes = postcard::to_allocvec(&value);
-        self.answer.send(match bytes {
-            Ok(bytes) => Ok(Bytes::from(bytes)),
-            Err(error) => Err(RpcError::Malformed(error.to_string())),
-        });
+        match postcard::to_allocvec(&value) {
+            Ok(bytes) => self.answer.send(Ok(Bytes::from(bytes))),
+            // Dropping it says that the call may have been handled, as it was.
+            Err(error) => tracing::warn!(%error, "an answer can't be encoded"),
+        }
     }
 
     /// Answers with an error.

@@ -1,6 +1,6 @@
 //! The queue in front of an endpoint's main thread.
 
-use super::{Context, FencingToken, RpcError, gateway::Call};
+use super::{Context, RpcError, endpoint::Session, gateway::Call};
 use futures::task::AtomicWaker;
 use std::{
     collections::VecDeque,
@@ -28,8 +28,8 @@ pub(super) enum Envelope<E: super::RpcEndpoint> {
     Invoke(Call),
     Run {
         closure: Closure<E>,
-        /// `Some` when it may only run under the token of its birth.
-        birth: Option<Option<FencingToken>>,
+        /// `Some` when it may only run in the session of its birth.
+        birth: Option<Session>,
     },
 }
 

@@ -246,9 +246,10 @@ impl RpcService {
             token: TokenSource::Fixed(token),
             timeout: self.config().connect_timeout,
         };
-        if let Target::Remote(_) = client.target {
-            let greeting = (PROTOCOL_VERSION, G::PROTOCOL.name, G::PROTOCOL.hash());
-            client.ask::<()>(HANDSHAKE, HANDSHAKE_KIND, &greeting).await?;
+        let greeting: Greeting<'_> = (PROTOCOL_VERSION, G::PROTOCOL.name, G::PROTOCOL.hash());
+        match &client.target {
+            Target::Local(endpoint) => compare(endpoint.protocol(), greeting)?,
+            Target::Remote(_) => client.ask(HANDSHAKE, HANDSHAKE_KIND, &greeting).await?,
         }
         Ok(G::from_client(RpcClient { timeout: self.config().ask_timeout, ..client }))
     }
@@ -292,6 +293,11 @@ impl RpcService {
         }
         futures::future::join_all(terminated).await;
         self.inner.calls.close();
+    }
+
+    /// Whether the service has stopped, so that nothing is called any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.inner.calls.is_closed()
     }
 
     pub(super) fn next_call(&self, target: &Target) -> u64 {
@@ -362,14 +368,27 @@ impl RpcService {
         self.host().announce(&RpcEvent::FrameDropped { reason });
     }
 
+    fn see(&self, from: &Peer, header: Header) -> Seen {
+        let sender = (header.incarnation, from.address().port);
+        self.inner.lock().windows.see(sender, header.call)
+    }
+
     fn handle_damaged(&self, from: &Peer, header: Header) {
         self.drop_frame("bad body");
         match header.frame_type {
+<<<<<<< HEAD
             // "Damaged" says that the call was not handled, so no other copy of it may be.
             FrameType::Ask
                 if self.inner.lock().windows.see(header.incarnation, header.call)
                     == Seen::Fresh =>
             {
+=======
+            FrameType::Ask => {
+                // Reported or handled, never both: a whole copy may be before or behind this one.
+                if self.see(from, header) != Seen::Fresh {
+                    return;
+                }
+>>>>>>> rpctests
                 let header = Header { frame_type: FrameType::Damaged, ..header };
                 let frame = wire::finish(wire::begin(), header);
                 self.inner.send(from, Kind::new("damaged"), 0, frame);
@@ -391,8 +410,7 @@ impl RpcService {
     }
 
     fn handle_call(&self, from: Peer, header: Header, body: Bytes) {
-        let seen = self.inner.lock().windows.see(header.incarnation, header.call);
-        match seen {
+        match self.see(&from, header) {
             Seen::Fresh => {}
             Seen::Repeat if self.host().sabotaged(Sabotage::AtMostOnceWindowOff) => {}
             Seen::Repeat => return self.drop_frame("repeated call"),
@@ -458,10 +476,15 @@ impl RpcService {
     }
 }
 
+/// The version of frames, the gateway's name and the hash of its methods.
+type Greeting<'a> = (u16, &'a str, u64);
+
 fn shake_hands(protocol: &Protocol, greeting: &[u8]) -> Result<(), RpcError> {
-    let malformed = |error: postcard::Error| RpcError::Malformed(error.to_string());
-    let (version, name, hash) =
-        postcard::from_bytes::<(u16, &str, u64)>(greeting).map_err(malformed)?;
+    let greeting = postcard::from_bytes(greeting);
+    compare(protocol, greeting.map_err(|error| RpcError::Malformed(error.to_string()))?)
+}
+
+fn compare(protocol: &Protocol, (version, name, hash): Greeting<'_>) -> Result<(), RpcError> {
     if version != PROTOCOL_VERSION {
         let text = format!("protocol version {version} where {PROTOCOL_VERSION} is spoken");
         return Err(RpcError::Incompatible(text));

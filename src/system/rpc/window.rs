@@ -28,19 +28,22 @@ struct Window {
     last_heard: u64,
 }
 
-/// The windows of all senders, by incarnation. Call numbers of a sender must grow.
+/// A calling service: the incarnation of its process, and its port there.
+pub type Sender = (u64, u16);
+
+/// The windows of all senders. Call numbers of a sender must grow.
 #[derive(Default)]
 pub struct Windows {
-    senders: BTreeMap<u64, Window>,
+    senders: BTreeMap<Sender, Window>,
     heard: u64,
 }
 
 impl Windows {
     /// Judges a call and remembers it.
-    pub fn see(&mut self, incarnation: u64, call: u64) -> Seen {
+    pub fn see(&mut self, sender: Sender, call: u64) -> Seen {
         self.heard += 1;
         let heard = self.heard;
-        if let Some(window) = self.senders.get_mut(&incarnation) {
+        if let Some(window) = self.senders.get_mut(&sender) {
             window.last_heard = heard;
             return window.see(call);
         }
@@ -51,7 +54,7 @@ impl Windows {
         }
         let mut window = Window { newest: call, bits: [0; WORDS], last_heard: heard };
         window.mark(call);
-        self.senders.insert(incarnation, window);
+        self.senders.insert(sender, window);
         Seen::Fresh
     }
 }
@@ -118,7 +121,7 @@ mod tests {
                 let index = usize::try_from(sender).unwrap();
                 let call = newest[index].saturating_add_signed(step - 2000);
                 let in_window = !known[index] || call + WINDOW_CALLS > newest[index];
-                let verdict = windows.see(sender, call);
+                let verdict = windows.see((sender, 0), call);
                 let expected = match (seen.insert((sender, call)), in_window) {
                     (true, true) => Seen::Fresh,
                     (false, true) => Seen::Repeat,
@@ -134,13 +137,13 @@ mod tests {
     #[test]
     fn the_table_of_senders_is_bounded_and_forgets_the_quietest() {
         let mut windows = Windows::default();
-        windows.see(0, 1);
+        windows.see((0, 0), 1);
         for sender in 1..=SENDERS_MAX as u64 {
-            assert_eq!(windows.see(sender, 1), Seen::Fresh);
-            windows.see(1, 2);
+            assert_eq!(windows.see((sender, 0), 1), Seen::Fresh);
+            windows.see((1, 0), 2);
         }
         assert_eq!(windows.senders.len(), SENDERS_MAX);
-        assert_eq!(windows.see(1, 2), Seen::Repeat);
-        assert!(!windows.senders.contains_key(&0));
+        assert_eq!(windows.see((1, 0), 2), Seen::Repeat);
+        assert!(!windows.senders.contains_key(&(0, 0)));
     }
 }

@@ -1,0 +1,102 @@
+//! What is known of one target.
+
+use super::{HeartbeatSession, HeartbeatTarget};
+use crate::host::Instant;
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+/// What became of a monitored target. Only a running one changes, and once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MonitorState {
+    /// It beats.
+    Running,
+    /// It has been silent for too long.
+    Timeout,
+    /// Nobody is there.
+    Unreachable,
+    /// It is no longer monitored.
+    Canceled,
+}
+
+/// Watches one session of one target.
+pub struct HeartbeatMonitor<P> {
+    session: HeartbeatSession,
+    target: Arc<dyn HeartbeatTarget<P>>,
+    state: MonitorState,
+    since: Instant,
+    last_heartbeat: Option<Instant>,
+    /// Owned here alone; what is under way for the monitor dies with it.
+    calls: Arc<CallsInARow>,
+}
+
+impl<P: Send + 'static> HeartbeatMonitor<P> {
+    pub(super) fn new(
+        session: HeartbeatSession,
+        target: Arc<dyn HeartbeatTarget<P>>,
+        since: Instant,
+    ) -> Self {
+        let (state, last_heartbeat) = (MonitorState::Running, None);
+        HeartbeatMonitor { session, target, state, since, last_heartbeat, calls: Arc::default() }
+    }
+
+    /// The session that it watches.
+    pub fn session(&self) -> HeartbeatSession {
+        self.session
+    }
+
+    /// What became of it.
+    pub fn state(&self) -> MonitorState {
+        self.state
+    }
+
+    /// When the last beat came, on the node's clock; `None` before the first.
+    pub fn last_heartbeat(&self) -> Option<Instant> {
+        self.last_heartbeat
+    }
+
+    pub(super) fn target(&self) -> &dyn HeartbeatTarget<P> {
+        self.target.as_ref()
+    }
+
+    pub(super) fn calls(&self) -> Weak<CallsInARow> {
+        Arc::downgrade(&self.calls)
+    }
+
+    pub(super) fn report_heartbeat(&mut self, now: Instant) {
+        self.last_heartbeat = Some(now);
+    }
+
+    /// When it will have been silent for too long if nothing comes.
+    pub(super) fn deadline(&self, timeout: Duration) -> Instant {
+        self.last_heartbeat.unwrap_or(self.since) + timeout
+    }
+
+    /// Leaves the running state; false when it was left before.
+    pub(super) fn end(&mut self, state: MonitorState) -> bool {
+        let ends = self.state == MonitorState::Running;
+        if ends {
+            self.state = state;
+        }
+        ends
+    }
+}
+
+/// How many calls in a row found the target unreachable, in the order of their outcomes.
+#[derive(Default)]
+pub(super) struct CallsInARow(AtomicU32);
+
+impl CallsInARow {
+    pub fn succeeded(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    /// Counts a call that found nobody; returns how many there are now.
+    pub fn unreachable(&self) -> u32 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}

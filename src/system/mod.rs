@@ -2,11 +2,8 @@
 //! [`Host`](crate::host::Host).
 
 pub mod event;
-<<<<<<< HEAD
-pub mod leadership;
-=======
 pub mod heartbeat;
->>>>>>> rpctests
+pub mod leadership;
 pub mod rpc;
 pub mod service;
 pub mod watched;

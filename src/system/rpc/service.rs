@@ -376,19 +376,8 @@ impl RpcService {
     fn handle_damaged(&self, from: &Peer, header: Header) {
         self.drop_frame("bad body");
         match header.frame_type {
-<<<<<<< HEAD
-            // "Damaged" says that the call was not handled, so no other copy of it may be.
-            FrameType::Ask
-                if self.inner.lock().windows.see(header.incarnation, header.call)
-                    == Seen::Fresh =>
-            {
-=======
-            FrameType::Ask => {
-                // Reported or handled, never both: a whole copy may be before or behind this one.
-                if self.see(from, header) != Seen::Fresh {
-                    return;
-                }
->>>>>>> rpctests
+            // Reported or handled, never both: a whole copy may be before or behind this one.
+            FrameType::Ask if self.see(from, header) == Seen::Fresh => {
                 let header = Header { frame_type: FrameType::Damaged, ..header };
                 let frame = wire::finish(wire::begin(), header);
                 self.inner.send(from, Kind::new("damaged"), 0, frame);

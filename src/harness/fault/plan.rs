@@ -149,8 +149,14 @@ pub fn percent(per_million: i64) -> String {
 }
 
 /// A duration to the millisecond.
-pub fn rounded(duration: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+fn rounded(duration: Duration) -> impl fmt::Display {
+    let millis = duration.as_millis();
+    let text = match (millis / 1000, millis % 1000) {
+        (0, millis) if millis > 0 => format!("{millis}ms"),
+        (seconds, 0) => format!("{seconds}s"),
+        (seconds, millis) => format!("{seconds}.{}s", format!("{millis:03}").trim_end_matches('0')),
+    };
+    text
 }
 
 impl fmt::Display for PlannedKind {
@@ -159,7 +165,7 @@ impl fmt::Display for PlannedKind {
             PlannedKind::Loss(links, share) => {
                 write!(f, "loss {} {links}", percent(i64::from(*share)))
             }
-            PlannedKind::Delay(links, by) => write!(f, "delay up to {:?} {links}", rounded(*by)),
+            PlannedKind::Delay(links, by) => write!(f, "delay up to {} {links}", rounded(*by)),
             PlannedKind::Duplicate(links, share) => {
                 write!(f, "duplicate {} {links}", percent(i64::from(*share)))
             }
@@ -184,7 +190,7 @@ impl fmt::Display for PlannedKind {
                 let sign = if *nanos < 0 { "-" } else { "" };
                 write!(
                     f,
-                    "clock {target} step {sign}{:?}",
+                    "clock {target} step {sign}{}",
                     rounded(Duration::from_nanos(nanos.unsigned_abs()))
                 )
             }
@@ -205,10 +211,10 @@ impl fmt::Display for LinkSpec {
 impl fmt::Display for PlannedWhen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PlannedWhen::At(at) => write!(f, "at {:?}", rounded(*at)),
+            PlannedWhen::At(at) => write!(f, "at {}", rounded(*at)),
             PlannedWhen::On(milestone, nth, after) => {
                 write!(f, "on {milestone} #{nth}")?;
-                if after.is_zero() { Ok(()) } else { write!(f, " + {:?}", rounded(*after)) }
+                if after.is_zero() { Ok(()) } else { write!(f, " + {}", rounded(*after)) }
             }
         }
     }
@@ -216,6 +222,6 @@ impl fmt::Display for PlannedWhen {
 
 impl fmt::Display for PlannedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}, for {:?}", self.kind, self.when, rounded(self.lasts))
+        write!(f, "{} {}, for {}", self.kind, self.when, rounded(self.lasts))
     }
 }

@@ -1,7 +1,9 @@
 //! What a person reads of runs.
 
+mod snapshot;
 mod text;
 mod timeline;
 
+pub use snapshot::snapshot;
 pub use text::{describe_run, describe_sweep, failure_report};
 pub use timeline::{leadership_timeline, state_changes};

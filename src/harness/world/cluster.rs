@@ -69,6 +69,14 @@ pub fn workload_lines(
     (1..=scenario.cluster.clients).map(lines).collect()
 }
 
+/// Lines in one call: what the scenario says, or more if a long text would else outlast the faults.
+fn batch_size(scenario: &Scenario, lines: usize) -> usize {
+    const SENDING_MAX: Duration = Duration::from_secs(30);
+    let calls = SENDING_MAX.as_millis() / scenario.workload.pause.as_millis().max(1);
+    let calls = usize::try_from(calls).unwrap_or(usize::MAX).max(1);
+    lines.div_ceil(calls).max(scenario.workload.batch as usize)
+}
+
 impl Cluster {
     /// Adds the nodes of a scenario to a world and boots them.
     pub fn boot(
@@ -85,7 +93,7 @@ impl Cluster {
         let workload = |(lines, client): (&Arc<Vec<String>>, u32)| Workload {
             client,
             lines: lines.clone(),
-            batch: scenario.workload.batch as usize,
+            batch: batch_size(scenario, lines.len()),
             pause: scenario.workload.pause,
         };
         let mut config = CoordinationConfig::new(NodeAddress::new(Role::Coordination.name(), PORT));

@@ -26,7 +26,7 @@ impl Invariant for NoPanic {
             Seen::Hardware(Hardware::Ended(ProcessEnd::Panicked { message })) => {
                 Check::broken("assertions hold", format!("{at}: {message}"))
             }
-            Seen::Hardware(Hardware::Ended(_)) => Check::Held,
+            Seen::Hardware(_) => Check::Held,
             _ => Check::Ignored,
         }
     }

@@ -1,0 +1,98 @@
+//! What a run means, without what a different scheduling may change.
+
+use super::timeline::leadership_timeline;
+use crate::{harness::explore::RunOutcome, host::sim::NodeId};
+use std::{collections::BTreeMap, fmt::Write};
+
+/// The lines that are equal over several schedules of one plan, by section.
+///
+/// Of a list, those that all schedules have; of a timeline, those before the first difference, and
+/// that there is one.
+pub fn snapshot(outcomes: &[RunOutcome]) -> String {
+    let (first, others) = outcomes.split_first().expect("a snapshot is made of runs");
+    let others: Vec<Sections> = others.iter().map(sections).collect();
+    let mut text =
+        format!("{} seed {}, {} schedules\n", first.scenario, first.seed, outcomes.len());
+    for (index, (title, order, lines)) in sections(first).into_iter().enumerate() {
+        let _ = writeln!(text, "\n{title}");
+        let others: Vec<&Vec<String>> = others.iter().map(|other| &other[index].2).collect();
+        let kept: Vec<&String> = match order {
+            Order::Matters => {
+                let same = |at: &usize| others.iter().all(|other| other.get(*at) == lines.get(*at));
+                (0..lines.len()).take_while(same).map(|at| &lines[at]).collect()
+            }
+            Order::Free => {
+                lines.iter().filter(|line| others.iter().all(|o| o.contains(line))).collect()
+            }
+        };
+        for line in &kept {
+            let _ = writeln!(text, "  {line}");
+        }
+        let all_same = others.iter().all(|other| other.len() == kept.len());
+        if order == Order::Matters && !(all_same && kept.len() == lines.len()) {
+            let _ = writeln!(text, "  (then the schedules part)");
+        }
+    }
+    text
+}
+
+/// Whether a line means something only behind those before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Matters,
+    Free,
+}
+
+type Sections = Vec<(&'static str, Order, Vec<String>)>;
+
+/// Names nodes of a role by the order in which they appear.
+#[derive(Default)]
+struct Names {
+    given: BTreeMap<NodeId, String>,
+}
+
+impl Names {
+    fn name(&mut self, outcome: &RunOutcome, node: NodeId) -> String {
+        let count = self.given.len();
+        let role = outcome.nodes[&node].split('-').next().unwrap_or_default().to_string();
+        let letter = char::from(b'A' + u8::try_from(count % 26).expect("below 26"));
+        self.given.entry(node).or_insert_with(|| format!("{role} {letter}")).clone()
+    }
+}
+
+fn sections(outcome: &RunOutcome) -> Sections {
+    let evaluated = outcome.evaluations.iter().map(|(name, count)| {
+        format!("{name}: {}", if *count > 0 { "evaluated" } else { "never evaluated" })
+    });
+    let reached = outcome.milestones.keys().map(ToString::to_string);
+    let plan = outcome.plan.faults.iter().map(ToString::to_string).collect();
+    vec![
+        ("plan", Order::Matters, plan),
+        ("leadership", Order::Matters, leadership(outcome)),
+        ("end", Order::Matters, end(outcome)),
+        ("invariants", Order::Free, evaluated.collect()),
+        ("milestones reached in every schedule", Order::Free, reached.collect()),
+    ]
+}
+
+fn leadership(outcome: &RunOutcome) -> Vec<String> {
+    let mut names = Names::default();
+    let terms = leadership_timeline(outcome);
+    let lines = terms.iter().map(|term| {
+        let leader = names.name(outcome, term.leader);
+        let confirmed = if term.confirmed.is_some() { "confirmed" } else { "not confirmed" };
+        let end = term.end.map_or("leads to the end", |(_, how)| how);
+        format!("term {}: {leader}, {confirmed}, {end}", term.epoch)
+    });
+    lines.collect()
+}
+
+fn end(outcome: &RunOutcome) -> Vec<String> {
+    let mut lines_of = BTreeMap::new();
+    for entry in &outcome.journal {
+        *lines_of.entry(entry.client).or_insert(0) += 1;
+    }
+    let clients =
+        lines_of.iter().map(|(client, lines)| format!("client {client}: {lines} lines stand"));
+    std::iter::once(format!("verdict: {}", outcome.verdict)).chain(clients).collect()
+}

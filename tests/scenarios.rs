@@ -1,0 +1,65 @@
+//! One test case a scenario file, found at run time: its snapshot over five schedules, and some
+//! seeds of it. `WAVETANK_SEEDS=1000..1500` sets the seeds.
+#![cfg(madsim)]
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::{path::Path, process::ExitCode, sync::Arc};
+use wavetank::harness::{
+    explore::{RunConfig, run_on_fresh_thread},
+    report::{failure_report, snapshot},
+    scenario::{Scenario, discover},
+};
+
+const SNAPSHOT_SEED: u64 = 1;
+const SCHEDULES: u64 = 5;
+const SEEDS: &str = "0..20";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let paths = discover(&folder).expect("the scenarios can be listed");
+    let trials = paths.into_iter().map(|path| {
+        let name = path.strip_prefix(&folder).expect("it was found there").with_extension("");
+        Trial::test(name.display().to_string(), move || check(&path))
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+fn check(path: &Path) -> Result<(), Failed> {
+    let scenario = Arc::new(Scenario::load(path)?);
+    let outcomes: Vec<_> = (0..SCHEDULES)
+        .map(|schedule| {
+            let config = RunConfig { schedule: Some(schedule), ..RunConfig::new(SNAPSHOT_SEED) };
+            run_on_fresh_thread(&scenario, &config)
+        })
+        .collect();
+    for outcome in &outcomes {
+        expected(outcome, &format!(" --schedule {}", outcome.schedule))?;
+    }
+    let name = scenario.name.replace('/', "__");
+    insta::with_settings!({
+        snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"),
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+        description => scenario.description.clone(),
+    }, {
+        insta::assert_snapshot!(name, snapshot(&outcomes));
+    });
+    let seeds = std::env::var("WAVETANK_SEEDS").unwrap_or_else(|_| SEEDS.to_string());
+    let bounds =
+        seeds.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    let (from, to): (u64, u64) =
+        bounds.ok_or(format!("WAVETANK_SEEDS: expected A..B, found {seeds:?}"))?;
+    for seed in from..to {
+        expected(&run_on_fresh_thread(&scenario, &RunConfig::new(seed)), "")?;
+    }
+    Ok(())
+}
+
+fn expected(outcome: &wavetank::harness::explore::RunOutcome, more: &str) -> Result<(), Failed> {
+    let command = format!("cargo run -- run {} --seed {}{more}", outcome.scenario, outcome.seed);
+    match outcome.expected {
+        true => Ok(()),
+        false => Err(failure_report(outcome, &command).into()),
+    }
+}

@@ -198,7 +198,8 @@ impl Node {
     }
 
     pub(super) fn dead(&self) -> bool {
-        self.process.dead.load(Ordering::SeqCst)
+        // A panic unwinds through destructors before it is met as the death of the process.
+        self.process.dead.load(Ordering::SeqCst) || std::thread::panicking()
     }
 
     pub(super) fn runtime(&self) -> &tokio::runtime::Handle {

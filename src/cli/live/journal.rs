@@ -94,7 +94,9 @@ impl Journal {
     fn check(&self, lines: &[String]) -> Result<(), CliError> {
         let input = self.input.display();
         if lines.is_empty() {
-            return Err(CliError::new(format!("{input} is empty; there must be a line to send")));
+            return Err(CliError::new(format!(
+                "--input {input} is empty; it must have a line to send"
+            )));
         }
         for (option, kills) in
             [("--kill-leader", self.kill_leader), ("--kill-coordination", self.kill_coordination)]
@@ -114,7 +116,7 @@ impl Journal {
             if bytes > PAGE_BYTES_MAX {
                 let first = page * PAGE_LINES + 1;
                 let text = format!(
-                    "{input}: lines {first} to {} have {bytes} bytes; a journal is read {PAGE_LINES} \
+                    "--input {input}: lines {first} to {} have {bytes} bytes; a journal is read {PAGE_LINES} \
                      lines at a time, which may have {PAGE_BYTES_MAX} bytes together",
                     first + lines.len() - 1,
                 );
@@ -197,11 +199,10 @@ impl Journal {
         text += &kills(report);
         let sent = report.entries.len() - report.stood;
         if sent == 0 {
-            text += "; all of them stood before";
+            text += "; all of them stood before, so there was nothing to send and nobody to kill";
         } else {
             let seconds = report.sending.as_secs_f64();
             let took = narrator.elapsed().as_secs_f64();
-            #[expect(clippy::cast_precision_loss, reason = "shown without decimals")]
             let rate = sent as f64 / seconds;
             text +=
                 &format!("; {sent} sent in {seconds:.1} s, {rate:.0} lines/s; {took:.1} s in all");
@@ -214,16 +215,16 @@ impl Journal {
 /// Who was killed how often, and who was not though that was asked for.
 fn kills(report: &Report) -> String {
     let mut text = String::new();
-    for (strikes, whom) in [
-        (&report.leader_strikes, "leaders killed"),
-        (&report.coordination_strikes, "times the coordination server"),
-    ] {
+    for (strikes, whom) in
+        [(&report.leader_strikes, "leader"), (&report.coordination_strikes, "coordination server")]
+    {
+        let plural = if strikes.done == 1 { "" } else { "s" };
         match (strikes.done, strikes.left()) {
             (0, 0) => {}
-            (done, 0) => text += &format!("; {done} {whom}"),
+            (done, 0) => text += &format!("; {done} {whom}{plural} killed"),
             (done, left) => {
-                text +=
-                    &format!("; {done} {whom}, {left} fewer than asked for (more --pause helps)");
+                text += &format!("; ONLY {done} {whom}{plural} killed of {}", left + done as usize);
+                text += ", try a longer --pause";
             }
         }
     }
@@ -234,7 +235,7 @@ fn kills(report: &Report) -> String {
 #[expect(clippy::disallowed_methods, reason = "the user's own file")]
 pub fn read_lines(path: &Path) -> Result<Arc<Vec<String>>, CliError> {
     let text = std::fs::read_to_string(path)
-        .map_err(|error| CliError::new(format!("{}: {error}", path.display())))?;
+        .map_err(|error| CliError::new(format!("--input {}: {error}", path.display())))?;
     Ok(Arc::new(text.lines().map(String::from).collect()))
 }
 

@@ -113,6 +113,7 @@ impl<'a> Supervisor<'a> {
         let began = self.host.now();
         let mut sending = Duration::ZERO;
         if stood < lines.len() && first_difference(&entries, &lines[..stood]).is_none() {
+            self.narrator.say(&format!("{stood} of {} lines stand", lines.len()));
             self.observer.start(&client, CLIENT);
             self.start_others(&server, stood as u64..lines.len() as u64);
             while !self.client.as_ref().is_some_and(Member::has_finished) {
@@ -205,9 +206,11 @@ impl<'a> Supervisor<'a> {
     fn progress(&self) -> String {
         let seen = self.observer.seen();
         let leader = seen.leader.as_ref().and_then(|leader| self.journal_at(leader));
-        let leader = leader.map_or("no leader".to_string(), |index| {
-            format!("leader {}, term {}", self.journals[index].name(), seen.term)
-        });
+        let leader = match leader {
+            Some(index) => format!("leader {}, term {}", self.journals[index].name(), seen.term),
+            None if seen.term == 0 => "no leader yet".to_string(),
+            None => format!("no leader since term {}: its lease must run out", seen.term),
+        };
         format!("{}/{} lines, {leader}", seen.lines, self.plan.lines.len())
     }
 
@@ -219,6 +222,9 @@ impl<'a> Supervisor<'a> {
     /// Kills whom it is time to kill.
     fn strike(&mut self) {
         let (seen, now) = (self.observer.seen(), self.host.now());
+        if seen.lines >= self.plan.lines.len() as u64 {
+            return;
+        }
         if self.coordination_strikes.is_due(seen.lines)
             && let Some(id) = self.coordination.kill(now)
         {

@@ -29,28 +29,28 @@ const PAGE_LINES: usize = 1000;
 /// Leaves room in that message for the lines' keys.
 const PAGE_BYTES_MAX: usize = MESSAGE_BYTES_MAX / 2;
 
-/// Sends a file's lines to a cluster of processes, kills its leaders, and compares.
+/// Send a file's lines to a cluster of processes, kill its leaders, and compare.
 ///
 /// Starts a coordination server, journal nodes and a client, each a process of its own on loopback
 /// TCP with a folder of its own. The journal nodes elect a leader; the client sends it the lines; it
 /// writes them to the coordination server and acknowledges. Whoever is killed is started again after
 /// a second. At the end the journal is read back and compared with the file, line by line.
 ///
-/// Try `cargo live journal --input README.md --kill-leader 2`.
+/// Try `cargo live journal --input Cargo.lock --kill-leader 2`.
 #[derive(Args)]
 pub struct Journal {
     /// The text whose lines are sent
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Kill the leading journal node N times while lines are being sent. Short files are then sent
-    /// more slowly, so that the kills fall in between
+    /// Kill the leading journal node N times while lines are being sent; a short file is then sent
+    /// more slowly
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
     kill_leader: u32,
     /// Kill the coordination server N times while lines are being sent
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
     kill_coordination: u32,
-    /// Where the processes keep their files; with the same folder, the journal carries on. A
-    /// temporary one if absent, removed when all held
+    /// Where the processes keep their files; the same folder again carries on. A temporary one if
+    /// absent, removed when all held
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// How many journal nodes there are, one of which leads

@@ -23,7 +23,7 @@ use std::time::Duration;
 ///
 /// Exit codes: 0 all held, 1 what was to be equal is not, 2 a bad command or file, 3 not finished.
 ///
-/// Try `cargo live hello`, then `cargo live journal --input README.md --kill-leader 2`.
+/// Try `cargo live hello`, then `cargo live journal --input Cargo.lock --kill-leader 2`.
 #[derive(Parser)]
 #[command(name = "cargo live", bin_name = "cargo live", version, max_term_width = 100)]
 pub struct Arguments {
@@ -36,9 +36,7 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Call a server in another process: the smallest use of the RPC floor.
     Hello(hello::Hello),
-    /// Send a file's lines to a cluster of processes, kill its leaders, and compare.
     Journal(journal::Journal),
     /// One process of a cluster, as the other commands start it.
     #[command(hide = true, subcommand)]

@@ -11,6 +11,7 @@ pub(in crate::host) mod disk;
 mod example;
 pub(in crate::host) mod message;
 mod node;
+mod signal;
 pub(in crate::host) mod stream;
 pub(in crate::host) mod task;
 mod tcp;
@@ -21,3 +22,4 @@ mod tests;
 
 pub use example::run_two;
 pub use node::{ExitReason, Node, NodeConfig, run_node};
+pub use signal::interrupted;

@@ -224,6 +224,11 @@ pub fn tail_term(value: &[u8]) -> Option<LeaderSessionId> {
     postcard::from_bytes::<Tail>(value).ok().map(|tail| tail.term)
 }
 
+/// How many lines of a client stand, from the value of its key.
+pub fn standing_lines(value: &[u8]) -> Option<u64> {
+    postcard::from_bytes(value).ok()
+}
+
 /// What the tail's key holds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Tail {
@@ -243,7 +248,8 @@ impl Standing {
             } else {
                 let client = found.key.rsplit('/').next().and_then(|client| client.parse().ok());
                 let client = client.ok_or_else(|| format!("unknown key {}", found.key))?;
-                let lines = postcard::from_bytes(&found.value).map_err(text)?;
+                let lines = standing_lines(&found.value);
+                let lines = lines.ok_or_else(|| format!("{} holds no number", found.key))?;
                 standing.clients.insert(client, lines);
             }
         }

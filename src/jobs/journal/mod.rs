@@ -15,8 +15,11 @@ mod leader;
 mod node;
 
 pub use client::{JournalClient, Workload};
-pub use leader::{JournalLeader, tail_term};
-pub use node::{COMPONENT, read_entries, run_client_node, run_coordination_node, run_journal_node};
+pub use leader::{JournalLeader, standing_lines, tail_term};
+pub use node::{
+    COMPONENT, read_entries, run_client_node, run_coordination_node, run_journal_node,
+    serve_coordination, serve_journal,
+};
 
 use crate::gateway;
 use serde::{Deserialize, Serialize};
@@ -72,7 +75,8 @@ const STATE_PREFIX: &str = "/journal/state/";
 /// The key that every write of the journal moves.
 pub const TAIL_KEY: &str = "/journal/state/tail";
 
-fn client_key(client: u32) -> String {
+/// The key that tells how many lines of a client stand.
+pub fn client_key(client: u32) -> String {
     format!("{STATE_PREFIX}client/{client:010}")
 }
 

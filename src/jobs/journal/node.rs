@@ -26,22 +26,33 @@ pub const COMPONENT: &str = "journal";
 
 /// Runs the coordination server of a cluster. Returns only when it can't run.
 pub async fn run_coordination_node(host: Host, port: u16) {
+    match RpcSystem::load(&host).bind(port).await {
+        Ok(service) => serve_coordination(&service).await,
+        Err(error) => host.exit(&format!("coordination server: {error}")),
+    }
+}
+
+/// The same on a service that is bound already.
+pub async fn serve_coordination(service: &RpcService) {
     let served = async {
-        let service = RpcSystem::load(&host).bind(port).await.map_err(|error| error.to_string())?;
-        let server =
-            CoordinationServer::start(&service).await.map_err(|error| error.to_string())?;
+        let server = CoordinationServer::start(service).await.map_err(|error| error.to_string())?;
         server.termination().await
     };
     let end: Result<(), String> = served.await;
-    host.exit(&format!("coordination server: {}", end.err().unwrap_or_default()));
+    service.host().exit(&format!("coordination server: {}", end.err().unwrap_or_default()));
 }
 
 /// Runs a journal node, which leads whenever it is elected. Returns only when it can't run.
 pub async fn run_journal_node(host: Host, port: u16, config: CoordinationConfig) {
-    let service = match RpcSystem::load(&host).bind(port).await {
-        Ok(service) => service,
-        Err(error) => return host.exit(&format!("journal node: {error}")),
-    };
+    match RpcSystem::load(&host).bind(port).await {
+        Ok(service) => serve_journal(service, config).await,
+        Err(error) => host.exit(&format!("journal node: {error}")),
+    }
+}
+
+/// The same on a service that is bound already; never returns.
+pub async fn serve_journal(service: RpcService, config: CoordinationConfig) {
+    let host = service.host().clone();
     let client = CoordinationClient::new(&service, config);
     let session = Arc::new(Session::open(&client));
     let factory = Arc::new(Terms { service, client: client.clone() });

@@ -1,0 +1,17 @@
+//! Tracing lines on standard error.
+
+use super::CliError;
+use tracing_subscriber::EnvFilter;
+
+/// Prints the lines that pass `filter` on standard error.
+pub fn install(filter: &str) -> Result<(), CliError> {
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|error| CliError::new(format!("--log {filter:?}: {error}")))?;
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .init();
+    Ok(())
+}

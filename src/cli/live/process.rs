@@ -1,0 +1,72 @@
+//! Processes that a command starts: this same program, as `node …`.
+
+use super::CliError;
+use futures::channel::oneshot;
+use std::{
+    ffi::OsString,
+    io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+};
+
+/// A running process. It is killed when this is dropped, and ends itself when this process is gone,
+/// since its standard input closes then.
+pub struct Process {
+    child: Child,
+    announced: oneshot::Receiver<String>,
+}
+
+impl Process {
+    /// Starts this program as `node` with these arguments.
+    pub fn start(arguments: &[OsString]) -> Result<Process, CliError> {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("wavetank").arg("node").args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        // A Ctrl-C is for this process, which ends the others in its own way.
+        command.process_group(0);
+        let mut child = command
+            .spawn()
+            .map_err(|error| CliError::new(format!("no process could be started: {error}")))?;
+        let announced = first_line(child.stdout.take().expect("it is piped"));
+        Ok(Process { child, announced })
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the line by which it says where it listens; `None` when it ended before.
+    pub async fn announced(&mut self) -> Option<String> {
+        (&mut self.announced).await.ok()
+    }
+
+    /// That line, once it is there.
+    pub fn try_announced(&mut self) -> Option<String> {
+        self.announced.try_recv().ok().flatten()
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, CliError> {
+        Ok(self.child.try_wait()?)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only for a process that is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a pipe can only be waited on by a thread")]
+fn first_line(output: ChildStdout) -> oneshot::Receiver<String> {
+    let (sender, receiver) = oneshot::channel();
+    std::thread::spawn(move || {
+        if let Some(Ok(line)) = BufReader::new(output).lines().next() {
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}

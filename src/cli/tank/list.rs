@@ -3,7 +3,7 @@
 use super::{CliError, Outcome, find_scenarios};
 use crate::{
     harness::{
-        check::{Milestone, invariant},
+        check::{Milestone, journal_invariants},
         fault::{Actor, FAULT_KINDS},
         sabotage,
     },
@@ -47,11 +47,8 @@ impl List {
             row("journal-N", "the journal node of that number");
             row("client-N", "the client of that number");
         } else if self.invariants {
-            invariant::all()
-                .iter()
-                .for_each(|invariant| row(invariant.name(), invariant.promise()));
-            let oracle = invariant::journal_exact::JournalExact::new(Vec::new());
-            row(invariant::Invariant::name(&oracle), invariant::Invariant::promise(&oracle));
+            let invariants = journal_invariants(Vec::new());
+            invariants.iter().for_each(|invariant| row(invariant.name(), invariant.promise()));
         } else if self.sabotages {
             for switch in Sabotage::ALL {
                 let caught = sabotage::caught_by(*switch).join(" or ");

@@ -55,7 +55,8 @@ impl Expectation {
     /// # Errors
     /// When it is none of the verdicts, or names an unknown invariant.
     pub fn read(field: &Field) -> Result<Self, ScenarioError> {
-        let names = super::invariant::all().iter().map(|i| i.name()).collect::<Vec<_>>();
+        let invariants = super::journal_invariants(Vec::new());
+        let names = invariants.iter().map(|invariant| invariant.name()).collect::<Vec<_>>();
         let what =
             format!("\"held\", \"stuck\" or \"violated:NAME\" with one of {}", names.join(", "));
         field.read(&what, |text| match text {

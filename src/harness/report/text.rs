@@ -74,8 +74,8 @@ pub fn failure_report(outcome: &RunOutcome, command: &str) -> String {
     match outcome.violations.first() {
         Some(violation) => {
             let _ = writeln!(text, "{violation}");
-            let _ = writeln!(text, "  before  {}", violation.before);
-            let _ = writeln!(text, "  now     {}", violation.now);
+            let _ = writeln!(text, "  before  {}", with_names(outcome, &violation.before));
+            let _ = writeln!(text, "  now     {}", with_names(outcome, &violation.now));
         }
         None => {
             let _ = writeln!(text, "{}", outcome.verdict);
@@ -106,6 +106,14 @@ pub fn failure_report(outcome: &RunOutcome, command: &str) -> String {
     }
     let _ = write!(text, "\nagain\n  {command}");
     text
+}
+
+/// A fact in which nodes go by their names.
+fn with_names(outcome: &RunOutcome, fact: &str) -> String {
+    let named = |text: String, (node, name): (_, &String)| {
+        text.replace(&format!("{node:?}/"), &format!("{name}/"))
+    };
+    outcome.nodes.iter().fold(fact.trim_start().to_string(), named)
 }
 
 /// The verdict table of a sweep.

@@ -55,12 +55,11 @@ pub enum CoordinationError {
     Maybe(RpcError),
 }
 
+/// Of a call that was sent. A copy of it may have been handled by an earlier life of the server than
+/// the one that answers, or be handled by a later one: no error of the RPC floor says *not done*.
 impl From<RpcError> for CoordinationError {
     fn from(error: RpcError) -> Self {
-        match error.is_maybe() {
-            true => CoordinationError::Maybe(error),
-            false => CoordinationError::NotDone(error),
-        }
+        CoordinationError::Maybe(error)
     }
 }
 

@@ -8,7 +8,10 @@ use crate::{
     host::{Host, Instant, Sabotage, Task},
     system::watched::{Observed, Watched},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
 
 /// Where a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,27 +39,69 @@ pub type SessionEvent = SessionState;
 
 /// Keeps a lease alive; takes a new one when it is lost. Ends when dropped.
 pub struct Session {
-    state: Arc<Watched<SessionState>>,
+    shared: Arc<Shared>,
     task: Task,
+}
+
+struct Shared {
+    host: Host,
+    state: Watched<SessionState>,
+    /// When the lease is over by this node's clock.
+    end: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.end.lock().expect("no panic under this lock")
+    }
+
+    /// Whether a lost lease is treated as lost.
+    fn heeds_loss(&self) -> bool {
+        !self.host.sabotaged(Sabotage::LostLeaseTreatedAsAlive)
+    }
+
+    /// The state now. After a pause others may ask before the keeper has looked at the clock; what
+    /// they are told then holds for the keeper too.
+    fn look(&self) -> SessionState {
+        let mut end = self.lock();
+        if end.is_some_and(|end| self.host.now() >= end) && self.heeds_loss() {
+            *end = None;
+            self.state.set(SessionState::Connecting);
+        }
+        self.state.get()
+    }
+
+    /// Goes on with a lease that nobody was told is lost.
+    fn go_on(&self, state: SessionState, until: Instant) {
+        let mut end = self.lock();
+        if end.is_some() {
+            *end = Some(until);
+            self.state.set(state);
+        }
+    }
 }
 
 impl Session {
     /// Opens a session with the client's [`session_timeout`](super::CoordinationConfig).
     pub fn open(client: &CoordinationClient) -> Self {
-        let state = Arc::new(Watched::new(SessionState::Connecting));
-        let keeper = Keeper { client: client.clone(), state: state.clone() };
+        let shared = Arc::new(Shared {
+            host: client.host().clone(),
+            state: Watched::new(SessionState::Connecting),
+            end: Mutex::new(None),
+        });
+        let keeper = Keeper { client: client.clone(), shared: shared.clone() };
         let task = client.host().spawn(keeper.run());
-        Session { state, task }
+        Session { shared, task }
     }
 
     /// Where the session stands.
     pub fn state(&self) -> SessionState {
-        self.state.get()
+        self.shared.look()
     }
 
     /// Follows the state; states in between may be missed, but a lost lease never comes back.
     pub fn observe(&self) -> Observed<SessionState> {
-        self.state.observe()
+        self.shared.state.observe()
     }
 }
 
@@ -68,7 +113,7 @@ impl Drop for Session {
 
 struct Keeper {
     client: CoordinationClient,
-    state: Arc<Watched<SessionState>>,
+    shared: Arc<Shared>,
 }
 
 impl Keeper {
@@ -84,10 +129,12 @@ impl Keeper {
         loop {
             let (lease, since) = self.obtain().await;
             self.host().announce(&CoordinationEvent::SessionConnected { lease });
-            self.state.set(SessionState::Connected(lease));
+            *self.shared.lock() = Some(since + self.timeout());
+            self.shared.state.set(SessionState::Connected(lease));
             self.keep(lease, since).await;
             self.host().announce(&CoordinationEvent::SessionLost { lease });
-            self.state.set(SessionState::Connecting);
+            *self.shared.lock() = None;
+            self.shared.state.set(SessionState::Connecting);
             // The server may still hold it, and its keys would be in our own way.
             if let Ok(gateway) = self.client.gateway().await {
                 let _ = gateway.revoke_lease(lease).await;
@@ -133,24 +180,28 @@ impl Keeper {
                 }
                 false => Err(crate::host::Elapsed),
             };
-            let over = matches!(answer, Ok(Err(CoordinationError::Refused(_))));
+            let refused = matches!(answer, Ok(Err(CoordinationError::Refused(_))));
             if let Ok(Ok(())) = answer {
                 alive_since = sent;
             }
-            if over || self.host().now() >= alive_since + self.timeout() {
-                if !self.host().sabotaged(Sabotage::LostLeaseTreatedAsAlive) {
+            let told_lost = self.shared.lock().is_none();
+            if refused || told_lost || self.host().now() >= alive_since + self.timeout() {
+                if told_lost || self.shared.heeds_loss() {
                     return;
                 }
                 alive_since = self.host().now();
             } else if suspended && alive_since == sent {
                 suspended = false;
                 self.host().announce(&CoordinationEvent::SessionReconnected { lease });
-                self.state.set(SessionState::Connected(lease));
             } else if !suspended && alive_since != sent {
                 suspended = true;
                 self.host().announce(&CoordinationEvent::SessionSuspended { lease });
-                self.state.set(SessionState::Suspended(lease));
             }
+            let state = match suspended {
+                true => SessionState::Suspended(lease),
+                false => SessionState::Connected(lease),
+            };
+            self.shared.go_on(state, alive_since + self.timeout());
         }
     }
 

@@ -30,11 +30,12 @@ impl Sworn {
         Sworn { looks_at_rpc: invariant.looks_at_rpc(), invariant, evaluations: 0 }
     }
 
-    fn rule(&mut self, at: Moment, check: Check) -> Option<Violation> {
+    fn rule(&mut self, at: Moment, check: Check, violations: &mut Vec<Violation>) {
         self.evaluations += u64::from(!matches!(check, Check::Ignored));
-        let Check::Broken { before, now } = check else { return None };
-        let (invariant, promise) = (self.invariant.name(), self.invariant.promise());
-        Some(Violation { invariant, promise, at, before, now })
+        if let Check::Broken { before, now } = check {
+            let (invariant, promise) = (self.invariant.name(), self.invariant.promise());
+            violations.push(Violation { invariant, promise, at, before, now });
+        }
     }
 }
 
@@ -106,7 +107,7 @@ impl Judge {
         let court = &mut *court;
         for sworn in &mut court.invariants {
             let check = sworn.invariant.finish(at.time);
-            court.violations.extend(sworn.rule(at, check));
+            sworn.rule(at, check, &mut court.violations);
         }
         let evaluated = court.invariants.iter().map(|s| (s.invariant.name(), s.evaluations));
         Ruling {
@@ -140,7 +141,7 @@ impl Court {
         let is_rpc = matches!(seen, Seen::Rpc(_));
         for sworn in self.invariants.iter_mut().filter(|sworn| sworn.looks_at_rpc || !is_rpc) {
             let check = sworn.invariant.observe(at, seen, &self.model);
-            self.violations.extend(sworn.rule(at, check));
+            sworn.rule(at, check, &mut self.violations);
         }
         if let Seen::Rpc(_) | Seen::Other = seen {
             return Vec::new();

@@ -18,8 +18,29 @@ use std::{
 /// What is to be done within the step that reaches a milestone.
 pub type Trigger = Box<dyn FnOnce(&World) + Send>;
 
+/// An invariant that is judged.
+struct Sworn {
+    invariant: Box<dyn Invariant>,
+    looks_at_rpc: bool,
+    evaluations: u64,
+}
+
+impl Sworn {
+    fn new(invariant: Box<dyn Invariant>) -> Self {
+        Sworn { looks_at_rpc: invariant.looks_at_rpc(), invariant, evaluations: 0 }
+    }
+
+    fn rule(&mut self, at: Moment, check: Check, violations: &mut Vec<Violation>) {
+        self.evaluations += u64::from(!matches!(check, Check::Ignored));
+        if let Check::Broken { before, now } = check {
+            let (invariant, promise) = (self.invariant.name(), self.invariant.promise());
+            violations.push(Violation { invariant, promise, at, before, now });
+        }
+    }
+}
+
 struct Court {
-    invariants: Vec<(Box<dyn Invariant>, u64)>,
+    invariants: Vec<Sworn>,
     violations: Vec<Violation>,
     history: Vec<(Moment, Known)>,
     milestones: BTreeMap<Milestone, u64>,
@@ -39,7 +60,7 @@ impl Judge {
     pub fn new(invariants: Vec<Box<dyn Invariant>>) -> Self {
         Judge {
             court: Mutex::new(Court {
-                invariants: invariants.into_iter().map(|invariant| (invariant, 0)).collect(),
+                invariants: invariants.into_iter().map(Sworn::new).collect(),
                 violations: Vec::new(),
                 history: Vec::new(),
                 milestones: BTreeMap::new(),
@@ -84,13 +105,14 @@ impl Judge {
     pub fn close(&self, at: Moment) -> Ruling {
         let mut court = self.lock();
         let court = &mut *court;
-        for (invariant, evaluations) in &mut court.invariants {
-            let check = invariant.finish(at.time);
-            court.violations.extend(rule(invariant.as_ref(), evaluations, at, check));
+        for sworn in &mut court.invariants {
+            let check = sworn.invariant.finish(at.time);
+            sworn.rule(at, check, &mut court.violations);
         }
+        let evaluated = court.invariants.iter().map(|s| (s.invariant.name(), s.evaluations));
         Ruling {
             violations: std::mem::take(&mut court.violations),
-            evaluations: court.invariants.iter().map(|(i, count)| (i.name(), *count)).collect(),
+            evaluations: evaluated.collect(),
             history: std::mem::take(&mut court.history),
             milestones: std::mem::take(&mut court.milestones),
             model: std::mem::take(&mut court.model),
@@ -113,32 +135,13 @@ pub struct Ruling {
     pub model: Model,
 }
 
-fn rule(
-    invariant: &dyn Invariant,
-    evaluations: &mut u64,
-    at: Moment,
-    check: Check,
-) -> Option<Violation> {
-    match check {
-        Check::Ignored => None,
-        Check::Held => {
-            *evaluations += 1;
-            None
-        }
-        Check::Broken { before, now } => {
-            *evaluations += 1;
-            let (invariant, promise) = (invariant.name(), invariant.promise());
-            Some(Violation { invariant, promise, at, before, now })
-        }
-    }
-}
-
 impl Court {
     fn observe(&mut self, at: Moment, seen: Seen<'_>) -> Vec<Trigger> {
         // The model is that before the fact, so that a fact can be judged against it.
-        for (invariant, evaluations) in &mut self.invariants {
-            let check = invariant.observe(at, seen, &self.model);
-            self.violations.extend(rule(invariant.as_ref(), evaluations, at, check));
+        let is_rpc = matches!(seen, Seen::Rpc(_));
+        for sworn in self.invariants.iter_mut().filter(|sworn| sworn.looks_at_rpc || !is_rpc) {
+            let check = sworn.invariant.observe(at, seen, &self.model);
+            sworn.rule(at, check, &mut self.violations);
         }
         if let Seen::Rpc(_) | Seen::Other = seen {
             return Vec::new();

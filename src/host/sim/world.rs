@@ -13,7 +13,6 @@ use super::{
     timer::{TimerKey, Timers},
 };
 use crate::host::{Fact, Sabotage, random::Draws};
-use futures::task::AtomicWaker;
 use std::{
     collections::BTreeMap,
     future::{Future, poll_fn},
@@ -101,7 +100,6 @@ pub(in crate::host) struct Shared {
     /// madsim's own node, on which the harness runs.
     main: madsim::task::NodeId,
     observer: Arc<dyn Observer>,
-    driver: AtomicWaker,
     closed: AtomicBool,
     pub sabotage: Option<Sabotage>,
 }
@@ -125,8 +123,9 @@ pub(in crate::host) struct State {
     pub digest: Digest,
     pub draws: u64,
     pub sabotage_executions: u64,
-    /// The earliest time at which the driver is going to wake.
-    armed: Nanos,
+    driver: Option<Waker>,
+    /// The times at which the driver is going to wake, the earliest last.
+    wakes: Vec<Nanos>,
 }
 
 /// One machine and the process on it.
@@ -205,11 +204,11 @@ impl Shared {
         let now = self.now();
         {
             let mut locked = self.lock();
-            let draws = locked.draws;
-            fact.fold(&mut locked.digest);
-            let words = [u64::from(node.0), incarnation, draws];
-            let name = locked.nodes[node.index()].name.clone();
-            locked.digest.entry(now, 6, &words, || format!("{name}/{incarnation} {fact:?}"));
+            let State { digest, nodes, draws, .. } = &mut *locked;
+            fact.fold(digest);
+            let words = [u64::from(node.0), incarnation, *draws];
+            let name = || &nodes[node.index()].name;
+            digest.entry(now, 6, &words, || format!("{}/{incarnation} {fact:?}", name()));
         }
         if self.closed.load(Ordering::Relaxed) {
             return;
@@ -221,27 +220,24 @@ impl Shared {
     fn drive(&self, wakers: &mut Vec<Waker>) {
         let now = self.now();
         let mut locked = self.lock();
-        locked.armed = u64::MAX;
+        while locked.wakes.pop_if(|wake| *wake <= now).is_some() {}
         while let Some(action) = locked.queue.pop_due(now) {
             locked.perform(now, action, wakers);
         }
     }
 
-    /// Makes sure that the driver wakes no later than at `time`.
-    fn arm(&self, time: Nanos) {
-        let Some(waker) = self.driver.take() else { return };
-        self.driver.register(&waker);
+    /// Wakes the driver at `time`.
+    fn arm(&self, time: Nanos, driver: &Waker) {
         let now = self.now();
         if time <= now {
-            waker.wake();
-            return;
+            return driver.wake_by_ref();
         }
         // `reset` escapes the least sleep of 1 ms.
         let mut sleep = self.time.sleep(Duration::ZERO);
         let mut sleep = Pin::new(&mut sleep);
         sleep.as_mut().reset(self.time.now_instant() + Duration::from_nanos(time - now));
-        if sleep.poll(&mut Context::from_waker(&waker)).is_ready() {
-            waker.wake();
+        if sleep.poll(&mut Context::from_waker(driver)).is_ready() {
+            driver.wake_by_ref();
         }
     }
 }
@@ -268,11 +264,13 @@ impl std::ops::DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        if let Some(next) = self.state.queue.next_time()
-            && next < self.state.armed
+        let state = &mut *self.state;
+        if let Some(next) = state.queue.next_time()
+            && state.wakes.last().is_none_or(|wake| next < *wake)
+            && let Some(driver) = &state.driver
         {
-            self.state.armed = next;
-            self.shared.arm(next);
+            state.wakes.push(next);
+            self.shared.arm(next, driver);
         }
     }
 }
@@ -314,7 +312,8 @@ impl World {
             digest,
             draws: 0,
             sabotage_executions: 0,
-            armed: u64::MAX,
+            driver: None,
+            wakes: Vec::new(),
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
@@ -322,7 +321,6 @@ impl World {
             madsim: madsim::runtime::Handle::current(),
             main: madsim::plugin::node(),
             observer,
-            driver: AtomicWaker::new(),
             closed: AtomicBool::new(false),
             sabotage: config.sabotage,
         });
@@ -393,7 +391,10 @@ impl World {
         }
         // Unfinished tasks are dropped only when the executor meets them once more.
         self.shared.time.sleep(Duration::from_millis(1)).await;
-        self.shared.driver.wake();
+        let driver = self.shared.lock().driver.take();
+        if let Some(driver) = driver {
+            driver.wake();
+        }
         self.shared.time.sleep(Duration::from_millis(1)).await;
         WorldReport { digest, entries, trace, simulated, messages, sabotage_executions }
     }
@@ -406,7 +407,7 @@ async fn driver(shared: Arc<Shared>) {
         if shared.closed.load(Ordering::Relaxed) {
             return Poll::Ready(());
         }
-        shared.driver.register(cx.waker());
+        shared.lock().driver.get_or_insert_with(|| cx.waker().clone());
         shared.drive(&mut wakers);
         for waker in wakers.drain(..) {
             waker.wake();

@@ -38,6 +38,8 @@ struct Pending {
 struct Table {
     pending: BTreeMap<u64, Pending>,
     deadlines: BTreeSet<(Instant, u64)>,
+    /// When the timer is going to look next, if it sleeps.
+    timer_looks: Option<Instant>,
     closed: bool,
 }
 
@@ -45,7 +47,7 @@ struct Table {
 pub(super) struct Calls {
     host: Host,
     table: Mutex<Table>,
-    /// Wakes the timer when the earliest deadline has moved.
+    /// Wakes the timer when a deadline comes before its next look.
     timer: AtomicWaker,
 }
 
@@ -64,11 +66,11 @@ impl Calls {
             if table.closed {
                 Some(answer)
             } else {
-                let first = table.deadlines.first().is_none_or(|(first, _)| deadline < *first);
+                let early = table.timer_looks.is_none_or(|looks| deadline < looks);
                 table.deadlines.insert((deadline, call));
                 let repeated = table.pending.insert(call, Pending { deadline, answer });
                 assert!(repeated.is_none(), "call numbers never repeat");
-                if first {
+                if early {
                     self.timer.wake();
                 }
                 None
@@ -123,9 +125,12 @@ impl Calls {
         self.table.lock().expect("no panic under this lock").closed
     }
 
-    fn first_deadline(&self) -> Option<Instant> {
-        let table = self.table.lock().expect("no panic under this lock");
-        table.deadlines.first().map(|(deadline, _)| *deadline)
+    /// The first deadline; the timer, sleeping until `looks`, looks by then.
+    fn plan_look(&self, looks: Option<Instant>) -> Option<Instant> {
+        let mut table = self.table.lock().expect("no panic under this lock");
+        let first = table.deadlines.first().map(|(deadline, _)| *deadline);
+        table.timer_looks = [looks, first].into_iter().flatten().min();
+        first
     }
 
     fn take_overdue(&self, now: Instant) -> Option<u64> {
@@ -146,7 +151,9 @@ pub(super) async fn run_deadlines(host: Host, service: Weak<ServiceInner>) {
             while let Some(call) = calls.take_overdue(now) {
                 calls.resolve(call, Err(RpcError::Timeout));
             }
-            let Some(first) = calls.first_deadline() else { return Poll::Pending };
+            sleep.take_if(|(deadline, _)| *deadline <= now);
+            let looks = sleep.as_ref().map(|(deadline, _)| *deadline);
+            let Some(first) = calls.plan_look(looks) else { return Poll::Pending };
             if sleep.as_ref().is_none_or(|(deadline, _)| *deadline > first) {
                 sleep = Some((first, Box::pin(host.sleep_until(first))));
             }

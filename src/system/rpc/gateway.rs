@@ -146,7 +146,7 @@ impl RpcClient {
             Target::Remote(peer) => self.service.send(peer, kind, call, frame),
             Target::Local(endpoint) => {
                 let (header, body) = wire::open(frame).expect("the frame was just finished");
-                self.service.deliver(endpoint.as_ref(), header, body, Origin::Local);
+                self.service.deliver(Some(endpoint), header, body, Origin::Local);
             }
         }
     }

@@ -410,29 +410,13 @@ impl RpcService {
                 return answer.typed::<()>().fail(RpcError::TooOld);
             }
         }
-        let endpoint = {
-            let name = postcard::from_bytes::<Invocation<'_>>(&body).map(|head| head.endpoint);
-            let state = self.inner.lock();
-            name.map(|name| match state.endpoints.get(name) {
-                Some(entry) => Ok(entry.endpoint.clone()),
-                None => Err(RpcError::NoSuchEndpoint(name.to_string())),
-            })
-        };
-        let refusal = match endpoint {
-            Ok(Ok(endpoint)) => {
-                return self.deliver(endpoint.as_ref(), header, body, Origin::Remote(from));
-            }
-            Ok(Err(error)) => error,
-            Err(error) => RpcError::Malformed(error.to_string()),
-        };
-        let answer = Answer::new(&self.inner, Origin::Remote(from), header, Kind::new("refused"));
-        answer.typed::<()>().fail(refusal);
+        self.deliver(None, header, body, Origin::Remote(from));
     }
 
-    /// Puts a call into an endpoint's mailbox.
+    /// Puts a call into an endpoint's mailbox; the call itself names it when it is `None`.
     pub(super) fn deliver(
         &self,
-        endpoint: &dyn Registered,
+        endpoint: Option<&Arc<dyn Registered>>,
         header: Header,
         body: Bytes,
         origin: Origin,
@@ -443,6 +427,13 @@ impl RpcService {
                 let answer = Answer::new(&self.inner, origin, header, Kind::new("refused"));
                 return answer.typed::<()>().fail(RpcError::Malformed(error.to_string()));
             }
+        };
+        let named =
+            || self.inner.lock().endpoints.get(invocation.endpoint)?.endpoint.clone().into();
+        let Some(endpoint) = endpoint.cloned().or_else(named) else {
+            let answer = Answer::new(&self.inner, origin, header, Kind::new("refused"));
+            let error = RpcError::NoSuchEndpoint(invocation.endpoint.to_string());
+            return answer.typed::<()>().fail(error);
         };
         if invocation.method == HANDSHAKE {
             let answer = Answer::new(&self.inner, origin, header, HANDSHAKE_REPLY);

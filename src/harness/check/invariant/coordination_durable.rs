@@ -26,6 +26,10 @@ impl Invariant for CoordinationDurable {
         "every write that the coordination server announced is there after a recovery"
     }
 
+    fn looks_at_rpc(&self) -> bool {
+        false
+    }
+
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
         match seen {
             Seen::Coordination(CoordinationEvent::Committed { revision, changes }) => {

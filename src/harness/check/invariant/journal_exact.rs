@@ -73,6 +73,10 @@ impl Invariant for JournalExact {
         "every acknowledged line stands exactly once, in each client's order, and nothing else does"
     }
 
+    fn looks_at_rpc(&self) -> bool {
+        false
+    }
+
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
         match seen {
             Seen::Coordination(CoordinationEvent::Recovered { keys, .. }) => {

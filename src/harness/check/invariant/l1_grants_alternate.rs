@@ -29,6 +29,10 @@ impl Invariant for GrantsAlternate {
         "a contender's grants and revokes alternate, and no term is granted twice"
     }
 
+    fn looks_at_rpc(&self) -> bool {
+        false
+    }
+
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
         match seen {
             Seen::Leadership(LeadershipEvent::Granted { component, session }) => {

@@ -40,6 +40,10 @@ impl Invariant for NoStaleWrite {
         "no durable write by an older leader after the first durable write of a newer one"
     }
 
+    fn looks_at_rpc(&self) -> bool {
+        false
+    }
+
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
         let (revision, changes) = match seen {
             Seen::Coordination(CoordinationEvent::Committed { revision, changes }) => {

@@ -29,6 +29,10 @@ impl Invariant for RecordIsConfirmed {
         "the leader record is what a contender confirmed while it held the latch"
     }
 
+    fn looks_at_rpc(&self) -> bool {
+        false
+    }
+
     fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
         match seen {
             Seen::Coordination(CoordinationEvent::Committed { changes, .. }) => {

@@ -31,6 +31,10 @@ impl Invariant for SilentAfterStop {
         "no callback after a stop, and a contender that stops while leading is revoked first"
     }
 
+    fn looks_at_rpc(&self) -> bool {
+        false
+    }
+
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
         let Seen::Leadership(event) = seen else { return Check::Ignored };
         let service = |component: &String| (at.process, component.clone());

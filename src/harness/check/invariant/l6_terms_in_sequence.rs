@@ -26,6 +26,10 @@ impl Invariant for TermsInSequence {
         "a term's process begins only after the former one's has ended wholly"
     }
 
+    fn looks_at_rpc(&self) -> bool {
+        false
+    }
+
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
         match seen {
             Seen::Leadership(LeadershipEvent::ProcessStarted { component, session }) => {

@@ -49,6 +49,10 @@ pub trait Invariant: Send {
     fn name(&self) -> &'static str;
     /// What is promised, in a line.
     fn promise(&self) -> &'static str;
+    /// Whether facts of the RPC floor concern it; if not it is spared them, the most frequent ones.
+    fn looks_at_rpc(&self) -> bool {
+        true
+    }
     /// Judges a fact; `model` is the state before it.
     fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check;
     /// Judges the whole run at its end.

@@ -21,6 +21,10 @@ impl Invariant for NoPanic {
         "no process of the system panics"
     }
 
+    fn looks_at_rpc(&self) -> bool {
+        false
+    }
+
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
         match seen {
             Seen::Hardware(Hardware::Ended(ProcessEnd::Panicked { message })) => {

@@ -9,14 +9,18 @@ use std::{
 use wavetank::{
     host::{
         Fact, Host, NodeAddress,
-        sim::{NodeId, Observer, ProcessEnd, Stamp, World, WorldConfig, simulate},
+        sim::{
+            LinkEffect, LinkRule, NodeId, NodeSet, Observer, ProcessEnd, Stamp, World, WorldConfig,
+            simulate,
+        },
     },
     jobs::journal::run_coordination_node,
     system::{
         leadership::{
             CoordinationElectionDriver, ElectionEvents, LeaderContender, LeaderElectionDriver,
-            LeaderElectionService, LeaderInformation, LeaderRetrievalListener,
-            LeaderRetrievalService, LeaderSessionId, leader_key,
+            LeaderElectionService, LeaderInformation, LeaderProcess, LeaderProcessFactory,
+            LeaderRetrievalListener, LeaderRetrievalService, LeaderRunner, LeaderSessionId,
+            leader_key,
         },
         rpc::{RpcAddress, RpcSystem},
         service::coordination::{
@@ -364,5 +368,90 @@ fn a_graceful_stop_hands_over_at_once() {
         assert_eq!(leader.diary.lines(), ["grant", "revoke"]);
         world.sleep(ms(500)).await;
         present(&members, &diary);
+    });
+}
+
+#[test]
+fn a_listener_without_contact_is_told_of_none_and_later_of_the_same_leader_again() {
+    cluster(async |world, _, members, follower, diary| {
+        let leader = present(&members, &diary);
+        let before = diary.leaders();
+        assert_eq!(before.len(), 1, "only true changes: {before:?}");
+        let (here, there) = (world.find("follower"), world.find("server"));
+        let (here, there) = (NodeSet::one(here.unwrap()), NodeSet::one(there.unwrap()));
+        let (to, effect) = (there, LinkEffect::Cut);
+        let cut = world.add_rule(LinkRule { from: here, to, kind: None, effect });
+        let timeout = follower.config().session_timeout;
+        world.sleep(timeout - ms(2500)).await;
+        assert_eq!(diary.leaders(), before, "tolerated at first");
+        world.sleep(timeout + ms(2500)).await;
+        assert_eq!(diary.leaders(), [before[0].clone(), None]);
+        world.remove_rule(cut);
+        world.sleep(ms(5000)).await;
+        assert_eq!(diary.leaders(), [before[0].clone(), None, before[0].clone()]);
+        assert_eq!(present(&members, &diary), leader);
+    });
+}
+
+/// Makes processes that end slowly and writes down when they run.
+#[derive(Default)]
+struct Slow {
+    host: Mutex<Option<Host>>,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+struct SlowTerm {
+    host: Host,
+    lines: Arc<Mutex<Vec<String>>>,
+    session: LeaderSessionId,
+}
+
+impl LeaderProcessFactory for Slow {
+    fn start(
+        &self,
+        session: LeaderSessionId,
+    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<RpcAddress, String>>) {
+        self.lines.lock().unwrap().push(format!("start {}", session.0));
+        let host = self.host.lock().unwrap().clone().expect("set before the runner");
+        let term = SlowTerm { host, lines: self.lines.clone(), session };
+        (Box::new(term), async { Ok(address("slow")) }.boxed())
+    }
+}
+
+impl LeaderProcess for SlowTerm {
+    fn stop(self: Box<Self>) -> BoxFuture<'static, ()> {
+        async move {
+            self.host.sleep(ms(500)).await;
+            self.lines.lock().unwrap().push(format!("end {}", self.session.0));
+        }
+        .boxed()
+    }
+}
+
+#[test]
+fn processes_of_terms_follow_each_other_however_slowly_they_stop() {
+    tank(async |world, _| {
+        let host = host(&world, world.add_node("node")).await;
+        let (puppet, factory) = (Arc::<Puppet>::default(), Arc::<Slow>::default());
+        *factory.host.lock().unwrap() = Some(host.clone());
+        let runner = LeaderRunner::start(&host, "c", factory.clone(), |events| {
+            *puppet.events.lock().unwrap() = Some(events);
+            Arc::new(Strings(puppet.clone()))
+        });
+        puppet.lead(1);
+        world.sleep(ms(10)).await;
+        for session in [2, 3] {
+            puppet.lose();
+            world.sleep(ms(50)).await;
+            puppet.lead(session);
+        }
+        let lines = || factory.lines.lock().unwrap().clone();
+        assert_eq!(lines(), ["start 1"], "the first has not ended");
+        world.sleep(ms(1000)).await;
+        assert_eq!(lines(), ["start 1", "end 1", "start 3"], "2 is outdated");
+        let confirmed: Vec<u128> = puppet.published().iter().map(|one| one.session.0).collect();
+        assert_eq!(confirmed, [1, 3]);
+        runner.stop().await;
+        assert_eq!(lines(), ["start 1", "end 1", "start 3", "end 3"]);
     });
 }

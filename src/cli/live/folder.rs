@@ -1,6 +1,6 @@
 //! The folder in which a live cluster's nodes keep their data.
 
-use super::CliError;
+use super::{CliError, text::warn};
 use std::{
     fs::{File, TryLockError},
     io,
@@ -55,7 +55,7 @@ impl Drop for DataFolder {
             return;
         }
         if let Err(error) = std::fs::remove_dir_all(&self.path) {
-            eprintln!("wavetank: {} could not be removed: {error}", self.path.display());
+            warn(&format!("{} could not be removed: {error}", self.path.display()));
         }
     }
 }

@@ -1,6 +1,11 @@
 //! `hello`: a call to another process.
 
-use super::{CliError, HOSTNAME, Outcome, folder::DataFolder, process::Process, text::say};
+use super::{
+    CliError, HOSTNAME, Outcome,
+    folder::DataFolder,
+    process::Process,
+    text::{say, warn},
+};
 use crate::{
     host::{
         Host,
@@ -39,7 +44,7 @@ impl Hello {
             answer = host.timeout(TIME_MAX, call(&host, &server, &self.name)).await.ok();
         })?;
         let Some(greeting) = answer.transpose()? else {
-            eprintln!("wavetank: the server did not answer within {TIME_MAX:?}");
+            warn(&format!("the server did not answer within {TIME_MAX:?}"));
             return Ok(Outcome::Stuck);
         };
         say(&format!("client  was answered {greeting:?}"));

@@ -12,6 +12,8 @@ pub fn install(filter: &str) -> Result<(), CliError> {
         .with_env_filter(filter)
         .with_ansi(colours)
         .with_writer(std::io::stderr)
+        // They go to standard error too, and panic when its reader has gone.
+        .log_internal_errors(false)
         .init();
     Ok(())
 }

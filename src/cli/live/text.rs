@@ -49,6 +49,11 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
+/// One line on standard error.
+pub fn warn(line: &str) {
+    let _ = writeln!(std::io::stderr(), "wavetank: {line}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

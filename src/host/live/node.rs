@@ -139,15 +139,16 @@ impl Node {
         if self.process.dead.swap(true, Ordering::SeqCst) {
             return;
         }
+        self.process.reason.set(reason.clone()).expect("a node ends once");
+        self.process.ports.close_all();
+        self.process.ended.cancel();
+        // Last, since a log may panic, as one does whose reader has gone.
         let name = self.name();
-        match &reason {
+        match reason {
             ExitReason::Returned => tracing::info!(node = name, "the node's main has returned"),
             ExitReason::Exited { reason } => tracing::error!(node = name, reason, "exited"),
             ExitReason::Panicked { message } => tracing::error!(node = name, message, "panicked"),
         }
-        self.process.reason.set(reason).expect("a node ends once");
-        self.process.ports.close_all();
-        self.process.ended.cancel();
     }
 
     /// Runs `future` until the node ends; a panic in it ends the node. True if it came to its end.

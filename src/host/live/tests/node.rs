@@ -35,6 +35,43 @@ fn a_panic_in_a_task_or_in_main_ends_the_node() {
     assert_eq!(in_main.unwrap(), expected);
 }
 
+/// A log whose reader has gone.
+struct BrokenLog;
+
+impl tracing::Subscriber for BrokenLog {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        // What tokio and others log is none of this test's business.
+        assert!(!event.metadata().target().starts_with("wavetank"), "broken pipe");
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn a_node_whose_log_panics_ends_all_the_same() {
+    let folder = Folder::new();
+    let host = folder.start();
+    let _log = tracing::subscriber::set_default(BrokenLog);
+    let task = host.clone();
+    host.spawn(async move { task.exit("enough") });
+    let reason = soon(Node::ended(&host)).await;
+    assert_eq!(reason, ExitReason::Exited { reason: "enough".to_string() });
+}
+
 #[tokio::test]
 async fn a_panic_leaves_the_other_nodes_of_the_process_alone() {
     let folder = Folder::new();

@@ -190,9 +190,8 @@ fn a_long_log_is_replaced_by_a_snapshot_and_both_are_recovered() {
     });
 }
 
-/// A known fault of the RPC floor: the window that tells repeats dies with the server's process.
+/// The window that tells repeats dies with the server's process.
 #[test]
-#[ignore = "a copy of a call that reaches the restarted server is done again"]
 fn a_copy_that_arrives_after_a_restart_is_not_done_again() {
     // A copy comes a second latency behind the call.
     let latency = Delay::Uniform(ms(1), ms(600));

@@ -145,6 +145,8 @@ impl Client {
     }
 
     async fn put(&self, key: &str, value: &[u8]) -> Transacted {
+        // A server that has begun anew wants a new handshake, and a write may not be repeated.
+        self.read().await;
         let write = Transaction::new().put(key, value.to_vec());
         self.coordination.transact(write).await.expect("a quiet server")
     }

@@ -74,7 +74,8 @@ pub trait Serves<E: RpcEndpoint>: Gateway {
 /// Where a client's calls go.
 #[derive(Clone)]
 pub(super) enum Target {
-    Remote(Peer),
+    /// A peer, and the incarnation of it that the handshake met; 0 before the handshake.
+    Remote(Peer, u64),
     /// An endpoint of this very service; through its mailbox all the same.
     Local(Arc<dyn Registered>),
 }
@@ -140,10 +141,14 @@ impl RpcClient {
     }
 
     fn dispatch(&self, frame_type: FrameType, call: u64, kind: Kind, frame: Vec<u8>) {
-        let header = Header { frame_type, incarnation: self.service.host().incarnation(), call };
-        let frame = wire::finish(frame, header);
+        let incarnation = self.service.host().incarnation();
+        let recipient = match &self.target {
+            Target::Remote(_, recipient) => *recipient,
+            Target::Local(_) => incarnation,
+        };
+        let frame = wire::finish(frame, Header { frame_type, incarnation, call, recipient });
         match &self.target {
-            Target::Remote(peer) => self.service.send(peer, kind, call, frame),
+            Target::Remote(peer, _) => self.service.send(peer, kind, call, frame),
             Target::Local(endpoint) => {
                 let (header, body) = wire::open(frame).expect("the frame was just finished");
                 self.service.deliver(Some(endpoint), header, body, Origin::Local);
@@ -257,7 +262,8 @@ impl AnswerTo {
                 FrameType::Error
             }
         };
-        let header = Header { frame_type, incarnation: self.incarnation, call: self.call };
+        let (incarnation, call) = (self.incarnation, self.call);
+        let header = Header { frame_type, incarnation, call, recipient: 0 };
         self.service.send(peer, self.kind, 0, wire::finish(frame, header));
     }
 }

@@ -25,6 +25,7 @@ use std::{
 /// The number that stands for "do you speak this protocol?" in place of a method's.
 const HANDSHAKE: u16 = u16::MAX;
 const HANDSHAKE_KIND: Kind = Kind::new("handshake");
+const REFUSED: Kind = Kind::new("refused");
 const HANDSHAKE_REPLY: Kind = Kind::new("handshake.reply");
 
 /// How a service behaves.
@@ -239,7 +240,7 @@ impl RpcService {
         address: &RpcAddress,
         token: Option<FencingToken>,
     ) -> Result<G, RpcError> {
-        let client = RpcClient {
+        let mut client = RpcClient {
             service: self.clone(),
             address: address.clone(),
             target: self.target(address)?,
@@ -247,9 +248,12 @@ impl RpcService {
             timeout: self.config().connect_timeout,
         };
         let greeting: Greeting<'_> = (PROTOCOL_VERSION, G::PROTOCOL.name, G::PROTOCOL.hash());
-        match &client.target {
-            Target::Local(endpoint) => compare(endpoint.protocol(), greeting)?,
-            Target::Remote(_) => client.ask(HANDSHAKE, HANDSHAKE_KIND, &greeting).await?,
+        let met: Option<u64> = match &client.target {
+            Target::Local(endpoint) => compare(endpoint.protocol(), greeting).map(|()| None)?,
+            Target::Remote(_, _) => Some(client.ask(HANDSHAKE, HANDSHAKE_KIND, &greeting).await?),
+        };
+        if let (Target::Remote(_, recipient), Some(incarnation)) = (&mut client.target, met) {
+            *recipient = incarnation;
         }
         Ok(G::from_client(RpcClient { timeout: self.config().ask_timeout, ..client }))
     }
@@ -270,7 +274,7 @@ impl RpcService {
             number,
             calls: 0,
         });
-        Ok(Target::Remote(remote.peer.clone()))
+        Ok(Target::Remote(remote.peer.clone(), 0))
     }
 
     /// Stops every endpoint, waits until all are gone, and fails what is still asked.
@@ -307,7 +311,7 @@ impl RpcService {
                 state.local_calls += 1;
                 state.local_calls
             }
-            Target::Remote(peer) => {
+            Target::Remote(peer, _) => {
                 let remote = state.remotes.get_mut(peer.address()).expect("known since connect");
                 remote.calls += 1;
                 assert!(remote.calls >> CALL_BITS == 0, "a peer is called less than 2^40 times");
@@ -373,9 +377,23 @@ impl RpcService {
         self.inner.lock().windows.see(sender, header.call)
     }
 
+    fn is_for_us(&self, header: Header) -> bool {
+        [0, self.host().incarnation()].contains(&header.recipient)
+    }
+
+    /// The window died with the incarnation that the call is for, and that may have handled it.
+    fn refuse_unknown_recipient(&self, from: Peer, header: Header) {
+        self.drop_frame("call for an earlier incarnation");
+        let answer = Answer::new(&self.inner, Origin::Remote(from), header, REFUSED);
+        answer.typed::<()>().fail(RpcError::RecipientUnreachable);
+    }
+
     fn handle_damaged(&self, from: &Peer, header: Header) {
         self.drop_frame("bad body");
         match header.frame_type {
+            FrameType::Ask if !self.is_for_us(header) => {
+                self.refuse_unknown_recipient(from.clone(), header);
+            }
             // Reported or handled, never both: a whole copy may be before or behind this one.
             FrameType::Ask if self.see(from, header) == Seen::Fresh => {
                 let header = Header { frame_type: FrameType::Damaged, ..header };
@@ -399,6 +417,9 @@ impl RpcService {
     }
 
     fn handle_call(&self, from: Peer, header: Header, body: Bytes) {
+        if !self.is_for_us(header) {
+            return self.refuse_unknown_recipient(from, header);
+        }
         match self.see(&from, header) {
             Seen::Fresh => {}
             Seen::Repeat if self.host().sabotaged(Sabotage::AtMostOnceWindowOff) => {}
@@ -406,7 +427,7 @@ impl RpcService {
             Seen::TooOld => {
                 self.drop_frame("call older than the window");
                 let origin = Origin::Remote(from);
-                let answer = Answer::new(&self.inner, origin, header, Kind::new("refused"));
+                let answer = Answer::new(&self.inner, origin, header, REFUSED);
                 return answer.typed::<()>().fail(RpcError::TooOld);
             }
         }
@@ -424,23 +445,28 @@ impl RpcService {
         let (invocation, arguments) = match postcard::take_from_bytes::<Invocation<'_>>(&body) {
             Ok((invocation, rest)) => (invocation, body.slice_ref(rest)),
             Err(error) => {
-                let answer = Answer::new(&self.inner, origin, header, Kind::new("refused"));
+                let answer = Answer::new(&self.inner, origin, header, REFUSED);
                 return answer.typed::<()>().fail(RpcError::Malformed(error.to_string()));
             }
         };
         let named =
             || self.inner.lock().endpoints.get(invocation.endpoint)?.endpoint.clone().into();
         let Some(endpoint) = endpoint.cloned().or_else(named) else {
-            let answer = Answer::new(&self.inner, origin, header, Kind::new("refused"));
+            let answer = Answer::new(&self.inner, origin, header, REFUSED);
             let error = RpcError::NoSuchEndpoint(invocation.endpoint.to_string());
             return answer.typed::<()>().fail(error);
         };
         if invocation.method == HANDSHAKE {
             let answer = Answer::new(&self.inner, origin, header, HANDSHAKE_REPLY);
-            return answer.typed().send(shake_hands(endpoint.protocol(), &arguments));
+            let greeted = shake_hands(endpoint.protocol(), &arguments);
+            return answer.typed().send(greeted.map(|()| self.host().incarnation()));
+        }
+        if header.recipient == 0 {
+            let answer = Answer::new(&self.inner, origin, header, REFUSED);
+            return answer.typed::<()>().fail(RpcError::Incompatible("no handshake".to_string()));
         }
         let Some(method) = endpoint.protocol().methods.get(usize::from(invocation.method)) else {
-            let answer = Answer::new(&self.inner, origin, header, Kind::new("refused"));
+            let answer = Answer::new(&self.inner, origin, header, REFUSED);
             let error = RpcError::Incompatible(format!("no method {}", invocation.method));
             return answer.typed::<()>().fail(error);
         };

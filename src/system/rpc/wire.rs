@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub const PROTOCOL_VERSION: u16 = 1;
 
 const MAGIC: u16 = 0x5754;
-const HEADER_BYTES: usize = 32;
+const HEADER_BYTES: usize = 40;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,9 @@ pub struct Header {
     pub incarnation: u64,
     /// The caller's number of the call.
     pub call: u64,
+    /// The incarnation that a call is for, learned in the handshake; 0 in a handshake. In an answer
+    /// it means nothing.
+    pub recipient: u64,
 }
 
 /// What stands before the arguments in the body of a call.
@@ -74,10 +77,11 @@ pub fn finish(mut frame: Vec<u8>, header: Header) -> Bytes {
     frame[3] = header.frame_type as u8;
     frame[4..12].copy_from_slice(&header.incarnation.to_le_bytes());
     frame[12..20].copy_from_slice(&header.call.to_le_bytes());
-    frame[20..24].copy_from_slice(&body_length.to_le_bytes());
-    frame[24..28].copy_from_slice(&body_crc.to_le_bytes());
+    frame[20..28].copy_from_slice(&header.recipient.to_le_bytes());
+    frame[28..32].copy_from_slice(&body_length.to_le_bytes());
+    frame[32..36].copy_from_slice(&body_crc.to_le_bytes());
     let header_crc = crc32fast::hash(&frame[..HEADER_BYTES - 4]);
-    frame[28..32].copy_from_slice(&header_crc.to_le_bytes());
+    frame[36..40].copy_from_slice(&header_crc.to_le_bytes());
     Bytes::from(frame)
 }
 
@@ -95,13 +99,14 @@ pub fn open(frame: Bytes) -> Result<(Header, Bytes), FrameError> {
     let version = fields.get_u8();
     let frame_type = FrameType::from_byte(fields.get_u8());
     let (incarnation, call) = (fields.get_u64_le(), fields.get_u64_le());
+    let recipient = fields.get_u64_le();
     let (body_length, body_crc) = (fields.get_u32_le() as usize, fields.get_u32_le());
     if magic != MAGIC || u16::from(version) != PROTOCOL_VERSION || fields.get_u32_le() != header_crc
     {
         return Err(FrameError::Header);
     }
     let frame_type = frame_type.ok_or(FrameError::Header)?;
-    let header = Header { frame_type, incarnation, call };
+    let header = Header { frame_type, incarnation, call, recipient };
     let body = frame.slice(HEADER_BYTES..);
     if body.len() != body_length || crc32fast::hash(&body) != body_crc {
         return Err(FrameError::Body(header));
@@ -121,7 +126,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const HEADER: Header = Header { frame_type: FrameType::Ask, incarnation: 7, call: 9 };
+    const HEADER: Header =
+        Header { frame_type: FrameType::Ask, incarnation: 7, call: 9, recipient: 8 };
 
     fn frame(body: &[u8]) -> Bytes {
         let mut frame = begin();
@@ -148,7 +154,7 @@ mod tests {
         }
 
         #[test]
-        fn garbage_and_cut_frames_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..100), cut in 0..36usize) {
+        fn garbage_and_cut_frames_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..100), cut in 0..44usize) {
             prop_assert_eq!(open(Bytes::from(bytes)), Err(FrameError::Header));
             let whole = frame(b"body");
             prop_assert!(open(whole.slice(..cut.min(whole.len() - 1))).is_err());

@@ -110,7 +110,7 @@ pub(super) mod testing {
 
     pub use crate::{
         host::{Kind, sim::Hardware},
-        jobs::journal::{self, JournalEvent},
+        jobs::journal,
         system::{event::RpcEvent, leadership::*, rpc::*, service::coordination::*},
     };
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     host::{Host, NodeAddress},
-    system::rpc::{Gateway, RpcAddress, RpcError, RpcService},
+    system::rpc::{Ask, Gateway, RpcAddress, RpcError, RpcService},
 };
 use std::{
     sync::{Arc, Mutex},
@@ -113,6 +113,18 @@ impl CoordinationClient {
         Ok(gateway)
     }
 
+    /// Waits for an answer. A server that began anew wants a new handshake.
+    pub(super) async fn answer<T: serde::de::DeserializeOwned>(
+        &self,
+        ask: Ask<T>,
+    ) -> Result<T, CoordinationError> {
+        let answer = ask.await;
+        if answer.as_ref().is_err_and(|error| *error == RpcError::RecipientUnreachable) {
+            *self.inner.gateway.lock().expect("no panic under this lock") = None;
+        }
+        Ok(answer?)
+    }
+
     /// Makes a transaction's changes if its conditions hold.
     ///
     /// # Errors
@@ -121,7 +133,7 @@ impl CoordinationClient {
         &self,
         transaction: Transaction,
     ) -> Result<Transacted, CoordinationError> {
-        Ok(self.gateway().await?.transact(transaction).await??)
+        Ok(self.answer(self.gateway().await?.transact(transaction)).await??)
     }
 
     /// The keys that begin with `prefix`.
@@ -129,7 +141,12 @@ impl CoordinationClient {
     /// # Errors
     /// [`CoordinationError`]; never *refused*.
     pub async fn read(&self, prefix: &str) -> Result<Range, CoordinationError> {
-        Ok(self.gateway().await?.read(prefix.to_string()).await?)
+        let read = async || self.answer(self.gateway().await?.read(prefix.to_string())).await;
+        match read().await {
+            // A read may be repeated; the server has most likely begun anew.
+            Err(CoordinationError::Maybe(RpcError::RecipientUnreachable)) => read().await,
+            answer => answer,
+        }
     }
 
     /// Follows the keys that begin with `prefix`.
@@ -167,7 +184,8 @@ impl Watch {
         let wait_ms = u64::try_from(config.watch_wait.as_millis()).unwrap_or(u64::MAX);
         let timeout = config.watch_wait + config.ask_timeout;
         let gateway = self.client.gateway().await?.with_timeout(timeout);
-        let update = gateway.watch(self.prefix.clone(), self.after, wait_ms).await??;
+        let watch = gateway.watch(self.prefix.clone(), self.after, wait_ms);
+        let update = self.client.answer(watch).await??;
         let first = self.after.replace(update.revision).is_none();
         let news = first || update.whole || !update.keys.is_empty() || !update.removed.is_empty();
         Ok(news.then_some(update))

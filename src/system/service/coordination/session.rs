@@ -156,7 +156,8 @@ impl Keeper {
 
     async fn grant(&self) -> Result<LeaseId, CoordinationError> {
         let ttl_ms = u64::try_from(self.timeout().as_millis()).unwrap_or(u64::MAX);
-        Ok(self.client.gateway().await?.grant_lease(ttl_ms).await?.id)
+        let grant = self.client.gateway().await?.grant_lease(ttl_ms);
+        Ok(self.client.answer(grant).await?.id)
     }
 
     /// Keeps the lease alive until it is lost. The time is counted from when a sign of life that
@@ -206,6 +207,7 @@ impl Keeper {
     }
 
     async fn beat(&self, lease: LeaseId) -> Result<(), CoordinationError> {
-        Ok(self.client.gateway().await?.keep_alive(lease).await??)
+        let beat = self.client.gateway().await?.keep_alive(lease);
+        Ok(self.client.answer(beat).await??)
     }
 }

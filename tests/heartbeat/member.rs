@@ -20,7 +20,9 @@ use wavetank::{
             Beat, HeartbeatConfig, HeartbeatListener, HeartbeatManager, HeartbeatManagerSender,
             HeartbeatSession, HeartbeatTarget, MonitorState,
         },
-        rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcSystem},
+        rpc::{
+            Ask, Context, Gateway, Reply, RpcEndpoint, RpcError, RpcServer, RpcService, RpcSystem,
+        },
     },
 };
 
@@ -114,16 +116,40 @@ impl MemberHandler for Member {
     }
 }
 
-/// A peer reached through its gateway.
-pub struct Remote(pub MemberGateway);
+/// A peer reached through its gateway; connects anew when nobody of that incarnation is there.
+pub struct Remote {
+    service: RpcService,
+    gateway: MemberGateway,
+}
+
+impl Remote {
+    fn call(
+        &self,
+        beat: Beat<String>,
+        call: fn(&MemberGateway, Beat<String>) -> Ask<()>,
+    ) -> BoxFuture<'static, Result<(), RpcError>> {
+        let (service, address) = (self.service.clone(), self.gateway.address().clone());
+        let first = call(&self.gateway, beat.clone());
+        async move {
+            match first.await {
+                Err(RpcError::RecipientUnreachable) => {
+                    let gateway: MemberGateway = service.connect(&address).await?;
+                    call(&gateway, beat).await
+                }
+                answer => answer,
+            }
+        }
+        .boxed()
+    }
+}
 
 impl HeartbeatTarget<String> for Remote {
     fn receive_heartbeat(&self, beat: Beat<String>) -> BoxFuture<'static, Result<(), RpcError>> {
-        self.0.receive(beat).boxed()
+        self.call(beat, MemberGateway::receive)
     }
 
     fn request_heartbeat(&self, beat: Beat<String>) -> BoxFuture<'static, Result<(), RpcError>> {
-        self.0.request(beat).boxed()
+        self.call(beat, MemberGateway::request)
     }
 }
 
@@ -203,7 +229,7 @@ impl Node {
     pub async fn monitor(&self, peer: &Node, session: HeartbeatSession) {
         let (gateway, id) = (self.connect(peer).await, peer.name.clone());
         self.on_main(move |member, context| {
-            let target = Arc::new(Remote(gateway));
+            let target = Arc::new(Remote { service: context.service().clone(), gateway });
             member.beats.manager().monitor_target(context, &id, session, target);
         })
         .await;

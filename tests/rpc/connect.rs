@@ -109,7 +109,7 @@ fn a_silent_machine_costs_the_connect_timeout_and_no_more() {
 }
 
 #[test]
-fn a_gateway_outlives_the_restart_of_its_endpoints_process() {
+fn after_a_restart_a_gateway_finds_nobody_and_a_new_one_is_served() {
     pair(async |pair| {
         let (probe, _server, gateway) = pair.probe().await;
         pair.world.end_process(pair.server_node, ProcessEnd::Killed);
@@ -117,7 +117,11 @@ fn a_gateway_outlives_the_restart_of_its_endpoints_process() {
         let again = service.start_server("probe", probe.twin()).expect("a free name");
         again.start();
         pair.settle().await;
-        assert_eq!(gateway.echo(text("again")).await.as_deref(), Ok("again"));
+        // A copy of a call to the former process must not be handled by this one.
+        let answer = pair.at_once(gateway.echo(text("again"))).await;
+        assert_eq!(answer, Err(RpcError::RecipientUnreachable));
+        let anew = pair.connect("probe").await;
+        assert_eq!(anew.echo(text("again")).await.as_deref(), Ok("again"));
     });
 }
 

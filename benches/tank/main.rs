@@ -1,6 +1,6 @@
 //! What the tank costs, beside others: `cargo bench`, one part with `cargo bench -- NAME`, a rough
 //! answer with `--quick`. Nothing is asserted about time; the aims stand beside the figures.
-#![expect(clippy::disallowed_methods, reason = "measures wall time")]
+#![cfg_attr(madsim, expect(clippy::disallowed_methods, reason = "measures wall time"))]
 
 #[cfg(madsim)]
 mod idle;
@@ -14,6 +14,9 @@ mod runs;
 mod seeds;
 
 #[cfg(madsim)]
+type Part = fn(measure::Effort);
+
+#[cfg(madsim)]
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let effort = measure::Effort::of(arguments.iter().any(|argument| argument == "--quick"));
@@ -21,7 +24,7 @@ fn main() {
     if names.peek().is_some_and(|name| *name == runs::MEMORY_CHILD) {
         return runs::memory_child(effort);
     }
-    let parts: [(&str, fn(measure::Effort)); 5] = [
+    let parts: [(&str, Part); 5] = [
         ("memory", runs::memory),
         ("journal", runs::journal),
         ("seed", seeds::compare),

@@ -39,6 +39,9 @@ impl Sworn {
     }
 }
 
+/// Told of the end of each process.
+pub type Undertaker = Arc<dyn Fn(&World, Stamp) + Send + Sync>;
+
 struct Court {
     invariants: Vec<Sworn>,
     violations: Vec<Violation>,
@@ -52,7 +55,7 @@ struct Court {
 pub struct Judge {
     court: Mutex<Court>,
     /// Told of every end of a process, with no lock held.
-    undertaker: Mutex<Option<Arc<dyn Fn(&World, Stamp) + Send + Sync>>>,
+    undertaker: Mutex<Option<Undertaker>>,
 }
 
 impl Judge {
@@ -76,7 +79,7 @@ impl Judge {
     }
 
     /// Who restarts processes that end themselves.
-    pub fn set_undertaker(&self, undertaker: Arc<dyn Fn(&World, Stamp) + Send + Sync>) {
+    pub fn set_undertaker(&self, undertaker: Undertaker) {
         *self.undertaker.lock().expect("no panic under this lock") = Some(undertaker);
     }
 

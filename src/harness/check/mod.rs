@@ -12,7 +12,7 @@ mod model;
 pub use expectation::{Expectation, Verdict};
 pub use history::{Known, Moment, Seen};
 pub use invariant::{Check, Invariant, Violation};
-pub use judge::{Judge, Ruling, Trigger, journal_invariants};
+pub use judge::{Judge, Ruling, Trigger, Undertaker, journal_invariants};
 pub use liveness::waits_for;
 pub use milestone::Milestone;
 pub use model::Model;

@@ -151,12 +151,11 @@ pub fn percent(per_million: i64) -> String {
 /// A duration to the millisecond.
 fn rounded(duration: Duration) -> impl fmt::Display {
     let millis = duration.as_millis();
-    let text = match (millis / 1000, millis % 1000) {
+    match (millis / 1000, millis % 1000) {
         (0, millis) if millis > 0 => format!("{millis}ms"),
         (seconds, 0) => format!("{seconds}s"),
         (seconds, millis) => format!("{seconds}.{}s", format!("{millis:03}").trim_end_matches('0')),
-    };
-    text
+    }
 }
 
 impl fmt::Display for PlannedKind {

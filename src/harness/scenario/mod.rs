@@ -143,6 +143,7 @@ fn name_of(path: &Path) -> String {
 ///
 /// # Errors
 /// When a folder can't be listed.
+#[expect(clippy::disallowed_methods, reason = "scenario files are the harness's own input")]
 pub fn discover(folder: &Path) -> Result<Vec<PathBuf>, ScenarioError> {
     let unreadable = |error: std::io::Error| ScenarioError::unreadable(folder, &error);
     let mut found = Vec::new();

@@ -19,6 +19,7 @@ impl Observer for Blind {
     fn observe(&self, _: &World, _: Stamp, _: &dyn Fact) {}
 }
 
+#[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
 pub(super) fn run<T: Send + 'static>(
     seed: u64,
     body: impl AsyncFnOnce(World) -> T + Send + 'static,

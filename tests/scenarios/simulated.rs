@@ -1,6 +1,5 @@
 //! One test case a scenario file, found at run time: its snapshot over five schedules, and some
 //! seeds of it. `WAVETANK_SEEDS=1000..1500` sets the seeds.
-#![cfg(madsim)]
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{path::Path, process::ExitCode, sync::Arc};
@@ -14,7 +13,7 @@ const SNAPSHOT_SEED: u64 = 1;
 const SCHEDULES: u64 = 5;
 const SEEDS: &str = "0..20";
 
-fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let paths = discover(&folder).expect("the scenarios can be listed");

@@ -1,0 +1,14 @@
+//! Every scenario file is a test case of the simulated world.
+
+#[cfg(madsim)]
+mod simulated;
+
+#[cfg(madsim)]
+fn main() -> std::process::ExitCode {
+    simulated::main()
+}
+
+#[cfg(live)]
+fn main() {
+    println!("scenarios run in the simulated world");
+}

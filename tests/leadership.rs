@@ -372,6 +372,19 @@ fn a_graceful_stop_hands_over_at_once() {
 }
 
 #[test]
+fn a_lease_that_is_over_ends_leadership_before_the_revoke_is_handled() {
+    cluster(async |world, _, members, _, diary| {
+        let leader = &members[present(&members, &diary)];
+        let session = leader.diary.granted.lock().unwrap()[0];
+        world.pause(leader.node);
+        assert!(leader.service.has_leadership(session), "its lease lives");
+        world.sleep(leader.client.config().session_timeout).await;
+        assert_eq!(leader.diary.lines(), ["grant"], "no revoke is handled in a pause");
+        assert!(!leader.service.has_leadership(session));
+    });
+}
+
+#[test]
 fn a_listener_without_contact_is_told_of_none_and_later_of_the_same_leader_again() {
     cluster(async |world, _, members, follower, diary| {
         let leader = present(&members, &diary);

@@ -3,6 +3,7 @@
 mod exit;
 #[cfg(live)]
 mod live;
+mod log;
 #[cfg(madsim)]
 mod tank;
 

@@ -3,7 +3,6 @@
 mod folder;
 mod hello;
 mod journal;
-mod log;
 mod member;
 mod node;
 mod observe;
@@ -17,6 +16,7 @@ use super::{CliError, Outcome};
 use crate::{host::NodeAddress, system::service::coordination::CoordinationConfig};
 use clap::{Parser, Subcommand};
 use std::time::Duration;
+use tracing_subscriber::fmt::time::SystemTime;
 
 /// The cluster of the tank, sailing: each role a process of its own, on loopback TCP and in a
 /// folder of the real disk.
@@ -45,7 +45,7 @@ enum Command {
 
 /// Does what the command line says.
 pub fn run(arguments: Arguments) -> Result<Outcome, CliError> {
-    log::install(&arguments.log)?;
+    super::log::install(&arguments.log, SystemTime)?;
     match arguments.command {
         Command::Hello(command) => command.run(&arguments.log),
         Command::Journal(command) => command.run(&arguments.log),

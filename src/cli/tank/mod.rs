@@ -3,8 +3,8 @@
 mod determinism;
 mod explore;
 mod list;
-mod log;
 mod run;
+mod virtual_time;
 
 use super::{CliError, Outcome};
 use crate::harness::scenario::{Scenario, discover};

@@ -1,7 +1,8 @@
 //! `run`: one scenario, one seed.
 
-use super::{CliError, Outcome, find_scenario, log, parse_sabotage};
+use super::{CliError, Outcome, find_scenario, parse_sabotage, virtual_time::VirtualTime};
 use crate::{
+    cli::log,
     harness::{
         check::Verdict,
         explore::{RunConfig, RunOutcome, run_on_fresh_thread},
@@ -41,7 +42,7 @@ impl Run {
     /// Does it.
     pub fn run(&self) -> Result<Outcome, CliError> {
         if let Some(filter) = &self.log {
-            log::install(filter)?;
+            log::install(filter, VirtualTime)?;
         }
         let scenario = find_scenario(&self.scenario)?;
         let input = self.input.as_ref().map(read_lines).transpose()?;

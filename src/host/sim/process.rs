@@ -14,7 +14,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 /// How a process ended.
@@ -109,11 +108,6 @@ impl World {
     /// Whether a process runs on the machine.
     pub fn is_running(&self, node: NodeId) -> bool {
         self.shared.lock().node(node).process.is_some()
-    }
-
-    /// Whether the machine's process is paused.
-    pub fn is_paused(&self, node: NodeId) -> bool {
-        self.shared.lock().node(node).paused
     }
 
     /// Starts a new incarnation of the machine's process; the machine is powered on if need be.
@@ -239,13 +233,5 @@ impl World {
             locked.node(node).incarnations
         };
         self.shared.emit(node, incarnation, &Hardware::WallStepped { nanos });
-    }
-
-    /// Simulated time at which the machine's monotonic clock will have advanced by `duration`.
-    pub fn after_on_node(&self, node: NodeId, duration: Duration) -> Duration {
-        let now = self.shared.now();
-        let mut locked = self.shared.lock();
-        let clock = &locked.node(node).clock;
-        Duration::from_nanos(clock.when(clock.now(now) + duration))
     }
 }

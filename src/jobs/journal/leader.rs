@@ -62,7 +62,9 @@ impl RpcEndpoint for JournalLeader {
     type Gateway = JournalGateway;
 
     fn on_start(&mut self, context: &mut Context<Self>) -> Result<(), String> {
-        self.write(context, Batch::claim(&self.standing));
+        // A write without entries makes the tail this term's own: no write that an earlier term has
+        // under way can find the tail that it expects.
+        self.write(context, Batch::new(&self.standing));
         Ok(())
     }
 
@@ -273,12 +275,6 @@ struct Batch {
 impl Batch {
     fn new(standing: &Standing) -> Self {
         Batch { after: standing.clone(), entries: Vec::new(), replies: Vec::new() }
-    }
-
-    /// A write without entries, by which a term makes the tail its own: no write that an earlier
-    /// term has under way can find the tail that it expects.
-    fn claim(standing: &Standing) -> Self {
-        Self::new(standing)
     }
 
     fn take(&mut self, append: Append) {

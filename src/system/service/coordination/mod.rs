@@ -23,7 +23,7 @@ pub use model::{
 pub use server::{
     COORDINATION_ENDPOINT, CoordinationGateway, CoordinationHandler, CoordinationServer,
 };
-pub use session::{Session, SessionEvent, SessionState};
+pub use session::{Session, SessionState};
 
 use serde::{Deserialize, Serialize};
 

@@ -34,9 +34,6 @@ impl SessionState {
     }
 }
 
-/// A change of a session's state.
-pub type SessionEvent = SessionState;
-
 /// Keeps a lease alive; takes a new one when it is lost. Ends when dropped.
 pub struct Session {
     shared: Arc<Shared>,

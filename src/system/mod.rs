@@ -2,7 +2,9 @@
 //! [`Host`](crate::host::Host).
 
 pub mod event;
+pub mod graph;
 pub mod heartbeat;
+pub mod ids;
 pub mod leadership;
 pub mod rpc;
 pub mod service;

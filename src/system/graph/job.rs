@@ -1,0 +1,277 @@
+//! A job as it is submitted and kept.
+
+use super::Partitioner;
+use crate::system::ids::{IntermediateDataSetId, JobId, JobVertexId};
+use serde::{Deserialize, Serialize};
+
+/// The largest parallelism, and the largest number of key groups.
+pub const PARALLELISM_MAX: u32 = 1024;
+
+/// An operator by its registered name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OperatorSpec {
+    /// What its state is found by; the same whenever the same program is built.
+    pub uid: String,
+    /// The name under which it is registered.
+    pub name: String,
+    /// Its parameters, in the encoding that the registered factory expects.
+    pub parameters: Vec<u8>,
+}
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct JobGraph {
+    /// Its identity.
+    pub id: JobId,
+    /// Its name, for people.
+    pub name: String,
+    /// The vertices in topological order; a vertex's id is its place.
+    pub vertices: Vec<JobVertex>,
+    /// When checkpoints are taken.
+    pub checkpoints: CheckpointSettings,
+    /// What is done when a task fails.
+    pub restarts: RestartStrategy,
+}
+
+/// A chain of operators, run by parallel subtasks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct JobVertex {
+    /// Its place in the job.
+    pub id: JobVertexId,
+    /// Its name, for people.
+    pub name: String,
+    /// Subtasks.
+    pub parallelism: u32,
+    /// Key groups.
+    pub max_parallelism: u32,
+    /// The subtasks of one group share slots.
+    pub slot_sharing_group: String,
+    /// The chain, head first.
+    pub operators: Vec<OperatorSpec>,
+    /// What it hands on.
+    pub outputs: Vec<IntermediateDataSet>,
+    /// What it reads.
+    pub inputs: Vec<JobEdge>,
+}
+
+/// What a vertex hands on over one edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct IntermediateDataSet {
+    /// Its identity.
+    pub id: IntermediateDataSetId,
+    /// Who reads it.
+    pub consumer: JobVertexId,
+}
+
+/// What a vertex reads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct JobEdge {
+    /// What is read.
+    pub data_set: IntermediateDataSetId,
+    /// Who hands it on.
+    pub producer: JobVertexId,
+    /// How records are spread.
+    pub partitioner: Partitioner,
+    /// Which subtask reads from which.
+    pub distribution: Distribution,
+}
+
+/// Which subtasks of the two vertices of an edge are connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Distribution {
+    /// Every consumer reads from every producer.
+    AllToAll,
+    /// Contiguous ranges that cover every producer and every consumer, balanced to one.
+    Pointwise,
+}
+
+/// When checkpoints are taken. Times are in milliseconds of the job master's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CheckpointSettings {
+    /// From the trigger of one to that of the next.
+    pub interval_ms: u64,
+    /// How long one may take.
+    pub timeout_ms: u64,
+    /// From the end of one to the trigger of the next, at least.
+    pub min_pause_ms: u64,
+    /// Pending at once at most.
+    pub max_concurrent: u32,
+    /// Failures in a row that the job bears; `None`: all.
+    pub tolerable_failures: Option<u32>,
+    /// Completed ones that are kept; at least 1.
+    pub retained: u32,
+}
+
+impl Default for CheckpointSettings {
+    /// Every 2 s, at most 10 s long, one at a time, the newest kept, failures borne.
+    fn default() -> Self {
+        CheckpointSettings {
+            interval_ms: 2_000,
+            timeout_ms: 10_000,
+            min_pause_ms: 0,
+            max_concurrent: 1,
+            tolerable_failures: None,
+            retained: 1,
+        }
+    }
+}
+
+/// What is done when a task fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RestartStrategy {
+    /// The job fails.
+    None,
+    /// The job's tasks start again after a delay, so many times.
+    FixedDelay {
+        /// Restarts.
+        attempts: u32,
+        /// Milliseconds of the job master's clock between a failure and the restart.
+        delay_ms: u64,
+    },
+}
+
+/// Why a job graph is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum GraphError {
+    /// There is nothing to run.
+    #[error("the job has no vertex")]
+    Empty,
+    /// A number is out of its bounds.
+    #[error("{vertex}: {what} is {found}, expected {expected}")]
+    OutOfBounds {
+        /// Where.
+        vertex: String,
+        /// What.
+        what: String,
+        /// Its value.
+        found: u64,
+        /// What it may be.
+        expected: String,
+    },
+    /// An edge does not fit the vertices that it names.
+    #[error("{vertex}: {what}")]
+    BadEdge {
+        /// The consumer.
+        vertex: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The operators of the job can't be told apart by their uids.
+    #[error("the uid {0:?} is given twice")]
+    DuplicateUid(String),
+    /// An operator feeds itself.
+    #[error("the edges of {0:?} form a cycle")]
+    Cycle(String),
+}
+
+impl JobGraph {
+    /// Slots that the job needs: over all sharing groups, the largest parallelism in each.
+    pub fn required_slots(&self) -> u32 {
+        let mut groups = std::collections::BTreeMap::<&str, u32>::new();
+        for vertex in &self.vertices {
+            let most = groups.entry(&vertex.slot_sharing_group).or_default();
+            *most = (*most).max(vertex.parallelism);
+        }
+        groups.values().sum()
+    }
+
+    /// All subtasks.
+    pub fn subtasks(&self) -> u32 {
+        self.vertices.iter().map(|vertex| vertex.parallelism).sum()
+    }
+
+    /// Refuses a graph that no cluster could run.
+    ///
+    /// # Errors
+    /// The first [`GraphError`] found.
+    pub fn validate(&self) -> Result<(), GraphError> {
+        if self.vertices.is_empty() {
+            return Err(GraphError::Empty);
+        }
+        self.validate_settings()?;
+        let mut uids = std::collections::BTreeSet::new();
+        for (place, vertex) in self.vertices.iter().enumerate() {
+            self.validate_vertex(place, vertex)?;
+            for operator in &vertex.operators {
+                if !uids.insert(&operator.uid) {
+                    return Err(GraphError::DuplicateUid(operator.uid.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_settings(&self) -> Result<(), GraphError> {
+        let settings = self.checkpoints;
+        let positive = [
+            ("the checkpoint interval in ms", settings.interval_ms),
+            ("the checkpoint time-out in ms", settings.timeout_ms),
+            ("the concurrent checkpoints", u64::from(settings.max_concurrent)),
+            ("the retained checkpoints", u64::from(settings.retained)),
+        ];
+        match positive.iter().find(|(_, value)| *value == 0) {
+            None => Ok(()),
+            Some((what, found)) => Err(GraphError::OutOfBounds {
+                vertex: self.name.clone(),
+                what: (*what).to_string(),
+                found: *found,
+                expected: "at least 1".to_string(),
+            }),
+        }
+    }
+
+    fn validate_vertex(&self, place: usize, vertex: &JobVertex) -> Result<(), GraphError> {
+        let out_of_bounds = |what: &str, found: u32, expected: String| {
+            let (vertex, what) = (vertex.name.clone(), what.to_string());
+            Err(GraphError::OutOfBounds { vertex, what, found: found.into(), expected })
+        };
+        let bad_edge =
+            |what: String| Err(GraphError::BadEdge { vertex: vertex.name.clone(), what });
+        if vertex.id.0 as usize != place {
+            return out_of_bounds("the vertex id", vertex.id.0, place.to_string());
+        }
+        if !(1..=PARALLELISM_MAX).contains(&vertex.max_parallelism) {
+            let expected = format!("1..={PARALLELISM_MAX}");
+            return out_of_bounds("the maximum parallelism", vertex.max_parallelism, expected);
+        }
+        if !(1..=vertex.max_parallelism).contains(&vertex.parallelism) {
+            let expected = format!("1..={}", vertex.max_parallelism);
+            return out_of_bounds("the parallelism", vertex.parallelism, expected);
+        }
+        if vertex.operators.is_empty() {
+            return bad_edge("a vertex needs an operator".to_string());
+        }
+        for edge in &vertex.inputs {
+            let producer = self.vertices[..place].get(edge.producer.0 as usize);
+            let Some(producer) = producer else {
+                return bad_edge(format!(
+                    "it reads from {:?}, which is not before it",
+                    edge.producer
+                ));
+            };
+            let output = IntermediateDataSet { id: edge.data_set, consumer: vertex.id };
+            if !producer.outputs.contains(&output) {
+                return bad_edge(format!(
+                    "{} does not hand on {:?} to it",
+                    producer.name, edge.data_set
+                ));
+            }
+            if edge.partitioner == Partitioner::Forward
+                && producer.parallelism != vertex.parallelism
+            {
+                return bad_edge(
+                    "a forward edge needs the same parallelism on both sides".to_string(),
+                );
+            }
+        }
+        let read = |output: &IntermediateDataSet| {
+            let consumer = self.vertices.get(output.consumer.0 as usize);
+            let edges = consumer.iter().flat_map(|consumer| &consumer.inputs);
+            edges.filter(|edge| edge.data_set == output.id && edge.producer == vertex.id).count()
+        };
+        match vertex.outputs.iter().find(|output| read(output) != 1) {
+            None => Ok(()),
+            Some(output) => bad_edge(format!("{:?} is not read by just one edge", output.id)),
+        }
+    }
+}

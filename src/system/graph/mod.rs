@@ -1,0 +1,29 @@
+//! From what a user builds to what is run: stream graph, job graph, execution graph.
+//!
+//! A [`StreamGraph`] has a node per operator. [`StreamGraph::job_graph`] chains operators into
+//! vertices by Flink's rule; a [`JobGraph`] is what is submitted and kept, and carries names of
+//! registered operators with encoded parameters, never code. An [`ExecutionGraph`] spreads each vertex
+//! over its parallel subtasks and says which of them reads what.
+//!
+//! Deliberately absent: batch exchanges, iterations and rescaling.
+
+mod deployment;
+mod execution;
+mod job;
+mod partitioner;
+mod stream;
+
+pub use deployment::{
+    InputChannelDeployment, InputGateDeployment, OperatorState, ResultPartitionDeployment,
+    StateHandle, TaskDeployment, TaskRestore, TaskState,
+};
+pub use execution::{
+    ExecutionEdge, ExecutionGraph, ExecutionJobVertex, ExecutionVertex, IntermediateResult,
+    IntermediateResultPartition,
+};
+pub use job::{
+    CheckpointSettings, Distribution, GraphError, IntermediateDataSet, JobEdge, JobGraph,
+    JobVertex, OperatorSpec, RestartStrategy,
+};
+pub use partitioner::{KeyGroupRange, Partitioner, key_group};
+pub use stream::{ChainingStrategy, StreamEdge, StreamGraph, StreamNode, StreamNodeId};

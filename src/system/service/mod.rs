@@ -5,3 +5,8 @@
 //! stops on corruption or a failed sync. A client learns *done*, *refused* or **maybe**.
 
 pub mod coordination;
+
+mod connection;
+mod durable;
+
+pub use connection::ServiceError;

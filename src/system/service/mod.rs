@@ -4,4 +4,10 @@
 //! A service writes checksummed records, answers and announces a write only after its sync, and
 //! stops on corruption or a failed sync. A client learns *done*, *refused* or **maybe**.
 
+pub mod blobs;
 pub mod coordination;
+
+mod connection;
+mod durable;
+
+pub use connection::ServiceError;

@@ -6,12 +6,15 @@ use super::{
 };
 use crate::{
     host::{Host, NodeAddress},
-    system::rpc::{Ask, Gateway, RpcAddress, RpcError, RpcService},
+    system::{
+        rpc::{Gateway, RpcService},
+        service::{
+            ServiceError,
+            connection::{Connection, once_more},
+        },
+    },
 };
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -42,87 +45,35 @@ impl CoordinationConfig {
 }
 
 /// Why a call has no value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CoordinationError {
-    /// The server refused; nothing was done.
-    #[error("refused: {0}")]
-    Refused(#[from] Refusal),
-    /// The call did not reach the server; nothing was done.
-    #[error("not done: {0}")]
-    NotDone(RpcError),
-    /// No answer: it was done, or it was not, or it will be.
-    #[error("maybe done: {0}")]
-    Maybe(RpcError),
-}
-
-/// Of a call that was sent. A copy of it may have been handled by an earlier life of the server than
-/// the one that answers, or be handled by a later one: no error of the RPC floor says *not done*.
-impl From<RpcError> for CoordinationError {
-    fn from(error: RpcError) -> Self {
-        CoordinationError::Maybe(error)
-    }
-}
+pub type CoordinationError = ServiceError<Refusal>;
 
 /// Speaks to the coordination server. Cheap to clone.
 #[derive(Clone)]
 pub struct CoordinationClient {
-    inner: Arc<ClientInner>,
-}
-
-struct ClientInner {
-    service: RpcService,
-    config: CoordinationConfig,
-    /// `None` before the first successful handshake.
-    gateway: Mutex<Option<CoordinationGateway>>,
+    connection: Connection<CoordinationGateway>,
+    config: Arc<CoordinationConfig>,
 }
 
 impl CoordinationClient {
     /// A client on this process's RPC service. It connects on first use.
     pub fn new(service: &RpcService, config: CoordinationConfig) -> Self {
-        let gateway = Mutex::new(None);
-        CoordinationClient {
-            inner: Arc::new(ClientInner { service: service.clone(), config, gateway }),
-        }
+        let CoordinationConfig { server, ask_timeout, .. } = &config;
+        let connection = Connection::new(service, server, COORDINATION_ENDPOINT, *ask_timeout);
+        CoordinationClient { connection, config: Arc::new(config) }
     }
 
     /// The host of the process.
     pub fn host(&self) -> &Host {
-        self.inner.service.host()
+        self.connection.host()
     }
 
     /// The settings.
     pub fn config(&self) -> &CoordinationConfig {
-        &self.inner.config
+        &self.config
     }
 
-    pub(super) async fn gateway(&self) -> Result<CoordinationGateway, CoordinationError> {
-        let known = self.inner.gateway.lock().expect("no panic under this lock").clone();
-        if let Some(gateway) = known {
-            return Ok(gateway);
-        }
-        let config = &self.inner.config;
-        let address = RpcAddress::new(config.server.clone(), COORDINATION_ENDPOINT);
-        let connect = self.inner.service.connect::<CoordinationGateway>(&address);
-        // A call that was never sent was surely not done, whatever the handshake came to.
-        let connected = self.host().timeout(config.ask_timeout, connect).await;
-        let gateway = connected
-            .unwrap_or(Err(RpcError::Timeout))
-            .map_err(CoordinationError::NotDone)?
-            .with_timeout(config.ask_timeout);
-        *self.inner.gateway.lock().expect("no panic under this lock") = Some(gateway.clone());
-        Ok(gateway)
-    }
-
-    /// Waits for an answer. A server that began anew wants a new handshake.
-    pub(super) async fn answer<T: serde::de::DeserializeOwned>(
-        &self,
-        ask: Ask<T>,
-    ) -> Result<T, CoordinationError> {
-        let answer = ask.await;
-        if answer.as_ref().is_err_and(|error| *error == RpcError::RecipientUnreachable) {
-            *self.inner.gateway.lock().expect("no panic under this lock") = None;
-        }
-        Ok(answer?)
+    pub(super) fn connection(&self) -> &Connection<CoordinationGateway> {
+        &self.connection
     }
 
     /// Makes a transaction's changes if its conditions hold.
@@ -133,7 +84,7 @@ impl CoordinationClient {
         &self,
         transaction: Transaction,
     ) -> Result<Transacted, CoordinationError> {
-        Ok(self.answer(self.gateway().await?.transact(transaction)).await??)
+        self.connection.call(|gateway| gateway.transact(transaction)).await
     }
 
     /// The keys that begin with `prefix`.
@@ -141,12 +92,11 @@ impl CoordinationClient {
     /// # Errors
     /// [`CoordinationError`]; never *refused*.
     pub async fn read(&self, prefix: &str) -> Result<Range, CoordinationError> {
-        let read = async || self.answer(self.gateway().await?.read(prefix.to_string())).await;
-        match read().await {
-            // A read may be repeated; the server has most likely begun anew.
-            Err(CoordinationError::Maybe(RpcError::RecipientUnreachable)) => read().await,
-            answer => answer,
-        }
+        let read = async || {
+            let ask = self.connection.gateway().await?.read(prefix.to_string());
+            self.connection.answer(ask).await
+        };
+        once_more(read).await
     }
 
     /// Follows the keys that begin with `prefix`.
@@ -183,9 +133,10 @@ impl Watch {
         let config = self.client.config();
         let wait_ms = u64::try_from(config.watch_wait.as_millis()).unwrap_or(u64::MAX);
         let timeout = config.watch_wait + config.ask_timeout;
-        let gateway = self.client.gateway().await?.with_timeout(timeout);
-        let watch = gateway.watch(self.prefix.clone(), self.after, wait_ms);
-        let update = self.client.answer(watch).await??;
+        let watch = |gateway: CoordinationGateway| {
+            gateway.with_timeout(timeout).watch(self.prefix.clone(), self.after, wait_ms)
+        };
+        let update = self.client.connection.call(watch).await?;
         let first = self.after.replace(update.revision).is_none();
         let news = first || update.whole || !update.keys.is_empty() || !update.removed.is_empty();
         Ok(news.then_some(update))

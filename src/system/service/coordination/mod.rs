@@ -9,7 +9,6 @@
 //! come back with its disk.
 
 mod client;
-mod log;
 mod model;
 mod server;
 mod session;

@@ -2,19 +2,24 @@
 
 use super::{
     CoordinationEvent,
-    log::{Log, LogError},
     model::{Lease, LeaseEnd, LeaseId, Range, Refusal, Revision, Transacted, Transaction, Update},
     store::{Record, Store},
 };
 use crate::{
     gateway,
     host::{Host, Instant},
-    system::rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
+    system::{
+        rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
+        service::durable::{DurableError, DurableLog},
+    },
 };
 use std::{collections::BTreeMap, time::Duration};
 
 /// The name of the server's endpoint.
 pub const COORDINATION_ENDPOINT: &str = "coordination";
+
+/// Where the log is kept.
+const FOLDER: &str = "coordination";
 
 /// Watches that wait at one server at most.
 const WATCHES_MAX: usize = 4096;
@@ -69,7 +74,7 @@ type Answer = Box<dyn FnOnce() + Send>;
 pub struct CoordinationServer {
     store: Store,
     /// `None` while a batch is being synced.
-    log: Option<Log>,
+    log: Option<DurableLog<Store>>,
     queue: Vec<Request>,
     watches: Vec<Waiting>,
     /// When each lease runs out.
@@ -94,8 +99,9 @@ impl CoordinationServer {
     /// What the disk said, or that it is corrupt; the server must not run then.
     pub async fn start(service: &RpcService) -> Result<RpcServer<CoordinationServer>, RpcError> {
         let host = service.host();
-        let failed = |error: LogError| RpcError::Application(error.to_string());
-        let (log, store) = Log::recover(host.disk()).await.map_err(failed)?;
+        let failed = |error: DurableError| RpcError::Application(error.to_string());
+        let (log, store) =
+            DurableLog::<Store>::recover(host.disk(), FOLDER).await.map_err(failed)?;
         let keys = store.range("").keys.into_iter();
         host.announce(&CoordinationEvent::Recovered {
             revision: store.revision(),
@@ -144,7 +150,7 @@ impl CoordinationServer {
             if let Some(store) = snapshot {
                 log.snapshot(&store).await?;
             }
-            Ok::<_, LogError>(log)
+            Ok::<_, DurableError>(log)
         };
         context.spawn_then(work, move |server, context, done| match done {
             Ok(log) => {

@@ -1,7 +1,7 @@
 //! A client's session: a lease that is kept alive, and word of its state.
 
 use super::{
-    CoordinationEvent, LeaseId,
+    CoordinationEvent, LeaseId, Refusal,
     client::{CoordinationClient, CoordinationError},
 };
 use crate::{
@@ -133,7 +133,7 @@ impl Keeper {
             *self.shared.lock() = None;
             self.shared.state.set(SessionState::Connecting);
             // The server may still hold it, and its keys would be in our own way.
-            if let Ok(gateway) = self.client.gateway().await {
+            if let Ok(gateway) = self.client.connection().gateway::<Refusal>().await {
                 let _ = gateway.revoke_lease(lease).await;
             }
         }
@@ -153,8 +153,9 @@ impl Keeper {
 
     async fn grant(&self) -> Result<LeaseId, CoordinationError> {
         let ttl_ms = u64::try_from(self.timeout().as_millis()).unwrap_or(u64::MAX);
-        let grant = self.client.gateway().await?.grant_lease(ttl_ms);
-        Ok(self.client.answer(grant).await?.id)
+        let connection = self.client.connection();
+        let grant = connection.gateway().await?.grant_lease(ttl_ms);
+        Ok(connection.answer(grant).await?.id)
     }
 
     /// Keeps the lease alive until it is lost. The time is counted from when a sign of life that
@@ -204,7 +205,6 @@ impl Keeper {
     }
 
     async fn beat(&self, lease: LeaseId) -> Result<(), CoordinationError> {
-        let beat = self.client.gateway().await?.keep_alive(lease);
-        Ok(self.client.answer(beat).await??)
+        self.client.connection().call(|gateway| gateway.keep_alive(lease)).await
     }
 }

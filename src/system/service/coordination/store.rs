@@ -4,6 +4,7 @@ use super::model::{
     Change, Compare, KeyValue, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision, Transaction,
     Update,
 };
+use crate::system::service::durable::Durable;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -37,6 +38,14 @@ pub(super) struct Store {
     removals: VecDeque<(Revision, String)>,
     /// Removals up to here are forgotten.
     removals_forgotten: Revision,
+}
+
+impl Durable for Store {
+    type Record = Record;
+
+    fn apply(&mut self, record: &Record) {
+        let _removed = Store::apply(self, record);
+    }
 }
 
 impl Store {

@@ -1,79 +1,111 @@
-//! The server's durable log: one file of checksummed records after a snapshot.
+//! A server's durable log: one file of checksummed records after a snapshot.
 //!
-//! Folder `coordination/`: `snapshot-N` holds the store after N records, `log-N` the records since.
+//! In its folder, `snapshot-N` holds the state after N records, `log-N` the records since.
 //! A batch of records is appended and synced before any of it is answered, and the next batch is
 //! written only after that sync. So what a power cut can tear is the last batch alone, and damage
 //! before it is corruption: each record says how much of the file was synced when it was written.
 
-use super::store::{Record, Store};
 use crate::host::{Disk, File, OpenMode};
 use bytes::{Buf, Bytes};
-use std::io;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{io, marker::PhantomData};
 
-const FOLDER: &str = "coordination";
 /// Length, checksum, synced length.
 const HEADER_BYTES: usize = 16;
-/// A log of this many bytes is replaced by a snapshot.
-const LOG_BYTES_MAX: u64 = 1024 * 1024;
+/// The checksum before a snapshot.
+const SEAL_BYTES: usize = 4;
+/// A log of this many bytes is replaced by a snapshot, unless the last snapshot was large.
+const LOG_BYTES_MIN: u64 = 1024 * 1024;
+/// A log may grow to so many times its snapshot, so that rewriting a state costs no more than a
+/// constant share of writing it.
+const LOG_PER_SNAPSHOT: u64 = 2;
+
+/// A state that is a function of its records.
+pub(super) trait Durable: Default + Clone + Serialize + DeserializeOwned {
+    /// What changes it.
+    type Record: Serialize + DeserializeOwned;
+
+    /// Makes one change. The same records in the same order lead to the same state.
+    fn apply(&mut self, record: &Self::Record);
+}
 
 /// Why the server can't go on. It stops: corruption is never served.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LogError {
+pub(super) enum DurableError {
     #[error("the disk failed: {0}")]
     Disk(#[from] io::Error),
     #[error("{file} is corrupt at byte {offset}")]
     Corrupt { file: String, offset: u64 },
 }
 
-/// The open log.
-pub(super) struct Log {
+/// The open log of a state `S`, whose owner keeps the state itself.
+pub(super) struct DurableLog<S> {
     disk: Disk,
+    folder: &'static str,
     file: File,
-    /// Records in the store before this file's first.
+    /// Records in the state before this file's first.
     base: u64,
     records: u64,
     /// Bytes of the file that are synced; it has no others.
     synced: u64,
+    snapshot_bytes: u64,
+    state: PhantomData<fn(S)>,
 }
 
-fn log_name(base: u64) -> String {
-    format!("{FOLDER}/log-{base:020}")
+fn log_name(folder: &str, base: u64) -> String {
+    format!("{folder}/log-{base:020}")
 }
 
-fn snapshot_name(base: u64) -> String {
-    format!("{FOLDER}/snapshot-{base:020}")
+fn snapshot_name(folder: &str, base: u64) -> String {
+    format!("{folder}/snapshot-{base:020}")
 }
 
-impl Log {
-    /// Opens the log and recovers the store that it describes.
-    pub async fn recover(disk: Disk) -> Result<(Log, Store), LogError> {
-        disk.create_dir(FOLDER).await?;
+impl<S: Durable> DurableLog<S> {
+    /// Opens the log in a folder of the disk's root and recovers the state that it describes.
+    ///
+    /// # Errors
+    /// What the disk said, or that it is corrupt.
+    pub async fn recover(disk: Disk, folder: &'static str) -> Result<(Self, S), DurableError> {
+        disk.create_dir(folder).await?;
         disk.sync_dir("").await?;
         let newest = |names: &[String], kind: &str| {
             names.iter().filter_map(|name| name.strip_prefix(kind)?.parse::<u64>().ok()).max()
         };
-        let names = disk.list(FOLDER).await?;
+        let names = disk.list(folder).await?;
         let base = newest(&names, "snapshot-").unwrap_or(0);
-        let mut store = match base {
-            0 => Store::default(),
-            base => read_snapshot(&disk, base).await?,
+        let mut state = match base {
+            0 => S::default(),
+            base => read_snapshot(&disk, &snapshot_name(folder, base)).await?,
         };
-        let file = disk.open(&log_name(base), OpenMode::Create).await?;
+        let file = disk.open(&log_name(folder, base), OpenMode::Create).await?;
         let bytes =
             file.read_at(0, usize::try_from(file.len().await?).unwrap_or(usize::MAX)).await?;
-        let (records, end) = scan(&bytes).map_err(|offset| corrupt(log_name(base), offset))?;
+        let (records, end) =
+            scan::<S::Record>(&bytes).map_err(|offset| corrupt(log_name(folder, base), offset))?;
         for record in &records {
-            store.apply(record);
+            state.apply(record);
         }
-        let mut log = Log { disk, file, base, records: records.len() as u64, synced: end };
+        let mut log = DurableLog {
+            disk,
+            folder,
+            file,
+            base,
+            records: records.len() as u64,
+            synced: end,
+            snapshot_bytes: 0,
+            state: PhantomData,
+        };
         // After a failed sync the page cache may show what never reaches the platter, whatever later
         // syncs say. So what was read is written anew before it is served.
-        log.snapshot(&store).await?;
-        Ok((log, store))
+        log.snapshot(&state).await?;
+        Ok((log, state))
     }
 
     /// Appends records and syncs them.
-    pub async fn append(&mut self, records: &[Record]) -> Result<(), LogError> {
+    ///
+    /// # Errors
+    /// What the disk said; the log is of no more use then.
+    pub async fn append(&mut self, records: &[S::Record]) -> Result<(), DurableError> {
         let mut batch = Vec::new();
         for record in records {
             encode(&mut batch, record, self.synced);
@@ -88,34 +120,41 @@ impl Log {
 
     /// Whether the log has grown so long that a snapshot should replace it.
     pub fn wants_snapshot(&self) -> bool {
-        self.synced > LOG_BYTES_MAX
+        self.synced > LOG_BYTES_MIN.max(LOG_PER_SNAPSHOT.saturating_mul(self.snapshot_bytes))
     }
 
-    /// Replaces log and snapshot by a snapshot of `store`, which is what they describe.
-    pub async fn snapshot(&mut self, store: &Store) -> Result<(), LogError> {
+    /// Replaces log and snapshot by a snapshot of `state`, which is what they describe.
+    ///
+    /// # Errors
+    /// What the disk said; the log is of no more use then.
+    pub async fn snapshot(&mut self, state: &S) -> Result<(), DurableError> {
         let base = self.base + self.records;
-        let bytes = postcard::to_allocvec(store).expect("a store can be encoded");
-        let mut sealed = crc32fast::hash(&bytes).to_le_bytes().to_vec();
-        sealed.extend_from_slice(&bytes);
-        let draft = format!("{FOLDER}/draft");
+        let folder = self.folder;
+        let mut sealed =
+            postcard::to_extend(state, vec![0; SEAL_BYTES]).expect("it can be encoded");
+        let crc = crc32fast::hash(&sealed[SEAL_BYTES..]);
+        sealed[..SEAL_BYTES].copy_from_slice(&crc.to_le_bytes());
+        let snapshot_bytes = sealed.len() as u64;
+        let draft = format!("{folder}/draft");
         let file = self.disk.open(&draft, OpenMode::Create).await?;
         file.truncate(0).await?;
         file.write_at(0, Bytes::from(sealed)).await?;
         file.sync().await?;
-        self.disk.rename(&draft, &snapshot_name(base)).await?;
-        self.file = self.disk.open(&log_name(base), OpenMode::Create).await?;
+        self.disk.rename(&draft, &snapshot_name(folder, base)).await?;
+        self.file = self.disk.open(&log_name(folder, base), OpenMode::Create).await?;
         self.file.truncate(0).await?;
         self.file.sync().await?;
-        self.disk.sync_dir(FOLDER).await?;
+        self.disk.sync_dir(folder).await?;
         (self.base, self.records, self.synced) = (base, 0, 0);
-        let names = self.disk.list(FOLDER).await?;
+        self.snapshot_bytes = snapshot_bytes;
+        let names = self.disk.list(folder).await?;
         self.remove_older(&names).await
     }
 
-    async fn remove_older(&self, names: &[String]) -> Result<(), LogError> {
+    async fn remove_older(&self, names: &[String]) -> Result<(), DurableError> {
         let older = |name: &String| {
             let number = name.strip_prefix("snapshot-").or_else(|| name.strip_prefix("log-"))?;
-            (number.parse::<u64>().ok()? < self.base).then(|| format!("{FOLDER}/{name}"))
+            (number.parse::<u64>().ok()? < self.base).then(|| format!("{}/{name}", self.folder))
         };
         for path in names.iter().filter_map(older) {
             self.disk.remove(&path).await?;
@@ -124,20 +163,20 @@ impl Log {
     }
 }
 
-fn corrupt(file: String, offset: u64) -> LogError {
-    LogError::Corrupt { file, offset }
+fn corrupt(file: String, offset: u64) -> DurableError {
+    DurableError::Corrupt { file, offset }
 }
 
-async fn read_snapshot(disk: &Disk, base: u64) -> Result<Store, LogError> {
-    let file = disk.open(&snapshot_name(base), OpenMode::Read).await?;
+async fn read_snapshot<S: Durable>(disk: &Disk, name: &str) -> Result<S, DurableError> {
+    let file = disk.open(name, OpenMode::Read).await?;
     let length = usize::try_from(file.len().await?).unwrap_or(usize::MAX);
     let mut bytes = file.read_at(0, length).await?;
-    let whole = bytes.len() >= 4 && bytes.get_u32_le() == crc32fast::hash(&bytes);
-    let store = whole.then(|| postcard::from_bytes(&bytes).ok()).flatten();
-    store.ok_or_else(|| corrupt(snapshot_name(base), 0))
+    let whole = bytes.len() >= SEAL_BYTES && bytes.get_u32_le() == crc32fast::hash(&bytes);
+    let state = whole.then(|| postcard::from_bytes(&bytes).ok()).flatten();
+    state.ok_or_else(|| corrupt(name.to_string(), 0))
 }
 
-fn encode(batch: &mut Vec<u8>, record: &Record, synced: u64) {
+fn encode(batch: &mut Vec<u8>, record: &impl Serialize, synced: u64) {
     let start = batch.len();
     batch.resize(start + HEADER_BYTES, 0);
     *batch = postcard::to_extend(record, std::mem::take(batch)).expect("records can be encoded");
@@ -156,7 +195,7 @@ fn checksum(length: &[u8], rest: &[u8]) -> u32 {
 }
 
 /// The record at the start of `bytes`, its length and how much was synced when it was written.
-fn decode(bytes: &[u8]) -> Option<(Record, usize, u64)> {
+fn decode<R: DeserializeOwned>(bytes: &[u8]) -> Option<(R, usize, u64)> {
     let mut header = bytes.get(..HEADER_BYTES)?;
     let length = header.get_u32_le() as usize;
     let crc = header.get_u32_le();
@@ -170,15 +209,15 @@ fn decode(bytes: &[u8]) -> Option<(Record, usize, u64)> {
 }
 
 /// The records and where they end, or the offset of damage to what had been synced.
-fn scan(bytes: &[u8]) -> Result<(Vec<Record>, u64), u64> {
+fn scan<R: DeserializeOwned>(bytes: &[u8]) -> Result<(Vec<R>, u64), u64> {
     let mut records = Vec::new();
     let mut at = 0;
-    while let Some((record, length, _)) = decode(&bytes[at..]) {
+    while let Some((record, length, _)) = decode::<R>(&bytes[at..]) {
         records.push(record);
         at += length;
     }
     let written_after_sync =
-        |from| decode(&bytes[from..]).is_some_and(|(_, _, synced)| synced > at as u64);
+        |from| decode::<R>(&bytes[from..]).is_some_and(|(_, _, synced)| synced > at as u64);
     if (at..bytes.len()).any(written_after_sync) {
         return Err(at as u64);
     }
@@ -188,14 +227,12 @@ fn scan(bytes: &[u8]) -> Result<(Vec<Record>, u64), u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::service::coordination::{Change, LeaseEnd, LeaseId};
     use proptest::prelude::*;
 
+    type Record = (u64, String);
+
     fn record(n: u64) -> Record {
-        match n % 3 {
-            0 => Record::EndLease { lease: LeaseId(n), end: LeaseEnd::Expired },
-            _ => Record::Transact { changes: vec![Change::Delete { key: format!("key-{n}") }] },
-        }
+        (n, "key".repeat(usize::try_from(n % 3).unwrap()))
     }
 
     /// Batches of these sizes; returns the file, the records and where each batch begins.
@@ -227,7 +264,7 @@ mod tests {
             let place = place.index(bytes.len());
             bytes[place] ^= flip;
             let last = *starts.last().unwrap();
-            match scan(&bytes) {
+            match scan::<Record>(&bytes) {
                 Ok((kept, end)) => {
                     prop_assert!(place >= last, "damage at {} passed, last batch at {}", place, last);
                     prop_assert!(end as usize <= place);

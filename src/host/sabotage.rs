@@ -43,4 +43,16 @@ switches! {
     JournalWrittenAfterRevoke = "journal-written-after-revoke", "FLINK-9494";
     /// A repeated call is handed to its handler again.
     AtMostOnceWindowOff = "at-most-once-window-off", "generic";
+    /// A dispatcher acknowledges a job before its graph is durable.
+    JobAcknowledgedBeforeDurable = "job-acknowledged-before-durable", "G-3";
+    /// A checkpoint is confirmed to the tasks before its pointer is stored.
+    CompleteBeforeStored = "complete-before-stored", "G-7";
+    /// A completed checkpoint that can't be read at the moment is skipped in recovery.
+    UnreadableCheckpointSkipped = "unreadable-checkpoint-skipped", "FLINK-22502";
+    /// The answer to an older round of slot offers is applied.
+    OldOfferRoundApplied = "old-offer-round-applied", "FLINK-21859";
+    /// A slot that is held is handed out again.
+    SlotHandedOutTwice = "slot-handed-out-twice", "FLINK-8505";
+    /// A deployment is accepted from a job master that no longer leads.
+    OldMasterDeploys = "old-master-deploys", "FLINK-21606";
 }

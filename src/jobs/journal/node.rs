@@ -5,21 +5,16 @@ use crate::{
     host::Host,
     system::{
         leadership::{
-            CoordinationElectionDriver, LeaderProcess, LeaderProcessFactory, LeaderRunner,
-            LeaderSession, LeaderSessionId,
+            CoordinationElectionDriver, EndpointTerms, LeaderRunner, RecoverEndpoint, Recovered,
         },
-        rpc::{RpcAddress, RpcServer, RpcService, RpcSystem},
+        rpc::{RpcService, RpcSystem},
         service::coordination::{
             CoordinationClient, CoordinationConfig, CoordinationError, CoordinationServer, Session,
         },
     },
 };
-use futures::{
-    FutureExt,
-    channel::oneshot,
-    future::{BoxFuture, Either, pending, select},
-};
-use std::sync::{Arc, Mutex};
+use futures::{FutureExt, channel::oneshot, future::pending};
+use std::sync::Arc;
 
 /// The component for which journal nodes are elected, and the name of the leader's endpoint.
 pub const COMPONENT: &str = "journal";
@@ -55,7 +50,20 @@ pub async fn serve_journal(service: RpcService, config: CoordinationConfig) {
     let host = service.host().clone();
     let client = CoordinationClient::new(&service, config);
     let session = Arc::new(Session::open(&client));
-    let factory = Arc::new(Terms { service, client: client.clone() });
+    let recovered = client.clone();
+    let recover: RecoverEndpoint<JournalLeader> = Box::new(move |term| {
+        let (ready, claimed) = oneshot::channel();
+        let leader = JournalLeader::recover(recovered.clone(), term, ready);
+        // A leader whose claim was refused is never confirmed.
+        let serves = async move {
+            if claimed.await.is_err() {
+                pending().await
+            }
+        };
+        let recovered = async { Ok(Recovered { endpoint: leader.await?, serves: serves.boxed() }) };
+        recovered.boxed()
+    });
+    let factory = Arc::new(EndpointTerms::new(&service, COMPONENT, recover));
     let _runner = LeaderRunner::start(&host, COMPONENT, factory, |events| {
         CoordinationElectionDriver::start(COMPONENT, &client, &session, events)
     });
@@ -95,86 +103,5 @@ pub async fn read_entries(client: &CoordinationClient) -> Result<Vec<Entry>, Coo
         if found < PAGE {
             return Ok(entries);
         }
-    }
-}
-
-/// Makes a journal leader per term.
-struct Terms {
-    service: RpcService,
-    client: CoordinationClient,
-}
-
-/// How far a term's process has come.
-enum Progress {
-    Recovering,
-    Serving(RpcServer<JournalLeader>),
-    Stopped,
-}
-
-struct Term {
-    /// Dropped to end a recovery that is under way.
-    recovery: oneshot::Sender<()>,
-    progress: Arc<Mutex<Progress>>,
-}
-
-impl LeaderProcessFactory for Terms {
-    fn start(
-        &self,
-        session: LeaderSessionId,
-    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<RpcAddress, String>>) {
-        let progress = Arc::new(Mutex::new(Progress::Recovering));
-        let (recovery, stopped) = oneshot::channel();
-        let term = LeaderSession { component: COMPONENT.to_string(), session };
-        let (service, client, slot) = (self.service.clone(), self.client.clone(), progress.clone());
-        let ready = async move {
-            let (ready, claimed) = oneshot::channel();
-            let recovered = JournalLeader::recover(client, term, ready).boxed();
-            let leader = match select(recovered, stopped).await {
-                Either::Left((leader, _)) => leader?,
-                Either::Right(_) => return pending().await,
-            };
-            let address = serve(&service, leader, session, &slot)?;
-            match (address, claimed.await) {
-                (Some(address), Ok(())) => Ok(address),
-                _ => pending().await,
-            }
-        };
-        (Box::new(Term { recovery, progress }), ready.boxed())
-    }
-}
-
-/// Starts the term's endpoint; `None` when the term was stopped before.
-fn serve(
-    service: &RpcService,
-    leader: JournalLeader,
-    session: LeaderSessionId,
-    progress: &Mutex<Progress>,
-) -> Result<Option<RpcAddress>, String> {
-    let mut progress = progress.lock().expect("no panic under this lock");
-    if matches!(*progress, Progress::Stopped) {
-        return Ok(None);
-    }
-    let server = service.start_fenced_server(COMPONENT, leader, Some(session.token()));
-    let server = server.map_err(|error| error.to_string())?;
-    server.start();
-    let address = server.address().clone();
-    *progress = Progress::Serving(server);
-    Ok(Some(address))
-}
-
-impl LeaderProcess for Term {
-    fn stop(self: Box<Self>) -> BoxFuture<'static, ()> {
-        drop(self.recovery);
-        let mut progress = self.progress.lock().expect("no panic under this lock");
-        let reached = std::mem::replace(&mut *progress, Progress::Stopped);
-        drop(progress);
-        async move {
-            if let Progress::Serving(server) = reached {
-                server.terminate();
-                // Its term is over; how its last write ended matters to nobody now.
-                let _ = server.termination().await;
-            }
-        }
-        .boxed()
     }
 }

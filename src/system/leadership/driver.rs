@@ -59,6 +59,8 @@ struct Attempt {
 struct Shared {
     session: Arc<Session>,
     held: Mutex<Option<Held>>,
+    /// The attempt at the latch whose outcome is not known yet.
+    attempt: Mutex<Option<Attempt>>,
     /// What the leader record should say.
     wanted: Watched<Option<LeaderInformation>>,
 }
@@ -66,6 +68,14 @@ struct Shared {
 impl Shared {
     fn held(&self) -> Option<Held> {
         *self.held.lock().expect("no panic under this lock")
+    }
+
+    fn attempt(&self) -> Option<Attempt> {
+        *self.attempt.lock().expect("no panic under this lock")
+    }
+
+    fn set_attempt(&self, attempt: Option<Attempt>) {
+        *self.attempt.lock().expect("no panic under this lock") = attempt;
     }
 }
 
@@ -86,19 +96,31 @@ impl CoordinationElectionDriver {
         session: &Arc<Session>,
         events: Arc<dyn ElectionEvents>,
     ) -> Arc<dyn LeaderElectionDriver> {
+        Self::start_while(Vec::new(), component, client, session, events)
+    }
+
+    /// The same; the latch is taken only while these conditions hold.
+    pub fn start_while(
+        conditions: Vec<Compare>,
+        component: &str,
+        client: &CoordinationClient,
+        session: &Arc<Session>,
+        events: Arc<dyn ElectionEvents>,
+    ) -> Arc<dyn LeaderElectionDriver> {
         let shared = Arc::new(Shared {
             session: session.clone(),
             held: Mutex::new(None),
+            attempt: Mutex::new(None),
             wanted: Watched::new(None),
         });
         let runner = Competition {
             component: component.to_string(),
             client: client.clone(),
             shared: shared.clone(),
+            conditions,
             events,
             keys: None,
             known: Revision::default(),
-            attempt: None,
         };
         let task = client.host().spawn(runner.run());
         let component = component.to_string();
@@ -119,18 +141,71 @@ impl LeaderElectionDriver for CoordinationElectionDriver {
     fn close(&self) -> BoxFuture<'static, ()> {
         self.task.cancel();
         let held = self.shared.held.lock().expect("no panic under this lock").take();
-        let (client, component) = (self.client.clone(), self.component.clone());
+        let attempt = self.shared.attempt();
+        let resignation = Resignation {
+            component: self.component.clone(),
+            client: self.client.clone(),
+            session: self.shared.session.clone(),
+        };
         async move {
-            let Some(Held { session, .. }) = held else { return };
-            // Best effort: without it, the end of the lease does the same.
-            let guard = LeaderSession { component: component.clone(), session }.guard();
-            let resign = Transaction::new()
-                .when(guard)
-                .then(Change::Delete { key: leader_key(&component) })
-                .then(Change::Delete { key: latch_key(&component) });
-            let _ = client.transact(resign).await;
+            if let Some(attempt) = attempt {
+                resignation.withdraw(attempt).await;
+            }
+            if let Some(held) = held {
+                resignation.resign(held).await;
+            }
         }
         .boxed()
+    }
+}
+
+/// Gives up what a driver holds. The process and its lease may live on, so nobody else would.
+struct Resignation {
+    component: String,
+    client: CoordinationClient,
+    session: Arc<Session>,
+}
+
+impl Resignation {
+    /// The end of the lease does the same.
+    fn is_needed(&self, held: Held) -> bool {
+        self.session.state().lease() == Some(held.lease)
+    }
+
+    /// Removes the latch, if it is that of this term.
+    async fn resign(&self, held: Held) {
+        let term = LeaderSession { component: self.component.clone(), session: held.session };
+        let resign = Transaction::new()
+            .when(term.guard())
+            .then(Change::Delete { key: leader_key(&self.component) })
+            .then(Change::Delete { key: latch_key(&self.component) });
+        while self.is_needed(held) {
+            match self.client.transact(resign.clone()).await {
+                Ok(_) | Err(CoordinationError::Refused(_)) => return,
+                Err(_) => self.back_off().await,
+            }
+        }
+    }
+
+    /// Sees to it that an attempt that may still arrive comes to nothing.
+    async fn withdraw(&self, attempt: Attempt) {
+        let epoch = epoch_key(&self.component);
+        let pass = Transaction::new()
+            .when(Compare::Version { key: epoch.clone(), version: attempt.epoch })
+            .put(epoch, attempt.held.session.to_bytes());
+        while self.is_needed(attempt.held) {
+            match self.client.transact(pass.clone()).await {
+                // The epoch has passed: the attempt has succeeded, or never will.
+                Ok(_) | Err(CoordinationError::Refused(_)) => {
+                    return self.resign(attempt.held).await;
+                }
+                Err(_) => self.back_off().await,
+            }
+        }
+    }
+
+    async fn back_off(&self) {
+        self.client.host().sleep(self.client.config().retry_delay).await;
     }
 }
 
@@ -145,12 +220,13 @@ struct Competition {
     component: String,
     client: CoordinationClient,
     shared: Arc<Shared>,
+    /// What must hold, beside a free latch, for the latch to be taken.
+    conditions: Vec<Compare>,
     events: Arc<dyn ElectionEvents>,
     /// The component's election keys; `None` before they were first seen.
     keys: Option<BTreeMap<String, KeyValue>>,
     /// The revision at which `keys` was true.
     known: Revision,
-    attempt: Option<Attempt>,
 }
 
 impl Competition {
@@ -236,7 +312,7 @@ impl Competition {
     }
 
     fn won(&mut self, held: Held) {
-        self.attempt = None;
+        self.shared.set_attempt(None);
         *self.shared.held.lock().expect("no panic under this lock") = Some(held);
         self.events.on_grant_leadership(held.session);
     }
@@ -263,7 +339,7 @@ impl Competition {
         if self.keys.is_none() {
             return false;
         }
-        if let Some(Attempt { held, .. }) = self.attempt
+        if let Some(Attempt { held, .. }) = self.shared.attempt()
             && held.lease == lease
             && self.latch_is(held)
         {
@@ -275,15 +351,17 @@ impl Competition {
         }
         let epoch = self.epoch();
         let usable = |attempt: &Attempt| attempt.epoch == epoch && attempt.held.lease == lease;
-        let attempt = self.attempt.filter(usable).unwrap_or_else(|| {
+        let attempt = self.shared.attempt().filter(usable).unwrap_or_else(|| {
             let session = LeaderSessionId(self.host().random_u128());
             Attempt { held: Held { session, lease }, epoch }
         });
-        self.attempt = Some(attempt);
+        self.shared.set_attempt(Some(attempt));
         let latch = latch_key(&self.component);
-        let take = Transaction::new()
+        let free = Transaction::new()
             .when(Compare::Absent { key: latch.clone() })
-            .when(Compare::Version { key: epoch_key(&self.component), version: epoch })
+            .when(Compare::Version { key: epoch_key(&self.component), version: epoch });
+        let take = (self.conditions.iter().cloned())
+            .fold(free, Transaction::when)
             .put_ephemeral(latch, attempt.held.session.to_bytes(), lease)
             .put(epoch_key(&self.component), attempt.held.session.to_bytes());
         // Whatever it came to shows in what is read then.

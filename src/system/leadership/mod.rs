@@ -11,11 +11,13 @@
 
 mod driver;
 mod election;
+mod endpoint;
 mod retrieval;
 mod runner;
 
 pub use driver::{CoordinationElectionDriver, ElectionEvents, LeaderElectionDriver};
 pub use election::{LeaderContender, LeaderElectionService};
+pub use endpoint::{EndpointTerms, RecoverEndpoint, Recovered};
 pub use retrieval::{LeaderRetrievalListener, LeaderRetrievalService};
 pub use runner::{LeaderProcess, LeaderProcessFactory, LeaderRunner};
 

@@ -1,0 +1,49 @@
+//! How a job manager behaves.
+
+use crate::{
+    host::NodeAddress,
+    system::{heartbeat::HeartbeatConfig, registration::RegistrationConfig},
+};
+use std::time::Duration;
+
+/// The settings of a job manager's components. Times are read on its node's clock.
+#[derive(Clone, Debug)]
+pub struct JobManagerConfig {
+    /// The blob server's message socket.
+    pub blobs: NodeAddress,
+    /// The log server's message socket.
+    pub log: NodeAddress,
+    /// Beats towards task executors and between masters and resource managers; every second, lost
+    /// after 5 s.
+    pub heartbeat: HeartbeatConfig,
+    /// How masters register at the resource manager.
+    pub registration: RegistrationConfig,
+    /// How long a call to a task executor waits for its answer; 2 s.
+    pub call_timeout: Duration,
+    /// The pause before a call is tried again; 200 ms.
+    pub retry_delay: Duration,
+    /// How long a resource manager remembers a job whose master is gone; 60 s.
+    pub job_timeout: Duration,
+    /// Jobs that are not over, at most; 64.
+    pub jobs_max: usize,
+}
+
+impl JobManagerConfig {
+    /// The defaults, with these servers.
+    pub fn new(blobs: NodeAddress, log: NodeAddress) -> Self {
+        JobManagerConfig {
+            blobs,
+            log,
+            heartbeat: HeartbeatConfig {
+                interval: Duration::from_secs(1),
+                timeout: Duration::from_secs(5),
+                unreachable_threshold: Some(2),
+            },
+            registration: RegistrationConfig::default(),
+            call_timeout: Duration::from_secs(2),
+            retry_delay: Duration::from_millis(200),
+            job_timeout: Duration::from_secs(60),
+            jobs_max: 64,
+        }
+    }
+}

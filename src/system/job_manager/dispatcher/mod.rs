@@ -1,0 +1,366 @@
+//! The dispatcher of one term: takes jobs on, runs their masters, removes what they leave.
+
+mod runner;
+
+use super::{event::JobEvent, job_master::JobMasterServices};
+use crate::{
+    host::Sabotage,
+    system::{
+        graph::JobGraph,
+        ids::JobId,
+        leadership::LeaderSession,
+        protocol::{
+            DispatcherGateway, DispatcherHandler, JobDetails, JobRefusal, JobResult, JobStatus,
+            SubmitRefusal,
+        },
+        rpc::{Context, Reply, RpcEndpoint, StopFuture},
+        scope::Scope,
+        service::{blobs::BlobClient, coordination::Session, log::LogClient},
+        store::{JobStore, StoreError, StoredJobs, StoredResult, blob_prefix},
+    },
+};
+use futures::{FutureExt, future::join_all};
+use runner::JobRunner;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Says whether every operator of a job is known; if not, which one is not.
+pub type OperatorCheck = Arc<dyn Fn(&JobGraph) -> Result<(), String> + Send + Sync>;
+
+/// What a dispatcher stands on.
+#[derive(Clone)]
+pub struct DispatcherServices {
+    /// What the masters of its jobs stand on.
+    pub masters: JobMasterServices,
+    /// The log service.
+    pub log: LogClient,
+    /// The process's session, on whose lease its elections hang.
+    pub session: Arc<Session>,
+    /// Knows the registered operators.
+    pub check: OperatorCheck,
+}
+
+/// A job that is not over.
+enum Managed {
+    /// Its graph is being stored.
+    Submitting,
+    /// It runs, or will.
+    Running(Arc<JobRunner>, String),
+    /// It has ended, and its result is being stored.
+    Ending(JobResult),
+}
+
+/// The endpoint of one term.
+pub struct Dispatcher {
+    services: DispatcherServices,
+    term: LeaderSession,
+    store: JobStore,
+    jobs: BTreeMap<JobId, Managed>,
+    /// Of all jobs that have ended.
+    results: BTreeMap<JobId, StoredResult>,
+    /// Graphs that were stored before this term.
+    recovered: Vec<JobGraph>,
+    scope: Scope,
+}
+
+impl Dispatcher {
+    /// Reads what is kept of jobs.
+    ///
+    /// # Errors
+    /// When it can't be understood; a job that can't be read must not be forgotten.
+    pub async fn recover(
+        services: DispatcherServices,
+        term: LeaderSession,
+    ) -> Result<Self, StoreError> {
+        let store = JobStore::new(&services.masters.coordination, term.clone());
+        let StoredJobs { graphs, results } = store.recover().await?;
+        Ok(Dispatcher {
+            services,
+            term,
+            store,
+            jobs: BTreeMap::new(),
+            results,
+            recovered: graphs,
+            scope: Scope::default(),
+        })
+    }
+
+    fn may_submit(&self, job: &JobGraph) -> Result<(), SubmitRefusal> {
+        if let Some(ended) = self.results.get(&job.id) {
+            return Err(SubmitRefusal::Terminated(ended.result.status));
+        }
+        if self.jobs.contains_key(&job.id) {
+            return Err(SubmitRefusal::Duplicate);
+        }
+        if self.jobs.len() >= self.services.masters.config.jobs_max {
+            return Err(SubmitRefusal::Busy);
+        }
+        job.validate()?;
+        (self.services.check)(job).map_err(SubmitRefusal::UnknownOperator)
+    }
+
+    fn submit(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobGraph,
+        reply: Reply<Result<(), SubmitRefusal>>,
+    ) {
+        if let Err(refusal) = self.may_submit(&job) {
+            return reply.ok(Err(refusal));
+        }
+        let id = job.id;
+        self.jobs.insert(id, Managed::Submitting);
+        let reply = match context.host().sabotaged(Sabotage::JobAcknowledgedBeforeDurable) {
+            true => {
+                acknowledge(context, id, reply);
+                None
+            }
+            false => Some(reply),
+        };
+        let store = self.store.clone();
+        let work = self.scope.wrap(async move {
+            let stored = store.put_graph(&job).await;
+            (job, stored)
+        });
+        context.spawn_then(work, move |dispatcher, context, stored| {
+            let Some((job, stored)) = stored else { return };
+            let refusal = match stored {
+                Ok(()) => {
+                    dispatcher.run(context, job);
+                    if let Some(reply) = reply {
+                        acknowledge(context, id, reply);
+                    }
+                    return;
+                }
+                Err(StoreError::NotLeader) => SubmitRefusal::Stopping,
+                Err(_) => SubmitRefusal::Duplicate,
+            };
+            dispatcher.jobs.remove(&id);
+            if let Some(reply) = reply {
+                reply.ok(Err(refusal));
+            }
+        });
+    }
+
+    fn run(&mut self, context: &mut Context<Self>, job: JobGraph) {
+        let (id, name) = (job.id, job.name.clone());
+        let services = &self.services;
+        let (runner, ended) =
+            JobRunner::start(context.service(), &services.masters, &services.session, job);
+        self.jobs.insert(id, Managed::Running(Arc::new(runner), name));
+        let work = self.scope.wrap(ended);
+        context.spawn_then(work, move |dispatcher, context, ended| {
+            if let Some(Ok(result)) = ended {
+                dispatcher.end(context, id, result);
+            }
+        });
+    }
+
+    /// A job has ended for good: first that is kept, then what it left is removed.
+    fn end(&mut self, context: &mut Context<Self>, job: JobId, result: JobResult) {
+        let ending = Managed::Ending(result.clone());
+        let runner = match self.jobs.insert(job, ending) {
+            Some(Managed::Running(runner, _)) => runner,
+            _ => unreachable!("only a running job ends"),
+        };
+        let (store, stored) = (self.store.clone(), result.clone());
+        let work = self.scope.wrap(async move { store.create_dirty_result(job, &stored).await });
+        context.spawn_then(work, move |dispatcher, context, stored| match stored {
+            Some(Ok(())) => {
+                dispatcher.results.insert(job, StoredResult { dirty: true, result });
+                dispatcher.jobs.remove(&job);
+                dispatcher.clean_up(context, job, Some(runner));
+            }
+            Some(Err(StoreError::NotLeader)) | None => {}
+            Some(Err(error)) => context.host().exit(&format!("{job:?}: {error}")),
+        });
+    }
+
+    /// Removes what a job left: the master, then pointers before what they point to, then the graph.
+    fn clean_up(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        runner: Option<Arc<JobRunner>>,
+    ) {
+        let result = self.results[&job].result.clone();
+        context.host().announce(&JobEvent::CleanupStarted { job, result });
+        let store = self.store.clone();
+        let (blobs, log) = (self.services.masters.blobs.clone(), self.services.log.clone());
+        let work = self.scope.wrap(async move {
+            if let Some(runner) = runner {
+                runner.stop().await;
+            }
+            remove_all(&store, &blobs, &log, job).await
+        });
+        context.spawn_then(work, move |dispatcher, context, cleaned| match cleaned {
+            Some(Ok(())) => {
+                let known = dispatcher.results.get_mut(&job).expect("results stay");
+                known.dirty = false;
+            }
+            Some(Err(Unclean::Store(StoreError::NotLeader))) | None => {}
+            Some(Err(error)) => context.host().exit(&format!("{job:?}: {error}")),
+        });
+    }
+
+    /// The master of a job, or why there is none to ask.
+    fn master(&self, job: JobId) -> Result<crate::system::protocol::JobMasterGateway, JobRefusal> {
+        if let Some(ended) = self.results.get(&job) {
+            return Err(JobRefusal::Terminated(ended.result.status));
+        }
+        match self.jobs.get(&job) {
+            None => Err(JobRefusal::Unknown(job)),
+            Some(Managed::Running(runner, _)) => runner.master().ok_or(JobRefusal::NoMaster),
+            Some(Managed::Submitting) => Err(JobRefusal::NoMaster),
+            Some(Managed::Ending(result)) => Err(JobRefusal::Terminated(result.status)),
+        }
+    }
+
+    /// What is known of a job without its master.
+    fn details_without_master(&self, job: JobId) -> Result<JobDetails, JobRefusal> {
+        let details = |name: &str, status: JobStatus, cause: Option<String>| JobDetails {
+            job,
+            name: name.to_string(),
+            status,
+            checkpoint: None,
+            cause,
+        };
+        if let Some(StoredResult { result, .. }) = self.results.get(&job) {
+            return Ok(details("", result.status, result.cause.clone()));
+        }
+        match self.jobs.get(&job) {
+            None => Err(JobRefusal::Unknown(job)),
+            Some(Managed::Submitting) => Ok(details("", JobStatus::Created, None)),
+            Some(Managed::Running(_, name)) => Ok(details(name, JobStatus::Created, None)),
+            Some(Managed::Ending(result)) => Ok(details("", result.status, result.cause.clone())),
+        }
+    }
+}
+
+fn acknowledge(context: &Context<Dispatcher>, job: JobId, reply: Reply<Result<(), SubmitRefusal>>) {
+    context.host().announce(&JobEvent::SubmissionAcknowledged { job });
+    reply.ok(Ok(()));
+}
+
+/// Why something of a job is left.
+#[derive(Debug, thiserror::Error)]
+enum Unclean {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Refused(String),
+}
+
+async fn remove_all(
+    store: &JobStore,
+    blobs: &BlobClient,
+    log: &LogClient,
+    job: JobId,
+) -> Result<(), Unclean> {
+    store.remove_checkpoints(job).await?;
+    let sealed = blobs.seal_surely(&blob_prefix(job)).await;
+    sealed.map_err(|refusal| Unclean::Refused(refusal.to_string()))?;
+    let closed = log.close_producers_surely(&blob_prefix(job)).await;
+    closed.map_err(|refusal| Unclean::Refused(refusal.to_string()))?;
+    store.remove_graph(job).await?;
+    store.mark_clean(job).await?;
+    Ok(())
+}
+
+impl RpcEndpoint for Dispatcher {
+    type Gateway = DispatcherGateway;
+
+    fn on_start(&mut self, context: &mut Context<Self>) -> Result<(), String> {
+        let recovered = std::mem::take(&mut self.recovered);
+        let jobs = recovered.iter().map(|job| job.id).collect();
+        let session = self.term.session;
+        context.host().announce(&JobEvent::DispatcherServing { session, jobs });
+        for job in recovered {
+            assert!(!self.results.contains_key(&job.id), "a job that has ended is not run");
+            self.run(context, job);
+        }
+        let dirty = self.results.iter().filter(|(_, stored)| stored.dirty);
+        for job in dirty.map(|(job, _)| *job).collect::<Vec<_>>() {
+            self.clean_up(context, job, None);
+        }
+        Ok(())
+    }
+
+    fn on_stop(&mut self, context: &mut Context<Self>) -> StopFuture {
+        self.scope.close();
+        let mut runners = Vec::new();
+        for (job, managed) in std::mem::take(&mut self.jobs) {
+            if let Managed::Running(runner, _) = managed {
+                context.host().announce(&JobEvent::LocalCleanup { job });
+                runners.push(runner);
+            }
+        }
+        async move {
+            join_all(runners.iter().map(|runner| runner.stop())).await;
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+impl DispatcherHandler for Dispatcher {
+    fn submit_job(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobGraph,
+        reply: Reply<Result<(), SubmitRefusal>>,
+    ) {
+        self.submit(context, job, reply);
+    }
+
+    fn job_details(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        reply: Reply<Result<JobDetails, JobRefusal>>,
+    ) {
+        let Ok(master) = self.master(job) else {
+            return reply.ok(self.details_without_master(job));
+        };
+        let work = self.scope.wrap(master.details());
+        context.spawn_then(work, move |dispatcher, _, details| match details {
+            Some(Ok(details)) => reply.ok(Ok(details)),
+            // It ended meanwhile.
+            _ => reply.ok(dispatcher.details_without_master(job)),
+        });
+    }
+
+    fn job_result(
+        &mut self,
+        _: &mut Context<Self>,
+        job: JobId,
+        reply: Reply<Result<Option<JobResult>, JobRefusal>>,
+    ) {
+        // A result counts once it is kept.
+        let ended = self.results.get(&job).map(|stored| stored.result.clone());
+        reply.ok(match ended {
+            None if !self.jobs.contains_key(&job) => Err(JobRefusal::Unknown(job)),
+            ended => Ok(ended),
+        });
+    }
+
+    fn cancel_job(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        reply: Reply<Result<(), JobRefusal>>,
+    ) {
+        let master = match self.master(job) {
+            Ok(master) => master,
+            Err(refusal) => return reply.ok(Err(refusal)),
+        };
+        let work = self.scope.wrap(master.cancel());
+        context.spawn_then(work, move |_, _, canceled| match canceled {
+            Some(Ok(())) => reply.ok(Ok(())),
+            _ => reply.ok(Err(JobRefusal::NoMaster)),
+        });
+    }
+
+    fn list_jobs(&mut self, _: &mut Context<Self>, reply: Reply<Vec<JobId>>) {
+        reply.ok(self.jobs.keys().copied().collect());
+    }
+}

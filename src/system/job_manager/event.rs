@@ -1,0 +1,166 @@
+//! The facts that job managers announce. All of them are self-reports.
+
+use crate::{
+    host::Evidence,
+    system::{
+        ids::{
+            AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId, ResourceId,
+            TaskExecutorSession,
+        },
+        leadership::LeaderSessionId,
+        protocol::{JobResult, JobStatus},
+    },
+};
+
+/// A fact of a dispatcher, a resource manager or a job master.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum JobEvent {
+    /// A dispatcher tells a client that it has taken a job on.
+    SubmissionAcknowledged {
+        /// The job.
+        job: JobId,
+    },
+    /// A dispatcher has read what is kept of jobs and serves.
+    DispatcherServing {
+        /// Its term.
+        session: LeaderSessionId,
+        /// The jobs that it goes on with.
+        jobs: Vec<JobId>,
+    },
+    /// A dispatcher begins to remove what a job left.
+    CleanupStarted {
+        /// The job.
+        job: JobId,
+        /// What became of it.
+        result: JobResult,
+    },
+    /// A dispatcher ends a job's master without ending the job.
+    LocalCleanup {
+        /// The job.
+        job: JobId,
+    },
+    /// A master's job has another status.
+    StatusChanged {
+        /// The job.
+        job: JobId,
+        /// The master's term.
+        session: LeaderSessionId,
+        /// The status.
+        status: JobStatus,
+    },
+    /// A master deploys all tasks of a job.
+    Scheduled {
+        /// The job.
+        job: JobId,
+        /// The master's term.
+        session: LeaderSessionId,
+        /// The epoch of the attempts.
+        epoch: u64,
+        /// The checkpoint from which they begin.
+        restored: Option<CheckpointId>,
+    },
+    /// A master knows how far an attempt is.
+    ExecutionChanged {
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+        /// Its state's name.
+        state: &'static str,
+    },
+    /// A master connects to a task executor.
+    ExecutorConnected {
+        /// The job.
+        job: JobId,
+        /// The task executor.
+        resource: ResourceId,
+        /// Which life of it.
+        session: TaskExecutorSession,
+    },
+    /// A master gives a task executor up.
+    ExecutorLost {
+        /// The job.
+        job: JobId,
+        /// The task executor.
+        resource: ResourceId,
+        /// Which life of it.
+        session: TaskExecutorSession,
+    },
+    /// A master takes a slot that was offered.
+    SlotAccepted {
+        /// The job.
+        job: JobId,
+        /// The task executor.
+        resource: ResourceId,
+        /// The hold.
+        allocation: AllocationId,
+    },
+    /// A checkpoint begins.
+    CheckpointTriggered {
+        /// The job.
+        job: JobId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// The attempts that must acknowledge it.
+        plan: Vec<ExecutionAttemptId>,
+    },
+    /// A master has an attempt's part of a checkpoint.
+    CheckpointAcknowledged {
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+    },
+    /// A checkpoint is complete, and everyone may know.
+    CheckpointCompleted {
+        /// The job.
+        job: JobId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// Whether it is the job's final one.
+        last: bool,
+    },
+    /// A checkpoint has come to nothing.
+    CheckpointAborted {
+        /// The job.
+        job: JobId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// Why.
+        reason: String,
+    },
+    /// A resource manager has registered a task executor.
+    ExecutorRegistered {
+        /// The task executor.
+        resource: ResourceId,
+        /// Which life of it.
+        session: TaskExecutorSession,
+        /// The registration.
+        instance: InstanceId,
+    },
+    /// A resource manager has dropped a registration.
+    ExecutorDropped {
+        /// The task executor.
+        resource: ResourceId,
+        /// The registration.
+        instance: InstanceId,
+    },
+    /// A resource manager has registered a job's master.
+    MasterRegistered {
+        /// The job.
+        job: JobId,
+        /// The master's term.
+        session: LeaderSessionId,
+    },
+    /// A resource manager asks for a slot.
+    SlotRequested {
+        /// The job.
+        job: JobId,
+        /// The task executor.
+        resource: ResourceId,
+        /// The slot.
+        index: u32,
+        /// The hold.
+        allocation: AllocationId,
+    },
+}
+
+crate::fact!(JobEvent, |_| Evidence::SelfReport);

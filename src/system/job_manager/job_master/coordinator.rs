@@ -1,0 +1,423 @@
+//! The checkpoint coordinator: trigger, acknowledge, complete or abort.
+//!
+//! A checkpoint is complete when all attempts of its plan have acknowledged it, its metadata is
+//! durable and its pointer is stored; only then does anyone learn of it. While that is being written
+//! nothing is deployed, so what is restored is always the newest that can ever be found.
+
+use super::{
+    JobMaster,
+    pending::{Acknowledged, PendingCheckpoint},
+};
+use crate::{
+    host::{Instant, Sabotage},
+    system::{
+        graph::StateHandle,
+        ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, JobId},
+        job_manager::event::JobEvent,
+        protocol::{ExecutionState, JobStatus},
+        rpc::Context,
+        service::blobs::{BlobClient, BlobError},
+        store::{
+            CheckpointIdCounter, CheckpointPointer, CompletedCheckpoint, CompletedCheckpointStore,
+            StoreError,
+        },
+    },
+};
+use bytes::Bytes;
+use std::{collections::BTreeMap, time::Duration};
+
+/// The checkpoints of a job during one term.
+pub struct Checkpoints {
+    store: CompletedCheckpointStore,
+    /// Oldest first; at most as many as the job retains.
+    completed: Vec<CompletedCheckpoint>,
+    pending: BTreeMap<CheckpointId, PendingCheckpoint>,
+    /// All parts are there, and the checkpoint is being stored.
+    completing: Option<CheckpointId>,
+    /// An id is being drawn.
+    triggering: bool,
+    /// Grows with every start and stop, so that timers of before mean nothing.
+    period: u64,
+    running: bool,
+    last_trigger: Option<Instant>,
+    last_end: Option<Instant>,
+    /// In a row.
+    failures: u32,
+}
+
+/// The pause before metadata is read again.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// Where the metadata of a checkpoint lies.
+fn metadata_blob(job: JobId, checkpoint: CheckpointId) -> String {
+    format!("{job}/chk-{checkpoint}/metadata")
+}
+
+async fn read_metadata(
+    blobs: &BlobClient,
+    pointer: &CheckpointPointer,
+) -> Result<Option<CompletedCheckpoint>, StoreError> {
+    let corrupt = |what: String| StoreError::Corrupt { key: pointer.metadata.clone(), what };
+    let bytes = loop {
+        match blobs.get(&pointer.metadata).await {
+            Ok(bytes) => break bytes,
+            Err(BlobError::Refused(refusal)) => return Err(corrupt(refusal.to_string())),
+            Err(_) if blobs.host().sabotaged(Sabotage::UnreadableCheckpointSkipped) => {
+                return Ok(None);
+            }
+            Err(_) => blobs.host().sleep(RETRY_DELAY).await,
+        }
+    };
+    postcard::from_bytes(&bytes).map(Some).map_err(|error| corrupt(error.to_string()))
+}
+
+impl Checkpoints {
+    /// Reads what is stored. None is skipped: a checkpoint that can't be read now is read again.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub async fn recover(
+        store: CompletedCheckpointStore,
+        blobs: &BlobClient,
+    ) -> Result<Self, StoreError> {
+        let mut completed = Vec::new();
+        for pointer in store.recover().await? {
+            completed.extend(read_metadata(blobs, &pointer).await?);
+        }
+        Ok(Checkpoints {
+            store,
+            completed,
+            pending: BTreeMap::new(),
+            completing: None,
+            triggering: false,
+            period: 0,
+            running: false,
+            last_trigger: None,
+            last_end: None,
+            failures: 0,
+        })
+    }
+
+    /// The newest completed checkpoint.
+    pub fn newest(&self) -> Option<CheckpointId> {
+        self.completed.last().map(|checkpoint| checkpoint.id)
+    }
+
+    /// The newest completed checkpoint, and whether nothing comes after it.
+    pub fn newest_and_last(&self) -> Option<(CheckpointId, bool)> {
+        self.completed.last().map(|checkpoint| (checkpoint.id, checkpoint.last))
+    }
+
+    /// A subtask's part of the newest completed checkpoint.
+    pub fn restored_state(&self, vertex: ExecutionVertexId) -> Option<(CheckpointId, StateHandle)> {
+        let newest = self.completed.last()?;
+        let part = newest.states.iter().find(|(of, _)| *of == vertex);
+        let (_, state) = part.expect("a completed checkpoint has a part of every subtask");
+        Some((newest.id, state.clone()))
+    }
+
+    /// Whether a checkpoint is being stored.
+    pub fn is_completing(&self) -> bool {
+        self.completing.is_some()
+    }
+}
+
+impl JobMaster {
+    /// Begins to take checkpoints once every attempt runs.
+    pub(super) fn start_checkpoints_if_running(&mut self, context: &mut Context<Self>) {
+        let running = |state: &ExecutionState| *state == ExecutionState::Running;
+        let all = self.executions.values().all(|execution| running(&execution.state));
+        if all && self.status == JobStatus::Running && !self.checkpoints.running {
+            self.checkpoints.running = true;
+            self.checkpoints.period += 1;
+            self.checkpoints.last_trigger = None;
+            self.schedule_trigger(context);
+        }
+    }
+
+    /// Aborts what is pending and begins nothing new. One that is being stored is not given up.
+    pub(super) fn stop_checkpoints(&mut self, context: &Context<Self>, reason: &str) {
+        self.checkpoints.running = false;
+        self.checkpoints.period += 1;
+        let pending: Vec<CheckpointId> = self.checkpoints.pending.keys().copied().collect();
+        for checkpoint in pending {
+            self.abort(context, checkpoint, reason);
+        }
+    }
+
+    fn schedule_trigger(&mut self, context: &mut Context<Self>) {
+        let settings = self.job.checkpoints;
+        let interval = Duration::from_millis(settings.interval_ms);
+        let now = context.host().now();
+        let by_interval = self.checkpoints.last_trigger.map_or(now, |last| last) + interval;
+        let pause = Duration::from_millis(settings.min_pause_ms);
+        let by_pause = self.checkpoints.last_end.map_or(now, |end| end + pause);
+        let delay = by_interval.max(by_pause).saturating_since(now);
+        let period = self.checkpoints.period;
+        context.schedule(delay, move |master, context| {
+            if master.checkpoints.period == period {
+                master.trigger(context);
+            }
+        });
+    }
+
+    fn trigger(&mut self, context: &mut Context<Self>) {
+        let now = context.host().now();
+        let checkpoints = &mut self.checkpoints;
+        checkpoints.last_trigger = Some(now);
+        let done = checkpoints.completed.last().is_some_and(|newest| newest.last);
+        let under_way = checkpoints.pending.len() + usize::from(checkpoints.completing.is_some());
+        let full = under_way >= self.job.checkpoints.max_concurrent as usize;
+        // Tasks restored from the final checkpoint need one of their own to be told that it is final.
+        let done = done && self.executions.values().any(|e| e.state == ExecutionState::Finished);
+        if !checkpoints.triggering && !full && !done {
+            checkpoints.triggering = true;
+            self.draw_checkpoint(context);
+        }
+        self.schedule_trigger(context);
+    }
+
+    fn draw_checkpoint(&mut self, context: &mut Context<Self>) {
+        let period = self.checkpoints.period;
+        let counter =
+            CheckpointIdCounter::new(&self.services.coordination, &self.term, self.job.id);
+        let work = self.scope.wrap(async move { counter.get_and_increment().await });
+        context.spawn_then(work, move |master, context, drawn| {
+            master.checkpoints.triggering = false;
+            match drawn {
+                Some(Ok(id)) if master.checkpoints.period == period => {
+                    master.begin(context, CheckpointId(id));
+                }
+                Some(Err(error)) => master.store_failed(context, &error),
+                Some(Ok(_)) | None => {}
+            }
+        });
+    }
+
+    fn begin(&mut self, context: &mut Context<Self>, checkpoint: CheckpointId) {
+        let plan: Vec<ExecutionAttemptId> =
+            self.executions.values().map(|execution| execution.attempt).collect();
+        let job = self.id();
+        let timeout = Duration::from_millis(self.job.checkpoints.timeout_ms);
+        let pending = PendingCheckpoint::new(checkpoint, plan.iter().copied());
+        self.checkpoints.pending.insert(checkpoint, pending);
+        context.host().announce(&JobEvent::CheckpointTriggered { job, checkpoint, plan });
+        for attempt in self.source_attempts() {
+            if let Some(gateway) = self.gateway_of(attempt) {
+                gateway.trigger_checkpoint(attempt, checkpoint);
+            }
+        }
+        context.schedule(timeout, move |master, context| {
+            if master.checkpoints.pending.contains_key(&checkpoint) {
+                master.fail_checkpoint(context, checkpoint, "it took too long");
+            }
+        });
+    }
+
+    /// An attempt's part of a checkpoint is durable.
+    pub(super) fn take_acknowledgement(
+        &mut self,
+        context: &mut Context<Self>,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+        state: StateHandle,
+        ended: bool,
+    ) {
+        if self.checkpoints.completing == Some(checkpoint) {
+            // Every part is there, so this one is a repeat.
+            return;
+        }
+        let is_current = self.current(attempt).is_some();
+        let Some(pending) = self.checkpoints.pending.get_mut(&checkpoint) else {
+            return self.discard_unless_completed(context, checkpoint, state);
+        };
+        if !is_current {
+            return self.discard(context, vec![state.blob]);
+        }
+        let outcome = pending.acknowledge(attempt, &state, ended);
+        match outcome {
+            Acknowledged::Noted => {
+                let event = JobEvent::CheckpointAcknowledged { checkpoint, attempt };
+                context.host().announce(&event);
+                self.complete_next(context);
+            }
+            Acknowledged::Duplicate => {}
+            Acknowledged::Unknown => self.discard(context, vec![state.blob]),
+        }
+    }
+
+    /// The part of an aborted checkpoint belongs to nobody; that of a completed one must stay.
+    fn discard_unless_completed(
+        &mut self,
+        context: &Context<Self>,
+        checkpoint: CheckpointId,
+        state: StateHandle,
+    ) {
+        let retained = |completed: &CompletedCheckpoint| completed.id == checkpoint;
+        if !self.checkpoints.completed.iter().any(retained) {
+            self.discard(context, vec![state.blob]);
+        }
+    }
+
+    /// Stores the oldest checkpoint to which every attempt has given its part, one at a time.
+    fn complete_next(&mut self, context: &mut Context<Self>) {
+        let checkpoints = &self.checkpoints;
+        let whole = checkpoints.pending.values().find(|pending| pending.is_acknowledged());
+        if let (None, Some(id)) = (checkpoints.completing, whole.map(|pending| pending.id)) {
+            self.complete(context, id);
+        }
+    }
+
+    /// Stores a checkpoint to which every attempt has given its part.
+    fn complete(&mut self, context: &mut Context<Self>, id: CheckpointId) {
+        let pending = self.checkpoints.pending.remove(&id).expect("it was just acknowledged");
+        assert!(self.checkpoints.completing.is_none(), "one checkpoint is stored at a time");
+        self.checkpoints.completing = Some(id);
+        let (states, last) = pending.into_states();
+        let completed = CompletedCheckpoint { id, states, last };
+        let bytes = postcard::to_allocvec(&completed).expect("metadata can be encoded");
+        let retained = self.job.checkpoints.retained as usize;
+        let excess = (self.checkpoints.completed.len() + 1).saturating_sub(retained);
+        let subsumed: Vec<CheckpointId> =
+            self.checkpoints.completed[..excess].iter().map(|old| old.id).collect();
+        let pointer = CheckpointPointer { id, metadata: metadata_blob(self.job.id, id) };
+        let (store, blobs) = (self.checkpoints.store.clone(), self.services.blobs.clone());
+        if context.host().sabotaged(Sabotage::CompleteBeforeStored) {
+            self.confirm_to_all(context, id, last);
+        }
+        let work = self.scope.wrap(async move {
+            let stored = blobs.put_surely(&pointer.metadata, Bytes::from(bytes)).await;
+            if let Err(refusal) = stored {
+                return Ok(Err(refusal.to_string()));
+            }
+            store.add(&pointer, &subsumed).await.map(Ok)
+        });
+        context.spawn_then(work, move |master, context, stored| {
+            let Some(stored) = stored else { return };
+            master.checkpoints.completing = None;
+            match stored {
+                Ok(Ok(())) => master.completed(context, completed),
+                Ok(Err(refusal)) => {
+                    let parts = completed.states.into_iter().map(|(_, state)| state.blob);
+                    master.discard(context, parts.collect());
+                    master.end_without_success(context, id, &refusal);
+                }
+                Err(error) => return master.store_failed(context, &error),
+            }
+            master.complete_next(context);
+            master.schedule(context);
+            master.look_for_end(context);
+        });
+    }
+
+    /// The checkpoint is stored: everyone may know.
+    fn completed(&mut self, context: &mut Context<Self>, completed: CompletedCheckpoint) {
+        let (job, checkpoint, last) = (self.id(), completed.id, completed.last);
+        assert!(self.checkpoints.newest() < Some(checkpoint), "checkpoints complete in order");
+        self.checkpoints.completed.push(completed);
+        self.checkpoints.failures = 0;
+        self.checkpoints.last_end = Some(context.host().now());
+        context.host().announce(&JobEvent::CheckpointCompleted { job, checkpoint, last });
+        let older: Vec<CheckpointId> =
+            self.checkpoints.pending.range(..checkpoint).map(|(id, _)| *id).collect();
+        for id in older {
+            self.abort(context, id, "a newer one is complete");
+        }
+        self.confirm_to_all(context, checkpoint, last);
+        let retained = self.job.checkpoints.retained as usize;
+        let excess = self.checkpoints.completed.len().saturating_sub(retained);
+        let subsumed: Vec<CompletedCheckpoint> =
+            self.checkpoints.completed.drain(..excess).collect();
+        for old in subsumed {
+            let mut blobs: Vec<String> =
+                old.states.into_iter().map(|(_, state)| state.blob).collect();
+            blobs.push(metadata_blob(job, old.id));
+            self.discard(context, blobs);
+        }
+    }
+
+    fn confirm_to_all(&self, _: &Context<Self>, checkpoint: CheckpointId, last: bool) {
+        for execution in self.executions.values() {
+            if let Some(gateway) = self.gateway_of(execution.attempt) {
+                gateway.confirm_checkpoint(execution.attempt, checkpoint, last);
+            }
+        }
+    }
+
+    /// An attempt can't take part in a checkpoint. What is not of the present attempts, or of a
+    /// checkpoint that is not pending, says nothing.
+    pub(super) fn take_decline(
+        &mut self,
+        context: &mut Context<Self>,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+        reason: &str,
+    ) {
+        let pending = self.checkpoints.pending.contains_key(&checkpoint);
+        if pending && self.current(attempt).is_some() {
+            self.fail_checkpoint(context, checkpoint, &format!("{attempt:?} declined: {reason}"));
+        }
+    }
+
+    fn fail_checkpoint(
+        &mut self,
+        context: &mut Context<Self>,
+        checkpoint: CheckpointId,
+        reason: &str,
+    ) {
+        self.abort(context, checkpoint, reason);
+        self.count_failure(context);
+    }
+
+    fn end_without_success(
+        &mut self,
+        context: &mut Context<Self>,
+        checkpoint: CheckpointId,
+        reason: &str,
+    ) {
+        self.announce_abort(context, checkpoint, reason);
+        self.count_failure(context);
+    }
+
+    fn count_failure(&mut self, context: &mut Context<Self>) {
+        self.checkpoints.failures += 1;
+        let failures = self.checkpoints.failures;
+        let bearable = self.job.checkpoints.tolerable_failures;
+        if bearable.is_some_and(|bearable| failures > bearable) {
+            self.checkpoints.failures = 0;
+            self.fail_over(context, &format!("{failures} checkpoints in a row have failed"));
+        }
+    }
+
+    /// Gives a pending checkpoint up.
+    fn abort(&mut self, context: &Context<Self>, checkpoint: CheckpointId, reason: &str) {
+        let Some(pending) = self.checkpoints.pending.remove(&checkpoint) else { return };
+        self.discard(context, pending.blobs());
+        self.announce_abort(context, checkpoint, reason);
+    }
+
+    fn announce_abort(&mut self, context: &Context<Self>, checkpoint: CheckpointId, why: &str) {
+        self.checkpoints.last_end = Some(context.host().now());
+        let (job, reason) = (self.id(), why.to_string());
+        context.host().announce(&JobEvent::CheckpointAborted { job, checkpoint, reason });
+        for execution in self.executions.values() {
+            if let Some(gateway) = self.gateway_of(execution.attempt) {
+                gateway.abort_checkpoint(execution.attempt, checkpoint);
+            }
+        }
+    }
+
+    /// Deletes blobs that nothing refers to. What is left when the term ends goes with the job.
+    fn discard(&self, context: &Context<Self>, blobs: Vec<String>) {
+        if blobs.is_empty() {
+            return;
+        }
+        let client = self.services.blobs.clone();
+        let work = self.scope.wrap(async move {
+            let _ = client.delete_surely(&blobs).await;
+        });
+        context.host().spawn(async move {
+            work.await;
+        });
+    }
+}

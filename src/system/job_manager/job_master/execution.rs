@@ -1,0 +1,46 @@
+//! The present attempts of a job's subtasks.
+
+use crate::system::{
+    ids::{AllocationId, ExecutionAttemptId, ResourceId, TaskExecutorSession},
+    protocol::ExecutionState,
+};
+
+/// One attempt, as the job's master knows it.
+#[derive(Clone, Debug)]
+pub struct Execution {
+    /// The attempt.
+    pub attempt: ExecutionAttemptId,
+    /// How far it is.
+    pub state: ExecutionState,
+    /// The slot in which it runs.
+    pub allocation: AllocationId,
+    /// Where.
+    pub resource: ResourceId,
+    /// Which life of the task executor.
+    pub executor: TaskExecutorSession,
+    /// The version of the task executor's tasks when it took this one; `None` before its answer.
+    pub deployed: Option<u64>,
+}
+
+impl Execution {
+    /// Moves to a state unless it is past it already; calls come in any order. Says whether it moved.
+    pub fn advance(&mut self, state: ExecutionState) -> bool {
+        let moves = rank(&state) > rank(&self.state);
+        if moves {
+            self.state = state;
+        }
+        moves
+    }
+}
+
+/// Where a state stands in the life of an attempt. Terminal ones are final.
+fn rank(state: &ExecutionState) -> u32 {
+    match state {
+        ExecutionState::Created => 0,
+        ExecutionState::Deploying => 1,
+        ExecutionState::Initializing => 2,
+        ExecutionState::Running => 3,
+        ExecutionState::Canceling => 4,
+        ExecutionState::Finished | ExecutionState::Canceled | ExecutionState::Failed(_) => 5,
+    }
+}

@@ -1,0 +1,196 @@
+//! The way to the leading resource manager: registration, requirements, beats.
+
+use super::JobMaster;
+use crate::system::{
+    heartbeat::{Beat, HeartbeatListener, HeartbeatManager, HeartbeatSession, HeartbeatTarget},
+    leadership::{LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService},
+    protocol::{JobStatus, RESOURCE_MANAGER, ResourceManagerGateway},
+    registration::register,
+    rpc::{Context, EndpointHandle, RpcError},
+    scope::Scope,
+};
+use futures::{FutureExt, future::BoxFuture};
+use std::sync::Arc;
+
+/// The role of the beats with the resource manager.
+pub(super) struct ToResourceManager;
+
+/// Where the way to the resource manager stands.
+#[derive(Default)]
+pub(super) struct ResourceLink {
+    retrieval: Option<LeaderRetrievalService>,
+    leader: Option<LeaderInformation>,
+    /// Tries to register, over all leaders.
+    attempts: Arc<std::sync::atomic::AtomicU64>,
+    /// Counts connections, so that what belongs to an earlier one is ignored.
+    connection: u64,
+    /// Ends the registration that is under way.
+    registering: Option<Scope>,
+    connected: Option<(ResourceManagerGateway, HeartbeatSession)>,
+    /// Grows with each declaration.
+    version: u64,
+}
+
+struct Listener(EndpointHandle<JobMaster>);
+
+impl LeaderRetrievalListener for Listener {
+    fn notify_leader(&self, leader: Option<LeaderInformation>) {
+        self.0.run_without_fencing(|master, context| master.new_resource_manager(context, leader));
+    }
+}
+
+/// Sends beats through a gateway.
+struct Target(ResourceManagerGateway);
+
+impl HeartbeatTarget<()> for Target {
+    fn receive_heartbeat(&self, beat: Beat<()>) -> BoxFuture<'static, Result<(), RpcError>> {
+        self.0.heartbeat_from_job_master(beat).boxed()
+    }
+}
+
+impl JobMaster {
+    pub(super) fn follow_resource_manager(&mut self, context: &Context<Self>) {
+        let listener = Arc::new(Listener(context.handle()));
+        let client = &self.services.coordination;
+        let retrieval = LeaderRetrievalService::start(RESOURCE_MANAGER, client, listener);
+        self.resources.retrieval = Some(retrieval);
+    }
+
+    fn new_resource_manager(
+        &mut self,
+        context: &mut Context<Self>,
+        leader: Option<LeaderInformation>,
+    ) {
+        if self.is_over() {
+            return;
+        }
+        self.resources.leader = leader;
+        self.connect_resource_manager(context);
+    }
+
+    /// Connects to the present leader, from the beginning.
+    fn connect_resource_manager(&mut self, context: &mut Context<Self>) {
+        self.drop_resource_manager(context);
+        let Some(leader) = self.resources.leader.clone() else { return };
+        let connection = self.resources.connection;
+        let (job, session) = (self.id(), self.term.session);
+        let (service, address) = (context.service().clone(), context.address().clone());
+        let config = self.services.config.registration;
+        let attempts = self.resources.attempts.clone();
+        let registering = Scope::default();
+        let work = registering.wrap(async move {
+            let call = move |gateway: &ResourceManagerGateway| {
+                let attempt = attempts.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+                gateway.register_job_master(job, session, address.clone(), attempt)
+            };
+            register(&service, &leader, config, call).await
+        });
+        self.resources.registering = Some(registering);
+        context.spawn_then(work, move |master, context, registered| {
+            if master.resources.connection != connection {
+                return;
+            }
+            match registered {
+                Some(Ok((gateway, heartbeat))) => {
+                    master.registered(context, gateway, heartbeat);
+                }
+                Some(Err(why)) => {
+                    tracing::warn!(why, "the resource manager rejects this master");
+                }
+                None => {}
+            }
+        });
+    }
+
+    fn registered(
+        &mut self,
+        context: &mut Context<Self>,
+        gateway: ResourceManagerGateway,
+        heartbeat: HeartbeatSession,
+    ) {
+        let gateway = gateway.with_timeout(self.services.config.call_timeout);
+        let target = Arc::new(Target(gateway.clone()));
+        self.resource_beats.monitor_target(context, RESOURCE_MANAGER, heartbeat, target);
+        self.resources.connected = Some((gateway, heartbeat));
+        self.declare_requirements(context);
+    }
+
+    /// Tells the resource manager how many slots the job needs, until it has heard it.
+    fn declare_requirements(&mut self, context: &mut Context<Self>) {
+        let Some((gateway, _)) = self.resources.connected.clone() else { return };
+        self.resources.version += 1;
+        let (connection, version) = (self.resources.connection, self.resources.version);
+        let slots = self.job.required_slots();
+        let ask = gateway.declare_requirements(self.id(), self.term.session, version, slots);
+        let retry_delay = self.services.config.retry_delay;
+        let work = self.scope.wrap(ask);
+        context.spawn_then(work, move |master, context, answer| {
+            if master.resources.connection != connection {
+                return;
+            }
+            match answer {
+                Some(Ok(true)) | None => {}
+                Some(Ok(false)) => master.connect_resource_manager(context),
+                Some(Err(_)) => context.schedule(retry_delay, move |master, context| {
+                    if master.resources.connection == connection {
+                        master.declare_requirements(context);
+                    }
+                }),
+            }
+        });
+    }
+
+    fn drop_resource_manager(&mut self, context: &Context<Self>) {
+        self.resources.connection += 1;
+        self.resources.registering = None;
+        if let Some((_, heartbeat)) = self.resources.connected.take() {
+            self.resource_beats.unmonitor_target(context, RESOURCE_MANAGER, heartbeat);
+        }
+    }
+
+    /// Takes leave of the resource manager.
+    pub(super) fn leave_resource_manager(&mut self, context: &Context<Self>, status: JobStatus) {
+        self.resources.retrieval = None;
+        if let Some((gateway, _)) = &self.resources.connected {
+            gateway.disconnect_job_master(self.id(), self.term.session, status);
+        }
+        self.drop_resource_manager(context);
+    }
+}
+
+impl HeartbeatListener<ToResourceManager> for JobMaster {
+    type In = ();
+    type Out = ();
+
+    fn heartbeats(&mut self) -> &mut HeartbeatManager<Self, ToResourceManager> {
+        &mut self.resource_beats
+    }
+
+    fn notify_heartbeat_timeout(
+        &mut self,
+        context: &mut Context<Self>,
+        _: &str,
+        session: HeartbeatSession,
+    ) {
+        let current = self.resources.connected.as_ref();
+        if current.is_some_and(|(_, heartbeat)| *heartbeat == session) {
+            // Also to the same leader: it may not have changed.
+            self.connect_resource_manager(context);
+        }
+    }
+
+    fn notify_target_unreachable(
+        &mut self,
+        context: &mut Context<Self>,
+        id: &str,
+        session: HeartbeatSession,
+    ) {
+        HeartbeatListener::<ToResourceManager>::notify_heartbeat_timeout(
+            self, context, id, session,
+        );
+    }
+
+    fn report_payload(&mut self, _: &mut Context<Self>, _: &str, _: HeartbeatSession, (): ()) {}
+
+    fn retrieve_payload(&mut self, _: &mut Context<Self>, _: &str) {}
+}

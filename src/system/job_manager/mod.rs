@@ -1,0 +1,23 @@
+//! Job managers: each process competes for the dispatcher and for the resource manager, and the
+//! dispatcher's process runs the masters of its jobs. Every one of them is elected by itself.
+//!
+//! - [`dispatcher`]: takes jobs on, keeps them, removes what they leave;
+//! - [`resource_manager`]: knows task executors and hands their slots to jobs;
+//! - [`job_master`]: one job: slots, attempts, failover, checkpoints.
+//!
+//! Deliberately absent: the wish to be the only one. What a component writes is guarded by its term,
+//! what it says carries its session.
+
+mod config;
+mod dispatcher;
+mod event;
+mod job_master;
+mod node;
+mod resource_manager;
+
+pub use config::JobManagerConfig;
+pub use dispatcher::{Dispatcher, DispatcherServices, OperatorCheck};
+pub use event::JobEvent;
+pub use job_master::{JobMaster, JobMasterServices};
+pub use node::serve_job_manager;
+pub use resource_manager::ResourceManager;

@@ -1,0 +1,73 @@
+//! The process of a job manager.
+
+use super::{
+    Dispatcher, DispatcherServices, JobManagerConfig, JobMasterServices, OperatorCheck,
+    ResourceManager,
+};
+use crate::system::{
+    leadership::{CoordinationElectionDriver, EndpointTerms, LeaderRunner, Recovered},
+    protocol::{DISPATCHER, RESOURCE_MANAGER},
+    rpc::{RpcEndpoint, RpcService},
+    service::{
+        blobs::{BlobClient, BlobConfig},
+        coordination::{CoordinationClient, CoordinationConfig, Session},
+        log::{LogClient, LogConfig},
+    },
+};
+use futures::{FutureExt, future::pending};
+use std::sync::Arc;
+
+/// Competes for the dispatcher and for the resource manager, for as long as the process lives.
+pub async fn serve_job_manager(
+    service: RpcService,
+    coordination: CoordinationConfig,
+    config: JobManagerConfig,
+    check: OperatorCheck,
+) {
+    let client = CoordinationClient::new(&service, coordination);
+    let session = Arc::new(Session::open(&client));
+    let config = Arc::new(config);
+    let services = DispatcherServices {
+        masters: JobMasterServices {
+            config: config.clone(),
+            coordination: client.clone(),
+            blobs: BlobClient::new(&service, BlobConfig::new(config.blobs.clone())),
+        },
+        log: LogClient::new(&service, LogConfig::new(config.log.clone())),
+        session: session.clone(),
+        check,
+    };
+    let dispatchers = EndpointTerms::new(
+        &service,
+        DISPATCHER,
+        Box::new(move |term| {
+            let recovered = Dispatcher::recover(services.clone(), term);
+            async { recovered.await.map(Recovered::serving).map_err(|error| error.to_string()) }
+                .boxed()
+        }),
+    );
+    let managed = client.clone();
+    let managers = EndpointTerms::new(
+        &service,
+        RESOURCE_MANAGER,
+        Box::new(move |term| {
+            let manager = ResourceManager::new(config.clone(), managed.clone(), term);
+            async { Ok(Recovered::serving(manager)) }.boxed()
+        }),
+    );
+    let _dispatcher = compete(&service, DISPATCHER, dispatchers, &client, &session);
+    let _manager = compete(&service, RESOURCE_MANAGER, managers, &client, &session);
+    pending().await
+}
+
+fn compete<E: RpcEndpoint>(
+    service: &RpcService,
+    component: &str,
+    terms: EndpointTerms<E>,
+    client: &CoordinationClient,
+    session: &Arc<Session>,
+) -> LeaderRunner {
+    LeaderRunner::start(service.host(), component, Arc::new(terms), |events| {
+        CoordinationElectionDriver::start(component, client, session, events)
+    })
+}

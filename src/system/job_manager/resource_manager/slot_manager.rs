@@ -1,0 +1,280 @@
+//! Which slots there are, who holds them, and who needs more.
+
+use crate::system::{
+    ids::{AllocationId, InstanceId, JobId, ResourceId},
+    protocol::SlotReport,
+};
+use std::collections::BTreeMap;
+
+/// A slot as the resource manager knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotState {
+    /// Nobody holds it.
+    Free,
+    /// It was asked for, and there is no answer yet.
+    Pending(JobId, AllocationId),
+    /// A job holds it.
+    Allocated(JobId, AllocationId),
+}
+
+impl SlotState {
+    /// The job that holds it, or will.
+    pub fn job(self) -> Option<JobId> {
+        match self {
+            SlotState::Free => None,
+            SlotState::Pending(job, _) | SlotState::Allocated(job, _) => Some(job),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Executor {
+    instance: InstanceId,
+    /// Of the newest report; none is handed out before the first.
+    version: Option<u64>,
+    slots: Vec<SlotState>,
+}
+
+#[derive(Debug, Default)]
+struct Requirement {
+    slots: u32,
+    version: u64,
+    /// Its master is connected. Without one, no slot is asked for.
+    connected: bool,
+}
+
+/// A slot that is to be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotRequest {
+    /// The task executor.
+    pub resource: ResourceId,
+    /// Its registration.
+    pub instance: InstanceId,
+    /// The slot.
+    pub index: u32,
+    /// For whom.
+    pub job: JobId,
+}
+
+/// Matches free slots with requirements.
+#[derive(Debug, Default)]
+pub struct SlotManager {
+    executors: BTreeMap<ResourceId, Executor>,
+    requirements: BTreeMap<JobId, Requirement>,
+}
+
+impl SlotManager {
+    /// A registration of a task executor begins, and its earlier one ends.
+    pub fn register(&mut self, resource: &ResourceId, instance: InstanceId) {
+        let executor = Executor { instance, version: None, slots: Vec::new() };
+        self.executors.insert(resource.clone(), executor);
+    }
+
+    /// A registration ends: its slots are gone.
+    pub fn unregister(&mut self, resource: &ResourceId, instance: InstanceId) {
+        if self.executors.get(resource).is_some_and(|executor| executor.instance == instance) {
+            self.executors.remove(resource);
+        }
+    }
+
+    fn executor(&mut self, resource: &ResourceId, instance: InstanceId) -> Option<&mut Executor> {
+        self.executors.get_mut(resource).filter(|executor| executor.instance == instance)
+    }
+
+    /// A task executor says who holds its slots. What is older than what is known says nothing.
+    pub fn report(&mut self, resource: &ResourceId, instance: InstanceId, report: &SlotReport) {
+        let Some(executor) = self.executor(resource, instance) else { return };
+        if executor.version.is_some_and(|known| report.version < known) {
+            return;
+        }
+        executor.version = Some(report.version);
+        executor.slots.resize(report.slots.len(), SlotState::Free);
+        for (slot, reported) in executor.slots.iter_mut().zip(&report.slots) {
+            *slot = match (reported.allocation, *slot) {
+                (Some((job, allocation)), _) => SlotState::Allocated(job, allocation),
+                // The request may still be on its way.
+                (None, pending @ SlotState::Pending(_, _)) => pending,
+                (None, _) => SlotState::Free,
+            };
+        }
+    }
+
+    /// The answer to a request; `granted` is the version of the slots when it was. An answer to a
+    /// request that is no longer waited for says nothing.
+    pub fn answer(
+        &mut self,
+        request: &SlotRequest,
+        allocation: AllocationId,
+        granted: Option<u64>,
+    ) {
+        let Some(executor) = self.executor(&request.resource, request.instance) else { return };
+        let slot = executor.slots.get_mut(request.index as usize);
+        let Some(slot) = slot.filter(|s| **s == SlotState::Pending(request.job, allocation)) else {
+            return;
+        };
+        // A report that is newer than the grant and does not show it says that it was given back.
+        let newer = granted.is_some_and(|granted| executor.version > Some(granted));
+        *slot = match granted {
+            Some(_) if !newer => SlotState::Allocated(request.job, allocation),
+            _ => SlotState::Free,
+        };
+        executor.version = executor.version.max(granted);
+    }
+
+    /// What a job's master needs. An older declaration says nothing; a master begins anew.
+    pub fn require(&mut self, job: JobId, version: u64, slots: u32) {
+        let known = self.requirements.entry(job).or_default();
+        if version > known.version {
+            (known.version, known.slots) = (version, slots);
+        }
+    }
+
+    /// A master has connected: its declarations count from 1.
+    pub fn connect_master(&mut self, job: JobId) {
+        let known = self.requirements.entry(job).or_default();
+        (known.version, known.connected) = (0, true);
+    }
+
+    /// A job's master is gone. What it needs is kept for the next one, but nothing is asked for.
+    pub fn disconnect_master(&mut self, job: JobId) {
+        if let Some(requirement) = self.requirements.get_mut(&job) {
+            requirement.connected = false;
+        }
+    }
+
+    /// The job needs nothing any more.
+    pub fn forget_job(&mut self, job: JobId) {
+        self.requirements.remove(&job);
+    }
+
+    /// Slots to be asked for now; each is pending from here on, under a name drawn by `allocate`.
+    pub fn match_slots(
+        &mut self,
+        mut allocate: impl FnMut() -> AllocationId,
+    ) -> Vec<(SlotRequest, AllocationId)> {
+        let mut requests = Vec::new();
+        let wanting: Vec<(JobId, u32)> = self
+            .requirements
+            .iter()
+            .filter(|(_, requirement)| requirement.connected)
+            .map(|(job, requirement)| (*job, requirement.slots))
+            .collect();
+        for (job, wanted) in wanting {
+            let slots = self.executors.values().flat_map(|executor| &executor.slots);
+            let held = slots.filter(|slot| slot.job() == Some(job)).count();
+            for _ in held..wanted as usize {
+                let Some((resource, instance, index)) = self.free_slot() else { break };
+                let allocation = allocate();
+                let executor = self.executors.get_mut(&resource).expect("it has a free slot");
+                executor.slots[index] = SlotState::Pending(job, allocation);
+                let index = u32::try_from(index).expect("few slots");
+                requests.push((SlotRequest { resource, instance, index, job }, allocation));
+            }
+        }
+        requests
+    }
+
+    /// A free slot of the task executor that has most of them, so that jobs spread.
+    fn free_slot(&self) -> Option<(ResourceId, InstanceId, usize)> {
+        let free = |executor: &Executor| {
+            executor.slots.iter().filter(|slot| **slot == SlotState::Free).count()
+        };
+        let reported = self.executors.iter().filter(|(_, executor)| executor.version.is_some());
+        let best = reported.rev().max_by_key(|(_, executor)| free(executor))?;
+        let index = best.1.slots.iter().position(|slot| *slot == SlotState::Free)?;
+        Some((best.0.clone(), best.1.instance, index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::protocol::SlotStatus;
+
+    const JOB: JobId = JobId(7);
+    const FIRST: InstanceId = InstanceId(1);
+
+    fn a() -> ResourceId {
+        ResourceId("a".to_string())
+    }
+
+    fn report(version: u64, held: [Option<u128>; 2]) -> SlotReport {
+        let status = |(index, held): (usize, &Option<u128>)| SlotStatus {
+            index: u32::try_from(index).unwrap(),
+            allocation: held.map(|id| (JOB, AllocationId(id))),
+        };
+        SlotReport { version, slots: held.iter().enumerate().map(status).collect() }
+    }
+
+    fn requests(manager: &mut SlotManager) -> Vec<(SlotRequest, AllocationId)> {
+        let mut next = 100;
+        manager.match_slots(|| {
+            next += 1;
+            AllocationId(next)
+        })
+    }
+
+    fn registered() -> SlotManager {
+        let mut manager = SlotManager::default();
+        manager.register(&a(), FIRST);
+        manager.connect_master(JOB);
+        manager.require(JOB, 1, 2);
+        manager
+    }
+
+    #[test]
+    fn slots_are_asked_for_only_after_the_first_report_and_once_each() {
+        let mut manager = registered();
+        assert_eq!(requests(&mut manager), vec![]);
+        manager.report(&a(), FIRST, &report(1, [None, None]));
+        assert_eq!(requests(&mut manager).len(), 2);
+        assert_eq!(requests(&mut manager), vec![]);
+    }
+
+    #[test]
+    fn a_reported_slot_is_not_handed_out_again() {
+        let mut manager = registered();
+        manager.report(&a(), FIRST, &report(1, [Some(9), None]));
+        let asked = requests(&mut manager);
+        assert_eq!(asked.iter().map(|(request, _)| request.index).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn late_reports_and_answers_change_nothing() {
+        let mut manager = registered();
+        manager.report(&a(), FIRST, &report(1, [None, None]));
+        let asked = requests(&mut manager);
+        manager.answer(&asked[0].0, asked[0].1, Some(2));
+        manager.report(&a(), FIRST, &report(1, [None, None]));
+        manager.answer(&asked[1].0, AllocationId(5), None);
+        assert_eq!(requests(&mut manager), vec![], "one is held, one is pending");
+        manager.answer(&asked[1].0, asked[1].1, None);
+        assert_eq!(requests(&mut manager).len(), 1);
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_registration_changes_nothing() {
+        let mut manager = registered();
+        manager.report(&a(), FIRST, &report(1, [None, None]));
+        let asked = requests(&mut manager);
+        manager.register(&a(), InstanceId(2));
+        manager.report(&a(), InstanceId(2), &report(1, [None, None]));
+        manager.answer(&asked[0].0, asked[0].1, Some(9));
+        assert_eq!(requests(&mut manager).len(), 2);
+        manager.unregister(&a(), FIRST);
+        manager.unregister(&a(), InstanceId(2));
+        manager.register(&a(), FIRST);
+        assert_eq!(requests(&mut manager), vec![]);
+    }
+
+    #[test]
+    fn without_a_master_nothing_is_asked_for() {
+        let mut manager = registered();
+        manager.report(&a(), FIRST, &report(1, [None, None]));
+        manager.disconnect_master(JOB);
+        assert_eq!(requests(&mut manager), vec![]);
+        manager.connect_master(JOB);
+        assert_eq!(requests(&mut manager).len(), 2);
+        manager.forget_job(JOB);
+    }
+}

@@ -1,0 +1,380 @@
+//! What clients, job managers and task executors say to each other.
+//!
+//! Every message that changes state carries the session that it belongs to: the leader session in
+//! its fencing token or as an argument, the registration, the allocation, the attempt. What tells a
+//! whole state (slot reports, lists of slots and attempts) carries a version, so that a late one never
+//! undoes a newer one. No message leans on the order of another.
+
+use super::{
+    graph::{GraphError, JobGraph, StateHandle, TaskDeployment},
+    heartbeat::{Beat, HeartbeatSession},
+    ids::{
+        AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId, ResourceId,
+        TaskExecutorSession,
+    },
+    leadership::LeaderSessionId,
+    rpc::RpcAddress,
+};
+use crate::{gateway, host::NodeAddress};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The component for which dispatchers are elected, and the name of their endpoints.
+pub const DISPATCHER: &str = "dispatcher";
+/// The component for which resource managers are elected, and the name of their endpoints.
+pub const RESOURCE_MANAGER: &str = "resource-manager";
+/// The name of a task executor's endpoint.
+pub const TASK_EXECUTOR: &str = "task-executor";
+
+/// The component for which a job's masters are elected, and the name of their endpoints.
+pub fn job_component(job: JobId) -> String {
+    format!("{JOB_PREFIX}{job}")
+}
+
+/// The job of a component, if it is one's.
+pub fn component_job(component: &str) -> Option<JobId> {
+    component.strip_prefix(JOB_PREFIX)?.parse().ok()
+}
+
+const JOB_PREFIX: &str = "job-";
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum JobStatus {
+    /// It waits for slots.
+    Created,
+    /// Its tasks run, or are being deployed.
+    Running,
+    /// A task failed; the others are being canceled, to start again.
+    Restarting,
+    /// A task failed for good; the others are being canceled.
+    Failing,
+    /// A user wants it to end; its tasks are being canceled.
+    Cancelling,
+    /// All its data was taken in and all its output is committed.
+    Finished,
+    /// It failed for good.
+    Failed,
+    /// It ended because a user wanted it to.
+    Canceled,
+    /// This master no longer runs it; another one does or will.
+    Suspended,
+}
+
+impl JobStatus {
+    /// Whether the job has ended for good, whoever leads.
+    pub fn is_globally_terminal(self) -> bool {
+        matches!(self, JobStatus::Finished | JobStatus::Failed | JobStatus::Canceled)
+    }
+}
+
+impl fmt::Display for JobStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// What became of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct JobResult {
+    /// A globally terminal status.
+    pub status: JobStatus,
+    /// Why it failed.
+    pub cause: Option<String>,
+}
+
+/// What a client is told of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct JobDetails {
+    /// The job.
+    pub job: JobId,
+    /// Its name.
+    pub name: String,
+    /// How far it is.
+    pub status: JobStatus,
+    /// The newest completed checkpoint, as far as the master knows.
+    pub checkpoint: Option<CheckpointId>,
+    /// Why it failed last.
+    pub cause: Option<String>,
+}
+
+/// Why a dispatcher did not take a job.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum SubmitRefusal {
+    /// A job of that id runs or is being submitted.
+    #[error("the job is there already")]
+    Duplicate,
+    /// A job of that id has ended.
+    #[error("the job has ended: {0}")]
+    Terminated(JobStatus),
+    /// The graph is unsound.
+    #[error("the job graph is unsound: {0}")]
+    Graph(#[from] GraphError),
+    /// An operator or a key selector is not registered, or does not take its parameters.
+    #[error("{0}")]
+    UnknownOperator(String),
+    /// Too many jobs are there.
+    #[error("the cluster runs as many jobs as it may")]
+    Busy,
+    /// The dispatcher's term ends.
+    #[error("the dispatcher is stopping")]
+    Stopping,
+}
+
+/// Why a question about a job has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum JobRefusal {
+    /// No such job is known.
+    #[error("there is no job {0}")]
+    Unknown(JobId),
+    /// No master leads the job at the moment; ask again.
+    #[error("the job has no master at the moment")]
+    NoMaster,
+    /// It has ended.
+    #[error("the job has ended: {0}")]
+    Terminated(JobStatus),
+}
+
+gateway! {
+    /// Speaks to the leading dispatcher. Fenced.
+    pub gateway DispatcherGateway serves DispatcherHandler {
+        /// Takes a job on. Answered when the job's graph is durable.
+        ask submit_job(job: JobGraph) -> Result<(), SubmitRefusal>;
+        /// How far a job is.
+        ask job_details(job: JobId) -> Result<JobDetails, JobRefusal>;
+        /// What became of a job; `None` while it goes on.
+        ask job_result(job: JobId) -> Result<Option<JobResult>, JobRefusal>;
+        /// Ends a job. Answered when its master has begun to.
+        ask cancel_job(job: JobId) -> Result<(), JobRefusal>;
+        /// The jobs that are not over.
+        ask list_jobs() -> Vec<JobId>;
+    }
+}
+
+/// A task executor, as it introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TaskExecutorInfo {
+    /// Who it is, over all its lives.
+    pub resource: ResourceId,
+    /// Which life of it.
+    pub session: TaskExecutorSession,
+    /// Its endpoint.
+    pub address: RpcAddress,
+    /// Where it listens for streams of records.
+    pub data: NodeAddress,
+}
+
+/// Why a registration did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum RegistrationRefusal {
+    /// Not now; try again.
+    #[error("registration failed: {0}")]
+    Failure(String),
+    /// Never.
+    #[error("registration rejected: {0}")]
+    Rejected(String),
+}
+
+/// What a slot holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SlotStatus {
+    /// The slot.
+    pub index: u32,
+    /// Who holds it.
+    pub allocation: Option<(JobId, AllocationId)>,
+}
+
+/// All slots of a task executor.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SlotReport {
+    /// Grows with each change of the slots within one life of the task executor.
+    pub version: u64,
+    /// The slots, by index.
+    pub slots: Vec<SlotStatus>,
+}
+
+gateway! {
+    /// Speaks to the leading resource manager. Fenced.
+    pub gateway ResourceManagerGateway serves ResourceManagerHandler {
+        /// A task executor offers its service. `attempt` grows within its life, so a late try is told
+        /// from the newest one.
+        ask register_task_executor(executor: TaskExecutorInfo, attempt: u64) -> Result<InstanceId, RegistrationRefusal>;
+        /// The slots of a registered task executor; before the first report none is handed out.
+        ask report_slots(instance: InstanceId, report: SlotReport) -> bool;
+        /// A job's master introduces itself.
+        ask register_job_master(job: JobId, session: LeaderSessionId, address: RpcAddress, attempt: u64) -> Result<HeartbeatSession, RegistrationRefusal>;
+        /// How many slots a job needs from now on; false when that master is not registered.
+        ask declare_requirements(job: JobId, session: LeaderSessionId, version: u64, slots: u32) -> bool;
+        /// A master no longer needs the resource manager.
+        tell disconnect_job_master(job: JobId, session: LeaderSessionId, status: JobStatus);
+        /// A task executor takes its leave.
+        tell disconnect_task_executor(instance: InstanceId, cause: String);
+        /// A task executor's sign of life, with its slots.
+        ask heartbeat_from_task_executor(beat: Beat<SlotReport>) -> ();
+        /// A master's sign of life.
+        ask heartbeat_from_job_master(beat: Beat<()>) -> ();
+    }
+}
+
+/// A slot that a task executor holds for a job.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SlotOffer {
+    /// The slot.
+    pub index: u32,
+    /// The hold on it.
+    pub allocation: AllocationId,
+}
+
+/// What a task executor tells a job's master in its beats.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ExecutorReport {
+    /// Grows with each change of the job's tasks and slots within one life of the task executor.
+    pub version: u64,
+    /// The attempts of the job that have not ended.
+    pub attempts: Vec<ExecutionAttemptId>,
+    /// The holds of the job on slots.
+    pub allocations: Vec<AllocationId>,
+}
+
+/// What a job's master tells a task executor in its beats.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MasterReport {
+    /// The newest round of offers of that task executor which the master has answered.
+    pub round: u64,
+    /// The slots of that task executor which the master holds.
+    pub allocations: Vec<AllocationId>,
+    /// The newest completed checkpoint and whether it is the job's last, so that a lost confirmation
+    /// is made up for.
+    pub completed: Option<(CheckpointId, bool)>,
+}
+
+/// How far an attempt is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ExecutionState {
+    /// Waits for slots.
+    Created,
+    /// Sent to its task executor.
+    Deploying,
+    /// Restores its state and connects.
+    Initializing,
+    /// Takes records.
+    Running,
+    /// Is being ended.
+    Canceling,
+    /// Has done all its work.
+    Finished,
+    /// Was ended.
+    Canceled,
+    /// Failed, and why.
+    Failed(String),
+}
+
+impl ExecutionState {
+    /// Whether nothing of the attempt runs any more.
+    pub fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            ExecutionState::Finished | ExecutionState::Canceled | ExecutionState::Failed(_)
+        )
+    }
+
+    /// A short name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ExecutionState::Created => "created",
+            ExecutionState::Deploying => "deploying",
+            ExecutionState::Initializing => "initializing",
+            ExecutionState::Running => "running",
+            ExecutionState::Canceling => "canceling",
+            ExecutionState::Finished => "finished",
+            ExecutionState::Canceled => "canceled",
+            ExecutionState::Failed(_) => "failed",
+        }
+    }
+}
+
+gateway! {
+    /// Speaks to a job's leading master. Fenced.
+    pub gateway JobMasterGateway serves JobMasterHandler {
+        /// A task executor that holds slots for the job introduces itself.
+        ask register_task_executor(job: JobId, executor: TaskExecutorInfo, attempt: u64) -> Result<HeartbeatSession, RegistrationRefusal>;
+        /// A registered task executor offers the slots that it holds for the job; answers which of
+        /// them the master takes. `version` is that of the task executor's report.
+        ask offer_slots(resource: ResourceId, session: TaskExecutorSession, round: u64, version: u64, offers: Vec<SlotOffer>) -> Result<Vec<AllocationId>, RegistrationRefusal>;
+        /// How far an attempt is; false when it is not one of the master's present attempts.
+        ask update_task_state(attempt: ExecutionAttemptId, state: ExecutionState) -> bool;
+        /// An attempt's part of a checkpoint is durable.
+        ask acknowledge_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId, state: StateHandle, ended: bool) -> ();
+        /// An attempt can't take part in a checkpoint.
+        tell decline_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId, reason: String);
+        /// A task executor no longer holds anything for the job.
+        tell disconnect_task_executor(resource: ResourceId, session: TaskExecutorSession, cause: String);
+        /// How far the job is.
+        ask details() -> JobDetails;
+        /// Begins to end the job.
+        ask cancel() -> ();
+        /// A task executor's sign of life.
+        ask heartbeat_from_task_executor(beat: Beat<ExecutorReport>) -> ();
+        /// The resource manager's request for a sign of life.
+        ask heartbeat_from_resource_manager(beat: Beat<()>) -> ();
+    }
+}
+
+/// Why a task executor did not hand a slot out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum SlotRefusal {
+    /// The request is not from the resource manager with which the task executor is registered, or
+    /// not of the present registration.
+    #[error("the task executor is not registered so")]
+    NotRegistered,
+    /// Somebody holds it.
+    #[error("{0:?} holds the slot")]
+    Occupied(AllocationId),
+    /// There is no such slot.
+    #[error("there is no slot {0}")]
+    NoSuchSlot(u32),
+}
+
+/// Why a task executor did not take a task.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum DeployRefusal {
+    /// The deployment is not of the master to which the task executor is connected.
+    #[error("the task executor is not connected to that job master")]
+    WrongJobMaster,
+    /// The job does not hold that slot.
+    #[error("the job does not hold {0:?} here")]
+    NoSlot(AllocationId),
+    /// An operator is unknown.
+    #[error("{0}")]
+    UnknownOperator(String),
+}
+
+gateway! {
+    /// Speaks to a task executor. Not fenced: each method says to which session it belongs.
+    pub gateway TaskExecutorGateway serves TaskExecutorHandler {
+        /// Which life of the task executor this is.
+        ask session() -> TaskExecutorSession;
+        /// Holds a slot for a job. Answers the version of the slots then.
+        ask request_slot(resource_manager: LeaderSessionId, instance: InstanceId, index: u32, job: JobId, allocation: AllocationId) -> Result<u64, SlotRefusal>;
+        /// Gives a slot of a job back.
+        ask free_slot(job: JobId, job_master: LeaderSessionId, allocation: AllocationId) -> bool;
+        /// Starts an attempt. Answers the version of the job's tasks then.
+        ask submit_task(deployment: TaskDeployment) -> Result<u64, DeployRefusal>;
+        /// Ends an attempt; false when it is not there or has ended.
+        ask cancel_task(attempt: ExecutionAttemptId, job_master: LeaderSessionId) -> bool;
+        /// Begins a checkpoint at a source.
+        tell trigger_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId);
+        /// A checkpoint is complete; `last` when it is the job's final one.
+        tell confirm_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId, last: bool);
+        /// A checkpoint has come to nothing.
+        tell abort_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId);
+        /// The master no longer wants anything of the task executor.
+        tell disconnect_job_master(job: JobId, session: LeaderSessionId, cause: String);
+        /// The resource manager has dropped the registration.
+        tell disconnect_resource_manager(session: LeaderSessionId, instance: InstanceId, cause: String);
+        /// The resource manager's request for a sign of life.
+        ask heartbeat_from_resource_manager(beat: Beat<()>) -> ();
+        /// A master's request for a sign of life.
+        ask heartbeat_from_job_master(beat: Beat<MasterReport>) -> ();
+    }
+}

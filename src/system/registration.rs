@@ -1,0 +1,101 @@
+//! Registration at a leader, tried until it succeeds or is rejected.
+
+use super::{
+    leadership::LeaderInformation,
+    protocol::RegistrationRefusal,
+    rpc::{Ask, Gateway, RpcAddress, RpcError, RpcService},
+};
+use std::time::Duration;
+
+/// How a registration is tried. Times are read on the clock of the node that registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegistrationConfig {
+    /// How long the first try waits for its answer; each time-out doubles it. 200 ms.
+    pub timeout: Duration,
+    /// The longest that a try waits; 5 s.
+    pub timeout_max: Duration,
+    /// The pause after an error; 500 ms.
+    pub error_delay: Duration,
+    /// The pause after a refusal; 500 ms.
+    pub refused_delay: Duration,
+}
+
+impl Default for RegistrationConfig {
+    fn default() -> Self {
+        RegistrationConfig {
+            timeout: Duration::from_millis(200),
+            timeout_max: Duration::from_secs(5),
+            error_delay: Duration::from_millis(500),
+            refused_delay: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Connects to the leader and registers, one try at a time.
+///
+/// `call` makes one try; it should carry a number that grows with each. Ends only with an answer;
+/// drop the future to give it up.
+///
+/// # Errors
+/// The leader's words when it rejected the registration for good.
+pub async fn register<G: Gateway, T>(
+    service: &RpcService,
+    leader: &LeaderInformation,
+    config: RegistrationConfig,
+    mut call: impl FnMut(&G) -> Ask<Result<T, RegistrationRefusal>>,
+) -> Result<(G, T), String>
+where
+    T: serde::de::DeserializeOwned,
+{
+    let host = service.host().clone();
+    let mut timeout = config.timeout;
+    let mut connected: Option<G> = None;
+    loop {
+        let gateway = match connected.take() {
+            Some(gateway) => gateway,
+            None => match connect(service, leader).await {
+                Ok(gateway) => gateway,
+                Err(_) => {
+                    host.sleep(config.error_delay).await;
+                    continue;
+                }
+            },
+        };
+        match call(&gateway.with_timeout(timeout)).await {
+            Ok(Ok(answer)) => return Ok((gateway, answer)),
+            Ok(Err(RegistrationRefusal::Rejected(why))) => return Err(why),
+            Ok(Err(RegistrationRefusal::Failure(why))) => {
+                tracing::debug!(why, address = %leader.address, "registration refused");
+                timeout = config.timeout;
+                connected = Some(gateway);
+                host.sleep(config.refused_delay).await;
+            }
+            Err(RpcError::Timeout) => {
+                timeout = (timeout * 2).min(config.timeout_max);
+                connected = Some(gateway);
+            }
+            Err(_) => host.sleep(config.error_delay).await,
+        }
+    }
+}
+
+async fn connect<G: Gateway>(
+    service: &RpcService,
+    leader: &LeaderInformation,
+) -> Result<G, RpcError> {
+    service.connect_fenced(&leader.address, leader.session.token()).await
+}
+
+/// Connects to an unfenced endpoint, until somebody answers there.
+pub async fn connect_surely<G: Gateway>(
+    service: &RpcService,
+    address: &RpcAddress,
+    delay: Duration,
+) -> G {
+    loop {
+        match service.connect(address).await {
+            Ok(gateway) => return gateway,
+            Err(_) => service.host().sleep(delay).await,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What outlives job managers: job graphs, job results, checkpoint pointers, checkpoint ids. All of it
+//! lies on the coordination service, and every write is guarded by the term of its writer.
+//!
+//! Keys: `/jobs/graph/<job>` a [`JobGraph`](super::graph::JobGraph); `/jobs/result/<job>` a
+//! [`StoredResult`]; `/jobs/checkpoint/<job>/pointer/<id, 20 digits>` a [`CheckpointPointer`];
+//! `/jobs/checkpoint/<job>/counter` the next checkpoint id. A dispatcher writes the first two and
+//! removes all; the job's master writes the rest.
+//!
+//! Deliberately absent: guessing. A write whose answer is missing is repeated until its outcome is
+//! known or its writer's term is over.
+
+mod checkpoints;
+mod jobs;
+
+pub use checkpoints::{
+    CheckpointIdCounter, CheckpointPointer, CompletedCheckpoint, CompletedCheckpointStore,
+};
+pub use jobs::{JobStore, StoredResult};
+
+use super::{
+    ids::{CheckpointId, JobId},
+    service::coordination::{CoordinationClient, CoordinationError, Range, Refusal, Transaction},
+};
+
+/// The prefix of all job graphs.
+pub const GRAPH_PREFIX: &str = "/jobs/graph/";
+/// The prefix of all job results.
+pub const RESULT_PREFIX: &str = "/jobs/result/";
+
+/// The key of a job's graph.
+pub fn graph_key(job: JobId) -> String {
+    format!("{GRAPH_PREFIX}{job}")
+}
+
+/// The key of a job's result.
+pub fn result_key(job: JobId) -> String {
+    format!("{RESULT_PREFIX}{job}")
+}
+
+/// The prefix of all that a job's checkpoints leave.
+pub fn checkpoint_prefix(job: JobId) -> String {
+    format!("/jobs/checkpoint/{job}/")
+}
+
+/// The prefix of a job's checkpoint pointers.
+pub fn pointer_prefix(job: JobId) -> String {
+    format!("/jobs/checkpoint/{job}/pointer/")
+}
+
+/// The key of a checkpoint's pointer. Keys sort as ids do.
+pub fn pointer_key(job: JobId, checkpoint: CheckpointId) -> String {
+    format!("{}{:020}", pointer_prefix(job), checkpoint.0)
+}
+
+/// The key of a job's checkpoint counter.
+pub fn counter_key(job: JobId) -> String {
+    format!("/jobs/checkpoint/{job}/counter")
+}
+
+/// The prefix of all blobs of a job.
+pub fn blob_prefix(job: JobId) -> String {
+    format!("{job}/")
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The writer's term is over. A write that got no answer before may have been done.
+    #[error("the term of the writer is over")]
+    NotLeader,
+    /// What is there does not allow it.
+    #[error("{0}")]
+    Conflict(String),
+    /// What is there can't be understood.
+    #[error("{key} is corrupt: {what}")]
+    Corrupt {
+        /// Where it lies.
+        key: String,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// How a write ended whose outcome is known.
+enum Written {
+    Done,
+    /// A condition behind the guard does not hold; `after_maybe` when an earlier try may have been done.
+    Refused {
+        after_maybe: bool,
+    },
+}
+
+/// Makes a transaction whose first condition is the writer's guard, until the outcome is known.
+async fn write_surely(
+    client: &CoordinationClient,
+    transaction: &Transaction,
+) -> Result<Written, StoreError> {
+    let mut after_maybe = false;
+    loop {
+        match client.transact(transaction.clone()).await {
+            Ok(_) => return Ok(Written::Done),
+            Err(CoordinationError::Refused(Refusal::Condition { index: 0 })) => {
+                return Err(StoreError::NotLeader);
+            }
+            Err(CoordinationError::Refused(_)) => return Ok(Written::Refused { after_maybe }),
+            Err(CoordinationError::Maybe(_)) => after_maybe = true,
+            Err(CoordinationError::NotDone(_)) => {}
+        }
+        client.host().sleep(client.config().retry_delay).await;
+    }
+}
+
+/// Reads a prefix, until the service answers.
+async fn read_surely(client: &CoordinationClient, prefix: &str) -> Range {
+    loop {
+        match client.read(prefix).await {
+            Ok(range) => return range,
+            Err(_) => client.host().sleep(client.config().retry_delay).await,
+        }
+    }
+}
+
+fn decode<T: serde::de::DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, StoreError> {
+    postcard::from_bytes(value)
+        .map_err(|error| StoreError::Corrupt { key: key.to_string(), what: error.to_string() })
+}
+
+fn encode(value: &impl serde::Serialize) -> Vec<u8> {
+    postcard::to_allocvec(value).expect("stored values can be encoded")
+}

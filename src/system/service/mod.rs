@@ -6,7 +6,9 @@
 
 pub mod blobs;
 pub mod coordination;
+pub mod log;
 
+mod backlog;
 mod connection;
 mod durable;
 

@@ -27,6 +27,12 @@ pub(super) struct Blob {
     pub crc: u32,
 }
 
+/// A prefix to be sealed, and what is under it.
+pub(super) struct Sealing {
+    pub prefix: String,
+    pub removed: Vec<(String, Blob)>,
+}
+
 /// The blobs and sealed prefixes after a number of records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Index {
@@ -118,8 +124,8 @@ impl Index {
         Ok(known.collect())
     }
 
-    /// The prefix to seal and what is under it; `None` when it is sealed already.
-    pub fn seal(&self, prefix: &str) -> Result<Option<(String, Vec<(String, Blob)>)>, BlobRefusal> {
+    /// What sealing a prefix would do; `None` when it is sealed already.
+    pub fn seal(&self, prefix: &str) -> Result<Option<Sealing>, BlobRefusal> {
         let prefix = trim_prefix(prefix);
         check_name(prefix)?;
         if self.is_sealed(prefix) {
@@ -128,6 +134,7 @@ impl Index {
         if self.sealed.len() >= SEALED_MAX {
             return Err(BlobRefusal::Full);
         }
-        Ok(Some((prefix.to_string(), self.under(prefix).collect())))
+        let removed = self.under(prefix).collect();
+        Ok(Some(Sealing { prefix: prefix.to_string(), removed }))
     }
 }

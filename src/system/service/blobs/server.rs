@@ -3,7 +3,7 @@
 use super::{
     BlobEvent,
     files::{self, FileError},
-    index::{Blob, Index, Record},
+    index::{Blob, Index, Record, Sealing},
     model::{BLOB_BYTES_MAX, BlobRefusal},
 };
 use crate::{
@@ -11,7 +11,10 @@ use crate::{
     host::Disk,
     system::{
         rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
-        service::durable::{Durable, DurableError, DurableLog},
+        service::{
+            backlog::Backlog,
+            durable::{Durable, DurableError, DurableLog},
+        },
     },
 };
 use bytes::Bytes;
@@ -22,10 +25,6 @@ pub const BLOB_ENDPOINT: &str = "blobs";
 /// Where the index's log is kept.
 const FOLDER: &str = "blob-index";
 
-/// Requests that wait for a batch; what comes beyond is answered with an error.
-const WAITING_MAX: usize = 4096;
-/// Bytes of blobs that wait for a batch.
-const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Blobs that are read at the same time; a call beyond it is answered with an error.
 const READS_MAX: usize = 64;
 
@@ -100,8 +99,7 @@ pub struct BlobServer {
     index: Index,
     /// `None` while a batch is being synced.
     log: Option<DurableLog<Index>>,
-    queue: Vec<Request>,
-    waiting_bytes: usize,
+    backlog: Backlog<Request>,
     /// Blobs that are being read.
     reads: usize,
 }
@@ -140,8 +138,7 @@ impl BlobServer {
             disk: host.disk(),
             index,
             log: Some(log),
-            queue: Vec::new(),
-            waiting_bytes: 0,
+            backlog: Backlog::new(),
             reads: 0,
         };
         let server = service.start_server(BLOB_ENDPOINT, server)?;
@@ -150,12 +147,10 @@ impl BlobServer {
     }
 
     fn request(&mut self, context: &mut Context<Self>, request: Request) {
-        let waiting_bytes = self.waiting_bytes.saturating_add(request.bytes());
-        if self.queue.len() >= WAITING_MAX || waiting_bytes > WAITING_BYTES_MAX {
+        let bytes = request.bytes();
+        if let Err(request) = self.backlog.push(request, bytes) {
             return request.refuse(RpcError::NotRunning("too much waits".to_string()));
         }
-        self.waiting_bytes = waiting_bytes;
-        self.queue.push(request);
         if self.log.is_some() {
             self.process(context);
         }
@@ -164,8 +159,7 @@ impl BlobServer {
     /// Takes all that waits as one batch.
     fn process(&mut self, context: &mut Context<Self>) {
         let mut batch = Batch::default();
-        self.waiting_bytes = 0;
-        for request in std::mem::take(&mut self.queue) {
+        for request in self.backlog.take() {
             self.evaluate(request, &mut batch);
         }
         let Batch { written, records, removed, events, answers } = batch;
@@ -251,8 +245,8 @@ impl BlobServer {
     }
 
     fn seal(&mut self, prefix: &str, batch: &mut Batch) -> Result<(), BlobRefusal> {
-        if let Some((prefix, known)) = self.index.seal(prefix)? {
-            let removed = gone(known, batch);
+        if let Some(Sealing { prefix, removed }) = self.index.seal(prefix)? {
+            let removed = gone(removed, batch);
             batch.events.push(BlobEvent::Sealed { prefix: prefix.clone(), removed });
             self.apply(Record::Seal { prefix }, batch);
         }

@@ -1,0 +1,96 @@
+//! The log service: topics of partitions, each a sequence of committed records, and transactions
+//! that append to several of them at once.
+//!
+//! The server is one node with a disk. Offsets count from 0 without gaps. Every call may be lost,
+//! repeated, delayed and overtaken: producers number their records, and a transaction is named by
+//! its producer, the producer's generation and a number, so that a late call can't hit another one.
+//! A transaction is written, prepared and then committed or aborted. A prepared one waits for
+//! *commit* from whoever knows its name; a newer generation of its producer aborts it.
+//!
+//! Deliberately absent: replication, retention and consumer groups.
+
+mod client;
+mod model;
+mod producer;
+mod server;
+mod state;
+
+pub use client::{LogClient, LogConfig, LogError};
+pub use model::{
+    LOG_NAME_BYTES_MAX, LogBatch, LogRead, LogRefusal, LogWrite, Outcome, PARTITIONS_MAX,
+    ProducerId, READ_BYTES_MAX, READ_WAIT_MAX, RECORD_BYTES_MAX, TransactionId, WRITE_BYTES_MAX,
+};
+pub use server::{LOG_ENDPOINT, LogGateway, LogHandler, LogServer};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// A fact of the log service, taken from the server's synced log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LogEvent {
+    /// The server is up with what its disk held.
+    Recovered {
+        /// Each partition's topic, number and end offset.
+        ends: Vec<(String, u32, u64)>,
+        /// The transactions that are open or prepared.
+        unended: Vec<TransactionId>,
+        /// The prefixes whose producers are closed.
+        closed: Vec<String>,
+    },
+    /// A topic is there.
+    TopicCreated {
+        /// Its name.
+        topic: String,
+        /// How many partitions it has.
+        partitions: u32,
+    },
+    /// Records were appended without a transaction.
+    Appended {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// The first record's offset.
+        offset: u64,
+        /// Who appended them.
+        producer: String,
+        /// The records.
+        records: Vec<Bytes>,
+    },
+    /// A generation of a producer is current; older ones change nothing any more.
+    ProducerFenced {
+        /// The producer.
+        producer: String,
+        /// Its generation from now on.
+        generation: u64,
+    },
+    /// A transaction takes writes.
+    TransactionOpened {
+        /// The transaction.
+        transaction: TransactionId,
+    },
+    /// A transaction takes no more writes and waits for its end.
+    TransactionPrepared {
+        /// The transaction.
+        transaction: TransactionId,
+    },
+    /// A transaction's records are visible.
+    TransactionCommitted {
+        /// The transaction.
+        transaction: TransactionId,
+        /// For each partition its topic, number, the first record's offset and the records.
+        writes: Vec<(String, u32, u64, Vec<Bytes>)>,
+    },
+    /// A transaction's records are gone.
+    TransactionAborted {
+        /// The transaction.
+        transaction: TransactionId,
+    },
+    /// Producers whose names begin with a prefix change nothing any more, for ever.
+    ProducersClosed {
+        /// The prefix.
+        prefix: String,
+    },
+}
+
+crate::fact!(LogEvent, |_| crate::host::Evidence::Service);

@@ -10,5 +10,11 @@ pub fn caught_by(switch: Sabotage) -> &'static [&'static str] {
         Sabotage::LostLeaseTreatedAsAlive => &["stuck"],
         Sabotage::JournalWrittenAfterRevoke => &["L3", "no-panic"],
         Sabotage::AtMostOnceWindowOff => &["R2"],
+        Sabotage::JobAcknowledgedBeforeDurable => &["D1"],
+        Sabotage::CompleteBeforeStored => &["C4", "X5"],
+        Sabotage::UnreadableCheckpointSkipped => &["C3", "X4"],
+        Sabotage::OldOfferRoundApplied => &["S4"],
+        Sabotage::SlotHandedOutTwice => &["S1"],
+        Sabotage::OldMasterDeploys => &["S3"],
     }
 }

@@ -344,6 +344,9 @@ pub enum DeployRefusal {
     /// The job does not hold that slot.
     #[error("the job does not hold {0:?} here")]
     NoSlot(AllocationId),
+    /// The master has canceled all attempts of that epoch.
+    #[error("the attempt was canceled")]
+    Canceled,
     /// An operator is unknown.
     #[error("{0}")]
     UnknownOperator(String),
@@ -356,12 +359,11 @@ gateway! {
         ask session() -> TaskExecutorSession;
         /// Holds a slot for a job. Answers the version of the slots then.
         ask request_slot(resource_manager: LeaderSessionId, instance: InstanceId, index: u32, job: JobId, allocation: AllocationId) -> Result<u64, SlotRefusal>;
-        /// Gives a slot of a job back.
-        ask free_slot(job: JobId, job_master: LeaderSessionId, allocation: AllocationId) -> bool;
         /// Starts an attempt. Answers the version of the job's tasks then.
         ask submit_task(deployment: TaskDeployment) -> Result<u64, DeployRefusal>;
-        /// Ends an attempt; false when it is not there or has ended.
-        ask cancel_task(attempt: ExecutionAttemptId, job_master: LeaderSessionId) -> bool;
+        /// Ends an attempt, and with it all of its epoch that may still come; false when it is not there
+        /// or has ended.
+        ask cancel_task(attempt: ExecutionAttemptId) -> bool;
         /// Begins a checkpoint at a source.
         tell trigger_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId);
         /// A checkpoint is complete; `last` when it is the job's final one.

@@ -15,7 +15,7 @@ mod jobs;
 pub use checkpoints::{
     CheckpointIdCounter, CheckpointPointer, CompletedCheckpoint, CompletedCheckpointStore,
 };
-pub use jobs::{JobStore, StoredResult};
+pub use jobs::{JobStore, StoredJobs, StoredResult};
 
 use super::{
     ids::{CheckpointId, JobId},

@@ -9,7 +9,7 @@ use crate::system::{
         ExecutorReport, MasterReport, RegistrationRefusal, SlotOffer, TaskExecutorGateway,
         TaskExecutorInfo,
     },
-    rpc::{Context, Reply, RpcError},
+    rpc::{Context, Gateway, Reply, RpcError},
 };
 use futures::{FutureExt, future::BoxFuture};
 use std::sync::Arc;
@@ -60,10 +60,10 @@ impl JobMaster {
         if self.is_over() {
             return reply.ok(Err(RegistrationRefusal::Rejected("the job has ended".to_string())));
         }
-        if let Some(link) = self.executors.get(&info.resource)
-            && link.info.session == info.session
-        {
-            return reply.ok(Ok(link.heartbeat));
+        let known = self.executors.get(&info.resource);
+        if known.is_some_and(|link| link.info.session == info.session && link.attempt >= attempt) {
+            let why = "a newer try is known".to_string();
+            return reply.ok(Err(RegistrationRefusal::Failure(why)));
         }
         let (service, timeout) = (context.service().clone(), self.services.config.call_timeout);
         let expected = info.session;
@@ -97,13 +97,20 @@ impl JobMaster {
         if self.is_over() {
             return Err(RegistrationRefusal::Rejected("the job has ended".to_string()));
         }
+        let mut round = 0;
         if let Some(link) = self.executors.get(&info.resource) {
-            let known = link.info.session;
-            if known == info.session {
-                return Ok(link.heartbeat);
+            let (known, heartbeat) = (link.info.session, link.heartbeat);
+            if known != info.session {
+                // What ran in its earlier life is gone.
+                let cause = "the task executor began anew";
+                self.lose_executor(context, &info.resource, known, cause);
+            } else if link.attempt >= attempt {
+                return Err(RegistrationRefusal::Failure("a newer try is known".to_string()));
+            } else {
+                round = link.round;
+                let beats = self.executor_beats.manager();
+                beats.unmonitor_target(context, &info.resource.0, heartbeat);
             }
-            // It has begun anew: what ran in its earlier life is gone.
-            self.lose_executor(context, &info.resource, known, "the task executor began anew");
         }
         if self.executors.len() >= EXECUTORS_MAX {
             return Err(RegistrationRefusal::Failure("too many task executors".to_string()));
@@ -114,7 +121,7 @@ impl JobMaster {
         context.host().announce(&event);
         let target = Arc::new(Target(gateway.clone()));
         self.executor_beats.manager().monitor_target(context, &resource.0, heartbeat, target);
-        let link = ExecutorLink { info, gateway, heartbeat, round: 0, attempt };
+        let link = ExecutorLink { info, gateway, heartbeat, round, attempt };
         self.executors.insert(resource, link);
         Ok(heartbeat)
     }
@@ -191,7 +198,7 @@ impl JobMaster {
         for attempt in &report.attempts {
             let known = self.executions.get(&attempt.vertex);
             if known.is_none_or(|execution| execution.attempt != *attempt) {
-                let ask = gateway.cancel_task(*attempt, self.term.session);
+                let ask = gateway.cancel_task(*attempt);
                 // What it comes to shows in the next report.
                 context.host().spawn(async move { drop(ask.await) });
             }

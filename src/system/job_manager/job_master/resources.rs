@@ -6,7 +6,7 @@ use crate::system::{
     leadership::{LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService},
     protocol::{JobStatus, RESOURCE_MANAGER, ResourceManagerGateway},
     registration::register,
-    rpc::{Context, EndpointHandle, RpcError},
+    rpc::{Context, EndpointHandle, Gateway, RpcError},
     scope::Scope,
 };
 use futures::{FutureExt, future::BoxFuture};

@@ -291,9 +291,8 @@ impl JobMaster {
         context: &mut Context<Self>,
         attempt: ExecutionAttemptId,
     ) {
-        let session = self.term.session;
         let retry_delay = self.services.config.retry_delay;
-        let ask = self.link_of(attempt).map(|link| link.gateway.cancel_task(attempt, session));
+        let ask = self.link_of(attempt).map(|link| link.gateway.cancel_task(attempt));
         let Some(execution) = self.current(attempt) else { return };
         if execution.state.is_terminal() {
             return;

@@ -20,7 +20,9 @@ use crate::{
             ResourceManagerGateway, ResourceManagerHandler, SlotReport, TaskExecutorGateway,
             TaskExecutorInfo, job_component,
         },
-        rpc::{Context, EndpointHandle, Reply, RpcAddress, RpcEndpoint, RpcError, StopFuture},
+        rpc::{
+            Context, EndpointHandle, Gateway, Reply, RpcAddress, RpcEndpoint, RpcError, StopFuture,
+        },
         scope::Scope,
         service::coordination::CoordinationClient,
     },

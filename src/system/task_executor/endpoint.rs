@@ -1,0 +1,405 @@
+//! The task executor: slots, tasks, and the ways to masters and the resource manager.
+//!
+//! The endpoint's parts are in files of their own: [`masters`] speaks to the masters of the jobs that
+//! hold slots here, [`resources`] to the resource manager.
+
+mod masters;
+mod resources;
+
+use super::{
+    Exchange, OperatorRegistry, SlotEvent, StateStore, Task, TaskEnvironment, TaskExecutorConfig,
+    TaskHandle, TaskResponder, TaskUpdate,
+    slot_table::{Held, SlotTable},
+};
+use crate::{
+    host::Sabotage,
+    system::{
+        graph::{StateHandle, TaskDeployment},
+        heartbeat::{Beat, HeartbeatManager},
+        ids::{
+            AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId,
+            TaskExecutorSession,
+        },
+        leadership::LeaderSessionId,
+        protocol::{
+            DeployRefusal, ExecutionState, MasterReport, SlotRefusal, TaskExecutorGateway,
+            TaskExecutorHandler, TaskExecutorInfo,
+        },
+        rpc::{Context, EndpointHandle, Reply, RpcEndpoint, StopFuture},
+        service::coordination::CoordinationClient,
+    },
+};
+use futures::FutureExt;
+use masters::{MasterLink, ToMasters};
+use resources::{ResourceLink, ToResourceManager};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What a task executor stands on.
+#[derive(Clone)]
+pub struct TaskExecutorServices {
+    /// The settings.
+    pub config: Arc<TaskExecutorConfig>,
+    /// The coordination service.
+    pub coordination: CoordinationClient,
+    /// Where state lies.
+    pub states: Arc<dyn StateStore>,
+    /// The operators that tasks may name.
+    pub registry: Arc<OperatorRegistry>,
+    /// Where records come in and go out.
+    pub exchange: Exchange,
+}
+
+/// The endpoint of one life of a task executor.
+pub struct TaskExecutor {
+    services: TaskExecutorServices,
+    info: TaskExecutorInfo,
+    slots: SlotTable,
+    tasks: BTreeMap<ExecutionAttemptId, TaskHandle>,
+    jobs: BTreeMap<JobId, MasterLink>,
+    master_beats: HeartbeatManager<TaskExecutor, ToMasters>,
+    resources: ResourceLink,
+    resource_beats: HeartbeatManager<TaskExecutor, ToResourceManager>,
+    /// Grows with each change of slots and tasks.
+    version: u64,
+    /// Counts connections and rounds of offers over all jobs, so that none is used twice.
+    numbers: u64,
+}
+
+/// Brings a task's words to the main thread.
+struct Responder(EndpointHandle<TaskExecutor>);
+
+impl TaskResponder for Responder {
+    fn state_changed(&self, attempt: ExecutionAttemptId, update: TaskUpdate) {
+        self.0.run_without_fencing(move |executor, context| {
+            executor.task_changed(context, attempt, update);
+        });
+    }
+
+    fn acknowledge_checkpoint(
+        &self,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+        state: StateHandle,
+        ended: bool,
+    ) {
+        self.0.run_without_fencing(move |executor, context| {
+            executor.acknowledge(context, attempt, checkpoint, state, ended);
+        });
+    }
+
+    fn decline_checkpoint(
+        &self,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+        reason: String,
+    ) {
+        self.0.run_without_fencing(move |executor, _| {
+            if let Some(master) = executor.master(attempt.job) {
+                master.decline_checkpoint(attempt, checkpoint, reason);
+            }
+        });
+    }
+}
+
+impl TaskExecutor {
+    /// A task executor without jobs.
+    pub fn new(services: TaskExecutorServices, info: TaskExecutorInfo) -> Self {
+        let (heartbeat, own_id) = (services.config.heartbeat, info.resource.0.clone());
+        TaskExecutor {
+            slots: SlotTable::new(services.config.slots),
+            services,
+            info,
+            tasks: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            master_beats: HeartbeatManager::new(own_id.clone(), heartbeat),
+            resources: ResourceLink::default(),
+            resource_beats: HeartbeatManager::new(own_id, heartbeat),
+            version: 0,
+            numbers: 0,
+        }
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// Holds a slot for a job, if the resource manager that asks is the one that knows this life.
+    fn allocate(
+        &mut self,
+        context: &mut Context<Self>,
+        index: u32,
+        job: JobId,
+        allocation: AllocationId,
+    ) -> Result<u64, SlotRefusal> {
+        match self.slots.get(index) {
+            None => return Err(SlotRefusal::NoSuchSlot(index)),
+            Some(Some(held)) if (held.job, held.allocation) == (job, allocation) => {
+                return Ok(self.version);
+            }
+            Some(Some(held)) if !context.host().sabotaged(Sabotage::SlotHandedOutTwice) => {
+                return Err(SlotRefusal::Occupied(held.allocation));
+            }
+            Some(_) => {}
+        }
+        self.version += 1;
+        let held = self.slots.hold(index, job, allocation);
+        let resource = self.info.resource.clone();
+        context.host().announce(&SlotEvent::SlotAllocated { resource, index, job, allocation });
+        self.free_if_not_taken(context, held);
+        self.join_job(context, job);
+        Ok(self.version)
+    }
+
+    /// Gives a slot back that no master takes in time.
+    fn free_if_not_taken(&self, context: &Context<Self>, held: Held) {
+        context.schedule(self.services.config.slot_timeout, move |executor, context| {
+            let now = executor.slots.find(held.allocation);
+            if now.is_some_and(|(_, now)| now.epoch == held.epoch) {
+                executor.free(context, held.allocation);
+            }
+        });
+    }
+
+    /// Frees a slot; what runs in it ends.
+    fn free(&mut self, context: &mut Context<Self>, allocation: AllocationId) {
+        let Some((_, held)) = self.slots.find(allocation) else { return };
+        for task in self.tasks.values() {
+            if task.deployment().allocation == allocation {
+                task.cancel();
+            }
+        }
+        let index = self.slots.free(allocation).expect("it is held");
+        self.version += 1;
+        let resource = self.info.resource.clone();
+        context.host().announce(&SlotEvent::SlotFreed { resource, index, allocation });
+        self.report_slots(context);
+        self.leave_job_if_unused(context, held.job);
+    }
+
+    fn activate(&mut self, context: &Context<Self>, allocation: AllocationId) {
+        if self.slots.activate(allocation) {
+            let resource = self.info.resource.clone();
+            context.host().announce(&SlotEvent::SlotActivated { resource, allocation });
+        }
+    }
+
+    /// Starts an attempt for the master that this task executor is connected to, in a slot that the
+    /// job holds; the slot need not be known to be taken, since the answer may be on its way.
+    fn submit(
+        &mut self,
+        context: &mut Context<Self>,
+        deployment: TaskDeployment,
+    ) -> Result<u64, DeployRefusal> {
+        let (attempt, allocation) = (deployment.attempt, deployment.allocation);
+        let job_master = deployment.job_master;
+        let connected = self.jobs.get(&attempt.job).and_then(MasterLink::session);
+        if connected != Some(job_master)
+            && !context.host().sabotaged(Sabotage::OldMasterDeploys)
+        {
+            return Err(DeployRefusal::WrongJobMaster);
+        }
+        let held = self.slots.find(allocation);
+        if held.is_none_or(|(_, held)| held.job != attempt.job) {
+            return Err(DeployRefusal::NoSlot(allocation));
+        }
+        if self.tasks.contains_key(&attempt) {
+            return Ok(self.version);
+        }
+        let link = self.jobs.get(&attempt.job);
+        if link.is_some_and(|link| attempt.epoch <= link.canceled_epoch) {
+            return Err(DeployRefusal::Canceled);
+        }
+        let known = |spec| self.services.registry.knows(spec);
+        if let Some(error) = deployment.operators.iter().find_map(|spec| known(spec).err()) {
+            return Err(DeployRefusal::UnknownOperator(error.to_string()));
+        }
+        self.version += 1;
+        self.activate(context, allocation);
+        let resource = self.info.resource.clone();
+        context.host().announce(&SlotEvent::TaskAccepted {
+            resource,
+            attempt,
+            allocation,
+            job_master,
+        });
+        let environment = TaskEnvironment {
+            host: context.host().clone(),
+            exchange: self.services.exchange.clone(),
+            registry: self.services.registry.clone(),
+            state_store: self.services.states.clone(),
+            responder: Arc::new(Responder(context.handle())),
+            config: self.services.config.task.clone(),
+        };
+        self.tasks.insert(attempt, Task::start(environment, deployment));
+        Ok(self.version)
+    }
+
+    /// A task says how far it is.
+    fn task_changed(
+        &mut self,
+        context: &mut Context<Self>,
+        attempt: ExecutionAttemptId,
+        update: TaskUpdate,
+    ) {
+        let state = match update {
+            TaskUpdate::Initializing => ExecutionState::Initializing,
+            TaskUpdate::Running => ExecutionState::Running,
+            TaskUpdate::Finished => ExecutionState::Finished,
+            TaskUpdate::Failed(why) => ExecutionState::Failed(why),
+            TaskUpdate::Canceled => ExecutionState::Canceled,
+        };
+        if state.is_terminal() {
+            self.version += 1;
+            self.tasks.remove(&attempt);
+        }
+        self.report_task(context, attempt, state);
+    }
+
+    /// Ends what runs for a job.
+    fn cancel_tasks(&self, job: JobId) {
+        self.tasks.values().filter(|task| task.attempt().job == job).for_each(TaskHandle::cancel);
+    }
+}
+
+impl RpcEndpoint for TaskExecutor {
+    type Gateway = TaskExecutorGateway;
+
+    fn on_start(&mut self, context: &mut Context<Self>) -> Result<(), String> {
+        self.follow_resource_manager(context);
+        Ok(())
+    }
+
+    fn on_stop(&mut self, context: &mut Context<Self>) -> StopFuture {
+        self.tasks.values().for_each(TaskHandle::cancel);
+        self.resource_beats.stop(context);
+        self.master_beats.stop(context);
+        self.leave_resource_manager();
+        self.jobs.clear();
+        async { Ok(()) }.boxed()
+    }
+}
+
+impl TaskExecutorHandler for TaskExecutor {
+    fn session(&mut self, _: &mut Context<Self>, reply: Reply<TaskExecutorSession>) {
+        reply.ok(self.info.session);
+    }
+
+    fn request_slot(
+        &mut self,
+        context: &mut Context<Self>,
+        resource_manager: LeaderSessionId,
+        instance: InstanceId,
+        index: u32,
+        job: JobId,
+        allocation: AllocationId,
+        reply: Reply<Result<u64, SlotRefusal>>,
+    ) {
+        if !self.resources.is_connected_to(resource_manager, instance) {
+            return reply.ok(Err(SlotRefusal::NotRegistered));
+        }
+        reply.ok(self.allocate(context, index, job, allocation));
+    }
+
+    fn submit_task(
+        &mut self,
+        context: &mut Context<Self>,
+        deployment: TaskDeployment,
+        reply: Reply<Result<u64, DeployRefusal>>,
+    ) {
+        reply.ok(self.submit(context, deployment));
+    }
+
+    fn cancel_task(
+        &mut self,
+        _: &mut Context<Self>,
+        attempt: ExecutionAttemptId,
+        reply: Reply<bool>,
+    ) {
+        if let Some(link) = self.jobs.get_mut(&attempt.job) {
+            link.canceled_epoch = link.canceled_epoch.max(attempt.epoch);
+        }
+        let task = self.tasks.get(&attempt);
+        if let Some(task) = task {
+            task.cancel();
+        }
+        reply.ok(task.is_some());
+    }
+
+    fn trigger_checkpoint(
+        &mut self,
+        _: &mut Context<Self>,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+    ) {
+        if let Some(task) = self.tasks.get(&attempt) {
+            task.trigger_checkpoint(checkpoint);
+        }
+    }
+
+    fn confirm_checkpoint(
+        &mut self,
+        _: &mut Context<Self>,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+        last: bool,
+    ) {
+        if let Some(task) = self.tasks.get(&attempt) {
+            task.confirm_checkpoint(checkpoint, last);
+        }
+    }
+
+    fn abort_checkpoint(
+        &mut self,
+        _: &mut Context<Self>,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+    ) {
+        if let Some(task) = self.tasks.get(&attempt) {
+            task.abort_checkpoint(checkpoint);
+        }
+    }
+
+    fn disconnect_job_master(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        session: LeaderSessionId,
+        cause: String,
+    ) {
+        self.master_left(context, job, session, &cause);
+    }
+
+    fn disconnect_resource_manager(
+        &mut self,
+        context: &mut Context<Self>,
+        session: LeaderSessionId,
+        instance: InstanceId,
+        cause: String,
+    ) {
+        if self.resources.is_connected_to(session, instance) {
+            tracing::debug!(cause, "the resource manager has dropped this task executor");
+            self.connect_resource_manager(context);
+        }
+    }
+
+    fn heartbeat_from_resource_manager(
+        &mut self,
+        context: &mut Context<Self>,
+        beat: Beat<()>,
+        reply: Reply<()>,
+    ) {
+        HeartbeatManager::<_, ToResourceManager>::request_heartbeat(self, context, beat);
+        reply.ok(());
+    }
+
+    fn heartbeat_from_job_master(
+        &mut self,
+        context: &mut Context<Self>,
+        beat: Beat<MasterReport>,
+        reply: Reply<()>,
+    ) {
+        HeartbeatManager::<_, ToMasters>::request_heartbeat(self, context, beat);
+        reply.ok(());
+    }
+}

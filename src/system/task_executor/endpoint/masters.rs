@@ -1,0 +1,426 @@
+//! The ways to the masters of the jobs that hold slots here.
+
+use super::{SlotEvent, TaskExecutor};
+use crate::{
+    host::Sabotage,
+    system::{
+        graph::StateHandle,
+        heartbeat::{
+            Beat, HeartbeatListener, HeartbeatManager, HeartbeatSession, HeartbeatTarget,
+        },
+        ids::{AllocationId, CheckpointId, ExecutionAttemptId, JobId},
+        leadership::{
+            LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService, LeaderSessionId,
+        },
+        protocol::{
+            ExecutionState, ExecutorReport, JobMasterGateway, MasterReport, RegistrationRefusal,
+            component_job, job_component,
+        },
+        registration::register,
+        rpc::{Context, EndpointHandle, Gateway, RpcError},
+        scope::Scope,
+    },
+};
+use futures::{FutureExt, future::BoxFuture};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// The role of the beats with masters.
+pub(super) struct ToMasters;
+
+/// A job that holds slots here.
+pub(super) struct MasterLink {
+    /// Follows who leads the job.
+    _retrieval: LeaderRetrievalService,
+    leader: Option<LeaderInformation>,
+    /// Names the present try to connect; what belongs to an earlier one is ignored.
+    connection: u64,
+    /// Ends the registration that is under way, and later what belongs to the connection.
+    scope: Scope,
+    connected: Option<Connected>,
+    /// The newest round of offers.
+    round: u64,
+    /// No attempt up to this epoch may begin any more.
+    pub canceled_epoch: u64,
+}
+
+struct Connected {
+    gateway: JobMasterGateway,
+    session: LeaderSessionId,
+    heartbeat: HeartbeatSession,
+}
+
+impl MasterLink {
+    /// The term of the master to which the task executor is connected.
+    pub fn session(&self) -> Option<LeaderSessionId> {
+        self.connected.as_ref().map(|connected| connected.session)
+    }
+}
+
+struct Listener(JobId, EndpointHandle<TaskExecutor>);
+
+impl LeaderRetrievalListener for Listener {
+    fn notify_leader(&self, leader: Option<LeaderInformation>) {
+        let job = self.0;
+        self.1.run_without_fencing(move |executor, context| {
+            executor.new_master(context, job, leader);
+        });
+    }
+}
+
+/// Sends beats through a gateway.
+struct Target(JobMasterGateway);
+
+impl HeartbeatTarget<ExecutorReport> for Target {
+    fn receive_heartbeat(
+        &self,
+        beat: Beat<ExecutorReport>,
+    ) -> BoxFuture<'static, Result<(), RpcError>> {
+        self.0.heartbeat_from_task_executor(beat).boxed()
+    }
+}
+
+impl TaskExecutor {
+    /// A job holds a slot: its master must learn of it.
+    pub(super) fn join_job(&mut self, context: &mut Context<Self>, job: JobId) {
+        if self.jobs.contains_key(&job) {
+            return self.offer_slots(context, job);
+        }
+        let listener = Arc::new(Listener(job, context.handle()));
+        let client = &self.services.coordination;
+        let retrieval = LeaderRetrievalService::start(&job_component(job), client, listener);
+        let link = MasterLink {
+            _retrieval: retrieval,
+            leader: None,
+            connection: 0,
+            scope: Scope::default(),
+            connected: None,
+            round: 0,
+            canceled_epoch: 0,
+        };
+        self.jobs.insert(job, link);
+    }
+
+    /// Forgets a job that holds nothing here.
+    pub(super) fn leave_job_if_unused(&mut self, context: &mut Context<Self>, job: JobId) {
+        if !self.slots.of(job).is_empty() || !self.jobs.contains_key(&job) {
+            return;
+        }
+        let resource = self.info.resource.clone();
+        if let Some(connected) = self.disconnect(context, job) {
+            let cause = "no slot is left".to_string();
+            connected.gateway.disconnect_task_executor(resource, self.info.session, cause);
+        }
+        self.jobs.remove(&job);
+        self.cancel_tasks(job);
+        self.services.exchange.release_job(job);
+    }
+
+    fn new_master(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        leader: Option<LeaderInformation>,
+    ) {
+        let Some(link) = self.jobs.get_mut(&job) else { return };
+        let session = leader.as_ref().map(|leader| leader.session);
+        let same = session.is_some() && link.session() == session;
+        link.leader = leader;
+        if !same {
+            self.connect_master(context, job);
+        }
+    }
+
+    /// Connects to the job's present leader, from the beginning. What ran for an earlier one ends.
+    fn connect_master(&mut self, context: &mut Context<Self>, job: JobId) {
+        self.disconnect(context, job);
+        let connection = self.next_number();
+        let config = self.services.config.registration;
+        let info = self.info.clone();
+        let Some(link) = self.jobs.get_mut(&job) else { return };
+        link.connection = connection;
+        let Some(leader) = link.leader.clone() else { return };
+        let service = context.service().clone();
+        let attempts = self.resources.attempts();
+        let session = leader.session;
+        let work = link.scope.wrap(async move {
+            let call = move |gateway: &JobMasterGateway| {
+                let attempt = next(&attempts);
+                gateway.register_task_executor(job, info.clone(), attempt)
+            };
+            register(&service, &leader, config, call).await
+        });
+        context.spawn_then(work, move |executor, context, registered| {
+            let current = executor.jobs.get(&job).map(|link| link.connection);
+            if current != Some(connection) {
+                return;
+            }
+            match registered {
+                Some(Ok((gateway, heartbeat))) => {
+                    executor.master_connected(context, job, session, gateway, heartbeat);
+                }
+                // The job has ended, or this is not its master: nothing here is of use to it.
+                Some(Err(_)) => executor.release_job(context, job),
+                None => {}
+            }
+        });
+    }
+
+    fn master_connected(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        session: LeaderSessionId,
+        gateway: JobMasterGateway,
+        heartbeat: HeartbeatSession,
+    ) {
+        let gateway = gateway.with_timeout(self.services.config.call_timeout);
+        let target = Arc::new(Target(gateway.clone()));
+        self.master_beats.monitor_target(context, &job_component(job), heartbeat, target);
+        let resource = self.info.resource.clone();
+        context.host().announce(&SlotEvent::MasterConnected { resource, job, session });
+        let link = self.jobs.get_mut(&job).expect("its connection is current");
+        link.connected = Some(Connected { gateway, session, heartbeat });
+        self.offer_slots(context, job);
+    }
+
+    /// Ends the connection: what ran for that master ends, and its slots wait for another one.
+    fn disconnect(&mut self, context: &mut Context<Self>, job: JobId) -> Option<Connected> {
+        let connection = self.next_number();
+        let link = self.jobs.get_mut(&job)?;
+        link.scope = Scope::default();
+        link.connection = connection;
+        let connected = link.connected.take()?;
+        let id = job_component(job);
+        self.master_beats.unmonitor_target(context, &id, connected.heartbeat);
+        let (resource, session) = (self.info.resource.clone(), connected.session);
+        context.host().announce(&SlotEvent::MasterDisconnected { resource, job, session });
+        self.cancel_tasks(job);
+        for held in self.slots.of(job) {
+            if self.slots.deactivate(held.allocation) {
+                let (_, held) = self.slots.find(held.allocation).expect("it is held");
+                self.free_if_not_taken(context, held);
+            }
+        }
+        Some(connected)
+    }
+
+    /// Frees all that a job holds here.
+    fn release_job(&mut self, context: &mut Context<Self>, job: JobId) {
+        for held in self.slots.of(job) {
+            self.free(context, held.allocation);
+        }
+        self.leave_job_if_unused(context, job);
+    }
+
+    /// A master takes its leave. It may want this task executor again, or another one may.
+    pub(super) fn master_left(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        session: LeaderSessionId,
+        cause: &str,
+    ) {
+        if self.jobs.get(&job).and_then(MasterLink::session) == Some(session) {
+            tracing::debug!(?job, cause, "the job master is gone");
+            self.connect_master(context, job);
+        }
+    }
+
+    /// The gateway to a job's master, while there is a connection.
+    pub(super) fn master(&self, job: JobId) -> Option<JobMasterGateway> {
+        self.jobs.get(&job)?.connected.as_ref().map(|connected| connected.gateway.clone())
+    }
+
+    /// Offers all slots of a job to its master, in a new round.
+    fn offer_slots(&mut self, context: &mut Context<Self>, job: JobId) {
+        let Some(master) = self.master(job) else { return };
+        let round = self.next_number();
+        let offers = self.slots.offer(job, round);
+        if offers.is_empty() {
+            return;
+        }
+        let (resource, session) = (self.info.resource.clone(), self.info.session);
+        let link = self.jobs.get_mut(&job).expect("it has a master");
+        link.round = round;
+        let connection = link.connection;
+        let event = SlotEvent::SlotsOffered { resource: resource.clone(), job, round };
+        context.host().announce(&event);
+        let offered: Vec<AllocationId> = offers.iter().map(|offer| offer.allocation).collect();
+        let ask = master.offer_slots(resource, session, round, self.version, offers);
+        let work = self.jobs[&job].scope.wrap(ask);
+        context.spawn_then(work, move |executor, context, answer| {
+            let current = executor.jobs.get(&job).map(|link| link.connection);
+            if let (Some(answer), true) = (answer, current == Some(connection)) {
+                executor.offer_answered(context, job, round, &offered, answer);
+            }
+        });
+    }
+
+    fn offer_answered(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        round: u64,
+        offered: &[AllocationId],
+        answer: Result<Result<Vec<AllocationId>, RegistrationRefusal>, RpcError>,
+    ) {
+        let newest = self.jobs.get(&job).map(|link| link.round) == Some(round);
+        if !newest && !context.host().sabotaged(Sabotage::OldOfferRoundApplied) {
+            return;
+        }
+        match answer {
+            Ok(Ok(accepted)) => {
+                let resource = self.info.resource.clone();
+                context.host().announce(&SlotEvent::OfferAnswered { resource, job, round });
+                for allocation in offered {
+                    match accepted.contains(allocation) {
+                        true => self.activate(context, *allocation),
+                        false => self.free(context, *allocation),
+                    }
+                }
+            }
+            // It has forgotten this task executor.
+            Ok(Err(_)) => self.connect_master(context, job),
+            Err(_) => {
+                let delay = self.services.config.retry_delay;
+                context.schedule(delay, move |executor, context| {
+                    if executor.jobs.get(&job).map(|link| link.round) == Some(round) {
+                        executor.offer_slots(context, job);
+                    }
+                });
+            }
+        }
+    }
+
+    /// Tells a task's state to the master, until it answers or is gone.
+    pub(super) fn report_task(
+        &mut self,
+        context: &mut Context<Self>,
+        attempt: ExecutionAttemptId,
+        state: ExecutionState,
+    ) {
+        let Some(link) = self.jobs.get(&attempt.job) else { return };
+        let Some(connected) = &link.connected else { return };
+        let gateway = connected.gateway.clone();
+        let (host, delay) = (context.host().clone(), self.services.config.retry_delay);
+        let work = link.scope.wrap(async move {
+            loop {
+                match gateway.update_task_state(attempt, state.clone()).await {
+                    Ok(known) => return known,
+                    Err(_) => host.sleep(delay).await,
+                }
+            }
+        });
+        context.spawn_then(work, move |executor, _, known| {
+            if known == Some(false)
+                && let Some(task) = executor.tasks.get(&attempt)
+            {
+                task.cancel();
+            }
+        });
+    }
+
+    /// Tells the master that an attempt's part of a checkpoint is durable, until it answers.
+    pub(super) fn acknowledge(
+        &mut self,
+        context: &Context<Self>,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+        state: StateHandle,
+        ended: bool,
+    ) {
+        let Some(link) = self.jobs.get(&attempt.job) else { return };
+        let Some(connected) = &link.connected else { return };
+        let gateway = connected.gateway.clone();
+        let (host, delay) = (context.host().clone(), self.services.config.retry_delay);
+        let work = link.scope.wrap(async move {
+            let acknowledge =
+                || gateway.acknowledge_checkpoint(attempt, checkpoint, state.clone(), ended);
+            while acknowledge().await.is_err() {
+                host.sleep(delay).await;
+            }
+        });
+        context.host().spawn(async move {
+            work.await;
+        });
+    }
+}
+
+/// The next number of a counter.
+pub(super) fn next(counter: &AtomicU64) -> u64 {
+    counter.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+impl HeartbeatListener<ToMasters> for TaskExecutor {
+    type In = MasterReport;
+    type Out = ExecutorReport;
+
+    fn heartbeats(&mut self) -> &mut HeartbeatManager<Self, ToMasters> {
+        &mut self.master_beats
+    }
+
+    fn notify_heartbeat_timeout(
+        &mut self,
+        context: &mut Context<Self>,
+        id: &str,
+        session: HeartbeatSession,
+    ) {
+        let Some(job) = component_job(id) else { return };
+        let connected = self.jobs.get(&job).and_then(|link| link.connected.as_ref());
+        if connected.is_some_and(|connected| connected.heartbeat == session) {
+            // Also to the same leader: it may not have changed.
+            self.connect_master(context, job);
+        }
+    }
+
+    fn notify_target_unreachable(
+        &mut self,
+        context: &mut Context<Self>,
+        id: &str,
+        session: HeartbeatSession,
+    ) {
+        HeartbeatListener::<ToMasters>::notify_heartbeat_timeout(self, context, id, session);
+    }
+
+    fn report_payload(
+        &mut self,
+        context: &mut Context<Self>,
+        id: &str,
+        session: HeartbeatSession,
+        report: MasterReport,
+    ) {
+        let Some(job) = component_job(id) else { return };
+        let connected = self.jobs.get(&job).and_then(|link| link.connected.as_ref());
+        if connected.is_none_or(|connected| connected.heartbeat != session) {
+            return;
+        }
+        if let Some((checkpoint, last)) = report.completed {
+            for task in self.tasks.values().filter(|task| task.attempt().job == job) {
+                task.confirm_checkpoint(checkpoint, last);
+            }
+        }
+        // Only of rounds that the master had answered when it said so.
+        let unwanted = self.slots.of(job).into_iter().filter(|held| {
+            held.active
+                && held.round <= report.round
+                && !report.allocations.contains(&held.allocation)
+        });
+        for held in unwanted.collect::<Vec<_>>() {
+            self.free(context, held.allocation);
+        }
+    }
+
+    fn retrieve_payload(&mut self, _: &mut Context<Self>, id: &str) -> ExecutorReport {
+        let job = component_job(id);
+        let attempts = self.tasks.keys().filter(|attempt| Some(attempt.job) == job);
+        let slots = job.map(|job| self.slots.of(job)).unwrap_or_default();
+        ExecutorReport {
+            version: self.version,
+            attempts: attempts.copied().collect(),
+            allocations: slots.iter().map(|held| held.allocation).collect(),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The process of a task executor.
+
+use super::{
+    Exchange, OperatorRegistry, StateStore, TaskExecutor, TaskExecutorConfig,
+    TaskExecutorServices,
+};
+use crate::system::{
+    ids::{ResourceId, TaskExecutorSession},
+    protocol::{TASK_EXECUTOR, TaskExecutorInfo},
+    rpc::{RpcAddress, RpcService},
+    service::{
+        blobs::BlobClient,
+        coordination::{CoordinationClient, CoordinationConfig},
+    },
+};
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
+use std::sync::Arc;
+
+impl StateStore for BlobClient {
+    fn put(&self, name: String, bytes: Bytes) -> BoxFuture<'static, Result<(), String>> {
+        let client = self.clone();
+        async move {
+            client.put_surely(&name, bytes).await.map_err(|refusal| refusal.to_string())
+        }
+        .boxed()
+    }
+
+    fn get(&self, name: String) -> BoxFuture<'static, Result<Bytes, String>> {
+        let client = self.clone();
+        async move { client.get_surely(&name).await.map_err(|refusal| refusal.to_string()) }.boxed()
+    }
+}
+
+/// Runs a task executor, whose identity is its host's name, until it can't go on.
+pub async fn serve_task_executor(
+    service: RpcService,
+    data_port: u16,
+    coordination: CoordinationConfig,
+    blobs: BlobClient,
+    config: TaskExecutorConfig,
+    registry: Arc<OperatorRegistry>,
+) {
+    let host = service.host().clone();
+    let exchange = match Exchange::start(&host, data_port).await {
+        Ok(exchange) => exchange,
+        Err(error) => return host.exit(&format!("task executor: {error}")),
+    };
+    let info = TaskExecutorInfo {
+        resource: ResourceId(host.name().to_string()),
+        session: TaskExecutorSession(host.random_u128()),
+        address: RpcAddress::new(service.address().clone(), TASK_EXECUTOR),
+        data: exchange.address().clone(),
+    };
+    let services = TaskExecutorServices {
+        config: Arc::new(config),
+        coordination: CoordinationClient::new(&service, coordination),
+        states: Arc::new(blobs),
+        registry,
+        exchange,
+    };
+    let server = service.start_server(TASK_EXECUTOR, TaskExecutor::new(services, info));
+    let server = match server {
+        Ok(server) => server,
+        Err(error) => return host.exit(&format!("task executor: {error}")),
+    };
+    server.start();
+    let end = server.termination().await;
+    host.exit(&format!("task executor: {}", end.err().unwrap_or_default()));
+}

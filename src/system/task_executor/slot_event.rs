@@ -1,0 +1,99 @@
+//! The facts of a task executor's slots and connections. All of them are self-reports.
+
+use crate::{
+    host::Evidence,
+    system::{
+        ids::{AllocationId, ExecutionAttemptId, InstanceId, JobId, ResourceId},
+        leadership::LeaderSessionId,
+    },
+};
+
+/// A fact of a task executor.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SlotEvent {
+    /// It is registered at a resource manager.
+    Registered {
+        /// The task executor.
+        resource: ResourceId,
+        /// The resource manager's term.
+        session: LeaderSessionId,
+        /// The registration.
+        instance: InstanceId,
+    },
+    /// It is connected to a job's master.
+    MasterConnected {
+        /// The task executor.
+        resource: ResourceId,
+        /// The job.
+        job: JobId,
+        /// The master's term.
+        session: LeaderSessionId,
+    },
+    /// It is no longer connected to that master.
+    MasterDisconnected {
+        /// The task executor.
+        resource: ResourceId,
+        /// The job.
+        job: JobId,
+        /// The master's term.
+        session: LeaderSessionId,
+    },
+    /// A slot is held for a job.
+    SlotAllocated {
+        /// The task executor.
+        resource: ResourceId,
+        /// The slot.
+        index: u32,
+        /// The job.
+        job: JobId,
+        /// The hold.
+        allocation: AllocationId,
+    },
+    /// A round of offers is sent.
+    SlotsOffered {
+        /// The task executor.
+        resource: ResourceId,
+        /// The job.
+        job: JobId,
+        /// The round, which grows within a life of the task executor.
+        round: u64,
+    },
+    /// The answer to a round of offers is applied.
+    OfferAnswered {
+        /// The task executor.
+        resource: ResourceId,
+        /// The job.
+        job: JobId,
+        /// The round.
+        round: u64,
+    },
+    /// A slot is taken by its job's master.
+    SlotActivated {
+        /// The task executor.
+        resource: ResourceId,
+        /// The hold.
+        allocation: AllocationId,
+    },
+    /// Nobody holds a slot any more.
+    SlotFreed {
+        /// The task executor.
+        resource: ResourceId,
+        /// The slot.
+        index: u32,
+        /// The hold.
+        allocation: AllocationId,
+    },
+    /// An attempt is taken on.
+    TaskAccepted {
+        /// The task executor.
+        resource: ResourceId,
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+        /// The hold on its slot.
+        allocation: AllocationId,
+        /// The term of the master that deploys it.
+        job_master: LeaderSessionId,
+    },
+}
+
+crate::fact!(SlotEvent, |_| Evidence::SelfReport);

@@ -10,5 +10,6 @@ pub fn caught_by(switch: Sabotage) -> &'static [&'static str] {
         Sabotage::LostLeaseTreatedAsAlive => &["stuck"],
         Sabotage::JournalWrittenAfterRevoke => &["L3", "no-panic"],
         Sabotage::AtMostOnceWindowOff => &["R2"],
+        Sabotage::BarriersDontBlock => &["C7"],
     }
 }

@@ -43,4 +43,6 @@ switches! {
     JournalWrittenAfterRevoke = "journal-written-after-revoke", "FLINK-9494";
     /// A repeated call is handed to its handler again.
     AtMostOnceWindowOff = "at-most-once-window-off", "generic";
+    /// A channel that delivered its barrier is read on while others have not.
+    BarriersDontBlock = "barriers-dont-block", "G-10";
 }

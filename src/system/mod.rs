@@ -8,4 +8,5 @@ pub mod ids;
 pub mod leadership;
 pub mod rpc;
 pub mod service;
+pub mod task_executor;
 pub mod watched;

@@ -16,5 +16,6 @@ pub fn caught_by(switch: Sabotage) -> &'static [&'static str] {
         Sabotage::OldOfferRoundApplied => &["S4"],
         Sabotage::SlotHandedOutTwice => &["S1"],
         Sabotage::OldMasterDeploys => &["S3"],
+        Sabotage::BarriersDontBlock => &["C7"],
     }
 }

@@ -13,4 +13,5 @@ pub mod rpc;
 pub mod scope;
 pub mod service;
 pub mod store;
+pub mod task_executor;
 pub mod watched;

@@ -8,7 +8,7 @@ mod resources;
 
 use super::{
     Exchange, OperatorRegistry, SlotEvent, StateStore, Task, TaskEnvironment, TaskExecutorConfig,
-    TaskHandle, TaskResponder, TaskUpdate,
+    TaskHandle, TaskResponder, TaskStateUpdate,
     slot_table::{Held, SlotTable},
 };
 use crate::{
@@ -17,8 +17,7 @@ use crate::{
         graph::{StateHandle, TaskDeployment},
         heartbeat::{Beat, HeartbeatManager},
         ids::{
-            AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId,
-            TaskExecutorSession,
+            AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId, TaskExecutorSession,
         },
         leadership::LeaderSessionId,
         protocol::{
@@ -69,7 +68,7 @@ pub struct TaskExecutor {
 struct Responder(EndpointHandle<TaskExecutor>);
 
 impl TaskResponder for Responder {
-    fn state_changed(&self, attempt: ExecutionAttemptId, update: TaskUpdate) {
+    fn state_changed(&self, attempt: ExecutionAttemptId, update: TaskStateUpdate) {
         self.0.run_without_fencing(move |executor, context| {
             executor.task_changed(context, attempt, update);
         });
@@ -194,9 +193,7 @@ impl TaskExecutor {
         let (attempt, allocation) = (deployment.attempt, deployment.allocation);
         let job_master = deployment.job_master;
         let connected = self.jobs.get(&attempt.job).and_then(MasterLink::session);
-        if connected != Some(job_master)
-            && !context.host().sabotaged(Sabotage::OldMasterDeploys)
-        {
+        if connected != Some(job_master) && !context.host().sabotaged(Sabotage::OldMasterDeploys) {
             return Err(DeployRefusal::WrongJobMaster);
         }
         let held = self.slots.find(allocation);
@@ -240,14 +237,14 @@ impl TaskExecutor {
         &mut self,
         context: &mut Context<Self>,
         attempt: ExecutionAttemptId,
-        update: TaskUpdate,
+        update: TaskStateUpdate,
     ) {
         let state = match update {
-            TaskUpdate::Initializing => ExecutionState::Initializing,
-            TaskUpdate::Running => ExecutionState::Running,
-            TaskUpdate::Finished => ExecutionState::Finished,
-            TaskUpdate::Failed(why) => ExecutionState::Failed(why),
-            TaskUpdate::Canceled => ExecutionState::Canceled,
+            TaskStateUpdate::Initializing => ExecutionState::Initializing,
+            TaskStateUpdate::Running => ExecutionState::Running,
+            TaskStateUpdate::Finished => ExecutionState::Finished,
+            TaskStateUpdate::Failed(why) => ExecutionState::Failed(why),
+            TaskStateUpdate::Canceled => ExecutionState::Canceled,
         };
         if state.is_terminal() {
             self.version += 1;

@@ -1,8 +1,7 @@
 //! The process of a task executor.
 
 use super::{
-    Exchange, OperatorRegistry, StateStore, TaskExecutor, TaskExecutorConfig,
-    TaskExecutorServices,
+    Exchange, OperatorRegistry, StateStore, TaskExecutor, TaskExecutorConfig, TaskExecutorServices,
 };
 use crate::system::{
     ids::{ResourceId, TaskExecutorSession},
@@ -20,10 +19,8 @@ use std::sync::Arc;
 impl StateStore for BlobClient {
     fn put(&self, name: String, bytes: Bytes) -> BoxFuture<'static, Result<(), String>> {
         let client = self.clone();
-        async move {
-            client.put_surely(&name, bytes).await.map_err(|refusal| refusal.to_string())
-        }
-        .boxed()
+        async move { client.put_surely(&name, bytes).await.map_err(|refusal| refusal.to_string()) }
+            .boxed()
     }
 
     fn get(&self, name: String) -> BoxFuture<'static, Result<Bytes, String>> {

@@ -123,7 +123,9 @@ mod tests {
     fn a_slot_is_held_activated_deactivated_and_freed() {
         let mut table = SlotTable::new(2);
         let first = table.hold(1, JOB, AllocationId(5));
-        assert!(!first.active && table.activate(AllocationId(5)) && !table.activate(AllocationId(5)));
+        assert!(
+            !first.active && table.activate(AllocationId(5)) && !table.activate(AllocationId(5))
+        );
         let (index, held) = table.find(AllocationId(5)).unwrap();
         assert!(index == 1 && held.active && held.epoch > first.epoch);
         assert!(table.deactivate(AllocationId(5)));

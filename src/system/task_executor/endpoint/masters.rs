@@ -5,9 +5,7 @@ use crate::{
     host::Sabotage,
     system::{
         graph::StateHandle,
-        heartbeat::{
-            Beat, HeartbeatListener, HeartbeatManager, HeartbeatSession, HeartbeatTarget,
-        },
+        heartbeat::{Beat, HeartbeatListener, HeartbeatManager, HeartbeatSession, HeartbeatTarget},
         ids::{AllocationId, CheckpointId, ExecutionAttemptId, JobId},
         leadership::{
             LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService, LeaderSessionId,

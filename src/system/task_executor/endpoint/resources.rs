@@ -2,9 +2,7 @@
 
 use super::{SlotEvent, TaskExecutor, masters::next};
 use crate::system::{
-    heartbeat::{
-        Beat, HeartbeatListener, HeartbeatManager, HeartbeatSession, HeartbeatTarget,
-    },
+    heartbeat::{Beat, HeartbeatListener, HeartbeatManager, HeartbeatSession, HeartbeatTarget},
     ids::InstanceId,
     leadership::{
         LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService, LeaderSessionId,

@@ -1,0 +1,98 @@
+//! The typed facts that tasks announce. All of them are self-reports.
+
+use crate::{
+    host::Evidence,
+    system::ids::{CheckpointId, ExecutionAttemptId, ResultPartitionId},
+};
+
+/// How many records went over one channel since its attempt began: partition, subpartition, records.
+pub type ChannelCount = (ResultPartitionId, u32, u64);
+
+/// A fact of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TaskEvent {
+    /// The task is in this state from here on.
+    StateChanged {
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+        /// `initializing`, `running`, `finished`, `failed` or `canceled`.
+        state: &'static str,
+        /// Why it failed; else empty.
+        reason: String,
+    },
+    /// The operators are open and hold this checkpoint's state.
+    Restored {
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+        /// The checkpoint; `None`: from nothing.
+        checkpoint: Option<CheckpointId>,
+    },
+    /// The producer has put a buffer, or an event, into a subpartition.
+    BufferSent {
+        /// The partition.
+        partition: ResultPartitionId,
+        /// The part of it.
+        subpartition: u32,
+        /// Counts from 0 over the channel.
+        sequence: u64,
+        /// The records in it; 0 for an event.
+        records: u32,
+        /// Of its bytes.
+        hash: u64,
+    },
+    /// The consumer has taken a buffer, or an event, to handle it.
+    BufferReceived {
+        /// The partition.
+        partition: ResultPartitionId,
+        /// The part of it.
+        subpartition: u32,
+        /// Counts from 0 over the channel.
+        sequence: u64,
+        /// The records in it; 0 for an event.
+        records: u32,
+        /// Of its bytes.
+        hash: u64,
+    },
+    /// The consumer has taken a barrier.
+    BarrierReceived {
+        /// The consumer.
+        attempt: ExecutionAttemptId,
+        /// The partition.
+        partition: ResultPartitionId,
+        /// The part of it.
+        subpartition: u32,
+        /// The barrier's checkpoint.
+        checkpoint: CheckpointId,
+    },
+    /// The operators' state was taken; no record is handled between the counts and the state.
+    SnapshotTaken {
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// Records consumed, for each channel.
+        inputs: Vec<ChannelCount>,
+        /// Records emitted, for each subpartition.
+        outputs: Vec<ChannelCount>,
+        /// Whether the task had reached the end of its data.
+        ended: bool,
+    },
+    /// The task was told that the checkpoint is complete, and every operator has taken note.
+    CheckpointConfirmed {
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+    },
+    /// The task takes no part in the checkpoint.
+    CheckpointDeclined {
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// Why.
+        reason: String,
+    },
+}
+
+crate::fact!(TaskEvent, |_| Evidence::SelfReport);

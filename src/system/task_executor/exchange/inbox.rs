@@ -1,0 +1,246 @@
+//! What a task has received and not yet handled, channel by channel, within the credit that it lent.
+
+use super::{
+    CHANNEL_CREDIT, WireError,
+    wire::{Buffer, Content, Event, Response},
+};
+use crate::system::{
+    graph::{InputChannelDeployment, InputGateDeployment},
+    ids::ResultPartitionId,
+    task_executor::{TaskError, event::ChannelCount},
+};
+use bytes::Bytes;
+use futures::task::AtomicWaker;
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    io,
+    sync::{Arc, Mutex, MutexGuard},
+    task::Poll,
+};
+
+/// Credit is lent again when so much has come together, to save messages.
+const CREDIT_LENT_AT_ONCE: u32 = CHANNEL_CREDIT / 2;
+
+/// Why a channel is lost.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChannelError {
+    /// The producer's task executor can't be reached.
+    #[error("no connection: {0}")]
+    Connect(io::ErrorKind),
+    /// The partition did not come up in time.
+    #[error("the partition was not found")]
+    PartitionNotFound,
+    /// The producer refuses to be read.
+    #[error("refused by the producer")]
+    Refused,
+    /// The stream broke.
+    #[error("broken: {0}")]
+    Broken(io::ErrorKind),
+    /// The stream ended, or the partition was released, before the end of the partition.
+    #[error("ended before the end of the partition")]
+    EndedEarly,
+    /// A buffer is missing, or there twice.
+    #[error("buffer {found} where {expected} was due")]
+    SequenceGap {
+        /// The number that was due.
+        expected: u64,
+        /// The number that came.
+        found: u64,
+    },
+    /// The producer sent more than it had credit for.
+    #[error("more buffers than credited")]
+    CreditExceeded,
+    /// Something came behind the end of the data or of the partition, or an answer twice.
+    #[error("something came out of turn")]
+    OutOfTurn,
+    /// A frame makes no sense.
+    #[error("{0}")]
+    Wire(#[from] WireError),
+}
+
+struct Channel {
+    partition: ResultPartitionId,
+    subpartition: u32,
+    queue: VecDeque<Buffer>,
+    expected_sequence: u64,
+    /// Lent and not yet used by a received buffer.
+    lent: u32,
+    /// Handled and not yet lent again.
+    unlent: u32,
+    connected: bool,
+    /// The end of the data was received.
+    data_received: bool,
+    /// The end of the partition was received.
+    received: bool,
+    /// Records that the task has taken.
+    consumed: u64,
+    credit_waker: Arc<AtomicWaker>,
+}
+
+struct Channels {
+    channels: Vec<Channel>,
+    /// The channel whose turn is next.
+    turn: usize,
+    unconnected: usize,
+}
+
+/// The channels of one task, over all its gates.
+pub(in crate::system::task_executor) struct Inbox {
+    channels: Mutex<Channels>,
+    waker: AtomicWaker,
+}
+
+impl Inbox {
+    pub fn new(inputs: &[InputGateDeployment]) -> Self {
+        let channel = |deployment: &InputChannelDeployment| Channel {
+            partition: deployment.partition,
+            subpartition: deployment.subpartition,
+            queue: VecDeque::new(),
+            expected_sequence: 0,
+            lent: CHANNEL_CREDIT,
+            unlent: 0,
+            connected: false,
+            data_received: false,
+            received: false,
+            consumed: 0,
+            credit_waker: Arc::default(),
+        };
+        let channels: Vec<_> = inputs.iter().flat_map(|gate| &gate.channels).map(channel).collect();
+        let unconnected = channels.len();
+        let channels = Mutex::new(Channels { channels, turn: 0, unconnected });
+        Inbox { channels, waker: AtomicWaker::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Channels> {
+        self.channels.lock().expect("no panic under this lock")
+    }
+
+    /// The number of channels.
+    pub fn len(&self) -> usize {
+        self.lock().channels.len()
+    }
+
+    /// What a channel reads.
+    pub fn id(&self, channel: usize) -> (ResultPartitionId, u32) {
+        let channel = &self.lock().channels[channel];
+        (channel.partition, channel.subpartition)
+    }
+
+    /// The channel's request was granted.
+    pub fn connected(&self, channel: usize) {
+        let mut channels = self.lock();
+        assert!(!channels.channels[channel].connected, "granted once");
+        channels.channels[channel].connected = true;
+        channels.unconnected -= 1;
+        drop(channels);
+        self.waker.wake();
+    }
+
+    /// Waits until every channel's request was granted.
+    pub async fn all_connected(&self) {
+        poll_fn(|cx| {
+            self.waker.register(cx.waker());
+            if self.lock().unconnected == 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Takes in a frame without its length; whether it is the last of its channel.
+    pub fn receive(&self, channel: usize, frame: Bytes) -> Result<bool, ChannelError> {
+        let Response::Buffer(buffer) = Response::decode(frame)? else {
+            return Err(ChannelError::OutOfTurn);
+        };
+        let mut channels = self.lock();
+        let channel = &mut channels.channels[channel];
+        let (expected, found) = (channel.expected_sequence, buffer.sequence);
+        if expected != found {
+            return Err(ChannelError::SequenceGap { expected, found });
+        }
+        let is_data = matches!(buffer.content, Content::Records { .. });
+        if channel.received || channel.data_received && is_data {
+            return Err(ChannelError::OutOfTurn);
+        }
+        channel.lent = channel.lent.checked_sub(1).ok_or(ChannelError::CreditExceeded)?;
+        channel.expected_sequence += 1;
+        match buffer.content {
+            Content::Event(Event::EndOfData) => channel.data_received = true,
+            Content::Event(Event::EndOfPartition) => channel.received = true,
+            _ => {}
+        }
+        let last = channel.received;
+        channel.queue.push_back(buffer);
+        let held = channel.queue.len() + (channel.lent + channel.unlent) as usize;
+        assert!(held <= CHANNEL_CREDIT as usize, "the queue is bounded by the credit");
+        drop(channels);
+        self.waker.wake();
+        Ok(last)
+    }
+
+    /// Waits for a buffer of a channel that is not `blocked`; channels take turns.
+    ///
+    /// `blocked` is asked only of channels that have something.
+    pub async fn next(&self, mut blocked: impl FnMut(usize) -> bool) -> (usize, Buffer) {
+        poll_fn(|cx| {
+            self.waker.register(cx.waker());
+            let mut channels = self.lock();
+            let count = channels.channels.len();
+            for offset in 0..count {
+                let place = (channels.turn + offset) % count;
+                if channels.channels[place].queue.is_empty() || blocked(place) {
+                    continue;
+                }
+                channels.turn = place + 1;
+                let buffer = channels.channels[place].queue.pop_front();
+                return Poll::Ready((place, buffer.expect("it is not empty")));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// The task has handled a buffer with so many records: its credit is lent anew.
+    pub fn handled(&self, channel: usize) {
+        let mut channels = self.lock();
+        let channel = &mut channels.channels[channel];
+        channel.unlent += 1;
+        if channel.unlent >= CREDIT_LENT_AT_ONCE {
+            channel.credit_waker.wake();
+        }
+    }
+
+    /// The task has taken so many records from the channel.
+    pub fn count(&self, channel: usize, records: u32) {
+        self.lock().channels[channel].consumed += u64::from(records);
+    }
+
+    /// Waits for credit that is to be lent to the producer.
+    pub async fn credit(&self, channel: usize) -> u32 {
+        let waker = self.lock().channels[channel].credit_waker.clone();
+        poll_fn(|cx| {
+            waker.register(cx.waker());
+            let mut channels = self.lock();
+            let channel = &mut channels.channels[channel];
+            if channel.unlent < CREDIT_LENT_AT_ONCE {
+                return Poll::Pending;
+            }
+            let credit = std::mem::take(&mut channel.unlent);
+            channel.lent += credit;
+            Poll::Ready(credit)
+        })
+        .await
+    }
+
+    /// Records consumed from each channel.
+    pub fn counts(&self) -> Vec<ChannelCount> {
+        let channels = self.lock();
+        let counts = channels.channels.iter();
+        counts.map(|channel| (channel.partition, channel.subpartition, channel.consumed)).collect()
+    }
+
+    /// The failure of a channel, as the task reports it.
+    pub fn error(&self, channel: usize, reason: ChannelError) -> TaskError {
+        let (partition, subpartition) = self.id(channel);
+        TaskError::Input { partition, subpartition, reason }
+    }
+}

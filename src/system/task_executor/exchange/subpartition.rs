@@ -1,0 +1,255 @@
+//! What one task has for one consumer: a queue that is bounded for the producer and drained by credit.
+
+use super::{Exchanged, SUBPARTITION_BUFFERS_MAX, SUBPARTITION_EVENTS_MAX};
+use crate::system::{ids::ResultPartitionId, task_executor::TaskError};
+use bytes::Bytes;
+use futures::task::AtomicWaker;
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+/// What the subpartitions of one task tell it.
+#[derive(Default)]
+pub(super) struct ProducerSignal {
+    waker: AtomicWaker,
+    /// Subpartitions without room for a data buffer.
+    full: AtomicUsize,
+    gone: Mutex<Option<TaskError>>,
+}
+
+impl ProducerSignal {
+    /// Whether no reader has gone away before its end.
+    pub fn check(&self) -> Result<(), TaskError> {
+        self.gone.lock().expect("no panic under this lock").clone().map_or(Ok(()), Err)
+    }
+
+    /// Waits until a reader has gone away before its end.
+    pub async fn reader_gone(&self) -> TaskError {
+        poll_fn(|cx| {
+            self.waker.register(cx.waker());
+            self.check().map_or_else(Poll::Ready, |()| Poll::Pending)
+        })
+        .await
+    }
+
+    /// Waits until every subpartition has room for a data buffer.
+    pub async fn room_everywhere(&self) {
+        poll_fn(|cx| {
+            self.waker.register(cx.waker());
+            if self.full.load(Ordering::Relaxed) == 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await
+    }
+}
+
+/// A buffer or event on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Queued {
+    /// As [`wire`](super::wire) has it.
+    pub frame: Bytes,
+    pub is_event: bool,
+    /// Whether it is the end of the partition.
+    pub is_last: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    NotYet,
+    Now,
+    /// The reader took the last buffer, or went away before.
+    Over,
+}
+
+struct State {
+    queue: VecDeque<Queued>,
+    events: usize,
+    reading: Reading,
+    released: bool,
+    /// What the reader may still take.
+    credit: u32,
+    reader: Option<Waker>,
+}
+
+impl State {
+    fn data(&self) -> usize {
+        self.queue.len() - self.events
+    }
+
+    fn has_room(&self, event: bool) -> bool {
+        if event {
+            self.events < SUBPARTITION_EVENTS_MAX
+        } else {
+            self.data() < SUBPARTITION_BUFFERS_MAX
+        }
+    }
+}
+
+/// One part of a partition.
+pub(super) struct Subpartition {
+    partition: ResultPartitionId,
+    index: u32,
+    state: Mutex<State>,
+    signal: Arc<ProducerSignal>,
+}
+
+impl Subpartition {
+    pub fn new(partition: ResultPartitionId, index: u32, signal: Arc<ProducerSignal>) -> Self {
+        let state = State {
+            queue: VecDeque::new(),
+            events: 0,
+            reading: Reading::NotYet,
+            released: false,
+            credit: 0,
+            reader: None,
+        };
+        Subpartition { partition, index, state: Mutex::new(state), signal }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic under this lock")
+    }
+
+    /// Whether a data buffer, or an event, may be pushed.
+    pub fn has_room(&self, event: bool) -> bool {
+        self.lock().has_room(event)
+    }
+
+    /// Waits until a data buffer, or an event, may be pushed.
+    pub async fn room(&self, event: bool) -> Result<(), TaskError> {
+        poll_fn(|cx| {
+            self.signal.waker.register(cx.waker());
+            self.signal.check()?;
+            if self.lock().has_room(event) { Poll::Ready(Ok(())) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// Puts a buffer in, for which there is room.
+    pub fn push(&self, queued: Queued) {
+        let waker = {
+            let mut state = self.lock();
+            assert!(state.has_room(queued.is_event), "a producer waits for room");
+            state.events += usize::from(queued.is_event);
+            let is_event = queued.is_event;
+            state.queue.push_back(queued);
+            if !is_event && !state.has_room(false) {
+                self.signal.full.fetch_add(1, Ordering::Relaxed);
+            }
+            if state.credit > 0 { state.reader.take() } else { None }
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Lets a reader begin; `None` when there is or was one.
+    pub fn read(self: &Arc<Self>, exchanged: &Arc<Exchanged>, credit: u32) -> Option<Reader> {
+        let mut state = self.lock();
+        if state.reading != Reading::NotYet || state.released {
+            return None;
+        }
+        state.reading = Reading::Now;
+        state.credit = credit;
+        Some(Reader { subpartition: self.clone(), exchanged: exchanged.clone() })
+    }
+
+    /// Whether nobody will read on.
+    pub fn is_read(&self) -> bool {
+        self.lock().reading == Reading::Over
+    }
+
+    /// Throws away what is queued and ends its reader.
+    pub fn release(&self) {
+        let (waker, queue) = {
+            let mut state = self.lock();
+            state.released = true;
+            (state.reader.take(), std::mem::take(&mut state.queue))
+        };
+        waker.into_iter().for_each(Waker::wake);
+        drop(queue);
+    }
+}
+
+/// The one reader of a subpartition. Dropped before the last buffer, it fails the producer.
+pub(super) struct Reader {
+    subpartition: Arc<Subpartition>,
+    exchanged: Arc<Exchanged>,
+}
+
+impl Reader {
+    /// Lends more credit; `false` when it is more than anyone lends.
+    pub fn add_credit(&self, credit: u32, most: u32) -> bool {
+        let (waker, sound) = {
+            let mut state = self.subpartition.lock();
+            let sum = state.credit.checked_add(credit).filter(|sum| *sum <= most);
+            let waker = if state.queue.is_empty() { None } else { state.reader.take() };
+            match sum {
+                Some(sum) => {
+                    state.credit = sum;
+                    (waker, true)
+                }
+                None => (None, false),
+            }
+        };
+        waker.into_iter().for_each(Waker::wake);
+        sound
+    }
+
+    /// The next buffer, for one credit; `None` when the subpartition was released.
+    pub async fn next(&self) -> Option<Queued> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Queued>> {
+        let mut state = self.subpartition.lock();
+        if state.released {
+            return Poll::Ready(None);
+        }
+        assert!(state.reading == Reading::Now, "nothing is read behind the last buffer");
+        if state.credit == 0 || state.queue.is_empty() {
+            if !state.reader.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                state.reader = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        let was_full = !state.has_room(false);
+        let queued = state.queue.pop_front().expect("it is not empty");
+        state.credit -= 1;
+        state.events -= usize::from(queued.is_event);
+        if queued.is_last {
+            state.reading = Reading::Over;
+        }
+        let has_room = state.has_room(false);
+        drop(state);
+        if was_full && has_room {
+            self.subpartition.signal.full.fetch_sub(1, Ordering::Relaxed);
+        }
+        if queued.is_event || was_full {
+            self.subpartition.signal.waker.wake();
+        }
+        Poll::Ready(Some(queued))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let (too_early, released) = {
+            let mut state = self.subpartition.lock();
+            let too_early = state.reading == Reading::Now;
+            state.reading = Reading::Over;
+            state.reader = None;
+            (too_early, state.released)
+        };
+        let Subpartition { partition, index, signal, .. } = &*self.subpartition;
+        if too_early && !released {
+            let gone = TaskError::ReaderGone { partition: *partition, subpartition: *index };
+            signal.gone.lock().expect("no panic under this lock").get_or_insert(gone);
+            signal.waker.wake();
+        }
+        self.exchanged.forget_if_read(*partition);
+    }
+}

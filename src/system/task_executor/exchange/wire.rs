@@ -1,0 +1,435 @@
+//! What goes over a channel: requests one way, buffers and events the other.
+//!
+//! Every frame is a little-endian `u32` length of what follows and what follows. A buffer or event is
+//! one byte of type, the `u64` sequence number, the `u32` number of records and the payload; each
+//! record is its `u32` length and its bytes.
+
+use super::BUFFER_BYTES_MAX;
+use crate::{
+    host::{StreamReader, mix},
+    system::{
+        ids::{CheckpointId, ResultPartitionId},
+        task_executor::Record,
+    },
+};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+use std::io;
+
+const LENGTH_BYTES: usize = 4;
+const HEADER_BYTES: usize = LENGTH_BYTES + 1 + 8 + 4;
+
+/// What a record takes in a buffer besides its bytes.
+pub const RECORD_HEADER_BYTES: usize = 4;
+
+/// The longest frame to a consumer, without its length.
+pub const RESPONSE_BYTES_MAX: usize = HEADER_BYTES - LENGTH_BYTES + BUFFER_BYTES_MAX;
+
+/// The longest frame to a producer, without its length.
+pub const REQUEST_BYTES_MAX: usize = 128;
+
+/// Why a frame is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// It is longer than any that is sent.
+    #[error("a frame of {0} bytes is too long")]
+    TooLong(usize),
+    /// It is not what its type says.
+    #[error("a malformed frame")]
+    Malformed,
+}
+
+/// What a consumer sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Asks for a subpartition and lends the first credit; again after `NotFound`.
+    Partition { partition: ResultPartitionId, subpartition: u32, credit: u32 },
+    /// Lends so much more.
+    Credit(u32),
+}
+
+impl Request {
+    pub fn encode(&self) -> Bytes {
+        let body = postcard::to_stdvec(self).expect("plain numbers");
+        debug_assert!(body.len() <= REQUEST_BYTES_MAX);
+        let mut frame = BytesMut::with_capacity(LENGTH_BYTES + body.len());
+        frame.put_u32_le(u32::try_from(body.len()).expect("a short request"));
+        frame.put_slice(&body);
+        frame.freeze()
+    }
+
+    pub fn decode(body: &[u8]) -> Result<Self, WireError> {
+        postcard::from_bytes(body).map_err(|_| WireError::Malformed)
+    }
+}
+
+/// In-band, in order with the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Records before it belong to the checkpoint, those behind do not.
+    Barrier(CheckpointId),
+    /// No barrier of that checkpoint comes.
+    CancelBarrier(CheckpointId),
+    /// No record comes any more.
+    EndOfData,
+    /// Nothing comes any more.
+    EndOfPartition,
+}
+
+/// What a producer sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// The request is granted; buffers follow.
+    Accepted,
+    /// There is no such partition now.
+    NotFound,
+    /// The subpartition is read already, or the request makes no sense.
+    Refused,
+    /// Records or an event.
+    Buffer(Buffer),
+}
+
+/// Records or an event, with its place in the channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buffer {
+    /// Counts from 0 over the channel.
+    pub sequence: u64,
+    /// The payload's hash.
+    pub hash: u64,
+    pub content: Content,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// So many encoded records.
+    Records {
+        count: u32,
+        payload: Bytes,
+    },
+    Event(Event),
+}
+
+const DATA: u8 = 1;
+const BARRIER: u8 = 2;
+const CANCEL_BARRIER: u8 = 3;
+const END_OF_DATA: u8 = 4;
+const END_OF_PARTITION: u8 = 5;
+const ACCEPTED: u8 = 6;
+const NOT_FOUND: u8 = 7;
+const REFUSED: u8 = 8;
+
+/// The hash of a buffer's payload.
+fn hash(payload: &[u8]) -> u64 {
+    mix(u64::from(crc32fast::hash(payload)), payload.len() as u64)
+}
+
+fn finish(mut frame: BytesMut, kind: u8, sequence: u64, records: u32) -> (Bytes, u64) {
+    let length = u32::try_from(frame.len() - LENGTH_BYTES).expect("a bounded frame");
+    frame[..4].copy_from_slice(&length.to_le_bytes());
+    frame[4] = kind;
+    frame[5..13].copy_from_slice(&sequence.to_le_bytes());
+    frame[13..17].copy_from_slice(&records.to_le_bytes());
+    let hash = hash(&frame[HEADER_BYTES..]);
+    (frame.freeze(), hash)
+}
+
+/// A buffer under construction; its header is written last, in place.
+#[derive(Default)]
+pub struct BufferBuilder {
+    frame: BytesMut,
+    records: u32,
+}
+
+impl BufferBuilder {
+    pub fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    pub fn records(&self) -> u32 {
+        self.records
+    }
+
+    /// Whether a record of that length still fits.
+    pub fn has_room(&self, length: usize) -> bool {
+        let payload = self.frame.len().saturating_sub(HEADER_BYTES);
+        payload + RECORD_HEADER_BYTES + length <= BUFFER_BYTES_MAX
+    }
+
+    /// Adds a record that fits.
+    pub fn append(&mut self, record: &[u8]) {
+        assert!(self.has_room(record.len()), "the caller has asked");
+        if self.frame.is_empty() {
+            self.frame.resize(HEADER_BYTES, 0);
+        }
+        self.frame.put_u32_le(u32::try_from(record.len()).expect("it fits a buffer"));
+        self.frame.put_slice(record);
+        self.records += 1;
+    }
+
+    /// The frame and its payload's hash; empties the builder.
+    pub fn finish(&mut self, sequence: u64) -> (Bytes, u64) {
+        let records = std::mem::take(&mut self.records);
+        finish(std::mem::take(&mut self.frame), DATA, sequence, records)
+    }
+}
+
+impl Event {
+    /// The frame and its payload's hash.
+    pub fn encode(self, sequence: u64) -> (Bytes, u64) {
+        let mut frame = BytesMut::with_capacity(HEADER_BYTES + 8);
+        frame.resize(HEADER_BYTES, 0);
+        let kind = match self {
+            Event::Barrier(checkpoint) => {
+                frame.put_u64_le(checkpoint.0);
+                BARRIER
+            }
+            Event::CancelBarrier(checkpoint) => {
+                frame.put_u64_le(checkpoint.0);
+                CANCEL_BARRIER
+            }
+            Event::EndOfData => END_OF_DATA,
+            Event::EndOfPartition => END_OF_PARTITION,
+        };
+        finish(frame, kind, sequence, 0)
+    }
+
+    fn decode(kind: u8, payload: &[u8]) -> Result<Self, WireError> {
+        let number = || -> Result<CheckpointId, WireError> {
+            let bytes = payload.try_into().map_err(|_| WireError::Malformed)?;
+            Ok(CheckpointId(u64::from_le_bytes(bytes)))
+        };
+        match (kind, payload.len()) {
+            (BARRIER, _) => number().map(Event::Barrier),
+            (CANCEL_BARRIER, _) => number().map(Event::CancelBarrier),
+            (END_OF_DATA, 0) => Ok(Event::EndOfData),
+            (END_OF_PARTITION, 0) => Ok(Event::EndOfPartition),
+            _ => Err(WireError::Malformed),
+        }
+    }
+}
+
+impl Response {
+    /// The frame of an answer that is no buffer.
+    pub fn encode_answer(&self) -> Bytes {
+        let kind = match self {
+            Response::Accepted => ACCEPTED,
+            Response::NotFound => NOT_FOUND,
+            Response::Refused | Response::Buffer(_) => REFUSED,
+        };
+        finish(BytesMut::zeroed(HEADER_BYTES), kind, 0, 0).0
+    }
+
+    /// Reads a frame without its length.
+    pub fn decode(mut body: Bytes) -> Result<Self, WireError> {
+        if body.len() < HEADER_BYTES - LENGTH_BYTES {
+            return Err(WireError::Malformed);
+        }
+        if body.len() > RESPONSE_BYTES_MAX {
+            return Err(WireError::TooLong(body.len()));
+        }
+        let (kind, sequence, count) = (body.get_u8(), body.get_u64_le(), body.get_u32_le());
+        let hash = hash(&body);
+        let buffer = |content| Response::Buffer(Buffer { sequence, hash, content });
+        match (kind, count, body.len()) {
+            (DATA, 1.., _) => Ok(buffer(Content::Records { count, payload: body })),
+            (ACCEPTED, 0, 0) => Ok(Response::Accepted),
+            (NOT_FOUND, 0, 0) => Ok(Response::NotFound),
+            (REFUSED, 0, 0) => Ok(Response::Refused),
+            (_, 0, _) => Event::decode(kind, &body).map(|event| buffer(Content::Event(event))),
+            _ => Err(WireError::Malformed),
+        }
+    }
+}
+
+/// Takes the records out of a payload, without copying them.
+pub fn records(count: u32, mut payload: Bytes) -> Result<Vec<Record>, WireError> {
+    if payload.len() / RECORD_HEADER_BYTES < count as usize {
+        return Err(WireError::Malformed);
+    }
+    let mut records = Vec::with_capacity(count as usize);
+    while payload.len() >= RECORD_HEADER_BYTES {
+        let length = payload.get_u32_le() as usize;
+        if length > payload.len() {
+            return Err(WireError::Malformed);
+        }
+        records.push(Record(payload.split_to(length)));
+    }
+    match payload.is_empty() && records.len() == count as usize {
+        true => Ok(records),
+        false => Err(WireError::Malformed),
+    }
+}
+
+/// What a frame's reader may meet.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Wire(#[from] WireError),
+}
+
+/// Cuts a stream into frames.
+pub struct FrameReader {
+    reader: StreamReader,
+    frames: Frames,
+}
+
+impl FrameReader {
+    /// Frames may be so long, without their length.
+    pub fn new(reader: StreamReader, frame_bytes_max: usize) -> Self {
+        FrameReader { reader, frames: Frames { received: BytesMut::new(), frame_bytes_max } }
+    }
+
+    /// The next frame without its length; `None` at an orderly end. Nothing is lost when the future is
+    /// dropped.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, FrameError> {
+        loop {
+            if let Some(frame) = self.frames.next()? {
+                return Ok(Some(frame));
+            }
+            match self.reader.read().await? {
+                Some(bytes) => self.frames.push(bytes),
+                None if self.frames.received.is_empty() => return Ok(None),
+                None => return Err(WireError::Malformed.into()),
+            }
+        }
+    }
+}
+
+/// Received bytes that are no whole frame yet: less than one frame and one read.
+struct Frames {
+    received: BytesMut,
+    frame_bytes_max: usize,
+}
+
+impl Frames {
+    fn push(&mut self, bytes: Bytes) {
+        if self.received.is_empty() {
+            // Taken over without a copy when nobody else holds it.
+            self.received = BytesMut::from(bytes);
+        } else {
+            self.received.extend_from_slice(&bytes);
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Bytes>, WireError> {
+        let Some(mut length) = self.received.get(..LENGTH_BYTES) else { return Ok(None) };
+        let length = length.get_u32_le() as usize;
+        if length > self.frame_bytes_max {
+            return Err(WireError::TooLong(length));
+        }
+        if self.received.len() < LENGTH_BYTES + length {
+            return Ok(None);
+        }
+        self.received.advance(LENGTH_BYTES);
+        Ok(Some(self.received.split_to(length).freeze()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frames() -> Frames {
+        Frames { received: BytesMut::new(), frame_bytes_max: RESPONSE_BYTES_MAX }
+    }
+
+    fn events() -> [Event; 4] {
+        let checkpoint = CheckpointId(7);
+        [
+            Event::Barrier(checkpoint),
+            Event::CancelBarrier(checkpoint),
+            Event::EndOfData,
+            Event::EndOfPartition,
+        ]
+    }
+
+    #[test]
+    fn answers_and_events_come_back_as_they_went() {
+        for answer in [Response::Accepted, Response::NotFound, Response::Refused] {
+            assert_eq!(Response::decode(answer.encode_answer().slice(4..)), Ok(answer));
+        }
+        for (sequence, event) in (3..).zip(events()) {
+            let (frame, hash) = event.encode(sequence);
+            let buffer = Buffer { sequence, hash, content: Content::Event(event) };
+            assert_eq!(Response::decode(frame.slice(4..)), Ok(Response::Buffer(buffer)));
+        }
+    }
+
+    #[test]
+    fn a_builder_takes_what_fits_and_no_more() {
+        let mut builder = BufferBuilder::default();
+        assert!(!builder.has_room(BUFFER_BYTES_MAX - RECORD_HEADER_BYTES + 1));
+        builder.append(&vec![1; BUFFER_BYTES_MAX - RECORD_HEADER_BYTES]);
+        assert!(!builder.has_room(0));
+        let (frame, _) = builder.finish(0);
+        assert_eq!(frame.len(), RESPONSE_BYTES_MAX + LENGTH_BYTES);
+        assert!(builder.is_empty() && builder.has_room(0));
+    }
+
+    #[test]
+    fn a_long_frame_is_refused_before_it_is_received() {
+        let mut frames = frames();
+        let length = u32::try_from(RESPONSE_BYTES_MAX + 1).unwrap();
+        frames.push(Bytes::copy_from_slice(&length.to_le_bytes()));
+        assert_eq!(frames.next(), Err(WireError::TooLong(RESPONSE_BYTES_MAX + 1)));
+    }
+
+    #[test]
+    fn records_that_do_not_fill_their_payload_are_refused() {
+        let payload = Bytes::from_static(&[1, 0, 0, 0, 9]);
+        assert_eq!(records(1, payload.clone()).map(|records| records.len()), Ok(1));
+        for (count, payload) in [
+            (2, payload.clone()),
+            (1, payload.slice(..4)),
+            (1, Bytes::from_static(&[1, 0, 0, 0, 9, 0])),
+            (u32::MAX, payload),
+        ] {
+            assert_eq!(records(count, payload), Err(WireError::Malformed));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn buffers_come_back_however_the_stream_is_cut(
+            batches in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 1..20), 1..10),
+            cuts in prop::collection::vec(1..200usize, 1..50),
+        ) {
+            let mut stream = BytesMut::new();
+            for (sequence, batch) in (0..).zip(&batches) {
+                let mut builder = BufferBuilder::default();
+                batch.iter().for_each(|record| builder.append(record));
+                stream.extend_from_slice(&builder.finish(sequence).0);
+            }
+            let (mut frames, mut read, mut stream) = (frames(), Vec::new(), stream.freeze());
+            for cut in cuts.iter().cycle() {
+                if stream.is_empty() {
+                    break;
+                }
+                frames.push(stream.split_to((*cut).min(stream.len())));
+                while let Some(frame) = frames.next().unwrap() {
+                    let Ok(Response::Buffer(buffer)) = Response::decode(frame) else { panic!() };
+                    prop_assert_eq!(buffer.sequence, read.len() as u64);
+                    let Content::Records { count, payload } = buffer.content else { panic!() };
+                    let batch = records(count, payload).unwrap();
+                    read.push(batch.into_iter().map(|record| record.0.to_vec()).collect());
+                }
+            }
+            prop_assert_eq!(read, batches);
+        }
+
+        #[test]
+        fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let body = Bytes::from(bytes);
+            if let Ok(Response::Buffer(Buffer { content: Content::Records { count, payload }, .. })) = Response::decode(body.clone()) {
+                let _ = records(count, payload);
+            }
+            let _ = Request::decode(&body);
+            let mut frames = frames();
+            frames.push(body);
+            while let Ok(Some(_)) = frames.next() {}
+        }
+    }
+}

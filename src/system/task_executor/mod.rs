@@ -1,0 +1,54 @@
+//! Task executors: slots, tasks and the ways to masters and the resource manager (`endpoint`), and
+//! what runs one task attempt: its operators, its exchange of records with other tasks, its life and
+//! its part in checkpoints.
+//!
+//! A [`Task`] is one future that owns everything of its attempt, so dropping it releases everything.
+//! User code is polled apart from the task's own: a panic in it fails the task, while a panic of ours
+//! is the death of the process.
+//!
+//! Deliberately absent: who is told about a task ([`TaskResponder`]) and where state lies
+//! ([`StateStore`]); the task executor's endpoint brings both.
+
+mod config;
+mod endpoint;
+pub mod event;
+mod exchange;
+mod node;
+mod operator;
+mod slot_event;
+mod slot_table;
+mod task;
+
+use bytes::Bytes;
+pub use config::TaskExecutorConfig;
+pub use endpoint::{TaskExecutor, TaskExecutorServices};
+pub use event::TaskEvent;
+pub use exchange::{
+    BUFFER_BYTES_MAX, CHANNEL_CREDIT, ChannelError, Exchange, PartitionRequestBackoff,
+    RECORD_BYTES_MAX, SUBPARTITION_BUFFERS_MAX, WireError,
+};
+use futures::future::BoxFuture;
+pub use node::serve_task_executor;
+pub use operator::{
+    KeySelector, KeyedState, Operator, OperatorContext, OperatorRegistry, Output, Record, Source,
+    SourceStep, TaskError,
+};
+pub use slot_event::SlotEvent;
+pub use task::{
+    Task, TaskConfig, TaskEnvironment, TaskHandle, TaskResponder, TaskStateUpdate, state_blob,
+};
+
+/// Where tasks keep the state of checkpoints.
+pub trait StateStore: Send + Sync {
+    /// Writes a blob durably.
+    ///
+    /// # Errors
+    /// Why it may not be there, for people.
+    fn put(&self, name: String, bytes: Bytes) -> BoxFuture<'static, Result<(), String>>;
+
+    /// Reads a blob.
+    ///
+    /// # Errors
+    /// Why it can't be read, for people.
+    fn get(&self, name: String) -> BoxFuture<'static, Result<Bytes, String>>;
+}

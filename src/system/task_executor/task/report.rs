@@ -1,0 +1,44 @@
+//! What a task says of itself, to its responder and as facts.
+
+use super::{TaskResponder, TaskStateUpdate};
+use crate::{
+    host::Host,
+    system::{
+        graph::StateHandle,
+        ids::{CheckpointId, ExecutionAttemptId},
+        task_executor::TaskEvent,
+    },
+};
+use std::sync::Arc;
+
+/// Speaks for one attempt.
+#[derive(Clone)]
+pub struct Reporter {
+    pub host: Host,
+    pub attempt: ExecutionAttemptId,
+    pub responder: Arc<dyn TaskResponder>,
+}
+
+impl Reporter {
+    pub fn state(&self, update: TaskStateUpdate) {
+        let reason = match &update {
+            TaskStateUpdate::Failed(reason) => reason.clone(),
+            _ => String::new(),
+        };
+        let (attempt, state) = (self.attempt, update.name());
+        self.host.announce(&TaskEvent::StateChanged { attempt, state, reason });
+        self.responder.state_changed(attempt, update);
+    }
+
+    pub fn acknowledge(&self, checkpoint: CheckpointId, state: StateHandle, ended: bool) {
+        self.responder.acknowledge_checkpoint(self.attempt, checkpoint, state, ended);
+    }
+
+    pub fn decline(&self, checkpoint: CheckpointId, reason: &str) {
+        let (attempt, reason) = (self.attempt, reason.to_string());
+        let declined =
+            TaskEvent::CheckpointDeclined { attempt, checkpoint, reason: reason.clone() };
+        self.host.announce(&declined);
+        self.responder.decline_checkpoint(attempt, checkpoint, reason);
+    }
+}

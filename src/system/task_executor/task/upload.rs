@@ -1,0 +1,117 @@
+//! Writes the state of checkpoints beside the task, one at a time.
+
+use super::{Reporter, state_blob};
+use crate::system::{
+    graph::{StateHandle, TaskState},
+    ids::CheckpointId,
+    task_executor::StateStore,
+};
+use bytes::Bytes;
+use futures::{FutureExt, pin_mut, select_biased, task::AtomicWaker};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard},
+    task::Poll,
+};
+
+/// States that wait at most; the oldest is given up for a new one.
+const UPLOADS_MAX: usize = 4;
+
+/// The state of a checkpoint, to be written.
+pub struct Upload {
+    pub checkpoint: CheckpointId,
+    pub state: TaskState,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Upload>,
+    /// The one being written; taken away when it is aborted.
+    current: Option<CheckpointId>,
+}
+
+/// What is to be written.
+#[derive(Default)]
+pub struct Uploads {
+    queue: Mutex<Queue>,
+    waker: AtomicWaker,
+    abort_waker: AtomicWaker,
+}
+
+impl Uploads {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().expect("no panic under this lock")
+    }
+
+    /// Adds a state; returns one that is given up for it.
+    pub fn push(&self, upload: Upload) -> Option<CheckpointId> {
+        let given_up = {
+            let mut queue = self.lock();
+            let full = queue.waiting.len() == UPLOADS_MAX;
+            let given_up = if full { queue.waiting.pop_front() } else { None };
+            queue.waiting.push_back(upload);
+            given_up
+        };
+        self.waker.wake();
+        given_up.map(|upload| upload.checkpoint)
+    }
+
+    /// Drops a state; nothing more is heard of it.
+    pub fn abort(&self, checkpoint: CheckpointId) {
+        let mut queue = self.lock();
+        queue.waiting.retain(|upload| upload.checkpoint != checkpoint);
+        if queue.current == Some(checkpoint) {
+            queue.current = None;
+        }
+        drop(queue);
+        self.abort_waker.wake();
+    }
+
+    async fn next(&self) -> Upload {
+        poll_fn(|cx| {
+            self.waker.register(cx.waker());
+            let mut queue = self.lock();
+            match queue.waiting.pop_front() {
+                Some(upload) => {
+                    queue.current = Some(upload.checkpoint);
+                    Poll::Ready(upload)
+                }
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    async fn aborted(&self) {
+        poll_fn(|cx| {
+            self.abort_waker.register(cx.waker());
+            if self.lock().current.is_none() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Writes and reports, for ever.
+    pub async fn run(&self, store: &Arc<dyn StateStore>, reporter: &Reporter) {
+        loop {
+            let Upload { checkpoint, state } = self.next().await;
+            let bytes = Bytes::from(postcard::to_stdvec(&state).expect("plain bytes"));
+            let blob = state_blob(reporter.attempt, checkpoint);
+            let handle = StateHandle { blob: blob.clone(), length: bytes.len() as u64 };
+            let written = {
+                let (put, aborted) = (store.put(blob, bytes).fuse(), self.aborted().fuse());
+                pin_mut!(put, aborted);
+                select_biased! {
+                    () = aborted => None,
+                    written = put => Some(written),
+                }
+            };
+            self.lock().current = None;
+            match written {
+                None => {}
+                Some(Ok(())) => reporter.acknowledge(checkpoint, handle, state.finished),
+                Some(Err(reason)) => reporter.decline(checkpoint, &reason),
+            }
+        }
+    }
+}

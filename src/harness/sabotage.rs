@@ -16,6 +16,7 @@ pub fn caught_by(switch: Sabotage) -> &'static [&'static str] {
         Sabotage::OldOfferRoundApplied => &["S4"],
         Sabotage::SlotHandedOutTwice => &["S1"],
         Sabotage::OldMasterDeploys => &["S3"],
+        Sabotage::SinkCommitsAtBarrier => &["X5", "X4"],
         Sabotage::BarriersDontBlock => &["C7"],
     }
 }

@@ -55,6 +55,8 @@ switches! {
     SlotHandedOutTwice = "slot-handed-out-twice", "FLINK-8505";
     /// A deployment is accepted from a job master that no longer leads.
     OldMasterDeploys = "old-master-deploys", "FLINK-21606";
+    /// The sink commits a transaction at the barrier, before the checkpoint is complete.
+    SinkCommitsAtBarrier = "sink-commits-at-barrier", "generic";
     /// A channel that delivered its barrier is read on while others have not.
     BarriersDontBlock = "barriers-dont-block", "G-10";
 }

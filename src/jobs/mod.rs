@@ -2,3 +2,4 @@
 
 pub mod hello;
 pub mod journal;
+pub mod word_count;

@@ -1,6 +1,8 @@
 //! The cluster. It compiles the same in both worlds and knows the outside only through a
 //! [`Host`](crate::host::Host).
 
+pub mod client;
+pub mod connector;
 pub mod event;
 pub mod graph;
 pub mod heartbeat;

@@ -1,0 +1,55 @@
+//! Word count: lines → words → running counts by word → an exactly-once topic.
+//!
+//! A *word* is a run of ASCII letters and digits, as long as it goes; everything else separates
+//! words, and case counts. That is what `LC_ALL=C tr -cs '[:alnum:]' '\n'` makes of a text.
+//!
+//! Every occurrence of a word emits a [`Counted`], so of each word the output holds 1, 2, 3, … in
+//! this order, each once: that is the job's oracle ([`Oracle`]).
+
+mod cluster;
+mod operators;
+mod oracle;
+
+pub use cluster::{
+    ClusterConfig, JobPlan, PORT, partition_lines, run_blob_node, run_client_node,
+    run_job_manager_node, run_log_node, run_task_executor_node, run_writer_node,
+};
+pub use operators::{Counted, register};
+pub use oracle::{Oracle, OracleError, words};
+
+use crate::system::{
+    connector::{LOG_SINK, LogSinkParameters, spec},
+    graph::{
+        CheckpointSettings, GraphError, JobGraph, OperatorSpec, Partitioner, RestartStrategy,
+        StreamGraph,
+    },
+    ids::JobId,
+};
+
+/// The topic to which lines are written.
+pub const INPUT_TOPIC: &str = "lines";
+/// The topic to which counts are written.
+pub const OUTPUT_TOPIC: &str = "counts";
+
+/// The word count of what `source` reads.
+///
+/// # Errors
+/// When the parallelism is out of bounds.
+pub fn word_count(
+    id: JobId,
+    source: OperatorSpec,
+    parallelism: u32,
+    checkpoints: CheckpointSettings,
+    restarts: RestartStrategy,
+) -> Result<JobGraph, GraphError> {
+    let mut graph = StreamGraph::new();
+    let source = graph.source(source, parallelism);
+    let split = spec("split", operators::SPLIT, &());
+    let words = graph.operator(source, Partitioner::Forward, split, parallelism);
+    let by_word = Partitioner::Hash { selector: operators::WHOLE_RECORD.to_string() };
+    let count = spec("count", operators::COUNT, &());
+    let counts = graph.operator(words, by_word, count, parallelism);
+    let sink = LogSinkParameters { topic: OUTPUT_TOPIC.to_string() };
+    graph.operator(counts, Partitioner::Forward, spec("sink", LOG_SINK, &sink), parallelism);
+    graph.job_graph(id, "word count", checkpoints, restarts)
+}

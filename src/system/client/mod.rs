@@ -1,0 +1,191 @@
+//! Builds, submits and watches a job from outside the cluster.
+
+use super::{
+    graph::JobGraph,
+    ids::JobId,
+    leadership::{LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService},
+    protocol::{DISPATCHER, DispatcherGateway, JobDetails, JobRefusal, JobResult, SubmitRefusal},
+    rpc::{Ask, Gateway, RpcService},
+    service::coordination::CoordinationClient,
+    watched::Watched,
+};
+use crate::host::{Evidence, Host};
+use serde::de::DeserializeOwned;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// A fact of a client; a self-report.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ClientEvent {
+    /// The cluster has taken the job on.
+    Submitted {
+        /// The job.
+        job: JobId,
+    },
+    /// The client knows what became of the job.
+    Ended {
+        /// The job.
+        job: JobId,
+        /// What became of it.
+        result: JobResult,
+    },
+}
+
+crate::fact!(ClientEvent, |_| Evidence::SelfReport);
+
+/// How long a call waits for its answer.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause before a call is tried again, and between two looks at a job.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
+
+type Leader = Arc<Watched<Option<LeaderInformation>>>;
+
+struct Listener(Leader);
+
+impl LeaderRetrievalListener for Listener {
+    fn notify_leader(&self, leader: Option<LeaderInformation>) {
+        self.0.set(leader);
+    }
+}
+
+/// Speaks to whichever dispatcher leads. Every call is repeated until it is answered; drop the
+/// future to give up.
+pub struct JobClient {
+    service: RpcService,
+    leader: Leader,
+    connected: Mutex<Option<(LeaderInformation, DispatcherGateway)>>,
+    _retrieval: LeaderRetrievalService,
+}
+
+impl JobClient {
+    /// A client on this process's RPC service.
+    pub fn new(service: &RpcService, coordination: &CoordinationClient) -> Self {
+        let leader: Leader = Arc::new(Watched::new(None));
+        let listener = Arc::new(Listener(leader.clone()));
+        let retrieval = LeaderRetrievalService::start(DISPATCHER, coordination, listener);
+        let connected = Mutex::new(None);
+        JobClient { service: service.clone(), leader, connected, _retrieval: retrieval }
+    }
+
+    fn host(&self) -> &Host {
+        self.service.host()
+    }
+
+    /// Hands a job over. A job that is there already under its id was handed over by an earlier try
+    /// of this call: ids are drawn, not chosen.
+    ///
+    /// # Errors
+    /// Why the cluster does not take it.
+    pub async fn submit(&self, job: &JobGraph) -> Result<(), SubmitRefusal> {
+        loop {
+            let answer = self.call(|gateway| gateway.submit_job(job.clone())).await;
+            match answer {
+                Ok(()) | Err(SubmitRefusal::Duplicate | SubmitRefusal::Terminated(_)) => break,
+                Err(SubmitRefusal::Stopping | SubmitRefusal::Busy) => {
+                    self.host().sleep(RETRY_DELAY).await;
+                }
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        self.host().announce(&ClientEvent::Submitted { job: job.id });
+        Ok(())
+    }
+
+    /// How far a job is.
+    ///
+    /// # Errors
+    /// [`JobRefusal::Unknown`].
+    pub async fn details(&self, job: JobId) -> Result<JobDetails, JobRefusal> {
+        self.call(|gateway| gateway.job_details(job)).await
+    }
+
+    /// What became of a job; waits for its end.
+    ///
+    /// # Errors
+    /// [`JobRefusal::Unknown`].
+    pub async fn result(&self, job: JobId) -> Result<JobResult, JobRefusal> {
+        loop {
+            if let Some(result) = self.call(|gateway| gateway.job_result(job)).await? {
+                let ended = ClientEvent::Ended { job, result: result.clone() };
+                self.host().announce(&ended);
+                return Ok(result);
+            }
+            self.host().sleep(RETRY_DELAY).await;
+        }
+    }
+
+    /// Lets a job be ended; its end is told by [`result`](Self::result).
+    ///
+    /// # Errors
+    /// [`JobRefusal::Unknown`], or that it has ended already.
+    pub async fn cancel(&self, job: JobId) -> Result<(), JobRefusal> {
+        loop {
+            match self.call(|gateway| gateway.cancel_job(job)).await {
+                Err(JobRefusal::NoMaster) => self.host().sleep(RETRY_DELAY).await,
+                answer => return answer,
+            }
+        }
+    }
+
+    /// The jobs that are not over.
+    pub async fn list(&self) -> Vec<JobId> {
+        loop {
+            if let Ok(jobs) = self.gateway().await.list_jobs().await {
+                return jobs;
+            }
+            self.forget_and_wait().await;
+        }
+    }
+
+    async fn call<T: DeserializeOwned, R: DeserializeOwned>(
+        &self,
+        call: impl Fn(&DispatcherGateway) -> Ask<Result<T, R>>,
+    ) -> Result<T, R> {
+        loop {
+            let gateway = self.gateway().await;
+            match call(&gateway).await {
+                Ok(answer) => return answer,
+                Err(error) => {
+                    tracing::debug!(%error, "the dispatcher gave no answer");
+                    self.forget_and_wait().await;
+                }
+            }
+        }
+    }
+
+    async fn forget_and_wait(&self) {
+        *self.connected.lock().expect("no panic under this lock") = None;
+        self.host().sleep(RETRY_DELAY).await;
+    }
+
+    /// A gateway to the dispatcher that leads, as soon as there is one.
+    async fn gateway(&self) -> DispatcherGateway {
+        let mut leaders = self.leader.observe();
+        loop {
+            let Some(leader) = leaders.changed().await else { continue };
+            let known = self.connected.lock().expect("no panic under this lock").clone();
+            if let Some((of, gateway)) = known
+                && of == leader
+            {
+                return gateway;
+            }
+            let connect = self
+                .service
+                .connect_fenced::<DispatcherGateway>(&leader.address, leader.session.token());
+            match self.host().timeout(CALL_TIMEOUT, connect).await {
+                Ok(Ok(gateway)) => {
+                    let gateway = gateway.with_timeout(CALL_TIMEOUT);
+                    let mut connected = self.connected.lock().expect("no panic under this lock");
+                    *connected = Some((leader, gateway.clone()));
+                    return gateway;
+                }
+                _ => {
+                    self.host().sleep(RETRY_DELAY).await;
+                    leaders = self.leader.observe();
+                }
+            }
+        }
+    }
+}

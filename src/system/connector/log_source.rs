@@ -1,0 +1,163 @@
+//! Reads the partitions of a topic up to offsets that were fixed at submission.
+
+use super::{restore, user};
+use crate::{
+    host::Instant,
+    system::{
+        graph::OperatorState,
+        ids::CheckpointId,
+        service::log::{LogBatch, LogClient, LogRefusal},
+        task_executor::{OperatorContext, Record, Source, SourceStep, TaskError},
+    },
+};
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::Duration};
+
+/// What a [`LogSource`] reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSourceParameters {
+    /// The topic.
+    pub topic: String,
+    /// For each partition, the offset at which it ends; not read. Subtask `s` of `n` reads the
+    /// partitions `s`, `s + n`, `s + 2n`, …
+    pub stop: Vec<u64>,
+    /// Records in one step at most.
+    pub records_max: u32,
+    /// After a step that took all there was, so many milliseconds pass before the next, so that few
+    /// records don't make many steps.
+    pub poll_ms: u64,
+}
+
+impl LogSourceParameters {
+    /// All partitions up to these offsets, in steps of up to 512 records, 50 ms apart at least.
+    pub fn new(topic: &str, stop: Vec<u64>) -> Self {
+        LogSourceParameters { topic: topic.to_string(), stop, records_max: 512, poll_ms: 50 }
+    }
+}
+
+/// How long the server keeps a read without news.
+const WAIT: Duration = Duration::from_secs(1);
+
+type Reading = BoxFuture<'static, (u32, Result<LogBatch, LogRefusal>)>;
+
+/// The source.
+pub struct LogSource {
+    log: LogClient,
+    parameters: LogSourceParameters,
+    /// The next offset of each partition that this subtask reads.
+    offsets: BTreeMap<u32, u64>,
+    /// The partition that was read last.
+    last: u32,
+    /// Kept while a step is interrupted.
+    reading: Option<Reading>,
+    not_before: Option<Instant>,
+}
+
+impl LogSource {
+    /// A source that is not open yet.
+    ///
+    /// # Errors
+    /// When there is nothing to read from.
+    pub fn new(log: LogClient, parameters: LogSourceParameters) -> Result<Self, TaskError> {
+        if parameters.stop.is_empty() || parameters.records_max == 0 {
+            return Err(user("a log source needs a partition and steps of a record at least"));
+        }
+        Ok(LogSource {
+            log,
+            parameters,
+            offsets: BTreeMap::new(),
+            last: 0,
+            reading: None,
+            not_before: None,
+        })
+    }
+
+    fn left(&self, partition: u32) -> u64 {
+        let stop = self.parameters.stop[partition as usize];
+        stop.saturating_sub(self.offsets[&partition])
+    }
+
+    /// The next partition, in turns, that is not at its end.
+    fn next_partition(&self) -> Option<u32> {
+        let unread = |partition: &&u32| self.left(**partition) > 0;
+        let after = self.offsets.range(self.last + 1..).map(|(partition, _)| partition);
+        let mut turns = after.chain(self.offsets.keys());
+        turns.find(unread).copied()
+    }
+
+    fn read(&self, partition: u32) -> Reading {
+        let several = self.offsets.keys().filter(|other| self.left(**other) > 0).count() > 1;
+        let records = self.left(partition).min(u64::from(self.parameters.records_max));
+        let records = u32::try_from(records).expect("at most what a step takes");
+        // Of several, none may keep the others waiting.
+        let wait = if several { Duration::ZERO } else { WAIT };
+        let (log, topic) = (self.log.clone(), self.parameters.topic.clone());
+        let offset = self.offsets[&partition];
+        async move { (partition, log.read_surely(&topic, partition, offset, records, wait).await) }
+            .boxed()
+    }
+
+    async fn step(&mut self) -> Result<SourceStep, TaskError> {
+        loop {
+            if let Some(not_before) = self.not_before {
+                self.log.host().sleep_until(not_before).await;
+                self.not_before = None;
+            }
+            if self.reading.is_none() {
+                let Some(partition) = self.next_partition() else { return Ok(SourceStep::End) };
+                self.reading = Some(self.read(partition));
+            }
+            let reading = self.reading.as_mut().expect("it was just begun");
+            let (partition, batch) = reading.await;
+            self.reading = None;
+            let batch = batch.map_err(user)?;
+            let next = self.offsets.get_mut(&partition).expect("only its own are read");
+            if batch.first != *next {
+                return Err(user(format!("read from {} on, got {}", next, batch.first)));
+            }
+            *next += batch.records.len() as u64;
+            self.last = partition;
+            if *next >= batch.end {
+                let pause = Duration::from_millis(self.parameters.poll_ms);
+                self.not_before = Some(self.log.host().now() + pause);
+            }
+            if !batch.records.is_empty() {
+                return Ok(SourceStep::Records(batch.records.into_iter().map(Record).collect()));
+            }
+        }
+    }
+}
+
+impl Source for LogSource {
+    fn open(
+        &mut self,
+        context: OperatorContext,
+        restored: Option<OperatorState>,
+    ) -> BoxFuture<'_, Result<(), TaskError>> {
+        let partitions = u32::try_from(self.parameters.stop.len()).unwrap_or(u32::MAX);
+        let own = (context.subtask..partitions).step_by(context.parallelism as usize);
+        self.offsets = own.map(|partition| (partition, 0)).collect();
+        async move {
+            let Some(state) = restored else { return Ok(()) };
+            let offsets: BTreeMap<u32, u64> = restore(&state.own)?;
+            if !offsets.keys().eq(self.offsets.keys()) {
+                return Err(TaskError::Restore("the state is of other partitions".to_string()));
+            }
+            self.offsets = offsets;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn next(&mut self) -> BoxFuture<'_, Result<SourceStep, TaskError>> {
+        self.step().boxed()
+    }
+
+    fn snapshot(&mut self, _: CheckpointId) -> BoxFuture<'_, Result<OperatorState, TaskError>> {
+        let own = postcard::to_allocvec(&self.offsets).expect("offsets can be encoded");
+        let state = OperatorState { own: Bytes::from(own), keyed: Vec::new() };
+        async { Ok(state) }.boxed()
+    }
+}

@@ -1,0 +1,165 @@
+//! Reads the lines of a text that lies in the blob store, in parts of [`TEXT_PART_BYTES`].
+
+use super::{restore, user};
+use crate::system::{
+    graph::OperatorState,
+    ids::CheckpointId,
+    service::blobs::{BlobClient, BlobRefusal},
+    task_executor::{OperatorContext, Record, Source, SourceStep, TaskError},
+};
+use bytes::{Bytes, BytesMut};
+use futures::{FutureExt, future::BoxFuture};
+use serde::{Deserialize, Serialize};
+
+/// Bytes in each part of a text but the last.
+pub const TEXT_PART_BYTES: usize = 1024 * 1024;
+/// Lines in one step at most.
+const LINES_MAX: usize = 256;
+/// A longer line fails the task.
+const LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// What a [`TextSource`] reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextSourceParameters {
+    /// The name of the text; see [`upload_text`].
+    pub text: String,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+/// The blob of a part.
+fn part_name(text: &str, part: u64) -> String {
+    format!("{text}/part-{part:08}")
+}
+
+/// Stores a text under a name that no other text has.
+///
+/// # Errors
+/// What the blob store refuses.
+pub async fn upload_text(
+    blobs: &BlobClient,
+    name: &str,
+    text: &Bytes,
+) -> Result<TextSourceParameters, BlobRefusal> {
+    for (part, start) in (0..text.len()).step_by(TEXT_PART_BYTES).enumerate() {
+        let bytes = text.slice(start..text.len().min(start + TEXT_PART_BYTES));
+        blobs.put_surely(&part_name(name, part as u64), bytes).await?;
+    }
+    Ok(TextSourceParameters { text: name.to_string(), length: text.len() as u64 })
+}
+
+/// The source. A subtask reads the lines that begin in its share of the bytes.
+pub struct TextSource {
+    blobs: BlobClient,
+    parameters: TextSourceParameters,
+    /// Where the next line begins.
+    position: u64,
+    /// No line that begins here or behind is read.
+    end: u64,
+    /// The line at `position` may be the rest of one that begins in the share before.
+    at_start: bool,
+    part: Option<(u64, Bytes)>,
+}
+
+/// What is kept.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    position: u64,
+    at_start: bool,
+}
+
+impl TextSource {
+    /// A source that is not open yet.
+    pub fn new(blobs: BlobClient, parameters: TextSourceParameters) -> Self {
+        TextSource { blobs, parameters, position: 0, end: 0, at_start: false, part: None }
+    }
+
+    /// What the part that holds this byte has from there on.
+    async fn rest_of_part(&mut self, at: u64) -> Result<Bytes, TaskError> {
+        let size = TEXT_PART_BYTES as u64;
+        let number = at / size;
+        if self.part.as_ref().is_none_or(|(known, _)| *known != number) {
+            let name = part_name(&self.parameters.text, number);
+            self.part = Some((number, self.blobs.get_surely(&name).await.map_err(user)?));
+        }
+        let (_, bytes) = self.part.as_ref().expect("it was just read");
+        let from = usize::try_from(at % size).expect("below the size of a part");
+        if from >= bytes.len() {
+            return Err(user(format!("the text {} is shorter than it was", self.parameters.text)));
+        }
+        Ok(bytes.slice(from..))
+    }
+
+    /// The line that begins at a byte, without its end, and where the next one begins.
+    async fn line_at(&mut self, begin: u64) -> Result<(Bytes, u64), TaskError> {
+        let mut line = BytesMut::new();
+        let mut at = begin;
+        while at < self.parameters.length {
+            let rest = self.rest_of_part(at).await?;
+            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let next = at + end as u64 + 1;
+                if line.is_empty() {
+                    return Ok((rest.slice(..end), next));
+                }
+                line.extend_from_slice(&rest[..end]);
+                return Ok((line.freeze(), next));
+            }
+            line.extend_from_slice(&rest);
+            at += rest.len() as u64;
+            if at - begin > LINE_BYTES_MAX {
+                return Err(user(format!("the line at byte {begin} is too long")));
+            }
+        }
+        Ok((line.freeze(), at))
+    }
+
+    async fn step(&mut self) -> Result<SourceStep, TaskError> {
+        if self.at_start {
+            // The byte before tells whether a line begins here.
+            let (_, next) = self.line_at(self.position - 1).await?;
+            (self.position, self.at_start) = (next, false);
+        }
+        let mut lines = Vec::new();
+        let mut position = self.position;
+        while position < self.end && lines.len() < LINES_MAX {
+            let (line, next) = self.line_at(position).await?;
+            lines.push(Record(line));
+            position = next;
+        }
+        self.position = position;
+        Ok(if lines.is_empty() { SourceStep::End } else { SourceStep::Records(lines) })
+    }
+}
+
+impl Source for TextSource {
+    fn open(
+        &mut self,
+        context: OperatorContext,
+        restored: Option<OperatorState>,
+    ) -> BoxFuture<'_, Result<(), TaskError>> {
+        let share = |subtask: u32| {
+            let bytes = u128::from(self.parameters.length) * u128::from(subtask);
+            u64::try_from(bytes / u128::from(context.parallelism)).expect("at most the length")
+        };
+        (self.position, self.end) = (share(context.subtask), share(context.subtask + 1));
+        self.at_start = self.position > 0;
+        async move {
+            if let Some(state) = restored {
+                let place: Place = restore(&state.own)?;
+                (self.position, self.at_start) = (place.position, place.at_start);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn next(&mut self) -> BoxFuture<'_, Result<SourceStep, TaskError>> {
+        self.step().boxed()
+    }
+
+    fn snapshot(&mut self, _: CheckpointId) -> BoxFuture<'_, Result<OperatorState, TaskError>> {
+        let place = Place { position: self.position, at_start: self.at_start };
+        let own = postcard::to_allocvec(&place).expect("a place can be encoded");
+        async { Ok(OperatorState { own: Bytes::from(own), keyed: Vec::new() }) }.boxed()
+    }
+}

@@ -371,7 +371,7 @@ impl Judge {
                 assert!(revision >= self.announced.max(seen), "went back to {revision:?}");
                 self.recovered(revision, keys);
             }
-            CoordinationEvent::Committed { revision, changes } => {
+            CoordinationEvent::Committed { revision, changes, .. } => {
                 self.move_to(revision);
                 self.commit(revision, changes);
             }

@@ -3,7 +3,7 @@
 use super::{CliError, Outcome, find_scenarios};
 use crate::{
     harness::{
-        check::{Milestone, journal_invariants},
+        check::{Milestone, journal_invariants, word_count_invariants},
         fault::{Actor, FAULT_KINDS},
         sabotage,
     },
@@ -43,11 +43,13 @@ impl List {
         } else if self.milestones {
             Milestone::ALL.iter().for_each(|m| row(m.name(), m.description()));
         } else if self.actors {
-            Actor::NAMES.iter().for_each(|(name, _, text)| row(name, text));
-            row("journal-N", "the journal node of that number");
-            row("client-N", "the client of that number");
+            Actor::NAMES.iter().for_each(|(name, _, text, _)| row(name, text));
+            for (prefix, _, text, _) in Actor::NUMBERED {
+                row(&format!("{prefix}N"), text);
+            }
         } else if self.invariants {
-            let invariants = journal_invariants(Vec::new());
+            let mut invariants = word_count_invariants();
+            invariants.extend(journal_invariants(Vec::new()).pop());
             invariants.iter().for_each(|invariant| row(invariant.name(), invariant.promise()));
         } else if self.sabotages {
             for switch in Sabotage::ALL {

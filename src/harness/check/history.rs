@@ -7,82 +7,119 @@ use crate::{
     },
     jobs::journal::JournalEvent,
     system::{
-        event::RpcEvent, leadership::LeadershipEvent, service::coordination::CoordinationEvent,
+        client::ClientEvent,
+        connector::SinkEvent,
+        event::{HeartbeatEvent, RpcEvent},
+        job_manager::JobEvent,
+        leadership::LeadershipEvent,
+        service::{blobs::BlobEvent, coordination::CoordinationEvent, log::LogEvent},
+        task_executor::{SlotEvent, TaskEvent},
     },
 };
 use std::{fmt, time::Duration};
 
-/// A fact of one of the known families.
-#[derive(Clone, Copy, Debug)]
-pub enum Seen<'a> {
-    /// Of the hardware.
-    Hardware(&'a Hardware),
+macro_rules! families {
+    ($($(#[doc = $doc:literal])+ $name:ident($event:ty) $kept:ident;)+) => {
+        /// The families of facts that checks look at.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Family {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        /// A fact of one of the known families.
+        #[derive(Clone, Copy, Debug)]
+        pub enum Seen<'a> {
+            $($(#[doc = $doc])+ $name(&'a $event),)+
+            /// Of a family that no check looks at.
+            Other,
+        }
+
+        impl<'a> Seen<'a> {
+            /// Finds out a fact's family; the busiest first.
+            pub fn new(fact: &'a dyn Fact) -> Self {
+                let any = fact.as_any();
+                $(if let Some(event) = any.downcast_ref::<$event>() {
+                    return Seen::$name(event);
+                })+
+                Seen::Other
+            }
+
+            /// The family; `None` of one that no check looks at.
+            pub fn family(self) -> Option<Family> {
+                match self {
+                    $(Seen::$name(_) => Some(Family::$name),)+
+                    Seen::Other => None,
+                }
+            }
+        }
+
+        /// A fact that the history keeps.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum Known {
+            $($(#[doc = $doc])+ $name($event),)+
+        }
+
+        impl Known {
+            /// Keeps what changes the cluster's state; calls and buffers are too many and mean too
+            /// little.
+            pub fn keep(seen: Seen<'_>) -> Option<Self> {
+                match seen {
+                    $(Seen::$name(event) => {
+                        families!(@keep $kept event).then(|| Known::$name(event.clone()))
+                    })+
+                    Seen::Other => None,
+                }
+            }
+
+            /// The class of evidence that it is.
+            pub fn evidence(&self) -> Evidence {
+                match self {
+                    $(Known::$name(event) => event.evidence(),)+
+                }
+            }
+        }
+    };
+    (@keep always $event:ident) => { { let _ = $event; true } };
+    (@keep never $event:ident) => { { let _ = $event; false } };
+    (@keep tasks $event:ident) => { is_change_of_task($event) };
+}
+
+families! {
     /// Of the RPC floor.
-    Rpc(&'a RpcEvent),
+    Rpc(RpcEvent) never;
+    /// Of tasks.
+    Task(TaskEvent) tasks;
     /// Of the coordination service and its clients.
-    Coordination(&'a CoordinationEvent),
+    Coordination(CoordinationEvent) always;
+    /// Of the log service.
+    Log(LogEvent) never;
+    /// Of the blob service.
+    Blob(BlobEvent) never;
+    /// Of dispatchers, resource managers and job masters.
+    Job(JobEvent) always;
+    /// Of the slots of task executors.
+    Slot(SlotEvent) always;
+    /// Of heartbeats.
+    Heartbeat(HeartbeatEvent) always;
     /// Of election and retrieval.
-    Leadership(&'a LeadershipEvent),
+    Leadership(LeadershipEvent) always;
     /// Of the journal.
-    Journal(&'a JournalEvent),
-    /// Of a family that no check looks at.
-    Other,
-}
-
-impl<'a> Seen<'a> {
-    /// Finds out a fact's family; the busiest first.
-    pub fn new(fact: &'a dyn Fact) -> Self {
-        let any = fact.as_any();
-        if let Some(event) = any.downcast_ref() {
-            Seen::Rpc(event)
-        } else if let Some(event) = any.downcast_ref() {
-            Seen::Coordination(event)
-        } else if let Some(event) = any.downcast_ref() {
-            Seen::Journal(event)
-        } else if let Some(event) = any.downcast_ref() {
-            Seen::Leadership(event)
-        } else if let Some(event) = any.downcast_ref() {
-            Seen::Hardware(event)
-        } else {
-            Seen::Other
-        }
-    }
-}
-
-/// A fact that the history keeps.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Known {
+    Journal(JournalEvent) always;
+    /// Of exactly-once sinks.
+    Sink(SinkEvent) always;
+    /// Of the clients of job clusters.
+    Client(ClientEvent) always;
     /// Of the hardware.
-    Hardware(Hardware),
-    /// Of the coordination service and its clients.
-    Coordination(CoordinationEvent),
-    /// Of election and retrieval.
-    Leadership(LeadershipEvent),
-    /// Of the journal.
-    Journal(JournalEvent),
+    Hardware(Hardware) always;
 }
 
-impl Known {
-    /// Keeps what changes the cluster's state; calls are too many and mean too little.
-    pub fn keep(seen: Seen<'_>) -> Option<Self> {
-        match seen {
-            Seen::Hardware(event) => Some(Known::Hardware(event.clone())),
-            Seen::Coordination(event) => Some(Known::Coordination(event.clone())),
-            Seen::Leadership(event) => Some(Known::Leadership(event.clone())),
-            Seen::Journal(event) => Some(Known::Journal(event.clone())),
-            Seen::Rpc(_) | Seen::Other => None,
-        }
-    }
-
-    /// The class of evidence that it is.
-    pub fn evidence(&self) -> Evidence {
-        match self {
-            Known::Hardware(event) => event.evidence(),
-            Known::Coordination(event) => event.evidence(),
-            Known::Leadership(event) => event.evidence(),
-            Known::Journal(event) => event.evidence(),
-        }
-    }
+fn is_change_of_task(event: &TaskEvent) -> bool {
+    !matches!(
+        event,
+        TaskEvent::BufferSent { .. }
+            | TaskEvent::BufferReceived { .. }
+            | TaskEvent::BarrierReceived { .. }
+    )
 }
 
 /// When and where a fact was announced, for the checks.

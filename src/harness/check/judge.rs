@@ -1,7 +1,7 @@
 //! Sees every fact: keeps the history, moves the model, asks the invariants, fires the triggers.
 
 use super::{
-    history::{Known, Moment, Seen},
+    history::{Family, Known, Moment, Seen},
     invariant::{self, Check, Invariant, Violation},
     milestone::Milestone,
     model::Model,
@@ -21,13 +21,13 @@ pub type Trigger = Box<dyn FnOnce(&World) + Send>;
 /// An invariant that is judged.
 struct Sworn {
     invariant: Box<dyn Invariant>,
-    looks_at_rpc: bool,
+    families: &'static [Family],
     evaluations: u64,
 }
 
 impl Sworn {
     fn new(invariant: Box<dyn Invariant>) -> Self {
-        Sworn { looks_at_rpc: invariant.looks_at_rpc(), invariant, evaluations: 0 }
+        Sworn { families: invariant.families(), invariant, evaluations: 0 }
     }
 
     fn rule(&mut self, at: Moment, check: Check, violations: &mut Vec<Violation>) {
@@ -141,12 +141,13 @@ pub struct Ruling {
 impl Court {
     fn observe(&mut self, at: Moment, seen: Seen<'_>) -> Vec<Trigger> {
         // The model is that before the fact, so that a fact can be judged against it.
-        let is_rpc = matches!(seen, Seen::Rpc(_));
-        for sworn in self.invariants.iter_mut().filter(|sworn| sworn.looks_at_rpc || !is_rpc) {
+        let Some(family) = seen.family() else { return Vec::new() };
+        let concerned = |sworn: &&mut Sworn| sworn.families.contains(&family);
+        for sworn in self.invariants.iter_mut().filter(concerned) {
             let check = sworn.invariant.observe(at, seen, &self.model);
             sworn.rule(at, check, &mut self.violations);
         }
-        if let Seen::Rpc(_) | Seen::Other = seen {
+        if family == Family::Rpc {
             return Vec::new();
         }
         self.model.observe(at, seen);
@@ -185,5 +186,13 @@ impl Observer for Judge {
 pub fn journal_invariants(lines: Vec<Arc<Vec<String>>>) -> Vec<Box<dyn Invariant>> {
     let mut invariants = invariant::all();
     invariants.push(Box::new(invariant::journal_exact::JournalExact::new(lines)));
+    invariants
+}
+
+/// The invariants of a cluster that counts the words of the input topic in one job.
+pub fn word_count_invariants() -> Vec<Box<dyn Invariant>> {
+    let mut invariants = invariant::all();
+    invariants.extend(invariant::of_jobs());
+    invariants.push(Box::new(invariant::x4_exactly_once::ExactlyOnce::default()));
     invariants
 }

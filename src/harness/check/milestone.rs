@@ -5,7 +5,7 @@ use crate::{
     host::sim::{Hardware, ProcessEnd},
     jobs::journal::{self, JournalEvent},
     system::{
-        leadership::{LeadershipEvent, latch_key, leader_key},
+        leadership::LeadershipEvent,
         service::coordination::{Change, CoordinationEvent, LeaseEnd},
     },
 };
@@ -78,7 +78,7 @@ impl Milestone {
             Seen::Coordination(event) => Self::of_coordination(event),
             Seen::Leadership(event) => Self::of_leadership(event).into_iter().collect(),
             Seen::Journal(event) => Self::of_journal(event),
-            Seen::Rpc(_) | Seen::Other => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -115,15 +115,15 @@ impl Milestone {
 
     fn of_change(change: &Change) -> Option<Milestone> {
         let Change::Put { key, .. } = change else { return None };
-        if *key == latch_key(journal::COMPONENT) {
-            Some(Milestone::LatchTaken)
-        } else if *key == leader_key(journal::COMPONENT) {
-            Some(Milestone::LeaderPublished)
-        } else if *key == journal::TAIL_KEY {
-            Some(Milestone::JournalWritten)
-        } else {
-            None
+        if key.starts_with("/election/") {
+            let ends = |end| key.ends_with(end);
+            return match () {
+                () if ends("/latch") => Some(Milestone::LatchTaken),
+                () if ends("/leader") => Some(Milestone::LeaderPublished),
+                () => None,
+            };
         }
+        if *key == journal::TAIL_KEY { Some(Milestone::JournalWritten) } else { None }
     }
 
     fn of_leadership(event: &LeadershipEvent) -> Option<Milestone> {

@@ -1,44 +1,72 @@
-//! The reference model: what stands on the coordination server by its own log, and what the
-//! processes believe.
+//! The reference model: what stands on the services by their own logs, and what the processes
+//! believe.
 
 use super::history::{Moment, Seen};
 use crate::{
     host::sim::{Hardware, NodeId},
-    jobs::journal::{COMPONENT, JournalEvent},
+    jobs::journal::JournalEvent,
     system::{
+        client::ClientEvent,
+        ids::{AllocationId, JobId},
         leadership::{LeaderInformation, LeaderSessionId, LeadershipEvent, latch_key, leader_key},
-        service::coordination::{Change, CoordinationEvent},
+        protocol::{JobResult, JobStatus},
+        service::{
+            blobs::BlobEvent,
+            coordination::{Change, CoordinationEvent},
+            log::{LogEvent, TransactionId},
+        },
+        store::{self, StoredResult},
+        task_executor::SlotEvent,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
+
+/// A process and a component, or one of its listeners' services.
+type InProcess<T> = ((NodeId, u64), T);
 
 /// The state of the cluster as far as facts tell.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     /// The keys on the coordination server.
     pub keys: BTreeMap<String, Vec<u8>>,
-    /// The processes that believe they lead.
-    pub granted: BTreeMap<(NodeId, u64), LeaderSessionId>,
+    /// The processes that believe they lead a component.
+    pub granted: BTreeMap<InProcess<String>, LeaderSessionId>,
     /// The node on which each term was granted.
     pub granted_on: BTreeMap<LeaderSessionId, NodeId>,
-    /// What each following process was told last.
-    pub notified: BTreeMap<(NodeId, u64), Option<LeaderInformation>>,
-    /// The clients that have nothing more to send.
+    /// What each listener was told last: by process and service, the component and its leader.
+    pub notified: BTreeMap<InProcess<u64>, (String, Option<LeaderInformation>)>,
+    /// The journal's clients that have nothing more to send.
     pub finished: BTreeSet<u32>,
-    /// Lines acknowledged, by client.
+    /// The journal's lines acknowledged, by client.
     pub acknowledged: BTreeMap<u32, u64>,
+    /// The blobs on the blob server.
+    pub blobs: BTreeSet<String>,
+    /// The transactions on the log server that have not ended.
+    pub transactions: BTreeSet<TransactionId>,
+    /// The slots that task executors hold for jobs.
+    pub slots: BTreeMap<InProcess<u32>, (JobId, AllocationId)>,
+    /// The jobs that clients know to be taken on.
+    pub submitted: BTreeSet<JobId>,
+    /// The results that clients were told.
+    pub results: BTreeMap<JobId, JobResult>,
 }
 
 impl Model {
     /// Takes a fact in.
     pub fn observe(&mut self, at: Moment, seen: Seen<'_>) {
         match seen {
-            Seen::Hardware(Hardware::Ended(_)) => {
-                self.granted.remove(&at.process);
-                self.notified.remove(&at.process);
-            }
+            Seen::Hardware(Hardware::Ended(_)) => self.forget_process(at.process),
             Seen::Coordination(event) => self.observe_coordination(event),
             Seen::Leadership(event) => self.observe_leadership(at, event),
+            Seen::Blob(event) => self.observe_blobs(event),
+            Seen::Log(event) => self.observe_log(event),
+            Seen::Slot(event) => self.observe_slots(at, event),
+            Seen::Client(ClientEvent::Submitted { job }) => {
+                self.submitted.insert(*job);
+            }
+            Seen::Client(ClientEvent::Ended { job, result }) => {
+                self.results.insert(*job, result.clone());
+            }
             Seen::Journal(JournalEvent::ClientFinished { client, .. }) => {
                 self.finished.insert(*client);
             }
@@ -47,6 +75,12 @@ impl Model {
             }
             _ => {}
         }
+    }
+
+    fn forget_process(&mut self, process: (NodeId, u64)) {
+        self.granted.retain(|(of, _), _| *of != process);
+        self.notified.retain(|(of, _), _| *of != process);
+        self.slots.retain(|(of, _), _| *of != process);
     }
 
     fn observe_coordination(&mut self, event: &CoordinationEvent) {
@@ -78,36 +112,98 @@ impl Model {
 
     fn observe_leadership(&mut self, at: Moment, event: &LeadershipEvent) {
         match event {
-            LeadershipEvent::Granted { session, .. } => {
-                self.granted.insert(at.process, *session);
+            LeadershipEvent::Granted { session, component } => {
+                self.granted.insert((at.process, component.clone()), *session);
                 self.granted_on.insert(*session, at.process.0);
             }
-            LeadershipEvent::Revoked { .. } | LeadershipEvent::ElectionStopped { .. } => {
-                self.granted.remove(&at.process);
+            LeadershipEvent::Revoked { component, .. }
+            | LeadershipEvent::ElectionStopped { component } => {
+                self.granted.remove(&(at.process, component.clone()));
             }
-            LeadershipEvent::LeaderNotified { leader, .. } => {
-                self.notified.insert(at.process, leader.clone());
+            LeadershipEvent::LeaderNotified { component, service, leader } => {
+                let told = (component.clone(), leader.clone());
+                self.notified.insert((at.process, *service), told);
             }
-            LeadershipEvent::RetrievalStopped { .. } => {
-                self.notified.remove(&at.process);
+            LeadershipEvent::RetrievalStopped { service, .. } => {
+                self.notified.remove(&(at.process, *service));
             }
             _ => {}
         }
     }
 
-    /// The term in the latch, by the server's log.
-    pub fn latch(&self) -> Option<LeaderSessionId> {
-        self.keys.get(&latch_key(COMPONENT)).and_then(|value| LeaderSessionId::from_bytes(value))
+    fn observe_blobs(&mut self, event: &BlobEvent) {
+        match event {
+            BlobEvent::Recovered { blobs, .. } => {
+                self.blobs = blobs.iter().map(|(name, _, _)| name.clone()).collect();
+            }
+            BlobEvent::Stored { name, .. } => {
+                self.blobs.insert(name.clone());
+            }
+            BlobEvent::Deleted { names } | BlobEvent::Sealed { removed: names, .. } => {
+                for name in names {
+                    self.blobs.remove(name);
+                }
+            }
+        }
     }
 
-    /// The leader record, by the server's log.
-    pub fn record(&self) -> Option<LeaderInformation> {
-        let value = self.keys.get(&leader_key(COMPONENT))?;
+    fn observe_log(&mut self, event: &LogEvent) {
+        match event {
+            LogEvent::Recovered { unended, .. } => {
+                self.transactions = unended.iter().cloned().collect();
+            }
+            LogEvent::TransactionOpened { transaction } => {
+                self.transactions.insert(transaction.clone());
+            }
+            LogEvent::TransactionPrepared { transaction } => {
+                self.transactions.insert(transaction.clone());
+            }
+            LogEvent::TransactionCommitted { transaction, .. }
+            | LogEvent::TransactionAborted { transaction } => {
+                self.transactions.remove(transaction);
+            }
+            _ => {}
+        }
+    }
+
+    fn observe_slots(&mut self, at: Moment, event: &SlotEvent) {
+        match event {
+            SlotEvent::SlotAllocated { index, job, allocation, .. } => {
+                self.slots.insert((at.process, *index), (*job, *allocation));
+            }
+            SlotEvent::SlotFreed { index, allocation, .. } => {
+                let slot = (at.process, *index);
+                if self.slots.get(&slot).is_some_and(|(_, held)| held == allocation) {
+                    self.slots.remove(&slot);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The term in a component's latch, by the server's log.
+    pub fn latch(&self, component: &str) -> Option<LeaderSessionId> {
+        self.keys.get(&latch_key(component)).and_then(|value| LeaderSessionId::from_bytes(value))
+    }
+
+    /// A component's leader record, by the server's log.
+    pub fn record(&self, component: &str) -> Option<LeaderInformation> {
+        let value = self.keys.get(&leader_key(component))?;
         postcard::from_bytes(value).ok()
     }
 
-    /// The node that holds the latch.
-    pub fn leader(&self) -> Option<NodeId> {
-        self.granted_on.get(&self.latch()?).copied()
+    /// The node that holds a component's latch.
+    pub fn leader(&self, component: &str) -> Option<NodeId> {
+        self.granted_on.get(&self.latch(component)?).copied()
+    }
+
+    /// What is kept of a job's end.
+    pub fn stored_result(&self, job: JobId) -> Option<StoredResult> {
+        postcard::from_bytes(self.keys.get(&store::result_key(job))?).ok()
+    }
+
+    /// The status with which a job has ended for good, by what is kept.
+    pub fn terminal_status(&self, job: JobId) -> Option<JobStatus> {
+        self.stored_result(job).map(|stored| stored.result.status)
     }
 }

@@ -3,11 +3,15 @@
 use crate::{
     harness::{
         check::{
-            Judge, Known, Milestone, Moment, Verdict, Violation, journal_invariants, waits_for,
+            Invariant, Judge, Known, Milestone, Moment, Verdict, Violation, journal_invariants,
+            waits_for, word_count_invariants,
         },
         fault::{ExecutedFault, FaultPlan, Injector},
-        scenario::Scenario,
-        world::{Cluster, workload_lines},
+        scenario::{Scenario, Subject},
+        world::{
+            Cluster, Main, Role, job_of_seed, journal_lines, journal_nodes, word_count_lines,
+            word_count_nodes,
+        },
     },
     host::{
         Sabotage, mix,
@@ -91,8 +95,8 @@ pub struct RunOutcome {
 /// Runs a scenario once, on this thread.
 pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
     let plan = FaultPlan::draw(scenario, config.seed);
-    let lines = workload_lines(scenario, config.seed, config.input.as_ref());
-    let judge = Arc::new(Judge::new(journal_invariants(lines.clone())));
+    let setting = Setting::of(scenario, config);
+    let judge = Arc::new(Judge::new(setting.invariants));
     let world_config = WorldConfig {
         seed: config.seed,
         scheduling_seed: config.scheduling_seed(),
@@ -100,7 +104,9 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         sabotage: config.sabotage,
         trace: config.trace,
     };
-    let body = async |world: World| drive(&world, &judge, scenario, plan.clone(), &lines).await;
+    let (nodes, clients) = (setting.nodes, setting.clients);
+    let run = RunInProgress { judge: judge.clone(), scenario, seed: config.seed, clients };
+    let body = async |world: World| run.drive(&world, nodes, plan.clone()).await;
     let ((end, executed, nodes), report) = simulate(world_config, judge.clone(), body);
     let ruling = judge.close(end.at);
     let verdict = match (ruling.violations.first(), end.stuck) {
@@ -138,33 +144,72 @@ struct End {
 
 type Driven = (End, Vec<ExecutedFault>, BTreeMap<NodeId, String>);
 
-async fn drive(
-    world: &World,
-    judge: &Arc<Judge>,
-    scenario: &Scenario,
-    plan: FaultPlan,
-    lines: &[Arc<Vec<String>>],
-) -> Driven {
-    let cluster = Cluster::boot(world, judge, scenario, lines);
-    let injector = Injector::start(world, &cluster, judge, plan);
-    let waits = || judge.with_model(|model| waits_for(model, cluster.clients()));
-    // Faults may still be due when the clients are done, so both must be.
-    let mut quiet = false;
-    while world.elapsed() < scenario.faults_end && !judge.is_broken() && !quiet {
-        world.sleep(LOOK_EVERY).await;
-        quiet = injector.is_done() && waits().is_none();
+/// What a run begins with.
+struct Setting {
+    invariants: Vec<Box<dyn Invariant>>,
+    nodes: Vec<(Role, Main)>,
+    clients: u32,
+}
+
+impl Setting {
+    fn of(scenario: &Scenario, config: &RunConfig) -> Self {
+        let input = config.input.as_ref();
+        match &scenario.subject {
+            Subject::Journal(spec) => {
+                let lines = journal_lines(spec, config.seed, input);
+                Setting {
+                    nodes: journal_nodes(spec, &lines),
+                    clients: u32::try_from(lines.len()).expect("few clients"),
+                    invariants: journal_invariants(lines),
+                }
+            }
+            Subject::WordCount(spec) => {
+                let lines = word_count_lines(spec, config.seed, input);
+                Setting {
+                    nodes: word_count_nodes(spec, config.seed, &lines),
+                    clients: 1,
+                    invariants: word_count_invariants(),
+                }
+            }
+        }
     }
-    injector.heal();
-    let deadline = world.elapsed() + scenario.converge_within;
-    let mut stuck = waits();
-    while stuck.is_some() && world.elapsed() < deadline && !judge.is_broken() {
-        world.sleep(LOOK_EVERY).await;
-        stuck = waits();
+}
+
+struct RunInProgress<'a> {
+    judge: Arc<Judge>,
+    scenario: &'a Scenario,
+    seed: u64,
+    clients: u32,
+}
+
+impl RunInProgress<'_> {
+    fn waits_for(&self) -> Option<String> {
+        let job = job_of_seed(self.seed);
+        self.judge.with_model(|model| waits_for(model, self.scenario, self.clients, job))
     }
-    let nodes = world.nodes();
-    let names = nodes.iter().map(|node| (*node, world.name(*node).to_string())).collect();
-    let at = Moment { time: world.elapsed(), process: (nodes[0], 0) };
-    (End { at, stuck }, injector.executed(), names)
+
+    async fn drive(&self, world: &World, nodes: Vec<(Role, Main)>, plan: FaultPlan) -> Driven {
+        let (judge, scenario) = (&self.judge, self.scenario);
+        let cluster = Cluster::boot(world, judge, nodes);
+        let injector = Injector::start(world, &cluster, judge, plan);
+        // Faults may still be due when the clients are done, so both must be.
+        let mut quiet = false;
+        while world.elapsed() < scenario.faults_end && !judge.is_broken() && !quiet {
+            world.sleep(LOOK_EVERY).await;
+            quiet = injector.is_done() && self.waits_for().is_none();
+        }
+        injector.heal();
+        let deadline = world.elapsed() + scenario.converge_within;
+        let mut stuck = self.waits_for();
+        while stuck.is_some() && world.elapsed() < deadline && !judge.is_broken() {
+            world.sleep(LOOK_EVERY).await;
+            stuck = self.waits_for();
+        }
+        let nodes = world.nodes();
+        let names = nodes.iter().map(|node| (*node, world.name(*node).to_string())).collect();
+        let at = Moment { time: world.elapsed(), process: (nodes[0], 0) };
+        (End { at, stuck }, injector.executed(), names)
+    }
 }
 
 /// Runs a scenario once, on a thread of its own: what std seeds once per thread is fresh then.

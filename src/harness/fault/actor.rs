@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::harness::scenario::SubjectKind;
+
 /// A name in a scenario file for one node or several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Actor {
@@ -19,39 +21,128 @@ pub enum Actor {
     Client(u32),
     /// All clients.
     Clients,
+    /// The job manager whose dispatcher leads, else a random one. The job's master runs there too.
+    LeaderDispatcher,
+    /// The job manager whose resource manager leads, else a random one.
+    LeaderResourceManager,
+    /// The job manager on which the job's master leads, else a random one.
+    JobMaster,
+    /// A random job manager.
+    RandomJobManager,
+    /// The job manager of that number, from 1.
+    JobManager(u32),
+    /// All job managers.
+    JobManagers,
+    /// A random task executor that holds a slot for a job, else any.
+    BusyTaskExecutor,
+    /// A random task executor.
+    RandomTaskExecutor,
+    /// The task executor of that number, from 1.
+    TaskExecutor(u32),
+    /// All task executors.
+    TaskExecutors,
+    /// The blob server.
+    Blobs,
+    /// The log server.
+    Log,
+    /// The writer of the input topic.
+    Writer,
     /// The coordination server.
     Coordination,
     /// All nodes.
     Everyone,
 }
 
+/// In which subjects an actor is there.
+type Where = &'static [SubjectKind];
+
+const JOURNAL: Where = &[SubjectKind::Journal];
+const JOBS: Where = &[SubjectKind::WordCount];
+const ANYWHERE: Where = &[SubjectKind::Journal, SubjectKind::WordCount];
+
 impl Actor {
-    /// The fixed names and what they stand for.
-    pub const NAMES: &[(&str, Actor, &str)] = &[
-        ("leader", Actor::Leader, "the journal node that holds the latch, else a random one"),
-        ("follower", Actor::Follower, "a random journal node that does not hold the latch"),
-        ("random-journal", Actor::RandomJournal, "a random journal node"),
-        ("journals", Actor::Journals, "all journal nodes"),
-        ("clients", Actor::Clients, "all clients"),
-        ("coordination", Actor::Coordination, "the coordination server"),
-        ("everyone", Actor::Everyone, "all nodes"),
+    /// The fixed names, what they stand for and where they are understood.
+    pub const NAMES: &[(&str, Actor, &str, Where)] = &[
+        (
+            "leader",
+            Actor::Leader,
+            "the journal node that holds the latch, else a random one",
+            JOURNAL,
+        ),
+        (
+            "follower",
+            Actor::Follower,
+            "a random journal node that does not hold the latch",
+            JOURNAL,
+        ),
+        ("random-journal", Actor::RandomJournal, "a random journal node", JOURNAL),
+        ("journals", Actor::Journals, "all journal nodes", JOURNAL),
+        (
+            "leader-dispatcher",
+            Actor::LeaderDispatcher,
+            "the job manager whose dispatcher leads, else a random one",
+            JOBS,
+        ),
+        (
+            "leader-resource-manager",
+            Actor::LeaderResourceManager,
+            "the job manager whose resource manager leads, else a random one",
+            JOBS,
+        ),
+        (
+            "job-master",
+            Actor::JobMaster,
+            "the job manager on which the job's master leads, else a random one",
+            JOBS,
+        ),
+        ("random-job-manager", Actor::RandomJobManager, "a random job manager", JOBS),
+        ("job-managers", Actor::JobManagers, "all job managers", JOBS),
+        (
+            "busy-task-executor",
+            Actor::BusyTaskExecutor,
+            "a random task executor that holds a slot for a job, else any",
+            JOBS,
+        ),
+        ("random-task-executor", Actor::RandomTaskExecutor, "a random task executor", JOBS),
+        ("task-executors", Actor::TaskExecutors, "all task executors", JOBS),
+        ("blobs", Actor::Blobs, "the blob server", JOBS),
+        ("log", Actor::Log, "the log server", JOBS),
+        ("writer", Actor::Writer, "the writer of the input topic", JOBS),
+        ("clients", Actor::Clients, "all clients", ANYWHERE),
+        ("coordination", Actor::Coordination, "the coordination server", ANYWHERE),
+        ("everyone", Actor::Everyone, "all nodes", ANYWHERE),
     ];
 
-    /// Reads a name, `journal-N` and `client-N` included.
-    pub fn parse(name: &str) -> Option<Self> {
-        let number = |prefix| name.strip_prefix(prefix)?.parse::<u32>().ok().filter(|n| *n > 0);
-        let fixed = Self::NAMES.iter().find(|(known, _, _)| *known == name);
-        fixed
-            .map(|(_, actor, _)| *actor)
-            .or_else(|| number("journal-").map(Actor::Journal))
-            .or_else(|| number("client-").map(Actor::Client))
+    /// The names that end with a node's number.
+    pub const NUMBERED: &[(&str, fn(u32) -> Actor, &str, Where)] = &[
+        ("journal-", Actor::Journal, "the journal node of that number", JOURNAL),
+        ("job-manager-", Actor::JobManager, "the job manager of that number", JOBS),
+        ("task-executor-", Actor::TaskExecutor, "the task executor of that number", JOBS),
+        ("client-", Actor::Client, "the client of that number", ANYWHERE),
+    ];
+
+    /// Reads a name as it is understood in scenarios of a subject.
+    pub fn parse(name: &str, subject: SubjectKind) -> Option<Self> {
+        let fixed =
+            Self::NAMES.iter().find(|(known, _, _, at)| *known == name && at.contains(&subject));
+        let numbered = || {
+            Self::NUMBERED.iter().filter(|(_, _, _, at)| at.contains(&subject)).find_map(
+                |(prefix, actor, _, _)| {
+                    let number: u32 = name.strip_prefix(prefix)?.parse().ok()?;
+                    (number > 0).then(|| actor(number))
+                },
+            )
+        };
+        fixed.map(|(_, actor, _, _)| *actor).or_else(numbered)
     }
 
-    /// The names that are understood, for messages.
-    pub fn known() -> String {
-        let fixed: Vec<String> =
-            Self::NAMES.iter().map(|(name, _, _)| format!("\"{name}\"")).collect();
-        format!("one of {}, \"journal-N\", \"client-N\"", fixed.join(", "))
+    /// The names that are understood in scenarios of a subject, for messages.
+    pub fn known(subject: SubjectKind) -> String {
+        let fixed = Self::NAMES.iter().filter(|(_, _, _, at)| at.contains(&subject));
+        let fixed = fixed.map(|(name, _, _, _)| format!("\"{name}\""));
+        let numbered = Self::NUMBERED.iter().filter(|(_, _, _, at)| at.contains(&subject));
+        let numbered = numbered.map(|(prefix, _, _, _)| format!("\"{prefix}N\""));
+        format!("one of {}", fixed.chain(numbered).collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -60,8 +151,10 @@ impl fmt::Display for Actor {
         match self {
             Actor::Journal(number) => write!(f, "journal-{number}"),
             Actor::Client(number) => write!(f, "client-{number}"),
+            Actor::JobManager(number) => write!(f, "job-manager-{number}"),
+            Actor::TaskExecutor(number) => write!(f, "task-executor-{number}"),
             fixed => {
-                let found = Self::NAMES.iter().find(|(_, actor, _)| actor == fixed);
+                let found = Self::NAMES.iter().find(|(_, actor, _, _)| actor == fixed);
                 f.write_str(found.expect("every other actor has a fixed name").0)
             }
         }
@@ -73,12 +166,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_reads_back() {
-        let numbered = [Actor::Journal(3), Actor::Client(1)];
-        for actor in Actor::NAMES.iter().map(|(_, actor, _)| *actor).chain(numbered) {
-            assert_eq!(Actor::parse(&actor.to_string()), Some(actor));
+    fn every_name_reads_back_where_it_is_understood_and_nowhere_else() {
+        let numbered = Actor::NUMBERED.iter().map(|(_, actor, _, at)| (actor(3), *at));
+        let fixed = Actor::NAMES.iter().map(|(_, actor, _, at)| (*actor, *at));
+        for (actor, at) in fixed.chain(numbered) {
+            for subject in [SubjectKind::Journal, SubjectKind::WordCount] {
+                let expected = at.contains(&subject).then_some(actor);
+                assert_eq!(Actor::parse(&actor.to_string(), subject), expected);
+            }
         }
-        assert_eq!(Actor::parse("journal-0"), None);
-        assert_eq!(Actor::parse("nobody"), None);
+        assert_eq!(Actor::parse("journal-0", SubjectKind::Journal), None);
+        assert_eq!(Actor::parse("nobody", SubjectKind::Journal), None);
     }
 }

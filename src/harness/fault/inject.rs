@@ -135,8 +135,7 @@ impl Injector {
     }
 
     fn resolve(&self, actor: Actor, pick: u64) -> Vec<NodeId> {
-        let leader = self.judge.with_model(|model| model.leader());
-        self.cluster.resolve(actor, leader, pick)
+        self.judge.with_model(|model| self.cluster.resolve(actor, model, pick))
     }
 
     fn note(&self, index: usize, fault: &PlannedFault, actors: &[(Actor, &[NodeId])]) {

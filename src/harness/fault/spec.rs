@@ -6,6 +6,7 @@ use crate::{
         check::Milestone,
         scenario::{
             DurationRange, Field, NumberRange, Reader, ScenarioError, Share, SignedDurationRange,
+            SubjectKind,
         },
     },
     host::sim::DiskOp,
@@ -115,14 +116,15 @@ pub struct FaultSpec {
     pub repeat: Option<Repeat>,
 }
 
-fn actor(field: &Field) -> Result<Actor, ScenarioError> {
-    field.read(&Actor::known(), Actor::parse)
+/// Reads an actor of a subject.
+fn actor(subject: SubjectKind) -> impl Fn(&Field) -> Result<Actor, ScenarioError> + Copy {
+    move |field| field.read(&Actor::known(subject), |name| Actor::parse(name, subject))
 }
 
-fn links(table: &mut Reader) -> Result<LinkSpec, ScenarioError> {
+fn links(table: &mut Reader, subject: SubjectKind) -> Result<LinkSpec, ScenarioError> {
     Ok(LinkSpec {
-        from: table.take("from", actor)?.unwrap_or(Actor::Everyone),
-        to: table.take("to", actor)?.unwrap_or(Actor::Everyone),
+        from: table.take("from", actor(subject))?.unwrap_or(Actor::Everyone),
+        to: table.take("to", actor(subject))?.unwrap_or(Actor::Everyone),
         message: table.take("message", Field::text)?,
     })
 }
@@ -144,21 +146,23 @@ fn drift(field: &Field) -> Result<Share, ScenarioError> {
 }
 
 impl FaultSpec {
-    /// Reads a `[[fault]]` table.
+    /// Reads a `[[fault]]` table of a scenario of that subject.
     ///
     /// # Errors
     /// With the place of the first mistake.
-    pub fn read(mut table: Reader) -> Result<Self, ScenarioError> {
+    pub fn read(mut table: Reader, subject: SubjectKind) -> Result<Self, ScenarioError> {
+        let actor = actor(subject);
         let kinds: Vec<(&str, &str)> = FAULT_KINDS.iter().map(|(kind, _)| (*kind, *kind)).collect();
         let kind = table.need("kind", |field| field.one_of(&kinds))?;
         let kind = match kind {
-            "loss" => FaultKind::Loss(links(&mut table)?, share(&mut table)?),
-            "delay" => {
-                FaultKind::Delay(links(&mut table)?, table.need("by", Field::duration_range)?)
-            }
-            "duplicate" => FaultKind::Duplicate(links(&mut table)?, share(&mut table)?),
-            "corrupt" => FaultKind::Corrupt(links(&mut table)?, share(&mut table)?),
-            "hold" => FaultKind::Hold(links(&mut table)?),
+            "loss" => FaultKind::Loss(links(&mut table, subject)?, share(&mut table)?),
+            "delay" => FaultKind::Delay(
+                links(&mut table, subject)?,
+                table.need("by", Field::duration_range)?,
+            ),
+            "duplicate" => FaultKind::Duplicate(links(&mut table, subject)?, share(&mut table)?),
+            "corrupt" => FaultKind::Corrupt(links(&mut table, subject)?, share(&mut table)?),
+            "hold" => FaultKind::Hold(links(&mut table, subject)?),
             "partition" => FaultKind::Partition(table.need("isolate", actor)?),
             "one-way" => FaultKind::OneWay(table.need("from", actor)?, table.need("to", actor)?),
             "crash" => FaultKind::Crash(table.need("target", actor)?),

@@ -1,9 +1,11 @@
 //! Scenarios: what runs, on what hardware, under which faults, and what must hold at the end.
 
 mod read;
+mod subject;
 mod units;
 
 pub use read::{Field, Reader, ScenarioError};
+pub use subject::{JournalSpec, Subject, SubjectKind, WordCountSpec};
 pub use units::{DurationRange, NumberRange, Share, SignedDurationRange, parse_duration};
 
 use super::{check::Expectation, fault::FaultSpec};
@@ -20,10 +22,8 @@ pub struct Scenario {
     pub name: String,
     /// What it shows, in a line.
     pub description: String,
-    /// The nodes.
-    pub cluster: ClusterSpec,
-    /// What the clients do.
-    pub workload: WorkloadSpec,
+    /// What runs.
+    pub subject: Subject,
     /// Latency of every link.
     pub latency: DurationRange,
     /// The faults, in the order of the file.
@@ -34,28 +34,6 @@ pub struct Scenario {
     pub converge_within: Duration,
     /// What *held* means for this scenario.
     pub expect: Expectation,
-}
-
-/// The nodes of a journal cluster; the coordination server comes on top.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClusterSpec {
-    /// Journal nodes, of which one leads.
-    pub journals: u32,
-    /// Clients.
-    pub clients: u32,
-    /// How long a lease lives.
-    pub session_timeout: Duration,
-}
-
-/// What each client does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorkloadSpec {
-    /// Lines that it sends.
-    pub lines: u32,
-    /// Lines in one call at most.
-    pub batch: u32,
-    /// The wait after each acknowledged call.
-    pub pause: Duration,
 }
 
 impl Scenario {
@@ -75,22 +53,7 @@ impl Scenario {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ScenarioError> {
         let mut file = Reader::parse(text, path)?;
         let description = file.need("description", Field::text)?;
-        let mut cluster = file.table("cluster")?;
-        let cluster_spec = ClusterSpec {
-            journals: cluster.take("journals", |f| f.integer(1, 16))?.unwrap_or(3),
-            clients: cluster.take("clients", |f| f.integer(1, 64))?.unwrap_or(2),
-            session_timeout: cluster
-                .take("session-timeout", Field::duration)?
-                .unwrap_or(Duration::from_secs(6)),
-        };
-        cluster.finish()?;
-        let mut workload = file.table("workload")?;
-        let workload_spec = WorkloadSpec {
-            lines: workload.take("lines", |f| f.integer(1, 1_000_000))?.unwrap_or(100),
-            batch: workload.take("batch", |f| f.integer(1, 512))?.unwrap_or(5),
-            pause: workload.take("pause", Field::duration)?.unwrap_or(Duration::from_millis(500)),
-        };
-        workload.finish()?;
+        let subject = Subject::read(&mut file)?;
         let mut network = file.table("network")?;
         let latency = network.take("latency", Field::duration_range)?.unwrap_or(DurationRange {
             low: Duration::from_micros(500),
@@ -106,14 +69,13 @@ impl Scenario {
         let expect = file.take("expect", Expectation::read)?.unwrap_or(Expectation::Held);
         let mut faults = Vec::new();
         for fault in file.tables("fault")? {
-            faults.push(FaultSpec::read(fault)?);
+            faults.push(FaultSpec::read(fault, subject.kind())?);
         }
         file.finish()?;
         Ok(Scenario {
             name: name_of(path),
             description,
-            cluster: cluster_spec,
-            workload: workload_spec,
+            subject,
             latency,
             faults,
             faults_end,

@@ -1,21 +1,23 @@
-//! The journal's cluster: a coordination server, journal nodes and clients.
+//! The nodes of a run: what boots on each, who is held down, who is meant.
 
 use crate::{
-    harness::{check::Judge, fault::Actor, scenario::Scenario},
+    harness::{
+        check::{Judge, Model},
+        fault::Actor,
+    },
     host::{
-        Draws, NodeAddress,
+        Host,
         sim::{NodeId, ProcessEnd, Stamp, World},
     },
-    jobs::journal::{self, Workload},
-    system::service::coordination::CoordinationConfig,
+    jobs::journal,
+    system::protocol::{DISPATCHER, RESOURCE_MANAGER, component_job},
 };
+use futures::future::BoxFuture;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
-
-const PORT: u16 = 6123;
 
 /// How long a process that ended itself stays down.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
@@ -29,6 +31,16 @@ pub enum Role {
     Journal(u32),
     /// The client of this number, from 1.
     Client(u32),
+    /// The blob server.
+    Blobs,
+    /// The log server.
+    Log,
+    /// The job manager of this number, from 1.
+    JobManager(u32),
+    /// The task executor of this number, from 1.
+    TaskExecutor(u32),
+    /// The writer of the input topic.
+    Writer,
 }
 
 impl Role {
@@ -38,71 +50,38 @@ impl Role {
             Role::Coordination => "coordination".to_string(),
             Role::Journal(number) => format!("journal-{number}"),
             Role::Client(number) => format!("client-{number}"),
+            Role::Blobs => "blobs".to_string(),
+            Role::Log => "log".to_string(),
+            Role::JobManager(number) => format!("job-manager-{number}"),
+            Role::TaskExecutor(number) => format!("task-executor-{number}"),
+            Role::Writer => "writer".to_string(),
         }
     }
+}
+
+/// Begins a process of a node, each time that it boots.
+pub type Main = Box<dyn Fn(Host) -> BoxFuture<'static, ()> + Send + Sync>;
+
+struct Node {
+    role: Role,
+    main: Main,
 }
 
 /// A booted cluster.
 pub struct Cluster {
     world: World,
-    roles: BTreeMap<NodeId, Role>,
-    config: CoordinationConfig,
-    workloads: Vec<Workload>,
+    nodes: BTreeMap<NodeId, Node>,
     /// Faults that hold a node down at the moment.
     held_down: Mutex<BTreeMap<NodeId, u32>>,
 }
 
-/// The lines that each client of a scenario sends.
-pub fn workload_lines(
-    scenario: &Scenario,
-    seed: u64,
-    input: Option<&Arc<Vec<String>>>,
-) -> Vec<Arc<Vec<String>>> {
-    if let Some(input) = input {
-        return vec![input.clone()];
-    }
-    let lines = |client: u32| {
-        let mut draws = Draws::new(seed, "workload", [u64::from(client), 0]);
-        let line = |number| format!("client-{client} line {number} {:08x}", draws.next_u64() >> 32);
-        Arc::new((1..=scenario.workload.lines).map(line).collect())
-    };
-    (1..=scenario.cluster.clients).map(lines).collect()
-}
-
-/// Lines in one call: what the scenario says, or more if a long text would else outlast the faults.
-fn batch_size(scenario: &Scenario, lines: usize) -> usize {
-    const SENDING_MAX: Duration = Duration::from_secs(30);
-    let calls = SENDING_MAX.as_millis() / scenario.workload.pause.as_millis().max(1);
-    let calls = usize::try_from(calls).unwrap_or(usize::MAX).max(1);
-    lines.div_ceil(calls).max(scenario.workload.batch as usize)
-}
-
 impl Cluster {
-    /// Adds the nodes of a scenario to a world and boots them.
-    pub fn boot(
-        world: &World,
-        judge: &Judge,
-        scenario: &Scenario,
-        lines: &[Arc<Vec<String>>],
-    ) -> Arc<Self> {
-        let journals = (1..=scenario.cluster.journals).map(Role::Journal);
-        let clients = (1..).map(Role::Client).take(lines.len());
-        let roles = std::iter::once(Role::Coordination).chain(journals).chain(clients);
-        let roles: BTreeMap<NodeId, Role> =
-            roles.map(|role| (world.add_node(&role.name()), role)).collect();
-        let workload = |(lines, client): (&Arc<Vec<String>>, u32)| Workload {
-            client,
-            lines: lines.clone(),
-            batch: batch_size(scenario, lines.len()),
-            pause: scenario.workload.pause,
-        };
-        let mut config = CoordinationConfig::new(NodeAddress::new(Role::Coordination.name(), PORT));
-        config.session_timeout = scenario.cluster.session_timeout;
+    /// Adds these nodes to a world and boots them.
+    pub fn boot(world: &World, judge: &Judge, nodes: Vec<(Role, Main)>) -> Arc<Self> {
+        let node = |(role, main): (Role, Main)| (world.add_node(&role.name()), Node { role, main });
         let cluster = Arc::new(Cluster {
             world: world.clone(),
-            roles,
-            config,
-            workloads: lines.iter().zip(1..).map(workload).collect(),
+            nodes: nodes.into_iter().map(node).collect(),
             held_down: Mutex::default(),
         });
         let weak = Arc::downgrade(&cluster);
@@ -114,41 +93,24 @@ impl Cluster {
                 cluster.restart_if_free(stamp.node);
             });
         }));
-        for node in cluster.roles.keys() {
+        for node in cluster.nodes.keys() {
             cluster.boot_node(*node);
         }
         cluster
     }
 
-    /// How many clients there are.
-    pub fn clients(&self) -> u32 {
-        u32::try_from(self.workloads.len()).expect("few clients")
-    }
-
     /// What runs on a node.
     pub fn role(&self, node: NodeId) -> Role {
-        self.roles[&node]
+        self.nodes[&node].role
     }
 
     fn with_role(&self, wanted: impl Fn(Role) -> bool) -> Vec<NodeId> {
-        let found = self.roles.iter().filter(|(_, role)| wanted(**role));
+        let found = self.nodes.iter().filter(|(_, node)| wanted(node.role));
         found.map(|(node, _)| *node).collect()
     }
 
     fn boot_node(&self, node: NodeId) {
-        let config = self.config.clone();
-        match self.role(node) {
-            Role::Coordination => {
-                self.world.boot(node, |host| journal::run_coordination_node(host, PORT))
-            }
-            Role::Journal(_) => {
-                self.world.boot(node, |host| journal::run_journal_node(host, PORT, config))
-            }
-            Role::Client(number) => {
-                let workload = self.workloads[number as usize - 1].clone();
-                self.world.boot(node, |host| journal::run_client_node(host, config, workload));
-            }
-        }
+        self.world.boot(node, |host| (self.nodes[&node].main)(host));
     }
 
     fn restart_if_free(&self, node: NodeId) {
@@ -179,7 +141,7 @@ impl Cluster {
     /// Brings every node back: disk and clock true from now on, not paused, running.
     pub fn revive(&self) {
         self.held_down.lock().expect("no panic under this lock").clear();
-        for node in self.roles.keys() {
+        for node in self.nodes.keys() {
             self.world.clear_disk_faults(*node);
             self.world.set_drift(*node, 0);
             self.world.resume(*node);
@@ -188,8 +150,7 @@ impl Cluster {
     }
 
     /// The nodes that an actor means at this moment; `pick` decides among several.
-    pub fn resolve(&self, actor: Actor, leader: Option<NodeId>, pick: u64) -> Vec<NodeId> {
-        let journals = self.with_role(|role| matches!(role, Role::Journal(_)));
+    pub fn resolve(&self, actor: Actor, model: &Model, pick: u64) -> Vec<NodeId> {
         let one = |nodes: Vec<NodeId>| match nodes.len() as u64 {
             0 => Vec::new(),
             count => {
@@ -197,18 +158,53 @@ impl Cluster {
                 vec![nodes[index]]
             }
         };
+        let journals = || self.with_role(|role| matches!(role, Role::Journal(_)));
+        let managers = || self.with_role(|role| matches!(role, Role::JobManager(_)));
+        let executors = || self.with_role(|role| matches!(role, Role::TaskExecutor(_)));
+        let leader_or_one = |leader: Option<NodeId>, all: Vec<NodeId>| {
+            leader.map_or_else(|| one(all), |leader| vec![leader])
+        };
         match actor {
-            Actor::Leader => leader.map_or_else(|| one(journals), |leader| vec![leader]),
+            Actor::Leader => leader_or_one(model.leader(journal::COMPONENT), journals()),
             Actor::Follower => {
-                one(journals.into_iter().filter(|node| Some(*node) != leader).collect())
+                let leader = model.leader(journal::COMPONENT);
+                one(journals().into_iter().filter(|node| Some(*node) != leader).collect())
             }
-            Actor::RandomJournal => one(journals),
+            Actor::RandomJournal => one(journals()),
             Actor::Journal(number) => self.with_role(|role| role == Role::Journal(number)),
-            Actor::Journals => journals,
+            Actor::Journals => journals(),
             Actor::Client(number) => self.with_role(|role| role == Role::Client(number)),
             Actor::Clients => self.with_role(|role| matches!(role, Role::Client(_))),
+            Actor::LeaderDispatcher => leader_or_one(model.leader(DISPATCHER), managers()),
+            Actor::LeaderResourceManager => {
+                leader_or_one(model.leader(RESOURCE_MANAGER), managers())
+            }
+            Actor::JobMaster => leader_or_one(job_master(model), managers()),
+            Actor::RandomJobManager => one(managers()),
+            Actor::JobManager(number) => self.with_role(|role| role == Role::JobManager(number)),
+            Actor::JobManagers => managers(),
+            Actor::BusyTaskExecutor => {
+                let busy = |node: &NodeId| model.slots.keys().any(|((of, _), _)| of == node);
+                let found: Vec<NodeId> = executors().into_iter().filter(busy).collect();
+                one(if found.is_empty() { executors() } else { found })
+            }
+            Actor::RandomTaskExecutor => one(executors()),
+            Actor::TaskExecutor(number) => {
+                self.with_role(|role| role == Role::TaskExecutor(number))
+            }
+            Actor::TaskExecutors => executors(),
+            Actor::Blobs => self.with_role(|role| role == Role::Blobs),
+            Actor::Log => self.with_role(|role| role == Role::Log),
+            Actor::Writer => self.with_role(|role| role == Role::Writer),
             Actor::Coordination => self.with_role(|role| role == Role::Coordination),
             Actor::Everyone => self.with_role(|_| true),
         }
     }
+}
+
+/// The node on which the master of the first job leads.
+fn job_master(model: &Model) -> Option<NodeId> {
+    let components = model.granted.keys().map(|(_, component)| component);
+    let mut jobs = components.filter(|component| component_job(component).is_some());
+    jobs.find_map(|component| model.leader(component))
 }

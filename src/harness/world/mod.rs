@@ -1,6 +1,9 @@
-//! A cluster on the simulated hardware: which nodes there are, what runs on each, and how they are
-//! brought back.
+//! The cluster on simulated machines.
 
 mod cluster;
+mod journal;
+mod word_count;
 
-pub use cluster::{Cluster, Role, workload_lines};
+pub use cluster::{Cluster, Main, Role};
+pub use journal::{journal_lines, journal_nodes};
+pub use word_count::{job_of_seed, word_count_lines, word_count_nodes};

@@ -60,6 +60,8 @@ impl LeaderElectionService {
             state: Mutex::new(ElectionState { running: true, issued: None, confirmed: None }),
             driver: Mutex::new(None),
         });
+        let started = LeadershipEvent::ElectionStarted { component: component.to_string() };
+        host.announce(&started);
         let driver = make_driver(shared.clone());
         *shared.lock_driver() = Some(driver);
         LeaderElectionService { shared }

@@ -124,6 +124,11 @@ pub enum LeadershipEvent {
         /// The term and the address.
         leader: LeaderInformation,
     },
+    /// A contender's service has started.
+    ElectionStarted {
+        /// The component.
+        component: String,
+    },
     /// A contender's service has stopped; it is never called back again.
     ElectionStopped {
         /// The component.
@@ -147,6 +152,8 @@ pub enum LeadershipEvent {
     LeaderNotified {
         /// The component.
         component: String,
+        /// The listener's service, among those of its process.
+        service: u64,
         /// The leader; `None` when unknown.
         leader: Option<LeaderInformation>,
     },
@@ -154,6 +161,8 @@ pub enum LeadershipEvent {
     RetrievalStopped {
         /// The component.
         component: String,
+        /// The service.
+        service: u64,
     },
 }
 

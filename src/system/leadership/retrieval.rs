@@ -20,6 +20,8 @@ struct State {
 }
 
 struct Shared {
+    /// Tells it from others of its process.
+    service: u64,
     component: String,
     client: CoordinationClient,
     listener: Arc<dyn LeaderRetrievalListener>,
@@ -43,6 +45,7 @@ impl LeaderRetrievalService {
         listener: Arc<dyn LeaderRetrievalListener>,
     ) -> Self {
         let shared = Arc::new(Shared {
+            service: client.host().random_u64(),
             component: component.to_string(),
             client: client.clone(),
             listener,
@@ -59,7 +62,8 @@ impl LeaderRetrievalService {
             state.running = false;
             self.task.cancel();
             let component = self.shared.component.clone();
-            let stopped = LeadershipEvent::RetrievalStopped { component };
+            let stopped =
+                LeadershipEvent::RetrievalStopped { component, service: self.shared.service };
             self.shared.client.host().announce(&stopped);
         }
     }
@@ -79,7 +83,11 @@ impl Shared {
         }
         state.notified.clone_from(&leader);
         let component = self.component.clone();
-        let event = LeadershipEvent::LeaderNotified { component, leader: leader.clone() };
+        let event = LeadershipEvent::LeaderNotified {
+            component,
+            service: self.service,
+            leader: leader.clone(),
+        };
         self.client.host().announce(&event);
         self.listener.notify_leader(leader);
     }

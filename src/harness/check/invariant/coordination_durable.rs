@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Moment, Seen},
+        history::{Family, Moment, Seen},
         model::Model,
     },
     system::service::coordination::{Change, CoordinationEvent, Revision},
@@ -26,13 +26,13 @@ impl Invariant for CoordinationDurable {
         "every write that the coordination server announced is there after a recovery"
     }
 
-    fn looks_at_rpc(&self) -> bool {
-        false
+    fn families(&self) -> &'static [Family] {
+        &[Family::Coordination]
     }
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Coordination(CoordinationEvent::Committed { revision, changes }) => {
+            Seen::Coordination(CoordinationEvent::Committed { revision, changes, .. }) => {
                 for change in changes {
                     match change {
                         Change::Put { key, value, .. } => {

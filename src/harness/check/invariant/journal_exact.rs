@@ -4,7 +4,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Moment, Seen},
+        history::{Family, Moment, Seen},
         model::Model,
     },
     jobs::journal::{ENTRY_PREFIX, Entry, JournalEvent, entry_key},
@@ -73,8 +73,8 @@ impl Invariant for JournalExact {
         "every acknowledged line stands exactly once, in each client's order, and nothing else does"
     }
 
-    fn looks_at_rpc(&self) -> bool {
-        false
+    fn families(&self) -> &'static [Family] {
+        &[Family::Coordination, Family::Journal]
     }
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {

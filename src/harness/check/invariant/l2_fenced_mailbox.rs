@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Moment, Seen},
+        history::{Family, Moment, Seen},
         model::Model,
     },
     host::sim::{Hardware, NodeId},
@@ -29,6 +29,10 @@ impl Invariant for FencedMailbox {
 
     fn promise(&self) -> &'static str {
         "a fenced endpoint handles only messages that carry its present token"
+    }
+
+    fn families(&self) -> &'static [Family] {
+        &[Family::Hardware, Family::Rpc]
     }
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {

@@ -1,34 +1,59 @@
 //! L3: no durable write by an older leader after the first durable write of a newer one. Judged on
-//! the coordination server's own log: taking the latch is a term's first write.
+//! the coordination server's own log: taking the latch is a term's first write, and every write of a
+//! store must stand under the guard of a term that holds its latch then.
 
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Moment, Seen},
+        history::{Family, Moment, Seen},
         model::Model,
     },
-    jobs::journal::{self, COMPONENT},
+    jobs::journal,
     system::{
-        leadership::{LeaderInformation, LeaderSessionId, latch_key, leader_key},
-        service::coordination::{Change, CoordinationEvent},
+        leadership::{LeaderSessionId, latch_key},
+        protocol::{DISPATCHER, job_component},
+        service::coordination::{Change, Compare, CoordinationEvent},
+        store::{GRAPH_PREFIX, RESULT_PREFIX},
     },
 };
 
-/// Follows the terms in the order of their latches.
+/// Needs no memory: the model knows who holds each latch.
 #[derive(Default)]
-pub struct NoStaleWrite {
-    newest: Option<(LeaderSessionId, Moment)>,
+pub struct NoStaleWrite;
+
+/// The components of which one must write a key; none, when anybody may.
+fn writers(change: &Change) -> Vec<String> {
+    let (key, removes) = match change {
+        Change::Put { key, .. } => (key, false),
+        Change::Delete { key } => (key, true),
+    };
+    if let Some(rest) = key.strip_prefix("/election/") {
+        return match rest.strip_suffix("/leader") {
+            Some(component) => vec![component.to_string()],
+            None => Vec::new(),
+        };
+    }
+    if key == journal::TAIL_KEY {
+        return vec![journal::COMPONENT.to_string()];
+    }
+    if key.starts_with(GRAPH_PREFIX) || key.starts_with(RESULT_PREFIX) {
+        return vec![DISPATCHER.to_string()];
+    }
+    let job = key.strip_prefix("/jobs/checkpoint/").and_then(|rest| rest.split('/').next());
+    match job.and_then(|job| job.parse().ok()) {
+        None => Vec::new(),
+        Some(job) if removes => vec![job_component(job), DISPATCHER.to_string()],
+        Some(job) => vec![job_component(job)],
+    }
 }
 
-/// The term that a write belongs to.
-fn writer(key: &str, value: &[u8]) -> Option<LeaderSessionId> {
-    if key == leader_key(COMPONENT) {
-        postcard::from_bytes::<LeaderInformation>(value).ok().map(|leader| leader.session)
-    } else if key == journal::TAIL_KEY {
-        journal::tail_term(value)
-    } else {
-        None
-    }
+/// The term of a component under whose guard a write stands.
+fn guard(conditions: &[Compare], component: &str) -> Option<LeaderSessionId> {
+    let latch = latch_key(component);
+    conditions.iter().find_map(|condition| match condition {
+        Compare::Value { key, value } if *key == latch => LeaderSessionId::from_bytes(value),
+        _ => None,
+    })
 }
 
 impl Invariant for NoStaleWrite {
@@ -40,46 +65,40 @@ impl Invariant for NoStaleWrite {
         "no durable write by an older leader after the first durable write of a newer one"
     }
 
-    fn looks_at_rpc(&self) -> bool {
-        false
+    fn families(&self) -> &'static [Family] {
+        &[Family::Coordination]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
-        let (revision, changes) = match seen {
-            Seen::Coordination(CoordinationEvent::Committed { revision, changes }) => {
-                (revision, changes)
-            }
-            // A latch that was synced but not announced before a crash shows only here.
-            Seen::Coordination(CoordinationEvent::Recovered { keys, .. }) => {
-                let latch = keys.iter().find(|(key, _, _)| *key == latch_key(COMPONENT));
-                let session = latch.and_then(|(_, value, _)| LeaderSessionId::from_bytes(value));
-                self.newest = session.map(|session| (session, at)).or(self.newest);
-                return Check::Ignored;
-            }
-            _ => return Check::Ignored,
+    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+        let Seen::Coordination(CoordinationEvent::Committed { revision, conditions, changes }) =
+            seen
+        else {
+            return Check::Ignored;
         };
         let mut check = Check::Ignored;
         for change in changes {
-            let Change::Put { key, value, .. } = change else { continue };
-            if *key == latch_key(COMPONENT) {
-                self.newest = LeaderSessionId::from_bytes(value).map(|session| (session, at));
+            let writers = writers(change);
+            if writers.is_empty() {
+                continue;
             }
-            let Some(writer) = writer(key, value) else { continue };
-            match self.newest {
-                Some((newest, _)) if newest == writer => check = Check::Held,
-                Some((newest, since)) => {
+            let guarded = writers
+                .iter()
+                .find_map(|component| guard(conditions, component).map(|term| (component, term)));
+            check = match guarded {
+                Some((component, term)) if model.latch(component) == Some(term) => Check::Held,
+                Some((component, term)) => {
                     return Check::broken(
-                        format!("{since}: {newest:?} took the latch"),
-                        format!("{at}: revision {} of {key} is written by {writer:?}", revision.0),
+                        format!("the latch of {component} is held by {:?}", model.latch(component)),
+                        format!("{at}: revision {} is written by {term:?}", revision.0),
                     );
                 }
                 None => {
                     return Check::broken(
-                        "nobody has taken the latch",
-                        format!("{at}: {key} is written by {writer:?}"),
+                        format!("only a term of {} may write it", writers.join(" or ")),
+                        format!("{at}: revision {} is unguarded: {change:?}", revision.0),
                     );
                 }
-            }
+            };
         }
         check
     }
@@ -92,22 +111,22 @@ mod tests {
     fn two_terms() -> History<NoStaleWrite> {
         History::new()
             .holds(process(0, 1), committed(1, vec![latch(1)]))
-            .holds(process(0, 1), committed(2, vec![record(1)]))
+            .holds(process(0, 1), guarded(2, Some(1), vec![record(1)]))
             .holds(process(0, 1), committed(3, vec![latch(2)]))
     }
 
     #[test]
-    fn each_term_writing_while_it_is_the_newest_is_accepted() {
-        two_terms().holds(process(0, 1), committed(4, vec![record(2)]));
+    fn each_term_writing_while_it_holds_the_latch_is_accepted() {
+        two_terms().holds(process(0, 1), guarded(4, Some(2), vec![record(2)]));
     }
 
     #[test]
-    fn a_write_of_an_older_term_is_refused() {
-        two_terms().breaks(process(0, 1), committed(4, vec![record(1)]));
+    fn a_write_under_the_guard_of_an_older_term_is_refused() {
+        two_terms().breaks(process(0, 1), guarded(4, Some(1), vec![record(1)]));
     }
 
     #[test]
-    fn a_write_before_any_latch_is_refused() {
-        History::<NoStaleWrite>::new().breaks(process(0, 1), committed(1, vec![record(1)]));
+    fn a_write_without_a_guard_is_refused() {
+        two_terms().breaks(process(0, 1), committed(4, vec![record(2)]));
     }
 }

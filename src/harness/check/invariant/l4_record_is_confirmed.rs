@@ -3,12 +3,11 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Moment, Seen},
+        history::{Family, Moment, Seen},
         model::Model,
     },
-    jobs::journal::COMPONENT,
     system::{
-        leadership::{LeaderInformation, LeaderSessionId, LeadershipEvent, latch_key, leader_key},
+        leadership::{LeaderInformation, LeaderSessionId, LeadershipEvent, latch_key},
         service::coordination::{Change, CoordinationEvent},
     },
 };
@@ -20,6 +19,11 @@ pub struct RecordIsConfirmed {
     written: BTreeSet<(LeaderSessionId, String)>,
 }
 
+/// The component of which a key is the leader record.
+fn component_of(key: &str) -> Option<&str> {
+    key.strip_prefix("/election/")?.strip_suffix("/leader")
+}
+
 impl Invariant for RecordIsConfirmed {
     fn name(&self) -> &'static str {
         "L4"
@@ -29,31 +33,38 @@ impl Invariant for RecordIsConfirmed {
         "the leader record is what a contender confirmed while it held the latch"
     }
 
-    fn looks_at_rpc(&self) -> bool {
-        false
+    fn families(&self) -> &'static [Family] {
+        &[Family::Coordination, Family::Leadership]
     }
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
         match seen {
             Seen::Coordination(CoordinationEvent::Committed { changes, .. }) => {
-                let mut latch = model.latch();
                 let mut check = Check::Ignored;
                 for change in changes {
                     let Change::Put { key, value, .. } = change else { continue };
-                    if *key == latch_key(COMPONENT) {
-                        latch = LeaderSessionId::from_bytes(value);
-                    } else if *key == leader_key(COMPONENT) {
-                        check = self.judge_record(at, latch, value);
+                    if let Some(component) = component_of(key) {
+                        check = self.judge_record(at, model.latch(component), value);
+                        if matches!(check, Check::Broken { .. }) {
+                            return check;
+                        }
                     }
                 }
                 check
             }
             // A record that was synced but not announced before a crash shows only here.
             Seen::Coordination(CoordinationEvent::Recovered { keys, .. }) => {
-                let record = keys.iter().find(|(key, _, _)| *key == leader_key(COMPONENT));
-                let latch = keys.iter().find(|(key, _, _)| *key == latch_key(COMPONENT));
-                let latch = latch.and_then(|(_, value, _)| LeaderSessionId::from_bytes(value));
-                record.map_or(Check::Ignored, |(_, value, _)| self.judge_record(at, latch, value))
+                let mut check = Check::Ignored;
+                for (key, value, _) in keys {
+                    let Some(component) = component_of(key) else { continue };
+                    let latch = keys.iter().find(|(key, _, _)| *key == latch_key(component));
+                    let latch = latch.and_then(|(_, value, _)| LeaderSessionId::from_bytes(value));
+                    check = self.judge_record(at, latch, value);
+                    if matches!(check, Check::Broken { .. }) {
+                        return check;
+                    }
+                }
+                check
             }
             Seen::Leadership(LeadershipEvent::LeaderNotified { leader: Some(leader), .. }) => {
                 match self.written.contains(&(leader.session, leader.address.to_string())) {
@@ -99,7 +110,11 @@ mod tests {
     }
 
     fn notified(number: u128) -> LeadershipEvent {
-        LeadershipEvent::LeaderNotified { component: component(), leader: Some(leader(number)) }
+        LeadershipEvent::LeaderNotified {
+            component: component(),
+            service: 1,
+            leader: Some(leader(number)),
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Moment, Seen},
+        history::{Family, Moment, Seen},
         model::Model,
     },
     host::sim::NodeId,
@@ -18,7 +18,7 @@ type Service = ((NodeId, u64), String);
 #[derive(Default)]
 pub struct SilentAfterStop {
     elections: BTreeMap<Service, Moment>,
-    retrievals: BTreeMap<Service, Moment>,
+    retrievals: BTreeMap<(Service, u64), Moment>,
     leading: BTreeSet<Service>,
 }
 
@@ -31,8 +31,8 @@ impl Invariant for SilentAfterStop {
         "no callback after a stop, and a contender that stops while leading is revoked first"
     }
 
-    fn looks_at_rpc(&self) -> bool {
-        false
+    fn families(&self) -> &'static [Family] {
+        &[Family::Leadership]
     }
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
@@ -51,8 +51,12 @@ impl Invariant for SilentAfterStop {
                 self.leading.remove(&service(component));
                 silent(self.elections.get(&service(component)), "revoked")
             }
-            LeadershipEvent::LeaderNotified { component, .. } => {
-                silent(self.retrievals.get(&service(component)), "notified")
+            LeadershipEvent::LeaderNotified { component, service: number, .. } => {
+                silent(self.retrievals.get(&(service(component), *number)), "notified")
+            }
+            LeadershipEvent::ElectionStarted { component } => {
+                self.elections.remove(&service(component));
+                Check::Held
             }
             LeadershipEvent::ElectionStopped { component } => {
                 self.elections.insert(service(component), at);
@@ -61,8 +65,8 @@ impl Invariant for SilentAfterStop {
                     true => Check::broken("it leads", format!("{at}: stopped without a revoke")),
                 }
             }
-            LeadershipEvent::RetrievalStopped { component } => {
-                self.retrievals.insert(service(component), at);
+            LeadershipEvent::RetrievalStopped { component, service: number } => {
+                self.retrievals.insert((service(component), *number), at);
                 Check::Held
             }
             _ => Check::Ignored,
@@ -113,11 +117,16 @@ mod tests {
 
     #[test]
     fn a_notice_after_the_stop_is_refused() {
-        let stopped = LeadershipEvent::RetrievalStopped { component: component() };
-        let notice = LeadershipEvent::LeaderNotified { component: component(), leader: None };
+        let stopped = LeadershipEvent::RetrievalStopped { component: component(), service: 1 };
+        let notice = |service| LeadershipEvent::LeaderNotified {
+            component: component(),
+            service,
+            leader: None,
+        };
         History::<SilentAfterStop>::new()
-            .holds(process(1, 1), notice.clone())
+            .holds(process(1, 1), notice(1))
             .holds(process(1, 1), stopped)
-            .breaks(process(1, 1), notice);
+            .holds(process(1, 1), notice(2))
+            .breaks(process(1, 1), notice(1));
     }
 }

@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Moment, Seen},
+        history::{Family, Moment, Seen},
         model::Model,
     },
     host::sim::{Hardware, NodeId},
@@ -26,8 +26,8 @@ impl Invariant for TermsInSequence {
         "a term's process begins only after the former one's has ended wholly"
     }
 
-    fn looks_at_rpc(&self) -> bool {
-        false
+    fn families(&self) -> &'static [Family] {
+        &[Family::Hardware, Family::Leadership]
     }
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {

@@ -13,9 +13,10 @@ pub mod r1_serial_handlers;
 pub mod r2_at_most_once;
 pub mod r3_only_while_running;
 pub mod r4_asks_end_once;
+pub mod x4_exactly_once;
 
 use super::{
-    history::{Moment, Seen},
+    history::{Family, Moment, Seen},
     model::Model,
 };
 use std::{fmt, time::Duration};
@@ -49,10 +50,8 @@ pub trait Invariant: Send {
     fn name(&self) -> &'static str;
     /// What is promised, in a line.
     fn promise(&self) -> &'static str;
-    /// Whether facts of the RPC floor concern it; if not it is spared them, the most frequent ones.
-    fn looks_at_rpc(&self) -> bool {
-        true
-    }
+    /// The families of facts that it looks at; it is spared the others.
+    fn families(&self) -> &'static [Family];
     /// Judges a fact; `model` is the state before it.
     fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check;
     /// Judges the whole run at its end.
@@ -99,6 +98,11 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(coordination_durable::CoordinationDurable::default()),
         Box::new(no_panic::NoPanic),
     ]
+}
+
+/// The invariants of a cluster that runs jobs.
+pub fn of_jobs() -> Vec<Box<dyn Invariant>> {
+    vec![]
 }
 
 #[cfg(test)]
@@ -148,7 +152,15 @@ pub(super) mod testing {
     }
 
     pub fn committed(revision: u64, changes: Vec<Change>) -> CoordinationEvent {
-        CoordinationEvent::Committed { revision: Revision(revision), changes }
+        guarded(revision, None, changes)
+    }
+
+    /// A commit under the guard of a term of the journal.
+    pub fn guarded(revision: u64, term: Option<u128>, changes: Vec<Change>) -> CoordinationEvent {
+        let guard =
+            |number| LeaderSession { component: component(), session: self::term(number) }.guard();
+        let conditions = term.map(guard).into_iter().collect();
+        CoordinationEvent::Committed { revision: Revision(revision), conditions, changes }
     }
 
     /// A history under construction; each fact comes a second after the one before.

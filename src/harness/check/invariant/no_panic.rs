@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Moment, Seen},
+        history::{Family, Moment, Seen},
         model::Model,
     },
     host::sim::{Hardware, ProcessEnd},
@@ -21,8 +21,8 @@ impl Invariant for NoPanic {
         "no process of the system panics"
     }
 
-    fn looks_at_rpc(&self) -> bool {
-        false
+    fn families(&self) -> &'static [Family] {
+        &[Family::Hardware]
     }
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {

@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Moment, Seen},
+        history::{Family, Moment, Seen},
         model::Model,
     },
     host::{
@@ -27,6 +27,10 @@ impl Invariant for SerialHandlers {
 
     fn promise(&self) -> &'static str {
         "the handlers of an endpoint run one at a time, each within one step"
+    }
+
+    fn families(&self) -> &'static [Family] {
+        &[Family::Hardware, Family::Rpc]
     }
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {

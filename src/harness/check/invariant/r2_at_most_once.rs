@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Moment, Seen},
+        history::{Family, Moment, Seen},
         model::Model,
     },
     host::sim::{Hardware, NodeId},
@@ -27,6 +27,10 @@ impl Invariant for AtMostOnce {
 
     fn promise(&self) -> &'static str {
         "a call is handled at most once"
+    }
+
+    fn families(&self) -> &'static [Family] {
+        &[Family::Hardware, Family::Rpc]
     }
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {

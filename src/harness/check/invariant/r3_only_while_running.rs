@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Moment, Seen},
+        history::{Family, Moment, Seen},
         model::Model,
     },
     host::sim::{Hardware, NodeId},
@@ -24,6 +24,10 @@ impl Invariant for OnlyWhileRunning {
 
     fn promise(&self) -> &'static str {
         "nothing is handled before an endpoint has started or after it has stopped"
+    }
+
+    fn families(&self) -> &'static [Family] {
+        &[Family::Hardware, Family::Rpc]
     }
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {

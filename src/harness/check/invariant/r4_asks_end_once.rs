@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Moment, Seen},
+        history::{Family, Moment, Seen},
         model::Model,
     },
     host::{
@@ -31,6 +31,10 @@ impl Invariant for AsksEndOnce {
 
     fn promise(&self) -> &'static str {
         "every ask ends exactly once: a value, an error, a time-out or an unreachable recipient"
+    }
+
+    fn families(&self) -> &'static [Family] {
+        &[Family::Hardware, Family::Rpc]
     }
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {

@@ -40,6 +40,8 @@ pub enum CoordinationEvent {
     Committed {
         /// The revision that it made.
         revision: Revision,
+        /// The conditions that held.
+        conditions: Vec<Compare>,
         /// What it changed, in order.
         changes: Vec<Change>,
     },

@@ -203,10 +203,10 @@ impl CoordinationServer {
             Request::Transact(transaction, reply) => {
                 let checked = self.store.check(&transaction);
                 let outcome = checked.map(|()| {
-                    let changes = transaction.changes;
+                    let Transaction { compares: conditions, changes } = transaction;
                     self.apply(Record::Transact { changes: changes.clone() }, records);
                     let revision = self.store.revision();
-                    events.push(CoordinationEvent::Committed { revision, changes });
+                    events.push(CoordinationEvent::Committed { revision, conditions, changes });
                     Transacted { revision }
                 });
                 answers.push(Box::new(move || reply.ok(outcome)));

@@ -1,0 +1,146 @@
+//! The nodes of a cluster that counts words, and the lines that it is given.
+
+use super::cluster::{Main, Role};
+use crate::{
+    harness::scenario::WordCountSpec,
+    host::{Draws, NodeAddress},
+    jobs::{
+        journal::run_coordination_node,
+        word_count::{
+            ClusterConfig, INPUT_TOPIC, JobPlan, PORT, partition_lines, run_blob_node,
+            run_client_node, run_job_manager_node, run_log_node, run_task_executor_node,
+            run_writer_node, word_count,
+        },
+    },
+    system::{
+        connector::{LOG_SOURCE, LogSourceParameters, spec as operator},
+        graph::{CheckpointSettings, RestartStrategy},
+        heartbeat::HeartbeatConfig,
+        ids::JobId,
+    },
+};
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
+use std::{sync::Arc, time::Duration};
+
+/// The port on which task executors listen for streams.
+const DATA_PORT: u16 = 6122;
+/// From batch to batch of the writer.
+const WRITER_PAUSE: Duration = Duration::from_millis(100);
+/// A long text is written within this time.
+const WRITING_MAX: Duration = Duration::from_secs(30);
+
+/// The job of a run.
+pub fn job_of_seed(seed: u64) -> JobId {
+    let mut draws = Draws::new(seed, "job", [0, 0]);
+    JobId((u128::from(draws.next_u64()) << 64) | u128::from(draws.next_u64()))
+}
+
+/// The lines that are counted: drawn, or a user's text.
+pub fn word_count_lines(
+    spec: &WordCountSpec,
+    seed: u64,
+    input: Option<&Arc<Vec<String>>>,
+) -> Vec<Bytes> {
+    if let Some(input) = input {
+        return input.iter().map(|line| Bytes::from(line.clone())).collect();
+    }
+    let mut draws = Draws::new(seed, "workload", [0, 0]);
+    let mut word = || format!("w{}", draws.below(u64::from(spec.words)));
+    let line = |_| (0..spec.line_words).map(|_| word()).collect::<Vec<_>>().join(" ");
+    (0..spec.lines).map(line).map(Bytes::from).collect()
+}
+
+fn cluster_config(spec: &WordCountSpec, seed: u64) -> ClusterConfig {
+    let address = |role: Role| NodeAddress::new(role.name(), PORT);
+    let mut config =
+        ClusterConfig::new(address(Role::Coordination), address(Role::Blobs), address(Role::Log));
+    config.coordination.session_timeout = spec.session_timeout;
+    let heartbeat = HeartbeatConfig {
+        interval: spec.heartbeat,
+        timeout: spec.heartbeat * 5,
+        unreachable_threshold: Some(2),
+    };
+    config.job_manager.heartbeat = heartbeat;
+    config.task_executor.heartbeat = heartbeat;
+    config.task_executor.slots = spec.slots;
+    config.task_executor.task.buffer_timeout = spec.buffer_timeout;
+    let mut draws = Draws::new(seed, "service time", [0, 0]);
+    config.task_executor.task.service_time = spec.service_time.draw(&mut draws);
+    config
+}
+
+fn plan(spec: &WordCountSpec, seed: u64, lines: &[Vec<Bytes>]) -> JobPlan {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let checkpoints = CheckpointSettings {
+        interval_ms: millis(spec.checkpoint_interval),
+        timeout_ms: millis(spec.checkpoint_timeout),
+        ..CheckpointSettings::default()
+    };
+    let restarts = RestartStrategy::FixedDelay {
+        attempts: spec.restarts,
+        delay_ms: millis(spec.restart_delay),
+    };
+    let stop = lines.iter().map(|lines| lines.len() as u64).collect();
+    let source = operator("source", LOG_SOURCE, &LogSourceParameters::new(INPUT_TOPIC, stop));
+    let job = word_count(job_of_seed(seed), source, spec.parallelism, checkpoints, restarts);
+    let mut draws = Draws::new(seed, "cancel", [0, 0]);
+    JobPlan {
+        job: job.expect("the scenario's parallelism is within bounds"),
+        inputs: spec.parallelism,
+        outputs: spec.parallelism,
+        cancel_after: spec.cancel_after.map(|after| after.draw(&mut draws)),
+    }
+}
+
+fn node(
+    main: impl Fn(crate::host::Host) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+) -> Main {
+    Box::new(main)
+}
+
+/// The nodes of a cluster that counts the words of these lines.
+pub fn word_count_nodes(spec: &WordCountSpec, seed: u64, lines: &[Bytes]) -> Vec<(Role, Main)> {
+    let config = cluster_config(spec, seed);
+    let lines = Arc::new(partition_lines(lines, spec.parallelism));
+    let plan = plan(spec, seed, &lines);
+    let mut nodes = vec![
+        (Role::Coordination, node(|host| run_coordination_node(host, PORT).boxed())),
+        (Role::Blobs, node(|host| run_blob_node(host, PORT).boxed())),
+        (Role::Log, node(|host| run_log_node(host, PORT).boxed())),
+    ];
+    for number in 1..=spec.job_managers {
+        let config = config.clone();
+        let main = node(move |host| run_job_manager_node(host, PORT, config.clone()).boxed());
+        nodes.push((Role::JobManager(number), main));
+    }
+    for number in 1..=spec.task_executors {
+        let config = config.clone();
+        let main =
+            node(move |host| run_task_executor_node(host, PORT, DATA_PORT, config.clone()).boxed());
+        nodes.push((Role::TaskExecutor(number), main));
+    }
+    let (batch, writer) = (batch_size(spec, &lines), config.clone());
+    let written = lines.clone();
+    let main = node(move |host| {
+        run_writer_node(host, writer.clone(), written.clone(), batch, WRITER_PAUSE).boxed()
+    });
+    nodes.push((Role::Writer, main));
+    let main = node(move |host| run_client_node(host, config.clone(), plan.clone()).boxed());
+    nodes.push((Role::Client(1), main));
+    nodes
+}
+
+/// Lines written to each partition at once: what the scenario says, or more if a long text would else
+/// outlast the faults.
+fn batch_size(spec: &WordCountSpec, lines: &[Vec<Bytes>]) -> usize {
+    let longest = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let pauses = WRITING_MAX.as_millis() / WRITER_PAUSE.as_millis();
+    let for_time = longest.div_ceil(usize::try_from(pauses).expect("few pauses"));
+    let each = u64::from(spec.lines_per_second) * WRITER_PAUSE.as_millis() as u64;
+    let for_rate = each.div_ceil(1000 * u64::from(spec.parallelism));
+    // The scenario's own lines come at the scenario's rate, however long that takes.
+    let own = longest * lines.len() <= spec.lines as usize + lines.len();
+    let for_rate = usize::try_from(for_rate).expect("few lines");
+    if own { for_rate } else { for_rate.max(for_time) }
+}

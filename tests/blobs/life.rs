@@ -147,3 +147,20 @@ fn more_names_than_a_message_may_hold_are_listed_and_deleted() {
         assert_eq!(blobs.list("").await, Ok(names(&["q"])));
     });
 }
+
+#[test]
+fn calls_can_be_made_by_tasks() {
+    run(async |_, blobs| {
+        let host = blobs.host().clone();
+        let (done, is_done) = futures::channel::oneshot::channel();
+        host.spawn(async move {
+            assert_eq!(blobs.put_surely("a/b", content("1")).await, Ok(()));
+            assert_eq!(blobs.get_surely("a/b").await, Ok(content("1")));
+            assert_eq!(blobs.list("a").await, Ok(names(&["a/b"])));
+            assert_eq!(blobs.delete_surely(&names(&["a/b"])).await, Ok(()));
+            assert_eq!(blobs.seal_surely("a").await, Ok(()));
+            let _ = done.send(());
+        });
+        is_done.await.expect("the task ends");
+    });
+}

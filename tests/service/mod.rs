@@ -161,6 +161,7 @@ impl<S: Service> Cell<S> {
     }
 
     /// Runs something else on the server's machine, which must be down, until it is done.
+    #[allow(dead_code, reason = "not every service needs it")]
     pub async fn meddle<F>(&self, meddle: impl FnOnce(Host) -> F)
     where
         F: Future<Output = ()> + Send + 'static,

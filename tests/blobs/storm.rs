@@ -145,7 +145,7 @@ impl Judge {
         }
     }
 
-    fn under<'a>(name: &'a str, prefixes: &BTreeSet<String>) -> bool {
+    fn under(name: &str, prefixes: &BTreeSet<String>) -> bool {
         name.split_once('/').is_some_and(|(prefix, _)| prefixes.contains(prefix))
     }
 

@@ -216,8 +216,14 @@ fn scan<R: DeserializeOwned>(bytes: &[u8]) -> Result<(Vec<R>, u64), u64> {
         records.push(record);
         at += length;
     }
+    // Whatever is no record names such an offset but rarely, so little of it is summed.
+    let names_later_sync = |from: usize| {
+        let word = bytes.get(from + 8..from + HEADER_BYTES).and_then(|word| word.try_into().ok());
+        word.map(u64::from_le_bytes)
+            .is_some_and(|synced| synced > at as u64 && synced <= from as u64)
+    };
     let written_after_sync =
-        |from| decode::<R>(&bytes[from..]).is_some_and(|(_, _, synced)| synced > at as u64);
+        |from: usize| names_later_sync(from) && decode::<R>(&bytes[from..]).is_some();
     if (at..bytes.len()).any(written_after_sync) {
         return Err(at as u64);
     }

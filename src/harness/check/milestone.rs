@@ -5,8 +5,18 @@ use crate::{
     host::sim::{Hardware, ProcessEnd},
     jobs::journal::{self, JournalEvent},
     system::{
+        client::ClientEvent,
+        event::HeartbeatEvent,
+        job_manager::JobEvent,
         leadership::LeadershipEvent,
-        service::coordination::{Change, CoordinationEvent, LeaseEnd},
+        protocol::JobStatus,
+        service::{
+            blobs::BlobEvent,
+            coordination::{Change, CoordinationEvent, LeaseEnd},
+            log::LogEvent,
+        },
+        store::{GRAPH_PREFIX, RESULT_PREFIX, StoredResult},
+        task_executor::{SlotEvent, TaskEvent},
     },
 };
 use std::fmt;
@@ -55,6 +65,44 @@ milestones! {
     JournalWritten = "journal-written", "Lines were written durably.";
     JournalAcknowledged = "journal-acknowledged", "A client was told that lines stand.";
     ClientFinished = "client-finished", "A client has nothing more to send.";
+    JobAcknowledged = "job-acknowledged", "A dispatcher told a client that it has taken a job on.";
+    GraphStored = "graph-stored", "A job's graph was written durably.";
+    DispatcherServing = "dispatcher-serving", "A dispatcher has read what is kept of jobs and serves.";
+    JobRecovered = "job-recovered", "A dispatcher goes on with a job of an earlier one.";
+    ExecutorRegistered = "executor-registered", "A resource manager registered a task executor.";
+    MasterRegistered = "master-registered", "A resource manager registered a job's master.";
+    SlotRequested = "slot-requested", "A resource manager asked for a slot.";
+    SlotAllocated = "slot-allocated", "A task executor holds a slot for a job.";
+    SlotsOffered = "slots-offered", "A task executor offered its slots to a master.";
+    OfferAnswered = "offer-answered", "A task executor applied the answer to its offer.";
+    SlotFreed = "slot-freed", "A task executor gave a slot back.";
+    JobScheduled = "job-scheduled", "A master deployed all tasks of its job.";
+    JobRestored = "job-restored", "A master deployed tasks that begin from a checkpoint.";
+    TaskAccepted = "task-accepted", "A task executor took an attempt on.";
+    TaskFailed = "task-failed", "A task failed.";
+    CheckpointTriggered = "checkpoint-triggered", "A checkpoint began.";
+    SnapshotTaken = "snapshot-taken", "A task took its part of a checkpoint.";
+    CheckpointAcknowledged = "checkpoint-acknowledged", "A master has a task's part of a checkpoint.";
+    MetadataStored = "metadata-stored", "The metadata of a checkpoint was written durably.";
+    PointerStored = "pointer-stored", "The pointer to a checkpoint was written durably.";
+    CheckpointCompleted = "checkpoint-completed", "A checkpoint is complete, and everyone may know.";
+    CheckpointConfirmed = "checkpoint-confirmed", "A task was told that a checkpoint is complete.";
+    CheckpointAborted = "checkpoint-aborted", "A checkpoint has come to nothing.";
+    FinalCheckpoint = "final-checkpoint", "The final checkpoint of a job is complete.";
+    TransactionPrepared = "transaction-prepared", "A sink's transaction waits for its checkpoint.";
+    TransactionCommitted = "transaction-committed", "A sink's transaction was committed.";
+    TransactionAborted = "transaction-aborted", "A sink's transaction was aborted.";
+    JobRestarting = "job-restarting", "A job's tasks are being ended, to start again.";
+    ExecutorLost = "executor-lost", "A master gave a task executor up.";
+    MasterDisconnected = "master-disconnected", "A task executor is no longer connected to a master.";
+    HeartbeatLost = "heartbeat-lost", "A peer gave no sign of life for too long, or nobody was there.";
+    ResultDirty = "result-dirty", "A job's result was written durably; its leavings are still there.";
+    CleanupStarted = "cleanup-started", "A dispatcher began to remove what a job left.";
+    ResultClean = "result-clean", "Nothing is left of a job but its result.";
+    JobFinished = "job-finished", "A client knows that its job has finished.";
+    JobCanceled = "job-canceled", "A client knows that its job was canceled.";
+    BlobsRecovered = "blobs-recovered", "The blob server recovered from a disk that was not empty.";
+    LogRecovered = "log-recovered", "The log server recovered from a disk that was not empty.";
     ProcessRestarted = "process-restarted", "A process began that is not its node's first.";
     ProcessExited = "process-exited", "A process ended itself.";
 }
@@ -78,7 +126,100 @@ impl Milestone {
             Seen::Coordination(event) => Self::of_coordination(event),
             Seen::Leadership(event) => Self::of_leadership(event).into_iter().collect(),
             Seen::Journal(event) => Self::of_journal(event),
+            Seen::Job(event) => Self::of_job(event),
+            Seen::Task(event) => Self::of_task(event).into_iter().collect(),
+            Seen::Slot(event) => Self::of_slot(event).into_iter().collect(),
+            Seen::Blob(event) => Self::of_blob(event).into_iter().collect(),
+            Seen::Log(event) => Self::of_log(event).into_iter().collect(),
+            Seen::Client(ClientEvent::Ended { result, .. }) => Self::of_end(result.status),
+            Seen::Heartbeat(
+                HeartbeatEvent::TimedOut { .. } | HeartbeatEvent::Unreachable { .. },
+            ) => vec![Milestone::HeartbeatLost],
             _ => Vec::new(),
+        }
+    }
+
+    fn of_end(status: JobStatus) -> Vec<Milestone> {
+        match status {
+            JobStatus::Finished => vec![Milestone::JobFinished],
+            JobStatus::Canceled => vec![Milestone::JobCanceled],
+            _ => Vec::new(),
+        }
+    }
+
+    fn of_job(event: &JobEvent) -> Vec<Milestone> {
+        let one = match event {
+            JobEvent::SubmissionAcknowledged { .. } => Milestone::JobAcknowledged,
+            JobEvent::DispatcherServing { jobs, .. } if jobs.is_empty() => {
+                Milestone::DispatcherServing
+            }
+            JobEvent::DispatcherServing { .. } => {
+                return vec![Milestone::DispatcherServing, Milestone::JobRecovered];
+            }
+            JobEvent::CleanupStarted { .. } => Milestone::CleanupStarted,
+            JobEvent::StatusChanged { status: JobStatus::Restarting, .. } => {
+                Milestone::JobRestarting
+            }
+            JobEvent::Scheduled { restored: None, .. } => Milestone::JobScheduled,
+            JobEvent::Scheduled { restored: Some(_), .. } => {
+                return vec![Milestone::JobScheduled, Milestone::JobRestored];
+            }
+            JobEvent::ExecutorLost { .. } => Milestone::ExecutorLost,
+            JobEvent::CheckpointTriggered { .. } => Milestone::CheckpointTriggered,
+            JobEvent::CheckpointAcknowledged { .. } => Milestone::CheckpointAcknowledged,
+            JobEvent::CheckpointCompleted { last: false, .. } => Milestone::CheckpointCompleted,
+            JobEvent::CheckpointCompleted { last: true, .. } => {
+                return vec![Milestone::CheckpointCompleted, Milestone::FinalCheckpoint];
+            }
+            JobEvent::CheckpointAborted { .. } => Milestone::CheckpointAborted,
+            JobEvent::ExecutorRegistered { .. } => Milestone::ExecutorRegistered,
+            JobEvent::MasterRegistered { .. } => Milestone::MasterRegistered,
+            JobEvent::SlotRequested { .. } => Milestone::SlotRequested,
+            _ => return Vec::new(),
+        };
+        vec![one]
+    }
+
+    fn of_task(event: &TaskEvent) -> Option<Milestone> {
+        match event {
+            TaskEvent::StateChanged { state: "failed", .. } => Some(Milestone::TaskFailed),
+            TaskEvent::SnapshotTaken { .. } => Some(Milestone::SnapshotTaken),
+            TaskEvent::CheckpointConfirmed { .. } => Some(Milestone::CheckpointConfirmed),
+            _ => None,
+        }
+    }
+
+    fn of_slot(event: &SlotEvent) -> Option<Milestone> {
+        match event {
+            SlotEvent::SlotAllocated { .. } => Some(Milestone::SlotAllocated),
+            SlotEvent::SlotsOffered { .. } => Some(Milestone::SlotsOffered),
+            SlotEvent::OfferAnswered { .. } => Some(Milestone::OfferAnswered),
+            SlotEvent::SlotFreed { .. } => Some(Milestone::SlotFreed),
+            SlotEvent::TaskAccepted { .. } => Some(Milestone::TaskAccepted),
+            SlotEvent::MasterDisconnected { .. } => Some(Milestone::MasterDisconnected),
+            _ => None,
+        }
+    }
+
+    fn of_blob(event: &BlobEvent) -> Option<Milestone> {
+        match event {
+            BlobEvent::Stored { name, .. } if name.ends_with("/metadata") => {
+                Some(Milestone::MetadataStored)
+            }
+            BlobEvent::Recovered { blobs, sealed } if !(blobs.is_empty() && sealed.is_empty()) => {
+                Some(Milestone::BlobsRecovered)
+            }
+            _ => None,
+        }
+    }
+
+    fn of_log(event: &LogEvent) -> Option<Milestone> {
+        match event {
+            LogEvent::TransactionPrepared { .. } => Some(Milestone::TransactionPrepared),
+            LogEvent::TransactionCommitted { .. } => Some(Milestone::TransactionCommitted),
+            LogEvent::TransactionAborted { .. } => Some(Milestone::TransactionAborted),
+            LogEvent::Recovered { ends, .. } if !ends.is_empty() => Some(Milestone::LogRecovered),
+            _ => None,
         }
     }
 
@@ -114,16 +255,25 @@ impl Milestone {
     }
 
     fn of_change(change: &Change) -> Option<Milestone> {
-        let Change::Put { key, .. } = change else { return None };
-        if key.starts_with("/election/") {
+        let Change::Put { key, value, .. } = change else { return None };
+        let of = |prefix: &str| key.starts_with(prefix);
+        if of("/election/") {
             let ends = |end| key.ends_with(end);
-            return match () {
-                () if ends("/latch") => Some(Milestone::LatchTaken),
-                () if ends("/leader") => Some(Milestone::LeaderPublished),
-                () => None,
-            };
+            return ends("/latch")
+                .then_some(Milestone::LatchTaken)
+                .or(ends("/leader").then_some(Milestone::LeaderPublished));
         }
-        if *key == journal::TAIL_KEY { Some(Milestone::JournalWritten) } else { None }
+        if of(RESULT_PREFIX) {
+            let dirty = postcard::from_bytes::<StoredResult>(value).is_ok_and(|found| found.dirty);
+            return Some(if dirty { Milestone::ResultDirty } else { Milestone::ResultClean });
+        }
+        if of(GRAPH_PREFIX) {
+            return Some(Milestone::GraphStored);
+        }
+        if of("/jobs/checkpoint/") && key.contains("/pointer/") {
+            return Some(Milestone::PointerStored);
+        }
+        (*key == journal::TAIL_KEY).then_some(Milestone::JournalWritten)
     }
 
     fn of_leadership(event: &LeadershipEvent) -> Option<Milestone> {

@@ -78,8 +78,12 @@ impl FaultPlan {
     pub fn draw(scenario: &Scenario, seed: u64) -> Self {
         let mut faults = Vec::new();
         for (index, spec) in scenario.faults.iter().enumerate() {
-            let mut draws = Draws::new(seed, "plan", [index as u64, 0]);
-            draw_fault(spec, &mut draws, &mut faults);
+            let mut chance = Draws::new(seed, "chance", [index as u64, 0]);
+            let share = u32::try_from(spec.chance.draw(&mut chance)).unwrap_or(0);
+            if chance.chance(share) {
+                let mut draws = Draws::new(seed, "plan", [index as u64, 0]);
+                draw_fault(spec, &mut draws, &mut faults);
+            }
         }
         FaultPlan { faults }
     }

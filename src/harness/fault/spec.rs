@@ -114,6 +114,8 @@ pub struct FaultSpec {
     pub lasts: DurationRange,
     /// Whether it comes again.
     pub repeat: Option<Repeat>,
+    /// In which share of the runs it comes at all.
+    pub chance: Share,
 }
 
 /// Reads an actor of a subject.
@@ -192,8 +194,10 @@ impl FaultSpec {
             repeat.finish()?;
             Ok(Repeat { times, every })
         })?;
+        let always = Share { low: 1_000_000, high: 1_000_000 };
+        let chance = table.take("chance", Field::share)?.unwrap_or(always);
         table.finish()?;
-        Ok(FaultSpec { kind, when, lasts, repeat })
+        Ok(FaultSpec { kind, when, lasts, repeat, chance })
     }
 }
 

@@ -6,16 +6,20 @@ use super::{
     operators::Pass,
     pipeline::{all_of, numbers, three_stages},
 };
+use std::sync::{Arc, Mutex};
 use wavetank::host::{Draws, Sabotage, sim::WorldConfig};
 
-/// Random data, barriers and delays; returns through the assertion what the cuts came to.
-fn massive(seed: u64, sabotage: Option<Sabotage>) {
+/// Random data, barriers and delays; returns how many cuts of channels are whole, and are not.
+fn massive(seed: u64, sabotage: Option<Sabotage>) -> (usize, usize) {
+    let cuts = Arc::<Mutex<(usize, usize)>>::default();
+    let found = cuts.clone();
     let config = WorldConfig { sabotage, ..WorldConfig::new(seed) };
     tank(config, 3, async move |mut cluster| {
         let mut draws = Draws::new(seed, "cut", [0, 0]);
         let wide = [0, 0, 0].map(|_| u32::try_from(draws.between(1, 3)).unwrap());
         let wide = [wide[0].max(2), wide[1], wide[2]];
-        let source = numbers(draws.between(500, 3000), draws.between(1, 60), draws.between(0, 8));
+        let source =
+            numbers(draws.between(1000, 20_000), draws.between(1, 60), draws.between(0, 8));
         cluster.config.service_time = std::time::Duration::from_micros(draws.between(0, 800));
         cluster.config.buffer_timeout = ms(draws.between(1, 100));
         let pass = Pass { copies: 1, wait_ms: 0 };
@@ -35,25 +39,27 @@ fn massive(seed: u64, sabotage: Option<Sabotage>) {
                 assert!(complete.is_some() || sabotage.is_some(), "seed {seed}: {id} fails");
             }
         }
-        let (equal, unequal) = cluster.facts.cuts();
+        *found.lock().unwrap() = cluster.facts.cuts();
         if sabotage.is_some() {
-            assert!(unequal > 0, "seed {seed}: the cuts are whole: {equal}");
             return;
         }
-        assert!(equal > 0 && unequal == 0, "seed {seed}: {equal} {unequal}");
         cluster.finish(&job, 11).await;
         assert_eq!(cluster.seen.all(), all_of(u64::from(wide[0]), source.count), "seed {seed}");
         cluster.facts.check_channels();
-        assert_eq!(cluster.facts.cuts().1, 0);
     });
+    *cuts.lock().unwrap()
 }
 
 #[test]
 fn random_data_barriers_and_delays_give_whole_cuts_and_never_stall() {
-    (0..25).for_each(|seed| massive(seed, None));
+    for seed in 0..60 {
+        let (whole, torn) = massive(seed, None);
+        assert!(whole > 0 && torn == 0, "seed {seed}: {whole} {torn}");
+    }
 }
 
 #[test]
 fn without_blocking_the_cuts_are_not_whole() {
-    massive(4, Some(Sabotage::BarriersDontBlock));
+    let torn = (0..10).filter(|seed| massive(*seed, Some(Sabotage::BarriersDontBlock)).1 > 0);
+    assert!(torn.count() > 3);
 }

@@ -88,15 +88,20 @@ fn a_forward_channel_keeps_the_order_and_a_chain_is_one_task() {
 }
 
 #[test]
-fn keyed_counts_are_exact() {
+fn keyed_counts_are_exact_over_a_restart() {
     tank(WorldConfig::new(3), 2, async |cluster| {
         let mut graph = StreamGraph::new();
-        let source = graph.source(spec("source", "numbers", &numbers(1000, 10, 1)), 2);
+        let source = graph.source(spec("source", "numbers", &numbers(1000, 10, 5)), 2);
         let count = graph.operator(source, by_digit(), spec("count", "count", &()), 3);
         let sink = spec("sink", "collect", &());
         graph.operator(count, Partitioner::Rebalance, sink, 1);
         let job = cluster.run(&graph, 1, None).await;
-        cluster.finish(&job, 1).await;
+        cluster.world.sleep(ms(50)).await;
+        let checkpoint = cluster.checkpoint(&job, 1).await.expect("complete");
+        assert!(!checkpoint.all_ended);
+        job.cancel();
+        let job = cluster.run(&graph, 2, Some(&checkpoint)).await;
+        cluster.finish(&job, 2).await;
         let expected: Vec<u64> = (0..10).map(|digit| digit * 1_000_000 + 200).collect();
         assert_eq!(cluster.seen.all(), expected);
     });
@@ -125,6 +130,23 @@ fn a_slow_consumer_slows_its_producers_and_checkpoints_go_on() {
             assert_eq!(cluster.partitions(), 0);
         });
     }
+}
+
+#[test]
+fn a_barrier_does_not_wait_for_a_consumer_that_takes_nothing() {
+    tank(WorldConfig::new(7), 2, async |cluster| {
+        let mut graph = StreamGraph::new();
+        let source = graph.source(spec("source", "numbers", &numbers(u64::MAX, 100, 0)), 1);
+        let stuck = spec("stuck", "bad", &"hang process");
+        graph.operator(source, Partitioner::Rebalance, stuck, 1);
+        let job = cluster.run(&graph, 1, None).await;
+        cluster.world.sleep(ms(3000)).await;
+        job.trigger(1);
+        cluster.world.sleep(ms(50)).await;
+        let acknowledged = |report: &Report| matches!(report, Report::Acknowledged(..));
+        assert_eq!(cluster.reports.all().iter().filter(|report| acknowledged(report)).count(), 1);
+        cluster.facts.check_channels();
+    });
 }
 
 #[test]

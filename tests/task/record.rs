@@ -47,9 +47,11 @@ impl Facts {
                     assert_eq!(sequence, sent.len() as u64, "{channel:?}");
                     sent.push((records, hash));
                     let received = received.get(&channel).copied().unwrap_or_default();
-                    let data = sent[received..].iter().filter(|(records, _)| *records > 0).count();
-                    // One more is being handled, whose credit is not lent anew.
-                    let most = SUBPARTITION_BUFFERS_MAX + CHANNEL_CREDIT as usize;
+                    let under_way = &sent[received..];
+                    let data = under_way.iter().filter(|(records, _)| *records > 0).count();
+                    let events = under_way.len() - data;
+                    // An event may bring one with it.
+                    let most = SUBPARTITION_BUFFERS_MAX + CHANNEL_CREDIT as usize + events;
                     assert!(data <= most, "{data} buffers under way");
                 }
                 TaskEvent::BufferReceived { partition, subpartition, sequence, records, hash } => {

@@ -244,3 +244,64 @@ impl Inbox {
         TaskError::Input { partition, subpartition, reason }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        host::NodeAddress,
+        system::ids::{
+            ExecutionAttemptId, ExecutionVertexId, IntermediateDataSetId, JobId, JobVertexId,
+        },
+    };
+    use futures::FutureExt;
+
+    fn inbox(channels: u32) -> Inbox {
+        let vertex = ExecutionVertexId { vertex: JobVertexId(0), subtask: 0 };
+        let producer = ExecutionAttemptId { job: JobId(1), vertex, epoch: 1 };
+        let data_set = IntermediateDataSetId(0);
+        let channel = |subpartition| InputChannelDeployment {
+            partition: ResultPartitionId { producer, data_set },
+            subpartition,
+            location: NodeAddress::new("a", 1),
+        };
+        let channels = (0..channels).map(channel).collect();
+        Inbox::new(&[InputGateDeployment { data_set, channels }])
+    }
+
+    fn marker(sequence: u64) -> Bytes {
+        Event::CancelBarrier(crate::system::ids::CheckpointId(1)).encode(sequence).0.slice(4..)
+    }
+
+    fn turns(inbox: &Inbox, blocked: usize) -> Vec<usize> {
+        let next = || inbox.next(|channel| channel == blocked).now_or_never();
+        std::iter::from_fn(next).map(|(channel, _)| channel).collect()
+    }
+
+    #[test]
+    fn channels_take_turns_and_a_blocked_one_keeps_what_it_has() {
+        let inbox = inbox(3);
+        for channel in 0..3 {
+            (0..3).for_each(|sequence| {
+                assert_eq!(inbox.receive(channel, marker(sequence)), Ok(false));
+            });
+        }
+        assert_eq!(turns(&inbox, 1), [0, 2, 0, 2, 0, 2]);
+        assert_eq!(turns(&inbox, 3), [1, 1, 1]);
+    }
+
+    #[test]
+    fn credit_is_lent_anew_only_for_what_was_handled() {
+        let inbox = inbox(1);
+        let credit = u64::from(CHANNEL_CREDIT);
+        (0..credit).for_each(|sequence| {
+            assert_eq!(inbox.receive(0, marker(sequence)), Ok(false));
+        });
+        assert_eq!(inbox.receive(0, marker(credit)), Err(ChannelError::CreditExceeded));
+        assert_eq!(turns(&inbox, 1).len(), CHANNEL_CREDIT as usize);
+        assert_eq!(inbox.credit(0).now_or_never(), None, "taken is not handled");
+        (0..CREDIT_LENT_AT_ONCE).for_each(|_| inbox.handled(0));
+        assert_eq!(inbox.credit(0).now_or_never(), Some(CREDIT_LENT_AT_ONCE));
+        assert_eq!(inbox.receive(0, marker(credit)), Ok(false));
+    }
+}

@@ -40,7 +40,7 @@ pub const BUFFER_BYTES_MAX: usize = 32 * 1024;
 /// The longest record: it fills a buffer.
 pub const RECORD_BYTES_MAX: usize = BUFFER_BYTES_MAX - wire::RECORD_HEADER_BYTES;
 
-/// Data buffers that wait in one subpartition before the producer waits.
+/// Data buffers that wait in one subpartition before the producer waits; one more for each event.
 pub const SUBPARTITION_BUFFERS_MAX: usize = 4;
 
 /// Events that wait in one subpartition, besides the data, before the producer waits.

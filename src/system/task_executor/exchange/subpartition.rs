@@ -130,15 +130,17 @@ impl Subpartition {
         .await
     }
 
-    /// Puts a buffer in, for which there is room.
-    pub fn push(&self, queued: Queued) {
+    /// Puts a buffer in, for which there is room. A data buffer `before_event` takes none of its own:
+    /// a barrier must not wait for room for data, and each event brings one at most.
+    pub fn push(&self, queued: Queued, before_event: bool) {
         let waker = {
             let mut state = self.lock();
-            assert!(state.has_room(queued.is_event), "a producer waits for room");
+            let has_room = state.has_room(queued.is_event || before_event);
+            assert!(has_room, "a producer waits for room");
+            let had_room = state.has_room(false);
             state.events += usize::from(queued.is_event);
-            let is_event = queued.is_event;
             state.queue.push_back(queued);
-            if !is_event && !state.has_room(false) {
+            if had_room && !state.has_room(false) {
                 self.signal.full.fetch_add(1, Ordering::Relaxed);
             }
             if state.credit > 0 { state.reader.take() } else { None }
@@ -162,7 +164,7 @@ impl Subpartition {
         self.lock().reading == Reading::Over
     }
 
-    /// Throws away what is queued and ends its reader.
+    /// Throws away what is queued and ends its reader; a producer that still writes fails.
     pub fn release(&self) {
         let (waker, queue) = {
             let mut state = self.lock();
@@ -171,6 +173,13 @@ impl Subpartition {
         };
         waker.into_iter().for_each(Waker::wake);
         drop(queue);
+        self.fail_producer();
+    }
+
+    fn fail_producer(&self) {
+        let gone = TaskError::ReaderGone { partition: self.partition, subpartition: self.index };
+        self.signal.gone.lock().expect("no panic under this lock").get_or_insert(gone);
+        self.signal.waker.wake();
     }
 }
 
@@ -237,19 +246,99 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let (too_early, released) = {
+        let too_early = {
             let mut state = self.subpartition.lock();
             let too_early = state.reading == Reading::Now;
             state.reading = Reading::Over;
             state.reader = None;
-            (too_early, state.released)
+            too_early
         };
-        let Subpartition { partition, index, signal, .. } = &*self.subpartition;
-        if too_early && !released {
-            let gone = TaskError::ReaderGone { partition: *partition, subpartition: *index };
-            signal.gone.lock().expect("no panic under this lock").get_or_insert(gone);
-            signal.waker.wake();
+        if too_early {
+            self.subpartition.fail_producer();
         }
-        self.exchanged.forget_if_read(*partition);
+        self.exchanged.forget_if_read(self.subpartition.partition);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Refusal, *};
+    use crate::system::ids::{
+        ExecutionAttemptId, ExecutionVertexId, IntermediateDataSetId, JobId, JobVertexId,
+    };
+    use futures::FutureExt;
+
+    fn queued(is_event: bool, is_last: bool) -> Queued {
+        Queued { frame: Bytes::new(), is_event, is_last }
+    }
+
+    /// A partition of one part, as its producer and its door have it.
+    fn partition() -> (ResultPartitionId, Arc<Exchanged>, Arc<ProducerSignal>, Arc<Subpartition>) {
+        let vertex = ExecutionVertexId { vertex: JobVertexId(0), subtask: 0 };
+        let producer = ExecutionAttemptId { job: JobId(1), vertex, epoch: 1 };
+        let id = ResultPartitionId { producer, data_set: IntermediateDataSetId(0) };
+        let (exchanged, signal) = (Arc::<Exchanged>::default(), Arc::default());
+        let part = exchanged.register(id, 1, &signal).unwrap().remove(0);
+        (id, exchanged, signal, part)
+    }
+
+    #[test]
+    fn nothing_is_read_without_credit_and_each_buffer_takes_one() {
+        let (id, exchanged, _, part) = partition();
+        let reader = exchanged.read(id, 0, 0).unwrap();
+        (0..3).for_each(|_| part.push(queued(false, false), false));
+        assert!(reader.next().now_or_never().is_none());
+        assert!(reader.add_credit(2, 2));
+        assert!(!reader.add_credit(1, 2), "more than anyone lends");
+        assert!(reader.next().now_or_never().is_some());
+        assert!(reader.next().now_or_never().is_some());
+        assert!(reader.next().now_or_never().is_none());
+    }
+
+    #[test]
+    fn data_waits_for_room_that_events_do_not_take() {
+        let (id, exchanged, signal, part) = partition();
+        (0..SUBPARTITION_BUFFERS_MAX).for_each(|_| part.push(queued(false, false), false));
+        assert!(part.room(false).now_or_never().is_none());
+        assert!(signal.room_everywhere().now_or_never().is_none());
+        (0..SUBPARTITION_EVENTS_MAX).for_each(|_| {
+            part.push(queued(false, false), true);
+            part.push(queued(true, false), false);
+        });
+        assert!(part.room(true).now_or_never().is_none());
+        let reader = exchanged.read(id, 0, 1).unwrap();
+        assert!(reader.next().now_or_never().is_some());
+        assert!(part.room(false).now_or_never().is_none(), "those before events count too");
+        assert!(reader.add_credit(1000, 1000));
+        while reader.next().now_or_never().is_some() {}
+        assert_eq!(part.room(false).now_or_never(), Some(Ok(())));
+        assert!(signal.room_everywhere().now_or_never().is_some());
+    }
+
+    #[test]
+    fn a_reader_that_leaves_early_is_reported_and_one_that_is_done_is_not() {
+        let (id, exchanged, signal, part) = partition();
+        part.push(queued(true, true), false);
+        let reader = exchanged.read(id, 0, 1).unwrap();
+        assert!(matches!(exchanged.read(id, 0, 1), Err(Refusal::Refused)));
+        assert!(reader.next().now_or_never().is_some());
+        drop(reader);
+        assert_eq!(signal.check(), Ok(()));
+        assert!(matches!(exchanged.read(id, 0, 1), Err(Refusal::NotFound)), "read to its end");
+
+        let (id, exchanged, signal, part) = partition();
+        drop(exchanged.read(id, 0, 1).unwrap());
+        assert!(signal.check().is_err());
+        assert!(matches!(part.room(false).now_or_never(), Some(Err(_))));
+    }
+
+    #[test]
+    fn a_release_ends_the_reader_and_a_producer_that_still_writes() {
+        let (id, exchanged, signal, part) = partition();
+        part.push(queued(false, false), false);
+        let reader = exchanged.read(id, 0, 1).unwrap();
+        exchanged.release(|_| true);
+        assert!(matches!(reader.next().now_or_never(), Some(None)));
+        assert!(signal.check().is_err());
     }
 }

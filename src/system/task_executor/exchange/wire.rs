@@ -403,7 +403,7 @@ mod tests {
                 batch.iter().for_each(|record| builder.append(record));
                 stream.extend_from_slice(&builder.finish(sequence).0);
             }
-            let (mut frames, mut read, mut stream) = (frames(), Vec::new(), stream.freeze());
+            let (mut frames, mut read, mut stream) = (frames(), Vec::<Vec<Vec<u8>>>::new(), stream.freeze());
             for cut in cuts.iter().cycle() {
                 if stream.is_empty() {
                     break;

@@ -169,7 +169,7 @@ impl ResultWriter {
             let target = self.results[place].target(record)?;
             if !self.results[place].parts[target].builder.has_room(length) {
                 self.results[place].parts[target].subpartition.room(false).await?;
-                self.send(place, target);
+                self.send(place, target, false);
             }
             let part = &mut self.results[place].parts[target];
             part.builder.append(&record.0);
@@ -182,13 +182,13 @@ impl ResultWriter {
     }
 
     /// Puts what is under construction into the queue, which has room.
-    fn send(&mut self, place: usize, target: usize) {
+    fn send(&mut self, place: usize, target: usize, before_event: bool) {
         let partition = self.results[place].id;
         let part = &mut self.results[place].parts[target];
         let (sequence, records) = (part.next_sequence, part.builder.records());
         let (frame, hash) = part.builder.finish(sequence);
         part.next_sequence += 1;
-        part.subpartition.push(Queued { frame, is_event: false, is_last: false });
+        part.subpartition.push(Queued { frame, is_event: false, is_last: false }, before_event);
         let subpartition = part.index;
         let sent = TaskEvent::BufferSent { partition, subpartition, sequence, records, hash };
         self.host.announce(&sent);
@@ -198,11 +198,10 @@ impl ResultWriter {
     pub async fn broadcast(&mut self, event: Event) -> Result<(), TaskError> {
         for place in 0..self.results.len() {
             for target in 0..self.results[place].parts.len() {
-                if !self.results[place].parts[target].builder.is_empty() {
-                    self.results[place].parts[target].subpartition.room(false).await?;
-                    self.send(place, target);
-                }
                 self.results[place].parts[target].subpartition.room(true).await?;
+                if !self.results[place].parts[target].builder.is_empty() {
+                    self.send(place, target, true);
+                }
                 self.send_event(place, target, event);
             }
         }
@@ -216,7 +215,7 @@ impl ResultWriter {
         let (frame, hash) = event.encode(sequence);
         part.next_sequence += 1;
         let is_last = event == Event::EndOfPartition;
-        part.subpartition.push(Queued { frame, is_event: true, is_last });
+        part.subpartition.push(Queued { frame, is_event: true, is_last }, false);
         let subpartition = part.index;
         let sent = TaskEvent::BufferSent { partition, subpartition, sequence, records: 0, hash };
         self.host.announce(&sent);
@@ -239,7 +238,7 @@ impl ResultWriter {
                 let part = &self.results[place].parts[target];
                 match (part.builder.is_empty(), part.subpartition.has_room(false)) {
                     (true, _) => {}
-                    (false, true) => self.send(place, target),
+                    (false, true) => self.send(place, target, false),
                     (false, false) => left = true,
                 }
             }

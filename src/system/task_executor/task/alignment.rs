@@ -89,7 +89,8 @@ impl Alignment {
     /// A channel delivered a cancel marker.
     pub fn cancel(&mut self, checkpoint: CheckpointId) -> Outcome {
         let is_newer = self.newest.is_none_or(|newest| newest < checkpoint);
-        if !is_newer && !(self.pending && self.newest == Some(checkpoint)) {
+        let is_pending = self.pending && self.newest == Some(checkpoint);
+        if !(is_newer || is_pending) {
             return Outcome::default();
         }
         let mut outcome = if is_newer { self.begin(checkpoint) } else { Outcome::default() };

@@ -151,7 +151,8 @@ impl TaskHandle {
         self.mailbox.confirm(checkpoint, is_final);
     }
 
-    /// Says that a checkpoint is given up. Nothing more is reported of it.
+    /// Says that a checkpoint is given up. It is not acknowledged any more; a cancel marker of it that
+    /// comes later is still answered with a decline.
     pub fn abort_checkpoint(&self, checkpoint: CheckpointId) {
         self.mailbox.abort(checkpoint);
     }

@@ -1,0 +1,17 @@
+//! Tasks and their exchange, shown in the tank through the public API alone.
+#![cfg(madsim)]
+
+mod alignment;
+mod checkpoints;
+mod cluster;
+mod cut;
+mod failure;
+mod operators;
+mod pipeline;
+mod record;
+
+use std::time::Duration;
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}

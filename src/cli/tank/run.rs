@@ -5,13 +5,16 @@ use crate::{
     cli::log,
     harness::{
         check::Verdict,
-        explore::{RunConfig, RunOutcome, run_on_fresh_thread},
+        explore::{Output, RunConfig, RunOutcome, run_on_fresh_thread},
         report::{describe_run, failure_report, state_changes},
+        scenario::Subject,
     },
     host::Sabotage,
+    jobs::word_count::words,
 };
+use bytes::Bytes;
 use clap::Args;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 /// Runs one scenario with one seed.
 #[derive(Args)]
@@ -24,9 +27,12 @@ pub struct Run {
     /// The scheduling seed; derived from the plan seed if absent
     #[arg(long)]
     schedule: Option<u64>,
-    /// A text whose lines one client sends in place of the scenario's workload
+    /// A text whose lines take the place of the scenario's workload
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// Write each word's count, as `sort | uniq -c` does, sorted by word
+    #[arg(long, value_name = "FILE")]
+    counts: Option<PathBuf>,
     /// Switch a known bug on
     #[arg(long, value_parser = parse_sabotage, value_name = "NAME")]
     sabotage: Option<Sabotage>,
@@ -49,6 +55,10 @@ impl Run {
         }
         let scenario = find_scenario(&self.scenario)?;
         let input = self.input.as_ref().map(read_lines).transpose()?;
+        if let (Subject::Journal(_), Some(path)) = (&scenario.subject, &self.counts) {
+            let what = "a journal counts no words; choose a scenario of subject \"word-count\"";
+            return Err(CliError::new(format!("{}: {what}", path.display())));
+        }
         let config = RunConfig {
             seed: self.seed,
             schedule: self.schedule,
@@ -72,18 +82,17 @@ impl Run {
             }
         }
         if let Some(input) = input {
-            let equal = outcome.journal.iter().map(|entry| &entry.line).eq(input.iter());
+            let compared = compare(&outcome.output, &input);
             if !to_stdout {
-                let verdict = if equal { "equals" } else { "DIFFERS FROM" };
-                println!(
-                    "the journal ({} lines) {verdict} the input ({} lines)",
-                    outcome.journal.len(),
-                    input.len()
-                );
+                println!("{}", compared.as_ref().unwrap_or_else(|difference| difference));
             }
-            if !equal {
+            if compared.is_err() {
                 result = result.max(Outcome::Violated);
             }
+        }
+        if let (Some(path), Output::Counts(counts)) = (&self.counts, &outcome.output) {
+            let lines = counts.iter().map(|(word, count)| format!("{count:>7} {word}\n"));
+            write_file(path, &lines.collect::<String>())?;
         }
         if let Some(path) = &self.json {
             write_json(path, &json(&outcome, wall))?;
@@ -121,16 +130,58 @@ pub fn wall_clock() -> std::time::Instant {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the user's own file")]
-fn read_lines(path: &PathBuf) -> Result<Arc<Vec<String>>, CliError> {
-    let text = std::fs::read_to_string(path)
+fn read_lines(path: &PathBuf) -> Result<Arc<Vec<Bytes>>, CliError> {
+    let text = std::fs::read(path)
         .map_err(|error| CliError::new(format!("{}: {error}", path.display())))?;
-    Ok(Arc::new(text.lines().map(String::from).collect()))
+    let text = Bytes::from(text);
+    let mut lines: Vec<Bytes> =
+        text.split(|byte| *byte == b'\n').map(|line| text.slice_ref(line)).collect();
+    if lines.last().is_some_and(Bytes::is_empty) {
+        lines.pop();
+    }
+    Ok(Arc::new(lines))
+}
+
+/// Compares what came out with what the input comes to, counted apart from the operators.
+fn compare(output: &Output, input: &[Bytes]) -> Result<String, String> {
+    match output {
+        Output::Journal(entries) => {
+            let lines = || input.iter().map(|line| String::from_utf8_lossy(line));
+            let equal = entries.iter().map(|entry| entry.line.as_str()).eq(lines());
+            let verdict = if equal { "equals" } else { "DIFFERS FROM" };
+            let (stand, all) = (entries.len(), input.len());
+            let text = format!("the journal ({stand} lines) {verdict} the input ({all} lines)");
+            if equal { Ok(text) } else { Err(text) }
+        }
+        Output::Counts(counts) => {
+            let mut expected = BTreeMap::<String, u64>::new();
+            for word in input.iter().flat_map(|line| words(line)) {
+                *expected.entry(String::from_utf8_lossy(word).into_owned()).or_default() += 1;
+            }
+            let all = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
+            let summary = format!("{} of {} words counted", all(counts), all(&expected));
+            let differs = |(word, count): &(&String, &u64)| counts.get(*word) != Some(count);
+            match expected.iter().find(differs) {
+                None if counts.len() == expected.len() => {
+                    Ok(format!("{summary}, {} different: equal to the input's", counts.len()))
+                }
+                None => Err(format!("{summary}: words were counted that the input has not")),
+                Some((word, count)) => {
+                    let found = counts.get(word).copied().unwrap_or(0);
+                    Err(format!("{summary}: {word:?} stands {count} times, counted {found} times"))
+                }
+            }
+        }
+    }
 }
 
 /// Writes a JSON value to a file, or to standard output for `-`.
-#[expect(clippy::disallowed_methods, reason = "the user's own file")]
 pub fn write_json(path: &PathBuf, value: &serde_json::Value) -> Result<(), CliError> {
-    let text = format!("{value:#}\n");
+    write_file(path, &format!("{value:#}\n"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the user's own file")]
+fn write_file(path: &PathBuf, text: &str) -> Result<(), CliError> {
     if path.as_os_str() == "-" {
         print!("{text}");
         return Ok(());

@@ -4,7 +4,7 @@
 use super::history::{Moment, Seen};
 use crate::{
     host::sim::{Hardware, NodeId},
-    jobs::journal::JournalEvent,
+    jobs::{journal::JournalEvent, word_count::OUTPUT_TOPIC},
     system::{
         client::ClientEvent,
         ids::{AllocationId, JobId},
@@ -19,6 +19,7 @@ use crate::{
         task_executor::SlotEvent,
     },
 };
+use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A process and a component, or one of its listeners' services.
@@ -43,6 +44,8 @@ pub struct Model {
     pub blobs: BTreeSet<String>,
     /// The transactions on the log server that have not ended.
     pub transactions: BTreeSet<TransactionId>,
+    /// The committed records of the output topic, by partition.
+    pub output: BTreeMap<u32, Vec<Bytes>>,
     /// The slots that task executors hold for jobs.
     pub slots: BTreeMap<InProcess<u32>, (JobId, AllocationId)>,
     /// The jobs that clients know to be taken on.
@@ -149,8 +152,10 @@ impl Model {
 
     fn observe_log(&mut self, event: &LogEvent) {
         match event {
-            LogEvent::Recovered { unended, .. } => {
+            LogEvent::Recovered { unended, records, .. } => {
                 self.transactions = unended.iter().cloned().collect();
+                let output = records.iter().filter(|(topic, _, _)| topic == OUTPUT_TOPIC);
+                self.output = output.map(|(_, part, held)| (*part, held.clone())).collect();
             }
             LogEvent::TransactionOpened { transaction } => {
                 self.transactions.insert(transaction.clone());
@@ -158,8 +163,13 @@ impl Model {
             LogEvent::TransactionPrepared { transaction } => {
                 self.transactions.insert(transaction.clone());
             }
-            LogEvent::TransactionCommitted { transaction, .. }
-            | LogEvent::TransactionAborted { transaction } => {
+            LogEvent::TransactionCommitted { transaction, writes } => {
+                self.transactions.remove(transaction);
+                for (_, partition, _, records) in writes.iter().filter(|w| w.0 == OUTPUT_TOPIC) {
+                    self.output.entry(*partition).or_default().extend(records.iter().cloned());
+                }
+            }
+            LogEvent::TransactionAborted { transaction } => {
                 self.transactions.remove(transaction);
             }
             _ => {}

@@ -5,5 +5,5 @@ mod run;
 mod sweep;
 
 pub use determinism::{Difference, compare_traces};
-pub use run::{RunConfig, RunOutcome, run, run_on_fresh_thread};
+pub use run::{Output, RunConfig, RunOutcome, run, run_on_fresh_thread};
 pub use sweep::{ScenarioTally, Sweep, SweepRun, add_counts, never_reached, sweep};

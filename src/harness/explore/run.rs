@@ -3,8 +3,8 @@
 use crate::{
     harness::{
         check::{
-            Invariant, Judge, Known, Milestone, Moment, Verdict, Violation, journal_invariants,
-            waits_for, word_count_invariants,
+            Invariant, Judge, Known, Milestone, Model, Moment, Verdict, Violation,
+            journal_invariants, waits_for, word_count_invariants,
         },
         fault::{ExecutedFault, FaultPlan, Injector},
         scenario::{Scenario, Subject},
@@ -17,8 +17,12 @@ use crate::{
         Sabotage, mix,
         sim::{NodeId, TraceDigest, TraceLine, World, WorldConfig, simulate},
     },
-    jobs::journal::{ENTRY_PREFIX, Entry},
+    jobs::{
+        journal::{ENTRY_PREFIX, Entry},
+        word_count::Counted,
+    },
 };
+use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// How often the harness looks whether a run is over.
@@ -35,8 +39,8 @@ pub struct RunConfig {
     pub sabotage: Option<Sabotage>,
     /// Whether to keep the trace.
     pub trace: bool,
-    /// Lines that one client sends in place of the scenario's workload.
-    pub input: Option<Arc<Vec<String>>>,
+    /// Lines in place of the scenario's workload.
+    pub input: Option<Arc<Vec<Bytes>>>,
 }
 
 impl RunConfig {
@@ -78,8 +82,8 @@ pub struct RunOutcome {
     pub history: Vec<(Moment, Known)>,
     /// The names of the nodes.
     pub nodes: BTreeMap<NodeId, String>,
-    /// What stands in the journal at the end, by the coordination server's log.
-    pub journal: Vec<Entry>,
+    /// What came out of it, by the services' own logs.
+    pub output: Output,
     /// The digest of the run.
     pub digest: TraceDigest,
     /// The trace, if it was to be kept.
@@ -90,6 +94,52 @@ pub struct RunOutcome {
     pub messages: u64,
     /// How often the sabotage's switched line ran.
     pub sabotage_executions: u64,
+}
+
+/// What a run puts out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// The entries of the journal, in order.
+    Journal(Vec<Entry>),
+    /// How often each word was counted.
+    Counts(BTreeMap<String, u64>),
+}
+
+impl Output {
+    fn of(scenario: &Scenario, model: &Model) -> Self {
+        match &scenario.subject {
+            Subject::Journal(_) => {
+                let entries = model.keys.iter().filter(|(key, _)| key.starts_with(ENTRY_PREFIX));
+                let decoded = entries.filter_map(|(_, value)| postcard::from_bytes(value).ok());
+                Output::Journal(decoded.collect())
+            }
+            Subject::WordCount(_) => {
+                let mut counts = BTreeMap::new();
+                for record in model.output.values().flatten() {
+                    // What can't be read is a violation of X4, and no word.
+                    if let Ok(Counted { word, count }) = postcard::from_bytes(record) {
+                        let most = counts.entry(word).or_insert(0);
+                        *most = count.max(*most);
+                    }
+                }
+                Output::Counts(counts)
+            }
+        }
+    }
+
+    /// In a few words.
+    pub fn describe(&self) -> String {
+        match self {
+            Output::Journal(entries) => format!("{} lines stand", entries.len()),
+            Output::Counts(counts) => {
+                format!(
+                    "{} words counted, {} different",
+                    counts.values().sum::<u64>(),
+                    counts.len()
+                )
+            }
+        }
+    }
 }
 
 /// Runs a scenario once, on this thread.
@@ -114,7 +164,6 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         (None, Some(waits_for)) => Verdict::Stuck { waits_for },
         (None, None) => Verdict::Held,
     };
-    let entries = ruling.model.keys.iter().filter(|(key, _)| key.starts_with(ENTRY_PREFIX));
     RunOutcome {
         scenario: scenario.name.clone(),
         seed: config.seed,
@@ -128,7 +177,7 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         executed,
         history: ruling.history,
         nodes,
-        journal: entries.filter_map(|(_, value)| postcard::from_bytes(value).ok()).collect(),
+        output: Output::of(scenario, &ruling.model),
         digest: report.digest,
         trace: report.trace,
         simulated: report.simulated,

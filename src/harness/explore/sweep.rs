@@ -1,6 +1,6 @@
 //! Many runs on all cores.
 
-use super::run::{RunConfig, RunOutcome, run_on_fresh_thread};
+use super::run::{Output, RunConfig, RunOutcome, run_on_fresh_thread};
 use crate::{
     harness::{
         check::{Milestone, Verdict},
@@ -41,7 +41,7 @@ pub struct Sweep {
 pub struct SweepRun {
     /// The scenario's place in the sweep's list.
     pub scenario: usize,
-    /// What it came to. The journal is left out, and the history unless the run failed.
+    /// What it came to. The output is left out, and the history unless the run failed.
     pub outcome: RunOutcome,
 }
 
@@ -133,6 +133,6 @@ fn one_run(sweep: &Sweep, seed: u64) -> SweepRun {
     if outcome.expected {
         outcome.history = Vec::new();
     }
-    outcome.journal = Vec::new();
+    outcome.output = Output::Counts(BTreeMap::new());
     SweepRun { scenario, outcome }
 }

@@ -1,7 +1,11 @@
 //! What a run means, without what a different scheduling may change.
 
 use super::timeline::leadership_timeline;
-use crate::{harness::explore::RunOutcome, host::sim::NodeId, system::protocol::component_job};
+use crate::{
+    harness::explore::{Output, RunOutcome},
+    host::sim::NodeId,
+    system::protocol::component_job,
+};
 use std::{collections::BTreeMap, fmt::Write};
 
 /// The lines that are equal over several schedules of one plan, by section.
@@ -93,10 +97,16 @@ fn leadership(outcome: &RunOutcome) -> Vec<String> {
 
 fn end(outcome: &RunOutcome) -> Vec<String> {
     let mut lines_of = BTreeMap::new();
-    for entry in &outcome.journal {
-        *lines_of.entry(entry.client).or_insert(0) += 1;
+    let mut counted = None;
+    match &outcome.output {
+        Output::Journal(entries) => {
+            for entry in entries {
+                *lines_of.entry(entry.client).or_insert(0) += 1;
+            }
+        }
+        Output::Counts(_) => counted = Some(outcome.output.describe()),
     }
     let clients =
         lines_of.iter().map(|(client, lines)| format!("client {client}: {lines} lines stand"));
-    std::iter::once(format!("verdict: {}", outcome.verdict)).chain(clients).collect()
+    std::iter::once(format!("verdict: {}", outcome.verdict)).chain(clients).chain(counted).collect()
 }

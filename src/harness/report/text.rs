@@ -47,8 +47,8 @@ pub fn describe_run(outcome: &RunOutcome) -> String {
     }
     let _ = writeln!(
         text,
-        "\n{} lines stand, {} messages, {} simulated",
-        outcome.journal.len(),
+        "\n{}, {} messages, {} simulated",
+        outcome.output.describe(),
         outcome.messages,
         seconds(outcome.simulated)
     );

@@ -7,6 +7,7 @@ use crate::{
     jobs::journal::{self, Workload},
     system::service::coordination::CoordinationConfig,
 };
+use bytes::Bytes;
 use futures::FutureExt;
 use std::{sync::Arc, time::Duration};
 
@@ -16,10 +17,11 @@ const PORT: u16 = 6123;
 pub fn journal_lines(
     spec: &JournalSpec,
     seed: u64,
-    input: Option<&Arc<Vec<String>>>,
+    input: Option<&Arc<Vec<Bytes>>>,
 ) -> Vec<Arc<Vec<String>>> {
     if let Some(input) = input {
-        return vec![input.clone()];
+        let lines = input.iter().map(|line| String::from_utf8_lossy(line).into_owned());
+        return vec![Arc::new(lines.collect())];
     }
     let lines = |client: u32| {
         let mut draws = Draws::new(seed, "workload", [u64::from(client), 0]);

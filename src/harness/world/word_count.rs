@@ -40,10 +40,10 @@ pub fn job_of_seed(seed: u64) -> JobId {
 pub fn word_count_lines(
     spec: &WordCountSpec,
     seed: u64,
-    input: Option<&Arc<Vec<String>>>,
+    input: Option<&Arc<Vec<Bytes>>>,
 ) -> Vec<Bytes> {
     if let Some(input) = input {
-        return input.iter().map(|line| Bytes::from(line.clone())).collect();
+        return input.to_vec();
     }
     let mut draws = Draws::new(seed, "workload", [0, 0]);
     let mut word = || format!("w{}", draws.below(u64::from(spec.words)));

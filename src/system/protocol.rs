@@ -361,9 +361,9 @@ gateway! {
         ask request_slot(resource_manager: LeaderSessionId, instance: InstanceId, index: u32, job: JobId, allocation: AllocationId) -> Result<u64, SlotRefusal>;
         /// Starts an attempt. Answers the version of the job's tasks then.
         ask submit_task(deployment: TaskDeployment) -> Result<u64, DeployRefusal>;
-        /// Ends an attempt, and with it all of its epoch that may still come; false when it is not there
-        /// or has ended.
-        ask cancel_task(attempt: ExecutionAttemptId) -> bool;
+        /// Ends an attempt, and with it all of its epoch that may still come. Answers the version of the
+        /// job's tasks, among which the attempt still is; `None` when it is not there or has ended.
+        ask cancel_task(attempt: ExecutionAttemptId) -> Option<u64>;
         /// Begins a checkpoint at a source.
         tell trigger_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId);
         /// A checkpoint is complete; `last` when it is the job's final one.

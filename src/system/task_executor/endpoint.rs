@@ -311,7 +311,7 @@ impl TaskExecutorHandler for TaskExecutor {
         &mut self,
         _: &mut Context<Self>,
         attempt: ExecutionAttemptId,
-        reply: Reply<bool>,
+        reply: Reply<Option<u64>>,
     ) {
         if let Some(link) = self.jobs.get_mut(&attempt.job) {
             link.canceled_epoch = link.canceled_epoch.max(attempt.epoch);
@@ -320,7 +320,7 @@ impl TaskExecutorHandler for TaskExecutor {
         if let Some(task) = task {
             task.cancel();
         }
-        reply.ok(task.is_some());
+        reply.ok(task.map(|_| self.version));
     }
 
     fn trigger_checkpoint(

@@ -303,12 +303,17 @@ impl JobMaster {
         };
         let work = self.scope.wrap(ask);
         context.spawn_then(work, move |master, context, answer| match answer {
-            // Its end will be told.
-            Some(Ok(true)) | None => {}
-            Some(Ok(false)) => master.set_canceled(context, attempt),
+            // Its end will be told, or shows in the reports from that version on.
+            Some(Ok(Some(version))) => {
+                if let Some(execution) = master.current(attempt) {
+                    execution.deployed.get_or_insert(version);
+                }
+            }
+            Some(Ok(None)) => master.set_canceled(context, attempt),
             Some(Err(_)) => context.schedule(retry_delay, move |master, context| {
                 master.cancel_attempt(context, attempt);
             }),
+            None => {}
         });
     }
 

@@ -141,7 +141,9 @@ impl Judge {
 
     fn server(&mut self, event: LogEvent) {
         match event {
-            LogEvent::Recovered { ends, unended, closed } => self.recovered(ends, unended, closed),
+            LogEvent::Recovered { ends, unended, closed, .. } => {
+                self.recovered(ends, unended, closed)
+            }
             LogEvent::TopicCreated { .. } => {}
             LogEvent::Appended { partition, offset, records, .. } => {
                 self.put(partition, offset, &records);

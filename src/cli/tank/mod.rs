@@ -7,7 +7,7 @@ mod run;
 mod virtual_time;
 
 use super::{CliError, Outcome};
-use crate::harness::scenario::{Scenario, discover};
+use crate::harness::scenario::{SCENARIOS, Scenario, discover};
 use clap::{Parser, Subcommand};
 use std::{
     ops::Range,
@@ -54,9 +54,6 @@ pub fn run(arguments: Arguments) -> Result<Outcome, CliError> {
         Command::Digest(command) => command.run(),
     }
 }
-
-/// Where scenarios are found by name.
-const SCENARIOS: &str = "scenarios";
 
 /// Finds a scenario by its file or by its name.
 fn find_scenario(text: &str) -> Result<Arc<Scenario>, CliError> {

@@ -6,7 +6,7 @@ use crate::{
     harness::{
         check::Verdict,
         explore::{RunConfig, RunOutcome, run_on_fresh_thread},
-        report::{describe_run, failure_report},
+        report::{describe_run, failure_report, state_changes},
     },
     host::Sabotage,
 };
@@ -30,6 +30,9 @@ pub struct Run {
     /// Switch a known bug on
     #[arg(long, value_parser = parse_sabotage, value_name = "NAME")]
     sabotage: Option<Sabotage>,
+    /// Print every change of the cluster's state
+    #[arg(long)]
+    history: bool,
     /// Print tracing lines with node and virtual time, such as wavetank=debug
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -59,6 +62,10 @@ impl Run {
         let mut result = result_of(&outcome);
         let to_stdout = self.json.as_ref().is_some_and(|path| path.as_os_str() == "-");
         if !to_stdout {
+            if self.history {
+                state_changes(&outcome, usize::MAX).iter().for_each(|line| println!("{line}"));
+                println!();
+            }
             println!("{}", describe_run(&outcome));
             if result != Outcome::Held {
                 println!("\n{}", failure_report(&outcome, &self.command()));

@@ -3,6 +3,7 @@
 mod snapshot;
 mod text;
 mod timeline;
+mod words;
 
 pub use snapshot::snapshot;
 pub use text::{describe_run, describe_sweep, failure_report};

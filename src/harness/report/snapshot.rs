@@ -1,7 +1,7 @@
 //! What a run means, without what a different scheduling may change.
 
 use super::timeline::leadership_timeline;
-use crate::{harness::explore::RunOutcome, host::sim::NodeId};
+use crate::{harness::explore::RunOutcome, host::sim::NodeId, system::protocol::component_job};
 use std::{collections::BTreeMap, fmt::Write};
 
 /// The lines that are equal over several schedules of one plan, by section.
@@ -82,7 +82,11 @@ fn leadership(outcome: &RunOutcome) -> Vec<String> {
         let leader = names.name(outcome, term.leader);
         let confirmed = if term.confirmed.is_some() { "confirmed" } else { "not confirmed" };
         let end = term.end.map_or("leads to the end", |(_, how)| how);
-        format!("term {}: {leader}, {confirmed}, {end}", term.epoch)
+        let component = match component_job(&term.component) {
+            Some(_) => "job",
+            None => &term.component,
+        };
+        format!("{component} {}: {leader}, {confirmed}, {end}", term.epoch)
     });
     lines.collect()
 }

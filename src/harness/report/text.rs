@@ -40,7 +40,8 @@ pub fn describe_run(outcome: &RunOutcome) -> String {
         let granted = seconds(term.granted.time);
         let _ = writeln!(
             text,
-            "  term {:<3} {leader:<12} granted {granted:>6}, {confirmed}, {end}",
+            "  {:<16} {:<3} {leader:<14} granted {granted:>6}, {confirmed}, {end}",
+            short(&term.component),
             term.epoch
         );
     }
@@ -55,6 +56,11 @@ pub fn describe_run(outcome: &RunOutcome) -> String {
     let note = if outcome.expected { "" } else { " (not what the scenario expects)" };
     let _ = write!(text, "verdict: {}{note}", outcome.verdict);
     text
+}
+
+/// A component's name; a job's id is cut short.
+fn short(component: &str) -> &str {
+    component.get(..12).filter(|_| component.starts_with("job-")).unwrap_or(component)
 }
 
 fn planned_line(outcome: &RunOutcome, index: usize, fault: &PlannedFault) -> String {

@@ -1,5 +1,6 @@
 //! Timelines out of a run's history.
 
+use super::words;
 use crate::{
     harness::{
         check::{Known, Moment},
@@ -14,10 +15,12 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// One term of the journal: who led, from when, and how it ended.
+/// One term of a component: who led, from when, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
-    /// Counts terms from 1, in the order of their grants.
+    /// The component.
+    pub component: String,
+    /// Counts the component's terms from 1, in the order of their grants.
     pub epoch: u64,
     /// The leading node.
     pub leader: NodeId,
@@ -35,11 +38,12 @@ pub fn leadership_timeline(outcome: &RunOutcome) -> Vec<Term> {
     let mut open: BTreeMap<LeaderSessionId, usize> = BTreeMap::new();
     for (at, known) in &outcome.history {
         match known {
-            Known::Leadership(LeadershipEvent::Granted { session, .. }) => {
+            Known::Leadership(LeadershipEvent::Granted { session, component }) => {
                 open.insert(*session, terms.len());
-                let epoch = terms.len() as u64 + 1;
+                let earlier = terms.iter().filter(|term| term.component == *component).count();
                 terms.push(Term {
-                    epoch,
+                    component: component.clone(),
+                    epoch: earlier as u64 + 1,
                     leader: at.process.0,
                     granted: *at,
                     confirmed: None,
@@ -133,6 +137,12 @@ fn describe(known: &Known) -> Option<String> {
         Known::Coordination(CoordinationEvent::Recovered { revision, .. }) => {
             Some(format!("recovered revision {}", revision.0))
         }
+        Known::Job(event) => words::job(event),
+        Known::Slot(event) => Some(words::slot(event)),
+        Known::Task(event) => words::task(event),
+        Known::Sink(event) => Some(words::sink(event)),
+        Known::Client(event) => Some(words::client(event)),
+        Known::Heartbeat(event) => words::heartbeat(event),
         Known::Journal(JournalEvent::Serving { entries }) => {
             Some(format!("serves, {entries} entries stand"))
         }

@@ -98,8 +98,12 @@ fn read_to_string(path: &Path) -> Result<String, ScenarioError> {
 fn name_of(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-    format!("{folder}/{stem}")
+    // The file of a name is found under the folder of all scenarios.
+    if folder == SCENARIOS { stem.to_string() } else { format!("{folder}/{stem}") }
 }
+
+/// The folder of all scenarios.
+pub const SCENARIOS: &str = "scenarios";
 
 /// Every scenario file under a folder, sorted by path.
 ///

@@ -18,25 +18,62 @@ use crate::{
     },
 };
 use bytes::Bytes;
+use std::collections::BTreeMap;
 
 /// Feeds the input and the output to the job's oracle.
 #[derive(Default)]
 pub struct ExactlyOnce {
     oracle: Oracle,
+    /// Records fed so far, by topic and partition.
+    fed: BTreeMap<(String, u32), u64>,
 }
 
 impl ExactlyOnce {
-    fn judge_writes(&mut self, at: Moment, writes: &[(String, u32, u64, Vec<Bytes>)]) -> Check {
+    /// Feeds what of a partition was not fed yet; the records begin at `first`.
+    fn feed(
+        &mut self,
+        at: Moment,
+        topic: &str,
+        partition: u32,
+        first: u64,
+        records: &[Bytes],
+    ) -> Check {
+        let is_input = topic == INPUT_TOPIC;
+        if !is_input && topic != OUTPUT_TOPIC {
+            return Check::Ignored;
+        }
+        let fed = self.fed.entry((topic.to_string(), partition)).or_default();
+        if first > *fed {
+            return Check::broken(
+                format!("{topic}/{partition} ended at {fed}"),
+                format!("{at}: records come at {first}"),
+            );
+        }
+        for (record, offset) in records.iter().zip(first..).filter(|(_, offset)| offset >= fed) {
+            if is_input {
+                self.oracle.input(record);
+            } else if let Err(error) = self.oracle.output(record) {
+                return Check::broken(
+                    "every word's counts go 1, 2, 3, … as far as it stands in the input",
+                    format!("{at}: record {offset} of {topic}/{partition}: {error}"),
+                );
+            }
+        }
+        *fed = (*fed).max(first + records.len() as u64);
+        Check::Held
+    }
+
+    fn feed_all<'a>(
+        &mut self,
+        at: Moment,
+        writes: impl Iterator<Item = (&'a String, u32, u64, &'a Vec<Bytes>)>,
+    ) -> Check {
         let mut check = Check::Ignored;
-        for (_, partition, first, records) in writes.iter().filter(|w| w.0 == OUTPUT_TOPIC) {
-            check = Check::Held;
-            for (record, offset) in records.iter().zip(*first..) {
-                if let Err(error) = self.oracle.output(record) {
-                    return Check::broken(
-                        "every word's counts go 1, 2, 3, … as far as it stands in the input",
-                        format!("{at}: record {offset} of partition {partition}: {error}"),
-                    );
-                }
+        for (topic, partition, first, records) in writes {
+            match self.feed(at, topic, partition, first, records) {
+                broken @ Check::Broken { .. } => return broken,
+                Check::Held => check = Check::Held,
+                Check::Ignored => {}
             }
         }
         check
@@ -78,12 +115,18 @@ impl Invariant for ExactlyOnce {
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Log(LogEvent::Appended { topic, records, .. }) if topic == INPUT_TOPIC => {
-                records.iter().for_each(|line| self.oracle.input(line));
-                Check::Ignored
+            Seen::Log(LogEvent::Appended { topic, partition, offset, records, .. }) => {
+                self.feed(at, topic, *partition, *offset, records)
             }
             Seen::Log(LogEvent::TransactionCommitted { writes, .. }) => {
-                self.judge_writes(at, writes)
+                self.feed_all(at, writes.iter().map(|(t, p, first, r)| (t, *p, *first, r)))
+            }
+            // What was synced but not announced before a crash shows only here; input first.
+            Seen::Log(LogEvent::Recovered { records, .. }) => {
+                let (input, output): (Vec<_>, Vec<_>) =
+                    records.iter().partition(|(topic, _, _)| topic == INPUT_TOPIC);
+                let all = input.into_iter().chain(output);
+                self.feed_all(at, all.map(|(topic, p, records)| (topic, *p, 0, records)))
             }
             Seen::Coordination(CoordinationEvent::Committed { changes, .. }) => {
                 self.judge_end(at, changes)

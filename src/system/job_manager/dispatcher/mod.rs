@@ -46,7 +46,7 @@ enum Managed {
     /// It runs, or will.
     Running(Arc<JobRunner>, String),
     /// It has ended, and its result is being stored.
-    Ending(JobResult),
+    Ending(Arc<JobRunner>, JobResult),
 }
 
 /// The endpoint of one term.
@@ -57,6 +57,8 @@ pub struct Dispatcher {
     jobs: BTreeMap<JobId, Managed>,
     /// Of all jobs that have ended.
     results: BTreeMap<JobId, StoredResult>,
+    /// The runners of jobs that have ended, until they have stopped.
+    ended: BTreeMap<JobId, Arc<JobRunner>>,
     /// Graphs that were stored before this term.
     recovered: Vec<JobGraph>,
     scope: Scope,
@@ -79,6 +81,7 @@ impl Dispatcher {
             store,
             jobs: BTreeMap::new(),
             results,
+            ended: BTreeMap::new(),
             recovered: graphs,
             scope: Scope::default(),
         })
@@ -157,18 +160,18 @@ impl Dispatcher {
 
     /// A job has ended for good: first that is kept, then what it left is removed.
     fn end(&mut self, context: &mut Context<Self>, job: JobId, result: JobResult) {
-        let ending = Managed::Ending(result.clone());
-        let runner = match self.jobs.insert(job, ending) {
-            Some(Managed::Running(runner, _)) => runner,
-            _ => unreachable!("only a running job ends"),
+        let Some(Managed::Running(runner, _)) = self.jobs.remove(&job) else {
+            unreachable!("only a running job ends, and only once")
         };
+        self.jobs.insert(job, Managed::Ending(runner.clone(), result.clone()));
         let (store, stored) = (self.store.clone(), result.clone());
         let work = self.scope.wrap(async move { store.create_dirty_result(job, &stored).await });
         context.spawn_then(work, move |dispatcher, context, stored| match stored {
             Some(Ok(())) => {
                 dispatcher.results.insert(job, StoredResult { dirty: true, result });
                 dispatcher.jobs.remove(&job);
-                dispatcher.clean_up(context, job, Some(runner));
+                dispatcher.ended.insert(job, runner);
+                dispatcher.clean_up(context, job);
             }
             Some(Err(StoreError::NotLeader)) | None => {}
             Some(Err(error)) => context.host().exit(&format!("{job:?}: {error}")),
@@ -176,12 +179,8 @@ impl Dispatcher {
     }
 
     /// Removes what a job left: the master, then pointers before what they point to, then the graph.
-    fn clean_up(
-        &mut self,
-        context: &mut Context<Self>,
-        job: JobId,
-        runner: Option<Arc<JobRunner>>,
-    ) {
+    fn clean_up(&mut self, context: &mut Context<Self>, job: JobId) {
+        let runner = self.ended.get(&job).cloned();
         let result = self.results[&job].result.clone();
         context.host().announce(&JobEvent::CleanupStarted { job, result });
         let store = self.store.clone();
@@ -196,6 +195,7 @@ impl Dispatcher {
             Some(Ok(())) => {
                 let known = dispatcher.results.get_mut(&job).expect("results stay");
                 known.dirty = false;
+                dispatcher.ended.remove(&job);
             }
             Some(Err(Unclean::Store(StoreError::NotLeader))) | None => {}
             Some(Err(error)) => context.host().exit(&format!("{job:?}: {error}")),
@@ -211,7 +211,7 @@ impl Dispatcher {
             None => Err(JobRefusal::Unknown(job)),
             Some(Managed::Running(runner, _)) => runner.master().ok_or(JobRefusal::NoMaster),
             Some(Managed::Submitting) => Err(JobRefusal::NoMaster),
-            Some(Managed::Ending(result)) => Err(JobRefusal::Terminated(result.status)),
+            Some(Managed::Ending(_, result)) => Err(JobRefusal::Terminated(result.status)),
         }
     }
 
@@ -231,7 +231,7 @@ impl Dispatcher {
             None => Err(JobRefusal::Unknown(job)),
             Some(Managed::Submitting) => Ok(details("", JobStatus::Created, None)),
             Some(Managed::Running(_, name)) => Ok(details(name, JobStatus::Created, None)),
-            Some(Managed::Ending(result)) => Ok(details("", result.status, result.cause.clone())),
+            Some(Managed::Ending(_, result)) => Ok(details("", result.status, result.cause.clone())),
         }
     }
 }
@@ -280,16 +280,17 @@ impl RpcEndpoint for Dispatcher {
         }
         let dirty = self.results.iter().filter(|(_, stored)| stored.dirty);
         for job in dirty.map(|(job, _)| *job).collect::<Vec<_>>() {
-            self.clean_up(context, job, None);
+            self.clean_up(context, job);
         }
         Ok(())
     }
 
     fn on_stop(&mut self, context: &mut Context<Self>) -> StopFuture {
         self.scope.close();
-        let mut runners = Vec::new();
+        // Every runner must stop, or it would go on competing for its job with nobody to tell.
+        let mut runners: Vec<_> = std::mem::take(&mut self.ended).into_values().collect();
         for (job, managed) in std::mem::take(&mut self.jobs) {
-            if let Managed::Running(runner, _) = managed {
+            if let Managed::Running(runner, _) | Managed::Ending(runner, _) = managed {
                 context.host().announce(&JobEvent::LocalCleanup { job });
                 runners.push(runner);
             }

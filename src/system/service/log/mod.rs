@@ -32,6 +32,8 @@ pub enum LogEvent {
     Recovered {
         /// Each partition's topic, number and end offset.
         ends: Vec<(String, u32, u64)>,
+        /// Each partition's topic, number and records.
+        records: Vec<(String, u32, Vec<Bytes>)>,
         /// The transactions that are open or prepared.
         unended: Vec<TransactionId>,
         /// The prefixes whose producers are closed.

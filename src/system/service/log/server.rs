@@ -134,6 +134,7 @@ impl LogServer {
         };
         host.announce(&LogEvent::Recovered {
             ends: state.ends(),
+            records: state.records(),
             unended: state.unended_under(""),
             closed: state.closed(),
         });

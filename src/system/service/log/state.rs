@@ -182,6 +182,15 @@ impl LogState {
         producers.flat_map(|(name, _)| self.unended_of(name)).collect()
     }
 
+    /// Each partition's topic, number and records.
+    pub fn records(&self) -> Vec<(String, u32, Vec<Bytes>)> {
+        let of_topic = |(topic, partitions): (&String, &Vec<Partition>)| {
+            let held = |(n, place): (u32, &Partition)| (topic.clone(), n, place.records.clone());
+            (0..).zip(partitions).map(held).collect::<Vec<_>>()
+        };
+        self.topics.iter().flat_map(of_topic).collect()
+    }
+
     /// Each partition's topic, number and end offset.
     pub fn ends(&self) -> Vec<(String, u32, u64)> {
         let of_topic = |(topic, partitions): (&String, &Vec<Partition>)| {

@@ -1,0 +1,116 @@
+//! The facts of a job cluster in a person's words.
+
+use crate::system::{
+    client::ClientEvent,
+    connector::SinkEvent,
+    event::HeartbeatEvent,
+    job_manager::JobEvent,
+    task_executor::{SlotEvent, TaskEvent},
+};
+
+/// A fact of a dispatcher, a resource manager or a job master; `None` for what says little.
+pub fn job(event: &JobEvent) -> Option<String> {
+    Some(match event {
+        JobEvent::SubmissionAcknowledged { job } => format!("has taken {job:?} on"),
+        JobEvent::DispatcherServing { jobs, .. } => format!("dispatches, {} jobs run", jobs.len()),
+        JobEvent::CleanupStarted { job, result } => {
+            format!("removes what {job:?} left, which is {}", result.status)
+        }
+        JobEvent::LocalCleanup { .. } => return None,
+        JobEvent::StatusChanged { job, status, .. } => format!("{job:?} is {status}"),
+        JobEvent::Scheduled { epoch, restored, .. } => match restored {
+            Some(checkpoint) => format!("deploys epoch {epoch} from {checkpoint:?}"),
+            None => format!("deploys epoch {epoch} from nothing"),
+        },
+        JobEvent::ExecutionChanged { attempt, state } => format!("knows {attempt:?} as {state}"),
+        JobEvent::ExecutorConnected { resource, .. } => format!("is connected to {resource}"),
+        JobEvent::ExecutorLost { resource, .. } => format!("gives {resource} up"),
+        JobEvent::SlotAccepted { resource, allocation, .. } => {
+            format!("takes {allocation:?} of {resource}")
+        }
+        JobEvent::CheckpointTriggered { checkpoint, .. } => format!("begins {checkpoint:?}"),
+        JobEvent::CheckpointAcknowledged { checkpoint, attempt } => {
+            format!("has {checkpoint:?} of {attempt:?}")
+        }
+        JobEvent::CheckpointCompleted { checkpoint, last, .. } => {
+            format!("{checkpoint:?} is complete{}", if *last { ", the final one" } else { "" })
+        }
+        JobEvent::CheckpointAborted { checkpoint, reason, .. } => {
+            format!("{checkpoint:?} is aborted: {reason}")
+        }
+        JobEvent::ExecutorRegistered { resource, .. } => format!("registers {resource}"),
+        JobEvent::ExecutorDropped { resource, .. } => format!("drops {resource}"),
+        JobEvent::MasterRegistered { job, .. } => format!("registers the master of {job:?}"),
+        JobEvent::SlotRequested { resource, index, allocation, .. } => {
+            format!("asks {resource} for slot {index} as {allocation:?}")
+        }
+    })
+}
+
+/// A fact of a task executor's slots.
+pub fn slot(event: &SlotEvent) -> String {
+    match event {
+        SlotEvent::Registered { .. } => "is registered".to_string(),
+        SlotEvent::MasterConnected { session, .. } => format!("is connected to {session:?}"),
+        SlotEvent::MasterDisconnected { session, .. } => {
+            format!("is no longer connected to {session:?}")
+        }
+        SlotEvent::SlotAllocated { index, allocation, .. } => {
+            format!("holds slot {index} as {allocation:?}")
+        }
+        SlotEvent::SlotsOffered { round, .. } => format!("offers its slots, round {round}"),
+        SlotEvent::OfferAnswered { round, .. } => format!("has the answer to round {round}"),
+        SlotEvent::SlotActivated { allocation, .. } => format!("{allocation:?} is active"),
+        SlotEvent::SlotFreed { index, allocation, .. } => {
+            format!("frees slot {index}, {allocation:?}")
+        }
+        SlotEvent::TaskAccepted { attempt, .. } => format!("takes {attempt:?} on"),
+    }
+}
+
+/// A fact of a task; `None` for what says little.
+pub fn task(event: &TaskEvent) -> Option<String> {
+    match event {
+        TaskEvent::StateChanged { attempt, state, reason } if reason.is_empty() => {
+            Some(format!("{attempt:?} is {state}"))
+        }
+        TaskEvent::StateChanged { attempt, state, reason } => {
+            Some(format!("{attempt:?} is {state}: {reason}"))
+        }
+        TaskEvent::SnapshotTaken { attempt, checkpoint, ended, .. } => {
+            let ended = if *ended { ", at its end" } else { "" };
+            Some(format!("{attempt:?} takes {checkpoint:?}{ended}"))
+        }
+        TaskEvent::CheckpointConfirmed { attempt, checkpoint } => {
+            Some(format!("{attempt:?} has {checkpoint:?} confirmed"))
+        }
+        TaskEvent::CheckpointDeclined { attempt, checkpoint, reason } => {
+            Some(format!("{attempt:?} declines {checkpoint:?}: {reason}"))
+        }
+        _ => None,
+    }
+}
+
+/// A fact of an exactly-once sink.
+pub fn sink(event: &SinkEvent) -> String {
+    let SinkEvent::Prepared { checkpoint, transaction, .. } = event;
+    let (generation, number) = (transaction.generation, transaction.number);
+    format!("transaction {generation}/{number} waits for {checkpoint:?}")
+}
+
+/// A fact of a client.
+pub fn client(event: &ClientEvent) -> String {
+    match event {
+        ClientEvent::Submitted { job } => format!("{job:?} is taken on"),
+        ClientEvent::Ended { job, result } => format!("{job:?} ended: {}", result.status),
+    }
+}
+
+/// A loss; `None` for what says little.
+pub fn heartbeat(event: &HeartbeatEvent) -> Option<String> {
+    match event {
+        HeartbeatEvent::TimedOut { by, id, .. } => Some(format!("{by} hears nothing of {id}")),
+        HeartbeatEvent::Unreachable { by, id, .. } => Some(format!("{by} finds nobody at {id}")),
+        _ => None,
+    }
+}

@@ -1,6 +1,25 @@
 //! The promises, one file each, with a history that each accepts and one that it refuses.
 
+pub mod blob_durable;
+pub mod c1_ids_grow;
+pub mod c2_complete_means_all;
+pub mod c3_newest_is_restored;
+pub mod c4_visible_after_stored;
+pub mod c5_retained_is_whole;
+pub mod c7_consistent_cut;
+pub mod c8_one_outcome;
+mod channels;
 pub mod coordination_durable;
+pub mod d1_acknowledged_job_kept;
+pub mod d2_terminal_is_final;
+pub mod d3_one_valid_master;
+pub mod d4_cleanup_in_order;
+pub mod d5_no_cleanup_without_end;
+pub mod e1_one_attempt;
+pub mod e2_no_zombie;
+pub mod e3_old_attempts_are_ignored;
+pub mod h1_loss_once;
+pub mod h3_loss_names_what_stands;
 pub mod journal_exact;
 pub mod l1_grants_alternate;
 pub mod l2_fenced_mailbox;
@@ -8,12 +27,23 @@ pub mod l3_no_stale_write;
 pub mod l4_record_is_confirmed;
 pub mod l5_silent_after_stop;
 pub mod l6_terms_in_sequence;
+pub mod log_durable;
 pub mod no_panic;
 pub mod r1_serial_handlers;
 pub mod r2_at_most_once;
 pub mod r3_only_while_running;
 pub mod r4_asks_end_once;
+pub mod s1_slot_held_once;
+pub mod s3_deploys_into_held_slot;
+pub mod s4_no_old_round;
+mod stored;
+#[cfg(test)]
+mod testing_jobs;
+mod unannounced;
+pub mod x1_channel_fifo;
+pub mod x2_bounded_channel;
 pub mod x4_exactly_once;
+pub mod x5_transactions_follow_checkpoints;
 
 use super::{
     history::{Family, Moment, Seen},
@@ -41,6 +71,26 @@ impl Check {
     /// Broken, with the two facts in conflict.
     pub fn broken(before: impl Into<String>, now: impl Into<String>) -> Self {
         Check::Broken { before: before.into(), now: now.into() }
+    }
+
+    /// The first of two that is broken; held when any of them is.
+    pub fn and(self, other: Check) -> Check {
+        match (self, other) {
+            (broken @ Check::Broken { .. }, _) | (_, broken @ Check::Broken { .. }) => broken,
+            (Check::Ignored, Check::Ignored) => Check::Ignored,
+            _ => Check::Held,
+        }
+    }
+
+    /// Held if it is so, else broken with the two facts in conflict.
+    pub fn that(holds: bool, conflict: impl FnOnce() -> (String, String)) -> Check {
+        match holds {
+            true => Check::Held,
+            false => {
+                let (before, now) = conflict();
+                Check::Broken { before, now }
+            }
+        }
     }
 }
 
@@ -102,7 +152,33 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
 
 /// The invariants of a cluster that runs jobs.
 pub fn of_jobs() -> Vec<Box<dyn Invariant>> {
-    vec![]
+    vec![
+        Box::new(blob_durable::BlobDurable::default()),
+        Box::new(c1_ids_grow::IdsGrow::default()),
+        Box::new(c2_complete_means_all::CompleteMeansAll::default()),
+        Box::new(c3_newest_is_restored::NewestIsRestored::default()),
+        Box::new(c4_visible_after_stored::VisibleAfterStored::default()),
+        Box::new(c5_retained_is_whole::RetainedIsWhole::default()),
+        Box::new(c7_consistent_cut::ConsistentCut::default()),
+        Box::new(c8_one_outcome::OneOutcome::default()),
+        Box::new(d1_acknowledged_job_kept::AcknowledgedJobKept::default()),
+        Box::new(d2_terminal_is_final::TerminalIsFinal),
+        Box::new(d3_one_valid_master::OneValidMaster::default()),
+        Box::new(d4_cleanup_in_order::CleanupInOrder::default()),
+        Box::new(d5_no_cleanup_without_end::NoCleanupWithoutEnd),
+        Box::new(e1_one_attempt::OneAttempt::default()),
+        Box::new(e2_no_zombie::NoZombie::default()),
+        Box::new(e3_old_attempts_are_ignored::OldAttemptsAreIgnored::default()),
+        Box::new(h1_loss_once::LossOnce::default()),
+        Box::new(h3_loss_names_what_stands::LossNamesWhatStands::default()),
+        Box::new(log_durable::LogDurable::default()),
+        Box::new(s1_slot_held_once::SlotHeldOnce::default()),
+        Box::new(s3_deploys_into_held_slot::DeploysIntoHeldSlot::default()),
+        Box::new(s4_no_old_round::NoOldRound::default()),
+        Box::new(x1_channel_fifo::ChannelFifo::default()),
+        Box::new(x2_bounded_channel::BoundedChannel::default()),
+        Box::new(x5_transactions_follow_checkpoints::TransactionsFollowCheckpoints::default()),
+    ]
 }
 
 #[cfg(test)]

@@ -1,0 +1,120 @@
+//! Facts of jobs for the invariants' own tests.
+
+pub use super::testing::*;
+pub use crate::system::{
+    connector::SinkEvent,
+    ids::*,
+    job_manager::JobEvent,
+    protocol::{JobResult, JobStatus, job_component},
+    service::{
+        blobs::BlobEvent,
+        log::{LogEvent, TransactionId},
+    },
+    store::{self, CheckpointPointer, StoredResult},
+    task_executor::{SlotEvent, TaskEvent},
+};
+
+pub const JOB: JobId = JobId(7 << 96);
+
+pub fn subtask(vertex: u32) -> ExecutionVertexId {
+    ExecutionVertexId { vertex: JobVertexId(vertex), subtask: 0 }
+}
+
+pub fn attempt(vertex: u32, epoch: u64) -> ExecutionAttemptId {
+    ExecutionAttemptId { job: JOB, vertex: subtask(vertex), epoch }
+}
+
+pub fn partition(vertex: u32, epoch: u64) -> ResultPartitionId {
+    ResultPartitionId { producer: attempt(vertex, epoch), data_set: IntermediateDataSetId(0) }
+}
+
+fn encoded(value: &impl serde::Serialize) -> Vec<u8> {
+    postcard::to_allocvec(value).expect("it can be encoded")
+}
+
+pub fn metadata(id: u64) -> String {
+    format!("{JOB}/chk-{id}/metadata")
+}
+
+pub fn pointer(id: u64) -> Change {
+    let pointer = CheckpointPointer { id: CheckpointId(id), metadata: metadata(id) };
+    put(store::pointer_key(JOB, CheckpointId(id)), encoded(&pointer))
+}
+
+pub fn no_pointer(id: u64) -> Change {
+    Change::Delete { key: store::pointer_key(JOB, CheckpointId(id)) }
+}
+
+pub fn graph() -> Change {
+    put(store::graph_key(JOB), vec![1])
+}
+
+pub fn no_graph() -> Change {
+    Change::Delete { key: store::graph_key(JOB) }
+}
+
+pub fn counter(next: u64) -> Change {
+    put(store::counter_key(JOB), encoded(&next))
+}
+
+pub fn no_counter() -> Change {
+    Change::Delete { key: store::counter_key(JOB) }
+}
+
+pub fn result(dirty: bool, status: JobStatus) -> Change {
+    let stored = StoredResult { dirty, result: JobResult { status, cause: None } };
+    put(store::result_key(JOB), encoded(&stored))
+}
+
+pub fn job_latch(number: u128) -> Change {
+    put(latch_key(&job_component(JOB)), term(number).to_bytes())
+}
+
+/// What a coordination server finds that holds just what these puts wrote.
+pub fn recovered(revision: u64, puts: Vec<Change>) -> CoordinationEvent {
+    let key = |change: Change| match change {
+        Change::Put { key, value, .. } => (key, value, Revision(revision)),
+        Change::Delete { key } => unreachable!("{key} is not put"),
+    };
+    CoordinationEvent::Recovered {
+        revision: Revision(revision),
+        keys: puts.into_iter().map(key).collect(),
+    }
+}
+
+pub fn stored(name: impl Into<String>) -> BlobEvent {
+    BlobEvent::Stored { name: name.into(), len: 1, crc: 1 }
+}
+
+pub fn scheduled(number: u128, epoch: u64, restored: Option<u64>) -> JobEvent {
+    let restored = restored.map(CheckpointId);
+    JobEvent::Scheduled { job: JOB, session: term(number), epoch, restored }
+}
+
+pub fn triggered(id: u64, plan: &[ExecutionAttemptId]) -> JobEvent {
+    JobEvent::CheckpointTriggered { job: JOB, checkpoint: CheckpointId(id), plan: plan.to_vec() }
+}
+
+pub fn acknowledged(id: u64, attempt: ExecutionAttemptId) -> JobEvent {
+    JobEvent::CheckpointAcknowledged { checkpoint: CheckpointId(id), attempt }
+}
+
+pub fn completed(id: u64) -> JobEvent {
+    JobEvent::CheckpointCompleted { job: JOB, checkpoint: CheckpointId(id), last: false }
+}
+
+pub fn aborted(id: u64) -> JobEvent {
+    JobEvent::CheckpointAborted {
+        job: JOB,
+        checkpoint: CheckpointId(id),
+        reason: "test".to_string(),
+    }
+}
+
+pub fn transaction(generation: u64, number: u64) -> TransactionId {
+    TransactionId { producer: format!("{JOB}/sink-0"), generation, number }
+}
+
+pub fn ended() -> Hardware {
+    Hardware::Ended(crate::host::sim::ProcessEnd::Killed)
+}

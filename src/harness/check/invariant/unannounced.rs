@@ -1,0 +1,43 @@
+//! Which calls a server may have made durable without announcing it.
+//!
+//! A server writes one batch of calls at a time and announces it after its sync. What it had synced when
+//! it died came in after the batch before that one began, so after the last announcement but one.
+
+use super::super::history::Moment;
+use crate::host::Kind;
+use std::{collections::BTreeSet, time::Duration};
+
+/// The calls that a server's present life handled since its last announcement but one.
+#[derive(Default)]
+pub struct Unannounced {
+    since_last: BTreeSet<&'static str>,
+    since_last_but_one: BTreeSet<&'static str>,
+    announced: Option<Duration>,
+}
+
+impl Unannounced {
+    /// A call came in.
+    pub fn handled(&mut self, kind: Kind) {
+        self.since_last.insert(kind.name());
+    }
+
+    /// A batch was announced; all facts of one instant are of one.
+    pub fn announced(&mut self, at: Moment) {
+        if self.announced.replace(at.time) != Some(at.time) {
+            self.since_last_but_one = std::mem::take(&mut self.since_last);
+        }
+    }
+
+    /// Whether a call of one of these kinds may be durable.
+    pub fn may_have(&self, kinds: &[&str]) -> bool {
+        let known = |kind: &&str| {
+            self.since_last.contains(*kind) || self.since_last_but_one.contains(*kind)
+        };
+        kinds.iter().any(known)
+    }
+
+    /// A new life of the server.
+    pub fn begin_anew(&mut self) {
+        *self = Unannounced::default();
+    }
+}

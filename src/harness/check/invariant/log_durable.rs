@@ -58,7 +58,7 @@ impl Invariant for LogDurable {
                 }
                 Check::Ignored
             }
-            Seen::Log(LogEvent::Recovered { ends, unended, closed }) => {
+            Seen::Log(LogEvent::Recovered { ends, unended, closed, .. }) => {
                 let ends = ends.iter().map(|(topic, n, end)| ((topic.clone(), *n), *end));
                 let (unended, closed) = (unended.iter().cloned(), closed.iter().cloned());
                 self.recover(at, ends.collect(), unended.collect(), closed.collect())
@@ -244,6 +244,7 @@ mod tests {
             ends: vec![("t".to_string(), 0, end)],
             unended: unended.iter().map(|number| transaction(1, *number)).collect(),
             closed: closed.iter().map(ToString::to_string).collect(),
+            records: vec![],
         }
     }
 
@@ -273,7 +274,7 @@ mod tests {
     /// Two records, transaction 1 committed, 2 aborted, 3 open, `q` closed.
     fn written() -> History<LogDurable> {
         let created = LogEvent::TopicCreated { topic: "t".to_string(), partitions: 1 };
-        let nothing = LogEvent::Recovered { ends: vec![], unended: vec![], closed: vec![] };
+        let nothing = LogEvent::Recovered { ends: vec![], unended: vec![], closed: vec![], records: vec![] };
         let facts = [nothing, created, appended(0), opened(1), opened(2), opened(3), done(1, 1)];
         let facts = facts.into_iter().chain([undone(2), closed("q")]);
         facts.fold(History::new(), |history, fact| history.holds(process(6, 1), fact))
@@ -306,7 +307,7 @@ mod tests {
         written().breaks(process(6, 2), found(3, &[3], &["q"]));
         written().breaks(process(6, 1), appended(3));
         written().breaks(process(6, 1), appended(1));
-        let lost = LogEvent::Recovered { ends: vec![], unended: vec![], closed: vec![] };
+        let lost = LogEvent::Recovered { ends: vec![], unended: vec![], closed: vec![], records: vec![] };
         written().breaks(process(6, 2), lost);
     }
 

@@ -231,7 +231,9 @@ impl Dispatcher {
             None => Err(JobRefusal::Unknown(job)),
             Some(Managed::Submitting) => Ok(details("", JobStatus::Created, None)),
             Some(Managed::Running(_, name)) => Ok(details(name, JobStatus::Created, None)),
-            Some(Managed::Ending(_, result)) => Ok(details("", result.status, result.cause.clone())),
+            Some(Managed::Ending(_, result)) => {
+                Ok(details("", result.status, result.cause.clone()))
+            }
         }
     }
 }

@@ -22,10 +22,14 @@ enum Side {
     Consumer,
 }
 
+type Channel = (ResultPartitionId, u32);
+/// Which side of a channel spoke first, how many records it counts, and when.
+type Word = (Side, u64, Moment);
+
 /// By job and checkpoint: what one side of each channel said.
 #[derive(Default)]
 pub struct ConsistentCut {
-    said: BTreeMap<(JobId, CheckpointId), BTreeMap<(ResultPartitionId, u32), (Side, u64, Moment)>>,
+    said: BTreeMap<(JobId, CheckpointId), BTreeMap<Channel, Word>>,
 }
 
 impl Invariant for ConsistentCut {
@@ -81,7 +85,7 @@ impl ConsistentCut {
         &mut self,
         at: Moment,
         of: (JobId, CheckpointId),
-        channel: (ResultPartitionId, u32),
+        channel: Channel,
         side: Side,
         count: u64,
     ) -> Check {

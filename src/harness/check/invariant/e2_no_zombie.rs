@@ -16,10 +16,12 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
+type Subtask = ((NodeId, u64), JobId, ExecutionVertexId);
+
 /// Remembers the newest epoch of each subtask in each process.
 #[derive(Default)]
 pub struct NoZombie {
-    newest: BTreeMap<((NodeId, u64), JobId, ExecutionVertexId), (u64, Moment)>,
+    newest: BTreeMap<Subtask, (u64, Moment)>,
 }
 
 impl Invariant for NoZombie {

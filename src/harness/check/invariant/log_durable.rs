@@ -274,7 +274,8 @@ mod tests {
     /// Two records, transaction 1 committed, 2 aborted, 3 open, `q` closed.
     fn written() -> History<LogDurable> {
         let created = LogEvent::TopicCreated { topic: "t".to_string(), partitions: 1 };
-        let nothing = LogEvent::Recovered { ends: vec![], unended: vec![], closed: vec![], records: vec![] };
+        let nothing =
+            LogEvent::Recovered { ends: vec![], unended: vec![], closed: vec![], records: vec![] };
         let facts = [nothing, created, appended(0), opened(1), opened(2), opened(3), done(1, 1)];
         let facts = facts.into_iter().chain([undone(2), closed("q")]);
         facts.fold(History::new(), |history, fact| history.holds(process(6, 1), fact))
@@ -307,7 +308,8 @@ mod tests {
         written().breaks(process(6, 2), found(3, &[3], &["q"]));
         written().breaks(process(6, 1), appended(3));
         written().breaks(process(6, 1), appended(1));
-        let lost = LogEvent::Recovered { ends: vec![], unended: vec![], closed: vec![], records: vec![] };
+        let lost =
+            LogEvent::Recovered { ends: vec![], unended: vec![], closed: vec![], records: vec![] };
         written().breaks(process(6, 2), lost);
     }
 

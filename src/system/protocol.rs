@@ -101,9 +101,12 @@ pub struct JobDetails {
 /// Why a dispatcher did not take a job.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum SubmitRefusal {
-    /// A job of that id runs or is being submitted.
+    /// A job of that id has been taken on.
     #[error("the job is there already")]
     Duplicate,
+    /// A job of that id is being taken on, and its graph may not be durable yet; ask again.
+    #[error("the job is being taken on")]
+    Submitting,
     /// A job of that id has ended.
     #[error("the job has ended: {0}")]
     Terminated(JobStatus),

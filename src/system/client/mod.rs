@@ -83,7 +83,7 @@ impl JobClient {
             let answer = self.call(|gateway| gateway.submit_job(job.clone())).await;
             match answer {
                 Ok(()) | Err(SubmitRefusal::Duplicate | SubmitRefusal::Terminated(_)) => break,
-                Err(SubmitRefusal::Stopping | SubmitRefusal::Busy) => {
+                Err(SubmitRefusal::Stopping | SubmitRefusal::Busy | SubmitRefusal::Submitting) => {
                     self.host().sleep(RETRY_DELAY).await;
                 }
                 Err(refusal) => return Err(refusal),

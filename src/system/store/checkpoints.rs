@@ -1,8 +1,8 @@
 //! Completed checkpoints and the counter of their ids.
 
 use super::{
-    StoreError, Written, counter_key, decode, encode, pointer_key, pointer_prefix, read_surely,
-    write_surely,
+    StoreError, Written, checkpoint_prefix, counter_key, decode, encode, pointer_key,
+    pointer_prefix, read_surely, tail_key, write_surely,
 };
 use crate::system::{
     graph::StateHandle,
@@ -88,38 +88,46 @@ impl CompletedCheckpointStore {
         CompletedCheckpointStore { client: client.clone(), term: term.clone(), job }
     }
 
-    /// All pointers, oldest first. None is skipped.
+    /// All pointers, oldest first, and how many were ever added. None is skipped.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`].
-    pub async fn recover(&self) -> Result<Vec<CheckpointPointer>, StoreError> {
-        let found = read_surely(&self.client, &pointer_prefix(self.job)).await;
-        found.keys.iter().map(|found| decode(&found.key, &found.value)).collect()
+    pub async fn recover(&self) -> Result<(Vec<CheckpointPointer>, u64), StoreError> {
+        let found = read_surely(&self.client, &checkpoint_prefix(self.job)).await;
+        let added = found.get(&tail_key(self.job)).map_or(0, |tail| tail.version);
+        let prefix = pointer_prefix(self.job);
+        let pointers = found.keys.iter().filter(|found| found.key.starts_with(&prefix));
+        let pointers = pointers.map(|found| decode(&found.key, &found.value));
+        Ok((pointers.collect::<Result<_, _>>()?, added))
     }
 
-    /// Adds a pointer and removes those in `subsumed`, in one step.
+    /// Adds a pointer to the `added` that there were before, and removes those in `subsumed`, in one
+    /// step.
     ///
     /// # Errors
     /// [`StoreError::NotLeader`]: it may have been added all the same, if its first tries got no
     /// answer.
     pub async fn add(
         &self,
+        added: u64,
         pointer: &CheckpointPointer,
         subsumed: &[CheckpointId],
     ) -> Result<(), StoreError> {
-        let key = pointer_key(self.job, pointer.id);
+        // A try that arrives after a later pointer was added finds another version.
+        let tail = tail_key(self.job);
         let mut write = Transaction::new()
             .when(self.term.guard())
-            .when(Compare::Absent { key: key.clone() })
-            .put(key, encode(pointer));
+            .when(Compare::Version { key: tail.clone(), version: added })
+            .put(tail, encode(&pointer.id))
+            .put(pointer_key(self.job, pointer.id), encode(pointer));
         for id in subsumed {
             write = write.then(Change::Delete { key: pointer_key(self.job, *id) });
         }
         match write_surely(&self.client, &write).await? {
             Written::Done => Ok(()),
-            // An id is drawn once, so what is there was put there by an earlier try of this call.
+            // Only this term adds pointers, one at a time: an earlier try of this call was done.
             Written::Refused { after_maybe } => {
-                assert!(after_maybe, "{:?} of {:?} is stored twice", pointer.id, self.job);
+                assert!(after_maybe, "{:?} of {:?} is added out of turn", pointer.id, self.job);
                 Ok(())
             }
         }

@@ -3,7 +3,8 @@
 //!
 //! Keys: `/jobs/graph/<job>` a [`JobGraph`](super::graph::JobGraph); `/jobs/result/<job>` a
 //! [`StoredResult`]; `/jobs/checkpoint/<job>/pointer/<id, 20 digits>` a [`CheckpointPointer`];
-//! `/jobs/checkpoint/<job>/counter` the next checkpoint id. A dispatcher writes the first two and
+//! `/jobs/checkpoint/<job>/tail` the newest pointer's id; `/jobs/checkpoint/<job>/counter` the next
+//! checkpoint id. A dispatcher writes the first two and
 //! removes all; the job's master writes the rest.
 //!
 //! Deliberately absent: guessing. A write whose answer is missing is repeated until its outcome is
@@ -50,6 +51,12 @@ pub fn pointer_prefix(job: JobId) -> String {
 /// The key of a checkpoint's pointer. Keys sort as ids do.
 pub fn pointer_key(job: JobId, checkpoint: CheckpointId) -> String {
     format!("{}{:020}", pointer_prefix(job), checkpoint.0)
+}
+
+/// The key whose version counts the pointers that were added, so that a late try to add one is
+/// refused.
+pub fn tail_key(job: JobId) -> String {
+    format!("/jobs/checkpoint/{job}/tail")
 }
 
 /// The key of a job's checkpoint counter.

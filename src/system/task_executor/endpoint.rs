@@ -203,8 +203,10 @@ impl TaskExecutor {
         if self.tasks.contains_key(&attempt) {
             return Ok(self.version);
         }
-        let link = self.jobs.get(&attempt.job);
-        if link.is_some_and(|link| attempt.epoch <= link.canceled_epoch) {
+        let outdated = |link: &MasterLink| {
+            attempt.epoch <= link.canceled_epoch || attempt.epoch < link.newest_epoch
+        };
+        if self.jobs.get(&attempt.job).is_some_and(outdated) {
             return Err(DeployRefusal::Canceled);
         }
         let known = |spec| self.services.registry.knows(spec);
@@ -212,6 +214,9 @@ impl TaskExecutor {
             return Err(DeployRefusal::UnknownOperator(error.to_string()));
         }
         self.version += 1;
+        if let Some(link) = self.jobs.get_mut(&attempt.job) {
+            link.newest_epoch = attempt.epoch;
+        }
         self.activate(context, allocation);
         let resource = self.info.resource.clone();
         context.host().announce(&SlotEvent::TaskAccepted {

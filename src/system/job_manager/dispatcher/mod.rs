@@ -91,8 +91,10 @@ impl Dispatcher {
         if let Some(ended) = self.results.get(&job.id) {
             return Err(SubmitRefusal::Terminated(ended.result.status));
         }
-        if self.jobs.contains_key(&job.id) {
-            return Err(SubmitRefusal::Duplicate);
+        match self.jobs.get(&job.id) {
+            Some(Managed::Submitting) => return Err(SubmitRefusal::Submitting),
+            Some(_) => return Err(SubmitRefusal::Duplicate),
+            None => {}
         }
         if self.jobs.len() >= self.services.masters.config.jobs_max {
             return Err(SubmitRefusal::Busy);

@@ -29,6 +29,8 @@ use std::{collections::BTreeMap, time::Duration};
 /// The checkpoints of a job during one term.
 pub struct Checkpoints {
     store: CompletedCheckpointStore,
+    /// Pointers that were ever added to the store.
+    added: u64,
     /// Oldest first; at most as many as the job retains.
     completed: Vec<CompletedCheckpoint>,
     pending: BTreeMap<CheckpointId, PendingCheckpoint>,
@@ -81,11 +83,13 @@ impl Checkpoints {
         blobs: &BlobClient,
     ) -> Result<Self, StoreError> {
         let mut completed = Vec::new();
-        for pointer in store.recover().await? {
+        let (pointers, added) = store.recover().await?;
+        for pointer in pointers {
             completed.extend(read_metadata(blobs, &pointer).await?);
         }
         Ok(Checkpoints {
             store,
+            added,
             completed,
             pending: BTreeMap::new(),
             completing: None,
@@ -282,6 +286,7 @@ impl JobMaster {
             self.checkpoints.completed[..excess].iter().map(|old| old.id).collect();
         let pointer = CheckpointPointer { id, metadata: metadata_blob(self.job.id, id) };
         let (store, blobs) = (self.checkpoints.store.clone(), self.services.blobs.clone());
+        let added = self.checkpoints.added;
         if context.host().sabotaged(Sabotage::CompleteBeforeStored) {
             self.confirm_to_all(context, id, last);
         }
@@ -290,7 +295,7 @@ impl JobMaster {
             if let Err(refusal) = stored {
                 return Ok(Err(refusal.to_string()));
             }
-            store.add(&pointer, &subsumed).await.map(Ok)
+            store.add(added, &pointer, &subsumed).await.map(Ok)
         });
         context.spawn_then(work, move |master, context, stored| {
             let Some(stored) = stored else { return };
@@ -314,6 +319,7 @@ impl JobMaster {
     fn completed(&mut self, context: &mut Context<Self>, completed: CompletedCheckpoint) {
         let (job, checkpoint, last) = (self.id(), completed.id, completed.last);
         assert!(self.checkpoints.newest() < Some(checkpoint), "checkpoints complete in order");
+        self.checkpoints.added += 1;
         self.checkpoints.completed.push(completed);
         self.checkpoints.failures = 0;
         self.checkpoints.last_end = Some(context.host().now());

@@ -42,6 +42,8 @@ pub(super) struct MasterLink {
     round: u64,
     /// No attempt up to this epoch may begin any more.
     pub canceled_epoch: u64,
+    /// The newest epoch of which an attempt was taken on; none before it may begin any more.
+    pub newest_epoch: u64,
 }
 
 struct Connected {
@@ -97,6 +99,7 @@ impl TaskExecutor {
             connected: None,
             round: 0,
             canceled_epoch: 0,
+            newest_epoch: 0,
         };
         self.jobs.insert(job, link);
     }

@@ -6,7 +6,7 @@ use wavetank::{
     harness::{
         explore::{Sweep, sweep},
         sabotage::caught_by,
-        scenario::{Scenario, discover},
+        scenario::{Scenario, SubjectKind, discover},
     },
     host::Sabotage,
 };
@@ -14,16 +14,19 @@ use wavetank::{
 /// No switch takes more runs than this.
 const RUNS_MAX: u64 = 3000;
 
-fn shipped() -> Vec<Arc<Scenario>> {
+/// The shipped scenarios of a subject.
+fn shipped(subject: SubjectKind) -> Vec<Arc<Scenario>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let paths = discover(&folder).expect("the scenarios can be listed");
-    paths.iter().map(|path| Arc::new(Scenario::load(path).expect("a shipped scenario"))).collect()
+    let load = |path: &std::path::PathBuf| Scenario::load(path).expect("a shipped scenario");
+    let loaded = paths.iter().map(load).filter(|scenario| scenario.subject.kind() == subject);
+    loaded.map(Arc::new).collect()
 }
 
 /// The verdicts of the runs that did not end as expected.
-fn failures(sabotage: Option<Sabotage>, runs: u64) -> (Vec<String>, u64) {
+fn failures(subject: SubjectKind, sabotage: Option<Sabotage>, runs: u64) -> (Vec<String>, u64) {
     let plan = Sweep {
-        scenarios: shipped(),
+        scenarios: shipped(subject),
         seeds: 0..runs,
         jobs: 2,
         sabotage,
@@ -40,8 +43,8 @@ fn failures(sabotage: Option<Sabotage>, runs: u64) -> (Vec<String>, u64) {
     (verdicts, executions)
 }
 
-fn assert_caught(switch: Sabotage) {
-    let (verdicts, executions) = failures(Some(switch), RUNS_MAX);
+fn assert_caught(subject: SubjectKind, switch: Sabotage) {
+    let (verdicts, executions) = failures(subject, Some(switch), RUNS_MAX);
     assert!(executions > 0, "the line of {} never ran", switch.name());
     let wanted = caught_by(switch);
     let caught = |verdict: &String| {
@@ -59,30 +62,71 @@ fn assert_caught(switch: Sabotage) {
 
 #[test]
 fn a_stale_token_is_caught() {
-    assert_caught(Sabotage::StaleTokenAccepted);
+    assert_caught(SubjectKind::Journal, Sabotage::StaleTokenAccepted);
 }
 
 #[test]
 fn a_stale_confirmation_is_caught() {
-    assert_caught(Sabotage::StaleConfirmationAccepted);
+    assert_caught(SubjectKind::Journal, Sabotage::StaleConfirmationAccepted);
 }
 
 #[test]
 fn a_lost_lease_treated_as_alive_is_caught() {
-    assert_caught(Sabotage::LostLeaseTreatedAsAlive);
+    assert_caught(SubjectKind::Journal, Sabotage::LostLeaseTreatedAsAlive);
 }
 
 #[test]
 fn a_journal_written_after_the_revoke_is_caught() {
-    assert_caught(Sabotage::JournalWrittenAfterRevoke);
+    assert_caught(SubjectKind::Journal, Sabotage::JournalWrittenAfterRevoke);
 }
 
 #[test]
 fn a_call_handled_twice_is_caught() {
-    assert_caught(Sabotage::AtMostOnceWindowOff);
+    assert_caught(SubjectKind::Journal, Sabotage::AtMostOnceWindowOff);
+}
+
+#[test]
+fn a_job_acknowledged_before_it_is_durable_is_caught() {
+    assert_caught(SubjectKind::WordCount, Sabotage::JobAcknowledgedBeforeDurable);
+}
+
+#[test]
+fn a_checkpoint_complete_before_it_is_stored_is_caught() {
+    assert_caught(SubjectKind::WordCount, Sabotage::CompleteBeforeStored);
+}
+
+#[test]
+fn a_sink_that_commits_at_the_barrier_is_caught() {
+    assert_caught(SubjectKind::WordCount, Sabotage::SinkCommitsAtBarrier);
+}
+
+#[test]
+fn a_barrier_that_does_not_block_is_caught() {
+    assert_caught(SubjectKind::WordCount, Sabotage::BarriersDontBlock);
+}
+
+#[test]
+fn an_unreadable_checkpoint_that_is_skipped_is_caught() {
+    assert_caught(SubjectKind::WordCount, Sabotage::UnreadableCheckpointSkipped);
+}
+
+#[test]
+fn an_old_round_of_offers_that_is_applied_is_caught() {
+    assert_caught(SubjectKind::WordCount, Sabotage::OldOfferRoundApplied);
+}
+
+#[test]
+fn a_slot_handed_out_twice_is_caught() {
+    assert_caught(SubjectKind::WordCount, Sabotage::SlotHandedOutTwice);
+}
+
+#[test]
+fn a_deployment_of_an_old_master_is_caught() {
+    assert_caught(SubjectKind::WordCount, Sabotage::OldMasterDeploys);
 }
 
 #[test]
 fn without_a_switch_the_same_runs_are_clean() {
-    assert_eq!(failures(None, 300), (Vec::new(), 0));
+    assert_eq!(failures(SubjectKind::Journal, None, 300), (Vec::new(), 0));
+    assert_eq!(failures(SubjectKind::WordCount, None, 100), (Vec::new(), 0));
 }

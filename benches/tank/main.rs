@@ -12,6 +12,8 @@ mod rpc;
 mod runs;
 #[cfg(madsim)]
 mod seeds;
+#[cfg(madsim)]
+mod standard;
 
 #[cfg(madsim)]
 type Part = fn(measure::Effort);
@@ -24,7 +26,8 @@ fn main() {
     if names.peek().is_some_and(|name| *name == runs::MEMORY_CHILD) {
         return runs::memory_child(effort);
     }
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
+        ("standard", standard::standard),
         ("memory", runs::memory),
         ("journal", runs::journal),
         ("seed", seeds::compare),

@@ -60,11 +60,10 @@ impl Run {
             return Err(CliError::new(format!("{}: {what}", path.display())));
         }
         let config = RunConfig {
-            seed: self.seed,
             schedule: self.schedule,
             sabotage: self.sabotage,
-            trace: false,
             input: input.clone(),
+            ..RunConfig::new(self.seed)
         };
         let began = wall_clock();
         let outcome = run_on_fresh_thread(&scenario, &config);

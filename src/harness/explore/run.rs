@@ -39,6 +39,8 @@ pub struct RunConfig {
     pub sabotage: Option<Sabotage>,
     /// Whether to keep the trace.
     pub trace: bool,
+    /// Whether invariants are judged; without them a run shows what they cost.
+    pub checks: bool,
     /// Lines in place of the scenario's workload.
     pub input: Option<Arc<Vec<Bytes>>>,
 }
@@ -46,7 +48,7 @@ pub struct RunConfig {
 impl RunConfig {
     /// A plain run of a seed.
     pub fn new(seed: u64) -> Self {
-        RunConfig { seed, schedule: None, sabotage: None, trace: false, input: None }
+        RunConfig { seed, schedule: None, sabotage: None, trace: false, checks: true, input: None }
     }
 
     /// The scheduling seed of the run.
@@ -146,7 +148,8 @@ impl Output {
 pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
     let plan = FaultPlan::draw(scenario, config.seed);
     let setting = Setting::of(scenario, config);
-    let judge = Arc::new(Judge::new(setting.invariants));
+    let invariants = if config.checks { setting.invariants } else { Vec::new() };
+    let judge = Arc::new(Judge::new(invariants));
     let world_config = WorldConfig {
         seed: config.seed,
         scheduling_seed: config.scheduling_seed(),

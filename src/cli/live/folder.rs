@@ -67,8 +67,15 @@ impl Drop for DataFolder {
 /// cluster that was killed may still be at its end; it is waited for.
 pub fn claim(path: &Path) -> io::Result<File> {
     let lock = make(path)?;
-    lock.lock()?;
-    Ok(lock)
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            warn(&format!("waits for the end of another process in {}", path.display()));
+            lock.lock()?;
+            Ok(lock)
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the user's own folder")]

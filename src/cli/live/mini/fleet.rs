@@ -225,7 +225,9 @@ impl<'a> Fleet<'a> {
         let member = &mut candidates[picked];
         // One that does not run is left for the next tick to draw anew.
         if let Some(id) = member.kill(now) {
-            self.narrator.say(&format!("killed {} (pid {id})", member.name()));
+            let at = seen.checkpoint.map_or(0, |checkpoint| checkpoint.0);
+            let text = format!("killed {} (pid {id}) after checkpoint {at}", member.name());
+            self.narrator.say(&text);
             self.kills.strike(&seen);
         }
     }

@@ -51,7 +51,7 @@ impl Seen {
     pub fn text(&self, words: u64) -> String {
         let status = match self.status {
             Some(status) => format!("the job is {status}").to_lowercase(),
-            None => "the job is not there yet".to_string(),
+            None => "no job manager leads yet".to_string(),
         };
         let checkpoint = match self.checkpoint {
             Some(checkpoint) => format!("checkpoint {checkpoint}"),

@@ -82,13 +82,13 @@ fn hello_is_answered_by_another_process() {
 #[test]
 fn a_killed_leader_loses_and_repeats_no_line_and_the_journal_carries_on() {
     let folder = Folder::new("kill-leader");
-    let (input, data) = (folder.file("lines", &numbered_lines(300)), folder.data());
+    let (input, data) = (folder.file("lines", numbered_lines(300)), folder.data());
     let told = live(&["journal", "--input", &input, "--kill-leader", "1", "--data", &data]);
     told.ends_with(0, "journal: 300 lines, equal to");
     assert_eq!(told.count("killed leader journal-"), 1, "{}", told.out);
     assert_eq!(told.count("leads, term"), 2, "{}", told.out);
 
-    let longer = folder.file("longer", &numbered_lines(400));
+    let longer = folder.file("longer", numbered_lines(400));
     let told = live(&["journal", "--input", &longer, "--data", &data]);
     told.ends_with(0, "journal: 400 lines, equal to");
     assert!(told.out.contains("100 sent"), "{}", told.out);
@@ -100,7 +100,7 @@ fn a_killed_leader_loses_and_repeats_no_line_and_the_journal_carries_on() {
 #[test]
 fn a_killed_coordination_server_comes_back_with_every_line() {
     let folder = Folder::new("kill-coordination");
-    let input = folder.file("lines", &numbered_lines(300));
+    let input = folder.file("lines", numbered_lines(300));
     let told = live(&["journal", "--input", &input, "--kill-coordination", "1"]);
     told.ends_with(0, "journal: 300 lines, equal to");
     assert_eq!(told.count("killed coordination"), 1, "{}", told.out);
@@ -109,7 +109,7 @@ fn a_killed_coordination_server_comes_back_with_every_line() {
 #[test]
 fn a_run_that_takes_too_long_says_how_far_it_came() {
     let folder = Folder::new("within");
-    let (input, data) = (folder.file("lines", &numbered_lines(300)), folder.data());
+    let (input, data) = (folder.file("lines", numbered_lines(300)), folder.data());
     let slow = ["--batch", "1", "--pause", "1s", "--within", "1500ms"];
     let told = live(&[&["journal", "--input", &input, "--data", &data], &slow[..]].concat());
     told.ends_with(3, "NOT FINISHED within 1.5s");

@@ -1,19 +1,15 @@
 //! What the job counted, beside what stands in the text.
 
-use super::{CliError, text::Text};
+use super::{
+    CliError,
+    text::{Counts, Text},
+};
 use crate::jobs::word_count::{Counted, Oracle};
 use bytes::Bytes;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-    path::Path,
-};
+use std::{collections::BTreeSet, fmt::Write, path::Path};
 
 /// Differing words that are shown.
 const SHOWN_MAX: usize = 10;
-
-/// How often each word occurs.
-type Counts = BTreeMap<Vec<u8>, u64>;
 
 /// The output of a job.
 pub struct Output {
@@ -42,7 +38,7 @@ impl Output {
                 }
             }
         }
-        Output { counts, expected: text.counts(), wrong }
+        Output { counts, expected: text.counts().clone(), wrong }
     }
 
     /// Words, and different ones.

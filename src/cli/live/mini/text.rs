@@ -10,14 +10,19 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, path::Path};
+use std::{cell::OnceCell, collections::BTreeMap, path::Path};
 
 /// What a count takes in the output beside the word's bytes.
 const COUNT_BYTES: u64 = 16;
 
+/// How often each word occurs.
+pub type Counts = BTreeMap<Vec<u8>, u64>;
+
 /// A text of bytes in lines.
 pub struct Text {
     bytes: Bytes,
+    /// Counted when first asked for.
+    counts: OnceCell<Counts>,
 }
 
 impl Text {
@@ -26,7 +31,7 @@ impl Text {
     pub fn read(path: &Path) -> Result<Text, CliError> {
         let bytes = std::fs::read(path)
             .map_err(|error| CliError::new(format!("--input {}: {error}", path.display())))?;
-        Ok(Text { bytes: Bytes::from(bytes) })
+        Ok(Text { bytes: Bytes::from(bytes), counts: OnceCell::new() })
     }
 
     /// All of it.
@@ -41,17 +46,19 @@ impl Text {
     }
 
     /// How often each word stands in it.
-    pub fn counts(&self) -> BTreeMap<Vec<u8>, u64> {
-        let mut counts = BTreeMap::new();
-        for word in words(&self.bytes) {
-            match counts.get_mut(word) {
-                Some(count) => *count += 1,
-                None => {
-                    counts.insert(word.to_vec(), 1);
+    pub fn counts(&self) -> &Counts {
+        self.counts.get_or_init(|| {
+            let mut counts = Counts::new();
+            for word in words(&self.bytes) {
+                match counts.get_mut(word) {
+                    Some(count) => *count += 1,
+                    None => {
+                        counts.insert(word.to_vec(), 1);
+                    }
                 }
             }
-        }
-        counts
+            counts
+        })
     }
 
     /// Refuses what the cluster could not take.
@@ -72,7 +79,7 @@ impl Text {
                 "line {line} has {found} bytes; with --from {from} a line has {line_bytes_max} at most"
             ));
         }
-        if let Some(long) = words(&self.bytes).find(|word| word.len() > WORD_BYTES_MAX) {
+        if let Some(long) = self.counts().keys().find(|word| word.len() > WORD_BYTES_MAX) {
             let found = long.len();
             return refuse(format!(
                 "a word has {found} letters and digits; it may have {WORD_BYTES_MAX}"
@@ -99,7 +106,7 @@ impl Text {
 
     fn output_bytes(&self) -> u64 {
         let around = RECORD_BYTES_AROUND as u64 + COUNT_BYTES;
-        words(&self.bytes).map(|word| word.len() as u64 + around).sum()
+        self.counts().iter().map(|(word, count)| count * (word.len() as u64 + around)).sum()
     }
 }
 
@@ -108,7 +115,7 @@ mod tests {
     use super::*;
 
     fn text(bytes: &'static [u8]) -> Text {
-        Text { bytes: Bytes::from_static(bytes) }
+        Text { bytes: Bytes::from_static(bytes), counts: OnceCell::new() }
     }
 
     #[test]
@@ -119,7 +126,8 @@ mod tests {
 
     #[test]
     fn words_are_counted_by_their_bytes() {
-        let counts = text(b"to be, or not to-be\xfe").counts();
+        let text = text(b"to be, or not to-be\xfe");
+        let counts = text.counts();
         let count = |word: &str| counts.get(word.as_bytes()).copied();
         assert_eq!(
             (count("to"), count("be"), count("or"), counts.len()),
@@ -130,7 +138,7 @@ mod tests {
     #[test]
     fn what_the_cluster_can_not_take_is_refused() {
         let refused = |bytes: Vec<u8>, from| {
-            let text = Text { bytes: Bytes::from(bytes) };
+            let text = Text { bytes: Bytes::from(bytes), counts: OnceCell::new() };
             text.check(Path::new("x"), from).err().map(|error| error.to_string())
         };
         assert!(refused(Vec::new(), Origin::Text).is_some_and(|why| why.contains("is empty")));

@@ -1,4 +1,5 @@
-//! The commands. In the tank: `run`, `explore`, `list`, `determinism`. Live: `hello`, `journal`.
+//! The commands. In the tank: `run`, `explore`, `list`, `determinism`. Live: `hello`, `journal`,
+//! `mini`.
 
 mod exit;
 #[cfg(live)]

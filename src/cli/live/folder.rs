@@ -7,6 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The file whose lock says that a folder is in use.
+pub const IN_USE: &str = "in-use";
+
 /// A data folder that belongs to this command alone while it runs.
 pub struct DataFolder {
     path: PathBuf,
@@ -60,10 +63,25 @@ impl Drop for DataFolder {
     }
 }
 
+/// Makes the folder of a node that belongs to this process alone until it ends. An orphan of a
+/// cluster that was killed may still be at its end; it is waited for.
+pub fn claim(path: &Path) -> io::Result<File> {
+    let lock = make(path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            warn(&format!("waits for the end of another process in {}", path.display()));
+            lock.lock()?;
+            Ok(lock)
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "the user's own folder")]
 fn make(path: &Path) -> io::Result<File> {
     std::fs::create_dir_all(path)?;
-    File::create(path.join("in-use"))
+    File::create(path.join(IN_USE))
 }
 
 #[expect(clippy::disallowed_methods, reason = "only a name that nobody else has")]

@@ -1,23 +1,17 @@
 //! `journal`: a file's lines through a cluster of processes.
 
 use super::{
-    CliError, HOSTNAME, Outcome,
+    CliError, Outcome,
     folder::DataFolder,
     observe::Observer,
     strike::Pace,
     supervise::{Plan, Report, Supervisor},
     text::{Narrator, parse_duration, say},
     verify::first_difference,
+    voyage::{End, sail},
 };
-use crate::host::{
-    Host, MESSAGE_BYTES_MAX,
-    live::{ExitReason, NodeConfig, interrupted, run_node},
-};
+use crate::host::{Host, MESSAGE_BYTES_MAX};
 use clap::Args;
-use futures::{
-    future::{Either, select},
-    pin_mut,
-};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -65,13 +59,6 @@ pub struct Journal {
     /// Give up after this time
     #[arg(long, value_name = "TIME", default_value = "120s", value_parser = parse_duration)]
     within: Duration,
-}
-
-/// How a run came to its end.
-enum End {
-    Finished(Report),
-    Overdue,
-    Interrupted,
 }
 
 impl Journal {
@@ -144,7 +131,11 @@ impl Journal {
         };
         write_input(&plan)?;
         let (narrator, observer) = (Narrator::new(), Observer::default());
-        match self.sail(&plan, &narrator, &observer)? {
+        let end = sail(&plan.folder, self.within, async |host: Host| {
+            Supervisor::new(&host, &plan, &narrator, &observer).run().await
+        });
+        narrator.clear();
+        match end? {
             End::Finished(report) => Ok(self.judge(&plan, &report, &narrator)),
             End::Interrupted => {
                 say("interrupted; every process is ended");
@@ -163,30 +154,6 @@ impl Journal {
                 Ok(Outcome::Stuck)
             }
         }
-    }
-
-    /// Runs the cluster from a live node of this process. No other process is left when it returns.
-    fn sail(&self, plan: &Plan, narrator: &Narrator, observer: &Observer) -> Result<End, CliError> {
-        let data = plan.folder.join("supervisor");
-        let config =
-            NodeConfig { name: "supervisor".to_string(), hostname: HOSTNAME.to_string(), data };
-        let mut end = None;
-        let reason = run_node(config, async |host: Host| {
-            let supervisor = Supervisor::new(&host, plan, narrator, observer);
-            let work = host.timeout(self.within, supervisor.run());
-            let stop = interrupted();
-            pin_mut!(work, stop);
-            end = Some(match select(work, stop).await {
-                Either::Left((Ok(report), _)) => report.map(End::Finished),
-                Either::Left((Err(_), _)) => Ok(End::Overdue),
-                Either::Right((Ok(()), _)) => Ok(End::Interrupted),
-                Either::Right((Err(error), _)) => Err(error.into()),
-            });
-        })?;
-        end.unwrap_or_else(|| match reason {
-            ExitReason::Panicked { message } => Err(CliError::new(message)),
-            reason => Err(CliError::new(format!("the supervisor has ended: {reason:?}"))),
-        })
     }
 
     fn judge(&self, plan: &Plan, report: &Report, narrator: &Narrator) -> Outcome {

@@ -15,6 +15,8 @@ pub struct Member {
     state: State,
     address: Option<NodeAddress>,
     deaths: u32,
+    /// Its next lives are to listen where this one does.
+    keeps_port: bool,
 }
 
 enum State {
@@ -30,7 +32,14 @@ impl Member {
         let mut arguments: Vec<OsString> =
             [role, "--name", &name, "--log", log, "--data"].map(Into::into).into();
         arguments.push(data.into());
-        Member { name, arguments, state: State::Waiting { until: now }, address: None, deaths: 0 }
+        let state = State::Waiting { until: now };
+        Member { name, arguments, state, address: None, deaths: 0, keeps_port: false }
+    }
+
+    /// The port on which it listens first is its own from then on.
+    pub fn keeping_port(mut self) -> Self {
+        self.keeps_port = true;
+        self
     }
 
     /// Gives one more option to its next lives.
@@ -57,10 +66,11 @@ impl Member {
     pub fn tend(&mut self, now: Instant, narrator: &Narrator) -> Result<(), CliError> {
         match &mut self.state {
             State::Running(process) => {
-                if let Some(line) = process.try_announced() {
-                    self.address = Some(line.parse()?);
+                let (announced, ended) = (process.try_announced(), process.ended()?);
+                if let Some(line) = announced {
+                    self.listens_at(line.parse()?, narrator);
                 }
-                match process.ended()? {
+                match ended {
                     None => {}
                     Some(status) if status.success() => self.state = State::Finished,
                     Some(status) => self.mourn(&status.to_string(), now, narrator)?,
@@ -74,6 +84,14 @@ impl Member {
             State::Waiting { .. } | State::Finished => {}
         }
         Ok(())
+    }
+
+    fn listens_at(&mut self, address: NodeAddress, narrator: &Narrator) {
+        if std::mem::take(&mut self.keeps_port) {
+            self.set("--port", address.port.to_string());
+            narrator.say(&format!("{} listens on {address}", self.name));
+        }
+        self.address = Some(address);
     }
 
     fn mourn(&mut self, status: &str, now: Instant, narrator: &Narrator) -> Result<(), CliError> {

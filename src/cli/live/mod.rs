@@ -4,6 +4,7 @@ mod folder;
 mod hello;
 mod journal;
 mod member;
+mod mini;
 mod node;
 mod observe;
 mod process;
@@ -11,6 +12,7 @@ mod strike;
 mod supervise;
 mod text;
 mod verify;
+mod voyage;
 
 use super::{CliError, Outcome};
 use crate::{host::NodeAddress, system::service::coordination::CoordinationConfig};
@@ -23,7 +25,8 @@ use tracing_subscriber::fmt::time::SystemTime;
 ///
 /// Exit codes: 0 all held, 1 what was to be equal is not, 2 a bad command or file, 3 not finished.
 ///
-/// Try `cargo live hello`, then `cargo live journal --input Cargo.lock --kill-leader 2`.
+/// Try `cargo live hello`, then `cargo live journal --input Cargo.lock --kill-leader 2`, then
+/// `cargo live mini --input Cargo.lock --kill 3`.
 #[derive(Parser)]
 #[command(name = "cargo live", bin_name = "cargo live", version, max_term_width = 100)]
 pub struct Arguments {
@@ -38,6 +41,7 @@ pub struct Arguments {
 enum Command {
     Hello(hello::Hello),
     Journal(journal::Journal),
+    Mini(mini::Mini),
     /// One process of a cluster, as the other commands start it.
     #[command(hide = true, subcommand)]
     Node(node::Node),
@@ -49,6 +53,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome, CliError> {
     match arguments.command {
         Command::Hello(command) => command.run(&arguments.log),
         Command::Journal(command) => command.run(&arguments.log),
+        Command::Mini(command) => command.run(&arguments.log),
         Command::Node(command) => command.run(),
     }
 }

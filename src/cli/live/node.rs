@@ -1,6 +1,9 @@
 //! `node …`: one process of a cluster. It prints where it listens, and nothing else.
 
-use super::{CliError, HOSTNAME, Outcome, coordination_config, journal::read_lines, text};
+use super::{
+    CliError, HOSTNAME, Outcome, coordination_config, folder::claim, journal::read_lines,
+    mini::MiniNode, text,
+};
 use crate::{
     host::{
         Host, NodeAddress,
@@ -26,6 +29,8 @@ pub enum Node {
     Journal(Member),
     /// Sends a file's lines to the journal, and ends when all stand.
     Client(Client),
+    #[command(flatten)]
+    Mini(MiniNode),
 }
 
 /// Where a process runs.
@@ -88,6 +93,7 @@ impl Node {
                 serve_journal(service, coordination_config(coordination)).await;
             }),
             Node::Client(client) => client.run(),
+            Node::Mini(node) => node.run(),
         }
     }
 }
@@ -115,7 +121,8 @@ async fn serve_hello(host: Host, port: u16) {
     }
 }
 
-async fn bind(host: &Host, port: u16) -> Option<RpcService> {
+/// A service on a port; without one the process is told to exit.
+pub async fn bind(host: &Host, port: u16) -> Option<RpcService> {
     match RpcSystem::load(host).bind(port).await {
         Ok(service) => Some(service),
         Err(error) => {
@@ -126,13 +133,15 @@ async fn bind(host: &Host, port: u16) -> Option<RpcService> {
 }
 
 /// Tells the parent where this process listens.
-fn announce(address: &impl Display) {
+pub fn announce(address: &impl Display) {
     text::say(&address.to_string());
 }
 
-fn run(place: Place, main: impl AsyncFnOnce(Host, u16)) -> Result<Outcome, CliError> {
+/// Runs a process with a node in it, alone in its folder.
+pub fn run(place: Place, main: impl AsyncFnOnce(Host, u16)) -> Result<Outcome, CliError> {
     let Place { name, data, port } = place;
     let _span = tracing::error_span!("process", name).entered();
+    let _alone = claim(&data)?;
     let config = NodeConfig { name, hostname: HOSTNAME.to_string(), data };
     // Why it ended otherwise, the host has put into the log.
     match run_node(config, async |host| main(host, port).await)? {

@@ -9,7 +9,7 @@ use super::{
     verify::first_difference,
 };
 use crate::{
-    host::{Host, Instant, NodeAddress},
+    host::{Host, NodeAddress},
     jobs::journal::{Entry, read_entries},
     system::{
         leadership::{LeaderInformation, LeaderSessionId},
@@ -22,7 +22,6 @@ use std::{ops::Range, path::PathBuf, sync::Arc, time::Duration};
 /// The number of the only client.
 pub const CLIENT: u32 = 1;
 const TICK: Duration = Duration::from_millis(10);
-const PROGRESS_PERIOD: Duration = Duration::from_secs(1);
 
 /// What is to be run.
 pub struct Plan {
@@ -73,7 +72,6 @@ pub struct Supervisor<'a> {
     struck: Option<LeaderSessionId>,
     /// The term whose leader was told last.
     told: Option<LeaderSessionId>,
-    progress_due: Instant,
 }
 
 impl<'a> Supervisor<'a> {
@@ -86,19 +84,20 @@ impl<'a> Supervisor<'a> {
     ) -> Self {
         let now = host.now();
         let name = "coordination".to_string();
+        let coordination =
+            Member::new("coordination", name, &plan.folder, &plan.log, now).keeping_port();
         Supervisor {
             host: host.clone(),
             plan,
             narrator,
             observer,
-            coordination: Member::new("coordination", name, &plan.folder, &plan.log, now),
+            coordination,
             journals: Vec::new(),
             client: None,
             leader_strikes: Strikes::default(),
             coordination_strikes: Strikes::default(),
             struck: None,
             told: None,
-            progress_due: now + PROGRESS_PERIOD,
         }
     }
 
@@ -134,8 +133,6 @@ impl<'a> Supervisor<'a> {
         loop {
             self.tend()?;
             if let Some(server) = self.coordination.address().cloned() {
-                self.coordination.set("--port", server.port.to_string());
-                self.narrator.say(&format!("coordination listens on {server}"));
                 return Ok(server);
             }
             self.host.sleep(TICK).await;
@@ -183,12 +180,12 @@ impl<'a> Supervisor<'a> {
         for member in [&mut self.coordination].into_iter().chain(others) {
             member.tend(now, self.narrator)?;
         }
-        self.tell(now);
+        self.tell();
         Ok(())
     }
 
-    /// Says who leads when that is new, and how far the lines are every second.
-    fn tell(&mut self, now: Instant) {
+    /// Says who leads when that is new, and how far the lines are.
+    fn tell(&mut self) {
         let seen = self.observer.seen();
         if let Some(leader) = seen.leader.as_ref().filter(|new| self.told != Some(new.session))
             && let Some(name) = self.journal_at(leader).map(|index| self.journals[index].name())
@@ -197,9 +194,8 @@ impl<'a> Supervisor<'a> {
             self.told = Some(leader.session);
         }
         let sends = self.client.as_ref().is_some_and(|client| !client.has_finished());
-        if now >= self.progress_due && sends {
-            self.progress_due = now + PROGRESS_PERIOD;
-            self.narrator.say(&self.progress());
+        if sends {
+            self.narrator.progress(&self.progress());
         }
     }
 

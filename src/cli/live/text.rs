@@ -1,7 +1,8 @@
 //! What a person types and reads.
 
 use std::{
-    io::Write,
+    cell::Cell,
+    io::{IsTerminal, Write},
     time::{Duration, Instant},
 };
 
@@ -21,15 +22,28 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * seconds).map_err(|_| expected())
 }
 
-/// Tells a person what happens, each line with the time since the command began.
+/// From a line of progress to the next, on a terminal and elsewhere.
+const TERMINAL_PERIOD: Duration = Duration::from_millis(200);
+const PLAIN_PERIOD: Duration = Duration::from_secs(1);
+/// Takes the line away on which the cursor is.
+const CLEAR: &str = "\r\x1b[K";
+
+/// Tells a person what happens, each line with the time since the command began. On a terminal
+/// progress is one line that is rewritten.
 pub struct Narrator {
     began: Instant,
+    terminal: bool,
+    /// A line of progress stands on the terminal.
+    shown: Cell<bool>,
+    progress_due: Cell<Duration>,
 }
 
 impl Narrator {
     #[expect(clippy::disallowed_methods, reason = "how long a person waited is no part of a run")]
     pub fn new() -> Self {
-        Narrator { began: Instant::now() }
+        let (began, terminal) = (Instant::now(), std::io::stdout().is_terminal());
+        let (shown, progress_due) = (Cell::new(false), Cell::new(PLAIN_PERIOD));
+        Narrator { began, terminal, shown, progress_due }
     }
 
     /// The time since the command began.
@@ -37,9 +51,37 @@ impl Narrator {
         self.began.elapsed()
     }
 
+    fn timed(&self, line: &str) -> String {
+        format!("{:>6.1} s  {line}", self.elapsed().as_secs_f64())
+    }
+
     /// One line, with the time.
     pub fn say(&self, line: &str) {
-        say(&format!("{:>6.1} s  {line}", self.elapsed().as_secs_f64()));
+        self.clear();
+        say(&self.timed(line));
+    }
+
+    /// How far things are; most calls say nothing, so that there may be many.
+    pub fn progress(&self, line: &str) {
+        let now = self.elapsed();
+        if now < self.progress_due.get() {
+            return;
+        }
+        if !self.terminal {
+            self.progress_due.set(now + PLAIN_PERIOD);
+            return self.say(line);
+        }
+        self.progress_due.set(now + TERMINAL_PERIOD);
+        self.shown.set(true);
+        let mut out = std::io::stdout();
+        let _ = write!(out, "{CLEAR}{}", self.timed(line)).and_then(|()| out.flush());
+    }
+
+    /// Takes the line of progress away, if one stands.
+    pub fn clear(&self) {
+        if self.shown.take() {
+            let _ = write!(std::io::stdout(), "{CLEAR}");
+        }
     }
 }
 

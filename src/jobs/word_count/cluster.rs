@@ -8,11 +8,12 @@ use crate::{
         connector,
         graph::JobGraph,
         job_manager::{JobManagerConfig, serve_job_manager},
+        protocol::{JobRefusal, JobResult, SubmitRefusal},
         rpc::{RpcService, RpcSystem},
         service::{
             blobs::{BlobClient, BlobConfig, BlobServer},
             coordination::{CoordinationClient, CoordinationConfig},
-            log::{LogClient, LogConfig, LogServer},
+            log::{LogClient, LogConfig, LogRefusal, LogServer},
         },
         task_executor::{OperatorRegistry, TaskExecutorConfig, serve_task_executor},
     },
@@ -107,26 +108,41 @@ async fn bind(host: &Host, port: u16) -> Option<RpcService> {
 /// Runs the blob server of a cluster. Returns only when it can't run.
 pub async fn run_blob_node(host: Host, port: u16) {
     let Some(service) = bind(&host, port).await else { return };
-    let end = match BlobServer::start(&service).await {
+    serve_blobs(&service).await;
+}
+
+/// The same on a service that is bound already.
+pub async fn serve_blobs(service: &RpcService) {
+    let end = match BlobServer::start(service).await {
         Ok(server) => server.termination().await.err().unwrap_or_default(),
         Err(error) => error.to_string(),
     };
-    host.exit(&format!("blob server: {end}"));
+    service.host().exit(&format!("blob server: {end}"));
 }
 
 /// Runs the log server of a cluster. Returns only when it can't run.
 pub async fn run_log_node(host: Host, port: u16) {
     let Some(service) = bind(&host, port).await else { return };
-    let end = match LogServer::start(&service).await {
+    serve_log(&service).await;
+}
+
+/// The same on a service that is bound already.
+pub async fn serve_log(service: &RpcService) {
+    let end = match LogServer::start(service).await {
         Ok(server) => server.termination().await.err().unwrap_or_default(),
         Err(error) => error.to_string(),
     };
-    host.exit(&format!("log server: {end}"));
+    service.host().exit(&format!("log server: {end}"));
 }
 
 /// Runs a job manager. Returns only when it can't run.
 pub async fn run_job_manager_node(host: Host, port: u16, config: ClusterConfig) {
     let Some(service) = bind(&host, port).await else { return };
+    serve_jobs(service, config).await;
+}
+
+/// The same on a service that is bound already; never returns.
+pub async fn serve_jobs(service: RpcService, config: ClusterConfig) {
     let registry = config.registry(&service);
     let check =
         Arc::new(move |job: &JobGraph| registry.accepts(job).map_err(|error| error.to_string()));
@@ -137,6 +153,11 @@ pub async fn run_job_manager_node(host: Host, port: u16, config: ClusterConfig) 
 /// when it can't run.
 pub async fn run_task_executor_node(host: Host, port: u16, data: u16, config: ClusterConfig) {
     let Some(service) = bind(&host, port).await else { return };
+    serve_tasks(service, data, config).await;
+}
+
+/// The same on a service that is bound already.
+pub async fn serve_tasks(service: RpcService, data: u16, config: ClusterConfig) {
     let (registry, blobs) = (config.registry(&service), config.blobs(&service));
     let ClusterConfig { coordination, task_executor, .. } = config;
     serve_task_executor(service, data, coordination, blobs, task_executor, registry).await;
@@ -145,25 +166,54 @@ pub async fn run_task_executor_node(host: Host, port: u16, data: u16, config: Cl
 /// Runs a client until its job has ended, and then for as long as its process lives.
 pub async fn run_client_node(host: Host, config: ClusterConfig, plan: JobPlan) {
     let Some(service) = bind(&host, 0).await else { return };
-    let log = config.log(&service);
+    match run_job(&service, &config, &plan).await {
+        Ok(_) => std::future::pending().await,
+        Err(error) => host.exit(&error.to_string()),
+    }
+}
+
+/// Why a client's job was not run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// A topic can't be had.
+    #[error("topic {topic}: {refusal}")]
+    Topic {
+        /// Its name.
+        topic: String,
+        /// Why.
+        refusal: LogRefusal,
+    },
+    /// The cluster does not take the job.
+    #[error("the job is refused: {0}")]
+    Refused(SubmitRefusal),
+    /// The cluster does not know the job any more.
+    #[error("the job is lost: {0}")]
+    Lost(JobRefusal),
+}
+
+/// Submits a job, once for its id, and waits for its end.
+///
+/// # Errors
+/// [`ClientError`].
+pub async fn run_job(
+    service: &RpcService,
+    config: &ClusterConfig,
+    plan: &JobPlan,
+) -> Result<JobResult, ClientError> {
+    let log = config.log(service);
     for (topic, partitions) in [(INPUT_TOPIC, plan.inputs), (OUTPUT_TOPIC, plan.outputs)] {
-        if let Err(refusal) = log.create_topic_surely(topic, partitions).await {
-            return host.exit(&format!("topic {topic}: {refusal}"));
-        }
+        log.create_topic_surely(topic, partitions)
+            .await
+            .map_err(|refusal| ClientError::Topic { topic: topic.to_string(), refusal })?;
     }
-    let client = JobClient::new(&service, &config.coordination(&service));
-    if let Err(refusal) = client.submit(&plan.job).await {
-        return host.exit(&format!("the job is refused: {refusal}"));
-    }
+    let client = JobClient::new(service, &config.coordination(service));
+    client.submit(&plan.job).await.map_err(ClientError::Refused)?;
     if let Some(after) = plan.cancel_after {
-        host.sleep(after).await;
+        service.host().sleep(after).await;
         // A job that has ended meanwhile need not be canceled.
         let _ = client.cancel(plan.job.id).await;
     }
-    if let Err(refusal) = client.result(plan.job.id).await {
-        return host.exit(&format!("the job is lost: {refusal}"));
-    }
-    std::future::pending().await
+    client.result(plan.job.id).await.map_err(ClientError::Lost)
 }
 
 /// Writes lines to the input topic, in batches of up to `batch` lines for each partition and a pause
@@ -176,23 +226,34 @@ pub async fn run_writer_node(
     pause: Duration,
 ) {
     let Some(service) = bind(&host, 0).await else { return };
-    let log = config.log(&service);
-    let partitions = u32::try_from(lines.len()).expect("few partitions");
-    let written = async {
-        log.create_topic_surely(INPUT_TOPIC, partitions).await?;
-        let mut next = log.end_offsets_surely(INPUT_TOPIC).await?;
-        while next.iter().zip(&*lines).any(|(next, lines)| *next < lines.len() as u64) {
-            for (partition, lines) in lines.iter().enumerate() {
-                append(&log, partition, lines, &mut next[partition], batch).await?;
-            }
-            host.sleep(pause).await;
-        }
-        Ok::<_, crate::system::service::log::LogRefusal>(())
-    };
-    if let Err(refusal) = written.await {
-        return host.exit(&format!("the input topic: {refusal}"));
+    match write_lines(&service, &config, &lines, batch, pause).await {
+        Ok(()) => std::future::pending().await,
+        Err(refusal) => host.exit(&format!("the input topic: {refusal}")),
     }
-    std::future::pending().await
+}
+
+/// Writes the lines of each partition to the input topic, from where it ends now.
+///
+/// # Errors
+/// What the log server refuses.
+pub async fn write_lines(
+    service: &RpcService,
+    config: &ClusterConfig,
+    lines: &[Vec<Bytes>],
+    batch: usize,
+    pause: Duration,
+) -> Result<(), LogRefusal> {
+    let log = config.log(service);
+    let partitions = u32::try_from(lines.len()).expect("few partitions");
+    log.create_topic_surely(INPUT_TOPIC, partitions).await?;
+    let mut next = log.end_offsets_surely(INPUT_TOPIC).await?;
+    while next.iter().zip(lines).any(|(next, lines)| *next < lines.len() as u64) {
+        for (partition, lines) in lines.iter().enumerate() {
+            append(&log, partition, lines, &mut next[partition], batch).await?;
+        }
+        service.host().sleep(pause).await;
+    }
+    Ok(())
 }
 
 async fn append(
@@ -201,7 +262,7 @@ async fn append(
     lines: &[Bytes],
     next: &mut u64,
     batch: usize,
-) -> Result<(), crate::system::service::log::LogRefusal> {
+) -> Result<(), LogRefusal> {
     let from = usize::try_from(*next).expect("no more than there are lines");
     let mut bytes = 0;
     let fits = |line: &&Bytes| {

@@ -11,8 +11,9 @@ mod operators;
 mod oracle;
 
 pub use cluster::{
-    ClusterConfig, JobPlan, PORT, partition_lines, run_blob_node, run_client_node,
-    run_job_manager_node, run_log_node, run_task_executor_node, run_writer_node,
+    ClientError, ClusterConfig, JobPlan, PORT, partition_lines, run_blob_node, run_client_node,
+    run_job, run_job_manager_node, run_log_node, run_task_executor_node, run_writer_node,
+    serve_blobs, serve_jobs, serve_log, serve_tasks, write_lines,
 };
 pub use operators::{Counted, register};
 pub use oracle::{Oracle, OracleError, words};

@@ -14,7 +14,9 @@ pub use generator::GeneratorParameters;
 pub use generator::GeneratorSource;
 pub use log_sink::{LogSink, LogSinkParameters, SinkEvent};
 pub use log_source::{LogSource, LogSourceParameters};
-pub use text_source::{TEXT_PART_BYTES, TextSource, TextSourceParameters, upload_text};
+pub use text_source::{
+    LINE_BYTES_MAX, TEXT_PART_BYTES, TextSource, TextSourceParameters, upload_text,
+};
 
 use super::{
     graph::OperatorSpec,

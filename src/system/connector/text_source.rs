@@ -1,22 +1,24 @@
 //! Reads the lines of a text that lies in the blob store, in parts of [`TEXT_PART_BYTES`].
 
 use super::{restore, user};
-use crate::system::{
-    graph::OperatorState,
-    ids::CheckpointId,
-    service::blobs::{BlobClient, BlobRefusal},
-    task_executor::{OperatorContext, Record, Source, SourceStep, TaskError},
+use crate::{
+    host::Instant,
+    system::{
+        graph::OperatorState,
+        ids::CheckpointId,
+        service::blobs::{BlobClient, BlobRefusal},
+        task_executor::{OperatorContext, Record, Source, SourceStep, TaskError},
+    },
 };
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Bytes in each part of a text but the last.
 pub const TEXT_PART_BYTES: usize = 1024 * 1024;
-/// Lines in one step at most.
-const LINES_MAX: usize = 256;
 /// A longer line fails the task.
-const LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+pub const LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// What a [`TextSource`] reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,17 @@ pub struct TextSourceParameters {
     pub text: String,
     /// Its length in bytes.
     pub length: u64,
+    /// Lines in one step at most.
+    pub lines_max: u32,
+    /// Between two steps pass so many milliseconds, for who wants a text to last.
+    pub pause_ms: u64,
+}
+
+impl TextSourceParameters {
+    /// All of a text of that length, in steps of up to 256 lines without a pause.
+    pub fn new(text: &str, length: u64) -> Self {
+        TextSourceParameters { text: text.to_string(), length, lines_max: 256, pause_ms: 0 }
+    }
 }
 
 /// The blob of a part.
@@ -45,7 +58,7 @@ pub async fn upload_text(
         let bytes = text.slice(start..text.len().min(start + TEXT_PART_BYTES));
         blobs.put_surely(&part_name(name, part as u64), bytes).await?;
     }
-    Ok(TextSourceParameters { text: name.to_string(), length: text.len() as u64 })
+    Ok(TextSourceParameters::new(name, text.len() as u64))
 }
 
 /// The source. A subtask reads the lines that begin in its share of the bytes.
@@ -59,6 +72,7 @@ pub struct TextSource {
     /// The line at `position` may be the rest of one that begins in the share before.
     at_start: bool,
     part: Option<(u64, Bytes)>,
+    not_before: Option<Instant>,
 }
 
 /// What is kept.
@@ -71,7 +85,15 @@ struct Place {
 impl TextSource {
     /// A source that is not open yet.
     pub fn new(blobs: BlobClient, parameters: TextSourceParameters) -> Self {
-        TextSource { blobs, parameters, position: 0, end: 0, at_start: false, part: None }
+        TextSource {
+            blobs,
+            parameters,
+            position: 0,
+            end: 0,
+            at_start: false,
+            part: None,
+            not_before: None,
+        }
     }
 
     /// What the part that holds this byte has from there on.
@@ -114,19 +136,27 @@ impl TextSource {
     }
 
     async fn step(&mut self) -> Result<SourceStep, TaskError> {
+        if let Some(not_before) = self.not_before {
+            self.blobs.host().sleep_until(not_before).await;
+        }
         if self.at_start {
             // The byte before tells whether a line begins here.
             let (_, next) = self.line_at(self.position - 1).await?;
             (self.position, self.at_start) = (next, false);
         }
+        let lines_max = self.parameters.lines_max.max(1) as usize;
         let mut lines = Vec::new();
         let mut position = self.position;
-        while position < self.end && lines.len() < LINES_MAX {
+        while position < self.end && lines.len() < lines_max {
             let (line, next) = self.line_at(position).await?;
             lines.push(Record(line));
             position = next;
         }
         self.position = position;
+        if self.parameters.pause_ms > 0 {
+            let pause = Duration::from_millis(self.parameters.pause_ms);
+            self.not_before = Some(self.blobs.host().now() + pause);
+        }
         Ok(if lines.is_empty() { SourceStep::End } else { SourceStep::Records(lines) })
     }
 }

@@ -17,8 +17,9 @@ mod state;
 
 pub use client::{LogClient, LogConfig, LogError};
 pub use model::{
-    LOG_NAME_BYTES_MAX, LogBatch, LogRead, LogRefusal, LogWrite, Outcome, PARTITIONS_MAX,
-    ProducerId, READ_BYTES_MAX, READ_WAIT_MAX, RECORD_BYTES_MAX, TransactionId, WRITE_BYTES_MAX,
+    LOG_BYTES_MAX, LOG_NAME_BYTES_MAX, LogBatch, LogRead, LogRefusal, LogWrite, Outcome,
+    PARTITIONS_MAX, ProducerId, READ_BYTES_MAX, READ_WAIT_MAX, RECORD_BYTES_AROUND,
+    RECORD_BYTES_MAX, TransactionId, WRITE_BYTES_MAX,
 };
 pub use server::{LOG_ENDPOINT, LogGateway, LogHandler, LogServer};
 

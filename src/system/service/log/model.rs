@@ -16,6 +16,9 @@ pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
 /// The most bytes of records in one append or write.
 pub const WRITE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// The most bytes of records at one server, committed and staged.
+pub const LOG_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
 /// The most bytes of records in one answer to a read.
 pub const READ_BYTES_MAX: usize = 1024 * 1024;
 
@@ -23,7 +26,7 @@ pub const READ_BYTES_MAX: usize = 1024 * 1024;
 pub const READ_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// What a record takes beside its bytes, for the bounds above.
-pub(super) const RECORD_BYTES_AROUND: usize = 32;
+pub const RECORD_BYTES_AROUND: usize = 32;
 
 /// A life of a producer. Both parts are the caller's choice.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -3,8 +3,9 @@
 use super::{
     LogEvent,
     model::{
-        LogBatch, LogRead, LogRefusal, LogWrite, Outcome, PARTITIONS_MAX, ProducerId,
-        READ_BYTES_MAX, RECORD_BYTES_AROUND, TransactionId, check_name, check_size, size,
+        LOG_BYTES_MAX, LogBatch, LogRead, LogRefusal, LogWrite, Outcome, PARTITIONS_MAX,
+        ProducerId, READ_BYTES_MAX, RECORD_BYTES_AROUND, TransactionId, check_name, check_size,
+        size,
     },
     producer::{Producer, Stage, Staged, staged_size},
 };
@@ -21,8 +22,6 @@ const PRODUCERS_MAX: usize = 65_536;
 const SEQUENCES_MAX: usize = 4096;
 /// Closed prefixes at one server.
 const CLOSED_MAX: usize = 65_536;
-/// Bytes of records at one server, committed and staged.
-const LOG_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// A call that may change the state.
 pub(super) enum Command {

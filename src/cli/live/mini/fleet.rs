@@ -1,0 +1,249 @@
+//! A cluster that counts words, as processes: starts them, kills some, reads the output.
+
+use super::{
+    CliError,
+    kept::{KeptRun, Origin},
+    kills::{Kills, Pace},
+    node::cluster_config,
+    watch::Watch,
+};
+use crate::{
+    cli::live::{member::Member, text::Narrator},
+    host::{Host, NodeAddress},
+    jobs::word_count::{ClusterConfig, OUTPUT_TOPIC},
+    system::{
+        client::JobClient,
+        protocol::{JobResult, JobStatus},
+        rpc::RpcSystem,
+        service::log::{LogClient, LogConfig, LogRefusal},
+    },
+};
+use bytes::Bytes;
+use futures::pin_mut;
+use std::{future::Future, time::Duration};
+
+/// Subtasks of each of the job's vertices.
+pub const PARALLELISM: u32 = 4;
+/// How long a leader that is killed leads on.
+pub const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+const JOB_MANAGERS: u32 = 3;
+const TASK_EXECUTORS: u32 = 4;
+const SERVERS: [&str; 3] = ["coordination", "blobs", "log"];
+const TICK: Duration = Duration::from_millis(10);
+/// Records read in one call.
+const PAGE_RECORDS: u32 = 10_000;
+
+/// What is to be run.
+pub struct Plan {
+    /// The folder's run.
+    pub kept: KeptRun,
+    /// Words in the text.
+    pub words: u64,
+    /// How fast the text is read.
+    pub pace: Pace,
+    /// Which tracing lines the processes print.
+    pub log: String,
+}
+
+/// What came of it.
+pub struct Report {
+    /// What became of the job.
+    pub result: JobResult,
+    /// The committed output, by partition.
+    pub output: Vec<Vec<Bytes>>,
+    /// Kills that were done, and wanted.
+    pub kills: (u32, u32),
+}
+
+/// The processes of one cluster, and who watches over them.
+pub struct Fleet<'a> {
+    host: Host,
+    plan: &'a Plan,
+    narrator: &'a Narrator,
+    watch: Watch,
+    servers: Vec<Member>,
+    workers: Vec<Member>,
+    /// The client, which ends with the job, and maybe a writer.
+    loaders: Vec<Member>,
+    kills: Kills,
+    told: Option<JobStatus>,
+}
+
+impl<'a> Fleet<'a> {
+    /// A cluster that is not there yet.
+    pub fn new(
+        host: &Host,
+        plan: &'a Plan,
+        narrator: &'a Narrator,
+        watch: Watch,
+        kills: Kills,
+    ) -> Self {
+        Fleet {
+            host: host.clone(),
+            plan,
+            narrator,
+            watch,
+            servers: Vec::new(),
+            workers: Vec::new(),
+            loaders: Vec::new(),
+            kills,
+            told: None,
+        }
+    }
+
+    /// Runs the job to its end and reads the output.
+    pub async fn run(mut self) -> Result<Report, CliError> {
+        let [coordination, blobs, log] = self.start_servers().await?;
+        let service = RpcSystem::load(&self.host).bind(0).await?;
+        let config = cluster_config(coordination, blobs, log);
+        let job = self.plan.kept.job();
+        self.start_others(&config);
+        let observed = JobClient::new(&service, &config.coordination(&service));
+        self.watch.start(&self.host, observed, config.log(&service), job);
+        while !self.loaders[0].has_finished() {
+            self.tend()?;
+            self.tell();
+            self.strike();
+            self.host.sleep(TICK).await;
+        }
+        let client = JobClient::new(&service, &config.coordination(&service));
+        let result = self.tended(client.result(job)).await??;
+        self.narrator
+            .say(&format!("the job is {}; reading its output", result.status).to_lowercase());
+        let output = self.tended(read_output(&config.log(&service))).await??;
+        Ok(Report { result, output, kills: self.kills.counts() })
+    }
+
+    /// Reads the output of a job that has finished, which takes no more than the log server.
+    pub async fn read_again(mut self) -> Result<Report, CliError> {
+        let [log] = self.start(["log"]).await?;
+        let service = RpcSystem::load(&self.host).bind(0).await?;
+        let client = LogClient::new(&service, LogConfig::new(log));
+        let output = self.tended(read_output(&client)).await??;
+        let result = JobResult { status: JobStatus::Finished, cause: None };
+        Ok(Report { result, output, kills: (0, 0) })
+    }
+
+    async fn start_servers(&mut self) -> Result<[NodeAddress; 3], CliError> {
+        self.start(SERVERS).await
+    }
+
+    /// Starts servers and waits until they listen; where, is theirs from then on.
+    async fn start<const N: usize>(
+        &mut self,
+        names: [&str; N],
+    ) -> Result<[NodeAddress; N], CliError> {
+        self.servers =
+            names.iter().map(|name| self.member(name, name.to_string()).keeping_port()).collect();
+        loop {
+            self.tend()?;
+            let addresses = self.servers.iter().filter_map(|server| server.address().cloned());
+            if let Ok(addresses) = addresses.collect::<Vec<_>>().try_into() {
+                return Ok(addresses);
+            }
+            self.host.sleep(TICK).await;
+        }
+    }
+
+    fn member(&self, role: &str, name: String) -> Member {
+        Member::new(role, name, self.plan.kept.folder(), &self.plan.log, self.host.now())
+    }
+
+    fn start_others(&mut self, config: &ClusterConfig) {
+        let member = |role: &str, name: String| {
+            let mut member = self.member(role, name);
+            member.set("--coordination", config.coordination.server.to_string());
+            member.set("--blob-server", config.job_manager.blobs.to_string());
+            member.set("--log-server", config.job_manager.log.to_string());
+            member
+        };
+        let loader = |role: &str, name: &str| {
+            let mut member = member(role, name.to_string());
+            member.set("--run", self.plan.kept.folder());
+            member.set("--lines", self.plan.pace.lines.to_string());
+            member.set("--pause", format!("{}us", self.plan.pace.pause.as_micros()));
+            member
+        };
+        let numbered = |role: &'static str, count| {
+            (1..=count).map(move |number| member(role, format!("{role}-{number}")))
+        };
+        let mut loaders = vec![loader("submit", "client")];
+        if self.plan.kept.from() == Origin::Log {
+            loaders.push(loader("writer", "writer"));
+        }
+        let managers = numbered("job-manager", JOB_MANAGERS);
+        let workers = managers.chain(numbered("task-executor", TASK_EXECUTORS)).collect();
+        (self.workers, self.loaders) = (workers, loaders);
+    }
+
+    /// Looks after every process.
+    fn tend(&mut self) -> Result<(), CliError> {
+        let now = self.host.now();
+        for member in self.servers.iter_mut().chain(&mut self.workers).chain(&mut self.loaders) {
+            member.tend(now, self.narrator)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for `work` while the processes are looked after.
+    async fn tended<T>(&mut self, work: impl Future<Output = T>) -> Result<T, CliError> {
+        pin_mut!(work);
+        loop {
+            self.tend()?;
+            if let Ok(done) = self.host.timeout(TICK, work.as_mut()).await {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// Says how far the job is.
+    fn tell(&mut self) {
+        let (seen, now) = (self.watch.seen(), self.host.now());
+        if seen.status != self.told
+            && let Some(status) = seen.status
+        {
+            let cause = match (&seen.cause, status) {
+                (Some(cause), JobStatus::Restarting | JobStatus::Failing) => format!(": {cause}"),
+                _ => String::new(),
+            };
+            self.narrator.say(&(format!("the job is {status}").to_lowercase() + &cause));
+            self.told = seen.status;
+        }
+        let stale = if seen.is_stale(now) { " (no job manager answers)" } else { "" };
+        self.narrator.progress(&(seen.text(self.plan.words) + stale));
+    }
+
+    /// Kills somebody if it is time to.
+    fn strike(&mut self) {
+        let (seen, now) = (self.watch.seen(), self.host.now());
+        if !self.kills.is_due(&seen, now) {
+            return;
+        }
+        let mut candidates: Vec<&mut Member> =
+            self.servers.iter_mut().chain(&mut self.workers).collect();
+        let picked = self.kills.pick(candidates.len());
+        let member = &mut candidates[picked];
+        // One that does not run is left for the next tick to draw anew.
+        if let Some(id) = member.kill(now) {
+            let at = seen.checkpoint.map_or(0, |checkpoint| checkpoint.0);
+            let text = format!("killed {} (pid {id}) after checkpoint {at}", member.name());
+            self.narrator.say(&text);
+            self.kills.strike(&seen);
+        }
+    }
+}
+
+/// All that is committed, by partition.
+async fn read_output(log: &LogClient) -> Result<Vec<Vec<Bytes>>, LogRefusal> {
+    let mut partitions = Vec::new();
+    for (number, end) in (0..).zip(log.end_offsets_surely(OUTPUT_TOPIC).await?) {
+        let mut records = Vec::new();
+        while (records.len() as u64) < end {
+            let (offset, most) = (records.len() as u64, PAGE_RECORDS);
+            let batch = log.read_surely(OUTPUT_TOPIC, number, offset, most, Duration::ZERO).await?;
+            records.extend(batch.records);
+        }
+        partitions.push(records);
+    }
+    Ok(partitions)
+}

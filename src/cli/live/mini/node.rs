@@ -1,0 +1,212 @@
+//! The processes of a word count cluster.
+
+use super::{
+    CliError, Outcome,
+    fleet::{PARALLELISM, SESSION_TIMEOUT},
+    kept::{KeptRun, Origin},
+    kills::Pace,
+    text::Text,
+};
+use crate::{
+    cli::live::{
+        node::{Place, announce, bind, run},
+        text::parse_duration,
+    },
+    host::{Host, NodeAddress},
+    jobs::word_count::{
+        ClusterConfig, INPUT_TOPIC, JobPlan, partition_lines, run_job, serve_blobs, serve_jobs,
+        serve_log, serve_tasks, word_count, write_lines,
+    },
+    system::{
+        connector::{
+            LOG_SOURCE, LogSourceParameters, TEXT_SOURCE, TextSourceParameters, spec, upload_text,
+        },
+        graph::{CheckpointSettings, GraphError, OperatorSpec, RestartStrategy},
+        rpc::RpcService,
+    },
+};
+use clap::{Args, Subcommand};
+use std::{path::PathBuf, time::Duration};
+
+/// Restarts that a job bears; beyond them something is wrong that no restart mends.
+const RESTARTS_MAX: u32 = 1000;
+const RESTART_DELAY_MS: u64 = 500;
+
+/// A process's role.
+#[derive(Subcommand)]
+pub enum MiniNode {
+    /// The blob server.
+    Blobs(Place),
+    /// The log server.
+    Log(Place),
+    /// A job manager.
+    JobManager(Worker),
+    /// A task executor.
+    TaskExecutor(Worker),
+    /// Uploads the text, submits the job, and ends when that has ended.
+    Submit(Loader),
+    /// Writes the lines to the input topic, and ends when all stand.
+    Writer(Loader),
+}
+
+/// A process that works with the services.
+#[derive(Args)]
+pub struct Worker {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    services: Services,
+}
+
+/// Where the services listen.
+#[derive(Args)]
+struct Services {
+    /// The coordination server
+    #[arg(long)]
+    coordination: NodeAddress,
+    /// The blob server
+    #[arg(long)]
+    blob_server: NodeAddress,
+    /// The log server
+    #[arg(long)]
+    log_server: NodeAddress,
+}
+
+/// A process that brings the text.
+#[derive(Args)]
+pub struct Loader {
+    #[command(flatten)]
+    worker: Worker,
+    /// The folder that says what is run
+    #[arg(long)]
+    run: PathBuf,
+    /// Lines in one step at most
+    #[arg(long)]
+    lines: u32,
+    /// From step to step
+    #[arg(long, value_parser = parse_duration)]
+    pause: Duration,
+}
+
+impl Services {
+    fn config(self) -> ClusterConfig {
+        cluster_config(self.coordination, self.blob_server, self.log_server)
+    }
+}
+
+/// How a live cluster behaves whose services are there.
+pub fn cluster_config(
+    coordination: NodeAddress,
+    blobs: NodeAddress,
+    log: NodeAddress,
+) -> ClusterConfig {
+    let mut config = ClusterConfig::new(coordination, blobs, log);
+    config.coordination.session_timeout = SESSION_TIMEOUT;
+    config
+}
+
+impl MiniNode {
+    /// Runs it to its end.
+    pub fn run(self) -> Result<Outcome, CliError> {
+        match self {
+            MiniNode::Blobs(place) => run(place, async |host, port| {
+                let Some(service) = bind(&host, port).await else { return };
+                announce(service.address());
+                serve_blobs(&service).await;
+            }),
+            MiniNode::Log(place) => run(place, async |host, port| {
+                let Some(service) = bind(&host, port).await else { return };
+                announce(service.address());
+                serve_log(&service).await;
+            }),
+            MiniNode::JobManager(Worker { place, services }) => run(place, async |host, port| {
+                let Some(service) = bind(&host, port).await else { return };
+                serve_jobs(service, services.config()).await;
+            }),
+            MiniNode::TaskExecutor(Worker { place, services }) => run(place, async |host, port| {
+                let Some(service) = bind(&host, port).await else { return };
+                serve_tasks(service, 0, services.config()).await;
+            }),
+            MiniNode::Submit(loader) => loader.run(async |load, service, config| {
+                load.submit(service, config).await.map_err(|error| error.to_string())
+            }),
+            MiniNode::Writer(loader) => loader.run(async |load, service, config| {
+                load.write(service, config).await.map_err(|error| error.to_string())
+            }),
+        }
+    }
+}
+
+/// What there is to bring.
+struct Load {
+    kept: KeptRun,
+    text: Text,
+    pace: Pace,
+}
+
+impl Loader {
+    fn run(
+        self,
+        work: impl AsyncFnOnce(Load, &RpcService, &ClusterConfig) -> Result<(), String>,
+    ) -> Result<Outcome, CliError> {
+        let Loader { worker: Worker { place, services }, run: folder, lines, pause } = self;
+        let kept = KeptRun::load(&folder)?
+            .ok_or_else(|| CliError::new(format!("{} holds no run", folder.display())))?;
+        let text = Text::read(&kept.input())?;
+        let load = Load { kept, text, pace: Pace { lines, pause } };
+        run(place, async |host: Host, port| {
+            let Some(service) = bind(&host, port).await else { return };
+            if let Err(error) = work(load, &service, &services.config()).await {
+                host.exit(&error);
+            }
+        })
+    }
+}
+
+impl Load {
+    async fn submit(self, service: &RpcService, config: &ClusterConfig) -> Result<(), CliError> {
+        let source = match self.kept.from() {
+            Origin::Text => self.uploaded(service, config).await?,
+            Origin::Log => self.topic(),
+        };
+        run_job(service, config, &self.plan(source)?).await?;
+        Ok(())
+    }
+
+    async fn write(self, service: &RpcService, config: &ClusterConfig) -> Result<(), CliError> {
+        let lines = partition_lines(&self.text.lines(), PARALLELISM);
+        let Pace { lines: batch, pause } = self.pace;
+        Ok(write_lines(service, config, &lines, batch as usize, pause).await?)
+    }
+
+    /// A source that reads the text, which is uploaded first; once more is fine.
+    async fn uploaded(
+        &self,
+        service: &RpcService,
+        config: &ClusterConfig,
+    ) -> Result<OperatorSpec, CliError> {
+        let name = format!("text-{}", self.kept.job());
+        let uploaded = upload_text(&config.blobs(service), &name, self.text.bytes()).await?;
+        let pause_ms = u64::try_from(self.pace.pause.as_millis())?;
+        let parameters = TextSourceParameters { lines_max: self.pace.lines, pause_ms, ..uploaded };
+        Ok(spec("source", TEXT_SOURCE, &parameters))
+    }
+
+    /// A source that reads the lines which the writer writes.
+    fn topic(&self) -> OperatorSpec {
+        let lines = partition_lines(&self.text.lines(), PARALLELISM);
+        let stop = lines.iter().map(|lines| lines.len() as u64).collect();
+        spec("source", LOG_SOURCE, &LogSourceParameters::new(INPUT_TOPIC, stop))
+    }
+
+    fn plan(&self, source: OperatorSpec) -> Result<JobPlan, GraphError> {
+        let checkpoints = CheckpointSettings {
+            interval_ms: self.kept.checkpoint_interval_ms(),
+            ..CheckpointSettings::default()
+        };
+        let restarts =
+            RestartStrategy::FixedDelay { attempts: RESTARTS_MAX, delay_ms: RESTART_DELAY_MS };
+        let job = word_count(self.kept.job(), source, PARALLELISM, checkpoints, restarts)?;
+        Ok(JobPlan { job, inputs: PARALLELISM, outputs: PARALLELISM, cancel_after: None })
+    }
+}

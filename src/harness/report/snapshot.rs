@@ -4,7 +4,8 @@ use super::timeline::leadership_timeline;
 use crate::{
     harness::explore::{Output, RunOutcome},
     host::sim::NodeId,
-    system::protocol::component_job,
+    jobs::journal,
+    system::protocol::{DISPATCHER, RESOURCE_MANAGER, component_job},
 };
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -18,8 +19,11 @@ pub fn snapshot(outcomes: &[RunOutcome]) -> String {
     let mut text =
         format!("{} seed {}, {} schedules\n", first.scenario, first.seed, outcomes.len());
     for (index, (title, order, lines)) in sections(first).into_iter().enumerate() {
-        let _ = writeln!(text, "\n{title}");
         let others: Vec<&Vec<String>> = others.iter().map(|other| &other[index].2).collect();
+        if lines.is_empty() && others.iter().all(|other| other.is_empty()) && title != "plan" {
+            continue;
+        }
+        let _ = writeln!(text, "\n{title}");
         let kept: Vec<&String> = match order {
             Order::Matters => {
                 let same = |at: &usize| others.iter().all(|other| other.get(*at) == lines.get(*at));
@@ -58,7 +62,8 @@ struct Names {
 impl Names {
     fn name(&mut self, outcome: &RunOutcome, node: NodeId) -> String {
         let count = self.given.len();
-        let role = outcome.nodes[&node].split('-').next().unwrap_or_default().to_string();
+        let name = &outcome.nodes[&node];
+        let role = name.rsplit_once('-').map_or(name.as_str(), |(role, _)| role).to_string();
         let letter = char::from(b'A' + u8::try_from(count % 26).expect("below 26"));
         self.given.entry(node).or_insert_with(|| format!("{role} {letter}")).clone()
     }
@@ -70,27 +75,42 @@ fn sections(outcome: &RunOutcome) -> Sections {
     });
     let reached = outcome.milestones.keys().map(ToString::to_string);
     let plan = outcome.plan.faults.iter().map(ToString::to_string).collect();
-    vec![
-        ("plan", Order::Matters, plan),
-        ("leadership", Order::Matters, leadership(outcome)),
+    let mut sections = vec![("plan", Order::Matters, plan)];
+    for (title, component) in COMPONENTS {
+        sections.push((*title, Order::Matters, leadership(outcome, component)));
+    }
+    sections.extend([
         ("end", Order::Matters, end(outcome)),
         ("invariants", Order::Free, evaluated.collect()),
         ("milestones reached in every schedule", Order::Free, reached.collect()),
-    ]
+    ]);
+    sections
 }
 
-fn leadership(outcome: &RunOutcome) -> Vec<String> {
+/// The components whose terms are told, each in a section of its own: between components the order
+/// of two terms means nothing.
+const COMPONENTS: &[(&str, &str)] = &[
+    ("leadership", journal::COMPONENT),
+    ("leadership of the dispatcher", DISPATCHER),
+    ("leadership of the resource manager", RESOURCE_MANAGER),
+    ("leadership of the job", JOB),
+];
+
+/// Stands for the component of any job.
+const JOB: &str = "job";
+
+fn leadership(outcome: &RunOutcome, component: &str) -> Vec<String> {
     let mut names = Names::default();
     let terms = leadership_timeline(outcome);
-    let lines = terms.iter().map(|term| {
+    let told = terms.iter().filter(|term| match component_job(&term.component) {
+        Some(_) => component == JOB,
+        None => component == term.component,
+    });
+    let lines = told.map(|term| {
         let leader = names.name(outcome, term.leader);
         let confirmed = if term.confirmed.is_some() { "confirmed" } else { "not confirmed" };
         let end = term.end.map_or("leads to the end", |(_, how)| how);
-        let component = match component_job(&term.component) {
-            Some(_) => "job",
-            None => &term.component,
-        };
-        format!("{component} {}: {leader}, {confirmed}, {end}", term.epoch)
+        format!("term {}: {leader}, {confirmed}, {end}", term.epoch)
     });
     lines.collect()
 }

@@ -362,14 +362,19 @@ impl JobMaster {
             return;
         }
         self.scheduling.version += 1;
-        let lost: Vec<ExecutionAttemptId> = self
-            .executions
-            .values()
-            .filter(|execution| execution.allocation == allocation)
-            .map(|execution| execution.attempt)
+        let in_slot = |execution: &&Execution| execution.allocation == allocation;
+        let lost = self.executions.values().filter(in_slot);
+        let lost: Vec<(ExecutionAttemptId, bool)> = lost
+            .map(|execution| (execution.attempt, execution.state == ExecutionState::Finished))
             .collect();
-        for attempt in lost {
-            self.take_task_state(context, attempt, ExecutionState::Failed(cause.to_string()));
+        for (attempt, finished) in lost {
+            if finished && self.executions.values().any(|other| !other.state.is_terminal()) {
+                // Somebody may still read what it produced, and would wait for the rest for ever.
+                self.fail_over(context, &format!("what {attempt:?} produced is lost: {cause}"));
+            } else {
+                let state = ExecutionState::Failed(cause.to_string());
+                self.take_task_state(context, attempt, state);
+            }
         }
     }
 

@@ -228,6 +228,36 @@ pub struct SlotOffer {
     pub allocation: AllocationId,
 }
 
+/// All slots that a task executor holds for the job, in one round of offers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OfferedSlots {
+    /// The task executor.
+    pub resource: ResourceId,
+    /// Which life of it.
+    pub session: TaskExecutorSession,
+    /// Grows with each round of that life.
+    pub round: u64,
+    /// The version of the task executor's report.
+    pub version: u64,
+    /// The slots.
+    pub slots: Vec<SlotOffer>,
+}
+
+/// A slot that a resource manager asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SlotDemand {
+    /// The resource manager's term.
+    pub resource_manager: LeaderSessionId,
+    /// The task executor's registration.
+    pub instance: InstanceId,
+    /// The slot.
+    pub index: u32,
+    /// For whom.
+    pub job: JobId,
+    /// The hold.
+    pub allocation: AllocationId,
+}
+
 /// What a task executor tells a job's master in its beats.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ExecutorReport {
@@ -302,8 +332,8 @@ gateway! {
         /// A task executor that holds slots for the job introduces itself.
         ask register_task_executor(job: JobId, executor: TaskExecutorInfo, attempt: u64) -> Result<HeartbeatSession, RegistrationRefusal>;
         /// A registered task executor offers the slots that it holds for the job; answers which of
-        /// them the master takes. `version` is that of the task executor's report.
-        ask offer_slots(resource: ResourceId, session: TaskExecutorSession, round: u64, version: u64, offers: Vec<SlotOffer>) -> Result<Vec<AllocationId>, RegistrationRefusal>;
+        /// them the master takes.
+        ask offer_slots(offered: OfferedSlots) -> Result<Vec<AllocationId>, RegistrationRefusal>;
         /// How far an attempt is; false when it is not one of the master's present attempts.
         ask update_task_state(attempt: ExecutionAttemptId, state: ExecutionState) -> bool;
         /// An attempt's part of a checkpoint is durable.
@@ -361,7 +391,7 @@ gateway! {
         /// Which life of the task executor this is.
         ask session() -> TaskExecutorSession;
         /// Holds a slot for a job. Answers the version of the slots then.
-        ask request_slot(resource_manager: LeaderSessionId, instance: InstanceId, index: u32, job: JobId, allocation: AllocationId) -> Result<u64, SlotRefusal>;
+        ask request_slot(demand: SlotDemand) -> Result<u64, SlotRefusal>;
         /// Starts an attempt. Answers the version of the job's tasks then.
         ask submit_task(deployment: TaskDeployment) -> Result<u64, DeployRefusal>;
         /// Ends an attempt, and with it all of its epoch that may still come. Answers the version of the

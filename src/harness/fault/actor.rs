@@ -53,6 +53,8 @@ pub enum Actor {
     Everyone,
 }
 
+/// The actor of a number.
+type OfNumber = fn(u32) -> Actor;
 /// In which subjects an actor is there.
 type Where = &'static [SubjectKind];
 
@@ -114,7 +116,7 @@ impl Actor {
     ];
 
     /// The names that end with a node's number.
-    pub const NUMBERED: &[(&str, fn(u32) -> Actor, &str, Where)] = &[
+    pub const NUMBERED: &[(&str, OfNumber, &str, Where)] = &[
         ("journal-", Actor::Journal, "the journal node of that number", JOURNAL),
         ("job-manager-", Actor::JobManager, "the job manager of that number", JOBS),
         ("task-executor-", Actor::TaskExecutor, "the task executor of that number", JOBS),

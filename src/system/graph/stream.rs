@@ -291,7 +291,8 @@ mod tests {
             change(graph.node_mut(nodes[of]));
             graph
         };
-        let changed: [(fn(&mut StreamNode), usize); 4] = [
+        type Change = fn(&mut StreamNode);
+        let changed: [(Change, usize); 4] = [
             (|node| node.chaining = ChainingStrategy::Never, 0),
             (|node| node.chaining = ChainingStrategy::Head, 1),
             (|node| node.slot_sharing_group = "other".to_string(), 1),

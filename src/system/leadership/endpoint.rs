@@ -28,6 +28,8 @@ impl<E> Recovered<E> {
 pub type RecoverEndpoint<E> =
     Box<dyn Fn(LeaderSession) -> BoxFuture<'static, Result<Recovered<E>, String>> + Send + Sync>;
 
+type OnServer<E> = Arc<dyn Fn(Option<&RpcServer<E>>) + Send + Sync>;
+
 /// Makes one endpoint per term: recovered, hosted under the component's name with the term's token,
 /// and confirmed when it serves. It ends with its term.
 pub struct EndpointTerms<E: RpcEndpoint> {
@@ -35,7 +37,7 @@ pub struct EndpointTerms<E: RpcEndpoint> {
     component: String,
     recover: RecoverEndpoint<E>,
     /// Sees each endpoint that was started, and `None` when it is told to end.
-    on_server: Arc<dyn Fn(Option<&RpcServer<E>>) + Send + Sync>,
+    on_server: OnServer<E>,
 }
 
 impl<E: RpcEndpoint> EndpointTerms<E> {
@@ -69,7 +71,7 @@ struct Term<E: RpcEndpoint> {
     /// Dropped to end a recovery that is under way.
     recovery: oneshot::Sender<()>,
     progress: Arc<Mutex<Progress<E>>>,
-    on_server: Arc<dyn Fn(Option<&RpcServer<E>>) + Send + Sync>,
+    on_server: OnServer<E>,
 }
 
 impl<E: RpcEndpoint> LeaderProcessFactory for EndpointTerms<E> {

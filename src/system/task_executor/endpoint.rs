@@ -21,8 +21,8 @@ use crate::{
         },
         leadership::LeaderSessionId,
         protocol::{
-            DeployRefusal, ExecutionState, MasterReport, SlotRefusal, TaskExecutorGateway,
-            TaskExecutorHandler, TaskExecutorInfo,
+            DeployRefusal, ExecutionState, MasterReport, SlotDemand, SlotRefusal,
+            TaskExecutorGateway, TaskExecutorHandler, TaskExecutorInfo,
         },
         rpc::{Context, EndpointHandle, Reply, RpcEndpoint, StopFuture},
         service::coordination::CoordinationClient,
@@ -290,13 +290,10 @@ impl TaskExecutorHandler for TaskExecutor {
     fn request_slot(
         &mut self,
         context: &mut Context<Self>,
-        resource_manager: LeaderSessionId,
-        instance: InstanceId,
-        index: u32,
-        job: JobId,
-        allocation: AllocationId,
+        demand: SlotDemand,
         reply: Reply<Result<u64, SlotRefusal>>,
     ) {
+        let SlotDemand { resource_manager, instance, index, job, allocation } = demand;
         if !self.resources.is_connected_to(resource_manager, instance) {
             return reply.ok(Err(SlotRefusal::NotRegistered));
         }

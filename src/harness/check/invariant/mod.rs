@@ -137,7 +137,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(l1_grants_alternate::GrantsAlternate::default()),
         Box::new(l2_fenced_mailbox::FencedMailbox::default()),
-        Box::new(l3_no_stale_write::NoStaleWrite::default()),
+        Box::new(l3_no_stale_write::NoStaleWrite),
         Box::new(l4_record_is_confirmed::RecordIsConfirmed::default()),
         Box::new(l5_silent_after_stop::SilentAfterStop::default()),
         Box::new(l6_terms_in_sequence::TermsInSequence::default()),

@@ -6,7 +6,7 @@ use crate::system::{
     ids::{AllocationId, ExecutionAttemptId, JobId, ResourceId, TaskExecutorSession},
     job_manager::event::JobEvent,
     protocol::{
-        ExecutorReport, MasterReport, RegistrationRefusal, SlotOffer, TaskExecutorGateway,
+        ExecutorReport, MasterReport, OfferedSlots, RegistrationRefusal, TaskExecutorGateway,
         TaskExecutorInfo,
     },
     rpc::{Context, Gateway, Reply, RpcError},
@@ -130,23 +130,20 @@ impl JobMaster {
     pub(super) fn take_offers(
         &mut self,
         context: &mut Context<Self>,
-        resource: &ResourceId,
-        session: TaskExecutorSession,
-        round: u64,
-        version: u64,
-        offers: Vec<SlotOffer>,
+        offered: OfferedSlots,
     ) -> Result<Vec<AllocationId>, RegistrationRefusal> {
+        let OfferedSlots { resource, session, round, version, slots } = offered;
         let refuse = |why: &str| Err(RegistrationRefusal::Failure(why.to_string()));
         if self.is_over() {
             return refuse("the job has ended");
         }
-        let link = self.executors.get_mut(resource).filter(|link| link.info.session == session);
+        let link = self.executors.get_mut(&resource).filter(|link| link.info.session == session);
         let Some(link) = link else { return refuse("the task executor is not registered") };
         if round <= link.round {
             return refuse("a newer round of offers was answered");
         }
         link.round = round;
-        let accepted = self.slots.offer(resource, version, offers);
+        let accepted = self.slots.offer(&resource, version, slots);
         for allocation in &accepted {
             context.host().announce(&JobEvent::SlotAccepted {
                 job: self.job.id,

@@ -23,7 +23,7 @@ use crate::system::{
     leadership::LeaderSession,
     protocol::{
         ExecutionState, ExecutorReport, JobDetails, JobMasterGateway, JobMasterHandler, JobResult,
-        JobStatus, RegistrationRefusal, SlotOffer, TaskExecutorInfo,
+        JobStatus, OfferedSlots, RegistrationRefusal, TaskExecutorInfo,
     },
     rpc::{Context, Reply, RpcEndpoint, StopFuture},
     scope::Scope,
@@ -171,14 +171,10 @@ impl JobMasterHandler for JobMaster {
     fn offer_slots(
         &mut self,
         context: &mut Context<Self>,
-        resource: ResourceId,
-        session: TaskExecutorSession,
-        round: u64,
-        version: u64,
-        offers: Vec<SlotOffer>,
+        offered: OfferedSlots,
         reply: Reply<Result<Vec<AllocationId>, RegistrationRefusal>>,
     ) {
-        reply.ok(self.take_offers(context, &resource, session, round, version, offers));
+        reply.ok(self.take_offers(context, offered));
     }
 
     fn update_task_state(

@@ -17,8 +17,8 @@ use crate::{
         },
         protocol::{
             JobMasterGateway, JobStatus, RESOURCE_MANAGER, RegistrationRefusal,
-            ResourceManagerGateway, ResourceManagerHandler, SlotReport, TaskExecutorGateway,
-            TaskExecutorInfo, job_component,
+            ResourceManagerGateway, ResourceManagerHandler, SlotDemand, SlotReport,
+            TaskExecutorGateway, TaskExecutorInfo, job_component,
         },
         rpc::{
             Context, EndpointHandle, Gateway, Reply, RpcAddress, RpcEndpoint, RpcError, StopFuture,
@@ -261,7 +261,9 @@ impl ResourceManager {
             allocation,
         });
         let gateway = &self.executors[&resource].gateway;
-        let ask = gateway.request_slot(self.term.session, instance, index, job, allocation);
+        let resource_manager = self.term.session;
+        let demand = SlotDemand { resource_manager, instance, index, job, allocation };
+        let ask = gateway.request_slot(demand);
         let work = self.scope.wrap(ask);
         context.spawn_then(work, move |manager, context, answer| {
             let granted = match answer {

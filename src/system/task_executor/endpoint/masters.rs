@@ -11,8 +11,8 @@ use crate::{
             LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService, LeaderSessionId,
         },
         protocol::{
-            ExecutionState, ExecutorReport, JobMasterGateway, MasterReport, RegistrationRefusal,
-            component_job, job_component,
+            ExecutionState, ExecutorReport, JobMasterGateway, MasterReport, OfferedSlots,
+            RegistrationRefusal, component_job, job_component,
         },
         registration::register,
         rpc::{Context, EndpointHandle, Gateway, RpcError},
@@ -250,7 +250,9 @@ impl TaskExecutor {
         let event = SlotEvent::SlotsOffered { resource: resource.clone(), job, round };
         context.host().announce(&event);
         let offered: Vec<AllocationId> = offers.iter().map(|offer| offer.allocation).collect();
-        let ask = master.offer_slots(resource, session, round, self.version, offers);
+        let version = self.version;
+        let offered_slots = OfferedSlots { resource, session, round, version, slots: offers };
+        let ask = master.offer_slots(offered_slots);
         let work = self.jobs[&job].scope.wrap(ask);
         context.spawn_then(work, move |executor, context, answer| {
             let current = executor.jobs.get(&job).map(|link| link.connection);

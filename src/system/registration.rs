@@ -2,8 +2,8 @@
 
 use super::{
     leadership::LeaderInformation,
-    protocol::RegistrationRefusal,
-    rpc::{Ask, Gateway, RpcAddress, RpcError, RpcService},
+    protocol::{RegistrationRefusal, TaskExecutorGateway, TaskExecutorInfo},
+    rpc::{Ask, Gateway, RpcError, RpcService},
 };
 use std::time::Duration;
 
@@ -86,16 +86,19 @@ async fn connect<G: Gateway>(
     service.connect_fenced(&leader.address, leader.session.token()).await
 }
 
-/// Connects to an unfenced endpoint, until somebody answers there.
-pub async fn connect_surely<G: Gateway>(
+/// Connects back to a task executor that introduced itself, and makes sure that it is that life of it.
+///
+/// # Errors
+/// Nobody answers in time, or another life of it does.
+pub async fn connect_back(
     service: &RpcService,
-    address: &RpcAddress,
-    delay: Duration,
-) -> G {
-    loop {
-        match service.connect(address).await {
-            Ok(gateway) => return gateway,
-            Err(_) => service.host().sleep(delay).await,
-        }
+    executor: &TaskExecutorInfo,
+    timeout: Duration,
+) -> Result<TaskExecutorGateway, RpcError> {
+    let gateway: TaskExecutorGateway = service.connect(&executor.address).await?;
+    let gateway = gateway.with_timeout(timeout);
+    match gateway.session().await? {
+        found if found == executor.session => Ok(gateway),
+        found => Err(RpcError::Application(format!("{found:?} runs there"))),
     }
 }

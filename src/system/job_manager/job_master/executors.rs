@@ -9,7 +9,8 @@ use crate::system::{
         ExecutorReport, MasterReport, OfferedSlots, RegistrationRefusal, TaskExecutorGateway,
         TaskExecutorInfo,
     },
-    rpc::{Context, Gateway, Reply, RpcError},
+    registration::connect_back,
+    rpc::{Context, Reply, RpcError},
 };
 use futures::{FutureExt, future::BoxFuture};
 use std::sync::Arc;
@@ -66,16 +67,8 @@ impl JobMaster {
             return reply.ok(Err(RegistrationRefusal::Failure(why)));
         }
         let (service, timeout) = (context.service().clone(), self.services.config.call_timeout);
-        let expected = info.session;
-        let address = info.address.clone();
-        let work = self.scope.wrap(async move {
-            let gateway: TaskExecutorGateway = service.connect(&address).await?;
-            let gateway = gateway.with_timeout(timeout);
-            match gateway.session().await? {
-                found if found == expected => Ok(gateway),
-                found => Err(RpcError::Application(format!("{found:?} runs there"))),
-            }
-        });
+        let executor = info.clone();
+        let work = self.scope.wrap(async move { connect_back(&service, &executor, timeout).await });
         context.spawn_then(work, move |master, context, connected| match connected {
             Some(Ok(gateway)) => {
                 reply.ok(master.connect_executor(context, info, attempt, gateway));

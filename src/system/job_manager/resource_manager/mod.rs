@@ -20,6 +20,7 @@ use crate::{
             ResourceManagerGateway, ResourceManagerHandler, SlotDemand, SlotReport,
             TaskExecutorGateway, TaskExecutorInfo, job_component,
         },
+        registration::connect_back,
         rpc::{
             Context, EndpointHandle, Gateway, Reply, RpcAddress, RpcEndpoint, RpcError, StopFuture,
         },
@@ -152,15 +153,8 @@ impl ResourceManager {
         }
         self.connecting.insert(info.resource.clone(), (info.clone(), attempt));
         let (service, timeout) = (context.service().clone(), self.config.call_timeout);
-        let (address, expected) = (info.address.clone(), info.session);
-        let work = self.scope.wrap(async move {
-            let gateway: TaskExecutorGateway = service.connect(&address).await?;
-            let gateway = gateway.with_timeout(timeout);
-            match gateway.session().await? {
-                found if found == expected => Ok(gateway),
-                found => Err(RpcError::Application(format!("{found:?} runs there"))),
-            }
-        });
+        let executor = info.clone();
+        let work = self.scope.wrap(async move { connect_back(&service, &executor, timeout).await });
         context.spawn_then(work, move |manager, context, connected| {
             let newest = manager.connecting.get(&info.resource);
             let is_newest =

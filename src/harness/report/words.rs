@@ -38,6 +38,7 @@ pub fn job(event: &JobEvent) -> Option<String> {
         JobEvent::CheckpointAborted { checkpoint, reason, .. } => {
             format!("{checkpoint:?} is aborted: {reason}")
         }
+        JobEvent::CheckpointFailureCounted { .. } => return None,
         JobEvent::ExecutorRegistered { resource, .. } => format!("registers {resource}"),
         JobEvent::ExecutorDropped { resource, .. } => format!("drops {resource}"),
         JobEvent::MasterRegistered { job, .. } => format!("registers the master of {job:?}"),

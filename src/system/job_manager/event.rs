@@ -127,6 +127,15 @@ pub enum JobEvent {
         /// Why.
         reason: String,
     },
+    /// A checkpoint counts among the failures that the job bears.
+    CheckpointFailureCounted {
+        /// The job.
+        job: JobId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// The attempt that declined it, if that is why.
+        declined: Option<ExecutionAttemptId>,
+    },
     /// A resource manager has registered a task executor.
     ExecutorRegistered {
         /// The task executor.

@@ -1,6 +1,7 @@
 //! The promises, one file each, with a history that each accepts and one that it refuses.
 
 pub mod blob_durable;
+pub mod c10_old_failures_dont_count;
 pub mod c1_ids_grow;
 pub mod c2_complete_means_all;
 pub mod c3_newest_is_restored;
@@ -155,6 +156,7 @@ pub fn of_jobs() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(blob_durable::BlobDurable::default()),
         Box::new(c1_ids_grow::IdsGrow::default()),
+        Box::new(c10_old_failures_dont_count::OldFailuresDontCount::default()),
         Box::new(c2_complete_means_all::CompleteMeansAll::default()),
         Box::new(c3_newest_is_restored::NewestIsRestored::default()),
         Box::new(c4_visible_after_stored::VisibleAfterStored::default()),

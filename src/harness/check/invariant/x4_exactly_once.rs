@@ -135,3 +135,82 @@ impl Invariant for ExactlyOnce {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing_jobs::*, ExactlyOnce, INPUT_TOPIC, OUTPUT_TOPIC};
+    use crate::jobs::word_count::Counted;
+    use bytes::Bytes;
+
+    fn line(offset: u64, text: &'static str) -> LogEvent {
+        LogEvent::Appended {
+            topic: INPUT_TOPIC.to_string(),
+            partition: 0,
+            offset,
+            producer: "writer".to_string(),
+            records: vec![Bytes::from_static(text.as_bytes())],
+        }
+    }
+
+    fn record(word: &str, count: u64) -> Bytes {
+        let counted = Counted { word: word.to_string(), count };
+        postcard::to_allocvec(&counted).expect("it can be encoded").into()
+    }
+
+    fn committed_counts(offset: u64, counts: &[(&str, u64)]) -> LogEvent {
+        let transaction =
+            TransactionId { producer: "p".to_string(), generation: 1, number: offset };
+        let records = counts.iter().map(|(word, count)| record(word, *count)).collect();
+        let writes = vec![(OUTPUT_TOPIC.to_string(), 0, offset, records)];
+        LogEvent::TransactionCommitted { transaction, writes }
+    }
+
+    fn found(lines: &[&'static str], counts: &[(&str, u64)]) -> LogEvent {
+        let lines = lines.iter().map(|line| Bytes::from_static(line.as_bytes())).collect();
+        let counts = counts.iter().map(|(word, count)| record(word, *count)).collect();
+        let records =
+            vec![(OUTPUT_TOPIC.to_string(), 0, counts), (INPUT_TOPIC.to_string(), 0, lines)];
+        LogEvent::Recovered { ends: vec![], records, unended: vec![], closed: vec![] }
+    }
+
+    fn written() -> History<ExactlyOnce> {
+        History::new().holds(process(3, 1), line(0, "a b a"))
+    }
+
+    fn finished() -> CoordinationEvent {
+        committed(1, vec![result(true, JobStatus::Finished)])
+    }
+
+    #[test]
+    fn counts_in_order_are_accepted_and_the_job_may_finish_then() {
+        written()
+            .holds(process(3, 1), committed_counts(0, &[("a", 1), ("b", 1)]))
+            .holds(process(3, 1), committed_counts(2, &[("a", 2)]))
+            .holds(process(0, 1), finished());
+    }
+
+    #[test]
+    fn what_was_synced_but_not_announced_is_seen_in_the_recovery() {
+        written()
+            .holds(process(3, 1), committed_counts(0, &[("a", 1)]))
+            .holds(process(3, 2), found(&["a b a", "c"], &[("a", 1), ("c", 1)]))
+            .holds(process(3, 2), committed_counts(2, &[("b", 1), ("a", 2)]))
+            .holds(process(0, 1), finished());
+    }
+
+    #[test]
+    fn a_repeat_a_gap_and_a_word_too_many_are_refused() {
+        let begun = || written().holds(process(3, 1), committed_counts(0, &[("a", 1)]));
+        begun().breaks(process(3, 1), committed_counts(1, &[("a", 1)]));
+        begun().breaks(process(3, 1), committed_counts(1, &[("b", 2)]));
+        begun().breaks(process(3, 1), committed_counts(1, &[("c", 1)]));
+        begun().breaks(process(3, 1), committed_counts(2, &[("a", 2)]));
+    }
+
+    #[test]
+    fn a_job_that_finishes_before_all_is_counted_is_refused() {
+        written()
+            .holds(process(3, 1), committed_counts(0, &[("a", 1)]))
+            .breaks(process(0, 1), finished());
+    }
+}

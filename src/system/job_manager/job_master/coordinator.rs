@@ -213,7 +213,7 @@ impl JobMaster {
         }
         context.schedule(timeout, move |master, context| {
             if master.checkpoints.pending.contains_key(&checkpoint) {
-                master.fail_checkpoint(context, checkpoint, "it took too long");
+                master.fail_checkpoint(context, checkpoint, None, "it took too long");
             }
         });
     }
@@ -361,7 +361,8 @@ impl JobMaster {
     ) {
         let pending = self.checkpoints.pending.contains_key(&checkpoint);
         if pending && self.current(attempt).is_some() {
-            self.fail_checkpoint(context, checkpoint, &format!("{attempt:?} declined: {reason}"));
+            let reason = format!("{attempt:?} declined: {reason}");
+            self.fail_checkpoint(context, checkpoint, Some(attempt), &reason);
         }
     }
 
@@ -369,10 +370,11 @@ impl JobMaster {
         &mut self,
         context: &mut Context<Self>,
         checkpoint: CheckpointId,
+        declined: Option<ExecutionAttemptId>,
         reason: &str,
     ) {
         self.abort(context, checkpoint, reason);
-        self.count_failure(context);
+        self.count_failure(context, checkpoint, declined);
     }
 
     fn end_without_success(
@@ -382,10 +384,18 @@ impl JobMaster {
         reason: &str,
     ) {
         self.announce_abort(context, checkpoint, reason);
-        self.count_failure(context);
+        self.count_failure(context, checkpoint, None);
     }
 
-    fn count_failure(&mut self, context: &mut Context<Self>) {
+    fn count_failure(
+        &mut self,
+        context: &mut Context<Self>,
+        checkpoint: CheckpointId,
+        declined: Option<ExecutionAttemptId>,
+    ) {
+        let job = self.id();
+        let counted = JobEvent::CheckpointFailureCounted { job, checkpoint, declined };
+        context.host().announce(&counted);
         self.checkpoints.failures += 1;
         let failures = self.checkpoints.failures;
         let bearable = self.job.checkpoints.tolerable_failures;

@@ -131,6 +131,8 @@ pub enum JobEvent {
     CheckpointFailureCounted {
         /// The job.
         job: JobId,
+        /// The master's term.
+        session: LeaderSessionId,
         /// The checkpoint.
         checkpoint: CheckpointId,
         /// The attempt that declined it, if that is why.

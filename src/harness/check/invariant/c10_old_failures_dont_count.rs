@@ -1,6 +1,7 @@
 //! C10: what counts among the failures that a job bears is a checkpoint newer than the newest that is
 //! durable, once, and a decline only of an attempt of the newest deployment. That it counts is the
-//! master's word; what is durable is the coordination server's.
+//! master's word; what is durable is the coordination server's. A master that no longer holds the latch
+//! counts without effect, and is not judged.
 
 use super::{
     Check, Invariant,
@@ -14,6 +15,7 @@ use crate::{
     system::{
         ids::{CheckpointId, JobId},
         job_manager::JobEvent,
+        protocol::job_component,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +56,15 @@ impl Invariant for OldFailuresDontCount {
                 *newest = (*newest).max(*epoch);
                 Check::Ignored
             }
-            Seen::Job(JobEvent::CheckpointFailureCounted { job, checkpoint, declined }) => {
+            Seen::Job(JobEvent::CheckpointFailureCounted {
+                job,
+                session,
+                checkpoint,
+                declined,
+            }) => {
+                if model.latch(&job_component(*job)) != Some(*session) {
+                    return Check::Ignored;
+                }
                 let known = self.durable.get(job);
                 let newest = self.epochs.get(job);
                 let newer = known.is_none_or(|durable| durable < checkpoint);
@@ -78,14 +88,15 @@ mod tests {
 
     fn counted(id: u64, declined: Option<u64>) -> JobEvent {
         let declined = declined.map(|epoch| attempt(0, epoch));
-        JobEvent::CheckpointFailureCounted { job: JOB, checkpoint: CheckpointId(id), declined }
+        let (session, checkpoint) = (term(1), CheckpointId(id));
+        JobEvent::CheckpointFailureCounted { job: JOB, session, checkpoint, declined }
     }
 
     fn deployed() -> History<OldFailuresDontCount> {
         let (session, restored) = (term(1), None);
         History::new()
             .holds(process(1, 1), JobEvent::Scheduled { job: JOB, session, epoch: 4, restored })
-            .holds(process(0, 1), committed(1, vec![pointer(5)]))
+            .holds(process(0, 1), committed(1, vec![job_latch(1), pointer(5)]))
     }
 
     #[test]
@@ -97,6 +108,13 @@ mod tests {
     fn failures_of_the_past_are_refused() {
         deployed().breaks(process(1, 1), counted(5, None));
         deployed().breaks(process(1, 1), counted(6, Some(3)));
+    }
+
+    #[test]
+    fn a_master_without_the_latch_is_not_judged() {
+        deployed()
+            .holds(process(0, 1), committed(2, vec![job_latch(2)]))
+            .holds(process(1, 1), counted(5, None));
     }
 
     #[test]

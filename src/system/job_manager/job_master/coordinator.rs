@@ -393,8 +393,8 @@ impl JobMaster {
         checkpoint: CheckpointId,
         declined: Option<ExecutionAttemptId>,
     ) {
-        let job = self.id();
-        let counted = JobEvent::CheckpointFailureCounted { job, checkpoint, declined };
+        let (job, session) = (self.id(), self.term.session);
+        let counted = JobEvent::CheckpointFailureCounted { job, session, checkpoint, declined };
         context.host().announce(&counted);
         self.checkpoints.failures += 1;
         let failures = self.checkpoints.failures;

@@ -153,7 +153,7 @@ impl JobMaster {
         let settings = self.job.checkpoints;
         let interval = Duration::from_millis(settings.interval_ms);
         let now = context.host().now();
-        let by_interval = self.checkpoints.last_trigger.map_or(now, |last| last) + interval;
+        let by_interval = self.checkpoints.last_trigger.unwrap_or(now) + interval;
         let pause = Duration::from_millis(settings.min_pause_ms);
         let by_pause = self.checkpoints.last_end.map_or(now, |end| end + pause);
         let delay = by_interval.max(by_pause).saturating_since(now);
@@ -288,7 +288,7 @@ impl JobMaster {
         let (store, blobs) = (self.checkpoints.store.clone(), self.services.blobs.clone());
         let added = self.checkpoints.added;
         if context.host().sabotaged(Sabotage::CompleteBeforeStored) {
-            self.confirm_to_all(context, id, last);
+            self.confirm_to_all(id, last);
         }
         let work = self.scope.wrap(async move {
             let stored = blobs.put_surely(&pointer.metadata, Bytes::from(bytes)).await;
@@ -329,7 +329,7 @@ impl JobMaster {
         for id in older {
             self.abort(context, id, "a newer one is complete");
         }
-        self.confirm_to_all(context, checkpoint, last);
+        self.confirm_to_all(checkpoint, last);
         let retained = self.job.checkpoints.retained as usize;
         let excess = self.checkpoints.completed.len().saturating_sub(retained);
         let subsumed: Vec<CompletedCheckpoint> =
@@ -342,7 +342,7 @@ impl JobMaster {
         }
     }
 
-    fn confirm_to_all(&self, _: &Context<Self>, checkpoint: CheckpointId, last: bool) {
+    fn confirm_to_all(&self, checkpoint: CheckpointId, last: bool) {
         for execution in self.executions.values() {
             if let Some(gateway) = self.gateway_of(execution.attempt) {
                 gateway.confirm_checkpoint(execution.attempt, checkpoint, last);

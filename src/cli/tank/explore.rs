@@ -104,7 +104,7 @@ impl Summary {
                 command.sabotage.map_or(String::new(), |s| format!(" --sabotage {}", s.name()));
             let again =
                 format!("cargo run -- run {} --seed {}{sabotage}", outcome.scenario, outcome.seed);
-            println!("{}\n", failure_report(outcome, &again));
+            println!("{}\n", failure_report(outcome, &[("again", &again)]));
         }
         println!("{}", describe_sweep(&self.tallies, &self.evaluations, &self.milestones));
         if let Some(switch) = command.sabotage {

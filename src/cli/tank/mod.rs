@@ -2,7 +2,10 @@
 
 mod determinism;
 mod explore;
+mod failure;
+mod keep;
 mod list;
+mod replay;
 mod run;
 mod virtual_time;
 
@@ -35,6 +38,10 @@ enum Command {
     Run(run::Run),
     /// Run many seeds over the scenarios, on all cores, and print a verdict table.
     Explore(explore::Explore),
+    /// Run a kept failure again, from its data.
+    Replay(replay::Replay),
+    /// Keep a failure for ever, as a regression that `cargo test` runs.
+    Keep(keep::Keep),
     /// List the scenarios, or the words that scenario files understand.
     List(list::List),
     /// Check that a seed is the same run in every process and build.
@@ -42,6 +49,9 @@ enum Command {
     /// Print a run's digest, or its whole trace.
     #[command(hide = true)]
     Digest(determinism::Digest),
+    /// Check that a failure is the same run in this process.
+    #[command(hide = true)]
+    Confirm(failure::Confirm),
 }
 
 /// Does what the command line says.
@@ -49,6 +59,9 @@ pub fn run(arguments: Arguments) -> Result<Outcome, CliError> {
     match arguments.command {
         Command::Run(command) => command.run(),
         Command::Explore(command) => command.run(),
+        Command::Replay(command) => command.run(),
+        Command::Keep(command) => command.run(),
+        Command::Confirm(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Determinism(command) => command.run(),
         Command::Digest(command) => command.run(),

@@ -1,12 +1,15 @@
 //! `run`: one scenario, one seed.
 
-use super::{CliError, Outcome, find_scenario, parse_sabotage, virtual_time::VirtualTime};
+use super::{
+    CliError, Outcome, failure::tell_with_input, find_scenario, parse_sabotage,
+    virtual_time::VirtualTime,
+};
 use crate::{
     cli::log,
     harness::{
         check::Verdict,
-        explore::{Output, RunConfig, RunOutcome, run_on_fresh_thread},
-        report::{describe_run, failure_report, state_changes},
+        explore::{Output, RunConfig, RunOutcome, lines, run_on_fresh_thread},
+        report::{describe_run, state_changes},
         scenario::Subject,
     },
     host::Sabotage,
@@ -72,12 +75,13 @@ impl Run {
         let to_stdout = self.json.as_ref().is_some_and(|path| path.as_os_str() == "-");
         if !to_stdout {
             if self.history {
-                state_changes(&outcome, usize::MAX).iter().for_each(|line| println!("{line}"));
+                state_changes(&outcome).iter().for_each(|line| println!("{line}"));
                 println!();
             }
             println!("{}", describe_run(&outcome));
             if result != Outcome::Held {
-                println!("\n{}", failure_report(&outcome, &self.command()));
+                println!();
+                tell_with_input(&scenario, &outcome, self.sabotage, input.clone())?;
             }
         }
         if let Some(input) = input {
@@ -97,20 +101,6 @@ impl Run {
             write_json(path, &json(&outcome, wall))?;
         }
         Ok(result)
-    }
-
-    fn command(&self) -> String {
-        let mut command = format!("cargo run -- run {} --seed {}", self.scenario, self.seed);
-        if let Some(schedule) = self.schedule {
-            command += &format!(" --schedule {schedule}");
-        }
-        if let Some(input) = &self.input {
-            command += &format!(" --input {}", input.display());
-        }
-        if let Some(sabotage) = self.sabotage {
-            command += &format!(" --sabotage {}", sabotage.name());
-        }
-        command
     }
 }
 
@@ -132,13 +122,7 @@ pub fn wall_clock() -> std::time::Instant {
 fn read_lines(path: &PathBuf) -> Result<Arc<Vec<Bytes>>, CliError> {
     let text = std::fs::read(path)
         .map_err(|error| CliError::new(format!("{}: {error}", path.display())))?;
-    let text = Bytes::from(text);
-    let mut lines: Vec<Bytes> =
-        text.split(|byte| *byte == b'\n').map(|line| text.slice_ref(line)).collect();
-    if lines.last().is_some_and(Bytes::is_empty) {
-        lines.pop();
-    }
-    Ok(Arc::new(lines))
+    Ok(Arc::new(lines(Bytes::from(text))))
 }
 
 /// Compares what came out with what the input comes to, counted apart from the operators.

@@ -79,3 +79,13 @@ impl Expectation {
         }
     }
 }
+
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expectation::Held => f.write_str("held"),
+            Expectation::Violated(invariant) => write!(f, "violated:{invariant}"),
+            Expectation::Stuck => f.write_str("stuck"),
+        }
+    }
+}

@@ -1,9 +1,15 @@
-//! Running: one run, many runs, the same run again.
+//! Running: one run, many runs, the same run again, and what is kept of a run that failed.
 
 mod determinism;
+mod folder;
+mod regression;
 mod run;
 mod sweep;
 
 pub use determinism::{Difference, compare_traces};
+pub use folder::{
+    Failure, FailureRecord, FaultRecord, FolderError, lines, place, save_evidence, save_report,
+};
+pub use regression::{REGRESSIONS, Staleness, snapshot_file, snapshot_runs};
 pub use run::{Output, RunConfig, RunOutcome, run, run_on_fresh_thread};
 pub use sweep::{ScenarioTally, Sweep, SweepRun, add_counts, never_reached, sweep};

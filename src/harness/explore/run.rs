@@ -15,7 +15,7 @@ use crate::{
     },
     host::{
         Sabotage, mix,
-        sim::{NodeId, TraceDigest, TraceLine, World, WorldConfig, simulate},
+        sim::{FrameFate, NodeId, TraceDigest, TraceLine, World, WorldConfig, simulate},
     },
     jobs::{
         journal::{ENTRY_PREFIX, Entry},
@@ -31,7 +31,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// What makes a run.
 #[derive(Clone, Debug)]
 pub struct RunConfig {
-    /// The plan seed: everything that the adversary and the workload draw.
+    /// The plan seed: everything that the adversary and the workload draw. A scenario with a seed of
+    /// its own draws only the schedule from it.
     pub seed: u64,
     /// The scheduling seed; derived from the plan seed when `None`.
     pub schedule: Option<u64>,
@@ -62,7 +63,7 @@ impl RunConfig {
 pub struct RunOutcome {
     /// The scenario's name.
     pub scenario: String,
-    /// The plan seed.
+    /// The seed that was asked for.
     pub seed: u64,
     /// The scheduling seed.
     pub schedule: u64,
@@ -90,6 +91,8 @@ pub struct RunOutcome {
     pub digest: TraceDigest,
     /// The trace, if it was to be kept.
     pub trace: Vec<TraceLine>,
+    /// The frames that did not plainly arrive, if the trace was to be kept.
+    pub fates: Vec<FrameFate>,
     /// Simulated time.
     pub simulated: Duration,
     /// Frames sent over links.
@@ -146,19 +149,20 @@ impl Output {
 
 /// Runs a scenario once, on this thread.
 pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
-    let plan = FaultPlan::draw(scenario, config.seed);
-    let setting = Setting::of(scenario, config);
+    let seed = scenario.plan_seed(config.seed);
+    let plan = FaultPlan::draw(scenario, seed);
+    let setting = Setting::of(scenario, seed, config.input.as_ref());
     let invariants = if config.checks { setting.invariants } else { Vec::new() };
     let judge = Arc::new(Judge::new(invariants));
     let world_config = WorldConfig {
-        seed: config.seed,
+        seed,
         scheduling_seed: config.scheduling_seed(),
         latency: scenario.link_latency(),
         sabotage: config.sabotage,
         trace: config.trace,
     };
     let (nodes, clients) = (setting.nodes, setting.clients);
-    let run = RunInProgress { judge: judge.clone(), scenario, seed: config.seed, clients };
+    let run = RunInProgress { judge: judge.clone(), scenario, seed, clients };
     let body = async |world: World| run.drive(&world, nodes, plan.clone()).await;
     let ((end, executed, nodes), report) = simulate(world_config, judge.clone(), body);
     let ruling = judge.close(end.at);
@@ -183,6 +187,7 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         output: Output::of(scenario, &ruling.model),
         digest: report.digest,
         trace: report.trace,
+        fates: report.fates,
         simulated: report.simulated,
         messages: report.messages,
         sabotage_executions: report.sabotage_executions,
@@ -204,11 +209,10 @@ struct Setting {
 }
 
 impl Setting {
-    fn of(scenario: &Scenario, config: &RunConfig) -> Self {
-        let input = config.input.as_ref();
+    fn of(scenario: &Scenario, seed: u64, input: Option<&Arc<Vec<Bytes>>>) -> Self {
         match &scenario.subject {
             Subject::Journal(spec) => {
-                let lines = journal_lines(spec, config.seed, input);
+                let lines = journal_lines(spec, seed, input);
                 Setting {
                     nodes: journal_nodes(spec, &lines),
                     clients: u32::try_from(lines.len()).expect("few clients"),
@@ -216,9 +220,9 @@ impl Setting {
                 }
             }
             Subject::WordCount(spec) => {
-                let lines = word_count_lines(spec, config.seed, input);
+                let lines = word_count_lines(spec, seed, input);
                 Setting {
-                    nodes: word_count_nodes(spec, config.seed, &lines),
+                    nodes: word_count_nodes(spec, seed, &lines),
                     clients: 1,
                     invariants: word_count_invariants(),
                 }

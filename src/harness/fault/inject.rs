@@ -25,12 +25,26 @@ pub struct ExecutedFault {
     pub index: usize,
     /// The plan's words.
     pub planned: String,
-    /// The nodes that it struck: each actor's name and what it meant.
-    pub resolved: String,
+    /// The nodes that it struck: each actor and the names of those it meant.
+    pub resolved: Vec<(Actor, Vec<String>)>,
     /// When it began.
     pub began: Duration,
     /// When it was lifted; `None` while it is in force.
     pub ended: Option<Duration>,
+}
+
+impl ExecutedFault {
+    /// The actors whose meaning depends on the state of the run, and the node that each meant.
+    pub fn describe_resolved(&self) -> String {
+        let told = self.resolved.iter().filter_map(|(actor, nodes)| match &nodes[..] {
+            [name] if *name != actor.to_string() => Some(format!("{actor} = {name}")),
+            [] => Some(format!("{actor} = nobody")),
+            _ => None,
+        });
+        let mut told: Vec<String> = told.collect();
+        told.dedup();
+        told.join(", ")
+    }
 }
 
 #[derive(Default)]
@@ -139,15 +153,8 @@ impl Injector {
     }
 
     fn note(&self, index: usize, fault: &PlannedFault, actors: &[(Actor, &[NodeId])]) {
-        let resolved = actors.iter().map(|(actor, nodes)| {
-            let names: Vec<String> =
-                nodes.iter().map(|node| self.cluster.role(*node).name()).collect();
-            match names[..] {
-                [ref name] if *name == actor.to_string() => name.clone(),
-                _ => format!("{actor} = {}", names.join(" ")),
-            }
-        });
-        let resolved = resolved.collect::<Vec<_>>().join(", ");
+        let names = |nodes: &[NodeId]| nodes.iter().map(|n| self.cluster.role(*n).name()).collect();
+        let resolved = actors.iter().map(|(actor, nodes)| (*actor, names(nodes))).collect();
         let (planned, began) = (fault.to_string(), self.world.elapsed());
         self.lock().executed.push(ExecutedFault { index, planned, resolved, began, ended: None });
     }

@@ -4,6 +4,7 @@ mod actor;
 mod inject;
 mod plan;
 mod spec;
+mod write;
 
 pub use actor::Actor;
 pub use inject::{ExecutedFault, Injector};

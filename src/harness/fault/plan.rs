@@ -4,10 +4,14 @@
 
 use super::{
     actor::Actor,
-    spec::{DISK_OPERATIONS, FaultKind, FaultSpec, LinkSpec, When},
+    spec::{FaultKind, FaultSpec, LinkSpec, When},
+    write::operation_name,
 };
 use crate::{
-    harness::{check::Milestone, scenario::Scenario},
+    harness::{
+        check::Milestone,
+        scenario::{DurationRange, NumberRange, Scenario, Share, SignedDurationRange, percent},
+    },
     host::{Draws, sim::DiskOp},
 };
 use std::{fmt, time::Duration};
@@ -65,6 +69,56 @@ pub struct PlannedFault {
     pub pick: u64,
 }
 
+impl PlannedFault {
+    /// The fault of a scenario file that draws just this.
+    pub fn to_spec(&self) -> FaultSpec {
+        let share = |per_million: u32| Share::only(i64::from(per_million));
+        let kind = match &self.kind {
+            PlannedKind::Loss(links, lost) => FaultKind::Loss(links.clone(), share(*lost)),
+            PlannedKind::Delay(links, by) => {
+                FaultKind::Delay(links.clone(), DurationRange::only(*by))
+            }
+            PlannedKind::Duplicate(links, doubled) => {
+                FaultKind::Duplicate(links.clone(), share(*doubled))
+            }
+            PlannedKind::Corrupt(links, damaged) => {
+                FaultKind::Corrupt(links.clone(), share(*damaged))
+            }
+            PlannedKind::Hold(links) => FaultKind::Hold(links.clone()),
+            PlannedKind::Partition(isolate) => FaultKind::Partition(*isolate),
+            PlannedKind::OneWay(from, to) => FaultKind::OneWay(*from, *to),
+            PlannedKind::Crash(target) => FaultKind::Crash(*target),
+            PlannedKind::PowerCut(target) => FaultKind::PowerCut(*target),
+            PlannedKind::Pause(target) => FaultKind::Pause(*target),
+            PlannedKind::DiskError(target, operation, failed) => {
+                FaultKind::DiskError(*target, *operation, share(*failed))
+            }
+            PlannedKind::Drift(target, drift) => {
+                FaultKind::Clock(*target, Some(Share::only(*drift)), None)
+            }
+            PlannedKind::Step(target, nanos) => {
+                FaultKind::Clock(*target, None, Some(SignedDurationRange::only(*nanos)))
+            }
+        };
+        let when = match self.when {
+            PlannedWhen::At(at) => When::At(DurationRange::only(at)),
+            PlannedWhen::On(milestone, nth, after) => When::On {
+                milestone,
+                nth: NumberRange::only(nth),
+                after: DurationRange::only(after),
+            },
+        };
+        FaultSpec {
+            kind,
+            when,
+            lasts: DurationRange::only(self.lasts),
+            repeat: None,
+            chance: Share::ALWAYS,
+            pick: Some(self.pick),
+        }
+    }
+}
+
 /// All faults of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultPlan {
@@ -99,7 +153,8 @@ fn draw_fault(spec: &FaultSpec, draws: &mut Draws, faults: &mut Vec<PlannedFault
     let times = spec.repeat.map_or(1, |repeat| repeat.times.draw(draws));
     for _ in 0..times {
         let lasts = spec.lasts.draw(draws);
-        let pick = draws.next_u64();
+        let drawn = draws.next_u64();
+        let pick = spec.pick.unwrap_or(drawn);
         for kind in draw_kinds(&spec.kind, draws) {
             faults.push(PlannedFault { kind, when, lasts, pick });
         }
@@ -114,9 +169,7 @@ fn draw_fault(spec: &FaultSpec, draws: &mut Draws, faults: &mut Vec<PlannedFault
 }
 
 fn draw_kinds(kind: &FaultKind, draws: &mut Draws) -> Vec<PlannedKind> {
-    let mut share = |share: &crate::harness::scenario::Share| {
-        u32::try_from(share.draw(draws)).expect("read as not negative")
-    };
+    let mut share = |share: &Share| u32::try_from(share.draw(draws)).expect("read as not negative");
     let planned = match kind {
         FaultKind::Loss(links, lost) => PlannedKind::Loss(links.clone(), share(lost)),
         FaultKind::Delay(links, by) => PlannedKind::Delay(links.clone(), by.draw(draws)),
@@ -140,16 +193,6 @@ fn draw_kinds(kind: &FaultKind, draws: &mut Draws) -> Vec<PlannedKind> {
         }
     };
     vec![planned]
-}
-
-/// A share of a million as a percentage.
-pub fn percent(per_million: i64) -> String {
-    let sign = if per_million < 0 { "-" } else { "" };
-    let (whole, rest) = (per_million.unsigned_abs() / 10_000, per_million.unsigned_abs() % 10_000);
-    match rest {
-        0 => format!("{sign}{whole}%"),
-        rest => format!("{sign}{whole}.{}%", format!("{rest:04}").trim_end_matches('0')),
-    }
 }
 
 /// A duration to the millisecond.
@@ -182,8 +225,7 @@ impl fmt::Display for PlannedKind {
             PlannedKind::PowerCut(target) => write!(f, "power-cut {target}"),
             PlannedKind::Pause(target) => write!(f, "pause {target}"),
             PlannedKind::DiskError(target, operation, share) => {
-                let known = DISK_OPERATIONS.iter().find(|(_, known)| known == operation);
-                let operation = known.expect("every operation has a name").0;
+                let operation = operation_name(*operation);
                 write!(f, "disk-error {} of {operation} on {target}", percent(i64::from(*share)))
             }
             PlannedKind::Drift(target, drift) => {

@@ -116,6 +116,8 @@ pub struct FaultSpec {
     pub repeat: Option<Repeat>,
     /// In which share of the runs it comes at all.
     pub chance: Share,
+    /// Picks among several nodes when it fires; drawn if absent. Written into executed plans.
+    pub pick: Option<u64>,
 }
 
 /// Reads an actor of a subject.
@@ -194,10 +196,10 @@ impl FaultSpec {
             repeat.finish()?;
             Ok(Repeat { times, every })
         })?;
-        let always = Share { low: 1_000_000, high: 1_000_000 };
-        let chance = table.take("chance", Field::share)?.unwrap_or(always);
+        let chance = table.take("chance", Field::share)?.unwrap_or(Share::ALWAYS);
+        let pick = table.take("pick", Field::number)?;
         table.finish()?;
-        Ok(FaultSpec { kind, when, lasts, repeat, chance })
+        Ok(FaultSpec { kind, when, lasts, repeat, chance, pick })
     }
 }
 

@@ -1,10 +1,14 @@
 //! Reports as plain text of at most 80 columns where that can be had.
 
-use super::timeline::{leadership_timeline, state_changes};
+use super::{
+    timeline::{last_changes, leadership_timeline},
+    words::short,
+    wrap::wrap,
+};
 use crate::harness::{
     check::Milestone,
     explore::{RunOutcome, ScenarioTally, never_reached},
-    fault::PlannedFault,
+    fault::{ExecutedFault, PlannedFault},
 };
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
@@ -54,64 +58,92 @@ pub fn describe_run(outcome: &RunOutcome) -> String {
     );
     let _ = writeln!(text, "digest {}", outcome.digest);
     let note = if outcome.expected { "" } else { " (not what the scenario expects)" };
-    let _ = write!(text, "verdict: {}{note}", outcome.verdict);
+    let _ = write!(text, "{}", wrap("verdict: ", &format!("{}{note}", outcome.verdict)));
     text
-}
-
-/// A component's name; a job's id is cut short.
-fn short(component: &str) -> &str {
-    component.get(..12).filter(|_| component.starts_with("job-")).unwrap_or(component)
 }
 
 fn planned_line(outcome: &RunOutcome, index: usize, fault: &PlannedFault) -> String {
-    match outcome.executed.iter().find(|executed| executed.index == index) {
-        Some(executed) => {
-            let end = executed.ended.map_or("the end".to_string(), seconds);
-            format!("{fault}\n    {} to {end}: {}", seconds(executed.began), executed.resolved)
-        }
-        None => format!("{fault}\n    did not come to it"),
-    }
+    let came = came_to(outcome, index);
+    format!("{}\n    {came}", wrap("  ", &fault.to_string()))
 }
 
+/// From when to when a fault of the plan was in force, and whom it struck.
+pub fn came_to(outcome: &RunOutcome, index: usize) -> String {
+    let Some(executed) = outcome.executed.iter().find(|executed| executed.index == index) else {
+        return "did not come to it".to_string();
+    };
+    let end = executed.ended.map_or("the end".to_string(), seconds);
+    let whom = match executed.describe_resolved() {
+        whom if whom.is_empty() => whom,
+        whom => format!(": {whom}"),
+    };
+    format!("{} to {end}{whom}", seconds(executed.began))
+}
+
+/// Changes of state and faults in force that a report shows.
+const CHANGES_MAX: usize = 5;
+const FAULTS_MAX: usize = 6;
+
 /// About 25 lines on a run that failed: the invariant, the two facts in conflict, the last changes
-/// of state, the faults in force, the command.
-pub fn failure_report(outcome: &RunOutcome, command: &str) -> String {
+/// of state, the faults in force, then what `last` says: where the plan is and the command.
+pub fn failure_report(outcome: &RunOutcome, last: &[(&str, &str)]) -> String {
     let mut text = String::new();
     match outcome.violations.first() {
         Some(violation) => {
-            let _ = writeln!(text, "{violation}");
-            let _ = writeln!(text, "  before  {}", with_names(outcome, &violation.before));
-            let _ = writeln!(text, "  now     {}", with_names(outcome, &violation.now));
+            let _ = writeln!(text, "{}", wrap("", &violation.to_string()));
+            let before = with_names(outcome, &violation.before);
+            let _ = writeln!(text, "{}", wrap("  before  ", &before));
+            let _ = writeln!(text, "{}", wrap("  now     ", &with_names(outcome, &violation.now)));
         }
         None => {
-            let _ = writeln!(text, "{}", outcome.verdict);
+            let at = seconds(outcome.simulated);
+            let _ = writeln!(text, "{}", wrap("", &format!("{} at {at}", outcome.verdict)));
         }
     }
+    let from = format!("{}, seed {}, schedule", outcome.scenario, outcome.seed);
+    let _ = writeln!(text, "  in {from} {}", outcome.schedule);
     let _ = writeln!(text, "\nthe last changes of state");
-    for change in state_changes(outcome, 5) {
-        let _ = writeln!(text, "  {change}");
+    for change in last_changes(outcome, CHANGES_MAX, end_of(outcome)) {
+        let _ = writeln!(text, "{}", wrap("  ", &change));
     }
-    let end = outcome.violations.first().map_or(outcome.simulated, |violation| violation.at.time);
-    let _ = writeln!(text, "\nfaults in force");
-    let in_force: Vec<_> = outcome
-        .executed
-        .iter()
-        .filter(|executed| executed.began <= end && executed.ended.is_none_or(|ended| ended >= end))
-        .collect();
+    let _ = writeln!(text, "\nfaults in force, or lifted in the second before");
+    let in_force = faults_in_force(outcome);
     if in_force.is_empty() {
         let _ = writeln!(text, "  none");
     }
-    for executed in in_force {
-        let _ = writeln!(
-            text,
-            "  {} since {}: {}",
-            executed.planned,
-            seconds(executed.began),
-            executed.resolved
-        );
+    for fault in in_force.iter().take(FAULTS_MAX) {
+        let _ = writeln!(text, "{}", wrap("  ", fault));
     }
-    let _ = write!(text, "\nagain\n  {command}");
+    if in_force.len() > FAULTS_MAX {
+        let _ = writeln!(text, "  and {} more", in_force.len() - FAULTS_MAX);
+    }
+    for (title, line) in last {
+        let _ = write!(text, "\n{title:<8}{line}");
+    }
     text
+}
+
+/// When the run failed.
+fn end_of(outcome: &RunOutcome) -> Duration {
+    outcome.violations.first().map_or(outcome.simulated, |violation| violation.at.time)
+}
+
+fn faults_in_force(outcome: &RunOutcome) -> Vec<String> {
+    let end = end_of(outcome);
+    let lately = end.saturating_sub(Duration::from_secs(1));
+    let concerns = |executed: &&ExecutedFault| {
+        executed.began <= end && executed.ended.is_none_or(|ended| ended >= lately)
+    };
+    let described = outcome.executed.iter().filter(concerns).map(|executed| {
+        let lifted = executed.ended.filter(|ended| *ended <= end);
+        let lifted = lifted.map(|at| format!(", lifted {}", seconds(at))).unwrap_or_default();
+        let whom = match executed.describe_resolved() {
+            whom if whom.is_empty() => whom,
+            whom => format!(": {whom}"),
+        };
+        format!("{}, since {}{lifted}{whom}", executed.planned, seconds(executed.began))
+    });
+    described.collect()
 }
 
 /// A fact in which nodes go by their names.

@@ -13,7 +13,7 @@ use crate::{
         service::coordination::{CoordinationEvent, LeaseEnd},
     },
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// One term of a component: who led, from when, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,9 +87,15 @@ fn end_name(end: &ProcessEnd) -> &'static str {
     }
 }
 
-/// The last `count` changes of the cluster's state, in words.
-pub fn state_changes(outcome: &RunOutcome, count: usize) -> Vec<String> {
-    let changes = outcome.history.iter().rev().filter_map(|(at, known)| {
+/// All changes of the cluster's state, in words.
+pub fn state_changes(outcome: &RunOutcome) -> Vec<String> {
+    last_changes(outcome, usize::MAX, Duration::MAX)
+}
+
+/// The last `count` changes of the cluster's state up to a time, in words.
+pub fn last_changes(outcome: &RunOutcome, count: usize, until: Duration) -> Vec<String> {
+    let before = outcome.history.iter().rev().filter(|(at, _)| at.time <= until);
+    let changes = before.filter_map(|(at, known)| {
         let name = outcome.nodes.get(&at.process.0).map_or("?", String::as_str);
         let text = describe(known)?;
         Some(format!("{:>9.3}s  {name}: {text}", at.time.as_secs_f64()))

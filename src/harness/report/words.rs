@@ -110,8 +110,17 @@ pub fn client(event: &ClientEvent) -> String {
 /// A loss; `None` for what says little.
 pub fn heartbeat(event: &HeartbeatEvent) -> Option<String> {
     match event {
-        HeartbeatEvent::TimedOut { by, id, .. } => Some(format!("{by} hears nothing of {id}")),
-        HeartbeatEvent::Unreachable { by, id, .. } => Some(format!("{by} finds nobody at {id}")),
+        HeartbeatEvent::TimedOut { by, id, .. } => {
+            Some(format!("{} hears nothing of {}", short(by), short(id)))
+        }
+        HeartbeatEvent::Unreachable { by, id, .. } => {
+            Some(format!("{} finds nobody at {}", short(by), short(id)))
+        }
         _ => None,
     }
+}
+
+/// A name; a job's id is cut short, as everywhere in reports.
+pub fn short(name: &str) -> &str {
+    name.get(..12).filter(|_| name.starts_with("job-") && name.len() > 20).unwrap_or(name)
 }

@@ -3,12 +3,19 @@
 mod read;
 mod subject;
 mod units;
+mod write;
 
 pub use read::{Field, Reader, ScenarioError};
 pub use subject::{JournalSpec, Subject, SubjectKind, WordCountSpec};
-pub use units::{DurationRange, NumberRange, Share, SignedDurationRange, parse_duration};
+pub use units::{
+    DurationRange, NumberRange, Share, SignedDurationRange, exact_duration, parse_duration, percent,
+};
+pub use write::Writer;
 
-use super::{check::Expectation, fault::FaultSpec};
+use super::{
+    check::{Expectation, Milestone},
+    fault::{FaultSpec, PlannedFault},
+};
 use crate::host::sim::Delay;
 use std::{
     path::{Path, PathBuf},
@@ -34,6 +41,10 @@ pub struct Scenario {
     pub converge_within: Duration,
     /// What *held* means for this scenario.
     pub expect: Expectation,
+    /// The plan seed of every run: another seed draws another schedule only. Of a kept plan.
+    pub seed: Option<u64>,
+    /// Milestones without which a run shows nothing; it is stale when none of its runs reaches one.
+    pub reaches: Vec<Milestone>,
 }
 
 impl Scenario {
@@ -67,6 +78,9 @@ impl Scenario {
         let faults_end =
             file.take("faults-end", Field::duration)?.unwrap_or(Duration::from_secs(60));
         let expect = file.take("expect", Expectation::read)?.unwrap_or(Expectation::Held);
+        let seed = file.take("seed", Field::number)?;
+        let milestone = |field: &Field| field.read(&Milestone::known(), Milestone::parse);
+        let reaches = file.take("reaches", |field| field.list(milestone))?.unwrap_or_default();
         let mut faults = Vec::new();
         for fault in file.tables("fault")? {
             faults.push(FaultSpec::read(fault, subject.kind())?);
@@ -81,7 +95,24 @@ impl Scenario {
             faults_end,
             converge_within,
             expect,
+            seed,
+            reaches,
         })
+    }
+
+    /// The scenario that draws just these faults, whatever seed is asked for.
+    pub fn pinned<'a>(
+        &self,
+        seed: u64,
+        faults: impl Iterator<Item = &'a PlannedFault>,
+    ) -> Scenario {
+        let faults = faults.map(PlannedFault::to_spec).collect();
+        Scenario { faults, seed: Some(self.plan_seed(seed)), ..self.clone() }
+    }
+
+    /// The seed of everything but the schedule, in a run that asks for `seed`.
+    pub fn plan_seed(&self, seed: u64) -> u64 {
+        self.seed.unwrap_or(seed)
     }
 
     /// The base latency of all links.

@@ -246,6 +246,14 @@ impl Field {
         })
     }
 
+    /// Reads a whole number of 64 bits.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn number(&self) -> Result<u64, ScenarioError> {
+        self.parsed("a whole number from 0 to 18446744073709551615", |text| text.parse().ok())
+    }
+
     /// Reads a number or a range of numbers.
     ///
     /// # Errors
@@ -322,6 +330,25 @@ impl Field {
             Shape::Table(keys) => Ok(self.reader(self.value.span.clone(), self.name.clone(), keys)),
             _ => Err(self.expected("a table")),
         }
+    }
+
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// When it is something else, or at the first item that `read` refuses.
+    pub fn list<T>(
+        &self,
+        read: impl Fn(&Field) -> Result<T, ScenarioError>,
+    ) -> Result<Vec<T>, ScenarioError> {
+        let Shape::Array(items) = &self.value.shape else { return Err(self.expected("a list")) };
+        let item = |value: &Value| {
+            read(&Field {
+                source: self.source.clone(),
+                name: self.name.clone(),
+                value: value.clone(),
+            })
+        };
+        items.iter().map(item).collect()
     }
 
     fn tables(&self) -> Result<Vec<Reader>, ScenarioError> {

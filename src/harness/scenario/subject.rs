@@ -26,6 +26,13 @@ pub enum SubjectKind {
 const SUBJECTS: &[(&str, SubjectKind)] =
     &[("journal", SubjectKind::Journal), ("word-count", SubjectKind::WordCount)];
 
+impl SubjectKind {
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        SUBJECTS.iter().find(|(_, kind)| *kind == self).expect("every subject has a name").0
+    }
+}
+
 /// A journal cluster; the coordination server comes on top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalSpec {

@@ -1,7 +1,7 @@
 //! Values as people write them: `1500ms`, `2s..5s`, `5%`.
 
 use crate::host::Draws;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// Parses `250us`, `1500ms`, `2s`, `1.5s`, `10m`.
 pub fn parse_duration(text: &str) -> Option<Duration> {
@@ -22,6 +22,44 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     let nanos = whole.checked_mul(nanos_per_unit)?;
     let part = u128::from(fraction) * u128::from(nanos_per_unit) / u128::from(scale);
     Some(Duration::from_nanos(nanos.checked_add(u64::try_from(part).ok()?)?))
+}
+
+/// Writes a duration so that [`parse_duration`] reads back the very same.
+pub fn exact_duration(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    let (unit, name) = match nanos {
+        1_000_000_000.. => (1_000_000_000, "s"),
+        1_000_000.. => (1_000_000, "ms"),
+        1_000.. => (1_000, "us"),
+        1.. => (1, "ns"),
+        0 => return "0s".to_string(),
+    };
+    let digits = unit.to_string().len() - 1;
+    let (whole, rest) = (nanos / unit, nanos % unit);
+    match rest {
+        0 => format!("{whole}{name}"),
+        rest => format!("{whole}.{}{name}", format!("{rest:0digits$}").trim_end_matches('0')),
+    }
+}
+
+/// Writes parts of a million as a percentage that reads back as the very same.
+pub fn percent(per_million: i64) -> String {
+    let sign = if per_million < 0 { "-" } else { "" };
+    let (whole, rest) = (per_million.unsigned_abs() / 10_000, per_million.unsigned_abs() % 10_000);
+    match rest {
+        0 => format!("{sign}{whole}%"),
+        rest => format!("{sign}{whole}.{}%", format!("{rest:04}").trim_end_matches('0')),
+    }
+}
+
+fn write_range<T: Copy + PartialEq>(
+    f: &mut fmt::Formatter<'_>,
+    low: T,
+    high: T,
+    one: impl Fn(T) -> String,
+) -> fmt::Result {
+    f.write_str(&one(low))?;
+    if low == high { Ok(()) } else { write!(f, "..{}", one(high)) }
 }
 
 fn parse_range<T: Copy + PartialOrd>(
@@ -50,9 +88,20 @@ impl DurationRange {
         parse_range(text, parse_duration).map(|(low, high)| DurationRange { low, high })
     }
 
+    /// Just this one.
+    pub fn only(duration: Duration) -> Self {
+        DurationRange { low: duration, high: duration }
+    }
+
     /// Draws one.
     pub fn draw(self, draws: &mut Draws) -> Duration {
         draws.duration(self.low, self.high)
+    }
+}
+
+impl fmt::Display for DurationRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_range(f, self.low, self.high, exact_duration)
     }
 }
 
@@ -78,9 +127,23 @@ impl SignedDurationRange {
         parse_range(text, one).map(|(low, high)| SignedDurationRange { low, high })
     }
 
+    /// Just this one.
+    pub fn only(nanos: i64) -> Self {
+        SignedDurationRange { low: nanos, high: nanos }
+    }
+
     /// Draws one, in nanoseconds.
     pub fn draw(self, draws: &mut Draws) -> i64 {
         draw_signed(draws, self.low, self.high)
+    }
+}
+
+impl fmt::Display for SignedDurationRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_range(f, self.low, self.high, |nanos| {
+            let sign = if nanos < 0 { "-" } else { "" };
+            format!("{sign}{}", exact_duration(Duration::from_nanos(nanos.unsigned_abs())))
+        })
     }
 }
 
@@ -98,6 +161,9 @@ pub struct Share {
 }
 
 impl Share {
+    /// All.
+    pub const ALWAYS: Share = Share { low: 1_000_000, high: 1_000_000 };
+
     /// Parses `5%`, `-10%..10%`, `0.5%`.
     pub fn parse(text: &str) -> Option<Self> {
         let one = |text: &str| {
@@ -117,9 +183,20 @@ impl Share {
         parse_range(text, one).map(|(low, high)| Share { low, high })
     }
 
+    /// Just this one.
+    pub fn only(per_million: i64) -> Self {
+        Share { low: per_million, high: per_million }
+    }
+
     /// Draws one.
     pub fn draw(self, draws: &mut Draws) -> i64 {
         draw_signed(draws, self.low, self.high)
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_range(f, self.low, self.high, percent)
     }
 }
 
@@ -138,15 +215,41 @@ impl NumberRange {
         parse_range(text, |text| text.parse().ok()).map(|(low, high)| NumberRange { low, high })
     }
 
+    /// Just this one.
+    pub fn only(number: u64) -> Self {
+        NumberRange { low: number, high: number }
+    }
+
     /// Draws one.
     pub fn draw(self, draws: &mut Draws) -> u64 {
         draws.between(self.low, self.high)
     }
 }
 
+impl fmt::Display for NumberRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_range(f, self.low, self.high, |number| number.to_string())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(nanos: u32, seconds in 0..100_000u64, share in -1_000_000..=1_000_000i64) {
+            for duration in [Duration::from_nanos(nanos.into()), Duration::new(seconds, nanos % 1_000_000_000)] {
+                prop_assert_eq!(parse_duration(&exact_duration(duration)), Some(duration));
+                let backwards = SignedDurationRange::only(-i64::try_from(duration.as_nanos()).unwrap());
+                prop_assert_eq!(SignedDurationRange::parse(&backwards.to_string()), Some(backwards));
+            }
+            prop_assert_eq!(Share::parse(&percent(share)), Some(Share::only(share)));
+            let range = Share { low: share.min(0), high: share.max(1) };
+            prop_assert_eq!(Share::parse(&range.to_string()), Some(range));
+        }
+    }
 
     #[test]
     fn durations_read_as_people_write_them() {

@@ -161,6 +161,34 @@ pub(in crate::host) enum Fate {
     },
 }
 
+/// A frame that did not plainly arrive, and what was drawn for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameFate {
+    /// The sender.
+    pub from: NodeId,
+    /// The receiver.
+    pub to: NodeId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Which frame of this kind on this link, from 0.
+    pub ordinal: u64,
+    /// `cut`, `loss`, `held`, `duplicated` or `corrupted`.
+    pub fate: &'static str,
+}
+
+impl Fate {
+    /// The word for it; `None` when the frame just arrives.
+    fn word(&self) -> Option<&'static str> {
+        match self {
+            Fate::Lost(why) => Some(why),
+            Fate::Held(_) => Some("held"),
+            Fate::Delivered { corrupt: Some(_), .. } => Some("corrupted"),
+            Fate::Delivered { copy: Some(_), .. } => Some("duplicated"),
+            Fate::Delivered { copy: None, corrupt: None, .. } => None,
+        }
+    }
+}
+
 /// Frames drawn so far on one link for one kind, and the stream of their words.
 struct FateStream {
     draws: Draws,
@@ -176,6 +204,8 @@ pub(in crate::host) struct Links {
     /// By link and by the hash of the kind.
     streams: BTreeMap<(u64, u64), FateStream>,
     pub frames: u64,
+    /// The frames that did not plainly arrive, if they are to be kept.
+    pub fates: Option<Vec<FrameFate>>,
 }
 
 fn happens(per_million: u32, bits: u64) -> bool {
@@ -198,6 +228,7 @@ impl Links {
             rules_added: 0,
             streams: BTreeMap::new(),
             frames: 0,
+            fates: None,
         }
     }
 
@@ -232,7 +263,11 @@ impl Links {
         stream.ordinal += 1;
         // Always eight words: a rule may not shift what later frames draw.
         let words: [u64; 8] = std::array::from_fn(|_| stream.draws.next_u64());
-        (ordinal, self.decide(from, to, kind, &words))
+        let fate = self.decide(from, to, kind, &words);
+        if let (Some(fates), Some(fate)) = (&mut self.fates, fate.word()) {
+            fates.push(FrameFate { from, to, kind, ordinal, fate });
+        }
+        (ordinal, fate)
     }
 
     fn decide(&self, from: NodeId, to: NodeId, kind: Kind, words: &[u64; 8]) -> Fate {

@@ -28,7 +28,7 @@ pub use clock::DRIFT_PER_MILLION_MAX;
 pub use digest::{TraceDigest, TraceLine};
 pub use disk::{DiskEffect, DiskFault, DiskOp};
 pub use example::run_two;
-pub use link::{Delay, LinkEffect, LinkRule, NodeSet, RuleId};
+pub use link::{Delay, FrameFate, LinkEffect, LinkRule, NodeSet, RuleId};
 pub(in crate::host) use node::Node;
 pub use node::{NodeId, current_stamp};
 pub use process::{Hardware, ProcessEnd};

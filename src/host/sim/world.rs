@@ -5,7 +5,7 @@ use super::{
     clock::Clock,
     digest::{Digest, TraceDigest, TraceLine},
     disk::DiskState,
-    link::{Delay, Fate, LinkRule, Links, RuleId},
+    link::{Delay, Fate, FrameFate, LinkRule, Links, RuleId},
     message::{Flight, Ports},
     node::{Incarnation, NodeId},
     queue::Queue,
@@ -79,6 +79,8 @@ pub struct WorldReport {
     pub entries: u64,
     /// The entries themselves, if they were to be kept.
     pub trace: Vec<TraceLine>,
+    /// The frames that did not plainly arrive, if the trace was to be kept.
+    pub fates: Vec<FrameFate>,
     /// Simulated time at the end.
     pub simulated: Duration,
     /// Frames sent over links.
@@ -300,13 +302,15 @@ impl World {
         if config.trace {
             digest.record_trace();
         }
+        let mut links = Links::new(config.seed, config.latency);
+        links.fates = config.trace.then(Vec::new);
         let state = State {
             seed: config.seed,
             nodes: Vec::new(),
             by_name: BTreeMap::new(),
             queue: Queue::new(),
             timers: Timers::default(),
-            links: Links::new(config.seed, config.latency),
+            links,
             streams: Streams::new(),
             held: BTreeMap::new(),
             digest,
@@ -380,11 +384,17 @@ impl World {
     async fn close(self) -> WorldReport {
         let simulated = self.elapsed();
         self.shared.closed.store(true, Ordering::Relaxed);
-        let (digest, entries, trace, messages, sabotage_executions) = {
+        let report = {
             let mut locked = self.shared.lock();
-            let trace = locked.digest.take_trace();
-            let digest = locked.digest.value();
-            (digest, locked.digest.entries, trace, locked.links.frames, locked.sabotage_executions)
+            WorldReport {
+                trace: locked.digest.take_trace(),
+                fates: locked.links.fates.take().unwrap_or_default(),
+                digest: locked.digest.value(),
+                entries: locked.digest.entries,
+                simulated,
+                messages: locked.links.frames,
+                sabotage_executions: locked.sabotage_executions,
+            }
         };
         for node in self.nodes() {
             self.end_process(node, super::ProcessEnd::PowerCut);
@@ -396,7 +406,7 @@ impl World {
             driver.wake();
         }
         self.shared.time.sleep(Duration::from_millis(1)).await;
-        WorldReport { digest, entries, trace, simulated, messages, sabotage_executions }
+        report
     }
 }
 

@@ -1,0 +1,183 @@
+//! Every command that README and docs show is run here, page by page, in the order of the page.
+#![cfg(madsim)]
+#![expect(clippy::disallowed_methods, reason = "reads the pages and copies the scenarios")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// A sweep on a page is for the reader's machine; here it is begun only.
+const SEEDS_MAX: u64 = 60;
+/// What is no command of the simulated tool, and where it is run instead.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("cargo test", "cargo test"),
+    ("cargo live hello", "cargo live hello"),
+    ("cargo live journal", "cargo live journal"),
+    ("cargo live mini", "cargo live mini"),
+    ("bash .ci/run", ""),
+    ("cargo bench", ""),
+];
+
+/// A command of a page.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown {
+    line: usize,
+    text: String,
+    /// What the page says that it exits with.
+    exits: i32,
+}
+
+/// The commands in the indented blocks of a page.
+fn commands(page: &str) -> Vec<Shown> {
+    let (mut found, mut fenced) = (Vec::new(), false);
+    for (line, text) in (1..).zip(page.lines()) {
+        fenced ^= text.trim_start().starts_with("```");
+        let shown = text.trim_start();
+        if fenced || !text.starts_with("    ") || !["cargo ", "bash "].iter().any(|c| shown.starts_with(c)) {
+            continue;
+        }
+        let (text, comment) = shown.split_once("  #").unwrap_or((shown, ""));
+        let exits = comment.split_once("exits with ").map_or(0, |(_, code)| {
+            code.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().expect("an exit code")
+        });
+        found.push(Shown { line, text: text.trim().to_string(), exits });
+    }
+    found
+}
+
+/// The arguments of the tool; `None` when it is another command.
+fn arguments(command: &str) -> Option<Vec<String>> {
+    let rest = command.strip_prefix("cargo run ")?;
+    let (_, rest) = rest.split_once("-- ").unwrap_or(("", ""));
+    let mut arguments: Vec<String> = Vec::new();
+    for (index, part) in rest.split('"').enumerate() {
+        match index % 2 {
+            0 => arguments.extend(part.split_whitespace().map(String::from)),
+            _ => arguments.push(part.to_string()),
+        }
+    }
+    Some(arguments)
+}
+
+/// Makes a sweep short.
+fn shortened(mut arguments: Vec<String>) -> Vec<String> {
+    for at in 1..arguments.len() {
+        let (before, value) = (arguments[at - 1].clone(), arguments[at].clone());
+        if let ("--seeds", Some((from, to))) = (before.as_str(), value.split_once("..")) {
+            let (from, to): (u64, u64) = (from.parse().unwrap(), to.parse().unwrap());
+            arguments[at] = format!("{from}..{}", to.min(from + SEEDS_MAX));
+        }
+        if before == "--for" {
+            arguments[at] = "1s".to_string();
+        }
+    }
+    arguments
+}
+
+/// A folder like a clone, as far as the tool looks at it.
+fn clone_for(page: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("docs-{}", page.replace('/', "-")));
+    let _ = fs::remove_dir_all(&folder);
+    for part in ["scenarios", "snapshots"] {
+        copy(&Path::new(ROOT).join(part), &folder.join(part));
+    }
+    fs::copy(Path::new(ROOT).join("README.md"), folder.join("README.md")).expect("it can be copied");
+    folder
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder can be made");
+    for entry in fs::read_dir(from).expect("a folder of the repository") {
+        let path = entry.expect("it can be listed").path();
+        let to = to.join(path.file_name().expect("it has a name"));
+        match path.is_dir() {
+            true => copy(&path, &to),
+            false => drop(fs::copy(&path, &to).expect("it can be copied")),
+        }
+    }
+}
+
+/// Runs a page's commands in a clone; `after` is called behind each.
+fn follow(page: &str, after: impl Fn(&str, &Path)) {
+    let text = fs::read_to_string(Path::new(ROOT).join(page)).expect("a page");
+    let ci = fs::read_to_string(Path::new(ROOT).join(".ci/run")).expect("the script");
+    let clone = clone_for(page);
+    let shown = commands(&text);
+    assert!(shown.len() > 3, "the commands of {page} were found");
+    for Shown { line, text, exits } in shown {
+        let Some(arguments) = arguments(&text) else {
+            let known = ELSEWHERE.iter().find(|(known, _)| text.starts_with(known));
+            let (_, runs) = known.unwrap_or_else(|| panic!("{page}:{line}: who runs {text}?"));
+            assert!(ci.contains(runs), "{page}:{line}: {text} is not run by .ci/run");
+            continue;
+        };
+        let binary = env!("CARGO_BIN_EXE_wavetank");
+        let mut command = Command::new(binary);
+        command.current_dir(&clone).args(shortened(arguments));
+        let output = command.output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(exits), "{page}:{line}: {text}\n{said}");
+        after(&text, &clone);
+    }
+}
+
+/// The first block of a page in that language.
+fn block(page: &str, language: &str) -> String {
+    let text = fs::read_to_string(Path::new(ROOT).join(page)).expect("a page");
+    let (_, rest) = text.split_once(&format!("```{language}\n")).expect("a block");
+    rest.split("```").next().expect("there is always a first").to_string()
+}
+
+#[test]
+fn the_readme_does_what_it_shows() {
+    follow("README.md", |_, _| {});
+}
+
+#[test]
+fn the_page_on_scenarios_does_what_it_shows() {
+    const PAGE: &str = "docs/scenarios.md";
+    follow(PAGE, |command, clone| {
+        if command.contains("-- new executor-stalls") {
+            // The page tells the reader to put this in place of what `new` wrote.
+            let file = clone.join("scenarios/word-count/executor-stalls.toml");
+            assert!(file.is_file(), "`new` wrote the file that the page names");
+            fs::write(file, block(PAGE, "toml")).expect("it can be written");
+        }
+    });
+}
+
+#[test]
+fn the_page_on_components_does_what_it_shows() {
+    follow("docs/components.md", |_, _| {});
+}
+
+#[test]
+fn the_pages_name_files_that_are_there() {
+    for page in ["README.md", "docs/scenarios.md", "docs/components.md", "ARCHITECTURE.md"] {
+        let text = fs::read_to_string(Path::new(ROOT).join(page)).expect("a page");
+        let named = text.split('`').skip(1).step_by(2);
+        for path in named.filter(|word| word.starts_with("src/") || word.starts_with("tests/")) {
+            // `tests/rpc` stands for a folder or a file of tests.
+            let path = path.trim_end_matches('/');
+            let is = |path: &str| Path::new(ROOT).join(path).exists();
+            let there = is(path) || is(&format!("{path}.rs")) || path.contains('*');
+            assert!(there, "{page} names {path}, which is not there");
+        }
+    }
+}
+
+#[test]
+fn commands_are_read_as_they_are_meant() {
+    let page = "text\n    cargo run -- a \"b c\"  # a note, exits with 3\n```\n    cargo run -- x\n```\n    cargo test\n";
+    let shown = commands(page);
+    assert_eq!(shown.len(), 2);
+    assert_eq!((shown[0].line, shown[0].exits), (2, 3));
+    assert_eq!(arguments(&shown[0].text).unwrap(), ["a", "b c"]);
+    assert_eq!(arguments(&shown[1].text), None);
+    let long = ["--seeds", "5..5000", "--for", "10m"].map(String::from).to_vec();
+    assert_eq!(shortened(long), ["--seeds", "5..65", "--for", "1s"]);
+}

@@ -2,8 +2,12 @@
 
 mod determinism;
 mod explore;
+mod failure;
+mod interrupt;
 mod list;
+mod progress;
 mod run;
+mod speech;
 mod virtual_time;
 
 use super::{CliError, Outcome};
@@ -33,7 +37,6 @@ pub struct Arguments {
 enum Command {
     /// Run one scenario with one seed: plan, leadership timeline, verdict.
     Run(run::Run),
-    /// Run many seeds over the scenarios, on all cores, and print a verdict table.
     Explore(explore::Explore),
     /// List the scenarios, or the words that scenario files understand.
     List(list::List),

@@ -2,8 +2,10 @@
 
 mod determinism;
 mod run;
+mod summary;
 mod sweep;
 
 pub use determinism::{Difference, compare_traces};
 pub use run::{Output, RunConfig, RunOutcome, run, run_on_fresh_thread};
+pub use summary::{FailedRun, FailureGroup, SweepSummary};
 pub use sweep::{ScenarioTally, Sweep, SweepRun, add_counts, never_reached, sweep};

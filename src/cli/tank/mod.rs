@@ -7,6 +7,7 @@ mod interrupt;
 mod list;
 mod progress;
 mod run;
+mod sabotage;
 mod speech;
 mod virtual_time;
 
@@ -38,6 +39,7 @@ enum Command {
     /// Run one scenario with one seed: plan, leadership timeline, verdict.
     Run(run::Run),
     Explore(explore::Explore),
+    Sabotage(sabotage::Sabotages),
     /// List the scenarios, or the words that scenario files understand.
     List(list::List),
     /// Check that a seed is the same run in every process and build.
@@ -52,6 +54,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome, CliError> {
     match arguments.command {
         Command::Run(command) => command.run(),
         Command::Explore(command) => command.run(),
+        Command::Sabotage(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Determinism(command) => command.run(),
         Command::Digest(command) => command.run(),

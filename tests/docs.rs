@@ -36,7 +36,10 @@ fn commands(page: &str) -> Vec<Shown> {
     for (line, text) in (1..).zip(page.lines()) {
         fenced ^= text.trim_start().starts_with("```");
         let shown = text.trim_start();
-        if fenced || !text.starts_with("    ") || !["cargo ", "bash "].iter().any(|c| shown.starts_with(c)) {
+        if fenced
+            || !text.starts_with("    ")
+            || !["cargo ", "bash "].iter().any(|c| shown.starts_with(c))
+        {
             continue;
         }
         let (text, comment) = shown.split_once("  #").unwrap_or((shown, ""));
@@ -79,12 +82,14 @@ fn shortened(mut arguments: Vec<String>) -> Vec<String> {
 
 /// A folder like a clone, as far as the tool looks at it.
 fn clone_for(page: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("docs-{}", page.replace('/', "-")));
+    let folder =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("docs-{}", page.replace('/', "-")));
     let _ = fs::remove_dir_all(&folder);
     for part in ["scenarios", "snapshots"] {
         copy(&Path::new(ROOT).join(part), &folder.join(part));
     }
-    fs::copy(Path::new(ROOT).join("README.md"), folder.join("README.md")).expect("it can be copied");
+    fs::copy(Path::new(ROOT).join("README.md"), folder.join("README.md"))
+        .expect("it can be copied");
     folder
 }
 

@@ -4,8 +4,9 @@
 use std::{path::Path, sync::Arc};
 use wavetank::{
     harness::{
+        check::Verdict,
         explore::{Sweep, sweep},
-        sabotage::caught_by,
+        sabotage::{caught_by, is_caught_by},
         scenario::{Scenario, SubjectKind, discover},
     },
     host::Sabotage,
@@ -24,7 +25,7 @@ fn shipped(subject: SubjectKind) -> Vec<Arc<Scenario>> {
 }
 
 /// The verdicts of the runs that did not end as expected.
-fn failures(subject: SubjectKind, sabotage: Option<Sabotage>, runs: u64) -> (Vec<String>, u64) {
+fn failures(subject: SubjectKind, sabotage: Option<Sabotage>, runs: u64) -> (Vec<Verdict>, u64) {
     let plan = Sweep {
         scenarios: shipped(subject),
         seeds: 0..runs,
@@ -37,7 +38,7 @@ fn failures(subject: SubjectKind, sabotage: Option<Sabotage>, runs: u64) -> (Vec
     sweep(&plan, |run| {
         executions += run.outcome.sabotage_executions;
         if !run.outcome.expected {
-            verdicts.push(run.outcome.verdict.to_string());
+            verdicts.push(run.outcome.verdict);
         }
     });
     (verdicts, executions)
@@ -46,17 +47,12 @@ fn failures(subject: SubjectKind, sabotage: Option<Sabotage>, runs: u64) -> (Vec
 fn assert_caught(subject: SubjectKind, switch: Sabotage) {
     let (verdicts, executions) = failures(subject, Some(switch), RUNS_MAX);
     assert!(executions > 0, "the line of {} never ran", switch.name());
-    let wanted = caught_by(switch);
-    let caught = |verdict: &String| {
-        wanted
-            .iter()
-            .any(|check| verdict == &format!("violated:{check}") || verdict.starts_with(check))
-    };
     assert!(!verdicts.is_empty(), "{} was not caught in {RUNS_MAX} runs", switch.name());
     assert!(
-        verdicts.iter().all(caught),
-        "{} was caught by {verdicts:?}, not {wanted:?}",
-        switch.name()
+        verdicts.iter().all(|verdict| is_caught_by(switch, verdict)),
+        "{} was caught by {verdicts:?}, not {:?}",
+        switch.name(),
+        caught_by(switch)
     );
 }
 

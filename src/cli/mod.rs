@@ -1,5 +1,5 @@
-//! The commands. In the tank: `run`, `explore`, `list`, `determinism`. Live: `hello`, `journal`,
-//! `mini`.
+//! The commands. In the tank: `run`, `explore`, `sabotage`, `list`, `determinism`. Live: `hello`,
+//! `journal`, `mini`.
 
 mod exit;
 #[cfg(live)]

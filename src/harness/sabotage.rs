@@ -1,6 +1,6 @@
 //! Which check must catch which switch. The switches themselves live in `host`.
 
-use crate::host::Sabotage;
+use crate::{harness::check::Verdict, host::Sabotage};
 
 /// The verdicts that count as catching a switch: names of invariants, or `stuck`.
 pub fn caught_by(switch: Sabotage) -> &'static [&'static str] {
@@ -18,5 +18,31 @@ pub fn caught_by(switch: Sabotage) -> &'static [&'static str] {
         Sabotage::OldMasterDeploys => &["S3"],
         Sabotage::SinkCommitsAtBarrier => &["X5", "X4"],
         Sabotage::BarriersDontBlock => &["C7"],
+    }
+}
+
+/// Whether a verdict comes from a check that is there for the switch.
+pub fn is_caught_by(switch: Sabotage, verdict: &Verdict) -> bool {
+    let check = match verdict {
+        Verdict::Held => return false,
+        Verdict::Violated(invariant) => invariant.as_str(),
+        Verdict::Stuck { .. } => verdict.name(),
+    };
+    caught_by(switch).contains(&check)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switch_is_caught_by_its_own_checks_alone() {
+        let violated = |name: &str| Verdict::Violated(name.to_string());
+        let stuck = Verdict::Stuck { waits_for: "a leader".to_string() };
+        assert!(is_caught_by(Sabotage::StaleTokenAccepted, &violated("L2")));
+        assert!(!is_caught_by(Sabotage::StaleTokenAccepted, &violated("L21")));
+        assert!(!is_caught_by(Sabotage::StaleTokenAccepted, &stuck));
+        assert!(is_caught_by(Sabotage::LostLeaseTreatedAsAlive, &stuck));
+        assert!(!is_caught_by(Sabotage::LostLeaseTreatedAsAlive, &Verdict::Held));
     }
 }

@@ -1,129 +1,302 @@
 //! `explore`: many seeds over the scenarios.
 
-use super::{CliError, Outcome, find_scenarios, parse_sabotage, parse_seeds};
+use super::{
+    CliError, Outcome, failure, find_scenarios,
+    interrupt::Interrupt,
+    parse_sabotage, parse_seeds,
+    progress::{Progress, clock},
+    run::result_of,
+    speech,
+};
 use crate::{
-    cli::tank::run::result_of,
     harness::{
-        explore::{RunOutcome, ScenarioTally, Sweep, add_counts, sweep},
-        report::{describe_sweep, failure_report},
+        check::Milestone,
+        explore::{RunConfig, Sweep, SweepSummary, never_reached, sweep},
+        report::{COLUMNS, describe_group, describe_sweep},
         sabotage,
+        scenario::parse_duration,
     },
     host::Sabotage,
 };
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{
+    collections::BTreeMap, num::NonZeroUsize, ops::Range, path::PathBuf, sync::atomic::Ordering,
+    time::Duration,
+};
 
-/// Failures that are reported in full.
-const REPORTS_MAX: usize = 3;
+/// Groups of failures of which one run is told in full.
+const TOLD_MAX: usize = 3;
+/// Runs where neither seeds nor a time are given.
+const RUNS: u64 = 100;
 
 /// Runs many seeds. Each seed draws one of the scenarios and is one run.
+///
+/// Without arguments it runs 100 seeds over all shipped scenarios, on all cores. What failed is
+/// grouped by verdict, and the first run of a group is told in full with the command that shows it
+/// again. Ctrl-C ends the sweep with a summary of what has been run; a second one ends at once.
+///
+/// Examples:
+///   explore --seeds 0..10000                many runs
+///   explore word-count/swarm --for 10m      one scenario, for ten minutes
+///   explore --until-failure --for 8h        a night's search
+///   explore --seeds 0..1000 --json FILE     the sums, for a program
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct Explore {
     /// The scenarios, by file or name; all that are shipped if none is named
     scenarios: Vec<String>,
-    /// The plan seeds
-    #[arg(long, value_parser = parse_seeds, default_value = "0..100")]
-    seeds: Range<u64>,
+    /// The plan seeds; 0..100 if absent, or without end if there is a --for
+    #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
+    seeds: Option<Range<u64>>,
     /// Runs side by side; all cores if absent
-    #[arg(long)]
-    jobs: Option<usize>,
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
     /// End at the first run that does not end as its scenario expects
     #[arg(long)]
     until_failure: bool,
-    /// Switch a known bug on
+    /// Begin no run after this time, such as 90s, 10m or 8h
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_limit)]
+    limit: Option<Duration>,
+    /// Switch a known bug on; `list --sabotages` names them
     #[arg(long, value_parser = parse_sabotage, value_name = "NAME")]
     sabotage: Option<Sabotage>,
+    /// Write one JSON object to FILE, or to standard output and no text
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<PathBuf>,
+}
+
+/// All cores, unless fewer are asked for.
+pub fn jobs(wanted: Option<NonZeroUsize>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    wanted.map_or_else(cores, usize::from)
+}
+
+fn parse_limit(text: &str) -> Result<Duration, String> {
+    let expected = || format!("expected a duration such as 90s, 10m or 2h, found {text:?}");
+    parse_duration(text).ok_or_else(expected)
 }
 
 impl Explore {
     /// Does it.
     pub fn run(&self) -> Result<Outcome, CliError> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let interrupt = Interrupt::listen()?;
         let plan = Sweep {
             scenarios: find_scenarios(&self.scenarios)?,
-            seeds: self.seeds.clone(),
-            jobs: self.jobs.unwrap_or(cores),
+            seeds: self.seeds(),
+            jobs: jobs(self.jobs),
             sabotage: self.sabotage,
             until_failure: self.until_failure,
-            stop: Arc::default(),
+            stop: interrupt.stop().clone(),
         };
-        let progress = progress(self.seeds.end - self.seeds.start);
-        let mut summary = Summary::default();
-        sweep(&plan, |run| {
-            summary.add(run.outcome);
-            progress.set_message(format!("{} failed", summary.failures.len()));
-            progress.inc(1);
+        speech::note(&self.opening(&plan));
+        let (summary, wall) = self.sweep(&plan);
+        let swept =
+            Swept { command: self, plan, summary, wall, interrupted: interrupt.is_wanted() };
+        let result = match speech::is_stdout(self.json.as_ref()) {
+            true => swept.result(),
+            false => swept.tell()?,
+        };
+        if let Some(path) = &self.json {
+            speech::write_json(path, &swept.json())?;
+        }
+        Ok(result)
+    }
+
+    fn seeds(&self) -> Range<u64> {
+        let end = if self.limit.is_some() { u64::MAX } else { RUNS };
+        self.seeds.clone().unwrap_or(0..end)
+    }
+
+    /// What is about to be run, so that a sweep that is killed can be repeated.
+    fn opening(&self, plan: &Sweep) -> String {
+        let Range { start, end } = plan.seeds;
+        let end = if end == u64::MAX { String::new() } else { end.to_string() };
+        let limit = self.limit.map_or(String::new(), |limit| format!(" for {}", clock(limit)));
+        let switch = self.sabotage.map_or(String::new(), |switch| format!(", {}", switch.name()));
+        format!(
+            "wavetank: seeds {start}..{end}{limit} over {}, {}{switch}",
+            counted(plan.scenarios.len() as u64, "scenario"),
+            counted(plan.jobs as u64, "job"),
+        )
+    }
+
+    fn sweep(&self, plan: &Sweep) -> (SweepSummary, Duration) {
+        let mut progress = Progress::start();
+        let mut summary = SweepSummary::default();
+        let (mut runs, mut failed, mut simulated) = (0_u64, 0_u64, Duration::ZERO);
+        let all = plan.seeds.end - plan.seeds.start;
+        let of_all = if plan.seeds.end == u64::MAX { String::new() } else { format!("/{all}") };
+        sweep(plan, |run| {
+            runs += 1;
+            failed += u64::from(!run.outcome.expected);
+            simulated += run.outcome.simulated;
+            summary.add(run);
+            let elapsed = progress.elapsed();
+            let of_time = self.limit.map_or(0.0, |limit| elapsed.div_duration_f64(limit));
+            if of_time >= 1.0 {
+                plan.stop.store(true, Ordering::Relaxed);
+            }
+            progress.show(of_time.max(runs as f64 / all as f64), || {
+                let ratio = simulated.div_duration_f64(elapsed);
+                let (reached, known) = (summary.milestones.len(), Milestone::ALL.len());
+                format!(
+                    "{runs}{of_all} runs, {failed} failed, {ratio:.0}x, {reached}/{known} milestones"
+                )
+            });
         });
-        progress.finish_and_clear();
-        summary.print(self);
-        Ok(summary.result())
+        (summary, progress.finish())
     }
 }
 
-/// A bar on a terminal, nothing in a pipe: the table follows soon enough.
-fn progress(runs: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(runs), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{pos}/{len} runs  {wide_bar}  {msg}  {eta} left");
-    bar.set_style(style.expect("a well-formed template"));
-    bar
+/// A number and a noun.
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-#[derive(Default)]
-struct Summary {
-    tallies: BTreeMap<String, ScenarioTally>,
-    evaluations: BTreeMap<&'static str, u64>,
-    milestones: BTreeMap<crate::harness::check::Milestone, u64>,
-    /// By seed, so that the report does not depend on which run ended first.
-    failures: BTreeMap<u64, RunOutcome>,
-    sabotage_executions: u64,
+/// A sweep that has ended.
+struct Swept<'a> {
+    command: &'a Explore,
+    plan: Sweep,
+    summary: SweepSummary,
+    wall: Duration,
+    interrupted: bool,
 }
 
-impl Summary {
-    fn add(&mut self, outcome: RunOutcome) {
-        self.tallies.entry(outcome.scenario.clone()).or_default().add(&outcome);
-        add_counts(&mut self.evaluations, &outcome.evaluations);
-        add_counts(&mut self.milestones, &outcome.milestones);
-        self.sabotage_executions += outcome.sabotage_executions;
-        if !outcome.expected {
-            self.failures.insert(outcome.seed, outcome);
-        }
-    }
-
+impl Swept<'_> {
     fn result(&self) -> Outcome {
-        let results: Vec<Outcome> = self.failures.values().map(result_of).collect();
-        match results.contains(&Outcome::Violated) {
-            true => Outcome::Violated,
-            false => results.into_iter().max().unwrap_or(Outcome::Held),
+        let first_of_each = self.summary.failures.values().map(|group| &group.first.outcome);
+        first_of_each.map(result_of).max().unwrap_or(Outcome::Held)
+    }
+
+    /// The simulated over the wall time.
+    fn ratio(&self) -> f64 {
+        let wall = self.wall.max(Duration::from_micros(1));
+        self.summary.total().simulated.div_duration_f64(wall)
+    }
+
+    /// Prints everything; the exit code knows what became of the failures that were told.
+    fn tell(&self) -> Result<Outcome, CliError> {
+        speech::print(&format!("{}\n", describe_sweep(&self.summary, Milestone::ALL)))?;
+        let mut result = self.result();
+        let groups = self.summary.groups();
+        for (kind, group) in &groups {
+            let [kind, place] = describe_group(kind, group);
+            let kind = speech::paint(&kind, result_of(&group.first.outcome));
+            speech::print(&format!("{kind}\n{place}"))?;
+        }
+        for (_, group) in groups.iter().take(TOLD_MAX) {
+            let scenario = &self.plan.scenarios[group.first.scenario];
+            let seed = group.first.outcome.seed;
+            speech::print(&format!("\n-- seed {seed} of {}", group.first.outcome.scenario))?;
+            let outcome = &group.first.outcome;
+            result = result.max(failure::tell(scenario, outcome, self.command.sabotage)?);
+        }
+        speech::print(&self.closing(result))?;
+        Ok(result)
+    }
+
+    fn closing(&self, result: Outcome) -> String {
+        let total = self.summary.total();
+        let failed = total.runs - total.held;
+        let mut lines = Vec::new();
+        if self.interrupted {
+            let of_all = match self.plan.seeds.end {
+                u64::MAX => String::new(),
+                end => format!(" of {}", end - self.plan.seeds.start),
+            };
+            lines.push(format!("interrupted: {}{of_all} runs", total.runs));
+        }
+        if let Some(switch) = self.command.sabotage {
+            let times = counted(self.summary.sabotage_executions, "time");
+            let checks = sabotage::caught_by(switch).join(" or ");
+            lines.push(format!("the switched line ran {times}; {checks} is to catch it"));
+        }
+        let runs = counted(total.runs, "run");
+        let verdict = match (total.runs, failed) {
+            (0, _) => "nothing was run".to_string(),
+            (_, 0) => format!("{runs} ended as expected"),
+            _ => format!("{failed} of {runs} failed"),
+        };
+        let (simulated, wall) = (clock(total.simulated), self.wall.as_secs_f64());
+        lines.push(format!(
+            "{}: {simulated} simulated in {wall:.1}s, {:.0}x",
+            speech::paint(&verdict, result),
+            self.ratio()
+        ));
+        if result == Outcome::Held {
+            lines.push(self.next());
+        }
+        lines.join("\n")
+    }
+
+    /// What to do after a clean sweep.
+    fn next(&self) -> String {
+        let from = self.plan.seeds.start.saturating_add(self.summary.total().runs);
+        let seeds = format!("--seeds {from}..{}", from.saturating_add(100 * RUNS));
+        let names = self.command.scenarios.iter().map(|name| format!(" {name}"));
+        let command = format!("cargo run --release -- explore{}", names.collect::<String>());
+        let line = format!("next: {command} {seeds}");
+        match line.chars().count() + " (or --for 10m)".len() <= COLUMNS {
+            true => format!("{line} (or --for 10m)"),
+            false => format!("next: the same with --release and {seeds} (or --for 10m)"),
         }
     }
 
-    fn print(&self, command: &Explore) {
-        for outcome in self.failures.values().take(REPORTS_MAX) {
-            let sabotage =
-                command.sabotage.map_or(String::new(), |s| format!(" --sabotage {}", s.name()));
-            let again =
-                format!("cargo run -- run {} --seed {}{sabotage}", outcome.scenario, outcome.seed);
-            println!("{}\n", failure_report(outcome, &[("again", &again)]));
+    fn json(&self) -> serde_json::Value {
+        let Sweep { seeds, scenarios, sabotage, .. } = &self.plan;
+        let SweepSummary { tallies, evaluations, milestones, sabotage_executions, .. } =
+            &self.summary;
+        let total = self.summary.total();
+        let tallies = tallies.iter().map(|(name, tally)| {
+            serde_json::json!({
+                "scenario": name,
+                "runs": tally.runs,
+                "held": tally.held,
+                "violated": tally.violated,
+                "stuck": tally.stuck,
+                "simulated_seconds": tally.simulated.as_secs_f64(),
+            })
+        });
+        let failures = self.summary.failed_runs().into_values().map(|run| {
+            serde_json::json!({
+                "seed": run.seed,
+                "schedule": RunConfig::new(run.seed).scheduling_seed(),
+                "scenario": scenarios[run.scenario].name,
+                "verdict": run.verdict.to_string(),
+            })
+        });
+        let missed = never_reached(milestones, Milestone::ALL).into_iter().map(Milestone::name);
+        serde_json::json!({
+            "seeds": { "from": seeds.start, "to": (seeds.end != u64::MAX).then_some(seeds.end) },
+            "runs": total.runs,
+            "interrupted": self.interrupted,
+            "wall_seconds": self.wall.as_secs_f64(),
+            "simulated_seconds": total.simulated.as_secs_f64(),
+            "simulated_over_wall": self.ratio(),
+            "scenarios": tallies.collect::<Vec<_>>(),
+            "invariants": evaluations,
+            "milestones": milestones.iter().map(|(m, count)| (m.name(), *count)).collect::<BTreeMap<_, _>>(),
+            "milestones_never_reached": missed.collect::<Vec<_>>(),
+            "failures": failures.collect::<Vec<_>>(),
+            "sabotage": sabotage.map(|switch| {
+                serde_json::json!({ "switch": switch.name(), "line_ran": sabotage_executions })
+            }),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_limit_reads_as_people_write_it() {
+        for (text, seconds) in [("90s", 90), ("10m", 600), ("1.5h", 5400)] {
+            assert_eq!(parse_limit(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        println!("{}", describe_sweep(&self.tallies, &self.evaluations, &self.milestones));
-        if let Some(switch) = command.sabotage {
-            let wanted = sabotage::caught_by(switch);
-            let verdicts = self.failures.values().map(|outcome| outcome.verdict.to_string());
-            println!(
-                "\nsabotage {}: its line ran {} times; expected verdict {}; verdicts {:?}",
-                switch.name(),
-                self.sabotage_executions,
-                wanted.join(" or "),
-                verdicts.take(5).collect::<Vec<_>>(),
-            );
-        }
-        if let Some(seed) = self.failures.keys().next() {
-            let before = seed - command.seeds.start + 1;
-            println!(
-                "\n{} runs failed; the first is run {before}, seed {seed}",
-                self.failures.len()
-            );
+        for text in ["", "10", "ten minutes", "-1s", "1d"] {
+            let error = parse_limit(text).expect_err(text);
+            assert!(error.contains("such as 90s, 10m or 2h") && error.contains(text), "{error}");
         }
     }
 }

@@ -3,10 +3,14 @@
 mod determinism;
 mod explore;
 mod failure;
+mod interrupt;
 mod keep;
 mod list;
+mod progress;
 mod replay;
 mod run;
+mod sabotage;
+mod speech;
 mod virtual_time;
 
 use super::{CliError, Outcome};
@@ -36,12 +40,12 @@ pub struct Arguments {
 enum Command {
     /// Run one scenario with one seed: plan, leadership timeline, verdict.
     Run(run::Run),
-    /// Run many seeds over the scenarios, on all cores, and print a verdict table.
     Explore(explore::Explore),
     /// Run a kept failure again, from its data.
     Replay(replay::Replay),
     /// Keep a failure for ever, as a regression that `cargo test` runs.
     Keep(keep::Keep),
+    Sabotage(sabotage::Sabotages),
     /// List the scenarios, or the words that scenario files understand.
     List(list::List),
     /// Check that a seed is the same run in every process and build.
@@ -62,6 +66,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome, CliError> {
         Command::Replay(command) => command.run(),
         Command::Keep(command) => command.run(),
         Command::Confirm(command) => command.run(),
+        Command::Sabotage(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Determinism(command) => command.run(),
         Command::Digest(command) => command.run(),

@@ -2,14 +2,18 @@
 
 mod determinism;
 mod folder;
+mod hunt;
 mod regression;
 mod run;
+mod summary;
 mod sweep;
 
 pub use determinism::{Difference, compare_traces};
 pub use folder::{
     Failure, FailureRecord, FaultRecord, FolderError, lines, place, save_evidence, save_report,
 };
+pub use hunt::{Fate, Hunt, Hunted, Search};
 pub use regression::{REGRESSIONS, Staleness, snapshot_file, snapshot_runs};
 pub use run::{Output, RunConfig, RunOutcome, run, run_on_fresh_thread};
+pub use summary::{FailedRun, FailureGroup, SweepSummary};
 pub use sweep::{ScenarioTally, Sweep, SweepRun, add_counts, never_reached, sweep};

@@ -61,6 +61,15 @@ pub struct ScenarioTally {
 }
 
 impl ScenarioTally {
+    /// Adds the runs of another scenario.
+    pub fn merge(&mut self, other: &ScenarioTally) {
+        self.runs += other.runs;
+        self.held += other.held;
+        self.violated += other.violated;
+        self.stuck += other.stuck;
+        self.simulated += other.simulated;
+    }
+
     /// Counts a run.
     pub fn add(&mut self, outcome: &RunOutcome) {
         self.runs += 1;
@@ -89,41 +98,52 @@ pub fn add_counts<K: Ord + Copy>(sums: &mut BTreeMap<K, u64>, counts: &BTreeMap<
     }
 }
 
-/// The milestones that no run reached.
-pub fn never_reached(milestones: &BTreeMap<Milestone, u64>) -> Vec<Milestone> {
-    Milestone::ALL.iter().copied().filter(|milestone| !milestones.contains_key(milestone)).collect()
+/// Those of the candidates that no run reached.
+pub fn never_reached(
+    milestones: &BTreeMap<Milestone, u64>,
+    candidates: &[Milestone],
+) -> Vec<Milestone> {
+    candidates.iter().copied().filter(|milestone| !milestones.contains_key(milestone)).collect()
 }
 
 /// Runs every seed once and hands each run over as it ends, on this thread.
+///
+/// Seeds are handed out in order and what is under way ends, so the runs of a sweep that ends early
+/// are those of its first seeds.
 #[expect(clippy::disallowed_methods, reason = "runs share nothing, so they may run side by side")]
 pub fn sweep(sweep: &Sweep, mut on_run: impl FnMut(SweepRun)) {
     assert!(!sweep.scenarios.is_empty(), "a sweep needs a scenario");
     let next = AtomicU64::new(sweep.seeds.start);
+    let over = AtomicBool::new(false);
     // Bounded, so that a slow receiver slows the runs down.
     let (sender, receiver) = mpsc::sync_channel(64);
     std::thread::scope(|scope| {
         for _ in 0..sweep.jobs.max(1) {
-            let (sender, next) = (sender.clone(), &next);
+            let (sender, next, over) = (sender.clone(), &next, &over);
             scope.spawn(move || {
-                while !sweep.stop.load(Ordering::Relaxed) {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= sweep.seeds.end {
-                        return;
+                while let Some(seed) = next_seed(sweep, next, over) {
+                    let run = one_run(sweep, seed);
+                    if sweep.until_failure && !run.outcome.expected {
+                        over.store(true, Ordering::Relaxed);
                     }
-                    if sender.send(one_run(sweep, seed)).is_err() {
+                    if sender.send(run).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(sender);
-        for run in receiver {
-            if sweep.until_failure && !run.outcome.expected {
-                sweep.stop.store(true, Ordering::Relaxed);
-            }
-            on_run(run);
-        }
+        receiver.into_iter().for_each(&mut on_run);
     });
+}
+
+/// The next seed to run; `None` when the sweep is over.
+fn next_seed(sweep: &Sweep, next: &AtomicU64, over: &AtomicBool) -> Option<u64> {
+    if over.load(Ordering::Relaxed) || sweep.stop.load(Ordering::Relaxed) {
+        return None;
+    }
+    let following = |seed| (seed < sweep.seeds.end).then_some(seed + 1);
+    next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, following).ok()
 }
 
 fn one_run(sweep: &Sweep, seed: u64) -> SweepRun {

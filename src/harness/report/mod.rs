@@ -1,12 +1,14 @@
 //! What a person reads of runs.
 
 mod snapshot;
+mod sweep;
 mod text;
 mod timeline;
 mod words;
 mod wrap;
 
 pub use snapshot::snapshot;
-pub use text::{came_to, describe_run, describe_sweep, failure_report};
+pub use sweep::{cut, describe_group, describe_sweep};
+pub use text::{came_to, describe_run, failure_report};
 pub use timeline::{leadership_timeline, state_changes};
 pub use wrap::{COLUMNS, wrap};

@@ -6,11 +6,10 @@ use super::{
     wrap::wrap,
 };
 use crate::harness::{
-    check::Milestone,
-    explore::{RunOutcome, ScenarioTally, never_reached},
+    explore::RunOutcome,
     fault::{ExecutedFault, PlannedFault},
 };
-use std::{collections::BTreeMap, fmt::Write, time::Duration};
+use std::{fmt::Write, time::Duration};
 
 fn seconds(duration: Duration) -> String {
     format!("{:.1}s", duration.as_secs_f64())
@@ -152,37 +151,4 @@ fn with_names(outcome: &RunOutcome, fact: &str) -> String {
         text.replace(&format!("{node:?}/"), &format!("{name}/"))
     };
     outcome.nodes.iter().fold(fact.trim_start().to_string(), named)
-}
-
-/// The verdict table of a sweep.
-pub fn describe_sweep(
-    tallies: &BTreeMap<String, ScenarioTally>,
-    evaluations: &BTreeMap<&'static str, u64>,
-    milestones: &BTreeMap<Milestone, u64>,
-) -> String {
-    let mut text = String::new();
-    let _ = writeln!(
-        text,
-        "{:<44} {:>6} {:>6} {:>8} {:>6}",
-        "scenario", "runs", "held", "violated", "stuck"
-    );
-    for (name, tally) in tallies {
-        let ScenarioTally { runs, held, violated, stuck, .. } = tally;
-        let _ = writeln!(text, "{name:<44} {runs:>6} {held:>6} {violated:>8} {stuck:>6}");
-    }
-    let _ = writeln!(text, "\n{:<44} {:>12}", "invariant", "evaluated");
-    for (name, count) in evaluations {
-        let mark = if *count == 0 { "  never!" } else { "" };
-        let _ = writeln!(text, "{name:<44} {count:>12}{mark}");
-    }
-    let missed: Vec<&str> = never_reached(milestones).into_iter().map(Milestone::name).collect();
-    match missed.is_empty() {
-        true => {
-            let _ = write!(text, "\nevery milestone was reached");
-        }
-        false => {
-            let _ = write!(text, "\nmilestones never reached: {}", missed.join(", "));
-        }
-    }
-    text
 }

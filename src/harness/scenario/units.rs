@@ -3,7 +3,7 @@
 use crate::host::Draws;
 use std::{fmt, time::Duration};
 
-/// Parses `250us`, `1500ms`, `2s`, `1.5s`, `10m`.
+/// Parses `250us`, `1500ms`, `2s`, `1.5s`, `10m`, `2h`.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(split);
@@ -13,6 +13,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         "ms" => 1_000_000,
         "s" => 1_000_000_000,
         "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
         _ => return None,
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
@@ -254,12 +255,17 @@ mod tests {
     #[test]
     fn durations_read_as_people_write_them() {
         let ms = Duration::from_millis;
-        for (text, duration) in
-            [("1500ms", ms(1500)), ("2s", ms(2000)), ("1.5s", ms(1500)), ("2m", ms(120_000))]
-        {
+        for (text, duration) in [
+            ("1500ms", ms(1500)),
+            ("2s", ms(2000)),
+            ("1.5s", ms(1500)),
+            ("2m", ms(120_000)),
+            ("2h", ms(7_200_000)),
+        ] {
             assert_eq!(parse_duration(text), Some(duration), "{text}");
         }
-        for text in ["", "5", "s", "-5s", "5 s", "5h", "1..2", "99999999999999999999s"] {
+        for text in ["", "5", "s", "-5s", "5 s", "5d", "1..2", "99999999999999999999s", "9999999h"]
+        {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }

@@ -1,0 +1,367 @@
+//! `sabotage`: how soon the checks catch known bugs.
+
+use super::{
+    CliError, Outcome,
+    explore::{counted, jobs},
+    find_scenarios,
+    interrupt::Interrupt,
+    parse_sabotage,
+    progress::Progress,
+    speech,
+};
+use crate::{
+    harness::{
+        explore::{Fate, Hunt, Hunted, Search, SweepSummary},
+        report::{COLUMNS, cut, describe_group},
+        sabotage::caught_by,
+    },
+    host::Sabotage,
+};
+use clap::Args;
+use std::{num::NonZeroUsize, path::PathBuf};
+
+/// The first seeds of the searches for one bug.
+const STARTS: [u64; 5] = [0, 1_000_000, 2_000_000, 3_000_000, 4_000_000];
+/// The least runs of the control.
+const CONTROL_MIN: u64 = 200;
+
+/// Switches known bugs on, one at a time, and counts the runs until a check catches each.
+///
+/// A switch takes away the one line of the cluster that prevents a bug; most of these bugs were
+/// published, and the table gives their numbers. The shipped scenarios are explored with the switch
+/// on from 5 first seeds (0, 1000000, …), each time until a run does not end as its scenario expects.
+/// Then the same runs are made without any switch, and none may fail: a check that cries wolf
+/// catches everything.
+///
+/// The columns of the table:
+///   caught by  the checks that caught it; `!` marks one that is not there for this bug. Or
+///              `uncaught`: the line ran, and no run failed. Or `never reached`: it never ran
+///   runs       the runs until it was caught, the median of the 5 searches; the same for any --jobs
+///   found      the searches that caught it
+///   line ran   how often the switched line ran in all of them
+///
+/// The exit code is 0 if every bug was caught by a check that is there for it and the runs without
+/// a switch were clean, else 1.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Sabotages {
+    /// The switches, as `list --sabotages` names them; all if none is named
+    #[arg(value_name = "NAME", value_parser = parse_sabotage)]
+    switches: Vec<Sabotage>,
+    /// The most runs from each first seed
+    #[arg(
+        long, value_name = "N", default_value_t = 500,
+        value_parser = clap::value_parser!(u64).range(1..=STARTS[1])
+    )]
+    seeds: u64,
+    /// Runs side by side; all cores if absent
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Write one JSON object to FILE, or to standard output and no text
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<PathBuf>,
+}
+
+impl Sabotages {
+    /// Does it.
+    pub fn run(&self) -> Result<Outcome, CliError> {
+        let interrupt = Interrupt::listen()?;
+        let hunt = Hunt {
+            scenarios: find_scenarios(&[])?,
+            runs_max: self.seeds,
+            jobs: jobs(self.jobs),
+            stop: interrupt.stop().clone(),
+        };
+        let switches = if self.switches.is_empty() { Sabotage::ALL } else { &self.switches };
+        speech::note(&format!(
+            "wavetank: {} from {} first seeds, {} runs each at most, over {}",
+            counted(switches.len() as u64, "switch").replace("switchs", "switches"),
+            STARTS.len(),
+            self.seeds,
+            counted(hunt.scenarios.len() as u64, "scenario"),
+        ));
+        let mut page = Page {
+            silent: speech::is_stdout(self.json.as_ref()),
+            progress: Progress::start(),
+            searches: switches.len() * STARTS.len(),
+            done: 0,
+        };
+        let report = page.fill(&hunt, switches, &interrupt)?;
+        page.progress.finish();
+        if !speech::is_stdout(self.json.as_ref()) {
+            speech::print(&report.closing())?;
+        }
+        if let Some(path) = &self.json {
+            speech::write_json(path, &report.json())?;
+        }
+        Ok(report.result())
+    }
+}
+
+/// The table while it is being filled.
+struct Page {
+    silent: bool,
+    progress: Progress,
+    searches: usize,
+    done: usize,
+}
+
+impl Page {
+    fn fill(
+        &mut self,
+        hunt: &Hunt,
+        switches: &[Sabotage],
+        interrupt: &Interrupt,
+    ) -> Result<Report, CliError> {
+        let mut report = Report::new(hunt, switches.len());
+        self.print(&row(HEADER, |cell| cell))?;
+        for switch in switches {
+            let search = |start: &u64| self.search(hunt, *switch, *start);
+            let hunted = Hunted { switch: *switch, searches: STARTS.iter().map(search).collect() };
+            if interrupt.is_wanted() {
+                report.interrupted = true;
+                return Ok(report);
+            }
+            self.print(&row_of(&hunted, hunt.runs_max))?;
+            report.hunted.push(hunted);
+        }
+        let widest = report.hunted.iter().flat_map(|hunted| &hunted.searches).map(|s| s.runs).max();
+        let runs = widest.unwrap_or(0).max(CONTROL_MIN);
+        let (progress, searches) = (&mut self.progress, self.searches as f64);
+        let summary = hunt.control(STARTS[0]..STARTS[0] + runs, |done| {
+            let share = done as f64 / runs as f64;
+            progress.show((searches + share) / (searches + 1.0), || {
+                format!("without a switch: {done}/{runs} runs")
+            });
+        });
+        report.interrupted = interrupt.is_wanted();
+        report.control = summary;
+        Ok(report)
+    }
+
+    fn search(&mut self, hunt: &Hunt, switch: Sabotage, start: u64) -> Search {
+        let (done, all) = (self.done, self.searches);
+        let progress = &mut self.progress;
+        let search = hunt.search(switch, start, |runs| {
+            let share = runs as f64 / hunt.runs_max as f64;
+            // The control counts as one more search.
+            progress.show((done as f64 + share) / (all as f64 + 1.0), || {
+                format!("{}: {runs} runs, {done}/{all} searches", switch.name())
+            });
+        });
+        self.done += 1;
+        search
+    }
+
+    fn print(&self, line: &str) -> Result<(), CliError> {
+        if self.silent { Ok(()) } else { self.progress.aside(|| speech::print(line)) }
+    }
+}
+
+const HEADER: [&str; 6] = ["switch", "published", "caught by", "runs", "found", "line ran"];
+
+/// A line of the table. What caught a bug goes through `paint` once it has its width.
+fn row(cells: [&str; 6], paint: impl FnOnce(String) -> String) -> String {
+    let [switch, published, caught_by, runs, found, line_ran] = cells;
+    let caught_by = paint(format!("{:<13}", cut(caught_by, 13)));
+    let switch = cut(switch, 31);
+    format!("{switch:<31} {published:<11} {caught_by} {runs:>5} {found:>5} {line_ran:>8}")
+}
+
+fn row_of(hunted: &Hunted, runs_max: u64) -> String {
+    let fate = hunted.fate();
+    let runs = hunted.median().map_or(format!(">{runs_max}"), |runs| runs.to_string());
+    let found = format!("{}/{}", hunted.found(), hunted.searches.len());
+    let (switch, published) = (hunted.switch.name(), hunted.switch.published());
+    let (told, line_ran) = (told(hunted), hunted.executions().to_string());
+    row([switch, published, &told, &runs, &found, &line_ran], |cell| {
+        speech::paint(&cell, if fate == Fate::Caught { Outcome::Held } else { Outcome::Violated })
+    })
+}
+
+/// What caught it, or why nothing did.
+fn told(hunted: &Hunted) -> String {
+    match hunted.fate() {
+        Fate::NeverReached => "never reached".to_string(),
+        Fate::Uncaught => "uncaught".to_string(),
+        Fate::Caught | Fate::CaughtByAnother => {
+            let verdicts = hunted.verdicts().into_iter();
+            let marked = verdicts.map(|(name, wanted)| name + if wanted { "" } else { "!" });
+            marked.collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+/// What all searches came to.
+struct Report {
+    scenarios: Vec<String>,
+    switches: usize,
+    runs_max: u64,
+    hunted: Vec<Hunted>,
+    control: SweepSummary,
+    interrupted: bool,
+}
+
+impl Report {
+    fn new(hunt: &Hunt, switches: usize) -> Self {
+        Report {
+            scenarios: hunt.scenarios.iter().map(|scenario| scenario.name.clone()).collect(),
+            switches,
+            runs_max: hunt.runs_max,
+            hunted: Vec::new(),
+            control: SweepSummary::default(),
+            interrupted: false,
+        }
+    }
+
+    fn caught(&self) -> usize {
+        self.hunted.iter().filter(|hunted| hunted.fate() == Fate::Caught).count()
+    }
+
+    fn result(&self) -> Outcome {
+        let clean = !self.interrupted && self.control.failures.is_empty();
+        if clean && self.caught() == self.switches { Outcome::Held } else { Outcome::Violated }
+    }
+
+    /// What follows the table.
+    fn closing(&self) -> String {
+        let mut lines = vec![String::new()];
+        for hunted in self.hunted.iter().filter(|hunted| hunted.fate() == Fate::CaughtByAnother) {
+            let checks = caught_by(hunted.switch).join(" or ");
+            let text = format!("! {} is to be caught by {checks}", hunted.switch.name());
+            lines.push(cut(&text, COLUMNS));
+        }
+        if self.interrupted {
+            let (done, all) = (self.hunted.len(), self.switches);
+            lines.push(format!("interrupted: {done} of {all} switches"));
+        }
+        let (runs, failed) = (self.control.total().runs, self.control.failed_runs().len());
+        if runs > 0 {
+            let result = if failed == 0 { Outcome::Held } else { Outcome::Violated };
+            let verdict = speech::paint(&format!("{failed} failed"), result);
+            lines.push(format!("without a switch: {}, {verdict}", counted(runs, "run")));
+        }
+        for (kind, group) in self.control.groups() {
+            let first = &group.first.outcome;
+            lines.extend(describe_group(kind, group));
+            lines.push(format!("  cargo run -- run {} --seed {}", first.scenario, first.seed));
+        }
+        let verdict = format!("{} of {} caught", self.caught(), self.switches);
+        lines.push(speech::paint(&verdict, self.result()));
+        if let Some(run) = self.hunted.iter().flat_map(|h| &h.searches).find(|s| s.caught.is_some())
+        {
+            lines.extend(self.again(run));
+        }
+        lines.join("\n")
+    }
+
+    /// The command that shows a catch in full.
+    fn again(&self, search: &Search) -> Option<String> {
+        let of_search = |hunted: &&Hunted| hunted.searches.contains(search);
+        let switch = self.hunted.iter().find(of_search)?.switch.name();
+        let run = search.caught.as_ref()?;
+        let (scenario, seed) = (&self.scenarios[run.scenario], run.seed);
+        let command = format!("cargo run -- run {scenario} --seed {seed} --sabotage {switch}");
+        Some(format!("next, to see one of them caught:\n  {command}"))
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let control = self.control.total();
+        let failures = self.control.failed_runs().into_values().map(|run| {
+            serde_json::json!({
+                "seed": run.seed,
+                "scenario": self.scenarios[run.scenario],
+                "verdict": run.verdict.to_string(),
+            })
+        });
+        serde_json::json!({
+            "starts": STARTS,
+            "runs_max": self.runs_max,
+            "interrupted": self.interrupted,
+            "switches": self.hunted.iter().map(|hunted| self.json_of(hunted)).collect::<Vec<_>>(),
+            "control": {
+                "from": STARTS[0],
+                "runs": control.runs,
+                "failures": failures.collect::<Vec<_>>(),
+            },
+            "clean": self.result() == Outcome::Held,
+        })
+    }
+
+    fn json_of(&self, hunted: &Hunted) -> serde_json::Value {
+        let searches = hunted.searches.iter().map(|search| {
+            let caught = search.caught.as_ref();
+            serde_json::json!({
+                "start": search.start,
+                "runs": search.runs,
+                "line_ran": search.executions,
+                "seed": caught.map(|run| run.seed),
+                "scenario": caught.map(|run| &self.scenarios[run.scenario]),
+                "verdict": caught.map(|run| run.verdict.to_string()),
+            })
+        });
+        serde_json::json!({
+            "switch": hunted.switch.name(),
+            "published": hunted.switch.published(),
+            "expected": caught_by(hunted.switch),
+            "outcome": match hunted.fate() {
+                Fate::Caught => "caught",
+                Fate::CaughtByAnother => "caught by another check",
+                Fate::Uncaught => "uncaught",
+                Fate::NeverReached => "never reached",
+            },
+            "caught_by": hunted.verdicts().into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            "runs_to_find": hunted.median(),
+            "found": hunted.found(),
+            "line_ran": hunted.executions(),
+            "searches": searches.collect::<Vec<_>>(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::{check::Verdict, explore::FailedRun};
+
+    fn hunted(switch: Sabotage, names: &[Option<&str>], executions: u64) -> Hunted {
+        let search = |name: &Option<&str>| Search {
+            start: 0,
+            runs: 1_000_000,
+            caught: name.map(|name| FailedRun {
+                seed: 999_999,
+                scenario: 0,
+                verdict: Verdict::Violated(name.to_string()),
+            }),
+            executions,
+        };
+        Hunted { switch, searches: names.iter().map(search).collect() }
+    }
+
+    #[test]
+    fn the_table_fits_a_page() {
+        let long = [Some("coordination-durable"), None, Some("no-panic"), None, Some("C10")];
+        for switch in Sabotage::ALL {
+            for (names, times) in [(&long[..], 9_999_999), (&[None; 5], 7), (&[None; 5], 0)] {
+                let line = row_of(&hunted(*switch, names, times), 1000);
+                assert!(line.chars().count() <= COLUMNS, "{line}");
+                assert!(line.starts_with(switch.name()), "{line}");
+            }
+        }
+        assert!(row(HEADER, |cell| cell).len() <= COLUMNS);
+    }
+
+    #[test]
+    fn a_row_tells_what_became_of_a_bug() {
+        let cells = |names: &[Option<&str>], times| {
+            let line = row_of(&hunted(Sabotage::StaleTokenAccepted, names, times), 500);
+            line.split_whitespace().skip(2).map(String::from).collect::<Vec<_>>().join(" ")
+        };
+        let l2 = Some("L2");
+        assert_eq!(cells(&[l2, l2, None], 3), "L2 1000000 2/3 9");
+        assert_eq!(cells(&[None, l2, None], 3), "L2 >500 1/3 9");
+        assert_eq!(cells(&[l2, l2, Some("X4")], 3), "L2 X4! 1000000 3/3 9");
+        assert_eq!(cells(&[None, None, None], 3), "uncaught >500 0/3 9");
+        assert_eq!(cells(&[None, None, None], 0), "never reached >500 0/3 0");
+    }
+}

@@ -1,0 +1,185 @@
+//! What a sweep came to.
+
+use super::sweep::{ScenarioTally, SweepRun, add_counts};
+use crate::harness::check::{Milestone, Verdict};
+use std::collections::BTreeMap;
+
+/// The sums of a sweep. Runs that end as expected leave nothing else behind, so that any number of
+/// them fits.
+#[derive(Debug, Default)]
+pub struct SweepSummary {
+    /// The runs of each scenario, by its name.
+    pub tallies: BTreeMap<String, ScenarioTally>,
+    /// How often each invariant was evaluated.
+    pub evaluations: BTreeMap<&'static str, u64>,
+    /// How often each milestone was reached.
+    pub milestones: BTreeMap<Milestone, u64>,
+    /// How often the sabotage's switched line ran.
+    pub sabotage_executions: u64,
+    /// The runs that did not end as expected, by what they have in common.
+    pub failures: BTreeMap<String, FailureGroup>,
+}
+
+/// Failed runs that ended alike.
+#[derive(Debug)]
+pub struct FailureGroup {
+    /// The runs, by seed.
+    pub runs: BTreeMap<u64, FailedRun>,
+    /// The run of the smallest seed, whole.
+    pub first: SweepRun,
+}
+
+/// A run that did not end as expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedRun {
+    /// The plan seed.
+    pub seed: u64,
+    /// The scenario's place in the sweep's list.
+    pub scenario: usize,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+impl FailedRun {
+    /// What is remembered of a run; `None` if it ended as expected.
+    pub fn of(run: &SweepRun) -> Option<Self> {
+        let SweepRun { scenario, outcome } = run;
+        let (seed, verdict) = (outcome.seed, outcome.verdict.clone());
+        (!outcome.expected).then_some(FailedRun { seed, scenario: *scenario, verdict })
+    }
+}
+
+impl SweepSummary {
+    /// Adds a run.
+    pub fn add(&mut self, run: SweepRun) {
+        let outcome = &run.outcome;
+        self.tallies.entry(outcome.scenario.clone()).or_default().add(outcome);
+        add_counts(&mut self.evaluations, &outcome.evaluations);
+        add_counts(&mut self.milestones, &outcome.milestones);
+        self.sabotage_executions += outcome.sabotage_executions;
+        let Some(failed) = FailedRun::of(&run) else { return };
+        match self.failures.get_mut(&in_common(&failed.verdict)) {
+            Some(group) => {
+                if failed.seed < group.first.outcome.seed {
+                    group.first = run;
+                }
+                group.runs.insert(failed.seed, failed);
+            }
+            None => {
+                let kind = in_common(&failed.verdict);
+                let runs = BTreeMap::from([(failed.seed, failed)]);
+                self.failures.insert(kind, FailureGroup { runs, first: run });
+            }
+        }
+    }
+
+    /// All runs together.
+    pub fn total(&self) -> ScenarioTally {
+        let mut total = ScenarioTally::default();
+        self.tallies.values().for_each(|tally| total.merge(tally));
+        total
+    }
+
+    /// The failed runs, by seed.
+    pub fn failed_runs(&self) -> BTreeMap<u64, &FailedRun> {
+        let runs = self.failures.values().flat_map(|group| &group.runs);
+        runs.map(|(seed, run)| (*seed, run)).collect()
+    }
+
+    /// The groups of failures, by their first seeds.
+    pub fn groups(&self) -> Vec<(&str, &FailureGroup)> {
+        let mut groups: Vec<_> =
+            self.failures.iter().map(|(k, group)| (k.as_str(), group)).collect();
+        groups.sort_by_key(|(_, group)| group.first.outcome.seed);
+        groups
+    }
+}
+
+/// What runs of this verdict have in common: the invariant, or what they wait for without its
+/// numbers.
+fn in_common(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Held => "held, which was not expected".to_string(),
+        Verdict::Violated(_) => verdict.to_string(),
+        Verdict::Stuck { .. } => without_numbers(&verdict.to_string()),
+    }
+}
+
+/// Decimal numbers and hexadecimal ids become `#`.
+fn without_numbers(text: &str) -> String {
+    let mut plain = String::new();
+    for piece in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let has_digit = word.bytes().any(|byte| byte.is_ascii_digit());
+        if has_digit && word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            plain.push('#');
+        } else {
+            for c in word.chars() {
+                match c.is_ascii_digit() {
+                    true if plain.ends_with('#') => {}
+                    true => plain.push('#'),
+                    false => plain.push(c),
+                }
+            }
+        }
+        plain += &piece[word.len()..];
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::{
+        explore::{RunConfig, run_on_fresh_thread},
+        scenario::Scenario,
+    };
+    use std::{path::Path, sync::Arc};
+
+    fn failed(seed: u64, verdict: Verdict) -> SweepRun {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/journal/flapping.toml");
+        let scenario = Arc::new(Scenario::load(&file).expect("a shipped scenario"));
+        let mut outcome = run_on_fresh_thread(&scenario, &RunConfig::new(seed));
+        (outcome.expected, outcome.verdict) = (false, verdict);
+        SweepRun { scenario: 0, outcome }
+    }
+
+    fn stuck(waits_for: &str) -> Verdict {
+        Verdict::Stuck { waits_for: waits_for.to_string() }
+    }
+
+    #[test]
+    fn failures_are_grouped_by_what_they_have_in_common() {
+        let mut summary = SweepSummary::default();
+        let l2 = || Verdict::Violated("L2".to_string());
+        summary.add(failed(5, l2()));
+        summary.add(failed(3, l2()));
+        summary.add(failed(1, stuck("client 2 to finish (17 lines acknowledged)")));
+        summary.add(failed(2, stuck("client 3 to finish (4 lines acknowledged)")));
+        summary.add(failed(4, stuck("the job to be taken on")));
+        let groups = summary.groups();
+        let seen: Vec<_> = groups
+            .iter()
+            .map(|(kind, group)| (*kind, group.runs.keys().copied().collect::<Vec<_>>()))
+            .collect();
+        let client = "stuck, waiting for client # to finish (# lines acknowledged)";
+        let job = "stuck, waiting for the job to be taken on";
+        assert_eq!(seen, [(client, vec![1, 2]), ("violated:L2", vec![3, 5]), (job, vec![4])]);
+        assert_eq!(groups[1].1.first.outcome.seed, 3, "whichever came first");
+        assert_eq!(summary.failed_runs().len(), 5);
+        let total = summary.total();
+        assert_eq!((total.runs, total.held, total.violated, total.stuck), (5, 0, 2, 3));
+    }
+
+    #[test]
+    fn numbers_and_ids_do_not_tell_failures_apart() {
+        for (text, plain) in [
+            ("slot 12 of n7/3 to be freed", "slot # of n#/# to be freed"),
+            ("the blob 4f2a9c/cp-17 to go", "the blob #/cp-# to go"),
+            ("a1b2x3 and dead beef", "a#b#x# and dead beef"),
+            ("", ""),
+        ] {
+            assert_eq!(without_numbers(text), plain);
+        }
+    }
+}

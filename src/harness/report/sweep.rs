@@ -1,0 +1,184 @@
+//! A sweep as plain text of at most [`COLUMNS`] columns.
+
+use super::wrap::COLUMNS;
+use crate::harness::{
+    check::Milestone,
+    explore::{FailureGroup, ScenarioTally, SweepSummary, never_reached},
+};
+use std::fmt::Write;
+
+/// The width of a name with its count.
+const CELL: usize = 20;
+
+/// Seeds of a group of failures that are named.
+const SEEDS_SHOWN: usize = 5;
+
+/// A text of at most `width` characters; `…` stands for what was cut off.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_string();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// The table of verdicts, how often each invariant was evaluated, and which of the candidates were
+/// never reached.
+pub fn describe_sweep(summary: &SweepSummary, candidates: &[Milestone]) -> String {
+    let mut text = verdict_table(summary);
+    let counts = summary.evaluations.iter().map(|(name, count)| match count {
+        0 => (*name, "never".to_string()),
+        count => (*name, count.to_string()),
+    });
+    let _ = write!(text, "\ninvariants, and how often each was evaluated\n{}", cells(counts));
+    let missed = never_reached(&summary.milestones, candidates);
+    if missed.is_empty() {
+        let _ = write!(text, "\nall {} milestones were reached", candidates.len());
+    } else {
+        let missed: Vec<&str> = missed.into_iter().map(Milestone::name).collect();
+        let _ = write!(text, "\n{}", wrapped("milestones never reached: ", &missed));
+    }
+    text
+}
+
+fn verdict_table(summary: &SweepSummary) -> String {
+    let row = |name: &str, cells: [&str; 4]| {
+        let [runs, held, violated, stuck] = cells;
+        format!("{:<43} {runs:>8} {held:>8} {violated:>8} {stuck:>8}\n", cut(name, 43))
+    };
+    let tally = |name: &str, tally: &ScenarioTally| {
+        let cells = [tally.runs, tally.held, tally.violated, tally.stuck].map(|n| n.to_string());
+        row(name, cells.each_ref().map(String::as_str))
+    };
+    let mut text = row("scenario", ["runs", "held", "violated", "stuck"]);
+    summary.tallies.iter().for_each(|(name, one)| text += &tally(name, one));
+    text + &tally("total", &summary.total())
+}
+
+/// Names and values in columns; a long name takes the place of two.
+fn cells(cells: impl Iterator<Item = (&'static str, String)>) -> String {
+    let (mut text, mut column) = (String::new(), 0);
+    for (name, value) in cells {
+        // Two spaces before, one between.
+        let least = name.len() + value.len() + 3;
+        let width = least.next_multiple_of(CELL).min(COLUMNS);
+        if column + width > COLUMNS {
+            text.push('\n');
+            column = 0;
+        }
+        column += width;
+        let _ = write!(text, "  {name}{value:>rest$}", rest = width - name.len() - 2);
+    }
+    if text.is_empty() { text } else { text + "\n" }
+}
+
+/// Words with commas between, broken before the page's edge.
+fn wrapped(lead: &str, words: &[&str]) -> String {
+    let mut text = lead.to_string();
+    let mut column = lead.len();
+    for (index, word) in words.iter().enumerate() {
+        let comma = if index + 1 < words.len() { "," } else { "" };
+        let word = format!("{}{comma}", cut(word, COLUMNS - 4));
+        let space = if column == lead.len() && index == 0 { "" } else { " " };
+        if column + space.len() + word.chars().count() > COLUMNS {
+            let _ = write!(text, "\n  {word}");
+            column = 2 + word.chars().count();
+        } else {
+            let _ = write!(text, "{space}{word}");
+            column += space.len() + word.chars().count();
+        }
+    }
+    text
+}
+
+/// What a group of failures has in common; how many there are, and where to find them.
+pub fn describe_group(kind: &str, group: &FailureGroup) -> [String; 2] {
+    let scenario = &group.first.outcome.scenario;
+    let seeds: Vec<u64> = group.runs.keys().copied().collect();
+    [cut(kind, COLUMNS), places(&seeds, scenario)]
+}
+
+fn places(seeds: &[u64], scenario: &str) -> String {
+    let first = seeds[0];
+    if seeds.len() == 1 {
+        return cut(&format!("  1 run: seed {first} of {scenario}"), COLUMNS);
+    }
+    let shown: Vec<String> = seeds.iter().take(SEEDS_SHOWN).map(u64::to_string).collect();
+    let more = if seeds.len() > SEEDS_SHOWN { ", …" } else { "" };
+    let all = format!("  {} runs: seeds {}{more}", seeds.len(), shown.join(", "));
+    let place = format!("seed {first} is of {scenario}");
+    match all.chars().count() + place.chars().count() + 2 <= COLUMNS {
+        true => format!("{all}; {place}"),
+        false => format!("{}\n{}", cut(&all, COLUMNS), cut(&format!("  {place}"), COLUMNS)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::check::{journal_invariants, word_count_invariants};
+    use std::collections::BTreeMap;
+
+    fn widest(text: &str) -> usize {
+        text.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+    }
+
+    fn summary(count: u64) -> SweepSummary {
+        let names = ["short".to_string(), "a-name-without-end/".repeat(6)];
+        let tally = ScenarioTally { runs: count, held: count, ..ScenarioTally::default() };
+        let mut invariants = word_count_invariants();
+        invariants.extend(journal_invariants(Vec::new()));
+        SweepSummary {
+            tallies: names.into_iter().map(|name| (name, tally.clone())).collect(),
+            evaluations: invariants.iter().map(|invariant| (invariant.name(), count)).collect(),
+            ..SweepSummary::default()
+        }
+    }
+
+    #[test]
+    fn a_sweep_fits_a_page() {
+        for count in [0, 7, 9_999_999, 40_000_000] {
+            let text = describe_sweep(&summary(count), Milestone::ALL);
+            assert!(widest(&text) <= COLUMNS, "{text}");
+            let invariants = text.lines().skip_while(|line| !line.starts_with("invariants"));
+            assert!(invariants.take_while(|line| !line.is_empty()).count() <= 15, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sweep_tells_totals_and_what_never_came() {
+        let mut summary = summary(5);
+        summary.evaluations.insert("L2", 0);
+        let all = |milestone: &Milestone| (*milestone, 1);
+        summary.milestones = Milestone::ALL.iter().map(all).collect();
+        let text = describe_sweep(&summary, Milestone::ALL);
+        let total = text.lines().find(|line| line.starts_with("total")).expect("a row");
+        assert_eq!(total.split_whitespace().collect::<Vec<_>>(), ["total", "10", "10", "0", "0"]);
+        assert!(text.contains("L2") && text.matches("never").count() == 1, "{text}");
+        assert!(text.ends_with("milestones were reached"), "{text}");
+        summary.milestones.remove(&Milestone::LatchTaken);
+        let text = describe_sweep(&summary, Milestone::ALL);
+        assert!(text.ends_with("milestones never reached: latch-taken"), "{text}");
+        let others = describe_sweep(&summary, &[Milestone::LeaderGranted]);
+        assert!(others.ends_with("all 1 milestones were reached"), "{others}");
+    }
+
+    #[test]
+    fn a_group_of_failures_fits_a_page() {
+        assert_eq!(places(&[7], "a/b"), "  1 run: seed 7 of a/b");
+        assert_eq!(places(&[7, 9], "a/b"), "  2 runs: seeds 7, 9; seed 7 is of a/b");
+        let many: Vec<u64> = (1..9).map(|n| n * 1_000_000_007).collect();
+        let text = places(&many, &"long/".repeat(30));
+        assert!(widest(&text) <= COLUMNS && text.contains(", …\n"), "{text}");
+    }
+
+    #[test]
+    fn long_texts_are_cut_and_lists_are_broken() {
+        assert_eq!((cut("four", 4).as_str(), cut("fives", 4).as_str()), ("four", "fiv…"));
+        let words: Vec<String> = (1..40).map(|n| "w".repeat(n)).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let text = wrapped("words: ", &words);
+        assert!(widest(&text) <= COLUMNS, "{text}");
+        assert_eq!(text.split_whitespace().count(), 40, "{text}");
+        assert!(cells(BTreeMap::new().into_iter()).is_empty());
+    }
+}

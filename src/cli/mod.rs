@@ -1,10 +1,12 @@
-//! The commands. In the tank: `run`, `explore`, `list`, `determinism`. Live: `hello`, `journal`,
+//! The commands. In the tank: `run`, `explore`, `list`, `check`, `new`, `determinism`. Live: `hello`, `journal`,
 //! `mini`.
 
 mod exit;
 #[cfg(live)]
 mod live;
 mod log;
+#[cfg(madsim)]
+mod print;
 #[cfg(madsim)]
 mod tank;
 

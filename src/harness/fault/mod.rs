@@ -4,8 +4,10 @@ mod actor;
 mod inject;
 mod plan;
 mod spec;
+mod words;
 
 pub use actor::Actor;
 pub use inject::{ExecutedFault, Injector};
 pub use plan::{FaultPlan, PlannedFault, PlannedKind, PlannedWhen};
-pub use spec::{FAULT_KINDS, FaultKind, FaultSpec, LinkSpec, Repeat, When};
+pub use spec::{DISK_OPERATIONS, FaultKind, FaultSpec, LinkSpec, Repeat, Surroundings, When};
+pub use words::{COMMON_KEYS, FAULT_KINDS, FaultKey, FaultWords};

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Reads scenario files and explains every mistake with its line, without running anything.
 #[derive(Args)]
 pub struct Check {
-    /// The scenarios, by file or name; all that are shipped if none is named
+    /// Files or names of scenarios; all that are shipped if none is named
     #[arg(value_name = "FILE")]
     scenarios: Vec<String>,
     /// Print the faults that this seed draws

@@ -14,8 +14,7 @@ use std::{
 /// Writes a commented scenario to start from, under scenarios/SUBJECT/.
 #[derive(Args)]
 pub struct New {
-    /// The name: small letters, digits and dashes; "journal/NAME" for a journal's scenario, else it
-    /// is a word count's
+    /// Small letters, digits and dashes; journal/NAME for a journal
     name: String,
 }
 
@@ -68,7 +67,8 @@ fn write_new(folder: &Path, path: &PathBuf, text: &str) -> Result<(), CliError> 
         };
         CliError::new(format!("{}: {what}", path.display()))
     };
-    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    std::fs::create_dir_all(folder)
+        .map_err(|error| CliError::new(format!("{}: {error}", folder.display())))?;
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -93,11 +93,6 @@ impl Mistakes {
         read.map_err(|mistake| self.0.push(mistake)).ok()
     }
 
-    /// What was read, or nothing and the mistakes are kept.
-    pub fn keep_all<T>(&mut self, read: Result<T, Vec<ScenarioError>>) -> Option<T> {
-        read.map_err(|mistakes| self.0.extend(mistakes)).ok()
-    }
-
     /// What was read if there was no mistake, else the mistakes in the order of the file.
     pub fn or<T>(mut self, read: Option<T>) -> Result<T, Vec<ScenarioError>> {
         match read {

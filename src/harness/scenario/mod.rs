@@ -8,6 +8,8 @@ mod read;
 mod settings;
 mod subject;
 mod template;
+#[cfg(test)]
+mod tests;
 mod units;
 
 pub use error::ScenarioError;
@@ -91,7 +93,7 @@ impl Scenario {
         let mut file = Reader::parse(text, path).map_err(|mistake| vec![mistake])?;
         let mut mistakes = Mistakes::default();
         let description = mistakes.keep(file.need("description", Field::text));
-        let subject = mistakes.keep_all(Subject::read(&mut file));
+        let subject = Subject::read(&mut file, &mut mistakes);
         let latency = mistakes.keep(file.table("network").and_then(|mut network| {
             let latency = LATENCY.take(&mut network, "latency")?;
             network.finish().map(|()| latency)
@@ -173,7 +175,11 @@ fn name_of(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
     // The file of a name is found under the folder of all scenarios.
-    if folder.is_empty() || folder == SCENARIOS { stem.to_string() } else { format!("{folder}/{stem}") }
+    if folder.is_empty() || folder == SCENARIOS {
+        stem.to_string()
+    } else {
+        format!("{folder}/{stem}")
+    }
 }
 
 /// The folder of all scenarios.

@@ -3,7 +3,7 @@
 /// The known words nearest to `word`, best first; none that is too far from it.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     // Of a short word nearly every other one is near.
-    let far = (word.chars().count() / 3).clamp(1, 8);
+    let far = (word.chars().count() / 3).clamp(1, 4);
     let mut near: Vec<(usize, &str)> = known
         .into_iter()
         .map(|known| (strsim::osa_distance(word, known), known))

@@ -44,6 +44,12 @@ pub trait Bounds {
     /// What counts when the key is absent.
     fn default(&self) -> Self::Value;
 
+    /// What stands in for a mistaken value while the rest of the file is read, so that one mistake is
+    /// not told as many.
+    fn stand_in(&self) -> Self::Value {
+        self.default()
+    }
+
     /// What may stand there, in words.
     fn describe(&self) -> String;
 
@@ -80,6 +86,10 @@ impl Bounds for Number {
 
     fn default(&self) -> u32 {
         self.default
+    }
+
+    fn stand_in(&self) -> u32 {
+        self.high
     }
 
     fn describe(&self) -> String {
@@ -212,17 +222,18 @@ macro_rules! settings {
                 vec![$($(Setting::new(stringify!($table), $key, $meaning, &$bounds),)+)+]
             }
 
-            fn read(file: &mut Reader) -> Result<Self, Vec<ScenarioError>> {
-                let mut mistakes = Mistakes::default();
+            /// Reads what the file says; a key with a mistake, which is kept, gets a stand-in.
+            fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Self {
                 $(
                     let mut $table = mistakes
                         .keep(file.table(stringify!($table)))
                         .unwrap_or_else(|| file.empty(stringify!($table)));
-                    $(let $field = mistakes.keep($bounds.take(&mut $table, $key));)+
+                    $(let $field = mistakes
+                        .keep($bounds.take(&mut $table, $key))
+                        .unwrap_or_else(|| $bounds.stand_in());)+
                     mistakes.keep($table.finish());
                 )+
-                let whole = || Some($spec { $($($field: $field?,)+)+ });
-                mistakes.or(whole())
+                $spec { $($($field,)+)+ }
             }
         }
     };

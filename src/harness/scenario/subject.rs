@@ -1,7 +1,7 @@
 //! What runs in a scenario: which nodes, and what they are given to do.
 
 use super::{
-    DurationRange, Reader, ScenarioError,
+    DurationRange, Reader,
     error::Mistakes,
     settings::{Bounds, Setting, maybe_span, number, settings, span, time},
 };
@@ -139,28 +139,19 @@ pub struct Nodes {
 }
 
 impl Subject {
-    /// Reads `subject`, `[cluster]` and `[workload]`.
-    ///
-    /// # Errors
-    /// With the mistakes in them.
-    pub fn read(file: &mut Reader) -> Result<Self, Vec<ScenarioError>> {
+    /// Reads `subject`, `[cluster]` and `[workload]`; nothing when nobody knows what runs.
+    pub(super) fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Option<Self> {
         let known: Vec<_> = SubjectKind::ALL.iter().map(|kind| (kind.name(), *kind)).collect();
         let kind = file.take("subject", |field| field.one_of(&known, "list --jobs"));
-        match kind {
-            Ok(kind) => Self::read_settings(kind.unwrap_or(SubjectKind::DEFAULT), file),
-            Err(mistake) => {
-                // Nobody knows what may stand in them.
-                file.skip(&["cluster", "workload"]);
-                Err(vec![mistake])
-            }
-        }
-    }
-
-    fn read_settings(kind: SubjectKind, file: &mut Reader) -> Result<Self, Vec<ScenarioError>> {
-        match kind {
-            SubjectKind::Journal => JournalSpec::read(file).map(Subject::Journal),
-            SubjectKind::WordCount => WordCountSpec::read(file).map(Subject::WordCount),
-        }
+        let Some(kind) = mistakes.keep(kind) else {
+            // What may stand in them depends on it.
+            file.skip(&["cluster", "workload"]);
+            return None;
+        };
+        Some(match kind.unwrap_or(SubjectKind::DEFAULT) {
+            SubjectKind::Journal => Subject::Journal(JournalSpec::read(file, mistakes)),
+            SubjectKind::WordCount => Subject::WordCount(WordCountSpec::read(file, mistakes)),
+        })
     }
 
     /// Which subject it is.

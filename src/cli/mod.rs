@@ -1,10 +1,12 @@
-//! The commands. In the tank: `run`, `explore`, `sabotage`, `list`, `determinism`. Live: `hello`,
-//! `journal`, `mini`.
+//! The commands. In the tank: `explore`, `run`, `replay`, `keep`, `new`, `check`, `list`, `sabotage`,
+//! `determinism`. Live: `hello`, `journal`, `mini`.
 
 mod exit;
 #[cfg(live)]
 mod live;
 mod log;
+#[cfg(madsim)]
+mod print;
 #[cfg(madsim)]
 mod tank;
 

@@ -2,6 +2,7 @@
 
 use super::{CliError, Outcome, find_scenarios, parse_seeds};
 use crate::{
+    cli::print::out,
     harness::explore::{RunConfig, RunOutcome, Sweep, compare_traces, run_on_fresh_thread},
     host::sim::TraceLine,
 };
@@ -63,10 +64,10 @@ impl Digest {
             let config = RunConfig { schedule, trace: self.trace, ..RunConfig::new(seed) };
             let outcome: RunOutcome = run_on_fresh_thread(scenario, &config);
             for line in &outcome.trace {
-                println!("{} {}", line.time, line.text.replace('\n', " "));
+                out(&format!("{} {}", line.time, line.text.replace('\n', " ")));
             }
             if !self.trace {
-                println!("{seed} {} {}", outcome.scenario, outcome.digest);
+                out(&format!("{seed} {} {}", outcome.scenario, outcome.digest));
             }
         }
         Ok(Outcome::Held)
@@ -84,21 +85,21 @@ impl Determinism {
         let second = self.digest(other, &seeds, disturb)?;
         let differing = first.lines().zip(second.lines()).find(|(first, second)| first != second);
         let Some((first, second)) = differing else {
-            println!(
+            out(&format!(
                 "{} seeds, two processes each: equal digests",
                 self.seeds.end - self.seeds.start
-            );
+            ));
             return Ok(Outcome::Held);
         };
-        println!("not deterministic:\n  1 {first}\n  2 {second}");
+        out(&format!("not deterministic:\n  1 {first}\n  2 {second}"));
         let seed = first.split(' ').next().unwrap_or_default();
         let seed: u64 = seed.parse().map_err(|_| CliError::new(format!("no digest: {first}")))?;
         let seed = format!("{seed}..{}", seed + 1);
         let first = self.trace(own, &seed, &[])?;
         let second = self.trace(other, &seed, disturb)?;
         match compare_traces(&first, &second) {
-            Some(difference) => println!("{difference}"),
-            None => println!("run again with traces, the two processes agreed"),
+            Some(difference) => out(&format!("{difference}")),
+            None => out("run again with traces, the two processes agreed"),
         }
         Ok(Outcome::NotDeterministic)
     }

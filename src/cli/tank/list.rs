@@ -2,19 +2,23 @@
 
 use super::{CliError, Outcome, find_scenarios};
 use crate::{
+    cli::print::out,
     harness::{
-        check::{Milestone, journal_invariants, word_count_invariants},
-        fault::{Actor, FAULT_KINDS},
+        check::{Milestone, invariants_of},
+        fault::{Actor, COMMON_KEYS, FAULT_KINDS, FaultKey},
+        report::wrap,
         sabotage,
+        scenario::{Scenario, Setting, SubjectKind, messages},
     },
     host::Sabotage,
 };
 use clap::Args;
+use serde_json::{Value, json};
 
 /// Lists the scenarios, or the words that scenario files understand.
 #[derive(Args)]
 pub struct List {
-    /// The kinds of faults
+    /// The kinds of faults, and the keys of each
     #[arg(long, group = "what")]
     faults: bool,
     /// The moments on which faults can hang
@@ -26,48 +30,227 @@ pub struct List {
     /// What is checked
     #[arg(long, group = "what")]
     invariants: bool,
+    /// What can run, with every key of a scenario file
+    #[arg(long, group = "what")]
+    jobs: bool,
+    /// The kinds of messages that faults can pick out
+    #[arg(long, group = "what")]
+    messages: bool,
     /// The known bugs that can be switched on
     #[arg(long, group = "what")]
     sabotages: bool,
+    /// Print a JSON array of objects
+    #[arg(long)]
+    json: bool,
 }
 
-fn row(name: &str, text: &str) {
-    println!("{name:<36} {text}");
+/// One thing that is listed, for people and for programs.
+struct Row {
+    name: String,
+    text: String,
+    /// Lines that belong to it: a name and a text.
+    details: Vec<(String, String)>,
+    json: Value,
+}
+
+impl Row {
+    fn new(name: impl Into<String>, text: impl Into<String>, json: Value) -> Self {
+        Row { name: name.into(), text: text.into(), details: Vec::new(), json }
+    }
 }
 
 impl List {
     /// Does it.
     pub fn run(&self) -> Result<Outcome, CliError> {
-        if self.faults {
-            FAULT_KINDS.iter().for_each(|(name, text)| row(name, text));
-        } else if self.milestones {
-            Milestone::ALL.iter().for_each(|m| row(m.name(), m.description()));
-        } else if self.actors {
-            Actor::NAMES.iter().for_each(|(name, _, text, _)| row(name, text));
-            for (prefix, _, text, _) in Actor::NUMBERED {
-                row(&format!("{prefix}N"), text);
-            }
-        } else if self.invariants {
-            let mut invariants = word_count_invariants();
-            invariants.extend(journal_invariants(Vec::new()).pop());
-            invariants.iter().for_each(|invariant| row(invariant.name(), invariant.promise()));
-        } else if self.sabotages {
-            for switch in Sabotage::ALL {
-                let caught = sabotage::caught_by(*switch).join(" or ");
-                row(
-                    switch.name(),
-                    &format!(
-                        "{} ({}; caught by {caught})",
-                        switch.description(),
-                        switch.published()
-                    ),
-                );
-            }
+        let rows = self.rows()?;
+        if self.json {
+            let objects: Vec<Value> = rows.into_iter().map(|row| row.json).collect();
+            out(&format!("{:#}", Value::Array(objects)));
         } else {
-            for scenario in find_scenarios(&[])? {
-                row(&scenario.name, &scenario.description);
-            }
+            out(&describe(&rows));
         }
         Ok(Outcome::Held)
     }
+
+    fn rows(&self) -> Result<Vec<Row>, CliError> {
+        Ok(match self {
+            List { faults: true, .. } => faults(),
+            List { milestones: true, .. } => milestones(),
+            List { actors: true, .. } => actors(),
+            List { invariants: true, .. } => invariants(),
+            List { jobs: true, .. } => jobs(),
+            List { messages: true, .. } => all_messages(),
+            List { sabotages: true, .. } => sabotages(),
+            _ => find_scenarios(&[])?.iter().map(|scenario| of_scenario(scenario)).collect(),
+        })
+    }
+}
+
+/// Names in one column, texts in another; what belongs to a row stands under it.
+fn describe(rows: &[Row]) -> String {
+    let longest = |names: &mut dyn Iterator<Item = usize>| names.max().unwrap_or(0);
+    let names = longest(&mut rows.iter().map(|row| row.name.chars().count())).min(30);
+    let details = rows.iter().flat_map(|row| &row.details);
+    let inner = longest(&mut details.map(|(name, _)| name.chars().count()));
+    let mut lines = Vec::new();
+    for row in rows {
+        if row.text.is_empty() {
+            lines.push(row.name.clone());
+            continue;
+        }
+        let first = format!("{:<names$}  ", row.name);
+        let (first, name) = match row.name.chars().count() > names {
+            true => (" ".repeat(names + 2), Some(row.name.clone())),
+            false => (first, None),
+        };
+        lines.extend(name);
+        lines.push(wrap(&first, &row.text));
+        let under = |(name, text): &(String, String)| wrap(&format!("    {name:<inner$}  "), text);
+        lines.extend(row.details.iter().map(under));
+    }
+    lines.join("\n")
+}
+
+/// The subjects in brackets, or nothing when it is all of them.
+fn only_in(subjects: &[SubjectKind]) -> String {
+    match subjects {
+        [one] => format!(" ({one})"),
+        _ => String::new(),
+    }
+}
+
+fn names(subjects: &[SubjectKind]) -> Vec<&'static str> {
+    subjects.iter().map(|subject| subject.name()).collect()
+}
+
+fn of_scenario(scenario: &Scenario) -> Row {
+    let (name, description) = (&scenario.name, &scenario.description);
+    let subject = scenario.subject.kind().name();
+    let json = json!({ "name": name, "subject": subject, "description": description });
+    Row::new(name, description, json)
+}
+
+fn faults() -> Vec<Row> {
+    let json_key = |key: &FaultKey| {
+        json!({
+            "key": key.key, "needed": key.needed, "meaning": key.meaning, "example": key.example,
+        })
+    };
+    let detail = |key: &FaultKey| {
+        let needed = if key.needed { "" } else { "optional: " };
+        (key.key.to_string(), format!("{needed}{}, such as {}", key.meaning, key.example))
+    };
+    let row = |name: &str, does: &str, keys: &[FaultKey]| {
+        let all: Vec<Value> = keys.iter().map(json_key).collect();
+        let json = json!({ "name": name, "does": does, "keys": all });
+        Row { details: keys.iter().map(detail).collect(), ..Row::new(name, does, json) }
+    };
+    let kinds = FAULT_KINDS.iter().map(|kind| row(kind.name, kind.does, kind.keys));
+    let every = row("every kind", "The keys of all faults.", COMMON_KEYS);
+    kinds.chain([every]).collect()
+}
+
+fn milestones() -> Vec<Row> {
+    let row = |milestone: &Milestone| {
+        let (name, subjects) = (milestone.name(), milestone.subjects());
+        let text = milestone.description();
+        let json = json!({ "name": name, "description": text, "subjects": names(subjects) });
+        Row::new(name, format!("{text}{}", only_in(subjects)), json)
+    };
+    Milestone::ALL.iter().map(row).collect()
+}
+
+fn actors() -> Vec<Row> {
+    let row = |name: String, text: &str, subjects: &[SubjectKind]| {
+        let json = json!({ "name": name, "description": text, "subjects": names(subjects) });
+        Row::new(name, format!("{text}{}", only_in(subjects)), json)
+    };
+    let fixed = Actor::NAMES.iter().map(|(name, _, text, at)| row(name.to_string(), text, at));
+    let numbered = Actor::NUMBERED.iter();
+    let numbered = numbered.map(|(prefix, _, text, at)| row(format!("{prefix}N"), text, at));
+    fixed.chain(numbered).collect()
+}
+
+fn invariants() -> Vec<Row> {
+    let mut found: Vec<(&str, &str, Vec<SubjectKind>)> = Vec::new();
+    for subject in SubjectKind::ALL {
+        for invariant in invariants_of(*subject) {
+            match found.iter_mut().find(|(name, _, _)| *name == invariant.name()) {
+                Some((_, _, subjects)) => subjects.push(*subject),
+                None => found.push((invariant.name(), invariant.promise(), vec![*subject])),
+            }
+        }
+    }
+    let row = |(name, promise, subjects): (&str, &str, Vec<SubjectKind>)| {
+        let json = json!({ "name": name, "promise": promise, "subjects": names(&subjects) });
+        Row::new(name, format!("{promise}{}", only_in(&subjects)), json)
+    };
+    found.into_iter().map(row).collect()
+}
+
+/// A key's meaning, bounds and default.
+fn setting(setting: &Setting) -> (String, Value) {
+    let Setting { table, key, meaning, bounds, default } = setting;
+    let shown = default.as_deref().unwrap_or("none");
+    let json = json!({
+        "table": table, "key": key, "meaning": meaning, "bounds": bounds, "default": default,
+    });
+    (format!("{meaning} {}; default {shown}.", capitalized(bounds)), json)
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+fn jobs() -> Vec<Row> {
+    let row = |name: &str, text: &str, settings: Vec<Setting>| {
+        let (mut details, mut keys) = (Vec::new(), Vec::new());
+        let mut table = "";
+        for one in &settings {
+            if one.table != table {
+                table = one.table;
+                details.push((format!("[{table}]"), String::new()));
+            }
+            let (text, json) = setting(one);
+            details.push((one.key.to_string(), text));
+            keys.push(json);
+        }
+        let json = json!({ "name": name, "description": text, "keys": keys });
+        Row { details, ..Row::new(name, text, json) }
+    };
+    let subjects = SubjectKind::ALL.iter();
+    let subjects = subjects.map(|kind| row(kind.name(), kind.description(), kind.settings()));
+    let every = row("every job", "The keys of all scenarios.", Scenario::settings());
+    subjects.chain([every]).collect()
+}
+
+fn all_messages() -> Vec<Row> {
+    let mut found: Vec<(&str, Vec<SubjectKind>)> = Vec::new();
+    for subject in SubjectKind::ALL {
+        for kind in messages(*subject) {
+            match found.iter_mut().find(|(name, _)| *name == kind) {
+                Some((_, subjects)) => subjects.push(*subject),
+                None => found.push((kind, vec![*subject])),
+            }
+        }
+    }
+    let row = |(name, subjects): (&str, Vec<SubjectKind>)| {
+        let json = json!({ "name": name, "subjects": names(&subjects) });
+        Row::new(format!("{name}{}", only_in(&subjects)), "", json)
+    };
+    found.into_iter().map(row).collect()
+}
+
+fn sabotages() -> Vec<Row> {
+    let row = |switch: &Sabotage| {
+        let (name, text) = (switch.name(), switch.description());
+        let (published, caught) = (switch.published(), sabotage::caught_by(*switch));
+        let json = json!({
+            "name": name, "description": text, "published": published, "caught_by": caught,
+        });
+        let text = format!("{text} ({published}; caught by {})", caught.join(" or "));
+        Row::new(name, text, json)
+    };
+    Sabotage::ALL.iter().map(row).collect()
 }

@@ -1,11 +1,14 @@
 //! The commands of the simulated world.
 
+mod check;
 mod determinism;
+mod examples;
 mod explore;
 mod failure;
 mod interrupt;
 mod keep;
 mod list;
+mod new;
 mod progress;
 mod replay;
 mod run;
@@ -14,7 +17,7 @@ mod speech;
 mod virtual_time;
 
 use super::{CliError, Outcome};
-use crate::harness::scenario::{SCENARIOS, Scenario, discover};
+use crate::harness::scenario::{SCENARIOS, Scenario, did_you_mean, discover};
 use clap::{Parser, Subcommand};
 use std::{
     ops::Range,
@@ -39,7 +42,9 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run one scenario with one seed: plan, leadership timeline, verdict.
+    #[command(after_help = examples::RUN)]
     Run(run::Run),
+    #[command(after_help = examples::EXPLORE)]
     Explore(explore::Explore),
     /// Run a kept failure again, from its data.
     Replay(replay::Replay),
@@ -47,8 +52,16 @@ enum Command {
     Keep(keep::Keep),
     Sabotage(sabotage::Sabotages),
     /// List the scenarios, or the words that scenario files understand.
+    #[command(after_help = examples::LIST)]
     List(list::List),
+    /// Read scenario files and explain every mistake, without running anything.
+    #[command(after_help = examples::CHECK)]
+    Check(check::Check),
+    /// Write a commented scenario to start from.
+    #[command(after_help = examples::NEW)]
+    New(new::New),
     /// Check that a seed is the same run in every process and build.
+    #[command(after_help = examples::DETERMINISM)]
     Determinism(determinism::Determinism),
     /// Print a run's digest, or its whole trace.
     #[command(hide = true)]
@@ -68,20 +81,55 @@ pub fn run(arguments: Arguments) -> Result<Outcome, CliError> {
         Command::Confirm(command) => command.run(),
         Command::Sabotage(command) => command.run(),
         Command::List(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::New(command) => command.run(),
         Command::Determinism(command) => command.run(),
         Command::Digest(command) => command.run(),
     }
 }
 
-/// Finds a scenario by its file or by its name.
-fn find_scenario(text: &str) -> Result<Arc<Scenario>, CliError> {
+/// Finds a scenario's file by its path or by its name.
+fn find_path(text: &str) -> Result<PathBuf, CliError> {
     let named = Path::new(SCENARIOS).join(format!("{text}.toml"));
     let path = if named.is_file() { named } else { PathBuf::from(text) };
-    if !path.is_file() {
-        let hint = "`wavetank list` names those there are";
-        return Err(CliError::new(format!("there is no scenario {text:?}; {hint}")));
+    if path.is_file() {
+        return Ok(path);
     }
-    Ok(Arc::new(Scenario::load(&path)?))
+    if path.is_dir() {
+        let what = format!("{text:?} is a folder; a scenario is a file");
+        return Err(CliError::new(what));
+    }
+    let missing = format!("there is no scenario {text:?}");
+    let known: Vec<String> = match shipped() {
+        Ok(known) => known.iter().map(|path| name_in(path)).collect(),
+        Err(none) => return Err(CliError::new(format!("{missing}\n  {none}"))),
+    };
+    let near = did_you_mean(text, known.iter().map(String::as_str), '"');
+    let hint = "`wavetank list` names those there are";
+    Err(CliError::new(format!("{missing}{near}\n  {hint}")))
+}
+
+/// The name of a shipped scenario, by its file.
+fn name_in(path: &Path) -> String {
+    let path = path.strip_prefix(SCENARIOS).unwrap_or(path);
+    path.with_extension("").display().to_string()
+}
+
+/// Finds a scenario by its file or by its name.
+fn find_scenario(text: &str) -> Result<Arc<Scenario>, CliError> {
+    Ok(Arc::new(Scenario::load(&find_path(text)?)?))
+}
+
+/// The files of the scenarios that are shipped.
+fn shipped() -> Result<Vec<PathBuf>, CliError> {
+    let root = Path::new(SCENARIOS);
+    let paths = if root.is_dir() { discover(root)? } else { Vec::new() };
+    if paths.is_empty() { Err(no_scenarios()) } else { Ok(paths) }
+}
+
+fn no_scenarios() -> CliError {
+    let here = format!("there are no scenarios under {SCENARIOS}/ here");
+    CliError::new(format!("{here}; run from the repository's root, or name a file"))
 }
 
 /// The scenarios of these names, or all that are shipped.
@@ -89,11 +137,7 @@ fn find_scenarios(names: &[String]) -> Result<Vec<Arc<Scenario>>, CliError> {
     if !names.is_empty() {
         return names.iter().map(|name| find_scenario(name)).collect();
     }
-    let paths = discover(Path::new(SCENARIOS))?;
-    if paths.is_empty() {
-        return Err(CliError::new(format!("no scenario under {SCENARIOS}/")));
-    }
-    paths.iter().map(|path| Ok(Arc::new(Scenario::load(path)?))).collect()
+    shipped()?.iter().map(|path| Ok(Arc::new(Scenario::load(path)?))).collect()
 }
 
 /// Reads `A..B`.
@@ -113,6 +157,7 @@ fn parse_sabotage(text: &str) -> Result<crate::host::Sabotage, String> {
     let found = Sabotage::ALL.iter().copied().find(|switch| switch.name() == text);
     found.ok_or_else(|| {
         let known: Vec<&str> = Sabotage::ALL.iter().map(|switch| switch.name()).collect();
-        format!("expected one of {}", known.join(", "))
+        let near = did_you_mean(text, known.iter().copied(), '"');
+        format!("there is no such bug{near}\n  `wavetank list --sabotages` names all")
     })
 }

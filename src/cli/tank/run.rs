@@ -5,7 +5,7 @@ use super::{
     virtual_time::VirtualTime,
 };
 use crate::{
-    cli::log,
+    cli::{log, print::out},
     harness::{
         check::Verdict,
         explore::{Output, RunConfig, RunOutcome, lines, run_on_fresh_thread},
@@ -75,19 +75,19 @@ impl Run {
         let to_stdout = self.json.as_ref().is_some_and(|path| path.as_os_str() == "-");
         if !to_stdout {
             if self.history {
-                state_changes(&outcome).iter().for_each(|line| println!("{line}"));
-                println!();
+                state_changes(&outcome).iter().for_each(|line| out(line));
+                out("");
             }
-            println!("{}", describe_run(&outcome));
+            out(&describe_run(&outcome));
             if result != Outcome::Held {
-                println!();
+                out("");
                 tell_with_input(&scenario, &outcome, self.sabotage, input.clone())?;
             }
         }
         if let Some(input) = input {
             let compared = compare(&outcome.output, &input);
             if !to_stdout {
-                println!("{}", compared.as_ref().unwrap_or_else(|difference| difference));
+                out(compared.as_ref().unwrap_or_else(|difference| difference));
             }
             if compared.is_err() {
                 result = result.max(Outcome::Violated);
@@ -166,7 +166,7 @@ pub fn write_json(path: &PathBuf, value: &serde_json::Value) -> Result<(), CliEr
 #[expect(clippy::disallowed_methods, reason = "the user's own file")]
 fn write_file(path: &PathBuf, text: &str) -> Result<(), CliError> {
     if path.as_os_str() == "-" {
-        print!("{text}");
+        out(text.trim_end_matches('\n'));
         return Ok(());
     }
     std::fs::write(path, text)

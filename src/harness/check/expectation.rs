@@ -1,6 +1,6 @@
 //! Verdicts, and which one a scenario wants.
 
-use crate::harness::scenario::{Field, ScenarioError};
+use crate::harness::scenario::{Field, ScenarioError, SubjectKind};
 use std::fmt;
 
 /// How a run ended.
@@ -50,23 +50,29 @@ pub enum Expectation {
 }
 
 impl Expectation {
-    /// Reads `expect`.
+    /// Reads `expect`, as it is understood where that subject runs.
     ///
     /// # Errors
-    /// When it is none of the verdicts, or names an unknown invariant.
-    pub fn read(field: &Field) -> Result<Self, ScenarioError> {
-        let invariants = super::journal_invariants(Vec::new());
-        let names = invariants.iter().map(|invariant| invariant.name()).collect::<Vec<_>>();
-        let what =
-            format!("\"held\", \"stuck\" or \"violated:NAME\" with one of {}", names.join(", "));
-        field.read(&what, |text| match text {
-            "held" => Some(Expectation::Held),
-            "stuck" => Some(Expectation::Stuck),
-            other => {
-                let name = other.strip_prefix("violated:")?;
-                names.contains(&name).then(|| Expectation::Violated(name.to_string()))
+    /// When it is none of the verdicts, or names an invariant that is not judged there.
+    pub fn read(field: &Field, subject: SubjectKind) -> Result<Self, ScenarioError> {
+        let text = field.text()?;
+        let invariants = super::invariants_of(subject);
+        let names = invariants.iter().map(|invariant| invariant.name());
+        match text.strip_prefix("violated:") {
+            Some(name) if names.clone().any(|known| known == name) => {
+                Ok(Expectation::Violated(name.to_string()))
             }
-        })
+            Some(_) => {
+                let known: Vec<String> = names.map(|name| format!("violated:{name}")).collect();
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                Err(field.unknown(&known, "list --invariants"))
+            }
+            None => {
+                let known = [("held", Expectation::Held), ("stuck", Expectation::Stuck)];
+                let named = |error: ScenarioError| error.with_help("or \"violated:INVARIANT\"");
+                field.one_of(&known, "list --invariants").map_err(named)
+            }
+        }
     }
 
     /// Whether a run ended as it should.

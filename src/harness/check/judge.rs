@@ -6,9 +6,12 @@ use super::{
     milestone::Milestone,
     model::Model,
 };
-use crate::host::{
-    Fact,
-    sim::{Observer, Stamp, World},
+use crate::{
+    harness::scenario::SubjectKind,
+    host::{
+        Fact,
+        sim::{Observer, Stamp, World},
+    },
 };
 use std::{
     collections::BTreeMap,
@@ -187,6 +190,14 @@ pub fn journal_invariants(lines: Vec<Arc<Vec<String>>>) -> Vec<Box<dyn Invariant
     let mut invariants = invariant::all();
     invariants.push(Box::new(invariant::journal_exact::JournalExact::new(lines)));
     invariants
+}
+
+/// The invariants that are judged where a subject runs, without a workload.
+pub fn invariants_of(subject: SubjectKind) -> Vec<Box<dyn Invariant>> {
+    match subject {
+        SubjectKind::Journal => journal_invariants(Vec::new()),
+        SubjectKind::WordCount => word_count_invariants(),
+    }
 }
 
 /// The invariants of a cluster that counts the words of the input topic in one job.

@@ -2,6 +2,7 @@
 
 use super::history::Seen;
 use crate::{
+    harness::scenario::{Field, ScenarioError, SubjectKind},
     host::sim::{Hardware, ProcessEnd},
     jobs::journal::{self, JournalEvent},
     system::{
@@ -21,8 +22,15 @@ use crate::{
 };
 use std::fmt;
 
+/// Where a milestone can be reached.
+type Where = &'static [SubjectKind];
+
+const JOURNAL: Where = &[SubjectKind::Journal];
+const JOBS: Where = &[SubjectKind::WordCount];
+const ANYWHERE: Where = SubjectKind::ALL;
+
 macro_rules! milestones {
-    ($($name:ident = $text:literal, $doc:literal;)+) => {
+    ($($name:ident = $text:literal, $at:ident, $doc:literal;)+) => {
         /// A moment of a protocol.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Milestone {
@@ -42,69 +50,74 @@ macro_rules! milestones {
             pub fn description(self) -> &'static str {
                 match self { $(Milestone::$name => $doc),+ }
             }
+
+            /// The subjects in which it can be reached.
+            pub fn subjects(self) -> &'static [SubjectKind] {
+                match self { $(Milestone::$name => $at),+ }
+            }
         }
     };
 }
 
 milestones! {
-    LatchTaken = "latch-taken", "The latch of the election was written durably.";
-    LeaderGranted = "leader-granted", "A contender was told that it leads.";
-    LeaderConfirmed = "leader-confirmed", "A contender's confirmation was accepted.";
-    LeaderPublished = "leader-published", "The leader record was written durably.";
-    LeaderRevoked = "leader-revoked", "A contender was told that it no longer leads.";
-    LeaderUnknown = "leader-unknown", "A follower was told that the leader is unknown.";
-    LeaderNotified = "leader-notified", "A follower was told who leads.";
-    SessionConnected = "session-connected", "A client of the coordination service has a lease.";
-    SessionSuspended = "session-suspended", "A client has no contact; its lease may live.";
-    SessionReconnected = "session-reconnected", "A client has contact again within its lease.";
-    SessionLost = "session-lost", "A client knows that its lease is over.";
-    LeaseExpired = "lease-expired", "The coordination server let a lease expire.";
-    CoordinationRecovered = "coordination-recovered", "The coordination server recovered from a disk that was not empty.";
-    JournalServing = "journal-serving", "A journal leader has recovered and serves.";
-    JournalRecovered = "journal-recovered", "A journal leader has recovered entries of an earlier one.";
-    JournalWritten = "journal-written", "Lines were written durably.";
-    JournalAcknowledged = "journal-acknowledged", "A client was told that lines stand.";
-    ClientFinished = "client-finished", "A client has nothing more to send.";
-    JobAcknowledged = "job-acknowledged", "A dispatcher told a client that it has taken a job on.";
-    GraphStored = "graph-stored", "A job's graph was written durably.";
-    DispatcherServing = "dispatcher-serving", "A dispatcher has read what is kept of jobs and serves.";
-    JobRecovered = "job-recovered", "A dispatcher goes on with a job of an earlier one.";
-    ExecutorRegistered = "executor-registered", "A resource manager registered a task executor.";
-    MasterRegistered = "master-registered", "A resource manager registered a job's master.";
-    SlotRequested = "slot-requested", "A resource manager asked for a slot.";
-    SlotAllocated = "slot-allocated", "A task executor holds a slot for a job.";
-    SlotsOffered = "slots-offered", "A task executor offered its slots to a master.";
-    OfferAnswered = "offer-answered", "A task executor applied the answer to its offer.";
-    SlotFreed = "slot-freed", "A task executor gave a slot back.";
-    JobScheduled = "job-scheduled", "A master deployed all tasks of its job.";
-    JobRestored = "job-restored", "A master deployed tasks that begin from a checkpoint.";
-    TaskAccepted = "task-accepted", "A task executor took an attempt on.";
-    TaskFailed = "task-failed", "A task failed.";
-    CheckpointTriggered = "checkpoint-triggered", "A checkpoint began.";
-    SnapshotTaken = "snapshot-taken", "A task took its part of a checkpoint.";
-    CheckpointAcknowledged = "checkpoint-acknowledged", "A master has a task's part of a checkpoint.";
-    MetadataStored = "metadata-stored", "The metadata of a checkpoint was written durably.";
-    PointerStored = "pointer-stored", "The pointer to a checkpoint was written durably.";
-    CheckpointCompleted = "checkpoint-completed", "A checkpoint is complete, and everyone may know.";
-    CheckpointConfirmed = "checkpoint-confirmed", "A task was told that a checkpoint is complete.";
-    CheckpointAborted = "checkpoint-aborted", "A checkpoint has come to nothing.";
-    FinalCheckpoint = "final-checkpoint", "The final checkpoint of a job is complete.";
-    TransactionPrepared = "transaction-prepared", "A sink's transaction waits for its checkpoint.";
-    TransactionCommitted = "transaction-committed", "A sink's transaction was committed.";
-    TransactionAborted = "transaction-aborted", "A sink's transaction was aborted.";
-    JobRestarting = "job-restarting", "A job's tasks are being ended, to start again.";
-    ExecutorLost = "executor-lost", "A master gave a task executor up.";
-    MasterDisconnected = "master-disconnected", "A task executor is no longer connected to a master.";
-    HeartbeatLost = "heartbeat-lost", "A peer gave no sign of life for too long, or nobody was there.";
-    ResultDirty = "result-dirty", "A job's result was written durably; its leavings are still there.";
-    CleanupStarted = "cleanup-started", "A dispatcher began to remove what a job left.";
-    ResultClean = "result-clean", "Nothing is left of a job but its result.";
-    JobFinished = "job-finished", "A client knows that its job has finished.";
-    JobCanceled = "job-canceled", "A client knows that its job was canceled.";
-    BlobsRecovered = "blobs-recovered", "The blob server recovered from a disk that was not empty.";
-    LogRecovered = "log-recovered", "The log server recovered from a disk that was not empty.";
-    ProcessRestarted = "process-restarted", "A process began that is not its node's first.";
-    ProcessExited = "process-exited", "A process ended itself.";
+    LatchTaken = "latch-taken", ANYWHERE, "The latch of the election was written durably.";
+    LeaderGranted = "leader-granted", ANYWHERE, "A contender was told that it leads.";
+    LeaderConfirmed = "leader-confirmed", ANYWHERE, "A contender's confirmation was accepted.";
+    LeaderPublished = "leader-published", ANYWHERE, "The leader record was written durably.";
+    LeaderRevoked = "leader-revoked", ANYWHERE, "A contender was told that it no longer leads.";
+    LeaderUnknown = "leader-unknown", ANYWHERE, "A follower was told that the leader is unknown.";
+    LeaderNotified = "leader-notified", ANYWHERE, "A follower was told who leads.";
+    SessionConnected = "session-connected", ANYWHERE, "A client of the coordination service has a lease.";
+    SessionSuspended = "session-suspended", ANYWHERE, "A client has no contact; its lease may live.";
+    SessionReconnected = "session-reconnected", ANYWHERE, "A client has contact again within its lease.";
+    SessionLost = "session-lost", ANYWHERE, "A client knows that its lease is over.";
+    LeaseExpired = "lease-expired", ANYWHERE, "The coordination server let a lease expire.";
+    CoordinationRecovered = "coordination-recovered", ANYWHERE, "The coordination server recovered from a disk that was not empty.";
+    JournalServing = "journal-serving", JOURNAL, "A journal leader has recovered and serves.";
+    JournalRecovered = "journal-recovered", JOURNAL, "A journal leader has recovered entries of an earlier one.";
+    JournalWritten = "journal-written", JOURNAL, "Lines were written durably.";
+    JournalAcknowledged = "journal-acknowledged", JOURNAL, "A client was told that lines stand.";
+    ClientFinished = "client-finished", JOURNAL, "A client has nothing more to send.";
+    JobAcknowledged = "job-acknowledged", JOBS, "A dispatcher told a client that it has taken a job on.";
+    GraphStored = "graph-stored", JOBS, "A job's graph was written durably.";
+    DispatcherServing = "dispatcher-serving", JOBS, "A dispatcher has read what is kept of jobs and serves.";
+    JobRecovered = "job-recovered", JOBS, "A dispatcher goes on with a job of an earlier one.";
+    ExecutorRegistered = "executor-registered", JOBS, "A resource manager registered a task executor.";
+    MasterRegistered = "master-registered", JOBS, "A resource manager registered a job's master.";
+    SlotRequested = "slot-requested", JOBS, "A resource manager asked for a slot.";
+    SlotAllocated = "slot-allocated", JOBS, "A task executor holds a slot for a job.";
+    SlotsOffered = "slots-offered", JOBS, "A task executor offered its slots to a master.";
+    OfferAnswered = "offer-answered", JOBS, "A task executor applied the answer to its offer.";
+    SlotFreed = "slot-freed", JOBS, "A task executor gave a slot back.";
+    JobScheduled = "job-scheduled", JOBS, "A master deployed all tasks of its job.";
+    JobRestored = "job-restored", JOBS, "A master deployed tasks that begin from a checkpoint.";
+    TaskAccepted = "task-accepted", JOBS, "A task executor took an attempt on.";
+    TaskFailed = "task-failed", JOBS, "A task failed.";
+    CheckpointTriggered = "checkpoint-triggered", JOBS, "A checkpoint began.";
+    SnapshotTaken = "snapshot-taken", JOBS, "A task took its part of a checkpoint.";
+    CheckpointAcknowledged = "checkpoint-acknowledged", JOBS, "A master has a task's part of a checkpoint.";
+    MetadataStored = "metadata-stored", JOBS, "The metadata of a checkpoint was written durably.";
+    PointerStored = "pointer-stored", JOBS, "The pointer to a checkpoint was written durably.";
+    CheckpointCompleted = "checkpoint-completed", JOBS, "A checkpoint is complete, and everyone may know.";
+    CheckpointConfirmed = "checkpoint-confirmed", JOBS, "A task was told that a checkpoint is complete.";
+    CheckpointAborted = "checkpoint-aborted", JOBS, "A checkpoint has come to nothing.";
+    FinalCheckpoint = "final-checkpoint", JOBS, "The final checkpoint of a job is complete.";
+    TransactionPrepared = "transaction-prepared", JOBS, "A sink's transaction waits for its checkpoint.";
+    TransactionCommitted = "transaction-committed", JOBS, "A sink's transaction was committed.";
+    TransactionAborted = "transaction-aborted", JOBS, "A sink's transaction was aborted.";
+    JobRestarting = "job-restarting", JOBS, "A job's tasks are being ended, to start again.";
+    ExecutorLost = "executor-lost", JOBS, "A master gave a task executor up.";
+    MasterDisconnected = "master-disconnected", JOBS, "A task executor is no longer connected to a master.";
+    HeartbeatLost = "heartbeat-lost", JOBS, "A peer gave no sign of life for too long, or nobody was there.";
+    ResultDirty = "result-dirty", JOBS, "A job's result was written durably; its leavings are still there.";
+    CleanupStarted = "cleanup-started", JOBS, "A dispatcher began to remove what a job left.";
+    ResultClean = "result-clean", JOBS, "Nothing is left of a job but its result.";
+    JobFinished = "job-finished", JOBS, "A client knows that its job has finished.";
+    JobCanceled = "job-canceled", JOBS, "A client knows that its job was canceled.";
+    BlobsRecovered = "blobs-recovered", JOBS, "The blob server recovered from a disk that was not empty.";
+    LogRecovered = "log-recovered", JOBS, "The log server recovered from a disk that was not empty.";
+    ProcessRestarted = "process-restarted", ANYWHERE, "A process began that is not its node's first.";
+    ProcessExited = "process-exited", ANYWHERE, "A process ended itself.";
 }
 
 impl Milestone {
@@ -113,10 +126,30 @@ impl Milestone {
         Self::ALL.iter().copied().find(|milestone| milestone.name() == name)
     }
 
-    /// The names that are understood, for messages.
-    pub fn known() -> String {
-        let names: Vec<String> = Self::ALL.iter().map(|m| format!("\"{}\"", m.name())).collect();
-        format!("one of {}", names.join(", "))
+    /// The milestones that can be reached where that subject runs.
+    pub fn known(subject: SubjectKind) -> Vec<Milestone> {
+        let reached = |milestone: &Milestone| milestone.subjects().contains(&subject);
+        Self::ALL.iter().copied().filter(reached).collect()
+    }
+
+    /// Reads a key's value as it is understood where that subject runs.
+    ///
+    /// # Errors
+    /// When there is no such milestone, or it can't be reached there.
+    pub fn read(field: &Field, subject: SubjectKind) -> Result<Self, ScenarioError> {
+        let name = field.text()?;
+        match Self::parse(&name) {
+            Some(found) if found.subjects().contains(&subject) => Ok(found),
+            Some(_) => {
+                let what = format!("a {subject} never reaches \"{name}\"");
+                let help = "see `wavetank list --milestones`".to_string();
+                Err(field.refused(what).with_help(help))
+            }
+            None => {
+                let known: Vec<&str> = Self::known(subject).iter().map(|m| m.name()).collect();
+                Err(field.unknown(&known, "list --milestones"))
+            }
+        }
     }
 
     /// The milestones that a fact is.

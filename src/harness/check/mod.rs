@@ -12,7 +12,9 @@ mod model;
 pub use expectation::{Expectation, Verdict};
 pub use history::{Family, Known, Moment, Seen};
 pub use invariant::{Check, Invariant, Violation};
-pub use judge::{Judge, Ruling, Trigger, Undertaker, journal_invariants, word_count_invariants};
+pub use judge::{
+    Judge, Ruling, Trigger, Undertaker, invariants_of, journal_invariants, word_count_invariants,
+};
 pub use liveness::waits_for;
 pub use milestone::Milestone;
 pub use model::Model;

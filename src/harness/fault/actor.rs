@@ -1,8 +1,7 @@
 //! Who a fault strikes, by role and by state; resolved when the fault fires.
 
+use crate::harness::scenario::{Field, Nodes, ScenarioError, Subject, SubjectKind};
 use std::fmt;
-
-use crate::harness::scenario::SubjectKind;
 
 /// A name in a scenario file for one node or several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,13 +137,50 @@ impl Actor {
         fixed.map(|(_, actor, _, _)| *actor).or_else(numbered)
     }
 
-    /// The names that are understood in scenarios of a subject, for messages.
-    pub fn known(subject: SubjectKind) -> String {
-        let fixed = Self::NAMES.iter().filter(|(_, _, _, at)| at.contains(&subject));
-        let fixed = fixed.map(|(name, _, _, _)| format!("\"{name}\""));
-        let numbered = Self::NUMBERED.iter().filter(|(_, _, _, at)| at.contains(&subject));
-        let numbered = numbered.map(|(prefix, _, _, _)| format!("\"{prefix}N\""));
-        format!("one of {}", fixed.chain(numbered).collect::<Vec<_>>().join(", "))
+    /// Reads a key's value as it is understood where that subject runs.
+    ///
+    /// # Errors
+    /// When nobody has that name, or the cluster is not that large.
+    pub fn read(field: &Field, subject: &Subject) -> Result<Self, ScenarioError> {
+        let name = field.text()?;
+        let actor = Self::parse(&name, subject.kind()).ok_or_else(|| {
+            let known = Self::known(subject);
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            field.unknown(&known, "list --actors")
+        })?;
+        let numbered = Self::NUMBERED.iter().find_map(|(prefix, _, _, _)| {
+            let number: u32 = name.strip_prefix(prefix)?.parse().ok()?;
+            Some((prefix.trim_end_matches('-'), number))
+        });
+        let beyond = numbered.and_then(|(role, number)| {
+            let nodes = subject.nodes().into_iter().find(|nodes| nodes.role == role)?;
+            (number > nodes.count).then_some(nodes)
+        });
+        beyond.map_or(Ok(actor), |nodes| Err(beyond_the_cluster(field, &name, nodes)))
+    }
+
+    /// The names that are understood where that subject runs; of the numbered ones the first.
+    fn known(subject: &Subject) -> Vec<String> {
+        let at = subject.kind();
+        let fixed = Self::NAMES.iter().filter(|(_, _, _, known)| known.contains(&at));
+        let numbered = Self::NUMBERED.iter().filter(|(_, _, _, known)| known.contains(&at));
+        fixed
+            .map(|(name, _, _, _)| name.to_string())
+            .chain(numbered.map(|(prefix, _, _, _)| format!("{prefix}1")))
+            .collect()
+    }
+}
+
+fn beyond_the_cluster(field: &Field, name: &str, nodes: Nodes) -> ScenarioError {
+    let Nodes { role, count, key } = nodes;
+    let there_are = match count {
+        1 => format!("\"{role}-1\" is the only one"),
+        count => format!("there are {count}, \"{role}-1\" to \"{role}-{count}\""),
+    };
+    let error = field.refused(format!("there is no \"{name}\"; {there_are}"));
+    match key {
+        Some(key) => error.with_help(format!("`{key}` of `[cluster]` says how many")),
+        None => error,
     }
 }
 

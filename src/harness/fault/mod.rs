@@ -4,9 +4,11 @@ mod actor;
 mod inject;
 mod plan;
 mod spec;
+mod words;
 mod write;
 
 pub use actor::Actor;
 pub use inject::{ExecutedFault, Injector};
 pub use plan::{FaultPlan, PlannedFault, PlannedKind, PlannedWhen};
-pub use spec::{FAULT_KINDS, FaultKind, FaultSpec, LinkSpec, Repeat, When};
+pub use spec::{DISK_OPERATIONS, FaultKind, FaultSpec, LinkSpec, Repeat, Surroundings, When};
+pub use words::{COMMON_KEYS, FAULT_KINDS, FaultKey, FaultWords};

@@ -1,12 +1,12 @@
 //! Faults as a scenario file asks for them, ranges included.
 
-use super::actor::Actor;
+use super::{actor::Actor, words::FAULT_KINDS};
 use crate::{
     harness::{
         check::Milestone,
         scenario::{
             DurationRange, Field, NumberRange, Reader, ScenarioError, Share, SignedDurationRange,
-            SubjectKind,
+            Subject, SubjectKind, gateways, messages, nearest,
         },
     },
     host::sim::DiskOp,
@@ -52,22 +52,6 @@ pub enum FaultKind {
     /// The clock drifts until the end, or is stepped once.
     Clock(Actor, Option<Share>, Option<SignedDurationRange>),
 }
-
-/// The kinds and what they do, as `list --faults` prints them.
-pub const FAULT_KINDS: &[(&str, &str)] = &[
-    ("loss", "a `share` of the frames is lost (`from`, `to`, `message`)"),
-    ("delay", "frames take longer `by` a drawn time (`from`, `to`, `message`)"),
-    ("duplicate", "a `share` of the frames arrives twice (`from`, `to`, `message`)"),
-    ("corrupt", "a `share` of the frames arrives damaged (`from`, `to`, `message`)"),
-    ("hold", "frames are kept back until the end (`from`, `to`, `message`)"),
-    ("partition", "`isolate` can't reach the rest, nor be reached"),
-    ("one-way", "nothing passes `from` one `to` the other; the way back is open"),
-    ("crash", "the process of `target` is killed, and restarted at the end"),
-    ("power-cut", "the machine of `target` loses power, and is restarted at the end"),
-    ("pause", "the process of `target` stands still until the end"),
-    ("disk-error", "a `share` of `operation` on the disk of `target` fails with EIO until the end"),
-    ("clock", "the clock of `target` gets a `drift` until the end, or a `step` of wall time"),
-];
 
 /// The kinds of disk operations that a fault can strike.
 pub const DISK_OPERATIONS: &[(&str, DiskOp)] = &[
@@ -120,24 +104,52 @@ pub struct FaultSpec {
     pub pick: Option<u64>,
 }
 
-/// Reads an actor of a subject.
-fn actor(subject: SubjectKind) -> impl Fn(&Field) -> Result<Actor, ScenarioError> + Copy {
-    move |field| field.read(&Actor::known(subject), |name| Actor::parse(name, subject))
+/// What the rest of a scenario says that its faults must fit.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// What runs.
+    pub subject: &'a Subject,
+    /// What has not begun by then never does.
+    pub faults_end: Duration,
 }
 
-fn links(table: &mut Reader, subject: SubjectKind) -> Result<LinkSpec, ScenarioError> {
+fn links(table: &mut Reader, around: Surroundings<'_>) -> Result<LinkSpec, ScenarioError> {
+    let actor = |field: &Field| Actor::read(field, around.subject);
     Ok(LinkSpec {
-        from: table.take("from", actor(subject))?.unwrap_or(Actor::Everyone),
-        to: table.take("to", actor(subject))?.unwrap_or(Actor::Everyone),
-        message: table.take("message", Field::text)?,
+        from: table.take("from", actor)?.unwrap_or(Actor::Everyone),
+        to: table.take("to", actor)?.unwrap_or(Actor::Everyone),
+        message: table.take("message", |field| message(field, around.subject.kind()))?,
     })
+}
+
+/// Reads the beginning of a message's kind.
+fn message(field: &Field, subject: SubjectKind) -> Result<String, ScenarioError> {
+    let prefix = field.text()?;
+    let known = messages(subject);
+    if known.iter().any(|kind| kind.starts_with(&prefix)) {
+        return Ok(prefix);
+    }
+    let gateways = gateways(subject);
+    let words: Vec<&str> = known.into_iter().chain(gateways.iter().map(String::as_str)).collect();
+    let near = nearest(&prefix, words);
+    let error = field.refused(format!("no message of a {subject} begins with \"{prefix}\""));
+    let error = match near[..] {
+        [] => error,
+        _ => {
+            let near: Vec<String> = near.iter().take(3).map(|kind| format!("\"{kind}\"")).collect();
+            error.with_help(format!("did you mean {}?", near.join(" or ")))
+        }
+    };
+    Err(error.with_help("see `wavetank list --messages`"))
+}
+
+fn not_negative(field: &Field) -> Result<Share, ScenarioError> {
+    let share = field.share()?;
+    if share.low < 0 { Err(field.expected("a share that is not negative")) } else { Ok(share) }
 }
 
 fn share(table: &mut Reader) -> Result<Share, ScenarioError> {
-    table.need("share", |field| {
-        let share = field.share()?;
-        if share.low < 0 { Err(field.expected("a share that is not negative")) } else { Ok(share) }
-    })
+    table.need("share", not_negative)
 }
 
 fn drift(field: &Field) -> Result<Share, ScenarioError> {
@@ -150,23 +162,24 @@ fn drift(field: &Field) -> Result<Share, ScenarioError> {
 }
 
 impl FaultSpec {
-    /// Reads a `[[fault]]` table of a scenario of that subject.
+    /// Reads a `[[fault]]` table.
     ///
     /// # Errors
     /// With the place of the first mistake.
-    pub fn read(mut table: Reader, subject: SubjectKind) -> Result<Self, ScenarioError> {
-        let actor = actor(subject);
-        let kinds: Vec<(&str, &str)> = FAULT_KINDS.iter().map(|(kind, _)| (*kind, *kind)).collect();
-        let kind = table.need("kind", |field| field.one_of(&kinds))?;
+    pub fn read(mut table: Reader, around: Surroundings<'_>) -> Result<Self, ScenarioError> {
+        let actor = |field: &Field| Actor::read(field, around.subject);
+        let kinds: Vec<(&str, &str)> =
+            FAULT_KINDS.iter().map(|kind| (kind.name, kind.name)).collect();
+        let kind = table.need("kind", |field| field.one_of(&kinds, "list --faults"))?;
         let kind = match kind {
-            "loss" => FaultKind::Loss(links(&mut table, subject)?, share(&mut table)?),
+            "loss" => FaultKind::Loss(links(&mut table, around)?, share(&mut table)?),
             "delay" => FaultKind::Delay(
-                links(&mut table, subject)?,
+                links(&mut table, around)?,
                 table.need("by", Field::duration_range)?,
             ),
-            "duplicate" => FaultKind::Duplicate(links(&mut table, subject)?, share(&mut table)?),
-            "corrupt" => FaultKind::Corrupt(links(&mut table, subject)?, share(&mut table)?),
-            "hold" => FaultKind::Hold(links(&mut table, subject)?),
+            "duplicate" => FaultKind::Duplicate(links(&mut table, around)?, share(&mut table)?),
+            "corrupt" => FaultKind::Corrupt(links(&mut table, around)?, share(&mut table)?),
+            "hold" => FaultKind::Hold(links(&mut table, around)?),
             "partition" => FaultKind::Partition(table.need("isolate", actor)?),
             "one-way" => FaultKind::OneWay(table.need("from", actor)?, table.need("to", actor)?),
             "crash" => FaultKind::Crash(table.need("target", actor)?),
@@ -174,7 +187,7 @@ impl FaultSpec {
             "pause" => FaultKind::Pause(table.need("target", actor)?),
             "disk-error" => FaultKind::DiskError(
                 table.need("target", actor)?,
-                table.need("operation", |field| field.one_of(DISK_OPERATIONS))?,
+                table.need("operation", |field| field.one_of(DISK_OPERATIONS, "list --faults"))?,
                 share(&mut table)?,
             ),
             _ => {
@@ -187,7 +200,7 @@ impl FaultSpec {
                 FaultKind::Clock(target, drift, step)
             }
         };
-        let when = When::read(&mut table)?;
+        let when = When::read(&mut table, around)?;
         let lasts = table.need("lasts", Field::duration_range)?;
         let repeat = table.take("repeat", |field| {
             let mut repeat = field.table()?;
@@ -196,7 +209,7 @@ impl FaultSpec {
             repeat.finish()?;
             Ok(Repeat { times, every })
         })?;
-        let chance = table.take("chance", Field::share)?.unwrap_or(Share::ALWAYS);
+        let chance = table.take("chance", not_negative)?.unwrap_or(Share::ALWAYS);
         let pick = table.take("pick", Field::number)?;
         table.finish()?;
         Ok(FaultSpec { kind, when, lasts, repeat, chance, pick })
@@ -204,12 +217,20 @@ impl FaultSpec {
 }
 
 impl When {
-    fn read(table: &mut Reader) -> Result<Self, ScenarioError> {
-        let at = table.take("at", Field::duration_range)?;
+    fn read(table: &mut Reader, around: Surroundings<'_>) -> Result<Self, ScenarioError> {
+        let at = table.take("at", |field| {
+            let at = field.duration_range()?;
+            if at.low < around.faults_end {
+                return Ok(at);
+            }
+            let end = around.faults_end.as_secs_f64();
+            let help = "from then on everything is healed, and no fault begins";
+            Err(field.expected(&format!("a time before `faults-end` ({end}s)")).with_help(help))
+        })?;
         let on = table.take("on", |field| {
             let mut on = field.table()?;
-            let milestone =
-                on.need("milestone", |field| field.read(&Milestone::known(), Milestone::parse))?;
+            let subject = around.subject.kind();
+            let milestone = on.need("milestone", |field| Milestone::read(field, subject))?;
             let nth =
                 on.take("nth", Field::number_range)?.unwrap_or(NumberRange { low: 1, high: 1 });
             let zero = DurationRange { low: Duration::ZERO, high: Duration::ZERO };

@@ -1,26 +1,29 @@
-//! Lines of at most 80 columns.
+//! Lines that fit on a screen.
 
-/// The width that reports keep to.
+/// The columns of a screen.
 pub const COLUMNS: usize = 80;
 
-/// Breaks a text at spaces into lines of at most [`COLUMNS`]; the first begins with `first`, the
-/// others with as many spaces as `first` is long, at most half a line. A longer word stands alone.
+/// Breaks a text between words into lines of at most [`COLUMNS`] columns. The first line begins with
+/// `first`, the others with spaces as wide as it, at most half a line.
 pub fn wrap(first: &str, text: &str) -> String {
-    let indent = first.chars().count().min(COLUMNS / 2);
-    let mut lines = vec![first.to_string()];
-    let mut empty = true;
+    let indent = " ".repeat(first.chars().count().min(COLUMNS / 2));
+    let mut lines = String::new();
+    let mut line = first.to_string();
+    let mut words = 0;
     for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is always a line");
-        let space = usize::from(!empty);
-        if !empty && line.chars().count() + space + word.chars().count() > COLUMNS {
-            lines.push(" ".repeat(indent) + word);
-        } else {
-            line.push_str(&" ".repeat(space));
-            line.push_str(word);
+        if words > 0 && line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            lines += line.trim_end();
+            lines.push('\n');
+            line.clone_from(&indent);
+            words = 0;
         }
-        empty = false;
+        if words > 0 {
+            line.push(' ');
+        }
+        line += word;
+        words += 1;
     }
-    lines.join("\n")
+    lines + line.trim_end()
 }
 
 #[cfg(test)]
@@ -28,19 +31,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_lines_hang_under_their_first_word() {
-        let text = "word ".repeat(40);
-        let wrapped = wrap("  now  ", text.trim_end());
-        assert!(wrapped.lines().count() > 2);
-        assert!(wrapped.lines().all(|line| line.chars().count() <= COLUMNS), "{wrapped}");
-        assert!(wrapped.lines().skip(1).all(|line| line.starts_with("       word")));
-        assert_eq!(wrapped.split_whitespace().count(), 41);
+    fn lines_are_broken_between_words_and_hang() {
+        let text = wrap("name  ", &"four ".repeat(20));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("name  four") && lines[1].starts_with("      four"));
+        assert!(lines.iter().all(|line| line.chars().count() <= COLUMNS));
     }
 
     #[test]
-    fn a_word_that_fits_nowhere_stands_alone() {
-        let long = "x".repeat(100);
-        assert_eq!(wrap("", &format!("a {long} b")).lines().count(), 3);
-        assert_eq!(wrap("- ", "a"), "- a");
+    fn a_word_that_is_too_long_stays_whole() {
+        let word = "x".repeat(100);
+        assert_eq!(wrap("- ", &format!("a {word} b")), format!("- a\n  {word}\n  b"));
+        assert_eq!(wrap("- ", ""), "-");
     }
 }

@@ -1,12 +1,26 @@
 //! Scenarios: what runs, on what hardware, under which faults, and what must hold at the end.
 
+mod error;
+mod messages;
+mod nearest;
+mod oddity;
 mod read;
+mod settings;
 mod subject;
+mod template;
+#[cfg(test)]
+mod tests;
 mod units;
 mod write;
 
-pub use read::{Field, Reader, ScenarioError};
-pub use subject::{JournalSpec, Subject, SubjectKind, WordCountSpec};
+pub use error::ScenarioError;
+pub use messages::{gateways, messages};
+pub use nearest::{did_you_mean, nearest};
+pub use oddity::oddities;
+pub use read::{Field, Reader};
+pub use settings::Setting;
+pub use subject::{JournalSpec, Nodes, Subject, SubjectKind, WordCountSpec};
+pub use template::template;
 pub use units::{
     DurationRange, NumberRange, Share, SignedDurationRange, exact_duration, parse_duration, percent,
 };
@@ -14,9 +28,11 @@ pub use write::Writer;
 
 use super::{
     check::{Expectation, Milestone},
-    fault::{FaultSpec, PlannedFault},
+    fault::{FaultSpec, PlannedFault, Surroundings},
 };
 use crate::host::sim::Delay;
+use error::Mistakes;
+use settings::{Bounds, Span, Time, span, time};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -47,14 +63,26 @@ pub struct Scenario {
     pub reaches: Vec<Milestone>,
 }
 
+const FAULTS_END: Time = time("0s", "600m", "60s");
+const LATENCY: Span = span("0us", "1m", "500us..2ms");
+const WITHIN: Time = time("0s", "600m", "60s");
+
 impl Scenario {
     /// Reads a scenario file; its name is taken from the last folder and the file's stem.
     ///
     /// # Errors
     /// [`ScenarioError`] with file, line, column, key and what was expected.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
-        let text = read_to_string(path)?;
-        Self::parse(&text, path)
+        Self::load_all(path).map_err(first)
+    }
+
+    /// Reads a scenario file.
+    ///
+    /// # Errors
+    /// Every mistake, in the order of the file; of each fault and each key the first.
+    pub fn load_all(path: &Path) -> Result<Self, Vec<ScenarioError>> {
+        let text = read_to_string(path).map_err(|mistake| vec![mistake])?;
+        Self::parse_all(&text, path)
     }
 
     /// Reads a scenario from a text that stands in for the file at `path`.
@@ -62,42 +90,78 @@ impl Scenario {
     /// # Errors
     /// As [`Scenario::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ScenarioError> {
-        let mut file = Reader::parse(text, path)?;
-        let description = file.need("description", Field::text)?;
-        let subject = Subject::read(&mut file)?;
-        let mut network = file.table("network")?;
-        let latency = network.take("latency", Field::duration_range)?.unwrap_or(DurationRange {
-            low: Duration::from_micros(500),
-            high: Duration::from_millis(2),
-        });
-        network.finish()?;
-        let mut converge = file.table("converge")?;
-        let converge_within =
-            converge.take("within", Field::duration)?.unwrap_or(Duration::from_secs(60));
-        converge.finish()?;
-        let faults_end =
-            file.take("faults-end", Field::duration)?.unwrap_or(Duration::from_secs(60));
-        let expect = file.take("expect", Expectation::read)?.unwrap_or(Expectation::Held);
-        let seed = file.take("seed", Field::number)?;
-        let milestone = |field: &Field| field.read(&Milestone::known(), Milestone::parse);
-        let reaches = file.take("reaches", |field| field.list(milestone))?.unwrap_or_default();
-        let mut faults = Vec::new();
-        for fault in file.tables("fault")? {
-            faults.push(FaultSpec::read(fault, subject.kind())?);
+        Self::parse_all(text, path).map_err(first)
+    }
+
+    /// Reads a scenario from a text that stands in for the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Scenario::load_all`].
+    pub fn parse_all(text: &str, path: &Path) -> Result<Self, Vec<ScenarioError>> {
+        let mut file = Reader::parse(text, path).map_err(|mistake| vec![mistake])?;
+        let mut mistakes = Mistakes::default();
+        let description = mistakes.keep(file.need("description", Field::text));
+        let subject = Subject::read(&mut file, &mut mistakes);
+        let latency = mistakes.keep(file.table("network").and_then(|mut network| {
+            let latency = LATENCY.take(&mut network, "latency")?;
+            network.finish().map(|()| latency)
+        }));
+        let converge_within = mistakes.keep(file.table("converge").and_then(|mut converge| {
+            let within = WITHIN.take(&mut converge, "within")?;
+            converge.finish().map(|()| within)
+        }));
+        let faults_end = mistakes.keep(FAULTS_END.take(&mut file, "faults-end"));
+        let seed = mistakes.keep(file.take("seed", Field::number));
+        let (mut expect, mut reaches, mut faults) = (None, None, Vec::new());
+        if let Some(subject) = &subject {
+            let milestone = |field: &Field| Milestone::read(field, subject.kind());
+            reaches = mistakes.keep(file.take("reaches", |field| field.list(milestone)));
+            let read = |field: &Field| Expectation::read(field, subject.kind());
+            expect = mistakes.keep(file.take("expect", read));
+            // One mistake is not to be told as many.
+            let faults_end = faults_end.unwrap_or(Duration::MAX);
+            let around = Surroundings { subject, faults_end };
+            for fault in mistakes.keep(file.tables("fault")).unwrap_or_default() {
+                faults.extend(mistakes.keep(FaultSpec::read(fault, around)));
+            }
+        } else {
+            // Whether they are sound depends on the subject.
+            file.skip(&["expect", "reaches", "fault"]);
         }
-        file.finish()?;
-        Ok(Scenario {
-            name: name_of(path),
-            description,
-            subject,
-            latency,
-            faults,
-            faults_end,
-            converge_within,
-            expect,
-            seed,
-            reaches,
-        })
+        mistakes.keep(file.finish());
+        let whole = || {
+            Some(Scenario {
+                name: name_of(path),
+                description: description?,
+                subject: subject?,
+                latency: latency?,
+                faults,
+                faults_end: faults_end?,
+                converge_within: converge_within?,
+                expect: expect?.unwrap_or(Expectation::Held),
+                seed: seed?,
+                reaches: reaches?.unwrap_or_default(),
+            })
+        };
+        mistakes.or(whole())
+    }
+
+    /// The keys besides those of the subject.
+    pub fn settings() -> Vec<Setting> {
+        let meaning = "When faults end: what has not begun by then never does.";
+        let within = "How long after that the cluster may take to converge.";
+        vec![
+            Setting::new("", "faults-end", meaning, &FAULTS_END),
+            Setting {
+                table: "",
+                key: "expect",
+                meaning: "What a run must come to.",
+                bounds: "\"held\", \"stuck\" or \"violated:INVARIANT\"".to_string(),
+                default: Some("\"held\"".to_string()),
+            },
+            Setting::new("network", "latency", "How long a frame takes on any link.", &LATENCY),
+            Setting::new("converge", "within", within, &WITHIN),
+        ]
     }
 
     /// The scenario that draws just these faults, whatever seed is asked for.
@@ -121,16 +185,29 @@ impl Scenario {
     }
 }
 
+fn first(mistakes: Vec<ScenarioError>) -> ScenarioError {
+    mistakes.into_iter().next().expect("a refusal tells a mistake")
+}
+
 #[expect(clippy::disallowed_methods, reason = "scenario files are the harness's own input")]
 fn read_to_string(path: &Path) -> Result<String, ScenarioError> {
-    std::fs::read_to_string(path).map_err(|error| ScenarioError::unreadable(path, &error))
+    let bytes = std::fs::read(path).map_err(|error| ScenarioError::unreadable(path, &error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let text = String::from_utf8_lossy(error.as_bytes());
+        let what = "the file is not UTF-8 from here on".to_string();
+        ScenarioError::at(path, &text, error.utf8_error().valid_up_to(), what)
+    })
 }
 
 fn name_of(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
     // The file of a name is found under the folder of all scenarios.
-    if folder == SCENARIOS { stem.to_string() } else { format!("{folder}/{stem}") }
+    if folder.is_empty() || folder == SCENARIOS {
+        stem.to_string()
+    } else {
+        format!("{folder}/{stem}")
+    }
 }
 
 /// The folder of all scenarios.

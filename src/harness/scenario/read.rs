@@ -1,9 +1,12 @@
 //! Reads TOML tables key by key, so that each mistake is told with its place and what was expected.
 
-use super::units::{DurationRange, NumberRange, Share, SignedDurationRange, parse_duration};
+use super::{
+    error::ScenarioError,
+    nearest::{did_you_mean, nearest},
+    units::{DurationRange, NumberRange, Share, SignedDurationRange, parse_duration},
+};
 use std::{
     collections::BTreeMap,
-    fmt,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,33 +14,13 @@ use std::{
 };
 use toml::de::{DeTable, DeValue};
 
-/// A mistake in a scenario file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScenarioError {
-    /// The file.
-    pub path: PathBuf,
-    /// Line and column from 1; `None` when the file could not be read at all.
-    pub place: Option<(usize, usize)>,
-    /// What is wrong, with the key and what was expected.
-    pub message: String,
-}
+/// Of so many known words all are shown.
+const KNOWN_SHOWN_MAX: usize = 24;
+/// Of more than that, so many.
+const KNOWN_SHOWN_FEW: usize = 6;
 
-impl fmt::Display for ScenarioError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())?;
-        if let Some((line, column)) = self.place {
-            write!(f, ":{line}:{column}")?;
-        }
-        write!(f, ": {}", self.message)
-    }
-}
-
-impl std::error::Error for ScenarioError {}
-
-impl ScenarioError {
-    pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
-        ScenarioError { path: path.to_path_buf(), place: None, message: error.to_string() }
-    }
+fn quoted(words: &[&str]) -> String {
+    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
 }
 
 /// The text that is read, for places.
@@ -48,10 +31,7 @@ struct Source {
 
 impl Source {
     fn error(&self, span: Range<usize>, message: String) -> ScenarioError {
-        let before = &self.text[..span.start.min(self.text.len())];
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        ScenarioError { path: self.path.clone(), place: Some((line, column)), message }
+        ScenarioError::at(&self.path, &self.text, span.start, message)
     }
 }
 
@@ -174,8 +154,20 @@ impl Reader {
         key: &'static str,
         read: impl FnOnce(&Field) -> Result<T, ScenarioError>,
     ) -> Result<T, ScenarioError> {
+        if !self.keys.contains_key(key)
+            && let Some(slip) = self.slip(key)
+        {
+            let message = format!("unknown key `{}`; did you mean `{key}`?", self.named(&slip));
+            return Err(self.source.error(self.keys[&slip].0.clone(), message));
+        }
         let missing = self.error(format!("`{}` is missing", self.named(key)));
         self.take(key, read)?.ok_or(missing)
+    }
+
+    /// The key that somebody wrote who meant this one.
+    fn slip(&self, key: &'static str) -> Option<String> {
+        let near = |written: &&String| !did_you_mean(written, [key], '`').is_empty();
+        self.keys.keys().find(near).cloned()
     }
 
     /// Takes a table; an absent one is empty.
@@ -183,9 +175,20 @@ impl Reader {
     /// # Errors
     /// When it is something else.
     pub fn table(&mut self, key: &'static str) -> Result<Reader, ScenarioError> {
-        let (source, span) = (self.source.clone(), self.span.clone());
-        let empty = Reader::new(source, span, self.named(key), Keys::new());
-        Ok(self.take(key, Field::table)?.unwrap_or(empty))
+        Ok(self.take(key, Field::table)?.unwrap_or_else(|| self.empty(key)))
+    }
+
+    /// A table without keys.
+    pub fn empty(&self, key: &'static str) -> Reader {
+        Reader::new(self.source.clone(), self.span.clone(), self.named(key), Keys::new())
+    }
+
+    /// Passes over keys whose values nobody can judge.
+    pub fn skip(&mut self, keys: &[&'static str]) {
+        for key in keys {
+            self.asked.push(key);
+            self.keys.remove(*key);
+        }
     }
 
     /// Takes an array of tables (`[[key]]`); an absent one is empty.
@@ -201,10 +204,16 @@ impl Reader {
     /// # Errors
     /// At the first key that is left, with those that are known.
     pub fn finish(self) -> Result<(), ScenarioError> {
-        let Some((key, (span, _))) = self.keys.iter().next() else { return Ok(()) };
-        let known = self.asked.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-        let message = format!("unknown key `{}`; expected one of {known}", self.named(key));
-        Err(self.source.error(span.clone(), message))
+        let left = self.keys.iter().min_by_key(|(_, (span, _))| span.start);
+        left.map_or(Ok(()), |(key, _)| Err(self.unknown(key)))
+    }
+
+    fn unknown(&self, key: &str) -> ScenarioError {
+        let near = did_you_mean(key, self.asked.iter().copied(), '`');
+        let message = format!("unknown key `{}`{near}", self.named(key));
+        let known = self.asked.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>();
+        let help = format!("expected one of {}", known.join(", "));
+        self.source.error(self.keys[key].0.clone(), message).with_help(help)
     }
 }
 
@@ -213,11 +222,11 @@ impl Field {
     pub fn expected(&self, what: &str) -> ScenarioError {
         let text = self.source.text.get(self.value.span.clone()).unwrap_or("");
         let text = text.lines().next().unwrap_or("");
-        let message = format!("`{}`: expected {what}, found {text}", self.name);
-        self.source.error(self.value.span.clone(), message)
+        self.refused(format!("expected {what}, found {text}"))
     }
 
-    fn word(&self) -> Option<&str> {
+    /// A text, or a number as it was written.
+    pub fn word(&self) -> Option<&str> {
         match &self.value.shape {
             Shape::Word(word) => Some(word),
             Shape::Table(_) | Shape::Array(_) | Shape::Other => None,
@@ -297,16 +306,36 @@ impl Field {
         self.parsed("a share such as \"5%\" or a range such as \"5%..20%\"", Share::parse)
     }
 
-    /// Reads one of some words.
+    /// Reads one of some words; `list` is the command that says what they mean.
     ///
     /// # Errors
     /// When it is none of them.
-    pub fn one_of<T: Clone>(&self, words: &[(&str, T)]) -> Result<T, ScenarioError> {
-        let known =
-            words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
-        self.parsed(&format!("one of {known}"), |text| {
-            words.iter().find(|(word, _)| *word == text).map(|(_, value)| value.clone())
-        })
+    pub fn one_of<T: Clone>(&self, words: &[(&str, T)], list: &str) -> Result<T, ScenarioError> {
+        let text = self.text()?;
+        let found = words.iter().find(|(word, _)| *word == text);
+        let known = || words.iter().map(|(word, _)| *word).collect::<Vec<_>>();
+        found.map(|(_, value)| value.clone()).ok_or_else(|| self.unknown(&known(), list))
+    }
+
+    /// An error at a word that is none of those that are known.
+    pub fn unknown(&self, known: &[&str], list: &str) -> ScenarioError {
+        let text = self.word().unwrap_or_default();
+        let near = did_you_mean(text, known.iter().copied(), '"');
+        let error = self.refused(format!("there is no \"{text}\"{near}"));
+        let shown = nearest(text, known.iter().copied());
+        let help = match known.len() {
+            0..=KNOWN_SHOWN_MAX => format!("expected one of {}", quoted(known)),
+            all if shown.len() > 1 => format!("near it are {}, of {all} in all", quoted(&shown)),
+            all => format!("there are {all}, such as {}", quoted(&known[..KNOWN_SHOWN_FEW])),
+        };
+        let error = error.with_help(help);
+        if list.is_empty() { error } else { error.with_help(format!("see `wavetank {list}`")) }
+    }
+
+    /// An error at this value in these words.
+    pub fn refused(&self, what: impl AsRef<str>) -> ScenarioError {
+        let message = format!("`{}`: {}", self.name, what.as_ref());
+        self.source.error(self.value.span.clone(), message)
     }
 
     /// Reads a text with a parser of one's own.

@@ -1,8 +1,12 @@
 //! What runs in a scenario: which nodes, and what they are given to do.
 
-use super::{DurationRange, Field, Reader, ScenarioError};
+use super::{
+    DurationRange, Reader,
+    error::Mistakes,
+    settings::{Bounds, Setting, maybe_span, number, settings, span, time},
+};
 use crate::system::protocol::JobStatus;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// What runs, with its settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,72 +26,94 @@ pub enum SubjectKind {
     WordCount,
 }
 
-/// The names of the subjects in files.
-const SUBJECTS: &[(&str, SubjectKind)] =
-    &[("journal", SubjectKind::Journal), ("word-count", SubjectKind::WordCount)];
-
 impl SubjectKind {
-    /// The name in files.
+    /// Every subject.
+    pub const ALL: &[SubjectKind] = &[SubjectKind::Journal, SubjectKind::WordCount];
+
+    /// The subject of a file that names none.
+    pub const DEFAULT: SubjectKind = SubjectKind::Journal;
+
+    /// The name used in files.
     pub fn name(self) -> &'static str {
-        SUBJECTS.iter().find(|(_, kind)| *kind == self).expect("every subject has a name").0
+        match self {
+            SubjectKind::Journal => "journal",
+            SubjectKind::WordCount => "word-count",
+        }
+    }
+
+    /// What runs, in a line.
+    pub fn description(self) -> &'static str {
+        match self {
+            SubjectKind::Journal => {
+                "Journal nodes of which one leads, clients that append lines, and the coordination \
+                 server: the smallest component that needs leaders and durable writes."
+            }
+            SubjectKind::WordCount => {
+                "A whole cluster that counts words in one job: job managers, task executors, the \
+                 coordination, blob and log servers, the writer of the input topic, and a client."
+            }
+        }
+    }
+
+    /// Every key of `[cluster]` and `[workload]`.
+    pub fn settings(self) -> Vec<Setting> {
+        match self {
+            SubjectKind::Journal => JournalSpec::settings(),
+            SubjectKind::WordCount => WordCountSpec::settings(),
+        }
     }
 }
 
-/// A journal cluster; the coordination server comes on top.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JournalSpec {
-    /// Journal nodes, of which one leads.
-    pub journals: u32,
-    /// Clients.
-    pub clients: u32,
-    /// How long a lease lives.
-    pub session_timeout: Duration,
-    /// Lines that each client sends.
-    pub lines: u32,
-    /// Lines in one call at most.
-    pub batch: u32,
-    /// The wait after each acknowledged call.
-    pub pause: Duration,
+impl fmt::Display for SubjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
-/// A cluster that runs a word count; the coordination, blob and log servers, the writer of the input
-/// topic and the client that submits the job come on top.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WordCountSpec {
-    /// Job managers.
-    pub job_managers: u32,
-    /// Task executors.
-    pub task_executors: u32,
-    /// Slots of each task executor.
-    pub slots: u32,
-    /// How long a lease lives.
-    pub session_timeout: Duration,
-    /// From beat to beat; a peer is lost after five of them.
-    pub heartbeat: Duration,
-    /// Subtasks of every operator, and partitions of both topics.
-    pub parallelism: u32,
-    /// Lines in the input topic in the end.
-    pub lines: u32,
-    /// Words in each line.
-    pub line_words: u32,
-    /// The words are drawn from so many.
-    pub words: u32,
-    /// Lines written to the input topic in a second.
-    pub lines_per_second: u32,
-    /// From checkpoint to checkpoint.
-    pub checkpoint_interval: Duration,
-    /// How long a checkpoint may take.
-    pub checkpoint_timeout: Duration,
-    /// What handling one record takes.
-    pub service_time: DurationRange,
-    /// How long a record may wait in a buffer.
-    pub buffer_timeout: Duration,
-    /// Restarts after failures.
-    pub restarts: u32,
-    /// From a failure to the restart.
-    pub restart_delay: Duration,
-    /// When the job is canceled, after its submission.
-    pub cancel_after: Option<DurationRange>,
+settings! {
+    /// A journal cluster; the coordination server comes on top.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    JournalSpec {
+        cluster {
+            "journals" journals: u32 = number(1, 16, 3), "Journal nodes, of which one leads.";
+            "clients" clients: u32 = number(1, 64, 2), "Clients.";
+            "session-timeout" session_timeout: Duration = time("100ms", "10m", "6s"), "How long a lease lives.";
+        }
+        workload {
+            "lines" lines: u32 = number(1, 1_000_000, 100), "Lines that each client sends.";
+            "batch" batch: u32 = number(1, 512, 5), "Lines in one call at most.";
+            "pause" pause: Duration = time("0ms", "10m", "500ms"), "The wait after each acknowledged call.";
+        }
+    }
+}
+
+settings! {
+    /// A cluster that runs a word count; the coordination, blob and log servers, the writer of the
+    /// input topic and the client that submits the job come on top.
+    #[derive(Clone, Debug, PartialEq)]
+    WordCountSpec {
+        cluster {
+            "job-managers" job_managers: u32 = number(1, 16, 3), "Job managers, of which one leads.";
+            "task-executors" task_executors: u32 = number(1, 64, 4), "Task executors.";
+            "slots" slots: u32 = number(1, 64, 2), "Slots of each task executor.";
+            "session-timeout" session_timeout: Duration = time("100ms", "10m", "6s"), "How long a lease lives.";
+            "heartbeat" heartbeat: Duration = time("10ms", "10m", "1s"), "From beat to beat; a peer is lost after five of them.";
+        }
+        workload {
+            "parallelism" parallelism: u32 = number(1, 128, 4), "Subtasks of every operator, and partitions of both topics.";
+            "lines" lines: u32 = number(1, 10_000_000, 2_000), "Lines in the input topic in the end.";
+            "line-words" line_words: u32 = number(1, 1_000, 1), "Words in each line.";
+            "words" words: u32 = number(1, 1_000_000, 100), "The words are drawn from so many.";
+            "lines-per-second" lines_per_second: u32 = number(1, 1_000_000, 100), "Lines written to the input topic in a second.";
+            "checkpoint-interval" checkpoint_interval: Duration = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
+            "checkpoint-timeout" checkpoint_timeout: Duration = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
+            "service-time" service_time: DurationRange = span("0ms", "1m", "0ms"), "What handling one record takes.";
+            "buffer-timeout" buffer_timeout: Duration = time("1ms", "1m", "100ms"), "How long a record may wait in a buffer.";
+            "restarts" restarts: u32 = number(0, 1_000_000, 1_000), "Restarts after failures.";
+            "restart-delay" restart_delay: Duration = time("0ms", "10m", "1s"), "From a failure to the restart.";
+            "cancel-after" cancel_after: Option<DurationRange> = maybe_span("0s", "60m"), "When the job is canceled, after its submission; never when absent.";
+        }
+    }
 }
 
 impl WordCountSpec {
@@ -101,25 +127,31 @@ impl WordCountSpec {
     }
 }
 
+/// The nodes of a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nodes {
+    /// The role's name; a node's name is that with `-` and its number, or that alone.
+    pub role: &'static str,
+    /// How many there are.
+    pub count: u32,
+    /// The key of `[cluster]` that says so.
+    pub key: Option<&'static str>,
+}
+
 impl Subject {
-    /// Reads `subject`, `[cluster]` and `[workload]`.
-    ///
-    /// # Errors
-    /// With the place of the first mistake.
-    pub fn read(file: &mut Reader) -> Result<Self, ScenarioError> {
-        let kind = file.take("subject", |field| field.one_of(SUBJECTS))?;
-        let (mut cluster, mut workload) = (file.table("cluster")?, file.table("workload")?);
-        let subject = match kind.unwrap_or(SubjectKind::Journal) {
-            SubjectKind::Journal => {
-                Subject::Journal(JournalSpec::read(&mut cluster, &mut workload)?)
-            }
-            SubjectKind::WordCount => {
-                Subject::WordCount(WordCountSpec::read(&mut cluster, &mut workload)?)
-            }
+    /// Reads `subject`, `[cluster]` and `[workload]`; nothing when nobody knows what runs.
+    pub(super) fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Option<Self> {
+        let known: Vec<_> = SubjectKind::ALL.iter().map(|kind| (kind.name(), *kind)).collect();
+        let kind = file.take("subject", |field| field.one_of(&known, "list --jobs"));
+        let Some(kind) = mistakes.keep(kind) else {
+            // What may stand in them depends on it.
+            file.skip(&["cluster", "workload"]);
+            return None;
         };
-        cluster.finish()?;
-        workload.finish()?;
-        Ok(subject)
+        Some(match kind.unwrap_or(SubjectKind::DEFAULT) {
+            SubjectKind::Journal => Subject::Journal(JournalSpec::read(file, mistakes)),
+            SubjectKind::WordCount => Subject::WordCount(WordCountSpec::read(file, mistakes)),
+        })
     }
 
     /// Which subject it is.
@@ -129,59 +161,85 @@ impl Subject {
             Subject::WordCount(_) => SubjectKind::WordCount,
         }
     }
-}
 
-fn duration(
-    table: &mut Reader,
-    key: &'static str,
-    default: Duration,
-) -> Result<Duration, ScenarioError> {
-    Ok(table.take(key, Field::duration)?.unwrap_or(default))
-}
-
-fn number(
-    table: &mut Reader,
-    key: &'static str,
-    bounds: (u32, u32),
-    default: u32,
-) -> Result<u32, ScenarioError> {
-    Ok(table.take(key, |field| field.integer(bounds.0, bounds.1))?.unwrap_or(default))
-}
-
-impl JournalSpec {
-    fn read(cluster: &mut Reader, workload: &mut Reader) -> Result<Self, ScenarioError> {
-        Ok(JournalSpec {
-            journals: number(cluster, "journals", (1, 16), 3)?,
-            clients: number(cluster, "clients", (1, 64), 2)?,
-            session_timeout: duration(cluster, "session-timeout", Duration::from_secs(6))?,
-            lines: number(workload, "lines", (1, 1_000_000), 100)?,
-            batch: number(workload, "batch", (1, 512), 5)?,
-            pause: duration(workload, "pause", Duration::from_millis(500))?,
-        })
+    /// How many nodes of each role boot.
+    pub fn nodes(&self) -> Vec<Nodes> {
+        let one = |role| Nodes { role, count: 1, key: None };
+        let some = |role, count, key| Nodes { role, count, key: Some(key) };
+        match self {
+            Subject::Journal(spec) => vec![
+                one("coordination"),
+                some("journal", spec.journals, "journals"),
+                some("client", spec.clients, "clients"),
+            ],
+            Subject::WordCount(spec) => vec![
+                one("coordination"),
+                one("blobs"),
+                one("log"),
+                some("job-manager", spec.job_managers, "job-managers"),
+                some("task-executor", spec.task_executors, "task-executors"),
+                one("writer"),
+                one("client"),
+            ],
+        }
     }
 }
 
-impl WordCountSpec {
-    fn read(cluster: &mut Reader, workload: &mut Reader) -> Result<Self, ScenarioError> {
-        let none = DurationRange { low: Duration::ZERO, high: Duration::ZERO };
-        Ok(WordCountSpec {
-            job_managers: number(cluster, "job-managers", (1, 16), 3)?,
-            task_executors: number(cluster, "task-executors", (1, 64), 4)?,
-            slots: number(cluster, "slots", (1, 64), 2)?,
-            session_timeout: duration(cluster, "session-timeout", Duration::from_secs(6))?,
-            heartbeat: duration(cluster, "heartbeat", Duration::from_secs(1))?,
-            parallelism: number(workload, "parallelism", (1, 128), 4)?,
-            lines: number(workload, "lines", (1, 10_000_000), 2_000)?,
-            line_words: number(workload, "line-words", (1, 1_000), 1)?,
-            words: number(workload, "words", (1, 1_000_000), 100)?,
-            lines_per_second: number(workload, "lines-per-second", (1, 1_000_000), 100)?,
-            checkpoint_interval: duration(workload, "checkpoint-interval", Duration::from_secs(2))?,
-            checkpoint_timeout: duration(workload, "checkpoint-timeout", Duration::from_secs(10))?,
-            service_time: workload.take("service-time", Field::duration_range)?.unwrap_or(none),
-            buffer_timeout: duration(workload, "buffer-timeout", Duration::from_millis(100))?,
-            restarts: number(workload, "restarts", (0, 1_000_000), 1_000)?,
-            restart_delay: duration(workload, "restart-delay", Duration::from_secs(1))?,
-            cancel_after: workload.take("cancel-after", Field::duration_range)?,
-        })
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::{
+        scenario::Scenario,
+        world::{Role, journal_lines, journal_nodes, word_count_lines, word_count_nodes},
+    };
+    use std::{collections::BTreeMap, path::Path};
+
+    fn subject(head: &str) -> Subject {
+        let text = format!("{head}\ndescription = \"A test.\"\n");
+        Scenario::parse(&text, Path::new("a.toml")).expect("a sound scenario").subject
+    }
+
+    #[test]
+    fn the_nodes_are_those_that_boot() {
+        for kind in SubjectKind::ALL {
+            let subject = subject(&format!("subject = \"{kind}\""));
+            let booted: Vec<Role> = match &subject {
+                Subject::Journal(spec) => {
+                    let lines = journal_lines(spec, 0, None);
+                    journal_nodes(spec, &lines).into_iter().map(|(role, _)| role).collect()
+                }
+                Subject::WordCount(spec) => {
+                    let lines = word_count_lines(spec, 0, None);
+                    word_count_nodes(spec, 0, &lines).into_iter().map(|(role, _)| role).collect()
+                }
+            };
+            let mut counted = BTreeMap::<String, u32>::new();
+            for name in booted.into_iter().map(Role::name) {
+                let role = name.trim_end_matches(|c: char| c.is_ascii_digit());
+                *counted.entry(role.trim_end_matches('-').to_string()).or_default() += 1;
+            }
+            let told = subject.nodes().into_iter().map(|n| (n.role.to_string(), n.count));
+            assert_eq!(told.collect::<BTreeMap<_, _>>(), counted);
+        }
+    }
+
+    #[test]
+    fn every_default_reads_back_as_itself() {
+        for kind in SubjectKind::ALL {
+            let head = format!("subject = \"{kind}\"");
+            let defaults = |table| {
+                let of = kind.settings().into_iter().filter(move |s| s.table == table);
+                let lines = of.filter_map(|s| Some(format!("{} = {}\n", s.key, s.default?)));
+                lines.collect::<String>()
+            };
+            let text = format!(
+                "description = \"A test.\"\n{head}\n[cluster]\n{}[workload]\n{}",
+                defaults("cluster"),
+                defaults("workload")
+            );
+            let written =
+                Scenario::parse(&text, Path::new("a.toml")).expect("the defaults are lawful");
+            assert_eq!(written.subject, subject(&head), "{text}");
+        }
     }
 }

@@ -21,7 +21,8 @@ const INBOX_FRAMES_MAX: usize = 65_536;
 /// The first port given out for port 0.
 const EPHEMERAL_PORT_MIN: u16 = 49_152;
 
-const RESET: Kind = Kind::new("reset");
+/// "Nobody here takes frames."
+pub const RESET: Kind = Kind::new("reset");
 
 /// Where frames are sent: another node's message socket. Cheap to clone.
 #[derive(Clone)]

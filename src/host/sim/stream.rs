@@ -18,6 +18,7 @@ use bytes::Bytes;
 pub(in crate::host) use connection::{StreamAction, Streams};
 pub use end::STREAM_WINDOW_BYTES;
 use packet::EndId;
+pub use packet::PACKET_KINDS;
 use std::{future::poll_fn, io, sync::Arc, task::Poll, task::Waker};
 
 impl World {

@@ -21,6 +21,8 @@ pub struct Method {
     pub kind: Kind,
     /// The kind of its answers, `Gateway.method.reply`.
     pub reply_kind: Kind,
+    /// Whether its calls are answered.
+    pub is_ask: bool,
     /// The hash of its name and types.
     pub signature: u64,
 }
@@ -343,6 +345,7 @@ macro_rules! gateway {
                         reply_kind: $crate::host::Kind::new(
                             concat!(stringify!($gateway), ".", stringify!($method), ".reply")
                         ),
+                        is_ask: matches!(stringify!($mode).as_bytes(), b"ask"),
                         signature: $crate::host::Kind::new(concat!(
                             stringify!($mode), " ", stringify!($method),
                             "(", stringify!($($arg: $ty),*), ")", stringify!($($ret)?)

@@ -79,7 +79,7 @@ pub use gateway::{
     Answer, Call, Gateway, Method, Protocol, Reply, RpcClient, Serves, method_number,
 };
 pub use mailbox::EndpointId;
-pub use service::{RpcConfig, RpcService, RpcSystem};
+pub use service::{RpcConfig, RpcService, RpcSystem, SERVICE_KINDS};
 pub use wire::PROTOCOL_VERSION;
 
 use serde::{Deserialize, Serialize};

@@ -27,6 +27,10 @@ const HANDSHAKE: u16 = u16::MAX;
 const HANDSHAKE_KIND: Kind = Kind::new("handshake");
 const REFUSED: Kind = Kind::new("refused");
 const HANDSHAKE_REPLY: Kind = Kind::new("handshake.reply");
+const DAMAGED: Kind = Kind::new("damaged");
+
+/// The kinds of frames that belong to no protocol's method.
+pub const SERVICE_KINDS: &[Kind] = &[HANDSHAKE_KIND, HANDSHAKE_REPLY, REFUSED, DAMAGED];
 
 /// How a service behaves.
 #[derive(Clone, Debug)]
@@ -398,7 +402,7 @@ impl RpcService {
             FrameType::Ask if self.see(from, header) == Seen::Fresh => {
                 let header = Header { frame_type: FrameType::Damaged, ..header };
                 let frame = wire::finish(wire::begin(), header);
-                self.inner.send(from, Kind::new("damaged"), 0, frame);
+                self.inner.send(from, DAMAGED, 0, frame);
             }
             FrameType::Ask | FrameType::Tell => {}
             // The value is gone, but the call was handled: the asker learns "maybe".

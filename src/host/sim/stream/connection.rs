@@ -142,7 +142,9 @@ impl State {
         let words =
             [packet.from.link_key(packet.to), packet.end, word, name_hash(name), name_hash(what)];
         let (from, to, end) = (packet.from, packet.to, packet.end);
-        self.digest.entry(now, 10, &words, || format!("{from:?} -> {to:?} #{end} {name} {what}"));
+        let kind = packet.what.kind();
+        self.digest
+            .entry(now, 10, &words, || format!("{from:?} -> {to:?} {kind:?} #{end} {name} {what}"));
     }
 
     pub fn perform_stream(&mut self, now: Nanos, action: StreamAction, wakers: &mut Vec<Waker>) {

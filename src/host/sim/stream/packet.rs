@@ -8,6 +8,9 @@ const SEGMENT: Kind = Kind::new("stream.segment");
 const ACKNOWLEDGEMENT: Kind = Kind::new("stream.acknowledgement");
 const RESET: Kind = Kind::new("stream.reset");
 
+/// Every kind of packet.
+pub const PACKET_KINDS: &[Kind] = &[HAND_SHAKE, SEGMENT, ACKNOWLEDGEMENT, RESET];
+
 /// One end of a connection; the other end differs in the last bit.
 pub(in crate::host) type EndId = u64;
 

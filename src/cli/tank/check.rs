@@ -1,0 +1,114 @@
+//! `check`: reads scenarios and explains their mistakes, without running them.
+
+use super::{CliError, Outcome, find_path, shipped};
+use crate::{
+    cli::print::out,
+    harness::{
+        fault::{FaultKind, FaultPlan, FaultSpec},
+        report::wrap,
+        scenario::{Scenario, oddities},
+    },
+};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Reads scenario files and explains every mistake with its line, without running anything.
+#[derive(Args)]
+pub struct Check {
+    /// Files or names of scenarios; all that are shipped if none is named
+    #[arg(value_name = "FILE")]
+    scenarios: Vec<String>,
+    /// Print the faults that this seed draws
+    #[arg(long, value_name = "SEED")]
+    plan: Option<u64>,
+}
+
+impl Check {
+    /// Does it.
+    pub fn run(&self) -> Result<Outcome, CliError> {
+        let paths: Vec<Result<PathBuf, CliError>> = match &self.scenarios[..] {
+            [] => shipped()?.into_iter().map(Ok).collect(),
+            named => named.iter().map(|name| find_path(name)).collect(),
+        };
+        let mut wrong = 0;
+        for path in &paths {
+            let sound = match path {
+                Ok(path) => self.check(path),
+                Err(error) => {
+                    out(&format!("error: {error}\n"));
+                    false
+                }
+            };
+            wrong += usize::from(!sound);
+        }
+        if wrong == 0 {
+            return Ok(Outcome::Held);
+        }
+        out(&format!("{wrong} of {} can't be read", scenarios(paths.len())));
+        Ok(Outcome::BadInput)
+    }
+
+    /// Whether a file is sound; says so, or why not.
+    fn check(&self, path: &Path) -> bool {
+        let scenario = match Scenario::load_all(path) {
+            Ok(scenario) => scenario,
+            Err(mistakes) => {
+                mistakes.iter().for_each(|mistake| out(&format!("{}\n", mistake.explain())));
+                return false;
+            }
+        };
+        out(&wrap("ok  ", &format!("{}: {}", scenario.name, describe(&scenario))));
+        for oddity in oddities(&scenario) {
+            out(&wrap("    odd: ", &oddity));
+        }
+        if let Some(seed) = self.plan {
+            out(&describe_plan(&scenario, seed));
+        }
+        true
+    }
+}
+
+fn scenarios(count: usize) -> String {
+    format!("{count} scenario{}", if count == 1 { "" } else { "s" })
+}
+
+/// What runs and what may befall it, in a line.
+fn describe(scenario: &Scenario) -> String {
+    let nodes: u32 = scenario.subject.nodes().iter().map(|nodes| nodes.count).sum();
+    let faults = match scenario.faults.len() {
+        0 => "no faults".to_string(),
+        1 => format!("1 fault, {}", how_often(&scenario.faults)),
+        all => format!("{all} faults, {}", how_often(&scenario.faults)),
+    };
+    format!("{} on {nodes} nodes, {faults}", scenario.subject.kind())
+}
+
+/// How often faults can come in one run, all together.
+fn how_often(faults: &[FaultSpec]) -> String {
+    let (mut fewest, mut most) = (0_u64, 0_u64);
+    for fault in faults {
+        let times = fault.repeat.map_or((1, 1), |repeat| (repeat.times.low, repeat.times.high));
+        // Drift and step of one clock are two faults of a plan.
+        let each = match fault.kind {
+            FaultKind::Clock(_, Some(_), Some(_)) => 2,
+            _ => 1,
+        };
+        if fault.chance.low == 1_000_000 {
+            fewest = fewest.saturating_add(times.0.saturating_mul(each));
+        }
+        if fault.chance.high > 0 {
+            most = most.saturating_add(times.1.saturating_mul(each));
+        }
+    }
+    let times = |count| if count == 1 { "once".to_string() } else { format!("{count} times") };
+    if fewest == most { times(most) } else { format!("{fewest} to {}", times(most)) }
+}
+
+fn describe_plan(scenario: &Scenario, seed: u64) -> String {
+    let plan = FaultPlan::draw(scenario, seed);
+    if plan.faults.is_empty() {
+        return format!("    seed {seed} draws no fault");
+    }
+    let lines = plan.faults.iter().map(|fault| format!("\n      {fault}")).collect::<String>();
+    format!("    seed {seed} draws{lines}")
+}

@@ -1,0 +1,91 @@
+//! `new`: writes a scenario to start from.
+
+use super::{CliError, Outcome};
+use crate::{
+    cli::print::out,
+    harness::scenario::{SCENARIOS, SubjectKind, did_you_mean, template},
+};
+use clap::Args;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+/// Writes a commented scenario to start from, under scenarios/SUBJECT/.
+#[derive(Args)]
+pub struct New {
+    /// Small letters, digits and dashes; journal/NAME for a journal
+    name: String,
+}
+
+impl New {
+    /// Does it.
+    pub fn run(&self) -> Result<Outcome, CliError> {
+        let (subject, name) = read_name(&self.name)?;
+        let root = Path::new(SCENARIOS);
+        if !root.is_dir() {
+            return Err(super::no_scenarios());
+        }
+        let folder = root.join(subject.name());
+        let path = folder.join(name).with_extension("toml");
+        write_new(&folder, &path, &template(subject))?;
+        out(&next_steps(&path, &format!("{subject}/{name}")));
+        Ok(Outcome::Held)
+    }
+}
+
+/// Reads `NAME` or `SUBJECT/NAME`.
+fn read_name(text: &str) -> Result<(SubjectKind, &str), CliError> {
+    let (subject, name) = match text.split_once('/') {
+        None => (SubjectKind::WordCount, text),
+        Some((subject, name)) => {
+            let known = SubjectKind::ALL.iter();
+            let found = known.clone().copied().find(|kind| kind.name() == subject);
+            let found = found.ok_or_else(|| {
+                let known: Vec<&str> = known.map(|kind| kind.name()).collect();
+                let near = did_you_mean(subject, known.iter().copied(), '"');
+                let known = known.join("\" or \"");
+                CliError::new(format!("{text:?}: expected \"{known}\" before the slash{near}"))
+            })?;
+            (found, name)
+        }
+    };
+    let lawful = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || !name.chars().all(lawful) {
+        let what = "a name is made of small letters, digits and dashes, such as \"lost-answers\"";
+        return Err(CliError::new(format!("{text:?}: {what}")));
+    }
+    Ok((subject, name))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the user's own file")]
+fn write_new(folder: &Path, path: &PathBuf, text: &str) -> Result<(), CliError> {
+    let failed = |path: &Path, error: std::io::Error| {
+        let what = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => "it is there already; nothing was written".into(),
+            _ => error.to_string(),
+        };
+        CliError::new(format!("{}: {what}", path.display()))
+    };
+    std::fs::create_dir_all(folder)
+        .map_err(|error| CliError::new(format!("{}: {error}", folder.display())))?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .map_err(|error| failed(path, error))?;
+    file.write_all(text.as_bytes()).map_err(|error| failed(path, error))
+}
+
+fn next_steps(path: &Path, name: &str) -> String {
+    format!(
+        "{} is written. It runs as it is. Next:\n\n  \
+         cargo run -- check {name}            explains mistakes\n  \
+         cargo run -- check {name} --plan 7   shows what seed 7 draws\n  \
+         cargo run -- run {name} --seed 7     runs that seed\n  \
+         cargo run -- explore {name}          runs seeds 0 to 99\n  \
+         cargo test --test scenarios {name}   runs it as a test\n\n\
+         The first test writes a snapshot for your review under snapshots/.",
+        path.display()
+    )
+}

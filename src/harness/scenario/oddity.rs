@@ -1,0 +1,125 @@
+//! What is lawful in a scenario but hardly meant.
+
+use super::{NumberRange, Scenario, Share, Subject};
+use crate::harness::fault::{FaultKind, FaultSpec, When};
+use std::time::Duration;
+
+/// What is lawful in a scenario but hardly meant, a line each.
+pub fn oddities(scenario: &Scenario) -> Vec<String> {
+    let mut found = of_cluster(scenario);
+    for (index, fault) in scenario.faults.iter().enumerate() {
+        let told = of_fault(fault, scenario.faults_end);
+        found.extend(told.into_iter().map(|text| format!("fault {}: {text}", index + 1)));
+    }
+    found
+}
+
+fn of_cluster(scenario: &Scenario) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Subject::WordCount(spec) = &scenario.subject {
+        let slots = spec.task_executors * spec.slots;
+        if slots < spec.parallelism {
+            found.push(format!(
+                "a job of `parallelism` {} needs as many slots, and there are {slots}: it can't run",
+                spec.parallelism
+            ));
+        }
+    }
+    let folder = scenario.name.split_once('/').map(|(folder, _)| folder);
+    let kind = scenario.subject.kind();
+    if let Some(other) = super::SubjectKind::ALL.iter().find(|other| folder == Some(other.name()))
+        && *other != kind
+    {
+        found.push(format!("it stands among the {other} scenarios, but its `subject` is {kind}"));
+    }
+    found
+}
+
+fn of_fault(fault: &FaultSpec, faults_end: Duration) -> Vec<String> {
+    let mut found = Vec::new();
+    if fault.chance.high == 0 {
+        found.push("`chance` is 0%, so it never comes".to_string());
+    }
+    if share_of(&fault.kind).is_some_and(|share| share.high == 0) {
+        found.push("`share` is 0%, so it does nothing".to_string());
+    }
+    if fault.lasts.high.is_zero() {
+        found.push("`lasts` is 0s, so it ends as it begins".to_string());
+    }
+    if let Some(repeat) = fault.repeat
+        && repeat.times.high == 0
+    {
+        found.push("`repeat.times` is 0, so it never comes".to_string());
+    }
+    if let When::On { nth, .. } = &fault.when
+        && nth.low == 0
+    {
+        found.push("`on.nth` counts from 1, so with 0 it never begins".to_string());
+    }
+    found.extend(beyond_the_end(fault, faults_end));
+    found
+}
+
+/// What may begin too late to begin at all.
+fn beyond_the_end(fault: &FaultSpec, faults_end: Duration) -> Option<String> {
+    let When::At(at) = &fault.when else { return None };
+    let end = faults_end.as_secs_f64();
+    if at.high >= faults_end {
+        return Some(format!("`at` reaches beyond `faults-end` ({end}s), where nothing begins"));
+    }
+    let repeat = fault.repeat?;
+    let NumberRange { low: fewest, high: most } = repeat.times;
+    let earliest = |times: u64| {
+        let later = u32::try_from(times.saturating_sub(1)).unwrap_or(u32::MAX);
+        repeat.every.low.checked_mul(later).and_then(|later| at.low.checked_add(later))
+    };
+    let beyond = |times| earliest(times).is_none_or(|begins| begins >= faults_end);
+    (fewest <= most && beyond(most))
+        .then(|| format!("the last of `repeat` begin after `faults-end` ({end}s), so never"))
+}
+
+fn share_of(kind: &FaultKind) -> Option<Share> {
+    match kind {
+        FaultKind::Loss(_, share)
+        | FaultKind::Duplicate(_, share)
+        | FaultKind::Corrupt(_, share)
+        | FaultKind::DiskError(_, _, share) => Some(*share),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn told(text: &str) -> Vec<String> {
+        let path = Path::new("scenarios/journal/a.toml");
+        let text = format!("description = \"A test.\"\n{text}");
+        oddities(&Scenario::parse(&text, path).expect("a lawful scenario"))
+    }
+
+    fn of_fault(more: &str) -> Vec<String> {
+        told(&format!("[[fault]]\nkind = \"loss\"\nshare = \"5%\"\n{more}"))
+    }
+
+    #[test]
+    fn a_plain_scenario_is_not_odd() {
+        assert_eq!(told(""), Vec::<String>::new());
+        let repeated = "at = \"5s\"\nlasts = \"1s\"\nrepeat = { times = 3, every = \"5s\" }";
+        assert_eq!(of_fault(repeated), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_hardly_meant_is_told() {
+        let never = "fault 1: `chance` is 0%, so it never comes";
+        assert_eq!(of_fault("at = \"5s\"\nlasts = \"1s\"\nchance = \"0%\""), [never]);
+        let late = "fault 1: `at` reaches beyond `faults-end` (60s), where nothing begins";
+        assert_eq!(of_fault("at = \"5s..70s\"\nlasts = \"1s\""), [late]);
+        let last = "fault 1: the last of `repeat` begin after `faults-end` (60s), so never";
+        let repeated = "at = \"5s\"\nlasts = \"1s\"\nrepeat = { times = \"1..9\", every = \"9s\" }";
+        assert_eq!(of_fault(repeated), [last]);
+        let slots = "subject = \"word-count\"\n[cluster]\nslots = 1\ntask-executors = 2";
+        assert_eq!(told(slots).len(), 2, "too few slots, and the wrong folder");
+    }
+}

@@ -1,0 +1,241 @@
+//! Keys with their meaning, bounds and default: declared once, for the reader and for those who ask.
+
+use super::{DurationRange, Field, Reader, ScenarioError, parse_duration};
+use std::time::Duration;
+
+/// A key of a scenario file, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The table in which it stands; empty for the file's beginning.
+    pub table: &'static str,
+    /// The key.
+    pub key: &'static str,
+    /// What it means, in a line.
+    pub meaning: &'static str,
+    /// What may stand there.
+    pub bounds: String,
+    /// What a file would write to get what it gets without the key; `None` when that is nothing.
+    pub default: Option<String>,
+}
+
+impl Setting {
+    /// A key in words.
+    pub fn new(
+        table: &'static str,
+        key: &'static str,
+        meaning: &'static str,
+        bounds: &impl Bounds,
+    ) -> Self {
+        Setting { table, key, meaning, bounds: bounds.describe(), default: bounds.written() }
+    }
+}
+
+/// What may stand at a key, and what counts when the file says nothing.
+pub trait Bounds {
+    /// What is read.
+    type Value;
+
+    /// Reads a value and holds it to the bounds.
+    ///
+    /// # Errors
+    /// When it is something else, or beyond them.
+    fn read(&self, field: &Field) -> Result<Self::Value, ScenarioError>;
+
+    /// What counts when the key is absent.
+    fn default(&self) -> Self::Value;
+
+    /// What stands in for a mistaken value while the rest of the file is read, so that one mistake is
+    /// not told as many.
+    fn stand_in(&self) -> Self::Value {
+        self.default()
+    }
+
+    /// What may stand there, in words.
+    fn describe(&self) -> String;
+
+    /// The default as a file writes it.
+    fn written(&self) -> Option<String>;
+
+    /// Takes a key from a table.
+    ///
+    /// # Errors
+    /// When it is not within the bounds.
+    fn take(&self, table: &mut Reader, key: &'static str) -> Result<Self::Value, ScenarioError> {
+        Ok(table.take(key, |field| self.read(field))?.unwrap_or_else(|| self.default()))
+    }
+}
+
+/// A whole number.
+pub struct Number {
+    low: u32,
+    high: u32,
+    default: u32,
+}
+
+/// A whole number between two bounds.
+pub const fn number(low: u32, high: u32, default: u32) -> Number {
+    Number { low, high, default }
+}
+
+impl Bounds for Number {
+    type Value = u32;
+
+    fn read(&self, field: &Field) -> Result<u32, ScenarioError> {
+        field.integer(self.low, self.high)
+    }
+
+    fn default(&self) -> u32 {
+        self.default
+    }
+
+    fn stand_in(&self) -> u32 {
+        self.high
+    }
+
+    fn describe(&self) -> String {
+        format!("a whole number from {} to {}", self.low, self.high)
+    }
+
+    fn written(&self) -> Option<String> {
+        Some(self.default.to_string())
+    }
+}
+
+/// A duration.
+pub struct Time {
+    low: &'static str,
+    high: &'static str,
+    default: &'static str,
+}
+
+/// A duration between two bounds.
+pub const fn time(low: &'static str, high: &'static str, default: &'static str) -> Time {
+    Time { low, high, default }
+}
+
+impl Bounds for Time {
+    type Value = Duration;
+
+    fn read(&self, field: &Field) -> Result<Duration, ScenarioError> {
+        let within = |text: &str| {
+            parse_duration(text).filter(|time| (own(self.low)..=own(self.high)).contains(time))
+        };
+        field.read(&format!("{}, such as \"{}\"", self.describe(), self.default), within)
+    }
+
+    fn default(&self) -> Duration {
+        own(self.default)
+    }
+
+    fn describe(&self) -> String {
+        format!("a duration from {} to {}", self.low, self.high)
+    }
+
+    fn written(&self) -> Option<String> {
+        Some(format!("\"{}\"", self.default))
+    }
+}
+
+/// A duration or a range of them.
+pub struct Span {
+    low: &'static str,
+    high: &'static str,
+    default: &'static str,
+}
+
+/// A duration or a range of them between two bounds.
+pub const fn span(low: &'static str, high: &'static str, default: &'static str) -> Span {
+    Span { low, high, default }
+}
+
+impl Bounds for Span {
+    type Value = DurationRange;
+
+    fn read(&self, field: &Field) -> Result<DurationRange, ScenarioError> {
+        let within =
+            |range: &DurationRange| own(self.low) <= range.low && range.high <= own(self.high);
+        let what = format!("{}, such as \"2s\" or \"2s..5s\"", self.describe());
+        field.read(&what, |text| DurationRange::parse(text).filter(within))
+    }
+
+    fn default(&self) -> DurationRange {
+        DurationRange::parse(self.default).expect("a range of our own")
+    }
+
+    fn describe(&self) -> String {
+        format!("a duration or a range, from {} to {}", self.low, self.high)
+    }
+
+    fn written(&self) -> Option<String> {
+        Some(format!("\"{}\"", self.default))
+    }
+}
+
+/// A duration or a range of them, or nothing.
+pub struct MaybeSpan(Span);
+
+/// A duration or a range of them between two bounds; nothing when absent.
+pub const fn maybe_span(low: &'static str, high: &'static str) -> MaybeSpan {
+    MaybeSpan(span(low, high, low))
+}
+
+impl Bounds for MaybeSpan {
+    type Value = Option<DurationRange>;
+
+    fn read(&self, field: &Field) -> Result<Option<DurationRange>, ScenarioError> {
+        self.0.read(field).map(Some)
+    }
+
+    fn default(&self) -> Option<DurationRange> {
+        None
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+
+    fn written(&self) -> Option<String> {
+        None
+    }
+}
+
+fn own(text: &str) -> Duration {
+    parse_duration(text).expect("a duration of our own")
+}
+
+/// Declares what a subject reads from `[cluster]` and `[workload]`: its fields, their keys, bounds,
+/// defaults and meanings.
+macro_rules! settings {
+    ($(#[$meta:meta])* $spec:ident {
+        $($table:ident {
+            $($key:literal $field:ident: $ty:ty = $bounds:expr, $meaning:literal;)+
+        })+
+    }) => {
+        $(#[$meta])*
+        pub struct $spec {
+            $($(#[doc = $meaning] pub $field: $ty,)+)+
+        }
+
+        impl $spec {
+            /// Every key, in order.
+            pub fn settings() -> Vec<Setting> {
+                vec![$($(Setting::new(stringify!($table), $key, $meaning, &$bounds),)+)+]
+            }
+
+            /// Reads what the file says; a key with a mistake, which is kept, gets a stand-in.
+            fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Self {
+                $(
+                    let mut $table = mistakes
+                        .keep(file.table(stringify!($table)))
+                        .unwrap_or_else(|| file.empty(stringify!($table)));
+                    $(let $field = mistakes
+                        .keep($bounds.take(&mut $table, $key))
+                        .unwrap_or_else(|| $bounds.stand_in());)+
+                    mistakes.keep($table.finish());
+                )+
+                $spec { $($($field,)+)+ }
+            }
+        }
+    };
+}
+pub(super) use settings;

@@ -1,0 +1,70 @@
+//! What scenario files may name is what runs can show: milestones and kinds of messages.
+#![cfg(madsim)]
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+use wavetank::harness::{
+    check::Milestone,
+    explore::{RunConfig, RunOutcome, run_on_fresh_thread},
+    scenario::{Scenario, SubjectKind, discover, messages},
+};
+
+/// Some runs of scenarios of a subject, with their traces.
+fn runs(subject: SubjectKind) -> impl Iterator<Item = RunOutcome> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(subject.name());
+    let paths = discover(&folder).expect("the scenarios can be listed");
+    (0..).zip(paths).map(|(seed, path)| {
+        let scenario = Arc::new(Scenario::load(&path).expect("a shipped scenario"));
+        run_on_fresh_thread(&scenario, &RunConfig { trace: true, ..RunConfig::new(seed) })
+    })
+}
+
+/// The kind of the message or packet of which a line of a trace tells.
+fn kind(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once(" -> ")?;
+    let mut words = rest.split(' ');
+    let (kind, place) = (words.nth(1)?, words.next()?);
+    place.starts_with('#').then_some(kind)
+}
+
+fn assert_catalogued(subject: SubjectKind) {
+    let known: BTreeSet<&str> = messages(subject).into_iter().collect();
+    let (mut crossed, mut reached) = (BTreeSet::new(), BTreeSet::new());
+    for run in runs(subject) {
+        crossed.extend(run.trace.iter().filter_map(|line| kind(&line.text)).map(str::to_string));
+        reached.extend(run.milestones.into_keys());
+    }
+    let unknown: Vec<&String> =
+        crossed.iter().filter(|kind| !known.contains(kind.as_str())).collect();
+    assert_eq!(
+        unknown,
+        Vec::<&String>::new(),
+        "kinds of a {subject} that `messages` does not know"
+    );
+    let elsewhere = |milestone: &&Milestone| !milestone.subjects().contains(&subject);
+    let elsewhere: Vec<&Milestone> = reached.iter().filter(elsewhere).collect();
+    assert_eq!(elsewhere, Vec::<&Milestone>::new(), "a {subject} is said never to reach these");
+    // What the catalogue knows is not idle either.
+    let idle = known.iter().filter(|kind| !crossed.contains(**kind)).count();
+    assert!(idle * 3 < known.len(), "{idle} of {} kinds never crossed a link", known.len());
+    let reachable = Milestone::known(subject);
+    let idle: Vec<_> = reachable.iter().filter(|milestone| !reached.contains(milestone)).collect();
+    assert!(idle.len() * 3 < reachable.len(), "never reached: {idle:?}");
+}
+
+#[test]
+fn a_journal_shows_nothing_but_what_the_catalogue_knows() {
+    assert_catalogued(SubjectKind::Journal);
+}
+
+#[test]
+fn a_word_count_shows_nothing_but_what_the_catalogue_knows() {
+    assert_catalogued(SubjectKind::WordCount);
+}
+
+#[test]
+fn packets_of_streams_are_told_with_their_kind() {
+    let line = "node 3 -> node";
+    assert_eq!(kind(line), None);
+    assert_eq!(kind("a -> b Gateway.call #7 delivered"), Some("Gateway.call"));
+    assert_eq!(kind("N(1) -> N(2) stream.segment #4 FIN lost"), Some("stream.segment"));
+}

@@ -248,18 +248,16 @@ impl Report {
         }
         let verdict = format!("{} of {} caught", self.caught(), self.switches);
         lines.push(speech::paint(&verdict, self.result()));
-        if let Some(run) = self.hunted.iter().flat_map(|h| &h.searches).find(|s| s.caught.is_some())
-        {
-            lines.extend(self.again(run));
-        }
+        lines.extend(self.again());
         lines.join("\n")
     }
 
     /// The command that shows a catch in full.
-    fn again(&self, search: &Search) -> Option<String> {
-        let of_search = |hunted: &&Hunted| hunted.searches.contains(search);
-        let switch = self.hunted.iter().find(of_search)?.switch.name();
-        let run = search.caught.as_ref()?;
+    fn again(&self) -> Option<String> {
+        let (switch, run) = self.hunted.iter().find_map(|hunted| {
+            let run = hunted.searches.iter().find_map(|search| search.caught.as_ref())?;
+            Some((hunted.switch.name(), run))
+        })?;
         let (scenario, seed) = (&self.scenarios[run.scenario], run.seed);
         let command = format!("cargo run -- run {scenario} --seed {seed} --sabotage {switch}");
         Some(format!("next, to see one of them caught:\n  {command}"))
@@ -363,5 +361,29 @@ mod tests {
         assert_eq!(cells(&[l2, l2, Some("X4")], 3), "L2 X4! 1000000 3/3 9");
         assert_eq!(cells(&[None, None, None], 3), "uncaught >500 0/3 9");
         assert_eq!(cells(&[None, None, None], 0), "never reached >500 0/3 0");
+    }
+
+    #[test]
+    fn the_result_is_that_of_every_bug_and_the_control() {
+        let l2 = [Some("L2"), None];
+        let report = |names: &[&[Option<&str>]]| Report {
+            scenarios: vec!["a/b".to_string()],
+            switches: names.len(),
+            runs_max: 500,
+            hunted: names.iter().map(|n| hunted(Sabotage::StaleTokenAccepted, n, 1)).collect(),
+            control: SweepSummary::default(),
+            interrupted: false,
+        };
+        assert_eq!(report(&[&l2, &l2]).result(), Outcome::Held);
+        assert_eq!(report(&[&l2, &[None]]).result(), Outcome::Violated);
+        assert_eq!(report(&[&l2, &[Some("L2"), Some("X4")]]).result(), Outcome::Violated);
+        let interrupted = Report { interrupted: true, ..report(&[&l2]) };
+        assert_eq!(interrupted.result(), Outcome::Violated);
+        let of_three = Report { switches: 3, ..report(&[&l2, &l2]) };
+        assert_eq!(of_three.result(), Outcome::Violated);
+        let text = report(&[&l2, &[Some("X4")]]).closing();
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
+        assert!(text.contains("1 of 2 caught"), "{text}");
+        assert!(text.contains("! stale-token-accepted is to be caught by L2"), "{text}");
     }
 }

@@ -215,10 +215,11 @@ mod tests {
             jobs,
             stop: Arc::default(),
         };
-        for start in [0, 1_000_000] {
+        for start in [2, 40, 1_000_000] {
             let switch = Sabotage::StaleTokenAccepted;
             let alone = hunt(1).search(switch, start, |_| ());
             assert!(alone.caught.is_some() && alone.executions > 0, "{alone:?}");
+            assert!(alone.runs > 2, "others were under way when it was caught: {alone:?}");
             assert_eq!(hunt(2).search(switch, start, |_| ()), alone);
             assert_eq!(hunt(5).search(switch, start, |_| ()), alone);
         }

@@ -253,3 +253,20 @@ fn a_world_leaves_no_tasks_behind() {
     });
     assert_eq!(Arc::strong_count(&held), 1, "every future was dropped");
 }
+
+#[test]
+fn a_task_that_sleeps_beyond_the_end_does_not_keep_the_world() {
+    let ((kept, asleep), _) = run(5, async |world| {
+        let held = Arc::new(());
+        let kept = Arc::downgrade(&held);
+        let sleeper = world.clone();
+        world.spawn(async move {
+            sleeper.sleep(ms(60_000)).await;
+            drop(held);
+        });
+        world.sleep(ms(5)).await;
+        let asleep = kept.strong_count();
+        (kept, asleep)
+    });
+    assert_eq!((asleep, kept.strong_count()), (1, 0));
+}

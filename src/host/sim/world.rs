@@ -126,6 +126,8 @@ pub(in crate::host) struct State {
     pub draws: u64,
     pub sabotage_executions: u64,
     driver: Option<Waker>,
+    /// The tasks beside the harness.
+    beside: Vec<madsim::task::AbortHandle>,
     /// The times at which the driver is going to wake, the earliest last.
     wakes: Vec<Nanos>,
 }
@@ -317,6 +319,7 @@ impl World {
             draws: 0,
             sabotage_executions: 0,
             driver: None,
+            beside: Vec::new(),
             wakes: Vec::new(),
         };
         let shared = Arc::new(Shared {
@@ -354,7 +357,8 @@ impl World {
     /// Runs `future` beside the harness, on no node; also when called from a node's own task.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let main = self.shared.madsim.get_node(self.shared.main).expect("it is always there");
-        main.spawn(future);
+        let task = main.spawn(future).abort_handle();
+        self.shared.lock().beside.push(task);
     }
 
     /// Puts a rule on the links.
@@ -399,6 +403,9 @@ impl World {
         for node in self.nodes() {
             self.end_process(node, super::ProcessEnd::PowerCut);
         }
+        // One that sleeps on would hold the world, and the world the clock on which it sleeps.
+        let beside = std::mem::take(&mut self.shared.lock().beside);
+        beside.iter().for_each(madsim::task::AbortHandle::abort);
         // Unfinished tasks are dropped only when the executor meets them once more.
         self.shared.time.sleep(Duration::from_millis(1)).await;
         let driver = self.shared.lock().driver.take();

@@ -3,7 +3,7 @@
 use std::{fmt, process::ExitCode};
 
 /// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// All held.
     Held = 0,
@@ -15,6 +15,21 @@ pub enum Outcome {
     Stuck = 3,
     /// A run was not deterministic.
     NotDeterministic = 4,
+}
+
+impl Outcome {
+    /// The one of two that a person must hear of first. A run that is not deterministic makes every
+    /// other word worthless; a broken promise is worse than one that was not kept in time.
+    pub fn worse(self, other: Outcome) -> Outcome {
+        let weight = |outcome| match outcome {
+            Outcome::Held => 0,
+            Outcome::BadInput => 1,
+            Outcome::Stuck => 2,
+            Outcome::Violated => 3,
+            Outcome::NotDeterministic => 4,
+        };
+        if weight(self) >= weight(other) { self } else { other }
+    }
 }
 
 impl From<Outcome> for ExitCode {

@@ -6,8 +6,6 @@ mod exit;
 mod live;
 mod log;
 #[cfg(madsim)]
-mod print;
-#[cfg(madsim)]
 mod tank;
 
 #[cfg(live)]

@@ -2,7 +2,7 @@
 
 use super::{CliError, Outcome, find_path, shipped};
 use crate::{
-    cli::print::out,
+    cli::tank::print::out,
     harness::{
         fault::{FaultKind, FaultPlan, FaultSpec},
         report::wrap,

@@ -2,7 +2,7 @@
 
 use super::{CliError, Outcome, find_scenarios, parse_seeds};
 use crate::{
-    cli::print::out,
+    cli::tank::print::out,
     harness::explore::{RunConfig, RunOutcome, Sweep, compare_traces, run_on_fresh_thread},
     host::sim::TraceLine,
 };

@@ -8,9 +8,30 @@ Examples:
 
 pub const EXPLORE: &str = "\
 Examples:
-  cargo run -- explore --seeds 0..100
-  cargo run --release -- explore word-count/swarm --seeds 0..5000
-  cargo run -- explore --seeds 0..1000 --sabotage stale-token-accepted --until-failure";
+  cargo run -- explore
+  cargo run --release -- explore word-count/swarm --for 10m
+  cargo run --release -- explore --until-failure --for 8h
+  cargo run -- explore --seeds 0..1000 --json sweep.json";
+
+pub const REPLAY: &str = "\
+Examples:
+  cargo run -- replay failures/L2-journal-held-appends-0
+  cargo run -- replay failures/L2-journal-held-appends-0 --log wavetank=debug
+  cargo run -- replay failures/L2-journal-held-appends-0 --schedules 200
+
+Exit codes: 0 held under every schedule, 1 an invariant broke, 2 stale or no failure folder,
+3 no convergence.";
+
+pub const KEEP: &str = "\
+Example:
+  cargo run -- keep failures/L2-journal-held-appends-0 late-append \\
+      --description \"An append of an old term arrives late.\"";
+
+pub const SABOTAGE: &str = "\
+Examples:
+  cargo run --release -- sabotage
+  cargo run -- sabotage stale-token-accepted --seeds 200
+  cargo run --release -- sabotage --seeds 2000 --json table.json";
 
 pub const LIST: &str = "\
 Examples:

@@ -1,12 +1,13 @@
 //! `explore`: many seeds over the scenarios.
 
 use super::{
-    CliError, Outcome, failure, find_scenarios,
+    CliError, Outcome,
+    failure::{self, Told},
+    find_scenarios,
     interrupt::Interrupt,
-    parse_sabotage, parse_seeds,
+    parse_sabotage, parse_seeds, print,
     progress::{Progress, clock},
     run::result_of,
-    speech,
 };
 use crate::{
     harness::{
@@ -34,14 +35,7 @@ const RUNS: u64 = 100;
 /// Without arguments it runs 100 seeds over all shipped scenarios, on all cores. What failed is
 /// grouped by verdict, and the first run of a group is told in full with the command that shows it
 /// again. Ctrl-C ends the sweep with a summary of what has been run; a second one ends at once.
-///
-/// Examples:
-///   explore --seeds 0..10000                many runs
-///   explore word-count/swarm --for 10m      one scenario, for ten minutes
-///   explore --until-failure --for 8h        a night's search
-///   explore --seeds 0..1000 --json FILE     the sums, for a program
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
 pub struct Explore {
     /// The scenarios, by file or name; all that are shipped if none is named
     scenarios: Vec<String>,
@@ -88,16 +82,17 @@ impl Explore {
             until_failure: self.until_failure,
             stop: interrupt.stop().clone(),
         };
-        speech::note(&self.opening(&plan));
+        print::note(&self.opening(&plan));
         let (summary, wall) = self.sweep(&plan);
         let swept =
             Swept { command: self, plan, summary, wall, interrupted: interrupt.is_wanted() };
-        let result = match speech::is_stdout(self.json.as_ref()) {
-            true => swept.result(),
-            false => swept.tell()?,
-        };
+        let told = swept.keep_failures();
+        let result = told.values().map(|told| told.outcome).fold(swept.result(), Outcome::worse);
+        if !print::is_stdout(self.json.as_ref()) {
+            swept.print(&told, result);
+        }
         if let Some(path) = &self.json {
-            speech::write_json(path, &swept.json())?;
+            print::write_json(path, &swept.json(&told))?;
         }
         Ok(result)
     }
@@ -122,6 +117,7 @@ impl Explore {
 
     fn sweep(&self, plan: &Sweep) -> (SweepSummary, Duration) {
         let mut progress = Progress::start();
+        let known = known_milestones(plan).len();
         let mut summary = SweepSummary::default();
         let (mut runs, mut failed, mut simulated) = (0_u64, 0_u64, Duration::ZERO);
         let all = plan.seeds.end - plan.seeds.start;
@@ -138,7 +134,7 @@ impl Explore {
             }
             progress.show(of_time.max(runs as f64 / all as f64), || {
                 let ratio = simulated.div_duration_f64(elapsed);
-                let (reached, known) = (summary.milestones.len(), Milestone::ALL.len());
+                let reached = summary.milestones.len();
                 format!(
                     "{runs}{of_all} runs, {failed} failed, {ratio:.0}x, {reached}/{known} milestones"
                 )
@@ -146,6 +142,15 @@ impl Explore {
         });
         (summary, progress.finish())
     }
+}
+
+/// The milestones that some swept scenario can reach.
+fn known_milestones(plan: &Sweep) -> Vec<Milestone> {
+    let reached = |milestone: &Milestone| {
+        let here = |subject| plan.scenarios.iter().any(|s| s.subject.kind() == subject);
+        milestone.subjects().iter().any(|subject| here(*subject))
+    };
+    Milestone::ALL.iter().copied().filter(reached).collect()
 }
 
 /// A number and a noun.
@@ -165,7 +170,7 @@ struct Swept<'a> {
 impl Swept<'_> {
     fn result(&self) -> Outcome {
         let first_of_each = self.summary.failures.values().map(|group| &group.first.outcome);
-        first_of_each.map(result_of).max().unwrap_or(Outcome::Held)
+        first_of_each.map(result_of).fold(Outcome::Held, Outcome::worse)
     }
 
     /// The simulated over the wall time.
@@ -174,25 +179,30 @@ impl Swept<'_> {
         self.summary.total().simulated.div_duration_f64(wall)
     }
 
-    /// Prints everything; the exit code knows what became of the failures that were told.
-    fn tell(&self) -> Result<Outcome, CliError> {
-        speech::print(&format!("{}\n", describe_sweep(&self.summary, Milestone::ALL)))?;
-        let mut result = self.result();
+    /// Keeps the first run of each group of failures; by its seed.
+    fn keep_failures(&self) -> BTreeMap<u64, Told> {
         let groups = self.summary.groups();
-        for (kind, group) in &groups {
+        let told = groups.iter().take(TOLD_MAX).map(|(_, group)| {
+            let first = &group.first;
+            let scenario = &self.plan.scenarios[first.scenario];
+            let told = failure::tell(scenario, &first.outcome, self.command.sabotage, None);
+            (first.outcome.seed, told)
+        });
+        told.collect()
+    }
+
+    fn print(&self, told: &BTreeMap<u64, Told>, result: Outcome) {
+        let known = known_milestones(&self.plan);
+        print::out(&format!("{}\n", describe_sweep(&self.summary, &known)));
+        for (kind, group) in &self.summary.groups() {
             let [kind, place] = describe_group(kind, group);
-            let kind = speech::paint(&kind, result_of(&group.first.outcome));
-            speech::print(&format!("{kind}\n{place}"))?;
+            let kind = print::paint(&kind, result_of(&group.first.outcome));
+            print::out(&format!("{kind}\n{place}"));
         }
-        for (_, group) in groups.iter().take(TOLD_MAX) {
-            let scenario = &self.plan.scenarios[group.first.scenario];
-            let seed = group.first.outcome.seed;
-            speech::print(&format!("\n-- seed {seed} of {}", group.first.outcome.scenario))?;
-            let outcome = &group.first.outcome;
-            result = result.max(failure::tell(scenario, outcome, self.command.sabotage)?);
+        for (seed, told) in told {
+            print::out(&format!("\n-- seed {seed}\n{}\n", told.text));
         }
-        speech::print(&self.closing(result))?;
-        Ok(result)
+        print::out(&self.closing(result));
     }
 
     fn closing(&self, result: Outcome) -> String {
@@ -220,7 +230,7 @@ impl Swept<'_> {
         let (simulated, wall) = (clock(total.simulated), self.wall.as_secs_f64());
         lines.push(format!(
             "{}: {simulated} simulated in {wall:.1}s, {:.0}x",
-            speech::paint(&verdict, result),
+            print::paint(&verdict, result),
             self.ratio()
         ));
         if result == Outcome::Held {
@@ -242,7 +252,7 @@ impl Swept<'_> {
         }
     }
 
-    fn json(&self) -> serde_json::Value {
+    fn json(&self, told: &BTreeMap<u64, Told>) -> serde_json::Value {
         let Sweep { seeds, scenarios, sabotage, .. } = &self.plan;
         let SweepSummary { tallies, evaluations, milestones, sabotage_executions, .. } =
             &self.summary;
@@ -263,9 +273,12 @@ impl Swept<'_> {
                 "schedule": RunConfig::new(run.seed).scheduling_seed(),
                 "scenario": scenarios[run.scenario].name,
                 "verdict": run.verdict.to_string(),
+                "folder": told.get(&run.seed).and_then(|told| told.folder.as_ref()),
             })
         });
-        let missed = never_reached(milestones, Milestone::ALL).into_iter().map(Milestone::name);
+        let missed = never_reached(milestones, &known_milestones(&self.plan))
+            .into_iter()
+            .map(Milestone::name);
         serde_json::json!({
             "seeds": { "from": seeds.start, "to": (seeds.end != u64::MAX).then_some(seeds.end) },
             "runs": total.runs,

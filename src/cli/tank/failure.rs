@@ -1,6 +1,6 @@
 //! Tells of a run that failed: confirms it in a fresh process, keeps it in a folder, reports it.
 
-use super::{CliError, Outcome, run::result_of};
+use super::{CliError, Outcome, print::out, run::result_of};
 use crate::{
     harness::{
         explore::{
@@ -25,41 +25,42 @@ const FAILURES: &str = "failures";
 /// Kept failures that an error names.
 const KEPT_SHOWN_MAX: usize = 5;
 
-/// Tells of a run of a sweep that did not end as its scenario expects.
+/// What there is to say of a run that failed.
+pub struct Told {
+    /// The report.
+    pub text: String,
+    /// What that comes to.
+    pub outcome: Outcome,
+    /// Where the failure is kept.
+    pub folder: Option<PathBuf>,
+}
+
+/// Keeps a run that did not end as its scenario expects, and tells of it. `input` is what it read in
+/// place of the scenario's workload.
 pub fn tell(
     scenario: &Arc<Scenario>,
     outcome: &RunOutcome,
     sabotage: Option<Sabotage>,
-) -> Result<Outcome, CliError> {
-    tell_with_input(scenario, outcome, sabotage, None)
-}
-
-/// Tells of such a run that was given lines.
-pub fn tell_with_input(
-    scenario: &Arc<Scenario>,
-    outcome: &RunOutcome,
-    sabotage: Option<Sabotage>,
     input: Option<Arc<Vec<Bytes>>>,
-) -> Result<Outcome, CliError> {
+) -> Told {
     let failure = Failure::of(scenario, outcome, sabotage, input);
     let folder = place(Path::new(FAILURES), &failure);
+    let plain = failure_report(outcome, &[]);
     match keep_folder(&folder, &failure, outcome) {
-        Ok(Ok(report)) => {
-            println!("{report}\n");
-            Ok(result_of(outcome))
-        }
+        Ok(Ok(text)) => Told { text, outcome: result_of(outcome), folder: Some(folder) },
         Ok(Err(other)) => {
-            println!("{}\n", failure_report(outcome, &[]));
-            println!("not deterministic: a fresh process came to another run");
-            println!("  here  {}\n  there {other}", failure.record.digest);
-            println!("find the cause before anything else: cargo run -- determinism --help\n");
-            Ok(Outcome::NotDeterministic)
+            let text = format!(
+                "{plain}\nnot deterministic: a fresh process came to another run\n  \
+                 here  {}\n  there {other}\nfind the cause before anything else: \
+                 cargo run -- determinism --help",
+                failure.record.digest
+            );
+            Told { text, outcome: Outcome::NotDeterministic, folder: None }
         }
         // Whatever the disk says, nobody may miss that a run has failed.
         Err(error) => {
-            eprintln!("wavetank: the failure could not be kept: {error}");
-            println!("{}\n", failure_report(outcome, &[]));
-            Ok(result_of(outcome))
+            let text = format!("{plain}\nthe failure could not be kept: {error}");
+            Told { text, outcome: result_of(outcome), folder: None }
         }
     }
 }
@@ -126,13 +127,13 @@ impl Confirm {
         let outcome = run_on_fresh_thread(&failure.plan, &config);
         let digest = outcome.digest.to_string();
         if digest != failure.record.digest {
-            println!("{digest}");
+            out(&digest);
             return Ok(Outcome::NotDeterministic);
         }
         let report = report_of(&outcome, &self.place, "");
         save_evidence(&self.folder, &outcome)?;
         save_report(&self.folder, &report)?;
-        println!("{report}");
+        out(&report);
         Ok(Outcome::Held)
     }
 }

@@ -1,6 +1,6 @@
 //! Ctrl-C: once to end what is under way, twice to end at once.
 
-use super::{CliError, speech};
+use super::{CliError, print};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -25,7 +25,7 @@ impl Interrupt {
                 at_once();
             }
             stop.store(true, Ordering::Relaxed);
-            speech::note("\nwavetank: the runs under way end; Ctrl-C again ends at once");
+            print::note("\nwavetank: the runs under way end; Ctrl-C again ends at once");
         })?;
         Ok(interrupt)
     }

@@ -1,6 +1,6 @@
 //! `keep`: a failure becomes a regression test.
 
-use super::{CliError, Outcome, failure::find_failure};
+use super::{CliError, Outcome, failure::find_failure, print::out};
 use crate::harness::{
     check::Milestone,
     explore::{Failure, REGRESSIONS, RunOutcome, snapshot_file, snapshot_runs},
@@ -18,9 +18,6 @@ use std::{
 /// milestones that the run reached. `cargo test` runs it under many schedules and fails if an
 /// invariant breaks, or if the plan no longer comes to those moments (stale).
 #[derive(Args)]
-#[command(after_help = "Example:
-  cargo run -- keep failures/L2-journal-flapping-7 late-append \\
-      --description \"An append of an old term arrives after the new one serves.\"")]
 pub struct Keep {
     /// The failure folder
     path: PathBuf,
@@ -56,19 +53,22 @@ impl Keep {
             plan.reaches.retain(|wanted| reached(&outcomes, *wanted));
         }
         write(&path, &format!("# {found}\n{}", plan.to_toml()))?;
-        println!("{}", path.display());
+        out(&path.display().to_string());
         if holds {
             let snapshot = format!("{REGRESSIONS}__{}.snap", self.name);
             let snapshot = Path::new("snapshots").join(snapshot);
             write(&snapshot, &snapshot_file(&plan, &outcomes))?;
-            println!("{}", snapshot.display());
-            println!("\nit holds on this code under {} schedules; see that both", outcomes.len());
-            println!("files say what you mean, and commit them");
+            out(&snapshot.display().to_string());
+            out(&format!(
+                "\nit holds on this code under {} schedules; see that both",
+                outcomes.len()
+            ));
+            out("files say what you mean, and commit them");
         } else {
-            println!("\nit still fails: `cargo test` is red until the bug is mended; the first");
-            println!("green run writes snapshots/{REGRESSIONS}__{}.snap.new", self.name);
+            out("\nit still fails: `cargo test` is red until the bug is mended; the first");
+            out(&format!("green run writes snapshots/{REGRESSIONS}__{}.snap.new", self.name));
         }
-        println!("\nagain   cargo test --test scenarios -- {REGRESSIONS}/{}", self.name);
+        out(&format!("\nagain   cargo test --test scenarios -- {REGRESSIONS}/{}", self.name));
         Ok(Outcome::Held)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{CliError, Outcome, find_scenarios};
 use crate::{
-    cli::print::out,
+    cli::tank::print::out,
     harness::{
         check::{Milestone, invariants_of},
         fault::{Actor, COMMON_KEYS, FAULT_KINDS, FaultKey},

@@ -9,11 +9,11 @@ mod interrupt;
 mod keep;
 mod list;
 mod new;
+mod print;
 mod progress;
 mod replay;
 mod run;
 mod sabotage;
-mod speech;
 mod virtual_time;
 
 use super::{CliError, Outcome};
@@ -46,10 +46,11 @@ enum Command {
     Run(run::Run),
     #[command(after_help = examples::EXPLORE)]
     Explore(explore::Explore),
-    /// Run a kept failure again, from its data.
+    #[command(after_help = examples::REPLAY)]
     Replay(replay::Replay),
-    /// Keep a failure for ever, as a regression that `cargo test` runs.
+    #[command(after_help = examples::KEEP)]
     Keep(keep::Keep),
+    #[command(after_help = examples::SABOTAGE)]
     Sabotage(sabotage::Sabotages),
     /// List the scenarios, or the words that scenario files understand.
     #[command(after_help = examples::LIST)]

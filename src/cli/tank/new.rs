@@ -2,7 +2,7 @@
 
 use super::{CliError, Outcome};
 use crate::{
-    cli::print::out,
+    cli::tank::print::out,
     harness::scenario::{SCENARIOS, SubjectKind, did_you_mean, template},
 };
 use clap::Args;

@@ -1,6 +1,6 @@
 //! How far a command has come, on standard error: a bar on a terminal, else a line now and then.
 
-use super::{run::wall_clock, speech};
+use super::{print, run::wall_clock};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,7 @@ impl Progress {
             None => words(),
         };
         if self.bar.is_hidden() {
-            speech::note(&format!("wavetank: {text}"));
+            print::note(&format!("wavetank: {text}"));
         } else {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share")]
             self.bar.set_position((share.clamp(0.0, 1.0) * WHOLE as f64) as u64);

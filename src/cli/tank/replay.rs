@@ -3,6 +3,7 @@
 use super::{
     CliError, Outcome,
     failure::{find_failure, report_of},
+    print::out,
     run::result_of,
     virtual_time::VirtualTime,
 };
@@ -23,13 +24,6 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 /// code the plan is tried under many schedules: in how many of them does it fail, and does it still
 /// come to the moments that it was made of? If not, it is stale and shows nothing.
 #[derive(Args)]
-#[command(after_help = "Examples:
-  cargo run -- replay failures/L2-journal-flapping-7
-  cargo run -- replay failures/L2-journal-flapping-7 --log wavetank=debug
-  cargo run -- replay failures/L2-journal-flapping-7 --schedules 200
-
-Exit codes: 0 held under every schedule, 1 an invariant broke, 2 stale or no failure folder,
-3 no convergence.")]
 pub struct Replay {
     /// The failure folder, or a file in it
     path: PathBuf,
@@ -61,19 +55,19 @@ impl Replay {
         if self.no_sabotage {
             config.sabotage = None;
         }
-        println!("{}", headline(&failure, &config));
+        out(&headline(&failure, &config));
         let same = RunConfig { schedule: self.schedule.or(config.schedule), ..config.clone() };
         let outcome = run_on_fresh_thread(&failure.plan, &same);
         let very_same = outcome.digest.to_string() == failure.record.digest;
         if very_same {
-            println!("the very same run: digest {}\n", outcome.digest);
+            out(&format!("the very same run: digest {}\n", outcome.digest));
         }
         if very_same || self.schedule.is_some() {
             return Ok(self.tell(&outcome));
         }
         match self.no_sabotage {
-            true => println!("without the switch it is another run\n"),
-            false => println!("the code has changed: it is another run now\n"),
+            true => out("without the switch it is another run\n"),
+            false => out("the code has changed: it is another run now\n"),
         }
         self.try_schedules(&failure, &config)
     }
@@ -81,14 +75,14 @@ impl Replay {
     /// Tells of one run.
     fn tell(&self, outcome: &RunOutcome) -> Outcome {
         if self.history {
-            state_changes(outcome).iter().for_each(|line| println!("{line}"));
-            println!();
+            state_changes(outcome).iter().for_each(|line| out(line));
+            out("");
         }
         if outcome.expected {
-            println!("{}", wrap("verdict: ", &outcome.verdict.to_string()));
+            out(&wrap("verdict: ", &outcome.verdict.to_string()));
         } else {
             let more = self.schedule.map(|schedule| format!(" --schedule {schedule}"));
-            println!("{}", report_of(outcome, &self.folder(), &more.unwrap_or_default()));
+            out(&report_of(outcome, &self.folder(), &more.unwrap_or_default()));
         }
         result_of(outcome)
     }
@@ -116,20 +110,20 @@ impl Replay {
             }
         }
         for (verdict, count) in &verdicts {
-            println!("  {verdict:<24} {count} of {}", self.schedules);
+            out(&format!("  {verdict:<24} {count} of {}", self.schedules));
         }
-        println!();
+        out("");
         if let Some((schedule, outcome)) = first {
             let more = format!(" --schedule {schedule}");
-            println!("{}", report_of(&outcome, &self.folder(), &more));
+            out(&report_of(&outcome, &self.folder(), &more));
             return Ok(result_of(&outcome));
         }
         if let Some(stale) = staleness.report(&plan) {
-            println!("{stale}");
-            println!("the plan no longer leads to the moment that it was kept for");
+            out(&stale);
+            out("the plan no longer leads to the moment that it was kept for");
             return Ok(Outcome::BadInput);
         }
-        println!("held: mended, or rarer than one of {} schedules", self.schedules);
+        out(&format!("held: mended, or rarer than one of {} schedules", self.schedules));
         Ok(Outcome::Held)
     }
 }

@@ -1,11 +1,13 @@
 //! `run`: one scenario, one seed.
 
 use super::{
-    CliError, Outcome, failure::tell_with_input, find_scenario, parse_sabotage,
-    virtual_time::VirtualTime,
+    CliError, Outcome, failure::tell, find_scenario, parse_sabotage, virtual_time::VirtualTime,
 };
 use crate::{
-    cli::{log, print::out},
+    cli::{
+        log,
+        tank::print::{is_stdout, out, write_file, write_json},
+    },
     harness::{
         check::Verdict,
         explore::{Output, RunConfig, RunOutcome, lines, run_on_fresh_thread},
@@ -72,7 +74,7 @@ impl Run {
         let outcome = run_on_fresh_thread(&scenario, &config);
         let wall = began.elapsed();
         let mut result = result_of(&outcome);
-        let to_stdout = self.json.as_ref().is_some_and(|path| path.as_os_str() == "-");
+        let to_stdout = is_stdout(self.json.as_ref());
         if !to_stdout {
             if self.history {
                 state_changes(&outcome).iter().for_each(|line| out(line));
@@ -80,8 +82,9 @@ impl Run {
             }
             out(&describe_run(&outcome));
             if result != Outcome::Held {
-                out("");
-                tell_with_input(&scenario, &outcome, self.sabotage, input.clone())?;
+                let told = tell(&scenario, &outcome, self.sabotage, input.clone());
+                out(&format!("\n{}", told.text));
+                result = result.worse(told.outcome);
             }
         }
         if let Some(input) = input {
@@ -90,7 +93,7 @@ impl Run {
                 out(compared.as_ref().unwrap_or_else(|difference| difference));
             }
             if compared.is_err() {
-                result = result.max(Outcome::Violated);
+                result = result.worse(Outcome::Violated);
             }
         }
         if let (Some(path), Output::Counts(counts)) = (&self.counts, &outcome.output) {
@@ -156,21 +159,6 @@ fn compare(output: &Output, input: &[Bytes]) -> Result<String, String> {
             }
         }
     }
-}
-
-/// Writes a JSON value to a file, or to standard output for `-`.
-pub fn write_json(path: &PathBuf, value: &serde_json::Value) -> Result<(), CliError> {
-    write_file(path, &format!("{value:#}\n"))
-}
-
-#[expect(clippy::disallowed_methods, reason = "the user's own file")]
-fn write_file(path: &PathBuf, text: &str) -> Result<(), CliError> {
-    if path.as_os_str() == "-" {
-        out(text.trim_end_matches('\n'));
-        return Ok(());
-    }
-    std::fs::write(path, text)
-        .map_err(|error| CliError::new(format!("{}: {error}", path.display())))
 }
 
 fn json(outcome: &RunOutcome, wall: Duration) -> serde_json::Value {

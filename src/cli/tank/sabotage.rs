@@ -5,9 +5,8 @@ use super::{
     explore::{counted, jobs},
     find_scenarios,
     interrupt::Interrupt,
-    parse_sabotage,
+    parse_sabotage, print,
     progress::Progress,
-    speech,
 };
 use crate::{
     harness::{
@@ -73,26 +72,26 @@ impl Sabotages {
             stop: interrupt.stop().clone(),
         };
         let switches = if self.switches.is_empty() { Sabotage::ALL } else { &self.switches };
-        speech::note(&format!(
+        print::note(&format!(
             "wavetank: {} from {} first seeds, {} runs each at most, over {}",
-            counted(switches.len() as u64, "switch").replace("switchs", "switches"),
+            counted(switches.len() as u64, "known bug"),
             STARTS.len(),
             self.seeds,
             counted(hunt.scenarios.len() as u64, "scenario"),
         ));
         let mut page = Page {
-            silent: speech::is_stdout(self.json.as_ref()),
+            silent: print::is_stdout(self.json.as_ref()),
             progress: Progress::start(),
             searches: switches.len() * STARTS.len(),
             done: 0,
         };
-        let report = page.fill(&hunt, switches, &interrupt)?;
+        let report = page.fill(&hunt, switches, &interrupt);
         page.progress.finish();
-        if !speech::is_stdout(self.json.as_ref()) {
-            speech::print(&report.closing())?;
+        if !print::is_stdout(self.json.as_ref()) {
+            print::out(&report.closing());
         }
         if let Some(path) = &self.json {
-            speech::write_json(path, &report.json())?;
+            print::write_json(path, &report.json())?;
         }
         Ok(report.result())
     }
@@ -107,22 +106,17 @@ struct Page {
 }
 
 impl Page {
-    fn fill(
-        &mut self,
-        hunt: &Hunt,
-        switches: &[Sabotage],
-        interrupt: &Interrupt,
-    ) -> Result<Report, CliError> {
+    fn fill(&mut self, hunt: &Hunt, switches: &[Sabotage], interrupt: &Interrupt) -> Report {
         let mut report = Report::new(hunt, switches.len());
-        self.print(&row(HEADER, |cell| cell))?;
+        self.print(&row(HEADER, |cell| cell));
         for switch in switches {
             let search = |start: &u64| self.search(hunt, *switch, *start);
             let hunted = Hunted { switch: *switch, searches: STARTS.iter().map(search).collect() };
             if interrupt.is_wanted() {
                 report.interrupted = true;
-                return Ok(report);
+                return report;
             }
-            self.print(&row_of(&hunted, hunt.runs_max))?;
+            self.print(&row_of(&hunted, hunt.runs_max));
             report.hunted.push(hunted);
         }
         let widest = report.hunted.iter().flat_map(|hunted| &hunted.searches).map(|s| s.runs).max();
@@ -136,7 +130,7 @@ impl Page {
         });
         report.interrupted = interrupt.is_wanted();
         report.control = summary;
-        Ok(report)
+        report
     }
 
     fn search(&mut self, hunt: &Hunt, switch: Sabotage, start: u64) -> Search {
@@ -153,8 +147,10 @@ impl Page {
         search
     }
 
-    fn print(&self, line: &str) -> Result<(), CliError> {
-        if self.silent { Ok(()) } else { self.progress.aside(|| speech::print(line)) }
+    fn print(&self, line: &str) {
+        if !self.silent {
+            self.progress.aside(|| print::out(line));
+        }
     }
 }
 
@@ -175,7 +171,7 @@ fn row_of(hunted: &Hunted, runs_max: u64) -> String {
     let (switch, published) = (hunted.switch.name(), hunted.switch.published());
     let (told, line_ran) = (told(hunted), hunted.executions().to_string());
     row([switch, published, &told, &runs, &found, &line_ran], |cell| {
-        speech::paint(&cell, if fate == Fate::Caught { Outcome::Held } else { Outcome::Violated })
+        print::paint(&cell, if fate == Fate::Caught { Outcome::Held } else { Outcome::Violated })
     })
 }
 
@@ -238,7 +234,7 @@ impl Report {
         let (runs, failed) = (self.control.total().runs, self.control.failed_runs().len());
         if runs > 0 {
             let result = if failed == 0 { Outcome::Held } else { Outcome::Violated };
-            let verdict = speech::paint(&format!("{failed} failed"), result);
+            let verdict = print::paint(&format!("{failed} failed"), result);
             lines.push(format!("without a switch: {}, {verdict}", counted(runs, "run")));
         }
         for (kind, group) in self.control.groups() {
@@ -247,7 +243,7 @@ impl Report {
             lines.push(format!("  cargo run -- run {} --seed {}", first.scenario, first.seed));
         }
         let verdict = format!("{} of {} caught", self.caught(), self.switches);
-        lines.push(speech::paint(&verdict, self.result()));
+        lines.push(print::paint(&verdict, self.result()));
         lines.extend(self.again());
         lines.join("\n")
     }

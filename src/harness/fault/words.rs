@@ -133,6 +133,11 @@ pub const COMMON_KEYS: &[FaultKey] = &[
         "{ times = \"1..3\", every = \"3s..8s\" }",
     ),
     optional("chance", "in which share of the runs it comes at all; 100% when absent", "\"50%\""),
+    optional(
+        "pick",
+        "decides among several nodes when it fires; drawn when absent, written into kept plans",
+        "\"17\"",
+    ),
 ];
 
 #[cfg(test)]

@@ -159,6 +159,20 @@ impl Scenario {
                 bounds: "\"held\", \"stuck\" or \"violated:INVARIANT\"".to_string(),
                 default: Some("\"held\"".to_string()),
             },
+            Setting {
+                table: "",
+                key: "seed",
+                meaning: "Of a kept plan: the plan seed of every run, so that a seed draws a schedule.",
+                bounds: "a whole number".to_string(),
+                default: None,
+            },
+            Setting {
+                table: "",
+                key: "reaches",
+                meaning: "Of a kept plan: milestones that one of its runs must reach, else it is stale.",
+                bounds: "a list of milestones".to_string(),
+                default: None,
+            },
             Setting::new("network", "latency", "How long a frame takes on any link.", &LATENCY),
             Setting::new("converge", "within", within, &WITHIN),
         ]

@@ -1,25 +1,18 @@
 //! What commands say: results on standard output, everything else on standard error. A reader that
-//! has gone is no error.
+//! has gone is no mistake.
 
-use crate::{
-    cli::tank::run,
-    cli::{CliError, Outcome},
-};
+use crate::cli::{CliError, Outcome};
 use std::{
-    io::{ErrorKind, IsTerminal, Write},
-    path::PathBuf,
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
 };
 
-/// Writes a text and a line's end to standard output.
-pub fn print(text: &str) -> Result<(), CliError> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        done => Ok(done?),
-    }
+/// Prints a line or several on standard output.
+pub fn out(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-/// Writes a line to standard error.
+/// Prints a line on standard error.
 pub fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
@@ -30,8 +23,19 @@ pub fn is_stdout(json: Option<&PathBuf>) -> bool {
 }
 
 /// Writes a JSON value to a file, or to standard output for `-`.
-pub fn write_json(path: &PathBuf, value: &serde_json::Value) -> Result<(), CliError> {
-    if is_stdout(Some(path)) { print(&format!("{value:#}")) } else { run::write_json(path, value) }
+pub fn write_json(path: &Path, value: &serde_json::Value) -> Result<(), CliError> {
+    write_file(path, &format!("{value:#}\n"))
+}
+
+/// Writes a text to a file, or to standard output for `-`.
+#[expect(clippy::disallowed_methods, reason = "the user's own file")]
+pub fn write_file(path: &Path, text: &str) -> Result<(), CliError> {
+    if path.as_os_str() == "-" {
+        out(text.trim_end_matches('\n'));
+        return Ok(());
+    }
+    std::fs::write(path, text)
+        .map_err(|error| CliError::new(format!("{}: {error}", path.display())))
 }
 
 /// A text in the colour of an outcome, if a person reads it on a terminal.

@@ -269,6 +269,7 @@ fn the_help_of_every_command_explains_each_option_and_shows_an_example() {
         assert!(help.contains(&format!(" -- {command}")), "{command} has no example:\n{help}");
         let lines: Vec<&str> = help.lines().collect();
         for (number, line) in lines.iter().enumerate() {
+            assert!(line.chars().count() <= 88, "{command}: {line:?} is too long");
             let option = line.trim_start();
             if line.starts_with(' ') && (option.starts_with('-') || option.starts_with('[')) {
                 let beside = option.split("  ").nth(1).is_some();

@@ -1,14 +1,12 @@
 //! Every command that README and docs show is run here, page by page, in the order of the page.
 #![cfg(madsim)]
-#![expect(clippy::disallowed_methods, reason = "reads the pages and copies the scenarios")]
+#![expect(clippy::disallowed_methods, reason = "reads the pages")]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+mod clone;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use clone::ROOT;
+use std::{fs, path::Path, process::Command};
+
 /// A sweep on a page is for the reader's machine; here it is begun only.
 const SEEDS_MAX: u64 = 60;
 /// What is no command of the simulated tool, and where it is run instead.
@@ -65,8 +63,11 @@ fn arguments(command: &str) -> Option<Vec<String>> {
     Some(arguments)
 }
 
-/// Makes a sweep short.
+/// Makes a sweep short, and a search for all known bugs one for the easiest.
 fn shortened(mut arguments: Vec<String>) -> Vec<String> {
+    if arguments == ["sabotage"] {
+        arguments.push("sink-commits-at-barrier".to_string());
+    }
     for at in 1..arguments.len() {
         let (before, value) = (arguments[at - 1].clone(), arguments[at].clone());
         if let ("--seeds", Some((from, to))) = (before.as_str(), value.split_once("..")) {
@@ -80,36 +81,11 @@ fn shortened(mut arguments: Vec<String>) -> Vec<String> {
     arguments
 }
 
-/// A folder like a clone, as far as the tool looks at it.
-fn clone_for(page: &str) -> PathBuf {
-    let folder =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("docs-{}", page.replace('/', "-")));
-    let _ = fs::remove_dir_all(&folder);
-    for part in ["scenarios", "snapshots"] {
-        copy(&Path::new(ROOT).join(part), &folder.join(part));
-    }
-    fs::copy(Path::new(ROOT).join("README.md"), folder.join("README.md"))
-        .expect("it can be copied");
-    folder
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder can be made");
-    for entry in fs::read_dir(from).expect("a folder of the repository") {
-        let path = entry.expect("it can be listed").path();
-        let to = to.join(path.file_name().expect("it has a name"));
-        match path.is_dir() {
-            true => copy(&path, &to),
-            false => drop(fs::copy(&path, &to).expect("it can be copied")),
-        }
-    }
-}
-
 /// Runs a page's commands in a clone; `after` is called behind each.
 fn follow(page: &str, after: impl Fn(&str, &Path)) {
     let text = fs::read_to_string(Path::new(ROOT).join(page)).expect("a page");
     let ci = fs::read_to_string(Path::new(ROOT).join(".ci/run")).expect("the script");
-    let clone = clone_for(page);
+    let clone = clone::clone(&format!("docs-{}", page.replace('/', "-")));
     let shown = commands(&text);
     assert!(shown.len() > 3, "the commands of {page} were found");
     for Shown { line, text, exits } in shown {
@@ -137,9 +113,29 @@ fn block(page: &str, language: &str) -> String {
     rest.split("```").next().expect("there is always a first").to_string()
 }
 
+/// A report without what any change of the code may change.
+fn outline(report: &str) -> Vec<String> {
+    let kept = |line: &&str| {
+        let headings = ["  before", "  now", "the last", "faults in", "plan", "again", "L2 at"];
+        headings.iter().any(|heading| line.starts_with(heading))
+    };
+    let words = |line: &str| match line.starts_with("plan") || line.starts_with("again") {
+        true => line.to_string(),
+        false => line.split_whitespace().next().unwrap_or_default().to_string(),
+    };
+    report.lines().filter(kept).map(words).collect()
+}
+
 #[test]
 fn the_readme_does_what_it_shows() {
-    follow("README.md", |_, _| {});
+    follow("README.md", |command, clone| {
+        if command.contains("-- explore journal/held-appends --sabotage") {
+            let report = clone.join("failures/L2-journal-held-appends-0/report.txt");
+            let report = fs::read_to_string(report).expect("the failure that the page shows");
+            // Times, ids and the last changes are those of the day on which the page was written.
+            assert_eq!(outline(&block("README.md", "text")), outline(&report), "{report}");
+        }
+    });
 }
 
 #[test]

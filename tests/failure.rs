@@ -2,33 +2,24 @@
 #![cfg(madsim)]
 #![expect(clippy::disallowed_methods, reason = "looks at what the tool wrote")]
 
+mod clone;
+
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wavetank");
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The seed of `journal/held-appends` under which a stale token is told at once.
 const SEED: &str = "0";
 
-/// A folder of its own for a test, with the scenarios and snapshots of the repository.
+/// A clone of its own for a test.
 struct Place(PathBuf);
 
 impl Place {
     fn new(test: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("failure-{test}"));
-        let _ = fs::remove_dir_all(&folder);
-        for part in ["scenarios/journal", "scenarios/regressions", "snapshots"] {
-            let to = folder.join(part);
-            fs::create_dir_all(&to).expect("a folder can be made");
-            for entry in fs::read_dir(Path::new(ROOT).join(part)).expect("a folder is there") {
-                let from = entry.expect("it can be listed").path();
-                fs::copy(&from, to.join(from.file_name().unwrap())).expect("it can be copied");
-            }
-        }
-        Place(folder)
+        Place(clone::clone(&format!("failure-{test}")))
     }
 
     fn run(&self, arguments: &[&str]) -> (i32, String) {

@@ -23,9 +23,9 @@ Exit codes: 0 held under every schedule, 1 an invariant broke, 2 stale or no fai
 3 no convergence.";
 
 pub const KEEP: &str = "\
-Example:
-  cargo run -- keep failures/L2-journal-held-appends-0 late-append \\
-      --description \"An append of an old term arrives late.\"";
+Examples:
+  cargo run -- keep failures/L2-journal-held-appends-0 late-append
+  cargo run -- keep failures/L2-journal-held-appends-0 late --description \"It arrives late.\"";
 
 pub const SABOTAGE: &str = "\
 Examples:

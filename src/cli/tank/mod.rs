@@ -31,9 +31,9 @@ use std::{
 /// faults say, heals it, and judges what it saw.
 ///
 /// Exit codes: 0 all held, 1 an invariant broke, 2 a bad command, file or scenario, 3 no
-/// convergence, 4 not deterministic.
+/// convergence, 4 not deterministic. Begin with `cargo run -- explore`.
 #[derive(Parser)]
-#[command(name = "wavetank", version, max_term_width = 100)]
+#[command(name = "wavetank", version, max_term_width = 80)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -41,27 +41,22 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run one scenario with one seed: plan, leadership timeline, verdict.
-    #[command(after_help = examples::RUN)]
-    Run(run::Run),
     #[command(after_help = examples::EXPLORE)]
     Explore(explore::Explore),
+    #[command(after_help = examples::RUN)]
+    Run(run::Run),
     #[command(after_help = examples::REPLAY)]
     Replay(replay::Replay),
     #[command(after_help = examples::KEEP)]
     Keep(keep::Keep),
     #[command(after_help = examples::SABOTAGE)]
     Sabotage(sabotage::Sabotages),
-    /// List the scenarios, or the words that scenario files understand.
     #[command(after_help = examples::LIST)]
     List(list::List),
-    /// Read scenario files and explain every mistake, without running anything.
     #[command(after_help = examples::CHECK)]
     Check(check::Check),
-    /// Write a commented scenario to start from.
     #[command(after_help = examples::NEW)]
     New(new::New),
-    /// Check that a seed is the same run in every process and build.
     #[command(after_help = examples::DETERMINISM)]
     Determinism(determinism::Determinism),
     /// Print a run's digest, or its whole trace.

@@ -27,11 +27,11 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 pub struct Replay {
     /// The failure folder, or a file in it
     path: PathBuf,
-    /// Schedules to try if the code has changed
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Schedules to try if the code has changed; 20 if absent
+    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     schedules: u64,
     /// Run just this schedule
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     schedule: Option<u64>,
     /// Leave the sabotage off with which the failure was found
     #[arg(long)]

@@ -24,32 +24,35 @@ const STARTS: [u64; 5] = [0, 1_000_000, 2_000_000, 3_000_000, 4_000_000];
 /// The least runs of the control.
 const CONTROL_MIN: u64 = 200;
 
-/// Switches known bugs on, one at a time, and counts the runs until a check catches each.
+/// Switches known bugs on, one at a time, and counts the runs until it is caught.
 ///
-/// A switch takes away the one line of the cluster that prevents a bug; most of these bugs were
-/// published, and the table gives their numbers. The shipped scenarios are explored with the switch
-/// on from 5 first seeds (0, 1000000, …), each time until a run does not end as its scenario expects.
-/// Then the same runs are made without any switch, and none may fail: a check that cries wolf
+/// A switch takes away the one line of the cluster that prevents a bug; most of
+/// these bugs were published, and the table gives their numbers. The shipped
+/// scenarios are explored with the switch on from 5 first seeds (0, 1000000, ..),
+/// each time until a run does not end as its scenario expects. Then the same runs
+/// are made without any switch, and none may fail: a check that cries wolf
 /// catches everything.
 ///
 /// The columns of the table:
-///   caught by  the checks that caught it; `!` marks one that is not there for this bug. Or
-///              `uncaught`: the line ran, and no run failed. Or `never reached`: it never ran
-///   runs       the runs until it was caught, the median of the 5 searches; the same for any --jobs
+///   caught by  the checks that caught it; `!` marks one that is not there for
+///              this bug. Or `uncaught`: the line ran, and no run failed. Or
+///              `never reached`: it never ran
+///   runs       the runs until it was caught, the median of the 5 searches; the
+///              same for any --jobs
 ///   found      the searches that caught it
 ///   line ran   how often the switched line ran in all of them
 ///
-/// The exit code is 0 if every bug was caught by a check that is there for it and the runs without
-/// a switch were clean, else 1.
+/// The exit code is 0 if every bug was caught by a check that is there for it and
+/// the runs without a switch were clean, else 1.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Sabotages {
     /// The switches, as `list --sabotages` names them; all if none is named
     #[arg(value_name = "NAME", value_parser = parse_sabotage)]
     switches: Vec<Sabotage>,
-    /// The most runs from each first seed
+    /// The most runs from each first seed; 500 if absent
     #[arg(
-        long, value_name = "N", default_value_t = 500,
+        long, value_name = "N", default_value_t = 500, hide_default_value = true,
         value_parser = clap::value_parser!(u64).range(1..=STARTS[1])
     )]
     seeds: u64,

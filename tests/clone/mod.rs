@@ -1,0 +1,34 @@
+//! A folder like a clone of the repository, as far as the tool looks at it.
+#![expect(clippy::disallowed_methods, reason = "copies files of the repository")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The repository.
+pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// A new folder of that name, with the scenarios, the snapshots and the README.
+pub fn clone(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    for part in ["scenarios", "snapshots"] {
+        copy(&Path::new(ROOT).join(part), &folder.join(part));
+    }
+    fs::copy(Path::new(ROOT).join("README.md"), folder.join("README.md"))
+        .expect("it can be copied");
+    folder
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder can be made");
+    for entry in fs::read_dir(from).expect("a folder of the repository") {
+        let path = entry.expect("it can be listed").path();
+        let to = to.join(path.file_name().expect("it has a name"));
+        match path.is_dir() {
+            true => copy(&path, &to),
+            false => drop(fs::copy(&path, &to).expect("it can be copied")),
+        }
+    }
+}

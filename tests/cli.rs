@@ -262,9 +262,9 @@ fn the_help_of_every_command_explains_each_option_and_shows_an_example() {
     let commands = help.split("Commands:").nth(1).expect("a list of commands");
     let commands = commands.split("\n\n").next().expect("it ends with an empty line");
     let commands: Vec<&str> =
-        commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
     assert!(commands.contains(&"check") && commands.contains(&"new"), "{commands:?}");
-    for command in commands.into_iter().filter(|command| *command != "help") {
+    for command in commands.into_iter().filter(|command| !["", "help"].contains(command)) {
         let help = done(run(repository(), &[command, "--help"]));
         assert!(help.contains(&format!(" -- {command}")), "{command} has no example:\n{help}");
         let lines: Vec<&str> = help.lines().collect();

@@ -393,7 +393,7 @@ fn a_listener_without_contact_is_told_of_none_and_later_of_the_same_leader_again
         let (here, there) = (world.find("follower"), world.find("server"));
         let (here, there) = (NodeSet::one(here.unwrap()), NodeSet::one(there.unwrap()));
         let (to, effect) = (there, LinkEffect::Cut);
-        let cut = world.add_rule(LinkRule { from: here, to, kind: None, effect });
+        let cut = world.add_rule(LinkRule { from: here, to, kind: None, nth: None, effect });
         let timeout = follower.config().session_timeout;
         world.sleep(timeout - ms(2500)).await;
         assert_eq!(diary.leaders(), before, "tolerated at first");

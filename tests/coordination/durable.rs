@@ -202,6 +202,7 @@ fn a_copy_that_arrives_after_a_restart_is_not_done_again() {
             from: NodeSet::one(client.node),
             to: NodeSet::one(cell.server),
             kind: None,
+            nth: None,
             effect,
         };
         cell.world.add_rule(to_server(LinkEffect::Duplicate { per_million: ALWAYS }));

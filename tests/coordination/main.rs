@@ -102,7 +102,13 @@ impl Cell {
         let (here, there) = (NodeSet::one(node), NodeSet::one(self.server));
         let rule = |from: &NodeSet, to: &NodeSet| {
             let (from, to) = (from.clone(), to.clone());
-            self.world.add_rule(LinkRule { from, to, kind: None, effect: LinkEffect::Cut })
+            self.world.add_rule(LinkRule {
+                from,
+                to,
+                kind: None,
+                nth: None,
+                effect: LinkEffect::Cut,
+            })
         };
         vec![rule(&here, &there), rule(&there, &here)]
     }

@@ -243,7 +243,8 @@ fn make_waves(cell: &Cell, waves: &Waves) -> Vec<wavetank::host::sim::RuleId> {
         LinkEffect::Duplicate { per_million: waves.copies },
         LinkEffect::Delay(Delay::Exponential(ms(waves.delay_ms))),
     ];
-    let rule = |effect| LinkRule { from: NodeSet::All, to: NodeSet::All, kind: None, effect };
+    let rule =
+        |effect| LinkRule { from: NodeSet::All, to: NodeSet::All, kind: None, nth: None, effect };
     effects.into_iter().map(|effect| cell.world.add_rule(rule(effect))).collect()
 }
 

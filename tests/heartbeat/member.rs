@@ -325,7 +325,7 @@ impl Pair {
     /// Cuts the links both ways.
     pub fn cut(&self) -> RuleId {
         let (from, to) = (NodeSet::All, NodeSet::All);
-        self.world.add_rule(LinkRule { from, to, kind: None, effect: LinkEffect::Cut })
+        self.world.add_rule(LinkRule { from, to, kind: None, nth: None, effect: LinkEffect::Cut })
     }
 
     pub fn assert_losses(&self, expected: usize) {

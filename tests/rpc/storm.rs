@@ -33,7 +33,13 @@ fn make_waves(world: &World, draws: &mut Draws) {
         LinkEffect::Delay(Delay::Exponential(ms(draws.between(1, 200)))),
     ];
     for effect in effects {
-        world.add_rule(LinkRule { from: NodeSet::All, to: NodeSet::All, kind: None, effect });
+        world.add_rule(LinkRule {
+            from: NodeSet::All,
+            to: NodeSet::All,
+            kind: None,
+            nth: None,
+            effect,
+        });
     }
 }
 

@@ -212,7 +212,7 @@ impl<S: Service> Cell<S> {
     }
 
     pub fn link(&self, effect: LinkEffect) -> RuleId {
-        let rule = LinkRule { from: NodeSet::All, to: NodeSet::All, kind: None, effect };
+        let rule = LinkRule { from: NodeSet::All, to: NodeSet::All, kind: None, nth: None, effect };
         self.world.add_rule(rule)
     }
 

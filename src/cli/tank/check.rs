@@ -4,7 +4,7 @@ use super::{CliError, Outcome, find_path, shipped};
 use crate::{
     cli::tank::print::out,
     harness::{
-        fault::{FaultKind, FaultPlan, FaultSpec},
+        fault::{FaultPlan, FaultSpec},
         report::wrap,
         scenario::{Scenario, oddities},
     },
@@ -88,16 +88,11 @@ fn how_often(faults: &[FaultSpec]) -> String {
     let (mut fewest, mut most) = (0_u64, 0_u64);
     for fault in faults {
         let times = fault.repeat.map_or((1, 1), |repeat| (repeat.times.low, repeat.times.high));
-        // Drift and step of one clock are two faults of a plan.
-        let each = match fault.kind {
-            FaultKind::Clock(_, Some(_), Some(_)) => 2,
-            _ => 1,
-        };
         if fault.chance.low == 1_000_000 {
-            fewest = fewest.saturating_add(times.0.saturating_mul(each));
+            fewest = fewest.saturating_add(times.0);
         }
         if fault.chance.high > 0 {
-            most = most.saturating_add(times.1.saturating_mul(each));
+            most = most.saturating_add(times.1);
         }
     }
     let times = |count| if count == 1 { "once".to_string() } else { format!("{count} times") };

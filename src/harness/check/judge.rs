@@ -10,7 +10,7 @@ use crate::{
     harness::scenario::SubjectKind,
     host::{
         Fact,
-        sim::{Observer, Stamp, World},
+        sim::{NodeId, Observer, Stamp, World},
     },
 };
 use std::{
@@ -20,6 +20,38 @@ use std::{
 
 /// What is to be done within the step that reaches a milestone.
 pub type Trigger = Box<dyn FnOnce(&World) + Send>;
+
+/// Whether a node is the one that a trigger asks for, by the model at that moment.
+pub type AtNode = Box<dyn Fn(&Model, NodeId) -> bool + Send>;
+
+/// The moment for which a trigger waits.
+pub struct Wanted {
+    milestone: Milestone,
+    /// How many of those that match are still to come.
+    left: u64,
+    /// Only of the checkpoint of this number.
+    pub checkpoint: Option<u64>,
+    /// Only at this node.
+    pub node: Option<AtNode>,
+}
+
+impl Wanted {
+    /// The n-th time from now, from 1, that a milestone is reached.
+    pub fn new(milestone: Milestone, nth: u64) -> Self {
+        Wanted { milestone, left: nth, checkpoint: None, node: None }
+    }
+
+    /// Counts a fact; whether it is the one.
+    fn is_now(&mut self, milestone: Milestone, at: Moment, seen: Seen<'_>, model: &Model) -> bool {
+        let matches = self.milestone == milestone
+            && self.checkpoint.is_none_or(|wanted| Milestone::checkpoint_of(seen) == Some(wanted))
+            && self.node.as_ref().is_none_or(|node| node(model, at.process.0));
+        if matches {
+            self.left = self.left.saturating_sub(1);
+        }
+        matches && self.left == 0
+    }
+}
 
 /// An invariant that is judged.
 struct Sworn {
@@ -50,7 +82,7 @@ struct Court {
     violations: Vec<Violation>,
     history: Vec<(Moment, Known)>,
     milestones: BTreeMap<Milestone, u64>,
-    triggers: Vec<(Milestone, u64, Trigger)>,
+    triggers: Vec<(Wanted, Trigger)>,
     model: Model,
 }
 
@@ -86,9 +118,9 @@ impl Judge {
         *self.undertaker.lock().expect("no panic under this lock") = Some(undertaker);
     }
 
-    /// Does something when a milestone is reached for the n-th time.
-    pub fn on_milestone(&self, milestone: Milestone, nth: u64, trigger: Trigger) {
-        self.lock().triggers.push((milestone, nth, trigger));
+    /// Does something at a moment.
+    pub fn on_milestone(&self, wanted: Wanted, trigger: Trigger) {
+        self.lock().triggers.push((wanted, trigger));
     }
 
     /// Drops the triggers that have not fired.
@@ -157,13 +189,12 @@ impl Court {
         self.history.extend(Known::keep(seen).map(|known| (at, known)));
         let mut fired = Vec::new();
         for milestone in Milestone::of(at.process.1, seen) {
-            let count = self.milestones.entry(milestone).or_default();
-            *count += 1;
-            let count = *count;
+            *self.milestones.entry(milestone).or_default() += 1;
+            let model = &self.model;
             let due = self
                 .triggers
-                .extract_if(.., |(wanted, nth, _)| *wanted == milestone && *nth == count);
-            fired.extend(due.map(|(_, _, trigger)| trigger));
+                .extract_if(.., |(wanted, _)| wanted.is_now(milestone, at, seen, model));
+            fired.extend(due.map(|(_, trigger)| trigger));
         }
         fired
     }

@@ -132,6 +132,38 @@ impl Milestone {
         Self::ALL.iter().copied().filter(reached).collect()
     }
 
+    /// Whether its facts name a checkpoint, so that a trigger can ask for its number.
+    pub fn has_checkpoint(self) -> bool {
+        matches!(
+            self,
+            Milestone::CheckpointTriggered
+                | Milestone::SnapshotTaken
+                | Milestone::CheckpointAcknowledged
+                | Milestone::CheckpointCompleted
+                | Milestone::CheckpointConfirmed
+                | Milestone::CheckpointAborted
+                | Milestone::FinalCheckpoint
+        )
+    }
+
+    /// The number of the checkpoint that a fact is of.
+    pub fn checkpoint_of(seen: Seen<'_>) -> Option<u64> {
+        let checkpoint = match seen {
+            Seen::Job(
+                JobEvent::CheckpointTriggered { checkpoint, .. }
+                | JobEvent::CheckpointAcknowledged { checkpoint, .. }
+                | JobEvent::CheckpointCompleted { checkpoint, .. }
+                | JobEvent::CheckpointAborted { checkpoint, .. },
+            )
+            | Seen::Task(
+                TaskEvent::SnapshotTaken { checkpoint, .. }
+                | TaskEvent::CheckpointConfirmed { checkpoint, .. },
+            ) => checkpoint,
+            _ => return None,
+        };
+        Some(checkpoint.0)
+    }
+
     /// Reads a key's value as it is understood where that subject runs.
     ///
     /// # Errors

@@ -13,7 +13,8 @@ pub use expectation::{Expectation, Verdict};
 pub use history::{Family, Known, Moment, Seen};
 pub use invariant::{Check, Invariant, Violation};
 pub use judge::{
-    Judge, Ruling, Trigger, Undertaker, invariants_of, journal_invariants, word_count_invariants,
+    Judge, Ruling, Trigger, Undertaker, Wanted, invariants_of, journal_invariants,
+    word_count_invariants,
 };
 pub use liveness::waits_for;
 pub use milestone::Milestone;

@@ -3,7 +3,7 @@
 use super::run::{RunConfig, RunOutcome, run_on_fresh_thread};
 use crate::harness::{
     check::Milestone,
-    fault::PlannedWhen,
+    fault::When,
     report::{snapshot, wrap},
     scenario::Scenario,
 };
@@ -52,9 +52,10 @@ impl Staleness {
         self.runs += 1;
         self.reached.extend(outcome.milestones.keys());
         for (index, fault) in outcome.plan.faults.iter().enumerate() {
-            if let PlannedWhen::On(milestone, nth, _) = fault.when {
+            if let When::On(anchor) = &fault.when {
                 let came = outcome.executed.iter().any(|executed| executed.index == index);
-                *self.faults.entry((milestone, nth)).or_default() |= came;
+                let moment = (anchor.milestone, anchor.nth.low);
+                *self.faults.entry(moment).or_default() |= came;
             }
         }
     }

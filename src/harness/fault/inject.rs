@@ -2,18 +2,20 @@
 
 use super::{
     actor::Actor,
-    plan::{FaultPlan, PlannedFault, PlannedKind, PlannedWhen},
-    spec::LinkSpec,
+    plan::FaultPlan,
+    spec::FaultSpec,
+    strike::Undo,
+    when::{Anchor, Edge, When},
 };
 use crate::{
-    harness::{check::Judge, world::Cluster},
-    host::sim::{
-        Delay, DiskEffect, DiskFault, LinkEffect, LinkRule, NodeId, NodeSet, ProcessEnd, RuleId,
-        World,
+    harness::{
+        check::{Judge, Trigger, Wanted},
+        world::Cluster,
     },
+    host::sim::{NodeId, World},
 };
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -50,18 +52,19 @@ impl ExecutedFault {
 #[derive(Default)]
 struct Ledger {
     executed: Vec<ExecutedFault>,
-    /// Faults that have begun and are not lifted, by place in the plan.
-    in_force: BTreeSet<usize>,
-    rules: Vec<(usize, RuleId)>,
+    /// What lifts the faults that have begun and are not lifted, by place in the plan.
+    in_force: BTreeMap<usize, Vec<Undo>>,
     pending: usize,
+    /// Faults that wait for another's beginning or end.
+    waiting: Vec<(String, Edge, Duration, usize)>,
     /// After healing nothing begins any more.
     healed: bool,
 }
 
 /// Executes one plan.
 pub struct Injector {
-    world: World,
-    cluster: Arc<Cluster>,
+    pub(super) world: World,
+    pub(super) cluster: Arc<Cluster>,
     judge: Arc<Judge>,
     plan: FaultPlan,
     ledger: Mutex<Ledger>,
@@ -83,7 +86,7 @@ impl Injector {
             plan,
         });
         for index in 0..injector.plan.faults.len() {
-            injector.clone().arm(index);
+            injector.arm(index);
         }
         injector
     }
@@ -92,31 +95,44 @@ impl Injector {
         self.ledger.lock().expect("no panic under this lock")
     }
 
-    fn arm(self: Arc<Self>, index: usize) {
-        match self.plan.faults[index].when {
-            PlannedWhen::At(at) => {
-                let world = self.world.clone();
-                world.spawn(async move {
-                    self.world.sleep_until(at).await;
-                    self.begin(index);
+    fn arm(self: &Arc<Self>, index: usize) {
+        match &self.plan.faults[index].when {
+            When::At(at) => {
+                let (injector, at) = (self.clone(), at.low);
+                self.world.spawn(async move {
+                    injector.world.sleep_until(at).await;
+                    injector.begin(index);
                 });
             }
-            PlannedWhen::On(milestone, nth, after) => {
-                let judge = self.judge.clone();
-                let injector = self;
-                let trigger = move |world: &World| {
-                    if after.is_zero() {
-                        return injector.begin(index);
-                    }
-                    let handle = world.clone();
-                    world.spawn(async move {
-                        handle.sleep(after).await;
-                        injector.begin(index);
-                    });
-                };
-                judge.on_milestone(milestone, nth, Box::new(trigger));
+            When::On(anchor) => {
+                let injector = self.clone();
+                self.arm_on(anchor, index, move || injector.begin(index));
+            }
+            When::With { fault, edge, after } => {
+                self.lock().waiting.push((fault.clone(), *edge, after.low, index));
             }
         }
+    }
+
+    /// Does something some time after a moment, counted from now.
+    fn arm_on(
+        self: &Arc<Self>,
+        anchor: &Anchor,
+        index: usize,
+        act: impl FnOnce() + Send + 'static,
+    ) {
+        let after = anchor.after.low;
+        let trigger: Trigger = Box::new(move |world: &World| later(world, after, act));
+        let (cluster, pick) = (self.cluster.clone(), self.plan.faults[index].picks());
+        let node = anchor.node;
+        let (milestone, nth) = (anchor.milestone, anchor.nth.low);
+        let mut wanted = Wanted::new(milestone, nth);
+        wanted.checkpoint = anchor.checkpoint;
+        if let Some(node) = node {
+            wanted.node =
+                Some(Box::new(move |model, at| cluster.resolve(node, model, pick).contains(&at)));
+        }
+        self.judge.on_milestone(wanted, trigger);
     }
 
     /// Whether every fault has come and gone.
@@ -131,161 +147,129 @@ impl Injector {
     }
 
     fn begin(self: &Arc<Self>, index: usize) {
-        let fault = self.plan.faults[index].clone();
+        let fault = &self.plan.faults[index];
         {
             let mut ledger = self.lock();
             if ledger.healed {
                 return;
             }
             ledger.pending -= 1;
-            ledger.in_force.insert(index);
+            ledger.in_force.insert(index, Vec::new());
         }
-        let struck = self.strike(index, &fault);
-        let (world, injector) = (self.world.clone(), self.clone());
+        self.strike(index, fault);
+        let (injector, lasts) = (self.clone(), fault.duration());
         self.world.spawn(async move {
-            world.sleep(fault.lasts).await;
-            injector.lift(index, &fault, &struck);
+            injector.world.sleep(lasts).await;
+            injector.lift(index);
         });
+        if let Some(until) = &fault.until {
+            let injector = self.clone();
+            self.arm_on(until, index, move || injector.lift(index));
+        }
+        self.begin_with(fault, Edge::Start);
     }
 
-    fn resolve(&self, actor: Actor, pick: u64) -> Vec<NodeId> {
+    /// Begins the faults that wait for this edge of a fault.
+    fn begin_with(self: &Arc<Self>, fault: &FaultSpec, edge: Edge) {
+        let Some(name) = &fault.name else { return };
+        let due: Vec<(Duration, usize)> = {
+            let mut ledger = self.lock();
+            let due = ledger.waiting.extract_if(.., |(of, at, _, _)| of == name && *at == edge);
+            due.map(|(_, _, after, index)| (after, index)).collect()
+        };
+        for (after, index) in due {
+            let injector = self.clone();
+            later(&self.world, after, move || injector.begin(index));
+        }
+    }
+
+    /// The nodes that an actor means now.
+    pub(super) fn resolve(&self, actor: Actor, pick: u64) -> Vec<NodeId> {
         self.judge.with_model(|model| self.cluster.resolve(actor, model, pick))
     }
 
-    fn note(&self, index: usize, fault: &PlannedFault, actors: &[(Actor, &[NodeId])]) {
+    /// Writes down whom a fault strikes.
+    pub(super) fn note(&self, index: usize, fault: &FaultSpec, actors: &[(Actor, &[NodeId])]) {
         let names = |nodes: &[NodeId]| nodes.iter().map(|n| self.cluster.role(*n).name()).collect();
         let resolved = actors.iter().map(|(actor, nodes)| (*actor, names(nodes))).collect();
         let (planned, began) = (fault.to_string(), self.world.elapsed());
         self.lock().executed.push(ExecutedFault { index, planned, resolved, began, ended: None });
     }
 
-    /// Does a fault; returns the nodes to be lifted again.
-    fn strike(&self, index: usize, fault: &PlannedFault) -> Vec<NodeId> {
-        let link = |links: &LinkSpec, effect| self.strike_links(index, fault, links, effect);
-        match &fault.kind {
-            PlannedKind::Loss(links, per_million) => {
-                link(links, LinkEffect::Loss { per_million: *per_million })
+    /// Remembers how a fault is lifted; at once if it has been lifted already.
+    pub(super) fn remember(&self, index: usize, undo: Undo) {
+        let late = match self.lock().in_force.get_mut(&index) {
+            Some(undos) => {
+                undos.push(undo);
+                None
             }
-            PlannedKind::Delay(links, by) => {
-                link(links, LinkEffect::Delay(Delay::Uniform(Duration::ZERO, *by)));
-            }
-            PlannedKind::Duplicate(links, per_million) => {
-                link(links, LinkEffect::Duplicate { per_million: *per_million });
-            }
-            PlannedKind::Corrupt(links, per_million) => {
-                link(links, LinkEffect::Corrupt { per_million: *per_million });
-            }
-            PlannedKind::Hold(links) => link(links, LinkEffect::Hold),
-            PlannedKind::Partition(isolate) => self.partition(index, fault, *isolate),
-            PlannedKind::OneWay(from, to) => {
-                let links = LinkSpec { from: *from, to: *to, message: None };
-                link(&links, LinkEffect::Cut);
-            }
-            PlannedKind::Crash(target)
-            | PlannedKind::PowerCut(target)
-            | PlannedKind::Pause(target)
-            | PlannedKind::DiskError(target, _, _)
-            | PlannedKind::Drift(target, _)
-            | PlannedKind::Step(target, _) => return self.strike_nodes(index, fault, *target),
-        }
-        Vec::new()
+            None => Some(undo),
+        };
+        late.into_iter().for_each(|undo| undo.perform(&self.world, &self.cluster));
     }
 
-    fn strike_nodes(&self, index: usize, fault: &PlannedFault, target: Actor) -> Vec<NodeId> {
-        let nodes = self.resolve(target, fault.pick);
-        self.note(index, fault, &[(target, &nodes)]);
-        for node in &nodes {
-            match fault.kind {
-                PlannedKind::Crash(_) => self.cluster.take_down(*node, ProcessEnd::Killed),
-                PlannedKind::PowerCut(_) => self.cluster.take_down(*node, ProcessEnd::PowerCut),
-                PlannedKind::Pause(_) => self.world.pause(*node),
-                PlannedKind::DiskError(_, on, per_million) => {
-                    let effect = DiskEffect::Error { per_million };
-                    self.world.set_disk_fault(*node, DiskFault { on, effect });
-                }
-                PlannedKind::Drift(_, per_million) => self.world.set_drift(*node, per_million),
-                PlannedKind::Step(_, nanos) => self.world.step_wall(*node, nanos),
-                _ => unreachable!("only faults of nodes come here"),
-            }
-        }
-        nodes
+    /// Whether a fault has begun and is not lifted.
+    pub(super) fn is_in_force(&self, index: usize) -> bool {
+        self.lock().in_force.contains_key(&index)
     }
 
-    fn strike_links(
-        &self,
-        index: usize,
-        fault: &PlannedFault,
-        links: &LinkSpec,
-        effect: LinkEffect,
-    ) {
-        let from = self.resolve(links.from, fault.pick);
-        let to = self.resolve(links.to, fault.pick);
-        self.note(index, fault, &[(links.from, &from), (links.to, &to)]);
-        self.add_rule(index, &from, &to, links.message.clone(), effect);
+    /// Lifts a part of a fault before the rest of it, unless it has been lifted.
+    pub(super) fn lift_part(&self, index: usize, part: Undo) {
+        let found = self.lock().in_force.get_mut(&index).and_then(|undos| {
+            let at = undos.iter().position(|undo| *undo == part)?;
+            Some(undos.remove(at))
+        });
+        found.into_iter().for_each(|undo| undo.perform(&self.world, &self.cluster));
     }
 
-    fn partition(&self, index: usize, fault: &PlannedFault, isolate: Actor) {
-        let inside = self.resolve(isolate, fault.pick);
-        let outside = self.resolve(Actor::Everyone, fault.pick);
-        let outside: Vec<NodeId> =
-            outside.into_iter().filter(|node| !inside.contains(node)).collect();
-        self.note(index, fault, &[(isolate, &inside)]);
-        self.add_rule(index, &inside, &outside, None, LinkEffect::Cut);
-        self.add_rule(index, &outside, &inside, None, LinkEffect::Cut);
-    }
-
-    fn add_rule(
-        &self,
-        index: usize,
-        from: &[NodeId],
-        to: &[NodeId],
-        kind: Option<String>,
-        effect: LinkEffect,
-    ) {
-        let set = |nodes: &[NodeId]| NodeSet::Only(nodes.iter().copied().collect());
-        let rule = self.world.add_rule(LinkRule { from: set(from), to: set(to), kind, effect });
-        self.lock().rules.push((index, rule));
-    }
-
-    fn lift(&self, index: usize, fault: &PlannedFault, struck: &[NodeId]) {
-        let rules: Vec<RuleId> = {
+    fn lift(self: &Arc<Self>, index: usize) {
+        let undos = {
             let mut ledger = self.lock();
-            if ledger.healed || !ledger.in_force.remove(&index) {
+            if ledger.healed {
                 return;
             }
+            let Some(undos) = ledger.in_force.remove(&index) else { return };
             let now = self.world.elapsed();
             let executed = ledger.executed.iter_mut().find(|executed| executed.index == index);
             executed.expect("what is in force was noted").ended = Some(now);
-            ledger.rules.extract_if(.., |(of, _)| *of == index).map(|(_, rule)| rule).collect()
+            undos
         };
-        rules.into_iter().for_each(|rule| self.world.remove_rule(rule));
-        for node in struck {
-            match fault.kind {
-                PlannedKind::Crash(_) | PlannedKind::PowerCut(_) => self.cluster.let_up(*node),
-                PlannedKind::Pause(_) => self.world.resume(*node),
-                PlannedKind::DiskError(_, _, _) => self.world.clear_disk_faults(*node),
-                PlannedKind::Drift(_, _) => self.world.set_drift(*node, 0),
-                _ => {}
-            }
-        }
+        undos.into_iter().for_each(|undo| undo.perform(&self.world, &self.cluster));
+        self.begin_with(&self.plan.faults[index], Edge::End);
     }
 
-    /// Lifts everything: first the links, then pauses and clocks, then dead nodes boot. What has
-    /// not begun never will.
+    /// Lifts everything: first the links, then disks, clocks and pauses, then dead nodes boot. What
+    /// has not begun never will.
     pub fn heal(&self) {
-        let rules: Vec<RuleId> = {
+        let undos: Vec<Undo> = {
             let mut ledger = self.lock();
             ledger.healed = true;
             ledger.pending = 0;
+            ledger.waiting.clear();
             let now = self.world.elapsed();
             for executed in &mut ledger.executed {
                 executed.ended.get_or_insert(now);
             }
-            ledger.in_force.clear();
-            ledger.rules.drain(..).map(|(_, rule)| rule).collect()
+            std::mem::take(&mut ledger.in_force).into_values().flatten().collect()
         };
         self.judge.drop_triggers();
-        rules.into_iter().for_each(|rule| self.world.remove_rule(rule));
+        let (links, others): (Vec<Undo>, Vec<Undo>) =
+            undos.into_iter().partition(|undo| matches!(undo, Undo::Rule(_)));
+        links.into_iter().for_each(|undo| undo.perform(&self.world, &self.cluster));
+        // What these would do is part of reviving.
+        drop(others);
         self.cluster.revive();
     }
+}
+
+/// Does something after a time; at once within this very step when there is none.
+fn later(world: &World, after: Duration, act: impl FnOnce() + Send + 'static) {
+    if after.is_zero() {
+        return act();
+    }
+    let handle = world.clone();
+    world.spawn(async move {
+        handle.sleep(after).await;
+        act();
+    });
 }

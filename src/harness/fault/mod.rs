@@ -2,13 +2,23 @@
 
 mod actor;
 mod inject;
+mod kinds;
+mod links;
 mod plan;
 mod spec;
+mod strike;
+mod term;
+#[cfg(test)]
+mod tests;
+mod when;
 mod words;
-mod write;
 
 pub use actor::Actor;
 pub use inject::{ExecutedFault, Injector};
-pub use plan::{FaultPlan, PlannedFault, PlannedKind, PlannedWhen};
-pub use spec::{DISK_OPERATIONS, FaultKind, FaultSpec, LinkSpec, Repeat, Surroundings, When};
-pub use words::{COMMON_KEYS, FAULT_KINDS, FaultKey, FaultWords};
+pub use kinds::{FAULT_KINDS, FaultKind};
+pub use links::LinkSpec;
+pub use plan::FaultPlan;
+pub use spec::{FaultSpec, Repeat, Surroundings};
+pub use term::DelayShape;
+pub use when::{Anchor, Edge, When};
+pub use words::{COMMON_KEYS, FaultKey, FaultWords};

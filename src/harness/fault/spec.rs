@@ -1,82 +1,19 @@
-//! Faults as a scenario file asks for them, ranges included.
+//! Faults as a scenario file asks for them, ranges included. A drawn fault is one whose ranges hold
+//! one value each.
 
-use super::{actor::Actor, words::FAULT_KINDS};
-use crate::{
-    harness::{
-        check::Milestone,
-        scenario::{
-            DurationRange, Field, NumberRange, Reader, ScenarioError, Share, SignedDurationRange,
-            Subject, SubjectKind, gateways, messages, nearest,
-        },
-    },
-    host::sim::DiskOp,
+use super::{
+    kinds::{FAULT_KINDS, FaultKind},
+    term::{Term, part},
+    when::{Anchor, When},
 };
-use std::time::Duration;
-
-/// Which links and messages a fault strikes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LinkSpec {
-    /// The senders.
-    pub from: Actor,
-    /// The receivers.
-    pub to: Actor,
-    /// Only kinds that begin with this.
-    pub message: Option<String>,
-}
-
-/// What a fault does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FaultKind {
-    /// A share of the frames is lost.
-    Loss(LinkSpec, Share),
-    /// Frames take longer.
-    Delay(LinkSpec, DurationRange),
-    /// A share of the frames arrives twice.
-    Duplicate(LinkSpec, Share),
-    /// A share of the frames arrives damaged.
-    Corrupt(LinkSpec, Share),
-    /// Frames are kept back until the end.
-    Hold(LinkSpec),
-    /// One side can't reach the rest, nor be reached.
-    Partition(Actor),
-    /// Nothing passes from one to the other; the way back is open.
-    OneWay(Actor, Actor),
-    /// The process is killed; restarted at the end.
-    Crash(Actor),
-    /// The machine loses power; restarted at the end.
-    PowerCut(Actor),
-    /// The process stands still until the end.
-    Pause(Actor),
-    /// A share of the disk's operations of a kind fails with EIO until the end.
-    DiskError(Actor, DiskOp, Share),
-    /// The clock drifts until the end, or is stepped once.
-    Clock(Actor, Option<Share>, Option<SignedDurationRange>),
-}
-
-/// The kinds of disk operations that a fault can strike.
-pub const DISK_OPERATIONS: &[(&str, DiskOp)] = &[
-    ("read", DiskOp::Read),
-    ("write", DiskOp::Write),
-    ("sync", DiskOp::Sync),
-    ("metadata", DiskOp::Metadata),
-    ("any", DiskOp::Any),
-];
-
-/// When a fault begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum When {
-    /// At a time since the run began.
-    At(DurationRange),
-    /// Some time after a milestone was reached for the n-th time.
-    On {
-        /// The milestone.
-        milestone: Milestone,
-        /// Which time, from 1.
-        nth: NumberRange,
-        /// How long after; zero is within the very step.
-        after: DurationRange,
+use crate::{
+    harness::scenario::{
+        DurationRange, Field, NumberRange, Reader, ScenarioError, Share, Subject, Writer,
+        exact_duration,
     },
-}
+    host::Draws,
+};
+use std::{fmt, time::Duration};
 
 /// How often a fault comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,12 +27,16 @@ pub struct Repeat {
 /// A fault of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultSpec {
+    /// By which other faults refer to it.
+    pub name: Option<String>,
     /// What it does.
     pub kind: FaultKind,
     /// When it begins.
     pub when: When,
-    /// How long it lasts.
+    /// How long it lasts at most.
     pub lasts: DurationRange,
+    /// A moment that ends it earlier.
+    pub until: Option<Anchor>,
     /// Whether it comes again.
     pub repeat: Option<Repeat>,
     /// In which share of the runs it comes at all.
@@ -113,95 +54,23 @@ pub struct Surroundings<'a> {
     pub faults_end: Duration,
 }
 
-fn links(table: &mut Reader, around: Surroundings<'_>) -> Result<LinkSpec, ScenarioError> {
-    let actor = |field: &Field| Actor::read(field, around.subject);
-    Ok(LinkSpec {
-        from: table.take("from", actor)?.unwrap_or(Actor::Everyone),
-        to: table.take("to", actor)?.unwrap_or(Actor::Everyone),
-        message: table.take("message", |field| message(field, around.subject.kind()))?,
-    })
-}
-
-/// Reads the beginning of a message's kind.
-fn message(field: &Field, subject: SubjectKind) -> Result<String, ScenarioError> {
-    let prefix = field.text()?;
-    let known = messages(subject);
-    if known.iter().any(|kind| kind.starts_with(&prefix)) {
-        return Ok(prefix);
-    }
-    let gateways = gateways(subject);
-    let words: Vec<&str> = known.into_iter().chain(gateways.iter().map(String::as_str)).collect();
-    let near = nearest(&prefix, words);
-    let error = field.refused(format!("no message of a {subject} begins with \"{prefix}\""));
-    let error = match near[..] {
-        [] => error,
-        _ => {
-            let near: Vec<String> = near.iter().take(3).map(|kind| format!("\"{kind}\"")).collect();
-            error.with_help(format!("did you mean {}?", near.join(" or ")))
-        }
-    };
-    Err(error.with_help("see `wavetank list --messages`"))
-}
-
-fn not_negative(field: &Field) -> Result<Share, ScenarioError> {
-    let share = field.share()?;
-    if share.low < 0 { Err(field.expected("a share that is not negative")) } else { Ok(share) }
-}
-
-fn share(table: &mut Reader) -> Result<Share, ScenarioError> {
-    table.need("share", not_negative)
-}
-
-fn drift(field: &Field) -> Result<Share, ScenarioError> {
-    let drift = field.share()?;
-    let max = crate::host::sim::DRIFT_PER_MILLION_MAX;
-    match drift.low >= -max && drift.high <= max {
-        true => Ok(drift),
-        false => Err(field.expected("a drift from -50% to 50%")),
-    }
-}
-
 impl FaultSpec {
     /// Reads a `[[fault]]` table.
     ///
     /// # Errors
     /// With the place of the first mistake.
     pub fn read(mut table: Reader, around: Surroundings<'_>) -> Result<Self, ScenarioError> {
-        let actor = |field: &Field| Actor::read(field, around.subject);
         let kinds: Vec<(&str, &str)> =
             FAULT_KINDS.iter().map(|kind| (kind.name, kind.name)).collect();
         let kind = table.need("kind", |field| field.one_of(&kinds, "list --faults"))?;
-        let kind = match kind {
-            "loss" => FaultKind::Loss(links(&mut table, around)?, share(&mut table)?),
-            "delay" => FaultKind::Delay(
-                links(&mut table, around)?,
-                table.need("by", Field::duration_range)?,
-            ),
-            "duplicate" => FaultKind::Duplicate(links(&mut table, around)?, share(&mut table)?),
-            "corrupt" => FaultKind::Corrupt(links(&mut table, around)?, share(&mut table)?),
-            "hold" => FaultKind::Hold(links(&mut table, around)?),
-            "partition" => FaultKind::Partition(table.need("isolate", actor)?),
-            "one-way" => FaultKind::OneWay(table.need("from", actor)?, table.need("to", actor)?),
-            "crash" => FaultKind::Crash(table.need("target", actor)?),
-            "power-cut" => FaultKind::PowerCut(table.need("target", actor)?),
-            "pause" => FaultKind::Pause(table.need("target", actor)?),
-            "disk-error" => FaultKind::DiskError(
-                table.need("target", actor)?,
-                table.need("operation", |field| field.one_of(DISK_OPERATIONS, "list --faults"))?,
-                share(&mut table)?,
-            ),
-            _ => {
-                let target = table.need("target", actor)?;
-                let drift = table.take("drift", drift)?;
-                let step = table.take("step", Field::signed_duration_range)?;
-                if drift.is_none() && step.is_none() {
-                    return Err(table.error("a clock fault needs `drift` or `step`"));
-                }
-                FaultKind::Clock(target, drift, step)
-            }
-        };
+        let kind = FaultKind::read(kind, &mut table, around.subject)?;
+        if let FaultKind::Clock { drift: None, step: None, .. } = kind {
+            return Err(table.error("a clock fault needs `drift` or `step`"));
+        }
+        let name = table.take("name", Field::text)?;
         let when = When::read(&mut table, around)?;
         let lasts = table.need("lasts", Field::duration_range)?;
+        let until = table.take("until", |field| Anchor::read(field, around))?;
         let repeat = table.take("repeat", |field| {
             let mut repeat = field.table()?;
             let times = repeat.need("times", Field::number_range)?;
@@ -209,42 +78,136 @@ impl FaultSpec {
             repeat.finish()?;
             Ok(Repeat { times, every })
         })?;
-        let chance = table.take("chance", not_negative)?.unwrap_or(Share::ALWAYS);
+        let chance =
+            table.take("chance", |field| part(field, around.subject))?.unwrap_or(Share::ALWAYS);
         let pick = table.take("pick", Field::number)?;
         table.finish()?;
-        Ok(FaultSpec { kind, when, lasts, repeat, chance, pick })
+        Ok(FaultSpec { name, kind, when, lasts, until, repeat, chance, pick })
+    }
+
+    /// Writes the keys of a `[[fault]]` table that reads back as this fault.
+    pub fn write(&self, writer: &mut Writer) {
+        let FaultSpec { name, kind, when, lasts, until, repeat, chance, pick } = self;
+        if let Some(name) = name {
+            writer.text("name", name);
+        }
+        kind.write(writer);
+        when.write(writer);
+        writer.text("lasts", lasts);
+        if let Some(until) = until {
+            writer.raw("until", until.to_toml());
+        }
+        if let Some(Repeat { times, every }) = repeat {
+            writer.raw("repeat", format!("{{ times = \"{times}\", every = \"{every}\" }}"));
+        }
+        if *chance != Share::ALWAYS {
+            writer.text("chance", chance);
+        }
+        if let Some(pick) = pick {
+            writer.text("pick", pick);
+        }
+    }
+
+    /// Draws it: each time that it comes is a fault of its own.
+    pub(super) fn draw(&self, draws: &mut Draws, drawn: &mut Vec<FaultSpec>) {
+        let mut when = self.when.draw(draws);
+        let times = self.repeat.map_or(1, |repeat| repeat.times.draw(draws));
+        for time in 0..times {
+            let lasts = Term::draw(&self.lasts, draws);
+            let pick = draws.next_u64();
+            let kind = self.kind.draw(draws);
+            let until = self.until.as_ref().map(|until| until.draw(draws));
+            drawn.push(FaultSpec {
+                // What refers to it means the first.
+                name: self.name.clone().filter(|_| time == 0),
+                kind,
+                when: when.clone(),
+                lasts,
+                until,
+                repeat: None,
+                chance: Share::ALWAYS,
+                pick: Some(self.pick.unwrap_or(pick)),
+            });
+            let pause = self.repeat.map_or(Duration::ZERO, |repeat| repeat.every.draw(draws));
+            when = when.later(pause);
+        }
+    }
+
+    /// How long a drawn fault lasts at most.
+    pub fn duration(&self) -> Duration {
+        self.lasts.low
+    }
+
+    /// What picks among several nodes.
+    pub fn picks(&self) -> u64 {
+        self.pick.unwrap_or_default()
     }
 }
 
-impl When {
-    fn read(table: &mut Reader, around: Surroundings<'_>) -> Result<Self, ScenarioError> {
-        let at = table.take("at", |field| {
-            let at = field.duration_range()?;
-            if at.low < around.faults_end {
-                return Ok(at);
+/// To the millisecond, unless it is shorter.
+fn rounded(range: DurationRange) -> String {
+    let one = |duration: Duration| match duration.as_millis() {
+        0 => exact_duration(duration),
+        millis => exact_duration(Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))),
+    };
+    match range.low == range.high {
+        true => one(range.low),
+        false => format!("{}..{}", one(range.low), one(range.high)),
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        for (key, value) in self.terms() {
+            match key {
+                "drift" | "step" | "by" | "every" | "nth" | "bridge" => {
+                    let value = DurationRange::parse(&value).map_or(value, rounded);
+                    write!(f, " {key} {value}")?;
+                }
+                "shape" if value == "uniform" => {}
+                _ => write!(f, " {value}")?,
             }
-            let end = around.faults_end.as_secs_f64();
-            let help = "from then on everything is healed, and no fault begins";
-            Err(field.expected(&format!("a time before `faults-end` ({end}s)")).with_help(help))
-        })?;
-        let on = table.take("on", |field| {
-            let mut on = field.table()?;
-            let subject = around.subject.kind();
-            let milestone = on.need("milestone", |field| Milestone::read(field, subject))?;
-            let nth =
-                on.take("nth", Field::number_range)?.unwrap_or(NumberRange { low: 1, high: 1 });
-            let zero = DurationRange { low: Duration::ZERO, high: Duration::ZERO };
-            let after = on.take("after", Field::duration_range)?.unwrap_or(zero);
-            on.finish()?;
-            Ok(When::On { milestone, nth, after })
-        })?;
-        match (at, on) {
-            (Some(at), None) => Ok(When::At(at)),
-            (None, Some(on)) => Ok(on),
-            (Some(_), Some(_)) => {
-                Err(table.error("a fault begins `at` a time or `on` a milestone, not both"))
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} #{}", self.milestone, self.nth)?;
+        if let Some(checkpoint) = self.checkpoint {
+            write!(f, " of checkpoint {checkpoint}")?;
+        }
+        if let Some(node) = self.node {
+            write!(f, " at {node}")?;
+        }
+        if self.after.high.is_zero() { Ok(()) } else { write!(f, " + {}", rounded(self.after)) }
+    }
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            When::At(at) => write!(f, "at {}", rounded(*at)),
+            When::On(anchor) => write!(f, "on {anchor}"),
+            When::With { fault, edge, after } => {
+                write!(f, "with the {edge} of {fault}")?;
+                if after.high.is_zero() { Ok(()) } else { write!(f, " + {}", rounded(*after)) }
             }
-            (None, None) => Err(table.error("a fault needs `at` (a time) or `on` (a milestone)")),
+        }
+    }
+}
+
+impl fmt::Display for FaultSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            write!(f, "{name}: ")?;
+        }
+        write!(f, "{} {}, for {}", self.kind, self.when, rounded(self.lasts))?;
+        match &self.until {
+            Some(until) => write!(f, " or until {until}"),
+            None => Ok(()),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::harness::{
     explore::RunOutcome,
-    fault::{ExecutedFault, PlannedFault},
+    fault::{ExecutedFault, FaultSpec},
 };
 use std::{fmt::Write, time::Duration};
 
@@ -28,7 +28,7 @@ pub fn describe_run(outcome: &RunOutcome) -> String {
         let _ = writeln!(text, "  no faults");
     }
     for (index, fault) in outcome.plan.faults.iter().enumerate() {
-        let _ = writeln!(text, "  {}", planned_line(outcome, index, fault));
+        let _ = writeln!(text, "{}", planned_line(outcome, index, fault));
     }
     let _ = writeln!(text, "\nleadership");
     for term in leadership_timeline(outcome) {
@@ -61,7 +61,7 @@ pub fn describe_run(outcome: &RunOutcome) -> String {
     text
 }
 
-fn planned_line(outcome: &RunOutcome, index: usize, fault: &PlannedFault) -> String {
+fn planned_line(outcome: &RunOutcome, index: usize, fault: &FaultSpec) -> String {
     let came = came_to(outcome, index);
     format!("{}\n    {came}", wrap("  ", &fault.to_string()))
 }

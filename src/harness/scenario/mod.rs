@@ -28,7 +28,7 @@ pub use write::Writer;
 
 use super::{
     check::{Expectation, Milestone},
-    fault::{FaultSpec, PlannedFault, Surroundings},
+    fault::{FaultSpec, Surroundings, When},
 };
 use crate::host::sim::Delay;
 use error::Mistakes;
@@ -121,9 +121,18 @@ impl Scenario {
             // One mistake is not to be told as many.
             let faults_end = faults_end.unwrap_or(Duration::MAX);
             let around = Surroundings { subject, faults_end };
-            for fault in mistakes.keep(file.tables("fault")).unwrap_or_default() {
-                faults.extend(mistakes.keep(FaultSpec::read(fault, around)));
+            let tables = mistakes.keep(file.tables("fault")).unwrap_or_default();
+            let places: Vec<ScenarioError> = tables.iter().map(|table| table.error("")).collect();
+            let read: Vec<Option<FaultSpec>> = tables
+                .into_iter()
+                .map(|table| mistakes.keep(FaultSpec::read(table, around)))
+                .collect();
+            for (place, message) in places.into_iter().zip(wrong_names(&read)) {
+                if let Some(message) = message {
+                    let _: Option<()> = mistakes.keep(Err(ScenarioError { message, ..place }));
+                }
             }
+            faults = read.into_iter().flatten().collect();
         } else {
             // Whether they are sound depends on the subject.
             file.skip(&["expect", "reaches", "fault"]);
@@ -179,12 +188,8 @@ impl Scenario {
     }
 
     /// The scenario that draws just these faults, whatever seed is asked for.
-    pub fn pinned<'a>(
-        &self,
-        seed: u64,
-        faults: impl Iterator<Item = &'a PlannedFault>,
-    ) -> Scenario {
-        let faults = faults.map(PlannedFault::to_spec).collect();
+    pub fn pinned<'a>(&self, seed: u64, faults: impl Iterator<Item = &'a FaultSpec>) -> Scenario {
+        let faults = faults.cloned().collect();
         Scenario { faults, seed: Some(self.plan_seed(seed)), ..self.clone() }
     }
 
@@ -201,6 +206,31 @@ impl Scenario {
 
 fn first(mistakes: Vec<ScenarioError>) -> ScenarioError {
     mistakes.into_iter().next().expect("a refusal tells a mistake")
+}
+
+/// What is wrong with the names by which faults refer to each other, for each fault.
+fn wrong_names(faults: &[Option<FaultSpec>]) -> Vec<Option<String>> {
+    let name = |fault: &Option<FaultSpec>| fault.as_ref().and_then(|fault| fault.name.clone());
+    let names: Vec<Option<String>> = faults.iter().map(name).collect();
+    let wrong = |(index, fault): (usize, &Option<FaultSpec>)| {
+        let own = names[index].as_ref();
+        if let Some(own) = own
+            && names[..index].iter().flatten().any(|other| other == own)
+        {
+            return Some(format!("there is another fault of the name \"{own}\""));
+        }
+        let Some(FaultSpec { when: When::With { fault: other, .. }, .. }) = fault else {
+            return None;
+        };
+        if own == Some(other) {
+            return Some(format!("a fault can't begin with itself, \"{other}\""));
+        }
+        // The name of a fault that could not be read is not known.
+        let known = names.iter().flatten().any(|name| name == other);
+        let all_read = faults.iter().all(Option::is_some);
+        (!known && all_read).then(|| format!("no fault has the `name` \"{other}\""))
+    };
+    faults.iter().enumerate().map(wrong).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "scenario files are the harness's own input")]

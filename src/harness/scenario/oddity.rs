@@ -51,8 +51,8 @@ fn of_fault(fault: &FaultSpec, faults_end: Duration) -> Vec<String> {
     {
         found.push("`repeat.times` is 0, so it never comes".to_string());
     }
-    if let When::On { nth, .. } = &fault.when
-        && nth.low == 0
+    if let When::On(anchor) = &fault.when
+        && anchor.nth.low == 0
     {
         found.push("`on.nth` counts from 1, so with 0 it never begins".to_string());
     }
@@ -80,10 +80,11 @@ fn beyond_the_end(fault: &FaultSpec, faults_end: Duration) -> Option<String> {
 
 fn share_of(kind: &FaultKind) -> Option<Share> {
     match kind {
-        FaultKind::Loss(_, share)
-        | FaultKind::Duplicate(_, share)
-        | FaultKind::Corrupt(_, share)
-        | FaultKind::DiskError(_, _, share) => Some(*share),
+        FaultKind::Loss { share, .. }
+        | FaultKind::Duplicate { share, .. }
+        | FaultKind::Corrupt { share, .. }
+        | FaultKind::Reorder { share, .. }
+        | FaultKind::DiskError { share, .. } => Some(*share),
         _ => None,
     }
 }

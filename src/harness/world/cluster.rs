@@ -15,7 +15,7 @@ use crate::{
 use futures::future::BoxFuture;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -72,7 +72,33 @@ pub struct Cluster {
     world: World,
     nodes: BTreeMap<NodeId, Node>,
     /// Faults that hold a node down at the moment.
-    held_down: Mutex<BTreeMap<NodeId, u32>>,
+    held_down: Holds,
+    /// Faults that hold a process still at the moment.
+    held_still: Holds,
+}
+
+/// How many faults hold each node.
+#[derive(Default)]
+struct Holds(Mutex<BTreeMap<NodeId, u32>>);
+
+impl Holds {
+    fn hold(&self, node: NodeId) {
+        *self.lock().entry(node).or_default() += 1;
+    }
+
+    /// Takes one away; whether none is left.
+    fn let_go(&self, node: NodeId) -> bool {
+        let mut held = self.lock();
+        match held.get_mut(&node) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(held.remove(&node)),
+        }
+        !held.contains_key(&node)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, u32>> {
+        self.0.lock().expect("no panic under this lock")
+    }
 }
 
 impl Cluster {
@@ -82,7 +108,8 @@ impl Cluster {
         let cluster = Arc::new(Cluster {
             world: world.clone(),
             nodes: nodes.into_iter().map(node).collect(),
-            held_down: Mutex::default(),
+            held_down: Holds::default(),
+            held_still: Holds::default(),
         });
         let weak = Arc::downgrade(&cluster);
         judge.set_undertaker(Arc::new(move |world: &World, stamp: Stamp| {
@@ -114,7 +141,7 @@ impl Cluster {
     }
 
     fn restart_if_free(&self, node: NodeId) {
-        let held = self.held_down.lock().expect("no panic under this lock").contains_key(&node);
+        let held = self.held_down.lock().contains_key(&node);
         if !held && !self.world.is_running(node) {
             self.boot_node(node);
         }
@@ -122,25 +149,38 @@ impl Cluster {
 
     /// Ends a node's process, and keeps it down until it is let go.
     pub fn take_down(&self, node: NodeId, end: ProcessEnd) {
-        *self.held_down.lock().expect("no panic under this lock").entry(node).or_default() += 1;
+        self.held_down.hold(node);
         self.world.end_process(node, end);
+    }
+
+    /// Stops a process in its tracks until it is let go.
+    pub fn pause(&self, node: NodeId) {
+        self.held_still.hold(node);
+        self.world.pause(node);
+    }
+
+    /// Lets a process go on when nothing else holds it.
+    pub fn let_go_on(&self, node: NodeId) {
+        if self.held_still.let_go(node) {
+            self.world.resume(node);
+        }
+    }
+
+    /// Whether a node's disk keeps what the cluster has promised to keep.
+    pub fn keeps_promises(&self, node: NodeId) -> bool {
+        matches!(self.role(node), Role::Coordination | Role::Blobs | Role::Log)
     }
 
     /// Lets a node go; it boots when nothing else holds it.
     pub fn let_up(&self, node: NodeId) {
-        {
-            let mut held = self.held_down.lock().expect("no panic under this lock");
-            match held.get_mut(&node) {
-                Some(count) if *count > 1 => *count -= 1,
-                _ => drop(held.remove(&node)),
-            }
-        }
+        self.held_down.let_go(node);
         self.restart_if_free(node);
     }
 
     /// Brings every node back: disk and clock true from now on, not paused, running.
     pub fn revive(&self) {
-        self.held_down.lock().expect("no panic under this lock").clear();
+        self.held_down.lock().clear();
+        self.held_still.lock().clear();
         for node in self.nodes.keys() {
             self.world.clear_disk_faults(*node);
             self.world.set_drift(*node, 0);

@@ -73,14 +73,32 @@ pub struct DiskFault {
     pub effect: DiskEffect,
 }
 
+/// Names a fault in force of one machine's disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskFaultId(u64);
+
 impl World {
     /// Adds a fault to the machine's disk.
-    pub fn set_disk_fault(&self, node: NodeId, fault: DiskFault) {
+    pub fn set_disk_fault(&self, node: NodeId, fault: DiskFault) -> DiskFaultId {
         let now = self.shared.now();
         let mut locked = self.shared.lock();
         let words = [u64::from(node.0), 0];
         locked.digest.entry(now, 9, &words, || format!("{node:?} disk fault {fault:?}"));
-        locked.node(node).disk.add_fault(fault);
+        DiskFaultId(locked.node(node).disk.add_fault(fault))
+    }
+
+    /// Lifts one fault of the machine's disk; operations that nothing else stalls go on.
+    pub fn clear_disk_fault(&self, node: NodeId, fault: DiskFaultId) {
+        let now = self.shared.now();
+        let wakers = {
+            let mut locked = self.shared.lock();
+            let words = [u64::from(node.0), 4, fault.0];
+            locked.digest.entry(now, 9, &words, || format!("{node:?} disk {fault:?} lifted"));
+            locked.node(node).disk.clear_fault(fault.0)
+        };
+        for waker in wakers {
+            waker.wake();
+        }
     }
 
     /// Lifts every fault of the machine's disk; stalled operations go on.

@@ -32,6 +32,8 @@ pub enum Delay {
         /// How often the rare bounds are taken, in a million.
         rare_per_million: u32,
     },
+    /// The same for all frames from one node to another, uniform up to this over the pairs.
+    PerPair(Duration),
 }
 
 impl Delay {
@@ -48,6 +50,8 @@ impl Delay {
                 let bounds = if happens(rare_per_million, second) { rare } else { usual };
                 uniform(bounds.0, bounds.1, first)
             }
+            // The words of a rule are those of the pair.
+            Delay::PerPair(most) => uniform(Duration::ZERO, most, first),
         }
     }
 }
@@ -108,6 +112,13 @@ pub enum LinkEffect {
     },
     /// Frames take longer by a drawn time.
     Delay(Delay),
+    /// A share of the frames takes longer, so that later ones overtake them.
+    Reorder {
+        /// How many in a million.
+        per_million: u32,
+        /// How much longer at most.
+        by: Duration,
+    },
     /// A share of the frames arrives twice.
     Duplicate {
         /// How many in a million.
@@ -131,6 +142,8 @@ pub struct LinkRule {
     pub to: NodeSet,
     /// Only kinds whose name begins with this; all when `None`.
     pub kind: Option<String>,
+    /// Only the frame of this number among those that match, from 1; all when `None`.
+    pub nth: Option<u64>,
     /// What happens to the frames.
     pub effect: LinkEffect,
 }
@@ -195,11 +208,29 @@ struct FateStream {
     ordinal: u64,
 }
 
+struct RuleInForce {
+    id: RuleId,
+    rule: LinkRule,
+    /// Frames that have matched.
+    matched: u64,
+}
+
+impl RuleInForce {
+    /// Whether the rule is for this frame.
+    fn is_for(&mut self, from: NodeId, to: NodeId, kind: Kind) -> bool {
+        if !self.rule.matches(from, to, kind) {
+            return false;
+        }
+        self.matched += 1;
+        self.rule.nth.is_none_or(|nth| nth == self.matched)
+    }
+}
+
 /// The state of all links.
 pub(in crate::host) struct Links {
     seed: u64,
     latency: Delay,
-    rules: Vec<(RuleId, LinkRule)>,
+    rules: Vec<RuleInForce>,
     rules_added: u64,
     /// By link and by the hash of the kind.
     streams: BTreeMap<(u64, u64), FateStream>,
@@ -235,17 +266,17 @@ impl Links {
     pub fn add(&mut self, rule: LinkRule) -> RuleId {
         self.rules_added += 1;
         let id = RuleId(self.rules_added);
-        self.rules.push((id, rule));
+        self.rules.push(RuleInForce { id, rule, matched: 0 });
         id
     }
 
     pub fn remove(&mut self, id: RuleId) {
-        self.rules.retain(|(other, _)| *other != id);
+        self.rules.retain(|other| other.id != id);
     }
 
     /// Whether nothing passes from one node to the other.
     pub fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
-        self.rules.iter().any(|(_, rule)| {
+        self.rules.iter().any(|RuleInForce { rule, .. }| {
             rule.effect == LinkEffect::Cut && rule.from.contains(from) && rule.to.contains(to)
         })
     }
@@ -270,24 +301,33 @@ impl Links {
         (ordinal, fate)
     }
 
-    fn decide(&self, from: NodeId, to: NodeId, kind: Kind, words: &[u64; 8]) -> Fate {
+    fn decide(&mut self, from: NodeId, to: NodeId, kind: Kind, words: &[u64; 8]) -> Fate {
         let [lost, delayed, mode, doubled, doubled_delay, damaged, place, extra] = *words;
         let mut delay = self.latency.sample(delayed, mode);
         let (mut loss, mut duplicate, mut corrupt) = (0, 0, 0);
-        for (id, rule) in &self.rules {
-            if !rule.matches(from, to, kind) {
+        let pair = mix(self.seed, from.link_key(to));
+        for in_force in &mut self.rules {
+            if !in_force.is_for(from, to, kind) {
                 continue;
             }
-            match &rule.effect {
+            let id = in_force.id;
+            match &in_force.rule.effect {
                 LinkEffect::Cut => return Fate::Lost("cut"),
-                LinkEffect::Hold => return Fate::Held(*id),
+                LinkEffect::Hold => return Fate::Held(id),
                 LinkEffect::Loss { per_million } => loss = either(loss, *per_million),
                 LinkEffect::Duplicate { per_million } => {
                     duplicate = either(duplicate, *per_million)
                 }
                 LinkEffect::Corrupt { per_million } => corrupt = either(corrupt, *per_million),
-                LinkEffect::Delay(more) => {
+                LinkEffect::Reorder { per_million, by } => {
                     let word = mix(extra, id.0);
+                    if happens(*per_million, word) {
+                        delay += scale_duration(mix(word, 1), *by);
+                    }
+                }
+                LinkEffect::Delay(more) => {
+                    let per_pair = matches!(more, Delay::PerPair(_));
+                    let word = mix(if per_pair { pair } else { extra }, id.0);
                     delay += more.sample(word, mix(word, 1));
                 }
             }
@@ -319,7 +359,7 @@ mod tests {
     }
 
     fn rule(effect: LinkEffect) -> LinkRule {
-        LinkRule { from: NodeSet::All, to: NodeSet::All, kind: None, effect }
+        LinkRule { from: NodeSet::All, to: NodeSet::All, kind: None, nth: None, effect }
     }
 
     fn fates(links: &mut Links, kind: Kind, count: usize) -> Vec<Fate> {
@@ -361,6 +401,7 @@ mod tests {
             from: NodeSet::one(NodeId(0)),
             to: NodeSet::one(NodeId(1)),
             kind: Some("Test.k".into()),
+            nth: None,
             effect: LinkEffect::Cut,
         });
         assert_eq!(links.fate(NodeId(0), NodeId(1), KIND).1, Fate::Lost("cut"));
@@ -403,6 +444,55 @@ mod tests {
             let delay = bimodal.sample(first, second);
             prop_assert!(delay == low || delay == high);
         }
+    }
+
+    #[test]
+    fn a_rule_for_one_frame_strikes_just_that_one() {
+        let plain = fates(&mut links(7), KIND, 20);
+        let mut links = links(7);
+        let lost = LinkEffect::Loss { per_million: 1_000_000 };
+        links.add(LinkRule { nth: Some(5), ..rule(lost) });
+        let struck = fates(&mut links, KIND, 20);
+        assert_eq!(struck[4], Fate::Lost("loss"));
+        assert!((0..20).filter(|at| *at != 4).all(|at| struck[at] == plain[at]));
+    }
+
+    #[test]
+    fn reordering_delays_as_many_as_asked_and_leaves_the_others_alone() {
+        let plain = fates(&mut links(7), KIND, 2000);
+        let mut links = links(7);
+        links.add(rule(LinkEffect::Reorder { per_million: 300_000, by: ms(500) }));
+        let struck = fates(&mut links, KIND, 2000);
+        let later = (0..2000).filter(|at| struck[*at] != plain[*at]).count();
+        assert!((520..680).contains(&later), "{later}");
+        let delay = |fate: &Fate| match fate {
+            Fate::Delivered { delay, .. } => *delay,
+            _ => panic!("nothing is lost"),
+        };
+        let most = (0..2000).map(|at| delay(&struck[at]) - delay(&plain[at])).max();
+        assert!((480_000_000..=500_000_000).contains(&most.unwrap()), "{most:?}");
+    }
+
+    #[test]
+    fn a_delay_of_a_pair_is_the_same_for_all_its_frames() {
+        let extra = |from: u32, to: u32| {
+            let (mut plain, mut slow) = (links(7), links(7));
+            slow.add(rule(LinkEffect::Delay(Delay::PerPair(ms(1000)))));
+            let mut extra = |_| {
+                let delays = [&mut plain, &mut slow].map(|links| {
+                    match links.fate(NodeId(from), NodeId(to), KIND).1 {
+                        Fate::Delivered { delay, .. } => delay,
+                        _ => panic!("nothing is lost"),
+                    }
+                });
+                delays[1] - delays[0]
+            };
+            let extras: Vec<u64> = (0..20).map(&mut extra).collect();
+            assert!(extras.iter().all(|one| *one == extras[0]), "{extras:?}");
+            extras[0]
+        };
+        let pairs = [extra(0, 1), extra(1, 0), extra(0, 2), extra(2, 1)];
+        assert!(pairs.windows(2).all(|pair| pair[0] != pair[1]), "{pairs:?}");
     }
 
     #[test]

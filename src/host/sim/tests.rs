@@ -141,6 +141,7 @@ fn held_frames_leave_when_the_rule_is_lifted_and_cut_ones_never() {
             from: NodeSet::one(ping_node),
             to: NodeSet::one(echo_node),
             kind: None,
+            nth: None,
             effect,
         };
         let hold = world.add_rule(rule(LinkEffect::Hold));

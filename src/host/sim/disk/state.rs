@@ -143,7 +143,8 @@ pub(in crate::host) struct DiskState {
     journal: Vec<Entry>,
     /// Journal entries that were committed, so that a mark outlives them.
     committed: u64,
-    faults: Vec<DiskFault>,
+    faults: Vec<(u64, DiskFault)>,
+    faults_added: u64,
     stalled: BTreeMap<u64, Waker>,
     stalls: u64,
 }
@@ -161,6 +162,7 @@ impl DiskState {
             journal: Vec::new(),
             committed: 0,
             faults: Vec::new(),
+            faults_added: 0,
             stalled: BTreeMap::new(),
             stalls: 0,
         }
@@ -357,8 +359,17 @@ impl DiskState {
         Some(self.inodes.get(inode).expect("a named file has content").cache().to_vec())
     }
 
-    pub fn add_fault(&mut self, fault: DiskFault) {
-        self.faults.push(fault);
+    pub fn add_fault(&mut self, fault: DiskFault) -> u64 {
+        let id = self.faults_added;
+        self.faults_added += 1;
+        self.faults.push((id, fault));
+        id
+    }
+
+    /// Lifts one fault and hands over the wakers of operations that may stand still no longer.
+    pub fn clear_fault(&mut self, id: u64) -> Vec<Waker> {
+        self.faults.retain(|(other, _)| *other != id);
+        std::mem::take(&mut self.stalled).into_values().collect()
     }
 
     /// Lifts every fault and hands over the wakers of operations that stood still.
@@ -420,7 +431,7 @@ impl DiskState {
     }
 
     fn matching(&self, op: DiskOp) -> impl Iterator<Item = (u64, &DiskFault)> {
-        let faults = (0..).zip(&self.faults);
+        let faults = self.faults.iter().map(|(id, fault)| (*id, fault));
         faults.filter(move |(_, fault)| fault.on == DiskOp::Any || fault.on == op)
     }
 

@@ -113,7 +113,7 @@ fn start(world: &World, seen: &Seen, pause: Duration, chunks: Vec<usize>) -> (No
 }
 
 fn rule(from: NodeId, to: NodeId, effect: LinkEffect) -> LinkRule {
-    LinkRule { from: NodeSet::one(from), to: NodeSet::one(to), kind: None, effect }
+    LinkRule { from: NodeSet::one(from), to: NodeSet::one(to), kind: None, nth: None, effect }
 }
 
 #[derive(Clone, Debug)]

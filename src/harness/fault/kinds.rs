@@ -1,0 +1,222 @@
+//! The kinds of faults. Each is declared once: reading and writing files, drawing, the words that
+//! `list --faults` prints and the Rust constructor follow from it.
+
+use super::{
+    actor::Actor,
+    links::{FROM, LinkSpec, MESSAGE, TO},
+    term::{DelayShape, Term, actor, count, delay_shape, drift, operation, part, signed, span},
+    words::{FaultKey, FaultWords},
+};
+use crate::{
+    harness::scenario::{
+        DurationRange, NumberRange, Reader, ScenarioError, Share, SignedDurationRange, Subject,
+        Writer,
+    },
+    host::{Draws, sim::DiskOp},
+};
+
+macro_rules! fault_kinds {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident = $text:literal $(+ $links:ident)? {
+            $($key:literal $field:ident: $type:ty = $mode:ident($($how:expr),+), $meaning:literal, $example:literal;)*
+        }
+    )+) => {
+        /// What a fault does.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum FaultKind {
+            $($(#[doc = $doc])+ $name {
+                $(#[doc = $meaning] $field: $type,)*
+                $(#[doc = "the links and messages that it strikes"] $links: LinkSpec,)?
+            },)+
+        }
+
+        impl FaultKind {
+            /// The name in files.
+            pub fn name(&self) -> &'static str {
+                match self { $(FaultKind::$name { .. } => $text,)+ }
+            }
+
+            /// Reads the keys of the kind of that name.
+            pub(super) fn read(
+                name: &str,
+                table: &mut Reader,
+                subject: &Subject,
+            ) -> Result<Self, ScenarioError> {
+                match name {
+                    $($text => Ok(FaultKind::$name {
+                        $($field: fault_kinds!(@$mode table, subject, $key, $($how),+),)*
+                        $($links: LinkSpec::read(table, subject)?,)?
+                    }),)+
+                    other => Err(table.error(format!("there is no kind of fault {other:?}"))),
+                }
+            }
+
+            /// Writes `kind` and the keys that belong to it.
+            pub(super) fn write(&self, writer: &mut Writer) {
+                writer.text("kind", self.name());
+                match self {
+                    $(FaultKind::$name { $($field,)* $($links,)? } => {
+                        $($field.write($key, writer);)*
+                        $($links.write(writer);)?
+                    })+
+                }
+            }
+
+            /// Draws every range; the order is that of the declaration.
+            pub(super) fn draw(&self, draws: &mut Draws) -> Self {
+                match self {
+                    $(FaultKind::$name { $($field,)* $($links,)? } => {
+                        let _ = &draws;
+                        FaultKind::$name {
+                            $($field: $field.draw(draws),)*
+                            $($links: $links.clone(),)?
+                        }
+                    })+
+                }
+            }
+
+            /// The values by key, as people read them; without those that are absent.
+            pub(super) fn terms(&self) -> Vec<(&'static str, String)> {
+                let mut terms = Vec::new();
+                match self {
+                    $(FaultKind::$name { $($field,)* $($links,)? } => {
+                        $(terms.extend($field.show().map(|shown| ($key, shown)));)*
+                        $(terms.push(("links", $links.to_string()));)?
+                    })+
+                }
+                terms
+            }
+        }
+
+        /// The kinds and what they do.
+        pub const FAULT_KINDS: &[FaultWords] = &[$(FaultWords {
+            name: $text,
+            does: concat!($($doc),+).trim_ascii(),
+            keys: &[
+                $(fault_kinds!(@word $mode, $key, $meaning, $example),)*
+                $({ const _: &str = stringify!($links); FROM }, TO, MESSAGE,)?
+            ],
+        },)+];
+    };
+    (@needed $table:ident, $subject:ident, $key:literal, $read:expr) => {
+        $table.need($key, |field| $read(field, $subject))?
+    };
+    (@or $table:ident, $subject:ident, $key:literal, $read:expr, $default:expr) => {
+        $table.take($key, |field| $read(field, $subject))?.unwrap_or($default)
+    };
+    (@maybe $table:ident, $subject:ident, $key:literal, $read:expr) => {
+        $table.take($key, |field| $read(field, $subject))?
+    };
+    (@word needed, $key:literal, $meaning:literal, $example:literal) => {
+        FaultKey { key: $key, needed: true, meaning: $meaning, example: $example }
+    };
+    (@word $other:ident, $key:literal, $meaning:literal, $example:literal) => {
+        FaultKey { key: $key, needed: false, meaning: $meaning, example: $example }
+    };
+}
+
+fault_kinds! {
+    /// A share of the frames is lost.
+    Loss = "loss" + links {
+        "share" share: Share = needed(part), "how many of the frames", "\"5%..20%\"";
+    }
+    /// Frames take longer.
+    Delay = "delay" + links {
+        "by" by: DurationRange = needed(span), "how much longer at most; the mean of an exponential one", "\"10ms..200ms\"";
+        "shape" shape: DelayShape = or(delay_shape, DelayShape::Uniform), "\"uniform\" from nothing (when absent), \"exponential\", \"bimodal\" (one in twenty takes that long) or \"constant\" for each pair of nodes", "\"exponential\"";
+    }
+    /// A share of the frames takes longer, so that later ones overtake them.
+    Reorder = "reorder" + links {
+        "share" share: Share = needed(part), "how many of the frames", "\"5%..30%\"";
+        "by" by: DurationRange = needed(span), "how much longer at most", "\"10ms..500ms\"";
+    }
+    /// A share of the frames arrives twice.
+    Duplicate = "duplicate" + links {
+        "share" share: Share = needed(part), "how many of the frames", "\"5%..20%\"";
+    }
+    /// A share of the frames arrives damaged.
+    Corrupt = "corrupt" + links {
+        "share" share: Share = needed(part), "how many of the frames", "\"0.1%..4%\"";
+    }
+    /// Frames are kept back until the end.
+    Hold = "hold" + links {
+        "nth" nth: Option<NumberRange> = maybe(count), "only this one of those that match, counted from the fault's begin; all when absent", "\"1..5\"";
+    }
+    /// One frame is lost: the n-th that matches, counted from the fault's begin.
+    LoseOne = "lose-one" + links {
+        "nth" nth: NumberRange = or(count, NumberRange { low: 1, high: 1 }), "which one; the first when absent", "\"1..5\"";
+    }
+    /// Somebody can't reach the rest, nor be reached.
+    Partition = "partition" {
+        "isolate" isolate: Actor = needed(actor), "whom, see `list --actors`", "\"coordination\"";
+    }
+    /// The nodes fall into two halves, by drawing, that can't reach each other.
+    Halves = "halves" {
+        "bridge" bridge: Option<Actor> = maybe(actor), "who still reaches both halves; nobody when absent", "\"coordination\"";
+    }
+    /// Two can't reach each other, while both reach everybody else.
+    CutPair = "cut-pair" {
+        "from" from: Actor = needed(actor), "one side", "\"clients\"";
+        "to" to: Actor = needed(actor), "the other side", "\"coordination\"";
+    }
+    /// Nothing passes from one to the other; the way back is open.
+    OneWay = "one-way" {
+        "from" from: Actor = needed(actor), "the senders", "\"clients\"";
+        "to" to: Actor = needed(actor), "the receivers", "\"coordination\"";
+    }
+    /// Links between nodes are cut one by one in a drawn order, and restored in another.
+    Swizzle = "swizzle" {
+        "target" target: Actor = needed(actor), "the nodes that are cut off one by one", "\"everyone\"";
+        "every" every: DurationRange = needed(span), "from one cut or restored link to the next", "\"50ms..500ms\"";
+    }
+    /// The process is killed, and restarted at the end.
+    Crash = "crash" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
+    }
+    /// The machine loses power and what was not synced, and is restarted at the end.
+    PowerCut = "power-cut" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
+    }
+    /// The machine loses power, and an empty disk is in it when it is restarted at the end. Servers that
+    /// keep what the cluster has promised are spared: no promise covers their disks.
+    Replace = "replace" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"clients\"";
+    }
+    /// Processes are killed and restarted one after the other, in a drawn order.
+    RollingRestart = "rolling-restart" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"clients\"";
+        "every" every: DurationRange = needed(span), "from one restart to the next; each is down for half of it", "\"500ms..3s\"";
+    }
+    /// The process stands still until the end.
+    Pause = "pause" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
+    }
+    /// A share of the disk's operations fails with EIO until the end.
+    DiskError = "disk-error" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
+        "operation" operation: DiskOp = needed(operation), "\"read\", \"write\", \"sync\", \"metadata\" or \"any\"", "\"sync\"";
+        "share" share: Share = needed(part), "how many of the operations", "\"1%..10%\"";
+    }
+    /// The disk has no room until the end.
+    DiskFull = "disk-full" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
+    }
+    /// The disk's operations take longer until the end.
+    DiskSlow = "disk-slow" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
+        "operation" operation: DiskOp = or(operation, DiskOp::Any), "\"read\", \"write\", \"sync\", \"metadata\" or \"any\" (when absent)", "\"sync\"";
+        "by" by: DurationRange = needed(span), "how much longer at most", "\"10ms..500ms\"";
+    }
+    /// The disk's operations don't complete until the end.
+    DiskStall = "disk-stall" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
+        "operation" operation: DiskOp = or(operation, DiskOp::Any), "\"read\", \"write\", \"sync\", \"metadata\" or \"any\" (when absent)", "\"sync\"";
+    }
+    /// The clock drifts until the end, or wall time is stepped once; one of both is needed.
+    Clock = "clock" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
+        "drift" drift: Option<Share> = maybe(drift), "how much faster or slower it runs, -50% to 50%", "\"-5%..5%\"";
+        "step" step: Option<SignedDurationRange> = maybe(signed), "by how much wall time jumps", "\"-5s..5s\"";
+    }
+}

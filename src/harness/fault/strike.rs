@@ -1,0 +1,299 @@
+//! What each kind of fault does to the simulated hardware, and what undoes it.
+
+use super::{
+    actor::Actor, inject::Injector, kinds::FaultKind, links::LinkSpec, spec::FaultSpec,
+    term::DelayShape,
+};
+use crate::{
+    harness::{scenario::Share, world::Cluster},
+    host::{
+        Draws,
+        sim::{
+            Delay, DiskEffect, DiskFault, DiskFaultId, LinkEffect, LinkRule, NodeId, NodeSet,
+            ProcessEnd, RuleId, World,
+        },
+    },
+};
+use std::{sync::Arc, time::Duration};
+
+/// The rare frames of a bimodal delay, in a million.
+const RARE_PER_MILLION: u32 = 50_000;
+
+/// What lifts a part of a fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Undo {
+    /// A rule on links is removed.
+    Rule(RuleId),
+    /// A node that is held down may boot.
+    Up(NodeId),
+    /// A process goes on.
+    Resume(NodeId),
+    /// A fault of a disk is lifted.
+    Disk(NodeId, DiskFaultId),
+    /// A clock is true again.
+    Drift(NodeId),
+}
+
+impl Undo {
+    /// Does it.
+    pub fn perform(self, world: &World, cluster: &Cluster) {
+        match self {
+            Undo::Rule(rule) => world.remove_rule(rule),
+            Undo::Up(node) => cluster.let_up(node),
+            Undo::Resume(node) => cluster.let_go_on(node),
+            Undo::Disk(node, fault) => world.clear_disk_fault(node, fault),
+            Undo::Drift(node) => world.set_drift(node, 0),
+        }
+    }
+}
+
+/// A drawn share of a million.
+fn per_million(share: &Share) -> u32 {
+    u32::try_from(share.low).expect("read as not negative")
+}
+
+impl Injector {
+    /// Does a fault.
+    pub(super) fn strike(self: &Arc<Self>, index: usize, fault: &FaultSpec) {
+        match &fault.kind {
+            FaultKind::Loss { share, links } => {
+                self.links(
+                    index,
+                    fault,
+                    links,
+                    LinkEffect::Loss { per_million: per_million(share) },
+                );
+            }
+            FaultKind::Delay { by, shape, links } => {
+                self.links(index, fault, links, LinkEffect::Delay(delay(*shape, by.low)));
+            }
+            FaultKind::Reorder { share, by, links } => {
+                let effect = LinkEffect::Reorder { per_million: per_million(share), by: by.low };
+                self.links(index, fault, links, effect);
+            }
+            FaultKind::Duplicate { share, links } => {
+                let effect = LinkEffect::Duplicate { per_million: per_million(share) };
+                self.links(index, fault, links, effect);
+            }
+            FaultKind::Corrupt { share, links } => {
+                let effect = LinkEffect::Corrupt { per_million: per_million(share) };
+                self.links(index, fault, links, effect);
+            }
+            FaultKind::Hold { nth, links } => {
+                self.nth(index, fault, links, LinkEffect::Hold, nth.map(|nth| nth.low));
+            }
+            FaultKind::LoseOne { nth, links } => {
+                let effect = LinkEffect::Loss { per_million: 1_000_000 };
+                self.nth(index, fault, links, effect, Some(nth.low));
+            }
+            FaultKind::OneWay { from, to } => {
+                self.links(index, fault, &LinkSpec::between(*from, *to), LinkEffect::Cut);
+            }
+            FaultKind::Partition { isolate } => self.partition(index, fault, *isolate),
+            FaultKind::Halves { bridge } => self.halves(index, fault, *bridge),
+            FaultKind::CutPair { from, to } => self.cut_pair(index, fault, *from, *to),
+            FaultKind::Swizzle { target, every } => self.swizzle(index, fault, *target, every.low),
+            FaultKind::RollingRestart { target, every } => {
+                self.rolling_restart(index, fault, *target, every.low);
+            }
+            FaultKind::Crash { target }
+            | FaultKind::PowerCut { target }
+            | FaultKind::Replace { target }
+            | FaultKind::Pause { target }
+            | FaultKind::DiskError { target, .. }
+            | FaultKind::DiskFull { target }
+            | FaultKind::DiskSlow { target, .. }
+            | FaultKind::DiskStall { target, .. }
+            | FaultKind::Clock { target, .. } => {
+                let nodes = self.resolve(*target, fault.picks());
+                self.note(index, fault, &[(*target, &nodes)]);
+                nodes.iter().for_each(|node| self.strike_node(index, &fault.kind, *node));
+            }
+        }
+    }
+
+    fn strike_node(&self, index: usize, kind: &FaultKind, node: NodeId) {
+        let disk = |on, effect| {
+            let id = self.world.set_disk_fault(node, DiskFault { on, effect });
+            self.remember(index, Undo::Disk(node, id));
+        };
+        match kind {
+            FaultKind::Crash { .. } => self.take_down(index, node, ProcessEnd::Killed),
+            FaultKind::PowerCut { .. } => self.take_down(index, node, ProcessEnd::PowerCut),
+            FaultKind::Replace { .. } => {
+                self.take_down(index, node, ProcessEnd::PowerCut);
+                if !self.cluster.keeps_promises(node) {
+                    self.world.wipe_disk(node);
+                }
+            }
+            FaultKind::Pause { .. } => {
+                self.cluster.pause(node);
+                self.remember(index, Undo::Resume(node));
+            }
+            FaultKind::DiskError { operation, share, .. } => {
+                disk(*operation, DiskEffect::Error { per_million: per_million(share) });
+            }
+            FaultKind::DiskFull { .. } => disk(crate::host::sim::DiskOp::Any, DiskEffect::Full),
+            FaultKind::DiskSlow { operation, by, .. } => {
+                disk(*operation, DiskEffect::Slow(Delay::Uniform(Duration::ZERO, by.low)));
+            }
+            FaultKind::DiskStall { operation, .. } => disk(*operation, DiskEffect::Stalled),
+            FaultKind::Clock { drift, step, .. } => {
+                if let Some(drift) = drift {
+                    self.world.set_drift(node, drift.low);
+                    self.remember(index, Undo::Drift(node));
+                }
+                if let Some(step) = step {
+                    self.world.step_wall(node, step.low);
+                }
+            }
+            _ => unreachable!("only faults of nodes come here"),
+        }
+    }
+
+    fn take_down(&self, index: usize, node: NodeId, end: ProcessEnd) {
+        self.cluster.take_down(node, end);
+        self.remember(index, Undo::Up(node));
+    }
+
+    fn links(&self, index: usize, fault: &FaultSpec, links: &LinkSpec, effect: LinkEffect) {
+        self.nth(index, fault, links, effect, None);
+    }
+
+    fn nth(
+        &self,
+        index: usize,
+        fault: &FaultSpec,
+        links: &LinkSpec,
+        effect: LinkEffect,
+        nth: Option<u64>,
+    ) {
+        let from = self.resolve(links.from, fault.picks());
+        let to = self.resolve(links.to, fault.picks());
+        self.note(index, fault, &[(links.from, &from), (links.to, &to)]);
+        let (from, to) = (set(&from), set(&to));
+        self.add_rule(index, LinkRule { from, to, kind: links.message.clone(), nth, effect });
+    }
+
+    fn add_rule(&self, index: usize, rule: LinkRule) -> RuleId {
+        let rule = self.world.add_rule(rule);
+        self.remember(index, Undo::Rule(rule));
+        rule
+    }
+
+    /// Cuts both ways between two sets.
+    fn cut(&self, index: usize, one: &[NodeId], other: &[NodeId]) -> [RuleId; 2] {
+        [(one, other), (other, one)].map(|(from, to)| {
+            let (from, to) = (set(from), set(to));
+            let effect = LinkEffect::Cut;
+            self.add_rule(index, LinkRule { from, to, kind: None, nth: None, effect })
+        })
+    }
+
+    fn partition(&self, index: usize, fault: &FaultSpec, isolate: Actor) {
+        let inside = self.resolve(isolate, fault.picks());
+        let outside = self.others(&inside);
+        self.note(index, fault, &[(isolate, &inside)]);
+        self.cut(index, &inside, &outside);
+    }
+
+    fn others(&self, nodes: &[NodeId]) -> Vec<NodeId> {
+        let all = self.resolve(Actor::Everyone, 0);
+        all.into_iter().filter(|node| !nodes.contains(node)).collect()
+    }
+
+    fn halves(&self, index: usize, fault: &FaultSpec, bridge: Option<Actor>) {
+        let bridging = bridge.map(|actor| self.resolve(actor, fault.picks())).unwrap_or_default();
+        let mut nodes = self.others(&bridging);
+        Draws::new(fault.picks(), "halves", [0, 0]).shuffle(&mut nodes);
+        let (one, other) = nodes.split_at(nodes.len() / 2);
+        match bridge {
+            Some(actor) => self.note(index, fault, &[(actor, &bridging)]),
+            None => self.note(index, fault, &[]),
+        }
+        self.cut(index, one, other);
+    }
+
+    fn cut_pair(&self, index: usize, fault: &FaultSpec, from: Actor, to: Actor) {
+        let (one, other) = (self.resolve(from, fault.picks()), self.resolve(to, fault.picks()));
+        self.note(index, fault, &[(from, &one), (to, &other)]);
+        self.cut(index, &one, &other);
+    }
+
+    /// Cuts the links of some nodes one by one, then restores them in another order; over and over.
+    fn swizzle(self: &Arc<Self>, index: usize, fault: &FaultSpec, target: Actor, every: Duration) {
+        let nodes = self.resolve(target, fault.picks());
+        self.note(index, fault, &[(target, &nodes)]);
+        let all = self.resolve(Actor::Everyone, 0);
+        let pairs = nodes.iter().flat_map(|one| all.iter().map(|other| (*one, *other)));
+        let mut pairs: Vec<(NodeId, NodeId)> = pairs
+            .filter(|(one, other)| one < other || one != other && !nodes.contains(other))
+            .collect();
+        let (injector, mut draws) = (self.clone(), Draws::new(fault.picks(), "swizzle", [0, 0]));
+        // A pause without length would never let the run go on.
+        let every = every.max(Duration::from_millis(1));
+        self.world.spawn(async move {
+            while injector.is_in_force(index) {
+                let mut cut = Vec::new();
+                draws.shuffle(&mut pairs);
+                for (one, other) in &pairs {
+                    if !injector.is_in_force(index) {
+                        return;
+                    }
+                    cut.push(injector.cut(index, &[*one], &[*other]));
+                    injector.world.sleep(every).await;
+                }
+                draws.shuffle(&mut cut);
+                for rule in cut.into_iter().flatten() {
+                    if !injector.is_in_force(index) {
+                        return;
+                    }
+                    injector.lift_part(index, Undo::Rule(rule));
+                    injector.world.sleep(every / 2).await;
+                }
+            }
+        });
+    }
+
+    fn rolling_restart(
+        self: &Arc<Self>,
+        index: usize,
+        fault: &FaultSpec,
+        target: Actor,
+        every: Duration,
+    ) {
+        let mut nodes = self.resolve(target, fault.picks());
+        self.note(index, fault, &[(target, &nodes)]);
+        Draws::new(fault.picks(), "rolling restart", [0, 0]).shuffle(&mut nodes);
+        let injector = self.clone();
+        self.world.spawn(async move {
+            for node in nodes {
+                if !injector.is_in_force(index) {
+                    return;
+                }
+                injector.take_down(index, node, ProcessEnd::Killed);
+                injector.world.sleep(every / 2).await;
+                injector.lift_part(index, Undo::Up(node));
+                injector.world.sleep(every / 2).await;
+            }
+        });
+    }
+}
+
+fn set(nodes: &[NodeId]) -> NodeSet {
+    NodeSet::Only(nodes.iter().copied().collect())
+}
+
+fn delay(shape: DelayShape, by: Duration) -> Delay {
+    let nothing = (Duration::ZERO, Duration::ZERO);
+    match shape {
+        DelayShape::Uniform => Delay::Uniform(Duration::ZERO, by),
+        DelayShape::Exponential => Delay::Exponential(by),
+        DelayShape::Bimodal => Delay::Bimodal {
+            usual: nothing,
+            rare: (by / 2, by),
+            rare_per_million: RARE_PER_MILLION,
+        },
+        DelayShape::Constant => Delay::PerPair(by),
+    }
+}

@@ -1,0 +1,191 @@
+//! When a fault begins.
+
+use super::{actor::Actor, spec::Surroundings, term::Term};
+use crate::{
+    harness::{
+        check::Milestone,
+        scenario::{
+            DurationRange, Field, NumberRange, Reader, ScenarioError, Writer, exact_duration,
+        },
+    },
+    host::Draws,
+};
+use std::fmt;
+
+/// When a fault begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At a time since the run began.
+    At(DurationRange),
+    /// Some time after a milestone.
+    On(Anchor),
+    /// Some time after another fault began or ended for the first time.
+    With {
+        /// The other fault's name.
+        fault: String,
+        /// Its beginning or its end.
+        edge: Edge,
+        /// How long after.
+        after: DurationRange,
+    },
+}
+
+/// A moment of the protocol on which a fault hangs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// The milestone.
+    pub milestone: Milestone,
+    /// Which time, from 1, among those that match.
+    pub nth: NumberRange,
+    /// How long after; zero is within the very step.
+    pub after: DurationRange,
+    /// Only where this node says so.
+    pub node: Option<Actor>,
+    /// Only of the checkpoint of this number.
+    pub checkpoint: Option<u64>,
+}
+
+/// The beginning or the end of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Edge {
+    /// When it begins.
+    Start,
+    /// When it has been lifted.
+    End,
+}
+
+const EDGES: &[(&str, Edge)] = &[("start", Edge::Start), ("end", Edge::End)];
+
+impl fmt::Display for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(EDGES.iter().find(|(_, edge)| edge == self).expect("both have a name").0)
+    }
+}
+
+const NOW: DurationRange =
+    DurationRange { low: std::time::Duration::ZERO, high: std::time::Duration::ZERO };
+
+impl Anchor {
+    /// The n-th time that a milestone is reached.
+    pub fn new(milestone: Milestone, nth: NumberRange, after: DurationRange) -> Self {
+        Anchor { milestone, nth, after, node: None, checkpoint: None }
+    }
+
+    pub(super) fn read(field: &Field, around: Surroundings<'_>) -> Result<Self, ScenarioError> {
+        let mut on = field.table()?;
+        let subject = around.subject;
+        let milestone = on.need("milestone", |field| Milestone::read(field, subject.kind()))?;
+        let nth = on.take("nth", Field::number_range)?.unwrap_or(NumberRange::only(1));
+        let after = on.take("after", Field::duration_range)?.unwrap_or(NOW);
+        let node = on.take("node", |field| Actor::read(field, subject))?;
+        let checkpoint = on.take("checkpoint", |field| {
+            let number = field.number()?;
+            if milestone.has_checkpoint() {
+                return Ok(number);
+            }
+            let what = format!("`{milestone}` has no number of a checkpoint");
+            Err(field.refused(what).with_help("see `wavetank list --milestones`"))
+        })?;
+        on.finish()?;
+        Ok(Anchor { milestone, nth, after, node, checkpoint })
+    }
+
+    pub(super) fn to_toml(&self) -> String {
+        let Anchor { milestone, nth, after, node, checkpoint } = self;
+        let mut text = format!("milestone = \"{milestone}\", nth = \"{nth}\", after = \"{after}\"");
+        if let Some(node) = node {
+            text += &format!(", node = \"{node}\"");
+        }
+        if let Some(checkpoint) = checkpoint {
+            text += &format!(", checkpoint = {checkpoint}");
+        }
+        format!("{{ {text} }}")
+    }
+
+    pub(super) fn draw(&self, draws: &mut Draws) -> Self {
+        Anchor {
+            nth: Term::draw(&self.nth, draws),
+            after: Term::draw(&self.after, draws),
+            ..self.clone()
+        }
+    }
+
+    /// The same moment, later.
+    fn later(&self, by: std::time::Duration) -> Self {
+        Anchor { after: DurationRange::only(self.after.low + by), ..self.clone() }
+    }
+}
+
+impl When {
+    pub(super) fn read(
+        table: &mut Reader,
+        around: Surroundings<'_>,
+    ) -> Result<Self, ScenarioError> {
+        let at = table.take("at", |field| at(field, around))?;
+        let on = table.take("on", |field| Anchor::read(field, around))?;
+        let with = table.take("with", |field| {
+            let mut with = field.table()?;
+            let fault = with.need("fault", Field::text)?;
+            let edge = with.take("edge", |field| field.one_of(EDGES, "list --faults"))?;
+            let after = with.take("after", Field::duration_range)?.unwrap_or(NOW);
+            with.finish()?;
+            Ok(When::With { fault, edge: edge.unwrap_or(Edge::Start), after })
+        })?;
+        let mut whens =
+            [at.map(When::At), on.map(When::On), with].into_iter().flatten().collect::<Vec<_>>();
+        match (whens.pop(), whens.is_empty()) {
+            (Some(when), true) => Ok(when),
+            (Some(_), false) => Err(table.error(
+                "a fault begins `at` a time, `on` a milestone or `with` another fault: one of them",
+            )),
+            (None, _) => Err(table.error(
+                "a fault needs `at` (a time), `on` (a milestone) or `with` (another fault)",
+            )),
+        }
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer) {
+        match self {
+            When::At(at) => writer.text("at", at),
+            When::On(anchor) => writer.raw("on", anchor.to_toml()),
+            When::With { fault, edge, after } => {
+                let with =
+                    format!("{{ fault = \"{fault}\", edge = \"{edge}\", after = \"{after}\" }}");
+                writer.raw("with", with);
+            }
+        }
+    }
+
+    pub(super) fn draw(&self, draws: &mut Draws) -> Self {
+        match self {
+            When::At(at) => When::At(Term::draw(at, draws)),
+            When::On(anchor) => When::On(anchor.draw(draws)),
+            When::With { fault, edge, after } => {
+                When::With { fault: fault.clone(), edge: *edge, after: Term::draw(after, draws) }
+            }
+        }
+    }
+
+    /// The same, later.
+    pub(super) fn later(&self, by: std::time::Duration) -> Self {
+        match self {
+            When::At(at) => When::At(DurationRange::only(at.low + by)),
+            When::On(anchor) => When::On(anchor.later(by)),
+            When::With { fault, edge, after } => When::With {
+                fault: fault.clone(),
+                edge: *edge,
+                after: DurationRange::only(after.low + by),
+            },
+        }
+    }
+}
+
+fn at(field: &Field, around: Surroundings<'_>) -> Result<DurationRange, ScenarioError> {
+    let at = field.duration_range()?;
+    if at.low < around.faults_end {
+        return Ok(at);
+    }
+    let end = exact_duration(around.faults_end);
+    let help = "from then on everything is healed, and no fault begins";
+    Err(field.expected(&format!("a time before `faults-end` ({end})")).with_help(help))
+}

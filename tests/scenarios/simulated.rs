@@ -45,6 +45,9 @@ fn check(path: &Path) -> Result<(), Failed> {
         seeds.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
     let (from, to): (u64, u64) =
         bounds.ok_or(format!("WAVETANK_SEEDS: expected A..B, found {seeds:?}"))?;
+    if from >= to {
+        return Err(format!("WAVETANK_SEEDS: the range {seeds} is empty").into());
+    }
     for seed in from..to {
         let outcome = run_on_fresh_thread(&scenario, &RunConfig::new(seed));
         expected(&outcome, "")?;

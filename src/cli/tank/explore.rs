@@ -13,7 +13,7 @@ use crate::{
     harness::{
         check::Milestone,
         explore::{RunConfig, Sweep, SweepSummary, never_reached, sweep},
-        report::{COLUMNS, describe_group, describe_sweep},
+        report::{COLUMNS, describe_group, describe_sweep, wrap},
         sabotage,
         scenario::parse_duration,
     },
@@ -27,6 +27,10 @@ use std::{
 
 /// Groups of failures of which one run is told in full.
 const TOLD_MAX: usize = 3;
+/// Faults of a single scenario that are told one by one.
+const FAULTS_MAX: usize = 12;
+/// Runs after which a fault that never came is told.
+const RUNS_TO_TELL: u64 = 20;
 /// Runs where neither seeds nor a time are given.
 const RUNS: u64 = 100;
 
@@ -37,7 +41,7 @@ const RUNS: u64 = 100;
 /// again. Ctrl-C ends the sweep with a summary of what has been run; a second one ends at once.
 #[derive(Args)]
 pub struct Explore {
-    /// The scenarios, by file or name; all that are shipped if none is named
+    /// The scenarios, by file or name; all under scenarios/ if none is named
     scenarios: Vec<String>,
     /// The plan seeds; 0..100 if absent, or without end if there is a --for
     #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
@@ -74,6 +78,7 @@ impl Explore {
     /// Does it.
     pub fn run(&self) -> Result<Outcome, CliError> {
         let interrupt = Interrupt::listen()?;
+        print::check_writable(self.json.as_deref())?;
         let plan = Sweep {
             scenarios: find_scenarios(&self.scenarios)?,
             seeds: self.seeds(),
@@ -194,6 +199,7 @@ impl Swept<'_> {
     fn print(&self, told: &BTreeMap<u64, Told>, result: Outcome) {
         let known = known_milestones(&self.plan);
         print::out(&format!("{}\n", describe_sweep(&self.summary, &known)));
+        print::out(&self.faults());
         for (kind, group) in &self.summary.groups() {
             let [kind, place] = describe_group(kind, group);
             let kind = print::paint(&kind, result_of(&group.first.outcome));
@@ -203,6 +209,29 @@ impl Swept<'_> {
             print::out(&format!("\n-- seed {seed}\n{}\n", told.text));
         }
         print::out(&self.closing(result));
+    }
+
+    /// In how many runs the faults came: each of a single scenario, else those that never did.
+    fn faults(&self) -> String {
+        let single = self.plan.scenarios.len() == 1;
+        let mut text = String::new();
+        for ((name, origin), (drawn, came)) in &self.summary.faults {
+            let found = self.plan.scenarios.iter().find(|scenario| scenario.name == *name);
+            let Some(fault) = found.and_then(|scenario| scenario.faults.get(*origin)) else {
+                continue;
+            };
+            let number = origin + 1;
+            if single && self.plan.scenarios[0].faults.len() <= FAULTS_MAX {
+                let runs = format!("came in {came} of {drawn} runs that drew it");
+                text += &wrap(&format!("fault {number:<3} "), &format!("{} {runs}", fault.kind));
+                text.push('\n');
+            } else if *came == 0 && *drawn >= RUNS_TO_TELL {
+                let what = format!("of {name} never came in {drawn} runs: {}", fault.kind);
+                text += &wrap(&format!("fault {number:<3} "), &what);
+                text.push('\n');
+            }
+        }
+        text
     }
 
     fn closing(&self, result: Outcome) -> String {

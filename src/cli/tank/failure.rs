@@ -96,8 +96,11 @@ fn keep_folder(
             return Err(CliError::new(format!("the fresh process failed: {}", why.trim())));
         }
     }
-    remove(folder)?;
-    std::fs::rename(&fresh, folder).map_err(|error| at(folder, error))?;
+    match folder.exists() {
+        // The very same run is kept already, perhaps with a reader's notes and a plan cut down.
+        true => remove(&fresh)?,
+        false => std::fs::rename(&fresh, folder).map_err(|error| at(folder, error))?,
+    }
     Ok(Ok(said))
 }
 
@@ -142,7 +145,8 @@ impl Confirm {
 pub fn report_of(outcome: &RunOutcome, folder: &Path, more: &str) -> String {
     let plan = folder.join("plan.toml").display().to_string();
     let again = format!("cargo run -- replay {}{more}", folder.display());
-    failure_report(outcome, &[("plan", &plan), ("again", &again)])
+    let digest = format!("{}, the same in a fresh process", outcome.digest);
+    failure_report(outcome, &[("digest", &digest), ("plan", &plan), ("again", &again)])
 }
 
 /// Reads the failure at a path that a user gave.

@@ -33,6 +33,10 @@ impl Keep {
     pub fn run(&self) -> Result<Outcome, CliError> {
         check_name(&self.name)?;
         let failure = find_failure(&self.path)?;
+        if !Path::new(SCENARIOS).is_dir() {
+            let why = "there is no such folder here; run from the root of the repository";
+            return Err(CliError::new(format!("{SCENARIOS}/: {why}")));
+        }
         if failure.input.is_some() {
             let why = "it read a text of its own, and a scenario draws its lines";
             return Err(CliError::new(format!("{}: {why}", self.path.display())));

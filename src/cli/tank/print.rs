@@ -3,13 +3,29 @@
 
 use crate::cli::{CliError, Outcome};
 use std::{
-    io::{IsTerminal, Write},
+    io::{ErrorKind, IsTerminal, Write},
     path::{Path, PathBuf},
 };
 
-/// Prints a line or several on standard output.
+/// Prints a line or several on standard output. If it can't be written, as on a full disk, the command
+/// ends.
 pub fn out(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            note(&format!("wavetank: standard output: {error}"));
+            std::process::exit(Outcome::BadInput as i32);
+        }
+        _ => {}
+    }
+}
+
+/// Refuses a file that can't be written before long work is done for it.
+#[expect(clippy::disallowed_methods, reason = "the user's own file")]
+pub fn check_writable(path: Option<&Path>) -> Result<(), CliError> {
+    let Some(path) = path.filter(|path| path.as_os_str() != "-") else { return Ok(()) };
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    opened.map(drop).map_err(|error| CliError::new(format!("{}: {error}", path.display())))
 }
 
 /// Prints a line on standard error.

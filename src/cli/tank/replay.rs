@@ -67,7 +67,7 @@ impl Replay {
         }
         match self.no_sabotage {
             true => out("without the switch it is another run\n"),
-            false => out("the code has changed: it is another run now\n"),
+            false => out("the code or the plan has changed: it is another run now\n"),
         }
         self.try_schedules(&failure, &config)
     }
@@ -135,6 +135,6 @@ fn headline(failure: &Failure, config: &RunConfig) -> String {
         (Some(switch), Some(_)) => format!(" (sabotage {})", switch.name()),
         (None, _) => String::new(),
     };
-    let verdict = record.violation.as_ref().unwrap_or(&record.verdict);
-    wrap("", &format!("{verdict}, in {}, seed {}{switch}", record.scenario, record.seed))
+    let verdict = record.verdict.split(',').next().unwrap_or_default();
+    wrap("", &format!("{verdict} in {}, seed {}{switch}", record.scenario, record.seed))
 }

@@ -6,7 +6,7 @@ use super::{
 use crate::{
     cli::{
         log,
-        tank::print::{is_stdout, out, write_file, write_json},
+        tank::print::{check_writable, is_stdout, out, write_file, write_json},
     },
     harness::{
         check::Verdict,
@@ -44,6 +44,9 @@ pub struct Run {
     /// Print every change of the cluster's state
     #[arg(long)]
     history: bool,
+    /// Print how often each milestone was reached, to choose `nth` by
+    #[arg(long)]
+    milestones: bool,
     /// Print tracing lines with node and virtual time, such as wavetank=debug
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -70,6 +73,8 @@ impl Run {
             input: input.clone(),
             ..RunConfig::new(self.seed)
         };
+        check_writable(self.json.as_deref())?;
+        check_writable(self.counts.as_deref())?;
         let began = wall_clock();
         let outcome = run_on_fresh_thread(&scenario, &config);
         let wall = began.elapsed();
@@ -78,6 +83,12 @@ impl Run {
         if !to_stdout {
             if self.history {
                 state_changes(&outcome).iter().for_each(|line| out(line));
+                out("");
+            }
+            if self.milestones {
+                for (milestone, count) in &outcome.milestones {
+                    out(&format!("{count:>7}  {milestone}"));
+                }
                 out("");
             }
             out(&describe_run(&outcome));

@@ -24,7 +24,7 @@ const STARTS: [u64; 5] = [0, 1_000_000, 2_000_000, 3_000_000, 4_000_000];
 /// The least runs of the control.
 const CONTROL_MIN: u64 = 200;
 
-/// Switches known bugs on, one at a time, and counts the runs until it is caught.
+/// Switches known bugs on, one at a time, and counts the runs until each is caught
 ///
 /// A switch takes away the one line of the cluster that prevents a bug; most of
 /// these bugs were published, and the table gives their numbers. The shipped
@@ -74,6 +74,7 @@ impl Sabotages {
             jobs: jobs(self.jobs),
             stop: interrupt.stop().clone(),
         };
+        print::check_writable(self.json.as_deref())?;
         let switches = if self.switches.is_empty() { Sabotage::ALL } else { &self.switches };
         print::note(&format!(
             "wavetank: {} from {} first seeds, {} runs each at most, over {}",

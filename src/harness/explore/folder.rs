@@ -10,7 +10,7 @@ use super::run::{RunConfig, RunOutcome};
 use crate::{
     harness::{
         check::Milestone,
-        report::{came_to, state_changes},
+        report::{came_to, history},
         scenario::{Scenario, ScenarioError},
     },
     host::Sabotage,
@@ -180,6 +180,18 @@ impl Failure {
         Scenario { faults: faults.collect(), reaches, ..(*self.plan).clone() }
     }
 
+    /// What stands above the plan: where it comes from, and how it is run when it has been edited.
+    fn head(&self) -> String {
+        let FailureRecord { scenario, seed, schedule, verdict, sabotage, .. } = &self.record;
+        let switch = sabotage.map(|switch| format!(" --sabotage {}", switch.name()));
+        let switch = switch.unwrap_or_default();
+        let verdict = verdict.split(',').next().unwrap_or_default();
+        format!(
+            "# {verdict} in {scenario}, seed {seed}. After a change of this plan:\n\
+             # cargo run -- run PATH/plan.toml --seed {seed} --schedule {schedule}{switch}\n"
+        )
+    }
+
     /// A name for its folder: what broke, where, under which seed.
     pub fn name(&self) -> String {
         let verdict = self.record.verdict.split(',').next().unwrap_or_default();
@@ -215,7 +227,8 @@ impl Failure {
     pub fn save(&self, folder: &Path, outcome: &RunOutcome) -> Result<(), FolderError> {
         let notes: Vec<String> =
             (0..outcome.plan.faults.len()).map(|index| came_to(outcome, index)).collect();
-        write(&folder.join(PLAN), self.plan.to_toml_with_notes(&notes).as_bytes())?;
+        let text = format!("{}{}", self.head(), self.plan.to_toml_with_notes(&notes));
+        write(&folder.join(PLAN), text.as_bytes())?;
         let record = serde_json::to_string_pretty(&self.record).expect("it has string keys only");
         write(&folder.join(RECORD), format!("{record}\n").as_bytes())?;
         if let Some(input) = &self.input {
@@ -242,12 +255,13 @@ pub fn save_evidence(folder: &Path, outcome: &RunOutcome) -> Result<(), FolderEr
         let (from, to) = (&outcome.nodes[&fate.from], &outcome.nodes[&fate.to]);
         let kind = format!("{:?}", fate.kind);
         let entry = serde_json::json!({
-            "from": from, "to": to, "message": kind, "ordinal": fate.ordinal, "fate": fate.fate,
+            "ns": fate.time, "from": from, "to": to, "message": kind, "ordinal": fate.ordinal,
+            "fate": fate.fate,
         });
         let _ = writeln!(fates, "{entry}");
     }
     write(&folder.join("fates.jsonl"), fates.as_bytes())?;
-    let history = state_changes(outcome).join("\n");
+    let history = history(outcome).join("\n");
     write(&folder.join("history.txt"), format!("{history}\n").as_bytes())
 }
 
@@ -298,8 +312,8 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
         .map_err(|error| FolderError::Io { path: path.display().to_string(), error })
 }
 
-/// A place for a failure under a folder: its name, or one that nothing else has. A folder of the very
-/// same run is replaced.
+/// A place for a failure under a folder: that of the very same run if it is kept already, else its
+/// name or one that nothing else has.
 pub fn place(failures: &Path, failure: &Failure) -> PathBuf {
     let same = |path: &Path| {
         Failure::load(path).is_ok_and(|there| there.record.digest == failure.record.digest)

@@ -67,6 +67,8 @@ pub struct RunOutcome {
     pub seed: u64,
     /// The scheduling seed.
     pub schedule: u64,
+    /// The switch that was on.
+    pub sabotage: Option<Sabotage>,
     /// The verdict.
     pub verdict: Verdict,
     /// Whether that is what the scenario expects.
@@ -175,6 +177,7 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         scenario: scenario.name.clone(),
         seed: config.seed,
         schedule: config.scheduling_seed(),
+        sabotage: config.sabotage,
         expected: scenario.expect.met_by(&verdict),
         verdict,
         violations: ruling.violations,

@@ -1,8 +1,11 @@
 //! What a sweep came to.
 
-use super::sweep::{ScenarioTally, SweepRun, add_counts};
+use super::{
+    run::RunOutcome,
+    sweep::{ScenarioTally, SweepRun, add_counts},
+};
 use crate::harness::check::{Milestone, Verdict};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The sums of a sweep. Runs that end as expected leave nothing else behind, so that any number of
 /// them fits.
@@ -16,6 +19,9 @@ pub struct SweepSummary {
     pub milestones: BTreeMap<Milestone, u64>,
     /// How often the sabotage's switched line ran.
     pub sabotage_executions: u64,
+    /// Of each fault of each scenario, by its place in the file: runs that drew it, and runs in which
+    /// it came.
+    pub faults: BTreeMap<(String, usize), (u64, u64)>,
     /// The runs that did not end as expected, by what they have in common.
     pub failures: BTreeMap<String, FailureGroup>,
 }
@@ -57,6 +63,7 @@ impl SweepSummary {
         add_counts(&mut self.evaluations, &outcome.evaluations);
         add_counts(&mut self.milestones, &outcome.milestones);
         self.sabotage_executions += outcome.sabotage_executions;
+        self.count_faults(outcome);
         let Some(failed) = FailedRun::of(&run) else { return };
         match self.failures.get_mut(&in_common(&failed.verdict)) {
             Some(group) => {
@@ -70,6 +77,18 @@ impl SweepSummary {
                 let runs = BTreeMap::from([(failed.seed, failed)]);
                 self.failures.insert(kind, FailureGroup { runs, first: run });
             }
+        }
+    }
+
+    fn count_faults(&mut self, outcome: &RunOutcome) {
+        let origins = &outcome.plan.origins;
+        let drawn: BTreeSet<usize> = origins.iter().copied().collect();
+        let came: BTreeSet<usize> =
+            outcome.executed.iter().map(|executed| origins[executed.index]).collect();
+        for origin in drawn {
+            let counts = self.faults.entry((outcome.scenario.clone(), origin)).or_default();
+            counts.0 += 1;
+            counts.1 += u64::from(came.contains(&origin));
         }
     }
 

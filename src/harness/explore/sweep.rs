@@ -83,11 +83,14 @@ impl ScenarioTally {
 }
 
 impl Sweep {
-    /// The scenario that a seed draws.
+    /// The scenario that a seed draws: the one whose name weighs most under it, so that another file
+    /// among the scenarios takes a few seeds for itself and leaves the others as they were.
     pub fn scenario_of(&self, seed: u64) -> usize {
-        let count = self.scenarios.len() as u64;
-        let index = Draws::new(seed, "scenario", [0, 0]).below(count);
-        usize::try_from(index).expect("an index below a length")
+        let weight = |index: &usize| {
+            let name = &self.scenarios[*index].name;
+            Draws::new(seed, name, [0, 0]).next_u64()
+        };
+        (0..self.scenarios.len()).max_by_key(weight).expect("a sweep needs a scenario")
     }
 }
 

@@ -25,8 +25,8 @@ use std::{
 pub struct ExecutedFault {
     /// Its place in the plan.
     pub index: usize,
-    /// The plan's words.
-    pub planned: String,
+    /// What it does, in the plan's words.
+    pub what: String,
     /// The nodes that it struck: each actor and the names of those it meant.
     pub resolved: Vec<(Actor, Vec<String>)>,
     /// When it began.
@@ -192,8 +192,8 @@ impl Injector {
     pub(super) fn note(&self, index: usize, fault: &FaultSpec, actors: &[(Actor, &[NodeId])]) {
         let names = |nodes: &[NodeId]| nodes.iter().map(|n| self.cluster.role(*n).name()).collect();
         let resolved = actors.iter().map(|(actor, nodes)| (*actor, names(nodes))).collect();
-        let (planned, began) = (fault.to_string(), self.world.elapsed());
-        self.lock().executed.push(ExecutedFault { index, planned, resolved, began, ended: None });
+        let (what, began) = (fault.kind.to_string(), self.world.elapsed());
+        self.lock().executed.push(ExecutedFault { index, what, resolved, began, ended: None });
     }
 
     /// Remembers how a fault is lifted; at once if it has been lifted already.

@@ -11,31 +11,36 @@ use std::collections::BTreeSet;
 pub struct FaultPlan {
     /// In the order of the scenario's file, repetitions in place; each is drawn.
     pub faults: Vec<FaultSpec>,
+    /// For each of them the place in the scenario's file of the one from which it is drawn.
+    pub origins: Vec<usize>,
 }
 
 impl FaultPlan {
     /// Draws a scenario's plan. Each fault has a stream of its own, so that adding one to the file
     /// leaves the others as they were.
     pub fn draw(scenario: &Scenario, seed: u64) -> Self {
-        let mut faults = Vec::new();
+        let mut drawn = Vec::new();
         for (index, spec) in scenario.faults.iter().enumerate() {
             let mut chance = Draws::new(seed, "chance", [index as u64, 0]);
             let share = u32::try_from(spec.chance.draw(&mut chance)).unwrap_or(0);
             if chance.chance(share) {
                 let mut draws = Draws::new(seed, "plan", [index as u64, 0]);
+                let mut faults = Vec::new();
                 spec.draw(&mut draws, &mut faults);
+                drawn.extend(faults.into_iter().map(|fault| (fault, index)));
             }
         }
-        FaultPlan { faults: without_orphans(faults) }
+        let (faults, origins) = without_orphans(drawn).into_iter().unzip();
+        FaultPlan { faults, origins }
     }
 }
 
 /// Leaves out what would begin with a fault that the seed has not drawn.
-fn without_orphans(mut faults: Vec<FaultSpec>) -> Vec<FaultSpec> {
+fn without_orphans(mut faults: Vec<(FaultSpec, usize)>) -> Vec<(FaultSpec, usize)> {
     loop {
-        let names: BTreeSet<String> = faults.iter().filter_map(|f| f.name.clone()).collect();
+        let names: BTreeSet<String> = faults.iter().filter_map(|(f, _)| f.name.clone()).collect();
         let before = faults.len();
-        faults.retain(|fault| match &fault.when {
+        faults.retain(|(fault, _)| match &fault.when {
             When::With { fault, .. } => names.contains(fault),
             _ => true,
         });

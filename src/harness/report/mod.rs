@@ -10,5 +10,5 @@ mod wrap;
 pub use snapshot::snapshot;
 pub use sweep::{cut, describe_group, describe_sweep};
 pub use text::{came_to, describe_run, failure_report};
-pub use timeline::{leadership_timeline, state_changes};
+pub use timeline::{history, leadership_timeline, state_changes};
 pub use wrap::{COLUMNS, wrap};

@@ -7,7 +7,10 @@ use crate::{
     jobs::journal,
     system::protocol::{DISPATCHER, RESOURCE_MANAGER, component_job},
 };
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 /// The lines that are equal over several schedules of one plan, by section.
 ///
@@ -15,6 +18,7 @@ use std::{collections::BTreeMap, fmt::Write};
 /// that there is one.
 pub fn snapshot(outcomes: &[RunOutcome]) -> String {
     let (first, others) = outcomes.split_first().expect("a snapshot is made of runs");
+    let missed = never_came(outcomes);
     let others: Vec<Sections> = others.iter().map(sections).collect();
     let mut text =
         format!("{} seed {}, {} schedules\n", first.scenario, first.seed, outcomes.len());
@@ -33,8 +37,9 @@ pub fn snapshot(outcomes: &[RunOutcome]) -> String {
                 lines.iter().filter(|line| others.iter().all(|o| o.contains(line))).collect()
             }
         };
-        for line in &kept {
-            let _ = writeln!(text, "  {line}");
+        for (at, line) in kept.iter().enumerate() {
+            let note = if title == "plan" && missed.contains(&at) { " (never came)" } else { "" };
+            let _ = writeln!(text, "  {line}{note}");
         }
         let all_same = others.iter().all(|other| other.len() == kept.len());
         if order == Order::Matters && !(all_same && kept.len() == lines.len()) {
@@ -42,6 +47,15 @@ pub fn snapshot(outcomes: &[RunOutcome]) -> String {
         }
     }
     text
+}
+
+/// The places in the plan of faults to which no schedule came.
+fn never_came(outcomes: &[RunOutcome]) -> BTreeSet<usize> {
+    let planned = 0..outcomes[0].plan.faults.len();
+    let came = |index: usize| {
+        outcomes.iter().any(|outcome| outcome.executed.iter().any(|done| done.index == index))
+    };
+    planned.filter(|index| !came(*index)).collect()
 }
 
 /// Whether a line means something only behind those before it.

@@ -11,6 +11,11 @@ use crate::harness::{
 };
 use std::{fmt::Write, time::Duration};
 
+/// As the facts of a report tell it.
+fn millis(duration: Duration) -> String {
+    format!("{:.3}s", duration.as_secs_f64())
+}
+
 fn seconds(duration: Duration) -> String {
     format!("{:.1}s", duration.as_secs_f64())
 }
@@ -41,12 +46,9 @@ pub fn describe_run(outcome: &RunOutcome) -> String {
             .confirmed
             .map_or("never confirmed".to_string(), |at| format!("confirmed {}", seconds(at.time)));
         let granted = seconds(term.granted.time);
-        let _ = writeln!(
-            text,
-            "  {:<16} {:<3} {leader:<14} granted {granted:>6}, {confirmed}, {end}",
-            short(&term.component),
-            term.epoch
-        );
+        let who = format!("  {:<16} {:<3} {leader:<14} ", short(&term.component), term.epoch);
+        let what = format!("granted {granted:>6}, {confirmed}, {end}");
+        let _ = writeln!(text, "{}", wrap(&who, &what));
     }
     let _ = writeln!(
         text,
@@ -63,7 +65,8 @@ pub fn describe_run(outcome: &RunOutcome) -> String {
 
 fn planned_line(outcome: &RunOutcome, index: usize, fault: &FaultSpec) -> String {
     let came = came_to(outcome, index);
-    format!("{}\n    {came}", wrap("  ", &fault.to_string()))
+    let fault = wrap("  ", &fault.to_string()).replace("\n  ", "\n      ");
+    format!("{fault}\n    {came}")
 }
 
 /// From when to when a fault of the plan was in force, and whom it struck.
@@ -99,8 +102,11 @@ pub fn failure_report(outcome: &RunOutcome, last: &[(&str, &str)]) -> String {
             let _ = writeln!(text, "{}", wrap("", &format!("{} at {at}", outcome.verdict)));
         }
     }
-    let from = format!("{}, seed {}, schedule", outcome.scenario, outcome.seed);
-    let _ = writeln!(text, "  in {from} {}", outcome.schedule);
+    let switch = outcome.sabotage.map(|switch| format!(", sabotage {}", switch.name()));
+    let switch = switch.unwrap_or_default();
+    let from =
+        format!("{}, seed {}, schedule {}", outcome.scenario, outcome.seed, outcome.schedule);
+    let _ = writeln!(text, "{}", wrap("  in ", &format!("{from}{switch}")));
     let _ = writeln!(text, "\nthe last changes of state");
     for change in last_changes(outcome, CHANGES_MAX, end_of(outcome)) {
         let _ = writeln!(text, "{}", wrap("  ", &change));
@@ -135,12 +141,12 @@ fn faults_in_force(outcome: &RunOutcome) -> Vec<String> {
     };
     let described = outcome.executed.iter().filter(concerns).map(|executed| {
         let lifted = executed.ended.filter(|ended| *ended <= end);
-        let lifted = lifted.map(|at| format!(", lifted {}", seconds(at))).unwrap_or_default();
+        let lifted = lifted.map(|at| format!(", lifted {}", millis(at))).unwrap_or_default();
         let whom = match executed.describe_resolved() {
             whom if whom.is_empty() => whom,
             whom => format!(": {whom}"),
         };
-        format!("{}, since {}{lifted}{whom}", executed.planned, seconds(executed.began))
+        format!("{} since {}{lifted}{whom}", executed.what, millis(executed.began))
     });
     described.collect()
 }

@@ -87,6 +87,31 @@ fn end_name(end: &ProcessEnd) -> &'static str {
     }
 }
 
+/// What led to the end of a run: every change of the cluster's state, the faults, and what broke.
+pub fn history(outcome: &RunOutcome) -> Vec<String> {
+    let until = outcome.violations.first().map_or(Duration::MAX, |violation| violation.at.time);
+    let line = |at: Duration, text: &str| format!("{:>9.3}s  {text}", at.as_secs_f64());
+    let changes = outcome.history.iter().filter(|(at, _)| at.time <= until);
+    let changes = changes.filter_map(|(at, known)| {
+        let name = outcome.nodes.get(&at.process.0).map_or("?", String::as_str);
+        Some((at.time, line(at.time, &format!("{name}: {}", describe(known)?))))
+    });
+    let mut lines: Vec<(Duration, String)> = changes.collect();
+    for fault in &outcome.executed {
+        let whom = fault.describe_resolved();
+        let text = format!("-- fault begins: {} {whom}", fault.what);
+        lines.push((fault.began, line(fault.began, text.trim_end())));
+        if let Some(ended) = fault.ended.filter(|ended| *ended <= until) {
+            lines.push((ended, line(ended, &format!("-- fault lifted: {}", fault.what))));
+        }
+    }
+    lines.sort_by_key(|(at, _)| *at);
+    let broken = outcome.violations.iter().filter(|violation| violation.at.time == until);
+    let mut lines: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
+    lines.extend(broken.map(|violation| line(until, &format!("** broken: {violation}"))));
+    lines
+}
+
 /// All changes of the cluster's state, in words.
 pub fn state_changes(outcome: &RunOutcome) -> Vec<String> {
     last_changes(outcome, usize::MAX, Duration::MAX)
@@ -117,11 +142,11 @@ fn describe(known: &Known) -> Option<String> {
         Known::Hardware(Hardware::Ended(end)) => Some(end_name(end).to_string()),
         Known::Hardware(Hardware::Paused) => Some("paused".to_string()),
         Known::Hardware(Hardware::Resumed) => Some("resumed".to_string()),
-        Known::Leadership(LeadershipEvent::Granted { session, .. }) => {
-            Some(format!("granted {session:?}"))
+        Known::Leadership(LeadershipEvent::Granted { session, component }) => {
+            Some(format!("granted {session:?} of {}", words::short(component)))
         }
-        Known::Leadership(LeadershipEvent::Revoked { session, .. }) => {
-            Some(format!("revoked {session:?}"))
+        Known::Leadership(LeadershipEvent::Revoked { session, component }) => {
+            Some(format!("revoked {session:?} of {}", words::short(component)))
         }
         Known::Leadership(LeadershipEvent::Confirmed { leader, .. }) => {
             Some(format!("confirmed {:?}", leader.session))

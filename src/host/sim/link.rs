@@ -177,6 +177,8 @@ pub(in crate::host) enum Fate {
 /// A frame that did not plainly arrive, and what was drawn for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameFate {
+    /// Simulated nanoseconds since the run began.
+    pub time: u64,
     /// The sender.
     pub from: NodeId,
     /// The receiver.
@@ -282,7 +284,7 @@ impl Links {
     }
 
     /// Draws the fate of the next frame of this kind on this link.
-    pub fn fate(&mut self, from: NodeId, to: NodeId, kind: Kind) -> (u64, Fate) {
+    pub fn fate(&mut self, now: Nanos, from: NodeId, to: NodeId, kind: Kind) -> (u64, Fate) {
         self.frames += 1;
         let seed = self.seed;
         let key = (from.link_key(to), kind.hash());
@@ -296,7 +298,7 @@ impl Links {
         let words: [u64; 8] = std::array::from_fn(|_| stream.draws.next_u64());
         let fate = self.decide(from, to, kind, &words);
         if let (Some(fates), Some(fate)) = (&mut self.fates, fate.word()) {
-            fates.push(FrameFate { from, to, kind, ordinal, fate });
+            fates.push(FrameFate { time: now, from, to, kind, ordinal, fate });
         }
         (ordinal, fate)
     }
@@ -363,7 +365,7 @@ mod tests {
     }
 
     fn fates(links: &mut Links, kind: Kind, count: usize) -> Vec<Fate> {
-        (0..count).map(|_| links.fate(NodeId(0), NodeId(1), kind).1).collect()
+        (0..count).map(|_| links.fate(0, NodeId(0), NodeId(1), kind).1).collect()
     }
 
     #[test]
@@ -373,11 +375,11 @@ mod tests {
         let mixed: Vec<Fate> = (0..50)
             .map(|n| {
                 for _ in 0..n % 4 {
-                    busy.fate(NodeId(0), NodeId(1), OTHER);
-                    busy.fate(NodeId(1), NodeId(0), KIND);
-                    busy.fate(NodeId(2), NodeId(1), KIND);
+                    busy.fate(0, NodeId(0), NodeId(1), OTHER);
+                    busy.fate(0, NodeId(1), NodeId(0), KIND);
+                    busy.fate(0, NodeId(2), NodeId(1), KIND);
                 }
-                busy.fate(NodeId(0), NodeId(1), KIND).1
+                busy.fate(0, NodeId(0), NodeId(1), KIND).1
             })
             .collect();
         assert_eq!(alone, mixed);
@@ -404,9 +406,12 @@ mod tests {
             nth: None,
             effect: LinkEffect::Cut,
         });
-        assert_eq!(links.fate(NodeId(0), NodeId(1), KIND).1, Fate::Lost("cut"));
+        assert_eq!(links.fate(0, NodeId(0), NodeId(1), KIND).1, Fate::Lost("cut"));
         for (from, to, kind) in [(0, 1, OTHER), (1, 0, KIND), (0, 2, KIND)] {
-            assert!(matches!(links.fate(NodeId(from), NodeId(to), kind).1, Fate::Delivered { .. }));
+            assert!(matches!(
+                links.fate(0, NodeId(from), NodeId(to), kind).1,
+                Fate::Delivered { .. }
+            ));
         }
     }
 
@@ -480,7 +485,7 @@ mod tests {
             slow.add(rule(LinkEffect::Delay(Delay::PerPair(ms(1000)))));
             let mut extra = |_| {
                 let delays = [&mut plain, &mut slow].map(|links| {
-                    match links.fate(NodeId(from), NodeId(to), KIND).1 {
+                    match links.fate(0, NodeId(from), NodeId(to), KIND).1 {
                         Fate::Delivered { delay, .. } => delay,
                         _ => panic!("nothing is lost"),
                     }

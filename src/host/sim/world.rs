@@ -167,7 +167,7 @@ impl State {
 
     /// Puts a frame on its link.
     pub fn launch(&mut self, now: Nanos, mut flight: Flight) {
-        let (ordinal, fate) = self.links.fate(flight.from, flight.to, flight.kind);
+        let (ordinal, fate) = self.links.fate(now, flight.from, flight.to, flight.kind);
         flight.ordinal = ordinal;
         match fate {
             Fate::Lost(why) => self.note_flight(now, 2, &flight, why),

@@ -59,9 +59,13 @@ impl Invariant for FencedMailbox {
                     return Check::Held;
                 }
                 let since = since.map_or("from the start".to_string(), |since| since.to_string());
+                let named = |token: &Option<FencingToken>| match token {
+                    Some(token) => format!("the token {token:?}"),
+                    None => "no token".to_string(),
+                };
                 return Check::broken(
-                    format!("{since}: the token is {token:?}"),
-                    format!("{at}: {kind:?} with the token {found:?} was handled"),
+                    format!("{since}: the endpoint has {}", named(token)),
+                    format!("{at}: {kind:?} with {} was handled", named(found)),
                 );
             }
             _ => {}

@@ -45,7 +45,8 @@ impl Invariant for SlotHeldOnce {
             Seen::Slot(SlotEvent::SlotFreed { index, allocation, .. }) => {
                 let held = model.slots.get(&(at.process, *index)).map(|(_, held)| *held);
                 Check::that(held == Some(*allocation), || {
-                    let before = format!("slot {index} is held by {held:?}");
+                    let held = held.map_or("nobody".to_string(), |held| format!("{held:?}"));
+                    let before = format!("slot {index} is held by {held}");
                     (before, format!("{at}: {allocation:?} is freed"))
                 })
             }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const LINES_MAX: usize = 620;
+const LINES_MAX: usize = 600;
 
 /// The floors, bottom to top.
 const FLOORS: &[&str] = &["host", "system", "jobs", "harness", "cli"];
@@ -88,6 +88,6 @@ fn the_rules_bite() {
     assert_eq!(faults("harness/a.rs", "use crate::system::rpc;").len(), 0);
     assert_eq!(faults("jobs/a.rs", "#[cfg(live)]\nmod b;"), ["switches worlds outside the doors"]);
     assert_eq!(faults("cli/mod.rs", "#[cfg(live)]\nmod b;").len(), 0);
-    assert_eq!(faults("jobs/a.rs", &"\n".repeat(700)), ["has more than 620 lines"]);
+    assert_eq!(faults("jobs/a.rs", &"\n".repeat(700)), ["has more than 600 lines"]);
     assert_eq!(faults("jobs/a.rs", "// cfg(live), tokio::time").len(), 0);
 }

@@ -3,6 +3,7 @@
 
 mod durable;
 mod history;
+mod judge;
 mod session;
 mod storm;
 

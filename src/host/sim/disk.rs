@@ -11,6 +11,8 @@ mod state;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod state_tests;
+#[cfg(test)]
 mod tests;
 
 use super::{
@@ -124,15 +126,6 @@ impl World {
         let words = [u64::from(node.0), 2, name_hash(path), offset, u64::from(mask)];
         locked.digest.entry(now, 9, &words, || format!("{node:?} rot in {path} at {offset}"));
         locked.node(node).disk.rot(path, offset, mask)
-    }
-
-    /// Replaces the machine's disk by an empty one. Files open at that moment fail with `EIO`.
-    pub fn wipe_disk(&self, node: NodeId) {
-        let now = self.shared.now();
-        let mut locked = self.shared.lock();
-        let words = [u64::from(node.0), 3];
-        locked.digest.entry(now, 9, &words, || format!("{node:?} disk replaced"));
-        locked.node(node).disk.wipe();
     }
 
     /// What a process on the machine would read of a file now; `None` when there is none.

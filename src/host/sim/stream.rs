@@ -1,10 +1,11 @@
 //! Simulated streams behind [`Host::listen`](crate::host::Host::listen) and
 //! [`Host::connect`](crate::host::Host::connect). How they behave on the links is decided in
-//! [`connection`].
+//! [`connection`], what a process does with its ends in [`socket`].
 
 mod connection;
 mod end;
 mod packet;
+mod socket;
 
 #[cfg(test)]
 mod tests;

@@ -23,13 +23,16 @@ pub trait HeartbeatListener<R: 'static>: RpcEndpoint {
         session: HeartbeatSession,
     );
 
-    /// Too many calls in a row found nobody there. Otherwise as a time-out, and instead of one.
+    /// Too many calls in a row found nobody there. Comes instead of a time-out, and is treated as one
+    /// unless a listener says otherwise.
     fn notify_target_unreachable(
         &mut self,
         context: &mut Context<Self>,
         id: &str,
         session: HeartbeatSession,
-    );
+    ) {
+        self.notify_heartbeat_timeout(context, id, session);
+    }
 
     /// A beat of the target came.
     fn report_payload(

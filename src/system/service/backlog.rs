@@ -17,15 +17,15 @@ impl<R> Backlog<R> {
         Backlog { requests: Vec::new(), bytes: 0 }
     }
 
-    /// Lets a request with so much payload wait; gives it back when too much waits already.
-    pub fn push(&mut self, request: R, bytes: usize) -> Result<(), R> {
-        let total = self.bytes.saturating_add(bytes);
-        if self.requests.len() >= REQUESTS_MAX || total > BYTES_MAX {
-            return Err(request);
-        }
-        self.bytes = total;
+    /// Whether a request with so much payload may wait.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.requests.len() < REQUESTS_MAX && self.bytes.saturating_add(bytes) <= BYTES_MAX
+    }
+
+    /// Lets a request wait, room or not: what the clock asks of a server can't be refused.
+    pub fn push(&mut self, request: R, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
         self.requests.push(request);
-        Ok(())
     }
 
     /// Takes all that waits.
@@ -40,13 +40,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_beyond_the_bounds_is_given_back() {
+    fn there_is_no_room_beyond_the_bounds() {
         let mut backlog = Backlog::new();
-        assert_eq!(backlog.push(1, BYTES_MAX), Ok(()));
-        assert_eq!(backlog.push(2, 1), Err(2));
-        assert_eq!(backlog.push(3, 0), Ok(()));
-        assert_eq!(backlog.take(), [1, 3]);
-        assert!((0..REQUESTS_MAX).all(|n| backlog.push(n, 0).is_ok()));
-        assert_eq!(backlog.push(5, 0), Err(5));
+        assert!(backlog.has_room(BYTES_MAX) && !backlog.has_room(BYTES_MAX + 1));
+        backlog.push(1, BYTES_MAX);
+        assert!(backlog.has_room(0) && !backlog.has_room(1));
+        backlog.push(2, 0);
+        assert_eq!(backlog.take(), [1, 2]);
+        (0..REQUESTS_MAX).for_each(|n| backlog.push(n, 0));
+        assert!(!backlog.has_room(0));
     }
 }

@@ -21,9 +21,11 @@ const LOG_BYTES_MIN: u64 = 1024 * 1024;
 const LOG_PER_SNAPSHOT: u64 = 2;
 
 /// A state that is a function of its records.
-pub(super) trait Durable: Default + Clone + Serialize + DeserializeOwned {
+pub(super) trait Durable:
+    Default + Clone + Serialize + DeserializeOwned + Send + Sync + 'static
+{
     /// What changes it.
-    type Record: Serialize + DeserializeOwned;
+    type Record: Serialize + DeserializeOwned + Send + Sync;
 
     /// Makes one change. The same records in the same order lead to the same state.
     fn apply(&mut self, record: &Self::Record);
@@ -116,6 +118,22 @@ impl<S: Durable> DurableLog<S> {
         self.synced += length;
         self.records += records.len() as u64;
         Ok(())
+    }
+
+    /// Appends records and syncs them; then replaces log and snapshot by a snapshot if there is one.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub async fn commit(
+        mut self,
+        records: Vec<S::Record>,
+        snapshot: Option<S>,
+    ) -> Result<Self, DurableError> {
+        self.append(&records).await?;
+        if let Some(state) = snapshot {
+            self.snapshot(&state).await?;
+        }
+        Ok(self)
     }
 
     /// Whether the log has grown so long that a snapshot should replace it.

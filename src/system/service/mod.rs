@@ -9,6 +9,7 @@ pub mod coordination;
 pub mod log;
 
 mod backlog;
+mod batch;
 mod connection;
 mod durable;
 

@@ -49,11 +49,7 @@ impl Invariant for BlobDurable {
                 let (found, sealed) = (found.collect(), sealed.iter().cloned().collect());
                 let judged = self.judge(&found, &sealed);
                 (self.blobs, self.sealed) = (found, sealed);
-                self.calls.begin_anew();
-                match judged {
-                    None => Check::Held,
-                    Some((before, now)) => Check::broken(before, format!("{at}: recovered {now}")),
-                }
+                self.calls.recovered(at, judged)
             }
             Seen::Blob(event) => {
                 self.calls.announced(at);
@@ -141,16 +137,6 @@ mod tests {
         BlobEvent::Recovered {
             blobs: names.iter().map(|name| (name.to_string(), 1, 1)).collect(),
             sealed: sealed.iter().map(ToString::to_string).collect(),
-        }
-    }
-
-    fn called(name: &'static str) -> RpcEvent {
-        RpcEvent::HandlerStarted {
-            endpoint: EndpointId(1),
-            kind: Kind::new(name),
-            sender: 1,
-            call: 1,
-            token: None,
         }
     }
 

@@ -169,11 +169,7 @@ impl LogDurable {
             .or_else(|| self.judge_closed(&unended, &closed));
         self.ended.extend(self.unended.difference(&unended).cloned());
         (self.ends, self.unended, self.closed) = (ends, unended, closed);
-        self.calls.begin_anew();
-        match conflict {
-            None => Check::Held,
-            Some((before, now)) => Check::broken(before, format!("{at}: recovered {now}")),
-        }
+        self.calls.recovered(at, conflict)
     }
 
     fn judge_ends(&self, found: &BTreeMap<(String, u32), u64>) -> Option<Conflict> {
@@ -226,18 +222,7 @@ impl LogDurable {
 #[cfg(test)]
 mod tests {
     use super::{super::testing_jobs::*, *};
-    use crate::host::Kind;
     use bytes::Bytes;
-
-    fn called(name: &'static str) -> RpcEvent {
-        RpcEvent::HandlerStarted {
-            endpoint: EndpointId(1),
-            kind: Kind::new(name),
-            sender: 1,
-            call: 1,
-            token: None,
-        }
-    }
 
     fn found(end: u64, unended: &[u64], closed: &[&str]) -> LogEvent {
         LogEvent::Recovered {

@@ -28,6 +28,17 @@ pub fn partition(vertex: u32, epoch: u64) -> ResultPartitionId {
     ResultPartitionId { producer: attempt(vertex, epoch), data_set: IntermediateDataSetId(0) }
 }
 
+/// A server begins to handle a call.
+pub fn called(name: &'static str) -> RpcEvent {
+    RpcEvent::HandlerStarted {
+        endpoint: EndpointId(1),
+        kind: Kind::new(name),
+        sender: 1,
+        call: 1,
+        token: None,
+    }
+}
+
 fn encoded(value: &impl serde::Serialize) -> Vec<u8> {
     postcard::to_allocvec(value).expect("it can be encoded")
 }

@@ -3,7 +3,7 @@
 //! A server writes one batch of calls at a time and announces it after its sync. What it had synced when
 //! it died came in after the batch before that one began, so after the last announcement but one.
 
-use super::super::history::Moment;
+use super::{super::history::Moment, Check};
 use crate::host::Kind;
 use std::{collections::BTreeSet, time::Duration};
 
@@ -36,8 +36,12 @@ impl Unannounced {
         kinds.iter().any(known)
     }
 
-    /// A new life of the server.
-    pub fn begin_anew(&mut self) {
+    /// A new life of the server has recovered; a conflict is what stood and what it found instead.
+    pub fn recovered(&mut self, at: Moment, conflict: Option<(String, String)>) -> Check {
         *self = Unannounced::default();
+        match conflict {
+            None => Check::Held,
+            Some((before, now)) => Check::broken(before, format!("{at}: recovered {now}")),
+        }
     }
 }

@@ -17,15 +17,14 @@ use crate::host::{
         world::{Action, Nanos, State},
     },
 };
-use bytes::Bytes;
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    task::{Context, Poll, Waker},
+    task::Waker,
 };
 
 /// Bytes in one segment at most; a read at this distance from the last tells the writer.
-const SEGMENT_BYTES_MAX: usize = 16 * 1024;
+pub(super) const SEGMENT_BYTES_MAX: usize = 16 * 1024;
 
 /// Connections that wait in one listener at most; a SYN beyond is ignored.
 const BACKLOG_MAX: usize = 128;
@@ -56,16 +55,16 @@ pub(in crate::host) enum StreamAction {
 }
 
 #[derive(Default)]
-struct Listener {
-    backlog: VecDeque<EndId>,
-    acceptor: Option<Waker>,
+pub(super) struct Listener {
+    pub backlog: VecDeque<EndId>,
+    pub acceptor: Option<Waker>,
 }
 
 /// All streams of a world.
 pub(in crate::host) struct Streams {
-    ends: BTreeMap<EndId, End>,
-    listeners: BTreeMap<(NodeId, u16), Listener>,
-    connections: u64,
+    pub(super) ends: BTreeMap<EndId, End>,
+    pub(super) listeners: BTreeMap<(NodeId, u16), Listener>,
+    pub(super) connections: u64,
     pub bytes_per_second: u64,
 }
 
@@ -118,7 +117,7 @@ impl Streams {
 
 impl State {
     /// Sends a packet off at `leaves`.
-    fn put(&mut self, now: Nanos, leaves: Nanos, packet: Packet) {
+    pub(super) fn put(&mut self, now: Nanos, leaves: Nanos, packet: Packet) {
         let arrive = |packet| Action::Stream(StreamAction::Arrive(packet));
         if packet.from == packet.to {
             return self.queue.push(leaves, arrive(packet));
@@ -329,7 +328,7 @@ impl State {
         }
     }
 
-    fn send_syn(&mut self, now: Nanos, id: EndId) {
+    pub(super) fn send_syn(&mut self, now: Nanos, id: EndId) {
         let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
         let Phase::Connecting { syns, port, .. } = &mut end.phase else { return };
         let wait = SYN_RETRY << *syns;
@@ -370,7 +369,7 @@ impl State {
         self.put(now, leaves, packet);
     }
 
-    fn enqueue(&mut self, now: Nanos, id: EndId, load: Load) {
+    pub(super) fn enqueue(&mut self, now: Nanos, id: EndId, load: Load) {
         let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
         let number = end.next_number;
         let idle = end.unacknowledged.is_empty();
@@ -384,7 +383,7 @@ impl State {
     }
 
     /// From now on silence counts.
-    fn expect_answer(&mut self, now: Nanos, id: EndId) {
+    pub(super) fn expect_answer(&mut self, now: Nanos, id: EndId) {
         let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
         end.silent_since = now.max(end.free_at);
         end.retransmit_after = RETRANSMIT_MIN;
@@ -392,7 +391,7 @@ impl State {
         self.set_stream_timer(id, deadline);
     }
 
-    fn break_end(&mut self, id: EndId, kind: io::ErrorKind, wakers: &mut Vec<Waker>) {
+    pub(super) fn break_end(&mut self, id: EndId, kind: io::ErrorKind, wakers: &mut Vec<Waker>) {
         let Some(end) = self.streams.ends.get_mut(&id) else { return };
         let refused = kind == io::ErrorKind::ConnectionRefused;
         match end.phase {
@@ -407,7 +406,7 @@ impl State {
     }
 
     /// Lets an end go that nobody holds and that has nothing left to send; hands over its wakers.
-    fn retire_end(&mut self, now: Nanos, id: EndId) -> Vec<Waker> {
+    pub(super) fn retire_end(&mut self, now: Nanos, id: EndId) -> Vec<Waker> {
         let Some(end) = self.streams.ends.get_mut(&id) else { return Vec::new() };
         if !end.is_orphan() {
             return Vec::new();
@@ -421,187 +420,5 @@ impl State {
             self.queue.push(now + LINGER, Action::Stream(StreamAction::Forget(id)));
         }
         Vec::new()
-    }
-
-    /// A process has ended: its peers are reset, or hear nothing when the power is gone.
-    pub fn end_streams(&mut self, now: Nanos, node: NodeId, silent: bool) {
-        let mut wakers = Vec::new();
-        let listeners = std::mem::take(&mut self.streams.listeners);
-        for (key, listener) in listeners {
-            if key.0 == node {
-                wakers.extend(listener.acceptor);
-            } else {
-                self.streams.listeners.insert(key, listener);
-            }
-        }
-        // The kernel of a machine that stays up still delivers what was closed in good order.
-        let gone = self.streams.ends.iter().filter(|(_, end)| end.node == node);
-        let gone = gone.filter(|(_, end)| silent || !end.is_orphan());
-        for id in gone.map(|(id, _)| *id).collect::<Vec<_>>() {
-            let mut end = self.streams.ends.remove(&id).expect("it was just listed");
-            if !silent && end.phase == Phase::Open {
-                let reset = end.packet(id, What::Reset);
-                self.put(now, now, reset);
-            }
-            wakers.extend(end.take_wakers());
-        }
-        if !wakers.is_empty() {
-            self.queue.push(now, Action::Stream(StreamAction::LetGo(wakers)));
-        }
-    }
-
-    /// Closes a listening port and resets what waits there; hands over its waker.
-    pub fn close_listener(&mut self, now: Nanos, node: NodeId, port: u16) -> Vec<Waker> {
-        let Some(listener) = self.streams.listeners.remove(&(node, port)) else {
-            return Vec::new();
-        };
-        let mut wakers: Vec<Waker> = listener.acceptor.into_iter().collect();
-        for id in listener.backlog {
-            wakers.extend(self.abort_end(now, id));
-        }
-        wakers
-    }
-
-    /// Opens a connection; its first SYN leaves now.
-    pub fn start_connecting(
-        &mut self,
-        now: Nanos,
-        node: NodeId,
-        peer: NodeId,
-        address: &NodeAddress,
-    ) -> EndId {
-        let id = self.streams.connections * 2;
-        self.streams.connections += 1;
-        let phase = Phase::Connecting { syns: 0, port: address.port, accepted: false };
-        self.streams.ends.insert(id, End::new(node, peer, address.clone(), phase));
-        self.send_syn(now, id);
-        id
-    }
-
-    /// Drops an end that no handle will come to; its peer is reset.
-    pub fn abort_end(&mut self, now: Nanos, id: EndId) -> Vec<Waker> {
-        let Some(mut end) = self.streams.ends.remove(&id) else { return Vec::new() };
-        if end.phase == Phase::Open {
-            let reset = end.packet(id, What::Reset);
-            self.put(now, now, reset);
-        }
-        end.take_wakers().collect()
-    }
-
-    /// Whether the connection stands; `old` takes the waker that was replaced.
-    pub fn poll_connected(
-        &mut self,
-        id: EndId,
-        cx: &Context<'_>,
-        old: &mut Option<Waker>,
-    ) -> Poll<io::Result<()>> {
-        let end = self.streams.ends.get_mut(&id).expect("kept while it is held");
-        match end.phase {
-            Phase::Connecting { .. } => {
-                *old = end.writer.replace(cx.waker().clone());
-                Poll::Pending
-            }
-            Phase::Open => Poll::Ready(Ok(())),
-            Phase::Broken(kind) => Poll::Ready(Err(kind.into())),
-        }
-    }
-
-    /// Writes as much of `data` as the window takes; `old` takes the waker that was replaced.
-    pub fn poll_write(
-        &mut self,
-        now: Nanos,
-        id: EndId,
-        data: &mut Bytes,
-        cx: &Context<'_>,
-        old: &mut Option<Waker>,
-    ) -> Poll<io::Result<()>> {
-        loop {
-            let end = self.streams.ends.get_mut(&id).expect("kept while it is held");
-            if let Phase::Broken(kind) = end.phase {
-                return Poll::Ready(Err(kind.into()));
-            }
-            if end.closed {
-                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-            }
-            if data.is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-            let piece = data.len().min(SEGMENT_BYTES_MAX);
-            if !end.has_room(piece) {
-                let nothing_waits = end.unacknowledged.is_empty() && end.writer.is_none();
-                *old = end.writer.replace(cx.waker().clone());
-                if nothing_waits {
-                    self.expect_answer(now, id);
-                }
-                return Poll::Pending;
-            }
-            let load = Load::Bytes(data.split_to(piece));
-            self.enqueue(now, id, load);
-        }
-    }
-
-    /// Reads the next bytes; `old` takes the waker that was replaced.
-    pub fn poll_read(
-        &mut self,
-        now: Nanos,
-        id: EndId,
-        cx: &Context<'_>,
-        old: &mut Option<Waker>,
-    ) -> Poll<io::Result<Option<Bytes>>> {
-        let end = self.streams.ends.get_mut(&id).expect("kept while it is held");
-        if let Some(bytes) = end.inbox.pop_front() {
-            end.read += bytes.len() as u64;
-            // Below this distance the writer is never kept waiting for the news.
-            let tell = end.read - end.read_told >= SEGMENT_BYTES_MAX as u64;
-            if tell && end.phase == Phase::Open {
-                let news = end.acknowledgement(id, None);
-                self.put(now, now, news);
-            }
-            return Poll::Ready(Ok(Some(bytes)));
-        }
-        if end.finished {
-            return Poll::Ready(Ok(None));
-        }
-        if let Phase::Broken(kind) = end.phase {
-            return Poll::Ready(Err(kind.into()));
-        }
-        *old = end.reader.replace(cx.waker().clone());
-        Poll::Pending
-    }
-
-    /// Sends the FIN behind what was written.
-    pub fn close_end(&mut self, now: Nanos, id: EndId) {
-        let Some(end) = self.streams.ends.get_mut(&id) else { return };
-        if !end.closed {
-            end.closed = true;
-            if end.phase == Phase::Open {
-                self.enqueue(now, id, Load::Fin);
-            }
-        }
-    }
-
-    pub fn drop_writer(&mut self, now: Nanos, id: EndId) -> Vec<Waker> {
-        self.close_end(now, id);
-        if let Some(end) = self.streams.ends.get_mut(&id) {
-            end.writer_gone = true;
-        }
-        self.retire_end(now, id)
-    }
-
-    pub fn drop_reader(&mut self, now: Nanos, id: EndId) -> Vec<Waker> {
-        let Some(end) = self.streams.ends.get_mut(&id) else { return Vec::new() };
-        end.reader_gone = true;
-        if end.inbox.is_empty() {
-            return self.retire_end(now, id);
-        }
-        end.inbox.clear();
-        let mut wakers = Vec::new();
-        if end.phase == Phase::Open {
-            let reset = end.packet(id, What::Reset);
-            self.put(now, now, reset);
-            self.break_end(id, io::ErrorKind::ConnectionReset, &mut wakers);
-        }
-        wakers.extend(self.retire_end(now, id));
-        wakers
     }
 }

@@ -579,15 +579,6 @@ impl HeartbeatListener<ToMasters> for ResourceManager {
         }
     }
 
-    fn notify_target_unreachable(
-        &mut self,
-        context: &mut Context<Self>,
-        id: &str,
-        session: HeartbeatSession,
-    ) {
-        HeartbeatListener::<ToMasters>::notify_heartbeat_timeout(self, context, id, session);
-    }
-
     fn report_payload(&mut self, _: &mut Context<Self>, _: &str, _: HeartbeatSession, (): ()) {}
 
     fn retrieve_payload(&mut self, _: &mut Context<Self>, _: &str) {}

@@ -1,8 +1,7 @@
 //! The blob server: an endpoint in front of the index, its log and the blobs' files.
 
 use super::{
-    BlobEvent,
-    files::{self, FileError},
+    BlobEvent, files,
     index::{Blob, Index, Record, Sealing},
     model::{BLOB_BYTES_MAX, BlobRefusal},
 };
@@ -12,12 +11,14 @@ use crate::{
     system::{
         rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
         service::{
-            backlog::Backlog,
-            durable::{Durable, DurableError, DurableLog},
+            batch::{self, BatchError, BatchServer, Desk},
+            durable::{Durable, DurableLog},
         },
     },
 };
 use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
+use std::mem::take;
 
 /// The name of the server's endpoint.
 pub const BLOB_ENDPOINT: &str = "blobs";
@@ -44,65 +45,20 @@ gateway! {
     }
 }
 
-enum Request {
-    Put(String, Bytes, Reply<Result<(), BlobRefusal>>),
-    Get(String, Reply<Result<Bytes, BlobRefusal>>),
-    Delete(Vec<String>, Reply<Result<(), BlobRefusal>>),
-    Seal(String, Reply<Result<(), BlobRefusal>>),
-    List(String, String, Reply<Vec<String>>),
-}
-
-impl Request {
-    fn refuse(self, error: RpcError) {
-        match self {
-            Request::Put(_, _, reply) | Request::Delete(_, reply) | Request::Seal(_, reply) => {
-                reply.fail(error);
-            }
-            Request::Get(_, reply) => reply.fail(error),
-            Request::List(_, _, reply) => reply.fail(error),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        if let Request::Put(_, bytes, _) = self { bytes.len() } else { 0 }
-    }
-}
-
-/// An answer that waits for the batch to be durable.
-type Answer = Box<dyn FnOnce(&mut BlobServer, &Context<BlobServer>) + Send>;
-
-/// What one batch of requests comes to.
-#[derive(Default)]
-struct Batch {
-    /// Files to be written, by number.
-    written: Vec<(u64, Bytes)>,
-    records: Vec<Record>,
-    /// Files to be removed once the records are durable.
-    removed: Vec<u64>,
-    events: Vec<BlobEvent>,
-    answers: Vec<Answer>,
-}
-
-/// Why a batch is not durable.
-#[derive(Debug, thiserror::Error)]
-enum BatchError {
-    #[error(transparent)]
-    Log(#[from] DurableError),
-    #[error(transparent)]
-    File(#[from] FileError),
-}
-
-/// The server's state. While a batch is being synced, requests wait: what is answered and announced
-/// is durable.
+/// The server's state.
 pub struct BlobServer {
     disk: Disk,
     index: Index,
-    /// `None` while a batch is being synced.
-    log: Option<DurableLog<Index>>,
-    backlog: Backlog<Request>,
+    desk: Desk<Self, Index>,
+    /// Files to be written before the batch's records, by number.
+    written: Vec<(u64, Bytes)>,
+    /// Files to be removed once the batch's records are durable.
+    removed: Vec<u64>,
     /// Blobs that are being read.
     reads: usize,
 }
+
+type Batch = batch::Batch<BlobServer, Index>;
 
 impl RpcEndpoint for BlobServer {
     type Gateway = BlobGateway;
@@ -137,8 +93,9 @@ impl BlobServer {
         let server = BlobServer {
             disk: host.disk(),
             index,
-            log: Some(log),
-            backlog: Backlog::new(),
+            desk: Desk::new(log),
+            written: Vec::new(),
+            removed: Vec::new(),
             reads: 0,
         };
         let server = service.start_server(BLOB_ENDPOINT, server)?;
@@ -146,115 +103,45 @@ impl BlobServer {
         Ok(server)
     }
 
-    fn request(&mut self, context: &mut Context<Self>, request: Request) {
-        let bytes = request.bytes();
-        if let Err(request) = self.backlog.push(request, bytes) {
-            return request.refuse(RpcError::NotRunning("too much waits".to_string()));
-        }
-        if self.log.is_some() {
-            self.process(context);
-        }
-    }
-
-    /// Takes all that waits as one batch.
-    fn process(&mut self, context: &mut Context<Self>) {
-        let mut batch = Batch::default();
-        for request in self.backlog.take() {
-            self.evaluate(request, &mut batch);
-        }
-        let Batch { written, records, removed, events, answers } = batch;
-        if records.is_empty() {
-            answers.into_iter().for_each(|answer| answer(self, context));
-            return;
-        }
-        let mut log = self.log.take().expect("requests are processed only when no batch is synced");
-        let snapshot = log.wants_snapshot().then(|| self.index.clone());
-        let disk = self.disk.clone();
-        let work = async move {
-            files::write(&disk, written).await?;
-            log.append(&records).await?;
-            if let Some(index) = snapshot {
-                log.snapshot(&index).await?;
-            }
-            files::remove(&disk, &removed).await?;
-            Ok::<_, BatchError>(log)
-        };
-        context.spawn_then(work, move |server, context, done| match done {
-            Ok(log) => {
-                server.log = Some(log);
-                events.iter().for_each(|event| context.host().announce(event));
-                answers.into_iter().for_each(|answer| answer(server, context));
-                server.process(context);
-            }
-            Err(error) => context.host().exit(&format!("blobs: {error}")),
-        });
-    }
-
-    fn evaluate(&mut self, request: Request, batch: &mut Batch) {
-        match request {
-            Request::Put(name, bytes, reply) => {
-                let outcome = self.put(name, bytes, batch);
-                batch.answers.push(Box::new(move |_, _| reply.ok(outcome)));
-            }
-            Request::Get(name, reply) => {
-                batch.answers.push(Box::new(move |server, context| {
-                    server.get(context, name, reply);
-                }));
-            }
-            Request::Delete(names, reply) => {
-                let outcome = self.delete(&names, batch);
-                batch.answers.push(Box::new(move |_, _| reply.ok(outcome)));
-            }
-            Request::Seal(prefix, reply) => {
-                let outcome = self.seal(&prefix, batch);
-                batch.answers.push(Box::new(move |_, _| reply.ok(outcome)));
-            }
-            Request::List(prefix, after, reply) => {
-                let names = self.index.list(&prefix, &after);
-                batch.answers.push(Box::new(move |_, _| reply.ok(names)));
-            }
-        }
-    }
-
     fn apply(&mut self, record: Record, batch: &mut Batch) {
         self.index.apply(&record);
         batch.records.push(record);
     }
 
-    fn put(&mut self, name: String, bytes: Bytes, batch: &mut Batch) -> Result<(), BlobRefusal> {
+    fn store(&mut self, name: String, bytes: Bytes, batch: &mut Batch) -> Result<(), BlobRefusal> {
         if bytes.len() > BLOB_BYTES_MAX {
             return Err(BlobRefusal::TooLarge);
         }
         let (len, crc) = (bytes.len() as u64, crc32fast::hash(&bytes));
         if let Some(blob) = self.index.put(&name, len, crc)? {
-            batch.written.push((blob.file, bytes));
-            batch.events.push(BlobEvent::Stored { name: name.clone(), len, crc });
+            self.written.push((blob.file, bytes));
+            batch.announce(BlobEvent::Stored { name: name.clone(), len, crc });
             self.apply(Record::Store { name, blob }, batch);
         }
         Ok(())
     }
 
-    fn delete(&mut self, names: &[String], batch: &mut Batch) -> Result<(), BlobRefusal> {
+    fn remove(&mut self, names: &[String], batch: &mut Batch) -> Result<(), BlobRefusal> {
         let known = self.index.delete(names)?;
         if !known.is_empty() {
-            let names = gone(known, batch);
-            batch.events.push(BlobEvent::Deleted { names: names.clone() });
+            let names = self.remove_files(known);
+            batch.announce(BlobEvent::Deleted { names: names.clone() });
             self.apply(Record::Delete { names }, batch);
         }
         Ok(())
     }
 
-    fn seal(&mut self, prefix: &str, batch: &mut Batch) -> Result<(), BlobRefusal> {
+    fn close(&mut self, prefix: &str, batch: &mut Batch) -> Result<(), BlobRefusal> {
         if let Some(Sealing { prefix, removed }) = self.index.seal(prefix)? {
-            let removed = gone(removed, batch);
-            batch.events.push(BlobEvent::Sealed { prefix: prefix.clone(), removed });
+            let removed = self.remove_files(removed);
+            batch.announce(BlobEvent::Sealed { prefix: prefix.clone(), removed });
             self.apply(Record::Seal { prefix }, batch);
         }
         Ok(())
     }
 
     /// Reads a blob of the durable index beside the main thread.
-    fn get(
+    fn read(
         &mut self,
         context: &Context<Self>,
         name: String,
@@ -281,12 +168,41 @@ impl BlobServer {
             }
         });
     }
+
+    /// Marks blobs' files for removal; returns the names.
+    fn remove_files(&mut self, blobs: Vec<(String, Blob)>) -> Vec<String> {
+        self.removed.extend(blobs.iter().map(|(_, blob)| blob.file));
+        blobs.into_iter().map(|(name, _)| name).collect()
+    }
 }
 
-/// Marks blobs' files for removal; returns the names.
-fn gone(blobs: Vec<(String, Blob)>, batch: &mut Batch) -> Vec<String> {
-    batch.removed.extend(blobs.iter().map(|(_, blob)| blob.file));
-    blobs.into_iter().map(|(name, _)| name).collect()
+impl BatchServer<Index> for BlobServer {
+    const NAME: &'static str = "blobs";
+
+    fn desk(&mut self) -> &mut Desk<Self, Index> {
+        &mut self.desk
+    }
+
+    fn state(&self) -> &Index {
+        &self.index
+    }
+
+    fn write(
+        &mut self,
+        log: DurableLog<Index>,
+        records: Vec<Record>,
+        snapshot: Option<Index>,
+    ) -> BoxFuture<'static, Result<DurableLog<Index>, BatchError>> {
+        let (written, removed) = (take(&mut self.written), take(&mut self.removed));
+        let disk = self.disk.clone();
+        async move {
+            files::write(&disk, written).await?;
+            let log = log.commit(records, snapshot).await?;
+            files::remove(&disk, &removed).await?;
+            Ok(log)
+        }
+        .boxed()
+    }
 }
 
 impl BlobHandler for BlobServer {
@@ -297,7 +213,8 @@ impl BlobHandler for BlobServer {
         bytes: Bytes,
         reply: Reply<Result<(), BlobRefusal>>,
     ) {
-        self.request(context, Request::Put(name, bytes, reply));
+        let length = bytes.len();
+        self.ask(context, length, reply, |server, batch| server.store(name, bytes, batch));
     }
 
     fn get(
@@ -306,7 +223,9 @@ impl BlobHandler for BlobServer {
         name: String,
         reply: Reply<Result<Bytes, BlobRefusal>>,
     ) {
-        self.request(context, Request::Get(name, reply));
+        self.ask_by(context, 0, reply, |_, batch, reply| {
+            batch.answer_by(|server, context| server.read(context, name, reply));
+        });
     }
 
     fn delete(
@@ -315,7 +234,7 @@ impl BlobHandler for BlobServer {
         names: Vec<String>,
         reply: Reply<Result<(), BlobRefusal>>,
     ) {
-        self.request(context, Request::Delete(names, reply));
+        self.ask(context, 0, reply, move |server, batch| server.remove(&names, batch));
     }
 
     fn seal(
@@ -324,7 +243,7 @@ impl BlobHandler for BlobServer {
         prefix: String,
         reply: Reply<Result<(), BlobRefusal>>,
     ) {
-        self.request(context, Request::Seal(prefix, reply));
+        self.ask(context, 0, reply, move |server, batch| server.close(&prefix, batch));
     }
 
     fn list(
@@ -334,6 +253,6 @@ impl BlobHandler for BlobServer {
         after: String,
         reply: Reply<Vec<String>>,
     ) {
-        self.request(context, Request::List(prefix, after, reply));
+        self.ask(context, 0, reply, move |server, _| server.index.list(&prefix, &after));
     }
 }

@@ -10,7 +10,10 @@ use crate::{
     host::{Host, Instant},
     system::{
         rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
-        service::durable::{DurableError, DurableLog},
+        service::{
+            batch::{self, BatchServer, Desk},
+            durable::{DurableError, DurableLog},
+        },
     },
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -48,17 +51,6 @@ gateway! {
     }
 }
 
-enum Request {
-    Grant(u64, Reply<Lease>),
-    KeepAlive(LeaseId, Reply<Result<(), Refusal>>),
-    Revoke(LeaseId, Reply<Result<(), Refusal>>),
-    /// The lease's time seems to be over.
-    Expire(LeaseId),
-    Transact(Transaction, Reply<Result<Transacted, Refusal>>),
-    Read(String, Reply<Range>),
-    Watch(Waiting),
-}
-
 struct Waiting {
     prefix: String,
     after: Option<Revision>,
@@ -66,22 +58,16 @@ struct Waiting {
     reply: Reply<Result<Update, Refusal>>,
 }
 
-/// An answer that waits for the batch to be durable.
-type Answer = Box<dyn FnOnce() + Send>;
-
-/// The server's state. While a batch is being synced, requests wait: what is answered and announced
-/// is durable.
+/// The server's state.
 pub struct CoordinationServer {
     store: Store,
-    /// `None` while a batch is being synced.
-    log: Option<DurableLog<Store>>,
-    queue: Vec<Request>,
+    desk: Desk<Self, Store>,
     watches: Vec<Waiting>,
     /// When each lease runs out.
     leases: BTreeMap<LeaseId, Instant>,
-    /// When the server will look at leases and watches next.
-    alarm: Option<Instant>,
 }
+
+type Batch = batch::Batch<CoordinationServer, Store>;
 
 impl RpcEndpoint for CoordinationServer {
     type Gateway = CoordinationGateway;
@@ -109,143 +95,90 @@ impl CoordinationServer {
         });
         let now = host.now();
         let leases = store.leases().map(|lease| (lease.id, now + ttl(lease))).collect();
-        let server = CoordinationServer {
-            store,
-            log: Some(log),
-            queue: Vec::new(),
-            watches: Vec::new(),
-            leases,
-            alarm: None,
-        };
+        let server =
+            CoordinationServer { store, desk: Desk::new(log), watches: Vec::new(), leases };
         let server = service.start_server(COORDINATION_ENDPOINT, server)?;
         server.start();
         Ok(server)
     }
 
-    fn request(&mut self, context: &mut Context<Self>, request: Request) {
-        self.queue.push(request);
-        if self.log.is_some() {
-            self.process(context);
+    fn grant(&mut self, ttl_ms: u64, batch: &mut Batch) -> Lease {
+        let lease = self.store.grant(ttl_ms.clamp(TTL_MS_MIN, TTL_MS_MAX));
+        self.leases.insert(lease.id, batch.now + ttl(lease));
+        self.apply(Record::Grant(lease), batch);
+        batch.announce(CoordinationEvent::LeaseGranted { lease: lease.id });
+        lease
+    }
+
+    fn prolong(&mut self, id: LeaseId, now: Instant) -> Result<(), Refusal> {
+        let lease = self.store.lease(id).ok_or(Refusal::LeaseOver(id))?;
+        self.leases.insert(id, now + ttl(lease));
+        Ok(())
+    }
+
+    fn revoke(&mut self, id: LeaseId, batch: &mut Batch) -> Result<(), Refusal> {
+        self.store.lease(id).ok_or(Refusal::LeaseOver(id))?;
+        self.end_lease(id, LeaseEnd::Revoked, batch);
+        Ok(())
+    }
+
+    /// The lease's time seems to be over.
+    fn expire(&mut self, id: LeaseId, batch: &mut Batch) {
+        if self.leases.get(&id).is_some_and(|deadline| *deadline <= batch.now) {
+            self.end_lease(id, LeaseEnd::Expired, batch);
         }
     }
 
-    /// Takes all that waits as one batch.
-    fn process(&mut self, context: &mut Context<Self>) {
-        let mut records = Vec::new();
-        let mut events = Vec::new();
-        let mut answers: Vec<Answer> = Vec::new();
-        let now = context.host().now();
-        for request in std::mem::take(&mut self.queue) {
-            self.evaluate(now, request, &mut records, &mut events, &mut answers);
-        }
-        if records.is_empty() {
-            answers.into_iter().for_each(|answer| answer());
-            self.set_alarm(context);
-            return;
-        }
-        let mut log = self.log.take().expect("requests are processed only when no batch is synced");
-        let snapshot = log.wants_snapshot().then(|| self.store.clone());
-        let work = async move {
-            log.append(&records).await?;
-            if let Some(store) = snapshot {
-                log.snapshot(&store).await?;
-            }
-            Ok::<_, DurableError>(log)
-        };
-        context.spawn_then(work, move |server, context, done| match done {
-            Ok(log) => {
-                server.log = Some(log);
-                events.iter().for_each(|event| context.host().announce(event));
-                answers.into_iter().for_each(|answer| answer());
-                server.answer_watches(context.host());
-                server.process(context);
-            }
-            Err(error) => context.host().exit(&format!("coordination: {error}")),
-        });
-    }
-
-    fn evaluate(
+    fn commit(
         &mut self,
-        now: Instant,
-        request: Request,
-        records: &mut Vec<Record>,
-        events: &mut Vec<CoordinationEvent>,
-        answers: &mut Vec<Answer>,
-    ) {
-        match request {
-            Request::Grant(ttl_ms, reply) => {
-                let lease = self.store.grant(ttl_ms.clamp(TTL_MS_MIN, TTL_MS_MAX));
-                self.leases.insert(lease.id, now + ttl(lease));
-                self.apply(Record::Grant(lease), records);
-                events.push(CoordinationEvent::LeaseGranted { lease: lease.id });
-                answers.push(Box::new(move || reply.ok(lease)));
+        transaction: Transaction,
+        batch: &mut Batch,
+    ) -> Result<Transacted, Refusal> {
+        self.store.check(&transaction)?;
+        let Transaction { compares: conditions, changes } = transaction;
+        self.apply(Record::Transact { changes: changes.clone() }, batch);
+        let revision = self.store.revision();
+        batch.announce(CoordinationEvent::Committed { revision, conditions, changes });
+        Ok(Transacted { revision })
+    }
+
+    fn begin_watch(&mut self, waiting: Waiting, batch: &mut Batch) {
+        match self.store.update(&waiting.prefix, waiting.after) {
+            Some(update) => batch.answer(waiting.reply, Ok(update)),
+            None if self.watches.len() >= WATCHES_MAX => {
+                batch.answer(waiting.reply, Err(Refusal::TooManyWatches));
             }
-            Request::KeepAlive(id, reply) => {
-                let lease = self.store.lease(id).ok_or(Refusal::LeaseOver(id));
-                if let Ok(lease) = lease {
-                    self.leases.insert(id, now + ttl(lease));
-                }
-                answers.push(Box::new(move || reply.ok(lease.map(|_| ()))));
-            }
-            Request::Revoke(id, reply) => {
-                let known = self.store.lease(id).is_some();
-                if known {
-                    self.end_lease(id, LeaseEnd::Revoked, records, events);
-                }
-                let answer = if known { Ok(()) } else { Err(Refusal::LeaseOver(id)) };
-                answers.push(Box::new(move || reply.ok(answer)));
-            }
-            Request::Expire(id) => {
-                if self.leases.get(&id).is_some_and(|deadline| *deadline <= now) {
-                    self.end_lease(id, LeaseEnd::Expired, records, events);
-                }
-            }
-            Request::Transact(transaction, reply) => {
-                let checked = self.store.check(&transaction);
-                let outcome = checked.map(|()| {
-                    let Transaction { compares: conditions, changes } = transaction;
-                    self.apply(Record::Transact { changes: changes.clone() }, records);
-                    let revision = self.store.revision();
-                    events.push(CoordinationEvent::Committed { revision, conditions, changes });
-                    Transacted { revision }
-                });
-                answers.push(Box::new(move || reply.ok(outcome)));
-            }
-            Request::Read(prefix, reply) => {
-                let range = self.store.range(&prefix);
-                answers.push(Box::new(move || reply.ok(range)));
-            }
-            Request::Watch(waiting) => match self.store.update(&waiting.prefix, waiting.after) {
-                Some(update) => answers.push(Box::new(move || waiting.reply.ok(Ok(update)))),
-                None if self.watches.len() >= WATCHES_MAX => {
-                    answers.push(Box::new(|| waiting.reply.ok(Err(Refusal::TooManyWatches))));
-                }
-                None => self.watches.push(waiting),
-            },
+            None => self.watches.push(waiting),
         }
     }
 
-    fn apply(&mut self, record: Record, records: &mut Vec<Record>) -> Vec<String> {
+    fn apply(&mut self, record: Record, batch: &mut Batch) -> Vec<String> {
         let removed = self.store.apply(&record);
-        records.push(record);
+        batch.records.push(record);
         removed
     }
 
-    fn end_lease(
-        &mut self,
-        lease: LeaseId,
-        end: LeaseEnd,
-        records: &mut Vec<Record>,
-        events: &mut Vec<CoordinationEvent>,
-    ) {
+    fn end_lease(&mut self, lease: LeaseId, end: LeaseEnd, batch: &mut Batch) {
         self.leases.remove(&lease);
-        let removed = self.apply(Record::EndLease { lease, end }, records);
+        let removed = self.apply(Record::EndLease { lease, end }, batch);
         let revision = self.store.revision();
-        events.push(CoordinationEvent::LeaseEnded { lease, end, revision, removed });
+        batch.announce(CoordinationEvent::LeaseEnded { lease, end, revision, removed });
+    }
+}
+
+impl BatchServer<Store> for CoordinationServer {
+    const NAME: &'static str = "coordination";
+
+    fn desk(&mut self) -> &mut Desk<Self, Store> {
+        &mut self.desk
+    }
+
+    fn state(&self) -> &Store {
+        &self.store
     }
 
     /// Answers the watches that have something to see or have waited long enough.
-    fn answer_watches(&mut self, host: &Host) {
+    fn answer_waiting(&mut self, host: &Host) {
         let now = host.now();
         for waiting in std::mem::take(&mut self.watches) {
             match self.store.update(&waiting.prefix, waiting.after) {
@@ -258,31 +191,15 @@ impl CoordinationServer {
         }
     }
 
-    /// Makes sure that the server wakes at the next end of a lease or a watch.
-    fn set_alarm(&mut self, context: &mut Context<Self>) {
+    fn deadline(&self) -> Option<Instant> {
         let watches = self.watches.iter().map(|waiting| waiting.deadline);
-        let Some(next) = self.leases.values().copied().chain(watches).min() else { return };
-        if self.alarm.is_some_and(|alarm| alarm <= next) {
-            return;
-        }
-        self.alarm = Some(next);
-        let delay = next.saturating_since(context.host().now());
-        context.schedule(delay, move |server, context| {
-            if server.alarm == Some(next) {
-                server.alarm = None;
-                server.look_at_clock(context);
-            }
-        });
+        self.leases.values().copied().chain(watches).min()
     }
 
-    fn look_at_clock(&mut self, context: &mut Context<Self>) {
-        let now = context.host().now();
+    fn deadline_came(&mut self, now: Instant) {
         let over = self.leases.iter().filter(|(_, deadline)| **deadline <= now);
-        let over: Vec<LeaseId> = over.map(|(lease, _)| *lease).collect();
-        self.queue.extend(over.into_iter().map(Request::Expire));
-        if self.log.is_some() {
-            self.answer_watches(context.host());
-            self.process(context);
+        for lease in over.map(|(lease, _)| *lease).collect::<Vec<_>>() {
+            self.submit(0, move |server, batch| server.expire(lease, batch));
         }
     }
 }
@@ -293,7 +210,7 @@ fn ttl(lease: Lease) -> Duration {
 
 impl CoordinationHandler for CoordinationServer {
     fn grant_lease(&mut self, context: &mut Context<Self>, ttl_ms: u64, reply: Reply<Lease>) {
-        self.request(context, Request::Grant(ttl_ms, reply));
+        self.ask(context, 0, reply, move |server, batch| server.grant(ttl_ms, batch));
     }
 
     fn keep_alive(
@@ -302,7 +219,7 @@ impl CoordinationHandler for CoordinationServer {
         lease: LeaseId,
         reply: Reply<Result<(), Refusal>>,
     ) {
-        self.request(context, Request::KeepAlive(lease, reply));
+        self.ask(context, 0, reply, move |server, batch| server.prolong(lease, batch.now));
     }
 
     fn revoke_lease(
@@ -311,7 +228,7 @@ impl CoordinationHandler for CoordinationServer {
         lease: LeaseId,
         reply: Reply<Result<(), Refusal>>,
     ) {
-        self.request(context, Request::Revoke(lease, reply));
+        self.ask(context, 0, reply, move |server, batch| server.revoke(lease, batch));
     }
 
     fn transact(
@@ -320,11 +237,11 @@ impl CoordinationHandler for CoordinationServer {
         transaction: Transaction,
         reply: Reply<Result<Transacted, Refusal>>,
     ) {
-        self.request(context, Request::Transact(transaction, reply));
+        self.ask(context, 0, reply, move |server, batch| server.commit(transaction, batch));
     }
 
     fn read(&mut self, context: &mut Context<Self>, prefix: String, reply: Reply<Range>) {
-        self.request(context, Request::Read(prefix, reply));
+        self.ask(context, 0, reply, move |server, _| server.store.range(&prefix));
     }
 
     fn watch(
@@ -336,6 +253,8 @@ impl CoordinationHandler for CoordinationServer {
         reply: Reply<Result<Update, Refusal>>,
     ) {
         let deadline = context.host().now() + Duration::from_millis(wait_ms.min(TTL_MS_MAX));
-        self.request(context, Request::Watch(Waiting { prefix, after, deadline, reply }));
+        self.ask_by(context, 0, reply, move |server, batch, reply| {
+            server.begin_watch(Waiting { prefix, after, deadline, reply }, batch);
+        });
     }
 }

@@ -5,7 +5,7 @@ use super::{
     model::{
         LogBatch, LogRead, LogRefusal, LogWrite, ProducerId, READ_WAIT_MAX, TransactionId, size,
     },
-    state::{Command, Decision, LogState, Record},
+    state::{Command, Decision, LogState},
 };
 use crate::{
     gateway,
@@ -13,8 +13,8 @@ use crate::{
     system::{
         rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
         service::{
-            backlog::Backlog,
-            durable::{Durable, DurableError, DurableLog},
+            batch::{self, BatchServer, Desk},
+            durable::{Durable, DurableLog},
         },
     },
 };
@@ -54,63 +54,20 @@ gateway! {
     }
 }
 
-enum Request {
-    /// A change that is answered with nothing.
-    Change(Command, Reply<Result<(), LogRefusal>>),
-    /// A change that is answered with the next sequence number.
-    Write(Command, Reply<Result<u64, LogRefusal>>),
-    Read(Waiting),
-    EndOffsets(String, Reply<Result<Vec<u64>, LogRefusal>>),
-}
-
 struct Waiting {
     read: LogRead,
     deadline: Instant,
     reply: Reply<Result<LogBatch, LogRefusal>>,
 }
 
-impl Request {
-    fn refuse(self, error: RpcError) {
-        match self {
-            Request::Change(_, reply) => reply.fail(error),
-            Request::Write(_, reply) => reply.fail(error),
-            Request::Read(waiting) => waiting.reply.fail(error),
-            Request::EndOffsets(_, reply) => reply.fail(error),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Request::Write(Command::Append { write, .. } | Command::Write { write, .. }, _) => {
-                size(&write.records)
-            }
-            _ => 0,
-        }
-    }
-}
-
-/// An answer that waits for the batch to be durable.
-type Answer = Box<dyn FnOnce() + Send>;
-
-/// What one batch of requests comes to.
-#[derive(Default)]
-struct Batch {
-    records: Vec<Record>,
-    events: Vec<LogEvent>,
-    answers: Vec<Answer>,
-}
-
-/// The server's state. While a batch is being synced, requests wait: what is read, answered and
-/// announced is durable.
+/// The server's state.
 pub struct LogServer {
     state: LogState,
-    /// `None` while a batch is being synced.
-    log: Option<DurableLog<LogState>>,
-    backlog: Backlog<Request>,
+    desk: Desk<Self, LogState>,
     reads: Vec<Waiting>,
-    /// When the server will look at the reads next.
-    alarm: Option<Instant>,
 }
+
+type Batch = batch::Batch<LogServer, LogState>;
 
 impl RpcEndpoint for LogServer {
     type Gateway = LogGateway;
@@ -138,92 +95,28 @@ impl LogServer {
             unended: state.unended_under(""),
             closed: state.closed(),
         });
-        let server = LogServer {
-            state,
-            log: Some(log),
-            backlog: Backlog::new(),
-            reads: Vec::new(),
-            alarm: None,
-        };
+        let server = LogServer { state, desk: Desk::new(log), reads: Vec::new() };
         let server = service.start_server(LOG_ENDPOINT, server)?;
         server.start();
         Ok(server)
     }
 
-    fn request(&mut self, context: &mut Context<Self>, request: Request) {
-        let bytes = request.bytes();
-        if let Err(request) = self.backlog.push(request, bytes) {
-            return request.refuse(RpcError::NotRunning("too much waits".to_string()));
-        }
-        if self.log.is_some() {
-            self.process(context);
-        }
+    /// A change that is answered with nothing.
+    fn change(
+        &mut self,
+        context: &mut Context<Self>,
+        command: Command,
+        reply: Reply<Result<(), LogRefusal>>,
+    ) {
+        self.ask(context, 0, reply, |server, batch| server.decide(command, batch).map(|_| ()));
     }
 
-    /// Takes all that waits as one batch.
-    fn process(&mut self, context: &mut Context<Self>) {
-        let mut batch = Batch::default();
-        let now = context.host().now();
-        for request in self.backlog.take() {
-            self.evaluate(now, request, &mut batch);
-        }
-        let Batch { records, events, answers } = batch;
-        if records.is_empty() {
-            answers.into_iter().for_each(|answer| answer());
-            self.set_alarm(context);
-            return;
-        }
-        let mut log = self.log.take().expect("requests are processed only when no batch is synced");
-        let snapshot = log.wants_snapshot().then(|| self.state.clone());
-        let work = async move {
-            log.append(&records).await?;
-            if let Some(state) = snapshot {
-                log.snapshot(&state).await?;
-            }
-            Ok::<_, DurableError>(log)
-        };
-        context.spawn_then(work, move |server, context, done| match done {
-            Ok(log) => {
-                server.log = Some(log);
-                events.iter().for_each(|event| context.host().announce(event));
-                answers.into_iter().for_each(|answer| answer());
-                server.answer_reads(context.host());
-                server.process(context);
-            }
-            Err(error) => context.host().exit(&format!("log: {error}")),
-        });
-    }
-
-    fn evaluate(&mut self, now: Instant, request: Request, batch: &mut Batch) {
-        match request {
-            Request::Change(command, reply) => {
-                let outcome = self.change(command, batch).map(|_| ());
-                batch.answers.push(Box::new(move || reply.ok(outcome)));
-            }
-            Request::Write(command, reply) => {
-                let outcome = self.change(command, batch);
-                batch.answers.push(Box::new(move || reply.ok(outcome)));
-            }
-            Request::Read(waiting) => match self.look(&waiting, now) {
-                Some(answer) => batch.answers.push(Box::new(move || waiting.reply.ok(answer))),
-                None if self.reads.len() >= READS_MAX => {
-                    waiting.reply.fail(RpcError::NotRunning("too many reads wait".to_string()));
-                }
-                None => self.reads.push(waiting),
-            },
-            Request::EndOffsets(topic, reply) => {
-                let ends = self.state.end_offsets(&topic);
-                batch.answers.push(Box::new(move || reply.ok(ends)));
-            }
-        }
-    }
-
-    fn change(&mut self, command: Command, batch: &mut Batch) -> Result<u64, LogRefusal> {
+    fn decide(&mut self, command: Command, batch: &mut Batch) -> Result<u64, LogRefusal> {
         let Decision { next, record, events } = self.state.decide(command)?;
         if let Some(record) = record {
             self.state.apply(&record);
             batch.records.push(record);
-            batch.events.extend(events);
+            events.into_iter().for_each(|event| batch.announce(event));
         }
         Ok(next)
     }
@@ -235,8 +128,30 @@ impl LogServer {
         (!empty || waiting.deadline <= now).then_some(found)
     }
 
+    fn begin_read(&mut self, waiting: Waiting, batch: &mut Batch) {
+        match self.look(&waiting, batch.now) {
+            Some(answer) => batch.answer(waiting.reply, answer),
+            None if self.reads.len() >= READS_MAX => {
+                waiting.reply.fail(RpcError::NotRunning("too many reads wait".to_string()));
+            }
+            None => self.reads.push(waiting),
+        }
+    }
+}
+
+impl BatchServer<LogState> for LogServer {
+    const NAME: &'static str = "log";
+
+    fn desk(&mut self) -> &mut Desk<Self, LogState> {
+        &mut self.desk
+    }
+
+    fn state(&self) -> &LogState {
+        &self.state
+    }
+
     /// Answers the reads that have something to see or have waited long enough.
-    fn answer_reads(&mut self, host: &Host) {
+    fn answer_waiting(&mut self, host: &Host) {
         let now = host.now();
         for waiting in std::mem::take(&mut self.reads) {
             match self.look(&waiting, now) {
@@ -246,28 +161,8 @@ impl LogServer {
         }
     }
 
-    /// Makes sure that the server wakes at the next end of a read.
-    fn set_alarm(&mut self, context: &mut Context<Self>) {
-        let Some(next) = self.reads.iter().map(|waiting| waiting.deadline).min() else { return };
-        if self.alarm.is_some_and(|alarm| alarm <= next) {
-            return;
-        }
-        self.alarm = Some(next);
-        let delay = next.saturating_since(context.host().now());
-        context.schedule(delay, move |server, context| {
-            if server.alarm == Some(next) {
-                server.alarm = None;
-                server.look_at_clock(context);
-            }
-        });
-    }
-
-    fn look_at_clock(&mut self, context: &mut Context<Self>) {
-        // While a batch is synced the state is ahead of the disk; the reads are looked at after it.
-        if self.log.is_some() {
-            self.answer_reads(context.host());
-            self.set_alarm(context);
-        }
+    fn deadline(&self) -> Option<Instant> {
+        self.reads.iter().map(|waiting| waiting.deadline).min()
     }
 }
 
@@ -279,7 +174,7 @@ impl LogHandler for LogServer {
         partitions: u32,
         reply: Reply<Result<(), LogRefusal>>,
     ) {
-        self.request(context, Request::Change(Command::CreateTopic { topic, partitions }, reply));
+        self.change(context, Command::CreateTopic { topic, partitions }, reply);
     }
 
     fn append(
@@ -289,7 +184,9 @@ impl LogHandler for LogServer {
         write: LogWrite,
         reply: Reply<Result<u64, LogRefusal>>,
     ) {
-        self.request(context, Request::Write(Command::Append { producer, write }, reply));
+        let bytes = size(&write.records);
+        let command = Command::Append { producer, write };
+        self.ask(context, bytes, reply, |server, batch| server.decide(command, batch));
     }
 
     fn read(
@@ -300,8 +197,9 @@ impl LogHandler for LogServer {
     ) {
         let deadline =
             context.host().now() + Duration::from_millis(read.wait_ms).min(READ_WAIT_MAX);
-        let waiting = Waiting { read, deadline, reply };
-        self.request(context, Request::Read(waiting));
+        self.ask_by(context, 0, reply, move |server, batch, reply| {
+            server.begin_read(Waiting { read, deadline, reply }, batch);
+        });
     }
 
     fn end_offsets(
@@ -310,7 +208,7 @@ impl LogHandler for LogServer {
         topic: String,
         reply: Reply<Result<Vec<u64>, LogRefusal>>,
     ) {
-        self.request(context, Request::EndOffsets(topic, reply));
+        self.ask(context, 0, reply, move |server, _| server.state.end_offsets(&topic));
     }
 
     fn init_producer(
@@ -319,7 +217,7 @@ impl LogHandler for LogServer {
         id: ProducerId,
         reply: Reply<Result<(), LogRefusal>>,
     ) {
-        self.request(context, Request::Change(Command::Init(id), reply));
+        self.change(context, Command::Init(id), reply);
     }
 
     fn write(
@@ -329,7 +227,9 @@ impl LogHandler for LogServer {
         write: LogWrite,
         reply: Reply<Result<u64, LogRefusal>>,
     ) {
-        self.request(context, Request::Write(Command::Write { transaction, write }, reply));
+        let bytes = size(&write.records);
+        let command = Command::Write { transaction, write };
+        self.ask(context, bytes, reply, |server, batch| server.decide(command, batch));
     }
 
     fn prepare(
@@ -338,7 +238,7 @@ impl LogHandler for LogServer {
         transaction: TransactionId,
         reply: Reply<Result<(), LogRefusal>>,
     ) {
-        self.request(context, Request::Change(Command::Prepare(transaction), reply));
+        self.change(context, Command::Prepare(transaction), reply);
     }
 
     fn commit(
@@ -347,7 +247,7 @@ impl LogHandler for LogServer {
         transaction: TransactionId,
         reply: Reply<Result<(), LogRefusal>>,
     ) {
-        self.request(context, Request::Change(Command::Commit(transaction), reply));
+        self.change(context, Command::Commit(transaction), reply);
     }
 
     fn abort(
@@ -356,7 +256,7 @@ impl LogHandler for LogServer {
         transaction: TransactionId,
         reply: Reply<Result<(), LogRefusal>>,
     ) {
-        self.request(context, Request::Change(Command::Abort(transaction), reply));
+        self.change(context, Command::Abort(transaction), reply);
     }
 
     fn close_producers(
@@ -365,6 +265,6 @@ impl LogHandler for LogServer {
         prefix: String,
         reply: Reply<Result<(), LogRefusal>>,
     ) {
-        self.request(context, Request::Change(Command::CloseProducers { prefix }, reply));
+        self.change(context, Command::CloseProducers { prefix }, reply);
     }
 }

@@ -379,15 +379,6 @@ impl HeartbeatListener<ToMasters> for TaskExecutor {
         }
     }
 
-    fn notify_target_unreachable(
-        &mut self,
-        context: &mut Context<Self>,
-        id: &str,
-        session: HeartbeatSession,
-    ) {
-        HeartbeatListener::<ToMasters>::notify_heartbeat_timeout(self, context, id, session);
-    }
-
     fn report_payload(
         &mut self,
         context: &mut Context<Self>,

@@ -1,0 +1,203 @@
+//! What a process does with its ends: it opens, reads, writes and closes them, and dies.
+
+use super::{
+    connection::{SEGMENT_BYTES_MAX, StreamAction},
+    end::{End, Phase},
+    packet::{EndId, Load, What},
+};
+use crate::host::{
+    NodeAddress,
+    sim::{
+        node::NodeId,
+        world::{Action, Nanos, State},
+    },
+};
+use bytes::Bytes;
+use std::{
+    io,
+    task::{Context, Poll, Waker},
+};
+
+impl State {
+    /// A process has ended: its peers are reset, or hear nothing when the power is gone.
+    pub fn end_streams(&mut self, now: Nanos, node: NodeId, silent: bool) {
+        let mut wakers = Vec::new();
+        let listeners = std::mem::take(&mut self.streams.listeners);
+        for (key, listener) in listeners {
+            if key.0 == node {
+                wakers.extend(listener.acceptor);
+            } else {
+                self.streams.listeners.insert(key, listener);
+            }
+        }
+        // The kernel of a machine that stays up still delivers what was closed in good order.
+        let gone = self.streams.ends.iter().filter(|(_, end)| end.node == node);
+        let gone = gone.filter(|(_, end)| silent || !end.is_orphan());
+        for id in gone.map(|(id, _)| *id).collect::<Vec<_>>() {
+            let mut end = self.streams.ends.remove(&id).expect("it was just listed");
+            if !silent && end.phase == Phase::Open {
+                let reset = end.packet(id, What::Reset);
+                self.put(now, now, reset);
+            }
+            wakers.extend(end.take_wakers());
+        }
+        if !wakers.is_empty() {
+            self.queue.push(now, Action::Stream(StreamAction::LetGo(wakers)));
+        }
+    }
+
+    /// Closes a listening port and resets what waits there; hands over its waker.
+    pub fn close_listener(&mut self, now: Nanos, node: NodeId, port: u16) -> Vec<Waker> {
+        let Some(listener) = self.streams.listeners.remove(&(node, port)) else {
+            return Vec::new();
+        };
+        let mut wakers: Vec<Waker> = listener.acceptor.into_iter().collect();
+        for id in listener.backlog {
+            wakers.extend(self.abort_end(now, id));
+        }
+        wakers
+    }
+
+    /// Opens a connection; its first SYN leaves now.
+    pub fn start_connecting(
+        &mut self,
+        now: Nanos,
+        node: NodeId,
+        peer: NodeId,
+        address: &NodeAddress,
+    ) -> EndId {
+        let id = self.streams.connections * 2;
+        self.streams.connections += 1;
+        let phase = Phase::Connecting { syns: 0, port: address.port, accepted: false };
+        self.streams.ends.insert(id, End::new(node, peer, address.clone(), phase));
+        self.send_syn(now, id);
+        id
+    }
+
+    /// Drops an end that no handle will come to; its peer is reset.
+    pub fn abort_end(&mut self, now: Nanos, id: EndId) -> Vec<Waker> {
+        let Some(mut end) = self.streams.ends.remove(&id) else { return Vec::new() };
+        if end.phase == Phase::Open {
+            let reset = end.packet(id, What::Reset);
+            self.put(now, now, reset);
+        }
+        end.take_wakers().collect()
+    }
+
+    /// Whether the connection stands; `old` takes the waker that was replaced.
+    pub fn poll_connected(
+        &mut self,
+        id: EndId,
+        cx: &Context<'_>,
+        old: &mut Option<Waker>,
+    ) -> Poll<io::Result<()>> {
+        let end = self.streams.ends.get_mut(&id).expect("kept while it is held");
+        match end.phase {
+            Phase::Connecting { .. } => {
+                *old = end.writer.replace(cx.waker().clone());
+                Poll::Pending
+            }
+            Phase::Open => Poll::Ready(Ok(())),
+            Phase::Broken(kind) => Poll::Ready(Err(kind.into())),
+        }
+    }
+
+    /// Writes as much of `data` as the window takes; `old` takes the waker that was replaced.
+    pub fn poll_write(
+        &mut self,
+        now: Nanos,
+        id: EndId,
+        data: &mut Bytes,
+        cx: &Context<'_>,
+        old: &mut Option<Waker>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let end = self.streams.ends.get_mut(&id).expect("kept while it is held");
+            if let Phase::Broken(kind) = end.phase {
+                return Poll::Ready(Err(kind.into()));
+            }
+            if end.closed {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            if data.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let piece = data.len().min(SEGMENT_BYTES_MAX);
+            if !end.has_room(piece) {
+                let nothing_waits = end.unacknowledged.is_empty() && end.writer.is_none();
+                *old = end.writer.replace(cx.waker().clone());
+                if nothing_waits {
+                    self.expect_answer(now, id);
+                }
+                return Poll::Pending;
+            }
+            let load = Load::Bytes(data.split_to(piece));
+            self.enqueue(now, id, load);
+        }
+    }
+
+    /// Reads the next bytes; `old` takes the waker that was replaced.
+    pub fn poll_read(
+        &mut self,
+        now: Nanos,
+        id: EndId,
+        cx: &Context<'_>,
+        old: &mut Option<Waker>,
+    ) -> Poll<io::Result<Option<Bytes>>> {
+        let end = self.streams.ends.get_mut(&id).expect("kept while it is held");
+        if let Some(bytes) = end.inbox.pop_front() {
+            end.read += bytes.len() as u64;
+            // Below this distance the writer is never kept waiting for the news.
+            let tell = end.read - end.read_told >= SEGMENT_BYTES_MAX as u64;
+            if tell && end.phase == Phase::Open {
+                let news = end.acknowledgement(id, None);
+                self.put(now, now, news);
+            }
+            return Poll::Ready(Ok(Some(bytes)));
+        }
+        if end.finished {
+            return Poll::Ready(Ok(None));
+        }
+        if let Phase::Broken(kind) = end.phase {
+            return Poll::Ready(Err(kind.into()));
+        }
+        *old = end.reader.replace(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Sends the FIN behind what was written.
+    pub fn close_end(&mut self, now: Nanos, id: EndId) {
+        let Some(end) = self.streams.ends.get_mut(&id) else { return };
+        if !end.closed {
+            end.closed = true;
+            if end.phase == Phase::Open {
+                self.enqueue(now, id, Load::Fin);
+            }
+        }
+    }
+
+    pub fn drop_writer(&mut self, now: Nanos, id: EndId) -> Vec<Waker> {
+        self.close_end(now, id);
+        if let Some(end) = self.streams.ends.get_mut(&id) {
+            end.writer_gone = true;
+        }
+        self.retire_end(now, id)
+    }
+
+    pub fn drop_reader(&mut self, now: Nanos, id: EndId) -> Vec<Waker> {
+        let Some(end) = self.streams.ends.get_mut(&id) else { return Vec::new() };
+        end.reader_gone = true;
+        if end.inbox.is_empty() {
+            return self.retire_end(now, id);
+        }
+        end.inbox.clear();
+        let mut wakers = Vec::new();
+        if end.phase == Phase::Open {
+            let reset = end.packet(id, What::Reset);
+            self.put(now, now, reset);
+            self.break_end(id, io::ErrorKind::ConnectionReset, &mut wakers);
+        }
+        wakers.extend(self.retire_end(now, id));
+        wakers
+    }
+}

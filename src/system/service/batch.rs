@@ -1,0 +1,188 @@
+//! The loop of every service's server: what waits is evaluated as one batch, written and synced, and
+//! only then announced and answered. Requests wait meanwhile, so nothing unsynced is ever seen.
+
+use super::{
+    backlog::Backlog,
+    durable::{Durable, DurableLog},
+};
+use crate::{
+    host::{Fact, Host, Instant},
+    system::rpc::{Context, Reply, RpcEndpoint, RpcError},
+};
+use futures::{FutureExt, future::BoxFuture};
+use serde::Serialize;
+use std::error::Error;
+
+/// Why a batch is not durable.
+pub(super) type BatchError = Box<dyn Error + Send + Sync>;
+
+/// Changes the state as one request wants, and says in the batch what that comes to.
+type Request<E, S> = Box<dyn FnOnce(&mut E, &mut Batch<E, S>) + Send>;
+
+type Answer<E> = Box<dyn FnOnce(&mut E, &Context<E>) + Send>;
+
+/// What one batch of requests comes to.
+pub(super) struct Batch<E: RpcEndpoint, S: Durable> {
+    /// When it is evaluated.
+    pub now: Instant,
+    /// What is to be written; the state has it already.
+    pub records: Vec<S::Record>,
+    events: Vec<Box<dyn Fact>>,
+    answers: Vec<Answer<E>>,
+}
+
+impl<E: RpcEndpoint, S: Durable> Batch<E, S> {
+    /// Announces a fact once the batch is durable.
+    pub fn announce(&mut self, fact: impl Fact + 'static) {
+        self.events.push(Box::new(fact));
+    }
+
+    /// Answers once the batch is durable.
+    pub fn answer<T: Serialize + Send + 'static>(&mut self, reply: Reply<T>, value: T) {
+        self.answer_by(move |_, _| reply.ok(value));
+    }
+
+    /// Lets the server answer by itself once the batch is durable.
+    pub fn answer_by(&mut self, answer: impl FnOnce(&mut E, &Context<E>) + Send + 'static) {
+        self.answers.push(Box::new(answer));
+    }
+}
+
+/// What waits at a server, and the log that it waits for.
+pub(super) struct Desk<E: RpcEndpoint, S: Durable> {
+    /// `None` while a batch is being synced.
+    log: Option<DurableLog<S>>,
+    backlog: Backlog<Request<E, S>>,
+    /// When the server will look at the clock next.
+    alarm: Option<Instant>,
+}
+
+impl<E: RpcEndpoint, S: Durable> Desk<E, S> {
+    /// The desk of a server that has recovered.
+    pub fn new(log: DurableLog<S>) -> Self {
+        Desk { log: Some(log), backlog: Backlog::new(), alarm: None }
+    }
+}
+
+/// A server of the state `S`.
+pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
+    /// Whose last words they are.
+    const NAME: &'static str;
+
+    /// Where its requests wait.
+    fn desk(&mut self) -> &mut Desk<Self, S>;
+
+    /// The state; ahead of the disk while a batch is being synced.
+    fn state(&self) -> &S;
+
+    /// Makes a batch durable, and then the state of which it is the last if a snapshot is due.
+    fn write(
+        &mut self,
+        log: DurableLog<S>,
+        records: Vec<S::Record>,
+        snapshot: Option<S>,
+    ) -> BoxFuture<'static, Result<DurableLog<S>, BatchError>> {
+        async move { Ok(log.commit(records, snapshot).await?) }.boxed()
+    }
+
+    /// Answers those who wait for a change or a time. The whole state is durable.
+    fn answer_waiting(&mut self, _: &Host) {}
+
+    /// When there is something to do without a request.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The deadline has come; what changes the state is done by [`submit`](Self::submit).
+    fn deadline_came(&mut self, _: Instant) {}
+
+    /// Takes a request that is answered with what it comes to. Its payload is so many `bytes`.
+    fn ask<T: Serialize + Send + 'static>(
+        &mut self,
+        context: &mut Context<Self>,
+        bytes: usize,
+        reply: Reply<T>,
+        evaluate: impl FnOnce(&mut Self, &mut Batch<Self, S>) -> T + Send + 'static,
+    ) {
+        self.ask_by(context, bytes, reply, move |server, batch, reply| {
+            let outcome = evaluate(server, batch);
+            batch.answer(reply, outcome);
+        });
+    }
+
+    /// Takes a request that answers by itself; refuses it when too much waits.
+    fn ask_by<T: Serialize + Send + 'static>(
+        &mut self,
+        context: &mut Context<Self>,
+        bytes: usize,
+        reply: Reply<T>,
+        evaluate: impl FnOnce(&mut Self, &mut Batch<Self, S>, Reply<T>) + Send + 'static,
+    ) {
+        if !self.desk().backlog.has_room(bytes) {
+            return reply.fail(RpcError::NotRunning("too much waits".to_string()));
+        }
+        self.submit(bytes, move |server, batch| evaluate(server, batch, reply));
+        if self.desk().log.is_some() {
+            self.process(context);
+        }
+    }
+
+    /// Lets work on the state wait for its turn.
+    fn submit(
+        &mut self,
+        bytes: usize,
+        work: impl FnOnce(&mut Self, &mut Batch<Self, S>) + Send + 'static,
+    ) {
+        self.desk().backlog.push(Box::new(work), bytes);
+    }
+
+    /// Takes all that waits as one batch.
+    fn process(&mut self, context: &mut Context<Self>) {
+        let (now, records) = (context.host().now(), Vec::new());
+        let mut batch = Batch { now, records, events: Vec::new(), answers: Vec::new() };
+        for request in self.desk().backlog.take() {
+            request(self, &mut batch);
+        }
+        let Batch { records, events, answers, .. } = batch;
+        if records.is_empty() {
+            answers.into_iter().for_each(|answer| answer(self, context));
+            return self.set_alarm(context);
+        }
+        let log = self.desk().log.take().expect("a batch is taken only when none is being synced");
+        let snapshot = log.wants_snapshot().then(|| self.state().clone());
+        let work = self.write(log, records, snapshot);
+        context.spawn_then(work, move |server, context, done| match done {
+            Ok(log) => {
+                server.desk().log = Some(log);
+                events.iter().for_each(|event| context.host().announce(event.as_ref()));
+                answers.into_iter().for_each(|answer| answer(server, context));
+                server.answer_waiting(context.host());
+                server.process(context);
+            }
+            Err(error) => context.host().exit(&format!("{}: {error}", Self::NAME)),
+        });
+    }
+
+    /// Makes sure that the server wakes at its deadline.
+    fn set_alarm(&mut self, context: &Context<Self>) {
+        let Some(next) = self.deadline() else { return };
+        if self.desk().alarm.is_some_and(|alarm| alarm <= next) {
+            return;
+        }
+        self.desk().alarm = Some(next);
+        let delay = next.saturating_since(context.host().now());
+        context.schedule(delay, move |server, context| {
+            if server.desk().alarm != Some(next) {
+                return;
+            }
+            server.desk().alarm = None;
+            server.deadline_came(context.host().now());
+            // While a batch is being synced the state is ahead of the disk; what waits is looked at
+            // after it.
+            if server.desk().log.is_some() {
+                server.answer_waiting(context.host());
+                server.process(context);
+            }
+        });
+    }
+}

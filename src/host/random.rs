@@ -61,6 +61,14 @@ impl Draws {
         let index = self.below(items.len() as u64);
         &items[usize::try_from(index).expect("an index below a length")]
     }
+
+    /// A uniformly drawn order (Fisher–Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            let other = self.below(last as u64 + 1);
+            items.swap(last, usize::try_from(other).expect("an index below a length"));
+        }
+    }
 }
 
 /// Maps 64 random bits to `0..bound`; the bias is below bound / 2^64.
@@ -112,6 +120,15 @@ mod tests {
         let mut draws = Draws::new(7, "plan", [1, 2]);
         let drawn: Vec<u64> = (0..4).map(|_| draws.below(1000)).collect();
         assert_eq!(drawn, [295, 600, 888, 784]);
+    }
+
+    #[test]
+    fn a_shuffle_keeps_every_item() {
+        let mut items: Vec<u32> = (0..100).collect();
+        Draws::new(1, "test", [0, 0]).shuffle(&mut items);
+        assert_ne!(items, (0..100).collect::<Vec<_>>());
+        items.sort_unstable();
+        assert_eq!(items, (0..100).collect::<Vec<_>>());
     }
 
     #[test]

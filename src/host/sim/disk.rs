@@ -128,6 +128,15 @@ impl World {
         locked.node(node).disk.rot(path, offset, mask)
     }
 
+    /// Replaces the machine's disk by an empty one. Files open at that moment fail with `EIO`.
+    pub fn wipe_disk(&self, node: NodeId) {
+        let now = self.shared.now();
+        let mut locked = self.shared.lock();
+        let words = [u64::from(node.0), 3];
+        locked.digest.entry(now, 9, &words, || format!("{node:?} disk replaced"));
+        locked.node(node).disk.wipe();
+    }
+
     /// What a process on the machine would read of a file now; `None` when there is none.
     pub fn read_file(&self, node: NodeId, path: &str) -> Option<Vec<u8>> {
         self.shared.lock().node(node).disk.contents(path)

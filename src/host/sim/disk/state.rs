@@ -198,6 +198,15 @@ impl DiskState {
         std::mem::take(&mut self.stalled).into_values().collect()
     }
 
+    /// An empty disk takes this one's place; open handles meet input/output errors.
+    pub fn wipe(&mut self) {
+        self.inodes.clear();
+        self.tree = Tree::default();
+        self.durable = Tree::default();
+        self.committed += self.journal.len() as u64;
+        self.journal.clear();
+    }
+
     pub fn open(&mut self, path: &str, mode: OpenMode) -> io::Result<InodeId> {
         check_path(path)?;
         let inode = match (self.tree.file(path)?, mode) {

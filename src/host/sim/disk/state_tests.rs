@@ -141,3 +141,16 @@ fn caches_and_journal_stay_bounded_and_lose_nothing() {
     assert!(content.len() > 5000);
     assert!(content[..5000].iter().zip(0_u64..).all(|(byte, n)| u64::from(*byte) == n % 251));
 }
+
+#[test]
+fn a_new_disk_is_empty_and_open_files_fail() {
+    let mut disk = DiskState::new(1, NodeId(0));
+    let file = write_all(&mut disk, "f", &[1; 600]);
+    sync_all(&mut disk, file);
+    disk.wipe();
+    assert_eq!(disk.contents("f"), None);
+    assert_eq!(disk.list("").unwrap(), Vec::<String>::new());
+    assert!(disk.read(file, 0, 1).is_err());
+    let again = disk.open("f", OpenMode::CreateNew).unwrap();
+    assert_ne!(again, file);
+}

@@ -174,7 +174,10 @@ fn known_bugs_are_caught_and_the_control_is_clean() {
     };
     assert_eq!(row(switches[0])[1..3], ["FLINK-7504", "L2"]);
     assert_eq!((row(switches[1])[1].as_str(), row(switches[1])[4].as_str()), ("G-7", "5/5"));
-    assert!(text.contains("without a switch: 200 runs, 0 failed"), "{text}");
+    let control = text.lines().find_map(|line| line.strip_prefix("without a switch: "));
+    let control =
+        control.and_then(|line| line.strip_suffix(" runs, 0 failed")).expect("it is clean");
+    assert!(control.parse::<u64>().expect("a number") >= 200, "{text}");
     let hunt: Value = serde_json::from_str(&read(file)).expect("JSON");
     for (found, name) in hunt["switches"].as_array().expect("a list").iter().zip(switches) {
         assert_eq!((&found["switch"], &found["outcome"]), (&name.into(), &"caught".into()));

@@ -9,6 +9,7 @@ use std::{
 
 /// Prints a line or several on standard output. If it can't be written, as on a full disk, the command
 /// ends.
+#[expect(clippy::disallowed_methods, reason = "nothing that matters is open")]
 pub fn out(text: &str) {
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {

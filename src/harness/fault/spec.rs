@@ -162,9 +162,14 @@ impl fmt::Display for FaultKind {
         for (key, value) in self.terms() {
             match key {
                 "drift" | "step" | "by" | "every" | "nth" | "bridge" => {
-                    let value = DurationRange::parse(&value).map_or(value, rounded);
-                    write!(f, " {key} {value}")?;
+                    let (sign, size) = match value.strip_prefix('-') {
+                        Some(size) if !value.contains("..") => ("-", size),
+                        _ => ("", value.as_str()),
+                    };
+                    let size = DurationRange::parse(size).map_or(size.to_string(), rounded);
+                    write!(f, " {key} {sign}{size}")?;
                 }
+                "to" => write!(f, " -> {value}")?,
                 "shape" if value == "uniform" => {}
                 _ => write!(f, " {value}")?,
             }

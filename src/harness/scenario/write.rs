@@ -167,7 +167,8 @@ mod tests {
                 let pinned = scenario.pinned(seed, plan.faults.iter());
                 let read = Scenario::parse(&pinned.to_toml(), &path).unwrap();
                 assert_eq!(read, pinned);
-                assert_eq!(FaultPlan::draw(&read, 5), plan, "whatever seed is asked for");
+                let again = FaultPlan::draw(&read, 5);
+                assert_eq!(again.faults, plan.faults, "whatever seed is asked for");
             }
         }
     }

@@ -195,8 +195,11 @@ proptest! {
                 prop_assert_eq!(seen.of("server"), ["\"end\""]);
                 prop_assert_eq!((written, read), (total, total));
             }
-            // Under loss four SYNs may all be in vain.
-            [only] => prop_assert_eq!((only.as_str(), read), ("TimedOut", 0)),
+            // Under loss and damage four SYNs may all be in vain, or the nine tries of a segment.
+            [only] => {
+                prop_assert_eq!(only.as_str(), "TimedOut");
+                prop_assert!(weather.loss + weather.damage > 0, "{} of {}", read, total);
+            }
             other => prop_assert!(false, "{:?} {:?}", other, seen.ends.lock().unwrap()),
         }
     }

@@ -167,7 +167,9 @@ fn known_bugs_are_caught_and_the_control_is_clean() {
     let output = run(&["sabotage", switches[0], switches[1], "--json", file]);
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    // A command is not broken, so that it can be copied.
+    let prose = text.lines().filter(|line| !line.contains("cargo run -- "));
+    assert!(prose.into_iter().all(|line| line.chars().count() <= 80), "{text}");
     let row = |name| {
         let line = text.lines().find(|line| line.starts_with(name)).expect("a row");
         line.split_whitespace().map(String::from).collect::<Vec<_>>()

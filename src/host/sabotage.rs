@@ -44,9 +44,9 @@ switches! {
     /// A repeated call is handed to its handler again.
     AtMostOnceWindowOff = "at-most-once-window-off", "generic";
     /// A dispatcher acknowledges a job before its graph is durable.
-    JobAcknowledgedBeforeDurable = "job-acknowledged-before-durable", "G-3";
+    JobAcknowledgedBeforeDurable = "job-acknowledged-before-durable", "generic";
     /// A checkpoint is confirmed to the tasks before its pointer is stored.
-    CompleteBeforeStored = "complete-before-stored", "G-7";
+    CompleteBeforeStored = "complete-before-stored", "generic";
     /// A completed checkpoint that can't be read at the moment is skipped in recovery.
     UnreadableCheckpointSkipped = "unreadable-checkpoint-skipped", "FLINK-22502";
     /// The answer to an older round of slot offers is applied.
@@ -58,5 +58,5 @@ switches! {
     /// The sink commits a transaction at the barrier, before the checkpoint is complete.
     SinkCommitsAtBarrier = "sink-commits-at-barrier", "generic";
     /// A channel that delivered its barrier is read on while others have not.
-    BarriersDontBlock = "barriers-dont-block", "G-10";
+    BarriersDontBlock = "barriers-dont-block", "generic";
 }

@@ -93,6 +93,15 @@ impl Mistakes {
         read.map_err(|mistake| self.0.push(mistake)).ok()
     }
 
+    /// Adds a line of help to the first mistake, if there are several.
+    pub fn hint(&mut self, help: impl Into<String>) {
+        if self.0.len() > 1
+            && let Some(first) = self.0.iter_mut().min_by_key(|mistake| mistake.place)
+        {
+            first.help.push(help.into());
+        }
+    }
+
     /// What was read if there was no mistake, else the mistakes in the order of the file.
     pub fn or<T>(mut self, read: Option<T>) -> Result<T, Vec<ScenarioError>> {
         match read {

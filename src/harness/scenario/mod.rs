@@ -101,6 +101,7 @@ impl Scenario {
         let mut file = Reader::parse(text, path).map_err(|mistake| vec![mistake])?;
         let mut mistakes = Mistakes::default();
         let description = mistakes.keep(file.need("description", Field::text));
+        let named = file.has("subject");
         let subject = Subject::read(&mut file, &mut mistakes);
         let latency = mistakes.keep(file.table("network").and_then(|mut network| {
             let latency = LATENCY.take(&mut network, "latency")?;
@@ -138,6 +139,10 @@ impl Scenario {
             file.skip(&["expect", "reaches", "fault"]);
         }
         mistakes.keep(file.finish());
+        if !named {
+            let default = SubjectKind::DEFAULT;
+            mistakes.hint(format!("there is no `subject`, so it is read as a {default}"));
+        }
         let whole = || {
             Some(Scenario {
                 name: name_of(path),

@@ -183,6 +183,11 @@ impl Reader {
         Reader::new(self.source.clone(), self.span.clone(), self.named(key), Keys::new())
     }
 
+    /// Whether a key is there that was not taken yet.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
+    }
+
     /// Passes over keys whose values nobody can judge.
     pub fn skip(&mut self, keys: &[&'static str]) {
         for key in keys {

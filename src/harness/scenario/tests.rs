@@ -173,6 +173,7 @@ fn every_mistake_of_a_file_is_told_in_its_order() {
     let places: Vec<&str> = told.lines().filter(|line| !line.starts_with("  ")).collect();
     let places: Vec<&str> = places.iter().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(places, ["2:14", "4:1", "7:10", "10:1"], "{told}");
+    assert_eq!(told.matches("there is no `subject`, so it is read as a journal").count(), 1);
 }
 
 #[test]

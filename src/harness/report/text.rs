@@ -75,11 +75,15 @@ pub fn came_to(outcome: &RunOutcome, index: usize) -> String {
         return "did not come to it".to_string();
     };
     let end = executed.ended.map_or("the end".to_string(), seconds);
-    let whom = match executed.describe_resolved() {
-        whom if whom.is_empty() => whom,
+    format!("{} to {end}{}", seconds(executed.began), whom(executed))
+}
+
+/// Whom a fault struck, where that depended on the state of the run.
+fn whom(executed: &ExecutedFault) -> String {
+    match executed.describe_resolved() {
+        nobody if nobody.is_empty() => nobody,
         whom => format!(": {whom}"),
-    };
-    format!("{} to {end}{whom}", seconds(executed.began))
+    }
 }
 
 /// Changes of state and faults in force that a report shows.
@@ -142,10 +146,7 @@ fn faults_in_force(outcome: &RunOutcome) -> Vec<String> {
     let described = outcome.executed.iter().filter(concerns).map(|executed| {
         let lifted = executed.ended.filter(|ended| *ended <= end);
         let lifted = lifted.map(|at| format!(", lifted {}", millis(at))).unwrap_or_default();
-        let whom = match executed.describe_resolved() {
-            whom if whom.is_empty() => whom,
-            whom => format!(": {whom}"),
-        };
+        let whom = whom(executed);
         format!("{} since {}{lifted}{whom}", executed.what, millis(executed.began))
     });
     described.collect()

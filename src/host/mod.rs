@@ -38,7 +38,7 @@ pub use imp::{
     task::{Sleep, Task},
 };
 pub use net::{Inbound, Kind, MESSAGE_BYTES_MAX, NodeAddress, ParseAddressError};
-pub use random::{Draws, mix};
+pub use random::{Draws, mix, name_hash};
 pub use sabotage::Sabotage;
 
 /// What one incarnation of a process stands on.

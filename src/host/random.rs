@@ -87,7 +87,7 @@ pub(in crate::host) fn nanos(duration: Duration) -> u64 {
 }
 
 /// FNV-1a, for keys that must be the same in every build.
-pub(in crate::host) const fn name_hash(name: &str) -> u64 {
+pub const fn name_hash(name: &str) -> u64 {
     let bytes = name.as_bytes();
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut at = 0;

@@ -1,6 +1,8 @@
 //! Every scenario file is a test case of the simulated world.
 
 #[cfg(madsim)]
+mod plans;
+#[cfg(madsim)]
 mod simulated;
 
 #[cfg(madsim)]

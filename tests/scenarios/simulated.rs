@@ -2,6 +2,7 @@
 //! seeds of it. `WAVETANK_SEEDS=1000..1500` sets the seeds. A regression must also still come to the
 //! moments that it was kept for.
 
+use crate::plans::ten_plans;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{path::Path, process::ExitCode, sync::Arc};
 use wavetank::harness::{
@@ -20,7 +21,23 @@ pub fn main() -> ExitCode {
         let name = path.strip_prefix(&folder).expect("it was found there").with_extension("");
         Trial::test(name.display().to_string(), move || check(&path))
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    let plans = Trial::test("plans-of-the-swarm", || {
+        review("swarm-plans", "What ten seeds make of the swarm.", &ten_plans());
+        Ok(())
+    });
+    libtest_mimic::run(&arguments, trials.chain([plans]).collect()).exit_code()
+}
+
+/// Holds a text to the snapshot of that name.
+fn review(name: &str, description: &str, text: &str) {
+    insta::with_settings!({
+        snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"),
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+        description => description,
+    }, {
+        insta::assert_snapshot!(name, text);
+    });
 }
 
 fn check(path: &Path) -> Result<(), Failed> {
@@ -31,15 +48,7 @@ fn check(path: &Path) -> Result<(), Failed> {
         expected(outcome, &format!(" --schedule {}", outcome.schedule))?;
         staleness.add(outcome);
     }
-    let name = scenario.name.replace('/', "__");
-    insta::with_settings!({
-        snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"),
-        prepend_module_to_snapshot => false,
-        omit_expression => true,
-        description => scenario.description.clone(),
-    }, {
-        insta::assert_snapshot!(name, snapshot(&outcomes));
-    });
+    review(&scenario.name.replace('/', "__"), &scenario.description, &snapshot(&outcomes));
     let seeds = std::env::var("WAVETANK_SEEDS").unwrap_or_else(|_| SEEDS.to_string());
     let bounds =
         seeds.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));

@@ -6,7 +6,7 @@ use crate::{
     harness::{
         fault::{FaultPlan, FaultSpec},
         report::wrap,
-        scenario::{Scenario, oddities},
+        scenario::{Nodes, NumberRange, Scenario, oddities},
     },
 };
 use clap::Args;
@@ -74,7 +74,9 @@ fn scenarios(count: usize) -> String {
 
 /// What runs and what may befall it, in a line.
 fn describe(scenario: &Scenario) -> String {
-    let nodes: u32 = scenario.subject.nodes().iter().map(|nodes| nodes.count).sum();
+    let nodes = scenario.subject.nodes();
+    let sum = |end: fn(&Nodes) -> u64| nodes.iter().map(end).sum::<u64>();
+    let nodes = NumberRange { low: sum(|n| n.count.low), high: sum(|n| n.count.high) };
     let faults = match scenario.faults.len() {
         0 => "no faults".to_string(),
         1 => format!("1 fault, {}", how_often(&scenario.faults)),

@@ -13,6 +13,7 @@ use crate::{
     harness::{
         check::Milestone,
         explore::{RunConfig, Sweep, SweepSummary, never_reached, sweep},
+        fault::FaultPlan,
         report::{COLUMNS, describe_group, describe_sweep, wrap},
         sabotage,
         scenario::parse_duration,
@@ -217,17 +218,15 @@ impl Swept<'_> {
         let mut text = String::new();
         for ((name, origin), (drawn, came)) in &self.summary.faults {
             let found = self.plan.scenarios.iter().find(|scenario| scenario.name == *name);
-            let Some(fault) = found.and_then(|scenario| scenario.faults.get(*origin)) else {
-                continue;
-            };
-            let number = origin + 1;
+            let Some(scenario) = found else { continue };
+            let Some([which, what]) = FaultPlan::origin(scenario, *origin) else { continue };
             if single && self.plan.scenarios[0].faults.len() <= FAULTS_MAX {
                 let runs = format!("came in {came} of {drawn} runs that drew it");
-                text += &wrap(&format!("fault {number:<3} "), &format!("{} {runs}", fault.kind));
+                text += &wrap(&format!("{which:<9} "), &format!("{what} {runs}"));
                 text.push('\n');
             } else if *came == 0 && *drawn >= RUNS_TO_TELL {
-                let what = format!("of {name} never came in {drawn} runs: {}", fault.kind);
-                text += &wrap(&format!("fault {number:<3} "), &what);
+                let what = format!("of {name} never came in {drawn} runs: {what}");
+                text += &wrap(&format!("{which:<9} "), &what);
                 text.push('\n');
             }
         }

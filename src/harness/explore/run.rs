@@ -153,6 +153,7 @@ impl Output {
 pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
     let seed = scenario.plan_seed(config.seed);
     let plan = FaultPlan::draw(scenario, seed);
+    let scenario = &scenario.drawn(config.seed);
     let setting = Setting::of(scenario, seed, config.input.as_ref());
     let invariants = if config.checks { setting.invariants } else { Vec::new() };
     let judge = Arc::new(Judge::new(invariants));

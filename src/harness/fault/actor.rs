@@ -154,7 +154,7 @@ impl Actor {
         });
         let beyond = numbered.and_then(|(role, number)| {
             let nodes = subject.nodes().into_iter().find(|nodes| nodes.role == role)?;
-            (number > nodes.count).then_some(nodes)
+            (u64::from(number) > nodes.count.high).then_some(nodes)
         });
         beyond.map_or(Ok(actor), |nodes| Err(beyond_the_cluster(field, &name, nodes)))
     }
@@ -173,7 +173,7 @@ impl Actor {
 
 fn beyond_the_cluster(field: &Field, name: &str, nodes: Nodes) -> ScenarioError {
     let Nodes { role, count, key } = nodes;
-    let there_are = match count {
+    let there_are = match count.high {
         1 => format!("\"{role}-1\" is the only one"),
         count => format!("there are {count}, \"{role}-1\" to \"{role}-{count}\""),
     };

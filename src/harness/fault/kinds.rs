@@ -4,13 +4,14 @@
 use super::{
     actor::Actor,
     links::{FROM, LinkSpec, MESSAGE, TO},
-    term::{DelayShape, Term, actor, count, delay_shape, drift, operation, part, signed, span},
+    swarm::{Generated, Wild},
+    term::{DelayShape, actor, count, delay_shape, drift, operation, part, signed, span},
     words::{FaultKey, FaultWords},
 };
 use crate::{
     harness::scenario::{
         DurationRange, NumberRange, Reader, ScenarioError, Share, SignedDurationRange, Subject,
-        Writer,
+        Term, Writer,
     },
     host::{Draws, sim::DiskOp},
 };
@@ -49,6 +50,20 @@ macro_rules! fault_kinds {
                         $($links: LinkSpec::read(table, subject)?,)?
                     }),)+
                     other => Err(table.error(format!("there is no kind of fault {other:?}"))),
+                }
+            }
+
+            /// Makes one of the kind of that name up, at the strength of its examples.
+            ///
+            /// # Panics
+            /// When there is no such kind.
+            pub(super) fn generate(name: &str, wild: &mut Wild<'_>) -> Self {
+                match name {
+                    $($text => FaultKind::$name {
+                        $($field: Generated::generate($example, wild),)*
+                        $($links: LinkSpec::generate("", wild),)?
+                    },)+
+                    other => panic!("there is no kind of fault {other:?}"),
                 }
             }
 

@@ -7,6 +7,7 @@ mod links;
 mod plan;
 mod spec;
 mod strike;
+mod swarm;
 mod term;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //!
 //! A plan depends on the scenario and the seed alone, never on the code under test.
 
-use super::{spec::FaultSpec, when::When};
+use super::{FAULT_KINDS, spec::FaultSpec, swarm::generate, when::When};
 use crate::{harness::scenario::Scenario, host::Draws};
 use std::collections::BTreeSet;
 
@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 pub struct FaultPlan {
     /// In the order of the scenario's file, repetitions in place; each is drawn.
     pub faults: Vec<FaultSpec>,
-    /// For each of them the place in the scenario's file of the one from which it is drawn.
+    /// For each of them the place in the scenario's file of the one from which it is drawn; behind
+    /// those the place of its kind, if the scenario's swarm has made it.
     pub origins: Vec<usize>,
 }
 
@@ -30,8 +31,29 @@ impl FaultPlan {
                 drawn.extend(faults.into_iter().map(|fault| (fault, index)));
             }
         }
+        if let Some(swarm) = &scenario.swarm {
+            let listed = scenario.faults.len();
+            let made = generate(swarm, scenario.subject.kind(), seed);
+            for (index, (spec, kind)) in (0..).zip(made) {
+                let mut faults = Vec::new();
+                spec.draw(&mut Draws::new(seed, "swarm plan", [index, 0]), &mut faults);
+                drawn.extend(faults.into_iter().map(|fault| (fault, listed + kind)));
+            }
+        }
         let (faults, origins) = without_orphans(drawn).into_iter().unzip();
         FaultPlan { faults, origins }
+    }
+
+    /// What stands at the place of an origin: a fault of the scenario's file, or a kind of which its
+    /// swarm makes faults.
+    pub fn origin(scenario: &Scenario, origin: usize) -> Option<[String; 2]> {
+        match scenario.faults.get(origin) {
+            Some(fault) => Some([format!("fault {}", origin + 1), fault.kind.to_string()]),
+            None => {
+                let kind = FAULT_KINDS.get(origin - scenario.faults.len())?;
+                Some(["swarm".to_string(), kind.name.to_string()])
+            }
+        }
     }
 }
 

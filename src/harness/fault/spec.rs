@@ -3,12 +3,12 @@
 
 use super::{
     kinds::{FAULT_KINDS, FaultKind},
-    term::{Term, part},
+    term::part,
     when::{Anchor, When},
 };
 use crate::{
     harness::scenario::{
-        DurationRange, Field, NumberRange, Reader, ScenarioError, Share, Subject, Writer,
+        DurationRange, Field, NumberRange, Reader, ScenarioError, Share, Subject, Term, Writer,
         exact_duration,
     },
     host::Draws,

@@ -1,72 +1,12 @@
-//! The values of a fault's keys: how each is read, written, drawn and shown.
+//! The values of a fault's keys: how each is read and shown.
 
 use super::actor::Actor;
 use crate::{
     harness::scenario::{
-        DurationRange, Field, NumberRange, ScenarioError, Share, SignedDurationRange, Subject,
-        Writer,
+        DurationRange, Field, NumberRange, ScenarioError, Share, SignedDurationRange, Subject, Term,
     },
-    host::{Draws, sim::DiskOp},
+    host::sim::DiskOp,
 };
-
-/// A value of a key.
-pub(super) trait Term: Sized + Clone {
-    /// Draws it if it is a range; a drawn one is a range of one value.
-    fn draw(&self, draws: &mut Draws) -> Self {
-        let _ = draws;
-        self.clone()
-    }
-
-    /// As a person reads it; `None` when it is absent.
-    fn show(&self) -> Option<String>;
-
-    /// Writes it under a key.
-    fn write(&self, key: &str, writer: &mut Writer) {
-        if let Some(text) = self.show() {
-            writer.text(key, text);
-        }
-    }
-}
-
-impl Term for Share {
-    fn draw(&self, draws: &mut Draws) -> Self {
-        Share::only((*self).draw(draws))
-    }
-
-    fn show(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
-impl Term for DurationRange {
-    fn draw(&self, draws: &mut Draws) -> Self {
-        DurationRange::only((*self).draw(draws))
-    }
-
-    fn show(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
-impl Term for SignedDurationRange {
-    fn draw(&self, draws: &mut Draws) -> Self {
-        SignedDurationRange::only((*self).draw(draws))
-    }
-
-    fn show(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
-impl Term for NumberRange {
-    fn draw(&self, draws: &mut Draws) -> Self {
-        NumberRange::only((*self).draw(draws))
-    }
-
-    fn show(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
 
 impl Term for Actor {
     fn show(&self) -> Option<String> {
@@ -88,16 +28,6 @@ impl Term for DelayShape {
     }
 }
 
-impl<T: Term> Term for Option<T> {
-    fn draw(&self, draws: &mut Draws) -> Self {
-        self.as_ref().map(|term| term.draw(draws))
-    }
-
-    fn show(&self) -> Option<String> {
-        self.as_ref().and_then(Term::show)
-    }
-}
-
 /// How delays are distributed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DelayShape {
@@ -111,7 +41,7 @@ pub enum DelayShape {
     Constant,
 }
 
-const DELAY_SHAPES: &[(&str, DelayShape)] = &[
+pub(super) const DELAY_SHAPES: &[(&str, DelayShape)] = &[
     ("uniform", DelayShape::Uniform),
     ("exponential", DelayShape::Exponential),
     ("bimodal", DelayShape::Bimodal),
@@ -119,7 +49,7 @@ const DELAY_SHAPES: &[(&str, DelayShape)] = &[
 ];
 
 /// The kinds of disk operations that a fault can strike.
-const DISK_OPERATIONS: &[(&str, DiskOp)] = &[
+pub(super) const DISK_OPERATIONS: &[(&str, DiskOp)] = &[
     ("read", DiskOp::Read),
     ("write", DiskOp::Write),
     ("sync", DiskOp::Sync),

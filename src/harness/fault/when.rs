@@ -1,11 +1,11 @@
 //! When a fault begins.
 
-use super::{actor::Actor, spec::Surroundings, term::Term};
+use super::{actor::Actor, spec::Surroundings};
 use crate::{
     harness::{
         check::Milestone,
         scenario::{
-            DurationRange, Field, NumberRange, Reader, ScenarioError, Writer, exact_duration,
+            DurationRange, Field, NumberRange, Reader, ScenarioError, Term, Writer, exact_duration,
         },
     },
     host::Draws,

@@ -7,7 +7,9 @@ mod oddity;
 mod read;
 mod settings;
 mod subject;
+mod swarm;
 mod template;
+mod term;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -20,7 +22,9 @@ pub use oddity::oddities;
 pub use read::{Field, Reader};
 pub use settings::Setting;
 pub use subject::{JournalSpec, Nodes, Subject, SubjectKind, WordCountSpec};
+pub use swarm::SwarmSpec;
 pub use template::template;
+pub use term::Term;
 pub use units::{
     DurationRange, NumberRange, Share, SignedDurationRange, exact_duration, parse_duration, percent,
 };
@@ -32,7 +36,7 @@ use super::{
 };
 use crate::host::sim::Delay;
 use error::Mistakes;
-use settings::{Bounds, Span, Time, span, time};
+use settings::{Bounds, Fixed, Time, fixed, time};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -51,6 +55,8 @@ pub struct Scenario {
     pub latency: DurationRange,
     /// The faults, in the order of the file.
     pub faults: Vec<FaultSpec>,
+    /// Within which bounds more faults are generated; none when `None`.
+    pub swarm: Option<SwarmSpec>,
     /// How long faults may go on; what has not begun by then never does.
     pub faults_end: Duration,
     /// How long after that the cluster may take to converge.
@@ -63,9 +69,9 @@ pub struct Scenario {
     pub reaches: Vec<Milestone>,
 }
 
-const FAULTS_END: Time = time("0s", "600m", "60s");
-const LATENCY: Span = span("0us", "1m", "500us..2ms");
-const WITHIN: Time = time("0s", "600m", "60s");
+const FAULTS_END: Fixed = fixed("0s", "600m", "60s");
+const LATENCY: Time = time("0us", "1m", "500us..2ms");
+const WITHIN: Fixed = fixed("0s", "600m", "60s");
 
 impl Scenario {
     /// Reads a scenario file; its name is taken from the last folder and the file's stem.
@@ -108,10 +114,12 @@ impl Scenario {
             network.finish().map(|()| latency)
         }));
         let converge_within = mistakes.keep(file.table("converge").and_then(|mut converge| {
-            let within = WITHIN.take(&mut converge, "within")?;
+            let within = WITHIN.take(&mut converge, "within")?.one();
             converge.finish().map(|()| within)
         }));
-        let faults_end = mistakes.keep(FAULTS_END.take(&mut file, "faults-end"));
+        let faults_end =
+            mistakes.keep(FAULTS_END.take(&mut file, "faults-end")).map(DurationRange::one);
+        let swarm = SwarmSpec::of(&mut file, &mut mistakes);
         let seed = mistakes.keep(file.take("seed", Field::number));
         let (mut expect, mut reaches, mut faults) = (None, None, Vec::new());
         if let Some(subject) = &subject {
@@ -150,6 +158,7 @@ impl Scenario {
                 subject: subject?,
                 latency: latency?,
                 faults,
+                swarm,
                 faults_end: faults_end?,
                 converge_within: converge_within?,
                 expect: expect?.unwrap_or(Expectation::Held),
@@ -164,7 +173,7 @@ impl Scenario {
     pub fn settings() -> Vec<Setting> {
         let meaning = "When faults end: what has not begun by then never does.";
         let within = "How long after that the cluster may take to converge.";
-        vec![
+        let mut settings = vec![
             Setting::new("", "faults-end", meaning, &FAULTS_END),
             Setting {
                 table: "",
@@ -189,13 +198,27 @@ impl Scenario {
             },
             Setting::new("network", "latency", "How long a frame takes on any link.", &LATENCY),
             Setting::new("converge", "within", within, &WITHIN),
-        ]
+        ];
+        settings.extend(SwarmSpec::settings());
+        settings
+    }
+
+    /// The scenario with what the plan of `seed` draws from the ranges of its settings.
+    #[must_use]
+    pub fn drawn(&self, seed: u64) -> Scenario {
+        let seed = self.plan_seed(seed);
+        let latency = self.swarm.as_ref().and_then(|swarm| swarm.draw_latency(seed));
+        Scenario {
+            subject: self.subject.draw(seed),
+            latency: latency.unwrap_or(self.latency),
+            ..self.clone()
+        }
     }
 
     /// The scenario that draws just these faults, whatever seed is asked for.
     pub fn pinned<'a>(&self, seed: u64, faults: impl Iterator<Item = &'a FaultSpec>) -> Scenario {
         let faults = faults.cloned().collect();
-        Scenario { faults, seed: Some(self.plan_seed(seed)), ..self.clone() }
+        Scenario { faults, swarm: None, seed: Some(self.plan_seed(seed)), ..self.drawn(seed) }
     }
 
     /// The seed of everything but the schedule, in a run that asks for `seed`.

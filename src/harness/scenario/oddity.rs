@@ -17,11 +17,12 @@ pub fn oddities(scenario: &Scenario) -> Vec<String> {
 fn of_cluster(scenario: &Scenario) -> Vec<String> {
     let mut found = Vec::new();
     if let Subject::WordCount(spec) = &scenario.subject {
-        let slots = spec.task_executors * spec.slots;
-        if slots < spec.parallelism {
+        let slots = spec.task_executors.low * spec.slots.low;
+        let parallelism = spec.parallelism.high;
+        if slots < parallelism {
             found.push(format!(
-                "a job of `parallelism` {} needs as many slots, and there are {slots}: it can't run",
-                spec.parallelism
+                "a job of `parallelism` {parallelism} needs as many slots, and there are {slots}: \
+                 it can't run"
             ));
         }
     }

@@ -238,7 +238,11 @@ impl Field {
         }
     }
 
-    fn parsed<T>(&self, what: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, ScenarioError> {
+    pub(super) fn parsed<T>(
+        &self,
+        what: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, ScenarioError> {
         self.word().and_then(parse).ok_or_else(|| self.expected(what))
     }
 
@@ -248,16 +252,6 @@ impl Field {
     /// When it is something else.
     pub fn text(&self) -> Result<String, ScenarioError> {
         self.parsed("a text", |text| Some(text.to_string()))
-    }
-
-    /// Reads a whole number between two bounds.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn integer(&self, low: u32, high: u32) -> Result<u32, ScenarioError> {
-        self.parsed(&format!("a whole number from {low} to {high}"), |text| {
-            text.parse().ok().filter(|number| (low..=high).contains(number))
-        })
     }
 
     /// Reads a whole number of 64 bits.

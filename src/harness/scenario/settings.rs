@@ -1,6 +1,8 @@
 //! Keys with their meaning, bounds and default: declared once, for the reader and for those who ask.
 
-use super::{DurationRange, Field, Reader, ScenarioError, parse_duration};
+use super::{
+    DurationRange, Field, NumberRange, Reader, ScenarioError, Share, Term, parse_duration,
+};
 use std::time::Duration;
 
 /// A key of a scenario file, in words.
@@ -33,7 +35,7 @@ impl Setting {
 /// What may stand at a key, and what counts when the file says nothing.
 pub trait Bounds {
     /// What is read.
-    type Value;
+    type Value: Term;
 
     /// Reads a value and holds it to the bounds.
     ///
@@ -65,31 +67,39 @@ pub trait Bounds {
     }
 }
 
-/// A whole number.
+/// A whole number, or a range of them from which each seed draws.
 pub struct Number {
     low: u32,
     high: u32,
-    default: u32,
+    default: (u32, u32),
 }
 
-/// A whole number between two bounds.
+/// A whole number between two bounds, or a range within them.
 pub const fn number(low: u32, high: u32, default: u32) -> Number {
+    Number { low, high, default: (default, default) }
+}
+
+/// A range of whole numbers between two bounds.
+pub const fn numbers(low: u32, high: u32, default: (u32, u32)) -> Number {
     Number { low, high, default }
 }
 
 impl Bounds for Number {
-    type Value = u32;
+    type Value = NumberRange;
 
-    fn read(&self, field: &Field) -> Result<u32, ScenarioError> {
-        field.integer(self.low, self.high)
+    fn read(&self, field: &Field) -> Result<NumberRange, ScenarioError> {
+        let bounds = u64::from(self.low)..=u64::from(self.high);
+        let within =
+            |range: &NumberRange| bounds.contains(&range.low) && bounds.contains(&range.high);
+        field.parsed(&self.describe(), |text| NumberRange::parse(text).filter(within))
     }
 
-    fn default(&self) -> u32 {
-        self.default
+    fn default(&self) -> NumberRange {
+        NumberRange { low: self.default.0.into(), high: self.default.1.into() }
     }
 
-    fn stand_in(&self) -> u32 {
-        self.high
+    fn stand_in(&self) -> NumberRange {
+        NumberRange::only(self.high.into())
     }
 
     fn describe(&self) -> String {
@@ -97,58 +107,27 @@ impl Bounds for Number {
     }
 
     fn written(&self) -> Option<String> {
-        Some(self.default.to_string())
+        let default = self.default();
+        Some(match default.low == default.high {
+            true => default.to_string(),
+            false => format!("\"{default}\""),
+        })
     }
 }
 
-/// A duration.
+/// A duration, or a range of them from which each seed draws.
 pub struct Time {
     low: &'static str,
     high: &'static str,
     default: &'static str,
 }
 
-/// A duration between two bounds.
+/// A duration between two bounds, or a range within them.
 pub const fn time(low: &'static str, high: &'static str, default: &'static str) -> Time {
     Time { low, high, default }
 }
 
 impl Bounds for Time {
-    type Value = Duration;
-
-    fn read(&self, field: &Field) -> Result<Duration, ScenarioError> {
-        let within = |text: &str| {
-            parse_duration(text).filter(|time| (own(self.low)..=own(self.high)).contains(time))
-        };
-        field.read(&format!("{}, such as \"{}\"", self.describe(), self.default), within)
-    }
-
-    fn default(&self) -> Duration {
-        own(self.default)
-    }
-
-    fn describe(&self) -> String {
-        format!("a duration from {} to {}", self.low, self.high)
-    }
-
-    fn written(&self) -> Option<String> {
-        Some(format!("\"{}\"", self.default))
-    }
-}
-
-/// A duration or a range of them.
-pub struct Span {
-    low: &'static str,
-    high: &'static str,
-    default: &'static str,
-}
-
-/// A duration or a range of them between two bounds.
-pub const fn span(low: &'static str, high: &'static str, default: &'static str) -> Span {
-    Span { low, high, default }
-}
-
-impl Bounds for Span {
     type Value = DurationRange;
 
     fn read(&self, field: &Field) -> Result<DurationRange, ScenarioError> {
@@ -171,15 +150,46 @@ impl Bounds for Span {
     }
 }
 
-/// A duration or a range of them, or nothing.
-pub struct MaybeSpan(Span);
+/// A fixed duration: it is the same in every run.
+pub struct Fixed(Time);
 
-/// A duration or a range of them between two bounds; nothing when absent.
-pub const fn maybe_span(low: &'static str, high: &'static str) -> MaybeSpan {
-    MaybeSpan(span(low, high, low))
+/// A duration between two bounds that is the same in every run.
+pub const fn fixed(low: &'static str, high: &'static str, default: &'static str) -> Fixed {
+    Fixed(time(low, high, default))
 }
 
-impl Bounds for MaybeSpan {
+impl Bounds for Fixed {
+    type Value = DurationRange;
+
+    fn read(&self, field: &Field) -> Result<DurationRange, ScenarioError> {
+        let range = own(self.0.low)..=own(self.0.high);
+        let within = |text: &str| parse_duration(text).filter(|time| range.contains(time));
+        let what = format!("{}, such as \"{}\"", self.describe(), self.0.default);
+        field.read(&what, within).map(DurationRange::only)
+    }
+
+    fn default(&self) -> DurationRange {
+        self.0.default()
+    }
+
+    fn describe(&self) -> String {
+        format!("a duration from {} to {}", self.0.low, self.0.high)
+    }
+
+    fn written(&self) -> Option<String> {
+        self.0.written()
+    }
+}
+
+/// A duration or a range of them, or nothing.
+pub struct MaybeTime(Time);
+
+/// A duration or a range of them between two bounds; nothing when absent.
+pub const fn maybe_time(low: &'static str, high: &'static str) -> MaybeTime {
+    MaybeTime(time(low, high, low))
+}
+
+impl Bounds for MaybeTime {
     type Value = Option<DurationRange>;
 
     fn read(&self, field: &Field) -> Result<Option<DurationRange>, ScenarioError> {
@@ -199,8 +209,75 @@ impl Bounds for MaybeSpan {
     }
 }
 
+/// A share, or a range of shares.
+pub struct Part {
+    default: &'static str,
+}
+
+/// A share of something, from nothing to all of it.
+pub const fn part(default: &'static str) -> Part {
+    Part { default }
+}
+
+impl Bounds for Part {
+    type Value = Share;
+
+    fn read(&self, field: &Field) -> Result<Share, ScenarioError> {
+        field.read(&self.describe(), |text| Share::parse(text).filter(|share| share.low >= 0))
+    }
+
+    fn default(&self) -> Share {
+        Share::parse(self.default).expect("a share of our own")
+    }
+
+    fn describe(&self) -> String {
+        "a share such as \"5%\" or a range such as \"5%..20%\"".to_string()
+    }
+
+    fn written(&self) -> Option<String> {
+        Some(format!("\"{}\"", self.default))
+    }
+}
+
+/// A list of words; empty when absent.
+pub struct Words {
+    what: &'static str,
+    read: fn(&Field) -> Result<String, ScenarioError>,
+}
+
+/// A list of words, each read by `read`; empty when absent.
+pub const fn words(what: &'static str, read: fn(&Field) -> Result<String, ScenarioError>) -> Words {
+    Words { what, read }
+}
+
+impl Bounds for Words {
+    type Value = Vec<String>;
+
+    fn read(&self, field: &Field) -> Result<Vec<String>, ScenarioError> {
+        field.list(self.read)
+    }
+
+    fn default(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn describe(&self) -> String {
+        format!("a list of {}", self.what)
+    }
+
+    fn written(&self) -> Option<String> {
+        None
+    }
+}
+
 fn own(text: &str) -> Duration {
     parse_duration(text).expect("a duration of our own")
+}
+
+/// Declared keys with their values.
+pub(super) trait Settings {
+    /// What a seed draws from the ranges; each key has a stream of its own.
+    fn draw(&self, seed: u64) -> Self;
 }
 
 /// Declares what a subject reads from `[cluster]` and `[workload]`: its fields, their keys, bounds,
@@ -223,7 +300,7 @@ macro_rules! settings {
             }
 
             /// Reads what the file says; a key with a mistake, which is kept, gets a stand-in.
-            fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Self {
+            pub(super) fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Self {
                 $(
                     let mut $table = mistakes
                         .keep(file.table(stringify!($table)))
@@ -234,6 +311,21 @@ macro_rules! settings {
                     mistakes.keep($table.finish());
                 )+
                 $spec { $($($field,)+)+ }
+            }
+
+            /// Writes every key, in order.
+            pub(super) fn write(&self, writer: &mut Writer) {
+                $(
+                    writer.table(concat!("[", stringify!($table), "]"));
+                    $(self.$field.write($key, writer);)+
+                )+
+            }
+        }
+
+        impl Settings for $spec {
+            fn draw(&self, seed: u64) -> Self {
+                let draws = |key| Draws::new(seed, "setting", [name_hash(key), 0]);
+                $spec { $($($field: Term::draw(&self.$field, &mut draws($key)),)+)+ }
             }
         }
     };

@@ -1,12 +1,15 @@
 //! What runs in a scenario: which nodes, and what they are given to do.
 
 use super::{
-    DurationRange, Reader,
+    DurationRange, NumberRange, Reader, Term, Writer,
     error::Mistakes,
-    settings::{Bounds, Setting, maybe_span, number, settings, span, time},
+    settings::{Bounds, Setting, Settings, maybe_time, number, settings, time},
 };
-use crate::system::protocol::JobStatus;
-use std::{fmt, time::Duration};
+use crate::{
+    host::{Draws, name_hash},
+    system::protocol::JobStatus,
+};
+use std::fmt;
 
 /// What runs, with its settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +17,7 @@ pub enum Subject {
     /// Journal nodes and their clients.
     Journal(JournalSpec),
     /// A cluster that counts words.
-    WordCount(WordCountSpec),
+    WordCount(Box<WordCountSpec>),
 }
 
 /// What runs.
@@ -75,14 +78,14 @@ settings! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     JournalSpec {
         cluster {
-            "journals" journals: u32 = number(1, 16, 3), "Journal nodes, of which one leads.";
-            "clients" clients: u32 = number(1, 64, 2), "Clients.";
-            "session-timeout" session_timeout: Duration = time("100ms", "10m", "6s"), "How long a lease lives.";
+            "journals" journals: NumberRange = number(1, 16, 3), "Journal nodes, of which one leads.";
+            "clients" clients: NumberRange = number(1, 64, 2), "Clients.";
+            "session-timeout" session_timeout: DurationRange = time("100ms", "10m", "6s"), "How long a lease lives.";
         }
         workload {
-            "lines" lines: u32 = number(1, 1_000_000, 100), "Lines that each client sends.";
-            "batch" batch: u32 = number(1, 512, 5), "Lines in one call at most.";
-            "pause" pause: Duration = time("0ms", "10m", "500ms"), "The wait after each acknowledged call.";
+            "lines" lines: NumberRange = number(1, 1_000_000, 100), "Lines that each client sends.";
+            "batch" batch: NumberRange = number(1, 512, 5), "Lines in one call at most.";
+            "pause" pause: DurationRange = time("0ms", "10m", "500ms"), "The wait after each acknowledged call.";
         }
     }
 }
@@ -93,25 +96,27 @@ settings! {
     #[derive(Clone, Debug, PartialEq)]
     WordCountSpec {
         cluster {
-            "job-managers" job_managers: u32 = number(1, 16, 3), "Job managers, of which one leads.";
-            "task-executors" task_executors: u32 = number(1, 64, 4), "Task executors.";
-            "slots" slots: u32 = number(1, 64, 2), "Slots of each task executor.";
-            "session-timeout" session_timeout: Duration = time("100ms", "10m", "6s"), "How long a lease lives.";
-            "heartbeat" heartbeat: Duration = time("10ms", "10m", "1s"), "From beat to beat; a peer is lost after five of them.";
+            "job-managers" job_managers: NumberRange = number(1, 16, 3), "Job managers, of which one leads.";
+            "task-executors" task_executors: NumberRange = number(1, 64, 4), "Task executors.";
+            "slots" slots: NumberRange = number(1, 64, 2), "Slots of each task executor.";
+            "session-timeout" session_timeout: DurationRange = time("100ms", "10m", "6s"), "How long a lease lives.";
+            "heartbeat" heartbeat: DurationRange = time("10ms", "10m", "1s"), "From beat to beat; a peer is lost after five of them.";
         }
         workload {
-            "parallelism" parallelism: u32 = number(1, 128, 4), "Subtasks of every operator, and partitions of both topics.";
-            "lines" lines: u32 = number(1, 10_000_000, 2_000), "Lines in the input topic in the end.";
-            "line-words" line_words: u32 = number(1, 1_000, 1), "Words in each line.";
-            "words" words: u32 = number(1, 1_000_000, 100), "The words are drawn from so many.";
-            "lines-per-second" lines_per_second: u32 = number(1, 1_000_000, 100), "Lines written to the input topic in a second.";
-            "checkpoint-interval" checkpoint_interval: Duration = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
-            "checkpoint-timeout" checkpoint_timeout: Duration = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
-            "service-time" service_time: DurationRange = span("0ms", "1m", "0ms"), "What handling one record takes.";
-            "buffer-timeout" buffer_timeout: Duration = time("1ms", "1m", "100ms"), "How long a record may wait in a buffer.";
-            "restarts" restarts: u32 = number(0, 1_000_000, 1_000), "Restarts after failures.";
-            "restart-delay" restart_delay: Duration = time("0ms", "10m", "1s"), "From a failure to the restart.";
-            "cancel-after" cancel_after: Option<DurationRange> = maybe_span("0s", "60m"), "When the job is canceled, after its submission; never when absent.";
+            "parallelism" parallelism: NumberRange = number(1, 128, 4), "Subtasks of every operator, and partitions of both topics.";
+            "lines" lines: NumberRange = number(1, 10_000_000, 2_000), "Lines in the input topic in the end.";
+            "line-words" line_words: NumberRange = number(1, 1_000, 1), "Words in each line.";
+            "words" words: NumberRange = number(1, 1_000_000, 100), "The words are drawn from so many.";
+            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 100), "Lines written to the input topic in a second.";
+            "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
+            "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
+            "service-time" service_time: DurationRange = time("0ms", "1m", "0ms"), "What handling one record takes.";
+            "buffer-timeout" buffer_timeout: DurationRange = time("1ms", "1m", "100ms"), "How long a record may wait in a buffer.";
+            "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
+            "concurrent-checkpoints" concurrent_checkpoints: NumberRange = number(1, 16, 1), "Checkpoints under way at once at most.";
+            "retained-checkpoints" retained_checkpoints: NumberRange = number(1, 16, 1), "Completed checkpoints that are kept.";
+            "restart-delay" restart_delay: DurationRange = time("0ms", "10m", "1s"), "From a failure to the restart.";
+            "cancel-after" cancel_after: Option<DurationRange> = maybe_time("0s", "60m"), "When the job is canceled, after its submission; never when absent.";
         }
     }
 }
@@ -133,7 +138,7 @@ pub struct Nodes {
     /// The role's name; a node's name is that with `-` and its number, or that alone.
     pub role: &'static str,
     /// How many there are.
-    pub count: u32,
+    pub count: NumberRange,
     /// The key of `[cluster]` that says so.
     pub key: Option<&'static str>,
 }
@@ -150,7 +155,9 @@ impl Subject {
         };
         Some(match kind.unwrap_or(SubjectKind::DEFAULT) {
             SubjectKind::Journal => Subject::Journal(JournalSpec::read(file, mistakes)),
-            SubjectKind::WordCount => Subject::WordCount(WordCountSpec::read(file, mistakes)),
+            SubjectKind::WordCount => {
+                Subject::WordCount(Box::new(WordCountSpec::read(file, mistakes)))
+            }
         })
     }
 
@@ -162,9 +169,18 @@ impl Subject {
         }
     }
 
+    /// What a seed draws from the ranges.
+    #[must_use]
+    pub fn draw(&self, seed: u64) -> Self {
+        match self {
+            Subject::Journal(spec) => Subject::Journal(spec.draw(seed)),
+            Subject::WordCount(spec) => Subject::WordCount(Box::new(spec.draw(seed))),
+        }
+    }
+
     /// How many nodes of each role boot.
     pub fn nodes(&self) -> Vec<Nodes> {
-        let one = |role| Nodes { role, count: 1, key: None };
+        let one = |role| Nodes { role, count: NumberRange::only(1), key: None };
         let some = |role, count, key| Nodes { role, count, key: Some(key) };
         match self {
             Subject::Journal(spec) => vec![
@@ -213,12 +229,12 @@ mod tests {
                     word_count_nodes(spec, 0, &lines).into_iter().map(|(role, _)| role).collect()
                 }
             };
-            let mut counted = BTreeMap::<String, u32>::new();
+            let mut counted = BTreeMap::<String, u64>::new();
             for name in booted.into_iter().map(Role::name) {
                 let role = name.trim_end_matches(|c: char| c.is_ascii_digit());
-                *counted.entry(role.trim_end_matches('-').to_string()).or_default() += 1;
+                *counted.entry(role.trim_end_matches('-').to_string()).or_default() += 1_u64;
             }
-            let told = subject.nodes().into_iter().map(|n| (n.role.to_string(), n.count));
+            let told = subject.nodes().into_iter().map(|n| (n.role.to_string(), n.count.low));
             assert_eq!(told.collect::<BTreeMap<_, _>>(), counted);
         }
     }

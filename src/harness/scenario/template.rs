@@ -17,7 +17,16 @@ pub fn template(subject: SubjectKind) -> String {
     ] {
         text += &format!("\n{}\n[{table}]\n{}", comment(title), keys(settings, table));
     }
-    text + &faults(subject)
+    text + &faults(subject) + &swarm(&general)
+}
+
+/// The table of generated faults, commented out.
+fn swarm(settings: &[Setting]) -> String {
+    let what = comment(
+        "Or each seed makes faults up: some kinds take part in a run, each with a strength of its own. \
+         The table alone is enough; these are its defaults.",
+    );
+    format!("\n{what}\n#[swarm]\n{}", keys(settings, "swarm"))
 }
 
 fn comment(text: &str) -> String {

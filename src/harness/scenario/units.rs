@@ -98,6 +98,12 @@ impl DurationRange {
     pub fn draw(self, draws: &mut Draws) -> Duration {
         draws.duration(self.low, self.high)
     }
+
+    /// The one value of a drawn range.
+    pub fn one(self) -> Duration {
+        debug_assert_eq!(self.low, self.high, "it was drawn");
+        self.low
+    }
 }
 
 impl fmt::Display for DurationRange {
@@ -224,6 +230,12 @@ impl NumberRange {
     /// Draws one.
     pub fn draw(self, draws: &mut Draws) -> u64 {
         draws.between(self.low, self.high)
+    }
+
+    /// The one value of a drawn range, as far as it goes.
+    pub fn one(self) -> u32 {
+        debug_assert_eq!(self.low, self.high, "it was drawn");
+        u32::try_from(self.low).unwrap_or(u32::MAX)
     }
 }
 

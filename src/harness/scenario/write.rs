@@ -1,7 +1,7 @@
 //! Writes a scenario as a file that reads back as the very same, with every default spelled out, so
 //! that a later change of a default does not change it.
 
-use super::{JournalSpec, Scenario, Subject, WordCountSpec, units::exact_duration};
+use super::{Scenario, Subject, units::exact_duration};
 use std::fmt::{Display, Write};
 
 /// Writes TOML line by line.
@@ -55,6 +55,7 @@ impl Scenario {
             subject,
             latency,
             faults,
+            swarm,
             faults_end,
             converge_within,
             expect,
@@ -74,13 +75,16 @@ impl Scenario {
         }
         writer.text("faults-end", exact_duration(*faults_end));
         match subject {
-            Subject::Journal(spec) => write_journal(spec, &mut writer),
-            Subject::WordCount(spec) => write_word_count(spec, &mut writer),
+            Subject::Journal(spec) => spec.write(&mut writer),
+            Subject::WordCount(spec) => spec.write(&mut writer),
         }
         writer.table("[network]");
         writer.text("latency", latency);
         writer.table("[converge]");
         writer.text("within", exact_duration(*converge_within));
+        if let Some(swarm) = swarm {
+            swarm.write(&mut writer);
+        }
         for (index, fault) in faults.iter().enumerate() {
             writer.table("[[fault]]");
             if let Some(note) = notes.get(index) {
@@ -89,61 +93,6 @@ impl Scenario {
             fault.write(&mut writer);
         }
         writer.finish()
-    }
-}
-
-fn write_journal(spec: &JournalSpec, writer: &mut Writer) {
-    let JournalSpec { journals, clients, session_timeout, lines, batch, pause } = spec;
-    writer.table("[cluster]");
-    writer.raw("journals", journals);
-    writer.raw("clients", clients);
-    writer.text("session-timeout", exact_duration(*session_timeout));
-    writer.table("[workload]");
-    writer.raw("lines", lines);
-    writer.raw("batch", batch);
-    writer.text("pause", exact_duration(*pause));
-}
-
-fn write_word_count(spec: &WordCountSpec, writer: &mut Writer) {
-    let WordCountSpec {
-        job_managers,
-        task_executors,
-        slots,
-        session_timeout,
-        heartbeat,
-        parallelism,
-        lines,
-        line_words,
-        words,
-        lines_per_second,
-        checkpoint_interval,
-        checkpoint_timeout,
-        service_time,
-        buffer_timeout,
-        restarts,
-        restart_delay,
-        cancel_after,
-    } = spec;
-    writer.table("[cluster]");
-    writer.raw("job-managers", job_managers);
-    writer.raw("task-executors", task_executors);
-    writer.raw("slots", slots);
-    writer.text("session-timeout", exact_duration(*session_timeout));
-    writer.text("heartbeat", exact_duration(*heartbeat));
-    writer.table("[workload]");
-    writer.raw("parallelism", parallelism);
-    writer.raw("lines", lines);
-    writer.raw("line-words", line_words);
-    writer.raw("words", words);
-    writer.raw("lines-per-second", lines_per_second);
-    writer.text("checkpoint-interval", exact_duration(*checkpoint_interval));
-    writer.text("checkpoint-timeout", exact_duration(*checkpoint_timeout));
-    writer.text("service-time", service_time);
-    writer.text("buffer-timeout", exact_duration(*buffer_timeout));
-    writer.raw("restarts", restarts);
-    writer.text("restart-delay", exact_duration(*restart_delay));
-    if let Some(after) = cancel_after {
-        writer.text("cancel-after", after);
     }
 }
 

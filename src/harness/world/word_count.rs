@@ -2,7 +2,7 @@
 
 use super::cluster::{Main, Role};
 use crate::{
-    harness::scenario::WordCountSpec,
+    harness::scenario::{DurationRange, WordCountSpec},
     host::{Draws, NodeAddress},
     jobs::{
         journal::run_coordination_node,
@@ -46,50 +46,50 @@ pub fn word_count_lines(
         return input.to_vec();
     }
     let mut draws = Draws::new(seed, "workload", [0, 0]);
-    let mut word = || format!("w{}", draws.below(u64::from(spec.words)));
-    let line = |_| (0..spec.line_words).map(|_| word()).collect::<Vec<_>>().join(" ");
-    (0..spec.lines).map(line).map(Bytes::from).collect()
+    let mut word = || format!("w{}", draws.below(u64::from(spec.words.one())));
+    let line = |_| (0..spec.line_words.one()).map(|_| word()).collect::<Vec<_>>().join(" ");
+    (0..spec.lines.one()).map(line).map(Bytes::from).collect()
 }
 
-fn cluster_config(spec: &WordCountSpec, seed: u64) -> ClusterConfig {
+fn cluster_config(spec: &WordCountSpec) -> ClusterConfig {
     let address = |role: Role| NodeAddress::new(role.name(), PORT);
     let mut config =
         ClusterConfig::new(address(Role::Coordination), address(Role::Blobs), address(Role::Log));
-    config.coordination.session_timeout = spec.session_timeout;
+    config.coordination.session_timeout = spec.session_timeout.one();
     let heartbeat = HeartbeatConfig {
-        interval: spec.heartbeat,
-        timeout: spec.heartbeat * 5,
+        interval: spec.heartbeat.one(),
+        timeout: spec.heartbeat.one() * 5,
         unreachable_threshold: Some(2),
     };
     config.job_manager.heartbeat = heartbeat;
     config.task_executor.heartbeat = heartbeat;
-    config.task_executor.slots = spec.slots;
-    config.task_executor.task.buffer_timeout = spec.buffer_timeout;
-    let mut draws = Draws::new(seed, "service time", [0, 0]);
-    config.task_executor.task.service_time = spec.service_time.draw(&mut draws);
+    config.task_executor.slots = spec.slots.one();
+    config.task_executor.task.buffer_timeout = spec.buffer_timeout.one();
+    config.task_executor.task.service_time = spec.service_time.one();
     config
 }
 
 fn plan(spec: &WordCountSpec, seed: u64, lines: &[Vec<Bytes>]) -> JobPlan {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let checkpoints = CheckpointSettings {
-        interval_ms: millis(spec.checkpoint_interval),
-        timeout_ms: millis(spec.checkpoint_timeout),
+        interval_ms: millis(spec.checkpoint_interval.one()),
+        timeout_ms: millis(spec.checkpoint_timeout.one()),
+        max_concurrent: spec.concurrent_checkpoints.one(),
+        retained: spec.retained_checkpoints.one(),
         ..CheckpointSettings::default()
     };
     let restarts = RestartStrategy::FixedDelay {
-        attempts: spec.restarts,
-        delay_ms: millis(spec.restart_delay),
+        attempts: spec.restarts.one(),
+        delay_ms: millis(spec.restart_delay.one()),
     };
     let stop = lines.iter().map(|lines| lines.len() as u64).collect();
     let source = operator("source", LOG_SOURCE, &LogSourceParameters::new(INPUT_TOPIC, stop));
-    let job = word_count(job_of_seed(seed), source, spec.parallelism, checkpoints, restarts);
-    let mut draws = Draws::new(seed, "cancel", [0, 0]);
+    let job = word_count(job_of_seed(seed), source, spec.parallelism.one(), checkpoints, restarts);
     JobPlan {
         job: job.expect("the scenario's parallelism is within bounds"),
-        inputs: spec.parallelism,
-        outputs: spec.parallelism,
-        cancel_after: spec.cancel_after.map(|after| after.draw(&mut draws)),
+        inputs: spec.parallelism.one(),
+        outputs: spec.parallelism.one(),
+        cancel_after: spec.cancel_after.map(DurationRange::one),
     }
 }
 
@@ -101,20 +101,20 @@ fn node(
 
 /// The nodes of a cluster that counts the words of these lines.
 pub fn word_count_nodes(spec: &WordCountSpec, seed: u64, lines: &[Bytes]) -> Vec<(Role, Main)> {
-    let config = cluster_config(spec, seed);
-    let lines = Arc::new(partition_lines(lines, spec.parallelism));
+    let config = cluster_config(spec);
+    let lines = Arc::new(partition_lines(lines, spec.parallelism.one()));
     let plan = plan(spec, seed, &lines);
     let mut nodes = vec![
         (Role::Coordination, node(|host| run_coordination_node(host, PORT).boxed())),
         (Role::Blobs, node(|host| run_blob_node(host, PORT).boxed())),
         (Role::Log, node(|host| run_log_node(host, PORT).boxed())),
     ];
-    for number in 1..=spec.job_managers {
+    for number in 1..=spec.job_managers.one() {
         let config = config.clone();
         let main = node(move |host| run_job_manager_node(host, PORT, config.clone()).boxed());
         nodes.push((Role::JobManager(number), main));
     }
-    for number in 1..=spec.task_executors {
+    for number in 1..=spec.task_executors.one() {
         let config = config.clone();
         let main =
             node(move |host| run_task_executor_node(host, PORT, DATA_PORT, config.clone()).boxed());
@@ -137,10 +137,10 @@ fn batch_size(spec: &WordCountSpec, lines: &[Vec<Bytes>]) -> usize {
     let longest = lines.iter().map(Vec::len).max().unwrap_or(0);
     let pauses = WRITING_MAX.as_millis() / WRITER_PAUSE.as_millis();
     let for_time = longest.div_ceil(usize::try_from(pauses).expect("few pauses"));
-    let each = u64::from(spec.lines_per_second) * WRITER_PAUSE.as_millis() as u64;
-    let for_rate = each.div_ceil(1000 * u64::from(spec.parallelism));
+    let each = u64::from(spec.lines_per_second.one()) * WRITER_PAUSE.as_millis() as u64;
+    let for_rate = each.div_ceil(1000 * u64::from(spec.parallelism.one()));
     // The scenario's own lines come at the scenario's rate, however long that takes.
-    let own = longest * lines.len() <= spec.lines as usize + lines.len();
+    let own = longest * lines.len() <= spec.lines.one() as usize + lines.len();
     let for_rate = usize::try_from(for_rate).expect("few lines");
     if own { for_rate } else { for_rate.max(for_time) }
 }

@@ -1,8 +1,8 @@
-//! What must come to be once all faults are lifted.
+//! What must come to be once all faults are lifted, each within its bound.
 
 use super::model::Model;
 use crate::{
-    harness::scenario::{Scenario, Subject},
+    harness::scenario::{Scenario, Subject, exact_duration},
     jobs::journal,
     system::{
         ids::JobId,
@@ -10,17 +10,101 @@ use crate::{
         store,
     },
 };
+use std::time::Duration;
 
-/// What a healed cluster still waits for; `None` when it has converged.
-pub fn waits_for(model: &Model, scenario: &Scenario, clients: u32, job: JobId) -> Option<String> {
-    match &scenario.subject {
-        Subject::Journal(_) => {
-            elected(model, journal::COMPONENT).or_else(|| journal_clients(model, clients))
-        }
-        Subject::WordCount(spec) => elected(model, DISPATCHER)
-            .or_else(|| elected(model, RESOURCE_MANAGER))
-            .or_else(|| job_ended(model, job, spec.expected_status()))
-            .or_else(|| nothing_left(model, job)),
+/// How far a healed cluster is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// Everything has come to be.
+    Converged,
+    /// Something is still to come, within its bound.
+    Waiting,
+    /// This is overdue.
+    Stuck(String),
+}
+
+/// Something that must come to be.
+struct Goal {
+    /// The key of `[converge]` that bounds it.
+    key: &'static str,
+    within: Duration,
+    /// Whether it is enough that it was so once.
+    once: bool,
+    waits_for: fn(&Wants<'_>, &Model) -> Option<String>,
+}
+
+struct Wants<'a> {
+    scenario: &'a Scenario,
+    clients: u32,
+    job: JobId,
+    healed: Duration,
+}
+
+/// Follows a run to its convergence.
+pub struct Convergence<'a> {
+    wants: Wants<'a>,
+    goals: Vec<Goal>,
+}
+
+impl<'a> Convergence<'a> {
+    /// For a drawn scenario with so many clients, and the job of the run.
+    pub fn new(scenario: &'a Scenario, clients: u32, job: JobId) -> Self {
+        let bounds = scenario.converge;
+        let goal =
+            |key, own, once, waits_for| Goal { key, within: bounds.bound(own), once, waits_for };
+        let goals = match &scenario.subject {
+            Subject::Journal(_) => vec![
+                goal("leaders", bounds.leaders, false, |_, model| {
+                    elected(model, journal::COMPONENT)
+                }),
+                goal("job", bounds.job, false, |wants, model| {
+                    journal_clients(model, wants.clients)
+                }),
+            ],
+            Subject::WordCount(_) => vec![
+                goal("leaders", bounds.leaders, false, |_, model| {
+                    elected(model, DISPATCHER).or_else(|| elected(model, RESOURCE_MANAGER))
+                }),
+                goal("tasks", bounds.tasks, true, all_running),
+                goal("checkpoint", bounds.checkpoint, true, fresh_checkpoint),
+                goal("job", bounds.job, false, job_ended),
+                goal("leavings", bounds.leavings, false, |wants, model| {
+                    nothing_left(model, wants.job)
+                }),
+            ],
+        };
+        let healed = Duration::ZERO;
+        Convergence { wants: Wants { scenario, clients, job, healed }, goals }
+    }
+
+    /// All faults have been lifted at that time; the bounds count from here.
+    pub fn healed(&mut self, at: Duration) {
+        self.wants.healed = at;
+    }
+
+    /// How far it is at a time since the run began.
+    pub fn look(&mut self, model: &Model, now: Duration) -> Outlook {
+        let (wants, since) = (&self.wants, now.saturating_sub(self.wants.healed));
+        let mut outlook = Outlook::Converged;
+        self.goals.retain(|goal| {
+            let waits_for = (goal.waits_for)(wants, model);
+            match &waits_for {
+                Some(what) if since >= goal.within && !matches!(outlook, Outlook::Stuck(_)) => {
+                    let Goal { key, within, .. } = goal;
+                    let bound = format!("(`{key}` has {})", exact_duration(*within));
+                    outlook = Outlook::Stuck(format!("{what} {bound}"));
+                }
+                Some(_) if outlook == Outlook::Converged => outlook = Outlook::Waiting,
+                _ => {}
+            }
+            waits_for.is_some() || !goal.once
+        });
+        outlook
+    }
+
+    /// Whether nothing is to come any more, whatever the bounds.
+    pub fn is_over(&self, model: &Model) -> bool {
+        self.goals.iter().all(|goal| (goal.waits_for)(&self.wants, model).is_none())
     }
 }
 
@@ -65,11 +149,34 @@ fn journal_clients(model: &Model, clients: u32) -> Option<String> {
     (!unfinished.is_empty()).then(|| unfinished.join(", "))
 }
 
-fn job_ended(model: &Model, job: JobId, expected: &[JobStatus]) -> Option<String> {
-    if !model.submitted.contains(&job) {
+fn all_running(wants: &Wants<'_>, model: &Model) -> Option<String> {
+    if model.stored_result(wants.job).is_some() {
+        return None;
+    }
+    match model.running.get(&wants.job) {
+        None => Some("the job's tasks to be deployed".to_string()),
+        Some(running) => {
+            let up = u32::try_from(running.up.len()).unwrap_or(u32::MAX);
+            let missing = running.tasks.saturating_sub(up);
+            (missing > 0).then(|| format!("{missing} of {} tasks to run", running.tasks))
+        }
+    }
+}
+
+fn fresh_checkpoint(wants: &Wants<'_>, model: &Model) -> Option<String> {
+    let newest = model.newest_checkpoint.get(&wants.job);
+    let fresh = newest.is_some_and(|began| *began >= wants.healed);
+    (!fresh && model.stored_result(wants.job).is_none())
+        .then(|| "a checkpoint that began after the faults to complete".to_string())
+}
+
+fn job_ended(wants: &Wants<'_>, model: &Model) -> Option<String> {
+    let Subject::WordCount(spec) = &wants.scenario.subject else { return None };
+    if !model.submitted.contains(&wants.job) {
         return Some("the job to be taken on".to_string());
     }
-    match model.results.get(&job) {
+    let expected: &[JobStatus] = spec.expected_status();
+    match model.results.get(&wants.job) {
         None => Some("the job to end, and its client to learn of it".to_string()),
         Some(result) if expected.contains(&result.status) => None,
         Some(result) => {

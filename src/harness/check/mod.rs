@@ -5,6 +5,7 @@ mod expectation;
 mod history;
 pub mod invariant;
 mod judge;
+mod lawful;
 mod liveness;
 mod milestone;
 mod model;
@@ -16,6 +17,7 @@ pub use judge::{
     Judge, Ruling, Trigger, Undertaker, Wanted, invariants_of, journal_invariants,
     word_count_invariants,
 };
-pub use liveness::waits_for;
+pub use lawful::StuckRun;
+pub use liveness::{Convergence, Outlook};
 pub use milestone::Milestone;
-pub use model::Model;
+pub use model::{Model, Running};

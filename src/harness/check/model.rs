@@ -3,11 +3,12 @@
 
 use super::history::{Moment, Seen};
 use crate::{
-    host::sim::{Hardware, NodeId},
+    host::sim::{Hardware, NodeId, ProcessEnd},
     jobs::{journal::JournalEvent, word_count::OUTPUT_TOPIC},
     system::{
         client::ClientEvent,
-        ids::{AllocationId, JobId},
+        ids::{AllocationId, CheckpointId, ExecutionVertexId, JobId},
+        job_manager::JobEvent,
         leadership::{LeaderInformation, LeaderSessionId, LeadershipEvent, latch_key, leader_key},
         protocol::{JobResult, JobStatus},
         service::{
@@ -20,7 +21,10 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// A process and a component, or one of its listeners' services.
 type InProcess<T> = ((NodeId, u64), T);
@@ -52,13 +56,41 @@ pub struct Model {
     pub submitted: BTreeSet<JobId>,
     /// The results that clients were told.
     pub results: BTreeMap<JobId, JobResult>,
+    /// How far each job's newest attempts are, as its masters know.
+    pub running: BTreeMap<JobId, Running>,
+    /// When the checkpoints began that are under way.
+    began: BTreeMap<(JobId, CheckpointId), Duration>,
+    /// When the newest one began of those that are complete.
+    pub newest_checkpoint: BTreeMap<JobId, Duration>,
+    /// How often each node's process has ended itself, and why it last did.
+    pub exits: BTreeMap<NodeId, (u64, String)>,
+}
+
+/// The attempts of one epoch of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// The process of the master that deployed them.
+    pub master: (NodeId, u64),
+    /// The epoch.
+    pub epoch: u64,
+    /// How many tasks there are.
+    pub tasks: u32,
+    /// Those that run or have finished.
+    pub up: BTreeSet<ExecutionVertexId>,
 }
 
 impl Model {
     /// Takes a fact in.
     pub fn observe(&mut self, at: Moment, seen: Seen<'_>) {
         match seen {
-            Seen::Hardware(Hardware::Ended(_)) => self.forget_process(at.process),
+            Seen::Hardware(Hardware::Ended(end)) => {
+                self.forget_process(at.process);
+                if let ProcessEnd::Exited { reason } = end {
+                    let exits = self.exits.entry(at.process.0).or_default();
+                    *exits = (exits.0 + 1, reason.clone());
+                }
+            }
+            Seen::Job(event) => self.observe_job(at, event),
             Seen::Coordination(event) => self.observe_coordination(event),
             Seen::Leadership(event) => self.observe_leadership(at, event),
             Seen::Blob(event) => self.observe_blobs(event),
@@ -84,6 +116,7 @@ impl Model {
         self.granted.retain(|(of, _), _| *of != process);
         self.notified.retain(|(of, _), _| *of != process);
         self.slots.retain(|(of, _), _| *of != process);
+        self.running.retain(|_, running| running.master != process);
     }
 
     fn observe_coordination(&mut self, event: &CoordinationEvent) {
@@ -129,6 +162,45 @@ impl Model {
             }
             LeadershipEvent::RetrievalStopped { service, .. } => {
                 self.notified.remove(&(at.process, *service));
+            }
+            _ => {}
+        }
+    }
+
+    fn observe_job(&mut self, at: Moment, event: &JobEvent) {
+        match event {
+            JobEvent::Scheduled { job, epoch, tasks, .. } => {
+                let (epoch, tasks, up) = (*epoch, *tasks, BTreeSet::new());
+                let running = Running { master: at.process, epoch, tasks, up };
+                self.running.insert(*job, running);
+            }
+            JobEvent::StatusChanged { job, status, .. } if *status != JobStatus::Running => {
+                let own = |running: &Running| running.master == at.process;
+                if self.running.get(job).is_some_and(own) {
+                    self.running.remove(job);
+                }
+            }
+            JobEvent::ExecutionChanged { attempt, state } => {
+                if let Some(running) = self.running.get_mut(&attempt.job)
+                    && running.epoch == attempt.epoch
+                {
+                    match *state {
+                        "running" | "finished" => running.up.insert(attempt.vertex),
+                        _ => running.up.remove(&attempt.vertex),
+                    };
+                }
+            }
+            JobEvent::CheckpointTriggered { job, checkpoint, .. } => {
+                self.began.insert((*job, *checkpoint), at.time);
+            }
+            JobEvent::CheckpointCompleted { job, checkpoint, .. } => {
+                if let Some(began) = self.began.remove(&(*job, *checkpoint)) {
+                    let newest = self.newest_checkpoint.entry(*job).or_default();
+                    *newest = began.max(*newest);
+                }
+            }
+            JobEvent::CheckpointAborted { job, checkpoint, .. } => {
+                self.began.remove(&(*job, *checkpoint));
             }
             _ => {}
         }

@@ -3,8 +3,8 @@
 use crate::{
     harness::{
         check::{
-            Invariant, Judge, Known, Milestone, Model, Moment, Verdict, Violation,
-            journal_invariants, waits_for, word_count_invariants,
+            Convergence, Invariant, Judge, Known, Milestone, Model, Moment, Outlook, StuckRun,
+            Verdict, Violation, journal_invariants, word_count_invariants,
         },
         fault::{ExecutedFault, FaultPlan, Injector},
         scenario::{Scenario, Subject},
@@ -73,6 +73,8 @@ pub struct RunOutcome {
     pub verdict: Verdict,
     /// Whether that is what the scenario expects.
     pub expected: bool,
+    /// Of a run that is stuck: why that may be lawful, and what to look at first.
+    pub reasons: Vec<String>,
     /// What broke.
     pub violations: Vec<Violation>,
     /// How often each invariant was evaluated.
@@ -174,7 +176,22 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         (None, Some(waits_for)) => Verdict::Stuck { waits_for },
         (None, None) => Verdict::Held,
     };
+    let stuck = |waits_for| StuckRun {
+        waits_for,
+        scenario,
+        model: &ruling.model,
+        job: job_of_seed(seed),
+        plan: &plan,
+        executed: &executed,
+        names: &nodes,
+        ran: report.simulated,
+    };
+    let reasons = match &verdict {
+        Verdict::Stuck { waits_for } => stuck(waits_for).reasons(),
+        _ => Vec::new(),
+    };
     RunOutcome {
+        reasons,
         scenario: scenario.name.clone(),
         seed: config.seed,
         schedule: config.scheduling_seed(),
@@ -243,28 +260,27 @@ struct RunInProgress<'a> {
 }
 
 impl RunInProgress<'_> {
-    fn waits_for(&self) -> Option<String> {
-        let job = job_of_seed(self.seed);
-        self.judge.with_model(|model| waits_for(model, self.scenario, self.clients, job))
-    }
-
     async fn drive(&self, world: &World, nodes: Vec<(Role, Main)>, plan: FaultPlan) -> Driven {
         let (judge, scenario) = (&self.judge, self.scenario);
         let cluster = Cluster::boot(world, judge, nodes);
         let injector = Injector::start(world, &cluster, judge, plan);
+        let job = job_of_seed(self.seed);
+        let mut convergence = Convergence::new(scenario, self.clients, job);
         // Faults may still be due when the clients are done, so both must be.
         let mut quiet = false;
         while world.elapsed() < scenario.faults_end && !judge.is_broken() && !quiet {
             world.sleep(LOOK_EVERY).await;
-            quiet = injector.is_done() && self.waits_for().is_none();
+            quiet = injector.is_done() && judge.with_model(|model| convergence.is_over(model));
         }
         injector.heal();
-        let deadline = world.elapsed() + scenario.converge_within;
-        let mut stuck = self.waits_for();
-        while stuck.is_some() && world.elapsed() < deadline && !judge.is_broken() {
-            world.sleep(LOOK_EVERY).await;
-            stuck = self.waits_for();
-        }
+        convergence.healed(world.elapsed());
+        let stuck = loop {
+            match judge.with_model(|model| convergence.look(model, world.elapsed())) {
+                Outlook::Waiting if !judge.is_broken() => world.sleep(LOOK_EVERY).await,
+                Outlook::Stuck(what) => break Some(what),
+                Outlook::Waiting | Outlook::Converged => break None,
+            }
+        };
         let nodes = world.nodes();
         let names = nodes.iter().map(|node| (*node, world.name(*node).to_string())).collect();
         let at = Moment { time: world.elapsed(), process: (nodes[0], 0) };

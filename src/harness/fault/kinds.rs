@@ -131,6 +131,13 @@ macro_rules! fault_kinds {
     };
 }
 
+impl FaultKind {
+    /// Whether what it does to a disk outlasts the fault.
+    pub fn harms_for_good(&self) -> bool {
+        matches!(self, FaultKind::Replace { .. })
+    }
+}
+
 fault_kinds! {
     /// A share of the frames is lost.
     Loss = "loss" + links {

@@ -60,6 +60,9 @@ pub fn describe_run(outcome: &RunOutcome) -> String {
     let _ = writeln!(text, "digest {}", outcome.digest);
     let note = if outcome.expected { "" } else { " (not what the scenario expects)" };
     let _ = write!(text, "{}", wrap("verdict: ", &format!("{}{note}", outcome.verdict)));
+    for reason in &outcome.reasons {
+        let _ = write!(text, "\n{}", wrap("  ", reason));
+    }
     text
 }
 
@@ -104,6 +107,9 @@ pub fn failure_report(outcome: &RunOutcome, last: &[(&str, &str)]) -> String {
         None => {
             let at = seconds(outcome.simulated);
             let _ = writeln!(text, "{}", wrap("", &format!("{} at {at}", outcome.verdict)));
+            for reason in &outcome.reasons {
+                let _ = writeln!(text, "{}", wrap("  ", reason));
+            }
         }
     }
     let switch = outcome.sabotage.map(|switch| format!(", sabotage {}", switch.name()));

@@ -1,5 +1,6 @@
 //! Scenarios: what runs, on what hardware, under which faults, and what must hold at the end.
 
+mod converge;
 mod error;
 mod messages;
 mod nearest;
@@ -15,6 +16,7 @@ mod tests;
 mod units;
 mod write;
 
+pub use converge::ConvergeSpec;
 pub use error::ScenarioError;
 pub use messages::{gateways, messages};
 pub use nearest::{did_you_mean, nearest};
@@ -36,7 +38,7 @@ use super::{
 };
 use crate::host::sim::Delay;
 use error::Mistakes;
-use settings::{Bounds, Fixed, Time, fixed, time};
+use settings::{Bounds, Fixed, Settings, Time, fixed, time};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -60,7 +62,7 @@ pub struct Scenario {
     /// How long faults may go on; what has not begun by then never does.
     pub faults_end: Duration,
     /// How long after that the cluster may take to converge.
-    pub converge_within: Duration,
+    pub converge: ConvergeSpec,
     /// What *held* means for this scenario.
     pub expect: Expectation,
     /// The plan seed of every run: another seed draws another schedule only. Of a kept plan.
@@ -71,7 +73,6 @@ pub struct Scenario {
 
 const FAULTS_END: Fixed = fixed("0s", "600m", "60s");
 const LATENCY: Time = time("0us", "1m", "500us..2ms");
-const WITHIN: Fixed = fixed("0s", "600m", "60s");
 
 impl Scenario {
     /// Reads a scenario file; its name is taken from the last folder and the file's stem.
@@ -113,10 +114,7 @@ impl Scenario {
             let latency = LATENCY.take(&mut network, "latency")?;
             network.finish().map(|()| latency)
         }));
-        let converge_within = mistakes.keep(file.table("converge").and_then(|mut converge| {
-            let within = WITHIN.take(&mut converge, "within")?.one();
-            converge.finish().map(|()| within)
-        }));
+        let converge = ConvergeSpec::read(&mut file, &mut mistakes);
         let faults_end =
             mistakes.keep(FAULTS_END.take(&mut file, "faults-end")).map(DurationRange::one);
         let swarm = SwarmSpec::of(&mut file, &mut mistakes);
@@ -160,7 +158,7 @@ impl Scenario {
                 faults,
                 swarm,
                 faults_end: faults_end?,
-                converge_within: converge_within?,
+                converge,
                 expect: expect?.unwrap_or(Expectation::Held),
                 seed: seed?,
                 reaches: reaches?.unwrap_or_default(),
@@ -172,7 +170,6 @@ impl Scenario {
     /// The keys besides those of the subject.
     pub fn settings() -> Vec<Setting> {
         let meaning = "When faults end: what has not begun by then never does.";
-        let within = "How long after that the cluster may take to converge.";
         let mut settings = vec![
             Setting::new("", "faults-end", meaning, &FAULTS_END),
             Setting {
@@ -197,8 +194,8 @@ impl Scenario {
                 default: None,
             },
             Setting::new("network", "latency", "How long a frame takes on any link.", &LATENCY),
-            Setting::new("converge", "within", within, &WITHIN),
         ];
+        settings.extend(ConvergeSpec::settings());
         settings.extend(SwarmSpec::settings());
         settings
     }
@@ -211,6 +208,7 @@ impl Scenario {
         Scenario {
             subject: self.subject.draw(seed),
             latency: latency.unwrap_or(self.latency),
+            converge: self.converge.draw(seed),
             ..self.clone()
         }
     }

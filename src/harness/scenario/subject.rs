@@ -107,7 +107,7 @@ settings! {
             "lines" lines: NumberRange = number(1, 10_000_000, 2_000), "Lines in the input topic in the end.";
             "line-words" line_words: NumberRange = number(1, 1_000, 1), "Words in each line.";
             "words" words: NumberRange = number(1, 1_000_000, 100), "The words are drawn from so many.";
-            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 100), "Lines written to the input topic in a second.";
+            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120), "Lines written to the input topic in a second.";
             "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
             "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
             "service-time" service_time: DurationRange = time("0ms", "1m", "0ms"), "What handling one record takes.";

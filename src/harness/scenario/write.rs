@@ -57,7 +57,7 @@ impl Scenario {
             faults,
             swarm,
             faults_end,
-            converge_within,
+            converge,
             expect,
             seed,
             reaches,
@@ -80,8 +80,7 @@ impl Scenario {
         }
         writer.table("[network]");
         writer.text("latency", latency);
-        writer.table("[converge]");
-        writer.text("within", exact_duration(*converge_within));
+        converge.write(&mut writer);
         if let Some(swarm) = swarm {
             swarm.write(&mut writer);
         }

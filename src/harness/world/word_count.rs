@@ -25,7 +25,7 @@ use std::{sync::Arc, time::Duration};
 
 /// The port on which task executors listen for streams.
 const DATA_PORT: u16 = 6122;
-/// From batch to batch of the writer.
+/// From batch to batch of the writer, about.
 const WRITER_PAUSE: Duration = Duration::from_millis(100);
 /// A long text is written within this time.
 const WRITING_MAX: Duration = Duration::from_secs(30);
@@ -120,10 +120,10 @@ pub fn word_count_nodes(spec: &WordCountSpec, seed: u64, lines: &[Bytes]) -> Vec
             node(move |host| run_task_executor_node(host, PORT, DATA_PORT, config.clone()).boxed());
         nodes.push((Role::TaskExecutor(number), main));
     }
-    let (batch, writer) = (batch_size(spec, &lines), config.clone());
+    let ((batch, pause), writer) = (pace(spec, &lines), config.clone());
     let written = lines.clone();
     let main = node(move |host| {
-        run_writer_node(host, writer.clone(), written.clone(), batch, WRITER_PAUSE).boxed()
+        run_writer_node(host, writer.clone(), written.clone(), batch, pause).boxed()
     });
     nodes.push((Role::Writer, main));
     let main = node(move |host| run_client_node(host, config.clone(), plan.clone()).boxed());
@@ -131,16 +131,20 @@ pub fn word_count_nodes(spec: &WordCountSpec, seed: u64, lines: &[Bytes]) -> Vec
     nodes
 }
 
-/// Lines written to each partition at once: what the scenario says, or more if a long text would else
-/// outlast the faults.
-fn batch_size(spec: &WordCountSpec, lines: &[Vec<Bytes>]) -> usize {
+/// Lines written to each partition at once, and the pause between: what the scenario says, or faster
+/// if a long text would else outlast the faults.
+fn pace(spec: &WordCountSpec, lines: &[Vec<Bytes>]) -> (usize, Duration) {
     let longest = lines.iter().map(Vec::len).max().unwrap_or(0);
     let pauses = WRITING_MAX.as_millis() / WRITER_PAUSE.as_millis();
     let for_time = longest.div_ceil(usize::try_from(pauses).expect("few pauses"));
-    let each = u64::from(spec.lines_per_second.one()) * WRITER_PAUSE.as_millis() as u64;
-    let for_rate = each.div_ceil(1000 * u64::from(spec.parallelism.one()));
+    let (rate, partitions) = (spec.lines_per_second.one(), spec.parallelism.one());
+    let in_a_pause = u64::from(rate) * WRITER_PAUSE.as_millis() as u64;
+    let batch = u32::try_from(in_a_pause.div_ceil(1000 * u64::from(partitions)));
+    let batch = batch.expect("a rate of 32 bits");
     // The scenario's own lines come at the scenario's rate, however long that takes.
     let own = longest * lines.len() <= spec.lines.one() as usize + lines.len();
-    let for_rate = usize::try_from(for_rate).expect("few lines");
-    if own { for_rate } else { for_rate.max(for_time) }
+    match own {
+        true => (batch as usize, Duration::from_secs(1) * batch * partitions / rate),
+        false => (for_time.max(batch as usize), WRITER_PAUSE),
+    }
 }

@@ -58,6 +58,8 @@ pub enum JobEvent {
         epoch: u64,
         /// The checkpoint from which they begin.
         restored: Option<CheckpointId>,
+        /// How many tasks there are.
+        tasks: u32,
     },
     /// A master knows how far an attempt is.
     ExecutionChanged {

@@ -95,7 +95,10 @@ mod tests {
     fn deployed() -> History<OldFailuresDontCount> {
         let (session, restored) = (term(1), None);
         History::new()
-            .holds(process(1, 1), JobEvent::Scheduled { job: JOB, session, epoch: 4, restored })
+            .holds(
+                process(1, 1),
+                JobEvent::Scheduled { job: JOB, session, epoch: 4, restored, tasks: 1 },
+            )
             .holds(process(0, 1), committed(1, vec![job_latch(1), pointer(5)]))
     }
 

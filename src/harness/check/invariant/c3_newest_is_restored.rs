@@ -39,7 +39,7 @@ impl Invariant for NewestIsRestored {
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Job(JobEvent::Scheduled { job, session, epoch, restored }) => {
+            Seen::Job(JobEvent::Scheduled { job, session, epoch, restored, .. }) => {
                 self.epochs.insert((*job, *epoch), *restored);
                 if model.latch(&job_component(*job)) != Some(*session) {
                     return Check::Ignored;

@@ -99,7 +99,7 @@ pub fn stored(name: impl Into<String>) -> BlobEvent {
 
 pub fn scheduled(number: u128, epoch: u64, restored: Option<u64>) -> JobEvent {
     let restored = restored.map(CheckpointId);
-    JobEvent::Scheduled { job: JOB, session: term(number), epoch, restored }
+    JobEvent::Scheduled { job: JOB, session: term(number), epoch, restored, tasks: 1 }
 }
 
 pub fn triggered(id: u64, plan: &[ExecutionAttemptId]) -> JobEvent {

@@ -95,8 +95,9 @@ impl JobMaster {
         assert!(self.slots.is_full(), "a plan holds only while its slots do");
         let (job, session) = (self.id(), self.term.session);
         let restored = self.checkpoints.newest();
-        context.host().announce(&JobEvent::Scheduled { job, session, epoch, restored });
         let assigned = self.assign_slots();
+        let tasks = u32::try_from(assigned.len()).expect("a job has far fewer tasks");
+        context.host().announce(&JobEvent::Scheduled { job, session, epoch, restored, tasks });
         for (vertex, (allocation, slot)) in assigned {
             let link = &self.executors[&slot.resource];
             let execution = Execution {

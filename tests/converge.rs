@@ -3,54 +3,60 @@
 
 #![cfg(madsim)]
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 use wavetank::harness::{
     explore::{RunConfig, RunOutcome, run_on_fresh_thread},
-    scenario::Scenario,
+    scenario::{Keys, Scenario, ScenarioBuilder, fault, keys},
 };
 
-fn run(text: &str) -> RunOutcome {
-    let head = "description = \"A test.\"\nsubject = \"word-count\"\n";
-    let scenario = Scenario::parse(&format!("{head}{text}"), Path::new("scenarios/test.toml"));
+fn counting(lines: u32) -> Keys {
+    keys().lines(lines)
+}
+
+fn run(workload: Keys, more: impl Fn(ScenarioBuilder) -> ScenarioBuilder) -> RunOutcome {
+    let plain = Scenario::builder("word-count/test", "A test.").subject("word-count");
+    let scenario = more(plain.workload(workload)).build();
     let scenario = Arc::new(scenario.unwrap_or_else(|error| panic!("{error}")));
     run_on_fresh_thread(&scenario, &RunConfig::new(1))
 }
 
 /// All job managers are down until the faults end.
-const DOWN: &str = "faults-end = \"20s\"\n[[fault]]\nkind = \"crash\"\ntarget = \"job-managers\"\n\
-                    at = \"5s\"\nlasts = \"60s\"\n[workload]\nlines = 2000\n";
+fn down(bounds: &Keys) -> RunOutcome {
+    let crash = fault("crash").target("job-managers").at("5s").lasts("60s");
+    run(counting(2000), |builder| {
+        builder.faults_end("20s").converge(bounds.clone()).fault(crash.clone())
+    })
+}
 
 #[test]
 fn each_goal_has_its_own_bound() {
-    for (bounds, verdict) in [
-        ("leaders = \"0s\"", "waiting for a holder of the latch of dispatcher (`leaders` has 0s)"),
-        ("tasks = \"200ms\"", "waiting for the job's tasks to be deployed (`tasks` has 200ms)"),
-        ("checkpoint = \"1s\"", "waiting for a checkpoint that began after the faults to complete"),
-        ("job = \"1s\"", "waiting for the job to end, and its client to learn of it"),
+    for (key, bound, verdict) in [
+        ("leaders", "0s", "waiting for a holder of the latch of dispatcher (`leaders` has 0s)"),
+        ("tasks", "200ms", "waiting for the job's tasks to be deployed (`tasks` has 200ms)"),
+        ("checkpoint", "1s", "waiting for a checkpoint that began after the faults to complete"),
+        ("job", "1s", "waiting for the job to end, and its client to learn of it"),
     ] {
-        let outcome = run(&format!("{DOWN}[converge]\n{bounds}\n"));
+        let outcome = down(&keys().set(key, bound));
         let told = outcome.verdict.to_string();
-        assert!(told.contains(verdict), "{bounds}: {told}");
+        assert!(told.contains(verdict), "{key} {bound}: {told}");
         assert_eq!(outcome.reasons, Vec::<String>::new(), "nothing excuses it");
     }
-    let outcome = run(&format!(
-        "{DOWN}[converge]\nleaders = \"15s\"\ntasks = \"25s\"\ncheckpoint = \"35s\"\n"
-    ));
+    let outcome = down(&keys().leaders("15s").tasks("25s").checkpoint("35s"));
     assert_eq!(outcome.verdict.to_string(), "held");
 }
 
 #[test]
 fn a_lawful_reason_is_told() {
-    let few = "[cluster]\ntask-executors = 2\nslots = 1\n[workload]\nparallelism = 4\n";
-    let outcome = run(few);
-    assert_eq!(outcome.verdict.name(), "stuck");
-    assert_eq!(outcome.reasons, ["lawful: the job needs 4 slots, and the cluster has 2"]);
-    let slow = "faults-end = \"5s\"\n[workload]\nlines = 1000\nlines-per-second = 10\n";
-    let outcome = run(slow);
-    let reason = "lawful: to write the input alone takes 100s; the run had 65s";
-    assert_eq!((outcome.verdict.name(), &outcome.reasons[..]), ("stuck", &[reason.into()][..]));
-    let busy = "[converge]\ncheckpoint = \"10m\"\n[workload]\nlines = 600\nservice-time = \"1s\"\n";
-    let outcome = run(busy);
-    let reason = "lawful: to handle the words alone takes 150s; the run had 120s";
-    assert_eq!((outcome.verdict.name(), &outcome.reasons[..]), ("stuck", &[reason.into()][..]));
+    let told = |outcome: RunOutcome| (outcome.verdict.name(), outcome.reasons.join("\n"));
+    let few = keys().task_executors(2).slots(1);
+    let few = run(counting(100).parallelism(4), |builder| builder.cluster(few.clone()));
+    let reason = "lawful: the job needs 4 slots, and the cluster has 2".to_string();
+    assert_eq!(told(few), ("stuck", reason));
+    let slow = run(counting(1000).lines_per_second(10), |builder| builder.faults_end("5s"));
+    let reason = "lawful: to write the input alone takes 100s; the run had 65s".to_string();
+    assert_eq!(told(slow), ("stuck", reason));
+    let busy =
+        run(counting(600).service_time("1s"), |builder| builder.converge(keys().checkpoint("10m")));
+    let reason = "lawful: to handle the words alone takes 150s; the run had 120s".to_string();
+    assert_eq!(told(busy), ("stuck", reason));
 }

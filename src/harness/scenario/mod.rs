@@ -1,5 +1,6 @@
 //! Scenarios: what runs, on what hardware, under which faults, and what must hold at the end.
 
+mod builder;
 mod converge;
 mod error;
 mod messages;
@@ -16,6 +17,7 @@ mod tests;
 mod units;
 mod write;
 
+pub use builder::{Keys, ScenarioBuilder, fault, keys, milestone, other};
 pub use converge::ConvergeSpec;
 pub use error::ScenarioError;
 pub use messages::{gateways, messages};

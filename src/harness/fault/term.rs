@@ -6,7 +6,10 @@ use crate::{
         DurationRange, Field, NumberRange, ScenarioError, Share, SignedDurationRange, Subject,
         Writer,
     },
-    host::{Draws, sim::DiskOp},
+    host::{
+        Draws,
+        sim::{DiskOp, Unsynced},
+    },
 };
 
 /// A value of a key.
@@ -88,6 +91,26 @@ impl Term for DelayShape {
     }
 }
 
+impl Term for Unsynced {
+    fn show(&self) -> Option<String> {
+        let known = UNSYNCED.iter().find(|(_, known)| known == self);
+        Some(known.expect("every one has a name").0.to_string())
+    }
+}
+
+impl Term for Spares {
+    fn show(&self) -> Option<String> {
+        let known = SPARES.iter().find(|(_, known)| known == self);
+        Some(known.expect("both have a name").0.to_string())
+    }
+}
+
+impl Term for String {
+    fn show(&self) -> Option<String> {
+        Some(self.clone())
+    }
+}
+
 impl<T: Term> Term for Option<T> {
     fn draw(&self, draws: &mut Draws) -> Self {
         self.as_ref().map(|term| term.draw(draws))
@@ -118,6 +141,26 @@ const DELAY_SHAPES: &[(&str, DelayShape)] = &[
     ("constant", DelayShape::Constant),
 ];
 
+/// Whom damage to disks spares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spares {
+    /// Nodes whose disk alone holds what was promised.
+    SoleCopies,
+    /// Nobody.
+    Nobody,
+}
+
+const SPARES: &[(&str, Spares)] =
+    &[("sole-copies", Spares::SoleCopies), ("nobody", Spares::Nobody)];
+
+/// What becomes of what was not synced.
+const UNSYNCED: &[(&str, Unsynced)] = &[
+    ("drawn", Unsynced::Drawn),
+    ("lost", Unsynced::Lost),
+    ("torn", Unsynced::Torn),
+    ("kept", Unsynced::Kept),
+];
+
 /// The kinds of disk operations that a fault can strike.
 const DISK_OPERATIONS: &[(&str, DiskOp)] = &[
     ("read", DiskOp::Read),
@@ -137,6 +180,19 @@ pub(super) fn operation(field: &Field, _: &Subject) -> Result<DiskOp, ScenarioEr
 
 pub(super) fn delay_shape(field: &Field, _: &Subject) -> Result<DelayShape, ScenarioError> {
     field.one_of(DELAY_SHAPES, "list --faults")
+}
+
+pub(super) fn unsynced(field: &Field, _: &Subject) -> Result<Unsynced, ScenarioError> {
+    field.one_of(UNSYNCED, "list --faults")
+}
+
+pub(super) fn spares(field: &Field, _: &Subject) -> Result<Spares, ScenarioError> {
+    field.one_of(SPARES, "list --faults")
+}
+
+/// The beginning of a file's path.
+pub(super) fn path(field: &Field, _: &Subject) -> Result<String, ScenarioError> {
+    field.text()
 }
 
 /// A share that is not negative.

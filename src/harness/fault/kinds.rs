@@ -156,8 +156,8 @@ fault_kinds! {
     /// Frames and segments of streams leave each link one after the other at a byte rate; what finds no
     /// room in the queue behind them is lost.
     SlowLink = "slow-link" + links {
-        "rate" rate: NumberRange = needed(count), "how many bytes leave each link in a second", "\"20000..200000\"";
-        "window" window: Option<NumberRange> = maybe(count), "how many bytes wait on each link at most; 65536 when absent", "\"65536\"";
+        "rate" rate: NumberRange = needed(count), "how many bytes leave each link in a second", "\"500..5000\"";
+        "window" window: Option<NumberRange> = maybe(count), "how many bytes wait on each link at most; 65536 when absent", "\"2000..20000\"";
     }
     /// A box on the way forgets its connections: at the fault's begin open streams between the two break
     /// for both ends, and messages under way between them are lost. How long it lasts means nothing.

@@ -309,8 +309,8 @@ fn a_slow_link_overflows_until_its_end() {
         [[fault]]
         kind = \"slow-link\"
         from = \"task-executors\"
-        rate = 2000
-        window = 4000
+        rate = 500
+        window = 1000
         at = \"5s\"
         lasts = \"10s\""
     ));

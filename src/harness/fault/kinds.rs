@@ -5,7 +5,10 @@ use super::{
     actor::Actor,
     links::{FROM, LinkSpec, MESSAGE, TO},
     swarm::{Generated, Wild},
-    term::{DelayShape, actor, count, delay_shape, drift, operation, part, signed, span},
+    term::{
+        DelayShape, Spares, actor, count, delay_shape, drift, operation, part, path, signed, span,
+        spares, unsynced,
+    },
     words::{FaultKey, FaultWords},
 };
 use crate::{
@@ -13,7 +16,10 @@ use crate::{
         DurationRange, NumberRange, Reader, ScenarioError, Share, SignedDurationRange, Subject,
         Term, Writer,
     },
-    host::{Draws, sim::DiskOp},
+    host::{
+        Draws,
+        sim::{DiskOp, Unsynced},
+    },
 };
 
 macro_rules! fault_kinds {
@@ -131,13 +137,6 @@ macro_rules! fault_kinds {
     };
 }
 
-impl FaultKind {
-    /// Whether what it does to a disk outlasts the fault.
-    pub fn harms_for_good(&self) -> bool {
-        matches!(self, FaultKind::Replace { .. })
-    }
-}
-
 fault_kinds! {
     /// A share of the frames is lost.
     Loss = "loss" + links {
@@ -169,6 +168,18 @@ fault_kinds! {
     LoseOne = "lose-one" + links {
         "nth" nth: NumberRange = or(count, NumberRange { low: 1, high: 1 }), "which one; the first when absent", "\"1..5\"";
     }
+    /// Frames and segments of streams leave each link one after the other at a byte rate; what finds no
+    /// room in the queue behind them is lost.
+    SlowLink = "slow-link" + links {
+        "rate" rate: NumberRange = needed(count), "how many bytes leave each link in a second", "\"500..5000\"";
+        "window" window: Option<NumberRange> = maybe(count), "how many bytes wait on each link at most; 65536 when absent", "\"2000..20000\"";
+    }
+    /// A box on the way forgets its connections: at the fault's begin open streams between the two break
+    /// for both ends, and messages under way between them are lost. How long it lasts means nothing.
+    Reset = "reset" {
+        "from" from: Actor = or(actor, Actor::Everyone), "one side; everyone when absent", "\"everyone\"";
+        "to" to: Actor = or(actor, Actor::Everyone), "the other side; everyone when absent", "\"everyone\"";
+    }
     /// Somebody can't reach the rest, nor be reached.
     Partition = "partition" {
         "isolate" isolate: Actor = needed(actor), "whom, see `list --actors`", "\"coordination\"";
@@ -199,6 +210,7 @@ fault_kinds! {
     /// The machine loses power and what was not synced, and is restarted at the end.
     PowerCut = "power-cut" {
         "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
+        "unsynced" unsynced: Option<Unsynced> = maybe(unsynced), "what becomes of what was not synced: \"drawn\" (when absent), all \"lost\", all \"kept\" or \"torn\", which is drawn but tears each file's last write of several sectors", "\"drawn\"";
     }
     /// The machine loses power, and an empty disk is in it when it is restarted at the end. Servers that
     /// keep what the cluster has promised are spared: no promise covers their disks.
@@ -219,6 +231,15 @@ fault_kinds! {
         "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
         "operation" operation: DiskOp = needed(operation), "\"read\", \"write\", \"sync\", \"metadata\" or \"any\"", "\"sync\"";
         "share" share: Share = needed(part), "how many of the operations", "\"1%..10%\"";
+        "nth" nth: Option<NumberRange> = maybe(count), "only this one of the operations, counted from the fault's begin, and with that share as its chance; all when absent", "\"1..20\"";
+    }
+    /// Bits at rest flip in files, at the fault's begin; how long it lasts means nothing. Servers whose disk
+    /// is the only copy of what the cluster has promised are spared unless `spares` says otherwise.
+    Rot = "rot" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"clients\"";
+        "bits" bits: NumberRange = needed(count), "how many bits of all the files together", "\"1..8\"";
+        "file" file: Option<String> = maybe(path), "only files whose path begins with this; all when absent", "\"coordination/\"";
+        "spares" spares: Option<Spares> = maybe(spares), "\"sole-copies\" (when absent) or \"nobody\": then no promise is left but that nothing damaged is ever served", "\"sole-copies\"";
     }
     /// The disk has no room until the end.
     DiskFull = "disk-full" {

@@ -1,6 +1,7 @@
 //! Faults: what a scenario asks for, what a seed makes of it, and how it is done to the world.
 
 mod actor;
+mod atlas;
 mod inject;
 mod kinds;
 mod links;
@@ -20,6 +21,6 @@ pub use kinds::{FAULT_KINDS, FaultKind};
 pub use links::LinkSpec;
 pub use plan::FaultPlan;
 pub use spec::{FaultSpec, Repeat, Surroundings};
-pub use term::DelayShape;
+pub use term::{DelayShape, Spares};
 pub use when::{Anchor, Edge, When};
 pub use words::{COMMON_KEYS, FaultKey, FaultWords};

@@ -1,8 +1,12 @@
 //! What each kind of fault does to the simulated hardware, and what undoes it.
 
 use super::{
-    actor::Actor, inject::Injector, kinds::FaultKind, links::LinkSpec, spec::FaultSpec,
-    term::DelayShape,
+    actor::Actor,
+    inject::Injector,
+    kinds::FaultKind,
+    links::LinkSpec,
+    spec::FaultSpec,
+    term::{DelayShape, Spares},
 };
 use crate::{
     harness::{scenario::Share, world::Cluster},
@@ -10,14 +14,17 @@ use crate::{
         Draws,
         sim::{
             Delay, DiskEffect, DiskFault, DiskFaultId, LinkEffect, LinkRule, NodeId, NodeSet,
-            ProcessEnd, RuleId, World,
+            ProcessEnd, RuleId, Unsynced, World,
         },
     },
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// The rare frames of a bimodal delay, in a million.
 const RARE_PER_MILLION: u32 = 50_000;
+
+/// The bytes that wait on a slow link when a scenario does not say how many.
+const WINDOW_BYTES: u64 = 64 * 1024;
 
 /// What lifts a part of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +93,12 @@ impl Injector {
                 let effect = LinkEffect::Loss { per_million: 1_000_000 };
                 self.nth(index, fault, links, effect, Some(nth.low));
             }
+            FaultKind::SlowLink { rate, window, links } => {
+                let window = window.map_or(WINDOW_BYTES, |window| window.low);
+                let effect = LinkEffect::Rate { bytes_per_second: rate.low, window };
+                self.links(index, fault, links, effect);
+            }
+            FaultKind::Reset { from, to } => self.reset(index, fault, *from, *to),
             FaultKind::OneWay { from, to } => {
                 self.links(index, fault, &LinkSpec::between(*from, *to), LinkEffect::Cut);
             }
@@ -97,41 +110,54 @@ impl Injector {
                 self.rolling_restart(index, fault, *target, every.low);
             }
             FaultKind::Crash { target }
-            | FaultKind::PowerCut { target }
+            | FaultKind::PowerCut { target, .. }
             | FaultKind::Replace { target }
             | FaultKind::Pause { target }
             | FaultKind::DiskError { target, .. }
+            | FaultKind::Rot { target, .. }
             | FaultKind::DiskFull { target }
             | FaultKind::DiskSlow { target, .. }
             | FaultKind::DiskStall { target, .. }
             | FaultKind::Clock { target, .. } => {
                 let nodes = self.resolve(*target, fault.picks());
                 self.note(index, fault, &[(*target, &nodes)]);
-                nodes.iter().for_each(|node| self.strike_node(index, &fault.kind, *node));
+                nodes.iter().for_each(|node| self.strike_node(index, fault, *node));
             }
         }
     }
 
-    fn strike_node(&self, index: usize, kind: &FaultKind, node: NodeId) {
+    fn strike_node(&self, index: usize, fault: &FaultSpec, node: NodeId) {
         let disk = |on, effect| {
             let id = self.world.set_disk_fault(node, DiskFault { on, effect });
             self.remember(index, Undo::Disk(node, id));
         };
-        match kind {
+        match &fault.kind {
             FaultKind::Crash { .. } => self.take_down(index, node, ProcessEnd::Killed),
-            FaultKind::PowerCut { .. } => self.take_down(index, node, ProcessEnd::PowerCut),
+            FaultKind::PowerCut { unsynced, .. } => self.cut_power(index, node, *unsynced),
             FaultKind::Replace { .. } => {
                 self.take_down(index, node, ProcessEnd::PowerCut);
-                if !self.cluster.keeps_promises(node) {
+                if fault.kind.is_survived_on(self.cluster.role(node)) {
                     self.world.wipe_disk(node);
+                }
+            }
+            FaultKind::Rot { bits, file, spares, .. } => {
+                let spared = *spares != Some(Spares::Nobody);
+                if !spared || fault.kind.is_survived_on(self.cluster.role(node)) {
+                    let prefix = file.as_deref().unwrap_or_default();
+                    self.rot(node, fault.picks(), bits.low, prefix);
                 }
             }
             FaultKind::Pause { .. } => {
                 self.cluster.pause(node);
                 self.remember(index, Undo::Resume(node));
             }
-            FaultKind::DiskError { operation, share, .. } => {
-                disk(*operation, DiskEffect::Error { per_million: per_million(share) });
+            FaultKind::DiskError { operation, share, nth, .. } => {
+                let per_million = per_million(share);
+                let effect = match nth {
+                    Some(nth) => DiskEffect::ErrorAt { nth: nth.low, per_million },
+                    None => DiskEffect::Error { per_million },
+                };
+                disk(*operation, effect);
             }
             FaultKind::DiskFull { .. } => disk(crate::host::sim::DiskOp::Any, DiskEffect::Full),
             FaultKind::DiskSlow { operation, by, .. } => {
@@ -154,6 +180,43 @@ impl Injector {
     fn take_down(&self, index: usize, node: NodeId, end: ProcessEnd) {
         self.cluster.take_down(node, end);
         self.remember(index, Undo::Up(node));
+    }
+
+    fn cut_power(&self, index: usize, node: NodeId, unsynced: Option<Unsynced>) {
+        match unsynced {
+            None => self.cluster.take_down(node, ProcessEnd::PowerCut),
+            Some(unsynced) => self.cluster.cut_power(node, unsynced),
+        }
+        self.remember(index, Undo::Up(node));
+    }
+
+    /// Flips so many different bits, drawn from all that those files hold at this moment.
+    fn rot(&self, node: NodeId, pick: u64, bits: u64, prefix: &str) {
+        let mut files = self.world.files(node);
+        files.retain(|(path, length)| path.starts_with(prefix) && *length > 0);
+        let all: u64 = files.iter().map(|(_, length)| length * 8).sum();
+        let mut draws = Draws::new(pick, "rot", [node.key(), 0]);
+        let mut struck = BTreeSet::new();
+        while (struck.len() as u64) < bits.min(all) {
+            struck.insert(draws.below(all));
+        }
+        for mut bit in struck {
+            for (path, length) in &files {
+                match bit.checked_sub(length * 8) {
+                    Some(beyond) => bit = beyond,
+                    None => {
+                        self.world.rot(node, path, bit / 8, 1 << (bit % 8));
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn reset(&self, index: usize, fault: &FaultSpec, from: Actor, to: Actor) {
+        let (one, other) = (self.resolve(from, fault.picks()), self.resolve(to, fault.picks()));
+        self.note(index, fault, &[(from, &one), (to, &other)]);
+        self.world.reset(&set(&one), &set(&other));
     }
 
     fn links(&self, index: usize, fault: &FaultSpec, links: &LinkSpec, effect: LinkEffect) {

@@ -9,7 +9,7 @@ use super::{
     kinds::FaultKind,
     links::LinkSpec,
     spec::{FaultSpec, Repeat},
-    term::{DELAY_SHAPES, DISK_OPERATIONS, DelayShape},
+    term::{DELAY_SHAPES, DISK_OPERATIONS, DelayShape, Spares, UNSYNCED},
     when::{Anchor, Edge, When},
 };
 use crate::{
@@ -19,7 +19,10 @@ use crate::{
             DurationRange, NumberRange, Share, SignedDurationRange, SubjectKind, SwarmSpec,
         },
     },
-    host::{Draws, mix, name_hash, sim::DiskOp},
+    host::{
+        Draws, mix, name_hash,
+        sim::{DiskOp, Unsynced},
+    },
 };
 use std::time::Duration;
 
@@ -126,6 +129,25 @@ impl Generated for DiskOp {
 impl Generated for DelayShape {
     fn generate(_: &str, wild: &mut Wild<'_>) -> Self {
         wild.choose(DELAY_SHAPES.iter().copied())
+    }
+}
+
+impl Generated for Unsynced {
+    fn generate(_: &str, wild: &mut Wild<'_>) -> Self {
+        wild.choose(UNSYNCED.iter().copied())
+    }
+}
+
+impl Generated for Spares {
+    /// What nobody could survive is not made up.
+    fn generate(_: &str, _: &mut Wild<'_>) -> Self {
+        Spares::SoleCopies
+    }
+}
+
+impl Generated for String {
+    fn generate(example: &str, _: &mut Wild<'_>) -> Self {
+        unquoted(example).to_string()
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     harness::scenario::{
         DurationRange, Field, NumberRange, ScenarioError, Share, SignedDurationRange, Subject, Term,
     },
-    host::sim::DiskOp,
+    host::sim::{DiskOp, Unsynced},
 };
 
 impl Term for Actor {
@@ -25,6 +25,20 @@ impl Term for DelayShape {
     fn show(&self) -> Option<String> {
         let known = DELAY_SHAPES.iter().find(|(_, known)| known == self);
         Some(known.expect("every shape has a name").0.to_string())
+    }
+}
+
+impl Term for Unsynced {
+    fn show(&self) -> Option<String> {
+        let known = UNSYNCED.iter().find(|(_, known)| known == self);
+        Some(known.expect("every one has a name").0.to_string())
+    }
+}
+
+impl Term for Spares {
+    fn show(&self) -> Option<String> {
+        let known = SPARES.iter().find(|(_, known)| known == self);
+        Some(known.expect("both have a name").0.to_string())
     }
 }
 
@@ -48,6 +62,26 @@ pub(super) const DELAY_SHAPES: &[(&str, DelayShape)] = &[
     ("constant", DelayShape::Constant),
 ];
 
+/// Whom damage to disks spares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spares {
+    /// Nodes whose disk alone holds what was promised.
+    SoleCopies,
+    /// Nobody.
+    Nobody,
+}
+
+const SPARES: &[(&str, Spares)] =
+    &[("sole-copies", Spares::SoleCopies), ("nobody", Spares::Nobody)];
+
+/// What becomes of what was not synced.
+pub(super) const UNSYNCED: &[(&str, Unsynced)] = &[
+    ("drawn", Unsynced::Drawn),
+    ("lost", Unsynced::Lost),
+    ("torn", Unsynced::Torn),
+    ("kept", Unsynced::Kept),
+];
+
 /// The kinds of disk operations that a fault can strike.
 pub(super) const DISK_OPERATIONS: &[(&str, DiskOp)] = &[
     ("read", DiskOp::Read),
@@ -67,6 +101,19 @@ pub(super) fn operation(field: &Field, _: &Subject) -> Result<DiskOp, ScenarioEr
 
 pub(super) fn delay_shape(field: &Field, _: &Subject) -> Result<DelayShape, ScenarioError> {
     field.one_of(DELAY_SHAPES, "list --faults")
+}
+
+pub(super) fn unsynced(field: &Field, _: &Subject) -> Result<Unsynced, ScenarioError> {
+    field.one_of(UNSYNCED, "list --faults")
+}
+
+pub(super) fn spares(field: &Field, _: &Subject) -> Result<Spares, ScenarioError> {
+    field.one_of(SPARES, "list --faults")
+}
+
+/// The beginning of a file's path.
+pub(super) fn path(field: &Field, _: &Subject) -> Result<String, ScenarioError> {
+    field.text()
 }
 
 /// A share that is not negative.

@@ -275,3 +275,117 @@ fn what_begins_with_a_fault_that_is_not_drawn_is_not_drawn() {
     let scenario = Scenario::parse(&text, Path::new("scenarios/test.toml")).unwrap();
     assert_eq!(FaultPlan::draw(&scenario, 1), FaultPlan::default());
 }
+
+/// How many lines of the trace speak of this.
+fn traced(outcome: &RunOutcome, what: &str) -> usize {
+    outcome.trace.iter().filter(|line| line.text.contains(what)).count()
+}
+
+#[test]
+fn a_reset_breaks_streams_once_and_loses_what_is_under_way() {
+    let outcome = run(&format!(
+        "{JOB}
+        [[fault]]
+        kind = \"delay\"
+        by = \"300ms\"
+        at = \"5s\"
+        lasts = \"4s\"
+        [[fault]]
+        kind = \"reset\"
+        at = \"8s\"
+        lasts = \"5s\""
+    ));
+    assert!(outcome.expected, "{}", outcome.verdict);
+    assert!(traced(&outcome, "reset on the way") > 1, "both ends of streams");
+    let lost: Vec<_> = outcome.fates.iter().filter(|fate| fate.fate == "reset").collect();
+    assert!(lost.len() > 2, "{lost:?}");
+    assert!(lost.iter().all(|fate| fate.time == lost[0].time), "only at its begin: {lost:?}");
+}
+
+#[test]
+fn a_slow_link_overflows_until_its_end() {
+    let outcome = run(&format!(
+        "{JOB}
+        [[fault]]
+        kind = \"slow-link\"
+        from = \"task-executors\"
+        rate = 500
+        window = 1000
+        at = \"5s\"
+        lasts = \"10s\""
+    ));
+    assert!(outcome.expected, "{}", outcome.verdict);
+    let lost: Vec<_> = outcome.fates.iter().filter(|fate| fate.fate == "overflow").collect();
+    assert!(lost.len() > 20, "{lost:?}");
+    let from_executors = |from| outcome.nodes[from].starts_with("task-executor");
+    assert!(lost.iter().all(|fate| from_executors(&fate.from)), "{lost:?}");
+    assert!(lost.iter().all(|fate| (5_000_000_000..15_100_000_000).contains(&fate.time)));
+}
+
+#[test]
+fn one_chosen_operation_of_a_disk_fails() {
+    let outcome = run(&format!(
+        "{JOURNAL}
+        [[fault]]
+        kind = \"disk-error\"
+        target = \"coordination\"
+        operation = \"sync\"
+        share = \"100%\"
+        nth = 7
+        at = \"1s\"
+        lasts = \"50s\""
+    ));
+    assert!(outcome.expected, "{}", outcome.verdict);
+    assert_eq!(traced(&outcome, ": Err(Os { code: 5"), 1);
+}
+
+#[test]
+fn rot_strikes_the_files_that_it_names_and_no_sole_copy_unless_told() {
+    let rot = |more: &str| {
+        run(&format!(
+            "{JOURNAL}
+            [[fault]]
+            kind = \"rot\"
+            target = \"coordination\"
+            bits = 40
+            at = \"3s\"
+            lasts = \"1s\"
+            {more}
+            [[fault]]
+            kind = \"crash\"
+            target = \"coordination\"
+            at = \"3100ms\"
+            lasts = \"1s\""
+        ))
+    };
+    let spared = rot("");
+    assert!(spared.expected, "{}", spared.verdict);
+    assert_eq!(traced(&spared, " rot in "), 0);
+    let elsewhere = rot("spares = \"nobody\"\nfile = \"nothing/\"");
+    assert!(elsewhere.expected, "{}", elsewhere.verdict);
+    assert_eq!(traced(&elsewhere, " rot in "), 0);
+    let struck = rot("spares = \"nobody\"\nfile = \"coordination/log-\"");
+    assert_eq!(traced(&struck, " rot in coordination/log-"), 40);
+    assert_eq!(struck.verdict.name(), "stuck", "{}", struck.verdict);
+}
+
+#[test]
+fn a_power_cut_is_told_what_becomes_of_what_was_not_synced() {
+    let cut = |more: &str| {
+        run(&format!(
+            "{JOURNAL}
+            [[fault]]
+            kind = \"power-cut\"
+            target = \"coordination\"
+            {more}
+            on = {{ milestone = \"journal-written\", nth = 5 }}
+            lasts = \"1s\""
+        ))
+    };
+    for word in ["lost", "torn", "kept", "drawn"] {
+        let outcome = cut(&format!("unsynced = \"{word}\""));
+        assert!(outcome.expected, "{word}: {}", outcome.verdict);
+        assert_eq!(traced(&outcome, "loses power, unsynced"), 1);
+    }
+    assert_eq!(traced(&cut(""), "loses power, unsynced"), 0);
+}

@@ -57,6 +57,12 @@ impl Term for NumberRange {
     }
 }
 
+impl Term for String {
+    fn show(&self) -> Option<String> {
+        Some(self.clone())
+    }
+}
+
 impl Term for Vec<String> {
     fn show(&self) -> Option<String> {
         (!self.is_empty()).then(|| self.join(", "))

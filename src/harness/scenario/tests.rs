@@ -153,8 +153,8 @@ fn bounds_are_told() {
         journal("[cluster]\njournals = 17\nsession-timeout = \"1h\"\n[workload]\nbatch = 0"),
         "3:12 `cluster.journals`: expected a whole number from 1 to 16, found 17\n  \
          there is no `subject`, so it is read as a journal\n\
-         4:19 `cluster.session-timeout`: expected a duration from 100ms to 10m, such as \"6s\", \
-         found \"1h\"\n\
+         4:19 `cluster.session-timeout`: expected a duration or a range, from 100ms to \
+         10m, such as \"2s\" or \"2s..5s\", found \"1h\"\n\
          6:9 `workload.batch`: expected a whole number from 1 to 512, found 0"
     );
     assert_eq!(

@@ -7,7 +7,7 @@ use crate::{
     },
     host::{
         Host,
-        sim::{NodeId, ProcessEnd, Stamp, World},
+        sim::{NodeId, ProcessEnd, Stamp, Unsynced, World},
     },
     jobs::journal,
     system::protocol::{DISPATCHER, RESOURCE_MANAGER, component_job},
@@ -153,6 +153,12 @@ impl Cluster {
         self.world.end_process(node, end);
     }
 
+    /// Takes a node's power away, and keeps it down until it is let go.
+    pub fn cut_power(&self, node: NodeId, unsynced: Unsynced) {
+        self.held_down.hold(node);
+        self.world.cut_power(node, unsynced);
+    }
+
     /// Stops a process in its tracks until it is let go.
     pub fn pause(&self, node: NodeId) {
         self.held_still.hold(node);
@@ -164,11 +170,6 @@ impl Cluster {
         if self.held_still.let_go(node) {
             self.world.resume(node);
         }
-    }
-
-    /// Whether a node's disk keeps what the cluster has promised to keep.
-    pub fn keeps_promises(&self, node: NodeId) -> bool {
-        matches!(self.role(node), Role::Coordination | Role::Blobs | Role::Log)
     }
 
     /// Lets a node go; it boots when nothing else holds it.

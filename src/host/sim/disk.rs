@@ -58,6 +58,13 @@ pub enum DiskEffect {
         /// How many in a million.
         per_million: u32,
     },
+    /// One of the operations fails so, by the share; those before and after it don't.
+    ErrorAt {
+        /// Which one of those that it strikes, counted from 1 since the fault was set.
+        nth: u64,
+        /// How many in a million.
+        per_million: u32,
+    },
     /// What needs room (growing a file, creating a file or directory) fails with `StorageFull`.
     Full,
     /// Each takes longer by a drawn time.
@@ -73,6 +80,20 @@ pub struct DiskFault {
     pub on: DiskOp,
     /// What it does.
     pub effect: DiskEffect,
+}
+
+/// What becomes of unsynced changes, of content and of names, when a machine loses power.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Unsynced {
+    /// A drawn part survives: a prefix of the names' changes, any sectors of the files'.
+    #[default]
+    Drawn,
+    /// Nothing does.
+    Lost,
+    /// As drawn, but of each file's last write of several sectors some survive and some don't.
+    Torn,
+    /// Everything does.
+    Kept,
 }
 
 /// Names a fault in force of one machine's disk.
@@ -126,6 +147,11 @@ impl World {
         let words = [u64::from(node.0), 2, name_hash(path), offset, u64::from(mask)];
         locked.digest.entry(now, 9, &words, || format!("{node:?} rot in {path} at {offset}"));
         locked.node(node).disk.rot(path, offset, mask)
+    }
+
+    /// The files on the machine's disk as a process sees them, by path, and their lengths.
+    pub fn files(&self, node: NodeId) -> Vec<(String, u64)> {
+        self.shared.lock().node(node).disk.files()
     }
 
     /// Replaces the machine's disk by an empty one. Files open at that moment fail with `EIO`.

@@ -4,11 +4,16 @@
 //! the run, the n-th frame of a kind on a link draws the same words. Rules decide what the words
 //! mean at that moment.
 
+mod rate;
+#[cfg(test)]
+mod tests;
+
 use super::{NodeId, world::Nanos};
 use crate::host::{
     Kind,
     random::{Draws, mix, nanos, scale, scale_duration},
 };
+use rate::Lines;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -131,6 +136,14 @@ pub enum LinkEffect {
     },
     /// Frames are kept back until the rule is lifted.
     Hold,
+    /// On each link frames leave one after the other at a byte rate; behind them a queue waits, and
+    /// what finds no room in it is lost. What else the rules do happens behind the queue.
+    Rate {
+        /// How many bytes leave in a second.
+        bytes_per_second: u64,
+        /// How many bytes wait at most. A frame that finds nobody before it always passes.
+        window: u64,
+    },
 }
 
 /// A fault on the directed links from one set of nodes to another.
@@ -174,6 +187,17 @@ pub(in crate::host) enum Fate {
     },
 }
 
+/// What the links must know of a frame.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::host) struct Crossing {
+    pub from: NodeId,
+    pub to: NodeId,
+    pub kind: Kind,
+    /// When it comes to the link; a delay counts from then.
+    pub leaves: Nanos,
+    pub bytes: usize,
+}
+
 /// A frame that did not plainly arrive, and what was drawn for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameFate {
@@ -187,7 +211,7 @@ pub struct FrameFate {
     pub kind: Kind,
     /// Which frame of this kind on this link, from 0.
     pub ordinal: u64,
-    /// `cut`, `loss`, `held`, `duplicated` or `corrupted`.
+    /// `cut`, `loss`, `held`, `duplicated`, `corrupted`, `overflow` or `reset`.
     pub fate: &'static str,
 }
 
@@ -215,6 +239,8 @@ struct RuleInForce {
     rule: LinkRule,
     /// Frames that have matched.
     matched: u64,
+    /// When each link is free again, by the rule's rate.
+    lines: Lines,
 }
 
 impl RuleInForce {
@@ -268,7 +294,7 @@ impl Links {
     pub fn add(&mut self, rule: LinkRule) -> RuleId {
         self.rules_added += 1;
         let id = RuleId(self.rules_added);
-        self.rules.push(RuleInForce { id, rule, matched: 0 });
+        self.rules.push(RuleInForce { id, rule, matched: 0, lines: Lines::default() });
         id
     }
 
@@ -284,8 +310,9 @@ impl Links {
     }
 
     /// Draws the fate of the next frame of this kind on this link.
-    pub fn fate(&mut self, now: Nanos, from: NodeId, to: NodeId, kind: Kind) -> (u64, Fate) {
+    pub fn fate(&mut self, now: Nanos, frame: &Crossing) -> (u64, Fate) {
         self.frames += 1;
+        let Crossing { from, to, kind, .. } = *frame;
         let seed = self.seed;
         let key = (from.link_key(to), kind.hash());
         let stream = self.streams.entry(key).or_insert_with(|| FateStream {
@@ -296,17 +323,27 @@ impl Links {
         stream.ordinal += 1;
         // Always eight words: a rule may not shift what later frames draw.
         let words: [u64; 8] = std::array::from_fn(|_| stream.draws.next_u64());
-        let fate = self.decide(from, to, kind, &words);
-        if let (Some(fates), Some(fate)) = (&mut self.fates, fate.word()) {
-            fates.push(FrameFate { time: now, from, to, kind, ordinal, fate });
+        let fate = self.decide(frame, &words);
+        if let Some(word) = fate.word() {
+            self.note(now, frame, ordinal, word);
         }
         (ordinal, fate)
     }
 
-    fn decide(&mut self, from: NodeId, to: NodeId, kind: Kind, words: &[u64; 8]) -> Fate {
+    /// Keeps a frame's fate if fates are to be kept.
+    pub fn note(&mut self, time: Nanos, frame: &Crossing, ordinal: u64, fate: &'static str) {
+        if let Some(fates) = &mut self.fates {
+            let Crossing { from, to, kind, .. } = *frame;
+            fates.push(FrameFate { time, from, to, kind, ordinal, fate });
+        }
+    }
+
+    fn decide(&mut self, frame: &Crossing, words: &[u64; 8]) -> Fate {
+        let Crossing { from, to, kind, .. } = *frame;
         let [lost, delayed, mode, doubled, doubled_delay, damaged, place, extra] = *words;
         let mut delay = self.latency.sample(delayed, mode);
         let (mut loss, mut duplicate, mut corrupt) = (0, 0, 0);
+        let mut slow = false;
         let pair = mix(self.seed, from.link_key(to));
         for in_force in &mut self.rules {
             if !in_force.is_for(from, to, kind) {
@@ -332,197 +369,36 @@ impl Links {
                     let word = mix(if per_pair { pair } else { extra }, id.0);
                     delay += more.sample(word, mix(word, 1));
                 }
+                LinkEffect::Rate { .. } => slow = true,
             }
         }
         if happens(loss, lost) {
             return Fate::Lost("loss");
+        }
+        if slow {
+            match self.queue(frame) {
+                Some(wait) => delay += Duration::from_nanos(wait),
+                None => return Fate::Lost("overflow"),
+            }
         }
         let copy = happens(duplicate, doubled)
             .then(|| nanos(delay) + nanos(self.latency.sample(doubled_delay, mode)));
         let corrupt = happens(corrupt, damaged).then_some(place);
         Fate::Delivered { delay: nanos(delay), copy, corrupt }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const KIND: Kind = Kind::new("Test.kind");
-    const OTHER: Kind = Kind::new("Test.other");
-
-    fn ms(millis: u64) -> Duration {
-        Duration::from_millis(millis)
-    }
-
-    fn links(seed: u64) -> Links {
-        Links::new(seed, Delay::Uniform(ms(1), ms(3)))
-    }
-
-    fn rule(effect: LinkEffect) -> LinkRule {
-        LinkRule { from: NodeSet::All, to: NodeSet::All, kind: None, nth: None, effect }
-    }
-
-    fn fates(links: &mut Links, kind: Kind, count: usize) -> Vec<Fate> {
-        (0..count).map(|_| links.fate(0, NodeId(0), NodeId(1), kind).1).collect()
-    }
-
-    #[test]
-    fn other_links_and_kinds_do_not_shift_a_fate() {
-        let alone = fates(&mut links(7), KIND, 50);
-        let mut busy = links(7);
-        let mixed: Vec<Fate> = (0..50)
-            .map(|n| {
-                for _ in 0..n % 4 {
-                    busy.fate(0, NodeId(0), NodeId(1), OTHER);
-                    busy.fate(0, NodeId(1), NodeId(0), KIND);
-                    busy.fate(0, NodeId(2), NodeId(1), KIND);
-                }
-                busy.fate(0, NodeId(0), NodeId(1), KIND).1
-            })
-            .collect();
-        assert_eq!(alone, mixed);
-    }
-
-    #[test]
-    fn a_lifted_rule_leaves_the_later_fates_as_they_were() {
-        let plain = fates(&mut links(7), KIND, 60);
-        let mut links = links(7);
-        let id = links.add(rule(LinkEffect::Loss { per_million: 500_000 }));
-        let lossy = fates(&mut links, KIND, 30);
-        assert!(lossy.iter().any(|fate| matches!(fate, Fate::Lost(_))));
-        links.remove(id);
-        assert_eq!(fates(&mut links, KIND, 30), plain[30..]);
-    }
-
-    #[test]
-    fn a_rule_for_a_kind_and_a_direction_touches_nothing_else() {
-        let mut links = links(1);
-        links.add(LinkRule {
-            from: NodeSet::one(NodeId(0)),
-            to: NodeSet::one(NodeId(1)),
-            kind: Some("Test.k".into()),
-            nth: None,
-            effect: LinkEffect::Cut,
-        });
-        assert_eq!(links.fate(0, NodeId(0), NodeId(1), KIND).1, Fate::Lost("cut"));
-        for (from, to, kind) in [(0, 1, OTHER), (1, 0, KIND), (0, 2, KIND)] {
-            assert!(matches!(
-                links.fate(0, NodeId(from), NodeId(to), kind).1,
-                Fate::Delivered { .. }
-            ));
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
-
-        #[test]
-        fn shares_are_as_wanted(seed: u64, loss in 0..=1_000_000u32, copies in 0..=1_000_000u32) {
-            let mut links = links(seed);
-            links.add(rule(LinkEffect::Loss { per_million: loss }));
-            links.add(rule(LinkEffect::Duplicate { per_million: copies }));
-            let drawn = fates(&mut links, KIND, 400);
-            let lost = drawn.iter().filter(|fate| matches!(fate, Fate::Lost(_))).count() as f64;
-            let copied = drawn.iter().filter(|f| matches!(f, Fate::Delivered { copy: Some(_), .. })).count() as f64;
-            let arrived = 400.0 - lost;
-            // Six standard deviations of a binomial share of 400 are below 0.15.
-            prop_assert!((lost / 400.0 - f64::from(loss) / 1e6).abs() < 0.15);
-            if arrived > 200.0 {
-                prop_assert!((copied / arrived - f64::from(copies) / 1e6).abs() < 0.22);
+    /// How long a frame takes to leave through every rate in force, one behind the other; `None`
+    /// when one of them has no room.
+    fn queue(&mut self, frame: &Crossing) -> Option<Nanos> {
+        let mut at = frame.leaves;
+        for RuleInForce { rule, lines, .. } in &mut self.rules {
+            if let LinkEffect::Rate { bytes_per_second, window } = rule.effect
+                && rule.matches(frame.from, frame.to, frame.kind)
+            {
+                let link = frame.from.link_key(frame.to);
+                at = lines.pass(link, at, frame.bytes as u64, bytes_per_second, window)?;
             }
         }
-
-        #[test]
-        fn delays_stay_in_their_bounds(first: u64, second: u64, low in 0..1000u64, width in 0..1000u64) {
-            let (low, high) = (ms(low), ms(low + width));
-            let delay = Delay::Uniform(low, high).sample(first, second);
-            prop_assert!(low <= delay && delay <= high);
-            prop_assert_eq!(Delay::Constant(high).sample(first, second), high);
-            prop_assert!(Delay::Exponential(high).sample(first, second) <= high * 10);
-            let bimodal = Delay::Bimodal {
-                usual: (low, low),
-                rare: (high, high),
-                rare_per_million: 1000,
-            };
-            let delay = bimodal.sample(first, second);
-            prop_assert!(delay == low || delay == high);
-        }
-    }
-
-    #[test]
-    fn a_rule_for_one_frame_strikes_just_that_one() {
-        let plain = fates(&mut links(7), KIND, 20);
-        let mut links = links(7);
-        let lost = LinkEffect::Loss { per_million: 1_000_000 };
-        links.add(LinkRule { nth: Some(5), ..rule(lost) });
-        let struck = fates(&mut links, KIND, 20);
-        assert_eq!(struck[4], Fate::Lost("loss"));
-        assert!((0..20).filter(|at| *at != 4).all(|at| struck[at] == plain[at]));
-    }
-
-    #[test]
-    fn reordering_delays_as_many_as_asked_and_leaves_the_others_alone() {
-        let plain = fates(&mut links(7), KIND, 2000);
-        let mut links = links(7);
-        links.add(rule(LinkEffect::Reorder { per_million: 300_000, by: ms(500) }));
-        let struck = fates(&mut links, KIND, 2000);
-        let later = (0..2000).filter(|at| struck[*at] != plain[*at]).count();
-        assert!((520..680).contains(&later), "{later}");
-        let delay = |fate: &Fate| match fate {
-            Fate::Delivered { delay, .. } => *delay,
-            _ => panic!("nothing is lost"),
-        };
-        let most = (0..2000).map(|at| delay(&struck[at]) - delay(&plain[at])).max();
-        assert!((480_000_000..=500_000_000).contains(&most.unwrap()), "{most:?}");
-    }
-
-    #[test]
-    fn a_delay_of_a_pair_is_the_same_for_all_its_frames() {
-        let extra = |from: u32, to: u32| {
-            let (mut plain, mut slow) = (links(7), links(7));
-            slow.add(rule(LinkEffect::Delay(Delay::PerPair(ms(1000)))));
-            let mut extra = |_| {
-                let delays = [&mut plain, &mut slow].map(|links| {
-                    match links.fate(0, NodeId(from), NodeId(to), KIND).1 {
-                        Fate::Delivered { delay, .. } => delay,
-                        _ => panic!("nothing is lost"),
-                    }
-                });
-                delays[1] - delays[0]
-            };
-            let extras: Vec<u64> = (0..20).map(&mut extra).collect();
-            assert!(extras.iter().all(|one| *one == extras[0]), "{extras:?}");
-            extras[0]
-        };
-        let pairs = [extra(0, 1), extra(1, 0), extra(0, 2), extra(2, 1)];
-        assert!(pairs.windows(2).all(|pair| pair[0] != pair[1]), "{pairs:?}");
-    }
-
-    #[test]
-    fn exponential_delays_have_their_mean_and_median() {
-        let mut draws = Draws::new(1, "test", [0, 0]);
-        let mut delays: Vec<f64> = (0..20_000)
-            .map(|_| Delay::Exponential(ms(100)).sample(draws.next_u64(), 0).as_secs_f64() * 1000.0)
-            .collect();
-        delays.sort_by(f64::total_cmp);
-        let mean = delays.iter().sum::<f64>() / 20_000.0;
-        assert!((97.0..103.0).contains(&mean), "mean {mean}");
-        assert!((66.0..72.5).contains(&delays[10_000]), "median {}", delays[10_000]);
-    }
-
-    #[test]
-    fn bimodal_delays_take_the_rare_bounds_as_often_as_asked() {
-        let delay = Delay::Bimodal {
-            usual: (ms(1), ms(2)),
-            rare: (ms(50), ms(60)),
-            rare_per_million: 100_000,
-        };
-        let mut draws = Draws::new(1, "test", [0, 0]);
-        let rare = (0..10_000)
-            .filter(|_| delay.sample(draws.next_u64(), draws.next_u64()) >= ms(50))
-            .count();
-        assert!((900..1100).contains(&rare), "{rare}");
+        Some(at - frame.leaves)
     }
 }

@@ -1,8 +1,9 @@
 //! Message sockets: frames in flight, ports with bounded inboxes, resets from hosts without a taker.
 
 use super::{
+    link::Crossing,
     node::{Node, NodeId},
-    world::{Nanos, State},
+    world::{Action, Nanos, State},
 };
 use crate::host::{Inbound, Kind, MESSAGE_BYTES_MAX, NodeAddress};
 use bytes::{Bytes, BytesMut};
@@ -20,6 +21,9 @@ const INBOX_FRAMES_MAX: usize = 65_536;
 
 /// The first port given out for port 0.
 const EPHEMERAL_PORT_MIN: u16 = 49_152;
+
+/// The size of a reset on a link: little more than headers.
+const RESET_BYTES: usize = 40;
 
 /// "Nobody here takes frames."
 pub const RESET: Kind = Kind::new("reset");
@@ -83,6 +87,15 @@ enum Load {
 }
 
 impl Flight {
+    /// As the links see it when it leaves at that time.
+    pub fn crossing(&self, leaves: Nanos) -> Crossing {
+        let bytes = match &self.load {
+            Load::Frame(frame) => frame.len(),
+            Load::Reset => RESET_BYTES,
+        };
+        Crossing { from: self.from, to: self.to, kind: self.kind, leaves, bytes }
+    }
+
     /// The same with one bit of its frame flipped.
     pub fn damaged(mut self, place: u64) -> Self {
         if let Load::Frame(frame) = &mut self.load
@@ -153,10 +166,23 @@ impl State {
         self.send(now, reset);
     }
 
+    /// Loses the frames under way between these nodes: what a connection carried goes with it.
+    pub fn lose_flights(&mut self, now: Nanos, between: impl Fn(NodeId, NodeId) -> bool) {
+        let lost = self.queue.remove_if(|action| match action {
+            Action::Arrive(flight) => flight.from != flight.to && between(flight.from, flight.to),
+            _ => false,
+        });
+        for action in lost {
+            let Action::Arrive(flight) = action else { continue };
+            self.note_flight(now, 2, &flight, "reset under way");
+            self.links.note(now, &flight.crossing(now), flight.ordinal, "reset");
+        }
+    }
+
     /// A frame within one node is delivered in order and never touches a link.
     fn send(&mut self, now: Nanos, flight: Flight) {
         if flight.from == flight.to {
-            self.queue.push(now, super::world::Action::Arrive(flight));
+            self.queue.push(now, Action::Arrive(flight));
         } else {
             self.launch(now, flight);
         }

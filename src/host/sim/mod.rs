@@ -26,7 +26,7 @@ mod tests;
 
 pub use clock::DRIFT_PER_MILLION_MAX;
 pub use digest::{TraceDigest, TraceLine};
-pub use disk::{DiskEffect, DiskFault, DiskFaultId, DiskOp};
+pub use disk::{DiskEffect, DiskFault, DiskFaultId, DiskOp, Unsynced};
 pub use example::run_two;
 pub use link::{Delay, FrameFate, LinkEffect, LinkRule, NodeSet, RuleId};
 pub use message::RESET as RESET_KIND;

@@ -30,6 +30,11 @@ impl NodeId {
         NodeId(u32::try_from(index).expect("few nodes"))
     }
 
+    /// A key for draws that are the node's own.
+    pub fn key(self) -> u64 {
+        u64::from(self.0)
+    }
+
     pub(in crate::host) fn index(self) -> usize {
         self.0 as usize
     }

@@ -2,7 +2,7 @@
 
 use super::{
     clock::Clock,
-    disk::DiskState,
+    disk::{DiskState, Unsynced},
     message::Ports,
     node::{Incarnation, Node, NodeId},
     world::{NodeState, World},
@@ -148,6 +148,19 @@ impl World {
 
     /// Ends the machine's process, if one runs.
     pub fn end_process(&self, node: NodeId, end: ProcessEnd) {
+        self.end(node, end, Unsynced::Drawn);
+    }
+
+    /// Takes the machine's power away, and says what becomes of what was not synced.
+    pub fn cut_power(&self, node: NodeId, unsynced: Unsynced) {
+        let now = self.shared.now();
+        let words = [u64::from(node.0), 5];
+        let text = || format!("{node:?} loses power, unsynced {unsynced:?}");
+        self.shared.lock().digest.entry(now, 9, &words, text);
+        self.end(node, ProcessEnd::PowerCut, unsynced);
+    }
+
+    fn end(&self, node: NodeId, end: ProcessEnd, unsynced: Unsynced) {
         let now = self.shared.now();
         let (incarnation, madsim_id, ports, timers, disk_wakers) = {
             let mut locked = self.shared.lock();
@@ -158,7 +171,7 @@ impl World {
             let Some(incarnation) = state.process.take() else {
                 // The machine can lose power without a process, and with it its page cache.
                 if end == ProcessEnd::PowerCut {
-                    let none = state.disk.power_cut();
+                    let none = state.disk.power_cut(unsynced);
                     debug_assert!(none.is_empty(), "no process, no operations");
                     locked.end_streams(now, node, true);
                 }
@@ -167,7 +180,7 @@ impl World {
             incarnation.dead.store(true, Ordering::Relaxed);
             state.paused = false;
             let disk_wakers = match end {
-                ProcessEnd::PowerCut => state.disk.power_cut(),
+                ProcessEnd::PowerCut => state.disk.power_cut(unsynced),
                 _ => state.disk.process_ended(),
             };
             let madsim_id = state.madsim;

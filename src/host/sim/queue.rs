@@ -34,6 +34,15 @@ impl<A> Queue<A> {
         }
         self.heap.pop().map(|first| first.action)
     }
+
+    /// Takes out what is wanted, in the order in which it would have happened.
+    pub fn remove_if(&mut self, wanted: impl Fn(&A) -> bool) -> Vec<A> {
+        // The first to happen is the greatest.
+        let all = std::mem::take(&mut self.heap).into_sorted_vec().into_iter().rev();
+        let (removed, kept): (Vec<_>, Vec<_>) = all.partition(|next| wanted(&next.action));
+        self.heap = kept.into();
+        removed.into_iter().map(|next| next.action).collect()
+    }
 }
 
 impl<A> Ord for Scheduled<A> {
@@ -59,6 +68,18 @@ impl<A> Eq for Scheduled<A> {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_removed_leaves_the_rest_in_order() {
+        let mut queue = Queue::new();
+        for (time, number) in [(5, 3), (3, 1), (5, 4), (4, 2), (1, 0)] {
+            queue.push(time, number);
+        }
+        assert_eq!(queue.remove_if(|number| number % 2 == 0), [0, 2, 4]);
+        queue.push(5, 5);
+        let left: Vec<_> = std::iter::from_fn(|| queue.pop_due(9)).collect();
+        assert_eq!(left, [1, 3, 5]);
+    }
 
     #[test]
     fn equal_times_leave_in_the_order_they_came() {

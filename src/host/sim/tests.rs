@@ -133,6 +133,31 @@ fn a_pause_keeps_frames_and_timers_for_later() {
 }
 
 #[test]
+fn a_reset_on_the_way_loses_the_messages_under_way_and_no_later_ones() {
+    run(1, async |world| {
+        let pair = Pair::default();
+        let (echo_node, ping_node) = pair.start(&world);
+        let slow = LinkEffect::Delay(Delay::Constant(ms(500)));
+        let (from, to) = (NodeSet::one(ping_node), NodeSet::one(echo_node));
+        let (from_ping, to_echo) = (from.clone(), to.clone());
+        world.add_rule(LinkRule { from, to, kind: None, nth: None, effect: slow });
+        world.sleep(ms(1000)).await;
+        world.reset(&to_echo, &from_ping);
+        let before = pair.received.load(Ordering::Relaxed);
+        world.sleep(ms(490)).await;
+        assert_eq!(pair.received.load(Ordering::Relaxed), before, "all of them were under way");
+        world.sleep(ms(500)).await;
+        let received = pair.received.load(Ordering::Relaxed) - before;
+        assert!((40..=50).contains(&received), "{received}");
+        assert_eq!(
+            pair.seen().1,
+            0,
+            "a message socket has no connection whose end it could hear of"
+        );
+    });
+}
+
+#[test]
 fn held_frames_leave_when_the_rule_is_lifted_and_cut_ones_never() {
     run(1, async |world| {
         let pair = Pair::default();

@@ -5,7 +5,7 @@ use super::{
     clock::Clock,
     digest::{Digest, TraceDigest, TraceLine},
     disk::DiskState,
-    link::{Delay, Fate, FrameFate, LinkRule, Links, RuleId},
+    link::{Delay, Fate, FrameFate, LinkRule, Links, NodeSet, RuleId},
     message::{Flight, Ports},
     node::{Incarnation, NodeId},
     queue::Queue,
@@ -167,7 +167,7 @@ impl State {
 
     /// Puts a frame on its link.
     pub fn launch(&mut self, now: Nanos, mut flight: Flight) {
-        let (ordinal, fate) = self.links.fate(now, flight.from, flight.to, flight.kind);
+        let (ordinal, fate) = self.links.fate(now, &flight.crossing(now));
         flight.ordinal = ordinal;
         match fate {
             Fate::Lost(why) => self.note_flight(now, 2, &flight, why),
@@ -377,6 +377,26 @@ impl World {
         locked.links.remove(id);
         for flight in locked.held.remove(&id).unwrap_or_default() {
             locked.launch(now, flight);
+        }
+    }
+
+    /// Resets what stands between any of one set of nodes and any of another, as a box on the way
+    /// does that forgets its connections and sends a RST both ways: at this instant open streams
+    /// break for both ends with `ConnectionReset`, and messages under way either way are lost.
+    /// Nobody is told of these: message sockets have no connections, only frames that may be lost.
+    pub fn reset(&self, one: &NodeSet, other: &NodeSet) {
+        let now = self.shared.now();
+        let between = |from, to| {
+            one.contains(from) && other.contains(to) || one.contains(to) && other.contains(from)
+        };
+        let wakers = {
+            let mut locked = self.shared.lock();
+            locked.digest.entry(now, 7, &[2], || format!("reset between {one:?} and {other:?}"));
+            locked.lose_flights(now, between);
+            locked.reset_streams(now, between)
+        };
+        for waker in wakers {
+            waker.wake();
         }
     }
 

@@ -1,5 +1,6 @@
 //! One file: what processes see of it, what the platter holds, and the changes between the two.
 
+use super::Unsynced;
 use crate::host::random::Draws;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -85,14 +86,19 @@ impl Inode {
         let covered = self.pending.partition_point(|(number, _)| *number <= mark);
         let later = self.pending.split_off(covered);
         self.keep_some(draws);
+        self.settled_length = self.length_due();
+        for (number, change) in later {
+            self.readd(number, change);
+        }
+    }
+
+    /// The length that the platter gets by what is pending.
+    fn length_due(&self) -> usize {
         let last = self.pending.iter().rev().find_map(|(_, change)| match change {
             Change::Length(length) => Some(*length),
             Change::Write { .. } => None,
         });
-        self.settled_length = last.unwrap_or(self.platter.len());
-        for (number, change) in later {
-            self.readd(number, change);
-        }
+        last.unwrap_or(self.platter.len())
     }
 
     /// Queues a change again; a write brings its own length if the one it relied on was lost.
@@ -111,9 +117,14 @@ impl Inode {
         }
     }
 
-    /// A drawn part of the pending changes reaches the platter, and the cache is gone.
-    pub fn power_cut(&mut self, draws: &mut Draws) {
-        self.keep_some(draws);
+    /// A part of the pending changes reaches the platter, and the cache is gone.
+    pub fn power_cut(&mut self, unsynced: Unsynced, draws: &mut Draws) {
+        match unsynced {
+            Unsynced::Drawn => self.keep_some(draws),
+            Unsynced::Lost => self.pending.clear(),
+            Unsynced::Torn => self.tear(draws),
+            Unsynced::Kept => {}
+        }
         let kept: Vec<Change> = self.pending.drain(..).map(|(_, change)| change).collect();
         self.settle(kept);
         self.cache = self.platter.clone();
@@ -169,6 +180,36 @@ impl Inode {
             }
         }
         self.platter.resize(length, 0);
+    }
+
+    /// Tears the last pending write of several sectors; of the changes around it some are kept.
+    fn tear(&mut self, draws: &mut Draws) {
+        let several = |change: &Change| match change {
+            Change::Write { offset, data } => sectors(*offset, data.len()).len() > 1,
+            Change::Length(_) => false,
+        };
+        let Some(at) = self.pending.iter().rposition(|(_, change)| several(change)) else {
+            return self.keep_some(draws);
+        };
+        let mut later = self.pending.split_off(at);
+        let length = self.length_due();
+        self.keep_some(draws);
+        let Some((number, Change::Write { offset, data })) = later.pop_front() else { return };
+        let mut parts = sectors(offset, data.len());
+        draws.shuffle(&mut parts);
+        let kept = draws.between(1, parts.len() as u64 - 1);
+        for (from, to) in parts.into_iter().take(usize::try_from(kept).unwrap_or(usize::MAX)) {
+            let change = Change::Write { offset: offset + from, data: data.slice(from..to) };
+            self.pending.push_back((number, change));
+        }
+        // In a file that stayed shorter nobody could see the tear.
+        let end = offset + data.len();
+        if end > self.length_due() {
+            self.pending.push_back((number, Change::Length(end.max(length))));
+        }
+        for (number, change) in later {
+            keep_part(change, draws, |change| self.pending.push_back((number, change)));
+        }
     }
 
     /// Replaces the pending changes by a drawn part of them.

@@ -4,7 +4,7 @@
 //! may hold, for each file every length, and every state that the names went through. Each write
 //! has a byte value of its own, so a byte tells which write it came from.
 
-use super::{super::node::NodeId, DiskState, InodeId};
+use super::{super::node::NodeId, DiskState, InodeId, Unsynced};
 use crate::host::OpenMode;
 use bytes::Bytes;
 use proptest::{prelude::*, test_runner::TestCaseError};
@@ -34,7 +34,12 @@ enum Step {
         meanwhile: Option<usize>,
     },
     Kill,
-    PowerCut,
+    PowerCut(Unsynced),
+}
+
+fn unsynced() -> impl Strategy<Value = Unsynced> {
+    let steered = prop_oneof![Just(Unsynced::Lost), Just(Unsynced::Torn), Just(Unsynced::Kept)];
+    prop_oneof![3 => Just(Unsynced::Drawn), 2 => steered]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -64,7 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..DIRS.len(), prop::option::weighted(0.3, path))
             .prop_map(|(dir, meanwhile)| Step::SyncDir { dir, meanwhile }),
         1 => Just(Step::Kill),
-        2 => Just(Step::PowerCut),
+        2 => unsynced().prop_map(Step::PowerCut),
     ]
 }
 
@@ -239,7 +244,7 @@ impl Pair {
                 assert!(self.disk.process_ended().is_empty());
                 Ok(())
             }
-            Step::PowerCut => self.power_cut(),
+            Step::PowerCut(unsynced) => self.power_cut(unsynced),
         }
     }
 
@@ -400,9 +405,9 @@ impl Pair {
         })
     }
 
-    fn power_cut(&mut self) -> Checked {
+    fn power_cut(&mut self, unsynced: Unsynced) -> Checked {
         self.handles.clear();
-        assert!(self.disk.power_cut().is_empty());
+        assert!(self.disk.power_cut(unsynced).is_empty());
         let found = self.on_disk();
         let mut refusals = Vec::new();
         let mut chosen = None;
@@ -457,7 +462,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..60),
     ) {
         let mut pair = Pair::new(seed);
-        for step in steps.iter().chain([&Step::PowerCut]) {
+        for step in steps.iter().chain([&Step::PowerCut(Unsynced::Drawn)]) {
             pair.apply(step)?;
             pair.check_cache()?;
         }

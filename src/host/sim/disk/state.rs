@@ -1,6 +1,6 @@
 //! The disk as a state machine without time: names, files, the journal between cache and platter.
 
-use super::{DiskEffect, DiskFault, DiskOp, inode::Inode};
+use super::{DiskEffect, DiskFault, DiskOp, Unsynced, inode::Inode};
 use crate::host::{
     OpenMode,
     random::{Draws, mix, nanos, scale},
@@ -128,6 +128,19 @@ pub(in crate::host) struct Begun {
     error_word: u64,
 }
 
+struct FaultInForce {
+    id: u64,
+    fault: DiskFault,
+    /// Operations that it has met, of those that are counted.
+    met: u64,
+}
+
+impl FaultInForce {
+    fn strikes(&self, op: DiskOp) -> bool {
+        self.fault.on == DiskOp::Any || self.fault.on == op
+    }
+}
+
 /// One machine's disk.
 pub(in crate::host) struct DiskState {
     /// Latencies and errors: a fixed number of words for each operation.
@@ -143,7 +156,7 @@ pub(in crate::host) struct DiskState {
     journal: Vec<Entry>,
     /// Journal entries that were committed, so that a mark outlives them.
     committed: u64,
-    faults: Vec<(u64, DiskFault)>,
+    faults: Vec<FaultInForce>,
     faults_added: u64,
     stalled: BTreeMap<u64, Waker>,
     stalls: u64,
@@ -168,24 +181,34 @@ impl DiskState {
         }
     }
 
-    /// Keeps what the platter happens to hold. The wakers are dropped by the caller, unlocked.
+    /// Keeps what was synced and, of the rest, what is said. The wakers are dropped by the caller, unlocked.
     #[must_use = "the wakers are dropped outside the lock"]
-    pub fn power_cut(&mut self) -> Vec<Waker> {
-        let length = self.journal.len();
-        let drawn = self.losses.below(length as u64 + 1);
-        let kept = match self.losses.below(3) {
-            0 => 0,
-            1 => length,
-            _ => usize::try_from(drawn).expect("an index of the journal"),
-        };
+    pub fn power_cut(&mut self, unsynced: Unsynced) -> Vec<Waker> {
+        let kept = self.names_kept(unsynced);
         self.commit(kept);
         self.committed += self.journal.len() as u64;
         self.journal.clear();
         self.tree = self.durable.clone();
         for inode in self.inodes.values_mut() {
-            inode.power_cut(&mut self.losses);
+            inode.power_cut(unsynced, &mut self.losses);
         }
         self.process_ended()
+    }
+
+    /// How many of the journal's entries survive a power cut.
+    fn names_kept(&mut self, unsynced: Unsynced) -> usize {
+        let length = self.journal.len();
+        match unsynced {
+            Unsynced::Lost => return 0,
+            Unsynced::Kept => return length,
+            Unsynced::Drawn | Unsynced::Torn => {}
+        }
+        let drawn = self.losses.below(length as u64 + 1);
+        match self.losses.below(3) {
+            0 => 0,
+            1 => length,
+            _ => usize::try_from(drawn).expect("an index of the journal"),
+        }
     }
 
     /// The page cache stays; handles are gone. The wakers are dropped by the caller, unlocked.
@@ -353,6 +376,12 @@ impl DiskState {
         usize::try_from(offset).is_ok_and(|offset| content.rot(offset, mask))
     }
 
+    /// The files that processes see and their lengths.
+    pub fn files(&self) -> Vec<(String, u64)> {
+        let length = |inode| self.inodes.get(inode).map_or(0, |held| held.cache().len() as u64);
+        self.tree.files.iter().map(|(path, inode)| (path.clone(), length(inode))).collect()
+    }
+
     /// What a process would read of a file.
     pub fn contents(&self, path: &str) -> Option<Vec<u8>> {
         let inode = self.tree.files.get(path)?;
@@ -362,13 +391,13 @@ impl DiskState {
     pub fn add_fault(&mut self, fault: DiskFault) -> u64 {
         let id = self.faults_added;
         self.faults_added += 1;
-        self.faults.push((id, fault));
+        self.faults.push(FaultInForce { id, fault, met: 0 });
         id
     }
 
     /// Lifts one fault and hands over the wakers of operations that may stand still no longer.
     pub fn clear_fault(&mut self, id: u64) -> Vec<Waker> {
-        self.faults.retain(|(other, _)| *other != id);
+        self.faults.retain(|other| other.id != id);
         std::mem::take(&mut self.stalled).into_values().collect()
     }
 
@@ -397,13 +426,19 @@ impl DiskState {
     }
 
     /// Whether the operation fails, by the faults at its end.
-    pub fn verdict(&self, op: DiskOp, begun: Begun) -> io::Result<()> {
-        let fails = self.matching(op).any(|(index, fault)| match fault.effect {
-            DiskEffect::Error { per_million } => {
-                scale(mix(begun.error_word, index), 1_000_000) < u64::from(per_million)
-            }
-            _ => false,
-        });
+    pub fn verdict(&mut self, op: DiskOp, begun: Begun) -> io::Result<()> {
+        let mut fails = false;
+        for in_force in self.faults.iter_mut().filter(|in_force| in_force.strikes(op)) {
+            let drawn = scale(mix(begun.error_word, in_force.id), 1_000_000);
+            fails |= match in_force.fault.effect {
+                DiskEffect::Error { per_million } => drawn < u64::from(per_million),
+                DiskEffect::ErrorAt { nth, per_million } => {
+                    in_force.met += 1;
+                    in_force.met == nth && drawn < u64::from(per_million)
+                }
+                _ => false,
+            };
+        }
         if fails { Err(input_output_error()) } else { Ok(()) }
     }
 
@@ -431,8 +466,8 @@ impl DiskState {
     }
 
     fn matching(&self, op: DiskOp) -> impl Iterator<Item = (u64, &DiskFault)> {
-        let faults = self.faults.iter().map(|(id, fault)| (*id, fault));
-        faults.filter(move |(_, fault)| fault.on == DiskOp::Any || fault.on == op)
+        let struck = self.faults.iter().filter(move |in_force| in_force.strikes(op));
+        struck.map(|in_force| (in_force.id, &in_force.fault))
     }
 
     fn need_space(&self, op: DiskOp) -> io::Result<()> {

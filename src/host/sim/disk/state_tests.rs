@@ -1,6 +1,6 @@
 //! What a disk holds after what, case by case.
 
-use super::{super::node::NodeId, DiskState, InodeId, model_tests::kind};
+use super::{super::node::NodeId, DiskState, InodeId, Unsynced, model_tests::kind};
 use crate::host::OpenMode;
 use bytes::Bytes;
 use std::io;
@@ -28,7 +28,7 @@ fn a_replacing_rename_leaves_the_old_file_or_the_new_one() {
         let mark = disk.mark(new);
         disk.sync(new, mark).unwrap();
         disk.rename("f.new", "f").unwrap();
-        drop(disk.power_cut());
+        drop(disk.power_cut(Unsynced::Drawn));
         let content = disk.contents("f").expect("never without a file");
         assert!(content == [1; 3000] || content == [2; 3000]);
         seen[usize::from(content[0] - 1)] += 1;
@@ -46,7 +46,7 @@ fn unsynced_writes_are_lost_kept_and_torn() {
             sync_all(&mut disk, file);
         }
         disk.write(file, 100, Bytes::from(vec![2; 3000])).unwrap();
-        drop(disk.power_cut());
+        drop(disk.power_cut(Unsynced::Drawn));
         let Some(content) = disk.contents("f") else {
             nameless += 1;
             continue;
@@ -86,12 +86,64 @@ fn a_later_sync_does_not_bring_back_what_a_failed_one_lost() {
         let mark = disk.mark(file);
         disk.sync(file, mark).unwrap();
         assert_eq!(disk.contents("f").unwrap()[0], 2, "the page cache still shows it");
-        drop(disk.power_cut());
+        drop(disk.power_cut(Unsynced::Drawn));
         let content = disk.contents("f").unwrap();
         assert_eq!(content[512..], [3; 100], "written after the failure and synced");
         *if content[0] == 1 { &mut lost } else { &mut kept } += 1;
     }
     assert!(lost > 40 && kept > 40, "{lost} {kept}");
+}
+
+/// A disk with one name and one content synced, and with changes that are not.
+fn half_synced(seed: u64) -> DiskState {
+    let mut disk = DiskState::new(seed, NodeId(0));
+    let old = write_all(&mut disk, "old", &[1; 3000]);
+    sync_all(&mut disk, old);
+    disk.write(old, 0, Bytes::from(vec![2; 3000])).unwrap();
+    let draft = write_all(&mut disk, "draft", &[3; 600]);
+    sync_all(&mut disk, draft);
+    disk.rename("draft", "new").unwrap();
+    write_all(&mut disk, "unnamed", &[4; 600]);
+    disk
+}
+
+#[test]
+fn a_power_cut_can_lose_all_that_was_not_synced_renames_included() {
+    for seed in 0..50 {
+        let mut disk = half_synced(seed);
+        drop(disk.power_cut(Unsynced::Lost));
+        assert_eq!(disk.list("").unwrap(), ["draft", "old"], "the folder was not synced");
+        assert_eq!(disk.contents("old").unwrap(), [1; 3000]);
+        assert_eq!(disk.contents("draft").unwrap(), [3; 600]);
+    }
+}
+
+#[test]
+fn a_power_cut_can_keep_all_that_was_not_synced() {
+    for seed in 0..50 {
+        let mut disk = half_synced(seed);
+        drop(disk.power_cut(Unsynced::Kept));
+        assert_eq!(disk.list("").unwrap(), ["new", "old", "unnamed"]);
+        assert_eq!(disk.contents("old").unwrap(), [2; 3000]);
+        assert_eq!(disk.contents("unnamed").unwrap(), [4; 600]);
+    }
+}
+
+#[test]
+fn a_power_cut_can_tear_the_last_write_of_each_file() {
+    for seed in 0..200 {
+        let mut disk = half_synced(seed);
+        let old = disk.open("old", OpenMode::Write).unwrap();
+        // Beyond the end, and then a write that no power cut can tear.
+        disk.write(old, 2500, Bytes::from(vec![5; 2000])).unwrap();
+        disk.write(old, 10, Bytes::from(vec![6; 10])).unwrap();
+        drop(disk.power_cut(Unsynced::Torn));
+        let content = disk.contents("old").unwrap();
+        assert_eq!(content.len(), 4500);
+        let sectors = [2500..2560, 2560..3072, 3072..3584, 3584..4096, 4096..4500];
+        let kept = sectors.iter().filter(|sector| content[(*sector).clone()].contains(&5));
+        assert!((1..5).contains(&kept.count()), "seed {seed}");
+    }
 }
 
 #[test]
@@ -102,7 +154,7 @@ fn rot_strikes_cache_platter_and_what_is_between() {
     assert_eq!(disk.contents("f").unwrap()[9..12], [1, 0x81, 1]);
     sync_all(&mut disk, file);
     assert!(disk.rot("f", 11, 0x80));
-    drop(disk.power_cut());
+    drop(disk.power_cut(Unsynced::Drawn));
     assert_eq!(disk.contents("f").unwrap()[9..12], [1, 0x81, 0x81]);
 }
 
@@ -136,7 +188,7 @@ fn caches_and_journal_stay_bounded_and_lose_nothing() {
         disk.remove("t").unwrap();
     }
     assert!(disk.files_held() < 5000, "{}", disk.files_held());
-    drop(disk.power_cut());
+    drop(disk.power_cut(Unsynced::Drawn));
     let content = disk.contents("f").expect("the older half of the journal was committed");
     assert!(content.len() > 5000);
     assert!(content[..5000].iter().zip(0_u64..).all(|(byte, n)| u64::from(*byte) == n % 251));

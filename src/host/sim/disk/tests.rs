@@ -186,6 +186,60 @@ fn input_output_errors_come_as_often_as_asked_and_shift_nothing() {
 }
 
 #[test]
+fn one_chosen_operation_fails_and_no_other() {
+    run(1, async |world| {
+        let failed = Arc::new(Mutex::new(Vec::new()));
+        let noted = failed.clone();
+        let node = world.add_node("a");
+        let third = DiskEffect::ErrorAt { nth: 3, per_million: 1_000_000 };
+        world.set_disk_fault(node, fault(DiskOp::Sync, third));
+        world.boot(node, |host| async move {
+            let file = host.disk().open("f", OpenMode::Create).await.unwrap();
+            for _ in 0..6 {
+                file.append(bytes("x")).await.unwrap();
+                let synced = file.sync().await;
+                noted.lock().unwrap().push(synced.is_err());
+            }
+        });
+        world.sleep(ms(1000)).await;
+        assert_eq!(*failed.lock().unwrap(), [false, false, true, false, false, false]);
+    });
+}
+
+#[test]
+fn what_one_failed_sync_lost_stays_lost_though_later_ones_succeed() {
+    let (mut lost, mut kept) = (0, 0);
+    for seed in 0..60 {
+        let content = run(seed, async |world| {
+            let node = world.add_node("a");
+            let second = DiskEffect::ErrorAt { nth: 2, per_million: 1_000_000 };
+            world.set_disk_fault(node, fault(DiskOp::Sync, second));
+            world.boot(node, |host| async move {
+                let disk = host.disk();
+                let file = disk.open("f", OpenMode::Create).await.unwrap();
+                disk.sync_dir("").await.unwrap();
+                file.append(bytes("dirty")).await.unwrap();
+                file.sync().await.expect_err("the second");
+                file.sync().await.expect("nothing is dirty any more");
+                file.write_at(5, bytes("clean")).await.unwrap();
+                file.sync().await.expect("a healthy disk");
+            });
+            world.sleep(ms(100)).await;
+            assert_eq!(world.read_file(node, "f").unwrap(), b"dirtyclean", "the cache shows it");
+            world.cut_power(node, Unsynced::Kept);
+            world.read_file(node, "f").expect("its name was synced")
+        })
+        .0;
+        match &content[..] {
+            b"dirtyclean" => kept += 1,
+            b"\0\0\0\0\0clean" => lost += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(lost > 10 && kept > 5, "{lost} {kept}");
+}
+
+#[test]
 fn a_full_disk_refuses_what_needs_room() {
     run(1, async |world| {
         let ended = Arc::new(AtomicU64::new(0));

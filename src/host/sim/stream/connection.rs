@@ -122,7 +122,7 @@ impl State {
         if packet.from == packet.to {
             return self.queue.push(leaves, arrive(packet));
         }
-        match self.links.fate(now, packet.from, packet.to, packet.what.kind()).1 {
+        match self.links.fate(now, &packet.crossing(leaves)).1 {
             Fate::Lost(why) => self.note_packet(now, &packet, why),
             // Retransmission stands in for the keeping of what is held.
             Fate::Held(_) => self.note_packet(now, &packet, "held"),

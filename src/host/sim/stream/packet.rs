@@ -1,12 +1,19 @@
 //! What crosses a link between the two ends of a stream.
 
-use crate::host::{Kind, random::mix, sim::node::NodeId};
+use crate::host::{
+    Kind,
+    random::mix,
+    sim::{link::Crossing, node::NodeId, world::Nanos},
+};
 use bytes::Bytes;
 
 const HAND_SHAKE: Kind = Kind::new("stream.hand-shake");
 const SEGMENT: Kind = Kind::new("stream.segment");
 const ACKNOWLEDGEMENT: Kind = Kind::new("stream.acknowledgement");
 const RESET: Kind = Kind::new("stream.reset");
+
+/// What a packet weighs on a link besides its load.
+const HEADER_BYTES: usize = 40;
 
 /// Every kind of packet.
 pub const PACKET_KINDS: &[Kind] = &[HAND_SHAKE, SEGMENT, ACKNOWLEDGEMENT, RESET];
@@ -75,4 +82,16 @@ pub(in crate::host) struct Packet {
     /// The end that it is for.
     pub(super) end: EndId,
     pub(super) what: What,
+}
+
+impl Packet {
+    /// As the links see it when it leaves at that time.
+    pub(super) fn crossing(&self, leaves: Nanos) -> Crossing {
+        let load = match &self.what {
+            What::Segment { load, .. } => load.len(),
+            _ => 0,
+        };
+        let (from, to, kind) = (self.from, self.to, self.what.kind());
+        Crossing { from, to, kind, leaves, bytes: HEADER_BYTES + load }
+    }
 }

@@ -46,6 +46,25 @@ impl State {
         }
     }
 
+    /// Breaks every open connection between these nodes for both ends; hands over their wakers.
+    pub fn reset_streams(
+        &mut self,
+        now: Nanos,
+        between: impl Fn(NodeId, NodeId) -> bool,
+    ) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        let open =
+            |end: &End| matches!(end.phase, Phase::Open | Phase::Connecting { accepted: true, .. });
+        let ends = self.streams.ends.iter();
+        let struck = ends
+            .filter(|(_, end)| end.node != end.peer && open(end) && between(end.node, end.peer));
+        for id in struck.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.digest.entry(now, 10, &[id], || format!("stream end #{id} reset on the way"));
+            self.break_end(id, io::ErrorKind::ConnectionReset, &mut wakers);
+        }
+        wakers
+    }
+
     /// Closes a listening port and resets what waits there; hands over its waker.
     pub fn close_listener(&mut self, now: Nanos, node: NodeId, port: u16) -> Vec<Waker> {
         let Some(listener) = self.streams.listeners.remove(&(node, port)) else {

@@ -497,3 +497,45 @@ fn streams_leave_nothing_behind_and_keep_the_digest() {
     assert_ne!(first, digest(2, seen.clone()));
     assert_eq!(Arc::strong_count(&seen.read), 1, "every future was dropped");
 }
+
+#[test]
+fn a_reset_on_the_way_breaks_open_streams_of_that_pair_for_both_ends_at_once() {
+    for others in [false, true] {
+        let seen = Seen::default();
+        run(1, async move |world| {
+            let (server, client) = start(&world, &seen, ms(10), vec![10_000; 10_000]);
+            let other = world.add_node("other");
+            world.sleep(ms(500)).await;
+            let struck = if others { other } else { client };
+            world.reset(&NodeSet::one(server), &NodeSet::one(struck));
+            world.sleep(ms(100)).await;
+            let broken = (!others).then(|| "ConnectionReset".to_string());
+            let broken: Vec<String> = broken.into_iter().collect();
+            assert_eq!(seen.of("client"), broken);
+            world.sleep(ms(1000)).await;
+            // What had arrived is read first.
+            let told: Vec<String> = broken.iter().map(|kind| format!("{kind:?}")).collect();
+            assert_eq!(seen.of("server"), told);
+            assert_eq!(seen.wrong.load(Ordering::Relaxed), 0);
+        });
+    }
+}
+
+#[test]
+fn a_stream_over_a_slow_link_keeps_its_rate_and_loses_nothing() {
+    let seen = Seen::default();
+    run(1, async move |world| {
+        let (server, client) = start(&world, &seen, Duration::ZERO, vec![10_000; 30]);
+        let effect = LinkEffect::Rate { bytes_per_second: 50_000, window: 40_000 };
+        world.add_rule(rule(client, server, effect));
+        for second in 1..6 {
+            world.sleep(Duration::from_secs(1)).await;
+            let read = seen.read.load(Ordering::Relaxed);
+            assert!(read <= second * 50_000, "{read} after {second} s");
+        }
+        world.sleep(Duration::from_secs(60)).await;
+        assert_eq!(seen.of("server"), ["\"end\""]);
+        assert_eq!(seen.read.load(Ordering::Relaxed), 300_000);
+        assert_eq!(seen.wrong.load(Ordering::Relaxed), 0);
+    });
+}

@@ -1,9 +1,11 @@
 //! What runs in a scenario: which nodes, and what they are given to do.
 
 use super::{
-    DurationRange, Reader,
+    DurationRange, NumberRange, Reader, Share,
     error::Mistakes,
-    settings::{Bounds, Setting, maybe_span, number, settings, span, time},
+    settings::{
+        Bounds, Setting, maybe_count, maybe_part, maybe_span, number, settings, span, time,
+    },
 };
 use crate::system::protocol::JobStatus;
 use std::{fmt, time::Duration};
@@ -14,7 +16,7 @@ pub enum Subject {
     /// Journal nodes and their clients.
     Journal(JournalSpec),
     /// A cluster that counts words.
-    WordCount(WordCountSpec),
+    WordCount(Box<WordCountSpec>),
 }
 
 /// What runs.
@@ -112,6 +114,12 @@ settings! {
             "restarts" restarts: u32 = number(0, 1_000_000, 1_000), "Restarts after failures.";
             "restart-delay" restart_delay: Duration = time("0ms", "10m", "1s"), "From a failure to the restart.";
             "cancel-after" cancel_after: Option<DurationRange> = maybe_span("0s", "60m"), "When the job is canceled, after its submission; never when absent.";
+            "fail-at" fail_at: Option<NumberRange> = maybe_count(10_000_000), "The line at which a subtask's function fails, counted in each attempt from its begin; never when absent.";
+            "panic-at" panic_at: Option<NumberRange> = maybe_count(10_000_000), "The same by a panic.";
+            "fail-times" fail_times: u32 = number(1, 1_000_000, 1), "How many of the job's attempts fail in these ways.";
+            "poisoned" poisoned: Option<NumberRange> = maybe_count(10_000_000), "The line, counted over the whole input, that no attempt can handle, so that the job fails for good.";
+            "slow-subtask" slow_subtask: Option<DurationRange> = maybe_span("0ms", "1m"), "What each record takes more in one subtask, of those that split or those that count; both are drawn.";
+            "skew" skew: Option<Share> = maybe_part(), "The share of all words that is one word.";
         }
     }
 }
@@ -119,10 +127,17 @@ settings! {
 impl WordCountSpec {
     /// The ends that the job may come to.
     pub fn expected_status(&self) -> &'static [JobStatus] {
-        match self.cancel_after {
-            None => &[JobStatus::Finished],
+        let fails = self.fail_at.is_some() || self.panic_at.is_some();
+        let may_fail = fails && self.fail_times > self.restarts;
+        match (self.poisoned.is_some(), may_fail, self.cancel_after.is_some()) {
+            (true, _, false) => &[JobStatus::Failed],
+            (true, _, true) => &[JobStatus::Canceled, JobStatus::Failed],
+            (false, false, false) => &[JobStatus::Finished],
             // It may have finished before it was canceled.
-            Some(_) => &[JobStatus::Canceled, JobStatus::Finished],
+            (false, false, true) => &[JobStatus::Canceled, JobStatus::Finished],
+            // An attempt that goes on near the end meets too few lines to fail.
+            (false, true, false) => &[JobStatus::Failed, JobStatus::Finished],
+            (false, true, true) => &[JobStatus::Canceled, JobStatus::Failed, JobStatus::Finished],
         }
     }
 }
@@ -150,7 +165,9 @@ impl Subject {
         };
         Some(match kind.unwrap_or(SubjectKind::DEFAULT) {
             SubjectKind::Journal => Subject::Journal(JournalSpec::read(file, mistakes)),
-            SubjectKind::WordCount => Subject::WordCount(WordCountSpec::read(file, mistakes)),
+            SubjectKind::WordCount => {
+                Subject::WordCount(Box::new(WordCountSpec::read(file, mistakes)))
+            }
         })
     }
 

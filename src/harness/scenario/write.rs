@@ -29,6 +29,11 @@ impl Writer {
         let _ = writeln!(self.text, "{key} = {value}");
     }
 
+    /// Writes a key with a text if there is one.
+    pub fn maybe(&mut self, key: &str, value: Option<&impl Display>) {
+        value.into_iter().for_each(|value| self.text(key, value));
+    }
+
     /// Writes a key with a value that is TOML already.
     pub fn raw(&mut self, key: &str, value: impl Display) {
         let _ = writeln!(self.text, "{key} = {value}");
@@ -123,6 +128,12 @@ fn write_word_count(spec: &WordCountSpec, writer: &mut Writer) {
         restarts,
         restart_delay,
         cancel_after,
+        fail_at,
+        panic_at,
+        fail_times,
+        poisoned,
+        slow_subtask,
+        skew,
     } = spec;
     writer.table("[cluster]");
     writer.raw("job-managers", job_managers);
@@ -145,6 +156,12 @@ fn write_word_count(spec: &WordCountSpec, writer: &mut Writer) {
     if let Some(after) = cancel_after {
         writer.text("cancel-after", after);
     }
+    writer.maybe("fail-at", fail_at.as_ref());
+    writer.maybe("panic-at", panic_at.as_ref());
+    writer.raw("fail-times", fail_times);
+    writer.maybe("poisoned", poisoned.as_ref());
+    writer.maybe("slow-subtask", slow_subtask.as_ref());
+    writer.maybe("skew", skew.as_ref());
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 mod announce;
 mod clock;
 mod disk;
+mod mishap;
 mod net;
 mod random;
 mod sabotage;
@@ -37,6 +38,7 @@ pub use imp::{
     stream::{Stream, StreamListener, StreamReader, StreamWriter},
     task::{Sleep, Task},
 };
+pub use mishap::Mishap;
 pub use net::{Inbound, Kind, MESSAGE_BYTES_MAX, NodeAddress, ParseAddressError};
 pub use random::{Draws, mix};
 pub use sabotage::Sabotage;
@@ -153,6 +155,11 @@ impl Host {
     /// `true` counts as an execution of the switched line.
     pub fn sabotaged(&self, switch: Sabotage) -> bool {
         self.imp.sabotaged(switch)
+    }
+
+    /// Whether the call that a service is about to handle meets with a mishap. Never live.
+    pub fn mishap(&self) -> Option<Mishap> {
+        self.imp.mishap()
     }
 
     /// Opens the node's message socket on `port`; 0 takes a free port.

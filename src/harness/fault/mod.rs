@@ -5,6 +5,7 @@ mod inject;
 mod kinds;
 mod links;
 mod plan;
+mod process;
 mod spec;
 mod strike;
 mod term;

@@ -161,7 +161,8 @@ impl fmt::Display for FaultKind {
         f.write_str(self.name())?;
         for (key, value) in self.terms() {
             match key {
-                "drift" | "step" | "by" | "every" | "nth" | "bridge" => {
+                "drift" | "step" | "by" | "every" | "nth" | "bridge" | "slice" | "takes"
+                | "applied" => {
                     let (sign, size) = match value.strip_prefix('-') {
                         Some(size) if !value.contains("..") => ("-", size),
                         _ => ("", value.as_str()),

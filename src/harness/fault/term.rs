@@ -6,8 +6,12 @@ use crate::{
         DurationRange, Field, NumberRange, ScenarioError, Share, SignedDurationRange, Subject,
         Writer,
     },
-    host::{Draws, sim::DiskOp},
+    host::{
+        Draws,
+        sim::{Applied, DiskOp},
+    },
 };
+use std::time::Duration;
 
 /// A value of a key.
 pub(super) trait Term: Sized + Clone {
@@ -88,6 +92,13 @@ impl Term for DelayShape {
     }
 }
 
+impl Term for Applied {
+    fn show(&self) -> Option<String> {
+        let known = APPLIED.iter().find(|(_, known)| known == self);
+        Some(known.expect("each has a name").0.to_string())
+    }
+}
+
 impl<T: Term> Term for Option<T> {
     fn draw(&self, draws: &mut Draws) -> Self {
         self.as_ref().map(|term| term.draw(draws))
@@ -126,6 +137,26 @@ const DISK_OPERATIONS: &[(&str, DiskOp)] = &[
     ("metadata", DiskOp::Metadata),
     ("any", DiskOp::Any),
 ];
+
+const APPLIED: &[(&str, Applied)] =
+    &[("yes", Applied::Yes), ("no", Applied::No), ("either", Applied::Either)];
+
+/// A turn of a slow node.
+pub(super) const SLICE: DurationRange =
+    DurationRange { low: Duration::from_millis(10), high: Duration::from_millis(50) };
+
+pub(super) fn applied(field: &Field, _: &Subject) -> Result<Applied, ScenarioError> {
+    field.one_of(APPLIED, "list --faults")
+}
+
+/// A server that keeps what the cluster has promised.
+pub(super) fn service(field: &Field, subject: &Subject) -> Result<Actor, ScenarioError> {
+    let actor = Actor::read(field, subject)?;
+    match actor {
+        Actor::Coordination | Actor::Blobs | Actor::Log => Ok(actor),
+        _ => Err(field.expected("a server: \"coordination\", \"blobs\" or \"log\"")),
+    }
+}
 
 pub(super) fn actor(field: &Field, subject: &Subject) -> Result<Actor, ScenarioError> {
     Actor::read(field, subject)

@@ -11,6 +11,8 @@ mod strike;
 mod term;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_nodes;
 mod when;
 mod words;
 

@@ -1,4 +1,5 @@
-//! What a node stands on: clock, network, disk, tasks, randomness, announcements, sabotage switches.
+//! What a node stands on: clock, network, disk, tasks, randomness, announcements, sabotage
+//! switches, mishaps of services.
 //!
 //! A [`Host`] is an explicit, cloneable value, one per incarnation of a process. Everything that the
 //! system does to the outside goes through it, so the same system runs in the tank (`cfg(madsim)`,

@@ -1,4 +1,5 @@
-//! What a node stands on: clock, network, disk, tasks, randomness, announcements, sabotage switches.
+//! What a node stands on: clock, network, disk, tasks, randomness, announcements, sabotage
+//! switches, mishaps of services.
 //!
 //! A [`Host`] is an explicit, cloneable value, one per incarnation of a process. Everything that the
 //! system does to the outside goes through it, so the same system runs in the tank (`cfg(madsim)`,
@@ -11,6 +12,7 @@
 mod announce;
 mod clock;
 mod disk;
+mod mishap;
 mod net;
 mod random;
 mod sabotage;
@@ -37,6 +39,7 @@ pub use imp::{
     stream::{Stream, StreamListener, StreamReader, StreamWriter},
     task::{Sleep, Task},
 };
+pub use mishap::Mishap;
 pub use net::{Inbound, Kind, MESSAGE_BYTES_MAX, NodeAddress, ParseAddressError};
 pub use random::{Draws, mix, name_hash};
 pub use sabotage::Sabotage;
@@ -153,6 +156,11 @@ impl Host {
     /// `true` counts as an execution of the switched line.
     pub fn sabotaged(&self, switch: Sabotage) -> bool {
         self.imp.sabotaged(switch)
+    }
+
+    /// Whether the call that a service is about to handle meets with a mishap. Never live.
+    pub fn mishap(&self) -> Option<Mishap> {
+        self.imp.mishap()
     }
 
     /// Opens the node's message socket on `port`; 0 takes a free port.

@@ -39,6 +39,11 @@ impl FaultKind {
             | FaultKind::DiskFull { .. }
             | FaultKind::DiskSlow { .. }
             | FaultKind::DiskStall { .. }
+            | FaultKind::CrashLoop { .. }
+            | FaultKind::Slow { .. }
+            | FaultKind::SlowStop { .. }
+            | FaultKind::Relocate { .. }
+            | FaultKind::ServiceError { .. }
             | FaultKind::Clock { .. } => true,
         }
     }

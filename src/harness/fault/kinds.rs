@@ -6,8 +6,8 @@ use super::{
     links::{FROM, LinkSpec, MESSAGE, TO},
     swarm::{Generated, Wild},
     term::{
-        DelayShape, Spares, actor, count, delay_shape, drift, operation, part, path, signed, span,
-        spares, unsynced,
+        DelayShape, SLICE, Spares, actor, applied, count, delay_shape, drift, operation, part,
+        path, service, signed, span, spares, unsynced,
     },
     words::{FaultKey, FaultWords},
 };
@@ -18,7 +18,7 @@ use crate::{
     },
     host::{
         Draws,
-        sim::{DiskOp, Unsynced},
+        sim::{Applied, DiskOp, Unsynced},
     },
 };
 
@@ -225,6 +225,35 @@ fault_kinds! {
     /// The process stands still until the end.
     Pause = "pause" {
         "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
+    }
+    /// The process is killed so long after each boot, again and again; at the end it stays up.
+    CrashLoop = "crash-loop" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"clients\"";
+        "every" every: DurationRange = needed(span), "from a boot to the next kill", "\"500ms..4s\"";
+    }
+    /// A slow node: the process stands still for a share of the time, in short slices, restarts or not.
+    Slow = "slow" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
+        "share" share: Share = needed(part), "how much of the time it stands still", "\"50%..95%\"";
+        "slice" slice: DurationRange = or(span, SLICE), "a turn of standing still and going on, half as long to half as long again; 10ms..50ms when absent", "\"10ms..50ms\"";
+    }
+    /// A node stops slowly: no new calls reach it, then, while it still works and sends, its process
+    /// ends. It is restarted at the end.
+    SlowStop = "slow-stop" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"clients\"";
+        "takes" takes: DurationRange = needed(span), "how long it works on; at most half of `lasts`", "\"500ms..5s\"";
+    }
+    /// The machine is lost for good, and at the end a new one of a new name takes its place: of journal
+    /// nodes, job managers and task executors. Others lose power and come back with their disks.
+    Relocate = "relocate" {
+        "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
+    }
+    /// A server answers a share of the calls with an error of its own, which says nothing about whether
+    /// the call was handled.
+    ServiceError = "service-error" {
+        "target" target: Actor = needed(service), "\"coordination\", \"blobs\" or \"log\"", "\"coordination\"";
+        "share" share: Share = needed(part), "how many of the calls", "\"1%..20%\"";
+        "applied" applied: Applied = or(applied, Applied::Either), "whether they are handled all the same: \"yes\", \"no\" or \"either\" (when absent)", "\"either\"";
     }
     /// A share of the disk's operations fails with EIO until the end.
     DiskError = "disk-error" {

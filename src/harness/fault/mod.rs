@@ -6,12 +6,15 @@ mod inject;
 mod kinds;
 mod links;
 mod plan;
+mod process;
 mod spec;
 mod strike;
 mod swarm;
 mod term;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_nodes;
 mod when;
 mod words;
 

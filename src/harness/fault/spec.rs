@@ -162,7 +162,7 @@ impl fmt::Display for FaultKind {
         for (key, value) in self.terms() {
             match key {
                 "drift" | "step" | "by" | "every" | "nth" | "bridge" | "rate" | "window"
-                | "bits" | "file" | "spares" | "unsynced" => {
+                | "bits" | "file" | "spares" | "unsynced" | "slice" | "takes" | "applied" => {
                     let (sign, size) = match value.strip_prefix('-') {
                         Some(size) if !value.contains("..") => ("-", size),
                         _ => ("", value.as_str()),

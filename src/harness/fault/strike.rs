@@ -14,7 +14,7 @@ use crate::{
         Draws,
         sim::{
             Delay, DiskEffect, DiskFault, DiskFaultId, LinkEffect, LinkRule, NodeId, NodeSet,
-            ProcessEnd, RuleId, Unsynced, World,
+            ProcessEnd, RuleId, ServiceFault, ServiceFaultId, Unsynced, World,
         },
     },
 };
@@ -39,6 +39,10 @@ pub(super) enum Undo {
     Disk(NodeId, DiskFaultId),
     /// A clock is true again.
     Drift(NodeId),
+    /// A fault of a service is lifted.
+    Service(NodeId, ServiceFaultId),
+    /// A new node takes a lost one's place.
+    Succeed(NodeId),
 }
 
 impl Undo {
@@ -50,6 +54,8 @@ impl Undo {
             Undo::Resume(node) => cluster.let_go_on(node),
             Undo::Disk(node, fault) => world.clear_disk_fault(node, fault),
             Undo::Drift(node) => world.set_drift(node, 0),
+            Undo::Service(node, fault) => world.clear_service_fault(node, fault),
+            Undo::Succeed(node) => cluster.succeed(node),
         }
     }
 }
@@ -109,7 +115,18 @@ impl Injector {
             FaultKind::RollingRestart { target, every } => {
                 self.rolling_restart(index, fault, *target, every.low);
             }
+            FaultKind::CrashLoop { target, every } => {
+                self.crash_loop(index, fault, *target, every.low);
+            }
+            FaultKind::Slow { target, share, slice } => {
+                self.slow(index, fault, *target, per_million(share), slice.low);
+            }
+            FaultKind::SlowStop { target, takes } => {
+                self.slow_stop(index, fault, *target, takes.low);
+            }
             FaultKind::Crash { target }
+            | FaultKind::Relocate { target }
+            | FaultKind::ServiceError { target, .. }
             | FaultKind::PowerCut { target, .. }
             | FaultKind::Replace { target }
             | FaultKind::Pause { target }
@@ -147,6 +164,15 @@ impl Injector {
                     self.rot(node, fault.picks(), bits.low, prefix);
                 }
             }
+            FaultKind::Relocate { .. } if self.cluster.lose(node) => {
+                self.remember(index, Undo::Succeed(node));
+            }
+            FaultKind::Relocate { .. } => self.take_down(index, node, ProcessEnd::PowerCut),
+            FaultKind::ServiceError { share, applied, .. } => {
+                let fault = ServiceFault { per_million: per_million(share), applied: *applied };
+                let id = self.world.set_service_fault(node, fault);
+                self.remember(index, Undo::Service(node, id));
+            }
             FaultKind::Pause { .. } => {
                 self.cluster.pause(node);
                 self.remember(index, Undo::Resume(node));
@@ -177,7 +203,7 @@ impl Injector {
         }
     }
 
-    fn take_down(&self, index: usize, node: NodeId, end: ProcessEnd) {
+    pub(super) fn take_down(&self, index: usize, node: NodeId, end: ProcessEnd) {
         self.cluster.take_down(node, end);
         self.remember(index, Undo::Up(node));
     }
@@ -238,7 +264,7 @@ impl Injector {
         self.add_rule(index, LinkRule { from, to, kind: links.message.clone(), nth, effect });
     }
 
-    fn add_rule(&self, index: usize, rule: LinkRule) -> RuleId {
+    pub(super) fn add_rule(&self, index: usize, rule: LinkRule) -> RuleId {
         let rule = self.world.add_rule(rule);
         self.remember(index, Undo::Rule(rule));
         rule
@@ -343,7 +369,7 @@ impl Injector {
     }
 }
 
-fn set(nodes: &[NodeId]) -> NodeSet {
+pub(super) fn set(nodes: &[NodeId]) -> NodeSet {
     NodeSet::Only(nodes.iter().copied().collect())
 }
 

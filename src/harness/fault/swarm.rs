@@ -9,7 +9,7 @@ use super::{
     kinds::FaultKind,
     links::LinkSpec,
     spec::{FaultSpec, Repeat},
-    term::{DELAY_SHAPES, DISK_OPERATIONS, DelayShape, Spares, UNSYNCED},
+    term::{APPLIED, DELAY_SHAPES, DISK_OPERATIONS, DelayShape, Spares, UNSYNCED, is_service},
     when::{Anchor, Edge, When},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     },
     host::{
         Draws, mix, name_hash,
-        sim::{DiskOp, Unsynced},
+        sim::{Applied, DiskOp, Unsynced},
     },
 };
 use std::time::Duration;
@@ -138,6 +138,12 @@ impl Generated for Unsynced {
     }
 }
 
+impl Generated for Applied {
+    fn generate(_: &str, wild: &mut Wild<'_>) -> Self {
+        wild.choose(APPLIED.iter().copied())
+    }
+}
+
 impl Generated for Spares {
     /// What nobody could survive is not made up.
     fn generate(_: &str, _: &mut Wild<'_>) -> Self {
@@ -242,6 +248,7 @@ fn kind(name: &str, wild: &mut Wild<'_>) -> FaultKind {
     loop {
         match FaultKind::generate(name, wild) {
             FaultKind::Clock { drift: None, step: None, .. } => {}
+            FaultKind::ServiceError { target, .. } if !is_service(target) => {}
             kind => return kind,
         }
     }

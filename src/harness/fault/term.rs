@@ -5,8 +5,9 @@ use crate::{
     harness::scenario::{
         DurationRange, Field, NumberRange, ScenarioError, Share, SignedDurationRange, Subject, Term,
     },
-    host::sim::{DiskOp, Unsynced},
+    host::sim::{Applied, DiskOp, Unsynced},
 };
+use std::time::Duration;
 
 impl Term for Actor {
     fn show(&self) -> Option<String> {
@@ -25,6 +26,13 @@ impl Term for DelayShape {
     fn show(&self) -> Option<String> {
         let known = DELAY_SHAPES.iter().find(|(_, known)| known == self);
         Some(known.expect("every shape has a name").0.to_string())
+    }
+}
+
+impl Term for Applied {
+    fn show(&self) -> Option<String> {
+        let known = APPLIED.iter().find(|(_, known)| known == self);
+        Some(known.expect("each has a name").0.to_string())
     }
 }
 
@@ -90,6 +98,31 @@ pub(super) const DISK_OPERATIONS: &[(&str, DiskOp)] = &[
     ("metadata", DiskOp::Metadata),
     ("any", DiskOp::Any),
 ];
+
+pub(super) const APPLIED: &[(&str, Applied)] =
+    &[("yes", Applied::Yes), ("no", Applied::No), ("either", Applied::Either)];
+
+/// A turn of a slow node.
+pub(super) const SLICE: DurationRange =
+    DurationRange { low: Duration::from_millis(10), high: Duration::from_millis(50) };
+
+pub(super) fn applied(field: &Field, _: &Subject) -> Result<Applied, ScenarioError> {
+    field.one_of(APPLIED, "list --faults")
+}
+
+/// A server that keeps what the cluster has promised.
+pub(super) fn service(field: &Field, subject: &Subject) -> Result<Actor, ScenarioError> {
+    let actor = Actor::read(field, subject)?;
+    match is_service(actor) {
+        true => Ok(actor),
+        false => Err(field.expected("a server: \"coordination\", \"blobs\" or \"log\"")),
+    }
+}
+
+/// Whether it is a server that keeps what the cluster has promised.
+pub(super) fn is_service(actor: Actor) -> bool {
+    matches!(actor, Actor::Coordination | Actor::Blobs | Actor::Log)
+}
 
 pub(super) fn actor(field: &Field, subject: &Subject) -> Result<Actor, ScenarioError> {
     Actor::read(field, subject)

@@ -8,16 +8,17 @@ use crate::harness::{
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
-const JOURNAL: &str = "description = \"test\"\n[workload]\nlines = 40\n";
-const JOB: &str = "subject = \"word-count\"\ndescription = \"test\"\n[workload]\nlines = 1000\n";
+pub(super) const JOURNAL: &str = "description = \"test\"\n[workload]\nlines = 40\n";
+pub(super) const JOB: &str =
+    "subject = \"word-count\"\ndescription = \"test\"\n[workload]\nlines = 1000\n";
 
-fn run(text: &str) -> RunOutcome {
+pub(super) fn run(text: &str) -> RunOutcome {
     let scenario = Scenario::parse(text, Path::new("scenarios/test.toml"));
     let scenario = Arc::new(scenario.unwrap_or_else(|error| panic!("{error}")));
     run_on_fresh_thread(&scenario, &RunConfig { trace: true, ..RunConfig::new(1) })
 }
 
-fn mistake(faults: &str) -> String {
+pub(super) fn mistake(faults: &str) -> String {
     let read = Scenario::parse(&format!("{JOURNAL}{faults}"), Path::new("scenarios/test.toml"));
     read.expect_err("a mistake").to_string()
 }
@@ -27,7 +28,7 @@ fn fates(outcome: &RunOutcome, wanted: &str) -> usize {
 }
 
 /// When the fault at that place of the plan began and ended.
-fn span(outcome: &RunOutcome, index: usize) -> (Duration, Duration) {
+pub(super) fn span(outcome: &RunOutcome, index: usize) -> (Duration, Duration) {
     let executed = outcome.executed.iter().find(|executed| executed.index == index);
     let executed = executed.unwrap_or_else(|| panic!("fault {index} did not come to it"));
     (executed.began, executed.ended.expect("a run ends healed"))

@@ -71,7 +71,9 @@ methods! {
     "faults of links" { from = "from", to = "to", message = "message", by = "by", shape = "shape" }
     "faults of some kinds" {
         share = "share", nth = "nth", isolate = "isolate", bridge = "bridge", target = "target",
-        every = "every", operation = "operation", drift = "drift", step = "step",
+        every = "every", operation = "operation", drift = "drift", step = "step", rate = "rate",
+        window = "window", unsynced = "unsynced", bits = "bits", file = "file", spares = "spares",
+        slice = "slice", takes = "takes", applied = "applied",
     }
     "moments" {
         milestone = "milestone", after = "after", node = "node", checkpoint = "checkpoint",
@@ -89,7 +91,9 @@ methods! {
         concurrent_checkpoints = "concurrent-checkpoints",
         retained_checkpoints = "retained-checkpoints", service_time = "service-time",
         buffer_timeout = "buffer-timeout", restarts = "restarts", restart_delay = "restart-delay",
-        cancel_after = "cancel-after",
+        cancel_after = "cancel-after", fail_at = "fail-at", panic_at = "panic-at",
+        fail_times = "fail-times", poisoned = "poisoned", slow_subtask = "slow-subtask",
+        skew = "skew",
     }
     "`[network]`, and of `[swarm]`" { latency = "latency" }
     "`[converge]`" {

@@ -270,6 +270,68 @@ impl Bounds for Words {
     }
 }
 
+/// A whole number or a range of them, or nothing.
+pub struct MaybeCount {
+    high: u64,
+}
+
+/// A whole number or a range of them, from 1 on; nothing when absent.
+pub const fn maybe_count(high: u64) -> MaybeCount {
+    MaybeCount { high }
+}
+
+impl Bounds for MaybeCount {
+    type Value = Option<NumberRange>;
+
+    fn read(&self, field: &Field) -> Result<Self::Value, ScenarioError> {
+        let within = |range: &NumberRange| 1 <= range.low && range.high <= self.high;
+        let what = format!("{}, such as \"3\" or \"3..8\"", self.describe());
+        let text_or_number = field.number_range().ok().filter(within);
+        text_or_number.map(Some).ok_or_else(|| field.expected(&what))
+    }
+
+    fn default(&self) -> Self::Value {
+        None
+    }
+
+    fn describe(&self) -> String {
+        format!("a whole number or a range, from 1 to {}", self.high)
+    }
+
+    fn written(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A share or a range of them, or nothing.
+pub struct MaybePart;
+
+/// A share that is not negative, or a range of them; nothing when absent.
+pub const fn maybe_part() -> MaybePart {
+    MaybePart
+}
+
+impl Bounds for MaybePart {
+    type Value = Option<Share>;
+
+    fn read(&self, field: &Field) -> Result<Self::Value, ScenarioError> {
+        let share = field.share()?;
+        if share.low < 0 { Err(field.expected(&self.describe())) } else { Ok(Some(share)) }
+    }
+
+    fn default(&self) -> Self::Value {
+        None
+    }
+
+    fn describe(&self) -> String {
+        "a share or a range, from 0% to 100%".to_string()
+    }
+
+    fn written(&self) -> Option<String> {
+        None
+    }
+}
+
 fn own(text: &str) -> Duration {
     parse_duration(text).expect("a duration of our own")
 }

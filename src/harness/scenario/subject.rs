@@ -1,9 +1,11 @@
 //! What runs in a scenario: which nodes, and what they are given to do.
 
 use super::{
-    DurationRange, NumberRange, Reader, Term, Writer,
+    DurationRange, NumberRange, Reader, Share, Term, Writer,
     error::Mistakes,
-    settings::{Bounds, Setting, Settings, maybe_time, number, settings, time},
+    settings::{
+        Bounds, Setting, Settings, maybe_count, maybe_part, maybe_time, number, settings, time,
+    },
 };
 use crate::{
     host::{Draws, name_hash},
@@ -110,24 +112,37 @@ settings! {
             "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120), "Lines written to the input topic in a second.";
             "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
             "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
+            "concurrent-checkpoints" concurrent_checkpoints: NumberRange = number(1, 16, 1), "Checkpoints under way at once at most.";
+            "retained-checkpoints" retained_checkpoints: NumberRange = number(1, 16, 1), "Completed checkpoints that are kept.";
             "service-time" service_time: DurationRange = time("0ms", "1m", "0ms"), "What handling one record takes.";
             "buffer-timeout" buffer_timeout: DurationRange = time("1ms", "1m", "100ms"), "How long a record may wait in a buffer.";
             "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
-            "concurrent-checkpoints" concurrent_checkpoints: NumberRange = number(1, 16, 1), "Checkpoints under way at once at most.";
-            "retained-checkpoints" retained_checkpoints: NumberRange = number(1, 16, 1), "Completed checkpoints that are kept.";
             "restart-delay" restart_delay: DurationRange = time("0ms", "10m", "1s"), "From a failure to the restart.";
             "cancel-after" cancel_after: Option<DurationRange> = maybe_time("0s", "60m"), "When the job is canceled, after its submission; never when absent.";
+            "fail-at" fail_at: Option<NumberRange> = maybe_count(10_000_000), "The line at which a subtask's function fails, counted in each attempt from its begin; never when absent.";
+            "panic-at" panic_at: Option<NumberRange> = maybe_count(10_000_000), "The same by a panic.";
+            "fail-times" fail_times: NumberRange = number(1, 1_000_000, 1), "How many of the job's attempts fail in these ways.";
+            "poisoned" poisoned: Option<NumberRange> = maybe_count(10_000_000), "The line, counted over the whole input, that no attempt can handle, so that the job fails for good.";
+            "slow-subtask" slow_subtask: Option<DurationRange> = maybe_time("0ms", "1m"), "What each record takes more in one subtask, of those that split or those that count; both are drawn.";
+            "skew" skew: Option<Share> = maybe_part(), "The share of all words that is one word.";
         }
     }
 }
 
 impl WordCountSpec {
-    /// The ends that the job may come to.
+    /// The ends that the job may come to, of drawn settings.
     pub fn expected_status(&self) -> &'static [JobStatus] {
-        match self.cancel_after {
-            None => &[JobStatus::Finished],
+        let fails = self.fail_at.is_some() || self.panic_at.is_some();
+        let may_fail = fails && self.fail_times.one() > self.restarts.one();
+        match (self.poisoned.is_some(), may_fail, self.cancel_after.is_some()) {
+            (true, _, false) => &[JobStatus::Failed],
+            (true, _, true) => &[JobStatus::Canceled, JobStatus::Failed],
+            (false, false, false) => &[JobStatus::Finished],
             // It may have finished before it was canceled.
-            Some(_) => &[JobStatus::Canceled, JobStatus::Finished],
+            (false, false, true) => &[JobStatus::Canceled, JobStatus::Finished],
+            // An attempt that goes on near the end meets too few lines to fail.
+            (false, true, false) => &[JobStatus::Failed, JobStatus::Finished],
+            (false, true, true) => &[JobStatus::Canceled, JobStatus::Failed, JobStatus::Finished],
         }
     }
 }

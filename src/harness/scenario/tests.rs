@@ -1,6 +1,7 @@
 //! Mistakes that are refused, each with its place and in words that help.
 
 use super::*;
+use crate::harness::fault::FAULT_KINDS;
 use std::fmt::Write;
 
 /// What is told of each mistake: line, column and message, and the help.
@@ -117,9 +118,12 @@ fn near_misses_are_told() {
         "3:1 unknown key `fault 1.knd`; did you mean `kind`?"
     );
     let kind = journal("[[fault]]\nkind = \"crsh\"");
-    let expected = "3:8 `fault 1.kind`: there is no \"crsh\"; did you mean \"crash\"?\n  \
-                    expected one of \"loss\", \"delay\", ";
-    assert!(kind.starts_with(expected), "{kind}");
+    let expected = format!(
+        "3:8 `fault 1.kind`: there is no \"crsh\"; did you mean \"crash\"?\n  \
+         there are {}, such as \"loss\", \"delay\", ",
+        FAULT_KINDS.len()
+    );
+    assert!(kind.starts_with(&expected), "{kind}");
     let actor = journal(&crash("folower", "at = \"1s\""));
     let expected = "4:10 `fault 1.target`: there is no \"folower\"; did you mean \"follower\"?";
     assert!(actor.starts_with(expected), "{actor}");

@@ -29,6 +29,11 @@ impl Writer {
         let _ = writeln!(self.text, "{key} = {value}");
     }
 
+    /// Writes a key with a text if there is one.
+    pub fn maybe(&mut self, key: &str, value: Option<&impl Display>) {
+        value.into_iter().for_each(|value| self.text(key, value));
+    }
+
     /// Writes a key with a value that is TOML already.
     pub fn raw(&mut self, key: &str, value: impl Display) {
         let _ = writeln!(self.text, "{key} = {value}");

@@ -20,7 +20,7 @@ use std::{
 };
 
 /// How long a process that ended itself stays down.
-const RESTART_DELAY: Duration = Duration::from_secs(1);
+pub const RESTART_DELAY: Duration = Duration::from_secs(1);
 
 /// What runs on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,20 +57,33 @@ impl Role {
             Role::Writer => "writer".to_string(),
         }
     }
+
+    /// The role of the same kind and another number; `None` for a role that only this node can have.
+    fn of_number(self, number: u32) -> Option<Role> {
+        match self {
+            Role::Journal(_) => Some(Role::Journal(number)),
+            Role::JobManager(_) => Some(Role::JobManager(number)),
+            Role::TaskExecutor(_) => Some(Role::TaskExecutor(number)),
+            Role::Coordination | Role::Client(_) | Role::Blobs | Role::Log | Role::Writer => None,
+        }
+    }
 }
 
 /// Begins a process of a node, each time that it boots.
 pub type Main = Box<dyn Fn(Host) -> BoxFuture<'static, ()> + Send + Sync>;
 
+#[derive(Clone)]
 struct Node {
     role: Role,
-    main: Main,
+    main: Arc<Main>,
+    /// The machine is lost for good; whether another has taken its place.
+    lost: Option<bool>,
 }
 
 /// A booted cluster.
 pub struct Cluster {
     world: World,
-    nodes: BTreeMap<NodeId, Node>,
+    nodes: Mutex<BTreeMap<NodeId, Node>>,
     /// Faults that hold a node down at the moment.
     held_down: Holds,
     /// Faults that hold a process still at the moment.
@@ -104,10 +117,12 @@ impl Holds {
 impl Cluster {
     /// Adds these nodes to a world and boots them.
     pub fn boot(world: &World, judge: &Judge, nodes: Vec<(Role, Main)>) -> Arc<Self> {
-        let node = |(role, main): (Role, Main)| (world.add_node(&role.name()), Node { role, main });
+        let node = |(role, main): (Role, Main)| {
+            (world.add_node(&role.name()), Node { role, main: Arc::new(main), lost: None })
+        };
         let cluster = Arc::new(Cluster {
             world: world.clone(),
-            nodes: nodes.into_iter().map(node).collect(),
+            nodes: Mutex::new(nodes.into_iter().map(node).collect()),
             held_down: Holds::default(),
             held_still: Holds::default(),
         });
@@ -120,28 +135,34 @@ impl Cluster {
                 cluster.restart_if_free(stamp.node);
             });
         }));
-        for node in cluster.nodes.keys() {
-            cluster.boot_node(*node);
+        for node in cluster.with_role(|_| true) {
+            cluster.boot_node(node);
         }
         cluster
     }
 
+    fn nodes(&self) -> MutexGuard<'_, BTreeMap<NodeId, Node>> {
+        self.nodes.lock().expect("no panic under this lock")
+    }
+
     /// What runs on a node.
     pub fn role(&self, node: NodeId) -> Role {
-        self.nodes[&node].role
+        self.nodes()[&node].role
     }
 
     fn with_role(&self, wanted: impl Fn(Role) -> bool) -> Vec<NodeId> {
-        let found = self.nodes.iter().filter(|(_, node)| wanted(node.role));
+        let nodes = self.nodes();
+        let found = nodes.iter().filter(|(_, node)| node.lost.is_none() && wanted(node.role));
         found.map(|(node, _)| *node).collect()
     }
 
     fn boot_node(&self, node: NodeId) {
-        self.world.boot(node, |host| (self.nodes[&node].main)(host));
+        let main = self.nodes()[&node].main.clone();
+        self.world.boot(node, |host| main(host));
     }
 
     fn restart_if_free(&self, node: NodeId) {
-        let held = self.held_down.lock().contains_key(&node);
+        let held = self.held_down.lock().contains_key(&node) || self.nodes()[&node].lost.is_some();
         if !held && !self.world.is_running(node) {
             self.boot_node(node);
         }
@@ -159,10 +180,52 @@ impl Cluster {
         self.world.cut_power(node, unsynced);
     }
 
+    /// Loses a machine for good, if another can take its place.
+    pub fn lose(&self, node: NodeId) -> bool {
+        if self.role(node).of_number(1).is_none() {
+            return false;
+        }
+        if let Some(node) = self.nodes().get_mut(&node) {
+            node.lost.get_or_insert(false);
+        }
+        self.world.end_process(node, ProcessEnd::PowerCut);
+        true
+    }
+
+    /// Boots a new machine of a new name in the place of a lost one, unless one has.
+    pub fn succeed(&self, lost: NodeId) {
+        let Some(successor) = self.successor(lost) else { return };
+        let node = self.world.add_node(&successor.role.name());
+        self.nodes().insert(node, successor);
+        self.boot_node(node);
+    }
+
+    /// What takes a lost node's place, of the next number.
+    fn successor(&self, lost: NodeId) -> Option<Node> {
+        let mut nodes = self.nodes();
+        let Node { role, main, lost } = nodes.get_mut(&lost)?;
+        if lost.replace(true) != Some(false) {
+            return None;
+        }
+        let (role, main) = (*role, main.clone());
+        let taken = |number: &u32| {
+            let role = role.of_number(*number);
+            nodes.values().any(|node| Some(node.role) == role)
+        };
+        let number = (1..).find(|number| !taken(number))?;
+        Some(Node { role: role.of_number(number)?, main, lost: None })
+    }
+
     /// Stops a process in its tracks until it is let go.
     pub fn pause(&self, node: NodeId) {
         self.held_still.hold(node);
         self.world.pause(node);
+    }
+
+    /// The same for a slice of time.
+    pub fn stall(&self, node: NodeId) {
+        self.held_still.hold(node);
+        self.world.stall(node);
     }
 
     /// Lets a process go on when nothing else holds it.
@@ -178,16 +241,23 @@ impl Cluster {
         self.restart_if_free(node);
     }
 
-    /// Brings every node back: disk and clock true from now on, not paused, running.
+    /// Brings every node back, or another in its place: disk, service and clock true from now on, not
+    /// paused, running.
     pub fn revive(&self) {
         self.held_down.lock().clear();
         self.held_still.lock().clear();
-        for node in self.nodes.keys() {
-            self.world.clear_disk_faults(*node);
-            self.world.set_drift(*node, 0);
-            self.world.resume(*node);
-            self.restart_if_free(*node);
+        let lost: Vec<NodeId> = {
+            let nodes = self.nodes();
+            nodes.iter().filter(|(_, node)| node.lost.is_some()).map(|(node, _)| *node).collect()
+        };
+        for node in self.with_role(|_| true) {
+            self.world.clear_disk_faults(node);
+            self.world.clear_service_faults(node);
+            self.world.set_drift(node, 0);
+            self.world.resume(node);
+            self.restart_if_free(node);
         }
+        lost.into_iter().for_each(|node| self.succeed(node));
     }
 
     /// The nodes that an actor means at this moment; `pick` decides among several.

@@ -4,6 +4,6 @@ mod cluster;
 mod journal;
 mod word_count;
 
-pub use cluster::{Cluster, Main, Role};
+pub use cluster::{Cluster, Main, RESTART_DELAY, Role};
 pub use journal::{journal_lines, journal_nodes};
 pub use word_count::{job_of_seed, word_count_lines, word_count_nodes};

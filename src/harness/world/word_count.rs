@@ -7,9 +7,9 @@ use crate::{
     jobs::{
         journal::run_coordination_node,
         word_count::{
-            ClusterConfig, INPUT_TOPIC, JobPlan, PORT, partition_lines, run_blob_node,
-            run_client_node, run_job_manager_node, run_log_node, run_task_executor_node,
-            run_writer_node, word_count,
+            ClusterConfig, INPUT_TOPIC, JobPlan, POISON, PORT, SlowSubtask, Trouble,
+            partition_lines, run_blob_node, run_client_node, run_job_manager_node, run_log_node,
+            run_task_executor_node, run_writer_node, troubled_word_count,
         },
     },
     system::{
@@ -42,13 +42,41 @@ pub fn word_count_lines(
     seed: u64,
     input: Option<&Arc<Vec<Bytes>>>,
 ) -> Vec<Bytes> {
-    if let Some(input) = input {
-        return input.to_vec();
+    let mut lines = input.map_or_else(|| drawn_lines(spec, seed), |input| input.to_vec());
+    if let (Some(number), Some(last)) = (spec.poisoned, lines.len().checked_sub(1)) {
+        lines[usize::try_from(number.low - 1).unwrap_or(last).min(last)] = Bytes::from(POISON);
     }
+    lines
+}
+
+fn drawn_lines(spec: &WordCountSpec, seed: u64) -> Vec<Bytes> {
     let mut draws = Draws::new(seed, "workload", [0, 0]);
-    let mut word = || format!("w{}", draws.below(u64::from(spec.words.one())));
+    let share = spec.skew.map_or(0, |skew| skew.low);
+    let share = u32::try_from(share).expect("read as not negative");
+    let mut skewed = Draws::new(seed, "skew", [0, 0]);
+    let mut word = || match share > 0 && skewed.chance(share) {
+        true => "w0".to_string(),
+        false => format!("w{}", draws.below(u64::from(spec.words.one()))),
+    };
     let line = |_| (0..spec.line_words.one()).map(|_| word()).collect::<Vec<_>>().join(" ");
     (0..spec.lines.one()).map(line).map(Bytes::from).collect()
+}
+
+/// What is wrong with the job's functions.
+fn trouble(spec: &WordCountSpec, seed: u64) -> Trouble {
+    Trouble {
+        fail_at: spec.fail_at.map(|at| at.low),
+        panic_at: spec.panic_at.map(|at| at.low),
+        times: spec.fail_times.one(),
+        poison: spec.poisoned.is_some(),
+        slow: spec.slow_subtask.map(|by| {
+            let mut draws = Draws::new(seed, "trouble", [2, 0]);
+            let counts = draws.chance(500_000);
+            let subtask = draws.below(u64::from(spec.parallelism.one()));
+            let subtask = u32::try_from(subtask).expect("below a subtask count");
+            SlowSubtask { by: by.one(), counts, subtask }
+        }),
+    }
 }
 
 fn cluster_config(spec: &WordCountSpec) -> ClusterConfig {
@@ -84,7 +112,14 @@ fn plan(spec: &WordCountSpec, seed: u64, lines: &[Vec<Bytes>]) -> JobPlan {
     };
     let stop = lines.iter().map(|lines| lines.len() as u64).collect();
     let source = operator("source", LOG_SOURCE, &LogSourceParameters::new(INPUT_TOPIC, stop));
-    let job = word_count(job_of_seed(seed), source, spec.parallelism.one(), checkpoints, restarts);
+    let job = troubled_word_count(
+        job_of_seed(seed),
+        source,
+        spec.parallelism.one(),
+        checkpoints,
+        restarts,
+        &trouble(spec, seed),
+    );
     JobPlan {
         job: job.expect("the scenario's parallelism is within bounds"),
         inputs: spec.parallelism.one(),
@@ -146,5 +181,71 @@ fn pace(spec: &WordCountSpec, lines: &[Vec<Bytes>]) -> (usize, Duration) {
     match own {
         true => (batch as usize, Duration::from_secs(1) * batch * partitions / rate),
         false => (for_time.max(batch as usize), WRITER_PAUSE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::{
+        check::Milestone,
+        explore::{RunConfig, RunOutcome, run_on_fresh_thread},
+        scenario::{Scenario, Subject},
+    };
+    use std::path::Path;
+
+    fn scenario(workload: &str) -> Arc<Scenario> {
+        let text = format!(
+            "subject = \"word-count\"\ndescription = \"test\"\n[workload]\nlines = 1000\n{workload}"
+        );
+        Arc::new(Scenario::parse(&text, Path::new("scenarios/test.toml")).expect("it is sound"))
+    }
+
+    fn run(workload: &str) -> RunOutcome {
+        let outcome = run_on_fresh_thread(&scenario(workload), &RunConfig::new(1));
+        assert!(outcome.expected, "{}", outcome.verdict);
+        outcome
+    }
+
+    fn times(outcome: &RunOutcome, milestone: Milestone) -> u64 {
+        outcome.milestones.get(&milestone).copied().unwrap_or(0)
+    }
+
+    #[test]
+    fn a_function_fails_in_so_many_attempts_and_no_process_ends() {
+        for how in ["fail-at = 50", "panic-at = 50"] {
+            let outcome = run(&format!("{how}\nfail-times = 3\nrestart-delay = \"100ms\""));
+            assert_eq!(times(&outcome, Milestone::JobRestarting), 3, "{how}");
+            assert_eq!(times(&outcome, Milestone::ProcessRestarted), 0, "{how}");
+            assert_eq!(times(&outcome, Milestone::JobFinished), 1, "{how}");
+        }
+    }
+
+    #[test]
+    fn a_job_fails_for_good_when_its_functions_fail_once_too_often() {
+        let outcome = run("fail-at = 5\nfail-times = 3\nrestarts = 2");
+        assert_eq!(times(&outcome, Milestone::JobFinished), 0);
+        let outcome = run("poisoned = 900\nrestarts = 2");
+        assert_eq!(times(&outcome, Milestone::JobRestarting), 2);
+        assert_eq!(times(&outcome, Milestone::JobFinished), 0);
+        assert!(
+            !outcome.output.describe().starts_with("0 words"),
+            "what went before was committed"
+        );
+    }
+
+    #[test]
+    fn a_slow_subtask_holds_up_the_job() {
+        let (plain, slow) = (run(""), run("slow-subtask = \"200ms\""));
+        assert!(slow.simulated > plain.simulated + Duration::from_secs(10));
+    }
+
+    #[test]
+    fn of_skewed_words_most_are_one_word() {
+        let scenario = scenario("skew = \"90%\"");
+        let Subject::WordCount(spec) = &scenario.subject else { unreachable!("it counts words") };
+        let lines = word_count_lines(spec, 1, None);
+        let share = lines.iter().filter(|line| line[..] == b"w0"[..]).count();
+        assert!((870..=930).contains(&share), "{share} of 1000");
     }
 }

@@ -7,7 +7,7 @@ use super::{
     task::{Sleep, Task, panic_text},
     tcp::Ports,
 };
-use crate::host::{Fact, Host, Instant, NodeAddress, Sabotage, WallTime};
+use crate::host::{Fact, Host, Instant, Mishap, NodeAddress, Sabotage, WallTime};
 use futures::FutureExt;
 use std::{
     future::{Future, pending, poll_fn},
@@ -269,6 +269,10 @@ impl Node {
 
     pub(in crate::host) const fn sabotaged(&self, _: Sabotage) -> bool {
         false
+    }
+
+    pub(in crate::host) const fn mishap(&self) -> Option<Mishap> {
+        None
     }
 
     pub(in crate::host) async fn bind(

@@ -7,7 +7,7 @@ use super::{
     task::{Sleep, Task},
     world::{Locked, Shared, Stamp},
 };
-use crate::host::{Fact, Instant, NodeAddress, Sabotage, WallTime};
+use crate::host::{Fact, Instant, Mishap, NodeAddress, Sabotage, WallTime};
 use std::{
     cell::RefCell,
     future::Future,
@@ -163,6 +163,10 @@ impl Node {
             self.shared().lock().sabotage_executions += 1;
         }
         on
+    }
+
+    pub fn mishap(&self) -> Option<Mishap> {
+        super::mishap::draw(&mut self.lock_alive()?, self.id(), self.shared().now())
     }
 
     pub async fn bind(&self, port: u16) -> io::Result<(MessageSender, MessageReceiver)> {

@@ -81,10 +81,12 @@ impl World {
             process: None,
             powered: true,
             paused: false,
+            paused_openly: false,
             clock: Clock::new(now, origin),
             draws: Draws::new(seed, "node", key),
             ports: Ports::default(),
             disk: DiskState::new(seed, id),
+            mishaps: super::mishap::Mishaps::default(),
         });
         id
     }
@@ -179,6 +181,7 @@ impl World {
             };
             incarnation.dead.store(true, Ordering::Relaxed);
             state.paused = false;
+            state.paused_openly = false;
             let disk_wakers = match end {
                 ProcessEnd::PowerCut => state.disk.power_cut(unsynced),
                 _ => state.disk.process_ended(),
@@ -197,32 +200,45 @@ impl World {
 
     /// Stops the process in its tracks, as a long collection of garbage does.
     pub fn pause(&self, node: NodeId) {
-        self.set_paused(node, true);
+        self.set_paused(node, true, true);
+    }
+
+    /// The same for a slice of time, as a busy machine does: too often to be a fact of the history.
+    pub fn stall(&self, node: NodeId) {
+        self.set_paused(node, true, false);
     }
 
     /// Lets a paused process go on.
     pub fn resume(&self, node: NodeId) {
-        self.set_paused(node, false);
+        self.set_paused(node, false, false);
     }
 
-    fn set_paused(&self, node: NodeId, paused: bool) {
-        let (madsim_id, incarnation) = {
+    fn set_paused(&self, node: NodeId, paused: bool, openly: bool) {
+        let now = self.shared.now();
+        let (madsim_id, incarnation, changed, told) = {
             let mut locked = self.shared.lock();
             let state = locked.node(node);
             let Some(process) = &state.process else { return };
-            if state.paused == paused {
-                return;
-            }
             let number = process.number;
-            state.paused = paused;
-            (state.madsim, number)
+            let before = (state.paused, state.paused_openly);
+            let after = (paused, paused && (openly || before.1));
+            (state.paused, state.paused_openly) = after;
+            let (changed, told) = (before.0 != after.0, before.1 != after.1);
+            let madsim_id = state.madsim;
+            if changed && !told {
+                let words = [u64::from(node.0), 8, u64::from(paused)];
+                locked.digest.entry(now, 9, &words, || format!("{node:?} stalls: {paused}"));
+            }
+            (madsim_id, number, changed, told)
         };
-        if paused {
-            self.shared.emit(node, incarnation, &Hardware::Paused);
-            self.shared.madsim.pause(madsim_id);
-        } else {
-            self.shared.emit(node, incarnation, &Hardware::Resumed);
-            self.shared.madsim.resume(madsim_id);
+        let fact = if paused { Hardware::Paused } else { Hardware::Resumed };
+        if told {
+            self.shared.emit(node, incarnation, &fact);
+        }
+        match paused {
+            _ if !changed => {}
+            true => self.shared.madsim.pause(madsim_id),
+            false => self.shared.madsim.resume(madsim_id),
         }
     }
 

@@ -140,10 +140,13 @@ pub(in crate::host) struct NodeState {
     pub process: Option<Arc<Incarnation>>,
     pub powered: bool,
     pub paused: bool,
+    /// Whether that it is paused is a fact of the history.
+    pub paused_openly: bool,
     pub clock: Clock,
     pub draws: Draws,
     pub ports: Ports,
     pub disk: DiskState,
+    pub mishaps: super::mishap::Mishaps,
 }
 
 impl State {

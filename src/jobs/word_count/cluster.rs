@@ -1,6 +1,6 @@
 //! The processes of a cluster that runs a word count.
 
-use super::{INPUT_TOPIC, OUTPUT_TOPIC, register};
+use super::{FailedAttempts, INPUT_TOPIC, OUTPUT_TOPIC, register};
 use crate::{
     host::{Host, NodeAddress},
     system::{
@@ -38,6 +38,8 @@ pub struct ClusterConfig {
     pub job_manager: JobManagerConfig,
     /// Task executors.
     pub task_executor: TaskExecutorConfig,
+    /// What functions that give trouble remember.
+    pub failed_attempts: FailedAttempts,
 }
 
 impl ClusterConfig {
@@ -47,6 +49,7 @@ impl ClusterConfig {
             coordination: CoordinationConfig::new(coordination),
             job_manager: JobManagerConfig::new(blobs, log),
             task_executor: TaskExecutorConfig::default(),
+            failed_attempts: FailedAttempts::default(),
         }
     }
 
@@ -69,7 +72,7 @@ impl ClusterConfig {
     fn registry(&self, service: &RpcService) -> Arc<OperatorRegistry> {
         let connectors =
             connector::register(OperatorRegistry::new(), &self.log(service), &self.blobs(service));
-        Arc::new(register(connectors))
+        Arc::new(register(connectors, &self.failed_attempts))
     }
 }
 

@@ -9,6 +9,7 @@
 mod cluster;
 mod operators;
 mod oracle;
+mod trouble;
 
 pub use cluster::{
     ClientError, ClusterConfig, JobPlan, PORT, partition_lines, run_blob_node, run_client_node,
@@ -17,6 +18,7 @@ pub use cluster::{
 };
 pub use operators::{Counted, register};
 pub use oracle::{Oracle, OracleError, words};
+pub use trouble::{FailedAttempts, POISON, SlowSubtask, Trouble};
 
 use crate::system::{
     connector::{LOG_SINK, LogSinkParameters, spec},
@@ -43,13 +45,38 @@ pub fn word_count(
     checkpoints: CheckpointSettings,
     restarts: RestartStrategy,
 ) -> Result<JobGraph, GraphError> {
+    troubled_word_count(id, source, parallelism, checkpoints, restarts, &Trouble::default())
+}
+
+/// The same with functions that give trouble, as operators of their own that hand on what they are
+/// given.
+///
+/// # Errors
+/// When the parallelism is out of bounds.
+pub fn troubled_word_count(
+    id: JobId,
+    source: OperatorSpec,
+    parallelism: u32,
+    checkpoints: CheckpointSettings,
+    restarts: RestartStrategy,
+    trouble: &Trouble,
+) -> Result<JobGraph, GraphError> {
     let mut graph = StreamGraph::new();
-    let source = graph.source(source, parallelism);
+    let mut lines = graph.source(source, parallelism);
+    if let Some(trouble) = trouble.of_splitting() {
+        let troubled = spec("troubled-lines", trouble::TROUBLE, &trouble);
+        lines = graph.operator(lines, Partitioner::Forward, troubled, parallelism);
+    }
     let split = spec("split", operators::SPLIT, &());
-    let words = graph.operator(source, Partitioner::Forward, split, parallelism);
-    let by_word = Partitioner::Hash { selector: operators::WHOLE_RECORD.to_string() };
+    let mut words = graph.operator(lines, Partitioner::Forward, split, parallelism);
+    let mut to_count = Partitioner::Hash { selector: operators::WHOLE_RECORD.to_string() };
+    if let Some(trouble) = trouble.of_counting() {
+        let troubled = spec("troubled-words", trouble::TROUBLE, &trouble);
+        words = graph.operator(words, to_count, troubled, parallelism);
+        to_count = Partitioner::Forward;
+    }
     let count = spec("count", operators::COUNT, &());
-    let counts = graph.operator(words, by_word, count, parallelism);
+    let counts = graph.operator(words, to_count, count, parallelism);
     let sink = LogSinkParameters { topic: OUTPUT_TOPIC.to_string() };
     graph.operator(counts, Partitioner::Forward, spec("sink", LOG_SINK, &sink), parallelism);
     graph.job_graph(id, "word count", checkpoints, restarts)

@@ -47,6 +47,9 @@ pub enum RpcError {
     /// This process's own service has stopped.
     #[error("the RPC service has stopped")]
     ServiceStopped,
+    /// The endpoint met with trouble of its own; the call may or may not have been handled.
+    #[error("internal error")]
+    Internal,
 }
 
 impl RpcError {
@@ -60,6 +63,7 @@ impl RpcError {
                 | RpcError::ServiceStopped
                 | RpcError::TooOld
                 | RpcError::TooLarge(_)
+                | RpcError::Internal
         )
     }
 
@@ -78,6 +82,7 @@ impl RpcError {
             RpcError::TooLarge(_) => "too large",
             RpcError::Malformed(_) => "malformed",
             RpcError::ServiceStopped => "service stopped",
+            RpcError::Internal => "internal error",
         }
     }
 }

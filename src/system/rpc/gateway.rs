@@ -234,7 +234,7 @@ impl Answer {
 
     /// Gives the answer its type.
     pub fn typed<T>(self) -> Reply<T> {
-        Reply { answer: self, value: PhantomData }
+        Reply { answer: self, instead: None, value: PhantomData }
     }
 }
 
@@ -285,12 +285,22 @@ fn within_limit(answer: Result<Bytes, RpcError>) -> Result<Bytes, RpcError> {
 /// The right to answer one call with a `T`, now or later. Dropping it answers an error.
 pub struct Reply<T> {
     answer: Answer,
+    /// Answered in place of whatever it is answered.
+    instead: Option<RpcError>,
     value: PhantomData<fn(T)>,
 }
 
 impl<T: Serialize> Reply<T> {
+    /// The same, but when it is answered the caller is told of this error.
+    pub fn but(self, error: RpcError) -> Self {
+        Reply { instead: Some(error), ..self }
+    }
+
     /// Answers with a value.
     pub fn ok(self, value: T) {
+        if let Some(error) = self.instead {
+            return self.answer.send(Err(error));
+        }
         match postcard::to_allocvec(&value) {
             Ok(bytes) => self.answer.send(Ok(Bytes::from(bytes))),
             // Dropping it says that the call may have been handled, as it was.
@@ -300,7 +310,7 @@ impl<T: Serialize> Reply<T> {
 
     /// Answers with an error.
     pub fn fail(self, error: RpcError) {
-        self.answer.send(Err(error));
+        self.answer.send(Err(self.instead.unwrap_or(error)));
     }
 
     /// Answers with what a piece of work came to.

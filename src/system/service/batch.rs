@@ -6,7 +6,7 @@ use super::{
     durable::{Durable, DurableLog},
 };
 use crate::{
-    host::{Fact, Host, Instant},
+    host::{Fact, Host, Instant, Mishap},
     system::rpc::{Context, Reply, RpcEndpoint, RpcError},
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -121,6 +121,11 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
         if !self.desk().backlog.has_room(bytes) {
             return reply.fail(RpcError::NotRunning("too much waits".to_string()));
         }
+        let reply = match context.host().mishap() {
+            None => reply,
+            Some(Mishap::NotApplied) => return reply.fail(RpcError::Internal),
+            Some(Mishap::Applied) => reply.but(RpcError::Internal),
+        };
         self.submit(bytes, move |server, batch| evaluate(server, batch, reply));
         if self.desk().log.is_some() {
             self.process(context);

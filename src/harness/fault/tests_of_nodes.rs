@@ -1,0 +1,120 @@
+//! Faults of processes, machines and services are what happens to the run.
+
+use super::tests::{JOB, JOURNAL, mistake, run, span};
+use crate::harness::{check::Milestone, explore::RunOutcome};
+use std::time::Duration;
+
+/// A run of that subject with one fault.
+fn struck(subject: &str, fault: &str) -> RunOutcome {
+    let outcome = run(&format!("{subject}\n[[fault]]\n{fault}"));
+    assert!(outcome.expected, "{}", outcome.verdict);
+    outcome
+}
+
+fn times(outcome: &RunOutcome, milestone: Milestone) -> u64 {
+    outcome.milestones.get(&milestone).copied().unwrap_or(0)
+}
+
+/// When a fact of the history with that word in it was first announced.
+fn first(outcome: &RunOutcome, word: &str) -> Duration {
+    let found = outcome.history.iter().find(|(_, known)| format!("{known:?}").contains(word));
+    found.unwrap_or_else(|| panic!("no {word}")).0.time
+}
+
+/// How many lines of the trace hold this.
+fn traced(outcome: &RunOutcome, text: &str) -> usize {
+    outcome.trace.iter().filter(|line| line.text.contains(text)).count()
+}
+
+#[test]
+fn a_crash_loop_kills_after_each_boot_until_its_end() {
+    let outcome = struck(
+        JOB,
+        "kind = \"crash-loop\"\ntarget = \"task-executor-1\"\nevery = \"1s\"\nat = \"2s\"\nlasts = \"9s\"",
+    );
+    // Down for a second and up for a second, the last time at the end or right before.
+    assert!((4..=5).contains(&times(&outcome, Milestone::ProcessRestarted)));
+}
+
+#[test]
+fn a_slow_node_is_late_and_its_slices_are_no_facts() {
+    let slow = |more: &str| {
+        struck(
+            JOB,
+            &format!(
+                "kind = \"slow\"\ntarget = \"task-executors\"\nshare = \"99%\"\n{more}\nat = \"0s\"\nlasts = \"25s\""
+            ),
+        )
+    };
+    let (plain, in_slices, in_long_ones) = (run(JOB), slow(""), slow("slice = \"1500ms\""));
+    assert!(traced(&in_slices, "stalls: true") > 100);
+    assert_eq!(traced(&in_slices, "stalls: true"), traced(&in_slices, "stalls: false"));
+    let paused = in_slices.history.iter().any(|(_, known)| format!("{known:?}").contains("Paused"));
+    assert!(!paused);
+    let begins = |outcome| first(outcome, "SnapshotTaken");
+    assert!(begins(&in_slices) > begins(&plain), "{:?}", begins(&in_slices));
+    assert!(begins(&in_long_ones) > begins(&plain) + Duration::from_secs(2));
+}
+
+#[test]
+fn a_node_that_stops_slowly_takes_no_calls_and_works_on_until_it_ends() {
+    let outcome = struck(
+        JOB,
+        "kind = \"slow-stop\"\ntarget = \"busy-task-executor\"\ntakes = \"4s\"\nat = \"5s\"\nlasts = \"12s\"",
+    );
+    let cut = || outcome.fates.iter().filter(|fate| fate.fate == "cut");
+    assert!(cut().count() > 0);
+    assert!(cut().all(|fate| fate.kind.name().starts_with("TaskExecutorGateway.")));
+    let ended = first(&outcome, "asked to stop");
+    assert_eq!(ended.as_millis(), (span(&outcome, 0).0 + Duration::from_secs(4)).as_millis());
+    assert_eq!(times(&outcome, Milestone::ProcessRestarted), 1);
+}
+
+#[test]
+fn a_lost_machine_never_comes_back_and_a_new_one_takes_its_place() {
+    // The second outlasts the faults' end.
+    for lasts in ["5s", "10m"] {
+        let fault = format!(
+            "kind = \"relocate\"\ntarget = \"task-executor-2\"\nat = \"5s\"\nlasts = \"{lasts}\""
+        );
+        let outcome = struck(JOB, &fault);
+        let new = outcome.nodes.iter().find(|(_, name)| *name == "task-executor-5");
+        let (new, _) = new.expect("it is there");
+        assert!(outcome.nodes.values().all(|name| name != "task-executor-6"));
+        assert_eq!(times(&outcome, Milestone::ProcessRestarted), 0);
+        assert!(outcome.history.iter().any(|(at, _)| at.process == (*new, 1)), "it does something");
+    }
+}
+
+#[test]
+fn the_machine_of_a_server_that_keeps_promises_comes_back() {
+    let fault = "kind = \"relocate\"\ntarget = \"coordination\"\nat = \"5s\"\nlasts = \"2s\"";
+    let outcome = struck(JOURNAL, fault);
+    assert_eq!(times(&outcome, Milestone::ProcessRestarted), 1);
+    assert!(outcome.nodes.values().all(|name| name != "coordination-2"));
+}
+
+#[test]
+fn a_service_answers_errors_for_what_it_did_and_for_what_it_did_not_do() {
+    let errors = |applied: &str| {
+        let fault = format!(
+            "kind = \"service-error\"\ntarget = \"coordination\"\nshare = \"100%\"\napplied = \"{applied}\"\nat = \"0s\"\nlasts = \"5s\""
+        );
+        struck(JOURNAL, &fault)
+    };
+    let (done, not_done) = (errors("yes"), errors("no"));
+    let five = Duration::from_secs(5);
+    assert!(first(&done, "SessionConnected") > five && first(&not_done, "SessionConnected") > five);
+    assert!(first(&done, "LeaseGranted") < five && first(&not_done, "LeaseGranted") > five);
+    assert!(traced(&done, "answers an error: Applied") > 5);
+    assert_eq!(traced(&done, "answers an error: NotApplied"), 0);
+    let both = errors("either");
+    assert!(traced(&both, "answers an error: Applied") > 0);
+    assert!(traced(&both, "answers an error: NotApplied") > 0);
+}
+
+#[test]
+fn only_servers_answer_errors() {
+    let fault = "[[fault]]\nkind = \"service-error\"\ntarget = \"clients\"\nshare = \"1%\"\nat = \"1s\"\nlasts = \"1s\"";
+    assert!(mistake(fault).contains("a server"));
+}

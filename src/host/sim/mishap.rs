@@ -1,0 +1,112 @@
+//! Services that answer errors of their own.
+
+use super::{
+    node::NodeId,
+    world::{Locked, World},
+};
+use crate::host::{Mishap, random::Draws};
+
+/// What becomes of the calls that are answered with an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Applied {
+    /// They are handled.
+    Yes,
+    /// They are not.
+    No,
+    /// The one or the other, as drawn for each.
+    Either,
+}
+
+/// A share of the calls on a machine's service is answered with an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ServiceFault {
+    /// How many, in a million.
+    pub per_million: u32,
+    /// What becomes of them.
+    pub applied: Applied,
+}
+
+/// One fault of a machine's service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceFaultId(u64);
+
+/// The faults of a machine's service.
+#[derive(Default)]
+pub(in crate::host) struct Mishaps {
+    added: u64,
+    active: Vec<(u64, ServiceFault, Draws)>,
+}
+
+impl Mishaps {
+    /// What becomes of the next call, and how many draws that took.
+    fn draw(&mut self) -> (Option<Mishap>, u64) {
+        let mut drawn = 0;
+        for (_, fault, draws) in &mut self.active {
+            drawn += 1;
+            if !draws.chance(fault.per_million) {
+                continue;
+            }
+            let applied = match fault.applied {
+                Applied::Yes => true,
+                Applied::No => false,
+                Applied::Either => {
+                    drawn += 1;
+                    draws.chance(500_000)
+                }
+            };
+            let mishap = if applied { Mishap::Applied } else { Mishap::NotApplied };
+            return (Some(mishap), drawn);
+        }
+        (None, drawn)
+    }
+}
+
+/// What becomes of a call that the machine's service is about to handle.
+pub(super) fn draw(locked: &mut Locked<'_>, node: NodeId, now: u64) -> Option<Mishap> {
+    let (mishap, drawn) = locked.node(node).mishaps.draw();
+    locked.draws += drawn;
+    if let Some(mishap) = mishap {
+        let words = [u64::from(node.0), 5, u64::from(mishap == Mishap::Applied)];
+        locked.digest.entry(now, 9, &words, || format!("{node:?} answers an error: {mishap:?}"));
+    }
+    mishap
+}
+
+impl World {
+    /// Adds a fault to the machine's service.
+    pub fn set_service_fault(&self, node: NodeId, fault: ServiceFault) -> ServiceFaultId {
+        let now = self.shared.now();
+        let mut locked = self.shared.lock();
+        let words = [u64::from(node.0), 6];
+        locked.digest.entry(now, 9, &words, || format!("{node:?} service fault {fault:?}"));
+        let seed = locked.seed;
+        let mishaps = &mut locked.node(node).mishaps;
+        mishaps.added += 1;
+        let id = mishaps.added;
+        let draws = Draws::new(seed, "service error", [u64::from(node.0), id]);
+        mishaps.active.push((id, fault, draws));
+        ServiceFaultId(id)
+    }
+
+    /// Lifts one fault of the machine's service.
+    pub fn clear_service_fault(&self, node: NodeId, fault: ServiceFaultId) {
+        self.clear_mishaps(node, |id| id == fault.0);
+    }
+
+    /// Lifts every fault of the machine's service.
+    pub fn clear_service_faults(&self, node: NodeId) {
+        self.clear_mishaps(node, |_| true);
+    }
+
+    fn clear_mishaps(&self, node: NodeId, lifted: impl Fn(u64) -> bool) {
+        let now = self.shared.now();
+        let mut locked = self.shared.lock();
+        let active = &mut locked.node(node).mishaps.active;
+        let before = active.len();
+        active.retain(|(id, _, _)| !lifted(*id));
+        if active.len() < before {
+            let words = [u64::from(node.0), 7];
+            locked.digest.entry(now, 9, &words, || format!("{node:?} service fault lifted"));
+        }
+    }
+}

@@ -31,6 +31,8 @@ pub struct Wanted {
     left: u64,
     /// Only of the checkpoint of this number.
     pub checkpoint: Option<u64>,
+    /// Only of the job's attempt of this number.
+    pub attempt: Option<u64>,
     /// Only at this node.
     pub node: Option<AtNode>,
 }
@@ -38,13 +40,14 @@ pub struct Wanted {
 impl Wanted {
     /// The n-th time from now, from 1, that a milestone is reached.
     pub fn new(milestone: Milestone, nth: u64) -> Self {
-        Wanted { milestone, left: nth, checkpoint: None, node: None }
+        Wanted { milestone, left: nth, checkpoint: None, attempt: None, node: None }
     }
 
     /// Counts a fact; whether it is the one.
     fn is_now(&mut self, milestone: Milestone, at: Moment, seen: Seen<'_>, model: &Model) -> bool {
         let matches = self.milestone == milestone
             && self.checkpoint.is_none_or(|wanted| Milestone::checkpoint_of(seen) == Some(wanted))
+            && self.attempt.is_none_or(|wanted| Milestone::attempt_of(seen) == Some(wanted))
             && self.node.as_ref().is_none_or(|node| node(model, at.process.0));
         if matches {
             self.left = self.left.saturating_sub(1);

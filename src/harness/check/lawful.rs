@@ -5,6 +5,7 @@ use crate::{
     harness::{
         fault::{ExecutedFault, FaultPlan},
         scenario::{JournalSpec, Scenario, Subject, WordCountSpec},
+        world::least_to_write,
     },
     host::sim::NodeId,
     system::{ids::JobId, protocol::JobStatus},
@@ -64,9 +65,7 @@ impl StuckRun<'_> {
             reasons
                 .push(format!("maybe lawful: the job may restart {restarts} times (`restarts`)"));
         }
-        let written = Duration::from_secs_f64(
-            f64::from(spec.lines.one()) / f64::from(spec.lines_per_second.one()),
-        );
+        let written = least_to_write(spec, self.scenario.latency.low);
         reasons.extend(self.too_long("to write the input alone takes", written));
         let records = spec.lines.one().saturating_mul(spec.line_words.one()) / parallelism;
         let handled = spec.service_time.one().saturating_mul(records);

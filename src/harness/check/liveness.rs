@@ -30,6 +30,8 @@ struct Goal {
     within: Duration,
     /// Whether it is enough that it was so once.
     once: bool,
+    /// Whether its time begins only when the job has ended.
+    after_the_job: bool,
     waits_for: fn(&Wants<'_>, &Model) -> Option<String>,
 }
 
@@ -40,18 +42,28 @@ struct Wants<'a> {
     healed: Duration,
 }
 
+impl Wants<'_> {
+    fn is_overdue(&self, goal: &Goal, since: Duration, now: Duration) -> bool {
+        now.saturating_sub(since.max(self.healed)) >= goal.within
+    }
+}
+
 /// Follows a run to its convergence.
 pub struct Convergence<'a> {
     wants: Wants<'a>,
     goals: Vec<Goal>,
+    /// When the job was first seen to have ended.
+    ended: Option<Duration>,
 }
 
 impl<'a> Convergence<'a> {
     /// For a drawn scenario with so many clients, and the job of the run.
     pub fn new(scenario: &'a Scenario, clients: u32, job: JobId) -> Self {
         let bounds = scenario.converge;
-        let goal =
-            |key, own, once, waits_for| Goal { key, within: bounds.bound(own), once, waits_for };
+        let goal = |key, own, once, waits_for| {
+            let (within, after_the_job) = (bounds.bound(own), key == "leavings");
+            Goal { key, within, once, after_the_job, waits_for }
+        };
         let goals = match &scenario.subject {
             Subject::Journal(_) => vec![
                 goal("leaders", bounds.leaders, false, |_, model| {
@@ -74,7 +86,7 @@ impl<'a> Convergence<'a> {
             ],
         };
         let healed = Duration::ZERO;
-        Convergence { wants: Wants { scenario, clients, job, healed }, goals }
+        Convergence { wants: Wants { scenario, clients, job, healed }, goals, ended: None }
     }
 
     /// All faults have been lifted at that time; the bounds count from here.
@@ -84,12 +96,18 @@ impl<'a> Convergence<'a> {
 
     /// How far it is at a time since the run began.
     pub fn look(&mut self, model: &Model, now: Duration) -> Outlook {
-        let (wants, since) = (&self.wants, now.saturating_sub(self.wants.healed));
+        let wants = &self.wants;
+        if self.ended.is_none() && job_ended(wants, model).is_none() {
+            self.ended = Some(now);
+        }
+        let ended = self.ended;
         let mut outlook = Outlook::Converged;
         self.goals.retain(|goal| {
             let waits_for = (goal.waits_for)(wants, model);
+            let since = if goal.after_the_job { ended } else { Some(wants.healed) };
+            let overdue = since.is_some_and(|since| wants.is_overdue(goal, since, now));
             match &waits_for {
-                Some(what) if since >= goal.within && !matches!(outlook, Outlook::Stuck(_)) => {
+                Some(what) if overdue && !matches!(outlook, Outlook::Stuck(_)) => {
                     let Goal { key, within, .. } = goal;
                     let bound = format!("(`{key}` has {})", exact_duration(*within));
                     outlook = Outlook::Stuck(format!("{what} {bound}"));

@@ -164,6 +164,35 @@ impl Milestone {
         Some(checkpoint.0)
     }
 
+    /// Whether its facts name a job's attempt, so that a trigger can ask for its number.
+    pub fn has_attempt(self) -> bool {
+        matches!(
+            self,
+            Milestone::JobScheduled
+                | Milestone::JobRestored
+                | Milestone::TaskAccepted
+                | Milestone::TaskFailed
+                | Milestone::SnapshotTaken
+                | Milestone::CheckpointAcknowledged
+                | Milestone::CheckpointConfirmed
+        )
+    }
+
+    /// The number of the job's attempt, its epoch, that a fact is of.
+    pub fn attempt_of(seen: Seen<'_>) -> Option<u64> {
+        match seen {
+            Seen::Job(JobEvent::Scheduled { epoch, .. }) => Some(*epoch),
+            Seen::Job(JobEvent::CheckpointAcknowledged { attempt, .. })
+            | Seen::Task(
+                TaskEvent::StateChanged { attempt, .. }
+                | TaskEvent::SnapshotTaken { attempt, .. }
+                | TaskEvent::CheckpointConfirmed { attempt, .. },
+            )
+            | Seen::Slot(SlotEvent::TaskAccepted { attempt, .. }) => Some(attempt.epoch),
+            _ => None,
+        }
+    }
+
     /// Reads a key's value as it is understood where that subject runs.
     ///
     /// # Errors

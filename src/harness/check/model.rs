@@ -17,7 +17,7 @@ use crate::{
             log::{LogEvent, TransactionId},
         },
         store::{self, StoredResult},
-        task_executor::SlotEvent,
+        task_executor::{SlotEvent, TaskEvent},
     },
 };
 use bytes::Bytes;
@@ -58,6 +58,8 @@ pub struct Model {
     pub results: BTreeMap<JobId, JobResult>,
     /// How far each job's newest attempts are, as its masters know.
     pub running: BTreeMap<JobId, Running>,
+    /// The node where the subtasks of a job began last, by their number from 0.
+    pub placed: BTreeMap<(JobId, u32), NodeId>,
     /// When the checkpoints began that are under way.
     began: BTreeMap<(JobId, CheckpointId), Duration>,
     /// When the newest one began of those that are complete.
@@ -91,6 +93,9 @@ impl Model {
                 }
             }
             Seen::Job(event) => self.observe_job(at, event),
+            Seen::Task(TaskEvent::StateChanged { attempt, state: "initializing", .. }) => {
+                self.placed.insert((attempt.job, attempt.vertex.subtask), at.process.0);
+            }
             Seen::Coordination(event) => self.observe_coordination(event),
             Seen::Leadership(event) => self.observe_leadership(at, event),
             Seen::Blob(event) => self.observe_blobs(event),

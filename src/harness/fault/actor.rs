@@ -16,6 +16,8 @@ pub enum Actor {
     Journal(u32),
     /// All journal nodes.
     Journals,
+    /// A drawn part of the journal nodes: at least one and, of several, not all.
+    SomeJournals,
     /// The client of that number, from 1.
     Client(u32),
     /// All clients.
@@ -32,6 +34,8 @@ pub enum Actor {
     JobManager(u32),
     /// All job managers.
     JobManagers,
+    /// A drawn part of the job managers: at least one and, of several, not all.
+    SomeJobManagers,
     /// A random task executor that holds a slot for a job, else any.
     BusyTaskExecutor,
     /// A random task executor.
@@ -40,6 +44,11 @@ pub enum Actor {
     TaskExecutor(u32),
     /// All task executors.
     TaskExecutors,
+    /// A drawn part of the task executors: at least one and, of several, not all.
+    SomeTaskExecutors,
+    /// The task executor on which the job's subtasks of that number began last, from 1; else a random
+    /// one.
+    Subtask(u32),
     /// The blob server.
     Blobs,
     /// The log server.
@@ -78,6 +87,7 @@ impl Actor {
         ),
         ("random-journal", Actor::RandomJournal, "a random journal node", JOURNAL),
         ("journals", Actor::Journals, "all journal nodes", JOURNAL),
+        ("some-journals", Actor::SomeJournals, "a drawn part of them, not all", JOURNAL),
         (
             "leader-dispatcher",
             Actor::LeaderDispatcher,
@@ -98,6 +108,7 @@ impl Actor {
         ),
         ("random-job-manager", Actor::RandomJobManager, "a random job manager", JOBS),
         ("job-managers", Actor::JobManagers, "all job managers", JOBS),
+        ("some-job-managers", Actor::SomeJobManagers, "a drawn part of them, not all", JOBS),
         (
             "busy-task-executor",
             Actor::BusyTaskExecutor,
@@ -106,6 +117,7 @@ impl Actor {
         ),
         ("random-task-executor", Actor::RandomTaskExecutor, "a random task executor", JOBS),
         ("task-executors", Actor::TaskExecutors, "all task executors", JOBS),
+        ("some-task-executors", Actor::SomeTaskExecutors, "a drawn part of them, not all", JOBS),
         ("blobs", Actor::Blobs, "the blob server", JOBS),
         ("log", Actor::Log, "the log server", JOBS),
         ("writer", Actor::Writer, "the writer of the input topic", JOBS),
@@ -120,6 +132,12 @@ impl Actor {
         ("job-manager-", Actor::JobManager, "the job manager of that number", JOBS),
         ("task-executor-", Actor::TaskExecutor, "the task executor of that number", JOBS),
         ("client-", Actor::Client, "the client of that number", ANYWHERE),
+        (
+            "subtask-",
+            Actor::Subtask,
+            "the task executor where the job's subtasks of that number run, else a random one",
+            JOBS,
+        ),
     ];
 
     /// Reads a name as it is understood in scenarios of a subject.
@@ -153,7 +171,8 @@ impl Actor {
             Some((prefix.trim_end_matches('-'), number))
         });
         let beyond = numbered.and_then(|(role, number)| {
-            let nodes = subject.nodes().into_iter().find(|nodes| nodes.role == role)?;
+            let nodes = subject.nodes().into_iter().chain(subject.subtasks());
+            let nodes = nodes.into_iter().find(|nodes| nodes.role == role)?;
             (u64::from(number) > nodes.count.high).then_some(nodes)
         });
         beyond.map_or(Ok(actor), |nodes| Err(beyond_the_cluster(field, &name, nodes)))
@@ -179,7 +198,7 @@ fn beyond_the_cluster(field: &Field, name: &str, nodes: Nodes) -> ScenarioError 
     };
     let error = field.refused(format!("there is no \"{name}\"; {there_are}"));
     match key {
-        Some(key) => error.with_help(format!("`{key}` of `[cluster]` says how many")),
+        Some(key) => error.with_help(format!("`{key}` says how many")),
         None => error,
     }
 }
@@ -191,6 +210,7 @@ impl fmt::Display for Actor {
             Actor::Client(number) => write!(f, "client-{number}"),
             Actor::JobManager(number) => write!(f, "job-manager-{number}"),
             Actor::TaskExecutor(number) => write!(f, "task-executor-{number}"),
+            Actor::Subtask(number) => write!(f, "subtask-{number}"),
             fixed => {
                 let found = Self::NAMES.iter().find(|(_, actor, _, _)| actor == fixed);
                 f.write_str(found.expect("every other actor has a fixed name").0)

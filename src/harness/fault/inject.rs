@@ -128,6 +128,7 @@ impl Injector {
         let (milestone, nth) = (anchor.milestone, anchor.nth.low);
         let mut wanted = Wanted::new(milestone, nth);
         wanted.checkpoint = anchor.checkpoint;
+        wanted.attempt = anchor.attempt;
         if let Some(node) = node {
             wanted.node =
                 Some(Box::new(move |model, at| cluster.resolve(node, model, pick).contains(&at)));

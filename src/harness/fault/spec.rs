@@ -185,6 +185,9 @@ impl fmt::Display for Anchor {
         if let Some(checkpoint) = self.checkpoint {
             write!(f, " of checkpoint {checkpoint}")?;
         }
+        if let Some(attempt) = self.attempt {
+            write!(f, " of attempt {attempt}")?;
+        }
         if let Some(node) = self.node {
             write!(f, " at {node}")?;
         }

@@ -322,7 +322,7 @@ impl Injector {
         // A pause without length would never let the run go on.
         let every = every.max(Duration::from_millis(1));
         self.world.spawn(async move {
-            while injector.is_in_force(index) {
+            while !pairs.is_empty() && injector.is_in_force(index) {
                 let mut cut = Vec::new();
                 draws.shuffle(&mut pairs);
                 for (one, other) in &pairs {

@@ -43,6 +43,8 @@ pub struct Anchor {
     pub node: Option<Actor>,
     /// Only of the checkpoint of this number.
     pub checkpoint: Option<u64>,
+    /// Only of the job's attempt of this number.
+    pub attempt: Option<u64>,
 }
 
 /// The beginning or the end of a fault.
@@ -68,7 +70,7 @@ const NOW: DurationRange =
 impl Anchor {
     /// The n-th time that a milestone is reached.
     pub fn new(milestone: Milestone, nth: NumberRange, after: DurationRange) -> Self {
-        Anchor { milestone, nth, after, node: None, checkpoint: None }
+        Anchor { milestone, nth, after, node: None, checkpoint: None, attempt: None }
     }
 
     pub(super) fn read(field: &Field, around: Surroundings<'_>) -> Result<Self, ScenarioError> {
@@ -78,26 +80,32 @@ impl Anchor {
         let nth = on.take("nth", Field::number_range)?.unwrap_or(NumberRange::only(1));
         let after = on.take("after", Field::duration_range)?.unwrap_or(NOW);
         let node = on.take("node", |field| Actor::read(field, subject))?;
-        let checkpoint = on.take("checkpoint", |field| {
-            let number = field.number()?;
-            if milestone.has_checkpoint() {
-                return Ok(number);
+        let number = |has: bool, what: &'static str| {
+            move |field: &Field| match has {
+                true => field.number(),
+                false => Err(field
+                    .refused(format!("`{milestone}` has no number of {what}"))
+                    .with_help("see `wavetank list --milestones`")),
             }
-            let what = format!("`{milestone}` has no number of a checkpoint");
-            Err(field.refused(what).with_help("see `wavetank list --milestones`"))
-        })?;
+        };
+        let checkpoint =
+            on.take("checkpoint", number(milestone.has_checkpoint(), "a checkpoint"))?;
+        let attempt = on.take("attempt", number(milestone.has_attempt(), "an attempt"))?;
         on.finish()?;
-        Ok(Anchor { milestone, nth, after, node, checkpoint })
+        Ok(Anchor { milestone, nth, after, node, checkpoint, attempt })
     }
 
     pub(super) fn to_toml(&self) -> String {
-        let Anchor { milestone, nth, after, node, checkpoint } = self;
+        let Anchor { milestone, nth, after, node, checkpoint, attempt } = self;
         let mut text = format!("milestone = \"{milestone}\", nth = \"{nth}\", after = \"{after}\"");
         if let Some(node) = node {
             text += &format!(", node = \"{node}\"");
         }
         if let Some(checkpoint) = checkpoint {
             text += &format!(", checkpoint = {checkpoint}");
+        }
+        if let Some(attempt) = attempt {
+            text += &format!(", attempt = {attempt}");
         }
         format!("{{ {text} }}")
     }

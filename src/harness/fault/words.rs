@@ -44,7 +44,7 @@ pub const COMMON_KEYS: &[FaultKey] = &[
         "on",
         "the milestone on which it begins, see `list --milestones`: the `nth` time (1 when \
          absent), some time `after` it (within the very step when absent); only at this `node`, \
-         only of this `checkpoint`",
+         only of this `checkpoint` or the job's `attempt` of this number",
         "{ milestone = \"leader-granted\", nth = \"1..3\", after = \"0ms..50ms\" }",
     ),
     optional(

@@ -76,7 +76,7 @@ methods! {
         slice = "slice", takes = "takes", applied = "applied",
     }
     "moments" {
-        milestone = "milestone", after = "after", node = "node", checkpoint = "checkpoint",
+        milestone = "milestone", after = "after", node = "node", checkpoint = "checkpoint", attempt = "attempt",
         fault = "fault", edge = "edge", times = "times",
     }
     "`[cluster]`" {
@@ -230,8 +230,18 @@ mod tests {
     use std::{collections::BTreeSet, path::Path};
 
     /// The keys of the tables within a fault.
-    const MOMENTS: [&str; 9] =
-        ["milestone", "nth", "after", "node", "checkpoint", "fault", "edge", "times", "every"];
+    const MOMENTS: [&str; 10] = [
+        "milestone",
+        "nth",
+        "after",
+        "node",
+        "checkpoint",
+        "attempt",
+        "fault",
+        "edge",
+        "times",
+        "every",
+    ];
 
     #[test]
     fn every_key_of_a_file_has_its_method_and_no_other() {

@@ -109,7 +109,7 @@ settings! {
             "lines" lines: NumberRange = number(1, 10_000_000, 2_000), "Lines in the input topic in the end.";
             "line-words" line_words: NumberRange = number(1, 1_000, 1), "Words in each line.";
             "words" words: NumberRange = number(1, 1_000_000, 100), "The words are drawn from so many.";
-            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120), "Lines written to the input topic in a second.";
+            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120), "Lines written to the input topic in a second at most: the links' latency comes on top.";
             "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
             "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
             "concurrent-checkpoints" concurrent_checkpoints: NumberRange = number(1, 16, 1), "Checkpoints under way at once at most.";
@@ -147,14 +147,14 @@ impl WordCountSpec {
     }
 }
 
-/// The nodes of a role.
+/// The nodes of a role, or what else goes by a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nodes {
     /// The role's name; a node's name is that with `-` and its number, or that alone.
     pub role: &'static str,
     /// How many there are.
     pub count: NumberRange,
-    /// The key of `[cluster]` that says so.
+    /// The key that says so.
     pub key: Option<&'static str>,
 }
 
@@ -190,6 +190,16 @@ impl Subject {
         match self {
             Subject::Journal(spec) => Subject::Journal(spec.draw(seed)),
             Subject::WordCount(spec) => Subject::WordCount(Box::new(spec.draw(seed))),
+        }
+    }
+
+    /// The subtasks of a job's operators, where there is a job.
+    pub fn subtasks(&self) -> Option<Nodes> {
+        match self {
+            Subject::Journal(_) => None,
+            Subject::WordCount(spec) => {
+                Some(Nodes { role: "subtask", count: spec.parallelism, key: Some("parallelism") })
+            }
         }
     }
 

@@ -6,11 +6,14 @@ use crate::{
         fault::Actor,
     },
     host::{
-        Host,
+        Draws, Host,
         sim::{NodeId, ProcessEnd, Stamp, Unsynced, World},
     },
     jobs::journal,
-    system::protocol::{DISPATCHER, RESOURCE_MANAGER, component_job},
+    system::{
+        ids::JobId,
+        protocol::{DISPATCHER, RESOURCE_MANAGER, component_job},
+    },
 };
 use futures::future::BoxFuture;
 use std::{
@@ -284,6 +287,16 @@ impl Cluster {
             Actor::RandomJournal => one(journals()),
             Actor::Journal(number) => self.with_role(|role| role == Role::Journal(number)),
             Actor::Journals => journals(),
+            Actor::SomeJournals => part(journals(), pick),
+            Actor::SomeJobManagers => part(managers(), pick),
+            Actor::SomeTaskExecutors => part(executors(), pick),
+            Actor::Subtask(number) => {
+                let here = |(job, subtask): &(JobId, u32)| {
+                    *subtask + 1 == number && model.running.contains_key(job)
+                };
+                let found = model.placed.iter().find(|(key, _)| here(key)).map(|(_, node)| *node);
+                leader_or_one(found.filter(|node| executors().contains(node)), executors())
+            }
             Actor::Client(number) => self.with_role(|role| role == Role::Client(number)),
             Actor::Clients => self.with_role(|role| matches!(role, Role::Client(_))),
             Actor::LeaderDispatcher => leader_or_one(model.leader(DISPATCHER), managers()),
@@ -311,6 +324,16 @@ impl Cluster {
             Actor::Everyone => self.with_role(|_| true),
         }
     }
+}
+
+/// A drawn part of some nodes: at least one and, of several, not all.
+fn part(mut nodes: Vec<NodeId>, pick: u64) -> Vec<NodeId> {
+    let mut draws = Draws::new(pick, "some", [0, 0]);
+    draws.shuffle(&mut nodes);
+    let most = nodes.len().saturating_sub(1).max(1);
+    let count = draws.between(1, most as u64);
+    nodes.truncate(usize::try_from(count).expect("few nodes"));
+    nodes
 }
 
 /// The node on which the master of the first job leads.

@@ -6,4 +6,4 @@ mod word_count;
 
 pub use cluster::{Cluster, Main, RESTART_DELAY, Role};
 pub use journal::{journal_lines, journal_nodes};
-pub use word_count::{job_of_seed, word_count_lines, word_count_nodes};
+pub use word_count::{job_of_seed, least_to_write, word_count_lines, word_count_nodes};

@@ -166,20 +166,34 @@ pub fn word_count_nodes(spec: &WordCountSpec, seed: u64, lines: &[Bytes]) -> Vec
     nodes
 }
 
+/// What it takes at least to write a scenario's own lines over links of that latency: the writer goes
+/// from partition to partition, and waits for each answer.
+pub fn least_to_write(spec: &WordCountSpec, latency: Duration) -> Duration {
+    let (batch, pause) = own_pace(spec);
+    let rounds = spec.lines.one() / (batch * spec.parallelism.one());
+    (pause + latency * 2 * spec.parallelism.one()) * rounds
+}
+
+/// Lines written to each partition at once, and the pause between, for a scenario's own lines.
+fn own_pace(spec: &WordCountSpec) -> (u32, Duration) {
+    let (rate, partitions) = (spec.lines_per_second.one(), spec.parallelism.one());
+    let in_a_pause = u64::from(rate) * WRITER_PAUSE.as_millis() as u64;
+    let batch = u32::try_from(in_a_pause.div_ceil(1000 * u64::from(partitions)));
+    let batch = batch.expect("a rate of 32 bits");
+    (batch, Duration::from_secs(1) * batch * partitions / rate)
+}
+
 /// Lines written to each partition at once, and the pause between: what the scenario says, or faster
 /// if a long text would else outlast the faults.
 fn pace(spec: &WordCountSpec, lines: &[Vec<Bytes>]) -> (usize, Duration) {
     let longest = lines.iter().map(Vec::len).max().unwrap_or(0);
     let pauses = WRITING_MAX.as_millis() / WRITER_PAUSE.as_millis();
     let for_time = longest.div_ceil(usize::try_from(pauses).expect("few pauses"));
-    let (rate, partitions) = (spec.lines_per_second.one(), spec.parallelism.one());
-    let in_a_pause = u64::from(rate) * WRITER_PAUSE.as_millis() as u64;
-    let batch = u32::try_from(in_a_pause.div_ceil(1000 * u64::from(partitions)));
-    let batch = batch.expect("a rate of 32 bits");
+    let (batch, own_pause) = own_pace(spec);
     // The scenario's own lines come at the scenario's rate, however long that takes.
     let own = longest * lines.len() <= spec.lines.one() as usize + lines.len();
     match own {
-        true => (batch as usize, Duration::from_secs(1) * batch * partitions / rate),
+        true => (batch as usize, own_pause),
         false => (for_time.max(batch as usize), WRITER_PAUSE),
     }
 }

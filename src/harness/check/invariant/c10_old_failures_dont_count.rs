@@ -1,12 +1,10 @@
-//! C10: what counts among the failures that a job bears is a checkpoint newer than the newest that is
-//! durable, once, and a decline only of an attempt of the newest deployment. That it counts is the
-//! master's word; what is durable is the coordination server's. A master that no longer holds the latch
-//! counts without effect, and is not judged.
+//! C10: what counts among the failures that a job bears is a checkpoint newer than the newest of which
+//! the master knows that it is complete, once, and a decline only of an attempt of the newest
+//! deployment. All of that is the master's word: a pointer that is durable while the answer is still
+//! under way is no mistake of the master's. One that no longer holds the latch counts without effect,
+//! and is not judged.
 
-use super::{
-    Check, Invariant,
-    stored::{Kept, moved},
-};
+use super::{Check, Invariant};
 use crate::{
     harness::check::{
         history::{Family, Moment, Seen},
@@ -20,12 +18,20 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Remembers the newest pointer and epoch of each job, and what was counted.
+/// Remembers the newest complete checkpoint and epoch of each job, and what was counted.
 #[derive(Default)]
 pub struct OldFailuresDontCount {
-    durable: BTreeMap<JobId, CheckpointId>,
+    complete: BTreeMap<JobId, CheckpointId>,
     epochs: BTreeMap<JobId, u64>,
     counted: BTreeSet<(JobId, CheckpointId)>,
+}
+
+impl OldFailuresDontCount {
+    fn know(&mut self, job: JobId, checkpoint: CheckpointId) -> Check {
+        let newest = self.complete.entry(job).or_insert(checkpoint);
+        *newest = checkpoint.max(*newest);
+        Check::Ignored
+    }
 }
 
 impl Invariant for OldFailuresDontCount {
@@ -38,20 +44,18 @@ impl Invariant for OldFailuresDontCount {
     }
 
     fn families(&self) -> &'static [Family] {
-        &[Family::Coordination, Family::Job]
+        &[Family::Job]
     }
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Coordination(event) => {
-                for moved in moved(event, model).iter().filter(|moved| moved.after.is_some()) {
-                    if let Kept::Pointer(id) = moved.kept {
-                        self.durable.insert(moved.job, id);
-                    }
-                }
-                Check::Ignored
+            Seen::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
+                self.know(*job, *checkpoint)
             }
-            Seen::Job(JobEvent::Scheduled { job, epoch, .. }) => {
+            Seen::Job(JobEvent::Scheduled { job, epoch, restored, .. }) => {
+                if let Some(restored) = restored {
+                    self.know(*job, *restored);
+                }
                 let newest = self.epochs.entry(*job).or_default();
                 *newest = (*newest).max(*epoch);
                 Check::Ignored
@@ -65,14 +69,14 @@ impl Invariant for OldFailuresDontCount {
                 if model.latch(&job_component(*job)) != Some(*session) {
                     return Check::Ignored;
                 }
-                let known = self.durable.get(job);
+                let known = self.complete.get(job);
                 let newest = self.epochs.get(job);
-                let newer = known.is_none_or(|durable| durable < checkpoint);
+                let newer = known.is_none_or(|known| known < checkpoint);
                 let present = declined.is_none_or(|attempt| Some(&attempt.epoch) == newest);
                 let once = self.counted.insert((*job, *checkpoint));
                 Check::that(newer && present && once, || {
                     (
-                        format!("{known:?} is durable, epoch {newest:?} is deployed"),
+                        format!("{known:?} is complete, epoch {newest:?} is deployed"),
                         format!("{at}: {checkpoint:?} counts as failed by {declined:?}"),
                     )
                 })
@@ -99,7 +103,22 @@ mod tests {
                 process(1, 1),
                 JobEvent::Scheduled { job: JOB, session, epoch: 4, restored, tasks: 1 },
             )
-            .holds(process(0, 1), committed(1, vec![job_latch(1), pointer(5)]))
+            .holds(process(0, 1), committed(1, vec![job_latch(1)]))
+            .holds(process(1, 1), completed(5))
+    }
+
+    #[test]
+    fn a_pointer_whose_answer_is_under_way_does_not_count() {
+        deployed()
+            .holds(process(0, 1), committed(2, vec![pointer(7)]))
+            .holds(process(1, 1), counted(6, None));
+    }
+
+    #[test]
+    fn what_is_restored_is_complete() {
+        let (session, restored) = (term(1), Some(CheckpointId(6)));
+        let event = JobEvent::Scheduled { job: JOB, session, epoch: 5, restored, tasks: 1 };
+        deployed().holds(process(1, 1), event).breaks(process(1, 1), counted(6, None));
     }
 
     #[test]

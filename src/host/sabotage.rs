@@ -52,9 +52,9 @@ switches! {
     /// The answer to an older round of slot offers is applied.
     OldOfferRoundApplied = "old-offer-round-applied", "FLINK-21859";
     /// A slot that is held is handed out again.
-    SlotHandedOutTwice = "slot-handed-out-twice", "FLINK-8505";
+    SlotHandedOutTwice = "slot-handed-out-twice", "generic";
     /// A deployment is accepted from a job master that no longer leads.
-    OldMasterDeploys = "old-master-deploys", "FLINK-21606";
+    OldMasterDeploys = "old-master-deploys", "generic";
     /// The sink commits a transaction at the barrier, before the checkpoint is complete.
     SinkCommitsAtBarrier = "sink-commits-at-barrier", "generic";
     /// A channel that delivered its barrier is read on while others have not.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     harness::{
         check::Milestone,
-        explore::{RunConfig, Sweep, SweepSummary, never_reached, sweep},
+        explore::{FaultCounts, RunConfig, Sweep, SweepSummary, never_reached, sweep},
         fault::FaultPlan,
         report::{COLUMNS, describe_group, describe_sweep, wrap},
         sabotage,
@@ -216,12 +216,17 @@ impl Swept<'_> {
     fn faults(&self) -> String {
         let single = self.plan.scenarios.len() == 1;
         let mut text = String::new();
-        for ((name, origin), (drawn, came)) in &self.summary.faults {
+        for ((name, origin), counts) in &self.summary.faults {
+            let FaultCounts { drawn, came, idle } = counts;
             let found = self.plan.scenarios.iter().find(|scenario| scenario.name == *name);
             let Some(scenario) = found else { continue };
             let Some([which, what]) = FaultPlan::origin(scenario, *origin) else { continue };
             if single && self.plan.scenarios[0].faults.len() <= FAULTS_MAX {
-                let runs = format!("came in {came} of {drawn} runs that drew it");
+                let idle = match idle {
+                    0 => String::new(),
+                    idle => format!(", and met no message in {idle}"),
+                };
+                let runs = format!("came in {came} of {drawn} runs that drew it{idle}");
                 text += &wrap(&format!("{which:<9} "), &format!("{what} {runs}"));
                 text.push('\n');
             } else if *came == 0 && *drawn >= RUNS_TO_TELL {

@@ -47,6 +47,10 @@ pub struct Run {
     /// Print how often each milestone was reached, to choose `nth` by
     #[arg(long)]
     milestones: bool,
+    /// Keep the run as a folder under failures/ even if it ends as expected: its history, its trace
+    /// and the fates of its frames
+    #[arg(long)]
+    keep: bool,
     /// Print tracing lines with node and virtual time, such as wavetank=debug
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -95,6 +99,13 @@ impl Run {
             if result != Outcome::Held {
                 let told = tell(&scenario, &outcome, self.sabotage, input.clone());
                 out(&format!("\n{}", told.text));
+                result = result.worse(told.outcome);
+            } else if self.keep {
+                let told = tell(&scenario, &outcome, self.sabotage, input.clone());
+                match &told.folder {
+                    Some(folder) => out(&format!("kept in {}", folder.display())),
+                    None => out(&told.text),
+                }
                 result = result.worse(told.outcome);
             }
         }

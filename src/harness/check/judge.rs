@@ -3,7 +3,7 @@
 use super::{
     history::{Family, Known, Moment, Seen},
     invariant::{self, Check, Invariant, Violation},
-    milestone::Milestone,
+    milestone::{Leadership, Milestone},
     model::Model,
 };
 use crate::{
@@ -33,6 +33,8 @@ pub struct Wanted {
     pub checkpoint: Option<u64>,
     /// Only of the job's attempt of this number.
     pub attempt: Option<u64>,
+    /// Only of the leadership of this.
+    pub of: Option<Leadership>,
     /// Only at this node.
     pub node: Option<AtNode>,
 }
@@ -40,7 +42,7 @@ pub struct Wanted {
 impl Wanted {
     /// The n-th time from now, from 1, that a milestone is reached.
     pub fn new(milestone: Milestone, nth: u64) -> Self {
-        Wanted { milestone, left: nth, checkpoint: None, attempt: None, node: None }
+        Wanted { milestone, left: nth, checkpoint: None, attempt: None, of: None, node: None }
     }
 
     /// Counts a fact; whether it is the one.
@@ -48,6 +50,7 @@ impl Wanted {
         let matches = self.milestone == milestone
             && self.checkpoint.is_none_or(|wanted| Milestone::checkpoint_of(seen) == Some(wanted))
             && self.attempt.is_none_or(|wanted| Milestone::attempt_of(seen) == Some(wanted))
+            && self.of.is_none_or(|wanted| Milestone::leadership_of(seen) == Some(wanted))
             && self.node.as_ref().is_none_or(|node| node(model, at.process.0));
         if matches {
             self.left = self.left.saturating_sub(1);

@@ -10,7 +10,7 @@ use crate::{
         event::HeartbeatEvent,
         job_manager::JobEvent,
         leadership::LeadershipEvent,
-        protocol::JobStatus,
+        protocol::{DISPATCHER, JobStatus, RESOURCE_MANAGER, component_job},
         service::{
             blobs::BlobEvent,
             coordination::{Change, CoordinationEvent, LeaseEnd},
@@ -120,6 +120,19 @@ milestones! {
     ProcessExited = "process-exited", ANYWHERE, "A process ended itself.";
 }
 
+/// What is led.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leadership {
+    /// The dispatchers.
+    Dispatcher,
+    /// The resource managers.
+    ResourceManager,
+    /// A job's masters.
+    Job,
+    /// The journal nodes.
+    Journal,
+}
+
 impl Milestone {
     /// Reads a name.
     pub fn parse(name: &str) -> Option<Self> {
@@ -162,6 +175,37 @@ impl Milestone {
             _ => return None,
         };
         Some(checkpoint.0)
+    }
+
+    /// Whether its facts name a leadership, so that a trigger can ask for it.
+    pub fn has_component(self) -> bool {
+        matches!(
+            self,
+            Milestone::LeaderGranted
+                | Milestone::LeaderConfirmed
+                | Milestone::LeaderRevoked
+                | Milestone::LeaderUnknown
+                | Milestone::LeaderNotified
+        )
+    }
+
+    /// The leadership that a fact is of.
+    pub fn leadership_of(seen: Seen<'_>) -> Option<Leadership> {
+        let Seen::Leadership(
+            LeadershipEvent::Granted { component, .. }
+            | LeadershipEvent::Confirmed { component, .. }
+            | LeadershipEvent::Revoked { component, .. }
+            | LeadershipEvent::LeaderNotified { component, .. },
+        ) = seen
+        else {
+            return None;
+        };
+        match component.as_str() {
+            DISPATCHER => Some(Leadership::Dispatcher),
+            RESOURCE_MANAGER => Some(Leadership::ResourceManager),
+            journal::COMPONENT => Some(Leadership::Journal),
+            other => component_job(other).map(|_| Leadership::Job),
+        }
     }
 
     /// Whether its facts name a job's attempt, so that a trigger can ask for its number.

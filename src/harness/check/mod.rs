@@ -19,5 +19,5 @@ pub use judge::{
 };
 pub use lawful::StuckRun;
 pub use liveness::{Convergence, Outlook};
-pub use milestone::Milestone;
+pub use milestone::{Leadership, Milestone};
 pub use model::{Model, Running};

@@ -80,6 +80,9 @@ pub struct FaultRecord {
     pub began: Option<u64>,
     /// When it was lifted.
     pub ended: Option<u64>,
+    /// How many frames its rules on links were for.
+    #[serde(default)]
+    pub met: Option<u64>,
     /// Whom it struck, by actor.
     pub struck: BTreeMap<String, Vec<String>>,
 }
@@ -137,6 +140,7 @@ impl Failure {
                 planned: fault.to_string(),
                 began: came.and_then(|came| nanos(came.began)),
                 ended: came.and_then(|came| came.ended.and_then(nanos)),
+                met: came.and_then(|came| came.met),
                 struck: struck.map(|(actor, nodes)| (actor.to_string(), nodes.clone())).collect(),
             }
         });

@@ -19,9 +19,8 @@ pub struct SweepSummary {
     pub milestones: BTreeMap<Milestone, u64>,
     /// How often the sabotage's switched line ran.
     pub sabotage_executions: u64,
-    /// Of each fault of each scenario, by its place in the file: runs that drew it, and runs in which
-    /// it came.
-    pub faults: BTreeMap<(String, usize), (u64, u64)>,
+    /// Of each fault of each scenario, by its place in the file, in how many runs it did anything.
+    pub faults: BTreeMap<(String, usize), FaultCounts>,
     /// The runs that did not end as expected, by what they have in common.
     pub failures: BTreeMap<String, FailureGroup>,
 }
@@ -83,12 +82,14 @@ impl SweepSummary {
     fn count_faults(&mut self, outcome: &RunOutcome) {
         let origins = &outcome.plan.origins;
         let drawn: BTreeSet<usize> = origins.iter().copied().collect();
-        let came: BTreeSet<usize> =
-            outcome.executed.iter().map(|executed| origins[executed.index]).collect();
+        let executed = |of: usize| outcome.executed.iter().filter(move |e| origins[e.index] == of);
         for origin in drawn {
             let counts = self.faults.entry((outcome.scenario.clone(), origin)).or_default();
-            counts.0 += 1;
-            counts.1 += u64::from(came.contains(&origin));
+            counts.drawn += 1;
+            counts.came += u64::from(executed(origin).next().is_some());
+            counts.idle += u64::from(
+                executed(origin).next().is_some() && executed(origin).all(|e| e.met == Some(0)),
+            );
         }
     }
 
@@ -112,6 +113,17 @@ impl SweepSummary {
         groups.sort_by_key(|(_, group)| group.first.outcome.seed);
         groups
     }
+}
+
+/// In how many runs a fault did anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FaultCounts {
+    /// Runs that drew it.
+    pub drawn: u64,
+    /// Of those, runs in which it came.
+    pub came: u64,
+    /// Of those, runs in which it met no message, being one of links.
+    pub idle: u64,
 }
 
 /// What runs of this verdict have in common: the invariant, or what they wait for without its

@@ -12,7 +12,7 @@ use crate::{
         check::{Judge, Trigger, Wanted},
         world::Cluster,
     },
-    host::sim::{NodeId, World},
+    host::sim::{NodeId, RuleId, World},
 };
 use std::{
     collections::BTreeMap,
@@ -33,6 +33,9 @@ pub struct ExecutedFault {
     pub began: Duration,
     /// When it was lifted; `None` while it is in force.
     pub ended: Option<Duration>,
+    /// How many frames its rules on links were for, struck in the end or not; `None` of a fault
+    /// without such rules.
+    pub met: Option<u64>,
 }
 
 impl ExecutedFault {
@@ -54,6 +57,8 @@ struct Ledger {
     executed: Vec<ExecutedFault>,
     /// What lifts the faults that have begun and are not lifted, by place in the plan.
     in_force: BTreeMap<usize, Vec<Undo>>,
+    /// The rules on links of each fault.
+    rules: Vec<(usize, RuleId)>,
     pending: usize,
     /// Faults that wait for another's beginning or end.
     waiting: Vec<(String, Edge, Duration, usize)>,
@@ -108,7 +113,7 @@ impl Injector {
                 let injector = self.clone();
                 self.arm_on(anchor, index, move || injector.begin(index));
             }
-            When::With { fault, edge, after } => {
+            When::With { fault, edge, after } | When::OnAfter { fault, edge, after, .. } => {
                 self.lock().waiting.push((fault.clone(), *edge, after.low, index));
             }
         }
@@ -129,6 +134,7 @@ impl Injector {
         let mut wanted = Wanted::new(milestone, nth);
         wanted.checkpoint = anchor.checkpoint;
         wanted.attempt = anchor.attempt;
+        wanted.of = anchor.of;
         if let Some(node) = node {
             wanted.node =
                 Some(Box::new(move |model, at| cluster.resolve(node, model, pick).contains(&at)));
@@ -144,7 +150,14 @@ impl Injector {
 
     /// What was done so far, in the order of beginning.
     pub fn executed(&self) -> Vec<ExecutedFault> {
-        self.lock().executed.clone()
+        let ledger = self.lock();
+        let mut executed = ledger.executed.clone();
+        for (of, rule) in &ledger.rules {
+            if let Some(fault) = executed.iter_mut().find(|fault| fault.index == *of) {
+                *fault.met.get_or_insert(0) += self.world.met(*rule);
+            }
+        }
+        executed
     }
 
     fn begin(self: &Arc<Self>, index: usize) {
@@ -180,7 +193,13 @@ impl Injector {
         };
         for (after, index) in due {
             let injector = self.clone();
-            later(&self.world, after, move || injector.begin(index));
+            later(&self.world, after, move || match &injector.plan.faults[index].when {
+                When::OnAfter { anchor, .. } => {
+                    let begins = injector.clone();
+                    injector.arm_on(anchor, index, move || begins.begin(index));
+                }
+                _ => injector.begin(index),
+            });
         }
     }
 
@@ -194,18 +213,30 @@ impl Injector {
         let names = |nodes: &[NodeId]| nodes.iter().map(|n| self.cluster.role(*n).name()).collect();
         let resolved = actors.iter().map(|(actor, nodes)| (*actor, names(nodes))).collect();
         let (what, began) = (fault.kind.to_string(), self.world.elapsed());
-        self.lock().executed.push(ExecutedFault { index, what, resolved, began, ended: None });
+        self.lock().executed.push(ExecutedFault {
+            index,
+            what,
+            resolved,
+            began,
+            ended: None,
+            met: None,
+        });
     }
 
     /// Remembers how a fault is lifted; at once if it has been lifted already.
     pub(super) fn remember(&self, index: usize, undo: Undo) {
-        let late = match self.lock().in_force.get_mut(&index) {
+        let mut ledger = self.lock();
+        if let Undo::Rule(rule) = &undo {
+            ledger.rules.push((index, *rule));
+        }
+        let late = match ledger.in_force.get_mut(&index) {
             Some(undos) => {
                 undos.push(undo);
                 None
             }
             None => Some(undo),
         };
+        drop(ledger);
         late.into_iter().for_each(|undo| undo.perform(&self.world, &self.cluster));
     }
 

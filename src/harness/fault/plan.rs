@@ -2,7 +2,7 @@
 //!
 //! A plan depends on the scenario and the seed alone, never on the code under test.
 
-use super::{FAULT_KINDS, spec::FaultSpec, swarm::generate, when::When};
+use super::{FAULT_KINDS, spec::FaultSpec, swarm::generate};
 use crate::{harness::scenario::Scenario, host::Draws};
 use std::collections::BTreeSet;
 
@@ -62,10 +62,7 @@ fn without_orphans(mut faults: Vec<(FaultSpec, usize)>) -> Vec<(FaultSpec, usize
     loop {
         let names: BTreeSet<String> = faults.iter().filter_map(|(f, _)| f.name.clone()).collect();
         let before = faults.len();
-        faults.retain(|(fault, _)| match &fault.when {
-            When::With { fault, .. } => names.contains(fault),
-            _ => true,
-        });
+        faults.retain(|(fault, _)| fault.when.other().is_none_or(|other| names.contains(other)));
         if faults.len() == before {
             return faults;
         }

@@ -185,6 +185,9 @@ impl fmt::Display for Anchor {
         if let Some(checkpoint) = self.checkpoint {
             write!(f, " of checkpoint {checkpoint}")?;
         }
+        if let Some(of) = self.of {
+            write!(f, " of {of}")?;
+        }
         if let Some(attempt) = self.attempt {
             write!(f, " of attempt {attempt}")?;
         }
@@ -200,6 +203,9 @@ impl fmt::Display for When {
         match self {
             When::At(at) => write!(f, "at {}", rounded(*at)),
             When::On(anchor) => write!(f, "on {anchor}"),
+            When::OnAfter { anchor, fault, edge, .. } => {
+                write!(f, "on {anchor}, counted from the {edge} of {fault}")
+            }
             When::With { fault, edge, after } => {
                 write!(f, "with the {edge} of {fault}")?;
                 if after.high.is_zero() { Ok(()) } else { write!(f, " + {}", rounded(*after)) }

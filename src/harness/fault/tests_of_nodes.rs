@@ -118,3 +118,47 @@ fn only_servers_answer_errors() {
     let fault = "[[fault]]\nkind = \"service-error\"\ntarget = \"clients\"\nshare = \"1%\"\nat = \"1s\"\nlasts = \"1s\"";
     assert!(mistake(fault).contains("a server"));
 }
+
+#[test]
+fn a_moment_is_counted_from_the_edge_of_another_fault() {
+    let outcome = run(&format!(
+        "{JOURNAL}
+        [[fault]]
+        name = \"first\"
+        kind = \"pause\"
+        target = \"client-1\"
+        at = \"3s\"
+        lasts = \"1s\"
+        [[fault]]
+        kind = \"hold\"
+        from = \"client-1\"
+        to = \"client-2\"
+        on = {{ milestone = \"journal-written\" }}
+        with = {{ fault = \"first\", edge = \"end\" }}
+        lasts = \"1s\""
+    ));
+    let ((_, ended), (began, _)) = (span(&outcome, 0), span(&outcome, 1));
+    assert!(ended < began && began < ended + Duration::from_secs(2), "{:?}", outcome.executed);
+    assert_eq!(outcome.executed[1].met, Some(0), "clients don't speak to each other");
+    assert_eq!(outcome.executed[0].met, None, "a pause is no fault of links");
+}
+
+#[test]
+fn a_moment_of_leadership_says_of_which() {
+    let moment = |of: &str| {
+        let outcome = run(&format!(
+            "{JOB}
+            [[fault]]
+            kind = \"lose-one\"
+            on = {{ milestone = \"leader-granted\", of = \"{of}\" }}
+            lasts = \"1s\""
+        ));
+        span(&outcome, 0).0
+    };
+    assert!(moment("dispatcher") < moment("job"), "a job's master comes after the dispatcher");
+    let outcome = mistake(
+        "[[fault]]\nkind = \"hold\"\nlasts = \"1s\"\n\
+         on = { milestone = \"journal-written\", of = \"journal\" }\n",
+    );
+    assert!(outcome.contains("`journal-written` is of no leadership"), "{outcome}");
+}

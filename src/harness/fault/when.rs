@@ -3,7 +3,7 @@
 use super::{actor::Actor, spec::Surroundings};
 use crate::{
     harness::{
-        check::Milestone,
+        check::{Leadership, Milestone},
         scenario::{
             DurationRange, Field, NumberRange, Reader, ScenarioError, Term, Writer, exact_duration,
         },
@@ -19,6 +19,18 @@ pub enum When {
     At(DurationRange),
     /// Some time after a milestone.
     On(Anchor),
+    /// Some time after a milestone, counted from a while after another fault began or ended for the
+    /// first time.
+    OnAfter {
+        /// The milestone.
+        anchor: Anchor,
+        /// The other fault's name.
+        fault: String,
+        /// Its beginning or its end.
+        edge: Edge,
+        /// How long after it the counting begins.
+        after: DurationRange,
+    },
     /// Some time after another fault began or ended for the first time.
     With {
         /// The other fault's name.
@@ -45,6 +57,8 @@ pub struct Anchor {
     pub checkpoint: Option<u64>,
     /// Only of the job's attempt of this number.
     pub attempt: Option<u64>,
+    /// Only of the leadership of this.
+    pub of: Option<Leadership>,
 }
 
 /// The beginning or the end of a fault.
@@ -64,13 +78,27 @@ impl fmt::Display for Edge {
     }
 }
 
+const LEADERSHIPS: &[(&str, Leadership)] = &[
+    ("dispatcher", Leadership::Dispatcher),
+    ("resource-manager", Leadership::ResourceManager),
+    ("job", Leadership::Job),
+    ("journal", Leadership::Journal),
+];
+
+impl fmt::Display for Leadership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = LEADERSHIPS.iter().find(|(_, of)| of == self);
+        f.write_str(known.expect("each has a name").0)
+    }
+}
+
 const NOW: DurationRange =
     DurationRange { low: std::time::Duration::ZERO, high: std::time::Duration::ZERO };
 
 impl Anchor {
     /// The n-th time that a milestone is reached.
     pub fn new(milestone: Milestone, nth: NumberRange, after: DurationRange) -> Self {
-        Anchor { milestone, nth, after, node: None, checkpoint: None, attempt: None }
+        Anchor { milestone, nth, after, node: None, checkpoint: None, attempt: None, of: None }
     }
 
     pub(super) fn read(field: &Field, around: Surroundings<'_>) -> Result<Self, ScenarioError> {
@@ -91,12 +119,19 @@ impl Anchor {
         let checkpoint =
             on.take("checkpoint", number(milestone.has_checkpoint(), "a checkpoint"))?;
         let attempt = on.take("attempt", number(milestone.has_attempt(), "an attempt"))?;
+        let of = on.take("of", |field| {
+            if milestone.has_component() {
+                return field.one_of(LEADERSHIPS, "list --faults");
+            }
+            let what = format!("`{milestone}` is of no leadership");
+            Err(field.refused(what).with_help("see `wavetank list --milestones`"))
+        })?;
         on.finish()?;
-        Ok(Anchor { milestone, nth, after, node, checkpoint, attempt })
+        Ok(Anchor { milestone, nth, after, node, checkpoint, attempt, of })
     }
 
     pub(super) fn to_toml(&self) -> String {
-        let Anchor { milestone, nth, after, node, checkpoint, attempt } = self;
+        let Anchor { milestone, nth, after, node, checkpoint, attempt, of } = self;
         let mut text = format!("milestone = \"{milestone}\", nth = \"{nth}\", after = \"{after}\"");
         if let Some(node) = node {
             text += &format!(", node = \"{node}\"");
@@ -106,6 +141,9 @@ impl Anchor {
         }
         if let Some(attempt) = attempt {
             text += &format!(", attempt = {attempt}");
+        }
+        if let Some(of) = of {
+            text += &format!(", of = \"{of}\"");
         }
         format!("{{ {text} }}")
     }
@@ -139,16 +177,28 @@ impl When {
             with.finish()?;
             Ok(When::With { fault, edge: edge.unwrap_or(Edge::Start), after })
         })?;
-        let mut whens =
-            [at.map(When::At), on.map(When::On), with].into_iter().flatten().collect::<Vec<_>>();
-        match (whens.pop(), whens.is_empty()) {
-            (Some(when), true) => Ok(when),
-            (Some(_), false) => Err(table.error(
-                "a fault begins `at` a time, `on` a milestone or `with` another fault: one of them",
-            )),
-            (None, _) => Err(table.error(
+        match (at, on, with) {
+            (Some(at), None, None) => Ok(When::At(at)),
+            (None, Some(anchor), None) => Ok(When::On(anchor)),
+            (None, None, Some(with)) => Ok(with),
+            (None, Some(anchor), Some(When::With { fault, edge, after })) => {
+                Ok(When::OnAfter { anchor, fault, edge, after })
+            }
+            (None, None, None) => Err(table.error(
                 "a fault needs `at` (a time), `on` (a milestone) or `with` (another fault)",
             )),
+            _ => Err(table.error(
+                "a fault that begins `at` a time hangs neither `on` a milestone nor `with` another \
+                 fault",
+            )),
+        }
+    }
+
+    /// The fault with whose beginning or end it begins, or begins to count.
+    pub fn other(&self) -> Option<&str> {
+        match self {
+            When::At(_) | When::On(_) => None,
+            When::With { fault, .. } | When::OnAfter { fault, .. } => Some(fault),
         }
     }
 
@@ -156,10 +206,10 @@ impl When {
         match self {
             When::At(at) => writer.text("at", at),
             When::On(anchor) => writer.raw("on", anchor.to_toml()),
-            When::With { fault, edge, after } => {
-                let with =
-                    format!("{{ fault = \"{fault}\", edge = \"{edge}\", after = \"{after}\" }}");
-                writer.raw("with", with);
+            When::With { fault, edge, after } => writer.raw("with", with(fault, *edge, *after)),
+            When::OnAfter { anchor, fault, edge, after } => {
+                writer.raw("on", anchor.to_toml());
+                writer.raw("with", with(fault, *edge, *after));
             }
         }
     }
@@ -171,6 +221,12 @@ impl When {
             When::With { fault, edge, after } => {
                 When::With { fault: fault.clone(), edge: *edge, after: Term::draw(after, draws) }
             }
+            When::OnAfter { anchor, fault, edge, after } => When::OnAfter {
+                anchor: anchor.draw(draws),
+                fault: fault.clone(),
+                edge: *edge,
+                after: Term::draw(after, draws),
+            },
         }
     }
 
@@ -184,8 +240,18 @@ impl When {
                 edge: *edge,
                 after: DurationRange::only(after.low + by),
             },
+            When::OnAfter { anchor, fault, edge, after } => When::OnAfter {
+                anchor: anchor.later(by),
+                fault: fault.clone(),
+                edge: *edge,
+                after: *after,
+            },
         }
     }
+}
+
+fn with(fault: &str, edge: Edge, after: DurationRange) -> String {
+    format!("{{ fault = \"{fault}\", edge = \"{edge}\", after = \"{after}\" }}")
 }
 
 fn at(field: &Field, around: Surroundings<'_>) -> Result<DurationRange, ScenarioError> {

@@ -44,13 +44,15 @@ pub const COMMON_KEYS: &[FaultKey] = &[
         "on",
         "the milestone on which it begins, see `list --milestones`: the `nth` time (1 when \
          absent), some time `after` it (within the very step when absent); only at this `node`, \
-         only of this `checkpoint` or the job's `attempt` of this number",
+         only of this `checkpoint` or the job's `attempt` of this number, only `of` the leadership of the \"dispatcher\", \
+         the \"resource-manager\", the \"job\" or the \"journal\"",
         "{ milestone = \"leader-granted\", nth = \"1..3\", after = \"0ms..50ms\" }",
     ),
     optional(
         "with",
         "another `fault`, by its name, at whose first \"start\" or \"end\" (`edge`; the start when \
-         absent) it begins, some time `after` it",
+         absent) it begins, some time `after` it; beside `on`: with which the counting of `nth` \
+         begins",
         "{ fault = \"cut\", edge = \"end\", after = \"0ms..2s\" }",
     ),
     needed("lasts", "how long it lasts at most", "\"500ms..5s\""),

@@ -78,7 +78,13 @@ pub fn came_to(outcome: &RunOutcome, index: usize) -> String {
         return "did not come to it".to_string();
     };
     let end = executed.ended.map_or("the end".to_string(), seconds);
-    format!("{} to {end}{}", seconds(executed.began), whom(executed))
+    let met = match executed.met {
+        Some(0) => ", met no message".to_string(),
+        Some(1) => ", met 1 message".to_string(),
+        Some(met) => format!(", met {met} messages"),
+        None => String::new(),
+    };
+    format!("{} to {end}{met}{}", seconds(executed.began), whom(executed))
 }
 
 /// Whom a fault struck, where that depended on the state of the run.

@@ -76,7 +76,7 @@ methods! {
         slice = "slice", takes = "takes", applied = "applied",
     }
     "moments" {
-        milestone = "milestone", after = "after", node = "node", checkpoint = "checkpoint", attempt = "attempt",
+        milestone = "milestone", after = "after", node = "node", checkpoint = "checkpoint", attempt = "attempt", of = "of",
         fault = "fault", edge = "edge", times = "times",
     }
     "`[cluster]`" {
@@ -230,7 +230,8 @@ mod tests {
     use std::{collections::BTreeSet, path::Path};
 
     /// The keys of the tables within a fault.
-    const MOMENTS: [&str; 10] = [
+    const MOMENTS: [&str; 11] = [
+        "of",
         "milestone",
         "nth",
         "after",

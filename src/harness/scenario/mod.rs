@@ -36,7 +36,7 @@ pub use write::Writer;
 
 use super::{
     check::{Expectation, Milestone},
-    fault::{FaultSpec, Surroundings, When},
+    fault::{FaultSpec, Surroundings},
 };
 use crate::host::sim::Delay;
 use error::Mistakes;
@@ -247,10 +247,8 @@ fn wrong_names(faults: &[Option<FaultSpec>]) -> Vec<Option<String>> {
         {
             return Some(format!("there is another fault of the name \"{own}\""));
         }
-        let Some(FaultSpec { when: When::With { fault: other, .. }, .. }) = fault else {
-            return None;
-        };
-        if own == Some(other) {
+        let other = fault.as_ref()?.when.other()?;
+        if own.is_some_and(|own| own == other) {
             return Some(format!("a fault can't begin with itself, \"{other}\""));
         }
         // The name of a fault that could not be read is not known.

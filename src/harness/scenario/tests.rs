@@ -51,7 +51,7 @@ fn a_numbered_actor_beyond_the_cluster_is_refused() {
         word_count(&format!("[cluster]\ntask-executors = 8\n{}", crash("task-executor-9", at))),
         "7:10 `fault 1.target`: there is no \"task-executor-9\"; there are 8, \
          \"task-executor-1\" to \"task-executor-8\"\n  \
-         `task-executors` of `[cluster]` says how many"
+         `task-executors` says how many"
     );
     assert_eq!(
         word_count(&crash("client-2", at)),

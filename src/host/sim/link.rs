@@ -239,6 +239,8 @@ struct RuleInForce {
     rule: LinkRule,
     /// Frames that have matched.
     matched: u64,
+    /// Those of them that it was for.
+    met: u64,
     /// When each link is free again, by the rule's rate.
     lines: Lines,
 }
@@ -250,7 +252,9 @@ impl RuleInForce {
             return false;
         }
         self.matched += 1;
-        self.rule.nth.is_none_or(|nth| nth == self.matched)
+        let met = self.rule.nth.is_none_or(|nth| nth == self.matched);
+        self.met += u64::from(met);
+        met
     }
 }
 
@@ -260,6 +264,8 @@ pub(in crate::host) struct Links {
     latency: Delay,
     rules: Vec<RuleInForce>,
     rules_added: u64,
+    /// How many frames each rule that has been lifted was for.
+    met: BTreeMap<RuleId, u64>,
     /// By link and by the hash of the kind.
     streams: BTreeMap<(u64, u64), FateStream>,
     pub frames: u64,
@@ -285,6 +291,7 @@ impl Links {
             latency,
             rules: Vec::new(),
             rules_added: 0,
+            met: BTreeMap::new(),
             streams: BTreeMap::new(),
             frames: 0,
             fates: None,
@@ -294,12 +301,21 @@ impl Links {
     pub fn add(&mut self, rule: LinkRule) -> RuleId {
         self.rules_added += 1;
         let id = RuleId(self.rules_added);
-        self.rules.push(RuleInForce { id, rule, matched: 0, lines: Lines::default() });
+        self.rules.push(RuleInForce { id, rule, matched: 0, met: 0, lines: Lines::default() });
         id
     }
 
     pub fn remove(&mut self, id: RuleId) {
-        self.rules.retain(|other| other.id != id);
+        if let Some(at) = self.rules.iter().position(|other| other.id == id) {
+            let lifted = self.rules.remove(at);
+            self.met.insert(id, lifted.met);
+        }
+    }
+
+    /// How many frames a rule was for so far.
+    pub fn met(&self, id: RuleId) -> u64 {
+        let in_force = self.rules.iter().find(|rule| rule.id == id).map(|rule| rule.met);
+        in_force.or_else(|| self.met.get(&id).copied()).unwrap_or(0)
     }
 
     /// Whether nothing passes from one node to the other.

@@ -383,6 +383,11 @@ impl World {
         }
     }
 
+    /// How many frames a rule was for so far, lifted or not.
+    pub fn met(&self, id: RuleId) -> u64 {
+        self.shared.lock().links.met(id)
+    }
+
     /// Resets what stands between any of one set of nodes and any of another, as a box on the way
     /// does that forgets its connections and sends a RST both ways: at this instant open streams
     /// break for both ends with `ConnectionReset`, and messages under way either way are lost.

@@ -198,7 +198,7 @@ fn beyond_the_cluster(field: &Field, name: &str, nodes: Nodes) -> ScenarioError 
     };
     let error = field.refused(format!("there is no \"{name}\"; {there_are}"));
     match key {
-        Some(key) => error.with_help(format!("`{key}` says how many")),
+        Some((table, key)) => error.with_help(format!("`{key}` of `[{table}]` says how many")),
         None => error,
     }
 }

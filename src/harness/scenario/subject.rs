@@ -154,8 +154,8 @@ pub struct Nodes {
     pub role: &'static str,
     /// How many there are.
     pub count: NumberRange,
-    /// The key that says so.
-    pub key: Option<&'static str>,
+    /// The table and the key that say so.
+    pub key: Option<(&'static str, &'static str)>,
 }
 
 impl Subject {
@@ -197,16 +197,18 @@ impl Subject {
     pub fn subtasks(&self) -> Option<Nodes> {
         match self {
             Subject::Journal(_) => None,
-            Subject::WordCount(spec) => {
-                Some(Nodes { role: "subtask", count: spec.parallelism, key: Some("parallelism") })
-            }
+            Subject::WordCount(spec) => Some(Nodes {
+                role: "subtask",
+                count: spec.parallelism,
+                key: Some(("workload", "parallelism")),
+            }),
         }
     }
 
     /// How many nodes of each role boot.
     pub fn nodes(&self) -> Vec<Nodes> {
         let one = |role| Nodes { role, count: NumberRange::only(1), key: None };
-        let some = |role, count, key| Nodes { role, count, key: Some(key) };
+        let some = |role, count, key| Nodes { role, count, key: Some(("cluster", key)) };
         match self {
             Subject::Journal(spec) => vec![
                 one("coordination"),

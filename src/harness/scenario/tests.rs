@@ -40,18 +40,18 @@ fn a_numbered_actor_beyond_the_cluster_is_refused() {
     assert_eq!(
         journal(&crash("journal-7", at)),
         "4:10 `fault 1.target`: there is no \"journal-7\"; there are 3, \"journal-1\" to \
-         \"journal-3\"\n  `journals` says how many"
+         \"journal-3\"\n  `journals` of `[cluster]` says how many"
     );
     assert_eq!(
         journal(&format!("[cluster]\nclients = 1\n{}", crash("client-3", at))),
         "6:10 `fault 1.target`: there is no \"client-3\"; \"client-1\" is the only one\n  \
-         `clients` says how many"
+         `clients` of `[cluster]` says how many"
     );
     assert_eq!(
         word_count(&format!("[cluster]\ntask-executors = 8\n{}", crash("task-executor-9", at))),
         "7:10 `fault 1.target`: there is no \"task-executor-9\"; there are 8, \
          \"task-executor-1\" to \"task-executor-8\"\n  \
-         `task-executors` says how many"
+         `task-executors` of `[cluster]` says how many"
     );
     assert_eq!(
         word_count(&crash("client-2", at)),

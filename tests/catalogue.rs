@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 use wavetank::harness::{
     check::Milestone,
     explore::{RunConfig, RunOutcome, run_on_fresh_thread},
+    fault::FAULT_KINDS,
     scenario::{Scenario, SubjectKind, discover, messages},
 };
 
@@ -67,4 +68,15 @@ fn packets_of_streams_are_told_with_their_kind() {
     assert_eq!(kind(line), None);
     assert_eq!(kind("a -> b Gateway.call #7 delivered"), Some("Gateway.call"));
     assert_eq!(kind("N(1) -> N(2) stream.segment #4 FIN lost"), Some("stream.segment"));
+}
+
+#[test]
+fn every_kind_of_fault_has_a_scenario() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let paths = discover(&folder).expect("the scenarios can be listed");
+    let scenarios = paths.iter().map(|path| Scenario::load(path).expect("a shipped scenario"));
+    let used: BTreeSet<&str> =
+        scenarios.flat_map(|scenario| scenario.faults).map(|fault| fault.kind.name()).collect();
+    let known: BTreeSet<&str> = FAULT_KINDS.iter().map(|kind| kind.name).collect();
+    assert_eq!(used, known);
 }

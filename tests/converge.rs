@@ -53,7 +53,7 @@ fn a_lawful_reason_is_told() {
     let reason = "lawful: the job needs 4 slots, and the cluster has 2".to_string();
     assert_eq!(told(few), ("stuck", reason));
     let slow = run(counting(1000).lines_per_second(10), |builder| builder.faults_end("5s"));
-    let reason = "lawful: to write the input alone takes 100s; the run had 65s".to_string();
+    let reason = "lawful: to write the input alone takes 101s; the run had 65s".to_string();
     assert_eq!(told(slow), ("stuck", reason));
     let busy =
         run(counting(600).service_time("1s"), |builder| builder.converge(keys().checkpoint("10m")));

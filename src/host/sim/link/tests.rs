@@ -217,7 +217,7 @@ fn points(most: f64) -> Vec<f64> {
 // At 10^-9 for a share and at most 60,000 shares, one set of cases in 15,000 fails without a bug;
 // the cases are the same in every run.
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn losses_of_several_rules_are_those_of_independent_coins(

@@ -160,7 +160,7 @@ fn raise(world: &World, nodes: (NodeId, NodeId), weather: &Weather) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn what_is_read_is_what_was_written(

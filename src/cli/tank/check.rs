@@ -77,12 +77,16 @@ fn describe(scenario: &Scenario) -> String {
     let nodes = scenario.subject.nodes();
     let sum = |end: fn(&Nodes) -> u64| nodes.iter().map(end).sum::<u64>();
     let nodes = NumberRange { low: sum(|n| n.count.low), high: sum(|n| n.count.high) };
+    let swarm = scenario.swarm.as_ref().map(|swarm| format!("{} faults of a swarm", swarm.faults));
     let faults = match scenario.faults.len() {
+        0 if swarm.is_some() => String::new(),
         0 => "no faults".to_string(),
         1 => format!("1 fault, {}", how_often(&scenario.faults)),
         all => format!("{all} faults, {}", how_often(&scenario.faults)),
     };
-    format!("{} on {nodes} nodes, {faults}", scenario.subject.kind())
+    let faults: Vec<String> =
+        [faults].into_iter().filter(|text| !text.is_empty()).chain(swarm).collect();
+    format!("{} on {nodes} nodes, {}", scenario.subject.kind(), faults.join(", and "))
 }
 
 /// How often faults can come in one run, all together.

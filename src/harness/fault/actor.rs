@@ -173,7 +173,7 @@ impl Actor {
         let beyond = numbered.and_then(|(role, number)| {
             let nodes = subject.nodes().into_iter().chain(subject.subtasks());
             let nodes = nodes.into_iter().find(|nodes| nodes.role == role)?;
-            (u64::from(number) > nodes.count.high).then_some(nodes)
+            (u64::from(number) > nodes.count.low).then_some(nodes)
         });
         beyond.map_or(Ok(actor), |nodes| Err(beyond_the_cluster(field, &name, nodes)))
     }
@@ -192,7 +192,8 @@ impl Actor {
 
 fn beyond_the_cluster(field: &Field, name: &str, nodes: Nodes) -> ScenarioError {
     let Nodes { role, count, key } = nodes;
-    let there_are = match count.high {
+    let there_are = match count.low {
+        low if low < count.high => format!("a seed may draw only {low}"),
         1 => format!("\"{role}-1\" is the only one"),
         count => format!("there are {count}, \"{role}-1\" to \"{role}-{count}\""),
     };

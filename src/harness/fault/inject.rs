@@ -270,7 +270,8 @@ impl Injector {
         self.begin_with(&self.plan.faults[index], Edge::End);
     }
 
-    /// Lifts everything: first the links, then disks, clocks and pauses, then dead nodes boot. What
+    /// Lifts everything: first the links, then disks, services and clocks, then pauses, then dead
+    /// nodes boot. What
     /// has not begun never will.
     pub fn heal(&self) {
         let undos: Vec<Undo> = {

@@ -98,7 +98,7 @@ macro_rules! fault_kinds {
             }
 
             /// The values by key, as people read them; without those that are absent.
-            pub(super) fn terms(&self) -> Vec<(&'static str, String)> {
+            pub fn terms(&self) -> Vec<(&'static str, String)> {
                 let mut terms = Vec::new();
                 match self {
                     $(FaultKind::$name { $($field,)* $($links,)? } => {
@@ -274,7 +274,7 @@ fault_kinds! {
     DiskFull = "disk-full" {
         "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
     }
-    /// The disk's operations take longer until the end.
+    /// The disk's operations that begin before the end take longer.
     DiskSlow = "disk-slow" {
         "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
         "operation" operation: DiskOp = or(operation, DiskOp::Any), "\"read\", \"write\", \"sync\", \"metadata\" or \"any\" (when absent)", "\"sync\"";

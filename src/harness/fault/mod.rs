@@ -24,6 +24,7 @@ pub use kinds::{FAULT_KINDS, FaultKind};
 pub use links::LinkSpec;
 pub use plan::FaultPlan;
 pub use spec::{FaultSpec, Repeat, Surroundings};
+pub use swarm::SWARM_NAME;
 pub use term::{DelayShape, Spares};
 pub use when::{Anchor, Edge, When};
 pub use words::{COMMON_KEYS, FaultKey, FaultWords};

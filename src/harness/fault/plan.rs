@@ -2,7 +2,7 @@
 //!
 //! A plan depends on the scenario and the seed alone, never on the code under test.
 
-use super::{FAULT_KINDS, spec::FaultSpec, swarm::generate};
+use super::{FAULT_KINDS, spec::FaultSpec, swarm::generate, when::When};
 use crate::{harness::scenario::Scenario, host::Draws};
 use std::collections::BTreeSet;
 
@@ -40,6 +40,12 @@ impl FaultPlan {
                 drawn.extend(faults.into_iter().map(|fault| (fault, listed + kind)));
             }
         }
+        // What has not begun by then never does.
+        let in_time = |when: &When| match when {
+            When::At(at) => at.low < scenario.faults_end,
+            _ => true,
+        };
+        drawn.retain(|(fault, _)| in_time(&fault.when));
         let (faults, origins) = without_orphans(drawn).into_iter().unzip();
         FaultPlan { faults, origins }
     }

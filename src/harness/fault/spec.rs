@@ -15,6 +15,9 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
+/// How often a fault comes in one run at most.
+const TIMES_MAX: u64 = 1000;
+
 /// How often a fault comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeat {
@@ -73,7 +76,11 @@ impl FaultSpec {
         let until = table.take("until", |field| Anchor::read(field, around))?;
         let repeat = table.take("repeat", |field| {
             let mut repeat = field.table()?;
-            let times = repeat.need("times", Field::number_range)?;
+            let times = repeat.need("times", |field| {
+                let times = field.number_range()?;
+                let most = format!("at most {TIMES_MAX} times");
+                if times.high <= TIMES_MAX { Ok(times) } else { Err(field.expected(&most)) }
+            })?;
             let every = repeat.need("every", Field::duration_range)?;
             repeat.finish()?;
             Ok(Repeat { times, every })

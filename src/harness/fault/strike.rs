@@ -37,8 +37,8 @@ pub(super) enum Undo {
     Resume(NodeId),
     /// A fault of a disk is lifted.
     Disk(NodeId, DiskFaultId),
-    /// A clock is true again.
-    Drift(NodeId),
+    /// A fault's drift of a clock ends.
+    Drift(NodeId, usize),
     /// A fault of a service is lifted.
     Service(NodeId, ServiceFaultId),
     /// A new node takes a lost one's place.
@@ -53,7 +53,7 @@ impl Undo {
             Undo::Up(node) => cluster.let_up(node),
             Undo::Resume(node) => cluster.let_go_on(node),
             Undo::Disk(node, fault) => world.clear_disk_fault(node, fault),
-            Undo::Drift(node) => world.set_drift(node, 0),
+            Undo::Drift(node, fault) => cluster.end_drift(node, fault),
             Undo::Service(node, fault) => world.clear_service_fault(node, fault),
             Undo::Succeed(node) => cluster.succeed(node),
         }
@@ -192,8 +192,8 @@ impl Injector {
             FaultKind::DiskStall { operation, .. } => disk(*operation, DiskEffect::Stalled),
             FaultKind::Clock { drift, step, .. } => {
                 if let Some(drift) = drift {
-                    self.world.set_drift(node, drift.low);
-                    self.remember(index, Undo::Drift(node));
+                    self.cluster.drift(node, index, drift.low);
+                    self.remember(index, Undo::Drift(node, index));
                 }
                 if let Some(step) = step {
                     self.world.step_wall(node, step.low);

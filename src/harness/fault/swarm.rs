@@ -26,6 +26,9 @@ use crate::{
 };
 use std::time::Duration;
 
+/// How the names of generated faults begin.
+pub const SWARM_NAME: &str = "swarm-";
+
 /// How often a generated fault comes again, ends on a milestone, or hangs on an earlier one.
 const REPEATED_PER_MILLION: u32 = 200_000;
 const UNTIL_PER_MILLION: u32 = 150_000;
@@ -275,7 +278,7 @@ fn fault(
     let edge = if wild.draws.chance(PRESENT_PER_MILLION) { Edge::Start } else { Edge::End };
     let when = match earlier.get_mut(usize::try_from(other).expect("few faults")) {
         Some((of, _)) if with => {
-            let fault = of.name.get_or_insert_with(|| format!("fault-{}", other + 1)).clone();
+            let fault = of.name.get_or_insert_with(|| format!("{SWARM_NAME}{}", other + 1)).clone();
             When::With { fault, edge, after: swarm.after }
         }
         _ => when,

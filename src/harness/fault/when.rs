@@ -251,7 +251,8 @@ impl When {
 }
 
 fn with(fault: &str, edge: Edge, after: DurationRange) -> String {
-    format!("{{ fault = \"{fault}\", edge = \"{edge}\", after = \"{after}\" }}")
+    let fault = toml::Value::String(fault.to_string());
+    format!("{{ fault = {fault}, edge = \"{edge}\", after = \"{after}\" }}")
 }
 
 fn at(field: &Field, around: Surroundings<'_>) -> Result<DurationRange, ScenarioError> {

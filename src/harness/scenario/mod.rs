@@ -36,7 +36,7 @@ pub use write::Writer;
 
 use super::{
     check::{Expectation, Milestone},
-    fault::{FaultSpec, Surroundings},
+    fault::{FaultSpec, SWARM_NAME, Surroundings},
 };
 use crate::host::sim::Delay;
 use error::Mistakes;
@@ -136,7 +136,8 @@ impl Scenario {
                 .into_iter()
                 .map(|table| mistakes.keep(FaultSpec::read(table, around)))
                 .collect();
-            for (place, message) in places.into_iter().zip(wrong_names(&read)) {
+            let swarms = swarm.is_some();
+            for (place, message) in places.into_iter().zip(wrong_names(&read, swarms)) {
                 if let Some(message) = message {
                     let _: Option<()> = mistakes.keep(Err(ScenarioError { message, ..place }));
                 }
@@ -237,7 +238,7 @@ fn first(mistakes: Vec<ScenarioError>) -> ScenarioError {
 }
 
 /// What is wrong with the names by which faults refer to each other, for each fault.
-fn wrong_names(faults: &[Option<FaultSpec>]) -> Vec<Option<String>> {
+fn wrong_names(faults: &[Option<FaultSpec>], swarms: bool) -> Vec<Option<String>> {
     let name = |fault: &Option<FaultSpec>| fault.as_ref().and_then(|fault| fault.name.clone());
     let names: Vec<Option<String>> = faults.iter().map(name).collect();
     let wrong = |(index, fault): (usize, &Option<FaultSpec>)| {
@@ -246,6 +247,9 @@ fn wrong_names(faults: &[Option<FaultSpec>]) -> Vec<Option<String>> {
             && names[..index].iter().flatten().any(|other| other == own)
         {
             return Some(format!("there is another fault of the name \"{own}\""));
+        }
+        if own.is_some_and(|own| swarms && own.starts_with(SWARM_NAME)) {
+            return Some(format!("names that begin with \"{SWARM_NAME}\" are those of `[swarm]`"));
         }
         let other = fault.as_ref()?.when.other()?;
         if own.is_some_and(|own| own == other) {

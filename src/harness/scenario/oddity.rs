@@ -1,6 +1,6 @@
 //! What is lawful in a scenario but hardly meant.
 
-use super::{NumberRange, Scenario, Share, Subject};
+use super::{NumberRange, Scenario, Subject};
 use crate::harness::fault::{FaultKind, FaultSpec, When};
 use std::time::Duration;
 
@@ -41,8 +41,8 @@ fn of_fault(fault: &FaultSpec, faults_end: Duration) -> Vec<String> {
     if fault.chance.high == 0 {
         found.push("`chance` is 0%, so it never comes".to_string());
     }
-    if share_of(&fault.kind).is_some_and(|share| share.high == 0) {
-        found.push("`share` is 0%, so it does nothing".to_string());
+    if let Some(key) = does_nothing(&fault.kind) {
+        found.push(format!("`{key}` is 0%, so it does nothing"));
     }
     if fault.lasts.high.is_zero() {
         found.push("`lasts` is 0s, so it ends as it begins".to_string());
@@ -79,15 +79,10 @@ fn beyond_the_end(fault: &FaultSpec, faults_end: Duration) -> Option<String> {
         .then(|| format!("the last of `repeat` begin after `faults-end` ({end}s), so never"))
 }
 
-fn share_of(kind: &FaultKind) -> Option<Share> {
-    match kind {
-        FaultKind::Loss { share, .. }
-        | FaultKind::Duplicate { share, .. }
-        | FaultKind::Corrupt { share, .. }
-        | FaultKind::Reorder { share, .. }
-        | FaultKind::DiskError { share, .. } => Some(*share),
-        _ => None,
-    }
+/// Whether the kind's `share`, or its drift, is nothing.
+fn does_nothing(kind: &FaultKind) -> Option<&'static str> {
+    let nothing = |key: &str| key == "share" || key == "drift";
+    kind.terms().into_iter().find(|(key, value)| nothing(key) && value == "0%").map(|(key, _)| key)
 }
 
 #[cfg(test)]

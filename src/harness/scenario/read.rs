@@ -14,6 +14,9 @@ use std::{
 };
 use toml::de::{DeTable, DeValue};
 
+/// No run is nearly as long.
+const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// Of so many known words all are shown.
 const KNOWN_SHOWN_MAX: usize = 24;
 /// Of more than that, so many.
@@ -283,7 +286,12 @@ impl Field {
     /// # Errors
     /// When it is something else.
     pub fn duration_range(&self) -> Result<DurationRange, ScenarioError> {
-        self.parsed("a duration such as \"2s\" or a range such as \"2s..5s\"", DurationRange::parse)
+        let bounded =
+            |text: &str| DurationRange::parse(text).filter(|range| range.high <= DURATION_MAX);
+        self.parsed(
+            "a duration of a day at most, such as \"2s\" or a range such as \"2s..5s\"",
+            bounded,
+        )
     }
 
     /// Reads a duration that may be negative, or a range.

@@ -91,6 +91,8 @@ pub struct Cluster {
     held_down: Holds,
     /// Faults that hold a process still at the moment.
     held_still: Holds,
+    /// The faults that let each clock drift, in the order of their beginnings.
+    drifts: Mutex<BTreeMap<NodeId, Vec<(usize, i64)>>>,
 }
 
 /// How many faults hold each node.
@@ -128,6 +130,7 @@ impl Cluster {
             nodes: Mutex::new(nodes.into_iter().map(node).collect()),
             held_down: Holds::default(),
             held_still: Holds::default(),
+            drifts: Mutex::default(),
         });
         let weak = Arc::downgrade(&cluster);
         judge.set_undertaker(Arc::new(move |world: &World, stamp: Stamp| {
@@ -238,6 +241,21 @@ impl Cluster {
         }
     }
 
+    /// Lets a node's clock drift by so many millionths; of several faults the newest counts.
+    pub fn drift(&self, node: NodeId, fault: usize, per_million: i64) {
+        let mut drifts = self.drifts.lock().expect("no panic under this lock");
+        drifts.entry(node).or_default().push((fault, per_million));
+        self.world.set_drift(node, per_million);
+    }
+
+    /// Ends a fault's drift of a clock.
+    pub fn end_drift(&self, node: NodeId, fault: usize) {
+        let mut drifts = self.drifts.lock().expect("no panic under this lock");
+        let left = drifts.entry(node).or_default();
+        left.retain(|(of, _)| *of != fault);
+        self.world.set_drift(node, left.last().map_or(0, |(_, drift)| *drift));
+    }
+
     /// Lets a node go; it boots when nothing else holds it.
     pub fn let_up(&self, node: NodeId) {
         self.held_down.let_go(node);
@@ -253,13 +271,15 @@ impl Cluster {
             let nodes = self.nodes();
             nodes.iter().filter(|(_, node)| node.lost.is_some()).map(|(node, _)| *node).collect()
         };
-        for node in self.with_role(|_| true) {
-            self.world.clear_disk_faults(node);
-            self.world.clear_service_faults(node);
-            self.world.set_drift(node, 0);
-            self.world.resume(node);
-            self.restart_if_free(node);
+        self.drifts.lock().expect("no panic under this lock").clear();
+        let nodes = self.with_role(|_| true);
+        for node in &nodes {
+            self.world.clear_disk_faults(*node);
+            self.world.clear_service_faults(*node);
+            self.world.set_drift(*node, 0);
         }
+        nodes.iter().for_each(|node| self.world.resume(*node));
+        nodes.into_iter().for_each(|node| self.restart_if_free(node));
         lost.into_iter().for_each(|node| self.succeed(node));
     }
 

@@ -318,10 +318,10 @@ impl Links {
         in_force.or_else(|| self.met.get(&id).copied()).unwrap_or(0)
     }
 
-    /// Whether nothing passes from one node to the other.
-    pub fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+    /// Whether nothing of a kind passes from one node to the other.
+    pub fn is_cut(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
         self.rules.iter().any(|RuleInForce { rule, .. }| {
-            rule.effect == LinkEffect::Cut && rule.from.contains(from) && rule.to.contains(to)
+            rule.effect == LinkEffect::Cut && rule.matches(from, to, kind)
         })
     }
 

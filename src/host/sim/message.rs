@@ -126,7 +126,7 @@ impl State {
         if !target.powered {
             return self.note_flight(now, 2, &flight, "no power");
         }
-        if !local && self.links.is_cut(flight.from, flight.to) {
+        if !local && self.links.is_cut(flight.from, flight.to, flight.kind) {
             return self.note_flight(now, 2, &flight, "cut under way");
         }
         self.note_flight(now, 8, &flight, "delivered");

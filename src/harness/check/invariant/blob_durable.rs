@@ -7,6 +7,7 @@ use crate::{
         history::{Family, Moment, Seen},
         model::Model,
     },
+    host::sim::Hardware,
     system::{event::RpcEvent, service::blobs::BlobEvent},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,7 @@ impl Invariant for BlobDurable {
     }
 
     fn families(&self) -> &'static [Family] {
-        &[Family::Blob, Family::Rpc]
+        &[Family::Blob, Family::Rpc, Family::Hardware]
     }
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
@@ -44,6 +45,7 @@ impl Invariant for BlobDurable {
                 }
                 Check::Ignored
             }
+            Seen::Hardware(Hardware::Ended(_)) => self.calls.ended(at),
             Seen::Blob(BlobEvent::Recovered { blobs, sealed }) => {
                 let found = blobs.iter().map(|(name, len, crc)| (name.clone(), (*len, *crc)));
                 let (found, sealed) = (found.collect(), sealed.iter().cloned().collect());

@@ -9,6 +9,7 @@ use crate::{
         history::{Family, Moment, Seen},
         model::Model,
     },
+    host::sim::Hardware,
     system::{
         event::RpcEvent,
         service::log::{LogEvent, TransactionId},
@@ -47,7 +48,7 @@ impl Invariant for LogDurable {
     }
 
     fn families(&self) -> &'static [Family] {
-        &[Family::Log, Family::Rpc]
+        &[Family::Log, Family::Rpc, Family::Hardware]
     }
 
     fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
@@ -58,6 +59,7 @@ impl Invariant for LogDurable {
                 }
                 Check::Ignored
             }
+            Seen::Hardware(Hardware::Ended(_)) => self.calls.ended(at),
             Seen::Log(LogEvent::Recovered { ends, unended, closed, .. }) => {
                 let ends = ends.iter().map(|(topic, n, end)| ((topic.clone(), *n), *end));
                 let (unended, closed) = (unended.iter().cloned(), closed.iter().cloned());

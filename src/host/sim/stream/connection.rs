@@ -164,7 +164,7 @@ impl State {
         if !self.nodes[to.index()].powered {
             return self.note_packet(now, &packet, "no power");
         }
-        if from != to && self.links.is_cut(from, to) {
+        if from != to && self.links.is_cut(from, to, packet.what.kind()) {
             return self.note_packet(now, &packet, "cut under way");
         }
         self.note_packet(now, &packet, "arrived");

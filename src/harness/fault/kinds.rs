@@ -6,8 +6,7 @@ use super::{
     links::{FROM, LinkSpec, MESSAGE, TO},
     swarm::{Generated, Wild},
     term::{
-        DelayShape, SLICE, Spares, actor, applied, count, delay_shape, drift, operation, part,
-        path, service, signed, span, spares, unsynced,
+        DelayShape, SLICE, Spares, actor, count, drift, part, path, service, signed, span, word,
     },
     words::{FaultKey, FaultWords},
 };
@@ -145,7 +144,7 @@ fault_kinds! {
     /// Frames take longer.
     Delay = "delay" + links {
         "by" by: DurationRange = needed(span), "how much longer at most; the mean of an exponential one", "\"10ms..200ms\"";
-        "shape" shape: DelayShape = or(delay_shape, DelayShape::Uniform), "\"uniform\" from nothing (when absent), \"exponential\", \"bimodal\" (one in twenty takes that long) or \"constant\" for each pair of nodes", "\"exponential\"";
+        "shape" shape: DelayShape = or(word, DelayShape::Uniform), "\"uniform\" from nothing (when absent), \"exponential\", \"bimodal\" (one in twenty takes that long) or \"constant\" for each pair of nodes", "\"exponential\"";
     }
     /// A share of the frames takes longer, so that later ones overtake them.
     Reorder = "reorder" + links {
@@ -210,7 +209,7 @@ fault_kinds! {
     /// The machine loses power and what was not synced, and is restarted at the end.
     PowerCut = "power-cut" {
         "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
-        "unsynced" unsynced: Option<Unsynced> = maybe(unsynced), "what becomes of what was not synced: \"drawn\" (when absent), all \"lost\", all \"kept\" or \"torn\", which is drawn but tears each file's last write of several sectors", "\"drawn\"";
+        "unsynced" unsynced: Option<Unsynced> = maybe(word), "what becomes of what was not synced: \"drawn\" (when absent), all \"lost\", all \"kept\" or \"torn\", which is drawn but tears each file's last write of several sectors", "\"drawn\"";
     }
     /// The machine loses power, and an empty disk is in it when it is restarted at the end. Servers that
     /// keep what the cluster has promised are spared: no promise covers their disks.
@@ -253,12 +252,12 @@ fault_kinds! {
     ServiceError = "service-error" {
         "target" target: Actor = needed(service), "\"coordination\", \"blobs\" or \"log\"", "\"coordination\"";
         "share" share: Share = needed(part), "how many of the calls", "\"1%..20%\"";
-        "applied" applied: Applied = or(applied, Applied::Either), "whether they are handled all the same: \"yes\", \"no\" or \"either\" (when absent)", "\"either\"";
+        "applied" applied: Applied = or(word, Applied::Either), "whether they are handled all the same: \"yes\", \"no\" or \"either\" (when absent)", "\"either\"";
     }
     /// A share of the disk's operations fails with EIO until the end.
     DiskError = "disk-error" {
         "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
-        "operation" operation: DiskOp = needed(operation), "\"read\", \"write\", \"sync\", \"metadata\" or \"any\"", "\"sync\"";
+        "operation" operation: DiskOp = needed(word), "\"read\", \"write\", \"sync\", \"metadata\" or \"any\"", "\"sync\"";
         "share" share: Share = needed(part), "how many of the operations", "\"1%..10%\"";
         "nth" nth: Option<NumberRange> = maybe(count), "only this one of the operations, counted from the fault's begin, and with that share as its chance; all when absent", "\"1..20\"";
     }
@@ -268,7 +267,7 @@ fault_kinds! {
         "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"clients\"";
         "bits" bits: NumberRange = needed(count), "how many bits of all the files together", "\"1..8\"";
         "file" file: Option<String> = maybe(path), "only files whose path begins with this; all when absent", "\"coordination/\"";
-        "spares" spares: Option<Spares> = maybe(spares), "\"sole-copies\" (when absent) or \"nobody\": then no promise is left but that nothing damaged is ever served", "\"sole-copies\"";
+        "spares" spares: Option<Spares> = maybe(word), "\"sole-copies\" (when absent) or \"nobody\": then no promise is left but that nothing damaged is ever served", "\"sole-copies\"";
     }
     /// The disk has no room until the end.
     DiskFull = "disk-full" {
@@ -277,13 +276,13 @@ fault_kinds! {
     /// The disk's operations that begin before the end take longer.
     DiskSlow = "disk-slow" {
         "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
-        "operation" operation: DiskOp = or(operation, DiskOp::Any), "\"read\", \"write\", \"sync\", \"metadata\" or \"any\" (when absent)", "\"sync\"";
+        "operation" operation: DiskOp = or(word, DiskOp::Any), "\"read\", \"write\", \"sync\", \"metadata\" or \"any\" (when absent)", "\"sync\"";
         "by" by: DurationRange = needed(span), "how much longer at most", "\"10ms..500ms\"";
     }
     /// The disk's operations don't complete until the end.
     DiskStall = "disk-stall" {
         "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
-        "operation" operation: DiskOp = or(operation, DiskOp::Any), "\"read\", \"write\", \"sync\", \"metadata\" or \"any\" (when absent)", "\"sync\"";
+        "operation" operation: DiskOp = or(word, DiskOp::Any), "\"read\", \"write\", \"sync\", \"metadata\" or \"any\" (when absent)", "\"sync\"";
     }
     /// The clock drifts until the end, or wall time is stepped once; one of both is needed.
     Clock = "clock" {

@@ -168,8 +168,14 @@ impl fmt::Display for FaultKind {
         f.write_str(self.name())?;
         for (key, value) in self.terms() {
             match key {
-                "drift" | "step" | "by" | "every" | "nth" | "bridge" | "rate" | "window"
-                | "bits" | "file" | "spares" | "unsynced" | "slice" | "takes" | "applied" => {
+                "share" | "target" | "isolate" | "from" | "links" | "operation" => {
+                    write!(f, " {value}")?;
+                }
+                "to" => write!(f, " -> {value}")?,
+                "shape" if value == "uniform" => {}
+                "shape" => write!(f, " {value}")?,
+                "file" => write!(f, " {key} {value}")?,
+                _ => {
                     let (sign, size) = match value.strip_prefix('-') {
                         Some(size) if !value.contains("..") => ("-", size),
                         _ => ("", value.as_str()),
@@ -177,9 +183,6 @@ impl fmt::Display for FaultKind {
                     let size = DurationRange::parse(size).map_or(size.to_string(), rounded);
                     write!(f, " {key} {sign}{size}")?;
                 }
-                "to" => write!(f, " -> {value}")?,
-                "shape" if value == "uniform" => {}
-                _ => write!(f, " {value}")?,
             }
         }
         Ok(())

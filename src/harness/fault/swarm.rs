@@ -9,7 +9,7 @@ use super::{
     kinds::FaultKind,
     links::LinkSpec,
     spec::{FaultSpec, Repeat},
-    term::{APPLIED, DELAY_SHAPES, DISK_OPERATIONS, DelayShape, Spares, UNSYNCED, is_service},
+    term::{DelayShape, Named, Spares, is_service},
     when::{Anchor, Edge, When},
 };
 use crate::{
@@ -123,29 +123,17 @@ impl Generated for Actor {
     }
 }
 
-impl Generated for DiskOp {
-    fn generate(_: &str, wild: &mut Wild<'_>) -> Self {
-        wild.choose(DISK_OPERATIONS.iter().copied())
-    }
+macro_rules! words {
+    ($($type:ident),+) => {$(
+        impl Generated for $type {
+            fn generate(_: &str, wild: &mut Wild<'_>) -> Self {
+                wild.choose($type::WORDS.iter().copied())
+            }
+        }
+    )+};
 }
 
-impl Generated for DelayShape {
-    fn generate(_: &str, wild: &mut Wild<'_>) -> Self {
-        wild.choose(DELAY_SHAPES.iter().copied())
-    }
-}
-
-impl Generated for Unsynced {
-    fn generate(_: &str, wild: &mut Wild<'_>) -> Self {
-        wild.choose(UNSYNCED.iter().copied())
-    }
-}
-
-impl Generated for Applied {
-    fn generate(_: &str, wild: &mut Wild<'_>) -> Self {
-        wild.choose(APPLIED.iter().copied())
-    }
-}
+words!(DiskOp, DelayShape, Unsynced, Applied);
 
 impl Generated for Spares {
     /// What nobody could survive is not made up.

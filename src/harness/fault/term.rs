@@ -15,39 +15,43 @@ impl Term for Actor {
     }
 }
 
-impl Term for DiskOp {
-    fn show(&self) -> Option<String> {
-        let known = DISK_OPERATIONS.iter().find(|(_, known)| known == self);
-        Some(known.expect("every operation has a name").0.to_string())
-    }
+/// A value that is one of a few words.
+pub(super) trait Named: Copy + PartialEq + 'static {
+    /// The words and what they mean.
+    const WORDS: &'static [(&'static str, Self)];
 }
 
-impl Term for DelayShape {
-    fn show(&self) -> Option<String> {
-        let known = DELAY_SHAPES.iter().find(|(_, known)| known == self);
-        Some(known.expect("every shape has a name").0.to_string())
-    }
+macro_rules! named {
+    ($($type:ident { $($word:literal = $variant:ident),+ })+) => {$(
+        impl Named for $type {
+            const WORDS: &'static [(&'static str, Self)] = &[$(($word, $type::$variant)),+];
+        }
+
+        impl Term for $type {
+            fn show(&self) -> Option<String> {
+                let known = Self::WORDS.iter().find(|(_, known)| known == self);
+                Some(known.expect("each has a word").0.to_string())
+            }
+        }
+    )+};
 }
 
-impl Term for Applied {
-    fn show(&self) -> Option<String> {
-        let known = APPLIED.iter().find(|(_, known)| known == self);
-        Some(known.expect("each has a name").0.to_string())
+named! {
+    DelayShape {
+        "uniform" = Uniform, "exponential" = Exponential, "bimodal" = Bimodal,
+        "constant" = Constant
     }
+    Spares { "sole-copies" = SoleCopies, "nobody" = Nobody }
+    Unsynced { "drawn" = Drawn, "lost" = Lost, "torn" = Torn, "kept" = Kept }
+    DiskOp {
+        "read" = Read, "write" = Write, "sync" = Sync, "metadata" = Metadata, "any" = Any
+    }
+    Applied { "yes" = Yes, "no" = No, "either" = Either }
 }
 
-impl Term for Unsynced {
-    fn show(&self) -> Option<String> {
-        let known = UNSYNCED.iter().find(|(_, known)| known == self);
-        Some(known.expect("every one has a name").0.to_string())
-    }
-}
-
-impl Term for Spares {
-    fn show(&self) -> Option<String> {
-        let known = SPARES.iter().find(|(_, known)| known == self);
-        Some(known.expect("both have a name").0.to_string())
-    }
+/// Reads one of a value's words.
+pub(super) fn word<T: Named>(field: &Field, _: &Subject) -> Result<T, ScenarioError> {
+    field.one_of(T::WORDS, "list --faults")
 }
 
 /// How delays are distributed.
@@ -63,13 +67,6 @@ pub enum DelayShape {
     Constant,
 }
 
-pub(super) const DELAY_SHAPES: &[(&str, DelayShape)] = &[
-    ("uniform", DelayShape::Uniform),
-    ("exponential", DelayShape::Exponential),
-    ("bimodal", DelayShape::Bimodal),
-    ("constant", DelayShape::Constant),
-];
-
 /// Whom damage to disks spares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spares {
@@ -79,36 +76,9 @@ pub enum Spares {
     Nobody,
 }
 
-const SPARES: &[(&str, Spares)] =
-    &[("sole-copies", Spares::SoleCopies), ("nobody", Spares::Nobody)];
-
-/// What becomes of what was not synced.
-pub(super) const UNSYNCED: &[(&str, Unsynced)] = &[
-    ("drawn", Unsynced::Drawn),
-    ("lost", Unsynced::Lost),
-    ("torn", Unsynced::Torn),
-    ("kept", Unsynced::Kept),
-];
-
-/// The kinds of disk operations that a fault can strike.
-pub(super) const DISK_OPERATIONS: &[(&str, DiskOp)] = &[
-    ("read", DiskOp::Read),
-    ("write", DiskOp::Write),
-    ("sync", DiskOp::Sync),
-    ("metadata", DiskOp::Metadata),
-    ("any", DiskOp::Any),
-];
-
-pub(super) const APPLIED: &[(&str, Applied)] =
-    &[("yes", Applied::Yes), ("no", Applied::No), ("either", Applied::Either)];
-
 /// A turn of a slow node.
 pub(super) const SLICE: DurationRange =
     DurationRange { low: Duration::from_millis(10), high: Duration::from_millis(50) };
-
-pub(super) fn applied(field: &Field, _: &Subject) -> Result<Applied, ScenarioError> {
-    field.one_of(APPLIED, "list --faults")
-}
 
 /// A server that keeps what the cluster has promised.
 pub(super) fn service(field: &Field, subject: &Subject) -> Result<Actor, ScenarioError> {
@@ -126,22 +96,6 @@ pub(super) fn is_service(actor: Actor) -> bool {
 
 pub(super) fn actor(field: &Field, subject: &Subject) -> Result<Actor, ScenarioError> {
     Actor::read(field, subject)
-}
-
-pub(super) fn operation(field: &Field, _: &Subject) -> Result<DiskOp, ScenarioError> {
-    field.one_of(DISK_OPERATIONS, "list --faults")
-}
-
-pub(super) fn delay_shape(field: &Field, _: &Subject) -> Result<DelayShape, ScenarioError> {
-    field.one_of(DELAY_SHAPES, "list --faults")
-}
-
-pub(super) fn unsynced(field: &Field, _: &Subject) -> Result<Unsynced, ScenarioError> {
-    field.one_of(UNSYNCED, "list --faults")
-}
-
-pub(super) fn spares(field: &Field, _: &Subject) -> Result<Spares, ScenarioError> {
-    field.one_of(SPARES, "list --faults")
 }
 
 /// The beginning of a file's path.

@@ -12,7 +12,9 @@ use super::{
 use crate::{
     harness::{
         check::Milestone,
-        explore::{FaultCounts, RunConfig, Sweep, SweepSummary, never_reached, sweep},
+        explore::{
+            FaultCounts, RunConfig, Sweep, SweepRun, SweepSummary, never_reached, watched_sweep,
+        },
         fault::FaultPlan,
         report::{COLUMNS, describe_group, describe_sweep, wrap},
         sabotage,
@@ -25,6 +27,9 @@ use std::{
     collections::BTreeMap, num::NonZeroUsize, ops::Range, path::PathBuf, sync::atomic::Ordering,
     time::Duration,
 };
+
+/// After so long without the end of a run a person is told which are under way.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Groups of failures of which one run is told in full.
 const TOLD_MAX: usize = 3;
@@ -128,7 +133,7 @@ impl Explore {
         let (mut runs, mut failed, mut simulated) = (0_u64, 0_u64, Duration::ZERO);
         let all = plan.seeds.end - plan.seeds.start;
         let of_all = if plan.seeds.end == u64::MAX { String::new() } else { format!("/{all}") };
-        sweep(plan, |run| {
+        let on_run = |run: SweepRun| {
             runs += 1;
             failed += u64::from(!run.outcome.expected);
             simulated += run.outcome.simulated;
@@ -145,9 +150,20 @@ impl Explore {
                     "{runs}{of_all} runs, {failed} failed, {ratio:.0}x, {reached}/{known} milestones"
                 )
             });
-        });
+        };
+        watched_sweep(plan, SILENCE, on_run, |seeds| print::note(&silence(plan, &seeds)));
         (summary, progress.finish())
     }
+}
+
+/// The runs that are under way while none has ended for long.
+fn silence(plan: &Sweep, seeds: &[u64]) -> String {
+    let told = seeds.iter().map(|seed| {
+        let scenario = &plan.scenarios[plan.scenario_of(*seed)].name;
+        format!("\n  cargo run -- run {scenario} --seed {seed} --log wavetank=debug")
+    });
+    let long = clock(SILENCE);
+    format!("wavetank: no run has ended for {long}; under way:{}", told.collect::<String>())
 }
 
 /// The milestones that some swept scenario can reach.

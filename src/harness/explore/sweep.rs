@@ -9,12 +9,12 @@ use crate::{
     host::{Draws, Sabotage},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc,
+        mpsc::{self, RecvTimeoutError},
     },
     time::Duration,
 };
@@ -113,19 +113,34 @@ pub fn never_reached(
 ///
 /// Seeds are handed out in order and what is under way ends, so the runs of a sweep that ends early
 /// are those of its first seeds.
+pub fn sweep(sweep: &Sweep, on_run: impl FnMut(SweepRun)) {
+    watched_sweep(sweep, Duration::MAX, on_run, |_| {});
+}
+
+/// The same; whenever no run has ended for as long as `silence`, those under way are told, by seed: one
+/// of them may never end.
 #[expect(clippy::disallowed_methods, reason = "runs share nothing, so they may run side by side")]
-pub fn sweep(sweep: &Sweep, mut on_run: impl FnMut(SweepRun)) {
+pub fn watched_sweep(
+    sweep: &Sweep,
+    silence: Duration,
+    mut on_run: impl FnMut(SweepRun),
+    mut on_silence: impl FnMut(Vec<u64>),
+) {
     assert!(!sweep.scenarios.is_empty(), "a sweep needs a scenario");
     let next = AtomicU64::new(sweep.seeds.start);
     let over = AtomicBool::new(false);
+    let under_way = Mutex::new(BTreeSet::new());
+    let runs = || under_way.lock().expect("no panic under this lock");
     // Bounded, so that a slow receiver slows the runs down.
     let (sender, receiver) = mpsc::sync_channel(64);
     std::thread::scope(|scope| {
         for _ in 0..sweep.jobs.max(1) {
-            let (sender, next, over) = (sender.clone(), &next, &over);
+            let (sender, next, over, runs) = (sender.clone(), &next, &over, &runs);
             scope.spawn(move || {
                 while let Some(seed) = next_seed(sweep, next, over) {
+                    runs().insert(seed);
                     let run = one_run(sweep, seed);
+                    runs().remove(&seed);
                     if sweep.until_failure && !run.outcome.expected {
                         over.store(true, Ordering::Relaxed);
                     }
@@ -136,7 +151,13 @@ pub fn sweep(sweep: &Sweep, mut on_run: impl FnMut(SweepRun)) {
             });
         }
         drop(sender);
-        receiver.into_iter().for_each(&mut on_run);
+        loop {
+            match receiver.recv_timeout(silence) {
+                Ok(run) => on_run(run),
+                Err(RecvTimeoutError::Timeout) => on_silence(runs().iter().copied().collect()),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
     });
 }
 
@@ -158,4 +179,27 @@ fn one_run(sweep: &Sweep, seed: u64) -> SweepRun {
     }
     outcome.output = Output::Counts(BTreeMap::new());
     SweepRun { scenario, outcome }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::scenario::Scenario;
+
+    #[test]
+    fn what_is_under_way_is_told_in_a_silence() {
+        let scenario = Scenario::builder("journal/test", "A test.").build().expect("it is sound");
+        let plan = Sweep {
+            scenarios: vec![Arc::new(scenario)],
+            seeds: 5..8,
+            jobs: 1,
+            sabotage: None,
+            until_failure: false,
+            stop: Arc::default(),
+        };
+        let (mut ended, mut told) = (0, BTreeSet::new());
+        watched_sweep(&plan, Duration::from_nanos(1), |_| ended += 1, |runs| told.extend(runs));
+        assert_eq!(ended, 3);
+        assert!(!told.is_empty() && told.iter().all(|seed| plan.seeds.contains(seed)), "{told:?}");
+    }
 }

@@ -26,8 +26,8 @@ pub struct StuckRun<'a> {
     pub executed: &'a [ExecutedFault],
     /// The names of the nodes.
     pub names: &'a BTreeMap<NodeId, String>,
-    /// For what it waits.
-    pub waits_for: &'a str,
+    /// The key of `[converge]` that bounds what is overdue.
+    pub goal: &'static str,
     /// How long the run was.
     pub ran: Duration,
 }
@@ -75,8 +75,7 @@ impl StuckRun<'_> {
 
     fn too_long(&self, what: &str, least: Duration) -> Option<String> {
         // An earlier goal does not wait for the end of the work.
-        let for_the_end = self.waits_for.contains("(`job` has");
-        (for_the_end && least >= self.ran).then(|| {
+        (self.goal == "job" && least >= self.ran).then(|| {
             let [least, ran] = [least, self.ran].map(|time| time.as_secs());
             format!("lawful: {what} {least}s; the run had {ran}s")
         })

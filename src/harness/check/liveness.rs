@@ -20,7 +20,12 @@ pub enum Outlook {
     /// Something is still to come, within its bound.
     Waiting,
     /// This is overdue.
-    Stuck(String),
+    Stuck {
+        /// The key of `[converge]` that bounds it.
+        goal: &'static str,
+        /// What it is.
+        waits_for: String,
+    },
 }
 
 /// Something that must come to be.
@@ -107,10 +112,10 @@ impl<'a> Convergence<'a> {
             let since = if goal.after_the_job { ended } else { Some(wants.healed) };
             let overdue = since.is_some_and(|since| wants.is_overdue(goal, since, now));
             match &waits_for {
-                Some(what) if overdue && !matches!(outlook, Outlook::Stuck(_)) => {
+                Some(what) if overdue && !matches!(outlook, Outlook::Stuck { .. }) => {
                     let Goal { key, within, .. } = goal;
                     let bound = format!("(`{key}` has {})", exact_duration(*within));
-                    outlook = Outlook::Stuck(format!("{what} {bound}"));
+                    outlook = Outlook::Stuck { goal: key, waits_for: format!("{what} {bound}") };
                 }
                 Some(_) if outlook == Outlook::Converged => outlook = Outlook::Waiting,
                 _ => {}

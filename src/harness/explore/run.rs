@@ -171,13 +171,13 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
     let body = async |world: World| run.drive(&world, nodes, plan.clone()).await;
     let ((end, executed, nodes), report) = simulate(world_config, judge.clone(), body);
     let ruling = judge.close(end.at);
-    let verdict = match (ruling.violations.first(), end.stuck) {
+    let verdict = match (ruling.violations.first(), &end.stuck) {
         (Some(violation), _) => Verdict::Violated(violation.invariant.to_string()),
-        (None, Some(waits_for)) => Verdict::Stuck { waits_for },
+        (None, Some((_, waits_for))) => Verdict::Stuck { waits_for: waits_for.clone() },
         (None, None) => Verdict::Held,
     };
-    let stuck = |waits_for| StuckRun {
-        waits_for,
+    let stuck = |goal| StuckRun {
+        goal,
         scenario,
         model: &ruling.model,
         job: job_of_seed(seed),
@@ -186,8 +186,8 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         names: &nodes,
         ran: report.simulated,
     };
-    let reasons = match &verdict {
-        Verdict::Stuck { waits_for } => stuck(waits_for).reasons(),
+    let reasons = match (&verdict, &end.stuck) {
+        (Verdict::Stuck { .. }, Some((goal, _))) => stuck(*goal).reasons(),
         _ => Vec::new(),
     };
     RunOutcome {
@@ -217,7 +217,8 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
 
 struct End {
     at: Moment,
-    stuck: Option<String>,
+    /// The goal that is overdue, and for what it waits.
+    stuck: Option<(&'static str, String)>,
 }
 
 type Driven = (End, Vec<ExecutedFault>, BTreeMap<NodeId, String>);
@@ -277,7 +278,7 @@ impl RunInProgress<'_> {
         let stuck = loop {
             match judge.with_model(|model| convergence.look(model, world.elapsed())) {
                 Outlook::Waiting if !judge.is_broken() => world.sleep(LOOK_EVERY).await,
-                Outlook::Stuck(what) => break Some(what),
+                Outlook::Stuck { goal, waits_for } => break Some((goal, waits_for)),
                 Outlook::Waiting | Outlook::Converged => break None,
             }
         };

@@ -15,8 +15,13 @@ impl FaultKind {
     ///
     /// What is not survived may leave the cluster stuck; it never makes it lie.
     pub fn is_survived_on(&self, role: Role) -> bool {
+        !(self.harms_for_good() && holds_sole_copies(role))
+    }
+
+    /// Whether what it does to a disk outlasts the fault.
+    pub fn harms_for_good(&self) -> bool {
         match self {
-            FaultKind::Replace { .. } | FaultKind::Rot { .. } => !holds_sole_copies(role),
+            FaultKind::Replace { .. } | FaultKind::Rot { .. } => true,
             FaultKind::Loss { .. }
             | FaultKind::Delay { .. }
             | FaultKind::Reorder { .. }
@@ -44,15 +49,8 @@ impl FaultKind {
             | FaultKind::SlowStop { .. }
             | FaultKind::Relocate { .. }
             | FaultKind::ServiceError { .. }
-            | FaultKind::Clock { .. } => true,
+            | FaultKind::Clock { .. } => false,
         }
-    }
-}
-
-impl FaultKind {
-    /// Whether what it does to a disk outlasts the fault.
-    pub fn harms_for_good(&self) -> bool {
-        matches!(self, FaultKind::Replace { .. } | FaultKind::Rot { .. })
     }
 }
 

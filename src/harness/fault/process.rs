@@ -10,7 +10,7 @@ use crate::{
     harness::world::{RESTART_DELAY, Role},
     host::{
         Draws,
-        sim::{LinkEffect, LinkRule, NodeId, NodeSet, ProcessEnd},
+        sim::{LinkEffect, LinkRule, NodeSet, ProcessEnd},
     },
     jobs::journal::JournalGateway,
     system::{
@@ -27,12 +27,6 @@ use std::{sync::Arc, time::Duration};
 const TURN_MIN: Duration = Duration::from_millis(2);
 
 impl Injector {
-    fn struck(&self, index: usize, fault: &FaultSpec, target: Actor) -> Vec<NodeId> {
-        let nodes = self.resolve(target, fault.picks());
-        self.note(index, fault, &[(target, &nodes)]);
-        nodes
-    }
-
     /// Kills processes so long after each of their boots.
     pub(super) fn crash_loop(
         self: &Arc<Self>,

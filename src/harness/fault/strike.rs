@@ -136,8 +136,7 @@ impl Injector {
             | FaultKind::DiskSlow { target, .. }
             | FaultKind::DiskStall { target, .. }
             | FaultKind::Clock { target, .. } => {
-                let nodes = self.resolve(*target, fault.picks());
-                self.note(index, fault, &[(*target, &nodes)]);
+                let nodes = self.struck(index, fault, *target);
                 nodes.iter().for_each(|node| self.strike_node(index, fault, *node));
             }
         }
@@ -239,9 +238,22 @@ impl Injector {
         }
     }
 
+    /// Whom a fault strikes; it is written down.
+    pub(super) fn struck(&self, index: usize, fault: &FaultSpec, target: Actor) -> Vec<NodeId> {
+        let nodes = self.resolve(target, fault.picks());
+        self.note(index, fault, &[(target, &nodes)]);
+        nodes
+    }
+
+    /// The two sides between which a fault strikes; they are written down.
+    fn sides(&self, index: usize, fault: &FaultSpec, one: Actor, other: Actor) -> [Vec<NodeId>; 2] {
+        let sides = [one, other].map(|side| self.resolve(side, fault.picks()));
+        self.note(index, fault, &[(one, &sides[0]), (other, &sides[1])]);
+        sides
+    }
+
     fn reset(&self, index: usize, fault: &FaultSpec, from: Actor, to: Actor) {
-        let (one, other) = (self.resolve(from, fault.picks()), self.resolve(to, fault.picks()));
-        self.note(index, fault, &[(from, &one), (to, &other)]);
+        let [one, other] = self.sides(index, fault, from, to);
         self.world.reset(&set(&one), &set(&other));
     }
 
@@ -257,10 +269,7 @@ impl Injector {
         effect: LinkEffect,
         nth: Option<u64>,
     ) {
-        let from = self.resolve(links.from, fault.picks());
-        let to = self.resolve(links.to, fault.picks());
-        self.note(index, fault, &[(links.from, &from), (links.to, &to)]);
-        let (from, to) = (set(&from), set(&to));
+        let [from, to] = self.sides(index, fault, links.from, links.to).map(|side| set(&side));
         self.add_rule(index, LinkRule { from, to, kind: links.message.clone(), nth, effect });
     }
 
@@ -304,15 +313,13 @@ impl Injector {
     }
 
     fn cut_pair(&self, index: usize, fault: &FaultSpec, from: Actor, to: Actor) {
-        let (one, other) = (self.resolve(from, fault.picks()), self.resolve(to, fault.picks()));
-        self.note(index, fault, &[(from, &one), (to, &other)]);
+        let [one, other] = self.sides(index, fault, from, to);
         self.cut(index, &one, &other);
     }
 
     /// Cuts the links of some nodes one by one, then restores them in another order; over and over.
     fn swizzle(self: &Arc<Self>, index: usize, fault: &FaultSpec, target: Actor, every: Duration) {
-        let nodes = self.resolve(target, fault.picks());
-        self.note(index, fault, &[(target, &nodes)]);
+        let nodes = self.struck(index, fault, target);
         let all = self.resolve(Actor::Everyone, 0);
         let pairs = nodes.iter().flat_map(|one| all.iter().map(|other| (*one, *other)));
         let mut pairs: Vec<(NodeId, NodeId)> = pairs
@@ -351,8 +358,7 @@ impl Injector {
         target: Actor,
         every: Duration,
     ) {
-        let mut nodes = self.resolve(target, fault.picks());
-        self.note(index, fault, &[(target, &nodes)]);
+        let mut nodes = self.struck(index, fault, target);
         Draws::new(fault.picks(), "rolling restart", [0, 0]).shuffle(&mut nodes);
         let injector = self.clone();
         self.world.spawn(async move {

@@ -60,7 +60,7 @@ fn a_failure_is_one_folder_that_says_everything() {
     let report = place.read(&format!("{folder}/report.txt"));
     let at = |what: &str| report.find(what).unwrap_or_else(|| panic!("{what}:\n{report}"));
     let order = [
-        "L2 at ",
+        "L2 fenced-mailbox at ",
         "  before  ",
         "  now  ",
         "the last changes",
@@ -113,11 +113,11 @@ fn after_a_change_of_the_code_a_plan_is_tried_under_many_schedules() {
     let (code, text) = place.run(&["replay", &folder]);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("another run now") && text.contains(" of 20\n"), "{text}");
-    assert!(text.contains("violated:L2") && text.contains("L2 at "), "{text}");
+    assert!(text.contains("violated:L2") && text.contains("L2 fenced-mailbox at "), "{text}");
     let again = text.lines().find_map(|line| line.strip_prefix("again   cargo run -- "));
     let again: Vec<&str> = again.expect("a command").split(' ').collect();
     let (code, one) = place.run(&again);
-    assert!(code == 1 && one.contains("L2 at "), "{one}");
+    assert!(code == 1 && one.contains("L2 fenced-mailbox at "), "{one}");
     let (code, text) = place.run(&["replay", &folder, "--no-sabotage", "--schedules", "5"]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("5 of 5"), "{text}");

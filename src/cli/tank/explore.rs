@@ -336,7 +336,7 @@ impl Swept<'_> {
             "simulated_seconds": total.simulated.as_secs_f64(),
             "simulated_over_wall": self.ratio(),
             "scenarios": tallies.collect::<Vec<_>>(),
-            "invariants": evaluations,
+            "invariants": by_code(evaluations),
             "milestones": milestones.iter().map(|(m, count)| (m.name(), *count)).collect::<BTreeMap<_, _>>(),
             "milestones_never_reached": missed.collect::<Vec<_>>(),
             "failures": failures.collect::<Vec<_>>(),
@@ -345,6 +345,12 @@ impl Swept<'_> {
             }),
         })
     }
+}
+
+/// Counts by the invariants' codes, which don't change when a title does.
+fn by_code(evaluations: &BTreeMap<&'static str, u64>) -> BTreeMap<&'static str, u64> {
+    let code = |title: &'static str| title.split(' ').next().unwrap_or(title);
+    evaluations.iter().map(|(title, count)| (code(title), *count)).collect()
 }
 
 #[cfg(test)]

@@ -74,8 +74,9 @@ impl Sworn {
     fn rule(&mut self, at: Moment, check: Check, violations: &mut Vec<Violation>) {
         self.evaluations += u64::from(!matches!(check, Check::Ignored));
         if let Check::Broken { before, now } = check {
-            let (invariant, promise) = (self.invariant.name(), self.invariant.promise());
-            violations.push(Violation { invariant, promise, at, before, now });
+            let (title, promise) = (self.invariant.title(), self.invariant.promise());
+            let invariant = self.invariant.name();
+            violations.push(Violation { invariant, title, promise, at, before, now });
         }
     }
 }
@@ -153,7 +154,7 @@ impl Judge {
             let check = sworn.invariant.finish(at.time);
             sworn.rule(at, check, &mut court.violations);
         }
-        let evaluated = court.invariants.iter().map(|s| (s.invariant.name(), s.evaluations));
+        let evaluated = court.invariants.iter().map(|s| (s.invariant.title(), s.evaluations));
         Ruling {
             violations: std::mem::take(&mut court.violations),
             evaluations: evaluated.collect(),
@@ -169,7 +170,7 @@ impl Judge {
 pub struct Ruling {
     /// What broke, in order.
     pub violations: Vec<Violation>,
-    /// How often each invariant was evaluated.
+    /// How often each invariant was evaluated, by title.
     pub evaluations: BTreeMap<&'static str, u64>,
     /// The facts that changed the cluster's state.
     pub history: Vec<(Moment, Known)>,

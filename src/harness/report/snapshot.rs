@@ -84,9 +84,10 @@ impl Names {
 }
 
 fn sections(outcome: &RunOutcome) -> Sections {
-    let evaluated = outcome.evaluations.iter().map(|(name, count)| {
-        format!("{name}: {}", if *count > 0 { "evaluated" } else { "never evaluated" })
-    });
+    let idle = outcome.evaluations.iter().filter(|(_, count)| **count == 0);
+    let idle = idle.map(|(title, _)| format!("{title}: never evaluated"));
+    let broken: BTreeSet<&str> = outcome.violations.iter().map(|broken| broken.title).collect();
+    let broken = broken.into_iter().map(|title| format!("{title}: broken"));
     let reached = outcome.milestones.keys().map(ToString::to_string);
     let plan = outcome.plan.faults.iter().map(ToString::to_string).collect();
     let mut sections = vec![("plan", Order::Matters, plan)];
@@ -95,7 +96,7 @@ fn sections(outcome: &RunOutcome) -> Sections {
     }
     sections.extend([
         ("end", Order::Matters, end(outcome)),
-        ("invariants", Order::Free, evaluated.collect()),
+        ("invariants never evaluated, or broken", Order::Free, broken.chain(idle).collect()),
         ("milestones reached in every schedule", Order::Free, reached.collect()),
     ]);
     sections

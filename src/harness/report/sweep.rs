@@ -25,11 +25,15 @@ pub fn cut(text: &str, width: usize) -> String {
 /// never reached.
 pub fn describe_sweep(summary: &SweepSummary, candidates: &[Milestone]) -> String {
     let mut text = verdict_table(summary);
-    let counts = summary.evaluations.iter().map(|(name, count)| match count {
-        0 => (*name, "never".to_string()),
-        count => (*name, count.to_string()),
-    });
+    let code = |title: &'static str| title.split(' ').next().unwrap_or(title);
+    let evaluated = summary.evaluations.iter().filter(|(_, count)| **count > 0);
+    let counts = evaluated.map(|(title, count)| (code(title), count.to_string()));
     let _ = write!(text, "\ninvariants, and how often each was evaluated\n{}", cells(counts));
+    let idle = summary.evaluations.iter().filter(|(_, count)| **count == 0);
+    let idle: Vec<&str> = idle.map(|(title, _)| *title).collect();
+    if !idle.is_empty() {
+        let _ = writeln!(text, "{}", wrapped("never evaluated: ", &idle));
+    }
     let missed = never_reached(&summary.milestones, candidates);
     if missed.is_empty() {
         let _ = write!(text, "\nall {} milestones were reached", candidates.len());
@@ -129,7 +133,7 @@ mod tests {
         invariants.extend(journal_invariants(Vec::new()));
         SweepSummary {
             tallies: names.into_iter().map(|name| (name, tally.clone())).collect(),
-            evaluations: invariants.iter().map(|invariant| (invariant.name(), count)).collect(),
+            evaluations: invariants.iter().map(|invariant| (invariant.title(), count)).collect(),
             ..SweepSummary::default()
         }
     }
@@ -147,13 +151,13 @@ mod tests {
     #[test]
     fn a_sweep_tells_totals_and_what_never_came() {
         let mut summary = summary(5);
-        summary.evaluations.insert("L2", 0);
+        summary.evaluations.insert("L2 fenced-mailbox", 0);
         let all = |milestone: &Milestone| (*milestone, 1);
         summary.milestones = Milestone::ALL.iter().map(all).collect();
         let text = describe_sweep(&summary, Milestone::ALL);
         let total = text.lines().find(|line| line.starts_with("total")).expect("a row");
         assert_eq!(total.split_whitespace().collect::<Vec<_>>(), ["total", "10", "10", "0", "0"]);
-        assert!(text.contains("L2") && text.matches("never").count() == 1, "{text}");
+        assert!(text.contains("\nnever evaluated: L2 fenced-mailbox\n"), "{text}");
         assert!(text.ends_with("milestones were reached"), "{text}");
         summary.milestones.remove(&Milestone::LatchTaken);
         let text = describe_sweep(&summary, Milestone::ALL);

@@ -25,7 +25,7 @@ const DELETE: &str = "BlobGateway.delete";
 const SEAL: &str = "BlobGateway.seal";
 
 impl Invariant for BlobDurable {
-    fn name(&self) -> &'static str {
+    fn title(&self) -> &'static str {
         "blob-durable"
     }
 

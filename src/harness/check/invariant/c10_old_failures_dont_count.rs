@@ -35,8 +35,8 @@ impl OldFailuresDontCount {
 }
 
 impl Invariant for OldFailuresDontCount {
-    fn name(&self) -> &'static str {
-        "C10"
+    fn title(&self) -> &'static str {
+        "C10 old-failures-dont-count"
     }
 
     fn promise(&self) -> &'static str {

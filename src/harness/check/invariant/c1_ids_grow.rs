@@ -31,8 +31,8 @@ pub struct IdsGrow {
 }
 
 impl Invariant for IdsGrow {
-    fn name(&self) -> &'static str {
-        "C1"
+    fn title(&self) -> &'static str {
+        "C1 ids-grow"
     }
 
     fn promise(&self) -> &'static str {

@@ -34,8 +34,8 @@ pub struct CompleteMeansAll {
 }
 
 impl Invariant for CompleteMeansAll {
-    fn name(&self) -> &'static str {
-        "C2"
+    fn title(&self) -> &'static str {
+        "C2 complete-means-all"
     }
 
     fn promise(&self) -> &'static str {

@@ -25,8 +25,8 @@ pub struct NewestIsRestored {
 }
 
 impl Invariant for NewestIsRestored {
-    fn name(&self) -> &'static str {
-        "C3"
+    fn title(&self) -> &'static str {
+        "C3 newest-is-restored"
     }
 
     fn promise(&self) -> &'static str {

@@ -26,8 +26,8 @@ pub struct VisibleAfterStored {
 }
 
 impl Invariant for VisibleAfterStored {
-    fn name(&self) -> &'static str {
-        "C4"
+    fn title(&self) -> &'static str {
+        "C4 visible-after-stored"
     }
 
     fn promise(&self) -> &'static str {

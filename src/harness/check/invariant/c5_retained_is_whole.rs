@@ -31,8 +31,8 @@ pub struct RetainedIsWhole {
 }
 
 impl Invariant for RetainedIsWhole {
-    fn name(&self) -> &'static str {
-        "C5"
+    fn title(&self) -> &'static str {
+        "C5 retained-is-whole"
     }
 
     fn promise(&self) -> &'static str {

@@ -33,8 +33,8 @@ pub struct ConsistentCut {
 }
 
 impl Invariant for ConsistentCut {
-    fn name(&self) -> &'static str {
-        "C7"
+    fn title(&self) -> &'static str {
+        "C7 consistent-cut"
     }
 
     fn promise(&self) -> &'static str {

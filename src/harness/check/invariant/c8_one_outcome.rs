@@ -33,8 +33,8 @@ pub struct OneOutcome {
 }
 
 impl Invariant for OneOutcome {
-    fn name(&self) -> &'static str {
-        "C8"
+    fn title(&self) -> &'static str {
+        "C8 one-outcome"
     }
 
     fn promise(&self) -> &'static str {

@@ -18,7 +18,7 @@ pub struct CoordinationDurable {
 }
 
 impl Invariant for CoordinationDurable {
-    fn name(&self) -> &'static str {
+    fn title(&self) -> &'static str {
         "coordination-durable"
     }
 

@@ -21,8 +21,8 @@ pub struct AcknowledgedJobKept {
 }
 
 impl Invariant for AcknowledgedJobKept {
-    fn name(&self) -> &'static str {
-        "D1"
+    fn title(&self) -> &'static str {
+        "D1 acknowledged-job-kept"
     }
 
     fn promise(&self) -> &'static str {

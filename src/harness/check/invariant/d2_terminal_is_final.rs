@@ -22,8 +22,8 @@ use crate::{
 pub struct TerminalIsFinal;
 
 impl Invariant for TerminalIsFinal {
-    fn name(&self) -> &'static str {
-        "D2"
+    fn title(&self) -> &'static str {
+        "D2 terminal-is-final"
     }
 
     fn promise(&self) -> &'static str {

@@ -39,8 +39,8 @@ struct Term {
 }
 
 impl Invariant for OneValidMaster {
-    fn name(&self) -> &'static str {
-        "D3"
+    fn title(&self) -> &'static str {
+        "D3 one-valid-master"
     }
 
     fn promise(&self) -> &'static str {

@@ -29,8 +29,8 @@ pub struct CleanupInOrder {
 }
 
 impl Invariant for CleanupInOrder {
-    fn name(&self) -> &'static str {
-        "D4"
+    fn title(&self) -> &'static str {
+        "D4 cleanup-in-order"
     }
 
     fn promise(&self) -> &'static str {

@@ -23,8 +23,8 @@ use crate::{
 pub struct NoCleanupWithoutEnd;
 
 impl Invariant for NoCleanupWithoutEnd {
-    fn name(&self) -> &'static str {
-        "D5"
+    fn title(&self) -> &'static str {
+        "D5 no-cleanup-without-end"
     }
 
     fn promise(&self) -> &'static str {

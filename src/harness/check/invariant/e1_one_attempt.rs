@@ -51,8 +51,8 @@ fn rank(state: &str) -> u32 {
 const ENDED: u32 = 6;
 
 impl Invariant for OneAttempt {
-    fn name(&self) -> &'static str {
-        "E1"
+    fn title(&self) -> &'static str {
+        "E1 one-attempt"
     }
 
     fn promise(&self) -> &'static str {

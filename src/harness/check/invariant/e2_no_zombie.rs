@@ -25,8 +25,8 @@ pub struct NoZombie {
 }
 
 impl Invariant for NoZombie {
-    fn name(&self) -> &'static str {
-        "E2"
+    fn title(&self) -> &'static str {
+        "E2 no-zombie"
     }
 
     fn promise(&self) -> &'static str {

@@ -25,8 +25,8 @@ pub struct OldAttemptsAreIgnored {
 }
 
 impl Invariant for OldAttemptsAreIgnored {
-    fn name(&self) -> &'static str {
-        "E3"
+    fn title(&self) -> &'static str {
+        "E3 old-attempts-are-ignored"
     }
 
     fn promise(&self) -> &'static str {

@@ -21,8 +21,8 @@ pub struct LossOnce {
 }
 
 impl Invariant for LossOnce {
-    fn name(&self) -> &'static str {
-        "H1"
+    fn title(&self) -> &'static str {
+        "H1 loss-once"
     }
 
     fn promise(&self) -> &'static str {

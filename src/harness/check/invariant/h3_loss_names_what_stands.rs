@@ -33,8 +33,8 @@ pub struct LossNamesWhatStands {
 }
 
 impl Invariant for LossNamesWhatStands {
-    fn name(&self) -> &'static str {
-        "H3"
+    fn title(&self) -> &'static str {
+        "H3 loss-names-what-stands"
     }
 
     fn promise(&self) -> &'static str {

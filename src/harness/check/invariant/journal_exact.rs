@@ -65,7 +65,7 @@ impl JournalExact {
 }
 
 impl Invariant for JournalExact {
-    fn name(&self) -> &'static str {
+    fn title(&self) -> &'static str {
         "journal-exact"
     }
 

@@ -21,8 +21,8 @@ pub struct GrantsAlternate {
 }
 
 impl Invariant for GrantsAlternate {
-    fn name(&self) -> &'static str {
-        "L1"
+    fn title(&self) -> &'static str {
+        "L1 grants-alternate"
     }
 
     fn promise(&self) -> &'static str {

@@ -23,8 +23,8 @@ pub struct FencedMailbox {
 }
 
 impl Invariant for FencedMailbox {
-    fn name(&self) -> &'static str {
-        "L2"
+    fn title(&self) -> &'static str {
+        "L2 fenced-mailbox"
     }
 
     fn promise(&self) -> &'static str {

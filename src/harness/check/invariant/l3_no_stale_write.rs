@@ -57,8 +57,8 @@ fn guard(conditions: &[Compare], component: &str) -> Option<LeaderSessionId> {
 }
 
 impl Invariant for NoStaleWrite {
-    fn name(&self) -> &'static str {
-        "L3"
+    fn title(&self) -> &'static str {
+        "L3 no-stale-write"
     }
 
     fn promise(&self) -> &'static str {

@@ -25,8 +25,8 @@ fn component_of(key: &str) -> Option<&str> {
 }
 
 impl Invariant for RecordIsConfirmed {
-    fn name(&self) -> &'static str {
-        "L4"
+    fn title(&self) -> &'static str {
+        "L4 record-is-confirmed"
     }
 
     fn promise(&self) -> &'static str {

@@ -23,8 +23,8 @@ pub struct SilentAfterStop {
 }
 
 impl Invariant for SilentAfterStop {
-    fn name(&self) -> &'static str {
-        "L5"
+    fn title(&self) -> &'static str {
+        "L5 silent-after-stop"
     }
 
     fn promise(&self) -> &'static str {

@@ -18,8 +18,8 @@ pub struct TermsInSequence {
 }
 
 impl Invariant for TermsInSequence {
-    fn name(&self) -> &'static str {
-        "L6"
+    fn title(&self) -> &'static str {
+        "L6 terms-in-sequence"
     }
 
     fn promise(&self) -> &'static str {

@@ -39,7 +39,7 @@ const ABORT: &str = "LogGateway.abort";
 const CLOSE: &str = "LogGateway.close_producers";
 
 impl Invariant for LogDurable {
-    fn name(&self) -> &'static str {
+    fn title(&self) -> &'static str {
         "log-durable"
     }
 

@@ -97,8 +97,12 @@ impl Check {
 
 /// A promise that is judged at every fact.
 pub trait Invariant: Send {
-    /// A short name, such as `L1`.
-    fn name(&self) -> &'static str;
+    /// Its code and its name, such as `L3 no-stale-write`; a name alone where there is no code.
+    fn title(&self) -> &'static str;
+    /// The first word of the title, by which scenarios name it: `L3`.
+    fn name(&self) -> &'static str {
+        self.title().split(' ').next().expect("a text has a first part")
+    }
     /// What is promised, in a line.
     fn promise(&self) -> &'static str;
     /// The families of facts that it looks at; it is spared the others.
@@ -117,6 +121,8 @@ pub trait Invariant: Send {
 pub struct Violation {
     /// The invariant's name.
     pub invariant: &'static str,
+    /// Its code and its name.
+    pub title: &'static str,
     /// What it promises.
     pub promise: &'static str,
     /// When and where.
@@ -129,7 +135,7 @@ pub struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {:.3}s: {}", self.invariant, self.at.time.as_secs_f64(), self.promise)
+        write!(f, "{} at {:.3}s: {}", self.title, self.at.time.as_secs_f64(), self.promise)
     }
 }
 

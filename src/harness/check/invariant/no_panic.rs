@@ -13,7 +13,7 @@ use crate::{
 pub struct NoPanic;
 
 impl Invariant for NoPanic {
-    fn name(&self) -> &'static str {
+    fn title(&self) -> &'static str {
         "no-panic"
     }
 

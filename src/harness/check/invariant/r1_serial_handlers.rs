@@ -21,8 +21,8 @@ pub struct SerialHandlers {
 }
 
 impl Invariant for SerialHandlers {
-    fn name(&self) -> &'static str {
-        "R1"
+    fn title(&self) -> &'static str {
+        "R1 serial-handlers"
     }
 
     fn promise(&self) -> &'static str {

@@ -21,8 +21,8 @@ pub struct AtMostOnce {
 }
 
 impl Invariant for AtMostOnce {
-    fn name(&self) -> &'static str {
-        "R2"
+    fn title(&self) -> &'static str {
+        "R2 at-most-once"
     }
 
     fn promise(&self) -> &'static str {

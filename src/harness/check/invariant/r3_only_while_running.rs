@@ -18,8 +18,8 @@ pub struct OnlyWhileRunning {
 }
 
 impl Invariant for OnlyWhileRunning {
-    fn name(&self) -> &'static str {
-        "R3"
+    fn title(&self) -> &'static str {
+        "R3 only-while-running"
     }
 
     fn promise(&self) -> &'static str {

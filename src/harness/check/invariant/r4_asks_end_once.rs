@@ -25,8 +25,8 @@ pub struct AsksEndOnce {
 }
 
 impl Invariant for AsksEndOnce {
-    fn name(&self) -> &'static str {
-        "R4"
+    fn title(&self) -> &'static str {
+        "R4 asks-end-once"
     }
 
     fn promise(&self) -> &'static str {

@@ -18,8 +18,8 @@ pub struct SlotHeldOnce {
 }
 
 impl Invariant for SlotHeldOnce {
-    fn name(&self) -> &'static str {
-        "S1"
+    fn title(&self) -> &'static str {
+        "S1 slot-held-once"
     }
 
     fn promise(&self) -> &'static str {

@@ -19,8 +19,8 @@ pub struct DeploysIntoHeldSlot {
 }
 
 impl Invariant for DeploysIntoHeldSlot {
-    fn name(&self) -> &'static str {
-        "S3"
+    fn title(&self) -> &'static str {
+        "S3 deploys-into-held-slot"
     }
 
     fn promise(&self) -> &'static str {

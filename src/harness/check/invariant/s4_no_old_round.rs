@@ -22,8 +22,8 @@ pub struct NoOldRound {
 }
 
 impl Invariant for NoOldRound {
-    fn name(&self) -> &'static str {
-        "S4"
+    fn title(&self) -> &'static str {
+        "S4 no-old-round"
     }
 
     fn promise(&self) -> &'static str {

@@ -26,8 +26,8 @@ pub struct ChannelFifo {
 }
 
 impl Invariant for ChannelFifo {
-    fn name(&self) -> &'static str {
-        "X1"
+    fn title(&self) -> &'static str {
+        "X1 channel-fifo"
     }
 
     fn promise(&self) -> &'static str {

@@ -32,8 +32,8 @@ pub struct BoundedChannel {
 }
 
 impl Invariant for BoundedChannel {
-    fn name(&self) -> &'static str {
-        "X2"
+    fn title(&self) -> &'static str {
+        "X2 bounded-channel"
     }
 
     fn promise(&self) -> &'static str {

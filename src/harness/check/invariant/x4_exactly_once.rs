@@ -101,8 +101,8 @@ impl ExactlyOnce {
 }
 
 impl Invariant for ExactlyOnce {
-    fn name(&self) -> &'static str {
-        "X4"
+    fn title(&self) -> &'static str {
+        "X4 exactly-once"
     }
 
     fn promise(&self) -> &'static str {

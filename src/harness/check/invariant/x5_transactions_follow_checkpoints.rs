@@ -34,8 +34,8 @@ pub struct TransactionsFollowCheckpoints {
 }
 
 impl Invariant for TransactionsFollowCheckpoints {
-    fn name(&self) -> &'static str {
-        "X5"
+    fn title(&self) -> &'static str {
+        "X5 transactions-follow-checkpoints"
     }
 
     fn promise(&self) -> &'static str {

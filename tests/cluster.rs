@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use wavetank::{
-    harness::check::{Judge, Moment, invariant},
+    harness::check::{Judge, Moment, TimeBounds, invariant},
     host::{
         Host, NodeAddress,
         sim::{World, WorldConfig, simulate},
@@ -84,8 +84,8 @@ impl Outside {
 #[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
 fn cluster<F: Future<Output = ()> + Send + 'static>(main: fn(Outside) -> F) {
     let run = move || {
-        let mut invariants = invariant::all();
-        invariants.extend(invariant::of_jobs());
+        let mut invariants = invariant::all(TimeBounds::default());
+        invariants.extend(invariant::of_jobs(TimeBounds::default()));
         let judge = Arc::new(Judge::new(invariants));
         let body = async move |world: World| drive(&world, main).await;
         let (at, _) = simulate(WorldConfig::new(1), judge.clone(), body);

@@ -25,9 +25,13 @@ fn shipped(subject: SubjectKind) -> Vec<Arc<Scenario>> {
 }
 
 /// The verdicts of the runs that did not end as expected.
-fn failures(subject: SubjectKind, sabotage: Option<Sabotage>, runs: u64) -> (Vec<Verdict>, u64) {
+fn failures(
+    scenarios: Vec<Arc<Scenario>>,
+    sabotage: Option<Sabotage>,
+    runs: u64,
+) -> (Vec<Verdict>, u64) {
     let plan = Sweep {
-        scenarios: shipped(subject),
+        scenarios,
         seeds: 0..runs,
         jobs: 2,
         sabotage,
@@ -45,9 +49,13 @@ fn failures(subject: SubjectKind, sabotage: Option<Sabotage>, runs: u64) -> (Vec
 }
 
 fn assert_caught(subject: SubjectKind, switch: Sabotage) {
-    let (verdicts, executions) = failures(subject, Some(switch), RUNS_MAX);
+    assert_caught_among(shipped(subject), switch, RUNS_MAX);
+}
+
+fn assert_caught_among(scenarios: Vec<Arc<Scenario>>, switch: Sabotage, runs: u64) {
+    let (verdicts, executions) = failures(scenarios, Some(switch), runs);
     assert!(executions > 0, "the line of {} never ran", switch.name());
-    assert!(!verdicts.is_empty(), "{} was not caught in {RUNS_MAX} runs", switch.name());
+    assert!(!verdicts.is_empty(), "{} was not caught in {runs} runs", switch.name());
     assert!(
         verdicts.iter().all(|verdict| is_caught_by(switch, verdict)),
         "{} was caught by {verdicts:?}, not {:?}",
@@ -121,8 +129,36 @@ fn a_deployment_of_an_old_master_is_caught() {
     assert_caught(SubjectKind::WordCount, Sabotage::OldMasterDeploys);
 }
 
+/// A switch that is caught where its trigger is, in so many runs at most.
+fn assert_caught_in(name: &str, switch: Sabotage, runs: u64) {
+    let named = |scenario: &Arc<Scenario>| scenario.name == name;
+    let scenarios: Vec<_> = shipped(SubjectKind::WordCount).into_iter().filter(named).collect();
+    assert_eq!(scenarios.len(), 1, "{name}");
+    assert_caught_among(scenarios, switch, runs);
+}
+
+#[test]
+fn a_finished_task_that_is_taken_for_lost_is_caught() {
+    assert_caught_in("regressions/finished-called-failed", Sabotage::UntoldEndTakenForLoss, 60);
+}
+
+#[test]
+fn an_answer_from_what_a_stop_has_left_is_caught() {
+    assert_caught_in("regressions/job-said-to-be-lost", Sabotage::AnsweredWhileStopping, 200);
+}
+
+#[test]
+fn a_cancellation_that_is_not_durable_is_caught() {
+    assert_caught_in("word-count/canceled", Sabotage::CancellationNotDurable, 20);
+}
+
+#[test]
+fn a_pointer_that_comes_after_it_was_given_up_is_caught() {
+    assert_caught_in("word-count/pointer-in-doubt", Sabotage::PendingPointerNotFenced, 60);
+}
+
 #[test]
 fn without_a_switch_the_same_runs_are_clean() {
-    assert_eq!(failures(SubjectKind::Journal, None, 300), (Vec::new(), 0));
-    assert_eq!(failures(SubjectKind::WordCount, None, 100), (Vec::new(), 0));
+    assert_eq!(failures(shipped(SubjectKind::Journal), None, 300), (Vec::new(), 0));
+    assert_eq!(failures(shipped(SubjectKind::WordCount), None, 100), (Vec::new(), 0));
 }

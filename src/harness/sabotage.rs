@@ -18,6 +18,10 @@ pub fn caught_by(switch: Sabotage) -> &'static [&'static str] {
         Sabotage::OldMasterDeploys => &["S3"],
         Sabotage::SinkCommitsAtBarrier => &["X5", "X4"],
         Sabotage::BarriersDontBlock => &["C7"],
+        Sabotage::UntoldEndTakenForLoss => &["E6"],
+        Sabotage::AnsweredWhileStopping => &["D6"],
+        Sabotage::CancellationNotDurable => &["D7"],
+        Sabotage::PendingPointerNotFenced => &["C1", "C3", "C5", "C8", "no-panic"],
     }
 }
 

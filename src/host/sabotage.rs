@@ -55,6 +55,14 @@ switches! {
     SlotHandedOutTwice = "slot-handed-out-twice", "generic";
     /// A deployment is accepted from a job master that no longer leads.
     OldMasterDeploys = "old-master-deploys", "generic";
+    /// What an executor no longer runs is taken for lost while the word of its end is on its way.
+    UntoldEndTakenForLoss = "untold-end-taken-for-loss", "generic";
+    /// A stopping endpoint answers from what its stop has left.
+    AnsweredWhileStopping = "answered-while-stopping", "generic";
+    /// A cancellation is acknowledged before it is durable.
+    CancellationNotDurable = "cancellation-not-durable", "generic";
+    /// A checkpoint whose pointer got no answer is given up without seeing to it that it never comes.
+    PendingPointerNotFenced = "pending-pointer-not-fenced", "generic";
     /// The sink commits a transaction at the barrier, before the checkpoint is complete.
     SinkCommitsAtBarrier = "sink-commits-at-barrier", "generic";
     /// A channel that delivered its barrier is read on while others have not.

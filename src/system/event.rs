@@ -3,6 +3,7 @@
 use super::heartbeat::HeartbeatSession;
 use super::rpc::{AskOutcome, EndpointId, FencingToken};
 use crate::host::{Evidence, Kind};
+use std::time::Duration;
 
 /// A fact of the RPC floor. All of them are self-reports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +72,8 @@ pub enum RpcEvent {
         call: u64,
         /// The message's kind.
         kind: Kind,
+        /// How long it waits for its answer, on the clock of its node.
+        timeout: Duration,
     },
     /// The ask is over.
     AskResolved {

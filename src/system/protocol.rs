@@ -147,7 +147,7 @@ gateway! {
         ask job_details(job: JobId) -> Result<JobDetails, JobRefusal>;
         /// What became of a job; `None` while it goes on.
         ask job_result(job: JobId) -> Result<Option<JobResult>, JobRefusal>;
-        /// Ends a job. Answered when its master has begun to.
+        /// Ends a job. Answered when the wish is durable.
         ask cancel_job(job: JobId) -> Result<(), JobRefusal>;
         /// The jobs that are not over.
         ask list_jobs() -> Vec<JobId>;
@@ -265,6 +265,9 @@ pub struct ExecutorReport {
     pub version: u64,
     /// The attempts of the job that have not ended.
     pub attempts: Vec<ExecutionAttemptId>,
+    /// Those that have, and how, of which the master has not answered yet that it knows. What is in
+    /// neither list is gone without a word.
+    pub ended: Vec<(ExecutionAttemptId, ExecutionState)>,
     /// The holds of the job on slots.
     pub allocations: Vec<AllocationId>,
 }

@@ -8,7 +8,7 @@ use wavetank::{
         Delay, DiskEffect, DiskFault, DiskOp, LinkEffect, LinkRule, NodeSet, ProcessEnd,
         WorldConfig,
     },
-    system::service::coordination::{Compare, CoordinationError, CoordinationEvent, Transaction},
+    system::service::coordination::{CoordinationError, CoordinationEvent, Transaction},
 };
 
 const FIRST_LOG: &str = "coordination/log-00000000000000000000";
@@ -187,8 +187,7 @@ fn a_long_log_is_replaced_by_a_snapshot_and_both_are_recovered() {
         cell.restart_server(ProcessEnd::PowerCut);
         cell.recovered(2).await;
         assert_eq!(client.read().await, before, "values, versions and revisions");
-        let same_version =
-            Transaction::new().when(Compare::Version { key: "small".into(), version: 1 });
+        let same_version = Transaction::new().when(before.unchanged("small"));
         let next = client.coordination.transact(same_version).await.expect("it holds");
         assert!(next.revision > before.revision);
     });

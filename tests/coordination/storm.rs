@@ -170,7 +170,7 @@ impl Actor {
         match (seen.get(&key), draws.below(2)) {
             (None, _) => Compare::Absent { key },
             (Some(found), 0) => Compare::Value { key, value: found.value.clone() },
-            (Some(found), _) => Compare::Version { key, version: found.version },
+            (Some(found), _) => Compare::Unchanged { key, since: found.modified },
         }
     }
 

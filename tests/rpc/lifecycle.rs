@@ -1,12 +1,13 @@
 //! An endpoint's life from its start to the end of its process.
 
 use super::{AT_ONCE, Probe, ProbeGateway, ms, pair, pair_with, probe::on_main, text, value};
-use futures::FutureExt;
+use futures::{FutureExt, channel::oneshot};
 use wavetank::{
+    gateway,
     host::sim::WorldConfig,
     system::{
         event::RpcEvent,
-        rpc::{RpcConfig, RpcError, RpcServer},
+        rpc::{Context, Reply, RpcConfig, RpcEndpoint, RpcError, RpcServer, StopFuture},
     },
 };
 
@@ -102,6 +103,55 @@ fn on_stop_runs_once_and_calls_are_served_until_its_future_is_done() {
         assert_eq!(pair.at_once(remote.echo(text("late"))).await, gone);
         assert!(not_running(&server.self_gateway().echo(text("late")).await));
         assert_eq!(probe.seen(), ["on_start", "on_stop", "served"]);
+    });
+}
+
+gateway! {
+    /// Calls to a [`Shelf`].
+    pub gateway ShelfGateway serves ShelfHandler {
+        /// How many things lie there.
+        ask count() -> u64;
+    }
+}
+
+/// Takes everything down when it stops, as endpoints do by default.
+struct Shelf {
+    things: u64,
+    stop: Option<oneshot::Receiver<()>>,
+}
+
+impl RpcEndpoint for Shelf {
+    type Gateway = ShelfGateway;
+
+    fn on_stop(&mut self, _: &mut Context<Self>) -> StopFuture {
+        self.things = 0;
+        let stop = self.stop.take().expect("it stops once");
+        stop.map(|_| Ok(())).boxed()
+    }
+}
+
+impl ShelfHandler for Shelf {
+    fn count(&mut self, _: &mut Context<Self>, reply: Reply<u64>) {
+        reply.ok(self.things);
+    }
+}
+
+#[test]
+fn what_a_stop_has_taken_down_is_never_told() {
+    pair(async |pair| {
+        let (finish, stop) = oneshot::channel();
+        let shelf = Shelf { things: 3, stop: Some(stop) };
+        let server = pair.server.start_server("shelf", shelf).expect("a free name");
+        server.start();
+        let address = server.address().clone();
+        let remote = pair.client.connect::<ShelfGateway>(&address).await.expect("it is there");
+        assert_eq!(remote.count().await, Ok(3));
+        server.terminate();
+        for gateway in [remote, server.self_gateway()] {
+            assert_eq!(pair.at_once(gateway.count()).await, Err(RpcError::GoingAway));
+        }
+        finish.send(()).expect("the stop waits");
+        assert_eq!(pair.at_once(server.termination()).await, Ok(()));
     });
 }
 

@@ -84,6 +84,7 @@ impl Probe {
 
 impl RpcEndpoint for Probe {
     type Gateway = ProbeGateway;
+    const SERVES_WHILE_STOPPING: bool = true;
 
     fn on_start(&mut self, _: &mut Context<Self>) -> Result<(), String> {
         self.write("on_start");

@@ -238,15 +238,16 @@ impl Swept<'_> {
             let Some(scenario) = found else { continue };
             let Some([which, what]) = FaultPlan::origin(scenario, *origin) else { continue };
             if single && self.plan.scenarios[0].faults.len() <= FAULTS_MAX {
+                let struck = came - idle;
                 let idle = match idle {
                     0 => String::new(),
-                    idle => format!(", and met no message in {idle}"),
+                    idle => format!(", and came in {idle} others without striking anything"),
                 };
-                let runs = format!("came in {came} of {drawn} runs that drew it{idle}");
+                let runs = format!("struck in {struck} of {drawn} runs that drew it{idle}");
                 text += &wrap(&format!("{which:<9} "), &format!("{what} {runs}"));
                 text.push('\n');
-            } else if *came == 0 && *drawn >= RUNS_TO_TELL {
-                let what = format!("of {name} never came in {drawn} runs: {what}");
+            } else if came == idle && *drawn >= RUNS_TO_TELL {
+                let what = format!("of {name} never struck in {drawn} runs: {what}");
                 text += &wrap(&format!("{which:<9} "), &what);
                 text.push('\n');
             }

@@ -81,6 +81,7 @@ macro_rules! families {
     };
     (@keep always $event:ident) => { { let _ = $event; true } };
     (@keep never $event:ident) => { { let _ = $event; false } };
+    (@keep hardware $event:ident) => { !matches!($event, Hardware::Stalled(_)) };
     (@keep tasks $event:ident) => { is_change_of_task($event) };
 }
 
@@ -110,7 +111,7 @@ families! {
     /// Of the clients of job clusters.
     Client(ClientEvent) always;
     /// Of the hardware.
-    Hardware(Hardware) always;
+    Hardware(Hardware) hardware;
 }
 
 fn is_change_of_task(event: &TaskEvent) -> bool {

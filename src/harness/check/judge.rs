@@ -1,6 +1,7 @@
 //! Sees every fact: keeps the history, moves the model, asks the invariants, fires the triggers.
 
 use super::{
+    bounds::TimeBounds,
     history::{Family, Known, Moment, Seen},
     invariant::{self, Check, Invariant, Violation},
     milestone::{Leadership, Milestone},
@@ -224,8 +225,11 @@ impl Observer for Judge {
 }
 
 /// The invariants of a journal cluster whose clients send these lines.
-pub fn journal_invariants(lines: Vec<Arc<Vec<String>>>) -> Vec<Box<dyn Invariant>> {
-    let mut invariants = invariant::all();
+pub fn journal_invariants(
+    lines: Vec<Arc<Vec<String>>>,
+    bounds: TimeBounds,
+) -> Vec<Box<dyn Invariant>> {
+    let mut invariants = invariant::all(bounds);
     invariants.push(Box::new(invariant::journal_exact::JournalExact::new(lines)));
     invariants
 }
@@ -233,15 +237,15 @@ pub fn journal_invariants(lines: Vec<Arc<Vec<String>>>) -> Vec<Box<dyn Invariant
 /// The invariants that are judged where a subject runs, without a workload.
 pub fn invariants_of(subject: SubjectKind) -> Vec<Box<dyn Invariant>> {
     match subject {
-        SubjectKind::Journal => journal_invariants(Vec::new()),
-        SubjectKind::WordCount => word_count_invariants(),
+        SubjectKind::Journal => journal_invariants(Vec::new(), TimeBounds::default()),
+        SubjectKind::WordCount => word_count_invariants(TimeBounds::default()),
     }
 }
 
 /// The invariants of a cluster that counts the words of the input topic in one job.
-pub fn word_count_invariants() -> Vec<Box<dyn Invariant>> {
-    let mut invariants = invariant::all();
-    invariants.extend(invariant::of_jobs());
+pub fn word_count_invariants(bounds: TimeBounds) -> Vec<Box<dyn Invariant>> {
+    let mut invariants = invariant::all(bounds);
+    invariants.extend(invariant::of_jobs(bounds));
     invariants.push(Box::new(invariant::x4_exactly_once::ExactlyOnce::default()));
     invariants
 }

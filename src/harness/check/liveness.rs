@@ -35,9 +35,18 @@ struct Goal {
     within: Duration,
     /// Whether it is enough that it was so once.
     once: bool,
-    /// Whether its time begins only when the job has ended.
-    after_the_job: bool,
+    /// From when its time counts, once all faults are lifted.
+    since: Since,
     waits_for: fn(&Wants<'_>, &Model) -> Option<String>,
+}
+
+/// From when the time of a goal counts, at the earliest from when all faults are lifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Since {
+    Healed,
+    /// The job can't end before its input does.
+    InputEnded,
+    JobEnded,
 }
 
 struct Wants<'a> {
@@ -47,7 +56,14 @@ struct Wants<'a> {
     healed: Duration,
 }
 
+/// A job with so few restarts may fail for good under faults.
+const RESTARTS_FEW: u32 = 3;
+
 impl Wants<'_> {
+    fn has_faults(&self) -> bool {
+        !self.scenario.faults.is_empty() || self.scenario.swarm.is_some()
+    }
+
     fn is_overdue(&self, goal: &Goal, since: Duration, now: Duration) -> bool {
         now.saturating_sub(since.max(self.healed)) >= goal.within
     }
@@ -66,8 +82,12 @@ impl<'a> Convergence<'a> {
     pub fn new(scenario: &'a Scenario, clients: u32, job: JobId) -> Self {
         let bounds = scenario.converge;
         let goal = |key, own, once, waits_for| {
-            let (within, after_the_job) = (bounds.bound(own), key == "leavings");
-            Goal { key, within, once, after_the_job, waits_for }
+            let since = match key {
+                "leavings" => Since::JobEnded,
+                "job" => Since::InputEnded,
+                _ => Since::Healed,
+            };
+            Goal { key, within: bounds.bound(own), once, since, waits_for }
         };
         let goals = match &scenario.subject {
             Subject::Journal(_) => vec![
@@ -94,7 +114,7 @@ impl<'a> Convergence<'a> {
         Convergence { wants: Wants { scenario, clients, job, healed }, goals, ended: None }
     }
 
-    /// All faults have been lifted at that time; the bounds count from here.
+    /// The last fault was lifted at that time; the bounds count from there.
     pub fn healed(&mut self, at: Duration) {
         self.wants.healed = at;
     }
@@ -109,7 +129,11 @@ impl<'a> Convergence<'a> {
         let mut outlook = Outlook::Converged;
         self.goals.retain(|goal| {
             let waits_for = (goal.waits_for)(wants, model);
-            let since = if goal.after_the_job { ended } else { Some(wants.healed) };
+            let since = match goal.since {
+                Since::Healed => Some(wants.healed),
+                Since::InputEnded => Some(model.last_input),
+                Since::JobEnded => ended,
+            };
             let overdue = since.is_some_and(|since| wants.is_overdue(goal, since, now));
             match &waits_for {
                 Some(what) if overdue && !matches!(outlook, Outlook::Stuck { .. }) => {
@@ -198,7 +222,17 @@ fn job_ended(wants: &Wants<'_>, model: &Model) -> Option<String> {
     if !model.submitted.contains(&wants.job) {
         return Some("the job to be taken on".to_string());
     }
-    let expected: &[JobStatus] = spec.expected_status();
+    let canceled = model.canceled.contains(&wants.job);
+    let mut expected = match canceled {
+        true => vec![JobStatus::Canceled],
+        false => spec.expected_status().to_vec(),
+    };
+    // Each master counts anew, so there are at least so many.
+    let failovers = model.failovers.get(&wants.job).copied().unwrap_or(0);
+    let restarts = spec.restarts.one();
+    if !canceled && restarts <= RESTARTS_FEW && failovers > restarts && wants.has_faults() {
+        expected.push(JobStatus::Failed);
+    }
     match model.results.get(&wants.job) {
         None => Some("the job to end, and its client to learn of it".to_string()),
         Some(result) if expected.contains(&result.status) => None,

@@ -101,6 +101,7 @@ milestones! {
     CheckpointCompleted = "checkpoint-completed", JOBS, "A checkpoint is complete, and everyone may know.";
     CheckpointConfirmed = "checkpoint-confirmed", JOBS, "A task was told that a checkpoint is complete.";
     CheckpointAborted = "checkpoint-aborted", JOBS, "A checkpoint has come to nothing.";
+    PointerInDoubt = "pointer-in-doubt", JOBS, "A master has no answer whether a checkpoint's pointer stands, and fences it.";
     FinalCheckpoint = "final-checkpoint", JOBS, "The final checkpoint of a job is complete.";
     TransactionPrepared = "transaction-prepared", JOBS, "A sink's transaction waits for its checkpoint.";
     TransactionCommitted = "transaction-committed", JOBS, "A sink's transaction was committed.";
@@ -112,6 +113,7 @@ milestones! {
     ResultDirty = "result-dirty", JOBS, "A job's result was written durably; its leavings are still there.";
     CleanupStarted = "cleanup-started", JOBS, "A dispatcher began to remove what a job left.";
     ResultClean = "result-clean", JOBS, "Nothing is left of a job but its result.";
+    CancellationAcknowledged = "cancellation-acknowledged", JOBS, "A dispatcher told a client that a job will end as canceled.";
     JobFinished = "job-finished", JOBS, "A client knows that its job has finished.";
     JobCanceled = "job-canceled", JOBS, "A client knows that its job was canceled.";
     BlobsRecovered = "blobs-recovered", JOBS, "The blob server recovered from a disk that was not empty.";
@@ -310,6 +312,8 @@ impl Milestone {
                 return vec![Milestone::CheckpointCompleted, Milestone::FinalCheckpoint];
             }
             JobEvent::CheckpointAborted { .. } => Milestone::CheckpointAborted,
+            JobEvent::PointerInDoubt { .. } => Milestone::PointerInDoubt,
+            JobEvent::CancellationAcknowledged { .. } => Milestone::CancellationAcknowledged,
             JobEvent::ExecutorRegistered { .. } => Milestone::ExecutorRegistered,
             JobEvent::MasterRegistered { .. } => Milestone::MasterRegistered,
             JobEvent::SlotRequested { .. } => Milestone::SlotRequested,

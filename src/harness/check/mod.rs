@@ -1,6 +1,7 @@
 //! What must hold: invariants judged at every fact, liveness judged after healing, and the
 //! catalogue of protocol moments that runs should reach.
 
+mod bounds;
 mod expectation;
 mod history;
 pub mod invariant;
@@ -10,6 +11,7 @@ mod liveness;
 mod milestone;
 mod model;
 
+pub use bounds::TimeBounds;
 pub use expectation::{Expectation, Verdict};
 pub use history::{Family, Known, Moment, Seen};
 pub use invariant::{Check, Invariant, Violation};

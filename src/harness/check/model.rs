@@ -48,12 +48,18 @@ pub struct Model {
     pub blobs: BTreeSet<String>,
     /// The transactions on the log server that have not ended.
     pub transactions: BTreeSet<TransactionId>,
+    /// When the jobs' input was written to last, or a journal's lines were.
+    pub last_input: Duration,
     /// The committed records of the output topic, by partition.
     pub output: BTreeMap<u32, Vec<Bytes>>,
     /// The slots that task executors hold for jobs.
     pub slots: BTreeMap<InProcess<u32>, (JobId, AllocationId)>,
     /// The jobs that clients know to be taken on.
     pub submitted: BTreeSet<JobId>,
+    /// The jobs of which clients know that they will be canceled.
+    pub canceled: BTreeSet<JobId>,
+    /// How often each job's tasks were ended because something failed.
+    pub failovers: BTreeMap<JobId, u32>,
     /// The results that clients were told.
     pub results: BTreeMap<JobId, JobResult>,
     /// How far each job's newest attempts are, as its masters know.
@@ -99,10 +105,13 @@ impl Model {
             Seen::Coordination(event) => self.observe_coordination(event),
             Seen::Leadership(event) => self.observe_leadership(at, event),
             Seen::Blob(event) => self.observe_blobs(event),
-            Seen::Log(event) => self.observe_log(event),
+            Seen::Log(event) => self.observe_log(at, event),
             Seen::Slot(event) => self.observe_slots(at, event),
             Seen::Client(ClientEvent::Submitted { job }) => {
                 self.submitted.insert(*job);
+            }
+            Seen::Client(ClientEvent::Canceled { job }) => {
+                self.canceled.insert(*job);
             }
             Seen::Client(ClientEvent::Ended { job, result }) => {
                 self.results.insert(*job, result.clone());
@@ -112,6 +121,7 @@ impl Model {
             }
             Seen::Journal(JournalEvent::Acknowledged { client, through }) => {
                 self.acknowledged.insert(*client, *through);
+                self.last_input = at.time;
             }
             _ => {}
         }
@@ -180,6 +190,9 @@ impl Model {
                 self.running.insert(*job, running);
             }
             JobEvent::StatusChanged { job, status, .. } if *status != JobStatus::Running => {
+                if matches!(status, JobStatus::Restarting | JobStatus::Failing) {
+                    *self.failovers.entry(*job).or_default() += 1;
+                }
                 let own = |running: &Running| running.master == at.process;
                 if self.running.get(job).is_some_and(own) {
                     self.running.remove(job);
@@ -227,8 +240,9 @@ impl Model {
         }
     }
 
-    fn observe_log(&mut self, event: &LogEvent) {
+    fn observe_log(&mut self, at: Moment, event: &LogEvent) {
         match event {
+            LogEvent::Appended { .. } => self.last_input = at.time,
             LogEvent::Recovered { unended, records, .. } => {
                 self.transactions = unended.iter().cloned().collect();
                 let output = records.iter().filter(|(topic, _, _)| topic == OUTPUT_TOPIC);

@@ -238,7 +238,7 @@ impl Setting {
                 Setting {
                     nodes: journal_nodes(spec, &lines),
                     clients: u32::try_from(lines.len()).expect("few clients"),
-                    invariants: journal_invariants(lines),
+                    invariants: journal_invariants(lines, scenario.time_bounds()),
                 }
             }
             Subject::WordCount(spec) => {
@@ -246,7 +246,7 @@ impl Setting {
                 Setting {
                     nodes: word_count_nodes(spec, seed, &lines),
                     clients: 1,
-                    invariants: word_count_invariants(),
+                    invariants: word_count_invariants(scenario.time_bounds()),
                 }
             }
         }
@@ -274,7 +274,7 @@ impl RunInProgress<'_> {
             quiet = injector.is_done() && judge.with_model(|model| convergence.is_over(model));
         }
         injector.heal();
-        convergence.healed(world.elapsed());
+        convergence.healed(injector.lifted());
         let stuck = loop {
             match judge.with_model(|model| convergence.look(model, world.elapsed())) {
                 Outlook::Waiting if !judge.is_broken() => world.sleep(LOOK_EVERY).await,

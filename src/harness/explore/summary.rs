@@ -88,7 +88,7 @@ impl SweepSummary {
             counts.drawn += 1;
             counts.came += u64::from(executed(origin).next().is_some());
             counts.idle += u64::from(
-                executed(origin).next().is_some() && executed(origin).all(|e| e.met == Some(0)),
+                executed(origin).next().is_some() && !executed(origin).any(|e| e.struck()),
             );
         }
     }
@@ -122,7 +122,7 @@ pub struct FaultCounts {
     pub drawn: u64,
     /// Of those, runs in which it came.
     pub came: u64,
-    /// Of those, runs in which it met no message, being one of links.
+    /// Of those, runs in which it struck nothing.
     pub idle: u64,
 }
 

@@ -71,6 +71,16 @@ const JOBS: Where = &[SubjectKind::WordCount];
 const ANYWHERE: Where = &[SubjectKind::Journal, SubjectKind::WordCount];
 
 impl Actor {
+    /// Whether it is a server that keeps what the cluster has promised.
+    pub fn is_service(self) -> bool {
+        matches!(self, Actor::Coordination | Actor::Blobs | Actor::Log)
+    }
+
+    /// Whether a node that it may mean keeps files.
+    pub fn has_files(self) -> bool {
+        self.is_service() || self == Actor::Everyone
+    }
+
     /// The fixed names, what they stand for and where they are understood.
     pub const NAMES: &[(&str, Actor, &str, Where)] = &[
         (

@@ -33,12 +33,19 @@ pub struct ExecutedFault {
     pub began: Duration,
     /// When it was lifted; `None` while it is in force.
     pub ended: Option<Duration>,
-    /// How many frames its rules on links were for, struck in the end or not; `None` of a fault
-    /// without such rules.
+    /// How many frames, operations of disks or calls its rules were for, struck in the end or not, or
+    /// how many bits flipped; `None` of a fault that strikes whomever it means.
     pub met: Option<u64>,
 }
 
 impl ExecutedFault {
+    /// Whether anything met it: one that came and met nothing has shown nothing.
+    pub fn struck(&self) -> bool {
+        self.met.is_none_or(|met| met > 0)
+            && (self.resolved.is_empty()
+                || self.resolved.iter().any(|(_, nodes)| !nodes.is_empty()))
+    }
+
     /// The actors whose meaning depends on the state of the run, and the node that each meant.
     pub fn describe_resolved(&self) -> String {
         let told = self.resolved.iter().filter_map(|(actor, nodes)| match &nodes[..] {
@@ -62,6 +69,8 @@ struct Ledger {
     pending: usize,
     /// Faults that wait for another's beginning or end.
     waiting: Vec<(String, Edge, Duration, usize)>,
+    /// When a fault was lifted last.
+    lifted: Duration,
     /// After healing nothing begins any more.
     healed: bool,
 }
@@ -148,16 +157,45 @@ impl Injector {
         ledger.pending == 0 && ledger.in_force.is_empty()
     }
 
+    /// When the last of the faults was lifted; zero when none ever struck.
+    pub fn lifted(&self) -> Duration {
+        self.lock().lifted
+    }
+
     /// What was done so far, in the order of beginning.
     pub fn executed(&self) -> Vec<ExecutedFault> {
         let ledger = self.lock();
         let mut executed = ledger.executed.clone();
         for (of, rule) in &ledger.rules {
-            if let Some(fault) = executed.iter_mut().find(|fault| fault.index == *of) {
-                *fault.met.get_or_insert(0) += self.world.met(*rule);
-            }
+            add_met(&mut executed, *of, self.world.met(*rule));
+        }
+        for (of, undos) in &ledger.in_force {
+            undos.iter().filter_map(|undo| self.met(undo)).for_each(|met| {
+                add_met(&mut executed, *of, met);
+            });
         }
         executed
+    }
+
+    /// What a fault of a device in force has met.
+    fn met(&self, undo: &Undo) -> Option<u64> {
+        match undo {
+            Undo::Disk(node, fault) => Some(self.world.disk_met(*node, *fault)),
+            Undo::Service(node, fault) => Some(self.world.service_met(*node, *fault)),
+            _ => None,
+        }
+    }
+
+    /// Notes what a fault has met.
+    pub(super) fn note_met(&self, index: usize, met: u64) {
+        add_met(&mut self.lock().executed, index, met);
+    }
+
+    /// Counts what faults of devices have met, before they are lifted.
+    fn count(&self, ledger: &mut Ledger, index: usize, undos: &[Undo]) {
+        for met in undos.iter().filter_map(|undo| self.met(undo)) {
+            add_met(&mut ledger.executed, index, met);
+        }
     }
 
     fn begin(self: &Arc<Self>, index: usize) {
@@ -262,8 +300,10 @@ impl Injector {
             }
             let Some(undos) = ledger.in_force.remove(&index) else { return };
             let now = self.world.elapsed();
+            ledger.lifted = now;
             let executed = ledger.executed.iter_mut().find(|executed| executed.index == index);
             executed.expect("what is in force was noted").ended = Some(now);
+            self.count(&mut ledger, index, &undos);
             undos
         };
         undos.into_iter().for_each(|undo| undo.perform(&self.world, &self.cluster));
@@ -280,10 +320,17 @@ impl Injector {
             ledger.pending = 0;
             ledger.waiting.clear();
             let now = self.world.elapsed();
+            if !ledger.in_force.is_empty() {
+                ledger.lifted = now;
+            }
             for executed in &mut ledger.executed {
                 executed.ended.get_or_insert(now);
             }
-            std::mem::take(&mut ledger.in_force).into_values().flatten().collect()
+            let in_force = std::mem::take(&mut ledger.in_force);
+            for (index, undos) in &in_force {
+                self.count(&mut ledger, *index, undos);
+            }
+            in_force.into_values().flatten().collect()
         };
         self.judge.drop_triggers();
         let (links, others): (Vec<Undo>, Vec<Undo>) =
@@ -292,6 +339,12 @@ impl Injector {
         // What these would do is part of reviving.
         drop(others);
         self.cluster.revive();
+    }
+}
+
+fn add_met(executed: &mut [ExecutedFault], index: usize, met: u64) {
+    if let Some(fault) = executed.iter_mut().find(|fault| fault.index == index) {
+        *fault.met.get_or_insert(0) += met;
     }
 }
 

@@ -158,10 +158,10 @@ impl Injector {
             }
             FaultKind::Rot { bits, file, spares, .. } => {
                 let spared = *spares != Some(Spares::Nobody);
-                if !spared || fault.kind.is_survived_on(self.cluster.role(node)) {
-                    let prefix = file.as_deref().unwrap_or_default();
-                    self.rot(node, fault.picks(), bits.low, prefix);
-                }
+                let struck = !spared || fault.kind.is_survived_on(self.cluster.role(node));
+                let prefix = file.as_deref().unwrap_or_default();
+                let bits = if struck { bits.low } else { 0 };
+                self.note_met(index, self.rot(node, fault.picks(), bits, prefix));
             }
             FaultKind::Relocate { .. } if self.cluster.lose(node) => {
                 self.remember(index, Undo::Succeed(node));
@@ -196,6 +196,10 @@ impl Injector {
                 }
                 if let Some(step) = step {
                     self.world.step_wall(node, step.low);
+                    if drift.is_none() {
+                        // Nothing that is tested here reads a wall clock.
+                        self.note_met(index, 0);
+                    }
                 }
             }
             _ => unreachable!("only faults of nodes come here"),
@@ -215,8 +219,8 @@ impl Injector {
         self.remember(index, Undo::Up(node));
     }
 
-    /// Flips so many different bits, drawn from all that those files hold at this moment.
-    fn rot(&self, node: NodeId, pick: u64, bits: u64, prefix: &str) {
+    /// Flips so many different bits, drawn from all that those files hold at this moment; says how many.
+    fn rot(&self, node: NodeId, pick: u64, bits: u64, prefix: &str) -> u64 {
         let mut files = self.world.files(node);
         files.retain(|(path, length)| path.starts_with(prefix) && *length > 0);
         let all: u64 = files.iter().map(|(_, length)| length * 8).sum();
@@ -225,6 +229,7 @@ impl Injector {
         while (struck.len() as u64) < bits.min(all) {
             struck.insert(draws.below(all));
         }
+        let flipped = struck.len() as u64;
         for mut bit in struck {
             for (path, length) in &files {
                 match bit.checked_sub(length * 8) {
@@ -236,6 +241,7 @@ impl Injector {
                 }
             }
         }
+        flipped
     }
 
     /// Whom a fault strikes; it is written down.

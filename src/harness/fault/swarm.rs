@@ -9,7 +9,7 @@ use super::{
     kinds::FaultKind,
     links::LinkSpec,
     spec::{FaultSpec, Repeat},
-    term::{DelayShape, Named, Spares, is_service},
+    term::{DelayShape, Named, Spares},
     when::{Anchor, Edge, When},
 };
 use crate::{
@@ -238,8 +238,15 @@ pub(super) fn generate(
 fn kind(name: &str, wild: &mut Wild<'_>) -> FaultKind {
     loop {
         match FaultKind::generate(name, wild) {
-            FaultKind::Clock { drift: None, step: None, .. } => {}
-            FaultKind::ServiceError { target, .. } if !is_service(target) => {}
+            // What can strike nothing is a draw wasted.
+            FaultKind::Clock { drift: None, .. } => {}
+            FaultKind::ServiceError { target, .. } if !target.is_service() => {}
+            FaultKind::Replace { target } if target.is_service() => {}
+            FaultKind::DiskError { target, .. }
+            | FaultKind::DiskFull { target }
+            | FaultKind::DiskSlow { target, .. }
+            | FaultKind::DiskStall { target, .. }
+                if !target.has_files() => {}
             kind => return kind,
         }
     }

@@ -83,15 +83,10 @@ pub(super) const SLICE: DurationRange =
 /// A server that keeps what the cluster has promised.
 pub(super) fn service(field: &Field, subject: &Subject) -> Result<Actor, ScenarioError> {
     let actor = Actor::read(field, subject)?;
-    match is_service(actor) {
+    match actor.is_service() {
         true => Ok(actor),
         false => Err(field.expected("a server: \"coordination\", \"blobs\" or \"log\"")),
     }
-}
-
-/// Whether it is a server that keeps what the cluster has promised.
-pub(super) fn is_service(actor: Actor) -> bool {
-    matches!(actor, Actor::Coordination | Actor::Blobs | Actor::Log)
 }
 
 pub(super) fn actor(field: &Field, subject: &Subject) -> Result<Actor, ScenarioError> {

@@ -31,7 +31,7 @@ pub fn describe_sweep(summary: &SweepSummary, candidates: &[Milestone]) -> Strin
     let _ = write!(text, "\ninvariants, and how often each was evaluated\n{}", cells(counts));
     let idle = summary.evaluations.iter().filter(|(_, count)| **count == 0);
     let idle: Vec<&str> = idle.map(|(title, _)| *title).collect();
-    if !idle.is_empty() {
+    if !idle.is_empty() && summary.total().runs > 0 {
         let _ = writeln!(text, "{}", wrapped("never evaluated: ", &idle));
     }
     let missed = never_reached(&summary.milestones, candidates);
@@ -119,7 +119,7 @@ fn places(seeds: &[u64], scenario: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::harness::check::{journal_invariants, word_count_invariants};
+    use crate::harness::check::{TimeBounds, journal_invariants, word_count_invariants};
     use std::collections::BTreeMap;
 
     fn widest(text: &str) -> usize {
@@ -129,8 +129,8 @@ mod tests {
     fn summary(count: u64) -> SweepSummary {
         let names = ["short".to_string(), "a-name-without-end/".repeat(6)];
         let tally = ScenarioTally { runs: count, held: count, ..ScenarioTally::default() };
-        let mut invariants = word_count_invariants();
-        invariants.extend(journal_invariants(Vec::new()));
+        let mut invariants = word_count_invariants(TimeBounds::default());
+        invariants.extend(journal_invariants(Vec::new(), TimeBounds::default()));
         SweepSummary {
             tallies: names.into_iter().map(|name| (name, tally.clone())).collect(),
             evaluations: invariants.iter().map(|invariant| (invariant.title(), count)).collect(),

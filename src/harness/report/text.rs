@@ -79,9 +79,8 @@ pub fn came_to(outcome: &RunOutcome, index: usize) -> String {
     };
     let end = executed.ended.map_or("the end".to_string(), seconds);
     let met = match executed.met {
-        Some(0) => ", met no message".to_string(),
-        Some(1) => ", met 1 message".to_string(),
-        Some(met) => format!(", met {met} messages"),
+        Some(0) => ", struck nothing".to_string(),
+        Some(met) => format!(", met {met}"),
         None => String::new(),
     };
     format!("{} to {end}{met}{}", seconds(executed.began), whom(executed))

@@ -35,6 +35,10 @@ pub fn job(event: &JobEvent) -> Option<String> {
         JobEvent::CheckpointCompleted { checkpoint, last, .. } => {
             format!("{checkpoint:?} is complete{}", if *last { ", the final one" } else { "" })
         }
+        JobEvent::PointerInDoubt { checkpoint, .. } => {
+            format!("has no answer whether the pointer to {checkpoint:?} stands")
+        }
+        JobEvent::CancellationAcknowledged { job } => format!("has taken on to cancel {job:?}"),
         JobEvent::CheckpointAborted { checkpoint, reason, .. } => {
             format!("{checkpoint:?} is aborted: {reason}")
         }
@@ -42,6 +46,7 @@ pub fn job(event: &JobEvent) -> Option<String> {
         JobEvent::ExecutorRegistered { resource, .. } => format!("registers {resource}"),
         JobEvent::ExecutorDropped { resource, .. } => format!("drops {resource}"),
         JobEvent::MasterRegistered { job, .. } => format!("registers the master of {job:?}"),
+        JobEvent::MasterDropped { job, .. } => format!("drops the master of {job:?}"),
         JobEvent::SlotRequested { resource, index, allocation, .. } => {
             format!("asks {resource} for slot {index} as {allocation:?}")
         }
@@ -53,6 +58,9 @@ pub fn slot(event: &SlotEvent) -> String {
     match event {
         SlotEvent::Registered { .. } => "is registered".to_string(),
         SlotEvent::MasterConnected { session, .. } => format!("is connected to {session:?}"),
+        SlotEvent::ResourceManagerDisconnected { .. } => {
+            "is no longer connected to the resource manager".to_string()
+        }
         SlotEvent::MasterDisconnected { session, .. } => {
             format!("is no longer connected to {session:?}")
         }
@@ -103,6 +111,9 @@ pub fn sink(event: &SinkEvent) -> String {
 pub fn client(event: &ClientEvent) -> String {
     match event {
         ClientEvent::Submitted { job } => format!("{job:?} is taken on"),
+        ClientEvent::Canceled { job } => format!("{job:?} is to be canceled"),
+        ClientEvent::ToldUnknown { job } => format!("is told that there is no {job:?}"),
+        ClientEvent::GaveUp { reason } => format!("gives up: {reason}"),
         ClientEvent::Ended { job, result } => format!("{job:?} ended: {}", result.status),
     }
 }

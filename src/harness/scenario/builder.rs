@@ -99,9 +99,10 @@ methods! {
     "`[converge]`" {
         within = "within", leaders = "leaders", tasks = "tasks", job = "job", leavings = "leavings",
     }
+    "`[meanwhile]`" { failover = "failover", cancellation = "cancellation" }
     "`[swarm]`" {
         kinds = "kinds", without = "without", faults = "faults", begin = "begin",
-        on_milestones = "on-milestones", messages = "messages",
+        on_milestones = "on-milestones", messages = "messages", no_restarts = "no-restarts",
     }
 }
 
@@ -192,6 +193,8 @@ impl ScenarioBuilder {
         network,
         /// `[converge]`: how long a healed cluster may take.
         converge,
+        /// `[meanwhile]`: how long it may take while faults last.
+        meanwhile,
         /// `[swarm]`: within which bounds faults are generated.
         swarm,
     }

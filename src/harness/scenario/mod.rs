@@ -3,6 +3,7 @@
 mod builder;
 mod converge;
 mod error;
+mod meanwhile;
 mod messages;
 mod nearest;
 mod oddity;
@@ -20,6 +21,7 @@ mod write;
 pub use builder::{Keys, ScenarioBuilder, fault, keys, milestone, other};
 pub use converge::ConvergeSpec;
 pub use error::ScenarioError;
+pub use meanwhile::MeanwhileSpec;
 pub use messages::{gateways, messages};
 pub use nearest::{did_you_mean, nearest};
 pub use oddity::oddities;
@@ -35,7 +37,7 @@ pub use units::{
 pub use write::Writer;
 
 use super::{
-    check::{Expectation, Milestone},
+    check::{Expectation, Milestone, TimeBounds},
     fault::{FaultSpec, SWARM_NAME, Surroundings},
 };
 use crate::host::sim::Delay;
@@ -65,6 +67,8 @@ pub struct Scenario {
     pub faults_end: Duration,
     /// How long after that the cluster may take to converge.
     pub converge: ConvergeSpec,
+    /// How long it may take while faults last.
+    pub meanwhile: MeanwhileSpec,
     /// What *held* means for this scenario.
     pub expect: Expectation,
     /// The plan seed of every run: another seed draws another schedule only. Of a kept plan.
@@ -117,6 +121,7 @@ impl Scenario {
             network.finish().map(|()| latency)
         }));
         let converge = ConvergeSpec::read(&mut file, &mut mistakes);
+        let meanwhile = MeanwhileSpec::read(&mut file, &mut mistakes);
         let faults_end =
             mistakes.keep(FAULTS_END.take(&mut file, "faults-end")).map(DurationRange::one);
         let swarm = SwarmSpec::of(&mut file, &mut mistakes);
@@ -162,6 +167,7 @@ impl Scenario {
                 swarm,
                 faults_end: faults_end?,
                 converge,
+                meanwhile,
                 expect: expect?.unwrap_or(Expectation::Held),
                 seed: seed?,
                 reaches: reaches?.unwrap_or_default(),
@@ -199,6 +205,7 @@ impl Scenario {
             Setting::new("network", "latency", "How long a frame takes on any link.", &LATENCY),
         ];
         settings.extend(ConvergeSpec::settings());
+        settings.extend(MeanwhileSpec::settings());
         settings.extend(SwarmSpec::settings());
         settings
     }
@@ -208,10 +215,17 @@ impl Scenario {
     pub fn drawn(&self, seed: u64) -> Scenario {
         let seed = self.plan_seed(seed);
         let latency = self.swarm.as_ref().and_then(|swarm| swarm.draw_latency(seed));
+        let mut subject = self.subject.draw(seed);
+        if let (Some(swarm), Subject::WordCount(spec)) = (&self.swarm, &mut subject)
+            && swarm.draw_no_restarts(seed)
+        {
+            spec.restarts = NumberRange::only(0);
+        }
         Scenario {
-            subject: self.subject.draw(seed),
+            subject,
             latency: latency.unwrap_or(self.latency),
             converge: self.converge.draw(seed),
+            meanwhile: self.meanwhile.draw(seed),
             ..self.clone()
         }
     }
@@ -225,6 +239,24 @@ impl Scenario {
     /// The seed of everything but the schedule, in a run that asks for `seed`.
     pub fn plan_seed(&self, seed: u64) -> u64 {
         self.seed.unwrap_or(seed)
+    }
+
+    /// The bounds that invariants judge by, of drawn settings.
+    pub fn time_bounds(&self) -> TimeBounds {
+        let (checkpoint_timeout, session_timeout) = match &self.subject {
+            Subject::Journal(spec) => {
+                (TimeBounds::default().checkpoint_timeout, spec.session_timeout)
+            }
+            Subject::WordCount(spec) => (spec.checkpoint_timeout.one(), spec.session_timeout),
+        };
+        let MeanwhileSpec { checkpoint, failover, cancellation } = self.meanwhile;
+        TimeBounds {
+            checkpoint_timeout,
+            session_timeout: session_timeout.one(),
+            checkpoint: checkpoint.one(),
+            failover: failover.one(),
+            cancellation: cancellation.one(),
+        }
     }
 
     /// The base latency of all links.

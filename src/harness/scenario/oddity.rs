@@ -1,7 +1,7 @@
 //! What is lawful in a scenario but hardly meant.
 
 use super::{NumberRange, Scenario, Subject};
-use crate::harness::fault::{FaultKind, FaultSpec, When};
+use crate::harness::fault::{FaultKind, FaultSpec, Spares, When};
 use std::time::Duration;
 
 /// What is lawful in a scenario but hardly meant, a line each.
@@ -57,8 +57,36 @@ fn of_fault(fault: &FaultSpec, faults_end: Duration) -> Vec<String> {
     {
         found.push("`on.nth` counts from 1, so with 0 it never begins".to_string());
     }
+    found.extend(strikes_nothing(&fault.kind));
     found.extend(beyond_the_end(fault, faults_end));
     found
+}
+
+/// Why a fault can strike nothing, whatever a run comes to.
+fn strikes_nothing(kind: &FaultKind) -> Option<String> {
+    match kind {
+        FaultKind::Clock { drift: None, .. } => {
+            Some("nothing here reads a wall clock, so a `step` alone strikes nothing".to_string())
+        }
+        FaultKind::Rot { spares, .. } if *spares != Some(Spares::Nobody) => Some(
+            "only servers keep files, and they are spared unless `spares = \"nobody\"`, so it \
+             strikes nothing"
+                .to_string(),
+        ),
+        FaultKind::Replace { target } if target.is_service() => {
+            Some("the disk of a server is kept, so it is a `power-cut` by another name".to_string())
+        }
+        FaultKind::DiskError { target, .. }
+        | FaultKind::DiskFull { target }
+        | FaultKind::DiskSlow { target, .. }
+        | FaultKind::DiskStall { target, .. }
+        | FaultKind::Rot { target, .. }
+            if !target.has_files() =>
+        {
+            Some("its target keeps no files, so it strikes nothing".to_string())
+        }
+        _ => None,
+    }
 }
 
 /// What may begin too late to begin at all.
@@ -105,6 +133,31 @@ mod tests {
         assert_eq!(told(""), Vec::<String>::new());
         let repeated = "at = \"5s\"\nlasts = \"1s\"\nrepeat = { times = 3, every = \"5s\" }";
         assert_eq!(of_fault(repeated), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_can_strike_nothing_is_told() {
+        let odd = |fault: &str| {
+            let when = "at = \"5s\"\nlasts = \"1s\"";
+            told(&format!("subject = \"journal\"\n[[fault]]\n{fault}\n{when}")).join(" ")
+        };
+        let file = "its target keeps no files";
+        for kind in ["disk-error", "disk-full", "disk-slow", "disk-stall"] {
+            let more = match kind {
+                "disk-error" => "share = \"5%\"",
+                "disk-slow" => "by = \"5ms\"",
+                _ => "",
+            };
+            let of =
+                |target: &str| odd(&format!("kind = \"{kind}\"\ntarget = \"{target}\"\n{more}"));
+            assert!(of("leader").contains(file), "{kind}: {}", of("leader"));
+            assert_eq!(of("coordination"), "", "{kind}");
+            assert_eq!(of("everyone"), "", "{kind}");
+        }
+        assert!(odd("kind = \"rot\"\ntarget = \"coordination\"\nbits = 1").contains("spared"));
+        assert!(odd("kind = \"clock\"\ntarget = \"leader\"\nstep = \"5s\"").contains("wall clock"));
+        assert_eq!(odd("kind = \"clock\"\ntarget = \"leader\"\ndrift = \"5%\""), "");
+        assert!(odd("kind = \"replace\"\ntarget = \"coordination\"").contains("power-cut"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ settings! {
             "nth" nth: NumberRange = numbers(1, 1_000_000, (1, 24)), "Which time of the milestone; early ones are drawn more often.";
             "after" after: DurationRange = time("0s", "10m", "0ms..60ms"), "How long after the milestone.";
             "messages" messages: Vec<String> = words("beginnings of kinds of messages", message), "The kinds of messages of which a fault of links may strike one.";
+            "no-restarts" no_restarts: Share = part("0%"), "How many of the runs allow their job no restart, whatever `restarts` says.";
             "latency" latency: Option<DurationRange> = maybe_time("0us", "1m"), "The latency of a run's links lies between two values of these; as `network.latency` says when absent.";
         }
     }
@@ -53,6 +54,13 @@ impl SwarmSpec {
     /// The table, if the file has one.
     pub(super) fn of(file: &mut Reader, mistakes: &mut Mistakes) -> Option<Self> {
         file.has("swarm").then(|| SwarmSpec::read(file, mistakes))
+    }
+
+    /// Whether the run of a plan seed allows its job no restart.
+    pub(super) fn draw_no_restarts(&self, seed: u64) -> bool {
+        let mut draws = Draws::new(seed, "swarm restarts", [0, 0]);
+        let share = u32::try_from(self.no_restarts.draw(&mut draws)).unwrap_or(0);
+        draws.chance(share)
     }
 
     /// The latency of the links in the run of a plan seed.

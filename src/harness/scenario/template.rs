@@ -14,6 +14,7 @@ pub fn template(subject: SubjectKind) -> String {
         ("What they are given to do.", "workload", &own),
         ("The links between all nodes.", "network", &general),
         ("After the faults.", "converge", &general),
+        ("While they last.", "meanwhile", &general),
     ] {
         text += &format!("\n{}\n[{table}]\n{}", comment(title), keys(settings, table));
     }

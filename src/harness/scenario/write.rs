@@ -63,6 +63,7 @@ impl Scenario {
             swarm,
             faults_end,
             converge,
+            meanwhile,
             expect,
             seed,
             reaches,
@@ -86,6 +87,7 @@ impl Scenario {
         writer.table("[network]");
         writer.text("latency", latency);
         converge.write(&mut writer);
+        meanwhile.write(&mut writer);
         if let Some(swarm) = swarm {
             swarm.write(&mut writer);
         }

@@ -110,6 +110,11 @@ impl World {
         DiskFaultId(locked.node(node).disk.add_fault(fault))
     }
 
+    /// How many operations of the machine's disk a fault in force has met.
+    pub fn disk_met(&self, node: NodeId, fault: DiskFaultId) -> u64 {
+        self.shared.lock().node(node).disk.met(fault.0)
+    }
+
     /// Lifts one fault of the machine's disk; operations that nothing else stalls go on.
     pub fn clear_disk_fault(&self, node: NodeId, fault: DiskFaultId) {
         let now = self.shared.now();

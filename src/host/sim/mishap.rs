@@ -34,15 +34,24 @@ pub struct ServiceFaultId(u64);
 #[derive(Default)]
 pub(in crate::host) struct Mishaps {
     added: u64,
-    active: Vec<(u64, ServiceFault, Draws)>,
+    active: Vec<ActiveFault>,
+}
+
+struct ActiveFault {
+    id: u64,
+    fault: ServiceFault,
+    draws: Draws,
+    /// Calls that it has met.
+    met: u64,
 }
 
 impl Mishaps {
     /// What becomes of the next call, and how many draws that took.
     fn draw(&mut self) -> (Option<Mishap>, u64) {
         let mut drawn = 0;
-        for (_, fault, draws) in &mut self.active {
+        for ActiveFault { fault, draws, met, .. } in &mut self.active {
             drawn += 1;
+            *met += 1;
             if !draws.chance(fault.per_million) {
                 continue;
             }
@@ -84,8 +93,15 @@ impl World {
         mishaps.added += 1;
         let id = mishaps.added;
         let draws = Draws::new(seed, "service error", [u64::from(node.0), id]);
-        mishaps.active.push((id, fault, draws));
+        mishaps.active.push(ActiveFault { id, fault, draws, met: 0 });
         ServiceFaultId(id)
+    }
+
+    /// How many calls a fault of the machine's service has met.
+    pub fn service_met(&self, node: NodeId, fault: ServiceFaultId) -> u64 {
+        let mut locked = self.shared.lock();
+        let active = &locked.node(node).mishaps.active;
+        active.iter().find(|active| active.id == fault.0).map_or(0, |active| active.met)
     }
 
     /// Lifts one fault of the machine's service.
@@ -103,7 +119,7 @@ impl World {
         let mut locked = self.shared.lock();
         let active = &mut locked.node(node).mishaps.active;
         let before = active.len();
-        active.retain(|(id, _, _)| !lifted(*id));
+        active.retain(|active| !lifted(active.id));
         if active.len() < before {
             let words = [u64::from(node.0), 7];
             locked.digest.entry(now, 9, &words, || format!("{node:?} service fault lifted"));

@@ -46,6 +46,8 @@ pub enum Hardware {
     Paused,
     /// It goes on.
     Resumed,
+    /// The process stands still for a slice of time, or its slice is over.
+    Stalled(bool),
     /// The clock drifts from now on.
     Drift {
         /// Parts in a million gained.
@@ -214,7 +216,6 @@ impl World {
     }
 
     fn set_paused(&self, node: NodeId, paused: bool, openly: bool) {
-        let now = self.shared.now();
         let (madsim_id, incarnation, changed, told) = {
             let mut locked = self.shared.lock();
             let state = locked.node(node);
@@ -224,15 +225,14 @@ impl World {
             let after = (paused, paused && (openly || before.1));
             (state.paused, state.paused_openly) = after;
             let (changed, told) = (before.0 != after.0, before.1 != after.1);
-            let madsim_id = state.madsim;
-            if changed && !told {
-                let words = [u64::from(node.0), 8, u64::from(paused)];
-                locked.digest.entry(now, 9, &words, || format!("{node:?} stalls: {paused}"));
-            }
-            (madsim_id, number, changed, told)
+            (state.madsim, number, changed, told)
         };
-        let fact = if paused { Hardware::Paused } else { Hardware::Resumed };
-        if told {
+        let fact = match (told, paused) {
+            (true, true) => Hardware::Paused,
+            (true, false) => Hardware::Resumed,
+            (false, stalls) => Hardware::Stalled(stalls),
+        };
+        if changed || told {
             self.shared.emit(node, incarnation, &fact);
         }
         match paused {

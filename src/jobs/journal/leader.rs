@@ -10,7 +10,7 @@ use crate::{
         leadership::{LeaderSession, LeaderSessionId},
         rpc::{Context, Reply, RpcEndpoint, StopFuture},
         service::coordination::{
-            Compare, CoordinationClient, CoordinationError, Range, Refusal, Transaction,
+            Compare, CoordinationClient, CoordinationError, Range, Refusal, Revision, Transaction,
         },
     },
 };
@@ -39,8 +39,8 @@ struct Append {
 #[derive(Clone, Debug, Default)]
 struct Standing {
     entries: u64,
-    /// Writes of the tail so far: the next one must find just this many.
-    tail_version: u64,
+    /// The revision at which this was so: the next write must find the tail unchanged since.
+    seen: Revision,
     clients: BTreeMap<u32, u64>,
 }
 
@@ -133,21 +133,21 @@ impl JournalLeader {
     fn write(&mut self, context: &mut Context<Self>, mut batch: Batch) {
         assert!(!self.writing, "one write at a time");
         self.writing = true;
-        batch.after.tail_version += 1;
         let host = context.host();
         let guard = match host.sabotaged(Sabotage::JournalWrittenAfterRevoke) {
             true => Compare::Absent { key: String::new() },
             false => self.term.guard(),
         };
         let transaction = Transaction::new().when(guard);
-        let transaction = batch.add_to(transaction, self.standing.tail_version, self.term.session);
-        let (client, expected) = (self.client.clone(), self.standing.tail_version);
+        let transaction = batch.add_to(transaction, self.standing.seen, self.term.session);
+        let (client, seen) = (self.client.clone(), self.standing.seen);
         let term = self.term.session;
-        let work = async move { write_surely(&client, transaction, expected, term).await };
+        let work = async move { write_surely(&client, transaction, seen, term).await };
         context.spawn_then(work, move |leader, context, written| {
             leader.writing = false;
             match written {
-                Written::Stands => {
+                Written::Stands(revision) => {
+                    batch.after.seen = revision;
                     leader.standing = batch.after.clone();
                     batch.answer();
                     leader.serve(context);
@@ -174,7 +174,8 @@ impl JournalLeader {
 
 /// What became of a batch.
 enum Written {
-    Stands,
+    /// It stood at this revision.
+    Stands(Revision),
     TermOver,
 }
 
@@ -184,22 +185,20 @@ enum Written {
 async fn write_surely(
     client: &CoordinationClient,
     transaction: Transaction,
-    expected: u64,
+    seen: Revision,
     term: LeaderSessionId,
 ) -> Written {
     let mut uncertain = false;
     loop {
         match client.transact(transaction.clone()).await {
-            Ok(_) => return Written::Stands,
+            Ok(transacted) => return Written::Stands(transacted.revision),
             Err(CoordinationError::Refused(Refusal::Condition { index: GUARD })) => {
                 return Written::TermOver;
             }
             Err(CoordinationError::Refused(refusal)) => {
                 assert!(uncertain, "{refusal}, though nobody else may write");
-                return match tail_is_ours(client, expected + 1, term).await {
-                    true => Written::Stands,
-                    false => Written::TermOver,
-                };
+                let stands = tail_after(client, seen, term).await;
+                return stands.map_or(Written::TermOver, Written::Stands);
             }
             Err(CoordinationError::Maybe(_)) => uncertain = true,
             Err(CoordinationError::NotDone(_)) => {}
@@ -208,17 +207,21 @@ async fn write_surely(
     }
 }
 
-/// Whether the tail has this version and was written by this term.
-async fn tail_is_ours(client: &CoordinationClient, version: u64, term: LeaderSessionId) -> bool {
+/// The revision at which the tail was found written by this term after the revision `seen`.
+async fn tail_after(
+    client: &CoordinationClient,
+    seen: Revision,
+    term: LeaderSessionId,
+) -> Option<Revision> {
     let range = loop {
         match client.read(TAIL_KEY).await {
             Ok(range) => break range,
             Err(_) => client.host().sleep(client.config().retry_delay).await,
         }
     };
-    let tail = range.get(TAIL_KEY).filter(|tail| tail.version == version);
+    let tail = range.get(TAIL_KEY).filter(|tail| tail.modified > seen);
     let written = tail.and_then(|tail| postcard::from_bytes::<Tail>(&tail.value).ok());
-    written.is_some_and(|written| written.term == term)
+    written.filter(|written| written.term == term).map(|_| range.revision)
 }
 
 /// The term that wrote the tail with this value.
@@ -241,12 +244,11 @@ struct Tail {
 impl Standing {
     fn read(range: &Range) -> Result<Self, String> {
         let text = |error: postcard::Error| error.to_string();
-        let mut standing = Standing::default();
+        let mut standing = Standing { seen: range.revision, ..Standing::default() };
         for found in &range.keys {
             if found.key == TAIL_KEY {
                 standing.entries =
                     postcard::from_bytes::<Tail>(&found.value).map_err(text)?.entries;
-                standing.tail_version = found.version;
             } else {
                 let client = found.key.rsplit('/').next().and_then(|client| client.parse().ok());
                 let client = client.ok_or_else(|| format!("unknown key {}", found.key))?;
@@ -295,10 +297,10 @@ impl Batch {
     fn add_to(
         &mut self,
         transaction: Transaction,
-        tail_version: u64,
+        seen: Revision,
         term: LeaderSessionId,
     ) -> Transaction {
-        let tail = Compare::Version { key: TAIL_KEY.to_string(), version: tail_version };
+        let tail = Compare::Unchanged { key: TAIL_KEY.to_string(), since: seen };
         let mut transaction = transaction.when(tail);
         for entry in &self.entries {
             let value = postcard::to_allocvec(entry).expect("an entry can be encoded");

@@ -4,7 +4,7 @@ use super::{FailedAttempts, INPUT_TOPIC, OUTPUT_TOPIC, register};
 use crate::{
     host::{Host, NodeAddress},
     system::{
-        client::JobClient,
+        client::{ClientEvent, JobClient},
         connector,
         graph::JobGraph,
         job_manager::{JobManagerConfig, serve_job_manager},
@@ -171,8 +171,14 @@ pub async fn run_client_node(host: Host, config: ClusterConfig, plan: JobPlan) {
     let Some(service) = bind(&host, 0).await else { return };
     match run_job(&service, &config, &plan).await {
         Ok(_) => std::future::pending().await,
-        Err(error) => host.exit(&error.to_string()),
+        Err(error) => give_up(&host, error.to_string()),
     }
+}
+
+/// Ends a client's process with an error.
+fn give_up(host: &Host, reason: String) {
+    host.announce(&ClientEvent::GaveUp { reason: reason.clone() });
+    host.exit(&reason);
 }
 
 /// Why a client's job was not run.
@@ -231,7 +237,7 @@ pub async fn run_writer_node(
     let Some(service) = bind(&host, 0).await else { return };
     match write_lines(&service, &config, &lines, batch, pause).await {
         Ok(()) => std::future::pending().await,
-        Err(refusal) => host.exit(&format!("the input topic: {refusal}")),
+        Err(refusal) => give_up(&host, format!("the input topic: {refusal}")),
     }
 }
 

@@ -24,6 +24,21 @@ pub enum ClientEvent {
         /// The job.
         job: JobId,
     },
+    /// The cluster has told the client that the job will end as canceled.
+    Canceled {
+        /// The job.
+        job: JobId,
+    },
+    /// The cluster has told the client that there is no such job.
+    ToldUnknown {
+        /// The job.
+        job: JobId,
+    },
+    /// The client gives up with an error, and its process with it.
+    GaveUp {
+        /// Why.
+        reason: String,
+    },
     /// The client knows what became of the job.
     Ended {
         /// The job.
@@ -98,7 +113,16 @@ impl JobClient {
     /// # Errors
     /// [`JobRefusal::Unknown`].
     pub async fn details(&self, job: JobId) -> Result<JobDetails, JobRefusal> {
-        self.call(|gateway| gateway.job_details(job)).await
+        let details = self.call(|gateway| gateway.job_details(job)).await;
+        self.noted(details)
+    }
+
+    /// Announces that the client was told that there is no such job.
+    fn noted<T>(&self, answer: Result<T, JobRefusal>) -> Result<T, JobRefusal> {
+        if let Err(JobRefusal::Unknown(job)) = answer {
+            self.host().announce(&ClientEvent::ToldUnknown { job });
+        }
+        answer
     }
 
     /// What became of a job; waits for its end.
@@ -107,7 +131,8 @@ impl JobClient {
     /// [`JobRefusal::Unknown`].
     pub async fn result(&self, job: JobId) -> Result<JobResult, JobRefusal> {
         loop {
-            if let Some(result) = self.call(|gateway| gateway.job_result(job)).await? {
+            let answer = self.call(|gateway| gateway.job_result(job)).await;
+            if let Some(result) = self.noted(answer)? {
                 let ended = ClientEvent::Ended { job, result: result.clone() };
                 self.host().announce(&ended);
                 return Ok(result);
@@ -116,15 +141,20 @@ impl JobClient {
         }
     }
 
-    /// Lets a job be ended; its end is told by [`result`](Self::result).
+    /// Lets a job be ended; its end is told by [`result`](Self::result). Acknowledged when the wish is
+    /// durable: the job then ends as canceled, whoever leads.
     ///
     /// # Errors
-    /// [`JobRefusal::Unknown`], or that it has ended already.
+    /// [`JobRefusal::Unknown`], or that it has ended already, or has nothing left to do but to end.
     pub async fn cancel(&self, job: JobId) -> Result<(), JobRefusal> {
         loop {
             match self.call(|gateway| gateway.cancel_job(job)).await {
                 Err(JobRefusal::NoMaster) => self.host().sleep(RETRY_DELAY).await,
-                answer => return answer,
+                Ok(()) => {
+                    self.host().announce(&ClientEvent::Canceled { job });
+                    return Ok(());
+                }
+                answer => return self.noted(answer),
             }
         }
     }

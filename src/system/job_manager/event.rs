@@ -120,6 +120,18 @@ pub enum JobEvent {
         /// Whether it is the job's final one.
         last: bool,
     },
+    /// The pointer of a checkpoint got no answer in time; whether it stands is being decided.
+    PointerInDoubt {
+        /// The job.
+        job: JobId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+    },
+    /// A dispatcher tells a client that its wish to end a job is durable.
+    CancellationAcknowledged {
+        /// The job.
+        job: JobId,
+    },
     /// A checkpoint has come to nothing.
     CheckpointAborted {
         /// The job.
@@ -162,6 +174,15 @@ pub enum JobEvent {
         job: JobId,
         /// The master's term.
         session: LeaderSessionId,
+    },
+    /// A resource manager has dropped the registration of a job's master.
+    MasterDropped {
+        /// The job.
+        job: JobId,
+        /// The term of the master that was registered.
+        session: LeaderSessionId,
+        /// The term of the master that asked for it, if one did.
+        told: Option<LeaderSessionId>,
     },
     /// A resource manager asks for a slot.
     SlotRequested {

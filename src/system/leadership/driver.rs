@@ -48,12 +48,13 @@ struct Held {
     lease: LeaseId,
 }
 
-/// An attempt at the latch whose outcome may be unknown. It can succeed only while the epoch's
-/// version is the one that it names, so it succeeds once at most, however late it arrives.
+/// An attempt at the latch whose outcome may be unknown. It can succeed only while nothing has written
+/// or removed the epoch after the revision that it names, so it succeeds once at most, however late
+/// it arrives, and never once the component was cleaned up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Attempt {
     held: Held,
-    epoch: u64,
+    since: Revision,
 }
 
 struct Shared {
@@ -190,9 +191,12 @@ impl Resignation {
     /// Sees to it that an attempt that may still arrive comes to nothing.
     async fn withdraw(&self, attempt: Attempt) {
         let epoch = epoch_key(&self.component);
+        // Written and removed at once: that passes the epoch and leaves nothing of a component that
+        // was cleaned up before the attempt began.
         let pass = Transaction::new()
-            .when(Compare::Version { key: epoch.clone(), version: attempt.epoch })
-            .put(epoch, attempt.held.session.to_bytes());
+            .when(Compare::Unchanged { key: epoch.clone(), since: attempt.since })
+            .put(epoch.clone(), attempt.held.session.to_bytes())
+            .then(Change::Delete { key: epoch });
         while self.is_needed(attempt.held) {
             match self.client.transact(pass.clone()).await {
                 // The epoch has passed: the attempt has succeeded, or never will.
@@ -281,10 +285,6 @@ impl Competition {
         self.key(&latch_key(&self.component))
     }
 
-    fn epoch(&self) -> u64 {
-        self.key(&epoch_key(&self.component)).map_or(0, |found| found.version)
-    }
-
     fn latch_is(&self, held: Held) -> bool {
         self.latch().is_some_and(|latch| latch.value == held.session.to_bytes())
     }
@@ -349,24 +349,31 @@ impl Competition {
         if self.latch().is_some() {
             return false;
         }
-        let epoch = self.epoch();
-        let usable = |attempt: &Attempt| attempt.epoch == epoch && attempt.held.lease == lease;
+        let usable = |attempt: &Attempt| attempt.held.lease == lease;
         let attempt = self.shared.attempt().filter(usable).unwrap_or_else(|| {
             let session = LeaderSessionId(self.host().random_u128());
-            Attempt { held: Held { session, lease }, epoch }
+            Attempt { held: Held { session, lease }, since: self.known }
         });
         self.shared.set_attempt(Some(attempt));
         let latch = latch_key(&self.component);
         let free = Transaction::new()
             .when(Compare::Absent { key: latch.clone() })
-            .when(Compare::Version { key: epoch_key(&self.component), version: epoch });
+            .when(Compare::Unchanged { key: epoch_key(&self.component), since: attempt.since });
         let take = (self.conditions.iter().cloned())
             .fold(free, Transaction::when)
             .put_ephemeral(latch, attempt.held.session.to_bytes(), lease)
             .put(epoch_key(&self.component), attempt.held.session.to_bytes());
         // Whatever it came to shows in what is read then.
-        let _ = self.client.transact(take).await;
-        self.read_again().await;
+        let taken = self.client.transact(take).await;
+        let refused = matches!(taken, Err(CoordinationError::Refused(_)));
+        // Refused once, it is refused for ever; an earlier try of it may have succeeded.
+        if self.read_again().await && refused && !self.latch_is(attempt.held) {
+            self.shared.set_attempt(None);
+            if self.latch().is_none() {
+                // Something else must hold, and will not at once.
+                self.back_off().await;
+            }
+        }
         true
     }
 
@@ -374,15 +381,20 @@ impl Competition {
         self.host().sleep(self.client.config().retry_delay).await;
     }
 
-    /// Reads the keys; the watch tells of changes only, and we must not wait for one.
-    async fn read_again(&mut self) {
+    /// Reads the keys; the watch tells of changes only, and we must not wait for one. Says whether the
+    /// service answered.
+    async fn read_again(&mut self) -> bool {
         match self.client.read(&election_prefix(&self.component)).await {
             Ok(range) => {
                 let keys = range.keys.into_iter().map(|found| (found.key.clone(), found));
                 self.keys = Some(keys.collect());
                 self.known = range.revision;
+                true
             }
-            Err(_) => self.back_off().await,
+            Err(_) => {
+                self.back_off().await;
+                false
+            }
         }
     }
 }

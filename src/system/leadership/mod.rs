@@ -95,7 +95,7 @@ pub fn leader_key(component: &str) -> String {
     format!("/election/{component}/leader")
 }
 
-/// The key whose version counts the component's terms, so that a late attempt at one is refused.
+/// The key that each term writes, so that a late attempt at one is refused. Its version counts the terms.
 pub fn epoch_key(component: &str) -> String {
     format!("/election/{component}/epoch")
 }

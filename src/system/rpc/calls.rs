@@ -59,7 +59,7 @@ impl Calls {
     /// Registers an ask; its time begins now.
     pub fn register(&self, call: u64, kind: Kind, timeout: Duration) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
-        self.host.announce(&RpcEvent::AskSent { call, kind });
+        self.host.announce(&RpcEvent::AskSent { call, kind, timeout });
         let deadline = self.host.now() + timeout;
         let refused = {
             let mut table = self.table.lock().expect("no panic under this lock");

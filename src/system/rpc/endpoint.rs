@@ -31,6 +31,11 @@ pub trait RpcEndpoint: Sized + Send + 'static {
     /// What it speaks.
     type Gateway: Serves<Self>;
 
+    /// Whether calls still reach its handlers between `on_stop` and the end of the future that it
+    /// returns. By default they are answered with [`RpcError::GoingAway`]: what an `on_stop` has
+    /// dismantled must not be taken for a fact.
+    const SERVES_WHILE_STOPPING: bool = false;
+
     /// Runs once, on the main thread, when the endpoint is started for the first time.
     ///
     /// # Errors
@@ -40,8 +45,10 @@ pub trait RpcEndpoint: Sized + Send + 'static {
         Ok(())
     }
 
-    /// Runs once, on the main thread, when the endpoint is to terminate. It still takes calls until
-    /// the returned future is done.
+    /// Runs once, on the main thread, when the endpoint is to terminate. Continuations and closures run
+    /// until the returned future is done; calls as [`SERVES_WHILE_STOPPING`] says.
+    ///
+    /// [`SERVES_WHILE_STOPPING`]: Self::SERVES_WHILE_STOPPING
     fn on_stop(&mut self, context: &mut Context<Self>) -> StopFuture {
         let _ = context;
         async { Ok(()) }.boxed()
@@ -422,8 +429,16 @@ impl<E: RpcEndpoint> MainThread<E> {
                 true => expected.is_some() && expected == found,
                 false => found.is_none(),
             };
-            (!admitted && !self.context.host().sabotaged(Sabotage::StaleTokenAccepted))
-                .then_some(RpcError::Fencing { expected, found })
+            if !admitted && !self.context.host().sabotaged(Sabotage::StaleTokenAccepted) {
+                Some(RpcError::Fencing { expected, found })
+            } else if self.state == State::Terminating
+                && !E::SERVES_WHILE_STOPPING
+                && !self.context.host().sabotaged(Sabotage::AnsweredWhileStopping)
+            {
+                Some(RpcError::GoingAway)
+            } else {
+                None
+            }
         };
         let (endpoint, kind) = (self.context.shared.id, call.kind);
         if let Some(error) = refusal {

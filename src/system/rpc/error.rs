@@ -18,6 +18,9 @@ pub enum RpcError {
     /// The endpoint has not started yet, has stopped, or is full.
     #[error("the endpoint does not take calls: {0}")]
     NotRunning(String),
+    /// The endpoint is stopping and no longer knows what it knew; nothing was done.
+    #[error("the endpoint is going away")]
+    GoingAway,
     /// The call does not carry the endpoint's fencing token.
     #[error("fencing token {found:?} where {expected:?} holds")]
     Fencing {
@@ -74,6 +77,7 @@ impl RpcError {
             RpcError::RecipientUnreachable => "unreachable",
             RpcError::NoSuchEndpoint(_) => "no such endpoint",
             RpcError::NotRunning(_) => "not running",
+            RpcError::GoingAway => "going away",
             RpcError::Fencing { .. } => "fenced",
             RpcError::Incompatible(_) => "incompatible",
             RpcError::Application(_) => "application error",

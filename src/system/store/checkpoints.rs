@@ -1,14 +1,16 @@
 //! Completed checkpoints and the counter of their ids.
 
 use super::{
-    StoreError, Written, checkpoint_prefix, counter_key, decode, encode, pointer_key,
-    pointer_prefix, read_surely, tail_key, write_surely,
+    StoreError, Written, cancellation_key, checkpoint_prefix, counter_key, decode, encode,
+    final_key, place, pointer_key, pointer_prefix, read_surely, tail_key, write_surely,
 };
 use crate::system::{
     graph::StateHandle,
     ids::{CheckpointId, ExecutionVertexId, JobId},
     leadership::LeaderSession,
-    service::coordination::{Change, Compare, CoordinationClient, Transaction},
+    service::coordination::{
+        Change, Compare, CoordinationClient, CoordinationError, Revision, Transaction,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,40 @@ pub struct CheckpointPointer {
     pub id: CheckpointId,
     /// The blob that holds an encoded [`CompletedCheckpoint`].
     pub metadata: String,
+    /// Whether it is the job's final one.
+    pub last: bool,
+}
+
+/// What became of the newest pointer that a master tried to add.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Tail {
+    Added(CheckpointId),
+    /// It was given up before it was added, and can't be added any more.
+    Fenced(CheckpointId),
+}
+
+impl Tail {
+    fn id(self) -> CheckpointId {
+        match self {
+            Tail::Added(id) | Tail::Fenced(id) => id,
+        }
+    }
+
+    fn settled(self, at: Revision) -> Settled {
+        match self {
+            Tail::Added(_) => Settled::Added(at),
+            Tail::Fenced(_) => Settled::Fenced(at),
+        }
+    }
+}
+
+/// What became of a pointer, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is durable. The revision is the one at which the tail says so.
+    Added(Revision),
+    /// It is not, and no late try can make it so.
+    Fenced(Revision),
 }
 
 /// A checkpoint to which every subtask has given its part.
@@ -54,16 +90,13 @@ impl CheckpointIdCounter {
         let key = counter_key(self.job);
         loop {
             let found = read_surely(&self.client, &key).await;
-            let (next, condition) = match found.get(&key) {
-                None => (1, Compare::Absent { key: key.clone() }),
-                Some(found) => {
-                    let next = decode::<u64>(&key, &found.value)?;
-                    (next, Compare::Version { key: key.clone(), version: found.version })
-                }
+            let next = match found.get(&key) {
+                None => 1,
+                Some(found) => decode::<u64>(&key, &found.value)?,
             };
             let write = Transaction::new()
                 .when(self.term.guard())
-                .when(condition)
+                .when(found.unchanged(key.clone()))
                 .put(key.clone(), encode(&(next + 1)));
             // After a try without an answer the number may have been drawn by that try: it is left
             // out, since only a gap is sure to be no repeat.
@@ -88,48 +121,99 @@ impl CompletedCheckpointStore {
         CompletedCheckpointStore { client: client.clone(), term: term.clone(), job }
     }
 
-    /// All pointers, oldest first, and how many were ever added. None is skipped.
+    /// All pointers, oldest first, and the revision at which there were no others. None is skipped.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`].
-    pub async fn recover(&self) -> Result<(Vec<CheckpointPointer>, u64), StoreError> {
+    pub async fn recover(&self) -> Result<(Vec<CheckpointPointer>, Revision), StoreError> {
         let found = read_surely(&self.client, &checkpoint_prefix(self.job)).await;
-        let added = found.get(&tail_key(self.job)).map_or(0, |tail| tail.version);
         let prefix = pointer_prefix(self.job);
         let pointers = found.keys.iter().filter(|found| found.key.starts_with(&prefix));
         let pointers = pointers.map(|found| decode(&found.key, &found.value));
-        Ok((pointers.collect::<Result<_, _>>()?, added))
+        Ok((pointers.collect::<Result<_, _>>()?, found.revision))
     }
 
-    /// Adds a pointer to the `added` that there were before, and removes those in `subsumed`, in one
-    /// step.
+    /// Adds a pointer if the tail has not changed since a revision, and removes those in `subsumed`,
+    /// in one step. Ends when it is known what became of it; [`fence`](Self::fence) is for those who
+    /// can't wait.
     ///
     /// # Errors
     /// [`StoreError::NotLeader`]: it may have been added all the same, if its first tries got no
-    /// answer.
+    /// answer. [`StoreError::Canceled`]: it is the final one, and the job is to be canceled.
     pub async fn add(
         &self,
-        added: u64,
+        since: Revision,
         pointer: &CheckpointPointer,
         subsumed: &[CheckpointId],
-    ) -> Result<(), StoreError> {
-        // A try that arrives after a later pointer was added finds another version.
-        let tail = tail_key(self.job);
-        let mut write = Transaction::new()
-            .when(self.term.guard())
-            .when(Compare::Version { key: tail.clone(), version: added })
-            .put(tail, encode(&pointer.id))
-            .put(pointer_key(self.job, pointer.id), encode(pointer));
+    ) -> Result<Settled, StoreError> {
+        let job = self.job;
+        let tail = Tail::Added(pointer.id);
+        let mut write =
+            self.at_the_tail(since, tail).put(pointer_key(job, pointer.id), encode(pointer));
         for id in subsumed {
-            write = write.then(Change::Delete { key: pointer_key(self.job, *id) });
+            write = write.then(Change::Delete { key: pointer_key(job, *id) });
         }
-        match write_surely(&self.client, &write).await? {
-            Written::Done => Ok(()),
-            // Only this term adds pointers, one at a time: an earlier try of this call was done.
-            Written::Refused { after_maybe } => {
-                assert!(after_maybe, "{:?} of {:?} is added out of turn", pointer.id, self.job);
-                Ok(())
+        if pointer.last {
+            write = write
+                .when(Compare::Absent { key: cancellation_key(job) })
+                .put(final_key(job), encode(&pointer.id));
+        }
+        self.settle(since, tail, &write).await
+    }
+
+    /// Sees to it that a pointer of unknown outcome has one: it is never added after this, however
+    /// late its tries arrive.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLeader`].
+    pub async fn fence(&self, since: Revision, id: CheckpointId) -> Result<Settled, StoreError> {
+        let tail = Tail::Fenced(id);
+        self.settle(since, tail, &self.at_the_tail(since, tail)).await
+    }
+
+    fn at_the_tail(&self, since: Revision, tail: Tail) -> Transaction {
+        let key = tail_key(self.job);
+        Transaction::new()
+            .when(self.term.guard())
+            .when(Compare::Unchanged { key: key.clone(), since })
+            .put(key, encode(&tail))
+    }
+
+    /// Makes a transaction whose conditions are the term, the tail since that revision, and that the
+    /// job is not to be canceled. A missing answer is made up for by a look at the tail: only this
+    /// term writes it, one thing at a time.
+    async fn settle(
+        &self,
+        since: Revision,
+        tail: Tail,
+        write: &Transaction,
+    ) -> Result<Settled, StoreError> {
+        let client = &self.client;
+        loop {
+            match client.transact(write.clone()).await {
+                Ok(transacted) => return Ok(tail.settled(transacted.revision)),
+                Err(CoordinationError::Refused(refusal)) => match place(&refusal) {
+                    0 => return Err(StoreError::NotLeader),
+                    2 => return Err(StoreError::Canceled),
+                    _ => {}
+                },
+                Err(CoordinationError::Maybe(_) | CoordinationError::NotDone(_)) => {}
             }
+            if let Some((found, at)) = self.look(since).await? {
+                assert_eq!(found.id(), tail.id(), "one checkpoint at a time comes to the tail");
+                return Ok(found.settled(at));
+            }
+            client.host().sleep(client.config().retry_delay).await;
         }
+    }
+
+    /// What the tail says, if it was written after a revision; `None` also without an answer.
+    async fn look(&self, since: Revision) -> Result<Option<(Tail, Revision)>, StoreError> {
+        let key = tail_key(self.job);
+        let Ok(found) = self.client.read(&key).await else { return Ok(None) };
+        let Some(tail) = found.get(&key).filter(|tail| tail.modified > since) else {
+            return Ok(None);
+        };
+        Ok(Some((decode(&key, &tail.value)?, found.revision)))
     }
 }

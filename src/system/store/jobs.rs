@@ -1,18 +1,18 @@
 //! Job graphs and job results.
 
 use super::{
-    GRAPH_PREFIX, RESULT_PREFIX, StoreError, Written, checkpoint_prefix, decode, encode, graph_key,
-    read_surely, result_key, write_surely,
+    CANCELLATION_PREFIX, GRAPH_PREFIX, RESULT_PREFIX, StoreError, Written, cancellation_key,
+    checkpoint_prefix, decode, encode, final_key, graph_key, read_surely, result_key, write_surely,
 };
 use crate::system::{
     graph::JobGraph,
     ids::JobId,
     leadership::{LeaderSession, epoch_key},
-    protocol::{JobResult, job_component},
+    protocol::{JobResult, JobStatus, job_component},
     service::coordination::{Change, Compare, CoordinationClient, Transaction},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The end of a job, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,36 @@ pub struct StoredJobs {
     pub graphs: Vec<JobGraph>,
     /// The results.
     pub results: BTreeMap<JobId, StoredResult>,
+    /// Jobs that users want to end.
+    pub cancellations: BTreeSet<JobId>,
+}
+
+/// What became of a user's wish to end a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancellation {
+    /// It is durable: the job will end as canceled, whoever leads.
+    Recorded,
+    /// The job's final checkpoint, or its result, came first.
+    TooLate,
+}
+
+/// Whether a user wants a job to end, as the coordination service has it now.
+pub async fn cancellation_requested(client: &CoordinationClient, job: JobId) -> bool {
+    let key = cancellation_key(job);
+    read_surely(client, &key).await.get(&key).is_some()
+}
+
+/// Ready when a user wants a job to end.
+pub async fn until_canceled(client: &CoordinationClient, job: JobId) {
+    let key = cancellation_key(job);
+    let mut watch = client.watch(&key);
+    loop {
+        match watch.next().await {
+            Ok(update) if update.keys.iter().any(|found| found.key == key) => return,
+            Ok(_) => {}
+            Err(_) => watch.back_off().await,
+        }
+    }
 }
 
 impl JobStore {
@@ -55,18 +85,24 @@ impl JobStore {
     /// [`StoreError::Conflict`] when the job is known already, and [`StoreError::NotLeader`].
     pub async fn put_graph(&self, job: &JobGraph) -> Result<(), StoreError> {
         let (key, value) = (graph_key(job.id), encode(job));
+        let conflict = || StoreError::Conflict(format!("{:?} is known already", job.id));
+        let found = read_surely(&self.client, &key).await;
+        if found.get(&key).is_some() {
+            return Err(conflict());
+        }
+        // A try that arrives when the job has ended and was removed finds the key changed.
         let write = self
             .guarded()
-            .when(Compare::Absent { key: key.clone() })
+            .when(found.unchanged(key.clone()))
             .when(Compare::Absent { key: result_key(job.id) })
             .put(key.clone(), value.clone());
         match write_surely(&self.client, &write).await? {
             Written::Done => Ok(()),
-            Written::Refused { after_maybe } => {
+            Written::Refused { after_maybe, .. } => {
                 let found = read_surely(&self.client, &key).await;
                 match found.get(&key) {
                     Some(found) if after_maybe && found.value == value => Ok(()),
-                    _ => Err(StoreError::Conflict(format!("{:?} is known already", job.id))),
+                    _ => Err(conflict()),
                 }
             }
         }
@@ -85,6 +121,12 @@ impl JobStore {
                 .parse()
                 .map_err(|what| StoreError::Corrupt { key: found.key.clone(), what })?;
             stored.results.insert(job, decode(&found.key, &found.value)?);
+        }
+        for found in read_surely(&self.client, CANCELLATION_PREFIX).await.keys {
+            let job = found.key[CANCELLATION_PREFIX.len()..]
+                .parse()
+                .map_err(|what| StoreError::Corrupt { key: found.key.clone(), what })?;
+            stored.cancellations.insert(job);
         }
         for found in graphs.keys {
             let graph: JobGraph = decode(&found.key, &found.value)?;
@@ -105,28 +147,74 @@ impl JobStore {
         found.get(&key).map(|found| decode(&key, &found.value)).transpose()
     }
 
-    /// Keeps the result of a job whose leavings are still there. From here on it never runs again.
+    /// Whether the job is there, or has a result, as the coordination service has it now.
+    pub async fn knows(&self, job: JobId) -> bool {
+        // The graph goes after the result has come, so one of the two shows.
+        let graph = graph_key(job);
+        let running = read_surely(&self.client, &graph).await.get(&graph).is_some();
+        let result = result_key(job);
+        running || read_surely(&self.client, &result).await.get(&result).is_some()
+    }
+
+    /// Makes a user's wish to end a job durable, unless the job's end is decided already.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when it has a result already, and [`StoreError::NotLeader`].
+    /// [`StoreError::NotLeader`].
+    pub async fn request_cancellation(&self, job: JobId) -> Result<Cancellation, StoreError> {
+        let write = self
+            .guarded()
+            .when(Compare::Absent { key: result_key(job) })
+            .when(Compare::Absent { key: final_key(job) })
+            .put(cancellation_key(job), Vec::new());
+        match write_surely(&self.client, &write).await? {
+            Written::Done => Ok(Cancellation::Recorded),
+            Written::Refused { .. } => Ok(match cancellation_requested(&self.client, job).await {
+                true => Cancellation::Recorded,
+                false => Cancellation::TooLate,
+            }),
+        }
+    }
+
+    /// Keeps the result of a job whose leavings are still there. From here on it never runs again.
+    /// Answers what is kept: a job that a user wants to end has not failed, whatever its master saw.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when it has another result already, and [`StoreError::NotLeader`].
     pub async fn create_dirty_result(
         &self,
         job: JobId,
-        result: &JobResult,
-    ) -> Result<(), StoreError> {
+        mut result: JobResult,
+    ) -> Result<JobResult, StoreError> {
         let key = result_key(job);
-        let value = encode(&StoredResult { dirty: true, result: result.clone() });
-        let write = self
-            .guarded()
-            .when(Compare::Absent { key: key.clone() })
-            .put(key.clone(), value.clone());
-        match write_surely(&self.client, &write).await? {
-            Written::Done => Ok(()),
-            Written::Refused { .. } => {
-                let found = read_surely(&self.client, &key).await;
-                match found.get(&key) {
-                    Some(found) if found.value == value => Ok(()),
-                    _ => Err(StoreError::Conflict(format!("{job:?} has another result"))),
+        let read = read_surely(&self.client, &key).await;
+        loop {
+            let value = encode(&StoredResult { dirty: true, result: result.clone() });
+            if let Some(found) = read.get(&key) {
+                return match found.value == value {
+                    true => Ok(result),
+                    false => Err(StoreError::Conflict(format!("{job:?} has another result"))),
+                };
+            }
+            let mut write =
+                self.guarded().when(read.unchanged(key.clone())).put(key.clone(), value.clone());
+            if result.status != JobStatus::Canceled {
+                write = write.when(Compare::Absent { key: cancellation_key(job) });
+            }
+            match write_surely(&self.client, &write).await? {
+                Written::Done => return Ok(result),
+                Written::Refused { index: 2, .. } => {
+                    assert!(result.status != JobStatus::Finished, "{job:?} has a final checkpoint");
+                    result.status = JobStatus::Canceled;
+                }
+                Written::Refused { .. } => {
+                    let found = read_surely(&self.client, &key).await;
+                    match found.get(&key) {
+                        Some(found) if found.value == value => return Ok(result),
+                        _ => {
+                            let what = format!("{job:?} has another result");
+                            return Err(StoreError::Conflict(what));
+                        }
+                    }
                 }
             }
         }
@@ -142,12 +230,13 @@ impl JobStore {
         self.remove(keys.into_iter().map(|found| found.key)).await
     }
 
-    /// Removes the graph of a job that has a result, and what its elections left.
+    /// Removes the graph of a job that has a result, its cancellation, and what its elections left.
     ///
     /// # Errors
     /// [`StoreError::NotLeader`].
     pub async fn remove_graph(&self, job: JobId) -> Result<(), StoreError> {
-        self.remove([graph_key(job), epoch_key(&job_component(job))].into_iter()).await
+        let epoch = epoch_key(&job_component(job));
+        self.remove([graph_key(job), cancellation_key(job), epoch].into_iter()).await
     }
 
     async fn remove(&self, keys: impl Iterator<Item = String>) -> Result<(), StoreError> {

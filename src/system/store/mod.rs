@@ -3,9 +3,13 @@
 //!
 //! Keys: `/jobs/graph/<job>` a [`JobGraph`](super::graph::JobGraph); `/jobs/result/<job>` a
 //! [`StoredResult`]; `/jobs/checkpoint/<job>/pointer/<id, 20 digits>` a [`CheckpointPointer`];
-//! `/jobs/checkpoint/<job>/tail` the newest pointer's id; `/jobs/checkpoint/<job>/counter` the next
-//! checkpoint id. A dispatcher writes the first two and
-//! removes all; the job's master writes the rest.
+//! `/jobs/checkpoint/<job>/tail` what became of the newest pointer, added or fenced;
+//! `/jobs/checkpoint/<job>/final` the id of the final checkpoint; `/jobs/checkpoint/<job>/counter` the
+//! next checkpoint id; `/jobs/cancellation/<job>` that a user wants the job to end. A dispatcher writes
+//! graphs, results and cancellations and removes all; the job's master writes the rest.
+//!
+//! A cancellation and a final checkpoint exclude each other: each is written only while the other is
+//! absent, so how a job must end is decided at one instant.
 //!
 //! Deliberately absent: guessing. A write whose answer is missing is repeated until its outcome is
 //! known or its writer's term is over.
@@ -14,9 +18,11 @@ mod checkpoints;
 mod jobs;
 
 pub use checkpoints::{
-    CheckpointIdCounter, CheckpointPointer, CompletedCheckpoint, CompletedCheckpointStore,
+    CheckpointIdCounter, CheckpointPointer, CompletedCheckpoint, CompletedCheckpointStore, Settled,
 };
-pub use jobs::{JobStore, StoredJobs, StoredResult};
+pub use jobs::{
+    Cancellation, JobStore, StoredJobs, StoredResult, cancellation_requested, until_canceled,
+};
 
 use super::{
     ids::{CheckpointId, JobId},
@@ -25,6 +31,8 @@ use super::{
 
 /// The prefix of all job graphs.
 pub const GRAPH_PREFIX: &str = "/jobs/graph/";
+/// The prefix of all cancellations.
+pub const CANCELLATION_PREFIX: &str = "/jobs/cancellation/";
 /// The prefix of all job results.
 pub const RESULT_PREFIX: &str = "/jobs/result/";
 
@@ -36,6 +44,16 @@ pub fn graph_key(job: JobId) -> String {
 /// The key of a job's result.
 pub fn result_key(job: JobId) -> String {
     format!("{RESULT_PREFIX}{job}")
+}
+
+/// The key that is there once a user's wish to end a job is durable.
+pub fn cancellation_key(job: JobId) -> String {
+    format!("{CANCELLATION_PREFIX}{job}")
+}
+
+/// The key that is there once a job's final checkpoint is complete.
+pub fn final_key(job: JobId) -> String {
+    format!("/jobs/checkpoint/{job}/final")
 }
 
 /// The prefix of all that a job's checkpoints leave.
@@ -53,8 +71,7 @@ pub fn pointer_key(job: JobId, checkpoint: CheckpointId) -> String {
     format!("{}{:020}", pointer_prefix(job), checkpoint.0)
 }
 
-/// The key whose version counts the pointers that were added, so that a late try to add one is
-/// refused.
+/// The key that each pointer and each fence writes, so that a late try to add a pointer is refused.
 pub fn tail_key(job: JobId) -> String {
     format!("/jobs/checkpoint/{job}/tail")
 }
@@ -75,6 +92,9 @@ pub enum StoreError {
     /// The writer's term is over. A write that got no answer before may have been done.
     #[error("the term of the writer is over")]
     NotLeader,
+    /// A user wants the job to end, and that came first.
+    #[error("the job is to be canceled")]
+    Canceled,
     /// What is there does not allow it.
     #[error("{0}")]
     Conflict(String),
@@ -91,8 +111,11 @@ pub enum StoreError {
 /// How a write ended whose outcome is known.
 enum Written {
     Done,
-    /// A condition behind the guard does not hold; `after_maybe` when an earlier try may have been done.
+    /// A condition behind the guard does not hold.
     Refused {
+        /// Its place in the transaction.
+        index: u64,
+        /// Whether an earlier try may have been done.
         after_maybe: bool,
     },
 }
@@ -109,11 +132,21 @@ async fn write_surely(
             Err(CoordinationError::Refused(Refusal::Condition { index: 0 })) => {
                 return Err(StoreError::NotLeader);
             }
-            Err(CoordinationError::Refused(_)) => return Ok(Written::Refused { after_maybe }),
+            Err(CoordinationError::Refused(refusal)) => {
+                return Ok(Written::Refused { index: place(&refusal), after_maybe });
+            }
             Err(CoordinationError::Maybe(_)) => after_maybe = true,
             Err(CoordinationError::NotDone(_)) => {}
         }
         client.host().sleep(client.config().retry_delay).await;
+    }
+}
+
+/// The place of the condition that does not hold; beyond all of them for other refusals.
+fn place(refusal: &Refusal) -> u64 {
+    match refusal {
+        Refusal::Condition { index } => *index,
+        _ => u64::MAX,
     }
 }
 

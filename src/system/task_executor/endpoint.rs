@@ -155,13 +155,19 @@ impl TaskExecutor {
         context.schedule(self.services.config.slot_timeout, move |executor, context| {
             let now = executor.slots.find(held.allocation);
             if now.is_some_and(|(_, now)| now.epoch == held.epoch) {
-                executor.free(context, held.allocation);
+                executor.free(context, held.allocation, None);
             }
         });
     }
 
-    /// Frees a slot; what runs in it ends.
-    fn free(&mut self, context: &mut Context<Self>, allocation: AllocationId) {
+    /// Frees a slot; what runs in it ends. `unlisted` is the round of the master's report that does
+    /// not list it, if that is why.
+    fn free(
+        &mut self,
+        context: &mut Context<Self>,
+        allocation: AllocationId,
+        unlisted: Option<u64>,
+    ) {
         let Some((_, held)) = self.slots.find(allocation) else { return };
         for task in self.tasks.values() {
             if task.deployment().allocation == allocation {
@@ -171,7 +177,8 @@ impl TaskExecutor {
         let index = self.slots.free(allocation).expect("it is held");
         self.version += 1;
         let resource = self.info.resource.clone();
-        context.host().announce(&SlotEvent::SlotFreed { resource, index, allocation });
+        let freed = SlotEvent::SlotFreed { resource, index, allocation, unlisted };
+        context.host().announce(&freed);
         self.report_slots(context);
         self.leave_job_if_unused(context, held.job);
     }
@@ -217,6 +224,7 @@ impl TaskExecutor {
         if let Some(link) = self.jobs.get_mut(&attempt.job) {
             link.newest_epoch = attempt.epoch;
         }
+        self.forget_ends_before(attempt.job, attempt.epoch);
         self.activate(context, allocation);
         let resource = self.info.resource.clone();
         context.host().announce(&SlotEvent::TaskAccepted {
@@ -251,11 +259,15 @@ impl TaskExecutor {
             TaskStateUpdate::Failed(why) => ExecutionState::Failed(why),
             TaskStateUpdate::Canceled => ExecutionState::Canceled,
         };
+        let Some(deployer) = self.tasks.get(&attempt).map(|task| task.deployment().job_master)
+        else {
+            return;
+        };
         if state.is_terminal() {
             self.version += 1;
             self.tasks.remove(&attempt);
         }
-        self.report_task(context, attempt, state);
+        self.report_task(context, attempt, deployer, state);
     }
 
     /// Ends what runs for a job.
@@ -378,7 +390,7 @@ impl TaskExecutorHandler for TaskExecutor {
     ) {
         if self.resources.is_connected_to(session, instance) {
             tracing::debug!(cause, "the resource manager has dropped this task executor");
-            self.connect_resource_manager(context);
+            self.connect_resource_manager(context, Some(instance));
         }
     }
 

@@ -37,6 +37,17 @@ pub enum SlotEvent {
         job: JobId,
         /// The master's term.
         session: LeaderSessionId,
+        /// The term of the master that asked for it, if one did.
+        told: Option<LeaderSessionId>,
+    },
+    /// It is no longer connected to that resource manager.
+    ResourceManagerDisconnected {
+        /// The task executor.
+        resource: ResourceId,
+        /// The registration.
+        instance: InstanceId,
+        /// The registration that the resource manager said it had dropped, if it did.
+        told: Option<InstanceId>,
     },
     /// A slot is held for a job.
     SlotAllocated {
@@ -82,6 +93,9 @@ pub enum SlotEvent {
         index: u32,
         /// The hold.
         allocation: AllocationId,
+        /// The round of offers up to which a master's report had answered, if the slot was freed
+        /// because the report does not list it.
+        unlisted: Option<u64>,
     },
     /// An attempt is taken on.
     TaskAccepted {

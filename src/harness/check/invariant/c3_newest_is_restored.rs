@@ -88,6 +88,17 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_is_so_by_its_number_however_keys_are_written() {
+        let unpadded = |id: u64| put(format!("{}{id}", store::pointer_prefix(JOB)), Vec::new());
+        let kept = || {
+            History::<NewestIsRestored>::new()
+                .holds(process(0, 1), committed(1, vec![job_latch(1), unpadded(9), unpadded(11)]))
+        };
+        kept().holds(process(1, 1), scheduled(1, 13, Some(11)));
+        kept().breaks(process(1, 1), scheduled(1, 13, Some(9)));
+    }
+
+    #[test]
     fn a_term_that_is_over_is_not_judged() {
         two_pointers()
             .holds(process(0, 1), committed(2, vec![job_latch(2)]))

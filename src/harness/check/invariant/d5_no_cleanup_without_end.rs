@@ -68,7 +68,7 @@ fn judge(at: Moment, removed: &Moved<'_>, all: &[Moved<'_>], model: &Model) -> C
     let allowed = match removed.kept {
         Kept::Latch => return Check::Ignored,
         Kept::Pointer(id) => added(&|kept| matches!(kept, Kept::Pointer(newer) if newer > id)),
-        Kept::Graph | Kept::Result | Kept::Counter => false,
+        Kept::Graph | Kept::Result | Kept::Counter | Kept::Final | Kept::Cancellation => false,
     };
     // A result that was synced but not announced shows in the same recovery.
     let ended = has_result(job, model) || added(&|kept| kept == Kept::Result);

@@ -141,7 +141,12 @@ mod tests {
     }
 
     fn from_master(number: u128) -> SlotEvent {
-        SlotEvent::MasterDisconnected { resource: resource(), job: JOB, session: term(number) }
+        SlotEvent::MasterDisconnected {
+            resource: resource(),
+            job: JOB,
+            session: term(number),
+            told: None,
+        }
     }
 
     fn timed_out(number: u128) -> HeartbeatEvent {

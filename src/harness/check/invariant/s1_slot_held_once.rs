@@ -75,7 +75,12 @@ mod tests {
     }
 
     fn freed(index: u32, number: u128) -> SlotEvent {
-        SlotEvent::SlotFreed { resource: resource(), index, allocation: AllocationId(number) }
+        SlotEvent::SlotFreed {
+            resource: resource(),
+            index,
+            allocation: AllocationId(number),
+            unlisted: None,
+        }
     }
 
     fn activated(number: u128) -> SlotEvent {

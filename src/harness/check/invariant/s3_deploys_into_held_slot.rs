@@ -75,7 +75,12 @@ mod tests {
     }
 
     fn freed(number: u128) -> SlotEvent {
-        SlotEvent::SlotFreed { resource: resource(), index: 0, allocation: AllocationId(number) }
+        SlotEvent::SlotFreed {
+            resource: resource(),
+            index: 0,
+            allocation: AllocationId(number),
+            unlisted: None,
+        }
     }
 
     fn connected(number: u128) -> SlotEvent {
@@ -83,7 +88,12 @@ mod tests {
     }
 
     fn disconnected(number: u128) -> SlotEvent {
-        SlotEvent::MasterDisconnected { resource: resource(), job: JOB, session: term(number) }
+        SlotEvent::MasterDisconnected {
+            resource: resource(),
+            job: JOB,
+            session: term(number),
+            told: None,
+        }
     }
 
     fn accepted(number: u128, job_master: u128) -> SlotEvent {

@@ -101,7 +101,8 @@ mod tests {
     #[test]
     fn an_answer_after_the_master_is_gone_is_refused() {
         let session = term(1);
-        let gone = SlotEvent::MasterDisconnected { resource: resource(), job: JOB, session };
+        let gone =
+            SlotEvent::MasterDisconnected { resource: resource(), job: JOB, session, told: None };
         two_rounds().holds(process(3, 1), gone).breaks(process(3, 1), answered(2));
     }
 

@@ -6,7 +6,7 @@ use crate::{
         ids::{CheckpointId, JobId},
         protocol::component_job,
         service::coordination::{Change, CoordinationEvent},
-        store::{GRAPH_PREFIX, RESULT_PREFIX},
+        store::{CANCELLATION_PREFIX, GRAPH_PREFIX, RESULT_PREFIX},
     },
 };
 use std::collections::BTreeMap;
@@ -22,6 +22,10 @@ pub enum Kept {
     Counter,
     /// The pointer to a completed checkpoint.
     Pointer(CheckpointId),
+    /// That its final checkpoint is complete.
+    Final,
+    /// That a user wants it to end.
+    Cancellation,
     /// Who leads it.
     Latch,
 }
@@ -46,6 +50,7 @@ pub fn kept(key: &str) -> Option<(JobId, Kept)> {
         let kept = match rest.strip_prefix("pointer/") {
             Some(id) => Kept::Pointer(CheckpointId(id.parse().ok()?)),
             None if rest == "counter" => Kept::Counter,
+            None if rest == "final" => Kept::Final,
             None => return None,
         };
         return Some((job.parse().ok()?, kept));
@@ -55,6 +60,9 @@ pub fn kept(key: &str) -> Option<(JobId, Kept)> {
     }
     if let Some(job) = key.strip_prefix(RESULT_PREFIX) {
         return Some((job.parse().ok()?, Kept::Result));
+    }
+    if let Some(job) = key.strip_prefix(CANCELLATION_PREFIX) {
+        return Some((job.parse().ok()?, Kept::Cancellation));
     }
     let component = key.strip_prefix("/election/")?.strip_suffix("/latch")?;
     Some((component_job(component)?, Kept::Latch))
@@ -96,9 +104,18 @@ fn one<'a>(key: &str, model: &'a Model, after: Option<&'a [u8]>) -> Option<Moved
 /// The greatest id of a job's durable pointers.
 pub fn newest_pointer(model: &Model, job: JobId) -> Option<CheckpointId> {
     let prefix = crate::system::store::pointer_prefix(job);
-    let pointers = model.keys.range(prefix.clone()..);
-    let newest = pointers.take_while(|(key, _)| key.starts_with(&prefix)).last()?;
-    newest.0[prefix.len()..].parse().ok().map(CheckpointId)
+    let pointers = model.keys.range(prefix.clone()..).map(|(key, _)| key.strip_prefix(&prefix));
+    // By number: keys need not sort as ids do.
+    let ids = pointers.map_while(|id| id).filter_map(|id| id.parse().ok());
+    ids.max().map(CheckpointId)
+}
+
+/// The job of any key of one.
+pub fn job_of_key(key: &str) -> Option<JobId> {
+    if let Some(rest) = key.strip_prefix("/election/") {
+        return component_job(rest.split('/').next()?);
+    }
+    key.strip_prefix("/jobs/")?.split('/').nth(1)?.parse().ok()
 }
 
 /// The job of a blob, or of a producer, by its name.

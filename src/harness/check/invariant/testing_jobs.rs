@@ -48,8 +48,17 @@ pub fn metadata(id: u64) -> String {
 }
 
 pub fn pointer(id: u64) -> Change {
-    let pointer = CheckpointPointer { id: CheckpointId(id), metadata: metadata(id) };
+    let pointer = CheckpointPointer { id: CheckpointId(id), metadata: metadata(id), last: false };
     put(store::pointer_key(JOB, CheckpointId(id)), encoded(&pointer))
+}
+
+/// The final checkpoint is complete.
+pub fn last_checkpoint(id: u64) -> Change {
+    put(store::final_key(JOB), encoded(&CheckpointId(id)))
+}
+
+pub fn cancellation() -> Change {
+    put(store::cancellation_key(JOB), Vec::new())
 }
 
 pub fn no_pointer(id: u64) -> Change {

@@ -131,7 +131,9 @@ pub(in crate::host) struct Begun {
 struct FaultInForce {
     id: u64,
     fault: DiskFault,
-    /// Operations that it has met, of those that are counted.
+    /// Operations that have come to their verdict under it.
+    judged: u64,
+    /// Operations that have begun under it.
     met: u64,
 }
 
@@ -391,8 +393,13 @@ impl DiskState {
     pub fn add_fault(&mut self, fault: DiskFault) -> u64 {
         let id = self.faults_added;
         self.faults_added += 1;
-        self.faults.push(FaultInForce { id, fault, met: 0 });
+        self.faults.push(FaultInForce { id, fault, judged: 0, met: 0 });
         id
+    }
+
+    /// How many operations a fault in force has met.
+    pub fn met(&self, id: u64) -> u64 {
+        self.faults.iter().find(|in_force| in_force.id == id).map_or(0, |in_force| in_force.met)
     }
 
     /// Lifts one fault and hands over the wakers of operations that may stand still no longer.
@@ -416,6 +423,9 @@ impl DiskState {
             DiskOp::Sync => (500_000, 3_000_000),
         };
         let mut total = low + scale(latency, high - low + 1);
+        for in_force in self.faults.iter_mut().filter(|in_force| in_force.strikes(op)) {
+            in_force.met += 1;
+        }
         for (index, fault) in self.matching(op) {
             if let DiskEffect::Slow(delay) = &fault.effect {
                 let more = delay.sample(mix(slow, index), mix(slow_mode, index));
@@ -433,8 +443,8 @@ impl DiskState {
             fails |= match in_force.fault.effect {
                 DiskEffect::Error { per_million } => drawn < u64::from(per_million),
                 DiskEffect::ErrorAt { nth, per_million } => {
-                    in_force.met += 1;
-                    in_force.met == nth && drawn < u64::from(per_million)
+                    in_force.judged += 1;
+                    in_force.judged == nth && drawn < u64::from(per_million)
                 }
                 _ => false,
             };

@@ -13,15 +13,19 @@ use crate::{
             DispatcherGateway, DispatcherHandler, JobDetails, JobRefusal, JobResult, JobStatus,
             SubmitRefusal,
         },
-        rpc::{Context, Reply, RpcEndpoint, StopFuture},
+        rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
         scope::Scope,
         service::{blobs::BlobClient, coordination::Session, log::LogClient},
-        store::{JobStore, StoreError, StoredJobs, StoredResult, blob_prefix},
+        store::{Cancellation, JobStore, StoreError, StoredJobs, StoredResult, blob_prefix},
     },
 };
 use futures::{FutureExt, future::join_all};
 use runner::JobRunner;
-use std::{collections::BTreeMap, sync::Arc};
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Says whether every operator of a job is known; if not, which one is not.
 pub type OperatorCheck = Arc<dyn Fn(&JobGraph) -> Result<(), String> + Send + Sync>;
@@ -61,6 +65,8 @@ pub struct Dispatcher {
     ended: BTreeMap<JobId, Arc<JobRunner>>,
     /// Graphs that were stored before this term.
     recovered: Vec<JobGraph>,
+    /// Jobs that users want to end, as it is kept.
+    canceled: BTreeSet<JobId>,
     scope: Scope,
 }
 
@@ -74,7 +80,7 @@ impl Dispatcher {
         term: LeaderSession,
     ) -> Result<Self, StoreError> {
         let store = JobStore::new(&services.masters.coordination, term.clone());
-        let StoredJobs { graphs, results } = store.recover().await?;
+        let StoredJobs { graphs, results, cancellations } = store.recover().await?;
         Ok(Dispatcher {
             services,
             term,
@@ -83,6 +89,7 @@ impl Dispatcher {
             results,
             ended: BTreeMap::new(),
             recovered: graphs,
+            canceled: cancellations,
             scope: Scope::default(),
         })
     }
@@ -166,10 +173,11 @@ impl Dispatcher {
             unreachable!("only a running job ends, and only once")
         };
         self.jobs.insert(job, Managed::Ending(runner.clone(), result.clone()));
-        let (store, stored) = (self.store.clone(), result.clone());
-        let work = self.scope.wrap(async move { store.create_dirty_result(job, &stored).await });
+        let store = self.store.clone();
+        let work = self.scope.wrap(async move { store.create_dirty_result(job, result).await });
         context.spawn_then(work, move |dispatcher, context, stored| match stored {
-            Some(Ok(())) => {
+            Some(Ok(result)) => {
+                dispatcher.canceled.remove(&job);
                 dispatcher.results.insert(job, StoredResult { dirty: true, result });
                 dispatcher.jobs.remove(&job);
                 dispatcher.ended.insert(job, runner);
@@ -215,6 +223,75 @@ impl Dispatcher {
             Some(Managed::Submitting) => Err(JobRefusal::NoMaster),
             Some(Managed::Ending(_, result)) => Err(JobRefusal::Terminated(result.status)),
         }
+    }
+
+    /// Makes a user's wish to end a job durable, says so, and sees to it that the job's master hears
+    /// of it. The masters of later terms read it.
+    fn cancel(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        reply: Reply<Result<(), JobRefusal>>,
+    ) {
+        let store = self.store.clone();
+        let skips = context.host().sabotaged(Sabotage::CancellationNotDurable);
+        let work = self.scope.wrap(async move {
+            match skips {
+                true => Ok(Cancellation::Recorded),
+                false => store.request_cancellation(job).await,
+            }
+        });
+        context.spawn_then(work, move |dispatcher, context, recorded| match recorded {
+            Some(Ok(Cancellation::Recorded)) => {
+                context.host().announce(&JobEvent::CancellationAcknowledged { job });
+                reply.ok(Ok(()));
+                if dispatcher.canceled.insert(job) {
+                    dispatcher.cancel_master(context, job);
+                }
+            }
+            // Its result is kept, or will be once its last task has ended.
+            Some(Ok(Cancellation::TooLate)) => {
+                let status = dispatcher.results.get(&job).map(|stored| stored.result.status);
+                let status = status.unwrap_or(JobStatus::Finished);
+                reply.ok(Err(JobRefusal::Terminated(status)));
+            }
+            Some(Err(StoreError::NotLeader)) | None => reply.fail(RpcError::GoingAway),
+            Some(Err(error)) => context.host().exit(&format!("{job:?}: {error}")),
+        });
+    }
+
+    /// Tells the job's master to end it, until it has heard it or the job has ended.
+    fn cancel_master(&mut self, context: &mut Context<Self>, job: JobId) {
+        let Some(Managed::Running(runner, _)) = self.jobs.get(&job) else { return };
+        let delay = self.services.masters.config.retry_delay;
+        let again = move |context: &mut Context<Self>| {
+            context.schedule(delay, move |dispatcher, context| {
+                dispatcher.cancel_master(context, job);
+            });
+        };
+        // One that is not there yet reads it in time, or is there when this looks again.
+        let Some(master) = runner.master() else { return again(context) };
+        let work = self.scope.wrap(master.cancel());
+        context.spawn_then(work, move |_, context, canceled| match canceled {
+            Some(Ok(())) | None => {}
+            Some(Err(_)) => again(context),
+        });
+    }
+
+    /// Answers that there is no such job if that is so. One that took its place may know more than a
+    /// dispatcher whose term is over, so what is kept decides.
+    fn answer_unknown<T: Serialize + Send + 'static>(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        reply: Reply<Result<T, JobRefusal>>,
+    ) {
+        let store = self.store.clone();
+        let work = self.scope.wrap(async move { store.knows(job).await });
+        context.spawn_then(work, move |_, _, known| match known {
+            Some(false) => reply.ok(Err(JobRefusal::Unknown(job))),
+            Some(true) | None => reply.fail(RpcError::GoingAway),
+        });
     }
 
     /// What is known of a job without its master.
@@ -280,7 +357,11 @@ impl RpcEndpoint for Dispatcher {
         context.host().announce(&JobEvent::DispatcherServing { session, jobs });
         for job in recovered {
             assert!(!self.results.contains_key(&job.id), "a job that has ended is not run");
+            let id = job.id;
             self.run(context, job);
+            if self.canceled.contains(&id) {
+                self.cancel_master(context, id);
+            }
         }
         let dirty = self.results.iter().filter(|(_, stored)| stored.dirty);
         for job in dirty.map(|(job, _)| *job).collect::<Vec<_>>() {
@@ -323,29 +404,35 @@ impl DispatcherHandler for Dispatcher {
         job: JobId,
         reply: Reply<Result<JobDetails, JobRefusal>>,
     ) {
-        let Ok(master) = self.master(job) else {
-            return reply.ok(self.details_without_master(job));
+        let master = match self.master(job) {
+            Ok(master) => master,
+            Err(JobRefusal::Unknown(job)) => return self.answer_unknown(context, job, reply),
+            Err(_) => return reply.ok(self.details_without_master(job)),
         };
         let work = self.scope.wrap(master.details());
-        context.spawn_then(work, move |dispatcher, _, details| match details {
+        context.spawn_then(work, move |dispatcher, context, details| match details {
             Some(Ok(details)) => reply.ok(Ok(details)),
-            // It ended meanwhile.
-            _ => reply.ok(dispatcher.details_without_master(job)),
+            // It ended meanwhile, or this dispatcher does.
+            Some(Err(_)) => match dispatcher.details_without_master(job) {
+                Err(JobRefusal::Unknown(job)) => dispatcher.answer_unknown(context, job, reply),
+                details => reply.ok(details),
+            },
+            None => reply.fail(RpcError::GoingAway),
         });
     }
 
     fn job_result(
         &mut self,
-        _: &mut Context<Self>,
+        context: &mut Context<Self>,
         job: JobId,
         reply: Reply<Result<Option<JobResult>, JobRefusal>>,
     ) {
         // A result counts once it is kept.
         let ended = self.results.get(&job).map(|stored| stored.result.clone());
-        reply.ok(match ended {
-            None if !self.jobs.contains_key(&job) => Err(JobRefusal::Unknown(job)),
-            ended => Ok(ended),
-        });
+        match ended {
+            None if !self.jobs.contains_key(&job) => self.answer_unknown(context, job, reply),
+            ended => reply.ok(Ok(ended)),
+        }
     }
 
     fn cancel_job(
@@ -354,15 +441,15 @@ impl DispatcherHandler for Dispatcher {
         job: JobId,
         reply: Reply<Result<(), JobRefusal>>,
     ) {
-        let master = match self.master(job) {
-            Ok(master) => master,
-            Err(refusal) => return reply.ok(Err(refusal)),
-        };
-        let work = self.scope.wrap(master.cancel());
-        context.spawn_then(work, move |_, _, canceled| match canceled {
-            Some(Ok(())) => reply.ok(Ok(())),
-            _ => reply.ok(Err(JobRefusal::NoMaster)),
-        });
+        match self.master(job) {
+            Err(JobRefusal::Unknown(job)) => self.answer_unknown(context, job, reply),
+            Err(refusal @ JobRefusal::Terminated(_)) => reply.ok(Err(refusal)),
+            // Its graph is not durable yet, so that it may come to nothing.
+            Err(refusal) if matches!(self.jobs.get(&job), Some(Managed::Submitting)) => {
+                reply.ok(Err(refusal));
+            }
+            Ok(_) | Err(_) => self.cancel(context, job, reply),
+        }
     }
 
     fn list_jobs(&mut self, _: &mut Context<Self>, reply: Reply<Vec<JobId>>) {

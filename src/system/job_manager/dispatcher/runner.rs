@@ -10,9 +10,13 @@ use crate::system::{
     protocol::{JobMasterGateway, JobResult, job_component},
     rpc::RpcService,
     service::coordination::{Compare, Session},
-    store::{CompletedCheckpointStore, result_key},
+    store::{CompletedCheckpointStore, cancellation_requested, result_key, until_canceled},
 };
-use futures::{FutureExt, channel::oneshot};
+use futures::{
+    FutureExt,
+    channel::oneshot,
+    future::{Either, select},
+};
 use std::sync::{Arc, Mutex};
 
 type Shared<T> = Arc<Mutex<Option<T>>>;
@@ -72,13 +76,10 @@ fn recovery(
     Box::new(move |term: LeaderSession| {
         let (services, job, result) = (services.clone(), job.clone(), result.clone());
         async move {
-            let id: JobId = job.id;
-            let store = CompletedCheckpointStore::new(&services.coordination, &term, id);
-            let checkpoints = Checkpoints::recover(store, &services.blobs).await;
-            let checkpoints = checkpoints.map_err(|error| format!("{id:?}: {error}"))?;
             let (ended, end) = oneshot::channel();
             let host = services.coordination.host().clone();
-            let master = JobMaster::new(services, term, job, checkpoints, ended);
+            let (checkpoints, canceled) = checkpoints(&services, &term, job.id).await?;
+            let master = JobMaster::new(services, term, job, checkpoints, canceled, ended);
             host.spawn(async move {
                 // A master whose term ends first says nothing.
                 let Ok(end) = end.await else { return };
@@ -91,4 +92,26 @@ fn recovery(
         }
         .boxed()
     })
+}
+
+/// The checkpoints of a job, and whether a user wants it to end. To end a job none is needed, so what
+/// can't be read at the moment holds no cancellation up.
+async fn checkpoints(
+    services: &JobMasterServices,
+    term: &LeaderSession,
+    job: JobId,
+) -> Result<(Checkpoints, bool), String> {
+    let client = &services.coordination;
+    let store = CompletedCheckpointStore::new(client, term, job);
+    // What was recorded before the term began must be seen, and by the watch may be seen too late.
+    if cancellation_requested(client, job).await {
+        return Ok((Checkpoints::none(store), true));
+    }
+    let recovery = Checkpoints::recover(store.clone(), &services.blobs).boxed();
+    match select(until_canceled(client, job).boxed(), recovery).await {
+        Either::Left(_) => Ok((Checkpoints::none(store), true)),
+        Either::Right((recovered, _)) => {
+            recovered.map(|found| (found, false)).map_err(|error| format!("{job:?}: {error}"))
+        }
+    }
 }

@@ -1,12 +1,14 @@
 //! The checkpoint coordinator: trigger, acknowledge, complete or abort.
 //!
 //! A checkpoint is complete when all attempts of its plan have acknowledged it, its metadata is
-//! durable and its pointer is stored; only then does anyone learn of it. While that is being written
-//! nothing is deployed, so what is restored is always the newest that can ever be found.
+//! durable and its pointer is stored ([`storing`](super::storing)); only then does anyone learn of it.
+//! While that is being written nothing is deployed, so what is restored is always the newest that can
+//! ever be found.
 
 use super::{
     JobMaster,
     pending::{Acknowledged, PendingCheckpoint},
+    storing::Storing,
 };
 use crate::{
     host::{Instant, Sabotage},
@@ -16,26 +18,28 @@ use crate::{
         job_manager::event::JobEvent,
         protocol::{ExecutionState, JobStatus},
         rpc::Context,
-        service::blobs::{BlobClient, BlobError},
+        service::{
+            blobs::{BlobClient, BlobError},
+            coordination::Revision,
+        },
         store::{
             CheckpointIdCounter, CheckpointPointer, CompletedCheckpoint, CompletedCheckpointStore,
             StoreError,
         },
     },
 };
-use bytes::Bytes;
 use std::{collections::BTreeMap, time::Duration};
 
 /// The checkpoints of a job during one term.
 pub struct Checkpoints {
-    store: CompletedCheckpointStore,
-    /// Pointers that were ever added to the store.
-    added: u64,
+    pub(super) store: CompletedCheckpointStore,
+    /// The revision since which nothing but this term has written the store's tail.
+    pub(super) tail: Revision,
     /// Oldest first; at most as many as the job retains.
-    completed: Vec<CompletedCheckpoint>,
-    pending: BTreeMap<CheckpointId, PendingCheckpoint>,
+    pub(super) completed: Vec<CompletedCheckpoint>,
+    pub(super) pending: BTreeMap<CheckpointId, PendingCheckpoint>,
     /// All parts are there, and the checkpoint is being stored.
-    completing: Option<CheckpointId>,
+    pub(super) storing: Option<Storing>,
     /// An id is being drawn.
     triggering: bool,
     /// Grows with every start and stop, so that timers of before mean nothing.
@@ -47,11 +51,13 @@ pub struct Checkpoints {
     failures: u32,
 }
 
+/// Why a checkpoint that is not complete within its time-out is given up.
+const TOO_LONG: &str = "it took too long";
 /// The pause before metadata is read again.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// Where the metadata of a checkpoint lies.
-fn metadata_blob(job: JobId, checkpoint: CheckpointId) -> String {
+pub(super) fn metadata_blob(job: JobId, checkpoint: CheckpointId) -> String {
     format!("{job}/chk-{checkpoint}/metadata")
 }
 
@@ -82,24 +88,29 @@ impl Checkpoints {
         store: CompletedCheckpointStore,
         blobs: &BlobClient,
     ) -> Result<Self, StoreError> {
-        let mut completed = Vec::new();
-        let (pointers, added) = store.recover().await?;
+        let (pointers, tail) = store.recover().await?;
+        let mut checkpoints = Checkpoints { tail, ..Checkpoints::none(store) };
         for pointer in pointers {
-            completed.extend(read_metadata(blobs, &pointer).await?);
+            checkpoints.completed.extend(read_metadata(blobs, &pointer).await?);
         }
-        Ok(Checkpoints {
+        Ok(checkpoints)
+    }
+
+    /// None, for a job that needs none any more.
+    pub fn none(store: CompletedCheckpointStore) -> Self {
+        Checkpoints {
             store,
-            added,
-            completed,
+            tail: Revision::default(),
+            completed: Vec::new(),
             pending: BTreeMap::new(),
-            completing: None,
+            storing: None,
             triggering: false,
             period: 0,
             running: false,
             last_trigger: None,
             last_end: None,
             failures: 0,
-        })
+        }
     }
 
     /// The newest completed checkpoint.
@@ -121,8 +132,18 @@ impl Checkpoints {
     }
 
     /// Whether a checkpoint is being stored.
-    pub fn is_completing(&self) -> bool {
-        self.completing.is_some()
+    pub fn is_storing(&self) -> bool {
+        self.storing.is_some()
+    }
+
+    /// Whether a checkpoint after which nothing comes is complete, or may be as far as is known.
+    pub fn may_be_final(&self) -> bool {
+        self.is_final() || self.storing.as_ref().is_some_and(Storing::is_final)
+    }
+
+    /// Whether a checkpoint after which nothing comes is complete: the job can only finish.
+    pub fn is_final(&self) -> bool {
+        self.completed.last().is_some_and(|newest| newest.last)
     }
 }
 
@@ -169,8 +190,8 @@ impl JobMaster {
         let now = context.host().now();
         let checkpoints = &mut self.checkpoints;
         checkpoints.last_trigger = Some(now);
-        let done = checkpoints.completed.last().is_some_and(|newest| newest.last);
-        let under_way = checkpoints.pending.len() + usize::from(checkpoints.completing.is_some());
+        let done = checkpoints.is_final();
+        let under_way = checkpoints.pending.len() + usize::from(checkpoints.is_storing());
         let full = under_way >= self.job.checkpoints.max_concurrent as usize;
         // Tasks restored from the final checkpoint need one of their own to be told that it is final.
         let done = done && self.executions.values().any(|e| e.state == ExecutionState::Finished);
@@ -213,7 +234,9 @@ impl JobMaster {
         }
         context.schedule(timeout, move |master, context| {
             if master.checkpoints.pending.contains_key(&checkpoint) {
-                master.fail_checkpoint(context, checkpoint, None, "it took too long");
+                master.fail_checkpoint(context, checkpoint, None, TOO_LONG);
+            } else {
+                master.give_up_storing(context, checkpoint, TOO_LONG);
             }
         });
     }
@@ -227,7 +250,7 @@ impl JobMaster {
         state: StateHandle,
         ended: bool,
     ) {
-        if self.checkpoints.completing == Some(checkpoint) {
+        if self.checkpoints.storing.as_ref().is_some_and(|storing| storing.id() == checkpoint) {
             // Every part is there, so this one is a repeat.
             return;
         }
@@ -243,7 +266,7 @@ impl JobMaster {
             Acknowledged::Noted => {
                 let event = JobEvent::CheckpointAcknowledged { checkpoint, attempt };
                 context.host().announce(&event);
-                self.complete_next(context);
+                self.store_next(context);
             }
             Acknowledged::Duplicate => {}
             Acknowledged::Unknown => self.discard(context, vec![state.blob]),
@@ -263,63 +286,14 @@ impl JobMaster {
         }
     }
 
-    /// Stores the oldest checkpoint to which every attempt has given its part, one at a time.
-    fn complete_next(&mut self, context: &mut Context<Self>) {
-        let checkpoints = &self.checkpoints;
-        let whole = checkpoints.pending.values().find(|pending| pending.is_acknowledged());
-        if let (None, Some(id)) = (checkpoints.completing, whole.map(|pending| pending.id)) {
-            self.complete(context, id);
-        }
-    }
-
-    /// Stores a checkpoint to which every attempt has given its part.
-    fn complete(&mut self, context: &mut Context<Self>, id: CheckpointId) {
-        let pending = self.checkpoints.pending.remove(&id).expect("it was just acknowledged");
-        assert!(self.checkpoints.completing.is_none(), "one checkpoint is stored at a time");
-        self.checkpoints.completing = Some(id);
-        let (states, last) = pending.into_states();
-        let completed = CompletedCheckpoint { id, states, last };
-        let bytes = postcard::to_allocvec(&completed).expect("metadata can be encoded");
-        let retained = self.job.checkpoints.retained as usize;
-        let excess = (self.checkpoints.completed.len() + 1).saturating_sub(retained);
-        let subsumed: Vec<CheckpointId> =
-            self.checkpoints.completed[..excess].iter().map(|old| old.id).collect();
-        let pointer = CheckpointPointer { id, metadata: metadata_blob(self.job.id, id) };
-        let (store, blobs) = (self.checkpoints.store.clone(), self.services.blobs.clone());
-        let added = self.checkpoints.added;
-        if context.host().sabotaged(Sabotage::CompleteBeforeStored) {
-            self.confirm_to_all(id, last);
-        }
-        let work = self.scope.wrap(async move {
-            let stored = blobs.put_surely(&pointer.metadata, Bytes::from(bytes)).await;
-            if let Err(refusal) = stored {
-                return Ok(Err(refusal.to_string()));
-            }
-            store.add(added, &pointer, &subsumed).await.map(Ok)
-        });
-        context.spawn_then(work, move |master, context, stored| {
-            let Some(stored) = stored else { return };
-            master.checkpoints.completing = None;
-            match stored {
-                Ok(Ok(())) => master.completed(context, completed),
-                Ok(Err(refusal)) => {
-                    let parts = completed.states.into_iter().map(|(_, state)| state.blob);
-                    master.discard(context, parts.collect());
-                    master.end_without_success(context, id, &refusal);
-                }
-                Err(error) => return master.store_failed(context, &error),
-            }
-            master.complete_next(context);
-            master.schedule(context);
-            master.look_for_end(context);
-        });
-    }
-
     /// The checkpoint is stored: everyone may know.
-    fn completed(&mut self, context: &mut Context<Self>, completed: CompletedCheckpoint) {
+    pub(super) fn completed(
+        &mut self,
+        context: &mut Context<Self>,
+        completed: CompletedCheckpoint,
+    ) {
         let (job, checkpoint, last) = (self.id(), completed.id, completed.last);
         assert!(self.checkpoints.newest() < Some(checkpoint), "checkpoints complete in order");
-        self.checkpoints.added += 1;
         self.checkpoints.completed.push(completed);
         self.checkpoints.failures = 0;
         self.checkpoints.last_end = Some(context.host().now());
@@ -342,7 +316,7 @@ impl JobMaster {
         }
     }
 
-    fn confirm_to_all(&self, checkpoint: CheckpointId, last: bool) {
+    pub(super) fn confirm_to_all(&self, checkpoint: CheckpointId, last: bool) {
         for execution in self.executions.values() {
             if let Some(gateway) = self.gateway_of(execution.attempt) {
                 gateway.confirm_checkpoint(execution.attempt, checkpoint, last);
@@ -377,7 +351,7 @@ impl JobMaster {
         self.count_failure(context, checkpoint, declined);
     }
 
-    fn end_without_success(
+    pub(super) fn end_without_success(
         &mut self,
         context: &mut Context<Self>,
         checkpoint: CheckpointId,
@@ -424,7 +398,7 @@ impl JobMaster {
     }
 
     /// Deletes blobs that nothing refers to. What is left when the term ends goes with the job.
-    fn discard(&self, context: &Context<Self>, blobs: Vec<String>) {
+    pub(super) fn discard(&self, context: &Context<Self>, blobs: Vec<String>) {
         if blobs.is_empty() {
             return;
         }

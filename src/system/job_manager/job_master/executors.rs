@@ -6,8 +6,8 @@ use crate::system::{
     ids::{AllocationId, ExecutionAttemptId, JobId, ResourceId, TaskExecutorSession},
     job_manager::event::JobEvent,
     protocol::{
-        ExecutorReport, MasterReport, OfferedSlots, RegistrationRefusal, TaskExecutorGateway,
-        TaskExecutorInfo,
+        ExecutorReport, JobStatus, MasterReport, OfferedSlots, RegistrationRefusal,
+        TaskExecutorGateway, TaskExecutorInfo,
     },
     registration::connect_back,
     rpc::{Context, Reply, RpcError},
@@ -45,6 +45,20 @@ impl HeartbeatTarget<MasterReport> for Target {
 }
 
 impl JobMaster {
+    /// What a task executor is told that comes too late. Only the end of the job itself lets it give
+    /// up what it holds for the job.
+    fn over(&self) -> Option<RegistrationRefusal> {
+        match self.status {
+            JobStatus::Suspended => {
+                Some(RegistrationRefusal::Failure("the job master is stopping".to_string()))
+            }
+            status if status.is_globally_terminal() => {
+                Some(RegistrationRefusal::Rejected("the job has ended".to_string()))
+            }
+            _ => None,
+        }
+    }
+
     /// A task executor introduces itself: connects back, and makes sure that it is that life of it.
     pub(super) fn register_executor(
         &mut self,
@@ -58,8 +72,8 @@ impl JobMaster {
             let why = format!("this is the master of {:?}", self.id());
             return reply.ok(Err(RegistrationRefusal::Rejected(why)));
         }
-        if self.is_over() {
-            return reply.ok(Err(RegistrationRefusal::Rejected("the job has ended".to_string())));
+        if let Some(refusal) = self.over() {
+            return reply.ok(Err(refusal));
         }
         let known = self.executors.get(&info.resource);
         if known.is_some_and(|link| link.info.session == info.session && link.attempt >= attempt) {
@@ -87,8 +101,8 @@ impl JobMaster {
         attempt: u64,
         gateway: TaskExecutorGateway,
     ) -> Result<HeartbeatSession, RegistrationRefusal> {
-        if self.is_over() {
-            return Err(RegistrationRefusal::Rejected("the job has ended".to_string()));
+        if let Some(refusal) = self.over() {
+            return Err(refusal);
         }
         let mut round = 0;
         if let Some(link) = self.executors.get(&info.resource) {
@@ -192,6 +206,11 @@ impl JobMaster {
                 // What it comes to shows in the next report.
                 context.host().spawn(async move { drop(ask.await) });
             }
+        }
+        // What has ended and was not told before is told here, so that a task that is in neither list
+        // is lost.
+        for (attempt, state) in report.ended {
+            self.take_task_state(context, attempt, state);
         }
         let missing = |execution: &super::Execution| {
             execution.resource == resource

@@ -1,7 +1,7 @@
 //! The master of one job during one term: slots, attempts, failover, checkpoints.
 //!
 //! The endpoint's parts are in files of their own: [`scheduler`] deploys, cancels and restarts,
-//! [`coordinator`] takes checkpoints, [`executors`] speaks to task executors, [`resources`] to the
+//! [`coordinator`] takes checkpoints and [`storing`] stores them, [`executors`] speaks to task executors, [`resources`] to the
 //! resource manager.
 
 mod coordinator;
@@ -11,6 +11,7 @@ mod pending;
 mod resources;
 mod scheduler;
 mod slot_pool;
+mod storing;
 
 use super::{JobManagerConfig, event::JobEvent};
 use crate::system::{
@@ -68,17 +69,21 @@ pub struct JobMaster {
     checkpoints: Checkpoints,
     /// Ends what runs beside the main thread when the term is over.
     scope: Scope,
+    /// A user wanted the job to end before this term began.
+    canceled: bool,
     /// Told of the job's end, unless the term ends first.
     result: Option<oneshot::Sender<JobResult>>,
 }
 
 impl JobMaster {
-    /// A master that begins from `checkpoints`, which it has read after its term began.
+    /// A master that begins from `checkpoints`, which it has read after its term began; one that only
+    /// ends its job if that is `canceled`.
     pub(super) fn new(
         services: JobMasterServices,
         term: LeaderSession,
         job: Arc<JobGraph>,
         checkpoints: Checkpoints,
+        canceled: bool,
         result: oneshot::Sender<JobResult>,
     ) -> Self {
         let (own_id, heartbeat) = (term.component.clone(), services.config.heartbeat);
@@ -97,6 +102,7 @@ impl JobMaster {
             resource_beats: HeartbeatManager::new(own_id, heartbeat),
             checkpoints,
             scope: Scope::default(),
+            canceled,
             result: Some(result),
             services,
         }
@@ -139,7 +145,10 @@ impl RpcEndpoint for JobMaster {
         let (job, session, status) = (self.id(), self.term.session, self.status);
         context.host().announce(&JobEvent::StatusChanged { job, session, status });
         self.executor_beats.start(context);
-        self.follow_resource_manager(context);
+        match self.canceled {
+            true => self.cancel_job(context),
+            false => self.follow_resource_manager(context),
+        }
         Ok(())
     }
 

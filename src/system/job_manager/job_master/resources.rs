@@ -130,7 +130,12 @@ impl JobMaster {
             }
             match answer {
                 Some(Ok(true)) | None => {}
-                Some(Ok(false)) => master.connect_resource_manager(context),
+                // Not at once: one that has just forgotten this master may do so again.
+                Some(Ok(false)) => context.schedule(retry_delay, move |master, context| {
+                    if master.resources.connection == connection {
+                        master.connect_resource_manager(context);
+                    }
+                }),
                 Some(Err(_)) => context.schedule(retry_delay, move |master, context| {
                     if master.resources.connection == connection {
                         master.declare_requirements(context);

@@ -26,6 +26,8 @@ pub(super) struct Scheduling {
     drawing: bool,
     /// Failures so far.
     restarts: u32,
+    /// The job may not restart once more, unless its final checkpoint is complete.
+    exhausted: bool,
     /// The delay before the next start has not passed.
     delayed: bool,
 }
@@ -38,7 +40,7 @@ impl JobMaster {
             || self.scheduling.drawing
             || self.scheduling.delayed
             || !self.executions.is_empty()
-            || self.checkpoints.is_completing()
+            || self.checkpoints.is_storing()
             || !self.slots.is_full();
         if waits {
             return;
@@ -229,27 +231,26 @@ impl JobMaster {
         true
     }
 
-    /// Ends all attempts, to start again or to fail for good.
+    /// Ends all attempts, to start again or to fail for good. A job whose final checkpoint is complete
+    /// has nothing left but to finish, however often it takes.
     pub(super) fn fail_over(&mut self, context: &mut Context<Self>, cause: &str) {
         if self.status != JobStatus::Running {
             return;
         }
         self.cause = Some(cause.to_string());
         self.scheduling.restarts += 1;
-        let delay = match self.job.restarts {
-            RestartStrategy::FixedDelay { attempts, delay_ms }
-                if self.scheduling.restarts <= attempts =>
-            {
-                Some(Duration::from_millis(delay_ms))
+        let (attempts, delay) = match self.job.restarts {
+            RestartStrategy::FixedDelay { attempts, delay_ms } => {
+                (attempts, Duration::from_millis(delay_ms))
             }
-            RestartStrategy::FixedDelay { .. } | RestartStrategy::None => None,
+            RestartStrategy::None => (0, self.services.config.retry_delay),
         };
-        match delay {
-            Some(delay) => {
-                self.set_status(context, JobStatus::Restarting);
-                self.delay_restart(context, delay);
-            }
-            None => self.set_status(context, JobStatus::Failing),
+        self.scheduling.exhausted = self.scheduling.restarts > attempts;
+        if self.scheduling.exhausted && !self.checkpoints.may_be_final() {
+            self.set_status(context, JobStatus::Failing);
+        } else {
+            self.set_status(context, JobStatus::Restarting);
+            self.delay_restart(context, delay);
         }
         self.end_attempts(context, cause);
     }
@@ -278,6 +279,7 @@ impl JobMaster {
     fn end_attempts(&mut self, context: &mut Context<Self>, cause: &str) {
         self.scheduling.version += 1;
         self.stop_checkpoints(context, cause);
+        self.hurry_storing(context, cause);
         let attempts: Vec<ExecutionAttemptId> =
             self.executions.values().map(|execution| execution.attempt).collect();
         for attempt in attempts {
@@ -334,13 +336,20 @@ impl JobMaster {
         }
         match self.status {
             // What a checkpoint that is being stored came to must be known first.
-            JobStatus::Running | JobStatus::Failing | JobStatus::Cancelling
-                if self.checkpoints.is_completing() => {}
+            JobStatus::Running
+            | JobStatus::Restarting
+            | JobStatus::Failing
+            | JobStatus::Cancelling
+                if self.checkpoints.is_storing() => {}
             JobStatus::Running => {
                 let finished = |e: &Execution| e.state == ExecutionState::Finished;
                 if !self.executions.is_empty() && self.executions.values().all(finished) {
                     self.end_job(context, JobStatus::Finished);
                 }
+            }
+            JobStatus::Restarting if self.scheduling.exhausted && !self.checkpoints.is_final() => {
+                self.set_status(context, JobStatus::Failing);
+                self.end_job(context, JobStatus::Failed);
             }
             JobStatus::Restarting => {
                 self.executions.clear();

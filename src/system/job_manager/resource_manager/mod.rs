@@ -30,7 +30,7 @@ use crate::{
 };
 use futures::{FutureExt, future::BoxFuture};
 use slot_manager::{SlotManager, SlotRequest};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Task executors, and jobs, that a resource manager knows at most.
 const PEERS_MAX: usize = 4096;
@@ -73,6 +73,9 @@ pub struct ResourceManager {
     connecting: BTreeMap<ResourceId, (TaskExecutorInfo, u64)>,
     jobs: BTreeMap<JobId, Job>,
     slots: SlotManager,
+    /// Until when nothing is asked for a job for which a slot was given back: whoever refused it may
+    /// do so again.
+    resting: BTreeMap<JobId, Instant>,
     executor_beats: HeartbeatManagerSender<ResourceManager, ToExecutors>,
     master_beats: HeartbeatManagerSender<ResourceManager, ToMasters>,
     scope: Scope,
@@ -123,6 +126,7 @@ impl ResourceManager {
             connecting: BTreeMap::new(),
             jobs: BTreeMap::new(),
             slots: SlotManager::default(),
+            resting: BTreeMap::new(),
             executor_beats: HeartbeatManagerSender::new(RESOURCE_MANAGER, heartbeat),
             master_beats: HeartbeatManagerSender::new(RESOURCE_MANAGER, heartbeat),
             scope: Scope::default(),
@@ -228,15 +232,40 @@ impl ResourceManager {
     ) -> bool {
         let known = self.executors.iter().find(|(_, executor)| executor.instance == instance);
         let Some(resource) = known.map(|(resource, _)| resource.clone()) else { return false };
-        self.slots.report(&resource, instance, report);
+        for job in self.slots.report(&resource, instance, report) {
+            self.rest(context, job);
+        }
         self.match_slots(context);
         true
+    }
+
+    /// Asks for nothing for a job for a while.
+    fn rest(&mut self, context: &mut Context<Self>, job: JobId) {
+        let delay = self.config.registration.refused_delay;
+        let until = context.host().now() + delay;
+        if self.resting.insert(job, until).is_none() {
+            self.wake(context, job, delay);
+        }
+    }
+
+    fn wake(&mut self, context: &mut Context<Self>, job: JobId, after: Duration) {
+        context.schedule(after, move |manager, context| {
+            let Some(until) = manager.resting.get(&job).copied() else { return };
+            let left = until.saturating_since(context.host().now());
+            if !left.is_zero() {
+                return manager.wake(context, job, left);
+            }
+            manager.resting.remove(&job);
+            manager.match_slots(context);
+        });
     }
 
     /// Asks for slots that are needed and free.
     fn match_slots(&mut self, context: &mut Context<Self>) {
         let host = context.host().clone();
-        for (request, allocation) in self.slots.match_slots(|| AllocationId(host.random_u128())) {
+        let resting = |job: JobId| self.resting.contains_key(&job);
+        let allocate = || AllocationId(host.random_u128());
+        for (request, allocation) in self.slots.match_slots(resting, allocate) {
             self.request_slot(context, request, allocation);
         }
     }
@@ -266,7 +295,9 @@ impl ResourceManager {
                 Some(Ok(Err(_)) | Err(_)) => None,
                 None => return,
             };
-            manager.slots.answer(&request, allocation, granted);
+            if manager.slots.answer(&request, allocation, granted) {
+                manager.rest(context, request.job);
+            }
             manager.match_slots(context);
         });
     }
@@ -370,7 +401,7 @@ impl ResourceManager {
         if let Err(why) = self.may_register(job, session, attempt) {
             return Err(RegistrationRefusal::Failure(why.to_string()));
         }
-        self.drop_master(context, job);
+        self.drop_master(context, job, None);
         let heartbeat = HeartbeatSession(context.host().random_u128());
         let target = Arc::new(MasterTarget(gateway));
         let id = job_component(job);
@@ -383,13 +414,20 @@ impl ResourceManager {
     }
 
     /// A job's master is gone; what the job needs is kept for the next one.
-    fn drop_master(&mut self, context: &mut Context<Self>, job: JobId) {
+    fn drop_master(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        told: Option<LeaderSessionId>,
+    ) {
         let Some(known) = self.jobs.get_mut(&job) else { return };
         if let Some(master) = known.master.take() {
             known.idle = context.host().now();
             self.slots.disconnect_master(job);
             let id = job_component(job);
             self.master_beats.manager().unmonitor_target(context, &id, master.heartbeat);
+            let session = master.session;
+            context.host().announce(&JobEvent::MasterDropped { job, session, told });
         }
     }
 
@@ -477,7 +515,7 @@ impl ResourceManagerHandler for ResourceManager {
         if !self.is_master(job, session) {
             return;
         }
-        self.drop_master(context, job);
+        self.drop_master(context, job, Some(session));
         if status.is_globally_terminal() {
             self.forget_job(job);
         }
@@ -575,7 +613,7 @@ impl HeartbeatListener<ToMasters> for ResourceManager {
         let job = self.jobs.iter().find(|(_, known)| lost(known)).map(|(job, _)| *job);
         if let Some(job) = job {
             tracing::debug!(id, "a job master is lost");
-            self.drop_master(context, job);
+            self.drop_master(context, job, None);
         }
     }
 

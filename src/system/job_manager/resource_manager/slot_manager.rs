@@ -4,7 +4,7 @@ use crate::system::{
     ids::{AllocationId, InstanceId, JobId, ResourceId},
     protocol::SlotReport,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A slot as the resource manager knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,10 +82,17 @@ impl SlotManager {
     }
 
     /// A task executor says who holds its slots. What is older than what is known says nothing.
-    pub fn report(&mut self, resource: &ResourceId, instance: InstanceId, report: &SlotReport) {
-        let Some(executor) = self.executor(resource, instance) else { return };
+    /// Answers the jobs for which it has given slots back.
+    pub fn report(
+        &mut self,
+        resource: &ResourceId,
+        instance: InstanceId,
+        report: &SlotReport,
+    ) -> BTreeSet<JobId> {
+        let mut given_back = BTreeSet::new();
+        let Some(executor) = self.executor(resource, instance) else { return given_back };
         if executor.version.is_some_and(|known| report.version < known) {
-            return;
+            return given_back;
         }
         executor.version = Some(report.version);
         executor.slots.resize(report.slots.len(), SlotState::Free);
@@ -94,23 +101,30 @@ impl SlotManager {
                 (Some((job, allocation)), _) => SlotState::Allocated(job, allocation),
                 // The request may still be on its way.
                 (None, pending @ SlotState::Pending(_, _)) => pending,
-                (None, _) => SlotState::Free,
+                (None, held) => {
+                    given_back.extend(held.job());
+                    SlotState::Free
+                }
             };
         }
+        given_back
     }
 
     /// The answer to a request; `granted` is the version of the slots when it was. An answer to a
-    /// request that is no longer waited for says nothing.
+    /// request that is no longer waited for says nothing. Says whether the slot was granted and has
+    /// been given back since.
     pub fn answer(
         &mut self,
         request: &SlotRequest,
         allocation: AllocationId,
         granted: Option<u64>,
-    ) {
-        let Some(executor) = self.executor(&request.resource, request.instance) else { return };
+    ) -> bool {
+        let Some(executor) = self.executor(&request.resource, request.instance) else {
+            return false;
+        };
         let slot = executor.slots.get_mut(request.index as usize);
         let Some(slot) = slot.filter(|s| **s == SlotState::Pending(request.job, allocation)) else {
-            return;
+            return false;
         };
         // A report that is newer than the grant and does not show it says that it was given back.
         let newer = granted.is_some_and(|granted| executor.version > Some(granted));
@@ -119,6 +133,7 @@ impl SlotManager {
             _ => SlotState::Free,
         };
         executor.version = executor.version.max(granted);
+        newer
     }
 
     /// What a job's master needs. An older declaration says nothing; a master begins anew.
@@ -147,16 +162,18 @@ impl SlotManager {
         self.requirements.remove(&job);
     }
 
-    /// Slots to be asked for now; each is pending from here on, under a name drawn by `allocate`.
+    /// Slots to be asked for now; each is pending from here on, under a name drawn by `allocate`. Jobs
+    /// that are `resting` must wait.
     pub fn match_slots(
         &mut self,
+        resting: impl Fn(JobId) -> bool,
         mut allocate: impl FnMut() -> AllocationId,
     ) -> Vec<(SlotRequest, AllocationId)> {
         let mut requests = Vec::new();
         let wanting: Vec<(JobId, u32)> = self
             .requirements
             .iter()
-            .filter(|(_, requirement)| requirement.connected)
+            .filter(|(job, requirement)| requirement.connected && !resting(**job))
             .map(|(job, requirement)| (*job, requirement.slots))
             .collect();
         for (job, wanted) in wanting {
@@ -208,10 +225,26 @@ mod tests {
 
     fn requests(manager: &mut SlotManager) -> Vec<(SlotRequest, AllocationId)> {
         let mut next = 100;
-        manager.match_slots(|| {
-            next += 1;
-            AllocationId(next)
-        })
+        manager.match_slots(
+            |_| false,
+            || {
+                next += 1;
+                AllocationId(next)
+            },
+        )
+    }
+
+    #[test]
+    fn what_is_given_back_is_told_and_a_job_can_rest() {
+        let mut manager = SlotManager::default();
+        manager.register(&a(), FIRST);
+        assert_eq!(manager.report(&a(), FIRST, &report(1, [Some(9), None])), BTreeSet::new());
+        let given_back = manager.report(&a(), FIRST, &report(2, [None, None]));
+        assert_eq!(given_back, BTreeSet::from([JOB]));
+        manager.connect_master(JOB);
+        manager.require(JOB, 1, 2);
+        assert_eq!(manager.match_slots(|job| job == JOB, || AllocationId(1)), []);
+        assert_eq!(requests(&mut manager).len(), 2);
     }
 
     fn registered() -> SlotManager {

@@ -40,7 +40,7 @@ pub enum LeaseEnd {
 /// A condition of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Compare {
-    /// The key does not exist.
+    /// The key does not exist at this moment; it may have existed and may again.
     Absent {
         /// The key.
         key: String,
@@ -52,12 +52,15 @@ pub enum Compare {
         /// Its value.
         value: Vec<u8>,
     },
-    /// The key has this version: writes since it was created, 0 when absent.
-    Version {
+    /// Nothing has written or removed the key after this revision, whether it exists or not. Unlike
+    /// absence and a count of writes this never becomes true again, so a late transaction that was
+    /// made for an earlier life of the key is refused. Refused as well where the server no longer
+    /// knows what was removed since.
+    Unchanged {
         /// The key.
         key: String,
-        /// Its version.
-        version: u64,
+        /// The revision at which the key was seen.
+        since: Revision,
     },
 }
 
@@ -169,6 +172,11 @@ pub struct Range {
 }
 
 impl Range {
+    /// The condition that a key of the range is still as it was found here, also when it was absent.
+    pub fn unchanged(&self, key: impl Into<String>) -> Compare {
+        Compare::Unchanged { key: key.into(), since: self.revision }
+    }
+
     /// One of the keys.
     pub fn get(&self, key: &str) -> Option<&KeyValue> {
         self.keys.iter().find(|found| found.key == key)

@@ -74,9 +74,7 @@ impl Store {
                 Compare::Value { key, value } => {
                     self.keys.get(key).is_some_and(|entry| entry.value == *value)
                 }
-                Compare::Version { key, version } => {
-                    self.keys.get(key).map_or(0, |entry| entry.version) == *version
-                }
+                Compare::Unchanged { key, since } => self.is_unchanged(key, *since),
             };
             if !holds {
                 return Err(Refusal::Condition { index: index as u64 });
@@ -90,6 +88,19 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    fn is_unchanged(&self, key: &str, since: Revision) -> bool {
+        match self.keys.get(key) {
+            Some(entry) => entry.modified <= since,
+            // What was forgotten may have been this key.
+            None if self.removals_forgotten > since => false,
+            None => {
+                let mut later =
+                    self.removals.iter().rev().take_while(|(removed, _)| *removed > since);
+                !later.any(|(_, removed)| removed == key)
+            }
+        }
     }
 
     /// Applies a record; returns the keys that the end of a lease removed.
@@ -231,13 +242,44 @@ mod tests {
         let check = |compare| store.check(&Transaction::new().when(compare));
         let key = || "a".to_string();
         assert_eq!(check(Compare::Value { key: key(), value: vec![2] }), Ok(()));
-        assert_eq!(check(Compare::Version { key: key(), version: 2 }), Ok(()));
-        assert_eq!(check(Compare::Version { key: "b".into(), version: 0 }), Ok(()));
+        let unchanged =
+            |key: &str, since| Compare::Unchanged { key: key.to_string(), since: Revision(since) };
+        assert_eq!(check(unchanged("a", 2)), Ok(()));
+        assert_eq!(check(unchanged("b", 0)), Ok(()));
         assert_eq!(check(Compare::Absent { key: "b".into() }), Ok(()));
         let refused = Err(Refusal::Condition { index: 0 });
         assert_eq!(check(Compare::Value { key: key(), value: vec![1] }), refused);
-        assert_eq!(check(Compare::Version { key: key(), version: 1 }), refused);
+        assert_eq!(check(unchanged("a", 1)), refused);
         assert_eq!(check(Compare::Absent { key: key() }), refused);
+    }
+
+    #[test]
+    fn what_was_removed_is_not_what_never_was() {
+        let delete = |key: &str| Change::Delete { key: key.to_string() };
+        let mut store = store(&[
+            Record::Grant(Lease { id: LeaseId(1), ttl_ms: 1000 }),
+            Record::Transact { changes: vec![put("a", 1, None), put("b", 1, Some(LeaseId(1)))] },
+            Record::Transact { changes: vec![delete("a")] },
+            Record::EndLease { lease: LeaseId(1), end: LeaseEnd::Expired },
+        ]);
+        let unchanged = |store: &Store, key: &str, since| {
+            let compare = Compare::Unchanged { key: key.to_string(), since: Revision(since) };
+            store.check(&Transaction::new().when(compare)).is_ok()
+        };
+        for (key, removed) in [("a", 3), ("b", 4), ("never", 0)] {
+            for since in 0..6 {
+                assert_eq!(unchanged(&store, key, since), since >= removed, "{key} since {since}");
+            }
+        }
+        store.apply(&Record::Transact { changes: vec![put("a", 1, None)] });
+        assert!(!unchanged(&store, "a", 4) && unchanged(&store, "a", 5));
+        // Once removals are forgotten, an old revision says nothing about any absent key.
+        for number in 0..=REMOVALS_MAX {
+            let key = format!("other-{number}");
+            let changes = vec![put(&key, 1, None), delete(&key)];
+            store.apply(&Record::Transact { changes });
+        }
+        assert!(!unchanged(&store, "never", 5) && unchanged(&store, "never", store.revision.0));
     }
 
     #[test]

@@ -20,9 +20,12 @@ use crate::{
     },
 };
 use futures::{FutureExt, future::BoxFuture};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// The role of the beats with masters.
@@ -40,6 +43,11 @@ pub(super) struct MasterLink {
     connected: Option<Connected>,
     /// The newest round of offers.
     round: u64,
+    /// The master to which `ended` is to be told.
+    deployer: Option<LeaderSessionId>,
+    /// How attempts of that master ended, until it has answered. None is of an older epoch than the
+    /// newest, so there are no more than the job has subtasks.
+    ended: BTreeMap<ExecutionAttemptId, ExecutionState>,
     /// No attempt up to this epoch may begin any more.
     pub canceled_epoch: u64,
     /// The newest epoch of which an attempt was taken on; none before it may begin any more.
@@ -98,6 +106,8 @@ impl TaskExecutor {
             scope: Scope::default(),
             connected: None,
             round: 0,
+            deployer: None,
+            ended: BTreeMap::new(),
             canceled_epoch: 0,
             newest_epoch: 0,
         };
@@ -110,7 +120,7 @@ impl TaskExecutor {
             return;
         }
         let resource = self.info.resource.clone();
-        if let Some(connected) = self.disconnect(context, job) {
+        if let Some(connected) = self.disconnect(context, job, None) {
             let cause = "no slot is left".to_string();
             connected.gateway.disconnect_task_executor(resource, self.info.session, cause);
         }
@@ -130,13 +140,19 @@ impl TaskExecutor {
         let same = session.is_some() && link.session() == session;
         link.leader = leader;
         if !same {
-            self.connect_master(context, job);
+            self.connect_master(context, job, None);
         }
     }
 
     /// Connects to the job's present leader, from the beginning. What ran for an earlier one ends.
-    fn connect_master(&mut self, context: &mut Context<Self>, job: JobId) {
-        self.disconnect(context, job);
+    /// `told` is the term of the master that asked for it, if one did.
+    fn connect_master(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        told: Option<LeaderSessionId>,
+    ) {
+        self.disconnect(context, job, told);
         let connection = self.next_number();
         let config = self.services.config.registration;
         let info = self.info.clone();
@@ -184,11 +200,22 @@ impl TaskExecutor {
         context.host().announce(&SlotEvent::MasterConnected { resource, job, session });
         let link = self.jobs.get_mut(&job).expect("its connection is current");
         link.connected = Some(Connected { gateway, session, heartbeat });
+        if link.deployer.replace(session) != Some(session) {
+            link.ended.clear();
+        }
+        for (attempt, state) in link.ended.clone() {
+            self.tell_task_state(context, attempt, state);
+        }
         self.offer_slots(context, job);
     }
 
     /// Ends the connection: what ran for that master ends, and its slots wait for another one.
-    fn disconnect(&mut self, context: &mut Context<Self>, job: JobId) -> Option<Connected> {
+    fn disconnect(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        told: Option<LeaderSessionId>,
+    ) -> Option<Connected> {
         let connection = self.next_number();
         let link = self.jobs.get_mut(&job)?;
         link.scope = Scope::default();
@@ -197,7 +224,8 @@ impl TaskExecutor {
         let id = job_component(job);
         self.master_beats.unmonitor_target(context, &id, connected.heartbeat);
         let (resource, session) = (self.info.resource.clone(), connected.session);
-        context.host().announce(&SlotEvent::MasterDisconnected { resource, job, session });
+        let gone = SlotEvent::MasterDisconnected { resource, job, session, told };
+        context.host().announce(&gone);
         self.cancel_tasks(job);
         for held in self.slots.of(job) {
             if self.slots.deactivate(held.allocation) {
@@ -211,7 +239,7 @@ impl TaskExecutor {
     /// Frees all that a job holds here.
     fn release_job(&mut self, context: &mut Context<Self>, job: JobId) {
         for held in self.slots.of(job) {
-            self.free(context, held.allocation);
+            self.free(context, held.allocation, None);
         }
         self.leave_job_if_unused(context, job);
     }
@@ -226,7 +254,7 @@ impl TaskExecutor {
     ) {
         if self.jobs.get(&job).and_then(MasterLink::session) == Some(session) {
             tracing::debug!(?job, cause, "the job master is gone");
-            self.connect_master(context, job);
+            self.connect_master(context, job, Some(session));
         }
     }
 
@@ -281,12 +309,20 @@ impl TaskExecutor {
                 for allocation in offered {
                     match accepted.contains(allocation) {
                         true => self.activate(context, *allocation),
-                        false => self.free(context, *allocation),
+                        false => self.free(context, *allocation, None),
                     }
                 }
             }
-            // It has forgotten this task executor.
-            Ok(Err(_)) => self.connect_master(context, job),
+            // It has forgotten this task executor, or is about to: not at once, or both would turn in
+            // a circle for as long as that lasts.
+            Ok(Err(_)) => {
+                let delay = self.services.config.registration.refused_delay;
+                context.schedule(delay, move |executor, context| {
+                    if executor.jobs.get(&job).map(|link| link.round) == Some(round) {
+                        executor.connect_master(context, job, None);
+                    }
+                });
+            }
             Err(_) => {
                 let delay = self.services.config.retry_delay;
                 context.schedule(delay, move |executor, context| {
@@ -298,8 +334,31 @@ impl TaskExecutor {
         }
     }
 
-    /// Tells a task's state to the master, until it answers or is gone.
+    /// Tells a task's state to the master that deployed it. An end is kept until it has answered.
     pub(super) fn report_task(
+        &mut self,
+        context: &mut Context<Self>,
+        attempt: ExecutionAttemptId,
+        deployer: LeaderSessionId,
+        state: ExecutionState,
+    ) {
+        let Some(link) = self.jobs.get_mut(&attempt.job) else { return };
+        let lists_ends = !context.host().sabotaged(Sabotage::UntoldEndTakenForLoss);
+        if state.is_terminal() && link.deployer == Some(deployer) && lists_ends {
+            link.ended.insert(attempt, state.clone());
+        }
+        self.tell_task_state(context, attempt, state);
+    }
+
+    /// No end of an attempt before this epoch matters to anybody: a newer one was deployed.
+    pub(super) fn forget_ends_before(&mut self, job: JobId, epoch: u64) {
+        if let Some(link) = self.jobs.get_mut(&job) {
+            link.ended.retain(|attempt, _| attempt.epoch >= epoch);
+        }
+    }
+
+    /// Tells a task's state to the master, until it answers or the connection is gone.
+    fn tell_task_state(
         &mut self,
         context: &mut Context<Self>,
         attempt: ExecutionAttemptId,
@@ -309,6 +368,7 @@ impl TaskExecutor {
         let Some(connected) = &link.connected else { return };
         let gateway = connected.gateway.clone();
         let (host, delay) = (context.host().clone(), self.services.config.retry_delay);
+        let terminal = state.is_terminal();
         let work = link.scope.wrap(async move {
             loop {
                 match gateway.update_task_state(attempt, state.clone()).await {
@@ -318,6 +378,12 @@ impl TaskExecutor {
             }
         });
         context.spawn_then(work, move |executor, _, known| {
+            if known.is_some()
+                && terminal
+                && let Some(link) = executor.jobs.get_mut(&attempt.job)
+            {
+                link.ended.remove(&attempt);
+            }
             if known == Some(false)
                 && let Some(task) = executor.tasks.get(&attempt)
             {
@@ -375,7 +441,7 @@ impl HeartbeatListener<ToMasters> for TaskExecutor {
         let connected = self.jobs.get(&job).and_then(|link| link.connected.as_ref());
         if connected.is_some_and(|connected| connected.heartbeat == session) {
             // Also to the same leader: it may not have changed.
-            self.connect_master(context, job);
+            self.connect_master(context, job, None);
         }
     }
 
@@ -403,7 +469,7 @@ impl HeartbeatListener<ToMasters> for TaskExecutor {
                 && !report.allocations.contains(&held.allocation)
         });
         for held in unwanted.collect::<Vec<_>>() {
-            self.free(context, held.allocation);
+            self.free(context, held.allocation, Some(report.round));
         }
     }
 
@@ -411,9 +477,11 @@ impl HeartbeatListener<ToMasters> for TaskExecutor {
         let job = component_job(id);
         let attempts = self.tasks.keys().filter(|attempt| Some(attempt.job) == job);
         let slots = job.map(|job| self.slots.of(job)).unwrap_or_default();
+        let ended = job.and_then(|job| self.jobs.get(&job)).map(|link| link.ended.clone());
         ExecutorReport {
             version: self.version,
             attempts: attempts.copied().collect(),
+            ended: ended.unwrap_or_default().into_iter().collect(),
             allocations: slots.iter().map(|held| held.allocation).collect(),
         }
     }

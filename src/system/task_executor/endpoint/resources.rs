@@ -57,7 +57,7 @@ impl LeaderRetrievalListener for Listener {
     fn notify_leader(&self, leader: Option<LeaderInformation>) {
         self.0.run_without_fencing(|executor, context| {
             executor.resources.leader = leader;
-            executor.connect_resource_manager(context);
+            executor.connect_resource_manager(context, None);
         });
     }
 }
@@ -91,13 +91,21 @@ impl TaskExecutor {
         }
     }
 
-    /// Connects to the present leader, from the beginning.
-    pub(super) fn connect_resource_manager(&mut self, context: &mut Context<Self>) {
+    /// Connects to the present leader, from the beginning. `told` is the registration that the
+    /// resource manager said it had dropped, if it did.
+    pub(super) fn connect_resource_manager(
+        &mut self,
+        context: &mut Context<Self>,
+        told: Option<InstanceId>,
+    ) {
         self.resources.connection += 1;
         self.resources.scope = Scope::default();
         if let Some(connected) = self.resources.connected.take() {
             let heartbeat = HeartbeatSession(connected.instance.0);
             self.resource_beats.unmonitor_target(context, RESOURCE_MANAGER, heartbeat);
+            let (resource, instance) = (self.info.resource.clone(), connected.instance);
+            let gone = SlotEvent::ResourceManagerDisconnected { resource, instance, told };
+            context.host().announce(&gone);
         }
         let Some(leader) = self.resources.leader.clone() else { return };
         let (connection, session) = (self.resources.connection, leader.session);
@@ -152,9 +160,14 @@ impl TaskExecutor {
         let connection = self.resources.connection;
         let work = self.resources.scope.wrap(ask);
         context.spawn_then(work, move |executor, context, answer| {
-            let current = executor.resources.connection == connection;
-            if current && matches!(answer, Some(Ok(false))) {
-                executor.connect_resource_manager(context);
+            // Not at once: a resource manager that has just forgotten it may do so again.
+            if matches!(answer, Some(Ok(false))) {
+                let delay = executor.services.config.registration.refused_delay;
+                context.schedule(delay, move |executor, context| {
+                    if executor.resources.connection == connection {
+                        executor.connect_resource_manager(context, None);
+                    }
+                });
             }
         });
     }
@@ -177,7 +190,7 @@ impl HeartbeatListener<ToResourceManager> for TaskExecutor {
         let connected = self.resources.connected.as_ref();
         if connected.is_some_and(|connected| connected.instance.0 == session.0) {
             // Also to the same leader: it may not have changed.
-            self.connect_resource_manager(context);
+            self.connect_resource_manager(context, None);
         }
     }
 

@@ -46,10 +46,21 @@ struct Run {
 fn run(folder: &Path, arguments: &[&str]) -> Run {
     let Output { status, stdout, stderr } =
         Command::new(BINARY).args(arguments).current_dir(folder).output().expect("it runs");
+    of(Output { status, stdout, stderr })
+}
+
+fn of(output: Output) -> Run {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("what is printed is UTF-8");
-    let run = Run { code: status.code(), out: text(stdout), err: text(stderr) };
-    assert!(!run.err.contains("panicked"), "{arguments:?}: {}", run.err);
-    run
+    let (out, err) = (text(output.stdout), text(output.stderr));
+    assert!(!err.contains("panicked"), "{err}");
+    Run { code: output.status.code(), out, err }
+}
+
+impl Run {
+    /// With what standard output said in the place of standard error.
+    fn swapped(self) -> Self {
+        Run { err: self.out.clone(), ..self }
+    }
 }
 
 fn repository() -> &'static Path {
@@ -177,6 +188,173 @@ fn seeds_and_bugs_are_read_strictly() {
     shown("reversed-seeds", &refused(&["explore", "--seeds", "9..5"]));
     shown("unknown-bug", &refused(&["explore", "--sabotage", "stale-tokens-accepted"]));
     shown("run-alone", &refused(&["run"]));
+}
+
+/// A scenario of one journal run.
+const SHORT: &str = "description = \"A test.\"\n[workload]\nlines = 1\n";
+
+#[test]
+fn numbers_are_read_strictly_and_in_their_own_words() {
+    let refused = |arguments: &[&str]| refused(run(repository(), arguments));
+    let seed = "expected a whole number from 0 to 18446744073709551615, found \"-1\"";
+    for command in [
+        &["run", "journal/quiet", "--seed", "-1"][..],
+        &["run", "journal/quiet", "--schedule", "-1"],
+        &["check", "--plan", "-1"],
+        &["replay", "nowhere", "--schedule", "-1"],
+    ] {
+        assert!(refused(command).contains(seed), "{command:?}");
+    }
+    for seeds in ["-3..5", "5", "0..18446744073709551616"] {
+        for command in ["explore", "determinism"] {
+            let told = refused(&[command, "--seeds", seeds]);
+            assert!(told.contains("expected a range of seeds such as 0..100"), "{told}");
+            assert!(told.contains(&format!("found \"{seeds}\"")), "{told}");
+        }
+    }
+    for jobs in ["0", "-1", "x", "1000000"] {
+        for command in ["explore", "sabotage"] {
+            let told = refused(&[command, "--jobs", jobs]);
+            let what = format!("a number of runs side by side, from 1 to 1024, found \"{jobs}\"");
+            assert!(told.contains(&what), "{told}");
+        }
+    }
+    for limit in ["0s", "-1s", "10"] {
+        for command in ["explore", "determinism"] {
+            let told = refused(&[command, "--for", limit]);
+            assert!(told.contains("such as 90s, 10m or 2h, found"), "{told}");
+        }
+    }
+    assert_eq!(
+        refused(&["run", "journal/flapping", "--counts", "counts.txt"]),
+        "wavetank: --counts: journal/flapping is a journal, which counts no words; `wavetank list` \
+         names the word counts"
+    );
+}
+
+/// The most bytes of a line of an input.
+const LINE_BYTES_MAX: usize = 32_732;
+
+#[test]
+fn an_input_without_an_end_is_refused_at_once() {
+    let folder = Folder::new("input");
+    folder.file("a.toml", SHORT).file("long", "x".repeat(30_000_000));
+    folder.file("endless.toml", "x".repeat(5_000_000));
+    let made = Command::new("mkfifo").arg(folder.0.join("pipe")).status().expect("it is there");
+    assert!(made.success());
+    let refused_input = |input: &str| refused(folder.run(&["run", "a.toml", "--input", input]));
+    let no_file = "it is a device, a pipe or a socket; a file is expected";
+    assert_eq!(refused_input("/dev/zero"), format!("wavetank: /dev/zero: {no_file}"));
+    assert_eq!(refused_input("pipe"), format!("wavetank: pipe: {no_file}"));
+    assert_eq!(
+        refused_input("long"),
+        "wavetank: long: line 1 has 30000000 bytes; a line may have 32732"
+    );
+    // The same of a scenario.
+    assert!(refused(folder.run(&["run", "endless.toml"])).contains("more than 4 MiB"));
+    for no_scenario in ["/dev/zero", "pipe"] {
+        assert!(refused(folder.run(&["check", no_scenario]).swapped()).contains("no scenario"));
+    }
+}
+
+#[test]
+fn a_line_as_long_as_may_be_is_counted() {
+    let folder = Folder::new("long-lines");
+    let word_count = "subject = \"word-count\"\ndescription = \"A test.\"\n";
+    folder.file("a.toml", word_count).file("b.toml", "description = \"A test.\"\n");
+    folder.file(
+        "text",
+        format!("{}\nb\n{}\n", "x".repeat(LINE_BYTES_MAX), "y".repeat(LINE_BYTES_MAX)),
+    );
+    let out = done(folder.run(&["run", "a.toml", "--input", "text", "--counts", "-"]));
+    assert!(out.contains("3 of 3 words counted, 3 different: equal to the input's"), "{out}");
+    let out = done(folder.run(&["run", "b.toml", "--input", "text"]));
+    assert!(out.contains("the journal (3 lines) equals the input (3 lines)"), "{out}");
+}
+
+#[test]
+fn a_poisoned_line_beyond_the_input_is_refused() {
+    let folder = Folder::new("poisoned");
+    let text = "subject = \"word-count\"\ndescription = \"A test.\"\n[workload]\nlines = 100\n";
+    folder.file("a.toml", format!("{text}poisoned = 101\n"));
+    let told = refused(folder.run(&["run", "a.toml"]));
+    assert_eq!(
+        told,
+        "wavetank: a.toml:5:12: `workload.poisoned`: there is no line 101; the input has 100 lines"
+    );
+    folder.file("a.toml", format!("{text}poisoned = 9\n")).file("text", "a\nb\n");
+    let told = refused(folder.run(&["run", "a.toml", "--input", "text"]));
+    assert_eq!(told, "wavetank: text: a poisons line 9, and it has 2 lines");
+}
+
+#[test]
+fn nothing_that_a_file_says_reaches_the_terminal_as_a_command() {
+    let folder = Folder::new("control");
+    let colour = "\u{1b}[31m";
+    folder.file("a.toml", "description = \"\\u001b[31mred\"\n");
+    folder.file("b.toml", format!("description = \"{colour}red\"\n"));
+    folder.file("c.toml", "description = \"A test.\"\n\"\\u001b[31m\" = 1\n");
+    folder.file("d.toml", "description = \"A test.\"\nsubject = \"\\u001b[31m\"\n");
+    folder.file(&format!("{colour}.toml"), "description = []\n");
+    for file in ["a.toml", "b.toml", "c.toml", "d.toml", &format!("{colour}.toml")] {
+        for command in ["run", "check"] {
+            let run = folder.run(&[command, file]);
+            assert_eq!(run.code, Some(2), "{file}: {}{}", run.out, run.err);
+            let told = run.out + &run.err;
+            assert!(!told.contains(|c: char| c.is_control() && c != '\n'), "{file}: {told:?}");
+        }
+    }
+    let told = refused(folder.run(&["run", "a.toml"]));
+    assert!(told.contains("expected a text of one line without control characters"), "{told}");
+}
+
+#[test]
+fn a_folder_that_leads_back_is_not_followed() {
+    let folder = Folder::new("loop");
+    done(folder.run(&["new", "a"]));
+    std::os::unix::fs::symlink("..", folder.0.join("scenarios/word-count/loop")).unwrap();
+    std::os::unix::fs::symlink("a.toml", folder.0.join("scenarios/word-count/b.toml")).unwrap();
+    let list = done(folder.run(&["list"]));
+    assert_eq!(list.matches("word-count/").count(), 2, "a link to a file is a file: {list}");
+}
+
+/// Runs the tool where no file can have a byte.
+fn on_a_full_disk(folder: &Folder, arguments: &[&str]) -> Run {
+    let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, BINARY]).args(arguments).current_dir(&folder.0);
+    of(command.output().expect("it runs"))
+}
+
+#[test]
+fn what_a_full_disk_cut_short_is_not_there() {
+    let folder = Folder::new("full");
+    let told = refused(on_a_full_disk(&folder, &["new", "a"]));
+    assert!(told.starts_with("wavetank: scenarios/word-count/a.toml: File too large"), "{told}");
+    let left = fs::read_dir(folder.0.join("scenarios/word-count")).expect("a folder");
+    assert_eq!(left.count(), 0);
+    done(folder.run(&["new", "b"]));
+    assert!(done(folder.run(&["list"])).starts_with("word-count/b"));
+    let kept = on_a_full_disk(&folder, &["run", "word-count/b", "--keep"]);
+    assert_eq!(kept.code, Some(2), "{}{}", kept.out, kept.err);
+    let left: Vec<_> = fs::read_dir(folder.0.join("failures")).expect("a folder").collect();
+    assert_eq!(left.len(), 1, "nothing has a name: {left:?}");
+}
+
+#[test]
+fn a_list_tells_what_it_can_and_what_is_wrong() {
+    let folder = Folder::new("list");
+    done(folder.run(&["new", "a"]));
+    folder.file("scenarios/empty.toml", "");
+    let list = folder.run(&["list"]);
+    assert_eq!(list.code, Some(2));
+    assert!(
+        list.out.starts_with("word-count/a  ") && list.out.lines().count() == 1,
+        "{}",
+        list.out
+    );
+    let what = "wavetank: scenarios/empty.toml:1:1: `description` is missing";
+    assert_eq!(list.err.trim_end(), what);
 }
 
 #[test]

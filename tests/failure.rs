@@ -4,10 +4,10 @@
 
 mod clone;
 
+use clone::Clone;
 use std::{
     fs,
-    path::PathBuf,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wavetank");
@@ -15,7 +15,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_wavetank");
 const SEED: &str = "0";
 
 /// A clone of its own for a test.
-struct Place(PathBuf);
+struct Place(Clone);
 
 impl Place {
     fn new(test: &str) -> Self {
@@ -23,7 +23,7 @@ impl Place {
     }
 
     fn run(&self, arguments: &[&str]) -> (i32, String) {
-        let output = Command::new(BINARY).current_dir(&self.0).args(arguments).output();
+        let output = Command::new(BINARY).current_dir(&*self.0).args(arguments).output();
         let output: Output = output.expect("it runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr);
@@ -40,6 +40,17 @@ impl Place {
         let folder = format!("failures/L2-journal-held-appends-{SEED}");
         assert!(text.contains(&format!("again   cargo run -- replay {folder}\n")), "{text}");
         folder
+    }
+
+    /// The names of what is kept, without what is being written.
+    fn kept(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.join("failures")).expect("something is kept");
+        let names = entries.map(|entry| entry.expect("it can be listed").file_name());
+        let mut names: Vec<String> =
+            names.map(|name| name.to_string_lossy().into_owned()).collect();
+        names.retain(|name| !name.starts_with('.'));
+        names.sort();
+        names
     }
 
     fn read(&self, path: &str) -> String {
@@ -83,7 +94,7 @@ fn a_failure_is_one_folder_that_says_everything() {
     assert!(plan.contains("pick = ") && plan.contains("\n# "), "{plan}");
     // The same failure once more is the same folder.
     assert_eq!(place.fail(), folder);
-    assert_eq!(fs::read_dir(place.0.join("failures")).unwrap().count(), 1);
+    assert_eq!(place.kept(), [&folder["failures/".len()..]]);
 }
 
 #[test]
@@ -98,10 +109,208 @@ fn a_failure_is_replayed_from_its_data() {
     assert!(text.contains("the very same run") && text.ends_with(&report), "{text}");
     let (code, plan) = place.run(&["replay", &format!("{folder}/plan.toml")]);
     assert_eq!((code, plan), (1, text));
-    let (code, text) = place.run(&["replay", &folder, "--log", "wavetank=debug"]);
-    assert!(code == 1 && text.contains("s journal-1/1"), "{text}");
+    let (code, log) = place.run(&["replay", &folder, "--log", "wavetank=debug"]);
+    assert_eq!(code, 1, "{log}");
     let (code, text) = place.run(&["replay", &folder, "--history"]);
     assert!(code == 1 && text.contains("journal-1: granted"), "{text}");
+    // Every change of state is logged too, at the same time of the same node.
+    let changes = text.lines().filter_map(|line| {
+        let (time, rest) = line.trim_start().split_once("s  ")?;
+        Some((time.parse::<f64>().ok()?, rest.split_once(": ")?.0.to_string()))
+    });
+    let changes: Vec<(f64, String)> = changes.collect();
+    assert!(changes.len() > 15, "{text}");
+    let events = log.lines().filter(|line| line.contains("DEBUG wavetank::event: "));
+    let logged: Vec<(f64, &str)> = events
+        .filter_map(|line| {
+            let (time, rest) = line.trim_start().split_once("s ")?;
+            Some((time.parse().ok()?, rest.split_once('/')?.0))
+        })
+        .collect();
+    for (time, node) in changes {
+        let same = |(at, who): &(f64, &str)| (at - time).abs() < 0.0006 && *who == node;
+        assert!(logged.iter().any(same), "{time} {node} is not in the log:\n{log}");
+    }
+}
+
+#[test]
+fn a_run_that_is_judged_otherwise_is_told() {
+    let place = Place::new("judged");
+    let folder = place.fail();
+    place.edit(&format!("{folder}/failure.json"), "\"violated:L2\"", "\"violated:L3\"");
+    let (code, text) = place.run(&["replay", &folder]);
+    assert_eq!(code, 1, "{text}");
+    assert!(!text.contains("in a fresh process"), "{text}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = "judged otherwise: violated:L3 when it was kept, violated:L2 now";
+    assert!(words.contains(told), "{text}");
+    let (code, text) = place.run(&["confirm", &folder, "elsewhere"]);
+    assert!(code == 4 && text.contains("it is judged as violated:L2"), "{text}");
+}
+
+/// Of its faults the first never comes, and the last has nothing to do with the failure.
+const FOUR_FAULTS: &str = "subject = \"journal\"
+description = \"Two of four matter.\"
+
+[cluster]
+journals = 1
+session-timeout = \"2s\"
+
+[[fault]]
+kind = \"pause\"
+target = \"client-1\"
+on = { milestone = \"journal-serving\", nth = 500 }
+lasts = \"1s\"
+
+[[fault]]
+kind = \"hold\"
+from = \"clients\"
+to = \"journal-1\"
+message = \"JournalGateway.\"
+at = \"3s\"
+lasts = \"6s\"
+
+[[fault]]
+kind = \"partition\"
+isolate = \"coordination\"
+at = \"2700ms\"
+lasts = \"2600ms\"
+
+[[fault]]
+kind = \"pause\"
+target = \"client-2\"
+at = \"1s\"
+lasts = \"300ms\"
+";
+
+/// The faults of a plan, each a text.
+fn faults(plan: &str) -> Vec<String> {
+    plan.split("[[fault]]").skip(1).map(|fault| format!("[[fault]]{fault}")).collect()
+}
+
+#[test]
+fn a_plan_that_was_cut_down_by_hand_is_replayed_and_kept() {
+    let place = Place::new("cut");
+    fs::write(place.0.join("scenarios/journal/four.toml"), FOUR_FAULTS).unwrap();
+    let switch = ["--sabotage", "stale-token-accepted"];
+    let run = [&["run", "journal/four"], &switch[..]].concat();
+    let (code, text) = place.run(&run);
+    assert_eq!(code, 1, "{text}");
+    let folder = "failures/L2-journal-four-0";
+    let plan = place.read(&format!("{folder}/plan.toml"));
+    let all = faults(&plan);
+    assert!(all.len() == 4 && plan.contains("name = \"fault-4\""), "{plan}");
+    // What never came, and what does not matter, is taken out.
+    for cut in [0, 3] {
+        place.edit(&format!("{folder}/plan.toml"), &all[cut], "");
+    }
+    let (code, text) = place.run(&["replay", folder]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("violated:L2              20 of 20, as it was kept"), "{text}");
+    let (code, text) = place.run(&["keep", folder, "late-append"]);
+    assert_eq!(code, 0, "{text}");
+    let kept = place.read("scenarios/regressions/late-append.toml");
+    assert_eq!(faults(&kept).len(), 2, "{kept}");
+    assert!(kept.contains("name = \"fault-2\"") && kept.contains("name = \"fault-3\""), "{kept}");
+    // It still leads to the bug.
+    let again = [&["run", "regressions/late-append", "--json"], &switch[..]].concat();
+    let (code, text) = place.run(&again);
+    assert!(code == 1 && text.contains("\"violated:L2\""), "{text}");
+}
+
+#[test]
+fn what_never_came_is_left_out_and_what_somebody_adds_stays() {
+    let place = Place::new("added");
+    fs::write(place.0.join("scenarios/journal/four.toml"), FOUR_FAULTS).unwrap();
+    let (code, text) = place.run(&["run", "journal/four", "--keep"]);
+    assert_eq!(code, 0, "{text}");
+    let folder = "failures/held-journal-four-0";
+    let plan = place.read(&format!("{folder}/plan.toml"));
+    let mine = faults(&plan)[3].replace("fault-4", "mine");
+    fs::write(place.0.join(format!("{folder}/plan.toml")), format!("{plan}\n{mine}")).unwrap();
+    let (code, text) = place.run(&["keep", folder, "late-append"]);
+    assert_eq!(code, 0, "{text}");
+    let kept = place.read("scenarios/regressions/late-append.toml");
+    assert_eq!(faults(&kept).len(), 4, "{kept}");
+    assert!(kept.contains("\"mine\"") && !kept.contains("\"fault-1\""), "{kept}");
+    // One that comes to nothing would make it stale from the first day.
+    let never = faults(&plan)[0].replace("fault-1", "never");
+    fs::write(place.0.join(format!("{folder}/plan.toml")), format!("{plan}\n{never}")).unwrap();
+    let (code, text) = place.run(&["keep", folder, "old-append"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("journal-serving is no longer reached 500 times"), "{text}");
+    assert!(!place.0.join("scenarios/regressions/old-append.toml").exists());
+}
+
+#[test]
+fn a_plan_that_still_fails_is_kept_and_told() {
+    let place = Place::new("fails");
+    let text = FOUR_FAULTS.replace("description", "expect = \"stuck\"\ndescription");
+    fs::write(place.0.join("scenarios/journal/four.toml"), text).unwrap();
+    let (code, text) = place.run(&["run", "journal/four"]);
+    assert_eq!(code, 1, "it holds, which it is not to do: {text}");
+    let (code, text) = place.run(&["keep", "failures/held-journal-four-0", "late-append"]);
+    assert!(code == 1 && text.contains("it still fails under 5 of 5 schedules"), "{text}");
+    assert!(place.0.join("scenarios/regressions/late-append.toml").is_file());
+    assert!(!place.0.join("snapshots/regressions__late-append.snap").exists());
+}
+
+#[test]
+fn runs_that_are_kept_at_once_do_not_collide() {
+    let place = Place::new("at-once");
+    let keep = |schedule: &str| {
+        let run = ["run", "journal/quiet", "--keep", "--schedule", schedule];
+        let mut command = Command::new(BINARY);
+        command.current_dir(&*place.0).args(run).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("it runs")
+    };
+    // Four of one run, and two of others under the same name.
+    let running: Vec<_> = ["1", "1", "1", "1", "2", "3"].map(keep).into_iter().collect();
+    for child in running {
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    assert_eq!(
+        place.kept(),
+        ["held-journal-quiet-0", "held-journal-quiet-0-2", "held-journal-quiet-0-3"]
+    );
+    for folder in place.kept() {
+        for file in ["plan.toml", "failure.json", "report.txt", "trace.jsonl"] {
+            assert!(place.0.join("failures").join(&folder).join(file).is_file(), "{folder}/{file}");
+        }
+    }
+}
+
+#[test]
+fn a_failure_is_kept_whatever_is_printed() {
+    let place = Place::new("json");
+    let run = ["run", "journal/held-appends", "--sabotage", "stale-token-accepted", "--json"];
+    let (code, text) = place.run(&run);
+    let report: serde_json::Value = serde_json::from_str(&text).expect("nothing else is said");
+    let folder = report["folder"].as_str().expect("it is kept");
+    assert_eq!((code, folder), (1, "failures/L2-journal-held-appends-0"));
+    assert!(place.0.join(folder).join("report.txt").is_file());
+    let (code, text) = place.run(&["run", "journal/quiet", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&text).expect("nothing else is said");
+    assert!(code == 0 && report["folder"].is_null());
+}
+
+#[test]
+fn what_could_not_be_written_is_no_success() {
+    let place = Place::new("unwritten");
+    fs::write(place.0.join("failures"), "a file where the folder should be").unwrap();
+    for more in [&[][..], &["--json"]] {
+        let (code, text) = place.run(&[&["run", "journal/quiet", "--keep"], more].concat());
+        assert_eq!(code, 2, "{text}");
+    }
+    // A disk on which nothing can be written; that it is so is found out too late to refuse it.
+    for command in [&["run", "journal/quiet"][..], &["explore", "journal/quiet", "--seeds", "0..2"]]
+    {
+        let (code, text) = place.run(&[command, &["--json", "/dev/full"]].concat());
+        assert!(code == 2 && text.contains("/dev/full: No space left on device"), "{text}");
+    }
+    let (code, text) = place.run(&["run", "word-count/quiet", "--counts", "/dev/full"]);
+    assert!(code == 2 && text.contains("/dev/full: No space left on device"), "{text}");
 }
 
 #[test]
@@ -112,7 +321,10 @@ fn after_a_change_of_the_code_a_plan_is_tried_under_many_schedules() {
     place.edit(&record, "\"digest\": \"", "\"digest\": \"0");
     let (code, text) = place.run(&["replay", &folder]);
     assert_eq!(code, 1, "{text}");
-    assert!(text.contains("another run now") && text.contains(" of 20\n"), "{text}");
+    assert!(text.contains("another run now"), "{text}");
+    assert!(text.contains("20 of 20, as it was kept"), "{text}");
+    // It ran once, in this process.
+    assert!(!text.contains("in a fresh process"), "{text}");
     assert!(text.contains("violated:L2") && text.contains("L2 fenced-mailbox at "), "{text}");
     let again = text.lines().find_map(|line| line.strip_prefix("again   cargo run -- "));
     let again: Vec<&str> = again.expect("a command").split(' ').collect();
@@ -120,7 +332,8 @@ fn after_a_change_of_the_code_a_plan_is_tried_under_many_schedules() {
     assert!(code == 1 && one.contains("L2 fenced-mailbox at "), "{one}");
     let (code, text) = place.run(&["replay", &folder, "--no-sabotage", "--schedules", "5"]);
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("5 of 5"), "{text}");
+    assert!(text.contains("5 of 5\n"), "{text}");
+    assert!(text.contains("violated:L2              0 of 5, as it was kept"), "{text}");
 }
 
 #[test]
@@ -155,6 +368,8 @@ fn a_failure_becomes_a_regression_with_its_snapshot() {
     assert!(snapshot.contains("verdict: held"), "{snapshot}");
     let (code, text) = place.run(&["explore", "regressions/late-append", "--seeds", "0..20"]);
     assert_eq!(code, 0, "{text}");
+    let (code, text) = place.run(&["keep", &folder, "coloured", "--description", "\u{1b}[31m"]);
+    assert!(code == 2 && text.contains("without control characters"), "{text}");
     for (name, reason) in [("late-append", "is there already"), ("Late append", "lower-case")] {
         let (code, text) = place.run(&["keep", &folder, name]);
         assert!(code == 2 && text.contains(reason), "{text}");
@@ -181,6 +396,16 @@ fn a_damaged_folder_is_explained() {
     fs::write(place.0.join(&record), &half[..half.len() / 2]).unwrap();
     refused(&folder, "damaged or cut short");
     refused("scenarios", "scenarios/failure.json is missing");
+    fs::write(place.0.join(&record), half.replace("stale-token-accepted", "stale-token-acepted"))
+        .unwrap();
+    refused(
+        &folder,
+        "this build has no known bug \"stale-token-acepted\" to switch on; did you mean \
+         \"stale-token-accepted\"?; see `wavetank list --sabotages`",
+    );
+    fs::remove_file(place.0.join(&record)).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", place.0.join(&record)).unwrap();
+    refused(&folder, "failure.json: it is a device, a pipe or a socket; a file is expected");
     refused("nowhere", &format!("under failures/ there are {}", &folder["failures/".len()..]));
 }
 
@@ -191,7 +416,10 @@ fn a_failure_is_told_even_if_it_can_not_be_kept() {
     let run = ["run", "journal/held-appends", "--seed", SEED, "--sabotage", "stale-token-accepted"];
     let (code, text) = place.run(&run);
     assert_eq!(code, 1, "{text}");
-    assert!(text.contains("could not be kept") && text.contains("  before  "), "{text}");
+    assert!(
+        text.contains("could not be kept: failures/.new") && text.contains("  before  "),
+        "{text}"
+    );
 }
 
 #[test]
@@ -202,4 +430,23 @@ fn another_run_in_a_fresh_process_is_no_confirmation() {
     let (code, text) = place.run(&["confirm", &folder, "elsewhere"]);
     assert_eq!(code, 4, "{text}");
     assert_eq!(text.trim().len(), 32, "{text}");
+}
+
+#[test]
+fn a_run_that_is_stuck_is_told_by_its_code() {
+    let place = Place::new("stuck");
+    let text = "subject = \"word-count\"\ndescription = \"Too few slots.\"\nfaults-end = \"1s\"\n\
+                [cluster]\ntask-executors = 1\nslots = 1\n[workload]\nlines = 10\n\
+                [converge]\nwithin = \"9s\"\n";
+    fs::write(place.0.join("scenarios/word-count/stuck.toml"), text).unwrap();
+    let folder = "failures/stuck-word-count-stuck-0";
+    for command in [
+        &["explore", "word-count/stuck", "--seeds", "0..1"][..],
+        &["run", "word-count/stuck"],
+        &["replay", folder],
+        &["keep", folder, "late-append"],
+    ] {
+        let (code, text) = place.run(command);
+        assert_eq!(code, 3, "{command:?}: {text}");
+    }
 }

@@ -9,24 +9,29 @@ pub enum Outcome {
     Held = 0,
     /// An invariant broke, or what was to be equal is not.
     Violated = 1,
-    /// The command, a file or a scenario is wrong.
+    /// The command could not be done: it, a file or a scenario is wrong, or can't be read or written; or
+    /// a kept plan is stale.
     BadInput = 2,
     /// A run did not converge.
     Stuck = 3,
     /// A run was not deterministic.
     NotDeterministic = 4,
+    /// A signal ended the command before its work was done; what was done is told, and held.
+    Interrupted = 130,
 }
 
 impl Outcome {
     /// The one of two that a person must hear of first. A run that is not deterministic makes every
-    /// other word worthless; a broken promise is worse than one that was not kept in time.
+    /// other word worthless; a broken promise is worse than one that was not kept in time; that less
+    /// was looked at than was asked for is told when nothing else is.
     pub fn worse(self, other: Outcome) -> Outcome {
         let weight = |outcome| match outcome {
             Outcome::Held => 0,
-            Outcome::BadInput => 1,
-            Outcome::Stuck => 2,
-            Outcome::Violated => 3,
-            Outcome::NotDeterministic => 4,
+            Outcome::Interrupted => 1,
+            Outcome::BadInput => 2,
+            Outcome::Stuck => 3,
+            Outcome::Violated => 4,
+            Outcome::NotDeterministic => 5,
         };
         if weight(self) >= weight(other) { self } else { other }
     }

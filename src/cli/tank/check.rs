@@ -1,6 +1,6 @@
 //! `check`: reads scenarios and explains their mistakes, without running them.
 
-use super::{CliError, Outcome, find_path, shipped};
+use super::{CliError, Outcome, find_path, parse_seed, shipped};
 use crate::{
     cli::tank::print::out,
     harness::{
@@ -19,7 +19,7 @@ pub struct Check {
     #[arg(value_name = "FILE")]
     scenarios: Vec<String>,
     /// Print the faults that this seed draws
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_name = "SEED", value_parser = parse_seed, allow_hyphen_values = true)]
     plan: Option<u64>,
 }
 

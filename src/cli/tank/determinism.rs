@@ -1,8 +1,16 @@
 //! `determinism`: the same seed in other processes and builds.
 
-use super::{CliError, Outcome, find_scenarios, parse_seeds};
+use super::{
+    CliError, Outcome,
+    child::{Child, HEADER},
+    explore::counted,
+    find_scenarios,
+    interrupt::Interrupt,
+    parse_limit, parse_seeds,
+    print::{self, out},
+    progress::Progress,
+};
 use crate::{
-    cli::tank::print::out,
     harness::explore::{RunConfig, RunOutcome, Sweep, compare_traces, run_on_fresh_thread},
     host::sim::TraceLine,
 };
@@ -10,19 +18,22 @@ use clap::Args;
 use std::{
     ops::Range,
     path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
+    time::Duration,
 };
 
-/// Runs each seed in two fresh processes and compares their digests. A difference names the first
-/// entry that differs, with ten before it.
+/// Runs each seed in two fresh processes and compares their digests and verdicts. A difference names the
+/// first entry of the traces that differs, with ten before it.
 #[derive(Args)]
 pub struct Determinism {
     /// The scenarios, by file or name; all that are shipped if none is named
     scenarios: Vec<String>,
-    /// The plan seeds
-    #[arg(long, value_parser = parse_seeds, default_value = "0..10")]
+    /// The plan seeds; 0..10 if absent
+    #[arg(long, value_name = "A..B", value_parser = parse_seeds, default_value = "0..10", hide_default_value = true, allow_hyphen_values = true)]
     seeds: Range<u64>,
+    /// Compare no more seeds after this time, such as 90s, 10m or 8h
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_limit, allow_hyphen_values = true)]
+    limit: Option<Duration>,
     /// Another build of this binary for the second process, such as target/debug/wavetank
     #[arg(long, value_name = "BINARY")]
     against: Option<PathBuf>,
@@ -31,7 +42,7 @@ pub struct Determinism {
     disturb: bool,
 }
 
-/// Prints `seed digest` of a run, or the trace.
+/// Prints a header, and of each run `seed scenario digest verdict`; or a run's trace.
 #[derive(Args)]
 pub struct Digest {
     /// The scenarios among which the seed draws
@@ -58,6 +69,7 @@ impl Digest {
             until_failure: false,
             stop: Arc::default(),
         };
+        out(&header(&self.seeds, sweep.scenarios.len()));
         for seed in self.seeds.clone() {
             let scenario = &sweep.scenarios[sweep.scenario_of(seed)];
             let schedule = self.disturb.then(|| u64::from(std::process::id()));
@@ -67,63 +79,147 @@ impl Digest {
                 out(&format!("{} {}", line.time, line.text.replace('\n', " ")));
             }
             if !self.trace {
-                out(&format!("{seed} {} {}", outcome.scenario, outcome.digest));
+                let verdict = outcome.verdict.to_string().replace('\n', " ");
+                out(&format!("{seed} {} {} {verdict}", outcome.scenario, outcome.digest));
             }
         }
         Ok(Outcome::Held)
     }
 }
 
+/// What a process prints first, so that nobody takes another program, or other seeds, for this one.
+fn header(seeds: &Range<u64>, scenarios: usize) -> String {
+    format!("{HEADER} seeds {}..{} of {scenarios} scenarios", seeds.start, seeds.end)
+}
+
+/// How a comparison ended.
+enum Compared {
+    /// The processes agreed about so many seeds, which are all unless there was no more time.
+    Equal(u64),
+    /// They differ: what each says of a seed.
+    Different { seed: u64, lines: [String; 2] },
+    /// Somebody ended it after so many seeds.
+    Interrupted(u64),
+}
+
 impl Determinism {
     /// Does it.
     pub fn run(&self) -> Result<Outcome, CliError> {
-        let own = Path::new("/proc/self/exe");
-        let other = self.against.as_deref().unwrap_or(own);
-        let seeds = format!("{}..{}", self.seeds.start, self.seeds.end);
-        let first = self.digest(own, &seeds, &[])?;
-        let disturb: &[&str] = if self.disturb { &["--disturb"] } else { &[] };
-        let second = self.digest(other, &seeds, disturb)?;
-        let differing = first.lines().zip(second.lines()).find(|(first, second)| first != second);
-        let Some((first, second)) = differing else {
-            out(&format!(
-                "{} seeds, two processes each: equal digests",
-                self.seeds.end - self.seeds.start
-            ));
-            return Ok(Outcome::Held);
-        };
-        out(&format!("not deterministic:\n  1 {first}\n  2 {second}"));
-        let seed = first.split(' ').next().unwrap_or_default();
-        let seed: u64 = seed.parse().map_err(|_| CliError::new(format!("no digest: {first}")))?;
-        let seed = format!("{seed}..{}", seed + 1);
-        let first = self.trace(own, &seed, &[])?;
-        let second = self.trace(other, &seed, disturb)?;
+        let interrupt = Interrupt::listen()?;
+        let all = self.seeds.end - self.seeds.start;
+        print::note(&format!(
+            "wavetank: {} in two processes each{}",
+            counted(all, "seed"),
+            self.against
+                .as_ref()
+                .map_or(String::new(), |other| format!(", one of {}", other.display()))
+        ));
+        match self.compare(&interrupt)? {
+            Compared::Equal(seeds) => {
+                let of_all = if seeds < all { format!(" of {all}") } else { String::new() };
+                out(&format!(
+                    "{seeds}{of_all} seeds, two processes each: equal digests and verdicts"
+                ));
+                Ok(Outcome::Held)
+            }
+            Compared::Interrupted(seeds) => {
+                out(&format!("interrupted: {seeds} of {all} seeds, equal so far"));
+                Ok(Outcome::Interrupted)
+            }
+            Compared::Different { seed, lines: [first, second] } => {
+                out(&format!("not deterministic:\n  1 {first}\n  2 {second}"));
+                let digest = |line: &str| line.split(' ').nth(2).map(String::from);
+                if digest(&first) == digest(&second) {
+                    out("the runs are the same, but they are judged otherwise");
+                } else {
+                    self.name_difference(seed)?;
+                }
+                Ok(Outcome::NotDeterministic)
+            }
+        }
+    }
+
+    /// Compares what the two processes print, line by line as they come.
+    fn compare(&self, interrupt: &Interrupt) -> Result<Compared, CliError> {
+        let scenarios = find_scenarios(&self.scenarios)?.len();
+        let mut progress = Progress::start();
+        let [mut first, mut second] = self.children(&self.seeds, &[])?;
+        let header = header(&self.seeds, scenarios);
+        let all = self.seeds.end - self.seeds.start;
+        // The other program first: this one is known to be the right one.
+        let began = second.expect_header(&header).and_then(|()| first.expect_header(&header));
+        let mut done = 0;
+        let outcome = began.and_then(|()| {
+            for seed in self.seeds.clone() {
+                let elapsed = progress.elapsed();
+                if interrupt.is_wanted() {
+                    return Ok(Compared::Interrupted(done));
+                }
+                if self.limit.is_some_and(|limit| done > 0 && elapsed >= limit) {
+                    return Ok(Compared::Equal(done));
+                }
+                let lines = [first.line_of(seed)?, second.line_of(seed)?];
+                if lines[0] != lines[1] {
+                    return Ok(Compared::Different { seed, lines });
+                }
+                done += 1;
+                let of_time = self.limit.map_or(0.0, |limit| elapsed.div_duration_f64(limit));
+                progress
+                    .show(of_time.max(done as f64 / all as f64), || format!("{done}/{all} seeds"));
+            }
+            first.expect_end()?;
+            second.expect_end()?;
+            Ok(Compared::Equal(done))
+        });
+        progress.finish();
+        // Ctrl-C ends the children too, whatever they were about to say.
+        match (interrupt.is_wanted(), outcome) {
+            (true, Err(_)) | (true, Ok(Compared::Equal(_))) if done < all => {
+                Ok(Compared::Interrupted(done))
+            }
+            (_, outcome) => outcome,
+        }
+    }
+
+    /// Names the first entry in which two traces of a seed differ.
+    fn name_difference(&self, seed: u64) -> Result<(), CliError> {
+        let [mut first, mut second] = self.children(&(seed..seed + 1), &["--trace"])?;
+        let (first, second) = (trace(&mut first)?, trace(&mut second)?);
         match compare_traces(&first, &second) {
             Some(difference) => out(&format!("{difference}")),
             None => out("run again with traces, the two processes agreed"),
         }
-        Ok(Outcome::NotDeterministic)
+        Ok(())
     }
 
-    fn trace(&self, binary: &Path, seed: &str, more: &[&str]) -> Result<Vec<TraceLine>, CliError> {
-        let more: Vec<&str> = more.iter().copied().chain(["--trace"]).collect();
-        let text = self.digest(binary, seed, &more)?;
-        let lines = text.lines().filter_map(|line| {
-            let (time, text) = line.split_once(' ')?;
-            Some(TraceLine { time: time.parse().ok()?, text: text.to_string() })
-        });
-        Ok(lines.collect())
+    /// The two processes.
+    fn children(&self, seeds: &Range<u64>, more: &[&str]) -> Result<[Child; 2], CliError> {
+        let own = Path::new("/proc/self/exe");
+        let seeds = format!("{}..{}", seeds.start, seeds.end);
+        let arguments = |disturb: bool| {
+            let fixed = ["digest", "--seeds", &seeds].into_iter().chain(more.iter().copied());
+            let disturb = disturb.then_some("--disturb");
+            let all = fixed.chain(disturb).map(String::from).chain(self.scenarios.iter().cloned());
+            all.collect::<Vec<_>>()
+        };
+        let other = self.against.as_deref().unwrap_or(own);
+        Ok([
+            Child::start(own, "this build", &arguments(false))?,
+            Child::start(other, &other.display().to_string(), &arguments(self.disturb))?,
+        ])
     }
+}
 
-    fn digest(&self, binary: &Path, seeds: &str, more: &[&str]) -> Result<String, CliError> {
-        let mut command = Command::new(binary);
-        command.arg("digest").args(["--seeds", seeds]).args(more).args(&self.scenarios);
-        let output = command
-            .output()
-            .map_err(|error| CliError::new(format!("{}: {error}", binary.display())))?;
-        if !output.status.success() {
-            let error = String::from_utf8_lossy(&output.stderr);
-            return Err(CliError::new(format!("{}: {}", binary.display(), error.trim())));
+/// The whole trace that a process prints.
+fn trace(child: &mut Child) -> Result<Vec<TraceLine>, CliError> {
+    let _header = child.line()?;
+    let mut lines = Vec::new();
+    while let Some(line) = child.line()? {
+        if let Some((time, text)) = line.split_once(' ')
+            && let Ok(time) = time.parse()
+        {
+            lines.push(TraceLine { time, text: text.to_string() });
         }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
+    Ok(lines)
 }

@@ -2,10 +2,10 @@
 
 use super::{
     CliError, Outcome,
-    failure::{self, Told},
+    failure::{self, Keeper, Told},
     find_scenarios,
     interrupt::Interrupt,
-    parse_sabotage, parse_seeds, print,
+    parse_jobs, parse_limit, parse_sabotage, parse_seeds, print,
     progress::{Progress, clock},
     run::result_of,
 };
@@ -18,7 +18,6 @@ use crate::{
         fault::FaultPlan,
         report::{COLUMNS, describe_group, describe_sweep, wrap},
         sabotage,
-        scenario::parse_duration,
     },
     host::Sabotage,
 };
@@ -44,22 +43,24 @@ const RUNS: u64 = 100;
 ///
 /// Without arguments it runs 100 seeds over all shipped scenarios, on all cores. What failed is
 /// grouped by verdict, and the first run of a group is told in full with the command that shows it
-/// again. Ctrl-C ends the sweep with a summary of what has been run; a second one ends at once.
+/// again. Each failure is told on standard error and kept under failures/ the moment it is found, so that
+/// a sweep may be killed at any time. Ctrl-C, SIGTERM or SIGHUP ends it with a summary of what has been
+/// run; a second one ends at once.
 #[derive(Args)]
 pub struct Explore {
     /// The scenarios, by file or name; all under scenarios/ if none is named
     scenarios: Vec<String>,
     /// The plan seeds; 0..100 if absent, or without end if there is a --for
-    #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
+    #[arg(long, value_name = "A..B", value_parser = parse_seeds, allow_hyphen_values = true)]
     seeds: Option<Range<u64>>,
     /// Runs side by side; all cores if absent
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_jobs, allow_hyphen_values = true)]
     jobs: Option<NonZeroUsize>,
     /// End at the first run that does not end as its scenario expects
     #[arg(long)]
     until_failure: bool,
     /// Begin no run after this time, such as 90s, 10m or 8h
-    #[arg(long = "for", value_name = "DURATION", value_parser = parse_limit)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_limit, allow_hyphen_values = true)]
     limit: Option<Duration>,
     /// Switch a known bug on; `list --sabotages` names them
     #[arg(long, value_parser = parse_sabotage, value_name = "NAME")]
@@ -73,11 +74,6 @@ pub struct Explore {
 pub fn jobs(wanted: Option<NonZeroUsize>) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     wanted.map_or_else(cores, usize::from)
-}
-
-fn parse_limit(text: &str) -> Result<Duration, String> {
-    let expected = || format!("expected a duration such as 90s, 10m or 2h, found {text:?}");
-    parse_duration(text).ok_or_else(expected)
 }
 
 impl Explore {
@@ -94,16 +90,24 @@ impl Explore {
             stop: interrupt.stop().clone(),
         };
         print::note(&self.opening(&plan));
-        let (summary, wall) = self.sweep(&plan);
-        let swept =
-            Swept { command: self, plan, summary, wall, interrupted: interrupt.is_wanted() };
-        let told = swept.keep_failures();
-        let result = told.values().map(|told| told.outcome).fold(swept.result(), Outcome::worse);
+        let mut keeper = Keeper::new(&plan.scenarios, self.sabotage);
+        let (summary, wall) = self.sweep(&plan, &mut keeper);
+        let swept = Swept {
+            command: self,
+            plan: &plan,
+            summary,
+            wall,
+            interrupted: interrupt.is_wanted(),
+            keeper,
+        };
+        let told = swept.tell_failures();
+        let mut result =
+            told.values().map(|told| told.outcome).fold(swept.result(), Outcome::worse);
         if !print::is_stdout(self.json.as_ref()) {
             swept.print(&told, result);
         }
         if let Some(path) = &self.json {
-            print::write_json(path, &swept.json(&told))?;
+            result = result.worse(print::written(print::write_json(path, &swept.json())));
         }
         Ok(result)
     }
@@ -113,10 +117,16 @@ impl Explore {
         self.seeds.clone().unwrap_or(0..end)
     }
 
+    /// How many runs there are to be; `None` of a sweep that only a time ends.
+    fn runs(&self) -> Option<u64> {
+        let Range { start, end } = self.seeds();
+        (self.seeds.is_some() || self.limit.is_none()).then(|| end - start)
+    }
+
     /// What is about to be run, so that a sweep that is killed can be repeated.
     fn opening(&self, plan: &Sweep) -> String {
         let Range { start, end } = plan.seeds;
-        let end = if end == u64::MAX { String::new() } else { end.to_string() };
+        let end = self.runs().map_or(String::new(), |_| end.to_string());
         let limit = self.limit.map_or(String::new(), |limit| format!(" for {}", clock(limit)));
         let switch = self.sabotage.map_or(String::new(), |switch| format!(", {}", switch.name()));
         format!(
@@ -126,24 +136,27 @@ impl Explore {
         )
     }
 
-    fn sweep(&self, plan: &Sweep) -> (SweepSummary, Duration) {
+    fn sweep(&self, plan: &Sweep, keeper: &mut Keeper<'_>) -> (SweepSummary, Duration) {
         let mut progress = Progress::start();
         let known = known_milestones(plan).len();
         let mut summary = SweepSummary::default();
         let (mut runs, mut failed, mut simulated) = (0_u64, 0_u64, Duration::ZERO);
-        let all = plan.seeds.end - plan.seeds.start;
-        let of_all = if plan.seeds.end == u64::MAX { String::new() } else { format!("/{all}") };
+        let all = self.runs().map_or(f64::INFINITY, |all| all as f64);
+        let of_all = self.runs().map_or(String::new(), |all| format!("/{all}"));
         let on_run = |run: SweepRun| {
             runs += 1;
             failed += u64::from(!run.outcome.expected);
             simulated += run.outcome.simulated;
+            if let Some(told) = keeper.keep(&run) {
+                progress.aside(|| print::note(&told));
+            }
             summary.add(run);
             let elapsed = progress.elapsed();
             let of_time = self.limit.map_or(0.0, |limit| elapsed.div_duration_f64(limit));
             if of_time >= 1.0 {
                 plan.stop.store(true, Ordering::Relaxed);
             }
-            progress.show(of_time.max(runs as f64 / all as f64), || {
+            progress.show(of_time.max(runs as f64 / all), || {
                 let ratio = simulated.div_duration_f64(elapsed);
                 let reached = summary.milestones.len();
                 format!(
@@ -183,16 +196,18 @@ pub fn counted(count: u64, noun: &str) -> String {
 /// A sweep that has ended.
 struct Swept<'a> {
     command: &'a Explore,
-    plan: Sweep,
+    plan: &'a Sweep,
     summary: SweepSummary,
     wall: Duration,
     interrupted: bool,
+    keeper: Keeper<'a>,
 }
 
 impl Swept<'_> {
     fn result(&self) -> Outcome {
         let first_of_each = self.summary.failures.values().map(|group| &group.first.outcome);
-        first_of_each.map(result_of).fold(Outcome::Held, Outcome::worse)
+        let ended = if self.interrupted { Outcome::Interrupted } else { Outcome::Held };
+        first_of_each.map(result_of).fold(ended, Outcome::worse)
     }
 
     /// The simulated over the wall time.
@@ -201,8 +216,8 @@ impl Swept<'_> {
         self.summary.total().simulated.div_duration_f64(wall)
     }
 
-    /// Keeps the first run of each group of failures; by its seed.
-    fn keep_failures(&self) -> BTreeMap<u64, Told> {
+    /// Runs the first of each group of failures again in a fresh process and tells of it; by its seed.
+    fn tell_failures(&self) -> BTreeMap<u64, Told> {
         let groups = self.summary.groups();
         let told = groups.iter().take(TOLD_MAX).map(|(_, group)| {
             let first = &group.first;
@@ -214,7 +229,7 @@ impl Swept<'_> {
     }
 
     fn print(&self, told: &BTreeMap<u64, Told>, result: Outcome) {
-        let known = known_milestones(&self.plan);
+        let known = known_milestones(self.plan);
         print::out(&format!("{}\n", describe_sweep(&self.summary, &known)));
         print::out(&self.faults());
         for (kind, group) in &self.summary.groups() {
@@ -260,10 +275,7 @@ impl Swept<'_> {
         let failed = total.runs - total.held;
         let mut lines = Vec::new();
         if self.interrupted {
-            let of_all = match self.plan.seeds.end {
-                u64::MAX => String::new(),
-                end => format!(" of {}", end - self.plan.seeds.start),
-            };
+            let of_all = self.command.runs().map_or(String::new(), |all| format!(" of {all}"));
             lines.push(format!("interrupted: {}{of_all} runs", total.runs));
         }
         if let Some(switch) = self.command.sabotage {
@@ -284,26 +296,29 @@ impl Swept<'_> {
             self.ratio()
         ));
         if result == Outcome::Held {
-            lines.push(self.next());
+            lines.extend(self.next());
         }
         lines.join("\n")
     }
 
-    /// What to do after a clean sweep.
-    fn next(&self) -> String {
-        let from = self.plan.seeds.start.saturating_add(self.summary.total().runs);
+    /// What to do after a clean sweep; nothing when there are no more seeds.
+    fn next(&self) -> Option<String> {
+        let from = self.plan.seeds.start.checked_add(self.summary.total().runs)?;
+        if from == u64::MAX {
+            return None;
+        }
         let seeds = format!("--seeds {from}..{}", from.saturating_add(100 * RUNS));
         let names = self.command.scenarios.iter().map(|name| format!(" {name}"));
         let command = format!("cargo run --release -- explore{}", names.collect::<String>());
         let line = format!("next: {command} {seeds}");
-        match line.chars().count() + " (or --for 10m)".len() <= COLUMNS {
+        Some(match line.chars().count() + " (or --for 10m)".len() <= COLUMNS {
             true => format!("{line} (or --for 10m)"),
             false => format!("next: the same with --release and {seeds} (or --for 10m)"),
-        }
+        })
     }
 
-    fn json(&self, told: &BTreeMap<u64, Told>) -> serde_json::Value {
-        let Sweep { seeds, scenarios, sabotage, .. } = &self.plan;
+    fn json(&self) -> serde_json::Value {
+        let Sweep { seeds, scenarios, sabotage, .. } = self.plan;
         let SweepSummary { tallies, evaluations, milestones, sabotage_executions, .. } =
             &self.summary;
         let total = self.summary.total();
@@ -323,14 +338,14 @@ impl Swept<'_> {
                 "schedule": RunConfig::new(run.seed).scheduling_seed(),
                 "scenario": scenarios[run.scenario].name,
                 "verdict": run.verdict.to_string(),
-                "folder": told.get(&run.seed).and_then(|told| told.folder.as_ref()),
+                "folder": self.keeper.folder(run.seed),
             })
         });
-        let missed = never_reached(milestones, &known_milestones(&self.plan))
+        let missed = never_reached(milestones, &known_milestones(self.plan))
             .into_iter()
             .map(Milestone::name);
         serde_json::json!({
-            "seeds": { "from": seeds.start, "to": (seeds.end != u64::MAX).then_some(seeds.end) },
+            "seeds": { "from": seeds.start, "to": self.command.runs().map(|_| seeds.end) },
             "runs": total.runs,
             "interrupted": self.interrupted,
             "wall_seconds": self.wall.as_secs_f64(),
@@ -363,7 +378,7 @@ mod tests {
         for (text, seconds) in [("90s", 90), ("10m", 600), ("1.5h", 5400)] {
             assert_eq!(parse_limit(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "10", "ten minutes", "-1s", "1d"] {
+        for text in ["", "10", "ten minutes", "-1s", "1d", "0s"] {
             let error = parse_limit(text).expect_err(text);
             assert!(error.contains("such as 90s, 10m or 2h") && error.contains(text), "{error}");
         }

@@ -4,9 +4,10 @@ use super::{CliError, Outcome, print::out, run::result_of};
 use crate::{
     harness::{
         explore::{
-            Failure, RunConfig, RunOutcome, place, run_on_fresh_thread, save_evidence, save_report,
+            Aside, Failure, RunConfig, RunOutcome, SweepRun, in_common, keep, run_on_fresh_thread,
+            save_evidence, save_report,
         },
-        report::failure_report,
+        report::{COLUMNS, cut, failure_report},
         scenario::Scenario,
     },
     host::Sabotage,
@@ -14,7 +15,7 @@ use crate::{
 use bytes::Bytes;
 use clap::Args;
 use std::{
-    io,
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -22,6 +23,8 @@ use std::{
 
 /// Where failures are kept.
 const FAILURES: &str = "failures";
+/// Failures of a kind that a sweep keeps; of more it tells the seeds.
+const KEPT_PER_KIND_MAX: usize = 100;
 /// Kept failures that an error names.
 const KEPT_SHOWN_MAX: usize = 5;
 
@@ -35,8 +38,55 @@ pub struct Told {
     pub folder: Option<PathBuf>,
 }
 
-/// Keeps a run that did not end as its scenario expects, and tells of it. `input` is what it read in
-/// place of the scenario's workload.
+/// Keeps failures the moment they are found, so that whoever ends the command takes none away.
+pub struct Keeper<'a> {
+    scenarios: &'a [Arc<Scenario>],
+    sabotage: Option<Sabotage>,
+    /// How many of each kind were found.
+    kinds: BTreeMap<String, usize>,
+    /// Where each is kept, by its seed.
+    folders: BTreeMap<u64, PathBuf>,
+}
+
+impl<'a> Keeper<'a> {
+    /// Of runs of these scenarios with that switch on.
+    pub fn new(scenarios: &'a [Arc<Scenario>], sabotage: Option<Sabotage>) -> Self {
+        Keeper { scenarios, sabotage, kinds: BTreeMap::new(), folders: BTreeMap::new() }
+    }
+
+    /// Keeps a run if it did not end as its scenario expects; what a person is told of it.
+    pub fn keep(&mut self, run: &SweepRun) -> Option<String> {
+        let outcome = &run.outcome;
+        if outcome.expected {
+            return None;
+        }
+        let of_kind = self.kinds.entry(in_common(&outcome.verdict)).or_default();
+        *of_kind += 1;
+        let (seed, scenario) = (outcome.seed, &outcome.scenario);
+        let told = cut(&format!("failed  seed {seed} of {scenario}: {}", outcome.verdict), COLUMNS);
+        if *of_kind > KEPT_PER_KIND_MAX {
+            return Some(format!("{told}\n        not kept: {KEPT_PER_KIND_MAX} of its kind are"));
+        }
+        let failure = Failure::of(&self.scenarios[run.scenario], outcome, self.sabotage, None);
+        let kept = keep(Path::new(FAILURES), &failure, outcome);
+        Some(match kept {
+            Ok(folder) => {
+                let again = format!("cargo run -- replay {}", folder.display());
+                self.folders.insert(seed, folder);
+                format!("{told}\n        {again}")
+            }
+            Err(error) => format!("{told}\n        not kept: {error}"),
+        })
+    }
+
+    /// Where the failure of a seed is kept.
+    pub fn folder(&self, seed: u64) -> Option<&PathBuf> {
+        self.folders.get(&seed)
+    }
+}
+
+/// Keeps a run, mostly one that did not end as its scenario expects, and tells of it. `input` is what it
+/// read in place of the scenario's workload.
 pub fn tell(
     scenario: &Arc<Scenario>,
     outcome: &RunOutcome,
@@ -44,73 +94,67 @@ pub fn tell(
     input: Option<Arc<Vec<Bytes>>>,
 ) -> Told {
     let failure = Failure::of(scenario, outcome, sabotage, input);
-    let folder = place(Path::new(FAILURES), &failure);
     let plain = failure_report(outcome, &[]);
-    match keep_folder(&folder, &failure, outcome) {
-        Ok(Ok(text)) => Told { text, outcome: result_of(outcome), folder: Some(folder) },
+    let folder = match keep(Path::new(FAILURES), &failure, outcome) {
+        Ok(folder) => folder,
+        // Whatever the disk says, nobody may miss that a run has failed.
+        Err(error) => {
+            let text = format!("{plain}\nthe run could not be kept: {error}");
+            return Told {
+                text,
+                outcome: result_of(outcome).worse(Outcome::BadInput),
+                folder: None,
+            };
+        }
+    };
+    let (text, result) = match confirm(&folder, &failure, outcome) {
+        Ok(Ok(text)) => (text, result_of(outcome)),
         Ok(Err(other)) => {
             let text = format!(
                 "{plain}\nnot deterministic: a fresh process came to another run\n  \
                  here  {}\n  there {other}\nfind the cause before anything else: \
-                 cargo run -- determinism --help",
-                failure.record.digest
+                 cargo run -- determinism --help\nplan    {}",
+                failure.record.digest,
+                folder.join("plan.toml").display(),
             );
-            Told { text, outcome: Outcome::NotDeterministic, folder: None }
+            (text, Outcome::NotDeterministic)
         }
-        // Whatever the disk says, nobody may miss that a run has failed.
         Err(error) => {
-            let text = format!("{plain}\nthe failure could not be kept: {error}");
-            Told { text, outcome: result_of(outcome), folder: None }
+            let again = format!("cargo run -- replay {}", folder.display());
+            let text =
+                format!("{plain}\nnot run again in a fresh process: {error}\nagain   {again}");
+            (text, result_of(outcome).worse(Outcome::BadInput))
         }
-    }
+    };
+    Told { text, outcome: result, folder: Some(folder) }
 }
 
-/// Makes the folder and returns the report; or the digest of the other run to which a fresh process
-/// came.
-#[expect(clippy::disallowed_methods, reason = "failure folders are the user's own files")]
-fn keep_folder(
+/// Runs a failure once more in a fresh process, from a copy of its data, and puts what that writes for
+/// people into its folder. Returns the report, or the other run to which the fresh process came.
+fn confirm(
     folder: &Path,
     failure: &Failure,
     outcome: &RunOutcome,
 ) -> Result<Result<String, String>, CliError> {
-    let at = |path: &Path, error: io::Error| CliError::new(format!("{}: {error}", path.display()));
-    // Whole or not at all: it gets its name when everything is in it.
-    let fresh = PathBuf::from(format!("{}.new", folder.display()));
-    remove(&fresh)?;
-    std::fs::create_dir_all(&fresh).map_err(|error| at(&fresh, error))?;
-    failure.save(&fresh, outcome)?;
+    // What is kept already may have been cut down since.
+    let copy = Aside::new(Path::new(FAILURES))?;
+    failure.save(copy.path(), outcome)?;
     let confirmed = Command::new("/proc/self/exe")
         .arg("confirm")
-        .args([&fresh, folder])
+        .args([copy.path(), folder])
         .output()
         .map_err(|error| CliError::new(format!("a fresh process: {error}")))?;
     let said = String::from_utf8_lossy(&confirmed.stdout).trim().to_string();
     match confirmed.status.code() {
         Some(code) if code == Outcome::Held as i32 => {}
-        Some(code) if code == Outcome::NotDeterministic as i32 => {
-            remove(&fresh)?;
-            return Ok(Err(said));
-        }
+        Some(code) if code == Outcome::NotDeterministic as i32 => return Ok(Err(said)),
         _ => {
             let why = String::from_utf8_lossy(&confirmed.stderr);
-            return Err(CliError::new(format!("the fresh process failed: {}", why.trim())));
+            return Err(CliError::new(format!("{}: {}", confirmed.status, why.trim())));
         }
     }
-    match folder.exists() {
-        // The very same run is kept already, perhaps with a reader's notes and a plan cut down.
-        true => remove(&fresh)?,
-        false => std::fs::rename(&fresh, folder).map_err(|error| at(folder, error))?,
-    }
+    copy.move_evidence(folder)?;
     Ok(Ok(said))
-}
-
-fn remove(folder: &Path) -> Result<(), CliError> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(CliError::new(format!("{}: {error}", folder.display())))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Runs a failure from its data; prints its report, or the other digest to which it came.
@@ -128,12 +172,11 @@ impl Confirm {
         let failure = Failure::load(&self.folder)?;
         let config = RunConfig { trace: true, ..failure.config() };
         let outcome = run_on_fresh_thread(&failure.plan, &config);
-        let digest = outcome.digest.to_string();
-        if digest != failure.record.digest {
-            out(&digest);
+        if let Some(other) = failure.other_run(&outcome) {
+            out(&other);
             return Ok(Outcome::NotDeterministic);
         }
-        let report = report_of(&outcome, &self.place, "");
+        let report = report_of(&outcome, &self.place, "", ", the same in a fresh process");
         save_evidence(&self.folder, &outcome)?;
         save_report(&self.folder, &report)?;
         out(&report);
@@ -141,11 +184,12 @@ impl Confirm {
     }
 }
 
-/// The report of a run whose failure is kept at a place.
-pub fn report_of(outcome: &RunOutcome, folder: &Path, more: &str) -> String {
+/// The report of a run whose failure is kept at a place; what follows the command that shows it again,
+/// and what is known of its digest.
+pub fn report_of(outcome: &RunOutcome, folder: &Path, more: &str, digest: &str) -> String {
     let plan = folder.join("plan.toml").display().to_string();
     let again = format!("cargo run -- replay {}{more}", folder.display());
-    let digest = format!("{}, the same in a fresh process", outcome.digest);
+    let digest = format!("{}{digest}", outcome.digest);
     failure_report(outcome, &[("digest", &digest), ("plan", &plan), ("again", &again)])
 }
 
@@ -168,6 +212,7 @@ fn kept_failures() -> Vec<String> {
     let entries = std::fs::read_dir(FAILURES).into_iter().flatten().filter_map(Result::ok);
     let mut names: Vec<String> =
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| !name.starts_with('.'));
     names.sort();
     names.truncate(KEPT_SHOWN_MAX);
     names

@@ -1,9 +1,14 @@
 //! `keep`: a failure becomes a regression test.
 
-use super::{CliError, Outcome, failure::find_failure, print::out};
+use super::{
+    CliError, Outcome,
+    failure::find_failure,
+    print::{out, write_new},
+    run::result_of,
+};
 use crate::harness::{
     check::Milestone,
-    explore::{Failure, REGRESSIONS, RunOutcome, snapshot_file, snapshot_runs},
+    explore::{Failure, REGRESSIONS, RunOutcome, Staleness, snapshot_file, snapshot_runs},
     scenario::SCENARIOS,
 };
 use clap::Args;
@@ -16,7 +21,8 @@ use std::{
 ///
 /// The plan holds just the faults that came to it, with every number as it was drawn, and the
 /// milestones that the run reached. `cargo test` runs it under many schedules and fails if an
-/// invariant breaks, or if the plan no longer comes to those moments (stale).
+/// invariant breaks, or if the plan no longer comes to those moments (stale). Faults that came to
+/// nothing are left out; a plan that was cut down by hand stays as it is.
 #[derive(Args)]
 pub struct Keep {
     /// The failure folder
@@ -32,6 +38,10 @@ impl Keep {
     /// Does it.
     pub fn run(&self) -> Result<Outcome, CliError> {
         check_name(&self.name)?;
+        if self.description.as_ref().is_some_and(|text| text.contains(char::is_control)) {
+            let what = "expected a text of one line without control characters";
+            return Err(CliError::new(format!("--description: {what}")));
+        }
         let failure = find_failure(&self.path)?;
         if !Path::new(SCENARIOS).is_dir() {
             let why = "there is no such folder here; run from the root of the repository";
@@ -42,26 +52,31 @@ impl Keep {
             return Err(CliError::new(format!("{}: {why}", self.path.display())));
         }
         let path = Path::new(SCENARIOS).join(REGRESSIONS).join(format!("{}.toml", self.name));
-        if path.exists() {
-            return Err(CliError::new(format!("{} is there already", path.display())));
+        let snapshot = Path::new("snapshots").join(format!("{REGRESSIONS}__{}.snap", self.name));
+        if let Some(there) = [&path, &snapshot].into_iter().find(|path| path.exists()) {
+            return Err(CliError::new(format!("{} is there already", there.display())));
         }
-        let mut plan = failure.kept_plan();
+        let mut plan = failure.kept_plan(&snapshot_runs(&failure.plan));
         plan.name = format!("{REGRESSIONS}/{}", self.name);
         let found = found(&failure);
         plan.description = self.description.clone().unwrap_or_else(|| format!("Found as {found}."));
-        let plan_for_runs = Arc::new(plan.clone());
-        let outcomes = snapshot_runs(&plan_for_runs);
-        let holds = outcomes.iter().all(|outcome| outcome.expected);
-        if holds {
+        let outcomes = snapshot_runs(&Arc::new(plan.clone()));
+        let result = outcomes.iter().map(result_of).fold(Outcome::Held, Outcome::worse);
+        let mut staleness = Staleness::default();
+        outcomes.iter().for_each(|outcome| staleness.add(outcome));
+        if result == Outcome::Held {
             // What only the bug reached is not missed once it is mended.
             plan.reaches.retain(|wanted| reached(&outcomes, *wanted));
+            if let Some(stale) = staleness.report(&plan) {
+                let why =
+                    "nothing was written: without the bug the plan does not come to its moments";
+                return Err(CliError::new(format!("{why}\n{stale}")));
+            }
         }
-        write(&path, &format!("# {found}\n{}", plan.to_toml()))?;
+        write_new(&path, &format!("# {found}\n{}", plan.to_toml()))?;
         out(&path.display().to_string());
-        if holds {
-            let snapshot = format!("{REGRESSIONS}__{}.snap", self.name);
-            let snapshot = Path::new("snapshots").join(snapshot);
-            write(&snapshot, &snapshot_file(&plan, &outcomes))?;
+        if result == Outcome::Held {
+            write_new(&snapshot, &snapshot_file(&plan, &outcomes))?;
             out(&snapshot.display().to_string());
             out(&format!(
                 "\nit holds on this code under {} schedules; see that both",
@@ -69,11 +84,16 @@ impl Keep {
             ));
             out("files say what you mean, and commit them");
         } else {
-            out("\nit still fails: `cargo test` is red until the bug is mended; the first");
-            out(&format!("green run writes snapshots/{REGRESSIONS}__{}.snap.new", self.name));
+            let failed = outcomes.iter().filter(|outcome| !outcome.expected).count();
+            out(&format!(
+                "\nit still fails under {failed} of {} schedules: `cargo test` is",
+                outcomes.len()
+            ));
+            out("red until the bug is mended; the first green run writes");
+            out(&format!("snapshots/{REGRESSIONS}__{}.snap.new", self.name));
         }
         out(&format!("\nagain   cargo test --test scenarios -- {REGRESSIONS}/{}", self.name));
-        Ok(Outcome::Held)
+        Ok(result)
     }
 }
 
@@ -99,12 +119,4 @@ fn found(failure: &Failure) -> String {
     let switch = record.sabotage.map(|switch| format!(" with --sabotage {}", switch.name()));
     let (scenario, seed) = (&record.scenario, record.seed);
     format!("{verdict} in {scenario}, seed {seed}{}", switch.unwrap_or_default())
-}
-
-#[expect(clippy::disallowed_methods, reason = "the user's own repository")]
-fn write(path: &Path, text: &str) -> Result<(), CliError> {
-    let folder = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(path, text))
-        .map_err(|error| CliError::new(format!("{}: {error}", path.display())))
 }

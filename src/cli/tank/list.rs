@@ -1,8 +1,8 @@
 //! `list`: what there is.
 
-use super::{CliError, Outcome, find_scenarios};
+use super::{CliError, Outcome, shipped};
 use crate::{
-    cli::tank::print::out,
+    cli::tank::print::{note, out},
     harness::{
         check::{Milestone, invariants_of},
         fault::{Actor, COMMON_KEYS, FAULT_KINDS, FaultKey},
@@ -62,17 +62,19 @@ impl Row {
 impl List {
     /// Does it.
     pub fn run(&self) -> Result<Outcome, CliError> {
-        let rows = self.rows()?;
+        let mut result = Outcome::Held;
+        let rows = self.rows(&mut result)?;
         if self.json {
             let objects: Vec<Value> = rows.into_iter().map(|row| row.json).collect();
             out(&format!("{:#}", Value::Array(objects)));
         } else {
             out(&describe(&rows));
         }
-        Ok(Outcome::Held)
+        Ok(result)
     }
 
-    fn rows(&self) -> Result<Vec<Row>, CliError> {
+    /// What is listed. A scenario that can't be read is told and left out.
+    fn rows(&self, result: &mut Outcome) -> Result<Vec<Row>, CliError> {
         Ok(match self {
             List { faults: true, .. } => faults(),
             List { milestones: true, .. } => milestones(),
@@ -81,7 +83,19 @@ impl List {
             List { jobs: true, .. } => jobs(),
             List { messages: true, .. } => all_messages(),
             List { sabotages: true, .. } => sabotages(),
-            _ => find_scenarios(&[])?.iter().map(|scenario| of_scenario(scenario)).collect(),
+            _ => {
+                let read = shipped()?.into_iter().map(|path| Scenario::load(&path));
+                let (mut rows, mut wrong) = (Vec::new(), Vec::new());
+                read.for_each(|read| match read {
+                    Ok(scenario) => rows.push(of_scenario(&scenario)),
+                    Err(mistake) => wrong.push(mistake),
+                });
+                for mistake in wrong {
+                    note(&format!("wavetank: {mistake}"));
+                    *result = Outcome::BadInput;
+                }
+                rows
+            }
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The commands of the simulated world.
 
 mod check;
+mod child;
 mod determinism;
 mod examples;
 mod explore;
@@ -17,12 +18,14 @@ mod sabotage;
 mod virtual_time;
 
 use super::{CliError, Outcome};
-use crate::harness::scenario::{SCENARIOS, Scenario, did_you_mean, discover};
+use crate::harness::scenario::{SCENARIOS, Scenario, did_you_mean, discover, parse_duration};
 use clap::{Parser, Subcommand};
 use std::{
+    num::NonZeroUsize,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 /// Makes waves for a stream-processing cluster, from seeds.
@@ -31,7 +34,8 @@ use std::{
 /// faults say, heals it, and judges what it saw.
 ///
 /// Exit codes: 0 all held, 1 an invariant broke, 2 a bad command, file or scenario, 3 no
-/// convergence, 4 not deterministic. Begin with `cargo run -- explore`.
+/// convergence, 4 not deterministic, 130 ended by a signal; docs/exit-codes.md has what each
+/// command promises. Begin with `cargo run -- explore`.
 #[derive(Parser)]
 #[command(name = "wavetank", version, max_term_width = 80)]
 pub struct Arguments {
@@ -136,9 +140,17 @@ fn find_scenarios(names: &[String]) -> Result<Vec<Arc<Scenario>>, CliError> {
     shipped()?.iter().map(|path| Ok(Arc::new(Scenario::load(path)?))).collect()
 }
 
+/// Reads a seed.
+fn parse_seed(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("expected a whole number from 0 to {}, found {text:?}", u64::MAX))
+}
+
 /// Reads `A..B`.
 fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
-    let expected = || format!("expected a range of seeds such as 0..100, found {text:?}");
+    let expected = || {
+        format!("expected a range of seeds such as 0..100, none above {}, found {text:?}", u64::MAX)
+    };
     let (from, to) = text.split_once("..").ok_or_else(expected)?;
     let from: u64 = from.parse().map_err(|_| expected())?;
     let to: u64 = to.parse().map_err(|_| expected())?;
@@ -146,6 +158,22 @@ fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
         return Err(format!("the range {text} is empty; the first seed must be below the second"));
     }
     Ok(from..to)
+}
+
+/// Runs side by side at most.
+const JOBS_MAX: usize = 1024;
+
+/// Reads how many runs go side by side.
+fn parse_jobs(text: &str) -> Result<NonZeroUsize, String> {
+    let jobs = text.parse().ok().filter(|jobs: &NonZeroUsize| jobs.get() <= JOBS_MAX);
+    let what = "expected a number of runs side by side, from 1 to";
+    jobs.ok_or_else(|| format!("{what} {JOBS_MAX}, found {text:?}"))
+}
+
+/// Reads a time limit.
+fn parse_limit(text: &str) -> Result<Duration, String> {
+    let expected = || format!("expected a duration such as 90s, 10m or 2h, found {text:?}");
+    parse_duration(text).filter(|limit| !limit.is_zero()).ok_or_else(expected)
 }
 
 fn parse_sabotage(text: &str) -> Result<crate::host::Sabotage, String> {

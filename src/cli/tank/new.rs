@@ -2,14 +2,11 @@
 
 use super::{CliError, Outcome};
 use crate::{
-    cli::tank::print::out,
+    cli::tank::print::{out, write_new},
     harness::scenario::{SCENARIOS, SubjectKind, did_you_mean, template},
 };
 use clap::Args;
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 /// Writes a commented scenario to start from, under scenarios/SUBJECT/.
 #[derive(Args)]
@@ -28,7 +25,7 @@ impl New {
         }
         let folder = root.join(subject.name());
         let path = folder.join(name).with_extension("toml");
-        write_new(&folder, &path, &template(subject))?;
+        write_new(&path, &template(subject))?;
         out(&next_steps(&path, &format!("{subject}/{name}")));
         Ok(Outcome::Held)
     }
@@ -56,25 +53,6 @@ fn read_name(text: &str) -> Result<(SubjectKind, &str), CliError> {
         return Err(CliError::new(format!("{text:?}: {what}")));
     }
     Ok((subject, name))
-}
-
-#[expect(clippy::disallowed_methods, reason = "the user's own file")]
-fn write_new(folder: &Path, path: &PathBuf, text: &str) -> Result<(), CliError> {
-    let failed = |path: &Path, error: std::io::Error| {
-        let what = match error.kind() {
-            std::io::ErrorKind::AlreadyExists => "it is there already; nothing was written".into(),
-            _ => error.to_string(),
-        };
-        CliError::new(format!("{}: {what}", path.display()))
-    };
-    std::fs::create_dir_all(folder)
-        .map_err(|error| CliError::new(format!("{}: {error}", folder.display())))?;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map_err(|error| failed(path, error))?;
-    file.write_all(text.as_bytes()).map_err(|error| failed(path, error))
 }
 
 fn next_steps(path: &Path, name: &str) -> String {

@@ -26,7 +26,18 @@ pub fn out(text: &str) {
 pub fn check_writable(path: Option<&Path>) -> Result<(), CliError> {
     let Some(path) = path.filter(|path| path.as_os_str() != "-") else { return Ok(()) };
     let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    opened.map(drop).map_err(|error| CliError::new(format!("{}: {error}", path.display())))
+    opened.map(drop).map_err(|error| at(path, &error))
+}
+
+/// What it comes to that a file was written, or not: then it is told.
+pub fn written(result: Result<(), CliError>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Held,
+        Err(error) => {
+            note(&format!("wavetank: {error}"));
+            Outcome::BadInput
+        }
+    }
 }
 
 /// Prints a line on standard error.
@@ -51,8 +62,37 @@ pub fn write_file(path: &Path, text: &str) -> Result<(), CliError> {
         out(text.trim_end_matches('\n'));
         return Ok(());
     }
-    std::fs::write(path, text)
-        .map_err(|error| CliError::new(format!("{}: {error}", path.display())))
+    std::fs::write(path, text).map_err(|error| at(path, &error))
+}
+
+/// Writes a new file and the folder in which it stands, whole or not at all; one that is there already
+/// stays as it is.
+#[expect(clippy::disallowed_methods, reason = "the user's own file")]
+pub fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
+    let there =
+        || CliError::new(format!("{}: it is there already; nothing was written", path.display()));
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder).map_err(|error| at(folder, &error))?;
+    if path.exists() {
+        return Err(there());
+    }
+    // Under this name nobody takes it for a scenario or a snapshot.
+    let aside = folder.join(format!(".new-{}", std::process::id()));
+    let written = std::fs::File::create(&aside).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    // A link, unlike a new name, never takes the place of a file that somebody has made since.
+    let named = written.and_then(|()| std::fs::hard_link(&aside, path));
+    let _ = std::fs::remove_file(&aside);
+    named.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => there(),
+        _ => at(path, &error),
+    })
+}
+
+fn at(path: &Path, error: &std::io::Error) -> CliError {
+    CliError::new(format!("{}: {error}", path.display()))
 }
 
 /// A text in the colour of an outcome, if a person reads it on a terminal.

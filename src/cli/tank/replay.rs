@@ -3,6 +3,7 @@
 use super::{
     CliError, Outcome,
     failure::{find_failure, report_of},
+    parse_seed,
     print::out,
     run::result_of,
     virtual_time::VirtualTime,
@@ -12,7 +13,7 @@ use crate::{
     harness::{
         explore::{Failure, RunConfig, RunOutcome, Staleness, run_on_fresh_thread},
         report::{state_changes, wrap},
-        scenario::Scenario,
+        scenario::{Scenario, printable},
     },
 };
 use clap::Args;
@@ -28,10 +29,10 @@ pub struct Replay {
     /// The failure folder, or a file in it
     path: PathBuf,
     /// Schedules to try if the code has changed; 20 if absent
-    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = 20, allow_hyphen_values = true, value_parser = clap::value_parser!(u64).range(1..))]
     schedules: u64,
     /// Run just this schedule
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "SEED", value_parser = parse_seed, allow_hyphen_values = true)]
     schedule: Option<u64>,
     /// Leave the sabotage off with which the failure was found
     #[arg(long)]
@@ -58,22 +59,35 @@ impl Replay {
         out(&headline(&failure, &config));
         let same = RunConfig { schedule: self.schedule.or(config.schedule), ..config.clone() };
         let outcome = run_on_fresh_thread(&failure.plan, &same);
-        let very_same = outcome.digest.to_string() == failure.record.digest;
-        if very_same {
-            out(&format!("the very same run: digest {}\n", outcome.digest));
+        let digest = outcome.digest.to_string();
+        match failure.other_run(&outcome) {
+            None => {
+                out(&format!("the very same run: digest {digest}\n"));
+                // The one that was kept ran in another process.
+                return Ok(self.tell(&outcome, self.schedule, ", the same in a fresh process"));
+            }
+            Some(_) if digest == failure.record.digest => {
+                let (was, is) = (printable(&failure.record.verdict), outcome.verdict.to_string());
+                out(&wrap(
+                    "",
+                    &format!(
+                        "the very same run, but it is judged otherwise: {was} when it was kept, {is} now"
+                    ),
+                ));
+                out("");
+                return Ok(self.tell(&outcome, self.schedule, ", judged otherwise"));
+            }
+            Some(_) if self.schedule.is_some() => {
+                return Ok(self.tell(&outcome, self.schedule, ""));
+            }
+            Some(_) if self.no_sabotage => out("without the switch it is another run\n"),
+            Some(_) => out("the code or the plan has changed: it is another run now\n"),
         }
-        if very_same || self.schedule.is_some() {
-            return Ok(self.tell(&outcome));
-        }
-        match self.no_sabotage {
-            true => out("without the switch it is another run\n"),
-            false => out("the code or the plan has changed: it is another run now\n"),
-        }
-        self.try_schedules(&failure, &config)
+        self.try_schedules(&failure, &config, outcome)
     }
 
-    /// Tells of one run.
-    fn tell(&self, outcome: &RunOutcome) -> Outcome {
+    /// Tells of one run; `digest` is what is known of its digest.
+    fn tell(&self, outcome: &RunOutcome, schedule: Option<u64>, digest: &str) -> Outcome {
         if self.history {
             state_changes(outcome).iter().for_each(|line| out(line));
             out("");
@@ -81,8 +95,12 @@ impl Replay {
         if outcome.expected {
             out(&wrap("verdict: ", &outcome.verdict.to_string()));
         } else {
-            let more = self.schedule.map(|schedule| format!(" --schedule {schedule}"));
-            out(&report_of(outcome, &self.folder(), &more.unwrap_or_default()));
+            let mut more =
+                schedule.map_or(String::new(), |schedule| format!(" --schedule {schedule}"));
+            if self.no_sabotage {
+                more += " --no-sabotage";
+            }
+            out(&report_of(outcome, &self.folder(), &more, digest));
         }
         result_of(outcome)
     }
@@ -94,29 +112,43 @@ impl Replay {
         }
     }
 
-    fn try_schedules(&self, failure: &Failure, config: &RunConfig) -> Result<Outcome, CliError> {
-        let plan: Arc<Scenario> = Arc::new(failure.kept_plan());
+    fn try_schedules(
+        &self,
+        failure: &Failure,
+        config: &RunConfig,
+        outcome: RunOutcome,
+    ) -> Result<Outcome, CliError> {
+        let plan: Arc<Scenario> = Arc::new(failure.kept_plan(&[outcome]));
         let (mut verdicts, mut staleness) = (BTreeMap::<String, u64>::new(), Staleness::default());
-        let mut first = None;
+        let recorded = printable(short(&failure.record.verdict));
+        let recorded = recorded.as_str();
+        let mut failed: Option<(u64, RunOutcome)> = None;
         for schedule in 0..self.schedules {
             let config = RunConfig { schedule: Some(schedule), ..config.clone() };
             let outcome = run_on_fresh_thread(&plan, &config);
             let verdict = outcome.verdict.to_string();
-            let short = verdict.split(',').next().unwrap_or_default().to_string();
-            *verdicts.entry(short).or_default() += 1;
+            let as_recorded = short(&verdict) == recorded;
+            *verdicts.entry(short(&verdict).to_string()).or_default() += 1;
             staleness.add(&outcome);
-            if !outcome.expected && first.is_none() {
-                first = Some((schedule, outcome));
+            // The first, or better the first that fails as the one that was kept.
+            let is_better = match &failed {
+                None => true,
+                Some((_, there)) => as_recorded && short(&there.verdict.to_string()) != recorded,
+            };
+            if !outcome.expected && is_better {
+                failed = Some((schedule, outcome));
             }
         }
         for (verdict, count) in &verdicts {
-            out(&format!("  {verdict:<24} {count} of {}", self.schedules));
+            let kept = if verdict == recorded { ", as it was kept" } else { "" };
+            out(&format!("  {verdict:<24} {count} of {}{kept}", self.schedules));
+        }
+        if !verdicts.contains_key(recorded) {
+            out(&format!("  {recorded:<24} 0 of {}, as it was kept", self.schedules));
         }
         out("");
-        if let Some((schedule, outcome)) = first {
-            let more = format!(" --schedule {schedule}");
-            out(&report_of(&outcome, &self.folder(), &more));
-            return Ok(result_of(&outcome));
+        if let Some((schedule, outcome)) = failed {
+            return Ok(self.tell(&outcome, Some(schedule), ""));
         }
         if let Some(stale) = staleness.report(&plan) {
             out(&stale);
@@ -128,6 +160,11 @@ impl Replay {
     }
 }
 
+/// A verdict without what a stuck run waits for.
+fn short(verdict: &str) -> &str {
+    verdict.split(',').next().unwrap_or_default()
+}
+
 fn headline(failure: &Failure, config: &RunConfig) -> String {
     let record = &failure.record;
     let switch = match (record.sabotage, config.sabotage) {
@@ -135,6 +172,6 @@ fn headline(failure: &Failure, config: &RunConfig) -> String {
         (Some(switch), Some(_)) => format!(" (sabotage {})", switch.name()),
         (None, _) => String::new(),
     };
-    let verdict = record.verdict.split(',').next().unwrap_or_default();
-    wrap("", &format!("{verdict} in {}, seed {}{switch}", record.scenario, record.seed))
+    let verdict = short(&record.verdict);
+    wrap("", &printable(&format!("{verdict} in {}, seed {}{switch}", record.scenario, record.seed)))
 }

@@ -1,36 +1,48 @@
 //! `run`: one scenario, one seed.
 
 use super::{
-    CliError, Outcome, failure::tell, find_scenario, parse_sabotage, virtual_time::VirtualTime,
+    CliError, Outcome, failure::tell, find_scenario, parse_sabotage, parse_seed,
+    virtual_time::VirtualTime,
 };
 use crate::{
     cli::{
         log,
-        tank::print::{check_writable, is_stdout, out, write_file, write_json},
+        tank::print::{check_writable, is_stdout, out, write_file, write_json, written},
     },
     harness::{
         check::Verdict,
-        explore::{Output, RunConfig, RunOutcome, lines, run_on_fresh_thread},
-        report::{describe_run, state_changes},
-        scenario::Subject,
+        explore::{INPUT_BYTES_MAX, Output, RunConfig, RunOutcome, lines, run_on_fresh_thread},
+        report::{cut, describe_run, state_changes},
+        scenario::{Scenario, Subject, read_file},
     },
-    host::Sabotage,
+    host::{MESSAGE_BYTES_MAX, Sabotage},
     jobs::word_count::words,
+    system::task_executor::RECORD_BYTES_MAX,
 };
 use bytes::Bytes;
 use clap::Args;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// The most bytes of a line of a text: a line is a record, and so is a word with its count.
+const LINE_BYTES_MAX: usize = RECORD_BYTES_MAX - 32;
+/// Letters of a word in an error.
+const WORD_SHOWN_MAX: usize = 40;
 
 /// Runs one scenario with one seed.
 #[derive(Args)]
 pub struct Run {
     /// The scenario: a file, or a name as `wavetank list` prints it
     scenario: String,
-    /// The plan seed: what the adversary and the workload draw
-    #[arg(long, default_value_t = 0)]
+    /// The plan seed: what the adversary and the workload draw; 0 if absent
+    #[arg(long, value_name = "SEED", default_value_t = 0, hide_default_value = true, value_parser = parse_seed, allow_hyphen_values = true)]
     seed: u64,
     /// The scheduling seed; derived from the plan seed if absent
-    #[arg(long)]
+    #[arg(long, value_name = "SEED", value_parser = parse_seed, allow_hyphen_values = true)]
     schedule: Option<u64>,
     /// A text whose lines take the place of the scenario's workload
     #[arg(long, value_name = "FILE")]
@@ -66,11 +78,11 @@ impl Run {
             log::install(filter, VirtualTime)?;
         }
         let scenario = find_scenario(&self.scenario)?;
-        let input = self.input.as_ref().map(read_lines).transpose()?;
-        if let (Subject::Journal(_), Some(path)) = (&scenario.subject, &self.counts) {
-            let what = "a journal counts no words; choose a scenario of subject \"word-count\"";
-            return Err(CliError::new(format!("{}: {what}", path.display())));
+        if let (Subject::Journal(_), Some(_)) = (&scenario.subject, &self.counts) {
+            let what = "is a journal, which counts no words; `wavetank list` names the word counts";
+            return Err(CliError::new(format!("--counts: {} {what}", scenario.name)));
         }
+        let input = self.input.as_ref().map(|path| read_lines(path, &scenario)).transpose()?;
         let config = RunConfig {
             schedule: self.schedule,
             sabotage: self.sabotage,
@@ -82,50 +94,57 @@ impl Run {
         let began = wall_clock();
         let outcome = run_on_fresh_thread(&scenario, &config);
         let wall = began.elapsed();
+        // With a report on standard output nothing else may be said there.
+        let say = |text: &str| {
+            if !is_stdout(self.json.as_ref()) {
+                out(text);
+            }
+        };
+        self.describe(&outcome, &say);
         let mut result = result_of(&outcome);
-        let to_stdout = is_stdout(self.json.as_ref());
-        if !to_stdout {
-            if self.history {
-                state_changes(&outcome).iter().for_each(|line| out(line));
-                out("");
-            }
-            if self.milestones {
-                for (milestone, count) in &outcome.milestones {
-                    out(&format!("{count:>7}  {milestone}"));
+        let failed = result != Outcome::Held;
+        let told =
+            (failed || self.keep).then(|| tell(&scenario, &outcome, self.sabotage, input.clone()));
+        if let Some(told) = &told {
+            match &told.folder {
+                Some(folder) if !failed && told.outcome == Outcome::Held => {
+                    say(&format!("kept in {}", folder.display()));
                 }
-                out("");
+                _ => say(&format!("\n{}", told.text)),
             }
-            out(&describe_run(&outcome));
-            if result != Outcome::Held {
-                let told = tell(&scenario, &outcome, self.sabotage, input.clone());
-                out(&format!("\n{}", told.text));
-                result = result.worse(told.outcome);
-            } else if self.keep {
-                let told = tell(&scenario, &outcome, self.sabotage, input.clone());
-                match &told.folder {
-                    Some(folder) => out(&format!("kept in {}", folder.display())),
-                    None => out(&told.text),
-                }
-                result = result.worse(told.outcome);
-            }
+            result = result.worse(told.outcome);
         }
-        if let Some(input) = input {
-            let compared = compare(&outcome.output, &input);
-            if !to_stdout {
-                out(compared.as_ref().unwrap_or_else(|difference| difference));
-            }
+        if let Some(input) = &input {
+            let compared = compare(&outcome.output, input);
+            say(compared.as_ref().unwrap_or_else(|difference| difference));
             if compared.is_err() {
                 result = result.worse(Outcome::Violated);
             }
         }
         if let (Some(path), Output::Counts(counts)) = (&self.counts, &outcome.output) {
             let lines = counts.iter().map(|(word, count)| format!("{count:>7} {word}\n"));
-            write_file(path, &lines.collect::<String>())?;
+            result = result.worse(written(write_file(path, &lines.collect::<String>())));
         }
         if let Some(path) = &self.json {
-            write_json(path, &json(&outcome, wall))?;
+            let folder = told.as_ref().and_then(|told| told.folder.as_deref());
+            result = result.worse(written(write_json(path, &json(&outcome, wall, folder))));
         }
         Ok(result)
+    }
+
+    /// What a person asked to read of the run, and its plan and verdict.
+    fn describe(&self, outcome: &RunOutcome, say: &impl Fn(&str)) {
+        if self.history {
+            state_changes(outcome).iter().for_each(|line| say(line));
+            say("");
+        }
+        if self.milestones {
+            for (milestone, count) in &outcome.milestones {
+                say(&format!("{count:>7}  {milestone}"));
+            }
+            say("");
+        }
+        say(&describe_run(outcome));
     }
 }
 
@@ -143,11 +162,37 @@ pub fn wall_clock() -> std::time::Instant {
     std::time::Instant::now()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the user's own file")]
-fn read_lines(path: &PathBuf) -> Result<Arc<Vec<Bytes>>, CliError> {
-    let text = std::fs::read(path)
-        .map_err(|error| CliError::new(format!("{}: {error}", path.display())))?;
-    Ok(Arc::new(lines(Bytes::from(text))))
+/// Reads the lines of a text that a scenario's cluster can take.
+fn read_lines(path: &Path, scenario: &Scenario) -> Result<Arc<Vec<Bytes>>, CliError> {
+    let refused = |what: String| CliError::new(format!("{}: {what}", path.display()));
+    let text = read_file(path, INPUT_BYTES_MAX).map_err(|error| refused(error.to_string()))?;
+    let lines = lines(Bytes::from(text));
+    if let Subject::WordCount(spec) = &scenario.subject
+        && let Some(poisoned) = spec.poisoned
+        && poisoned.high > lines.len() as u64
+    {
+        let (name, line, all) = (&scenario.name, poisoned.high, lines.len());
+        return Err(refused(format!("{name} poisons line {line}, and it has {all} lines")));
+    }
+    let longest = line_bytes_max(&scenario.subject);
+    match (1..).zip(&lines).find(|(_, line)| line.len() > longest) {
+        Some((number, line)) => {
+            let bytes = line.len();
+            Err(refused(format!("line {number} has {bytes} bytes; a line may have {longest}")))
+        }
+        None => Ok(Arc::new(lines)),
+    }
+}
+
+/// The most bytes of a line: so that a batch of lines fits a message, and a word a record.
+fn line_bytes_max(subject: &Subject) -> usize {
+    match subject {
+        Subject::Journal(spec) => {
+            let lines = usize::try_from(spec.batch.high).unwrap_or(usize::MAX);
+            (MESSAGE_BYTES_MAX / 2 / lines).min(LINE_BYTES_MAX)
+        }
+        Subject::WordCount(_) => LINE_BYTES_MAX,
+    }
 }
 
 /// Compares what came out with what the input comes to, counted apart from the operators.
@@ -176,6 +221,7 @@ fn compare(output: &Output, input: &[Bytes]) -> Result<String, String> {
                 None => Err(format!("{summary}: words were counted that the input has not")),
                 Some((word, count)) => {
                     let found = counts.get(word).copied().unwrap_or(0);
+                    let word = cut(word, WORD_SHOWN_MAX);
                     Err(format!("{summary}: {word:?} stands {count} times, counted {found} times"))
                 }
             }
@@ -183,7 +229,7 @@ fn compare(output: &Output, input: &[Bytes]) -> Result<String, String> {
     }
 }
 
-fn json(outcome: &RunOutcome, wall: Duration) -> serde_json::Value {
+fn json(outcome: &RunOutcome, wall: Duration, folder: Option<&Path>) -> serde_json::Value {
     let violations = outcome.violations.iter().map(|violation| {
         serde_json::json!({
             "invariant": violation.invariant,
@@ -200,6 +246,7 @@ fn json(outcome: &RunOutcome, wall: Duration) -> serde_json::Value {
         "schedule": outcome.schedule,
         "verdict": outcome.verdict.to_string(),
         "expected": outcome.expected,
+        "folder": folder,
         "violations": violations.collect::<Vec<_>>(),
         "trace_digest": outcome.digest.to_string(),
         "simulated_seconds": outcome.simulated.as_secs_f64(),

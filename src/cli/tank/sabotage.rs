@@ -3,16 +3,17 @@
 use super::{
     CliError, Outcome,
     explore::{counted, jobs},
+    failure::Keeper,
     find_scenarios,
     interrupt::Interrupt,
-    parse_sabotage, print,
+    parse_jobs, parse_sabotage, print,
     progress::Progress,
 };
 use crate::{
     harness::{
         explore::{Fate, Hunt, Hunted, Search, SweepSummary},
         report::{COLUMNS, cut, describe_group},
-        sabotage::caught_by,
+        sabotage::{caught_by, is_caught_by},
     },
     host::Sabotage,
 };
@@ -39,25 +40,26 @@ const CONTROL_MIN: u64 = 200;
 ///              `never reached`: it never ran
 ///   runs       the runs until it was caught, the median of the 5 searches; the
 ///              same for any --jobs
-///   found      the searches that caught it
+///   found      the searches that caught it; a bug counts as caught only if all
+///              did
 ///   line ran   how often the switched line ran in all of them
 ///
-/// The exit code is 0 if every bug was caught by a check that is there for it and
-/// the runs without a switch were clean, else 1.
+/// A run without a switch that fails, or one that another check caught, is kept
+/// under failures/ the moment it is found.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Sabotages {
     /// The switches, as `list --sabotages` names them; all if none is named
     #[arg(value_name = "NAME", value_parser = parse_sabotage)]
     switches: Vec<Sabotage>,
-    /// The most runs from each first seed; 500 if absent
+    /// The most runs from each first seed; 3000 if absent
     #[arg(
-        long, value_name = "N", default_value_t = 500, hide_default_value = true,
-        value_parser = clap::value_parser!(u64).range(1..=STARTS[1])
+        long, value_name = "N", default_value_t = 3000, hide_default_value = true,
+        allow_hyphen_values = true, value_parser = clap::value_parser!(u64).range(1..=STARTS[1])
     )]
     seeds: u64,
     /// Runs side by side; all cores if absent
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_jobs, allow_hyphen_values = true)]
     jobs: Option<NonZeroUsize>,
     /// Write one JSON object to FILE, or to standard output and no text
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
@@ -91,13 +93,14 @@ impl Sabotages {
         };
         let report = page.fill(&hunt, switches, &interrupt);
         page.progress.finish();
+        let mut result = report.result();
         if !print::is_stdout(self.json.as_ref()) {
             print::out(&report.closing());
         }
         if let Some(path) = &self.json {
-            print::write_json(path, &report.json())?;
+            result = result.worse(print::written(print::write_json(path, &report.json())));
         }
-        Ok(report.result())
+        Ok(result)
     }
 }
 
@@ -114,7 +117,8 @@ impl Page {
         let mut report = Report::new(hunt, switches.len());
         self.print(&row(HEADER, |cell| cell));
         for switch in switches {
-            let search = |start: &u64| self.search(hunt, *switch, *start);
+            let mut keeper = Keeper::new(&hunt.scenarios, Some(*switch));
+            let search = |start: &u64| self.search(hunt, *switch, *start, &mut keeper);
             let hunted = Hunted { switch: *switch, searches: STARTS.iter().map(search).collect() };
             if interrupt.is_wanted() {
                 report.interrupted = true;
@@ -126,7 +130,11 @@ impl Page {
         let widest = report.hunted.iter().flat_map(|hunted| &hunted.searches).map(|s| s.runs).max();
         let runs = widest.unwrap_or(0).max(CONTROL_MIN);
         let (progress, searches) = (&mut self.progress, self.searches as f64);
-        let summary = hunt.control(STARTS[0]..STARTS[0] + runs, |done| {
+        let mut keeper = Keeper::new(&hunt.scenarios, None);
+        let summary = hunt.control(STARTS[0]..STARTS[0] + runs, |done, run| {
+            if let Some(told) = keeper.keep(run) {
+                progress.aside(|| print::note(&told));
+            }
             let share = done as f64 / runs as f64;
             progress.show((searches + share) / (searches + 1.0), || {
                 format!("without a switch: {done}/{runs} runs")
@@ -137,10 +145,22 @@ impl Page {
         report
     }
 
-    fn search(&mut self, hunt: &Hunt, switch: Sabotage, start: u64) -> Search {
+    fn search(
+        &mut self,
+        hunt: &Hunt,
+        switch: Sabotage,
+        start: u64,
+        keeper: &mut Keeper<'_>,
+    ) -> Search {
         let (done, all) = (self.done, self.searches);
         let progress = &mut self.progress;
-        let search = hunt.search(switch, start, |runs| {
+        let search = hunt.search(switch, start, |runs, run| {
+            // That a switch is caught is no failure; that something else breaks is one.
+            if !is_caught_by(switch, &run.outcome.verdict)
+                && let Some(told) = keeper.keep(run)
+            {
+                progress.aside(|| print::note(&told));
+            }
             let share = runs as f64 / hunt.runs_max as f64;
             // The control counts as one more search.
             progress.show((done as f64 + share) / (all as f64 + 1.0), || {
@@ -184,7 +204,7 @@ fn told(hunted: &Hunted) -> String {
     match hunted.fate() {
         Fate::NeverReached => "never reached".to_string(),
         Fate::Uncaught => "uncaught".to_string(),
-        Fate::Caught | Fate::CaughtByAnother => {
+        Fate::Caught | Fate::CaughtBySome | Fate::CaughtByAnother => {
             let verdicts = hunted.verdicts().into_iter();
             let marked = verdicts.map(|(name, wanted)| name + if wanted { "" } else { "!" });
             marked.collect::<Vec<_>>().join(" ")
@@ -218,14 +238,17 @@ impl Report {
         self.hunted.iter().filter(|hunted| hunted.fate() == Fate::Caught).count()
     }
 
-    /// The switches that were to be caught; of an interrupted table those that it came to.
-    fn wanted(&self) -> usize {
-        if self.interrupted { self.hunted.len() } else { self.switches }
+    /// Whether nothing is amiss in what was searched.
+    fn is_clean(&self) -> bool {
+        self.control.failures.is_empty() && self.caught() == self.hunted.len()
     }
 
     fn result(&self) -> Outcome {
-        let clean = self.control.failures.is_empty();
-        if clean && self.caught() == self.wanted() { Outcome::Held } else { Outcome::Violated }
+        match (self.is_clean(), self.interrupted) {
+            (false, _) => Outcome::Violated,
+            (true, true) => Outcome::Interrupted,
+            (true, false) => Outcome::Held,
+        }
     }
 
     /// What follows the table.
@@ -236,9 +259,16 @@ impl Report {
             let text = format!("! {} is to be caught by {checks}", hunted.switch.name());
             lines.push(cut(&text, COLUMNS));
         }
+        for hunted in self.hunted.iter().filter(|hunted| hunted.fate() == Fate::CaughtBySome) {
+            let (found, all) = (hunted.found(), hunted.searches.len());
+            let name = hunted.switch.name();
+            lines.push(format!("{name}: {found} of {all} searches found it; more --seeds may"));
+        }
         if self.interrupted {
             let (done, all) = (self.hunted.len(), self.switches);
-            lines.push(format!("interrupted: {done} of {all} switches"));
+            let control =
+                if done == all { ", the runs without a switch not to their end" } else { "" };
+            lines.push(format!("interrupted: {done} of {all} searched for{control}"));
         }
         let (runs, failed) = (self.control.total().runs, self.control.failed_runs().len());
         if runs > 0 {
@@ -251,7 +281,7 @@ impl Report {
             lines.extend(describe_group(kind, group));
             lines.push(format!("  cargo run -- run {} --seed {}", first.scenario, first.seed));
         }
-        let verdict = format!("{} of {} caught", self.caught(), self.wanted());
+        let verdict = format!("{} of {} caught", self.caught(), self.switches);
         lines.push(print::paint(&verdict, self.result()));
         lines.extend(self.again());
         lines.join("\n")
@@ -288,6 +318,7 @@ impl Report {
                 "failures": failures.collect::<Vec<_>>(),
             },
             "clean": self.result() == Outcome::Held,
+            "wanted": self.switches,
         })
     }
 
@@ -309,6 +340,7 @@ impl Report {
             "expected": caught_by(hunted.switch),
             "outcome": match hunted.fate() {
                 Fate::Caught => "caught",
+                Fate::CaughtBySome => "caught by some searches",
                 Fate::CaughtByAnother => "caught by another check",
                 Fate::Uncaught => "uncaught",
                 Fate::NeverReached => "never reached",
@@ -370,7 +402,7 @@ mod tests {
 
     #[test]
     fn the_result_is_that_of_every_bug_and_the_control() {
-        let l2 = [Some("L2"), None];
+        let l2 = [Some("L2"), Some("L2")];
         let report = |names: &[&[Option<&str>]]| Report {
             scenarios: vec!["a/b".to_string()],
             switches: names.len(),
@@ -382,10 +414,18 @@ mod tests {
         assert_eq!(report(&[&l2, &l2]).result(), Outcome::Held);
         assert_eq!(report(&[&l2, &[None]]).result(), Outcome::Violated);
         assert_eq!(report(&[&l2, &[Some("L2"), Some("X4")]]).result(), Outcome::Violated);
+        let by_some = report(&[&[Some("L2"), None]]);
+        assert_eq!(by_some.result(), Outcome::Violated);
+        let text = by_some.closing();
+        assert!(text.contains("0 of 1 caught") && text.contains("1 of 2 searches"), "{text}");
         let interrupted = Report { interrupted: true, switches: 3, ..report(&[&l2]) };
-        assert_eq!(interrupted.result(), Outcome::Held, "what it came to was caught");
-        let of_three = Report { switches: 3, ..report(&[&l2, &l2]) };
-        assert_eq!(of_three.result(), Outcome::Violated);
+        assert_eq!(interrupted.result(), Outcome::Interrupted, "two were not searched for");
+        let text = interrupted.closing();
+        assert!(text.contains("1 of 3 searched for") && text.contains("1 of 3 caught"), "{text}");
+        let nothing = Report { interrupted: true, switches: 3, ..report(&[]) };
+        assert_eq!(nothing.result(), Outcome::Interrupted);
+        let uncaught = Report { interrupted: true, switches: 3, ..report(&[&[None, None]]) };
+        assert_eq!(uncaught.result(), Outcome::Violated, "that stays whatever comes");
         let text = report(&[&l2, &[Some("X4")]]).closing();
         assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
         assert!(text.contains("1 of 2 caught"), "{text}");

@@ -19,6 +19,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+/// Of the log lines that tell the changes of the cluster's state.
+const EVENT_TARGET: &str = "wavetank::event";
+
 /// What is to be done within the step that reaches a milestone.
 pub type Trigger = Box<dyn FnOnce(&World) + Send>;
 
@@ -211,6 +214,11 @@ impl Court {
 impl Observer for Judge {
     fn observe(&self, world: &World, stamp: Stamp, fact: &dyn Fact) {
         let seen = Seen::new(fact);
+        if tracing::enabled!(target: EVENT_TARGET, tracing::Level::DEBUG)
+            && let Some(known) = Known::keep(seen)
+        {
+            world.stamped(stamp, || tracing::debug!(target: EVENT_TARGET, "{known:?}"));
+        }
         let fired = self.lock().observe(stamp.into(), seen);
         for trigger in fired {
             trigger(world);

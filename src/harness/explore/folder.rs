@@ -5,26 +5,33 @@
 //! and switch belong to it and how the run ended; `input.txt` is the text that it was given, if any.
 //! The rest is for people and is never read: `report.txt`, `history.txt`, `trace.jsonl` and
 //! `fates.jsonl`, the frames that did not plainly arrive.
+//!
+//! Each fault of the plan has a name that `failure.json` knows, so that
+//! a plan that somebody cuts down still fits.
 
 use super::run::{RunConfig, RunOutcome};
 use crate::{
     harness::{
         check::Milestone,
+        fault::FaultSpec,
         report::{came_to, history},
-        scenario::{Scenario, ScenarioError},
+        scenario::{FILE_BYTES_MAX, Scenario, ScenarioError, did_you_mean, read_file},
     },
     host::Sabotage,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
-    fmt::Write,
-    io,
-    path::{Path, PathBuf},
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    io::{self, Write as _},
+    path::Path,
     sync::Arc,
 };
 use thiserror::Error;
+
+/// The most bytes of a text that takes the place of a workload.
+pub const INPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The form of `failure.json` that this build writes and reads.
 const FORMAT: u64 = 1;
@@ -74,6 +81,9 @@ pub enum FolderError {
 /// A fault of the plan and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultRecord {
+    /// The fault's `name` in the plan; empty in the records of older builds.
+    #[serde(default)]
+    pub name: String,
     /// The plan's words.
     pub planned: String,
     /// When it began, in simulated nanoseconds; absent when it never came to it.
@@ -123,6 +133,12 @@ pub struct Failure {
     pub input: Option<Arc<Vec<Bytes>>>,
 }
 
+impl FolderError {
+    pub(super) fn of(path: &Path, error: io::Error) -> Self {
+        FolderError::Io { path: path.display().to_string(), error }
+    }
+}
+
 impl Failure {
     /// A run that did not end as it should.
     pub fn of(
@@ -131,12 +147,14 @@ impl Failure {
         sabotage: Option<Sabotage>,
         input: Option<Arc<Vec<Bytes>>>,
     ) -> Self {
-        let plan = scenario.pinned(outcome.seed, outcome.plan.faults.iter());
-        let faults = (0..).zip(&outcome.plan.faults).map(|(index, fault)| {
+        let named = with_names(&outcome.plan.faults);
+        let plan = scenario.pinned(outcome.seed, named.iter());
+        let faults = (0..).zip(&named).map(|(index, fault)| {
             let came = outcome.executed.iter().find(|executed| executed.index == index);
             let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).ok();
             let struck = came.iter().flat_map(|came| &came.resolved);
             FaultRecord {
+                name: fault.name.clone().unwrap_or_default(),
                 planned: fault.to_string(),
                 began: came.and_then(|came| nanos(came.began)),
                 ended: came.and_then(|came| came.ended.and_then(nanos)),
@@ -160,6 +178,17 @@ impl Failure {
         Failure { plan: Arc::new(plan), record, input }
     }
 
+    /// By what a run differs from the one that was kept, in its digest or its verdict; `None` when it is
+    /// that run.
+    pub fn other_run(&self, run: &RunOutcome) -> Option<String> {
+        let (digest, verdict) = (run.digest.to_string(), run.verdict.to_string());
+        match (digest == self.record.digest, verdict == self.record.verdict) {
+            (false, _) => Some(digest),
+            (true, false) => Some(format!("{digest}, but it is judged as {verdict}")),
+            (true, true) => None,
+        }
+    }
+
     /// The run as it was.
     pub fn config(&self) -> RunConfig {
         RunConfig {
@@ -170,18 +199,26 @@ impl Failure {
         }
     }
 
-    /// The plan without the faults that never came to it, and with the milestones that the run
-    /// reached.
-    pub fn kept_plan(&self) -> Scenario {
-        let came = |index: &usize| {
-            self.record.faults.get(*index).is_some_and(|fault| fault.began.is_some())
+    /// The plan without the faults that came neither to the run that was kept nor to any of these runs of
+    /// the plan, and with the milestones that the kept run reached. What somebody has put into it since,
+    /// or changed the name of, stays.
+    pub fn kept_plan(&self, runs: &[RunOutcome]) -> Scenario {
+        let came_now = |index: usize| {
+            runs.iter().any(|run| run.executed.iter().any(|executed| executed.index == index))
+        };
+        let never_came = |fault: &FaultSpec| {
+            let recorded = |record: &&FaultRecord| {
+                fault.name.as_ref().is_some_and(|name| *name == record.name)
+            };
+            self.record.faults.iter().find(recorded).is_some_and(|record| record.began.is_none())
         };
         let faults = self.plan.faults.iter().enumerate();
-        let faults = faults.filter(|(index, _)| came(index)).map(|(_, fault)| fault.clone());
+        let faults = faults.filter(|(index, fault)| came_now(*index) || !never_came(fault));
+        let faults: Vec<FaultSpec> = faults.map(|(_, fault)| fault.clone()).collect();
         let reached = self.record.milestones.keys().filter_map(|name| Milestone::parse(name));
         let mut reaches: Vec<Milestone> = reached.collect();
         reaches.sort();
-        Scenario { faults: faults.collect(), reaches, ..(*self.plan).clone() }
+        Scenario { faults, reaches, ..(*self.plan).clone() }
     }
 
     /// What stands above the plan: where it comes from, and how it is run when it has been edited.
@@ -211,14 +248,14 @@ impl Failure {
     pub fn load(path: &Path) -> Result<Self, FolderError> {
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
         let record_path = folder.join(RECORD);
-        let record = parse_record(&read(&record_path)?, &record_path)?;
+        let record = parse_record(&read(&record_path, FILE_BYTES_MAX)?, &record_path)?;
         let plan_path = folder.join(PLAN);
-        let text = String::from_utf8_lossy(&read(&plan_path)?).into_owned();
+        let text = String::from_utf8_lossy(&read(&plan_path, FILE_BYTES_MAX)?).into_owned();
         let mut plan = Scenario::parse(&text, &plan_path)?;
         plan.name = record.scenario.clone();
         let input_path = folder.join(INPUT);
         let input = match input_path.exists() {
-            true => Some(Arc::new(lines(Bytes::from(read(&input_path)?)))),
+            true => Some(Arc::new(lines(Bytes::from(read(&input_path, INPUT_BYTES_MAX)?)))),
             false => None,
         };
         Ok(Failure { plan: Arc::new(plan), record, input })
@@ -241,6 +278,18 @@ impl Failure {
         }
         Ok(())
     }
+}
+
+/// The faults of a plan, each with a name: it stays the fault's when others are taken out.
+fn with_names(faults: &[FaultSpec]) -> Vec<FaultSpec> {
+    let taken: BTreeSet<&str> = faults.iter().filter_map(|fault| fault.name.as_deref()).collect();
+    let mut free = (1..).map(|number| format!("fault-{number}"));
+    let mut named = |fault: &FaultSpec| {
+        let name = fault.name.clone();
+        let name = name.or_else(|| free.find(|name| !taken.contains(name.as_str())));
+        FaultSpec { name, ..fault.clone() }
+    };
+    faults.iter().map(&mut named).collect()
 }
 
 /// Writes what people read of a run whose trace was kept: trace, fates and history.
@@ -299,33 +348,31 @@ fn parse_record(text: &[u8], path: &Path) -> Result<FailureRecord, FolderError> 
     {
         return Err(FolderError::Newer { path, found });
     }
+    if let Some(switch) = value["sabotage"].as_str()
+        && !Sabotage::ALL.iter().any(|known| known.name() == switch)
+    {
+        let near = did_you_mean(switch, Sabotage::ALL.iter().map(|known| known.name()), '"');
+        let reason = format!(
+            "this build has no known bug {switch:?} to switch on{near}; see `wavetank list --sabotages`"
+        );
+        return Err(FolderError::Damaged { path, reason });
+    }
     serde_json::from_value(value).map_err(damaged)
 }
 
-#[expect(clippy::disallowed_methods, reason = "failure folders are the harness's own files")]
-fn read(path: &Path) -> Result<Vec<u8>, FolderError> {
-    std::fs::read(path).map_err(|error| match error.kind() {
+fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FolderError> {
+    read_file(path, bytes_max).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => FolderError::Missing { path: path.display().to_string() },
-        _ => FolderError::Io { path: path.display().to_string(), error },
+        _ => FolderError::of(path, error),
     })
 }
 
+/// Writes a file that is on the disk when this returns.
 #[expect(clippy::disallowed_methods, reason = "failure folders are the harness's own files")]
 fn write(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
-    std::fs::write(path, bytes)
-        .map_err(|error| FolderError::Io { path: path.display().to_string(), error })
-}
-
-/// A place for a failure under a folder: that of the very same run if it is kept already, else its
-/// name or one that nothing else has.
-pub fn place(failures: &Path, failure: &Failure) -> PathBuf {
-    let same = |path: &Path| {
-        Failure::load(path).is_ok_and(|there| there.record.digest == failure.record.digest)
-    };
-    let name = failure.name();
-    let numbered = (2..).map(|number| failures.join(format!("{name}-{number}")));
-    std::iter::once(failures.join(&name))
-        .chain(numbered)
-        .find(|path| !path.exists() || same(path))
-        .expect("some number is free")
+    let written = std::fs::File::create(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.map_err(|error| FolderError::of(path, error))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     summary::{FailedRun, SweepSummary},
-    sweep::{Sweep, sweep},
+    sweep::{Sweep, SweepRun, sweep},
 };
 use crate::{
     harness::{check::Verdict, sabotage::is_caught_by, scenario::Scenario},
@@ -52,8 +52,10 @@ pub struct Hunted {
 /// What became of a known bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// The checks that are there for it caught it.
+    /// Every search found it, by the checks that are there for it.
     Caught,
+    /// The checks that are there for it caught it, but not in every search.
+    CaughtBySome,
     /// Another check caught it at least once.
     CaughtByAnother,
     /// Its line ran, and no run failed.
@@ -63,8 +65,13 @@ pub enum Fate {
 }
 
 impl Hunt {
-    /// Looks for a bug from one start. Each run is told to `on_run`, with those so far.
-    pub fn search(&self, switch: Sabotage, start: u64, mut on_run: impl FnMut(u64)) -> Search {
+    /// Looks for a bug from one start. Each run is told to `on_run`, with how many there were so far.
+    pub fn search(
+        &self,
+        switch: Sabotage,
+        start: u64,
+        mut on_run: impl FnMut(u64, &SweepRun),
+    ) -> Search {
         let seeds = start..start.saturating_add(self.runs_max);
         // Which runs are still under way when one fails depends on the threads; those of greater
         // seeds don't count.
@@ -72,7 +79,7 @@ impl Hunt {
         let mut caught: Option<FailedRun> = None;
         sweep(&self.plan(seeds, Some(switch)), |run| {
             executions.insert(run.outcome.seed, run.outcome.sabotage_executions);
-            on_run(executions.len() as u64);
+            on_run(executions.len() as u64, &run);
             let failed = FailedRun::of(&run);
             let earliest = caught.take().into_iter().chain(failed).min_by_key(|run| run.seed);
             caught = earliest;
@@ -87,15 +94,20 @@ impl Hunt {
         }
     }
 
-    /// The same kind of runs without any switch; each is told to `on_run`, with those so far.
-    pub fn control(&self, seeds: Range<u64>, mut on_run: impl FnMut(u64)) -> SweepSummary {
+    /// The same kind of runs without any switch; each is told to `on_run`, with how many there were so
+    /// far.
+    pub fn control(
+        &self,
+        seeds: Range<u64>,
+        mut on_run: impl FnMut(u64, &SweepRun),
+    ) -> SweepSummary {
         let mut summary = SweepSummary::default();
         let mut runs = 0;
         let plan = Sweep { until_failure: false, ..self.plan(seeds, None) };
         sweep(&plan, |run| {
-            summary.add(run);
             runs += 1;
-            on_run(runs);
+            on_run(runs, &run);
+            summary.add(run);
         });
         summary
     }
@@ -118,8 +130,9 @@ impl Hunted {
         match (self.executions(), self.found()) {
             (0, _) => Fate::NeverReached,
             (_, 0) => Fate::Uncaught,
-            _ if self.verdicts().iter().all(|(_, expected)| *expected) => Fate::Caught,
-            _ => Fate::CaughtByAnother,
+            _ if !self.verdicts().iter().all(|(_, expected)| *expected) => Fate::CaughtByAnother,
+            (_, found) if found < self.searches.len() => Fate::CaughtBySome,
+            _ => Fate::Caught,
         }
     }
 
@@ -192,11 +205,13 @@ mod tests {
 
     #[test]
     fn a_bug_is_caught_by_the_checks_that_are_there_for_it() {
-        let caught = hunted(&[(1, Some("no-panic")), (2, Some("L3")), (2, Some("L3")), (9, None)]);
+        let caught = hunted(&[(1, Some("no-panic")), (2, Some("L3")), (2, Some("L3"))]);
         assert_eq!(caught.fate(), Fate::Caught);
+        let by_some = hunted(&[(1, Some("L3")), (9, None)]);
+        assert_eq!(by_some.fate(), Fate::CaughtBySome, "nobody knows whether another search would");
         let verdicts = [("L3".to_string(), true), ("no-panic".to_string(), true)];
         assert_eq!(caught.verdicts(), verdicts);
-        let another = hunted(&[(1, Some("L3")), (2, Some("L5"))]);
+        let another = hunted(&[(1, Some("L3")), (2, Some("L5")), (9, None)]);
         assert_eq!(another.fate(), Fate::CaughtByAnother);
         assert_eq!(hunted(&[(9, None)]).fate(), Fate::Uncaught);
         let mut unreached = hunted(&[(9, None)]);
@@ -217,11 +232,11 @@ mod tests {
         };
         for start in [2, 40, 1_000_000] {
             let switch = Sabotage::StaleTokenAccepted;
-            let alone = hunt(1).search(switch, start, |_| ());
+            let alone = hunt(1).search(switch, start, |_, _| ());
             assert!(alone.caught.is_some() && alone.executions > 0, "{alone:?}");
             assert!(alone.runs > 2, "others were under way when it was caught: {alone:?}");
-            assert_eq!(hunt(2).search(switch, start, |_| ()), alone);
-            assert_eq!(hunt(5).search(switch, start, |_| ()), alone);
+            assert_eq!(hunt(2).search(switch, start, |_, _| ()), alone);
+            assert_eq!(hunt(5).search(switch, start, |_, _| ()), alone);
         }
     }
 }

@@ -128,7 +128,7 @@ pub struct FaultCounts {
 
 /// What runs of this verdict have in common: the invariant, or what they wait for without its
 /// numbers.
-fn in_common(verdict: &Verdict) -> String {
+pub fn in_common(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Held => "held, which was not expected".to_string(),
         Verdict::Violated(_) => verdict.to_string(),

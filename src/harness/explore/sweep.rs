@@ -166,7 +166,7 @@ fn next_seed(sweep: &Sweep, next: &AtomicU64, over: &AtomicBool) -> Option<u64> 
     if over.load(Ordering::Relaxed) || sweep.stop.load(Ordering::Relaxed) {
         return None;
     }
-    let following = |seed| (seed < sweep.seeds.end).then_some(seed + 1);
+    let following = |seed| (seed < sweep.seeds.end).then(|| seed + 1);
     next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, following).ok()
 }
 

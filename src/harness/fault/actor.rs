@@ -188,6 +188,39 @@ impl Actor {
         beyond.map_or(Ok(actor), |nodes| Err(beyond_the_cluster(field, &name, nodes)))
     }
 
+    /// Whether it is one node, and the same whenever it is asked for in one moment.
+    pub(super) fn is_one(self, subject: &Subject) -> bool {
+        let nodes = |wanted: &str| {
+            let nodes = subject.nodes().into_iter().find(|nodes| nodes.role == wanted);
+            nodes.is_some_and(|nodes| nodes.count.high == 1)
+        };
+        match self {
+            Actor::Everyone => false,
+            Actor::Journals | Actor::SomeJournals => nodes("journal"),
+            Actor::Clients => nodes("client"),
+            Actor::JobManagers | Actor::SomeJobManagers => nodes("job-manager"),
+            Actor::TaskExecutors | Actor::SomeTaskExecutors => nodes("task-executor"),
+            Actor::Leader
+            | Actor::Follower
+            | Actor::RandomJournal
+            | Actor::Journal(_)
+            | Actor::Client(_)
+            | Actor::LeaderDispatcher
+            | Actor::LeaderResourceManager
+            | Actor::JobMaster
+            | Actor::RandomJobManager
+            | Actor::JobManager(_)
+            | Actor::BusyTaskExecutor
+            | Actor::RandomTaskExecutor
+            | Actor::TaskExecutor(_)
+            | Actor::Subtask(_)
+            | Actor::Blobs
+            | Actor::Log
+            | Actor::Writer
+            | Actor::Coordination => true,
+        }
+    }
+
     /// The names that are understood where that subject runs; of the numbered ones the first.
     fn known(subject: &Subject) -> Vec<String> {
         let at = subject.kind();

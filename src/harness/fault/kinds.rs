@@ -6,14 +6,15 @@ use super::{
     links::{FROM, LinkSpec, MESSAGE, TO},
     swarm::{Generated, Wild},
     term::{
-        DelayShape, SLICE, Spares, actor, count, drift, part, path, service, signed, span, word,
+        DelayShape, SLICE, Spares, actor, count, drift, every, part, path, service, signed, span,
+        word,
     },
     words::{FaultKey, FaultWords},
 };
 use crate::{
     harness::scenario::{
-        DurationRange, NumberRange, Reader, ScenarioError, Share, SignedDurationRange, Subject,
-        Term, Writer,
+        DurationRange, Mistakes, NumberRange, Reader, Share, SignedDurationRange, Subject, Term,
+        Writer,
     },
     host::{
         Draws,
@@ -43,18 +44,24 @@ macro_rules! fault_kinds {
                 match self { $(FaultKind::$name { .. } => $text,)+ }
             }
 
-            /// Reads the keys of the kind of that name.
+            /// Reads the keys of the kind of that name; nothing if there are mistakes, which are kept.
+            ///
+            /// # Panics
+            /// When there is no such kind.
             pub(super) fn read(
                 name: &str,
                 table: &mut Reader,
                 subject: &Subject,
-            ) -> Result<Self, ScenarioError> {
+                mistakes: &mut Mistakes,
+            ) -> Option<Self> {
                 match name {
-                    $($text => Ok(FaultKind::$name {
-                        $($field: fault_kinds!(@$mode table, subject, $key, $($how),+),)*
-                        $($links: LinkSpec::read(table, subject)?,)?
-                    }),)+
-                    other => Err(table.error(format!("there is no kind of fault {other:?}"))),
+                    $($text => {
+                        $(let $field =
+                            mistakes.keep(fault_kinds!(@$mode table, subject, $key, $($how),+));)*
+                        $(let $links = LinkSpec::read(table, subject, mistakes);)?
+                        Some(FaultKind::$name { $($field: $field?,)* $($links: $links?,)? })
+                    })+
+                    other => panic!("there is no kind of fault {other:?}"),
                 }
             }
 
@@ -120,13 +127,13 @@ macro_rules! fault_kinds {
         },)+];
     };
     (@needed $table:ident, $subject:ident, $key:literal, $read:expr) => {
-        $table.need($key, |field| $read(field, $subject))?
+        $table.need($key, |field| $read(field, $subject))
     };
     (@or $table:ident, $subject:ident, $key:literal, $read:expr, $default:expr) => {
-        $table.take($key, |field| $read(field, $subject))?.unwrap_or($default)
+        $table.take($key, |field| $read(field, $subject)).map(|read| read.unwrap_or($default))
     };
     (@maybe $table:ident, $subject:ident, $key:literal, $read:expr) => {
-        $table.take($key, |field| $read(field, $subject))?
+        $table.take($key, |field| $read(field, $subject))
     };
     (@word needed, $key:literal, $meaning:literal, $example:literal) => {
         FaultKey { key: $key, needed: true, meaning: $meaning, example: $example }
@@ -200,7 +207,7 @@ fault_kinds! {
     /// Links between nodes are cut one by one in a drawn order, and restored in another.
     Swizzle = "swizzle" {
         "target" target: Actor = needed(actor), "the nodes that are cut off one by one", "\"everyone\"";
-        "every" every: DurationRange = needed(span), "from one cut or restored link to the next", "\"50ms..500ms\"";
+        "every" every: DurationRange = needed(every), "from one cut or restored link to the next", "\"50ms..500ms\"";
     }
     /// The process is killed, and restarted at the end.
     Crash = "crash" {
@@ -219,7 +226,7 @@ fault_kinds! {
     /// Processes are killed and restarted one after the other, in a drawn order.
     RollingRestart = "rolling-restart" {
         "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"clients\"";
-        "every" every: DurationRange = needed(span), "from one restart to the next; each is down for half of it", "\"500ms..3s\"";
+        "every" every: DurationRange = needed(every), "from one restart to the next; each is down for half of it", "\"500ms..3s\"";
     }
     /// The process stands still until the end.
     Pause = "pause" {
@@ -228,7 +235,7 @@ fault_kinds! {
     /// The process is killed so long after each boot, again and again; at the end it stays up.
     CrashLoop = "crash-loop" {
         "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"clients\"";
-        "every" every: DurationRange = needed(span), "from a boot to the next kill", "\"500ms..4s\"";
+        "every" every: DurationRange = needed(every), "from a boot to the next kill", "\"500ms..4s\"";
     }
     /// A slow node: the process stands still for a share of the time, in short slices, restarts or not.
     Slow = "slow" {
@@ -289,5 +296,26 @@ fault_kinds! {
         "target" target: Actor = needed(actor), "whom it strikes, see `list --actors`", "\"coordination\"";
         "drift" drift: Option<Share> = maybe(drift), "how much faster or slower it runs, -50% to 50%", "\"-5%..5%\"";
         "step" step: Option<SignedDurationRange> = maybe(signed), "by how much wall time jumps", "\"-5s..5s\"";
+    }
+}
+
+impl FaultKind {
+    /// Why a fault of these values can do nothing at all; `None` when it can.
+    pub(super) fn strikes_nothing(&self, subject: &Subject) -> Option<&'static str> {
+        let both_ends = match self {
+            FaultKind::CutPair { from, to }
+            | FaultKind::OneWay { from, to }
+            | FaultKind::Reset { from, to } => Some((from, to)),
+            _ => None,
+        };
+        match (self, both_ends) {
+            (FaultKind::Clock { drift: None, step: None, .. }, _) => {
+                Some("a clock fault needs `drift` or `step`")
+            }
+            (_, Some((from, to))) if from == to && from.is_one(subject) => {
+                Some("`from` and `to` are one node, and no link is struck")
+            }
+            _ => None,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{actor::Actor, words::FaultKey};
 use crate::harness::scenario::{
-    Field, Reader, ScenarioError, Subject, Writer, gateways, messages, nearest,
+    Field, Mistakes, Reader, ScenarioError, Subject, Writer, gateways, messages, nearest, shown,
 };
 use std::fmt;
 
@@ -45,13 +45,20 @@ impl LinkSpec {
         LinkSpec { from, to, message: None }
     }
 
-    /// Reads `from`, `to` and `message`.
-    pub(super) fn read(table: &mut Reader, subject: &Subject) -> Result<Self, ScenarioError> {
+    /// Reads `from`, `to` and `message`; nothing if there are mistakes, which are kept.
+    pub(super) fn read(
+        table: &mut Reader,
+        subject: &Subject,
+        mistakes: &mut Mistakes,
+    ) -> Option<Self> {
         let actor = |field: &Field| Actor::read(field, subject);
-        Ok(LinkSpec {
-            from: table.take("from", actor)?.unwrap_or(Actor::Everyone),
-            to: table.take("to", actor)?.unwrap_or(Actor::Everyone),
-            message: table.take("message", |field| message(field, subject))?,
+        let from = mistakes.keep(table.take("from", actor));
+        let to = mistakes.keep(table.take("to", actor));
+        let message = mistakes.keep(table.take("message", |field| message(field, subject)));
+        Some(LinkSpec {
+            from: from?.unwrap_or(Actor::Everyone),
+            to: to?.unwrap_or(Actor::Everyone),
+            message: message?,
         })
     }
 
@@ -86,7 +93,8 @@ fn message(field: &Field, subject: &Subject) -> Result<String, ScenarioError> {
     let gateways = gateways(subject);
     let words: Vec<&str> = known.into_iter().chain(gateways.iter().map(String::as_str)).collect();
     let near = nearest(&prefix, words);
-    let error = field.refused(format!("no message of a {subject} begins with \"{prefix}\""));
+    let error =
+        field.refused(format!("no message of a {subject} begins with \"{}\"", shown(&prefix)));
     let error = match near[..] {
         [] => error,
         _ => {

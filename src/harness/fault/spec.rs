@@ -3,13 +3,13 @@
 
 use super::{
     kinds::{FAULT_KINDS, FaultKind},
-    term::part,
+    term::{part, period},
     when::{Anchor, When},
 };
 use crate::{
     harness::scenario::{
-        DurationRange, Field, NumberRange, Reader, ScenarioError, Share, Subject, Term, Writer,
-        exact_duration,
+        DurationRange, Field, Mistakes, NumberRange, Reader, ScenarioError, Share, Subject, Term,
+        Writer, exact_duration,
     },
     host::Draws,
 };
@@ -25,6 +25,20 @@ pub struct Repeat {
     pub times: NumberRange,
     /// From one beginning to the next.
     pub every: DurationRange,
+}
+
+impl Repeat {
+    fn read(field: &Field) -> Result<Self, ScenarioError> {
+        let mut repeat = field.table()?;
+        let times = repeat.need("times", |field| {
+            let times = field.number_range()?;
+            let most = format!("at most {TIMES_MAX} times");
+            if times.high <= TIMES_MAX { Ok(times) } else { Err(field.expected(&most)) }
+        })?;
+        let every = repeat.need("every", period)?;
+        repeat.refuse_others()?;
+        Ok(Repeat { times, every })
+    }
 }
 
 /// A fault of a scenario.
@@ -58,38 +72,39 @@ pub struct Surroundings<'a> {
 }
 
 impl FaultSpec {
-    /// Reads a `[[fault]]` table.
-    ///
-    /// # Errors
-    /// With the place of the first mistake.
-    pub fn read(mut table: Reader, around: Surroundings<'_>) -> Result<Self, ScenarioError> {
+    /// Reads a `[[fault]]` table; nothing if there are mistakes, which are kept.
+    pub fn read(
+        mut table: Reader,
+        around: Surroundings<'_>,
+        mistakes: &mut Mistakes,
+    ) -> Option<Self> {
         let kinds: Vec<(&str, &str)> =
             FAULT_KINDS.iter().map(|kind| (kind.name, kind.name)).collect();
-        let kind = table.need("kind", |field| field.one_of(&kinds, "list --faults"))?;
-        let kind = FaultKind::read(kind, &mut table, around.subject)?;
-        if let FaultKind::Clock { drift: None, step: None, .. } = kind {
-            return Err(table.error("a clock fault needs `drift` or `step`"));
+        // What else may stand there depends on it.
+        let kind =
+            mistakes.keep(table.need("kind", |field| field.one_of(&kinds, "list --faults")))?;
+        let kind = FaultKind::read(kind, &mut table, around.subject, mistakes);
+        let name = mistakes.keep(table.take("name", Field::text));
+        let when = When::read(&mut table, around, mistakes);
+        let lasts = mistakes.keep(table.need("lasts", Field::duration_range));
+        let until = mistakes.keep(table.take("until", |field| Anchor::read(field, around)));
+        let repeat = mistakes.keep(table.take("repeat", Repeat::read));
+        let chance = mistakes.keep(table.take("chance", |field| part(field, around.subject)));
+        let pick = mistakes.keep(table.take("pick", Field::number));
+        if let Some(why) = kind.as_ref().and_then(|kind| kind.strikes_nothing(around.subject)) {
+            let _: Option<()> = mistakes.keep(Err(table.error(why)));
         }
-        let name = table.take("name", Field::text)?;
-        let when = When::read(&mut table, around)?;
-        let lasts = table.need("lasts", Field::duration_range)?;
-        let until = table.take("until", |field| Anchor::read(field, around))?;
-        let repeat = table.take("repeat", |field| {
-            let mut repeat = field.table()?;
-            let times = repeat.need("times", |field| {
-                let times = field.number_range()?;
-                let most = format!("at most {TIMES_MAX} times");
-                if times.high <= TIMES_MAX { Ok(times) } else { Err(field.expected(&most)) }
-            })?;
-            let every = repeat.need("every", Field::duration_range)?;
-            repeat.finish()?;
-            Ok(Repeat { times, every })
-        })?;
-        let chance =
-            table.take("chance", |field| part(field, around.subject))?.unwrap_or(Share::ALWAYS);
-        let pick = table.take("pick", Field::number)?;
-        table.finish()?;
-        Ok(FaultSpec { name, kind, when, lasts, until, repeat, chance, pick })
+        table.finish(mistakes);
+        Some(FaultSpec {
+            kind: kind?,
+            name: name?,
+            when: when?,
+            lasts: lasts?,
+            until: until?,
+            repeat: repeat?,
+            chance: chance?.unwrap_or(Share::ALWAYS),
+            pick: pick?,
+        })
     }
 
     /// Writes the keys of a `[[fault]]` table that reads back as this fault.

@@ -117,6 +117,20 @@ pub(super) fn span(field: &Field, _: &Subject) -> Result<DurationRange, Scenario
     field.duration_range()
 }
 
+/// From one time to the next: at once would be without end.
+pub(super) fn period(field: &Field) -> Result<DurationRange, ScenarioError> {
+    let period = field.duration_range()?;
+    match period.low.is_zero() {
+        true => Err(field.expected("a duration above 0s")),
+        false => Ok(period),
+    }
+}
+
+/// The same as a key of a kind.
+pub(super) fn every(field: &Field, _: &Subject) -> Result<DurationRange, ScenarioError> {
+    period(field)
+}
+
 pub(super) fn signed(field: &Field, _: &Subject) -> Result<SignedDurationRange, ScenarioError> {
     field.signed_duration_range()
 }

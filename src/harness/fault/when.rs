@@ -5,7 +5,8 @@ use crate::{
     harness::{
         check::{Leadership, Milestone},
         scenario::{
-            DurationRange, Field, NumberRange, Reader, ScenarioError, Term, Writer, exact_duration,
+            DurationRange, Field, Mistakes, NumberRange, Reader, ScenarioError, Term, Writer,
+            exact_duration,
         },
     },
     host::Draws,
@@ -102,7 +103,7 @@ impl Anchor {
     }
 
     pub(super) fn read(field: &Field, around: Surroundings<'_>) -> Result<Self, ScenarioError> {
-        let mut on = field.table()?;
+        let mut on = field.table_of("milestone", "leader-granted")?;
         let subject = around.subject;
         let milestone = on.need("milestone", |field| Milestone::read(field, subject.kind()))?;
         let nth = on.take("nth", Field::number_range)?.unwrap_or(NumberRange::only(1));
@@ -126,7 +127,7 @@ impl Anchor {
             let what = format!("`{milestone}` is of no leadership");
             Err(field.refused(what).with_help("see `wavetank list --milestones`"))
         })?;
-        on.finish()?;
+        on.refuse_others()?;
         Ok(Anchor { milestone, nth, after, node, checkpoint, attempt, of })
     }
 
@@ -163,21 +164,23 @@ impl Anchor {
 }
 
 impl When {
+    /// Reads `at`, `on` and `with`; nothing if there are mistakes, which are kept.
     pub(super) fn read(
         table: &mut Reader,
         around: Surroundings<'_>,
-    ) -> Result<Self, ScenarioError> {
-        let at = table.take("at", |field| at(field, around))?;
-        let on = table.take("on", |field| Anchor::read(field, around))?;
-        let with = table.take("with", |field| {
-            let mut with = field.table()?;
+        mistakes: &mut Mistakes,
+    ) -> Option<Self> {
+        let at = mistakes.keep(table.take("at", |field| at(field, around)));
+        let on = mistakes.keep(table.take("on", |field| Anchor::read(field, around)));
+        let with = mistakes.keep(table.take("with", |field| {
+            let mut with = field.table_of("fault", "first-cut")?;
             let fault = with.need("fault", Field::text)?;
             let edge = with.take("edge", |field| field.one_of(EDGES, "list --faults"))?;
             let after = with.take("after", Field::duration_range)?.unwrap_or(NOW);
-            with.finish()?;
+            with.refuse_others()?;
             Ok(When::With { fault, edge: edge.unwrap_or(Edge::Start), after })
-        })?;
-        match (at, on, with) {
+        }));
+        let read = match (at?, on?, with?) {
             (Some(at), None, None) => Ok(When::At(at)),
             (None, Some(anchor), None) => Ok(When::On(anchor)),
             (None, None, Some(with)) => Ok(with),
@@ -191,7 +194,8 @@ impl When {
                 "a fault that begins `at` a time hangs neither `on` a milestone nor `with` another \
                  fault",
             )),
-        }
+        };
+        mistakes.keep(read)
     }
 
     /// The fault with whose beginning or end it begins, or begins to count.

@@ -1,10 +1,34 @@
 //! Mistakes in scenario files, as they are told.
 
-use crate::harness::report::wrap;
+use crate::harness::report::{cut, wrap};
 use std::{
     fmt,
     path::{Path, PathBuf},
 };
+
+/// Letters of a line of a file that are quoted.
+const QUOTE_MAX: usize = 160;
+/// Letters of what somebody wrote that a message repeats.
+const SHOWN_MAX: usize = 80;
+
+/// A text of somebody else's as it may go to a terminal: control characters are written as escapes.
+pub fn printable(text: &str) -> String {
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
+/// The same, and not more of it than a person reads.
+pub fn shown(text: &str) -> String {
+    printable(&cut(text, SHOWN_MAX))
+}
+
+/// How many letters of a line are left out before its quoted part, so that the column is in it.
+fn skipped(column: usize) -> usize {
+    if column > QUOTE_MAX { column - QUOTE_MAX / 2 } else { 0 }
+}
 
 /// A mistake in a scenario file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +37,7 @@ pub struct ScenarioError {
     pub path: PathBuf,
     /// Line and column from 1; `None` when the file could not be read at all.
     pub place: Option<(usize, usize)>,
-    /// The line of the file.
+    /// The line of the file, or a part of it.
     pub quote: String,
     /// What is wrong, with the key and what was expected.
     pub message: String,
@@ -32,12 +56,20 @@ impl ScenarioError {
         ScenarioError { path, place: None, quote, message, help: Vec::new() }
     }
 
-    /// An error at a byte of a text.
-    pub(super) fn at(path: &Path, text: &str, byte: usize, message: String) -> Self {
-        let before = &text[..text.floor_char_boundary(byte)];
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        let quote = text.lines().nth(line - 1).unwrap_or_default().to_string();
+    /// An error at a byte of a text whose lines begin at these bytes.
+    pub(super) fn at(
+        path: &Path,
+        text: &str,
+        lines: &[usize],
+        byte: usize,
+        message: String,
+    ) -> Self {
+        let byte = text.floor_char_boundary(byte);
+        let line = lines.partition_point(|start| *start <= byte).max(1);
+        let start = lines.get(line - 1).copied().unwrap_or(0);
+        let column = text[start..byte].chars().count() + 1;
+        let quote = text[start..].lines().next().unwrap_or_default();
+        let quote = quote.chars().skip(skipped(column)).take(QUOTE_MAX).collect();
         let (path, place) = (path.to_path_buf(), Some((line, column)));
         ScenarioError { path, place, quote, message, help: Vec::new() }
     }
@@ -50,34 +82,37 @@ impl ScenarioError {
 
     /// The mistake with the line quoted and a caret under the column.
     pub fn explain(&self) -> String {
-        let mut lines = vec![wrap("error: ", &self.message)];
+        let mut lines = vec![wrap("error: ", &printable(&self.message))];
+        let path = printable(&self.path.display().to_string());
         let gutter = self.place.map_or(1, |(line, _)| line.to_string().len());
         let blank = " ".repeat(gutter);
         match self.place {
-            None => lines.push(format!("{blank}--> {}", self.path.display())),
+            None => lines.push(format!("{blank}--> {path}")),
             Some((line, column)) => {
                 // A tab before the caret must be as wide as the tab above it.
-                let pad = self.quote.chars().take(column - 1);
+                let pad = self.quote.chars().take(column - 1 - skipped(column));
                 let pad: String = pad.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-                lines.push(format!("{blank}--> {}:{line}:{column}", self.path.display()));
+                let quote = self.quote.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}");
+                lines.push(format!("{blank}--> {path}:{line}:{column}"));
                 lines.push(format!("{blank} |"));
-                lines.push(format!("{line} | {}", self.quote));
+                lines.push(format!("{line} | {quote}"));
                 lines.push(format!("{blank} | {pad}^"));
             }
         }
-        lines.extend(self.help.iter().map(|help| wrap(&format!("{blank} = "), help)));
+        let help = self.help.iter().map(|help| wrap(&format!("{blank} = "), &printable(help)));
+        lines.extend(help);
         lines.join("\n")
     }
 }
 
 impl fmt::Display for ScenarioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())?;
+        write!(f, "{}", printable(&self.path.display().to_string()))?;
         if let Some((line, column)) = self.place {
             write!(f, ":{line}:{column}")?;
         }
-        write!(f, ": {}", self.message)?;
-        self.help.iter().try_for_each(|help| write!(f, "\n{}", wrap("  ", help)))
+        write!(f, ": {}", printable(&self.message))?;
+        self.help.iter().try_for_each(|help| write!(f, "\n{}", wrap("  ", &printable(help))))
     }
 }
 

@@ -3,6 +3,7 @@
 mod builder;
 mod converge;
 mod error;
+mod file;
 mod meanwhile;
 mod messages;
 mod nearest;
@@ -20,11 +21,13 @@ mod write;
 
 pub use builder::{Keys, ScenarioBuilder, fault, keys, milestone, other};
 pub use converge::ConvergeSpec;
-pub use error::ScenarioError;
+pub use error::{Mistakes, ScenarioError, printable, shown};
+pub use file::{FILE_BYTES_MAX, read_file};
 pub use meanwhile::MeanwhileSpec;
 pub use messages::{gateways, messages};
 pub use nearest::{did_you_mean, nearest};
 pub use oddity::oddities;
+use read::line_starts;
 pub use read::{Field, Reader};
 pub use settings::Setting;
 pub use subject::{JournalSpec, Nodes, Subject, SubjectKind, WordCountSpec};
@@ -41,9 +44,9 @@ use super::{
     fault::{FaultSpec, SWARM_NAME, Surroundings},
 };
 use crate::host::sim::Delay;
-use error::Mistakes;
 use settings::{Bounds, Fixed, Settings, Time, fixed, time};
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -116,10 +119,11 @@ impl Scenario {
         let description = mistakes.keep(file.need("description", Field::text));
         let named = file.has("subject");
         let subject = Subject::read(&mut file, &mut mistakes);
-        let latency = mistakes.keep(file.table("network").and_then(|mut network| {
-            let latency = LATENCY.take(&mut network, "latency")?;
-            network.finish().map(|()| latency)
-        }));
+        let latency = mistakes.keep(file.table("network")).and_then(|mut network| {
+            let latency = mistakes.keep(LATENCY.take(&mut network, "latency"));
+            network.finish(&mut mistakes);
+            latency
+        });
         let converge = ConvergeSpec::read(&mut file, &mut mistakes);
         let meanwhile = MeanwhileSpec::read(&mut file, &mut mistakes);
         let faults_end =
@@ -139,7 +143,7 @@ impl Scenario {
             let places: Vec<ScenarioError> = tables.iter().map(|table| table.error("")).collect();
             let read: Vec<Option<FaultSpec>> = tables
                 .into_iter()
-                .map(|table| mistakes.keep(FaultSpec::read(table, around)))
+                .map(|table| FaultSpec::read(table, around, &mut mistakes))
                 .collect();
             let swarms = swarm.is_some();
             for (place, message) in places.into_iter().zip(wrong_names(&read, swarms)) {
@@ -152,7 +156,7 @@ impl Scenario {
             // Whether they are sound depends on the subject.
             file.skip(&["expect", "reaches", "fault"]);
         }
-        mistakes.keep(file.finish());
+        file.finish(&mut mistakes);
         if !named {
             let default = SubjectKind::DEFAULT;
             mistakes.hint(format!("there is no `subject`, so it is read as a {default}"));
@@ -273,35 +277,78 @@ fn first(mistakes: Vec<ScenarioError>) -> ScenarioError {
 fn wrong_names(faults: &[Option<FaultSpec>], swarms: bool) -> Vec<Option<String>> {
     let name = |fault: &Option<FaultSpec>| fault.as_ref().and_then(|fault| fault.name.clone());
     let names: Vec<Option<String>> = faults.iter().map(name).collect();
-    let wrong = |(index, fault): (usize, &Option<FaultSpec>)| {
-        let own = names[index].as_ref();
+    let mut firsts = BTreeMap::new();
+    for (index, name) in names.iter().enumerate() {
+        if let Some(name) = name {
+            firsts.entry(name.as_str()).or_insert(index);
+        }
+    }
+    let other = |index: usize| faults[index].as_ref().and_then(|fault| fault.when.other());
+    let all_read = faults.iter().all(Option::is_some);
+    let wrong = |index: usize| {
+        let own = names[index].as_deref();
         if let Some(own) = own
-            && names[..index].iter().flatten().any(|other| other == own)
+            && firsts[own] < index
         {
-            return Some(format!("there is another fault of the name \"{own}\""));
+            return Some(format!("there is another fault of the name \"{}\"", shown(own)));
         }
         if own.is_some_and(|own| swarms && own.starts_with(SWARM_NAME)) {
             return Some(format!("names that begin with \"{SWARM_NAME}\" are those of `[swarm]`"));
         }
-        let other = fault.as_ref()?.when.other()?;
+        let other = other(index)?;
         if own.is_some_and(|own| own == other) {
-            return Some(format!("a fault can't begin with itself, \"{other}\""));
+            return Some(format!("a fault can't begin with itself, \"{}\"", shown(other)));
         }
         // The name of a fault that could not be read is not known.
-        let known = names.iter().flatten().any(|name| name == other);
-        let all_read = faults.iter().all(Option::is_some);
-        (!known && all_read).then(|| format!("no fault has the `name` \"{other}\""))
+        let known = firsts.contains_key(other);
+        (!known && all_read).then(|| format!("no fault has the `name` \"{}\"", shown(other)))
     };
-    faults.iter().enumerate().map(wrong).collect()
+    let mut told: Vec<Option<String>> = (0..faults.len()).map(wrong).collect();
+    for ring in rings(faults.len(), |index| firsts.get(other(index)?).copied()) {
+        let names: Vec<String> = ring.iter().filter_map(|index| names[*index].clone()).collect();
+        let names = names.iter().map(|name| format!("\"{}\"", shown(name))).collect::<Vec<_>>();
+        let what = format!("{} wait for each other, so that none of them begins", names.join(", "));
+        if ring.len() > 1 {
+            told[ring[0]].get_or_insert(what);
+        }
+    }
+    told
 }
 
-#[expect(clippy::disallowed_methods, reason = "scenario files are the harness's own input")]
+/// The rings among things of which each leads to one other at most, each from its least member on.
+fn rings(count: usize, next: impl Fn(usize) -> Option<usize>) -> Vec<Vec<usize>> {
+    // By which walk a thing was come to first.
+    let mut walks: Vec<Option<usize>> = vec![None; count];
+    let mut found = Vec::new();
+    for start in 0..count {
+        let mut at = Some(start);
+        while let Some(here) = at.filter(|here| walks[*here].is_none()) {
+            walks[here] = Some(start);
+            at = next(here);
+        }
+        // Come back to a thing of this very walk: the ring goes through it.
+        if let Some(here) = at.filter(|here| walks[*here] == Some(start)) {
+            let mut ring = vec![here];
+            let mut at = next(here).expect("it leads on");
+            while at != here {
+                ring.push(at);
+                at = next(at).expect("it leads on");
+            }
+            let least = ring.iter().enumerate().min_by_key(|(_, at)| **at).map_or(0, |(at, _)| at);
+            ring.rotate_left(least);
+            found.push(ring);
+        }
+    }
+    found
+}
+
 fn read_to_string(path: &Path) -> Result<String, ScenarioError> {
-    let bytes = std::fs::read(path).map_err(|error| ScenarioError::unreadable(path, &error))?;
+    let bytes = read_file(path, FILE_BYTES_MAX);
+    let bytes = bytes.map_err(|error| ScenarioError::unreadable(path, &error))?;
     String::from_utf8(bytes).map_err(|error| {
         let text = String::from_utf8_lossy(error.as_bytes());
         let what = "the file is not UTF-8 from here on".to_string();
-        ScenarioError::at(path, &text, error.utf8_error().valid_up_to(), what)
+        ScenarioError::at(path, &text, &line_starts(&text), error.utf8_error().valid_up_to(), what)
     })
 }
 
@@ -310,16 +357,17 @@ fn name_of(path: &Path) -> String {
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
     // The file of a name is found under the folder of all scenarios.
     if folder.is_empty() || folder == SCENARIOS {
-        stem.to_string()
+        printable(&stem)
     } else {
-        format!("{folder}/{stem}")
+        printable(&format!("{folder}/{stem}"))
     }
 }
 
 /// The folder of all scenarios.
 pub const SCENARIOS: &str = "scenarios";
 
-/// Every scenario file under a folder, sorted by path.
+/// Every scenario file under a folder, sorted by path. A link to a folder, which may lead back, is not
+/// followed.
 ///
 /// # Errors
 /// When a folder can't be listed.
@@ -328,10 +376,11 @@ pub fn discover(folder: &Path) -> Result<Vec<PathBuf>, ScenarioError> {
     let unreadable = |error: std::io::Error| ScenarioError::unreadable(folder, &error);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.is_dir() {
+        let entry = entry.map_err(unreadable)?;
+        let (path, kind) = (entry.path(), entry.file_type().map_err(unreadable)?);
+        if kind.is_dir() {
             found.extend(discover(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
+        } else if path.is_file() && path.extension().is_some_and(|extension| extension == "toml") {
             found.push(path);
         }
     }

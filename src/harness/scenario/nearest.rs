@@ -1,7 +1,13 @@
 //! Near misses: which known word somebody may have meant.
 
+/// No word of ours is nearly as long, and comparing takes the product of the lengths.
+const WORD_MAX: usize = 200;
+
 /// The known words nearest to `word`, best first; none that is too far from it.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    if word.len() > WORD_MAX {
+        return Vec::new();
+    }
     // Of a short word nearly every other one is near.
     let far = (word.chars().count() / 3).clamp(1, 4);
     let mut near: Vec<(usize, &str)> = known

@@ -1,7 +1,10 @@
 //! What is lawful in a scenario but hardly meant.
 
-use super::{NumberRange, Scenario, Subject};
-use crate::harness::fault::{FaultKind, FaultSpec, Spares, When};
+use super::{NumberRange, Scenario, Subject, WordCountSpec, exact_duration};
+use crate::harness::{
+    check::Expectation,
+    fault::{FaultKind, FaultSpec, Spares, When},
+};
 use std::time::Duration;
 
 /// What is lawful in a scenario but hardly meant, a line each.
@@ -25,6 +28,8 @@ fn of_cluster(scenario: &Scenario) -> Vec<String> {
                  it can't run"
             ));
         }
+        found.extend(no_checkpoint(scenario, spec));
+        found.extend(never_fails(spec));
     }
     let folder = scenario.name.split_once('/').map(|(folder, _)| folder);
     let kind = scenario.subject.kind();
@@ -34,6 +39,38 @@ fn of_cluster(scenario: &Scenario) -> Vec<String> {
         found.push(format!("it stands among the {other} scenarios, but its `subject` is {kind}"));
     }
     found
+}
+
+/// Crossings of links from a checkpoint's trigger to its completion: the trigger, a task's state on its
+/// way to the blob server and the answer, the acknowledgement, the same for the metadata, and the pointer.
+const CROSSINGS_OF_CHECKPOINT: u32 = 8;
+
+/// That no checkpoint can be complete before its time is up: then no job can end either.
+fn no_checkpoint(scenario: &Scenario, spec: &WordCountSpec) -> Option<String> {
+    let latency = match scenario.swarm.as_ref().and_then(|swarm| swarm.latency) {
+        Some(of_swarm) => of_swarm.low,
+        None => scenario.latency.low,
+    };
+    let least = latency.checked_mul(CROSSINGS_OF_CHECKPOINT)?;
+    let most = spec.checkpoint_timeout.high;
+    (most <= least && scenario.expect == Expectation::Held).then(|| {
+        let [latency, least, most] = [latency, least, most].map(exact_duration);
+        format!(
+            "a checkpoint crosses links {CROSSINGS_OF_CHECKPOINT} times, which takes {least} at a \
+             `latency` of {latency}, and `checkpoint-timeout` is {most}: none can complete, and no \
+             job ends"
+        )
+    })
+}
+
+/// Functions that fail at a line to which no subtask comes.
+fn never_fails(spec: &WordCountSpec) -> Vec<String> {
+    let lines = spec.lines.high;
+    let keys = [("fail-at", spec.fail_at), ("panic-at", spec.panic_at)];
+    let beyond = keys.into_iter().filter(|(_, at)| at.is_some_and(|at| at.low > lines));
+    beyond
+        .map(|(key, _)| format!("`{key}` is beyond the input of {lines} lines, so it never comes"))
+        .collect()
 }
 
 fn of_fault(fault: &FaultSpec, faults_end: Duration) -> Vec<String> {
@@ -171,5 +208,29 @@ mod tests {
         assert_eq!(of_fault(repeated), [last]);
         let slots = "subject = \"word-count\"\n[cluster]\nslots = 1\ntask-executors = 2";
         assert_eq!(told(slots).len(), 2, "too few slots, and the wrong folder");
+    }
+    #[test]
+    fn settings_under_which_no_checkpoint_can_complete_are_told() {
+        let word_count = |more: &str| told(&format!("subject = \"word-count\"\n{more}"));
+        let never = |told: Vec<String>| told.iter().any(|text| text.contains("none can complete"));
+        let slow = "[network]\nlatency = \"500ms..2s\"\n[workload]\ncheckpoint-timeout = \"4s\"";
+        assert!(never(word_count(slow)));
+        assert!(never(word_count(&slow.replace("4s", "2s..4s"))));
+        assert!(!never(word_count(&slow.replace("4s", "2s..5s"))), "some may");
+        assert!(!never(word_count(&slow.replace("500ms", "100ms"))), "some may");
+        assert!(!never(word_count(&format!("expect = \"stuck\"\n{slow}"))), "it is meant");
+        assert!(never(word_count(
+            "[workload]\ncheckpoint-timeout = \"10ms\"\n[swarm]\nlatency = \"2ms..1s\""
+        )));
+        assert!(!never(word_count("")));
+    }
+
+    #[test]
+    fn a_function_that_fails_beyond_the_input_is_told() {
+        let told =
+            told("subject = \"word-count\"\n[workload]\nlines = 10\nfail-at = 11\npanic-at = 10");
+        let what = "`fail-at` is beyond the input of 10 lines, so it never comes";
+        assert!(told.iter().any(|text| text == what), "{told:?}");
+        assert!(!told.iter().any(|text| text.contains("panic-at")), "{told:?}");
     }
 }

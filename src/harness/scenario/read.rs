@@ -1,7 +1,7 @@
 //! Reads TOML tables key by key, so that each mistake is told with its place and what was expected.
 
 use super::{
-    error::ScenarioError,
+    error::{Mistakes, ScenarioError, shown},
     nearest::{did_you_mean, nearest},
     units::{DurationRange, NumberRange, Share, SignedDurationRange, parse_duration},
 };
@@ -17,10 +17,24 @@ use toml::de::{DeTable, DeValue};
 /// No run is nearly as long.
 const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
 
+/// No word of ours has so many letters.
+const WORD_MAX: usize = 64;
+
 /// Of so many known words all are shown.
 const KNOWN_SHOWN_MAX: usize = 24;
 /// Of more than that, so many.
 const KNOWN_SHOWN_FEW: usize = 6;
+
+/// Whether the first of two durations, shares or numbers is the greater one.
+fn is_reversed(low: &str, high: &str) -> bool {
+    let number = |text: &str| text.parse::<u64>().ok();
+    let of = |text| SignedDurationRange::parse(text).map(|range| range.low);
+    let share = |text| Share::parse(text).map(|share| share.low);
+    let greater = |one: Option<i64>, other: Option<i64>| one.zip(other).is_some_and(|(a, b)| a > b);
+    number(low).zip(number(high)).is_some_and(|(low, high)| low > high)
+        || greater(of(low), of(high))
+        || greater(share(low), share(high))
+}
 
 fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
@@ -30,12 +44,24 @@ fn quoted(words: &[&str]) -> String {
 struct Source {
     path: PathBuf,
     text: String,
+    /// Where its lines begin.
+    lines: Vec<usize>,
 }
 
 impl Source {
-    fn error(&self, span: Range<usize>, message: String) -> ScenarioError {
-        ScenarioError::at(&self.path, &self.text, span.start, message)
+    fn new(path: &Path, text: &str) -> Self {
+        Source { path: path.to_path_buf(), text: text.to_string(), lines: line_starts(text) }
     }
+
+    fn error(&self, span: Range<usize>, message: String) -> ScenarioError {
+        ScenarioError::at(&self.path, &self.text, &self.lines, span.start, message)
+    }
+}
+
+/// At which bytes the lines of a text begin.
+pub(super) fn line_starts(text: &str) -> Vec<usize> {
+    let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+    [0].into_iter().chain(ends.map(|(at, _)| at + 1)).collect()
 }
 
 /// A value and its place.
@@ -105,7 +131,7 @@ impl Reader {
     /// # Errors
     /// When it is no TOML.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ScenarioError> {
-        let source = Arc::new(Source { path: path.to_path_buf(), text: text.to_string() });
+        let source = Arc::new(Source::new(path, text));
         match DeTable::parse(text) {
             Ok(table) => {
                 let span = table.span();
@@ -157,14 +183,21 @@ impl Reader {
         key: &'static str,
         read: impl FnOnce(&Field) -> Result<T, ScenarioError>,
     ) -> Result<T, ScenarioError> {
-        if !self.keys.contains_key(key)
-            && let Some(slip) = self.slip(key)
-        {
-            let message = format!("unknown key `{}`; did you mean `{key}`?", self.named(&slip));
-            return Err(self.source.error(self.keys[&slip].0.clone(), message));
+        if self.keys.contains_key(key) {
+            let value = self.take(key, read)?;
+            return Ok(value.expect("it is there"));
         }
-        let missing = self.error(format!("`{}` is missing", self.named(key)));
-        self.take(key, read)?.ok_or(missing)
+        self.asked.push(key);
+        match self.slip(key) {
+            Some(slip) => {
+                let named = shown(&self.named(&slip));
+                let message = format!("unknown key `{named}`; did you mean `{key}`?");
+                // It is not to be told once more.
+                let (span, _) = self.keys.remove(&slip).expect("it was found there");
+                Err(self.source.error(span, message))
+            }
+            None => Err(self.error(format!("`{}` is missing", self.named(key)))),
+        }
     }
 
     /// The key that somebody wrote who meant this one.
@@ -186,9 +219,18 @@ impl Reader {
         Reader::new(self.source.clone(), self.span.clone(), self.named(key), Keys::new())
     }
 
-    /// Whether a key is there that was not taken yet.
-    pub(super) fn has(&self, key: &str) -> bool {
+    /// Whether a key is there that was not taken yet; it is one of those that are known.
+    pub(super) fn has(&mut self, key: &'static str) -> bool {
+        self.asked.push(key);
         self.keys.contains_key(key)
+    }
+
+    /// The place of a key of a table of this one, for an error that can be told only when more is known.
+    pub(super) fn place(&self, table: &str, key: &str) -> Option<ScenarioError> {
+        let (_, value) = self.keys.get(table)?;
+        let Shape::Table(keys) = &value.shape else { return None };
+        let (_, value) = keys.get(key)?;
+        Some(self.source.error(value.span.clone(), String::new()))
     }
 
     /// Passes over keys whose values nobody can judge.
@@ -207,19 +249,31 @@ impl Reader {
         Ok(self.take(key, Field::tables)?.unwrap_or_default())
     }
 
-    /// Refuses what was not asked for.
+    /// Refuses what was not asked for: every key that is left, with those that are known.
+    pub fn finish(self, mistakes: &mut Mistakes) {
+        for key in self.keys.keys() {
+            let _: Option<()> = mistakes.keep(Err(self.unknown(key)));
+        }
+    }
+
+    /// Refuses what was not asked for, in a table of which one mistake is enough.
     ///
     /// # Errors
     /// At the first key that is left, with those that are known.
-    pub fn finish(self) -> Result<(), ScenarioError> {
+    pub fn refuse_others(self) -> Result<(), ScenarioError> {
         let left = self.keys.iter().min_by_key(|(_, (span, _))| span.start);
         left.map_or(Ok(()), |(key, _)| Err(self.unknown(key)))
     }
 
     fn unknown(&self, key: &str) -> ScenarioError {
         let near = did_you_mean(key, self.asked.iter().copied(), '`');
-        let message = format!("unknown key `{}`{near}", self.named(key));
-        let known = self.asked.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>();
+        let message = format!("unknown key `{}`{near}", shown(&self.named(key)));
+        let mut known: Vec<String> = Vec::new();
+        for key in self.asked.iter().map(|key| format!("`{key}`")) {
+            if !known.contains(&key) {
+                known.push(key);
+            }
+        }
         let help = format!("expected one of {}", known.join(", "));
         self.source.error(self.keys[key].0.clone(), message).with_help(help)
     }
@@ -229,8 +283,16 @@ impl Field {
     /// An error at this value.
     pub fn expected(&self, what: &str) -> ScenarioError {
         let text = self.source.text.get(self.value.span.clone()).unwrap_or("");
-        let text = text.lines().next().unwrap_or("");
+        let text = shown(text.lines().next().unwrap_or(""));
         self.refused(format!("expected {what}, found {text}"))
+    }
+
+    /// An error at a range whose ends are the wrong way round, if it is one.
+    fn reversed(&self) -> Option<ScenarioError> {
+        let (low, high) = self.word()?.split_once("..")?;
+        let reversed = is_reversed(low.trim(), high.trim());
+        let what = || format!("the range \"{low}..{high}\" is reversed; write \"{high}..{low}\"");
+        reversed.then(|| self.refused(what()))
     }
 
     /// A text, or a number as it was written.
@@ -246,15 +308,21 @@ impl Field {
         what: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<T, ScenarioError> {
-        self.word().and_then(parse).ok_or_else(|| self.expected(what))
+        let parsed = self.word().and_then(parse);
+        parsed.ok_or_else(|| self.reversed().unwrap_or_else(|| self.expected(what)))
     }
 
-    /// Reads a text.
+    /// Reads a text of one line.
     ///
     /// # Errors
-    /// When it is something else.
+    /// When it is something else, or would do something to a terminal.
     pub fn text(&self) -> Result<String, ScenarioError> {
-        self.parsed("a text", |text| Some(text.to_string()))
+        let plain = |text: &str| !text.contains(char::is_control);
+        match self.word() {
+            Some(text) if plain(text) => Ok(text.to_string()),
+            Some(_) => Err(self.expected("a text of one line without control characters")),
+            None => Err(self.expected("a text")),
+        }
     }
 
     /// Reads a whole number of 64 bits.
@@ -328,7 +396,7 @@ impl Field {
     pub fn unknown(&self, known: &[&str], list: &str) -> ScenarioError {
         let text = self.word().unwrap_or_default();
         let near = did_you_mean(text, known.iter().copied(), '"');
-        let error = self.refused(format!("there is no \"{text}\"{near}"));
+        let error = self.refused(format!("there is no \"{}\"{near}", shown(text)));
         let shown = nearest(text, known.iter().copied());
         let help = match known.len() {
             0..=KNOWN_SHOWN_MAX => format!("expected one of {}", quoted(known)),
@@ -362,9 +430,23 @@ impl Field {
     /// # Errors
     /// When it is something else.
     pub fn table(&self) -> Result<Reader, ScenarioError> {
+        self.table_as("a table")
+    }
+
+    /// Reads a table; the error shows how one is written of which `key` is the first and needed.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn table_of(&self, key: &str, example: &str) -> Result<Reader, ScenarioError> {
+        // Mostly somebody wrote just what the first key says.
+        let value = self.word().filter(|word| word.len() <= WORD_MAX).unwrap_or(example);
+        self.table_as(&format!("a table such as {{ {key} = \"{value}\" }}"))
+    }
+
+    fn table_as(&self, what: &str) -> Result<Reader, ScenarioError> {
         match &self.value.shape {
             Shape::Table(keys) => Ok(self.reader(self.value.span.clone(), self.name.clone(), keys)),
-            _ => Err(self.expected("a table")),
+            _ => Err(self.expected(what)),
         }
     }
 

@@ -370,7 +370,7 @@ macro_rules! settings {
                     $(let $field = mistakes
                         .keep($bounds.take(&mut $table, $key))
                         .unwrap_or_else(|| $bounds.stand_in());)+
-                    mistakes.keep($table.finish());
+                    $table.finish(mistakes);
                 )+
                 $spec { $($($field,)+)+ }
             }

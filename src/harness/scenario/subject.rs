@@ -1,7 +1,7 @@
 //! What runs in a scenario: which nodes, and what they are given to do.
 
 use super::{
-    DurationRange, NumberRange, Reader, Share, Term, Writer,
+    DurationRange, NumberRange, Reader, ScenarioError, Share, Term, Writer,
     error::Mistakes,
     settings::{
         Bounds, Setting, Settings, maybe_count, maybe_part, maybe_time, number, settings, time,
@@ -130,6 +130,18 @@ settings! {
 }
 
 impl WordCountSpec {
+    /// That the poisoned line may lie beyond the input, if it may.
+    fn poisoned_beyond(&self) -> Option<String> {
+        let (poisoned, lines) = (self.poisoned?, self.lines);
+        (poisoned.high > lines.low).then(|| {
+            let may = if lines.low < lines.high { "a seed may draw only" } else { "the input has" };
+            format!(
+                "`workload.poisoned`: there is no line {}; {may} {} lines",
+                poisoned.high, lines.low
+            )
+        })
+    }
+
     /// The ends that the job may come to, of drawn settings.
     pub fn expected_status(&self) -> &'static [JobStatus] {
         let fails = self.fail_at.is_some() || self.panic_at.is_some();
@@ -171,7 +183,12 @@ impl Subject {
         Some(match kind.unwrap_or(SubjectKind::DEFAULT) {
             SubjectKind::Journal => Subject::Journal(JournalSpec::read(file, mistakes)),
             SubjectKind::WordCount => {
-                Subject::WordCount(Box::new(WordCountSpec::read(file, mistakes)))
+                let place = file.place("workload", "poisoned");
+                let spec = WordCountSpec::read(file, mistakes);
+                if let (Some(place), Some(message)) = (place, spec.poisoned_beyond()) {
+                    let _: Option<()> = mistakes.keep(Err(ScenarioError { message, ..place }));
+                }
+                Subject::WordCount(Box::new(spec))
             }
         })
     }

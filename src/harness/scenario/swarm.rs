@@ -2,7 +2,7 @@
 
 use super::{
     DurationRange, Field, NumberRange, Reader, ScenarioError, Share, SubjectKind, Term, Writer,
-    error::Mistakes,
+    error::{Mistakes, shown},
     messages::messages,
     settings::{Bounds, Setting, Settings, maybe_time, numbers, part, settings, time, words},
 };
@@ -45,7 +45,7 @@ fn message(field: &Field) -> Result<String, ScenarioError> {
     match known.any(|kind| kind.starts_with(&prefix)) {
         true => Ok(prefix),
         false => Err(field
-            .refused(format!("no message begins with \"{prefix}\""))
+            .refused(format!("no message begins with \"{}\"", shown(&prefix)))
             .with_help("see `wavetank list --messages`")),
     }
 }

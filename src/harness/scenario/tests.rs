@@ -162,9 +162,9 @@ fn bounds_are_told() {
          6:9 `workload.batch`: expected a whole number from 1 to 512, found 0"
     );
     assert_eq!(
-        journal("[network]\nlatency = \"5ms..2ms\""),
+        journal("[network]\nlatency = \"5ms..2m\""),
         "3:11 `network.latency`: expected a duration or a range, from 0us to 1m, such as \"2s\" or \
-         \"2s..5s\", found \"5ms..2ms\""
+         \"2s..5s\", found \"5ms..2m\""
     );
 }
 
@@ -190,4 +190,181 @@ fn a_mistake_is_explained_with_its_line_and_a_caret() {
         "error: `cluster.journals`: expected a whole number from 1 to 16, found \"många\"\n \
          --> a.toml:3:13\n  |\n3 | \tjournals = \"många\"\n  | \t           ^"
     );
+}
+
+#[test]
+fn every_mistake_of_a_fault_is_told() {
+    let told = word_count(
+        "[[fault]]\nkind = \"disk-slow\"\ntarget = \"nobody\"\noperation = \"raed\"\nby = \"5\"\n\
+         on = { milestone = \"job-finishd\" }\nlasts = 3\nuntil = 1\nchance = \"-5%\"\n\
+         pick = \"x\"\nreapeat = 1\nzzz = 2\n",
+    );
+    let places: Vec<&str> = told
+        .lines()
+        .filter(|line| !line.starts_with("  "))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let expected = ["5:10", "6:13", "7:6", "8:20", "9:9", "10:9", "11:10", "12:8", "13:1", "14:1"];
+    assert_eq!(places, expected, "{told}");
+    let of_links = journal(
+        "[[fault]]\nkind = \"loss\"\nfrom = \"a\"\nto = \"b\"\nmessage = \"c\"\nat = \"1s\"\n\
+         shre = \"5%\"\nlasts = \"1s\"\n",
+    );
+    for what in ["fault 1.from", "fault 1.to", "fault 1.message", "did you mean `share`?"] {
+        assert_eq!(of_links.matches(what).count(), 1, "{what}: {of_links}");
+    }
+    assert!(!of_links.contains("is missing"), "{of_links}");
+}
+
+#[test]
+fn a_milestone_alone_is_answered_with_how_it_is_written() {
+    let told = journal(&crash("leader", "on = \"leader-granted\""));
+    assert!(
+        told.starts_with(
+            "6:6 `fault 1.on`: expected a table such as { milestone = \"leader-granted\" }, found \
+             \"leader-granted\""
+        ),
+        "{told}"
+    );
+    let told = journal(&crash("leader", "with = \"cut\""));
+    assert!(told.contains("a table such as { fault = \"cut\" }"), "{told}");
+    let told = journal(&crash("leader", "on = 3"));
+    assert!(told.contains("a table such as { milestone = \"3\" }"), "{told}");
+}
+
+#[test]
+fn the_known_keys_of_a_file_are_all_of_them() {
+    let told = journal("zzz = 1");
+    let known = told.split("expected one of ").nth(1).expect("the known keys");
+    let known: std::collections::BTreeSet<&str> =
+        known.split(", ").map(|key| key.trim_matches('`')).collect();
+    let tables = ["description", "subject", "cluster", "workload", "fault", "swarm"];
+    let settings = Scenario::settings();
+    let settings = settings.iter().map(|s| if s.table.is_empty() { s.key } else { s.table });
+    assert_eq!(known, tables.into_iter().chain(settings).collect());
+}
+
+#[test]
+fn faults_that_wait_for_each_other_are_refused() {
+    let with = |name: &str, other: &str| {
+        crash("leader", &format!("name = \"{name}\"\nwith = {{ fault = \"{other}\" }}"))
+    };
+    let ring = [with("a", "c"), with("b", "a"), with("c", "b"), with("d", "a")].concat();
+    assert_eq!(
+        journal(&ring),
+        "2:1 \"a\", \"c\", \"b\" wait for each other, so that none of them begins"
+    );
+    let itself = journal(&with("a", "a"));
+    assert_eq!(itself, "2:1 a fault can't begin with itself, \"a\"");
+    let chain = [crash("leader", "name = \"a\"\nat = \"1s\""), with("b", "a"), with("c", "b")];
+    let text = format!("description = \"A test.\"\n{}", chain.concat());
+    assert!(Scenario::parse(&text, Path::new("a.toml")).is_ok());
+}
+
+#[test]
+fn a_pair_of_one_node_is_refused() {
+    let pair = |kind: &str, from: &str, to: &str| {
+        format!(
+            "[[fault]]\nkind = \"{kind}\"\nfrom = \"{from}\"\nto = \"{to}\"\nat = \"1s\"\n\
+             lasts = \"1s\"\n"
+        )
+    };
+    for kind in ["cut-pair", "one-way", "reset"] {
+        for one in ["journal-1", "leader", "coordination"] {
+            let told = journal(&pair(kind, one, one));
+            assert_eq!(
+                told, "2:1 `from` and `to` are one node, and no link is struck",
+                "{kind} {one}"
+            );
+        }
+        let lone =
+            journal(&format!("[cluster]\nclients = 1\n{}", pair(kind, "clients", "clients")));
+        assert!(lone.contains("are one node"), "{lone}");
+        for [from, to] in
+            [["journals", "journals"], ["leader", "follower"], ["journal-1", "journals"]]
+        {
+            let text = format!("description = \"A test.\"\n{}", pair(kind, from, to));
+            assert!(Scenario::parse(&text, Path::new("a.toml")).is_ok(), "{kind} {from} {to}");
+        }
+    }
+}
+
+#[test]
+fn what_comes_again_at_once_is_refused() {
+    let above = "expected a duration above 0s, found \"0s";
+    let told = journal(&crash("leader", "at = \"1s\"\nrepeat = { times = 3, every = \"0s..1s\" }"));
+    assert!(told.contains(above), "{told}");
+    for kind in ["swizzle", "rolling-restart", "crash-loop"] {
+        let fault = format!(
+            "[[fault]]\nkind = \"{kind}\"\ntarget = \"journals\"\nevery = \"0s\"\nat = \"1s\"\n\
+             lasts = \"1s\"\n"
+        );
+        let told = journal(&fault);
+        assert!(told.contains(above), "{kind}: {told}");
+    }
+}
+
+#[test]
+fn a_reversed_range_is_called_so() {
+    for (text, turned) in [
+        ("[network]\nlatency = \"5ms..2ms\"", "\"2ms..5ms\""),
+        ("[workload]\nlines = \"9..5\"", "\"5..9\""),
+        ("[workload]\npause = \"2s..500ms\"", "\"500ms..2s\""),
+        (
+            "[[fault]]\nkind = \"loss\"\nshare = \"20%..5%\"\nat = \"1s\"\nlasts = \"1s\"",
+            "\"5%..20%\"",
+        ),
+        (
+            "[[fault]]\nkind = \"clock\"\ntarget = \"leader\"\nstep = \"5s..-5s\"\nat = \"1s\"\nlasts = \"1s\"",
+            "\"-5s..5s\"",
+        ),
+        ("[swarm]\nfaults = \"14..1\"", "\"1..14\""),
+    ] {
+        let told = journal(text);
+        assert!(told.contains("is reversed; write ") && told.contains(turned), "{text}: {told}");
+    }
+    let told = journal("[workload]\npause = \"2s..x\"");
+    assert!(!told.contains("reversed"), "{told}");
+}
+
+/// Nobody waits while a file of many faults is read; each step of it is told once, not for each of the
+/// others again.
+#[test]
+fn a_long_file_is_read() {
+    const FAULTS: usize = 10_000;
+    let fault = |number: usize| {
+        let when = match number {
+            0 => "at = \"1s\"".to_string(),
+            _ => format!("with = {{ fault = \"f{}\" }}", number - 1),
+        };
+        crash("leader", &format!("name = \"f{number}\"\n{when}"))
+    };
+    let faults: String = (0..FAULTS).map(fault).collect();
+    let text = format!("description = \"A test.\"\n{faults}");
+    let scenario = Scenario::parse(&text, Path::new("a.toml")).expect("it is sound");
+    assert_eq!(scenario.faults.len(), FAULTS);
+    let wrong = text.replace("lasts = \"1s\"", "lasts = \"1\"");
+    let mistakes = Scenario::parse_all(&wrong, Path::new("a.toml")).expect_err("each is wrong");
+    assert_eq!(mistakes.len(), FAULTS);
+}
+
+#[test]
+fn a_long_line_is_not_quoted_whole() {
+    let text = format!(
+        "description = \"{}\"\nsubject = \"{}\"\n",
+        "x".repeat(100_000),
+        "y".repeat(100_000)
+    );
+    let mistakes = Scenario::parse_all(&text, Path::new("a.toml")).expect_err("no such subject");
+    for told in [mistakes[0].explain(), mistakes[0].to_string()] {
+        assert!(told.len() < 1000, "{}", told.len());
+    }
+    let text = format!("description = \"{}\" x\n", "é".repeat(100_000));
+    let mistake = Scenario::parse(&text, Path::new("a.toml")).expect_err("no TOML");
+    let told = mistake.explain();
+    assert!(told.contains(":100019\n") || told.contains("100018") || told.len() < 1000, "{told}");
+    let (quote, caret) =
+        (told.lines().nth(3).expect("a quote"), told.lines().nth(4).expect("a caret"));
+    let at = caret.chars().position(|c| c == '^').expect("a caret");
+    assert_eq!(quote.chars().nth(at), Some('x'), "{told}");
 }

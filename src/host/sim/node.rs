@@ -69,6 +69,16 @@ pub(in crate::host) struct Node {
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Incarnation>>> = const { RefCell::new(None) };
+    /// Whose log lines these are, whatever runs.
+    static STAMPED: RefCell<Option<(Arc<str>, Stamp)>> = const { RefCell::new(None) };
+}
+
+/// Runs `f`, whose log lines are those of a node at a time: of what happens to a node, not in it.
+pub(super) fn stamped<T>(name: Arc<str>, stamp: Stamp, f: impl FnOnce() -> T) -> T {
+    let outer = STAMPED.replace(Some((name, stamp)));
+    let output = f();
+    STAMPED.set(outer);
+    output
 }
 
 /// Runs `f` as this incarnation, for log lines and panics.
@@ -81,6 +91,9 @@ pub(super) fn enter<T>(incarnation: &Arc<Incarnation>, f: impl FnOnce() -> T) ->
 
 /// The node whose task runs on this thread now and the simulated time, for log lines.
 pub fn current_stamp() -> Option<(Arc<str>, Stamp)> {
+    if let Some(stamped) = STAMPED.with_borrow(Clone::clone) {
+        return Some(stamped);
+    }
     CURRENT.with_borrow(|current| {
         let incarnation = current.as_ref()?;
         let time = Duration::from_nanos(incarnation.shared.now());

@@ -5,7 +5,7 @@ use super::{
     disk::{DiskState, Unsynced},
     message::Ports,
     node::{Incarnation, Node, NodeId},
-    world::{NodeState, World},
+    world::{NodeState, Stamp, World},
 };
 use crate::host::{Evidence, Host, random::Draws};
 use std::{
@@ -102,6 +102,11 @@ impl World {
     /// A machine by its name.
     pub fn find(&self, name: &str) -> Option<NodeId> {
         self.shared.lock().by_name.get(name).copied()
+    }
+
+    /// Runs `f`, whose log lines are those of the node and the time of a stamp.
+    pub fn stamped<T>(&self, stamp: Stamp, f: impl FnOnce() -> T) -> T {
+        super::node::stamped(self.name(stamp.node), stamp, f)
     }
 
     /// A machine's name.

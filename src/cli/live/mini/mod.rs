@@ -39,7 +39,7 @@ use watch::Watch;
 /// At the end the counts are read from the committed output, printed, and compared with the text.
 ///
 /// A word is a run of ASCII letters and digits, and case counts, as in
-/// `LC_ALL=C tr -cs '[:alnum:]' '\n' < FILE | sort | uniq -c`.
+/// `LC_ALL=C grep -aoE '[[:alnum:]]+' FILE | LC_ALL=C sort | uniq -c`.
 ///
 /// With --data the folder is kept. Whatever ends this command, even SIGKILL of all its processes:
 /// the same command again goes on with the same job, and prints the counts again once it has

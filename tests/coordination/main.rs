@@ -4,6 +4,7 @@
 mod durable;
 mod history;
 mod judge;
+mod limits;
 mod session;
 mod storm;
 

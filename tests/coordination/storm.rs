@@ -182,7 +182,7 @@ impl Actor {
             let Ok(gateway) = self.connect().await else { continue };
             let alive = |lease, sent| Entry::Alive { lease, sent, ttl: ms(ttl_ms) };
             let sent = self.cell.world.elapsed();
-            let Ok(lease) = gateway.grant_lease(ttl_ms).await else { continue };
+            let Ok(Ok(lease)) = gateway.grant_lease(ttl_ms).await else { continue };
             self.note(alive(lease.id, sent));
             self.leases.lock().unwrap().push(lease.id);
             for _ in 0..draws.below(6) {

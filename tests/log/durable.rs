@@ -5,7 +5,10 @@ use crate::service::{ALWAYS, ms, tank};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use wavetank::{
-    host::sim::{Delay, DiskEffect, DiskFault, DiskOp, LinkEffect, ProcessEnd, WorldConfig},
+    host::{
+        Draws,
+        sim::{Delay, DiskEffect, DiskFault, DiskOp, LinkEffect, ProcessEnd, WorldConfig},
+    },
     system::service::{
         ServiceError,
         log::{LogClient, LogEvent},
@@ -119,6 +122,27 @@ fn after_a_failed_sync_nothing_announced_or_acknowledged_is_lost() {
     }
 }
 
+/// What a failed sync lost is seen until the power goes, and stays named on the platter.
+#[test]
+fn boots_whose_syncs_fail_remove_nothing_that_the_platter_names() {
+    for (first, second, seed) in (1..14).flat_map(|first| {
+        (1..5_u64).flat_map(move |second| (0..6).map(move |seed| (first, second, seed)))
+    }) {
+        run(seed, async move |cell, log| {
+            assert_eq!(log.append("t", 0, "p", 0, records(&["done"])).await, Ok(1));
+            for nth in [first, second] {
+                let effect = DiskEffect::ErrorAt { nth, per_million: ALWAYS };
+                cell.world.set_disk_fault(cell.server, DiskFault { on: DiskOp::Sync, effect });
+                cell.restart_server(ProcessEnd::Killed);
+                cell.world.sleep(ms(60)).await;
+                cell.world.clear_disk_faults(cell.server);
+            }
+            cell.after_power_cut().await;
+            assert_eq!(log.end_offsets_surely("t").await, Ok(vec![1, 0]), "{first}, {second}");
+        });
+    }
+}
+
 #[test]
 fn nothing_is_read_before_it_is_durable() {
     run(1, async |cell, log| {
@@ -158,6 +182,41 @@ fn a_long_log_is_replaced_by_snapshots_that_grow_with_the_state() {
         assert_eq!(ends, [("t".to_string(), 0, 128), ("t".to_string(), 1, 0)]);
         assert_eq!(log.append_surely("t", 0, "p", 127, vec![record; 2]).await, Ok(129));
     });
+}
+
+/// Segments and snapshots are begun and removed meanwhile.
+#[test]
+fn a_long_log_survives_power_cuts_at_any_moment() {
+    let mut segments = BTreeSet::new();
+    for seed in 0..3_u64 {
+        segments.extend(run(seed, async move |cell, log| {
+            let mut draws = Draws::new(seed, "cuts", [0, 0]);
+            let record = Bytes::from(vec![7; 700 * 1024]);
+            let mut next = 0;
+            let mut segments = BTreeSet::new();
+            for cut in 0..8 {
+                let writes = async {
+                    loop {
+                        let many = vec![record.clone(); 3];
+                        let appended = log.append("t", 0, "p", next, many).await;
+                        next = appended.unwrap_or(next);
+                        let files = cell.world.files(cell.server).into_iter();
+                        let logs = files.filter(|(path, _)| path.starts_with("log/log-"));
+                        segments.insert(logs.count());
+                    }
+                };
+                let _ = log.host().timeout(draws.duration(ms(0), ms(40)), writes).await;
+                let LogEvent::Recovered { ends, .. } = cell.after_power_cut().await else {
+                    panic!("no recovery")
+                };
+                let end = ends[0].2;
+                assert!(end == next || end == next + 3, "cut {cut}: {end}, answered {next}");
+                next = end;
+            }
+            segments
+        }));
+    }
+    assert!(segments.iter().any(|count| *count > 1), "some log had several: {segments:?}");
 }
 
 /// The windows that tell repeats die with the server's process.

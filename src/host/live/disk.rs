@@ -194,7 +194,7 @@ impl File {
     /// # Errors
     /// Those of the operating system.
     pub async fn sync(&self) -> io::Result<()> {
-        self.reading(|file| file.sync_all()).await
+        self.reading(|file| file.sync_data()).await
     }
 
     async fn reading<T: Send + 'static>(

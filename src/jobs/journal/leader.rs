@@ -195,6 +195,10 @@ async fn write_surely(
             Err(CoordinationError::Refused(Refusal::Condition { index: GUARD })) => {
                 return Written::TermOver;
             }
+            // There may be room again.
+            Err(CoordinationError::Refused(Refusal::Full)) => {}
+            // Nobody can write that; whoever sent it is told that this is no leader.
+            Err(CoordinationError::Refused(Refusal::TooLarge)) => return Written::TermOver,
             Err(CoordinationError::Refused(refusal)) => {
                 assert!(uncertain, "{refusal}, though nobody else may write");
                 let stands = tail_after(client, seen, term).await;

@@ -114,10 +114,7 @@ impl LogSource {
             self.reading = None;
             let batch = batch.map_err(user)?;
             let next = self.offsets.get_mut(&partition).expect("only its own are read");
-            if batch.first != *next {
-                return Err(user(format!("read from {} on, got {}", next, batch.first)));
-            }
-            *next += batch.records.len() as u64;
+            *next = after(&self.parameters.topic, *next, &batch).map_err(user)?;
             self.last = partition;
             if *next >= batch.end {
                 let pause = Duration::from_millis(self.parameters.poll_ms);
@@ -128,6 +125,22 @@ impl LogSource {
             }
         }
     }
+}
+
+/// The next offset after a batch that was asked for from `next` on.
+fn after(topic: &str, next: u64, batch: &LogBatch) -> Result<u64, String> {
+    if batch.first != next {
+        return Err(format!("read from {next} on, got {}", batch.first));
+    }
+    // Only a log server whose disk was set back in time ends before what was read.
+    if batch.end < next {
+        return Err(format!(
+            "{topic} was read up to offset {next}, but the log server says that it ends at {}: what \
+             it held is gone",
+            batch.end
+        ));
+    }
+    Ok(next + batch.records.len() as u64)
 }
 
 impl Source for LogSource {
@@ -159,5 +172,24 @@ impl Source for LogSource {
         let own = postcard::to_allocvec(&self.offsets).expect("offsets can be encoded");
         let state = OperatorState { own: Bytes::from(own), keyed: Vec::new() };
         async { Ok(state) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_ends_before_what_was_read_is_refused() {
+        let batch = |first, records, end| LogBatch {
+            first,
+            records: vec![Bytes::from_static(b"a"); records],
+            end,
+        };
+        assert_eq!(after("t", 3, &batch(3, 2, 5)), Ok(5));
+        assert_eq!(after("t", 3, &batch(3, 0, 3)), Ok(3), "nothing new");
+        assert!(after("t", 3, &batch(2, 2, 5)).is_err());
+        let gone = after("t", 3, &batch(3, 0, 2)).expect_err("it was read");
+        assert!(gone.contains("up to offset 3") && gone.contains("ends at 2"), "{gone}");
     }
 }

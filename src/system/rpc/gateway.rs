@@ -232,6 +232,11 @@ impl Answer {
         }
     }
 
+    /// The incarnation of the process that waits for it; 0 for nobody.
+    fn caller(&self) -> u64 {
+        self.to.as_ref().map_or(0, |to| to.incarnation)
+    }
+
     /// Gives the answer its type.
     pub fn typed<T>(self) -> Reply<T> {
         Reply { answer: self, instead: None, value: PhantomData }
@@ -294,6 +299,11 @@ impl<T: Serialize> Reply<T> {
     /// The same, but when it is answered the caller is told of this error.
     pub fn but(self, error: RpcError) -> Self {
         Reply { instead: Some(error), ..self }
+    }
+
+    /// The incarnation of the process that asks. It says so itself: good for fairness, not for rights.
+    pub fn caller(&self) -> u64 {
+        self.answer.caller()
     }
 
     /// Answers with a value.

@@ -4,12 +4,17 @@
 //! file without a record is a draft, and a record without its file is corruption.
 
 use super::index::{Blob, Index};
-use crate::host::{Disk, OpenMode};
+use crate::{
+    host::{Disk, OpenMode},
+    system::service::durable::Damage,
+};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use std::{collections::BTreeSet, io};
 
 const FOLDER: &str = "blobs";
+/// Where the index's log is kept.
+pub(super) const INDEX_FOLDER: &str = "blob-index";
 /// Files that are written or read at the same time.
 const PARALLEL_FILES: usize = 16;
 
@@ -18,24 +23,39 @@ const PARALLEL_FILES: usize = 16;
 pub(super) enum FileError {
     #[error("the disk failed: {0}")]
     Disk(#[from] io::Error),
-    #[error("{0} is corrupt")]
-    Corrupt(String),
+    #[error(
+        "{path} is corrupt at byte {offset}: {damage}. No blob is served: put the file back as it was \
+         when the server ran last, or remove the folders {FOLDER}/ and {INDEX_FOLDER}/ together to \
+         begin anew without any blob"
+    )]
+    Corrupt { path: String, offset: u64, damage: Damage },
 }
 
+const FILE_PREFIX: &str = "blob-";
+
 fn file_name(number: u64) -> String {
-    format!("blob-{number:020}")
+    format!("{FILE_PREFIX}{number:020}")
 }
 
 fn path(number: u64) -> String {
     format!("{FOLDER}/{}", file_name(number))
 }
 
-/// Removes drafts, verifies every blob and makes their names durable once more.
-pub(super) async fn recover(disk: &Disk, index: &Index) -> Result<(), FileError> {
+/// Removes drafts, verifies every blob and makes their names durable once more. Files beside an index
+/// that was made just now are the blobs of one that is missing.
+pub(super) async fn recover(
+    disk: &Disk,
+    index: &Index,
+    index_is_new: bool,
+) -> Result<(), FileError> {
     disk.create_dir(FOLDER).await?;
     disk.sync_dir("").await?;
     let wanted: BTreeSet<String> = index.blobs().map(|(_, blob)| file_name(blob.file)).collect();
     for name in disk.list(FOLDER).await? {
+        if index_is_new && name.starts_with(FILE_PREFIX) {
+            let (path, damage) = (format!("{FOLDER}/{name}"), Damage::NoIndex);
+            return Err(FileError::Corrupt { path, offset: 0, damage });
+        }
         if !wanted.contains(&name) {
             disk.remove(&format!("{FOLDER}/{name}")).await?;
         }
@@ -74,14 +94,23 @@ pub(super) async fn write(disk: &Disk, files: Vec<(u64, Bytes)>) -> Result<(), F
 /// A blob's verified content.
 pub(super) async fn read(disk: &Disk, blob: Blob) -> Result<Bytes, FileError> {
     let path = path(blob.file);
-    let file = disk.open(&path, OpenMode::Read).await?;
-    let length = usize::try_from(blob.length).unwrap_or(usize::MAX);
-    let whole = file.len().await? == blob.length;
-    let bytes = file.read_at(0, length).await?;
-    if !whole || bytes.len() != length || crc32fast::hash(&bytes) != blob.crc {
-        return Err(FileError::Corrupt(path));
+    let damaged = |offset, damage| FileError::Corrupt { path: path.clone(), offset, damage };
+    let file = match disk.open(&path, OpenMode::Read).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(damaged(0, Damage::Missing));
+        }
+        file => file?,
+    };
+    let found = file.len().await?;
+    let bytes = file.read_at(0, usize::try_from(blob.length).unwrap_or(usize::MAX)).await?;
+    match bytes.len() as u64 {
+        length if length < blob.length => {
+            Err(damaged(length, Damage::Short { synced: blob.length }))
+        }
+        _ if found > blob.length => Err(damaged(blob.length, Damage::Long)),
+        _ if crc32fast::hash(&bytes) != blob.crc => Err(damaged(0, Damage::Unreadable)),
+        _ => Ok(bytes),
     }
-    Ok(bytes)
 }
 
 /// Removes the files of blobs that are no more; what a crash leaves of them is a draft.

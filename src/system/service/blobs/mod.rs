@@ -4,6 +4,10 @@
 //! used again after that. Sealing a prefix removes what is under it for ever, so that a late upload
 //! leaves nothing behind. Every call may be repeated.
 //!
+//! A file that was changed by hand is refused, and so are files without the index that names them.
+//! When both folders are set back in time, or gone, a job master refuses: the checkpoint to which the
+//! coordination service points can't be read, which fails the job with that blob's name.
+//!
 //! Deliberately absent: replication, as in the coordination service, and blobs larger than a message.
 
 mod client;

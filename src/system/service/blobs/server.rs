@@ -23,9 +23,6 @@ use std::mem::take;
 /// The name of the server's endpoint.
 pub const BLOB_ENDPOINT: &str = "blobs";
 
-/// Where the index's log is kept.
-const FOLDER: &str = "blob-index";
-
 /// Blobs that are read at the same time; a call beyond it is answered with an error.
 const READS_MAX: usize = 64;
 
@@ -65,8 +62,8 @@ impl RpcEndpoint for BlobServer {
 }
 
 async fn recover(disk: &Disk) -> Result<(DurableLog<Index>, Index), BatchError> {
-    let (log, index) = DurableLog::<Index>::recover(disk.clone(), FOLDER).await?;
-    files::recover(disk, &index).await?;
+    let (log, index) = DurableLog::<Index>::recover(disk.clone(), files::INDEX_FOLDER).await?;
+    files::recover(disk, &index, log.is_new()).await?;
     Ok((log, index))
 }
 

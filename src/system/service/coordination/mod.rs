@@ -6,15 +6,24 @@
 //! tells *suspended* (no contact, the lease may live) from *lost* (it has expired).
 //!
 //! Deliberately absent: replication. The server is the one thing of the cluster that is promised to
-//! come back with its disk.
+//! come back with its disk. A file of it that was changed by hand is refused (see `durable`). When the
+//! whole folder is set back in time, the log server refuses: deployments draw epochs that were drawn
+//! before, and its producers know a later generation (`Fenced`); so does the blob server a checkpoint
+//! that was stored before with other content (`Exists`) and a job that was cleaned up (`Sealed`). When
+//! the folder is gone, nobody refuses: it is a new cluster, and a client's job is unknown to it.
 
 mod client;
+mod limits;
 mod model;
 mod server;
 mod session;
 mod store;
 
 pub use client::{CoordinationClient, CoordinationConfig, CoordinationError, Watch};
+pub use limits::{
+    CLIENT_LEASES_MAX, CLIENT_WATCHES_MAX, KEY_BYTES_MAX, STEPS_MAX, STORE_BYTES_MAX,
+    VALUE_BYTES_MAX,
+};
 pub use model::{
     Change, Compare, KeyValue, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision, Transacted,
     Transaction, Update,

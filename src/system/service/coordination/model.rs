@@ -140,9 +140,18 @@ pub enum Refusal {
     /// A lease is unknown or over.
     #[error("{0:?} is over")]
     LeaseOver(LeaseId),
-    /// Too many watches wait already.
+    /// Too many watches of the process, or of all, wait already.
     #[error("the server holds too many watches")]
     TooManyWatches,
+    /// The process, or all together, have too many leases.
+    #[error("the server holds too many leases")]
+    TooManyLeases,
+    /// A key, prefix or value is too large, or the transaction has too many conditions and changes.
+    #[error("too large")]
+    TooLarge,
+    /// The server holds as many keys or bytes as it can.
+    #[error("the server is full")]
+    Full,
 }
 
 /// A key as it stands.

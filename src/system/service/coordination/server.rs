@@ -2,6 +2,10 @@
 
 use super::{
     CoordinationEvent,
+    limits::{
+        CLIENT_LEASES_MAX, CLIENT_WATCHES_MAX, LEASES_MAX, WATCHES_MAX, check_prefix, check_size,
+        transaction_bytes,
+    },
     model::{Lease, LeaseEnd, LeaseId, Range, Refusal, Revision, Transacted, Transaction, Update},
     store::{Record, Store},
 };
@@ -24,9 +28,6 @@ pub const COORDINATION_ENDPOINT: &str = "coordination";
 /// Where the log is kept.
 const FOLDER: &str = "coordination";
 
-/// Watches that wait at one server at most.
-const WATCHES_MAX: usize = 4096;
-
 /// A lease lives between these bounds, in milliseconds.
 const TTL_MS_MIN: u64 = 100;
 const TTL_MS_MAX: u64 = 600_000;
@@ -36,7 +37,7 @@ gateway! {
     pub gateway CoordinationGateway serves CoordinationHandler {
         /// Begins a lease that lives for `ttl_ms` milliseconds of the server's clock (100 ms to 10
         /// minutes) after each sign of life.
-        ask grant_lease(ttl_ms: u64) -> Lease;
+        ask grant_lease(ttl_ms: u64) -> Result<Lease, Refusal>;
         /// A sign of life.
         ask keep_alive(lease: LeaseId) -> Result<(), Refusal>;
         /// Gives a lease up; its keys are removed.
@@ -52,6 +53,8 @@ gateway! {
 }
 
 struct Waiting {
+    /// The process that waits.
+    client: u64,
     prefix: String,
     after: Option<Revision>,
     deadline: Instant,
@@ -63,8 +66,16 @@ pub struct CoordinationServer {
     store: Store,
     desk: Desk<Self, Store>,
     watches: Vec<Waiting>,
-    /// When each lease runs out.
-    leases: BTreeMap<LeaseId, Instant>,
+    leases: BTreeMap<LeaseId, Held>,
+}
+
+/// A lease as this life of the server knows it.
+#[derive(Clone, Copy)]
+struct Held {
+    /// When it runs out.
+    until: Instant,
+    /// The process to which it was granted; `None` when that was in an earlier life.
+    client: Option<u64>,
 }
 
 type Batch = batch::Batch<CoordinationServer, Store>;
@@ -94,7 +105,8 @@ impl CoordinationServer {
             keys: keys.map(|found| (found.key, found.value, found.modified)).collect(),
         });
         let now = host.now();
-        let leases = store.leases().map(|lease| (lease.id, now + ttl(lease))).collect();
+        let held = |lease| Held { until: now + ttl(lease), client: None };
+        let leases = store.leases().map(|lease| (lease.id, held(lease))).collect();
         let server =
             CoordinationServer { store, desk: Desk::new(log), watches: Vec::new(), leases };
         let server = service.start_server(COORDINATION_ENDPOINT, server)?;
@@ -102,17 +114,24 @@ impl CoordinationServer {
         Ok(server)
     }
 
-    fn grant(&mut self, ttl_ms: u64, batch: &mut Batch) -> Lease {
+    fn grant(&mut self, ttl_ms: u64, client: u64, batch: &mut Batch) -> Result<Lease, Refusal> {
+        let own = self.leases.values().filter(|held| held.client == Some(client)).count();
+        if own >= CLIENT_LEASES_MAX || self.leases.len() >= LEASES_MAX {
+            return Err(Refusal::TooManyLeases);
+        }
         let lease = self.store.grant(ttl_ms.clamp(TTL_MS_MIN, TTL_MS_MAX));
-        self.leases.insert(lease.id, batch.now + ttl(lease));
+        let held = Held { until: batch.now + ttl(lease), client: Some(client) };
+        self.leases.insert(lease.id, held);
         self.apply(Record::Grant(lease), batch);
         batch.announce(CoordinationEvent::LeaseGranted { lease: lease.id });
-        lease
+        Ok(lease)
     }
 
     fn prolong(&mut self, id: LeaseId, now: Instant) -> Result<(), Refusal> {
         let lease = self.store.lease(id).ok_or(Refusal::LeaseOver(id))?;
-        self.leases.insert(id, now + ttl(lease));
+        if let Some(held) = self.leases.get_mut(&id) {
+            held.until = now + ttl(lease);
+        }
         Ok(())
     }
 
@@ -124,7 +143,7 @@ impl CoordinationServer {
 
     /// The lease's time seems to be over.
     fn expire(&mut self, id: LeaseId, batch: &mut Batch) {
-        if self.leases.get(&id).is_some_and(|deadline| *deadline <= batch.now) {
+        if self.leases.get(&id).is_some_and(|held| held.until <= batch.now) {
             self.end_lease(id, LeaseEnd::Expired, batch);
         }
     }
@@ -134,7 +153,9 @@ impl CoordinationServer {
         transaction: Transaction,
         batch: &mut Batch,
     ) -> Result<Transacted, Refusal> {
+        check_size(&transaction)?;
         self.store.check(&transaction)?;
+        self.store.check_room(&transaction)?;
         let Transaction { compares: conditions, changes } = transaction;
         self.apply(Record::Transact { changes: changes.clone() }, batch);
         let revision = self.store.revision();
@@ -143,11 +164,14 @@ impl CoordinationServer {
     }
 
     fn begin_watch(&mut self, waiting: Waiting, batch: &mut Batch) {
+        if let Err(refusal) = check_prefix(&waiting.prefix) {
+            return batch.answer(waiting.reply, Err(refusal));
+        }
+        let own = self.watches.iter().filter(|known| known.client == waiting.client).count();
+        let crowded = self.watches.len() >= WATCHES_MAX || own >= CLIENT_WATCHES_MAX;
         match self.store.update(&waiting.prefix, waiting.after) {
             Some(update) => batch.answer(waiting.reply, Ok(update)),
-            None if self.watches.len() >= WATCHES_MAX => {
-                batch.answer(waiting.reply, Err(Refusal::TooManyWatches));
-            }
+            None if crowded => batch.answer(waiting.reply, Err(Refusal::TooManyWatches)),
             None => self.watches.push(waiting),
         }
     }
@@ -193,11 +217,11 @@ impl BatchServer<Store> for CoordinationServer {
 
     fn deadline(&self) -> Option<Instant> {
         let watches = self.watches.iter().map(|waiting| waiting.deadline);
-        self.leases.values().copied().chain(watches).min()
+        self.leases.values().map(|held| held.until).chain(watches).min()
     }
 
     fn deadline_came(&mut self, now: Instant) {
-        let over = self.leases.iter().filter(|(_, deadline)| **deadline <= now);
+        let over = self.leases.iter().filter(|(_, held)| held.until <= now);
         for lease in over.map(|(lease, _)| *lease).collect::<Vec<_>>() {
             self.submit(0, move |server, batch| server.expire(lease, batch));
         }
@@ -209,8 +233,14 @@ fn ttl(lease: Lease) -> Duration {
 }
 
 impl CoordinationHandler for CoordinationServer {
-    fn grant_lease(&mut self, context: &mut Context<Self>, ttl_ms: u64, reply: Reply<Lease>) {
-        self.ask(context, 0, reply, move |server, batch| server.grant(ttl_ms, batch));
+    fn grant_lease(
+        &mut self,
+        context: &mut Context<Self>,
+        ttl_ms: u64,
+        reply: Reply<Result<Lease, Refusal>>,
+    ) {
+        let client = reply.caller();
+        self.ask(context, 0, reply, move |server, batch| server.grant(ttl_ms, client, batch));
     }
 
     fn keep_alive(
@@ -237,11 +267,13 @@ impl CoordinationHandler for CoordinationServer {
         transaction: Transaction,
         reply: Reply<Result<Transacted, Refusal>>,
     ) {
-        self.ask(context, 0, reply, move |server, batch| server.commit(transaction, batch));
+        let bytes = transaction_bytes(&transaction);
+        self.ask(context, bytes, reply, move |server, batch| server.commit(transaction, batch));
     }
 
     fn read(&mut self, context: &mut Context<Self>, prefix: String, reply: Reply<Range>) {
-        self.ask(context, 0, reply, move |server, _| server.store.range(&prefix));
+        let bytes = prefix.len();
+        self.ask(context, bytes, reply, move |server, _| server.store.range(&prefix));
     }
 
     fn watch(
@@ -253,8 +285,9 @@ impl CoordinationHandler for CoordinationServer {
         reply: Reply<Result<Update, Refusal>>,
     ) {
         let deadline = context.host().now() + Duration::from_millis(wait_ms.min(TTL_MS_MAX));
-        self.ask_by(context, 0, reply, move |server, batch, reply| {
-            server.begin_watch(Waiting { prefix, after, deadline, reply }, batch);
+        let (client, bytes) = (reply.caller(), prefix.len());
+        self.ask_by(context, bytes, reply, move |server, batch, reply| {
+            server.begin_watch(Waiting { client, prefix, after, deadline, reply }, batch);
         });
     }
 }

@@ -1,7 +1,7 @@
 //! A client's session: a lease that is kept alive, and word of its state.
 
 use super::{
-    CoordinationEvent, LeaseId, Refusal,
+    CoordinationEvent, CoordinationGateway, LeaseId, Refusal,
     client::{CoordinationClient, CoordinationError},
 };
 use crate::{
@@ -153,9 +153,8 @@ impl Keeper {
 
     async fn grant(&self) -> Result<LeaseId, CoordinationError> {
         let ttl_ms = u64::try_from(self.timeout().as_millis()).unwrap_or(u64::MAX);
-        let connection = self.client.connection();
-        let grant = connection.gateway().await?.grant_lease(ttl_ms);
-        Ok(connection.answer(grant).await?.id)
+        let grant = |gateway: CoordinationGateway| gateway.grant_lease(ttl_ms);
+        Ok(self.client.connection().call(grant).await?.id)
     }
 
     /// Keeps the lease alive until it is lost. The time is counted from when a sign of life that

@@ -1,5 +1,6 @@
 //! The server's state as a function of its records.
 
+use super::limits::{KEYS_MAX, STORE_BYTES_MAX, entry_bytes};
 use super::model::{
     Change, Compare, KeyValue, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision, Transaction,
     Update,
@@ -38,6 +39,8 @@ pub(super) struct Store {
     removals: VecDeque<(Revision, String)>,
     /// Removals up to here are forgotten.
     removals_forgotten: Revision,
+    /// What all keys count for.
+    bytes: u64,
 }
 
 impl Durable for Store {
@@ -103,6 +106,22 @@ impl Store {
         }
     }
 
+    /// Whether there is room for what a transaction writes. What only removes is never refused.
+    pub fn check_room(&self, transaction: &Transaction) -> Result<(), Refusal> {
+        let (mut keys, mut bytes) = (0, 0);
+        for change in &transaction.changes {
+            let Change::Put { key, value, .. } = change else { continue };
+            let known = self.keys.get(key).map(|entry| entry_bytes(key, &entry.value));
+            keys += usize::from(known.is_none());
+            bytes += entry_bytes(key, value).saturating_sub(known.unwrap_or(0));
+        }
+        let too_many = keys > 0 && self.keys.len() + keys > KEYS_MAX;
+        match too_many || bytes > 0 && self.bytes + bytes > STORE_BYTES_MAX {
+            true => Err(Refusal::Full),
+            false => Ok(()),
+        }
+    }
+
     /// Applies a record; returns the keys that the end of a lease removed.
     pub fn apply(&mut self, record: &Record) -> Vec<String> {
         self.revision.0 += 1;
@@ -137,6 +156,8 @@ impl Store {
 
     fn put(&mut self, key: &str, value: &[u8], lease: Option<LeaseId>) {
         let revision = self.revision;
+        let known = self.keys.get(key).map_or(0, |entry| entry_bytes(key, &entry.value));
+        self.bytes = self.bytes - known + entry_bytes(key, value);
         let entry = self.keys.entry(key.to_string()).or_insert_with(|| Entry {
             value: Vec::new(),
             version: 0,
@@ -151,9 +172,8 @@ impl Store {
     }
 
     fn remove(&mut self, key: &str) {
-        if self.keys.remove(key).is_none() {
-            return;
-        }
+        let Some(entry) = self.keys.remove(key) else { return };
+        self.bytes -= entry_bytes(key, &entry.value);
         self.removals.push_back((self.revision, key.to_string()));
         if self.removals.len() > REMOVALS_MAX
             && let Some((revision, _)) = self.removals.pop_front()

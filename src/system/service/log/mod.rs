@@ -7,6 +7,10 @@
 //! A transaction is written, prepared and then committed or aborted. A prepared one waits for
 //! *commit* from whoever knows its name; a newer generation of its producer aborts it.
 //!
+//! A file that was changed by hand is refused. When the whole folder is set back in time, or gone, the
+//! connectors refuse: a source that has read beyond a partition's end fails its job, and so does a
+//! sink whose prepared transaction is unknown here.
+//!
 //! Deliberately absent: replication, retention and consumer groups.
 
 mod client;

@@ -1,0 +1,67 @@
+//! What one client, and all of them together, may take of the server.
+
+use super::model::{Change, Compare, Refusal, Transaction};
+
+/// The longest key or prefix, in bytes.
+pub const KEY_BYTES_MAX: usize = 1024;
+/// The largest value, in bytes.
+pub const VALUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Conditions and changes of one transaction.
+pub const STEPS_MAX: usize = 4096;
+/// Keys at one server.
+pub(super) const KEYS_MAX: usize = 500_000;
+/// Bytes of all keys and values at one server, and of what is kept beside each of them.
+pub const STORE_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// What a key takes beside its bytes and its value's.
+const KEY_BYTES_AROUND: usize = 64;
+/// Leases at one server.
+pub(super) const LEASES_MAX: usize = 4096;
+/// Leases of one process.
+pub const CLIENT_LEASES_MAX: usize = 64;
+/// Watches that wait at one server.
+pub(super) const WATCHES_MAX: usize = 4096;
+/// Watches of one process that wait.
+pub const CLIENT_WATCHES_MAX: usize = 512;
+
+/// What an entry counts for, in bytes.
+pub(super) fn entry_bytes(key: &str, value: &[u8]) -> u64 {
+    (key.len() + value.len() + KEY_BYTES_AROUND) as u64
+}
+
+/// What a transaction takes while it waits, in bytes.
+pub(super) fn transaction_bytes(transaction: &Transaction) -> usize {
+    let steps = steps(transaction).map(|(key, value)| key.len() + value.len() + KEY_BYTES_AROUND);
+    steps.sum()
+}
+
+/// Refuses keys and values that are too large, and too many of them.
+pub(super) fn check_size(transaction: &Transaction) -> Result<(), Refusal> {
+    let few = transaction.compares.len() + transaction.changes.len() <= STEPS_MAX;
+    let small =
+        |(key, value): (&str, &[u8])| key.len() <= KEY_BYTES_MAX && value.len() <= VALUE_BYTES_MAX;
+    match few && steps(transaction).all(small) {
+        true => Ok(()),
+        false => Err(Refusal::TooLarge),
+    }
+}
+
+/// Refuses a prefix that is too long.
+pub(super) fn check_prefix(prefix: &str) -> Result<(), Refusal> {
+    match prefix.len() <= KEY_BYTES_MAX {
+        true => Ok(()),
+        false => Err(Refusal::TooLarge),
+    }
+}
+
+/// Each condition's and change's key and value.
+fn steps(transaction: &Transaction) -> impl Iterator<Item = (&str, &[u8])> {
+    let compares = transaction.compares.iter().map(|compare| match compare {
+        Compare::Value { key, value } => (key.as_str(), value.as_slice()),
+        Compare::Absent { key } | Compare::Unchanged { key, .. } => (key.as_str(), &[][..]),
+    });
+    let changes = transaction.changes.iter().map(|change| match change {
+        Change::Put { key, value, .. } => (key.as_str(), value.as_slice()),
+        Change::Delete { key } => (key.as_str(), &[][..]),
+    });
+    compares.chain(changes)
+}

@@ -8,7 +8,7 @@ use crate::harness::{
 use std::fmt::Write;
 
 /// The width of a name with its count.
-const CELL: usize = 20;
+const CELL: usize = 16;
 
 /// Seeds of a group of failures that are named.
 const SEEDS_SHOWN: usize = 5;

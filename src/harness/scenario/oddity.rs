@@ -181,8 +181,9 @@ mod tests {
         let file = "its target keeps no files";
         for kind in ["disk-error", "disk-full", "disk-slow", "disk-stall"] {
             let more = match kind {
-                "disk-error" => "share = \"5%\"",
-                "disk-slow" => "by = \"5ms\"",
+                "disk-error" => "operation = \"write\"\nshare = \"5%\"",
+                "disk-slow" => "operation = \"write\"\nby = \"5ms\"",
+                "disk-stall" => "operation = \"write\"",
                 _ => "",
             };
             let of =

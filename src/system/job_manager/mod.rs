@@ -1,9 +1,9 @@
 //! Job managers: each process competes for the dispatcher and for the resource manager, and the
 //! dispatcher's process runs the masters of its jobs. Every one of them is elected by itself.
 //!
-//! - [`dispatcher`]: takes jobs on, keeps them, removes what they leave;
-//! - [`resource_manager`]: knows task executors and hands their slots to jobs;
-//! - [`job_master`]: one job: slots, attempts, failover, checkpoints.
+//! - `dispatcher`: takes jobs on, keeps them, removes what they leave;
+//! - `resource_manager`: knows task executors and hands their slots to jobs;
+//! - `job_master`: one job: slots, attempts, failover, checkpoints.
 //!
 //! Deliberately absent: the wish to be the only one. What a component writes is guarded by its term,
 //! what it says carries its session.

@@ -36,8 +36,12 @@ impl Hello {
     pub fn run(&self, log: &str) -> Result<Outcome, CliError> {
         let folder = DataFolder::open(None, "hello")?;
         let data = folder.path().join("client");
-        let config =
-            NodeConfig { name: "client".to_string(), hostname: HOSTNAME.to_string(), data };
+        let config = NodeConfig {
+            name: "client".to_string(),
+            hostname: HOSTNAME.to_string(),
+            data,
+            members: Vec::new(),
+        };
         let mut answer = None;
         run_node(config, async |host| {
             let server = server_arguments(&folder.path().join("server"), log);

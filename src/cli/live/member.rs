@@ -2,11 +2,15 @@
 
 use super::{CliError, process::Process, text::Narrator};
 use crate::host::{Instant, NodeAddress};
-use std::{ffi::OsString, path::Path, time::Duration};
+use std::{collections::VecDeque, ffi::OsString, path::Path, time::Duration};
 
-/// How often a process may end without being killed.
-const DEATHS_MAX: u32 = 10;
+/// How often a process may end by itself within [`DEATHS_WINDOW`]; what it did before is forgotten.
+const DEATHS_MAX: usize = 10;
+const DEATHS_WINDOW: Duration = Duration::from_secs(60);
+/// The pause before the next life, doubled for each death in the window that came in the same way.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
+/// Short enough that a process which dies at once still dies too often within the window.
+const RESTART_DELAY_MAX: Duration = Duration::from_secs(5);
 
 /// A process that is started again whenever it ends without having finished.
 pub struct Member {
@@ -14,7 +18,7 @@ pub struct Member {
     arguments: Vec<OsString>,
     state: State,
     address: Option<NodeAddress>,
-    deaths: u32,
+    deaths: Deaths,
     /// Its next lives are to listen where this one does.
     keeps_port: bool,
 }
@@ -33,7 +37,14 @@ impl Member {
             [role, "--name", &name, "--log", log, "--data"].map(Into::into).into();
         arguments.push(data.into());
         let state = State::Waiting { until: now };
-        Member { name, arguments, state, address: None, deaths: 0, keeps_port: false }
+        Member {
+            name,
+            arguments,
+            state,
+            address: None,
+            deaths: Deaths::default(),
+            keeps_port: false,
+        }
     }
 
     /// The port on which it listens first is its own from then on.
@@ -95,13 +106,21 @@ impl Member {
     }
 
     fn mourn(&mut self, status: &str, now: Instant, narrator: &Narrator) -> Result<(), CliError> {
-        self.deaths += 1;
         let died = format!("{} has ended by itself ({status})", self.name);
-        if self.deaths > DEATHS_MAX {
-            return Err(CliError::new(format!("{died}, for the {}th time", self.deaths)));
+        let Some(repeated) = self.deaths.note(status, Duration::from_nanos(now.as_nanos())) else {
+            let text = format!("{died}, {} times within {DEATHS_WINDOW:?}", DEATHS_MAX + 1);
+            return Err(CliError::new(text));
+        };
+        let delay = RESTART_DELAY.saturating_mul(1 << repeated.min(16)).min(RESTART_DELAY_MAX);
+        // The same again is told when it has come twice as often.
+        if (repeated + 1).is_power_of_two() {
+            let times = match repeated {
+                0 => String::new(),
+                _ => format!(" for the {}th time within {DEATHS_WINDOW:?}", repeated + 1),
+            };
+            narrator.say(&format!("{died}{times}; it is started again in {delay:?}"));
         }
-        narrator.say(&format!("{died}; it is started again in {RESTART_DELAY:?}"));
-        self.restart_later(now);
+        self.restart_later(now + delay);
         Ok(())
     }
 
@@ -109,13 +128,72 @@ impl Member {
     pub fn kill(&mut self, now: Instant) -> Option<u32> {
         let State::Running(process) = &self.state else { return None };
         let id = process.id();
-        self.restart_later(now);
+        self.restart_later(now + RESTART_DELAY);
         Some(id)
     }
 
     /// A process that still runs is killed as it is dropped.
-    fn restart_later(&mut self, now: Instant) {
+    fn restart_later(&mut self, until: Instant) {
         self.address = None;
-        self.state = State::Waiting { until: now + RESTART_DELAY };
+        self.state = State::Waiting { until };
+    }
+}
+
+/// When and how a process ended by itself lately.
+#[derive(Default)]
+struct Deaths {
+    recent: VecDeque<(Duration, String)>,
+}
+
+impl Deaths {
+    /// Notes one at a reading of a clock; returns how many before it, and after any of another kind, were the same. `None` when
+    /// there were too many of any kind.
+    fn note(&mut self, status: &str, now: Duration) -> Option<u32> {
+        while self.recent.front().is_some_and(|(at, _)| *at + DEATHS_WINDOW <= now) {
+            self.recent.pop_front();
+        }
+        let same = self.recent.iter().rev().take_while(|(_, known)| known == status).count();
+        self.recent.push_back((now, status.to_string()));
+        (self.recent.len() <= DEATHS_MAX).then_some(u32::try_from(same).unwrap_or(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn deaths_over_a_long_life_are_forgotten_and_many_in_a_while_are_too_many() {
+        let mut deaths = Deaths::default();
+        for n in 0..100 {
+            assert!(deaths.note("killed", at(n * 20)).is_some(), "three in a window");
+        }
+        let mut deaths = Deaths::default();
+        let noted: Vec<_> = (0..12).map(|n| deaths.note("exit 1", at(n))).collect();
+        assert_eq!(noted[..3], [Some(0), Some(1), Some(2)]);
+        assert_eq!(noted[9..], [Some(9), None, None]);
+    }
+
+    #[test]
+    fn only_the_same_again_is_a_repetition() {
+        let mut deaths = Deaths::default();
+        let ends = ["exit 1", "exit 1", "killed", "exit 1", "exit 1"];
+        let noted = ends.map(|status| deaths.note(status, at(1)));
+        assert_eq!(noted, [Some(0), Some(1), Some(0), Some(0), Some(1)]);
+        assert_eq!(deaths.note("exit 1", at(61)), Some(0), "the window has passed");
+    }
+
+    #[test]
+    fn a_process_that_dies_at_once_dies_too_often() {
+        let (mut deaths, mut now) = (Deaths::default(), at(0));
+        for _ in 0..=DEATHS_MAX {
+            let Some(same) = deaths.note("exit 1", now) else { return };
+            now += RESTART_DELAY.saturating_mul(1 << same).min(RESTART_DELAY_MAX);
+        }
+        panic!("it would be started for ever");
     }
 }

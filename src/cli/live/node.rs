@@ -142,7 +142,7 @@ pub fn run(place: Place, main: impl AsyncFnOnce(Host, u16)) -> Result<Outcome, C
     let Place { name, data, port } = place;
     let _span = tracing::error_span!("process", name).entered();
     let _alone = claim(&data)?;
-    let config = NodeConfig { name, hostname: HOSTNAME.to_string(), data };
+    let config = NodeConfig { name, hostname: HOSTNAME.to_string(), data, members: Vec::new() };
     // Why it ended otherwise, the host has put into the log.
     match run_node(config, async |host| main(host, port).await)? {
         ExitReason::Returned => Ok(Outcome::Held),

@@ -30,7 +30,7 @@ pub fn sail<T>(
     work: impl AsyncFnOnce(Host) -> Result<T, CliError>,
 ) -> Result<End<T>, CliError> {
     let (name, data) = ("supervisor".to_string(), folder.join("supervisor"));
-    let config = NodeConfig { name, hostname: HOSTNAME.to_string(), data };
+    let config = NodeConfig { name, hostname: HOSTNAME.to_string(), data, members: Vec::new() };
     let mut end = None;
     let reason = run_node(config, async |host: Host| {
         let work = host.timeout(within, work(host.clone()));

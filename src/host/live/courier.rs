@@ -1,10 +1,10 @@
 //! The task that carries one node's frames to one peer, over a connection made on first use.
 
 use super::{
-    message::{Peer, Socket},
+    message::{Peer, Socket, Waiting},
     tcp, wire,
 };
-use crate::host::Inbound;
+use crate::host::{Inbound, MESSAGE_BYTES_MAX};
 use bytes::Bytes;
 use futures::SinkExt;
 use std::{collections::VecDeque, future::Future, io, sync::Arc, time::Duration};
@@ -14,13 +14,16 @@ use tokio::{
         TcpStream,
         tcp::{ReadHalf, WriteHalf},
     },
-    sync::mpsc,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
 };
 use tokio_util::codec::{FramedWrite, LengthDelimitedCodec};
 
 /// Frames that wait for one peer at most; what comes beyond is dropped.
 const QUEUE_FRAMES_MAX: usize = 4_096;
+
+/// Bytes that wait for one peer at most.
+const QUEUE_BYTES_MAX: usize = 8 * MESSAGE_BYTES_MAX;
 
 /// How many of the frames sent last are reported when their connection breaks.
 const SENT_FRAMES_MAX: usize = 4_096;
@@ -33,8 +36,29 @@ const STALL_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A frame to be sent, and the token by which its sender knows it.
 pub(super) struct Parcel {
-    pub token: u64,
-    pub frame: Bytes,
+    token: u64,
+    frame: Bytes,
+    /// Its place among the bytes that wait.
+    _room: OwnedSemaphorePermit,
+}
+
+/// What waits for one peer, at the end where it is put.
+pub(super) struct Queue {
+    parcels: mpsc::Sender<Parcel>,
+    room: Arc<Semaphore>,
+}
+
+impl Queue {
+    /// Puts a frame behind the others; false when too much waits.
+    pub fn push(&self, token: u64, frame: Bytes) -> bool {
+        let bytes = u32::try_from(frame.len()).expect("frames are bounded");
+        let Ok(_room) = self.room.clone().try_acquire_many_owned(bytes) else { return false };
+        match self.parcels.try_send(Parcel { token, frame, _room }) {
+            // A courier that has ended, has done so with its node.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => false,
+        }
+    }
 }
 
 /// Carries frames to one peer.
@@ -45,17 +69,25 @@ pub(super) struct Courier {
 }
 
 impl Courier {
-    pub fn new(socket: Arc<Socket>, peer: Peer) -> (mpsc::Sender<Parcel>, Courier) {
-        let (sender, queue) = mpsc::channel(QUEUE_FRAMES_MAX);
-        (sender, Courier { socket, peer, queue })
+    pub fn new(socket: Arc<Socket>, peer: Peer) -> (Queue, Courier) {
+        let (parcels, queue) = mpsc::channel(QUEUE_FRAMES_MAX);
+        let room = Arc::new(Semaphore::new(QUEUE_BYTES_MAX));
+        (Queue { parcels, room }, Courier { socket, peer, queue })
     }
 
     pub async fn run(mut self) {
-        while let Some(first) = self.next().await {
-            match tcp::dial(self.peer.address()).await {
-                Ok(tcp) => self.converse(tcp, first).await,
-                Err(error) => self.give_up(first, &error).await,
-            }
+        let mut next = self.next().await;
+        while let Some(first) = next {
+            next = match tcp::dial(self.peer.address()).await {
+                Ok(tcp) => {
+                    self.converse(tcp, first).await;
+                    self.next().await
+                }
+                Err(error) => {
+                    self.give_up(first, &error).await;
+                    self.socket.retire(&self.peer, &mut self.queue)
+                }
+            };
         }
     }
 
@@ -112,7 +144,7 @@ impl Courier {
     async fn report(&self, tokens: impl IntoIterator<Item = u64>) {
         for token in tokens {
             let inbound = Inbound::Unreachable { peer: self.peer.clone(), token };
-            if self.socket.inbox.send(inbound).await.is_err() {
+            if self.socket.inbox.send(Waiting { inbound, _held: None }).await.is_err() {
                 return;
             }
         }

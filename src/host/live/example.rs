@@ -40,6 +40,11 @@ where
 
 fn start(folder: &Path, name: &str) -> Host {
     let hostname = "127.0.0.1".to_string();
-    let config = NodeConfig { name: name.to_string(), hostname, data: folder.join(name) };
+    let config = NodeConfig {
+        name: name.to_string(),
+        hostname,
+        data: folder.join(name),
+        members: Vec::new(),
+    };
     Node::start(config).expect("a writable temporary folder")
 }

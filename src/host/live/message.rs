@@ -1,34 +1,27 @@
 //! Message sockets: one listening port, one inbox, and a courier to each peer that is written to.
 
 use super::{
-    courier::{Courier, Parcel},
+    courier::{Courier, Parcel, Queue},
+    inbound::{Connections, Limits},
     node::Node,
-    tcp::{CONNECT_TIME_MAX, Port},
-    wire,
+    tcp::Port,
 };
 use crate::host::{Inbound, Kind, MESSAGE_BYTES_MAX, NodeAddress};
 use bytes::Bytes;
-use futures::StreamExt;
 use std::{
     collections::BTreeMap,
     fmt, io,
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::{
-    net::TcpStream,
-    sync::{Semaphore, mpsc},
-};
-use tokio_util::{
-    codec::FramedRead,
-    sync::{CancellationToken, DropGuard},
-};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Frames that wait in one inbox; beyond it, connections wait and TCP slows their senders down.
 const INBOX_FRAMES_MAX: usize = 4_096;
 
-/// Connections that others may hold open to one socket.
-const INBOUND_CONNECTIONS_MAX: usize = 1_024;
+/// Peers that are written to at once.
+const PEERS_MAX: usize = 4_096;
 
 /// The pause after a failed accept, which is mostly for want of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -40,7 +33,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    fn new(address: NodeAddress) -> Self {
+    pub(super) fn new(address: NodeAddress) -> Self {
         Peer { address: Arc::new(address) }
     }
 
@@ -56,20 +49,38 @@ impl fmt::Debug for Peer {
     }
 }
 
+/// What waits in the inbox.
+pub(super) struct Waiting {
+    pub inbound: Inbound,
+    /// The room that its bytes take.
+    pub _held: Option<OwnedSemaphorePermit>,
+}
+
 /// What both halves and all tasks of one message socket share.
 pub(super) struct Socket {
     pub node: Node,
     pub own: NodeAddress,
-    pub inbox: mpsc::Sender<Inbound>,
-    couriers: Mutex<BTreeMap<NodeAddress, mpsc::Sender<Parcel>>>,
+    pub inbox: mpsc::Sender<Waiting>,
+    couriers: Mutex<BTreeMap<NodeAddress, Queue>>,
+    connections: Arc<Connections>,
 }
 
 pub(super) async fn bind(node: &Node, port: u16) -> io::Result<(MessageSender, MessageReceiver)> {
+    bind_limited(node, port, Limits::default()).await
+}
+
+/// The same with other limits on what others may take.
+pub(super) async fn bind_limited(
+    node: &Node,
+    port: u16,
+    limits: Limits,
+) -> io::Result<(MessageSender, MessageReceiver)> {
     let port = Arc::new(Port::open(node, port).await?);
     let (inbox, waiting) = mpsc::channel(INBOX_FRAMES_MAX);
     let own = port.address().clone();
     let couriers = Mutex::default();
-    let socket = Arc::new(Socket { node: node.clone(), own, inbox, couriers });
+    let connections = Connections::new(node.clone(), limits, inbox.clone());
+    let socket = Arc::new(Socket { node: node.clone(), own, inbox, couriers, connections });
     let closing = CancellationToken::new();
     node.spawn(accept_all(socket.clone(), port.clone(), closing.clone()));
     let receiver =
@@ -78,22 +89,14 @@ pub(super) async fn bind(node: &Node, port: u16) -> io::Result<(MessageSender, M
 }
 
 async fn accept_all(socket: Arc<Socket>, port: Arc<Port>, closing: CancellationToken) {
-    let places = Arc::new(Semaphore::new(INBOUND_CONNECTIONS_MAX));
     while let Some(accepted) = closing.run_until_cancelled(port.accept()).await {
-        let node = socket.node.name();
-        match (accepted, places.clone().try_acquire_owned()) {
-            (Ok((tcp, _)), Ok(place)) => {
-                let (socket, closing) = (socket.clone(), closing.clone());
-                socket.node.clone().spawn(async move {
-                    closing.run_until_cancelled(socket.receive_from(tcp)).await;
-                    drop(place);
-                });
-            }
-            (Ok((_, from)), Err(_)) => {
-                tracing::warn!(node, %from, "too many connections, closed the newest");
-            }
-            (Err(error), _) => {
-                tracing::warn!(node, %error, "no connection could be accepted");
+        match accepted {
+            Ok((tcp, from)) => socket.connections.admit(tcp, from, closing.clone()),
+            Err(error) => {
+                if let Some(more) = socket.connections.warnings().due("accept") {
+                    let node = socket.node.name();
+                    tracing::warn!(node, %error, more, "no connection could be accepted");
+                }
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
@@ -101,45 +104,32 @@ async fn accept_all(socket: Arc<Socket>, port: Arc<Port>, closing: CancellationT
 }
 
 impl Socket {
-    async fn receive_from(&self, tcp: TcpStream) {
-        let from = tcp.peer_addr().ok();
-        let Err(error) = self.take_frames(tcp).await else { return };
-        let node = self.node.name();
-        match error.kind() {
-            io::ErrorKind::InvalidData => {
-                tracing::warn!(node, ?from, %error, "closed a malformed message connection");
-            }
-            _ => tracing::debug!(node, ?from, %error, "a message connection broke"),
-        }
-    }
-
-    async fn take_frames(&self, mut tcp: TcpStream) -> io::Result<()> {
-        let preamble = wire::read_preamble(&mut tcp);
-        let Ok(sender) = tokio::time::timeout(CONNECT_TIME_MAX, preamble).await else {
-            return Err(wire::invalid("no preamble came"));
-        };
-        let from = Peer::new(sender?);
-        let mut frames = FramedRead::new(tcp, wire::codec());
-        while let Some(frame) = frames.next().await {
-            let inbound = Inbound::Frame { from: from.clone(), frame: frame?.freeze() };
-            if self.inbox.send(inbound).await.is_err() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands a parcel to the peer's courier; drops it when that one has too many.
-    fn enqueue(self: &Arc<Self>, to: &Peer, kind: Kind, parcel: Parcel) {
+    /// Hands a parcel to the peer's courier; drops it when that one has too many, or there are too
+    /// many couriers.
+    fn enqueue(self: &Arc<Self>, to: &Peer, kind: Kind, token: u64, frame: Bytes) {
         let mut couriers = self.couriers.lock().expect("nothing panics here");
+        if couriers.len() >= PEERS_MAX && !couriers.contains_key(to.address()) {
+            return self.dropped(
+                "peers",
+                to,
+                kind,
+                "too many peers are written to, dropped a frame",
+            );
+        }
         let queue = couriers.entry(to.address().clone()).or_insert_with(|| {
             let (queue, courier) = Courier::new(self.clone(), to.clone());
             self.node.spawn(courier.run());
             queue
         });
-        if let Err(mpsc::error::TrySendError::Full(_)) = queue.try_send(parcel) {
+        if !queue.push(token, frame) {
+            self.dropped("queue", to, kind, "too many frames wait for a peer, dropped one");
+        }
+    }
+
+    fn dropped(&self, warning: &'static str, to: &Peer, kind: Kind, what: &str) {
+        if let Some(more) = self.connections.warnings().due(warning) {
             let node = self.node.name();
-            tracing::warn!(node, %to.address, ?kind, "too many frames wait for a peer, dropped one");
+            tracing::warn!(node, %to.address, ?kind, more, "{what}");
         }
     }
 
@@ -181,7 +171,7 @@ impl MessageSender {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         if !self.socket.node.dead() {
-            self.socket.enqueue(to, kind, Parcel { token, frame });
+            self.socket.enqueue(to, kind, token, frame);
         }
         Ok(())
     }
@@ -190,7 +180,7 @@ impl MessageSender {
 /// The receiving half of a node's message socket. Dropping it closes the port.
 pub struct MessageReceiver {
     socket: Arc<Socket>,
-    waiting: mpsc::Receiver<Inbound>,
+    waiting: mpsc::Receiver<Waiting>,
     port: Arc<Port>,
     _closing: DropGuard,
 }
@@ -199,7 +189,7 @@ impl MessageReceiver {
     /// Waits for the next frame or reset.
     pub async fn recv(&mut self) -> Inbound {
         let next = self.socket.node.while_alive(self.waiting.recv()).await;
-        next.expect("the socket itself keeps the inbox open")
+        next.expect("the socket itself keeps the inbox open").inbound
     }
 }
 

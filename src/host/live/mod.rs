@@ -9,12 +9,14 @@
 mod courier;
 pub(in crate::host) mod disk;
 mod example;
+mod inbound;
 pub(in crate::host) mod message;
 mod node;
 mod signal;
 pub(in crate::host) mod stream;
 pub(in crate::host) mod task;
 mod tcp;
+mod warnings;
 mod wire;
 
 #[cfg(test)]

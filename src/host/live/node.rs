@@ -33,6 +33,9 @@ pub struct NodeConfig {
     pub hostname: String,
     /// The folder that is its disk; made when absent.
     pub data: PathBuf,
+    /// The host names of the cluster's other members. Messages are taken from members alone, since
+    /// answers are sent to where a message says that it comes from.
+    pub members: Vec<String>,
 }
 
 /// Why a live node ended.
@@ -57,6 +60,7 @@ struct Process {
     name: String,
     hostname: String,
     data: PathBuf,
+    members: Vec<String>,
     incarnation: u64,
     origin: std::time::Instant,
     runtime: tokio::runtime::Handle,
@@ -104,6 +108,7 @@ impl Node {
             name: config.name,
             hostname: config.hostname,
             data: config.data,
+            members: config.members,
             incarnation: os_random(),
             origin: std::time::Instant::now(),
             runtime: tokio::runtime::Handle::current(),
@@ -205,6 +210,11 @@ impl Node {
 
     pub(super) fn runtime(&self) -> &tokio::runtime::Handle {
         &self.process.runtime
+    }
+
+    /// Whether a member of the cluster may listen on a host of that name.
+    pub(super) fn is_member(&self, host: &str) -> bool {
+        host == self.process.hostname || self.process.members.iter().any(|member| member == host)
     }
 
     pub(super) fn data(&self) -> &Path {

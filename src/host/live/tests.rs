@@ -14,6 +14,7 @@ use std::{
 mod disk;
 mod message;
 mod node;
+mod stranger;
 mod stream;
 
 const KIND: Kind = Kind::new("Test.ping");
@@ -36,7 +37,7 @@ impl Folder {
 
     fn config(&self) -> NodeConfig {
         let hostname = "127.0.0.1".to_string();
-        NodeConfig { name: "test".to_string(), hostname, data: self.0.clone() }
+        NodeConfig { name: "test".to_string(), hostname, data: self.0.clone(), members: Vec::new() }
     }
 
     fn start(&self) -> Host {

@@ -200,7 +200,8 @@ impl Resignation {
         while self.is_needed(attempt.held) {
             match self.client.transact(pass.clone()).await {
                 // The epoch has passed: the attempt has succeeded, or never will.
-                Ok(_) | Err(CoordinationError::Refused(_)) => {
+                Ok(_) => return self.resign(attempt.held).await,
+                Err(CoordinationError::Refused(refusal)) if refusal.is_lasting() => {
                     return self.resign(attempt.held).await;
                 }
                 Err(_) => self.back_off().await,
@@ -365,7 +366,8 @@ impl Competition {
             .put(epoch_key(&self.component), attempt.held.session.to_bytes());
         // Whatever it came to shows in what is read then.
         let taken = self.client.transact(take).await;
-        let refused = matches!(taken, Err(CoordinationError::Refused(_)));
+        let refused =
+            matches!(taken, Err(CoordinationError::Refused(refusal)) if refusal.is_lasting());
         // Refused once, it is refused for ever; an earlier try of it may have succeeded.
         if self.read_again().await && refused && !self.latch_is(attempt.held) {
             self.shared.set_attempt(None);

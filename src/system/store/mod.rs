@@ -132,11 +132,11 @@ async fn write_surely(
             Err(CoordinationError::Refused(Refusal::Condition { index: 0 })) => {
                 return Err(StoreError::NotLeader);
             }
-            Err(CoordinationError::Refused(refusal)) => {
+            Err(CoordinationError::Refused(refusal)) if refusal.is_lasting() => {
                 return Ok(Written::Refused { index: place(&refusal), after_maybe });
             }
             Err(CoordinationError::Maybe(_)) => after_maybe = true,
-            Err(CoordinationError::NotDone(_)) => {}
+            Err(CoordinationError::Refused(_) | CoordinationError::NotDone(_)) => {}
         }
         client.host().sleep(client.config().retry_delay).await;
     }

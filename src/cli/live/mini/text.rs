@@ -12,9 +12,6 @@ use crate::{
 use bytes::Bytes;
 use std::{cell::OnceCell, collections::BTreeMap, path::Path};
 
-/// What a count takes in the output beside the word's bytes.
-const COUNT_BYTES: u64 = 16;
-
 /// How often each word occurs.
 pub type Counts = BTreeMap<Vec<u8>, u64>;
 
@@ -85,34 +82,55 @@ impl Text {
                 "a word has {found} letters and digits; it may have {WORD_BYTES_MAX}"
             ));
         }
-        let (read, counted) = (self.input_bytes(&lines, from), self.output_bytes());
-        if read + counted > LOG_BYTES_MAX {
+        let needed = self.input_bytes(&lines, from) + self.output_bytes();
+        if needed > LOG_BYTES_MAX {
+            let fits = self.bytes.len() as u64 * (LOG_BYTES_MAX >> 10) / (needed >> 10);
             return refuse(format!(
-                "the log server would have to hold {} MiB, and holds {} at most; a text of about \
-                 a tenth of that is fine",
-                (read + counted) >> 20,
+                "the log server would have to hold {} MiB, and holds {} at most; the first {} MiB of \
+                 the text would fit",
+                needed.div_ceil(1 << 20),
                 LOG_BYTES_MAX >> 20,
+                fits >> 20,
             ));
         }
         Ok(())
     }
 
     fn input_bytes(&self, lines: &[Bytes], from: Origin) -> u64 {
+        let line_bytes = |line: &Bytes| (line.len() + RECORD_BYTES_AROUND) as u64;
         match from {
             Origin::Text => 0,
-            Origin::Log => (self.bytes.len() + lines.len() * RECORD_BYTES_AROUND) as u64,
+            Origin::Log => lines.iter().map(line_bytes).sum(),
         }
     }
 
+    /// What the output takes: a record for each time that a word occurs, with its number until then.
     fn output_bytes(&self) -> u64 {
-        let around = RECORD_BYTES_AROUND as u64 + COUNT_BYTES;
-        self.counts().iter().map(|(word, count)| count * (word.len() as u64 + around)).sum()
+        let of_word = |(word, count): (&Vec<u8>, &u64)| {
+            let length = word.len() as u64;
+            let around = varint_bytes(length) + RECORD_BYTES_AROUND as u64;
+            count * (length + around) + varints_bytes(*count)
+        };
+        self.counts().iter().map(of_word).sum()
     }
+}
+
+/// What a number takes in postcard's encoding.
+fn varint_bytes(number: u64) -> u64 {
+    u64::from((u64::BITS - number.leading_zeros()).max(1).div_ceil(7))
+}
+
+/// What the numbers from 1 to `last` take together.
+fn varints_bytes(last: u64) -> u64 {
+    // Each byte more is taken from the first number on that needs it.
+    let firsts = std::iter::successors(Some(1_u64), |first| first.checked_mul(128));
+    firsts.take_while(|first| *first <= last).map(|first| last + 1 - first.max(1)).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::word_count::Counted;
 
     fn text(bytes: &'static [u8]) -> Text {
         Text { bytes: Bytes::from_static(bytes), counts: OnceCell::new() }
@@ -133,6 +151,32 @@ mod tests {
             (count("to"), count("be"), count("or"), counts.len()),
             (Some(2), Some(2), Some(1), 4)
         );
+    }
+
+    #[test]
+    fn the_need_is_what_the_records_take() {
+        let bytes = "a bb ".repeat(20_000) + &"w".repeat(300);
+        let text = Text { bytes: Bytes::from(bytes), counts: OnceCell::new() };
+        let mut needed = 0;
+        for (word, times) in text.counts() {
+            for count in 1..=*times {
+                let word = String::from_utf8(word.clone()).expect("letters");
+                let record = postcard::to_allocvec(&Counted { word, count }).expect("a record");
+                needed += (record.len() + RECORD_BYTES_AROUND) as u64;
+            }
+        }
+        assert_eq!(text.output_bytes(), needed);
+    }
+
+    #[test]
+    fn a_text_whose_counts_would_not_fit_is_refused_with_what_would() {
+        let words = LOG_BYTES_MAX / 42;
+        let bytes = "abcd\n".repeat(usize::try_from(words).expect("few"));
+        let text = Text { bytes: Bytes::from(bytes), counts: OnceCell::new() };
+        assert!(text.output_bytes() <= LOG_BYTES_MAX);
+        text.check(Path::new("x"), Origin::Text).expect("it fits");
+        let refused = text.check(Path::new("x"), Origin::Log).err().expect("its lines do not");
+        assert!(refused.to_string().contains("MiB of the text would fit"), "{refused}");
     }
 
     #[test]

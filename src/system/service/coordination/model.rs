@@ -154,6 +154,16 @@ pub enum Refusal {
     Full,
 }
 
+impl Refusal {
+    /// Whether the call stays refused; for want of room it may be done when it is made again.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Refusal::Condition { .. } | Refusal::LeaseOver(_) | Refusal::TooLarge => true,
+            Refusal::TooManyWatches | Refusal::TooManyLeases | Refusal::Full => false,
+        }
+    }
+}
+
 /// A key as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct KeyValue {

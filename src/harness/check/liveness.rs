@@ -37,6 +37,8 @@ struct Goal {
     once: bool,
     /// From when its time counts, once all faults are lifted.
     since: Since,
+    /// When it was last seen to be so.
+    met: Duration,
     waits_for: fn(&Wants<'_>, &Model) -> Option<String>,
 }
 
@@ -53,7 +55,8 @@ struct Wants<'a> {
     scenario: &'a Scenario,
     clients: u32,
     job: JobId,
-    healed: Duration,
+    /// When the last fault was lifted; `None` while faults may come.
+    healed: Option<Duration>,
 }
 
 /// A job with so few restarts may fail for good under faults.
@@ -65,7 +68,8 @@ impl Wants<'_> {
     }
 
     fn is_overdue(&self, goal: &Goal, since: Duration, now: Duration) -> bool {
-        now.saturating_sub(since.max(self.healed)) >= goal.within
+        let overdue = |healed: Duration| now.saturating_sub(since.max(healed)) >= goal.within;
+        self.healed.is_some_and(overdue)
     }
 }
 
@@ -87,7 +91,7 @@ impl<'a> Convergence<'a> {
                 "job" => Since::InputEnded,
                 _ => Since::Healed,
             };
-            Goal { key, within: bounds.bound(own), once, since, waits_for }
+            Goal { key, within: bounds.bound(own), once, since, met: Duration::ZERO, waits_for }
         };
         let goals = match &scenario.subject {
             Subject::Journal(_) => vec![
@@ -110,16 +114,16 @@ impl<'a> Convergence<'a> {
                 }),
             ],
         };
-        let healed = Duration::ZERO;
-        Convergence { wants: Wants { scenario, clients, job, healed }, goals, ended: None }
+        let wants = Wants { scenario, clients, job, healed: None };
+        Convergence { wants, goals, ended: None }
     }
 
     /// The last fault was lifted at that time; the bounds count from there.
     pub fn healed(&mut self, at: Duration) {
-        self.wants.healed = at;
+        self.wants.healed = Some(at);
     }
 
-    /// How far it is at a time since the run began.
+    /// How far it is at a time since the run began. What was so a moment ago has its time from then.
     pub fn look(&mut self, model: &Model, now: Duration) -> Outlook {
         let wants = &self.wants;
         if self.ended.is_none() && job_ended(wants, model).is_none() {
@@ -127,13 +131,17 @@ impl<'a> Convergence<'a> {
         }
         let ended = self.ended;
         let mut outlook = Outlook::Converged;
-        self.goals.retain(|goal| {
+        self.goals.retain_mut(|goal| {
             let waits_for = (goal.waits_for)(wants, model);
+            if waits_for.is_none() {
+                goal.met = now;
+            }
             let since = match goal.since {
-                Since::Healed => Some(wants.healed),
+                Since::Healed => wants.healed,
                 Since::InputEnded => Some(model.last_input),
                 Since::JobEnded => ended,
             };
+            let since = since.map(|since| since.max(goal.met));
             let overdue = since.is_some_and(|since| wants.is_overdue(goal, since, now));
             match &waits_for {
                 Some(what) if overdue && !matches!(outlook, Outlook::Stuck { .. }) => {
@@ -144,14 +152,9 @@ impl<'a> Convergence<'a> {
                 Some(_) if outlook == Outlook::Converged => outlook = Outlook::Waiting,
                 _ => {}
             }
-            waits_for.is_some() || !goal.once
+            waits_for.is_some() || !goal.once || wants.healed.is_none()
         });
         outlook
-    }
-
-    /// Whether nothing is to come any more, whatever the bounds.
-    pub fn is_over(&self, model: &Model) -> bool {
-        self.goals.iter().all(|goal| (goal.waits_for)(&self.wants, model).is_none())
     }
 }
 
@@ -212,7 +215,7 @@ fn all_running(wants: &Wants<'_>, model: &Model) -> Option<String> {
 
 fn fresh_checkpoint(wants: &Wants<'_>, model: &Model) -> Option<String> {
     let newest = model.newest_checkpoint.get(&wants.job);
-    let fresh = newest.is_some_and(|began| *began >= wants.healed);
+    let fresh = newest.is_some_and(|began| *began >= wants.healed.unwrap_or_default());
     (!fresh && model.stored_result(wants.job).is_none())
         .then(|| "a checkpoint that began after the faults to complete".to_string())
 }
@@ -227,8 +230,9 @@ fn job_ended(wants: &Wants<'_>, model: &Model) -> Option<String> {
         true => vec![JobStatus::Canceled],
         false => spec.expected_status().to_vec(),
     };
-    // Each master counts anew, so there are at least so many.
-    let failovers = model.failovers.get(&wants.job).copied().unwrap_or(0);
+    // Each master counts anew.
+    let of_job = model.failovers.iter().filter(|((job, _), _)| *job == wants.job);
+    let failovers = of_job.map(|(_, count)| *count).max().unwrap_or(0);
     let restarts = spec.restarts.one();
     if !canceled && restarts <= RESTARTS_FEW && failovers > restarts && wants.has_faults() {
         expected.push(JobStatus::Failed);

@@ -58,8 +58,10 @@ pub struct Model {
     pub submitted: BTreeSet<JobId>,
     /// The jobs of which clients know that they will be canceled.
     pub canceled: BTreeSet<JobId>,
-    /// How often each job's tasks were ended because something failed.
-    pub failovers: BTreeMap<JobId, u32>,
+    /// How often each term of a job's masters ended running tasks because something failed.
+    pub failovers: BTreeMap<(JobId, LeaderSessionId), u32>,
+    /// The status of each job, as each term of its masters knows it.
+    statuses: BTreeMap<(JobId, LeaderSessionId), JobStatus>,
     /// The results that clients were told.
     pub results: BTreeMap<JobId, JobResult>,
     /// How far each job's newest attempts are, as its masters know.
@@ -183,6 +185,13 @@ impl Model {
     }
 
     fn observe_job(&mut self, at: Moment, event: &JobEvent) {
+        if let JobEvent::StatusChanged { job, session, status } = event {
+            let before = self.statuses.insert((*job, *session), *status);
+            let fails = matches!(status, JobStatus::Restarting | JobStatus::Failing);
+            if before == Some(JobStatus::Running) && fails {
+                *self.failovers.entry((*job, *session)).or_default() += 1;
+            }
+        }
         match event {
             JobEvent::Scheduled { job, epoch, tasks, .. } => {
                 let (epoch, tasks, up) = (*epoch, *tasks, BTreeSet::new());
@@ -190,9 +199,6 @@ impl Model {
                 self.running.insert(*job, running);
             }
             JobEvent::StatusChanged { job, status, .. } if *status != JobStatus::Running => {
-                if matches!(status, JobStatus::Restarting | JobStatus::Failing) {
-                    *self.failovers.entry(*job).or_default() += 1;
-                }
                 let own = |running: &Running| running.master == at.process;
                 if self.running.get(job).is_some_and(own) {
                     self.running.remove(job);

@@ -267,20 +267,35 @@ impl RunInProgress<'_> {
         let injector = Injector::start(world, &cluster, judge, plan);
         let job = job_of_seed(self.seed);
         let mut convergence = Convergence::new(scenario, self.clients, job);
+        let look = |convergence: &mut Convergence<'_>| {
+            judge.with_model(|model| convergence.look(model, world.elapsed()))
+        };
         // Faults may still be due when the clients are done, so both must be.
-        let mut quiet = false;
-        while world.elapsed() < scenario.faults_end && !judge.is_broken() && !quiet {
+        let mut outlook = Outlook::Waiting;
+        let mut done = false;
+        while world.elapsed() < scenario.faults_end && !judge.is_broken() {
             world.sleep(LOOK_EVERY).await;
-            quiet = injector.is_done() && judge.with_model(|model| convergence.is_over(model));
+            if !done && injector.is_done() {
+                done = true;
+                convergence.healed(injector.lifted());
+            }
+            outlook = look(&mut convergence);
+            if done && outlook != Outlook::Waiting {
+                break;
+            }
         }
         injector.heal();
-        convergence.healed(injector.lifted());
-        let stuck = loop {
-            match judge.with_model(|model| convergence.look(model, world.elapsed())) {
-                Outlook::Waiting if !judge.is_broken() => world.sleep(LOOK_EVERY).await,
-                Outlook::Stuck { goal, waits_for } => break Some((goal, waits_for)),
-                Outlook::Waiting | Outlook::Converged => break None,
-            }
+        if !done {
+            convergence.healed(injector.lifted());
+            outlook = look(&mut convergence);
+        }
+        while outlook == Outlook::Waiting && !judge.is_broken() {
+            world.sleep(LOOK_EVERY).await;
+            outlook = look(&mut convergence);
+        }
+        let stuck = match outlook {
+            Outlook::Stuck { goal, waits_for } => Some((goal, waits_for)),
+            Outlook::Waiting | Outlook::Converged => None,
         };
         let nodes = world.nodes();
         let names = nodes.iter().map(|node| (*node, world.name(*node).to_string())).collect();

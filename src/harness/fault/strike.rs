@@ -248,6 +248,10 @@ impl Injector {
     pub(super) fn struck(&self, index: usize, fault: &FaultSpec, target: Actor) -> Vec<NodeId> {
         let nodes = self.resolve(target, fault.picks());
         self.note(index, fault, &[(target, &nodes)]);
+        if !nodes.iter().any(|node| self.world.is_running(*node)) {
+            // Nobody is there to be struck.
+            self.note_met(index, 0);
+        }
         nodes
     }
 

@@ -13,7 +13,7 @@ settings! {
     MeanwhileSpec {
         meanwhile {
             "checkpoint" checkpoint: DurationRange = fixed("0s", "60m", "2s"), "What a checkpoint may take beyond its time-out.";
-            "failover" failover: DurationRange = fixed("0s", "60m", "4s"), "How long a checkpoint may keep a job waiting that restarts or ends.";
+            "failover" failover: DurationRange = fixed("3s", "60m", "4s"), "How long a checkpoint may keep a job waiting that restarts or ends.";
             "cancellation" cancellation: DurationRange = fixed("0s", "60m", "15s"), "From the acknowledgement of a cancellation to the job's result, under leaders that stay.";
         }
     }

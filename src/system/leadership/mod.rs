@@ -95,7 +95,7 @@ pub fn leader_key(component: &str) -> String {
     format!("/election/{component}/leader")
 }
 
-/// The key that each term writes, so that a late attempt at one is refused. Its version counts the terms.
+/// The key that each term writes, so that a late attempt at one is refused.
 pub fn epoch_key(component: &str) -> String {
     format!("/election/{component}/epoch")
 }

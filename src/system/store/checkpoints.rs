@@ -148,17 +148,20 @@ impl CompletedCheckpointStore {
     ) -> Result<Settled, StoreError> {
         let job = self.job;
         let tail = Tail::Added(pointer.id);
-        let mut write =
-            self.at_the_tail(since, tail).put(pointer_key(job, pointer.id), encode(pointer));
-        for id in subsumed {
-            write = write.then(Change::Delete { key: pointer_key(job, *id) });
-        }
-        if pointer.last {
-            write = write
-                .when(Compare::Absent { key: cancellation_key(job) })
-                .put(final_key(job), encode(&pointer.id));
-        }
-        self.settle(since, tail, &write).await
+        let make = |since| {
+            let mut write =
+                self.at_the_tail(since, tail).put(pointer_key(job, pointer.id), encode(pointer));
+            for id in subsumed {
+                write = write.then(Change::Delete { key: pointer_key(job, *id) });
+            }
+            if pointer.last {
+                write = write
+                    .when(Compare::Absent { key: cancellation_key(job) })
+                    .put(final_key(job), encode(&pointer.id));
+            }
+            write
+        };
+        self.settle(since, tail, make).await
     }
 
     /// Sees to it that a pointer of unknown outcome has one: it is never added after this, however
@@ -168,7 +171,7 @@ impl CompletedCheckpointStore {
     /// [`StoreError::NotLeader`].
     pub async fn fence(&self, since: Revision, id: CheckpointId) -> Result<Settled, StoreError> {
         let tail = Tail::Fenced(id);
-        self.settle(since, tail, &self.at_the_tail(since, tail)).await
+        self.settle(since, tail, |since| self.at_the_tail(since, tail)).await
     }
 
     fn at_the_tail(&self, since: Revision, tail: Tail) -> Transaction {
@@ -184,36 +187,44 @@ impl CompletedCheckpointStore {
     /// term writes it, one thing at a time.
     async fn settle(
         &self,
-        since: Revision,
+        mut since: Revision,
         tail: Tail,
-        write: &Transaction,
+        make: impl Fn(Revision) -> Transaction,
     ) -> Result<Settled, StoreError> {
         let client = &self.client;
         loop {
-            match client.transact(write.clone()).await {
+            let mut refused = false;
+            match client.transact(make(since)).await {
                 Ok(transacted) => return Ok(tail.settled(transacted.revision)),
                 Err(CoordinationError::Refused(refusal)) => match place(&refusal) {
                     0 => return Err(StoreError::NotLeader),
+                    1 => refused = true,
                     2 => return Err(StoreError::Canceled),
                     _ => {}
                 },
                 Err(CoordinationError::Maybe(_) | CoordinationError::NotDone(_)) => {}
             }
-            if let Some((found, at)) = self.look(since).await? {
-                assert_eq!(found.id(), tail.id(), "one checkpoint at a time comes to the tail");
-                return Ok(found.settled(at));
+            match self.look(since).await? {
+                // A newer term has come to the tail; what this one wrote before no longer shows.
+                Some((Some(found), _)) if found.id() != tail.id() => {
+                    return Err(StoreError::NotLeader);
+                }
+                Some((Some(found), at)) => return Ok(found.settled(at)),
+                // The server has forgotten what was removed since then, and the tail never was written.
+                Some((None, at)) if refused => since = at,
+                Some((None, _)) | None => {}
             }
             client.host().sleep(client.config().retry_delay).await;
         }
     }
 
-    /// What the tail says, if it was written after a revision; `None` also without an answer.
-    async fn look(&self, since: Revision) -> Result<Option<(Tail, Revision)>, StoreError> {
+    /// What the tail says, if it was written after a revision, and at which revision that was seen;
+    /// `None` without an answer.
+    async fn look(&self, since: Revision) -> Result<Option<(Option<Tail>, Revision)>, StoreError> {
         let key = tail_key(self.job);
         let Ok(found) = self.client.read(&key).await else { return Ok(None) };
-        let Some(tail) = found.get(&key).filter(|tail| tail.modified > since) else {
-            return Ok(None);
-        };
-        Ok(Some((decode(&key, &tail.value)?, found.revision)))
+        let tail = found.get(&key).filter(|tail| tail.modified > since);
+        let tail = tail.map(|tail| decode(&key, &tail.value)).transpose()?;
+        Ok(Some((tail, found.revision)))
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         ids::JobId,
         job_manager::JobEvent,
         leadership::latch_key,
-        protocol::DISPATCHER,
+        protocol::{DISPATCHER, job_component},
         service::coordination::{Change, CoordinationEvent},
     },
 };
@@ -91,7 +91,11 @@ impl Invariant for CancellationEndsInTime {
                 check
             }
             Seen::Hardware(_) => {
-                self.begin_anew(at.time);
+                let leaders = self.open.keys().map(|job| model.leader(&job_component(*job)));
+                let mut leaders = leaders.chain([model.leader(DISPATCHER)]).flatten();
+                if leaders.any(|leader| leader == at.process.0) {
+                    self.begin_anew(at.time);
+                }
                 Check::Ignored
             }
             _ => Check::Ignored,

@@ -15,9 +15,9 @@ use std::{
     time::Duration,
 };
 
-/// Calls of one kind within a second at most. A registration that times out is tried again after 200 ms
-/// at the earliest, and a task executor registers for each of its jobs.
-const CALLS_MAX: usize = 32;
+/// Calls of one kind within a second at most: a task executor of 64 slots may tell of each of them at
+/// once. Whoever turns in a circle makes a call a round trip.
+const CALLS_MAX: usize = 100;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The calls with which peers introduce themselves and what they have.
@@ -27,6 +27,7 @@ const KINDS: &[&str] = &[
     ".offer_slots",
     ".report_slots",
     ".declare_requirements",
+    ".request_slot",
 ];
 
 /// Remembers when each process made such calls.
@@ -83,7 +84,7 @@ mod tests {
     /// Whether calls of a kind with such a pause between them are accepted.
     fn accepts(kind: &'static str, pause: Duration) -> bool {
         let (mut invariant, model) = (NoBusyLoop::default(), Model::default());
-        (0..100_u32).all(|call| {
+        (0..1000_u32).all(|call| {
             let timeout = SECOND;
             let sent = RpcEvent::AskSent { call: call.into(), kind: Kind::new(kind), timeout };
             let at = Moment { time: pause * call, process: process(1, 1) };

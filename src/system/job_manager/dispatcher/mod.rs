@@ -67,6 +67,8 @@ pub struct Dispatcher {
     recovered: Vec<JobGraph>,
     /// Jobs that users want to end, as it is kept.
     canceled: BTreeSet<JobId>,
+    /// Its term ends: what comes to its end now is for the next one to find.
+    stopping: bool,
     scope: Scope,
 }
 
@@ -90,6 +92,7 @@ impl Dispatcher {
             ended: BTreeMap::new(),
             recovered: graphs,
             canceled: cancellations,
+            stopping: false,
             scope: Scope::default(),
         })
     }
@@ -136,6 +139,8 @@ impl Dispatcher {
         context.spawn_then(work, move |dispatcher, context, stored| {
             let Some((job, stored)) = stored else { return };
             let refusal = match stored {
+                // A runner that began now would have nobody to stop it.
+                Ok(()) if dispatcher.stopping => SubmitRefusal::Stopping,
                 Ok(()) => {
                     dispatcher.run(context, job);
                     if let Some(reply) = reply {
@@ -161,7 +166,9 @@ impl Dispatcher {
         self.jobs.insert(id, Managed::Running(Arc::new(runner), name));
         let work = self.scope.wrap(ended);
         context.spawn_then(work, move |dispatcher, context, ended| {
-            if let Some(Ok(result)) = ended {
+            if let Some(Ok(result)) = ended
+                && !dispatcher.stopping
+            {
                 dispatcher.end(context, id, result);
             }
         });
@@ -251,8 +258,12 @@ impl Dispatcher {
             }
             // Its result is kept, or will be once its last task has ended.
             Some(Ok(Cancellation::TooLate)) => {
-                let status = dispatcher.results.get(&job).map(|stored| stored.result.status);
-                let status = status.unwrap_or(JobStatus::Finished);
+                let status = match (dispatcher.results.get(&job), dispatcher.jobs.get(&job)) {
+                    (Some(stored), _) => stored.result.status,
+                    (None, Some(Managed::Ending(_, result))) => result.status,
+                    // Its final checkpoint stands.
+                    (None, _) => JobStatus::Finished,
+                };
                 reply.ok(Err(JobRefusal::Terminated(status)));
             }
             Some(Err(StoreError::NotLeader)) | None => reply.fail(RpcError::GoingAway),
@@ -372,6 +383,7 @@ impl RpcEndpoint for Dispatcher {
 
     fn on_stop(&mut self, context: &mut Context<Self>) -> StopFuture {
         self.scope.close();
+        self.stopping = true;
         // Every runner must stop, or it would go on competing for its job with nobody to tell.
         let mut runners: Vec<_> = std::mem::take(&mut self.ended).into_values().collect();
         for (job, managed) in std::mem::take(&mut self.jobs) {

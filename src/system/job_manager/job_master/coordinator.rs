@@ -358,7 +358,10 @@ impl JobMaster {
         reason: &str,
     ) {
         self.announce_abort(context, checkpoint, reason);
-        self.count_failure(context, checkpoint, None);
+        // One that is given up because its job restarts or ends is no failure of its own.
+        if self.status == JobStatus::Running {
+            self.count_failure(context, checkpoint, None);
+        }
     }
 
     fn count_failure(

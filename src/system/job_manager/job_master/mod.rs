@@ -161,6 +161,7 @@ impl RpcEndpoint for JobMaster {
         self.executor_beats.manager().stop(context);
         self.resource_beats.stop(context);
         self.scope.close();
+        self.checkpoints.storing = None;
         async { Ok(()) }.boxed()
     }
 }

@@ -17,6 +17,9 @@ use crate::system::{
 };
 use std::{collections::BTreeMap, time::Duration};
 
+/// How often the delay before a restart is doubled at most.
+const DOUBLINGS_MAX: u32 = 5;
+
 /// Where the scheduler stands.
 #[derive(Debug, Default)]
 pub(super) struct Scheduling {
@@ -250,6 +253,12 @@ impl JobMaster {
             self.set_status(context, JobStatus::Failing);
         } else {
             self.set_status(context, JobStatus::Restarting);
+            // Beyond its restarts a job only finishes, and need not hurry to fail again.
+            let beyond = self.scheduling.restarts.saturating_sub(attempts).min(DOUBLINGS_MAX);
+            let delay = match beyond {
+                0 => delay,
+                beyond => delay.max(self.services.config.retry_delay) * 2_u32.pow(beyond),
+            };
             self.delay_restart(context, delay);
         }
         self.end_attempts(context, cause);

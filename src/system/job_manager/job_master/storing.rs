@@ -70,11 +70,14 @@ impl JobMaster {
         if context.host().sabotaged(Sabotage::CompleteBeforeStored) {
             self.confirm_to_all(id, last);
         }
-        context.spawn_then(work, move |master, context, stored| match stored {
-            Some(Ok(())) => master.store_pointer(context),
-            Some(Err(refusal)) => master.not_stored(context, &refusal.to_string()),
-            // Given up.
-            None => {}
+        context.spawn_then(work, move |master, context, stored| {
+            // One that was given up while this waited in the mailbox is not the one that is stored now.
+            let stage = master.checkpoints.storing.as_ref().map(|now| (now.id(), now.stage));
+            match stored.filter(|_| stage == Some((id, Stage::Metadata))) {
+                Some(Ok(())) => master.store_pointer(context),
+                Some(Err(refusal)) => master.not_stored(context, &refusal.to_string()),
+                None => {}
+            }
         });
     }
 
@@ -93,9 +96,9 @@ impl JobMaster {
         let metadata = metadata_blob(job, id);
         let pointer = CheckpointPointer { id, metadata, last: storing.is_final() };
         let add = async move { store.add(since, &pointer, &subsumed).await };
-        context.spawn_then(storing.scope.wrap(add), |master, context, settled| {
+        context.spawn_then(storing.scope.wrap(add), move |master, context, settled| {
             if let Some(settled) = settled {
-                master.pointer_settled(context, settled);
+                master.pointer_settled(context, id, settled);
             }
         });
     }
@@ -134,9 +137,9 @@ impl JobMaster {
         let (store, since) = (checkpoints.store.clone(), checkpoints.tail);
         let fence = async move { store.fence(since, id).await };
         let work = storing.scope.wrap(fence);
-        context.spawn_then(work, |master, context, settled| {
+        context.spawn_then(work, move |master, context, settled| {
             if let Some(settled) = settled {
-                master.pointer_settled(context, settled);
+                master.pointer_settled(context, id, settled);
             }
         });
     }
@@ -144,8 +147,13 @@ impl JobMaster {
     fn pointer_settled(
         &mut self,
         context: &mut Context<Self>,
+        id: CheckpointId,
         settled: Result<Settled, StoreError>,
     ) {
+        if self.checkpoints.storing.as_ref().map(Storing::id) != Some(id) {
+            // Its outcome is known already: by the pointer's own answer, or by the fence's.
+            return;
+        }
         match settled {
             Ok(Settled::Added(tail)) => {
                 self.checkpoints.tail = tail;

@@ -295,7 +295,8 @@ impl ResourceManager {
                 Some(Ok(Err(_)) | Err(_)) => None,
                 None => return,
             };
-            if manager.slots.answer(&request, allocation, granted) {
+            let given_back = manager.slots.answer(&request, allocation, granted);
+            if given_back || granted.is_none() {
                 manager.rest(context, request.job);
             }
             manager.match_slots(context);

@@ -317,8 +317,12 @@ impl TaskExecutor {
             // a circle for as long as that lasts.
             Ok(Err(_)) => {
                 let delay = self.services.config.registration.refused_delay;
+                let connection = self.jobs.get(&job).map(|link| link.connection);
                 context.schedule(delay, move |executor, context| {
-                    if executor.jobs.get(&job).map(|link| link.round) == Some(round) {
+                    let now = executor.jobs.get(&job);
+                    if now.is_some_and(|link| link.round == round)
+                        && now.map(|link| link.connection) == connection
+                    {
                         executor.connect_master(context, job, None);
                     }
                 });

@@ -83,6 +83,15 @@ pub struct JobResult {
     pub cause: Option<String>,
 }
 
+/// A failure of a job, or several in a row for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct JobFailure {
+    /// Why, as it was said the first time; at most 1 KiB of it.
+    pub cause: String,
+    /// How often in a row.
+    pub times: u64,
+}
+
 /// What a client is told of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct JobDetails {
@@ -96,6 +105,8 @@ pub struct JobDetails {
     pub checkpoint: Option<CheckpointId>,
     /// Why it failed last.
     pub cause: Option<String>,
+    /// Its last failures since its master leads, oldest first; at most 8.
+    pub failures: Vec<JobFailure>,
 }
 
 /// Why a dispatcher did not take a job.

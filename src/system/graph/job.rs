@@ -128,6 +128,16 @@ pub enum RestartStrategy {
         /// Milliseconds of the job master's clock between a failure and the restart.
         delay_ms: u64,
     },
+    /// The job's tasks start again after a delay, however often. The delay doubles while the job fails
+    /// for the same reason; it begins anew with another one, and after the job had not failed for long.
+    ExponentialDelay {
+        /// Milliseconds between the first failure and the restart.
+        initial_ms: u64,
+        /// Milliseconds between a failure and the restart at most.
+        max_ms: u64,
+        /// Milliseconds from failure to failure after which the delay begins anew.
+        reset_ms: u64,
+    },
 }
 
 /// Why a job graph is refused.

@@ -202,11 +202,20 @@ impl<'a> Fleet<'a> {
         if seen.status != self.told
             && let Some(status) = seen.status
         {
-            let cause = match (&seen.cause, status) {
-                (Some(cause), JobStatus::Restarting | JobStatus::Failing) => format!(": {cause}"),
+            let failure = match (&seen.failure, status) {
+                (Some(failure), JobStatus::Restarting | JobStatus::Failing) => {
+                    match failure.times {
+                        1 => format!(": {}", failure.cause),
+                        times => format!(", for the {times}th time: {}", failure.cause),
+                    }
+                }
                 _ => String::new(),
             };
-            self.narrator.say(&(format!("the job is {status}").to_lowercase() + &cause));
+            // What repeats is told when it has come twice as often.
+            let times = seen.failure.as_ref().map_or(1, |failure| failure.times);
+            if times.is_power_of_two() || status.is_globally_terminal() {
+                self.narrator.say(&(format!("the job is {status}").to_lowercase() + &failure));
+            }
             self.told = seen.status;
         }
         let stale = if seen.is_stale(now) { " (no job manager answers)" } else { "" };

@@ -28,9 +28,11 @@ use crate::{
 use clap::{Args, Subcommand};
 use std::{path::PathBuf, time::Duration};
 
-/// Restarts that a job bears; beyond them something is wrong that no restart mends.
-const RESTARTS_MAX: u32 = 1000;
+/// The pause after a failure, doubled up to a bound while the job fails for the same reason.
 const RESTART_DELAY_MS: u64 = 500;
+const RESTART_DELAY_MAX_MS: u64 = 30_000;
+/// A job that has not failed for so long is taken for sound.
+const RESTART_RESET_MS: u64 = 120_000;
 
 /// A process's role.
 #[derive(Subcommand)]
@@ -204,8 +206,11 @@ impl Load {
             interval_ms: self.kept.checkpoint_interval_ms(),
             ..CheckpointSettings::default()
         };
-        let restarts =
-            RestartStrategy::FixedDelay { attempts: RESTARTS_MAX, delay_ms: RESTART_DELAY_MS };
+        let restarts = RestartStrategy::ExponentialDelay {
+            initial_ms: RESTART_DELAY_MS,
+            max_ms: RESTART_DELAY_MAX_MS,
+            reset_ms: RESTART_RESET_MS,
+        };
         let job = word_count(self.kept.job(), source, PARALLELISM, checkpoints, restarts)?;
         Ok(JobPlan { job, inputs: PARALLELISM, outputs: PARALLELISM, cancel_after: None })
     }

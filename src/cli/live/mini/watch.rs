@@ -6,7 +6,7 @@ use crate::{
     system::{
         client::JobClient,
         ids::{CheckpointId, JobId},
-        protocol::JobStatus,
+        protocol::{JobFailure, JobStatus},
         service::log::LogClient,
     },
 };
@@ -27,8 +27,8 @@ pub struct Seen {
     pub status: Option<JobStatus>,
     /// The newest completed checkpoint.
     pub checkpoint: Option<CheckpointId>,
-    /// Why the job failed last.
-    pub cause: Option<String>,
+    /// How the job failed last, and how often in a row.
+    pub failure: Option<JobFailure>,
     /// Records in the output.
     pub committed: u64,
     /// Answers so far.
@@ -57,7 +57,13 @@ impl Seen {
             Some(checkpoint) => format!("checkpoint {checkpoint}"),
             None => "no checkpoint yet".to_string(),
         };
-        format!("{status}, {checkpoint}, {} of {words} words committed", self.committed)
+        let failure = match &self.failure {
+            Some(JobFailure { times, cause }) if *times > 1 => {
+                format!(", failed {times} times in a row, {cause}")
+            }
+            _ => String::new(),
+        };
+        format!("{status}, {checkpoint}, {} of {words} words committed{failure}", self.committed)
     }
 }
 
@@ -101,7 +107,7 @@ impl Watch {
             seen.status = Some(details.status);
             // A new master knows none at first.
             seen.checkpoint = details.checkpoint.max(seen.checkpoint);
-            seen.cause = details.cause;
+            seen.failure = details.failures.last().cloned();
             (seen.looks, seen.answered) = (seen.looks + 1, Some(now));
         });
     }

@@ -313,6 +313,7 @@ impl Dispatcher {
             status,
             checkpoint: None,
             cause,
+            failures: Vec::new(),
         };
         if let Some(StoredResult { result, .. }) = self.results.get(&job) {
             return Ok(details("", result.status, result.cause.clone()));

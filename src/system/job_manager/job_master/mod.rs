@@ -7,6 +7,7 @@
 mod coordinator;
 mod execution;
 mod executors;
+mod failures;
 mod pending;
 mod resources;
 mod scheduler;
@@ -33,6 +34,7 @@ use crate::system::{
 pub(super) use coordinator::Checkpoints;
 use execution::Execution;
 use executors::{ExecutorLink, ToExecutors};
+use failures::Failures;
 use futures::{FutureExt, channel::oneshot};
 use resources::{ResourceLink, ToResourceManager};
 use scheduler::Scheduling;
@@ -58,6 +60,7 @@ pub struct JobMaster {
     graph: ExecutionGraph,
     status: JobStatus,
     cause: Option<String>,
+    failures: Failures,
     /// The present attempts; empty before the first deployment and between two.
     executions: BTreeMap<ExecutionVertexId, Execution>,
     scheduling: Scheduling,
@@ -94,6 +97,7 @@ impl JobMaster {
             job,
             status: JobStatus::Created,
             cause: None,
+            failures: Failures::default(),
             executions: BTreeMap::new(),
             scheduling: Scheduling::default(),
             executors: BTreeMap::new(),
@@ -237,6 +241,7 @@ impl JobMasterHandler for JobMaster {
             status: self.status,
             checkpoint: self.checkpoints.newest(),
             cause: self.cause.clone(),
+            failures: self.failures.recent(),
         });
     }
 

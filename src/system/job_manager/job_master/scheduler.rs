@@ -1,7 +1,7 @@
 //! Deployment, failover, cancellation and the end of the job. All tasks are one pipelined region:
 //! they start, fail and start again together.
 
-use super::{Execution, JobMaster};
+use super::{Execution, JobMaster, failures};
 use crate::system::{
     graph::{
         ExecutionVertex, InputChannelDeployment, InputGateDeployment, RestartStrategy,
@@ -241,10 +241,19 @@ impl JobMaster {
             return;
         }
         self.cause = Some(cause.to_string());
-        self.scheduling.restarts += 1;
+        let times = self.failures.note(cause, context.host().now(), self.job.restarts);
+        // The same again is told when it has come twice as often.
+        if times.is_power_of_two() {
+            let job = self.id();
+            tracing::warn!(node = context.host().name(), %job, times, cause, "the job has failed");
+        }
+        self.scheduling.restarts = self.scheduling.restarts.saturating_add(1);
         let (attempts, delay) = match self.job.restarts {
             RestartStrategy::FixedDelay { attempts, delay_ms } => {
                 (attempts, Duration::from_millis(delay_ms))
+            }
+            RestartStrategy::ExponentialDelay { initial_ms, max_ms, .. } => {
+                (u32::MAX, failures::delay(initial_ms, max_ms, times))
             }
             RestartStrategy::None => (0, self.services.config.retry_delay),
         };

@@ -143,11 +143,6 @@ fn a_finished_task_that_is_taken_for_lost_is_caught() {
 }
 
 #[test]
-fn an_answer_from_what_a_stop_has_left_is_caught() {
-    assert_caught_in("regressions/job-said-to-be-lost", Sabotage::AnsweredWhileStopping, 200);
-}
-
-#[test]
 fn a_cancellation_that_is_not_durable_is_caught() {
     assert_caught_in("word-count/canceled", Sabotage::CancellationNotDurable, 20);
 }

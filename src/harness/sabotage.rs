@@ -7,7 +7,7 @@ pub fn caught_by(switch: Sabotage) -> &'static [&'static str] {
     match switch {
         Sabotage::StaleTokenAccepted => &["L2"],
         Sabotage::StaleConfirmationAccepted => &["L4", "L3"],
-        Sabotage::LostLeaseTreatedAsAlive => &["stuck"],
+        Sabotage::LostLeaseTreatedAsAlive => &["stuck", "L7"],
         Sabotage::JournalWrittenAfterRevoke => &["L3", "no-panic"],
         Sabotage::AtMostOnceWindowOff => &["R2"],
         Sabotage::JobAcknowledgedBeforeDurable => &["D1"],
@@ -19,9 +19,8 @@ pub fn caught_by(switch: Sabotage) -> &'static [&'static str] {
         Sabotage::SinkCommitsAtBarrier => &["X5", "X4"],
         Sabotage::BarriersDontBlock => &["C7"],
         Sabotage::UntoldEndTakenForLoss => &["E6"],
-        Sabotage::AnsweredWhileStopping => &["D6"],
         Sabotage::CancellationNotDurable => &["D7"],
-        Sabotage::PendingPointerNotFenced => &["C1", "C3", "C5", "C8", "no-panic"],
+        Sabotage::PendingPointerNotFenced => &["C1", "C2", "C3", "C5", "C8", "no-panic"],
     }
 }
 

@@ -57,8 +57,6 @@ switches! {
     OldMasterDeploys = "old-master-deploys", "generic";
     /// What an executor no longer runs is taken for lost while the word of its end is on its way.
     UntoldEndTakenForLoss = "untold-end-taken-for-loss", "generic";
-    /// A stopping endpoint answers from what its stop has left.
-    AnsweredWhileStopping = "answered-while-stopping", "generic";
     /// A cancellation is acknowledged before it is durable.
     CancellationNotDurable = "cancellation-not-durable", "generic";
     /// A checkpoint whose pointer got no answer is given up without seeing to it that it never comes.

@@ -431,10 +431,7 @@ impl<E: RpcEndpoint> MainThread<E> {
             };
             if !admitted && !self.context.host().sabotaged(Sabotage::StaleTokenAccepted) {
                 Some(RpcError::Fencing { expected, found })
-            } else if self.state == State::Terminating
-                && !E::SERVES_WHILE_STOPPING
-                && !self.context.host().sabotaged(Sabotage::AnsweredWhileStopping)
-            {
+            } else if self.state == State::Terminating && !E::SERVES_WHILE_STOPPING {
                 Some(RpcError::GoingAway)
             } else {
                 None

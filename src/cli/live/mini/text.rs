@@ -175,7 +175,7 @@ mod tests {
         let text = Text { bytes: Bytes::from(bytes), counts: OnceCell::new() };
         assert!(text.output_bytes() <= LOG_BYTES_MAX);
         text.check(Path::new("x"), Origin::Text).expect("it fits");
-        let refused = text.check(Path::new("x"), Origin::Log).err().expect("its lines do not");
+        let refused = text.check(Path::new("x"), Origin::Log).expect_err("its lines do not");
         assert!(refused.to_string().contains("MiB of the text would fit"), "{refused}");
     }
 

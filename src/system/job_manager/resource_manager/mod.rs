@@ -1,5 +1,6 @@
 //! The resource manager of one term: which task executors there are, and whose their slots are.
 
+mod beats;
 mod slot_manager;
 
 use super::{JobManagerConfig, event::JobEvent};
@@ -7,8 +8,7 @@ use crate::{
     host::Instant,
     system::{
         heartbeat::{
-            Beat, HeartbeatListener, HeartbeatManager, HeartbeatManagerSender, HeartbeatSession,
-            HeartbeatTarget,
+            Beat, HeartbeatManager, HeartbeatManagerSender, HeartbeatSession, HeartbeatTarget,
         },
         ids::{AllocationId, InstanceId, JobId, ResourceId},
         leadership::{
@@ -553,72 +553,4 @@ impl ResourceManagerHandler for ResourceManager {
         HeartbeatManager::<_, ToMasters>::receive_heartbeat(self, context, beat);
         reply.ok(());
     }
-}
-
-impl HeartbeatListener<ToExecutors> for ResourceManager {
-    type In = SlotReport;
-    type Out = ();
-
-    fn heartbeats(&mut self) -> &mut HeartbeatManager<Self, ToExecutors> {
-        self.executor_beats.manager()
-    }
-
-    fn notify_heartbeat_timeout(
-        &mut self,
-        context: &mut Context<Self>,
-        id: &str,
-        session: HeartbeatSession,
-    ) {
-        let resource = ResourceId(id.to_string());
-        self.drop_executor(context, &resource, InstanceId(session.0), "no sign of life");
-    }
-
-    fn notify_target_unreachable(
-        &mut self,
-        context: &mut Context<Self>,
-        id: &str,
-        session: HeartbeatSession,
-    ) {
-        let resource = ResourceId(id.to_string());
-        self.drop_executor(context, &resource, InstanceId(session.0), "nobody is there");
-    }
-
-    fn report_payload(
-        &mut self,
-        context: &mut Context<Self>,
-        _: &str,
-        session: HeartbeatSession,
-        report: SlotReport,
-    ) {
-        self.take_report(context, InstanceId(session.0), &report);
-    }
-
-    fn retrieve_payload(&mut self, _: &mut Context<Self>, _: &str) {}
-}
-
-impl HeartbeatListener<ToMasters> for ResourceManager {
-    type In = ();
-    type Out = ();
-
-    fn heartbeats(&mut self) -> &mut HeartbeatManager<Self, ToMasters> {
-        self.master_beats.manager()
-    }
-
-    fn notify_heartbeat_timeout(
-        &mut self,
-        context: &mut Context<Self>,
-        id: &str,
-        session: HeartbeatSession,
-    ) {
-        let lost = |known: &Job| known.master.as_ref().is_some_and(|m| m.heartbeat == session);
-        let job = self.jobs.iter().find(|(_, known)| lost(known)).map(|(job, _)| *job);
-        if let Some(job) = job {
-            tracing::debug!(id, "a job master is lost");
-            self.drop_master(context, job, None);
-        }
-    }
-
-    fn report_payload(&mut self, _: &mut Context<Self>, _: &str, _: HeartbeatSession, (): ()) {}
-
-    fn retrieve_payload(&mut self, _: &mut Context<Self>, _: &str) {}
 }

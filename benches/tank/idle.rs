@@ -8,7 +8,7 @@ use futures::{FutureExt, channel::oneshot, future::BoxFuture};
 use std::{net::Ipv4Addr, sync::Arc};
 use wavetank::{
     gateway,
-    harness::check::{Judge, invariant},
+    harness::check::{Judge, TimeBounds, invariant},
     host::sim::{World, WorldConfig, simulate},
     system::{
         heartbeat::{
@@ -127,7 +127,7 @@ impl Node {
 }
 
 fn idle_in_tank(simulated: u32) {
-    let judge = Arc::new(Judge::new(invariant::all()));
+    let judge = Arc::new(Judge::new(invariant::all(TimeBounds::default())));
     simulate(WorldConfig::new(1), judge.clone(), async |world| {
         let master = Node::boot(&world, "master").await;
         let mut workers = Vec::new();

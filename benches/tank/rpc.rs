@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, sync::Arc};
 use wavetank::{
     gateway,
-    harness::check::{Judge, Moment, invariant},
+    harness::check::{Judge, Moment, TimeBounds, invariant},
     host::sim::{NodeId, World, WorldConfig, simulate},
     system::rpc::{Context, Reply, RpcAddress, RpcEndpoint, RpcService, RpcSystem},
 };
@@ -49,7 +49,7 @@ pub async fn boot(world: &World, node: NodeId) -> RpcService {
 
 /// Asks that many times with that many under way, and lets the judge look on.
 fn ask_in_tank(in_flight: u32, calls: u32) {
-    let judge = Arc::new(Judge::new(invariant::all()));
+    let judge = Arc::new(Judge::new(invariant::all(TimeBounds::default())));
     let (end, _) = simulate(WorldConfig::new(1), judge.clone(), async |world| {
         let (client_node, server_node) = (world.add_node("client"), world.add_node("server"));
         let client = boot(&world, client_node).await;

@@ -3,14 +3,14 @@
 use crate::measure::{Effort, interleave, median, row, seconds};
 use std::{sync::Arc, thread};
 use wavetank::{
-    harness::check::{Judge, invariant},
+    harness::check::{Judge, TimeBounds, invariant},
     host::sim::{WorldConfig, simulate},
 };
 
 const SEEDS: u32 = 2000;
 
 fn empty_world(seed: u64) {
-    let judge = Arc::new(Judge::new(invariant::all()));
+    let judge = Arc::new(Judge::new(invariant::all(TimeBounds::default())));
     simulate(WorldConfig::new(seed), judge, async |_| {});
 }
 

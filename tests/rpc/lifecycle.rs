@@ -326,3 +326,22 @@ fn a_full_mailbox_refuses_calls_instead_of_growing() {
         assert_eq!(probe.seen().len(), 65_537, "all that fitted was handled");
     });
 }
+
+#[test]
+fn a_mailbox_is_full_of_few_large_calls_too_and_has_room_when_they_are_handled() {
+    const LARGE: usize = 7 * 1024 * 1024;
+    pair(async |pair| {
+        let (probe, server, _) = pair.probe().await;
+        let flood = |_: &mut Probe, context: &mut Context<Probe>| {
+            let own = context.self_gateway();
+            (0..9).for_each(|_| own.note("x".repeat(LARGE)));
+            (own.echo("y".repeat(LARGE)), own.echo(text("small")))
+        };
+        for round in 1..=2 {
+            let (beyond, small) = on_main(&server, flood).await;
+            assert!(not_running(&beyond.await), "64 MiB wait already");
+            assert_eq!(small.await, value("small"));
+            assert_eq!(probe.seen().len(), 1 + 10 * round);
+        }
+    });
+}

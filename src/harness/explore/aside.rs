@@ -6,9 +6,11 @@ use super::{
     run::RunOutcome,
 };
 use std::{
+    fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
 };
+use tempfile::TempDir;
 
 /// What a fresh process writes for people.
 const EVIDENCE: [&str; 4] = ["report.txt", "history.txt", "trace.jsonl", "fates.jsonl"];
@@ -20,13 +22,18 @@ const TRIES_MAX: usize = 1000;
 /// Makes what a folder lists durable.
 #[expect(clippy::disallowed_methods, reason = "failure folders are the harness's own files")]
 fn sync(folder: &Path) -> Result<(), FolderError> {
-    let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|error| FolderError::of(folder, error))
 }
 
 /// A folder that is being written; gone when this is dropped, unless it got a name.
 #[derive(Debug)]
-pub struct Aside(PathBuf);
+pub struct Aside {
+    /// Its name is never used again, so nobody takes another's for it.
+    folder: TempDir,
+    /// Held while somebody writes it; `None` where folders can't be locked.
+    _lock: Option<File>,
+}
 
 impl Aside {
     /// Makes one below the folder of all failures, and removes those that others left behind who are
@@ -38,14 +45,19 @@ impl Aside {
     pub fn new(failures: &Path) -> Result<Self, FolderError> {
         let all = failures.join(ASIDE);
         std::fs::create_dir_all(&all).map_err(|error| FolderError::of(&all, error))?;
+        let parent = failures.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync(parent.unwrap_or(Path::new(".")))?;
         remove_orphans(&all);
-        let own = std::process::id();
-        for number in 0..TRIES_MAX {
-            let folder = all.join(format!("{own}-{number}"));
-            match std::fs::create_dir(&folder) {
-                Ok(()) => return Ok(Aside(folder)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(FolderError::of(&folder, error)),
+        for _ in 0..TRIES_MAX {
+            let folder = tempfile::Builder::new().prefix("").tempdir_in(&all);
+            let folder = folder.map_err(|error| FolderError::of(&all, error))?;
+            // Whoever removes orphans may have taken it for one before it was locked.
+            match lock(folder.path()) {
+                Ok(lock) if folder.path().exists() => {
+                    return Ok(Aside { folder, _lock: Some(lock) });
+                }
+                Ok(_) | Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(_)) => return Ok(Aside { folder, _lock: None }),
             }
         }
         Err(FolderError::of(&all, io::ErrorKind::AlreadyExists.into()))
@@ -53,21 +65,22 @@ impl Aside {
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        self.folder.path()
     }
 
     /// Gives it the failure's name, or finds the very same run there already.
     #[expect(clippy::disallowed_methods, reason = "failure folders are the harness's own files")]
-    fn give_name(&self, failures: &Path, failure: &Failure) -> Result<PathBuf, FolderError> {
-        sync(&self.0)?;
+    fn give_name(self, failures: &Path, failure: &Failure) -> Result<PathBuf, FolderError> {
+        sync(self.path())?;
         for _ in 0..TRIES_MAX {
             let folder = place(failures, failure);
             if folder.exists() {
                 // Perhaps with a reader's notes and a plan cut down.
                 return Ok(folder);
             }
-            match std::fs::rename(&self.0, &folder) {
+            match std::fs::rename(self.path(), &folder) {
                 Ok(()) => {
+                    let _renamed = self.folder.keep();
                     sync(failures)?;
                     return Ok(folder);
                 }
@@ -86,7 +99,7 @@ impl Aside {
     #[expect(clippy::disallowed_methods, reason = "failure folders are the harness's own files")]
     pub fn move_evidence(&self, folder: &Path) -> Result<(), FolderError> {
         for name in EVIDENCE {
-            let (from, to) = (self.0.join(name), folder.join(name));
+            let (from, to) = (self.path().join(name), folder.join(name));
             if from.exists() && !to.exists() {
                 std::fs::rename(&from, &to).map_err(|error| FolderError::of(&to, error))?;
             }
@@ -95,19 +108,19 @@ impl Aside {
     }
 }
 
-impl Drop for Aside {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// The lock of a folder, which ends with its process.
+#[expect(clippy::disallowed_methods, reason = "failure folders are the harness's own files")]
+fn lock(folder: &Path) -> Result<File, TryLockError> {
+    let lock = File::open(folder).map_err(TryLockError::Error)?;
+    lock.try_lock().map(|()| lock)
 }
 
-/// Removes what processes were writing that are no more.
+/// Removes what processes were writing that are no more. Process numbers say nothing of that: they are
+/// used again, and those of another container are unknown here.
 #[expect(clippy::disallowed_methods, reason = "failure folders are the harness's own files")]
 fn remove_orphans(all: &Path) {
     for entry in std::fs::read_dir(all).into_iter().flatten().filter_map(Result::ok) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name.split('-').next().and_then(|owner| owner.parse::<u32>().ok());
-        if owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
+        if let Ok(_lock) = lock(&entry.path()) {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
@@ -140,4 +153,23 @@ fn place(failures: &Path, failure: &Failure) -> PathBuf {
         .chain(numbered)
         .find(|path| !path.exists() || same(path))
         .expect("some number is free")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_writes_any_more_is_removed_and_what_somebody_writes_is_not() {
+        let failures = TempDir::new().expect("a place for files");
+        let written = Aside::new(failures.path()).expect("a good disk");
+        let orphan = failures.path().join(ASIDE).join("1-0");
+        std::fs::create_dir(&orphan).expect("a good disk");
+        let other = Aside::new(failures.path()).expect("a good disk");
+        assert!(!orphan.exists(), "also when a process has its writer's number");
+        assert!(written.path().exists() && other.path().exists());
+        let place = written.path().to_path_buf();
+        drop(written);
+        assert!(!place.exists() && other.path().exists());
+    }
 }

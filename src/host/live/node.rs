@@ -93,6 +93,20 @@ pub fn run_node(config: NodeConfig, main: impl AsyncFnOnce(Host)) -> io::Result<
     reason
 }
 
+/// Makes a folder and its name durable, and the names of those above it: whoever made them may have
+/// died before they were.
+#[expect(clippy::disallowed_methods, reason = "this is what a live Host is made of")]
+fn make_durable(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for parent in std::path::absolute(folder)?.ancestors().skip(1) {
+        // One that can't even be opened was not made by us.
+        if let Ok(parent) = std::fs::File::open(parent) {
+            parent.sync_all()?;
+        }
+    }
+    Ok(())
+}
+
 impl Node {
     /// Starts a node in the runtime of the caller, which needs tokio's time and I/O drivers.
     ///
@@ -103,7 +117,7 @@ impl Node {
     /// Outside of a tokio runtime.
     #[expect(clippy::disallowed_methods, reason = "this is what a live Host is made of")]
     pub fn start(config: NodeConfig) -> io::Result<Host> {
-        std::fs::create_dir_all(&config.data)?;
+        make_durable(&config.data)?;
         let process = Process {
             name: config.name,
             hostname: config.hostname,

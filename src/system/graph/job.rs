@@ -128,8 +128,8 @@ pub enum RestartStrategy {
         /// Milliseconds of the job master's clock between a failure and the restart.
         delay_ms: u64,
     },
-    /// The job's tasks start again after a delay, however often. The delay doubles while the job fails
-    /// for the same reason; it begins anew with another one, and after the job had not failed for long.
+    /// The job's tasks start again after a delay, however often. The delay doubles with each failure,
+    /// whatever its reason, and begins anew after the job had not failed for long.
     ExponentialDelay {
         /// Milliseconds between the first failure and the restart.
         initial_ms: u64,

@@ -11,6 +11,8 @@ use std::{
 
 /// Calls that wait in one mailbox at most; what comes beyond is answered with an error.
 pub const MAILBOX_CALLS_MAX: usize = 65_536;
+/// Bytes of arguments that wait in one mailbox at most.
+pub const MAILBOX_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Tells the endpoints of one incarnation apart, also those that bore one name in turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,7 +37,24 @@ pub(super) enum Envelope<E: super::RpcEndpoint> {
 
 struct Queue<E: super::RpcEndpoint> {
     waiting: VecDeque<Envelope<E>>,
+    /// Of the calls' arguments.
+    bytes: usize,
     closed: bool,
+}
+
+impl<E: super::RpcEndpoint> Queue<E> {
+    fn has_room(&self, bytes: usize) -> bool {
+        self.waiting.len() < MAILBOX_CALLS_MAX
+            && self.bytes.saturating_add(bytes) <= MAILBOX_BYTES_MAX
+    }
+
+    fn pop(&mut self) -> Option<Envelope<E>> {
+        let envelope = self.waiting.pop_front();
+        if let Some(Envelope::Invoke(call)) = &envelope {
+            self.bytes -= call.arguments.len();
+        }
+        envelope
+    }
 }
 
 /// What waits for one endpoint.
@@ -46,7 +65,7 @@ pub(super) struct Mailbox<E: super::RpcEndpoint> {
 
 impl<E: super::RpcEndpoint> Mailbox<E> {
     pub fn new() -> Self {
-        let queue = Queue { waiting: VecDeque::new(), closed: false };
+        let queue = Queue { waiting: VecDeque::new(), bytes: 0, closed: false };
         Mailbox { queue: Mutex::new(queue), waker: AtomicWaker::new() }
     }
 
@@ -75,9 +94,10 @@ impl<E: super::RpcEndpoint> Mailbox<E> {
             let mut queue = self.lock();
             if queue.closed {
                 Some((call, "terminated"))
-            } else if queue.waiting.len() >= MAILBOX_CALLS_MAX {
+            } else if !queue.has_room(call.arguments.len()) {
                 Some((call, "its mailbox is full"))
             } else {
+                queue.bytes += call.arguments.len();
                 queue.waiting.push_back(Envelope::Invoke(call));
                 None
             }
@@ -91,11 +111,11 @@ impl<E: super::RpcEndpoint> Mailbox<E> {
     /// Waits for the next message.
     pub async fn next(&self) -> Envelope<E> {
         poll_fn(|cx| {
-            if let Some(envelope) = self.lock().waiting.pop_front() {
+            if let Some(envelope) = self.lock().pop() {
                 return Poll::Ready(envelope);
             }
             self.waker.register(cx.waker());
-            match self.lock().waiting.pop_front() {
+            match self.lock().pop() {
                 Some(envelope) => Poll::Ready(envelope),
                 None => Poll::Pending,
             }

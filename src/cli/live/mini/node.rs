@@ -28,7 +28,7 @@ use crate::{
 use clap::{Args, Subcommand};
 use std::{path::PathBuf, time::Duration};
 
-/// The pause after a failure, doubled up to a bound while the job fails for the same reason.
+/// The pause after a failure, doubled up to a bound with each one more.
 const RESTART_DELAY_MS: u64 = 500;
 const RESTART_DELAY_MAX_MS: u64 = 30_000;
 /// A job that has not failed for so long is taken for sound.

@@ -16,6 +16,8 @@ const CAUSE_BYTES_MAX: usize = 1024;
 pub(super) struct Failures {
     recent: VecDeque<JobFailure>,
     last: Option<Instant>,
+    /// Failures for whatever reason since the job ran quietly for long.
+    unrested: u64,
 }
 
 impl Failures {
@@ -29,6 +31,7 @@ impl Failures {
             RestartStrategy::FixedDelay { .. } | RestartStrategy::None => false,
         };
         self.last = Some(now);
+        self.unrested = if rested { 1 } else { self.unrested.saturating_add(1) };
         let cause = shortened(cause);
         match self.recent.back_mut() {
             Some(last) if !rested && reason(&last.cause) == reason(cause) => last.times += 1,
@@ -40,6 +43,12 @@ impl Failures {
             }
         }
         self.recent.back().map_or(1, |last| last.times)
+    }
+
+    /// How often the job has failed, for whatever reason, since it ran quietly for its strategy's
+    /// `reset_ms`: two causes in turn are no reason to hurry.
+    pub fn unrested(&self) -> u64 {
+        self.unrested
     }
 
     pub fn recent(&self) -> Vec<JobFailure> {
@@ -57,7 +66,7 @@ fn shortened(cause: &str) -> &str {
     &cause[..end.unwrap_or(0)]
 }
 
-/// The pause before a job starts again that has failed so many times in a row for one reason.
+/// The pause before a job starts again that has failed so many times without a rest.
 pub(super) fn delay(initial_ms: u64, max_ms: u64, times: u64) -> Duration {
     let doubled = u32::try_from(times.saturating_sub(1)).unwrap_or(u32::MAX);
     let factor = 2_u64.checked_pow(doubled).unwrap_or(u64::MAX);
@@ -80,17 +89,20 @@ mod tests {
             async |host: Host| {
                 let (mut failures, now) = (Failures::default(), host.now());
                 let mut note = |cause: &str, seconds| {
-                    failures.note(cause, now + Duration::from_secs(seconds), BACK_OFF)
+                    let times = failures.note(cause, now + Duration::from_secs(seconds), BACK_OFF);
+                    (times, failures.unrested())
                 };
-                assert_eq!(note("sink-0@1 failed: the server is full", 0), 1);
-                assert_eq!(note("sink-3@2 failed: the server is full", 1), 2);
-                assert_eq!(note("source-0@3 failed: lost", 2), 1);
-                assert_eq!(note("sink-3@4 failed: the server is full", 3), 1);
-                assert_eq!(note("sink-3@5 failed: the server is full", 4), 2);
-                assert_eq!(note("sink-3@6 failed: the server is full", 70), 1, "it ran for long");
+                // The pause goes by all failures, the list by those of one reason.
+                assert_eq!(note("sink-0@1 failed: the server is full", 0), (1, 1));
+                assert_eq!(note("sink-3@2 failed: the server is full", 1), (2, 2));
+                assert_eq!(note("source-0@3 failed: lost", 2), (1, 3));
+                assert_eq!(note("sink-3@4 failed: the server is full", 3), (1, 4));
+                assert_eq!(note("sink-3@5 failed: the server is full", 4), (2, 5));
+                let rested = note("sink-3@6 failed: the server is full", 70);
+                assert_eq!(rested, (1, 1), "it ran for long");
                 let cause = "ä".repeat(CAUSE_BYTES_MAX);
                 for n in 0..20 {
-                    assert_eq!(note(&format!("{n}{cause}"), 71), 1);
+                    assert_eq!(note(&format!("{n}{cause}"), 71), (1, 2 + n));
                 }
                 let recent = failures.recent();
                 assert_eq!(recent.len(), FAILURES_MAX);

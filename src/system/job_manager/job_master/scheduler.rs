@@ -253,7 +253,7 @@ impl JobMaster {
                 (attempts, Duration::from_millis(delay_ms))
             }
             RestartStrategy::ExponentialDelay { initial_ms, max_ms, .. } => {
-                (u32::MAX, failures::delay(initial_ms, max_ms, times))
+                (u32::MAX, failures::delay(initial_ms, max_ms, self.failures.unrested()))
             }
             RestartStrategy::None => (0, self.services.config.retry_delay),
         };

@@ -41,21 +41,26 @@ fn path(number: u64) -> String {
     format!("{FOLDER}/{}", file_name(number))
 }
 
-/// Removes drafts, verifies every blob and makes their names durable once more. Files beside an index
-/// that was made just now are the blobs of one that is missing.
-pub(super) async fn recover(
-    disk: &Disk,
-    index: &Index,
-    index_is_new: bool,
-) -> Result<(), FileError> {
+/// Refuses files beside no index, or beside one without a seal: they are the blobs of one that is
+/// missing.
+pub(super) async fn refuse_orphans(disk: &Disk) -> Result<(), FileError> {
+    disk.create_dir(FOLDER).await?;
+    disk.create_dir(INDEX_FOLDER).await?;
+    let mut names = disk.list(FOLDER).await?.into_iter();
+    let Some(name) = names.find(|name| name.starts_with(FILE_PREFIX)) else { return Ok(()) };
+    let (path, damage) = match disk.list(INDEX_FOLDER).await?.is_empty() {
+        true => (format!("{FOLDER}/{name}"), Damage::NoIndex),
+        false => (format!("{INDEX_FOLDER}/seal"), Damage::NoSeal),
+    };
+    Err(FileError::Corrupt { path, offset: 0, damage })
+}
+
+/// Removes drafts, verifies every blob and makes their names durable once more.
+pub(super) async fn recover(disk: &Disk, index: &Index) -> Result<(), FileError> {
     disk.create_dir(FOLDER).await?;
     disk.sync_dir("").await?;
     let wanted: BTreeSet<String> = index.blobs().map(|(_, blob)| file_name(blob.file)).collect();
     for name in disk.list(FOLDER).await? {
-        if index_is_new && name.starts_with(FILE_PREFIX) {
-            let (path, damage) = (format!("{FOLDER}/{name}"), Damage::NoIndex);
-            return Err(FileError::Corrupt { path, offset: 0, damage });
-        }
         if !wanted.contains(&name) {
             disk.remove(&format!("{FOLDER}/{name}")).await?;
         }

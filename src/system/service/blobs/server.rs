@@ -62,8 +62,12 @@ impl RpcEndpoint for BlobServer {
 }
 
 async fn recover(disk: &Disk) -> Result<(DurableLog<Index>, Index), BatchError> {
+    // Before an index is made: the next start would take every file for a draft of it.
+    if !DurableLog::<Index>::exists(disk, files::INDEX_FOLDER).await? {
+        files::refuse_orphans(disk).await?;
+    }
     let (log, index) = DurableLog::<Index>::recover(disk.clone(), files::INDEX_FOLDER).await?;
-    files::recover(disk, &index, log.is_new()).await?;
+    files::recover(disk, &index).await?;
     Ok((log, index))
 }
 
@@ -210,8 +214,8 @@ impl BlobHandler for BlobServer {
         bytes: Bytes,
         reply: Reply<Result<(), BlobRefusal>>,
     ) {
-        let length = bytes.len();
-        self.ask(context, length, reply, |server, batch| server.store(name, bytes, batch));
+        let size = name.len() + bytes.len();
+        self.ask(context, size, reply, |server, batch| server.store(name, bytes, batch));
     }
 
     fn get(
@@ -220,7 +224,7 @@ impl BlobHandler for BlobServer {
         name: String,
         reply: Reply<Result<Bytes, BlobRefusal>>,
     ) {
-        self.ask_by(context, 0, reply, |_, batch, reply| {
+        self.ask_by(context, name.len(), reply, |_, batch, reply| {
             batch.answer_by(|server, context| server.read(context, name, reply));
         });
     }
@@ -231,7 +235,8 @@ impl BlobHandler for BlobServer {
         names: Vec<String>,
         reply: Reply<Result<(), BlobRefusal>>,
     ) {
-        self.ask(context, 0, reply, move |server, batch| server.remove(&names, batch));
+        let bytes = names.iter().map(|name| name.len() + size_of::<String>()).sum();
+        self.ask(context, bytes, reply, move |server, batch| server.remove(&names, batch));
     }
 
     fn seal(
@@ -240,7 +245,7 @@ impl BlobHandler for BlobServer {
         prefix: String,
         reply: Reply<Result<(), BlobRefusal>>,
     ) {
-        self.ask(context, 0, reply, move |server, batch| server.close(&prefix, batch));
+        self.ask(context, prefix.len(), reply, move |server, batch| server.close(&prefix, batch));
     }
 
     fn list(
@@ -250,6 +255,37 @@ impl BlobHandler for BlobServer {
         after: String,
         reply: Reply<Vec<String>>,
     ) {
-        self.ask(context, 0, reply, move |server, _| server.index.list(&prefix, &after));
+        let bytes = prefix.len() + after.len();
+        self.ask_by(context, bytes, reply, move |_, batch, reply| {
+            batch.answer_by(move |server, _| reply.ok(server.index.list(&prefix, &after)));
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Host, run_two};
+
+    #[test]
+    fn blobs_without_their_index_are_refused_at_every_start_and_kept() {
+        run_two(
+            |_| std::future::pending(),
+            async |host: Host| {
+                let disk = host.disk();
+                recover(&disk).await.expect("a new folder");
+                files::write(&disk, vec![(7, Bytes::from("7"))]).await.expect("a good disk");
+                for name in disk.list(files::INDEX_FOLDER).await.expect("a good disk") {
+                    let path = format!("{}/{name}", files::INDEX_FOLDER);
+                    disk.remove(&path).await.expect("a good disk");
+                }
+                for start in 0..3 {
+                    let refusal = recover(&disk).await.err().expect("it is refused").to_string();
+                    let named = refusal.contains("blob-00000000000000000007 is corrupt");
+                    assert!(named, "start {start}: {refusal}");
+                }
+                assert_eq!(disk.list("blobs").await.expect("a good disk").len(), 1);
+            },
+        );
     }
 }

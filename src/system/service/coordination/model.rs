@@ -83,6 +83,15 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The key that it writes or removes.
+    pub fn key(&self) -> &str {
+        match self {
+            Change::Put { key, .. } | Change::Delete { key } => key,
+        }
+    }
+}
+
 /// Changes that are made together if all conditions hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Transaction {

@@ -20,7 +20,11 @@ use crate::{
         },
     },
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    time::Duration,
+};
 
 /// The name of the server's endpoint.
 pub const COORDINATION_ENDPOINT: &str = "coordination";
@@ -66,6 +70,8 @@ pub struct CoordinationServer {
     store: Store,
     desk: Desk<Self, Store>,
     watches: Vec<Waiting>,
+    /// Keys that were written or removed since the watches were looked at last.
+    touched: BTreeSet<String>,
     leases: BTreeMap<LeaseId, Held>,
 }
 
@@ -107,8 +113,8 @@ impl CoordinationServer {
         let now = host.now();
         let held = |lease| Held { until: now + ttl(lease), client: None };
         let leases = store.leases().map(|lease| (lease.id, held(lease))).collect();
-        let server =
-            CoordinationServer { store, desk: Desk::new(log), watches: Vec::new(), leases };
+        let (watches, touched) = (Vec::new(), BTreeSet::new());
+        let server = CoordinationServer { store, desk: Desk::new(log), watches, touched, leases };
         let server = service.start_server(COORDINATION_ENDPOINT, server)?;
         server.start();
         Ok(server)
@@ -163,21 +169,34 @@ impl CoordinationServer {
         Ok(Transacted { revision })
     }
 
-    fn begin_watch(&mut self, waiting: Waiting, batch: &mut Batch) {
+    /// Answers a watch with what it has not seen yet, or lets it wait. The whole state is durable, and
+    /// what is large is held for one call at a time, not for all of a batch.
+    fn begin_watch(&mut self, waiting: Waiting) {
         if let Err(refusal) = check_prefix(&waiting.prefix) {
-            return batch.answer(waiting.reply, Err(refusal));
+            return waiting.reply.ok(Err(refusal));
         }
         let own = self.watches.iter().filter(|known| known.client == waiting.client).count();
         let crowded = self.watches.len() >= WATCHES_MAX || own >= CLIENT_WATCHES_MAX;
         match self.store.update(&waiting.prefix, waiting.after) {
-            Some(update) => batch.answer(waiting.reply, Ok(update)),
-            None if crowded => batch.answer(waiting.reply, Err(Refusal::TooManyWatches)),
+            Some(update) => waiting.reply.ok(Ok(update)),
+            None if crowded => waiting.reply.ok(Err(Refusal::TooManyWatches)),
             None => self.watches.push(waiting),
         }
     }
 
+    /// Whether a key under the prefix was written or removed since the watches were looked at.
+    fn is_touched(&self, prefix: &str) -> bool {
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        let first = self.touched.range::<str, _>(from).next();
+        first.is_some_and(|key| key.starts_with(prefix))
+    }
+
     fn apply(&mut self, record: Record, batch: &mut Batch) -> Vec<String> {
         let removed = self.store.apply(&record);
+        self.touched.extend(removed.iter().cloned());
+        if let Record::Transact { changes } = &record {
+            self.touched.extend(changes.iter().map(|change| change.key().to_string()));
+        }
         batch.records.push(record);
         removed
     }
@@ -205,14 +224,19 @@ impl BatchServer<Store> for CoordinationServer {
     fn answer_waiting(&mut self, host: &Host) {
         let now = host.now();
         for waiting in std::mem::take(&mut self.watches) {
-            match self.store.update(&waiting.prefix, waiting.after) {
+            // Most writes are under other prefixes, and all keys under one are many.
+            let touched = self.is_touched(&waiting.prefix);
+            let late = waiting.deadline <= now;
+            let look = || self.store.update(&waiting.prefix, waiting.after);
+            match (touched || late).then(look).flatten() {
                 Some(update) => waiting.reply.ok(Ok(update)),
-                None if waiting.deadline <= now => waiting
+                None if late => waiting
                     .reply
                     .ok(Ok(Update { revision: self.store.revision(), ..Update::default() })),
                 None => self.watches.push(waiting),
             }
         }
+        self.touched.clear();
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -273,7 +297,9 @@ impl CoordinationHandler for CoordinationServer {
 
     fn read(&mut self, context: &mut Context<Self>, prefix: String, reply: Reply<Range>) {
         let bytes = prefix.len();
-        self.ask(context, bytes, reply, move |server, _| server.store.range(&prefix));
+        self.ask_by(context, bytes, reply, move |_, batch, reply| {
+            batch.answer_by(move |server, _| reply.ok(server.store.range(&prefix)));
+        });
     }
 
     fn watch(
@@ -286,8 +312,9 @@ impl CoordinationHandler for CoordinationServer {
     ) {
         let deadline = context.host().now() + Duration::from_millis(wait_ms.min(TTL_MS_MAX));
         let (client, bytes) = (reply.caller(), prefix.len());
-        self.ask_by(context, bytes, reply, move |server, batch, reply| {
-            server.begin_watch(Waiting { client, prefix, after, deadline, reply }, batch);
+        self.ask_by(context, bytes, reply, move |_, batch, reply| {
+            let waiting = Waiting { client, prefix, after, deadline, reply };
+            batch.answer_by(move |server, _| server.begin_watch(waiting));
         });
     }
 }

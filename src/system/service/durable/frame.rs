@@ -16,7 +16,7 @@ const SUM: std::ops::Range<usize> = 17..21;
 /// as zeros was never written.
 const MARK: u8 = 0xb5;
 /// What a disk writes whole or not at all.
-pub(super) const SECTOR_BYTES: usize = 512;
+const SECTOR_BYTES: usize = 512;
 
 /// Adds a frame to a batch that is written when `synced` bytes of the file are.
 pub(super) fn encode(batch: &mut Vec<u8>, content: &impl Serialize, synced: u64) {

@@ -34,7 +34,7 @@ mod tests;
 use crate::host::{Disk, OpenMode};
 use bytes::{Buf, Bytes};
 pub(super) use error::{Damage, DurableError};
-use seal::Extent;
+use seal::{Extent, SealFile};
 use segments::{DRAFT, SegmentedLog, corrupt, open_extent, read_whole, snapshot_name};
 use serde::{Serialize, de::DeserializeOwned};
 use std::marker::PhantomData;
@@ -99,9 +99,12 @@ impl<S: Durable> DurableLog<S> {
         Ok((log, state))
     }
 
-    /// Whether its folder held no log before.
-    pub fn is_new(&self) -> bool {
-        self.log.is_new()
+    /// Whether the folder holds a log with a seal; makes nothing.
+    ///
+    /// # Errors
+    /// What the disk said, or that the seal is corrupt.
+    pub async fn exists(disk: &Disk, folder: &'static str) -> Result<bool, DurableError> {
+        Ok(SealFile::open(disk, folder).await?.is_some())
     }
 
     /// Appends records, which are durable then.

@@ -1,19 +1,18 @@
 //! The seal: how far a log is durable, recorded apart from it.
 //!
-//! The file `seal` has two slots, each in a sector of its own, that are written in turn: a checksum,
-//! a length, and the [`Seal`]. The newest slot that can be read counts. One that was torn leaves the
-//! one before it, which says less and nothing false.
+//! The file `seal` has two slots, each in a sector of its own (also where sectors have 4 KiB), that
+//! are written in turn: a checksum, a length, and the [`Seal`]. The newest slot that can be read
+//! counts. One that was torn leaves the one before it, which says less and nothing false.
 
-use super::{
-    error::{Damage, DurableError},
-    frame::SECTOR_BYTES,
-};
+use super::error::{Damage, DurableError};
 use crate::host::{Disk, File, OpenMode};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub(super) const SEAL_FILE: &str = "seal";
 const SLOTS: u64 = 2;
+/// From slot to slot: the largest sector there is, so that a torn write of one leaves the other.
+const SLOT_BYTES: usize = 4096;
 /// The checksum of what follows it, and the length of what follows that.
 const SLOT_HEADER_BYTES: usize = 6;
 
@@ -67,15 +66,15 @@ impl SealFile {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
-        let bytes = file.read_at(0, SECTOR_BYTES * SLOTS as usize).await?;
+        let bytes = file.read_at(0, SLOT_BYTES * SLOTS as usize).await?;
         if bytes.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
-        let slots: Vec<&[u8]> = bytes.chunks(SECTOR_BYTES).collect();
+        let slots: Vec<&[u8]> = bytes.chunks(SLOT_BYTES).collect();
         let newest = slots.iter().filter_map(|slot| decode(slot)).max_by_key(|seal| seal.number);
         let unreadable =
             |slot: &&[u8]| decode(slot).is_none() && slot.iter().any(|byte| *byte != 0);
-        let unreadable = slots.iter().position(unreadable).map(|slot| (slot * SECTOR_BYTES) as u64);
+        let unreadable = slots.iter().position(unreadable).map(|slot| (slot * SLOT_BYTES) as u64);
         match newest {
             Some(seal) => Ok(Some(SealFile { file, seal, unreadable })),
             None => Err(DurableError::Corrupt {
@@ -90,7 +89,7 @@ impl SealFile {
     /// Makes the next seal durable, whose number this gives.
     pub async fn write(&mut self, seal: Seal) -> Result<(), DurableError> {
         let seal = Seal { number: self.seal.number + 1, ..seal };
-        let offset = seal.number % SLOTS * SECTOR_BYTES as u64;
+        let offset = seal.number % SLOTS * SLOT_BYTES as u64;
         self.file.write_at(offset, encode(&seal)).await?;
         self.file.sync().await?;
         self.seal = seal;

@@ -100,7 +100,6 @@ pub struct SegmentedLog<R> {
     /// The state that stands for the records before it, if there is one.
     snapshot: Option<Extent>,
     records: u64,
-    is_new: bool,
     kind: PhantomData<fn(R)>,
 }
 
@@ -177,7 +176,6 @@ impl<R: Serialize + DeserializeOwned + Send + Sync> SegmentedLog<R> {
             active,
             snapshot: None,
             records: 0,
-            is_new: true,
             kind,
         };
         log.seal().await?;
@@ -205,7 +203,6 @@ impl<R: Serialize + DeserializeOwned + Send + Sync> SegmentedLog<R> {
             active,
             snapshot,
             records,
-            is_new: false,
             kind,
         };
         for name in log.disk.list(folder).await? {
@@ -219,11 +216,6 @@ impl<R: Serialize + DeserializeOwned + Send + Sync> SegmentedLog<R> {
         log.seal().await?;
         log.remove_unnamed().await?;
         Ok(log)
-    }
-
-    /// Whether its folder held no log when it was opened.
-    pub fn is_new(&self) -> bool {
-        self.is_new
     }
 
     /// Records so far.
@@ -496,13 +488,12 @@ async fn open_active<R: DeserializeOwned>(
     if crc32fast::hash(synced) != crc || first + before != seal.records {
         return damaged(0, Damage::Another);
     }
-    if found > sealed {
-        // After a failed sync the page cache may show what never reaches the platter, whatever later
-        // syncs say; so it is written anew.
-        active.file.truncate(end).await?;
-        active.file.write_at(sealed, Bytes::copy_from_slice(tail)).await?;
-        active.file.sync().await?;
-    }
+    // After a failed sync the page cache may show what never reaches the platter, whatever later syncs
+    // say; so it is written anew. Also when nothing seems to be behind the seal: who cut it off may
+    // have died before the platter knew.
+    active.file.truncate(end).await?;
+    active.file.write_at(sealed, Bytes::copy_from_slice(tail)).await?;
+    active.file.sync().await?;
     active.sum.update(kept);
     active.length = end;
     Ok((active, head, behind))

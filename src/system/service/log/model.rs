@@ -48,6 +48,13 @@ pub struct TransactionId {
     pub number: u64,
 }
 
+impl TransactionId {
+    /// What it takes while its call waits, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.producer.len()
+    }
+}
+
 /// How a transaction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Outcome {

@@ -2,9 +2,7 @@
 
 use super::{
     LogEvent,
-    model::{
-        LogBatch, LogRead, LogRefusal, LogWrite, ProducerId, READ_WAIT_MAX, TransactionId, size,
-    },
+    model::{LogBatch, LogRead, LogRefusal, LogWrite, ProducerId, READ_WAIT_MAX, TransactionId},
     state::{Command, Decision, LogState},
 };
 use crate::{
@@ -108,7 +106,8 @@ impl LogServer {
         command: Command,
         reply: Reply<Result<(), LogRefusal>>,
     ) {
-        self.ask(context, 0, reply, |server, batch| server.decide(command, batch).map(|_| ()));
+        let bytes = command.bytes();
+        self.ask(context, bytes, reply, |server, batch| server.decide(command, batch).map(|_| ()));
     }
 
     fn decide(&mut self, command: Command, batch: &mut Batch) -> Result<u64, LogRefusal> {
@@ -128,9 +127,11 @@ impl LogServer {
         (!empty || waiting.deadline <= now).then_some(found)
     }
 
-    fn begin_read(&mut self, waiting: Waiting, batch: &mut Batch) {
-        match self.look(&waiting, batch.now) {
-            Some(answer) => batch.answer(waiting.reply, answer),
+    /// Answers a read or lets it wait. The whole state is durable, and what is read is held for one call
+    /// at a time, not for all of a batch.
+    fn begin_read(&mut self, waiting: Waiting, now: Instant) {
+        match self.look(&waiting, now) {
+            Some(answer) => waiting.reply.ok(answer),
             None if self.reads.len() >= READS_MAX => {
                 waiting.reply.fail(RpcError::NotRunning("too many reads wait".to_string()));
             }
@@ -184,9 +185,8 @@ impl LogHandler for LogServer {
         write: LogWrite,
         reply: Reply<Result<u64, LogRefusal>>,
     ) {
-        let bytes = size(&write.records);
         let command = Command::Append { producer, write };
-        self.ask(context, bytes, reply, |server, batch| server.decide(command, batch));
+        self.ask(context, command.bytes(), reply, |server, batch| server.decide(command, batch));
     }
 
     fn read(
@@ -197,8 +197,11 @@ impl LogHandler for LogServer {
     ) {
         let deadline =
             context.host().now() + Duration::from_millis(read.wait_ms).min(READ_WAIT_MAX);
-        self.ask_by(context, 0, reply, move |server, batch, reply| {
-            server.begin_read(Waiting { read, deadline, reply }, batch);
+        self.ask_by(context, read.topic.len(), reply, move |_, batch, reply| {
+            let waiting = Waiting { read, deadline, reply };
+            batch.answer_by(move |server, context| {
+                server.begin_read(waiting, context.host().now());
+            });
         });
     }
 
@@ -208,7 +211,8 @@ impl LogHandler for LogServer {
         topic: String,
         reply: Reply<Result<Vec<u64>, LogRefusal>>,
     ) {
-        self.ask(context, 0, reply, move |server, _| server.state.end_offsets(&topic));
+        let bytes = topic.len();
+        self.ask(context, bytes, reply, move |server, _| server.state.end_offsets(&topic));
     }
 
     fn init_producer(
@@ -227,9 +231,8 @@ impl LogHandler for LogServer {
         write: LogWrite,
         reply: Reply<Result<u64, LogRefusal>>,
     ) {
-        let bytes = size(&write.records);
         let command = Command::Write { transaction, write };
-        self.ask(context, bytes, reply, |server, batch| server.decide(command, batch));
+        self.ask(context, command.bytes(), reply, |server, batch| server.decide(command, batch));
     }
 
     fn prepare(

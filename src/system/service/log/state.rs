@@ -35,6 +35,22 @@ pub(super) enum Command {
     CloseProducers { prefix: String },
 }
 
+impl Command {
+    /// What it takes while it waits, in bytes.
+    pub fn bytes(&self) -> usize {
+        let write = |write: &LogWrite| write.topic.len() + size(&write.records);
+        match self {
+            Command::CreateTopic { topic: name, .. } | Command::CloseProducers { prefix: name } => {
+                name.len()
+            }
+            Command::Append { producer, write: batch } => producer.len() + write(batch),
+            Command::Write { transaction, write: batch } => transaction.bytes() + write(batch),
+            Command::Init(id) => id.producer.len(),
+            Command::Prepare(id) | Command::Commit(id) | Command::Abort(id) => id.bytes(),
+        }
+    }
+}
+
 /// What the log holds. Records that were known already are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Record {

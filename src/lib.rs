@@ -8,16 +8,14 @@
 //! - `harness` (simulated world only): scenarios, faults, checks, reports;
 //! - [`cli`]: commands; the only room that prints to a person.
 
-#[cfg(all(madsim, live))]
-compile_error!(
-    "both --cfg madsim and --cfg live are set; use `cargo run` for the simulation or `cargo live` \
-     for the live cluster, and leave RUSTFLAGS alone"
-);
-#[cfg(not(any(madsim, live)))]
-compile_error!(
-    "neither --cfg madsim nor --cfg live is set, so something overrides build.rustflags of \
-     .cargo/config.toml (RUSTFLAGS, or target.*.rustflags of your own configuration); unset it, or \
-     type: RUSTFLAGS='--cfg madsim' RUSTDOCFLAGS='--cfg madsim' cargo test"
+/// A build that was to be a simulation must not quietly become a live one: its tests would vanish.
+#[cfg(not(madsim))]
+const _: () = assert!(
+    !matches!(option_env!("WAVETANK_WORLD"), Some(world) if matches!(world.as_bytes(), b"madsim")),
+    "the simulated world is wanted here (WAVETANK_WORLD=madsim in .cargo/config.toml), but --cfg madsim \
+     is not set, so something overrides build.rustflags (RUSTFLAGS, or target.*.rustflags of your own \
+     configuration); unset it, or type: RUSTFLAGS='--cfg madsim' RUSTDOCFLAGS='--cfg madsim' cargo \
+     test. The live cluster is `cargo live`"
 );
 
 pub mod cli;

@@ -5,8 +5,8 @@ use std::{fmt, process::ExitCode};
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All held.
-    Held = 0,
+    /// Everything passed.
+    Passed = 0,
     /// An invariant broke, or what was to be equal is not.
     Violated = 1,
     /// The command could not be done: it, a file or a scenario is wrong, or can't be read or written; or
@@ -16,7 +16,7 @@ pub enum Outcome {
     Stuck = 3,
     /// A run was not deterministic.
     NotDeterministic = 4,
-    /// A signal ended the command before its work was done; what was done is told, and held.
+    /// A signal ended the command before its work was done; what was done is told, and passed.
     Interrupted = 130,
 }
 
@@ -26,7 +26,7 @@ impl Outcome {
     /// was looked at than was asked for is told when nothing else is.
     pub fn worse(self, other: Outcome) -> Outcome {
         let weight = |outcome| match outcome {
-            Outcome::Held => 0,
+            Outcome::Passed => 0,
             Outcome::Interrupted => 1,
             Outcome::BadInput => 2,
             Outcome::Stuck => 3,

@@ -1,17 +1,17 @@
-//! The commands. In the tank: `explore`, `run`, `replay`, `keep`, `new`, `check`, `list`, `sabotage`,
-//! `determinism`. Live: `hello`, `journal`, `mini`.
+//! The commands. In simulation: `explore`, `run`, `replay`, `add-regression`, `new`, `check`, `list`,
+//! `sabotage`, `verify-determinism`, `digest`. Live: `hello`, `journal`, `mini`.
 
 mod exit;
-#[cfg(live)]
+#[cfg(not(madsim))]
 mod live;
 mod log;
 #[cfg(madsim)]
-mod tank;
+mod simulated;
 
-#[cfg(live)]
+#[cfg(not(madsim))]
 use live as world;
 #[cfg(madsim)]
-use tank as world;
+use simulated as world;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -20,6 +20,11 @@ pub use exit::{CliError, Outcome};
 
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
+    #[cfg(madsim)]
+    if let Some(error) = simulated::renamed(&std::env::args().skip(1).collect::<Vec<_>>()) {
+        eprintln!("wavetank: {error}");
+        return Outcome::BadInput.into();
+    }
     let arguments = world::Arguments::parse();
     match world::run(arguments) {
         Ok(outcome) => outcome.into(),

@@ -1,4 +1,4 @@
-//! The tank's far side: scenarios, faults, checks and reports. It sees everything and touches
+//! The simulation's far side: scenarios, faults, checks and reports. It sees everything and touches
 //! nothing but the simulated hardware.
 //!
 //! Deliberately absent: any reach into a node's memory, and any draw from madsim's generator.

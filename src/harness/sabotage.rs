@@ -27,7 +27,7 @@ pub fn caught_by(switch: Sabotage) -> &'static [&'static str] {
 /// Whether a verdict comes from a check that is there for the switch.
 pub fn is_caught_by(switch: Sabotage, verdict: &Verdict) -> bool {
     let check = match verdict {
-        Verdict::Held => return false,
+        Verdict::Passed => return false,
         Verdict::Violated(invariant) => invariant.as_str(),
         Verdict::Stuck { .. } => verdict.name(),
     };
@@ -46,6 +46,6 @@ mod tests {
         assert!(!is_caught_by(Sabotage::StaleTokenAccepted, &violated("L21")));
         assert!(!is_caught_by(Sabotage::StaleTokenAccepted, &stuck));
         assert!(is_caught_by(Sabotage::LostLeaseTreatedAsAlive, &stuck));
-        assert!(!is_caught_by(Sabotage::LostLeaseTreatedAsAlive, &Verdict::Held));
+        assert!(!is_caught_by(Sabotage::LostLeaseTreatedAsAlive, &Verdict::Passed));
     }
 }

@@ -1,8 +1,8 @@
-//! Announced facts and the class of evidence that each of them is.
+//! Announced events and the class of evidence that each of them is.
 
 use std::{any::Any, fmt, hash::Hasher};
 
-/// How far a fact can be trusted when a promise is judged.
+/// How far an event can be trusted when a promise is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
@@ -15,24 +15,24 @@ pub enum Evidence {
 }
 
 /// Something that a node makes known with [`Host::announce`](super::Host::announce).
-pub trait Fact: Any + fmt::Debug + Send + Sync {
-    /// The class of evidence that this fact is.
+pub trait Event: Any + fmt::Debug + Send + Sync {
+    /// The class of evidence that this event is.
     fn evidence(&self) -> Evidence;
 
-    /// Feeds the whole fact into the run's digest.
+    /// Feeds the whole event into the run's digest.
     fn fold(&self, digest: &mut dyn Hasher);
 
     /// For the receiver's downcast.
     fn as_any(&self) -> &dyn Any;
 }
 
-/// Makes a type a [`Fact`]; the second argument maps a value to its evidence.
+/// Makes a type an [`Event`]; the second argument maps a value to its evidence.
 #[macro_export]
-macro_rules! fact {
-    ($fact:ty, $evidence:expr) => {
-        impl $crate::host::Fact for $fact {
+macro_rules! event {
+    ($event:ty, $evidence:expr) => {
+        impl $crate::host::Event for $event {
             fn evidence(&self) -> $crate::host::Evidence {
-                let evidence: fn(&$fact) -> $crate::host::Evidence = $evidence;
+                let evidence: fn(&$event) -> $crate::host::Evidence = $evidence;
                 evidence(self)
             }
 

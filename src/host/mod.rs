@@ -1,9 +1,9 @@
 //! What a node stands on: clock, network, disk, tasks, randomness, announcements, sabotage
-//! switches, mishaps of services.
+//! switches, injected errors of services.
 //!
 //! A [`Host`] is an explicit, cloneable value, one per incarnation of a process. Everything that the
-//! system does to the outside goes through it, so the same system runs in the tank (`cfg(madsim)`,
-//! the hardware of [`sim`]) and live (`cfg(live)`, tokio, TCP and a folder). Only this room names
+//! system does to the outside goes through it, so the same system runs in simulation (`cfg(madsim)`,
+//! the hardware of [`sim`]) and live (without it: tokio, TCP and a folder). Only this room names
 //! tokio, madsim, `std::time`, `std::fs` or `std::net`.
 //!
 //! Deliberately absent: ambient access. There is no `now()` without a host, no global generator and
@@ -12,24 +12,24 @@
 mod announce;
 mod clock;
 mod disk;
-mod mishap;
+mod injected_error;
 mod net;
 mod random;
 mod sabotage;
 
-#[cfg(live)]
+#[cfg(not(madsim))]
 pub mod live;
 #[cfg(madsim)]
 pub mod sim;
 
-#[cfg(live)]
+#[cfg(not(madsim))]
 use live as imp;
 #[cfg(madsim)]
 use sim as imp;
 
 use std::{future::Future, io, time::Duration};
 
-pub use announce::{Evidence, Fact};
+pub use announce::{Event, Evidence};
 pub use clock::{Elapsed, Instant, Interval, WallTime};
 pub use disk::OpenMode;
 pub use imp::run_two;
@@ -39,7 +39,7 @@ pub use imp::{
     stream::{Stream, StreamListener, StreamReader, StreamWriter},
     task::{Sleep, Task},
 };
-pub use mishap::Mishap;
+pub use injected_error::InjectedError;
 pub use net::{Inbound, Kind, MESSAGE_BYTES_MAX, NodeAddress, ParseAddressError};
 pub use random::{Draws, mix, name_hash};
 pub use sabotage::Sabotage;
@@ -58,7 +58,7 @@ impl Host {
         Host { imp }
     }
 
-    /// The node's name. In the tank it is also its host name on the network.
+    /// The node's name. In simulation it is also its host name on the network.
     pub fn name(&self) -> &str {
         self.imp.name()
     }
@@ -142,12 +142,12 @@ impl Host {
         random::scale_duration(self.random_u64(), max)
     }
 
-    /// Makes a fact known: to the run's history in the tank, as a `tracing` event live.
+    /// Makes an event known: to the run's history in simulation, as a `tracing` event live.
     ///
-    /// In the tank the checks and triggers that the fact sets off run before this returns, and one
+    /// In simulation the checks and triggers that the event sets off run before this returns, and one
     /// of them may be this node's own death.
-    pub fn announce(&self, fact: &dyn Fact) {
-        self.imp.announce(fact);
+    pub fn announce(&self, event: &dyn Event) {
+        self.imp.announce(event);
     }
 
     /// Whether the known bug `switch` is to be shown at this line. Constant `false` live.
@@ -158,9 +158,9 @@ impl Host {
         self.imp.sabotaged(switch)
     }
 
-    /// Whether the call that a service is about to handle meets with a mishap. Never live.
-    pub fn mishap(&self) -> Option<Mishap> {
-        self.imp.mishap()
+    /// Whether the call that a service is about to handle meets with an injected error. Never live.
+    pub fn injected_error(&self) -> Option<InjectedError> {
+        self.imp.injected_error()
     }
 
     /// Opens the node's message socket on `port`; 0 takes a free port.

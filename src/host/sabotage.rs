@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! switches {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $published:literal;)+) => {
-        /// A known bug that can be shown on purpose in the tank. At most one is on in a run.
+        /// A known bug that can be shown on purpose in simulation. At most one is on in a run.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Sabotage {
             $($(#[doc = $doc])+ #[serde(rename = $text)] $name,)+

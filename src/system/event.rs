@@ -1,11 +1,11 @@
-//! The typed facts that the floors below the jobs announce.
+//! The typed events that the floors below the jobs announce.
 
 use super::heartbeat::HeartbeatSession;
 use super::rpc::{AskOutcome, EndpointId, FencingToken};
 use crate::host::{Evidence, Kind};
 use std::time::Duration;
 
-/// A fact of the RPC floor. All of them are self-reports.
+/// An event of the RPC floor. All of them are self-reports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RpcEvent {
     /// An endpoint was made; it does not run yet.
@@ -89,9 +89,9 @@ pub enum RpcEvent {
     },
 }
 
-crate::fact!(RpcEvent, |_| Evidence::SelfReport);
+crate::event!(RpcEvent, |_| Evidence::SelfReport);
 
-/// A fact of the heartbeat floor. All of them are self-reports.
+/// An event of the heartbeat floor. All of them are self-reports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HeartbeatEvent {
     /// A target is monitored from here on.
@@ -132,4 +132,4 @@ pub enum HeartbeatEvent {
     },
 }
 
-crate::fact!(HeartbeatEvent, |_| Evidence::SelfReport);
+crate::event!(HeartbeatEvent, |_| Evidence::SelfReport);

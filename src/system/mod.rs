@@ -16,4 +16,4 @@ pub mod scope;
 pub mod service;
 pub mod store;
 pub mod task_executor;
-pub mod watched;
+pub mod watch;

@@ -278,7 +278,7 @@ pub struct ExecutorReport {
     pub attempts: Vec<ExecutionAttemptId>,
     /// Those that have, and how, of which the master has not answered yet that it knows. What is in
     /// neither list is gone without a word.
-    pub ended: Vec<(ExecutionAttemptId, ExecutionState)>,
+    pub ended: Vec<(ExecutionAttemptId, TaskExecutionState)>,
     /// The holds of the job on slots.
     pub allocations: Vec<AllocationId>,
 }
@@ -297,7 +297,7 @@ pub struct MasterReport {
 
 /// How far an attempt is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum ExecutionState {
+pub enum TaskExecutionState {
     /// Waits for slots.
     Created,
     /// Sent to its task executor.
@@ -316,18 +316,56 @@ pub enum ExecutionState {
     Failed(String),
 }
 
-impl ExecutionState {
+impl TaskExecutionState {
     /// Whether nothing of the attempt runs any more.
     pub fn is_terminal(&self) -> bool {
         matches!(
             self,
-            ExecutionState::Finished | ExecutionState::Canceled | ExecutionState::Failed(_)
+            TaskExecutionState::Finished
+                | TaskExecutionState::Canceled
+                | TaskExecutionState::Failed(_)
         )
     }
 
-    /// A short name.
-    pub fn name(&self) -> &'static str {
+    /// The same without its cause.
+    pub fn state(&self) -> ExecutionState {
         match self {
+            TaskExecutionState::Created => ExecutionState::Created,
+            TaskExecutionState::Deploying => ExecutionState::Deploying,
+            TaskExecutionState::Initializing => ExecutionState::Initializing,
+            TaskExecutionState::Running => ExecutionState::Running,
+            TaskExecutionState::Canceling => ExecutionState::Canceling,
+            TaskExecutionState::Finished => ExecutionState::Finished,
+            TaskExecutionState::Canceled => ExecutionState::Canceled,
+            TaskExecutionState::Failed(_) => ExecutionState::Failed,
+        }
+    }
+}
+
+/// Where an attempt stands in its life, in order; the last three are its ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ExecutionState {
+    /// Waits for slots.
+    Created,
+    /// Sent to its task executor.
+    Deploying,
+    /// Restores its state and connects.
+    Initializing,
+    /// Takes records.
+    Running,
+    /// Is being ended.
+    Canceling,
+    /// Has done all its work.
+    Finished,
+    /// Was ended.
+    Canceled,
+    /// Failed.
+    Failed,
+}
+
+impl fmt::Display for ExecutionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             ExecutionState::Created => "created",
             ExecutionState::Deploying => "deploying",
             ExecutionState::Initializing => "initializing",
@@ -335,8 +373,8 @@ impl ExecutionState {
             ExecutionState::Canceling => "canceling",
             ExecutionState::Finished => "finished",
             ExecutionState::Canceled => "canceled",
-            ExecutionState::Failed(_) => "failed",
-        }
+            ExecutionState::Failed => "failed",
+        })
     }
 }
 
@@ -349,7 +387,7 @@ gateway! {
         /// them the master takes.
         ask offer_slots(offered: OfferedSlots) -> Result<Vec<AllocationId>, RegistrationRefusal>;
         /// How far an attempt is; false when it is not one of the master's present attempts.
-        ask update_task_state(attempt: ExecutionAttemptId, state: ExecutionState) -> bool;
+        ask update_task_state(attempt: ExecutionAttemptId, state: TaskExecutionState) -> bool;
         /// An attempt's part of a checkpoint is durable.
         ask acknowledge_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId, state: StateHandle, ended: bool) -> ();
         /// An attempt can't take part in a checkpoint.

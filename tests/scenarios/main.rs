@@ -10,7 +10,7 @@ fn main() -> std::process::ExitCode {
     simulated::main()
 }
 
-#[cfg(live)]
+#[cfg(not(madsim))]
 fn main() {
     println!("scenarios run in the simulated world");
 }

@@ -4,7 +4,7 @@
 use std::{fmt::Write, path::Path};
 use wavetank::harness::{
     fault::FaultPlan,
-    scenario::{Scenario, Subject, exact_duration},
+    scenario::{Scenario, SystemSpec, exact_duration},
 };
 
 /// Ten plans of the shipped swarm, in words.
@@ -13,7 +13,7 @@ pub fn ten_plans() -> String {
     let scenario = Scenario::load(&path).expect("it is sound");
     let mut text = String::new();
     for seed in 0..10 {
-        let Scenario { subject: Subject::WordCount(spec), latency, .. } = scenario.drawn(seed)
+        let Scenario { system: SystemSpec::WordCount(spec), latency, .. } = scenario.drawn(seed)
         else {
             panic!("it counts words");
         };

@@ -6,9 +6,9 @@ use super::{
     observe::Observer,
     strike::Pace,
     supervise::{Plan, Report, Supervisor},
+    supervised::{End, run_supervised},
     text::{Narrator, parse_duration, say},
     verify::first_difference,
-    voyage::{End, sail},
 };
 use crate::host::{Host, MESSAGE_BYTES_MAX};
 use clap::Args;
@@ -44,7 +44,7 @@ pub struct Journal {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
     kill_coordination: u32,
     /// Where the processes keep their files; the same folder again carries on. A temporary one if
-    /// absent, removed when all held
+    /// absent, removed when all passed
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// How many journal nodes there are, one of which leads
@@ -67,10 +67,10 @@ impl Journal {
         let lines = read_lines(&self.input)?;
         self.check(&lines)?;
         let mut folder = DataFolder::open(self.data.as_deref(), "journal")?;
-        let fate = if folder.kept() { "kept" } else { "removed when all held" };
+        let fate = if folder.kept() { "kept" } else { "removed when all passed" };
         say(&format!("data folder {} ({fate})", folder.path().display()));
         let outcome = self.run_in(&folder, lines, log);
-        if !matches!(outcome, Ok(Outcome::Held)) && !folder.kept() {
+        if !matches!(outcome, Ok(Outcome::Passed)) && !folder.kept() {
             folder.keep();
             say(&format!("the data folder is kept; --data {} carries on", folder.path().display()));
         }
@@ -131,7 +131,7 @@ impl Journal {
         };
         write_input(&plan)?;
         let (narrator, observer) = (Narrator::new(), Observer::default());
-        let end = sail(&plan.folder, self.within, async |host: Host| {
+        let end = run_supervised(&plan.folder, self.within, async |host: Host| {
             Supervisor::new(&host, &plan, &narrator, &observer).run().await
         });
         narrator.clear();
@@ -175,7 +175,7 @@ impl Journal {
                 &format!("; {sent} sent in {seconds:.1} s, {rate:.0} lines/s; {took:.1} s in all");
         }
         say(&text);
-        Outcome::Held
+        Outcome::Passed
     }
 }
 

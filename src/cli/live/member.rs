@@ -84,7 +84,7 @@ impl Member {
                 match ended {
                     None => {}
                     Some(status) if status.success() => self.state = State::Finished,
-                    Some(status) => self.mourn(&status.to_string(), now, narrator)?,
+                    Some(status) => self.on_exit(&status.to_string(), now, narrator)?,
                 }
             }
             State::Waiting { until } if *until <= now => {
@@ -105,7 +105,7 @@ impl Member {
         self.address = Some(address);
     }
 
-    fn mourn(&mut self, status: &str, now: Instant, narrator: &Narrator) -> Result<(), CliError> {
+    fn on_exit(&mut self, status: &str, now: Instant, narrator: &Narrator) -> Result<(), CliError> {
         let died = format!("{} has ended by itself ({status})", self.name);
         let Some(repeated) = self.deaths.note(status, Duration::from_nanos(now.as_nanos())) else {
             let text = format!("{died}, {} times within {DEATHS_WINDOW:?}", DEATHS_MAX + 1);

@@ -10,9 +10,9 @@ mod observe;
 mod process;
 mod strike;
 mod supervise;
+mod supervised;
 mod text;
 mod verify;
-mod voyage;
 
 use super::{CliError, Outcome};
 use crate::{host::NodeAddress, system::service::coordination::CoordinationConfig};
@@ -20,10 +20,10 @@ use clap::{Parser, Subcommand};
 use std::time::Duration;
 use tracing_subscriber::fmt::time::SystemTime;
 
-/// The cluster of the tank, sailing: each role a process of its own, on loopback TCP and in a
+/// The live cluster: each role a process of its own, on loopback TCP and in a
 /// folder of the real disk.
 ///
-/// Exit codes: 0 all held, 1 what was to be equal is not, 2 a bad command or file, 3 not finished.
+/// Exit codes: 0 all passed, 1 what was to be equal is not, 2 a bad command or file, 3 not finished.
 ///
 /// Try `cargo live hello`, then `cargo live journal --input Cargo.lock --kill-leader 2`, then
 /// `cargo live mini --input Cargo.lock --kill 3`.

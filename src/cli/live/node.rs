@@ -145,7 +145,7 @@ pub fn run(place: Place, main: impl AsyncFnOnce(Host, u16)) -> Result<Outcome, C
     let config = NodeConfig { name, hostname: HOSTNAME.to_string(), data, members: Vec::new() };
     // Why it ended otherwise, the host has put into the log.
     match run_node(config, async |host| main(host, port).await)? {
-        ExitReason::Returned => Ok(Outcome::Held),
+        ExitReason::Returned => Ok(Outcome::Passed),
         ExitReason::Exited { .. } | ExitReason::Panicked { .. } => Ok(Outcome::Stuck),
     }
 }

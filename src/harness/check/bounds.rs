@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The bounds that invariants judge by. Each is read on the clock of the node that waits.
+/// The bounds that invariants check by. Each is read on the clock of the node that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeBounds {
     /// The time-out of the job's checkpoints.

@@ -1,13 +1,13 @@
 //! Verdicts, and which one a scenario wants.
 
-use crate::harness::scenario::{Field, ScenarioError, SubjectKind};
+use crate::harness::scenario::{Field, ScenarioError, SystemKind};
 use std::fmt;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Every invariant held and the cluster converged.
-    Held,
+    Passed,
     /// This invariant broke.
     Violated(String),
     /// The cluster did not converge.
@@ -21,7 +21,7 @@ impl Verdict {
     /// One word.
     pub fn name(&self) -> &'static str {
         match self {
-            Verdict::Held => "held",
+            Verdict::Passed => "passed",
             Verdict::Violated(_) => "violated",
             Verdict::Stuck { .. } => "stuck",
         }
@@ -31,18 +31,18 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Verdict::Held => f.write_str("held"),
+            Verdict::Passed => f.write_str("passed"),
             Verdict::Violated(invariant) => write!(f, "violated:{invariant}"),
             Verdict::Stuck { waits_for } => write!(f, "stuck, waiting for {waits_for}"),
         }
     }
 }
 
-/// What *held* means for a scenario.
+/// What *passed* means for a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expectation {
     /// Every invariant holds and the cluster converges.
-    Held,
+    Passed,
     /// This invariant breaks.
     Violated(String),
     /// The cluster does not converge.
@@ -50,13 +50,13 @@ pub enum Expectation {
 }
 
 impl Expectation {
-    /// Reads `expect`, as it is understood where that subject runs.
+    /// Reads `expect`, as it is understood where that system runs.
     ///
     /// # Errors
     /// When it is none of the verdicts, or names an invariant that is not judged there.
-    pub fn read(field: &Field, subject: SubjectKind) -> Result<Self, ScenarioError> {
+    pub fn read(field: &Field, system: SystemKind) -> Result<Self, ScenarioError> {
         let text = field.text()?;
-        let invariants = super::invariants_of(subject);
+        let invariants = super::invariants_of(system);
         let names = invariants.iter().map(|invariant| invariant.name());
         match text.strip_prefix("violated:") {
             Some(name) if names.clone().any(|known| known == name) => {
@@ -68,7 +68,7 @@ impl Expectation {
                 Err(field.unknown(&known, "list --invariants"))
             }
             None => {
-                let known = [("held", Expectation::Held), ("stuck", Expectation::Stuck)];
+                let known = [("passed", Expectation::Passed), ("stuck", Expectation::Stuck)];
                 let named = |error: ScenarioError| error.with_help("or \"violated:INVARIANT\"");
                 field.one_of(&known, "list --invariants").map_err(named)
             }
@@ -78,7 +78,7 @@ impl Expectation {
     /// Whether a run ended as it should.
     pub fn met_by(&self, verdict: &Verdict) -> bool {
         match (self, verdict) {
-            (Expectation::Held, Verdict::Held) => true,
+            (Expectation::Passed, Verdict::Passed) => true,
             (Expectation::Violated(wanted), Verdict::Violated(found)) => wanted == found,
             (Expectation::Stuck, Verdict::Stuck { .. }) => true,
             _ => false,
@@ -89,7 +89,7 @@ impl Expectation {
 impl fmt::Display for Expectation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Expectation::Held => f.write_str("held"),
+            Expectation::Passed => f.write_str("passed"),
             Expectation::Violated(invariant) => write!(f, "violated:{invariant}"),
             Expectation::Stuck => f.write_str("stuck"),
         }

@@ -1,8 +1,8 @@
-//! Facts as the checks see them.
+//! Events as the checks see them.
 
 use crate::{
     host::{
-        Evidence, Fact,
+        Event, Evidence,
         sim::{Hardware, NodeId, Stamp},
     },
     jobs::journal::JournalEvent,
@@ -18,63 +18,63 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-macro_rules! families {
+macro_rules! event_kinds {
     ($($(#[doc = $doc:literal])+ $name:ident($event:ty) $kept:ident;)+) => {
-        /// The families of facts that checks look at.
+        /// The kinds of events that checks look at.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Family {
+        pub enum EventKind {
             $($(#[doc = $doc])+ $name,)+
         }
 
-        /// A fact of one of the known families.
+        /// An event of one of the known kinds.
         #[derive(Clone, Copy, Debug)]
-        pub enum Seen<'a> {
+        pub enum EventRef<'a> {
             $($(#[doc = $doc])+ $name(&'a $event),)+
-            /// Of a family that no check looks at.
+            /// Of a kind that no check looks at.
             Other,
         }
 
-        impl<'a> Seen<'a> {
-            /// Finds out a fact's family; the busiest first.
-            pub fn new(fact: &'a dyn Fact) -> Self {
-                let any = fact.as_any();
+        impl<'a> EventRef<'a> {
+            /// Finds out an event's kind; the busiest first.
+            pub fn new(event: &'a dyn Event) -> Self {
+                let any = event.as_any();
                 $(if let Some(event) = any.downcast_ref::<$event>() {
-                    return Seen::$name(event);
+                    return EventRef::$name(event);
                 })+
-                Seen::Other
+                EventRef::Other
             }
 
-            /// The family; `None` of one that no check looks at.
-            pub fn family(self) -> Option<Family> {
+            /// The kind; `None` of one that no check looks at.
+            pub fn kind(self) -> Option<EventKind> {
                 match self {
-                    $(Seen::$name(_) => Some(Family::$name),)+
-                    Seen::Other => None,
+                    $(EventRef::$name(_) => Some(EventKind::$name),)+
+                    EventRef::Other => None,
                 }
             }
         }
 
-        /// A fact that the history keeps.
+        /// An event that the history keeps.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-        pub enum Known {
+        pub enum KeptEvent {
             $($(#[doc = $doc])+ $name($event),)+
         }
 
-        impl Known {
+        impl KeptEvent {
             /// Keeps what changes the cluster's state; calls and buffers are too many and mean too
             /// little.
-            pub fn keep(seen: Seen<'_>) -> Option<Self> {
+            pub fn keep(seen: EventRef<'_>) -> Option<Self> {
                 match seen {
-                    $(Seen::$name(event) => {
-                        families!(@keep $kept event).then(|| Known::$name(event.clone()))
+                    $(EventRef::$name(event) => {
+                        event_kinds!(@keep $kept event).then(|| KeptEvent::$name(event.clone()))
                     })+
-                    Seen::Other => None,
+                    EventRef::Other => None,
                 }
             }
 
             /// The class of evidence that it is.
             pub fn evidence(&self) -> Evidence {
                 match self {
-                    $(Known::$name(event) => event.evidence(),)+
+                    $(KeptEvent::$name(event) => event.evidence(),)+
                 }
             }
         }
@@ -85,7 +85,7 @@ macro_rules! families {
     (@keep tasks $event:ident) => { is_change_of_task($event) };
 }
 
-families! {
+event_kinds! {
     /// Of the RPC floor.
     Rpc(RpcEvent) never;
     /// Of tasks.
@@ -123,7 +123,7 @@ fn is_change_of_task(event: &TaskEvent) -> bool {
     )
 }
 
-/// When and where a fact was announced, for the checks.
+/// When and where an event was announced, for the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment {
     /// Simulated time since the run began.

@@ -2,7 +2,7 @@
 
 use super::model::Model;
 use crate::{
-    harness::scenario::{Scenario, Subject, exact_duration},
+    harness::scenario::{Scenario, SystemSpec, exact_duration},
     jobs::journal,
     system::{
         ids::JobId,
@@ -87,14 +87,14 @@ impl<'a> Convergence<'a> {
         let bounds = scenario.converge;
         let goal = |key, own, once, waits_for| {
             let since = match key {
-                "leavings" => Since::JobEnded,
+                "leftovers" => Since::JobEnded,
                 "job" => Since::InputEnded,
                 _ => Since::Healed,
             };
             Goal { key, within: bounds.bound(own), once, since, met: Duration::ZERO, waits_for }
         };
-        let goals = match &scenario.subject {
-            Subject::Journal(_) => vec![
+        let goals = match &scenario.system {
+            SystemSpec::Journal(_) => vec![
                 goal("leaders", bounds.leaders, false, |_, model| {
                     elected(model, journal::COMPONENT)
                 }),
@@ -102,14 +102,14 @@ impl<'a> Convergence<'a> {
                     journal_clients(model, wants.clients)
                 }),
             ],
-            Subject::WordCount(_) => vec![
+            SystemSpec::WordCount(_) => vec![
                 goal("leaders", bounds.leaders, false, |_, model| {
                     elected(model, DISPATCHER).or_else(|| elected(model, RESOURCE_MANAGER))
                 }),
                 goal("tasks", bounds.tasks, true, all_running),
                 goal("checkpoint", bounds.checkpoint, true, fresh_checkpoint),
                 goal("job", bounds.job, false, job_ended),
-                goal("leavings", bounds.leavings, false, |wants, model| {
+                goal("leftovers", bounds.leftovers, false, |wants, model| {
                     nothing_left(model, wants.job)
                 }),
             ],
@@ -221,7 +221,7 @@ fn fresh_checkpoint(wants: &Wants<'_>, model: &Model) -> Option<String> {
 }
 
 fn job_ended(wants: &Wants<'_>, model: &Model) -> Option<String> {
-    let Subject::WordCount(spec) = &wants.scenario.subject else { return None };
+    let SystemSpec::WordCount(spec) = &wants.scenario.system else { return None };
     if !model.submitted.contains(&wants.job) {
         return Some("the job to be taken on".to_string());
     }

@@ -1,8 +1,8 @@
 //! The moments of the protocols that runs should reach, and on which triggers hang.
 
-use super::history::Seen;
+use super::history::EventRef;
 use crate::{
-    harness::scenario::{Field, ScenarioError, SubjectKind},
+    harness::scenario::{Field, ScenarioError, SystemKind},
     host::sim::{Hardware, ProcessEnd},
     jobs::journal::{self, JournalEvent},
     system::{
@@ -10,7 +10,7 @@ use crate::{
         event::HeartbeatEvent,
         job_manager::JobEvent,
         leadership::LeadershipEvent,
-        protocol::{DISPATCHER, JobStatus, RESOURCE_MANAGER, component_job},
+        protocol::{DISPATCHER, ExecutionState, JobStatus, RESOURCE_MANAGER, component_job},
         service::{
             blobs::BlobEvent,
             coordination::{Change, CoordinationEvent, LeaseEnd},
@@ -23,11 +23,11 @@ use crate::{
 use std::fmt;
 
 /// Where a milestone can be reached.
-type Where = &'static [SubjectKind];
+type Where = &'static [SystemKind];
 
-const JOURNAL: Where = &[SubjectKind::Journal];
-const JOBS: Where = &[SubjectKind::WordCount];
-const ANYWHERE: Where = SubjectKind::ALL;
+const JOURNAL: Where = &[SystemKind::Journal];
+const JOBS: Where = &[SystemKind::WordCount];
+const ANYWHERE: Where = SystemKind::ALL;
 
 macro_rules! milestones {
     ($($name:ident = $text:literal, $at:ident, $doc:literal;)+) => {
@@ -51,8 +51,8 @@ macro_rules! milestones {
                 match self { $(Milestone::$name => $doc),+ }
             }
 
-            /// The subjects in which it can be reached.
-            pub fn subjects(self) -> &'static [SubjectKind] {
+            /// The systems in which it can be reached.
+            pub fn systems(self) -> &'static [SystemKind] {
                 match self { $(Milestone::$name => $at),+ }
             }
         }
@@ -110,7 +110,7 @@ milestones! {
     ExecutorLost = "executor-lost", JOBS, "A master gave a task executor up.";
     MasterDisconnected = "master-disconnected", JOBS, "A task executor is no longer connected to a master.";
     HeartbeatLost = "heartbeat-lost", JOBS, "A peer gave no sign of life for too long, or nobody was there.";
-    ResultDirty = "result-dirty", JOBS, "A job's result was written durably; its leavings are still there.";
+    ResultDirty = "result-dirty", JOBS, "A job's result was written durably; its leftovers are still there.";
     CleanupStarted = "cleanup-started", JOBS, "A dispatcher began to remove what a job left.";
     ResultClean = "result-clean", JOBS, "Nothing is left of a job but its result.";
     CancellationAcknowledged = "cancellation-acknowledged", JOBS, "A dispatcher told a client that a job will end as canceled.";
@@ -141,13 +141,13 @@ impl Milestone {
         Self::ALL.iter().copied().find(|milestone| milestone.name() == name)
     }
 
-    /// The milestones that can be reached where that subject runs.
-    pub fn known(subject: SubjectKind) -> Vec<Milestone> {
-        let reached = |milestone: &Milestone| milestone.subjects().contains(&subject);
+    /// The milestones that can be reached where that system runs.
+    pub fn known(system: SystemKind) -> Vec<Milestone> {
+        let reached = |milestone: &Milestone| milestone.systems().contains(&system);
         Self::ALL.iter().copied().filter(reached).collect()
     }
 
-    /// Whether its facts name a checkpoint, so that a trigger can ask for its number.
+    /// Whether its events name a checkpoint, so that a trigger can ask for its number.
     pub fn has_checkpoint(self) -> bool {
         matches!(
             self,
@@ -161,16 +161,16 @@ impl Milestone {
         )
     }
 
-    /// The number of the checkpoint that a fact is of.
-    pub fn checkpoint_of(seen: Seen<'_>) -> Option<u64> {
+    /// The number of the checkpoint that an event is of.
+    pub fn checkpoint_of(seen: EventRef<'_>) -> Option<u64> {
         let checkpoint = match seen {
-            Seen::Job(
+            EventRef::Job(
                 JobEvent::CheckpointTriggered { checkpoint, .. }
                 | JobEvent::CheckpointAcknowledged { checkpoint, .. }
                 | JobEvent::CheckpointCompleted { checkpoint, .. }
                 | JobEvent::CheckpointAborted { checkpoint, .. },
             )
-            | Seen::Task(
+            | EventRef::Task(
                 TaskEvent::SnapshotTaken { checkpoint, .. }
                 | TaskEvent::CheckpointConfirmed { checkpoint, .. },
             ) => checkpoint,
@@ -179,7 +179,7 @@ impl Milestone {
         Some(checkpoint.0)
     }
 
-    /// Whether its facts name a leadership, so that a trigger can ask for it.
+    /// Whether its events name a leadership, so that a trigger can ask for it.
     pub fn has_component(self) -> bool {
         matches!(
             self,
@@ -191,9 +191,9 @@ impl Milestone {
         )
     }
 
-    /// The leadership that a fact is of.
-    pub fn leadership_of(seen: Seen<'_>) -> Option<Leadership> {
-        let Seen::Leadership(
+    /// The leadership that an event is of.
+    pub fn leadership_of(seen: EventRef<'_>) -> Option<Leadership> {
+        let EventRef::Leadership(
             LeadershipEvent::Granted { component, .. }
             | LeadershipEvent::Confirmed { component, .. }
             | LeadershipEvent::Revoked { component, .. }
@@ -210,7 +210,7 @@ impl Milestone {
         }
     }
 
-    /// Whether its facts name a job's attempt, so that a trigger can ask for its number.
+    /// Whether its events name a job's attempt, so that a trigger can ask for its number.
     pub fn has_attempt(self) -> bool {
         matches!(
             self,
@@ -224,55 +224,57 @@ impl Milestone {
         )
     }
 
-    /// The number of the job's attempt, its epoch, that a fact is of.
-    pub fn attempt_of(seen: Seen<'_>) -> Option<u64> {
+    /// The number of the job's attempt, its epoch, that an event is of.
+    pub fn attempt_of(seen: EventRef<'_>) -> Option<u64> {
         match seen {
-            Seen::Job(JobEvent::Scheduled { epoch, .. }) => Some(*epoch),
-            Seen::Job(JobEvent::CheckpointAcknowledged { attempt, .. })
-            | Seen::Task(
+            EventRef::Job(JobEvent::Scheduled { epoch, .. }) => Some(*epoch),
+            EventRef::Job(JobEvent::CheckpointAcknowledged { attempt, .. })
+            | EventRef::Task(
                 TaskEvent::StateChanged { attempt, .. }
                 | TaskEvent::SnapshotTaken { attempt, .. }
                 | TaskEvent::CheckpointConfirmed { attempt, .. },
             )
-            | Seen::Slot(SlotEvent::TaskAccepted { attempt, .. }) => Some(attempt.epoch),
+            | EventRef::Slot(SlotEvent::TaskAccepted { attempt, .. }) => Some(attempt.epoch),
             _ => None,
         }
     }
 
-    /// Reads a key's value as it is understood where that subject runs.
+    /// Reads a key's value as it is understood where that system runs.
     ///
     /// # Errors
     /// When there is no such milestone, or it can't be reached there.
-    pub fn read(field: &Field, subject: SubjectKind) -> Result<Self, ScenarioError> {
+    pub fn read(field: &Field, system: SystemKind) -> Result<Self, ScenarioError> {
         let name = field.text()?;
         match Self::parse(&name) {
-            Some(found) if found.subjects().contains(&subject) => Ok(found),
+            Some(found) if found.systems().contains(&system) => Ok(found),
             Some(_) => {
-                let what = format!("a {subject} never reaches \"{name}\"");
+                let what = format!("a {system} never reaches \"{name}\"");
                 let help = "see `wavetank list --milestones`".to_string();
                 Err(field.refused(what).with_help(help))
             }
             None => {
-                let known: Vec<&str> = Self::known(subject).iter().map(|m| m.name()).collect();
+                let known: Vec<&str> = Self::known(system).iter().map(|m| m.name()).collect();
                 Err(field.unknown(&known, "list --milestones"))
             }
         }
     }
 
-    /// The milestones that a fact is.
-    pub fn of(incarnation: u64, seen: Seen<'_>) -> Vec<Milestone> {
+    /// The milestones that an event is.
+    pub fn of(incarnation: u64, seen: EventRef<'_>) -> Vec<Milestone> {
         match seen {
-            Seen::Hardware(event) => Self::of_hardware(incarnation, event).into_iter().collect(),
-            Seen::Coordination(event) => Self::of_coordination(event),
-            Seen::Leadership(event) => Self::of_leadership(event).into_iter().collect(),
-            Seen::Journal(event) => Self::of_journal(event),
-            Seen::Job(event) => Self::of_job(event),
-            Seen::Task(event) => Self::of_task(event).into_iter().collect(),
-            Seen::Slot(event) => Self::of_slot(event).into_iter().collect(),
-            Seen::Blob(event) => Self::of_blob(event).into_iter().collect(),
-            Seen::Log(event) => Self::of_log(event).into_iter().collect(),
-            Seen::Client(ClientEvent::Ended { result, .. }) => Self::of_end(result.status),
-            Seen::Heartbeat(
+            EventRef::Hardware(event) => {
+                Self::of_hardware(incarnation, event).into_iter().collect()
+            }
+            EventRef::Coordination(event) => Self::of_coordination(event),
+            EventRef::Leadership(event) => Self::of_leadership(event).into_iter().collect(),
+            EventRef::Journal(event) => Self::of_journal(event),
+            EventRef::Job(event) => Self::of_job(event),
+            EventRef::Task(event) => Self::of_task(event).into_iter().collect(),
+            EventRef::Slot(event) => Self::of_slot(event).into_iter().collect(),
+            EventRef::Blob(event) => Self::of_blob(event).into_iter().collect(),
+            EventRef::Log(event) => Self::of_log(event).into_iter().collect(),
+            EventRef::Client(ClientEvent::Ended { result, .. }) => Self::of_end(result.status),
+            EventRef::Heartbeat(
                 HeartbeatEvent::TimedOut { .. } | HeartbeatEvent::Unreachable { .. },
             ) => vec![Milestone::HeartbeatLost],
             _ => Vec::new(),
@@ -324,7 +326,9 @@ impl Milestone {
 
     fn of_task(event: &TaskEvent) -> Option<Milestone> {
         match event {
-            TaskEvent::StateChanged { state: "failed", .. } => Some(Milestone::TaskFailed),
+            TaskEvent::StateChanged { state: ExecutionState::Failed, .. } => {
+                Some(Milestone::TaskFailed)
+            }
             TaskEvent::SnapshotTaken { .. } => Some(Milestone::SnapshotTaken),
             TaskEvent::CheckpointConfirmed { .. } => Some(Milestone::CheckpointConfirmed),
             _ => None,

@@ -1,7 +1,7 @@
 //! The reference model: what stands on the services by their own logs, and what the processes
 //! believe.
 
-use super::history::{Moment, Seen};
+use super::history::{EventRef, Moment};
 use crate::{
     host::sim::{Hardware, NodeId, ProcessEnd},
     jobs::{journal::JournalEvent, word_count::OUTPUT_TOPIC},
@@ -10,7 +10,7 @@ use crate::{
         ids::{AllocationId, CheckpointId, ExecutionVertexId, JobId},
         job_manager::JobEvent,
         leadership::{LeaderInformation, LeaderSessionId, LeadershipEvent, latch_key, leader_key},
-        protocol::{JobResult, JobStatus},
+        protocol::{ExecutionState, JobResult, JobStatus},
         service::{
             blobs::BlobEvent,
             coordination::{Change, CoordinationEvent},
@@ -29,7 +29,7 @@ use std::{
 /// A process and a component, or one of its listeners' services.
 type InProcess<T> = ((NodeId, u64), T);
 
-/// The state of the cluster as far as facts tell.
+/// The state of the cluster as far as events tell.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     /// The keys on the coordination server.
@@ -90,38 +90,42 @@ pub struct Running {
 }
 
 impl Model {
-    /// Takes a fact in.
-    pub fn observe(&mut self, at: Moment, seen: Seen<'_>) {
+    /// Takes an event in.
+    pub fn observe(&mut self, at: Moment, seen: EventRef<'_>) {
         match seen {
-            Seen::Hardware(Hardware::Ended(end)) => {
+            EventRef::Hardware(Hardware::Ended(end)) => {
                 self.forget_process(at.process);
                 if let ProcessEnd::Exited { reason } = end {
                     let exits = self.exits.entry(at.process.0).or_default();
                     *exits = (exits.0 + 1, reason.clone());
                 }
             }
-            Seen::Job(event) => self.observe_job(at, event),
-            Seen::Task(TaskEvent::StateChanged { attempt, state: "initializing", .. }) => {
+            EventRef::Job(event) => self.observe_job(at, event),
+            EventRef::Task(TaskEvent::StateChanged {
+                attempt,
+                state: ExecutionState::Initializing,
+                ..
+            }) => {
                 self.placed.insert((attempt.job, attempt.vertex.subtask), at.process.0);
             }
-            Seen::Coordination(event) => self.observe_coordination(event),
-            Seen::Leadership(event) => self.observe_leadership(at, event),
-            Seen::Blob(event) => self.observe_blobs(event),
-            Seen::Log(event) => self.observe_log(at, event),
-            Seen::Slot(event) => self.observe_slots(at, event),
-            Seen::Client(ClientEvent::Submitted { job }) => {
+            EventRef::Coordination(event) => self.observe_coordination(event),
+            EventRef::Leadership(event) => self.observe_leadership(at, event),
+            EventRef::Blob(event) => self.observe_blobs(event),
+            EventRef::Log(event) => self.observe_log(at, event),
+            EventRef::Slot(event) => self.observe_slots(at, event),
+            EventRef::Client(ClientEvent::Submitted { job }) => {
                 self.submitted.insert(*job);
             }
-            Seen::Client(ClientEvent::Canceled { job }) => {
+            EventRef::Client(ClientEvent::Canceled { job }) => {
                 self.canceled.insert(*job);
             }
-            Seen::Client(ClientEvent::Ended { job, result }) => {
+            EventRef::Client(ClientEvent::Ended { job, result }) => {
                 self.results.insert(*job, result.clone());
             }
-            Seen::Journal(JournalEvent::ClientFinished { client, .. }) => {
+            EventRef::Journal(JournalEvent::ClientFinished { client, .. }) => {
                 self.finished.insert(*client);
             }
-            Seen::Journal(JournalEvent::Acknowledged { client, through }) => {
+            EventRef::Journal(JournalEvent::Acknowledged { client, through }) => {
                 self.acknowledged.insert(*client, *through);
                 self.last_input = at.time;
             }
@@ -209,7 +213,9 @@ impl Model {
                     && running.epoch == attempt.epoch
                 {
                     match *state {
-                        "running" | "finished" => running.up.insert(attempt.vertex),
+                        ExecutionState::Running | ExecutionState::Finished => {
+                            running.up.insert(attempt.vertex)
+                        }
                         _ => running.up.remove(&attempt.vertex),
                     };
                 }

@@ -56,8 +56,10 @@ impl Aside {
                 Ok(lock) if folder.path().exists() => {
                     return Ok(Aside { folder, _lock: Some(lock) });
                 }
-                Ok(_) | Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(_)) => return Ok(Aside { folder, _lock: None }),
+                Err(TryLockError::Error(_)) if folder.path().exists() => {
+                    return Ok(Aside { folder, _lock: None });
+                }
+                _ => {}
             }
         }
         Err(FolderError::of(&all, io::ErrorKind::AlreadyExists.into()))

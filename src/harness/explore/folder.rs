@@ -93,7 +93,7 @@ pub struct FaultRecord {
     /// How many frames its rules on links were for.
     #[serde(default)]
     pub met: Option<u64>,
-    /// Whom it struck, by actor.
+    /// Whom it struck, by target.
     pub struck: BTreeMap<String, Vec<String>>,
 }
 
@@ -159,7 +159,7 @@ impl Failure {
                 began: came.and_then(|came| nanos(came.began)),
                 ended: came.and_then(|came| came.ended.and_then(nanos)),
                 met: came.and_then(|came| came.met),
-                struck: struck.map(|(actor, nodes)| (actor.to_string(), nodes.clone())).collect(),
+                struck: struck.map(|(target, nodes)| (target.to_string(), nodes.clone())).collect(),
             }
         });
         let milestones = outcome.milestones.iter();

@@ -18,5 +18,5 @@ pub use folder::{
 pub use hunt::{Fate, Hunt, Hunted, Search};
 pub use regression::{REGRESSIONS, Staleness, snapshot_file, snapshot_runs};
 pub use run::{Output, RunConfig, RunOutcome, run, run_on_fresh_thread};
-pub use summary::{FailedRun, FailureGroup, FaultCounts, SweepSummary, in_common};
+pub use summary::{FailedRun, FailureGroup, FaultCounts, KindCounts, SweepSummary, in_common};
 pub use sweep::{ScenarioTally, Sweep, SweepRun, add_counts, never_reached, sweep, watched_sweep};

@@ -52,9 +52,9 @@ impl Staleness {
         self.runs += 1;
         self.reached.extend(outcome.milestones.keys());
         for (index, fault) in outcome.plan.faults.iter().enumerate() {
-            if let When::On(anchor) = &fault.when {
+            if let When::On(condition) = &fault.when {
                 let came = outcome.executed.iter().any(|executed| executed.index == index);
-                let moment = (anchor.milestone, anchor.nth.low);
+                let moment = (condition.milestone, condition.nth.low);
                 *self.faults.entry(moment).or_default() |= came;
             }
         }
@@ -105,11 +105,11 @@ mod tests {
         staleness.missing(&scenario)
     }
 
-    const QUIET: &str = "description = \"test\"\nfaults-end = \"20s\"\n[workload]\nlines = 5\n";
+    const QUIET: &str = "description = \"test\"\nheal-at = \"20s\"\n[workload]\nlines = 5\n";
 
     #[test]
     fn a_plan_that_comes_to_its_faults_is_not_stale() {
-        let fault = "[[fault]]\nkind = \"pause\"\ntarget = \"leader\"\nlasts = \"1s\"\n\
+        let fault = "[[fault]]\nkind = \"pause\"\ntarget = \"leader\"\nduration = \"1s\"\n\
                      on = { milestone = \"journal-serving\" }";
         assert_eq!(
             missing(&format!("reaches = [\"journal-acknowledged\"]\n{QUIET}{fault}"), 1),
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_fault_that_never_comes_makes_a_plan_stale() {
-        let fault = "[[fault]]\nkind = \"pause\"\ntarget = \"leader\"\nlasts = \"1s\"\n\
+        let fault = "[[fault]]\nkind = \"pause\"\ntarget = \"leader\"\nduration = \"1s\"\n\
                      on = { milestone = \"journal-serving\", nth = 50 }";
         let wanted = ["journal-serving is no longer reached 50 times"];
         assert_eq!(missing(&format!("{QUIET}{fault}"), 2), wanted);

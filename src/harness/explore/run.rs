@@ -3,11 +3,11 @@
 use crate::{
     harness::{
         check::{
-            Convergence, Invariant, Judge, Known, Milestone, Model, Moment, Outlook, StuckRun,
-            Verdict, Violation, journal_invariants, word_count_invariants,
+            Checker, Convergence, Invariant, KeptEvent, Milestone, Model, Moment, Outlook,
+            StuckRun, Verdict, Violation, journal_invariants, word_count_invariants,
         },
         fault::{ExecutedFault, FaultPlan, Injector},
-        scenario::{Scenario, Subject},
+        scenario::{Scenario, SystemSpec},
         world::{
             Cluster, Main, Role, job_of_seed, journal_lines, journal_nodes, word_count_lines,
             word_count_nodes,
@@ -73,7 +73,7 @@ pub struct RunOutcome {
     pub verdict: Verdict,
     /// Whether that is what the scenario expects.
     pub expected: bool,
-    /// Of a run that is stuck: why that may be lawful, and what to look at first.
+    /// Of a run that is stuck: why that may be no bug, and what to look at first.
     pub reasons: Vec<String>,
     /// What broke.
     pub violations: Vec<Violation>,
@@ -85,8 +85,8 @@ pub struct RunOutcome {
     pub plan: FaultPlan,
     /// What became of it.
     pub executed: Vec<ExecutedFault>,
-    /// The facts that changed the cluster's state.
-    pub history: Vec<(Moment, Known)>,
+    /// The events that changed the cluster's state.
+    pub history: Vec<(Moment, KeptEvent)>,
     /// The names of the nodes.
     pub nodes: BTreeMap<NodeId, String>,
     /// What came out of it, by the services' own logs.
@@ -116,13 +116,13 @@ pub enum Output {
 
 impl Output {
     fn of(scenario: &Scenario, model: &Model) -> Self {
-        match &scenario.subject {
-            Subject::Journal(_) => {
+        match &scenario.system {
+            SystemSpec::Journal(_) => {
                 let entries = model.keys.iter().filter(|(key, _)| key.starts_with(ENTRY_PREFIX));
                 let decoded = entries.filter_map(|(_, value)| postcard::from_bytes(value).ok());
                 Output::Journal(decoded.collect())
             }
-            Subject::WordCount(_) => {
+            SystemSpec::WordCount(_) => {
                 let mut counts = BTreeMap::new();
                 for record in model.output.values().flatten() {
                     // What can't be read is a violation of X4, and no word.
@@ -158,7 +158,7 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
     let scenario = &scenario.drawn(config.seed);
     let setting = Setting::of(scenario, seed, config.input.as_ref());
     let invariants = if config.checks { setting.invariants } else { Vec::new() };
-    let judge = Arc::new(Judge::new(invariants));
+    let checker = Arc::new(Checker::new(invariants));
     let world_config = WorldConfig {
         seed,
         scheduling_seed: config.scheduling_seed(),
@@ -167,24 +167,24 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         trace: config.trace,
     };
     let (nodes, clients) = (setting.nodes, setting.clients);
-    let run = RunInProgress { judge: judge.clone(), scenario, seed, clients };
+    let run = RunInProgress { checker: checker.clone(), scenario, seed, clients };
     let body = async |world: World| run.drive(&world, nodes, plan.clone()).await;
-    let ((end, executed, nodes), report) = simulate(world_config, judge.clone(), body);
-    let ruling = judge.close(end.at);
-    let verdict = match (ruling.violations.first(), &end.stuck) {
+    let ((end, executed, nodes), simulated) = simulate(world_config, checker.clone(), body);
+    let report = checker.close(end.at);
+    let verdict = match (report.violations.first(), &end.stuck) {
         (Some(violation), _) => Verdict::Violated(violation.invariant.to_string()),
         (None, Some((_, waits_for))) => Verdict::Stuck { waits_for: waits_for.clone() },
-        (None, None) => Verdict::Held,
+        (None, None) => Verdict::Passed,
     };
     let stuck = |goal| StuckRun {
         goal,
         scenario,
-        model: &ruling.model,
+        model: &report.model,
         job: job_of_seed(seed),
         plan: &plan,
         executed: &executed,
         names: &nodes,
-        ran: report.simulated,
+        ran: simulated.simulated,
     };
     let reasons = match (&verdict, &end.stuck) {
         (Verdict::Stuck { .. }, Some((goal, _))) => stuck(*goal).reasons(),
@@ -198,20 +198,20 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         sabotage: config.sabotage,
         expected: scenario.expect.met_by(&verdict),
         verdict,
-        violations: ruling.violations,
-        evaluations: ruling.evaluations,
-        milestones: ruling.milestones,
+        violations: report.violations,
+        evaluations: report.evaluations,
+        milestones: report.milestones,
         plan,
         executed,
-        history: ruling.history,
+        history: report.history,
         nodes,
-        output: Output::of(scenario, &ruling.model),
-        digest: report.digest,
-        trace: report.trace,
-        fates: report.fates,
-        simulated: report.simulated,
-        messages: report.messages,
-        sabotage_executions: report.sabotage_executions,
+        output: Output::of(scenario, &report.model),
+        digest: simulated.digest,
+        trace: simulated.trace,
+        fates: simulated.fates,
+        simulated: simulated.simulated,
+        messages: simulated.messages,
+        sabotage_executions: simulated.sabotage_executions,
     }
 }
 
@@ -232,8 +232,8 @@ struct Setting {
 
 impl Setting {
     fn of(scenario: &Scenario, seed: u64, input: Option<&Arc<Vec<Bytes>>>) -> Self {
-        match &scenario.subject {
-            Subject::Journal(spec) => {
+        match &scenario.system {
+            SystemSpec::Journal(spec) => {
                 let lines = journal_lines(spec, seed, input);
                 Setting {
                     nodes: journal_nodes(spec, &lines),
@@ -241,7 +241,7 @@ impl Setting {
                     invariants: journal_invariants(lines, scenario.time_bounds()),
                 }
             }
-            Subject::WordCount(spec) => {
+            SystemSpec::WordCount(spec) => {
                 let lines = word_count_lines(spec, seed, input);
                 Setting {
                     nodes: word_count_nodes(spec, seed, &lines),
@@ -254,7 +254,7 @@ impl Setting {
 }
 
 struct RunInProgress<'a> {
-    judge: Arc<Judge>,
+    checker: Arc<Checker>,
     scenario: &'a Scenario,
     seed: u64,
     clients: u32,
@@ -262,18 +262,18 @@ struct RunInProgress<'a> {
 
 impl RunInProgress<'_> {
     async fn drive(&self, world: &World, nodes: Vec<(Role, Main)>, plan: FaultPlan) -> Driven {
-        let (judge, scenario) = (&self.judge, self.scenario);
-        let cluster = Cluster::boot(world, judge, nodes);
-        let injector = Injector::start(world, &cluster, judge, plan);
+        let (checker, scenario) = (&self.checker, self.scenario);
+        let cluster = Cluster::boot(world, checker, nodes);
+        let injector = Injector::start(world, &cluster, checker, plan);
         let job = job_of_seed(self.seed);
         let mut convergence = Convergence::new(scenario, self.clients, job);
         let look = |convergence: &mut Convergence<'_>| {
-            judge.with_model(|model| convergence.look(model, world.elapsed()))
+            checker.with_model(|model| convergence.look(model, world.elapsed()))
         };
         // Faults may still be due when the clients are done, so both must be.
         let mut outlook = Outlook::Waiting;
         let mut done = false;
-        while world.elapsed() < scenario.faults_end && !judge.is_broken() {
+        while world.elapsed() < scenario.heal_at && !checker.is_broken() {
             world.sleep(LOOK_EVERY).await;
             if !done && injector.is_done() {
                 done = true;
@@ -289,7 +289,7 @@ impl RunInProgress<'_> {
             convergence.healed(injector.lifted());
             outlook = look(&mut convergence);
         }
-        while outlook == Outlook::Waiting && !judge.is_broken() {
+        while outlook == Outlook::Waiting && !checker.is_broken() {
             world.sleep(LOOK_EVERY).await;
             outlook = look(&mut convergence);
         }

@@ -21,6 +21,8 @@ pub struct SweepSummary {
     pub sabotage_executions: u64,
     /// Of each fault of each scenario, by its place in the file, in how many runs it did anything.
     pub faults: BTreeMap<(String, usize), FaultCounts>,
+    /// Of each kind of fault, in how many runs it came and in how many it struck something.
+    pub kinds: BTreeMap<&'static str, KindCounts>,
     /// The runs that did not end as expected, by what they have in common.
     pub failures: BTreeMap<String, FailureGroup>,
 }
@@ -83,6 +85,16 @@ impl SweepSummary {
         let origins = &outcome.plan.origins;
         let drawn: BTreeSet<usize> = origins.iter().copied().collect();
         let executed = |of: usize| outcome.executed.iter().filter(move |e| origins[e.index] == of);
+        let mut kinds = BTreeMap::<&'static str, bool>::new();
+        for executed in &outcome.executed {
+            let kind = outcome.plan.faults[executed.index].kind.name();
+            *kinds.entry(kind).or_default() |= executed.struck();
+        }
+        for (kind, struck) in kinds {
+            let counts = self.kinds.entry(kind).or_default();
+            counts.came += 1;
+            counts.struck += u64::from(struck);
+        }
         for origin in drawn {
             let counts = self.faults.entry((outcome.scenario.clone(), origin)).or_default();
             counts.drawn += 1;
@@ -115,6 +127,15 @@ impl SweepSummary {
     }
 }
 
+/// In how many runs faults of a kind did anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KindCounts {
+    /// Runs in which one came.
+    pub came: u64,
+    /// Of those, runs in which one struck something.
+    pub struck: u64,
+}
+
 /// In how many runs a fault did anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultCounts {
@@ -130,7 +151,7 @@ pub struct FaultCounts {
 /// numbers.
 pub fn in_common(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Held => "held, which was not expected".to_string(),
+        Verdict::Passed => "passed, which was not expected".to_string(),
         Verdict::Violated(_) => verdict.to_string(),
         Verdict::Stuck { .. } => without_numbers(&verdict.to_string()),
     }
@@ -199,7 +220,7 @@ mod tests {
         assert_eq!(groups[1].1.first.outcome.seed, 3, "whichever came first");
         assert_eq!(summary.failed_runs().len(), 5);
         let total = summary.total();
-        assert_eq!((total.runs, total.held, total.violated, total.stuck), (5, 0, 2, 3));
+        assert_eq!((total.runs, total.passed, total.violated, total.stuck), (5, 0, 2, 3));
     }
 
     #[test]

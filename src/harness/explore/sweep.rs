@@ -51,7 +51,7 @@ pub struct ScenarioTally {
     /// Runs.
     pub runs: u64,
     /// Runs that ended as the scenario expects.
-    pub held: u64,
+    pub passed: u64,
     /// Other runs in which an invariant broke.
     pub violated: u64,
     /// Other runs that did not converge.
@@ -64,7 +64,7 @@ impl ScenarioTally {
     /// Adds the runs of another scenario.
     pub fn merge(&mut self, other: &ScenarioTally) {
         self.runs += other.runs;
-        self.held += other.held;
+        self.passed += other.passed;
         self.violated += other.violated;
         self.stuck += other.stuck;
         self.simulated += other.simulated;
@@ -75,9 +75,9 @@ impl ScenarioTally {
         self.runs += 1;
         self.simulated += outcome.simulated;
         match (&outcome.verdict, outcome.expected) {
-            (_, true) => self.held += 1,
+            (_, true) => self.passed += 1,
             (Verdict::Stuck { .. }, false) => self.stuck += 1,
-            (Verdict::Violated(_) | Verdict::Held, false) => self.violated += 1,
+            (Verdict::Violated(_) | Verdict::Passed, false) => self.violated += 1,
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Does a plan's faults to a world, and lifts them.
 
 use super::{
-    actor::Actor,
     plan::FaultPlan,
     spec::FaultSpec,
     strike::Undo,
-    when::{Anchor, Edge, When},
+    target::Target,
+    when::{Edge, TriggerCondition, When},
 };
 use crate::{
     harness::{
-        check::{Judge, Trigger, Wanted},
+        check::{Checker, EventMatcher, Trigger},
         world::Cluster,
     },
     host::sim::{NodeId, RuleId, World},
@@ -27,8 +27,8 @@ pub struct ExecutedFault {
     pub index: usize,
     /// What it does, in the plan's words.
     pub what: String,
-    /// The nodes that it struck: each actor and the names of those it meant.
-    pub resolved: Vec<(Actor, Vec<String>)>,
+    /// The nodes that it struck: each target and the names of those it meant.
+    pub resolved: Vec<(Target, Vec<String>)>,
     /// When it began.
     pub began: Duration,
     /// When it was lifted; `None` while it is in force.
@@ -46,11 +46,11 @@ impl ExecutedFault {
                 || self.resolved.iter().any(|(_, nodes)| !nodes.is_empty()))
     }
 
-    /// The actors whose meaning depends on the state of the run, and the node that each meant.
+    /// The targets whose meaning depends on the state of the run, and the node that each meant.
     pub fn describe_resolved(&self) -> String {
-        let told = self.resolved.iter().filter_map(|(actor, nodes)| match &nodes[..] {
-            [name] if *name != actor.to_string() => Some(format!("{actor} = {name}")),
-            [] => Some(format!("{actor} = nobody")),
+        let told = self.resolved.iter().filter_map(|(target, nodes)| match &nodes[..] {
+            [name] if *name != target.to_string() => Some(format!("{target} = {name}")),
+            [] => Some(format!("{target} = nobody")),
             _ => None,
         });
         let mut told: Vec<String> = told.collect();
@@ -79,7 +79,7 @@ struct Ledger {
 pub struct Injector {
     pub(super) world: World,
     pub(super) cluster: Arc<Cluster>,
-    judge: Arc<Judge>,
+    checker: Arc<Checker>,
     plan: FaultPlan,
     ledger: Mutex<Ledger>,
 }
@@ -89,13 +89,13 @@ impl Injector {
     pub fn start(
         world: &World,
         cluster: &Arc<Cluster>,
-        judge: &Arc<Judge>,
+        checker: &Arc<Checker>,
         plan: FaultPlan,
     ) -> Arc<Self> {
         let injector = Arc::new(Injector {
             world: world.clone(),
             cluster: cluster.clone(),
-            judge: judge.clone(),
+            checker: checker.clone(),
             ledger: Mutex::new(Ledger { pending: plan.faults.len(), ..Ledger::default() }),
             plan,
         });
@@ -118,9 +118,9 @@ impl Injector {
                     injector.begin(index);
                 });
             }
-            When::On(anchor) => {
+            When::On(condition) => {
                 let injector = self.clone();
-                self.arm_on(anchor, index, move || injector.begin(index));
+                self.arm_on(condition, index, move || injector.begin(index));
             }
             When::With { fault, edge, after } | When::OnAfter { fault, edge, after, .. } => {
                 self.lock().waiting.push((fault.clone(), *edge, after.low, index));
@@ -131,24 +131,24 @@ impl Injector {
     /// Does something some time after a moment, counted from now.
     fn arm_on(
         self: &Arc<Self>,
-        anchor: &Anchor,
+        condition: &TriggerCondition,
         index: usize,
         act: impl FnOnce() + Send + 'static,
     ) {
-        let after = anchor.after.low;
+        let after = condition.after.low;
         let trigger: Trigger = Box::new(move |world: &World| later(world, after, act));
         let (cluster, pick) = (self.cluster.clone(), self.plan.faults[index].picks());
-        let node = anchor.node;
-        let (milestone, nth) = (anchor.milestone, anchor.nth.low);
-        let mut wanted = Wanted::new(milestone, nth);
-        wanted.checkpoint = anchor.checkpoint;
-        wanted.attempt = anchor.attempt;
-        wanted.of = anchor.of;
+        let node = condition.node;
+        let (milestone, nth) = (condition.milestone, condition.nth.low);
+        let mut wanted = EventMatcher::new(milestone, nth);
+        wanted.checkpoint = condition.checkpoint;
+        wanted.attempt = condition.attempt;
+        wanted.of = condition.of;
         if let Some(node) = node {
             wanted.node =
                 Some(Box::new(move |model, at| cluster.resolve(node, model, pick).contains(&at)));
         }
-        self.judge.on_milestone(wanted, trigger);
+        self.checker.on_milestone(wanted, trigger);
     }
 
     /// Whether every fault has come and gone.
@@ -209,9 +209,9 @@ impl Injector {
             ledger.in_force.insert(index, Vec::new());
         }
         self.strike(index, fault);
-        let (injector, lasts) = (self.clone(), fault.duration());
+        let (injector, duration) = (self.clone(), fault.duration());
         self.world.spawn(async move {
-            injector.world.sleep(lasts).await;
+            injector.world.sleep(duration).await;
             injector.lift(index);
         });
         if let Some(until) = &fault.until {
@@ -232,24 +232,24 @@ impl Injector {
         for (after, index) in due {
             let injector = self.clone();
             later(&self.world, after, move || match &injector.plan.faults[index].when {
-                When::OnAfter { anchor, .. } => {
+                When::OnAfter { condition, .. } => {
                     let begins = injector.clone();
-                    injector.arm_on(anchor, index, move || begins.begin(index));
+                    injector.arm_on(condition, index, move || begins.begin(index));
                 }
                 _ => injector.begin(index),
             });
         }
     }
 
-    /// The nodes that an actor means now.
-    pub(super) fn resolve(&self, actor: Actor, pick: u64) -> Vec<NodeId> {
-        self.judge.with_model(|model| self.cluster.resolve(actor, model, pick))
+    /// The nodes that a target means now.
+    pub(super) fn resolve(&self, target: Target, pick: u64) -> Vec<NodeId> {
+        self.checker.with_model(|model| self.cluster.resolve(target, model, pick))
     }
 
     /// Writes down whom a fault strikes.
-    pub(super) fn note(&self, index: usize, fault: &FaultSpec, actors: &[(Actor, &[NodeId])]) {
+    pub(super) fn note(&self, index: usize, fault: &FaultSpec, targets: &[(Target, &[NodeId])]) {
         let names = |nodes: &[NodeId]| nodes.iter().map(|n| self.cluster.role(*n).name()).collect();
-        let resolved = actors.iter().map(|(actor, nodes)| (*actor, names(nodes))).collect();
+        let resolved = targets.iter().map(|(target, nodes)| (*target, names(nodes))).collect();
         let (what, began) = (fault.kind.to_string(), self.world.elapsed());
         self.lock().executed.push(ExecutedFault {
             index,
@@ -332,7 +332,7 @@ impl Injector {
             }
             in_force.into_values().flatten().collect()
         };
-        self.judge.drop_triggers();
+        self.checker.drop_triggers();
         let (links, others): (Vec<Undo>, Vec<Undo>) =
             undos.into_iter().partition(|undo| matches!(undo, Undo::Rule(_)));
         links.into_iter().for_each(|undo| undo.perform(&self.world, &self.cluster));

@@ -1,8 +1,8 @@
 //! Which links and messages a fault strikes.
 
-use super::{actor::Actor, words::FaultKey};
+use super::{target::Target, words::FaultKey};
 use crate::harness::scenario::{
-    Field, Mistakes, Reader, ScenarioError, Subject, Writer, gateways, messages, nearest, shown,
+    Field, Mistakes, Reader, ScenarioError, SystemSpec, Writer, gateways, messages, nearest, shown,
 };
 use std::fmt;
 
@@ -10,54 +10,54 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkSpec {
     /// The senders.
-    pub from: Actor,
+    pub from: Target,
     /// The receivers.
-    pub to: Actor,
+    pub to: Target,
     /// Only kinds that begin with this.
     pub message: Option<String>,
 }
 
-/// `from`, as every fault of links has it.
-pub const FROM: FaultKey = FaultKey {
-    key: "from",
-    needed: false,
-    meaning: "the senders; everyone when absent",
-    example: "\"everyone\"",
-};
-/// `to`.
-pub const TO: FaultKey = FaultKey {
-    key: "to",
-    needed: false,
-    meaning: "the receivers; everyone when absent",
-    example: "\"everyone\"",
-};
-/// `message`.
-pub const MESSAGE: FaultKey = FaultKey {
-    key: "message",
-    needed: false,
-    meaning: "only kinds that begin with this, see `list --messages`; all when absent",
-    example: "\"CoordinationGateway.transact\"",
-};
+/// Its keys, as every fault of links has them.
+pub(super) const KEYS: &[FaultKey] = &[
+    FaultKey {
+        key: "from",
+        needed: false,
+        meaning: "the senders; everyone when absent",
+        example: "\"everyone\"",
+    },
+    FaultKey {
+        key: "to",
+        needed: false,
+        meaning: "the receivers; everyone when absent",
+        example: "\"everyone\"",
+    },
+    FaultKey {
+        key: "message",
+        needed: false,
+        meaning: "only kinds that begin with this, see `list --messages`; all when absent",
+        example: "\"CoordinationGateway.transact\"",
+    },
+];
 
 impl LinkSpec {
     /// All frames from one to another.
-    pub fn between(from: Actor, to: Actor) -> Self {
+    pub fn between(from: Target, to: Target) -> Self {
         LinkSpec { from, to, message: None }
     }
 
     /// Reads `from`, `to` and `message`; nothing if there are mistakes, which are kept.
     pub(super) fn read(
         table: &mut Reader,
-        subject: &Subject,
+        system: &SystemSpec,
         mistakes: &mut Mistakes,
     ) -> Option<Self> {
-        let actor = |field: &Field| Actor::read(field, subject);
-        let from = mistakes.keep(table.take("from", actor));
-        let to = mistakes.keep(table.take("to", actor));
-        let message = mistakes.keep(table.take("message", |field| message(field, subject)));
+        let target = |field: &Field| Target::read(field, system);
+        let from = mistakes.keep(table.take("from", target));
+        let to = mistakes.keep(table.take("to", target));
+        let message = mistakes.keep(table.take("message", |field| message(field, system)));
         Some(LinkSpec {
-            from: from?.unwrap_or(Actor::Everyone),
-            to: to?.unwrap_or(Actor::Everyone),
+            from: from?.unwrap_or(Target::Everyone),
+            to: to?.unwrap_or(Target::Everyone),
             message: message?,
         })
     }
@@ -83,18 +83,18 @@ impl fmt::Display for LinkSpec {
 }
 
 /// Reads the beginning of a message's kind.
-fn message(field: &Field, subject: &Subject) -> Result<String, ScenarioError> {
+fn message(field: &Field, system: &SystemSpec) -> Result<String, ScenarioError> {
     let prefix = field.text()?;
-    let subject = subject.kind();
-    let known = messages(subject);
+    let system = system.kind();
+    let known = messages(system);
     if known.iter().any(|kind| kind.starts_with(&prefix)) {
         return Ok(prefix);
     }
-    let gateways = gateways(subject);
+    let gateways = gateways(system);
     let words: Vec<&str> = known.into_iter().chain(gateways.iter().map(String::as_str)).collect();
     let near = nearest(&prefix, words);
     let error =
-        field.refused(format!("no message of a {subject} begins with \"{}\"", shown(&prefix)));
+        field.refused(format!("no message of a {system} begins with \"{}\"", shown(&prefix)));
     let error = match near[..] {
         [] => error,
         _ => {

@@ -33,7 +33,7 @@ impl FaultPlan {
         }
         if let Some(swarm) = &scenario.swarm {
             let listed = scenario.faults.len();
-            let made = generate(swarm, scenario.subject.kind(), seed);
+            let made = generate(swarm, scenario.system.kind(), seed);
             for (index, (spec, kind)) in (0..).zip(made) {
                 let mut faults = Vec::new();
                 spec.draw(&mut Draws::new(seed, "swarm plan", [index, 0]), &mut faults);
@@ -42,7 +42,7 @@ impl FaultPlan {
         }
         // What has not begun by then never does.
         let in_time = |when: &When| match when {
-            When::At(at) => at.low < scenario.faults_end,
+            When::At(at) => at.low < scenario.heal_at,
             _ => true,
         };
         drawn.retain(|(fault, _)| in_time(&fault.when));

@@ -1,10 +1,10 @@
 //! Faults of processes that take their time: crash loops, slow nodes, slow stops.
 
 use super::{
-    actor::Actor,
     inject::Injector,
     spec::FaultSpec,
     strike::{Undo, set},
+    target::Target,
 };
 use crate::{
     harness::world::{RESTART_DELAY, Role},
@@ -32,7 +32,7 @@ impl Injector {
         self: &Arc<Self>,
         index: usize,
         fault: &FaultSpec,
-        target: Actor,
+        target: Target,
         every: Duration,
     ) {
         for node in self.struck(index, fault, target) {
@@ -53,7 +53,7 @@ impl Injector {
         self: &Arc<Self>,
         index: usize,
         fault: &FaultSpec,
-        target: Actor,
+        target: Target,
         per_million: u32,
         slice: Duration,
     ) {
@@ -80,7 +80,7 @@ impl Injector {
         self: &Arc<Self>,
         index: usize,
         fault: &FaultSpec,
-        target: Actor,
+        target: Target,
         takes: Duration,
     ) {
         let takes = takes.min(fault.duration() / 2);

@@ -4,12 +4,12 @@
 use super::{
     kinds::{FAULT_KINDS, FaultKind},
     term::{part, period},
-    when::{Anchor, When},
+    when::{TriggerCondition, When},
 };
 use crate::{
     harness::scenario::{
-        DurationRange, Field, Mistakes, NumberRange, Reader, ScenarioError, Share, Subject, Term,
-        Writer, exact_duration,
+        DurationRange, Field, Mistakes, NumberRange, Reader, ScenarioError, Share, SystemSpec,
+        Term, Writer, exact_duration,
     },
     host::Draws,
 };
@@ -51,12 +51,12 @@ pub struct FaultSpec {
     /// When it begins.
     pub when: When,
     /// How long it lasts at most.
-    pub lasts: DurationRange,
+    pub duration: DurationRange,
     /// A moment that ends it earlier.
-    pub until: Option<Anchor>,
+    pub until: Option<TriggerCondition>,
     /// Whether it comes again.
     pub repeat: Option<Repeat>,
-    /// In which share of the runs it comes at all.
+    /// The probability that it comes at all.
     pub chance: Share,
     /// Picks among several nodes when it fires; drawn if absent. Written into executed plans.
     pub pick: Option<u64>,
@@ -66,9 +66,9 @@ pub struct FaultSpec {
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
     /// What runs.
-    pub subject: &'a Subject,
+    pub system: &'a SystemSpec,
     /// What has not begun by then never does.
-    pub faults_end: Duration,
+    pub heal_at: Duration,
 }
 
 impl FaultSpec {
@@ -83,15 +83,16 @@ impl FaultSpec {
         // What else may stand there depends on it.
         let kind =
             mistakes.keep(table.need("kind", |field| field.one_of(&kinds, "list --faults")))?;
-        let kind = FaultKind::read(kind, &mut table, around.subject, mistakes);
+        let kind = FaultKind::read(kind, &mut table, around.system, mistakes);
         let name = mistakes.keep(table.take("name", Field::text));
         let when = When::read(&mut table, around, mistakes);
-        let lasts = mistakes.keep(table.need("lasts", Field::duration_range));
-        let until = mistakes.keep(table.take("until", |field| Anchor::read(field, around)));
+        let duration = mistakes.keep(table.need("duration", Field::duration_range));
+        let until =
+            mistakes.keep(table.take("until", |field| TriggerCondition::read(field, around)));
         let repeat = mistakes.keep(table.take("repeat", Repeat::read));
-        let chance = mistakes.keep(table.take("chance", |field| part(field, around.subject)));
+        let chance = mistakes.keep(table.take("chance", |field| part(field, around.system)));
         let pick = mistakes.keep(table.take("pick", Field::number));
-        if let Some(why) = kind.as_ref().and_then(|kind| kind.strikes_nothing(around.subject)) {
+        if let Some(why) = kind.as_ref().and_then(|kind| kind.strikes_nothing(around.system)) {
             let _: Option<()> = mistakes.keep(Err(table.error(why)));
         }
         table.finish(mistakes);
@@ -99,7 +100,7 @@ impl FaultSpec {
             kind: kind?,
             name: name?,
             when: when?,
-            lasts: lasts?,
+            duration: duration?,
             until: until?,
             repeat: repeat?,
             chance: chance?.unwrap_or(Share::ALWAYS),
@@ -109,13 +110,13 @@ impl FaultSpec {
 
     /// Writes the keys of a `[[fault]]` table that reads back as this fault.
     pub fn write(&self, writer: &mut Writer) {
-        let FaultSpec { name, kind, when, lasts, until, repeat, chance, pick } = self;
+        let FaultSpec { name, kind, when, duration, until, repeat, chance, pick } = self;
         if let Some(name) = name {
             writer.text("name", name);
         }
         kind.write(writer);
         when.write(writer);
-        writer.text("lasts", lasts);
+        writer.text("duration", duration);
         if let Some(until) = until {
             writer.raw("until", until.to_toml());
         }
@@ -135,7 +136,7 @@ impl FaultSpec {
         let mut when = self.when.draw(draws);
         let times = self.repeat.map_or(1, |repeat| repeat.times.draw(draws));
         for time in 0..times {
-            let lasts = Term::draw(&self.lasts, draws);
+            let duration = Term::draw(&self.duration, draws);
             let pick = draws.next_u64();
             let kind = self.kind.draw(draws);
             let until = self.until.as_ref().map(|until| until.draw(draws));
@@ -144,7 +145,7 @@ impl FaultSpec {
                 name: self.name.clone().filter(|_| time == 0),
                 kind,
                 when: when.clone(),
-                lasts,
+                duration,
                 until,
                 repeat: None,
                 chance: Share::ALWAYS,
@@ -157,7 +158,7 @@ impl FaultSpec {
 
     /// How long a drawn fault lasts at most.
     pub fn duration(&self) -> Duration {
-        self.lasts.low
+        self.duration.low
     }
 
     /// What picks among several nodes.
@@ -183,7 +184,7 @@ impl fmt::Display for FaultKind {
         f.write_str(self.name())?;
         for (key, value) in self.terms() {
             match key {
-                "share" | "target" | "isolate" | "from" | "links" | "operation" => {
+                "probability" | "share" | "target" | "from" | "links" | "cut" | "operation" => {
                     write!(f, " {value}")?;
                 }
                 "to" => write!(f, " -> {value}")?,
@@ -204,7 +205,7 @@ impl fmt::Display for FaultKind {
     }
 }
 
-impl fmt::Display for Anchor {
+impl fmt::Display for TriggerCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} #{}", self.milestone, self.nth)?;
         if let Some(checkpoint) = self.checkpoint {
@@ -227,9 +228,9 @@ impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             When::At(at) => write!(f, "at {}", rounded(*at)),
-            When::On(anchor) => write!(f, "on {anchor}"),
-            When::OnAfter { anchor, fault, edge, .. } => {
-                write!(f, "on {anchor}, counted from the {edge} of {fault}")
+            When::On(condition) => write!(f, "on {condition}"),
+            When::OnAfter { condition, fault, edge, .. } => {
+                write!(f, "on {condition}, counted from the {edge} of {fault}")
             }
             When::With { fault, edge, after } => {
                 write!(f, "with the {edge} of {fault}")?;
@@ -244,7 +245,7 @@ impl fmt::Display for FaultSpec {
         if let Some(name) = &self.name {
             write!(f, "{name}: ")?;
         }
-        write!(f, "{} {}, for {}", self.kind, self.when, rounded(self.lasts))?;
+        write!(f, "{} {}, for {}", self.kind, self.when, rounded(self.duration))?;
         match &self.until {
             Some(until) => write!(f, " or until {until}"),
             None => Ok(()),

@@ -1,12 +1,13 @@
 //! What each kind of fault does to the simulated hardware, and what undoes it.
 
 use super::{
-    actor::Actor,
     inject::Injector,
     kinds::FaultKind,
     links::LinkSpec,
+    partition::PartitionSpec,
     spec::FaultSpec,
-    term::{DelayShape, Spares},
+    target::Target,
+    term::{DelayShape, Tolerates},
 };
 use crate::{
     harness::{scenario::Share, world::Cluster},
@@ -69,27 +70,28 @@ impl Injector {
     /// Does a fault.
     pub(super) fn strike(self: &Arc<Self>, index: usize, fault: &FaultSpec) {
         match &fault.kind {
-            FaultKind::Loss { share, links } => {
+            FaultKind::Loss { probability, links } => {
                 self.links(
                     index,
                     fault,
                     links,
-                    LinkEffect::Loss { per_million: per_million(share) },
+                    LinkEffect::Loss { per_million: per_million(probability) },
                 );
             }
             FaultKind::Delay { by, shape, links } => {
                 self.links(index, fault, links, LinkEffect::Delay(delay(*shape, by.low)));
             }
-            FaultKind::Reorder { share, by, links } => {
-                let effect = LinkEffect::Reorder { per_million: per_million(share), by: by.low };
+            FaultKind::Reorder { probability, by, links } => {
+                let effect =
+                    LinkEffect::Reorder { per_million: per_million(probability), by: by.low };
                 self.links(index, fault, links, effect);
             }
-            FaultKind::Duplicate { share, links } => {
-                let effect = LinkEffect::Duplicate { per_million: per_million(share) };
+            FaultKind::Duplicate { probability, links } => {
+                let effect = LinkEffect::Duplicate { per_million: per_million(probability) };
                 self.links(index, fault, links, effect);
             }
-            FaultKind::Corrupt { share, links } => {
-                let effect = LinkEffect::Corrupt { per_million: per_million(share) };
+            FaultKind::Corrupt { probability, links } => {
+                let effect = LinkEffect::Corrupt { per_million: per_million(probability) };
                 self.links(index, fault, links, effect);
             }
             FaultKind::Hold { nth, links } => {
@@ -105,12 +107,7 @@ impl Injector {
                 self.links(index, fault, links, effect);
             }
             FaultKind::Reset { from, to } => self.reset(index, fault, *from, *to),
-            FaultKind::OneWay { from, to } => {
-                self.links(index, fault, &LinkSpec::between(*from, *to), LinkEffect::Cut);
-            }
-            FaultKind::Partition { isolate } => self.partition(index, fault, *isolate),
-            FaultKind::Halves { bridge } => self.halves(index, fault, *bridge),
-            FaultKind::CutPair { from, to } => self.cut_pair(index, fault, *from, *to),
+            FaultKind::Partition { cut } => self.partition(index, fault, cut),
             FaultKind::Swizzle { target, every } => self.swizzle(index, fault, *target, every.low),
             FaultKind::RollingRestart { target, every } => {
                 self.rolling_restart(index, fault, *target, every.low);
@@ -125,13 +122,13 @@ impl Injector {
                 self.slow_stop(index, fault, *target, takes.low);
             }
             FaultKind::Crash { target }
-            | FaultKind::Relocate { target }
+            | FaultKind::RestartAsNew { target }
             | FaultKind::ServiceError { target, .. }
             | FaultKind::PowerCut { target, .. }
-            | FaultKind::Replace { target }
+            | FaultKind::WipeDisk { target }
             | FaultKind::Pause { target }
             | FaultKind::DiskError { target, .. }
-            | FaultKind::Rot { target, .. }
+            | FaultKind::BitRot { target, .. }
             | FaultKind::DiskFull { target }
             | FaultKind::DiskSlow { target, .. }
             | FaultKind::DiskStall { target, .. }
@@ -150,25 +147,26 @@ impl Injector {
         match &fault.kind {
             FaultKind::Crash { .. } => self.take_down(index, node, ProcessEnd::Killed),
             FaultKind::PowerCut { unsynced, .. } => self.cut_power(index, node, *unsynced),
-            FaultKind::Replace { .. } => {
+            FaultKind::WipeDisk { .. } => {
                 self.take_down(index, node, ProcessEnd::PowerCut);
                 if fault.kind.is_survived_on(self.cluster.role(node)) {
                     self.world.wipe_disk(node);
                 }
             }
-            FaultKind::Rot { bits, file, spares, .. } => {
-                let spared = *spares != Some(Spares::Nobody);
+            FaultKind::BitRot { bits, file, tolerates, .. } => {
+                let spared = *tolerates != Some(Tolerates::Nothing);
                 let struck = !spared || fault.kind.is_survived_on(self.cluster.role(node));
                 let prefix = file.as_deref().unwrap_or_default();
                 let bits = if struck { bits.low } else { 0 };
                 self.note_met(index, self.rot(node, fault.picks(), bits, prefix));
             }
-            FaultKind::Relocate { .. } if self.cluster.lose(node) => {
+            FaultKind::RestartAsNew { .. } if self.cluster.lose(node) => {
                 self.remember(index, Undo::Succeed(node));
             }
-            FaultKind::Relocate { .. } => self.take_down(index, node, ProcessEnd::PowerCut),
-            FaultKind::ServiceError { share, applied, .. } => {
-                let fault = ServiceFault { per_million: per_million(share), applied: *applied };
+            FaultKind::RestartAsNew { .. } => self.take_down(index, node, ProcessEnd::PowerCut),
+            FaultKind::ServiceError { probability, applied, .. } => {
+                let fault =
+                    ServiceFault { per_million: per_million(probability), applied: *applied };
                 let id = self.world.set_service_fault(node, fault);
                 self.remember(index, Undo::Service(node, id));
             }
@@ -176,8 +174,8 @@ impl Injector {
                 self.cluster.pause(node);
                 self.remember(index, Undo::Resume(node));
             }
-            FaultKind::DiskError { operation, share, nth, .. } => {
-                let per_million = per_million(share);
+            FaultKind::DiskError { operation, probability, nth, .. } => {
+                let per_million = per_million(probability);
                 let effect = match nth {
                     Some(nth) => DiskEffect::ErrorAt { nth: nth.low, per_million },
                     None => DiskEffect::Error { per_million },
@@ -245,7 +243,7 @@ impl Injector {
     }
 
     /// Whom a fault strikes; it is written down.
-    pub(super) fn struck(&self, index: usize, fault: &FaultSpec, target: Actor) -> Vec<NodeId> {
+    pub(super) fn struck(&self, index: usize, fault: &FaultSpec, target: Target) -> Vec<NodeId> {
         let nodes = self.resolve(target, fault.picks());
         self.note(index, fault, &[(target, &nodes)]);
         if !nodes.iter().any(|node| self.world.is_running(*node)) {
@@ -256,13 +254,19 @@ impl Injector {
     }
 
     /// The two sides between which a fault strikes; they are written down.
-    fn sides(&self, index: usize, fault: &FaultSpec, one: Actor, other: Actor) -> [Vec<NodeId>; 2] {
+    fn sides(
+        &self,
+        index: usize,
+        fault: &FaultSpec,
+        one: Target,
+        other: Target,
+    ) -> [Vec<NodeId>; 2] {
         let sides = [one, other].map(|side| self.resolve(side, fault.picks()));
         self.note(index, fault, &[(one, &sides[0]), (other, &sides[1])]);
         sides
     }
 
-    fn reset(&self, index: usize, fault: &FaultSpec, from: Actor, to: Actor) {
+    fn reset(&self, index: usize, fault: &FaultSpec, from: Target, to: Target) {
         let [one, other] = self.sides(index, fault, from, to);
         self.world.reset(&set(&one), &set(&other));
     }
@@ -298,39 +302,62 @@ impl Injector {
         })
     }
 
-    fn partition(&self, index: usize, fault: &FaultSpec, isolate: Actor) {
-        let inside = self.resolve(isolate, fault.picks());
-        let outside = self.others(&inside);
-        self.note(index, fault, &[(isolate, &inside)]);
-        self.cut(index, &inside, &outside);
+    fn partition(&self, index: usize, fault: &FaultSpec, cut: &PartitionSpec) {
+        match *cut {
+            PartitionSpec::Isolate { target } => {
+                let inside = self.resolve(target, fault.picks());
+                let outside = self.others(&inside);
+                self.note(index, fault, &[(target, &inside)]);
+                self.cut(index, &inside, &outside);
+            }
+            PartitionSpec::Halves => self.halves(index, fault, None),
+            PartitionSpec::Bridge { target } => self.halves(index, fault, Some(target)),
+            PartitionSpec::Pair { from, to } => {
+                let [one, other] = self.sides(index, fault, from, to);
+                self.cut(index, &one, &other);
+            }
+            PartitionSpec::OneWay { from, to } => {
+                self.links(index, fault, &LinkSpec::between(from, to), LinkEffect::Cut);
+            }
+            PartitionSpec::Ring => self.ring(index, fault),
+        }
+    }
+
+    fn ring(&self, index: usize, fault: &FaultSpec) {
+        let mut nodes = self.resolve(Target::Everyone, 0);
+        Draws::new(fault.picks(), "ring", [0, 0]).shuffle(&mut nodes);
+        self.note(index, fault, &[]);
+        for (place, node) in nodes.iter().enumerate() {
+            // The last one and the first are neighbours too.
+            let last = if place == 0 { nodes.len().saturating_sub(1) } else { nodes.len() };
+            let beyond = nodes.get(place + 2..last).unwrap_or_default();
+            if !beyond.is_empty() {
+                self.cut(index, &[*node], beyond);
+            }
+        }
     }
 
     fn others(&self, nodes: &[NodeId]) -> Vec<NodeId> {
-        let all = self.resolve(Actor::Everyone, 0);
+        let all = self.resolve(Target::Everyone, 0);
         all.into_iter().filter(|node| !nodes.contains(node)).collect()
     }
 
-    fn halves(&self, index: usize, fault: &FaultSpec, bridge: Option<Actor>) {
-        let bridging = bridge.map(|actor| self.resolve(actor, fault.picks())).unwrap_or_default();
+    fn halves(&self, index: usize, fault: &FaultSpec, bridge: Option<Target>) {
+        let bridging = bridge.map(|target| self.resolve(target, fault.picks())).unwrap_or_default();
         let mut nodes = self.others(&bridging);
         Draws::new(fault.picks(), "halves", [0, 0]).shuffle(&mut nodes);
         let (one, other) = nodes.split_at(nodes.len() / 2);
         match bridge {
-            Some(actor) => self.note(index, fault, &[(actor, &bridging)]),
+            Some(target) => self.note(index, fault, &[(target, &bridging)]),
             None => self.note(index, fault, &[]),
         }
         self.cut(index, one, other);
     }
 
-    fn cut_pair(&self, index: usize, fault: &FaultSpec, from: Actor, to: Actor) {
-        let [one, other] = self.sides(index, fault, from, to);
-        self.cut(index, &one, &other);
-    }
-
     /// Cuts the links of some nodes one by one, then restores them in another order; over and over.
-    fn swizzle(self: &Arc<Self>, index: usize, fault: &FaultSpec, target: Actor, every: Duration) {
+    fn swizzle(self: &Arc<Self>, index: usize, fault: &FaultSpec, target: Target, every: Duration) {
         let nodes = self.struck(index, fault, target);
-        let all = self.resolve(Actor::Everyone, 0);
+        let all = self.resolve(Target::Everyone, 0);
         let pairs = nodes.iter().flat_map(|one| all.iter().map(|other| (*one, *other)));
         let mut pairs: Vec<(NodeId, NodeId)> = pairs
             .filter(|(one, other)| one < other || one != other && !nodes.contains(other))
@@ -365,7 +392,7 @@ impl Injector {
         self: &Arc<Self>,
         index: usize,
         fault: &FaultSpec,
-        target: Actor,
+        target: Target,
         every: Duration,
     ) {
         let mut nodes = self.struck(index, fault, target);

@@ -1,23 +1,21 @@
 //! Generates faults: first which kinds take part in a run and how strongly, then the faults.
 //!
-//! A word is chosen by the heaviest of (draw, word), so that a new kind, actor or milestone takes a few
+//! A word is chosen by the heaviest of (draw, word), so that a new kind, target or milestone takes a few
 //! places and leaves the others alone.
 
 use super::{
     FAULT_KINDS,
-    actor::Actor,
     kinds::FaultKind,
     links::LinkSpec,
     spec::{FaultSpec, Repeat},
-    term::{DelayShape, Named, Spares},
-    when::{Anchor, Edge, When},
+    target::Target,
+    term::{DelayShape, Named, Tolerates},
+    when::{Edge, TriggerCondition, When},
 };
 use crate::{
     harness::{
         check::Milestone,
-        scenario::{
-            DurationRange, NumberRange, Share, SignedDurationRange, SubjectKind, SwarmSpec,
-        },
+        scenario::{DurationRange, NumberRange, Share, SignedDurationRange, SwarmSpec, SystemKind},
     },
     host::{
         Draws, mix, name_hash,
@@ -48,16 +46,19 @@ const REPEAT: Repeat = Repeat {
 };
 
 /// What a value of a generated fault is drawn from.
-pub(super) struct Wild<'a> {
+pub(super) struct FaultGenerator<'a> {
     draws: Draws,
     /// How far into its range a value may reach, in a million.
     strength: u64,
-    subject: SubjectKind,
+    system: SystemKind,
     messages: &'a [String],
 }
 
-impl Wild<'_> {
-    fn choose<T: Copy>(&mut self, items: impl IntoIterator<Item = (&'static str, T)>) -> T {
+impl FaultGenerator<'_> {
+    pub(super) fn choose<T: Copy>(
+        &mut self,
+        items: impl IntoIterator<Item = (&'static str, T)>,
+    ) -> T {
         let word = self.draws.next_u64();
         let weighed = items.into_iter().max_by_key(|(name, _)| mix(word, name_hash(name)));
         weighed.expect("every vocabulary has words").1
@@ -73,7 +74,7 @@ impl Wild<'_> {
 /// A value that can be generated.
 pub(super) trait Generated: Sized {
     /// Within what a file's `example` says, as far as the strength reaches.
-    fn generate(example: &str, wild: &mut Wild<'_>) -> Self;
+    fn generate(example: &str, generator: &mut FaultGenerator<'_>) -> Self;
 }
 
 /// What stands between the quotes of an example.
@@ -82,9 +83,9 @@ fn unquoted(example: &str) -> &str {
 }
 
 impl Generated for Share {
-    fn generate(example: &str, wild: &mut Wild<'_>) -> Self {
+    fn generate(example: &str, generator: &mut FaultGenerator<'_>) -> Self {
         let range = Share::parse(unquoted(example)).expect("an example is sound");
-        let reach = |width: i64| wild.reach(width.unsigned_abs()).cast_signed();
+        let reach = |width: i64| generator.reach(width.unsigned_abs()).cast_signed();
         match range.low < 0 {
             true => Share { low: -reach(range.low), high: reach(range.high) },
             false => Share { low: range.low, high: range.low + reach(range.high - range.low) },
@@ -93,41 +94,44 @@ impl Generated for Share {
 }
 
 impl Generated for SignedDurationRange {
-    fn generate(example: &str, wild: &mut Wild<'_>) -> Self {
+    fn generate(example: &str, generator: &mut FaultGenerator<'_>) -> Self {
         let range = SignedDurationRange::parse(unquoted(example)).expect("an example is sound");
-        let reach = |width: i64| wild.reach(width.unsigned_abs()).cast_signed();
+        let reach = |width: i64| generator.reach(width.unsigned_abs()).cast_signed();
         SignedDurationRange { low: -reach(range.low), high: reach(range.high) }
     }
 }
 
 impl Generated for DurationRange {
-    fn generate(example: &str, wild: &mut Wild<'_>) -> Self {
+    fn generate(example: &str, generator: &mut FaultGenerator<'_>) -> Self {
         let range = DurationRange::parse(unquoted(example)).expect("an example is sound");
         let width = u64::try_from((range.high - range.low).as_nanos()).unwrap_or(u64::MAX);
-        DurationRange { low: range.low, high: range.low + Duration::from_nanos(wild.reach(width)) }
+        DurationRange {
+            low: range.low,
+            high: range.low + Duration::from_nanos(generator.reach(width)),
+        }
     }
 }
 
 impl Generated for NumberRange {
-    fn generate(example: &str, wild: &mut Wild<'_>) -> Self {
+    fn generate(example: &str, generator: &mut FaultGenerator<'_>) -> Self {
         let range = NumberRange::parse(unquoted(example)).expect("an example is sound");
-        NumberRange { low: range.low, high: range.low + wild.reach(range.high - range.low) }
+        NumberRange { low: range.low, high: range.low + generator.reach(range.high - range.low) }
     }
 }
 
-impl Generated for Actor {
-    fn generate(_: &str, wild: &mut Wild<'_>) -> Self {
-        let subject = wild.subject;
-        let known = Actor::NAMES.iter().filter(|(_, _, _, at)| at.contains(&subject));
-        wild.choose(known.map(|(name, actor, _, _)| (*name, *actor)))
+impl Generated for Target {
+    fn generate(_: &str, generator: &mut FaultGenerator<'_>) -> Self {
+        let system = generator.system;
+        let known = Target::NAMES.iter().filter(|(_, _, _, at)| at.contains(&system));
+        generator.choose(known.map(|(name, target, _, _)| (*name, *target)))
     }
 }
 
 macro_rules! words {
     ($($type:ident),+) => {$(
         impl Generated for $type {
-            fn generate(_: &str, wild: &mut Wild<'_>) -> Self {
-                wild.choose($type::WORDS.iter().copied())
+            fn generate(_: &str, generator: &mut FaultGenerator<'_>) -> Self {
+                generator.choose($type::WORDS.iter().copied())
             }
         }
     )+};
@@ -135,37 +139,39 @@ macro_rules! words {
 
 words!(DiskOp, DelayShape, Unsynced, Applied);
 
-impl Generated for Spares {
-    /// What nobody could survive is not made up.
-    fn generate(_: &str, _: &mut Wild<'_>) -> Self {
-        Spares::SoleCopies
+impl Generated for Tolerates {
+    /// What nobody could survive is not generated.
+    fn generate(_: &str, _: &mut FaultGenerator<'_>) -> Self {
+        Tolerates::Copies
     }
 }
 
 impl Generated for String {
-    fn generate(example: &str, _: &mut Wild<'_>) -> Self {
+    fn generate(example: &str, _: &mut FaultGenerator<'_>) -> Self {
         unquoted(example).to_string()
     }
 }
 
 impl<T: Generated> Generated for Option<T> {
-    fn generate(example: &str, wild: &mut Wild<'_>) -> Self {
-        let value = T::generate(example, wild);
-        wild.draws.chance(PRESENT_PER_MILLION).then_some(value)
+    fn generate(example: &str, generator: &mut FaultGenerator<'_>) -> Self {
+        let value = T::generate(example, generator);
+        generator.draws.chance(PRESENT_PER_MILLION).then_some(value)
     }
 }
 
 impl Generated for LinkSpec {
-    fn generate(example: &str, wild: &mut Wild<'_>) -> Self {
-        let end = |wild: &mut Wild<'_>| match wild.draws.chance(EVERYONE_PER_MILLION) {
-            true => Actor::Everyone,
-            false => Actor::generate(example, wild),
-        };
-        let (from, to) = (end(wild), end(wild));
-        let some = !wild.messages.is_empty() && !wild.draws.chance(EVERYONE_PER_MILLION);
+    fn generate(example: &str, generator: &mut FaultGenerator<'_>) -> Self {
+        let end =
+            |generator: &mut FaultGenerator<'_>| match generator.draws.chance(EVERYONE_PER_MILLION)
+            {
+                true => Target::Everyone,
+                false => Target::generate(example, generator),
+            };
+        let (from, to) = (end(generator), end(generator));
+        let some = !generator.messages.is_empty() && !generator.draws.chance(EVERYONE_PER_MILLION);
         let message = some.then(|| {
-            let word = wild.draws.next_u64();
-            let heaviest = wild.messages.iter().max_by_key(|name| mix(word, name_hash(name)));
+            let word = generator.draws.next_u64();
+            let heaviest = generator.messages.iter().max_by_key(|name| mix(word, name_hash(name)));
             heaviest.expect("there are some").clone()
         });
         LinkSpec { from, to, message }
@@ -173,7 +179,7 @@ impl Generated for LinkSpec {
 }
 
 /// A kind that takes part in a run.
-struct Partaker {
+struct EnabledKind {
     name: &'static str,
     /// How often its faults come, against the others'.
     weight: u64,
@@ -181,15 +187,15 @@ struct Partaker {
 }
 
 /// The kinds that take part in the run of a plan seed; at least one.
-fn partakers(swarm: &SwarmSpec, seed: u64) -> Vec<Partaker> {
+fn enabled(swarm: &SwarmSpec, seed: u64) -> Vec<EnabledKind> {
     let share = swarm.kinds.draw(&mut Draws::new(seed, "swarm kinds", [0, 0]));
-    let lawful = FAULT_KINDS.iter().filter(|kind| !swarm.without.iter().any(|w| w == kind.name));
-    let mut drawn: Vec<(bool, u64, Partaker)> = lawful
+    let allowed = FAULT_KINDS.iter().filter(|kind| !swarm.without.iter().any(|w| w == kind.name));
+    let mut drawn: Vec<(bool, u64, EnabledKind)> = allowed
         .map(|kind| {
             let mut draws = Draws::new(seed, "swarm kind", [name_hash(kind.name), 0]);
             let in_it = draws.chance(u32::try_from(share).unwrap_or(0));
             let (weight, strength) = (draws.between(1, WEIGHT_MAX), draws.between(1, 1_000_000));
-            (in_it, draws.next_u64(), Partaker { name: kind.name, weight, strength })
+            (in_it, draws.next_u64(), EnabledKind { name: kind.name, weight, strength })
         })
         .collect();
     if !drawn.iter().any(|(in_it, _, _)| *in_it)
@@ -197,18 +203,18 @@ fn partakers(swarm: &SwarmSpec, seed: u64) -> Vec<Partaker> {
     {
         lot.0 = true;
     }
-    drawn.into_iter().filter(|(in_it, _, _)| *in_it).map(|(_, _, partaker)| partaker).collect()
+    drawn.into_iter().filter(|(in_it, _, _)| *in_it).map(|(_, _, kind)| kind).collect()
 }
 
 /// The faults of a plan seed with the place of each one's kind in [`FAULT_KINDS`]; what stands in
 /// their ranges is still to be drawn.
 pub(super) fn generate(
     swarm: &SwarmSpec,
-    subject: SubjectKind,
+    system: SystemKind,
     seed: u64,
 ) -> Vec<(FaultSpec, usize)> {
-    let partakers = partakers(swarm, seed);
-    let total: u64 = partakers.iter().map(|partaker| partaker.weight).sum();
+    let enabled = enabled(swarm, seed);
+    let total: u64 = enabled.iter().map(|kind| kind.weight).sum();
     if total == 0 {
         return Vec::new();
     }
@@ -217,31 +223,31 @@ pub(super) fn generate(
     for index in 0..count {
         let mut draws = Draws::new(seed, "swarm fault", [index, 0]);
         let mut lot = draws.below(total);
-        let partaker = partakers.iter().find(|partaker| match lot.checked_sub(partaker.weight) {
+        let chosen = enabled.iter().find(|kind| match lot.checked_sub(kind.weight) {
             Some(rest) => {
                 lot = rest;
                 false
             }
             None => true,
         });
-        let Partaker { name, strength, .. } = partaker.expect("the lot is below all weights");
+        let EnabledKind { name, strength, .. } = chosen.expect("the lot is below all weights");
         let (strength, messages) = (*strength, &swarm.messages[..]);
-        let mut wild = Wild { draws, strength, subject, messages };
-        let kind = kind(name, &mut wild);
-        let fault = fault(kind, index, swarm, &mut wild, &mut faults);
+        let mut generator = FaultGenerator { draws, strength, system, messages };
+        let kind = kind(name, &mut generator);
+        let fault = fault(kind, index, swarm, &mut generator, &mut faults);
         let place = FAULT_KINDS.iter().position(|kind| kind.name == *name);
-        faults.push((fault, place.expect("partakers are kinds")));
+        faults.push((fault, place.expect("what is enabled is a kind")));
     }
     faults
 }
 
-fn kind(name: &str, wild: &mut Wild<'_>) -> FaultKind {
+fn kind(name: &str, generator: &mut FaultGenerator<'_>) -> FaultKind {
     loop {
-        match FaultKind::generate(name, wild) {
+        match FaultKind::generate(name, generator) {
             // What can strike nothing is a draw wasted.
             FaultKind::Clock { drift: None, .. } => {}
             FaultKind::ServiceError { target, .. } if !target.is_service() => {}
-            FaultKind::Replace { target } if target.is_service() => {}
+            FaultKind::WipeDisk { target } if target.is_service() => {}
             FaultKind::DiskError { target, .. }
             | FaultKind::DiskFull { target }
             | FaultKind::DiskSlow { target, .. }
@@ -256,21 +262,21 @@ fn fault(
     kind: FaultKind,
     index: u64,
     swarm: &SwarmSpec,
-    wild: &mut Wild<'_>,
+    generator: &mut FaultGenerator<'_>,
     earlier: &mut [(FaultSpec, usize)],
 ) -> FaultSpec {
-    let share = u32::try_from(swarm.on_milestones.draw(&mut wild.draws)).unwrap_or(0);
-    let when = match wild.draws.chance(share) {
+    let share = u32::try_from(swarm.on_milestones.draw(&mut generator.draws)).unwrap_or(0);
+    let when = match generator.draws.chance(share) {
         true => {
-            let most = wild.draws.between(swarm.nth.low, swarm.nth.high);
-            let nth = wild.draws.between(swarm.nth.low, most);
-            When::On(anchor(NumberRange::only(nth), swarm.after, wild))
+            let most = generator.draws.between(swarm.nth.low, swarm.nth.high);
+            let nth = generator.draws.between(swarm.nth.low, most);
+            When::On(condition(NumberRange::only(nth), swarm.after, generator))
         }
         false => When::At(swarm.begin),
     };
-    let with = wild.draws.chance(WITH_PER_MILLION);
-    let other = wild.draws.below(index.max(1));
-    let edge = if wild.draws.chance(PRESENT_PER_MILLION) { Edge::Start } else { Edge::End };
+    let with = generator.draws.chance(WITH_PER_MILLION);
+    let other = generator.draws.below(index.max(1));
+    let edge = if generator.draws.chance(PRESENT_PER_MILLION) { Edge::Start } else { Edge::End };
     let when = match earlier.get_mut(usize::try_from(other).expect("few faults")) {
         Some((of, _)) if with => {
             let fault = of.name.get_or_insert_with(|| format!("{SWARM_NAME}{}", other + 1)).clone();
@@ -278,15 +284,15 @@ fn fault(
         }
         _ => when,
     };
-    let repeat = wild.draws.chance(REPEATED_PER_MILLION).then_some(REPEAT);
+    let repeat = generator.draws.chance(REPEATED_PER_MILLION).then_some(REPEAT);
     let nth = NumberRange { low: 1, high: UNTIL_NTH_MAX };
-    let until = anchor(nth, swarm.after, wild);
-    let until = wild.draws.chance(UNTIL_PER_MILLION).then_some(until);
+    let until = condition(nth, swarm.after, generator);
+    let until = generator.draws.chance(UNTIL_PER_MILLION).then_some(until);
     FaultSpec {
         name: None,
         kind,
         when,
-        lasts: swarm.lasts,
+        duration: swarm.duration,
         until,
         repeat,
         chance: Share::ALWAYS,
@@ -294,13 +300,17 @@ fn fault(
     }
 }
 
-fn anchor(nth: NumberRange, after: DurationRange, wild: &mut Wild<'_>) -> Anchor {
-    let known = Milestone::known(wild.subject);
-    let milestone = wild.choose(known.into_iter().map(|known| (known.name(), known)));
+fn condition(
+    nth: NumberRange,
+    after: DurationRange,
+    generator: &mut FaultGenerator<'_>,
+) -> TriggerCondition {
+    let known = Milestone::known(generator.system);
+    let milestone = generator.choose(known.into_iter().map(|known| (known.name(), known)));
     // Half of what matters happens within the very step.
-    let after = match wild.draws.chance(PRESENT_PER_MILLION) {
+    let after = match generator.draws.chance(PRESENT_PER_MILLION) {
         true => DurationRange::only(Duration::ZERO),
         false => after,
     };
-    Anchor::new(milestone, nth, after)
+    TriggerCondition::new(milestone, nth, after)
 }

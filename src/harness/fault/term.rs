@@ -1,15 +1,16 @@
 //! The values of a fault's keys: how each is read and shown.
 
-use super::actor::Actor;
+use super::target::Target;
 use crate::{
     harness::scenario::{
-        DurationRange, Field, NumberRange, ScenarioError, Share, SignedDurationRange, Subject, Term,
+        DurationRange, Field, NumberRange, ScenarioError, Share, SignedDurationRange, SystemSpec,
+        Term,
     },
     host::sim::{Applied, DiskOp, Unsynced},
 };
 use std::time::Duration;
 
-impl Term for Actor {
+impl Term for Target {
     fn show(&self) -> Option<String> {
         Some(self.to_string())
     }
@@ -41,7 +42,7 @@ named! {
         "uniform" = Uniform, "exponential" = Exponential, "bimodal" = Bimodal,
         "constant" = Constant
     }
-    Spares { "sole-copies" = SoleCopies, "nobody" = Nobody }
+    Tolerates { "copies" = Copies, "nothing" = Nothing }
     Unsynced { "drawn" = Drawn, "lost" = Lost, "torn" = Torn, "kept" = Kept }
     DiskOp {
         "read" = Read, "write" = Write, "sync" = Sync, "metadata" = Metadata, "any" = Any
@@ -50,7 +51,7 @@ named! {
 }
 
 /// Reads one of a value's words.
-pub(super) fn word<T: Named>(field: &Field, _: &Subject) -> Result<T, ScenarioError> {
+pub(super) fn word<T: Named>(field: &Field, _: &SystemSpec) -> Result<T, ScenarioError> {
     field.one_of(T::WORDS, "list --faults")
 }
 
@@ -67,13 +68,13 @@ pub enum DelayShape {
     Constant,
 }
 
-/// Whom damage to disks spares.
+/// What damage the fault stops at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spares {
-    /// Nodes whose disk alone holds what was promised.
-    SoleCopies,
-    /// Nobody.
-    Nobody,
+pub enum Tolerates {
+    /// It damages copies and never the only one of what was promised, so all of that survives.
+    Copies,
+    /// It damages anything: no promise is left but that nothing damaged is ever served.
+    Nothing,
 }
 
 /// A turn of a slow node.
@@ -81,30 +82,30 @@ pub(super) const SLICE: DurationRange =
     DurationRange { low: Duration::from_millis(10), high: Duration::from_millis(50) };
 
 /// A server that keeps what the cluster has promised.
-pub(super) fn service(field: &Field, subject: &Subject) -> Result<Actor, ScenarioError> {
-    let actor = Actor::read(field, subject)?;
-    match actor.is_service() {
-        true => Ok(actor),
+pub(super) fn service(field: &Field, system: &SystemSpec) -> Result<Target, ScenarioError> {
+    let target = Target::read(field, system)?;
+    match target.is_service() {
+        true => Ok(target),
         false => Err(field.expected("a server: \"coordination\", \"blobs\" or \"log\"")),
     }
 }
 
-pub(super) fn actor(field: &Field, subject: &Subject) -> Result<Actor, ScenarioError> {
-    Actor::read(field, subject)
+pub(super) fn target(field: &Field, system: &SystemSpec) -> Result<Target, ScenarioError> {
+    Target::read(field, system)
 }
 
 /// The beginning of a file's path.
-pub(super) fn path(field: &Field, _: &Subject) -> Result<String, ScenarioError> {
+pub(super) fn path(field: &Field, _: &SystemSpec) -> Result<String, ScenarioError> {
     field.text()
 }
 
 /// A share that is not negative.
-pub(super) fn part(field: &Field, _: &Subject) -> Result<Share, ScenarioError> {
+pub(super) fn part(field: &Field, _: &SystemSpec) -> Result<Share, ScenarioError> {
     let share = field.share()?;
     if share.low < 0 { Err(field.expected("a share that is not negative")) } else { Ok(share) }
 }
 
-pub(super) fn drift(field: &Field, _: &Subject) -> Result<Share, ScenarioError> {
+pub(super) fn drift(field: &Field, _: &SystemSpec) -> Result<Share, ScenarioError> {
     let drift = field.share()?;
     let max = crate::host::sim::DRIFT_PER_MILLION_MAX;
     match drift.low >= -max && drift.high <= max {
@@ -113,7 +114,7 @@ pub(super) fn drift(field: &Field, _: &Subject) -> Result<Share, ScenarioError> 
     }
 }
 
-pub(super) fn span(field: &Field, _: &Subject) -> Result<DurationRange, ScenarioError> {
+pub(super) fn span(field: &Field, _: &SystemSpec) -> Result<DurationRange, ScenarioError> {
     field.duration_range()
 }
 
@@ -127,16 +128,16 @@ pub(super) fn period(field: &Field) -> Result<DurationRange, ScenarioError> {
 }
 
 /// The same as a key of a kind.
-pub(super) fn every(field: &Field, _: &Subject) -> Result<DurationRange, ScenarioError> {
+pub(super) fn every(field: &Field, _: &SystemSpec) -> Result<DurationRange, ScenarioError> {
     period(field)
 }
 
-pub(super) fn signed(field: &Field, _: &Subject) -> Result<SignedDurationRange, ScenarioError> {
+pub(super) fn signed(field: &Field, _: &SystemSpec) -> Result<SignedDurationRange, ScenarioError> {
     field.signed_duration_range()
 }
 
 /// A number that counts from 1.
-pub(super) fn count(field: &Field, _: &Subject) -> Result<NumberRange, ScenarioError> {
+pub(super) fn count(field: &Field, _: &SystemSpec) -> Result<NumberRange, ScenarioError> {
     let count = field.number_range()?;
     if count.low == 0 { Err(field.expected("a number that counts from 1")) } else { Ok(count) }
 }

@@ -10,7 +10,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 pub(super) const JOURNAL: &str = "description = \"test\"\n[workload]\nlines = 40\n";
 pub(super) const JOB: &str =
-    "subject = \"word-count\"\ndescription = \"test\"\n[workload]\nlines = 1000\n";
+    "system = \"word-count\"\ndescription = \"test\"\n[workload]\nlines = 1000\n";
 
 pub(super) fn run(text: &str) -> RunOutcome {
     let scenario = Scenario::parse(text, Path::new("scenarios/test.toml"));
@@ -42,15 +42,15 @@ fn a_fault_begins_with_the_edge_of_another() {
         name = \"first\"
         kind = \"hold\"
         at = \"2s\"
-        lasts = \"3s\"
+        duration = \"3s\"
         [[fault]]
         kind = \"hold\"
         with = {{ fault = \"first\", after = \"1s\" }}
-        lasts = \"1s\"
+        duration = \"1s\"
         [[fault]]
         kind = \"hold\"
         with = {{ fault = \"first\", edge = \"end\" }}
-        lasts = \"1s\""
+        duration = \"1s\""
     ));
     let (began, ended) = span(&outcome, 0);
     let near = |one: Duration, other: Duration| one.abs_diff(other) < Duration::from_millis(2);
@@ -66,12 +66,12 @@ fn a_fault_ends_at_a_moment_but_never_lasts_longer() {
         kind = \"pause\"
         target = \"leader\"
         on = {{ milestone = \"journal-serving\" }}
-        lasts = \"50s\"
+        duration = \"50s\"
         until = {{ milestone = \"leader-granted\", after = \"100ms\" }}
         [[fault]]
         kind = \"hold\"
         at = \"1s\"
-        lasts = \"1s\"
+        duration = \"1s\"
         until = {{ milestone = \"leader-granted\", nth = 50 }}"
     ));
     let (began, ended) = span(&outcome, 0);
@@ -87,19 +87,19 @@ fn a_moment_can_ask_for_a_checkpoint_and_a_node() {
         [[fault]]
         kind = \"hold\"
         on = {{ milestone = \"checkpoint-triggered\", checkpoint = 3 }}
-        lasts = \"1s\"
+        duration = \"1s\"
         [[fault]]
         kind = \"hold\"
         on = {{ milestone = \"checkpoint-triggered\", nth = 2 }}
-        lasts = \"1s\"
+        duration = \"1s\"
         [[fault]]
         kind = \"hold\"
         on = {{ milestone = \"snapshot-taken\", node = \"task-executor-2\", nth = 2 }}
-        lasts = \"1s\"
+        duration = \"1s\"
         [[fault]]
         kind = \"hold\"
         on = {{ milestone = \"snapshot-taken\", node = \"blobs\" }}
-        lasts = \"1s\""
+        duration = \"1s\""
     ));
     // The first number of the job's counter was its first epoch.
     assert_eq!(span(&outcome, 0).0, span(&outcome, 1).0);
@@ -116,7 +116,7 @@ fn one_chosen_frame_is_lost_and_no_other() {
         message = \"JournalGateway.append.reply\"
         nth = 3
         at = \"0s\"
-        lasts = \"50s\""
+        duration = \"50s\""
     ));
     let lost: Vec<_> = outcome.fates.iter().filter(|fate| fate.fate == "loss").collect();
     assert_eq!(lost.len(), 1, "{lost:?}");
@@ -129,9 +129,9 @@ fn halves_cut_every_link_between_them_and_no_bridge() {
         run(&format!(
             "{JOB}
             [[fault]]
-            kind = \"halves\"
+            kind = \"partition\"
             at = \"5s\"
-            lasts = \"10s\"
+            duration = \"10s\"
             {more}"
         ))
     };
@@ -140,10 +140,10 @@ fn halves_cut_every_link_between_them_and_no_bridge() {
         let mut cut = outcome.fates.iter().filter(|fate| fate.fate == "cut");
         cut.any(|fate| is(fate.from) || is(fate.to))
     };
-    let plain = halves("");
+    let plain = halves("shape = \"halves\"");
     assert!(fates(&plain, "cut") > 50);
     assert!(touches(&plain, "coordination"));
-    let bridged = halves("bridge = \"coordination\"");
+    let bridged = halves("shape = \"bridge\"\ntarget = \"coordination\"");
     assert!(fates(&bridged, "cut") > 50);
     assert!(!touches(&bridged, "coordination"));
 }
@@ -153,11 +153,12 @@ fn a_cut_pair_reaches_everybody_else() {
     let outcome = run(&format!(
         "{JOB}
         [[fault]]
-        kind = \"cut-pair\"
+        kind = \"partition\"
+        shape = \"pair\"
         from = \"job-managers\"
         to = \"blobs\"
         at = \"5s\"
-        lasts = \"10s\""
+        duration = \"10s\""
     ));
     let cut: Vec<_> = outcome.fates.iter().filter(|fate| fate.fate == "cut").collect();
     assert!(!cut.is_empty());
@@ -169,6 +170,24 @@ fn a_cut_pair_reaches_everybody_else() {
 }
 
 #[test]
+fn in_a_ring_every_node_reaches_two() {
+    let outcome = run(&format!(
+        "{JOB}
+        [[fault]]
+        kind = \"partition\"
+        shape = \"ring\"
+        at = \"5s\"
+        duration = \"10s\""
+    ));
+    let rules = outcome.trace.iter().filter(|line| line.text.starts_with("link rule"));
+    let cuts = rules.filter(|line| line.text.contains("Cut")).count();
+    // Each but the last three cuts itself off from all behind its neighbour, both ways.
+    assert_eq!(cuts, 2 * (outcome.nodes.len() - 2));
+    assert!(fates(&outcome, "cut") > 50);
+    assert!(outcome.expected, "{}", outcome.verdict);
+}
+
+#[test]
 fn a_swizzle_cuts_and_restores_and_leaves_nothing_behind() {
     let outcome = run(&format!(
         "{JOURNAL}
@@ -177,7 +196,7 @@ fn a_swizzle_cuts_and_restores_and_leaves_nothing_behind() {
         target = \"journals\"
         every = \"100ms\"
         at = \"2s\"
-        lasts = \"10s\""
+        duration = \"10s\""
     ));
     assert!(fates(&outcome, "cut") > 5);
     assert!(outcome.expected, "{}", outcome.verdict);
@@ -195,7 +214,7 @@ fn a_rolling_restart_restarts_each_once() {
         target = \"task-executors\"
         every = \"2s\"
         at = \"3s\"
-        lasts = \"20s\""
+        duration = \"20s\""
     ));
     assert_eq!(outcome.milestones[&Milestone::ProcessRestarted], 4);
     assert!(outcome.expected, "{}", outcome.verdict);
@@ -207,10 +226,10 @@ fn an_empty_disk_is_never_that_of_a_server_that_keeps_promises() {
         let outcome = run(&format!(
             "{JOB}
             [[fault]]
-            kind = \"replace\"
+            kind = \"wipe-disk\"
             target = \"{target}\"
             at = \"8s\"
-            lasts = \"1s\""
+            duration = \"1s\""
         ));
         assert!(outcome.expected, "{}", outcome.verdict);
         outcome.trace.iter().filter(|line| line.text.ends_with("disk replaced")).count()
@@ -227,12 +246,12 @@ fn two_pauses_of_one_process_end_with_the_later() {
         kind = \"pause\"
         target = \"journal-1\"
         at = \"2s\"
-        lasts = \"6s\"
+        duration = \"6s\"
         [[fault]]
         kind = \"pause\"
         target = \"journal-1\"
         at = \"3s\"
-        lasts = \"1s\""
+        duration = \"1s\""
     ));
     let resumed = crate::harness::report::state_changes(&outcome);
     let resumed: Vec<_> = resumed.iter().filter(|line| line.ends_with("resumed")).collect();
@@ -242,7 +261,7 @@ fn two_pauses_of_one_process_end_with_the_later() {
 
 #[test]
 fn names_of_faults_are_checked() {
-    let fault = |more: &str| format!("[[fault]]\nkind = \"hold\"\nlasts = \"1s\"\n{more}\n");
+    let fault = |more: &str| format!("[[fault]]\nkind = \"hold\"\nduration = \"1s\"\n{more}\n");
     let cut = fault("name = \"cut\"\nat = \"1s\"");
     assert!(mistake(&format!("{cut}{cut}")).contains("another fault of the name \"cut\""));
     let with = |name: &str| fault(&format!("with = {{ fault = \"{name}\" }}"));
@@ -261,17 +280,17 @@ fn what_begins_with_a_fault_that_is_not_drawn_is_not_drawn() {
         name = \"never\"
         kind = \"hold\"
         at = \"1s\"
-        lasts = \"1s\"
+        duration = \"1s\"
         chance = \"0%\"
         [[fault]]
         name = \"after\"
         kind = \"hold\"
         with = {{ fault = \"never\" }}
-        lasts = \"1s\"
+        duration = \"1s\"
         [[fault]]
         kind = \"hold\"
         with = {{ fault = \"after\" }}
-        lasts = \"1s\""
+        duration = \"1s\""
     );
     let scenario = Scenario::parse(&text, Path::new("scenarios/test.toml")).unwrap();
     assert_eq!(FaultPlan::draw(&scenario, 1), FaultPlan::default());
@@ -290,11 +309,11 @@ fn a_reset_breaks_streams_once_and_loses_what_is_under_way() {
         kind = \"delay\"
         by = \"300ms\"
         at = \"5s\"
-        lasts = \"4s\"
+        duration = \"4s\"
         [[fault]]
         kind = \"reset\"
         at = \"8s\"
-        lasts = \"5s\""
+        duration = \"5s\""
     ));
     assert!(outcome.expected, "{}", outcome.verdict);
     assert!(traced(&outcome, "reset on the way") > 1, "both ends of streams");
@@ -313,7 +332,7 @@ fn a_slow_link_overflows_until_its_end() {
         rate = 500
         window = 1000
         at = \"5s\"
-        lasts = \"10s\""
+        duration = \"10s\""
     ));
     assert!(outcome.expected, "{}", outcome.verdict);
     let lost: Vec<_> = outcome.fates.iter().filter(|fate| fate.fate == "overflow").collect();
@@ -331,10 +350,10 @@ fn one_chosen_operation_of_a_disk_fails() {
         kind = \"disk-error\"
         target = \"coordination\"
         operation = \"sync\"
-        share = \"100%\"
+        probability = \"100%\"
         nth = 7
         at = \"1s\"
-        lasts = \"50s\""
+        duration = \"50s\""
     ));
     assert!(outcome.expected, "{}", outcome.verdict);
     assert_eq!(traced(&outcome, ": Err(Os { code: 5"), 1);
@@ -346,26 +365,26 @@ fn rot_strikes_the_files_that_it_names_and_no_sole_copy_unless_told() {
         run(&format!(
             "{JOURNAL}
             [[fault]]
-            kind = \"rot\"
+            kind = \"bit-rot\"
             target = \"coordination\"
             bits = 40
             at = \"3s\"
-            lasts = \"1s\"
+            duration = \"1s\"
             {more}
             [[fault]]
             kind = \"crash\"
             target = \"coordination\"
             at = \"3100ms\"
-            lasts = \"1s\""
+            duration = \"1s\""
         ))
     };
     let spared = rot("");
     assert!(spared.expected, "{}", spared.verdict);
     assert_eq!(traced(&spared, " rot in "), 0);
-    let elsewhere = rot("spares = \"nobody\"\nfile = \"nothing/\"");
+    let elsewhere = rot("tolerates = \"nothing\"\nfile = \"nothing/\"");
     assert!(elsewhere.expected, "{}", elsewhere.verdict);
     assert_eq!(traced(&elsewhere, " rot in "), 0);
-    let struck = rot("spares = \"nobody\"\nfile = \"coordination/log-\"");
+    let struck = rot("tolerates = \"nothing\"\nfile = \"coordination/log-\"");
     assert_eq!(traced(&struck, " rot in coordination/log-"), 40);
     assert_eq!(struck.verdict.name(), "stuck", "{}", struck.verdict);
 }
@@ -380,7 +399,7 @@ fn a_power_cut_is_told_what_becomes_of_what_was_not_synced() {
             target = \"coordination\"
             {more}
             on = {{ milestone = \"journal-written\", nth = 5 }}
-            lasts = \"1s\""
+            duration = \"1s\""
         ))
     };
     for word in ["lost", "torn", "kept", "drawn"] {

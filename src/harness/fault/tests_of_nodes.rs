@@ -4,9 +4,9 @@ use super::tests::{JOB, JOURNAL, mistake, run, span};
 use crate::harness::{check::Milestone, explore::RunOutcome};
 use std::time::Duration;
 
-/// A run of that subject with one fault.
-fn struck(subject: &str, fault: &str) -> RunOutcome {
-    let outcome = run(&format!("{subject}\n[[fault]]\n{fault}"));
+/// A run of that system with one fault.
+fn struck(system: &str, fault: &str) -> RunOutcome {
+    let outcome = run(&format!("{system}\n[[fault]]\n{fault}"));
     assert!(outcome.expected, "{}", outcome.verdict);
     outcome
 }
@@ -15,7 +15,7 @@ fn times(outcome: &RunOutcome, milestone: Milestone) -> u64 {
     outcome.milestones.get(&milestone).copied().unwrap_or(0)
 }
 
-/// When a fact of the history with that word in it was first announced.
+/// When an event of the history with that word in it was first announced.
 fn first(outcome: &RunOutcome, word: &str) -> Duration {
     let found = outcome.history.iter().find(|(_, known)| format!("{known:?}").contains(word));
     found.unwrap_or_else(|| panic!("no {word}")).0.time
@@ -30,7 +30,7 @@ fn traced(outcome: &RunOutcome, text: &str) -> usize {
 fn a_crash_loop_kills_after_each_boot_until_its_end() {
     let outcome = struck(
         JOB,
-        "kind = \"crash-loop\"\ntarget = \"task-executor-1\"\nevery = \"1s\"\nat = \"2s\"\nlasts = \"9s\"",
+        "kind = \"crash-loop\"\ntarget = \"task-executor-1\"\nevery = \"1s\"\nat = \"2s\"\nduration = \"9s\"",
     );
     // Down for a second and up for a second, the last time at the end or right before.
     assert!((4..=5).contains(&times(&outcome, Milestone::ProcessRestarted)));
@@ -42,7 +42,7 @@ fn a_slow_node_is_late_and_its_slices_are_no_facts() {
         struck(
             JOB,
             &format!(
-                "kind = \"slow\"\ntarget = \"task-executors\"\nshare = \"99%\"\n{more}\nat = \"0s\"\nlasts = \"25s\""
+                "kind = \"slow\"\ntarget = \"task-executors\"\nshare = \"99%\"\n{more}\nat = \"0s\"\nduration = \"25s\""
             ),
         )
     };
@@ -60,7 +60,7 @@ fn a_slow_node_is_late_and_its_slices_are_no_facts() {
 fn a_node_that_stops_slowly_takes_no_calls_and_works_on_until_it_ends() {
     let outcome = struck(
         JOB,
-        "kind = \"slow-stop\"\ntarget = \"busy-task-executor\"\ntakes = \"4s\"\nat = \"5s\"\nlasts = \"12s\"",
+        "kind = \"slow-stop\"\ntarget = \"busy-task-executor\"\ntakes = \"4s\"\nat = \"5s\"\nduration = \"12s\"",
     );
     let cut = || outcome.fates.iter().filter(|fate| fate.fate == "cut");
     assert!(cut().count() > 0);
@@ -73,9 +73,9 @@ fn a_node_that_stops_slowly_takes_no_calls_and_works_on_until_it_ends() {
 #[test]
 fn a_lost_machine_never_comes_back_and_a_new_one_takes_its_place() {
     // The second outlasts the faults' end.
-    for lasts in ["5s", "10m"] {
+    for duration in ["5s", "10m"] {
         let fault = format!(
-            "kind = \"relocate\"\ntarget = \"task-executor-2\"\nat = \"5s\"\nlasts = \"{lasts}\""
+            "kind = \"restart-as-new\"\ntarget = \"task-executor-2\"\nat = \"5s\"\nduration = \"{duration}\""
         );
         let outcome = struck(JOB, &fault);
         let new = outcome.nodes.iter().find(|(_, name)| *name == "task-executor-5");
@@ -88,7 +88,8 @@ fn a_lost_machine_never_comes_back_and_a_new_one_takes_its_place() {
 
 #[test]
 fn the_machine_of_a_server_that_keeps_promises_comes_back() {
-    let fault = "kind = \"relocate\"\ntarget = \"coordination\"\nat = \"5s\"\nlasts = \"2s\"";
+    let fault =
+        "kind = \"restart-as-new\"\ntarget = \"coordination\"\nat = \"5s\"\nduration = \"2s\"";
     let outcome = struck(JOURNAL, fault);
     assert_eq!(times(&outcome, Milestone::ProcessRestarted), 1);
     assert!(outcome.nodes.values().all(|name| name != "coordination-2"));
@@ -98,7 +99,7 @@ fn the_machine_of_a_server_that_keeps_promises_comes_back() {
 fn a_service_answers_errors_for_what_it_did_and_for_what_it_did_not_do() {
     let errors = |applied: &str| {
         let fault = format!(
-            "kind = \"service-error\"\ntarget = \"coordination\"\nshare = \"100%\"\napplied = \"{applied}\"\nat = \"0s\"\nlasts = \"5s\""
+            "kind = \"service-error\"\ntarget = \"coordination\"\nprobability = \"100%\"\napplied = \"{applied}\"\nat = \"0s\"\nduration = \"5s\""
         );
         struck(JOURNAL, &fault)
     };
@@ -115,7 +116,7 @@ fn a_service_answers_errors_for_what_it_did_and_for_what_it_did_not_do() {
 
 #[test]
 fn only_servers_answer_errors() {
-    let fault = "[[fault]]\nkind = \"service-error\"\ntarget = \"clients\"\nshare = \"1%\"\nat = \"1s\"\nlasts = \"1s\"";
+    let fault = "[[fault]]\nkind = \"service-error\"\ntarget = \"clients\"\nprobability = \"1%\"\nat = \"1s\"\nduration = \"1s\"";
     assert!(mistake(fault).contains("a server"));
 }
 
@@ -128,14 +129,14 @@ fn a_moment_is_counted_from_the_edge_of_another_fault() {
         kind = \"pause\"
         target = \"client-1\"
         at = \"3s\"
-        lasts = \"1s\"
+        duration = \"1s\"
         [[fault]]
         kind = \"hold\"
         from = \"client-1\"
         to = \"client-2\"
         on = {{ milestone = \"journal-written\" }}
         with = {{ fault = \"first\", edge = \"end\" }}
-        lasts = \"1s\""
+        duration = \"1s\""
     ));
     let ((_, ended), (began, _)) = (span(&outcome, 0), span(&outcome, 1));
     assert!(ended < began && began < ended + Duration::from_secs(2), "{:?}", outcome.executed);
@@ -151,13 +152,13 @@ fn a_moment_of_leadership_says_of_which() {
             [[fault]]
             kind = \"lose-one\"
             on = {{ milestone = \"leader-granted\", of = \"{of}\" }}
-            lasts = \"1s\""
+            duration = \"1s\""
         ));
         span(&outcome, 0).0
     };
     assert!(moment("dispatcher") < moment("job"), "a job's master comes after the dispatcher");
     let outcome = mistake(
-        "[[fault]]\nkind = \"hold\"\nlasts = \"1s\"\n\
+        "[[fault]]\nkind = \"hold\"\nduration = \"1s\"\n\
          on = { milestone = \"journal-written\", of = \"journal\" }\n",
     );
     assert!(outcome.contains("`journal-written` is of no leadership"), "{outcome}");

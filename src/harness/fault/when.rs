@@ -1,6 +1,6 @@
 //! When a fault begins.
 
-use super::{actor::Actor, spec::Surroundings};
+use super::{spec::Surroundings, target::Target};
 use crate::{
     harness::{
         check::{Leadership, Milestone},
@@ -19,12 +19,12 @@ pub enum When {
     /// At a time since the run began.
     At(DurationRange),
     /// Some time after a milestone.
-    On(Anchor),
+    On(TriggerCondition),
     /// Some time after a milestone, counted from a while after another fault began or ended for the
     /// first time.
     OnAfter {
         /// The milestone.
-        anchor: Anchor,
+        condition: TriggerCondition,
         /// The other fault's name.
         fault: String,
         /// Its beginning or its end.
@@ -45,7 +45,7 @@ pub enum When {
 
 /// A moment of the protocol on which a fault hangs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Anchor {
+pub struct TriggerCondition {
     /// The milestone.
     pub milestone: Milestone,
     /// Which time, from 1, among those that match.
@@ -53,7 +53,7 @@ pub struct Anchor {
     /// How long after; zero is within the very step.
     pub after: DurationRange,
     /// Only where this node says so.
-    pub node: Option<Actor>,
+    pub node: Option<Target>,
     /// Only of the checkpoint of this number.
     pub checkpoint: Option<u64>,
     /// Only of the job's attempt of this number.
@@ -96,19 +96,27 @@ impl fmt::Display for Leadership {
 const NOW: DurationRange =
     DurationRange { low: std::time::Duration::ZERO, high: std::time::Duration::ZERO };
 
-impl Anchor {
+impl TriggerCondition {
     /// The n-th time that a milestone is reached.
     pub fn new(milestone: Milestone, nth: NumberRange, after: DurationRange) -> Self {
-        Anchor { milestone, nth, after, node: None, checkpoint: None, attempt: None, of: None }
+        TriggerCondition {
+            milestone,
+            nth,
+            after,
+            node: None,
+            checkpoint: None,
+            attempt: None,
+            of: None,
+        }
     }
 
     pub(super) fn read(field: &Field, around: Surroundings<'_>) -> Result<Self, ScenarioError> {
         let mut on = field.table_of("milestone", "leader-granted")?;
-        let subject = around.subject;
-        let milestone = on.need("milestone", |field| Milestone::read(field, subject.kind()))?;
+        let system = around.system;
+        let milestone = on.need("milestone", |field| Milestone::read(field, system.kind()))?;
         let nth = on.take("nth", Field::number_range)?.unwrap_or(NumberRange::only(1));
         let after = on.take("after", Field::duration_range)?.unwrap_or(NOW);
-        let node = on.take("node", |field| Actor::read(field, subject))?;
+        let node = on.take("node", |field| Target::read(field, system))?;
         let number = |has: bool, what: &'static str| {
             move |field: &Field| match has {
                 true => field.number(),
@@ -128,11 +136,11 @@ impl Anchor {
             Err(field.refused(what).with_help("see `wavetank list --milestones`"))
         })?;
         on.refuse_others()?;
-        Ok(Anchor { milestone, nth, after, node, checkpoint, attempt, of })
+        Ok(TriggerCondition { milestone, nth, after, node, checkpoint, attempt, of })
     }
 
     pub(super) fn to_toml(&self) -> String {
-        let Anchor { milestone, nth, after, node, checkpoint, attempt, of } = self;
+        let TriggerCondition { milestone, nth, after, node, checkpoint, attempt, of } = self;
         let mut text = format!("milestone = \"{milestone}\", nth = \"{nth}\", after = \"{after}\"");
         if let Some(node) = node {
             text += &format!(", node = \"{node}\"");
@@ -150,7 +158,7 @@ impl Anchor {
     }
 
     pub(super) fn draw(&self, draws: &mut Draws) -> Self {
-        Anchor {
+        TriggerCondition {
             nth: Term::draw(&self.nth, draws),
             after: Term::draw(&self.after, draws),
             ..self.clone()
@@ -159,7 +167,7 @@ impl Anchor {
 
     /// The same moment, later.
     fn later(&self, by: std::time::Duration) -> Self {
-        Anchor { after: DurationRange::only(self.after.low + by), ..self.clone() }
+        TriggerCondition { after: DurationRange::only(self.after.low + by), ..self.clone() }
     }
 }
 
@@ -171,7 +179,7 @@ impl When {
         mistakes: &mut Mistakes,
     ) -> Option<Self> {
         let at = mistakes.keep(table.take("at", |field| at(field, around)));
-        let on = mistakes.keep(table.take("on", |field| Anchor::read(field, around)));
+        let on = mistakes.keep(table.take("on", |field| TriggerCondition::read(field, around)));
         let with = mistakes.keep(table.take("with", |field| {
             let mut with = field.table_of("fault", "first-cut")?;
             let fault = with.need("fault", Field::text)?;
@@ -182,10 +190,10 @@ impl When {
         }));
         let read = match (at?, on?, with?) {
             (Some(at), None, None) => Ok(When::At(at)),
-            (None, Some(anchor), None) => Ok(When::On(anchor)),
+            (None, Some(condition), None) => Ok(When::On(condition)),
             (None, None, Some(with)) => Ok(with),
-            (None, Some(anchor), Some(When::With { fault, edge, after })) => {
-                Ok(When::OnAfter { anchor, fault, edge, after })
+            (None, Some(condition), Some(When::With { fault, edge, after })) => {
+                Ok(When::OnAfter { condition, fault, edge, after })
             }
             (None, None, None) => Err(table.error(
                 "a fault needs `at` (a time), `on` (a milestone) or `with` (another fault)",
@@ -209,10 +217,10 @@ impl When {
     pub(super) fn write(&self, writer: &mut Writer) {
         match self {
             When::At(at) => writer.text("at", at),
-            When::On(anchor) => writer.raw("on", anchor.to_toml()),
+            When::On(condition) => writer.raw("on", condition.to_toml()),
             When::With { fault, edge, after } => writer.raw("with", with(fault, *edge, *after)),
-            When::OnAfter { anchor, fault, edge, after } => {
-                writer.raw("on", anchor.to_toml());
+            When::OnAfter { condition, fault, edge, after } => {
+                writer.raw("on", condition.to_toml());
                 writer.raw("with", with(fault, *edge, *after));
             }
         }
@@ -221,12 +229,12 @@ impl When {
     pub(super) fn draw(&self, draws: &mut Draws) -> Self {
         match self {
             When::At(at) => When::At(Term::draw(at, draws)),
-            When::On(anchor) => When::On(anchor.draw(draws)),
+            When::On(condition) => When::On(condition.draw(draws)),
             When::With { fault, edge, after } => {
                 When::With { fault: fault.clone(), edge: *edge, after: Term::draw(after, draws) }
             }
-            When::OnAfter { anchor, fault, edge, after } => When::OnAfter {
-                anchor: anchor.draw(draws),
+            When::OnAfter { condition, fault, edge, after } => When::OnAfter {
+                condition: condition.draw(draws),
                 fault: fault.clone(),
                 edge: *edge,
                 after: Term::draw(after, draws),
@@ -238,14 +246,14 @@ impl When {
     pub(super) fn later(&self, by: std::time::Duration) -> Self {
         match self {
             When::At(at) => When::At(DurationRange::only(at.low + by)),
-            When::On(anchor) => When::On(anchor.later(by)),
+            When::On(condition) => When::On(condition.later(by)),
             When::With { fault, edge, after } => When::With {
                 fault: fault.clone(),
                 edge: *edge,
                 after: DurationRange::only(after.low + by),
             },
-            When::OnAfter { anchor, fault, edge, after } => When::OnAfter {
-                anchor: anchor.later(by),
+            When::OnAfter { condition, fault, edge, after } => When::OnAfter {
+                condition: condition.later(by),
                 fault: fault.clone(),
                 edge: *edge,
                 after: *after,
@@ -261,10 +269,10 @@ fn with(fault: &str, edge: Edge, after: DurationRange) -> String {
 
 fn at(field: &Field, around: Surroundings<'_>) -> Result<DurationRange, ScenarioError> {
     let at = field.duration_range()?;
-    if at.low < around.faults_end {
+    if at.low < around.heal_at {
         return Ok(at);
     }
-    let end = exact_duration(around.faults_end);
+    let end = exact_duration(around.heal_at);
     let help = "from then on everything is healed, and no fault begins";
-    Err(field.expected(&format!("a time before `faults-end` ({end})")).with_help(help))
+    Err(field.expected(&format!("a time before `heal-at` ({end})")).with_help(help))
 }

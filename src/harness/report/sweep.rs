@@ -3,12 +3,12 @@
 use super::wrap::COLUMNS;
 use crate::harness::{
     check::Milestone,
-    explore::{FailureGroup, ScenarioTally, SweepSummary, never_reached},
+    explore::{FailureGroup, KindCounts, ScenarioTally, SweepSummary, never_reached},
 };
 use std::fmt::Write;
 
-/// The width of a name with its count.
-const CELL: usize = 16;
+/// The width of a name with its count: two stand side by side.
+const CELL: usize = 40;
 
 /// Seeds of a group of failures that are named.
 const SEEDS_SHOWN: usize = 5;
@@ -21,18 +21,30 @@ pub fn cut(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// The table of verdicts, how often each invariant was evaluated, and which of the candidates were
-/// never reached.
-pub fn describe_sweep(summary: &SweepSummary, candidates: &[Milestone]) -> String {
+/// The verdicts of the swept scenarios, how often each invariant was evaluated and each kind of fault
+/// struck, and which of the candidates were never reached.
+pub fn describe_sweep(summary: &SweepSummary, swept: &[&str], candidates: &[Milestone]) -> String {
     let mut text = verdict_table(summary);
-    let code = |title: &'static str| title.split(' ').next().unwrap_or(title);
+    let idle = swept.iter().copied().filter(|name| !summary.tallies.contains_key(*name));
+    let idle: Vec<&str> = idle.collect();
+    if !idle.is_empty() && summary.total().runs > 0 {
+        let _ = write!(text, "\n{}\n", wrapped("no run drew ", &idle));
+    }
     let evaluated = summary.evaluations.iter().filter(|(_, count)| **count > 0);
-    let counts = evaluated.map(|(title, count)| (code(title), count.to_string()));
+    let counts = evaluated.map(|(title, count)| (*title, count.to_string()));
     let _ = write!(text, "\ninvariants, and how often each was evaluated\n{}", cells(counts));
     let idle = summary.evaluations.iter().filter(|(_, count)| **count == 0);
     let idle: Vec<&str> = idle.map(|(title, _)| *title).collect();
     if !idle.is_empty() && summary.total().runs > 0 {
         let _ = writeln!(text, "{}", wrapped("never evaluated: ", &idle));
+    }
+    if !summary.kinds.is_empty() {
+        let shown = |counts: &KindCounts| match counts.came - counts.struck {
+            0 => counts.struck.to_string(),
+            _ => format!("{} of {}", counts.struck, counts.came),
+        };
+        let counts = summary.kinds.iter().map(|(kind, counts)| (*kind, shown(counts)));
+        let _ = write!(text, "\nfaults, and in how many runs each kind struck\n{}", cells(counts));
     }
     let missed = never_reached(&summary.milestones, candidates);
     if missed.is_empty() {
@@ -46,16 +58,33 @@ pub fn describe_sweep(summary: &SweepSummary, candidates: &[Milestone]) -> Strin
 
 fn verdict_table(summary: &SweepSummary) -> String {
     let row = |name: &str, cells: [&str; 4]| {
-        let [runs, held, violated, stuck] = cells;
-        format!("{:<43} {runs:>8} {held:>8} {violated:>8} {stuck:>8}\n", cut(name, 43))
+        let [runs, passed, violated, stuck] = cells;
+        format!("{:<43} {runs:>8} {passed:>8} {violated:>8} {stuck:>8}\n", cut(name, 43))
     };
     let tally = |name: &str, tally: &ScenarioTally| {
-        let cells = [tally.runs, tally.held, tally.violated, tally.stuck].map(|n| n.to_string());
+        let cells = [tally.runs, tally.passed, tally.violated, tally.stuck].map(|n| n.to_string());
         row(name, cells.each_ref().map(String::as_str))
     };
-    let mut text = row("scenario", ["runs", "held", "violated", "stuck"]);
-    summary.tallies.iter().for_each(|(name, one)| text += &tally(name, one));
-    text + &tally("total", &summary.total())
+    let mut text = row("scenario", ["runs", "passed", "violated", "stuck"]);
+    let (passed, others): (Vec<_>, Vec<_>) =
+        summary.tallies.iter().partition(|(_, one)| one.passed == one.runs);
+    others.iter().for_each(|(name, one)| text += &tally(name, one));
+    match passed[..] {
+        // One row says no less than what it stands for.
+        [] => {}
+        [(name, one)] => text += &tally(name, one),
+        _ => {
+            let mut sum = ScenarioTally::default();
+            passed.iter().for_each(|(_, one)| sum.merge(one));
+            let which = if others.is_empty() { "all" } else { "the other" };
+            text += &tally(&format!("{which} {} scenarios", passed.len()), &sum);
+        }
+    }
+    match summary.tallies.len() {
+        1 => text,
+        _ if others.is_empty() => text,
+        _ => text + &tally("total", &summary.total()),
+    }
 }
 
 /// Names and values in columns; a long name takes the place of two.
@@ -119,7 +148,10 @@ fn places(seeds: &[u64], scenario: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::harness::check::{TimeBounds, journal_invariants, word_count_invariants};
+    use crate::harness::{
+        check::{TimeBounds, journal_invariants, word_count_invariants},
+        fault::FAULT_KINDS,
+    };
     use std::collections::BTreeMap;
 
     fn widest(text: &str) -> usize {
@@ -128,7 +160,7 @@ mod tests {
 
     fn summary(count: u64) -> SweepSummary {
         let names = ["short".to_string(), "a-name-without-end/".repeat(6)];
-        let tally = ScenarioTally { runs: count, held: count, ..ScenarioTally::default() };
+        let tally = ScenarioTally { runs: count, passed: count, ..ScenarioTally::default() };
         let mut invariants = word_count_invariants(TimeBounds::default());
         invariants.extend(journal_invariants(Vec::new(), TimeBounds::default()));
         SweepSummary {
@@ -141,10 +173,15 @@ mod tests {
     #[test]
     fn a_sweep_fits_a_page() {
         for count in [0, 7, 9_999_999, 40_000_000] {
-            let text = describe_sweep(&summary(count), Milestone::ALL);
+            let mut summary = summary(count);
+            let counts = KindCounts { came: count, struck: count / 2 };
+            summary.kinds = FAULT_KINDS.iter().map(|kind| (kind.name, counts)).collect();
+            let text = describe_sweep(&summary, &["other", "another"], Milestone::ALL);
             assert!(widest(&text) <= COLUMNS, "{text}");
-            let invariants = text.lines().skip_while(|line| !line.starts_with("invariants"));
-            assert!(invariants.take_while(|line| !line.is_empty()).count() <= 15, "{text}");
+            for part in ["invariants", "faults"] {
+                let part = text.lines().skip_while(|line| !line.starts_with(part));
+                assert!(part.take_while(|line| !line.is_empty()).count() <= 30, "{text}");
+            }
         }
     }
 
@@ -154,16 +191,38 @@ mod tests {
         summary.evaluations.insert("L2 fenced-mailbox", 0);
         let all = |milestone: &Milestone| (*milestone, 1);
         summary.milestones = Milestone::ALL.iter().map(all).collect();
-        let text = describe_sweep(&summary, Milestone::ALL);
-        let total = text.lines().find(|line| line.starts_with("total")).expect("a row");
-        assert_eq!(total.split_whitespace().collect::<Vec<_>>(), ["total", "10", "10", "0", "0"]);
+        let text = describe_sweep(&summary, &["short"], Milestone::ALL);
         assert!(text.contains("\nnever evaluated: L2 fenced-mailbox\n"), "{text}");
         assert!(text.ends_with("milestones were reached"), "{text}");
         summary.milestones.remove(&Milestone::LatchTaken);
-        let text = describe_sweep(&summary, Milestone::ALL);
+        let text = describe_sweep(&summary, &[], Milestone::ALL);
         assert!(text.ends_with("milestones never reached: latch-taken"), "{text}");
-        let others = describe_sweep(&summary, &[Milestone::LeaderGranted]);
+        let others = describe_sweep(&summary, &[], &[Milestone::LeaderGranted]);
         assert!(others.ends_with("all 1 milestones were reached"), "{others}");
+    }
+
+    #[test]
+    fn what_passed_is_folded_and_what_had_no_run_is_named() {
+        let row = |text: &str, name: &str| {
+            let row = text.lines().find(|line| line.starts_with(name)).expect(name);
+            let cells = row[name.len()..].split_whitespace();
+            cells.map(|cell| cell.parse().expect("a number")).collect::<Vec<u64>>()
+        };
+        let mut summary = summary(5);
+        let text = describe_sweep(&summary, &["short", "idle"], &[]);
+        assert_eq!(row(&text, "all 2 scenarios"), [10, 10, 0, 0]);
+        assert!(!text.contains("short") && text.contains("\nno run drew idle\n"), "{text}");
+        let broken = ScenarioTally { runs: 3, passed: 1, violated: 2, ..ScenarioTally::default() };
+        summary.tallies.insert("broken".to_string(), broken);
+        summary.kinds.insert("crash", KindCounts { came: 4, struck: 3 });
+        summary.kinds.insert("pause", KindCounts { came: 4, struck: 4 });
+        let text = describe_sweep(&summary, &["short"], &[]);
+        assert_eq!(row(&text, "broken"), [3, 1, 2, 0]);
+        assert_eq!(row(&text, "the other 2 scenarios"), [10, 10, 0, 0]);
+        assert_eq!(row(&text, "total"), [13, 11, 2, 0]);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let has = |wanted: &[&str]| words.windows(wanted.len()).any(|found| found == wanted);
+        assert!(has(&["crash", "3", "of", "4"]) && has(&["pause", "4"]), "{text}");
     }
 
     #[test]

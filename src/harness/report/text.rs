@@ -11,7 +11,7 @@ use crate::harness::{
 };
 use std::{fmt::Write, time::Duration};
 
-/// As the facts of a report tell it.
+/// As the events of a report tell it.
 fn millis(duration: Duration) -> String {
     format!("{:.3}s", duration.as_secs_f64())
 }
@@ -21,13 +21,16 @@ fn seconds(duration: Duration) -> String {
 }
 
 /// The plan, what became of it, the leadership timeline and the verdict of one run.
-pub fn describe_run(outcome: &RunOutcome) -> String {
+pub fn describe_run(outcome: &RunOutcome, sizes: Option<&str>) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
         "{}  seed {}  schedule {}",
         outcome.scenario, outcome.seed, outcome.schedule
     );
+    if let Some(sizes) = sizes {
+        let _ = writeln!(text, "{}", wrap("drew ", sizes));
+    }
     let _ = writeln!(text, "\nplan");
     if outcome.plan.faults.is_empty() {
         let _ = writeln!(text, "  no faults");
@@ -98,7 +101,7 @@ fn whom(executed: &ExecutedFault) -> String {
 const CHANGES_MAX: usize = 5;
 const FAULTS_MAX: usize = 6;
 
-/// About 25 lines on a run that failed: the invariant, the two facts in conflict, the last changes
+/// About 25 lines on a run that failed: the invariant, the two events in conflict, the last changes
 /// of state, the faults in force, then what `last` says: where the plan is and the command.
 pub fn failure_report(outcome: &RunOutcome, last: &[(&str, &str)]) -> String {
     let mut text = String::new();
@@ -163,10 +166,10 @@ fn faults_in_force(outcome: &RunOutcome) -> Vec<String> {
     described.collect()
 }
 
-/// A fact in which nodes go by their names.
-fn with_names(outcome: &RunOutcome, fact: &str) -> String {
+/// An event in which nodes go by their names.
+fn with_names(outcome: &RunOutcome, event: &str) -> String {
     let named = |text: String, (node, name): (_, &String)| {
         text.replace(&format!("{node:?}/"), &format!("{name}/"))
     };
-    outcome.nodes.iter().fold(fact.trim_start().to_string(), named)
+    outcome.nodes.iter().fold(event.trim_start().to_string(), named)
 }

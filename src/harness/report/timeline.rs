@@ -3,7 +3,7 @@
 use super::words;
 use crate::{
     harness::{
-        check::{Known, Moment},
+        check::{KeptEvent, Moment},
         explore::RunOutcome,
     },
     host::sim::{Hardware, NodeId, ProcessEnd},
@@ -38,7 +38,7 @@ pub fn leadership_timeline(outcome: &RunOutcome) -> Vec<Term> {
     let mut open: BTreeMap<LeaderSessionId, usize> = BTreeMap::new();
     for (at, known) in &outcome.history {
         match known {
-            Known::Leadership(LeadershipEvent::Granted { session, component }) => {
+            KeptEvent::Leadership(LeadershipEvent::Granted { session, component }) => {
                 open.insert(*session, terms.len());
                 let earlier = terms.iter().filter(|term| term.component == *component).count();
                 terms.push(Term {
@@ -50,17 +50,17 @@ pub fn leadership_timeline(outcome: &RunOutcome) -> Vec<Term> {
                     end: None,
                 });
             }
-            Known::Leadership(LeadershipEvent::Confirmed { leader, .. }) => {
+            KeptEvent::Leadership(LeadershipEvent::Confirmed { leader, .. }) => {
                 if let Some(index) = open.get(&leader.session) {
                     terms[*index].confirmed.get_or_insert(*at);
                 }
             }
-            Known::Leadership(LeadershipEvent::Revoked { session, .. }) => {
+            KeptEvent::Leadership(LeadershipEvent::Revoked { session, .. }) => {
                 if let Some(index) = open.remove(session) {
                     terms[index].end = Some((*at, "revoked"));
                 }
             }
-            Known::Hardware(Hardware::Ended(end)) => {
+            KeptEvent::Hardware(Hardware::Ended(end)) => {
                 let died = |index: usize| terms[index].granted.process == at.process;
                 let dead: Vec<LeaderSessionId> = open
                     .iter()
@@ -130,54 +130,54 @@ pub fn last_changes(outcome: &RunOutcome, count: usize, until: Duration) -> Vec<
     last
 }
 
-fn describe(known: &Known) -> Option<String> {
+fn describe(known: &KeptEvent) -> Option<String> {
     match known {
-        Known::Hardware(Hardware::Booted) => Some("booted".to_string()),
-        Known::Hardware(Hardware::Ended(ProcessEnd::Exited { reason })) => {
+        KeptEvent::Hardware(Hardware::Booted) => Some("booted".to_string()),
+        KeptEvent::Hardware(Hardware::Ended(ProcessEnd::Exited { reason })) => {
             Some(format!("exited: {reason}"))
         }
-        Known::Hardware(Hardware::Ended(ProcessEnd::Panicked { message })) => {
+        KeptEvent::Hardware(Hardware::Ended(ProcessEnd::Panicked { message })) => {
             Some(format!("panicked: {message}"))
         }
-        Known::Hardware(Hardware::Ended(end)) => Some(end_name(end).to_string()),
-        Known::Hardware(Hardware::Paused) => Some("paused".to_string()),
-        Known::Hardware(Hardware::Resumed) => Some("resumed".to_string()),
-        Known::Leadership(LeadershipEvent::Granted { session, component }) => {
+        KeptEvent::Hardware(Hardware::Ended(end)) => Some(end_name(end).to_string()),
+        KeptEvent::Hardware(Hardware::Paused) => Some("paused".to_string()),
+        KeptEvent::Hardware(Hardware::Resumed) => Some("resumed".to_string()),
+        KeptEvent::Leadership(LeadershipEvent::Granted { session, component }) => {
             Some(format!("granted {session:?} of {}", words::short(component)))
         }
-        Known::Leadership(LeadershipEvent::Revoked { session, component }) => {
+        KeptEvent::Leadership(LeadershipEvent::Revoked { session, component }) => {
             Some(format!("revoked {session:?} of {}", words::short(component)))
         }
-        Known::Leadership(LeadershipEvent::Confirmed { leader, .. }) => {
+        KeptEvent::Leadership(LeadershipEvent::Confirmed { leader, .. }) => {
             Some(format!("confirmed {:?}", leader.session))
         }
-        Known::Coordination(CoordinationEvent::LeaseEnded {
+        KeptEvent::Coordination(CoordinationEvent::LeaseEnded {
             lease,
             end: LeaseEnd::Expired,
             ..
         }) => Some(format!("let {lease:?} expire")),
-        Known::Coordination(CoordinationEvent::SessionSuspended { lease }) => {
+        KeptEvent::Coordination(CoordinationEvent::SessionSuspended { lease }) => {
             Some(format!("has no contact, {lease:?} may live"))
         }
-        Known::Coordination(CoordinationEvent::SessionLost { lease }) => {
+        KeptEvent::Coordination(CoordinationEvent::SessionLost { lease }) => {
             Some(format!("lost {lease:?}"))
         }
-        Known::Coordination(CoordinationEvent::SessionConnected { lease }) => {
+        KeptEvent::Coordination(CoordinationEvent::SessionConnected { lease }) => {
             Some(format!("has {lease:?}"))
         }
-        Known::Coordination(CoordinationEvent::Recovered { revision, .. }) => {
+        KeptEvent::Coordination(CoordinationEvent::Recovered { revision, .. }) => {
             Some(format!("recovered revision {}", revision.0))
         }
-        Known::Job(event) => words::job(event),
-        Known::Slot(event) => Some(words::slot(event)),
-        Known::Task(event) => words::task(event),
-        Known::Sink(event) => Some(words::sink(event)),
-        Known::Client(event) => Some(words::client(event)),
-        Known::Heartbeat(event) => words::heartbeat(event),
-        Known::Journal(JournalEvent::Serving { entries }) => {
+        KeptEvent::Job(event) => words::job(event),
+        KeptEvent::Slot(event) => Some(words::slot(event)),
+        KeptEvent::Task(event) => words::task(event),
+        KeptEvent::Sink(event) => Some(words::sink(event)),
+        KeptEvent::Client(event) => Some(words::client(event)),
+        KeptEvent::Heartbeat(event) => words::heartbeat(event),
+        KeptEvent::Journal(JournalEvent::Serving { entries }) => {
             Some(format!("serves, {entries} entries stand"))
         }
-        Known::Journal(JournalEvent::ClientFinished { lines, .. }) => {
+        KeptEvent::Journal(JournalEvent::ClientFinished { lines, .. }) => {
             Some(format!("finished {lines} lines"))
         }
         _ => None,

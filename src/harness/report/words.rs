@@ -1,4 +1,4 @@
-//! The facts of a job cluster in a person's words.
+//! The events of a job cluster in a person's words.
 
 use crate::system::{
     client::ClientEvent,
@@ -8,7 +8,7 @@ use crate::system::{
     task_executor::{SlotEvent, TaskEvent},
 };
 
-/// A fact of a dispatcher, a resource manager or a job master; `None` for what says little.
+/// An event of a dispatcher, a resource manager or a job master; `None` for what says little.
 pub fn job(event: &JobEvent) -> Option<String> {
     Some(match event {
         JobEvent::SubmissionAcknowledged { job } => format!("has taken {job:?} on"),
@@ -53,7 +53,7 @@ pub fn job(event: &JobEvent) -> Option<String> {
     })
 }
 
-/// A fact of a task executor's slots.
+/// An event of a task executor's slots.
 pub fn slot(event: &SlotEvent) -> String {
     match event {
         SlotEvent::Registered { .. } => "is registered".to_string(),
@@ -77,7 +77,7 @@ pub fn slot(event: &SlotEvent) -> String {
     }
 }
 
-/// A fact of a task; `None` for what says little.
+/// An event of a task; `None` for what says little.
 pub fn task(event: &TaskEvent) -> Option<String> {
     match event {
         TaskEvent::StateChanged { attempt, state, reason } if reason.is_empty() => {
@@ -100,14 +100,14 @@ pub fn task(event: &TaskEvent) -> Option<String> {
     }
 }
 
-/// A fact of an exactly-once sink.
+/// An event of an exactly-once sink.
 pub fn sink(event: &SinkEvent) -> String {
     let SinkEvent::Prepared { checkpoint, transaction, .. } = event;
     let (generation, number) = (transaction.generation, transaction.number);
     format!("transaction {generation}/{number} waits for {checkpoint:?}")
 }
 
-/// A fact of a client.
+/// An event of a client.
 pub fn client(event: &ClientEvent) -> String {
     match event {
         ClientEvent::Submitted { job } => format!("{job:?} is taken on"),

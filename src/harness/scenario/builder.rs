@@ -65,14 +65,14 @@ macro_rules! methods {
 
 methods! {
     "every fault" {
-        name = "name", at = "at", on = "on", with = "with", lasts = "lasts", until = "until",
+        name = "name", at = "at", on = "on", with = "with", duration = "duration", until = "until",
         repeat = "repeat", chance = "chance", pick = "pick",
     }
     "faults of links" { from = "from", to = "to", message = "message", by = "by", shape = "shape" }
     "faults of some kinds" {
-        share = "share", nth = "nth", isolate = "isolate", bridge = "bridge", target = "target",
+        probability = "probability", share = "share", nth = "nth", target = "target",
         every = "every", operation = "operation", drift = "drift", step = "step", rate = "rate",
-        window = "window", unsynced = "unsynced", bits = "bits", file = "file", spares = "spares",
+        window = "window", unsynced = "unsynced", bits = "bits", file = "file", tolerates = "tolerates",
         slice = "slice", takes = "takes", applied = "applied",
     }
     "moments" {
@@ -97,7 +97,7 @@ methods! {
     }
     "`[network]`, and of `[swarm]`" { latency = "latency" }
     "`[converge]`" {
-        within = "within", leaders = "leaders", tasks = "tasks", job = "job", leavings = "leavings",
+        within = "within", leaders = "leaders", tasks = "tasks", job = "job", leftovers = "leftovers",
     }
     "`[meanwhile]`" { failover = "failover", cancellation = "cancellation" }
     "`[swarm]`" {
@@ -120,13 +120,14 @@ impl Scenario {
     /// use wavetank::harness::scenario::{Scenario, fault, keys, milestone};
     ///
     /// let scenario = Scenario::builder("word-count/cut-off", "A master is cut off.")
-    ///     .subject("word-count")
+    ///     .system("word-count")
     ///     .workload(keys().lines(800).checkpoint_interval("500ms..2s"))
     ///     .fault(
     ///         fault("partition")
-    ///             .isolate("job-master")
+    ///             .shape("isolate")
+    ///             .target("job-master")
     ///             .on(milestone("checkpoint-triggered").nth("2..6").after("0ms..50ms"))
-    ///             .lasts("1s..8s"),
+    ///             .duration("1s..8s"),
     ///     )
     ///     .build()?;
     /// assert_eq!(scenario.faults.len(), 1);
@@ -154,10 +155,10 @@ impl ScenarioBuilder {
         self
     }
 
-    /// `subject`: what runs, see `list --jobs`.
+    /// `system`: what runs, see `list --systems`.
     #[must_use]
-    pub fn subject(self, subject: &str) -> Self {
-        self.set("subject", subject)
+    pub fn system(self, system: &str) -> Self {
+        self.set("system", system)
     }
 
     /// `expect`: what a run must come to.
@@ -166,10 +167,10 @@ impl ScenarioBuilder {
         self.set("expect", expect)
     }
 
-    /// `faults-end`: when faults end.
+    /// `heal-at`: when faults end.
     #[must_use]
-    pub fn faults_end(self, end: &str) -> Self {
-        self.set("faults-end", end)
+    pub fn heal_at(self, end: &str) -> Self {
+        self.set("heal-at", end)
     }
 
     /// `seed`: the plan seed of every run.
@@ -228,7 +229,7 @@ mod tests {
     use super::*;
     use crate::harness::{
         fault::{COMMON_KEYS, FAULT_KINDS, FaultKey},
-        scenario::{SCENARIOS, SubjectKind, discover},
+        scenario::{SCENARIOS, SystemKind, discover},
     };
     use std::{collections::BTreeSet, path::Path};
 
@@ -249,8 +250,8 @@ mod tests {
 
     #[test]
     fn every_key_of_a_file_has_its_method_and_no_other() {
-        let of_kinds = FAULT_KINDS.iter().flat_map(|kind| kind.keys).chain(COMMON_KEYS);
-        let settings = SubjectKind::ALL.iter().flat_map(|subject| subject.settings());
+        let of_kinds = FAULT_KINDS.iter().flat_map(|kind| kind.keys()).chain(COMMON_KEYS);
+        let settings = SystemKind::ALL.iter().flat_map(|system| system.settings());
         let settings = settings.chain(Scenario::settings()).filter(|s| !s.table.is_empty());
         let words: BTreeSet<&str> = of_kinds
             .map(|key| key.key)
@@ -278,13 +279,16 @@ mod tests {
     fn each_kind_of_fault_is_the_same_in_rust_and_in_a_file() {
         for kind in FAULT_KINDS {
             let when = |key: &&FaultKey| !["on", "with"].contains(&key.key);
-            let keys: Vec<&FaultKey> =
-                kind.keys.iter().chain(COMMON_KEYS.iter().filter(when)).collect();
+            let keys = kind.keys().chain(COMMON_KEYS.iter().filter(when));
+            // Which others belong there depends on its shape.
+            let isolates = |key: &&FaultKey| !["from", "to"].contains(&key.key);
+            let keys = keys.filter(|key| kind.name != "partition" || isolates(key));
+            let keys: Vec<&FaultKey> = keys.collect();
             let (text, keys) = of_kind(kind.name, &keys);
             let path = Path::new("scenarios/a.toml");
             let file = Scenario::parse(&format!("description = \"A test.\"\n{text}"), path);
             let built = Scenario::builder("a", "A test.").fault(keys).build();
-            assert_eq!(built.expect("lawful"), file.expect("lawful"), "{}", kind.name);
+            assert_eq!(built.expect("sound"), file.expect("sound"), "{}", kind.name);
         }
     }
 
@@ -301,8 +305,8 @@ mod tests {
 
     #[test]
     fn a_mistake_is_explained_as_in_a_file() {
-        let wrong = Scenario::builder("a", "A test.").fault(fault("loss").at("1s").lasts("2s"));
-        let told = wrong.build().expect_err("a loss needs a share").to_string();
-        assert_eq!(told, "a.toml:3:1: `fault 1.share` is missing");
+        let wrong = Scenario::builder("a", "A test.").fault(fault("loss").at("1s").duration("2s"));
+        let told = wrong.build().expect_err("a loss needs a probability").to_string();
+        assert_eq!(told, "a.toml:3:1: `fault 1.probability` is missing");
     }
 }

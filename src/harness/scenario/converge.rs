@@ -18,7 +18,7 @@ settings! {
             "tasks" tasks: Option<DurationRange> = maybe_time("0s", "600m"), "Until all tasks of the job run, or it has ended.";
             "checkpoint" checkpoint: Option<DurationRange> = maybe_time("0s", "600m"), "Until a checkpoint is complete that began after the faults, or the job has ended.";
             "job" job: Option<DurationRange> = maybe_time("0s", "600m"), "Until the job has ended and its client knows; of a journal, until its clients are done.";
-            "leavings" leavings: Option<DurationRange> = maybe_time("0s", "600m"), "From the job's end until nothing is left of it but its result.";
+            "leftovers" leftovers: Option<DurationRange> = maybe_time("0s", "600m"), "From the job's end until nothing is left of it but its result.";
         }
     }
 }

@@ -4,14 +4,14 @@ mod builder;
 mod converge;
 mod error;
 mod file;
+mod lint;
 mod meanwhile;
 mod messages;
 mod nearest;
-mod oddity;
 mod read;
 mod settings;
-mod subject;
 mod swarm;
+mod system_spec;
 mod template;
 mod term;
 #[cfg(test)]
@@ -23,15 +23,15 @@ pub use builder::{Keys, ScenarioBuilder, fault, keys, milestone, other};
 pub use converge::ConvergeSpec;
 pub use error::{Mistakes, ScenarioError, printable, shown};
 pub use file::{FILE_BYTES_MAX, read_file};
+pub use lint::lints;
 pub use meanwhile::MeanwhileSpec;
 pub use messages::{gateways, messages};
 pub use nearest::{did_you_mean, nearest};
-pub use oddity::oddities;
 use read::line_starts;
 pub use read::{Field, Reader};
 pub use settings::Setting;
-pub use subject::{JournalSpec, Nodes, Subject, SubjectKind, WordCountSpec};
 pub use swarm::SwarmSpec;
+pub use system_spec::{JournalSpec, Nodes, SystemKind, SystemSpec, WordCountSpec};
 pub use template::template;
 pub use term::Term;
 pub use units::{
@@ -54,12 +54,12 @@ use std::{
 /// A scenario, as its file says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
-    /// `subject/name`, from the file's place.
+    /// `system/name`, from the file's place.
     pub name: String,
     /// What it shows, in a line.
     pub description: String,
     /// What runs.
-    pub subject: Subject,
+    pub system: SystemSpec,
     /// Latency of every link.
     pub latency: DurationRange,
     /// The faults, in the order of the file.
@@ -67,12 +67,12 @@ pub struct Scenario {
     /// Within which bounds more faults are generated; none when `None`.
     pub swarm: Option<SwarmSpec>,
     /// How long faults may go on; what has not begun by then never does.
-    pub faults_end: Duration,
+    pub heal_at: Duration,
     /// How long after that the cluster may take to converge.
     pub converge: ConvergeSpec,
     /// How long it may take while faults last.
     pub meanwhile: MeanwhileSpec,
-    /// What *held* means for this scenario.
+    /// What *passed* means for this scenario.
     pub expect: Expectation,
     /// The plan seed of every run: another seed draws another schedule only. Of a kept plan.
     pub seed: Option<u64>,
@@ -80,7 +80,7 @@ pub struct Scenario {
     pub reaches: Vec<Milestone>,
 }
 
-const FAULTS_END: Fixed = fixed("0s", "600m", "60s");
+const HEAL_AT: Fixed = fixed("0s", "600m", "60s");
 const LATENCY: Time = time("0us", "1m", "500us..2ms");
 
 impl Scenario {
@@ -117,8 +117,8 @@ impl Scenario {
         let mut file = Reader::parse(text, path).map_err(|mistake| vec![mistake])?;
         let mut mistakes = Mistakes::default();
         let description = mistakes.keep(file.need("description", Field::text));
-        let named = file.has("subject");
-        let subject = Subject::read(&mut file, &mut mistakes);
+        let named = file.has("system");
+        let system = SystemSpec::read(&mut file, &mut mistakes);
         let latency = mistakes.keep(file.table("network")).and_then(|mut network| {
             let latency = mistakes.keep(LATENCY.take(&mut network, "latency"));
             network.finish(&mut mistakes);
@@ -126,19 +126,18 @@ impl Scenario {
         });
         let converge = ConvergeSpec::read(&mut file, &mut mistakes);
         let meanwhile = MeanwhileSpec::read(&mut file, &mut mistakes);
-        let faults_end =
-            mistakes.keep(FAULTS_END.take(&mut file, "faults-end")).map(DurationRange::one);
+        let heal_at = mistakes.keep(HEAL_AT.take(&mut file, "heal-at")).map(DurationRange::one);
         let swarm = SwarmSpec::of(&mut file, &mut mistakes);
         let seed = mistakes.keep(file.take("seed", Field::number));
         let (mut expect, mut reaches, mut faults) = (None, None, Vec::new());
-        if let Some(subject) = &subject {
-            let milestone = |field: &Field| Milestone::read(field, subject.kind());
+        if let Some(system) = &system {
+            let milestone = |field: &Field| Milestone::read(field, system.kind());
             reaches = mistakes.keep(file.take("reaches", |field| field.list(milestone)));
-            let read = |field: &Field| Expectation::read(field, subject.kind());
+            let read = |field: &Field| Expectation::read(field, system.kind());
             expect = mistakes.keep(file.take("expect", read));
             // One mistake is not to be told as many.
-            let faults_end = faults_end.unwrap_or(Duration::MAX);
-            let around = Surroundings { subject, faults_end };
+            let heal_at = heal_at.unwrap_or(Duration::MAX);
+            let around = Surroundings { system, heal_at };
             let tables = mistakes.keep(file.tables("fault")).unwrap_or_default();
             let places: Vec<ScenarioError> = tables.iter().map(|table| table.error("")).collect();
             let read: Vec<Option<FaultSpec>> = tables
@@ -153,26 +152,26 @@ impl Scenario {
             }
             faults = read.into_iter().flatten().collect();
         } else {
-            // Whether they are sound depends on the subject.
+            // Whether they are sound depends on the system.
             file.skip(&["expect", "reaches", "fault"]);
         }
         file.finish(&mut mistakes);
         if !named {
-            let default = SubjectKind::DEFAULT;
-            mistakes.hint(format!("there is no `subject`, so it is read as a {default}"));
+            let default = SystemKind::DEFAULT;
+            mistakes.hint(format!("there is no `system`, so it is read as a {default}"));
         }
         let whole = || {
             Some(Scenario {
                 name: name_of(path),
                 description: description?,
-                subject: subject?,
+                system: system?,
                 latency: latency?,
                 faults,
                 swarm,
-                faults_end: faults_end?,
+                heal_at: heal_at?,
                 converge,
                 meanwhile,
-                expect: expect?.unwrap_or(Expectation::Held),
+                expect: expect?.unwrap_or(Expectation::Passed),
                 seed: seed?,
                 reaches: reaches?.unwrap_or_default(),
             })
@@ -180,17 +179,17 @@ impl Scenario {
         mistakes.or(whole())
     }
 
-    /// The keys besides those of the subject.
+    /// The keys besides those of the system.
     pub fn settings() -> Vec<Setting> {
         let meaning = "When faults end: what has not begun by then never does.";
         let mut settings = vec![
-            Setting::new("", "faults-end", meaning, &FAULTS_END),
+            Setting::new("", "heal-at", meaning, &HEAL_AT),
             Setting {
                 table: "",
                 key: "expect",
                 meaning: "What a run must come to.",
-                bounds: "\"held\", \"stuck\" or \"violated:INVARIANT\"".to_string(),
-                default: Some("\"held\"".to_string()),
+                bounds: "\"passed\", \"stuck\" or \"violated:INVARIANT\"".to_string(),
+                default: Some("\"passed\"".to_string()),
             },
             Setting {
                 table: "",
@@ -219,14 +218,14 @@ impl Scenario {
     pub fn drawn(&self, seed: u64) -> Scenario {
         let seed = self.plan_seed(seed);
         let latency = self.swarm.as_ref().and_then(|swarm| swarm.draw_latency(seed));
-        let mut subject = self.subject.draw(seed);
-        if let (Some(swarm), Subject::WordCount(spec)) = (&self.swarm, &mut subject)
+        let mut system = self.system.draw(seed);
+        if let (Some(swarm), SystemSpec::WordCount(spec)) = (&self.swarm, &mut system)
             && swarm.draw_no_restarts(seed)
         {
             spec.restarts = NumberRange::only(0);
         }
         Scenario {
-            subject,
+            system,
             latency: latency.unwrap_or(self.latency),
             converge: self.converge.draw(seed),
             meanwhile: self.meanwhile.draw(seed),
@@ -245,13 +244,13 @@ impl Scenario {
         self.seed.unwrap_or(seed)
     }
 
-    /// The bounds that invariants judge by, of drawn settings.
+    /// The bounds that invariants check by, of drawn settings.
     pub fn time_bounds(&self) -> TimeBounds {
-        let (checkpoint_timeout, session_timeout) = match &self.subject {
-            Subject::Journal(spec) => {
+        let (checkpoint_timeout, session_timeout) = match &self.system {
+            SystemSpec::Journal(spec) => {
                 (TimeBounds::default().checkpoint_timeout, spec.session_timeout)
             }
-            Subject::WordCount(spec) => (spec.checkpoint_timeout.one(), spec.session_timeout),
+            SystemSpec::WordCount(spec) => (spec.checkpoint_timeout.one(), spec.session_timeout),
         };
         let MeanwhileSpec { checkpoint, failover, cancellation } = self.meanwhile;
         TimeBounds {

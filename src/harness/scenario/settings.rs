@@ -342,7 +342,7 @@ pub(super) trait Settings {
     fn draw(&self, seed: u64) -> Self;
 }
 
-/// Declares what a subject reads from `[cluster]` and `[workload]`: its fields, their keys, bounds,
+/// Declares what a system reads from `[cluster]` and `[workload]`: its fields, their keys, bounds,
 /// defaults and meanings.
 macro_rules! settings {
     ($(#[$meta:meta])* $spec:ident {

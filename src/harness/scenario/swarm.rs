@@ -1,7 +1,7 @@
 //! `[swarm]`: within which bounds faults are generated.
 
 use super::{
-    DurationRange, Field, NumberRange, Reader, ScenarioError, Share, SubjectKind, Term, Writer,
+    DurationRange, Field, NumberRange, Reader, ScenarioError, Share, SystemKind, Term, Writer,
     error::{Mistakes, shown},
     messages::messages,
     settings::{Bounds, Setting, Settings, maybe_time, numbers, part, settings, time, words},
@@ -21,7 +21,7 @@ settings! {
             "without" without: Vec<String> = words("kinds of faults", kind), "Kinds of faults that never take part.";
             "faults" faults: NumberRange = numbers(0, 200, (1, 14)), "Faults in a run, besides those that are listed.";
             "begin" begin: DurationRange = time("0s", "600m", "0s..25s"), "When those begin that begin at a time.";
-            "lasts" lasts: DurationRange = time("0s", "600m", "50ms..12s"), "How long a fault lasts at most.";
+            "duration" duration: DurationRange = time("0s", "600m", "50ms..12s"), "How long a fault lasts at most.";
             "on-milestones" on_milestones: Share = part("50%"), "How many of the faults begin on a milestone.";
             "nth" nth: NumberRange = numbers(1, 1_000_000, (1, 24)), "Which time of the milestone; early ones are drawn more often.";
             "after" after: DurationRange = time("0s", "10m", "0ms..60ms"), "How long after the milestone.";
@@ -38,10 +38,10 @@ fn kind(field: &Field) -> Result<String, ScenarioError> {
     field.one_of(&known, "list --faults").map(str::to_string)
 }
 
-/// Reads the beginning of a message's kind, of whatever subject.
+/// Reads the beginning of a message's kind, of whatever system.
 fn message(field: &Field) -> Result<String, ScenarioError> {
     let prefix = field.text()?;
-    let mut known = SubjectKind::ALL.iter().flat_map(|subject| messages(*subject));
+    let mut known = SystemKind::ALL.iter().flat_map(|system| messages(*system));
     match known.any(|kind| kind.starts_with(&prefix)) {
         true => Ok(prefix),
         false => Err(field

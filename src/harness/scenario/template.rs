@@ -1,13 +1,13 @@
 //! The scenario that an author starts from. Its defaults are the code's own.
 
-use super::{Scenario, Setting, SubjectKind};
+use super::{Scenario, Setting, SystemKind};
 use crate::harness::report::{COLUMNS, wrap};
 
-/// A commented scenario of a subject.
-pub fn template(subject: SubjectKind) -> String {
+/// A commented scenario of a system.
+pub fn template(system: SystemKind) -> String {
     let general = Scenario::settings();
-    let own = subject.settings();
-    let mut text = head(subject);
+    let own = system.settings();
+    let mut text = head(system);
     text += &keys(&general, "");
     for (title, table, settings) in [
         ("Which nodes there are.", "cluster", &own),
@@ -18,13 +18,13 @@ pub fn template(subject: SubjectKind) -> String {
     ] {
         text += &format!("\n{}\n[{table}]\n{}", comment(title), keys(settings, table));
     }
-    text + &faults(subject) + &swarm(&general)
+    text + &faults(system) + &swarm(&general)
 }
 
 /// The table of generated faults, commented out.
 fn swarm(settings: &[Setting]) -> String {
     let what = comment(
-        "Or each seed makes faults up: some kinds take part in a run, each with a strength of its own. \
+        "Or each seed generates faults: some kinds take part in a run, each with a strength of its own. \
          The table alone is enough; these are its defaults.",
     );
     format!("\n{what}\n#[swarm]\n{}", keys(settings, "swarm"))
@@ -34,23 +34,23 @@ fn comment(text: &str) -> String {
     text.lines().map(|line| wrap("# ", line)).collect::<Vec<_>>().join("\n").replace("\n  ", "\n# ")
 }
 
-fn head(subject: SubjectKind) -> String {
+fn head(system: SystemKind) -> String {
     let lines = comment(
         "A scenario: what runs, under which faults, and what must hold in the end.\n\
          A line such as #key = \"value\" shows a default; take the # away to set another.\n\
          Durations: \"250us\", \"1500ms\", \"2s\", \"1.5s\", \"10m\". Shares: \"5%\". A range such as \
          \"2s..5s\" is drawn anew by each seed.\n\
-         The words: `wavetank list` with --jobs, --faults, --actors, --milestones, --messages or \
+         The words: `wavetank list` with --systems, --faults, --targets, --milestones, --messages or \
          --invariants.",
     );
-    let (described, subjects) = (
+    let (described, systems) = (
         comment("What the scenario shows, in a line. It stands in the list of scenarios."),
-        comment(&format!("What runs. {}", subject.description())),
+        comment(&format!("What runs. {}", system.description())),
     );
     format!(
         "{lines}\n\n{described}\n\
          description = \"What this scenario shows, in a line.\"\n\n\
-         {subjects}\nsubject = \"{subject}\"\n\n"
+         {systems}\nsystem = \"{system}\"\n\n"
     )
 }
 
@@ -75,7 +75,7 @@ fn keys(settings: &[Setting], table: &str) -> String {
 }
 
 /// Whom the faults of the template strike, and on what.
-struct Cast {
+struct TemplateNames {
     crashed: &'static str,
     cut_off: &'static str,
     milestone: &'static str,
@@ -83,16 +83,16 @@ struct Cast {
     second: &'static str,
 }
 
-fn cast(subject: SubjectKind) -> Cast {
-    match subject {
-        SubjectKind::Journal => Cast {
+fn template_names(system: SystemKind) -> TemplateNames {
+    match system {
+        SystemKind::Journal => TemplateNames {
             crashed: "random-journal",
             cut_off: "leader",
             milestone: "journal-written",
             message: "JournalGateway.append",
             second: "follower",
         },
-        SubjectKind::WordCount => Cast {
+        SystemKind::WordCount => TemplateNames {
             crashed: "random-task-executor",
             cut_off: "job-master",
             milestone: "checkpoint-triggered",
@@ -102,8 +102,8 @@ fn cast(subject: SubjectKind) -> Cast {
     }
 }
 
-fn faults(subject: SubjectKind) -> String {
-    let Cast { crashed, cut_off, milestone, message, second } = cast(subject);
+fn faults(system: SystemKind) -> String {
+    let TemplateNames { crashed, cut_off, milestone, message, second } = template_names(system);
     let (first, on, more) = (
         comment("A fault that begins at a time: between 2s and 10s, as the seed draws."),
         comment(
@@ -122,14 +122,15 @@ fn faults(subject: SubjectKind) -> String {
 kind = "crash"
 target = "{crashed}"
 at = "2s..10s"
-lasts = "500ms..5s"
+duration = "500ms..5s"
 
 {on}
 [[fault]]
 kind = "partition"
-isolate = "{cut_off}"
+shape = "isolate"
+target = "{cut_off}"
 on = {{ milestone = "{milestone}", nth = "2..6", after = "0ms..50ms" }}
-lasts = "1s..8s"
+duration = "1s..8s"
 
 {more}
 
@@ -138,13 +139,13 @@ lasts = "1s..8s"
 #message = "{message}"
 #by = "50ms..1500ms"
 #at = "0s..5s"
-#lasts = "5s..20s"
+#duration = "5s..20s"
 
 #[[fault]]
 #kind = "power-cut"
 #target = "coordination"
 #at = "5s..20s"
-#lasts = "500ms..3s"
+#duration = "500ms..3s"
 #repeat = {{ times = "1..2", every = "4s..10s" }}
 #chance = "50%"
 
@@ -152,7 +153,7 @@ lasts = "1s..8s"
 #kind = "pause"
 #target = "{second}"
 #at = "3s..15s"
-#lasts = "2s..9s"
+#duration = "2s..9s"
 "#
     )
 }
@@ -177,8 +178,8 @@ mod tests {
 
     #[test]
     fn its_defaults_are_those_of_the_code() {
-        for subject in SubjectKind::ALL {
-            let text = template(*subject);
+        for system in SystemKind::ALL {
+            let text = template(*system);
             let (head, faults) = text.split_once("[[fault]]").expect("two live faults");
             let with_defaults = format!("{}[[fault]]{faults}", uncommented(head));
             assert_ne!(with_defaults, text);
@@ -187,24 +188,24 @@ mod tests {
                 let Some(default) = &setting.default else { return true };
                 text.contains(&format!("\n#{} = {default}", setting.key))
             };
-            assert!(subject.settings().iter().chain(&Scenario::settings()).all(shown), "{text}");
+            assert!(system.settings().iter().chain(&Scenario::settings()).all(shown), "{text}");
         }
     }
 
     #[test]
     fn what_is_commented_out_can_be_used() {
-        for subject in SubjectKind::ALL {
-            let text = template(*subject);
+        for system in SystemKind::ALL {
+            let text = template(*system);
             assert_eq!(read(&text).faults.len(), 2);
             assert_eq!(read(&uncommented(&text)).faults.len(), 5);
-            assert_eq!(super::super::oddities(&read(&text)), Vec::<String>::new());
+            assert_eq!(super::super::lints(&read(&text)), Vec::<String>::new());
         }
     }
 
     #[test]
     fn it_fits_on_a_screen() {
-        for subject in SubjectKind::ALL {
-            let text = template(*subject);
+        for system in SystemKind::ALL {
+            let text = template(*system);
             let wide: Vec<&str> =
                 text.lines().filter(|line| line.chars().count() > COLUMNS).collect();
             assert_eq!(wide, Vec::<&str>::new());

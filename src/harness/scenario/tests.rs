@@ -22,20 +22,20 @@ fn journal(more: &str) -> String {
 }
 
 fn word_count(more: &str) -> String {
-    told(&format!("description = \"A test.\"\nsubject = \"word-count\"\n{more}"))
+    told(&format!("description = \"A test.\"\nsystem = \"word-count\"\n{more}"))
 }
 
 /// A fault that strikes `target` and begins so.
 fn crash(target: &str, when: &str) -> String {
-    format!("[[fault]]\nkind = \"crash\"\ntarget = \"{target}\"\nlasts = \"1s\"\n{when}\n")
+    format!("[[fault]]\nkind = \"crash\"\ntarget = \"{target}\"\nduration = \"1s\"\n{when}\n")
 }
 
 fn hold(message: &str) -> String {
-    format!("[[fault]]\nkind = \"hold\"\nmessage = \"{message}\"\nlasts = \"1s\"\nat = \"1s\"\n")
+    format!("[[fault]]\nkind = \"hold\"\nmessage = \"{message}\"\nduration = \"1s\"\nat = \"1s\"\n")
 }
 
 #[test]
-fn a_numbered_actor_beyond_the_cluster_is_refused() {
+fn a_numbered_target_beyond_the_cluster_is_refused() {
     let at = "at = \"1s\"";
     assert_eq!(
         journal(&crash("journal-7", at)),
@@ -60,7 +60,7 @@ fn a_numbered_actor_beyond_the_cluster_is_refused() {
 }
 
 #[test]
-fn a_milestone_of_another_subject_is_refused() {
+fn a_milestone_of_another_system_is_refused() {
     let on = |milestone| crash("everyone", &format!("on = {{ milestone = \"{milestone}\" }}"));
     assert_eq!(
         word_count(&on("journal-written")),
@@ -100,8 +100,8 @@ fn a_message_that_nobody_sends_is_refused_with_the_nearest() {
 #[test]
 fn a_fault_behind_the_end_of_faults_is_refused() {
     assert_eq!(
-        journal(&format!("faults-end = \"20s\"\n{}", crash("leader", "at = \"20s..30s\""))),
-        "7:6 `fault 1.at`: expected a time before `faults-end` (20s), found \"20s..30s\"\n  \
+        journal(&format!("heal-at = \"20s\"\n{}", crash("leader", "at = \"20s..30s\""))),
+        "7:6 `fault 1.at`: expected a time before `heal-at` (20s), found \"20s..30s\"\n  \
          from then on everything is healed, and no fault begins"
     );
 }
@@ -124,24 +124,24 @@ fn near_misses_are_told() {
         FAULT_KINDS.len()
     );
     assert!(kind.starts_with(&expected), "{kind}");
-    let actor = journal(&crash("folower", "at = \"1s\""));
+    let target = journal(&crash("folower", "at = \"1s\""));
     let expected = "4:10 `fault 1.target`: there is no \"folower\"; did you mean \"follower\"?";
-    assert!(actor.starts_with(expected), "{actor}");
+    assert!(target.starts_with(expected), "{target}");
     assert_eq!(
-        journal("subject = \"wordcount\""),
-        "2:11 `subject`: there is no \"wordcount\"; did you mean \"word-count\"?\n  \
-         expected one of \"journal\", \"word-count\"\n  see `wavetank list --jobs`"
+        journal("system = \"wordcount\""),
+        "2:10 `system`: there is no \"wordcount\"; did you mean \"word-count\"?\n  \
+         expected one of \"journal\", \"word-count\"\n  see `wavetank list --systems`"
     );
 }
 
 #[test]
-fn expectations_know_the_invariants_of_their_subject() {
+fn expectations_know_the_invariants_of_their_system() {
     let expect = |head: &str, text: &str| {
         let text = format!("description = \"A test.\"\n{head}expect = \"{text}\"\n");
         Scenario::parse(&text, Path::new("a.toml")).map(|scenario| scenario.expect)
     };
     let violated = |name: &str| Ok(Expectation::Violated(name.to_string()));
-    assert_eq!(expect("subject = \"word-count\"\n", "violated:X4"), violated("X4"));
+    assert_eq!(expect("system = \"word-count\"\n", "violated:X4"), violated("X4"));
     assert_eq!(expect("", "violated:L2"), violated("L2"));
     assert_eq!(expect("", "stuck"), Ok(Expectation::Stuck));
     assert!(expect("", "violated:X4").is_err(), "no job, no output of one");
@@ -156,7 +156,7 @@ fn bounds_are_told() {
     assert_eq!(
         journal("[cluster]\njournals = 17\nsession-timeout = \"1h\"\n[workload]\nbatch = 0"),
         "3:12 `cluster.journals`: expected a whole number from 1 to 16, found 17\n  \
-         there is no `subject`, so it is read as a journal\n\
+         there is no `system`, so it is read as a journal\n\
          4:19 `cluster.session-timeout`: expected a duration or a range, from 100ms to \
          10m, such as \"2s\" or \"2s..5s\", found \"1h\"\n\
          6:9 `workload.batch`: expected a whole number from 1 to 512, found 0"
@@ -171,14 +171,14 @@ fn bounds_are_told() {
 #[test]
 fn every_mistake_of_a_file_is_told_in_its_order() {
     let told = journal(&format!(
-        "faults-end = 7\n[cluster]\njournal = 3\n{}{}",
+        "heal-at = 7\n[cluster]\njournal = 3\n{}{}",
         crash("nobody", "at = \"1s\""),
         crash("leader", "")
     ));
     let places: Vec<&str> = told.lines().filter(|line| !line.starts_with("  ")).collect();
     let places: Vec<&str> = places.iter().filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!(places, ["2:14", "4:1", "7:10", "10:1"], "{told}");
-    assert_eq!(told.matches("there is no `subject`, so it is read as a journal").count(), 1);
+    assert_eq!(places, ["2:11", "4:1", "7:10", "10:1"], "{told}");
+    assert_eq!(told.matches("there is no `system`, so it is read as a journal").count(), 1);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_mistake_is_explained_with_its_line_and_a_caret() {
 fn every_mistake_of_a_fault_is_told() {
     let told = word_count(
         "[[fault]]\nkind = \"disk-slow\"\ntarget = \"nobody\"\noperation = \"raed\"\nby = \"5\"\n\
-         on = { milestone = \"job-finishd\" }\nlasts = 3\nuntil = 1\nchance = \"-5%\"\n\
+         on = { milestone = \"job-finishd\" }\nduration = 3\nuntil = 1\nchance = \"-5%\"\n\
          pick = \"x\"\nreapeat = 1\nzzz = 2\n",
     );
     let places: Vec<&str> = told
@@ -204,13 +204,13 @@ fn every_mistake_of_a_fault_is_told() {
         .filter(|line| !line.starts_with("  "))
         .filter_map(|line| line.split(' ').next())
         .collect();
-    let expected = ["5:10", "6:13", "7:6", "8:20", "9:9", "10:9", "11:10", "12:8", "13:1", "14:1"];
+    let expected = ["5:10", "6:13", "7:6", "8:20", "9:12", "10:9", "11:10", "12:8", "13:1", "14:1"];
     assert_eq!(places, expected, "{told}");
     let of_links = journal(
         "[[fault]]\nkind = \"loss\"\nfrom = \"a\"\nto = \"b\"\nmessage = \"c\"\nat = \"1s\"\n\
-         shre = \"5%\"\nlasts = \"1s\"\n",
+         probabilty = \"5%\"\nduration = \"1s\"\n",
     );
-    for what in ["fault 1.from", "fault 1.to", "fault 1.message", "did you mean `share`?"] {
+    for what in ["fault 1.from", "fault 1.to", "fault 1.message", "did you mean `probability`?"] {
         assert_eq!(of_links.matches(what).count(), 1, "{what}: {of_links}");
     }
     assert!(!of_links.contains("is missing"), "{of_links}");
@@ -238,7 +238,7 @@ fn the_known_keys_of_a_file_are_all_of_them() {
     let known = told.split("expected one of ").nth(1).expect("the known keys");
     let known: std::collections::BTreeSet<&str> =
         known.split(", ").map(|key| key.trim_matches('`')).collect();
-    let tables = ["description", "subject", "cluster", "workload", "fault", "swarm"];
+    let tables = ["description", "system", "cluster", "workload", "fault", "swarm"];
     let settings = Scenario::settings();
     let settings = settings.iter().map(|s| if s.table.is_empty() { s.key } else { s.table });
     assert_eq!(known, tables.into_iter().chain(settings).collect());
@@ -265,11 +265,16 @@ fn faults_that_wait_for_each_other_are_refused() {
 fn a_pair_of_one_node_is_refused() {
     let pair = |kind: &str, from: &str, to: &str| {
         format!(
-            "[[fault]]\nkind = \"{kind}\"\nfrom = \"{from}\"\nto = \"{to}\"\nat = \"1s\"\n\
-             lasts = \"1s\"\n"
+            "[[fault]]\n{kind}\nfrom = \"{from}\"\nto = \"{to}\"\nat = \"1s\"\n\
+             duration = \"1s\"\n"
         )
     };
-    for kind in ["cut-pair", "one-way", "reset"] {
+    let kinds = [
+        "kind = \"partition\"\nshape = \"pair\"",
+        "kind = \"partition\"\nshape = \"one-way\"",
+        "kind = \"reset\"",
+    ];
+    for kind in kinds {
         for one in ["journal-1", "leader", "coordination"] {
             let told = journal(&pair(kind, one, one));
             assert_eq!(
@@ -297,7 +302,7 @@ fn what_comes_again_at_once_is_refused() {
     for kind in ["swizzle", "rolling-restart", "crash-loop"] {
         let fault = format!(
             "[[fault]]\nkind = \"{kind}\"\ntarget = \"journals\"\nevery = \"0s\"\nat = \"1s\"\n\
-             lasts = \"1s\"\n"
+             duration = \"1s\"\n"
         );
         let told = journal(&fault);
         assert!(told.contains(above), "{kind}: {told}");
@@ -311,11 +316,11 @@ fn a_reversed_range_is_called_so() {
         ("[workload]\nlines = \"9..5\"", "\"5..9\""),
         ("[workload]\npause = \"2s..500ms\"", "\"500ms..2s\""),
         (
-            "[[fault]]\nkind = \"loss\"\nshare = \"20%..5%\"\nat = \"1s\"\nlasts = \"1s\"",
+            "[[fault]]\nkind = \"loss\"\nprobability = \"20%..5%\"\nat = \"1s\"\nduration = \"1s\"",
             "\"5%..20%\"",
         ),
         (
-            "[[fault]]\nkind = \"clock\"\ntarget = \"leader\"\nstep = \"5s..-5s\"\nat = \"1s\"\nlasts = \"1s\"",
+            "[[fault]]\nkind = \"clock\"\ntarget = \"leader\"\nstep = \"5s..-5s\"\nat = \"1s\"\nduration = \"1s\"",
             "\"-5s..5s\"",
         ),
         ("[swarm]\nfaults = \"14..1\"", "\"1..14\""),
@@ -343,7 +348,7 @@ fn a_long_file_is_read() {
     let text = format!("description = \"A test.\"\n{faults}");
     let scenario = Scenario::parse(&text, Path::new("a.toml")).expect("it is sound");
     assert_eq!(scenario.faults.len(), FAULTS);
-    let wrong = text.replace("lasts = \"1s\"", "lasts = \"1\"");
+    let wrong = text.replace("duration = \"1s\"", "duration = \"1\"");
     let mistakes = Scenario::parse_all(&wrong, Path::new("a.toml")).expect_err("each is wrong");
     assert_eq!(mistakes.len(), FAULTS);
 }
@@ -351,11 +356,11 @@ fn a_long_file_is_read() {
 #[test]
 fn a_long_line_is_not_quoted_whole() {
     let text = format!(
-        "description = \"{}\"\nsubject = \"{}\"\n",
+        "description = \"{}\"\nsystem = \"{}\"\n",
         "x".repeat(100_000),
         "y".repeat(100_000)
     );
-    let mistakes = Scenario::parse_all(&text, Path::new("a.toml")).expect_err("no such subject");
+    let mistakes = Scenario::parse_all(&text, Path::new("a.toml")).expect_err("no such system");
     for told in [mistakes[0].explain(), mistakes[0].to_string()] {
         assert!(told.len() < 1000, "{}", told.len());
     }

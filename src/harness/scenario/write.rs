@@ -1,7 +1,7 @@
 //! Writes a scenario as a file that reads back as the very same, with every default spelled out, so
 //! that a later change of a default does not change it.
 
-use super::{Scenario, Subject, units::exact_duration};
+use super::{Scenario, SystemSpec, units::exact_duration};
 use std::fmt::{Display, Write};
 
 /// Writes TOML line by line.
@@ -45,7 +45,29 @@ impl Writer {
     }
 }
 
+/// The tables whose ranges say how large a run is.
+const SIZES: [&str; 3] = ["cluster", "workload", "network"];
+
 impl Scenario {
+    /// What a seed draws from the ranges of the settings, by key; without those that are one value.
+    pub fn sizes(&self, seed: u64) -> Vec<(String, String)> {
+        let table = |scenario: &Scenario| -> toml::Table {
+            toml::from_str(&scenario.to_toml()).expect("what is written can be read")
+        };
+        let (ranges, drawn) = (table(self), table(&self.drawn(seed)));
+        let of_table = |name: &str| {
+            let keys = drawn.get(name).and_then(toml::Value::as_table).into_iter().flatten();
+            let was = ranges.get(name).and_then(toml::Value::as_table);
+            let drawn = keys.filter(move |(key, value)| {
+                was.and_then(|was| was.get(*key)).is_some_and(|was| was != *value)
+            });
+            let shown =
+                |value: &toml::Value| value.as_str().map_or(value.to_string(), str::to_string);
+            drawn.map(|(key, value)| (key.clone(), shown(value))).collect::<Vec<_>>()
+        };
+        SIZES.iter().flat_map(|name| of_table(name)).collect()
+    }
+
     /// The text of a file that reads back as this scenario, but for its name.
     pub fn to_toml(&self) -> String {
         self.to_toml_with_notes(&[])
@@ -57,18 +79,18 @@ impl Scenario {
         let Scenario {
             name: _,
             description,
-            subject,
+            system,
             latency,
             faults,
             swarm,
-            faults_end,
+            heal_at,
             converge,
             meanwhile,
             expect,
             seed,
             reaches,
         } = self;
-        writer.text("subject", subject.kind().name());
+        writer.text("system", system.kind().name());
         writer.text("description", description);
         writer.text("expect", expect);
         if let Some(seed) = seed {
@@ -79,10 +101,10 @@ impl Scenario {
             let names = reaches.iter().map(|milestone| format!("  \"{milestone}\",\n"));
             writer.raw("reaches", format!("[\n{}]", names.collect::<String>()));
         }
-        writer.text("faults-end", exact_duration(*faults_end));
-        match subject {
-            Subject::Journal(spec) => spec.write(&mut writer),
-            Subject::WordCount(spec) => spec.write(&mut writer),
+        writer.text("heal-at", exact_duration(*heal_at));
+        match system {
+            SystemSpec::Journal(spec) => spec.write(&mut writer),
+            SystemSpec::WordCount(spec) => spec.write(&mut writer),
         }
         writer.table("[network]");
         writer.text("latency", latency);
@@ -126,5 +148,19 @@ mod tests {
                 assert_eq!(again.faults, plan.faults, "whatever seed is asked for");
             }
         }
+    }
+
+    #[test]
+    fn a_seed_says_what_it_draws_from_ranges_and_nothing_else() {
+        let text = "description = \"A test.\"\nsystem = \"word-count\"\n[cluster]\nslots = 3\n\
+                    task-executors = \"3..6\"\n[workload]\nskew = \"10%..90%\"\n";
+        let scenario = Scenario::parse(text, Path::new("a.toml")).expect("it is sound");
+        let keys = |seed| scenario.sizes(seed).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+        assert_eq!(keys(1), ["task-executors", "skew"]);
+        let executors = |seed| scenario.sizes(seed).swap_remove(0).1;
+        let drawn: std::collections::BTreeSet<String> = (0..50).map(executors).collect();
+        assert_eq!(drawn.into_iter().collect::<Vec<_>>(), ["3", "4", "5", "6"]);
+        let plain = Scenario::parse("description = \"A test.\"", Path::new("a.toml"));
+        assert_eq!(plain.expect("it is sound").sizes(1), Vec::new());
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     harness::{
-        check::{Judge, Model},
-        fault::Actor,
+        check::{Checker, Model},
+        fault::Target,
     },
     host::{
         Draws, Host,
@@ -88,9 +88,9 @@ pub struct Cluster {
     world: World,
     nodes: Mutex<BTreeMap<NodeId, Node>>,
     /// Faults that hold a node down at the moment.
-    held_down: Holds,
+    down_counts: Holds,
     /// Faults that hold a process still at the moment.
-    held_still: Holds,
+    paused_counts: Holds,
     /// The faults that let each clock drift, in the order of their beginnings.
     drifts: Mutex<BTreeMap<NodeId, Vec<(usize, i64)>>>,
 }
@@ -121,19 +121,19 @@ impl Holds {
 
 impl Cluster {
     /// Adds these nodes to a world and boots them.
-    pub fn boot(world: &World, judge: &Judge, nodes: Vec<(Role, Main)>) -> Arc<Self> {
+    pub fn boot(world: &World, checker: &Checker, nodes: Vec<(Role, Main)>) -> Arc<Self> {
         let node = |(role, main): (Role, Main)| {
             (world.add_node(&role.name()), Node { role, main: Arc::new(main), lost: None })
         };
         let cluster = Arc::new(Cluster {
             world: world.clone(),
             nodes: Mutex::new(nodes.into_iter().map(node).collect()),
-            held_down: Holds::default(),
-            held_still: Holds::default(),
+            down_counts: Holds::default(),
+            paused_counts: Holds::default(),
             drifts: Mutex::default(),
         });
         let weak = Arc::downgrade(&cluster);
-        judge.set_undertaker(Arc::new(move |world: &World, stamp: Stamp| {
+        checker.set_on_process_exit(Arc::new(move |world: &World, stamp: Stamp| {
             let Some(cluster) = weak.upgrade() else { return };
             let handle = world.clone();
             world.spawn(async move {
@@ -168,7 +168,8 @@ impl Cluster {
     }
 
     fn restart_if_free(&self, node: NodeId) {
-        let held = self.held_down.lock().contains_key(&node) || self.nodes()[&node].lost.is_some();
+        let held =
+            self.down_counts.lock().contains_key(&node) || self.nodes()[&node].lost.is_some();
         if !held && !self.world.is_running(node) {
             self.boot_node(node);
         }
@@ -176,13 +177,13 @@ impl Cluster {
 
     /// Ends a node's process, and keeps it down until it is let go.
     pub fn take_down(&self, node: NodeId, end: ProcessEnd) {
-        self.held_down.hold(node);
+        self.down_counts.hold(node);
         self.world.end_process(node, end);
     }
 
     /// Takes a node's power away, and keeps it down until it is let go.
     pub fn cut_power(&self, node: NodeId, unsynced: Unsynced) {
-        self.held_down.hold(node);
+        self.down_counts.hold(node);
         self.world.cut_power(node, unsynced);
     }
 
@@ -224,19 +225,19 @@ impl Cluster {
 
     /// Stops a process in its tracks until it is let go.
     pub fn pause(&self, node: NodeId) {
-        self.held_still.hold(node);
+        self.paused_counts.hold(node);
         self.world.pause(node);
     }
 
     /// The same for a slice of time.
     pub fn stall(&self, node: NodeId) {
-        self.held_still.hold(node);
+        self.paused_counts.hold(node);
         self.world.stall(node);
     }
 
     /// Lets a process go on when nothing else holds it.
     pub fn let_go_on(&self, node: NodeId) {
-        if self.held_still.let_go(node) {
+        if self.paused_counts.let_go(node) {
             self.world.resume(node);
         }
     }
@@ -258,15 +259,15 @@ impl Cluster {
 
     /// Lets a node go; it boots when nothing else holds it.
     pub fn let_up(&self, node: NodeId) {
-        self.held_down.let_go(node);
+        self.down_counts.let_go(node);
         self.restart_if_free(node);
     }
 
     /// Brings every node back, or another in its place: disk, service and clock true from now on, not
     /// paused, running.
     pub fn revive(&self) {
-        self.held_down.lock().clear();
-        self.held_still.lock().clear();
+        self.down_counts.lock().clear();
+        self.paused_counts.lock().clear();
         let lost: Vec<NodeId> = {
             let nodes = self.nodes();
             nodes.iter().filter(|(_, node)| node.lost.is_some()).map(|(node, _)| *node).collect()
@@ -283,8 +284,8 @@ impl Cluster {
         lost.into_iter().for_each(|node| self.succeed(node));
     }
 
-    /// The nodes that an actor means at this moment; `pick` decides among several.
-    pub fn resolve(&self, actor: Actor, model: &Model, pick: u64) -> Vec<NodeId> {
+    /// The nodes that a target means at this moment; `pick` decides among several.
+    pub fn resolve(&self, target: Target, model: &Model, pick: u64) -> Vec<NodeId> {
         let one = |nodes: Vec<NodeId>| match nodes.len() as u64 {
             0 => Vec::new(),
             count => {
@@ -298,50 +299,50 @@ impl Cluster {
         let leader_or_one = |leader: Option<NodeId>, all: Vec<NodeId>| {
             leader.map_or_else(|| one(all), |leader| vec![leader])
         };
-        match actor {
-            Actor::Leader => leader_or_one(model.leader(journal::COMPONENT), journals()),
-            Actor::Follower => {
+        match target {
+            Target::Leader => leader_or_one(model.leader(journal::COMPONENT), journals()),
+            Target::Follower => {
                 let leader = model.leader(journal::COMPONENT);
                 one(journals().into_iter().filter(|node| Some(*node) != leader).collect())
             }
-            Actor::RandomJournal => one(journals()),
-            Actor::Journal(number) => self.with_role(|role| role == Role::Journal(number)),
-            Actor::Journals => journals(),
-            Actor::SomeJournals => part(journals(), pick),
-            Actor::SomeJobManagers => part(managers(), pick),
-            Actor::SomeTaskExecutors => part(executors(), pick),
-            Actor::Subtask(number) => {
+            Target::RandomJournal => one(journals()),
+            Target::Journal(number) => self.with_role(|role| role == Role::Journal(number)),
+            Target::Journals => journals(),
+            Target::SomeJournals => part(journals(), pick),
+            Target::SomeJobManagers => part(managers(), pick),
+            Target::SomeTaskExecutors => part(executors(), pick),
+            Target::Subtask(number) => {
                 let here = |(job, subtask): &(JobId, u32)| {
                     *subtask + 1 == number && model.running.contains_key(job)
                 };
                 let found = model.placed.iter().find(|(key, _)| here(key)).map(|(_, node)| *node);
                 leader_or_one(found.filter(|node| executors().contains(node)), executors())
             }
-            Actor::Client(number) => self.with_role(|role| role == Role::Client(number)),
-            Actor::Clients => self.with_role(|role| matches!(role, Role::Client(_))),
-            Actor::LeaderDispatcher => leader_or_one(model.leader(DISPATCHER), managers()),
-            Actor::LeaderResourceManager => {
+            Target::Client(number) => self.with_role(|role| role == Role::Client(number)),
+            Target::Clients => self.with_role(|role| matches!(role, Role::Client(_))),
+            Target::LeaderDispatcher => leader_or_one(model.leader(DISPATCHER), managers()),
+            Target::LeaderResourceManager => {
                 leader_or_one(model.leader(RESOURCE_MANAGER), managers())
             }
-            Actor::JobMaster => leader_or_one(job_master(model), managers()),
-            Actor::RandomJobManager => one(managers()),
-            Actor::JobManager(number) => self.with_role(|role| role == Role::JobManager(number)),
-            Actor::JobManagers => managers(),
-            Actor::BusyTaskExecutor => {
+            Target::JobMaster => leader_or_one(job_master(model), managers()),
+            Target::RandomJobManager => one(managers()),
+            Target::JobManager(number) => self.with_role(|role| role == Role::JobManager(number)),
+            Target::JobManagers => managers(),
+            Target::BusyTaskExecutor => {
                 let busy = |node: &NodeId| model.slots.keys().any(|((of, _), _)| of == node);
                 let found: Vec<NodeId> = executors().into_iter().filter(busy).collect();
                 one(if found.is_empty() { executors() } else { found })
             }
-            Actor::RandomTaskExecutor => one(executors()),
-            Actor::TaskExecutor(number) => {
+            Target::RandomTaskExecutor => one(executors()),
+            Target::TaskExecutor(number) => {
                 self.with_role(|role| role == Role::TaskExecutor(number))
             }
-            Actor::TaskExecutors => executors(),
-            Actor::Blobs => self.with_role(|role| role == Role::Blobs),
-            Actor::Log => self.with_role(|role| role == Role::Log),
-            Actor::Writer => self.with_role(|role| role == Role::Writer),
-            Actor::Coordination => self.with_role(|role| role == Role::Coordination),
-            Actor::Everyone => self.with_role(|_| true),
+            Target::TaskExecutors => executors(),
+            Target::Blobs => self.with_role(|role| role == Role::Blobs),
+            Target::Log => self.with_role(|role| role == Role::Log),
+            Target::Writer => self.with_role(|role| role == Role::Writer),
+            Target::Coordination => self.with_role(|role| role == Role::Coordination),
+            Target::Everyone => self.with_role(|_| true),
         }
     }
 }

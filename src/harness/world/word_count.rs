@@ -7,9 +7,9 @@ use crate::{
     jobs::{
         journal::run_coordination_node,
         word_count::{
-            ClusterConfig, INPUT_TOPIC, JobPlan, POISON, PORT, SlowSubtask, Trouble,
+            ClusterConfig, FailureInjection, INPUT_TOPIC, JobPlan, POISON, PORT, SlowSubtask,
             partition_lines, run_blob_node, run_client_node, run_job_manager_node, run_log_node,
-            run_task_executor_node, run_writer_node, troubled_word_count,
+            run_task_executor_node, run_writer_node, word_count_with_failures,
         },
     },
     system::{
@@ -63,14 +63,14 @@ fn drawn_lines(spec: &WordCountSpec, seed: u64) -> Vec<Bytes> {
 }
 
 /// What is wrong with the job's functions.
-fn trouble(spec: &WordCountSpec, seed: u64) -> Trouble {
-    Trouble {
+fn failures(spec: &WordCountSpec, seed: u64) -> FailureInjection {
+    FailureInjection {
         fail_at: spec.fail_at.map(|at| at.low),
         panic_at: spec.panic_at.map(|at| at.low),
         times: spec.fail_times.one(),
         poison: spec.poisoned.is_some(),
         slow: spec.slow_subtask.map(|by| {
-            let mut draws = Draws::new(seed, "trouble", [2, 0]);
+            let mut draws = Draws::new(seed, "failures", [2, 0]);
             let counts = draws.chance(500_000);
             let subtask = draws.below(u64::from(spec.parallelism.one()));
             let subtask = u32::try_from(subtask).expect("below a subtask count");
@@ -112,13 +112,13 @@ fn plan(spec: &WordCountSpec, seed: u64, lines: &[Vec<Bytes>]) -> JobPlan {
     };
     let stop = lines.iter().map(|lines| lines.len() as u64).collect();
     let source = operator("source", LOG_SOURCE, &LogSourceParameters::new(INPUT_TOPIC, stop));
-    let job = troubled_word_count(
+    let job = word_count_with_failures(
         job_of_seed(seed),
         source,
         spec.parallelism.one(),
         checkpoints,
         restarts,
-        &trouble(spec, seed),
+        &failures(spec, seed),
     );
     JobPlan {
         job: job.expect("the scenario's parallelism is within bounds"),
@@ -204,13 +204,13 @@ mod tests {
     use crate::harness::{
         check::Milestone,
         explore::{RunConfig, RunOutcome, run_on_fresh_thread},
-        scenario::{Scenario, Subject},
+        scenario::{Scenario, SystemSpec},
     };
     use std::path::Path;
 
     fn scenario(workload: &str) -> Arc<Scenario> {
         let text = format!(
-            "subject = \"word-count\"\ndescription = \"test\"\n[workload]\nlines = 1000\n{workload}"
+            "system = \"word-count\"\ndescription = \"test\"\n[workload]\nlines = 1000\n{workload}"
         );
         Arc::new(Scenario::parse(&text, Path::new("scenarios/test.toml")).expect("it is sound"))
     }
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn of_skewed_words_most_are_one_word() {
         let scenario = scenario("skew = \"90%\"");
-        let Subject::WordCount(spec) = &scenario.subject else { unreachable!("it counts words") };
+        let SystemSpec::WordCount(spec) = &scenario.system else { unreachable!("it counts words") };
         let lines = word_count_lines(spec, 1, None);
         let share = lines.iter().filter(|line| line[..] == b"w0"[..]).count();
         assert!((870..=930).contains(&share), "{share} of 1000");

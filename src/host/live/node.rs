@@ -7,7 +7,7 @@ use super::{
     task::{Sleep, Task, panic_text},
     tcp::Ports,
 };
-use crate::host::{Fact, Host, Instant, Mishap, NodeAddress, Sabotage, WallTime};
+use crate::host::{Event, Host, InjectedError, Instant, NodeAddress, Sabotage, WallTime};
 use futures::FutureExt;
 use std::{
     future::{Future, pending, poll_fn},
@@ -285,9 +285,9 @@ impl Node {
         if self.dead() { 0 } else { os_random() }
     }
 
-    pub(in crate::host) fn announce(&self, fact: &dyn Fact) {
+    pub(in crate::host) fn announce(&self, event: &dyn Event) {
         if !self.dead() {
-            tracing::info!(target: "wavetank::event", node = self.name(), fact = ?fact);
+            tracing::info!(target: "wavetank::event", node = self.name(), event = ?event);
         }
     }
 
@@ -295,7 +295,7 @@ impl Node {
         false
     }
 
-    pub(in crate::host) const fn mishap(&self) -> Option<Mishap> {
+    pub(in crate::host) const fn injected_error(&self) -> Option<InjectedError> {
         None
     }
 

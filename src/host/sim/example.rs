@@ -1,7 +1,7 @@
 //! Two nodes and nothing else, for examples that run in both worlds.
 
 use super::{Hardware, Observer, ProcessEnd, Stamp, World, WorldConfig, simulate};
-use crate::host::{Fact, Host};
+use crate::host::{Event, Host};
 use futures::channel::oneshot;
 use std::{
     future::Future,
@@ -45,9 +45,9 @@ struct Witness {
 }
 
 impl Observer for Witness {
-    fn observe(&self, _: &World, _: Stamp, fact: &dyn Fact) {
+    fn observe(&self, _: &World, _: Stamp, event: &dyn Event) {
         if let Some(Hardware::Ended(ProcessEnd::Panicked { message })) =
-            fact.as_any().downcast_ref()
+            event.as_any().downcast_ref()
         {
             self.panic.lock().expect("no panic under this lock").get_or_insert(message.clone());
         }

@@ -189,7 +189,7 @@ pub(in crate::host) enum Fate {
 
 /// What the links must know of a frame.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::host) struct Crossing {
+pub(in crate::host) struct LinkTraversal {
     pub from: NodeId,
     pub to: NodeId,
     pub kind: Kind,
@@ -326,9 +326,9 @@ impl Links {
     }
 
     /// Draws the fate of the next frame of this kind on this link.
-    pub fn fate(&mut self, now: Nanos, frame: &Crossing) -> (u64, Fate) {
+    pub fn fate(&mut self, now: Nanos, frame: &LinkTraversal) -> (u64, Fate) {
         self.frames += 1;
-        let Crossing { from, to, kind, .. } = *frame;
+        let LinkTraversal { from, to, kind, .. } = *frame;
         let seed = self.seed;
         let key = (from.link_key(to), kind.hash());
         let stream = self.streams.entry(key).or_insert_with(|| FateStream {
@@ -347,15 +347,15 @@ impl Links {
     }
 
     /// Keeps a frame's fate if fates are to be kept.
-    pub fn note(&mut self, time: Nanos, frame: &Crossing, ordinal: u64, fate: &'static str) {
+    pub fn note(&mut self, time: Nanos, frame: &LinkTraversal, ordinal: u64, fate: &'static str) {
         if let Some(fates) = &mut self.fates {
-            let Crossing { from, to, kind, .. } = *frame;
+            let LinkTraversal { from, to, kind, .. } = *frame;
             fates.push(FrameFate { time, from, to, kind, ordinal, fate });
         }
     }
 
-    fn decide(&mut self, frame: &Crossing, words: &[u64; 8]) -> Fate {
-        let Crossing { from, to, kind, .. } = *frame;
+    fn decide(&mut self, frame: &LinkTraversal, words: &[u64; 8]) -> Fate {
+        let LinkTraversal { from, to, kind, .. } = *frame;
         let [lost, delayed, mode, doubled, doubled_delay, damaged, place, extra] = *words;
         let mut delay = self.latency.sample(delayed, mode);
         let (mut loss, mut duplicate, mut corrupt) = (0, 0, 0);
@@ -405,7 +405,7 @@ impl Links {
 
     /// How long a frame takes to leave through every rate in force, one behind the other; `None`
     /// when one of them has no room.
-    fn queue(&mut self, frame: &Crossing) -> Option<Nanos> {
+    fn queue(&mut self, frame: &LinkTraversal) -> Option<Nanos> {
         let mut at = frame.leaves;
         for RuleInForce { rule, lines, .. } in &mut self.rules {
             if let LinkEffect::Rate { bytes_per_second, window } = rule.effect

@@ -1,7 +1,7 @@
-//! Message sockets: frames in flight, ports with bounded inboxes, resets from hosts without a taker.
+//! Message sockets: frames under way, ports with bounded inboxes, resets from hosts without a taker.
 
 use super::{
-    link::Crossing,
+    link::LinkTraversal,
     node::{Node, NodeId},
     world::{Action, Nanos, State},
 };
@@ -67,7 +67,7 @@ struct Inbox {
 
 /// A frame under way.
 #[derive(Clone)]
-pub(in crate::host) struct Flight {
+pub(in crate::host) struct Datagram {
     pub from: NodeId,
     pub to: NodeId,
     pub kind: Kind,
@@ -76,29 +76,29 @@ pub(in crate::host) struct Flight {
     sender_incarnation: u64,
     receiver: Peer,
     token: u64,
-    load: Load,
+    payload: Payload,
 }
 
 #[derive(Clone)]
-enum Load {
+enum Payload {
     Frame(Bytes),
     /// "Nobody here takes frames", on its way back to the sender.
     Reset,
 }
 
-impl Flight {
+impl Datagram {
     /// As the links see it when it leaves at that time.
-    pub fn crossing(&self, leaves: Nanos) -> Crossing {
-        let bytes = match &self.load {
-            Load::Frame(frame) => frame.len(),
-            Load::Reset => RESET_BYTES,
+    pub fn traversal(&self, leaves: Nanos) -> LinkTraversal {
+        let bytes = match &self.payload {
+            Payload::Frame(frame) => frame.len(),
+            Payload::Reset => RESET_BYTES,
         };
-        Crossing { from: self.from, to: self.to, kind: self.kind, leaves, bytes }
+        LinkTraversal { from: self.from, to: self.to, kind: self.kind, leaves, bytes }
     }
 
     /// The same with one bit of its frame flipped.
     pub fn damaged(mut self, place: u64) -> Self {
-        if let Load::Frame(frame) = &mut self.load
+        if let Payload::Frame(frame) = &mut self.payload
             && !frame.is_empty()
         {
             let bit = place % (frame.len() as u64 * 8);
@@ -112,79 +112,82 @@ impl Flight {
 }
 
 impl State {
-    pub fn note_flight(&mut self, now: Nanos, tag: u8, flight: &Flight, what: &str) {
-        let words = [flight.from.link_key(flight.to), flight.kind.hash(), flight.ordinal];
-        let names = (&self.nodes[flight.from.index()].name, &self.nodes[flight.to.index()].name);
+    pub fn note_datagram(&mut self, now: Nanos, tag: u8, datagram: &Datagram, what: &str) {
+        let words = [datagram.from.link_key(datagram.to), datagram.kind.hash(), datagram.ordinal];
+        let names =
+            (&self.nodes[datagram.from.index()].name, &self.nodes[datagram.to.index()].name);
         self.digest.entry(now, tag, &words, || {
-            format!("{} -> {} {:?} #{} {what}", names.0, names.1, flight.kind, flight.ordinal)
+            format!("{} -> {} {:?} #{} {what}", names.0, names.1, datagram.kind, datagram.ordinal)
         });
     }
 
-    pub fn arrive(&mut self, now: Nanos, flight: Flight, wakers: &mut Vec<Waker>) {
-        let local = flight.from == flight.to;
-        let target = &self.nodes[flight.to.index()];
+    pub fn arrive(&mut self, now: Nanos, datagram: Datagram, wakers: &mut Vec<Waker>) {
+        let local = datagram.from == datagram.to;
+        let target = &self.nodes[datagram.to.index()];
         if !target.powered {
-            return self.note_flight(now, 2, &flight, "no power");
+            return self.note_datagram(now, 2, &datagram, "no power");
         }
-        if !local && self.links.is_cut(flight.from, flight.to, flight.kind) {
-            return self.note_flight(now, 2, &flight, "cut under way");
+        if !local && self.links.is_cut(datagram.from, datagram.to, datagram.kind) {
+            return self.note_datagram(now, 2, &datagram, "cut under way");
         }
-        self.note_flight(now, 8, &flight, "delivered");
-        let port = flight.receiver.address().port;
-        let is_reset = matches!(flight.load, Load::Reset);
-        if is_reset && !self.runs(flight.to, flight.sender_incarnation) {
+        self.note_datagram(now, 8, &datagram, "delivered");
+        let port = datagram.receiver.address().port;
+        let is_reset = matches!(datagram.payload, Payload::Reset);
+        if is_reset && !self.runs(datagram.to, datagram.sender_incarnation) {
             return;
         }
-        let Some(inbox) = self.node(flight.to).ports.open.get_mut(&port) else {
+        let Some(inbox) = self.node(datagram.to).ports.open.get_mut(&port) else {
             if !is_reset {
-                self.launch_reset(now, flight);
+                self.transmit_reset(now, datagram);
             }
             return;
         };
         if inbox.waiting.len() >= INBOX_FRAMES_MAX {
-            return self.note_flight(now, 2, &flight, "inbox full");
+            return self.note_datagram(now, 2, &datagram, "inbox full");
         }
-        inbox.waiting.push_back(match flight.load {
-            Load::Frame(frame) => Inbound::Frame { from: flight.sender, frame },
-            Load::Reset => Inbound::Unreachable { peer: flight.sender, token: flight.token },
+        inbox.waiting.push_back(match datagram.payload {
+            Payload::Frame(frame) => Inbound::Frame { from: datagram.sender, frame },
+            Payload::Reset => Inbound::Unreachable { peer: datagram.sender, token: datagram.token },
         });
         wakers.extend(inbox.receiver.take());
     }
 
-    fn launch_reset(&mut self, now: Nanos, flight: Flight) {
-        let reset = Flight {
-            from: flight.to,
-            to: flight.from,
+    fn transmit_reset(&mut self, now: Nanos, datagram: Datagram) {
+        let reset = Datagram {
+            from: datagram.to,
+            to: datagram.from,
             kind: RESET,
             ordinal: 0,
-            sender: flight.receiver,
-            sender_incarnation: flight.sender_incarnation,
-            receiver: flight.sender,
-            token: flight.token,
-            load: Load::Reset,
+            sender: datagram.receiver,
+            sender_incarnation: datagram.sender_incarnation,
+            receiver: datagram.sender,
+            token: datagram.token,
+            payload: Payload::Reset,
         };
         self.send(now, reset);
     }
 
     /// Loses the frames under way between these nodes: what a connection carried goes with it.
-    pub fn lose_flights(&mut self, now: Nanos, between: impl Fn(NodeId, NodeId) -> bool) {
+    pub fn lose_datagrams(&mut self, now: Nanos, between: impl Fn(NodeId, NodeId) -> bool) {
         let lost = self.queue.remove_if(|action| match action {
-            Action::Arrive(flight) => flight.from != flight.to && between(flight.from, flight.to),
+            Action::Arrive(datagram) => {
+                datagram.from != datagram.to && between(datagram.from, datagram.to)
+            }
             _ => false,
         });
         for action in lost {
-            let Action::Arrive(flight) = action else { continue };
-            self.note_flight(now, 2, &flight, "reset under way");
-            self.links.note(now, &flight.crossing(now), flight.ordinal, "reset");
+            let Action::Arrive(datagram) = action else { continue };
+            self.note_datagram(now, 2, &datagram, "reset under way");
+            self.links.note(now, &datagram.traversal(now), datagram.ordinal, "reset");
         }
     }
 
     /// A frame within one node is delivered in order and never touches a link.
-    fn send(&mut self, now: Nanos, flight: Flight) {
-        if flight.from == flight.to {
-            self.queue.push(now, Action::Arrive(flight));
+    fn send(&mut self, now: Nanos, datagram: Datagram) {
+        if datagram.from == datagram.to {
+            self.queue.push(now, Action::Arrive(datagram));
         } else {
-            self.launch(now, flight);
+            self.transmit(now, datagram);
         }
     }
 }
@@ -237,7 +240,7 @@ impl MessageSender {
         let now = self.node.shared().now();
         let Some(mut locked) = self.node.lock_alive() else { return Ok(()) };
         let from = self.node.id();
-        let flight = |to, sender: &Peer, receiver: &Peer, load| Flight {
+        let datagram = |to, sender: &Peer, receiver: &Peer, payload| Datagram {
             from,
             to,
             kind,
@@ -246,12 +249,14 @@ impl MessageSender {
             sender_incarnation: self.node.incarnation.number,
             receiver: receiver.clone(),
             token,
-            load,
+            payload,
         };
         match to.inner.node {
-            Some(target) => locked.send(now, flight(target, &self.own, to, Load::Frame(frame))),
+            Some(target) => {
+                locked.send(now, datagram(target, &self.own, to, Payload::Frame(frame)))
+            }
             // An unknown name is answered by this very node, as a failed look-up is.
-            None => locked.send(now, flight(from, to, &self.own, Load::Reset)),
+            None => locked.send(now, datagram(from, to, &self.own, Payload::Reset)),
         }
         Ok(())
     }

@@ -1,19 +1,19 @@
-//! The tank: simulated clocks, links, streams, disks and processes on madsim's executor and time.
+//! The simulated world: clocks, links, streams, disks and processes on madsim's executor and time.
 //!
 //! One [`World`] is one run, on one thread. The system sees it only through [`Host`](super::Host);
 //! the harness holds the `World` itself and makes waves with it. Of madsim only the executor, the
 //! virtual time and the life cycle of nodes are used; its generator decides scheduling and nothing
 //! else.
 //!
-//! Deliberately absent: any knowledge of what the system's messages, files or facts mean.
+//! Deliberately absent: any knowledge of what the system's messages, files or events mean.
 
 mod clock;
 mod digest;
 pub(in crate::host) mod disk;
 mod example;
+mod injected_error;
 mod link;
 pub(in crate::host) mod message;
-mod mishap;
 mod node;
 mod process;
 mod queue;
@@ -29,9 +29,9 @@ pub use clock::DRIFT_PER_MILLION_MAX;
 pub use digest::{TraceDigest, TraceLine};
 pub use disk::{DiskEffect, DiskFault, DiskFaultId, DiskOp, Unsynced};
 pub use example::run_two;
+pub use injected_error::{Applied, ServiceFault, ServiceFaultId};
 pub use link::{Delay, FrameFate, LinkEffect, LinkRule, NodeSet, RuleId};
 pub use message::RESET as RESET_KIND;
-pub use mishap::{Applied, ServiceFault, ServiceFaultId};
 pub(in crate::host) use node::Node;
 pub use node::{NodeId, current_stamp};
 pub use process::{Hardware, ProcessEnd};

@@ -7,7 +7,7 @@ use super::{
     task::{Sleep, Task},
     world::{Locked, Shared, Stamp},
 };
-use crate::host::{Fact, Instant, Mishap, NodeAddress, Sabotage, WallTime};
+use crate::host::{Event, InjectedError, Instant, NodeAddress, Sabotage, WallTime};
 use std::{
     cell::RefCell,
     future::Future,
@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-/// A machine of the tank, counted from 0 in the order in which they were added.
+/// A simulated machine, counted from 0 in the order in which they were added.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub(in crate::host) u32);
 
@@ -164,9 +164,9 @@ impl Node {
         locked.node(self.id()).draws.next_u64()
     }
 
-    pub fn announce(&self, fact: &dyn Fact) {
+    pub fn announce(&self, event: &dyn Event) {
         if !self.dead() {
-            self.shared().emit(self.id(), self.incarnation.number, fact);
+            self.shared().emit(self.id(), self.incarnation.number, event);
         }
     }
 
@@ -178,8 +178,8 @@ impl Node {
         on
     }
 
-    pub fn mishap(&self) -> Option<Mishap> {
-        super::mishap::draw(&mut self.lock_alive()?, self.id(), self.shared().now())
+    pub fn injected_error(&self) -> Option<InjectedError> {
+        super::injected_error::draw(&mut self.lock_alive()?, self.id(), self.shared().now())
     }
 
     pub async fn bind(&self, port: u16) -> io::Result<(MessageSender, MessageReceiver)> {

@@ -35,7 +35,7 @@ pub enum ProcessEnd {
     },
 }
 
-/// A fact of the hardware.
+/// An event of the hardware.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Hardware {
     /// A new incarnation of the process began.
@@ -60,7 +60,7 @@ pub enum Hardware {
     },
 }
 
-crate::fact!(Hardware, |_| Evidence::Hardware);
+crate::event!(Hardware, |_| Evidence::Hardware);
 
 impl World {
     /// Adds a machine, powered on and without a process. Its name is its host name.
@@ -88,7 +88,7 @@ impl World {
             draws: Draws::new(seed, "node", key),
             ports: Ports::default(),
             disk: DiskState::new(seed, id),
-            mishaps: super::mishap::Mishaps::default(),
+            injected_errors: super::injected_error::InjectedErrors::default(),
         });
         id
     }
@@ -210,7 +210,7 @@ impl World {
         self.set_paused(node, true, true);
     }
 
-    /// The same for a slice of time, as a busy machine does: too often to be a fact of the history.
+    /// The same for a slice of time, as a busy machine does: too often to be an event of the history.
     pub fn stall(&self, node: NodeId) {
         self.set_paused(node, true, false);
     }
@@ -232,13 +232,13 @@ impl World {
             let (changed, told) = (before.0 != after.0, before.1 != after.1);
             (state.madsim, number, changed, told)
         };
-        let fact = match (told, paused) {
+        let event = match (told, paused) {
             (true, true) => Hardware::Paused,
             (true, false) => Hardware::Resumed,
             (false, stalls) => Hardware::Stalled(stalls),
         };
         if changed || told {
-            self.shared.emit(node, incarnation, &fact);
+            self.shared.emit(node, incarnation, &event);
         }
         match paused {
             _ if !changed => {}

@@ -119,7 +119,7 @@ impl StreamListener {
     /// Waits for the next stream.
     ///
     /// # Errors
-    /// None in the tank; live, what the operating system reports.
+    /// None in simulation; live, what the operating system reports.
     pub async fn accept(&mut self) -> io::Result<Stream> {
         let node = &self.node;
         let port = self.address.port;

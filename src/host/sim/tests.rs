@@ -1,7 +1,7 @@
 //! The world's own behaviour: delivery, death, pauses, clocks, digests.
 
 use super::*;
-use crate::host::{Fact, Host, Inbound, Kind, NodeAddress};
+use crate::host::{Event, Host, Inbound, Kind, NodeAddress};
 use bytes::Bytes;
 use std::{
     sync::{
@@ -16,7 +16,7 @@ const KIND: Kind = Kind::new("Test.ping");
 struct Blind;
 
 impl Observer for Blind {
-    fn observe(&self, _: &World, _: Stamp, _: &dyn Fact) {}
+    fn observe(&self, _: &World, _: Stamp, _: &dyn Event) {}
 }
 
 #[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]

@@ -6,13 +6,13 @@ use super::{
     digest::{Digest, TraceDigest, TraceLine},
     disk::DiskState,
     link::{Delay, Fate, FrameFate, LinkRule, Links, NodeSet, RuleId},
-    message::{Flight, Ports},
+    message::{Datagram, Ports},
     node::{Incarnation, NodeId},
     queue::Queue,
     stream::Streams,
     timer::{TimerKey, Timers},
 };
-use crate::host::{Fact, Sabotage, random::Draws};
+use crate::host::{Event, Sabotage, random::Draws};
 use std::{
     collections::BTreeMap,
     future::{Future, poll_fn},
@@ -53,7 +53,7 @@ impl WorldConfig {
     }
 }
 
-/// When and where a fact was announced.
+/// When and where an event was announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {
     /// Simulated time since the run began.
@@ -64,10 +64,10 @@ pub struct Stamp {
     pub incarnation: u64,
 }
 
-/// Sees every announced fact at the instant of its announcement, and may act on the world there.
+/// Sees every announced event at the instant of its announcement, and may act on the world there.
 pub trait Observer: Send + Sync {
     /// Called with no lock held; may crash the announcing node.
-    fn observe(&self, world: &World, stamp: Stamp, fact: &dyn Fact);
+    fn observe(&self, world: &World, stamp: Stamp, event: &dyn Event);
 }
 
 /// What is left of a world that has ended.
@@ -109,7 +109,7 @@ pub(in crate::host) struct Shared {
 /// Everything that can happen by itself.
 pub(in crate::host) enum Action {
     Timer(TimerKey),
-    Arrive(Flight),
+    Arrive(Datagram),
     Stream(super::stream::StreamAction),
 }
 
@@ -121,7 +121,7 @@ pub(in crate::host) struct State {
     pub timers: Timers,
     pub links: Links,
     pub streams: Streams,
-    pub held: BTreeMap<RuleId, Vec<Flight>>,
+    pub held: BTreeMap<RuleId, Vec<Datagram>>,
     pub digest: Digest,
     pub draws: u64,
     pub sabotage_executions: u64,
@@ -140,13 +140,13 @@ pub(in crate::host) struct NodeState {
     pub process: Option<Arc<Incarnation>>,
     pub powered: bool,
     pub paused: bool,
-    /// Whether that it is paused is a fact of the history.
+    /// Whether that it is paused is an event of the history.
     pub paused_openly: bool,
     pub clock: Clock,
     pub draws: Draws,
     pub ports: Ports,
     pub disk: DiskState,
-    pub mishaps: super::mishap::Mishaps,
+    pub injected_errors: super::injected_error::InjectedErrors,
 }
 
 impl State {
@@ -163,34 +163,34 @@ impl State {
     fn perform(&mut self, now: Nanos, action: Action, wakers: &mut Vec<Waker>) {
         match action {
             Action::Timer(key) => self.fire_timer(now, key, wakers),
-            Action::Arrive(flight) => self.arrive(now, flight, wakers),
+            Action::Arrive(datagram) => self.arrive(now, datagram, wakers),
             Action::Stream(action) => self.perform_stream(now, action, wakers),
         }
     }
 
     /// Puts a frame on its link.
-    pub fn launch(&mut self, now: Nanos, mut flight: Flight) {
-        let (ordinal, fate) = self.links.fate(now, &flight.crossing(now));
-        flight.ordinal = ordinal;
+    pub fn transmit(&mut self, now: Nanos, mut datagram: Datagram) {
+        let (ordinal, fate) = self.links.fate(now, &datagram.traversal(now));
+        datagram.ordinal = ordinal;
         match fate {
-            Fate::Lost(why) => self.note_flight(now, 2, &flight, why),
+            Fate::Lost(why) => self.note_datagram(now, 2, &datagram, why),
             Fate::Held(rule) => {
-                self.note_flight(now, 3, &flight, "held");
-                self.held.entry(rule).or_default().push(flight);
+                self.note_datagram(now, 3, &datagram, "held");
+                self.held.entry(rule).or_default().push(datagram);
             }
             Fate::Delivered { delay, copy, corrupt } => {
                 if let Some(delay) = copy {
-                    self.note_flight(now, 4, &flight, "duplicated");
-                    self.queue.push(now + delay, Action::Arrive(flight.clone()));
+                    self.note_datagram(now, 4, &datagram, "duplicated");
+                    self.queue.push(now + delay, Action::Arrive(datagram.clone()));
                 }
-                let flight = match corrupt {
+                let datagram = match corrupt {
                     Some(place) => {
-                        self.note_flight(now, 5, &flight, "corrupted");
-                        flight.damaged(place)
+                        self.note_datagram(now, 5, &datagram, "corrupted");
+                        datagram.damaged(place)
                     }
-                    None => flight,
+                    None => datagram,
                 };
-                self.queue.push(now + delay, Action::Arrive(flight));
+                self.queue.push(now + delay, Action::Arrive(datagram));
             }
         }
     }
@@ -206,22 +206,22 @@ impl Shared {
         u64::try_from(self.time.elapsed().as_nanos()).expect("a run is shorter than 500 years")
     }
 
-    /// Makes a fact known: digest first, then the observer, with no lock held.
-    pub fn emit(self: &Arc<Self>, node: NodeId, incarnation: u64, fact: &dyn Fact) {
+    /// Makes an event known: digest first, then the observer, with no lock held.
+    pub fn emit(self: &Arc<Self>, node: NodeId, incarnation: u64, event: &dyn Event) {
         let now = self.now();
         {
             let mut locked = self.lock();
             let State { digest, nodes, draws, .. } = &mut *locked;
-            fact.fold(digest);
+            event.fold(digest);
             let words = [u64::from(node.0), incarnation, *draws];
             let name = || &nodes[node.index()].name;
-            digest.entry(now, 6, &words, || format!("{}/{incarnation} {fact:?}", name()));
+            digest.entry(now, 6, &words, || format!("{}/{incarnation} {event:?}", name()));
         }
         if self.closed.load(Ordering::Relaxed) {
             return;
         }
         let stamp = Stamp { time: Duration::from_nanos(now), node, incarnation };
-        self.observer.observe(&World { shared: self.clone() }, stamp, fact);
+        self.observer.observe(&World { shared: self.clone() }, stamp, event);
     }
 
     fn drive(&self, wakers: &mut Vec<Waker>) {
@@ -378,8 +378,8 @@ impl World {
         let mut locked = self.shared.lock();
         locked.digest.entry(now, 7, &[1], || format!("lifted {id:?}"));
         locked.links.remove(id);
-        for flight in locked.held.remove(&id).unwrap_or_default() {
-            locked.launch(now, flight);
+        for datagram in locked.held.remove(&id).unwrap_or_default() {
+            locked.transmit(now, datagram);
         }
     }
 
@@ -400,7 +400,7 @@ impl World {
         let wakers = {
             let mut locked = self.shared.lock();
             locked.digest.entry(now, 7, &[2], || format!("reset between {one:?} and {other:?}"));
-            locked.lose_flights(now, between);
+            locked.lose_datagrams(now, between);
             locked.reset_streams(now, between)
         };
         for waker in wakers {

@@ -7,7 +7,7 @@ use crate::{
         leadership::{LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService},
         rpc::{Gateway, RpcError, RpcService},
         service::coordination::CoordinationClient,
-        watched::Watched,
+        watch::WatchSender,
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -29,7 +29,7 @@ pub struct Workload {
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-struct Listener(Watched<Option<LeaderInformation>>);
+struct Listener(WatchSender<Option<LeaderInformation>>);
 
 impl LeaderRetrievalListener for Listener {
     fn notify_leader(&self, leader: Option<LeaderInformation>) {
@@ -53,7 +53,7 @@ impl JournalClient {
         coordination: &CoordinationClient,
         workload: Workload,
     ) -> Self {
-        let leader = Arc::new(Listener(Watched::new(None)));
+        let leader = Arc::new(Listener(WatchSender::new(None)));
         let retrieval = LeaderRetrievalService::start(COMPONENT, coordination, leader.clone());
         JournalClient { service: service.clone(), workload, leader, _retrieval: retrieval }
     }

@@ -142,7 +142,7 @@ impl JournalLeader {
         let transaction = batch.add_to(transaction, self.standing.seen, self.term.session);
         let (client, seen) = (self.client.clone(), self.standing.seen);
         let term = self.term.session;
-        let work = async move { write_surely(&client, transaction, seen, term).await };
+        let work = async move { write_until_acknowledged(&client, transaction, seen, term).await };
         context.spawn_then(work, move |leader, context, written| {
             leader.writing = false;
             match written {
@@ -182,7 +182,7 @@ enum Written {
 /// Makes a transaction that only this term would make. The term's guard is its first condition, so
 /// a refusal by another one means that the tail has moved: by an earlier try of ours, whose answer
 /// was lost.
-async fn write_surely(
+async fn write_until_acknowledged(
     client: &CoordinationClient,
     transaction: Transaction,
     seen: Revision,
@@ -204,7 +204,7 @@ async fn write_surely(
                 let stands = tail_after(client, seen, term).await;
                 return stands.map_or(Written::TermOver, Written::Stands);
             }
-            Err(CoordinationError::Maybe(_)) => uncertain = true,
+            Err(CoordinationError::Indeterminate(_)) => uncertain = true,
             Err(CoordinationError::NotDone(_)) => {}
         }
         client.host().sleep(client.config().retry_delay).await;

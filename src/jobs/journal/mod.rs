@@ -80,7 +80,7 @@ pub fn client_key(client: u32) -> String {
     format!("{STATE_PREFIX}client/{client:010}")
 }
 
-/// A fact of the journal. All of them are self-reports.
+/// An event of the journal. All of them are self-reports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum JournalEvent {
     /// A leader has recovered and serves.
@@ -104,4 +104,4 @@ pub enum JournalEvent {
     },
 }
 
-crate::fact!(JournalEvent, |_| crate::host::Evidence::SelfReport);
+crate::event!(JournalEvent, |_| crate::host::Evidence::SelfReport);

@@ -38,7 +38,7 @@ pub struct ClusterConfig {
     pub job_manager: JobManagerConfig,
     /// Task executors.
     pub task_executor: TaskExecutorConfig,
-    /// What functions that give trouble remember.
+    /// What functions that fail on purpose remember.
     pub failed_attempts: FailedAttempts,
 }
 
@@ -211,7 +211,7 @@ pub async fn run_job(
 ) -> Result<JobResult, ClientError> {
     let log = config.log(service);
     for (topic, partitions) in [(INPUT_TOPIC, plan.inputs), (OUTPUT_TOPIC, plan.outputs)] {
-        log.create_topic_surely(topic, partitions)
+        log.create_topic_until_acknowledged(topic, partitions)
             .await
             .map_err(|refusal| ClientError::Topic { topic: topic.to_string(), refusal })?;
     }
@@ -254,8 +254,8 @@ pub async fn write_lines(
 ) -> Result<(), LogRefusal> {
     let log = config.log(service);
     let partitions = u32::try_from(lines.len()).expect("few partitions");
-    log.create_topic_surely(INPUT_TOPIC, partitions).await?;
-    let mut next = log.end_offsets_surely(INPUT_TOPIC).await?;
+    log.create_topic_until_acknowledged(INPUT_TOPIC, partitions).await?;
+    let mut next = log.end_offsets_until_acknowledged(INPUT_TOPIC).await?;
     while next.iter().zip(lines).any(|(next, lines)| *next < lines.len() as u64) {
         for (partition, lines) in lines.iter().enumerate() {
             append(&log, partition, lines, &mut next[partition], batch).await?;
@@ -284,7 +284,8 @@ async fn append(
     if !records.is_empty() {
         let number = u32::try_from(partition).expect("few partitions");
         let producer = format!("writer-{partition}");
-        *next = log.append_surely(INPUT_TOPIC, number, &producer, *next, records).await?;
+        *next =
+            log.append_until_acknowledged(INPUT_TOPIC, number, &producer, *next, records).await?;
     }
     Ok(())
 }

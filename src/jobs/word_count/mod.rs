@@ -7,18 +7,18 @@
 //! this order, each once: that is the job's oracle ([`Oracle`]).
 
 mod cluster;
+mod faulty_operator;
 mod operators;
 mod oracle;
-mod trouble;
 
 pub use cluster::{
     ClientError, ClusterConfig, JobPlan, PORT, partition_lines, run_blob_node, run_client_node,
     run_job, run_job_manager_node, run_log_node, run_task_executor_node, run_writer_node,
     serve_blobs, serve_jobs, serve_log, serve_tasks, write_lines,
 };
+pub use faulty_operator::{FailedAttempts, FailureInjection, POISON, SlowSubtask};
 pub use operators::{Counted, register};
 pub use oracle::{Oracle, OracleError, words};
-pub use trouble::{FailedAttempts, POISON, SlowSubtask, Trouble};
 
 use crate::system::{
     connector::{LOG_SINK, LogSinkParameters, spec},
@@ -45,34 +45,41 @@ pub fn word_count(
     checkpoints: CheckpointSettings,
     restarts: RestartStrategy,
 ) -> Result<JobGraph, GraphError> {
-    troubled_word_count(id, source, parallelism, checkpoints, restarts, &Trouble::default())
+    word_count_with_failures(
+        id,
+        source,
+        parallelism,
+        checkpoints,
+        restarts,
+        &FailureInjection::default(),
+    )
 }
 
-/// The same with functions that give trouble, as operators of their own that hand on what they are
-/// given.
+/// The same with functions that fail on purpose, as operators of their own that hand on what they
+/// are given.
 ///
 /// # Errors
 /// When the parallelism is out of bounds.
-pub fn troubled_word_count(
+pub fn word_count_with_failures(
     id: JobId,
     source: OperatorSpec,
     parallelism: u32,
     checkpoints: CheckpointSettings,
     restarts: RestartStrategy,
-    trouble: &Trouble,
+    failures: &FailureInjection,
 ) -> Result<JobGraph, GraphError> {
     let mut graph = StreamGraph::new();
     let mut lines = graph.source(source, parallelism);
-    if let Some(trouble) = trouble.of_splitting() {
-        let troubled = spec("troubled-lines", trouble::TROUBLE, &trouble);
-        lines = graph.operator(lines, Partitioner::Forward, troubled, parallelism);
+    if let Some(failures) = failures.of_splitting() {
+        let faulty = spec("faulty-lines", faulty_operator::FAULTY, &failures);
+        lines = graph.operator(lines, Partitioner::Forward, faulty, parallelism);
     }
     let split = spec("split", operators::SPLIT, &());
     let mut words = graph.operator(lines, Partitioner::Forward, split, parallelism);
     let mut to_count = Partitioner::Hash { selector: operators::WHOLE_RECORD.to_string() };
-    if let Some(trouble) = trouble.of_counting() {
-        let troubled = spec("troubled-words", trouble::TROUBLE, &trouble);
-        words = graph.operator(words, to_count, troubled, parallelism);
+    if let Some(failures) = failures.of_counting() {
+        let faulty = spec("faulty-words", faulty_operator::FAULTY, &failures);
+        words = graph.operator(words, to_count, faulty, parallelism);
         to_count = Partitioner::Forward;
     }
     let count = spec("count", operators::COUNT, &());

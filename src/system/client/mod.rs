@@ -7,7 +7,7 @@ use super::{
     protocol::{DISPATCHER, DispatcherGateway, JobDetails, JobRefusal, JobResult, SubmitRefusal},
     rpc::{Ask, Gateway, RpcService},
     service::coordination::CoordinationClient,
-    watched::Watched,
+    watch::WatchSender,
 };
 use crate::host::{Evidence, Host};
 use serde::de::DeserializeOwned;
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-/// A fact of a client; a self-report.
+/// An event of a client; a self-report.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ClientEvent {
     /// The cluster has taken the job on.
@@ -48,14 +48,14 @@ pub enum ClientEvent {
     },
 }
 
-crate::fact!(ClientEvent, |_| Evidence::SelfReport);
+crate::event!(ClientEvent, |_| Evidence::SelfReport);
 
 /// How long a call waits for its answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// The pause before a call is tried again, and between two looks at a job.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-type Leader = Arc<Watched<Option<LeaderInformation>>>;
+type Leader = Arc<WatchSender<Option<LeaderInformation>>>;
 
 struct Listener(Leader);
 
@@ -77,7 +77,7 @@ pub struct JobClient {
 impl JobClient {
     /// A client on this process's RPC service.
     pub fn new(service: &RpcService, coordination: &CoordinationClient) -> Self {
-        let leader: Leader = Arc::new(Watched::new(None));
+        let leader: Leader = Arc::new(WatchSender::new(None));
         let listener = Arc::new(Listener(leader.clone()));
         let retrieval = LeaderRetrievalService::start(DISPATCHER, coordination, listener);
         let connected = Mutex::new(None);

@@ -31,7 +31,7 @@ pub struct LogSinkParameters {
     pub topic: String,
 }
 
-/// A fact of a sink; a self-report.
+/// An event of a sink; a self-report.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SinkEvent {
     /// A transaction waits for its checkpoint.
@@ -45,7 +45,7 @@ pub enum SinkEvent {
     },
 }
 
-crate::fact!(SinkEvent, |_| Evidence::SelfReport);
+crate::event!(SinkEvent, |_| Evidence::SelfReport);
 
 /// The sink.
 pub struct LogSink {
@@ -104,7 +104,7 @@ impl LogSink {
         // The checkpoint is complete, or nothing would be restored from it.
         self.commit_through(CheckpointId(u64::MAX)).await?;
         let producer = Self::producer(self.context()?);
-        self.log.init_producer_surely(&producer).await.map_err(user)
+        self.log.init_producer_until_acknowledged(&producer).await.map_err(user)
     }
 
     async fn flush(&mut self) -> Result<(), TaskError> {
@@ -116,8 +116,10 @@ impl LogSink {
         let after = self.written + records.len() as u64;
         let (transaction, partition) = (self.transaction()?, self.context()?.subtask);
         let topic = &self.parameters.topic;
-        let write =
-            self.log.write_surely(&transaction, topic, partition, self.written, records).await;
+        let write = self
+            .log
+            .write_until_acknowledged(&transaction, topic, partition, self.written, records)
+            .await;
         let next = write.map_err(user)?;
         self.written = after;
         assert_eq!(next, self.written, "only this attempt writes to its transaction");
@@ -128,7 +130,7 @@ impl LogSink {
         self.flush().await?;
         if self.written > 0 {
             let transaction = self.transaction()?;
-            self.log.prepare_surely(&transaction).await.map_err(user)?;
+            self.log.prepare_until_acknowledged(&transaction).await.map_err(user)?;
             let attempt = self.context()?.attempt;
             let prepared =
                 SinkEvent::Prepared { attempt, checkpoint, transaction: transaction.clone() };
@@ -148,7 +150,7 @@ impl LogSink {
         while let Some((covered_by, transaction)) = self.pending.first()
             && *covered_by <= checkpoint
         {
-            self.log.commit_surely(transaction).await.map_err(user)?;
+            self.log.commit_until_acknowledged(transaction).await.map_err(user)?;
             self.pending.remove(0);
         }
         Ok(())
@@ -184,7 +186,10 @@ impl Operator for LogSink {
         self.prepare(checkpoint).boxed()
     }
 
-    fn confirm(&mut self, checkpoint: CheckpointId) -> BoxFuture<'_, Result<(), TaskError>> {
+    fn notify_checkpoint_complete(
+        &mut self,
+        checkpoint: CheckpointId,
+    ) -> BoxFuture<'_, Result<(), TaskError>> {
         self.commit_through(checkpoint).boxed()
     }
 }

@@ -95,8 +95,10 @@ impl LogSource {
         let wait = if several { Duration::ZERO } else { WAIT };
         let (log, topic) = (self.log.clone(), self.parameters.topic.clone());
         let offset = self.offsets[&partition];
-        async move { (partition, log.read_surely(&topic, partition, offset, records, wait).await) }
-            .boxed()
+        async move {
+            (partition, log.read_until_acknowledged(&topic, partition, offset, records, wait).await)
+        }
+        .boxed()
     }
 
     async fn step(&mut self) -> Result<SourceStep, TaskError> {

@@ -56,7 +56,7 @@ pub async fn upload_text(
 ) -> Result<TextSourceParameters, BlobRefusal> {
     for (part, start) in (0..text.len()).step_by(TEXT_PART_BYTES).enumerate() {
         let bytes = text.slice(start..text.len().min(start + TEXT_PART_BYTES));
-        blobs.put_surely(&part_name(name, part as u64), bytes).await?;
+        blobs.put_until_acknowledged(&part_name(name, part as u64), bytes).await?;
     }
     Ok(TextSourceParameters::new(name, text.len() as u64))
 }
@@ -102,7 +102,8 @@ impl TextSource {
         let number = at / size;
         if self.part.as_ref().is_none_or(|(known, _)| *known != number) {
             let name = part_name(&self.parameters.text, number);
-            self.part = Some((number, self.blobs.get_surely(&name).await.map_err(user)?));
+            self.part =
+                Some((number, self.blobs.get_until_acknowledged(&name).await.map_err(user)?));
         }
         let (_, bytes) = self.part.as_ref().expect("it was just read");
         let from = usize::try_from(at % size).expect("below the size of a part");

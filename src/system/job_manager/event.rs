@@ -1,4 +1,4 @@
-//! The facts that job managers announce. All of them are self-reports.
+//! The events that job managers announce. All of them are self-reports.
 
 use crate::{
     host::Evidence,
@@ -8,11 +8,11 @@ use crate::{
             TaskExecutorSession,
         },
         leadership::LeaderSessionId,
-        protocol::{JobResult, JobStatus},
+        protocol::{ExecutionState, JobResult, JobStatus},
     },
 };
 
-/// A fact of a dispatcher, a resource manager or a job master.
+/// An event of a dispatcher, a resource manager or a job master.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum JobEvent {
     /// A dispatcher tells a client that it has taken a job on.
@@ -65,8 +65,8 @@ pub enum JobEvent {
     ExecutionChanged {
         /// The attempt.
         attempt: ExecutionAttemptId,
-        /// Its state's name.
-        state: &'static str,
+        /// Its state.
+        state: ExecutionState,
     },
     /// A master connects to a task executor.
     ExecutorConnected {
@@ -197,4 +197,4 @@ pub enum JobEvent {
     },
 }
 
-crate::fact!(JobEvent, |_| Evidence::SelfReport);
+crate::event!(JobEvent, |_| Evidence::SelfReport);

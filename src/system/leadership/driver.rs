@@ -11,7 +11,7 @@ use crate::{
             Change, Compare, CoordinationClient, CoordinationError, KeyValue, LeaseId, Revision,
             Session, SessionState, Transaction, Update, Watch,
         },
-        watched::Watched,
+        watch::WatchSender,
     },
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -63,7 +63,7 @@ struct Shared {
     /// The attempt at the latch whose outcome is not known yet.
     attempt: Mutex<Option<Attempt>>,
     /// What the leader record should say.
-    wanted: Watched<Option<LeaderInformation>>,
+    wanted: WatchSender<Option<LeaderInformation>>,
 }
 
 impl Shared {
@@ -112,7 +112,7 @@ impl CoordinationElectionDriver {
             session: session.clone(),
             held: Mutex::new(None),
             attempt: Mutex::new(None),
-            wanted: Watched::new(None),
+            wanted: WatchSender::new(None),
         });
         let runner = Competition {
             component: component.to_string(),

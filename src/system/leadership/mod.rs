@@ -100,7 +100,7 @@ pub fn epoch_key(component: &str) -> String {
     format!("/election/{component}/epoch")
 }
 
-/// A fact of the leadership floor. All of them are self-reports.
+/// An event of the leadership floor. All of them are self-reports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LeadershipEvent {
     /// A contender is told that it leads.
@@ -166,4 +166,4 @@ pub enum LeadershipEvent {
     },
 }
 
-crate::fact!(LeadershipEvent, |_| crate::host::Evidence::SelfReport);
+crate::event!(LeadershipEvent, |_| crate::host::Evidence::SelfReport);

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     host::Host,
-    system::{rpc::RpcAddress, watched::Watched},
+    system::{rpc::RpcAddress, watch::WatchSender},
 };
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ pub trait LeaderProcessFactory: Send + Sync + 'static {
 /// Runs a contender's processes one after the other.
 pub struct LeaderRunner {
     election: LeaderElectionService,
-    wanted: Arc<Watched<Wanted>>,
-    ended: Arc<Watched<bool>>,
+    wanted: Arc<WatchSender<Wanted>>,
+    ended: Arc<WatchSender<bool>>,
 }
 
 /// What should run.
@@ -46,7 +46,7 @@ enum Wanted {
 
 struct Contender {
     host: Host,
-    wanted: Arc<Watched<Wanted>>,
+    wanted: Arc<WatchSender<Wanted>>,
 }
 
 impl LeaderContender for Contender {
@@ -71,8 +71,8 @@ impl LeaderRunner {
         factory: Arc<dyn LeaderProcessFactory>,
         make_driver: impl FnOnce(Arc<dyn ElectionEvents>) -> Arc<dyn LeaderElectionDriver>,
     ) -> Self {
-        let wanted = Arc::new(Watched::new(Wanted::Nothing));
-        let ended = Arc::new(Watched::new(false));
+        let wanted = Arc::new(WatchSender::new(Wanted::Nothing));
+        let ended = Arc::new(WatchSender::new(false));
         let contender = Contender { host: host.clone(), wanted: wanted.clone() };
         let election =
             LeaderElectionService::start(host, component, Arc::new(contender), make_driver);
@@ -108,7 +108,7 @@ struct Runner {
 }
 
 impl Runner {
-    async fn run(self, wanted: Arc<Watched<Wanted>>, ended: Arc<Watched<bool>>) {
+    async fn run(self, wanted: Arc<WatchSender<Wanted>>, ended: Arc<WatchSender<bool>>) {
         let mut observed = wanted.observe();
         let mut running: Option<(LeaderSessionId, Box<dyn LeaderProcess>)> = None;
         loop {

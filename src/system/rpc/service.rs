@@ -47,7 +47,7 @@ impl Default for RpcConfig {
     }
 }
 
-/// Loads the transport of this world: simulated links in the tank, TCP live.
+/// Loads the transport of this world: simulated links in simulation, TCP live.
 pub struct RpcSystem {
     host: Host,
     config: RpcConfig,

@@ -6,7 +6,7 @@ use super::{
     durable::{Durable, DurableLog},
 };
 use crate::{
-    host::{Fact, Host, Instant, Mishap},
+    host::{Event, Host, InjectedError, Instant},
     system::rpc::{Context, Reply, RpcEndpoint, RpcError},
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -27,14 +27,14 @@ pub(super) struct Batch<E: RpcEndpoint, S: Durable> {
     pub now: Instant,
     /// What is to be written; the state has it already.
     pub records: Vec<S::Record>,
-    events: Vec<Box<dyn Fact>>,
+    events: Vec<Box<dyn Event>>,
     answers: Vec<Answer<E>>,
 }
 
 impl<E: RpcEndpoint, S: Durable> Batch<E, S> {
-    /// Announces a fact once the batch is durable.
-    pub fn announce(&mut self, fact: impl Fact + 'static) {
-        self.events.push(Box::new(fact));
+    /// Announces an event once the batch is durable.
+    pub fn announce(&mut self, event: impl Event + 'static) {
+        self.events.push(Box::new(event));
     }
 
     /// Answers once the batch is durable.
@@ -49,7 +49,7 @@ impl<E: RpcEndpoint, S: Durable> Batch<E, S> {
 }
 
 /// What waits at a server, and the log that it waits for.
-pub(super) struct Desk<E: RpcEndpoint, S: Durable> {
+pub(super) struct BatchQueue<E: RpcEndpoint, S: Durable> {
     /// `None` while a batch is being synced.
     log: Option<DurableLog<S>>,
     backlog: Backlog<Request<E, S>>,
@@ -57,10 +57,10 @@ pub(super) struct Desk<E: RpcEndpoint, S: Durable> {
     alarm: Option<Instant>,
 }
 
-impl<E: RpcEndpoint, S: Durable> Desk<E, S> {
-    /// The desk of a server that has recovered.
+impl<E: RpcEndpoint, S: Durable> BatchQueue<E, S> {
+    /// The queue of a server that has recovered.
     pub fn new(log: DurableLog<S>) -> Self {
-        Desk { log: Some(log), backlog: Backlog::new(), alarm: None }
+        BatchQueue { log: Some(log), backlog: Backlog::new(), alarm: None }
     }
 }
 
@@ -70,7 +70,7 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
     const NAME: &'static str;
 
     /// Where its requests wait.
-    fn desk(&mut self) -> &mut Desk<Self, S>;
+    fn queue(&mut self) -> &mut BatchQueue<Self, S>;
 
     /// The state; ahead of the disk while a batch is being synced.
     fn state(&self) -> &S;
@@ -118,16 +118,16 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
         reply: Reply<T>,
         evaluate: impl FnOnce(&mut Self, &mut Batch<Self, S>, Reply<T>) + Send + 'static,
     ) {
-        if !self.desk().backlog.has_room(bytes) {
+        if !self.queue().backlog.has_room(bytes) {
             return reply.fail(RpcError::NotRunning("too much waits".to_string()));
         }
-        let reply = match context.host().mishap() {
+        let reply = match context.host().injected_error() {
             None => reply,
-            Some(Mishap::NotApplied) => return reply.fail(RpcError::Internal),
-            Some(Mishap::Applied) => reply.but(RpcError::Internal),
+            Some(InjectedError::NotApplied) => return reply.fail(RpcError::Internal),
+            Some(InjectedError::Applied) => reply.but(RpcError::Internal),
         };
         self.submit(bytes, move |server, batch| evaluate(server, batch, reply));
-        if self.desk().log.is_some() {
+        if self.queue().log.is_some() {
             self.process(context);
         }
     }
@@ -138,14 +138,14 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
         bytes: usize,
         work: impl FnOnce(&mut Self, &mut Batch<Self, S>) + Send + 'static,
     ) {
-        self.desk().backlog.push(Box::new(work), bytes);
+        self.queue().backlog.push(Box::new(work), bytes);
     }
 
     /// Takes all that waits as one batch.
     fn process(&mut self, context: &mut Context<Self>) {
         let (now, records) = (context.host().now(), Vec::new());
         let mut batch = Batch { now, records, events: Vec::new(), answers: Vec::new() };
-        for request in self.desk().backlog.take() {
+        for request in self.queue().backlog.take() {
             request(self, &mut batch);
         }
         let Batch { records, events, answers, .. } = batch;
@@ -153,12 +153,12 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
             answers.into_iter().for_each(|answer| answer(self, context));
             return self.set_alarm(context);
         }
-        let log = self.desk().log.take().expect("a batch is taken only when none is being synced");
+        let log = self.queue().log.take().expect("a batch is taken only when none is being synced");
         let snapshot = log.wants_snapshot().then(|| self.state().clone());
         let work = self.write(log, records, snapshot);
         context.spawn_then(work, move |server, context, done| match done {
             Ok(log) => {
-                server.desk().log = Some(log);
+                server.queue().log = Some(log);
                 events.iter().for_each(|event| context.host().announce(event.as_ref()));
                 answers.into_iter().for_each(|answer| answer(server, context));
                 server.answer_waiting(context.host());
@@ -171,20 +171,20 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
     /// Makes sure that the server wakes at its deadline.
     fn set_alarm(&mut self, context: &Context<Self>) {
         let Some(next) = self.deadline() else { return };
-        if self.desk().alarm.is_some_and(|alarm| alarm <= next) {
+        if self.queue().alarm.is_some_and(|alarm| alarm <= next) {
             return;
         }
-        self.desk().alarm = Some(next);
+        self.queue().alarm = Some(next);
         let delay = next.saturating_since(context.host().now());
         context.schedule(delay, move |server, context| {
-            if server.desk().alarm != Some(next) {
+            if server.queue().alarm != Some(next) {
                 return;
             }
-            server.desk().alarm = None;
+            server.queue().alarm = None;
             server.deadline_came(context.host().now());
             // While a batch is being synced the state is ahead of the disk; what waits is looked at
             // after it.
-            if server.desk().log.is_some() {
+            if server.queue().log.is_some() {
                 server.answer_waiting(context.host());
                 server.process(context);
             }

@@ -22,7 +22,7 @@ pub enum ServiceError<R> {
     NotDone(RpcError),
     /// No answer: it was done, or it was not, or it will be.
     #[error("maybe done: {0}")]
-    Maybe(RpcError),
+    Indeterminate(RpcError),
 }
 
 /// Speaks to a service's server. Cheap to clone. It connects on first use, and anew after the server
@@ -93,7 +93,7 @@ impl<G: Gateway> Connection<G> {
     /// Waits for the answer to a call that was sent.
     ///
     /// # Errors
-    /// [`ServiceError::Maybe`]: a copy of the call may have been handled by an earlier life of the
+    /// [`ServiceError::Indeterminate`]: a copy of the call may have been handled by an earlier life of the
     /// server than the one that answers, or be handled by a later one, so no error of the RPC floor
     /// says *not done*.
     pub async fn answer<T: DeserializeOwned, R>(&self, ask: Ask<T>) -> Result<T, ServiceError<R>> {
@@ -102,7 +102,7 @@ impl<G: Gateway> Connection<G> {
         if answer.as_ref().is_err_and(|error| *error == RpcError::RecipientUnreachable) {
             *self.known() = None;
         }
-        answer.map_err(ServiceError::Maybe)
+        answer.map_err(ServiceError::Indeterminate)
     }
 
     /// Makes a call that the service may refuse.
@@ -122,7 +122,7 @@ impl<G: Gateway> Connection<G> {
 ///
 /// # Errors
 /// What the service refuses.
-pub(super) async fn surely<T, R, F>(
+pub(super) async fn until_acknowledged<T, R, F>(
     host: &Host,
     retry_delay: Duration,
     attempt: impl Fn() -> F,
@@ -134,7 +134,7 @@ where
         match attempt().await {
             Ok(value) => return Ok(value),
             Err(ServiceError::Refused(refusal)) => return Err(refusal),
-            Err(ServiceError::NotDone(_) | ServiceError::Maybe(_)) => {
+            Err(ServiceError::NotDone(_) | ServiceError::Indeterminate(_)) => {
                 host.sleep(retry_delay).await;
             }
         }
@@ -150,7 +150,7 @@ where
     F: Future<Output = Result<T, ServiceError<R>>>,
 {
     match attempt().await {
-        Err(ServiceError::Maybe(RpcError::RecipientUnreachable)) => attempt().await,
+        Err(ServiceError::Indeterminate(RpcError::RecipientUnreachable)) => attempt().await,
         answer => answer,
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     StoreError, Written, cancellation_key, checkpoint_prefix, counter_key, decode, encode,
-    final_key, place, pointer_key, pointer_prefix, read_surely, tail_key, write_surely,
+    final_key, place, pointer_key, pointer_prefix, read_until_acknowledged, tail_key,
+    write_until_acknowledged,
 };
 use crate::system::{
     graph::StateHandle,
@@ -89,7 +90,7 @@ impl CheckpointIdCounter {
     pub async fn get_and_increment(&self) -> Result<u64, StoreError> {
         let key = counter_key(self.job);
         loop {
-            let found = read_surely(&self.client, &key).await;
+            let found = read_until_acknowledged(&self.client, &key).await;
             let next = match found.get(&key) {
                 None => 1,
                 Some(found) => decode::<u64>(&key, &found.value)?,
@@ -100,7 +101,7 @@ impl CheckpointIdCounter {
                 .put(key.clone(), encode(&(next + 1)));
             // After a try without an answer the number may have been drawn by that try: it is left
             // out, since only a gap is sure to be no repeat.
-            if let Written::Done = write_surely(&self.client, &write).await? {
+            if let Written::Done = write_until_acknowledged(&self.client, &write).await? {
                 return Ok(next);
             }
         }
@@ -126,7 +127,7 @@ impl CompletedCheckpointStore {
     /// # Errors
     /// [`StoreError::Corrupt`].
     pub async fn recover(&self) -> Result<(Vec<CheckpointPointer>, Revision), StoreError> {
-        let found = read_surely(&self.client, &checkpoint_prefix(self.job)).await;
+        let found = read_until_acknowledged(&self.client, &checkpoint_prefix(self.job)).await;
         let prefix = pointer_prefix(self.job);
         let pointers = found.keys.iter().filter(|found| found.key.starts_with(&prefix));
         let pointers = pointers.map(|found| decode(&found.key, &found.value));
@@ -202,7 +203,7 @@ impl CompletedCheckpointStore {
                     2 => return Err(StoreError::Canceled),
                     _ => {}
                 },
-                Err(CoordinationError::Maybe(_) | CoordinationError::NotDone(_)) => {}
+                Err(CoordinationError::Indeterminate(_) | CoordinationError::NotDone(_)) => {}
             }
             match self.look(since).await? {
                 // A newer term has come to the tail; what this one wrote before no longer shows.

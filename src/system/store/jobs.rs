@@ -2,7 +2,8 @@
 
 use super::{
     CANCELLATION_PREFIX, GRAPH_PREFIX, RESULT_PREFIX, StoreError, Written, cancellation_key,
-    checkpoint_prefix, decode, encode, final_key, graph_key, read_surely, result_key, write_surely,
+    checkpoint_prefix, decode, encode, final_key, graph_key, read_until_acknowledged, result_key,
+    write_until_acknowledged,
 };
 use crate::system::{
     graph::JobGraph,
@@ -53,7 +54,7 @@ pub enum Cancellation {
 /// Whether a user wants a job to end, as the coordination service has it now.
 pub async fn cancellation_requested(client: &CoordinationClient, job: JobId) -> bool {
     let key = cancellation_key(job);
-    read_surely(client, &key).await.get(&key).is_some()
+    read_until_acknowledged(client, &key).await.get(&key).is_some()
 }
 
 /// Ready when a user wants a job to end.
@@ -86,7 +87,7 @@ impl JobStore {
     pub async fn put_graph(&self, job: &JobGraph) -> Result<(), StoreError> {
         let (key, value) = (graph_key(job.id), encode(job));
         let conflict = || StoreError::Conflict(format!("{:?} is known already", job.id));
-        let found = read_surely(&self.client, &key).await;
+        let found = read_until_acknowledged(&self.client, &key).await;
         if found.get(&key).is_some() {
             return Err(conflict());
         }
@@ -96,10 +97,10 @@ impl JobStore {
             .when(found.unchanged(key.clone()))
             .when(Compare::Absent { key: result_key(job.id) })
             .put(key.clone(), value.clone());
-        match write_surely(&self.client, &write).await? {
+        match write_until_acknowledged(&self.client, &write).await? {
             Written::Done => Ok(()),
             Written::Refused { after_maybe, .. } => {
-                let found = read_surely(&self.client, &key).await;
+                let found = read_until_acknowledged(&self.client, &key).await;
                 match found.get(&key) {
                     Some(found) if after_maybe && found.value == value => Ok(()),
                     _ => Err(conflict()),
@@ -115,14 +116,14 @@ impl JobStore {
     pub async fn recover(&self) -> Result<StoredJobs, StoreError> {
         let mut stored = StoredJobs::default();
         // Graphs first: a job that ends in between shows its result.
-        let graphs = read_surely(&self.client, GRAPH_PREFIX).await;
-        for found in read_surely(&self.client, RESULT_PREFIX).await.keys {
+        let graphs = read_until_acknowledged(&self.client, GRAPH_PREFIX).await;
+        for found in read_until_acknowledged(&self.client, RESULT_PREFIX).await.keys {
             let job = found.key[RESULT_PREFIX.len()..]
                 .parse()
                 .map_err(|what| StoreError::Corrupt { key: found.key.clone(), what })?;
             stored.results.insert(job, decode(&found.key, &found.value)?);
         }
-        for found in read_surely(&self.client, CANCELLATION_PREFIX).await.keys {
+        for found in read_until_acknowledged(&self.client, CANCELLATION_PREFIX).await.keys {
             let job = found.key[CANCELLATION_PREFIX.len()..]
                 .parse()
                 .map_err(|what| StoreError::Corrupt { key: found.key.clone(), what })?;
@@ -143,7 +144,7 @@ impl JobStore {
     /// [`StoreError::Corrupt`].
     pub async fn result(&self, job: JobId) -> Result<Option<StoredResult>, StoreError> {
         let key = result_key(job);
-        let found = read_surely(&self.client, &key).await;
+        let found = read_until_acknowledged(&self.client, &key).await;
         found.get(&key).map(|found| decode(&key, &found.value)).transpose()
     }
 
@@ -151,9 +152,9 @@ impl JobStore {
     pub async fn knows(&self, job: JobId) -> bool {
         // The graph goes after the result has come, so one of the two shows.
         let graph = graph_key(job);
-        let running = read_surely(&self.client, &graph).await.get(&graph).is_some();
+        let running = read_until_acknowledged(&self.client, &graph).await.get(&graph).is_some();
         let result = result_key(job);
-        running || read_surely(&self.client, &result).await.get(&result).is_some()
+        running || read_until_acknowledged(&self.client, &result).await.get(&result).is_some()
     }
 
     /// Makes a user's wish to end a job durable, unless the job's end is decided already.
@@ -166,7 +167,7 @@ impl JobStore {
             .when(Compare::Absent { key: result_key(job) })
             .when(Compare::Absent { key: final_key(job) })
             .put(cancellation_key(job), Vec::new());
-        match write_surely(&self.client, &write).await? {
+        match write_until_acknowledged(&self.client, &write).await? {
             Written::Done => Ok(Cancellation::Recorded),
             Written::Refused { .. } => Ok(match cancellation_requested(&self.client, job).await {
                 true => Cancellation::Recorded,
@@ -175,7 +176,7 @@ impl JobStore {
         }
     }
 
-    /// Keeps the result of a job whose leavings are still there. From here on it never runs again.
+    /// Keeps the result of a job whose leftovers are still there. From here on it never runs again.
     /// Answers what is kept: a job that a user wants to end has not failed, whatever its master saw.
     ///
     /// # Errors
@@ -186,7 +187,7 @@ impl JobStore {
         mut result: JobResult,
     ) -> Result<JobResult, StoreError> {
         let key = result_key(job);
-        let read = read_surely(&self.client, &key).await;
+        let read = read_until_acknowledged(&self.client, &key).await;
         loop {
             let value = encode(&StoredResult { dirty: true, result: result.clone() });
             if let Some(found) = read.get(&key) {
@@ -200,14 +201,14 @@ impl JobStore {
             if result.status != JobStatus::Canceled {
                 write = write.when(Compare::Absent { key: cancellation_key(job) });
             }
-            match write_surely(&self.client, &write).await? {
+            match write_until_acknowledged(&self.client, &write).await? {
                 Written::Done => return Ok(result),
                 Written::Refused { index: 2, .. } => {
                     assert!(result.status != JobStatus::Finished, "{job:?} has a final checkpoint");
                     result.status = JobStatus::Canceled;
                 }
                 Written::Refused { .. } => {
-                    let found = read_surely(&self.client, &key).await;
+                    let found = read_until_acknowledged(&self.client, &key).await;
                     match found.get(&key) {
                         Some(found) if found.value == value => return Ok(result),
                         _ => {
@@ -226,7 +227,7 @@ impl JobStore {
     /// [`StoreError::NotLeader`].
     pub async fn remove_checkpoints(&self, job: JobId) -> Result<(), StoreError> {
         let prefix = checkpoint_prefix(job);
-        let keys = read_surely(&self.client, &prefix).await.keys;
+        let keys = read_until_acknowledged(&self.client, &prefix).await.keys;
         self.remove(keys.into_iter().map(|found| found.key)).await
     }
 
@@ -247,7 +248,7 @@ impl JobStore {
         if write.changes.is_empty() {
             return Ok(());
         }
-        write_surely(&self.client, &write).await.map(|_| ())
+        write_until_acknowledged(&self.client, &write).await.map(|_| ())
     }
 
     /// Everything that the job left is gone.
@@ -267,6 +268,6 @@ impl JobStore {
             .when(Compare::Value { key: key.clone(), value: encode(&dirty) })
             .put(key, encode(&clean));
         // A refusal says that it is clean already: nobody else writes a result that is there.
-        write_surely(&self.client, &write).await.map(|_| ())
+        write_until_acknowledged(&self.client, &write).await.map(|_| ())
     }
 }

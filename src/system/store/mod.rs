@@ -121,7 +121,7 @@ enum Written {
 }
 
 /// Makes a transaction whose first condition is the writer's guard, until the outcome is known.
-async fn write_surely(
+async fn write_until_acknowledged(
     client: &CoordinationClient,
     transaction: &Transaction,
 ) -> Result<Written, StoreError> {
@@ -135,7 +135,7 @@ async fn write_surely(
             Err(CoordinationError::Refused(refusal)) if refusal.is_lasting() => {
                 return Ok(Written::Refused { index: place(&refusal), after_maybe });
             }
-            Err(CoordinationError::Maybe(_)) => after_maybe = true,
+            Err(CoordinationError::Indeterminate(_)) => after_maybe = true,
             Err(CoordinationError::Refused(_) | CoordinationError::NotDone(_)) => {}
         }
         client.host().sleep(client.config().retry_delay).await;
@@ -151,7 +151,7 @@ fn place(refusal: &Refusal) -> u64 {
 }
 
 /// Reads a prefix, until the service answers.
-async fn read_surely(client: &CoordinationClient, prefix: &str) -> Range {
+async fn read_until_acknowledged(client: &CoordinationClient, prefix: &str) -> Range {
     loop {
         match client.read(prefix).await {
             Ok(range) => return range,

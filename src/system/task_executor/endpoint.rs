@@ -7,8 +7,8 @@ mod masters;
 mod resources;
 
 use super::{
-    Exchange, OperatorRegistry, SlotEvent, StateStore, Task, TaskEnvironment, TaskExecutorConfig,
-    TaskHandle, TaskResponder, TaskStateUpdate,
+    OperatorRegistry, ShuffleEnvironment, SlotEvent, StateStore, Task, TaskEnvironment,
+    TaskExecutorConfig, TaskHandle, TaskResponder, TaskStateUpdate,
     slot_table::{Held, SlotTable},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         },
         leadership::LeaderSessionId,
         protocol::{
-            DeployRefusal, ExecutionState, MasterReport, SlotDemand, SlotRefusal,
+            DeployRefusal, MasterReport, SlotDemand, SlotRefusal, TaskExecutionState,
             TaskExecutorGateway, TaskExecutorHandler, TaskExecutorInfo,
         },
         rpc::{Context, EndpointHandle, Reply, RpcEndpoint, StopFuture},
@@ -45,7 +45,7 @@ pub struct TaskExecutorServices {
     /// The operators that tasks may name.
     pub registry: Arc<OperatorRegistry>,
     /// Where records come in and go out.
-    pub exchange: Exchange,
+    pub exchange: ShuffleEnvironment,
 }
 
 /// The endpoint of one life of a task executor.
@@ -253,11 +253,11 @@ impl TaskExecutor {
         update: TaskStateUpdate,
     ) {
         let state = match update {
-            TaskStateUpdate::Initializing => ExecutionState::Initializing,
-            TaskStateUpdate::Running => ExecutionState::Running,
-            TaskStateUpdate::Finished => ExecutionState::Finished,
-            TaskStateUpdate::Failed(why) => ExecutionState::Failed(why),
-            TaskStateUpdate::Canceled => ExecutionState::Canceled,
+            TaskStateUpdate::Initializing => TaskExecutionState::Initializing,
+            TaskStateUpdate::Running => TaskExecutionState::Running,
+            TaskStateUpdate::Finished => TaskExecutionState::Finished,
+            TaskStateUpdate::Failed(why) => TaskExecutionState::Failed(why),
+            TaskStateUpdate::Canceled => TaskExecutionState::Canceled,
         };
         let Some(deployer) = self.tasks.get(&attempt).map(|task| task.deployment().job_master)
         else {

@@ -1,22 +1,25 @@
-//! The typed facts that tasks announce. All of them are self-reports.
+//! The typed events that tasks announce. All of them are self-reports.
 
 use crate::{
     host::Evidence,
-    system::ids::{CheckpointId, ExecutionAttemptId, ResultPartitionId},
+    system::{
+        ids::{CheckpointId, ExecutionAttemptId, ResultPartitionId},
+        protocol::ExecutionState,
+    },
 };
 
 /// How many records went over one channel since its attempt began: partition, subpartition, records.
 pub type ChannelCount = (ResultPartitionId, u32, u64);
 
-/// A fact of a task.
+/// An event of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TaskEvent {
     /// The task is in this state from here on.
     StateChanged {
         /// The attempt.
         attempt: ExecutionAttemptId,
-        /// `initializing`, `running`, `finished`, `failed` or `canceled`.
-        state: &'static str,
+        /// From `Initializing` on.
+        state: ExecutionState,
         /// Why it failed; else empty.
         reason: String,
     },
@@ -95,4 +98,4 @@ pub enum TaskEvent {
     },
 }
 
-crate::fact!(TaskEvent, |_| Evidence::SelfReport);
+crate::event!(TaskEvent, |_| Evidence::SelfReport);

@@ -24,8 +24,8 @@ pub use config::TaskExecutorConfig;
 pub use endpoint::{TaskExecutor, TaskExecutorServices};
 pub use event::TaskEvent;
 pub use exchange::{
-    BUFFER_BYTES_MAX, CHANNEL_CREDIT, ChannelError, Exchange, PartitionRequestBackoff,
-    RECORD_BYTES_MAX, SUBPARTITION_BUFFERS_MAX, SUBPARTITION_EVENTS_MAX, WireError,
+    BUFFER_BYTES_MAX, CHANNEL_CREDIT, ChannelError, PartitionRequestBackoff, RECORD_BYTES_MAX,
+    SUBPARTITION_BUFFERS_MAX, SUBPARTITION_EVENTS_MAX, ShuffleEnvironment, WireError,
 };
 use futures::future::BoxFuture;
 pub use node::serve_task_executor;

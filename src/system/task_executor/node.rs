@@ -1,7 +1,8 @@
 //! The process of a task executor.
 
 use super::{
-    Exchange, OperatorRegistry, StateStore, TaskExecutor, TaskExecutorConfig, TaskExecutorServices,
+    OperatorRegistry, ShuffleEnvironment, StateStore, TaskExecutor, TaskExecutorConfig,
+    TaskExecutorServices,
 };
 use crate::system::{
     ids::{ResourceId, TaskExecutorSession},
@@ -19,13 +20,15 @@ use std::sync::Arc;
 impl StateStore for BlobClient {
     fn put(&self, name: String, bytes: Bytes) -> BoxFuture<'static, Result<(), String>> {
         let client = self.clone();
-        async move { client.put_surely(&name, bytes).await.map_err(|refusal| refusal.to_string()) }
-            .boxed()
+        async move {
+            client.put_until_acknowledged(&name, bytes).await.map_err(|refusal| refusal.to_string())
+        }
+        .boxed()
     }
 
     fn get(&self, name: String) -> BoxFuture<'static, Result<Bytes, String>> {
         let client = self.clone();
-        async move { client.get_surely(&name).await.map_err(|refusal| refusal.to_string()) }.boxed()
+        async move { client.get_until_acknowledged(&name).await.map_err(|refusal| refusal.to_string()) }.boxed()
     }
 }
 
@@ -39,7 +42,7 @@ pub async fn serve_task_executor(
     registry: Arc<OperatorRegistry>,
 ) {
     let host = service.host().clone();
-    let exchange = match Exchange::start(&host, data_port).await {
+    let exchange = match ShuffleEnvironment::start(&host, data_port).await {
         Ok(exchange) => exchange,
         Err(error) => return host.exit(&format!("task executor: {error}")),
     };

@@ -1,4 +1,4 @@
-//! The facts of a task executor's slots and connections. All of them are self-reports.
+//! The events of a task executor's slots and connections. All of them are self-reports.
 
 use crate::{
     host::Evidence,
@@ -8,7 +8,7 @@ use crate::{
     },
 };
 
-/// A fact of a task executor.
+/// An event of a task executor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SlotEvent {
     /// It is registered at a resource manager.
@@ -110,4 +110,4 @@ pub enum SlotEvent {
     },
 }
 
-crate::fact!(SlotEvent, |_| Evidence::SelfReport);
+crate::event!(SlotEvent, |_| Evidence::SelfReport);

@@ -11,8 +11,8 @@ mod watch;
 use super::{
     CliError, Outcome,
     folder::DataFolder,
+    supervised::{End, run_supervised},
     text::{Narrator, parse_duration, say},
-    voyage::{End, sail},
 };
 use crate::{
     host::Host,
@@ -57,7 +57,7 @@ pub struct Mini {
     #[arg(long, value_name = "ORIGIN")]
     from: Option<Origin>,
     /// Where the processes keep their files; the same folder again carries on. A temporary one if
-    /// absent, removed when all held
+    /// absent, removed when all passed
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Write all counts to a file, in lines `COUNT WORD` sorted by word
@@ -91,10 +91,10 @@ impl Mini {
         }
         text.check(&self.input, self.from.unwrap_or(Origin::Text))?;
         let mut folder = DataFolder::open(self.data.as_deref(), "mini")?;
-        let fate = if folder.kept() { "kept" } else { "removed when all held" };
+        let fate = if folder.kept() { "kept" } else { "removed when all passed" };
         say(&format!("data folder {} ({fate})", folder.path().display()));
         let outcome = self.run_in(folder.path(), &text, log);
-        if !matches!(outcome, Ok(Outcome::Held)) && !folder.kept() {
+        if !matches!(outcome, Ok(Outcome::Passed)) && !folder.kept() {
             folder.keep();
             say(&format!("the data folder is kept; --data {} carries on", folder.path().display()));
         }
@@ -121,7 +121,7 @@ impl Mini {
     fn run_in(&self, folder: &Path, text: &Text, log: &str) -> Result<Outcome, CliError> {
         let words = text.counts().values().sum();
         let (narrator, watch) = (Narrator::new(), Watch::default());
-        let end = sail(folder, self.within, async |host: Host| {
+        let end = run_supervised(folder, self.within, async |host: Host| {
             let plan = self.plan(&host, folder, text, log)?;
             let kills = Kills::new(self.kill, self.seed);
             let fleet = Fleet::new(&host, &plan, &narrator, watch.clone(), kills);
@@ -189,7 +189,7 @@ impl Mini {
         }
         let seconds = narrator.elapsed().as_secs_f64();
         say(&format!("{counted}, equal to the text's own count{kills}; {seconds:.1} s"));
-        Ok(Outcome::Held)
+        Ok(Outcome::Passed)
     }
 }
 

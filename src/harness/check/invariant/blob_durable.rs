@@ -4,7 +4,7 @@
 use super::{Check, Invariant, unannounced::Unannounced};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::sim::Hardware,
@@ -33,27 +33,27 @@ impl Invariant for BlobDurable {
         "every blob and seal that the blob server announced is there after a recovery"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Blob, Family::Rpc, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Blob, EventKind::Rpc, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Rpc(RpcEvent::HandlerStarted { kind, .. }) => {
+            EventRef::Rpc(RpcEvent::HandlerStarted { kind, .. }) => {
                 if kind.name().starts_with("BlobGateway.") {
                     self.calls.handled(*kind);
                 }
                 Check::Ignored
             }
-            Seen::Hardware(Hardware::Ended(_)) => self.calls.ended(at),
-            Seen::Blob(BlobEvent::Recovered { blobs, sealed }) => {
+            EventRef::Hardware(Hardware::Ended(_)) => self.calls.ended(at),
+            EventRef::Blob(BlobEvent::Recovered { blobs, sealed }) => {
                 let found = blobs.iter().map(|(name, len, crc)| (name.clone(), (*len, *crc)));
                 let (found, sealed) = (found.collect(), sealed.iter().cloned().collect());
-                let judged = self.judge(&found, &sealed);
+                let judged = self.check(&found, &sealed);
                 (self.blobs, self.sealed) = (found, sealed);
                 self.calls.recovered(at, judged)
             }
-            Seen::Blob(event) => {
+            EventRef::Blob(event) => {
                 self.calls.announced(at);
                 self.apply(at, event)
             }
@@ -101,18 +101,18 @@ impl BlobDurable {
     }
 
     /// What was announced must be there; what was synced but not announced may be.
-    fn judge(
+    fn check(
         &self,
         found: &BTreeMap<String, (u64, u32)>,
         sealed: &BTreeSet<String>,
     ) -> Option<(String, String)> {
         let may = |kinds: &[&str]| self.calls.may_have(kinds);
         for (name, stored) in &self.blobs {
-            let lawful = match found.get(name) {
+            let sound = match found.get(name) {
                 Some(kept) => kept == stored || may(&[DELETE]) && may(&[PUT]),
                 None => may(&[DELETE, SEAL]),
             };
-            if !lawful {
+            if !sound {
                 return Some((format!("{name} was stored"), format!("{:?}", found.get(name))));
             }
         }

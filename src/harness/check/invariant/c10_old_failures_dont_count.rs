@@ -7,7 +7,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{
@@ -43,16 +43,16 @@ impl Invariant for OldFailuresDontCount {
         "only failures of the present attempts, of checkpoints newer than the newest complete, count"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Job]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
+            EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
                 self.know(*job, *checkpoint)
             }
-            Seen::Job(JobEvent::Scheduled { job, epoch, restored, .. }) => {
+            EventRef::Job(JobEvent::Scheduled { job, epoch, restored, .. }) => {
                 if let Some(restored) = restored {
                     self.know(*job, *restored);
                 }
@@ -60,7 +60,7 @@ impl Invariant for OldFailuresDontCount {
                 *newest = (*newest).max(*epoch);
                 Check::Ignored
             }
-            Seen::Job(JobEvent::CheckpointFailureCounted {
+            EventRef::Job(JobEvent::CheckpointFailureCounted {
                 job,
                 session,
                 checkpoint,

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{ids::JobId, protocol::JobStatus, store::StoredResult},
@@ -29,17 +29,17 @@ impl Invariant for FinalCheckpointFinishes {
         "a job ends as finished if, and only if, its final checkpoint is complete"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
-        let Seen::Coordination(event) = seen else { return Check::Ignored };
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+        let EventRef::Coordination(event) = seen else { return Check::Ignored };
         let mut check = Check::Ignored;
         for moved in moved(event, model) {
             match (moved.kept, moved.after) {
                 (Kept::Final, Some(_)) => drop(self.last.insert(moved.job)),
-                (Kept::Result, Some(value)) => check = check.and(self.judge(at, moved.job, value)),
+                (Kept::Result, Some(value)) => check = check.and(self.check(at, moved.job, value)),
                 _ => {}
             }
         }
@@ -48,7 +48,7 @@ impl Invariant for FinalCheckpointFinishes {
 }
 
 impl FinalCheckpointFinishes {
-    fn judge(&self, at: Moment, job: JobId, value: &[u8]) -> Check {
+    fn check(&self, at: Moment, job: JobId, value: &[u8]) -> Check {
         let Ok(stored) = postcard::from_bytes::<StoredResult>(value) else {
             return Check::Ignored;
         };

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     harness::check::{
         bounds::TimeBounds,
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::sim::NodeId,
@@ -91,20 +91,20 @@ impl Invariant for CheckpointEndsInTime {
         "a checkpoint ends, or is in doubt, within its time-out; neither failover nor end waits longer"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Job, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Hardware(event) => {
+            EventRef::Hardware(event) => {
                 self.clocks.observe(at, event);
                 if matches!(event, crate::host::sim::Hardware::Ended(_)) {
                     self.end(|(process, ..)| *process == at.process);
                 }
                 Check::Ignored
             }
-            Seen::Job(event) => {
+            EventRef::Job(event) => {
                 if let Some(overdue) = self.overdue(at.time, |(of, ..)| *of == at.process) {
                     self.open.clear();
                     return overdue;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::{sim::Hardware, sim::NodeId},
@@ -39,24 +39,26 @@ impl Invariant for IdsGrow {
         "checkpoint ids and epochs are given out once each, and durable pointers only grow"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination, Family::Job, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination, EventKind::Job, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Coordination(event) => {
+            EventRef::Coordination(event) => {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model) {
-                    check = check.and(self.judge(at, moved));
+                    check = check.and(self.check(at, moved));
                 }
                 check
             }
-            Seen::Job(JobEvent::CheckpointTriggered { job, checkpoint, .. }) => {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, .. }) => {
                 self.take(at, *job, checkpoint.0, model)
             }
-            Seen::Job(JobEvent::Scheduled { job, epoch, .. }) => self.take(at, *job, *epoch, model),
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Job(JobEvent::Scheduled { job, epoch, .. }) => {
+                self.take(at, *job, *epoch, model)
+            }
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.newest.retain(|(process, _), _| *process != at.process);
                 Check::Ignored
             }
@@ -66,7 +68,7 @@ impl Invariant for IdsGrow {
 }
 
 impl IdsGrow {
-    fn judge(&mut self, at: Moment, moved: Moved<'_>) -> Check {
+    fn check(&mut self, at: Moment, moved: Moved<'_>) -> Check {
         let (Moved { job, .. }, Some(after)) = (moved, moved.after) else { return Check::Ignored };
         match moved.kept {
             Kept::Counter => {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{
@@ -42,27 +42,27 @@ impl Invariant for CompleteMeansAll {
         "a checkpoint is complete only when every attempt of its plan has acknowledged it durably"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination, Family::Job]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination, EventKind::Job]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Coordination(event) => {
+            EventRef::Coordination(event) => {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model).iter().filter(|moved| moved.after.is_some()) {
                     if let Kept::Pointer(id) = moved.kept {
-                        check = check.and(self.judge(at, (moved.job, id), model));
+                        check = check.and(self.check(at, (moved.job, id), model));
                     }
                 }
                 check
             }
-            Seen::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
                 let plan = Plan { attempts: plan.clone(), acknowledged: BTreeSet::new() };
                 self.plans.insert((*job, *checkpoint), plan);
                 Check::Ignored
             }
-            Seen::Job(JobEvent::CheckpointAcknowledged { checkpoint, attempt }) => {
+            EventRef::Job(JobEvent::CheckpointAcknowledged { checkpoint, attempt }) => {
                 if let Some(plan) = self.plans.get_mut(&(attempt.job, *checkpoint)) {
                     plan.acknowledged.insert(*attempt);
                 }
@@ -74,7 +74,7 @@ impl Invariant for CompleteMeansAll {
 }
 
 impl CompleteMeansAll {
-    fn judge(&mut self, at: Moment, of: Checkpoint, model: &Model) -> Check {
+    fn check(&mut self, at: Moment, of: Checkpoint, model: &Model) -> Check {
         let (job, id) = of;
         let plan = self.plans.remove(&of);
         // What is older can't be completed any more; C1 says so.

@@ -6,7 +6,7 @@
 use super::{Check, Invariant, stored::newest_pointer};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{
@@ -33,13 +33,13 @@ impl Invariant for NewestIsRestored {
         "the job begins anew from the greatest checkpoint that is durable then"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Job, Family::Task]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job, EventKind::Task]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Job(JobEvent::Scheduled { job, session, epoch, restored, .. }) => {
+            EventRef::Job(JobEvent::Scheduled { job, session, epoch, restored, .. }) => {
                 self.epochs.insert((*job, *epoch), *restored);
                 if model.latch(&job_component(*job)) != Some(*session) {
                     return Check::Ignored;
@@ -50,7 +50,7 @@ impl Invariant for NewestIsRestored {
                     (before, format!("{at}: epoch {epoch} begins from {restored:?}"))
                 })
             }
-            Seen::Task(TaskEvent::Restored { attempt, checkpoint }) => {
+            EventRef::Task(TaskEvent::Restored { attempt, checkpoint }) => {
                 let scheduled = self.epochs.get(&(attempt.job, attempt.epoch));
                 Check::that(scheduled == Some(checkpoint), || {
                     let before = format!("its epoch was scheduled from {scheduled:?}");

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{
@@ -34,20 +34,20 @@ impl Invariant for VisibleAfterStored {
         "a checkpoint is confirmed only when its pointer, and before that its metadata, is durable"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination, Family::Job, Family::Task]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination, EventKind::Job, EventKind::Task]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Task(TaskEvent::CheckpointConfirmed { attempt, checkpoint }) => {
-                self.judge(at, attempt.job, *checkpoint, "a task is told of it")
+            EventRef::Task(TaskEvent::CheckpointConfirmed { attempt, checkpoint }) => {
+                self.check(at, attempt.job, *checkpoint, "a task is told of it")
             }
-            Seen::Task(_) => Check::Ignored,
-            Seen::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
-                self.judge(at, *job, *checkpoint, "the master announces it")
+            EventRef::Task(_) => Check::Ignored,
+            EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
+                self.check(at, *job, *checkpoint, "the master announces it")
             }
-            Seen::Coordination(event) => {
+            EventRef::Coordination(event) => {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model) {
                     if let (Kept::Pointer(id), Some(value)) = (moved.kept, moved.after) {
@@ -74,7 +74,7 @@ fn judge_pointer(at: Moment, id: CheckpointId, value: &[u8], model: &Model) -> C
 }
 
 impl VisibleAfterStored {
-    fn judge(&self, at: Moment, job: JobId, id: CheckpointId, what: &str) -> Check {
+    fn check(&self, at: Moment, job: JobId, id: CheckpointId, what: &str) -> Check {
         Check::that(self.durable.contains(&(job, id)), || {
             let before = format!("no pointer of {id:?} of {job:?} was durable");
             (before, format!("{at}: {what}"))

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{
@@ -39,35 +39,35 @@ impl Invariant for RetainedIsWhole {
         "nothing that a durable pointer stands on is deleted before its job has ended"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination, Family::Job, Family::Blob]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination, EventKind::Job, EventKind::Blob]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
                 let states = plan.iter().map(|attempt| state_blob(*attempt, *checkpoint));
                 self.plans.insert((*job, *checkpoint), states.collect());
                 Check::Ignored
             }
-            Seen::Job(JobEvent::CheckpointAborted { job, checkpoint, .. }) => {
+            EventRef::Job(JobEvent::CheckpointAborted { job, checkpoint, .. }) => {
                 self.plans.remove(&(*job, *checkpoint));
                 Check::Ignored
             }
-            Seen::Coordination(event) => {
+            EventRef::Coordination(event) => {
                 let moved = moved(event, model);
                 let checks = moved.iter().map(|moved| self.take(at, moved, model));
                 checks.fold(Check::Ignored, Check::and)
             }
-            Seen::Blob(BlobEvent::Deleted { names }) => {
-                self.judge(at, names.iter().find(|name| self.needed.contains_key(*name)))
+            EventRef::Blob(BlobEvent::Deleted { names }) => {
+                self.check(at, names.iter().find(|name| self.needed.contains_key(*name)))
             }
-            Seen::Blob(BlobEvent::Sealed { removed, .. }) => {
-                self.judge(at, removed.iter().find(|name| self.needed.contains_key(*name)))
+            EventRef::Blob(BlobEvent::Sealed { removed, .. }) => {
+                self.check(at, removed.iter().find(|name| self.needed.contains_key(*name)))
             }
-            Seen::Blob(BlobEvent::Recovered { blobs, .. }) => {
+            EventRef::Blob(BlobEvent::Recovered { blobs, .. }) => {
                 let found: BTreeSet<&String> = blobs.iter().map(|(name, _, _)| name).collect();
-                self.judge(at, self.needed.keys().find(|name| !found.contains(name)))
+                self.check(at, self.needed.keys().find(|name| !found.contains(name)))
             }
             _ => Check::Ignored,
         }
@@ -75,7 +75,7 @@ impl Invariant for RetainedIsWhole {
 }
 
 impl RetainedIsWhole {
-    fn judge(&self, at: Moment, lost: Option<&String>) -> Check {
+    fn check(&self, at: Moment, lost: Option<&String>) -> Check {
         match lost {
             None => Check::Held,
             Some(lost) => Check::broken(
@@ -105,7 +105,7 @@ impl RetainedIsWhole {
         let lost = names.iter().find(|name| !model.blobs.contains(*name)).cloned();
         self.needed.extend(names.into_iter().map(|name| (name, of)));
         self.plans.retain(|(job, id), _| *job != of.0 || *id > of.1);
-        self.judge(at, lost.as_ref())
+        self.check(at, lost.as_ref())
     }
 }
 

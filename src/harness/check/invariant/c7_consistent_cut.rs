@@ -5,7 +5,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{
@@ -41,14 +41,18 @@ impl Invariant for ConsistentCut {
         "in a checkpoint a channel's consumer has taken just what its producer had emitted"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Task, Family::Job]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Task, EventKind::Job]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Task(TaskEvent::SnapshotTaken {
-                attempt, checkpoint, inputs, outputs, ..
+            EventRef::Task(TaskEvent::SnapshotTaken {
+                attempt,
+                checkpoint,
+                inputs,
+                outputs,
+                ..
             }) => {
                 let of = (attempt.job, *checkpoint);
                 let foreign = inputs.iter().find(|(partition, _, _)| {
@@ -67,11 +71,11 @@ impl Invariant for ConsistentCut {
                 check
             }
             // Both sides have spoken of what is complete, and of what is older nobody will.
-            Seen::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
+            EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
                 self.said.retain(|(of, id), _| of != job || id > checkpoint);
                 Check::Ignored
             }
-            Seen::Job(JobEvent::CheckpointAborted { job, checkpoint, .. }) => {
+            EventRef::Job(JobEvent::CheckpointAborted { job, checkpoint, .. }) => {
                 self.said.remove(&(*job, *checkpoint));
                 Check::Ignored
             }

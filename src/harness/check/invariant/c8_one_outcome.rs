@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{
@@ -41,22 +41,22 @@ impl Invariant for OneOutcome {
         "a triggered checkpoint is completed or aborted, once"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination, Family::Job]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination, EventKind::Job]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Job(JobEvent::CheckpointTriggered { job, checkpoint, .. }) => {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, .. }) => {
                 self.advance(at, (*job, *checkpoint), Stage::Triggered, &[])
             }
-            Seen::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
+            EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
                 self.advance(at, (*job, *checkpoint), Stage::Completed, &[Stage::Durable])
             }
-            Seen::Job(JobEvent::CheckpointAborted { job, checkpoint, .. }) => {
+            EventRef::Job(JobEvent::CheckpointAborted { job, checkpoint, .. }) => {
                 self.advance(at, (*job, *checkpoint), Stage::Aborted, &[Stage::Triggered])
             }
-            Seen::Coordination(event) => {
+            EventRef::Coordination(event) => {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model).iter().filter(|moved| moved.after.is_some()) {
                     if let Kept::Pointer(id) = moved.kept {

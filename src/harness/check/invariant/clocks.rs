@@ -27,7 +27,7 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    /// Takes a fact of the hardware in.
+    /// Takes an event of the hardware in.
     pub fn observe(&mut self, at: Moment, event: &Hardware) {
         let node = at.process.0;
         match event {

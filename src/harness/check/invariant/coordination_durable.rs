@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::service::coordination::{Change, CoordinationEvent, Revision},
@@ -26,13 +26,13 @@ impl Invariant for CoordinationDurable {
         "every write that the coordination server announced is there after a recovery"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Coordination(CoordinationEvent::Committed { revision, changes, .. }) => {
+            EventRef::Coordination(CoordinationEvent::Committed { revision, changes, .. }) => {
                 for change in changes {
                     match change {
                         Change::Put { key, value, .. } => {
@@ -43,14 +43,14 @@ impl Invariant for CoordinationDurable {
                 }
                 self.move_to(at, *revision)
             }
-            Seen::Coordination(CoordinationEvent::LeaseEnded { revision, removed, .. }) => {
+            EventRef::Coordination(CoordinationEvent::LeaseEnded { revision, removed, .. }) => {
                 for key in removed {
                     self.keys.remove(key);
                 }
                 self.move_to(at, *revision)
             }
-            Seen::Coordination(CoordinationEvent::Recovered { revision, keys }) => {
-                self.judge(at, *revision, keys)
+            EventRef::Coordination(CoordinationEvent::Recovered { revision, keys }) => {
+                self.check(at, *revision, keys)
             }
             _ => Check::Ignored,
         }
@@ -70,7 +70,7 @@ impl CoordinationDurable {
     }
 
     /// What was announced must be there; what was synced but not yet announced may be.
-    fn judge(
+    fn check(
         &mut self,
         at: Moment,
         revision: Revision,

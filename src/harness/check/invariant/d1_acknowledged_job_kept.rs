@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{client::ClientEvent, ids::JobId, job_manager::JobEvent, store},
@@ -29,19 +29,19 @@ impl Invariant for AcknowledgedJobKept {
         "an acknowledged job's graph is durable until its result is"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Job, Family::Client, Family::Coordination]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job, EventKind::Client, EventKind::Coordination]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Job(JobEvent::SubmissionAcknowledged { job }) => {
+            EventRef::Job(JobEvent::SubmissionAcknowledged { job }) => {
                 self.acknowledge(at, *job, "the dispatcher", model)
             }
-            Seen::Client(ClientEvent::Submitted { job }) => {
+            EventRef::Client(ClientEvent::Submitted { job }) => {
                 self.acknowledge(at, *job, "the client", model)
             }
-            Seen::Coordination(event) if !self.acknowledged.is_empty() => {
+            EventRef::Coordination(event) if !self.acknowledged.is_empty() => {
                 let moved = moved(event, model);
                 for moved in moved.iter().filter(|m| m.kept == Kept::Result && m.after.is_some()) {
                     self.acknowledged.remove(&moved.job);

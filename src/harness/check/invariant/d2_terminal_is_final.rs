@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{ids::JobId, store, store::StoredResult},
@@ -30,18 +30,18 @@ impl Invariant for TerminalIsFinal {
         "a durable result never changes, and its job is never led or checkpointed again"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
-        let Seen::Coordination(event) = seen else { return Check::Ignored };
-        let judged = moved(event, model).into_iter().map(|moved| judge(at, moved, model));
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+        let EventRef::Coordination(event) = seen else { return Check::Ignored };
+        let judged = moved(event, model).into_iter().map(|moved| check(at, moved, model));
         judged.fold(Check::Ignored, Check::and)
     }
 }
 
-fn judge(at: Moment, moved: Moved<'_>, model: &Model) -> Check {
+fn check(at: Moment, moved: Moved<'_>, model: &Model) -> Check {
     let ended = || model.keys.contains_key(&store::result_key(moved.job));
     match moved.kept {
         Kept::Result => judge_result(at, moved.job, moved.before, moved.after),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::{sim::Hardware, sim::NodeId},
@@ -47,30 +47,30 @@ impl Invariant for OneValidMaster {
         "only a term of the job schedules it, under an epoch greater than those of its forerunners"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination, Family::Leadership, Family::Job, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination, EventKind::Leadership, EventKind::Job, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Coordination(event) => {
+            EventRef::Coordination(event) => {
                 for moved in moved(event, model).iter().filter(|m| m.kept == Kept::Latch) {
                     self.take_latch(moved.job, moved.after.and_then(LeaderSessionId::from_bytes));
                 }
             }
-            Seen::Leadership(LeadershipEvent::ProcessStarted { component, session }) => {
+            EventRef::Leadership(LeadershipEvent::ProcessStarted { component, session }) => {
                 let job = component_job(component);
                 self.running.extend(job.map(|job| (at.process, job, *session)));
             }
-            Seen::Leadership(LeadershipEvent::ProcessTerminated { component, session }) => {
+            EventRef::Leadership(LeadershipEvent::ProcessTerminated { component, session }) => {
                 if let Some(job) = component_job(component) {
                     self.running.remove(&(at.process, job, *session));
                 }
             }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.running.retain(|(process, _, _)| *process != at.process);
             }
-            Seen::Job(JobEvent::Scheduled { job, session, epoch, .. }) => {
+            EventRef::Job(JobEvent::Scheduled { job, session, epoch, .. }) => {
                 let runs = self.running.contains(&(at.process, *job, *session));
                 let granted = Check::that(runs, || {
                     let before = format!("{session:?} of {job:?} does not run in that process");

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{
@@ -34,16 +34,16 @@ impl Invariant for CleanupInOrder {
     }
 
     fn promise(&self) -> &'static str {
-        "a job's leavings go in order, and a clean result says that nothing is left"
+        "a job's leftovers go in order, and a clean result says that nothing is left"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination, Family::Blob, Family::Log]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination, EventKind::Blob, EventKind::Log]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Coordination(event) => {
+            EventRef::Coordination(event) => {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model) {
                     check = check.and(match moved.kept {
@@ -54,13 +54,13 @@ impl Invariant for CleanupInOrder {
                 }
                 check
             }
-            Seen::Blob(BlobEvent::Sealed { prefix, .. }) => self.seal(at, prefix, model),
-            Seen::Blob(BlobEvent::Recovered { sealed, .. }) => sealed
+            EventRef::Blob(BlobEvent::Sealed { prefix, .. }) => self.seal(at, prefix, model),
+            EventRef::Blob(BlobEvent::Recovered { sealed, .. }) => sealed
                 .iter()
                 .map(|prefix| self.seal(at, prefix, model))
                 .fold(Check::Ignored, Check::and),
-            Seen::Log(LogEvent::ProducersClosed { prefix }) => self.close(at, prefix),
-            Seen::Log(LogEvent::Recovered { closed, .. }) => {
+            EventRef::Log(LogEvent::ProducersClosed { prefix }) => self.close(at, prefix),
+            EventRef::Log(LogEvent::Recovered { closed, .. }) => {
                 closed.iter().map(|prefix| self.close(at, prefix)).fold(Check::Ignored, Check::and)
             }
             _ => Check::Ignored,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{
@@ -31,20 +31,20 @@ impl Invariant for NoCleanupWithoutEnd {
         "what a job needs to go on is removed only when its result is durable"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination, Family::Blob, Family::Log]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination, EventKind::Blob, EventKind::Log]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Coordination(event) => {
+            EventRef::Coordination(event) => {
                 let moved = moved(event, model);
                 let removed = moved.iter().filter(|m| m.after.is_none() && m.before.is_some());
-                let judged = removed.map(|removed| judge(at, removed, &moved, model));
+                let judged = removed.map(|removed| check(at, removed, &moved, model));
                 judged.fold(Check::Ignored, Check::and)
             }
-            Seen::Blob(BlobEvent::Sealed { prefix, .. })
-            | Seen::Log(LogEvent::ProducersClosed { prefix }) => match job_of_name(prefix) {
+            EventRef::Blob(BlobEvent::Sealed { prefix, .. })
+            | EventRef::Log(LogEvent::ProducersClosed { prefix }) => match job_of_name(prefix) {
                 None => Check::Ignored,
                 Some(job) => Check::that(has_result(job, model), || {
                     let before = format!("{job:?} has no durable result");
@@ -60,7 +60,7 @@ fn has_result(job: JobId, model: &Model) -> bool {
     model.keys.contains_key(&store::result_key(job))
 }
 
-fn judge(at: Moment, removed: &Moved<'_>, all: &[Moved<'_>], model: &Model) -> Check {
+fn check(at: Moment, removed: &Moved<'_>, all: &[Moved<'_>], model: &Model) -> Check {
     let job = removed.job;
     let added = |fits: &dyn Fn(Kept) -> bool| {
         all.iter().any(|other| other.job == job && other.after.is_some() && fits(other.kept))

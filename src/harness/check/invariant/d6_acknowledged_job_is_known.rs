@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{client::ClientEvent, ids::JobId, job_manager::JobEvent},
@@ -29,25 +29,27 @@ impl Invariant for AcknowledgedJobIsKnown {
         "an acknowledged job is never said to be unknown before its result was removed"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Job, Family::Client, Family::Coordination]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job, EventKind::Client, EventKind::Coordination]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Job(JobEvent::SubmissionAcknowledged { job })
-            | Seen::Client(ClientEvent::Submitted { job }) => {
+            EventRef::Job(JobEvent::SubmissionAcknowledged { job })
+            | EventRef::Client(ClientEvent::Submitted { job }) => {
                 self.acknowledged.entry(*job).or_insert(at);
                 Check::Held
             }
-            Seen::Client(ClientEvent::ToldUnknown { job }) => match self.acknowledged.get(job) {
-                None => Check::Held,
-                Some(since) => Check::broken(
-                    format!("{since}: {job:?} was acknowledged"),
-                    format!("{at}: a client is told that there is no such job"),
-                ),
-            },
-            Seen::Coordination(event) if !self.acknowledged.is_empty() => {
+            EventRef::Client(ClientEvent::ToldUnknown { job }) => {
+                match self.acknowledged.get(job) {
+                    None => Check::Held,
+                    Some(since) => Check::broken(
+                        format!("{since}: {job:?} was acknowledged"),
+                        format!("{at}: a client is told that there is no such job"),
+                    ),
+                }
+            }
+            EventRef::Coordination(event) if !self.acknowledged.is_empty() => {
                 let removed = moved(event, model).into_iter();
                 for moved in removed.filter(|m| m.kept == Kept::Result && m.after.is_none()) {
                     self.acknowledged.remove(&moved.job);

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{
@@ -35,18 +35,18 @@ impl Invariant for CanceledEndsCanceled {
         "an acknowledged cancellation is durable, and its job ends as canceled"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Job, Family::Client, Family::Coordination]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job, EventKind::Client, EventKind::Coordination]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Job(JobEvent::CancellationAcknowledged { job })
-            | Seen::Client(ClientEvent::Canceled { job }) => self.acknowledge(at, *job, model),
-            Seen::Coordination(event) if !self.acknowledged.is_empty() => {
+            EventRef::Job(JobEvent::CancellationAcknowledged { job })
+            | EventRef::Client(ClientEvent::Canceled { job }) => self.acknowledge(at, *job, model),
+            EventRef::Coordination(event) if !self.acknowledged.is_empty() => {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model) {
-                    check = check.and(self.judge(at, moved.job, moved.kept, moved.after));
+                    check = check.and(self.check(at, moved.job, moved.kept, moved.after));
                 }
                 check
             }
@@ -68,7 +68,7 @@ impl CanceledEndsCanceled {
         })
     }
 
-    fn judge(&mut self, at: Moment, job: JobId, kept: Kept, after: Option<&[u8]>) -> Check {
+    fn check(&mut self, at: Moment, job: JobId, kept: Kept, after: Option<&[u8]>) -> Check {
         let Some(since) = self.acknowledged.get(&job).copied() else { return Check::Ignored };
         let broken = |what: String| {
             Check::broken(

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{
@@ -34,15 +34,15 @@ impl Invariant for CleanedStaysClean {
         "no key of a job is written after its clean-up"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
-        let Seen::Coordination(event) = seen else { return Check::Ignored };
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+        let EventRef::Coordination(event) = seen else { return Check::Ignored };
         let check = match self.clean.is_empty() {
             true => Check::Ignored,
-            false => self.judge(at, event, model),
+            false => self.check(at, event, model),
         };
         for moved in moved(event, model).into_iter().filter(|moved| moved.kept == Kept::Result) {
             let stored = moved.after.map(postcard::from_bytes::<StoredResult>);
@@ -55,7 +55,7 @@ impl Invariant for CleanedStaysClean {
 }
 
 impl CleanedStaysClean {
-    fn judge(&self, at: Moment, event: &CoordinationEvent, model: &Model) -> Check {
+    fn check(&self, at: Moment, event: &CoordinationEvent, model: &Model) -> Check {
         let written: Vec<&str> = match event {
             CoordinationEvent::Committed { changes, .. } => written(changes),
             CoordinationEvent::Recovered { keys, .. } => {

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     harness::check::{
         bounds::TimeBounds,
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{
@@ -35,7 +35,7 @@ impl CancellationEndsInTime {
         CancellationEndsInTime { bounds, ..Self::default() }
     }
 
-    fn judge(&self, job: JobId, since: Duration, now: Duration) -> Check {
+    fn check(&self, job: JobId, since: Duration, now: Duration) -> Check {
         let within = self.bounds.cancellation;
         Check::that(now.saturating_sub(since) <= within, || {
             let since = since.as_secs_f64();
@@ -60,25 +60,25 @@ impl Invariant for CancellationEndsInTime {
         "an acknowledged cancellation comes to its end in time, also while faults last"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Job, Family::Coordination, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job, EventKind::Coordination, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Job(JobEvent::CancellationAcknowledged { job }) => {
+            EventRef::Job(JobEvent::CancellationAcknowledged { job }) => {
                 if model.stored_result(*job).is_none() {
                     self.open.entry(*job).or_insert(at.time);
                 }
                 Check::Ignored
             }
-            Seen::Coordination(event) if !self.open.is_empty() => {
+            EventRef::Coordination(event) if !self.open.is_empty() => {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model) {
                     match moved.kept {
                         Kept::Result if moved.after.is_some() => {
                             if let Some(since) = self.open.remove(&moved.job) {
-                                check = check.and(self.judge(moved.job, since, at.time));
+                                check = check.and(self.check(moved.job, since, at.time));
                             }
                         }
                         Kept::Latch => self.begin_anew(at.time),
@@ -90,7 +90,7 @@ impl Invariant for CancellationEndsInTime {
                 }
                 check
             }
-            Seen::Hardware(_) => {
+            EventRef::Hardware(_) => {
                 let leaders = self.open.keys().map(|job| model.leader(&job_component(*job)));
                 let mut leaders = leaders.chain([model.leader(DISPATCHER)]).flatten();
                 if leaders.any(|leader| leader == at.process.0) {
@@ -104,7 +104,7 @@ impl Invariant for CancellationEndsInTime {
 
     fn finish(&mut self, end: Duration) -> Check {
         let open = self.open.iter();
-        open.map(|(job, since)| self.judge(*job, *since, end)).fold(Check::Ignored, Check::and)
+        open.map(|(job, since)| self.check(*job, *since, end)).fold(Check::Ignored, Check::and)
     }
 }
 

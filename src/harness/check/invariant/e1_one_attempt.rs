@@ -5,7 +5,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::{sim::Hardware, sim::NodeId},
@@ -14,6 +14,7 @@ use crate::{
         ids::{ExecutionAttemptId, JobId},
         job_manager::JobEvent,
         leadership::LeaderSessionId,
+        protocol::ExecutionState,
         store,
         task_executor::TaskEvent,
     },
@@ -36,15 +37,15 @@ pub struct OneAttempt {
     tasks: BTreeMap<ExecutionAttemptId, (Process, u32)>,
 }
 
-/// Where a state stands in the life of an attempt.
-fn rank(state: &str) -> u32 {
+/// Where a state stands in the life of an attempt; its ends are one.
+fn rank(state: ExecutionState) -> u32 {
     match state {
-        "created" => 1,
-        "deploying" => 2,
-        "initializing" => 3,
-        "running" => 4,
-        "canceling" => 5,
-        _ => ENDED,
+        ExecutionState::Created => 1,
+        ExecutionState::Deploying => 2,
+        ExecutionState::Initializing => 3,
+        ExecutionState::Running => 4,
+        ExecutionState::Canceling => 5,
+        ExecutionState::Finished | ExecutionState::Canceled | ExecutionState::Failed => ENDED,
     }
 }
 
@@ -59,22 +60,22 @@ impl Invariant for OneAttempt {
         "a subtask has one attempt at a time, and what has ended stays ended"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Job, Family::Task, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job, EventKind::Task, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Task(TaskEvent::StateChanged { attempt, state, .. }) => {
-                self.task_changed(at, *attempt, state)
+            EventRef::Task(TaskEvent::StateChanged { attempt, state, .. }) => {
+                self.task_changed(at, *attempt, *state)
             }
-            Seen::Job(JobEvent::Scheduled { job, session, epoch, .. }) => {
+            EventRef::Job(JobEvent::Scheduled { job, session, epoch, .. }) => {
                 self.scheduled(at, *job, *session, *epoch, model)
             }
-            Seen::Job(JobEvent::ExecutionChanged { attempt, state }) => {
-                self.execution_changed(at, *attempt, state)
+            EventRef::Job(JobEvent::ExecutionChanged { attempt, state }) => {
+                self.execution_changed(at, *attempt, *state)
             }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.masters.retain(|(process, _), _| *process != at.process);
                 Check::Ignored
             }
@@ -118,7 +119,12 @@ impl OneAttempt {
         })
     }
 
-    fn execution_changed(&mut self, at: Moment, attempt: ExecutionAttemptId, state: &str) -> Check {
+    fn execution_changed(
+        &mut self,
+        at: Moment,
+        attempt: ExecutionAttemptId,
+        state: ExecutionState,
+    ) -> Check {
         let now = format!("{at}: the master says that {attempt:?} is {state}");
         let Some(present) = self.masters.get_mut(&(at.process, attempt.job)) else {
             return Check::broken("it has scheduled nothing", now);
@@ -130,10 +136,15 @@ impl OneAttempt {
         Check::that(before < rank(state), || ("it was so far or farther".to_string(), now))
     }
 
-    fn task_changed(&mut self, at: Moment, attempt: ExecutionAttemptId, state: &str) -> Check {
+    fn task_changed(
+        &mut self,
+        at: Moment,
+        attempt: ExecutionAttemptId,
+        state: ExecutionState,
+    ) -> Check {
         let before = self.tasks.insert(attempt, (at.process, rank(state)));
         let fits = match before {
-            None => rank(state) == rank("initializing"),
+            None => state == ExecutionState::Initializing,
             Some((process, before)) => process == at.process && before < rank(state),
         };
         Check::that(fits, || {
@@ -170,30 +181,30 @@ mod tests {
         put(store::graph_key(JOB), encoded)
     }
 
-    fn execution(vertex: u32, epoch: u64, state: &'static str) -> JobEvent {
+    fn execution(vertex: u32, epoch: u64, state: ExecutionState) -> JobEvent {
         JobEvent::ExecutionChanged { attempt: attempt(vertex, epoch), state }
     }
 
-    fn task(epoch: u64, state: &'static str) -> TaskEvent {
+    fn task(epoch: u64, state: ExecutionState) -> TaskEvent {
         TaskEvent::StateChanged { attempt: attempt(0, epoch), state, reason: String::new() }
     }
 
     fn running() -> History<OneAttempt> {
         History::new()
             .holds(process(1, 1), scheduled(1, 1, None))
-            .holds(process(1, 1), execution(0, 1, "initializing"))
-            .holds(process(1, 1), execution(0, 1, "running"))
-            .holds(process(3, 1), task(1, "initializing"))
-            .holds(process(3, 1), task(1, "running"))
+            .holds(process(1, 1), execution(0, 1, ExecutionState::Initializing))
+            .holds(process(1, 1), execution(0, 1, ExecutionState::Running))
+            .holds(process(3, 1), task(1, ExecutionState::Initializing))
+            .holds(process(3, 1), task(1, ExecutionState::Running))
     }
 
     #[test]
     fn one_epoch_after_the_other_is_accepted() {
         running()
-            .holds(process(3, 1), task(1, "failed"))
-            .holds(process(1, 1), execution(0, 1, "failed"))
+            .holds(process(3, 1), task(1, ExecutionState::Failed))
+            .holds(process(1, 1), execution(0, 1, ExecutionState::Failed))
             .holds(process(1, 1), scheduled(1, 2, None))
-            .holds(process(3, 1), task(2, "initializing"))
+            .holds(process(3, 1), task(2, ExecutionState::Initializing))
             .holds(process(1, 1), scheduled(2, 3, None))
             .holds(process(1, 1), ended())
             .holds(process(1, 2), scheduled(3, 4, None));
@@ -208,26 +219,26 @@ mod tests {
     fn a_new_epoch_while_an_attempt_was_never_heard_of_is_refused() {
         running()
             .holds(process(0, 1), committed(1, vec![graph_of(2)]))
-            .holds(process(1, 1), execution(0, 1, "canceled"))
+            .holds(process(1, 1), execution(0, 1, ExecutionState::Canceled))
             .breaks(process(1, 1), scheduled(1, 2, None));
     }
 
     #[test]
     fn a_word_of_another_epoch_or_of_what_has_ended_is_refused() {
-        running().breaks(process(1, 1), execution(0, 2, "running"));
-        running().breaks(process(2, 1), execution(0, 1, "failed"));
+        running().breaks(process(1, 1), execution(0, 2, ExecutionState::Running));
+        running().breaks(process(2, 1), execution(0, 1, ExecutionState::Failed));
         running()
-            .holds(process(1, 1), execution(0, 1, "finished"))
-            .breaks(process(1, 1), execution(0, 1, "failed"));
+            .holds(process(1, 1), execution(0, 1, ExecutionState::Finished))
+            .breaks(process(1, 1), execution(0, 1, ExecutionState::Failed));
     }
 
     #[test]
     fn a_task_that_begins_twice_or_speaks_after_its_end_is_refused() {
-        running().breaks(process(4, 1), task(1, "initializing"));
-        running().breaks(process(3, 1), task(1, "initializing"));
+        running().breaks(process(4, 1), task(1, ExecutionState::Initializing));
+        running().breaks(process(3, 1), task(1, ExecutionState::Initializing));
         running()
-            .holds(process(3, 1), task(1, "canceled"))
-            .breaks(process(3, 1), task(1, "failed"));
-        running().breaks(process(3, 1), task(2, "running"));
+            .holds(process(3, 1), task(1, ExecutionState::Canceled))
+            .breaks(process(3, 1), task(1, ExecutionState::Failed));
+        running().breaks(process(3, 1), task(2, ExecutionState::Running));
     }
 }

@@ -5,7 +5,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::{sim::Hardware, sim::NodeId},
@@ -33,13 +33,13 @@ impl Invariant for NoZombie {
         "in a task executor no attempt begins after a newer one of its subtask"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Slot, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Slot, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Slot(SlotEvent::TaskAccepted { attempt, .. }) => {
+            EventRef::Slot(SlotEvent::TaskAccepted { attempt, .. }) => {
                 let of = (at.process, attempt.job, attempt.vertex);
                 match self.newest.get(&of) {
                     Some((newest, since)) if *newest >= attempt.epoch => Check::broken(
@@ -52,7 +52,7 @@ impl Invariant for NoZombie {
                     }
                 }
             }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.newest.retain(|(process, _, _), _| *process != at.process);
                 Check::Ignored
             }

@@ -4,7 +4,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::{sim::Hardware, sim::NodeId},
@@ -33,17 +33,17 @@ impl Invariant for OldAttemptsAreIgnored {
         "only present attempts' acknowledgements count, each once"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Job, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Job(JobEvent::Scheduled { job, epoch, .. }) => {
+            EventRef::Job(JobEvent::Scheduled { job, epoch, .. }) => {
                 self.epochs.insert((at.process, *job), *epoch);
                 self.waiting.retain(|(process, of, _), _| (*process, *of) != (at.process, *job));
             }
-            Seen::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
                 let waiting = plan.iter().copied().collect();
                 self.waiting.insert((at.process, *job, *checkpoint), waiting);
                 let old = plan.iter().find(|attempt| !self.is_present(at, **attempt));
@@ -52,13 +52,13 @@ impl Invariant for OldAttemptsAreIgnored {
                     (before, format!("{at}: {old:?} is to acknowledge {checkpoint:?}"))
                 });
             }
-            Seen::Job(
+            EventRef::Job(
                 JobEvent::CheckpointAborted { job, checkpoint, .. }
                 | JobEvent::CheckpointCompleted { job, checkpoint, .. },
             ) => {
                 self.waiting.remove(&(at.process, *job, *checkpoint));
             }
-            Seen::Job(JobEvent::CheckpointAcknowledged { checkpoint, attempt }) => {
+            EventRef::Job(JobEvent::CheckpointAcknowledged { checkpoint, attempt }) => {
                 let of = (at.process, attempt.job, *checkpoint);
                 let waited = self.waiting.get_mut(&of).is_some_and(|w| w.remove(attempt));
                 return Check::that(waited && self.is_present(at, *attempt), || {
@@ -66,7 +66,7 @@ impl Invariant for OldAttemptsAreIgnored {
                     (before.into(), format!("{at}: {attempt:?} has acknowledged {checkpoint:?}"))
                 });
             }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.epochs.retain(|(process, _), _| *process != at.process);
                 self.waiting.retain(|(process, _, _), _| *process != at.process);
             }

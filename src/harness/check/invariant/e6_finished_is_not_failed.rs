@@ -5,13 +5,14 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::sim::{Hardware, NodeId},
     system::{
         ids::{AllocationId, ExecutionAttemptId, ResourceId},
         job_manager::JobEvent,
+        protocol::ExecutionState,
         task_executor::{SlotEvent, TaskEvent},
     },
 };
@@ -52,39 +53,44 @@ impl Invariant for FinishedIsNotFailed {
         "a task that ended well is never counted as failed"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Task, Family::Slot, Family::Job, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Task, EventKind::Slot, EventKind::Job, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Slot(SlotEvent::TaskAccepted { resource, attempt, allocation, .. }) => {
+            EventRef::Slot(SlotEvent::TaskAccepted { resource, attempt, allocation, .. }) => {
                 let (process, resource) = (at.process, resource.clone());
                 let allocation = *allocation;
                 self.places.insert(*attempt, Place { process, resource, allocation });
                 Check::Ignored
             }
-            Seen::Task(TaskEvent::StateChanged { attempt, state: "finished", .. }) => {
+            EventRef::Task(TaskEvent::StateChanged {
+                attempt,
+                state: ExecutionState::Finished,
+                ..
+            }) => {
                 if self.places.contains_key(attempt) {
                     self.finished.insert(*attempt);
                 }
                 Check::Held
             }
-            Seen::Slot(SlotEvent::SlotFreed { allocation, .. }) => {
+            EventRef::Slot(SlotEvent::SlotFreed { allocation, .. }) => {
                 self.forget(|_, place| place.allocation == *allocation);
                 Check::Ignored
             }
-            Seen::Job(JobEvent::ExecutorLost { job, resource, .. }) => {
+            EventRef::Job(JobEvent::ExecutorLost { job, resource, .. }) => {
                 self.forget(|attempt, place| attempt.job == *job && place.resource == *resource);
                 Check::Ignored
             }
-            Seen::Job(JobEvent::ExecutionChanged { attempt, state: "failed" }) => {
-                Check::that(!self.finished.contains(attempt), || {
-                    let before = format!("{attempt:?} has finished, and its executor is there");
-                    (before, format!("{at}: its master counts it as failed"))
-                })
-            }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Job(JobEvent::ExecutionChanged {
+                attempt,
+                state: ExecutionState::Failed,
+            }) => Check::that(!self.finished.contains(attempt), || {
+                let before = format!("{attempt:?} has finished, and its executor is there");
+                (before, format!("{at}: its master counts it as failed"))
+            }),
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.forget(|_, place| place.process == at.process);
                 Check::Ignored
             }
@@ -101,11 +107,11 @@ mod tests {
         ResourceId("a".to_string())
     }
 
-    fn state(state: &'static str) -> TaskEvent {
+    fn state(state: ExecutionState) -> TaskEvent {
         TaskEvent::StateChanged { attempt: attempt(0, 1), state, reason: String::new() }
     }
 
-    fn known_as(state: &'static str) -> JobEvent {
+    fn known_as(state: ExecutionState) -> JobEvent {
         JobEvent::ExecutionChanged { attempt: attempt(0, 1), state }
     }
 
@@ -123,25 +129,35 @@ mod tests {
 
     #[test]
     fn what_failed_or_is_lost_may_fail() {
-        running().holds(process(3, 1), state("failed")).holds(process(1, 1), known_as("failed"));
-        running().holds(process(1, 1), known_as("failed"));
-        let finished = || running().holds(process(3, 1), state("finished"));
-        finished().holds(process(1, 1), known_as("finished"));
-        finished().holds(process(3, 1), ended()).holds(process(1, 1), known_as("failed"));
+        running()
+            .holds(process(3, 1), state(ExecutionState::Failed))
+            .holds(process(1, 1), known_as(ExecutionState::Failed));
+        running().holds(process(1, 1), known_as(ExecutionState::Failed));
+        let finished = || running().holds(process(3, 1), state(ExecutionState::Finished));
+        finished().holds(process(1, 1), known_as(ExecutionState::Finished));
+        finished()
+            .holds(process(3, 1), ended())
+            .holds(process(1, 1), known_as(ExecutionState::Failed));
         let session = TaskExecutorSession(1);
         let lost = JobEvent::ExecutorLost { job: JOB, resource: resource(), session };
-        finished().holds(process(1, 1), lost).holds(process(1, 1), known_as("failed"));
+        finished()
+            .holds(process(1, 1), lost)
+            .holds(process(1, 1), known_as(ExecutionState::Failed));
         let freed = SlotEvent::SlotFreed {
             resource: resource(),
             index: 0,
             allocation: AllocationId(1),
             unlisted: None,
         };
-        finished().holds(process(3, 1), freed).holds(process(1, 1), known_as("failed"));
+        finished()
+            .holds(process(3, 1), freed)
+            .holds(process(1, 1), known_as(ExecutionState::Failed));
     }
 
     #[test]
     fn a_finished_task_that_counts_as_failed_is_refused() {
-        running().holds(process(3, 1), state("finished")).breaks(process(1, 1), known_as("failed"));
+        running()
+            .holds(process(3, 1), state(ExecutionState::Finished))
+            .breaks(process(1, 1), known_as(ExecutionState::Failed));
     }
 }

@@ -1,10 +1,10 @@
 //! H1: a monitored session is lost once at most, only while it is monitored, never after. That no beat
-//! came for the time-out can't be judged here: beats are no facts.
+//! came for the time-out can't be judged here: beats are no events.
 
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::{sim::Hardware, sim::NodeId},
@@ -29,22 +29,22 @@ impl Invariant for LossOnce {
         "a session is lost at most once, and only while it is monitored"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Heartbeat, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Heartbeat, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         let target = |by: &String, id: &String, session: &HeartbeatSession| {
             (at.process, by.clone(), id.clone(), *session)
         };
         match seen {
-            Seen::Heartbeat(HeartbeatEvent::TargetMonitored { by, id, session }) => {
+            EventRef::Heartbeat(HeartbeatEvent::TargetMonitored { by, id, session }) => {
                 let known = self.monitored.insert(target(by, id, session), None);
                 Check::that(known.is_none(), || {
                     ("it is monitored".to_string(), format!("{at}: {session:?} of {id} is"))
                 })
             }
-            Seen::Heartbeat(HeartbeatEvent::TargetUnmonitored { by, id, session }) => {
+            EventRef::Heartbeat(HeartbeatEvent::TargetUnmonitored { by, id, session }) => {
                 let known = self.monitored.remove(&target(by, id, session));
                 Check::that(known.is_some(), || {
                     (
@@ -53,7 +53,7 @@ impl Invariant for LossOnce {
                     )
                 })
             }
-            Seen::Heartbeat(
+            EventRef::Heartbeat(
                 HeartbeatEvent::TimedOut { by, id, session }
                 | HeartbeatEvent::Unreachable { by, id, session },
             ) => {
@@ -67,7 +67,7 @@ impl Invariant for LossOnce {
                     }
                 }
             }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.monitored.retain(|(process, ..), _| *process != at.process);
                 Check::Ignored
             }

@@ -1,13 +1,13 @@
 //! H3: giving up an old session never tears down a newer one. Whatever is given up, for a loss or for
 //! another reason, is the very connection that stands in that process: a resource manager drops the
 //! registration that it made last, a master the life of a task executor to which it is connected, a
-//! task executor the term of the master to which it is. What caused it is no fact and not judged, but a
+//! task executor the term of the master to which it is. What caused it is no event and not judged, but a
 //! resource manager loses only the session of the registration that stands.
 
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::{sim::Hardware, sim::NodeId},
@@ -41,34 +41,34 @@ impl Invariant for LossNamesWhatStands {
         "what is given up is the connection that stands, never a newer one in place of an older"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Job, Family::Slot, Family::Heartbeat, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job, EventKind::Slot, EventKind::Heartbeat, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         let process = at.process;
         match seen {
-            Seen::Job(event) => self.observe_managers(at, event),
-            Seen::Slot(SlotEvent::MasterConnected { job, session, .. }) => {
+            EventRef::Job(event) => self.observe_managers(at, event),
+            EventRef::Slot(SlotEvent::MasterConnected { job, session, .. }) => {
                 let known = self.masters.insert((process, *job), *session);
                 Check::that(known.is_none(), || {
                     (format!("it is connected to {known:?}"), format!("{at}: to {session:?}"))
                 })
             }
-            Seen::Slot(SlotEvent::MasterDisconnected { job, session, .. }) => {
+            EventRef::Slot(SlotEvent::MasterDisconnected { job, session, .. }) => {
                 same(at, self.masters.remove(&(process, *job)), *session)
             }
-            Seen::Heartbeat(
+            EventRef::Heartbeat(
                 HeartbeatEvent::TimedOut { by, id, session }
                 | HeartbeatEvent::Unreachable { by, id, session },
             ) if by == RESOURCE_MANAGER => {
                 match self.registered.get(&(process, ResourceId(id.clone()))) {
                     Some(instance) => same(at, Some(*instance), InstanceId(session.0)),
-                    // A master, whose registration is no fact.
+                    // A master, whose registration is no event.
                     None => Check::Ignored,
                 }
             }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.registered.retain(|(of, _), _| *of != process);
                 self.executors.retain(|(of, ..), _| *of != process);
                 self.masters.retain(|(of, _), _| *of != process);

@@ -4,7 +4,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{job_manager::JobEvent, task_executor::SlotEvent},
@@ -24,17 +24,17 @@ impl Invariant for OnlyItsOwnLeader {
         "a connection is not torn down at the word of a former leader"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Job, Family::Slot]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job, EventKind::Slot]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Slot(SlotEvent::MasterDisconnected { session, told: Some(told), .. })
-            | Seen::Job(JobEvent::MasterDropped { session, told: Some(told), .. }) => {
+            EventRef::Slot(SlotEvent::MasterDisconnected { session, told: Some(told), .. })
+            | EventRef::Job(JobEvent::MasterDropped { session, told: Some(told), .. }) => {
                 own(at, session, told)
             }
-            Seen::Slot(SlotEvent::ResourceManagerDisconnected {
+            EventRef::Slot(SlotEvent::ResourceManagerDisconnected {
                 instance,
                 told: Some(told),
                 ..

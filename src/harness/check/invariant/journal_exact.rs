@@ -4,7 +4,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     jobs::journal::{ENTRY_PREFIX, Entry, JournalEvent, entry_key},
@@ -73,13 +73,13 @@ impl Invariant for JournalExact {
         "every acknowledged line stands exactly once, in each client's order, and nothing else does"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination, Family::Journal]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination, EventKind::Journal]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Coordination(CoordinationEvent::Recovered { keys, .. }) => {
+            EventRef::Coordination(CoordinationEvent::Recovered { keys, .. }) => {
                 // Entries that were synced but not announced before a crash show only here.
                 let known = entry_key(self.entries);
                 let more = keys
@@ -90,7 +90,7 @@ impl Invariant for JournalExact {
                 let checks = more.iter().map(|(key, value)| self.judge_entry(at, key, value));
                 checks.fold(Check::Ignored, worse)
             }
-            Seen::Coordination(CoordinationEvent::Committed { changes, .. }) => {
+            EventRef::Coordination(CoordinationEvent::Committed { changes, .. }) => {
                 let mut check = Check::Ignored;
                 for change in changes {
                     check = worse(
@@ -108,7 +108,7 @@ impl Invariant for JournalExact {
                 }
                 check
             }
-            Seen::Journal(JournalEvent::Acknowledged { client, through }) => {
+            EventRef::Journal(JournalEvent::Acknowledged { client, through }) => {
                 let standing = self.standing.get(client).copied().unwrap_or(0);
                 match *through <= standing {
                     true => Check::Held,

@@ -4,7 +4,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::client::ClientEvent,
@@ -22,14 +22,14 @@ impl Invariant for ClientIsServed {
         "no client gives up with an error"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Client]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Client]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Client(ClientEvent::Ended { .. }) => Check::Held,
-            Seen::Client(ClientEvent::GaveUp { reason }) => {
+            EventRef::Client(ClientEvent::Ended { .. }) => Check::Held,
+            EventRef::Client(ClientEvent::GaveUp { reason }) => {
                 Check::broken("a client is served in the end", format!("{at}: {reason}"))
             }
             _ => Check::Ignored,

@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::sim::{Hardware, NodeId},
@@ -29,13 +29,13 @@ impl Invariant for GrantsAlternate {
         "a contender's grants and revokes alternate, and no term is granted twice"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Hardware, Family::Leadership]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Hardware, EventKind::Leadership]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Leadership(LeadershipEvent::Granted { component, session }) => {
+            EventRef::Leadership(LeadershipEvent::Granted { component, session }) => {
                 if let Some(before) = self.granted.insert(*session, at) {
                     return Check::broken(
                         format!("{before}: granted {session:?}"),
@@ -50,7 +50,7 @@ impl Invariant for GrantsAlternate {
                     ),
                 }
             }
-            Seen::Leadership(LeadershipEvent::Revoked { component, session }) => {
+            EventRef::Leadership(LeadershipEvent::Revoked { component, session }) => {
                 match self.leading.remove(&(at.process, component.clone())) {
                     Some(leading) if leading == *session => Check::Held,
                     Some(leading) => Check::broken(
@@ -60,7 +60,7 @@ impl Invariant for GrantsAlternate {
                     None => Check::broken("it does not lead", format!("{at}: {session:?} revoked")),
                 }
             }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.leading.retain(|(process, _), _| *process != at.process);
                 Check::Ignored
             }

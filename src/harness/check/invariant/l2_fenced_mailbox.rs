@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::sim::{Hardware, NodeId},
@@ -31,14 +31,14 @@ impl Invariant for FencedMailbox {
         "a fenced endpoint handles only messages that carry its present token"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Hardware, Family::Rpc]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Hardware, EventKind::Rpc]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         let event = match seen {
-            Seen::Rpc(event) => event,
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Rpc(event) => event,
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.tokens.retain(|(process, _), _| *process != at.process);
                 return Check::Ignored;
             }

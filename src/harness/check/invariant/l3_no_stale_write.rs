@@ -5,7 +5,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     jobs::journal,
@@ -65,12 +65,12 @@ impl Invariant for NoStaleWrite {
         "no durable write by an older leader after the first durable write of a newer one"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
-        let Seen::Coordination(CoordinationEvent::Committed { revision, conditions, changes }) =
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+        let EventRef::Coordination(CoordinationEvent::Committed { revision, conditions, changes }) =
             seen
         else {
             return Check::Ignored;

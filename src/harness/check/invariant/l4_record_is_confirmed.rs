@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{
@@ -33,13 +33,13 @@ impl Invariant for RecordIsConfirmed {
         "the leader record is what a contender confirmed while it held the latch"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination, Family::Leadership]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination, EventKind::Leadership]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Coordination(CoordinationEvent::Committed { changes, .. }) => {
+            EventRef::Coordination(CoordinationEvent::Committed { changes, .. }) => {
                 let mut check = Check::Ignored;
                 for change in changes {
                     let Change::Put { key, value, .. } = change else { continue };
@@ -53,7 +53,7 @@ impl Invariant for RecordIsConfirmed {
                 check
             }
             // A record that was synced but not announced before a crash shows only here.
-            Seen::Coordination(CoordinationEvent::Recovered { keys, .. }) => {
+            EventRef::Coordination(CoordinationEvent::Recovered { keys, .. }) => {
                 let mut check = Check::Ignored;
                 for (key, value, _) in keys {
                     let Some(component) = component_of(key) else { continue };
@@ -66,15 +66,15 @@ impl Invariant for RecordIsConfirmed {
                 }
                 check
             }
-            Seen::Leadership(LeadershipEvent::LeaderNotified { leader: Some(leader), .. }) => {
-                match self.written.contains(&(leader.session, leader.address.to_string())) {
-                    true => Check::Held,
-                    false => Check::broken(
-                        "it was never written as the leader record",
-                        format!("{at}: notified of {leader:?}"),
-                    ),
-                }
-            }
+            EventRef::Leadership(LeadershipEvent::LeaderNotified {
+                leader: Some(leader), ..
+            }) => match self.written.contains(&(leader.session, leader.address.to_string())) {
+                true => Check::Held,
+                false => Check::broken(
+                    "it was never written as the leader record",
+                    format!("{at}: notified of {leader:?}"),
+                ),
+            },
             _ => Check::Ignored,
         }
     }

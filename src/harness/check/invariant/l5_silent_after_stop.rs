@@ -4,7 +4,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::sim::NodeId,
@@ -31,12 +31,12 @@ impl Invariant for SilentAfterStop {
         "no callback after a stop, and a contender that stops while leading is revoked first"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Leadership]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Leadership]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
-        let Seen::Leadership(event) = seen else { return Check::Ignored };
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
+        let EventRef::Leadership(event) = seen else { return Check::Ignored };
         let service = |component: &String| (at.process, component.clone());
         let silent = |stopped: Option<&Moment>, what: &str| match stopped {
             None => Check::Held,

@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::sim::{Hardware, NodeId},
@@ -26,13 +26,13 @@ impl Invariant for TermsInSequence {
         "a term's process begins only after the former one's has ended wholly"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Hardware, Family::Leadership]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Hardware, EventKind::Leadership]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Leadership(LeadershipEvent::ProcessStarted { component, session }) => {
+            EventRef::Leadership(LeadershipEvent::ProcessStarted { component, session }) => {
                 match self.running.insert((at.process, component.clone()), (*session, at)) {
                     None => Check::Held,
                     Some((before, since)) => Check::broken(
@@ -41,7 +41,7 @@ impl Invariant for TermsInSequence {
                     ),
                 }
             }
-            Seen::Leadership(LeadershipEvent::ProcessTerminated { component, session }) => {
+            EventRef::Leadership(LeadershipEvent::ProcessTerminated { component, session }) => {
                 match self.running.remove(&(at.process, component.clone())) {
                     Some((running, _)) if running == *session => Check::Held,
                     running => Check::broken(
@@ -50,7 +50,7 @@ impl Invariant for TermsInSequence {
                     ),
                 }
             }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.running.retain(|(process, _), _| *process != at.process);
                 Check::Ignored
             }

@@ -5,7 +5,7 @@
 use super::{Check, Invariant, clocks::Clocks};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::{sim::Hardware, sim::NodeId},
@@ -32,26 +32,26 @@ impl Invariant for LeaseIsNotOutbelieved {
         "a client has lost its lease before the server lets it expire, by equal clocks"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Coordination(CoordinationEvent::SessionConnected { lease }) => {
+            EventRef::Coordination(CoordinationEvent::SessionConnected { lease }) => {
                 self.believers.insert(*lease, at.process);
                 Check::Ignored
             }
-            Seen::Coordination(CoordinationEvent::SessionLost { lease }) => {
+            EventRef::Coordination(CoordinationEvent::SessionLost { lease }) => {
                 self.believers.remove(lease);
                 Check::Ignored
             }
-            Seen::Coordination(CoordinationEvent::LeaseEnded {
+            EventRef::Coordination(CoordinationEvent::LeaseEnded {
                 lease,
                 end: LeaseEnd::Expired,
                 ..
             }) => self.expired(at, *lease),
-            Seen::Hardware(event) => {
+            EventRef::Hardware(event) => {
                 self.clocks.observe(at, event);
                 if matches!(event, Hardware::Ended(_)) {
                     self.believers.retain(|_, process| *process != at.process);

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     harness::check::{
         bounds::TimeBounds,
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::{sim::Hardware, sim::NodeId},
@@ -70,19 +70,19 @@ impl Invariant for FollowerWithoutContactIsTold {
         "a follower without contact for longer than a lease lives is told that the leader is unknown"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Rpc, Family::Leadership, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Rpc, EventKind::Leadership, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Rpc(RpcEvent::AskSent { call, kind, .. }) => {
+            EventRef::Rpc(RpcEvent::AskSent { call, kind, .. }) => {
                 if kind.name().starts_with("CoordinationGateway.") {
                     self.asked.insert((at.process, *call));
                 }
                 Check::Ignored
             }
-            Seen::Rpc(RpcEvent::AskResolved { call, outcome }) => {
+            EventRef::Rpc(RpcEvent::AskResolved { call, outcome }) => {
                 if !self.asked.remove(&(at.process, *call)) {
                     return Check::Ignored;
                 }
@@ -93,7 +93,11 @@ impl Invariant for FollowerWithoutContactIsTold {
                 }
                 self.silent(at)
             }
-            Seen::Leadership(LeadershipEvent::LeaderNotified { component, service, leader }) => {
+            EventRef::Leadership(LeadershipEvent::LeaderNotified {
+                component,
+                service,
+                leader,
+            }) => {
                 let follower = (at.process, *service);
                 match leader {
                     Some(_) => {
@@ -104,11 +108,11 @@ impl Invariant for FollowerWithoutContactIsTold {
                 }
                 Check::Ignored
             }
-            Seen::Leadership(LeadershipEvent::RetrievalStopped { service, .. }) => {
+            EventRef::Leadership(LeadershipEvent::RetrievalStopped { service, .. }) => {
                 self.believers.remove(&(at.process, *service));
                 Check::Ignored
             }
-            Seen::Hardware(event) => {
+            EventRef::Hardware(event) => {
                 self.clocks.observe(at, event);
                 if matches!(event, Hardware::Ended(_)) {
                     self.asked.retain(|(process, _)| *process != at.process);

@@ -6,7 +6,7 @@
 use super::{Check, Invariant, unannounced::Unannounced};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::sim::Hardware,
@@ -47,25 +47,25 @@ impl Invariant for LogDurable {
         "every record, end of a transaction and closed producer that was announced stays so"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Log, Family::Rpc, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Log, EventKind::Rpc, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Rpc(RpcEvent::HandlerStarted { kind, .. }) => {
+            EventRef::Rpc(RpcEvent::HandlerStarted { kind, .. }) => {
                 if kind.name().starts_with("LogGateway.") {
                     self.calls.handled(*kind);
                 }
                 Check::Ignored
             }
-            Seen::Hardware(Hardware::Ended(_)) => self.calls.ended(at),
-            Seen::Log(LogEvent::Recovered { ends, unended, closed, .. }) => {
+            EventRef::Hardware(Hardware::Ended(_)) => self.calls.ended(at),
+            EventRef::Log(LogEvent::Recovered { ends, unended, closed, .. }) => {
                 let ends = ends.iter().map(|(topic, n, end)| ((topic.clone(), *n), *end));
                 let (unended, closed) = (unended.iter().cloned(), closed.iter().cloned());
                 self.recover(at, ends.collect(), unended.collect(), closed.collect())
             }
-            Seen::Log(event) => {
+            EventRef::Log(event) => {
                 self.calls.announced(at);
                 match self.apply(event) {
                     None => Check::Held,
@@ -77,7 +77,7 @@ impl Invariant for LogDurable {
     }
 }
 
-/// A fact without its records.
+/// An event without its records.
 fn brief(event: &LogEvent) -> String {
     match event {
         LogEvent::Appended { topic, partition, offset, .. } => {
@@ -97,7 +97,7 @@ impl LogDurable {
         self.closed.iter().any(|prefix| producer.starts_with(prefix))
     }
 
-    /// Takes a fact in; what stands against it.
+    /// Takes an event in; what stands against it.
     fn apply(&mut self, event: &LogEvent) -> Option<String> {
         match event {
             LogEvent::TopicCreated { topic, partitions } => {
@@ -263,9 +263,9 @@ mod tests {
         let created = LogEvent::TopicCreated { topic: "t".to_string(), partitions: 1 };
         let nothing =
             LogEvent::Recovered { ends: vec![], unended: vec![], closed: vec![], records: vec![] };
-        let facts = [nothing, created, appended(0), opened(1), opened(2), opened(3), done(1, 1)];
-        let facts = facts.into_iter().chain([undone(2), closed("q")]);
-        facts.fold(History::new(), |history, fact| history.holds(process(6, 1), fact))
+        let events = [nothing, created, appended(0), opened(1), opened(2), opened(3), done(1, 1)];
+        let events = events.into_iter().chain([undone(2), closed("q")]);
+        events.fold(History::new(), |history, event| history.holds(process(6, 1), event))
     }
 
     fn after(call: &'static str) -> History<LogDurable> {

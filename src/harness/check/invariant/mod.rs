@@ -62,29 +62,29 @@ pub mod x5_transactions_follow_checkpoints;
 
 use super::{
     bounds::TimeBounds,
-    history::{Family, Moment, Seen},
+    history::{EventKind, EventRef, Moment},
     model::Model,
 };
 use std::{fmt, time::Duration};
 
-/// What an invariant makes of a fact.
+/// What an invariant makes of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// The fact does not concern it.
+    /// The event does not concern it.
     Ignored,
-    /// The fact concerns it, and it holds.
+    /// The event concerns it, and it holds.
     Held,
-    /// It is broken: these two facts are in conflict.
+    /// It is broken: these two events are in conflict.
     Broken {
-        /// The earlier fact, or what was promised.
+        /// The earlier event, or what was promised.
         before: String,
-        /// The fact that breaks it.
+        /// The event that breaks it.
         now: String,
     },
 }
 
 impl Check {
-    /// Broken, with the two facts in conflict.
+    /// Broken, with the two events in conflict.
     pub fn broken(before: impl Into<String>, now: impl Into<String>) -> Self {
         Check::Broken { before: before.into(), now: now.into() }
     }
@@ -98,7 +98,7 @@ impl Check {
         }
     }
 
-    /// Held if it is so, else broken with the two facts in conflict.
+    /// Held if it is so, else broken with the two events in conflict.
     pub fn that(holds: bool, conflict: impl FnOnce() -> (String, String)) -> Check {
         match holds {
             true => Check::Held,
@@ -110,7 +110,7 @@ impl Check {
     }
 }
 
-/// A promise that is judged at every fact.
+/// A promise that is judged at every event.
 pub trait Invariant: Send {
     /// Its code and its name, such as `L3 no-stale-write`; a name alone where there is no code.
     fn title(&self) -> &'static str;
@@ -120,10 +120,10 @@ pub trait Invariant: Send {
     }
     /// What is promised, in a line.
     fn promise(&self) -> &'static str;
-    /// The families of facts that it looks at; it is spared the others.
-    fn families(&self) -> &'static [Family];
-    /// Judges a fact; `model` is the state before it.
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check;
+    /// The kinds of events that it looks at; it is spared the others.
+    fn event_kinds(&self) -> &'static [EventKind];
+    /// Judges an event; `model` is the state before it.
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check;
     /// Judges the whole run at its end.
     fn finish(&mut self, at: Duration) -> Check {
         let _ = at;
@@ -142,9 +142,9 @@ pub struct Violation {
     pub promise: &'static str,
     /// When and where.
     pub at: Moment,
-    /// The earlier fact, or what was promised.
+    /// The earlier event, or what was promised.
     pub before: String,
-    /// The fact that broke it.
+    /// The event that broke it.
     pub now: String,
 }
 
@@ -222,7 +222,7 @@ pub(super) mod testing {
     //! Synthetic histories for the invariants' own tests.
 
     use super::*;
-    use crate::host::{Fact, sim::NodeId};
+    use crate::host::{Event, sim::NodeId};
 
     pub use crate::{
         host::{Kind, sim::Hardware},
@@ -275,7 +275,7 @@ pub(super) mod testing {
         CoordinationEvent::Committed { revision: Revision(revision), conditions, changes }
     }
 
-    /// A history under construction; each fact comes a second after the one before.
+    /// A history under construction; each event comes a second after the one before.
     pub struct History<I> {
         invariant: I,
         model: Model,
@@ -295,29 +295,29 @@ pub(super) mod testing {
             History { invariant, model, time, last: Check::Ignored }
         }
 
-        /// A fact that the invariant must accept.
+        /// An event that the invariant must accept.
         #[track_caller]
-        pub fn holds(mut self, process: (NodeId, u64), fact: impl Fact) -> Self {
-            self.observe(process, &fact);
+        pub fn holds(mut self, process: (NodeId, u64), event: impl Event) -> Self {
+            self.observe(process, &event);
             assert!(!matches!(self.last, Check::Broken { .. }), "{:?}", self.last);
             self
         }
 
-        /// A fact that the invariant must refuse.
+        /// An event that the invariant must refuse.
         #[track_caller]
-        pub fn breaks(mut self, process: (NodeId, u64), fact: impl Fact) {
-            self.observe(process, &fact);
+        pub fn breaks(mut self, process: (NodeId, u64), event: impl Event) {
+            self.observe(process, &event);
             assert!(
                 matches!(self.last, Check::Broken { .. }),
-                "{fact:?} was accepted: {:?}",
+                "{event:?} was accepted: {:?}",
                 self.last
             );
         }
 
-        fn observe(&mut self, process: (NodeId, u64), fact: &dyn Fact) {
+        fn observe(&mut self, process: (NodeId, u64), event: &dyn Event) {
             self.time += Duration::from_secs(1);
             let at = Moment { time: self.time, process };
-            let seen = Seen::new(fact);
+            let seen = EventRef::new(event);
             self.last = self.invariant.observe(at, seen, &self.model);
             self.model.observe(at, seen);
         }

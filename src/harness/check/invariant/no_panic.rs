@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::sim::{Hardware, ProcessEnd},
@@ -21,16 +21,16 @@ impl Invariant for NoPanic {
         "no process of the system panics"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Hardware(Hardware::Ended(ProcessEnd::Panicked { message })) => {
+            EventRef::Hardware(Hardware::Ended(ProcessEnd::Panicked { message })) => {
                 Check::broken("assertions hold", format!("{at}: {message}"))
             }
-            Seen::Hardware(_) => Check::Held,
+            EventRef::Hardware(_) => Check::Held,
             _ => Check::Ignored,
         }
     }

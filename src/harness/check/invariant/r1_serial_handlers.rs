@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::{
@@ -29,13 +29,13 @@ impl Invariant for SerialHandlers {
         "the handlers of an endpoint run one at a time, each within one step"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Hardware, Family::Rpc]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Hardware, EventKind::Rpc]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Rpc(RpcEvent::HandlerStarted { endpoint, kind, .. }) => {
+            EventRef::Rpc(RpcEvent::HandlerStarted { endpoint, kind, .. }) => {
                 match self.busy.insert((at.process, *endpoint), (*kind, at)) {
                     None => Check::Held,
                     Some((before, since)) => Check::broken(
@@ -44,13 +44,13 @@ impl Invariant for SerialHandlers {
                     ),
                 }
             }
-            Seen::Rpc(RpcEvent::HandlerEnded { endpoint }) => {
+            EventRef::Rpc(RpcEvent::HandlerEnded { endpoint }) => {
                 match self.busy.remove(&(at.process, *endpoint)) {
                     Some(_) => Check::Held,
                     None => Check::broken("no handler runs", format!("{at}: one ended")),
                 }
             }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.busy.retain(|(process, _), _| *process != at.process);
                 Check::Ignored
             }

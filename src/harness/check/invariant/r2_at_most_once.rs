@@ -3,7 +3,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::sim::{Hardware, NodeId},
@@ -29,13 +29,13 @@ impl Invariant for AtMostOnce {
         "a call is handled at most once"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Hardware, Family::Rpc]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Hardware, EventKind::Rpc]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Rpc(RpcEvent::HandlerStarted { kind, sender, call, .. }) if *call > 0 => {
+            EventRef::Rpc(RpcEvent::HandlerStarted { kind, sender, call, .. }) if *call > 0 => {
                 let number = call & ((1 << DENSE_BITS) - 1);
                 let words =
                     self.handled.entry((at.process, *sender, call >> DENSE_BITS)).or_default();
@@ -52,7 +52,7 @@ impl Invariant for AtMostOnce {
                 words[word] |= bit;
                 Check::Held
             }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.handled.retain(|(process, _, _), _| *process != at.process);
                 Check::Ignored
             }

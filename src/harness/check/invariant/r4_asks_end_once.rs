@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::{
@@ -60,13 +60,13 @@ impl Invariant for AsksEndOnce {
         "every ask ends exactly once and in time: a value, an error, or a time-out"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Hardware, Family::Rpc]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Hardware, EventKind::Rpc]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Rpc(RpcEvent::AskSent { call, kind, timeout }) => {
+            EventRef::Rpc(RpcEvent::AskSent { call, kind, timeout }) => {
                 let mark = self.clocks.mark(at.process.0, at.time);
                 let open = Open { kind: *kind, since: at, mark, timeout: *timeout };
                 match self.open.insert((at.process, *call), open) {
@@ -77,7 +77,7 @@ impl Invariant for AsksEndOnce {
                     ),
                 }
             }
-            Seen::Rpc(RpcEvent::AskResolved { call, outcome }) => {
+            EventRef::Rpc(RpcEvent::AskResolved { call, outcome }) => {
                 match self.open.remove(&(at.process, *call)) {
                     Some(open) => self.ended(at, &open),
                     None => Check::broken(
@@ -86,7 +86,7 @@ impl Invariant for AsksEndOnce {
                     ),
                 }
             }
-            Seen::Hardware(event) => {
+            EventRef::Hardware(event) => {
                 self.clocks.observe(at, event);
                 if matches!(event, Hardware::Ended(_)) {
                     self.open.retain(|(process, _), _| *process != at.process);

@@ -4,7 +4,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{ids::AllocationId, task_executor::SlotEvent},
@@ -26,13 +26,13 @@ impl Invariant for SlotHeldOnce {
         "a slot has one hold at a time, and a hold is made once, for one slot"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Slot]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Slot]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Slot(SlotEvent::SlotAllocated { index, allocation, .. }) => {
+            EventRef::Slot(SlotEvent::SlotAllocated { index, allocation, .. }) => {
                 let now = || format!("{at}: slot {index} is held by {allocation:?}");
                 let held = model.slots.get(&(at.process, *index));
                 let made = self.made.insert(*allocation, at);
@@ -42,7 +42,7 @@ impl Invariant for SlotHeldOnce {
                     }),
                 )
             }
-            Seen::Slot(SlotEvent::SlotFreed { index, allocation, .. }) => {
+            EventRef::Slot(SlotEvent::SlotFreed { index, allocation, .. }) => {
                 let held = model.slots.get(&(at.process, *index)).map(|(_, held)| *held);
                 Check::that(held == Some(*allocation), || {
                     let held = held.map_or("nobody".to_string(), |held| format!("{held:?}"));
@@ -50,7 +50,7 @@ impl Invariant for SlotHeldOnce {
                     (before, format!("{at}: {allocation:?} is freed"))
                 })
             }
-            Seen::Slot(SlotEvent::SlotActivated { allocation, .. }) => {
+            EventRef::Slot(SlotEvent::SlotActivated { allocation, .. }) => {
                 let mut held = model.slots.iter().filter(|((of, _), _)| *of == at.process);
                 Check::that(held.any(|(_, (_, held))| held == allocation), || {
                     ("nobody holds it".to_string(), format!("{at}: {allocation:?} is active"))

@@ -4,7 +4,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::{sim::Hardware, sim::NodeId},
@@ -27,22 +27,22 @@ impl Invariant for DeploysIntoHeldSlot {
         "tasks are taken on only in slots held for their job, from the master that is connected"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Slot, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Slot, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Slot(SlotEvent::MasterConnected { job, session, .. }) => {
+            EventRef::Slot(SlotEvent::MasterConnected { job, session, .. }) => {
                 self.connected.insert((at.process, *job), *session);
             }
-            Seen::Slot(SlotEvent::MasterDisconnected { job, .. }) => {
+            EventRef::Slot(SlotEvent::MasterDisconnected { job, .. }) => {
                 self.connected.remove(&(at.process, *job));
             }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.connected.retain(|(process, _), _| *process != at.process);
             }
-            Seen::Slot(SlotEvent::TaskAccepted { attempt, allocation, job_master, .. }) => {
+            EventRef::Slot(SlotEvent::TaskAccepted { attempt, allocation, job_master, .. }) => {
                 let now = || format!("{at}: {attempt:?} is taken on in {allocation:?}");
                 let connected = self.connected.get(&(at.process, attempt.job));
                 let mut held = model.slots.iter().filter(|((of, _), _)| *of == at.process);

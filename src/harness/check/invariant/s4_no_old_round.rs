@@ -4,7 +4,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::{sim::Hardware, sim::NodeId},
@@ -30,31 +30,31 @@ impl Invariant for NoOldRound {
         "the answer to an older round of offers is never applied"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Slot, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Slot, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Slot(SlotEvent::SlotsOffered { job, round, .. }) => {
+            EventRef::Slot(SlotEvent::SlotsOffered { job, round, .. }) => {
                 self.offered.insert((at.process, *job), *round);
                 let newest = self.newest.insert(at.process, *round);
                 Check::that(newest < Some(*round), || {
                     (format!("round {newest:?} was sent"), format!("{at}: round {round} is"))
                 })
             }
-            Seen::Slot(SlotEvent::OfferAnswered { job, round, .. }) => {
+            EventRef::Slot(SlotEvent::OfferAnswered { job, round, .. }) => {
                 let offered = self.offered.get(&(at.process, *job));
                 Check::that(offered == Some(round), || {
                     let before = format!("the round that waits for {job:?} is {offered:?}");
                     (before, format!("{at}: the answer to round {round} is applied"))
                 })
             }
-            Seen::Slot(SlotEvent::MasterDisconnected { job, .. }) => {
+            EventRef::Slot(SlotEvent::MasterDisconnected { job, .. }) => {
                 self.offered.remove(&(at.process, *job));
                 Check::Ignored
             }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.offered.retain(|(process, _), _| *process != at.process);
                 self.newest.remove(&at.process);
                 Check::Ignored

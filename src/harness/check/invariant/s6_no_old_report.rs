@@ -4,7 +4,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::{sim::Hardware, sim::NodeId},
@@ -32,17 +32,17 @@ impl Invariant for NoOldReport {
         "no slot is freed by the report of an older round than that in which it was offered"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Slot, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Slot, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Slot(SlotEvent::SlotAllocated { job, allocation, .. }) => {
+            EventRef::Slot(SlotEvent::SlotAllocated { job, allocation, .. }) => {
                 self.held.insert((at.process, *allocation), (*job, 0));
                 Check::Ignored
             }
-            Seen::Slot(SlotEvent::SlotsOffered { job, round, .. }) => {
+            EventRef::Slot(SlotEvent::SlotsOffered { job, round, .. }) => {
                 for ((process, _), (of, offered)) in &mut self.held {
                     if *process == at.process && of == job {
                         *offered = *round;
@@ -50,7 +50,7 @@ impl Invariant for NoOldReport {
                 }
                 Check::Ignored
             }
-            Seen::Slot(SlotEvent::SlotFreed { allocation, unlisted, .. }) => {
+            EventRef::Slot(SlotEvent::SlotFreed { allocation, unlisted, .. }) => {
                 let held = self.held.remove(&(at.process, *allocation));
                 let Some(unlisted) = unlisted else { return Check::Ignored };
                 let offered = held.map_or(0, |(_, round)| round);
@@ -59,7 +59,7 @@ impl Invariant for NoOldReport {
                     (before, format!("{at}: a report of round {unlisted} frees it"))
                 })
             }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.held.retain(|(process, _), _| *process != at.process);
                 Check::Ignored
             }

@@ -4,7 +4,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     host::sim::{Hardware, NodeId},
@@ -45,13 +45,13 @@ impl Invariant for NoBusyLoop {
         "nobody registers, offers slots or declares requirements without a pause between the tries"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Rpc, Family::Hardware]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Rpc, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Rpc(RpcEvent::AskSent { kind, .. }) => {
+            EventRef::Rpc(RpcEvent::AskSent { kind, .. }) => {
                 if !KINDS.iter().any(|judged| kind.name().ends_with(judged)) {
                     return Check::Ignored;
                 }
@@ -66,7 +66,7 @@ impl Invariant for NoBusyLoop {
                     (before, format!("{at}: it is called for the {count}th time since"))
                 })
             }
-            Seen::Hardware(Hardware::Ended(_)) => {
+            EventRef::Hardware(Hardware::Ended(_)) => {
                 self.calls.retain(|(process, _), _| *process != at.process);
                 Check::Ignored
             }
@@ -77,7 +77,7 @@ impl Invariant for NoBusyLoop {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing::*, CALLS_MAX, Invariant, NoBusyLoop, SECOND, Seen};
+    use super::{super::testing::*, CALLS_MAX, EventRef, Invariant, NoBusyLoop, SECOND};
     use crate::harness::check::{history::Moment, invariant::Check, model::Model};
     use std::time::Duration;
 
@@ -88,7 +88,7 @@ mod tests {
             let timeout = SECOND;
             let sent = RpcEvent::AskSent { call: call.into(), kind: Kind::new(kind), timeout };
             let at = Moment { time: pause * call, process: process(1, 1) };
-            !matches!(invariant.observe(at, Seen::new(&sent), &model), Check::Broken { .. })
+            !matches!(invariant.observe(at, EventRef::new(&sent), &model), Check::Broken { .. })
         })
     }
 

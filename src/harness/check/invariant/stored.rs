@@ -68,7 +68,7 @@ pub fn kept(key: &str) -> Option<(JobId, Kept)> {
     Some((component_job(component)?, Kept::Latch))
 }
 
-/// The keys of jobs that a fact of the coordination server changes. What was synced but not announced
+/// The keys of jobs that an event of the coordination server changes. What was synced but not announced
 /// before a crash shows as a difference in what is recovered.
 pub fn moved<'a>(event: &'a CoordinationEvent, model: &'a Model) -> Vec<Moved<'a>> {
     match event {

@@ -1,11 +1,11 @@
-//! Facts of jobs for the invariants' own tests.
+//! Events of jobs for the invariants' own tests.
 
 pub use super::testing::*;
 pub use crate::system::{
     connector::SinkEvent,
     ids::*,
     job_manager::JobEvent,
-    protocol::{JobResult, JobStatus, job_component},
+    protocol::{ExecutionState, JobResult, JobStatus, job_component},
     service::{
         blobs::BlobEvent,
         log::{LogEvent, TransactionId},

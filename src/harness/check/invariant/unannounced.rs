@@ -27,7 +27,7 @@ impl Unannounced {
         self.since_last.insert(kind.name());
     }
 
-    /// A batch was announced; all facts of one instant are of one.
+    /// A batch was announced; all events of one instant are of one.
     pub fn announced(&mut self, at: Moment) {
         let now = (at.time, at.process);
         if self.announced.replace(now) != Some(now) {

@@ -4,7 +4,7 @@
 use super::{Check, Invariant, channels::Channels};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::task_executor::TaskEvent,
@@ -34,13 +34,13 @@ impl Invariant for ChannelFifo {
         "a channel's consumer takes each buffer that was sent once, in order, unchanged"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Task, Family::Job]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Task, EventKind::Job]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Task(TaskEvent::BufferSent {
+            EventRef::Task(TaskEvent::BufferSent {
                 partition,
                 subpartition,
                 sequence,
@@ -58,7 +58,7 @@ impl Invariant for ChannelFifo {
                     (before, format!("{at}: buffer {sequence} is sent"))
                 })
             }
-            Seen::Task(TaskEvent::BufferReceived {
+            EventRef::Task(TaskEvent::BufferReceived {
                 partition,
                 subpartition,
                 sequence,
@@ -76,7 +76,7 @@ impl Invariant for ChannelFifo {
                     (before, format!("{at}: buffer {sequence} is taken: {:?}", (records, hash)))
                 })
             }
-            Seen::Job(event) => {
+            EventRef::Job(event) => {
                 self.channels.observe(event);
                 Check::Ignored
             }

@@ -5,7 +5,7 @@
 use super::{Check, Invariant, channels::Channels};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::task_executor::{
@@ -40,13 +40,13 @@ impl Invariant for BoundedChannel {
         "no more is on its way over a channel than its queue and its credit hold"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Task, Family::Job]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Task, EventKind::Job]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Task(TaskEvent::BufferSent { partition, subpartition, records, .. }) => {
+            EventRef::Task(TaskEvent::BufferSent { partition, subpartition, records, .. }) => {
                 let Some(channel) = self.channels.of(*partition, *subpartition) else {
                     return Check::Ignored;
                 };
@@ -64,14 +64,16 @@ impl Invariant for BoundedChannel {
                     )
                 })
             }
-            Seen::Task(TaskEvent::BufferReceived { partition, subpartition, records, .. }) => {
+            EventRef::Task(TaskEvent::BufferReceived {
+                partition, subpartition, records, ..
+            }) => {
                 if let Some(channel) = self.channels.of(*partition, *subpartition) {
                     let kind = if *records == 0 { &mut channel.events } else { &mut channel.data };
                     *kind = kind.saturating_sub(1);
                 }
                 Check::Ignored
             }
-            Seen::Job(event) => {
+            EventRef::Job(event) => {
                 self.channels.observe(event);
                 Check::Ignored
             }

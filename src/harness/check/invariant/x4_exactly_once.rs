@@ -4,7 +4,7 @@
 use super::{Check, Invariant};
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     jobs::word_count::{INPUT_TOPIC, OUTPUT_TOPIC, Oracle},
@@ -109,26 +109,26 @@ impl Invariant for ExactlyOnce {
         "the committed output is what the input comes to, in order, without gap or repeat"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Log, Family::Coordination]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Log, EventKind::Coordination]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            Seen::Log(LogEvent::Appended { topic, partition, offset, records, .. }) => {
+            EventRef::Log(LogEvent::Appended { topic, partition, offset, records, .. }) => {
                 self.feed(at, topic, *partition, *offset, records)
             }
-            Seen::Log(LogEvent::TransactionCommitted { writes, .. }) => {
+            EventRef::Log(LogEvent::TransactionCommitted { writes, .. }) => {
                 self.feed_all(at, writes.iter().map(|(t, p, first, r)| (t, *p, *first, r)))
             }
             // What was synced but not announced before a crash shows only here; input first.
-            Seen::Log(LogEvent::Recovered { records, .. }) => {
+            EventRef::Log(LogEvent::Recovered { records, .. }) => {
                 let (input, output): (Vec<_>, Vec<_>) =
                     records.iter().partition(|(topic, _, _)| topic == INPUT_TOPIC);
                 let all = input.into_iter().chain(output);
                 self.feed_all(at, all.map(|(topic, p, records)| (topic, *p, 0, records)))
             }
-            Seen::Coordination(CoordinationEvent::Committed { changes, .. }) => {
+            EventRef::Coordination(CoordinationEvent::Committed { changes, .. }) => {
                 self.judge_end(at, changes)
             }
             _ => Check::Ignored,

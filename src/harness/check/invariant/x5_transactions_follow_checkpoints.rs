@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     harness::check::{
-        history::{Family, Moment, Seen},
+        history::{EventKind, EventRef, Moment},
         model::Model,
     },
     system::{
@@ -42,22 +42,22 @@ impl Invariant for TransactionsFollowCheckpoints {
         "a transaction is committed if, and only if, a durable checkpoint covers it"
     }
 
-    fn families(&self) -> &'static [Family] {
-        &[Family::Coordination, Family::Log, Family::Sink, Family::Job]
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination, EventKind::Log, EventKind::Sink, EventKind::Job]
     }
 
-    fn observe(&mut self, at: Moment, seen: Seen<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            Seen::Sink(SinkEvent::Prepared { checkpoint, transaction, .. }) => {
+            EventRef::Sink(SinkEvent::Prepared { checkpoint, transaction, .. }) => {
                 self.prepared.insert(transaction.clone(), *checkpoint);
                 Check::Ignored
             }
-            Seen::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
                 let epoch = plan.first().map(|attempt| ((*job, *checkpoint), attempt.epoch));
                 self.epochs.extend(epoch);
                 Check::Ignored
             }
-            Seen::Coordination(event) => {
+            EventRef::Coordination(event) => {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model) {
                     match (moved.kept, moved.after) {
@@ -70,14 +70,14 @@ impl Invariant for TransactionsFollowCheckpoints {
                 }
                 check
             }
-            Seen::Log(LogEvent::TransactionCommitted { transaction, .. }) => {
+            EventRef::Log(LogEvent::TransactionCommitted { transaction, .. }) => {
                 self.committed(at, transaction)
             }
-            Seen::Log(LogEvent::TransactionAborted { transaction }) => {
+            EventRef::Log(LogEvent::TransactionAborted { transaction }) => {
                 self.aborted(at, transaction, model)
             }
             // What is no longer open was ended, one way or the other, before it could be announced.
-            Seen::Log(LogEvent::Recovered { unended, .. }) => {
+            EventRef::Log(LogEvent::Recovered { unended, .. }) => {
                 self.prepared.retain(|transaction, _| unended.contains(transaction));
                 Check::Ignored
             }

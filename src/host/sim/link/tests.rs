@@ -15,8 +15,8 @@ fn links(seed: u64) -> Links {
 }
 
 /// A frame of 100 bytes that leaves at once.
-fn frame(from: u32, to: u32, kind: Kind) -> Crossing {
-    Crossing { from: NodeId(from), to: NodeId(to), kind, leaves: 0, bytes: 100 }
+fn frame(from: u32, to: u32, kind: Kind) -> LinkTraversal {
+    LinkTraversal { from: NodeId(from), to: NodeId(to), kind, leaves: 0, bytes: 100 }
 }
 
 fn rule(effect: LinkEffect) -> LinkRule {
@@ -302,9 +302,9 @@ proptest! {
         for (pause, bytes) in frames {
             now += pause;
             let alone = last <= now;
-            let sent = Crossing { leaves: now, bytes, ..frame(0, 1, KIND) };
+            let sent = LinkTraversal { leaves: now, bytes, ..frame(0, 1, KIND) };
             // The way back, and other links, have queues of their own.
-            let other = Crossing { leaves: now, bytes, ..frame(1, 0, KIND) };
+            let other = LinkTraversal { leaves: now, bytes, ..frame(1, 0, KIND) };
             links.fate(now, &other);
             match links.fate(now, &sent).1 {
                 Fate::Delivered { delay, .. } => {

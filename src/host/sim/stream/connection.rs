@@ -6,7 +6,7 @@
 
 use super::{
     end::{End, Phase, RETRANSMIT_MIN},
-    packet::{EndId, Load, Packet, What},
+    packet::{EndId, Packet, Payload, What},
 };
 use crate::host::{
     NodeAddress,
@@ -122,7 +122,7 @@ impl State {
         if packet.from == packet.to {
             return self.queue.push(leaves, arrive(packet));
         }
-        match self.links.fate(now, &packet.crossing(leaves)).1 {
+        match self.links.fate(now, &packet.traversal(leaves)).1 {
             Fate::Lost(why) => self.note_packet(now, &packet, why),
             // Retransmission stands in for the keeping of what is held.
             Fate::Held(_) => self.note_packet(now, &packet, "held"),
@@ -184,7 +184,9 @@ impl State {
             wakers.extend(end.writer.take());
         }
         match packet.what {
-            What::Segment { number, load } => self.segment_arrives(now, id, number, load, wakers),
+            What::Segment { number, payload } => {
+                self.segment_arrives(now, id, number, payload, wakers)
+            }
             What::Acknowledgement { before, number, read } => {
                 self.acknowledged(now, id, before, number, read, wakers);
             }
@@ -236,23 +238,23 @@ impl State {
         now: Nanos,
         id: EndId,
         number: u64,
-        load: Load,
+        payload: Payload,
         wakers: &mut Vec<Waker>,
     ) {
         let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
-        if end.reader_gone && load.len() > 0 && number >= end.expected {
+        if end.reader_gone && payload.len() > 0 && number >= end.expected {
             let reset = end.packet(id, What::Reset);
             self.put(now, now, reset);
             return self.break_end(id, io::ErrorKind::ConnectionReset, wakers);
         }
         if number >= end.expected {
-            end.early.insert(number, load);
+            end.early.insert(number, payload);
         }
-        while let Some(load) = end.early.remove(&end.expected) {
+        while let Some(payload) = end.early.remove(&end.expected) {
             end.expected += 1;
-            match load {
-                Load::Bytes(bytes) => end.inbox.push_back(bytes),
-                Load::Fin => end.finished = true,
+            match payload {
+                Payload::Bytes(bytes) => end.inbox.push_back(bytes),
+                Payload::Fin => end.finished = true,
             }
             wakers.extend(end.reader.take());
         }
@@ -343,14 +345,14 @@ impl State {
         let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
         end.retransmit_after = (end.retransmit_after * 2).min(RETRANSMIT_MAX);
         let give_up = end.silent_since + SILENCE_MAX;
-        let again: Vec<(u64, Load)> =
-            end.unacknowledged.iter().map(|(number, load)| (*number, load.clone())).collect();
+        let again: Vec<(u64, Payload)> =
+            end.unacknowledged.iter().map(|(number, payload)| (*number, payload.clone())).collect();
         if again.is_empty() {
             let probe = end.packet(id, What::Probe);
             self.put(now, now, probe);
         }
-        for (number, load) in again {
-            self.send_segment(now, id, number, load);
+        for (number, payload) in again {
+            self.send_segment(now, id, number, payload);
         }
         let end = &self.streams.ends[&id];
         let next = now.max(end.free_at) + end.retransmit_after;
@@ -358,25 +360,25 @@ impl State {
     }
 
     /// Puts a segment on the line behind those that are still leaving.
-    fn send_segment(&mut self, now: Nanos, id: EndId, number: u64, load: Load) {
+    fn send_segment(&mut self, now: Nanos, id: EndId, number: u64, payload: Payload) {
         let rate = u128::from(self.streams.bytes_per_second);
         let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
-        let takes = load.len() as u128 * 1_000_000_000 / rate;
+        let takes = payload.len() as u128 * 1_000_000_000 / rate;
         let takes = u64::try_from(takes).expect("a segment is small");
         end.free_at = now.max(end.free_at) + takes;
         let leaves = end.free_at;
-        let packet = end.packet(id, What::Segment { number, load });
+        let packet = end.packet(id, What::Segment { number, payload });
         self.put(now, leaves, packet);
     }
 
-    pub(super) fn enqueue(&mut self, now: Nanos, id: EndId, load: Load) {
+    pub(super) fn enqueue(&mut self, now: Nanos, id: EndId, payload: Payload) {
         let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
         let number = end.next_number;
         let idle = end.unacknowledged.is_empty();
         end.next_number += 1;
-        end.written += load.len() as u64;
-        end.unacknowledged.insert(number, load.clone());
-        self.send_segment(now, id, number, load);
+        end.written += payload.len() as u64;
+        end.unacknowledged.insert(number, payload.clone());
+        self.send_segment(now, id, number, payload);
         if idle {
             self.expect_answer(now, id);
         }

@@ -1,6 +1,6 @@
 //! One end of a connection: what it has sent, what it has received, who waits for it.
 
-use super::packet::{EndId, Load, Packet, What};
+use super::packet::{EndId, Packet, Payload, What};
 use crate::host::{
     NodeAddress,
     sim::{node::NodeId, world::Nanos},
@@ -41,7 +41,7 @@ pub(super) struct End {
     pub reader: Option<Waker>,
 
     pub next_number: u64,
-    pub unacknowledged: BTreeMap<u64, Load>,
+    pub unacknowledged: BTreeMap<u64, Payload>,
     pub written: u64,
     pub read_by_peer: u64,
     /// When the last segment will have left, by the byte rate.
@@ -54,7 +54,7 @@ pub(super) struct End {
     pub timer: Option<Nanos>,
 
     pub expected: u64,
-    pub early: BTreeMap<u64, Load>,
+    pub early: BTreeMap<u64, Payload>,
     pub inbox: VecDeque<Bytes>,
     pub finished: bool,
     pub read: u64,

@@ -3,7 +3,7 @@
 use crate::host::{
     Kind,
     random::mix,
-    sim::{link::Crossing, node::NodeId, world::Nanos},
+    sim::{link::LinkTraversal, node::NodeId, world::Nanos},
 };
 use bytes::Bytes;
 
@@ -12,7 +12,7 @@ const SEGMENT: Kind = Kind::new("stream.segment");
 const ACKNOWLEDGEMENT: Kind = Kind::new("stream.acknowledgement");
 const RESET: Kind = Kind::new("stream.reset");
 
-/// What a packet weighs on a link besides its load.
+/// What a packet weighs on a link besides its payload.
 const HEADER_BYTES: usize = 40;
 
 /// Every kind of packet.
@@ -22,16 +22,16 @@ pub const PACKET_KINDS: &[Kind] = &[HAND_SHAKE, SEGMENT, ACKNOWLEDGEMENT, RESET]
 pub(in crate::host) type EndId = u64;
 
 #[derive(Clone)]
-pub(super) enum Load {
+pub(super) enum Payload {
     Bytes(Bytes),
     Fin,
 }
 
-impl Load {
+impl Payload {
     pub fn len(&self) -> usize {
         match self {
-            Load::Bytes(bytes) => bytes.len(),
-            Load::Fin => 0,
+            Payload::Bytes(bytes) => bytes.len(),
+            Payload::Fin => 0,
         }
     }
 }
@@ -41,7 +41,7 @@ pub(super) enum What {
     Syn { port: u16 },
     SynAck,
     Refused,
-    Segment { number: u64, load: Load },
+    Segment { number: u64, payload: Payload },
     Acknowledgement { before: u64, number: Option<u64>, read: u64 },
     Probe,
     Reset,
@@ -63,9 +63,9 @@ impl What {
             What::Syn { port } => ("SYN", u64::from(*port)),
             What::SynAck => ("SYN-ACK", 0),
             What::Refused => ("refused", 0),
-            What::Segment { number, load } => match load {
-                Load::Bytes(bytes) => ("segment", mix(*number, bytes.len() as u64)),
-                Load::Fin => ("FIN", *number),
+            What::Segment { number, payload } => match payload {
+                Payload::Bytes(bytes) => ("segment", mix(*number, bytes.len() as u64)),
+                Payload::Fin => ("FIN", *number),
             },
             What::Acknowledgement { before, read, .. } => ("ACK", mix(*before, *read)),
             What::Probe => ("probe", 0),
@@ -86,12 +86,12 @@ pub(in crate::host) struct Packet {
 
 impl Packet {
     /// As the links see it when it leaves at that time.
-    pub(super) fn crossing(&self, leaves: Nanos) -> Crossing {
-        let load = match &self.what {
-            What::Segment { load, .. } => load.len(),
+    pub(super) fn traversal(&self, leaves: Nanos) -> LinkTraversal {
+        let payload = match &self.what {
+            What::Segment { payload, .. } => payload.len(),
             _ => 0,
         };
         let (from, to, kind) = (self.from, self.to, self.what.kind());
-        Crossing { from, to, kind, leaves, bytes: HEADER_BYTES + load }
+        LinkTraversal { from, to, kind, leaves, bytes: HEADER_BYTES + payload }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     connection::{SEGMENT_BYTES_MAX, StreamAction},
     end::{End, Phase},
-    packet::{EndId, Load, What},
+    packet::{EndId, Payload, What},
 };
 use crate::host::{
     NodeAddress,
@@ -150,8 +150,8 @@ impl State {
                 }
                 return Poll::Pending;
             }
-            let load = Load::Bytes(data.split_to(piece));
-            self.enqueue(now, id, load);
+            let payload = Payload::Bytes(data.split_to(piece));
+            self.enqueue(now, id, payload);
         }
     }
 
@@ -190,7 +190,7 @@ impl State {
         if !end.closed {
             end.closed = true;
             if end.phase == Phase::Open {
-                self.enqueue(now, id, Load::Fin);
+                self.enqueue(now, id, Payload::Fin);
             }
         }
     }

@@ -350,9 +350,9 @@ async fn remove_all(
     job: JobId,
 ) -> Result<(), Unclean> {
     store.remove_checkpoints(job).await?;
-    let sealed = blobs.seal_surely(&blob_prefix(job)).await;
+    let sealed = blobs.seal_until_acknowledged(&blob_prefix(job)).await;
     sealed.map_err(|refusal| Unclean::Refused(refusal.to_string()))?;
-    let closed = log.close_producers_surely(&blob_prefix(job)).await;
+    let closed = log.close_producers_until_acknowledged(&blob_prefix(job)).await;
     closed.map_err(|refusal| Unclean::Refused(refusal.to_string()))?;
     store.remove_graph(job).await?;
     store.mark_clean(job).await?;

@@ -16,7 +16,7 @@ use crate::{
         graph::StateHandle,
         ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, JobId},
         job_manager::event::JobEvent,
-        protocol::{ExecutionState, JobStatus},
+        protocol::{JobStatus, TaskExecutionState},
         rpc::Context,
         service::{
             blobs::{BlobClient, BlobError},
@@ -150,7 +150,7 @@ impl Checkpoints {
 impl JobMaster {
     /// Begins to take checkpoints once every attempt runs.
     pub(super) fn start_checkpoints_if_running(&mut self, context: &mut Context<Self>) {
-        let running = |state: &ExecutionState| *state == ExecutionState::Running;
+        let running = |state: &TaskExecutionState| *state == TaskExecutionState::Running;
         let all = self.executions.values().all(|execution| running(&execution.state));
         if all && self.status == JobStatus::Running && !self.checkpoints.running {
             self.checkpoints.running = true;
@@ -194,7 +194,8 @@ impl JobMaster {
         let under_way = checkpoints.pending.len() + usize::from(checkpoints.is_storing());
         let full = under_way >= self.job.checkpoints.max_concurrent as usize;
         // Tasks restored from the final checkpoint need one of their own to be told that it is final.
-        let done = done && self.executions.values().any(|e| e.state == ExecutionState::Finished);
+        let done =
+            done && self.executions.values().any(|e| e.state == TaskExecutionState::Finished);
         if !checkpoints.triggering && !full && !done {
             checkpoints.triggering = true;
             self.draw_checkpoint(context);
@@ -242,7 +243,7 @@ impl JobMaster {
     }
 
     /// An attempt's part of a checkpoint is durable.
-    pub(super) fn take_acknowledgement(
+    pub(super) fn on_acknowledge(
         &mut self,
         context: &mut Context<Self>,
         attempt: ExecutionAttemptId,
@@ -378,7 +379,7 @@ impl JobMaster {
         let bearable = self.job.checkpoints.tolerable_failures;
         if bearable.is_some_and(|bearable| failures > bearable) {
             self.checkpoints.failures = 0;
-            self.fail_over(context, &format!("{failures} checkpoints in a row have failed"));
+            self.global_failover(context, &format!("{failures} checkpoints in a row have failed"));
         }
     }
 
@@ -407,7 +408,7 @@ impl JobMaster {
         }
         let client = self.services.blobs.clone();
         let work = self.scope.wrap(async move {
-            let _ = client.delete_surely(&blobs).await;
+            let _ = client.delete_until_acknowledged(&blobs).await;
         });
         context.host().spawn(async move {
             work.await;

@@ -2,7 +2,7 @@
 
 use crate::system::{
     ids::{AllocationId, ExecutionAttemptId, ResourceId, TaskExecutorSession},
-    protocol::ExecutionState,
+    protocol::TaskExecutionState,
 };
 
 /// One attempt, as the job's master knows it.
@@ -11,7 +11,7 @@ pub struct Execution {
     /// The attempt.
     pub attempt: ExecutionAttemptId,
     /// How far it is.
-    pub state: ExecutionState,
+    pub state: TaskExecutionState,
     /// The slot in which it runs.
     pub allocation: AllocationId,
     /// Where.
@@ -24,7 +24,7 @@ pub struct Execution {
 
 impl Execution {
     /// Moves to a state unless it is past it already; calls come in any order. Says whether it moved.
-    pub fn advance(&mut self, state: ExecutionState) -> bool {
+    pub fn advance(&mut self, state: TaskExecutionState) -> bool {
         let moves = rank(&state) > rank(&self.state);
         if moves {
             self.state = state;
@@ -34,13 +34,15 @@ impl Execution {
 }
 
 /// Where a state stands in the life of an attempt. Terminal ones are final.
-fn rank(state: &ExecutionState) -> u32 {
+fn rank(state: &TaskExecutionState) -> u32 {
     match state {
-        ExecutionState::Created => 0,
-        ExecutionState::Deploying => 1,
-        ExecutionState::Initializing => 2,
-        ExecutionState::Running => 3,
-        ExecutionState::Canceling => 4,
-        ExecutionState::Finished | ExecutionState::Canceled | ExecutionState::Failed(_) => 5,
+        TaskExecutionState::Created => 0,
+        TaskExecutionState::Deploying => 1,
+        TaskExecutionState::Initializing => 2,
+        TaskExecutionState::Running => 3,
+        TaskExecutionState::Canceling => 4,
+        TaskExecutionState::Finished
+        | TaskExecutionState::Canceled
+        | TaskExecutionState::Failed(_) => 5,
     }
 }

@@ -227,7 +227,7 @@ impl JobMaster {
             .collect();
         for attempt in missing {
             let cause = "its task executor does not run it".to_string();
-            let state = crate::system::protocol::ExecutionState::Failed(cause);
+            let state = crate::system::protocol::TaskExecutionState::Failed(cause);
             self.take_task_state(context, attempt, state);
         }
         let lost = self.slots.missing(&resource, report.version, &report.allocations);

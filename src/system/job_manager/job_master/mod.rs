@@ -24,8 +24,8 @@ use crate::system::{
     },
     leadership::LeaderSession,
     protocol::{
-        ExecutionState, ExecutorReport, JobDetails, JobMasterGateway, JobMasterHandler, JobResult,
-        JobStatus, OfferedSlots, RegistrationRefusal, TaskExecutorInfo,
+        ExecutorReport, JobDetails, JobMasterGateway, JobMasterHandler, JobResult, JobStatus,
+        OfferedSlots, RegistrationRefusal, TaskExecutionState, TaskExecutorInfo,
     },
     rpc::{Context, Reply, RpcEndpoint, StopFuture},
     scope::Scope,
@@ -195,7 +195,7 @@ impl JobMasterHandler for JobMaster {
         &mut self,
         context: &mut Context<Self>,
         attempt: ExecutionAttemptId,
-        state: ExecutionState,
+        state: TaskExecutionState,
         reply: Reply<bool>,
     ) {
         reply.ok(self.take_task_state(context, attempt, state));
@@ -210,7 +210,7 @@ impl JobMasterHandler for JobMaster {
         ended: bool,
         reply: Reply<()>,
     ) {
-        self.take_acknowledgement(context, attempt, checkpoint, state, ended);
+        self.on_acknowledge(context, attempt, checkpoint, state, ended);
         reply.ok(());
     }
 

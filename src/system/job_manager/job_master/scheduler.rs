@@ -11,7 +11,7 @@ use crate::system::{
         AllocationId, ExecutionAttemptId, ExecutionVertexId, JobVertexId, ResultPartitionId, SlotId,
     },
     job_manager::event::JobEvent,
-    protocol::{DeployRefusal, ExecutionState, JobStatus},
+    protocol::{DeployRefusal, JobStatus, TaskExecutionState},
     rpc::{Context, RpcError},
     store::{CheckpointIdCounter, StoreError},
 };
@@ -107,7 +107,7 @@ impl JobMaster {
             let link = &self.executors[&slot.resource];
             let execution = Execution {
                 attempt: ExecutionAttemptId { job, vertex, epoch },
-                state: ExecutionState::Deploying,
+                state: TaskExecutionState::Deploying,
                 allocation,
                 resource: slot.resource,
                 executor: link.info.session,
@@ -192,8 +192,10 @@ impl JobMaster {
         match answer {
             Ok(Ok(version)) => execution.deployed = Some(version),
             // Also without an answer it may run there; the failover cancels it.
-            Ok(Err(refusal)) => self.fail_over(context, &refusal.to_string()),
-            Err(error) => self.fail_over(context, &format!("{attempt:?} not deployed: {error}")),
+            Ok(Err(refusal)) => self.global_failover(context, &refusal.to_string()),
+            Err(error) => {
+                self.global_failover(context, &format!("{attempt:?} not deployed: {error}"))
+            }
         }
     }
 
@@ -213,30 +215,30 @@ impl JobMaster {
         &mut self,
         context: &mut Context<Self>,
         attempt: ExecutionAttemptId,
-        state: ExecutionState,
+        state: TaskExecutionState,
     ) -> bool {
         let Some(execution) = self.current(attempt) else { return false };
         if !execution.advance(state.clone()) {
             return true;
         }
-        context.host().announce(&JobEvent::ExecutionChanged { attempt, state: state.name() });
+        context.host().announce(&JobEvent::ExecutionChanged { attempt, state: state.state() });
         match state {
-            ExecutionState::Failed(cause) => {
-                self.fail_over(context, &format!("{attempt:?} failed: {cause}"));
+            TaskExecutionState::Failed(cause) => {
+                self.global_failover(context, &format!("{attempt:?} failed: {cause}"));
             }
-            ExecutionState::Canceled if self.status == JobStatus::Running => {
-                self.fail_over(context, &format!("{attempt:?} was canceled"));
+            TaskExecutionState::Canceled if self.status == JobStatus::Running => {
+                self.global_failover(context, &format!("{attempt:?} was canceled"));
             }
-            ExecutionState::Running => self.start_checkpoints_if_running(context),
+            TaskExecutionState::Running => self.start_checkpoints_if_running(context),
             _ => {}
         }
-        self.look_for_end(context);
+        self.maybe_finish(context);
         true
     }
 
     /// Ends all attempts, to start again or to fail for good. A job whose final checkpoint is complete
     /// has nothing left but to finish, however often it takes.
-    pub(super) fn fail_over(&mut self, context: &mut Context<Self>, cause: &str) {
+    pub(super) fn global_failover(&mut self, context: &mut Context<Self>, cause: &str) {
         if self.status != JobStatus::Running {
             return;
         }
@@ -270,7 +272,7 @@ impl JobMaster {
             };
             self.delay_restart(context, delay);
         }
-        self.end_attempts(context, cause);
+        self.cancel_all(context, cause);
     }
 
     fn delay_restart(&mut self, context: &mut Context<Self>, delay: Duration) {
@@ -290,11 +292,11 @@ impl JobMaster {
             matches!(self.status, JobStatus::Created | JobStatus::Running | JobStatus::Restarting);
         if ends {
             self.set_status(context, JobStatus::Cancelling);
-            self.end_attempts(context, "the job is being canceled");
+            self.cancel_all(context, "the job is being canceled");
         }
     }
 
-    fn end_attempts(&mut self, context: &mut Context<Self>, cause: &str) {
+    fn cancel_all(&mut self, context: &mut Context<Self>, cause: &str) {
         self.scheduling.version += 1;
         self.stop_checkpoints(context, cause);
         self.hurry_storing(context, cause);
@@ -303,7 +305,7 @@ impl JobMaster {
         for attempt in attempts {
             self.cancel_attempt(context, attempt);
         }
-        self.look_for_end(context);
+        self.maybe_finish(context);
     }
 
     /// Ends an attempt, asking until its task executor answers or is given up.
@@ -318,7 +320,7 @@ impl JobMaster {
         if execution.state.is_terminal() {
             return;
         }
-        execution.advance(ExecutionState::Canceling);
+        execution.advance(TaskExecutionState::Canceling);
         let Some(ask) = ask else {
             return self.set_canceled(context, attempt);
         };
@@ -344,11 +346,11 @@ impl JobMaster {
         context: &mut Context<Self>,
         attempt: ExecutionAttemptId,
     ) {
-        self.take_task_state(context, attempt, ExecutionState::Canceled);
+        self.take_task_state(context, attempt, TaskExecutionState::Canceled);
     }
 
     /// Goes on when the last attempt has ended.
-    pub(super) fn look_for_end(&mut self, context: &mut Context<Self>) {
+    pub(super) fn maybe_finish(&mut self, context: &mut Context<Self>) {
         if !self.executions.values().all(|execution| execution.state.is_terminal()) {
             return;
         }
@@ -360,7 +362,7 @@ impl JobMaster {
             | JobStatus::Cancelling
                 if self.checkpoints.is_storing() => {}
             JobStatus::Running => {
-                let finished = |e: &Execution| e.state == ExecutionState::Finished;
+                let finished = |e: &Execution| e.state == TaskExecutionState::Finished;
                 if !self.executions.is_empty() && self.executions.values().all(finished) {
                     self.end_job(context, JobStatus::Finished);
                 }
@@ -393,14 +395,17 @@ impl JobMaster {
         let in_slot = |execution: &&Execution| execution.allocation == allocation;
         let lost = self.executions.values().filter(in_slot);
         let lost: Vec<(ExecutionAttemptId, bool)> = lost
-            .map(|execution| (execution.attempt, execution.state == ExecutionState::Finished))
+            .map(|execution| (execution.attempt, execution.state == TaskExecutionState::Finished))
             .collect();
         for (attempt, finished) in lost {
             if finished && self.executions.values().any(|other| !other.state.is_terminal()) {
                 // Somebody may still read what it produced, and would wait for the rest for ever.
-                self.fail_over(context, &format!("what {attempt:?} produced is lost: {cause}"));
+                self.global_failover(
+                    context,
+                    &format!("what {attempt:?} produced is lost: {cause}"),
+                );
             } else {
-                let state = ExecutionState::Failed(cause.to_string());
+                let state = TaskExecutionState::Failed(cause.to_string());
                 self.take_task_state(context, attempt, state);
             }
         }

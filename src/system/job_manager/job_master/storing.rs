@@ -65,7 +65,7 @@ impl JobMaster {
         let bytes = Bytes::from(postcard::to_allocvec(&checkpoint).expect("it can be encoded"));
         let (blobs, metadata) = (self.services.blobs.clone(), metadata_blob(self.job.id, id));
         let scope = Scope::default();
-        let work = scope.wrap(async move { blobs.put_surely(&metadata, bytes).await });
+        let work = scope.wrap(async move { blobs.put_until_acknowledged(&metadata, bytes).await });
         checkpoints.storing = Some(Storing { checkpoint, stage: Stage::Metadata, scope });
         if context.host().sabotaged(Sabotage::CompleteBeforeStored) {
             self.confirm_to_all(id, last);
@@ -187,6 +187,6 @@ impl JobMaster {
     fn after_storing(&mut self, context: &mut Context<Self>) {
         self.store_next(context);
         self.schedule(context);
-        self.look_for_end(context);
+        self.maybe_finish(context);
     }
 }

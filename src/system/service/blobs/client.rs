@@ -10,7 +10,7 @@ use crate::{
         rpc::RpcService,
         service::{
             ServiceError,
-            connection::{Connection, once_more, surely},
+            connection::{Connection, once_more, until_acknowledged},
         },
     },
 };
@@ -48,7 +48,7 @@ pub type BlobError = ServiceError<BlobRefusal>;
 /// together. A name is *under* a prefix that is the name or its first parts: `a/b` is under `a` and
 /// not under `a/b2`. A slash at a prefix's end means nothing.
 ///
-/// The `*_surely` calls try again until the server answers; drop them to give up.
+/// The `*_until_acknowledged` calls try again until the server answers; drop them to give up.
 #[derive(Clone)]
 pub struct BlobClient {
     connection: Connection<BlobGateway>,
@@ -135,31 +135,35 @@ impl BlobClient {
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn put_surely(&self, name: &str, bytes: Bytes) -> Result<(), BlobRefusal> {
-        surely(self.host(), self.retry_delay, || self.put(name, bytes.clone())).await
+    pub async fn put_until_acknowledged(
+        &self,
+        name: &str,
+        bytes: Bytes,
+    ) -> Result<(), BlobRefusal> {
+        until_acknowledged(self.host(), self.retry_delay, || self.put(name, bytes.clone())).await
     }
 
     /// [`get`](Self::get) until the server answers.
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn get_surely(&self, name: &str) -> Result<Bytes, BlobRefusal> {
-        surely(self.host(), self.retry_delay, || self.get(name)).await
+    pub async fn get_until_acknowledged(&self, name: &str) -> Result<Bytes, BlobRefusal> {
+        until_acknowledged(self.host(), self.retry_delay, || self.get(name)).await
     }
 
     /// [`delete`](Self::delete) until the server answers.
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn delete_surely(&self, names: &[String]) -> Result<(), BlobRefusal> {
-        surely(self.host(), self.retry_delay, || self.delete(names)).await
+    pub async fn delete_until_acknowledged(&self, names: &[String]) -> Result<(), BlobRefusal> {
+        until_acknowledged(self.host(), self.retry_delay, || self.delete(names)).await
     }
 
     /// [`seal`](Self::seal) until the server answers.
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn seal_surely(&self, prefix: &str) -> Result<(), BlobRefusal> {
-        surely(self.host(), self.retry_delay, || self.seal(prefix)).await
+    pub async fn seal_until_acknowledged(&self, prefix: &str) -> Result<(), BlobRefusal> {
+        until_acknowledged(self.host(), self.retry_delay, || self.seal(prefix)).await
     }
 }

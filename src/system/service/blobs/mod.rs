@@ -22,7 +22,7 @@ pub use server::{BLOB_ENDPOINT, BlobGateway, BlobHandler, BlobServer};
 
 use serde::{Deserialize, Serialize};
 
-/// A fact of the blob service, taken from the server's synced log.
+/// An event of the blob service, taken from the server's synced log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum BlobEvent {
     /// The server is up with what its disk holds.
@@ -55,4 +55,4 @@ pub enum BlobEvent {
     },
 }
 
-crate::fact!(BlobEvent, |_| crate::host::Evidence::Service);
+crate::event!(BlobEvent, |_| crate::host::Evidence::Service);

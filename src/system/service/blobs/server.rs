@@ -11,7 +11,7 @@ use crate::{
     system::{
         rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
         service::{
-            batch::{self, BatchError, BatchServer, Desk},
+            batch::{self, BatchError, BatchQueue, BatchServer},
             durable::{Durable, DurableLog},
         },
     },
@@ -46,7 +46,7 @@ gateway! {
 pub struct BlobServer {
     disk: Disk,
     index: Index,
-    desk: Desk<Self, Index>,
+    queue: BatchQueue<Self, Index>,
     /// Files to be written before the batch's records, by number.
     written: Vec<(u64, Bytes)>,
     /// Files to be removed once the batch's records are durable.
@@ -94,7 +94,7 @@ impl BlobServer {
         let server = BlobServer {
             disk: host.disk(),
             index,
-            desk: Desk::new(log),
+            queue: BatchQueue::new(log),
             written: Vec::new(),
             removed: Vec::new(),
             reads: 0,
@@ -180,8 +180,8 @@ impl BlobServer {
 impl BatchServer<Index> for BlobServer {
     const NAME: &'static str = "blobs";
 
-    fn desk(&mut self) -> &mut Desk<Self, Index> {
-        &mut self.desk
+    fn queue(&mut self) -> &mut BatchQueue<Self, Index> {
+        &mut self.queue
     }
 
     fn state(&self) -> &Index {

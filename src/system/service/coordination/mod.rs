@@ -35,7 +35,7 @@ pub use session::{Session, SessionState};
 
 use serde::{Deserialize, Serialize};
 
-/// A fact of the coordination service: the server's are taken from its synced log.
+/// An event of the coordination service: the server's are taken from its synced log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CoordinationEvent {
     /// The server is up with what its disk held.
@@ -92,7 +92,7 @@ pub enum CoordinationEvent {
     },
 }
 
-crate::fact!(CoordinationEvent, |event| match event {
+crate::event!(CoordinationEvent, |event| match event {
     CoordinationEvent::Recovered { .. }
     | CoordinationEvent::Committed { .. }
     | CoordinationEvent::LeaseGranted { .. }

@@ -15,7 +15,7 @@ use crate::{
     system::{
         rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
         service::{
-            batch::{self, BatchServer, Desk},
+            batch::{self, BatchQueue, BatchServer},
             durable::{DurableError, DurableLog},
         },
     },
@@ -68,7 +68,7 @@ struct Waiting {
 /// The server's state.
 pub struct CoordinationServer {
     store: Store,
-    desk: Desk<Self, Store>,
+    queue: BatchQueue<Self, Store>,
     watches: Vec<Waiting>,
     /// Keys that were written or removed since the watches were looked at last.
     touched: BTreeSet<String>,
@@ -114,7 +114,8 @@ impl CoordinationServer {
         let held = |lease| Held { until: now + ttl(lease), client: None };
         let leases = store.leases().map(|lease| (lease.id, held(lease))).collect();
         let (watches, touched) = (Vec::new(), BTreeSet::new());
-        let server = CoordinationServer { store, desk: Desk::new(log), watches, touched, leases };
+        let server =
+            CoordinationServer { store, queue: BatchQueue::new(log), watches, touched, leases };
         let server = service.start_server(COORDINATION_ENDPOINT, server)?;
         server.start();
         Ok(server)
@@ -212,8 +213,8 @@ impl CoordinationServer {
 impl BatchServer<Store> for CoordinationServer {
     const NAME: &'static str = "coordination";
 
-    fn desk(&mut self) -> &mut Desk<Self, Store> {
-        &mut self.desk
+    fn queue(&mut self) -> &mut BatchQueue<Self, Store> {
+        &mut self.queue
     }
 
     fn state(&self) -> &Store {

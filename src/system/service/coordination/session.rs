@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     host::{Host, Instant, Sabotage, Task},
-    system::watched::{Observed, Watched},
+    system::watch::{WatchReceiver, WatchSender},
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard},
@@ -42,7 +42,7 @@ pub struct Session {
 
 struct Shared {
     host: Host,
-    state: Watched<SessionState>,
+    state: WatchSender<SessionState>,
     /// When the lease is over by this node's clock.
     end: Mutex<Option<Instant>>,
 }
@@ -83,7 +83,7 @@ impl Session {
     pub fn open(client: &CoordinationClient) -> Self {
         let shared = Arc::new(Shared {
             host: client.host().clone(),
-            state: Watched::new(SessionState::Connecting),
+            state: WatchSender::new(SessionState::Connecting),
             end: Mutex::new(None),
         });
         let keeper = Keeper { client: client.clone(), shared: shared.clone() };
@@ -97,7 +97,7 @@ impl Session {
     }
 
     /// Follows the state; states in between may be missed, but a lost lease never comes back.
-    pub fn observe(&self) -> Observed<SessionState> {
+    pub fn observe(&self) -> WatchReceiver<SessionState> {
         self.shared.state.observe()
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         rpc::{Gateway, RpcService},
         service::{
             ServiceError,
-            connection::{Connection, once_more, surely},
+            connection::{Connection, once_more, until_acknowledged},
         },
     },
 };
@@ -47,7 +47,7 @@ pub type LogError = ServiceError<LogRefusal>;
 
 /// Speaks to the log server. Cheap to clone.
 ///
-/// Names of topics and producers have from 1 to 512 bytes. The `*_surely` calls try again until the
+/// Names of topics and producers have from 1 to 512 bytes. The `*_until_acknowledged` calls try again until the
 /// server answers; drop them to give up.
 #[derive(Clone)]
 pub struct LogClient {
@@ -200,19 +200,20 @@ impl LogClient {
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn create_topic_surely(
+    pub async fn create_topic_until_acknowledged(
         &self,
         topic: &str,
         partitions: u32,
     ) -> Result<(), LogRefusal> {
-        surely(self.host(), self.retry_delay, || self.create_topic(topic, partitions)).await
+        until_acknowledged(self.host(), self.retry_delay, || self.create_topic(topic, partitions))
+            .await
     }
 
     /// [`append`](Self::append) until the server answers.
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn append_surely(
+    pub async fn append_until_acknowledged(
         &self,
         topic: &str,
         partition: u32,
@@ -220,7 +221,7 @@ impl LogClient {
         first: u64,
         records: Vec<Bytes>,
     ) -> Result<u64, LogRefusal> {
-        surely(self.host(), self.retry_delay, || {
+        until_acknowledged(self.host(), self.retry_delay, || {
             self.append(topic, partition, producer, first, records.clone())
         })
         .await
@@ -230,7 +231,7 @@ impl LogClient {
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn read_surely(
+    pub async fn read_until_acknowledged(
         &self,
         topic: &str,
         partition: u32,
@@ -238,7 +239,7 @@ impl LogClient {
         records_max: u32,
         wait: Duration,
     ) -> Result<LogBatch, LogRefusal> {
-        surely(self.host(), self.retry_delay, || {
+        until_acknowledged(self.host(), self.retry_delay, || {
             self.read(topic, partition, offset, records_max, wait)
         })
         .await
@@ -248,23 +249,29 @@ impl LogClient {
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn end_offsets_surely(&self, topic: &str) -> Result<Vec<u64>, LogRefusal> {
-        surely(self.host(), self.retry_delay, || self.end_offsets(topic)).await
+    pub async fn end_offsets_until_acknowledged(
+        &self,
+        topic: &str,
+    ) -> Result<Vec<u64>, LogRefusal> {
+        until_acknowledged(self.host(), self.retry_delay, || self.end_offsets(topic)).await
     }
 
     /// [`init_producer`](Self::init_producer) until the server answers.
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn init_producer_surely(&self, id: &ProducerId) -> Result<(), LogRefusal> {
-        surely(self.host(), self.retry_delay, || self.init_producer(id)).await
+    pub async fn init_producer_until_acknowledged(
+        &self,
+        id: &ProducerId,
+    ) -> Result<(), LogRefusal> {
+        until_acknowledged(self.host(), self.retry_delay, || self.init_producer(id)).await
     }
 
     /// [`write`](Self::write) until the server answers.
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn write_surely(
+    pub async fn write_until_acknowledged(
         &self,
         transaction: &TransactionId,
         topic: &str,
@@ -272,7 +279,7 @@ impl LogClient {
         first: u64,
         records: Vec<Bytes>,
     ) -> Result<u64, LogRefusal> {
-        surely(self.host(), self.retry_delay, || {
+        until_acknowledged(self.host(), self.retry_delay, || {
             self.write(transaction, topic, partition, first, records.clone())
         })
         .await
@@ -282,31 +289,40 @@ impl LogClient {
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn prepare_surely(&self, transaction: &TransactionId) -> Result<(), LogRefusal> {
-        surely(self.host(), self.retry_delay, || self.prepare(transaction)).await
+    pub async fn prepare_until_acknowledged(
+        &self,
+        transaction: &TransactionId,
+    ) -> Result<(), LogRefusal> {
+        until_acknowledged(self.host(), self.retry_delay, || self.prepare(transaction)).await
     }
 
     /// [`commit`](Self::commit) until the server answers.
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn commit_surely(&self, transaction: &TransactionId) -> Result<(), LogRefusal> {
-        surely(self.host(), self.retry_delay, || self.commit(transaction)).await
+    pub async fn commit_until_acknowledged(
+        &self,
+        transaction: &TransactionId,
+    ) -> Result<(), LogRefusal> {
+        until_acknowledged(self.host(), self.retry_delay, || self.commit(transaction)).await
     }
 
     /// [`abort`](Self::abort) until the server answers.
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn abort_surely(&self, transaction: &TransactionId) -> Result<(), LogRefusal> {
-        surely(self.host(), self.retry_delay, || self.abort(transaction)).await
+    pub async fn abort_until_acknowledged(
+        &self,
+        transaction: &TransactionId,
+    ) -> Result<(), LogRefusal> {
+        until_acknowledged(self.host(), self.retry_delay, || self.abort(transaction)).await
     }
 
     /// [`close_producers`](Self::close_producers) until the server answers.
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn close_producers_surely(&self, prefix: &str) -> Result<(), LogRefusal> {
-        surely(self.host(), self.retry_delay, || self.close_producers(prefix)).await
+    pub async fn close_producers_until_acknowledged(&self, prefix: &str) -> Result<(), LogRefusal> {
+        until_acknowledged(self.host(), self.retry_delay, || self.close_producers(prefix)).await
     }
 }

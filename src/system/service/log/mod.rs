@@ -30,7 +30,7 @@ pub use server::{LOG_ENDPOINT, LogGateway, LogHandler, LogServer};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// A fact of the log service, taken from the server's synced log.
+/// An event of the log service, taken from the server's synced log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LogEvent {
     /// The server is up with what its disk held.
@@ -100,4 +100,4 @@ pub enum LogEvent {
     },
 }
 
-crate::fact!(LogEvent, |_| crate::host::Evidence::Service);
+crate::event!(LogEvent, |_| crate::host::Evidence::Service);

@@ -11,7 +11,7 @@ use crate::{
     system::{
         rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
         service::{
-            batch::{self, BatchServer, Desk},
+            batch::{self, BatchQueue, BatchServer},
             durable::{Durable, DurableLog},
         },
     },
@@ -61,7 +61,7 @@ struct Waiting {
 /// The server's state.
 pub struct LogServer {
     state: LogState,
-    desk: Desk<Self, LogState>,
+    queue: BatchQueue<Self, LogState>,
     reads: Vec<Waiting>,
 }
 
@@ -93,7 +93,7 @@ impl LogServer {
             unended: state.unended_under(""),
             closed: state.closed(),
         });
-        let server = LogServer { state, desk: Desk::new(log), reads: Vec::new() };
+        let server = LogServer { state, queue: BatchQueue::new(log), reads: Vec::new() };
         let server = service.start_server(LOG_ENDPOINT, server)?;
         server.start();
         Ok(server)
@@ -143,8 +143,8 @@ impl LogServer {
 impl BatchServer<LogState> for LogServer {
     const NAME: &'static str = "log";
 
-    fn desk(&mut self) -> &mut Desk<Self, LogState> {
-        &mut self.desk
+    fn queue(&mut self) -> &mut BatchQueue<Self, LogState> {
+        &mut self.queue
     }
 
     fn state(&self) -> &LogState {

@@ -11,8 +11,8 @@ use crate::{
             LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService, LeaderSessionId,
         },
         protocol::{
-            ExecutionState, ExecutorReport, JobMasterGateway, MasterReport, OfferedSlots,
-            RegistrationRefusal, component_job, job_component,
+            ExecutorReport, JobMasterGateway, MasterReport, OfferedSlots, RegistrationRefusal,
+            TaskExecutionState, component_job, job_component,
         },
         registration::register,
         rpc::{Context, EndpointHandle, Gateway, RpcError},
@@ -47,7 +47,7 @@ pub(super) struct MasterLink {
     deployer: Option<LeaderSessionId>,
     /// How attempts of that master ended, until it has answered. None is of an older epoch than the
     /// newest, so there are no more than the job has subtasks.
-    ended: BTreeMap<ExecutionAttemptId, ExecutionState>,
+    ended: BTreeMap<ExecutionAttemptId, TaskExecutionState>,
     /// No attempt up to this epoch may begin any more.
     pub canceled_epoch: u64,
     /// The newest epoch of which an attempt was taken on; none before it may begin any more.
@@ -344,7 +344,7 @@ impl TaskExecutor {
         context: &mut Context<Self>,
         attempt: ExecutionAttemptId,
         deployer: LeaderSessionId,
-        state: ExecutionState,
+        state: TaskExecutionState,
     ) {
         let Some(link) = self.jobs.get_mut(&attempt.job) else { return };
         let lists_ends = !context.host().sabotaged(Sabotage::UntoldEndTakenForLoss);
@@ -366,7 +366,7 @@ impl TaskExecutor {
         &mut self,
         context: &mut Context<Self>,
         attempt: ExecutionAttemptId,
-        state: ExecutionState,
+        state: TaskExecutionState,
     ) {
         let Some(link) = self.jobs.get(&attempt.job) else { return };
         let Some(connected) = &link.connected else { return };

@@ -1,7 +1,7 @@
 //! The consumer's side of a channel: it asks for its subpartition, fills the inbox and lends credit.
 
 use super::{
-    CHANNEL_CREDIT, ChannelError, Exchange, Inbox, Reader, Refusal,
+    CHANNEL_CREDIT, ChannelError, Inbox, Reader, Refusal, ShuffleEnvironment,
     wire::{FrameError, FrameReader, RESPONSE_BYTES_MAX, Request, Response},
 };
 use crate::{
@@ -42,7 +42,7 @@ impl Default for PartitionRequestBackoff {
 #[derive(Clone)]
 pub(in crate::system::task_executor) struct ChannelEnvironment {
     pub host: Host,
-    pub exchange: Exchange,
+    pub exchange: ShuffleEnvironment,
     pub backoff: PartitionRequestBackoff,
 }
 
@@ -102,9 +102,9 @@ async fn local_channel(
     channel: &InputChannelDeployment,
 ) -> Result<(), ChannelError> {
     let mut retry = Retry::new(source);
-    let exchanged = &source.exchange.exchanged;
+    let partitions = &source.exchange.partitions;
     let reader = loop {
-        match exchanged.read(channel.partition, channel.subpartition, CHANNEL_CREDIT) {
+        match partitions.read(channel.partition, channel.subpartition, CHANNEL_CREDIT) {
             Ok(reader) => break reader,
             Err(Refusal::NotFound) => retry.pause(&source.host).await?,
             Err(Refusal::Refused) => return Err(ChannelError::Refused),

@@ -67,7 +67,7 @@ struct Channel {
     /// Lent and not yet used by a received buffer.
     lent: u32,
     /// Handled and not yet lent again.
-    unlent: u32,
+    unannounced: u32,
     connected: bool,
     /// The end of the data was received.
     data_received: bool,
@@ -99,7 +99,7 @@ impl Inbox {
             queue: VecDeque::new(),
             expected_sequence: 0,
             lent: CHANNEL_CREDIT,
-            unlent: 0,
+            unannounced: 0,
             connected: false,
             data_received: false,
             received: false,
@@ -170,7 +170,7 @@ impl Inbox {
         }
         let last = channel.received;
         channel.queue.push_back(buffer);
-        let held = channel.queue.len() + (channel.lent + channel.unlent) as usize;
+        let held = channel.queue.len() + (channel.lent + channel.unannounced) as usize;
         assert!(held <= CHANNEL_CREDIT as usize, "the queue is bounded by the credit");
         drop(channels);
         self.waker.wake();
@@ -203,8 +203,8 @@ impl Inbox {
     pub fn handled(&self, channel: usize) {
         let mut channels = self.lock();
         let channel = &mut channels.channels[channel];
-        channel.unlent += 1;
-        if channel.unlent >= CREDIT_LENT_AT_ONCE {
+        channel.unannounced += 1;
+        if channel.unannounced >= CREDIT_LENT_AT_ONCE {
             channel.credit_waker.wake();
         }
     }
@@ -221,10 +221,10 @@ impl Inbox {
             waker.register(cx.waker());
             let mut channels = self.lock();
             let channel = &mut channels.channels[channel];
-            if channel.unlent < CREDIT_LENT_AT_ONCE {
+            if channel.unannounced < CREDIT_LENT_AT_ONCE {
                 return Poll::Pending;
             }
-            let credit = std::mem::take(&mut channel.unlent);
+            let credit = std::mem::take(&mut channel.unannounced);
             channel.lent += credit;
             Poll::Ready(credit)
         })

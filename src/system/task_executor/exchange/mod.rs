@@ -32,7 +32,7 @@ use std::{
 use subpartition::{ProducerSignal, Reader, Subpartition};
 pub use wire::WireError;
 pub(super) use wire::{Buffer, Content, Event, records};
-pub(super) use writer::ResultWriter;
+pub(super) use writer::RecordWriter;
 
 /// Bytes of encoded records in one buffer at most.
 pub const BUFFER_BYTES_MAX: usize = 32 * 1024;
@@ -56,8 +56,8 @@ const PARTITIONS_MAX: usize = 64 * 1024;
 ///
 /// Cloning gives another handle; when the last is dropped, the door closes and what is under way ends.
 #[derive(Clone)]
-pub struct Exchange {
-    exchanged: Arc<Exchanged>,
+pub struct ShuffleEnvironment {
+    partitions: Arc<ResultPartitionManager>,
     address: NodeAddress,
     _server: Arc<Server>,
 }
@@ -71,17 +71,17 @@ impl Drop for Server {
     }
 }
 
-impl Exchange {
+impl ShuffleEnvironment {
     /// Opens the door on `port`; 0 takes a free port.
     ///
     /// # Errors
     /// `AddrInUse` when the port is taken.
-    pub async fn start(host: &Host, port: u16) -> io::Result<Exchange> {
+    pub async fn start(host: &Host, port: u16) -> io::Result<ShuffleEnvironment> {
         let listener = host.listen(port).await?;
         let address = NodeAddress::new(host.hostname(), listener.address().port);
-        let exchanged = Arc::new(Exchanged::default());
-        let server = host.spawn(server::serve(host.clone(), listener, exchanged.clone()));
-        Ok(Exchange { exchanged, address, _server: Arc::new(Server(server)) })
+        let partitions = Arc::new(ResultPartitionManager::default());
+        let server = host.spawn(server::serve(host.clone(), listener, partitions.clone()));
+        Ok(ShuffleEnvironment { partitions, address, _server: Arc::new(Server(server)) })
     }
 
     /// Where consumers find the partitions.
@@ -91,23 +91,23 @@ impl Exchange {
 
     /// Throws away the partitions of an attempt; their readers fail.
     pub fn release(&self, attempt: ExecutionAttemptId) {
-        self.exchanged.release(|partition| partition.producer == attempt);
+        self.partitions.release(|partition| partition.producer == attempt);
     }
 
     /// Throws away the partitions of a job; their readers fail.
     pub fn release_job(&self, job: JobId) {
-        self.exchanged.release(|partition| partition.producer.job == job);
+        self.partitions.release(|partition| partition.producer.job == job);
     }
 
     /// The partitions that are not yet read to their end.
     pub fn partitions(&self) -> Vec<ResultPartitionId> {
-        self.exchanged.lock().keys().copied().collect()
+        self.partitions.lock().keys().copied().collect()
     }
 }
 
 /// The partitions of one task executor.
 #[derive(Default)]
-struct Exchanged {
+struct ResultPartitionManager {
     partitions: Mutex<BTreeMap<ResultPartitionId, Vec<Arc<Subpartition>>>>,
 }
 
@@ -120,7 +120,7 @@ enum Refusal {
     Refused,
 }
 
-impl Exchanged {
+impl ResultPartitionManager {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ResultPartitionId, Vec<Arc<Subpartition>>>> {
         self.partitions.lock().expect("no panic under this lock")
     }

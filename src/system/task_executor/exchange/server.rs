@@ -1,7 +1,7 @@
 //! The door of a task executor's partitions: a stream for each remote reader.
 
 use super::{
-    CHANNEL_CREDIT, Exchanged, Reader, Refusal,
+    CHANNEL_CREDIT, Reader, Refusal, ResultPartitionManager,
     wire::{FrameReader, REQUEST_BYTES_MAX, Request, Response},
 };
 use crate::host::{Host, Stream, StreamListener, StreamWriter};
@@ -28,7 +28,11 @@ const _: () = assert!(CHANNEL_CREDIT <= CREDIT_MAX);
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Serves until it is dropped.
-pub(super) async fn serve(host: Host, mut listener: StreamListener, exchanged: Arc<Exchanged>) {
+pub(super) async fn serve(
+    host: Host,
+    mut listener: StreamListener,
+    partitions: Arc<ResultPartitionManager>,
+) {
     let mut connections = FuturesUnordered::new();
     loop {
         let accepted = {
@@ -42,7 +46,7 @@ pub(super) async fn serve(host: Host, mut listener: StreamListener, exchanged: A
         match accepted {
             None => {}
             Some(Ok(stream)) if connections.len() < CONNECTIONS_MAX => {
-                connections.push(connection(host.clone(), stream, exchanged.clone()));
+                connections.push(connection(host.clone(), stream, partitions.clone()));
             }
             Some(Ok(stream)) => drop(stream),
             Some(Err(error)) => {
@@ -53,10 +57,10 @@ pub(super) async fn serve(host: Host, mut listener: StreamListener, exchanged: A
     }
 }
 
-async fn connection(host: Host, stream: Stream, exchanged: Arc<Exchanged>) {
+async fn connection(host: Host, stream: Stream, partitions: Arc<ResultPartitionManager>) {
     let (reader, mut writer) = stream.split();
     let mut requests = FrameReader::new(reader, REQUEST_BYTES_MAX);
-    let Some(part) = granted(&host, &mut requests, &mut writer, &exchanged).await else {
+    let Some(part) = granted(&host, &mut requests, &mut writer, &partitions).await else {
         // Orderly, so that a refusal just written arrives.
         writer.close();
         return;
@@ -82,7 +86,7 @@ async fn granted(
     host: &Host,
     requests: &mut FrameReader,
     writer: &mut StreamWriter,
-    exchanged: &Arc<Exchanged>,
+    partitions: &Arc<ResultPartitionManager>,
 ) -> Option<Reader> {
     loop {
         let frame = host.timeout(IDLE_MAX, requests.next()).await.ok()?.ok()??;
@@ -91,7 +95,7 @@ async fn granted(
             return None;
         };
         let read = match credit {
-            0..=CREDIT_MAX => exchanged.read(partition, subpartition, credit),
+            0..=CREDIT_MAX => partitions.read(partition, subpartition, credit),
             _ => Err(Refusal::Refused),
         };
         let (answer, reader) = match read {

@@ -1,6 +1,6 @@
 //! What one task has for one consumer: a queue that is bounded for the producer and drained by credit.
 
-use super::{Exchanged, SUBPARTITION_BUFFERS_MAX, SUBPARTITION_EVENTS_MAX};
+use super::{ResultPartitionManager, SUBPARTITION_BUFFERS_MAX, SUBPARTITION_EVENTS_MAX};
 use crate::system::{ids::ResultPartitionId, task_executor::TaskError};
 use bytes::Bytes;
 use futures::task::AtomicWaker;
@@ -149,14 +149,18 @@ impl Subpartition {
     }
 
     /// Lets a reader begin; `None` when there is or was one.
-    pub fn read(self: &Arc<Self>, exchanged: &Arc<Exchanged>, credit: u32) -> Option<Reader> {
+    pub fn read(
+        self: &Arc<Self>,
+        partitions: &Arc<ResultPartitionManager>,
+        credit: u32,
+    ) -> Option<Reader> {
         let mut state = self.lock();
         if state.reading != Reading::NotYet || state.released {
             return None;
         }
         state.reading = Reading::Now;
         state.credit = credit;
-        Some(Reader { subpartition: self.clone(), exchanged: exchanged.clone() })
+        Some(Reader { subpartition: self.clone(), partitions: partitions.clone() })
     }
 
     /// Whether nobody will read on.
@@ -186,7 +190,7 @@ impl Subpartition {
 /// The one reader of a subpartition. Dropped before the last buffer, it fails the producer.
 pub(super) struct Reader {
     subpartition: Arc<Subpartition>,
-    exchanged: Arc<Exchanged>,
+    partitions: Arc<ResultPartitionManager>,
 }
 
 impl Reader {
@@ -256,7 +260,7 @@ impl Drop for Reader {
         if too_early {
             self.subpartition.fail_producer();
         }
-        self.exchanged.forget_if_read(self.subpartition.partition);
+        self.partitions.forget_if_read(self.subpartition.partition);
     }
 }
 
@@ -273,19 +277,21 @@ mod tests {
     }
 
     /// A partition of one part, as its producer and its door have it.
-    fn partition() -> (ResultPartitionId, Arc<Exchanged>, Arc<ProducerSignal>, Arc<Subpartition>) {
+    fn partition()
+    -> (ResultPartitionId, Arc<ResultPartitionManager>, Arc<ProducerSignal>, Arc<Subpartition>)
+    {
         let vertex = ExecutionVertexId { vertex: JobVertexId(0), subtask: 0 };
         let producer = ExecutionAttemptId { job: JobId(1), vertex, epoch: 1 };
         let id = ResultPartitionId { producer, data_set: IntermediateDataSetId(0) };
-        let (exchanged, signal) = (Arc::<Exchanged>::default(), Arc::default());
-        let part = exchanged.register(id, 1, &signal).unwrap().remove(0);
-        (id, exchanged, signal, part)
+        let (partitions, signal) = (Arc::<ResultPartitionManager>::default(), Arc::default());
+        let part = partitions.register(id, 1, &signal).unwrap().remove(0);
+        (id, partitions, signal, part)
     }
 
     #[test]
     fn nothing_is_read_without_credit_and_each_buffer_takes_one() {
-        let (id, exchanged, _, part) = partition();
-        let reader = exchanged.read(id, 0, 0).unwrap();
+        let (id, partitions, _, part) = partition();
+        let reader = partitions.read(id, 0, 0).unwrap();
         (0..3).for_each(|_| part.push(queued(false, false), false));
         assert!(reader.next().now_or_never().is_none());
         assert!(reader.add_credit(2, 2));
@@ -297,7 +303,7 @@ mod tests {
 
     #[test]
     fn data_waits_for_room_that_events_do_not_take() {
-        let (id, exchanged, signal, part) = partition();
+        let (id, partitions, signal, part) = partition();
         (0..SUBPARTITION_BUFFERS_MAX).for_each(|_| part.push(queued(false, false), false));
         assert!(part.room(false).now_or_never().is_none());
         assert!(signal.room_everywhere().now_or_never().is_none());
@@ -306,7 +312,7 @@ mod tests {
             part.push(queued(true, false), false);
         });
         assert!(part.room(true).now_or_never().is_none());
-        let reader = exchanged.read(id, 0, 1).unwrap();
+        let reader = partitions.read(id, 0, 1).unwrap();
         assert!(reader.next().now_or_never().is_some());
         assert!(part.room(false).now_or_never().is_none(), "those before events count too");
         assert!(reader.add_credit(1000, 1000));
@@ -317,27 +323,27 @@ mod tests {
 
     #[test]
     fn a_reader_that_leaves_early_is_reported_and_one_that_is_done_is_not() {
-        let (id, exchanged, signal, part) = partition();
+        let (id, partitions, signal, part) = partition();
         part.push(queued(true, true), false);
-        let reader = exchanged.read(id, 0, 1).unwrap();
-        assert!(matches!(exchanged.read(id, 0, 1), Err(Refusal::Refused)));
+        let reader = partitions.read(id, 0, 1).unwrap();
+        assert!(matches!(partitions.read(id, 0, 1), Err(Refusal::Refused)));
         assert!(reader.next().now_or_never().is_some());
         drop(reader);
         assert_eq!(signal.check(), Ok(()));
-        assert!(matches!(exchanged.read(id, 0, 1), Err(Refusal::NotFound)), "read to its end");
+        assert!(matches!(partitions.read(id, 0, 1), Err(Refusal::NotFound)), "read to its end");
 
-        let (id, exchanged, signal, part) = partition();
-        drop(exchanged.read(id, 0, 1).unwrap());
+        let (id, partitions, signal, part) = partition();
+        drop(partitions.read(id, 0, 1).unwrap());
         assert!(signal.check().is_err());
         assert!(matches!(part.room(false).now_or_never(), Some(Err(_))));
     }
 
     #[test]
     fn a_release_ends_the_reader_and_a_producer_that_still_writes() {
-        let (id, exchanged, signal, part) = partition();
+        let (id, partitions, signal, part) = partition();
         part.push(queued(false, false), false);
-        let reader = exchanged.read(id, 0, 1).unwrap();
-        exchanged.release(|_| true);
+        let reader = partitions.read(id, 0, 1).unwrap();
+        partitions.release(|_| true);
         assert!(matches!(reader.next().now_or_never(), Some(None)));
         assert!(signal.check().is_err());
     }

@@ -1,7 +1,7 @@
 //! The producer's side of a task's partitions: buffers under construction, and when they are sent.
 
 use super::{
-    Event, Exchange, RECORD_BYTES_MAX,
+    Event, RECORD_BYTES_MAX, ShuffleEnvironment,
     subpartition::{ProducerSignal, Queued, Subpartition},
     wire::BufferBuilder,
 };
@@ -20,13 +20,13 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-enum Spread {
+enum ChannelSelector {
     Forward,
     Rebalance { next: usize },
     Hash { selector: KeySelector, max_parallelism: u32 },
 }
 
-struct Part {
+struct SubpartitionWriter {
     subpartition: Arc<Subpartition>,
     index: u32,
     builder: BufferBuilder,
@@ -37,14 +37,14 @@ struct Part {
 
 struct ResultPartition {
     id: ResultPartitionId,
-    spread: Spread,
-    parts: Vec<Part>,
+    selector: ChannelSelector,
+    parts: Vec<SubpartitionWriter>,
 }
 
 /// All partitions of one task.
-pub(in crate::system::task_executor) struct ResultWriter {
+pub(in crate::system::task_executor) struct RecordWriter {
     host: Host,
-    exchange: Exchange,
+    exchange: ShuffleEnvironment,
     results: Vec<ResultPartition>,
     signal: Arc<ProducerSignal>,
     buffer_timeout: Duration,
@@ -58,30 +58,30 @@ impl ResultPartition {
         deployment: &ResultPartitionDeployment,
         id: ResultPartitionId,
         parts: Vec<Arc<Subpartition>>,
-        spread: Spread,
+        selector: ChannelSelector,
     ) -> Self {
         debug_assert_eq!(parts.len(), deployment.subpartitions as usize);
-        let part = |(index, subpartition)| Part {
+        let part = |(index, subpartition)| SubpartitionWriter {
             subpartition,
             index,
             builder: BufferBuilder::default(),
             next_sequence: 0,
             emitted: 0,
         };
-        ResultPartition { id, spread, parts: (0..).zip(parts).map(part).collect() }
+        ResultPartition { id, selector, parts: (0..).zip(parts).map(part).collect() }
     }
 
     /// The part that a record belongs to.
     fn target(&mut self, record: &Record) -> Result<usize, TaskError> {
         let parts = self.parts.len();
-        match &mut self.spread {
-            Spread::Forward => Ok(0),
-            Spread::Rebalance { next } => {
+        match &mut self.selector {
+            ChannelSelector::Forward => Ok(0),
+            ChannelSelector::Rebalance { next } => {
                 let target = *next;
                 *next = (target + 1) % parts;
                 Ok(target)
             }
-            Spread::Hash { selector, max_parallelism } => {
+            ChannelSelector::Hash { selector, max_parallelism } => {
                 let key = caught(|| selector(record))?;
                 let group = key_group(&key, *max_parallelism);
                 let parts = u32::try_from(parts).expect("checked when it was made");
@@ -106,18 +106,18 @@ fn checked(deployment: &ResultPartitionDeployment) -> Result<(), TaskError> {
     }
 }
 
-impl ResultWriter {
+impl RecordWriter {
     /// Registers the partitions of an attempt; they are released when this is dropped, unless
     /// [`keep`](Self::keep) is called.
     pub fn new(
         host: &Host,
-        exchange: &Exchange,
+        exchange: &ShuffleEnvironment,
         registry: &OperatorRegistry,
         attempt: ExecutionAttemptId,
         produced: &[ResultPartitionDeployment],
         buffer_timeout: Duration,
     ) -> Result<Self, TaskError> {
-        let mut writer = ResultWriter {
+        let mut writer = RecordWriter {
             host: host.clone(),
             exchange: exchange.clone(),
             results: Vec::new(),
@@ -128,23 +128,23 @@ impl ResultWriter {
         };
         for deployment in produced {
             checked(deployment)?;
-            let spread = match &deployment.partitioner {
-                Partitioner::Forward => Spread::Forward,
+            let selector = match &deployment.partitioner {
+                Partitioner::Forward => ChannelSelector::Forward,
                 Partitioner::Rebalance => {
                     // Producers begin at different consumers.
                     let next = attempt.vertex.subtask % deployment.subpartitions;
-                    Spread::Rebalance { next: next as usize }
+                    ChannelSelector::Rebalance { next: next as usize }
                 }
                 Partitioner::Hash { selector } => {
                     let selector = registry.find_key_selector(selector)?;
                     let max_parallelism = deployment.consumer_max_parallelism;
-                    Spread::Hash { selector, max_parallelism }
+                    ChannelSelector::Hash { selector, max_parallelism }
                 }
             };
             let id = ResultPartitionId { producer: attempt, data_set: deployment.data_set };
-            let exchanged = &exchange.exchanged;
-            let parts = exchanged.register(id, deployment.subpartitions, &writer.signal)?;
-            writer.results.push(ResultPartition::new(deployment, id, parts, spread));
+            let partitions = &exchange.partitions;
+            let parts = partitions.register(id, deployment.subpartitions, &writer.signal)?;
+            writer.results.push(ResultPartition::new(deployment, id, parts, selector));
         }
         Ok(writer)
     }
@@ -257,12 +257,12 @@ impl ResultWriter {
     }
 }
 
-impl Drop for ResultWriter {
+impl Drop for RecordWriter {
     fn drop(&mut self) {
         if self.release {
             // Only what this one registered: another attempt of that name may hold the rest.
             let own = |id: &ResultPartitionId| self.results.iter().any(|result| result.id == *id);
-            self.exchange.exchanged.release(own);
+            self.exchange.partitions.release(own);
         }
     }
 }

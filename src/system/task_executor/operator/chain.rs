@@ -7,7 +7,7 @@ use super::{
 use crate::system::{
     graph::{OperatorState, TaskState},
     ids::CheckpointId,
-    task_executor::exchange::ResultWriter,
+    task_executor::exchange::RecordWriter,
 };
 use futures::{FutureExt, future::BoxFuture, pin_mut};
 use std::{
@@ -80,13 +80,13 @@ impl OperatorChain {
     pub async fn process(
         &mut self,
         records: Vec<Record>,
-        writer: &mut ResultWriter,
+        writer: &mut RecordWriter,
     ) -> Result<(), TaskError> {
         push(&mut self.operators, writer, records).await
     }
 
     /// Tells each operator, the head first, that no more records come.
-    pub async fn finish(&mut self, writer: &mut ResultWriter) -> Result<(), TaskError> {
+    pub async fn finish(&mut self, writer: &mut RecordWriter) -> Result<(), TaskError> {
         let mut left = &mut self.operators[..];
         while let Some((head, rest)) = left.split_first_mut() {
             let call = guarded(head.operator.finish(&mut head.output));
@@ -118,12 +118,15 @@ impl OperatorChain {
     }
 
     /// Tells all that a checkpoint is complete.
-    pub async fn confirm(&mut self, checkpoint: CheckpointId) -> Result<(), TaskError> {
+    pub async fn notify_checkpoint_complete(
+        &mut self,
+        checkpoint: CheckpointId,
+    ) -> Result<(), TaskError> {
         if let Some((source, _)) = &mut self.source {
-            guarded(source.confirm(checkpoint)).await?;
+            guarded(source.notify_checkpoint_complete(checkpoint)).await?;
         }
         for chained in &mut self.operators {
-            guarded(chained.operator.confirm(checkpoint)).await?;
+            guarded(chained.operator.notify_checkpoint_complete(checkpoint)).await?;
         }
         Ok(())
     }
@@ -146,7 +149,7 @@ impl OperatorChain {
 /// Takes records through these operators and then to other tasks. One box for each batch and level.
 fn push<'a>(
     operators: &'a mut [Chained],
-    writer: &'a mut ResultWriter,
+    writer: &'a mut RecordWriter,
     records: Vec<Record>,
 ) -> BoxFuture<'a, Result<(), TaskError>> {
     async move {
@@ -170,7 +173,7 @@ async fn drive(
     call: impl Future<Output = Result<(), TaskError>>,
     queue: &OutputQueue,
     rest: &mut [Chained],
-    writer: &mut ResultWriter,
+    writer: &mut RecordWriter,
 ) -> Result<(), TaskError> {
     pin_mut!(call);
     loop {
@@ -189,7 +192,7 @@ async fn drive(
 async fn hand_on(
     queue: &OutputQueue,
     rest: &mut [Chained],
-    writer: &mut ResultWriter,
+    writer: &mut RecordWriter,
 ) -> Result<(), TaskError> {
     if queue.is_empty() {
         return Ok(());

@@ -94,7 +94,10 @@ pub trait Operator: Send {
     ///
     /// # Errors
     /// Fails the task.
-    fn confirm(&mut self, checkpoint: CheckpointId) -> BoxFuture<'_, Result<(), TaskError>> {
+    fn notify_checkpoint_complete(
+        &mut self,
+        checkpoint: CheckpointId,
+    ) -> BoxFuture<'_, Result<(), TaskError>> {
         let _ = checkpoint;
         Box::pin(std::future::ready(Ok(())))
     }
@@ -148,7 +151,10 @@ pub trait Source: Send {
     ///
     /// # Errors
     /// Fails the task.
-    fn confirm(&mut self, checkpoint: CheckpointId) -> BoxFuture<'_, Result<(), TaskError>> {
+    fn notify_checkpoint_complete(
+        &mut self,
+        checkpoint: CheckpointId,
+    ) -> BoxFuture<'_, Result<(), TaskError>> {
         let _ = checkpoint;
         Box::pin(std::future::ready(Ok(())))
     }

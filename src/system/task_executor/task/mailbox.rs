@@ -51,7 +51,7 @@ impl Mailbox {
     }
 
     /// A newer confirmation says all that an older one said.
-    pub fn confirm(&self, checkpoint: CheckpointId, is_final: bool) {
+    pub fn notify_checkpoint_complete(&self, checkpoint: CheckpointId, is_final: bool) {
         {
             let mut words = self.lock();
             let newest = words.confirmed.map_or((checkpoint, is_final), |(id, last)| {
@@ -144,10 +144,10 @@ mod tests {
         let id = CheckpointId;
         mailbox.trigger(id(7));
         mailbox.abort(id(7));
-        mailbox.confirm(id(5), false);
-        mailbox.confirm(id(6), true);
-        mailbox.confirm(id(6), false);
-        mailbox.confirm(id(4), false);
+        mailbox.notify_checkpoint_complete(id(5), false);
+        mailbox.notify_checkpoint_complete(id(6), true);
+        mailbox.notify_checkpoint_complete(id(6), false);
+        mailbox.notify_checkpoint_complete(id(4), false);
         let expected = [Mail::Confirm(id(6), true), Mail::Abort(id(7)), Mail::Trigger(id(7))];
         assert_eq!(all(&mailbox), expected);
     }

@@ -7,12 +7,13 @@ mod run;
 mod stream_task;
 mod upload;
 
-use super::{Exchange, OperatorRegistry, PartitionRequestBackoff, StateStore};
+use super::{OperatorRegistry, PartitionRequestBackoff, ShuffleEnvironment, StateStore};
 use crate::{
     host::Host,
     system::{
         graph::{StateHandle, TaskDeployment},
         ids::{CheckpointId, ExecutionAttemptId},
+        protocol::ExecutionState,
     },
 };
 use mailbox::Mailbox;
@@ -41,14 +42,14 @@ impl TaskStateUpdate {
         !matches!(self, TaskStateUpdate::Initializing | TaskStateUpdate::Running)
     }
 
-    /// The state's name in facts.
-    pub fn name(&self) -> &'static str {
+    /// The state in events.
+    pub fn state(&self) -> ExecutionState {
         match self {
-            TaskStateUpdate::Initializing => "initializing",
-            TaskStateUpdate::Running => "running",
-            TaskStateUpdate::Finished => "finished",
-            TaskStateUpdate::Failed(_) => "failed",
-            TaskStateUpdate::Canceled => "canceled",
+            TaskStateUpdate::Initializing => ExecutionState::Initializing,
+            TaskStateUpdate::Running => ExecutionState::Running,
+            TaskStateUpdate::Finished => ExecutionState::Finished,
+            TaskStateUpdate::Failed(_) => ExecutionState::Failed,
+            TaskStateUpdate::Canceled => ExecutionState::Canceled,
         }
     }
 }
@@ -107,7 +108,7 @@ pub struct TaskEnvironment {
     /// What its node stands on.
     pub host: Host,
     /// The task executor's partitions.
-    pub exchange: Exchange,
+    pub exchange: ShuffleEnvironment,
     /// What deployments may name.
     pub registry: Arc<OperatorRegistry>,
     /// Where state lies.
@@ -148,7 +149,7 @@ impl TaskHandle {
     /// Says that a checkpoint is complete; `is_final`: every task took part at the end of its data, so
     /// the task finishes.
     pub fn confirm_checkpoint(&self, checkpoint: CheckpointId, is_final: bool) {
-        self.mailbox.confirm(checkpoint, is_final);
+        self.mailbox.notify_checkpoint_complete(checkpoint, is_final);
     }
 
     /// Says that a checkpoint is given up. It is not acknowledged any more; a cancel marker of it that

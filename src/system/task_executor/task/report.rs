@@ -1,4 +1,4 @@
-//! What a task says of itself, to its responder and as facts.
+//! What a task says of itself, to its responder and as events.
 
 use super::{TaskResponder, TaskStateUpdate};
 use crate::{
@@ -25,7 +25,7 @@ impl Reporter {
             TaskStateUpdate::Failed(reason) => reason.clone(),
             _ => String::new(),
         };
-        let (attempt, state) = (self.attempt, update.name());
+        let (attempt, state) = (self.attempt, update.state());
         self.host.announce(&TaskEvent::StateChanged { attempt, state, reason });
         self.responder.state_changed(attempt, update);
     }

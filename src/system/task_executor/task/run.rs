@@ -9,7 +9,7 @@ use crate::{
         graph::{KeyGroupRange, PARALLELISM_MAX, TaskDeployment, TaskState},
         task_executor::{
             KeyedState, OperatorContext, TaskError, TaskEvent,
-            exchange::{ChannelEnvironment, Inbox, ResultWriter, drive_channels},
+            exchange::{ChannelEnvironment, Inbox, RecordWriter, drive_channels},
             operator::OperatorChain,
         },
     },
@@ -38,7 +38,7 @@ pub async fn run(
 /// The parts of an attempt; dropped as one, the writer releasing the partitions.
 struct Parts {
     chain: OperatorChain,
-    writer: ResultWriter,
+    writer: RecordWriter,
 }
 
 async fn live(
@@ -119,7 +119,7 @@ fn build(environment: &TaskEnvironment, deployment: &TaskDeployment) -> Result<P
         chain.add(registry.make_operator(spec)?, context(&spec.uid));
     }
     let (produced, timeout) = (&deployment.produced, config.buffer_timeout);
-    let writer = ResultWriter::new(host, exchange, registry, attempt, produced, timeout)?;
+    let writer = RecordWriter::new(host, exchange, registry, attempt, produced, timeout)?;
     Ok(Parts { chain, writer })
 }
 

@@ -13,7 +13,7 @@ use crate::{
         ids::CheckpointId,
         task_executor::{
             ChannelError, Record, SourceStep, TaskError, TaskEvent,
-            exchange::{Buffer, Content, Event, Inbox, ResultWriter, records},
+            exchange::{Buffer, Content, Event, Inbox, RecordWriter, records},
             operator::OperatorChain,
         },
     },
@@ -35,7 +35,7 @@ pub struct StreamTask<'a> {
     reporter: &'a Reporter,
     mailbox: &'a Mailbox,
     chain: &'a mut OperatorChain,
-    writer: &'a mut ResultWriter,
+    writer: &'a mut RecordWriter,
     inbox: &'a Inbox,
     uploads: &'a Uploads,
     alignment: Alignment,
@@ -57,7 +57,7 @@ impl<'a> StreamTask<'a> {
         reporter: &'a Reporter,
         mailbox: &'a Mailbox,
         chain: &'a mut OperatorChain,
-        writer: &'a mut ResultWriter,
+        writer: &'a mut RecordWriter,
         inbox: &'a Inbox,
         uploads: &'a Uploads,
         restored: Option<CheckpointId>,
@@ -242,7 +242,9 @@ impl<'a> StreamTask<'a> {
 
     async fn handle_mail(&mut self, mail: Mail) -> Result<(), TaskError> {
         match mail {
-            Mail::Confirm(checkpoint, is_final) => self.confirm(checkpoint, is_final).await,
+            Mail::Confirm(checkpoint, is_final) => {
+                self.notify_checkpoint_complete(checkpoint, is_final).await
+            }
             Mail::Abort(checkpoint) => self.abort(checkpoint).await,
             Mail::Trigger(checkpoint) if self.chain.has_source() => {
                 let outcome = self.alignment.barrier(0, checkpoint);
@@ -303,10 +305,14 @@ impl<'a> StreamTask<'a> {
         Ok(())
     }
 
-    async fn confirm(&mut self, checkpoint: CheckpointId, is_final: bool) -> Result<(), TaskError> {
+    async fn notify_checkpoint_complete(
+        &mut self,
+        checkpoint: CheckpointId,
+        is_final: bool,
+    ) -> Result<(), TaskError> {
         if self.confirmed.is_none_or(|confirmed| confirmed < checkpoint) {
             self.confirmed = Some(checkpoint);
-            self.chain.confirm(checkpoint).await?;
+            self.chain.notify_checkpoint_complete(checkpoint).await?;
             let attempt = self.reporter.attempt;
             self.reporter.host.announce(&TaskEvent::CheckpointConfirmed { attempt, checkpoint });
         }

@@ -1,0 +1,49 @@
+//! What the simulation costs, beside others: `cargo bench`, one part with `cargo bench -- NAME`, a rough
+//! answer with `--quick`. Nothing is asserted about time; the aims stand beside the figures.
+#![cfg_attr(madsim, expect(clippy::disallowed_methods, reason = "measures wall time"))]
+
+#[cfg(madsim)]
+mod idle;
+#[cfg(madsim)]
+mod measure;
+#[cfg(madsim)]
+mod rpc;
+#[cfg(madsim)]
+mod runs;
+#[cfg(madsim)]
+mod seeds;
+#[cfg(madsim)]
+mod standard;
+
+#[cfg(madsim)]
+type Part = fn(measure::Effort);
+
+#[cfg(madsim)]
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let effort = measure::Effort::of(arguments.iter().any(|argument| argument == "--quick"));
+    let mut names = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
+    if names.peek().is_some_and(|name| *name == runs::MEMORY_CHILD) {
+        return runs::memory_child(effort);
+    }
+    let parts: [(&str, Part); 6] = [
+        ("standard", standard::standard),
+        ("memory", runs::memory),
+        ("journal", runs::journal),
+        ("seed", seeds::compare),
+        ("rpc", rpc::compare),
+        ("idle", idle::compare),
+    ];
+    let all = names.peek().is_none();
+    let wanted: Vec<&String> = names.collect();
+    for (name, part) in parts {
+        if all || wanted.iter().any(|wanted| *wanted == name) {
+            part(effort);
+        }
+    }
+}
+
+#[cfg(not(madsim))]
+fn main() {
+    println!("the bench measures the simulated world: cargo bench");
+}

@@ -1,0 +1,87 @@
+//! What a person types, and what the command exits with: the end of each command's help.
+//! docs/exit-codes.md says the same at length.
+
+pub const RUN: &str = "\
+Examples:
+  cargo run -- run word-count/executor-power-cut --seed 7
+  cargo run -- run word-count/swarm --seed 7 --input README.md --counts counts.txt
+  cargo run -- run journal/flapping --seed 7 --log wavetank=debug
+
+Exit codes: 0 it ended as its scenario expects and all is written, 1 an invariant broke or the
+output differs, 2 not done, not kept or not written, 3 no convergence, 4 not deterministic.";
+
+pub const EXPLORE: &str = "\
+Examples:
+  cargo run -- explore
+  cargo run -- explore word-count \"journal/*cut*\"
+  cargo run --release -- explore word-count/swarm --for 10m
+  cargo run --release -- explore --until-failure --for 8h
+  cargo run -- explore --seeds 0..1000 --json sweep.json
+
+Exit codes: 0 every run ended as expected, 1 an invariant broke, 2 not done or not written,
+3 no convergence, 4 not deterministic, 130 ended by a signal and clean so far.";
+
+pub const REPLAY: &str = "\
+Examples:
+  cargo run -- replay failures/L2-journal-held-appends-0
+  cargo run -- replay failures/L2-journal-held-appends-0 --log wavetank=debug
+  cargo run -- replay failures/L2-journal-held-appends-0 --schedules 200
+
+Exit codes: 0 the same run passes now or all schedules do, 1 an invariant broke, 2 stale or no
+failure folder, 3 no convergence.";
+
+pub const ADD_REGRESSION: &str = "\
+Examples:
+  cargo run -- add-regression failures/L2-journal-held-appends-0 late-append
+  cargo run -- add-regression failures/C4-swarm-7 early --description \"Told early.\"
+
+Exit codes: 0 written, and it passes on this code; 1 or 3 written, and it still fails;
+2 nothing is written.";
+
+pub const SABOTAGE: &str = "\
+Examples:
+  cargo run --release -- sabotage
+  cargo run -- sabotage stale-token-accepted --seeds 200
+  cargo run --release -- sabotage --seeds 2000 --json table.json
+
+Exit codes: 0 every search found its bug by a check that is there for it, and the runs without
+a switch were clean; 1 not so; 2 not done or not written; 130 ended by a signal, caught so far.";
+
+pub const LIST: &str = "\
+Examples:
+  cargo run -- list
+  cargo run -- list --faults disk
+  cargo run -- list --milestones --json
+
+Exit codes: 0 all is listed, 2 a scenario can't be read, or nothing
+has those words.";
+
+pub const CHECK: &str = "\
+Examples:
+  cargo run -- check
+  cargo run -- check scenarios/word-count/my-fault.toml
+  cargo run -- check word-count/my-fault --plan 7
+
+Exit codes: 0 every file is sound, 2 a file has a mistake.";
+
+pub const NEW: &str = "\
+Examples:
+  cargo run -- new my-fault
+  cargo run -- new journal/my-fault
+
+Exit codes: 0 the file is written, 2 nothing is written.";
+
+pub const DIGEST: &str = "\
+Examples:
+  cargo run -- digest --seeds 0..10
+  cargo run -- digest word-count/swarm --seeds 7..8 --trace
+
+Exit codes: 0 all is printed, 2 not done.";
+
+pub const VERIFY_DETERMINISM: &str = "\
+Examples:
+  cargo run -- verify-determinism --seeds 0..10
+  cargo run --release -- verify-determinism --against target/debug/wavetank
+
+Exit codes: 0 equal digests and verdicts, 2 the processes can't be compared, 4 they differ,
+130 ended by a signal, equal so far.";

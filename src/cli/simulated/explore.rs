@@ -1,0 +1,388 @@
+//! `explore`: many seeds over the scenarios.
+
+use super::{
+    CliError, Outcome,
+    failure::{self, FailureReport, Keeper},
+    find_scenarios,
+    interrupt::Interrupt,
+    parse_jobs, parse_limit, parse_sabotage, parse_seeds, print,
+    progress::{Progress, clock},
+    run::result_of,
+};
+use crate::{
+    harness::{
+        check::Milestone,
+        explore::{
+            FaultCounts, RunConfig, Sweep, SweepRun, SweepSummary, never_reached, watched_sweep,
+        },
+        fault::FaultPlan,
+        report::{COLUMNS, describe_group, describe_sweep, wrap},
+        sabotage,
+    },
+    host::Sabotage,
+};
+use clap::Args;
+use std::{
+    collections::BTreeMap, num::NonZeroUsize, ops::Range, path::PathBuf, sync::atomic::Ordering,
+    time::Duration,
+};
+
+/// After so long without the end of a run a person is told which are under way.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Groups of failures of which one run is told in full.
+const TOLD_MAX: usize = 3;
+/// Faults of a single scenario that are told one by one.
+const FAULTS_MAX: usize = 12;
+/// Runs after which a fault that never came is told.
+const RUNS_TO_TELL: u64 = 20;
+/// Runs where neither seeds nor a time are given.
+const RUNS: u64 = 100;
+
+/// Runs many seeds. Each seed draws one of the scenarios and is one run.
+///
+/// Without arguments it runs 100 seeds over all shipped scenarios, on all cores. What failed is
+/// grouped by verdict, and the first run of a group is told in full with the command that shows it
+/// again. Each failure is told on standard error and kept under failures/ the moment it is found, so that
+/// a sweep may be killed at any time. Ctrl-C, SIGTERM or SIGHUP ends it with a summary of what has been
+/// run; a second one ends at once.
+#[derive(Args)]
+pub struct Explore {
+    /// The scenarios, by file, name, folder or with stars; all under scenarios/ if none is named
+    scenarios: Vec<String>,
+    /// The plan seeds; 0..100 if absent, or without end if there is a --for
+    #[arg(long, value_name = "A..B", value_parser = parse_seeds, allow_hyphen_values = true)]
+    seeds: Option<Range<u64>>,
+    /// Runs side by side; all cores if absent
+    #[arg(long, value_name = "N", value_parser = parse_jobs, allow_hyphen_values = true)]
+    jobs: Option<NonZeroUsize>,
+    /// End at the first run that does not end as its scenario expects
+    #[arg(long)]
+    until_failure: bool,
+    /// Begin no run after this time, such as 90s, 10m or 8h
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_limit, allow_hyphen_values = true)]
+    limit: Option<Duration>,
+    /// Switch a known bug on; `list --sabotages` names them
+    #[arg(long, value_parser = parse_sabotage, value_name = "NAME")]
+    sabotage: Option<Sabotage>,
+    /// Write one JSON object to FILE, or to standard output and no text
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<PathBuf>,
+}
+
+/// All cores, unless fewer are asked for.
+pub fn jobs(wanted: Option<NonZeroUsize>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    wanted.map_or_else(cores, usize::from)
+}
+
+impl Explore {
+    /// Does it.
+    pub fn run(&self) -> Result<Outcome, CliError> {
+        let interrupt = Interrupt::listen()?;
+        print::check_writable(self.json.as_deref())?;
+        let plan = Sweep {
+            scenarios: find_scenarios(&self.scenarios)?,
+            seeds: self.seeds(),
+            jobs: jobs(self.jobs),
+            sabotage: self.sabotage,
+            until_failure: self.until_failure,
+            stop: interrupt.stop().clone(),
+        };
+        print::note(&self.opening(&plan));
+        let mut keeper = Keeper::new(&plan.scenarios, self.sabotage);
+        let (summary, wall) = self.sweep(&plan, &mut keeper);
+        let swept = Swept {
+            command: self,
+            plan: &plan,
+            summary,
+            wall,
+            interrupted: interrupt.is_wanted(),
+            keeper,
+        };
+        let told = swept.tell_failures();
+        let mut result =
+            told.values().map(|told| told.outcome).fold(swept.result(), Outcome::worse);
+        if !print::is_stdout(self.json.as_ref()) {
+            swept.print(&told, result);
+        }
+        if let Some(path) = &self.json {
+            result = result.worse(print::written(print::write_json(path, &swept.json())));
+        }
+        Ok(result)
+    }
+
+    fn seeds(&self) -> Range<u64> {
+        let end = if self.limit.is_some() { u64::MAX } else { RUNS };
+        self.seeds.clone().unwrap_or(0..end)
+    }
+
+    /// How many runs there are to be; `None` of a sweep that only a time ends.
+    fn runs(&self) -> Option<u64> {
+        let Range { start, end } = self.seeds();
+        (self.seeds.is_some() || self.limit.is_none()).then(|| end - start)
+    }
+
+    /// What is about to be run, so that a sweep that is killed can be repeated.
+    fn opening(&self, plan: &Sweep) -> String {
+        let Range { start, end } = plan.seeds;
+        let end = self.runs().map_or(String::new(), |_| end.to_string());
+        let limit = self.limit.map_or(String::new(), |limit| format!(" for {}", clock(limit)));
+        let switch = self.sabotage.map_or(String::new(), |switch| format!(", {}", switch.name()));
+        format!(
+            "wavetank: seeds {start}..{end}{limit} over {}, {}{switch}",
+            counted(plan.scenarios.len() as u64, "scenario"),
+            counted(plan.jobs as u64, "job"),
+        )
+    }
+
+    fn sweep(&self, plan: &Sweep, keeper: &mut Keeper<'_>) -> (SweepSummary, Duration) {
+        let mut progress = Progress::start();
+        let known = known_milestones(plan).len();
+        let mut summary = SweepSummary::default();
+        let (mut runs, mut failed, mut simulated) = (0_u64, 0_u64, Duration::ZERO);
+        let all = self.runs().map_or(f64::INFINITY, |all| all as f64);
+        let of_all = self.runs().map_or(String::new(), |all| format!("/{all}"));
+        let on_run = |run: SweepRun| {
+            runs += 1;
+            failed += u64::from(!run.outcome.expected);
+            simulated += run.outcome.simulated;
+            if let Some(told) = keeper.keep(&run) {
+                progress.aside(|| print::note(&told));
+            }
+            summary.add(run);
+            let elapsed = progress.elapsed();
+            let of_time = self.limit.map_or(0.0, |limit| elapsed.div_duration_f64(limit));
+            if of_time >= 1.0 {
+                plan.stop.store(true, Ordering::Relaxed);
+            }
+            progress.show(of_time.max(runs as f64 / all), || {
+                let ratio = simulated.div_duration_f64(elapsed);
+                let reached = summary.milestones.len();
+                format!(
+                    "{runs}{of_all} runs, {failed} failed, {ratio:.0}x, {reached}/{known} milestones"
+                )
+            });
+        };
+        watched_sweep(plan, SILENCE, on_run, |seeds| print::note(&silence(plan, &seeds)));
+        (summary, progress.finish())
+    }
+}
+
+/// The runs that are under way while none has ended for long.
+fn silence(plan: &Sweep, seeds: &[u64]) -> String {
+    let told = seeds.iter().map(|seed| {
+        let scenario = &plan.scenarios[plan.scenario_of(*seed)].name;
+        format!("\n  cargo run -- run {scenario} --seed {seed} --log wavetank=debug")
+    });
+    let long = clock(SILENCE);
+    format!("wavetank: no run has ended for {long}; under way:{}", told.collect::<String>())
+}
+
+/// The milestones that some swept scenario can reach.
+fn known_milestones(plan: &Sweep) -> Vec<Milestone> {
+    let reached = |milestone: &Milestone| {
+        let here = |system| plan.scenarios.iter().any(|s| s.system.kind() == system);
+        milestone.systems().iter().any(|system| here(*system))
+    };
+    Milestone::ALL.iter().copied().filter(reached).collect()
+}
+
+/// A number and a noun.
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A sweep that has ended.
+struct Swept<'a> {
+    command: &'a Explore,
+    plan: &'a Sweep,
+    summary: SweepSummary,
+    wall: Duration,
+    interrupted: bool,
+    keeper: Keeper<'a>,
+}
+
+impl Swept<'_> {
+    fn result(&self) -> Outcome {
+        let first_of_each = self.summary.failures.values().map(|group| &group.first.outcome);
+        let ended = if self.interrupted { Outcome::Interrupted } else { Outcome::Passed };
+        first_of_each.map(result_of).fold(ended, Outcome::worse)
+    }
+
+    /// The simulated over the wall time.
+    fn ratio(&self) -> f64 {
+        let wall = self.wall.max(Duration::from_micros(1));
+        self.summary.total().simulated.div_duration_f64(wall)
+    }
+
+    /// Runs the first of each group of failures again in a fresh process and tells of it; by its seed.
+    fn tell_failures(&self) -> BTreeMap<u64, FailureReport> {
+        let groups = self.summary.groups();
+        let told = groups.iter().take(TOLD_MAX).map(|(_, group)| {
+            let first = &group.first;
+            let scenario = &self.plan.scenarios[first.scenario];
+            let told = failure::tell(scenario, &first.outcome, self.command.sabotage, None);
+            (first.outcome.seed, told)
+        });
+        told.collect()
+    }
+
+    fn print(&self, told: &BTreeMap<u64, FailureReport>, result: Outcome) {
+        let known = known_milestones(self.plan);
+        let swept: Vec<&str> =
+            self.plan.scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+        print::out(&format!("{}\n", describe_sweep(&self.summary, &swept, &known)));
+        print::out(&self.faults());
+        for (kind, group) in &self.summary.groups() {
+            let [kind, place] = describe_group(kind, group);
+            let kind = print::paint(&kind, result_of(&group.first.outcome));
+            print::out(&format!("{kind}\n{place}"));
+        }
+        for (seed, told) in told {
+            print::out(&format!("\n-- seed {seed}\n{}\n", told.text));
+        }
+        print::out(&self.closing(result));
+    }
+
+    /// In how many runs the faults came: each of a single scenario, else those that never did.
+    fn faults(&self) -> String {
+        let single = self.plan.scenarios.len() == 1;
+        let mut text = String::new();
+        for ((name, origin), counts) in &self.summary.faults {
+            let FaultCounts { drawn, came, idle } = counts;
+            let found = self.plan.scenarios.iter().find(|scenario| scenario.name == *name);
+            let Some(scenario) = found else { continue };
+            let Some([which, what]) = FaultPlan::origin(scenario, *origin) else { continue };
+            if single && self.plan.scenarios[0].faults.len() <= FAULTS_MAX {
+                let struck = came - idle;
+                let idle = match idle {
+                    0 => String::new(),
+                    idle => format!(", and came in {idle} others without striking anything"),
+                };
+                let runs = format!("struck in {struck} of {drawn} runs that drew it{idle}");
+                text += &wrap(&format!("{which:<9} "), &format!("{what} {runs}"));
+                text.push('\n');
+            } else if came == idle && *drawn >= RUNS_TO_TELL {
+                let what = format!("of {name} never struck in {drawn} runs: {what}");
+                text += &wrap(&format!("{which:<9} "), &what);
+                text.push('\n');
+            }
+        }
+        text
+    }
+
+    fn closing(&self, result: Outcome) -> String {
+        let total = self.summary.total();
+        let failed = total.runs - total.passed;
+        let mut lines = Vec::new();
+        if self.interrupted {
+            let of_all = self.command.runs().map_or(String::new(), |all| format!(" of {all}"));
+            lines.push(format!("interrupted: {}{of_all} runs", total.runs));
+        }
+        if let Some(switch) = self.command.sabotage {
+            let times = counted(self.summary.sabotage_executions, "time");
+            let checks = sabotage::caught_by(switch).join(" or ");
+            lines.push(format!("the switched line ran {times}; {checks} is to catch it"));
+        }
+        let runs = counted(total.runs, "run");
+        let verdict = match (total.runs, failed) {
+            (0, _) => "nothing was run".to_string(),
+            (_, 0) => format!("{runs} ended as expected"),
+            _ => format!("{failed} of {runs} failed"),
+        };
+        let (simulated, wall) = (clock(total.simulated), self.wall.as_secs_f64());
+        lines.push(format!(
+            "{}: {simulated} simulated in {wall:.1}s, {:.0}x",
+            print::paint(&verdict, result),
+            self.ratio()
+        ));
+        if result == Outcome::Passed {
+            lines.extend(self.next());
+        }
+        lines.join("\n")
+    }
+
+    /// What to do after a clean sweep; nothing when there are no more seeds.
+    fn next(&self) -> Option<String> {
+        let from = self.plan.seeds.start.checked_add(self.summary.total().runs)?;
+        if from == u64::MAX {
+            return None;
+        }
+        let seeds = format!("--seeds {from}..{}", from.saturating_add(100 * RUNS));
+        let names = self.command.scenarios.iter().map(|name| format!(" {name}"));
+        let command = format!("cargo run --release -- explore{}", names.collect::<String>());
+        let line = format!("next: {command} {seeds}");
+        Some(match line.chars().count() + " (or --for 10m)".len() <= COLUMNS {
+            true => format!("{line} (or --for 10m)"),
+            false => format!("next: the same with --release and {seeds} (or --for 10m)"),
+        })
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let Sweep { seeds, scenarios, sabotage, .. } = self.plan;
+        let SweepSummary { tallies, evaluations, milestones, sabotage_executions, .. } =
+            &self.summary;
+        let total = self.summary.total();
+        let tallies = tallies.iter().map(|(name, tally)| {
+            serde_json::json!({
+                "scenario": name,
+                "runs": tally.runs,
+                "passed": tally.passed,
+                "violated": tally.violated,
+                "stuck": tally.stuck,
+                "simulated_seconds": tally.simulated.as_secs_f64(),
+            })
+        });
+        let failures = self.summary.failed_runs().into_values().map(|run| {
+            serde_json::json!({
+                "seed": run.seed,
+                "schedule": RunConfig::new(run.seed).scheduling_seed(),
+                "scenario": scenarios[run.scenario].name,
+                "verdict": run.verdict.to_string(),
+                "folder": self.keeper.folder(run.seed),
+            })
+        });
+        let missed = never_reached(milestones, &known_milestones(self.plan))
+            .into_iter()
+            .map(Milestone::name);
+        serde_json::json!({
+            "seeds": { "from": seeds.start, "to": self.command.runs().map(|_| seeds.end) },
+            "runs": total.runs,
+            "interrupted": self.interrupted,
+            "wall_seconds": self.wall.as_secs_f64(),
+            "simulated_seconds": total.simulated.as_secs_f64(),
+            "simulated_over_wall": self.ratio(),
+            "scenarios": tallies.collect::<Vec<_>>(),
+            "invariants": by_code(evaluations),
+            "milestones": milestones.iter().map(|(m, count)| (m.name(), *count)).collect::<BTreeMap<_, _>>(),
+            "milestones_never_reached": missed.collect::<Vec<_>>(),
+            "failures": failures.collect::<Vec<_>>(),
+            "sabotage": sabotage.map(|switch| {
+                serde_json::json!({ "switch": switch.name(), "line_ran": sabotage_executions })
+            }),
+        })
+    }
+}
+
+/// Counts by the invariants' codes, which don't change when a title does.
+fn by_code(evaluations: &BTreeMap<&'static str, u64>) -> BTreeMap<&'static str, u64> {
+    let code = |title: &'static str| title.split(' ').next().unwrap_or(title);
+    evaluations.iter().map(|(title, count)| (code(title), *count)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_limit_reads_as_people_write_it() {
+        for (text, seconds) in [("90s", 90), ("10m", 600), ("1.5h", 5400)] {
+            assert_eq!(parse_limit(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "10", "ten minutes", "-1s", "1d", "0s"] {
+            let error = parse_limit(text).expect_err(text);
+            assert!(error.contains("such as 90s, 10m or 2h") && error.contains(text), "{error}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `new`: writes a scenario to start from.
+
+use super::{CliError, Outcome};
+use crate::{
+    cli::simulated::print::{out, write_new},
+    harness::scenario::{SCENARIOS, SystemKind, did_you_mean, template},
+};
+use clap::Args;
+use std::path::Path;
+
+/// Writes a commented scenario to start from, under scenarios/SYSTEM/.
+#[derive(Args)]
+pub struct New {
+    /// Small letters, digits and dashes; journal/NAME for a journal
+    name: String,
+}
+
+impl New {
+    /// Does it.
+    pub fn run(&self) -> Result<Outcome, CliError> {
+        let (system, name) = read_name(&self.name)?;
+        let root = Path::new(SCENARIOS);
+        if !root.is_dir() {
+            return Err(super::no_scenarios());
+        }
+        let folder = root.join(system.name());
+        let path = folder.join(name).with_extension("toml");
+        write_new(&path, &template(system))?;
+        out(&next_steps(&path, &format!("{system}/{name}")));
+        Ok(Outcome::Passed)
+    }
+}
+
+/// Reads `NAME` or `SYSTEM/NAME`.
+fn read_name(text: &str) -> Result<(SystemKind, &str), CliError> {
+    let (system, name) = match text.split_once('/') {
+        None => (SystemKind::WordCount, text),
+        Some((system, name)) => {
+            let known = SystemKind::ALL.iter();
+            let found = known.clone().copied().find(|kind| kind.name() == system);
+            let found = found.ok_or_else(|| {
+                let known: Vec<&str> = known.map(|kind| kind.name()).collect();
+                let near = did_you_mean(system, known.iter().copied(), '"');
+                let known = known.join("\" or \"");
+                CliError::new(format!("{text:?}: expected \"{known}\" before the slash{near}"))
+            })?;
+            (found, name)
+        }
+    };
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || !name.chars().all(allowed) {
+        let what = "a name is made of small letters, digits and dashes, such as \"lost-answers\"";
+        return Err(CliError::new(format!("{text:?}: {what}")));
+    }
+    Ok((system, name))
+}
+
+fn next_steps(path: &Path, name: &str) -> String {
+    format!(
+        "{} is written. It runs as it is. Next:\n\n  \
+         cargo run -- check {name}            explains mistakes\n  \
+         cargo run -- check {name} --plan 7   shows what seed 7 draws\n  \
+         cargo run -- run {name} --seed 7     runs that seed\n  \
+         cargo run -- explore {name}          runs seeds 0 to 99\n  \
+         cargo test --test scenarios {name}   runs it as a test\n\n\
+         The first test writes a snapshot for your review under snapshots/.",
+        path.display()
+    )
+}

@@ -1,0 +1,434 @@
+//! `sabotage`: how soon the checks catch known bugs.
+
+use super::{
+    CliError, Outcome,
+    explore::{counted, jobs},
+    failure::Keeper,
+    find_scenarios,
+    interrupt::Interrupt,
+    parse_jobs, parse_sabotage, print,
+    progress::Progress,
+};
+use crate::{
+    harness::{
+        explore::{Fate, Hunt, Hunted, Search, SweepSummary},
+        report::{COLUMNS, cut, describe_group},
+        sabotage::{caught_by, is_caught_by},
+    },
+    host::Sabotage,
+};
+use clap::Args;
+use std::{num::NonZeroUsize, path::PathBuf};
+
+/// The first seeds of the searches for one bug.
+const STARTS: [u64; 5] = [0, 1_000_000, 2_000_000, 3_000_000, 4_000_000];
+/// The least runs of the control.
+const CONTROL_MIN: u64 = 200;
+
+/// Switches known bugs on, one at a time, and counts the runs until each is caught
+///
+/// A switch takes away the one line of the cluster that prevents a bug; most of
+/// these bugs were published, and the table gives their numbers. The shipped
+/// scenarios are explored with the switch on from 5 first seeds (0, 1000000, ..),
+/// each time until a run does not end as its scenario expects. Then the same runs
+/// are made without any switch, and none may fail: a check that cries wolf
+/// catches everything.
+///
+/// The columns of the table:
+///   caught by  the checks that caught it; `!` marks one that is not there for
+///              this bug. Or `uncaught`: the line ran, and no run failed. Or
+///              `never reached`: it never ran
+///   runs       the runs until it was caught, the median of the 5 searches; the
+///              same for any --jobs
+///   found      the searches that caught it; a bug counts as caught only if all
+///              did
+///   line ran   how often the switched line ran in all of them
+///
+/// A run without a switch that fails, or one that another check caught, is kept
+/// under failures/ the moment it is found.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Sabotages {
+    /// The switches, as `list --sabotages` names them; all if none is named
+    #[arg(value_name = "NAME", value_parser = parse_sabotage)]
+    switches: Vec<Sabotage>,
+    /// The most runs from each first seed; 3000 if absent
+    #[arg(
+        long, value_name = "N", default_value_t = 3000, hide_default_value = true,
+        allow_hyphen_values = true, value_parser = clap::value_parser!(u64).range(1..=STARTS[1])
+    )]
+    seeds: u64,
+    /// Runs side by side; all cores if absent
+    #[arg(long, value_name = "N", value_parser = parse_jobs, allow_hyphen_values = true)]
+    jobs: Option<NonZeroUsize>,
+    /// Write one JSON object to FILE, or to standard output and no text
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<PathBuf>,
+}
+
+impl Sabotages {
+    /// Does it.
+    pub fn run(&self) -> Result<Outcome, CliError> {
+        let interrupt = Interrupt::listen()?;
+        let hunt = Hunt {
+            scenarios: find_scenarios(&[])?,
+            runs_max: self.seeds,
+            jobs: jobs(self.jobs),
+            stop: interrupt.stop().clone(),
+        };
+        print::check_writable(self.json.as_deref())?;
+        let switches = if self.switches.is_empty() { Sabotage::ALL } else { &self.switches };
+        print::note(&format!(
+            "wavetank: {} from {} first seeds, {} runs each at most, over {}",
+            counted(switches.len() as u64, "known bug"),
+            STARTS.len(),
+            self.seeds,
+            counted(hunt.scenarios.len() as u64, "scenario"),
+        ));
+        let mut page = Table {
+            silent: print::is_stdout(self.json.as_ref()),
+            progress: Progress::start(),
+            searches: switches.len() * STARTS.len(),
+            done: 0,
+        };
+        let report = page.fill(&hunt, switches, &interrupt);
+        page.progress.finish();
+        let mut result = report.result();
+        if !print::is_stdout(self.json.as_ref()) {
+            print::out(&report.closing());
+        }
+        if let Some(path) = &self.json {
+            result = result.worse(print::written(print::write_json(path, &report.json())));
+        }
+        Ok(result)
+    }
+}
+
+/// The table while it is being filled.
+struct Table {
+    silent: bool,
+    progress: Progress,
+    searches: usize,
+    done: usize,
+}
+
+impl Table {
+    fn fill(&mut self, hunt: &Hunt, switches: &[Sabotage], interrupt: &Interrupt) -> Report {
+        let mut report = Report::new(hunt, switches.len());
+        self.print(&row(HEADER, |cell| cell));
+        for switch in switches {
+            let mut keeper = Keeper::new(&hunt.scenarios, Some(*switch));
+            let search = |start: &u64| self.search(hunt, *switch, *start, &mut keeper);
+            let hunted = Hunted { switch: *switch, searches: STARTS.iter().map(search).collect() };
+            if interrupt.is_wanted() {
+                report.interrupted = true;
+                return report;
+            }
+            self.print(&row_of(&hunted, hunt.runs_max));
+            report.hunted.push(hunted);
+        }
+        let widest = report.hunted.iter().flat_map(|hunted| &hunted.searches).map(|s| s.runs).max();
+        let runs = widest.unwrap_or(0).max(CONTROL_MIN);
+        let (progress, searches) = (&mut self.progress, self.searches as f64);
+        let mut keeper = Keeper::new(&hunt.scenarios, None);
+        let summary = hunt.control(STARTS[0]..STARTS[0] + runs, |done, run| {
+            if let Some(told) = keeper.keep(run) {
+                progress.aside(|| print::note(&told));
+            }
+            let share = done as f64 / runs as f64;
+            progress.show((searches + share) / (searches + 1.0), || {
+                format!("without a switch: {done}/{runs} runs")
+            });
+        });
+        report.interrupted = interrupt.is_wanted();
+        report.control = summary;
+        report
+    }
+
+    fn search(
+        &mut self,
+        hunt: &Hunt,
+        switch: Sabotage,
+        start: u64,
+        keeper: &mut Keeper<'_>,
+    ) -> Search {
+        let (done, all) = (self.done, self.searches);
+        let progress = &mut self.progress;
+        let search = hunt.search(switch, start, |runs, run| {
+            // That a switch is caught is no failure; that something else breaks is one.
+            if !is_caught_by(switch, &run.outcome.verdict)
+                && let Some(told) = keeper.keep(run)
+            {
+                progress.aside(|| print::note(&told));
+            }
+            let share = runs as f64 / hunt.runs_max as f64;
+            // The control counts as one more search.
+            progress.show((done as f64 + share) / (all as f64 + 1.0), || {
+                format!("{}: {runs} runs, {done}/{all} searches", switch.name())
+            });
+        });
+        self.done += 1;
+        search
+    }
+
+    fn print(&self, line: &str) {
+        if !self.silent {
+            self.progress.aside(|| print::out(line));
+        }
+    }
+}
+
+const HEADER: [&str; 6] = ["switch", "published", "caught by", "runs", "found", "line ran"];
+
+/// A line of the table. What caught a bug goes through `paint` once it has its width.
+fn row(cells: [&str; 6], paint: impl FnOnce(String) -> String) -> String {
+    let [switch, published, caught_by, runs, found, line_ran] = cells;
+    let caught_by = paint(format!("{:<13}", cut(caught_by, 13)));
+    let switch = cut(switch, 31);
+    format!("{switch:<31} {published:<11} {caught_by} {runs:>5} {found:>5} {line_ran:>8}")
+}
+
+fn row_of(hunted: &Hunted, runs_max: u64) -> String {
+    let fate = hunted.fate();
+    let runs = hunted.median().map_or(format!(">{runs_max}"), |runs| runs.to_string());
+    let found = format!("{}/{}", hunted.found(), hunted.searches.len());
+    let (switch, published) = (hunted.switch.name(), hunted.switch.published());
+    let (told, line_ran) = (told(hunted), hunted.executions().to_string());
+    row([switch, published, &told, &runs, &found, &line_ran], |cell| {
+        print::paint(&cell, if fate == Fate::Caught { Outcome::Passed } else { Outcome::Violated })
+    })
+}
+
+/// What caught it, or why nothing did.
+fn told(hunted: &Hunted) -> String {
+    match hunted.fate() {
+        Fate::NeverReached => "never reached".to_string(),
+        Fate::Uncaught => "uncaught".to_string(),
+        Fate::Caught | Fate::CaughtBySome | Fate::CaughtByAnother => {
+            let verdicts = hunted.verdicts().into_iter();
+            let marked = verdicts.map(|(name, wanted)| name + if wanted { "" } else { "!" });
+            marked.collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+/// What all searches came to.
+struct Report {
+    scenarios: Vec<String>,
+    switches: usize,
+    runs_max: u64,
+    hunted: Vec<Hunted>,
+    control: SweepSummary,
+    interrupted: bool,
+}
+
+impl Report {
+    fn new(hunt: &Hunt, switches: usize) -> Self {
+        Report {
+            scenarios: hunt.scenarios.iter().map(|scenario| scenario.name.clone()).collect(),
+            switches,
+            runs_max: hunt.runs_max,
+            hunted: Vec::new(),
+            control: SweepSummary::default(),
+            interrupted: false,
+        }
+    }
+
+    fn caught(&self) -> usize {
+        self.hunted.iter().filter(|hunted| hunted.fate() == Fate::Caught).count()
+    }
+
+    /// Whether nothing is amiss in what was searched.
+    fn is_clean(&self) -> bool {
+        self.control.failures.is_empty() && self.caught() == self.hunted.len()
+    }
+
+    fn result(&self) -> Outcome {
+        match (self.is_clean(), self.interrupted) {
+            (false, _) => Outcome::Violated,
+            (true, true) => Outcome::Interrupted,
+            (true, false) => Outcome::Passed,
+        }
+    }
+
+    /// What follows the table.
+    fn closing(&self) -> String {
+        let mut lines = vec![String::new()];
+        for hunted in self.hunted.iter().filter(|hunted| hunted.fate() == Fate::CaughtByAnother) {
+            let checks = caught_by(hunted.switch).join(" or ");
+            let text = format!("! {} is to be caught by {checks}", hunted.switch.name());
+            lines.push(cut(&text, COLUMNS));
+        }
+        for hunted in self.hunted.iter().filter(|hunted| hunted.fate() == Fate::CaughtBySome) {
+            let (found, all) = (hunted.found(), hunted.searches.len());
+            let name = hunted.switch.name();
+            lines.push(format!("{name}: {found} of {all} searches found it; more --seeds may"));
+        }
+        if self.interrupted {
+            let (done, all) = (self.hunted.len(), self.switches);
+            let control =
+                if done == all { ", the runs without a switch not to their end" } else { "" };
+            lines.push(format!("interrupted: {done} of {all} searched for{control}"));
+        }
+        let (runs, failed) = (self.control.total().runs, self.control.failed_runs().len());
+        if runs > 0 {
+            let result = if failed == 0 { Outcome::Passed } else { Outcome::Violated };
+            let verdict = print::paint(&format!("{failed} failed"), result);
+            lines.push(format!("without a switch: {}, {verdict}", counted(runs, "run")));
+        }
+        for (kind, group) in self.control.groups() {
+            let first = &group.first.outcome;
+            lines.extend(describe_group(kind, group));
+            lines.push(format!("  cargo run -- run {} --seed {}", first.scenario, first.seed));
+        }
+        let verdict = format!("{} of {} caught", self.caught(), self.switches);
+        lines.push(print::paint(&verdict, self.result()));
+        lines.extend(self.again());
+        lines.join("\n")
+    }
+
+    /// The command that shows a catch in full.
+    fn again(&self) -> Option<String> {
+        let (switch, run) = self.hunted.iter().find_map(|hunted| {
+            let run = hunted.searches.iter().find_map(|search| search.caught.as_ref())?;
+            Some((hunted.switch.name(), run))
+        })?;
+        let (scenario, seed) = (&self.scenarios[run.scenario], run.seed);
+        let command = format!("cargo run -- run {scenario} --seed {seed} --sabotage {switch}");
+        Some(format!("next, to see one of them caught:\n  {command}"))
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let control = self.control.total();
+        let failures = self.control.failed_runs().into_values().map(|run| {
+            serde_json::json!({
+                "seed": run.seed,
+                "scenario": self.scenarios[run.scenario],
+                "verdict": run.verdict.to_string(),
+            })
+        });
+        serde_json::json!({
+            "starts": STARTS,
+            "runs_max": self.runs_max,
+            "interrupted": self.interrupted,
+            "switches": self.hunted.iter().map(|hunted| self.json_of(hunted)).collect::<Vec<_>>(),
+            "control": {
+                "from": STARTS[0],
+                "runs": control.runs,
+                "failures": failures.collect::<Vec<_>>(),
+            },
+            "clean": self.result() == Outcome::Passed,
+            "wanted": self.switches,
+        })
+    }
+
+    fn json_of(&self, hunted: &Hunted) -> serde_json::Value {
+        let searches = hunted.searches.iter().map(|search| {
+            let caught = search.caught.as_ref();
+            serde_json::json!({
+                "start": search.start,
+                "runs": search.runs,
+                "line_ran": search.executions,
+                "seed": caught.map(|run| run.seed),
+                "scenario": caught.map(|run| &self.scenarios[run.scenario]),
+                "verdict": caught.map(|run| run.verdict.to_string()),
+            })
+        });
+        serde_json::json!({
+            "switch": hunted.switch.name(),
+            "published": hunted.switch.published(),
+            "expected": caught_by(hunted.switch),
+            "outcome": match hunted.fate() {
+                Fate::Caught => "caught",
+                Fate::CaughtBySome => "caught by some searches",
+                Fate::CaughtByAnother => "caught by another check",
+                Fate::Uncaught => "uncaught",
+                Fate::NeverReached => "never reached",
+            },
+            "caught_by": hunted.verdicts().into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            "runs_to_find": hunted.median(),
+            "found": hunted.found(),
+            "line_ran": hunted.executions(),
+            "searches": searches.collect::<Vec<_>>(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::{check::Verdict, explore::FailedRun};
+
+    fn hunted(switch: Sabotage, names: &[Option<&str>], executions: u64) -> Hunted {
+        let search = |name: &Option<&str>| Search {
+            start: 0,
+            runs: 1_000_000,
+            caught: name.map(|name| FailedRun {
+                seed: 999_999,
+                scenario: 0,
+                verdict: Verdict::Violated(name.to_string()),
+            }),
+            executions,
+        };
+        Hunted { switch, searches: names.iter().map(search).collect() }
+    }
+
+    #[test]
+    fn the_table_fits_a_page() {
+        let long = [Some("coordination-durable"), None, Some("no-panic"), None, Some("C10")];
+        for switch in Sabotage::ALL {
+            for (names, times) in [(&long[..], 9_999_999), (&[None; 5], 7), (&[None; 5], 0)] {
+                let line = row_of(&hunted(*switch, names, times), 1000);
+                assert!(line.chars().count() <= COLUMNS, "{line}");
+                assert!(line.starts_with(switch.name()), "{line}");
+            }
+        }
+        assert!(row(HEADER, |cell| cell).len() <= COLUMNS);
+    }
+
+    #[test]
+    fn a_row_tells_what_became_of_a_bug() {
+        let cells = |names: &[Option<&str>], times| {
+            let line = row_of(&hunted(Sabotage::StaleTokenAccepted, names, times), 500);
+            line.split_whitespace().skip(2).map(String::from).collect::<Vec<_>>().join(" ")
+        };
+        let l2 = Some("L2");
+        assert_eq!(cells(&[l2, l2, None], 3), "L2 1000000 2/3 9");
+        assert_eq!(cells(&[None, l2, None], 3), "L2 >500 1/3 9");
+        assert_eq!(cells(&[l2, l2, Some("X4")], 3), "L2 X4! 1000000 3/3 9");
+        assert_eq!(cells(&[None, None, None], 3), "uncaught >500 0/3 9");
+        assert_eq!(cells(&[None, None, None], 0), "never reached >500 0/3 0");
+    }
+
+    #[test]
+    fn the_result_is_that_of_every_bug_and_the_control() {
+        let l2 = [Some("L2"), Some("L2")];
+        let report = |names: &[&[Option<&str>]]| Report {
+            scenarios: vec!["a/b".to_string()],
+            switches: names.len(),
+            runs_max: 500,
+            hunted: names.iter().map(|n| hunted(Sabotage::StaleTokenAccepted, n, 1)).collect(),
+            control: SweepSummary::default(),
+            interrupted: false,
+        };
+        assert_eq!(report(&[&l2, &l2]).result(), Outcome::Passed);
+        assert_eq!(report(&[&l2, &[None]]).result(), Outcome::Violated);
+        assert_eq!(report(&[&l2, &[Some("L2"), Some("X4")]]).result(), Outcome::Violated);
+        let by_some = report(&[&[Some("L2"), None]]);
+        assert_eq!(by_some.result(), Outcome::Violated);
+        let text = by_some.closing();
+        assert!(text.contains("0 of 1 caught") && text.contains("1 of 2 searches"), "{text}");
+        let interrupted = Report { interrupted: true, switches: 3, ..report(&[&l2]) };
+        assert_eq!(interrupted.result(), Outcome::Interrupted, "two were not searched for");
+        let text = interrupted.closing();
+        assert!(text.contains("1 of 3 searched for") && text.contains("1 of 3 caught"), "{text}");
+        let nothing = Report { interrupted: true, switches: 3, ..report(&[]) };
+        assert_eq!(nothing.result(), Outcome::Interrupted);
+        let uncaught = Report { interrupted: true, switches: 3, ..report(&[&[None, None]]) };
+        assert_eq!(uncaught.result(), Outcome::Violated, "that stays whatever comes");
+        let text = report(&[&l2, &[Some("X4")]]).closing();
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
+        assert!(text.contains("1 of 2 caught"), "{text}");
+        assert!(text.contains("! stale-token-accepted is to be caught by L2"), "{text}");
+    }
+}

@@ -1,0 +1,220 @@
+//! Partitions: who can't reach whom, by shape.
+
+use super::{
+    swarm::{FaultGenerator, Generated},
+    target::Target,
+    words::FaultKey,
+};
+use crate::harness::scenario::{Field, Mistakes, Reader, ScenarioError, SystemSpec, Writer};
+use std::fmt;
+
+/// Which links a partition cuts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionSpec {
+    /// Between these nodes and all others.
+    Isolate {
+        /// These.
+        target: Target,
+    },
+    /// Between two halves of the nodes, by drawing.
+    Halves,
+    /// The same, but these nodes still reach both halves.
+    Bridge {
+        /// These.
+        target: Target,
+    },
+    /// Between two sets of nodes, which both reach everybody else.
+    Pair {
+        /// One set.
+        from: Target,
+        /// The other.
+        to: Target,
+    },
+    /// From one set to another; the way back is open.
+    OneWay {
+        /// The senders.
+        from: Target,
+        /// The receivers.
+        to: Target,
+    },
+    /// The nodes stand in a ring, by drawing, and each reaches only its two neighbours.
+    Ring,
+}
+
+const SHAPES: &[&str] = &["isolate", "halves", "bridge", "pair", "one-way", "ring"];
+
+/// The keys of a partition.
+pub(super) const KEYS: &[FaultKey] = &[
+    FaultKey {
+        key: "shape",
+        needed: true,
+        meaning: "\"isolate\": `target` from all others; \"halves\", by drawing; \"bridge\": halves that \
+                  `target` still reaches; \"pair\": `from` and `to` from each other; \"one-way\": only \
+                  what goes `from` one `to` another; \"ring\": each node reaches only its two neighbours",
+        example: "\"isolate\"",
+    },
+    FaultKey {
+        key: "target",
+        needed: false,
+        meaning: "of the shapes isolate and bridge, see `list --targets`",
+        example: "\"coordination\"",
+    },
+    FaultKey {
+        key: "from",
+        needed: false,
+        meaning: "one set, of the shapes pair and one-way",
+        example: "\"clients\"",
+    },
+    FaultKey {
+        key: "to",
+        needed: false,
+        meaning: "the other set, of the shapes pair and one-way",
+        example: "\"coordination\"",
+    },
+];
+
+impl PartitionSpec {
+    /// Its name in files.
+    pub fn shape(&self) -> &'static str {
+        match self {
+            PartitionSpec::Isolate { .. } => "isolate",
+            PartitionSpec::Halves => "halves",
+            PartitionSpec::Bridge { .. } => "bridge",
+            PartitionSpec::Pair { .. } => "pair",
+            PartitionSpec::OneWay { .. } => "one-way",
+            PartitionSpec::Ring => "ring",
+        }
+    }
+
+    /// The two sets of a shape that has them.
+    pub(super) fn sets(&self) -> Option<(Target, Target)> {
+        match *self {
+            PartitionSpec::Pair { from, to } | PartitionSpec::OneWay { from, to } => {
+                Some((from, to))
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads `shape` and the keys that belong to it; nothing if there are mistakes, which are kept.
+    pub(super) fn read(
+        table: &mut Reader,
+        system: &SystemSpec,
+        mistakes: &mut Mistakes,
+    ) -> Option<Self> {
+        let words: Vec<(&str, &str)> = SHAPES.iter().map(|shape| (*shape, *shape)).collect();
+        let read = |field: &Field| field.one_of(&words, "list --faults");
+        let Some(shape) = mistakes.keep(table.need("shape", read)) else {
+            // Which of them belong there depends on it.
+            table.skip(&["target", "from", "to"]);
+            return None;
+        };
+        let mut need = |key: &'static str| {
+            let read: Result<Target, ScenarioError> =
+                table.need(key, |field| Target::read(field, system));
+            mistakes.keep(read)
+        };
+        match shape {
+            "isolate" => Some(PartitionSpec::Isolate { target: need("target")? }),
+            "bridge" => Some(PartitionSpec::Bridge { target: need("target")? }),
+            "pair" | "one-way" => {
+                let (from, to) = (need("from"), need("to"));
+                let (from, to) = (from?, to?);
+                Some(match shape {
+                    "pair" => PartitionSpec::Pair { from, to },
+                    _ => PartitionSpec::OneWay { from, to },
+                })
+            }
+            "halves" => Some(PartitionSpec::Halves),
+            _ => Some(PartitionSpec::Ring),
+        }
+    }
+
+    /// Writes them.
+    pub(super) fn write(&self, writer: &mut Writer) {
+        writer.text("shape", self.shape());
+        match self {
+            PartitionSpec::Isolate { target } | PartitionSpec::Bridge { target } => {
+                writer.text("target", target);
+            }
+            PartitionSpec::Pair { from, to } | PartitionSpec::OneWay { from, to } => {
+                writer.text("from", from);
+                writer.text("to", to);
+            }
+            PartitionSpec::Halves | PartitionSpec::Ring => {}
+        }
+    }
+}
+
+impl Generated for PartitionSpec {
+    fn generate(_: &str, generator: &mut FaultGenerator<'_>) -> Self {
+        let shape = generator.choose(SHAPES.iter().map(|shape| (*shape, *shape)));
+        let (one, other) = (Target::generate("", generator), Target::generate("", generator));
+        match shape {
+            "isolate" => PartitionSpec::Isolate { target: one },
+            "bridge" => PartitionSpec::Bridge { target: one },
+            "pair" => PartitionSpec::Pair { from: one, to: other },
+            "one-way" => PartitionSpec::OneWay { from: one, to: other },
+            "halves" => PartitionSpec::Halves,
+            _ => PartitionSpec::Ring,
+        }
+    }
+}
+
+impl fmt::Display for PartitionSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.shape())?;
+        match self {
+            PartitionSpec::Isolate { target } | PartitionSpec::Bridge { target } => {
+                write!(f, " {target}")
+            }
+            PartitionSpec::Pair { from, to } => write!(f, " {from} | {to}"),
+            PartitionSpec::OneWay { from, to } => write!(f, " {from} -> {to}"),
+            PartitionSpec::Halves | PartitionSpec::Ring => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::scenario::Scenario;
+    use std::path::Path;
+
+    fn told(keys: &str) -> Result<(), String> {
+        let text = format!(
+            "description = \"A test.\"\n[[fault]]\nkind = \"partition\"\nat = \"1s\"\n\
+             duration = \"1s\"\n{keys}"
+        );
+        Scenario::parse(&text, Path::new("a.toml")).map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_shape_takes_its_keys_and_no_others() {
+        let all = [("target", "leader"), ("from", "clients"), ("to", "coordination")];
+        for shape in SHAPES {
+            let own: &[&str] = match *shape {
+                "isolate" | "bridge" => &["target"],
+                "pair" | "one-way" => &["from", "to"],
+                _ => &[],
+            };
+            let keys = |left_out: &str, more: &str| {
+                let wanted = |key: &&str| (own.contains(key) || *key == more) && *key != left_out;
+                let keys = all.iter().filter(|(key, _)| wanted(key));
+                let keys = keys.map(|(key, target)| format!("{key} = \"{target}\"\n"));
+                format!("shape = \"{shape}\"\n{}", keys.collect::<String>())
+            };
+            assert_eq!(told(&keys("", "")), Ok(()), "{shape}");
+            for (key, _) in all {
+                let told = match own.contains(&key) {
+                    true => told(&keys(key, "")),
+                    false => told(&keys("", key)),
+                };
+                let message = told.expect_err("one key too few or too many");
+                assert!(message.contains(key), "{shape}: {message}");
+            }
+        }
+        let message = told("target = \"leader\"").expect_err("no shape");
+        assert!(message.contains("`fault.shape` is missing") || message.contains("shape"));
+    }
+}

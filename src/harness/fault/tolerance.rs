@@ -1,0 +1,87 @@
+//! Which faults the cluster survives on which node: what every promise rests on, in one place.
+//!
+//! | fault | servers that hold the only copy of what was promised | everybody else |
+//! | --- | --- | --- |
+//! | of links; a process ends or stands still; a clock | survived | survived |
+//! | unsynced changes are lost or torn | survived | survived |
+//! | an operation of the disk fails, or takes its time | survived: the server stops and recovers | survived |
+//! | the disk is empty, or bits of it flip | **not survived** | survived |
+
+use super::kinds::FaultKind;
+use crate::harness::world::Role;
+
+impl FaultKind {
+    /// Whether the cluster keeps all its promises, and converges, after this fault of a node.
+    ///
+    /// What is not survived may leave the cluster stuck; it never makes it lie.
+    pub fn is_survived_on(&self, role: Role) -> bool {
+        !(self.harms_for_good() && holds_sole_copies(role))
+    }
+
+    /// Whether what it does to a disk outlasts the fault.
+    pub fn harms_for_good(&self) -> bool {
+        match self {
+            FaultKind::WipeDisk { .. } | FaultKind::BitRot { .. } => true,
+            FaultKind::Loss { .. }
+            | FaultKind::Delay { .. }
+            | FaultKind::Reorder { .. }
+            | FaultKind::Duplicate { .. }
+            | FaultKind::Corrupt { .. }
+            | FaultKind::Hold { .. }
+            | FaultKind::LoseOne { .. }
+            | FaultKind::SlowLink { .. }
+            | FaultKind::Reset { .. }
+            | FaultKind::Partition { .. }
+            | FaultKind::Swizzle { .. }
+            | FaultKind::Crash { .. }
+            | FaultKind::PowerCut { .. }
+            | FaultKind::RollingRestart { .. }
+            | FaultKind::Pause { .. }
+            | FaultKind::DiskError { .. }
+            | FaultKind::DiskFull { .. }
+            | FaultKind::DiskSlow { .. }
+            | FaultKind::DiskStall { .. }
+            | FaultKind::CrashLoop { .. }
+            | FaultKind::Slow { .. }
+            | FaultKind::SlowStop { .. }
+            | FaultKind::RestartAsNew { .. }
+            | FaultKind::ServiceError { .. }
+            | FaultKind::Clock { .. } => false,
+        }
+    }
+}
+
+/// Whether a node's disk is the only one that holds what the cluster has promised to keep.
+fn holds_sole_copies(role: Role) -> bool {
+    match role {
+        Role::Coordination | Role::Blobs | Role::Log => true,
+        Role::Journal(_)
+        | Role::Client(_)
+        | Role::JobManager(_)
+        | Role::TaskExecutor(_)
+        | Role::Writer => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::fault::Target;
+
+    #[test]
+    fn only_the_disks_of_the_services_are_beyond_replacement() {
+        let replace = FaultKind::WipeDisk { target: Target::Everyone };
+        let crash = FaultKind::Crash { target: Target::Everyone };
+        let others = [
+            Role::Journal(1),
+            Role::Client(1),
+            Role::JobManager(1),
+            Role::TaskExecutor(1),
+            Role::Writer,
+        ];
+        for role in [Role::Coordination, Role::Blobs, Role::Log].into_iter().chain(others) {
+            assert!(crash.is_survived_on(role), "{role:?}");
+            assert_eq!(replace.is_survived_on(role), others.contains(&role), "{role:?}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What scenario files may name is what runs can show: milestones and kinds of messages.
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+use wavetank::harness::{
+    check::Milestone,
+    explore::{RunConfig, RunOutcome, run_on_fresh_thread},
+    fault::FAULT_KINDS,
+    scenario::{Scenario, SystemKind, discover, messages},
+};
+
+/// Some runs of scenarios of a system, with their traces.
+fn runs(system: SystemKind) -> impl Iterator<Item = RunOutcome> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(system.name());
+    let paths = discover(&folder).expect("the scenarios can be listed");
+    (0..).zip(paths).map(|(seed, path)| {
+        let scenario = Arc::new(Scenario::load(&path).expect("a shipped scenario"));
+        run_on_fresh_thread(&scenario, &RunConfig { trace: true, ..RunConfig::new(seed) })
+    })
+}
+
+/// The kind of the message or packet of which a line of a trace tells.
+fn kind(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once(" -> ")?;
+    let mut words = rest.split(' ');
+    let (kind, place) = (words.nth(1)?, words.next()?);
+    place.starts_with('#').then_some(kind)
+}
+
+fn assert_catalogued(system: SystemKind) {
+    let known: BTreeSet<&str> = messages(system).into_iter().collect();
+    let (mut crossed, mut reached) = (BTreeSet::new(), BTreeSet::new());
+    for run in runs(system) {
+        crossed.extend(run.trace.iter().filter_map(|line| kind(&line.text)).map(str::to_string));
+        reached.extend(run.milestones.into_keys());
+    }
+    let unknown: Vec<&String> =
+        crossed.iter().filter(|kind| !known.contains(kind.as_str())).collect();
+    assert_eq!(unknown, Vec::<&String>::new(), "kinds of a {system} that `messages` does not know");
+    let elsewhere = |milestone: &&Milestone| !milestone.systems().contains(&system);
+    let elsewhere: Vec<&Milestone> = reached.iter().filter(elsewhere).collect();
+    assert_eq!(elsewhere, Vec::<&Milestone>::new(), "a {system} is said never to reach these");
+    // What the catalogue knows is not idle either.
+    let idle = known.iter().filter(|kind| !crossed.contains(**kind)).count();
+    assert!(idle * 3 < known.len(), "{idle} of {} kinds never crossed a link", known.len());
+    let reachable = Milestone::known(system);
+    let idle: Vec<_> = reachable.iter().filter(|milestone| !reached.contains(milestone)).collect();
+    assert!(idle.len() * 3 < reachable.len(), "never reached: {idle:?}");
+}
+
+#[test]
+fn a_journal_shows_nothing_but_what_the_catalogue_knows() {
+    assert_catalogued(SystemKind::Journal);
+}
+
+#[test]
+fn a_word_count_shows_nothing_but_what_the_catalogue_knows() {
+    assert_catalogued(SystemKind::WordCount);
+}
+
+#[test]
+fn packets_of_streams_are_told_with_their_kind() {
+    let line = "node 3 -> node";
+    assert_eq!(kind(line), None);
+    assert_eq!(kind("a -> b Gateway.call #7 delivered"), Some("Gateway.call"));
+    assert_eq!(kind("N(1) -> N(2) stream.segment #4 FIN lost"), Some("stream.segment"));
+}
+
+#[test]
+fn every_kind_of_fault_has_a_scenario() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let paths = discover(&folder).expect("the scenarios can be listed");
+    let scenarios = paths.iter().map(|path| Scenario::load(path).expect("a shipped scenario"));
+    let used: BTreeSet<&str> =
+        scenarios.flat_map(|scenario| scenario.faults).map(|fault| fault.kind.name()).collect();
+    let known: BTreeSet<&str> = FAULT_KINDS.iter().map(|kind| kind.name).collect();
+    assert_eq!(used, known);
+}

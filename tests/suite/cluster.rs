@@ -1,0 +1,205 @@
+//! A whole cluster in simulation, spoken to by a client: submission, results, cancellation, restarts.
+use bytes::Bytes;
+use std::{sync::Arc, time::Duration};
+use wavetank::{
+    harness::check::{Checker, Moment, TimeBounds, invariant},
+    host::{
+        Host, NodeAddress,
+        sim::{World, WorldConfig, simulate},
+    },
+    jobs::{
+        journal::run_coordination_node,
+        word_count::{
+            ClusterConfig, INPUT_TOPIC, OUTPUT_TOPIC, PORT, run_blob_node, run_job_manager_node,
+            run_log_node, run_task_executor_node, word_count,
+        },
+    },
+    system::{
+        client::JobClient,
+        connector::{
+            GENERATOR, GeneratorParameters, LOG_SOURCE, LogSourceParameters, TEXT_SOURCE, spec,
+            upload_text,
+        },
+        graph::{CheckpointSettings, GraphError, JobGraph, OperatorSpec, RestartStrategy},
+        ids::JobId,
+        protocol::{JobRefusal, JobStatus, SubmitRefusal},
+        rpc::{RpcService, RpcSystem},
+    },
+};
+
+const JOB: JobId = JobId(0xabc << 96);
+const RESTARTS: RestartStrategy = RestartStrategy::FixedDelay { attempts: 2, delay_ms: 200 };
+
+fn job(id: JobId, source: OperatorSpec) -> JobGraph {
+    word_count(id, source, 2, CheckpointSettings::default(), RESTARTS).expect("a sound graph")
+}
+
+fn generator(records: u64, per_second: u64) -> OperatorSpec {
+    let parameters = GeneratorParameters { records, per_second, words: 10, seed: 1 };
+    spec("source", GENERATOR, &parameters)
+}
+
+/// What the client of a test works with.
+struct Outside {
+    service: RpcService,
+    client: JobClient,
+    config: ClusterConfig,
+}
+
+impl Outside {
+    async fn new(host: Host, config: ClusterConfig) -> Self {
+        let service = RpcSystem::load(&host).bind(0).await.expect("a free port");
+        let log = config.log(&service);
+        for topic in [INPUT_TOPIC, OUTPUT_TOPIC] {
+            log.create_topic_until_acknowledged(topic, 2).await.expect("a new topic");
+        }
+        let client = JobClient::new(&service, &config.coordination(&service));
+        Outside { service, client, config }
+    }
+
+    /// Words counted in all, by the committed output.
+    async fn output_records(&self) -> u64 {
+        let log = self.config.log(&self.service);
+        let mut records = 0;
+        for partition in 0..2 {
+            let mut next = 0;
+            loop {
+                let read = log.read_until_acknowledged(
+                    OUTPUT_TOPIC,
+                    partition,
+                    next,
+                    10_000,
+                    Duration::ZERO,
+                );
+                let batch = read.await.expect("the topic is there");
+                next += batch.records.len() as u64;
+                if next == batch.end {
+                    break;
+                }
+            }
+            records += next;
+        }
+        records
+    }
+}
+
+/// Boots two job managers and two task executors with two slots each, and runs `main` as a client;
+/// every invariant is judged.
+#[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
+fn cluster<F: Future<Output = ()> + Send + 'static>(main: fn(Outside) -> F) {
+    let run = move || {
+        let mut invariants = invariant::all(TimeBounds::default());
+        invariants.extend(invariant::of_jobs(TimeBounds::default()));
+        let checker = Arc::new(Checker::new(invariants));
+        let body = async move |world: World| drive(&world, main).await;
+        let (at, _) = simulate(WorldConfig::new(1), checker.clone(), body);
+        // A failed assertion of the client is a panic in its process, and so a violation.
+        assert_eq!(checker.close(at).violations, []);
+    };
+    std::thread::spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
+async fn drive<F: Future<Output = ()> + Send + 'static>(
+    world: &World,
+    main: fn(Outside) -> F,
+) -> Moment {
+    let address = |name: &str| NodeAddress::new(name, PORT);
+    let config = ClusterConfig::new(address("coordination"), address("blobs"), address("log"));
+    world.boot(world.add_node("coordination"), |host| run_coordination_node(host, PORT));
+    world.boot(world.add_node("blobs"), |host| run_blob_node(host, PORT));
+    world.boot(world.add_node("log"), |host| run_log_node(host, PORT));
+    for name in ["job-manager-1", "job-manager-2"] {
+        let config = config.clone();
+        world.boot(world.add_node(name), |host| run_job_manager_node(host, PORT, config));
+    }
+    for name in ["task-executor-1", "task-executor-2"] {
+        let config = config.clone();
+        let run = |host| run_task_executor_node(host, PORT, PORT + 1, config);
+        world.boot(world.add_node(name), run);
+    }
+    let (done, ended) = futures::channel::oneshot::channel();
+    let client = world.add_node("client");
+    world.boot(client, move |host| async move {
+        main(Outside::new(host, config).await).await;
+        let _ = done.send(());
+    });
+    // Cut short when the client's process dies.
+    let _ = ended.await;
+    Moment { time: world.elapsed(), process: (client, 0) }
+}
+
+#[test]
+fn a_job_is_taken_once_and_is_never_run_again() {
+    cluster(|outside| async move {
+        let graph = job(JOB, generator(100, 0));
+        assert_eq!(outside.client.details(JOB).await, Err(JobRefusal::Unknown(JOB)));
+        outside.client.submit(&graph).await.expect("a new job");
+        outside.client.submit(&graph).await.expect("handing it over again is the same");
+        assert_eq!(outside.client.list().await, [JOB]);
+        let result = outside.client.result(JOB).await.expect("a known job");
+        // Two words in each record: `word-7`.
+        assert_eq!((result.status, outside.output_records().await), (JobStatus::Finished, 400));
+        outside.client.submit(&graph).await.expect("it was handed over");
+        assert_eq!(outside.client.details(JOB).await.map(|d| d.status), Ok(JobStatus::Finished));
+        assert_eq!(outside.output_records().await, 400);
+        assert_eq!(outside.client.list().await, []);
+    });
+}
+
+#[test]
+fn unsound_and_unknown_jobs_are_refused() {
+    cluster(|outside| async move {
+        let mut unsound = job(JOB, generator(1, 0));
+        unsound.vertices[0].parallelism = 0;
+        let refused = outside.client.submit(&unsound).await.expect_err("unsound");
+        assert!(matches!(refused, SubmitRefusal::Graph(GraphError::OutOfBounds { .. })));
+        let unknown = job(JOB, spec("source", "nobody-knows-it", &()));
+        let refused = outside.client.submit(&unknown).await.expect_err("unknown");
+        assert!(refused.to_string().contains("nobody-knows-it"), "{refused}");
+        let parameters = spec("source", LOG_SOURCE, &());
+        let refused = outside.client.submit(&job(JOB, parameters)).await.expect_err("parameters");
+        assert!(matches!(refused, SubmitRefusal::UnknownOperator(_)));
+        assert_eq!(outside.client.cancel(JOB).await, Err(JobRefusal::Unknown(JOB)));
+    });
+}
+
+#[test]
+fn a_job_that_keeps_failing_fails_with_its_cause_after_its_restarts() {
+    cluster(|outside| async move {
+        let nowhere = LogSourceParameters::new("no-such-topic", vec![1, 1]);
+        let graph = job(JOB, spec("source", LOG_SOURCE, &nowhere));
+        outside.client.submit(&graph).await.expect("its operators are known");
+        let result = outside.client.result(JOB).await.expect("a known job");
+        assert_eq!(result.status, JobStatus::Failed);
+        assert!(result.cause.as_deref().is_some_and(|cause| cause.contains("no such partition")));
+    });
+}
+
+#[test]
+fn a_canceled_job_ends_and_frees_its_slots_for_the_next() {
+    cluster(|outside| async move {
+        let endless = job(JOB, generator(1_000_000_000, 10));
+        outside.client.submit(&endless).await.expect("a new job");
+        outside.service.host().sleep(Duration::from_secs(5)).await;
+        outside.client.cancel(JOB).await.expect("it runs");
+        let result = outside.client.result(JOB).await.expect("a known job");
+        assert_eq!(result.status, JobStatus::Canceled);
+        let refused = outside.client.cancel(JOB).await;
+        assert_eq!(refused, Err(JobRefusal::Terminated(JobStatus::Canceled)));
+    });
+}
+
+#[test]
+fn the_lines_of_a_text_are_counted_whatever_their_length_and_end() {
+    cluster(|outside| async move {
+        let blobs = outside.config.blobs(&outside.service);
+        let long = "x ".repeat(40_000);
+        let text = Bytes::from(format!("one two\n\n{long}\nthree\nlast without an end"));
+        let parameters = upload_text(&blobs, "text", &text).await.expect("a new text");
+        let graph = job(JOB, spec("source", TEXT_SOURCE, &parameters));
+        outside.client.submit(&graph).await.expect("a new job");
+        let result = outside.client.result(JOB).await.expect("a known job");
+        assert_eq!((result.status, result.cause), (JobStatus::Finished, None));
+        assert_eq!(outside.output_records().await, 2 + 40_000 + 1 + 4);
+    });
+}

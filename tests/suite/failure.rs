@@ -1,0 +1,452 @@
+//! A run that fails is kept, runs again from its data, and becomes a regression.
+#![expect(clippy::disallowed_methods, reason = "looks at what the tool wrote")]
+
+use crate::clone::Clone;
+use std::{
+    fs,
+    process::{Command, Output, Stdio},
+};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_wavetank");
+/// The seed of `journal/held-appends` under which a stale token is told at once.
+const SEED: &str = "0";
+
+/// A clone of its own for a test.
+struct Place(Clone);
+
+impl Place {
+    fn new(test: &str) -> Self {
+        Place(crate::clone::clone(&format!("failure-{test}")))
+    }
+
+    fn run(&self, arguments: &[&str]) -> (i32, String) {
+        let output = Command::new(BINARY).current_dir(&*self.0).args(arguments).output();
+        let output: Output = output.expect("it runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert!(!text.contains("panicked"), "{text}");
+        (output.status.code().expect("it ended by itself"), text)
+    }
+
+    /// Provokes a failure and returns its folder.
+    fn fail(&self) -> String {
+        let run =
+            ["run", "journal/held-appends", "--seed", SEED, "--sabotage", "stale-token-accepted"];
+        let (code, text) = self.run(&run);
+        assert_eq!(code, 1, "{text}");
+        let folder = format!("failures/L2-journal-held-appends-{SEED}");
+        assert!(text.contains(&format!("again   cargo run -- replay {folder}\n")), "{text}");
+        folder
+    }
+
+    /// The names of what is kept, without what is being written.
+    fn kept(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.join("failures")).expect("something is kept");
+        let names = entries.map(|entry| entry.expect("it can be listed").file_name());
+        let mut names: Vec<String> =
+            names.map(|name| name.to_string_lossy().into_owned()).collect();
+        names.retain(|name| !name.starts_with('.'));
+        names.sort();
+        names
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.0.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = self.read(path);
+        assert!(text.contains(from), "{path} has {from:?}:\n{text}");
+        fs::write(self.0.join(path), text.replace(from, to)).expect("it can be written");
+    }
+}
+
+#[test]
+fn a_failure_is_one_folder_that_says_everything() {
+    let place = Place::new("folder");
+    let folder = place.fail();
+    let report = place.read(&format!("{folder}/report.txt"));
+    let at = |what: &str| report.find(what).unwrap_or_else(|| panic!("{what}:\n{report}"));
+    let order = [
+        "L2 fenced-mailbox at ",
+        "  before  ",
+        "  now  ",
+        "the last changes",
+        "faults in force",
+        "plan ",
+        "again ",
+    ];
+    assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{report}");
+    assert!(report.lines().count() <= 32, "{report}");
+    assert!(report.lines().all(|line| line.chars().count() <= 80), "{report}");
+    for (file, told) in [("trace.jsonl", "journal-1"), ("fates.jsonl", "\"fate\":\"held\"")] {
+        let lines = place.read(&format!("{folder}/{file}"));
+        assert!(lines.contains(told), "{file}: {lines}");
+        for line in lines.lines() {
+            serde_json::from_str::<serde_json::Value>(line).expect("each line is JSON");
+        }
+    }
+    assert!(place.read(&format!("{folder}/history.txt")).contains("granted"));
+    let plan = place.read(&format!("{folder}/plan.toml"));
+    assert!(plan.contains("pick = ") && plan.contains("\n# "), "{plan}");
+    // The same failure once more is the same folder.
+    assert_eq!(place.fail(), folder);
+    assert_eq!(place.kept(), [&folder["failures/".len()..]]);
+}
+
+#[test]
+fn a_failure_is_replayed_from_its_data() {
+    let place = Place::new("replay");
+    let folder = place.fail();
+    let report = place.read(&format!("{folder}/report.txt"));
+    // Neither the scenario nor its name is needed any more.
+    fs::remove_dir_all(place.0.join("scenarios")).unwrap();
+    let (code, text) = place.run(&["replay", &folder]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("the very same run") && text.ends_with(&report), "{text}");
+    let (code, plan) = place.run(&["replay", &format!("{folder}/plan.toml")]);
+    assert_eq!((code, plan), (1, text));
+    let (code, log) = place.run(&["replay", &folder, "--log", "wavetank=debug"]);
+    assert_eq!(code, 1, "{log}");
+    let (code, text) = place.run(&["replay", &folder, "--history"]);
+    assert!(code == 1 && text.contains("journal-1: granted"), "{text}");
+    // Every change of state is logged too, at the same time of the same node.
+    let changes = text.lines().filter_map(|line| {
+        let (time, rest) = line.trim_start().split_once("s  ")?;
+        Some((time.parse::<f64>().ok()?, rest.split_once(": ")?.0.to_string()))
+    });
+    let changes: Vec<(f64, String)> = changes.collect();
+    assert!(changes.len() > 15, "{text}");
+    let events = log.lines().filter(|line| line.contains("DEBUG wavetank::event: "));
+    let logged: Vec<(f64, &str)> = events
+        .filter_map(|line| {
+            let (time, rest) = line.trim_start().split_once("s ")?;
+            Some((time.parse().ok()?, rest.split_once('/')?.0))
+        })
+        .collect();
+    for (time, node) in changes {
+        let same = |(at, who): &(f64, &str)| (at - time).abs() < 0.0006 && *who == node;
+        assert!(logged.iter().any(same), "{time} {node} is not in the log:\n{log}");
+    }
+}
+
+#[test]
+fn a_run_that_is_judged_otherwise_is_told() {
+    let place = Place::new("judged");
+    let folder = place.fail();
+    place.edit(&format!("{folder}/failure.json"), "\"violated:L2\"", "\"violated:L3\"");
+    let (code, text) = place.run(&["replay", &folder]);
+    assert_eq!(code, 1, "{text}");
+    assert!(!text.contains("in a fresh process"), "{text}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = "judged otherwise: violated:L3 when it was kept, violated:L2 now";
+    assert!(words.contains(told), "{text}");
+    let (code, text) = place.run(&["confirm", &folder, "elsewhere"]);
+    assert!(code == 4 && text.contains("it is judged as violated:L2"), "{text}");
+}
+
+/// Of its faults the first never comes, and the last has nothing to do with the failure.
+const FOUR_FAULTS: &str = "system = \"journal\"
+description = \"Two of four matter.\"
+
+[cluster]
+journals = 1
+session-timeout = \"2s\"
+
+[[fault]]
+kind = \"pause\"
+target = \"client-1\"
+on = { milestone = \"journal-serving\", nth = 500 }
+duration = \"1s\"
+
+[[fault]]
+kind = \"hold\"
+from = \"clients\"
+to = \"journal-1\"
+message = \"JournalGateway.\"
+at = \"3s\"
+duration = \"6s\"
+
+[[fault]]
+kind = \"partition\"
+shape = \"isolate\"
+target = \"coordination\"
+at = \"2700ms\"
+duration = \"2600ms\"
+
+[[fault]]
+kind = \"pause\"
+target = \"client-2\"
+at = \"1s\"
+duration = \"300ms\"
+";
+
+/// The faults of a plan, each a text.
+fn faults(plan: &str) -> Vec<String> {
+    plan.split("[[fault]]").skip(1).map(|fault| format!("[[fault]]{fault}")).collect()
+}
+
+#[test]
+fn a_plan_that_was_cut_down_by_hand_is_replayed_and_kept() {
+    let place = Place::new("cut");
+    fs::write(place.0.join("scenarios/journal/four.toml"), FOUR_FAULTS).unwrap();
+    let switch = ["--sabotage", "stale-token-accepted"];
+    let run = [&["run", "journal/four"], &switch[..]].concat();
+    let (code, text) = place.run(&run);
+    assert_eq!(code, 1, "{text}");
+    let folder = "failures/L2-journal-four-0";
+    let plan = place.read(&format!("{folder}/plan.toml"));
+    let all = faults(&plan);
+    assert!(all.len() == 4 && plan.contains("name = \"fault-4\""), "{plan}");
+    // What never came, and what does not matter, is taken out.
+    for cut in [0, 3] {
+        place.edit(&format!("{folder}/plan.toml"), &all[cut], "");
+    }
+    let (code, text) = place.run(&["replay", folder]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("violated:L2              20 of 20, as it was kept"), "{text}");
+    let (code, text) = place.run(&["add-regression", folder, "late-append"]);
+    assert_eq!(code, 0, "{text}");
+    let kept = place.read("scenarios/regressions/late-append.toml");
+    assert_eq!(faults(&kept).len(), 2, "{kept}");
+    assert!(kept.contains("name = \"fault-2\"") && kept.contains("name = \"fault-3\""), "{kept}");
+    // It still leads to the bug.
+    let again = [&["run", "regressions/late-append", "--json"], &switch[..]].concat();
+    let (code, text) = place.run(&again);
+    assert!(code == 1 && text.contains("\"violated:L2\""), "{text}");
+}
+
+#[test]
+fn what_never_came_is_left_out_and_what_somebody_adds_stays() {
+    let place = Place::new("added");
+    fs::write(place.0.join("scenarios/journal/four.toml"), FOUR_FAULTS).unwrap();
+    let (code, text) = place.run(&["run", "journal/four", "--save"]);
+    assert_eq!(code, 0, "{text}");
+    let folder = "failures/passed-journal-four-0";
+    let plan = place.read(&format!("{folder}/plan.toml"));
+    let mine = faults(&plan)[3].replace("fault-4", "mine");
+    fs::write(place.0.join(format!("{folder}/plan.toml")), format!("{plan}\n{mine}")).unwrap();
+    let (code, text) = place.run(&["add-regression", folder, "late-append"]);
+    assert_eq!(code, 0, "{text}");
+    let kept = place.read("scenarios/regressions/late-append.toml");
+    assert_eq!(faults(&kept).len(), 4, "{kept}");
+    assert!(kept.contains("\"mine\"") && !kept.contains("\"fault-1\""), "{kept}");
+    // One that comes to nothing would make it stale from the first day.
+    let never = faults(&plan)[0].replace("fault-1", "never");
+    fs::write(place.0.join(format!("{folder}/plan.toml")), format!("{plan}\n{never}")).unwrap();
+    let (code, text) = place.run(&["add-regression", folder, "old-append"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("journal-serving is no longer reached 500 times"), "{text}");
+    assert!(!place.0.join("scenarios/regressions/old-append.toml").exists());
+}
+
+#[test]
+fn a_plan_that_still_fails_is_kept_and_told() {
+    let place = Place::new("fails");
+    let text = FOUR_FAULTS.replace("description", "expect = \"stuck\"\ndescription");
+    fs::write(place.0.join("scenarios/journal/four.toml"), text).unwrap();
+    let (code, text) = place.run(&["run", "journal/four"]);
+    assert_eq!(code, 1, "it passes, which it is not to do: {text}");
+    let (code, text) =
+        place.run(&["add-regression", "failures/passed-journal-four-0", "late-append"]);
+    assert!(code == 1 && text.contains("it still fails under 5 of 5 schedules"), "{text}");
+    assert!(place.0.join("scenarios/regressions/late-append.toml").is_file());
+    assert!(!place.0.join("snapshots/regressions__late-append.snap").exists());
+}
+
+#[test]
+fn runs_that_are_kept_at_once_do_not_collide() {
+    let place = Place::new("at-once");
+    let keep = |schedule: &str| {
+        let run = ["run", "journal/quiet", "--save", "--schedule", schedule];
+        let mut command = Command::new(BINARY);
+        command.current_dir(&*place.0).args(run).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("it runs")
+    };
+    // Four of one run, and two of others under the same name.
+    let running: Vec<_> = ["1", "1", "1", "1", "2", "3"].map(keep).into_iter().collect();
+    for child in running {
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    assert_eq!(
+        place.kept(),
+        ["passed-journal-quiet-0", "passed-journal-quiet-0-2", "passed-journal-quiet-0-3"]
+    );
+    for folder in place.kept() {
+        for file in ["plan.toml", "failure.json", "report.txt", "trace.jsonl"] {
+            assert!(place.0.join("failures").join(&folder).join(file).is_file(), "{folder}/{file}");
+        }
+    }
+}
+
+#[test]
+fn a_failure_is_kept_whatever_is_printed() {
+    let place = Place::new("json");
+    let run = ["run", "journal/held-appends", "--sabotage", "stale-token-accepted", "--json"];
+    let (code, text) = place.run(&run);
+    let report: serde_json::Value = serde_json::from_str(&text).expect("nothing else is said");
+    let folder = report["folder"].as_str().expect("it is kept");
+    assert_eq!((code, folder), (1, "failures/L2-journal-held-appends-0"));
+    assert!(place.0.join(folder).join("report.txt").is_file());
+    let (code, text) = place.run(&["run", "journal/quiet", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&text).expect("nothing else is said");
+    assert!(code == 0 && report["folder"].is_null());
+}
+
+#[test]
+fn what_could_not_be_written_is_no_success() {
+    let place = Place::new("unwritten");
+    fs::write(place.0.join("failures"), "a file where the folder should be").unwrap();
+    for more in [&[][..], &["--json"]] {
+        let (code, text) = place.run(&[&["run", "journal/quiet", "--save"], more].concat());
+        assert_eq!(code, 2, "{text}");
+    }
+    // A disk on which nothing can be written; that it is so is found out too late to refuse it.
+    for command in [&["run", "journal/quiet"][..], &["explore", "journal/quiet", "--seeds", "0..2"]]
+    {
+        let (code, text) = place.run(&[command, &["--json", "/dev/full"]].concat());
+        assert!(code == 2 && text.contains("/dev/full: No space left on device"), "{text}");
+    }
+    let (code, text) = place.run(&["run", "word-count/quiet", "--counts", "/dev/full"]);
+    assert!(code == 2 && text.contains("/dev/full: No space left on device"), "{text}");
+}
+
+#[test]
+fn after_a_change_of_the_code_a_plan_is_tried_under_many_schedules() {
+    let place = Place::new("changed");
+    let folder = place.fail();
+    let record = format!("{folder}/failure.json");
+    place.edit(&record, "\"digest\": \"", "\"digest\": \"0");
+    let (code, text) = place.run(&["replay", &folder]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("another run now"), "{text}");
+    assert!(text.contains("20 of 20, as it was kept"), "{text}");
+    // It ran once, in this process.
+    assert!(!text.contains("in a fresh process"), "{text}");
+    assert!(text.contains("violated:L2") && text.contains("L2 fenced-mailbox at "), "{text}");
+    let again = text.lines().find_map(|line| line.strip_prefix("again   cargo run -- "));
+    let again: Vec<&str> = again.expect("a command").split(' ').collect();
+    let (code, one) = place.run(&again);
+    assert!(code == 1 && one.contains("L2 fenced-mailbox at "), "{one}");
+    let (code, text) = place.run(&["replay", &folder, "--no-sabotage", "--schedules", "5"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("5 of 5\n"), "{text}");
+    assert!(text.contains("violated:L2              0 of 5, as it was kept"), "{text}");
+}
+
+#[test]
+fn a_plan_that_no_longer_leads_there_is_stale() {
+    let place = Place::new("stale");
+    let folder = place.fail();
+    place.edit(
+        &format!("{folder}/failure.json"),
+        "\"milestones\": {",
+        "\"milestones\": {\"job-finished\": 1,",
+    );
+    let (code, text) = place.run(&["replay", &folder, "--no-sabotage"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("stale: in 20 runs job-finished is no longer reached"), "{text}");
+}
+
+#[test]
+fn a_failure_becomes_a_regression_with_its_snapshot() {
+    let place = Place::new("keep");
+    let folder = place.fail();
+    let (code, text) =
+        place.run(&["add-regression", &folder, "late-append", "--description", "A \"late\" one."]);
+    assert_eq!(code, 0, "{text}");
+    let plan = place.read("scenarios/regressions/late-append.toml");
+    assert!(
+        plan.starts_with("# violated:L2 in journal/held-appends, seed 0 with --sabotage"),
+        "{plan}"
+    );
+    assert!(plan.contains("reaches = [") && !plan.contains("sabotage ="), "{plan}");
+    let snapshot = place.read("snapshots/regressions__late-append.snap");
+    assert!(snapshot.contains("regressions/late-append seed 1, 5 schedules"), "{snapshot}");
+    assert!(snapshot.contains("verdict: passed"), "{snapshot}");
+    let (code, text) = place.run(&["explore", "regressions/late-append", "--seeds", "0..20"]);
+    assert_eq!(code, 0, "{text}");
+    let (code, text) =
+        place.run(&["add-regression", &folder, "coloured", "--description", "\u{1b}[31m"]);
+    assert!(code == 2 && text.contains("without control characters"), "{text}");
+    for (name, reason) in [("late-append", "is there already"), ("Late append", "lower-case")] {
+        let (code, text) = place.run(&["add-regression", &folder, name]);
+        assert!(code == 2 && text.contains(reason), "{text}");
+    }
+}
+
+#[test]
+fn a_damaged_folder_is_explained() {
+    let place = Place::new("damaged");
+    let folder = place.fail();
+    let refused = |path: &str, reason: &str| {
+        let (code, text) = place.run(&["replay", path]);
+        assert!(code == 2 && text.contains(reason), "{text}");
+    };
+    let record = format!("{folder}/failure.json");
+    place.edit(&record, "\"format\": 1", "\"format\": 7");
+    refused(&folder, "has format 7, this build reads format 1: use a newer build");
+    place.edit(&record, "\"format\": 7", "\"format\": 1");
+    place.edit(&format!("{folder}/plan.toml"), "kind = ", "kynd = ");
+    refused(&folder, "plan.toml:");
+    fs::remove_file(place.0.join(format!("{folder}/plan.toml"))).unwrap();
+    refused(&folder, "plan.toml is missing");
+    let half = place.read(&record);
+    fs::write(place.0.join(&record), &half[..half.len() / 2]).unwrap();
+    refused(&folder, "damaged or cut short");
+    refused("scenarios", "scenarios/failure.json is missing");
+    fs::write(place.0.join(&record), half.replace("stale-token-accepted", "stale-token-acepted"))
+        .unwrap();
+    refused(
+        &folder,
+        "this build has no known bug \"stale-token-acepted\" to switch on; did you mean \
+         \"stale-token-accepted\"?; see `wavetank list --sabotages`",
+    );
+    fs::remove_file(place.0.join(&record)).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", place.0.join(&record)).unwrap();
+    refused(&folder, "failure.json: it is a device, a pipe or a socket; a file is expected");
+    refused("nowhere", &format!("under failures/ there are {}", &folder["failures/".len()..]));
+}
+
+#[test]
+fn a_failure_is_told_even_if_it_can_not_be_kept() {
+    let place = Place::new("full");
+    fs::write(place.0.join("failures"), "a file where the folder should be").unwrap();
+    let run = ["run", "journal/held-appends", "--seed", SEED, "--sabotage", "stale-token-accepted"];
+    let (code, text) = place.run(&run);
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains("could not be kept: failures/.new") && text.contains("  before  "),
+        "{text}"
+    );
+}
+
+#[test]
+fn another_run_in_a_fresh_process_is_no_confirmation() {
+    let place = Place::new("confirm");
+    let folder = place.fail();
+    place.edit(&format!("{folder}/failure.json"), "\"digest\": \"", "\"digest\": \"0");
+    let (code, text) = place.run(&["confirm", &folder, "elsewhere"]);
+    assert_eq!(code, 4, "{text}");
+    assert_eq!(text.trim().len(), 32, "{text}");
+}
+
+#[test]
+fn a_run_that_is_stuck_is_told_by_its_code() {
+    let place = Place::new("stuck");
+    let text = "system = \"word-count\"\ndescription = \"Too few slots.\"\nheal-at = \"1s\"\n\
+                [cluster]\ntask-executors = 1\nslots = 1\n[workload]\nlines = 10\n\
+                [converge]\nwithin = \"9s\"\n";
+    fs::write(place.0.join("scenarios/word-count/stuck.toml"), text).unwrap();
+    let folder = "failures/stuck-word-count-stuck-0";
+    for command in [
+        &["explore", "word-count/stuck", "--seeds", "0..1"][..],
+        &["run", "word-count/stuck"],
+        &["replay", folder],
+        &["add-regression", folder, "late-append"],
+    ] {
+        let (code, text) = place.run(command);
+        assert_eq!(code, 3, "{command:?}: {text}");
+    }
+}

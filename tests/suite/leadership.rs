@@ -1,0 +1,468 @@
+//! Election and its service, shown in simulation through the public API alone.
+use futures::{FutureExt, channel::oneshot, future::BoxFuture};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use wavetank::{
+    host::{
+        Event, Host, NodeAddress,
+        sim::{
+            LinkEffect, LinkRule, NodeId, NodeSet, Observer, ProcessEnd, Stamp, World, WorldConfig,
+            simulate,
+        },
+    },
+    jobs::journal::run_coordination_node,
+    system::{
+        leadership::{
+            CoordinationElectionDriver, ElectionEvents, LeaderContender, LeaderElectionDriver,
+            LeaderElectionService, LeaderInformation, LeaderProcess, LeaderProcessFactory,
+            LeaderRetrievalListener, LeaderRetrievalService, LeaderRunner, LeaderSessionId,
+            leader_key,
+        },
+        rpc::{RpcAddress, RpcSystem},
+        service::coordination::{
+            Change, CoordinationClient, CoordinationConfig, CoordinationEvent, Session, Transaction,
+        },
+    },
+};
+
+const PORT: u16 = 1;
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn address(name: &str) -> RpcAddress {
+    RpcAddress::new(NodeAddress::new(name, PORT), "endpoint")
+}
+
+/// Every transaction that the server made durable.
+#[derive(Default)]
+struct Writes(Mutex<Vec<Vec<Change>>>);
+
+impl Observer for Writes {
+    fn observe(&self, _: &World, _: Stamp, event: &dyn Event) {
+        if let Some(CoordinationEvent::Committed { changes, .. }) = event.as_any().downcast_ref() {
+            self.0.lock().unwrap().push(changes.clone());
+        }
+    }
+}
+
+impl Writes {
+    /// How often the component's leader record was put.
+    fn records(&self) -> usize {
+        let is_record =
+            |change: &&Change| matches!(change, Change::Put { key, .. } if *key == leader_key("c"));
+        self.0.lock().unwrap().iter().flatten().filter(is_record).count()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
+fn in_simulation(body: impl AsyncFnOnce(World, Arc<Writes>) + Send + 'static) {
+    let run = move || {
+        let writes = Arc::<Writes>::default();
+        simulate(WorldConfig::new(1), writes.clone(), async move |world| body(world, writes).await)
+            .0
+    };
+    std::thread::spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
+/// Writes down what it is told, as contender and as listener.
+#[derive(Default)]
+struct Diary {
+    granted: Mutex<Vec<LeaderSessionId>>,
+    lines: Mutex<Vec<String>>,
+    leaders: Mutex<Vec<Option<LeaderInformation>>>,
+}
+
+impl Diary {
+    fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    fn write(&self, line: &str) {
+        self.lines.lock().unwrap().push(line.to_string());
+    }
+
+    fn leaders(&self) -> Vec<Option<LeaderInformation>> {
+        self.leaders.lock().unwrap().clone()
+    }
+}
+
+impl LeaderContender for Diary {
+    fn grant_leadership(&self, session: LeaderSessionId) {
+        self.granted.lock().unwrap().push(session);
+        self.write("grant");
+    }
+
+    fn revoke_leadership(&self) {
+        self.write("revoke");
+    }
+
+    fn handle_error(&self, error: String) {
+        self.write(&error);
+    }
+}
+
+impl LeaderRetrievalListener for Diary {
+    fn notify_leader(&self, leader: Option<LeaderInformation>) {
+        self.leaders.lock().unwrap().push(leader);
+    }
+}
+
+/// A driver in the test's hands.
+#[derive(Default)]
+struct Puppet {
+    leads: Mutex<bool>,
+    published: Mutex<Vec<LeaderInformation>>,
+    events: Mutex<Option<Arc<dyn ElectionEvents>>>,
+    closed: Mutex<bool>,
+}
+
+/// The driver as its service sees it.
+struct Strings(Arc<Puppet>);
+
+impl LeaderElectionDriver for Strings {
+    fn has_leadership(&self) -> bool {
+        *self.0.leads.lock().unwrap()
+    }
+
+    fn publish(&self, leader: LeaderInformation) {
+        self.0.published.lock().unwrap().push(leader);
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        let puppet = self.0.clone();
+        // A callback from within would dead-lock if the service held its lock now.
+        puppet.events().on_revoke_leadership();
+        puppet.events().on_grant_leadership(LeaderSessionId(99));
+        async move { *puppet.closed.lock().unwrap() = true }.boxed()
+    }
+}
+
+impl Puppet {
+    fn events(&self) -> Arc<dyn ElectionEvents> {
+        self.events.lock().unwrap().clone().expect("the service was started")
+    }
+
+    fn lead(&self, session: u128) -> LeaderSessionId {
+        *self.leads.lock().unwrap() = true;
+        self.events().on_grant_leadership(LeaderSessionId(session));
+        LeaderSessionId(session)
+    }
+
+    fn lose(&self) {
+        *self.leads.lock().unwrap() = false;
+        self.events().on_revoke_leadership();
+    }
+
+    fn published(&self) -> Vec<LeaderInformation> {
+        self.published.lock().unwrap().clone()
+    }
+}
+
+fn puppet(body: impl AsyncFnOnce(LeaderElectionService, Arc<Puppet>, Arc<Diary>) + Send + 'static) {
+    in_simulation(async |world, _| {
+        let host = host(&world, world.add_node("node")).await;
+        let (puppet, diary) = (Arc::<Puppet>::default(), Arc::<Diary>::default());
+        let service = LeaderElectionService::start(&host, "c", diary.clone(), |events| {
+            *puppet.events.lock().unwrap() = Some(events);
+            Arc::new(Strings(puppet.clone()))
+        });
+        body(service, puppet, diary).await;
+    });
+}
+
+async fn host(world: &World, node: NodeId) -> Host {
+    let (ready, host) = oneshot::channel();
+    world.boot(node, |host| async move { drop(ready.send(host)) });
+    host.await.expect("the process lives")
+}
+
+#[test]
+fn confirming_publishes_the_term_and_its_address_and_nothing_else_does() {
+    puppet(async |service, puppet, diary| {
+        let session = puppet.lead(7);
+        assert_eq!(*diary.granted.lock().unwrap(), [session]);
+        assert_eq!(puppet.published(), []);
+        service.confirm_leadership(session, address("a"));
+        assert_eq!(puppet.published(), [LeaderInformation { session, address: address("a") }]);
+    });
+}
+
+#[test]
+fn late_confirmations_change_nothing() {
+    puppet(async |service, puppet, diary| {
+        let first = puppet.lead(1);
+        puppet.lose();
+        service.confirm_leadership(first, address("after the loss"));
+        puppet.lead(2);
+        service.confirm_leadership(first, address("in another term"));
+        *puppet.leads.lock().unwrap() = false;
+        service.confirm_leadership(LeaderSessionId(2), address("lost, not yet revoked"));
+        *puppet.leads.lock().unwrap() = true;
+        service.stop().await;
+        service.confirm_leadership(LeaderSessionId(2), address("after the stop"));
+        assert_eq!(puppet.published(), []);
+        assert_eq!(diary.lines(), ["grant", "revoke", "grant", "revoke"]);
+    });
+}
+
+#[test]
+fn leadership_is_that_of_the_issued_term_while_the_driver_leads() {
+    puppet(async |service, puppet, _| {
+        *puppet.leads.lock().unwrap() = true;
+        assert!(!service.has_leadership(LeaderSessionId(1)), "no grant was handled");
+        let first = puppet.lead(1);
+        assert!(service.has_leadership(first));
+        assert!(!service.has_leadership(LeaderSessionId(2)));
+        *puppet.leads.lock().unwrap() = false;
+        assert!(!service.has_leadership(first), "lost, though no revoke was handled");
+        puppet.lose();
+        let second = puppet.lead(2);
+        assert!(!service.has_leadership(first) && service.has_leadership(second));
+        service.stop().await;
+        assert!(!service.has_leadership(second));
+    });
+}
+
+#[test]
+fn a_stop_while_leading_revokes_closes_the_driver_and_is_the_last_word() {
+    puppet(async |service, puppet, diary| {
+        puppet.lead(1);
+        puppet.events().on_error("first".to_string());
+        service.stop().await;
+        assert!(*puppet.closed.lock().unwrap());
+        puppet.events().on_error("second".to_string());
+        puppet.events().on_grant_leadership(LeaderSessionId(3));
+        puppet.events().on_revoke_leadership();
+        service.stop().await;
+        assert_eq!(diary.lines(), ["grant", "first", "revoke"]);
+    });
+}
+
+#[test]
+fn a_grant_while_the_driver_is_made_is_kept() {
+    in_simulation(async |world, _| {
+        let host = host(&world, world.add_node("node")).await;
+        let (puppet, diary) = (Arc::<Puppet>::default(), Arc::<Diary>::default());
+        let service = LeaderElectionService::start(&host, "c", diary.clone(), |events| {
+            *puppet.events.lock().unwrap() = Some(events);
+            puppet.lead(1);
+            Arc::new(Strings(puppet.clone()))
+        });
+        assert_eq!(diary.lines(), ["grant"]);
+        assert!(service.has_leadership(LeaderSessionId(1)));
+    });
+}
+
+/// A contender that confirms as soon as it is granted.
+struct Member {
+    node: NodeId,
+    diary: Arc<Diary>,
+    service: LeaderElectionService,
+    client: CoordinationClient,
+}
+
+async fn client(world: &World, name: &str) -> (NodeId, CoordinationClient) {
+    let node = world.add_node(name);
+    let service = RpcSystem::load(&host(world, node).await).bind(PORT).await.expect("a free port");
+    let config = CoordinationConfig::new(NodeAddress::new("server", PORT));
+    (node, CoordinationClient::new(&service, config))
+}
+
+async fn member(world: &World, name: &str) -> Member {
+    let (node, client) = client(world, name).await;
+    let session = Arc::new(Session::open(&client));
+    let diary = Arc::<Diary>::default();
+    let service = LeaderElectionService::start(client.host(), "c", diary.clone(), |events| {
+        CoordinationElectionDriver::start("c", &client, &session, events)
+    });
+    let (host, election, granted, name) =
+        (client.host().clone(), service.clone(), diary.clone(), name.to_string());
+    client.host().spawn(async move {
+        let mut confirmed = 0;
+        loop {
+            host.sleep(ms(10)).await;
+            let sessions = granted.granted.lock().unwrap().clone();
+            if sessions.len() > confirmed {
+                confirmed = sessions.len();
+                election.confirm_leadership(sessions[confirmed - 1], address(&name));
+            }
+        }
+    });
+    Member { node, diary, service, client }
+}
+
+fn cluster(
+    body: impl AsyncFnOnce(World, Arc<Writes>, Vec<Member>, CoordinationClient, Arc<Diary>)
+    + Send
+    + 'static,
+) {
+    in_simulation(async |world, writes| {
+        let server = world.add_node("server");
+        world.boot(server, |host| run_coordination_node(host, PORT));
+        let mut members = Vec::new();
+        for name in ["a", "b", "c"] {
+            members.push(member(&world, name).await);
+        }
+        let (_, follower) = client(&world, "follower").await;
+        let diary = Arc::<Diary>::default();
+        let _retrieval = LeaderRetrievalService::start("c", &follower, diary.clone());
+        world.sleep(ms(1000)).await;
+        body(world, writes, members, follower, diary).await;
+    });
+}
+
+fn present(members: &[Member], diary: &Diary) -> usize {
+    let leader = diary.leaders().last().cloned().flatten().expect("a leader is known");
+    let leads = |member: &Member| {
+        address(member.client.host().name()) == leader.address
+            && member.service.has_leadership(leader.session)
+    };
+    members.iter().position(leads).expect("the leader that is retrieved leads")
+}
+
+#[test]
+fn after_each_leaders_death_another_leads_and_is_retrieved() {
+    cluster(async |world, writes, mut members, _, diary| {
+        for round in 1..=3 {
+            assert_eq!(writes.records(), round, "one write of the record a term");
+            let leader = members.remove(present(&members, &diary));
+            world.end_process(leader.node, ProcessEnd::PowerCut);
+            world.sleep(ms(12_000)).await;
+            let told_of_none = diary.leaders().iter().filter(|leader| leader.is_none()).count();
+            assert_eq!(told_of_none, round, "the record goes with the session");
+        }
+    });
+}
+
+#[test]
+fn a_foreign_leader_record_is_put_right_by_the_leader_alone() {
+    cluster(async |world, writes, members, follower, diary| {
+        let leader = present(&members, &diary);
+        let right = diary.leaders().last().cloned().flatten();
+        let overwrite = Transaction::new().put(leader_key("c"), b"nonsense".to_vec());
+        follower.transact(overwrite).await.expect("no condition");
+        world.sleep(ms(3000)).await;
+        assert_eq!(writes.records(), 3, "the first, the foreign one and the right one again");
+        let delete = Transaction::new().then(Change::Delete { key: leader_key("c") });
+        follower.transact(delete).await.expect("no condition");
+        world.sleep(ms(3000)).await;
+        assert_eq!(writes.records(), 4);
+        assert_eq!(diary.leaders().last().cloned().flatten(), right);
+        for (number, member) in members.iter().enumerate() {
+            assert_eq!(member.diary.lines().is_empty(), number != leader, "no term has changed");
+        }
+    });
+}
+
+#[test]
+fn a_graceful_stop_hands_over_at_once() {
+    cluster(async |world, _, mut members, _, diary| {
+        let leader = members.remove(present(&members, &diary));
+        leader.service.stop().await;
+        assert_eq!(leader.diary.lines(), ["grant", "revoke"]);
+        world.sleep(ms(500)).await;
+        present(&members, &diary);
+    });
+}
+
+#[test]
+fn a_lease_that_is_over_ends_leadership_before_the_revoke_is_handled() {
+    cluster(async |world, _, members, _, diary| {
+        let leader = &members[present(&members, &diary)];
+        let session = leader.diary.granted.lock().unwrap()[0];
+        world.pause(leader.node);
+        assert!(leader.service.has_leadership(session), "its lease lives");
+        world.sleep(leader.client.config().session_timeout).await;
+        assert_eq!(leader.diary.lines(), ["grant"], "no revoke is handled in a pause");
+        assert!(!leader.service.has_leadership(session));
+    });
+}
+
+#[test]
+fn a_listener_without_contact_is_told_of_none_and_later_of_the_same_leader_again() {
+    cluster(async |world, _, members, follower, diary| {
+        let leader = present(&members, &diary);
+        let before = diary.leaders();
+        assert_eq!(before.len(), 1, "only true changes: {before:?}");
+        let (here, there) = (world.find("follower"), world.find("server"));
+        let (here, there) = (NodeSet::one(here.unwrap()), NodeSet::one(there.unwrap()));
+        let (to, effect) = (there, LinkEffect::Cut);
+        let cut = world.add_rule(LinkRule { from: here, to, kind: None, nth: None, effect });
+        let timeout = follower.config().session_timeout;
+        world.sleep(timeout - ms(2500)).await;
+        assert_eq!(diary.leaders(), before, "tolerated at first");
+        world.sleep(timeout + ms(2500)).await;
+        assert_eq!(diary.leaders(), [before[0].clone(), None]);
+        world.remove_rule(cut);
+        world.sleep(ms(5000)).await;
+        assert_eq!(diary.leaders(), [before[0].clone(), None, before[0].clone()]);
+        assert_eq!(present(&members, &diary), leader);
+    });
+}
+
+/// Makes processes that end slowly and writes down when they run.
+#[derive(Default)]
+struct Slow {
+    host: Mutex<Option<Host>>,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+struct SlowTerm {
+    host: Host,
+    lines: Arc<Mutex<Vec<String>>>,
+    session: LeaderSessionId,
+}
+
+impl LeaderProcessFactory for Slow {
+    fn start(
+        &self,
+        session: LeaderSessionId,
+    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<RpcAddress, String>>) {
+        self.lines.lock().unwrap().push(format!("start {}", session.0));
+        let host = self.host.lock().unwrap().clone().expect("set before the runner");
+        let term = SlowTerm { host, lines: self.lines.clone(), session };
+        (Box::new(term), async { Ok(address("slow")) }.boxed())
+    }
+}
+
+impl LeaderProcess for SlowTerm {
+    fn stop(self: Box<Self>) -> BoxFuture<'static, ()> {
+        async move {
+            self.host.sleep(ms(500)).await;
+            self.lines.lock().unwrap().push(format!("end {}", self.session.0));
+        }
+        .boxed()
+    }
+}
+
+#[test]
+fn processes_of_terms_follow_each_other_however_slowly_they_stop() {
+    in_simulation(async |world, _| {
+        let host = host(&world, world.add_node("node")).await;
+        let (puppet, factory) = (Arc::<Puppet>::default(), Arc::<Slow>::default());
+        *factory.host.lock().unwrap() = Some(host.clone());
+        let runner = LeaderRunner::start(&host, "c", factory.clone(), |events| {
+            *puppet.events.lock().unwrap() = Some(events);
+            Arc::new(Strings(puppet.clone()))
+        });
+        puppet.lead(1);
+        world.sleep(ms(10)).await;
+        for session in [2, 3] {
+            puppet.lose();
+            world.sleep(ms(50)).await;
+            puppet.lead(session);
+        }
+        let lines = || factory.lines.lock().unwrap().clone();
+        assert_eq!(lines(), ["start 1"], "the first has not ended");
+        world.sleep(ms(1000)).await;
+        assert_eq!(lines(), ["start 1", "end 1", "start 3"], "2 is outdated");
+        let confirmed: Vec<u128> = puppet.published().iter().map(|one| one.session.0).collect();
+        assert_eq!(confirmed, [1, 3]);
+        runner.stop().await;
+        assert_eq!(lines(), ["start 1", "end 1", "start 3", "end 3"]);
+    });
+}

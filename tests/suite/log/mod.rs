@@ -1,0 +1,86 @@
+//! The log service, shown in simulation through its public API alone.
+mod checker;
+mod durable;
+mod life;
+mod storm;
+mod transactions;
+
+use crate::service::{Service, ms, server_address};
+use bytes::Bytes;
+use std::time::Duration;
+use wavetank::system::{
+    rpc::RpcService,
+    service::{
+        ServiceError,
+        log::{
+            LogClient, LogConfig, LogError, LogEvent, LogRefusal, LogServer, ProducerId,
+            TransactionId,
+        },
+    },
+};
+
+/// The log service under test.
+pub struct Log;
+
+type Cell = crate::service::Cell<Log>;
+
+impl Service for Log {
+    type Event = LogEvent;
+    type Note = checker::Note;
+
+    async fn serve(service: RpcService) {
+        if let Ok(server) = LogServer::start(&service).await {
+            let _ = server.termination().await;
+        }
+    }
+
+    fn is_recovery(event: &LogEvent) -> bool {
+        matches!(event, LogEvent::Recovered { .. })
+    }
+}
+
+impl Cell {
+    async fn log(&self, name: &str) -> LogClient {
+        let (_, service) = self.client(name).await;
+        LogClient::new(&service, LogConfig::new(server_address()))
+    }
+
+    /// A client that loses patience early.
+    async fn quick_log(&self, name: &str) -> LogClient {
+        let (_, service) = self.client(name).await;
+        let (ask_timeout, retry_delay) = (ms(250), ms(20));
+        let config = LogConfig { ask_timeout, retry_delay, ..LogConfig::new(server_address()) };
+        LogClient::new(&service, config)
+    }
+}
+
+fn records(texts: &[&str]) -> Vec<Bytes> {
+    texts.iter().map(|text| Bytes::from((*text).to_string())).collect()
+}
+
+fn refused<T>(refusal: LogRefusal) -> Result<T, LogError> {
+    Err(ServiceError::Refused(refusal))
+}
+
+fn generation(producer: &str, generation: u64) -> ProducerId {
+    ProducerId { producer: producer.to_string(), generation }
+}
+
+fn transaction(producer: &str, generation: u64, number: u64) -> TransactionId {
+    TransactionId { producer: producer.to_string(), generation, number }
+}
+
+/// All that is committed to a partition.
+async fn whole(log: &LogClient, topic: &str, partition: u32) -> Vec<Bytes> {
+    let mut all = Vec::new();
+    loop {
+        let offset = all.len() as u64;
+        let read = log.read_until_acknowledged(topic, partition, offset, 100, Duration::ZERO).await;
+        let batch = read.expect("a partition");
+        assert_eq!(batch.first, offset);
+        all.extend(batch.records);
+        if all.len() as u64 == batch.end {
+            return all;
+        }
+    }
+}

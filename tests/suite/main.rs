@@ -1,0 +1,43 @@
+//! What the public API and the tool show from outside, in one binary: linking costs more than the tests.
+//!
+//! `cargo test --test suite rpc::` runs one floor's.
+
+#[cfg(madsim)]
+mod blobs;
+#[cfg(madsim)]
+mod catalogue;
+#[cfg(madsim)]
+mod cli;
+#[cfg(madsim)]
+mod clone;
+#[cfg(madsim)]
+mod cluster;
+#[cfg(madsim)]
+mod converge;
+#[cfg(madsim)]
+mod coordination;
+#[cfg(madsim)]
+mod determinism;
+#[cfg(madsim)]
+mod docs;
+#[cfg(madsim)]
+mod explore;
+#[cfg(madsim)]
+mod failure;
+#[cfg(madsim)]
+mod heartbeat;
+#[cfg(madsim)]
+mod leadership;
+#[cfg(not(madsim))]
+mod live;
+#[cfg(madsim)]
+mod log;
+#[cfg(madsim)]
+mod rpc;
+#[cfg(madsim)]
+mod sabotage;
+#[cfg(madsim)]
+mod service;
+#[cfg(madsim)]
+mod task;
+mod tidy;

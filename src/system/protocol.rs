@@ -158,7 +158,7 @@ gateway! {
         ask job_details(job: JobId) -> Result<JobDetails, JobRefusal>;
         /// What became of a job; `None` while it goes on.
         ask job_result(job: JobId) -> Result<Option<JobResult>, JobRefusal>;
-        /// Ends a job. Answered when the wish is durable.
+        /// Ends a job. Answered when the request is durable.
         ask cancel_job(job: JobId) -> Result<(), JobRefusal>;
         /// The jobs that are not over.
         ask list_jobs() -> Vec<JobId>;
@@ -221,11 +221,11 @@ gateway! {
         ask declare_requirements(job: JobId, session: LeaderSessionId, version: u64, slots: u32) -> bool;
         /// A master no longer needs the resource manager.
         tell disconnect_job_master(job: JobId, session: LeaderSessionId, status: JobStatus);
-        /// A task executor takes its leave.
+        /// A task executor deregisters.
         tell disconnect_task_executor(instance: InstanceId, cause: String);
-        /// A task executor's sign of life, with its slots.
+        /// A task executor's heartbeat, with its slots.
         ask heartbeat_from_task_executor(beat: Beat<SlotReport>) -> ();
-        /// A master's sign of life.
+        /// A master's heartbeat.
         ask heartbeat_from_job_master(beat: Beat<()>) -> ();
     }
 }
@@ -398,9 +398,9 @@ gateway! {
         ask details() -> JobDetails;
         /// Begins to end the job.
         ask cancel() -> ();
-        /// A task executor's sign of life.
+        /// A task executor's heartbeat.
         ask heartbeat_from_task_executor(beat: Beat<ExecutorReport>) -> ();
-        /// The resource manager's request for a sign of life.
+        /// The resource manager's request for a heartbeat.
         ask heartbeat_from_resource_manager(beat: Beat<()>) -> ();
     }
 }
@@ -459,9 +459,9 @@ gateway! {
         tell disconnect_job_master(job: JobId, session: LeaderSessionId, cause: String);
         /// The resource manager has dropped the registration.
         tell disconnect_resource_manager(session: LeaderSessionId, instance: InstanceId, cause: String);
-        /// The resource manager's request for a sign of life.
+        /// The resource manager's request for a heartbeat.
         ask heartbeat_from_resource_manager(beat: Beat<()>) -> ();
-        /// A master's request for a sign of life.
+        /// A master's request for a heartbeat.
         ask heartbeat_from_job_master(beat: Beat<MasterReport>) -> ();
     }
 }

@@ -109,7 +109,7 @@ milestones! {
     JobRestarting = "job-restarting", JOBS, "A job's tasks are being ended, to start again.";
     ExecutorLost = "executor-lost", JOBS, "A master gave a task executor up.";
     MasterDisconnected = "master-disconnected", JOBS, "A task executor is no longer connected to a master.";
-    HeartbeatLost = "heartbeat-lost", JOBS, "A peer gave no sign of life for too long, or nobody was there.";
+    HeartbeatLost = "heartbeat-lost", JOBS, "A heartbeat timed out, or its target was unreachable.";
     ResultDirty = "result-dirty", JOBS, "A job's result was written durably; its leftovers are still there.";
     CleanupStarted = "cleanup-started", JOBS, "A dispatcher began to remove what a job left.";
     ResultClean = "result-clean", JOBS, "Nothing is left of a job but its result.";

@@ -32,7 +32,7 @@ const WINDOW_BYTES: u64 = 64 * 1024;
 pub(super) enum Undo {
     /// A rule on links is removed.
     Rule(RuleId),
-    /// A node that is held down may boot.
+    /// A node that is kept down may boot.
     Up(NodeId),
     /// A process goes on.
     Resume(NodeId),
@@ -247,7 +247,7 @@ impl Injector {
         let nodes = self.resolve(target, fault.picks());
         self.note(index, fault, &[(target, &nodes)]);
         if !nodes.iter().any(|node| self.world.is_running(*node)) {
-            // Nobody is there to be struck.
+            // There is nothing to strike.
             self.note_met(index, 0);
         }
         nodes

@@ -80,11 +80,9 @@ fn verdict_table(summary: &SweepSummary) -> String {
             text += &tally(&format!("{which} {} scenarios", passed.len()), &sum);
         }
     }
-    match summary.tallies.len() {
-        1 => text,
-        _ if others.is_empty() => text,
-        _ => text + &tally("total", &summary.total()),
-    }
+    // One row is its own sum.
+    let rows = others.len() + usize::from(!passed.is_empty());
+    if rows == 1 { text } else { text + &tally("total", &summary.total()) }
 }
 
 /// Names and values in columns; a long name takes the place of two.
@@ -209,6 +207,8 @@ mod tests {
             cells.map(|cell| cell.parse().expect("a number")).collect::<Vec<u64>>()
         };
         let mut summary = summary(5);
+        let nothing = describe_sweep(&SweepSummary::default(), &["short"], &[]);
+        assert_eq!(row(&nothing, "total"), [0, 0, 0, 0]);
         let text = describe_sweep(&summary, &["short", "idle"], &[]);
         assert_eq!(row(&text, "all 2 scenarios"), [10, 10, 0, 0]);
         assert!(!text.contains("short") && text.contains("\nno run drew idle\n"), "{text}");

@@ -1,4 +1,4 @@
-//! The nodes of a run: what boots on each, who is held down, who is meant.
+//! The nodes of a run: what boots on each, what is kept down, which are meant.
 
 use crate::{
     harness::{

@@ -228,11 +228,6 @@ async fn tail_after(
     written.filter(|written| written.term == term).map(|_| range.revision)
 }
 
-/// The term that wrote the tail with this value.
-pub fn tail_term(value: &[u8]) -> Option<LeaderSessionId> {
-    postcard::from_bytes::<Tail>(value).ok().map(|tail| tail.term)
-}
-
 /// How many lines of a client stand, from the value of its key.
 pub fn standing_lines(value: &[u8]) -> Option<u64> {
     postcard::from_bytes(value).ok()

@@ -15,7 +15,7 @@ mod leader;
 mod node;
 
 pub use client::{JournalClient, Workload};
-pub use leader::{JournalLeader, standing_lines, tail_term};
+pub use leader::{JournalLeader, standing_lines};
 pub use node::{
     COMPONENT, read_entries, run_client_node, run_coordination_node, run_journal_node,
     serve_coordination, serve_journal,

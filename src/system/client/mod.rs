@@ -141,7 +141,7 @@ impl JobClient {
         }
     }
 
-    /// Lets a job be ended; its end is told by [`result`](Self::result). Acknowledged when the wish is
+    /// Lets a job be ended; its end is told by [`result`](Self::result). Acknowledged when the request is
     /// durable: the job then ends as canceled, whoever leads.
     ///
     /// # Errors

@@ -61,7 +61,7 @@ impl fmt::Debug for HeartbeatSession {
     }
 }
 
-/// A sign of life, or the request for one.
+/// A heartbeat, or the request for one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beat<P> {
     /// The resource that sends it.

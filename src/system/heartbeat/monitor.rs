@@ -17,7 +17,7 @@ pub enum MonitorState {
     Running,
     /// It has been silent for too long.
     Timeout,
-    /// Nobody is there.
+    /// The target is unreachable.
     Unreachable,
     /// It is no longer monitored.
     Canceled,

@@ -8,7 +8,7 @@ use futures::{
 };
 
 /// Sends beats to one peer. An outcome of [`RpcError::RecipientUnreachable`] counts against it, a
-/// success speaks for it, any other error says nothing.
+/// success speaks for it, any other error is ignored.
 ///
 /// Nothing is sent by a method that is left as it is: a peer that is asked for its beats need not be
 /// sent unasked ones, and the other way round.

@@ -5,7 +5,7 @@
 //! - `resource_manager`: knows task executors and hands their slots to jobs;
 //! - `job_master`: one job: slots, attempts, failover, checkpoints.
 //!
-//! Deliberately absent: the wish to be the only one. What a component writes is guarded by its term,
+//! Deliberately absent: nothing assumes a single leader. What a component writes is guarded by its term,
 //! what it says carries its session.
 
 mod config;

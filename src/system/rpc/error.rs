@@ -50,7 +50,7 @@ pub enum RpcError {
     /// This process's own service has stopped.
     #[error("the RPC service has stopped")]
     ServiceStopped,
-    /// The endpoint met with trouble of its own; the call may or may not have been handled.
+    /// The endpoint met with an error of its own; the call may or may not have been handled.
     #[error("internal error")]
     Internal,
 }

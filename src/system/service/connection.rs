@@ -72,7 +72,7 @@ impl<G: Gateway> Connection<G> {
     /// The server's gateway.
     ///
     /// # Errors
-    /// [`ServiceError::NotDone`]: a call that was never sent was surely not done, whatever the
+    /// [`ServiceError::NotDone`]: a call that was never sent was certainly not done, whatever the
     /// handshake came to.
     pub async fn gateway<R>(&self) -> Result<G, ServiceError<R>> {
         let known = self.known().clone();

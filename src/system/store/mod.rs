@@ -11,7 +11,7 @@
 //! A cancellation and a final checkpoint exclude each other: each is written only while the other is
 //! absent, so how a job must end is decided at one instant.
 //!
-//! Deliberately absent: guessing. A write whose answer is missing is repeated until its outcome is
+//! Deliberately absent: assuming. A write whose answer is missing is repeated until its outcome is
 //! known or its writer's term is over.
 
 mod checkpoints;

@@ -44,7 +44,7 @@ pub enum Entry {
         watch: u64,
         update: Update,
     },
-    /// A sign of life (or the grant) that was sent at that time was answered.
+    /// A keep-alive (or the grant) that was sent at that time was answered.
     Alive {
         lease: LeaseId,
         sent: std::time::Duration,

@@ -81,7 +81,7 @@ fn recovery(
             let (checkpoints, canceled) = checkpoints(&services, &term, job.id).await?;
             let master = JobMaster::new(services, term, job, checkpoints, canceled, ended);
             host.spawn(async move {
-                // A master whose term ends first says nothing.
+                // A master whose term ends first reports nothing.
                 let Ok(end) = end.await else { return };
                 let waiting = result.lock().expect("no panic under this lock").take();
                 if let Some(waiting) = waiting {

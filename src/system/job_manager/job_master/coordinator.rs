@@ -274,7 +274,7 @@ impl JobMaster {
         }
     }
 
-    /// The part of an aborted checkpoint belongs to nobody; that of a completed one must stay.
+    /// The part of an aborted checkpoint is garbage; that of a completed one must stay.
     fn discard_unless_completed(
         &mut self,
         context: &Context<Self>,
@@ -326,7 +326,7 @@ impl JobMaster {
     }
 
     /// An attempt can't take part in a checkpoint. What is not of the present attempts, or of a
-    /// checkpoint that is not pending, says nothing.
+    /// checkpoint that is not pending, is ignored.
     pub(super) fn take_decline(
         &mut self,
         context: &mut Context<Self>,

@@ -251,7 +251,7 @@ impl HeartbeatListener<ToExecutors> for JobMaster {
         id: &str,
         session: HeartbeatSession,
     ) {
-        self.beat_lost(context, id, session, "no sign of life");
+        self.beat_lost(context, id, session, "heartbeat timeout");
     }
 
     fn notify_target_unreachable(
@@ -260,7 +260,7 @@ impl HeartbeatListener<ToExecutors> for JobMaster {
         id: &str,
         session: HeartbeatSession,
     ) {
-        self.beat_lost(context, id, session, "nobody is there");
+        self.beat_lost(context, id, session, "unreachable");
     }
 
     fn report_payload(

@@ -35,7 +35,7 @@ impl PendingCheckpoint {
         PendingCheckpoint { id, missing, states: BTreeMap::new(), ended: true }
     }
 
-    /// Takes an attempt's part. The state of a part that is not noted belongs to nobody, unless it
+    /// Takes an attempt's part. The state of a part that is not noted is garbage, unless it
     /// is that of the part that was.
     pub fn acknowledge(
         &mut self,

@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(pool.offer(&executor, 1, offers(&[(0, 1), (1, 2)])), ids(&[1, 2]));
         assert_eq!(pool.offer(&executor, 2, offers(&[(0, 1), (1, 2), (2, 3)])), ids(&[1, 2]));
         assert!(pool.is_full());
-        assert_eq!(pool.missing(&executor, 1, &[]), vec![], "an older report says nothing");
+        assert_eq!(pool.missing(&executor, 1, &[]), vec![], "an older report is ignored");
         assert_eq!(pool.missing(&executor, 2, &ids(&[2])), ids(&[1]));
     }
 

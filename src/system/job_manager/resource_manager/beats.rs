@@ -23,7 +23,7 @@ impl HeartbeatListener<ToExecutors> for ResourceManager {
         session: HeartbeatSession,
     ) {
         let resource = ResourceId(id.to_string());
-        self.drop_executor(context, &resource, InstanceId(session.0), "no sign of life");
+        self.drop_executor(context, &resource, InstanceId(session.0), "heartbeat timeout");
     }
 
     fn notify_target_unreachable(
@@ -33,7 +33,7 @@ impl HeartbeatListener<ToExecutors> for ResourceManager {
         session: HeartbeatSession,
     ) {
         let resource = ResourceId(id.to_string());
-        self.drop_executor(context, &resource, InstanceId(session.0), "nobody is there");
+        self.drop_executor(context, &resource, InstanceId(session.0), "unreachable");
     }
 
     fn report_payload(

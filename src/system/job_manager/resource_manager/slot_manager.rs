@@ -81,7 +81,7 @@ impl SlotManager {
         self.executors.get_mut(resource).filter(|executor| executor.instance == instance)
     }
 
-    /// A task executor says who holds its slots. What is older than what is known says nothing.
+    /// A task executor says who holds its slots. What is older than what is known is ignored.
     /// Answers the jobs for which it has given slots back.
     pub fn report(
         &mut self,
@@ -111,7 +111,7 @@ impl SlotManager {
     }
 
     /// The answer to a request; `granted` is the version of the slots when it was. An answer to a
-    /// request that is no longer waited for says nothing. Says whether the slot was granted and has
+    /// request that is no longer waited for is ignored. Says whether the slot was granted and has
     /// been given back since.
     pub fn answer(
         &mut self,
@@ -136,7 +136,7 @@ impl SlotManager {
         newer
     }
 
-    /// What a job's master needs. An older declaration says nothing; a master begins anew.
+    /// What a job's master needs. An older declaration is ignored; a master begins anew.
     pub fn require(&mut self, job: JobId, version: u64, slots: u32) {
         let known = self.requirements.entry(job).or_default();
         if version > known.version {

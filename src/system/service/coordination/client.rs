@@ -27,7 +27,7 @@ pub struct CoordinationConfig {
     pub watch_wait: Duration,
     /// How long to wait after a failure before the next try; 200 ms.
     pub retry_delay: Duration,
-    /// How long a session's lease lives without a sign of life; 6 s.
+    /// How long a session's lease lives without a keep-alive; 6 s.
     pub session_timeout: Duration,
 }
 

@@ -24,14 +24,14 @@ impl fmt::Debug for LeaseId {
 pub struct Lease {
     /// Its name.
     pub id: LeaseId,
-    /// How long it lives without a sign of life, in milliseconds of the server's clock.
+    /// How long it lives without a keep-alive, in milliseconds of the server's clock.
     pub ttl_ms: u64,
 }
 
 /// Why a lease is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LeaseEnd {
-    /// No sign of life within its time.
+    /// No keep-alive within its time.
     Expired,
     /// Its owner gave it up.
     Revoked,

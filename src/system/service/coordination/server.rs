@@ -40,9 +40,9 @@ gateway! {
     /// Speaks to the coordination server.
     pub gateway CoordinationGateway serves CoordinationHandler {
         /// Begins a lease that lives for `ttl_ms` milliseconds of the server's clock (100 ms to 10
-        /// minutes) after each sign of life.
+        /// minutes) after each keep-alive.
         ask grant_lease(ttl_ms: u64) -> Result<Lease, Refusal>;
-        /// A sign of life.
+        /// A keep-alive.
         ask keep_alive(lease: LeaseId) -> Result<(), Refusal>;
         /// Gives a lease up; its keys are removed.
         ask revoke_lease(lease: LeaseId) -> Result<(), Refusal>;

@@ -157,7 +157,7 @@ impl Keeper {
         Ok(self.client.connection().call(grant).await?.id)
     }
 
-    /// Keeps the lease alive until it is lost. The time is counted from when a sign of life that
+    /// Keeps the lease alive until it is lost. The time is counted from when a keep-alive that
     /// was answered had been *sent*, so that this side never believes in it longer than the server
     /// by equal clocks.
     async fn keep(&self, lease: LeaseId, mut alive_since: Instant) {

@@ -244,7 +244,7 @@ impl TaskExecutor {
         self.leave_job_if_unused(context, job);
     }
 
-    /// A master takes its leave. It may want this task executor again, or another one may.
+    /// A master disconnects. It may want this task executor again, or another one may.
     pub(super) fn master_left(
         &mut self,
         context: &mut Context<Self>,

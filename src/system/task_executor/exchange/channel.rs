@@ -1,4 +1,4 @@
-//! The consumer's side of a channel: it asks for its subpartition, fills the inbox and lends credit.
+//! The consumer's side of a channel: it asks for its subpartition, fills the inbox and grants credit.
 
 use super::{
     CHANNEL_CREDIT, ChannelError, Inbox, Reader, Refusal, ShuffleEnvironment,
@@ -111,9 +111,9 @@ async fn local_channel(
         }
     };
     inbox.connected(place);
-    let (fill, lend) = (fill_locally(&reader, inbox, place), lend_locally(&reader, inbox, place));
-    pin_mut!(fill, lend);
-    match select(fill, lend).await {
+    let (fill, grant) = (fill_locally(&reader, inbox, place), grant_locally(&reader, inbox, place));
+    pin_mut!(fill, grant);
+    match select(fill, grant).await {
         Either::Left((filled, _)) => filled,
         Either::Right((never, _)) => match never {},
     }
@@ -129,7 +129,7 @@ async fn fill_locally(reader: &Reader, inbox: &Inbox, place: usize) -> Result<()
     Err(ChannelError::EndedEarly)
 }
 
-async fn lend_locally(reader: &Reader, inbox: &Inbox, place: usize) -> Infallible {
+async fn grant_locally(reader: &Reader, inbox: &Inbox, place: usize) -> Infallible {
     loop {
         let credit = inbox.credit(place).await;
         assert!(reader.add_credit(credit, CHANNEL_CREDIT), "no more than was used");
@@ -150,13 +150,13 @@ async fn remote_channel(
     inbox.connected(place);
     let filled = {
         let fill = fill(&mut frames, inbox, place).fuse();
-        let lend = lend(&mut writer, inbox, place).fuse();
-        pin_mut!(fill, lend);
+        let grant = grant(&mut writer, inbox, place).fuse();
+        pin_mut!(fill, grant);
         loop {
             select_biased! {
                 filled = fill => break filled,
                 // A broken stream is the reader's to report, after what had arrived before.
-                () = lend => {}
+                () = grant => {}
             }
         }
     };
@@ -200,8 +200,8 @@ async fn fill(frames: &mut FrameReader, inbox: &Inbox, place: usize) -> Result<(
     Ok(())
 }
 
-/// Lends credit until the stream is broken.
-async fn lend(writer: &mut StreamWriter, inbox: &Inbox, place: usize) {
+/// Grants credit until the stream is broken.
+async fn grant(writer: &mut StreamWriter, inbox: &Inbox, place: usize) {
     loop {
         let credit = inbox.credit(place).await;
         if writer.write(Request::Credit(credit).encode()).await.is_err() {

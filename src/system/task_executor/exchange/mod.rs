@@ -46,7 +46,7 @@ pub const SUBPARTITION_BUFFERS_MAX: usize = 4;
 /// Events that wait in one subpartition, besides the data, before the producer waits.
 pub const SUBPARTITION_EVENTS_MAX: usize = 64;
 
-/// Buffers that a channel may have received and not yet handled: the credit that it lends.
+/// Buffers that a channel may have received and not yet handled: the credit that it grants.
 pub const CHANNEL_CREDIT: u32 = 4;
 
 /// Partitions of one task executor at most.

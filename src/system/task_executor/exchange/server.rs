@@ -66,9 +66,9 @@ async fn connection(host: Host, stream: Stream, partitions: Arc<ResultPartitionM
         return;
     };
     let done = {
-        let (send, lend) = (send(&part, &mut writer), take_credit(&part, &mut requests));
-        pin_mut!(send, lend);
-        match select(send, lend).await {
+        let (send, receive) = (send(&part, &mut writer), take_credit(&part, &mut requests));
+        pin_mut!(send, receive);
+        match select(send, receive).await {
             Either::Left((done, _)) => done,
             Either::Right(_) => false,
         }

@@ -194,7 +194,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Lends more credit; `false` when it is more than anyone lends.
+    /// Grants more credit; `false` when it is more than anyone grants.
     pub fn add_credit(&self, credit: u32, most: u32) -> bool {
         let (waker, sound) = {
             let mut state = self.subpartition.lock();
@@ -295,7 +295,7 @@ mod tests {
         (0..3).for_each(|_| part.push(queued(false, false), false));
         assert!(reader.next().now_or_never().is_none());
         assert!(reader.add_credit(2, 2));
-        assert!(!reader.add_credit(1, 2), "more than anyone lends");
+        assert!(!reader.add_credit(1, 2), "more than anyone grants");
         assert!(reader.next().now_or_never().is_some());
         assert!(reader.next().now_or_never().is_some());
         assert!(reader.next().now_or_never().is_none());

@@ -42,9 +42,9 @@ pub enum WireError {
 /// What a consumer sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    /// Asks for a subpartition and lends the first credit; again after `NotFound`.
+    /// Asks for a subpartition and grants the first credit; again after `NotFound`.
     Partition { partition: ResultPartitionId, subpartition: u32, credit: u32 },
-    /// Lends so much more.
+    /// Grants so much more.
     Credit(u32),
 }
 

@@ -147,7 +147,7 @@ pub trait Source: Send {
         checkpoint: CheckpointId,
     ) -> BoxFuture<'_, Result<OperatorState, TaskError>>;
 
-    /// As [`Operator::confirm`].
+    /// As [`Operator::notify_checkpoint_complete`].
     ///
     /// # Errors
     /// Fails the task.

@@ -316,7 +316,7 @@ impl<'a> StreamTask<'a> {
             let attempt = self.reporter.attempt;
             self.reporter.host.announce(&TaskEvent::CheckpointConfirmed { attempt, checkpoint });
         }
-        // A final checkpoint that this task was not part of at its end says nothing of it.
+        // A final checkpoint that this task was not part of at its end does not concern it.
         let covered = self.ended_at.is_some_and(|ended_at| ended_at <= checkpoint);
         self.finishing |= is_final && covered;
         Ok(())

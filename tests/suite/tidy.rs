@@ -16,8 +16,7 @@ const LINES_MAX: usize = 600;
 const FLOORS: &[&str] = &["host", "system", "jobs", "harness", "cli"];
 
 /// Folders that still know each other, each with all below it.
-const CYCLIC: &[&str] =
-    &["host/sim", "host/live", "harness", "system", "cli/live", "cli/simulated"];
+const CYCLIC: &[&str] = &["harness", "system"];
 
 /// Words of ours for which the field has one.
 const BANNED: &[(&str, &str)] = &[
@@ -216,8 +215,8 @@ fn arrows(files: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<String>
             if named.first().is_none_or(|first| first != "crate") {
                 continue;
             }
-            let places = (1..=named.len()).map(|end| named[1..end].join("/"));
-            let Some(to) = places.filter(|place| folders.contains(place)).last() else { continue };
+            let mut places = (1..=named.len()).map(|end| named[1..end].join("/"));
+            let Some(to) = places.rfind(|place| folders.contains(place)) else { continue };
             let within = |inner: &str, outer: &str| inner.starts_with(&format!("{outer}/"));
             if to != from && !within(&from, &to) && !within(&to, &from) {
                 arrows.entry(from.clone()).or_default().insert(to);

@@ -3,9 +3,10 @@
 use super::{
     swarm::{FaultGenerator, Generated},
     target::Target,
+    term::{Named, word},
     words::FaultKey,
 };
-use crate::harness::scenario::{Field, Mistakes, Reader, ScenarioError, SystemSpec, Writer};
+use crate::harness::scenario::{Mistakes, Reader, ScenarioError, SystemSpec, Term, Writer};
 use std::fmt;
 
 /// Which links a partition cuts.
@@ -41,7 +42,16 @@ pub enum PartitionSpec {
     Ring,
 }
 
-const SHAPES: &[&str] = &["isolate", "halves", "bridge", "pair", "one-way", "ring"];
+/// The shapes, without their sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PartitionShape {
+    Isolate,
+    Halves,
+    Bridge,
+    Pair,
+    OneWay,
+    Ring,
+}
 
 /// The keys of a partition.
 pub(super) const KEYS: &[FaultKey] = &[
@@ -74,15 +84,14 @@ pub(super) const KEYS: &[FaultKey] = &[
 ];
 
 impl PartitionSpec {
-    /// Its name in files.
-    pub fn shape(&self) -> &'static str {
+    fn shape(&self) -> PartitionShape {
         match self {
-            PartitionSpec::Isolate { .. } => "isolate",
-            PartitionSpec::Halves => "halves",
-            PartitionSpec::Bridge { .. } => "bridge",
-            PartitionSpec::Pair { .. } => "pair",
-            PartitionSpec::OneWay { .. } => "one-way",
-            PartitionSpec::Ring => "ring",
+            PartitionSpec::Isolate { .. } => PartitionShape::Isolate,
+            PartitionSpec::Halves => PartitionShape::Halves,
+            PartitionSpec::Bridge { .. } => PartitionShape::Bridge,
+            PartitionSpec::Pair { .. } => PartitionShape::Pair,
+            PartitionSpec::OneWay { .. } => PartitionShape::OneWay,
+            PartitionSpec::Ring => PartitionShape::Ring,
         }
     }
 
@@ -102,9 +111,7 @@ impl PartitionSpec {
         system: &SystemSpec,
         mistakes: &mut Mistakes,
     ) -> Option<Self> {
-        let words: Vec<(&str, &str)> = SHAPES.iter().map(|shape| (*shape, *shape)).collect();
-        let read = |field: &Field| field.one_of(&words, "list --faults");
-        let Some(shape) = mistakes.keep(table.need("shape", read)) else {
+        let Some(shape) = mistakes.keep(table.need("shape", |field| word(field, system))) else {
             // Which of them belong there depends on it.
             table.skip(&["target", "from", "to"]);
             return None;
@@ -114,25 +121,26 @@ impl PartitionSpec {
                 table.need(key, |field| Target::read(field, system));
             mistakes.keep(read)
         };
-        match shape {
-            "isolate" => Some(PartitionSpec::Isolate { target: need("target")? }),
-            "bridge" => Some(PartitionSpec::Bridge { target: need("target")? }),
-            "pair" | "one-way" => {
+        Some(match shape {
+            PartitionShape::Isolate => PartitionSpec::Isolate { target: need("target")? },
+            PartitionShape::Bridge => PartitionSpec::Bridge { target: need("target")? },
+            PartitionShape::Pair | PartitionShape::OneWay => {
+                // Both, so that both are told when both are wrong.
                 let (from, to) = (need("from"), need("to"));
                 let (from, to) = (from?, to?);
-                Some(match shape {
-                    "pair" => PartitionSpec::Pair { from, to },
+                match shape {
+                    PartitionShape::Pair => PartitionSpec::Pair { from, to },
                     _ => PartitionSpec::OneWay { from, to },
-                })
+                }
             }
-            "halves" => Some(PartitionSpec::Halves),
-            _ => Some(PartitionSpec::Ring),
-        }
+            PartitionShape::Halves => PartitionSpec::Halves,
+            PartitionShape::Ring => PartitionSpec::Ring,
+        })
     }
 
     /// Writes them.
     pub(super) fn write(&self, writer: &mut Writer) {
-        writer.text("shape", self.shape());
+        self.shape().write("shape", writer);
         match self {
             PartitionSpec::Isolate { target } | PartitionSpec::Bridge { target } => {
                 writer.text("target", target);
@@ -148,22 +156,22 @@ impl PartitionSpec {
 
 impl Generated for PartitionSpec {
     fn generate(_: &str, generator: &mut FaultGenerator<'_>) -> Self {
-        let shape = generator.choose(SHAPES.iter().map(|shape| (*shape, *shape)));
+        let shape = generator.choose(PartitionShape::WORDS.iter().copied());
         let (one, other) = (Target::generate("", generator), Target::generate("", generator));
         match shape {
-            "isolate" => PartitionSpec::Isolate { target: one },
-            "bridge" => PartitionSpec::Bridge { target: one },
-            "pair" => PartitionSpec::Pair { from: one, to: other },
-            "one-way" => PartitionSpec::OneWay { from: one, to: other },
-            "halves" => PartitionSpec::Halves,
-            _ => PartitionSpec::Ring,
+            PartitionShape::Isolate => PartitionSpec::Isolate { target: one },
+            PartitionShape::Bridge => PartitionSpec::Bridge { target: one },
+            PartitionShape::Pair => PartitionSpec::Pair { from: one, to: other },
+            PartitionShape::OneWay => PartitionSpec::OneWay { from: one, to: other },
+            PartitionShape::Halves => PartitionSpec::Halves,
+            PartitionShape::Ring => PartitionSpec::Ring,
         }
     }
 }
 
 impl fmt::Display for PartitionSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.shape())?;
+        f.write_str(&self.shape().show().unwrap_or_default())?;
         match self {
             PartitionSpec::Isolate { target } | PartitionSpec::Bridge { target } => {
                 write!(f, " {target}")
@@ -192,7 +200,7 @@ mod tests {
     #[test]
     fn each_shape_takes_its_keys_and_no_others() {
         let all = [("target", "leader"), ("from", "clients"), ("to", "coordination")];
-        for shape in SHAPES {
+        for (shape, _) in PartitionShape::WORDS {
             let own: &[&str] = match *shape {
                 "isolate" | "bridge" => &["target"],
                 "pair" | "one-way" => &["from", "to"],

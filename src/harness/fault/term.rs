@@ -1,6 +1,6 @@
 //! The values of a fault's keys: how each is read and shown.
 
-use super::target::Target;
+use super::{partition::PartitionShape, target::Target};
 use crate::{
     harness::scenario::{
         DurationRange, Field, NumberRange, ScenarioError, Share, SignedDurationRange, SystemSpec,
@@ -41,6 +41,10 @@ named! {
     DelayShape {
         "uniform" = Uniform, "exponential" = Exponential, "bimodal" = Bimodal,
         "constant" = Constant
+    }
+    PartitionShape {
+        "isolate" = Isolate, "halves" = Halves, "bridge" = Bridge, "pair" = Pair,
+        "one-way" = OneWay, "ring" = Ring
     }
     Tolerates { "copies" = Copies, "nothing" = Nothing }
     Unsynced { "drawn" = Drawn, "lost" = Lost, "torn" = Torn, "kept" = Kept }

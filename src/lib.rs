@@ -5,7 +5,8 @@
 //! - [`host`]: what a node stands on, in both worlds;
 //! - [`system`]: the cluster;
 //! - [`jobs`]: components and jobs written against the cluster's public API;
-//! - `harness` (simulated world only): scenarios, faults, checks, reports;
+//! - `harness` (simulated world only): scenarios, faults, checks, reports; it knows [`host`] alone;
+//! - `under_test` (simulated world only): where systems and the harness meet;
 //! - [`cli`]: commands; the only room that prints to a person.
 
 /// A build that was to be a simulation must not quietly become a live one: its tests would vanish.
@@ -24,3 +25,5 @@ pub mod harness;
 pub mod host;
 pub mod jobs;
 pub mod system;
+#[cfg(madsim)]
+pub mod under_test;

@@ -8,7 +8,6 @@ use futures::{FutureExt, channel::oneshot, future::BoxFuture};
 use std::{net::Ipv4Addr, sync::Arc};
 use wavetank::{
     gateway,
-    harness::check::{Checker, TimeBounds, invariant},
     host::sim::{World, WorldConfig, simulate},
     system::{
         heartbeat::{
@@ -17,6 +16,7 @@ use wavetank::{
         },
         rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
     },
+    under_test::cluster::{TimeBounds, checker_of_ground_floor},
 };
 
 const WORKERS: u32 = 9;
@@ -127,7 +127,7 @@ impl Node {
 }
 
 fn idle_in_tank(simulated: u32) {
-    let checker = Arc::new(Checker::new(invariant::all(TimeBounds::default())));
+    let checker = Arc::new(checker_of_ground_floor(TimeBounds::default()));
     simulate(WorldConfig::new(1), checker.clone(), async |world| {
         let master = Node::boot(&world, "master").await;
         let mut workers = Vec::new();

@@ -4,6 +4,11 @@
 
 #[cfg(madsim)]
 mod idle;
+/// The sources of the example of a stranger's system, whose runs are short.
+#[cfg(madsim)]
+#[path = "../../examples/journal/src/lib.rs"]
+#[expect(dead_code, unused_imports, reason = "only its runs are measured here")]
+mod journal;
 #[cfg(madsim)]
 mod measure;
 #[cfg(madsim)]

@@ -1,9 +1,10 @@
 //! Journal runs: how many a second, and whether they leave memory behind.
 
+use crate::journal::under_test::SYSTEMS;
 use crate::measure::{Effort, median, ratio, row, seconds};
 use std::{cell::Cell, path::Path, process::Command, sync::Arc, time::Duration};
 use wavetank::harness::{
-    explore::{RunConfig, run_on_fresh_thread},
+    run::{RunConfig, run_on_fresh_thread},
     scenario::{Scenario, discover},
 };
 
@@ -22,7 +23,7 @@ pause = "10ms"
 
 /// Prints the resident memory after a tenth of the runs and after all of them.
 pub fn memory_child(effort: Effort) {
-    let scenario = Arc::new(Scenario::parse(CHEAP, Path::new("bench/cheap.toml")).expect("valid"));
+    let scenario = Arc::new(SYSTEMS.parse(CHEAP, Path::new("bench/cheap.toml")).expect("valid"));
     let runs = u64::from(10_000 / effort.divisor);
     for seed in 1..=runs {
         let outcome = run_on_fresh_thread(&scenario, &RunConfig::new(seed));
@@ -63,10 +64,10 @@ pub fn memory(effort: Effort) {
 
 /// Every scenario of the journal, on one core.
 pub fn journal(effort: Effort) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/journal");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/journal/scenarios/journal");
     let files = discover(&folder).expect("the scenarios are there");
     let scenarios: Vec<Arc<Scenario>> =
-        files.iter().map(|file| Arc::new(Scenario::load(file).expect("valid"))).collect();
+        files.iter().map(|file| Arc::new(SYSTEMS.load(file).expect("valid"))).collect();
     let seeds = u64::from((20 / effort.divisor).max(2));
     println!("journal: {} scenarios, {seeds} seeds each, one run at a time", scenarios.len());
     let simulated = Cell::new(Duration::ZERO);

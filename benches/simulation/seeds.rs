@@ -3,14 +3,14 @@
 use crate::measure::{Effort, interleave, median, row, seconds};
 use std::{sync::Arc, thread};
 use wavetank::{
-    harness::check::{Checker, TimeBounds, invariant},
     host::sim::{WorldConfig, simulate},
+    under_test::cluster::{TimeBounds, checker_of_ground_floor},
 };
 
 const SEEDS: u32 = 2000;
 
 fn empty_world(seed: u64) {
-    let checker = Arc::new(Checker::new(invariant::all(TimeBounds::default())));
+    let checker = Arc::new(checker_of_ground_floor(TimeBounds::default()));
     simulate(WorldConfig::new(seed), checker, async |_| {});
 }
 

@@ -2,9 +2,12 @@
 
 use crate::measure::{Effort, interleave, median, row, seconds};
 use std::{path::Path, sync::Arc, time::Duration};
-use wavetank::harness::{
-    explore::{RunConfig, RunOutcome, run},
-    scenario::Scenario,
+use wavetank::{
+    harness::{
+        run::{RunConfig, RunOutcome, run},
+        scenario::Scenario,
+    },
+    under_test::SYSTEMS,
 };
 
 /// Runs some seeds; simulated seconds, messages and events judged come out beside the wall time.
@@ -39,7 +42,7 @@ impl Sums {
 /// Prints the standard figure.
 pub fn standard(effort: Effort) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/standard.toml");
-    let scenario = Arc::new(Scenario::load(&file).expect("valid"));
+    let scenario = Arc::new(SYSTEMS.load(&file).expect("valid"));
     let seeds = u64::from((10 / effort.divisor).max(2));
     println!("standard: {seeds} seeds, one run at a time; aim: 300, better 1000, times real time");
     let (mut with, mut without) = (Sums::default(), Sums::default());

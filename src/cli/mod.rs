@@ -1,5 +1,5 @@
-//! The commands. In simulation: `explore`, `run`, `replay`, `add-regression`, `new`, `check`, `list`,
-//! `sabotage`, `verify-determinism`, `digest`. Live: `hello`, `journal`, `mini`.
+//! The commands. In simulation: `explore`, `run`, `replay`, `add-regression`, `new`, `init`, `check`, `list`,
+//! `sabotage`, `verify-determinism`, `digest`. Live: `hello`, `mini`.
 
 mod exit;
 #[cfg(not(madsim))]
@@ -8,25 +8,40 @@ mod log;
 #[cfg(madsim)]
 mod simulated;
 
-#[cfg(not(madsim))]
-use live as world;
-#[cfg(madsim)]
-use simulated as world;
-
 use clap::Parser;
 use std::process::ExitCode;
 
 pub use exit::{CliError, Outcome};
+#[cfg(madsim)]
+pub use simulated::test_scenarios;
 
 /// Reads the command line and does what it says.
+#[cfg(madsim)]
 pub fn main() -> ExitCode {
-    #[cfg(madsim)]
+    simulated_main(crate::under_test::SYSTEMS)
+}
+
+/// The same for the systems of whoever calls: a crate with systems of its own has this for its `main`.
+#[cfg(madsim)]
+pub fn simulated_main(systems: crate::harness::system::Systems) -> ExitCode {
     if let Some(error) = simulated::renamed(&std::env::args().skip(1).collect::<Vec<_>>()) {
         eprintln!("wavetank: {error}");
         return Outcome::BadInput.into();
     }
-    let arguments = world::Arguments::parse();
-    match world::run(arguments) {
+    exit(simulated::run(simulated::Arguments::parse(), systems))
+}
+
+/// Reads the command line and does what it says.
+#[cfg(not(madsim))]
+pub fn main() -> ExitCode {
+    if let Some(error) = std::env::args_os().nth(1).and_then(|command| live::moved(&command)) {
+        return exit(Err(error));
+    }
+    exit(live::run(live::Arguments::parse()))
+}
+
+fn exit(result: Result<Outcome, CliError>) -> ExitCode {
+    match result {
         Ok(outcome) => outcome.into(),
         Err(error) => {
             eprintln!("wavetank: {error}");

@@ -1,28 +1,6 @@
-//! Which check must catch which switch. The switches themselves live in `host`.
+//! Whether the check caught a known bug that is there for it.
 
 use crate::{harness::check::Verdict, host::Sabotage};
-
-/// The verdicts that count as catching a switch: names of invariants, or `stuck`.
-pub fn caught_by(switch: Sabotage) -> &'static [&'static str] {
-    match switch {
-        Sabotage::StaleTokenAccepted => &["L2"],
-        Sabotage::StaleConfirmationAccepted => &["L4", "L3"],
-        Sabotage::LostLeaseTreatedAsAlive => &["stuck", "L7"],
-        Sabotage::JournalWrittenAfterRevoke => &["L3", "no-panic"],
-        Sabotage::AtMostOnceWindowOff => &["R2"],
-        Sabotage::JobAcknowledgedBeforeDurable => &["D1"],
-        Sabotage::CompleteBeforeStored => &["C4", "X5"],
-        Sabotage::UnreadableCheckpointSkipped => &["C3", "X4"],
-        Sabotage::OldOfferRoundApplied => &["S4"],
-        Sabotage::SlotHandedOutTwice => &["S1"],
-        Sabotage::OldMasterDeploys => &["S3"],
-        Sabotage::SinkCommitsAtBarrier => &["X5", "X4"],
-        Sabotage::BarriersDontBlock => &["C7"],
-        Sabotage::UntoldEndTakenForLoss => &["E6"],
-        Sabotage::CancellationNotDurable => &["D7"],
-        Sabotage::PendingPointerNotFenced => &["C1", "C2", "C3", "C5", "C8", "no-panic"],
-    }
-}
 
 /// Whether a verdict comes from a check that is there for the switch.
 pub fn is_caught_by(switch: Sabotage, verdict: &Verdict) -> bool {
@@ -31,21 +9,29 @@ pub fn is_caught_by(switch: Sabotage, verdict: &Verdict) -> bool {
         Verdict::Violated(invariant) => invariant.as_str(),
         Verdict::Stuck { .. } => verdict.name(),
     };
-    caught_by(switch).contains(&check)
+    switch.caught_by().contains(&check)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    crate::sabotages! {
+        /// A test's.
+        STALE = "stale", "generic", ["L2"];
+        /// Another.
+        LOST = "lost", "generic", ["stuck", "L7"];
+    }
+
     #[test]
     fn a_switch_is_caught_by_its_own_checks_alone() {
         let violated = |name: &str| Verdict::Violated(name.to_string());
         let stuck = Verdict::Stuck { waits_for: "a leader".to_string() };
-        assert!(is_caught_by(Sabotage::StaleTokenAccepted, &violated("L2")));
-        assert!(!is_caught_by(Sabotage::StaleTokenAccepted, &violated("L21")));
-        assert!(!is_caught_by(Sabotage::StaleTokenAccepted, &stuck));
-        assert!(is_caught_by(Sabotage::LostLeaseTreatedAsAlive, &stuck));
-        assert!(!is_caught_by(Sabotage::LostLeaseTreatedAsAlive, &Verdict::Passed));
+        assert_eq!(ALL, [STALE, LOST]);
+        assert!(is_caught_by(STALE, &violated("L2")));
+        assert!(!is_caught_by(STALE, &violated("L21")));
+        assert!(!is_caught_by(STALE, &stuck));
+        assert!(is_caught_by(LOST, &stuck));
+        assert!(!is_caught_by(LOST, &Verdict::Passed));
     }
 }

@@ -24,9 +24,12 @@ pub trait Event: Any + fmt::Debug + Send + Sync {
 
     /// For the receiver's downcast.
     fn as_any(&self) -> &dyn Any;
+
+    /// A copy, for a history.
+    fn kept(&self) -> Box<dyn Event>;
 }
 
-/// Makes a type an [`Event`]; the second argument maps a value to its evidence.
+/// Makes a type that is `Clone + Debug + Hash` an [`Event`]; the second argument maps a value to its evidence.
 #[macro_export]
 macro_rules! event {
     ($event:ty, $evidence:expr) => {
@@ -42,6 +45,10 @@ macro_rules! event {
 
             fn as_any(&self) -> &dyn std::any::Any {
                 self
+            }
+
+            fn kept(&self) -> Box<dyn $crate::host::Event> {
+                Box::new(self.clone())
             }
         }
     };

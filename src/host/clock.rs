@@ -1,6 +1,5 @@
 //! The units of a node's two clocks.
 
-use super::Host;
 use std::{
     fmt,
     ops::{Add, Sub},
@@ -61,27 +60,3 @@ impl WallTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the time is over")]
 pub struct Elapsed;
-
-/// A ticker made by [`Host::interval`]. Ticks that were missed are skipped, not made up for.
-pub struct Interval {
-    host: Host,
-    period: Duration,
-    next: Instant,
-}
-
-impl Interval {
-    pub(in crate::host) fn new(host: Host, period: Duration) -> Self {
-        assert!(!period.is_zero(), "an interval needs a period");
-        let next = host.now() + period;
-        Interval { host, period, next }
-    }
-
-    /// Waits for the next tick.
-    pub async fn tick(&mut self) {
-        self.host.sleep_until(self.next).await;
-        let now = self.host.now();
-        let behind = now.saturating_since(self.next).as_nanos() / self.period.as_nanos();
-        let periods = u32::try_from(behind + 1).unwrap_or(u32::MAX);
-        self.next = self.next + self.period * periods;
-    }
-}

@@ -12,7 +12,9 @@
 mod announce;
 mod clock;
 mod disk;
+mod inbound;
 mod injected_error;
+mod interval;
 mod net;
 mod random;
 mod sabotage;
@@ -30,7 +32,7 @@ use sim as imp;
 use std::{future::Future, io, time::Duration};
 
 pub use announce::{Event, Evidence};
-pub use clock::{Elapsed, Instant, Interval, WallTime};
+pub use clock::{Elapsed, Instant, WallTime};
 pub use disk::OpenMode;
 pub use imp::run_two;
 pub use imp::{
@@ -39,8 +41,10 @@ pub use imp::{
     stream::{Stream, StreamListener, StreamReader, StreamWriter},
     task::{Sleep, Task},
 };
+pub use inbound::Inbound;
 pub use injected_error::InjectedError;
-pub use net::{Inbound, Kind, MESSAGE_BYTES_MAX, NodeAddress, ParseAddressError};
+pub use interval::Interval;
+pub use net::{Kind, MESSAGE_BYTES_MAX, NodeAddress, ParseAddressError};
 pub use random::{Draws, mix, name_hash};
 pub use sabotage::Sabotage;
 
@@ -90,7 +94,7 @@ impl Host {
 
     /// Waits until the node's monotonic clock reads `deadline` or later.
     pub fn sleep_until(&self, deadline: Instant) -> Sleep {
-        self.imp.sleep_until(deadline)
+        Sleep::new(self.imp.clone(), deadline)
     }
 
     /// Runs `future` for at most `duration` of the node's monotonic clock.
@@ -112,14 +116,14 @@ impl Host {
 
     /// A ticker of the given period whose first tick comes after one period.
     pub fn interval(&self, period: Duration) -> Interval {
-        Interval::new(self.clone(), period)
+        Interval::new(self.imp.clone(), period)
     }
 
     /// Runs `future` beside the caller until it ends, is cancelled or the process dies.
     ///
     /// A panic in it is the death of the process.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
-        self.imp.spawn(future)
+        Task::spawn(&self.imp, future)
     }
 
     /// Ends this process at once, as a fatal error does; `reason` is announced.
@@ -168,7 +172,7 @@ impl Host {
     /// # Errors
     /// `AddrInUse` when the port is taken.
     pub async fn bind(&self, port: u16) -> io::Result<(MessageSender, MessageReceiver)> {
-        self.imp.bind(port).await
+        imp::message::bind(&self.imp, port).await
     }
 
     /// Listens for streams on `port`; 0 takes a free port.
@@ -176,7 +180,7 @@ impl Host {
     /// # Errors
     /// `AddrInUse` when the port is taken.
     pub async fn listen(&self, port: u16) -> io::Result<StreamListener> {
-        self.imp.listen(port).await
+        imp::stream::listen(&self.imp, port).await
     }
 
     /// Opens a stream to a listener.
@@ -184,11 +188,11 @@ impl Host {
     /// # Errors
     /// `ConnectionRefused` when nothing listens there, `TimedOut` when nobody answers.
     pub async fn connect(&self, to: &NodeAddress) -> io::Result<Stream> {
-        self.imp.connect(to).await
+        imp::stream::connect(&self.imp, to).await
     }
 
     /// The node's disk.
     pub fn disk(&self) -> Disk {
-        self.imp.disk()
+        Disk::new(self.imp.clone())
     }
 }

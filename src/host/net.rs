@@ -1,7 +1,6 @@
 //! Addresses and messages, as both worlds' networks see them.
 
-use super::{imp::message::Peer, random::name_hash};
-use bytes::Bytes;
+use super::random::name_hash;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -101,23 +100,4 @@ impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
-}
-
-/// What a message socket receives.
-#[derive(Debug)]
-pub enum Inbound {
-    /// A frame that another node sent. It may be a repeat, out of order, or damaged.
-    Frame {
-        /// The sender's message socket.
-        from: Peer,
-        /// The bytes.
-        frame: Bytes,
-    },
-    /// The host at `peer` runs no process that would take the frame sent with `token`.
-    Unreachable {
-        /// Where the frame was sent.
-        peer: Peer,
-        /// The token given to `send`.
-        token: u64,
-    },
 }

@@ -1,68 +1,108 @@
-//! The switches of known bugs. Each has one call site, at the line that prevents the bug.
+//! The switches of known bugs. Each is declared beside the code that it breaks and has one call site, at
+//! the line that prevents the bug.
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
+use std::{cmp::Ordering, fmt};
 
-macro_rules! switches {
-    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $published:literal;)+) => {
-        /// A known bug that can be shown on purpose in simulation. At most one is on in a run.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum Sabotage {
-            $($(#[doc = $doc])+ #[serde(rename = $text)] $name,)+
-        }
-
-        impl Sabotage {
-            /// Every switch.
-            pub const ALL: &[Sabotage] = &[$(Sabotage::$name),+];
-
-            /// The name used on the command line and in files.
-            pub fn name(self) -> &'static str {
-                match self { $(Sabotage::$name => $text),+ }
-            }
-
-            /// What the switch breaks, in one line.
-            pub fn description(self) -> &'static str {
-                match self { $(Sabotage::$name => concat!($($doc),+).trim_ascii()),+ }
-            }
-
-            /// The published bug of this shape, or `generic`.
-            pub fn published(self) -> &'static str {
-                match self { $(Sabotage::$name => $published),+ }
-            }
-        }
-    };
+/// A known bug that can be shown on purpose in simulation. At most one is on in a run.
+#[derive(Clone, Copy)]
+pub struct Sabotage {
+    name: &'static str,
+    description: &'static str,
+    published: &'static str,
+    caught_by: &'static [&'static str],
 }
 
-switches! {
-    /// A fenced endpoint handles a message that carries another session's token.
-    StaleTokenAccepted = "stale-token-accepted", "FLINK-7504";
-    /// A confirmation of an older session is published as the leader record.
-    StaleConfirmationAccepted = "stale-confirmation-accepted", "FLINK-11524";
-    /// A leader whose lease is lost goes on as if it still held it.
-    LostLeaseTreatedAsAlive = "lost-lease-treated-as-alive", "FLINK-10052";
-    /// The journal is written without comparing the writer's session.
-    JournalWrittenAfterRevoke = "journal-written-after-revoke", "FLINK-9494";
-    /// A repeated call is handed to its handler again.
-    AtMostOnceWindowOff = "at-most-once-window-off", "generic";
-    /// A dispatcher acknowledges a job before its graph is durable.
-    JobAcknowledgedBeforeDurable = "job-acknowledged-before-durable", "generic";
-    /// A checkpoint is confirmed to the tasks before its pointer is stored.
-    CompleteBeforeStored = "complete-before-stored", "generic";
-    /// A completed checkpoint that can't be read at the moment is skipped in recovery.
-    UnreadableCheckpointSkipped = "unreadable-checkpoint-skipped", "FLINK-22502";
-    /// The answer to an older round of slot offers is applied.
-    OldOfferRoundApplied = "old-offer-round-applied", "FLINK-21859";
-    /// A slot that is held is handed out again.
-    SlotHandedOutTwice = "slot-handed-out-twice", "generic";
-    /// A deployment is accepted from a job master that no longer leads.
-    OldMasterDeploys = "old-master-deploys", "generic";
-    /// What an executor no longer runs is taken for lost while the word of its end is on its way.
-    UntoldEndTakenForLoss = "untold-end-taken-for-loss", "generic";
-    /// A cancellation is acknowledged before it is durable.
-    CancellationNotDurable = "cancellation-not-durable", "generic";
-    /// A checkpoint whose pointer got no answer is given up without seeing to it that it never comes.
-    PendingPointerNotFenced = "pending-pointer-not-fenced", "generic";
-    /// The sink commits a transaction at the barrier, before the checkpoint is complete.
-    SinkCommitsAtBarrier = "sink-commits-at-barrier", "generic";
-    /// A channel that delivered its barrier is read on while others have not.
-    BarriersDontBlock = "barriers-dont-block", "generic";
+impl Sabotage {
+    /// A switch: the name used on the command line and in files, what it breaks in one line, the published
+    /// bug of this shape (or `generic`), and the verdicts that count as catching it: names of
+    /// invariants, or `stuck`.
+    pub const fn new(
+        name: &'static str,
+        description: &'static str,
+        published: &'static str,
+        caught_by: &'static [&'static str],
+    ) -> Self {
+        Sabotage { name, description, published, caught_by }
+    }
+
+    /// The name used on the command line and in files.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// What the switch breaks, in one line.
+    pub fn description(self) -> &'static str {
+        self.description
+    }
+
+    /// The published bug of this shape, or `generic`.
+    pub fn published(self) -> &'static str {
+        self.published
+    }
+
+    /// The verdicts that count as catching it: names of invariants, or `stuck`.
+    pub fn caught_by(self) -> &'static [&'static str] {
+        self.caught_by
+    }
+}
+
+impl PartialEq for Sabotage {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Sabotage {}
+
+impl PartialOrd for Sabotage {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Sabotage {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name.cmp(other.name)
+    }
+}
+
+impl fmt::Debug for Sabotage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Serialize for Sabotage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
+    }
+}
+
+/// Declares known bugs and lists them all as `ALL`.
+///
+/// ```
+/// wavetank::sabotages! {
+///     /// An answer that was repeated is counted again.
+///     REPEATS_COUNTED = "repeats-counted", "generic", ["exact"];
+/// }
+/// assert_eq!(ALL[0].name(), "repeats-counted");
+/// assert_eq!(REPEATS_COUNTED.description(), "An answer that was repeated is counted again.");
+/// ```
+#[macro_export]
+macro_rules! sabotages {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $published:literal, [$($check:literal),+];)+) => {
+        $(
+            $(#[doc = $doc])+
+            pub const $name: $crate::host::Sabotage = $crate::host::Sabotage::new(
+                $text,
+                concat!($($doc),+).trim_ascii(),
+                $published,
+                &[$($check),+],
+            );
+        )+
+
+        /// Every switch, in the order of the declaration.
+        pub const ALL: &[$crate::host::Sabotage] = &[$($name),+];
+    };
 }

@@ -1,5 +1,4 @@
 //! Components and jobs written only against the public API of the floors below.
 
 pub mod hello;
-pub mod journal;
 pub mod word_count;

@@ -2,8 +2,8 @@
 //! [`Host`](crate::host::Host).
 
 pub mod client;
+pub mod cluster;
 pub mod connector;
-pub mod event;
 pub mod graph;
 pub mod heartbeat;
 pub mod ids;
@@ -12,6 +12,7 @@ pub mod leadership;
 pub mod protocol;
 pub mod registration;
 pub mod rpc;
+pub mod sabotage;
 pub mod scope;
 pub mod service;
 pub mod store;

@@ -1,13 +1,8 @@
 //! Every scenario file is a test case of the simulated world.
 
 #[cfg(madsim)]
-mod plans;
-#[cfg(madsim)]
-mod simulated;
-
-#[cfg(madsim)]
 fn main() -> std::process::ExitCode {
-    simulated::main()
+    wavetank::cli::test_scenarios(wavetank::under_test::SYSTEMS, env!("CARGO_MANIFEST_DIR"))
 }
 
 #[cfg(not(madsim))]

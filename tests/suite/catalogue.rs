@@ -1,19 +1,23 @@
 //! What scenario files may name is what runs can show: milestones and kinds of messages.
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use crate::harness::{SYSTEMS, shipped};
+use std::{collections::BTreeSet, sync::Arc};
 use wavetank::harness::{
-    check::Milestone,
-    explore::{RunConfig, RunOutcome, run_on_fresh_thread},
+    event::Milestone,
     fault::FAULT_KINDS,
-    scenario::{Scenario, SystemKind, discover, messages},
+    run::{RunConfig, RunOutcome, run_on_fresh_thread},
+    scenario::Scenario,
+    system::AnySystem,
 };
 
 /// Some runs of scenarios of a system, with their traces.
-fn runs(system: SystemKind) -> impl Iterator<Item = RunOutcome> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(system.name());
-    let paths = discover(&folder).expect("the scenarios can be listed");
-    (0..).zip(paths).map(|(seed, path)| {
-        let scenario = Arc::new(Scenario::load(&path).expect("a shipped scenario"));
-        run_on_fresh_thread(&scenario, &RunConfig { trace: true, ..RunConfig::new(seed) })
+fn runs(system: &dyn AnySystem) -> impl Iterator<Item = RunOutcome> {
+    let of = |scenario: &Scenario| {
+        scenario.system.name() == system.name() && !scenario.name.starts_with("regressions/")
+    };
+    let load = |path: &std::path::PathBuf| SYSTEMS.load(path).expect("a shipped scenario");
+    let scenarios: Vec<Scenario> = shipped().iter().map(load).filter(of).collect();
+    (0..).zip(scenarios).map(|(seed, scenario)| {
+        run_on_fresh_thread(&Arc::new(scenario), &RunConfig { trace: true, ..RunConfig::new(seed) })
     })
 }
 
@@ -25,8 +29,10 @@ fn kind(line: &str) -> Option<&str> {
     place.starts_with('#').then_some(kind)
 }
 
-fn assert_catalogued(system: SystemKind) {
-    let known: BTreeSet<&str> = messages(system).into_iter().collect();
+fn assert_catalogued(name: &str) {
+    let system = SYSTEMS.named(name).expect("a system of ours");
+    let groups = system.messages();
+    let known: BTreeSet<&str> = groups.iter().flat_map(|group| group.kinds.clone()).collect();
     let (mut crossed, mut reached) = (BTreeSet::new(), BTreeSet::new());
     for run in runs(system) {
         crossed.extend(run.trace.iter().filter_map(|line| kind(&line.text)).map(str::to_string));
@@ -34,26 +40,24 @@ fn assert_catalogued(system: SystemKind) {
     }
     let unknown: Vec<&String> =
         crossed.iter().filter(|kind| !known.contains(kind.as_str())).collect();
-    assert_eq!(unknown, Vec::<&String>::new(), "kinds of a {system} that `messages` does not know");
-    let elsewhere = |milestone: &&Milestone| !milestone.systems().contains(&system);
-    let elsewhere: Vec<&Milestone> = reached.iter().filter(elsewhere).collect();
-    assert_eq!(elsewhere, Vec::<&Milestone>::new(), "a {system} is said never to reach these");
+    assert_eq!(unknown, Vec::<&String>::new(), "kinds of a {name} that it does not name");
     // What the catalogue knows is not idle either.
     let idle = known.iter().filter(|kind| !crossed.contains(**kind)).count();
     assert!(idle * 3 < known.len(), "{idle} of {} kinds never crossed a link", known.len());
-    let reachable = Milestone::known(system);
-    let idle: Vec<_> = reachable.iter().filter(|milestone| !reached.contains(milestone)).collect();
+    let reachable = system.milestones();
+    let idle: Vec<&Milestone> =
+        reachable.iter().filter(|milestone| !reached.contains(milestone)).collect();
     assert!(idle.len() * 3 < reachable.len(), "never reached: {idle:?}");
 }
 
 #[test]
 fn a_journal_shows_nothing_but_what_the_catalogue_knows() {
-    assert_catalogued(SystemKind::Journal);
+    assert_catalogued("journal");
 }
 
 #[test]
 fn a_word_count_shows_nothing_but_what_the_catalogue_knows() {
-    assert_catalogued(SystemKind::WordCount);
+    assert_catalogued("word-count");
 }
 
 #[test]
@@ -66,9 +70,8 @@ fn packets_of_streams_are_told_with_their_kind() {
 
 #[test]
 fn every_kind_of_fault_has_a_scenario() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let paths = discover(&folder).expect("the scenarios can be listed");
-    let scenarios = paths.iter().map(|path| Scenario::load(path).expect("a shipped scenario"));
+    let paths = shipped();
+    let scenarios = paths.iter().map(|path| SYSTEMS.load(path).expect("a shipped scenario"));
     let used: BTreeSet<&str> =
         scenarios.flat_map(|scenario| scenario.faults).map(|fault| fault.kind.name()).collect();
     let known: BTreeSet<&str> = FAULT_KINDS.iter().map(|kind| kind.name).collect();

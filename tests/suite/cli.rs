@@ -110,7 +110,7 @@ duration = \"1s\"
 
 #[test]
 fn a_missing_scenario_is_refused_with_the_one_that_is_near() {
-    shown("missing", &refused(run(repository(), &["run", "journal/flaping"])));
+    shown("missing", &refused(run(repository(), &["run", "word-count/crash-lop"])));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn check_explains_every_mistake_and_goes_on_to_the_next_file() {
 
 #[test]
 fn check_shows_what_a_seed_draws() {
-    let scenario = "journal/leader-cut-off";
+    let scenario = "word-count/master-cut-off";
     let out = done(run(repository(), &["check", scenario, "--plan", "7"]));
     shown("plan", &out);
     assert_eq!(out, done(run(repository(), &["check", scenario, "--plan", "7"])));
@@ -189,7 +189,7 @@ fn seeds_and_bugs_are_read_strictly() {
     shown("run-alone", &refused(&["run"]));
 }
 
-/// A scenario of one journal run.
+/// A scenario of a short run.
 const SHORT: &str = "description = \"A test.\"\n[workload]\nlines = 1\n";
 
 #[test]
@@ -197,8 +197,8 @@ fn numbers_are_read_strictly_and_in_their_own_words() {
     let refused = |arguments: &[&str]| refused(run(repository(), arguments));
     let seed = "expected a whole number from 0 to 18446744073709551615, found \"-1\"";
     for command in [
-        &["run", "journal/quiet", "--seed", "-1"][..],
-        &["run", "journal/quiet", "--schedule", "-1"],
+        &["run", "word-count/quiet", "--seed", "-1"][..],
+        &["run", "word-count/quiet", "--schedule", "-1"],
         &["check", "--plan", "-1"],
         &["replay", "nowhere", "--schedule", "-1"],
     ] {
@@ -225,9 +225,8 @@ fn numbers_are_read_strictly_and_in_their_own_words() {
         }
     }
     assert_eq!(
-        refused(&["run", "journal/flapping", "--counts", "counts.txt"]),
-        "wavetank: --counts: journal/flapping is a journal, which counts no words; `wavetank list` \
-         names the word counts"
+        refused(&["run", "word-count/quiet", "--counts", "counts.txt"]),
+        "wavetank: `--counts` of `run` is called `--output` now"
     );
 }
 
@@ -265,10 +264,14 @@ fn a_line_as_long_as_may_be_is_counted() {
         "text",
         format!("{}\nb\n{}\n", "x".repeat(LINE_BYTES_MAX), "y".repeat(LINE_BYTES_MAX)),
     );
-    let out = done(folder.run(&["run", "a.toml", "--input", "text", "--counts", "-"]));
+    let out = done(folder.run(&["run", "a.toml", "--input", "text", "--output", "-"]));
     assert!(out.contains("3 of 3 words counted, 3 different: equal to the input's"), "{out}");
-    let out = done(folder.run(&["run", "b.toml", "--input", "text"]));
-    assert!(out.contains("the journal (3 lines) equals the input (3 lines)"), "{out}");
+    let counted: Vec<&str> = out.lines().filter(|line| line.starts_with("      1 ")).collect();
+    let words = ["b".to_string(), "x".repeat(LINE_BYTES_MAX), "y".repeat(LINE_BYTES_MAX)];
+    assert_eq!(counted, words.map(|word| format!("      1 {word}")));
+    // A file that names no system is a word count.
+    let unnamed = done(folder.run(&["run", "b.toml", "--input", "text"]));
+    assert!(unnamed.contains("3 of 3 words counted, 3 different: equal"), "{unnamed}");
 }
 
 #[test]
@@ -283,7 +286,7 @@ fn a_poisoned_line_beyond_the_input_is_refused() {
     );
     folder.file("a.toml", format!("{text}poisoned = 9\n")).file("text", "a\nb\n");
     let told = refused(folder.run(&["run", "a.toml", "--input", "text"]));
-    assert_eq!(told, "wavetank: text: a poisons line 9, and it has 2 lines");
+    assert_eq!(told, "wavetank: text: the scenario poisons line 9, and it has 2 lines");
 }
 
 #[test]
@@ -360,7 +363,7 @@ fn a_list_tells_what_it_can_and_what_is_wrong() {
 fn a_new_scenario_checks_and_runs_and_is_not_overwritten() {
     let folder = Folder::new("new");
     for (name, path) in
-        [("my-fault", "word-count/my-fault"), ("journal/my-fault", "journal/my-fault")]
+        [("my-fault", "word-count/my-fault"), ("word-count/mine", "word-count/mine")]
     {
         let out = done(folder.run(&["new", name]));
         assert!(out.contains(&format!("scenarios/{path}.toml is written")), "{out}");
@@ -378,17 +381,45 @@ fn a_new_scenario_checks_and_runs_and_is_not_overwritten() {
 }
 
 #[test]
+fn a_new_crate_is_whole_and_nothing_is_overwritten() {
+    let folder = Folder::new("init");
+    let out = done(folder.run(&["init", "my-system"]));
+    assert!(out.starts_with("my-system is written"), "{out}");
+    let read = |file: &str| {
+        let path = folder.0.join("my-system").join(file);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"))
+    };
+    let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).expect("it is TOML");
+    assert_eq!(manifest["package"]["name"].as_str(), Some("my-system"));
+    let wavetank = manifest["dependencies"]["wavetank"]["path"].as_str().expect("a path");
+    assert!(Path::new(wavetank).join("src/lib.rs").is_file(), "{wavetank}");
+    // All that its README names is there.
+    let page = read("README.md");
+    let named = page.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs"));
+    assert!(named.map(read).filter(|text| !text.is_empty()).count() > 4, "{page}");
+    assert!(read(".cargo/config.toml").contains("--cfg madsim"));
+    let again = refused(folder.run(&["init", "my-system"]));
+    assert!(again.contains("my-system is there and not empty"), "{again}");
+    for name in ["My-System", "a b", "test"] {
+        let told = refused(folder.run(&["init", name]));
+        assert!(told.starts_with(&format!("wavetank: {name}: the folder's name")), "{told}");
+        assert!(!folder.0.join(name).exists(), "{name}");
+    }
+}
+
+#[test]
 fn a_bad_name_makes_no_scenario() {
     let folder = Folder::new("bad-name");
-    for name in ["", "My-Fault", "a b", "../a", "a/b/c", "journal/", "journal/../a", "a.toml"] {
+    for name in ["", "My-Fault", "a b", "../a", "a/b/c", "word-count/", "word-count/../a", "a.toml"]
+    {
         let error = refused(folder.run(&["new", name]));
         assert!(error.starts_with(&format!("wavetank: {name:?}: ")), "{error}");
     }
-    shown("bad-name", &refused(folder.run(&["new", "Journal"])));
-    shown("bad-system", &refused(folder.run(&["new", "jurnal/a"])));
+    shown("bad-name", &refused(folder.run(&["new", "Late-Answers"])));
+    shown("bad-system", &refused(folder.run(&["new", "wrod-count/a"])));
     assert_eq!(fs::read_dir(folder.0.join("scenarios")).expect("a folder").count(), 0);
-    folder.file("scenarios/journal", "no folder");
-    shown("new-below-a-file", &refused(folder.run(&["new", "journal/a"])));
+    folder.file("scenarios/word-count", "no folder");
+    shown("new-below-a-file", &refused(folder.run(&["new", "word-count/a"])));
 }
 
 const LISTS: &[&str] = &[
@@ -411,7 +442,9 @@ fn lists_fit_on_a_screen_and_say_the_same_in_json() {
         let json = done(run(repository(), &[&arguments[..], &["--json"]].concat()));
         let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         let rows = json.as_array().expect("an array");
-        assert!(rows.len() > 2, "{arguments:?}");
+        // There is one system, and what every system has.
+        let least = if arguments.contains(&"--systems") { 2 } else { 3 };
+        assert!(rows.len() >= least, "{arguments:?}");
         for row in rows {
             let name = row["name"].as_str().expect("each row has a name");
             assert!(out.contains(name), "{arguments:?}: {name}");

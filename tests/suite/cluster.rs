@@ -2,20 +2,21 @@
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use wavetank::{
-    harness::check::{Checker, Moment, TimeBounds, invariant},
+    harness::event::Moment,
     host::{
         Host, NodeAddress,
         sim::{World, WorldConfig, simulate},
     },
-    jobs::{
-        journal::run_coordination_node,
-        word_count::{
-            ClusterConfig, INPUT_TOPIC, OUTPUT_TOPIC, PORT, run_blob_node, run_job_manager_node,
-            run_log_node, run_task_executor_node, word_count,
-        },
+    jobs::word_count::{
+        FailureInjection, INPUT_TOPIC, OUTPUT_TOPIC, operator_library, word_count,
+        word_count_with_failures,
     },
     system::{
         client::JobClient,
+        cluster::{
+            ClusterConfig, PORT, run_blob_node, run_coordination_node, run_job_manager_node,
+            run_log_node, run_task_executor_node,
+        },
         connector::{
             GENERATOR, GeneratorParameters, LOG_SOURCE, LogSourceParameters, TEXT_SOURCE, spec,
             upload_text,
@@ -25,6 +26,7 @@ use wavetank::{
         protocol::{JobRefusal, JobStatus, SubmitRefusal},
         rpc::{RpcService, RpcSystem},
     },
+    under_test::cluster::{TimeBounds, checker},
 };
 
 const JOB: JobId = JobId(0xabc << 96);
@@ -88,9 +90,7 @@ impl Outside {
 #[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
 fn cluster<F: Future<Output = ()> + Send + 'static>(main: fn(Outside) -> F) {
     let run = move || {
-        let mut invariants = invariant::all(TimeBounds::default());
-        invariants.extend(invariant::of_jobs(TimeBounds::default()));
-        let checker = Arc::new(Checker::new(invariants));
+        let checker = Arc::new(checker(TimeBounds::default()));
         let body = async move |world: World| drive(&world, main).await;
         let (at, _) = simulate(WorldConfig::new(1), checker.clone(), body);
         // A failed assertion of the client is a panic in its process, and so a violation.
@@ -110,11 +110,12 @@ async fn drive<F: Future<Output = ()> + Send + 'static>(
     world.boot(world.add_node("log"), |host| run_log_node(host, PORT));
     for name in ["job-manager-1", "job-manager-2"] {
         let config = config.clone();
-        world.boot(world.add_node(name), |host| run_job_manager_node(host, PORT, config));
+        let run = |host| run_job_manager_node(host, PORT, config, operator_library());
+        world.boot(world.add_node(name), run);
     }
     for name in ["task-executor-1", "task-executor-2"] {
         let config = config.clone();
-        let run = |host| run_task_executor_node(host, PORT, PORT + 1, config);
+        let run = |host| run_task_executor_node(host, PORT, PORT + 1, config, operator_library());
         world.boot(world.add_node(name), run);
     }
     let (done, ended) = futures::channel::oneshot::channel();
@@ -159,6 +160,13 @@ fn unsound_and_unknown_jobs_are_refused() {
         let parameters = spec("source", LOG_SOURCE, &());
         let refused = outside.client.submit(&job(JOB, parameters)).await.expect_err("parameters");
         assert!(matches!(refused, SubmitRefusal::UnknownOperator(_)));
+        let failures = FailureInjection { poison: true, ..FailureInjection::default() };
+        let settings = CheckpointSettings::default();
+        let source = generator(1, 0);
+        let faulty = word_count_with_failures(JOB, source, 2, settings, RESTARTS, &failures);
+        let faulty = faulty.expect("a sound graph");
+        let refused = outside.client.submit(&faulty).await.expect_err("not in this library");
+        assert!(refused.to_string().contains("faulty"), "{refused}");
         assert_eq!(outside.client.cancel(JOB).await, Err(JobRefusal::Unknown(JOB)));
     });
 }

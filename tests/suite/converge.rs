@@ -2,18 +2,21 @@
 //! says for what it waits, and why that may be no bug.
 
 use std::{sync::Arc, time::Duration};
-use wavetank::harness::{
-    explore::{RunConfig, RunOutcome, run_on_fresh_thread},
-    scenario::{Keys, Scenario, ScenarioBuilder, fault, keys},
+use wavetank::{
+    harness::{
+        run::{RunConfig, RunOutcome, run_on_fresh_thread},
+        scenario::{Keys, Scenario, ScenarioBuilder, fault, keys},
+    },
+    under_test::SYSTEMS,
 };
 
 fn counting(lines: u32) -> Keys {
-    keys().lines(lines)
+    keys().set("lines", lines)
 }
 
 fn run(workload: Keys, more: impl Fn(ScenarioBuilder) -> ScenarioBuilder) -> RunOutcome {
     let plain = Scenario::builder("word-count/test", "A test.").system("word-count");
-    let scenario = more(plain.workload(workload)).build();
+    let scenario = more(plain.workload(workload)).build(SYSTEMS);
     let scenario = Arc::new(scenario.unwrap_or_else(|error| panic!("{error}")));
     run_on_fresh_thread(&scenario, &RunConfig::new(1))
 }
@@ -39,23 +42,24 @@ fn each_goal_has_its_own_bound() {
         assert!(told.contains(verdict), "{key} {bound}: {told}");
         assert_eq!(outcome.reasons, Vec::<String>::new(), "nothing excuses it");
     }
-    let outcome = down(&keys().leaders("15s").tasks("25s").checkpoint("35s"));
+    let outcome = down(&keys().set("leaders", "15s").set("tasks", "25s").set("checkpoint", "35s"));
     assert_eq!(outcome.verdict.to_string(), "passed");
 }
 
 #[test]
 fn a_reason_that_is_no_bug_is_told() {
     let told = |outcome: RunOutcome| (outcome.verdict.name(), outcome.reasons.join("\n"));
-    let few = keys().task_executors(2).slots(1);
-    let few = run(counting(100).parallelism(4), |builder| builder.cluster(few.clone()));
+    let few = keys().set("task-executors", 2).set("slots", 1);
+    let few = run(counting(100).set("parallelism", 4), |builder| builder.cluster(few.clone()));
     let reason = "no bug: the job needs 4 slots, and the cluster has 2".to_string();
     assert_eq!(told(few), ("stuck", reason));
-    let slow = run(counting(1000).lines_per_second(10), |builder| builder.heal_at("5s"));
+    let slow = run(counting(1000).set("lines-per-second", 10), |builder| builder.heal_at("5s"));
     // The job's time counts from the end of its input.
     assert!(slow.simulated > Duration::from_secs(101), "{:?}", slow.simulated);
     assert_eq!(told(slow), ("passed", String::new()));
-    let busy =
-        run(counting(600).service_time("1s"), |builder| builder.converge(keys().checkpoint("10m")));
+    let busy = run(counting(600).set("service-time", "1s"), |builder| {
+        builder.converge(keys().set("checkpoint", "10m"))
+    });
     let reason = "no bug: to handle the words alone takes 150s; the run had 66s".to_string();
     assert_eq!(told(busy), ("stuck", reason));
 }

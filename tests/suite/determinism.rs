@@ -57,7 +57,8 @@ fn a_difference_is_found_and_named_with_the_entries_before_it() {
 /// What `determinism` says of another program, beside a seed or two.
 fn against(program: &Path) -> (Option<i32>, String) {
     let program = program.to_str().expect("a plain path");
-    let compare = ["verify-determinism", "journal/quiet", "--seeds", "3..5", "--against", program];
+    let compare =
+        ["verify-determinism", "word-count/quiet", "--seeds", "3..5", "--against", program];
     let output = wavetank(&compare).output().expect("it runs");
     assert!(!text(&output).contains("equal digests") || output.status.success());
     (output.status.code(), text(&output))
@@ -72,7 +73,7 @@ fn another_program_is_no_build_of_this_one() {
             "/bin/false: it ended with exit status: 1 and said nothing; is it a build of",
         ),
         ("/bin/yes", "/bin/yes: it "),
-        ("/bin/echo", "/bin/echo: it printed \"digest --seeds 3..5 journal/quiet\": it is no"),
+        ("/bin/echo", "/bin/echo: it printed \"digest --seeds 3..5 word-count/quiet\": it is no"),
         ("/nowhere/wavetank", "/nowhere/wavetank: No such file or directory"),
         ("/bin/cat", "/bin/cat: it ended with exit status: 1: /bin/cat: "),
         ("/etc", "/etc: Permission denied"),
@@ -107,7 +108,7 @@ fn runs_are_compared_one_by_one_with_their_verdicts() {
     assert!(told.contains("judged otherwise") && told.contains("violated:L2"), "{told}");
     for (name, script, what) in [
         ("fewer", "head -n 2", "it ended before seed 4"),
-        ("more", "sed '$p'", "after the last seed it printed \"4 journal/quiet "),
+        ("more", "sed '$p'", "after the last seed it printed \"4 word-count/quiet "),
         ("other-seed", "sed '2s/^3 /9 /'", "expected the run of seed 3, found \"9 "),
         ("newer", "sed '1s/digest 1/digest 2/'", "it answers \"wavetank-digest 2 seeds 3..5"),
         ("older", "sed 1d", "it is no build of wavetank, or an older one"),
@@ -120,7 +121,7 @@ fn runs_are_compared_one_by_one_with_their_verdicts() {
 }
 
 /// A comparison of very many seeds.
-const MANY: &[&str] = &["verify-determinism", "journal/quiet", "--seeds", "0..100000000"];
+const MANY: &[&str] = &["verify-determinism", "word-count/quiet", "--seeds", "0..100000000"];
 
 #[test]
 fn a_time_limit_ends_a_comparison() {

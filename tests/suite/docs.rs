@@ -15,7 +15,6 @@ const SEEDS_MAX: u64 = 60;
 const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo test", "cargo test"),
     ("cargo live hello", "cargo live hello"),
-    ("cargo live journal", "cargo live journal"),
     ("cargo live mini", "cargo live mini"),
     ("bash .ci/run", ""),
     ("cargo bench", ""),
@@ -129,8 +128,8 @@ fn rewrite(page: &str, language: &str, text: &str) {
 #[test]
 fn the_readme_does_what_it_shows() {
     follow("README.md", |command, clone| {
-        if command.contains("-- explore journal/held-appends --sabotage") {
-            let report = clone.join("failures/L2-journal-held-appends-0/report.txt");
+        if command.contains("-- explore word-count/late-offers --sabotage") {
+            let report = clone.join("failures/S4-word-count-late-offers-0/report.txt");
             let report = fs::read_to_string(report).expect("the failure that the page shows");
             if std::env::var_os(REWRITE).is_some() {
                 rewrite("README.md", "text", &report);
@@ -216,12 +215,12 @@ fn each_exit_code_of_each_command_is_promised_and_shown_by_a_test() {
 fn the_words_of_a_text_are_counted_as_the_page_says() {
     let page = fs::read_to_string(Path::new(ROOT).join("README.md")).expect("the page");
     let shown = page.split('`').find(|code| code.contains("sort | uniq -c")).expect("the command");
-    let clone = crate::clone::clone("docs-counts");
+    let clone = crate::clone::clone("docs-output");
     // It begins with a separator, and a locale would sort its words otherwise.
     fs::write(clone.join("FILE"), " - b B a1,a1\n\na_c \u{e4}b\n").expect("it can be written");
     let sh = Command::new("sh").current_dir(&*clone).args(["-c", shown]).output();
     let counted = String::from_utf8(sh.expect("there is a shell").stdout).expect("a text");
-    let run = ["run", "word-count/quiet", "--input", "FILE", "--counts", "counts"];
+    let run = ["run", "word-count/quiet", "--input", "FILE", "--output", "counts"];
     let binary = env!("CARGO_BIN_EXE_wavetank");
     let status = Command::new(binary).current_dir(&*clone).args(run).output().expect("it runs");
     assert!(status.status.success(), "{status:?}");
@@ -241,7 +240,8 @@ fn the_pages_name_files_that_are_there() {
     ] {
         let text = fs::read_to_string(Path::new(ROOT).join(page)).expect("a page");
         let named = text.split('`').skip(1).step_by(2);
-        for path in named.filter(|word| word.starts_with("src/") || word.starts_with("tests/")) {
+        let ours = ["src/", "tests/", "examples/"];
+        for path in named.filter(|word| ours.iter().any(|folder| word.starts_with(folder))) {
             // `tests/rpc` stands for a folder or a file of tests.
             let path = path.trim_end_matches('/');
             let is = |path: &str| Path::new(ROOT).join(path).exists();

@@ -8,15 +8,45 @@ use std::{
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wavetank");
-/// The seed of `journal/held-appends` under which a stale token is told at once.
-const SEED: &str = "0";
+/// Two faults that lead a stale token to the endpoint of a new term.
+const HELD_CALLS: &str = "system = \"word-count\"
+description = \"Calls to the only job manager are held back over a change of its term.\"
+
+[cluster]
+job-managers = 1
+session-timeout = \"2s\"
+
+[workload]
+lines = 100
+
+[[fault]]
+kind = \"hold\"
+from = \"clients\"
+to = \"job-manager-1\"
+message = \"DispatcherGateway.\"
+at = \"500ms\"
+duration = \"6s\"
+
+[[fault]]
+kind = \"partition\"
+shape = \"isolate\"
+target = \"coordination\"
+at = \"600ms\"
+duration = \"2600ms\"
+";
+
+/// What fails.
+const FAILING: &[&str] =
+    &["run", "word-count/held-calls", "--seed", "0", "--sabotage", "stale-token-accepted"];
 
 /// A clone of its own for a test.
 struct Place(Clone);
 
 impl Place {
     fn new(test: &str) -> Self {
-        Place(crate::clone::clone(&format!("failure-{test}")))
+        let place = Place(crate::clone::clone(&format!("failure-{test}")));
+        place.write("scenarios/word-count/held-calls.toml", HELD_CALLS);
+        place
     }
 
     fn run(&self, arguments: &[&str]) -> (i32, String) {
@@ -30,11 +60,9 @@ impl Place {
 
     /// Provokes a failure and returns its folder.
     fn fail(&self) -> String {
-        let run =
-            ["run", "journal/held-appends", "--seed", SEED, "--sabotage", "stale-token-accepted"];
-        let (code, text) = self.run(&run);
+        let (code, text) = self.run(FAILING);
         assert_eq!(code, 1, "{text}");
-        let folder = format!("failures/L2-journal-held-appends-{SEED}");
+        let folder = "failures/L2-word-count-held-calls-0".to_string();
         assert!(text.contains(&format!("again   cargo run -- replay {folder}\n")), "{text}");
         folder
     }
@@ -52,6 +80,10 @@ impl Place {
 
     fn read(&self, path: &str) -> String {
         fs::read_to_string(self.0.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+        fs::write(self.0.join(path), text).unwrap_or_else(|error| panic!("{path}: {error}"));
     }
 
     fn edit(&self, path: &str, from: &str, to: &str) {
@@ -79,7 +111,7 @@ fn a_failure_is_one_folder_that_says_everything() {
     assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{report}");
     assert!(report.lines().count() <= 32, "{report}");
     assert!(report.lines().all(|line| line.chars().count() <= 80), "{report}");
-    for (file, told) in [("trace.jsonl", "journal-1"), ("fates.jsonl", "\"fate\":\"held\"")] {
+    for (file, told) in [("trace.jsonl", "job-manager-1"), ("fates.jsonl", "\"fate\":\"held\"")] {
         let lines = place.read(&format!("{folder}/{file}"));
         assert!(lines.contains(told), "{file}: {lines}");
         for line in lines.lines() {
@@ -109,7 +141,7 @@ fn a_failure_is_replayed_from_its_data() {
     let (code, log) = place.run(&["replay", &folder, "--log", "wavetank=debug"]);
     assert_eq!(code, 1, "{log}");
     let (code, text) = place.run(&["replay", &folder, "--history"]);
-    assert!(code == 1 && text.contains("journal-1: granted"), "{text}");
+    assert!(code == 1 && text.contains("job-manager-1: granted"), "{text}");
     // Every change of state is logged too, at the same time of the same node.
     let changes = text.lines().filter_map(|line| {
         let (time, rest) = line.trim_start().split_once("s  ")?;
@@ -145,41 +177,25 @@ fn a_run_that_is_judged_otherwise_is_told() {
     assert!(code == 4 && text.contains("it is judged as violated:L2"), "{text}");
 }
 
-/// Of its faults the first never comes, and the last has nothing to do with the failure.
-const FOUR_FAULTS: &str = "system = \"journal\"
-description = \"Two of four matter.\"
-
-[cluster]
-journals = 1
-session-timeout = \"2s\"
-
-[[fault]]
+/// The same between two others: the first never comes, and the last has nothing to do with the failure.
+fn four_faults() -> String {
+    let (before, two) = HELD_CALLS.split_once("[[fault]]").expect("it has faults");
+    format!(
+        "{before}[[fault]]
 kind = \"pause\"
 target = \"client-1\"
-on = { milestone = \"journal-serving\", nth = 500 }
+on = {{ milestone = \"job-finished\", nth = 500 }}
 duration = \"1s\"
 
-[[fault]]
-kind = \"hold\"
-from = \"clients\"
-to = \"journal-1\"
-message = \"JournalGateway.\"
-at = \"3s\"
-duration = \"6s\"
-
-[[fault]]
-kind = \"partition\"
-shape = \"isolate\"
-target = \"coordination\"
-at = \"2700ms\"
-duration = \"2600ms\"
-
+[[fault]]{two}
 [[fault]]
 kind = \"pause\"
-target = \"client-2\"
-at = \"1s\"
+target = \"task-executor-1\"
+at = \"100ms\"
 duration = \"300ms\"
-";
+"
+    )
+}
 
 /// The faults of a plan, each a text.
 fn faults(plan: &str) -> Vec<String> {
@@ -189,12 +205,12 @@ fn faults(plan: &str) -> Vec<String> {
 #[test]
 fn a_plan_that_was_cut_down_by_hand_is_replayed_and_kept() {
     let place = Place::new("cut");
-    fs::write(place.0.join("scenarios/journal/four.toml"), FOUR_FAULTS).unwrap();
+    place.write("scenarios/word-count/four.toml", four_faults());
     let switch = ["--sabotage", "stale-token-accepted"];
-    let run = [&["run", "journal/four"], &switch[..]].concat();
+    let run = [&["run", "word-count/four"], &switch[..]].concat();
     let (code, text) = place.run(&run);
     assert_eq!(code, 1, "{text}");
-    let folder = "failures/L2-journal-four-0";
+    let folder = "failures/L2-word-count-four-0";
     let plan = place.read(&format!("{folder}/plan.toml"));
     let all = faults(&plan);
     assert!(all.len() == 4 && plan.contains("name = \"fault-4\""), "{plan}");
@@ -205,13 +221,13 @@ fn a_plan_that_was_cut_down_by_hand_is_replayed_and_kept() {
     let (code, text) = place.run(&["replay", folder]);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("violated:L2              20 of 20, as it was kept"), "{text}");
-    let (code, text) = place.run(&["add-regression", folder, "late-append"]);
+    let (code, text) = place.run(&["add-regression", folder, "late-call"]);
     assert_eq!(code, 0, "{text}");
-    let kept = place.read("scenarios/regressions/late-append.toml");
+    let kept = place.read("scenarios/regressions/late-call.toml");
     assert_eq!(faults(&kept).len(), 2, "{kept}");
     assert!(kept.contains("name = \"fault-2\"") && kept.contains("name = \"fault-3\""), "{kept}");
     // It still leads to the bug.
-    let again = [&["run", "regressions/late-append", "--json"], &switch[..]].concat();
+    let again = [&["run", "regressions/late-call", "--json"], &switch[..]].concat();
     let (code, text) = place.run(&again);
     assert!(code == 1 && text.contains("\"violated:L2\""), "{text}");
 }
@@ -219,46 +235,46 @@ fn a_plan_that_was_cut_down_by_hand_is_replayed_and_kept() {
 #[test]
 fn what_never_came_is_left_out_and_what_somebody_adds_stays() {
     let place = Place::new("added");
-    fs::write(place.0.join("scenarios/journal/four.toml"), FOUR_FAULTS).unwrap();
-    let (code, text) = place.run(&["run", "journal/four", "--save"]);
+    place.write("scenarios/word-count/four.toml", four_faults());
+    let (code, text) = place.run(&["run", "word-count/four", "--save"]);
     assert_eq!(code, 0, "{text}");
-    let folder = "failures/passed-journal-four-0";
+    let folder = "failures/passed-word-count-four-0";
     let plan = place.read(&format!("{folder}/plan.toml"));
     let mine = faults(&plan)[3].replace("fault-4", "mine");
     fs::write(place.0.join(format!("{folder}/plan.toml")), format!("{plan}\n{mine}")).unwrap();
-    let (code, text) = place.run(&["add-regression", folder, "late-append"]);
+    let (code, text) = place.run(&["add-regression", folder, "late-call"]);
     assert_eq!(code, 0, "{text}");
-    let kept = place.read("scenarios/regressions/late-append.toml");
+    let kept = place.read("scenarios/regressions/late-call.toml");
     assert_eq!(faults(&kept).len(), 4, "{kept}");
     assert!(kept.contains("\"mine\"") && !kept.contains("\"fault-1\""), "{kept}");
     // One that comes to nothing would make it stale from the first day.
     let never = faults(&plan)[0].replace("fault-1", "never");
     fs::write(place.0.join(format!("{folder}/plan.toml")), format!("{plan}\n{never}")).unwrap();
-    let (code, text) = place.run(&["add-regression", folder, "old-append"]);
+    let (code, text) = place.run(&["add-regression", folder, "old-call"]);
     assert_eq!(code, 2, "{text}");
-    assert!(text.contains("journal-serving is no longer reached 500 times"), "{text}");
-    assert!(!place.0.join("scenarios/regressions/old-append.toml").exists());
+    assert!(text.contains("job-finished is no longer reached 500 times"), "{text}");
+    assert!(!place.0.join("scenarios/regressions/old-call.toml").exists());
 }
 
 #[test]
 fn a_plan_that_still_fails_is_kept_and_told() {
     let place = Place::new("fails");
-    let text = FOUR_FAULTS.replace("description", "expect = \"stuck\"\ndescription");
-    fs::write(place.0.join("scenarios/journal/four.toml"), text).unwrap();
-    let (code, text) = place.run(&["run", "journal/four"]);
+    let text = four_faults().replace("description", "expect = \"stuck\"\ndescription");
+    place.write("scenarios/word-count/four.toml", text);
+    let (code, text) = place.run(&["run", "word-count/four"]);
     assert_eq!(code, 1, "it passes, which it is not to do: {text}");
     let (code, text) =
-        place.run(&["add-regression", "failures/passed-journal-four-0", "late-append"]);
+        place.run(&["add-regression", "failures/passed-word-count-four-0", "late-call"]);
     assert!(code == 1 && text.contains("it still fails under 5 of 5 schedules"), "{text}");
-    assert!(place.0.join("scenarios/regressions/late-append.toml").is_file());
-    assert!(!place.0.join("snapshots/regressions__late-append.snap").exists());
+    assert!(place.0.join("scenarios/regressions/late-call.toml").is_file());
+    assert!(!place.0.join("snapshots/regressions__late-call.snap").exists());
 }
 
 #[test]
 fn runs_that_are_kept_at_once_do_not_collide() {
     let place = Place::new("at-once");
     let keep = |schedule: &str| {
-        let run = ["run", "journal/quiet", "--save", "--schedule", schedule];
+        let run = ["run", "word-count/quiet", "--save", "--schedule", schedule];
         let mut command = Command::new(BINARY);
         command.current_dir(&*place.0).args(run).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().expect("it runs")
@@ -271,7 +287,7 @@ fn runs_that_are_kept_at_once_do_not_collide() {
     }
     assert_eq!(
         place.kept(),
-        ["passed-journal-quiet-0", "passed-journal-quiet-0-2", "passed-journal-quiet-0-3"]
+        ["passed-word-count-quiet-0", "passed-word-count-quiet-0-2", "passed-word-count-quiet-0-3"]
     );
     for folder in place.kept() {
         for file in ["plan.toml", "failure.json", "report.txt", "trace.jsonl"] {
@@ -283,13 +299,12 @@ fn runs_that_are_kept_at_once_do_not_collide() {
 #[test]
 fn a_failure_is_kept_whatever_is_printed() {
     let place = Place::new("json");
-    let run = ["run", "journal/held-appends", "--sabotage", "stale-token-accepted", "--json"];
-    let (code, text) = place.run(&run);
+    let (code, text) = place.run(&[FAILING, &["--json"]].concat());
     let report: serde_json::Value = serde_json::from_str(&text).expect("nothing else is said");
     let folder = report["folder"].as_str().expect("it is kept");
-    assert_eq!((code, folder), (1, "failures/L2-journal-held-appends-0"));
+    assert_eq!((code, folder), (1, "failures/L2-word-count-held-calls-0"));
     assert!(place.0.join(folder).join("report.txt").is_file());
-    let (code, text) = place.run(&["run", "journal/quiet", "--json"]);
+    let (code, text) = place.run(&["run", "word-count/quiet", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&text).expect("nothing else is said");
     assert!(code == 0 && report["folder"].is_null());
 }
@@ -299,16 +314,17 @@ fn what_could_not_be_written_is_no_success() {
     let place = Place::new("unwritten");
     fs::write(place.0.join("failures"), "a file where the folder should be").unwrap();
     for more in [&[][..], &["--json"]] {
-        let (code, text) = place.run(&[&["run", "journal/quiet", "--save"], more].concat());
+        let (code, text) = place.run(&[&["run", "word-count/quiet", "--save"], more].concat());
         assert_eq!(code, 2, "{text}");
     }
     // A disk on which nothing can be written; that it is so is found out too late to refuse it.
-    for command in [&["run", "journal/quiet"][..], &["explore", "journal/quiet", "--seeds", "0..2"]]
+    for command in
+        [&["run", "word-count/quiet"][..], &["explore", "word-count/quiet", "--seeds", "0..2"]]
     {
         let (code, text) = place.run(&[command, &["--json", "/dev/full"]].concat());
         assert!(code == 2 && text.contains("/dev/full: No space left on device"), "{text}");
     }
-    let (code, text) = place.run(&["run", "word-count/quiet", "--counts", "/dev/full"]);
+    let (code, text) = place.run(&["run", "word-count/quiet", "--output", "/dev/full"]);
     assert!(code == 2 && text.contains("/dev/full: No space left on device"), "{text}");
 }
 
@@ -342,11 +358,11 @@ fn a_plan_that_no_longer_leads_there_is_stale() {
     place.edit(
         &format!("{folder}/failure.json"),
         "\"milestones\": {",
-        "\"milestones\": {\"job-finished\": 1,",
+        "\"milestones\": {\"job-canceled\": 1,",
     );
     let (code, text) = place.run(&["replay", &folder, "--no-sabotage"]);
     assert_eq!(code, 2, "{text}");
-    assert!(text.contains("stale: in 20 runs job-finished is no longer reached"), "{text}");
+    assert!(text.contains("stale: in 20 runs job-canceled is no longer reached"), "{text}");
 }
 
 #[test]
@@ -354,23 +370,23 @@ fn a_failure_becomes_a_regression_with_its_snapshot() {
     let place = Place::new("keep");
     let folder = place.fail();
     let (code, text) =
-        place.run(&["add-regression", &folder, "late-append", "--description", "A \"late\" one."]);
+        place.run(&["add-regression", &folder, "late-call", "--description", "A \"late\" one."]);
     assert_eq!(code, 0, "{text}");
-    let plan = place.read("scenarios/regressions/late-append.toml");
+    let plan = place.read("scenarios/regressions/late-call.toml");
     assert!(
-        plan.starts_with("# violated:L2 in journal/held-appends, seed 0 with --sabotage"),
+        plan.starts_with("# violated:L2 in word-count/held-calls, seed 0 with --sabotage"),
         "{plan}"
     );
     assert!(plan.contains("reaches = [") && !plan.contains("sabotage ="), "{plan}");
-    let snapshot = place.read("snapshots/regressions__late-append.snap");
-    assert!(snapshot.contains("regressions/late-append seed 1, 5 schedules"), "{snapshot}");
+    let snapshot = place.read("snapshots/regressions__late-call.snap");
+    assert!(snapshot.contains("regressions/late-call seed 1, 5 schedules"), "{snapshot}");
     assert!(snapshot.contains("verdict: passed"), "{snapshot}");
-    let (code, text) = place.run(&["explore", "regressions/late-append", "--seeds", "0..20"]);
+    let (code, text) = place.run(&["explore", "regressions/late-call", "--seeds", "0..20"]);
     assert_eq!(code, 0, "{text}");
     let (code, text) =
         place.run(&["add-regression", &folder, "coloured", "--description", "\u{1b}[31m"]);
     assert!(code == 2 && text.contains("without control characters"), "{text}");
-    for (name, reason) in [("late-append", "is there already"), ("Late append", "lower-case")] {
+    for (name, reason) in [("late-call", "is there already"), ("Late append", "lower-case")] {
         let (code, text) = place.run(&["add-regression", &folder, name]);
         assert!(code == 2 && text.contains(reason), "{text}");
     }
@@ -413,8 +429,7 @@ fn a_damaged_folder_is_explained() {
 fn a_failure_is_told_even_if_it_can_not_be_kept() {
     let place = Place::new("full");
     fs::write(place.0.join("failures"), "a file where the folder should be").unwrap();
-    let run = ["run", "journal/held-appends", "--seed", SEED, "--sabotage", "stale-token-accepted"];
-    let (code, text) = place.run(&run);
+    let (code, text) = place.run(FAILING);
     assert_eq!(code, 1, "{text}");
     assert!(
         text.contains("could not be kept: failures/.new") && text.contains("  before  "),
@@ -444,7 +459,7 @@ fn a_run_that_is_stuck_is_told_by_its_code() {
         &["explore", "word-count/stuck", "--seeds", "0..1"][..],
         &["run", "word-count/stuck"],
         &["replay", folder],
-        &["add-regression", folder, "late-append"],
+        &["add-regression", folder, "late-call"],
     ] {
         let (code, text) = place.run(command);
         assert_eq!(code, 3, "{command:?}: {text}");

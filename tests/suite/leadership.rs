@@ -12,8 +12,8 @@ use wavetank::{
             simulate,
         },
     },
-    jobs::journal::run_coordination_node,
     system::{
+        cluster::run_coordination_node,
         leadership::{
             CoordinationElectionDriver, ElectionEvents, LeaderContender, LeaderElectionDriver,
             LeaderElectionService, LeaderInformation, LeaderProcess, LeaderProcessFactory,

@@ -65,13 +65,6 @@ impl Told {
     }
 }
 
-fn numbered_lines(count: usize) -> String {
-    (1..=count).fold(String::new(), |mut text, number| {
-        writeln!(text, "line {number}, told apart by its number alone").expect("memory");
-        text
-    })
-}
-
 #[test]
 fn hello_is_answered_by_another_process() {
     let told = live(&["hello", "--name", "Ada"]);
@@ -79,55 +72,8 @@ fn hello_is_answered_by_another_process() {
 }
 
 #[test]
-fn a_killed_leader_loses_and_repeats_no_line_and_the_journal_carries_on() {
-    let folder = Folder::new("kill-leader");
-    let (input, data) = (folder.file("lines", numbered_lines(300)), folder.data());
-    let told = live(&["journal", "--input", &input, "--kill-leader", "1", "--data", &data]);
-    told.ends_with(0, "journal: 300 lines, equal to");
-    assert_eq!(told.count("killed leader journal-"), 1, "{}", told.out);
-    assert_eq!(told.count("leads, term"), 2, "{}", told.out);
-
-    let longer = folder.file("longer", numbered_lines(400));
-    let told = live(&["journal", "--input", &longer, "--data", &data]);
-    told.ends_with(0, "journal: 400 lines, equal to");
-    assert!(told.out.contains("100 sent"), "{}", told.out);
-
-    let told = live(&["journal", "--input", &input, "--data", &data]);
-    told.ends_with(1, "line 301 differs");
-}
-
-#[test]
-fn a_killed_coordination_server_comes_back_with_every_line() {
-    let folder = Folder::new("kill-coordination");
-    let input = folder.file("lines", numbered_lines(300));
-    let told = live(&["journal", "--input", &input, "--kill-coordination", "1"]);
-    told.ends_with(0, "journal: 300 lines, equal to");
-    assert_eq!(told.count("killed coordination"), 1, "{}", told.out);
-}
-
-#[test]
-fn a_run_that_takes_too_long_says_how_far_it_came() {
-    let folder = Folder::new("within");
-    let (input, data) = (folder.file("lines", numbered_lines(300)), folder.data());
-    let slow = ["--batch", "1", "--pause", "1s", "--within", "1500ms"];
-    let told = live(&[&["journal", "--input", &input, "--data", &data], &slow[..]].concat());
-    told.ends_with(3, "NOT FINISHED within 1.5s");
-}
-
-#[test]
-fn wrong_input_is_refused_with_what_was_expected() {
-    let folder = Folder::new("wrong");
-    let missing = folder.0.join("missing");
-    let missing = missing.to_str().expect("a path that is text");
-    live(&["journal", "--input", missing]).ends_with(2, "No such file");
-    let empty = folder.file("empty", "");
-    live(&["journal", "--input", &empty]).ends_with(2, "is empty");
-    let short = folder.file("short", "one\ntwo\n");
-    let told = live(&["journal", "--input", &short, "--kill-leader", "2"]);
-    told.ends_with(2, "--kill-leader 2 needs a file of at least 3 lines");
-    let told = live(&["journal", "--input", &short, "--data", &short]);
-    told.ends_with(2, "choose another");
-    live(&["journal", "--input", &short, "--pause", "20"]).ends_with(2, "such as 20ms");
+fn a_command_that_has_moved_away_says_where_to() {
+    live(&["journal", "--input", "README.md"]).ends_with(2, "examples/journal");
 }
 
 /// Lines of a few words that come again and again, and bytes that are no text.
@@ -189,6 +135,18 @@ fn killed_processes_of_a_word_count_change_no_count() {
     told.ends_with(0, "equal to the text's own count; 2 processes killed");
     assert_eq!(told.count("  killed "), 2, "{}", told.out);
     assert_eq!(std::fs::read_to_string(&counts).expect("counts"), counts_of(&text));
+}
+
+#[test]
+fn a_run_that_takes_too_long_says_how_far_it_came_and_keeps_its_folder() {
+    let folder = Folder::new("mini-within");
+    let (input, data) = (folder.file("text", worded_lines(400)), folder.data());
+    // The kills make the text last some ten seconds, in the second life too.
+    let slow = ["--kill", "4", "--within", "1500ms"];
+    let told = live(&[&["mini", "--input", &input, "--data", &data], &slow[..]].concat());
+    told.ends_with(3, "NOT FINISHED within 1.5s");
+    live(&["mini", "--input", &input, "--data", &data])
+        .ends_with(0, "equal to the text's own count");
 }
 
 /// Lets a command run until it says that the job runs, and a little longer.

@@ -25,13 +25,22 @@ mod explore;
 #[cfg(madsim)]
 mod failure;
 #[cfg(madsim)]
+mod harness;
+#[cfg(madsim)]
 mod heartbeat;
+/// The sources of the example of a stranger's system: the harness is tried on it too.
+#[cfg(madsim)]
+#[path = "../../examples/journal/src/lib.rs"]
+#[expect(dead_code, unused_imports, reason = "not all of it is tried here")]
+mod journal;
 #[cfg(madsim)]
 mod leadership;
 #[cfg(not(madsim))]
 mod live;
 #[cfg(madsim)]
 mod log;
+#[cfg(madsim)]
+mod plans;
 #[cfg(madsim)]
 mod rpc;
 #[cfg(madsim)]

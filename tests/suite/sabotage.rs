@@ -1,24 +1,28 @@
 //! Each known bug that can be switched on is caught by the check that is there for it.
-use std::{path::Path, sync::Arc};
+use crate::{
+    harness::{SYSTEMS, shipped as all_shipped},
+    journal::sabotage::JOURNAL_WRITTEN_AFTER_REVOKE,
+};
+use std::sync::Arc;
 use wavetank::{
     harness::{
         check::Verdict,
-        explore::{Sweep, sweep},
-        sabotage::{caught_by, is_caught_by},
-        scenario::{Scenario, SystemKind, discover},
+        run::{Sweep, sweep},
+        sabotage::is_caught_by,
+        scenario::Scenario,
     },
     host::Sabotage,
+    system::sabotage,
 };
 
 /// No switch takes more runs than this.
 const RUNS_MAX: u64 = 3000;
 
 /// The shipped scenarios of a system.
-fn shipped(system: SystemKind) -> Vec<Arc<Scenario>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let paths = discover(&folder).expect("the scenarios can be listed");
-    let load = |path: &std::path::PathBuf| Scenario::load(path).expect("a shipped scenario");
-    let loaded = paths.iter().map(load).filter(|scenario| scenario.system.kind() == system);
+fn shipped(system: &str) -> Vec<Arc<Scenario>> {
+    let load = |path: &std::path::PathBuf| SYSTEMS.load(path).expect("a shipped scenario");
+    let paths = all_shipped();
+    let loaded = paths.iter().map(load).filter(|scenario| scenario.system.name() == system);
     loaded.map(Arc::new).collect()
 }
 
@@ -46,7 +50,7 @@ fn failures(
     (verdicts, executions)
 }
 
-fn assert_caught(system: SystemKind, switch: Sabotage) {
+fn assert_caught(system: &str, switch: Sabotage) {
     assert_caught_among(shipped(system), switch, RUNS_MAX);
 }
 
@@ -58,100 +62,100 @@ fn assert_caught_among(scenarios: Vec<Arc<Scenario>>, switch: Sabotage, runs: u6
         verdicts.iter().all(|verdict| is_caught_by(switch, verdict)),
         "{} was caught by {verdicts:?}, not {:?}",
         switch.name(),
-        caught_by(switch)
+        switch.caught_by()
     );
 }
 
 #[test]
 fn a_stale_token_is_caught() {
-    assert_caught(SystemKind::Journal, Sabotage::StaleTokenAccepted);
+    assert_caught("journal", sabotage::STALE_TOKEN_ACCEPTED);
 }
 
 #[test]
 fn a_stale_confirmation_is_caught() {
-    assert_caught(SystemKind::Journal, Sabotage::StaleConfirmationAccepted);
+    assert_caught("journal", sabotage::STALE_CONFIRMATION_ACCEPTED);
 }
 
 #[test]
 fn a_lost_lease_treated_as_alive_is_caught() {
-    assert_caught(SystemKind::Journal, Sabotage::LostLeaseTreatedAsAlive);
+    assert_caught("journal", sabotage::LOST_LEASE_TREATED_AS_ALIVE);
 }
 
 #[test]
 fn a_journal_written_after_the_revoke_is_caught() {
-    assert_caught(SystemKind::Journal, Sabotage::JournalWrittenAfterRevoke);
+    assert_caught("journal", JOURNAL_WRITTEN_AFTER_REVOKE);
 }
 
 #[test]
 fn a_call_handled_twice_is_caught() {
-    assert_caught(SystemKind::Journal, Sabotage::AtMostOnceWindowOff);
+    assert_caught("journal", sabotage::AT_MOST_ONCE_WINDOW_OFF);
 }
 
 #[test]
 fn a_job_acknowledged_before_it_is_durable_is_caught() {
-    assert_caught(SystemKind::WordCount, Sabotage::JobAcknowledgedBeforeDurable);
+    assert_caught("word-count", sabotage::JOB_ACKNOWLEDGED_BEFORE_DURABLE);
 }
 
 #[test]
 fn a_checkpoint_complete_before_it_is_stored_is_caught() {
-    assert_caught(SystemKind::WordCount, Sabotage::CompleteBeforeStored);
+    assert_caught("word-count", sabotage::COMPLETE_BEFORE_STORED);
 }
 
 #[test]
 fn a_sink_that_commits_at_the_barrier_is_caught() {
-    assert_caught(SystemKind::WordCount, Sabotage::SinkCommitsAtBarrier);
+    assert_caught("word-count", sabotage::SINK_COMMITS_AT_BARRIER);
 }
 
 #[test]
 fn a_barrier_that_does_not_block_is_caught() {
-    assert_caught(SystemKind::WordCount, Sabotage::BarriersDontBlock);
+    assert_caught("word-count", sabotage::BARRIERS_DONT_BLOCK);
 }
 
 #[test]
 fn an_unreadable_checkpoint_that_is_skipped_is_caught() {
-    assert_caught(SystemKind::WordCount, Sabotage::UnreadableCheckpointSkipped);
+    assert_caught("word-count", sabotage::UNREADABLE_CHECKPOINT_SKIPPED);
 }
 
 #[test]
 fn an_old_round_of_offers_that_is_applied_is_caught() {
-    assert_caught(SystemKind::WordCount, Sabotage::OldOfferRoundApplied);
+    assert_caught("word-count", sabotage::OLD_OFFER_ROUND_APPLIED);
 }
 
 #[test]
 fn a_slot_handed_out_twice_is_caught() {
-    assert_caught(SystemKind::WordCount, Sabotage::SlotHandedOutTwice);
+    assert_caught("word-count", sabotage::SLOT_HANDED_OUT_TWICE);
 }
 
 #[test]
 fn a_deployment_of_an_old_master_is_caught() {
-    assert_caught(SystemKind::WordCount, Sabotage::OldMasterDeploys);
+    assert_caught("word-count", sabotage::OLD_MASTER_DEPLOYS);
 }
 
 /// A switch that is caught where its trigger is, in so many runs at most.
 fn assert_caught_in(name: &str, switch: Sabotage, runs: u64) {
     let named = |scenario: &Arc<Scenario>| scenario.name == name;
-    let scenarios: Vec<_> = shipped(SystemKind::WordCount).into_iter().filter(named).collect();
+    let scenarios: Vec<_> = shipped("word-count").into_iter().filter(named).collect();
     assert_eq!(scenarios.len(), 1, "{name}");
     assert_caught_among(scenarios, switch, runs);
 }
 
 #[test]
 fn a_finished_task_that_is_taken_for_lost_is_caught() {
-    assert_caught_in("regressions/finished-called-failed", Sabotage::UntoldEndTakenForLoss, 60);
+    assert_caught_in("regressions/finished-called-failed", sabotage::UNTOLD_END_TAKEN_FOR_LOSS, 60);
 }
 
 #[test]
 fn a_cancellation_that_is_not_durable_is_caught() {
-    assert_caught_in("word-count/canceled", Sabotage::CancellationNotDurable, 20);
+    assert_caught_in("word-count/canceled", sabotage::CANCELLATION_NOT_DURABLE, 20);
 }
 
 #[test]
 fn a_pointer_that_comes_after_it_was_given_up_is_caught() {
-    assert_caught_in("word-count/pointer-in-doubt", Sabotage::PendingPointerNotFenced, 60);
+    assert_caught_in("word-count/pointer-in-doubt", sabotage::PENDING_POINTER_NOT_FENCED, 60);
 }
 
 #[test]
 fn without_a_switch_the_same_runs_are_clean() {
-    assert_eq!(failures(shipped(SystemKind::Journal), None, 300), (Vec::new(), 0));
-    assert_eq!(failures(shipped(SystemKind::WordCount), None, 100), (Vec::new(), 0));
+    assert_eq!(failures(shipped("journal"), None, 300), (Vec::new(), 0));
+    assert_eq!(failures(shipped("word-count"), None, 100), (Vec::new(), 0));
 }

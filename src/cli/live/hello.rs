@@ -1,9 +1,10 @@
 //! `hello`: a call to another process.
 
 use super::{
-    CliError, HOSTNAME, Outcome,
+    CliError, Outcome,
     folder::DataFolder,
     process::Process,
+    settings::HOSTNAME,
     text::{say, warn},
 };
 use crate::{

@@ -1,6 +1,6 @@
 //! A command's work in a live node of its own.
 
-use super::{CliError, HOSTNAME};
+use super::{CliError, settings::HOSTNAME};
 use crate::host::{
     Host,
     live::{ExitReason, NodeConfig, interrupted, run_node},

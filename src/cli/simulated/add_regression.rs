@@ -7,9 +7,11 @@ use super::{
     run::result_of,
 };
 use crate::harness::{
-    check::Milestone,
-    explore::{Failure, REGRESSIONS, RunOutcome, Staleness, snapshot_file, snapshot_runs},
+    event::Milestone,
+    explore::{Failure, REGRESSIONS, Staleness, snapshot_file, snapshot_runs},
+    run::RunOutcome,
     scenario::SCENARIOS,
+    system::Systems,
 };
 use clap::Args;
 use std::{
@@ -36,13 +38,13 @@ pub struct AddRegression {
 
 impl AddRegression {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
+    pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
         check_name(&self.name)?;
         if self.description.as_ref().is_some_and(|text| text.contains(char::is_control)) {
             let what = "expected a text of one line without control characters";
             return Err(CliError::new(format!("--description: {what}")));
         }
-        let failure = find_failure(&self.path)?;
+        let failure = find_failure(systems, &self.path)?;
         if !Path::new(SCENARIOS).is_dir() {
             let why = "there is no such folder here; run from the root of the repository";
             return Err(CliError::new(format!("{SCENARIOS}/: {why}")));
@@ -116,7 +118,7 @@ fn check_name(name: &str) -> Result<(), CliError> {
 fn found(failure: &Failure) -> String {
     let record = &failure.record;
     let verdict = record.verdict.split(',').next().unwrap_or_default();
-    let switch = record.sabotage.map(|switch| format!(" with --sabotage {}", switch.name()));
+    let switch = record.sabotage.as_ref().map(|switch| format!(" with --sabotage {switch}"));
     let (scenario, seed) = (&record.scenario, record.seed);
     format!("{verdict} in {scenario}, seed {seed}{}", switch.unwrap_or_default())
 }

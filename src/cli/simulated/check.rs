@@ -4,9 +4,10 @@ use super::{CliError, Outcome, find_path, parse_seed, shipped};
 use crate::{
     cli::simulated::print::out,
     harness::{
-        fault::{FaultPlan, FaultSpec},
-        report::wrap,
-        scenario::{Nodes, NumberRange, Scenario, lints},
+        fault::FaultSpec,
+        language::{NumberRange, wrap},
+        scenario::{FaultPlan, Scenario, lints},
+        system::{Nodes, Systems},
     },
 };
 use clap::Args;
@@ -25,7 +26,7 @@ pub struct Check {
 
 impl Check {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
+    pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
         let paths: Vec<Result<PathBuf, CliError>> = match &self.scenarios[..] {
             [] => shipped()?.into_iter().map(Ok).collect(),
             named => named.iter().map(|name| find_path(name)).collect(),
@@ -33,7 +34,7 @@ impl Check {
         let mut wrong = 0;
         for path in &paths {
             let sound = match path {
-                Ok(path) => self.check(path),
+                Ok(path) => self.check(systems, path),
                 Err(error) => {
                     out(&format!("error: {error}\n"));
                     false
@@ -49,8 +50,8 @@ impl Check {
     }
 
     /// Whether a file is sound; says so, or why not.
-    fn check(&self, path: &Path) -> bool {
-        let scenario = match Scenario::load_all(path) {
+    fn check(&self, systems: Systems, path: &Path) -> bool {
+        let scenario = match systems.load_all(path) {
             Ok(scenario) => scenario,
             Err(mistakes) => {
                 mistakes.iter().for_each(|mistake| out(&format!("{}\n", mistake.explain())));
@@ -86,7 +87,7 @@ fn describe(scenario: &Scenario) -> String {
     };
     let faults: Vec<String> =
         [faults].into_iter().filter(|text| !text.is_empty()).chain(swarm).collect();
-    format!("{} on {nodes} nodes, {}", scenario.system.kind(), faults.join(", and "))
+    format!("{} on {nodes} nodes, {}", scenario.system.name(), faults.join(", and "))
 }
 
 /// How often faults can come in one run, all together.

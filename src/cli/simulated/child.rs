@@ -144,5 +144,5 @@ impl Drop for Child {
 /// What somebody else printed, as far as a person wants to see it.
 fn shown(text: &str) -> String {
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    crate::harness::report::cut(&plain.collect::<String>(), SHOWN_MAX)
+    crate::harness::language::cut(&plain.collect::<String>(), SHOWN_MAX)
 }

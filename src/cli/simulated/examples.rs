@@ -4,8 +4,8 @@
 pub const RUN: &str = "\
 Examples:
   cargo run -- run word-count/executor-power-cut --seed 7
-  cargo run -- run word-count/swarm --seed 7 --input README.md --counts counts.txt
-  cargo run -- run journal/flapping --seed 7 --log wavetank=debug
+  cargo run -- run word-count/swarm --seed 7 --input README.md --output counts.txt
+  cargo run -- run word-count/crash-loop --seed 7 --log wavetank=debug
 
 Exit codes: 0 it ended as its scenario expects and all is written, 1 an invariant broke or the
 output differs, 2 not done, not kept or not written, 3 no convergence, 4 not deterministic.";
@@ -13,7 +13,7 @@ output differs, 2 not done, not kept or not written, 3 no convergence, 4 not det
 pub const EXPLORE: &str = "\
 Examples:
   cargo run -- explore
-  cargo run -- explore word-count \"journal/*cut*\"
+  cargo run -- explore regressions \"word-count/*cut*\"
   cargo run --release -- explore word-count/swarm --for 10m
   cargo run --release -- explore --until-failure --for 8h
   cargo run -- explore --seeds 0..1000 --json sweep.json
@@ -23,16 +23,16 @@ Exit codes: 0 every run ended as expected, 1 an invariant broke, 2 not done or n
 
 pub const REPLAY: &str = "\
 Examples:
-  cargo run -- replay failures/L2-journal-held-appends-0
-  cargo run -- replay failures/L2-journal-held-appends-0 --log wavetank=debug
-  cargo run -- replay failures/L2-journal-held-appends-0 --schedules 200
+  cargo run -- replay failures/S4-word-count-late-offers-0
+  cargo run -- replay failures/S4-word-count-late-offers-0 --log wavetank=debug
+  cargo run -- replay failures/S4-word-count-late-offers-0 --schedules 200
 
 Exit codes: 0 the same run passes now or all schedules do, 1 an invariant broke, 2 stale or no
 failure folder, 3 no convergence.";
 
 pub const ADD_REGRESSION: &str = "\
 Examples:
-  cargo run -- add-regression failures/L2-journal-held-appends-0 late-append
+  cargo run -- add-regression failures/S4-word-count-late-offers-0 late-answer
   cargo run -- add-regression failures/C4-swarm-7 early --description \"Told early.\"
 
 Exit codes: 0 written, and it passes on this code; 1 or 3 written, and it still fails;
@@ -41,7 +41,7 @@ Exit codes: 0 written, and it passes on this code; 1 or 3 written, and it still 
 pub const SABOTAGE: &str = "\
 Examples:
   cargo run --release -- sabotage
-  cargo run -- sabotage stale-token-accepted --seeds 200
+  cargo run -- sabotage old-offer-round-applied --seeds 200
   cargo run --release -- sabotage --seeds 2000 --json table.json
 
 Exit codes: 0 every search found its bug by a check that is there for it, and the runs without
@@ -67,9 +67,16 @@ Exit codes: 0 every file is sound, 2 a file has a mistake.";
 pub const NEW: &str = "\
 Examples:
   cargo run -- new my-fault
-  cargo run -- new journal/my-fault
+  cargo run -- new word-count/my-fault
 
 Exit codes: 0 the file is written, 2 nothing is written.";
+
+pub const INIT: &str = "\
+Examples:
+  cargo run -- init my-system
+  cargo run -- init ../my-system
+
+Exit codes: 0 the crate is written, 2 nothing is written.";
 
 pub const DIGEST: &str = "\
 Examples:

@@ -3,23 +3,19 @@
 use super::{
     CliError, Outcome,
     failure::{self, FailureReport, Keeper},
-    find_scenarios,
+    find_sabotage, find_scenarios,
     interrupt::Interrupt,
-    parse_jobs, parse_limit, parse_sabotage, parse_seeds, print,
+    parse_jobs, parse_limit, parse_seeds, print,
     progress::{Progress, clock},
     run::result_of,
 };
-use crate::{
-    harness::{
-        check::Milestone,
-        explore::{
-            FaultCounts, RunConfig, Sweep, SweepRun, SweepSummary, never_reached, watched_sweep,
-        },
-        fault::FaultPlan,
-        report::{COLUMNS, describe_group, describe_sweep, wrap},
-        sabotage,
-    },
-    host::Sabotage,
+use crate::harness::{
+    event::Milestone,
+    language::{COLUMNS, wrap},
+    report::{describe_group, describe_sweep},
+    run::{FaultCounts, RunConfig, Sweep, SweepRun, SweepSummary, never_reached, watched_sweep},
+    scenario::FaultPlan,
+    system::Systems,
 };
 use clap::Args;
 use std::{
@@ -63,8 +59,8 @@ pub struct Explore {
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_limit, allow_hyphen_values = true)]
     limit: Option<Duration>,
     /// Switch a known bug on; `list --sabotages` names them
-    #[arg(long, value_parser = parse_sabotage, value_name = "NAME")]
-    sabotage: Option<Sabotage>,
+    #[arg(long, value_name = "NAME")]
+    sabotage: Option<String>,
     /// Write one JSON object to FILE, or to standard output and no text
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
@@ -78,19 +74,20 @@ pub fn jobs(wanted: Option<NonZeroUsize>) -> usize {
 
 impl Explore {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
+    pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
         let interrupt = Interrupt::listen()?;
         print::check_writable(self.json.as_deref())?;
+        let sabotage = find_sabotage(systems, self.sabotage.as_deref())?;
         let plan = Sweep {
-            scenarios: find_scenarios(&self.scenarios)?,
+            scenarios: find_scenarios(systems, &self.scenarios)?,
             seeds: self.seeds(),
             jobs: jobs(self.jobs),
-            sabotage: self.sabotage,
+            sabotage,
             until_failure: self.until_failure,
             stop: interrupt.stop().clone(),
         };
         print::note(&self.opening(&plan));
-        let mut keeper = Keeper::new(&plan.scenarios, self.sabotage);
+        let mut keeper = Keeper::new(&plan.scenarios, sabotage);
         let (summary, wall) = self.sweep(&plan, &mut keeper);
         let swept = Swept {
             command: self,
@@ -128,7 +125,7 @@ impl Explore {
         let Range { start, end } = plan.seeds;
         let end = self.runs().map_or(String::new(), |_| end.to_string());
         let limit = self.limit.map_or(String::new(), |limit| format!(" for {}", clock(limit)));
-        let switch = self.sabotage.map_or(String::new(), |switch| format!(", {}", switch.name()));
+        let switch = plan.sabotage.map_or(String::new(), |switch| format!(", {}", switch.name()));
         format!(
             "wavetank: seeds {start}..{end}{limit} over {}, {}{switch}",
             counted(plan.scenarios.len() as u64, "scenario"),
@@ -181,11 +178,11 @@ fn silence(plan: &Sweep, seeds: &[u64]) -> String {
 
 /// The milestones that some swept scenario can reach.
 fn known_milestones(plan: &Sweep) -> Vec<Milestone> {
-    let reached = |milestone: &Milestone| {
-        let here = |system| plan.scenarios.iter().any(|s| s.system.kind() == system);
-        milestone.systems().iter().any(|system| here(*system))
-    };
-    Milestone::ALL.iter().copied().filter(reached).collect()
+    let mut found: Vec<Milestone> =
+        plan.scenarios.iter().flat_map(|scenario| scenario.system.milestones()).collect();
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// A number and a noun.
@@ -222,7 +219,7 @@ impl Swept<'_> {
         let told = groups.iter().take(TOLD_MAX).map(|(_, group)| {
             let first = &group.first;
             let scenario = &self.plan.scenarios[first.scenario];
-            let told = failure::tell(scenario, &first.outcome, self.command.sabotage, None);
+            let told = failure::tell(scenario, &first.outcome, self.plan.sabotage, None);
             (first.outcome.seed, told)
         });
         told.collect()
@@ -280,9 +277,9 @@ impl Swept<'_> {
             let of_all = self.command.runs().map_or(String::new(), |all| format!(" of {all}"));
             lines.push(format!("interrupted: {}{of_all} runs", total.runs));
         }
-        if let Some(switch) = self.command.sabotage {
+        if let Some(switch) = self.plan.sabotage {
             let times = counted(self.summary.sabotage_executions, "time");
-            let checks = sabotage::caught_by(switch).join(" or ");
+            let checks = switch.caught_by().join(" or ");
             lines.push(format!("the switched line ran {times}; {checks} is to catch it"));
         }
         let runs = counted(total.runs, "run");

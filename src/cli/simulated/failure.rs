@@ -3,12 +3,12 @@
 use super::{CliError, Outcome, print::out, run::result_of};
 use crate::{
     harness::{
-        explore::{
-            Aside, Failure, RunConfig, RunOutcome, SweepRun, in_common, keep, run_on_fresh_thread,
-            save_evidence, save_report,
-        },
-        report::{COLUMNS, cut, failure_report},
+        explore::{Aside, Failure, keep, save_evidence, save_report},
+        language::{COLUMNS, cut},
+        report::failure_report,
+        run::{RunConfig, RunOutcome, SweepRun, in_common, run_on_fresh_thread},
         scenario::Scenario,
+        system::Systems,
     },
     host::Sabotage,
 };
@@ -113,7 +113,7 @@ pub fn tell(
             let text = format!(
                 "{plain}\nnot deterministic: a fresh process came to another run\n  \
                  here  {}\n  there {other}\nfind the cause before anything else: \
-                 cargo run -- determinism --help\nplan    {}",
+                 cargo run -- verify-determinism --help\nplan    {}",
                 failure.record.digest,
                 folder.join("plan.toml").display(),
             );
@@ -168,8 +168,8 @@ pub struct Confirm {
 
 impl Confirm {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
-        let failure = Failure::load(&self.folder)?;
+    pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
+        let failure = Failure::load(systems, &self.folder)?;
         let config = RunConfig { trace: true, ..failure.config() };
         let outcome = run_on_fresh_thread(&failure.plan, &config);
         if let Some(other) = failure.other_run(&outcome) {
@@ -194,9 +194,9 @@ pub fn report_of(outcome: &RunOutcome, folder: &Path, more: &str, digest: &str) 
 }
 
 /// Reads the failure at a path that a user gave.
-pub fn find_failure(path: &Path) -> Result<Failure, CliError> {
+pub fn find_failure(systems: Systems, path: &Path) -> Result<Failure, CliError> {
     if path.exists() {
-        return Ok(Failure::load(path)?);
+        return Ok(Failure::load(systems, path)?);
     }
     let kept = kept_failures();
     let hint = match &kept[..] {

@@ -4,11 +4,10 @@ use super::{CliError, Outcome, shipped};
 use crate::{
     cli::simulated::print::{note, out},
     harness::{
-        check::{Milestone, invariants_of},
-        fault::{COMMON_KEYS, FAULT_KINDS, FaultKey, Target},
-        report::wrap,
-        sabotage,
-        scenario::{Scenario, Setting, SystemKind, messages},
+        fault::{COMMON_KEYS, FAULT_KINDS, FaultKey},
+        language::{Setting, wrap},
+        scenario::Scenario,
+        system::{AnySystem, Systems},
     },
     host::Sabotage,
 };
@@ -72,9 +71,9 @@ impl Row {
 
 impl List {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
+    pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
         let mut result = Outcome::Passed;
-        let mut rows = self.rows(&mut result)?;
+        let mut rows = self.rows(systems, &mut result)?;
         rows.retain(|row| self.words.iter().all(|word| row.mentions(word)));
         if rows.is_empty() && !self.words.is_empty() {
             return Err(CliError::new(format!(
@@ -92,17 +91,17 @@ impl List {
     }
 
     /// What is listed. A scenario that can't be read is told and left out.
-    fn rows(&self, result: &mut Outcome) -> Result<Vec<Row>, CliError> {
+    fn rows(&self, systems: Systems, result: &mut Outcome) -> Result<Vec<Row>, CliError> {
         Ok(match self {
             List { faults: true, .. } => faults(),
-            List { milestones: true, .. } => milestones(),
-            List { targets: true, .. } => targets(),
-            List { invariants: true, .. } => invariants(),
-            List { systems: true, .. } => jobs(),
-            List { messages: true, .. } => all_messages(),
-            List { sabotages: true, .. } => sabotages(),
+            List { milestones: true, .. } => milestones(systems),
+            List { targets: true, .. } => targets(systems),
+            List { invariants: true, .. } => invariants(systems),
+            List { systems: true, .. } => all_systems(systems),
+            List { messages: true, .. } => all_messages(systems),
+            List { sabotages: true, .. } => sabotages(systems),
             _ => {
-                let read = shipped()?.into_iter().map(|path| Scenario::load(&path));
+                let read = shipped()?.into_iter().map(|path| systems.load(&path));
                 let (mut rows, mut wrong) = (Vec::new(), Vec::new());
                 read.for_each(|read| match read {
                     Ok(scenario) => rows.push(of_scenario(&scenario)),
@@ -143,21 +142,49 @@ fn describe(rows: &[Row]) -> String {
     lines.join("\n")
 }
 
-/// The systems in brackets, or nothing when it is all of them.
-fn only_in(systems: &[SystemKind]) -> String {
-    match systems {
-        [one] => format!(" ({one})"),
-        _ => String::new(),
-    }
+/// A word and the names of the systems that know it.
+struct Known {
+    name: String,
+    text: String,
+    systems: Vec<&'static str>,
 }
 
-fn names(systems: &[SystemKind]) -> Vec<&'static str> {
-    systems.iter().map(|system| system.name()).collect()
+impl Known {
+    /// What the systems know, each word once.
+    fn all(
+        systems: Systems,
+        words: impl Fn(&dyn AnySystem) -> Vec<(String, String)>,
+    ) -> Vec<Known> {
+        let mut found: Vec<Known> = Vec::new();
+        for system in systems.all() {
+            for (name, text) in words(*system) {
+                match found.iter_mut().find(|known| known.name == name) {
+                    Some(known) => known.systems.push(system.name()),
+                    None => found.push(Known { name, text, systems: vec![system.name()] }),
+                }
+            }
+        }
+        found
+    }
+
+    /// As a row, with the only system in brackets where there are several.
+    fn row(self, systems: Systems, key: &str) -> Row {
+        let Known { name, text, systems: known } = self;
+        let json = json!({ "name": name, key: text, "systems": known });
+        let only = match known[..] {
+            [one] if systems.all().len() > 1 => format!(" ({one})"),
+            _ => String::new(),
+        };
+        match text.is_empty() {
+            true => Row::new(format!("{name}{only}"), "", json),
+            false => Row::new(name, format!("{text}{only}"), json),
+        }
+    }
 }
 
 fn of_scenario(scenario: &Scenario) -> Row {
     let (name, description) = (&scenario.name, &scenario.description);
-    let system = scenario.system.kind().name();
+    let system = scenario.system.name();
     let json = json!({ "name": name, "system": system, "description": description });
     Row::new(name, description, json)
 }
@@ -182,42 +209,41 @@ fn faults() -> Vec<Row> {
     kinds.chain([every]).collect()
 }
 
-fn milestones() -> Vec<Row> {
-    let row = |milestone: &Milestone| {
-        let (name, systems) = (milestone.name(), milestone.systems());
-        let text = milestone.description();
-        let json = json!({ "name": name, "description": text, "systems": names(systems) });
-        Row::new(name, format!("{text}{}", only_in(systems)), json)
+fn milestones(systems: Systems) -> Vec<Row> {
+    let words = |system: &dyn AnySystem| {
+        let milestones = system.milestones().into_iter();
+        let text = |milestone: crate::harness::event::Milestone| {
+            let asks: Vec<String> =
+                milestone.asks().iter().map(|ask| format!("`{}`", ask.key)).collect();
+            let asks = match &asks[..] {
+                [] => String::new(),
+                keys => format!(" Can be asked for {}.", keys.join(" and ")),
+            };
+            (milestone.name().to_string(), format!("{}{asks}", milestone.description()))
+        };
+        milestones.map(text).collect()
     };
-    Milestone::ALL.iter().map(row).collect()
+    Known::all(systems, words).into_iter().map(|k| k.row(systems, "description")).collect()
 }
 
-fn targets() -> Vec<Row> {
-    let row = |name: String, text: &str, systems: &[SystemKind]| {
-        let json = json!({ "name": name, "description": text, "systems": names(systems) });
-        Row::new(name, format!("{text}{}", only_in(systems)), json)
+fn targets(systems: Systems) -> Vec<Row> {
+    let words = |system: &dyn AnySystem| {
+        let name = |name: String, numbered| match numbered {
+            true => format!("{}N", name.trim_end_matches('1')),
+            false => name,
+        };
+        let targets = system.targets().into_iter();
+        targets.map(|words| (name(words.name, words.is_numbered), words.meaning)).collect()
     };
-    let fixed = Target::NAMES.iter().map(|(name, _, text, at)| row(name.to_string(), text, at));
-    let numbered = Target::NUMBERED.iter();
-    let numbered = numbered.map(|(prefix, _, text, at)| row(format!("{prefix}N"), text, at));
-    fixed.chain(numbered).collect()
+    Known::all(systems, words).into_iter().map(|k| k.row(systems, "description")).collect()
 }
 
-fn invariants() -> Vec<Row> {
-    let mut found: Vec<(&str, &str, Vec<SystemKind>)> = Vec::new();
-    for system in SystemKind::ALL {
-        for invariant in invariants_of(*system) {
-            match found.iter_mut().find(|(title, _, _)| *title == invariant.title()) {
-                Some((_, _, systems)) => systems.push(*system),
-                None => found.push((invariant.title(), invariant.promise(), vec![*system])),
-            }
-        }
-    }
-    let row = |(title, promise, systems): (&str, &str, Vec<SystemKind>)| {
-        let json = json!({ "name": title, "promise": promise, "systems": names(&systems) });
-        Row::new(title, format!("{promise}{}", only_in(&systems)), json)
+fn invariants(systems: Systems) -> Vec<Row> {
+    let words = |system: &dyn AnySystem| {
+        let invariants = system.invariants().into_iter();
+        invariants.map(|words| (words.title.to_string(), words.promise.to_string())).collect()
     };
-    found.into_iter().map(row).collect()
+    Known::all(systems, words).into_iter().map(|k| k.row(systems, "promise")).collect()
 }
 
 /// A key's meaning, bounds and default.
@@ -235,7 +261,7 @@ fn capitalized(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-fn jobs() -> Vec<Row> {
+fn all_systems(systems: Systems) -> Vec<Row> {
     let row = |name: &str, text: &str, settings: Vec<Setting>| {
         let (mut details, mut keys) = (Vec::new(), Vec::new());
         let mut table = "";
@@ -251,38 +277,35 @@ fn jobs() -> Vec<Row> {
         let json = json!({ "name": name, "description": text, "keys": keys });
         Row { details, ..Row::new(name, text, json) }
     };
-    let systems = SystemKind::ALL.iter();
-    let systems = systems.map(|kind| row(kind.name(), kind.description(), kind.settings()));
-    let every = row("every job", "The keys of all scenarios.", Scenario::settings());
-    systems.chain([every]).collect()
-}
-
-fn all_messages() -> Vec<Row> {
-    let mut found: Vec<(&str, Vec<SystemKind>)> = Vec::new();
-    for system in SystemKind::ALL {
-        for kind in messages(*system) {
-            match found.iter_mut().find(|(name, _)| *name == kind) {
-                Some((_, systems)) => systems.push(*system),
-                None => found.push((kind, vec![*system])),
-            }
-        }
-    }
-    let row = |(name, systems): (&str, Vec<SystemKind>)| {
-        let json = json!({ "name": name, "systems": names(&systems) });
-        Row::new(format!("{name}{}", only_in(&systems)), "", json)
+    let is_goal = |setting: &Setting| setting.table == "converge" && setting.key != "within";
+    let of_system = |system: &&dyn AnySystem| {
+        let goals = Scenario::settings(*system).into_iter().filter(is_goal);
+        let settings = system.settings().into_iter().chain(goals).collect();
+        row(system.name(), system.description(), settings)
     };
-    found.into_iter().map(row).collect()
+    let mut of_all = Scenario::settings(systems.default_system());
+    of_all.retain(|setting| !is_goal(setting));
+    let every = row("every system", "The keys of all scenarios.", of_all);
+    systems.all().iter().map(of_system).chain([every]).collect()
 }
 
-fn sabotages() -> Vec<Row> {
-    let row = |switch: &Sabotage| {
+fn all_messages(systems: Systems) -> Vec<Row> {
+    let words = |system: &dyn AnySystem| {
+        let groups = system.messages().into_iter();
+        groups.flat_map(|group| group.kinds).map(|kind| (kind.to_string(), String::new())).collect()
+    };
+    Known::all(systems, words).into_iter().map(|k| k.row(systems, "description")).collect()
+}
+
+fn sabotages(systems: Systems) -> Vec<Row> {
+    let row = |switch: Sabotage| {
         let (name, text) = (switch.name(), switch.description());
-        let (published, caught) = (switch.published(), sabotage::caught_by(*switch));
+        let (published, caught) = (switch.published(), switch.caught_by());
         let json = json!({
             "name": name, "description": text, "published": published, "caught_by": caught,
         });
         let text = format!("{text} ({published}; caught by {})", caught.join(" or "));
         Row::new(name, text, json)
     };
-    Sabotage::ALL.iter().map(row).collect()
+    systems.sabotages().into_iter().map(row).collect()
 }

@@ -6,6 +6,7 @@ mod child;
 mod examples;
 mod explore;
 mod failure;
+mod init;
 mod interrupt;
 mod list;
 mod new;
@@ -14,11 +15,21 @@ mod progress;
 mod replay;
 mod run;
 mod sabotage;
+mod scenario_tests;
 mod verify_determinism;
 mod virtual_time;
 
+pub use scenario_tests::test_scenarios;
+
 use super::{CliError, Outcome};
-use crate::harness::scenario::{SCENARIOS, Scenario, did_you_mean, discover, parse_duration};
+use crate::{
+    harness::{
+        language::{did_you_mean, parse_duration},
+        scenario::{SCENARIOS, Scenario, discover},
+        system::Systems,
+    },
+    host::Sabotage,
+};
 use clap::{Parser, Subcommand};
 use std::{
     collections::BTreeSet,
@@ -62,6 +73,8 @@ enum Command {
     Check(check::Check),
     #[command(after_help = examples::NEW)]
     New(new::New),
+    #[command(after_help = examples::INIT)]
+    Init(init::Init),
     #[command(after_help = examples::VERIFY_DETERMINISM)]
     VerifyDeterminism(verify_determinism::VerifyDeterminism),
     #[command(after_help = examples::DIGEST)]
@@ -76,6 +89,7 @@ const RENAMED: &[(&str, Option<&str>, &str)] = &[
     ("keep", None, "add-regression"),
     ("determinism", None, "verify-determinism"),
     ("run", Some("--keep"), "--save"),
+    ("run", Some("--counts"), "--output"),
     ("list", Some("--actors"), "--targets"),
     ("list", Some("--jobs"), "--systems"),
 ];
@@ -92,19 +106,20 @@ pub fn renamed(arguments: &[String]) -> Option<CliError> {
 }
 
 /// Does what the command line says.
-pub fn run(arguments: Arguments) -> Result<Outcome, CliError> {
+pub fn run(arguments: Arguments, systems: Systems) -> Result<Outcome, CliError> {
     match arguments.command {
-        Command::Run(command) => command.run(),
-        Command::Explore(command) => command.run(),
-        Command::Replay(command) => command.run(),
-        Command::AddRegression(command) => command.run(),
-        Command::Confirm(command) => command.run(),
-        Command::Sabotage(command) => command.run(),
-        Command::List(command) => command.run(),
-        Command::Check(command) => command.run(),
-        Command::New(command) => command.run(),
-        Command::VerifyDeterminism(command) => command.run(),
-        Command::Digest(command) => command.run(),
+        Command::Run(command) => command.run(systems),
+        Command::Explore(command) => command.run(systems),
+        Command::Replay(command) => command.run(systems),
+        Command::AddRegression(command) => command.run(systems),
+        Command::Confirm(command) => command.run(systems),
+        Command::Sabotage(command) => command.run(systems),
+        Command::List(command) => command.run(systems),
+        Command::Check(command) => command.run(systems),
+        Command::New(command) => command.run(systems),
+        Command::Init(command) => command.run(systems),
+        Command::VerifyDeterminism(command) => command.run(systems),
+        Command::Digest(command) => command.run(systems),
     }
 }
 
@@ -136,8 +151,8 @@ fn name_in(path: &Path) -> String {
 }
 
 /// Finds a scenario by its file or by its name.
-fn find_scenario(text: &str) -> Result<Arc<Scenario>, CliError> {
-    Ok(Arc::new(Scenario::load(&find_path(text)?)?))
+fn find_scenario(systems: Systems, text: &str) -> Result<Arc<Scenario>, CliError> {
+    Ok(Arc::new(systems.load(&find_path(text)?)?))
 }
 
 /// The files of the scenarios that are shipped.
@@ -154,7 +169,7 @@ fn no_scenarios() -> CliError {
 
 /// The scenarios of these names, each once, or all that are shipped. A name may be that of a folder of
 /// scenarios, or have stars that stand for any letters.
-fn find_scenarios(names: &[String]) -> Result<Vec<Arc<Scenario>>, CliError> {
+fn find_scenarios(systems: Systems, names: &[String]) -> Result<Vec<Arc<Scenario>>, CliError> {
     let mut paths = Vec::new();
     for name in names {
         paths.extend(match shipped_like(name)? {
@@ -167,7 +182,7 @@ fn find_scenarios(names: &[String]) -> Result<Vec<Arc<Scenario>>, CliError> {
     }
     let mut seen = BTreeSet::new();
     paths.retain(|path| seen.insert(path.clone()));
-    paths.iter().map(|path| Ok(Arc::new(Scenario::load(path)?))).collect()
+    paths.iter().map(|path| Ok(Arc::new(systems.load(path)?))).collect()
 }
 
 /// The shipped scenarios of a folder, or those that a name with stars stands for; none for another name.
@@ -236,13 +251,12 @@ fn parse_limit(text: &str) -> Result<Duration, String> {
     parse_duration(text).filter(|limit| !limit.is_zero()).ok_or_else(expected)
 }
 
-fn parse_sabotage(text: &str) -> Result<crate::host::Sabotage, String> {
-    use crate::host::Sabotage;
-    let found = Sabotage::ALL.iter().copied().find(|switch| switch.name() == text);
-    found.ok_or_else(|| {
-        let known: Vec<&str> = Sabotage::ALL.iter().map(|switch| switch.name()).collect();
-        let near = did_you_mean(text, known.iter().copied(), '"');
-        format!("there is no such bug{near}\n  `wavetank list --sabotages` names all")
+/// The known bug of a name, if one is given.
+fn find_sabotage(systems: Systems, name: Option<&str>) -> Result<Option<Sabotage>, CliError> {
+    let Some(name) = name else { return Ok(None) };
+    systems.sabotage(name).map(Some).map_err(|near| {
+        let there_is = format!("there is no known bug {name:?} to switch on{near}");
+        CliError::new(format!("{there_is}\n  `wavetank list --sabotages` names all"))
     })
 }
 

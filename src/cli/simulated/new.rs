@@ -3,7 +3,11 @@
 use super::{CliError, Outcome};
 use crate::{
     cli::simulated::print::{out, write_new},
-    harness::scenario::{SCENARIOS, SystemKind, did_you_mean, template},
+    harness::{
+        language::did_you_mean,
+        scenario::{SCENARIOS, template},
+        system::{AnySystem, Systems},
+    },
 };
 use clap::Args;
 use std::path::Path;
@@ -11,14 +15,15 @@ use std::path::Path;
 /// Writes a commented scenario to start from, under scenarios/SYSTEM/.
 #[derive(Args)]
 pub struct New {
-    /// Small letters, digits and dashes; journal/NAME for a journal
+    /// Small letters, digits and dashes; SYSTEM/NAME for another system than the first that `list
+    /// --systems` names
     name: String,
 }
 
 impl New {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
-        let (system, name) = read_name(&self.name)?;
+    pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
+        let (system, name) = read_name(systems, &self.name)?;
         let root = Path::new(SCENARIOS);
         if !root.is_dir() {
             return Err(super::no_scenarios());
@@ -26,20 +31,18 @@ impl New {
         let folder = root.join(system.name());
         let path = folder.join(name).with_extension("toml");
         write_new(&path, &template(system))?;
-        out(&next_steps(&path, &format!("{system}/{name}")));
+        out(&next_steps(&path, &format!("{}/{name}", system.name())));
         Ok(Outcome::Passed)
     }
 }
 
 /// Reads `NAME` or `SYSTEM/NAME`.
-fn read_name(text: &str) -> Result<(SystemKind, &str), CliError> {
+fn read_name(systems: Systems, text: &str) -> Result<(&'static dyn AnySystem, &str), CliError> {
     let (system, name) = match text.split_once('/') {
-        None => (SystemKind::WordCount, text),
+        None => (systems.default_system(), text),
         Some((system, name)) => {
-            let known = SystemKind::ALL.iter();
-            let found = known.clone().copied().find(|kind| kind.name() == system);
-            let found = found.ok_or_else(|| {
-                let known: Vec<&str> = known.map(|kind| kind.name()).collect();
+            let found = systems.named(system).ok_or_else(|| {
+                let known: Vec<&str> = systems.all().iter().map(|system| system.name()).collect();
                 let near = did_you_mean(system, known.iter().copied(), '"');
                 let known = known.join("\" or \"");
                 CliError::new(format!("{text:?}: expected \"{known}\" before the slash{near}"))

@@ -11,9 +11,12 @@ use super::{
 use crate::{
     cli::log,
     harness::{
-        explore::{Failure, RunConfig, RunOutcome, Staleness, run_on_fresh_thread},
-        report::{state_changes, wrap},
-        scenario::{Scenario, printable},
+        explore::{Failure, Staleness},
+        language::{printable, wrap},
+        report::state_changes,
+        run::{RunConfig, RunOutcome, run_on_fresh_thread},
+        scenario::Scenario,
+        system::Systems,
     },
 };
 use clap::Args;
@@ -47,11 +50,11 @@ pub struct Replay {
 
 impl Replay {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
+    pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
         if let Some(filter) = &self.log {
             log::install(filter, VirtualTime)?;
         }
-        let failure = find_failure(&self.path)?;
+        let failure = find_failure(systems, &self.path)?;
         let mut config = failure.config();
         if self.no_sabotage {
             config.sabotage = None;
@@ -167,9 +170,9 @@ fn short(verdict: &str) -> &str {
 
 fn headline(failure: &Failure, config: &RunConfig) -> String {
     let record = &failure.record;
-    let switch = match (record.sabotage, config.sabotage) {
-        (Some(switch), None) => format!(" (without the sabotage {})", switch.name()),
-        (Some(switch), Some(_)) => format!(" (sabotage {})", switch.name()),
+    let switch = match (&record.sabotage, config.sabotage) {
+        (Some(switch), None) => format!(" (without the sabotage {switch})"),
+        (Some(switch), Some(_)) => format!(" (sabotage {switch})"),
         (None, _) => String::new(),
     };
     let verdict = short(&record.verdict);

@@ -1,7 +1,7 @@
 //! `run`: one scenario, one seed.
 
 use super::{
-    CliError, Outcome, check::sizes, failure::tell, find_scenario, parse_sabotage, parse_seed,
+    CliError, Outcome, check::sizes, failure::tell, find_sabotage, find_scenario, parse_seed,
     virtual_time::VirtualTime,
 };
 use crate::{
@@ -11,27 +11,21 @@ use crate::{
     },
     harness::{
         check::Verdict,
-        explore::{INPUT_BYTES_MAX, Output, RunConfig, RunOutcome, lines, run_on_fresh_thread},
-        report::{cut, describe_run, state_changes},
-        scenario::{Scenario, SystemSpec, read_file},
+        explore::{INPUT_BYTES_MAX, lines},
+        language::read_file,
+        report::{describe_run, state_changes},
+        run::{RunConfig, RunOutcome, run_on_fresh_thread},
+        scenario::Scenario,
+        system::Systems,
     },
-    host::{MESSAGE_BYTES_MAX, Sabotage},
-    jobs::word_count::words,
-    system::task_executor::RECORD_BYTES_MAX,
 };
 use bytes::Bytes;
 use clap::Args;
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
-
-/// The most bytes of a line of a text: a line is a record, and so is a word with its count.
-const LINE_BYTES_MAX: usize = RECORD_BYTES_MAX - 32;
-/// Letters of a word in an error.
-const WORD_SHOWN_MAX: usize = 40;
 
 /// Runs one scenario with one seed.
 #[derive(Args)]
@@ -47,12 +41,12 @@ pub struct Run {
     /// A text whose lines take the place of the scenario's workload
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Write each word's count, as `sort | uniq -c` does, sorted by word
+    /// Write what came out, a line each: of a word count each word's count, as `sort | uniq -c` does
     #[arg(long, value_name = "FILE")]
-    counts: Option<PathBuf>,
+    output: Option<PathBuf>,
     /// Switch a known bug on
-    #[arg(long, value_parser = parse_sabotage, value_name = "NAME")]
-    sabotage: Option<Sabotage>,
+    #[arg(long, value_name = "NAME")]
+    sabotage: Option<String>,
     /// Print every change of the cluster's state
     #[arg(long)]
     history: bool,
@@ -73,24 +67,21 @@ pub struct Run {
 
 impl Run {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
+    pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
         if let Some(filter) = &self.log {
             log::install(filter, VirtualTime)?;
         }
-        let scenario = find_scenario(&self.scenario)?;
-        if let (SystemSpec::Journal(_), Some(_)) = (&scenario.system, &self.counts) {
-            let what = "is a journal, which counts no words; `wavetank list` names the word counts";
-            return Err(CliError::new(format!("--counts: {} {what}", scenario.name)));
-        }
+        let scenario = find_scenario(systems, &self.scenario)?;
+        let sabotage = find_sabotage(systems, self.sabotage.as_deref())?;
         let input = self.input.as_ref().map(|path| read_lines(path, &scenario)).transpose()?;
         let config = RunConfig {
             schedule: self.schedule,
-            sabotage: self.sabotage,
+            sabotage,
             input: input.clone(),
             ..RunConfig::new(self.seed)
         };
         check_writable(self.json.as_deref())?;
-        check_writable(self.counts.as_deref())?;
+        check_writable(self.output.as_deref())?;
         let began = wall_clock();
         let outcome = run_on_fresh_thread(&scenario, &config);
         let wall = began.elapsed();
@@ -104,7 +95,7 @@ impl Run {
         let mut result = result_of(&outcome);
         let failed = result != Outcome::Passed;
         let told =
-            (failed || self.save).then(|| tell(&scenario, &outcome, self.sabotage, input.clone()));
+            (failed || self.save).then(|| tell(&scenario, &outcome, sabotage, input.clone()));
         if let Some(told) = &told {
             match &told.folder {
                 Some(folder) if !failed && told.outcome == Outcome::Passed => {
@@ -114,15 +105,14 @@ impl Run {
             }
             result = result.worse(told.outcome);
         }
-        if let Some(input) = &input {
-            let compared = compare(&outcome.output, input);
+        if let Some(compared) = &outcome.output.compared {
             say(compared.as_ref().unwrap_or_else(|difference| difference));
             if compared.is_err() {
                 result = result.worse(Outcome::Violated);
             }
         }
-        if let (Some(path), Output::Counts(counts)) = (&self.counts, &outcome.output) {
-            let lines = counts.iter().map(|(word, count)| format!("{count:>7} {word}\n"));
+        if let Some(path) = &self.output {
+            let lines = outcome.output.lines.iter().map(|line| format!("{line}\n"));
             result = result.worse(written(write_file(path, &lines.collect::<String>())));
         }
         if let Some(path) = &self.json {
@@ -167,66 +157,8 @@ fn read_lines(path: &Path, scenario: &Scenario) -> Result<Arc<Vec<Bytes>>, CliEr
     let refused = |what: String| CliError::new(format!("{}: {what}", path.display()));
     let text = read_file(path, INPUT_BYTES_MAX).map_err(|error| refused(error.to_string()))?;
     let lines = lines(Bytes::from(text));
-    if let SystemSpec::WordCount(spec) = &scenario.system
-        && let Some(poisoned) = spec.poisoned
-        && poisoned.high > lines.len() as u64
-    {
-        let (name, line, all) = (&scenario.name, poisoned.high, lines.len());
-        return Err(refused(format!("{name} poisons line {line}, and it has {all} lines")));
-    }
-    let longest = line_bytes_max(&scenario.system);
-    match (1..).zip(&lines).find(|(_, line)| line.len() > longest) {
-        Some((number, line)) => {
-            let bytes = line.len();
-            Err(refused(format!("line {number} has {bytes} bytes; a line may have {longest}")))
-        }
-        None => Ok(Arc::new(lines)),
-    }
-}
-
-/// The most bytes of a line: so that a batch of lines fits a message, and a word a record.
-fn line_bytes_max(system: &SystemSpec) -> usize {
-    match system {
-        SystemSpec::Journal(spec) => {
-            let lines = usize::try_from(spec.batch.high).unwrap_or(usize::MAX);
-            (MESSAGE_BYTES_MAX / 2 / lines).min(LINE_BYTES_MAX)
-        }
-        SystemSpec::WordCount(_) => LINE_BYTES_MAX,
-    }
-}
-
-/// Compares what came out with what the input comes to, counted apart from the operators.
-fn compare(output: &Output, input: &[Bytes]) -> Result<String, String> {
-    match output {
-        Output::Journal(entries) => {
-            let lines = || input.iter().map(|line| String::from_utf8_lossy(line));
-            let equal = entries.iter().map(|entry| entry.line.as_str()).eq(lines());
-            let verdict = if equal { "equals" } else { "DIFFERS FROM" };
-            let (stand, all) = (entries.len(), input.len());
-            let text = format!("the journal ({stand} lines) {verdict} the input ({all} lines)");
-            if equal { Ok(text) } else { Err(text) }
-        }
-        Output::Counts(counts) => {
-            let mut expected = BTreeMap::<String, u64>::new();
-            for word in input.iter().flat_map(|line| words(line)) {
-                *expected.entry(String::from_utf8_lossy(word).into_owned()).or_default() += 1;
-            }
-            let all = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
-            let summary = format!("{} of {} words counted", all(counts), all(&expected));
-            let differs = |(word, count): &(&String, &u64)| counts.get(*word) != Some(count);
-            match expected.iter().find(differs) {
-                None if counts.len() == expected.len() => {
-                    Ok(format!("{summary}, {} different: equal to the input's", counts.len()))
-                }
-                None => Err(format!("{summary}: words were counted that the input has not")),
-                Some((word, count)) => {
-                    let found = counts.get(word).copied().unwrap_or(0);
-                    let word = cut(word, WORD_SHOWN_MAX);
-                    Err(format!("{summary}: {word:?} stands {count} times, counted {found} times"))
-                }
-            }
-        }
-    }
+    scenario.system.check_input(&lines).map_err(refused)?;
+    Ok(Arc::new(lines))
 }
 
 fn json(outcome: &RunOutcome, wall: Duration, folder: Option<&Path>) -> serde_json::Value {

@@ -4,16 +4,19 @@ use super::{
     CliError, Outcome,
     explore::{counted, jobs},
     failure::Keeper,
-    find_scenarios,
+    find_sabotage, find_scenarios,
     interrupt::Interrupt,
-    parse_jobs, parse_sabotage, print,
+    parse_jobs, print,
     progress::Progress,
 };
 use crate::{
     harness::{
-        explore::{Fate, Hunt, Hunted, Search, SweepSummary},
-        report::{COLUMNS, cut, describe_group},
-        sabotage::{caught_by, is_caught_by},
+        explore::{Fate, Hunt, Hunted, Search},
+        language::{COLUMNS, cut},
+        report::describe_group,
+        run::SweepSummary,
+        sabotage::is_caught_by,
+        system::Systems,
     },
     host::Sabotage,
 };
@@ -50,8 +53,8 @@ const CONTROL_MIN: u64 = 200;
 #[command(verbatim_doc_comment)]
 pub struct Sabotages {
     /// The switches, as `list --sabotages` names them; all if none is named
-    #[arg(value_name = "NAME", value_parser = parse_sabotage)]
-    switches: Vec<Sabotage>,
+    #[arg(value_name = "NAME")]
+    switches: Vec<String>,
     /// The most runs from each first seed; 3000 if absent
     #[arg(
         long, value_name = "N", default_value_t = 3000, hide_default_value = true,
@@ -68,16 +71,19 @@ pub struct Sabotages {
 
 impl Sabotages {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
+    pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
         let interrupt = Interrupt::listen()?;
         let hunt = Hunt {
-            scenarios: find_scenarios(&[])?,
+            scenarios: find_scenarios(systems, &[])?,
             runs_max: self.seeds,
             jobs: jobs(self.jobs),
             stop: interrupt.stop().clone(),
         };
         print::check_writable(self.json.as_deref())?;
-        let switches = if self.switches.is_empty() { Sabotage::ALL } else { &self.switches };
+        let named = |name: &String| find_sabotage(systems, Some(name)).transpose();
+        let named: Vec<Sabotage> =
+            self.switches.iter().filter_map(named).collect::<Result<_, _>>()?;
+        let switches = if named.is_empty() { systems.sabotages() } else { named };
         print::note(&format!(
             "wavetank: {} from {} first seeds, {} runs each at most, over {}",
             counted(switches.len() as u64, "known bug"),
@@ -91,7 +97,7 @@ impl Sabotages {
             searches: switches.len() * STARTS.len(),
             done: 0,
         };
-        let report = page.fill(&hunt, switches, &interrupt);
+        let report = page.fill(&hunt, &switches, &interrupt);
         page.progress.finish();
         let mut result = report.result();
         if !print::is_stdout(self.json.as_ref()) {
@@ -255,7 +261,7 @@ impl Report {
     fn closing(&self) -> String {
         let mut lines = vec![String::new()];
         for hunted in self.hunted.iter().filter(|hunted| hunted.fate() == Fate::CaughtByAnother) {
-            let checks = caught_by(hunted.switch).join(" or ");
+            let checks = hunted.switch.caught_by().join(" or ");
             let text = format!("! {} is to be caught by {checks}", hunted.switch.name());
             lines.push(cut(&text, COLUMNS));
         }
@@ -337,7 +343,7 @@ impl Report {
         serde_json::json!({
             "switch": hunted.switch.name(),
             "published": hunted.switch.published(),
-            "expected": caught_by(hunted.switch),
+            "expected": hunted.switch.caught_by(),
             "outcome": match hunted.fate() {
                 Fate::Caught => "caught",
                 Fate::CaughtBySome => "caught by some searches",
@@ -357,7 +363,10 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::harness::{check::Verdict, explore::FailedRun};
+    use crate::{
+        harness::{check::Verdict, run::FailedRun},
+        system::sabotage::{ALL, STALE_TOKEN_ACCEPTED},
+    };
 
     fn hunted(switch: Sabotage, names: &[Option<&str>], executions: u64) -> Hunted {
         let search = |name: &Option<&str>| Search {
@@ -376,7 +385,7 @@ mod tests {
     #[test]
     fn the_table_fits_a_page() {
         let long = [Some("coordination-durable"), None, Some("no-panic"), None, Some("C10")];
-        for switch in Sabotage::ALL {
+        for switch in ALL {
             for (names, times) in [(&long[..], 9_999_999), (&[None; 5], 7), (&[None; 5], 0)] {
                 let line = row_of(&hunted(*switch, names, times), 1000);
                 assert!(line.chars().count() <= COLUMNS, "{line}");
@@ -389,7 +398,7 @@ mod tests {
     #[test]
     fn a_row_tells_what_became_of_a_bug() {
         let cells = |names: &[Option<&str>], times| {
-            let line = row_of(&hunted(Sabotage::StaleTokenAccepted, names, times), 500);
+            let line = row_of(&hunted(STALE_TOKEN_ACCEPTED, names, times), 500);
             line.split_whitespace().skip(2).map(String::from).collect::<Vec<_>>().join(" ")
         };
         let l2 = Some("L2");
@@ -407,7 +416,7 @@ mod tests {
             scenarios: vec!["a/b".to_string()],
             switches: names.len(),
             runs_max: 500,
-            hunted: names.iter().map(|n| hunted(Sabotage::StaleTokenAccepted, n, 1)).collect(),
+            hunted: names.iter().map(|n| hunted(STALE_TOKEN_ACCEPTED, n, 1)).collect(),
             control: SweepSummary::default(),
             interrupted: false,
         };

@@ -11,7 +11,11 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    harness::explore::{RunConfig, RunOutcome, Sweep, compare_traces, run_on_fresh_thread},
+    harness::{
+        explore::compare_traces,
+        run::{RunConfig, RunOutcome, Sweep, run_on_fresh_thread},
+        system::Systems,
+    },
     host::sim::TraceLine,
 };
 use clap::Args;
@@ -60,9 +64,9 @@ pub struct Digest {
 
 impl Digest {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
+    pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
         let sweep = Sweep {
-            scenarios: find_scenarios(&self.scenarios)?,
+            scenarios: find_scenarios(systems, &self.scenarios)?,
             seeds: self.seeds.clone(),
             jobs: 1,
             sabotage: None,
@@ -104,7 +108,7 @@ enum Compared {
 
 impl VerifyDeterminism {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
+    pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
         let interrupt = Interrupt::listen()?;
         let all = self.seeds.end - self.seeds.start;
         print::note(&format!(
@@ -114,7 +118,7 @@ impl VerifyDeterminism {
                 .as_ref()
                 .map_or(String::new(), |other| format!(", one of {}", other.display()))
         ));
-        match self.compare(&interrupt)? {
+        match self.compare(systems, &interrupt)? {
             Compared::Equal(seeds) => {
                 let of_all = if seeds < all { format!(" of {all}") } else { String::new() };
                 out(&format!(
@@ -140,8 +144,8 @@ impl VerifyDeterminism {
     }
 
     /// Compares what the two processes print, line by line as they come.
-    fn compare(&self, interrupt: &Interrupt) -> Result<Compared, CliError> {
-        let scenarios = find_scenarios(&self.scenarios)?.len();
+    fn compare(&self, systems: Systems, interrupt: &Interrupt) -> Result<Compared, CliError> {
+        let scenarios = find_scenarios(systems, &self.scenarios)?.len();
         let mut progress = Progress::start();
         let [mut first, mut second] = self.children(&self.seeds, &[])?;
         let header = header(&self.seeds, scenarios);

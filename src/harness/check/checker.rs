@@ -1,17 +1,14 @@
 //! Sees every event: keeps the history, moves the model, asks the invariants, fires the triggers.
 
 use super::{
-    bounds::TimeBounds,
-    history::{EventKind, EventRef, KeptEvent, Moment},
-    invariant::{self, Check, Invariant, Violation},
-    milestone::{Leadership, Milestone},
-    model::Model,
+    invariant::{AnyInvariant, Check, Invariant, Violation},
+    model::{AnyModel, Model},
 };
 use crate::{
-    harness::scenario::SystemKind,
+    harness::event::{Ask, EventKind, KeptEvent, Milestone, Moment, event_as},
     host::{
         Event,
-        sim::{NodeId, Observer, Stamp, World},
+        sim::{Hardware, NodeId, Observer, ProcessEnd, Stamp, World},
     },
 };
 use std::{
@@ -19,26 +16,22 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-/// Of the log lines that tell the changes of the cluster's state.
+/// Of the log lines that tell the changes of the system's state.
 const EVENT_TARGET: &str = "wavetank::event";
 
 /// What is to be done within the step that reaches a milestone.
 pub type Trigger = Box<dyn FnOnce(&World) + Send>;
 
 /// Whether a node is the one that a trigger asks for, by the model at that moment.
-pub type AtNode = Box<dyn Fn(&Model, NodeId) -> bool + Send>;
+pub type AtNode = Box<dyn Fn(&dyn AnyModel, NodeId) -> bool + Send>;
 
 /// The moment for which a trigger waits.
 pub struct EventMatcher {
     milestone: Milestone,
     /// How many of those that match are still to come.
     left: u64,
-    /// Only of the checkpoint of this number.
-    pub checkpoint: Option<u64>,
-    /// Only of the job's attempt of this number.
-    pub attempt: Option<u64>,
-    /// Only of the leadership of this.
-    pub of: Option<Leadership>,
+    /// Only of events that say this.
+    pub asked: Vec<(&'static Ask, String)>,
     /// Only at this node.
     pub node: Option<AtNode>,
 }
@@ -46,21 +39,20 @@ pub struct EventMatcher {
 impl EventMatcher {
     /// The n-th time from now, from 1, that a milestone is reached.
     pub fn new(milestone: Milestone, nth: u64) -> Self {
-        EventMatcher { milestone, left: nth, checkpoint: None, attempt: None, of: None, node: None }
+        EventMatcher { milestone, left: nth, asked: Vec::new(), node: None }
     }
 
-    /// Counts an event; whether it is the one.
+    /// Counts an event that reaches a milestone; whether it is the one.
     fn is_now(
         &mut self,
         milestone: Milestone,
         at: Moment,
-        seen: EventRef<'_>,
-        model: &Model,
+        event: &dyn Event,
+        model: &dyn AnyModel,
     ) -> bool {
+        let says = |(ask, wanted): &(&Ask, String)| (ask.of)(event).as_ref() == Some(wanted);
         let matches = self.milestone == milestone
-            && self.checkpoint.is_none_or(|wanted| Milestone::checkpoint_of(seen) == Some(wanted))
-            && self.attempt.is_none_or(|wanted| Milestone::attempt_of(seen) == Some(wanted))
-            && self.of.is_none_or(|wanted| Milestone::leadership_of(seen) == Some(wanted))
+            && self.asked.iter().all(says)
             && self.node.as_ref().is_none_or(|node| node(model, at.process.0));
         if matches {
             self.left = self.left.saturating_sub(1);
@@ -71,16 +63,11 @@ impl EventMatcher {
 
 /// An invariant that is judged.
 struct CheckedInvariant {
-    invariant: Box<dyn Invariant>,
-    event_kinds: &'static [EventKind],
+    invariant: Box<dyn AnyInvariant>,
     evaluations: u64,
 }
 
 impl CheckedInvariant {
-    fn new(invariant: Box<dyn Invariant>) -> Self {
-        CheckedInvariant { event_kinds: invariant.event_kinds(), invariant, evaluations: 0 }
-    }
-
     fn rule(&mut self, at: Moment, check: Check, violations: &mut Vec<Violation>) {
         self.evaluations += u64::from(!matches!(check, Check::Ignored));
         if let Check::Broken { before, now } = check {
@@ -91,16 +78,38 @@ impl CheckedInvariant {
     }
 }
 
+/// A kind of events, and what looks at it.
+struct Watched {
+    kind: EventKind,
+    /// Places of invariants.
+    invariants: Vec<usize>,
+    milestones: Vec<Milestone>,
+}
+
+/// What a checker looks for in a system's events.
+pub(in crate::harness) struct Watch {
+    /// The kinds that it knows; what comes most often first.
+    pub kinds: Vec<EventKind>,
+    pub invariants: Vec<Box<dyn AnyInvariant>>,
+    pub milestones: Vec<Milestone>,
+    pub model: Box<dyn AnyModel>,
+}
+
 /// Told of the end of each process.
 pub type OnProcessExit = Arc<dyn Fn(&World, Stamp) + Send + Sync>;
 
+/// How often each node's process has ended itself, and why it last did.
+pub type Exits = BTreeMap<NodeId, (u64, String)>;
+
 struct CheckerState {
+    kinds: Vec<Watched>,
     invariants: Vec<CheckedInvariant>,
     violations: Vec<Violation>,
     history: Vec<(Moment, KeptEvent)>,
     milestones: BTreeMap<Milestone, u64>,
     triggers: Vec<(EventMatcher, Trigger)>,
-    model: Model,
+    model: Box<dyn AnyModel>,
+    exits: Exits,
 }
 
 /// The observer of one run.
@@ -111,16 +120,42 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// A checker with the invariants of the journal's cluster, for clients that send these lines.
-    pub fn new(invariants: Vec<Box<dyn Invariant>>) -> Self {
+    /// A checker of the invariants of a model, for a world that is driven by hand: `kinds` are the kinds of
+    /// events that it knows, what comes most often first.
+    pub fn of<M: Model>(kinds: Vec<EventKind>, invariants: Vec<Box<dyn Invariant<M>>>) -> Self {
+        let invariants = invariants.into_iter().map(|i| Box::new(i) as Box<dyn AnyInvariant>);
+        Checker::new(Watch {
+            kinds,
+            invariants: invariants.collect(),
+            milestones: Vec::new(),
+            model: Box::new(M::default()),
+        })
+    }
+
+    /// A checker that looks for these.
+    pub(in crate::harness) fn new(watch: Watch) -> Self {
+        let Watch { kinds, invariants, milestones, model } = watch;
+        let watched = |kind: EventKind| Watched {
+            kind,
+            invariants: (0..)
+                .zip(&invariants)
+                .filter(|(_, invariant)| invariant.event_kinds().contains(&kind))
+                .map(|(place, _)| place)
+                .collect(),
+            milestones: milestones.iter().copied().filter(|m| m.kind() == kind).collect(),
+        };
+        let kinds = kinds.into_iter().map(watched).collect();
+        let checked = |invariant| CheckedInvariant { invariant, evaluations: 0 };
         Checker {
             state: Mutex::new(CheckerState {
-                invariants: invariants.into_iter().map(CheckedInvariant::new).collect(),
+                kinds,
+                invariants: invariants.into_iter().map(checked).collect(),
                 violations: Vec::new(),
                 history: Vec::new(),
                 milestones: BTreeMap::new(),
                 triggers: Vec::new(),
-                model: Model::default(),
+                model,
+                exits: BTreeMap::new(),
             }),
             on_process_exit: Mutex::new(None),
         }
@@ -147,8 +182,8 @@ impl Checker {
     }
 
     /// Reads the model.
-    pub fn with_model<T>(&self, read: impl FnOnce(&Model) -> T) -> T {
-        read(&self.lock().model)
+    pub fn with_model<T>(&self, read: impl FnOnce(&dyn AnyModel) -> T) -> T {
+        read(&*self.lock().model)
     }
 
     /// Whether an invariant has broken.
@@ -170,7 +205,7 @@ impl Checker {
             evaluations: evaluated.collect(),
             history: std::mem::take(&mut state.history),
             milestones: std::mem::take(&mut state.milestones),
-            model: std::mem::take(&mut state.model),
+            exits: std::mem::take(&mut state.exits),
         }
     }
 }
@@ -182,54 +217,61 @@ pub struct CheckReport {
     pub violations: Vec<Violation>,
     /// How often each invariant was evaluated, by title.
     pub evaluations: BTreeMap<&'static str, u64>,
-    /// The events that changed the cluster's state.
+    /// The events that changed the system's state.
     pub history: Vec<(Moment, KeptEvent)>,
     /// How often each milestone was reached.
     pub milestones: BTreeMap<Milestone, u64>,
-    /// The model at the end.
-    pub model: Model,
+    /// The processes that ended themselves.
+    pub exits: Exits,
 }
 
 impl CheckerState {
-    fn observe(&mut self, at: Moment, seen: EventRef<'_>) -> Vec<Trigger> {
+    fn observe(&mut self, at: Moment, event: &dyn Event) -> Vec<Trigger> {
+        let Some(watched) = self.kinds.iter().find(|watched| watched.kind.is(event)) else {
+            return Vec::new();
+        };
         // The model is that before the event, so that an event can be judged against it.
-        let Some(kind) = seen.kind() else { return Vec::new() };
-        let concerned = |checked: &&mut CheckedInvariant| checked.event_kinds.contains(&kind);
-        for checked in self.invariants.iter_mut().filter(concerned) {
-            let check = checked.invariant.observe(at, seen, &self.model);
+        for place in &watched.invariants {
+            let checked = &mut self.invariants[*place];
+            let check = checked.invariant.observe(at, event, &*self.model);
             checked.rule(at, check, &mut self.violations);
         }
-        if kind == EventKind::Rpc {
-            return Vec::new();
+        self.model.observe(at, event);
+        if let Some(Hardware::Ended(ProcessEnd::Exited { reason })) = event_as(event) {
+            let exits = self.exits.entry(at.process.0).or_default();
+            *exits = (exits.0 + 1, reason.clone());
         }
-        self.model.observe(at, seen);
-        self.history.extend(KeptEvent::keep(seen).map(|known| (at, known)));
+        self.history.extend(watched.kind.keep(event).map(|kept| (at, kept)));
         let mut fired = Vec::new();
-        for milestone in Milestone::of(at.process.1, seen) {
-            *self.milestones.entry(milestone).or_default() += 1;
-            let model = &self.model;
+        for milestone in watched.milestones.iter().filter(|m| m.is_reached(at, event)) {
+            *self.milestones.entry(*milestone).or_default() += 1;
+            let model = &*self.model;
             let due = self
                 .triggers
-                .extract_if(.., |(wanted, _)| wanted.is_now(milestone, at, seen, model));
+                .extract_if(.., |(wanted, _)| wanted.is_now(*milestone, at, event, model));
             fired.extend(due.map(|(_, trigger)| trigger));
         }
         fired
+    }
+
+    /// What is logged of an event.
+    fn told(&self, event: &dyn Event) -> Option<KeptEvent> {
+        self.kinds.iter().find(|watched| watched.kind.is(event))?.kind.keep(event)
     }
 }
 
 impl Observer for Checker {
     fn observe(&self, world: &World, stamp: Stamp, event: &dyn Event) {
-        let seen = EventRef::new(event);
         if tracing::enabled!(target: EVENT_TARGET, tracing::Level::DEBUG)
-            && let Some(known) = KeptEvent::keep(seen)
+            && let Some(kept) = self.lock().told(event)
         {
-            world.stamped(stamp, || tracing::debug!(target: EVENT_TARGET, "{known:?}"));
+            world.stamped(stamp, || tracing::debug!(target: EVENT_TARGET, "{kept:?}"));
         }
-        let fired = self.lock().observe(stamp.into(), seen);
+        let fired = self.lock().observe(stamp.into(), event);
         for trigger in fired {
             trigger(world);
         }
-        if let EventRef::Hardware(crate::host::sim::Hardware::Ended(_)) = seen {
+        if let Some(Hardware::Ended(_)) = event_as(event) {
             let on_process_exit =
                 self.on_process_exit.lock().expect("no panic under this lock").clone();
             if let Some(on_process_exit) = on_process_exit {
@@ -237,30 +279,4 @@ impl Observer for Checker {
             }
         }
     }
-}
-
-/// The invariants of a journal cluster whose clients send these lines.
-pub fn journal_invariants(
-    lines: Vec<Arc<Vec<String>>>,
-    bounds: TimeBounds,
-) -> Vec<Box<dyn Invariant>> {
-    let mut invariants = invariant::all(bounds);
-    invariants.push(Box::new(invariant::journal_exact::JournalExact::new(lines)));
-    invariants
-}
-
-/// The invariants that are judged where a system runs, without a workload.
-pub fn invariants_of(system: SystemKind) -> Vec<Box<dyn Invariant>> {
-    match system {
-        SystemKind::Journal => journal_invariants(Vec::new(), TimeBounds::default()),
-        SystemKind::WordCount => word_count_invariants(TimeBounds::default()),
-    }
-}
-
-/// The invariants of a cluster that counts the words of the input topic in one job.
-pub fn word_count_invariants(bounds: TimeBounds) -> Vec<Box<dyn Invariant>> {
-    let mut invariants = invariant::all(bounds);
-    invariants.extend(invariant::of_jobs(bounds));
-    invariants.push(Box::new(invariant::x4_exactly_once::ExactlyOnce::default()));
-    invariants
 }

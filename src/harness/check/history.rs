@@ -1,145 +1,90 @@
-//! Events as the checks see them.
+//! Histories for the tests of invariants: what each must accept, and what it must refuse.
 
-use crate::{
-    host::{
-        Event, Evidence,
-        sim::{Hardware, NodeId, Stamp},
-    },
-    jobs::journal::JournalEvent,
-    system::{
-        client::ClientEvent,
-        connector::SinkEvent,
-        event::{HeartbeatEvent, RpcEvent},
-        job_manager::JobEvent,
-        leadership::LeadershipEvent,
-        service::{blobs::BlobEvent, coordination::CoordinationEvent, log::LogEvent},
-        task_executor::{SlotEvent, TaskEvent},
-    },
+use super::{
+    invariant::{Check, Invariant},
+    model::Model,
 };
-use std::{fmt, time::Duration};
+use crate::{
+    harness::event::Moment,
+    host::{Event, sim::NodeId},
+};
+use std::time::Duration;
 
-macro_rules! event_kinds {
-    ($($(#[doc = $doc:literal])+ $name:ident($event:ty) $kept:ident;)+) => {
-        /// The kinds of events that checks look at.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum EventKind {
-            $($(#[doc = $doc])+ $name,)+
-        }
-
-        /// An event of one of the known kinds.
-        #[derive(Clone, Copy, Debug)]
-        pub enum EventRef<'a> {
-            $($(#[doc = $doc])+ $name(&'a $event),)+
-            /// Of a kind that no check looks at.
-            Other,
-        }
-
-        impl<'a> EventRef<'a> {
-            /// Finds out an event's kind; the busiest first.
-            pub fn new(event: &'a dyn Event) -> Self {
-                let any = event.as_any();
-                $(if let Some(event) = any.downcast_ref::<$event>() {
-                    return EventRef::$name(event);
-                })+
-                EventRef::Other
-            }
-
-            /// The kind; `None` of one that no check looks at.
-            pub fn kind(self) -> Option<EventKind> {
-                match self {
-                    $(EventRef::$name(_) => Some(EventKind::$name),)+
-                    EventRef::Other => None,
-                }
-            }
-        }
-
-        /// An event that the history keeps.
-        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-        pub enum KeptEvent {
-            $($(#[doc = $doc])+ $name($event),)+
-        }
-
-        impl KeptEvent {
-            /// Keeps what changes the cluster's state; calls and buffers are too many and mean too
-            /// little.
-            pub fn keep(seen: EventRef<'_>) -> Option<Self> {
-                match seen {
-                    $(EventRef::$name(event) => {
-                        event_kinds!(@keep $kept event).then(|| KeptEvent::$name(event.clone()))
-                    })+
-                    EventRef::Other => None,
-                }
-            }
-
-            /// The class of evidence that it is.
-            pub fn evidence(&self) -> Evidence {
-                match self {
-                    $(KeptEvent::$name(event) => event.evidence(),)+
-                }
-            }
-        }
-    };
-    (@keep always $event:ident) => { { let _ = $event; true } };
-    (@keep never $event:ident) => { { let _ = $event; false } };
-    (@keep hardware $event:ident) => { !matches!($event, Hardware::Stalled(_)) };
-    (@keep tasks $event:ident) => { is_change_of_task($event) };
+/// A process of a node; nodes count from 0.
+pub fn process(node: usize, incarnation: u64) -> (NodeId, u64) {
+    (NodeId::for_tests(node), incarnation)
 }
 
-event_kinds! {
-    /// Of the RPC floor.
-    Rpc(RpcEvent) never;
-    /// Of tasks.
-    Task(TaskEvent) tasks;
-    /// Of the coordination service and its clients.
-    Coordination(CoordinationEvent) always;
-    /// Of the log service.
-    Log(LogEvent) never;
-    /// Of the blob service.
-    Blob(BlobEvent) never;
-    /// Of dispatchers, resource managers and job masters.
-    Job(JobEvent) always;
-    /// Of the slots of task executors.
-    Slot(SlotEvent) always;
-    /// Of heartbeats.
-    Heartbeat(HeartbeatEvent) always;
-    /// Of election and retrieval.
-    Leadership(LeadershipEvent) always;
-    /// Of the journal.
-    Journal(JournalEvent) always;
-    /// Of exactly-once sinks.
-    Sink(SinkEvent) always;
-    /// Of the clients of job clusters.
-    Client(ClientEvent) always;
-    /// Of the hardware.
-    Hardware(Hardware) hardware;
+/// A history under construction; each event comes a second after the one before.
+pub struct History<I, M> {
+    invariant: I,
+    model: M,
+    time: Duration,
+    last: Check,
 }
 
-fn is_change_of_task(event: &TaskEvent) -> bool {
-    !matches!(
-        event,
-        TaskEvent::BufferSent { .. }
-            | TaskEvent::BufferReceived { .. }
-            | TaskEvent::BarrierReceived { .. }
-    )
-}
-
-/// When and where an event was announced, for the checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Moment {
-    /// Simulated time since the run began.
-    pub time: Duration,
-    /// The process: node and incarnation.
-    pub process: (NodeId, u64),
-}
-
-impl From<Stamp> for Moment {
-    fn from(stamp: Stamp) -> Self {
-        Moment { time: stamp.time, process: (stamp.node, stamp.incarnation) }
+impl<I: Invariant<M> + Default, M: Model> History<I, M> {
+    /// One for an invariant in its first state.
+    pub fn new() -> Self {
+        Self::of(I::default())
     }
 }
 
-impl fmt::Display for Moment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>9.3}s {:?}/{}", self.time.as_secs_f64(), self.process.0, self.process.1)
+impl<I: Invariant<M> + Default, M: Model> Default for History<I, M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<I: Invariant<M>, M: Model> History<I, M> {
+    /// One for an invariant.
+    pub fn of(invariant: I) -> Self {
+        let (model, time) = (M::default(), Duration::ZERO);
+        History { invariant, model, time, last: Check::Ignored }
+    }
+
+    /// An event that the invariant must accept.
+    ///
+    /// # Panics
+    /// When it refuses it.
+    #[track_caller]
+    #[allow(clippy::must_use_candidate, reason = "a history may end with what holds")]
+    pub fn holds(mut self, process: (NodeId, u64), event: impl Event) -> Self {
+        self.observe(process, &event);
+        assert!(!matches!(self.last, Check::Broken { .. }), "{:?}", self.last);
+        self
+    }
+
+    /// An event that the invariant must refuse.
+    ///
+    /// # Panics
+    /// When it accepts it.
+    #[track_caller]
+    pub fn breaks(mut self, process: (NodeId, u64), event: impl Event) {
+        self.observe(process, &event);
+        let broken = matches!(self.last, Check::Broken { .. });
+        assert!(broken, "{event:?} was accepted: {:?}", self.last);
+    }
+
+    /// What it made of the last event.
+    pub fn last(&self) -> &Check {
+        &self.last
+    }
+
+    /// Ends the history so long after its last event.
+    pub fn finish(mut self, later: Duration) -> Check {
+        self.invariant.finish(self.time + later)
+    }
+
+    fn observe(&mut self, process: (NodeId, u64), event: &dyn Event) {
+        self.time += Duration::from_secs(1);
+        let at = Moment { time: self.time, process };
+        // As in a run, an invariant is spared the kinds that it does not look at.
+        let concerned = self.invariant.event_kinds().iter().any(|kind| kind.is(event));
+        self.last = match concerned {
+            true => self.invariant.observe(at, event, &self.model),
+            false => Check::Ignored,
+        };
+        self.model.observe(at, event);
     }
 }

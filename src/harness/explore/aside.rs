@@ -1,10 +1,8 @@
 //! Keeping a failure: its folder is written aside and gets its name when what is needed to run it again is
 //! in it and synced, so that whoever is killed leaves a whole one or none.
 
-use super::{
-    folder::{Failure, FolderError},
-    run::RunOutcome,
-};
+use super::folder::{Failure, FailureRecord, FolderError};
+use crate::harness::run::RunOutcome;
 use std::{
     fs::{File, TryLockError},
     io,
@@ -147,7 +145,7 @@ pub fn keep(
 /// name or one that nothing else has.
 fn place(failures: &Path, failure: &Failure) -> PathBuf {
     let same = |path: &Path| {
-        Failure::load(path).is_ok_and(|there| there.record.digest == failure.record.digest)
+        FailureRecord::load(path).is_ok_and(|there| there.digest == failure.record.digest)
     };
     let name = failure.name();
     let numbered = (2..).map(|number| failures.join(format!("{name}-{number}")));

@@ -9,13 +9,15 @@
 //! Each fault of the plan has a name that `failure.json` knows, so that
 //! a plan that somebody cuts down still fits.
 
-use super::run::{RunConfig, RunOutcome};
 use crate::{
     harness::{
-        check::Milestone,
+        event::Milestone,
         fault::FaultSpec,
+        language::{FILE_BYTES_MAX, ScenarioError, read_file},
         report::{came_to, history},
-        scenario::{FILE_BYTES_MAX, Scenario, ScenarioError, did_you_mean, read_file},
+        run::{RunConfig, RunOutcome},
+        scenario::Scenario,
+        system::Systems,
     },
     host::Sabotage,
 };
@@ -108,8 +110,8 @@ pub struct FailureRecord {
     pub seed: u64,
     /// The scheduling seed.
     pub schedule: u64,
-    /// The switch that was on.
-    pub sabotage: Option<Sabotage>,
+    /// The name of the switch that was on.
+    pub sabotage: Option<String>,
     /// How the run ended.
     pub verdict: String,
     /// The first broken promise, in words.
@@ -129,6 +131,8 @@ pub struct Failure {
     pub plan: Arc<Scenario>,
     /// What is known of the run.
     pub record: FailureRecord,
+    /// The switch that was on.
+    pub sabotage: Option<Sabotage>,
     /// Lines in place of the plan's workload.
     pub input: Option<Arc<Vec<Bytes>>>,
 }
@@ -136,6 +140,17 @@ pub struct Failure {
 impl FolderError {
     pub(super) fn of(path: &Path, error: io::Error) -> Self {
         FolderError::Io { path: path.display().to_string(), error }
+    }
+}
+
+impl FailureRecord {
+    /// Reads that of a folder.
+    ///
+    /// # Errors
+    /// [`FolderError`], naming the file.
+    pub fn load(folder: &Path) -> Result<Self, FolderError> {
+        let path = folder.join(RECORD);
+        parse_record(&read(&path, FILE_BYTES_MAX)?, &path)
     }
 }
 
@@ -168,14 +183,14 @@ impl Failure {
             scenario: outcome.scenario.clone(),
             seed: outcome.seed,
             schedule: outcome.schedule,
-            sabotage,
+            sabotage: sabotage.map(|switch| switch.name().to_string()),
             verdict: outcome.verdict.to_string(),
             violation: outcome.violations.first().map(ToString::to_string),
             digest: outcome.digest.to_string(),
             faults: faults.collect(),
             milestones: milestones.map(|(reached, count)| (reached.to_string(), *count)).collect(),
         };
-        Failure { plan: Arc::new(plan), record, input }
+        Failure { plan: Arc::new(plan), record, sabotage, input }
     }
 
     /// By what a run differs from the one that was kept, in its digest or its verdict; `None` when it is
@@ -193,7 +208,7 @@ impl Failure {
     pub fn config(&self) -> RunConfig {
         RunConfig {
             schedule: Some(self.record.schedule),
-            sabotage: self.record.sabotage,
+            sabotage: self.sabotage,
             input: self.input.clone(),
             ..RunConfig::new(self.record.seed)
         }
@@ -215,7 +230,9 @@ impl Failure {
         let faults = self.plan.faults.iter().enumerate();
         let faults = faults.filter(|(index, fault)| came_now(*index) || !never_came(fault));
         let faults: Vec<FaultSpec> = faults.map(|(_, fault)| fault.clone()).collect();
-        let reached = self.record.milestones.keys().filter_map(|name| Milestone::parse(name));
+        let known = self.plan.system.milestones();
+        let named = |name: &String| known.iter().copied().find(|known| known.name() == name);
+        let reached = self.record.milestones.keys().filter_map(named);
         let mut reaches: Vec<Milestone> = reached.collect();
         reaches.sort();
         Scenario { faults, reaches, ..(*self.plan).clone() }
@@ -224,7 +241,7 @@ impl Failure {
     /// What stands above the plan: where it comes from, and how it is run when it has been edited.
     fn head(&self) -> String {
         let FailureRecord { scenario, seed, schedule, verdict, sabotage, .. } = &self.record;
-        let switch = sabotage.map(|switch| format!(" --sabotage {}", switch.name()));
+        let switch = sabotage.as_ref().map(|switch| format!(" --sabotage {switch}"));
         let switch = switch.unwrap_or_default();
         let verdict = verdict.split(',').next().unwrap_or_default();
         format!(
@@ -245,20 +262,20 @@ impl Failure {
     ///
     /// # Errors
     /// [`FolderError`], naming the file.
-    pub fn load(path: &Path) -> Result<Self, FolderError> {
+    pub fn load(systems: Systems, path: &Path) -> Result<Self, FolderError> {
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-        let record_path = folder.join(RECORD);
-        let record = parse_record(&read(&record_path, FILE_BYTES_MAX)?, &record_path)?;
+        let record = FailureRecord::load(folder)?;
+        let sabotage = switch(&record, systems, &folder.join(RECORD))?;
         let plan_path = folder.join(PLAN);
         let text = String::from_utf8_lossy(&read(&plan_path, FILE_BYTES_MAX)?).into_owned();
-        let mut plan = Scenario::parse(&text, &plan_path)?;
+        let mut plan = systems.parse(&text, &plan_path)?;
         plan.name = record.scenario.clone();
         let input_path = folder.join(INPUT);
         let input = match input_path.exists() {
             true => Some(Arc::new(lines(Bytes::from(read(&input_path, INPUT_BYTES_MAX)?)))),
             false => None,
         };
-        Ok(Failure { plan: Arc::new(plan), record, input })
+        Ok(Failure { plan: Arc::new(plan), record, sabotage, input })
     }
 
     /// Writes what is needed to run it again into an empty folder.
@@ -336,6 +353,21 @@ pub fn lines(text: Bytes) -> Vec<Bytes> {
     lines
 }
 
+/// The known bug that a record names.
+fn switch(
+    record: &FailureRecord,
+    systems: Systems,
+    path: &Path,
+) -> Result<Option<Sabotage>, FolderError> {
+    let Some(name) = &record.sabotage else { return Ok(None) };
+    systems.sabotage(name).map(Some).map_err(|near| FolderError::Damaged {
+        path: path.display().to_string(),
+        reason: format!(
+            "this build has no known bug {name:?} to switch on{near}; see `wavetank list --sabotages`"
+        ),
+    })
+}
+
 fn parse_record(text: &[u8], path: &Path) -> Result<FailureRecord, FolderError> {
     let path = path.display().to_string();
     let damaged = |error: serde_json::Error| FolderError::Damaged {
@@ -347,15 +379,6 @@ fn parse_record(text: &[u8], path: &Path) -> Result<FailureRecord, FolderError> 
         && found > FORMAT
     {
         return Err(FolderError::Newer { path, found });
-    }
-    if let Some(switch) = value["sabotage"].as_str()
-        && !Sabotage::ALL.iter().any(|known| known.name() == switch)
-    {
-        let near = did_you_mean(switch, Sabotage::ALL.iter().map(|known| known.name()), '"');
-        let reason = format!(
-            "this build has no known bug {switch:?} to switch on{near}; see `wavetank list --sabotages`"
-        );
-        return Err(FolderError::Damaged { path, reason });
     }
     serde_json::from_value(value).map_err(damaged)
 }

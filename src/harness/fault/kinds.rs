@@ -2,20 +2,22 @@
 //! `list --faults` prints and the Rust constructor follow from it.
 
 use super::{
+    generated::{FaultGenerator, Generated},
     links::{self, LinkSpec},
     partition::{self, PartitionSpec},
-    swarm::{FaultGenerator, Generated},
-    target::Target,
-    term::{
+    values::{
         DelayShape, SLICE, Tolerates, count, drift, every, part, path, service, signed, span,
         target, word,
     },
     words::{FaultKey, FaultWords},
 };
 use crate::{
-    harness::scenario::{
-        DurationRange, Mistakes, NumberRange, Reader, Share, SignedDurationRange, SystemSpec, Term,
-        Writer,
+    harness::{
+        language::{
+            DurationRange, KeyValue, Mistakes, NumberRange, Reader, Share, SignedDurationRange,
+            Writer,
+        },
+        system::{SystemSpec, Target},
     },
     host::{
         Draws,
@@ -236,15 +238,15 @@ fault_kinds! {
         "target" target: Target = needed(target), "whom it strikes, see `list --targets`", "\"clients\"";
         "takes" takes: DurationRange = needed(span), "how long it works on; at most half of `duration`", "\"500ms..5s\"";
     }
-    /// The machine is lost for good, and at the end a new one of a new name takes its place: of journal
-    /// nodes, job managers and task executors. Others lose power and come back with their disks.
+    /// The machine is lost for good, and at the end a new one of a new name takes its place, where the role
+    /// allows it. Others lose power and come back with their disks.
     RestartAsNew = "restart-as-new" {
         "target" target: Target = needed(target), "whom it strikes, see `list --targets`", "\"coordination\"";
     }
     /// A server answers a share of the calls with an error of its own, which says nothing about whether
     /// the call was handled.
     ServiceError = "service-error" {
-        "target" target: Target = needed(service), "\"coordination\", \"blobs\" or \"log\"", "\"coordination\"";
+        "target" target: Target = needed(service), "a server that can answer with an injected error", "\"coordination\"";
         "probability" probability: Share = needed(part), "of each of the calls", "\"1%..20%\"";
         "applied" applied: Applied = or(word, Applied::Either), "whether they are handled all the same: \"yes\", \"no\" or \"either\" (when absent)", "\"either\"";
     }

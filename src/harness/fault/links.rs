@@ -1,8 +1,15 @@
 //! Which links and messages a fault strikes.
 
-use super::{target::Target, words::FaultKey};
-use crate::harness::scenario::{
-    Field, Mistakes, Reader, ScenarioError, SystemSpec, Writer, gateways, messages, nearest, shown,
+use super::{
+    generated::{EVERYONE_PER_MILLION, FaultGenerator, Generated},
+    words::FaultKey,
+};
+use crate::{
+    harness::{
+        language::{Field, Mistakes, Reader, ScenarioError, Writer, nearest, shown},
+        system::{SystemSpec, Target},
+    },
+    host::{mix, name_hash},
 };
 use std::fmt;
 
@@ -82,19 +89,22 @@ impl fmt::Display for LinkSpec {
     }
 }
 
+/// What is said of the beginning of a kind that no message has.
+pub(super) fn no_message(system: &SystemSpec, prefix: &str) -> String {
+    format!("no message of a {} begins with \"{}\"", system.name(), shown(prefix))
+}
+
 /// Reads the beginning of a message's kind.
 fn message(field: &Field, system: &SystemSpec) -> Result<String, ScenarioError> {
     let prefix = field.text()?;
-    let system = system.kind();
-    let known = messages(system);
-    if known.iter().any(|kind| kind.starts_with(&prefix)) {
+    let groups = system.messages();
+    let known = || groups.iter().flat_map(|group| group.kinds.iter().copied());
+    if known().any(|kind| kind.starts_with(&prefix)) {
         return Ok(prefix);
     }
-    let gateways = gateways(system);
-    let words: Vec<&str> = known.into_iter().chain(gateways.iter().map(String::as_str)).collect();
-    let near = nearest(&prefix, words);
-    let error =
-        field.refused(format!("no message of a {system} begins with \"{}\"", shown(&prefix)));
+    let prefixes = groups.iter().map(|group| group.prefix.as_str()).filter(|p| !p.is_empty());
+    let near = nearest(&prefix, known().chain(prefixes));
+    let error = field.refused(no_message(system, &prefix));
     let error = match near[..] {
         [] => error,
         _ => {
@@ -103,4 +113,23 @@ fn message(field: &Field, system: &SystemSpec) -> Result<String, ScenarioError> 
         }
     };
     Err(error.with_help("see `wavetank list --messages`"))
+}
+
+impl Generated for LinkSpec {
+    fn generate(example: &str, generator: &mut FaultGenerator<'_>) -> Self {
+        let end =
+            |generator: &mut FaultGenerator<'_>| match generator.draws.chance(EVERYONE_PER_MILLION)
+            {
+                true => Target::Everyone,
+                false => Target::generate(example, generator),
+            };
+        let (from, to) = (end(generator), end(generator));
+        let some = !generator.messages.is_empty() && !generator.draws.chance(EVERYONE_PER_MILLION);
+        let message = some.then(|| {
+            let word = generator.draws.next_u64();
+            let heaviest = generator.messages.iter().max_by_key(|name| mix(word, name_hash(name)));
+            heaviest.expect("there are some").clone()
+        });
+        LinkSpec { from, to, message }
+    }
 }

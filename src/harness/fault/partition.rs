@@ -1,12 +1,14 @@
 //! Partitions: who can't reach whom, by shape.
 
 use super::{
-    swarm::{FaultGenerator, Generated},
-    target::Target,
-    term::{Named, word},
+    generated::{FaultGenerator, Generated},
+    values::{Named, named, word},
     words::FaultKey,
 };
-use crate::harness::scenario::{Mistakes, Reader, ScenarioError, SystemSpec, Term, Writer};
+use crate::harness::{
+    language::{KeyValue, Mistakes, Reader, ScenarioError, Writer},
+    system::{SystemSpec, Target},
+};
 use std::fmt;
 
 /// Which links a partition cuts.
@@ -51,6 +53,13 @@ pub(super) enum PartitionShape {
     Pair,
     OneWay,
     Ring,
+}
+
+named! {
+    PartitionShape {
+        "isolate" = Isolate, "halves" = Halves, "bridge" = Bridge, "pair" = Pair,
+        "one-way" = OneWay, "ring" = Ring
+    }
 }
 
 /// The keys of a partition.
@@ -180,49 +189,5 @@ impl fmt::Display for PartitionSpec {
             PartitionSpec::OneWay { from, to } => write!(f, " {from} -> {to}"),
             PartitionSpec::Halves | PartitionSpec::Ring => Ok(()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::harness::scenario::Scenario;
-    use std::path::Path;
-
-    fn told(keys: &str) -> Result<(), String> {
-        let text = format!(
-            "description = \"A test.\"\n[[fault]]\nkind = \"partition\"\nat = \"1s\"\n\
-             duration = \"1s\"\n{keys}"
-        );
-        Scenario::parse(&text, Path::new("a.toml")).map(drop).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn each_shape_takes_its_keys_and_no_others() {
-        let all = [("target", "leader"), ("from", "clients"), ("to", "coordination")];
-        for (shape, _) in PartitionShape::WORDS {
-            let own: &[&str] = match *shape {
-                "isolate" | "bridge" => &["target"],
-                "pair" | "one-way" => &["from", "to"],
-                _ => &[],
-            };
-            let keys = |left_out: &str, more: &str| {
-                let wanted = |key: &&str| (own.contains(key) || *key == more) && *key != left_out;
-                let keys = all.iter().filter(|(key, _)| wanted(key));
-                let keys = keys.map(|(key, target)| format!("{key} = \"{target}\"\n"));
-                format!("shape = \"{shape}\"\n{}", keys.collect::<String>())
-            };
-            assert_eq!(told(&keys("", "")), Ok(()), "{shape}");
-            for (key, _) in all {
-                let told = match own.contains(&key) {
-                    true => told(&keys(key, "")),
-                    false => told(&keys("", key)),
-                };
-                let message = told.expect_err("one key too few or too many");
-                assert!(message.contains(key), "{shape}: {message}");
-            }
-        }
-        let message = told("target = \"leader\"").expect_err("no shape");
-        assert!(message.contains("`fault.shape` is missing") || message.contains("shape"));
     }
 }

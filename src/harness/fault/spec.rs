@@ -3,13 +3,13 @@
 
 use super::{
     kinds::{FAULT_KINDS, FaultKind},
-    term::{part, period},
-    when::{TriggerCondition, When},
+    values::{part, period},
+    when::{Surroundings, TriggerCondition, When},
 };
 use crate::{
-    harness::scenario::{
-        DurationRange, Field, Mistakes, NumberRange, Reader, ScenarioError, Share, SystemSpec,
-        Term, Writer, exact_duration,
+    harness::language::{
+        DurationRange, Field, KeyValue, Mistakes, NumberRange, Reader, ScenarioError, Share,
+        Writer, exact_duration,
     },
     host::Draws,
 };
@@ -60,15 +60,6 @@ pub struct FaultSpec {
     pub chance: Share,
     /// Picks among several nodes when it fires; drawn if absent. Written into executed plans.
     pub pick: Option<u64>,
-}
-
-/// What the rest of a scenario says that its faults must fit.
-#[derive(Clone, Copy)]
-pub struct Surroundings<'a> {
-    /// What runs.
-    pub system: &'a SystemSpec,
-    /// What has not begun by then never does.
-    pub heal_at: Duration,
 }
 
 impl FaultSpec {
@@ -132,11 +123,11 @@ impl FaultSpec {
     }
 
     /// Draws it: each time that it comes is a fault of its own.
-    pub(super) fn draw(&self, draws: &mut Draws, drawn: &mut Vec<FaultSpec>) {
+    pub fn draw(&self, draws: &mut Draws, drawn: &mut Vec<FaultSpec>) {
         let mut when = self.when.draw(draws);
         let times = self.repeat.map_or(1, |repeat| repeat.times.draw(draws));
         for time in 0..times {
-            let duration = Term::draw(&self.duration, draws);
+            let duration = KeyValue::draw(&self.duration, draws);
             let pick = draws.next_u64();
             let kind = self.kind.draw(draws);
             let until = self.until.as_ref().map(|until| until.draw(draws));
@@ -208,14 +199,11 @@ impl fmt::Display for FaultKind {
 impl fmt::Display for TriggerCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} #{}", self.milestone, self.nth)?;
-        if let Some(checkpoint) = self.checkpoint {
-            write!(f, " of checkpoint {checkpoint}")?;
-        }
-        if let Some(of) = self.of {
-            write!(f, " of {of}")?;
-        }
-        if let Some(attempt) = self.attempt {
-            write!(f, " of attempt {attempt}")?;
+        for (key, value) in &self.asked {
+            match *key {
+                "of" => write!(f, " of {value}")?,
+                key => write!(f, " of {key} {value}")?,
+            }
         }
         if let Some(node) = self.node {
             write!(f, " at {node}")?;

@@ -8,14 +8,14 @@
 //! | the disk is empty, or bits of it flip | **not survived** | survived |
 
 use super::kinds::FaultKind;
-use crate::harness::world::Role;
+use crate::harness::system::{Disk, Role};
 
 impl FaultKind {
     /// Whether the cluster keeps all its promises, and converges, after this fault of a node.
     ///
     /// What is not survived may leave the cluster stuck; it never makes it lie.
     pub fn is_survived_on(&self, role: Role) -> bool {
-        !(self.harms_for_good() && holds_sole_copies(role))
+        !(self.harms_for_good() && role.spec().disk == Disk::OnlyCopy)
     }
 
     /// Whether what it does to a disk outlasts the fault.
@@ -51,37 +51,23 @@ impl FaultKind {
     }
 }
 
-/// Whether a node's disk is the only one that holds what the cluster has promised to keep.
-fn holds_sole_copies(role: Role) -> bool {
-    match role {
-        Role::Coordination | Role::Blobs | Role::Log => true,
-        Role::Journal(_)
-        | Role::Client(_)
-        | Role::JobManager(_)
-        | Role::TaskExecutor(_)
-        | Role::Writer => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::harness::fault::Target;
+    use crate::harness::system::{RoleSpec, Target};
 
     #[test]
-    fn only_the_disks_of_the_services_are_beyond_replacement() {
-        let replace = FaultKind::WipeDisk { target: Target::Everyone };
+    fn only_the_disks_of_only_copies_are_beyond_replacement() {
+        const KEEPER: Role =
+            Role::new(const { &RoleSpec::one("log", "log").with_disk(Disk::OnlyCopy) });
+        const CACHE: Role =
+            Role::new(const { &RoleSpec::one("cache", "cache").with_disk(Disk::Copies) });
+        const CLIENT: Role = Role::new(const { &RoleSpec::one("client", "client") });
+        let wipe = FaultKind::WipeDisk { target: Target::Everyone };
         let crash = FaultKind::Crash { target: Target::Everyone };
-        let others = [
-            Role::Journal(1),
-            Role::Client(1),
-            Role::JobManager(1),
-            Role::TaskExecutor(1),
-            Role::Writer,
-        ];
-        for role in [Role::Coordination, Role::Blobs, Role::Log].into_iter().chain(others) {
+        for role in [KEEPER, CACHE, CLIENT] {
             assert!(crash.is_survived_on(role), "{role:?}");
-            assert_eq!(replace.is_survived_on(role), others.contains(&role), "{role:?}");
+            assert_eq!(wipe.is_survived_on(role), role != KEEPER, "{role:?}");
         }
     }
 }

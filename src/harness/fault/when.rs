@@ -1,17 +1,26 @@
 //! When a fault begins.
 
-use super::{spec::Surroundings, target::Target};
 use crate::{
     harness::{
-        check::{Leadership, Milestone},
-        scenario::{
-            DurationRange, Field, Mistakes, NumberRange, Reader, ScenarioError, Term, Writer,
+        event::{Ask, AskedValues, Milestone},
+        language::{
+            DurationRange, Field, KeyValue, Mistakes, NumberRange, Reader, ScenarioError, Writer,
             exact_duration,
         },
+        system::{SystemSpec, Target},
     },
     host::Draws,
 };
-use std::fmt;
+use std::{fmt, time::Duration};
+
+/// What the rest of a scenario says that its faults must fit.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// What runs.
+    pub system: &'a SystemSpec,
+    /// What has not begun by then never does.
+    pub heal_at: Duration,
+}
 
 /// When a fault begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,12 +63,8 @@ pub struct TriggerCondition {
     pub after: DurationRange,
     /// Only where this node says so.
     pub node: Option<Target>,
-    /// Only of the checkpoint of this number.
-    pub checkpoint: Option<u64>,
-    /// Only of the job's attempt of this number.
-    pub attempt: Option<u64>,
-    /// Only of the leadership of this.
-    pub of: Option<Leadership>,
+    /// Only of events that say this: keys of the milestone's [`Ask`]s and values.
+    pub asked: Vec<(&'static str, String)>,
 }
 
 /// The beginning or the end of a fault.
@@ -79,88 +84,62 @@ impl fmt::Display for Edge {
     }
 }
 
-const LEADERSHIPS: &[(&str, Leadership)] = &[
-    ("dispatcher", Leadership::Dispatcher),
-    ("resource-manager", Leadership::ResourceManager),
-    ("job", Leadership::Job),
-    ("journal", Leadership::Journal),
-];
-
-impl fmt::Display for Leadership {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = LEADERSHIPS.iter().find(|(_, of)| of == self);
-        f.write_str(known.expect("each has a name").0)
-    }
-}
-
 const NOW: DurationRange =
     DurationRange { low: std::time::Duration::ZERO, high: std::time::Duration::ZERO };
 
 impl TriggerCondition {
     /// The n-th time that a milestone is reached.
     pub fn new(milestone: Milestone, nth: NumberRange, after: DurationRange) -> Self {
-        TriggerCondition {
-            milestone,
-            nth,
-            after,
-            node: None,
-            checkpoint: None,
-            attempt: None,
-            of: None,
-        }
+        TriggerCondition { milestone, nth, after, node: None, asked: Vec::new() }
     }
 
     pub(super) fn read(field: &Field, around: Surroundings<'_>) -> Result<Self, ScenarioError> {
         let mut on = field.table_of("milestone", "leader-granted")?;
         let system = around.system;
-        let milestone = on.need("milestone", |field| Milestone::read(field, system.kind()))?;
+        let milestone = on.need("milestone", |field| milestone(field, system))?;
         let nth = on.take("nth", Field::number_range)?.unwrap_or(NumberRange::only(1));
         let after = on.take("after", Field::duration_range)?.unwrap_or(NOW);
         let node = on.take("node", |field| Target::read(field, system))?;
-        let number = |has: bool, what: &'static str| {
-            move |field: &Field| match has {
-                true => field.number(),
+        let mut asked = Vec::new();
+        for ask in all_asks(system) {
+            let own = milestone.asks().iter().any(|own| own.key == ask.key);
+            let read = |field: &Field| match own {
+                true => asked_value(field, ask),
                 false => Err(field
-                    .refused(format!("`{milestone}` has no number of {what}"))
+                    .refused(format!("`{milestone}` has no {}", ask.what))
                     .with_help("see `wavetank list --milestones`")),
-            }
-        };
-        let checkpoint =
-            on.take("checkpoint", number(milestone.has_checkpoint(), "a checkpoint"))?;
-        let attempt = on.take("attempt", number(milestone.has_attempt(), "an attempt"))?;
-        let of = on.take("of", |field| {
-            if milestone.has_component() {
-                return field.one_of(LEADERSHIPS, "list --faults");
-            }
-            let what = format!("`{milestone}` is of no leadership");
-            Err(field.refused(what).with_help("see `wavetank list --milestones`"))
-        })?;
+            };
+            asked.extend(on.take(ask.key, read)?.map(|value| (ask.key, value)));
+        }
         on.refuse_others()?;
-        Ok(TriggerCondition { milestone, nth, after, node, checkpoint, attempt, of })
+        Ok(TriggerCondition { milestone, nth, after, node, asked })
     }
 
     pub(super) fn to_toml(&self) -> String {
-        let TriggerCondition { milestone, nth, after, node, checkpoint, attempt, of } = self;
+        let TriggerCondition { milestone, nth, after, node, asked } = self;
         let mut text = format!("milestone = \"{milestone}\", nth = \"{nth}\", after = \"{after}\"");
         if let Some(node) = node {
             text += &format!(", node = \"{node}\"");
         }
-        if let Some(checkpoint) = checkpoint {
-            text += &format!(", checkpoint = {checkpoint}");
-        }
-        if let Some(attempt) = attempt {
-            text += &format!(", attempt = {attempt}");
-        }
-        if let Some(of) = of {
-            text += &format!(", of = \"{of}\"");
+        for (key, value) in asked {
+            text += &match value.parse::<i64>() {
+                Ok(number) => format!(", {key} = {number}"),
+                Err(_) => format!(", {key} = \"{value}\""),
+            };
         }
         format!("{{ {text} }}")
     }
 
+    /// What the milestone's events are asked, and the answers that are wanted.
+    pub fn asks(&self) -> Vec<(&'static Ask, String)> {
+        let ask = |key| self.milestone.asks().iter().find(|ask| ask.key == key);
+        self.asked.iter().filter_map(|(key, value)| Some((ask(*key)?, value.clone()))).collect()
+    }
+
     pub(super) fn draw(&self, draws: &mut Draws) -> Self {
         TriggerCondition {
-            nth: Term::draw(&self.nth, draws),
-            after: Term::draw(&self.after, draws),
+            nth: KeyValue::draw(&self.nth, draws),
+            after: KeyValue::draw(&self.after, draws),
             ..self.clone()
         }
     }
@@ -168,6 +147,40 @@ impl TriggerCondition {
     /// The same moment, later.
     fn later(&self, by: std::time::Duration) -> Self {
         TriggerCondition { after: DurationRange::only(self.after.low + by), ..self.clone() }
+    }
+}
+
+/// Reads a milestone as it is understood where that system runs.
+///
+/// # Errors
+/// When there is no such milestone.
+pub fn milestone(field: &Field, system: &SystemSpec) -> Result<Milestone, ScenarioError> {
+    let name = field.text()?;
+    let known = system.milestones();
+    known.iter().copied().find(|known| known.name() == name).ok_or_else(|| {
+        let known: Vec<&str> = known.iter().map(|milestone| milestone.name()).collect();
+        field.unknown(&known, "list --milestones")
+    })
+}
+
+/// What any milestone of a system can be asked, each key once.
+fn all_asks(system: &SystemSpec) -> Vec<&'static Ask> {
+    let mut found: Vec<&'static Ask> = Vec::new();
+    for ask in system.milestones().iter().flat_map(|milestone| milestone.asks()) {
+        if !found.iter().any(|known| known.key == ask.key) {
+            found.push(ask);
+        }
+    }
+    found
+}
+
+fn asked_value(field: &Field, ask: &Ask) -> Result<String, ScenarioError> {
+    match ask.values {
+        AskedValues::Number => field.number().map(|number| number.to_string()),
+        AskedValues::Words(words) => {
+            let words: Vec<(&str, &str)> = words.iter().map(|word| (*word, *word)).collect();
+            field.one_of(&words, "list --milestones").map(str::to_string)
+        }
     }
 }
 
@@ -228,16 +241,18 @@ impl When {
 
     pub(super) fn draw(&self, draws: &mut Draws) -> Self {
         match self {
-            When::At(at) => When::At(Term::draw(at, draws)),
+            When::At(at) => When::At(KeyValue::draw(at, draws)),
             When::On(condition) => When::On(condition.draw(draws)),
-            When::With { fault, edge, after } => {
-                When::With { fault: fault.clone(), edge: *edge, after: Term::draw(after, draws) }
-            }
+            When::With { fault, edge, after } => When::With {
+                fault: fault.clone(),
+                edge: *edge,
+                after: KeyValue::draw(after, draws),
+            },
             When::OnAfter { condition, fault, edge, after } => When::OnAfter {
                 condition: condition.draw(draws),
                 fault: fault.clone(),
                 edge: *edge,
-                after: Term::draw(after, draws),
+                after: KeyValue::draw(after, draws),
             },
         }
     }

@@ -4,11 +4,8 @@ mod snapshot;
 mod sweep;
 mod text;
 mod timeline;
-mod words;
-mod wrap;
 
 pub use snapshot::snapshot;
-pub use sweep::{cut, describe_group, describe_sweep};
+pub use sweep::{describe_group, describe_sweep};
 pub use text::{came_to, describe_run, failure_report};
 pub use timeline::{history, leadership_timeline, state_changes};
-pub use wrap::{COLUMNS, wrap};

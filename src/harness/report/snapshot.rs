@@ -1,12 +1,7 @@
 //! What a run means, without what a different scheduling may change.
 
-use super::timeline::leadership_timeline;
-use crate::{
-    harness::explore::{Output, RunOutcome},
-    host::sim::NodeId,
-    jobs::journal,
-    system::protocol::{DISPATCHER, RESOURCE_MANAGER, component_job},
-};
+use super::timeline::{Term, leadership_timeline};
+use crate::{harness::run::RunOutcome, host::sim::NodeId};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -20,10 +15,15 @@ pub fn snapshot(outcomes: &[RunOutcome]) -> String {
     let (first, others) = outcomes.split_first().expect("a snapshot is made of runs");
     let missed = never_came(outcomes);
     let others: Vec<Sections> = others.iter().map(sections).collect();
+    let none = Vec::new();
     let mut text =
         format!("{} seed {}, {} schedules\n", first.scenario, first.seed, outcomes.len());
-    for (index, (title, order, lines)) in sections(first).into_iter().enumerate() {
-        let others: Vec<&Vec<String>> = others.iter().map(|other| &other[index].2).collect();
+    for (title, order, lines) in sections(first) {
+        let of_title = |other: &'_ Sections| other.iter().position(|(other, _, _)| *other == title);
+        let others: Vec<&Vec<String>> = others
+            .iter()
+            .map(|other| of_title(other).map_or(&none, |place| &other[place].2))
+            .collect();
         if lines.is_empty() && others.iter().all(|other| other.is_empty()) && title != "plan" {
             continue;
         }
@@ -65,7 +65,7 @@ enum Order {
     Free,
 }
 
-type Sections = Vec<(&'static str, Order, Vec<String>)>;
+type Sections = Vec<(String, Order, Vec<String>)>;
 
 /// Names nodes of a role by the order in which they appear.
 #[derive(Default)]
@@ -90,58 +90,35 @@ fn sections(outcome: &RunOutcome) -> Sections {
     let broken = broken.into_iter().map(|title| format!("{title}: broken"));
     let reached = outcome.milestones.keys().map(ToString::to_string);
     let plan = outcome.plan.faults.iter().map(ToString::to_string).collect();
-    let mut sections = vec![("plan", Order::Matters, plan)];
-    for (title, component) in COMPONENTS {
-        sections.push((*title, Order::Matters, leadership(outcome, component)));
+    let mut sections = vec![("plan".to_string(), Order::Matters, plan)];
+    // Between components the order of two terms means nothing.
+    let terms = leadership_timeline(outcome);
+    let components: BTreeSet<&str> = terms.iter().map(|term| term.component.as_str()).collect();
+    for component in components {
+        let told = leadership(outcome, terms.iter().filter(|term| term.component == component));
+        sections.push((format!("leadership of {component}"), Order::Matters, told));
     }
+    let end = std::iter::once(format!("verdict: {}", outcome.verdict));
+    let end = end.chain(outcome.output.end.iter().cloned());
     sections.extend([
-        ("end", Order::Matters, end(outcome)),
-        ("invariants never evaluated, or broken", Order::Free, broken.chain(idle).collect()),
-        ("milestones reached in every schedule", Order::Free, reached.collect()),
+        ("end".to_string(), Order::Matters, end.collect()),
+        (
+            "invariants never evaluated, or broken".to_string(),
+            Order::Free,
+            broken.chain(idle).collect(),
+        ),
+        ("milestones reached in every schedule".to_string(), Order::Free, reached.collect()),
     ]);
     sections
 }
 
-/// The components whose terms are told, each in a section of its own: between components the order
-/// of two terms means nothing.
-const COMPONENTS: &[(&str, &str)] = &[
-    ("leadership", journal::COMPONENT),
-    ("leadership of the dispatcher", DISPATCHER),
-    ("leadership of the resource manager", RESOURCE_MANAGER),
-    ("leadership of the job", JOB),
-];
-
-/// Stands for the component of any job.
-const JOB: &str = "job";
-
-fn leadership(outcome: &RunOutcome, component: &str) -> Vec<String> {
+fn leadership<'a>(outcome: &RunOutcome, terms: impl Iterator<Item = &'a Term>) -> Vec<String> {
     let mut names = Names::default();
-    let terms = leadership_timeline(outcome);
-    let told = terms.iter().filter(|term| match component_job(&term.component) {
-        Some(_) => component == JOB,
-        None => component == term.component,
-    });
-    let lines = told.map(|term| {
+    let lines = terms.map(|term| {
         let leader = names.name(outcome, term.leader);
         let confirmed = if term.confirmed.is_some() { "confirmed" } else { "not confirmed" };
         let end = term.end.map_or("leads to the end", |(_, how)| how);
         format!("term {}: {leader}, {confirmed}, {end}", term.epoch)
     });
     lines.collect()
-}
-
-fn end(outcome: &RunOutcome) -> Vec<String> {
-    let mut lines_of = BTreeMap::new();
-    let mut counted = None;
-    match &outcome.output {
-        Output::Journal(entries) => {
-            for entry in entries {
-                *lines_of.entry(entry.client).or_insert(0) += 1;
-            }
-        }
-        Output::Counts(_) => counted = Some(outcome.output.describe()),
-    }
-    let clients =
-        lines_of.iter().map(|(client, lines)| format!("client {client}: {lines} lines stand"));
-    std::iter::once(format!("verdict: {}", outcome.verdict)).chain(clients).chain(counted).collect()
 }

@@ -1,14 +1,7 @@
 //! Reports as plain text of at most 80 columns where that can be had.
 
-use super::{
-    timeline::{last_changes, leadership_timeline},
-    words::short,
-    wrap::wrap,
-};
-use crate::harness::{
-    explore::RunOutcome,
-    fault::{ExecutedFault, FaultSpec},
-};
+use super::timeline::{last_changes, leadership_timeline};
+use crate::harness::{fault::FaultSpec, language::wrap, nemesis::ExecutedFault, run::RunOutcome};
 use std::{fmt::Write, time::Duration};
 
 /// As the events of a report tell it.
@@ -49,14 +42,14 @@ pub fn describe_run(outcome: &RunOutcome, sizes: Option<&str>) -> String {
             .confirmed
             .map_or("never confirmed".to_string(), |at| format!("confirmed {}", seconds(at.time)));
         let granted = seconds(term.granted.time);
-        let who = format!("  {:<16} {:<3} {leader:<14} ", short(&term.component), term.epoch);
+        let who = format!("  {:<16} {:<3} {leader:<14} ", term.component, term.epoch);
         let what = format!("granted {granted:>6}, {confirmed}, {end}");
         let _ = writeln!(text, "{}", wrap(&who, &what));
     }
     let _ = writeln!(
         text,
         "\n{}, {} messages, {} simulated",
-        outcome.output.describe(),
+        outcome.output,
         outcome.messages,
         seconds(outcome.simulated)
     );

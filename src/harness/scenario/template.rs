@@ -1,22 +1,35 @@
 //! The scenario that an author starts from. Its defaults are the code's own.
 
-use super::{Scenario, Setting, SystemKind};
-use crate::harness::report::{COLUMNS, wrap};
+use super::Scenario;
+use crate::harness::{
+    language::{COLUMNS, Setting, wrap},
+    system::{AnySystem, Example},
+};
 
 /// A commented scenario of a system.
-pub fn template(system: SystemKind) -> String {
-    let general = Scenario::settings();
+pub fn template(system: &dyn AnySystem) -> String {
+    let general = Scenario::settings(system);
     let own = system.settings();
     let mut text = head(system);
     text += &keys(&general, "");
-    for (title, table, settings) in [
-        ("Which nodes there are.", "cluster", &own),
-        ("What they are given to do.", "workload", &own),
-        ("The links between all nodes.", "network", &general),
-        ("After the faults.", "converge", &general),
-        ("While they last.", "meanwhile", &general),
-    ] {
-        text += &format!("\n{}\n[{table}]\n{}", comment(title), keys(settings, table));
+    let mut tables: Vec<(&str, &[Setting])> = Vec::new();
+    for setting in &own {
+        if !tables.iter().any(|(table, _)| *table == setting.table) {
+            tables.push((setting.table, &own));
+        }
+    }
+    tables.extend(["network", "converge"].map(|table| (table, &general[..])));
+    for (table, settings) in tables {
+        let title = match table {
+            "cluster" => "Which nodes there are.",
+            "workload" => "What they are given to do.",
+            "network" => "The links between all nodes.",
+            "converge" => "After the faults.",
+            "meanwhile" => "While they last.",
+            _ => "",
+        };
+        let title = if title.is_empty() { String::new() } else { format!("{}\n", comment(title)) };
+        text += &format!("\n{title}[{table}]\n{}", keys(settings, table));
     }
     text + &faults(system) + &swarm(&general)
 }
@@ -34,7 +47,7 @@ fn comment(text: &str) -> String {
     text.lines().map(|line| wrap("# ", line)).collect::<Vec<_>>().join("\n").replace("\n  ", "\n# ")
 }
 
-fn head(system: SystemKind) -> String {
+fn head(system: &dyn AnySystem) -> String {
     let lines = comment(
         "A scenario: what runs, under which faults, and what must hold in the end.\n\
          A line such as #key = \"value\" shows a default; take the # away to set another.\n\
@@ -50,7 +63,8 @@ fn head(system: SystemKind) -> String {
     format!(
         "{lines}\n\n{described}\n\
          description = \"What this scenario shows, in a line.\"\n\n\
-         {systems}\nsystem = \"{system}\"\n\n"
+         {systems}\nsystem = \"{}\"\n\n",
+        system.name()
     )
 }
 
@@ -74,36 +88,8 @@ fn keys(settings: &[Setting], table: &str) -> String {
     of_table.map(line).collect()
 }
 
-/// Whom the faults of the template strike, and on what.
-struct TemplateNames {
-    crashed: &'static str,
-    cut_off: &'static str,
-    milestone: &'static str,
-    message: &'static str,
-    second: &'static str,
-}
-
-fn template_names(system: SystemKind) -> TemplateNames {
-    match system {
-        SystemKind::Journal => TemplateNames {
-            crashed: "random-journal",
-            cut_off: "leader",
-            milestone: "journal-written",
-            message: "JournalGateway.append",
-            second: "follower",
-        },
-        SystemKind::WordCount => TemplateNames {
-            crashed: "random-task-executor",
-            cut_off: "job-master",
-            milestone: "checkpoint-triggered",
-            message: "TaskExecutorGateway.",
-            second: "busy-task-executor",
-        },
-    }
-}
-
-fn faults(system: SystemKind) -> String {
-    let TemplateNames { crashed, cut_off, milestone, message, second } = template_names(system);
+fn faults(system: &dyn AnySystem) -> String {
+    let Example { crashed, cut_off, milestone, message, power_cut, paused } = system.example();
     let (first, on, more) = (
         comment("A fault that begins at a time: between 2s and 10s, as the seed draws."),
         comment(
@@ -143,7 +129,7 @@ duration = "1s..8s"
 
 #[[fault]]
 #kind = "power-cut"
-#target = "coordination"
+#target = "{power_cut}"
 #at = "5s..20s"
 #duration = "500ms..3s"
 #repeat = {{ times = "1..2", every = "4s..10s" }}
@@ -151,64 +137,9 @@ duration = "1s..8s"
 
 #[[fault]]
 #kind = "pause"
-#target = "{second}"
+#target = "{paused}"
 #at = "3s..15s"
 #duration = "2s..9s"
 "#
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::path::Path;
-
-    fn read(text: &str) -> Scenario {
-        Scenario::parse(text, Path::new("scenarios/a.toml"))
-            .unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    /// Takes the `#` from lines that are keys or tables, and not prose.
-    fn uncommented(text: &str) -> String {
-        let code = |rest: &&str| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
-        let line =
-            |line: &str| line.strip_prefix('#').filter(code).unwrap_or(line).to_string() + "\n";
-        text.lines().map(line).collect()
-    }
-
-    #[test]
-    fn its_defaults_are_those_of_the_code() {
-        for system in SystemKind::ALL {
-            let text = template(*system);
-            let (head, faults) = text.split_once("[[fault]]").expect("two live faults");
-            let with_defaults = format!("{}[[fault]]{faults}", uncommented(head));
-            assert_ne!(with_defaults, text);
-            assert_eq!(read(&with_defaults), read(&text));
-            let shown = |setting: &Setting| {
-                let Some(default) = &setting.default else { return true };
-                text.contains(&format!("\n#{} = {default}", setting.key))
-            };
-            assert!(system.settings().iter().chain(&Scenario::settings()).all(shown), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_commented_out_can_be_used() {
-        for system in SystemKind::ALL {
-            let text = template(*system);
-            assert_eq!(read(&text).faults.len(), 2);
-            assert_eq!(read(&uncommented(&text)).faults.len(), 5);
-            assert_eq!(super::super::lints(&read(&text)), Vec::<String>::new());
-        }
-    }
-
-    #[test]
-    fn it_fits_on_a_screen() {
-        for system in SystemKind::ALL {
-            let text = template(*system);
-            let wide: Vec<&str> =
-                text.lines().filter(|line| line.chars().count() > COLUMNS).collect();
-            assert_eq!(wide, Vec::<&str>::new());
-        }
-    }
 }

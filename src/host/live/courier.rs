@@ -1,13 +1,23 @@
-//! The task that carries one node's frames to one peer, over a connection made on first use.
+//! A socket's couriers: tasks that each carry its frames to one peer, over a connection made on first
+//! use.
 
 use super::{
-    message::{Peer, Socket, Waiting},
+    inbound::{Connections, Waiting},
+    node::Node,
+    peer::Peer,
+    task::Task,
     tcp, wire,
 };
-use crate::host::{Inbound, MESSAGE_BYTES_MAX};
+use crate::host::{Inbound, Kind, MESSAGE_BYTES_MAX, NodeAddress};
 use bytes::Bytes;
 use futures::SinkExt;
-use std::{collections::VecDeque, future::Future, io, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future::Future,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{
     io::AsyncReadExt,
     net::{
@@ -18,6 +28,9 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::codec::{FramedWrite, LengthDelimitedCodec};
+
+/// Peers that are written to at once.
+const PEERS_MAX: usize = 4_096;
 
 /// Frames that wait for one peer at most; what comes beyond is dropped.
 const QUEUE_FRAMES_MAX: usize = 4_096;
@@ -34,8 +47,69 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long a peer may take nothing before its connection is given up.
 const STALL_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// What both halves and all tasks of one message socket share.
+pub(super) struct Socket {
+    pub node: Node,
+    pub own: NodeAddress,
+    pub inbox: mpsc::Sender<Waiting>,
+    couriers: Mutex<BTreeMap<NodeAddress, Queue>>,
+    pub connections: Arc<Connections>,
+}
+
+impl Socket {
+    /// A socket that has no couriers yet.
+    pub fn new(
+        node: Node,
+        own: NodeAddress,
+        inbox: mpsc::Sender<Waiting>,
+        connections: Arc<Connections>,
+    ) -> Arc<Self> {
+        Arc::new(Socket { node, own, inbox, couriers: Mutex::default(), connections })
+    }
+
+    /// Hands a parcel to the peer's courier; drops it when that one has too many, or there are too
+    /// many couriers.
+    pub fn enqueue(self: &Arc<Self>, to: &Peer, kind: Kind, token: u64, frame: Bytes) {
+        let mut couriers = self.couriers.lock().expect("nothing panics here");
+        if couriers.len() >= PEERS_MAX && !couriers.contains_key(to.address()) {
+            return self.dropped(
+                "peers",
+                to,
+                kind,
+                "too many peers are written to, dropped a frame",
+            );
+        }
+        let queue = couriers.entry(to.address().clone()).or_insert_with(|| {
+            let (queue, courier) = Courier::new(self.clone(), to.clone());
+            Task::spawn(&self.node, courier.run());
+            queue
+        });
+        if !queue.push(token, frame) {
+            self.dropped("queue", to, kind, "too many frames wait for a peer, dropped one");
+        }
+    }
+
+    fn dropped(&self, warning: &'static str, to: &Peer, kind: Kind, what: &str) {
+        if let Some(more) = self.connections.warnings().due(warning) {
+            let node = self.node.name();
+            tracing::warn!(node, to = %to.address(), ?kind, more, "{what}");
+        }
+    }
+
+    /// Forgets an idle courier, unless a parcel has just come for it.
+    fn retire(&self, peer: &Peer, queue: &mut mpsc::Receiver<Parcel>) -> Option<Parcel> {
+        // `enqueue` holds the same lock, so nothing can slip in between.
+        let mut couriers = self.couriers.lock().expect("nothing panics here");
+        let parcel = queue.try_recv().ok();
+        if parcel.is_none() {
+            couriers.remove(peer.address());
+        }
+        parcel
+    }
+}
+
 /// A frame to be sent, and the token by which its sender knows it.
-pub(super) struct Parcel {
+struct Parcel {
     token: u64,
     frame: Bytes,
     /// Its place among the bytes that wait.
@@ -43,14 +117,14 @@ pub(super) struct Parcel {
 }
 
 /// What waits for one peer, at the end where it is put.
-pub(super) struct Queue {
+struct Queue {
     parcels: mpsc::Sender<Parcel>,
     room: Arc<Semaphore>,
 }
 
 impl Queue {
     /// Puts a frame behind the others; false when too much waits.
-    pub fn push(&self, token: u64, frame: Bytes) -> bool {
+    fn push(&self, token: u64, frame: Bytes) -> bool {
         let bytes = u32::try_from(frame.len()).expect("frames are bounded");
         let Ok(_room) = self.room.clone().try_acquire_many_owned(bytes) else { return false };
         match self.parcels.try_send(Parcel { token, frame, _room }) {
@@ -62,20 +136,20 @@ impl Queue {
 }
 
 /// Carries frames to one peer.
-pub(super) struct Courier {
+struct Courier {
     socket: Arc<Socket>,
     peer: Peer,
     queue: mpsc::Receiver<Parcel>,
 }
 
 impl Courier {
-    pub fn new(socket: Arc<Socket>, peer: Peer) -> (Queue, Courier) {
+    fn new(socket: Arc<Socket>, peer: Peer) -> (Queue, Courier) {
         let (parcels, queue) = mpsc::channel(QUEUE_FRAMES_MAX);
         let room = Arc::new(Semaphore::new(QUEUE_BYTES_MAX));
         (Queue { parcels, room }, Courier { socket, peer, queue })
     }
 
-    pub async fn run(mut self) {
+    async fn run(mut self) {
         let mut next = self.next().await;
         while let Some(first) = next {
             next = match tcp::dial(self.peer.address()).await {

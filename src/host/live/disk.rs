@@ -19,7 +19,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    pub(super) fn new(node: Node) -> Self {
+    pub(in crate::host) fn new(node: Node) -> Self {
         Disk { node }
     }
 

@@ -4,8 +4,8 @@
 //! frame gives its place first when places are short, then the one that was silent for longest. A
 //! frame that has begun ends within a time, and gives up its bytes when others want them.
 
-use super::{message::Waiting, node::Node, warnings::Warnings, wire};
-use crate::host::{Inbound, MESSAGE_BYTES_MAX, Peer};
+use super::{node::Node, peer::Peer, task::Task, warnings::Warnings, wire};
+use crate::host::{Inbound, MESSAGE_BYTES_MAX};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::{
     collections::BTreeMap,
@@ -26,6 +26,13 @@ use tokio_util::sync::CancellationToken;
 const READ_BYTES: usize = 64 * 1024;
 /// What a connection buffers of frames that have not begun.
 const BUFFER_BYTES: usize = 8 * 1024;
+
+/// What waits in the inbox.
+pub(super) struct Waiting {
+    pub inbound: Inbound,
+    /// The room that its bytes take.
+    pub _held: Option<OwnedSemaphorePermit>,
+}
 
 /// What others may take of one socket.
 #[derive(Clone, Debug)]
@@ -137,7 +144,7 @@ impl Connections {
             tracing::warn!(node, %from, more, "too many connections, closed one for a new one");
         }
         let connections = self.clone();
-        self.node.spawn(async move {
+        Task::spawn(&self.node, async move {
             let ended = gives_way.run_until_cancelled(connections.receive(id, tcp));
             if let Some(Some(Err(error))) = closing.run_until_cancelled(ended).await {
                 connections.note(from, &error);

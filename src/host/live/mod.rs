@@ -12,6 +12,9 @@ mod example;
 mod inbound;
 pub(in crate::host) mod message;
 mod node;
+mod peer;
+mod ports;
+mod run;
 mod signal;
 pub(in crate::host) mod stream;
 pub(in crate::host) mod task;
@@ -23,5 +26,6 @@ mod wire;
 mod tests;
 
 pub use example::run_two;
-pub use node::{ExitReason, Node, NodeConfig, run_node};
+pub use node::{ExitReason, Node, NodeConfig};
+pub use run::run_node;
 pub use signal::interrupted;

@@ -1,15 +1,10 @@
-//! The live side of [`Host`]: one incarnation of a process.
+//! The live side of [`Host`](crate::host::Host): one incarnation of a process.
 
-use super::{
-    disk::Disk,
-    message::{MessageReceiver, MessageSender},
-    stream::{Stream, StreamListener},
-    task::{Sleep, Task, panic_text},
-    tcp::Ports,
-};
-use crate::host::{Event, Host, InjectedError, Instant, NodeAddress, Sabotage, WallTime};
+use super::ports::Ports;
+use crate::host::{Event, InjectedError, Instant, Sabotage, WallTime};
 use futures::FutureExt;
 use std::{
+    any::Any,
     future::{Future, pending, poll_fn},
     io,
     panic::AssertUnwindSafe,
@@ -43,7 +38,7 @@ pub struct NodeConfig {
 pub enum ExitReason {
     /// Its main function came to its end.
     Returned,
-    /// It ended itself with [`Host::exit`].
+    /// It ended itself with [`Host::exit`](crate::host::Host::exit).
     Exited {
         /// The reason given.
         reason: String,
@@ -76,23 +71,6 @@ pub struct Node {
     process: Arc<Process>,
 }
 
-/// Runs a node in a runtime of its own, on this thread, until `main` returns, the node exits or one
-/// of its tasks panics.
-///
-/// # Errors
-/// When there is no runtime or no data folder to be had.
-pub fn run_node(config: NodeConfig, main: impl AsyncFnOnce(Host)) -> io::Result<ExitReason> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let reason = runtime.block_on(async {
-        let host = Node::start(config)?;
-        let node = host.imp.clone();
-        Ok(node.run(main(host)).await)
-    });
-    // A disk call that hangs must not keep a node that has ended from going.
-    runtime.shutdown_background();
-    reason
-}
-
 /// Makes a folder and its name durable, and the names of those above it: whoever made them may have
 /// died before they were.
 #[expect(clippy::disallowed_methods, reason = "this is what a live Host is made of")]
@@ -108,15 +86,9 @@ fn make_durable(folder: &Path) -> io::Result<()> {
 }
 
 impl Node {
-    /// Starts a node in the runtime of the caller, which needs tokio's time and I/O drivers.
-    ///
-    /// # Errors
-    /// When its data folder can't be made.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
+    /// A node in the runtime of the caller.
     #[expect(clippy::disallowed_methods, reason = "this is what a live Host is made of")]
-    pub fn start(config: NodeConfig) -> io::Result<Host> {
+    pub(super) fn new(config: NodeConfig) -> io::Result<Node> {
         make_durable(&config.data)?;
         let process = Process {
             name: config.name,
@@ -131,12 +103,7 @@ impl Node {
             ended: CancellationToken::new(),
             ports: Ports::default(),
         };
-        Ok(Host::from_imp(Node { process: Arc::new(process) }))
-    }
-
-    /// Waits until the node of `host` has ended, and says why it did.
-    pub async fn ended(host: &Host) -> ExitReason {
-        host.imp.wait_for_end().await
+        Ok(Node { process: Arc::new(process) })
     }
 
     /// Runs the node's main function; the node ends with it, if not before.
@@ -147,7 +114,8 @@ impl Node {
         self.wait_for_end().await
     }
 
-    async fn wait_for_end(&self) -> ExitReason {
+    /// Waits until the node has ended, and says why it did.
+    pub(super) async fn wait_for_end(&self) -> ExitReason {
         self.process.ended.cancelled().await;
         self.process.reason.get().expect("stored before the end is told").clone()
     }
@@ -245,7 +213,7 @@ impl Node {
     }
 }
 
-/// What [`Host`] documents.
+/// What [`Host`](crate::host::Host) documents.
 impl Node {
     pub(in crate::host) fn name(&self) -> &str {
         &self.process.name
@@ -269,14 +237,6 @@ impl Node {
         WallTime(nanos(since_1970.unwrap_or_default()))
     }
 
-    pub(in crate::host) fn sleep_until(&self, deadline: Instant) -> Sleep {
-        Sleep::new(self.clone(), deadline)
-    }
-
-    pub(in crate::host) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
-        Task::spawn(self, future)
-    }
-
     pub(in crate::host) fn exit(&self, reason: &str) {
         self.end(ExitReason::Exited { reason: reason.to_string() });
     }
@@ -298,25 +258,6 @@ impl Node {
     pub(in crate::host) const fn injected_error(&self) -> Option<InjectedError> {
         None
     }
-
-    pub(in crate::host) async fn bind(
-        &self,
-        port: u16,
-    ) -> io::Result<(MessageSender, MessageReceiver)> {
-        self.while_alive(super::message::bind(self, port)).await
-    }
-
-    pub(in crate::host) async fn listen(&self, port: u16) -> io::Result<StreamListener> {
-        self.while_alive(super::stream::listen(self, port)).await
-    }
-
-    pub(in crate::host) async fn connect(&self, to: &NodeAddress) -> io::Result<Stream> {
-        self.while_alive(super::stream::connect(self, to)).await
-    }
-
-    pub(in crate::host) fn disk(&self) -> Disk {
-        Disk::new(self.clone())
-    }
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -325,4 +266,11 @@ fn nanos(duration: Duration) -> u64 {
 
 fn os_random() -> u64 {
     getrandom::u64().expect("the operating system has randomness")
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a panic without a text".to_string())
 }

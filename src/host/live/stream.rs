@@ -18,12 +18,16 @@ use tokio::{
 /// The most that one `read` returns.
 const READ_BYTES_MAX: usize = 64 * 1024;
 
-pub(super) async fn listen(node: &Node, port: u16) -> io::Result<StreamListener> {
-    Ok(StreamListener { node: node.clone(), port: Port::open(node, port).await? })
+/// Listens for streams on a port; 0 takes a free one.
+pub(in crate::host) async fn listen(node: &Node, port: u16) -> io::Result<StreamListener> {
+    let port = node.while_alive(Port::open(node, port)).await?;
+    Ok(StreamListener { node: node.clone(), port })
 }
 
-pub(super) async fn connect(node: &Node, to: &NodeAddress) -> io::Result<Stream> {
-    Ok(Stream::new(node, tcp::dial(to).await?, to.clone()))
+/// Opens a stream to a listener.
+pub(in crate::host) async fn connect(node: &Node, to: &NodeAddress) -> io::Result<Stream> {
+    let tcp = node.while_alive(tcp::dial(to)).await?;
+    Ok(Stream::new(node, tcp, to.clone()))
 }
 
 /// Takes streams that others open. Dropping it closes the port.

@@ -3,7 +3,6 @@
 use super::node::Node;
 use crate::host::Instant;
 use std::{
-    any::Any,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
@@ -15,7 +14,10 @@ pub struct Task {
 }
 
 impl Task {
-    pub(super) fn spawn(node: &Node, future: impl Future<Output = ()> + Send + 'static) -> Task {
+    pub(in crate::host) fn spawn(
+        node: &Node,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> Task {
         if node.dead() {
             return Task { abort: None };
         }
@@ -34,13 +36,6 @@ impl Task {
     }
 }
 
-/// What a panic said.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "a panic without a text".to_string())
-}
-
 /// Waits on a node's monotonic clock.
 #[must_use = "futures do nothing unless polled"]
 pub struct Sleep {
@@ -49,7 +44,7 @@ pub struct Sleep {
 }
 
 impl Sleep {
-    pub(super) fn new(node: Node, deadline: Instant) -> Self {
+    pub(in crate::host) fn new(node: Node, deadline: Instant) -> Self {
         let timer = {
             // A destructor may ask for a sleep when its thread has left the runtime.
             let _runtime = node.runtime().enter();

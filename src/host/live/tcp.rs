@@ -1,12 +1,12 @@
 //! Listening ports and outgoing connections.
 
-use super::node::Node;
+use super::{node::Node, ports::Slot};
 use crate::host::NodeAddress;
 use std::{
     future::poll_fn,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Mutex},
     task::Poll,
     time::Duration,
 };
@@ -14,8 +14,6 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// How long a look-up and the handshake may take together.
 pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
-
-type Slot = Mutex<Option<TcpListener>>;
 
 /// A listening port. It is closed at once when this is dropped or the node ends.
 pub(super) struct Port {
@@ -28,7 +26,10 @@ impl Port {
         let listener = TcpListener::bind((node.hostname(), port)).await?;
         let address = NodeAddress::new(node.hostname(), listener.local_addr()?.port());
         let slot = Arc::new(Mutex::new(Some(listener)));
-        node.ports().add(node, &slot);
+        node.ports().add(&slot);
+        if node.dead() {
+            node.ports().close_all();
+        }
         Ok(Port { slot, address })
     }
 
@@ -63,31 +64,6 @@ impl Port {
 impl Drop for Port {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-/// The open ports of one node.
-#[derive(Default)]
-pub(super) struct Ports {
-    slots: Mutex<Vec<Weak<Slot>>>,
-}
-
-impl Ports {
-    fn add(&self, node: &Node, slot: &Arc<Slot>) {
-        let mut slots = self.slots.lock().expect("nothing panics here");
-        slots.retain(|slot| slot.strong_count() > 0);
-        slots.push(Arc::downgrade(slot));
-        drop(slots);
-        if node.dead() {
-            self.close_all();
-        }
-    }
-
-    pub fn close_all(&self) {
-        let slots = std::mem::take(&mut *self.slots.lock().expect("nothing panics here"));
-        for slot in slots.iter().filter_map(Weak::upgrade) {
-            slot.lock().expect("nothing panics here").take();
-        }
     }
 }
 

@@ -2,6 +2,9 @@
 
 use crate::host::{Instant, WallTime};
 
+/// Simulated nanoseconds since the run began.
+pub(in crate::host) type Nanos = u64;
+
 /// Wall time at which every run begins: 2026-01-01T00:00:00Z.
 const WALL_ORIGIN_NANOS: u64 = 1_767_225_600_000_000_000;
 

@@ -24,11 +24,36 @@ pub struct TraceLine {
     pub text: String,
 }
 
+/// What an entry is about.
+#[derive(Clone, Copy)]
+pub(in crate::host) enum Tag {
+    /// A timer fired.
+    Timer = 1,
+    /// A frame will not arrive.
+    Lost = 2,
+    /// A frame is kept back by a rule.
+    Held = 3,
+    /// A second copy of a frame is under way.
+    Duplicated = 4,
+    /// A bit of a frame was flipped.
+    Corrupted = 5,
+    /// An event was announced.
+    Event = 6,
+    /// A rule was put on the links or lifted, or connections were reset.
+    Links = 7,
+    /// A frame arrived.
+    Delivered = 8,
+    /// A disk did something, or something was done to a disk or a service.
+    Hardware = 9,
+    /// Something happened to a stream.
+    Stream = 10,
+}
+
 /// Folds entries into two lanes that never mix, so that one weak lane does not hide a difference.
 #[derive(Default)]
 pub(in crate::host) struct Digest {
     lanes: [u64; 2],
-    pub entries: u64,
+    entries: u64,
     trace: Option<Vec<TraceLine>>,
 }
 
@@ -41,15 +66,20 @@ impl Digest {
         self.trace.take().unwrap_or_default()
     }
 
+    /// How many entries were folded.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
     pub fn value(&self) -> TraceDigest {
         TraceDigest((u128::from(self.lanes[0]) << 64) | u128::from(self.lanes[1]))
     }
 
     /// Folds one entry; `text` is only called when a trace is kept.
-    pub fn entry(&mut self, time: u64, tag: u8, words: &[u64], text: impl FnOnce() -> String) {
+    pub fn entry(&mut self, time: u64, tag: Tag, words: &[u64], text: impl FnOnce() -> String) {
         self.entries += 1;
         self.write_u64(time);
-        self.write_u8(tag);
+        self.write_u8(tag as u8);
         for word in words {
             self.write_u64(*word);
         }

@@ -1,6 +1,10 @@
 //! Two nodes and nothing else, for examples that run in both worlds.
 
-use super::{Hardware, Observer, ProcessEnd, Stamp, World, WorldConfig, simulate};
+use super::{
+    hardware::{Hardware, ProcessEnd},
+    stamp::Stamp,
+    world::{Observer, World, WorldConfig, simulate},
+};
 use crate::host::{Event, Host};
 use futures::channel::oneshot;
 use std::{

@@ -1,9 +1,6 @@
 //! Services that answer errors of their own.
 
-use super::{
-    node::NodeId,
-    world::{Locked, World},
-};
+use super::stamp::NodeId;
 use crate::host::{InjectedError, random::Draws};
 
 /// What becomes of the calls that are answered with an error.
@@ -38,7 +35,7 @@ pub(in crate::host) struct InjectedErrors {
 }
 
 struct ActiveFault {
-    id: u64,
+    id: ServiceFaultId,
     fault: ServiceFault,
     draws: Draws,
     /// Calls that it has met.
@@ -46,8 +43,29 @@ struct ActiveFault {
 }
 
 impl InjectedErrors {
+    /// Adds a fault, with draws of its own.
+    pub fn add(&mut self, seed: u64, node: NodeId, fault: ServiceFault) -> ServiceFaultId {
+        self.added += 1;
+        let id = ServiceFaultId(self.added);
+        let draws = Draws::new(seed, "service error", [node.key(), id.0]);
+        self.active.push(ActiveFault { id, fault, draws, met: 0 });
+        id
+    }
+
+    /// How many calls a fault in force has met.
+    pub fn met(&self, id: ServiceFaultId) -> u64 {
+        self.active.iter().find(|active| active.id == id).map_or(0, |active| active.met)
+    }
+
+    /// Lifts a fault, or all of them; whether there was one.
+    pub fn clear(&mut self, id: Option<ServiceFaultId>) -> bool {
+        let before = self.active.len();
+        self.active.retain(|active| id.is_some_and(|id| id != active.id));
+        self.active.len() < before
+    }
+
     /// What becomes of the next call, and how many draws that took.
-    fn draw(&mut self) -> (Option<InjectedError>, u64) {
+    pub fn draw(&mut self) -> (Option<InjectedError>, u64) {
         let mut drawn = 0;
         for ActiveFault { fault, draws, met, .. } in &mut self.active {
             drawn += 1;
@@ -68,64 +86,5 @@ impl InjectedErrors {
             return (Some(injected_error), drawn);
         }
         (None, drawn)
-    }
-}
-
-/// What becomes of a call that the machine's service is about to handle.
-pub(super) fn draw(locked: &mut Locked<'_>, node: NodeId, now: u64) -> Option<InjectedError> {
-    let (injected_error, drawn) = locked.node(node).injected_errors.draw();
-    locked.draws += drawn;
-    if let Some(injected_error) = injected_error {
-        let words = [u64::from(node.0), 5, u64::from(injected_error == InjectedError::Applied)];
-        locked
-            .digest
-            .entry(now, 9, &words, || format!("{node:?} answers an error: {injected_error:?}"));
-    }
-    injected_error
-}
-
-impl World {
-    /// Adds a fault to the machine's service.
-    pub fn set_service_fault(&self, node: NodeId, fault: ServiceFault) -> ServiceFaultId {
-        let now = self.shared.now();
-        let mut locked = self.shared.lock();
-        let words = [u64::from(node.0), 6];
-        locked.digest.entry(now, 9, &words, || format!("{node:?} service fault {fault:?}"));
-        let seed = locked.seed;
-        let injected_errors = &mut locked.node(node).injected_errors;
-        injected_errors.added += 1;
-        let id = injected_errors.added;
-        let draws = Draws::new(seed, "service error", [u64::from(node.0), id]);
-        injected_errors.active.push(ActiveFault { id, fault, draws, met: 0 });
-        ServiceFaultId(id)
-    }
-
-    /// How many calls a fault of the machine's service has met.
-    pub fn service_met(&self, node: NodeId, fault: ServiceFaultId) -> u64 {
-        let mut locked = self.shared.lock();
-        let active = &locked.node(node).injected_errors.active;
-        active.iter().find(|active| active.id == fault.0).map_or(0, |active| active.met)
-    }
-
-    /// Lifts one fault of the machine's service.
-    pub fn clear_service_fault(&self, node: NodeId, fault: ServiceFaultId) {
-        self.clear_injected_errors(node, |id| id == fault.0);
-    }
-
-    /// Lifts every fault of the machine's service.
-    pub fn clear_service_faults(&self, node: NodeId) {
-        self.clear_injected_errors(node, |_| true);
-    }
-
-    fn clear_injected_errors(&self, node: NodeId, lifted: impl Fn(u64) -> bool) {
-        let now = self.shared.now();
-        let mut locked = self.shared.lock();
-        let active = &mut locked.node(node).injected_errors.active;
-        let before = active.len();
-        active.retain(|active| !lifted(active.id));
-        if active.len() < before {
-            let words = [u64::from(node.0), 7];
-            locked.digest.entry(now, 9, &words, || format!("{node:?} service fault lifted"));
-        }
     }
 }

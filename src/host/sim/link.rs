@@ -8,7 +8,7 @@ mod rate;
 #[cfg(test)]
 mod tests;
 
-use super::{NodeId, world::Nanos};
+use super::{clock::Nanos, stamp::NodeId};
 use crate::host::{
     Kind,
     random::{Draws, mix, nanos, scale, scale_duration},
@@ -268,9 +268,9 @@ pub(in crate::host) struct Links {
     met: BTreeMap<RuleId, u64>,
     /// By link and by the hash of the kind.
     streams: BTreeMap<(u64, u64), FateStream>,
-    pub frames: u64,
+    frames: u64,
     /// The frames that did not plainly arrive, if they are to be kept.
-    pub fates: Option<Vec<FrameFate>>,
+    fates: Option<Vec<FrameFate>>,
 }
 
 fn happens(per_million: u32, bits: u64) -> bool {
@@ -285,7 +285,8 @@ fn either(first: u32, second: u32) -> u32 {
 }
 
 impl Links {
-    pub fn new(seed: u64, latency: Delay) -> Self {
+    /// Links without rules; `fates` keeps the frames that do not plainly arrive.
+    pub fn new(seed: u64, latency: Delay, fates: bool) -> Self {
         Links {
             seed,
             latency,
@@ -294,8 +295,18 @@ impl Links {
             met: BTreeMap::new(),
             streams: BTreeMap::new(),
             frames: 0,
-            fates: None,
+            fates: fates.then(Vec::new),
         }
+    }
+
+    /// Frames sent so far.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// The frames that did not plainly arrive, if they were kept.
+    pub fn take_fates(&mut self) -> Vec<FrameFate> {
+        self.fates.take().unwrap_or_default()
     }
 
     pub fn add(&mut self, rule: LinkRule) -> RuleId {

@@ -1,17 +1,13 @@
 //! The simulated side of [`Host`](crate::host::Host): one incarnation of a process.
 
 use super::{
-    disk::Disk,
-    message::{MessageReceiver, MessageSender},
-    stream::{Stream, StreamListener},
-    task::{Sleep, Task},
-    world::{Locked, Shared, Stamp},
+    hardware::ProcessEnd,
+    stamp::{NodeId, Stamp},
+    world::{Locked, Shared, World},
 };
-use crate::host::{Event, InjectedError, Instant, NodeAddress, Sabotage, WallTime};
+use crate::host::{Event, InjectedError, Instant, Sabotage, WallTime};
 use std::{
     cell::RefCell,
-    future::Future,
-    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,56 +15,24 @@ use std::{
     time::Duration,
 };
 
-/// A simulated machine, counted from 0 in the order in which they were added.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(pub(in crate::host) u32);
-
-impl NodeId {
-    /// A node of a synthetic history.
-    #[cfg(test)]
-    pub(crate) fn for_tests(index: usize) -> Self {
-        NodeId(u32::try_from(index).expect("few nodes"))
-    }
-
-    /// A key for draws that are the node's own.
-    pub fn key(self) -> u64 {
-        u64::from(self.0)
-    }
-
-    pub(in crate::host) fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    /// A key for the directed link from this node to another.
-    pub(in crate::host) fn link_key(self, to: NodeId) -> u64 {
-        (u64::from(self.0) << 32) | u64::from(to.0)
-    }
-}
-
-impl std::fmt::Debug for NodeId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "node-{}", self.0)
-    }
-}
-
 /// What all handles to one incarnation share.
-pub(in crate::host) struct Incarnation {
-    pub shared: Arc<Shared>,
-    pub node: NodeId,
-    pub name: Arc<str>,
-    pub number: u64,
-    pub dead: AtomicBool,
-    pub spawner: madsim::runtime::NodeHandle,
+struct Incarnation {
+    shared: Arc<Shared>,
+    node: NodeId,
+    name: Arc<str>,
+    number: u64,
+    dead: Arc<AtomicBool>,
+    spawner: madsim::runtime::NodeHandle,
 }
 
 /// One incarnation's view of the world.
 #[derive(Clone)]
 pub(in crate::host) struct Node {
-    pub incarnation: Arc<Incarnation>,
+    incarnation: Arc<Incarnation>,
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Arc<Incarnation>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Node>> = const { RefCell::new(None) };
     /// Whose log lines these are, whatever runs.
     static STAMPED: RefCell<Option<(Arc<str>, Stamp)>> = const { RefCell::new(None) };
 }
@@ -81,28 +45,34 @@ pub(super) fn stamped<T>(name: Arc<str>, stamp: Stamp, f: impl FnOnce() -> T) ->
     output
 }
 
-/// Runs `f` as this incarnation, for log lines and panics.
-pub(super) fn enter<T>(incarnation: &Arc<Incarnation>, f: impl FnOnce() -> T) -> T {
-    let outer = CURRENT.replace(Some(incarnation.clone()));
-    let output = f();
-    CURRENT.set(outer);
-    output
-}
-
 /// The node whose task runs on this thread now and the simulated time, for log lines.
 pub fn current_stamp() -> Option<(Arc<str>, Stamp)> {
     if let Some(stamped) = STAMPED.with_borrow(Clone::clone) {
         return Some(stamped);
     }
     CURRENT.with_borrow(|current| {
-        let incarnation = current.as_ref()?;
-        let time = Duration::from_nanos(incarnation.shared.now());
-        let stamp = Stamp { time, node: incarnation.node, incarnation: incarnation.number };
-        Some((incarnation.name.clone(), stamp))
+        let Incarnation { shared, node, name, number, .. } = &*current.as_ref()?.incarnation;
+        let time = Duration::from_nanos(shared.now());
+        Some((name.clone(), Stamp { time, node: *node, incarnation: *number }))
     })
 }
 
+/// Life, for the handles and the world.
 impl Node {
+    /// Starts a new incarnation on a machine without one; the machine is powered on if need be.
+    ///
+    /// # Panics
+    /// When a process runs there already.
+    pub fn boot(shared: &Arc<Shared>, node: NodeId, spawner: madsim::runtime::NodeHandle) -> Self {
+        let mut locked = shared.lock();
+        let name = locked.network().name(node).clone();
+        let (number, dead) = locked.boot(node);
+        drop(locked);
+        let shared = shared.clone();
+        let incarnation = Incarnation { shared, node, name, number, dead, spawner };
+        Node { incarnation: Arc::new(incarnation) }
+    }
+
     pub fn dead(&self) -> bool {
         // A panic unwinds through destructors before it is met as the death of the process.
         self.incarnation.dead.load(Ordering::Relaxed) || std::thread::panicking()
@@ -112,8 +82,18 @@ impl Node {
         self.incarnation.node
     }
 
+    /// Which life of the process on its machine this is, from 1.
+    pub fn number(&self) -> u64 {
+        self.incarnation.number
+    }
+
     pub fn shared(&self) -> &Arc<Shared> {
         &self.incarnation.shared
+    }
+
+    /// Where its tasks run.
+    pub fn spawner(&self) -> &madsim::runtime::NodeHandle {
+        &self.incarnation.spawner
     }
 
     /// The world's state, for a call that a dead incarnation may not make.
@@ -121,6 +101,31 @@ impl Node {
         (!self.dead()).then(|| self.shared().lock())
     }
 
+    /// Runs `f` as this incarnation, for log lines.
+    pub fn enter<T>(&self, f: impl FnOnce() -> T) -> T {
+        let outer = CURRENT.replace(Some(self.clone()));
+        let output = f();
+        CURRENT.set(outer);
+        output
+    }
+
+    /// Ends the process, if it still runs.
+    pub fn end(&self, end: ProcessEnd) {
+        if !self.dead() {
+            World::of(self.shared()).end_process(self.id(), end);
+        }
+    }
+
+    /// Never completes for a dead incarnation.
+    pub async fn alive(&self) {
+        if self.dead() {
+            futures::future::pending::<()>().await;
+        }
+    }
+}
+
+/// What [`Host`](crate::host::Host) documents.
+impl Node {
     pub fn name(&self) -> &str {
         &self.incarnation.name
     }
@@ -130,81 +135,43 @@ impl Node {
     }
 
     pub fn incarnation(&self) -> u64 {
-        (u64::from(self.id().0) << 32) | self.incarnation.number
+        (self.id().key() << 32) | self.number()
     }
 
     pub fn now(&self) -> Instant {
         let sim = self.shared().now();
-        self.shared().lock().node(self.id()).clock.now(sim)
+        self.shared().lock().machine(self.id()).clock.now(sim)
     }
 
     pub fn wall(&self) -> WallTime {
         let sim = self.shared().now();
-        self.shared().lock().node(self.id()).clock.wall(sim)
-    }
-
-    pub fn sleep_until(&self, deadline: Instant) -> Sleep {
-        Sleep::new(self.clone(), deadline)
-    }
-
-    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
-        Task::spawn(self, future)
+        self.shared().lock().machine(self.id()).clock.wall(sim)
     }
 
     pub fn exit(&self, reason: &str) {
-        if !self.dead() {
-            let world = super::World { shared: self.shared().clone() };
-            world.end_process(self.id(), super::ProcessEnd::Exited { reason: reason.to_string() });
-        }
+        self.end(ProcessEnd::Exited { reason: reason.to_string() });
     }
 
     pub fn random_u64(&self) -> u64 {
-        let Some(mut locked) = self.lock_alive() else { return 0 };
-        locked.draws += 1;
-        locked.node(self.id()).draws.next_u64()
+        self.lock_alive().map_or(0, |mut locked| locked.draw(self.id()))
     }
 
     pub fn announce(&self, event: &dyn Event) {
         if !self.dead() {
-            self.shared().emit(self.id(), self.incarnation.number, event);
+            self.shared().emit(self.id(), self.number(), event);
         }
     }
 
     pub fn sabotaged(&self, switch: Sabotage) -> bool {
-        let on = self.shared().sabotage == Some(switch) && !self.dead();
+        let on = self.shared().sabotage() == Some(switch) && !self.dead();
         if on {
-            self.shared().lock().sabotage_executions += 1;
+            self.shared().lock().count_sabotage();
         }
         on
     }
 
     pub fn injected_error(&self) -> Option<InjectedError> {
-        super::injected_error::draw(&mut self.lock_alive()?, self.id(), self.shared().now())
-    }
-
-    pub async fn bind(&self, port: u16) -> io::Result<(MessageSender, MessageReceiver)> {
-        self.alive().await;
-        super::message::bind(self, port)
-    }
-
-    pub async fn listen(&self, port: u16) -> io::Result<StreamListener> {
-        self.alive().await;
-        super::stream::listen(self, port)
-    }
-
-    pub async fn connect(&self, to: &NodeAddress) -> io::Result<Stream> {
-        self.alive().await;
-        super::stream::connect(self, to).await
-    }
-
-    pub fn disk(&self) -> Disk {
-        Disk::new(self.clone())
-    }
-
-    /// Never completes for a dead incarnation.
-    pub async fn alive(&self) {
-        if self.dead() {
-            futures::future::pending::<()>().await;
-        }
+        let now = self.shared().now();
+        self.lock_alive()?.draw_injected_error(now, self.id())
     }
 }

@@ -1,9 +1,6 @@
 //! Timers on the nodes' own clocks.
 
-use super::{
-    node::NodeId,
-    world::{Action, Nanos, State},
-};
+use super::stamp::NodeId;
 use crate::host::Instant;
 use std::task::Waker;
 
@@ -30,7 +27,8 @@ pub(in crate::host) struct Timers {
 }
 
 impl Timers {
-    fn insert(&mut self, node: NodeId, deadline: Instant, waker: Waker) -> TimerKey {
+    /// Keeps a waker until its deadline.
+    pub fn set(&mut self, node: NodeId, deadline: Instant, waker: Waker) -> TimerKey {
         self.set += 1;
         let timer = Timer { generation: self.set, node, deadline, waker };
         let slot = match self.free.pop() {
@@ -44,73 +42,43 @@ impl Timers {
         TimerKey { slot, generation: self.set }
     }
 
-    fn get(&mut self, key: TimerKey) -> Option<&mut Timer> {
-        self.slots[key.slot].as_mut().filter(|timer| timer.generation == key.generation)
-    }
-
-    fn remove(&mut self, key: TimerKey) -> Option<Timer> {
-        self.get(key)?;
-        self.free.push(key.slot);
-        self.slots[key.slot].take()
-    }
-
-    fn keys_of(&self, node: NodeId) -> Vec<TimerKey> {
-        let timers = self.slots.iter().enumerate();
-        timers
-            .filter_map(|(slot, timer)| {
-                let timer = timer.as_ref().filter(|timer| timer.node == node)?;
-                Some(TimerKey { slot, generation: timer.generation })
-            })
-            .collect()
-    }
-}
-
-impl State {
-    pub fn set_timer(&mut self, node: NodeId, deadline: Instant, waker: &Waker) -> TimerKey {
-        let key = self.timers.insert(node, deadline, waker.clone());
-        let time = self.node(node).clock.when(deadline);
-        self.queue.push(time, Action::Timer(key));
-        key
-    }
-
     /// Gives a waiting timer a new waker; false when it has fired.
-    pub fn renew_timer(&mut self, key: TimerKey, waker: &Waker) -> bool {
-        let Some(timer) = self.timers.get(key) else { return false };
+    pub fn renew(&mut self, key: TimerKey, waker: &Waker) -> bool {
+        let slot = self.slots[key.slot].as_mut();
+        let Some(timer) = slot.filter(|timer| timer.generation == key.generation) else {
+            return false;
+        };
         timer.waker.clone_from(waker);
         true
     }
 
-    pub fn cancel_timer(&mut self, key: TimerKey) -> Option<Waker> {
-        self.timers.remove(key).map(|timer| timer.waker)
+    /// Takes a timer out, if it still waits.
+    pub fn remove(&mut self, key: TimerKey) -> Option<Waker> {
+        self.deadline(key)?;
+        self.free.push(key.slot);
+        self.slots[key.slot].take().map(|timer| timer.waker)
     }
 
-    pub fn fire_timer(&mut self, now: Nanos, key: TimerKey, wakers: &mut Vec<Waker>) {
-        let Some(timer) = self.timers.get(key) else { return };
-        let (node, deadline) = (timer.node, timer.deadline);
-        let clock = &self.node(node).clock;
-        if clock.now(now) < deadline {
-            let time = clock.when(deadline);
-            self.queue.push(time, Action::Timer(key));
-            return;
-        }
-        let timer = self.timers.remove(key).expect("the timer was just looked up");
-        let words = [u64::from(node.0), deadline.0];
-        self.digest.entry(now, 1, &words, || format!("{node:?} timer {deadline:?}"));
-        wakers.push(timer.waker);
+    /// On which machine's clock a timer waits, and for what.
+    pub fn deadline(&self, key: TimerKey) -> Option<(NodeId, Instant)> {
+        let slot = self.slots[key.slot].as_ref();
+        let timer = slot.filter(|timer| timer.generation == key.generation)?;
+        Some((timer.node, timer.deadline))
     }
 
-    /// After a change of the node's clock: a timer may now be due earlier than it was queued for.
-    pub fn requeue_timers(&mut self, node: NodeId) {
-        for key in self.timers.keys_of(node) {
-            let deadline = self.timers.get(key).expect("the key was just listed").deadline;
-            let time = self.node(node).clock.when(deadline);
-            self.queue.push(time, Action::Timer(key));
-        }
+    /// The timers that wait on a machine's clock.
+    pub fn on(&self, node: NodeId) -> impl Iterator<Item = (TimerKey, Instant)> {
+        let timers = self.slots.iter().enumerate();
+        timers.filter_map(move |(slot, timer)| {
+            let timer = timer.as_ref().filter(|timer| timer.node == node)?;
+            Some((TimerKey { slot, generation: timer.generation }, timer.deadline))
+        })
     }
 
     /// Forgets the timers of a process that has ended; the wakers are dropped by the caller.
-    pub fn drop_timers(&mut self, node: NodeId) -> Vec<Waker> {
-        let keys = self.timers.keys_of(node);
-        keys.into_iter().filter_map(|key| self.cancel_timer(key)).collect()
+    #[must_use = "the wakers are dropped outside the lock"]
+    pub fn remove_all(&mut self, node: NodeId) -> Vec<Waker> {
+        let keys: Vec<_> = self.on(node).map(|(key, _)| key).collect();
+        keys.into_iter().filter_map(|key| self.remove(key)).collect()
     }
 }

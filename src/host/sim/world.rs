@@ -2,28 +2,23 @@
 //! harness's handle to it.
 
 use super::{
-    clock::Clock,
-    digest::{Digest, TraceDigest, TraceLine},
-    disk::DiskState,
-    link::{Delay, Fate, FrameFate, LinkRule, Links, NodeSet, RuleId},
-    message::{Datagram, Ports},
-    node::{Incarnation, NodeId},
-    queue::Queue,
-    stream::Streams,
-    timer::{TimerKey, Timers},
+    clock::Nanos,
+    digest::{Tag, TraceDigest, TraceLine},
+    disk::Unsynced,
+    hardware::{Hardware, ProcessEnd},
+    link::{Delay, FrameFate},
+    panic,
+    stamp::{NodeId, Stamp},
+    state::State,
 };
-use crate::host::{Event, Sabotage, random::Draws};
+use crate::host::{Event, Sabotage};
 use std::{
-    collections::BTreeMap,
     future::{Future, poll_fn},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, atomic::AtomicBool, atomic::Ordering},
     task::{Context, Poll, Waker},
     time::Duration,
 };
-
-/// Simulated nanoseconds since the run began.
-pub(in crate::host) type Nanos = u64;
 
 /// What a run's hardware is drawn from.
 #[derive(Clone, Debug)]
@@ -51,17 +46,6 @@ impl WorldConfig {
             trace: false,
         }
     }
-}
-
-/// When and where an event was announced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Stamp {
-    /// Simulated time since the run began.
-    pub time: Duration,
-    /// The node that announced it, or that it happened to.
-    pub node: NodeId,
-    /// The node's incarnation at that moment, from 1.
-    pub incarnation: u64,
 }
 
 /// Sees every announced event at the instant of its announcement, and may act on the world there.
@@ -92,39 +76,23 @@ pub struct WorldReport {
 /// A running simulation. Cloning gives another handle to the same one.
 #[derive(Clone)]
 pub struct World {
-    pub(in crate::host) shared: Arc<Shared>,
+    shared: Arc<Shared>,
 }
 
 pub(in crate::host) struct Shared {
-    state: Mutex<State>,
+    inner: Mutex<Inner>,
     time: madsim::time::TimeHandle,
-    pub madsim: madsim::runtime::Handle,
+    madsim: madsim::runtime::Handle,
     /// madsim's own node, on which the harness runs.
     main: madsim::task::NodeId,
     observer: Arc<dyn Observer>,
     closed: AtomicBool,
-    pub sabotage: Option<Sabotage>,
+    sabotage: Option<Sabotage>,
 }
 
-/// Everything that can happen by itself.
-pub(in crate::host) enum Action {
-    Timer(TimerKey),
-    Arrive(Datagram),
-    Stream(super::stream::StreamAction),
-}
-
-pub(in crate::host) struct State {
-    pub seed: u64,
-    pub nodes: Vec<NodeState>,
-    pub by_name: BTreeMap<Arc<str>, NodeId>,
-    pub queue: Queue<Action>,
-    pub timers: Timers,
-    pub links: Links,
-    pub streams: Streams,
-    pub held: BTreeMap<RuleId, Vec<Datagram>>,
-    pub digest: Digest,
-    pub draws: u64,
-    pub sabotage_executions: u64,
+/// What the lock guards: the devices, and what drives them.
+struct Inner {
+    state: State,
     driver: Option<Waker>,
     /// The tasks beside the harness.
     beside: Vec<madsim::task::AbortHandle>,
@@ -132,74 +100,20 @@ pub(in crate::host) struct State {
     wakes: Vec<Nanos>,
 }
 
-/// One machine and the process on it.
-pub(in crate::host) struct NodeState {
-    pub name: Arc<str>,
-    pub madsim: madsim::task::NodeId,
-    pub incarnations: u64,
-    pub process: Option<Arc<Incarnation>>,
-    pub powered: bool,
-    pub paused: bool,
-    /// Whether that it is paused is an event of the history.
-    pub paused_openly: bool,
-    pub clock: Clock,
-    pub draws: Draws,
-    pub ports: Ports,
-    pub disk: DiskState,
-    pub injected_errors: super::injected_error::InjectedErrors,
-}
-
-impl State {
-    pub fn node(&mut self, id: NodeId) -> &mut NodeState {
-        &mut self.nodes[id.index()]
-    }
-
-    /// Whether this very incarnation still runs.
-    pub fn runs(&self, node: NodeId, incarnation: u64) -> bool {
-        let process = self.nodes[node.index()].process.as_ref();
-        process.is_some_and(|process| process.number == incarnation)
-    }
-
-    fn perform(&mut self, now: Nanos, action: Action, wakers: &mut Vec<Waker>) {
-        match action {
-            Action::Timer(key) => self.fire_timer(now, key, wakers),
-            Action::Arrive(datagram) => self.arrive(now, datagram, wakers),
-            Action::Stream(action) => self.perform_stream(now, action, wakers),
-        }
-    }
-
-    /// Puts a frame on its link.
-    pub fn transmit(&mut self, now: Nanos, mut datagram: Datagram) {
-        let (ordinal, fate) = self.links.fate(now, &datagram.traversal(now));
-        datagram.ordinal = ordinal;
-        match fate {
-            Fate::Lost(why) => self.note_datagram(now, 2, &datagram, why),
-            Fate::Held(rule) => {
-                self.note_datagram(now, 3, &datagram, "held");
-                self.held.entry(rule).or_default().push(datagram);
-            }
-            Fate::Delivered { delay, copy, corrupt } => {
-                if let Some(delay) = copy {
-                    self.note_datagram(now, 4, &datagram, "duplicated");
-                    self.queue.push(now + delay, Action::Arrive(datagram.clone()));
-                }
-                let datagram = match corrupt {
-                    Some(place) => {
-                        self.note_datagram(now, 5, &datagram, "corrupted");
-                        datagram.damaged(place)
-                    }
-                    None => datagram,
-                };
-                self.queue.push(now + delay, Action::Arrive(datagram));
-            }
-        }
-    }
-}
-
 impl Shared {
+    /// madsim's handle to this run.
+    pub fn madsim(&self) -> &madsim::runtime::Handle {
+        &self.madsim
+    }
+
+    /// The switch that is on in this run.
+    pub fn sabotage(&self) -> Option<Sabotage> {
+        self.sabotage
+    }
+
     pub fn lock(&self) -> Locked<'_> {
-        let state = self.state.lock().expect("nothing panics under the world's lock");
-        Locked { shared: self, state }
+        let inner = self.inner.lock().expect("nothing panics under the world's lock");
+        Locked { shared: self, inner }
     }
 
     pub fn now(&self) -> Nanos {
@@ -209,14 +123,7 @@ impl Shared {
     /// Makes an event known: digest first, then the observer, with no lock held.
     pub fn emit(self: &Arc<Self>, node: NodeId, incarnation: u64, event: &dyn Event) {
         let now = self.now();
-        {
-            let mut locked = self.lock();
-            let State { digest, nodes, draws, .. } = &mut *locked;
-            event.fold(digest);
-            let words = [u64::from(node.0), incarnation, *draws];
-            let name = || &nodes[node.index()].name;
-            digest.entry(now, 6, &words, || format!("{}/{incarnation} {event:?}", name()));
-        }
+        self.lock().note_event(now, node, incarnation, event);
         if self.closed.load(Ordering::Relaxed) {
             return;
         }
@@ -227,10 +134,8 @@ impl Shared {
     fn drive(&self, wakers: &mut Vec<Waker>) {
         let now = self.now();
         let mut locked = self.lock();
-        while locked.wakes.pop_if(|wake| *wake <= now).is_some() {}
-        while let Some(action) = locked.queue.pop_due(now) {
-            locked.perform(now, action, wakers);
-        }
+        while locked.inner.wakes.pop_if(|wake| *wake <= now).is_some() {}
+        locked.perform_due(now, wakers);
     }
 
     /// Wakes the driver at `time`.
@@ -252,31 +157,31 @@ impl Shared {
 /// The locked state; arms the driver for what was scheduled when it is let go.
 pub(in crate::host) struct Locked<'a> {
     shared: &'a Shared,
-    state: MutexGuard<'a, State>,
+    inner: MutexGuard<'a, Inner>,
 }
 
 impl std::ops::Deref for Locked<'_> {
     type Target = State;
 
     fn deref(&self) -> &State {
-        &self.state
+        &self.inner.state
     }
 }
 
 impl std::ops::DerefMut for Locked<'_> {
     fn deref_mut(&mut self) -> &mut State {
-        &mut self.state
+        &mut self.inner.state
     }
 }
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        let state = &mut *self.state;
-        if let Some(next) = state.queue.next_time()
-            && state.wakes.last().is_none_or(|wake| next < *wake)
-            && let Some(driver) = &state.driver
+        let Inner { state, driver, wakes, .. } = &mut *self.inner;
+        if let Some(next) = state.next_time()
+            && wakes.last().is_none_or(|wake| next < *wake)
+            && let Some(driver) = driver
         {
-            state.wakes.push(next);
+            wakes.push(next);
             self.shared.arm(next, driver);
         }
     }
@@ -290,7 +195,7 @@ pub fn simulate<T>(
     observer: Arc<dyn Observer>,
     body: impl AsyncFnOnce(World) -> T,
 ) -> (T, WorldReport) {
-    super::task::capture_panics();
+    panic::capture();
     let seed = config.scheduling_seed;
     let runtime = madsim::runtime::Runtime::with_seed_and_config(seed, madsim::Config::default());
     runtime.block_on(async {
@@ -303,30 +208,10 @@ pub fn simulate<T>(
 
 impl World {
     fn new(config: WorldConfig, observer: Arc<dyn Observer>) -> Self {
-        let mut digest = Digest::default();
-        if config.trace {
-            digest.record_trace();
-        }
-        let mut links = Links::new(config.seed, config.latency);
-        links.fates = config.trace.then(Vec::new);
-        let state = State {
-            seed: config.seed,
-            nodes: Vec::new(),
-            by_name: BTreeMap::new(),
-            queue: Queue::new(),
-            timers: Timers::default(),
-            links,
-            streams: Streams::new(),
-            held: BTreeMap::new(),
-            digest,
-            draws: 0,
-            sabotage_executions: 0,
-            driver: None,
-            beside: Vec::new(),
-            wakes: Vec::new(),
-        };
+        let state = State::new(config.seed, config.latency, config.trace);
+        let inner = Inner { state, driver: None, beside: Vec::new(), wakes: Vec::new() };
         let shared = Arc::new(Shared {
-            state: Mutex::new(state),
+            inner: Mutex::new(inner),
             time: madsim::time::TimeHandle::current(),
             madsim: madsim::runtime::Handle::current(),
             main: madsim::plugin::node(),
@@ -336,6 +221,16 @@ impl World {
         });
         madsim::task::spawn(driver(shared.clone()));
         World { shared }
+    }
+
+    /// The world of a handle to it.
+    pub(in crate::host) fn of(shared: &Arc<Shared>) -> Self {
+        World { shared: shared.clone() }
+    }
+
+    /// What its processes share.
+    pub(in crate::host) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Simulated time since the run began.
@@ -361,56 +256,41 @@ impl World {
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let main = self.shared.madsim.get_node(self.shared.main).expect("it is always there");
         let task = main.spawn(future).abort_handle();
-        self.shared.lock().beside.push(task);
-    }
-
-    /// Puts a rule on the links.
-    pub fn add_rule(&self, rule: LinkRule) -> RuleId {
-        let now = self.shared.now();
-        let mut locked = self.shared.lock();
-        locked.digest.entry(now, 7, &[0], || format!("link rule {rule:?}"));
-        locked.links.add(rule)
-    }
-
-    /// Lifts a rule; what it held is sent on its way.
-    pub fn remove_rule(&self, id: RuleId) {
-        let now = self.shared.now();
-        let mut locked = self.shared.lock();
-        locked.digest.entry(now, 7, &[1], || format!("lifted {id:?}"));
-        locked.links.remove(id);
-        for datagram in locked.held.remove(&id).unwrap_or_default() {
-            locked.transmit(now, datagram);
-        }
-    }
-
-    /// How many frames a rule was for so far, lifted or not.
-    pub fn met(&self, id: RuleId) -> u64 {
-        self.shared.lock().links.met(id)
-    }
-
-    /// Resets what stands between any of one set of nodes and any of another, as a box on the way
-    /// does that forgets its connections and sends a RST both ways: at this instant open streams
-    /// break for both ends with `ConnectionReset`, and messages under way either way are lost.
-    /// Nobody is told of these: message sockets have no connections, only frames that may be lost.
-    pub fn reset(&self, one: &NodeSet, other: &NodeSet) {
-        let now = self.shared.now();
-        let between = |from, to| {
-            one.contains(from) && other.contains(to) || one.contains(to) && other.contains(from)
-        };
-        let wakers = {
-            let mut locked = self.shared.lock();
-            locked.digest.entry(now, 7, &[2], || format!("reset between {one:?} and {other:?}"));
-            locked.lose_datagrams(now, between);
-            locked.reset_streams(now, between)
-        };
-        for waker in wakers {
-            waker.wake();
-        }
+        self.shared.lock().inner.beside.push(task);
     }
 
     /// How often the sabotage's switched line has run.
     pub fn sabotage_executions(&self) -> u64 {
-        self.shared.lock().sabotage_executions
+        self.shared.lock().sabotage_executions()
+    }
+
+    /// Every machine.
+    pub fn nodes(&self) -> Vec<NodeId> {
+        let count = self.shared.lock().machines();
+        (0..count).map(|index| NodeId(u32::try_from(index).expect("few nodes"))).collect()
+    }
+
+    /// Ends the machine's process, if one runs.
+    pub fn end_process(&self, node: NodeId, end: ProcessEnd) {
+        self.end(node, end, Unsynced::Drawn);
+    }
+
+    /// Takes the machine's power away, and says what becomes of what was not synced.
+    pub fn cut_power(&self, node: NodeId, unsynced: Unsynced) {
+        let now = self.shared.now();
+        let text = || format!("{node:?} loses power, unsynced {unsynced:?}");
+        self.shared.lock().note(now, Tag::Hardware, &[node.key(), 5], text);
+        self.end(node, ProcessEnd::PowerCut, unsynced);
+    }
+
+    fn end(&self, node: NodeId, end: ProcessEnd, unsynced: Unsynced) {
+        let now = self.shared.now();
+        let ended = self.shared.lock().end_process(now, node, &end, unsynced);
+        let Some(ended) = ended else { return };
+        let (incarnation, madsim) = (ended.incarnation, ended.madsim);
+        drop(ended);
+        self.shared.emit(node, incarnation, &Hardware::Ended(end));
+        self.shared.madsim.kill(madsim);
     }
 
     async fn close(self) -> WorldReport {
@@ -418,25 +298,27 @@ impl World {
         self.shared.closed.store(true, Ordering::Relaxed);
         let report = {
             let mut locked = self.shared.lock();
+            let (digest, entries) = locked.digest();
+            let (trace, fates) = locked.take_trace();
             WorldReport {
-                trace: locked.digest.take_trace(),
-                fates: locked.links.fates.take().unwrap_or_default(),
-                digest: locked.digest.value(),
-                entries: locked.digest.entries,
+                digest,
+                entries,
+                trace,
+                fates,
                 simulated,
-                messages: locked.links.frames,
-                sabotage_executions: locked.sabotage_executions,
+                messages: locked.network().frames(),
+                sabotage_executions: locked.sabotage_executions(),
             }
         };
         for node in self.nodes() {
-            self.end_process(node, super::ProcessEnd::PowerCut);
+            self.end_process(node, ProcessEnd::PowerCut);
         }
         // One that sleeps on would hold the world, and the world the clock on which it sleeps.
-        let beside = std::mem::take(&mut self.shared.lock().beside);
+        let beside = std::mem::take(&mut self.shared.lock().inner.beside);
         beside.iter().for_each(madsim::task::AbortHandle::abort);
         // Unfinished tasks are dropped only when the executor meets them once more.
         self.shared.time.sleep(Duration::from_millis(1)).await;
-        let driver = self.shared.lock().driver.take();
+        let driver = self.shared.lock().inner.driver.take();
         if let Some(driver) = driver {
             driver.wake();
         }
@@ -452,7 +334,7 @@ async fn driver(shared: Arc<Shared>) {
         if shared.closed.load(Ordering::Relaxed) {
             return Poll::Ready(());
         }
-        shared.lock().driver.get_or_insert_with(|| cx.waker().clone());
+        shared.lock().inner.driver.get_or_insert_with(|| cx.waker().clone());
         shared.drive(&mut wakers);
         for waker in wakers.drain(..) {
             waker.wake();

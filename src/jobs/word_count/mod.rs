@@ -6,33 +6,52 @@
 //! Every occurrence of a word emits a [`Counted`], so of each word the output holds 1, 2, 3, … in
 //! this order, each once: that is the job's oracle ([`Oracle`]).
 
-mod cluster;
+mod client;
 mod faulty_operator;
 mod operators;
 mod oracle;
+mod words;
+mod writer;
 
-pub use cluster::{
-    ClientError, ClusterConfig, JobPlan, PORT, partition_lines, run_blob_node, run_client_node,
-    run_job, run_job_manager_node, run_log_node, run_task_executor_node, run_writer_node,
-    serve_blobs, serve_jobs, serve_log, serve_tasks, write_lines,
-};
+pub use client::{ClientError, JobPlan, run_client_node, run_job};
 pub use faulty_operator::{FailedAttempts, FailureInjection, POISON, SlowSubtask};
-pub use operators::{Counted, register};
-pub use oracle::{Oracle, OracleError, words};
+pub use operators::Counted;
+pub use oracle::{Oracle, OracleError};
+pub use words::words;
+pub use writer::{partition_lines, run_writer_node, write_lines};
 
 use crate::system::{
-    connector::{LOG_SINK, LogSinkParameters, spec},
+    cluster::{ClusterConfig, OperatorLibrary},
+    connector::{self, LOG_SINK, LogSinkParameters, spec},
     graph::{
         CheckpointSettings, GraphError, JobGraph, OperatorSpec, Partitioner, RestartStrategy,
         StreamGraph,
     },
     ids::JobId,
+    rpc::RpcService,
+    task_executor::OperatorRegistry,
 };
+use std::sync::Arc;
 
 /// The topic to which lines are written.
 pub const INPUT_TOPIC: &str = "lines";
 /// The topic to which counts are written.
 pub const OUTPUT_TOPIC: &str = "counts";
+
+/// The operators that a word count names: the connectors and its own.
+pub fn operator_library() -> OperatorLibrary {
+    Arc::new(registry)
+}
+
+/// The same with the operators that fail on purpose, which remember in `failed` which attempts failed.
+pub fn operator_library_with_failures(failed: FailedAttempts) -> OperatorLibrary {
+    Arc::new(move |service, config| faulty_operator::register(registry(service, config), &failed))
+}
+
+fn registry(service: &RpcService, config: &ClusterConfig) -> OperatorRegistry {
+    let (log, blobs) = (config.log(service), config.blobs(service));
+    operators::register(connector::register(OperatorRegistry::new(), &log, &blobs))
+}
 
 /// The word count of what `source` reads.
 ///

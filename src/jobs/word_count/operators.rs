@@ -1,6 +1,6 @@
 //! The operators of the word count.
 
-use super::{FailedAttempts, faulty_operator, words};
+use super::words;
 use crate::system::{
     graph::OperatorState,
     ids::CheckpointId,
@@ -19,9 +19,9 @@ pub const COUNT: &str = "count-words";
 /// The registered name of the key selector that takes the whole record.
 pub const WHOLE_RECORD: &str = "whole-record";
 
-/// Registers them; those that fail on purpose remember in `failed` which attempts failed.
-pub fn register(registry: OperatorRegistry, failed: &FailedAttempts) -> OperatorRegistry {
-    faulty_operator::register(registry, failed)
+/// Registers them.
+pub(super) fn register(registry: OperatorRegistry) -> OperatorRegistry {
+    registry
         .operator(SPLIT, |_| Ok(Box::new(SplitWords)))
         .operator(COUNT, |_| Ok(Box::new(CountWords { counts: None })))
         .key_selector(WHOLE_RECORD, |record| Ok(record.0.clone()))

@@ -1,12 +1,7 @@
 //! What a word count must put out, computed apart from its operators.
 
-use super::Counted;
+use super::{Counted, words};
 use std::collections::BTreeMap;
-
-/// The words of a line.
-pub fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| !byte.is_ascii_alphanumeric()).filter(|word| !word.is_empty())
-}
 
 /// What is wrong with an output.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Makes records at a steady rate.
 
-use super::{restore, user};
+use super::encoding::{restore, user};
 use crate::{
     host::{Host, Instant, mix},
     system::{

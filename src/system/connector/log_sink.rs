@@ -5,12 +5,13 @@
 //! a newer one has begun. A new attempt first commits what its restored state names, then begins its
 //! generation, which aborts whatever else earlier ones left.
 
-use super::{restore, user};
+use super::encoding::{restore, user};
 use crate::{
-    host::{Evidence, Sabotage},
+    host::Evidence,
     system::{
         graph::OperatorState,
         ids::{CheckpointId, ExecutionAttemptId},
+        sabotage,
         service::log::{LogClient, ProducerId, TransactionId},
         task_executor::{Operator, OperatorContext, Output, Record, TaskError},
     },
@@ -137,7 +138,7 @@ impl LogSink {
             self.log.host().announce(&prepared);
             self.pending.push((checkpoint, transaction));
             (self.number, self.written) = (self.number + 1, 0);
-            if self.log.host().sabotaged(Sabotage::SinkCommitsAtBarrier) {
+            if self.log.host().sabotaged(sabotage::SINK_COMMITS_AT_BARRIER) {
                 self.commit_through(checkpoint).await?;
             }
         }

@@ -1,6 +1,6 @@
 //! Reads the partitions of a topic up to offsets that were fixed at submission.
 
-use super::{restore, user};
+use super::encoding::{restore, user};
 use crate::{
     host::Instant,
     system::{

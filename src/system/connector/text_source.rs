@@ -1,6 +1,6 @@
 //! Reads the lines of a text that lies in the blob store, in parts of [`TEXT_PART_BYTES`].
 
-use super::{restore, user};
+use super::encoding::{restore, user};
 use crate::{
     host::Instant,
     system::{

@@ -13,15 +13,15 @@
 //!
 //! Deliberately absent: what to do about a loss, and retries. The next interval is the retry.
 
-mod listener;
+mod event;
 mod manager;
 mod monitor;
 mod outbox;
 mod sender;
 mod target;
 
-pub use listener::HeartbeatListener;
-pub use manager::HeartbeatManager;
+pub use event::HeartbeatEvent;
+pub use manager::{HeartbeatListener, HeartbeatManager};
 pub use monitor::{HeartbeatMonitor, MonitorState};
 pub use sender::HeartbeatManagerSender;
 pub use target::HeartbeatTarget;

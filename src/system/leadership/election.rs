@@ -4,10 +4,7 @@ use super::{
     LeaderInformation, LeaderSessionId, LeadershipEvent,
     driver::{ElectionEvents, LeaderElectionDriver},
 };
-use crate::{
-    host::{Host, Sabotage},
-    system::rpc::RpcAddress,
-};
+use crate::{host::Host, system::rpc::RpcAddress, system::sabotage};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Somebody who would lead. The calls come under the service's lock: they must return at once, hop
@@ -72,7 +69,7 @@ impl LeaderElectionService {
         let shared = &self.shared;
         let mut state = shared.lock();
         let holds = state.running && shared.driver_leads() && state.issued == Some(session);
-        let sabotaged = || shared.host.sabotaged(Sabotage::StaleConfirmationAccepted);
+        let sabotaged = || shared.host.sabotaged(sabotage::STALE_CONFIRMATION_ACCEPTED);
         if !(holds || state.running && sabotaged()) {
             tracing::debug!(component = shared.component, ?session, "a confirmation came too late");
             return;

@@ -1,31 +1,22 @@
 //! Asks that wait for their answer, and the one queue of their deadlines.
 
-use super::{RpcError, service::ServiceInner};
-use crate::{
-    host::{Host, Instant, Kind},
-    system::event::RpcEvent,
+use super::{
+    error::RpcError,
+    event::{AskOutcome, RpcEvent},
 };
+use crate::host::{Host, Instant, Kind, Sleep};
 use bytes::Bytes;
 use futures::{channel::oneshot, task::AtomicWaker};
 use serde::de::DeserializeOwned;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::{Future, poll_fn},
+    future::Future,
     marker::PhantomData,
     pin::Pin,
-    sync::{Arc, Mutex, Weak},
+    sync::Mutex,
     task::{Context, Poll},
     time::Duration,
 };
-
-/// How an ask ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AskOutcome {
-    /// With a value.
-    Value,
-    /// With an error of this name.
-    Failed(&'static str),
-}
 
 type Answer = Result<Bytes, RpcError>;
 
@@ -42,6 +33,9 @@ struct Table {
     timer_looks: Option<Instant>,
     closed: bool,
 }
+
+/// When the timer looks at the deadlines next, and its wait for that.
+pub(super) type Look = (Instant, Pin<Box<Sleep>>);
 
 /// The pending asks of one service.
 pub(super) struct Calls {
@@ -137,34 +131,28 @@ impl Calls {
         let table = self.table.lock().expect("no panic under this lock");
         table.deadlines.first().filter(|(deadline, _)| *deadline <= now).map(|(_, call)| *call)
     }
-}
 
-/// Times out the asks of a service until the service is gone.
-pub(super) async fn run_deadlines(host: Host, service: Weak<ServiceInner>) {
-    let mut sleep: Option<(Instant, Pin<Box<crate::host::Sleep>>)> = None;
-    poll_fn(move |cx| {
-        let Some(service) = service.upgrade() else { return Poll::Ready(()) };
-        let calls = &service.calls;
-        calls.timer.register(cx.waker());
+    /// Times out what is overdue and sets `sleep` for the next look; never ready.
+    pub fn poll_deadlines(&self, sleep: &mut Option<Look>, cx: &mut Context<'_>) {
+        self.timer.register(cx.waker());
         loop {
-            let now = host.now();
-            while let Some(call) = calls.take_overdue(now) {
-                calls.resolve(call, Err(RpcError::Timeout));
+            let now = self.host.now();
+            while let Some(call) = self.take_overdue(now) {
+                self.resolve(call, Err(RpcError::Timeout));
             }
             sleep.take_if(|(deadline, _)| *deadline <= now);
             let looks = sleep.as_ref().map(|(deadline, _)| *deadline);
-            let Some(first) = calls.plan_look(looks) else { return Poll::Pending };
+            let Some(first) = self.plan_look(looks) else { return };
             if sleep.as_ref().is_none_or(|(deadline, _)| *deadline > first) {
-                sleep = Some((first, Box::pin(host.sleep_until(first))));
+                *sleep = Some((first, Box::pin(self.host.sleep_until(first))));
             }
             let (_, waiting) = sleep.as_mut().expect("just set");
             if waiting.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
+                return;
             }
-            sleep = None;
+            *sleep = None;
         }
-    })
-    .await;
+    }
 }
 
 /// An ask under way. The call was sent when this was made; dropping it gives up the answer only.
@@ -198,6 +186,3 @@ impl<T: DeserializeOwned> Future for Ask<T> {
         })
     }
 }
-
-/// Shared by everything that may answer.
-pub(super) type Service = Arc<ServiceInner>;

@@ -1,27 +1,24 @@
-//! Endpoints: actors whose state one main thread owns.
+//! Endpoints: actors whose state one main thread owns, and what their code sees of it.
 
 use super::{
-    EndpointId, FencingToken, Gateway, RpcAddress, RpcError, RpcService, Serves,
-    gateway::{Call, RpcClient, Target, TokenSource},
-    mailbox::{Closure, Envelope, Mailbox},
-    service::Registered,
+    address::RpcAddress,
+    call::Call,
+    event::RpcEvent,
+    gateway::{Gateway, RpcClient, Target, TokenSource},
+    ids::{EndpointId, FencingToken, Session},
+    mailbox::{Envelope, Mailbox},
+    protocol::Protocol,
+    recipient::Registered,
+    service::RpcService,
 };
-use crate::{
-    host::{Host, Kind, Sabotage, Task},
-    system::event::RpcEvent,
-};
-use futures::{
-    FutureExt,
-    channel::oneshot,
-    future::{BoxFuture, Shared},
-};
+use crate::host::{Host, Task};
+use futures::{FutureExt, future::BoxFuture};
 use std::{
+    fmt,
     future::Future,
     sync::{Arc, Mutex},
     time::Duration,
 };
-
-const CLOSURE: Kind = Kind::new("closure");
 
 /// What `on_stop` leaves to be done before the endpoint is gone.
 pub type StopFuture = BoxFuture<'static, Result<(), String>>;
@@ -55,15 +52,14 @@ pub trait RpcEndpoint: Sized + Send + 'static {
     }
 }
 
-/// How an endpoint ended: well, or with this error.
-pub type Termination = Result<(), String>;
-
-/// A span of an endpoint's life with one token. A token that comes back begins another one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Session {
-    token: Option<FencingToken>,
-    number: u64,
+/// A gateway whose calls an endpoint of type `E` can handle.
+pub trait Serves<E: RpcEndpoint>: Gateway {
+    /// Decodes a call and hands it to the endpoint's handler.
+    fn dispatch(endpoint: &mut E, context: &mut Context<E>, call: Call);
 }
+
+/// A closure for an endpoint's main thread.
+pub(super) type Closure<E> = Box<dyn FnOnce(&mut E, &mut Context<E>) + Send>;
 
 /// What the handles to one endpoint share.
 pub(super) struct EndpointShared<E: RpcEndpoint> {
@@ -72,7 +68,7 @@ pub(super) struct EndpointShared<E: RpcEndpoint> {
     pub fenced: bool,
     /// Written on the main thread only.
     session: Mutex<Session>,
-    pub mailbox: Mailbox<E>,
+    pub mailbox: Mailbox<Closure<E>>,
 }
 
 impl<E: RpcEndpoint> EndpointShared<E> {
@@ -86,7 +82,7 @@ impl<E: RpcEndpoint> EndpointShared<E> {
         EndpointShared { id, address, fenced, session, mailbox: Mailbox::new() }
     }
 
-    fn session(&self) -> Session {
+    pub fn session(&self) -> Session {
         *self.session.lock().expect("no panic under this lock")
     }
 }
@@ -104,16 +100,16 @@ impl<E: RpcEndpoint> Registered for EndpointShared<E> {
         self.session().token
     }
 
-    fn protocol(&self) -> &'static super::Protocol {
+    fn protocol(&self) -> &'static Protocol {
         E::Gateway::PROTOCOL
     }
 }
 
 /// What an endpoint's code sees of its own main thread.
 pub struct Context<E: RpcEndpoint> {
-    service: RpcService,
-    shared: Arc<EndpointShared<E>>,
-    failed: Option<String>,
+    pub(super) service: RpcService,
+    pub(super) shared: Arc<EndpointShared<E>>,
+    pub(super) failed: Option<String>,
 }
 
 impl<E: RpcEndpoint> Context<E> {
@@ -199,13 +195,20 @@ impl<E: RpcEndpoint> Context<E> {
     }
 }
 
-fn self_gateway<E: RpcEndpoint>(
+impl<E: RpcEndpoint> fmt::Debug for Context<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Context({})", self.address())
+    }
+}
+
+/// A gateway to an endpoint of this process, through its mailbox; it follows the token.
+pub(super) fn self_gateway<E: RpcEndpoint>(
     service: &RpcService,
     shared: &Arc<EndpointShared<E>>,
 ) -> E::Gateway {
     let registered: Arc<dyn Registered> = shared.clone();
     E::Gateway::from_client(RpcClient {
-        service: service.clone(),
+        socket: service.socket().clone(),
         address: shared.address.clone(),
         target: Target::Local(registered.clone()),
         token: TokenSource::Own(registered),
@@ -215,7 +218,7 @@ fn self_gateway<E: RpcEndpoint>(
 
 /// Reaches an endpoint's main thread from other tasks of its process.
 pub struct EndpointHandle<E: RpcEndpoint> {
-    shared: Arc<EndpointShared<E>>,
+    pub(super) shared: Arc<EndpointShared<E>>,
 }
 
 impl<E: RpcEndpoint> Clone for EndpointHandle<E> {
@@ -246,223 +249,5 @@ impl<E: RpcEndpoint> MainThreadExecutor<E> {
     pub fn execute(&self, closure: impl FnOnce(&mut E, &mut Context<E>) + Send + 'static) {
         let closure: Closure<E> = Box::new(closure);
         self.shared.mailbox.push(Envelope::Run { closure, birth: Some(self.birth) });
-    }
-}
-
-/// The owner's handle to an endpoint that its service hosts.
-pub struct RpcServer<E: RpcEndpoint> {
-    service: RpcService,
-    shared: Arc<EndpointShared<E>>,
-    termination: Shared<oneshot::Receiver<Termination>>,
-}
-
-impl<E: RpcEndpoint> RpcServer<E> {
-    pub(super) fn start_main_thread(
-        service: RpcService,
-        shared: Arc<EndpointShared<E>>,
-        endpoint: E,
-    ) -> Self {
-        let (ended, termination) = oneshot::channel();
-        let main = MainThread {
-            endpoint,
-            context: Context { service: service.clone(), shared: shared.clone(), failed: None },
-            state: State::Created,
-        };
-        service.host().spawn(main.run(ended));
-        RpcServer { service, shared, termination: termination.shared() }
-    }
-
-    /// Lets the endpoint take calls.
-    pub fn start(&self) {
-        self.shared.mailbox.push(Envelope::Start);
-    }
-
-    /// Lets the endpoint refuse calls until it is started again.
-    pub fn stop(&self) {
-        self.shared.mailbox.push(Envelope::Stop);
-    }
-
-    /// Begins to end the endpoint; see [`RpcServer::termination`].
-    pub fn terminate(&self) {
-        self.shared.mailbox.push(Envelope::Terminate);
-    }
-
-    /// Ready when the endpoint is gone and its name is free.
-    pub fn termination(&self) -> impl Future<Output = Termination> + Send + use<E> {
-        let termination = self.termination.clone();
-        async move { termination.await.unwrap_or_else(|_| Err("its process died".to_string())) }
-    }
-
-    /// Where the endpoint is found.
-    pub fn address(&self) -> &RpcAddress {
-        &self.shared.address
-    }
-
-    /// A gateway through the mailbox; it follows the token.
-    pub fn self_gateway(&self) -> E::Gateway {
-        self_gateway(&self.service, &self.shared)
-    }
-
-    /// A handle for closures.
-    pub fn handle(&self) -> EndpointHandle<E> {
-        EndpointHandle { shared: self.shared.clone() }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Created,
-    Started,
-    Stopped,
-    /// `on_stop` was called; its future still runs.
-    Terminating,
-}
-
-struct MainThread<E: RpcEndpoint> {
-    endpoint: E,
-    context: Context<E>,
-    state: State,
-}
-
-impl<E: RpcEndpoint> MainThread<E> {
-    async fn run(mut self, ended: oneshot::Sender<Termination>) {
-        let shared = self.context.shared.clone();
-        let service = self.context.service.clone();
-        let termination = loop {
-            let envelope = shared.mailbox.next().await;
-            if let Some(termination) = self.handle(envelope) {
-                break termination;
-            }
-            if self.state != State::Terminating
-                && let Some(error) = self.context.failed.take()
-            {
-                self.announce_stop();
-                break Err(error);
-            }
-        };
-        for envelope in shared.mailbox.close() {
-            if let Envelope::Invoke(call) = envelope {
-                call.refuse(RpcError::NotRunning("terminated".to_string()));
-            }
-        }
-        drop(self);
-        service.forget(&shared.address.path, shared.id);
-        service.host().announce(&RpcEvent::EndpointTerminated { endpoint: shared.id });
-        let _ = ended.send(termination);
-    }
-
-    fn handle(&mut self, envelope: Envelope<E>) -> Option<Termination> {
-        match envelope {
-            Envelope::Start => return self.start(),
-            Envelope::Stop if self.state == State::Started => {
-                self.announce_stop();
-                self.state = State::Stopped;
-            }
-            Envelope::Stop => {}
-            Envelope::Terminate => return self.terminate(),
-            Envelope::StopFinished(termination) => {
-                self.announce_stop();
-                return Some(self.context.failed.take().map_or(termination, Err));
-            }
-            Envelope::Invoke(call) => self.invoke(call),
-            Envelope::Run { closure, birth } => self.run_closure(closure, birth),
-        }
-        None
-    }
-
-    fn announce_stop(&self) {
-        let endpoint = self.context.shared.id;
-        if matches!(self.state, State::Started | State::Terminating) {
-            self.context.host().announce(&RpcEvent::EndpointStopped { endpoint });
-        }
-    }
-
-    fn start(&mut self) -> Option<Termination> {
-        let first = match self.state {
-            State::Created => true,
-            State::Stopped => false,
-            State::Started | State::Terminating => return None,
-        };
-        let endpoint = self.context.shared.id;
-        self.context.host().announce(&RpcEvent::EndpointStarted { endpoint });
-        self.state = State::Started;
-        if first && let Err(error) = self.endpoint.on_start(&mut self.context) {
-            self.announce_stop();
-            return Some(Err(error));
-        }
-        None
-    }
-
-    fn terminate(&mut self) -> Option<Termination> {
-        match self.state {
-            State::Terminating => None,
-            // Nothing of it ever ran, so there is nothing to stop.
-            State::Created => Some(Ok(())),
-            State::Started | State::Stopped => {
-                if self.state == State::Stopped {
-                    let endpoint = self.context.shared.id;
-                    self.context.host().announce(&RpcEvent::EndpointStarted { endpoint });
-                }
-                self.state = State::Terminating;
-                let stop = self.endpoint.on_stop(&mut self.context);
-                let shared = self.context.shared.clone();
-                self.context.host().spawn(async move {
-                    let termination = stop.await;
-                    shared.mailbox.push(Envelope::StopFinished(termination));
-                });
-                None
-            }
-        }
-    }
-
-    fn running(&self) -> bool {
-        matches!(self.state, State::Started | State::Terminating)
-    }
-
-    fn invoke(&mut self, call: Call) {
-        let refusal = if !self.running() {
-            Some(RpcError::NotRunning("not started".to_string()))
-        } else {
-            let expected = self.context.token();
-            let found = call.token;
-            let admitted = match self.context.shared.fenced {
-                true => expected.is_some() && expected == found,
-                false => found.is_none(),
-            };
-            if !admitted && !self.context.host().sabotaged(Sabotage::StaleTokenAccepted) {
-                Some(RpcError::Fencing { expected, found })
-            } else if self.state == State::Terminating && !E::SERVES_WHILE_STOPPING {
-                Some(RpcError::GoingAway)
-            } else {
-                None
-            }
-        };
-        let (endpoint, kind) = (self.context.shared.id, call.kind);
-        if let Some(error) = refusal {
-            let reason = error.name();
-            self.context.host().announce(&RpcEvent::CallRefused { endpoint, kind, reason });
-            return call.refuse(error);
-        }
-        self.announce_handler(kind, call.sender, call.call, call.token);
-        E::Gateway::dispatch(&mut self.endpoint, &mut self.context, call);
-        self.context.host().announce(&RpcEvent::HandlerEnded { endpoint });
-    }
-
-    fn announce_handler(&self, kind: Kind, sender: u64, call: u64, token: Option<FencingToken>) {
-        let endpoint = self.context.shared.id;
-        let event = RpcEvent::HandlerStarted { endpoint, kind, sender, call, token };
-        self.context.host().announce(&event);
-    }
-
-    fn run_closure(&mut self, closure: Closure<E>, birth: Option<Session>) {
-        let session = self.context.shared.session();
-        if !self.running() || birth.is_some_and(|birth| birth != session) {
-            return;
-        }
-        let token = birth.unwrap_or(session).token;
-        self.announce_handler(CLOSURE, self.context.host().incarnation(), 0, token);
-        closure(&mut self.endpoint, &mut self.context);
-        let endpoint = self.context.shared.id;
-        self.context.host().announce(&RpcEvent::HandlerEnded { endpoint });
     }
 }

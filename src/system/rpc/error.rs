@@ -1,6 +1,6 @@
 //! How a call fails.
 
-use super::FencingToken;
+use super::ids::FencingToken;
 use serde::{Deserialize, Serialize};
 
 /// Why an ask has no value.

@@ -1,6 +1,6 @@
 //! The queue in front of an endpoint's main thread.
 
-use super::{Context, RpcError, endpoint::Session, gateway::Call};
+use super::{call::Call, error::RpcError, ids::Session};
 use futures::task::AtomicWaker;
 use std::{
     collections::VecDeque,
@@ -14,14 +14,8 @@ pub const MAILBOX_CALLS_MAX: usize = 65_536;
 /// Bytes of arguments that wait in one mailbox at most.
 pub const MAILBOX_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Tells the endpoints of one incarnation apart, also those that bore one name in turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EndpointId(pub u64);
-
-/// A closure for an endpoint's main thread.
-pub(super) type Closure<E> = Box<dyn FnOnce(&mut E, &mut Context<E>) + Send>;
-
-pub(super) enum Envelope<E: super::RpcEndpoint> {
+/// One message for a main thread; `C` is what it runs besides calls.
+pub(super) enum Envelope<C> {
     Start,
     Stop,
     Terminate,
@@ -29,26 +23,26 @@ pub(super) enum Envelope<E: super::RpcEndpoint> {
     StopFinished(Result<(), String>),
     Invoke(Call),
     Run {
-        closure: Closure<E>,
+        closure: C,
         /// `Some` when it may only run in the session of its birth.
         birth: Option<Session>,
     },
 }
 
-struct Queue<E: super::RpcEndpoint> {
-    waiting: VecDeque<Envelope<E>>,
+struct Queue<C> {
+    waiting: VecDeque<Envelope<C>>,
     /// Of the calls' arguments.
     bytes: usize,
     closed: bool,
 }
 
-impl<E: super::RpcEndpoint> Queue<E> {
+impl<C> Queue<C> {
     fn has_room(&self, bytes: usize) -> bool {
         self.waiting.len() < MAILBOX_CALLS_MAX
             && self.bytes.saturating_add(bytes) <= MAILBOX_BYTES_MAX
     }
 
-    fn pop(&mut self) -> Option<Envelope<E>> {
+    fn pop(&mut self) -> Option<Envelope<C>> {
         let envelope = self.waiting.pop_front();
         if let Some(Envelope::Invoke(call)) = &envelope {
             self.bytes -= call.arguments.len();
@@ -58,23 +52,23 @@ impl<E: super::RpcEndpoint> Queue<E> {
 }
 
 /// What waits for one endpoint.
-pub(super) struct Mailbox<E: super::RpcEndpoint> {
-    queue: Mutex<Queue<E>>,
+pub(super) struct Mailbox<C> {
+    queue: Mutex<Queue<C>>,
     waker: AtomicWaker,
 }
 
-impl<E: super::RpcEndpoint> Mailbox<E> {
+impl<C> Mailbox<C> {
     pub fn new() -> Self {
         let queue = Queue { waiting: VecDeque::new(), bytes: 0, closed: false };
         Mailbox { queue: Mutex::new(queue), waker: AtomicWaker::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue<E>> {
+    fn lock(&self) -> MutexGuard<'_, Queue<C>> {
         self.queue.lock().expect("no panic under this lock")
     }
 
     /// Puts a control message or a closure in; dropped when the endpoint is gone.
-    pub fn push(&self, envelope: Envelope<E>) {
+    pub fn push(&self, envelope: Envelope<C>) {
         let refused = {
             let mut queue = self.lock();
             if queue.closed {
@@ -109,7 +103,7 @@ impl<E: super::RpcEndpoint> Mailbox<E> {
     }
 
     /// Waits for the next message.
-    pub async fn next(&self) -> Envelope<E> {
+    pub async fn next(&self) -> Envelope<C> {
         poll_fn(|cx| {
             if let Some(envelope) = self.lock().pop() {
                 return Poll::Ready(envelope);
@@ -124,7 +118,7 @@ impl<E: super::RpcEndpoint> Mailbox<E> {
     }
 
     /// Takes nothing more; returns what still waited.
-    pub fn close(&self) -> VecDeque<Envelope<E>> {
+    pub fn close(&self) -> VecDeque<Envelope<C>> {
         let mut queue = self.lock();
         queue.closed = true;
         std::mem::take(&mut queue.waiting)

@@ -60,43 +60,34 @@
 //! Deliberately absent: retries (they belong to the protocols above) and any order between calls.
 
 mod address;
+mod call;
 mod calls;
+mod declare;
 mod endpoint;
 mod error;
+mod event;
 mod gateway;
+mod handshake;
+mod ids;
 mod mailbox;
+mod protocol;
+mod recipient;
+mod server;
 mod service;
+mod socket;
 mod window;
 mod wire;
 
 pub use address::{ParseRpcAddressError, RpcAddress};
-pub use calls::{Ask, AskOutcome};
-pub use endpoint::{
-    Context, EndpointHandle, MainThreadExecutor, RpcEndpoint, RpcServer, StopFuture,
-};
+pub use call::{Answer, Call, Reply};
+pub use calls::Ask;
+pub use endpoint::{Context, EndpointHandle, MainThreadExecutor, RpcEndpoint, Serves, StopFuture};
 pub use error::RpcError;
-pub use gateway::{
-    Answer, Call, Gateway, Method, Protocol, Reply, RpcClient, Serves, method_number,
-};
-pub use mailbox::EndpointId;
-pub use service::{RpcConfig, RpcService, RpcSystem, SERVICE_KINDS};
+pub use event::{AskOutcome, RpcEvent};
+pub use gateway::{Gateway, RpcClient};
+pub use handshake::SERVICE_KINDS;
+pub use ids::{EndpointId, FencingToken};
+pub use protocol::{Method, Protocol, method_number};
+pub use server::RpcServer;
+pub use service::{RpcConfig, RpcService, RpcSystem};
 pub use wire::PROTOCOL_VERSION;
-
-use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// What a message to a fenced endpoint must carry: the session in which its sender believes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct FencingToken(pub u128);
-
-impl fmt::Display for FencingToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl fmt::Debug for FencingToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}", self.0 >> 96)
-    }
-}

@@ -1,6 +1,6 @@
 //! Frames: a header with a checksum of its own, and a checked body.
 
-use super::FencingToken;
+use super::ids::FencingToken;
 use bytes::{Buf, Bytes};
 use serde::{Deserialize, Serialize};
 

@@ -11,22 +11,18 @@ use super::{
     TaskExecutorConfig, TaskHandle, TaskResponder, TaskStateUpdate,
     slot_table::{Held, SlotTable},
 };
-use crate::{
-    host::Sabotage,
-    system::{
-        graph::{StateHandle, TaskDeployment},
-        heartbeat::{Beat, HeartbeatManager},
-        ids::{
-            AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId, TaskExecutorSession,
-        },
-        leadership::LeaderSessionId,
-        protocol::{
-            DeployRefusal, MasterReport, SlotDemand, SlotRefusal, TaskExecutionState,
-            TaskExecutorGateway, TaskExecutorHandler, TaskExecutorInfo,
-        },
-        rpc::{Context, EndpointHandle, Reply, RpcEndpoint, StopFuture},
-        service::coordination::CoordinationClient,
+use crate::system::{
+    graph::{StateHandle, TaskDeployment},
+    heartbeat::{Beat, HeartbeatManager},
+    ids::{AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId, TaskExecutorSession},
+    leadership::LeaderSessionId,
+    protocol::{
+        DeployRefusal, MasterReport, SlotDemand, SlotRefusal, TaskExecutionState,
+        TaskExecutorGateway, TaskExecutorHandler, TaskExecutorInfo,
     },
+    rpc::{Context, EndpointHandle, Reply, RpcEndpoint, StopFuture},
+    sabotage,
+    service::coordination::CoordinationClient,
 };
 use futures::FutureExt;
 use masters::{MasterLink, ToMasters};
@@ -136,7 +132,7 @@ impl TaskExecutor {
             Some(Some(held)) if (held.job, held.allocation) == (job, allocation) => {
                 return Ok(self.version);
             }
-            Some(Some(held)) if !context.host().sabotaged(Sabotage::SlotHandedOutTwice) => {
+            Some(Some(held)) if !context.host().sabotaged(sabotage::SLOT_HANDED_OUT_TWICE) => {
                 return Err(SlotRefusal::Occupied(held.allocation));
             }
             Some(_) => {}
@@ -200,7 +196,8 @@ impl TaskExecutor {
         let (attempt, allocation) = (deployment.attempt, deployment.allocation);
         let job_master = deployment.job_master;
         let connected = self.jobs.get(&attempt.job).and_then(MasterLink::session);
-        if connected != Some(job_master) && !context.host().sabotaged(Sabotage::OldMasterDeploys) {
+        if connected != Some(job_master) && !context.host().sabotaged(sabotage::OLD_MASTER_DEPLOYS)
+        {
             return Err(DeployRefusal::WrongJobMaster);
         }
         let held = self.slots.find(allocation);

@@ -12,7 +12,7 @@ use std::{
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What the pages and the tests tell the tool to write; a reader has it in the working tree.
-const WRITTEN: &[&str] = &["late-append", "old-append", "my-fault", "executor-stalls"];
+const WRITTEN: &[&str] = &["late-answer", "old-answer", "my-fault", "executor-stalls"];
 
 /// A clone of its own: no other test, and no other process that tests, has it. It is removed in the end,
 /// unless the test fails.

@@ -14,8 +14,8 @@ use wavetank::{
         NodeAddress,
         sim::{LinkEffect, LinkRule, NodeId, NodeSet, ProcessEnd, World, WorldConfig, simulate},
     },
-    jobs::journal::run_coordination_node,
     system::{
+        cluster::run_coordination_node,
         rpc::{RpcAddress, RpcService, RpcSystem},
         service::coordination::{
             COORDINATION_ENDPOINT, CoordinationClient, CoordinationConfig, CoordinationEvent,

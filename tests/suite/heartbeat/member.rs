@@ -15,10 +15,9 @@ use wavetank::{
         },
     },
     system::{
-        event::HeartbeatEvent,
         heartbeat::{
-            Beat, HeartbeatConfig, HeartbeatListener, HeartbeatManager, HeartbeatManagerSender,
-            HeartbeatSession, HeartbeatTarget, MonitorState,
+            Beat, HeartbeatConfig, HeartbeatEvent, HeartbeatListener, HeartbeatManager,
+            HeartbeatManagerSender, HeartbeatSession, HeartbeatTarget, MonitorState,
         },
         rpc::{
             Ask, Context, Gateway, Reply, RpcEndpoint, RpcError, RpcServer, RpcService, RpcSystem,

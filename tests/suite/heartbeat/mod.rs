@@ -11,10 +11,9 @@ use std::{sync::Arc, time::Duration};
 use wavetank::{
     host::{Host, sim::ProcessEnd},
     system::{
-        event::HeartbeatEvent,
         heartbeat::{
-            Beat, HeartbeatConfig, HeartbeatManagerSender, HeartbeatSession, HeartbeatTarget,
-            MonitorState,
+            Beat, HeartbeatConfig, HeartbeatEvent, HeartbeatManagerSender, HeartbeatSession,
+            HeartbeatTarget, MonitorState,
         },
         rpc::{FencingToken, RpcError},
     },

@@ -5,14 +5,8 @@ use super::{
 };
 use std::{collections::BTreeMap, time::Duration};
 use wavetank::{
-    host::{
-        Sabotage,
-        sim::{LinkEffect, ProcessEnd, WorldConfig},
-    },
-    system::{
-        event::RpcEvent,
-        rpc::{AskOutcome, Gateway, RpcConfig, RpcError, RpcSystem},
-    },
+    host::sim::{LinkEffect, ProcessEnd, WorldConfig},
+    system::rpc::{AskOutcome, Gateway, RpcConfig, RpcError, RpcEvent, RpcSystem},
 };
 
 const SECOND: Duration = ms(1000);
@@ -180,7 +174,7 @@ fn duplicated_frames_reach_their_handlers_once_and_complete_once() {
 
 #[test]
 fn the_sabotaged_window_lets_repeats_through() {
-    let sabotage = Some(Sabotage::AtMostOnceWindowOff);
+    let sabotage = Some(wavetank::system::sabotage::AT_MOST_ONCE_WINDOW_OFF);
     let world = WorldConfig { sabotage, ..WorldConfig::new(1) };
     pair_with(world, RpcConfig::default(), async |pair| {
         let counts = call_in_duplicate(&pair).await;

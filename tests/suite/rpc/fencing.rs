@@ -2,7 +2,7 @@
 
 use super::{Pair, Probe, ProbeGateway, ms, pair, pair_with, probe::on_main, text, token, value};
 use wavetank::{
-    host::{Sabotage, sim::WorldConfig},
+    host::sim::WorldConfig,
     system::rpc::{FencingToken, RpcConfig, RpcError, RpcServer},
 };
 
@@ -220,7 +220,10 @@ fn a_closure_waiting_behind_the_change_of_the_token_does_not_run() {
 
 #[test]
 fn the_sabotaged_fence_lets_a_stale_call_through() {
-    let world = WorldConfig { sabotage: Some(Sabotage::StaleTokenAccepted), ..WorldConfig::new(1) };
+    let world = WorldConfig {
+        sabotage: Some(wavetank::system::sabotage::STALE_TOKEN_ACCEPTED),
+        ..WorldConfig::new(1)
+    };
     pair_with(world, RpcConfig::default(), async |pair| {
         let probe = Probe::default();
         let _server = pair.host_fenced(&probe, Some(OLD));

@@ -5,9 +5,8 @@ use futures::{FutureExt, channel::oneshot};
 use wavetank::{
     gateway,
     host::sim::WorldConfig,
-    system::{
-        event::RpcEvent,
-        rpc::{Context, Reply, RpcConfig, RpcEndpoint, RpcError, RpcServer, StopFuture},
+    system::rpc::{
+        Context, Reply, RpcConfig, RpcEndpoint, RpcError, RpcEvent, RpcServer, StopFuture,
     },
 };
 

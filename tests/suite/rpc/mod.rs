@@ -19,9 +19,8 @@ use wavetank::{
             LinkEffect, LinkRule, NodeId, NodeSet, Observer, Stamp, World, WorldConfig, simulate,
         },
     },
-    system::{
-        event::RpcEvent,
-        rpc::{FencingToken, RpcAddress, RpcConfig, RpcError, RpcServer, RpcService, RpcSystem},
+    system::rpc::{
+        FencingToken, RpcAddress, RpcConfig, RpcError, RpcEvent, RpcServer, RpcService, RpcSystem,
     },
 };
 

@@ -10,10 +10,7 @@ use wavetank::{
         Draws, NodeAddress,
         sim::{Delay, LinkEffect, LinkRule, NodeId, NodeSet, ProcessEnd, World, WorldConfig},
     },
-    system::{
-        event::RpcEvent,
-        rpc::{AskOutcome, RpcAddress, RpcConfig, RpcService},
-    },
+    system::rpc::{AskOutcome, RpcAddress, RpcConfig, RpcEvent, RpcService},
 };
 
 const SEEDS: u64 = 300;

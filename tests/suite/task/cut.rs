@@ -60,6 +60,7 @@ fn random_data_barriers_and_delays_give_whole_cuts_and_never_stall() {
 
 #[test]
 fn without_blocking_the_cuts_are_not_whole() {
-    let torn = (0..10).filter(|seed| massive(*seed, Some(Sabotage::BarriersDontBlock)).1 > 0);
+    let torn = (0..10)
+        .filter(|seed| massive(*seed, Some(wavetank::system::sabotage::BARRIERS_DONT_BLOCK)).1 > 0);
     assert!(torn.count() > 3);
 }

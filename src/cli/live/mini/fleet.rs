@@ -2,17 +2,19 @@
 
 use super::{
     CliError,
-    kept::{KeptRun, Origin},
+    kept::KeptRun,
     kills::{Kills, Pace},
-    node::cluster_config,
+    origin::Origin,
+    settings::cluster_config,
     watch::Watch,
 };
 use crate::{
     cli::live::{member::Member, text::Narrator},
     host::{Host, NodeAddress},
-    jobs::word_count::{ClusterConfig, OUTPUT_TOPIC},
+    jobs::word_count::OUTPUT_TOPIC,
     system::{
         client::JobClient,
+        cluster::ClusterConfig,
         protocol::{JobResult, JobStatus},
         rpc::RpcSystem,
         service::log::{LogClient, LogConfig, LogRefusal},
@@ -22,10 +24,6 @@ use bytes::Bytes;
 use futures::pin_mut;
 use std::{future::Future, time::Duration};
 
-/// Subtasks of each of the job's vertices.
-pub const PARALLELISM: u32 = 4;
-/// How long a leader that is killed leads on.
-pub const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 const JOB_MANAGERS: u32 = 3;
 const TASK_EXECUTORS: u32 = 4;
 const SERVERS: [&str; 3] = ["coordination", "blobs", "log"];

@@ -1,11 +1,9 @@
 //! What a data folder keeps of a run, so that the command can go on with it.
 
-use super::{CliError, text::Text};
+use super::{CliError, origin::Origin, text::Text};
 use crate::{cli::live::folder::IN_USE, system::ids::JobId};
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::{
-    fmt,
     fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -19,25 +17,6 @@ const INPUT_FILE: &str = "input";
 const DRAFT: &str = ".draft";
 /// Of the contents of these files.
 const FORMAT: u32 = 1;
-
-/// From where the job reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// A text in the blob store, uploaded before the job is submitted
-    Text,
-    /// A topic of the log server, to which a writer adds the lines meanwhile
-    Log,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Origin::Text => "text",
-            Origin::Log => "log",
-        })
-    }
-}
 
 /// The run of a data folder.
 pub struct KeptRun {

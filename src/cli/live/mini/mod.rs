@@ -5,6 +5,8 @@ mod fleet;
 mod kept;
 mod kills;
 mod node;
+mod origin;
+mod settings;
 mod text;
 mod watch;
 
@@ -20,10 +22,12 @@ use crate::{
 };
 use clap::Args;
 use counts::Output;
-use fleet::{Fleet, PARALLELISM, Plan, Report};
-use kept::{KeptRun, Origin};
+use fleet::{Fleet, Plan, Report};
+use kept::KeptRun;
 use kills::{Kills, Pace};
 pub use node::MiniNode;
+use origin::Origin;
+use settings::PARALLELISM;
 use std::{
     path::{Path, PathBuf},
     time::Duration,

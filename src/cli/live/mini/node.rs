@@ -2,22 +2,23 @@
 
 use super::{
     CliError, Outcome,
-    fleet::{PARALLELISM, SESSION_TIMEOUT},
-    kept::{KeptRun, Origin},
+    kept::KeptRun,
     kills::Pace,
+    origin::Origin,
+    settings::{PARALLELISM, cluster_config},
     text::Text,
 };
 use crate::{
     cli::live::{
-        node::{Place, announce, bind, run},
+        place::{Place, announce, run},
         text::parse_duration,
     },
     host::{Host, NodeAddress},
     jobs::word_count::{
-        ClusterConfig, INPUT_TOPIC, JobPlan, partition_lines, run_job, serve_blobs, serve_jobs,
-        serve_log, serve_tasks, word_count, write_lines,
+        INPUT_TOPIC, JobPlan, operator_library, partition_lines, run_job, word_count, write_lines,
     },
     system::{
+        cluster::{ClusterConfig, bind, serve_blobs, serve_jobs, serve_log, serve_tasks},
         connector::{
             LOG_SOURCE, LogSourceParameters, TEXT_SOURCE, TextSourceParameters, spec, upload_text,
         },
@@ -96,17 +97,6 @@ impl Services {
     }
 }
 
-/// How a live cluster behaves whose services are there.
-pub fn cluster_config(
-    coordination: NodeAddress,
-    blobs: NodeAddress,
-    log: NodeAddress,
-) -> ClusterConfig {
-    let mut config = ClusterConfig::new(coordination, blobs, log);
-    config.coordination.session_timeout = SESSION_TIMEOUT;
-    config
-}
-
 impl MiniNode {
     /// Runs it to its end.
     pub fn run(self) -> Result<Outcome, CliError> {
@@ -123,11 +113,11 @@ impl MiniNode {
             }),
             MiniNode::JobManager(Worker { place, services }) => run(place, async |host, port| {
                 let Some(service) = bind(&host, port).await else { return };
-                serve_jobs(service, services.config()).await;
+                serve_jobs(service, services.config(), &operator_library()).await;
             }),
             MiniNode::TaskExecutor(Worker { place, services }) => run(place, async |host, port| {
                 let Some(service) = bind(&host, port).await else { return };
-                serve_tasks(service, 0, services.config()).await;
+                serve_tasks(service, 0, services.config(), &operator_library()).await;
             }),
             MiniNode::Submit(loader) => loader.run(async |load, service, config| {
                 load.submit(service, config).await.map_err(|error| error.to_string())

@@ -1,6 +1,6 @@
 //! The text whose words are counted.
 
-use super::{CliError, kept::Origin};
+use super::{CliError, origin::Origin};
 use crate::{
     jobs::word_count::words,
     system::{

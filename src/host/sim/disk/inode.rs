@@ -1,6 +1,6 @@
 //! One file: what processes see of it, what the platter holds, and the changes between the two.
 
-use super::Unsynced;
+use super::fault::Unsynced;
 use crate::host::random::Draws;
 use bytes::Bytes;
 use std::collections::VecDeque;

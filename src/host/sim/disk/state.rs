@@ -1,10 +1,13 @@
 //! The disk as a state machine without time: names, files, the journal between cache and platter.
 
-use super::{DiskEffect, DiskFault, DiskOp, Unsynced, inode::Inode};
+use super::{
+    fault::{DiskEffect, DiskFault, DiskFaultId, DiskOp, Unsynced},
+    inode::Inode,
+};
 use crate::host::{
     OpenMode,
     random::{Draws, mix, nanos, scale},
-    sim::node::NodeId,
+    sim::stamp::NodeId,
 };
 use bytes::Bytes;
 use std::{
@@ -166,7 +169,7 @@ pub(in crate::host) struct DiskState {
 
 impl DiskState {
     pub fn new(seed: u64, node: NodeId) -> Self {
-        let key = [u64::from(node.0), 0];
+        let key = [node.key(), 0];
         DiskState {
             draws: Draws::new(seed, "disk", key),
             losses: Draws::new(seed, "disk-losses", key),
@@ -390,21 +393,21 @@ impl DiskState {
         Some(self.inodes.get(inode).expect("a named file has content").cache().to_vec())
     }
 
-    pub fn add_fault(&mut self, fault: DiskFault) -> u64 {
+    pub fn add_fault(&mut self, fault: DiskFault) -> DiskFaultId {
         let id = self.faults_added;
         self.faults_added += 1;
         self.faults.push(FaultInForce { id, fault, judged: 0, met: 0 });
-        id
+        DiskFaultId(id)
     }
 
     /// How many operations a fault in force has met.
-    pub fn met(&self, id: u64) -> u64 {
-        self.faults.iter().find(|in_force| in_force.id == id).map_or(0, |in_force| in_force.met)
+    pub fn met(&self, id: DiskFaultId) -> u64 {
+        self.faults.iter().find(|in_force| in_force.id == id.0).map_or(0, |in_force| in_force.met)
     }
 
     /// Lifts one fault and hands over the wakers of operations that may stand still no longer.
-    pub fn clear_fault(&mut self, id: u64) -> Vec<Waker> {
-        self.faults.retain(|other| other.id != id);
+    pub fn clear_fault(&mut self, id: DiskFaultId) -> Vec<Waker> {
+        self.faults.retain(|other| other.id != id.0);
         std::mem::take(&mut self.stalled).into_values().collect()
     }
 

@@ -2,15 +2,17 @@
 
 use super::*;
 use crate::host::{
-    Host,
+    Host, OpenMode,
     sim::{
-        ProcessEnd,
+        Delay, NodeId, ProcessEnd, World,
         tests::{ms, run},
     },
 };
+use bytes::Bytes;
 use std::{
+    io,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,

@@ -1,6 +1,6 @@
 //! A byte rate on links: on each of them frames leave one after the other.
 
-use super::Nanos;
+use crate::host::sim::clock::Nanos;
 use std::collections::BTreeMap;
 
 const SECOND: u128 = 1_000_000_000;

@@ -11,7 +11,7 @@ fn ms(millis: u64) -> Duration {
 }
 
 fn links(seed: u64) -> Links {
-    Links::new(seed, Delay::Uniform(ms(1), ms(3)))
+    Links::new(seed, Delay::Uniform(ms(1), ms(3)), false)
 }
 
 /// A frame of 100 bytes that leaves at once.
@@ -187,7 +187,7 @@ fn tolerance(count: usize) -> f64 {
 
 /// The delays that a rule adds to these many frames of a link without a latency.
 fn added(seed: u64, delay: Delay, count: usize) -> Vec<f64> {
-    let mut links = Links::new(seed, Delay::Constant(Duration::ZERO));
+    let mut links = Links::new(seed, Delay::Constant(Duration::ZERO), false);
     links.add(rule(LinkEffect::Delay(delay)));
     let millis = |fate| match fate {
         Fate::Delivered { delay, .. } => delay as f64 / 1e6,
@@ -267,7 +267,7 @@ proptest! {
 
     #[test]
     fn constant_delays_differ_from_pair_to_pair_alone(seed: u64, most in 1..1000u64) {
-        let mut links = Links::new(seed, Delay::Constant(Duration::ZERO));
+        let mut links = Links::new(seed, Delay::Constant(Duration::ZERO), false);
         links.add(rule(LinkEffect::Delay(Delay::PerPair(ms(most)))));
         let mut delays = Vec::new();
         for (from, to) in (0..20).flat_map(|from| (20..35).map(move |to| (from, to))) {
@@ -290,7 +290,7 @@ proptest! {
         frames in prop::collection::vec((0..20_000_000u64, 0..20_000usize), 1..100),
         two_rules: bool,
     ) {
-        let mut links = Links::new(1, Delay::Constant(Duration::ZERO));
+        let mut links = Links::new(1, Delay::Constant(Duration::ZERO), false);
         let effect = LinkEffect::Rate { bytes_per_second: rate, window };
         if two_rules {
             // A faster one in front changes nothing of this.
@@ -327,7 +327,7 @@ proptest! {
 
 #[test]
 fn a_slow_link_is_fast_again_when_its_rule_is_lifted_and_no_sooner() {
-    let mut links = Links::new(1, Delay::Constant(Duration::ZERO));
+    let mut links = Links::new(1, Delay::Constant(Duration::ZERO), false);
     let effect = LinkEffect::Rate { bytes_per_second: 1000, window: 1000 };
     let ids = [links.add(rule(effect.clone())), links.add(rule(effect))];
     let delays = |links: &mut Links| {

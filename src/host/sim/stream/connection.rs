@@ -6,16 +6,12 @@
 
 use super::{
     end::{End, Phase, RETRANSMIT_MIN},
-    packet::{EndId, Packet, Payload, What},
+    packet::{EndId, Packet, Payload, StreamAction, What},
+    transit::{put, put_at, reaches},
 };
 use crate::host::{
     NodeAddress,
-    random::name_hash,
-    sim::{
-        link::Fate,
-        node::NodeId,
-        world::{Action, Nanos, State},
-    },
+    sim::{clock::Nanos, network::Wire, stamp::NodeId},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -42,18 +38,6 @@ const LINGER: Nanos = 60_000_000_000;
 const EPHEMERAL_PORT_MIN: u16 = 49_152;
 const BYTES_PER_SECOND_DEFAULT: u64 = 1_000_000_000;
 
-/// What a stream has coming.
-pub(in crate::host) enum StreamAction {
-    Arrive(Packet),
-    Timer {
-        end: EndId,
-        at: Nanos,
-    },
-    Forget(EndId),
-    /// Wakers of a dead process, to be let go where no lock is held.
-    LetGo(Vec<Waker>),
-}
-
 #[derive(Default)]
 pub(super) struct Listener {
     pub backlog: VecDeque<EndId>,
@@ -65,7 +49,7 @@ pub(in crate::host) struct Streams {
     pub(super) ends: BTreeMap<EndId, End>,
     pub(super) listeners: BTreeMap<(NodeId, u16), Listener>,
     pub(super) connections: u64,
-    pub bytes_per_second: u64,
+    bytes_per_second: u64,
 }
 
 impl Streams {
@@ -82,6 +66,11 @@ impl Streams {
     #[cfg(test)]
     pub fn ends_held(&self) -> usize {
         self.ends.len()
+    }
+
+    /// Sets how many bytes a second each direction of a stream carries.
+    pub fn set_rate(&mut self, bytes_per_second: u64) {
+        self.bytes_per_second = bytes_per_second;
     }
 
     /// Opens a listening port; 0 takes a free one.
@@ -115,43 +104,14 @@ impl Streams {
     }
 }
 
-impl State {
-    /// Sends a packet off at `leaves`.
-    pub(super) fn put(&mut self, now: Nanos, leaves: Nanos, packet: Packet) {
-        let arrive = |packet| Action::Stream(StreamAction::Arrive(packet));
-        if packet.from == packet.to {
-            return self.queue.push(leaves, arrive(packet));
-        }
-        match self.links.fate(now, &packet.traversal(leaves)).1 {
-            Fate::Lost(why) => self.note_packet(now, &packet, why),
-            // Retransmission stands in for the keeping of what is held.
-            Fate::Held(_) => self.note_packet(now, &packet, "held"),
-            Fate::Delivered { corrupt: Some(_), .. } => self.note_packet(now, &packet, "damaged"),
-            Fate::Delivered { delay, copy, corrupt: None } => {
-                if let Some(copy) = copy {
-                    self.queue.push(leaves + copy, arrive(packet.clone()));
-                }
-                self.queue.push(leaves + delay, arrive(packet));
-            }
-        }
-    }
-
-    fn note_packet(&mut self, now: Nanos, packet: &Packet, what: &'static str) {
-        let (name, word) = packet.what.describe();
-        let words =
-            [packet.from.link_key(packet.to), packet.end, word, name_hash(name), name_hash(what)];
-        let (from, to, end) = (packet.from, packet.to, packet.end);
-        let kind = packet.what.kind();
-        self.digest
-            .entry(now, 10, &words, || format!("{from:?} -> {to:?} {kind:?} #{end} {name} {what}"));
-    }
-
-    pub fn perform_stream(&mut self, now: Nanos, action: StreamAction, wakers: &mut Vec<Waker>) {
+impl Streams {
+    /// Lets happen what was due; collects who is to be woken.
+    pub fn perform(&mut self, wire: &mut Wire<'_>, action: StreamAction, wakers: &mut Vec<Waker>) {
         match action {
-            StreamAction::Arrive(packet) => self.packet_arrives(now, packet, wakers),
-            StreamAction::Timer { end, at } => self.stream_timer(now, end, at, wakers),
+            StreamAction::Arrive(packet) => self.packet_arrives(wire, packet, wakers),
+            StreamAction::Timer { end, at } => self.timer_fires(wire, end, at, wakers),
             StreamAction::Forget(id) => {
-                if let Some(mut end) = self.streams.ends.remove(&id) {
+                if let Some(mut end) = self.ends.remove(&id) {
                     wakers.extend(end.take_wakers());
                 }
             }
@@ -159,24 +119,20 @@ impl State {
         }
     }
 
-    fn packet_arrives(&mut self, now: Nanos, packet: Packet, wakers: &mut Vec<Waker>) {
+    fn packet_arrives(&mut self, wire: &mut Wire<'_>, packet: Packet, wakers: &mut Vec<Waker>) {
         let (from, to, id) = (packet.from, packet.to, packet.end);
-        if !self.nodes[to.index()].powered {
-            return self.note_packet(now, &packet, "no power");
+        if !reaches(wire, &packet) {
+            return;
         }
-        if from != to && self.links.is_cut(from, to, packet.what.kind()) {
-            return self.note_packet(now, &packet, "cut under way");
-        }
-        self.note_packet(now, &packet, "arrived");
         match packet.what {
-            What::Syn { port } => return self.syn_arrives(now, from, to, id, port, wakers),
+            What::Syn { port } => return self.syn_arrives(wire, from, to, id, port, wakers),
             What::Refused => return self.break_end(id, io::ErrorKind::ConnectionRefused, wakers),
             What::Reset => return self.break_end(id, io::ErrorKind::ConnectionReset, wakers),
             _ => {}
         }
-        let Some(end) = self.streams.ends.get_mut(&id).filter(|end| end.alive_on(to)) else {
+        let Some(end) = self.ends.get_mut(&id).filter(|end| end.alive_on(to)) else {
             let reset = Packet { from: to, to: from, end: id ^ 1, what: What::Reset };
-            return self.put(now, now, reset);
+            return put(wire, reset);
         };
         if matches!(end.phase, Phase::Connecting { .. }) {
             end.phase = Phase::Open;
@@ -185,14 +141,14 @@ impl State {
         }
         match packet.what {
             What::Segment { number, payload } => {
-                self.segment_arrives(now, id, number, payload, wakers)
+                self.segment_arrives(wire, id, number, payload, wakers)
             }
             What::Acknowledgement { before, number, read } => {
-                self.acknowledged(now, id, before, number, read, wakers);
+                self.acknowledged(wire, id, before, number, read, wakers);
             }
             What::Probe => {
                 let answer = end.acknowledgement(id, None);
-                self.put(now, now, answer);
+                put(wire, answer);
             }
             What::Syn { .. } | What::SynAck | What::Refused | What::Reset => {}
         }
@@ -200,7 +156,7 @@ impl State {
 
     fn syn_arrives(
         &mut self,
-        now: Nanos,
+        wire: &mut Wire<'_>,
         from: NodeId,
         to: NodeId,
         id: EndId,
@@ -208,43 +164,43 @@ impl State {
         wakers: &mut Vec<Waker>,
     ) {
         let answer = |what| Packet { from: to, to: from, end: id ^ 1, what };
-        if self.streams.ends.contains_key(&id) {
-            return self.put(now, now, answer(What::SynAck));
+        if self.ends.contains_key(&id) {
+            return put(wire, answer(What::SynAck));
         }
         // A SYN of a connection that has moved on is an old copy.
-        let Some(client) = self.streams.ends.get_mut(&(id ^ 1)) else { return };
+        let Some(client) = self.ends.get_mut(&(id ^ 1)) else { return };
         let Phase::Connecting { accepted, .. } = &mut client.phase else { return };
-        let Some(listener) = self.streams.listeners.get_mut(&(to, port)) else {
-            return self.put(now, now, answer(What::Refused));
+        let Some(listener) = self.listeners.get_mut(&(to, port)) else {
+            return put(wire, answer(What::Refused));
         };
         if *accepted {
-            return self.put(now, now, answer(What::Reset));
+            return put(wire, answer(What::Reset));
         }
         if listener.backlog.len() >= BACKLOG_MAX {
             return;
         }
         *accepted = true;
         let offset = u16::try_from(id / 2 % 16_384).expect("below 2^14");
-        let name = self.nodes[from.index()].name.to_string();
+        let name = wire.network().name(from).to_string();
         let address = NodeAddress::new(name, EPHEMERAL_PORT_MIN + offset);
-        self.streams.ends.insert(id, End::new(to, from, address, Phase::Open));
+        self.ends.insert(id, End::new(to, from, address, Phase::Open));
         listener.backlog.push_back(id);
         wakers.extend(listener.acceptor.take());
-        self.put(now, now, answer(What::SynAck));
+        put(wire, answer(What::SynAck));
     }
 
     fn segment_arrives(
         &mut self,
-        now: Nanos,
+        wire: &mut Wire<'_>,
         id: EndId,
         number: u64,
         payload: Payload,
         wakers: &mut Vec<Waker>,
     ) {
-        let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
+        let end = self.ends.get_mut(&id).expect("it was just looked up");
         if end.reader_gone && payload.len() > 0 && number >= end.expected {
             let reset = end.packet(id, What::Reset);
-            self.put(now, now, reset);
+            put(wire, reset);
             return self.break_end(id, io::ErrorKind::ConnectionReset, wakers);
         }
         if number >= end.expected {
@@ -259,19 +215,19 @@ impl State {
             wakers.extend(end.reader.take());
         }
         let answer = end.acknowledgement(id, Some(number));
-        self.put(now, now, answer);
+        put(wire, answer);
     }
 
     fn acknowledged(
         &mut self,
-        now: Nanos,
+        wire: &mut Wire<'_>,
         id: EndId,
         before: u64,
         number: Option<u64>,
         read: u64,
         wakers: &mut Vec<Waker>,
     ) {
-        let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
+        let end = self.ends.get_mut(&id).expect("it was just looked up");
         let waited = end.unacknowledged.len();
         end.unacknowledged = end.unacknowledged.split_off(&before);
         if let Some(number) = number {
@@ -279,32 +235,31 @@ impl State {
         }
         let progress = end.unacknowledged.len() < waited || read > end.read_by_peer;
         end.read_by_peer = end.read_by_peer.max(read);
-        end.silent_since = now.max(end.free_at);
+        end.silent_since = wire.now().max(end.free_at);
         if progress {
             end.retransmit_after = RETRANSMIT_MIN;
             if end.has_room(SEGMENT_BYTES_MAX) {
                 wakers.extend(end.writer.take());
             }
             if !end.unacknowledged.is_empty() || end.writer.is_some() {
-                let deadline = now.max(end.free_at) + RETRANSMIT_MIN;
-                self.set_stream_timer(id, deadline);
+                let deadline = wire.now().max(end.free_at) + RETRANSMIT_MIN;
+                self.set_timer(wire, id, deadline);
             }
         }
-        wakers.extend(self.retire_end(now, id));
+        wakers.extend(self.retire_end(wire, id));
     }
 
-    fn set_stream_timer(&mut self, id: EndId, deadline: Nanos) {
-        let end = self.streams.ends.get_mut(&id).expect("only ends have timers");
+    fn set_timer(&mut self, wire: &mut Wire<'_>, id: EndId, deadline: Nanos) {
+        let end = self.ends.get_mut(&id).expect("only ends have timers");
         end.deadline = deadline;
         if end.timer.is_none_or(|timer| timer > deadline) {
             end.timer = Some(deadline);
-            self.queue
-                .push(deadline, Action::Stream(StreamAction::Timer { end: id, at: deadline }));
+            wire.schedule(deadline, StreamAction::Timer { end: id, at: deadline });
         }
     }
 
-    fn stream_timer(&mut self, now: Nanos, id: EndId, at: Nanos, wakers: &mut Vec<Waker>) {
-        let Some(end) = self.streams.ends.get_mut(&id) else { return };
+    fn timer_fires(&mut self, wire: &mut Wire<'_>, id: EndId, at: Nanos, wakers: &mut Vec<Waker>) {
+        let Some(end) = self.ends.get_mut(&id) else { return };
         if end.timer != Some(at) {
             return;
         }
@@ -314,87 +269,87 @@ impl State {
             Phase::Connecting { syns: SYNS_MAX, .. } => {
                 self.break_end(id, io::ErrorKind::TimedOut, wakers);
             }
-            Phase::Connecting { .. } => self.send_syn(now, id),
+            Phase::Connecting { .. } => self.send_syn(wire, id),
             Phase::Open => {
                 // What is still leaving can't have been answered.
                 let deadline = end.deadline.max(end.free_at + end.retransmit_after);
                 if end.unacknowledged.is_empty() && end.writer.is_none() {
-                } else if now < deadline {
-                    self.set_stream_timer(id, deadline);
-                } else if now >= end.silent_since + SILENCE_MAX {
+                } else if wire.now() < deadline {
+                    self.set_timer(wire, id, deadline);
+                } else if wire.now() >= end.silent_since + SILENCE_MAX {
                     self.break_end(id, io::ErrorKind::TimedOut, wakers);
                 } else {
-                    self.retransmit(now, id);
+                    self.retransmit(wire, id);
                 }
             }
         }
     }
 
-    pub(super) fn send_syn(&mut self, now: Nanos, id: EndId) {
-        let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
+    pub(super) fn send_syn(&mut self, wire: &mut Wire<'_>, id: EndId) {
+        let end = self.ends.get_mut(&id).expect("it was just looked up");
         let Phase::Connecting { syns, port, .. } = &mut end.phase else { return };
         let wait = SYN_RETRY << *syns;
         *syns += 1;
         let what = What::Syn { port: *port };
         let packet = end.packet(id, what);
-        self.put(now, now, packet);
-        self.set_stream_timer(id, now + wait);
+        put(wire, packet);
+        self.set_timer(wire, id, wire.now() + wait);
     }
 
-    fn retransmit(&mut self, now: Nanos, id: EndId) {
-        let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
+    fn retransmit(&mut self, wire: &mut Wire<'_>, id: EndId) {
+        let end = self.ends.get_mut(&id).expect("it was just looked up");
         end.retransmit_after = (end.retransmit_after * 2).min(RETRANSMIT_MAX);
         let give_up = end.silent_since + SILENCE_MAX;
         let again: Vec<(u64, Payload)> =
             end.unacknowledged.iter().map(|(number, payload)| (*number, payload.clone())).collect();
         if again.is_empty() {
             let probe = end.packet(id, What::Probe);
-            self.put(now, now, probe);
+            put(wire, probe);
         }
         for (number, payload) in again {
-            self.send_segment(now, id, number, payload);
+            self.send_segment(wire, id, number, payload);
         }
-        let end = &self.streams.ends[&id];
-        let next = now.max(end.free_at) + end.retransmit_after;
-        self.set_stream_timer(id, next.min(give_up.max(now + 1)));
+        let end = &self.ends[&id];
+        let next = wire.now().max(end.free_at) + end.retransmit_after;
+        self.set_timer(wire, id, next.min(give_up.max(wire.now() + 1)));
     }
 
     /// Puts a segment on the line behind those that are still leaving.
-    fn send_segment(&mut self, now: Nanos, id: EndId, number: u64, payload: Payload) {
-        let rate = u128::from(self.streams.bytes_per_second);
-        let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
+    fn send_segment(&mut self, wire: &mut Wire<'_>, id: EndId, number: u64, payload: Payload) {
+        let rate = u128::from(self.bytes_per_second);
+        let end = self.ends.get_mut(&id).expect("it was just looked up");
         let takes = payload.len() as u128 * 1_000_000_000 / rate;
         let takes = u64::try_from(takes).expect("a segment is small");
-        end.free_at = now.max(end.free_at) + takes;
+        end.free_at = wire.now().max(end.free_at) + takes;
         let leaves = end.free_at;
         let packet = end.packet(id, What::Segment { number, payload });
-        self.put(now, leaves, packet);
+        put_at(wire, leaves, packet);
     }
 
-    pub(super) fn enqueue(&mut self, now: Nanos, id: EndId, payload: Payload) {
-        let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
+    pub(super) fn enqueue(&mut self, wire: &mut Wire<'_>, id: EndId, payload: Payload) {
+        let end = self.ends.get_mut(&id).expect("it was just looked up");
         let number = end.next_number;
         let idle = end.unacknowledged.is_empty();
         end.next_number += 1;
         end.written += payload.len() as u64;
         end.unacknowledged.insert(number, payload.clone());
-        self.send_segment(now, id, number, payload);
+        self.send_segment(wire, id, number, payload);
         if idle {
-            self.expect_answer(now, id);
+            self.expect_answer(wire, id);
         }
     }
 
     /// From now on silence counts.
-    pub(super) fn expect_answer(&mut self, now: Nanos, id: EndId) {
-        let end = self.streams.ends.get_mut(&id).expect("it was just looked up");
-        end.silent_since = now.max(end.free_at);
+    pub(super) fn expect_answer(&mut self, wire: &mut Wire<'_>, id: EndId) {
+        let end = self.ends.get_mut(&id).expect("it was just looked up");
+        end.silent_since = wire.now().max(end.free_at);
         end.retransmit_after = RETRANSMIT_MIN;
         let deadline = end.silent_since + RETRANSMIT_MIN;
-        self.set_stream_timer(id, deadline);
+        self.set_timer(wire, id, deadline);
     }
 
     pub(super) fn break_end(&mut self, id: EndId, kind: io::ErrorKind, wakers: &mut Vec<Waker>) {
-        let Some(end) = self.streams.ends.get_mut(&id) else { return };
+        let Some(end) = self.ends.get_mut(&id) else { return };
         let refused = kind == io::ErrorKind::ConnectionRefused;
         match end.phase {
             Phase::Broken(_) => return,
@@ -404,23 +359,28 @@ impl State {
         end.unacknowledged.clear();
         end.early.clear();
         wakers.extend(end.take_wakers());
-        wakers.extend(self.retire_end(0, id));
+        wakers.extend(self.drop_orphan(id));
     }
 
     /// Lets an end go that nobody holds and that has nothing left to send; hands over its wakers.
-    pub(super) fn retire_end(&mut self, now: Nanos, id: EndId) -> Vec<Waker> {
-        let Some(end) = self.streams.ends.get_mut(&id) else { return Vec::new() };
-        if !end.is_orphan() {
-            return Vec::new();
-        }
+    pub(super) fn retire_end(&mut self, wire: &mut Wire<'_>, id: EndId) -> Vec<Waker> {
+        let Some(end) = self.ends.get_mut(&id) else { return Vec::new() };
         if !matches!(end.phase, Phase::Open) {
-            let mut end = self.streams.ends.remove(&id).expect("it was just looked up");
-            return end.take_wakers().collect();
+            return self.drop_orphan(id);
         }
-        if end.unacknowledged.is_empty() && !end.forgetting {
+        if end.is_orphan() && end.unacknowledged.is_empty() && !end.forgetting {
             end.forgetting = true;
-            self.queue.push(now + LINGER, Action::Stream(StreamAction::Forget(id)));
+            wire.schedule(wire.now() + LINGER, StreamAction::Forget(id));
         }
         Vec::new()
+    }
+
+    /// Lets an end go that nobody holds and that sends nothing any more; hands over its wakers.
+    fn drop_orphan(&mut self, id: EndId) -> Vec<Waker> {
+        if !self.ends.get(&id).is_some_and(End::is_orphan) {
+            return Vec::new();
+        }
+        let mut end = self.ends.remove(&id).expect("it was just looked up");
+        end.take_wakers().collect()
     }
 }

@@ -3,7 +3,7 @@
 use super::packet::{EndId, Packet, Payload, What};
 use crate::host::{
     NodeAddress,
-    sim::{node::NodeId, world::Nanos},
+    sim::{clock::Nanos, stamp::NodeId},
 };
 use bytes::Bytes;
 use std::{

@@ -3,9 +3,10 @@
 use crate::host::{
     Kind,
     random::mix,
-    sim::{link::LinkTraversal, node::NodeId, world::Nanos},
+    sim::{clock::Nanos, link::LinkTraversal, stamp::NodeId},
 };
 use bytes::Bytes;
+use std::task::Waker;
 
 const HAND_SHAKE: Kind = Kind::new("stream.hand-shake");
 const SEGMENT: Kind = Kind::new("stream.segment");
@@ -94,4 +95,16 @@ impl Packet {
         let (from, to, kind) = (self.from, self.to, self.what.kind());
         LinkTraversal { from, to, kind, leaves, bytes: HEADER_BYTES + payload }
     }
+}
+
+/// What a stream has coming.
+pub(in crate::host) enum StreamAction {
+    Arrive(Packet),
+    Timer {
+        end: EndId,
+        at: Nanos,
+    },
+    Forget(EndId),
+    /// Wakers of a dead process, to be let go where no lock is held.
+    LetGo(Vec<Waker>),
 }

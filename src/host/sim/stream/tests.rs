@@ -2,17 +2,18 @@
 
 use super::*;
 use crate::host::{
-    Host,
+    Host, NodeAddress,
     sim::{
-        Delay, LinkEffect, LinkRule, NodeId, NodeSet, ProcessEnd,
+        Delay, LinkEffect, LinkRule, NodeId, NodeSet, ProcessEnd, World,
         tests::{ms, run},
     },
 };
+use bytes::Bytes;
 use proptest::prelude::*;
 use std::{
     io::ErrorKind,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -426,7 +427,7 @@ fn dropping_a_stream_still_delivers_and_ports_are_exclusive() {
         assert_eq!(seen.of("server"), ["\"end\""]);
         assert_eq!(seen.read.load(Ordering::Relaxed), 50_000);
         assert!(world.is_running(client));
-        assert_eq!(world.shared.lock().streams.ends_held(), 0, "both ends were forgotten");
+        assert_eq!(world.shared().lock().streams(0).0.ends_held(), 0, "both ends were forgotten");
     });
 }
 

@@ -3,21 +3,19 @@
 mod runner;
 
 use super::{event::JobEvent, job_master::JobMasterServices};
-use crate::{
-    host::Sabotage,
-    system::{
-        graph::JobGraph,
-        ids::JobId,
-        leadership::LeaderSession,
-        protocol::{
-            DispatcherGateway, DispatcherHandler, JobDetails, JobRefusal, JobResult, JobStatus,
-            SubmitRefusal,
-        },
-        rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
-        scope::Scope,
-        service::{blobs::BlobClient, coordination::Session, log::LogClient},
-        store::{Cancellation, JobStore, StoreError, StoredJobs, StoredResult, blob_prefix},
+use crate::system::{
+    graph::JobGraph,
+    ids::JobId,
+    leadership::LeaderSession,
+    protocol::{
+        DispatcherGateway, DispatcherHandler, JobDetails, JobRefusal, JobResult, JobStatus,
+        SubmitRefusal,
     },
+    rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
+    sabotage,
+    scope::Scope,
+    service::{blobs::BlobClient, coordination::Session, log::LogClient},
+    store::{Cancellation, JobStore, StoreError, StoredJobs, StoredResult, blob_prefix},
 };
 use futures::{FutureExt, future::join_all};
 use runner::JobRunner;
@@ -124,7 +122,7 @@ impl Dispatcher {
         }
         let id = job.id;
         self.jobs.insert(id, Managed::Submitting);
-        let reply = match context.host().sabotaged(Sabotage::JobAcknowledgedBeforeDurable) {
+        let reply = match context.host().sabotaged(sabotage::JOB_ACKNOWLEDGED_BEFORE_DURABLE) {
             true => {
                 acknowledge(context, id, reply);
                 None
@@ -241,7 +239,7 @@ impl Dispatcher {
         reply: Reply<Result<(), JobRefusal>>,
     ) {
         let store = self.store.clone();
-        let skips = context.host().sabotaged(Sabotage::CancellationNotDurable);
+        let skips = context.host().sabotaged(sabotage::CANCELLATION_NOT_DURABLE);
         let work = self.scope.wrap(async move {
             match skips {
                 true => Ok(Cancellation::Recorded),

@@ -8,16 +8,17 @@
 use super::{
     JobMaster,
     pending::{Acknowledged, PendingCheckpoint},
-    storing::Storing,
+    storing::{Storing, metadata_blob},
 };
 use crate::{
-    host::{Instant, Sabotage},
+    host::Instant,
     system::{
         graph::StateHandle,
-        ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, JobId},
+        ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId},
         job_manager::event::JobEvent,
         protocol::{JobStatus, TaskExecutionState},
         rpc::Context,
+        sabotage,
         service::{
             blobs::{BlobClient, BlobError},
             coordination::Revision,
@@ -56,11 +57,6 @@ const TOO_LONG: &str = "it took too long";
 /// The pause before metadata is read again.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// Where the metadata of a checkpoint lies.
-pub(super) fn metadata_blob(job: JobId, checkpoint: CheckpointId) -> String {
-    format!("{job}/chk-{checkpoint}/metadata")
-}
-
 async fn read_metadata(
     blobs: &BlobClient,
     pointer: &CheckpointPointer,
@@ -70,7 +66,7 @@ async fn read_metadata(
         match blobs.get(&pointer.metadata).await {
             Ok(bytes) => break bytes,
             Err(BlobError::Refused(refusal)) => return Err(corrupt(refusal.to_string())),
-            Err(_) if blobs.host().sabotaged(Sabotage::UnreadableCheckpointSkipped) => {
+            Err(_) if blobs.host().sabotaged(sabotage::UNREADABLE_CHECKPOINT_SKIPPED) => {
                 return Ok(None);
             }
             Err(_) => blobs.host().sleep(RETRY_DELAY).await,

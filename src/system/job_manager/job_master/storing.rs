@@ -5,22 +5,24 @@
 //! answer may stand, so it is fenced first: the tail of the store is written in a transaction that
 //! excludes the pointer for ever, or that shows that the pointer stands.
 
-use super::{JobMaster, coordinator::metadata_blob};
-use crate::{
-    host::Sabotage,
-    system::{
-        ids::CheckpointId,
-        job_manager::event::JobEvent,
-        rpc::Context,
-        scope::Scope,
-        store::{CheckpointPointer, CompletedCheckpoint, Settled, StoreError},
-    },
+use super::JobMaster;
+use crate::system::{
+    ids::{CheckpointId, JobId},
+    job_manager::event::JobEvent,
+    rpc::Context,
+    scope::Scope,
+    store::{CheckpointPointer, CompletedCheckpoint, Settled, StoreError},
 };
 use bytes::Bytes;
 use std::time::Duration;
 
 /// How long a job that restarts or is canceled lets a checkpoint be stored.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Where the metadata of a checkpoint lies.
+pub(super) fn metadata_blob(job: JobId, checkpoint: CheckpointId) -> String {
+    format!("{job}/chk-{checkpoint}/metadata")
+}
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +69,7 @@ impl JobMaster {
         let scope = Scope::default();
         let work = scope.wrap(async move { blobs.put_until_acknowledged(&metadata, bytes).await });
         checkpoints.storing = Some(Storing { checkpoint, stage: Stage::Metadata, scope });
-        if context.host().sabotaged(Sabotage::CompleteBeforeStored) {
+        if context.host().sabotaged(crate::system::sabotage::COMPLETE_BEFORE_STORED) {
             self.confirm_to_all(id, last);
         }
         context.spawn_then(work, move |master, context, stored| {
@@ -129,7 +131,7 @@ impl JobMaster {
             Stage::Fencing => return,
             Stage::Pointer => {}
         }
-        if context.host().sabotaged(Sabotage::PendingPointerNotFenced) {
+        if context.host().sabotaged(crate::system::sabotage::PENDING_POINTER_NOT_FENCED) {
             return self.not_stored(context, reason);
         }
         (storing.stage, storing.scope) = (Stage::Fencing, Scope::default());

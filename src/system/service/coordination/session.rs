@@ -5,7 +5,8 @@ use super::{
     client::{CoordinationClient, CoordinationError},
 };
 use crate::{
-    host::{Host, Instant, Sabotage, Task},
+    host::{Host, Instant, Task},
+    system::sabotage,
     system::watch::{WatchReceiver, WatchSender},
 };
 use std::{
@@ -54,7 +55,7 @@ impl Shared {
 
     /// Whether a lost lease is treated as lost.
     fn heeds_loss(&self) -> bool {
-        !self.host.sabotaged(Sabotage::LostLeaseTreatedAsAlive)
+        !self.host.sabotaged(sabotage::LOST_LEASE_TREATED_AS_ALIVE)
     }
 
     /// The state now. After a pause others may ask before the keeper has looked at the clock; what

@@ -26,6 +26,7 @@ mod error;
 mod frame;
 mod reader;
 mod seal;
+mod segment;
 mod segments;
 
 #[cfg(test)]
@@ -35,7 +36,8 @@ use crate::host::{Disk, OpenMode};
 use bytes::{Buf, Bytes};
 pub(super) use error::{Damage, DurableError};
 use seal::{Extent, SealFile};
-use segments::{DRAFT, SegmentedLog, corrupt, open_extent, read_whole, snapshot_name};
+use segment::{corrupt, snapshot_name};
+use segments::{DRAFT, SegmentedLog, open_extent, read_whole};
 use serde::{Serialize, de::DeserializeOwned};
 use std::marker::PhantomData;
 

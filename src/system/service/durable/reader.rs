@@ -4,7 +4,7 @@ use super::{
     error::{Damage, DurableError},
     frame,
     seal::Extent,
-    segments::{Frame, Place, corrupt, open_existing, segment_name},
+    segment::{Frame, Place, corrupt, open_existing, segment_name},
 };
 use crate::host::{Disk, File};
 use bytes::{Buf, Bytes, BytesMut};

@@ -5,11 +5,12 @@ use super::{
     frame::{self, Scanned},
     reader::Reader,
     seal::{Extent, SEAL_FILE, Seal, SealFile},
+    segment::{Frame, Head, Place, Sealed, corrupt, open_existing, segment_name, snapshot_name},
 };
 use crate::host::{Disk, File, OpenMode};
 use bytes::Bytes;
 use crc32fast::Hasher;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use std::{io, marker::PhantomData};
 
 /// From place to place of a segment's index, in bytes.
@@ -18,41 +19,6 @@ const INDEX_STEP_BYTES: u64 = 64 * 1024;
 const HEAD_BYTES_MAX: usize = 256;
 /// A file that becomes a snapshot by its name.
 pub(super) const DRAFT: &str = "draft";
-
-/// What a segment's frames hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Frame<R> {
-    /// The first frame.
-    Head(Head),
-    /// A record of the log.
-    Record(R),
-    /// The last frame of a segment that takes no more records: some records' places, in order.
-    Index(Vec<Place>),
-}
-
-/// What a segment says of itself and vouches for of the one before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Head {
-    /// Records of the log before its first.
-    first: u64,
-    /// The segment before it.
-    previous: Option<Sealed>,
-}
-
-/// A segment that takes no more records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Sealed {
-    pub extent: Extent,
-    /// Where its index begins.
-    pub index: u64,
-}
-
-/// Where a record is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
-    pub record: u64,
-    pub offset: u64,
-}
 
 /// The segment that is being written.
 struct Active {
@@ -101,16 +67,6 @@ pub struct SegmentedLog<R> {
     snapshot: Option<Extent>,
     records: u64,
     kind: PhantomData<fn(R)>,
-}
-
-/// The name of a segment.
-pub(super) fn segment_name(first: u64) -> String {
-    format!("log-{first:020}")
-}
-
-/// The name of the state after so many records.
-pub(super) fn snapshot_name(records: u64) -> String {
-    format!("snapshot-{records:020}")
 }
 
 fn number(name: &str, kind: &str) -> Option<u64> {
@@ -365,29 +321,6 @@ impl<R: Serialize + DeserializeOwned + Send + Sync> SegmentedLog<R> {
             Some((Frame::Index(places), _)) => Ok(places),
             _ => Err(corrupt(self.folder, name, sealed.index, Damage::Unreadable)),
         }
-    }
-}
-
-pub(super) fn corrupt(
-    folder: &'static str,
-    file: String,
-    offset: u64,
-    damage: Damage,
-) -> DurableError {
-    DurableError::Corrupt { folder, file, offset, damage }
-}
-
-/// Opens a file that must be there.
-pub(super) async fn open_existing(
-    disk: &Disk,
-    folder: &'static str,
-    name: &str,
-) -> Result<File, DurableError> {
-    match disk.open(&format!("{folder}/{name}"), OpenMode::Write).await {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(corrupt(folder, name.to_string(), 0, Damage::Missing))
-        }
-        file => Ok(file?),
     }
 }
 

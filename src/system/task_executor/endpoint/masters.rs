@@ -1,23 +1,21 @@
 //! The ways to the masters of the jobs that hold slots here.
 
 use super::{SlotEvent, TaskExecutor};
-use crate::{
-    host::Sabotage,
-    system::{
-        graph::StateHandle,
-        heartbeat::{Beat, HeartbeatListener, HeartbeatManager, HeartbeatSession, HeartbeatTarget},
-        ids::{AllocationId, CheckpointId, ExecutionAttemptId, JobId},
-        leadership::{
-            LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService, LeaderSessionId,
-        },
-        protocol::{
-            ExecutorReport, JobMasterGateway, MasterReport, OfferedSlots, RegistrationRefusal,
-            TaskExecutionState, component_job, job_component,
-        },
-        registration::register,
-        rpc::{Context, EndpointHandle, Gateway, RpcError},
-        scope::Scope,
+use crate::system::{
+    graph::StateHandle,
+    heartbeat::{Beat, HeartbeatListener, HeartbeatManager, HeartbeatSession, HeartbeatTarget},
+    ids::{AllocationId, CheckpointId, ExecutionAttemptId, JobId},
+    leadership::{
+        LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService, LeaderSessionId,
     },
+    protocol::{
+        ExecutorReport, JobMasterGateway, MasterReport, OfferedSlots, RegistrationRefusal,
+        TaskExecutionState, component_job, job_component,
+    },
+    registration::register,
+    rpc::{Context, EndpointHandle, Gateway, RpcError},
+    sabotage,
+    scope::Scope,
 };
 use futures::{FutureExt, future::BoxFuture};
 use std::{
@@ -299,7 +297,7 @@ impl TaskExecutor {
         answer: Result<Result<Vec<AllocationId>, RegistrationRefusal>, RpcError>,
     ) {
         let newest = self.jobs.get(&job).map(|link| link.round) == Some(round);
-        if !newest && !context.host().sabotaged(Sabotage::OldOfferRoundApplied) {
+        if !newest && !context.host().sabotaged(sabotage::OLD_OFFER_ROUND_APPLIED) {
             return;
         }
         match answer {
@@ -347,7 +345,7 @@ impl TaskExecutor {
         state: TaskExecutionState,
     ) {
         let Some(link) = self.jobs.get_mut(&attempt.job) else { return };
-        let lists_ends = !context.host().sabotaged(Sabotage::UntoldEndTakenForLoss);
+        let lists_ends = !context.host().sabotaged(sabotage::UNTOLD_END_TAKEN_FOR_LOSS);
         if state.is_terminal() && link.deployer == Some(deployer) && lists_ends {
             link.ended.insert(attempt, state.clone());
         }

@@ -1,7 +1,11 @@
 //! The consumer's side of a channel: it asks for its subpartition, fills the inbox and grants credit.
 
 use super::{
-    CHANNEL_CREDIT, ChannelError, Inbox, Reader, Refusal, ShuffleEnvironment,
+    environment::ShuffleEnvironment,
+    error::ChannelError,
+    inbox::Inbox,
+    limits::CHANNEL_CREDIT,
+    partitions::{Reader, Refusal},
     wire::{FrameError, FrameReader, RESPONSE_BYTES_MAX, Request, Response},
 };
 use crate::{

@@ -1,7 +1,8 @@
 //! What a task has received and not yet handled, channel by channel, within the credit that it lent.
 
 use super::{
-    CHANNEL_CREDIT, WireError,
+    error::ChannelError,
+    limits::CHANNEL_CREDIT,
     wire::{Buffer, Content, Event, Response},
 };
 use crate::system::{
@@ -14,50 +15,12 @@ use futures::task::AtomicWaker;
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    io,
     sync::{Arc, Mutex, MutexGuard},
     task::Poll,
 };
 
 /// Credit is lent again when so much has come together, to save messages.
 const CREDIT_LENT_AT_ONCE: u32 = CHANNEL_CREDIT / 2;
-
-/// Why a channel is lost.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChannelError {
-    /// The producer's task executor can't be reached.
-    #[error("no connection: {0}")]
-    Connect(io::ErrorKind),
-    /// The partition did not come up in time.
-    #[error("the partition was not found")]
-    PartitionNotFound,
-    /// The producer refuses to be read.
-    #[error("refused by the producer")]
-    Refused,
-    /// The stream broke.
-    #[error("broken: {0}")]
-    Broken(io::ErrorKind),
-    /// The stream ended, or the partition was released, before the end of the partition.
-    #[error("ended before the end of the partition")]
-    EndedEarly,
-    /// A buffer is missing, or there twice.
-    #[error("buffer {found} where {expected} was due")]
-    SequenceGap {
-        /// The number that was due.
-        expected: u64,
-        /// The number that came.
-        found: u64,
-    },
-    /// The producer sent more than it had credit for.
-    #[error("more buffers than credited")]
-    CreditExceeded,
-    /// Something came behind the end of the data or of the partition, or an answer twice.
-    #[error("something came out of turn")]
-    OutOfTurn,
-    /// A frame makes no sense.
-    #[error("{0}")]
-    Wire(#[from] WireError),
-}
 
 struct Channel {
     partition: ResultPartitionId,

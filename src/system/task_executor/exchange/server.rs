@@ -1,7 +1,8 @@
 //! The door of a task executor's partitions: a stream for each remote reader.
 
 use super::{
-    CHANNEL_CREDIT, Reader, Refusal, ResultPartitionManager,
+    limits::CHANNEL_CREDIT,
+    partitions::{Reader, Refusal, ResultPartitionManager},
     wire::{FrameReader, REQUEST_BYTES_MAX, Request, Response},
 };
 use crate::host::{Host, Stream, StreamListener, StreamWriter};

@@ -1,6 +1,6 @@
 //! What one task has for one consumer: a queue that is bounded for the producer and drained by credit.
 
-use super::{ResultPartitionManager, SUBPARTITION_BUFFERS_MAX, SUBPARTITION_EVENTS_MAX};
+use super::limits::{SUBPARTITION_BUFFERS_MAX, SUBPARTITION_EVENTS_MAX};
 use crate::system::{ids::ResultPartitionId, task_executor::TaskError};
 use bytes::Bytes;
 use futures::task::AtomicWaker;
@@ -148,19 +148,83 @@ impl Subpartition {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    /// Lets a reader begin; `None` when there is or was one.
-    pub fn read(
-        self: &Arc<Self>,
-        partitions: &Arc<ResultPartitionManager>,
-        credit: u32,
-    ) -> Option<Reader> {
+    /// Which partition it is a part of.
+    pub fn partition(&self) -> ResultPartitionId {
+        self.partition
+    }
+
+    /// Lets a reader begin; false when there is or was one.
+    pub fn begin_reading(&self, credit: u32) -> bool {
         let mut state = self.lock();
         if state.reading != Reading::NotYet || state.released {
-            return None;
+            return false;
         }
         state.reading = Reading::Now;
         state.credit = credit;
-        Some(Reader { subpartition: self.clone(), partitions: partitions.clone() })
+        true
+    }
+
+    /// The reader is gone. Before the last buffer, that fails the producer.
+    pub fn end_reading(&self) {
+        let too_early = {
+            let mut state = self.lock();
+            let too_early = state.reading == Reading::Now;
+            state.reading = Reading::Over;
+            state.reader = None;
+            too_early
+        };
+        if too_early {
+            self.fail_producer();
+        }
+    }
+
+    /// Grants more credit; `false` when it is more than anyone grants.
+    pub fn add_credit(&self, credit: u32, most: u32) -> bool {
+        let (waker, sound) = {
+            let mut state = self.lock();
+            let sum = state.credit.checked_add(credit).filter(|sum| *sum <= most);
+            let waker = if state.queue.is_empty() { None } else { state.reader.take() };
+            match sum {
+                Some(sum) => {
+                    state.credit = sum;
+                    (waker, true)
+                }
+                None => (None, false),
+            }
+        };
+        waker.into_iter().for_each(Waker::wake);
+        sound
+    }
+
+    /// The next buffer, for one credit; `None` when the subpartition was released.
+    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Queued>> {
+        let mut state = self.lock();
+        if state.released {
+            return Poll::Ready(None);
+        }
+        assert!(state.reading == Reading::Now, "nothing is read behind the last buffer");
+        if state.credit == 0 || state.queue.is_empty() {
+            if !state.reader.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                state.reader = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        let was_full = !state.has_room(false);
+        let queued = state.queue.pop_front().expect("it is not empty");
+        state.credit -= 1;
+        state.events -= usize::from(queued.is_event);
+        if queued.is_last {
+            state.reading = Reading::Over;
+        }
+        let has_room = state.has_room(false);
+        drop(state);
+        if was_full && has_room {
+            self.signal.full.fetch_sub(1, Ordering::Relaxed);
+        }
+        if queued.is_event || was_full {
+            self.signal.waker.wake();
+        }
+        Poll::Ready(Some(queued))
     }
 
     /// Whether nobody will read on.
@@ -187,86 +251,12 @@ impl Subpartition {
     }
 }
 
-/// The one reader of a subpartition. Dropped before the last buffer, it fails the producer.
-pub(super) struct Reader {
-    subpartition: Arc<Subpartition>,
-    partitions: Arc<ResultPartitionManager>,
-}
-
-impl Reader {
-    /// Grants more credit; `false` when it is more than anyone grants.
-    pub fn add_credit(&self, credit: u32, most: u32) -> bool {
-        let (waker, sound) = {
-            let mut state = self.subpartition.lock();
-            let sum = state.credit.checked_add(credit).filter(|sum| *sum <= most);
-            let waker = if state.queue.is_empty() { None } else { state.reader.take() };
-            match sum {
-                Some(sum) => {
-                    state.credit = sum;
-                    (waker, true)
-                }
-                None => (None, false),
-            }
-        };
-        waker.into_iter().for_each(Waker::wake);
-        sound
-    }
-
-    /// The next buffer, for one credit; `None` when the subpartition was released.
-    pub async fn next(&self) -> Option<Queued> {
-        poll_fn(|cx| self.poll_next(cx)).await
-    }
-
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Queued>> {
-        let mut state = self.subpartition.lock();
-        if state.released {
-            return Poll::Ready(None);
-        }
-        assert!(state.reading == Reading::Now, "nothing is read behind the last buffer");
-        if state.credit == 0 || state.queue.is_empty() {
-            if !state.reader.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                state.reader = Some(cx.waker().clone());
-            }
-            return Poll::Pending;
-        }
-        let was_full = !state.has_room(false);
-        let queued = state.queue.pop_front().expect("it is not empty");
-        state.credit -= 1;
-        state.events -= usize::from(queued.is_event);
-        if queued.is_last {
-            state.reading = Reading::Over;
-        }
-        let has_room = state.has_room(false);
-        drop(state);
-        if was_full && has_room {
-            self.subpartition.signal.full.fetch_sub(1, Ordering::Relaxed);
-        }
-        if queued.is_event || was_full {
-            self.subpartition.signal.waker.wake();
-        }
-        Poll::Ready(Some(queued))
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        let too_early = {
-            let mut state = self.subpartition.lock();
-            let too_early = state.reading == Reading::Now;
-            state.reading = Reading::Over;
-            state.reader = None;
-            too_early
-        };
-        if too_early {
-            self.subpartition.fail_producer();
-        }
-        self.partitions.forget_if_read(self.subpartition.partition);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{super::Refusal, *};
+    use super::{
+        super::partitions::{Refusal, ResultPartitionManager},
+        *,
+    };
     use crate::system::ids::{
         ExecutionAttemptId, ExecutionVertexId, IntermediateDataSetId, JobId, JobVertexId,
     };

@@ -4,7 +4,10 @@
 //! one byte of type, the `u64` sequence number, the `u32` number of records and the payload; each
 //! record is its `u32` length and its bytes.
 
-use super::BUFFER_BYTES_MAX;
+use super::{
+    error::WireError,
+    limits::{BUFFER_BYTES_MAX, RECORD_HEADER_BYTES},
+};
 use crate::{
     host::{StreamReader, mix},
     system::{
@@ -19,25 +22,11 @@ use std::io;
 const LENGTH_BYTES: usize = 4;
 const HEADER_BYTES: usize = LENGTH_BYTES + 1 + 8 + 4;
 
-/// What a record takes in a buffer besides its bytes.
-pub const RECORD_HEADER_BYTES: usize = 4;
-
 /// The longest frame to a consumer, without its length.
 pub const RESPONSE_BYTES_MAX: usize = HEADER_BYTES - LENGTH_BYTES + BUFFER_BYTES_MAX;
 
 /// The longest frame to a producer, without its length.
 pub const REQUEST_BYTES_MAX: usize = 128;
-
-/// Why a frame is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WireError {
-    /// It is longer than any that is sent.
-    #[error("a frame of {0} bytes is too long")]
-    TooLong(usize),
-    /// It is not what its type says.
-    #[error("a malformed frame")]
-    Malformed,
-}
 
 /// What a consumer sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,10 @@
 //! The producer's side of a task's partitions: buffers under construction, and when they are sent.
 
 use super::{
-    Event, RECORD_BYTES_MAX, ShuffleEnvironment,
+    environment::ShuffleEnvironment,
+    limits::RECORD_BYTES_MAX,
     subpartition::{ProducerSignal, Queued, Subpartition},
-    wire::BufferBuilder,
+    wire::{BufferBuilder, Event},
 };
 use crate::{
     host::{Host, Sleep},

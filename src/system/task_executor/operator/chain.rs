@@ -1,8 +1,10 @@
 //! The operators of one task, each handing on to the next.
 
 use super::{
-    Operator, OperatorContext, Output, Record, Source, SourceStep, TaskError, guarded,
-    output::OutputQueue,
+    api::{Operator, OperatorContext, Source, SourceStep},
+    error::{TaskError, guarded},
+    output::{Output, OutputQueue},
+    record::Record,
 };
 use crate::system::{
     graph::{OperatorState, TaskState},

@@ -1,6 +1,6 @@
 //! Keyed state on the heap.
 
-use super::TaskError;
+use super::error::TaskError;
 use crate::system::graph::{KeyGroupRange, key_group};
 use bytes::Bytes;
 use std::{

@@ -1,6 +1,6 @@
 //! Where an operator puts its records.
 
-use super::{Record, TaskError};
+use super::{error::TaskError, record::Record};
 use crate::system::task_executor::RECORD_BYTES_MAX;
 use std::{
     future::poll_fn,

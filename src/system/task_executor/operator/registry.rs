@@ -1,6 +1,10 @@
 //! Operators, sources and key selectors by name.
 
-use super::{Operator, Record, Source, TaskError, caught};
+use super::{
+    api::{Operator, Source},
+    error::{TaskError, caught},
+    record::Record,
+};
 use crate::system::graph::{JobGraph, OperatorSpec, Partitioner};
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc};

@@ -1,6 +1,6 @@
 //! What a task says of itself, to its responder and as events.
 
-use super::{TaskResponder, TaskStateUpdate};
+use super::environment::{TaskResponder, TaskStateUpdate};
 use crate::{
     host::Host,
     system::{

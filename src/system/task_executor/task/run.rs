@@ -1,7 +1,11 @@
 //! The life of one attempt: initializing, running, and just one terminal report.
 
 use super::{
-    Mailbox, Reporter, TaskEnvironment, TaskStateUpdate, stream_task::StreamTask, upload::Uploads,
+    environment::{TaskEnvironment, TaskStateUpdate},
+    mailbox::Mailbox,
+    report::Reporter,
+    stream_task::StreamTask,
+    upload::Uploads,
 };
 use crate::{
     host::Host,

@@ -1,21 +1,19 @@
 //! A running task: one thing at a time of its mailbox, its timers and its input.
 
 use super::{
-    Mailbox, Reporter,
     alignment::{AbortReason, Alignment, Outcome},
-    mailbox::Mail,
+    mailbox::{Mail, Mailbox},
+    report::Reporter,
     upload::{Upload, Uploads},
 };
-use crate::{
-    host::Sabotage,
-    system::{
-        graph::TaskState,
-        ids::CheckpointId,
-        task_executor::{
-            ChannelError, Record, SourceStep, TaskError, TaskEvent,
-            exchange::{Buffer, Content, Event, Inbox, RecordWriter, records},
-            operator::OperatorChain,
-        },
+use crate::system::{
+    graph::TaskState,
+    ids::CheckpointId,
+    sabotage,
+    task_executor::{
+        ChannelError, Record, SourceStep, TaskError, TaskEvent,
+        exchange::{Buffer, Content, Event, Inbox, RecordWriter, records},
+        operator::OperatorChain,
     },
 };
 use futures::{FutureExt, pin_mut, select_biased};
@@ -122,7 +120,7 @@ impl<'a> StreamTask<'a> {
         let gone = readers.gone().fuse();
         let flush = writer.flush_due().fuse();
         let blocked = |channel| {
-            alignment.is_blocked(channel) && !reporter.host.sabotaged(Sabotage::BarriersDontBlock)
+            alignment.is_blocked(channel) && !reporter.host.sabotaged(sabotage::BARRIERS_DONT_BLOCK)
         };
         let input = async {
             readers.room_everywhere().await;

@@ -1,6 +1,6 @@
 //! Writes the state of checkpoints beside the task, one at a time.
 
-use super::{Reporter, state_blob};
+use super::{environment::state_blob, report::Reporter};
 use crate::system::{
     graph::{StateHandle, TaskState},
     ids::CheckpointId,

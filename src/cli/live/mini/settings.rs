@@ -1,0 +1,20 @@
+//! What all processes of a word count cluster have in common.
+
+use crate::{host::NodeAddress, system::cluster::ClusterConfig};
+use std::time::Duration;
+
+/// Subtasks of each of the job's vertices.
+pub const PARALLELISM: u32 = 4;
+/// How long a leader that is killed leads on.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// How a live cluster behaves whose services are there.
+pub fn cluster_config(
+    coordination: NodeAddress,
+    blobs: NodeAddress,
+    log: NodeAddress,
+) -> ClusterConfig {
+    let mut config = ClusterConfig::new(coordination, blobs, log);
+    config.coordination.session_timeout = SESSION_TIMEOUT;
+    config
+}

@@ -1,0 +1,133 @@
+//! `init`: writes a crate that puts a small system of its own under test, to start from.
+
+use super::{CliError, Outcome, print::out};
+use crate::{cli::simulated::print::write_new, harness::system::Systems};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Writes a crate that puts a system of your own into the simulation: a server, a client, a promise that is
+/// broken on purpose, and the scenario that finds out.
+///
+/// It needs nothing but this repository, to which its Cargo.toml points. Start by running it as it is, then
+/// change it into yours; its README says which file is what.
+#[derive(Args)]
+pub struct Init {
+    /// The folder to make; its name is the crate's: small letters, digits, dashes
+    path: PathBuf,
+}
+
+/// Where wavetank's sources are, for the new crate's dependency.
+const WAVETANK: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The dependency in the crate that is copied.
+const OWN_DEPENDENCY: &str = "wavetank = { path = \"../..\" }";
+/// Its name there.
+const OWN_NAME: &str = "name = \"tally\"\nversion";
+
+macro_rules! files {
+    ($($name:literal),+ $(,)?) => {
+        /// The files of the crate that is copied: it is one of the examples, so it is built and tested.
+        const FILES: &[(&str, &str)] = &[$(($name, include_str!(concat!("../../../examples/tally/", $name)))),+];
+    };
+}
+
+files! {
+    ".cargo/config.toml",
+    ".gitignore",
+    "Cargo.toml",
+    "README.md",
+    "src/lib.rs",
+    "src/main.rs",
+    "src/message.rs",
+    "src/server.rs",
+    "src/client.rs",
+    "src/under_test.rs",
+    "scenarios/tally/power-cuts.toml",
+    "scenarios/tally/quiet.toml",
+    "tests/scenarios.rs",
+}
+
+impl Init {
+    /// Does it.
+    pub fn run(&self, _: Systems) -> Result<Outcome, CliError> {
+        let name = crate_name(&self.path)?;
+        if is_taken(&self.path) {
+            let path = self.path.display();
+            return Err(CliError::new(format!("{path} is there and not empty; name a new folder")));
+        }
+        for (file, text) in FILES {
+            let text = match *file {
+                "Cargo.toml" => manifest(text, name),
+                _ => (*text).to_string(),
+            };
+            write_new(&self.path.join(file), &text)?;
+        }
+        out(&next_steps(&self.path));
+        Ok(Outcome::Passed)
+    }
+}
+
+/// The crate's name, from the folder's.
+fn crate_name(path: &Path) -> Result<&str, CliError> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let begins = name.starts_with(|c: char| c.is_ascii_lowercase());
+    // Cargo refuses the names of what it brings along.
+    let reserved = ["test", "core", "std", "alloc", "wavetank"].contains(&name);
+    if begins && !reserved && name.chars().all(allowed) {
+        return Ok(name);
+    }
+    let what = "the folder's name is the crate's: a small letter, then small letters, digits and dashes, such \
+                as \"my-system\"";
+    Err(CliError::new(format!("{}: {what}", path.display())))
+}
+
+/// Whether something is in the way.
+#[expect(clippy::disallowed_methods, reason = "the user's own folder")]
+fn is_taken(path: &Path) -> bool {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(_) => path.exists(),
+    }
+}
+
+/// The manifest of a crate of that name that depends on this repository.
+fn manifest(text: &str, name: &str) -> String {
+    let dependency = toml::Value::from(WAVETANK);
+    text.replace(OWN_NAME, &format!("name = \"{name}\"\nversion"))
+        .replace(OWN_DEPENDENCY, &format!("wavetank = {{ path = {dependency} }}"))
+}
+
+fn next_steps(path: &Path) -> String {
+    let path = path.display();
+    format!(
+        "{path} is written: a server, a client, a promise, and a bug that the first sweep finds. Next:\n\n  \
+         cd {path}\n  \
+         cargo run -- explore             finds it\n  \
+         cargo run -- replay failures/... shows it again, the very same run\n  \
+         cargo test                       is red until it is mended\n\n\
+         Its README.md says which file is what, and where the bug is."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_gets_the_name_and_the_path() {
+        let (_, text) = FILES.iter().find(|(file, _)| *file == "Cargo.toml").expect("there is one");
+        let manifest: toml::Table = toml::from_str(&manifest(text, "my-system")).expect("TOML");
+        assert_eq!(manifest["package"]["name"].as_str(), Some("my-system"));
+        assert_eq!(manifest["lib"]["name"].as_str(), Some("tally"), "its sources name it so");
+        assert_eq!(manifest["dependencies"]["wavetank"]["path"].as_str(), Some(WAVETANK));
+    }
+
+    #[test]
+    fn a_folder_that_names_no_crate_is_refused() {
+        for name in ["My-System", "a b", "", "-a", "1a", "..", "test", "ö"] {
+            assert!(crate_name(Path::new(name)).is_err(), "{name}");
+        }
+        assert_eq!(crate_name(Path::new("a/my-system2")).ok(), Some("my-system2"));
+    }
+}

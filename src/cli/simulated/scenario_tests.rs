@@ -1,0 +1,94 @@
+//! The runner of scenario tests: one test case a scenario file, found at run time: its snapshot over five
+//! schedules, and some seeds of it. `WAVETANK_SEEDS=1000..1500` sets the seeds. A regression must also still
+//! come to the moments that it was kept for.
+
+use crate::harness::{
+    explore::{REGRESSIONS, Staleness, snapshot_runs},
+    report::{failure_report, snapshot},
+    run::{RunConfig, RunOutcome, run_on_fresh_thread},
+    scenario::{SCENARIOS, Scenario, discover},
+    system::Systems,
+};
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+/// The seeds of each scenario, unless others are asked for.
+const SEEDS: &str = "0..20";
+/// Where the snapshots are, below the crate's folder.
+const SNAPSHOTS: &str = "snapshots";
+
+/// Runs every file under `scenarios/` of a crate's folder (its `CARGO_MANIFEST_DIR`) as a test case and holds it
+/// to its snapshot under `snapshots/`; takes the arguments of a test binary. For a `[[test]]` with
+/// `harness = false`.
+pub fn test_scenarios(systems: Systems, crate_folder: &str) -> ExitCode {
+    let arguments = Arguments::from_args();
+    let root = PathBuf::from(crate_folder);
+    let folder = root.join(SCENARIOS);
+    let paths = match discover(&folder) {
+        Ok(paths) => paths,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let trials = paths.into_iter().map(|path| {
+        let name = path.strip_prefix(&folder).unwrap_or(&path).with_extension("");
+        let snapshots = root.join(SNAPSHOTS);
+        Trial::test(name.display().to_string(), move || check(systems, &path, &snapshots))
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// Holds what the runs of a scenario have in common to its snapshot.
+fn review(snapshots: &Path, scenario: &Scenario, text: &str) {
+    insta::with_settings!({
+        snapshot_path => snapshots,
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+        description => &scenario.description,
+    }, {
+        insta::assert_snapshot!(scenario.name.replace('/', "__"), text);
+    });
+}
+
+fn check(systems: Systems, path: &Path, snapshots: &Path) -> Result<(), Failed> {
+    let scenario = Arc::new(systems.load(path)?);
+    let outcomes = snapshot_runs(&scenario);
+    let mut staleness = Staleness::default();
+    for outcome in &outcomes {
+        expected(outcome, &format!(" --schedule {}", outcome.schedule))?;
+        staleness.add(outcome);
+    }
+    review(snapshots, &scenario, &snapshot(&outcomes));
+    let seeds = std::env::var("WAVETANK_SEEDS").unwrap_or_else(|_| SEEDS.to_string());
+    let bounds =
+        seeds.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    let (from, to): (u64, u64) =
+        bounds.ok_or(format!("WAVETANK_SEEDS: expected A..B, found {seeds:?}"))?;
+    if from >= to {
+        return Err(format!("WAVETANK_SEEDS: the range {seeds} is empty").into());
+    }
+    for seed in from..to {
+        let outcome = run_on_fresh_thread(&scenario, &RunConfig::new(seed));
+        expected(&outcome, "")?;
+        staleness.add(&outcome);
+    }
+    // Elsewhere a fault that hardly ever comes is no mistake.
+    let kept = scenario.name.starts_with(REGRESSIONS);
+    match staleness.report(&scenario) {
+        Some(stale) if kept || !scenario.reaches.is_empty() => Err(stale.into()),
+        _ => Ok(()),
+    }
+}
+
+fn expected(outcome: &RunOutcome, more: &str) -> Result<(), Failed> {
+    let command = format!("cargo run -- run {} --seed {}{more}", outcome.scenario, outcome.seed);
+    match outcome.expected {
+        true => Ok(()),
+        false => Err(failure_report(outcome, &[("again", &command)]).into()),
+    }
+}

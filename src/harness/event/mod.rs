@@ -1,0 +1,11 @@
+//! Events as the harness sees them: their kinds, what histories keep, the moments on which faults hang.
+
+mod hardware;
+mod kind;
+mod milestone;
+mod moment;
+
+pub use hardware::{OF_PROCESSES, end_name};
+pub use kind::{EventKind, KeptEvent, Leadership, Reported, event_as};
+pub use milestone::{Ask, AskedValues, Milestone, MilestoneSpec};
+pub use moment::Moment;

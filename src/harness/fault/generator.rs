@@ -1,0 +1,183 @@
+//! Generates faults: first which kinds take part in a run and how strongly, then the faults.
+
+use super::{
+    generated::{FaultGenerator, PRESENT_PER_MILLION, Vocabulary},
+    kinds::{FAULT_KINDS, FaultKind},
+    spec::{FaultSpec, Repeat},
+    swarm::SwarmSpec,
+    when::{Edge, TriggerCondition, When},
+};
+use crate::{
+    harness::{
+        language::{DurationRange, NumberRange, Share},
+        system::{Disk, SystemSpec, Target},
+    },
+    host::{Draws, name_hash},
+};
+use std::time::Duration;
+
+/// How the names of generated faults begin.
+pub const SWARM_NAME: &str = "swarm-";
+
+/// How often a generated fault comes again, ends on a milestone, or hangs on an earlier one.
+const REPEATED_PER_MILLION: u32 = 200_000;
+const UNTIL_PER_MILLION: u32 = 150_000;
+const WITH_PER_MILLION: u32 = 150_000;
+/// How often a fault is drawn anew that could strike nothing.
+const TRIES_MAX: usize = 1000;
+/// The milestone that ends a fault is one of the first so many after its begin.
+const UNTIL_NTH_MAX: u64 = 3;
+/// A kind takes part with a weight from 1 to this.
+const WEIGHT_MAX: u64 = 8;
+
+const REPEAT: Repeat = Repeat {
+    times: NumberRange { low: 2, high: 4 },
+    every: DurationRange { low: Duration::from_millis(500), high: Duration::from_secs(8) },
+};
+
+/// A kind that takes part in a run.
+struct EnabledKind {
+    name: &'static str,
+    /// How often its faults come, against the others'.
+    weight: u64,
+    strength: u64,
+}
+
+/// The kinds that take part in the run of a plan seed; at least one.
+fn enabled(swarm: &SwarmSpec, seed: u64) -> Vec<EnabledKind> {
+    let share = swarm.kinds.draw(&mut Draws::new(seed, "swarm kinds", [0, 0]));
+    let allowed = FAULT_KINDS.iter().filter(|kind| !swarm.without.iter().any(|w| w == kind.name));
+    let mut drawn: Vec<(bool, u64, EnabledKind)> = allowed
+        .map(|kind| {
+            let mut draws = Draws::new(seed, "swarm kind", [name_hash(kind.name), 0]);
+            let in_it = draws.chance(u32::try_from(share).unwrap_or(0));
+            let (weight, strength) = (draws.between(1, WEIGHT_MAX), draws.between(1, 1_000_000));
+            (in_it, draws.next_u64(), EnabledKind { name: kind.name, weight, strength })
+        })
+        .collect();
+    if !drawn.iter().any(|(in_it, _, _)| *in_it)
+        && let Some(lot) = drawn.iter_mut().max_by_key(|(_, lot, _)| *lot)
+    {
+        lot.0 = true;
+    }
+    drawn.into_iter().filter(|(in_it, _, _)| *in_it).map(|(_, _, kind)| kind).collect()
+}
+
+/// The faults of a plan seed with the place of each one's kind in [`FAULT_KINDS`]; what stands in
+/// their ranges is still to be drawn.
+pub fn generate(swarm: &SwarmSpec, system: &SystemSpec, seed: u64) -> Vec<(FaultSpec, usize)> {
+    let enabled = enabled(swarm, seed);
+    let total: u64 = enabled.iter().map(|kind| kind.weight).sum();
+    if total == 0 {
+        return Vec::new();
+    }
+    let count = swarm.faults.draw(&mut Draws::new(seed, "swarm faults", [0, 0]));
+    let mut faults: Vec<(FaultSpec, usize)> = Vec::new();
+    let vocabulary = Vocabulary::of(system);
+    for index in 0..count {
+        let mut draws = Draws::new(seed, "swarm fault", [index, 0]);
+        let mut lot = draws.below(total);
+        let chosen = enabled.iter().find(|kind| match lot.checked_sub(kind.weight) {
+            Some(rest) => {
+                lot = rest;
+                false
+            }
+            None => true,
+        });
+        let EnabledKind { name, strength, .. } = chosen.expect("the lot is below all weights");
+        let (strength, messages) = (*strength, &swarm.messages[..]);
+        let mut generator = FaultGenerator { draws, strength, vocabulary: &vocabulary, messages };
+        let kind = kind(name, &mut generator);
+        let fault = fault(kind, index, swarm, &mut generator, &mut faults);
+        let place = FAULT_KINDS.iter().position(|kind| kind.name == *name);
+        faults.push((fault, place.expect("what is enabled is a kind")));
+    }
+    faults
+}
+
+fn kind(name: &str, generator: &mut FaultGenerator<'_>) -> FaultKind {
+    // What can strike nothing is a draw wasted, but a system may have nothing else.
+    for _ in 0..TRIES_MAX {
+        let kind = FaultKind::generate(name, generator);
+        if can_strike(&kind, generator.vocabulary) {
+            return kind;
+        }
+    }
+    FaultKind::generate(name, generator)
+}
+
+fn can_strike(kind: &FaultKind, vocabulary: &Vocabulary) -> bool {
+    let with_disk =
+        |target: Target| vocabulary.may_be(target, |role| role.spec().disk != Disk::Nothing);
+    match kind {
+        FaultKind::Clock { drift, .. } => drift.is_some(),
+        FaultKind::ServiceError { target, .. } => {
+            target.role().is_some_and(|role| role.spec().answers_errors)
+        }
+        FaultKind::WipeDisk { target } => {
+            vocabulary.may_be(*target, |role| role.spec().disk != Disk::OnlyCopy)
+        }
+        FaultKind::DiskError { target, .. }
+        | FaultKind::DiskFull { target }
+        | FaultKind::DiskSlow { target, .. }
+        | FaultKind::DiskStall { target, .. } => with_disk(*target),
+        _ => true,
+    }
+}
+
+fn fault(
+    kind: FaultKind,
+    index: u64,
+    swarm: &SwarmSpec,
+    generator: &mut FaultGenerator<'_>,
+    earlier: &mut [(FaultSpec, usize)],
+) -> FaultSpec {
+    let share = u32::try_from(swarm.on_milestones.draw(&mut generator.draws)).unwrap_or(0);
+    let when = match generator.draws.chance(share) {
+        true => {
+            let most = generator.draws.between(swarm.nth.low, swarm.nth.high);
+            let nth = generator.draws.between(swarm.nth.low, most);
+            When::On(condition(NumberRange::only(nth), swarm.after, generator))
+        }
+        false => When::At(swarm.begin),
+    };
+    let with = generator.draws.chance(WITH_PER_MILLION);
+    let other = generator.draws.below(index.max(1));
+    let edge = if generator.draws.chance(PRESENT_PER_MILLION) { Edge::Start } else { Edge::End };
+    let when = match earlier.get_mut(usize::try_from(other).expect("few faults")) {
+        Some((of, _)) if with => {
+            let fault = of.name.get_or_insert_with(|| format!("{SWARM_NAME}{}", other + 1)).clone();
+            When::With { fault, edge, after: swarm.after }
+        }
+        _ => when,
+    };
+    let repeat = generator.draws.chance(REPEATED_PER_MILLION).then_some(REPEAT);
+    let nth = NumberRange { low: 1, high: UNTIL_NTH_MAX };
+    let until = condition(nth, swarm.after, generator);
+    let until = generator.draws.chance(UNTIL_PER_MILLION).then_some(until);
+    FaultSpec {
+        name: None,
+        kind,
+        when,
+        duration: swarm.duration,
+        until,
+        repeat,
+        chance: Share::ALWAYS,
+        pick: None,
+    }
+}
+
+fn condition(
+    nth: NumberRange,
+    after: DurationRange,
+    generator: &mut FaultGenerator<'_>,
+) -> TriggerCondition {
+    let known = generator.vocabulary.milestones.iter();
+    let milestone = generator.choose(known.map(|known| (known.name(), *known)));
+    // Half of what matters happens within the very step.
+    let after = match generator.draws.chance(PRESENT_PER_MILLION) {
+        true => DurationRange::only(Duration::ZERO),
+        false => after,
+    };
+    TriggerCondition::new(milestone, nth, after)
+}

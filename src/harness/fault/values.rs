@@ -1,0 +1,164 @@
+//! The values of a fault's keys: how each is read and shown.
+
+use super::generated::{FaultGenerator, Generated};
+use crate::{
+    harness::{
+        language::{DurationRange, Field, NumberRange, ScenarioError, Share, SignedDurationRange},
+        system::{Role, SystemSpec, Target},
+    },
+    host::sim::{Applied, DiskOp, Unsynced},
+};
+use std::time::Duration;
+
+/// A value that is one of a few words.
+pub(super) trait Named: Copy + PartialEq + 'static {
+    /// The words and what they mean.
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+macro_rules! named {
+    ($($type:ident { $($word:literal = $variant:ident),+ })+) => {$(
+        impl Named for $type {
+            const WORDS: &'static [(&'static str, Self)] = &[$(($word, $type::$variant)),+];
+        }
+
+        impl $crate::harness::language::KeyValue for $type {
+            fn show(&self) -> Option<String> {
+                let known = Self::WORDS.iter().find(|(_, known)| known == self);
+                Some(known.expect("each has a word").0.to_string())
+            }
+        }
+    )+};
+}
+
+pub(super) use named;
+
+named! {
+    DelayShape {
+        "uniform" = Uniform, "exponential" = Exponential, "bimodal" = Bimodal,
+        "constant" = Constant
+    }
+    Tolerates { "copies" = Copies, "nothing" = Nothing }
+    Unsynced { "drawn" = Drawn, "lost" = Lost, "torn" = Torn, "kept" = Kept }
+    DiskOp {
+        "read" = Read, "write" = Write, "sync" = Sync, "metadata" = Metadata, "any" = Any
+    }
+    Applied { "yes" = Yes, "no" = No, "either" = Either }
+}
+
+macro_rules! words {
+    ($($type:ident),+) => {$(
+        impl Generated for $type {
+            fn generate(_: &str, generator: &mut FaultGenerator<'_>) -> Self {
+                generator.choose($type::WORDS.iter().copied())
+            }
+        }
+    )+};
+}
+
+words!(DiskOp, DelayShape, Unsynced, Applied);
+
+impl Generated for Tolerates {
+    /// What nobody could survive is not generated.
+    fn generate(_: &str, _: &mut FaultGenerator<'_>) -> Self {
+        Tolerates::Copies
+    }
+}
+
+/// Reads one of a value's words.
+pub(super) fn word<T: Named>(field: &Field, _: &SystemSpec) -> Result<T, ScenarioError> {
+    field.one_of(T::WORDS, "list --faults")
+}
+
+/// How delays are distributed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DelayShape {
+    /// Uniform from nothing to the most.
+    Uniform,
+    /// Exponential with this mean.
+    Exponential,
+    /// One frame in twenty takes that long, the others nothing.
+    Bimodal,
+    /// The same for all frames from one node to another, drawn uniformly for each pair.
+    Constant,
+}
+
+/// What damage the fault stops at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tolerates {
+    /// It damages copies and never the only one of what was promised, so all of that survives.
+    Copies,
+    /// It damages anything: no promise is left but that nothing damaged is ever served.
+    Nothing,
+}
+
+/// A turn of a slow node.
+pub(super) const SLICE: DurationRange =
+    DurationRange { low: Duration::from_millis(10), high: Duration::from_millis(50) };
+
+/// A server that can answer with an injected error.
+pub(super) fn service(field: &Field, system: &SystemSpec) -> Result<Target, ScenarioError> {
+    let target = Target::read(field, system)?;
+    let answers = |role: &Role| role.spec().answers_errors;
+    if target.role().as_ref().is_some_and(answers) {
+        return Ok(target);
+    }
+    let known = system.system().roles().iter().filter(|role| answers(role));
+    let known: Vec<String> = known.map(|role| format!("\"{role}\"")).collect();
+    Err(match &known[..] {
+        [] => field.refused(format!("no server of a {} answers injected errors", system.name())),
+        _ => field.expected(&format!("a server: {}", known.join(" or "))),
+    })
+}
+
+pub(super) fn target(field: &Field, system: &SystemSpec) -> Result<Target, ScenarioError> {
+    Target::read(field, system)
+}
+
+/// The beginning of a file's path.
+pub(super) fn path(field: &Field, _: &SystemSpec) -> Result<String, ScenarioError> {
+    field.text()
+}
+
+/// A share that is not negative.
+pub(super) fn part(field: &Field, _: &SystemSpec) -> Result<Share, ScenarioError> {
+    let share = field.share()?;
+    if share.low < 0 { Err(field.expected("a share that is not negative")) } else { Ok(share) }
+}
+
+pub(super) fn drift(field: &Field, _: &SystemSpec) -> Result<Share, ScenarioError> {
+    let drift = field.share()?;
+    let max = crate::host::sim::DRIFT_PER_MILLION_MAX;
+    match drift.low >= -max && drift.high <= max {
+        true => Ok(drift),
+        false => Err(field.expected("a drift from -50% to 50%")),
+    }
+}
+
+pub(super) fn span(field: &Field, _: &SystemSpec) -> Result<DurationRange, ScenarioError> {
+    field.duration_range()
+}
+
+/// From one time to the next: at once would be without end.
+pub(super) fn period(field: &Field) -> Result<DurationRange, ScenarioError> {
+    let period = field.duration_range()?;
+    match period.low.is_zero() {
+        true => Err(field.expected("a duration above 0s")),
+        false => Ok(period),
+    }
+}
+
+/// The same as a key of a kind.
+pub(super) fn every(field: &Field, _: &SystemSpec) -> Result<DurationRange, ScenarioError> {
+    period(field)
+}
+
+pub(super) fn signed(field: &Field, _: &SystemSpec) -> Result<SignedDurationRange, ScenarioError> {
+    field.signed_duration_range()
+}
+
+/// A number that counts from 1.
+pub(super) fn count(field: &Field, _: &SystemSpec) -> Result<NumberRange, ScenarioError> {
+    let count = field.number_range()?;
+    if count.low == 0 { Err(field.expected("a number that counts from 1")) } else { Ok(count) }
+}

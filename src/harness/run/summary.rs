@@ -1,0 +1,197 @@
+//! What a sweep came to.
+
+use super::{
+    run::RunOutcome,
+    sweep::{ScenarioTally, SweepRun, add_counts},
+};
+use crate::harness::{check::Verdict, event::Milestone};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The sums of a sweep. Runs that end as expected leave nothing else behind, so that any number of
+/// them fits.
+#[derive(Debug, Default)]
+pub struct SweepSummary {
+    /// The runs of each scenario, by its name.
+    pub tallies: BTreeMap<String, ScenarioTally>,
+    /// How often each invariant was evaluated.
+    pub evaluations: BTreeMap<&'static str, u64>,
+    /// How often each milestone was reached.
+    pub milestones: BTreeMap<Milestone, u64>,
+    /// How often the sabotage's switched line ran.
+    pub sabotage_executions: u64,
+    /// Of each fault of each scenario, by its place in the file, in how many runs it did anything.
+    pub faults: BTreeMap<(String, usize), FaultCounts>,
+    /// Of each kind of fault, in how many runs it came and in how many it struck something.
+    pub kinds: BTreeMap<&'static str, KindCounts>,
+    /// The runs that did not end as expected, by what they have in common.
+    pub failures: BTreeMap<String, FailureGroup>,
+}
+
+/// Failed runs that ended alike.
+#[derive(Debug)]
+pub struct FailureGroup {
+    /// The runs, by seed.
+    pub runs: BTreeMap<u64, FailedRun>,
+    /// The run of the smallest seed, whole.
+    pub first: SweepRun,
+}
+
+/// A run that did not end as expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedRun {
+    /// The plan seed.
+    pub seed: u64,
+    /// The scenario's place in the sweep's list.
+    pub scenario: usize,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+impl FailedRun {
+    /// What is remembered of a run; `None` if it ended as expected.
+    pub fn of(run: &SweepRun) -> Option<Self> {
+        let SweepRun { scenario, outcome } = run;
+        let (seed, verdict) = (outcome.seed, outcome.verdict.clone());
+        (!outcome.expected).then_some(FailedRun { seed, scenario: *scenario, verdict })
+    }
+}
+
+impl SweepSummary {
+    /// Adds a run.
+    pub fn add(&mut self, run: SweepRun) {
+        let outcome = &run.outcome;
+        self.tallies.entry(outcome.scenario.clone()).or_default().add(outcome);
+        add_counts(&mut self.evaluations, &outcome.evaluations);
+        add_counts(&mut self.milestones, &outcome.milestones);
+        self.sabotage_executions += outcome.sabotage_executions;
+        self.count_faults(outcome);
+        let Some(failed) = FailedRun::of(&run) else { return };
+        match self.failures.get_mut(&in_common(&failed.verdict)) {
+            Some(group) => {
+                if failed.seed < group.first.outcome.seed {
+                    group.first = run;
+                }
+                group.runs.insert(failed.seed, failed);
+            }
+            None => {
+                let kind = in_common(&failed.verdict);
+                let runs = BTreeMap::from([(failed.seed, failed)]);
+                self.failures.insert(kind, FailureGroup { runs, first: run });
+            }
+        }
+    }
+
+    fn count_faults(&mut self, outcome: &RunOutcome) {
+        let origins = &outcome.plan.origins;
+        let drawn: BTreeSet<usize> = origins.iter().copied().collect();
+        let executed = |of: usize| outcome.executed.iter().filter(move |e| origins[e.index] == of);
+        let mut kinds = BTreeMap::<&'static str, bool>::new();
+        for executed in &outcome.executed {
+            let kind = outcome.plan.faults[executed.index].kind.name();
+            *kinds.entry(kind).or_default() |= executed.struck();
+        }
+        for (kind, struck) in kinds {
+            let counts = self.kinds.entry(kind).or_default();
+            counts.came += 1;
+            counts.struck += u64::from(struck);
+        }
+        for origin in drawn {
+            let counts = self.faults.entry((outcome.scenario.clone(), origin)).or_default();
+            counts.drawn += 1;
+            counts.came += u64::from(executed(origin).next().is_some());
+            counts.idle += u64::from(
+                executed(origin).next().is_some() && !executed(origin).any(|e| e.struck()),
+            );
+        }
+    }
+
+    /// All runs together.
+    pub fn total(&self) -> ScenarioTally {
+        let mut total = ScenarioTally::default();
+        self.tallies.values().for_each(|tally| total.merge(tally));
+        total
+    }
+
+    /// The failed runs, by seed.
+    pub fn failed_runs(&self) -> BTreeMap<u64, &FailedRun> {
+        let runs = self.failures.values().flat_map(|group| &group.runs);
+        runs.map(|(seed, run)| (*seed, run)).collect()
+    }
+
+    /// The groups of failures, by their first seeds.
+    pub fn groups(&self) -> Vec<(&str, &FailureGroup)> {
+        let mut groups: Vec<_> =
+            self.failures.iter().map(|(k, group)| (k.as_str(), group)).collect();
+        groups.sort_by_key(|(_, group)| group.first.outcome.seed);
+        groups
+    }
+}
+
+/// In how many runs faults of a kind did anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KindCounts {
+    /// Runs in which one came.
+    pub came: u64,
+    /// Of those, runs in which one struck something.
+    pub struck: u64,
+}
+
+/// In how many runs a fault did anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FaultCounts {
+    /// Runs that drew it.
+    pub drawn: u64,
+    /// Of those, runs in which it came.
+    pub came: u64,
+    /// Of those, runs in which it struck nothing.
+    pub idle: u64,
+}
+
+/// What runs of this verdict have in common: the invariant, or what they wait for without its
+/// numbers.
+pub fn in_common(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Passed => "passed, which was not expected".to_string(),
+        Verdict::Violated(_) => verdict.to_string(),
+        Verdict::Stuck { .. } => without_numbers(&verdict.to_string()),
+    }
+}
+
+/// Decimal numbers and hexadecimal ids become `#`.
+fn without_numbers(text: &str) -> String {
+    let mut plain = String::new();
+    for piece in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let has_digit = word.bytes().any(|byte| byte.is_ascii_digit());
+        if has_digit && word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            plain.push('#');
+        } else {
+            for c in word.chars() {
+                match c.is_ascii_digit() {
+                    true if plain.ends_with('#') => {}
+                    true => plain.push('#'),
+                    false => plain.push(c),
+                }
+            }
+        }
+        plain += &piece[word.len()..];
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_ids_do_not_tell_failures_apart() {
+        for (text, plain) in [
+            ("slot 12 of n7/3 to be freed", "slot # of n#/# to be freed"),
+            ("the blob 4f2a9c/cp-17 to go", "the blob #/cp-# to go"),
+            ("a1b2x3 and dead beef", "a#b#x# and dead beef"),
+            ("", ""),
+        ] {
+            assert_eq!(without_numbers(text), plain);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! A system whatever its settings and its model.
+
+use super::{
+    role::{Nodes, Role},
+    setup::{
+        Example, LintContext, MessageGroup, Node, Output, RunParameters, SettingMistake, StuckRun,
+    },
+    target::{self, AnyStateTarget, StateName, TargetWords},
+    under_test::SystemUnderTest,
+};
+use crate::{
+    harness::{
+        check::{AnyGoal, AnyInvariant, AnyModel, NoPanic},
+        event::{EventKind, Milestone, OF_PROCESSES},
+        language::{DurationRange, Mistakes, Reader, Setting, Settings, Writer},
+    },
+    host::{
+        Sabotage,
+        sim::{Hardware, NodeId},
+    },
+};
+use bytes::Bytes;
+use std::{any::Any, fmt, marker::PhantomData, sync::Arc, time::Duration};
+
+/// Settings whatever their system.
+pub trait AnySettings: fmt::Debug + Send + Sync {
+    /// For the downcast of who knows the system.
+    fn as_any(&self) -> &dyn Any;
+    /// Whether they are the same.
+    fn equals(&self, other: &dyn AnySettings) -> bool;
+    /// Writes every key.
+    fn write(&self, writer: &mut Writer);
+    /// What a seed draws from the ranges.
+    fn draw(&self, seed: u64) -> Arc<dyn AnySettings>;
+}
+
+impl<S: Settings> AnySettings for S {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn equals(&self, other: &dyn AnySettings) -> bool {
+        other.as_any().downcast_ref::<S>() == Some(self)
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        Settings::write(self, writer);
+    }
+
+    fn draw(&self, seed: u64) -> Arc<dyn AnySettings> {
+        Arc::new(Settings::draw(self, seed))
+    }
+}
+
+/// An invariant in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvariantWords {
+    /// By which scenarios name it.
+    pub name: &'static str,
+    /// Its code and its name.
+    pub title: &'static str,
+    /// What it promises.
+    pub promise: &'static str,
+}
+
+/// What came out of a run, by the state at its end.
+type AnyOutput = Box<dyn FnOnce(&dyn AnyModel) -> Output>;
+/// Why a run may be stuck without a bug, by the state at its end.
+type AnyExplanation = Box<dyn Fn(&dyn AnyModel, &StuckRun) -> Vec<String>>;
+
+/// What a run begins with, whatever its system.
+pub(in crate::harness) struct AnySetup {
+    pub nodes: Vec<Node>,
+    pub invariants: Vec<Box<dyn AnyInvariant>>,
+    pub goals: Vec<Box<dyn AnyGoal>>,
+    pub kinds: Vec<EventKind>,
+    pub milestones: Vec<Milestone>,
+    pub model: Box<dyn AnyModel>,
+    pub output: AnyOutput,
+    pub explain: AnyExplanation,
+}
+
+/// A [`SystemUnderTest`] whatever its settings and its model: [`RegisteredSystem`] makes it.
+pub trait AnySystem: Sync {
+    /// The name in scenario files.
+    fn name(&self) -> &'static str;
+    /// What runs.
+    fn description(&self) -> &'static str;
+    /// Every key of its own tables.
+    fn settings(&self) -> Vec<Setting>;
+    /// The roles of its nodes.
+    fn roles(&self) -> &'static [Role];
+    /// Whom faults can strike.
+    fn targets(&self) -> Vec<TargetWords>;
+    /// The moments that can be reached.
+    fn milestones(&self) -> Vec<Milestone>;
+    /// What is judged.
+    fn invariants(&self) -> Vec<InvariantWords>;
+    /// The kinds of messages that cross its links.
+    fn messages(&self) -> Vec<MessageGroup>;
+    /// Its known bugs.
+    fn sabotages(&self) -> &'static [Sabotage];
+    /// The keys of `[converge]` besides `within`.
+    fn goals(&self) -> &'static [(&'static str, &'static str)];
+    /// What a commented scenario names.
+    fn example(&self) -> Example;
+
+    #[doc(hidden)]
+    fn read(&self, file: &mut Reader, mistakes: &mut Mistakes) -> Arc<dyn AnySettings>;
+    #[doc(hidden)]
+    fn mistakes(&self, settings: &dyn AnySettings) -> Vec<SettingMistake>;
+    #[doc(hidden)]
+    fn nodes(&self, settings: &dyn AnySettings) -> Vec<Nodes>;
+    #[doc(hidden)]
+    fn numbered(&self, settings: &dyn AnySettings) -> Vec<Nodes>;
+    #[doc(hidden)]
+    fn lints(&self, settings: &dyn AnySettings, context: &LintContext) -> Vec<String>;
+    #[doc(hidden)]
+    fn check_input(&self, settings: &dyn AnySettings, lines: &[Bytes]) -> Result<(), String>;
+    #[doc(hidden)]
+    fn find(&self, state: StateName, model: &dyn AnyModel, nodes: &[NodeId]) -> Vec<NodeId>;
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "only the harness calls it")]
+    fn setup(&self, settings: &dyn AnySettings, run: &RunParameters<'_>) -> AnySetup;
+}
+
+/// The registry's entry for a system.
+pub struct RegisteredSystem<S>(PhantomData<fn() -> S>);
+
+impl<S: SystemUnderTest> RegisteredSystem<S> {
+    /// The entry.
+    pub const ENTRY: &'static dyn AnySystem = &RegisteredSystem::<S>(PhantomData);
+}
+
+fn own<S: SystemUnderTest>(settings: &dyn AnySettings) -> &S::Settings {
+    settings.as_any().downcast_ref().expect("a system and its own settings")
+}
+
+fn model_of<S: SystemUnderTest>(model: &dyn AnyModel) -> &S::Model {
+    model.as_any().downcast_ref().expect("a system and its own model")
+}
+
+impl<S: SystemUnderTest> RegisteredSystem<S> {
+    fn states() -> Vec<AnyStateTarget> {
+        S::targets().iter().map(AnyStateTarget::from).collect()
+    }
+}
+
+/// Nothing is run with these: they are for who only asks which invariants there are.
+const CATALOGUE: RunParameters<'static> = RunParameters {
+    seed: 0,
+    input: None,
+    latency: DurationRange { low: Duration::ZERO, high: Duration::ZERO },
+    has_faults: false,
+};
+
+impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
+    fn name(&self) -> &'static str {
+        S::NAME
+    }
+
+    fn description(&self) -> &'static str {
+        S::DESCRIPTION
+    }
+
+    fn settings(&self) -> Vec<Setting> {
+        S::Settings::declared()
+    }
+
+    fn roles(&self) -> &'static [Role] {
+        S::roles()
+    }
+
+    fn targets(&self) -> Vec<TargetWords> {
+        target::known(S::roles(), &Self::states())
+    }
+
+    fn milestones(&self) -> Vec<Milestone> {
+        let own = S::milestones().into_iter();
+        own.chain(OF_PROCESSES.iter().copied()).collect()
+    }
+
+    fn invariants(&self) -> Vec<InvariantWords> {
+        let setup = self.setup(&Settings::draw(&S::Settings::default(), 0), &CATALOGUE);
+        let words = |invariant: &dyn AnyInvariant| InvariantWords {
+            name: invariant.name(),
+            title: invariant.title(),
+            promise: invariant.promise(),
+        };
+        setup.invariants.iter().map(|invariant| words(&**invariant)).collect()
+    }
+
+    fn messages(&self) -> Vec<MessageGroup> {
+        S::messages()
+    }
+
+    fn sabotages(&self) -> &'static [Sabotage] {
+        S::sabotages()
+    }
+
+    fn goals(&self) -> &'static [(&'static str, &'static str)] {
+        S::goals()
+    }
+
+    fn example(&self) -> Example {
+        S::example()
+    }
+
+    fn read(&self, file: &mut Reader, mistakes: &mut Mistakes) -> Arc<dyn AnySettings> {
+        Arc::new(S::Settings::read(file, mistakes))
+    }
+
+    fn mistakes(&self, settings: &dyn AnySettings) -> Vec<SettingMistake> {
+        S::mistakes(own::<S>(settings))
+    }
+
+    fn nodes(&self, settings: &dyn AnySettings) -> Vec<Nodes> {
+        S::nodes(own::<S>(settings))
+    }
+
+    fn numbered(&self, settings: &dyn AnySettings) -> Vec<Nodes> {
+        S::numbered(own::<S>(settings))
+    }
+
+    fn lints(&self, settings: &dyn AnySettings, context: &LintContext) -> Vec<String> {
+        S::lints(own::<S>(settings), context)
+    }
+
+    fn check_input(&self, settings: &dyn AnySettings, lines: &[Bytes]) -> Result<(), String> {
+        S::check_input(own::<S>(settings), lines)
+    }
+
+    fn find(&self, state: StateName, model: &dyn AnyModel, nodes: &[NodeId]) -> Vec<NodeId> {
+        let states = Self::states();
+        let Some(target) = states.iter().find(|target| target.name == state.name()) else {
+            return Vec::new();
+        };
+        let found = (target.find)(model, state.number().unwrap_or(0), nodes);
+        if found.is_empty() && target.or_any { nodes.to_vec() } else { found }
+    }
+
+    #[expect(private_interfaces, reason = "only the harness calls it")]
+    fn setup(&self, settings: &dyn AnySettings, run: &RunParameters<'_>) -> AnySetup {
+        let setup = S::setup(own::<S>(settings), run);
+        let mut invariants: Vec<Box<dyn AnyInvariant>> =
+            setup.invariants.into_iter().map(|i| Box::new(i) as Box<dyn AnyInvariant>).collect();
+        let no_panic: Box<dyn crate::harness::check::Invariant<S::Model>> = Box::new(NoPanic);
+        invariants.push(Box::new(no_panic));
+        let mut kinds = S::event_kinds();
+        kinds.push(EventKind::of::<Hardware>());
+        let (output, explain) = (setup.output, setup.explain);
+        AnySetup {
+            nodes: setup.nodes,
+            invariants,
+            goals: setup.goals.into_iter().map(|g| Box::new(g) as Box<dyn AnyGoal>).collect(),
+            kinds,
+            milestones: self.milestones(),
+            model: Box::new(S::Model::default()),
+            output: Box::new(move |model| output(model_of::<S>(model))),
+            explain: Box::new(move |model, stuck| explain(model_of::<S>(model), stuck)),
+        }
+    }
+}

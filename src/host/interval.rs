@@ -1,0 +1,31 @@
+//! Ticks of a node's monotonic clock.
+
+use super::{
+    clock::Instant,
+    imp::{Node, task::Sleep},
+};
+use std::time::Duration;
+
+/// A ticker made by [`Host::interval`](super::Host::interval). Ticks that were missed are skipped, not made up for.
+pub struct Interval {
+    node: Node,
+    period: Duration,
+    next: Instant,
+}
+
+impl Interval {
+    pub(in crate::host) fn new(node: Node, period: Duration) -> Self {
+        assert!(!period.is_zero(), "an interval needs a period");
+        let next = node.now() + period;
+        Interval { node, period, next }
+    }
+
+    /// Waits for the next tick.
+    pub async fn tick(&mut self) {
+        Sleep::new(self.node.clone(), self.next).await;
+        let now = self.node.now();
+        let behind = now.saturating_since(self.next).as_nanos() / self.period.as_nanos();
+        let periods = u32::try_from(behind + 1).unwrap_or(u32::MAX);
+        self.next = self.next + self.period * periods;
+    }
+}

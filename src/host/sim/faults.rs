@@ -1,0 +1,207 @@
+//! The harness's hands on the hardware: links, streams, clocks, disks, services.
+
+use super::{
+    digest::Tag,
+    disk::{DiskFault, DiskFaultId},
+    hardware::Hardware,
+    injected_error::{ServiceFault, ServiceFaultId},
+    link::{LinkRule, NodeSet, RuleId},
+    stamp::NodeId,
+    world::World,
+};
+use crate::host::random::name_hash;
+
+/// Links and streams.
+impl World {
+    /// Puts a rule on the links.
+    pub fn add_rule(&self, rule: LinkRule) -> RuleId {
+        let now = self.shared().now();
+        let mut locked = self.shared().lock();
+        locked.note(now, Tag::Links, &[0], || format!("link rule {rule:?}"));
+        locked.network().add_rule(rule)
+    }
+
+    /// Lifts a rule; what it held is sent on its way.
+    pub fn remove_rule(&self, id: RuleId) {
+        let now = self.shared().now();
+        let mut locked = self.shared().lock();
+        locked.note(now, Tag::Links, &[1], || format!("lifted {id:?}"));
+        locked.wire(now).remove_rule(id);
+    }
+
+    /// How many frames a rule was for so far, lifted or not.
+    pub fn met(&self, id: RuleId) -> u64 {
+        self.shared().lock().network().met(id)
+    }
+
+    /// Resets what stands between any of one set of nodes and any of another, as a box on the way
+    /// does that forgets its connections and sends a RST both ways: at this instant open streams
+    /// break for both ends with `ConnectionReset`, and messages under way either way are lost.
+    /// Nobody is told of these: message sockets have no connections, only frames that may be lost.
+    pub fn reset(&self, one: &NodeSet, other: &NodeSet) {
+        let now = self.shared().now();
+        let between = |from, to| {
+            one.contains(from) && other.contains(to) || one.contains(to) && other.contains(from)
+        };
+        let wakers = {
+            let mut locked = self.shared().lock();
+            locked.note(now, Tag::Links, &[2], || format!("reset between {one:?} and {other:?}"));
+            let (streams, mut wire) = locked.streams(now);
+            wire.lose_datagrams(between);
+            streams.reset(&mut wire, between)
+        };
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    /// Sets how many bytes a second each direction of a stream carries, for segments sent from now.
+    ///
+    /// # Panics
+    /// When the rate is zero.
+    pub fn set_stream_rate(&self, bytes_per_second: u64) {
+        assert!(bytes_per_second > 0, "a stream without a rate never ends");
+        let now = self.shared().now();
+        let mut locked = self.shared().lock();
+        let text = || format!("rate {bytes_per_second}");
+        locked.note(now, Tag::Stream, &[bytes_per_second], text);
+        locked.streams(now).0.set_rate(bytes_per_second);
+    }
+}
+
+/// Clocks.
+impl World {
+    /// Makes both clocks of the machine gain (or lose) so many parts in a million from now on.
+    pub fn set_drift(&self, node: NodeId, per_million: i64) {
+        let now = self.shared().now();
+        let incarnation = {
+            let mut locked = self.shared().lock();
+            locked.set_drift(now, node, per_million);
+            locked.machine(node).incarnations()
+        };
+        self.shared().emit(node, incarnation, &Hardware::Drift { per_million });
+    }
+
+    /// Steps the machine's wall clock. The monotonic clock does not jump.
+    pub fn step_wall(&self, node: NodeId, nanos: i64) {
+        let incarnation = {
+            let mut locked = self.shared().lock();
+            let machine = locked.machine(node);
+            machine.clock.step_wall(nanos);
+            machine.incarnations()
+        };
+        self.shared().emit(node, incarnation, &Hardware::WallStepped { nanos });
+    }
+}
+
+/// Disks.
+impl World {
+    /// Adds a fault to the machine's disk.
+    pub fn set_disk_fault(&self, node: NodeId, fault: DiskFault) -> DiskFaultId {
+        let now = self.shared().now();
+        let mut locked = self.shared().lock();
+        let words = [node.key(), 0];
+        locked.note(now, Tag::Hardware, &words, || format!("{node:?} disk fault {fault:?}"));
+        locked.machine(node).disk.add_fault(fault)
+    }
+
+    /// How many operations of the machine's disk a fault in force has met.
+    pub fn disk_met(&self, node: NodeId, fault: DiskFaultId) -> u64 {
+        self.shared().lock().machine(node).disk.met(fault)
+    }
+
+    /// Lifts one fault of the machine's disk; operations that nothing else stalls go on.
+    pub fn clear_disk_fault(&self, node: NodeId, fault: DiskFaultId) {
+        let now = self.shared().now();
+        let wakers = {
+            let mut locked = self.shared().lock();
+            let words = [node.key(), 4, fault.0];
+            locked.note(now, Tag::Hardware, &words, || format!("{node:?} disk {fault:?} lifted"));
+            locked.machine(node).disk.clear_fault(fault)
+        };
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    /// Lifts every fault of the machine's disk; stalled operations go on.
+    pub fn clear_disk_faults(&self, node: NodeId) {
+        let now = self.shared().now();
+        let wakers = {
+            let mut locked = self.shared().lock();
+            let words = [node.key(), 1];
+            locked.note(now, Tag::Hardware, &words, || format!("{node:?} disk faults lifted"));
+            locked.machine(node).disk.clear_faults()
+        };
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    /// Flips the bits of `mask` in one byte of a file, in the page cache and on the platter.
+    ///
+    /// False when there is no such byte.
+    pub fn rot(&self, node: NodeId, path: &str, offset: u64, mask: u8) -> bool {
+        let now = self.shared().now();
+        let mut locked = self.shared().lock();
+        let words = [node.key(), 2, name_hash(path), offset, u64::from(mask)];
+        locked.note(now, Tag::Hardware, &words, || format!("{node:?} rot in {path} at {offset}"));
+        locked.machine(node).disk.rot(path, offset, mask)
+    }
+
+    /// The files on the machine's disk as a process sees them, by path, and their lengths.
+    pub fn files(&self, node: NodeId) -> Vec<(String, u64)> {
+        self.shared().lock().machine(node).disk.files()
+    }
+
+    /// Replaces the machine's disk by an empty one. Files open at that moment fail with `EIO`.
+    pub fn wipe_disk(&self, node: NodeId) {
+        let now = self.shared().now();
+        let mut locked = self.shared().lock();
+        let words = [node.key(), 3];
+        locked.note(now, Tag::Hardware, &words, || format!("{node:?} disk replaced"));
+        locked.machine(node).disk.wipe();
+    }
+
+    /// What a process on the machine would read of a file now; `None` when there is none.
+    pub fn read_file(&self, node: NodeId, path: &str) -> Option<Vec<u8>> {
+        self.shared().lock().machine(node).disk.contents(path)
+    }
+}
+
+/// Services.
+impl World {
+    /// Adds a fault to the machine's service.
+    pub fn set_service_fault(&self, node: NodeId, fault: ServiceFault) -> ServiceFaultId {
+        let now = self.shared().now();
+        let mut locked = self.shared().lock();
+        let words = [node.key(), 6];
+        locked.note(now, Tag::Hardware, &words, || format!("{node:?} service fault {fault:?}"));
+        let seed = locked.seed();
+        locked.machine(node).injected_errors.add(seed, node, fault)
+    }
+
+    /// How many calls a fault of the machine's service has met.
+    pub fn service_met(&self, node: NodeId, fault: ServiceFaultId) -> u64 {
+        self.shared().lock().machine(node).injected_errors.met(fault)
+    }
+
+    /// Lifts one fault of the machine's service.
+    pub fn clear_service_fault(&self, node: NodeId, fault: ServiceFaultId) {
+        self.clear_injected_errors(node, Some(fault));
+    }
+
+    /// Lifts every fault of the machine's service.
+    pub fn clear_service_faults(&self, node: NodeId) {
+        self.clear_injected_errors(node, None);
+    }
+
+    fn clear_injected_errors(&self, node: NodeId, fault: Option<ServiceFaultId>) {
+        let now = self.shared().now();
+        let mut locked = self.shared().lock();
+        if locked.machine(node).injected_errors.clear(fault) {
+            let words = [node.key(), 7];
+            locked.note(now, Tag::Hardware, &words, || format!("{node:?} service fault lifted"));
+        }
+    }
+}

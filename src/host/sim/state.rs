@@ -1,0 +1,288 @@
+//! The state of one simulated world: its devices, and what each of them has to do with the others.
+
+use super::{
+    clock::Nanos,
+    digest::{Tag, TraceDigest, TraceLine},
+    disk::Unsynced,
+    hardware::ProcessEnd,
+    link::{Delay, FrameFate},
+    machine::Machine,
+    message::{Datagram, Ports, Refused},
+    network::{Network, Wire},
+    stamp::NodeId,
+    stream::Streams,
+    timeline::{Action, Timeline},
+    timer::{TimerKey, Timers},
+};
+use crate::host::{Event, InjectedError, Instant};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    task::Waker,
+};
+
+/// All devices of a world.
+pub(in crate::host) struct State {
+    seed: u64,
+    timeline: Timeline,
+    network: Network,
+    machines: Vec<Machine>,
+    timers: Timers,
+    streams: Streams,
+    /// Draws of the nodes' randomness and of injected errors.
+    draws: u64,
+    sabotage_executions: u64,
+}
+
+/// What a process leaves behind. Drop it where no lock is held: wakers and frames may own tasks,
+/// whose destructors take the world's lock.
+pub(in crate::host) struct Ended {
+    pub incarnation: u64,
+    pub madsim: madsim::task::NodeId,
+    _ports: Ports,
+    _wakers: [Vec<Waker>; 2],
+}
+
+impl State {
+    /// A world without machines.
+    pub fn new(seed: u64, latency: Delay, trace: bool) -> Self {
+        State {
+            seed,
+            timeline: Timeline::new(trace),
+            network: Network::new(seed, latency, trace),
+            machines: Vec::new(),
+            timers: Timers::default(),
+            streams: Streams::new(),
+            draws: 0,
+            sabotage_executions: 0,
+        }
+    }
+
+    /// What the run's hardware is drawn from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Adds a machine, powered on and without a process.
+    pub fn add_machine(
+        &mut self,
+        now: Nanos,
+        name: Arc<str>,
+        madsim: madsim::task::NodeId,
+    ) -> NodeId {
+        let id = self.network.connect(name);
+        self.machines.push(Machine::new(self.seed, id, now, madsim));
+        id
+    }
+
+    /// How many machines there are.
+    pub fn machines(&self) -> usize {
+        self.machines.len()
+    }
+
+    /// A machine and its devices.
+    pub fn machine(&mut self, id: NodeId) -> &mut Machine {
+        &mut self.machines[id.index()]
+    }
+
+    /// The machine of a name.
+    pub fn find(&self, name: &str) -> Option<NodeId> {
+        self.network.find(name)
+    }
+
+    /// Who is on the network, with its links.
+    pub fn network(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
+    /// The network at this instant.
+    pub fn wire(&mut self, now: Nanos) -> Wire<'_> {
+        Wire::new(now, &mut self.network, &mut self.timeline)
+    }
+
+    /// The streams, and the network at this instant on which they act.
+    pub fn streams(&mut self, now: Nanos) -> (&mut Streams, Wire<'_>) {
+        let wire = Wire::new(now, &mut self.network, &mut self.timeline);
+        (&mut self.streams, wire)
+    }
+
+    /// Folds an entry into the digest; `text` is only called when a trace is kept.
+    pub fn note(&mut self, now: Nanos, tag: Tag, words: &[u64], text: impl FnOnce() -> String) {
+        self.timeline.note(now, tag, words, text);
+    }
+
+    /// Folds an announced event into the digest.
+    pub fn note_event(&mut self, now: Nanos, node: NodeId, incarnation: u64, event: &dyn Event) {
+        self.timeline.fold(event);
+        let words = [node.key(), incarnation, self.draws];
+        let name = self.network.name(node);
+        self.timeline.note(now, Tag::Event, &words, || format!("{name}/{incarnation} {event:?}"));
+    }
+
+    /// When something is due next.
+    pub fn next_time(&self) -> Option<Nanos> {
+        self.timeline.next_time()
+    }
+
+    /// Lets everything happen that is due, and collects who is to be woken.
+    pub fn perform_due(&mut self, now: Nanos, wakers: &mut Vec<Waker>) {
+        while let Some(action) = self.timeline.pop_due(now) {
+            match action {
+                Action::Timer(key) => self.fire_timer(now, key, wakers),
+                Action::Arrive(datagram) => self.arrive(now, datagram, wakers),
+                Action::Stream(action) => {
+                    let (streams, mut wire) = self.streams(now);
+                    streams.perform(&mut wire, action, wakers);
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, now: Nanos, datagram: Datagram, wakers: &mut Vec<Waker>) {
+        if !self.wire(now).reaches(&datagram) {
+            return;
+        }
+        let to = datagram.to;
+        let reset_for = datagram.is_reset_for();
+        let machine = self.machine(to);
+        if reset_for.is_some_and(|incarnation| machine.running() != Some(incarnation)) {
+            return;
+        }
+        match machine.ports.deliver(datagram) {
+            Ok(waker) => wakers.extend(waker),
+            Err(Refused::Full(datagram)) => self.wire(now).drop_full(&datagram),
+            // A reset is not answered by another.
+            Err(Refused::Closed(_)) if reset_for.is_some() => {}
+            Err(Refused::Closed(datagram)) => self.wire(now).send(datagram.reset()),
+        }
+    }
+
+    /// Wakes at the first instant at which the machine's clock reads `deadline`.
+    pub fn set_timer(&mut self, node: NodeId, deadline: Instant, waker: &Waker) -> TimerKey {
+        let key = self.timers.set(node, deadline, waker.clone());
+        let time = self.machine(node).clock.when(deadline);
+        self.timeline.schedule(time, Action::Timer(key));
+        key
+    }
+
+    /// Gives a waiting timer a new waker; false when it has fired.
+    pub fn renew_timer(&mut self, key: TimerKey, waker: &Waker) -> bool {
+        self.timers.renew(key, waker)
+    }
+
+    /// Forgets a timer; its waker is dropped by the caller, unlocked.
+    pub fn cancel_timer(&mut self, key: TimerKey) -> Option<Waker> {
+        self.timers.remove(key)
+    }
+
+    fn fire_timer(&mut self, now: Nanos, key: TimerKey, wakers: &mut Vec<Waker>) {
+        let Some((node, deadline)) = self.timers.deadline(key) else { return };
+        let clock = &self.machine(node).clock;
+        if clock.now(now) < deadline {
+            let time = clock.when(deadline);
+            self.timeline.schedule(time, Action::Timer(key));
+            return;
+        }
+        let words = [node.key(), deadline.0];
+        self.timeline.note(now, Tag::Timer, &words, || format!("{node:?} timer {deadline:?}"));
+        wakers.extend(self.timers.remove(key));
+    }
+
+    /// Makes both clocks of a machine gain or lose from now on.
+    pub fn set_drift(&mut self, now: Nanos, node: NodeId, per_million: i64) {
+        let State { machines, timers, timeline, .. } = self;
+        let clock = &mut machines[node.index()].clock;
+        clock.set_drift(now, per_million);
+        // A timer may now be due earlier than it was queued for.
+        for (key, deadline) in timers.on(node) {
+            timeline.schedule(clock.when(deadline), Action::Timer(key));
+        }
+    }
+
+    /// 64 random bits of a machine's process.
+    pub fn draw(&mut self, node: NodeId) -> u64 {
+        self.draws += 1;
+        self.machine(node).draws.next_u64()
+    }
+
+    /// What becomes of a call that the machine's service is about to handle.
+    pub fn draw_injected_error(&mut self, now: Nanos, node: NodeId) -> Option<InjectedError> {
+        let (injected_error, drawn) = self.machine(node).injected_errors.draw();
+        self.draws += drawn;
+        if let Some(injected_error) = injected_error {
+            let words = [node.key(), 5, u64::from(injected_error == InjectedError::Applied)];
+            let text = || format!("{node:?} answers an error: {injected_error:?}");
+            self.timeline.note(now, Tag::Hardware, &words, text);
+        }
+        injected_error
+    }
+
+    /// The switched line of the sabotage ran.
+    pub fn count_sabotage(&mut self) {
+        self.sabotage_executions += 1;
+    }
+
+    /// How often the switched line of the sabotage ran.
+    pub fn sabotage_executions(&self) -> u64 {
+        self.sabotage_executions
+    }
+
+    /// Takes the trace and the frames that did not plainly arrive, if they were kept.
+    pub fn take_trace(&mut self) -> (Vec<TraceLine>, Vec<FrameFate>) {
+        (self.timeline.take_trace(), self.network.take_fates())
+    }
+
+    /// The digest so far and how many entries it covers.
+    pub fn digest(&self) -> (TraceDigest, u64) {
+        self.timeline.digest()
+    }
+
+    /// Starts a new incarnation on a machine, which is powered on if need be; its number, and what
+    /// tells that it is dead.
+    ///
+    /// # Panics
+    /// When a process runs there already.
+    pub fn boot(&mut self, node: NodeId) -> (u64, Arc<AtomicBool>) {
+        self.network.set_powered(node, true);
+        let running = self.machine(node).running();
+        assert!(running.is_none(), "{} is running already", self.network.name(node));
+        self.machine(node).boot()
+    }
+
+    /// Ends the machine's process, if one runs, and its power with a power cut.
+    pub fn end_process(
+        &mut self,
+        now: Nanos,
+        node: NodeId,
+        end: &ProcessEnd,
+        unsynced: Unsynced,
+    ) -> Option<Ended> {
+        let power_cut = *end == ProcessEnd::PowerCut;
+        if power_cut {
+            self.network.set_powered(node, false);
+        }
+        let machine = self.machine(node);
+        let Some(incarnation) = machine.end_process() else {
+            // The machine can lose power without a process, and with it its page cache.
+            if power_cut {
+                let none = machine.disk.power_cut(unsynced);
+                debug_assert!(none.is_empty(), "no process, no operations");
+                self.end_streams(now, node, true);
+            }
+            return None;
+        };
+        let disk_wakers = match power_cut {
+            true => machine.disk.power_cut(unsynced),
+            false => machine.disk.process_ended(),
+        };
+        let madsim = machine.madsim();
+        let ports = std::mem::take(&mut machine.ports);
+        self.end_streams(now, node, power_cut);
+        let timers = self.timers.remove_all(node);
+        Some(Ended { incarnation, madsim, _ports: ports, _wakers: [timers, disk_wakers] })
+    }
+
+    fn end_streams(&mut self, now: Nanos, node: NodeId, silent: bool) {
+        let (streams, mut wire) = self.streams(now);
+        streams.end_all(&mut wire, node, silent);
+    }
+}

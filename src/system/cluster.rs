@@ -1,0 +1,168 @@
+//! The processes of a cluster: one function for each role.
+//!
+//! A cluster is a coordination server, a blob server, a log server, job managers and task executors.
+//! Each role has two entry points: `run_…_node` binds a port and serves on it, `serve_…` serves on a
+//! service that is bound already, for whoever has to know the address before. A process that can't
+//! go on says why as it ends itself; whoever started it may start it again with the same disk.
+//!
+//! What jobs may name comes from outside as an [`OperatorLibrary`]: the cluster runs operators and
+//! has none.
+
+use super::{
+    graph::JobGraph,
+    job_manager::{JobManagerConfig, serve_job_manager},
+    rpc::{RpcService, RpcSystem},
+    service::{
+        blobs::{BlobClient, BlobConfig, BlobServer},
+        coordination::{CoordinationClient, CoordinationConfig, CoordinationServer},
+        log::{LogClient, LogConfig, LogServer},
+    },
+    task_executor::{OperatorRegistry, TaskExecutorConfig, serve_task_executor},
+};
+use crate::host::{Host, NodeAddress};
+use std::sync::Arc;
+
+/// The port of a node's message socket, unless another is chosen: that of a Flink job manager.
+pub const PORT: u16 = 6123;
+
+/// The operators of a binary: makes what jobs may name, for a process with this service. Job managers
+/// judge jobs by it and task executors make tasks from it, so it has to be the same in both.
+pub type OperatorLibrary =
+    Arc<dyn Fn(&RpcService, &ClusterConfig) -> OperatorRegistry + Send + Sync>;
+
+/// How the nodes of a cluster behave, and where its services are.
+#[derive(Clone, Debug)]
+pub struct ClusterConfig {
+    /// The coordination service.
+    pub coordination: CoordinationConfig,
+    /// Job managers; the blob and the log server are named here.
+    pub job_manager: JobManagerConfig,
+    /// Task executors.
+    pub task_executor: TaskExecutorConfig,
+}
+
+impl ClusterConfig {
+    /// The defaults, with services at these addresses.
+    pub fn new(coordination: NodeAddress, blobs: NodeAddress, log: NodeAddress) -> Self {
+        ClusterConfig {
+            coordination: CoordinationConfig::new(coordination),
+            job_manager: JobManagerConfig::new(blobs, log),
+            task_executor: TaskExecutorConfig::default(),
+        }
+    }
+
+    /// A client of the blob server.
+    pub fn blobs(&self, service: &RpcService) -> BlobClient {
+        BlobClient::new(service, BlobConfig::new(self.job_manager.blobs.clone()))
+    }
+
+    /// A client of the log server.
+    pub fn log(&self, service: &RpcService) -> LogClient {
+        LogClient::new(service, LogConfig::new(self.job_manager.log.clone()))
+    }
+
+    /// A client of the coordination server.
+    pub fn coordination(&self, service: &RpcService) -> CoordinationClient {
+        CoordinationClient::new(service, self.coordination.clone())
+    }
+}
+
+/// A service on a port, 0 for any free one; without one the process is told to exit.
+pub async fn bind(host: &Host, port: u16) -> Option<RpcService> {
+    match RpcSystem::load(host).bind(port).await {
+        Ok(service) => Some(service),
+        Err(error) => {
+            host.exit(&format!("port {port}: {error}"));
+            None
+        }
+    }
+}
+
+/// Runs the coordination server of a cluster. Returns only when it can't run.
+pub async fn run_coordination_node(host: Host, port: u16) {
+    let Some(service) = bind(&host, port).await else { return };
+    serve_coordination(&service).await;
+}
+
+/// The same on a service that is bound already.
+pub async fn serve_coordination(service: &RpcService) {
+    let end = match CoordinationServer::start(service).await {
+        Ok(server) => server.termination().await.err().unwrap_or_default(),
+        Err(error) => error.to_string(),
+    };
+    service.host().exit(&format!("coordination server: {end}"));
+}
+
+/// Runs the blob server of a cluster. Returns only when it can't run.
+pub async fn run_blob_node(host: Host, port: u16) {
+    let Some(service) = bind(&host, port).await else { return };
+    serve_blobs(&service).await;
+}
+
+/// The same on a service that is bound already.
+pub async fn serve_blobs(service: &RpcService) {
+    let end = match BlobServer::start(service).await {
+        Ok(server) => server.termination().await.err().unwrap_or_default(),
+        Err(error) => error.to_string(),
+    };
+    service.host().exit(&format!("blob server: {end}"));
+}
+
+/// Runs the log server of a cluster. Returns only when it can't run.
+pub async fn run_log_node(host: Host, port: u16) {
+    let Some(service) = bind(&host, port).await else { return };
+    serve_log(&service).await;
+}
+
+/// The same on a service that is bound already.
+pub async fn serve_log(service: &RpcService) {
+    let end = match LogServer::start(service).await {
+        Ok(server) => server.termination().await.err().unwrap_or_default(),
+        Err(error) => error.to_string(),
+    };
+    service.host().exit(&format!("log server: {end}"));
+}
+
+/// Runs a job manager. Returns only when it can't run.
+pub async fn run_job_manager_node(
+    host: Host,
+    port: u16,
+    config: ClusterConfig,
+    library: OperatorLibrary,
+) {
+    let Some(service) = bind(&host, port).await else { return };
+    serve_jobs(service, config, &library).await;
+}
+
+/// The same on a service that is bound already; never returns.
+pub async fn serve_jobs(service: RpcService, config: ClusterConfig, library: &OperatorLibrary) {
+    let registry = library(&service, &config);
+    let check =
+        Arc::new(move |job: &JobGraph| registry.accepts(job).map_err(|error| error.to_string()));
+    serve_job_manager(service, config.coordination, config.job_manager, check).await;
+}
+
+/// Runs a task executor, with its message socket and its data socket on these ports. Returns only
+/// when it can't run.
+pub async fn run_task_executor_node(
+    host: Host,
+    port: u16,
+    data: u16,
+    config: ClusterConfig,
+    library: OperatorLibrary,
+) {
+    let Some(service) = bind(&host, port).await else { return };
+    serve_tasks(service, data, config, &library).await;
+}
+
+/// The same on a service that is bound already.
+pub async fn serve_tasks(
+    service: RpcService,
+    data: u16,
+    config: ClusterConfig,
+    library: &OperatorLibrary,
+) {
+    let (registry, blobs) = (Arc::new(library(&service, &config)), config.blobs(&service));
+    let ClusterConfig { coordination, task_executor, .. } = config;
+    serve_task_executor(service, data, coordination, blobs, task_executor, registry).await;
+}

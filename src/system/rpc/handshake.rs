@@ -1,0 +1,42 @@
+//! What is checked before the first call: both sides speak the same version of the same protocol.
+
+use super::{error::RpcError, protocol::Protocol, wire::PROTOCOL_VERSION};
+use crate::host::Kind;
+
+/// The number that stands for "do you speak this protocol?" in place of a method's.
+pub(super) const HANDSHAKE: u16 = u16::MAX;
+pub(super) const HANDSHAKE_KIND: Kind = Kind::new("handshake");
+pub(super) const REFUSED: Kind = Kind::new("refused");
+pub(super) const HANDSHAKE_REPLY: Kind = Kind::new("handshake.reply");
+pub(super) const DAMAGED: Kind = Kind::new("damaged");
+
+/// The kinds of frames that belong to no protocol's method.
+pub const SERVICE_KINDS: &[Kind] = &[HANDSHAKE_KIND, HANDSHAKE_REPLY, REFUSED, DAMAGED];
+
+/// The version of frames, the gateway's name and the hash of its methods.
+pub(super) type Greeting<'a> = (u16, &'a str, u64);
+
+/// Whether an endpoint of this protocol can answer whoever sends this greeting.
+pub(super) fn shake_hands(protocol: &Protocol, greeting: &[u8]) -> Result<(), RpcError> {
+    let greeting = postcard::from_bytes(greeting);
+    compare(protocol, greeting.map_err(|error| RpcError::Malformed(error.to_string()))?)
+}
+
+/// Whether an endpoint of this protocol can answer whoever greets it so.
+pub(super) fn compare(
+    protocol: &Protocol,
+    (version, name, hash): Greeting<'_>,
+) -> Result<(), RpcError> {
+    if version != PROTOCOL_VERSION {
+        let text = format!("protocol version {version} where {PROTOCOL_VERSION} is spoken");
+        return Err(RpcError::Incompatible(text));
+    }
+    if name != protocol.name {
+        let text = format!("a {name} where a {} is spoken", protocol.name);
+        return Err(RpcError::Incompatible(text));
+    }
+    if hash != protocol.hash() {
+        return Err(RpcError::Incompatible(format!("another list of methods in {name}")));
+    }
+    Ok(())
+}

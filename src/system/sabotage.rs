@@ -1,0 +1,34 @@
+//! The cluster's known bugs, each with the one line that prevents it somewhere below.
+
+crate::sabotages! {
+    /// A fenced endpoint handles a message that carries another session's token.
+    STALE_TOKEN_ACCEPTED = "stale-token-accepted", "FLINK-7504", ["L2"];
+    /// A confirmation of an older session is published as the leader record.
+    STALE_CONFIRMATION_ACCEPTED = "stale-confirmation-accepted", "FLINK-11524", ["L4", "L3"];
+    /// A leader whose lease is lost goes on as if it still held it.
+    LOST_LEASE_TREATED_AS_ALIVE = "lost-lease-treated-as-alive", "FLINK-10052", ["stuck", "L7"];
+    /// A repeated call is handed to its handler again.
+    AT_MOST_ONCE_WINDOW_OFF = "at-most-once-window-off", "generic", ["R2"];
+    /// A dispatcher acknowledges a job before its graph is durable.
+    JOB_ACKNOWLEDGED_BEFORE_DURABLE = "job-acknowledged-before-durable", "generic", ["D1"];
+    /// A checkpoint is confirmed to the tasks before its pointer is stored.
+    COMPLETE_BEFORE_STORED = "complete-before-stored", "generic", ["C4", "X5"];
+    /// A completed checkpoint that can't be read at the moment is skipped in recovery.
+    UNREADABLE_CHECKPOINT_SKIPPED = "unreadable-checkpoint-skipped", "FLINK-22502", ["C3", "X4"];
+    /// The answer to an older round of slot offers is applied.
+    OLD_OFFER_ROUND_APPLIED = "old-offer-round-applied", "FLINK-21859", ["S4"];
+    /// A slot that is held is handed out again.
+    SLOT_HANDED_OUT_TWICE = "slot-handed-out-twice", "generic", ["S1"];
+    /// A deployment is accepted from a job master that no longer leads.
+    OLD_MASTER_DEPLOYS = "old-master-deploys", "generic", ["S3"];
+    /// What an executor no longer runs is taken for lost while the word of its end is on its way.
+    UNTOLD_END_TAKEN_FOR_LOSS = "untold-end-taken-for-loss", "generic", ["E6"];
+    /// A cancellation is acknowledged before it is durable.
+    CANCELLATION_NOT_DURABLE = "cancellation-not-durable", "generic", ["D7"];
+    /// A checkpoint whose pointer got no answer is given up without seeing to it that it never comes.
+    PENDING_POINTER_NOT_FENCED = "pending-pointer-not-fenced", "generic", ["C1", "C2", "C3", "C5", "C8", "no-panic"];
+    /// The sink commits a transaction at the barrier, before the checkpoint is complete.
+    SINK_COMMITS_AT_BARRIER = "sink-commits-at-barrier", "generic", ["X5", "X4"];
+    /// A channel that delivered its barrier is read on while others have not.
+    BARRIERS_DONT_BLOCK = "barriers-dont-block", "generic", ["C7"];
+}

@@ -1,0 +1,69 @@
+//! One attempt as its task executor starts and holds it.
+
+use super::{environment::TaskEnvironment, mailbox::Mailbox, run};
+use crate::system::{
+    graph::TaskDeployment,
+    ids::{CheckpointId, ExecutionAttemptId},
+};
+use std::sync::Arc;
+
+/// One attempt to run a subtask.
+pub struct Task;
+
+impl Task {
+    /// Starts an attempt. Every failure, an unsound deployment included, is reported.
+    pub fn start(environment: TaskEnvironment, deployment: TaskDeployment) -> TaskHandle {
+        let mailbox = Arc::<Mailbox>::default();
+        let deployment = Arc::new(deployment);
+        let handle = TaskHandle { mailbox: mailbox.clone(), deployment: deployment.clone() };
+        let host = environment.host.clone();
+        host.spawn(run::run(environment, deployment, mailbox));
+        handle
+    }
+}
+
+/// A running attempt, or one that has ended. Dropping it cancels the attempt.
+pub struct TaskHandle {
+    mailbox: Arc<Mailbox>,
+    deployment: Arc<TaskDeployment>,
+}
+
+impl TaskHandle {
+    /// Lets a source begin a checkpoint. Others learn of it by their inputs and ignore this.
+    pub fn trigger_checkpoint(&self, checkpoint: CheckpointId) {
+        self.mailbox.trigger(checkpoint);
+    }
+
+    /// Says that a checkpoint is complete; `is_final`: every task took part at the end of its data, so
+    /// the task finishes.
+    pub fn confirm_checkpoint(&self, checkpoint: CheckpointId, is_final: bool) {
+        self.mailbox.notify_checkpoint_complete(checkpoint, is_final);
+    }
+
+    /// Says that a checkpoint is given up. It is not acknowledged any more; a cancel marker of it that
+    /// comes later is still answered with a decline.
+    pub fn abort_checkpoint(&self, checkpoint: CheckpointId) {
+        self.mailbox.abort(checkpoint);
+    }
+
+    /// Ends the attempt.
+    pub fn cancel(&self) {
+        self.mailbox.cancel();
+    }
+
+    /// The attempt.
+    pub fn attempt(&self) -> ExecutionAttemptId {
+        self.deployment.attempt
+    }
+
+    /// What it runs.
+    pub fn deployment(&self) -> &TaskDeployment {
+        &self.deployment
+    }
+}
+
+impl Drop for TaskHandle {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}

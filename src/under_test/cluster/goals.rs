@@ -1,0 +1,160 @@
+//! What a healed cluster must come to.
+
+use super::{model::Model, settings::WordCountSpec};
+use crate::{
+    harness::check::{Goal, Look},
+    system::{
+        ids::JobId,
+        protocol::{DISPATCHER, JobStatus, RESOURCE_MANAGER, job_component},
+        store,
+    },
+};
+
+/// A job with so few restarts may fail for good under faults.
+const RESTARTS_FEW: u32 = 3;
+
+/// The keys of `[converge]` and what each bounds.
+pub const KEYS: &[(&str, &str)] = &[
+    ("leaders", "Until each kind of leader is one, published and known to all."),
+    ("tasks", "Until all tasks of the job run, or it has ended."),
+    (
+        "checkpoint",
+        "Until a checkpoint is complete that began after the faults, or the job has ended.",
+    ),
+    ("job", "Until the job has ended and its client knows."),
+    ("leftovers", "From the job's end until nothing is left of it but its result."),
+];
+
+/// The goals of a cluster that runs a job.
+pub fn goals(spec: &WordCountSpec, job: JobId, has_faults: bool) -> Vec<Goal<Model>> {
+    let ends = EndOfJob { spec: spec.clone(), job, has_faults };
+    let ended = ends.clone();
+    vec![
+        Goal::new("leaders", |model: &Model, _| {
+            elected(model, DISPATCHER).or_else(|| elected(model, RESOURCE_MANAGER))
+        }),
+        Goal::new("tasks", move |model, _| all_running(model, job)).once(),
+        Goal::new("checkpoint", move |model, look| fresh_checkpoint(model, job, look)).once(),
+        // The job can't end before its input does.
+        Goal::new("job", move |model, _| ends.waits_for(model))
+            .since(|model: &Model| Some(model.last_input)),
+        Goal::new("leftovers", move |model, _| nothing_left(model, job)).since(
+            move |model: &Model| match ended.waits_for(model) {
+                Some(_) => None,
+                None => model.results.get(&job).map(|(_, at)| *at),
+            },
+        ),
+    ]
+}
+
+/// One leader, published and known to every follower.
+pub fn elected(model: &Model, component: &str) -> Option<String> {
+    let Some(latch) = model.latch(component) else {
+        return Some(format!("a holder of the latch of {component}"));
+    };
+    let of = model.granted.iter().filter(|((_, granted), _)| granted == component);
+    let leaders: Vec<_> = of.map(|(_, session)| *session).collect();
+    match leaders[..] {
+        [session] if session == latch => {}
+        [] => return Some(format!("a contender that believes it leads {component}")),
+        [_] => {
+            return Some(format!(
+                "the leader of {component} to learn that another term holds the latch"
+            ));
+        }
+        _ => {
+            return Some(format!(
+                "{} contenders to learn that they no longer lead {component}",
+                leaders.len() - 1
+            ));
+        }
+    }
+    let Some(record) = model.record(component).filter(|record| record.session == latch) else {
+        return Some(format!("the leader of {component} to publish itself"));
+    };
+    let followers = model.notified.values().filter(|(followed, _)| followed == component);
+    let wrong = followers.filter(|(_, told)| told.as_ref() != Some(&record)).count();
+    (wrong > 0).then(|| format!("{wrong} followers to learn who leads {component}"))
+}
+
+fn all_running(model: &Model, job: JobId) -> Option<String> {
+    if model.stored_result(job).is_some() {
+        return None;
+    }
+    match model.running.get(&job) {
+        None => Some("the job's tasks to be deployed".to_string()),
+        Some(running) => {
+            let up = u32::try_from(running.up.len()).unwrap_or(u32::MAX);
+            let missing = running.tasks.saturating_sub(up);
+            (missing > 0).then(|| format!("{missing} of {} tasks to run", running.tasks))
+        }
+    }
+}
+
+fn fresh_checkpoint(model: &Model, job: JobId, look: Look) -> Option<String> {
+    let newest = model.newest_checkpoint.get(&job);
+    let fresh = newest.is_some_and(|began| *began >= look.healed.unwrap_or_default());
+    (!fresh && model.stored_result(job).is_none())
+        .then(|| "a checkpoint that began after the faults to complete".to_string())
+}
+
+/// How a job must end.
+#[derive(Clone)]
+struct EndOfJob {
+    spec: WordCountSpec,
+    job: JobId,
+    has_faults: bool,
+}
+
+impl EndOfJob {
+    fn waits_for(&self, model: &Model) -> Option<String> {
+        let EndOfJob { spec, job, has_faults } = self;
+        if !model.submitted.contains(job) {
+            return Some("the job to be taken on".to_string());
+        }
+        let canceled = model.canceled.contains(job);
+        let mut expected = match canceled {
+            true => vec![JobStatus::Canceled],
+            false => spec.expected_status().to_vec(),
+        };
+        // Each master counts anew.
+        let of_job = model.failovers.iter().filter(|((of, _), _)| of == job);
+        let failovers = of_job.map(|(_, count)| *count).max().unwrap_or(0);
+        let restarts = spec.restarts.one();
+        if !canceled && restarts <= RESTARTS_FEW && failovers > restarts && *has_faults {
+            expected.push(JobStatus::Failed);
+        }
+        match model.results.get(job) {
+            None => Some("the job to end, and its client to learn of it".to_string()),
+            Some((result, _)) if expected.contains(&result.status) => None,
+            Some((result, _)) => {
+                let cause = result.cause.as_deref().unwrap_or("no cause is known");
+                Some(format!("the job to be {expected:?}; it is {} ({cause})", result.status))
+            }
+        }
+    }
+}
+
+/// Nothing of an ended job is left but its result.
+fn nothing_left(model: &Model, job: JobId) -> Option<String> {
+    if model.stored_result(job).is_none_or(|stored| stored.dirty) {
+        return Some("the job's result to be marked clean".to_string());
+    }
+    let of_job = |key: &&String| {
+        key.starts_with(&store::checkpoint_prefix(job))
+            || **key == store::graph_key(job)
+            || key.contains(&job_component(job))
+    };
+    if let Some(key) = model.keys.keys().find(of_job) {
+        return Some(format!("{key} to be removed"));
+    }
+    let prefix = store::blob_prefix(job);
+    if let Some(blob) = model.blobs.iter().find(|name| name.starts_with(&prefix)) {
+        return Some(format!("the blob {blob} to be removed"));
+    }
+    if let Some(left) = model.transactions.iter().find(|t| t.producer.starts_with(&prefix)) {
+        return Some(format!("the transaction {left:?} to end"));
+    }
+    let held = model.slots.iter().find(|(_, (of, _))| *of == job);
+    held.map(|((process, index), _)| format!("slot {index} of {process:?} to be freed"))
+}

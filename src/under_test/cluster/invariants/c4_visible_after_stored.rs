@@ -1,0 +1,118 @@
+//! C4: nobody learns that a checkpoint is complete before its pointer is durable, and no pointer is
+//! durable before the metadata that it names. Judged on the coordination and the blob server's logs.
+
+use super::{
+    Check, ClusterInvariant,
+    stored::{Kept, moved},
+};
+use crate::{
+    harness::event::Moment,
+    system::{
+        ids::{CheckpointId, JobId},
+        job_manager::JobEvent,
+        store::CheckpointPointer,
+        task_executor::TaskEvent,
+    },
+    under_test::cluster::{EventKind, EventRef, Model},
+};
+use std::collections::BTreeSet;
+
+/// Remembers every pointer that was durable once; it may be gone when the word of it arrives.
+#[derive(Default)]
+pub struct VisibleAfterStored {
+    durable: BTreeSet<(JobId, CheckpointId)>,
+}
+
+impl ClusterInvariant for VisibleAfterStored {
+    fn title(&self) -> &'static str {
+        "C4 visible-after-stored"
+    }
+
+    fn promise(&self) -> &'static str {
+        "a checkpoint is confirmed only when its pointer, and before that its metadata, is durable"
+    }
+
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination, EventKind::Job, EventKind::Task]
+    }
+
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+        match seen {
+            EventRef::Task(TaskEvent::CheckpointConfirmed { attempt, checkpoint }) => {
+                self.check(at, attempt.job, *checkpoint, "a task is told of it")
+            }
+            EventRef::Task(_) => Check::Ignored,
+            EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
+                self.check(at, *job, *checkpoint, "the master announces it")
+            }
+            EventRef::Coordination(event) => {
+                let mut check = Check::Ignored;
+                for moved in moved(event, model) {
+                    if let (Kept::Pointer(id), Some(value)) = (moved.kept, moved.after) {
+                        self.durable.insert((moved.job, id));
+                        check = check.and(judge_pointer(at, id, value, model));
+                    }
+                }
+                check
+            }
+            _ => Check::Ignored,
+        }
+    }
+}
+
+fn judge_pointer(at: Moment, id: CheckpointId, value: &[u8], model: &Model) -> Check {
+    let pointer = postcard::from_bytes::<CheckpointPointer>(value).ok();
+    let sound = pointer
+        .as_ref()
+        .is_some_and(|pointer| pointer.id == id && model.blobs.contains(&pointer.metadata));
+    Check::that(sound, || {
+        let before = format!("the metadata of {pointer:?} is not stored");
+        (before, format!("{at}: the pointer of {id:?} is durable"))
+    })
+}
+
+impl VisibleAfterStored {
+    fn check(&self, at: Moment, job: JobId, id: CheckpointId, what: &str) -> Check {
+        Check::that(self.durable.contains(&(job, id)), || {
+            let before = format!("no pointer of {id:?} of {job:?} was durable");
+            (before, format!("{at}: {what}"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing_jobs::*, VisibleAfterStored};
+
+    fn confirmed(id: u64) -> TaskEvent {
+        TaskEvent::CheckpointConfirmed { attempt: attempt(0, 1), checkpoint: CheckpointId(id) }
+    }
+
+    fn durable() -> History<VisibleAfterStored> {
+        History::new()
+            .holds(process(5, 1), stored(metadata(3)))
+            .holds(process(0, 1), committed(1, vec![pointer(3)]))
+    }
+
+    #[test]
+    fn what_is_durable_or_was_may_be_told() {
+        durable()
+            .holds(process(1, 1), completed(3))
+            .holds(process(5, 1), stored(metadata(4)))
+            .holds(process(0, 2), recovered(2, vec![pointer(4)]))
+            .holds(process(3, 1), confirmed(3))
+            .holds(process(3, 1), confirmed(4));
+    }
+
+    #[test]
+    fn a_word_too_early_is_refused() {
+        durable().breaks(process(1, 1), completed(4));
+        durable().breaks(process(3, 1), confirmed(4));
+    }
+
+    #[test]
+    fn a_pointer_to_nothing_is_refused() {
+        durable().breaks(process(0, 1), committed(2, vec![pointer(4)]));
+        durable().breaks(process(0, 2), recovered(2, vec![pointer(3), pointer(4)]));
+    }
+}

@@ -1,0 +1,163 @@
+//! C5: while a pointer is durable and its job has no result, the metadata and every state that the
+//! checkpoint stands on are on the blob server. Judged on the services' logs; which states those are is
+//! the word of the master that triggered it.
+
+use super::{
+    Check, ClusterInvariant,
+    stored::{Kept, Moved, moved},
+};
+use crate::{
+    harness::event::Moment,
+    system::{
+        ids::{CheckpointId, JobId},
+        job_manager::JobEvent,
+        service::blobs::BlobEvent,
+        store::CheckpointPointer,
+        task_executor::state_blob,
+    },
+    under_test::cluster::{EventKind, EventRef, Model},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+type Checkpoint = (JobId, CheckpointId);
+
+/// Remembers the states of each plan, and which blobs durable pointers need.
+#[derive(Default)]
+pub struct RetainedIsWhole {
+    plans: BTreeMap<Checkpoint, Vec<String>>,
+    needed: BTreeMap<String, Checkpoint>,
+}
+
+impl ClusterInvariant for RetainedIsWhole {
+    fn title(&self) -> &'static str {
+        "C5 retained-is-whole"
+    }
+
+    fn promise(&self) -> &'static str {
+        "nothing that a durable pointer stands on is deleted before its job has ended"
+    }
+
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Coordination, EventKind::Job, EventKind::Blob]
+    }
+
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+        match seen {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
+                let states = plan.iter().map(|attempt| state_blob(*attempt, *checkpoint));
+                self.plans.insert((*job, *checkpoint), states.collect());
+                Check::Ignored
+            }
+            EventRef::Job(JobEvent::CheckpointAborted { job, checkpoint, .. }) => {
+                self.plans.remove(&(*job, *checkpoint));
+                Check::Ignored
+            }
+            EventRef::Coordination(event) => {
+                let moved = moved(event, model);
+                let checks = moved.iter().map(|moved| self.take(at, moved, model));
+                checks.fold(Check::Ignored, Check::and)
+            }
+            EventRef::Blob(BlobEvent::Deleted { names }) => {
+                self.check(at, names.iter().find(|name| self.needed.contains_key(*name)))
+            }
+            EventRef::Blob(BlobEvent::Sealed { removed, .. }) => {
+                self.check(at, removed.iter().find(|name| self.needed.contains_key(*name)))
+            }
+            EventRef::Blob(BlobEvent::Recovered { blobs, .. }) => {
+                let found: BTreeSet<&String> = blobs.iter().map(|(name, _, _)| name).collect();
+                self.check(at, self.needed.keys().find(|name| !found.contains(name)))
+            }
+            _ => Check::Ignored,
+        }
+    }
+}
+
+impl RetainedIsWhole {
+    fn check(&self, at: Moment, lost: Option<&String>) -> Check {
+        match lost {
+            None => Check::Held,
+            Some(lost) => Check::broken(
+                format!("the durable pointer of {:?} stands on it", self.needed[lost].1),
+                format!("{at}: {lost} is gone"),
+            ),
+        }
+    }
+
+    fn take(&mut self, at: Moment, moved: &Moved<'_>, model: &Model) -> Check {
+        let job = moved.job;
+        match (moved.kept, moved.after) {
+            (Kept::Result, Some(_)) => {
+                self.plans.retain(|(of, _), _| *of != job);
+                self.needed.retain(|_, (of, _)| *of != job);
+            }
+            (Kept::Pointer(id), None) => self.needed.retain(|_, of| *of != (job, id)),
+            (Kept::Pointer(id), Some(value)) => return self.keep(at, (job, id), value, model),
+            _ => {}
+        }
+        Check::Ignored
+    }
+
+    fn keep(&mut self, at: Moment, of: Checkpoint, value: &[u8], model: &Model) -> Check {
+        let mut names = self.plans.remove(&of).unwrap_or_default();
+        names.extend(postcard::from_bytes(value).ok().map(|p: CheckpointPointer| p.metadata));
+        let lost = names.iter().find(|name| !model.blobs.contains(*name)).cloned();
+        self.needed.extend(names.into_iter().map(|name| (name, of)));
+        self.plans.retain(|(job, id), _| *job != of.0 || *id > of.1);
+        self.check(at, lost.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing_jobs::*, RetainedIsWhole, state_blob};
+
+    fn state(id: u64) -> String {
+        state_blob(attempt(0, 1), CheckpointId(id))
+    }
+
+    fn with(history: History<RetainedIsWhole>, id: u64) -> History<RetainedIsWhole> {
+        history
+            .holds(process(1, 1), triggered(id, &[attempt(0, 1)]))
+            .holds(process(5, 1), stored(state(id)))
+            .holds(process(5, 1), stored(metadata(id)))
+    }
+
+    fn durable() -> History<RetainedIsWhole> {
+        with(with(History::new(), 3), 4).holds(process(0, 1), committed(1, vec![pointer(3)]))
+    }
+
+    fn deleted(names: &[String]) -> BlobEvent {
+        BlobEvent::Deleted { names: names.to_vec() }
+    }
+
+    fn found(names: &[String]) -> BlobEvent {
+        let blobs = names.iter().map(|name| (name.clone(), 1, 1)).collect();
+        BlobEvent::Recovered { blobs, sealed: vec![] }
+    }
+
+    #[test]
+    fn what_nobody_points_to_may_go() {
+        durable()
+            .holds(process(5, 2), found(&[state(3), metadata(3), state(4), metadata(4)]))
+            .holds(process(0, 1), committed(2, vec![pointer(4), no_pointer(3)]))
+            .holds(process(5, 2), deleted(&[state(3), metadata(3)]))
+            .holds(process(0, 1), committed(3, vec![result(true, JobStatus::Failed)]))
+            .holds(process(5, 2), deleted(&[state(4), metadata(4)]));
+    }
+
+    #[test]
+    fn the_loss_of_what_a_pointer_stands_on_is_refused() {
+        durable().breaks(process(5, 1), deleted(&[state(3)]));
+        durable().breaks(process(5, 1), deleted(&[metadata(3)]));
+        durable().breaks(process(5, 2), found(&[metadata(3)]));
+        let sealed = BlobEvent::Sealed { prefix: JOB.to_string(), removed: vec![state(3)] };
+        durable().breaks(process(5, 1), sealed);
+    }
+
+    #[test]
+    fn a_pointer_whose_blobs_are_gone_is_refused() {
+        durable()
+            .holds(process(5, 1), deleted(&[state(4)]))
+            .breaks(process(0, 1), committed(2, vec![pointer(4)]));
+    }
+}

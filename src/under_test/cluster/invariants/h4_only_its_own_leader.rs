@@ -1,0 +1,91 @@
+//! H4: a connection that one of its ends is told to give up is given up only at the word of the very
+//! term, or registration, to which it belongs. A former leader's word, however late, tears nothing down.
+
+use super::{Check, ClusterInvariant};
+use crate::{
+    harness::event::Moment,
+    system::{job_manager::JobEvent, task_executor::SlotEvent},
+    under_test::cluster::{EventKind, EventRef, Model},
+};
+use std::fmt::Debug;
+
+/// Compares who asked with what was given up.
+#[derive(Default)]
+pub struct OnlyItsOwnLeader;
+
+impl ClusterInvariant for OnlyItsOwnLeader {
+    fn title(&self) -> &'static str {
+        "H4 only-its-own-leader"
+    }
+
+    fn promise(&self) -> &'static str {
+        "a connection is not torn down at the word of a former leader"
+    }
+
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job, EventKind::Slot]
+    }
+
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
+        match seen {
+            EventRef::Slot(SlotEvent::MasterDisconnected { session, told: Some(told), .. })
+            | EventRef::Job(JobEvent::MasterDropped { session, told: Some(told), .. }) => {
+                own(at, session, told)
+            }
+            EventRef::Slot(SlotEvent::ResourceManagerDisconnected {
+                instance,
+                told: Some(told),
+                ..
+            }) => own(at, instance, told),
+            _ => Check::Ignored,
+        }
+    }
+}
+
+fn own<T: Debug + PartialEq>(at: Moment, stands: &T, told: &T) -> Check {
+    Check::that(stands == told, || {
+        (format!("the connection is one with {stands:?}"), format!("{at}: {told:?} ended it"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing_jobs::*, OnlyItsOwnLeader};
+
+    fn resource() -> ResourceId {
+        ResourceId("a".to_string())
+    }
+
+    fn events(stands: u128, told: Option<u128>) -> (SlotEvent, SlotEvent, JobEvent) {
+        let (session, by) = (term(stands), told.map(term));
+        let instance = InstanceId(stands);
+        (
+            SlotEvent::MasterDisconnected { resource: resource(), job: JOB, session, told: by },
+            SlotEvent::ResourceManagerDisconnected {
+                resource: resource(),
+                instance,
+                told: told.map(InstanceId),
+            },
+            JobEvent::MasterDropped { job: JOB, session, told: by },
+        )
+    }
+
+    #[test]
+    fn its_own_leader_or_nobody_may_end_it() {
+        for told in [None, Some(1)] {
+            let (master, manager, dropped) = events(1, told);
+            History::<OnlyItsOwnLeader>::new()
+                .holds(process(3, 1), master)
+                .holds(process(3, 1), manager)
+                .holds(process(1, 1), dropped);
+        }
+    }
+
+    #[test]
+    fn a_former_leader_may_not() {
+        let (master, manager, dropped) = events(2, Some(1));
+        History::<OnlyItsOwnLeader>::new().breaks(process(3, 1), master);
+        History::<OnlyItsOwnLeader>::new().breaks(process(3, 1), manager);
+        History::<OnlyItsOwnLeader>::new().breaks(process(1, 1), dropped);
+    }
+}

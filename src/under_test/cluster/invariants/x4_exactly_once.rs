@@ -1,0 +1,214 @@
+//! X4: what is committed is what the words of the input come to, in order and each once. Judged on the
+//! log server's own log, step by step.
+
+use super::{Check, ClusterInvariant};
+use crate::{
+    harness::event::Moment,
+    jobs::word_count::{INPUT_TOPIC, OUTPUT_TOPIC, Oracle},
+    system::{
+        protocol::JobStatus,
+        service::{
+            coordination::{Change, CoordinationEvent},
+            log::LogEvent,
+        },
+        store::{RESULT_PREFIX, StoredResult},
+    },
+    under_test::cluster::{EventKind, EventRef, Model},
+};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// Feeds the input and the output to the job's oracle.
+#[derive(Default)]
+pub struct ExactlyOnce {
+    oracle: Oracle,
+    /// Records fed so far, by topic and partition.
+    fed: BTreeMap<(String, u32), u64>,
+}
+
+impl ExactlyOnce {
+    /// Feeds what of a partition was not fed yet; the records begin at `first`.
+    fn feed(
+        &mut self,
+        at: Moment,
+        topic: &str,
+        partition: u32,
+        first: u64,
+        records: &[Bytes],
+    ) -> Check {
+        let is_input = topic == INPUT_TOPIC;
+        if !is_input && topic != OUTPUT_TOPIC {
+            return Check::Ignored;
+        }
+        let fed = self.fed.entry((topic.to_string(), partition)).or_default();
+        if first > *fed {
+            return Check::broken(
+                format!("{topic}/{partition} ended at {fed}"),
+                format!("{at}: records come at {first}"),
+            );
+        }
+        for (record, offset) in records.iter().zip(first..).filter(|(_, offset)| offset >= fed) {
+            if is_input {
+                self.oracle.input(record);
+            } else if let Err(error) = self.oracle.output(record) {
+                return Check::broken(
+                    "every word's counts go 1, 2, 3, … as far as it stands in the input",
+                    format!("{at}: record {offset} of {topic}/{partition}: {error}"),
+                );
+            }
+        }
+        *fed = (*fed).max(first + records.len() as u64);
+        Check::Held
+    }
+
+    fn feed_all<'a>(
+        &mut self,
+        at: Moment,
+        writes: impl Iterator<Item = (&'a String, u32, u64, &'a Vec<Bytes>)>,
+    ) -> Check {
+        let mut check = Check::Ignored;
+        for (topic, partition, first, records) in writes {
+            match self.feed(at, topic, partition, first, records) {
+                broken @ Check::Broken { .. } => return broken,
+                Check::Held => check = Check::Held,
+                Check::Ignored => {}
+            }
+        }
+        check
+    }
+
+    /// A job that is kept as finished has counted everything.
+    fn judge_end(&self, at: Moment, changes: &[Change]) -> Check {
+        for change in changes {
+            let Change::Put { key, value, .. } = change else { continue };
+            if !key.starts_with(RESULT_PREFIX) {
+                continue;
+            }
+            let finished = postcard::from_bytes::<StoredResult>(value)
+                .is_ok_and(|stored| stored.result.status == JobStatus::Finished);
+            if let (true, Some((word, counted, expected))) = (finished, self.oracle.missing()) {
+                return Check::broken(
+                    format!("{word:?} stands {expected} times in the input"),
+                    format!("{at}: the job is kept as finished, it was counted {counted} times"),
+                );
+            }
+            return Check::Held;
+        }
+        Check::Ignored
+    }
+}
+
+impl ClusterInvariant for ExactlyOnce {
+    fn title(&self) -> &'static str {
+        "X4 exactly-once"
+    }
+
+    fn promise(&self) -> &'static str {
+        "the committed output is what the input comes to, in order, without gap or repeat"
+    }
+
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Log, EventKind::Coordination]
+    }
+
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
+        match seen {
+            EventRef::Log(LogEvent::Appended { topic, partition, offset, records, .. }) => {
+                self.feed(at, topic, *partition, *offset, records)
+            }
+            EventRef::Log(LogEvent::TransactionCommitted { writes, .. }) => {
+                self.feed_all(at, writes.iter().map(|(t, p, first, r)| (t, *p, *first, r)))
+            }
+            // What was synced but not announced before a crash shows only here; input first.
+            EventRef::Log(LogEvent::Recovered { records, .. }) => {
+                let (input, output): (Vec<_>, Vec<_>) =
+                    records.iter().partition(|(topic, _, _)| topic == INPUT_TOPIC);
+                let all = input.into_iter().chain(output);
+                self.feed_all(at, all.map(|(topic, p, records)| (topic, *p, 0, records)))
+            }
+            EventRef::Coordination(CoordinationEvent::Committed { changes, .. }) => {
+                self.judge_end(at, changes)
+            }
+            _ => Check::Ignored,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing_jobs::*, ExactlyOnce, INPUT_TOPIC, OUTPUT_TOPIC};
+    use crate::jobs::word_count::Counted;
+    use bytes::Bytes;
+
+    fn line(offset: u64, text: &'static str) -> LogEvent {
+        LogEvent::Appended {
+            topic: INPUT_TOPIC.to_string(),
+            partition: 0,
+            offset,
+            producer: "writer".to_string(),
+            records: vec![Bytes::from_static(text.as_bytes())],
+        }
+    }
+
+    fn record(word: &str, count: u64) -> Bytes {
+        let counted = Counted { word: word.to_string(), count };
+        postcard::to_allocvec(&counted).expect("it can be encoded").into()
+    }
+
+    fn committed_counts(offset: u64, counts: &[(&str, u64)]) -> LogEvent {
+        let transaction =
+            TransactionId { producer: "p".to_string(), generation: 1, number: offset };
+        let records = counts.iter().map(|(word, count)| record(word, *count)).collect();
+        let writes = vec![(OUTPUT_TOPIC.to_string(), 0, offset, records)];
+        LogEvent::TransactionCommitted { transaction, writes }
+    }
+
+    fn found(lines: &[&'static str], counts: &[(&str, u64)]) -> LogEvent {
+        let lines = lines.iter().map(|line| Bytes::from_static(line.as_bytes())).collect();
+        let counts = counts.iter().map(|(word, count)| record(word, *count)).collect();
+        let records =
+            vec![(OUTPUT_TOPIC.to_string(), 0, counts), (INPUT_TOPIC.to_string(), 0, lines)];
+        LogEvent::Recovered { ends: vec![], records, unended: vec![], closed: vec![] }
+    }
+
+    fn written() -> History<ExactlyOnce> {
+        History::new().holds(process(3, 1), line(0, "a b a"))
+    }
+
+    fn finished() -> CoordinationEvent {
+        committed(1, vec![result(true, JobStatus::Finished)])
+    }
+
+    #[test]
+    fn counts_in_order_are_accepted_and_the_job_may_finish_then() {
+        written()
+            .holds(process(3, 1), committed_counts(0, &[("a", 1), ("b", 1)]))
+            .holds(process(3, 1), committed_counts(2, &[("a", 2)]))
+            .holds(process(0, 1), finished());
+    }
+
+    #[test]
+    fn what_was_synced_but_not_announced_is_seen_in_the_recovery() {
+        written()
+            .holds(process(3, 1), committed_counts(0, &[("a", 1)]))
+            .holds(process(3, 2), found(&["a b a", "c"], &[("a", 1), ("c", 1)]))
+            .holds(process(3, 2), committed_counts(2, &[("b", 1), ("a", 2)]))
+            .holds(process(0, 1), finished());
+    }
+
+    #[test]
+    fn a_repeat_a_gap_and_a_word_too_many_are_refused() {
+        let begun = || written().holds(process(3, 1), committed_counts(0, &[("a", 1)]));
+        begun().breaks(process(3, 1), committed_counts(1, &[("a", 1)]));
+        begun().breaks(process(3, 1), committed_counts(1, &[("b", 2)]));
+        begun().breaks(process(3, 1), committed_counts(1, &[("c", 1)]));
+        begun().breaks(process(3, 1), committed_counts(2, &[("a", 2)]));
+    }
+
+    #[test]
+    fn a_job_that_finishes_before_all_is_counted_is_refused() {
+        written()
+            .holds(process(3, 1), committed_counts(0, &[("a", 1)]))
+            .breaks(process(0, 1), finished());
+    }
+}

@@ -1,0 +1,201 @@
+//! The moments of the cluster's protocols that runs should reach, and on which faults hang.
+
+use super::event_ref::EventRef;
+use crate::{
+    harness::event::{Ask, AskedValues, Milestone},
+    host::Event,
+    system::{
+        client::ClientEvent,
+        heartbeat::HeartbeatEvent,
+        job_manager::JobEvent,
+        leadership::LeadershipEvent,
+        protocol::{DISPATCHER, ExecutionState, JobStatus, RESOURCE_MANAGER, component_job},
+        service::{
+            blobs::BlobEvent,
+            coordination::{Change, CoordinationEvent, LeaseEnd},
+            log::LogEvent,
+        },
+        store::{GRAPH_PREFIX, RESULT_PREFIX, StoredResult},
+        task_executor::{SlotEvent, TaskEvent},
+    },
+};
+
+/// Only of the checkpoint of this number.
+const CHECKPOINT: Ask = Ask {
+    key: "checkpoint",
+    what: "number of a checkpoint",
+    of: checkpoint_of,
+    values: AskedValues::Number,
+};
+/// Only of the job's attempt of this number.
+const ATTEMPT: Ask = Ask {
+    key: "attempt",
+    what: "number of an attempt",
+    of: attempt_of,
+    values: AskedValues::Number,
+};
+/// Only of this leadership.
+const LEADERSHIP: Ask = Ask {
+    key: "of",
+    what: "leadership",
+    of: leadership_of,
+    values: AskedValues::Words(&["dispatcher", "resource-manager", "job"]),
+};
+
+/// Those of elections and of the coordination service: every system that stands on the ground floor reaches
+/// them.
+pub fn of_ground_floor() -> Vec<Milestone> {
+    [OF_COORDINATION, OF_LEADERSHIP].concat()
+}
+
+/// All of a cluster that runs jobs.
+pub fn all() -> Vec<Milestone> {
+    let own =
+        [OF_STORES, OF_JOBS, OF_SLOTS, OF_TASKS, OF_BLOBS, OF_LOGS, OF_HEARTBEATS, OF_CLIENTS];
+    of_ground_floor().into_iter().chain(own.concat()).collect()
+}
+
+crate::milestones! {
+    OF_COORDINATION: CoordinationEvent {
+        "latch-taken" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| writes(change, "/election/", "/latch")), "The latch of the election was written durably.";
+        "leader-published" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| writes(change, "/election/", "/leader")), "The leader record was written durably.";
+        "session-connected" = _, CoordinationEvent::SessionConnected { .. }, "A client of the coordination service has a lease.";
+        "session-suspended" = _, CoordinationEvent::SessionSuspended { .. }, "A client has no contact; its lease may live.";
+        "session-reconnected" = _, CoordinationEvent::SessionReconnected { .. }, "A client has contact again within its lease.";
+        "session-lost" = _, CoordinationEvent::SessionLost { .. }, "A client knows that its lease is over.";
+        "lease-expired" = _, CoordinationEvent::LeaseEnded { end: LeaseEnd::Expired, .. }, "The coordination server let a lease expire.";
+        "coordination-recovered" = _, CoordinationEvent::Recovered { keys, .. } if !keys.is_empty(), "The coordination server recovered from a disk that was not empty.";
+    }
+    OF_LEADERSHIP: LeadershipEvent {
+        "leader-granted" [LEADERSHIP] = _, LeadershipEvent::Granted { .. }, "A contender was told that it leads.";
+        "leader-confirmed" [LEADERSHIP] = _, LeadershipEvent::Confirmed { .. }, "A contender's confirmation was accepted.";
+        "leader-revoked" [LEADERSHIP] = _, LeadershipEvent::Revoked { .. }, "A contender was told that it no longer leads.";
+        "leader-unknown" [LEADERSHIP] = _, LeadershipEvent::LeaderNotified { leader: None, .. }, "A follower was told that the leader is unknown.";
+        "leader-notified" [LEADERSHIP] = _, LeadershipEvent::LeaderNotified { leader: Some(_), .. }, "A follower was told who leads.";
+    }
+    OF_STORES: CoordinationEvent {
+        "graph-stored" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| writes(change, GRAPH_PREFIX, "")), "A job's graph was written durably.";
+        "pointer-stored" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(stores_pointer), "The pointer to a checkpoint was written durably.";
+        "result-dirty" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| stores_result(change, true)), "A job's result was written durably; its leftovers are still there.";
+        "result-clean" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| stores_result(change, false)), "Nothing is left of a job but its result.";
+    }
+    OF_JOBS: JobEvent {
+        "job-acknowledged" = _, JobEvent::SubmissionAcknowledged { .. }, "A dispatcher told a client that it has taken a job on.";
+        "dispatcher-serving" = _, JobEvent::DispatcherServing { .. }, "A dispatcher has read what is kept of jobs and serves.";
+        "job-recovered" = _, JobEvent::DispatcherServing { jobs, .. } if !jobs.is_empty(), "A dispatcher goes on with a job of an earlier one.";
+        "executor-registered" = _, JobEvent::ExecutorRegistered { .. }, "A resource manager registered a task executor.";
+        "master-registered" = _, JobEvent::MasterRegistered { .. }, "A resource manager registered a job's master.";
+        "slot-requested" = _, JobEvent::SlotRequested { .. }, "A resource manager asked for a slot.";
+        "job-scheduled" [ATTEMPT] = _, JobEvent::Scheduled { .. }, "A master deployed all tasks of its job.";
+        "job-restored" [ATTEMPT] = _, JobEvent::Scheduled { restored: Some(_), .. }, "A master deployed tasks that begin from a checkpoint.";
+        "checkpoint-triggered" [CHECKPOINT] = _, JobEvent::CheckpointTriggered { .. }, "A checkpoint began.";
+        "checkpoint-acknowledged" [CHECKPOINT, ATTEMPT] = _, JobEvent::CheckpointAcknowledged { .. }, "A master has a task's part of a checkpoint.";
+        "checkpoint-completed" [CHECKPOINT] = _, JobEvent::CheckpointCompleted { .. }, "A checkpoint is complete, and everyone may know.";
+        "final-checkpoint" [CHECKPOINT] = _, JobEvent::CheckpointCompleted { last: true, .. }, "The final checkpoint of a job is complete.";
+        "checkpoint-aborted" [CHECKPOINT] = _, JobEvent::CheckpointAborted { .. }, "A checkpoint has come to nothing.";
+        "pointer-in-doubt" = _, JobEvent::PointerInDoubt { .. }, "A master has no answer whether a checkpoint's pointer stands, and fences it.";
+        "job-restarting" = _, JobEvent::StatusChanged { status: JobStatus::Restarting, .. }, "A job's tasks are being ended, to start again.";
+        "executor-lost" = _, JobEvent::ExecutorLost { .. }, "A master gave a task executor up.";
+        "cleanup-started" = _, JobEvent::CleanupStarted { .. }, "A dispatcher began to remove what a job left.";
+        "cancellation-acknowledged" = _, JobEvent::CancellationAcknowledged { .. }, "A dispatcher told a client that a job will end as canceled.";
+    }
+    OF_SLOTS: SlotEvent {
+        "slot-allocated" = _, SlotEvent::SlotAllocated { .. }, "A task executor holds a slot for a job.";
+        "slots-offered" = _, SlotEvent::SlotsOffered { .. }, "A task executor offered its slots to a master.";
+        "offer-answered" = _, SlotEvent::OfferAnswered { .. }, "A task executor applied the answer to its offer.";
+        "slot-freed" = _, SlotEvent::SlotFreed { .. }, "A task executor gave a slot back.";
+        "task-accepted" [ATTEMPT] = _, SlotEvent::TaskAccepted { .. }, "A task executor took an attempt on.";
+        "master-disconnected" = _, SlotEvent::MasterDisconnected { .. }, "A task executor is no longer connected to a master.";
+    }
+    OF_TASKS: TaskEvent {
+        "task-failed" [ATTEMPT] = _, TaskEvent::StateChanged { state: ExecutionState::Failed, .. }, "A task failed.";
+        "snapshot-taken" [CHECKPOINT, ATTEMPT] = _, TaskEvent::SnapshotTaken { .. }, "A task took its part of a checkpoint.";
+        "checkpoint-confirmed" [CHECKPOINT, ATTEMPT] = _, TaskEvent::CheckpointConfirmed { .. }, "A task was told that a checkpoint is complete.";
+    }
+    OF_BLOBS: BlobEvent {
+        "metadata-stored" = _, BlobEvent::Stored { name, .. } if name.ends_with("/metadata"), "The metadata of a checkpoint was written durably.";
+        "blobs-recovered" = _, BlobEvent::Recovered { blobs, sealed } if !(blobs.is_empty() && sealed.is_empty()), "The blob server recovered from a disk that was not empty.";
+    }
+    OF_LOGS: LogEvent {
+        "transaction-prepared" = _, LogEvent::TransactionPrepared { .. }, "A sink's transaction waits for its checkpoint.";
+        "transaction-committed" = _, LogEvent::TransactionCommitted { .. }, "A sink's transaction was committed.";
+        "transaction-aborted" = _, LogEvent::TransactionAborted { .. }, "A sink's transaction was aborted.";
+        "log-recovered" = _, LogEvent::Recovered { ends, .. } if !ends.is_empty(), "The log server recovered from a disk that was not empty.";
+    }
+    OF_HEARTBEATS: HeartbeatEvent {
+        "heartbeat-lost" = _, HeartbeatEvent::TimedOut { .. } | HeartbeatEvent::Unreachable { .. }, "A heartbeat timed out, or its target was unreachable.";
+    }
+    OF_CLIENTS: ClientEvent {
+        "job-finished" = _, ClientEvent::Ended { result, .. } if result.status == JobStatus::Finished, "A client knows that its job has finished.";
+        "job-canceled" = _, ClientEvent::Ended { result, .. } if result.status == JobStatus::Canceled, "A client knows that its job was canceled.";
+    }
+}
+
+/// Whether a change writes a key that begins and ends so.
+fn writes(change: &Change, begin: &str, end: &str) -> bool {
+    let Change::Put { key, .. } = change else { return false };
+    key.starts_with(begin) && key.ends_with(end)
+}
+
+fn stores_pointer(change: &Change) -> bool {
+    let Change::Put { key, .. } = change else { return false };
+    key.starts_with("/jobs/checkpoint/") && key.contains("/pointer/")
+}
+
+fn stores_result(change: &Change, dirty: bool) -> bool {
+    let Change::Put { key, value, .. } = change else { return false };
+    // One that can't be read is not known to have left anything.
+    let stored = || postcard::from_bytes::<StoredResult>(value).is_ok_and(|found| found.dirty);
+    key.starts_with(RESULT_PREFIX) && stored() == dirty
+}
+
+fn checkpoint_of(event: &dyn Event) -> Option<String> {
+    let checkpoint = match EventRef::new(event) {
+        EventRef::Job(
+            JobEvent::CheckpointTriggered { checkpoint, .. }
+            | JobEvent::CheckpointAcknowledged { checkpoint, .. }
+            | JobEvent::CheckpointCompleted { checkpoint, .. }
+            | JobEvent::CheckpointAborted { checkpoint, .. },
+        )
+        | EventRef::Task(
+            TaskEvent::SnapshotTaken { checkpoint, .. }
+            | TaskEvent::CheckpointConfirmed { checkpoint, .. },
+        ) => checkpoint,
+        _ => return None,
+    };
+    Some(checkpoint.0.to_string())
+}
+
+fn attempt_of(event: &dyn Event) -> Option<String> {
+    let epoch = match EventRef::new(event) {
+        EventRef::Job(JobEvent::Scheduled { epoch, .. }) => *epoch,
+        EventRef::Job(JobEvent::CheckpointAcknowledged { attempt, .. })
+        | EventRef::Task(
+            TaskEvent::StateChanged { attempt, .. }
+            | TaskEvent::SnapshotTaken { attempt, .. }
+            | TaskEvent::CheckpointConfirmed { attempt, .. },
+        )
+        | EventRef::Slot(SlotEvent::TaskAccepted { attempt, .. }) => attempt.epoch,
+        _ => return None,
+    };
+    Some(epoch.to_string())
+}
+
+fn leadership_of(event: &dyn Event) -> Option<String> {
+    let EventRef::Leadership(
+        LeadershipEvent::Granted { component, .. }
+        | LeadershipEvent::Confirmed { component, .. }
+        | LeadershipEvent::Revoked { component, .. }
+        | LeadershipEvent::LeaderNotified { component, .. },
+    ) = EventRef::new(event)
+    else {
+        return None;
+    };
+    Some(match component.as_str() {
+        DISPATCHER => "dispatcher".to_string(),
+        RESOURCE_MANAGER => "resource-manager".to_string(),
+        other if component_job(other).is_some() => "job".to_string(),
+        // What somebody's own system leads goes by its name.
+        other => other.to_string(),
+    })
+}

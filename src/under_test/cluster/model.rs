@@ -1,0 +1,318 @@
+//! The reference model: what stands on the services by their own logs, and what the processes
+//! believe.
+
+use super::event_ref::EventRef;
+use crate::{
+    harness::{check, event::Moment},
+    host::{
+        Event,
+        sim::{Hardware, NodeId},
+    },
+    jobs::word_count::OUTPUT_TOPIC,
+    system::{
+        client::ClientEvent,
+        ids::{AllocationId, CheckpointId, ExecutionVertexId, JobId},
+        job_manager::JobEvent,
+        leadership::{LeaderInformation, LeaderSessionId, LeadershipEvent, latch_key, leader_key},
+        protocol::{ExecutionState, JobResult, JobStatus},
+        service::{
+            blobs::BlobEvent,
+            coordination::{Change, CoordinationEvent},
+            log::{LogEvent, TransactionId},
+        },
+        store::{self, StoredResult},
+        task_executor::{SlotEvent, TaskEvent},
+    },
+};
+use bytes::Bytes;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// A process and a component, or one of its listeners' services.
+type InProcess<T> = ((NodeId, u64), T);
+
+/// The state of the cluster as far as events tell.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// The keys on the coordination server.
+    pub keys: BTreeMap<String, Vec<u8>>,
+    /// The processes that believe they lead a component.
+    pub granted: BTreeMap<InProcess<String>, LeaderSessionId>,
+    /// The node on which each term was granted.
+    pub granted_on: BTreeMap<LeaderSessionId, NodeId>,
+    /// What each listener was told last: by process and service, the component and its leader.
+    pub notified: BTreeMap<InProcess<u64>, (String, Option<LeaderInformation>)>,
+    /// The blobs on the blob server.
+    pub blobs: BTreeSet<String>,
+    /// The transactions on the log server that have not ended.
+    pub transactions: BTreeSet<TransactionId>,
+    /// When the jobs' input was written to last.
+    pub last_input: Duration,
+    /// The committed records of the output topic, by partition.
+    pub output: BTreeMap<u32, Vec<Bytes>>,
+    /// The slots that task executors hold for jobs.
+    pub slots: BTreeMap<InProcess<u32>, (JobId, AllocationId)>,
+    /// The jobs that clients know to be taken on.
+    pub submitted: BTreeSet<JobId>,
+    /// The jobs of which clients know that they will be canceled.
+    pub canceled: BTreeSet<JobId>,
+    /// How often each term of a job's masters ended running tasks because something failed.
+    pub failovers: BTreeMap<(JobId, LeaderSessionId), u32>,
+    /// The status of each job, as each term of its masters knows it.
+    statuses: BTreeMap<(JobId, LeaderSessionId), JobStatus>,
+    /// The results that clients were told, and when first.
+    pub results: BTreeMap<JobId, (JobResult, Duration)>,
+    /// How far each job's newest attempts are, as its masters know.
+    pub running: BTreeMap<JobId, Running>,
+    /// The node where the subtasks of a job began last, by their number from 0.
+    pub placed: BTreeMap<(JobId, u32), NodeId>,
+    /// When the checkpoints began that are under way.
+    began: BTreeMap<(JobId, CheckpointId), Duration>,
+    /// When the newest one began of those that are complete.
+    pub newest_checkpoint: BTreeMap<JobId, Duration>,
+}
+
+/// The attempts of one epoch of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// The process of the master that deployed them.
+    pub master: (NodeId, u64),
+    /// The epoch.
+    pub epoch: u64,
+    /// How many tasks there are.
+    pub tasks: u32,
+    /// Those that run or have finished.
+    pub up: BTreeSet<ExecutionVertexId>,
+}
+
+impl check::Model for Model {
+    fn observe(&mut self, at: Moment, event: &dyn Event) {
+        self.see(at, EventRef::new(event));
+    }
+}
+
+impl AsRef<Model> for Model {
+    fn as_ref(&self) -> &Model {
+        self
+    }
+}
+
+impl Model {
+    fn see(&mut self, at: Moment, seen: EventRef<'_>) {
+        match seen {
+            EventRef::Hardware(Hardware::Ended(_)) => self.forget_process(at.process),
+            EventRef::Job(event) => self.observe_job(at, event),
+            EventRef::Task(TaskEvent::StateChanged {
+                attempt,
+                state: ExecutionState::Initializing,
+                ..
+            }) => {
+                self.placed.insert((attempt.job, attempt.vertex.subtask), at.process.0);
+            }
+            EventRef::Coordination(event) => self.observe_coordination(event),
+            EventRef::Leadership(event) => self.observe_leadership(at, event),
+            EventRef::Blob(event) => self.observe_blobs(event),
+            EventRef::Log(event) => self.observe_log(at, event),
+            EventRef::Slot(event) => self.observe_slots(at, event),
+            EventRef::Client(ClientEvent::Submitted { job }) => {
+                self.submitted.insert(*job);
+            }
+            EventRef::Client(ClientEvent::Canceled { job }) => {
+                self.canceled.insert(*job);
+            }
+            EventRef::Client(ClientEvent::Ended { job, result }) => {
+                self.results.entry(*job).or_insert_with(|| (result.clone(), at.time));
+            }
+            _ => {}
+        }
+    }
+
+    fn forget_process(&mut self, process: (NodeId, u64)) {
+        self.granted.retain(|(of, _), _| *of != process);
+        self.notified.retain(|(of, _), _| *of != process);
+        self.slots.retain(|(of, _), _| *of != process);
+        self.running.retain(|_, running| running.master != process);
+    }
+
+    fn observe_coordination(&mut self, event: &CoordinationEvent) {
+        match event {
+            CoordinationEvent::Recovered { keys, .. } => {
+                self.keys =
+                    keys.iter().map(|(key, value, _)| (key.clone(), value.clone())).collect();
+            }
+            CoordinationEvent::Committed { changes, .. } => {
+                for change in changes {
+                    match change {
+                        Change::Put { key, value, .. } => {
+                            self.keys.insert(key.clone(), value.clone());
+                        }
+                        Change::Delete { key } => {
+                            self.keys.remove(key);
+                        }
+                    }
+                }
+            }
+            CoordinationEvent::LeaseEnded { removed, .. } => {
+                for key in removed {
+                    self.keys.remove(key);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn observe_leadership(&mut self, at: Moment, event: &LeadershipEvent) {
+        match event {
+            LeadershipEvent::Granted { session, component } => {
+                self.granted.insert((at.process, component.clone()), *session);
+                self.granted_on.insert(*session, at.process.0);
+            }
+            LeadershipEvent::Revoked { component, .. }
+            | LeadershipEvent::ElectionStopped { component } => {
+                self.granted.remove(&(at.process, component.clone()));
+            }
+            LeadershipEvent::LeaderNotified { component, service, leader } => {
+                let told = (component.clone(), leader.clone());
+                self.notified.insert((at.process, *service), told);
+            }
+            LeadershipEvent::RetrievalStopped { service, .. } => {
+                self.notified.remove(&(at.process, *service));
+            }
+            _ => {}
+        }
+    }
+
+    fn observe_job(&mut self, at: Moment, event: &JobEvent) {
+        if let JobEvent::StatusChanged { job, session, status } = event {
+            let before = self.statuses.insert((*job, *session), *status);
+            let fails = matches!(status, JobStatus::Restarting | JobStatus::Failing);
+            if before == Some(JobStatus::Running) && fails {
+                *self.failovers.entry((*job, *session)).or_default() += 1;
+            }
+        }
+        match event {
+            JobEvent::Scheduled { job, epoch, tasks, .. } => {
+                let (epoch, tasks, up) = (*epoch, *tasks, BTreeSet::new());
+                let running = Running { master: at.process, epoch, tasks, up };
+                self.running.insert(*job, running);
+            }
+            JobEvent::StatusChanged { job, status, .. } if *status != JobStatus::Running => {
+                let own = |running: &Running| running.master == at.process;
+                if self.running.get(job).is_some_and(own) {
+                    self.running.remove(job);
+                }
+            }
+            JobEvent::ExecutionChanged { attempt, state } => {
+                if let Some(running) = self.running.get_mut(&attempt.job)
+                    && running.epoch == attempt.epoch
+                {
+                    match *state {
+                        ExecutionState::Running | ExecutionState::Finished => {
+                            running.up.insert(attempt.vertex)
+                        }
+                        _ => running.up.remove(&attempt.vertex),
+                    };
+                }
+            }
+            JobEvent::CheckpointTriggered { job, checkpoint, .. } => {
+                self.began.insert((*job, *checkpoint), at.time);
+            }
+            JobEvent::CheckpointCompleted { job, checkpoint, .. } => {
+                if let Some(began) = self.began.remove(&(*job, *checkpoint)) {
+                    let newest = self.newest_checkpoint.entry(*job).or_default();
+                    *newest = began.max(*newest);
+                }
+            }
+            JobEvent::CheckpointAborted { job, checkpoint, .. } => {
+                self.began.remove(&(*job, *checkpoint));
+            }
+            _ => {}
+        }
+    }
+
+    fn observe_blobs(&mut self, event: &BlobEvent) {
+        match event {
+            BlobEvent::Recovered { blobs, .. } => {
+                self.blobs = blobs.iter().map(|(name, _, _)| name.clone()).collect();
+            }
+            BlobEvent::Stored { name, .. } => {
+                self.blobs.insert(name.clone());
+            }
+            BlobEvent::Deleted { names } | BlobEvent::Sealed { removed: names, .. } => {
+                for name in names {
+                    self.blobs.remove(name);
+                }
+            }
+        }
+    }
+
+    fn observe_log(&mut self, at: Moment, event: &LogEvent) {
+        match event {
+            LogEvent::Appended { .. } => self.last_input = at.time,
+            LogEvent::Recovered { unended, records, .. } => {
+                self.transactions = unended.iter().cloned().collect();
+                let output = records.iter().filter(|(topic, _, _)| topic == OUTPUT_TOPIC);
+                self.output = output.map(|(_, part, held)| (*part, held.clone())).collect();
+            }
+            LogEvent::TransactionOpened { transaction } => {
+                self.transactions.insert(transaction.clone());
+            }
+            LogEvent::TransactionPrepared { transaction } => {
+                self.transactions.insert(transaction.clone());
+            }
+            LogEvent::TransactionCommitted { transaction, writes } => {
+                self.transactions.remove(transaction);
+                for (_, partition, _, records) in writes.iter().filter(|w| w.0 == OUTPUT_TOPIC) {
+                    self.output.entry(*partition).or_default().extend(records.iter().cloned());
+                }
+            }
+            LogEvent::TransactionAborted { transaction } => {
+                self.transactions.remove(transaction);
+            }
+            _ => {}
+        }
+    }
+
+    fn observe_slots(&mut self, at: Moment, event: &SlotEvent) {
+        match event {
+            SlotEvent::SlotAllocated { index, job, allocation, .. } => {
+                self.slots.insert((at.process, *index), (*job, *allocation));
+            }
+            SlotEvent::SlotFreed { index, allocation, .. } => {
+                let slot = (at.process, *index);
+                if self.slots.get(&slot).is_some_and(|(_, held)| held == allocation) {
+                    self.slots.remove(&slot);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The term in a component's latch, by the server's log.
+    pub fn latch(&self, component: &str) -> Option<LeaderSessionId> {
+        self.keys.get(&latch_key(component)).and_then(|value| LeaderSessionId::from_bytes(value))
+    }
+
+    /// A component's leader record, by the server's log.
+    pub fn record(&self, component: &str) -> Option<LeaderInformation> {
+        let value = self.keys.get(&leader_key(component))?;
+        postcard::from_bytes(value).ok()
+    }
+
+    /// The node that holds a component's latch.
+    pub fn leader(&self, component: &str) -> Option<NodeId> {
+        self.granted_on.get(&self.latch(component)?).copied()
+    }
+
+    /// What is kept of a job's end.
+    pub fn stored_result(&self, job: JobId) -> Option<StoredResult> {
+        postcard::from_bytes(self.keys.get(&store::result_key(job))?).ok()
+    }
+
+    /// The status with which a job has ended for good, by what is kept.
+    pub fn terminal_status(&self, job: JobId) -> Option<JobStatus> {
+        self.stored_result(job).map(|stored| stored.result.status)
+    }
+}

@@ -1,0 +1,241 @@
+//! The events of a job cluster in a person's words.
+
+use crate::{
+    harness::event::{Leadership, Reported},
+    system::{
+        client::ClientEvent,
+        connector::SinkEvent,
+        heartbeat::HeartbeatEvent,
+        job_manager::JobEvent,
+        leadership::{LeaderSessionId, LeadershipEvent},
+        rpc::RpcEvent,
+        service::{
+            blobs::BlobEvent,
+            coordination::{CoordinationEvent, LeaseEnd},
+            log::LogEvent,
+        },
+        task_executor::{SlotEvent, TaskEvent},
+    },
+};
+
+macro_rules! reported {
+    ($($event:ty = $kind:literal, $kept:expr, $words:expr;)+) => {$(
+        impl Reported for $event {
+            const KIND: &'static str = $kind;
+
+            fn is_kept(&self) -> bool {
+                let kept: fn(&$event) -> bool = $kept;
+                kept(self)
+            }
+
+            fn in_words(&self) -> Option<String> {
+                let words: fn(&$event) -> Option<String> = $words;
+                words(self)
+            }
+        }
+    )+};
+}
+
+reported! {
+    RpcEvent = "rpc", |_| false, |_| None;
+    LogEvent = "log", |_| false, |_| None;
+    BlobEvent = "blob", |_| false, |_| None;
+    TaskEvent = "task", is_change_of_task, task;
+    CoordinationEvent = "coordination", |_| true, coordination;
+    JobEvent = "job", |_| true, job;
+    SlotEvent = "slot", |_| true, |event| Some(slot(event));
+    HeartbeatEvent = "heartbeat", |_| true, heartbeat;
+    SinkEvent = "sink", |_| true, |event| Some(sink(event));
+    ClientEvent = "client", |_| true, |event| Some(client(event));
+}
+
+impl Reported for LeadershipEvent {
+    const KIND: &'static str = "leadership";
+
+    fn in_words(&self) -> Option<String> {
+        match self {
+            LeadershipEvent::Granted { session, component } => {
+                Some(format!("granted {session:?} of {}", short(component)))
+            }
+            LeadershipEvent::Revoked { session, component } => {
+                Some(format!("revoked {session:?} of {}", short(component)))
+            }
+            LeadershipEvent::Confirmed { leader, .. } => {
+                Some(format!("confirmed {:?}", leader.session))
+            }
+            _ => None,
+        }
+    }
+
+    fn leadership(&self) -> Option<Leadership> {
+        let term = |session: &LeaderSessionId| format!("{:032x}", session.0);
+        match self {
+            LeadershipEvent::Granted { session, component } => {
+                let component = short(component).to_string();
+                Some(Leadership::Granted { component, term: term(session) })
+            }
+            LeadershipEvent::Confirmed { leader, .. } => {
+                Some(Leadership::Confirmed { term: term(&leader.session) })
+            }
+            LeadershipEvent::Revoked { session, .. } => {
+                Some(Leadership::Revoked { term: term(session) })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn is_change_of_task(event: &TaskEvent) -> bool {
+    !matches!(
+        event,
+        TaskEvent::BufferSent { .. }
+            | TaskEvent::BufferReceived { .. }
+            | TaskEvent::BarrierReceived { .. }
+    )
+}
+
+/// An event of the coordination service or of a client of it; `None` for what says little.
+fn coordination(event: &CoordinationEvent) -> Option<String> {
+    match event {
+        CoordinationEvent::LeaseEnded { lease, end: LeaseEnd::Expired, .. } => {
+            Some(format!("let {lease:?} expire"))
+        }
+        CoordinationEvent::SessionSuspended { lease } => {
+            Some(format!("has no contact, {lease:?} may live"))
+        }
+        CoordinationEvent::SessionLost { lease } => Some(format!("lost {lease:?}")),
+        CoordinationEvent::SessionConnected { lease } => Some(format!("has {lease:?}")),
+        CoordinationEvent::Recovered { revision, .. } => {
+            Some(format!("recovered revision {}", revision.0))
+        }
+        _ => None,
+    }
+}
+
+/// An event of a dispatcher, a resource manager or a job master; `None` for what says little.
+fn job(event: &JobEvent) -> Option<String> {
+    Some(match event {
+        JobEvent::SubmissionAcknowledged { job } => format!("has taken {job:?} on"),
+        JobEvent::DispatcherServing { jobs, .. } => format!("dispatches, {} jobs run", jobs.len()),
+        JobEvent::CleanupStarted { job, result } => {
+            format!("removes what {job:?} left, which is {}", result.status)
+        }
+        JobEvent::LocalCleanup { .. } => return None,
+        JobEvent::StatusChanged { job, status, .. } => format!("{job:?} is {status}"),
+        JobEvent::Scheduled { epoch, restored, .. } => match restored {
+            Some(checkpoint) => format!("deploys epoch {epoch} from {checkpoint:?}"),
+            None => format!("deploys epoch {epoch} from nothing"),
+        },
+        JobEvent::ExecutionChanged { attempt, state } => format!("knows {attempt:?} as {state}"),
+        JobEvent::ExecutorConnected { resource, .. } => format!("is connected to {resource}"),
+        JobEvent::ExecutorLost { resource, .. } => format!("gives {resource} up"),
+        JobEvent::SlotAccepted { resource, allocation, .. } => {
+            format!("takes {allocation:?} of {resource}")
+        }
+        JobEvent::CheckpointTriggered { checkpoint, .. } => format!("begins {checkpoint:?}"),
+        JobEvent::CheckpointAcknowledged { checkpoint, attempt } => {
+            format!("has {checkpoint:?} of {attempt:?}")
+        }
+        JobEvent::CheckpointCompleted { checkpoint, last, .. } => {
+            format!("{checkpoint:?} is complete{}", if *last { ", the final one" } else { "" })
+        }
+        JobEvent::PointerInDoubt { checkpoint, .. } => {
+            format!("has no answer whether the pointer to {checkpoint:?} stands")
+        }
+        JobEvent::CancellationAcknowledged { job } => format!("has taken on to cancel {job:?}"),
+        JobEvent::CheckpointAborted { checkpoint, reason, .. } => {
+            format!("{checkpoint:?} is aborted: {reason}")
+        }
+        JobEvent::CheckpointFailureCounted { .. } => return None,
+        JobEvent::ExecutorRegistered { resource, .. } => format!("registers {resource}"),
+        JobEvent::ExecutorDropped { resource, .. } => format!("drops {resource}"),
+        JobEvent::MasterRegistered { job, .. } => format!("registers the master of {job:?}"),
+        JobEvent::MasterDropped { job, .. } => format!("drops the master of {job:?}"),
+        JobEvent::SlotRequested { resource, index, allocation, .. } => {
+            format!("asks {resource} for slot {index} as {allocation:?}")
+        }
+    })
+}
+
+/// An event of a task executor's slots.
+fn slot(event: &SlotEvent) -> String {
+    match event {
+        SlotEvent::Registered { .. } => "is registered".to_string(),
+        SlotEvent::MasterConnected { session, .. } => format!("is connected to {session:?}"),
+        SlotEvent::ResourceManagerDisconnected { .. } => {
+            "is no longer connected to the resource manager".to_string()
+        }
+        SlotEvent::MasterDisconnected { session, .. } => {
+            format!("is no longer connected to {session:?}")
+        }
+        SlotEvent::SlotAllocated { index, allocation, .. } => {
+            format!("holds slot {index} as {allocation:?}")
+        }
+        SlotEvent::SlotsOffered { round, .. } => format!("offers its slots, round {round}"),
+        SlotEvent::OfferAnswered { round, .. } => format!("has the answer to round {round}"),
+        SlotEvent::SlotActivated { allocation, .. } => format!("{allocation:?} is active"),
+        SlotEvent::SlotFreed { index, allocation, .. } => {
+            format!("frees slot {index}, {allocation:?}")
+        }
+        SlotEvent::TaskAccepted { attempt, .. } => format!("takes {attempt:?} on"),
+    }
+}
+
+/// An event of a task; `None` for what says little.
+fn task(event: &TaskEvent) -> Option<String> {
+    match event {
+        TaskEvent::StateChanged { attempt, state, reason } if reason.is_empty() => {
+            Some(format!("{attempt:?} is {state}"))
+        }
+        TaskEvent::StateChanged { attempt, state, reason } => {
+            Some(format!("{attempt:?} is {state}: {reason}"))
+        }
+        TaskEvent::SnapshotTaken { attempt, checkpoint, ended, .. } => {
+            let ended = if *ended { ", at its end" } else { "" };
+            Some(format!("{attempt:?} takes {checkpoint:?}{ended}"))
+        }
+        TaskEvent::CheckpointConfirmed { attempt, checkpoint } => {
+            Some(format!("{attempt:?} has {checkpoint:?} confirmed"))
+        }
+        TaskEvent::CheckpointDeclined { attempt, checkpoint, reason } => {
+            Some(format!("{attempt:?} declines {checkpoint:?}: {reason}"))
+        }
+        _ => None,
+    }
+}
+
+/// An event of an exactly-once sink.
+fn sink(event: &SinkEvent) -> String {
+    let SinkEvent::Prepared { checkpoint, transaction, .. } = event;
+    let (generation, number) = (transaction.generation, transaction.number);
+    format!("transaction {generation}/{number} waits for {checkpoint:?}")
+}
+
+/// An event of a client.
+fn client(event: &ClientEvent) -> String {
+    match event {
+        ClientEvent::Submitted { job } => format!("{job:?} is taken on"),
+        ClientEvent::Canceled { job } => format!("{job:?} is to be canceled"),
+        ClientEvent::ToldUnknown { job } => format!("is told that there is no {job:?}"),
+        ClientEvent::GaveUp { reason } => format!("gives up: {reason}"),
+        ClientEvent::Ended { job, result } => format!("{job:?} ended: {}", result.status),
+    }
+}
+
+/// A loss; `None` for what says little.
+fn heartbeat(event: &HeartbeatEvent) -> Option<String> {
+    match event {
+        HeartbeatEvent::TimedOut { by, id, .. } => {
+            Some(format!("{} hears nothing of {}", short(by), short(id)))
+        }
+        HeartbeatEvent::Unreachable { by, id, .. } => {
+            Some(format!("{} finds nobody at {}", short(by), short(id)))
+        }
+        _ => None,
+    }
+}
+
+/// A name; a job's id is cut short, as everywhere in reports.
+fn short(name: &str) -> &str {
+    name.get(..12).filter(|_| name.starts_with("job-") && name.len() > 20).unwrap_or(name)
+}

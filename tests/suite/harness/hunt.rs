@@ -1,0 +1,71 @@
+//! How many runs it takes until a known bug is caught.
+
+use super::of_journal;
+use crate::journal::sabotage::JOURNAL_WRITTEN_AFTER_REVOKE;
+use std::sync::Arc;
+use wavetank::{
+    harness::{
+        check::Verdict,
+        explore::{Fate, Hunt, Hunted, Search},
+        run::FailedRun,
+    },
+    system::sabotage::STALE_TOKEN_ACCEPTED,
+};
+
+fn search(runs: u64, verdict: Option<&str>) -> Search {
+    let caught = verdict.map(|name| FailedRun {
+        seed: runs - 1,
+        scenario: 0,
+        verdict: Verdict::Violated(name.to_string()),
+    });
+    Search { start: 0, runs, caught, executions: 2 }
+}
+
+fn hunted(searches: &[(u64, Option<&str>)]) -> Hunted {
+    let searches = searches.iter().map(|(runs, verdict)| search(*runs, *verdict)).collect();
+    Hunted { switch: JOURNAL_WRITTEN_AFTER_REVOKE, searches }
+}
+
+#[test]
+fn the_median_is_of_all_searches() {
+    let l3 = Some("L3");
+    assert_eq!(hunted(&[]).median(), None);
+    assert_eq!(hunted(&[(7, l3)]).median(), Some(7));
+    assert_eq!(hunted(&[(9, l3), (1, l3), (4, l3), (30, l3), (2, l3)]).median(), Some(4));
+    assert_eq!(hunted(&[(9, l3), (1, l3)]).median(), Some(1), "one that was seen");
+    let with_failed = hunted(&[(500, None), (1, l3), (4, l3), (500, None), (2, l3)]);
+    assert_eq!((with_failed.median(), with_failed.found()), (Some(4), 3));
+    let mostly_failed = hunted(&[(500, None), (1, l3), (500, None), (500, None), (2, l3)]);
+    assert_eq!((mostly_failed.median(), mostly_failed.found()), (None, 2));
+}
+
+#[test]
+fn a_bug_is_caught_by_the_checks_that_are_there_for_it() {
+    let caught = hunted(&[(1, Some("no-panic")), (2, Some("L3")), (2, Some("L3"))]);
+    assert_eq!(caught.fate(), Fate::Caught);
+    let by_some = hunted(&[(1, Some("L3")), (9, None)]);
+    assert_eq!(by_some.fate(), Fate::CaughtBySome, "nobody knows whether another search would");
+    let verdicts = [("L3".to_string(), true), ("no-panic".to_string(), true)];
+    assert_eq!(caught.verdicts(), verdicts);
+    let another = hunted(&[(1, Some("L3")), (2, Some("L5")), (9, None)]);
+    assert_eq!(another.fate(), Fate::CaughtByAnother);
+    assert_eq!(hunted(&[(9, None)]).fate(), Fate::Uncaught);
+    let mut unreached = hunted(&[(9, None)]);
+    unreached.searches[0].executions = 0;
+    assert_eq!(unreached.fate(), Fate::NeverReached);
+}
+
+#[test]
+fn a_search_does_not_depend_on_the_threads() {
+    let scenarios = ["flapping", "held-appends", "skewed-clocks"].map(of_journal);
+    let hunt =
+        |jobs| Hunt { scenarios: scenarios.to_vec(), runs_max: 300, jobs, stop: Arc::default() };
+    for start in [2, 40, 1_000_000] {
+        let switch = STALE_TOKEN_ACCEPTED;
+        let alone = hunt(1).search(switch, start, |_, _| ());
+        assert!(alone.caught.is_some() && alone.executions > 0, "{alone:?}");
+        assert!(alone.runs > 2, "others were under way when it was caught: {alone:?}");
+        assert_eq!(hunt(2).search(switch, start, |_, _| ()), alone);
+        assert_eq!(hunt(5).search(switch, start, |_, _| ()), alone);
+    }
+}

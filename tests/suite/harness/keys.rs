@@ -1,0 +1,60 @@
+//! The keys of each kind of fault, held to what the reader takes.
+
+use super::SYSTEMS;
+use std::path::Path;
+use wavetank::harness::fault::{COMMON_KEYS, FAULT_KINDS, FaultKey, FaultWords};
+
+/// They exclude each other.
+const WHEN: [&str; 3] = ["at", "on", "with"];
+
+/// Those whose keys don't depend on one another; `partitions.rs` tests the other.
+fn plain() -> impl Iterator<Item = &'static FaultWords> {
+    FAULT_KINDS.iter().filter(|kind| kind.name != "partition")
+}
+
+/// Reads a scenario with one fault of these keys.
+fn read<'a>(kind: &str, keys: impl Iterator<Item = &'a FaultKey>) -> Result<(), String> {
+    let lines = keys.map(|key| format!("{} = {}\n", key.key, key.example));
+    let fault = lines.collect::<String>();
+    let other = "[[fault]]\nname = \"cut\"\nkind = \"hold\"\nat = \"1s\"\nduration = \"1s\"";
+    let own = format!("[[fault]]\nkind = \"{kind}\"\n{fault}");
+    let text = format!("description = \"A test.\"\n{other}\n{own}");
+    SYSTEMS.parse(&text, Path::new("a.toml")).map(drop).map_err(|error| error.to_string())
+}
+
+fn keys(kind: &FaultWords) -> impl Iterator<Item = &'static FaultKey> {
+    kind.keys().chain(COMMON_KEYS)
+}
+
+#[test]
+fn each_kind_takes_its_keys_and_no_other() {
+    const OTHER: FaultKey = FaultKey { key: "zzz", needed: false, meaning: "", example: "1" };
+    for kind in plain() {
+        for only in WHEN {
+            let taken = keys(kind).filter(|key| key.key == only || !WHEN.contains(&key.key));
+            assert_eq!(read(kind.name, taken), Ok(()), "{}", kind.name);
+        }
+        let taken = keys(kind).filter(|key| !["at", "with"].contains(&key.key)).chain([&OTHER]);
+        let refused = read(kind.name, taken).expect_err("an unknown key").replace('\n', " ");
+        let known = refused.split_once("expected one of ").expect("the known keys").1;
+        let mut known: Vec<&str> =
+            known.split(',').map(|key| key.trim().trim_matches('`')).collect();
+        known.retain(|key| *key != "kind");
+        let mut told: Vec<&str> = keys(kind).map(|key| key.key).collect();
+        known.sort_unstable();
+        told.sort_unstable();
+        assert_eq!(known, told, "{}", kind.name);
+    }
+}
+
+#[test]
+fn what_is_needed_is_needed_and_nothing_else() {
+    for kind in plain() {
+        for left_out in keys(kind).filter(|key| !WHEN.contains(&key.key)) {
+            let others = keys(kind)
+                .filter(|key| !["at", "with"].contains(&key.key) && key.key != left_out.key);
+            let read = read(kind.name, others);
+            assert_eq!(read.is_err(), left_out.needed, "{} without {}", kind.name, left_out.key);
+        }
+    }
+}

@@ -44,6 +44,7 @@ files! {
     "src/under_test.rs",
     "scenarios/tally/power-cuts.toml",
     "scenarios/tally/quiet.toml",
+    "snapshots/tally__quiet.snap",
     "tests/scenarios.rs",
 }
 

@@ -167,9 +167,8 @@ impl SystemUnderTest for Tally {
                 adds: settings.adds.one().into(),
                 pause: settings.pause.one(),
             };
-            nodes.push(Node::numbered(CLIENT, number, move |host| {
-                run_client(host, client.clone())
-            }));
+            nodes
+                .push(Node::numbered(CLIENT, number, move |host| run_client(host, client.clone())));
         }
         Setup {
             nodes,

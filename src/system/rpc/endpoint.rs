@@ -29,7 +29,7 @@ pub trait RpcEndpoint: Sized + Send + 'static {
     type Gateway: Serves<Self>;
 
     /// Whether calls still reach its handlers between `on_stop` and the end of the future that it
-    /// returns. By default they are answered with [`RpcError::GoingAway`]: what an `on_stop` has
+    /// returns. By default they are answered with [`RpcError::GoingAway`](super::RpcError::GoingAway): what an `on_stop` has
     /// dismantled must not be taken for a fact.
     const SERVES_WHILE_STOPPING: bool = false;
 

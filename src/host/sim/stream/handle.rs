@@ -227,7 +227,7 @@ impl StreamWriter {
         &self.side.peer
     }
 
-    /// Writes everything; waits while more than [`STREAM_WINDOW_BYTES`] would be unread.
+    /// Writes everything; waits while more than [`STREAM_WINDOW_BYTES`](crate::host::sim::STREAM_WINDOW_BYTES) would be unread.
     ///
     /// When the future is dropped, a beginning of the data may have been written.
     ///

@@ -1,7 +1,7 @@
 //! Sees every event: keeps the history, moves the model, asks the invariants, fires the triggers.
 
 use super::{
-    invariant::{AnyInvariant, Check, Invariant, Violation},
+    invariant::{AnyInvariant, Check, Invariant, Violation, any_invariants},
     model::{AnyModel, Model},
 };
 use crate::{
@@ -123,10 +123,9 @@ impl Checker {
     /// A checker of the invariants of a model, for a world that is driven by hand: `kinds` are the kinds of
     /// events that it knows, what comes most often first.
     pub fn of<M: Model>(kinds: Vec<EventKind>, invariants: Vec<Box<dyn Invariant<M>>>) -> Self {
-        let invariants = invariants.into_iter().map(|i| Box::new(i) as Box<dyn AnyInvariant>);
         Checker::new(Watch {
             kinds,
-            invariants: invariants.collect(),
+            invariants: any_invariants(invariants),
             milestones: Vec::new(),
             model: Box::new(M::default()),
         })

@@ -1,6 +1,6 @@
 //! What must come to be once all faults are lifted, each within its bound.
 
-use super::model::AnyModel;
+use super::model::{AnyModel, model_as};
 use crate::harness::language::exact_duration;
 use std::{fmt, time::Duration};
 
@@ -82,10 +82,6 @@ pub(in crate::harness) trait AnyGoal: Send {
     fn waits_for(&self, model: &dyn AnyModel, look: Look) -> Option<String>;
 }
 
-fn own<M: 'static>(model: &dyn AnyModel) -> &M {
-    model.as_any().downcast_ref().expect("one system's goals and its model")
-}
-
 impl<M: 'static> AnyGoal for Goal<M> {
     fn key(&self) -> &'static str {
         self.key
@@ -97,13 +93,13 @@ impl<M: 'static> AnyGoal for Goal<M> {
 
     fn since(&self, model: &dyn AnyModel) -> Option<Duration> {
         match &self.since {
-            Some(since) => since(own(model)),
+            Some(since) => since(model_as(model)),
             None => Some(Duration::ZERO),
         }
     }
 
     fn waits_for(&self, model: &dyn AnyModel, look: Look) -> Option<String> {
-        (self.waits_for)(own(model), look)
+        (self.waits_for)(model_as(model), look)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Promises that are judged at every event.
 
-use super::model::AnyModel;
+use super::model::{AnyModel, model_as};
 use crate::{
     harness::event::{EventKind, Moment},
     host::Event,
@@ -99,13 +99,19 @@ impl<M: 'static> AnyInvariant for Box<dyn Invariant<M>> {
     }
 
     fn observe(&mut self, at: Moment, event: &dyn Event, model: &dyn AnyModel) -> Check {
-        let model = model.as_any().downcast_ref().expect("one system's invariants and its model");
-        (**self).observe(at, event, model)
+        (**self).observe(at, event, model_as(model))
     }
 
     fn finish(&mut self, at: Duration) -> Check {
         (**self).finish(at)
     }
+}
+
+/// A model's invariants, whatever the model.
+pub(in crate::harness) fn any_invariants<M: 'static>(
+    invariants: Vec<Box<dyn Invariant<M>>>,
+) -> Vec<Box<dyn AnyInvariant>> {
+    invariants.into_iter().map(|i| Box::new(i) as Box<dyn AnyInvariant>).collect()
 }
 
 /// A broken promise.

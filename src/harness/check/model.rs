@@ -11,6 +11,11 @@ pub trait Model: Default + fmt::Debug + Send + 'static {
     fn observe(&mut self, at: Moment, event: &dyn Event);
 }
 
+/// A model as its type.
+pub(in crate::harness) fn model_as<M: 'static>(model: &dyn AnyModel) -> &M {
+    model.as_any().downcast_ref().expect("one system's checks, targets and model")
+}
+
 /// A model whatever its system.
 pub trait AnyModel: fmt::Debug + Send {
     /// Takes an event in.

@@ -303,15 +303,6 @@ impl Field {
         }
     }
 
-    pub(in crate::harness) fn parsed<T>(
-        &self,
-        what: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<T, ScenarioError> {
-        let parsed = self.word().and_then(parse);
-        parsed.ok_or_else(|| self.reversed().unwrap_or_else(|| self.expected(what)))
-    }
-
     /// Reads a text of one line.
     ///
     /// # Errors
@@ -330,7 +321,7 @@ impl Field {
     /// # Errors
     /// When it is something else.
     pub fn number(&self) -> Result<u64, ScenarioError> {
-        self.parsed("a whole number from 0 to 18446744073709551615", |text| text.parse().ok())
+        self.read("a whole number from 0 to 18446744073709551615", |text| text.parse().ok())
     }
 
     /// Reads a number or a range of numbers.
@@ -338,7 +329,7 @@ impl Field {
     /// # Errors
     /// When it is something else.
     pub fn number_range(&self) -> Result<NumberRange, ScenarioError> {
-        self.parsed("a whole number or a range such as \"3..8\"", NumberRange::parse)
+        self.read("a whole number or a range such as \"3..8\"", NumberRange::parse)
     }
 
     /// Reads a duration.
@@ -346,7 +337,7 @@ impl Field {
     /// # Errors
     /// When it is something else.
     pub fn duration(&self) -> Result<Duration, ScenarioError> {
-        self.parsed("a duration such as \"1500ms\" or \"2s\"", parse_duration)
+        self.read("a duration such as \"1500ms\" or \"2s\"", parse_duration)
     }
 
     /// Reads a duration or a range of durations.
@@ -356,7 +347,7 @@ impl Field {
     pub fn duration_range(&self) -> Result<DurationRange, ScenarioError> {
         let bounded =
             |text: &str| DurationRange::parse(text).filter(|range| range.high <= DURATION_MAX);
-        self.parsed(
+        self.read(
             "a duration of a day at most, such as \"2s\" or a range such as \"2s..5s\"",
             bounded,
         )
@@ -367,7 +358,7 @@ impl Field {
     /// # Errors
     /// When it is something else.
     pub fn signed_duration_range(&self) -> Result<SignedDurationRange, ScenarioError> {
-        self.parsed(
+        self.read(
             "a duration such as \"-2s\" or a range such as \"-2s..5s\"",
             SignedDurationRange::parse,
         )
@@ -378,7 +369,7 @@ impl Field {
     /// # Errors
     /// When it is something else.
     pub fn share(&self) -> Result<Share, ScenarioError> {
-        self.parsed("a share such as \"5%\" or a range such as \"5%..20%\"", Share::parse)
+        self.read("a share such as \"5%\" or a range such as \"5%..20%\"", Share::parse)
     }
 
     /// Reads one of some words; `list` is the command that says what they mean.
@@ -422,7 +413,8 @@ impl Field {
         what: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<T, ScenarioError> {
-        self.parsed(what, parse)
+        let parsed = self.word().and_then(parse);
+        parsed.ok_or_else(|| self.reversed().unwrap_or_else(|| self.expected(what)))
     }
 
     /// Reads a table.

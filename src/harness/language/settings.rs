@@ -95,7 +95,7 @@ impl Bounds for Number {
         let bounds = u64::from(self.low)..=u64::from(self.high);
         let within =
             |range: &NumberRange| bounds.contains(&range.low) && bounds.contains(&range.high);
-        field.parsed(&self.describe(), |text| NumberRange::parse(text).filter(within))
+        field.read(&self.describe(), |text| NumberRange::parse(text).filter(within))
     }
 
     fn default(&self) -> NumberRange {

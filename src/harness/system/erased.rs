@@ -5,12 +5,12 @@ use super::{
     setup::{
         Example, LintContext, MessageGroup, Node, Output, RunParameters, SettingMistake, StuckRun,
     },
-    target::{self, AnyStateTarget, StateName, TargetWords},
+    target::{self, StateName, TargetWords},
     under_test::SystemUnderTest,
 };
 use crate::{
     harness::{
-        check::{AnyGoal, AnyInvariant, AnyModel, NoPanic},
+        check::{AnyGoal, AnyInvariant, AnyModel, NoPanic, any_invariants, model_as},
         event::{EventKind, Milestone, OF_PROCESSES},
         language::{DurationRange, Mistakes, Reader, Setting, Settings, Writer},
     },
@@ -136,16 +136,6 @@ fn own<S: SystemUnderTest>(settings: &dyn AnySettings) -> &S::Settings {
     settings.as_any().downcast_ref().expect("a system and its own settings")
 }
 
-fn model_of<S: SystemUnderTest>(model: &dyn AnyModel) -> &S::Model {
-    model.as_any().downcast_ref().expect("a system and its own model")
-}
-
-impl<S: SystemUnderTest> RegisteredSystem<S> {
-    fn states() -> Vec<AnyStateTarget> {
-        S::targets().iter().map(AnyStateTarget::from).collect()
-    }
-}
-
 /// Nothing is run with these: they are for who only asks which invariants there are.
 const CATALOGUE: RunParameters<'static> = RunParameters {
     seed: 0,
@@ -172,7 +162,7 @@ impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
     }
 
     fn targets(&self) -> Vec<TargetWords> {
-        target::known(S::roles(), &Self::states())
+        target::known(S::roles(), S::targets())
     }
 
     fn milestones(&self) -> Vec<Milestone> {
@@ -231,33 +221,30 @@ impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
     }
 
     fn find(&self, state: StateName, model: &dyn AnyModel, nodes: &[NodeId]) -> Vec<NodeId> {
-        let states = Self::states();
-        let Some(target) = states.iter().find(|target| target.name == state.name()) else {
+        let Some(target) = S::targets().iter().find(|target| target.name == state.name()) else {
             return Vec::new();
         };
-        let found = (target.find)(model, state.number().unwrap_or(0), nodes);
+        let found = (target.find)(model_as(model), state.number().unwrap_or(0), nodes);
         if found.is_empty() && target.or_any { nodes.to_vec() } else { found }
     }
 
     #[expect(private_interfaces, reason = "only the harness calls it")]
     fn setup(&self, settings: &dyn AnySettings, run: &RunParameters<'_>) -> AnySetup {
         let setup = S::setup(own::<S>(settings), run);
-        let mut invariants: Vec<Box<dyn AnyInvariant>> =
-            setup.invariants.into_iter().map(|i| Box::new(i) as Box<dyn AnyInvariant>).collect();
-        let no_panic: Box<dyn crate::harness::check::Invariant<S::Model>> = Box::new(NoPanic);
-        invariants.push(Box::new(no_panic));
+        let mut invariants = setup.invariants;
+        invariants.push(Box::new(NoPanic));
         let mut kinds = S::event_kinds();
         kinds.push(EventKind::of::<Hardware>());
         let (output, explain) = (setup.output, setup.explain);
         AnySetup {
             nodes: setup.nodes,
-            invariants,
+            invariants: any_invariants(invariants),
             goals: setup.goals.into_iter().map(|g| Box::new(g) as Box<dyn AnyGoal>).collect(),
             kinds,
             milestones: self.milestones(),
             model: Box::new(S::Model::default()),
-            output: Box::new(move |model| output(model_of::<S>(model))),
-            explain: Box::new(move |model, stuck| explain(model_of::<S>(model), stuck)),
+            output: Box::new(move |model| output(model_as(model))),
+            explain: Box::new(move |model, stuck| explain(model_as(model), stuck)),
         }
     }
 }

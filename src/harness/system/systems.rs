@@ -37,13 +37,7 @@ impl Systems {
 
     /// All known bugs, each once.
     pub fn sabotages(self) -> Vec<Sabotage> {
-        let mut found: Vec<Sabotage> = Vec::new();
-        for switch in self.0.iter().flat_map(|system| system.sabotages()) {
-            if !found.contains(switch) {
-                found.push(*switch);
-            }
-        }
-        found
+        each_once(self.0.iter().flat_map(|system| system.sabotages()).copied())
     }
 
     /// The known bug of a name.
@@ -58,12 +52,17 @@ impl Systems {
 
     /// All milestones, each once.
     pub fn milestones(self) -> Vec<Milestone> {
-        let mut found: Vec<Milestone> = Vec::new();
-        for milestone in self.0.iter().flat_map(|system| system.milestones()) {
-            if !found.contains(&milestone) {
-                found.push(milestone);
-            }
-        }
-        found
+        each_once(self.0.iter().flat_map(|system| system.milestones()))
     }
+}
+
+/// In the order in which they first come.
+fn each_once<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut found: Vec<T> = Vec::new();
+    for one in all {
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    found
 }

@@ -1,10 +1,7 @@
 //! Whom a fault strikes, by role and by state; resolved when the fault fires.
 
 use super::role::Role;
-use crate::{
-    harness::{check::AnyModel, language::KeyValue},
-    host::sim::NodeId,
-};
+use crate::{harness::language::KeyValue, host::sim::NodeId};
 use std::fmt;
 
 /// A name in a scenario file for one node or several.
@@ -67,35 +64,6 @@ pub struct StateTarget<M> {
     pub find: fn(&M, u32, &[NodeId]) -> Vec<NodeId>,
 }
 
-/// Which of some nodes a target means, by the state.
-type Find = Box<dyn Fn(&dyn AnyModel, u32, &[NodeId]) -> Vec<NodeId>>;
-
-/// A [`StateTarget`] whatever its model.
-pub(in crate::harness) struct AnyStateTarget {
-    pub name: &'static str,
-    pub is_numbered: bool,
-    pub meaning: &'static str,
-    pub role: Role,
-    pub or_any: bool,
-    pub find: Find,
-}
-
-impl<M: 'static> From<&'static StateTarget<M>> for AnyStateTarget {
-    fn from(target: &'static StateTarget<M>) -> Self {
-        AnyStateTarget {
-            name: target.name,
-            is_numbered: target.is_numbered,
-            meaning: target.meaning,
-            role: target.role,
-            or_any: target.or_any,
-            find: Box::new(move |model, number, nodes| {
-                let model = model.as_any().downcast_ref().expect("a system and its own model");
-                (target.find)(model, number, nodes)
-            }),
-        }
-    }
-}
-
 /// A target's name and whom it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetWords {
@@ -138,8 +106,8 @@ fn of_role(role: Role) -> Vec<TargetWords> {
 }
 
 /// The targets of a system of these roles and of what it finds by its state.
-pub(super) fn known(roles: &[Role], states: &[AnyStateTarget]) -> Vec<TargetWords> {
-    let of_state = |state: &AnyStateTarget| {
+pub(super) fn known<M>(roles: &[Role], states: &[StateTarget<M>]) -> Vec<TargetWords> {
+    let of_state = |state: &StateTarget<M>| {
         let number = state.is_numbered.then_some(1);
         let target = Target::State(StateName { name: state.name, role: state.role, number });
         TargetWords {

@@ -24,7 +24,7 @@ pub use settings::{Settings, WordCountSpec};
 
 use crate::{
     harness::{
-        check::Checker,
+        check::{Checker, Invariant},
         event,
         event::Milestone,
         system::{
@@ -147,8 +147,7 @@ impl SystemUnderTest for WordCount {
         let lines = nodes::word_count_lines(spec, run.seed, run.input);
         let job = nodes::job_of_seed(run.seed);
         let bounds = spec.time_bounds();
-        let mut invariants = invariants::of_ground_floor(bounds, &[]);
-        invariants.extend(invariants::of_jobs(bounds));
+        let mut invariants = invariants_of_cluster(bounds);
         invariants.push(Box::new(invariants::x4_exactly_once::ExactlyOnce::default()));
         let input = run.input.cloned();
         let of_run =
@@ -191,11 +190,15 @@ pub fn event_kinds() -> Vec<event::EventKind> {
     own.map(|kind| kind.of_harness()).collect()
 }
 
-/// A checker of all that must hold of a cluster that runs jobs, for a world that is driven by hand.
-pub fn checker(bounds: TimeBounds) -> Checker {
+fn invariants_of_cluster(bounds: TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
     let mut invariants = invariants::of_ground_floor(bounds, &[]);
     invariants.extend(invariants::of_jobs(bounds));
-    Checker::of(kinds_and_hardware(), invariants)
+    invariants
+}
+
+/// A checker of all that must hold of a cluster that runs jobs, for a world that is driven by hand.
+pub fn checker(bounds: TimeBounds) -> Checker {
+    Checker::of(kinds_and_hardware(), invariants_of_cluster(bounds))
 }
 
 /// A checker of all that must hold of the ground floor, for a world that is driven by hand.
@@ -204,7 +207,7 @@ pub fn checker_of_ground_floor(bounds: TimeBounds) -> Checker {
 }
 
 fn kinds_and_hardware() -> Vec<event::EventKind> {
-    event_kinds().into_iter().chain([EventKind::Hardware.of_harness()]).collect()
+    EventKind::ALL.iter().map(|kind| kind.of_harness()).collect()
 }
 
 /// Whether no line is longer than that.

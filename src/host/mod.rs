@@ -16,6 +16,7 @@ mod inbound;
 mod injected_error;
 mod interval;
 mod net;
+pub mod property;
 mod random;
 mod sabotage;
 
@@ -45,6 +46,7 @@ pub use inbound::Inbound;
 pub use injected_error::InjectedError;
 pub use interval::Interval;
 pub use net::{Kind, MESSAGE_BYTES_MAX, NodeAddress, ParseAddressError};
+pub use property::{Property, PropertyEvent, PropertyKind};
 pub use random::{Draws, mix, name_hash};
 pub use sabotage::Sabotage;
 
@@ -152,6 +154,17 @@ impl Host {
     /// of them may be this node's own death.
     pub fn announce(&self, event: &dyn Event) {
         self.imp.announce(event);
+    }
+
+    /// What the macros expand to. The details are asked for only where somebody is told.
+    #[doc(hidden)]
+    pub fn evaluate(
+        &self,
+        property: &'static Property,
+        held: bool,
+        details: impl FnOnce() -> String,
+    ) {
+        self.imp.evaluate(property, held, details);
     }
 
     /// Whether the known bug `switch` is to be shown at this line. Constant `false` live.

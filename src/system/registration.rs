@@ -50,6 +50,7 @@ where
     let host = service.host().clone();
     let mut timeout = config.timeout;
     let mut connected: Option<G> = None;
+    let mut tries: u32 = 0;
     loop {
         let gateway = match connected.take() {
             Some(gateway) => gateway,
@@ -61,8 +62,17 @@ where
                 }
             },
         };
+        tries += 1;
         match call(&gateway.with_timeout(timeout)).await {
-            Ok(Ok(answer)) => return Ok((gateway, answer)),
+            Ok(Ok(answer)) => {
+                crate::sometimes!(
+                    host,
+                    "registration-succeeds-at-a-later-try",
+                    tries > 1,
+                    "try {tries}"
+                );
+                return Ok((gateway, answer));
+            }
             Ok(Err(RegistrationRefusal::Rejected(why))) => return Err(why),
             Ok(Err(RegistrationRefusal::Failure(why))) => {
                 tracing::debug!(why, address = %leader.address, "registration refused");

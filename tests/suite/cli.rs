@@ -427,6 +427,7 @@ const LISTS: &[&str] = &[
     "--milestones",
     "--targets",
     "--invariants",
+    "--properties",
     "--systems",
     "--messages",
     "--sabotages",

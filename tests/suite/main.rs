@@ -42,6 +42,8 @@ mod log;
 #[cfg(madsim)]
 mod plans;
 #[cfg(madsim)]
+mod properties;
+#[cfg(madsim)]
 mod rpc;
 #[cfg(madsim)]
 mod sabotage;

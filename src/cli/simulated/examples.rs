@@ -52,6 +52,7 @@ Examples:
   cargo run -- list
   cargo run -- list --faults disk
   cargo run -- list --milestones --json
+  cargo run -- list --properties always
 
 Exit codes: 0 all is listed, 2 a scenario can't be read, or nothing
 has those words.";

@@ -9,13 +9,18 @@ use super::{
     progress::{Progress, clock},
     run::result_of,
 };
-use crate::harness::{
-    event::Milestone,
-    language::{COLUMNS, wrap},
-    report::{describe_group, describe_sweep},
-    run::{FaultCounts, RunConfig, Sweep, SweepRun, SweepSummary, never_reached, watched_sweep},
-    scenario::FaultPlan,
-    system::Systems,
+use crate::{
+    harness::{
+        event::Milestone,
+        language::{COLUMNS, wrap},
+        report::{describe_group, describe_sweep},
+        run::{
+            FaultCounts, RunConfig, Sweep, SweepRun, SweepSummary, never_reached, watched_sweep,
+        },
+        scenario::FaultPlan,
+        system::Systems,
+    },
+    host::Property,
 };
 use clap::Args;
 use std::{
@@ -351,7 +356,8 @@ impl Swept<'_> {
             "simulated_seconds": total.simulated.as_secs_f64(),
             "simulated_over_wall": self.ratio(),
             "scenarios": tallies.collect::<Vec<_>>(),
-            "invariants": by_code(evaluations),
+            "invariants": by_code(evaluations.iter().filter(|(title, _)| !is_property(title))),
+            "properties": evaluations.iter().filter(|(title, _)| is_property(title)).collect::<BTreeMap<_, _>>(),
             "milestones": milestones.iter().map(|(m, count)| (m.name(), *count)).collect::<BTreeMap<_, _>>(),
             "milestones_never_reached": missed.collect::<Vec<_>>(),
             "failures": failures.collect::<Vec<_>>(),
@@ -362,10 +368,17 @@ impl Swept<'_> {
     }
 }
 
+/// Whether what was evaluated is a property, which has no code.
+fn is_property(title: &str) -> bool {
+    Property::all().iter().any(|property| property.title() == title)
+}
+
 /// Counts by the invariants' codes, which don't change when a title does.
-fn by_code(evaluations: &BTreeMap<&'static str, u64>) -> BTreeMap<&'static str, u64> {
+fn by_code<'a>(
+    evaluations: impl Iterator<Item = (&'a &'static str, &'a u64)>,
+) -> BTreeMap<&'static str, u64> {
     let code = |title: &'static str| title.split(' ').next().unwrap_or(title);
-    evaluations.iter().map(|(title, count)| (code(title), *count)).collect()
+    evaluations.map(|(title, count)| (code(title), *count)).collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::{
         scenario::Scenario,
         system::{AnySystem, Systems},
     },
-    host::Sabotage,
+    host::{Property, Sabotage},
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -29,6 +29,9 @@ pub struct List {
     /// What is checked
     #[arg(long, group = "what")]
     invariants: bool,
+    /// What the code claims of itself in a line: `always!`, `sometimes!` and `reachable!`
+    #[arg(long, group = "what")]
+    properties: bool,
     /// What can run, with every key of a scenario file
     #[arg(long, group = "what")]
     systems: bool,
@@ -97,6 +100,7 @@ impl List {
             List { milestones: true, .. } => milestones(systems),
             List { targets: true, .. } => targets(systems),
             List { invariants: true, .. } => invariants(systems),
+            List { properties: true, .. } => properties(systems),
             List { systems: true, .. } => all_systems(systems),
             List { messages: true, .. } => all_messages(systems),
             List { sabotages: true, .. } => sabotages(systems),
@@ -244,6 +248,27 @@ fn invariants(systems: Systems) -> Vec<Row> {
         invariants.map(|words| (words.title.to_string(), words.promise.to_string())).collect()
     };
     Known::all(systems, words).into_iter().map(|k| k.row(systems, "promise")).collect()
+}
+
+/// Every property of this program; one may stand at several places.
+fn properties(systems: Systems) -> Vec<Row> {
+    let row = |property: &&'static Property| {
+        let (name, kind, place) = (property.name(), property.kind().name(), property.place());
+        let of = |system: &&&dyn AnySystem| system.properties().contains(property);
+        let known: Vec<&str> = systems.all().iter().filter(of).map(|one| one.name()).collect();
+        let (module, claim) = (property.module(), property.claim());
+        let json = json!({
+            "name": name, "kind": kind, "claim": claim, "module": module, "place": place,
+            "systems": known,
+        });
+        Row::new(name, format!("{kind}: {claim} ({}).", short(&place)), json)
+    };
+    Property::all().iter().map(row).collect()
+}
+
+/// The file and its folder: a whole path is too wide for a column, and stands in the JSON.
+fn short(place: &str) -> &str {
+    place.rmatch_indices('/').nth(1).map_or(place, |(at, _)| &place[at + 1..])
 }
 
 /// A key's meaning, bounds and default.

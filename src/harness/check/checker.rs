@@ -3,11 +3,12 @@
 use super::{
     invariant::{AnyInvariant, Check, Invariant, Violation, any_invariants},
     model::{AnyModel, Model},
+    properties::Properties,
 };
 use crate::{
     harness::event::{Ask, EventKind, KeptEvent, Milestone, Moment, event_as},
     host::{
-        Event,
+        Event, Property,
         sim::{Hardware, NodeId, Observer, ProcessEnd, Stamp, World},
     },
 };
@@ -91,6 +92,8 @@ pub(in crate::harness) struct Watch {
     /// The kinds that it knows; what comes most often first.
     pub kinds: Vec<EventKind>,
     pub invariants: Vec<Box<dyn AnyInvariant>>,
+    /// The properties that its code is known to have; `None` if none is judged.
+    pub properties: Option<Vec<&'static Property>>,
     pub milestones: Vec<Milestone>,
     pub model: Box<dyn AnyModel>,
 }
@@ -104,6 +107,7 @@ pub type Exits = BTreeMap<NodeId, (u64, String)>;
 struct CheckerState {
     kinds: Vec<Watched>,
     invariants: Vec<CheckedInvariant>,
+    properties: Option<Properties>,
     violations: Vec<Violation>,
     history: Vec<(Moment, KeptEvent)>,
     milestones: BTreeMap<Milestone, u64>,
@@ -126,6 +130,7 @@ impl Checker {
         Checker::new(Watch {
             kinds,
             invariants: any_invariants(invariants),
+            properties: None,
             milestones: Vec::new(),
             model: Box::new(M::default()),
         })
@@ -133,7 +138,7 @@ impl Checker {
 
     /// A checker that looks for these.
     pub(in crate::harness) fn new(watch: Watch) -> Self {
-        let Watch { kinds, invariants, milestones, model } = watch;
+        let Watch { kinds, invariants, properties, milestones, model } = watch;
         let watched = |kind: EventKind| Watched {
             kind,
             invariants: (0..)
@@ -149,6 +154,7 @@ impl Checker {
             state: Mutex::new(CheckerState {
                 kinds,
                 invariants: invariants.into_iter().map(checked).collect(),
+                properties: properties.map(Properties::new),
                 violations: Vec::new(),
                 history: Vec::new(),
                 milestones: BTreeMap::new(),
@@ -199,9 +205,11 @@ impl Checker {
             checked.rule(at, check, &mut state.violations);
         }
         let evaluated = state.invariants.iter().map(|s| (s.invariant.title(), s.evaluations));
+        let mut evaluations: BTreeMap<&'static str, u64> = evaluated.collect();
+        evaluations.extend(state.properties.iter().flat_map(Properties::evaluations));
         CheckReport {
             violations: std::mem::take(&mut state.violations),
-            evaluations: evaluated.collect(),
+            evaluations,
             history: std::mem::take(&mut state.history),
             milestones: std::mem::take(&mut state.milestones),
             exits: std::mem::take(&mut state.exits),
@@ -214,7 +222,7 @@ impl Checker {
 pub struct CheckReport {
     /// What broke, in order.
     pub violations: Vec<Violation>,
-    /// How often each invariant was evaluated, by title.
+    /// How often each invariant was evaluated, and each property that has a condition; by title.
     pub evaluations: BTreeMap<&'static str, u64>,
     /// The events that changed the system's state.
     pub history: Vec<(Moment, KeptEvent)>,
@@ -236,6 +244,9 @@ impl CheckerState {
             checked.rule(at, check, &mut self.violations);
         }
         self.model.observe(at, event);
+        if let (Some(properties), Some(event)) = (&mut self.properties, event_as(event)) {
+            self.violations.extend(properties.judge(at, event));
+        }
         if let Some(Hardware::Ended(ProcessEnd::Exited { reason })) = event_as(event) {
             let exits = self.exits.entry(at.process.0).or_default();
             *exits = (exits.0 + 1, reason.clone());
@@ -260,6 +271,12 @@ impl CheckerState {
 }
 
 impl Observer for Checker {
+    fn evaluated(&self, property: &'static Property) {
+        if let Some(properties) = &mut self.lock().properties {
+            properties.count(property);
+        }
+    }
+
     fn observe(&self, world: &World, stamp: Stamp, event: &dyn Event) {
         if tracing::enabled!(target: EVENT_TARGET, tracing::Level::DEBUG)
             && let Some(kept) = self.lock().told(event)

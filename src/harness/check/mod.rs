@@ -7,6 +7,7 @@ mod history;
 mod invariant;
 mod model;
 mod no_panic;
+mod properties;
 mod verdict;
 
 pub(in crate::harness) use checker::Watch;

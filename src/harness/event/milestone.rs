@@ -1,13 +1,25 @@
 //! Milestones: moments of a protocol that runs should reach, and on which faults hang. In other words
 //! *sometimes* properties: over many runs each should come at least once.
 
-use super::{kind::EventKind, moment::Moment};
-use crate::host::Event;
+use super::{
+    kind::{EventKind, event_as},
+    moment::Moment,
+};
+use crate::host::{Event, Property, PropertyEvent};
 use std::{cmp::Ordering, fmt};
 
 /// A moment of a protocol, by its declaration. Two of one name are the same.
 #[derive(Clone, Copy)]
-pub struct Milestone(&'static MilestoneSpec);
+pub struct Milestone(Source);
+
+/// Who has declared a milestone.
+#[derive(Clone, Copy)]
+enum Source {
+    /// A system, by the events that reach it.
+    System(&'static MilestoneSpec),
+    /// The line of code at which it comes.
+    Line(&'static Property),
+}
 
 /// The declaration of a milestone; [`milestones!`](crate::milestones) makes it.
 pub struct MilestoneSpec {
@@ -47,32 +59,60 @@ pub enum AskedValues {
 impl Milestone {
     /// The milestone of a declaration.
     pub const fn new(spec: &'static MilestoneSpec) -> Self {
-        Milestone(spec)
+        Milestone(Source::System(spec))
+    }
+
+    /// That a property which must come at some time does.
+    pub const fn of_property(property: &'static Property) -> Self {
+        Milestone(Source::Line(property))
     }
 
     /// The name used in files.
     pub fn name(self) -> &'static str {
-        self.0.name
+        match self.0 {
+            Source::System(spec) => spec.name,
+            Source::Line(property) => property.name(),
+        }
     }
 
     /// What it means, in a line.
     pub fn description(self) -> &'static str {
-        self.0.description
+        match self.0 {
+            Source::System(spec) => spec.description,
+            Source::Line(property) => property.claim(),
+        }
+    }
+
+    /// Whether a line of code declares it, as a property.
+    pub fn is_property(self) -> bool {
+        matches!(self.0, Source::Line(_))
     }
 
     /// The kind of the events that reach it.
     pub fn kind(self) -> EventKind {
-        self.0.kind
+        match self.0 {
+            Source::System(spec) => spec.kind,
+            Source::Line(_) => EventKind::of::<PropertyEvent>(),
+        }
     }
 
     /// By what a trigger can choose among the events that reach it.
     pub fn asks(self) -> &'static [Ask] {
-        self.0.asks
+        match self.0 {
+            Source::System(spec) => spec.asks,
+            Source::Line(_) => &[],
+        }
     }
 
     /// Whether an event of its kind reaches it.
     pub fn is_reached(self, at: Moment, event: &dyn Event) -> bool {
-        (self.0.is)(at, event)
+        match self.0 {
+            Source::System(spec) => (spec.is)(at, event),
+            // One name may stand at several lines, of either kind.
+            Source::Line(property) => event_as::<PropertyEvent>(event).is_some_and(|event| {
+                event.property.name() == property.name() && !event.is_violation()
+            }),
+        }
     }
 }
 

@@ -46,7 +46,10 @@ impl Vocabulary {
             _ => !words.is_numbered,
         });
         let roles = system.system().roles();
-        Vocabulary { roles, targets, milestones: system.milestones() }
+        // A property in another line must not draw other plans.
+        let mut milestones = system.milestones();
+        milestones.retain(|milestone| !milestone.is_property());
+        Vocabulary { roles, targets, milestones }
     }
 
     /// Whether a target may mean a node whose role is so.

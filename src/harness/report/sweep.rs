@@ -24,7 +24,11 @@ pub fn describe_sweep(summary: &SweepSummary, swept: &[&str], candidates: &[Mile
     }
     let evaluated = summary.evaluations.iter().filter(|(_, count)| **count > 0);
     let counts = evaluated.map(|(title, count)| (*title, count.to_string()));
-    let _ = write!(text, "\ninvariants, and how often each was evaluated\n{}", cells(counts));
+    let _ = write!(
+        text,
+        "\ninvariants and properties, and how often each was evaluated\n{}",
+        cells(counts)
+    );
     let idle = summary.evaluations.iter().filter(|(_, count)| **count == 0);
     let idle: Vec<&str> = idle.map(|(title, _)| *title).collect();
     if !idle.is_empty() && summary.total().runs > 0 {

@@ -68,7 +68,7 @@ pub struct RunOutcome {
     pub reasons: Vec<String>,
     /// What broke.
     pub violations: Vec<Violation>,
-    /// How often each invariant was evaluated.
+    /// How often each invariant was evaluated, and each property that has a condition.
     pub evaluations: BTreeMap<&'static str, u64>,
     /// How often each milestone was reached.
     pub milestones: BTreeMap<Milestone, u64>,
@@ -102,9 +102,21 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
     let plan = FaultPlan::draw(scenario, seed);
     let scenario = &scenario.drawn(config.seed);
     let setup = scenario.system.setup(&scenario.run_parameters(seed, config.input.as_ref()));
-    let AnySetup { nodes, invariants, goals, kinds, milestones, model, output, explain } = setup;
+    let AnySetup {
+        nodes,
+        invariants,
+        goals,
+        kinds,
+        properties,
+        milestones,
+        model,
+        output,
+        explain,
+    } = setup;
     let invariants = if config.checks { invariants } else { Vec::new() };
-    let checker = Arc::new(Checker::new(Watch { kinds, invariants, milestones, model }));
+    let properties = config.checks.then_some(properties);
+    let watch = Watch { kinds, invariants, properties, milestones, model };
+    let checker = Arc::new(Checker::new(watch));
     let world_config = WorldConfig {
         seed,
         scheduling_seed: config.scheduling_seed(),

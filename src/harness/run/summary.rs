@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct SweepSummary {
     /// The runs of each scenario, by its name.
     pub tallies: BTreeMap<String, ScenarioTally>,
-    /// How often each invariant was evaluated.
+    /// How often each invariant was evaluated, and each property that has a condition.
     pub evaluations: BTreeMap<&'static str, u64>,
     /// How often each milestone was reached.
     pub milestones: BTreeMap<Milestone, u64>,

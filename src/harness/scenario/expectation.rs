@@ -1,9 +1,12 @@
 //! Which verdict a scenario wants.
 
-use crate::harness::{
-    check::Verdict,
-    language::{Field, ScenarioError},
-    system::SystemSpec,
+use crate::{
+    harness::{
+        check::Verdict,
+        language::{Field, ScenarioError},
+        system::SystemSpec,
+    },
+    host::PropertyKind,
 };
 use std::fmt;
 
@@ -12,7 +15,7 @@ use std::fmt;
 pub enum Expectation {
     /// Every invariant holds and the cluster converges.
     Passed,
-    /// This invariant breaks.
+    /// This invariant breaks, or this `always!` fails.
     Violated(String),
     /// The cluster does not converge.
     Stuck,
@@ -25,8 +28,10 @@ impl Expectation {
     /// When it is none of the verdicts, or names an invariant that is not judged there.
     pub fn read(field: &Field, system: &SystemSpec) -> Result<Self, ScenarioError> {
         let text = field.text()?;
-        let invariants = system.invariants();
+        let (invariants, properties) = (system.invariants(), system.properties());
+        let always = properties.iter().filter(|one| one.kind() == PropertyKind::Always);
         let names = invariants.iter().map(|invariant| invariant.name);
+        let names = names.chain(always.map(|property| property.name()));
         match text.strip_prefix("violated:") {
             Some(name) if names.clone().any(|known| known == name) => {
                 Ok(Expectation::Violated(name.to_string()))

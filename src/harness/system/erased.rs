@@ -11,11 +11,11 @@ use super::{
 use crate::{
     harness::{
         check::{AnyGoal, AnyInvariant, AnyModel, NoPanic, any_invariants, model_as},
-        event::{EventKind, Milestone, OF_PROCESSES},
+        event::{EventKind, Milestone, OF_PROCESSES, milestones_of_properties},
         language::{DurationRange, Mistakes, Reader, Setting, Settings, Writer},
     },
     host::{
-        Sabotage,
+        Property, PropertyEvent, Sabotage,
         sim::{Hardware, NodeId},
     },
 };
@@ -74,6 +74,7 @@ pub(in crate::harness) struct AnySetup {
     pub invariants: Vec<Box<dyn AnyInvariant>>,
     pub goals: Vec<Box<dyn AnyGoal>>,
     pub kinds: Vec<EventKind>,
+    pub properties: Vec<&'static Property>,
     pub milestones: Vec<Milestone>,
     pub model: Box<dyn AnyModel>,
     pub output: AnyOutput,
@@ -94,8 +95,10 @@ pub trait AnySystem: Sync {
     fn targets(&self) -> Vec<TargetWords>;
     /// The moments that can be reached.
     fn milestones(&self) -> Vec<Milestone>;
-    /// What is judged.
+    /// What is judged, besides the properties that its code has.
     fn invariants(&self) -> Vec<InvariantWords>;
+    /// The properties that its code has.
+    fn properties(&self) -> Vec<&'static Property>;
     /// The kinds of messages that cross its links.
     fn messages(&self) -> Vec<MessageGroup>;
     /// Its known bugs.
@@ -167,7 +170,14 @@ impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
 
     fn milestones(&self) -> Vec<Milestone> {
         let own = S::milestones().into_iter();
-        own.chain(OF_PROCESSES.iter().copied()).collect()
+        let mut known: Vec<Milestone> = own.chain(OF_PROCESSES.iter().copied()).collect();
+        for milestone in milestones_of_properties(&self.properties()) {
+            // What the system itself declares under a name is what the name means.
+            if !known.contains(&milestone) {
+                known.push(milestone);
+            }
+        }
+        known
     }
 
     fn invariants(&self) -> Vec<InvariantWords> {
@@ -178,6 +188,10 @@ impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
             promise: invariant.promise(),
         };
         setup.invariants.iter().map(|invariant| words(&**invariant)).collect()
+    }
+
+    fn properties(&self) -> Vec<&'static Property> {
+        Property::all().iter().copied().filter(|property| S::has_property(property)).collect()
     }
 
     fn messages(&self) -> Vec<MessageGroup> {
@@ -234,13 +248,14 @@ impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
         let mut invariants = setup.invariants;
         invariants.push(Box::new(NoPanic));
         let mut kinds = S::event_kinds();
-        kinds.push(EventKind::of::<Hardware>());
+        kinds.extend([EventKind::of::<Hardware>(), EventKind::of::<PropertyEvent>()]);
         let (output, explain) = (setup.output, setup.explain);
         AnySetup {
             nodes: setup.nodes,
             invariants: any_invariants(invariants),
             goals: setup.goals.into_iter().map(|g| Box::new(g) as Box<dyn AnyGoal>).collect(),
             kinds,
+            properties: self.properties(),
             milestones: self.milestones(),
             model: Box::new(S::Model::default()),
             output: Box::new(move |model| output(model_as(model))),

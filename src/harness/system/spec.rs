@@ -13,7 +13,7 @@ use crate::{
         event::Milestone,
         language::{Field, Mistakes, Reader, ScenarioError, Setting, Writer},
     },
-    host::{Sabotage, sim::NodeId},
+    host::{Property, Sabotage, sim::NodeId},
 };
 use bytes::Bytes;
 use std::{fmt, sync::Arc};
@@ -130,9 +130,14 @@ impl SystemSpec {
         self.system.milestones()
     }
 
-    /// What is judged where it runs.
+    /// What is judged where it runs, besides the properties that its code has.
     pub fn invariants(&self) -> Vec<InvariantWords> {
         self.system.invariants()
+    }
+
+    /// The properties that its code has.
+    pub fn properties(&self) -> Vec<&'static Property> {
+        self.system.properties()
     }
 
     /// The kinds of messages that cross its links.

@@ -11,7 +11,7 @@ use crate::{
         event::{EventKind, Milestone},
         language::Settings,
     },
-    host::Sabotage,
+    host::{Property, Sabotage},
 };
 use bytes::Bytes;
 
@@ -52,6 +52,15 @@ pub trait SystemUnderTest: 'static {
 
     /// The moments on which faults can hang. Those of processes and of properties are known anyhow.
     fn milestones() -> Vec<Milestone>;
+
+    /// Whether code with that property runs on its nodes: scenarios can name it then, and a sweep tells
+    /// when no run came to it. A property that fails or is reached counts in any case.
+    ///
+    /// By default those of the crate of this type.
+    fn has_property(property: &Property) -> bool {
+        let own = std::any::type_name::<Self>().split("::").next();
+        property.module().split("::").next() == own
+    }
 
     /// The kinds of messages that cross its links.
     fn messages() -> Vec<MessageGroup>;

@@ -1,7 +1,10 @@
 //! The live side of [`Host`](crate::host::Host): one incarnation of a process.
 
 use super::ports::Ports;
-use crate::host::{Event, InjectedError, Instant, Sabotage, WallTime};
+use crate::host::{
+    Event, InjectedError, Instant, Property, PropertyKind, Sabotage, WallTime,
+    property::PROPERTY_TARGET,
+};
 use futures::FutureExt;
 use std::{
     any::Any,
@@ -248,6 +251,35 @@ impl Node {
     pub(in crate::host) fn announce(&self, event: &dyn Event) {
         if !self.dead() {
             tracing::info!(target: "wavetank::event", node = self.name(), event = ?event);
+        }
+    }
+
+    /// A process goes on in which a property does not hold: that is a line in its log.
+    pub(in crate::host) fn evaluate(
+        &self,
+        property: &'static Property,
+        held: bool,
+        details: impl FnOnce() -> String,
+    ) {
+        let (node, title) = (self.name(), property.title());
+        match (property.kind(), held) {
+            _ if self.dead() => {}
+            (PropertyKind::Always, true) | (PropertyKind::Sometimes, false) => {}
+            (PropertyKind::Always, false) => tracing::error!(
+                target: PROPERTY_TARGET,
+                node,
+                property = title,
+                claim = property.claim(),
+                place = property.place(),
+                details = details(),
+                "a property does not hold"
+            ),
+            (PropertyKind::Sometimes | PropertyKind::Reachable, _) => tracing::trace!(
+                target: PROPERTY_TARGET,
+                node,
+                property = title,
+                details = details()
+            ),
         }
     }
 

@@ -5,7 +5,9 @@ use super::{
     stamp::{NodeId, Stamp},
     world::{Locked, Shared, World},
 };
-use crate::host::{Event, InjectedError, Instant, Sabotage, WallTime};
+use crate::host::{
+    Event, InjectedError, Instant, Property, PropertyEvent, PropertyKind, Sabotage, WallTime,
+};
 use std::{
     cell::RefCell,
     sync::{
@@ -160,6 +162,22 @@ impl Node {
         if !self.dead() {
             self.shared().emit(self.id(), self.number(), event);
         }
+    }
+
+    /// What is expected of a property is counted only; the rest is announced.
+    pub fn evaluate(
+        &self,
+        property: &'static Property,
+        held: bool,
+        details: impl FnOnce() -> String,
+    ) {
+        if self.dead() {
+            return;
+        }
+        if held == (property.kind() == PropertyKind::Always) {
+            return self.shared().evaluated(property);
+        }
+        self.announce(&PropertyEvent { property, held, details: details() });
     }
 
     pub fn sabotaged(&self, switch: Sabotage) -> bool {

@@ -11,7 +11,7 @@ use super::{
     stamp::{NodeId, Stamp},
     state::State,
 };
-use crate::host::{Event, Sabotage};
+use crate::host::{Event, Property, Sabotage};
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
@@ -52,6 +52,12 @@ impl WorldConfig {
 pub trait Observer: Send + Sync {
     /// Called with no lock held; may crash the announcing node.
     fn observe(&self, world: &World, stamp: Stamp, event: &dyn Event);
+
+    /// Called with no lock held, often: an `always!` held, or a `sometimes!` was false. All that others
+    /// come to is announced.
+    fn evaluated(&self, property: &'static Property) {
+        let _ = property;
+    }
 }
 
 /// What is left of a world that has ended.
@@ -129,6 +135,13 @@ impl Shared {
         }
         let stamp = Stamp { time: Duration::from_nanos(now), node, incarnation };
         self.observer.observe(&World { shared: self.clone() }, stamp, event);
+    }
+
+    /// Lets the observer count a property of which nothing is announced.
+    pub fn evaluated(&self, property: &'static Property) {
+        if !self.closed.load(Ordering::Relaxed) {
+            self.observer.evaluated(property);
+        }
     }
 
     fn drive(&self, wakers: &mut Vec<Waker>) {

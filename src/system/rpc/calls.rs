@@ -86,8 +86,9 @@ impl Calls {
             }
             pending
         };
-        if let Some(pending) = pending {
-            self.finish(call, pending.answer, result);
+        match pending {
+            Some(pending) => self.finish(call, pending.answer, result),
+            None => crate::reachable!(self.host, "late-answer-ignored"),
         }
     }
 

@@ -318,7 +318,10 @@ impl RpcService {
             Seen::Fresh => {}
             Seen::Repeat
                 if self.host().sabotaged(crate::system::sabotage::AT_MOST_ONCE_WINDOW_OFF) => {}
-            Seen::Repeat => return self.drop_frame("repeated call"),
+            Seen::Repeat => {
+                crate::reachable!(self.host(), "repeated-call-dropped");
+                return self.drop_frame("repeated call");
+            }
             Seen::TooOld => {
                 self.drop_frame("call older than the window");
                 let origin = Origin::Remote(from);

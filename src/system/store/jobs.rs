@@ -102,7 +102,10 @@ impl JobStore {
             Written::Refused { after_maybe, .. } => {
                 let found = read_until_acknowledged(&self.client, &key).await;
                 match found.get(&key) {
-                    Some(found) if after_maybe && found.value == value => Ok(()),
+                    Some(found) if after_maybe && found.value == value => {
+                        crate::reachable!(self.client.host(), "graph-found-after-lost-answer");
+                        Ok(())
+                    }
                     _ => Err(conflict()),
                 }
             }

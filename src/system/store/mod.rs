@@ -128,7 +128,10 @@ async fn write_until_acknowledged(
     let mut after_maybe = false;
     loop {
         match client.transact(transaction.clone()).await {
-            Ok(_) => return Ok(Written::Done),
+            Ok(_) => {
+                crate::sometimes!(client.host(), "write-succeeds-after-lost-answer", after_maybe);
+                return Ok(Written::Done);
+            }
             Err(CoordinationError::Refused(Refusal::Condition { index: 0 })) => {
                 return Err(StoreError::NotLeader);
             }

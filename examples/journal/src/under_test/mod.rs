@@ -25,7 +25,7 @@ use wavetank::{
             Setup, StateTarget, StuckRun, SystemUnderTest, Systems,
         },
     },
-    host::{MESSAGE_BYTES_MAX, Sabotage},
+    host::{MESSAGE_BYTES_MAX, Property, Sabotage},
     system::{
         rpc::Gateway,
         sabotage::{
@@ -75,6 +75,13 @@ wavetank::milestones! {
 fn writes_tail(change: &Change) -> bool {
     matches!(change, Change::Put { key, .. } if key == TAIL_KEY)
 }
+
+/// What runs here of the cluster's code, by its modules' paths.
+const MODULES: &[&str] = &[
+    "wavetank::system::leadership",
+    "wavetank::system::rpc",
+    "wavetank::system::service::coordination",
+];
 
 /// The systems of this crate, for its command line and its tests.
 pub const SYSTEMS: Systems = Systems::new(&[RegisteredSystem::<Journal>::ENTRY]);
@@ -127,6 +134,10 @@ impl SystemUnderTest for Journal {
                 },
             },
         ]
+    }
+
+    fn has_property(property: &Property) -> bool {
+        MODULES.iter().any(|module| property.module().starts_with(module))
     }
 
     fn event_kinds() -> Vec<EventKind> {

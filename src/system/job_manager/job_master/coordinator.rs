@@ -127,6 +127,11 @@ impl Checkpoints {
         Some((newest.id, state.clone()))
     }
 
+    /// How many checkpoints are pending or being stored.
+    fn under_way(&self) -> usize {
+        self.pending.len() + usize::from(self.is_storing())
+    }
+
     /// Whether a checkpoint is being stored.
     pub fn is_storing(&self) -> bool {
         self.storing.is_some()
@@ -187,8 +192,7 @@ impl JobMaster {
         let checkpoints = &mut self.checkpoints;
         checkpoints.last_trigger = Some(now);
         let done = checkpoints.is_final();
-        let under_way = checkpoints.pending.len() + usize::from(checkpoints.is_storing());
-        let full = under_way >= self.job.checkpoints.max_concurrent as usize;
+        let full = checkpoints.under_way() >= self.job.checkpoints.max_concurrent as usize;
         // Tasks restored from the final checkpoint need one of their own to be told that it is final.
         let done =
             done && self.executions.values().any(|e| e.state == TaskExecutionState::Finished);
@@ -223,6 +227,14 @@ impl JobMaster {
         let timeout = Duration::from_millis(self.job.checkpoints.timeout_ms);
         let pending = PendingCheckpoint::new(checkpoint, plan.iter().copied());
         self.checkpoints.pending.insert(checkpoint, pending);
+        let under_way = self.checkpoints.under_way();
+        let most = self.job.checkpoints.max_concurrent as usize;
+        crate::always!(
+            context.host(),
+            "concurrent-checkpoints-bounded",
+            under_way <= most,
+            "{under_way} where {most} may be under way"
+        );
         context.host().announce(&JobEvent::CheckpointTriggered { job, checkpoint, plan });
         for attempt in self.source_attempts() {
             if let Some(gateway) = self.gateway_of(attempt) {
@@ -253,6 +265,7 @@ impl JobMaster {
         }
         let is_current = self.current(attempt).is_some();
         let Some(pending) = self.checkpoints.pending.get_mut(&checkpoint) else {
+            crate::reachable!(context.host(), "late-acknowledgement-ignored", "of {checkpoint:?}");
             return self.discard_unless_completed(context, checkpoint, state);
         };
         if !is_current {

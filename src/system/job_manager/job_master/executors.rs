@@ -147,10 +147,18 @@ impl JobMaster {
         let link = self.executors.get_mut(&resource).filter(|link| link.info.session == session);
         let Some(link) = link else { return refuse("the task executor is not registered") };
         if round <= link.round {
+            crate::reachable!(context.host(), "old-round-of-offers-refused");
             return refuse("a newer round of offers was answered");
         }
         link.round = round;
         let accepted = self.slots.offer(&resource, version, slots);
+        let (held, needed) = self.slots.fill();
+        crate::always!(
+            context.host(),
+            "slot-pool-bounded",
+            held <= needed,
+            "{held} slots where {needed} are needed"
+        );
         for allocation in &accepted {
             context.host().announce(&JobEvent::SlotAccepted {
                 job: self.job.id,

@@ -61,6 +61,11 @@ impl SlotPool {
         self.slots.len() == self.required
     }
 
+    /// How many slots are held, and how many the job needs.
+    pub fn fill(&self) -> (usize, usize) {
+        (self.slots.len(), self.required)
+    }
+
     /// The slots, in the order of their places, so that the same ones are used in the same way.
     pub fn in_order(&self) -> Vec<(AllocationId, SlotId)> {
         let mut slots: Vec<_> =

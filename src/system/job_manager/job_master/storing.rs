@@ -160,6 +160,8 @@ impl JobMaster {
             Ok(Settled::Added(tail)) => {
                 self.checkpoints.tail = tail;
                 let storing = self.checkpoints.storing.take().expect("its pointer was settled");
+                let in_doubt = storing.stage == Stage::Fencing;
+                crate::sometimes!(context.host(), "pointer-in-doubt-stands", in_doubt, "{id:?}");
                 self.completed(context, storing.checkpoint);
                 self.after_storing(context);
             }

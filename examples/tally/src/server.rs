@@ -33,6 +33,8 @@ async fn serve(host: &Host) -> io::Result<()> {
         let Inbound::Frame { from, frame } = receiver.recv().await else { continue };
         let Some(add) = Add::decode(&frame) else { continue };
         let known = last.entry(add.client).or_default();
+        // A property in a line: over many runs this must be true at some time, else no sweep tests it.
+        wavetank::sometimes!(host, "add-comes-again", add.number <= *known);
         // One that comes again was counted already, and its answer was lost.
         if add.number > *known {
             file.append(add.encode()).await?;

@@ -186,3 +186,54 @@ fn two_nodes_run_until_the_client_is_done() {
 fn the_panic_of_a_server_is_told_though_its_client_waits() {
     run_two(|_| async { panic!("on purpose") }, |_| std::future::pending());
 }
+
+#[tokio::test]
+async fn live_a_property_that_fails_is_an_error_in_the_log_and_the_process_goes_on() {
+    let log = Lines::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _log = tracing::subscriber::set_default(subscriber);
+    let folder = Folder::new();
+    let host = folder.start();
+    for number in 1..=2 {
+        let unasked = || -> u32 { panic!("what holds is not described") };
+        crate::always!(host, "test-live-holds", number <= 2, "{}", unasked());
+        crate::sometimes!(host, "test-live-second", number == 2, "number {number}");
+        crate::always!(host, "test-live-fails", number < 2, "number {number}");
+    }
+    crate::reachable!(host, "test-live-reached");
+    soon(host.sleep(ms(1))).await;
+    let lines = log.of("wavetank::property");
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].contains("TRACE") && lines[0].contains("sometimes test-live-second"));
+    assert!(lines[1].contains("ERROR") && lines[1].contains("always test-live-fails"));
+    assert!(lines[1].contains("`number < 2` holds") && lines[1].contains("number 2"));
+    assert!(lines[2].contains("reachable test-live-reached"), "{lines:?}");
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn of(&self, target: &str) -> Vec<String> {
+        let bytes = self.0.lock().expect("no panic under this lock").clone();
+        let text = String::from_utf8(bytes).expect("a log is text");
+        text.lines().filter(|line| line.contains(target)).map(str::to_string).collect()
+    }
+}
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic under this lock").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

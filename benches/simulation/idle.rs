@@ -127,7 +127,7 @@ impl Node {
 }
 
 fn idle_in_tank(simulated: u32) {
-    let checker = Arc::new(checker_of_ground_floor(TimeBounds::default()));
+    let checker = Arc::new(checker_of_ground_floor(&TimeBounds::default()));
     simulate(WorldConfig::new(1), checker.clone(), async |world| {
         let master = Node::boot(&world, "master").await;
         let mut workers = Vec::new();

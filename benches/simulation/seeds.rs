@@ -10,7 +10,7 @@ use wavetank::{
 const SEEDS: u32 = 2000;
 
 fn empty_world(seed: u64) {
-    let checker = Arc::new(checker_of_ground_floor(TimeBounds::default()));
+    let checker = Arc::new(checker_of_ground_floor(&TimeBounds::default()));
     simulate(WorldConfig::new(seed), checker, async |_| {});
 }
 

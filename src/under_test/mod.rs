@@ -5,4 +5,4 @@ pub mod cluster;
 use crate::harness::system::{RegisteredSystem, Systems};
 
 /// The systems of this repository.
-pub const SYSTEMS: Systems = Systems::new(&[RegisteredSystem::<cluster::WordCount>::ENTRY]);
+pub const SYSTEMS: Systems = Systems::new(&[RegisteredSystem::<cluster::Cluster>::ENTRY]);

@@ -56,8 +56,8 @@ fn a_journal_shows_nothing_but_what_the_catalogue_knows() {
 }
 
 #[test]
-fn a_word_count_shows_nothing_but_what_the_catalogue_knows() {
-    assert_catalogued("word-count");
+fn a_cluster_shows_nothing_but_what_the_catalogue_knows() {
+    assert_catalogued("cluster");
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn shown(name: &str, text: &str) {
 }
 
 /// Two mistakes, in faults of their own.
-const MISTAKEN: &str = "system = \"word-count\"
+const MISTAKEN: &str = "system = \"cluster\"
 description = \"Two mistakes.\"
 
 [[fault]]
@@ -166,7 +166,7 @@ fn what_is_no_text_or_no_file_is_refused() {
     shown("not-utf-8", &refused(folder.run(&["run", "a.toml"])));
     shown("folder", &refused(folder.run(&["run", "scenarios"])));
     shown("below-a-file", &refused(folder.run(&["run", "plain/a.toml"])));
-    folder.file("b.toml", "description = \"A test.\"\n[workload]\nlines = 1\n");
+    folder.file("b.toml", "description = \"A test.\"\n[[job]]\nlines = 1\n");
     let below = ["run", "b.toml", "--json", "plain/report.json"];
     shown("json-below-a-file", &refused(folder.run(&below)));
     let below = ["run", "b.toml", "--input", "plain/text"];
@@ -176,7 +176,7 @@ fn what_is_no_text_or_no_file_is_refused() {
 #[test]
 fn an_unknown_key_is_refused_with_the_known_ones() {
     let folder = Folder::new("key");
-    folder.file("a.toml", "description = \"A test.\"\n\n[workload]\nlins = 3\n");
+    folder.file("a.toml", "description = \"A test.\"\n\n[[job]]\nlins = 3\n");
     shown("unknown-key", &refused(folder.run(&["run", "a.toml"])));
 }
 
@@ -190,7 +190,7 @@ fn seeds_and_bugs_are_read_strictly() {
 }
 
 /// A scenario of a short run.
-const SHORT: &str = "description = \"A test.\"\n[workload]\nlines = 1\n";
+const SHORT: &str = "description = \"A test.\"\n[[job]]\nlines = 1\n";
 
 #[test]
 fn numbers_are_read_strictly_and_in_their_own_words() {
@@ -258,7 +258,7 @@ fn an_input_without_an_end_is_refused_at_once() {
 #[test]
 fn a_line_as_long_as_may_be_is_counted() {
     let folder = Folder::new("long-lines");
-    let word_count = "system = \"word-count\"\ndescription = \"A test.\"\n";
+    let word_count = "system = \"cluster\"\ndescription = \"A test.\"\n";
     folder.file("a.toml", word_count).file("b.toml", "description = \"A test.\"\n");
     folder.file(
         "text",
@@ -277,12 +277,12 @@ fn a_line_as_long_as_may_be_is_counted() {
 #[test]
 fn a_poisoned_line_beyond_the_input_is_refused() {
     let folder = Folder::new("poisoned");
-    let text = "system = \"word-count\"\ndescription = \"A test.\"\n[workload]\nlines = 100\n";
+    let text = "system = \"cluster\"\ndescription = \"A test.\"\n[[job]]\nlines = 100\n";
     folder.file("a.toml", format!("{text}poisoned = 101\n"));
     let told = refused(folder.run(&["run", "a.toml"]));
     assert_eq!(
         told,
-        "wavetank: a.toml:5:12: `workload.poisoned`: there is no line 101; the input has 100 lines"
+        "wavetank: a.toml:5:12: `poisoned`: there is no line 101; the input has 100 lines"
     );
     folder.file("a.toml", format!("{text}poisoned = 9\n")).file("text", "a\nb\n");
     let told = refused(folder.run(&["run", "a.toml", "--input", "text"]));

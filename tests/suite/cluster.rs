@@ -8,8 +8,7 @@ use wavetank::{
         sim::{World, WorldConfig, simulate},
     },
     jobs::word_count::{
-        FailureInjection, INPUT_TOPIC, OUTPUT_TOPIC, operator_library, word_count,
-        word_count_with_failures,
+        FailureInjection, Topics, operator_library, word_count, word_count_with_failures,
     },
     system::{
         client::JobClient,
@@ -33,7 +32,9 @@ const JOB: JobId = JobId(0xabc << 96);
 const RESTARTS: RestartStrategy = RestartStrategy::FixedDelay { attempts: 2, delay_ms: 200 };
 
 fn job(id: JobId, source: OperatorSpec) -> JobGraph {
-    word_count(id, source, 2, CheckpointSettings::default(), RESTARTS).expect("a sound graph")
+    let output = Topics::default().output;
+    word_count(id, source, &output, 2, CheckpointSettings::default(), RESTARTS)
+        .expect("a sound graph")
 }
 
 fn generator(records: u64, per_second: u64) -> OperatorSpec {
@@ -52,8 +53,9 @@ impl Outside {
     async fn new(host: Host, config: ClusterConfig) -> Self {
         let service = RpcSystem::load(&host).bind(0).await.expect("a free port");
         let log = config.log(&service);
-        for topic in [INPUT_TOPIC, OUTPUT_TOPIC] {
-            log.create_topic_until_acknowledged(topic, 2).await.expect("a new topic");
+        let Topics { input, output } = Topics::default();
+        for topic in [input, output] {
+            log.create_topic_until_acknowledged(&topic, 2).await.expect("a new topic");
         }
         let client = JobClient::new(&service, &config.coordination(&service));
         Outside { service, client, config }
@@ -62,17 +64,13 @@ impl Outside {
     /// Words counted in all, by the committed output.
     async fn output_records(&self) -> u64 {
         let log = self.config.log(&self.service);
+        let output = &Topics::default().output;
         let mut records = 0;
         for partition in 0..2 {
             let mut next = 0;
             loop {
-                let read = log.read_until_acknowledged(
-                    OUTPUT_TOPIC,
-                    partition,
-                    next,
-                    10_000,
-                    Duration::ZERO,
-                );
+                let read =
+                    log.read_until_acknowledged(output, partition, next, 10_000, Duration::ZERO);
                 let batch = read.await.expect("the topic is there");
                 next += batch.records.len() as u64;
                 if next == batch.end {
@@ -90,7 +88,7 @@ impl Outside {
 #[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
 fn cluster<F: Future<Output = ()> + Send + 'static>(main: fn(Outside) -> F) {
     let run = move || {
-        let checker = Arc::new(checker(TimeBounds::default()));
+        let checker = Arc::new(checker(&TimeBounds::default()));
         let body = async move |world: World| drive(&world, main).await;
         let (at, _) = simulate(WorldConfig::new(1), checker.clone(), body);
         // A failed assertion of the client is a panic in its process, and so a violation.
@@ -163,7 +161,8 @@ fn unsound_and_unknown_jobs_are_refused() {
         let failures = FailureInjection { poison: true, ..FailureInjection::default() };
         let settings = CheckpointSettings::default();
         let source = generator(1, 0);
-        let faulty = word_count_with_failures(JOB, source, 2, settings, RESTARTS, &failures);
+        let faulty =
+            word_count_with_failures(JOB, source, "counts", 2, settings, RESTARTS, &failures);
         let faulty = faulty.expect("a sound graph");
         let refused = outside.client.submit(&faulty).await.expect_err("not in this library");
         assert!(refused.to_string().contains("faulty"), "{refused}");

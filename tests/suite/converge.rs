@@ -15,8 +15,8 @@ fn counting(lines: u32) -> Keys {
 }
 
 fn run(workload: Keys, more: impl Fn(ScenarioBuilder) -> ScenarioBuilder) -> RunOutcome {
-    let plain = Scenario::builder("word-count/test", "A test.").system("word-count");
-    let scenario = more(plain.workload(workload)).build(SYSTEMS);
+    let plain = Scenario::builder("word-count/test", "A test.").system("cluster");
+    let scenario = more(plain.job(workload)).build(SYSTEMS);
     let scenario = Arc::new(scenario.unwrap_or_else(|error| panic!("{error}")));
     run_on_fresh_thread(&scenario, &RunConfig::new(1))
 }
@@ -51,7 +51,7 @@ fn a_reason_that_is_no_bug_is_told() {
     let told = |outcome: RunOutcome| (outcome.verdict.name(), outcome.reasons.join("\n"));
     let few = keys().set("task-executors", 2).set("slots", 1);
     let few = run(counting(100).set("parallelism", 4), |builder| builder.cluster(few.clone()));
-    let reason = "no bug: the job needs 4 slots, and the cluster has 2".to_string();
+    let reason = "no bug: the jobs need 4 slots, and the cluster has 2".to_string();
     assert_eq!(told(few), ("stuck", reason));
     let slow = run(counting(1000).set("lines-per-second", 10), |builder| builder.heal_at("5s"));
     // The job's time counts from the end of its input.

@@ -344,9 +344,9 @@ fn only_these(folder: &Path, names: &[&str]) {
     let scenarios = folder.join("scenarios");
     let texts = names.iter().map(|name| {
         let text = read(&scenarios.join(format!("word-count/{name}.toml")));
-        let few = "[workload]\nlines = 100\n";
-        let text = match text.contains("[workload]") {
-            true => text.replace("[workload]\n", few),
+        let few = "[[job]]\nlines = 100\n";
+        let text = match text.contains("[[job]]") {
+            true => text.replace("[[job]]\nname = \"word-count\"\n", few),
             false => text.replacen("[[fault]]", &format!("{few}\n[[fault]]"), 1),
         };
         (name, text)

@@ -9,14 +9,14 @@ use std::{
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wavetank");
 /// Two faults that lead a stale token to the endpoint of a new term.
-const HELD_CALLS: &str = "system = \"word-count\"
+const HELD_CALLS: &str = "system = \"cluster\"
 description = \"Calls to the only job manager are held back over a change of its term.\"
 
 [cluster]
 job-managers = 1
 session-timeout = \"2s\"
 
-[workload]
+[[job]]
 lines = 100
 
 [[fault]]
@@ -450,8 +450,8 @@ fn another_run_in_a_fresh_process_is_no_confirmation() {
 #[test]
 fn a_run_that_is_stuck_is_told_by_its_code() {
     let place = Place::new("stuck");
-    let text = "system = \"word-count\"\ndescription = \"Too few slots.\"\nheal-at = \"1s\"\n\
-                [cluster]\ntask-executors = 1\nslots = 1\n[workload]\nlines = 10\n\
+    let text = "system = \"cluster\"\ndescription = \"Too few slots.\"\nheal-at = \"1s\"\n\
+                [cluster]\ntask-executors = 1\nslots = 1\n[[job]]\nlines = 10\n\
                 [converge]\nwithin = \"9s\"\n";
     fs::write(place.0.join("scenarios/word-count/stuck.toml"), text).unwrap();
     let folder = "failures/stuck-word-count-stuck-0";

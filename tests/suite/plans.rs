@@ -14,18 +14,17 @@ fn ten_plans() -> String {
     let mut text = String::new();
     for seed in 0..10 {
         let drawn = scenario.drawn(seed);
-        let Settings(spec) = drawn.system.settings().expect("it counts words");
+        let Settings { cluster, jobs } = drawn.system.settings().expect("it is a cluster");
+        let parallelism: Vec<String> = jobs.iter().map(|job| job.slots().to_string()).collect();
         let latency = drawn.latency;
         let _ = writeln!(
             text,
-            "seed {seed}: {} managers, {} executors of {} slots, parallelism {}, checkpoint every {} \
-             and {} at once, latency {} to {}",
-            spec.job_managers,
-            spec.task_executors,
-            spec.slots,
-            spec.parallelism,
-            exact_duration(spec.checkpoint_interval.one()),
-            spec.concurrent_checkpoints,
+            "seed {seed}: {} managers, {} executors of {} slots, jobs of parallelism {}, \
+             latency {} to {}",
+            cluster.job_managers,
+            cluster.task_executors,
+            cluster.slots,
+            parallelism.join(" and "),
             exact_duration(latency.low),
             exact_duration(latency.high),
         );

@@ -93,48 +93,48 @@ fn a_call_handled_twice_is_caught() {
 
 #[test]
 fn a_job_acknowledged_before_it_is_durable_is_caught() {
-    assert_caught("word-count", sabotage::JOB_ACKNOWLEDGED_BEFORE_DURABLE);
+    assert_caught("cluster", sabotage::JOB_ACKNOWLEDGED_BEFORE_DURABLE);
 }
 
 #[test]
 fn a_checkpoint_complete_before_it_is_stored_is_caught() {
-    assert_caught("word-count", sabotage::COMPLETE_BEFORE_STORED);
+    assert_caught("cluster", sabotage::COMPLETE_BEFORE_STORED);
 }
 
 #[test]
 fn a_sink_that_commits_at_the_barrier_is_caught() {
-    assert_caught("word-count", sabotage::SINK_COMMITS_AT_BARRIER);
+    assert_caught("cluster", sabotage::SINK_COMMITS_AT_BARRIER);
 }
 
 #[test]
 fn a_barrier_that_does_not_block_is_caught() {
-    assert_caught("word-count", sabotage::BARRIERS_DONT_BLOCK);
+    assert_caught("cluster", sabotage::BARRIERS_DONT_BLOCK);
 }
 
 #[test]
 fn an_unreadable_checkpoint_that_is_skipped_is_caught() {
-    assert_caught("word-count", sabotage::UNREADABLE_CHECKPOINT_SKIPPED);
+    assert_caught("cluster", sabotage::UNREADABLE_CHECKPOINT_SKIPPED);
 }
 
 #[test]
 fn an_old_round_of_offers_that_is_applied_is_caught() {
-    assert_caught("word-count", sabotage::OLD_OFFER_ROUND_APPLIED);
+    assert_caught("cluster", sabotage::OLD_OFFER_ROUND_APPLIED);
 }
 
 #[test]
 fn a_slot_handed_out_twice_is_caught() {
-    assert_caught("word-count", sabotage::SLOT_HANDED_OUT_TWICE);
+    assert_caught("cluster", sabotage::SLOT_HANDED_OUT_TWICE);
 }
 
 #[test]
 fn a_deployment_of_an_old_master_is_caught() {
-    assert_caught("word-count", sabotage::OLD_MASTER_DEPLOYS);
+    assert_caught("cluster", sabotage::OLD_MASTER_DEPLOYS);
 }
 
 /// A switch that is caught where its trigger is, in so many runs at most.
 fn assert_caught_in(name: &str, switch: Sabotage, runs: u64) {
     let named = |scenario: &Arc<Scenario>| scenario.name == name;
-    let scenarios: Vec<_> = shipped("word-count").into_iter().filter(named).collect();
+    let scenarios: Vec<_> = shipped("cluster").into_iter().filter(named).collect();
     assert_eq!(scenarios.len(), 1, "{name}");
     assert_caught_among(scenarios, switch, runs);
 }
@@ -157,5 +157,5 @@ fn a_pointer_that_comes_after_it_was_given_up_is_caught() {
 #[test]
 fn without_a_switch_the_same_runs_are_clean() {
     assert_eq!(failures(shipped("journal"), None, 300), (Vec::new(), 0));
-    assert_eq!(failures(shipped("word-count"), None, 100), (Vec::new(), 0));
+    assert_eq!(failures(shipped("cluster"), None, 100), (Vec::new(), 0));
 }

@@ -12,10 +12,10 @@ use crate::{
 use clap::Args;
 use std::path::Path;
 
-/// Writes a commented scenario to start from, under scenarios/SYSTEM/.
+/// Writes a commented scenario to start from, under scenarios/.
 #[derive(Args)]
 pub struct New {
-    /// Small letters, digits and dashes; SYSTEM/NAME for another system than the first that `list
+    /// Small letters, digits and dashes; FOLDER/NAME for another system than the first that `list
     /// --systems` names
     name: String,
 }
@@ -28,21 +28,22 @@ impl New {
         if !root.is_dir() {
             return Err(super::no_scenarios());
         }
-        let folder = root.join(system.name());
+        let folder = root.join(system.folder());
         let path = folder.join(name).with_extension("toml");
         write_new(&path, &template(system))?;
-        out(&next_steps(&path, &format!("{}/{name}", system.name())));
+        out(&next_steps(&path, &format!("{}/{name}", system.folder())));
         Ok(Outcome::Passed)
     }
 }
 
-/// Reads `NAME` or `SYSTEM/NAME`.
+/// Reads `NAME` or `FOLDER/NAME`.
 fn read_name(systems: Systems, text: &str) -> Result<(&'static dyn AnySystem, &str), CliError> {
     let (system, name) = match text.split_once('/') {
         None => (systems.default_system(), text),
         Some((system, name)) => {
-            let found = systems.named(system).ok_or_else(|| {
-                let known: Vec<&str> = systems.all().iter().map(|system| system.name()).collect();
+            let of_folder = systems.all().iter().copied().find(|known| known.folder() == system);
+            let found = of_folder.ok_or_else(|| {
+                let known: Vec<&str> = systems.all().iter().map(|system| system.folder()).collect();
                 let near = did_you_mean(system, known.iter().copied(), '"');
                 let known = known.join("\" or \"");
                 CliError::new(format!("{text:?}: expected \"{known}\" before the slash{near}"))

@@ -204,8 +204,11 @@ impl Checker {
             let check = checked.invariant.finish(at.time);
             checked.rule(at, check, &mut state.violations);
         }
-        let evaluated = state.invariants.iter().map(|s| (s.invariant.title(), s.evaluations));
-        let mut evaluations: BTreeMap<&'static str, u64> = evaluated.collect();
+        // There may be one of a title for each job.
+        let mut evaluations: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for checked in &state.invariants {
+            *evaluations.entry(checked.invariant.title()).or_default() += checked.evaluations;
+        }
         evaluations.extend(state.properties.iter().flat_map(Properties::evaluations));
         CheckReport {
             violations: std::mem::take(&mut state.violations),

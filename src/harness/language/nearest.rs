@@ -6,6 +6,7 @@ const WORD_MAX: usize = 200;
 /// What words of scenario files were called before.
 const RENAMED: &[(&str, &str)] = &[
     ("subject", "system"),
+    ("workload", "job"),
     ("faults-end", "heal-at"),
     ("lasts", "duration"),
     ("share", "probability"),

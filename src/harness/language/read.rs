@@ -233,6 +233,12 @@ impl Reader {
         Some(self.source.error(value.span.clone(), String::new()))
     }
 
+    /// The place of a key, for an error that can be told only when more is known.
+    pub fn place_of(&self, key: &str) -> Option<ScenarioError> {
+        let (_, value) = self.keys.get(key)?;
+        Some(self.source.error(value.span.clone(), String::new()))
+    }
+
     /// Passes over keys whose values nobody can judge.
     pub fn skip(&mut self, keys: &[&'static str]) {
         for key in keys {

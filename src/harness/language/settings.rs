@@ -351,6 +351,12 @@ pub trait Settings: Clone + PartialEq + fmt::Debug + Send + Sync + Sized + 'stat
     /// Writes every key, in order.
     fn write(&self, writer: &mut Writer);
 
+    /// Reads the keys from one table, whatever tables they are declared for: one of an array of tables.
+    fn read_keys(table: &mut Reader, mistakes: &mut Mistakes) -> Self;
+
+    /// Writes the keys without a table's header.
+    fn write_keys(&self, writer: &mut Writer);
+
     /// What a seed draws from the ranges; each key has a stream of its own.
     #[must_use]
     fn draw(&self, seed: u64) -> Self;
@@ -417,6 +423,22 @@ macro_rules! settings {
                     $table.finish(mistakes);
                 )+
                 $spec { $($($field,)+)+ }
+            }
+
+            fn read_keys(
+                table: &mut $crate::harness::language::Reader,
+                mistakes: &mut $crate::harness::language::Mistakes,
+            ) -> Self {
+                use $crate::harness::language::Bounds as _;
+                $($(let $field = mistakes
+                    .keep($bounds.take(table, $key))
+                    .unwrap_or_else(|| $bounds.stand_in());)+)+
+                $spec { $($($field,)+)+ }
+            }
+
+            fn write_keys(&self, writer: &mut $crate::harness::language::Writer) {
+                use $crate::harness::language::KeyValue as _;
+                $($(self.$field.write($key, writer);)+)+
             }
 
             fn write(&self, writer: &mut $crate::harness::language::Writer) {

@@ -104,8 +104,8 @@ impl Scenario {
     /// };
     ///
     /// let scenario = Scenario::builder("word-count/cut-off", "A master is cut off.")
-    ///     .system("word-count")
-    ///     .workload(keys().set("lines", 800).set("checkpoint-interval", "500ms..2s"))
+    ///     .system("cluster")
+    ///     .job(keys().set("lines", 800).set("checkpoint-interval", "500ms..2s"))
     ///     .fault(
     ///         fault("partition")
     ///             .shape("isolate")
@@ -197,10 +197,20 @@ impl ScenarioBuilder {
 
     /// One more `[[fault]]`.
     #[must_use]
-    pub fn fault(mut self, keys: Keys) -> Self {
-        let list = self.file.entry("fault").or_insert_with(|| Value::Array(Vec::new()));
-        if let Value::Array(faults) = list {
-            faults.push(keys.into());
+    pub fn fault(self, keys: Keys) -> Self {
+        self.one_more("fault", keys)
+    }
+
+    /// One more `[[job]]`, where the system has jobs.
+    #[must_use]
+    pub fn job(self, keys: Keys) -> Self {
+        self.one_more("job", keys)
+    }
+
+    fn one_more(mut self, name: &str, keys: Keys) -> Self {
+        let list = self.file.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(tables) = list {
+            tables.push(keys.into());
         }
         self
     }

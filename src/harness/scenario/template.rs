@@ -23,6 +23,7 @@ pub fn template(system: &dyn AnySystem) -> String {
         let title = match table {
             "cluster" => "Which nodes there are.",
             "workload" => "What they are given to do.",
+            "[job]" => "A job; there may be several of these tables.",
             "network" => "The links between all nodes.",
             "converge" => "After the faults.",
             "meanwhile" => "While they last.",

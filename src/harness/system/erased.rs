@@ -2,9 +2,7 @@
 
 use super::{
     role::{Nodes, Role},
-    setup::{
-        Example, LintContext, MessageGroup, Node, Output, RunParameters, SettingMistake, StuckRun,
-    },
+    setup::{Example, LintContext, MessageGroup, Node, Output, RunParameters, StuckRun},
     target::{self, StateName, TargetWords},
     under_test::SystemUnderTest,
 };
@@ -30,6 +28,8 @@ pub trait AnySettings: fmt::Debug + Send + Sync {
     fn equals(&self, other: &dyn AnySettings) -> bool;
     /// Writes every key.
     fn write(&self, writer: &mut Writer);
+    /// Writes the keys without a table's header.
+    fn write_keys(&self, writer: &mut Writer);
     /// What a seed draws from the ranges.
     fn draw(&self, seed: u64) -> Arc<dyn AnySettings>;
 }
@@ -45,6 +45,10 @@ impl<S: Settings> AnySettings for S {
 
     fn write(&self, writer: &mut Writer) {
         Settings::write(self, writer);
+    }
+
+    fn write_keys(&self, writer: &mut Writer) {
+        Settings::write_keys(self, writer);
     }
 
     fn draw(&self, seed: u64) -> Arc<dyn AnySettings> {
@@ -85,6 +89,8 @@ pub(in crate::harness) struct AnySetup {
 pub trait AnySystem: Sync {
     /// The name in scenario files.
     fn name(&self) -> &'static str;
+    /// The folder below `scenarios/` in which `new` puts its scenarios.
+    fn folder(&self) -> &'static str;
     /// What runs.
     fn description(&self) -> &'static str;
     /// Every key of its own tables.
@@ -110,8 +116,6 @@ pub trait AnySystem: Sync {
 
     #[doc(hidden)]
     fn read(&self, file: &mut Reader, mistakes: &mut Mistakes) -> Arc<dyn AnySettings>;
-    #[doc(hidden)]
-    fn mistakes(&self, settings: &dyn AnySettings) -> Vec<SettingMistake>;
     #[doc(hidden)]
     fn nodes(&self, settings: &dyn AnySettings) -> Vec<Nodes>;
     #[doc(hidden)]
@@ -150,6 +154,10 @@ const CATALOGUE: RunParameters<'static> = RunParameters {
 impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
     fn name(&self) -> &'static str {
         S::NAME
+    }
+
+    fn folder(&self) -> &'static str {
+        S::FOLDER
     }
 
     fn description(&self) -> &'static str {
@@ -212,10 +220,6 @@ impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
 
     fn read(&self, file: &mut Reader, mistakes: &mut Mistakes) -> Arc<dyn AnySettings> {
         Arc::new(S::Settings::read(file, mistakes))
-    }
-
-    fn mistakes(&self, settings: &dyn AnySettings) -> Vec<SettingMistake> {
-        S::mistakes(own::<S>(settings))
     }
 
     fn nodes(&self, settings: &dyn AnySettings) -> Vec<Nodes> {

@@ -10,11 +10,11 @@ mod target;
 mod under_test;
 
 pub(in crate::harness) use erased::AnySetup;
-pub use erased::{AnySystem, InvariantWords, RegisteredSystem};
+pub use erased::{AnySettings, AnySystem, InvariantWords, RegisteredSystem};
 pub use role::{Disk, Nodes, Role, RoleSpec};
 pub use setup::{
     BoxFuture, Example, Explanation, LintContext, Main, MessageGroup, Node, Output, OutputOf,
-    RunParameters, SettingMistake, Setup, StuckRun,
+    RunParameters, Setup, StuckRun,
 };
 pub use spec::SystemSpec;
 pub use systems::Systems;

@@ -135,17 +135,6 @@ pub struct Example {
     pub paused: &'static str,
 }
 
-/// A key whose value does not fit the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingMistake {
-    /// The table in which it stands.
-    pub table: &'static str,
-    /// The key.
-    pub key: &'static str,
-    /// What is wrong.
-    pub message: String,
-}
-
 /// What a lint may need of the scenario around the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LintContext {

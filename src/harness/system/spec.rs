@@ -41,29 +41,14 @@ impl SystemSpec {
                 .all()
                 .iter()
                 .flat_map(|system| system.settings())
-                .map(|setting| setting.table)
+                // A table of which there can be several is written with brackets of its own.
+                .map(|setting| setting.table.trim_matches(['[', ']']))
                 .collect();
             file.skip(&tables);
             return None;
         };
         let system = system.unwrap_or(systems.default_system());
-        let places: Vec<(&str, &str, ScenarioError)> = system
-            .settings()
-            .iter()
-            .filter_map(|key| Some((key.table, key.key, file.place(key.table, key.key)?)))
-            .collect();
-        let settings = system.read(file, mistakes);
-        let read = SystemSpec { system, settings };
-        for mistake in system.mistakes(&*read.settings) {
-            let at =
-                |(table, key, _): &&(&str, &str, _)| *table == mistake.table && *key == mistake.key;
-            // What is not written was not meant, so it is no mistake of the file.
-            if let Some((_, _, place)) = places.iter().find(at) {
-                let told = ScenarioError { message: mistake.message, ..place.clone() };
-                let _: Option<()> = mistakes.keep(Err(told));
-            }
-        }
-        Some(read)
+        Some(SystemSpec { system, settings: system.read(file, mistakes) })
     }
 
     /// Writes the system's own tables.

@@ -2,7 +2,7 @@
 
 use super::{
     role::{Nodes, Role},
-    setup::{Example, LintContext, MessageGroup, RunParameters, SettingMistake, Setup},
+    setup::{Example, LintContext, MessageGroup, RunParameters, Setup},
     target::StateTarget,
 };
 use crate::{
@@ -19,8 +19,10 @@ use bytes::Bytes;
 ///
 /// The type itself is only a name; nothing makes a value of it.
 pub trait SystemUnderTest: 'static {
-    /// The name in scenario files; a folder below `scenarios/` by convention.
+    /// The name in scenario files.
     const NAME: &'static str;
+    /// The folder below `scenarios/` in which `new` puts its scenarios.
+    const FOLDER: &'static str = Self::NAME;
     /// What runs, in a line or two.
     const DESCRIPTION: &'static str;
 
@@ -79,12 +81,6 @@ pub trait SystemUnderTest: 'static {
 
     /// What a run of drawn settings begins with.
     fn setup(settings: &Self::Settings, run: &RunParameters<'_>) -> Setup<Self::Model>;
-
-    /// What is wrong with settings each of which is sound by itself.
-    fn mistakes(settings: &Self::Settings) -> Vec<SettingMistake> {
-        let _ = settings;
-        Vec::new()
-    }
 
     /// What is sound in settings but hardly meant, a line each.
     fn lints(settings: &Self::Settings, context: &LintContext) -> Vec<String> {

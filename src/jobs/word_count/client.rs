@@ -1,6 +1,6 @@
 //! The client of a word count: creates the topics, submits the job and waits for its end.
 
-use super::{INPUT_TOPIC, OUTPUT_TOPIC};
+use super::Topics;
 use crate::{
     host::Host,
     system::{
@@ -19,6 +19,8 @@ use std::time::Duration;
 pub struct JobPlan {
     /// The job.
     pub job: JobGraph,
+    /// Its topics.
+    pub topics: Topics,
     /// The partitions of the input topic.
     pub inputs: u32,
     /// The partitions of the output topic: the sink's parallelism.
@@ -71,10 +73,11 @@ pub async fn run_job(
     plan: &JobPlan,
 ) -> Result<JobResult, ClientError> {
     let log = config.log(service);
-    for (topic, partitions) in [(INPUT_TOPIC, plan.inputs), (OUTPUT_TOPIC, plan.outputs)] {
+    let Topics { input, output } = &plan.topics;
+    for (topic, partitions) in [(input, plan.inputs), (output, plan.outputs)] {
         log.create_topic_until_acknowledged(topic, partitions)
             .await
-            .map_err(|refusal| ClientError::Topic { topic: topic.to_string(), refusal })?;
+            .map_err(|refusal| ClientError::Topic { topic: topic.clone(), refusal })?;
     }
     let client = JobClient::new(service, &config.coordination(service));
     client.submit(&plan.job).await.map_err(ClientError::Refused)?;

@@ -2,7 +2,7 @@
 
 use crate::system::{
     graph::OperatorState,
-    ids::CheckpointId,
+    ids::{CheckpointId, JobId},
     task_executor::{Operator, OperatorContext, OperatorRegistry, Output, Record, TaskError},
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -63,16 +63,16 @@ impl FailureInjection {
 /// The epochs of the attempts in which a function failed, over all nodes that share this value. It
 /// stands for the outside world on which a function depends, which no restart of the job undoes.
 #[derive(Clone, Debug, Default)]
-pub struct FailedAttempts(Arc<Mutex<BTreeSet<u64>>>);
+pub struct FailedAttempts(Arc<Mutex<BTreeSet<(JobId, u64)>>>);
 
 impl FailedAttempts {
-    /// Whether an attempt fails when at most so many do.
-    fn fails(&self, epoch: u64, most: u32) -> bool {
+    /// Whether an attempt of a job fails when at most so many of that job do.
+    fn fails(&self, job: JobId, epoch: u64, most: u32) -> bool {
         let mut failed = self.0.lock().expect("no panic under this lock");
-        if failed.len() < most as usize {
-            failed.insert(epoch);
+        if failed.iter().filter(|(of, _)| *of == job).count() < most as usize {
+            failed.insert((job, epoch));
         }
-        failed.contains(&epoch)
+        failed.contains(&(job, epoch))
     }
 }
 
@@ -107,7 +107,7 @@ impl FaultyOperator {
             return Err(TaskError::User("the record is poisoned".to_string()));
         }
         let due = at == failures.fail_at || at == failures.panic_at;
-        if due && failed.fails(context.attempt.epoch, failures.times) {
+        if due && failed.fails(context.attempt.job, context.attempt.epoch, failures.times) {
             assert!(at != failures.panic_at, "the function panics at record {records}");
             return Err(TaskError::User(format!("the function fails at record {records}")));
         }
@@ -148,8 +148,10 @@ mod tests {
     #[test]
     fn so_many_attempts_fail_and_each_of_them_in_all_its_subtasks() {
         let failed = FailedAttempts::default();
-        let fails: Vec<bool> =
-            [1, 1, 4, 9, 4].iter().map(|epoch| failed.fails(*epoch, 2)).collect();
-        assert_eq!(fails, [true, true, true, false, true]);
+        let fails = |job, epochs: &[u64]| -> Vec<bool> {
+            epochs.iter().map(|epoch| failed.fails(JobId(job), *epoch, 2)).collect()
+        };
+        assert_eq!(fails(1, &[1, 1, 4, 9, 4]), [true, true, true, false, true]);
+        assert_eq!(fails(2, &[9, 1]), [true, true], "each job has its own");
     }
 }

@@ -33,10 +33,31 @@ use crate::system::{
 };
 use std::sync::Arc;
 
-/// The topic to which lines are written.
-pub const INPUT_TOPIC: &str = "lines";
-/// The topic to which counts are written.
-pub const OUTPUT_TOPIC: &str = "counts";
+/// The topics of a word count; two that run side by side have others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topics {
+    /// To which lines are written.
+    pub input: String,
+    /// To which counts are written.
+    pub output: String,
+}
+
+impl Topics {
+    /// Those of the word count of a number, from 1. The first has plain names: `lines` and `counts`.
+    pub fn numbered(number: u32) -> Self {
+        let named = |name: &str| match number {
+            1 => name.to_string(),
+            number => format!("{name}-{number}"),
+        };
+        Topics { input: named("lines"), output: named("counts") }
+    }
+}
+
+impl Default for Topics {
+    fn default() -> Self {
+        Topics::numbered(1)
+    }
+}
 
 /// The operators that a word count names: the connectors and its own.
 pub fn operator_library() -> OperatorLibrary {
@@ -53,13 +74,14 @@ fn registry(service: &RpcService, config: &ClusterConfig) -> OperatorRegistry {
     operators::register(connector::register(OperatorRegistry::new(), &log, &blobs))
 }
 
-/// The word count of what `source` reads.
+/// The word count of what `source` reads, into a topic.
 ///
 /// # Errors
 /// When the parallelism is out of bounds.
 pub fn word_count(
     id: JobId,
     source: OperatorSpec,
+    output: &str,
     parallelism: u32,
     checkpoints: CheckpointSettings,
     restarts: RestartStrategy,
@@ -67,6 +89,7 @@ pub fn word_count(
     word_count_with_failures(
         id,
         source,
+        output,
         parallelism,
         checkpoints,
         restarts,
@@ -82,6 +105,7 @@ pub fn word_count(
 pub fn word_count_with_failures(
     id: JobId,
     source: OperatorSpec,
+    output: &str,
     parallelism: u32,
     checkpoints: CheckpointSettings,
     restarts: RestartStrategy,
@@ -103,7 +127,7 @@ pub fn word_count_with_failures(
     }
     let count = spec("count", operators::COUNT, &());
     let counts = graph.operator(words, to_count, count, parallelism);
-    let sink = LogSinkParameters { topic: OUTPUT_TOPIC.to_string() };
+    let sink = LogSinkParameters { topic: output.to_string() };
     graph.operator(counts, Partitioner::Forward, spec("sink", LOG_SINK, &sink), parallelism);
     graph.job_graph(id, "word count", checkpoints, restarts)
 }

@@ -1,6 +1,6 @@
 //! The writer of the lines that a word count reads from its input topic.
 
-use super::{INPUT_TOPIC, client::give_up};
+use super::client::give_up;
 use crate::{
     host::Host,
     system::{
@@ -26,17 +26,18 @@ pub fn partition_lines(lines: &[Bytes], partitions: u32) -> Vec<Vec<Bytes>> {
     dealt
 }
 
-/// Writes lines to the input topic, in batches of up to `batch` lines for each partition and a pause
+/// Writes lines to an input topic, in batches of up to `batch` lines for each partition and a pause
 /// between two, then stays for as long as its process lives. Begun anew, it goes on where it was.
 pub async fn run_writer_node(
     host: Host,
     config: ClusterConfig,
+    topic: String,
     lines: Arc<Vec<Vec<Bytes>>>,
     batch: usize,
     pause: Duration,
 ) {
     let Some(service) = bind(&host, 0).await else { return };
-    match write_lines(&service, &config, &lines, batch, pause).await {
+    match write_lines(&service, &config, &topic, &lines, batch, pause).await {
         Ok(()) => std::future::pending().await,
         Err(refusal) => give_up(&host, format!("the input topic: {refusal}")),
     }
@@ -49,17 +50,18 @@ pub async fn run_writer_node(
 pub async fn write_lines(
     service: &RpcService,
     config: &ClusterConfig,
+    topic: &str,
     lines: &[Vec<Bytes>],
     batch: usize,
     pause: Duration,
 ) -> Result<(), LogRefusal> {
     let log = config.log(service);
     let partitions = u32::try_from(lines.len()).expect("few partitions");
-    log.create_topic_until_acknowledged(INPUT_TOPIC, partitions).await?;
-    let mut next = log.end_offsets_until_acknowledged(INPUT_TOPIC).await?;
+    log.create_topic_until_acknowledged(topic, partitions).await?;
+    let mut next = log.end_offsets_until_acknowledged(topic).await?;
     while next.iter().zip(lines).any(|(next, lines)| *next < lines.len() as u64) {
         for (partition, lines) in lines.iter().enumerate() {
-            append(&log, partition, lines, &mut next[partition], batch).await?;
+            append(&log, (topic, partition), lines, &mut next[partition], batch).await?;
         }
         service.host().sleep(pause).await;
     }
@@ -68,7 +70,7 @@ pub async fn write_lines(
 
 async fn append(
     log: &LogClient,
-    partition: usize,
+    (topic, partition): (&str, usize),
     lines: &[Bytes],
     next: &mut u64,
     batch: usize,
@@ -85,8 +87,7 @@ async fn append(
     if !records.is_empty() {
         let number = u32::try_from(partition).expect("few partitions");
         let producer = format!("writer-{partition}");
-        *next =
-            log.append_until_acknowledged(INPUT_TOPIC, number, &producer, *next, records).await?;
+        *next = log.append_until_acknowledged(topic, number, &producer, *next, records).await?;
     }
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! How long the cluster may take while faults last.
 
-use std::time::Duration;
+use crate::system::ids::JobId;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The bounds that invariants check by. Each is read on the clock of the node that waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeBounds {
-    /// The time-out of the job's checkpoints.
+    /// The time-out of a job's checkpoints, unless it has one of its own.
     pub checkpoint_timeout: Duration,
+    /// The time-outs of the checkpoints of jobs.
+    pub checkpoint_timeouts: BTreeMap<JobId, Duration>,
     /// How long a session's lease lives.
     pub session_timeout: Duration,
     /// What a checkpoint may take beyond its time-out.
@@ -22,10 +25,18 @@ impl Default for TimeBounds {
     fn default() -> Self {
         TimeBounds {
             checkpoint_timeout: Duration::from_secs(10),
+            checkpoint_timeouts: BTreeMap::new(),
             session_timeout: Duration::from_secs(6),
             checkpoint: Duration::from_secs(2),
             failover: Duration::from_secs(4),
             cancellation: Duration::from_secs(15),
         }
+    }
+}
+
+impl TimeBounds {
+    /// The time-out of a job's checkpoints.
+    pub fn checkpoint_timeout_of(&self, job: JobId) -> Duration {
+        self.checkpoint_timeouts.get(&job).copied().unwrap_or(self.checkpoint_timeout)
     }
 }

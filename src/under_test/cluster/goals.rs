@@ -1,6 +1,6 @@
 //! What a healed cluster must come to.
 
-use super::{model::Model, settings::WordCountSpec};
+use super::{jobs::BegunJob, model::Model};
 use crate::{
     harness::check::{Goal, Look},
     system::{
@@ -25,19 +25,25 @@ pub const KEYS: &[(&str, &str)] = &[
     ("leftovers", "From the job's end until nothing is left of it but its result."),
 ];
 
-/// The goals of a cluster that runs a job.
-pub fn goals(spec: &WordCountSpec, job: JobId, has_faults: bool) -> Vec<Goal<Model>> {
-    let ends = EndOfJob { spec: spec.clone(), job, has_faults };
-    let ended = ends.clone();
+/// That the leaders are who they should be.
+pub fn of_leaders() -> Goal<Model> {
+    Goal::new("leaders", |model: &Model, _| {
+        elected(model, DISPATCHER).or_else(|| elected(model, RESOURCE_MANAGER))
+    })
+}
+
+/// The goals of a job.
+pub fn of_job(begun: &BegunJob, has_faults: bool) -> Vec<Goal<Model>> {
+    let job = begun.id;
+    let ends = EndOfJob { job, ends: begun.ends.clone(), restarts: begun.restarts, has_faults };
+    let (ended, topic) = (ends.clone(), begun.input_topic.clone());
     vec![
-        Goal::new("leaders", |model: &Model, _| {
-            elected(model, DISPATCHER).or_else(|| elected(model, RESOURCE_MANAGER))
-        }),
         Goal::new("tasks", move |model, _| all_running(model, job)).once(),
         Goal::new("checkpoint", move |model, look| fresh_checkpoint(model, job, look)).once(),
         // The job can't end before its input does.
-        Goal::new("job", move |model, _| ends.waits_for(model))
-            .since(|model: &Model| Some(model.last_input)),
+        Goal::new("job", move |model, _| ends.waits_for(model)).since(move |model: &Model| {
+            Some(model.last_input.get(&topic).copied().unwrap_or_default())
+        }),
         Goal::new("leftovers", move |model, _| nothing_left(model, job)).since(
             move |model: &Model| match ended.waits_for(model) {
                 Some(_) => None,
@@ -101,27 +107,28 @@ fn fresh_checkpoint(model: &Model, job: JobId, look: Look) -> Option<String> {
 /// How a job must end.
 #[derive(Clone)]
 struct EndOfJob {
-    spec: WordCountSpec,
     job: JobId,
+    /// The ends that it may come to if it is not canceled.
+    ends: Vec<JobStatus>,
+    restarts: u32,
     has_faults: bool,
 }
 
 impl EndOfJob {
     fn waits_for(&self, model: &Model) -> Option<String> {
-        let EndOfJob { spec, job, has_faults } = self;
+        let EndOfJob { job, ends, restarts, has_faults } = self;
         if !model.submitted.contains(job) {
             return Some("the job to be taken on".to_string());
         }
         let canceled = model.canceled.contains(job);
         let mut expected = match canceled {
             true => vec![JobStatus::Canceled],
-            false => spec.expected_status().to_vec(),
+            false => ends.clone(),
         };
         // Each master counts anew.
         let of_job = model.failovers.iter().filter(|((of, _), _)| of == job);
         let failovers = of_job.map(|(_, count)| *count).max().unwrap_or(0);
-        let restarts = spec.restarts.one();
-        if !canceled && restarts <= RESTARTS_FEW && failovers > restarts && *has_faults {
+        if !canceled && *restarts <= RESTARTS_FEW && failovers > *restarts && *has_faults {
             expected.push(JobStatus::Failed);
         }
         match model.results.get(job) {

@@ -1,34 +1,38 @@
-//! The cluster under test: a word count on simulated machines, and what must hold of it.
+//! The cluster under test: its jobs on simulated machines, and what must hold of it.
 
 mod bounds;
 mod event_ref;
 mod goals;
 pub mod invariants;
-mod lints;
+mod jobs;
 mod milestones;
 mod model;
 mod nodes;
-mod output;
 mod roles;
 mod settings;
-mod stuck;
 mod words;
 
 pub use bounds::TimeBounds;
 pub use event_ref::{EventKind, EventRef};
 pub use goals::elected;
+pub use jobs::{JobSpec, word_count::WordCountSettings};
 pub use milestones::of_ground_floor as milestones_of_ground_floor;
 pub use model::{Model, Running};
 pub use roles::COORDINATION;
-pub use settings::{Settings, WordCountSpec};
+pub use settings::{ClusterSettings, Settings};
 
+use self::{
+    invariants::j1_no_foreign_restart::NoForeignRestart,
+    jobs::{BegunJob, JobRun},
+};
 use crate::{
     harness::{
         check::{Checker, Invariant},
         event,
         event::Milestone,
+        language::NumberRange,
         system::{
-            Example, LintContext, MessageGroup, Nodes, Role, RunParameters, SettingMistake, Setup,
+            Example, LintContext, MessageGroup, Nodes, Output, Role, RunParameters, Setup,
             StateTarget, SystemUnderTest,
         },
     },
@@ -43,16 +47,12 @@ use crate::{
         rpc::{Gateway, Protocol, SERVICE_KINDS},
         sabotage,
         service::{blobs::BlobGateway, coordination::CoordinationGateway, log::LogGateway},
-        task_executor::RECORD_BYTES_MAX,
     },
 };
 use bytes::Bytes;
 
-/// A whole cluster that counts words in one job.
-pub struct WordCount;
-
-/// The most bytes of a line of a user's text: a line is a record, and so is a word with its count.
-const LINE_BYTES_MAX: usize = RECORD_BYTES_MAX - 32;
+/// A whole cluster, and one job or several that run in it.
+pub struct Cluster;
 
 /// The messages of protocols, and those that every system's remote calls make.
 pub fn messages(protocols: &[&'static Protocol]) -> Vec<MessageGroup> {
@@ -68,8 +68,9 @@ pub fn messages(protocols: &[&'static Protocol]) -> Vec<MessageGroup> {
     protocols.iter().map(of).chain([service]).collect()
 }
 
-impl SystemUnderTest for WordCount {
-    const NAME: &'static str = "word-count";
+impl SystemUnderTest for Cluster {
+    const NAME: &'static str = "cluster";
+    const FOLDER: &'static str = "word-count";
     const DESCRIPTION: &'static str = "A whole cluster that counts words in one job: job managers, task executors, the \
          coordination, blob and log servers, the writer of the input topic, and a client.";
 
@@ -80,15 +81,19 @@ impl SystemUnderTest for WordCount {
         roles::ALL
     }
 
-    fn nodes(Settings(spec): &Settings) -> Vec<Nodes> {
+    fn nodes(settings: &Settings) -> Vec<Nodes> {
+        let cluster = &settings.cluster;
+        let sure = settings.jobs.iter().filter(|job| job.is_sure()).count().max(1) as u64;
+        let jobs = NumberRange { low: sure, high: settings.jobs.len() as u64 };
+        let of_jobs = |role: Role| Nodes { name: role.name(), count: jobs, key: None };
         vec![
             Nodes::one(roles::COORDINATION),
             Nodes::one(roles::BLOBS),
             Nodes::one(roles::LOG),
-            Nodes::some(roles::JOB_MANAGER, spec.job_managers, "job-managers"),
-            Nodes::some(roles::TASK_EXECUTOR, spec.task_executors, "task-executors"),
-            Nodes::one(roles::WRITER),
-            Nodes::one(roles::CLIENT),
+            Nodes::some(roles::JOB_MANAGER, cluster.job_managers, "job-managers"),
+            Nodes::some(roles::TASK_EXECUTOR, cluster.task_executors, "task-executors"),
+            of_jobs(roles::WRITER),
+            of_jobs(roles::CLIENT),
         ]
     }
 
@@ -96,9 +101,10 @@ impl SystemUnderTest for WordCount {
         roles::STATE_TARGETS
     }
 
-    fn numbered(Settings(spec): &Settings) -> Vec<Nodes> {
-        let key = Some(("workload", "parallelism"));
-        vec![Nodes { name: "subtask", count: spec.parallelism, key }]
+    fn numbered(settings: &Settings) -> Vec<Nodes> {
+        // Of the first job: it is always there.
+        let count = settings.jobs[0].slots();
+        vec![Nodes { name: "subtask", count, key: Some(("[job]", "parallelism")) }]
     }
 
     fn event_kinds() -> Vec<event::EventKind> {
@@ -143,45 +149,96 @@ impl SystemUnderTest for WordCount {
         }
     }
 
-    fn setup(Settings(spec): &Settings, run: &RunParameters<'_>) -> Setup<Model> {
-        let lines = nodes::word_count_lines(spec, run.seed, run.input);
-        let job = nodes::job_of_seed(run.seed);
-        let bounds = spec.time_bounds();
-        let mut invariants = invariants_of_cluster(bounds);
-        invariants.push(Box::new(invariants::x4_exactly_once::ExactlyOnce::default()));
-        let input = run.input.cloned();
-        let of_run =
-            stuck::JobOfRun { spec: spec.clone(), seed: run.seed, job, latency: run.latency.low };
+    fn setup(settings: &Settings, run: &RunParameters<'_>) -> Setup<Model> {
+        let config = nodes::cluster_config(&settings.cluster);
+        let begun: Vec<BegunJob> = (1..)
+            .zip(&settings.jobs)
+            .map(|(number, job)| {
+                job.begin(&JobRun {
+                    number,
+                    seed: jobs::seed_of(run.seed, number),
+                    // A user's text is that of the first job.
+                    input: run.input.filter(|_| number == 1),
+                    latency: run.latency.low,
+                    service_time: settings.cluster.service_time.one(),
+                    config: &config,
+                })
+            })
+            .collect();
+        let mut bounds = settings.time_bounds();
+        bounds.checkpoint_timeouts =
+            begun.iter().map(|job| (job.id, job.checkpoint_timeout)).collect();
+        let mut invariants = invariants_of_cluster(&bounds);
+        let sound = begun.iter().filter(|job| !job.fails && !run.has_faults).map(|job| job.id);
+        invariants.push(Box::new(NoForeignRestart::new(sound)));
+        let mut goals = vec![goals::of_leaders()];
+        let mut nodes = nodes::nodes(&settings.cluster, &config);
+        let (mut outputs, mut explanations) = (Vec::new(), Vec::new());
+        for job in begun {
+            goals.extend(goals::of_job(&job, run.has_faults));
+            invariants.push(job.oracle);
+            nodes.extend(job.nodes);
+            outputs.push(job.output);
+            explanations.push(job.explain);
+        }
+        let (slots, needed) = (settings.slots(), needed_slots(settings).low);
         Setup {
-            nodes: nodes::word_count_nodes(spec, run.seed, &lines),
+            nodes,
             invariants,
-            goals: goals::goals(spec, job, run.has_faults),
+            goals,
             output: Box::new(move |model| {
-                output::output(model, input.as_ref().map(|lines| &lines[..]))
+                joined(outputs.into_iter().map(|output| output(model)).collect())
             }),
-            explain: Box::new(move |model, stuck| of_run.reasons(model, stuck)),
+            explain: Box::new(move |model, stuck| {
+                let few =
+                    too_few_slots(u64::from(slots), needed).map(|few| format!("no bug: {few}"));
+                few.into_iter().chain(explanations.iter().flat_map(|e| e(model, stuck))).collect()
+            }),
         }
     }
 
-    fn mistakes(Settings(spec): &Settings) -> Vec<SettingMistake> {
-        let beyond = spec.poisoned_beyond();
-        let mistake = |message| SettingMistake { table: "workload", key: "poisoned", message };
-        beyond.map(mistake).into_iter().collect()
+    fn lints(settings: &Settings, context: &LintContext) -> Vec<String> {
+        let slots = settings.cluster.task_executors.low * settings.cluster.slots.low;
+        let few = too_few_slots(slots, needed_slots(settings).high);
+        let few = few.map(|few| format!("{few}: not all can run at once"));
+        few.into_iter().chain(settings.jobs.iter().flat_map(|job| job.lints(context))).collect()
     }
 
-    fn lints(Settings(spec): &Settings, context: &LintContext) -> Vec<String> {
-        lints::lints(spec, context)
+    fn check_input(settings: &Settings, lines: &[Bytes]) -> Result<(), String> {
+        settings.jobs[0].check_input(lines)
     }
+}
 
-    fn check_input(Settings(spec): &Settings, lines: &[Bytes]) -> Result<(), String> {
-        if let Some(poisoned) = spec.poisoned
-            && poisoned.high > lines.len() as u64
-        {
-            let (line, all) = (poisoned.high, lines.len());
-            return Err(format!("the scenario poisons line {line}, and it has {all} lines"));
+/// How many slots the jobs that are always there need together.
+fn needed_slots(settings: &Settings) -> NumberRange {
+    let sure = settings.jobs.iter().filter(|job| job.is_sure()).map(JobSpec::slots);
+    sure.fold(NumberRange::only(0), |sum, slots| NumberRange {
+        low: sum.low + slots.low,
+        high: sum.high + slots.high,
+    })
+}
+
+fn too_few_slots(slots: u64, needed: u64) -> Option<String> {
+    (slots < needed).then(|| format!("the jobs need {needed} slots, and the cluster has {slots}"))
+}
+
+/// What came out of several jobs; of one it is that job's.
+fn joined(mut outputs: Vec<Output>) -> Output {
+    if outputs.len() == 1 {
+        return outputs.swap_remove(0);
+    }
+    let mut joined = Output::default();
+    for (number, output) in (1..).zip(outputs) {
+        let of_job = |text: &String| format!("job {number}: {text}");
+        if number > 1 {
+            joined.summary += "; ";
         }
-        check_lines(lines, LINE_BYTES_MAX)
+        joined.summary += &of_job(&output.summary);
+        joined.end.extend(output.end.iter().map(of_job));
+        joined.lines.extend(output.lines.iter().map(of_job));
+        joined.compared = joined.compared.or(output.compared);
     }
+    joined
 }
 
 /// The kinds of the cluster's events, what comes most often first; those of the hardware aside.
@@ -190,19 +247,19 @@ pub fn event_kinds() -> Vec<event::EventKind> {
     own.map(|kind| kind.of_harness()).collect()
 }
 
-fn invariants_of_cluster(bounds: TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
+fn invariants_of_cluster(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
     let mut invariants = invariants::of_ground_floor(bounds, &[]);
     invariants.extend(invariants::of_jobs(bounds));
     invariants
 }
 
 /// A checker of all that must hold of a cluster that runs jobs, for a world that is driven by hand.
-pub fn checker(bounds: TimeBounds) -> Checker {
+pub fn checker(bounds: &TimeBounds) -> Checker {
     Checker::of(kinds_and_hardware(), invariants_of_cluster(bounds))
 }
 
 /// A checker of all that must hold of the ground floor, for a world that is driven by hand.
-pub fn checker_of_ground_floor(bounds: TimeBounds) -> Checker {
+pub fn checker_of_ground_floor(bounds: &TimeBounds) -> Checker {
     Checker::of::<Model>(kinds_and_hardware(), invariants::of_ground_floor(bounds, &[]))
 }
 

@@ -8,7 +8,6 @@ use crate::{
         Event,
         sim::{Hardware, NodeId},
     },
-    jobs::word_count::OUTPUT_TOPIC,
     system::{
         client::ClientEvent,
         ids::{AllocationId, CheckpointId, ExecutionVertexId, JobId},
@@ -48,10 +47,10 @@ pub struct Model {
     pub blobs: BTreeSet<String>,
     /// The transactions on the log server that have not ended.
     pub transactions: BTreeSet<TransactionId>,
-    /// When the jobs' input was written to last.
-    pub last_input: Duration,
-    /// The committed records of the output topic, by partition.
-    pub output: BTreeMap<u32, Vec<Bytes>>,
+    /// When each topic was appended to last: a job's input.
+    pub last_input: BTreeMap<String, Duration>,
+    /// The committed records of topics to which transactions write, by topic and partition.
+    pub output: BTreeMap<(String, u32), Vec<Bytes>>,
     /// The slots that task executors hold for jobs.
     pub slots: BTreeMap<InProcess<u32>, (JobId, AllocationId)>,
     /// The jobs that clients know to be taken on.
@@ -250,11 +249,15 @@ impl Model {
 
     fn observe_log(&mut self, at: Moment, event: &LogEvent) {
         match event {
-            LogEvent::Appended { .. } => self.last_input = at.time,
+            LogEvent::Appended { topic, .. } => {
+                self.last_input.insert(topic.clone(), at.time);
+            }
             LogEvent::Recovered { unended, records, .. } => {
                 self.transactions = unended.iter().cloned().collect();
-                let output = records.iter().filter(|(topic, _, _)| topic == OUTPUT_TOPIC);
-                self.output = output.map(|(_, part, held)| (*part, held.clone())).collect();
+                self.output.clear();
+                for (topic, partition, held) in records {
+                    self.output.insert((topic.clone(), *partition), held.clone());
+                }
             }
             LogEvent::TransactionOpened { transaction } => {
                 self.transactions.insert(transaction.clone());
@@ -264,8 +267,9 @@ impl Model {
             }
             LogEvent::TransactionCommitted { transaction, writes } => {
                 self.transactions.remove(transaction);
-                for (_, partition, _, records) in writes.iter().filter(|w| w.0 == OUTPUT_TOPIC) {
-                    self.output.entry(*partition).or_default().extend(records.iter().cloned());
+                for (topic, partition, _, records) in writes {
+                    let held = self.output.entry((topic.clone(), *partition)).or_default();
+                    held.extend(records.iter().cloned());
                 }
             }
             LogEvent::TransactionAborted { transaction } => {

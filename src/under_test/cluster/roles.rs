@@ -64,8 +64,9 @@ pub const TASK_EXECUTOR: Role = Role::new(
             .serving(const { &[TaskExecutorGateway::PROTOCOL.name] })
     },
 );
-/// The writer of the input topic.
-pub const WRITER: Role = Role::new(const { &RoleSpec::one("writer", "writer of the input topic") });
+/// The writers of the jobs' input topics.
+pub const WRITER: Role =
+    Role::new(const { &RoleSpec::some("writer", "writers", "writer of a job's input") });
 /// The clients that submit jobs.
 pub const CLIENT: Role = Role::new(const { &RoleSpec::some("client", "clients", "client") });
 

@@ -6,7 +6,7 @@ use wavetank::harness::{run::RunOutcome, scenario::FaultPlan};
 
 pub(super) const JOURNAL: &str = "description = \"test\"\n[workload]\nlines = 40\n";
 pub(super) const JOB: &str =
-    "system = \"word-count\"\ndescription = \"test\"\n[workload]\nlines = 1000\n";
+    "system = \"cluster\"\ndescription = \"test\"\n[[job]]\nlines = 1000\n";
 
 pub(super) fn mistake(faults: &str) -> String {
     let read = SYSTEMS.parse(&format!("{JOURNAL}{faults}"), Path::new("scenarios/test.toml"));

@@ -55,28 +55,28 @@ fn what_is_hardly_meant_is_told() {
     let last = "fault 1: the last of `repeat` begin after `heal-at` (60s), so never";
     let repeated = "at = \"5s\"\nduration = \"1s\"\nrepeat = { times = \"1..9\", every = \"9s\" }";
     assert_eq!(of_fault(repeated), [last]);
-    let slots = "system = \"word-count\"\n[cluster]\nslots = 1\ntask-executors = 2";
+    let slots = "system = \"cluster\"\n[cluster]\nslots = 1\ntask-executors = 2";
     assert_eq!(told(slots).len(), 1, "too few slots");
 }
 #[test]
 fn settings_under_which_no_checkpoint_can_complete_are_told() {
-    let word_count = |more: &str| told(&format!("system = \"word-count\"\n{more}"));
+    let word_count = |more: &str| told(&format!("system = \"cluster\"\n{more}"));
     let never = |told: Vec<String>| told.iter().any(|text| text.contains("none can complete"));
-    let slow = "[network]\nlatency = \"500ms..2s\"\n[workload]\ncheckpoint-timeout = \"4s\"";
+    let slow = "[network]\nlatency = \"500ms..2s\"\n[[job]]\ncheckpoint-timeout = \"4s\"";
     assert!(never(word_count(slow)));
     assert!(never(word_count(&slow.replace("4s", "2s..4s"))));
     assert!(!never(word_count(&slow.replace("4s", "2s..5s"))), "some may");
     assert!(!never(word_count(&slow.replace("500ms", "100ms"))), "some may");
     assert!(!never(word_count(&format!("expect = \"stuck\"\n{slow}"))), "it is meant");
     assert!(never(word_count(
-        "[workload]\ncheckpoint-timeout = \"10ms\"\n[swarm]\nlatency = \"2ms..1s\""
+        "[[job]]\ncheckpoint-timeout = \"10ms\"\n[swarm]\nlatency = \"2ms..1s\""
     )));
     assert!(!never(word_count("")));
 }
 
 #[test]
 fn a_function_that_fails_beyond_the_input_is_told() {
-    let told = told("system = \"word-count\"\n[workload]\nlines = 10\nfail-at = 11\npanic-at = 10");
+    let told = told("system = \"cluster\"\n[[job]]\nlines = 10\nfail-at = 11\npanic-at = 10");
     let what = "`fail-at` is beyond the input of 10 lines, so it never comes";
     assert!(told.iter().any(|text| text == what), "{told:?}");
     assert!(!told.iter().any(|text| text.contains("panic-at")), "{told:?}");

@@ -25,7 +25,7 @@ fn journal(more: &str) -> String {
 }
 
 fn word_count(more: &str) -> String {
-    told(&format!("description = \"A test.\"\nsystem = \"word-count\"\n{more}"))
+    told(&format!("description = \"A test.\"\nsystem = \"cluster\"\n{more}"))
 }
 
 /// A fault that strikes `target` and begins so.
@@ -88,13 +88,13 @@ fn a_milestone_of_another_system_is_refused() {
 fn a_message_that_nobody_sends_is_refused_with_the_nearest() {
     assert_eq!(
         word_count(&hold("JobMasterGateway.ofer_slots")),
-        "5:11 `fault 1.message`: no message of a word-count begins with \
+        "5:11 `fault 1.message`: no message of a cluster begins with \
          \"JobMasterGateway.ofer_slots\"\n  \
          did you mean \"JobMasterGateway.offer_slots\" or \"JobMasterGateway.\"?\n  see `wavetank list --messages`"
     );
     assert_eq!(
         word_count(&hold("JournalGateway.append")),
-        "5:11 `fault 1.message`: no message of a word-count begins with \
+        "5:11 `fault 1.message`: no message of a cluster begins with \
          \"JournalGateway.append\"\n  see `wavetank list --messages`"
     );
     for sound in ["JournalGateway.append", "JournalGateway.", "Coord", "handshake", "reset"] {
@@ -134,9 +134,9 @@ fn near_misses_are_told() {
     let expected = "4:10 `fault 1.target`: there is no \"folower\"; did you mean \"follower\"?";
     assert!(target.starts_with(expected), "{target}");
     assert_eq!(
-        journal("system = \"wordcount\""),
-        "2:10 `system`: there is no \"wordcount\"; did you mean \"word-count\"?\n  \
-         expected one of \"journal\", \"word-count\"\n  see `wavetank list --systems`"
+        journal("system = \"clustr\""),
+        "2:10 `system`: there is no \"clustr\"; did you mean \"cluster\"?\n  \
+         expected one of \"journal\", \"cluster\"\n  see `wavetank list --systems`"
     );
 }
 
@@ -147,7 +147,7 @@ fn expectations_know_the_invariants_of_their_system() {
         SYSTEMS.parse(&text, Path::new("a.toml")).map(|scenario| scenario.expect)
     };
     let violated = |name: &str| Ok(Expectation::Violated(name.to_string()));
-    assert_eq!(expect("system = \"word-count\"\n", "violated:X4"), violated("X4"));
+    assert_eq!(expect("system = \"cluster\"\n", "violated:X4"), violated("X4"));
     assert_eq!(expect("", "violated:L2"), violated("L2"));
     assert_eq!(expect("", "stuck"), Ok(Expectation::Stuck));
     assert!(expect("", "violated:X4").is_err(), "no job, no output of one");

@@ -23,12 +23,12 @@ use wavetank::{
         scenario::{SCENARIOS, Scenario, discover},
         system::{RegisteredSystem, Systems},
     },
-    under_test::cluster::WordCount,
+    under_test::cluster::Cluster,
 };
 
 /// Both systems; a scenario that names none is a journal.
 pub const SYSTEMS: Systems =
-    Systems::new(&[RegisteredSystem::<Journal>::ENTRY, RegisteredSystem::<WordCount>::ENTRY]);
+    Systems::new(&[RegisteredSystem::<Journal>::ENTRY, RegisteredSystem::<Cluster>::ENTRY]);
 
 /// The scenarios of both, all that are shipped.
 pub fn shipped() -> Vec<std::path::PathBuf> {

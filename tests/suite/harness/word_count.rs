@@ -5,7 +5,7 @@ use std::time::Duration;
 use wavetank::harness::run::RunOutcome;
 
 fn text(workload: &str) -> String {
-    format!("system = \"word-count\"\ndescription = \"test\"\n[workload]\nlines = 1000\n{workload}")
+    format!("system = \"cluster\"\ndescription = \"test\"\n[[job]]\nlines = 1000\n{workload}")
 }
 
 fn run(workload: &str) -> RunOutcome {
@@ -47,4 +47,24 @@ fn of_skewed_words_most_are_one_word() {
         |line: &String| line.trim().strip_suffix(" w0").and_then(|count| count.parse::<u64>().ok());
     let share = outcome.output.lines.iter().find_map(count).expect("it was counted");
     assert!((870..=930).contains(&share), "{share} of 1000");
+}
+
+/// A job of a word count with these keys.
+fn job(keys: &str) -> String {
+    format!("[[job]]\nlines = 300\nparallelism = 2\n{keys}\n")
+}
+
+#[test]
+fn jobs_beside_each_other_are_each_counted_and_one_s_crash_loop_is_its_own() {
+    let jobs = [job("fail-at = 20\nfail-times = 4\nrestart-delay = \"100ms\""), job(""), job("")];
+    let cluster = "system = \"cluster\"\ndescription = \"test\"\n";
+    let outcome = run_text(&format!("{cluster}{}", jobs.concat()));
+    assert!(outcome.expected, "{}", outcome.verdict);
+    assert_eq!(times(&outcome, "job-restarting"), 4, "of the first alone");
+    assert_eq!(times(&outcome, "job-finished"), 3);
+    for number in 1..=3 {
+        let counted = format!("job {number}: 300 words counted");
+        assert!(outcome.output.summary.contains(&counted), "{}", outcome.output.summary);
+    }
+    assert!(outcome.evaluations["J1 no-foreign-restart"] > 0);
 }

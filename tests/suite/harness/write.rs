@@ -24,8 +24,8 @@ fn every_shipped_scenario_and_each_of_its_plans_reads_back() {
 
 #[test]
 fn a_seed_says_what_it_draws_from_ranges_and_nothing_else() {
-    let text = "description = \"A test.\"\nsystem = \"word-count\"\n[cluster]\nslots = 3\n\
-                task-executors = \"3..6\"\n[workload]\nskew = \"10%..90%\"\n";
+    let text = "description = \"A test.\"\nsystem = \"cluster\"\n[cluster]\nslots = 3\n\
+                task-executors = \"3..6\"\n[[job]]\nskew = \"10%..90%\"\n";
     let scenario = SYSTEMS.parse(text, Path::new("a.toml")).expect("it is sound");
     let keys = |seed| scenario.sizes(seed).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
     assert_eq!(keys(1), ["task-executors", "skew"]);

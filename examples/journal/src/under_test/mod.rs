@@ -192,7 +192,7 @@ impl SystemUnderTest for Journal {
         let clients = u32::try_from(lines.len()).expect("few clients");
         let session_timeout = settings.session_timeout.one();
         let bounds = TimeBounds { session_timeout, ..TimeBounds::default() };
-        let mut invariants = invariants::of_ground_floor(bounds, &[(TAIL_KEY, COMPONENT)]);
+        let mut invariants = invariants::of_ground_floor(&bounds, &[(TAIL_KEY, COMPONENT)]);
         invariants.push(Box::new(JournalExact::new(lines.clone())));
         let (least, input) = (least_to_send(settings), run.input.cloned());
         Setup {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     cli::live::{member::Member, text::Narrator},
     host::{Host, NodeAddress},
-    jobs::word_count::OUTPUT_TOPIC,
+    jobs::word_count::Topics,
     system::{
         client::JobClient,
         cluster::ClusterConfig,
@@ -243,12 +243,20 @@ impl<'a> Fleet<'a> {
 /// All that is committed, by partition.
 async fn read_output(log: &LogClient) -> Result<Vec<Vec<Bytes>>, LogRefusal> {
     let mut partitions = Vec::new();
-    for (number, end) in (0..).zip(log.end_offsets_until_acknowledged(OUTPUT_TOPIC).await?) {
+    for (number, end) in
+        (0..).zip(log.end_offsets_until_acknowledged(&Topics::default().output).await?)
+    {
         let mut records = Vec::new();
         while (records.len() as u64) < end {
             let (offset, most) = (records.len() as u64, PAGE_RECORDS);
             let batch = log
-                .read_until_acknowledged(OUTPUT_TOPIC, number, offset, most, Duration::ZERO)
+                .read_until_acknowledged(
+                    &Topics::default().output,
+                    number,
+                    offset,
+                    most,
+                    Duration::ZERO,
+                )
                 .await?;
             records.extend(batch.records);
         }

@@ -15,7 +15,7 @@ use crate::{
     },
     host::{Host, NodeAddress},
     jobs::word_count::{
-        INPUT_TOPIC, JobPlan, operator_library, partition_lines, run_job, word_count, write_lines,
+        JobPlan, Topics, operator_library, partition_lines, run_job, word_count, write_lines,
     },
     system::{
         cluster::{ClusterConfig, bind, serve_blobs, serve_jobs, serve_log, serve_tasks},
@@ -168,7 +168,8 @@ impl Load {
     async fn write(self, service: &RpcService, config: &ClusterConfig) -> Result<(), CliError> {
         let lines = partition_lines(&self.text.lines(), PARALLELISM);
         let Pace { lines: batch, pause } = self.pace;
-        Ok(write_lines(service, config, &lines, batch as usize, pause).await?)
+        Ok(write_lines(service, config, &Topics::default().input, &lines, batch as usize, pause)
+            .await?)
     }
 
     /// A source that reads the text, which is uploaded first; once more is fine.
@@ -188,7 +189,7 @@ impl Load {
     fn topic(&self) -> OperatorSpec {
         let lines = partition_lines(&self.text.lines(), PARALLELISM);
         let stop = lines.iter().map(|lines| lines.len() as u64).collect();
-        spec("source", LOG_SOURCE, &LogSourceParameters::new(INPUT_TOPIC, stop))
+        spec("source", LOG_SOURCE, &LogSourceParameters::new(&Topics::default().input, stop))
     }
 
     fn plan(&self, source: OperatorSpec) -> Result<JobPlan, GraphError> {
@@ -201,7 +202,16 @@ impl Load {
             max_ms: RESTART_DELAY_MAX_MS,
             reset_ms: RESTART_RESET_MS,
         };
-        let job = word_count(self.kept.job(), source, PARALLELISM, checkpoints, restarts)?;
-        Ok(JobPlan { job, inputs: PARALLELISM, outputs: PARALLELISM, cancel_after: None })
+        let job = {
+            let output = &Topics::default().output;
+            word_count(self.kept.job(), source, output, PARALLELISM, checkpoints, restarts)?
+        };
+        Ok(JobPlan {
+            job,
+            topics: Topics::default(),
+            inputs: PARALLELISM,
+            outputs: PARALLELISM,
+            cancel_after: None,
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     host::{Host, Instant},
-    jobs::word_count::OUTPUT_TOPIC,
+    jobs::word_count::Topics,
     system::{
         client::JobClient,
         ids::{CheckpointId, JobId},
@@ -91,7 +91,7 @@ impl Watch {
         let (watch, node) = (self.clone(), host.clone());
         host.spawn(async move {
             loop {
-                if let Ok(ends) = log.end_offsets(OUTPUT_TOPIC).await {
+                if let Ok(ends) = log.end_offsets(&Topics::default().output).await {
                     watch.change(|seen| seen.committed = ends.iter().sum());
                 }
                 node.sleep(LOOK_PERIOD).await;

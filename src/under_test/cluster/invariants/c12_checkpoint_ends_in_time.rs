@@ -119,7 +119,7 @@ impl CheckpointEndsInTime {
         match event {
             JobEvent::CheckpointTriggered { job, checkpoint, .. } => {
                 let since = self.clocks.mark(at.process.0, at.time);
-                let within = self.bounds.checkpoint_timeout + self.bounds.checkpoint;
+                let within = self.bounds.checkpoint_timeout_of(*job) + self.bounds.checkpoint;
                 let open = Open { since, within, why: "from its trigger" };
                 self.open.insert((at.process, *job, *checkpoint), open);
                 Check::Ignored

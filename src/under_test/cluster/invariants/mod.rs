@@ -30,6 +30,7 @@ pub mod e6_finished_is_not_failed;
 pub mod h1_loss_once;
 pub mod h3_loss_names_what_stands;
 pub mod h4_only_its_own_leader;
+pub mod j1_no_foreign_restart;
 pub mod k1_client_is_served;
 pub mod l1_grants_alternate;
 pub mod l2_fenced_mailbox;
@@ -69,7 +70,7 @@ use crate::harness::check::{Check, Clocks, Invariant, Mark};
 /// that stands on it has them for its own model, which holds the cluster's, and names the keys that only the
 /// leader of a component may write.
 pub fn of_ground_floor<M: AsRef<Model>>(
-    bounds: TimeBounds,
+    bounds: &TimeBounds,
     own_keys: &'static [(&'static str, &'static str)],
 ) -> Vec<Box<dyn Invariant<M>>> {
     vec![
@@ -80,7 +81,9 @@ pub fn of_ground_floor<M: AsRef<Model>>(
         Box::new(l5_silent_after_stop::SilentAfterStop::default()),
         Box::new(l6_terms_in_sequence::TermsInSequence::default()),
         Box::new(l7_lease_is_not_outbelieved::LeaseIsNotOutbelieved::default()),
-        Box::new(l8_follower_without_contact_is_told::FollowerWithoutContactIsTold::new(bounds)),
+        Box::new(l8_follower_without_contact_is_told::FollowerWithoutContactIsTold::new(
+            bounds.clone(),
+        )),
         Box::new(r1_serial_handlers::SerialHandlers::default()),
         Box::new(r2_at_most_once::AtMostOnce::default()),
         Box::new(r3_only_while_running::OnlyWhileRunning::default()),
@@ -90,13 +93,13 @@ pub fn of_ground_floor<M: AsRef<Model>>(
 }
 
 /// The invariants of a cluster that runs jobs, by bounds.
-pub fn of_jobs(bounds: TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
+pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
     vec![
         Box::new(blob_durable::BlobDurable::default()),
         Box::new(c1_ids_grow::IdsGrow::default()),
         Box::new(c10_old_failures_dont_count::OldFailuresDontCount::default()),
         Box::new(c11_final_checkpoint_finishes::FinalCheckpointFinishes::default()),
-        Box::new(c12_checkpoint_ends_in_time::CheckpointEndsInTime::new(bounds)),
+        Box::new(c12_checkpoint_ends_in_time::CheckpointEndsInTime::new(bounds.clone())),
         Box::new(c2_complete_means_all::CompleteMeansAll::default()),
         Box::new(c3_newest_is_restored::NewestIsRestored::default()),
         Box::new(c4_visible_after_stored::VisibleAfterStored::default()),
@@ -111,7 +114,7 @@ pub fn of_jobs(bounds: TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(d6_acknowledged_job_is_known::AcknowledgedJobIsKnown::default()),
         Box::new(d7_canceled_ends_canceled::CanceledEndsCanceled::default()),
         Box::new(d8_cleaned_stays_clean::CleanedStaysClean::default()),
-        Box::new(d9_cancellation_ends_in_time::CancellationEndsInTime::new(bounds)),
+        Box::new(d9_cancellation_ends_in_time::CancellationEndsInTime::new(bounds.clone())),
         Box::new(e1_one_attempt::OneAttempt::default()),
         Box::new(e2_no_zombie::NoZombie::default()),
         Box::new(e3_old_attempts_are_ignored::OldAttemptsAreIgnored::default()),

@@ -4,29 +4,36 @@
 use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
-    jobs::word_count::{INPUT_TOPIC, OUTPUT_TOPIC, Oracle},
+    jobs::word_count::{Oracle, Topics},
     system::{
+        ids::JobId,
         protocol::JobStatus,
         service::{
             coordination::{Change, CoordinationEvent},
             log::LogEvent,
         },
-        store::{RESULT_PREFIX, StoredResult},
+        store::{self, StoredResult},
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
-/// Feeds the input and the output to the job's oracle.
-#[derive(Default)]
+/// Feeds the input and the output of a job to its oracle.
 pub struct ExactlyOnce {
+    job: JobId,
+    topics: Topics,
     oracle: Oracle,
     /// Records fed so far, by topic and partition.
     fed: BTreeMap<(String, u32), u64>,
 }
 
 impl ExactlyOnce {
+    /// Judges a job by its topics.
+    pub fn new(job: JobId, topics: Topics) -> Self {
+        ExactlyOnce { job, topics, oracle: Oracle::default(), fed: BTreeMap::new() }
+    }
+
     /// Feeds what of a partition was not fed yet; the records begin at `first`.
     fn feed(
         &mut self,
@@ -36,8 +43,8 @@ impl ExactlyOnce {
         first: u64,
         records: &[Bytes],
     ) -> Check {
-        let is_input = topic == INPUT_TOPIC;
-        if !is_input && topic != OUTPUT_TOPIC {
+        let is_input = topic == self.topics.input;
+        if !is_input && topic != self.topics.output {
             return Check::Ignored;
         }
         let fed = self.fed.entry((topic.to_string(), partition)).or_default();
@@ -81,7 +88,7 @@ impl ExactlyOnce {
     fn judge_end(&self, at: Moment, changes: &[Change]) -> Check {
         for change in changes {
             let Change::Put { key, value, .. } = change else { continue };
-            if !key.starts_with(RESULT_PREFIX) {
+            if *key != store::result_key(self.job) {
                 continue;
             }
             let finished = postcard::from_bytes::<StoredResult>(value)
@@ -122,7 +129,7 @@ impl ClusterInvariant for ExactlyOnce {
             // What was synced but not announced before a crash shows only here; input first.
             EventRef::Log(LogEvent::Recovered { records, .. }) => {
                 let (input, output): (Vec<_>, Vec<_>) =
-                    records.iter().partition(|(topic, _, _)| topic == INPUT_TOPIC);
+                    records.iter().partition(|(topic, _, _)| *topic == self.topics.input);
                 let all = input.into_iter().chain(output);
                 self.feed_all(at, all.map(|(topic, p, records)| (topic, *p, 0, records)))
             }
@@ -136,13 +143,13 @@ impl ClusterInvariant for ExactlyOnce {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing_jobs::*, ExactlyOnce, INPUT_TOPIC, OUTPUT_TOPIC};
+    use super::{super::testing_jobs::*, ExactlyOnce, Topics};
     use crate::jobs::word_count::Counted;
     use bytes::Bytes;
 
     fn line(offset: u64, text: &'static str) -> LogEvent {
         LogEvent::Appended {
-            topic: INPUT_TOPIC.to_string(),
+            topic: Topics::default().input,
             partition: 0,
             offset,
             producer: "writer".to_string(),
@@ -159,7 +166,7 @@ mod tests {
         let transaction =
             TransactionId { producer: "p".to_string(), generation: 1, number: offset };
         let records = counts.iter().map(|(word, count)| record(word, *count)).collect();
-        let writes = vec![(OUTPUT_TOPIC.to_string(), 0, offset, records)];
+        let writes = vec![(Topics::default().output, 0, offset, records)];
         LogEvent::TransactionCommitted { transaction, writes }
     }
 
@@ -167,12 +174,12 @@ mod tests {
         let lines = lines.iter().map(|line| Bytes::from_static(line.as_bytes())).collect();
         let counts = counts.iter().map(|(word, count)| record(word, *count)).collect();
         let records =
-            vec![(OUTPUT_TOPIC.to_string(), 0, counts), (INPUT_TOPIC.to_string(), 0, lines)];
+            vec![(Topics::default().output, 0, counts), (Topics::default().input, 0, lines)];
         LogEvent::Recovered { ends: vec![], records, unended: vec![], closed: vec![] }
     }
 
     fn written() -> History<ExactlyOnce> {
-        History::new().holds(process(3, 1), line(0, "a b a"))
+        History::of(ExactlyOnce::new(JOB, Topics::default())).holds(process(3, 1), line(0, "a b a"))
     }
 
     fn finished() -> CoordinationEvent {

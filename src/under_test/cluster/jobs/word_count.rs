@@ -1,0 +1,459 @@
+//! The word count under test: its settings, its lines, what of its functions fails, and what it must put out.
+
+use super::{BegunJob, JobRun, JobUnderTest};
+use crate::{
+    harness::{
+        language::{
+            DurationRange, NumberRange, Share, cut, exact_duration, maybe_count, maybe_part,
+            maybe_time, number, part, time,
+        },
+        system::{LintContext, Node, Output, StuckRun},
+    },
+    host::Draws,
+    jobs::word_count::{
+        Counted, FailedAttempts, FailureInjection, JobPlan, POISON, SlowSubtask, Topics,
+        operator_library_with_failures, partition_lines, run_client_node, run_writer_node,
+        word_count_with_failures, words,
+    },
+    system::{
+        cluster::OperatorLibrary,
+        connector::{LOG_SOURCE, LogSourceParameters, spec as operator},
+        graph::{CheckpointSettings, RestartStrategy},
+        ids::JobId,
+        protocol::JobStatus,
+        task_executor::RECORD_BYTES_MAX,
+    },
+    under_test::cluster::{Model, check_lines, invariants::x4_exactly_once::ExactlyOnce, roles},
+};
+use bytes::Bytes;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// From batch to batch of the writer, about.
+const WRITER_PAUSE: Duration = Duration::from_millis(100);
+/// A long text is written within this time.
+const WRITING_MAX: Duration = Duration::from_secs(30);
+/// The most bytes of a line of a user's text: a line is a record, and so is a word with its count.
+const LINE_BYTES_MAX: usize = RECORD_BYTES_MAX - 32;
+/// Letters of a word that a difference shows.
+const WORD_SHOWN_MAX: usize = 40;
+
+crate::settings! {
+    /// What a scenario says of a word count.
+    #[derive(Clone, Debug, PartialEq)]
+    WordCountSettings {
+        job {
+            "parallelism" parallelism: NumberRange = number(1, 128, 4), "Subtasks of every operator, and partitions of both topics.";
+            "lines" lines: NumberRange = number(1, 10_000_000, 2_000), "Lines in the input topic in the end.";
+            "line-words" line_words: NumberRange = number(1, 1_000, 1), "Words in each line.";
+            "words" words: NumberRange = number(1, 1_000_000, 100), "The words are drawn from so many.";
+            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120), "Lines written to the input topic in a second at most: the links' latency comes on top.";
+            "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
+            "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
+            "concurrent-checkpoints" concurrent_checkpoints: NumberRange = number(1, 16, 1), "Checkpoints under way at once at most.";
+            "retained-checkpoints" retained_checkpoints: NumberRange = number(1, 16, 1), "Completed checkpoints that are kept.";
+            "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
+            "no-restarts" no_restarts: Share = part("0%"), "How many of the runs allow their job no restart, whatever `restarts` says.";
+            "restart-delay" restart_delay: DurationRange = time("0ms", "10m", "1s"), "From a failure to the restart.";
+            "cancel-after" cancel_after: Option<DurationRange> = maybe_time("0s", "60m"), "When the job is canceled, after its submission; never when absent.";
+            "fail-at" fail_at: Option<NumberRange> = maybe_count(10_000_000), "The line at which a subtask's function fails, counted in each attempt from its begin; never when absent.";
+            "panic-at" panic_at: Option<NumberRange> = maybe_count(10_000_000), "The same by a panic.";
+            "fail-times" fail_times: NumberRange = number(1, 1_000_000, 1), "How many of the job's attempts fail in these ways.";
+            "poisoned" poisoned: Option<NumberRange> = maybe_count(10_000_000), "The line, counted over the whole input, that no attempt can handle, so that the job fails for good.";
+            "slow-subtask" slow_subtask: Option<DurationRange> = maybe_time("0ms", "1m"), "What each record takes more in one subtask, of those that split or those that count; both are drawn.";
+            "skew" skew: Option<Share> = maybe_part(), "The share of all words that is one word.";
+        }
+    }
+}
+impl WordCountSettings {
+    /// That the poisoned line may lie beyond the input, if it may.
+    fn poisoned_beyond(&self) -> Option<String> {
+        let (poisoned, lines) = (self.poisoned?, self.lines);
+        (poisoned.high > lines.low).then(|| {
+            let may = if lines.low < lines.high { "a seed may draw only" } else { "the input has" };
+            format!("`poisoned`: there is no line {}; {may} {} lines", poisoned.high, lines.low)
+        })
+    }
+
+    /// The ends that the job may come to, of drawn settings.
+    fn expected_status(&self) -> &'static [JobStatus] {
+        let fails = self.fail_at.is_some() || self.panic_at.is_some();
+        let may_fail = fails && self.fail_times.one() > self.restarts.one();
+        match (self.poisoned.is_some(), may_fail, self.cancel_after.is_some()) {
+            (true, _, false) => &[JobStatus::Failed],
+            (true, _, true) => &[JobStatus::Canceled, JobStatus::Failed],
+            (false, false, false) => &[JobStatus::Finished],
+            // It may have finished before it was canceled.
+            (false, false, true) => &[JobStatus::Canceled, JobStatus::Finished],
+            // An attempt that goes on near the end meets too few lines to fail.
+            (false, true, false) => &[JobStatus::Failed, JobStatus::Finished],
+            (false, true, true) => &[JobStatus::Canceled, JobStatus::Failed, JobStatus::Finished],
+        }
+    }
+
+    /// Whether its functions fail on purpose.
+    fn fails(&self) -> bool {
+        self.fail_at.is_some() || self.panic_at.is_some() || self.poisoned.is_some()
+    }
+}
+
+/// A word count: lines that a writer appends to a topic, and a client that submits the job.
+pub struct WordCount;
+
+/// The operators that word counts name, with one memory of the functions that failed.
+pub fn library() -> OperatorLibrary {
+    operator_library_with_failures(FailedAttempts::default())
+}
+
+impl JobUnderTest for WordCount {
+    const NAME: &'static str = "word-count";
+
+    type Settings = WordCountSettings;
+
+    fn slots(settings: &WordCountSettings) -> NumberRange {
+        settings.parallelism
+    }
+
+    fn after_draw(settings: WordCountSettings, seed: u64) -> WordCountSettings {
+        let mut draws = Draws::new(seed, "swarm restarts", [0, 0]);
+        let share = u32::try_from(settings.no_restarts.low).unwrap_or(0);
+        let restarts = match draws.chance(share) {
+            true => NumberRange::only(0),
+            false => settings.restarts,
+        };
+        // It is decided, also for who draws from what was drawn.
+        WordCountSettings { restarts, no_restarts: Share::only(0), ..settings }
+    }
+
+    fn mistakes(settings: &WordCountSettings) -> Vec<(&'static str, String)> {
+        settings.poisoned_beyond().map(|message| ("poisoned", message)).into_iter().collect()
+    }
+
+    fn lints(settings: &WordCountSettings, context: &LintContext) -> Vec<String> {
+        let mut found: Vec<String> = no_checkpoint(settings, context).into_iter().collect();
+        found.extend(never_fails(settings));
+        found
+    }
+
+    fn check_input(settings: &WordCountSettings, lines: &[Bytes]) -> Result<(), String> {
+        if let Some(poisoned) = settings.poisoned
+            && poisoned.high > lines.len() as u64
+        {
+            let (line, all) = (poisoned.high, lines.len());
+            return Err(format!("the scenario poisons line {line}, and it has {all} lines"));
+        }
+        check_lines(lines, LINE_BYTES_MAX)
+    }
+
+    fn begin(settings: &WordCountSettings, run: &JobRun<'_>) -> BegunJob {
+        let topics = Topics::numbered(run.number);
+        let lines = word_count_lines(settings, run.seed, run.input);
+        let dealt = Arc::new(partition_lines(&lines, settings.parallelism.one()));
+        let plan = plan(settings, run, &dealt, &topics);
+        let id = plan.job.id;
+        let of_run = JobOfRun {
+            spec: settings.clone(),
+            seed: run.seed,
+            job: id,
+            latency: run.latency,
+            service_time: run.service_time,
+        };
+        let (input, output_topic) = (run.input.cloned(), topics.output.clone());
+        BegunJob {
+            id,
+            nodes: nodes(settings, run, dealt, &topics, plan),
+            oracle: Box::new(ExactlyOnce::new(id, topics.clone())),
+            input_topic: topics.input,
+            ends: settings.expected_status().to_vec(),
+            restarts: settings.restarts.one(),
+            fails: settings.fails(),
+            checkpoint_timeout: settings.checkpoint_timeout.one(),
+            output: Box::new(move |model| {
+                output(model, &output_topic, input.as_ref().map(|lines| &lines[..]))
+            }),
+            explain: Box::new(move |model, stuck| of_run.reasons(model, stuck)),
+        }
+    }
+}
+
+/// The writer and the client.
+fn nodes(
+    settings: &WordCountSettings,
+    run: &JobRun<'_>,
+    lines: Arc<Vec<Vec<Bytes>>>,
+    topics: &Topics,
+    plan: JobPlan,
+) -> Vec<Node> {
+    let (batch, pause) = pace(settings, &lines);
+    let (config, topic) = (run.config.clone(), topics.input.clone());
+    let writer = Node::numbered(roles::WRITER, run.number, move |host| {
+        run_writer_node(host, config.clone(), topic.clone(), lines.clone(), batch, pause)
+    });
+    let config = run.config.clone();
+    let client = Node::numbered(roles::CLIENT, run.number, move |host| {
+        run_client_node(host, config.clone(), plan.clone())
+    });
+    vec![writer, client]
+}
+
+/// The job of a seed.
+fn job_of_seed(seed: u64) -> JobId {
+    let mut draws = Draws::new(seed, "job", [0, 0]);
+    JobId((u128::from(draws.next_u64()) << 64) | u128::from(draws.next_u64()))
+}
+
+/// The lines that are counted: drawn, or a user's text.
+fn word_count_lines(
+    spec: &WordCountSettings,
+    seed: u64,
+    input: Option<&Arc<Vec<Bytes>>>,
+) -> Vec<Bytes> {
+    let mut lines = input.map_or_else(|| drawn_lines(spec, seed), |input| input.to_vec());
+    if let (Some(number), Some(last)) = (spec.poisoned, lines.len().checked_sub(1)) {
+        lines[usize::try_from(number.low - 1).unwrap_or(last).min(last)] = Bytes::from(POISON);
+    }
+    lines
+}
+
+fn drawn_lines(spec: &WordCountSettings, seed: u64) -> Vec<Bytes> {
+    let mut draws = Draws::new(seed, "workload", [0, 0]);
+    let share = spec.skew.map_or(0, |skew| skew.low);
+    let share = u32::try_from(share).expect("read as not negative");
+    let mut skewed = Draws::new(seed, "skew", [0, 0]);
+    let mut word = || match share > 0 && skewed.chance(share) {
+        true => "w0".to_string(),
+        false => format!("w{}", draws.below(u64::from(spec.words.one()))),
+    };
+    let line = |_| (0..spec.line_words.one()).map(|_| word()).collect::<Vec<_>>().join(" ");
+    (0..spec.lines.one()).map(line).map(Bytes::from).collect()
+}
+
+/// What is wrong with the job's functions.
+fn failures(spec: &WordCountSettings, seed: u64) -> FailureInjection {
+    FailureInjection {
+        fail_at: spec.fail_at.map(|at| at.low),
+        panic_at: spec.panic_at.map(|at| at.low),
+        times: spec.fail_times.one(),
+        poison: spec.poisoned.is_some(),
+        slow: spec.slow_subtask.map(|by| {
+            let mut draws = Draws::new(seed, "failures", [2, 0]);
+            let counts = draws.chance(500_000);
+            let subtask = draws.below(u64::from(spec.parallelism.one()));
+            let subtask = u32::try_from(subtask).expect("below a subtask count");
+            SlowSubtask { by: by.one(), counts, subtask }
+        }),
+    }
+}
+
+fn plan(
+    spec: &WordCountSettings,
+    run: &JobRun<'_>,
+    lines: &[Vec<Bytes>],
+    topics: &Topics,
+) -> JobPlan {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let checkpoints = CheckpointSettings {
+        interval_ms: millis(spec.checkpoint_interval.one()),
+        timeout_ms: millis(spec.checkpoint_timeout.one()),
+        max_concurrent: spec.concurrent_checkpoints.one(),
+        retained: spec.retained_checkpoints.one(),
+        ..CheckpointSettings::default()
+    };
+    let restarts = RestartStrategy::FixedDelay {
+        attempts: spec.restarts.one(),
+        delay_ms: millis(spec.restart_delay.one()),
+    };
+    let stop = lines.iter().map(|lines| lines.len() as u64).collect();
+    let source = operator("source", LOG_SOURCE, &LogSourceParameters::new(&topics.input, stop));
+    let job = word_count_with_failures(
+        job_of_seed(run.seed),
+        source,
+        &topics.output,
+        spec.parallelism.one(),
+        checkpoints,
+        restarts,
+        &failures(spec, run.seed),
+    );
+    JobPlan {
+        job: job.expect("the scenario's parallelism is within bounds"),
+        topics: topics.clone(),
+        inputs: spec.parallelism.one(),
+        outputs: spec.parallelism.one(),
+        cancel_after: spec.cancel_after.map(DurationRange::one),
+    }
+}
+
+/// What it takes at least to write a scenario's own lines over links of that latency: the writer goes
+/// from partition to partition, and waits for each answer.
+fn least_to_write(spec: &WordCountSettings, latency: Duration) -> Duration {
+    let (batch, pause) = own_pace(spec);
+    let rounds = spec.lines.one() / (batch * spec.parallelism.one());
+    (pause + latency * 2 * spec.parallelism.one()) * rounds
+}
+
+/// Lines written to each partition at once, and the pause between, for a scenario's own lines.
+fn own_pace(spec: &WordCountSettings) -> (u32, Duration) {
+    let (rate, partitions) = (spec.lines_per_second.one(), spec.parallelism.one());
+    let in_a_pause = u64::from(rate) * WRITER_PAUSE.as_millis() as u64;
+    let batch = u32::try_from(in_a_pause.div_ceil(1000 * u64::from(partitions)));
+    let batch = batch.expect("a rate of 32 bits");
+    (batch, Duration::from_secs(1) * batch * partitions / rate)
+}
+
+/// Lines written to each partition at once, and the pause between: what the scenario says, or faster
+/// if a long text would else outlast the faults.
+fn pace(spec: &WordCountSettings, lines: &[Vec<Bytes>]) -> (usize, Duration) {
+    let longest = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let pauses = WRITING_MAX.as_millis() / WRITER_PAUSE.as_millis();
+    let for_time = longest.div_ceil(usize::try_from(pauses).expect("few pauses"));
+    let (batch, own_pause) = own_pace(spec);
+    // The scenario's own lines come at the scenario's rate, however long that takes.
+    let own = longest * lines.len() <= spec.lines.one() as usize + lines.len();
+    match own {
+        true => (batch as usize, own_pause),
+        false => (for_time.max(batch as usize), WRITER_PAUSE),
+    }
+}
+
+/// Traversals of links from a checkpoint's trigger to its completion: the trigger, a task's state on its
+/// way to the blob server and the answer, the acknowledgement, the same for the metadata, and the pointer.
+const CROSSINGS_OF_CHECKPOINT: u32 = 8;
+
+/// That no checkpoint can be complete before its time is up: then no job can end either.
+fn no_checkpoint(spec: &WordCountSettings, context: &LintContext) -> Option<String> {
+    let latency = context.latency_min;
+    let least = latency.checked_mul(CROSSINGS_OF_CHECKPOINT)?;
+    let most = spec.checkpoint_timeout.high;
+    (most <= least && context.expects_passed).then(|| {
+        let [latency, least, most] = [latency, least, most].map(exact_duration);
+        format!(
+            "a checkpoint crosses links {CROSSINGS_OF_CHECKPOINT} times, which takes {least} at a \
+             `latency` of {latency}, and `checkpoint-timeout` is {most}: none can complete, and no \
+             job ends"
+        )
+    })
+}
+
+/// Functions that fail at a line to which no subtask comes.
+fn never_fails(spec: &WordCountSettings) -> Vec<String> {
+    let lines = spec.lines.high;
+    let keys = [("fail-at", spec.fail_at), ("panic-at", spec.panic_at)];
+    let beyond = keys.into_iter().filter(|(_, at)| at.is_some_and(|at| at.low > lines));
+    beyond
+        .map(|(key, _)| format!("`{key}` is beyond the input of {lines} lines, so it never comes"))
+        .collect()
+}
+
+/// What is known of the job of a run, to explain why it is stuck.
+struct JobOfRun {
+    /// The drawn settings.
+    spec: WordCountSettings,
+    /// The plan seed.
+    seed: u64,
+    /// The job.
+    job: JobId,
+    /// The least latency of a link.
+    latency: Duration,
+    /// What handling a record takes.
+    service_time: Duration,
+}
+
+impl JobOfRun {
+    /// The reasons for which the run may be stuck without a bug; a line each.
+    fn reasons(&self, model: &Model, stuck: &StuckRun) -> Vec<String> {
+        let spec = &self.spec;
+        let mut reasons = Vec::new();
+        let failed = |status| status == JobStatus::Failed;
+        if model.terminal_status(self.job).is_some_and(failed) {
+            let restarts = spec.restarts.one();
+            reasons
+                .push(format!("maybe no bug: the job may restart {restarts} times (`restarts`)"));
+        }
+        let ran = stuck.ran;
+        let seconds = |time: Duration| time.as_secs();
+        let written = least_to_write(spec, self.latency);
+        // An earlier goal does not wait for the end of the work.
+        if stuck.goal == "job" && written >= ran {
+            let written = seconds(written);
+            let ran = seconds(ran);
+            reasons.push(format!(
+                "no bug: to write the input alone takes {written}s; the run had {ran}s"
+            ));
+        }
+        let attempts = self.attempts();
+        let handled = self.least_to_handle() * attempts;
+        let waits = ["job", "checkpoint", "leftovers"].contains(&stuck.goal);
+        if waits && handled >= ran {
+            let (handled, ran) = (seconds(handled), seconds(ran));
+            let times =
+                if attempts > 1 { format!(" in {attempts} attempts") } else { String::new() };
+            let sure = if attempts > 1 { "maybe no bug" } else { "no bug" };
+            reasons.push(format!(
+                "{sure}: to handle the words alone takes {handled}s{times}; the run had {ran}s"
+            ));
+        }
+        reasons
+    }
+
+    /// How often the job begins, if no checkpoint is complete before its functions fail.
+    fn attempts(&self) -> u32 {
+        let fails = self.spec.fail_at.is_some() || self.spec.panic_at.is_some();
+        if fails { 1 + self.spec.fail_times.one().min(self.spec.restarts.one()) } else { 1 }
+    }
+
+    /// What the busiest subtask needs at least for its share of the records.
+    fn least_to_handle(&self) -> Duration {
+        let spec = &self.spec;
+        let lines = spec.lines.one() / spec.parallelism.one();
+        let words = lines.saturating_mul(spec.line_words.one());
+        let plain = self.service_time;
+        let slow = match failures(spec, self.seed).slow {
+            Some(slow) if slow.counts => (plain + slow.by).saturating_mul(words),
+            Some(slow) => (plain + slow.by).saturating_mul(lines),
+            None => Duration::ZERO,
+        };
+        slow.max(plain.saturating_mul(words))
+    }
+}
+
+/// What stands in the output topic, and whether it is what a user's text comes to.
+fn output(model: &Model, topic: &str, input: Option<&[Bytes]>) -> Output {
+    let mut counts = BTreeMap::new();
+    let of_topic = model.output.iter().filter(|((of, _), _)| of == topic);
+    for record in of_topic.flat_map(|(_, records)| records) {
+        // What can't be read is a violation of X4, and no word.
+        if let Ok(Counted { word, count }) = postcard::from_bytes(record) {
+            let most = counts.entry(word).or_insert(0);
+            *most = count.max(*most);
+        }
+    }
+    let all = counts.values().sum::<u64>();
+    let summary = format!("{all} words counted, {} different", counts.len());
+    Output {
+        end: vec![summary.clone()],
+        summary,
+        compared: input.map(|input| compare(&counts, input)),
+        lines: counts.into_iter().map(|(word, count)| format!("{count:>7} {word}")).collect(),
+    }
+}
+
+/// Compares counts with what the input comes to, counted apart from the operators.
+fn compare(counts: &BTreeMap<String, u64>, input: &[Bytes]) -> Result<String, String> {
+    let mut expected = BTreeMap::<String, u64>::new();
+    for word in input.iter().flat_map(|line| words(line)) {
+        *expected.entry(String::from_utf8_lossy(word).into_owned()).or_default() += 1;
+    }
+    let all = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
+    let summary = format!("{} of {} words counted", all(counts), all(&expected));
+    let differs = |(word, count): &(&String, &u64)| counts.get(*word) != Some(count);
+    match expected.iter().find(differs) {
+        None if counts.len() == expected.len() => {
+            Ok(format!("{summary}, {} different: equal to the input's", counts.len()))
+        }
+        None => Err(format!("{summary}: words were counted that the input has not")),
+        Some((word, count)) => {
+            let found = counts.get(word).copied().unwrap_or(0);
+            let word = cut(word, WORD_SHOWN_MAX);
+            Err(format!("{summary}: {word:?} stands {count} times, counted {found} times"))
+        }
+    }
+}

@@ -5,8 +5,10 @@ use super::{
     jobs::{self, JobSpec},
 };
 use crate::harness::language::{
-    self, DurationRange, Mistakes, NumberRange, Reader, Setting, Writer, fixed, number, time,
+    self, DurationRange, Mistakes, NumberRange, Reader, Setting, Share, Writer, fixed, number,
+    part, time,
 };
+use crate::host::Draws;
 
 crate::settings! {
     /// The nodes of a cluster and how long it may take while faults last; the coordination, blob and log
@@ -17,6 +19,7 @@ crate::settings! {
             "job-managers" job_managers: NumberRange = number(1, 16, 3), "Job managers, of which one leads.";
             "task-executors" task_executors: NumberRange = number(1, 64, 4), "Task executors.";
             "slots" slots: NumberRange = number(1, 64, 2), "Slots of each task executor.";
+            "scarce" scarce: Share = part("0%"), "How many of the runs have no task executor to spare: as few as their jobs need.";
             "session-timeout" session_timeout: DurationRange = time("100ms", "10m", "6s"), "How long a lease lives.";
             "heartbeat" heartbeat: DurationRange = time("10ms", "10m", "1s"), "From beat to beat; a peer is lost after five of them.";
             "service-time" service_time: DurationRange = time("0ms", "1m", "0ms"), "What handling one record takes.";
@@ -27,6 +30,21 @@ crate::settings! {
             "failover" failover: DurationRange = fixed("3s", "60m", "4s"), "How long a checkpoint may keep a job waiting that restarts or ends.";
             "cancellation" cancellation: DurationRange = fixed("0s", "60m", "15s"), "From the acknowledgement of a cancellation to the job's result, under leaders that stay.";
         }
+    }
+}
+
+impl ClusterSettings {
+    /// What is left of a drawn cluster whose jobs need so many slots, if its seed draws that slots are scarce.
+    fn made_scarce(self, needed: u32, seed: u64) -> Self {
+        let share = u32::try_from(self.scarce.low).unwrap_or(0);
+        let is_scarce = Draws::new(seed, "scarce slots", [0, 0]).chance(share);
+        let enough = needed.div_ceil(self.slots.one()).min(self.task_executors.one());
+        let task_executors = match is_scarce {
+            true => NumberRange::only(enough.into()),
+            false => self.task_executors,
+        };
+        // It is decided, also for who draws from what was drawn.
+        ClusterSettings { task_executors, scarce: Share::only(0), ..self }
     }
 }
 
@@ -93,6 +111,34 @@ impl language::Settings for Settings {
     fn draw(&self, seed: u64) -> Self {
         let cluster = self.cluster.draw(seed);
         let slots = cluster.task_executors.one() * cluster.slots.one();
-        Settings { cluster, jobs: jobs::draw(&self.jobs, slots, seed) }
+        let jobs = jobs::draw(&self.jobs, slots, seed);
+        let needed = jobs.iter().map(|job| job.slots().one()).sum();
+        Settings { cluster: cluster.made_scarce(needed, seed), jobs }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::language::Settings as _;
+
+    #[test]
+    fn a_scarce_cluster_has_no_task_executor_to_spare_and_needs_no_second_draw() {
+        let cluster = ClusterSettings {
+            task_executors: NumberRange::only(6),
+            slots: NumberRange::only(3),
+            scarce: Share::only(330_000),
+            ..ClusterSettings::default()
+        };
+        let settings = Settings { cluster, jobs: vec![JobSpec::default()] };
+        let draw = |seed| settings.draw(seed).cluster;
+        let scarce = (0..200).filter(|seed| draw(*seed).task_executors == NumberRange::only(2));
+        let count = scarce.count();
+        assert!((40..95).contains(&count), "a third of 200, and {count} were");
+        for seed in 0..200 {
+            let drawn = settings.draw(seed);
+            assert!(drawn.slots() >= 4, "the job needs four slots");
+            assert_eq!(drawn, drawn.draw(seed));
+        }
     }
 }

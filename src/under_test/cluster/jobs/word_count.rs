@@ -457,3 +457,47 @@ fn compare(counts: &BTreeMap<String, u64>, input: &[Bytes]) -> Result<String, St
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::language::Settings as _;
+
+    fn reasons(spec: &WordCountSettings, goal: &'static str) -> Vec<String> {
+        let stuck = StuckRun { goal, ran: Duration::from_secs(100) };
+        let run = JobOfRun {
+            spec: spec.draw(1),
+            seed: 1,
+            job: JobId(1),
+            latency: Duration::from_millis(1),
+            service_time: Duration::from_micros(1600),
+        };
+        run.reasons(&Model::default(), &stuck)
+    }
+
+    fn slow() -> WordCountSettings {
+        WordCountSettings {
+            parallelism: NumberRange::only(1),
+            lines: NumberRange::only(1483),
+            line_words: NumberRange::only(3),
+            slow_subtask: Some(DurationRange::only(Duration::from_micros(19_200))),
+            fail_at: Some(NumberRange::only(700)),
+            fail_times: NumberRange::only(3),
+            ..WordCountSettings::default()
+        }
+    }
+
+    #[test]
+    fn more_work_than_time_is_told_of_a_slow_subtask_and_of_each_goal_that_waits_for_it() {
+        for goal in ["job", "checkpoint"] {
+            let told = reasons(&slow(), goal).join(" ");
+            assert!(
+                told.contains("maybe no bug: to handle the words alone takes"),
+                "{goal}: {told}"
+            );
+        }
+        assert_eq!(reasons(&slow(), "leaders"), Vec::<String>::new());
+        let quick = WordCountSettings { slow_subtask: None, ..slow() };
+        assert_eq!(reasons(&quick, "job"), Vec::<String>::new());
+    }
+}

@@ -57,8 +57,9 @@ fn a_reason_that_is_no_bug_is_told() {
     // The job's time counts from the end of its input.
     assert!(slow.simulated > Duration::from_secs(101), "{:?}", slow.simulated);
     assert_eq!(told(slow), ("passed", String::new()));
-    let busy = run(counting(600).set("service-time", "1s"), |builder| {
-        builder.converge(keys().set("checkpoint", "10m"))
+    let busy = run(counting(600), |builder| {
+        let slow = keys().set("service-time", "1s");
+        builder.cluster(slow).converge(keys().set("checkpoint", "10m"))
     });
     let reason = "no bug: to handle the words alone takes 150s; the run had 66s".to_string();
     assert_eq!(told(busy), ("stuck", reason));

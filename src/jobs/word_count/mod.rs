@@ -64,9 +64,13 @@ pub fn operator_library() -> OperatorLibrary {
     Arc::new(registry)
 }
 
-/// The same with the operators that fail on purpose, which remember in `failed` which attempts failed.
-pub fn operator_library_with_failures(failed: FailedAttempts) -> OperatorLibrary {
-    Arc::new(move |service, config| faulty_operator::register(registry(service, config), &failed))
+/// Registers a word count's own operators with those that fail on purpose, which remember in `failed` which
+/// attempts failed.
+pub fn register_with_failures(
+    registry: OperatorRegistry,
+    failed: &FailedAttempts,
+) -> OperatorRegistry {
+    faulty_operator::register(operators::register(registry), failed)
 }
 
 fn registry(service: &RpcService, config: &ClusterConfig) -> OperatorRegistry {

@@ -1,6 +1,6 @@
 //! The nodes of a cluster, those of its jobs aside.
 
-use super::{jobs, roles, settings::ClusterSettings};
+use super::{jobs::spec::library, roles, settings::ClusterSettings};
 use crate::{
     harness::system::{Node, Role},
     host::NodeAddress,
@@ -40,7 +40,7 @@ pub fn cluster_config(spec: &ClusterSettings) -> ClusterConfig {
 
 /// The nodes of a cluster; those of jobs come on top.
 pub fn nodes(spec: &ClusterSettings, config: &ClusterConfig) -> Vec<Node> {
-    let library = jobs::library();
+    let library = library();
     let mut nodes = vec![
         Node::one(roles::COORDINATION, |host| run_coordination_node(host, PORT)),
         Node::one(roles::BLOBS, |host| run_blob_node(host, PORT)),

@@ -2,7 +2,7 @@
 
 use super::{
     bounds::TimeBounds,
-    jobs::{self, JobSpec},
+    jobs::spec::{self, JobSpec},
 };
 use crate::harness::language::{
     self, DurationRange, Mistakes, NumberRange, Reader, Setting, Share, Writer, fixed, number,
@@ -86,13 +86,13 @@ impl Settings {
 impl language::Settings for Settings {
     fn declared() -> Vec<Setting> {
         let mut declared = ClusterSettings::declared();
-        declared.extend(jobs::declared());
+        declared.extend(spec::declared());
         declared
     }
 
     fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Self {
         let cluster = ClusterSettings::read(file, mistakes);
-        Settings { cluster, jobs: jobs::read(file, mistakes) }
+        Settings { cluster, jobs: spec::read(file, mistakes) }
     }
 
     fn write(&self, writer: &mut Writer) {
@@ -111,7 +111,7 @@ impl language::Settings for Settings {
     fn draw(&self, seed: u64) -> Self {
         let cluster = self.cluster.draw(seed);
         let slots = cluster.task_executors.one() * cluster.slots.one();
-        let jobs = jobs::draw(&self.jobs, slots, seed);
+        let jobs = spec::draw(&self.jobs, slots, seed);
         let needed = jobs.iter().map(|job| job.slots().one()).sum();
         Settings { cluster: cluster.made_scarce(needed, seed), jobs }
     }

@@ -1,6 +1,6 @@
 //! The word count under test: its settings, its lines, what of its functions fails, and what it must put out.
 
-use super::{BegunJob, JobRun, JobUnderTest};
+use super::job::{BegunJob, JobRun, JobUnderTest, Operators};
 use crate::{
     harness::{
         language::{
@@ -12,18 +12,19 @@ use crate::{
     host::Draws,
     jobs::word_count::{
         Counted, FailedAttempts, FailureInjection, JobPlan, POISON, SlowSubtask, Topics,
-        operator_library_with_failures, partition_lines, run_client_node, run_writer_node,
+        partition_lines, register_with_failures, run_client_node, run_writer_node,
         word_count_with_failures, words,
     },
     system::{
-        cluster::OperatorLibrary,
         connector::{LOG_SOURCE, LogSourceParameters, spec as operator},
         graph::{CheckpointSettings, RestartStrategy},
         ids::JobId,
         protocol::JobStatus,
         task_executor::RECORD_BYTES_MAX,
     },
-    under_test::cluster::{Model, check_lines, invariants::x4_exactly_once::ExactlyOnce, roles},
+    under_test::cluster::{
+        invariants::x4_exactly_once::ExactlyOnce, lines::check_lines, model::Model, roles,
+    },
 };
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -99,15 +100,16 @@ impl WordCountSettings {
 /// A word count: lines that a writer appends to a topic, and a client that submits the job.
 pub struct WordCount;
 
-/// The operators that word counts name, with one memory of the functions that failed.
-pub fn library() -> OperatorLibrary {
-    operator_library_with_failures(FailedAttempts::default())
-}
-
 impl JobUnderTest for WordCount {
     const NAME: &'static str = "word-count";
 
     type Settings = WordCountSettings;
+
+    fn operators() -> Operators {
+        // One memory of the functions that failed, for all processes of a run.
+        let failed = FailedAttempts::default();
+        Box::new(move |registry| register_with_failures(registry, &failed))
+    }
 
     fn slots(settings: &WordCountSettings) -> NumberRange {
         settings.parallelism

@@ -1,0 +1,158 @@
+//! What a job under test is: its settings, its nodes and its oracle, and what it is told of a run.
+
+use crate::{
+    harness::{
+        check::Invariant,
+        language::{Mistakes, NumberRange, Reader, ScenarioError, Setting, Settings},
+        system::{AnySettings, Explanation, LintContext, Node, OutputOf},
+    },
+    system::{
+        cluster::ClusterConfig, ids::JobId, protocol::JobStatus, task_executor::OperatorRegistry,
+    },
+    under_test::cluster::model::Model,
+};
+use bytes::Bytes;
+use std::{sync::Arc, time::Duration};
+
+/// A job that can run in a cluster under test.
+pub(super) trait JobUnderTest: Sync + 'static {
+    /// The name in scenario files.
+    const NAME: &'static str;
+    /// Its keys.
+    type Settings: Settings + Default;
+
+    /// What a process of the cluster must know to run it.
+    fn operators() -> Operators;
+
+    /// Its subtasks side by side, which is how many slots it needs; the settings may hold ranges still.
+    fn slots(settings: &Self::Settings) -> NumberRange;
+
+    /// What is decided once the ranges are drawn.
+    fn after_draw(settings: Self::Settings, seed: u64) -> Self::Settings;
+
+    /// What of the settings does not fit: a key and why.
+    fn mistakes(settings: &Self::Settings) -> Vec<(&'static str, String)>;
+
+    /// What is sound in the settings but hardly meant.
+    fn lints(settings: &Self::Settings, context: &LintContext) -> Vec<String>;
+
+    /// Whether it can take a user's text.
+    fn check_input(settings: &Self::Settings, lines: &[Bytes]) -> Result<(), String>;
+
+    /// What it begins with, of drawn settings.
+    fn begin(settings: &Self::Settings, run: &JobRun<'_>) -> BegunJob;
+}
+
+/// What decides the run of a job besides its settings.
+pub struct JobRun<'a> {
+    /// Its number among the jobs of the run, from 1.
+    pub number: u32,
+    /// Of what it draws itself.
+    pub seed: u64,
+    /// Lines in place of its workload.
+    pub input: Option<&'a Arc<Vec<Bytes>>>,
+    /// The least latency of a link.
+    pub latency: Duration,
+    /// What handling a record takes in this cluster.
+    pub service_time: Duration,
+    /// How the cluster is reached.
+    pub config: &'a ClusterConfig,
+}
+
+/// A job of a run.
+pub struct BegunJob {
+    /// The job.
+    pub id: JobId,
+    /// Its writer and its client.
+    pub nodes: Vec<Node>,
+    /// What it must put out.
+    pub oracle: Box<dyn Invariant<Model>>,
+    /// The topic that ends before the job can.
+    pub input_topic: String,
+    /// The ends that it may come to if it is not canceled.
+    pub ends: Vec<JobStatus>,
+    /// How often it may restart.
+    pub restarts: u32,
+    /// Whether its own functions fail.
+    pub fails: bool,
+    /// How long a checkpoint of it may take.
+    pub checkpoint_timeout: Duration,
+    /// What came out of it.
+    pub output: OutputOf<Model>,
+    /// Why it may be stuck without a bug.
+    pub explain: Explanation<Model>,
+}
+
+/// Adds a job's own operators to what a process can run.
+pub type Operators = Box<dyn Fn(OperatorRegistry) -> OperatorRegistry + Send + Sync>;
+
+/// A [`JobUnderTest`] whatever its settings.
+pub(super) trait AnyJob: Sync {
+    fn name(&self) -> &'static str;
+    fn operators(&self) -> Operators;
+    fn declared(&self) -> Vec<Setting>;
+    fn default_settings(&self) -> Arc<dyn AnySettings>;
+    fn read(&self, table: &mut Reader, mistakes: &mut Mistakes) -> Arc<dyn AnySettings>;
+    fn draw(&self, settings: &dyn AnySettings, seed: u64) -> Arc<dyn AnySettings>;
+    fn slots(&self, settings: &dyn AnySettings) -> NumberRange;
+    fn lints(&self, settings: &dyn AnySettings, context: &LintContext) -> Vec<String>;
+    fn check_input(&self, settings: &dyn AnySettings, lines: &[Bytes]) -> Result<(), String>;
+    fn begin(&self, settings: &dyn AnySettings, run: &JobRun<'_>) -> BegunJob;
+}
+
+fn own<J: JobUnderTest>(settings: &dyn AnySettings) -> &J::Settings {
+    settings.as_any().downcast_ref().expect("a job and its own settings")
+}
+
+impl<J: JobUnderTest> AnyJob for J {
+    fn name(&self) -> &'static str {
+        J::NAME
+    }
+
+    fn operators(&self) -> Operators {
+        J::operators()
+    }
+
+    fn declared(&self) -> Vec<Setting> {
+        J::Settings::declared()
+    }
+
+    fn default_settings(&self) -> Arc<dyn AnySettings> {
+        Arc::new(J::Settings::default())
+    }
+
+    fn read(&self, table: &mut Reader, mistakes: &mut Mistakes) -> Arc<dyn AnySettings> {
+        let keys = J::Settings::declared().into_iter().map(|setting| setting.key);
+        let places: Vec<(&str, ScenarioError)> =
+            keys.filter_map(|key| Some((key, table.place_of(key)?))).collect();
+        let settings = J::Settings::read_keys(table, mistakes);
+        for (key, message) in J::mistakes(&settings) {
+            // What is not written was not meant, so it is no mistake of the file.
+            if let Some((_, place)) = places.iter().find(|(written, _)| *written == key) {
+                let told = ScenarioError { message, ..place.clone() };
+                let _: Option<()> = mistakes.keep(Err(told));
+            }
+        }
+        Arc::new(settings)
+    }
+
+    fn draw(&self, settings: &dyn AnySettings, seed: u64) -> Arc<dyn AnySettings> {
+        Arc::new(J::after_draw(Settings::draw(own::<J>(settings), seed), seed))
+    }
+
+    fn slots(&self, settings: &dyn AnySettings) -> NumberRange {
+        J::slots(own::<J>(settings))
+    }
+
+    fn lints(&self, settings: &dyn AnySettings, context: &LintContext) -> Vec<String> {
+        J::lints(own::<J>(settings), context)
+    }
+
+    fn check_input(&self, settings: &dyn AnySettings, lines: &[Bytes]) -> Result<(), String> {
+        J::check_input(own::<J>(settings), lines)
+    }
+
+    fn begin(&self, settings: &dyn AnySettings, run: &JobRun<'_>) -> BegunJob {
+        J::begin(own::<J>(settings), run)
+    }
+}

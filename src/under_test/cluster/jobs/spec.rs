@@ -1,0 +1,217 @@
+//! The jobs that scenarios can name, and what a `[[job]]` says of one.
+
+use super::{
+    job::{AnyJob, BegunJob, JobRun, Operators},
+    word_count,
+};
+use crate::{
+    harness::{
+        language::{Field, KeyValue, Mistakes, NumberRange, Reader, Setting, Share, Writer},
+        system::{AnySettings, LintContext},
+    },
+    host::{Draws, mix},
+    system::{cluster::OperatorLibrary, connector, task_executor::OperatorRegistry},
+};
+use bytes::Bytes;
+use std::{fmt, sync::Arc};
+
+/// Every job that scenarios can name; the first is that of a `[[job]]` without a name.
+const ALL: &[&dyn AnyJob] = &[&word_count::WordCount];
+
+/// The table of a job in scenario files.
+const TABLE: &str = "job";
+
+/// What the processes of a run can run: the connectors, and the operators of every job.
+pub fn library() -> OperatorLibrary {
+    let of_jobs: Vec<Operators> = ALL.iter().map(|job| job.operators()).collect();
+    Arc::new(move |service, config| {
+        let (log, blobs) = (config.log(service), config.blobs(service));
+        let connectors = connector::register(OperatorRegistry::new(), &log, &blobs);
+        of_jobs.iter().fold(connectors, |registry, add| add(registry))
+    })
+}
+
+/// A job with its settings, as a `[[job]]` table says.
+#[derive(Clone)]
+pub struct JobSpec {
+    job: &'static dyn AnyJob,
+    /// The probability that it is there; the first always is.
+    chance: Share,
+    settings: Arc<dyn AnySettings>,
+}
+
+impl Default for JobSpec {
+    fn default() -> Self {
+        JobSpec { job: ALL[0], chance: Share::ALWAYS, settings: ALL[0].default_settings() }
+    }
+}
+
+impl PartialEq for JobSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.job.name() == other.job.name()
+            && self.chance == other.chance
+            && self.settings.equals(&*other.settings)
+    }
+}
+
+impl fmt::Debug for JobSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {:?}", self.job.name(), self.chance, self.settings)
+    }
+}
+
+impl JobSpec {
+    /// Its settings as their type; `None` of another job.
+    pub fn settings<S: 'static>(&self) -> Option<&S> {
+        self.settings.as_any().downcast_ref()
+    }
+
+    /// Whether it is there whatever the seed.
+    pub fn is_sure(&self) -> bool {
+        self.chance.low >= 1_000_000
+    }
+
+    /// How many slots it needs.
+    pub fn slots(&self) -> NumberRange {
+        self.job.slots(&*self.settings)
+    }
+
+    /// What is sound in it but hardly meant.
+    pub fn lints(&self, context: &LintContext) -> Vec<String> {
+        self.job.lints(&*self.settings, context)
+    }
+
+    /// Whether it can take a user's text.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_input(&self, lines: &[Bytes]) -> Result<(), String> {
+        self.job.check_input(&*self.settings, lines)
+    }
+
+    /// What it begins with, of drawn settings.
+    pub fn begin(&self, run: &JobRun<'_>) -> BegunJob {
+        self.job.begin(&*self.settings, run)
+    }
+
+    /// Writes it as a table.
+    pub fn write(&self, writer: &mut Writer) {
+        writer.table(&format!("[[{TABLE}]]"));
+        writer.text("name", self.job.name());
+        if self.chance != Share::ALWAYS {
+            writer.text("chance", self.chance);
+        }
+        self.settings.write_keys(writer);
+    }
+}
+
+/// The seed of what the job of a number draws; that of the run for the first.
+pub fn seed_of(seed: u64, number: u32) -> u64 {
+    if number == 1 { seed } else { mix(seed, number.into()) }
+}
+
+/// Every key of a `[[job]]`, of each kind of job.
+pub fn declared() -> Vec<Setting> {
+    let names = ALL.iter().map(|job| format!("\"{}\"", job.name())).collect::<Vec<_>>();
+    let table = "[job]";
+    let mut declared = vec![
+        Setting {
+            table,
+            key: "name",
+            meaning: "Which job it is; a file may have several of these tables, each a job of its own.",
+            bounds: names.join(" or "),
+            default: Some(names[0].clone()),
+        },
+        Setting {
+            table,
+            key: "chance",
+            meaning: "The probability that it is there. The first is always there, a later one only if the slots suffice for it too.",
+            bounds: "a share or a range of shares".to_string(),
+            default: Some("\"100%\"".to_string()),
+        },
+    ];
+    let own = ALL.iter().flat_map(|job| job.declared());
+    declared.extend(own.map(|setting| Setting { table, ..setting }));
+    declared
+}
+
+/// Reads every `[[job]]` of a file; without one there is the first kind of job with its defaults.
+pub fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Vec<JobSpec> {
+    let known: Vec<(&str, &'static dyn AnyJob)> =
+        ALL.iter().map(|job| (job.name(), *job)).collect();
+    let tables = mistakes.keep(file.tables(TABLE)).unwrap_or_default();
+    let jobs = tables.into_iter().map(|mut table| {
+        let job = mistakes.keep(table.take("name", |field| field.one_of(&known, "list --systems")));
+        let job = job.flatten().unwrap_or(ALL[0]);
+        let share = |field: &Field| {
+            let share = field.share()?;
+            match share.low < 0 {
+                true => Err(field.expected("a share from 0% to 100%")),
+                false => Ok(share),
+            }
+        };
+        let chance = mistakes.keep(table.take("chance", share)).flatten();
+        let settings = job.read(&mut table, mistakes);
+        table.finish(mistakes);
+        JobSpec { job, chance: chance.unwrap_or(Share::ALWAYS), settings }
+    });
+    let mut jobs: Vec<JobSpec> = jobs.collect();
+    if jobs.is_empty() {
+        jobs.push(JobSpec::default());
+    }
+    jobs
+}
+
+/// The jobs of a seed, with what it draws from their settings: the first, and those of the others that it draws
+/// and that fit in so many slots beside those before them.
+pub fn draw(jobs: &[JobSpec], slots: u32, seed: u64) -> Vec<JobSpec> {
+    let (mut drawn, mut taken) = (Vec::new(), 0);
+    for (number, spec) in (1..).zip(jobs) {
+        let seed = seed_of(seed, number);
+        let mut draws = Draws::new(seed, "job is there", [number.into(), 0]);
+        let share = u32::try_from(KeyValue::draw(&spec.chance, &mut draws).low).unwrap_or(0);
+        let job = JobSpec {
+            chance: Share::ALWAYS,
+            settings: spec.job.draw(&*spec.settings, seed),
+            ..spec.clone()
+        };
+        let needed = job.slots().one();
+        let fits = taken + needed <= slots;
+        if number == 1 || (draws.chance(share) && (fits || spec.chance == Share::ALWAYS)) {
+            taken += needed;
+            drawn.push(job);
+        }
+    }
+    drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use NumberRange;
+
+    fn spec(parallelism: u64, chance: i64) -> JobSpec {
+        let settings = word_count::WordCountSettings {
+            parallelism: NumberRange::only(parallelism),
+            ..word_count::WordCountSettings::default()
+        };
+        JobSpec { chance: Share::only(chance), settings: Arc::new(settings), ..JobSpec::default() }
+    }
+
+    #[test]
+    fn the_first_job_is_there_and_others_by_chance_if_they_fit() {
+        let count = |jobs: &[JobSpec], slots, seed| draw(jobs, slots, seed).len();
+        let jobs = [spec(4, 0), spec(3, 500_000), spec(3, 500_000)];
+        let counts: Vec<usize> = (0..200).map(|seed| count(&jobs, 20, seed)).collect();
+        for wanted in [1, 2, 3] {
+            assert!(counts.iter().filter(|found| **found == wanted).count() > 20, "{counts:?}");
+        }
+        assert!((0..200).all(|seed| count(&jobs, 7, seed) <= 2), "two of them need ten slots");
+        assert!((0..20).all(|seed| count(&jobs, 4, seed) == 1));
+        // Whoever says that it is there means it.
+        let sure = [spec(4, 0), spec(3, 1_000_000)];
+        assert_eq!(count(&sure, 4, 1), 2);
+        let seeds: Vec<u64> = (1..4).map(|number| seed_of(7, number)).collect();
+        assert!(seeds[0] == 7 && seeds[1] != 7 && seeds[1] != seeds[2]);
+    }
+}

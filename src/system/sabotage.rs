@@ -19,6 +19,8 @@ crate::sabotages! {
     OLD_OFFER_ROUND_APPLIED = "old-offer-round-applied", "FLINK-21859", ["S4"];
     /// A slot that is held is handed out again.
     SLOT_HANDED_OUT_TWICE = "slot-handed-out-twice", "generic", ["S1"];
+    /// An executor that loses the master of one job ends the tasks of all.
+    ONE_JOB_TAKES_OTHERS_ALONG = "one-job-takes-others-along", "generic", ["J1"];
     /// A deployment is accepted from a job master that no longer leads.
     OLD_MASTER_DEPLOYS = "old-master-deploys", "generic", ["S3"];
     /// What an executor no longer runs is taken for lost while the word of its end is on its way.

@@ -145,6 +145,12 @@ fn a_finished_task_that_is_taken_for_lost_is_caught() {
 }
 
 #[test]
+fn an_end_of_one_job_that_ends_tasks_of_another_is_caught() {
+    let switch = sabotage::ONE_JOB_TAKES_OTHERS_ALONG;
+    assert_caught_in("word-count/crash-loop-beside", switch, 20);
+}
+
+#[test]
 fn a_cancellation_that_is_not_durable_is_caught() {
     assert_caught_in("word-count/canceled", sabotage::CANCELLATION_NOT_DURABLE, 20);
 }

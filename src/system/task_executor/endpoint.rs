@@ -11,18 +11,23 @@ use super::{
     TaskExecutorConfig, TaskHandle, TaskResponder, TaskStateUpdate,
     slot_table::{Held, SlotTable},
 };
-use crate::system::{
-    graph::{StateHandle, TaskDeployment},
-    heartbeat::{Beat, HeartbeatManager},
-    ids::{AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId, TaskExecutorSession},
-    leadership::LeaderSessionId,
-    protocol::{
-        DeployRefusal, MasterReport, SlotDemand, SlotRefusal, TaskExecutionState,
-        TaskExecutorGateway, TaskExecutorHandler, TaskExecutorInfo,
+use crate::{
+    host::Host,
+    system::{
+        graph::{StateHandle, TaskDeployment},
+        heartbeat::{Beat, HeartbeatManager},
+        ids::{
+            AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId, TaskExecutorSession,
+        },
+        leadership::LeaderSessionId,
+        protocol::{
+            DeployRefusal, MasterReport, SlotDemand, SlotRefusal, TaskExecutionState,
+            TaskExecutorGateway, TaskExecutorHandler, TaskExecutorInfo,
+        },
+        rpc::{Context, EndpointHandle, Reply, RpcEndpoint, StopFuture},
+        sabotage,
+        service::coordination::CoordinationClient,
     },
-    rpc::{Context, EndpointHandle, Reply, RpcEndpoint, StopFuture},
-    sabotage,
-    service::coordination::CoordinationClient,
 };
 use futures::FutureExt;
 use masters::{MasterLink, ToMasters};
@@ -268,8 +273,11 @@ impl TaskExecutor {
     }
 
     /// Ends what runs for a job.
-    fn cancel_tasks(&self, job: JobId) {
-        self.tasks.values().filter(|task| task.attempt().job == job).for_each(TaskHandle::cancel);
+    fn cancel_tasks(&self, host: &Host, job: JobId) {
+        let of_job = |task: &&TaskHandle| {
+            task.attempt().job == job || host.sabotaged(sabotage::ONE_JOB_TAKES_OTHERS_ALONG)
+        };
+        self.tasks.values().filter(of_job).for_each(TaskHandle::cancel);
     }
 }
 

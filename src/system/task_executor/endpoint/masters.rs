@@ -123,7 +123,7 @@ impl TaskExecutor {
             connected.gateway.disconnect_task_executor(resource, self.info.session, cause);
         }
         self.jobs.remove(&job);
-        self.cancel_tasks(job);
+        self.cancel_tasks(context.host(), job);
         self.services.exchange.release_job(job);
     }
 
@@ -224,7 +224,7 @@ impl TaskExecutor {
         let (resource, session) = (self.info.resource.clone(), connected.session);
         let gone = SlotEvent::MasterDisconnected { resource, job, session, told };
         context.host().announce(&gone);
-        self.cancel_tasks(job);
+        self.cancel_tasks(context.host(), job);
         for held in self.slots.of(job) {
             if self.slots.deactivate(held.allocation) {
                 let (_, held) = self.slots.find(held.allocation).expect("it is held");

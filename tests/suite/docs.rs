@@ -13,6 +13,7 @@ use std::{
 const SEEDS_MAX: u64 = 60;
 /// What is no command of the simulated tool, and where it is run instead.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("cargo install-live", "cargo install-live"),
     ("cargo test", "cargo test"),
     ("cargo live hello", "cargo live hello"),
     ("cargo live mini", "cargo live mini"),

@@ -158,6 +158,7 @@ fn fault(
     FaultSpec {
         name: None,
         kind,
+        among: None,
         when,
         duration: swarm.duration,
         until,

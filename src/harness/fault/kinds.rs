@@ -289,6 +289,24 @@ fault_kinds! {
 }
 
 impl FaultKind {
+    /// Whether all that it does it does at its begin, so that how long it lasts means nothing.
+    pub(super) fn is_momentary(&self) -> bool {
+        matches!(
+            self,
+            FaultKind::Reset { .. }
+                | FaultKind::BitRot { .. }
+                | FaultKind::Clock { drift: None, step: Some(_), .. }
+        )
+    }
+
+    /// Whether a target says whom it strikes.
+    pub(super) fn has_target(&self) -> bool {
+        match self {
+            FaultKind::Partition { cut } => cut.has_target(),
+            kind => kind.terms().iter().any(|(key, _)| *key == "target"),
+        }
+    }
+
     /// Why a fault of these values can do nothing at all; `None` when it can.
     pub(super) fn strikes_nothing(&self, system: &SystemSpec) -> Option<&'static str> {
         let both_ends = match self {

@@ -1,6 +1,7 @@
 //! Faults: their kinds, when they begin, whom they strike, and the faults that seeds generate. What they do to
 //! the simulated machines is in [`nemesis`](super::nemesis).
 
+mod among;
 mod generated;
 mod generator;
 mod kinds;
@@ -13,6 +14,7 @@ mod values;
 mod when;
 mod words;
 
+pub use among::Among;
 pub use generator::SWARM_NAME;
 pub(in crate::harness) use generator::generate;
 pub use kinds::{FAULT_KINDS, FaultKind};

@@ -93,6 +93,11 @@ pub(super) const KEYS: &[FaultKey] = &[
 ];
 
 impl PartitionSpec {
+    /// Whether a target says whom it strikes.
+    pub(super) fn has_target(&self) -> bool {
+        matches!(self, PartitionSpec::Isolate { .. } | PartitionSpec::Bridge { .. })
+    }
+
     fn shape(&self) -> PartitionShape {
         match self {
             PartitionSpec::Isolate { .. } => PartitionShape::Isolate,

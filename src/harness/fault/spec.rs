@@ -2,6 +2,7 @@
 //! one value each.
 
 use super::{
+    among::Among,
     kinds::{FAULT_KINDS, FaultKind},
     values::{part, period},
     when::{Surroundings, TriggerCondition, When},
@@ -17,6 +18,9 @@ use std::{fmt, time::Duration};
 
 /// How often a fault comes in one run at most.
 const TIMES_MAX: u64 = 1000;
+
+/// The duration of a fault that only happens at its begin.
+const AT_ONCE: DurationRange = DurationRange { low: Duration::ZERO, high: Duration::ZERO };
 
 /// How often a fault comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub struct FaultSpec {
     pub name: Option<String>,
     /// What it does.
     pub kind: FaultKind,
+    /// Whom its target may mean, by whom another fault struck; whomever if absent.
+    pub among: Option<Among>,
     /// When it begins.
     pub when: When,
     /// How long it lasts at most.
@@ -77,7 +83,11 @@ impl FaultSpec {
         let kind = FaultKind::read(kind, &mut table, around.system, mistakes);
         let name = mistakes.keep(table.take("name", Field::text));
         let when = When::read(&mut table, around, mistakes);
-        let duration = mistakes.keep(table.need("duration", Field::duration_range));
+        let among = mistakes.keep(table.take("nodes", Among::read));
+        let duration = match kind.as_ref().is_some_and(FaultKind::is_momentary) {
+            true => mistakes.keep(table.take("duration", Field::duration_range)),
+            false => mistakes.keep(table.need("duration", Field::duration_range)).map(Some),
+        };
         let until =
             mistakes.keep(table.take("until", |field| TriggerCondition::read(field, around)));
         let repeat = mistakes.keep(table.take("repeat", Repeat::read));
@@ -86,12 +96,18 @@ impl FaultSpec {
         if let Some(why) = kind.as_ref().and_then(|kind| kind.strikes_nothing(around.system)) {
             let _: Option<()> = mistakes.keep(Err(table.error(why)));
         }
+        let bound = among.as_ref().is_some_and(Option::is_some);
+        if let Some(kind) = kind.as_ref().filter(|kind| bound && !kind.has_target()) {
+            let why = format!("`nodes` bounds a `target`, and this {} has none", kind.name());
+            let _: Option<()> = mistakes.keep(Err(table.error(&why)));
+        }
         table.finish(mistakes);
         Some(FaultSpec {
             kind: kind?,
+            among: among?,
             name: name?,
             when: when?,
-            duration: duration?,
+            duration: duration?.unwrap_or(AT_ONCE),
             until: until?,
             repeat: repeat?,
             chance: chance?.unwrap_or(Share::ALWAYS),
@@ -101,13 +117,18 @@ impl FaultSpec {
 
     /// Writes the keys of a `[[fault]]` table that reads back as this fault.
     pub fn write(&self, writer: &mut Writer) {
-        let FaultSpec { name, kind, when, duration, until, repeat, chance, pick } = self;
+        let FaultSpec { name, kind, among, when, duration, until, repeat, chance, pick } = self;
         if let Some(name) = name {
             writer.text("name", name);
         }
         kind.write(writer);
+        if let Some(among) = among {
+            writer.raw("nodes", among.to_toml());
+        }
         when.write(writer);
-        writer.text("duration", duration);
+        if !self.is_at_once() {
+            writer.text("duration", duration);
+        }
         if let Some(until) = until {
             writer.raw("until", until.to_toml());
         }
@@ -135,6 +156,7 @@ impl FaultSpec {
                 // What refers to it means the first.
                 name: self.name.clone().filter(|_| time == 0),
                 kind,
+                among: self.among.clone(),
                 when: when.clone(),
                 duration,
                 until,
@@ -150,6 +172,17 @@ impl FaultSpec {
     /// How long a drawn fault lasts at most.
     pub fn duration(&self) -> Duration {
         self.duration.low
+    }
+
+    /// Whether it only happens at its begin, and says nothing of how long it lasts.
+    fn is_at_once(&self) -> bool {
+        self.duration == AT_ONCE && self.kind.is_momentary()
+    }
+
+    /// The faults to which it refers by their names, and whether it comes to nothing without them.
+    pub fn others(&self) -> impl Iterator<Item = (&str, bool)> {
+        let when = self.when.other().map(|fault| (fault, true));
+        when.into_iter().chain(self.among.iter().map(|among| (among.fault(), among.needs())))
     }
 
     /// What picks among several nodes.
@@ -233,7 +266,14 @@ impl fmt::Display for FaultSpec {
         if let Some(name) = &self.name {
             write!(f, "{name}: ")?;
         }
-        write!(f, "{} {}, for {}", self.kind, self.when, rounded(self.duration))?;
+        write!(f, "{}", self.kind)?;
+        if let Some(among) = &self.among {
+            write!(f, ", {among},")?;
+        }
+        write!(f, " {}", self.when)?;
+        if !self.is_at_once() {
+            write!(f, ", for {}", rounded(self.duration))?;
+        }
         match &self.until {
             Some(until) => write!(f, " or until {until}"),
             None => Ok(()),

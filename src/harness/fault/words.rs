@@ -61,7 +61,18 @@ pub const COMMON_KEYS: &[FaultKey] = &[
          begins",
         "{ fault = \"cut\", edge = \"end\", after = \"0ms..2s\" }",
     ),
-    needed("duration", "how long it lasts at most", "\"500ms..5s\""),
+    needed(
+        "duration",
+        "how long it lasts at most; not needed of what only happens at its begin: a reset, bits that \
+         flip, a clock's step",
+        "\"500ms..5s\"",
+    ),
+    optional(
+        "nodes",
+        "of the nodes that its `target` means only those that the fault of a name struck (`same-as`), or all \
+         but those (`other-than`)",
+        "{ other-than = \"cut\" }",
+    ),
     optional(
         "until",
         "the milestone that ends it earlier, written as `on` is; `nth` counts from its begin",

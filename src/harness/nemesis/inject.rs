@@ -11,7 +11,7 @@ use crate::{
     host::sim::{NodeId, RuleId, World},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -238,6 +238,29 @@ impl Injector {
     /// The nodes that a target means now.
     pub(super) fn resolve(&self, target: Target, pick: u64) -> Vec<NodeId> {
         self.checker.with_model(|model| self.machines.resolve(target, model, pick))
+    }
+
+    /// The nodes that a fault's target means now, of those that it may strike.
+    pub(super) fn resolve_bound(&self, fault: &FaultSpec, target: Target) -> Vec<NodeId> {
+        let Some(among) = &fault.among else { return self.resolve(target, fault.picks()) };
+        let struck = self.struck_by(among.fault());
+        let allowed = |node| among.allows(struck.contains(&node));
+        self.checker
+            .with_model(|model| self.machines.resolve_among(target, model, fault.picks(), &allowed))
+    }
+
+    /// The nodes that the fault of a name struck, as far as it has begun.
+    fn struck_by(&self, fault: &str) -> BTreeSet<NodeId> {
+        let of_name = |executed: &&ExecutedFault| {
+            self.plan.faults[executed.index].name.as_deref() == Some(fault)
+        };
+        let ledger = self.lock();
+        let executed = ledger.executed.iter().filter(of_name);
+        executed
+            .flat_map(|executed| &executed.resolved)
+            .flat_map(|(_, names)| names)
+            .filter_map(|name| self.world.find(name))
+            .collect()
     }
 
     /// Writes down whom a fault strikes.

@@ -245,14 +245,30 @@ impl Machines {
 
     /// The nodes that a target means at this moment; `pick` decides among several.
     pub fn resolve(&self, target: Target, model: &dyn AnyModel, pick: u64) -> Vec<NodeId> {
-        let of = |role: Role| self.with_role(|known| known.role == role);
+        self.resolve_among(target, model, pick, &|_| true)
+    }
+
+    /// The same, of those that are allowed.
+    pub fn resolve_among(
+        &self,
+        target: Target,
+        model: &dyn AnyModel,
+        pick: u64,
+        allowed: &dyn Fn(NodeId) -> bool,
+    ) -> Vec<NodeId> {
+        let found = |wanted: &dyn Fn(&Machine) -> bool| {
+            let mut nodes = self.with_role(wanted);
+            nodes.retain(|node| allowed(*node));
+            nodes
+        };
+        let of = |role: Role| found(&|known| known.role == role);
         match target {
-            Target::Everyone => self.with_role(|_| true),
+            Target::Everyone => found(&|_| true),
             Target::All(role) => of(role),
             Target::Part(role) => part(of(role), pick),
             Target::Random(role) => one(of(role), pick),
             Target::Number(role, number) => {
-                self.with_role(|known| known.role == role && known.number == Some(number))
+                found(&|known| known.role == role && known.number == Some(number))
             }
             Target::State(state) => one(self.system.find(target, model, &of(state.role())), pick),
         }

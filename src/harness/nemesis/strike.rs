@@ -206,7 +206,7 @@ impl Injector {
 
     /// Whom a fault strikes; it is written down.
     pub(super) fn struck(&self, index: usize, fault: &FaultSpec, target: Target) -> Vec<NodeId> {
-        let nodes = self.resolve(target, fault.picks());
+        let nodes = self.resolve_bound(fault, target);
         self.note(index, fault, &[(target, &nodes)]);
         if !nodes.iter().any(|node| self.world.is_running(*node)) {
             // There is nothing to strike.
@@ -267,7 +267,7 @@ impl Injector {
     fn partition(&self, index: usize, fault: &FaultSpec, cut: &PartitionSpec) {
         match *cut {
             PartitionSpec::Isolate { target } => {
-                let inside = self.resolve(target, fault.picks());
+                let inside = self.resolve_bound(fault, target);
                 let outside = self.others(&inside);
                 self.note(index, fault, &[(target, &inside)]);
                 self.cut(index, &inside, &outside);
@@ -305,7 +305,7 @@ impl Injector {
     }
 
     fn halves(&self, index: usize, fault: &FaultSpec, bridge: Option<Target>) {
-        let bridging = bridge.map(|target| self.resolve(target, fault.picks())).unwrap_or_default();
+        let bridging = bridge.map(|target| self.resolve_bound(fault, target)).unwrap_or_default();
         let mut nodes = self.others(&bridging);
         Draws::new(fault.picks(), "halves", [0, 0]).shuffle(&mut nodes);
         let (one, other) = nodes.split_at(nodes.len() / 2);

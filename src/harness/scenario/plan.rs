@@ -71,7 +71,8 @@ fn without_orphans(mut faults: Vec<(FaultSpec, usize)>) -> Vec<(FaultSpec, usize
     loop {
         let names: BTreeSet<String> = faults.iter().filter_map(|(f, _)| f.name.clone()).collect();
         let before = faults.len();
-        faults.retain(|(fault, _)| fault.when.other().is_none_or(|other| names.contains(other)));
+        let is_there = |(other, needs): (&str, bool)| !needs || names.contains(other);
+        faults.retain(|(fault, _)| fault.others().all(is_there));
         if faults.len() == before {
             return faults;
         }

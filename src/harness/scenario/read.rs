@@ -137,13 +137,15 @@ fn wrong_names(faults: &[Option<FaultSpec>], swarms: bool) -> Vec<Option<String>
         if own.is_some_and(|own| swarms && own.starts_with(SWARM_NAME)) {
             return Some(format!("names that begin with \"{SWARM_NAME}\" are those of `[swarm]`"));
         }
-        let other = other(index)?;
-        if own.is_some_and(|own| own == other) {
-            return Some(format!("a fault can't begin with itself, \"{}\"", shown(other)));
-        }
-        // The name of a fault that could not be read is not known.
-        let known = firsts.contains_key(other);
-        (!known && all_read).then(|| format!("no fault has the `name` \"{}\"", shown(other)))
+        let mut others = faults[index].iter().flat_map(FaultSpec::others);
+        others.find_map(|(other, _)| {
+            if own.is_some_and(|own| own == other) {
+                return Some(format!("a fault can't refer to itself, \"{}\"", shown(other)));
+            }
+            // The name of a fault that could not be read is not known.
+            let known = firsts.contains_key(other);
+            (!known && all_read).then(|| format!("no fault has the `name` \"{}\"", shown(other)))
+        })
     };
     let mut told: Vec<Option<String>> = (0..faults.len()).map(wrong).collect();
     for ring in rings(faults.len(), |index| firsts.get(other(index)?).copied()) {

@@ -108,6 +108,7 @@ crate::milestones! {
         "master-disconnected" = _, SlotEvent::MasterDisconnected { .. }, "A task executor is no longer connected to a master.";
     }
     OF_TASKS: TaskEvent {
+        "task-finished" [ATTEMPT] = _, TaskEvent::StateChanged { state: ExecutionState::Finished, .. }, "A task came to the end of its input.";
         "task-failed" [ATTEMPT] = _, TaskEvent::StateChanged { state: ExecutionState::Failed, .. }, "A task failed.";
         "snapshot-taken" [CHECKPOINT, ATTEMPT] = _, TaskEvent::SnapshotTaken { .. }, "A task took its part of a checkpoint.";
         "checkpoint-confirmed" [CHECKPOINT, ATTEMPT] = _, TaskEvent::CheckpointConfirmed { .. }, "A task was told that a checkpoint is complete.";

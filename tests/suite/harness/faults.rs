@@ -257,7 +257,7 @@ fn names_of_faults_are_checked() {
     let with = |name: &str| fault(&format!("with = {{ fault = \"{name}\" }}"));
     assert!(mistake(&format!("{cut}{}", with("cat"))).contains("no fault has the `name` \"cat\""));
     let own = fault("name = \"own\"\nwith = { fault = \"own\" }");
-    assert!(mistake(&own).contains("can't begin with itself"));
+    assert!(mistake(&own).contains("can't refer to itself"));
     // No milestone of a journal has one, so it is no key there.
     let no_number = fault("on = { milestone = \"leader-granted\", checkpoint = 3 }");
     assert!(mistake(&no_number).contains("unknown key `fault 1.on.checkpoint`"));

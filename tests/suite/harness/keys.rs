@@ -26,15 +26,21 @@ fn keys(kind: &FaultWords) -> impl Iterator<Item = &'static FaultKey> {
     kind.keys().chain(COMMON_KEYS)
 }
 
+/// Of those that one fault of this kind can have at a time.
+fn together(kind: &FaultWords) -> impl Iterator<Item = &'static FaultKey> {
+    let has_target = kind.keys().any(|key| key.key == "target");
+    keys(kind).filter(move |key| key.key != "nodes" || has_target)
+}
+
 #[test]
 fn each_kind_takes_its_keys_and_no_other() {
     const OTHER: FaultKey = FaultKey { key: "zzz", needed: false, meaning: "", example: "1" };
     for kind in plain() {
         for only in WHEN {
-            let taken = keys(kind).filter(|key| key.key == only || !WHEN.contains(&key.key));
+            let taken = together(kind).filter(|key| key.key == only || !WHEN.contains(&key.key));
             assert_eq!(read(kind.name, taken), Ok(()), "{}", kind.name);
         }
-        let taken = keys(kind).filter(|key| !["at", "with"].contains(&key.key)).chain([&OTHER]);
+        let taken = together(kind).filter(|key| !["at", "with"].contains(&key.key)).chain([&OTHER]);
         let refused = read(kind.name, taken).expect_err("an unknown key").replace('\n', " ");
         let known = refused.split_once("expected one of ").expect("the known keys").1;
         let mut known: Vec<&str> =
@@ -50,11 +56,14 @@ fn each_kind_takes_its_keys_and_no_other() {
 #[test]
 fn what_is_needed_is_needed_and_nothing_else() {
     for kind in plain() {
-        for left_out in keys(kind).filter(|key| !WHEN.contains(&key.key)) {
-            let others = keys(kind)
+        for left_out in together(kind).filter(|key| !WHEN.contains(&key.key)) {
+            let others = together(kind)
                 .filter(|key| !["at", "with"].contains(&key.key) && key.key != left_out.key);
             let read = read(kind.name, others);
-            assert_eq!(read.is_err(), left_out.needed, "{} without {}", kind.name, left_out.key);
+            // How long these last means nothing.
+            let at_once = left_out.key == "duration" && ["reset", "bit-rot"].contains(&kind.name);
+            let needed = left_out.needed && !at_once;
+            assert_eq!(read.is_err(), needed, "{} without {}", kind.name, left_out.key);
         }
     }
 }

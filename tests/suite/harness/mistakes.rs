@@ -261,7 +261,7 @@ fn faults_that_wait_for_each_other_are_refused() {
         "2:1 \"a\", \"c\", \"b\" wait for each other, so that none of them begins"
     );
     let itself = journal(&with("a", "a"));
-    assert_eq!(itself, "2:1 a fault can't begin with itself, \"a\"");
+    assert_eq!(itself, "2:1 a fault can't refer to itself, \"a\"");
     let chain = [crash("leader", "name = \"a\"\nat = \"1s\""), with("b", "a"), with("c", "b")];
     let text = format!("description = \"A test.\"\n{}", chain.concat());
     assert!(SYSTEMS.parse(&text, Path::new("a.toml")).is_ok());

@@ -1,5 +1,6 @@
 //! The harness, tried on the systems of this repository: the cluster, and the example of a stranger's.
 
+mod among;
 mod builder;
 mod faults;
 mod faults_of_nodes;

@@ -37,6 +37,7 @@ pub use clock::{Elapsed, Instant, WallTime};
 pub use disk::OpenMode;
 pub use imp::run_two;
 pub use imp::{
+    cause::Cause,
     disk::{Disk, File},
     message::{MessageReceiver, MessageSender, Peer},
     stream::{Stream, StreamListener, StreamReader, StreamWriter},
@@ -154,6 +155,17 @@ impl Host {
     /// of them may be this node's own death.
     pub fn announce(&self, event: &dyn Event) {
         self.imp.announce(event);
+    }
+
+    /// Because of what this happens: the message, the timer or the start. Keep it beside what waits for its
+    /// turn, and go back to it with [`with_cause`](Self::with_cause). Live it is nothing.
+    pub fn cause(&self) -> Cause {
+        self.imp.cause()
+    }
+
+    /// Does something because of that, and not because of what the running task was woken by.
+    pub fn with_cause<T>(&self, cause: Cause, f: impl FnOnce() -> T) -> T {
+        self.imp.with_cause(cause, f)
     }
 
     /// What the macros expand to. The details are asked for only where somebody is told.

@@ -157,13 +157,19 @@ impl Host {
         self.imp.announce(event);
     }
 
-    /// Because of what this happens: the message, the timer or the start. Keep it beside what waits for its
-    /// turn, and go back to it with [`with_cause`](Self::with_cause). Live it is nothing.
+    /// Because of what this happens: a message, a timer, an operation of the disk, the boot. Whoever lets
+    /// work wait for its turn in a queue keeps this beside it, and goes back to it when the turn comes.
+    /// Live it is nothing.
     pub fn cause(&self) -> Cause {
         self.imp.cause()
     }
 
-    /// Does something because of that, and not because of what the running task was woken by.
+    /// What the running task does next, until it waits again, is because of that, whatever it was woken by.
+    pub fn continue_from(&self, cause: Cause) {
+        self.imp.continue_from(cause);
+    }
+
+    /// Does something because of that.
     pub fn with_cause<T>(&self, cause: Cause, f: impl FnOnce() -> T) -> T {
         self.imp.with_cause(cause, f)
     }

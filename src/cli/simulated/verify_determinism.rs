@@ -10,12 +10,10 @@ use super::{
     print::{self, out},
     progress::Progress,
 };
-use crate::{
-    harness::{
-        explore::{PrintedEntry, compare_traces},
-        run::{RunConfig, RunOutcome, Sweep, run_on_fresh_thread},
-        system::Systems,
-    },
+use crate::harness::{
+    explore::{PrintedEntry, compare_traces},
+    run::{RunConfig, RunOutcome, Sweep, run_on_fresh_thread},
+    system::Systems,
 };
 use clap::Args;
 use std::{

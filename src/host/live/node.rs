@@ -287,6 +287,8 @@ impl Node {
         Cause
     }
 
+    pub(in crate::host) const fn continue_from(&self, Cause: Cause) {}
+
     pub(in crate::host) fn with_cause<T>(&self, Cause: Cause, f: impl FnOnce() -> T) -> T {
         f()
     }

@@ -101,13 +101,25 @@ pub(in crate::host) enum PacketContent {
 /// What happens to links, and to the streams on them.
 #[derive(Clone, Copy)]
 pub(in crate::host) enum LinksChange<'a> {
-    RuleAdded { rule: RuleId, what: &'a LinkRule },
-    RuleLifted { rule: RuleId },
+    RuleAdded {
+        rule: RuleId,
+        what: &'a LinkRule,
+    },
+    RuleLifted {
+        rule: RuleId,
+    },
     /// A box on the way forgot its connections.
-    Reset { one: &'a NodeSet, other: &'a NodeSet },
+    Reset {
+        one: &'a NodeSet,
+        other: &'a NodeSet,
+    },
     /// An end of a stream broke by that.
-    EndReset { end: u64 },
-    StreamRate { bytes_per_second: u64 },
+    EndReset {
+        end: u64,
+    },
+    StreamRate {
+        bytes_per_second: u64,
+    },
 }
 
 /// What happens to a disk.

@@ -35,6 +35,8 @@ mod waker;
 mod world;
 
 #[cfg(test)]
+mod cause_tests;
+#[cfg(test)]
 mod tests;
 
 pub use cause::EntryNumber;
@@ -50,5 +52,5 @@ pub(in crate::host) use node::Node;
 pub use node::current_stamp;
 pub use stamp::{NodeId, Stamp};
 pub use stream::{PACKET_KINDS, STREAM_WINDOW_BYTES};
-pub use trace::TraceLine;
+pub use trace::{TraceLine, causes};
 pub use world::{Observer, World, WorldConfig, WorldReport, simulate};

@@ -1,8 +1,8 @@
 //! The network between machines: names, links, and the frames that cross them.
 
 use super::{
-    clock::Nanos,
     cause::{Cause, CurrentCause, EntryNumber},
+    clock::Nanos,
     entry::{Entry, FrameStep},
     link::{Delay, Fate, FrameFate, LinkRule, LinkTraversal, Links, Loss, RuleId},
     message::Datagram,

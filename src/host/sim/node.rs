@@ -185,6 +185,10 @@ impl Node {
         self.shared().cause().get()
     }
 
+    pub fn continue_from(&self, cause: Cause) {
+        self.shared().cause().set(cause);
+    }
+
     pub fn with_cause<T>(&self, cause: Cause, f: impl FnOnce() -> T) -> T {
         let _entered = self.shared().cause().enter(cause);
         f()

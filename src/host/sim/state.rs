@@ -40,7 +40,6 @@ pub(in crate::host) struct State {
 /// What a process leaves behind. Drop it where no lock is held: wakers and frames may own tasks,
 /// whose destructors take the world's lock.
 pub(in crate::host) struct Ended {
-    pub incarnation: u64,
     pub madsim: madsim::task::NodeId,
     _ports: Ports,
     _wakers: [Vec<Waker>; 2],
@@ -288,7 +287,7 @@ impl State {
             self.network.set_powered(node, false);
         }
         let machine = self.machine(node);
-        let Some(incarnation) = machine.end_process() else {
+        if machine.end_process().is_none() {
             // The machine can lose power without a process, and with it its page cache.
             if power_cut {
                 let none = machine.disk.power_cut(unsynced);
@@ -296,7 +295,7 @@ impl State {
                 self.end_streams(now, node, true);
             }
             return None;
-        };
+        }
         let disk_wakers = match power_cut {
             true => machine.disk.power_cut(unsynced),
             false => machine.disk.process_ended(),
@@ -305,7 +304,7 @@ impl State {
         let ports = std::mem::take(&mut machine.ports);
         self.end_streams(now, node, power_cut);
         let timers = self.timers.remove_all(node);
-        Some(Ended { incarnation, madsim, _ports: ports, _wakers: [timers, disk_wakers] })
+        Some(Ended { madsim, _ports: ports, _wakers: [timers, disk_wakers] })
     }
 
     fn end_streams(&mut self, now: Nanos, node: NodeId, silent: bool) {

@@ -1,8 +1,8 @@
 //! What is due and what has happened: the one queue on which every device hangs, and the digest.
 
 use super::{
-    clock::Nanos,
     cause::{Cause, CurrentCause, EntryNumber},
+    clock::Nanos,
     digest::{Digest, TraceDigest},
     entry::Entry,
     message::Datagram,

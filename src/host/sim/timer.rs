@@ -30,13 +30,7 @@ pub(in crate::host) struct Timers {
 
 impl Timers {
     /// Keeps a waker until its deadline.
-    pub fn set(
-        &mut self,
-        node: NodeId,
-        deadline: Instant,
-        cause: Cause,
-        waker: Waker,
-    ) -> TimerKey {
+    pub fn set(&mut self, node: NodeId, deadline: Instant, cause: Cause, waker: Waker) -> TimerKey {
         self.set += 1;
         let timer = Timer { generation: self.set, node, deadline, cause, waker };
         let slot = match self.free.pop() {

@@ -115,6 +115,15 @@ impl fmt::Display for FieldValue {
     }
 }
 
+/// What led to an entry of a whole trace: itself first, then each cause, back to what the harness did.
+pub fn causes(trace: &[TraceLine], entry: EntryNumber) -> Vec<&TraceLine> {
+    let line = |entry: EntryNumber| {
+        let place = usize::try_from(entry.get() - 1).expect("it is kept in memory");
+        trace.get(place)
+    };
+    std::iter::successors(line(entry), |later| line(later.cause?)).collect()
+}
+
 /// A trace that is kept.
 #[derive(Default)]
 pub(in crate::host) struct Trace {

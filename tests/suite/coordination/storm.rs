@@ -100,8 +100,7 @@ struct Actor {
 
 impl Actor {
     fn note(&self, entry: Entry) {
-        let stamp =
-            Stamp::new(self.cell.world.elapsed(), self.client.node, 1);
+        let stamp = Stamp::new(self.cell.world.elapsed(), self.client.node, 1);
         self.cell.history.push(stamp, entry);
     }
 

@@ -47,7 +47,10 @@ fn a_slow_node_is_late_and_its_slices_are_no_facts() {
     };
     let (plain, in_slices, in_long_ones) = (run(JOB), slow(""), slow("slice = \"1500ms\""));
     assert!(traced(&in_slices, "event", "Stalled(true)") > 100);
-    assert_eq!(traced(&in_slices, "event", "Stalled(true)"), traced(&in_slices, "event", "Stalled(false)"));
+    assert_eq!(
+        traced(&in_slices, "event", "Stalled(true)"),
+        traced(&in_slices, "event", "Stalled(false)")
+    );
     let paused = in_slices.history.iter().any(|(_, known)| format!("{known:?}").contains("Paused"));
     assert!(!paused);
     let begins = |outcome| first(outcome, "SnapshotTaken");

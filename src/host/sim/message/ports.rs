@@ -57,7 +57,11 @@ impl Ports {
     }
 
     /// Puts a frame that has arrived into its inbox; hands over the waker of who waits for it.
-    pub fn deliver(&mut self, datagram: Datagram, arrival: Cause) -> Result<Option<Waker>, Refused> {
+    pub fn deliver(
+        &mut self,
+        datagram: Datagram,
+        arrival: Cause,
+    ) -> Result<Option<Waker>, Refused> {
         let Some(inbox) = self.open.get_mut(&datagram.receiver.address().port) else {
             return Err(Refused::Closed(datagram));
         };

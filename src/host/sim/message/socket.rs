@@ -88,7 +88,7 @@ impl MessageReceiver {
         });
         let (inbound, arrival) = next.await;
         // What follows is because of this frame, whichever woke the task.
-        self.node.shared().cause().set(arrival);
+        self.node.continue_from(arrival);
         inbound
     }
 }

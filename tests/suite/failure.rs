@@ -112,6 +112,11 @@ fn a_failure_is_one_folder_that_says_everything() {
     assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{report}");
     assert!(report.lines().count() <= 46, "{report}");
     assert!(report.lines().all(|line| line.chars().count() <= 80), "{report}");
+    let led = report.split("the last step first\n").nth(1).expect("the section");
+    let led: Vec<&str> = led.lines().take_while(|line| !line.is_empty()).collect();
+    assert!((3..=12).contains(&led.len()), "{led:?}");
+    assert!(led[0].contains("job-manager-1: HandlerStarted"), "{led:?}");
+    assert!(led[1].contains("client-1 -> job-manager-1: DispatcherGateway."), "{led:?}");
     for (file, told) in [("trace.jsonl", "job-manager-1"), ("fates.jsonl", "\"fate\":\"held\"")] {
         let lines = place.read(&format!("{folder}/{file}"));
         assert!(lines.contains(told), "{file}: {lines}");

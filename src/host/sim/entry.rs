@@ -313,9 +313,9 @@ impl LinksChange<'_> {
         to.variant(discriminant(self));
         match self {
             LinksChange::RuleAdded { rule, what } => {
-                to.number("rule", rule.number());
                 to.nodes("from", &what.from);
                 to.nodes("to", &what.to);
+                to.number("rule", rule.number());
                 if let Some(message) = &what.kind {
                     to.text("message", message);
                 }

@@ -176,7 +176,7 @@ impl Fields for ToldFields<'_> {
 
     fn nodes(&mut self, name: &'static str, nodes: &NodeSet) {
         let value = match nodes {
-            NodeSet::All => FieldValue::Word("all"),
+            NodeSet::All => FieldValue::Node(Arc::from("all")),
             NodeSet::Only(nodes) => {
                 FieldValue::Nodes(nodes.iter().map(|node| self.name(*node)).collect())
             }

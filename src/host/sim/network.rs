@@ -154,7 +154,7 @@ impl<'a> Wire<'a> {
     pub fn send(&mut self, mut datagram: Datagram) {
         datagram.cause = self.cause().get();
         if datagram.from == datagram.to {
-            self.timeline.schedule(self.now, Action::Arrive(datagram));
+            self.timeline.schedule(self.now, Action::Arrive(Box::new(datagram)));
         } else {
             self.transmit(datagram);
         }
@@ -176,7 +176,8 @@ impl<'a> Wire<'a> {
             Fate::Delivered { delay, copy, corrupt } => {
                 if let Some(delay) = copy {
                     self.note_datagram(FrameStep::Duplicated, &datagram);
-                    self.timeline.schedule(self.now + delay, Action::Arrive(datagram.clone()));
+                    self.timeline
+                        .schedule(self.now + delay, Action::Arrive(Box::new(datagram.clone())));
                 }
                 let datagram = match corrupt {
                     Some(place) => {
@@ -185,7 +186,7 @@ impl<'a> Wire<'a> {
                     }
                     None => datagram,
                 };
-                self.timeline.schedule(self.now + delay, Action::Arrive(datagram));
+                self.timeline.schedule(self.now + delay, Action::Arrive(Box::new(datagram)));
             }
         }
     }

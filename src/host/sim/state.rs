@@ -35,6 +35,8 @@ pub(in crate::host) struct State {
     /// Draws of the nodes' randomness and of injected errors.
     draws: u64,
     sabotage_executions: u64,
+    /// Of what is due; empty but for that, and kept for its room.
+    wakers: Vec<Waker>,
 }
 
 /// What a process leaves behind. Drop it where no lock is held: wakers and frames may own tasks,
@@ -57,6 +59,7 @@ impl State {
             streams: Streams::new(),
             draws: 0,
             sabotage_executions: 0,
+            wakers: Vec::new(),
         }
     }
 
@@ -146,12 +149,12 @@ impl State {
 
     /// Lets everything happen that is due, and collects who is to be woken because of what.
     pub fn perform_due(&mut self, now: Nanos, woken: &mut Vec<(Waker, Cause)>) {
-        let mut wakers = Vec::new();
+        let mut wakers = std::mem::take(&mut self.wakers);
         while let Some(action) = self.timeline.pop_due(now) {
             self.cause().set(Cause::NONE);
             match action {
                 Action::Timer(key) => self.fire_timer(now, key, &mut wakers),
-                Action::Arrive(datagram) => self.arrive(now, datagram, &mut wakers),
+                Action::Arrive(datagram) => self.arrive(now, *datagram, &mut wakers),
                 Action::Stream(action) => {
                     let (streams, mut wire) = self.streams(now);
                     streams.perform(&mut wire, action, &mut wakers);
@@ -160,6 +163,7 @@ impl State {
             let cause = self.cause().get();
             woken.extend(wakers.drain(..).map(|waker| (waker, cause)));
         }
+        self.wakers = wakers;
         self.cause().set(Cause::NONE);
     }
 

@@ -54,9 +54,10 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let future = this.future.as_mut().expect("taken when it is dropped").as_mut();
-        let known = this.waker.take_if(|(_, executor)| executor.will_wake(cx.waker()));
-        let known = known.unwrap_or_else(|| (this.woken_by.waker(cx.waker()), cx.waker().clone()));
-        let (waker, _) = this.waker.insert(known);
+        if this.waker.as_ref().is_none_or(|(_, executor)| !executor.will_wake(cx.waker())) {
+            this.waker = Some((this.woken_by.waker(cx.waker()), cx.waker().clone()));
+        }
+        let (waker, _) = this.waker.as_ref().expect("it was just made");
         let _entered = this.node.shared().cause().enter(this.woken_by.take());
         let mut cx = Context::from_waker(waker);
         match this.node.enter(|| panic::catch(|| future.poll(&mut cx))) {

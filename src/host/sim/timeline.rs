@@ -17,8 +17,8 @@ use std::sync::Arc;
 pub(in crate::host) enum Action {
     /// A timer may be due.
     Timer(TimerKey),
-    /// A frame has crossed its link.
-    Arrive(Datagram),
+    /// A frame has crossed its link. Boxed, since the queue moves what it holds.
+    Arrive(Box<Datagram>),
     /// A stream has something coming.
     Stream(StreamAction),
 }
@@ -76,7 +76,7 @@ impl Timeline {
             _ => false,
         });
         let datagram = |action| match action {
-            Action::Arrive(datagram) => Some(datagram),
+            Action::Arrive(datagram) => Some(*datagram),
             _ => None,
         };
         recalled.into_iter().filter_map(datagram).collect()

@@ -28,9 +28,11 @@ impl WokenBy {
 
     /// Something wakes the task now.
     fn wake(&self) {
-        let cause = self.current.get().word();
-        // Later wakes change nothing: the executor polls once for all of them.
-        let _ = self.word.compare_exchange(NOT_WOKEN, cause, Ordering::Relaxed, Ordering::Relaxed);
+        // Later wakes change nothing: the executor polls once for all of them. A world lives on one thread,
+        // so nobody comes between the two.
+        if self.word.load(Ordering::Relaxed) == NOT_WOKEN {
+            self.word.store(self.current.get().word(), Ordering::Relaxed);
+        }
     }
 
     /// Somebody ends the task now, whatever woke it before.
@@ -40,7 +42,9 @@ impl WokenBy {
 
     /// The cause of the step that begins; wakes from now on count for the next one.
     pub fn take(&self) -> Cause {
-        match self.word.swap(NOT_WOKEN, Ordering::Relaxed) {
+        let word = self.word.load(Ordering::Relaxed);
+        self.word.store(NOT_WOKEN, Ordering::Relaxed);
+        match word {
             NOT_WOKEN => Cause::NONE,
             word => Cause::of_word(word),
         }

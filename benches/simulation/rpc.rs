@@ -71,7 +71,7 @@ fn ask_in_simulation(in_flight: u32, calls: u32) {
             finished
         });
         join_all(askers.collect::<Vec<_>>()).await;
-        Moment { time: world.elapsed(), process: (client_node, 1) }
+        Moment::new(world.elapsed(), (client_node, 1))
     });
     let report = checker.close(end);
     assert!(report.violations.is_empty(), "{:?}", report.violations);

@@ -27,6 +27,12 @@ pub trait Event: Any + fmt::Debug + Send + Sync {
 
     /// A copy, for a history.
     fn kept(&self) -> Box<dyn Event>;
+
+    /// The name of its type, without a path.
+    fn type_name(&self) -> &'static str {
+        let path = std::any::type_name::<Self>();
+        path.rsplit("::").next().expect("a text has a last part")
+    }
 }
 
 /// Makes a type that is `Clone + Debug + Hash` an [`Event`]; the second argument maps a value to its evidence.

@@ -37,6 +37,7 @@ pub use clock::{Elapsed, Instant, WallTime};
 pub use disk::OpenMode;
 pub use imp::run_two;
 pub use imp::{
+    cause::Cause,
     disk::{Disk, File},
     message::{MessageReceiver, MessageSender, Peer},
     stream::{Stream, StreamListener, StreamReader, StreamWriter},
@@ -154,6 +155,23 @@ impl Host {
     /// of them may be this node's own death.
     pub fn announce(&self, event: &dyn Event) {
         self.imp.announce(event);
+    }
+
+    /// Because of what this happens: a message, a timer, an operation of the disk, the boot. Whoever lets
+    /// work wait for its turn in a queue keeps this beside it, and goes back to it when the turn comes.
+    /// Live it is nothing.
+    pub fn cause(&self) -> Cause {
+        self.imp.cause()
+    }
+
+    /// What the running task does next, until it waits again, is because of that, whatever it was woken by.
+    pub fn continue_from(&self, cause: Cause) {
+        self.imp.continue_from(cause);
+    }
+
+    /// Does something because of that.
+    pub fn with_cause<T>(&self, cause: Cause, f: impl FnOnce() -> T) -> T {
+        self.imp.with_cause(cause, f)
     }
 
     /// What the macros expand to. The details are asked for only where somebody is told.

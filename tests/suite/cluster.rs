@@ -124,7 +124,7 @@ async fn drive<F: Future<Output = ()> + Send + 'static>(
     });
     // Cut short when the client's process dies.
     let _ = ended.await;
-    Moment { time: world.elapsed(), process: (client, 0) }
+    Moment::new(world.elapsed(), (client, 0))
 }
 
 #[test]

@@ -104,13 +104,19 @@ fn a_failure_is_one_folder_that_says_everything() {
         "  before  ",
         "  now  ",
         "the last changes",
+        "what led to it",
         "faults in force",
         "plan ",
         "again ",
     ];
     assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{report}");
-    assert!(report.lines().count() <= 32, "{report}");
+    assert!(report.lines().count() <= 46, "{report}");
     assert!(report.lines().all(|line| line.chars().count() <= 80), "{report}");
+    let led = report.split("the last step first\n").nth(1).expect("the section");
+    let led: Vec<&str> = led.lines().take_while(|line| !line.is_empty()).collect();
+    assert!((3..=12).contains(&led.len()), "{led:?}");
+    assert!(led[0].contains("job-manager-1: HandlerStarted"), "{led:?}");
+    assert!(led[1].contains("client-1 -> job-manager-1: DispatcherGateway."), "{led:?}");
     for (file, told) in [("trace.jsonl", "job-manager-1"), ("fates.jsonl", "\"fate\":\"held\"")] {
         let lines = place.read(&format!("{folder}/{file}"));
         assert!(lines.contains(told), "{file}: {lines}");
@@ -143,7 +149,8 @@ fn a_failure_is_replayed_from_its_data() {
     let (code, text) = place.run(&["replay", &folder, "--history"]);
     assert!(code == 1 && text.contains("job-manager-1: granted"), "{text}");
     // Every change of state is logged too, at the same time of the same node.
-    let changes = text.lines().filter_map(|line| {
+    let history = text.split("what led to it").next().expect("a text has a first part");
+    let changes = history.lines().filter_map(|line| {
         let (time, rest) = line.trim_start().split_once("s  ")?;
         Some((time.parse::<f64>().ok()?, rest.split_once(": ")?.0.to_string()))
     });

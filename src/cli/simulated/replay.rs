@@ -60,7 +60,9 @@ impl Replay {
             config.sabotage = None;
         }
         out(&headline(&failure, &config));
-        let same = RunConfig { schedule: self.schedule.or(config.schedule), ..config.clone() };
+        let schedule = self.schedule.or(config.schedule);
+        // Its report says what led to the failure.
+        let same = RunConfig { schedule, trace: true, ..config.clone() };
         let outcome = run_on_fresh_thread(&failure.plan, &same);
         let digest = outcome.digest.to_string();
         match failure.other_run(&outcome) {

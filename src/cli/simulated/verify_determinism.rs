@@ -10,13 +10,10 @@ use super::{
     print::{self, out},
     progress::Progress,
 };
-use crate::{
-    harness::{
-        explore::compare_traces,
-        run::{RunConfig, RunOutcome, Sweep, run_on_fresh_thread},
-        system::Systems,
-    },
-    host::sim::TraceLine,
+use crate::harness::{
+    explore::{PrintedEntry, compare_traces},
+    run::{RunConfig, RunOutcome, Sweep, run_on_fresh_thread},
+    system::Systems,
 };
 use clap::Args;
 use std::{
@@ -80,7 +77,7 @@ impl Digest {
             let config = RunConfig { schedule, trace: self.trace, ..RunConfig::new(seed) };
             let outcome: RunOutcome = run_on_fresh_thread(scenario, &config);
             for line in &outcome.trace {
-                out(&format!("{} {}", line.time, line.text.replace('\n', " ")));
+                out(&format!("{} {}", line.time, line.to_string().replace('\n', " ")));
             }
             if !self.trace {
                 let verdict = outcome.verdict.to_string().replace('\n', " ");
@@ -215,14 +212,14 @@ impl VerifyDeterminism {
 }
 
 /// The whole trace that a process prints.
-fn trace(child: &mut Child) -> Result<Vec<TraceLine>, CliError> {
+fn trace(child: &mut Child) -> Result<Vec<PrintedEntry>, CliError> {
     let _header = child.line()?;
     let mut lines = Vec::new();
     while let Some(line) = child.line()? {
         if let Some((time, text)) = line.split_once(' ')
             && let Ok(time) = time.parse()
         {
-            lines.push(TraceLine { time, text: text.to_string() });
+            lines.push(PrintedEntry { time, text: text.to_string() });
         }
     }
     Ok(lines)

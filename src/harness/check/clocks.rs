@@ -92,7 +92,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn at(seconds: u32) -> Moment {
-        Moment { time: SECOND * seconds, process: (NodeId::for_tests(1), 1) }
+        Moment::new(SECOND * seconds, (NodeId::for_tests(1), 1))
     }
 
     #[test]

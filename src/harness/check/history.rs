@@ -78,7 +78,7 @@ impl<I: Invariant<M>, M: Model> History<I, M> {
 
     fn observe(&mut self, process: (NodeId, u64), event: &dyn Event) {
         self.time += Duration::from_secs(1);
-        let at = Moment { time: self.time, process };
+        let at = Moment::new(self.time, process);
         // As in a run, an invariant is spared the kinds that it does not look at.
         let concerned = self.invariant.event_kinds().iter().any(|kind| kind.is(event));
         self.last = match concerned {

@@ -1,6 +1,6 @@
 //! When and where something happened.
 
-use crate::host::sim::{NodeId, Stamp};
+use crate::host::sim::{EntryNumber, NodeId, Stamp};
 use std::{fmt, time::Duration};
 
 /// When and where an event was announced, for the checks.
@@ -10,11 +10,23 @@ pub struct Moment {
     pub time: Duration,
     /// The process: node and incarnation.
     pub process: (NodeId, u64),
+    /// Its entry in the trace; `None` where nothing was announced.
+    pub entry: Option<EntryNumber>,
+    /// The entry that led to it; `None` for what the harness did.
+    pub cause: Option<EntryNumber>,
+}
+
+impl Moment {
+    /// A moment at which nothing was announced.
+    pub fn new(time: Duration, process: (NodeId, u64)) -> Self {
+        Moment { time, process, entry: None, cause: None }
+    }
 }
 
 impl From<Stamp> for Moment {
     fn from(stamp: Stamp) -> Self {
-        Moment { time: stamp.time, process: (stamp.node, stamp.incarnation) }
+        let Stamp { time, node, incarnation, entry, cause } = stamp;
+        Moment { time, process: (node, incarnation), entry, cause }
     }
 }
 

@@ -1,10 +1,18 @@
 //! Comparing two runs of one seed.
 
-use crate::host::sim::TraceLine;
 use std::fmt;
 
 /// How many entries are shown before the first that differs.
 const CONTEXT_LINES: usize = 10;
+
+/// An entry of a trace, as a process prints it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrintedEntry {
+    /// Simulated nanoseconds since the run began.
+    pub time: u64,
+    /// The rest.
+    pub text: String,
+}
 
 /// Where two traces part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,15 +20,15 @@ pub struct Difference {
     /// The place of the first entry that differs, from 0.
     pub at: usize,
     /// The entries before it, ten at most.
-    pub before: Vec<TraceLine>,
+    pub before: Vec<PrintedEntry>,
     /// The entry in the first run; `None` when it had ended.
-    pub first: Option<TraceLine>,
+    pub first: Option<PrintedEntry>,
     /// The entry in the second run; `None` when it had ended.
-    pub second: Option<TraceLine>,
+    pub second: Option<PrintedEntry>,
 }
 
 /// Finds where two traces part; `None` when they are the same.
-pub fn compare_traces(first: &[TraceLine], second: &[TraceLine]) -> Option<Difference> {
+pub fn compare_traces(first: &[PrintedEntry], second: &[PrintedEntry]) -> Option<Difference> {
     let longest = first.len().max(second.len());
     let at = (0..longest).find(|at| first.get(*at) != second.get(*at))?;
     Some(Difference {
@@ -42,7 +50,7 @@ impl fmt::Display for Difference {
     }
 }
 
-struct Line<'a>(Option<&'a TraceLine>);
+struct Line<'a>(Option<&'a PrintedEntry>);
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,8 +65,8 @@ impl fmt::Display for Line<'_> {
 mod tests {
     use super::*;
 
-    fn trace(texts: &[&str]) -> Vec<TraceLine> {
-        let line = |(time, text): (u64, &&str)| TraceLine { time, text: text.to_string() };
+    fn trace(texts: &[&str]) -> Vec<PrintedEntry> {
+        let line = |(time, text): (u64, &&str)| PrintedEntry { time, text: text.to_string() };
         (0..).zip(texts).map(line).collect()
     }
 

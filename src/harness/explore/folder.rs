@@ -316,8 +316,8 @@ fn with_names(faults: &[FaultSpec]) -> Vec<FaultSpec> {
 pub fn save_evidence(folder: &Path, outcome: &RunOutcome) -> Result<(), FolderError> {
     let mut trace = String::new();
     for line in &outcome.trace {
-        let entry = serde_json::json!({ "ns": line.time, "entry": line.text });
-        let _ = writeln!(trace, "{entry}");
+        let line = serde_json::to_string(line).expect("it has string keys only");
+        let _ = writeln!(trace, "{line}");
     }
     write(&folder.join("trace.jsonl"), trace.as_bytes())?;
     let mut fates = String::new();

@@ -7,7 +7,7 @@ mod hunt;
 mod regression;
 
 pub use aside::{Aside, keep};
-pub use determinism::{Difference, compare_traces};
+pub use determinism::{Difference, PrintedEntry, compare_traces};
 pub use folder::{
     Failure, FailureRecord, FaultRecord, FolderError, INPUT_BYTES_MAX, lines, save_evidence,
     save_report,

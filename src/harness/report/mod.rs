@@ -1,5 +1,6 @@
 //! What a person reads of runs.
 
+mod causes;
 mod snapshot;
 mod sweep;
 mod text;

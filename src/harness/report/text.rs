@@ -1,6 +1,9 @@
 //! Reports as plain text of at most 80 columns where that can be had.
 
-use super::timeline::{last_changes, leadership_timeline};
+use super::{
+    causes::what_led_to_it,
+    timeline::{last_changes, leadership_timeline},
+};
 use crate::harness::{fault::FaultSpec, language::wrap, nemesis::ExecutedFault, run::RunOutcome};
 use std::{fmt::Write, time::Duration};
 
@@ -95,7 +98,8 @@ const CHANGES_MAX: usize = 5;
 const FAULTS_MAX: usize = 6;
 
 /// About 25 lines on a run that failed: the invariant, the two events in conflict, the last changes
-/// of state, the faults in force, then what `last` says: where the plan is and the command.
+/// of state, what led to it if the trace was kept, the faults in force, then what `last` says: where the
+/// plan is and the command.
 pub fn failure_report(outcome: &RunOutcome, last: &[(&str, &str)]) -> String {
     let mut text = String::new();
     match outcome.violations.first() {
@@ -121,6 +125,13 @@ pub fn failure_report(outcome: &RunOutcome, last: &[(&str, &str)]) -> String {
     let _ = writeln!(text, "\nthe last changes of state");
     for change in last_changes(outcome, CHANGES_MAX, end_of(outcome)) {
         let _ = writeln!(text, "{}", wrap("  ", &change));
+    }
+    let led = what_led_to_it(outcome);
+    if !led.is_empty() {
+        let _ = writeln!(text, "\nwhat led to it, the last step first");
+    }
+    for step in led {
+        let _ = writeln!(text, "  {step}");
     }
     let _ = writeln!(text, "\nfaults in force, or lifted in the second before");
     let in_force = faults_in_force(outcome);

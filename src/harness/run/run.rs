@@ -249,7 +249,7 @@ impl RunInProgress<'_> {
         };
         let nodes = world.nodes();
         let names = nodes.iter().map(|node| (*node, world.name(*node).to_string())).collect();
-        let at = Moment { time: world.elapsed(), process: (nodes[0], 0) };
+        let at = Moment::new(world.elapsed(), (nodes[0], 0));
         (End { at, stuck }, injector.executed(), names)
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: faults. What goes wrong here, goes wrong by itself.
 
+pub(in crate::host) mod cause;
 mod courier;
 pub(in crate::host) mod disk;
 mod example;

@@ -2,7 +2,7 @@
 
 use super::ports::Ports;
 use crate::host::{
-    Event, InjectedError, Instant, Property, PropertyKind, Sabotage, WallTime,
+    Cause, Event, InjectedError, Instant, Property, PropertyKind, Sabotage, WallTime,
     property::PROPERTY_TARGET,
 };
 use futures::FutureExt;
@@ -281,6 +281,16 @@ impl Node {
                 details = details()
             ),
         }
+    }
+
+    pub(in crate::host) const fn cause(&self) -> Cause {
+        Cause
+    }
+
+    pub(in crate::host) const fn continue_from(&self, Cause: Cause) {}
+
+    pub(in crate::host) fn with_cause<T>(&self, Cause: Cause, f: impl FnOnce() -> T) -> T {
+        f()
     }
 
     pub(in crate::host) const fn sabotaged(&self, _: Sabotage) -> bool {

@@ -1,9 +1,18 @@
 //! The run's digest: every delivery, disk operation, timer firing, draw count and announcement, in
-//! order. Two runs of one seed must end with the same digest; with a trace, the first entry that
-//! differs can be named.
+//! order, and what led to each. Two runs of one seed must end with the same digest; with a trace, the
+//! first entry that differs can be named.
 
-use crate::host::random::mix;
-use std::{fmt, hash::Hasher};
+use super::{
+    cause::{Cause, EntryNumber},
+    entry::{Entry, Fields},
+    link::NodeSet,
+    stamp::NodeId,
+};
+use crate::host::{Event, random::mix};
+use std::{
+    fmt::{self, Debug},
+    hash::{Hash, Hasher},
+};
 
 /// A 128-bit digest over a run's entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,57 +24,14 @@ impl fmt::Display for TraceDigest {
     }
 }
 
-/// One line of a run's trace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TraceLine {
-    /// Simulated nanoseconds since the run began.
-    pub time: u64,
-    /// What happened.
-    pub text: String,
-}
-
-/// What an entry is about.
-#[derive(Clone, Copy)]
-pub(in crate::host) enum Tag {
-    /// A timer fired.
-    Timer = 1,
-    /// A frame will not arrive.
-    Lost = 2,
-    /// A frame is kept back by a rule.
-    Held = 3,
-    /// A second copy of a frame is under way.
-    Duplicated = 4,
-    /// A bit of a frame was flipped.
-    Corrupted = 5,
-    /// An event was announced.
-    Event = 6,
-    /// A rule was put on the links or lifted, or connections were reset.
-    Links = 7,
-    /// A frame arrived.
-    Delivered = 8,
-    /// A disk did something, or something was done to a disk or a service.
-    Hardware = 9,
-    /// Something happened to a stream.
-    Stream = 10,
-}
-
 /// Folds entries into two lanes that never mix, so that one weak lane does not hide a difference.
 #[derive(Default)]
 pub(in crate::host) struct Digest {
     lanes: [u64; 2],
     entries: u64,
-    trace: Option<Vec<TraceLine>>,
 }
 
 impl Digest {
-    pub fn record_trace(&mut self) {
-        self.trace = Some(Vec::new());
-    }
-
-    pub fn take_trace(&mut self) -> Vec<TraceLine> {
-        self.trace.take().unwrap_or_default()
-    }
-
     /// How many entries were folded.
     pub fn entries(&self) -> u64 {
         self.entries
@@ -75,17 +41,47 @@ impl Digest {
         TraceDigest((u128::from(self.lanes[0]) << 64) | u128::from(self.lanes[1]))
     }
 
-    /// Folds one entry; `text` is only called when a trace is kept.
-    pub fn entry(&mut self, time: u64, tag: Tag, words: &[u64], text: impl FnOnce() -> String) {
+    /// Folds one entry, and numbers it.
+    pub fn entry(&mut self, time: u64, cause: Cause, entry: &Entry<'_>) -> EntryNumber {
         self.entries += 1;
         self.write_u64(time);
-        self.write_u8(tag as u8);
-        for word in words {
-            self.write_u64(*word);
-        }
-        if let Some(trace) = &mut self.trace {
-            trace.push(TraceLine { time, text: text() });
-        }
+        self.write_u64(cause.word());
+        entry.fields(self);
+        EntryNumber::new(self.entries).expect("it was just counted")
+    }
+}
+
+impl Fields for Digest {
+    fn node(&mut self, _: &'static str, node: NodeId) {
+        self.write_u64(node.key());
+    }
+
+    fn nodes(&mut self, _: &'static str, nodes: &NodeSet) {
+        nodes.hash(self);
+    }
+
+    fn number(&mut self, _: &'static str, number: u64) {
+        self.write_u64(number);
+    }
+
+    fn text(&mut self, _: &'static str, text: &str) {
+        text.hash(self);
+    }
+
+    fn word(&mut self, _: &'static str, _: &'static str, number: u64) {
+        self.write_u64(number);
+    }
+
+    fn value(&mut self, _: &'static str, value: &(impl Debug + Hash)) {
+        value.hash(self);
+    }
+
+    fn event(&mut self, event: &dyn Event) {
+        event.fold(self);
+    }
+
+    fn variant(&mut self, variant: impl Hash) {
+        variant.hash(self);
     }
 }
 

@@ -1,15 +1,14 @@
 //! The harness's hands on the hardware: links, streams, clocks, disks, services.
 
 use super::{
-    digest::Tag,
     disk::{DiskFault, DiskFaultId},
+    entry::{DiskStep, Entry, LinksChange, MachineStep},
     hardware::Hardware,
     injected_error::{ServiceFault, ServiceFaultId},
     link::{LinkRule, NodeSet, RuleId},
     stamp::NodeId,
     world::World,
 };
-use crate::host::random::name_hash;
 
 /// Links and streams.
 impl World {
@@ -17,15 +16,17 @@ impl World {
     pub fn add_rule(&self, rule: LinkRule) -> RuleId {
         let now = self.shared().now();
         let mut locked = self.shared().lock();
-        locked.note(now, Tag::Links, &[0], || format!("link rule {rule:?}"));
-        locked.network().add_rule(rule)
+        let id = locked.network().add_rule(rule.clone());
+        locked.note(now, &Entry::Links(LinksChange::RuleAdded { rule: id, what: &rule }));
+        id
     }
 
     /// Lifts a rule; what it held is sent on its way.
     pub fn remove_rule(&self, id: RuleId) {
         let now = self.shared().now();
         let mut locked = self.shared().lock();
-        locked.note(now, Tag::Links, &[1], || format!("lifted {id:?}"));
+        let lifted = locked.note(now, &Entry::Links(LinksChange::RuleLifted { rule: id }));
+        let _entered = self.shared().cause().enter(lifted.into());
         locked.wire(now).remove_rule(id);
     }
 
@@ -43,9 +44,11 @@ impl World {
         let between = |from, to| {
             one.contains(from) && other.contains(to) || one.contains(to) && other.contains(from)
         };
+        let _entered;
         let wakers = {
             let mut locked = self.shared().lock();
-            locked.note(now, Tag::Links, &[2], || format!("reset between {one:?} and {other:?}"));
+            let reset = locked.note(now, &Entry::Links(LinksChange::Reset { one, other }));
+            _entered = self.shared().cause().enter(reset.into());
             let (streams, mut wire) = locked.streams(now);
             wire.lose_datagrams(between);
             streams.reset(&mut wire, between)
@@ -63,8 +66,7 @@ impl World {
         assert!(bytes_per_second > 0, "a stream without a rate never ends");
         let now = self.shared().now();
         let mut locked = self.shared().lock();
-        let text = || format!("rate {bytes_per_second}");
-        locked.note(now, Tag::Stream, &[bytes_per_second], text);
+        locked.note(now, &Entry::Links(LinksChange::StreamRate { bytes_per_second }));
         locked.streams(now).0.set_rate(bytes_per_second);
     }
 }
@@ -100,9 +102,10 @@ impl World {
     pub fn set_disk_fault(&self, node: NodeId, fault: DiskFault) -> DiskFaultId {
         let now = self.shared().now();
         let mut locked = self.shared().lock();
-        let words = [node.key(), 0];
-        locked.note(now, Tag::Hardware, &words, || format!("{node:?} disk fault {fault:?}"));
-        locked.machine(node).disk.add_fault(fault)
+        let id = locked.machine(node).disk.add_fault(fault.clone());
+        let step = DiskStep::FaultSet { fault: id, what: &fault };
+        locked.note(now, &Entry::Disk(node, step));
+        id
     }
 
     /// How many operations of the machine's disk a fault in force has met.
@@ -113,10 +116,11 @@ impl World {
     /// Lifts one fault of the machine's disk; operations that nothing else stalls go on.
     pub fn clear_disk_fault(&self, node: NodeId, fault: DiskFaultId) {
         let now = self.shared().now();
+        let _entered;
         let wakers = {
             let mut locked = self.shared().lock();
-            let words = [node.key(), 4, fault.0];
-            locked.note(now, Tag::Hardware, &words, || format!("{node:?} disk {fault:?} lifted"));
+            let lifted = locked.note(now, &Entry::Disk(node, DiskStep::FaultLifted { fault }));
+            _entered = self.shared().cause().enter(lifted.into());
             locked.machine(node).disk.clear_fault(fault)
         };
         for waker in wakers {
@@ -127,10 +131,11 @@ impl World {
     /// Lifts every fault of the machine's disk; stalled operations go on.
     pub fn clear_disk_faults(&self, node: NodeId) {
         let now = self.shared().now();
+        let _entered;
         let wakers = {
             let mut locked = self.shared().lock();
-            let words = [node.key(), 1];
-            locked.note(now, Tag::Hardware, &words, || format!("{node:?} disk faults lifted"));
+            let lifted = locked.note(now, &Entry::Disk(node, DiskStep::AllFaultsLifted));
+            _entered = self.shared().cause().enter(lifted.into());
             locked.machine(node).disk.clear_faults()
         };
         for waker in wakers {
@@ -144,8 +149,7 @@ impl World {
     pub fn rot(&self, node: NodeId, path: &str, offset: u64, mask: u8) -> bool {
         let now = self.shared().now();
         let mut locked = self.shared().lock();
-        let words = [node.key(), 2, name_hash(path), offset, u64::from(mask)];
-        locked.note(now, Tag::Hardware, &words, || format!("{node:?} rot in {path} at {offset}"));
+        locked.note(now, &Entry::Disk(node, DiskStep::Rotted { path, offset, mask }));
         locked.machine(node).disk.rot(path, offset, mask)
     }
 
@@ -158,8 +162,7 @@ impl World {
     pub fn wipe_disk(&self, node: NodeId) {
         let now = self.shared().now();
         let mut locked = self.shared().lock();
-        let words = [node.key(), 3];
-        locked.note(now, Tag::Hardware, &words, || format!("{node:?} disk replaced"));
+        locked.note(now, &Entry::Disk(node, DiskStep::Replaced));
         locked.machine(node).disk.wipe();
     }
 
@@ -175,8 +178,8 @@ impl World {
     pub fn set_service_fault(&self, node: NodeId, fault: ServiceFault) -> ServiceFaultId {
         let now = self.shared().now();
         let mut locked = self.shared().lock();
-        let words = [node.key(), 6];
-        locked.note(now, Tag::Hardware, &words, || format!("{node:?} service fault {fault:?}"));
+        let step = MachineStep::ServiceFaultSet { what: &fault };
+        locked.note(now, &Entry::Machine(node, step));
         let seed = locked.seed();
         locked.machine(node).injected_errors.add(seed, node, fault)
     }
@@ -200,8 +203,7 @@ impl World {
         let now = self.shared().now();
         let mut locked = self.shared().lock();
         if locked.machine(node).injected_errors.clear(fault) {
-            let words = [node.key(), 7];
-            locked.note(now, Tag::Hardware, &words, || format!("{node:?} service fault lifted"));
+            locked.note(now, &Entry::Machine(node, MachineStep::ServiceFaultLifted));
         }
     }
 }

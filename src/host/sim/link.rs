@@ -20,7 +20,7 @@ use std::{
 };
 
 /// How long a frame is under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Delay {
     /// Always the same.
     Constant(Duration),
@@ -82,7 +82,7 @@ fn exponential(mean: Duration, bits: u64) -> Duration {
 }
 
 /// Which nodes a rule speaks of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum NodeSet {
     /// Every node.
     All,
@@ -106,7 +106,7 @@ impl NodeSet {
 }
 
 /// What a rule does to the frames that it matches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LinkEffect {
     /// Nothing passes, also nothing that is under way. Streams stall.
     Cut,
@@ -173,10 +173,51 @@ impl LinkRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(u64);
 
+impl RuleId {
+    /// Counted from 1, in the order in which rules were added.
+    pub(in crate::host) fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// Why a frame does not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::host) enum Loss {
+    /// A rule cuts its link.
+    Cut,
+    /// A rule loses a share of the frames.
+    Drawn,
+    /// The queue of a rule has no room.
+    Overflow,
+    /// Its link was cut while it was under way.
+    CutUnderWay,
+    /// Connections were reset while it was under way.
+    Reset,
+    /// The machine has no power.
+    NoPower,
+    /// Nobody takes it in.
+    InboxFull,
+}
+
+impl Loss {
+    /// As traces name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Loss::Cut => "cut",
+            Loss::Drawn => "loss",
+            Loss::Overflow => "overflow",
+            Loss::CutUnderWay => "cut-under-way",
+            Loss::Reset => "reset",
+            Loss::NoPower => "no-power",
+            Loss::InboxFull => "inbox-full",
+        }
+    }
+}
+
 /// What becomes of one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::host) enum Fate {
-    Lost(&'static str),
+    Lost(Loss),
     Held(RuleId),
     Delivered {
         delay: Nanos,
@@ -219,7 +260,7 @@ impl Fate {
     /// The word for it; `None` when the frame just arrives.
     fn word(&self) -> Option<&'static str> {
         match self {
-            Fate::Lost(why) => Some(why),
+            Fate::Lost(why) => Some(why.name()),
             Fate::Held(_) => Some("held"),
             Fate::Delivered { corrupt: Some(_), .. } => Some("corrupted"),
             Fate::Delivered { copy: Some(_), .. } => Some("duplicated"),
@@ -378,7 +419,7 @@ impl Links {
             }
             let id = in_force.id;
             match &in_force.rule.effect {
-                LinkEffect::Cut => return Fate::Lost("cut"),
+                LinkEffect::Cut => return Fate::Lost(Loss::Cut),
                 LinkEffect::Hold => return Fate::Held(id),
                 LinkEffect::Loss { per_million } => loss = either(loss, *per_million),
                 LinkEffect::Duplicate { per_million } => {
@@ -400,12 +441,12 @@ impl Links {
             }
         }
         if happens(loss, lost) {
-            return Fate::Lost("loss");
+            return Fate::Lost(Loss::Drawn);
         }
         if slow {
             match self.queue(frame) {
                 Some(wait) => delay += Duration::from_nanos(wait),
-                None => return Fate::Lost("overflow"),
+                None => return Fate::Lost(Loss::Overflow),
             }
         }
         let copy = happens(duplicate, doubled)

@@ -7,9 +7,11 @@
 //!
 //! Deliberately absent: any knowledge of what the system's messages, files or events mean.
 
+pub(in crate::host) mod cause;
 mod clock;
 mod digest;
 pub(in crate::host) mod disk;
+mod entry;
 mod example;
 mod faults;
 mod hardware;
@@ -28,13 +30,18 @@ pub(in crate::host) mod stream;
 pub(in crate::host) mod task;
 mod timeline;
 mod timer;
+mod trace;
+mod waker;
 mod world;
 
 #[cfg(test)]
+mod cause_tests;
+#[cfg(test)]
 mod tests;
 
+pub use cause::EntryNumber;
 pub use clock::DRIFT_PER_MILLION_MAX;
-pub use digest::{TraceDigest, TraceLine};
+pub use digest::TraceDigest;
 pub use disk::{DiskEffect, DiskFault, DiskFaultId, DiskOp, Unsynced};
 pub use example::run_two;
 pub use hardware::{Hardware, ProcessEnd};
@@ -45,4 +52,5 @@ pub(in crate::host) use node::Node;
 pub use node::current_stamp;
 pub use stamp::{NodeId, Stamp};
 pub use stream::{PACKET_KINDS, STREAM_WINDOW_BYTES};
+pub use trace::{TraceLine, causes};
 pub use world::{Observer, World, WorldConfig, WorldReport, simulate};

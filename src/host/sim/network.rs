@@ -1,9 +1,10 @@
 //! The network between machines: names, links, and the frames that cross them.
 
 use super::{
+    cause::{Cause, CurrentCause, EntryNumber},
     clock::Nanos,
-    digest::Tag,
-    link::{Delay, Fate, FrameFate, LinkRule, LinkTraversal, Links, RuleId},
+    entry::{Entry, FrameStep},
+    link::{Delay, Fate, FrameFate, LinkRule, LinkTraversal, Links, Loss, RuleId},
     message::Datagram,
     stamp::NodeId,
     stream::StreamAction,
@@ -114,9 +115,19 @@ impl<'a> Wire<'a> {
         self.network
     }
 
-    /// Folds an entry into the digest; `text` is only called when a trace is kept.
-    pub fn note(&mut self, tag: Tag, words: &[u64], text: impl FnOnce() -> String) {
-        self.timeline.note(self.now, tag, words, text);
+    /// Something has happened because of what happens now.
+    pub fn note(&mut self, entry: &Entry<'_>) -> EntryNumber {
+        self.timeline.note(self.now, entry)
+    }
+
+    /// Something has happened because of that.
+    pub fn note_caused(&mut self, cause: Cause, entry: &Entry<'_>) -> EntryNumber {
+        self.timeline.note_caused(self.now, cause, entry)
+    }
+
+    /// Because of what things happen now.
+    pub fn cause(&self) -> &CurrentCause {
+        self.timeline.cause()
     }
 
     /// Draws the fate of a packet of a stream.
@@ -134,17 +145,16 @@ impl<'a> Wire<'a> {
         self.timeline.schedule(time, Action::Stream(action));
     }
 
-    fn note_datagram(&mut self, tag: Tag, datagram: &Datagram, what: &str) {
-        let names = (self.network.name(datagram.from), self.network.name(datagram.to));
-        self.timeline.note(self.now, tag, &datagram.words(), || {
-            format!("{} -> {} {:?} #{} {what}", names.0, names.1, datagram.kind, datagram.ordinal)
-        });
+    /// Whatever happens to a frame has the cause under which it was sent.
+    fn note_datagram(&mut self, step: FrameStep, datagram: &Datagram) -> EntryNumber {
+        self.note_caused(datagram.cause, &Entry::Frame(step, datagram.told()))
     }
 
     /// A frame within one machine is delivered in order and never touches a link.
-    pub fn send(&mut self, datagram: Datagram) {
+    pub fn send(&mut self, mut datagram: Datagram) {
+        datagram.cause = self.cause().get();
         if datagram.from == datagram.to {
-            self.timeline.schedule(self.now, Action::Arrive(datagram));
+            self.timeline.schedule(self.now, Action::Arrive(Box::new(datagram)));
         } else {
             self.transmit(datagram);
         }
@@ -156,46 +166,48 @@ impl<'a> Wire<'a> {
         let (ordinal, fate) = self.network.links.fate(self.now, &traversal);
         datagram.ordinal = ordinal;
         match fate {
-            Fate::Lost(why) => self.note_datagram(Tag::Lost, &datagram, why),
+            Fate::Lost(why) => {
+                self.note_datagram(FrameStep::Lost(why), &datagram);
+            }
             Fate::Held(rule) => {
-                self.note_datagram(Tag::Held, &datagram, "held");
+                self.note_datagram(FrameStep::Held, &datagram);
                 self.network.held.entry(rule).or_default().push(datagram);
             }
             Fate::Delivered { delay, copy, corrupt } => {
                 if let Some(delay) = copy {
-                    self.note_datagram(Tag::Duplicated, &datagram, "duplicated");
-                    self.timeline.schedule(self.now + delay, Action::Arrive(datagram.clone()));
+                    self.note_datagram(FrameStep::Duplicated, &datagram);
+                    self.timeline
+                        .schedule(self.now + delay, Action::Arrive(Box::new(datagram.clone())));
                 }
                 let datagram = match corrupt {
                     Some(place) => {
-                        self.note_datagram(Tag::Corrupted, &datagram, "corrupted");
+                        self.note_datagram(FrameStep::Corrupted, &datagram);
                         datagram.damaged(place)
                     }
                     None => datagram,
                 };
-                self.timeline.schedule(self.now + delay, Action::Arrive(datagram));
+                self.timeline.schedule(self.now + delay, Action::Arrive(Box::new(datagram)));
             }
         }
     }
 
-    /// Whether a frame that has crossed its link reaches the machine.
-    pub fn reaches(&mut self, datagram: &Datagram) -> bool {
+    /// The entry of the arrival of a frame that has crossed its link, if it reaches the machine.
+    pub fn arrival(&mut self, datagram: &Datagram) -> Option<EntryNumber> {
         let (from, to) = (datagram.from, datagram.to);
         if !self.network.is_powered(to) {
-            self.note_datagram(Tag::Lost, datagram, "no power");
-            return false;
+            self.note_datagram(FrameStep::Lost(Loss::NoPower), datagram);
+            return None;
         }
         if from != to && self.is_cut(from, to, datagram.kind) {
-            self.note_datagram(Tag::Lost, datagram, "cut under way");
-            return false;
+            self.note_datagram(FrameStep::Lost(Loss::CutUnderWay), datagram);
+            return None;
         }
-        self.note_datagram(Tag::Delivered, datagram, "delivered");
-        true
+        Some(self.note_datagram(FrameStep::Delivered, datagram))
     }
 
     /// The machine's inbox has no room for a frame.
     pub fn drop_full(&mut self, datagram: &Datagram) {
-        self.note_datagram(Tag::Lost, datagram, "inbox full");
+        self.note_datagram(FrameStep::Lost(Loss::InboxFull), datagram);
     }
 
     /// Lifts a rule; what it held is sent on its way.
@@ -212,9 +224,10 @@ impl<'a> Wire<'a> {
             .timeline
             .recall(|datagram| datagram.from != datagram.to && between(datagram.from, datagram.to));
         for datagram in lost {
-            self.note_datagram(Tag::Lost, &datagram, "reset under way");
+            self.note_datagram(FrameStep::Lost(Loss::Reset), &datagram);
             let traversal = datagram.traversal(self.now);
-            self.network.links.note(self.now, &traversal, datagram.ordinal, "reset");
+            let (ordinal, why) = (datagram.ordinal, Loss::Reset.name());
+            self.network.links.note(self.now, &traversal, ordinal, why);
         }
     }
 }

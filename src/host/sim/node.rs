@@ -1,6 +1,7 @@
 //! The simulated side of [`Host`](crate::host::Host): one incarnation of a process.
 
 use super::{
+    cause::Cause,
     hardware::ProcessEnd,
     stamp::{NodeId, Stamp},
     world::{Locked, Shared, World},
@@ -55,7 +56,7 @@ pub fn current_stamp() -> Option<(Arc<str>, Stamp)> {
     CURRENT.with_borrow(|current| {
         let Incarnation { shared, node, name, number, .. } = &*current.as_ref()?.incarnation;
         let time = Duration::from_nanos(shared.now());
-        Some((name.clone(), Stamp { time, node: *node, incarnation: *number }))
+        Some((name.clone(), Stamp::new(time, *node, *number)))
     })
 }
 
@@ -178,6 +179,19 @@ impl Node {
             return self.shared().evaluated(property);
         }
         self.announce(&PropertyEvent { property, held, details: details() });
+    }
+
+    pub fn cause(&self) -> Cause {
+        self.shared().cause().get()
+    }
+
+    pub fn continue_from(&self, cause: Cause) {
+        self.shared().cause().set(cause);
+    }
+
+    pub fn with_cause<T>(&self, cause: Cause, f: impl FnOnce() -> T) -> T {
+        let _entered = self.shared().cause().enter(cause);
+        f()
     }
 
     pub fn sabotaged(&self, switch: Sabotage) -> bool {

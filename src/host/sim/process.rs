@@ -1,6 +1,7 @@
 //! The life of machines and of the processes on them, as the harness leads it: boot, pause, stall.
 
 use super::{
+    cause::Cause,
     hardware::Hardware,
     node::{self, Node},
     stamp::{NodeId, Stamp},
@@ -58,7 +59,8 @@ impl World {
         }
         let spawner = shared.madsim().get_node(madsim).expect("the node was created");
         let process = Node::boot(shared, node, spawner);
-        shared.emit(node, process.number(), &Hardware::Booted);
+        let booted = shared.emit(node, process.number(), &Hardware::Booted);
+        let _entered = shared.cause().enter(Cause::of(booted.entry));
         let main = main(Host::from_imp(process.clone()));
         Task::spawn(&process, main);
     }

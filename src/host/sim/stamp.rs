@@ -1,5 +1,6 @@
 //! Which machine, which incarnation of its process, and when.
 
+use super::cause::EntryNumber;
 use std::time::Duration;
 
 /// A simulated machine, counted from 0 in the order in which they were added.
@@ -45,4 +46,15 @@ pub struct Stamp {
     pub node: NodeId,
     /// The node's incarnation at that moment, from 1.
     pub incarnation: u64,
+    /// The event's entry in the trace; `None` where nothing was announced.
+    pub entry: Option<EntryNumber>,
+    /// The entry that led to it; `None` for what the harness did.
+    pub cause: Option<EntryNumber>,
+}
+
+impl Stamp {
+    /// Of what is no entry of the trace.
+    pub fn new(time: Duration, node: NodeId, incarnation: u64) -> Self {
+        Stamp { time, node, incarnation, entry: None, cause: None }
+    }
 }

@@ -1,23 +1,27 @@
 //! The state of one simulated world: its devices, and what each of them has to do with the others.
 
 use super::{
+    cause::{Cause, CurrentCause, EntryNumber},
     clock::Nanos,
-    digest::{Tag, TraceDigest, TraceLine},
+    digest::TraceDigest,
     disk::Unsynced,
+    entry::{Entry, MachineStep},
     hardware::ProcessEnd,
     link::{Delay, FrameFate},
     machine::Machine,
     message::{Datagram, Ports, Refused},
     network::{Network, Wire},
-    stamp::NodeId,
+    stamp::{NodeId, Stamp},
     stream::Streams,
     timeline::{Action, Timeline},
     timer::{TimerKey, Timers},
+    trace::TraceLine,
 };
 use crate::host::{Event, InjectedError, Instant};
 use std::{
     sync::{Arc, atomic::AtomicBool},
     task::Waker,
+    time::Duration,
 };
 
 /// All devices of a world.
@@ -31,12 +35,13 @@ pub(in crate::host) struct State {
     /// Draws of the nodes' randomness and of injected errors.
     draws: u64,
     sabotage_executions: u64,
+    /// Of what is due; empty but for that, and kept for its room.
+    wakers: Vec<Waker>,
 }
 
 /// What a process leaves behind. Drop it where no lock is held: wakers and frames may own tasks,
 /// whose destructors take the world's lock.
 pub(in crate::host) struct Ended {
-    pub incarnation: u64,
     pub madsim: madsim::task::NodeId,
     _ports: Ports,
     _wakers: [Vec<Waker>; 2],
@@ -54,6 +59,7 @@ impl State {
             streams: Streams::new(),
             draws: 0,
             sabotage_executions: 0,
+            wakers: Vec::new(),
         }
     }
 
@@ -69,6 +75,7 @@ impl State {
         name: Arc<str>,
         madsim: madsim::task::NodeId,
     ) -> NodeId {
+        self.timeline.name_node(&name);
         let id = self.network.connect(name);
         self.machines.push(Machine::new(self.seed, id, now, madsim));
         id
@@ -105,17 +112,34 @@ impl State {
         (&mut self.streams, wire)
     }
 
-    /// Folds an entry into the digest; `text` is only called when a trace is kept.
-    pub fn note(&mut self, now: Nanos, tag: Tag, words: &[u64], text: impl FnOnce() -> String) {
-        self.timeline.note(now, tag, words, text);
+    /// Because of what things happen now.
+    pub fn cause(&self) -> &CurrentCause {
+        self.timeline.cause()
     }
 
-    /// Folds an announced event into the digest.
-    pub fn note_event(&mut self, now: Nanos, node: NodeId, incarnation: u64, event: &dyn Event) {
-        self.timeline.fold(event);
-        let words = [node.key(), incarnation, self.draws];
-        let name = self.network.name(node);
-        self.timeline.note(now, Tag::Event, &words, || format!("{name}/{incarnation} {event:?}"));
+    /// Something has happened because of what happens now.
+    pub fn note(&mut self, now: Nanos, entry: &Entry<'_>) -> EntryNumber {
+        self.timeline.note(now, entry)
+    }
+
+    /// Something has happened because of that.
+    pub fn note_caused(&mut self, now: Nanos, cause: Cause, entry: &Entry<'_>) -> EntryNumber {
+        self.timeline.note_caused(now, cause, entry)
+    }
+
+    /// An event was announced.
+    pub fn stamp_event(
+        &mut self,
+        now: Nanos,
+        node: NodeId,
+        incarnation: u64,
+        event: &dyn Event,
+    ) -> Stamp {
+        let draws = self.draws;
+        let entry = self.note(now, &Entry::Event { node, incarnation, draws, event });
+        let cause = self.cause().get().entry();
+        let time = Duration::from_nanos(now);
+        Stamp { time, node, incarnation, entry: Some(entry), cause }
     }
 
     /// When something is due next.
@@ -123,31 +147,36 @@ impl State {
         self.timeline.next_time()
     }
 
-    /// Lets everything happen that is due, and collects who is to be woken.
-    pub fn perform_due(&mut self, now: Nanos, wakers: &mut Vec<Waker>) {
+    /// Lets everything happen that is due, and collects who is to be woken because of what.
+    pub fn perform_due(&mut self, now: Nanos, woken: &mut Vec<(Waker, Cause)>) {
+        let mut wakers = std::mem::take(&mut self.wakers);
         while let Some(action) = self.timeline.pop_due(now) {
+            self.cause().set(Cause::NONE);
             match action {
-                Action::Timer(key) => self.fire_timer(now, key, wakers),
-                Action::Arrive(datagram) => self.arrive(now, datagram, wakers),
+                Action::Timer(key) => self.fire_timer(now, key, &mut wakers),
+                Action::Arrive(datagram) => self.arrive(now, *datagram, &mut wakers),
                 Action::Stream(action) => {
                     let (streams, mut wire) = self.streams(now);
-                    streams.perform(&mut wire, action, wakers);
+                    streams.perform(&mut wire, action, &mut wakers);
                 }
             }
+            let cause = self.cause().get();
+            woken.extend(wakers.drain(..).map(|waker| (waker, cause)));
         }
+        self.wakers = wakers;
+        self.cause().set(Cause::NONE);
     }
 
     fn arrive(&mut self, now: Nanos, datagram: Datagram, wakers: &mut Vec<Waker>) {
-        if !self.wire(now).reaches(&datagram) {
-            return;
-        }
+        let Some(arrival) = self.wire(now).arrival(&datagram) else { return };
+        self.cause().set(arrival.into());
         let to = datagram.to;
         let reset_for = datagram.is_reset_for();
         let machine = self.machine(to);
         if reset_for.is_some_and(|incarnation| machine.running() != Some(incarnation)) {
             return;
         }
-        match machine.ports.deliver(datagram) {
+        match self.machine(to).ports.deliver(datagram, arrival.into()) {
             Ok(waker) => wakers.extend(waker),
             Err(Refused::Full(datagram)) => self.wire(now).drop_full(&datagram),
             // A reset is not answered by another.
@@ -158,7 +187,8 @@ impl State {
 
     /// Wakes at the first instant at which the machine's clock reads `deadline`.
     pub fn set_timer(&mut self, node: NodeId, deadline: Instant, waker: &Waker) -> TimerKey {
-        let key = self.timers.set(node, deadline, waker.clone());
+        let cause = self.cause().get();
+        let key = self.timers.set(node, deadline, cause, waker.clone());
         let time = self.machine(node).clock.when(deadline);
         self.timeline.schedule(time, Action::Timer(key));
         key
@@ -171,7 +201,7 @@ impl State {
 
     /// Forgets a timer; its waker is dropped by the caller, unlocked.
     pub fn cancel_timer(&mut self, key: TimerKey) -> Option<Waker> {
-        self.timers.remove(key)
+        self.timers.remove(key).map(|(_, waker)| waker)
     }
 
     fn fire_timer(&mut self, now: Nanos, key: TimerKey, wakers: &mut Vec<Waker>) {
@@ -182,9 +212,10 @@ impl State {
             self.timeline.schedule(time, Action::Timer(key));
             return;
         }
-        let words = [node.key(), deadline.0];
-        self.timeline.note(now, Tag::Timer, &words, || format!("{node:?} timer {deadline:?}"));
-        wakers.extend(self.timers.remove(key));
+        let (cause, waker) = self.timers.remove(key).expect("it was just looked up");
+        let fired = self.note_caused(now, cause, &Entry::TimerFired { node, deadline });
+        self.cause().set(fired.into());
+        wakers.push(waker);
     }
 
     /// Makes both clocks of a machine gain or lose from now on.
@@ -209,9 +240,8 @@ impl State {
         let (injected_error, drawn) = self.machine(node).injected_errors.draw();
         self.draws += drawn;
         if let Some(injected_error) = injected_error {
-            let words = [node.key(), 5, u64::from(injected_error == InjectedError::Applied)];
-            let text = || format!("{node:?} answers an error: {injected_error:?}");
-            self.timeline.note(now, Tag::Hardware, &words, text);
+            let step = MachineStep::ServiceError(injected_error);
+            self.note(now, &Entry::Machine(node, step));
         }
         injected_error
     }
@@ -261,7 +291,7 @@ impl State {
             self.network.set_powered(node, false);
         }
         let machine = self.machine(node);
-        let Some(incarnation) = machine.end_process() else {
+        if machine.end_process().is_none() {
             // The machine can lose power without a process, and with it its page cache.
             if power_cut {
                 let none = machine.disk.power_cut(unsynced);
@@ -269,7 +299,7 @@ impl State {
                 self.end_streams(now, node, true);
             }
             return None;
-        };
+        }
         let disk_wakers = match power_cut {
             true => machine.disk.power_cut(unsynced),
             false => machine.disk.process_ended(),
@@ -278,7 +308,7 @@ impl State {
         let ports = std::mem::take(&mut machine.ports);
         self.end_streams(now, node, power_cut);
         let timers = self.timers.remove_all(node);
-        Some(Ended { incarnation, madsim, _ports: ports, _wakers: [timers, disk_wakers] })
+        Some(Ended { madsim, _ports: ports, _wakers: [timers, disk_wakers] })
     }
 
     fn end_streams(&mut self, now: Nanos, node: NodeId, silent: bool) {

@@ -1,16 +1,16 @@
 //! Tasks of a simulated process, and sleeping on its clock.
 
-use super::{hardware::ProcessEnd, node::Node, panic, timer::TimerKey};
+use super::{hardware::ProcessEnd, node::Node, panic, timer::TimerKey, waker::WokenBy};
 use crate::host::Instant;
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 /// A running task. Dropping this detaches it.
 pub struct Task {
-    abort: Option<madsim::task::AbortHandle>,
+    abort: Option<(madsim::task::AbortHandle, WokenBy)>,
 }
 
 impl Task {
@@ -21,23 +21,31 @@ impl Task {
         if node.dead() {
             return Task { abort: None };
         }
-        let guarded = Guarded { node: node.clone(), future: Box::pin(future) };
+        let woken_by = WokenBy::spawn(node.shared().cause());
+        let (owner, future) = (node.clone(), Some(Box::pin(future)));
+        let guarded = Guarded { node: owner, future, woken_by: woken_by.clone(), waker: None };
         let handle = node.spawner().spawn(guarded);
-        Task { abort: Some(handle.abort_handle()) }
+        Task { abort: Some((handle.abort_handle(), woken_by)) }
     }
 
     /// Ends the task at its next step.
     pub fn cancel(&self) {
-        if let Some(abort) = &self.abort {
+        if let Some((abort, woken_by)) = &self.abort {
+            woken_by.cancel();
             abort.abort();
         }
     }
 }
 
-/// A task's future; a panic in it is the death of its process.
+/// A task's future; a panic in it is the death of its process. What happens while it is polled is
+/// because of what it was woken by.
 struct Guarded<F> {
     node: Node,
-    future: Pin<Box<F>>,
+    /// Taken when the task is dropped.
+    future: Option<Pin<Box<F>>>,
+    woken_by: WokenBy,
+    /// The task's own, and the executor's to which it passes wakes on.
+    waker: Option<(Waker, Waker)>,
 }
 
 impl<F: Future<Output = ()>> Future for Guarded<F> {
@@ -45,14 +53,29 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        let future = this.future.as_mut();
-        match this.node.enter(|| panic::catch(|| future.poll(cx))) {
+        let future = this.future.as_mut().expect("taken when it is dropped").as_mut();
+        if this.waker.as_ref().is_none_or(|(_, executor)| !executor.will_wake(cx.waker())) {
+            this.waker = Some((this.woken_by.waker(cx.waker()), cx.waker().clone()));
+        }
+        let (waker, _) = this.waker.as_ref().expect("it was just made");
+        let _entered = this.node.shared().cause().enter(this.woken_by.take());
+        let mut cx = Context::from_waker(waker);
+        match this.node.enter(|| panic::catch(|| future.poll(&mut cx))) {
             Ok(polled) => polled,
             Err(message) => {
                 this.node.end(ProcessEnd::Panicked { message });
                 Poll::Ready(())
             }
         }
+    }
+}
+
+impl<F> Drop for Guarded<F> {
+    /// What destructors do is done because of who cancelled the task.
+    fn drop(&mut self) {
+        let cause = self.woken_by.take();
+        let _entered = self.node.shared().cause().enter(cause);
+        self.future = None;
     }
 }
 

@@ -1,21 +1,24 @@
 //! What is due and what has happened: the one queue on which every device hangs, and the digest.
 
 use super::{
+    cause::{Cause, CurrentCause, EntryNumber},
     clock::Nanos,
-    digest::{Digest, Tag, TraceDigest, TraceLine},
+    digest::{Digest, TraceDigest},
+    entry::Entry,
     message::Datagram,
     queue::Queue,
     stream::StreamAction,
     timer::TimerKey,
+    trace::{Trace, TraceLine},
 };
-use crate::host::Event;
+use std::sync::Arc;
 
 /// Everything that can happen by itself.
 pub(in crate::host) enum Action {
     /// A timer may be due.
     Timer(TimerKey),
-    /// A frame has crossed its link.
-    Arrive(Datagram),
+    /// A frame has crossed its link. Boxed, since the queue moves what it holds.
+    Arrive(Box<Datagram>),
     /// A stream has something coming.
     Stream(StreamAction),
 }
@@ -24,16 +27,31 @@ pub(in crate::host) enum Action {
 pub(in crate::host) struct Timeline {
     due: Queue<Action>,
     digest: Digest,
+    trace: Option<Trace>,
+    cause: CurrentCause,
 }
 
 impl Timeline {
     /// Nothing is due; `trace` keeps every entry in memory.
     pub fn new(trace: bool) -> Self {
-        let mut digest = Digest::default();
-        if trace {
-            digest.record_trace();
+        Timeline {
+            due: Queue::new(),
+            digest: Digest::default(),
+            trace: trace.then(Trace::default),
+            cause: CurrentCause::default(),
         }
-        Timeline { due: Queue::new(), digest }
+    }
+
+    /// The next machine has this name in the trace.
+    pub fn name_node(&mut self, name: &Arc<str>) {
+        if let Some(trace) = &mut self.trace {
+            trace.name_node(name.clone());
+        }
+    }
+
+    /// Because of what things happen now.
+    pub fn cause(&self) -> &CurrentCause {
+        &self.cause
     }
 
     /// Lets this happen at `time`, after what was scheduled for that time before.
@@ -58,20 +76,24 @@ impl Timeline {
             _ => false,
         });
         let datagram = |action| match action {
-            Action::Arrive(datagram) => Some(datagram),
+            Action::Arrive(datagram) => Some(*datagram),
             _ => None,
         };
         recalled.into_iter().filter_map(datagram).collect()
     }
 
-    /// Folds an entry into the digest; `text` is only called when a trace is kept.
-    pub fn note(&mut self, now: Nanos, tag: Tag, words: &[u64], text: impl FnOnce() -> String) {
-        self.digest.entry(now, tag, words, text);
+    /// Something has happened because of what happens now.
+    pub fn note(&mut self, now: Nanos, entry: &Entry<'_>) -> EntryNumber {
+        self.note_caused(now, self.cause.get(), entry)
     }
 
-    /// Folds a whole event into the digest, without an entry of its own.
-    pub fn fold(&mut self, event: &dyn Event) {
-        event.fold(&mut self.digest);
+    /// Something has happened because of that.
+    pub fn note_caused(&mut self, now: Nanos, cause: Cause, entry: &Entry<'_>) -> EntryNumber {
+        let number = self.digest.entry(now, cause, entry);
+        if let Some(trace) = &mut self.trace {
+            trace.push(now, number, cause.entry(), entry);
+        }
+        number
     }
 
     /// The digest so far and how many entries it covers.
@@ -81,6 +103,6 @@ impl Timeline {
 
     /// The entries so far, if they were kept.
     pub fn take_trace(&mut self) -> Vec<TraceLine> {
-        self.digest.take_trace()
+        self.trace.take().map(Trace::into_lines).unwrap_or_default()
     }
 }

@@ -1,6 +1,6 @@
 //! Timers on the nodes' own clocks.
 
-use super::stamp::NodeId;
+use super::{cause::Cause, stamp::NodeId};
 use crate::host::Instant;
 use std::task::Waker;
 
@@ -15,6 +15,8 @@ struct Timer {
     generation: u64,
     node: NodeId,
     deadline: Instant,
+    /// Because of what it was set.
+    cause: Cause,
     waker: Waker,
 }
 
@@ -28,9 +30,9 @@ pub(in crate::host) struct Timers {
 
 impl Timers {
     /// Keeps a waker until its deadline.
-    pub fn set(&mut self, node: NodeId, deadline: Instant, waker: Waker) -> TimerKey {
+    pub fn set(&mut self, node: NodeId, deadline: Instant, cause: Cause, waker: Waker) -> TimerKey {
         self.set += 1;
-        let timer = Timer { generation: self.set, node, deadline, waker };
+        let timer = Timer { generation: self.set, node, deadline, cause, waker };
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -52,11 +54,11 @@ impl Timers {
         true
     }
 
-    /// Takes a timer out, if it still waits.
-    pub fn remove(&mut self, key: TimerKey) -> Option<Waker> {
+    /// Takes a timer out, if it still waits; because of what it was set, and who waits for it.
+    pub fn remove(&mut self, key: TimerKey) -> Option<(Cause, Waker)> {
         self.deadline(key)?;
         self.free.push(key.slot);
-        self.slots[key.slot].take().map(|timer| timer.waker)
+        self.slots[key.slot].take().map(|timer| (timer.cause, timer.waker))
     }
 
     /// On which machine's clock a timer waits, and for what.
@@ -79,6 +81,6 @@ impl Timers {
     #[must_use = "the wakers are dropped outside the lock"]
     pub fn remove_all(&mut self, node: NodeId) -> Vec<Waker> {
         let keys: Vec<_> = self.on(node).map(|(key, _)| key).collect();
-        keys.into_iter().filter_map(|key| self.remove(key)).collect()
+        keys.into_iter().filter_map(|key| self.remove(key)).map(|(_, waker)| waker).collect()
     }
 }

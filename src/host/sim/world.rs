@@ -2,19 +2,22 @@
 //! harness's handle to it.
 
 use super::{
+    cause::{Cause, CurrentCause},
     clock::Nanos,
-    digest::{Tag, TraceDigest, TraceLine},
+    digest::TraceDigest,
     disk::Unsynced,
+    entry::{Entry, MachineStep},
     hardware::{Hardware, ProcessEnd},
     link::{Delay, FrameFate},
     panic,
     stamp::{NodeId, Stamp},
     state::State,
+    trace::TraceLine,
 };
 use crate::host::{Event, Property, Sabotage};
 use std::{
     future::{Future, poll_fn},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, atomic::AtomicBool, atomic::Ordering},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -94,6 +97,7 @@ pub(in crate::host) struct Shared {
     observer: Arc<dyn Observer>,
     closed: AtomicBool,
     sabotage: Option<Sabotage>,
+    cause: CurrentCause,
 }
 
 /// What the lock guards: the devices, and what drives them.
@@ -117,6 +121,11 @@ impl Shared {
         self.sabotage
     }
 
+    /// Because of what things happen now.
+    pub fn cause(&self) -> &CurrentCause {
+        &self.cause
+    }
+
     pub fn lock(&self) -> Locked<'_> {
         let inner = self.inner.lock().expect("nothing panics under the world's lock");
         Locked { shared: self, inner }
@@ -127,13 +136,19 @@ impl Shared {
     }
 
     /// Makes an event known: digest first, then the observer, with no lock held.
-    pub fn emit(self: &Arc<Self>, node: NodeId, incarnation: u64, event: &dyn Event) {
+    pub fn emit(self: &Arc<Self>, node: NodeId, incarnation: u64, event: &dyn Event) -> Stamp {
         let now = self.now();
-        self.lock().note_event(now, node, incarnation, event);
+        let stamp = self.lock().stamp_event(now, node, incarnation, event);
+        self.show(stamp, event);
+        stamp
+    }
+
+    /// Lets the observer see an event. What it does then is done because of it.
+    fn show(self: &Arc<Self>, stamp: Stamp, event: &dyn Event) {
         if self.closed.load(Ordering::Relaxed) {
             return;
         }
-        let stamp = Stamp { time: Duration::from_nanos(now), node, incarnation };
+        let _entered = self.cause.enter(Cause::of(stamp.entry));
         self.observer.observe(&World { shared: self.clone() }, stamp, event);
     }
 
@@ -144,11 +159,11 @@ impl Shared {
         }
     }
 
-    fn drive(&self, wakers: &mut Vec<Waker>) {
+    fn drive(&self, woken: &mut Vec<(Waker, Cause)>) {
         let now = self.now();
         let mut locked = self.lock();
         while locked.inner.wakes.pop_if(|wake| *wake <= now).is_some() {}
-        locked.perform_due(now, wakers);
+        locked.perform_due(now, woken);
     }
 
     /// Wakes the driver at `time`.
@@ -213,7 +228,13 @@ pub fn simulate<T>(
     let runtime = madsim::runtime::Runtime::with_seed_and_config(seed, madsim::Config::default());
     runtime.block_on(async {
         let world = World::new(config, observer);
-        let output = body(world.clone()).await;
+        // Nothing in the run leads to what the harness does, whatever it waits for.
+        let mut body = pin!(body(world.clone()));
+        let body = poll_fn(|cx| {
+            let _entered = world.shared.cause.enter(Cause::NONE);
+            body.as_mut().poll(cx)
+        });
+        let output = body.await;
         let report = world.close().await;
         (output, report)
     })
@@ -222,6 +243,7 @@ pub fn simulate<T>(
 impl World {
     fn new(config: WorldConfig, observer: Arc<dyn Observer>) -> Self {
         let state = State::new(config.seed, config.latency, config.trace);
+        let cause = state.cause().clone();
         let inner = Inner { state, driver: None, beside: Vec::new(), wakes: Vec::new() };
         let shared = Arc::new(Shared {
             inner: Mutex::new(inner),
@@ -231,6 +253,7 @@ impl World {
             observer,
             closed: AtomicBool::new(false),
             sabotage: config.sabotage,
+            cause,
         });
         madsim::task::spawn(driver(shared.clone()));
         World { shared }
@@ -265,9 +288,16 @@ impl World {
         self.shared.time.sleep(duration).await;
     }
 
-    /// Runs `future` beside the harness, on no node; also when called from a node's own task.
+    /// Runs `future` beside the harness, on no node; also when called from a node's own task. What it
+    /// does is done because of what happens now.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let main = self.shared.madsim.get_node(self.shared.main).expect("it is always there");
+        let (current, cause) = (self.shared.cause.clone(), self.shared.cause.get());
+        let mut future = Box::pin(future);
+        let future = poll_fn(move |cx| {
+            let _entered = current.enter(cause);
+            future.as_mut().poll(cx)
+        });
         let task = main.spawn(future).abort_handle();
         self.shared.lock().inner.beside.push(task);
     }
@@ -291,18 +321,26 @@ impl World {
     /// Takes the machine's power away, and says what becomes of what was not synced.
     pub fn cut_power(&self, node: NodeId, unsynced: Unsynced) {
         let now = self.shared.now();
-        let text = || format!("{node:?} loses power, unsynced {unsynced:?}");
-        self.shared.lock().note(now, Tag::Hardware, &[node.key(), 5], text);
+        let lost = Entry::Machine(node, MachineStep::PowerLost { unsynced });
+        let lost = self.shared.lock().note(now, &lost);
+        let _entered = self.shared.cause.enter(lost.into());
         self.end(node, ProcessEnd::PowerCut, unsynced);
     }
 
     fn end(&self, node: NodeId, end: ProcessEnd, unsynced: Unsynced) {
         let now = self.shared.now();
-        let ended = self.shared.lock().end_process(now, node, &end, unsynced);
-        let Some(ended) = ended else { return };
-        let (incarnation, madsim) = (ended.incarnation, ended.madsim);
+        let mut locked = self.shared.lock();
+        let running = locked.machine(node).running();
+        let event = Hardware::Ended(end.clone());
+        let stamp = running.map(|number| locked.stamp_event(now, node, number, &event));
+        // The peers of its streams hear of its end because of that.
+        let entered = stamp.map(|stamp| self.shared.cause.enter(Cause::of(stamp.entry)));
+        let ended = locked.end_process(now, node, &end, unsynced);
+        drop((locked, entered));
+        let (Some(ended), Some(stamp)) = (ended, stamp) else { return };
+        let madsim = ended.madsim;
         drop(ended);
-        self.shared.emit(node, incarnation, &Hardware::Ended(end));
+        self.shared.show(stamp, &event);
         self.shared.madsim.kill(madsim);
     }
 
@@ -342,14 +380,15 @@ impl World {
 
 /// Lets due actions happen; woken by the timers that `arm` sets.
 async fn driver(shared: Arc<Shared>) {
-    let mut wakers = Vec::new();
+    let mut woken = Vec::new();
     poll_fn(move |cx| {
         if shared.closed.load(Ordering::Relaxed) {
             return Poll::Ready(());
         }
         shared.lock().inner.driver.get_or_insert_with(|| cx.waker().clone());
-        shared.drive(&mut wakers);
-        for waker in wakers.drain(..) {
+        shared.drive(&mut woken);
+        for (waker, cause) in woken.drain(..) {
+            let _entered = shared.cause.enter(cause);
             waker.wake();
         }
         Poll::Pending

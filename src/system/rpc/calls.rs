@@ -4,7 +4,7 @@ use super::{
     error::RpcError,
     event::{AskOutcome, RpcEvent},
 };
-use crate::host::{Host, Instant, Kind, Sleep};
+use crate::host::{Cause, Host, Instant, Kind, Sleep};
 use bytes::Bytes;
 use futures::{channel::oneshot, task::AtomicWaker};
 use serde::de::DeserializeOwned;
@@ -20,9 +20,12 @@ use std::{
 
 type Answer = Result<Bytes, RpcError>;
 
+/// An answer, and because of what it is there.
+type Answered = (Answer, Cause);
+
 struct Pending {
     deadline: Instant,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<Answered>,
 }
 
 #[derive(Default)]
@@ -51,7 +54,12 @@ impl Calls {
     }
 
     /// Registers an ask; its time begins now.
-    pub fn register(&self, call: u64, kind: Kind, timeout: Duration) -> oneshot::Receiver<Answer> {
+    pub fn register(
+        &self,
+        call: u64,
+        kind: Kind,
+        timeout: Duration,
+    ) -> oneshot::Receiver<Answered> {
         let (answer, receiver) = oneshot::channel();
         self.host.announce(&RpcEvent::AskSent { call, kind, timeout });
         let deadline = self.host.now() + timeout;
@@ -92,14 +100,14 @@ impl Calls {
         }
     }
 
-    fn finish(&self, call: u64, answer: oneshot::Sender<Answer>, result: Answer) {
+    fn finish(&self, call: u64, answer: oneshot::Sender<Answered>, result: Answer) {
         let outcome = match &result {
             Ok(_) => AskOutcome::Value,
             Err(error) => AskOutcome::Failed(error.name()),
         };
         self.host.announce(&RpcEvent::AskResolved { call, outcome });
         // The asker may have lost interest.
-        let _ = answer.send(result);
+        let _ = answer.send((result, self.host.cause()));
     }
 
     /// Ends every ask, and from now on every new one at once.
@@ -159,20 +167,42 @@ impl Calls {
 /// An ask under way. The call was sent when this was made; dropping it gives up the answer only.
 #[must_use = "an ask's answer says whether it was done; use a tell where nobody cares"]
 pub struct Ask<T> {
-    answer: oneshot::Receiver<Answer>,
+    state: AskState,
     value: PhantomData<fn() -> T>,
 }
 
+enum AskState {
+    Sent {
+        host: Host,
+        answer: oneshot::Receiver<Answered>,
+    },
+    /// It failed before anything was sent; taken when that is told.
+    Failed(Option<RpcError>),
+}
+
 impl<T> Ask<T> {
-    pub(super) fn new(answer: oneshot::Receiver<Answer>) -> Self {
-        Ask { answer, value: PhantomData }
+    pub(super) fn new(host: Host, answer: oneshot::Receiver<Answered>) -> Self {
+        Ask { state: AskState::Sent { host, answer }, value: PhantomData }
     }
 
     /// An ask that has failed before anything was sent.
     pub(super) fn failed(error: RpcError) -> Self {
-        let (sender, answer) = oneshot::channel();
-        let _ = sender.send(Err(error));
-        Ask { answer, value: PhantomData }
+        Ask { state: AskState::Failed(Some(error)), value: PhantomData }
+    }
+
+    /// What follows an answer is because of it, whichever woke the task that asks.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
+        match &mut self.state {
+            AskState::Failed(error) => {
+                Poll::Ready(Err(error.take().expect("a future is not polled once it is ready")))
+            }
+            AskState::Sent { host, answer } => Pin::new(answer).poll(cx).map(|answered| {
+                // The sender is only dropped unsent when the whole service is.
+                let Ok((answer, cause)) = answered else { return Err(RpcError::ServiceStopped) };
+                host.continue_from(cause);
+                answer
+            }),
+        }
     }
 }
 
@@ -180,10 +210,8 @@ impl<T: DeserializeOwned> Future for Ask<T> {
     type Output = Result<T, RpcError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.answer).poll(cx).map(|answer| {
-            // The sender is only dropped unsent when the whole service is.
-            let bytes = answer.unwrap_or(Err(RpcError::ServiceStopped))?;
-            postcard::from_bytes(&bytes).map_err(|error| RpcError::Malformed(error.to_string()))
+        self.poll_answer(cx).map(|answer| {
+            postcard::from_bytes(&answer?).map_err(|error| RpcError::Malformed(error.to_string()))
         })
     }
 }

@@ -73,13 +73,15 @@ pub(super) struct EndpointShared<E: RpcEndpoint> {
 
 impl<E: RpcEndpoint> EndpointShared<E> {
     pub fn new(
+        host: &Host,
         id: EndpointId,
         address: RpcAddress,
         fenced: bool,
         token: Option<FencingToken>,
     ) -> Self {
         let session = Mutex::new(Session { token, number: 0 });
-        EndpointShared { id, address, fenced, session, mailbox: Mailbox::new() }
+        let mailbox = Mailbox::new(host.clone());
+        EndpointShared { id, address, fenced, session, mailbox }
     }
 
     pub fn session(&self) -> Session {

@@ -1,6 +1,7 @@
 //! The queue in front of an endpoint's main thread.
 
 use super::{call::Call, error::RpcError, ids::Session};
+use crate::host::{Cause, Host};
 use futures::task::AtomicWaker;
 use std::{
     collections::VecDeque,
@@ -29,8 +30,11 @@ pub(super) enum Envelope<C> {
     },
 }
 
+/// What waits, and because of what it was put in.
+type Waiting<C> = (Envelope<C>, Cause);
+
 struct Queue<C> {
-    waiting: VecDeque<Envelope<C>>,
+    waiting: VecDeque<Waiting<C>>,
     /// Of the calls' arguments.
     bytes: usize,
     closed: bool,
@@ -42,25 +46,26 @@ impl<C> Queue<C> {
             && self.bytes.saturating_add(bytes) <= MAILBOX_BYTES_MAX
     }
 
-    fn pop(&mut self) -> Option<Envelope<C>> {
-        let envelope = self.waiting.pop_front();
-        if let Some(Envelope::Invoke(call)) = &envelope {
+    fn pop(&mut self) -> Option<Waiting<C>> {
+        let next = self.waiting.pop_front();
+        if let Some((Envelope::Invoke(call), _)) = &next {
             self.bytes -= call.arguments.len();
         }
-        envelope
+        next
     }
 }
 
 /// What waits for one endpoint.
 pub(super) struct Mailbox<C> {
+    host: Host,
     queue: Mutex<Queue<C>>,
     waker: AtomicWaker,
 }
 
 impl<C> Mailbox<C> {
-    pub fn new() -> Self {
+    pub fn new(host: Host) -> Self {
         let queue = Queue { waiting: VecDeque::new(), bytes: 0, closed: false };
-        Mailbox { queue: Mutex::new(queue), waker: AtomicWaker::new() }
+        Mailbox { host, queue: Mutex::new(queue), waker: AtomicWaker::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue<C>> {
@@ -74,7 +79,7 @@ impl<C> Mailbox<C> {
             if queue.closed {
                 Some(envelope)
             } else {
-                queue.waiting.push_back(envelope);
+                queue.waiting.push_back((envelope, self.host.cause()));
                 None
             }
         };
@@ -92,7 +97,7 @@ impl<C> Mailbox<C> {
                 Some((call, "its mailbox is full"))
             } else {
                 queue.bytes += call.arguments.len();
-                queue.waiting.push_back(Envelope::Invoke(call));
+                queue.waiting.push_back((Envelope::Invoke(call), self.host.cause()));
                 None
             }
         };
@@ -102,23 +107,25 @@ impl<C> Mailbox<C> {
         }
     }
 
-    /// Waits for the next message.
+    /// Waits for the next message. What follows is because of what put it in, whichever woke the caller.
     pub async fn next(&self) -> Envelope<C> {
-        poll_fn(|cx| {
-            if let Some(envelope) = self.lock().pop() {
-                return Poll::Ready(envelope);
+        let next = poll_fn(|cx| {
+            if let Some(next) = self.lock().pop() {
+                return Poll::Ready(next);
             }
             self.waker.register(cx.waker());
             match self.lock().pop() {
-                Some(envelope) => Poll::Ready(envelope),
+                Some(next) => Poll::Ready(next),
                 None => Poll::Pending,
             }
-        })
-        .await
+        });
+        let (envelope, cause) = next.await;
+        self.host.continue_from(cause);
+        envelope
     }
 
     /// Takes nothing more; returns what still waited.
-    pub fn close(&self) -> VecDeque<Envelope<C>> {
+    pub fn close(&self) -> VecDeque<Waiting<C>> {
         let mut queue = self.lock();
         queue.closed = true;
         std::mem::take(&mut queue.waiting)

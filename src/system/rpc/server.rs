@@ -55,7 +55,7 @@ impl RpcService {
         token: Option<FencingToken>,
     ) -> Result<RpcServer<E>, RpcError> {
         let address = RpcAddress::new(self.address().clone(), name);
-        let new = |id| EndpointShared::<E>::new(id, address, fenced, token);
+        let new = |id| EndpointShared::<E>::new(self.host(), id, address, fenced, token);
         let shared = self.register(name, new)?;
         let created =
             RpcEvent::EndpointCreated { endpoint: shared.id, name: name.to_string(), fenced };
@@ -154,9 +154,10 @@ impl<E: RpcEndpoint> MainThread<E> {
                 break Err(error);
             }
         };
-        for envelope in shared.mailbox.close() {
+        for (envelope, cause) in shared.mailbox.close() {
             if let Envelope::Invoke(call) = envelope {
-                call.refuse(RpcError::NotRunning("terminated".to_string()));
+                let refuse = || call.refuse(RpcError::NotRunning("terminated".to_string()));
+                service.host().with_cause(cause, refuse);
             }
         }
         drop(self);

@@ -94,7 +94,7 @@ impl Socket {
     /// Numbers an ask; its time begins now.
     pub fn ask<T>(&self, peer: Option<&Peer>, kind: Kind, timeout: Duration) -> (u64, Ask<T>) {
         let call = self.next_call(peer);
-        (call, Ask::new(self.calls.register(call, kind, timeout)))
+        (call, Ask::new(self.host.clone(), self.calls.register(call, kind, timeout)))
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     durable::{Durable, DurableLog},
 };
 use crate::{
-    host::{Event, Host, InjectedError, Instant},
+    host::{Cause, Event, Host, InjectedError, Instant},
     system::rpc::{Context, Reply, RpcEndpoint, RpcError},
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -27,14 +27,16 @@ pub(super) struct Batch<E: RpcEndpoint, S: Durable> {
     pub now: Instant,
     /// What is to be written; the state has it already.
     pub records: Vec<S::Record>,
-    events: Vec<Box<dyn Event>>,
-    answers: Vec<Answer<E>>,
+    host: Host,
+    /// What is announced and answered in the end, each because of its request.
+    events: Vec<(Cause, Box<dyn Event>)>,
+    answers: Vec<(Cause, Answer<E>)>,
 }
 
 impl<E: RpcEndpoint, S: Durable> Batch<E, S> {
     /// Announces an event once the batch is durable.
     pub fn announce(&mut self, event: impl Event + 'static) {
-        self.events.push(Box::new(event));
+        self.events.push((self.host.cause(), Box::new(event)));
     }
 
     /// Answers once the batch is durable.
@@ -44,23 +46,25 @@ impl<E: RpcEndpoint, S: Durable> Batch<E, S> {
 
     /// Lets the server answer by itself once the batch is durable.
     pub fn answer_by(&mut self, answer: impl FnOnce(&mut E, &Context<E>) + Send + 'static) {
-        self.answers.push(Box::new(answer));
+        self.answers.push((self.host.cause(), Box::new(answer)));
     }
 }
 
 /// What waits at a server, and the log that it waits for.
 pub(super) struct BatchQueue<E: RpcEndpoint, S: Durable> {
+    host: Host,
     /// `None` while a batch is being synced.
     log: Option<DurableLog<S>>,
-    backlog: Backlog<Request<E, S>>,
+    /// Each beside because of what it came.
+    backlog: Backlog<(Cause, Request<E, S>)>,
     /// When the server will look at the clock next.
     alarm: Option<Instant>,
 }
 
 impl<E: RpcEndpoint, S: Durable> BatchQueue<E, S> {
     /// The queue of a server that has recovered.
-    pub fn new(log: DurableLog<S>) -> Self {
-        BatchQueue { log: Some(log), backlog: Backlog::new(), alarm: None }
+    pub fn new(host: &Host, log: DurableLog<S>) -> Self {
+        BatchQueue { host: host.clone(), log: Some(log), backlog: Backlog::new(), alarm: None }
     }
 }
 
@@ -138,19 +142,23 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
         bytes: usize,
         work: impl FnOnce(&mut Self, &mut Batch<Self, S>) + Send + 'static,
     ) {
-        self.queue().backlog.push(Box::new(work), bytes);
+        let queue = self.queue();
+        let cause = queue.host.cause();
+        queue.backlog.push((cause, Box::new(work)), bytes);
     }
 
     /// Takes all that waits as one batch.
     fn process(&mut self, context: &mut Context<Self>) {
-        let (now, records) = (context.host().now(), Vec::new());
-        let mut batch = Batch { now, records, events: Vec::new(), answers: Vec::new() };
-        for request in self.queue().backlog.take() {
-            request(self, &mut batch);
+        let host = context.host().clone();
+        let (now, records) = (host.now(), Vec::new());
+        let (events, answers) = (Vec::new(), Vec::new());
+        let mut batch = Batch { now, records, host: host.clone(), events, answers };
+        for (cause, request) in self.queue().backlog.take() {
+            host.with_cause(cause, || request(self, &mut batch));
         }
         let Batch { records, events, answers, .. } = batch;
         if records.is_empty() {
-            answers.into_iter().for_each(|answer| answer(self, context));
+            self.give(answers, context);
             return self.set_alarm(context);
         }
         let log = self.queue().log.take().expect("a batch is taken only when none is being synced");
@@ -159,13 +167,22 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
         context.spawn_then(work, move |server, context, done| match done {
             Ok(log) => {
                 server.queue().log = Some(log);
-                events.iter().for_each(|event| context.host().announce(event.as_ref()));
-                answers.into_iter().for_each(|answer| answer(server, context));
+                for (cause, event) in events {
+                    context.host().with_cause(cause, || context.host().announce(event.as_ref()));
+                }
+                server.give(answers, context);
                 server.answer_waiting(context.host());
                 server.process(context);
             }
             Err(error) => context.host().exit(&format!("{}: {error}", Self::NAME)),
         });
+    }
+
+    /// Gives the answers of a batch.
+    fn give(&mut self, answers: Vec<(Cause, Answer<Self>)>, context: &Context<Self>) {
+        for (cause, answer) in answers {
+            context.host().with_cause(cause, || answer(self, context));
+        }
     }
 
     /// Makes sure that the server wakes at its deadline.

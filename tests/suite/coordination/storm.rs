@@ -100,8 +100,7 @@ struct Actor {
 
 impl Actor {
     fn note(&self, entry: Entry) {
-        let stamp =
-            Stamp { time: self.cell.world.elapsed(), node: self.client.node, incarnation: 1 };
+        let stamp = Stamp::new(self.cell.world.elapsed(), self.client.node, 1);
         self.cell.history.push(stamp, entry);
     }
 

@@ -169,8 +169,7 @@ fn in_a_ring_every_node_reaches_two() {
         at = \"5s\"
         duration = \"10s\""
     ));
-    let rules = outcome.trace.iter().filter(|line| line.text.starts_with("link rule"));
-    let cuts = rules.filter(|line| line.text.contains("Cut")).count();
+    let cuts = traced(&outcome, "link-rule-added", "effect=Cut");
     // Each but the last three cuts itself off from all behind its neighbour, both ways.
     assert_eq!(cuts, 2 * (outcome.nodes.len() - 2));
     assert!(fates(&outcome, "cut") > 50);
@@ -190,9 +189,9 @@ fn a_swizzle_cuts_and_restores_and_leaves_nothing_behind() {
     ));
     assert!(fates(&outcome, "cut") > 5);
     assert!(outcome.expected, "{}", outcome.verdict);
-    let rules = |word: &str| outcome.trace.iter().filter(|l| l.text.starts_with(word)).count();
-    assert_eq!(rules("link rule"), rules("lifted"));
-    assert!(rules("link rule") > 12, "more than one round of one way each");
+    let added = traced(&outcome, "link-rule-added", "");
+    assert_eq!(added, traced(&outcome, "link-rule-lifted", ""));
+    assert!(added > 12, "more than one round of one way each");
 }
 
 #[test]
@@ -222,7 +221,7 @@ fn an_empty_disk_is_never_that_of_a_server_that_keeps_promises() {
             duration = \"1s\""
         ));
         assert!(outcome.expected, "{}", outcome.verdict);
-        outcome.trace.iter().filter(|line| line.text.ends_with("disk replaced")).count()
+        traced(&outcome, "disk-replaced", "")
     };
     assert_eq!(replaced("task-executors"), 4);
     assert_eq!(replaced("coordination"), 0);
@@ -287,9 +286,10 @@ fn what_begins_with_a_fault_that_is_not_drawn_is_not_drawn() {
     assert_eq!(FaultPlan::draw(&scenario, 1), FaultPlan::default());
 }
 
-/// How many lines of the trace speak of this.
-fn traced(outcome: &RunOutcome, what: &str) -> usize {
-    outcome.trace.iter().filter(|line| line.text.contains(what)).count()
+/// How many entries of a kind speak of this.
+fn traced(outcome: &RunOutcome, kind: &str, what: &str) -> usize {
+    let told = outcome.trace.iter().filter(|line| line.kind == kind);
+    told.filter(|line| line.to_string().contains(what)).count()
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn a_reset_breaks_streams_once_and_loses_what_is_under_way() {
         duration = \"5s\""
     ));
     assert!(outcome.expected, "{}", outcome.verdict);
-    assert!(traced(&outcome, "reset on the way") > 1, "both ends of streams");
+    assert!(traced(&outcome, "stream-end-reset", "") > 1, "both ends of streams");
     let lost: Vec<_> = outcome.fates.iter().filter(|fate| fate.fate == "reset").collect();
     assert!(lost.len() > 2, "{lost:?}");
     assert!(lost.iter().all(|fate| fate.time == lost[0].time), "only at its begin: {lost:?}");
@@ -347,7 +347,7 @@ fn one_chosen_operation_of_a_disk_fails() {
         duration = \"50s\""
     ));
     assert!(outcome.expected, "{}", outcome.verdict);
-    assert_eq!(traced(&outcome, ": Err(Os { code: 5"), 1);
+    assert_eq!(traced(&outcome, "disk-operation", "os error 5"), 1);
 }
 
 #[test]
@@ -371,12 +371,12 @@ fn rot_strikes_the_files_that_it_names_and_no_sole_copy_unless_told() {
     };
     let spared = rot("");
     assert!(spared.expected, "{}", spared.verdict);
-    assert_eq!(traced(&spared, " rot in "), 0);
+    assert_eq!(traced(&spared, "disk-rotted", ""), 0);
     let elsewhere = rot("tolerates = \"nothing\"\nfile = \"nothing/\"");
     assert!(elsewhere.expected, "{}", elsewhere.verdict);
-    assert_eq!(traced(&elsewhere, " rot in "), 0);
+    assert_eq!(traced(&elsewhere, "disk-rotted", ""), 0);
     let struck = rot("tolerates = \"nothing\"\nfile = \"coordination/log-\"");
-    assert_eq!(traced(&struck, " rot in coordination/log-"), 40);
+    assert_eq!(traced(&struck, "disk-rotted", "path=coordination/log-"), 40);
     assert_eq!(struck.verdict.name(), "stuck", "{}", struck.verdict);
 }
 
@@ -395,8 +395,9 @@ fn a_power_cut_is_told_what_becomes_of_what_was_not_synced() {
     };
     for word in ["lost", "torn", "kept", "drawn"] {
         let outcome = cut(&format!("unsynced = \"{word}\""));
+        let unsynced = format!("{}{}", word[..1].to_uppercase(), &word[1..]);
         assert!(outcome.expected, "{word}: {}", outcome.verdict);
-        assert_eq!(traced(&outcome, "loses power, unsynced"), 1);
+        assert_eq!(traced(&outcome, "power-lost", &format!("unsynced={unsynced}")), 1);
     }
-    assert_eq!(traced(&cut(""), "loses power, unsynced"), 0);
+    assert_eq!(traced(&cut(""), "power-lost", ""), 0);
 }

@@ -1,4 +1,5 @@
 //! The RPC floor, shown in simulation through its public API alone.
+mod causes;
 mod connect;
 mod delivery;
 mod fencing;

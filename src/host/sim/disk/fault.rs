@@ -18,7 +18,7 @@ pub enum DiskOp {
 }
 
 /// What a fault does to the operations that it strikes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DiskEffect {
     /// A share fails with `EIO` and is not applied; a failed `File::sync` may lose what it covered.
     Error {

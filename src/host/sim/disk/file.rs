@@ -7,7 +7,12 @@ use super::{
 use crate::host::{
     OpenMode,
     random::{mix, name_hash},
-    sim::{digest::Tag, node::Node, task::Sleep},
+    sim::{
+        cause::Cause,
+        entry::{DiskOperation, DiskStep, Entry},
+        node::Node,
+        task::Sleep,
+    },
 };
 use bytes::Bytes;
 use std::{
@@ -18,11 +23,13 @@ use std::{
     task::{Context, Poll},
 };
 
-/// What of an operation goes into the digest and the trace.
+/// What is asked of the disk.
 struct Request<'a> {
     op: DiskOp,
     name: &'static str,
     path: &'a str,
+    /// The new name, of a renaming.
+    to: &'a str,
     offset: u64,
     length: u64,
     data_hash: u64,
@@ -30,7 +37,7 @@ struct Request<'a> {
 
 impl<'a> Request<'a> {
     fn new(op: DiskOp, name: &'static str, path: &'a str) -> Self {
-        Request { op, name, path, offset: 0, length: 0, data_hash: 0 }
+        Request { op, name, path, to: "", offset: 0, length: 0, data_hash: 0 }
     }
 
     fn at(self, offset: u64, length: u64) -> Self {
@@ -118,7 +125,7 @@ impl Disk {
     /// `NotFound`, or `IsADirectory` when either names a directory.
     pub async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut request = Request::new(DiskOp::Metadata, "rename", from);
-        request.data_hash = name_hash(to);
+        request.to = to;
         self.run(request, |disk, verdict| verdict.and_then(|()| disk.rename(from, to))).await
     }
 
@@ -159,10 +166,11 @@ impl Disk {
     ) -> io::Result<T> {
         let node = &self.node;
         node.alive().await;
+        let cause = node.cause();
         let begun = node.shared().lock().machine(node.id()).disk.begin(request.op);
         Sleep::new(node.clone(), node.now() + begun.latency).await;
         Unstalled { node, op: request.op, key: None }.await;
-        match self.complete(&request, begun, perform) {
+        match self.complete(&request, begun, cause, perform) {
             Some(result) => result,
             None => std::future::pending().await,
         }
@@ -172,6 +180,7 @@ impl Disk {
         &self,
         request: &Request<'_>,
         begun: Begun,
+        cause: Cause,
         perform: impl FnOnce(&mut DiskState, io::Result<()>) -> io::Result<T>,
     ) -> Option<io::Result<T>> {
         let now = self.node.shared().now();
@@ -180,17 +189,13 @@ impl Disk {
         let disk = &mut locked.machine(id).disk;
         let verdict = disk.verdict(request.op, begun);
         let result = perform(disk, verdict);
-        let (failed, outcome) = match &result {
-            Ok(output) => (0, output.word()),
-            Err(error) => (1, error.kind() as u64),
-        };
-        let Request { name, path, offset, length, data_hash, .. } = *request;
-        let place = [id.key(), name_hash(name), name_hash(path), offset, length];
-        let words = [place[0], place[1], place[2], place[3], place[4], data_hash, failed, outcome];
-        locked.note(now, Tag::Hardware, &words, || {
-            let result = result.as_ref().map(|_| "done");
-            format!("{id:?} {name} {path:?} at {offset} length {length}: {result:?}")
-        });
+        let Request { name, path, to, offset, length, data_hash: data, .. } = *request;
+        let told = result.as_ref().map(Outcome::word);
+        let operation = DiskOperation { name, path, to, offset, length, data, result: told };
+        let step = DiskStep::Operation(operation);
+        let done = locked.note_caused(now, cause, &Entry::Disk(id, step));
+        // What the process does next it does because of that.
+        locked.cause().set(done.into());
         Some(result)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::host::{
     Kind, NodeAddress,
-    sim::{clock::Nanos, link::LinkTraversal, stamp::NodeId},
+    sim::{cause::Cause, clock::Nanos, entry::FrameRef, link::LinkTraversal, stamp::NodeId},
 };
 use bytes::{Bytes, BytesMut};
 use std::{fmt, sync::Arc};
@@ -54,6 +54,8 @@ pub(in crate::host) struct Datagram {
     pub to: NodeId,
     pub kind: Kind,
     pub ordinal: u64,
+    /// Because of what it was sent; no part of its bytes.
+    pub cause: Cause,
     pub(super) sender: Peer,
     pub(super) sender_incarnation: u64,
     pub(super) receiver: Peer,
@@ -76,6 +78,7 @@ impl Datagram {
             to: self.from,
             kind: RESET,
             ordinal: 0,
+            cause: Cause::NONE,
             sender: self.receiver,
             sender_incarnation: self.sender_incarnation,
             receiver: self.sender,
@@ -89,9 +92,9 @@ impl Datagram {
         matches!(self.payload, Payload::Reset).then_some(self.sender_incarnation)
     }
 
-    /// What of it goes into the digest.
-    pub fn words(&self) -> [u64; 3] {
-        [self.from.link_key(self.to), self.kind.hash(), self.ordinal]
+    /// As entries tell it.
+    pub fn told(&self) -> FrameRef {
+        FrameRef { from: self.from, to: self.to, message: self.kind, ordinal: self.ordinal }
     }
 
     /// As the links see it when it leaves at that time.

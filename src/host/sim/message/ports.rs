@@ -1,7 +1,7 @@
 //! The ports of one process and the bounded inboxes behind them.
 
 use super::datagram::{Datagram, Payload};
-use crate::host::Inbound;
+use crate::host::{Inbound, sim::cause::Cause};
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
@@ -23,7 +23,8 @@ pub(in crate::host) struct Ports {
 /// What waits on one port, and who waits for it.
 #[derive(Default)]
 pub(in crate::host) struct Inbox {
-    waiting: VecDeque<Inbound>,
+    /// Each with the entry of its arrival.
+    waiting: VecDeque<(Inbound, Cause)>,
     receiver: Option<Waker>,
 }
 
@@ -55,26 +56,31 @@ impl Ports {
         self.open.remove(&port)
     }
 
-    /// Puts a frame into its inbox; hands over the waker of who waits for it.
-    pub fn deliver(&mut self, datagram: Datagram) -> Result<Option<Waker>, Refused> {
+    /// Puts a frame that has arrived into its inbox; hands over the waker of who waits for it.
+    pub fn deliver(
+        &mut self,
+        datagram: Datagram,
+        arrival: Cause,
+    ) -> Result<Option<Waker>, Refused> {
         let Some(inbox) = self.open.get_mut(&datagram.receiver.address().port) else {
             return Err(Refused::Closed(datagram));
         };
         if inbox.waiting.len() >= INBOX_FRAMES_MAX {
             return Err(Refused::Full(datagram));
         }
-        inbox.waiting.push_back(match datagram.payload {
+        let inbound = match datagram.payload {
             Payload::Frame(frame) => Inbound::Frame { from: datagram.sender, frame },
             Payload::Reset => Inbound::Unreachable { peer: datagram.sender, token: datagram.token },
-        });
+        };
+        inbox.waiting.push_back((inbound, arrival));
         Ok(inbox.receiver.take())
     }
 
     /// The next of what waits on an open port.
-    pub fn poll(&mut self, port: u16, waker: &Waker) -> Poll<Inbound> {
+    pub fn poll(&mut self, port: u16, waker: &Waker) -> Poll<(Inbound, Cause)> {
         let inbox = self.open.get_mut(&port).expect("open while its receiver lives");
         match inbox.waiting.pop_front() {
-            Some(inbound) => Poll::Ready(inbound),
+            Some(next) => Poll::Ready(next),
             None => {
                 inbox.receiver = Some(waker.clone());
                 Poll::Pending

@@ -1,7 +1,10 @@
 //! What a process holds of its message sockets.
 
 use super::datagram::{Datagram, Payload, Peer};
-use crate::host::{Inbound, Kind, MESSAGE_BYTES_MAX, NodeAddress, sim::node::Node};
+use crate::host::{
+    Inbound, Kind, MESSAGE_BYTES_MAX, NodeAddress,
+    sim::{cause::Cause, node::Node},
+};
 use bytes::Bytes;
 use std::{future::poll_fn, io, task::Poll};
 
@@ -52,6 +55,7 @@ impl MessageSender {
             to,
             kind,
             ordinal: 0,
+            cause: Cause::NONE,
             sender: sender.clone(),
             sender_incarnation: self.node.number(),
             receiver: receiver.clone(),
@@ -78,11 +82,14 @@ pub struct MessageReceiver {
 impl MessageReceiver {
     /// Waits for the next frame or reset.
     pub async fn recv(&mut self) -> Inbound {
-        poll_fn(|cx| match self.node.lock_alive() {
+        let next = poll_fn(|cx| match self.node.lock_alive() {
             Some(mut locked) => locked.machine(self.node.id()).ports.poll(self.port, cx.waker()),
             None => Poll::Pending,
-        })
-        .await
+        });
+        let (inbound, arrival) = next.await;
+        // What follows is because of this frame, whichever woke the task.
+        self.node.continue_from(arrival);
+        inbound
     }
 }
 

@@ -7,7 +7,7 @@
 use super::{
     end::{End, Phase, RETRANSMIT_MIN},
     packet::{EndId, Packet, Payload, StreamAction, What},
-    transit::{put, put_at, reaches},
+    transit::{arrival, put, put_at},
 };
 use crate::host::{
     NodeAddress,
@@ -109,7 +109,10 @@ impl Streams {
     pub fn perform(&mut self, wire: &mut Wire<'_>, action: StreamAction, wakers: &mut Vec<Waker>) {
         match action {
             StreamAction::Arrive(packet) => self.packet_arrives(wire, packet, wakers),
-            StreamAction::Timer { end, at } => self.timer_fires(wire, end, at, wakers),
+            StreamAction::Timer { end, at, cause } => {
+                wire.cause().set(cause);
+                self.timer_fires(wire, end, at, wakers);
+            }
             StreamAction::Forget(id) => {
                 if let Some(mut end) = self.ends.remove(&id) {
                     wakers.extend(end.take_wakers());
@@ -121,9 +124,8 @@ impl Streams {
 
     fn packet_arrives(&mut self, wire: &mut Wire<'_>, packet: Packet, wakers: &mut Vec<Waker>) {
         let (from, to, id) = (packet.from, packet.to, packet.end);
-        if !reaches(wire, &packet) {
-            return;
-        }
+        let Some(arrival) = arrival(wire, &packet) else { return };
+        wire.cause().set(arrival.into());
         match packet.what {
             What::Syn { port } => return self.syn_arrives(wire, from, to, id, port, wakers),
             What::Refused => return self.break_end(id, io::ErrorKind::ConnectionRefused, wakers),
@@ -131,7 +133,7 @@ impl Streams {
             _ => {}
         }
         let Some(end) = self.ends.get_mut(&id).filter(|end| end.alive_on(to)) else {
-            let reset = Packet { from: to, to: from, end: id ^ 1, what: What::Reset };
+            let reset = Packet::new(to, from, id ^ 1, What::Reset);
             return put(wire, reset);
         };
         if matches!(end.phase, Phase::Connecting { .. }) {
@@ -163,7 +165,7 @@ impl Streams {
         port: u16,
         wakers: &mut Vec<Waker>,
     ) {
-        let answer = |what| Packet { from: to, to: from, end: id ^ 1, what };
+        let answer = |what| Packet::new(to, from, id ^ 1, what);
         if self.ends.contains_key(&id) {
             return put(wire, answer(What::SynAck));
         }
@@ -254,7 +256,8 @@ impl Streams {
         end.deadline = deadline;
         if end.timer.is_none_or(|timer| timer > deadline) {
             end.timer = Some(deadline);
-            wire.schedule(deadline, StreamAction::Timer { end: id, at: deadline });
+            let cause = wire.cause().get();
+            wire.schedule(deadline, StreamAction::Timer { end: id, at: deadline, cause });
         }
     }
 

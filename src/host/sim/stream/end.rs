@@ -99,7 +99,7 @@ impl End {
     }
 
     pub fn packet(&self, id: EndId, what: What) -> Packet {
-        Packet { from: self.node, to: self.peer, end: id ^ 1, what }
+        Packet::new(self.node, self.peer, id ^ 1, what)
     }
 
     pub fn acknowledgement(&mut self, id: EndId, number: Option<u64>) -> Packet {

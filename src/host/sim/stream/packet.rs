@@ -2,8 +2,13 @@
 
 use crate::host::{
     Kind,
-    random::mix,
-    sim::{clock::Nanos, link::LinkTraversal, stamp::NodeId},
+    sim::{
+        cause::Cause,
+        clock::Nanos,
+        entry::{PacketContent, PacketRef},
+        link::LinkTraversal,
+        stamp::NodeId,
+    },
 };
 use bytes::Bytes;
 use std::task::Waker;
@@ -58,19 +63,21 @@ impl What {
         }
     }
 
-    /// Its name, and a word that tells it from others of that name.
-    pub fn describe(&self) -> (&'static str, u64) {
-        match self {
-            What::Syn { port } => ("SYN", u64::from(*port)),
-            What::SynAck => ("SYN-ACK", 0),
-            What::Refused => ("refused", 0),
-            What::Segment { number, payload } => match payload {
-                Payload::Bytes(bytes) => ("segment", mix(*number, bytes.len() as u64)),
-                Payload::Fin => ("FIN", *number),
+    /// As entries tell it.
+    fn content(&self) -> PacketContent {
+        match *self {
+            What::Syn { port } => PacketContent::Syn { port },
+            What::SynAck => PacketContent::SynAck,
+            What::Refused => PacketContent::Refused,
+            What::Segment { number, ref payload } => match payload {
+                Payload::Bytes(bytes) => PacketContent::Segment { number, length: bytes.len() },
+                Payload::Fin => PacketContent::Fin { number },
             },
-            What::Acknowledgement { before, read, .. } => ("ACK", mix(*before, *read)),
-            What::Probe => ("probe", 0),
-            What::Reset => ("reset", 0),
+            What::Acknowledgement { before, read, .. } => {
+                PacketContent::Acknowledgement { before, read }
+            }
+            What::Probe => PacketContent::Probe,
+            What::Reset => PacketContent::Reset,
         }
     }
 }
@@ -83,9 +90,22 @@ pub(in crate::host) struct Packet {
     /// The end that it is for.
     pub(super) end: EndId,
     pub(super) what: What,
+    /// Because of what it was sent.
+    pub(super) cause: Cause,
 }
 
 impl Packet {
+    /// One that is not sent yet.
+    pub(super) fn new(from: NodeId, to: NodeId, end: EndId, what: What) -> Self {
+        Packet { from, to, end, what, cause: Cause::NONE }
+    }
+
+    /// As entries tell it.
+    pub(super) fn told(&self) -> PacketRef {
+        let (from, to, end) = (self.from, self.to, self.end);
+        PacketRef { from, to, message: self.what.kind(), end, content: self.what.content() }
+    }
+
     /// As the links see it when it leaves at that time.
     pub(super) fn traversal(&self, leaves: Nanos) -> LinkTraversal {
         let payload = match &self.what {
@@ -103,6 +123,8 @@ pub(in crate::host) enum StreamAction {
     Timer {
         end: EndId,
         at: Nanos,
+        /// Because of what it was set.
+        cause: Cause,
     },
     Forget(EndId),
     /// Wakers of a dead process, to be let go where no lock is held.

@@ -8,7 +8,11 @@ use super::{
 };
 use crate::host::{
     NodeAddress,
-    sim::{digest::Tag, network::Wire, stamp::NodeId},
+    sim::{
+        entry::{Entry, LinksChange},
+        network::Wire,
+        stamp::NodeId,
+    },
 };
 use bytes::Bytes;
 use std::{
@@ -57,7 +61,7 @@ impl Streams {
         let struck = ends
             .filter(|(_, end)| end.node != end.peer && open(end) && between(end.node, end.peer));
         for id in struck.map(|(id, _)| *id).collect::<Vec<_>>() {
-            wire.note(Tag::Stream, &[id], || format!("stream end #{id} reset on the way"));
+            wire.note(&Entry::Links(LinksChange::EndReset { end: id }));
             self.break_end(id, io::ErrorKind::ConnectionReset, &mut wakers);
         }
         wakers

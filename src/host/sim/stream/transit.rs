@@ -1,9 +1,12 @@
 //! Packets on their way from one end of a stream to the other.
 
 use super::packet::{Packet, StreamAction};
-use crate::host::{
-    random::name_hash,
-    sim::{clock::Nanos, digest::Tag, link::Fate, network::Wire},
+use crate::host::sim::{
+    cause::EntryNumber,
+    clock::Nanos,
+    entry::{Entry, PacketStep},
+    link::{Fate, Loss},
+    network::Wire,
 };
 
 /// Sends a packet off now.
@@ -13,15 +16,22 @@ pub(super) fn put(wire: &mut Wire<'_>, packet: Packet) {
 }
 
 /// Sends a packet off at `leaves`.
-pub(super) fn put_at(wire: &mut Wire<'_>, leaves: Nanos, packet: Packet) {
+pub(super) fn put_at(wire: &mut Wire<'_>, leaves: Nanos, mut packet: Packet) {
+    packet.cause = wire.cause().get();
     if packet.from == packet.to {
         return wire.schedule(leaves, StreamAction::Arrive(packet));
     }
     match wire.fate(&packet.traversal(leaves)) {
-        Fate::Lost(why) => note(wire, &packet, why),
+        Fate::Lost(why) => {
+            note(wire, &packet, PacketStep::Lost(why));
+        }
         // Retransmission stands in for the keeping of what is held.
-        Fate::Held(_) => note(wire, &packet, "held"),
-        Fate::Delivered { corrupt: Some(_), .. } => note(wire, &packet, "damaged"),
+        Fate::Held(_) => {
+            note(wire, &packet, PacketStep::Held);
+        }
+        Fate::Delivered { corrupt: Some(_), .. } => {
+            note(wire, &packet, PacketStep::Corrupted);
+        }
         Fate::Delivered { delay, copy, corrupt: None } => {
             if let Some(copy) = copy {
                 wire.schedule(leaves + copy, StreamAction::Arrive(packet.clone()));
@@ -31,26 +41,22 @@ pub(super) fn put_at(wire: &mut Wire<'_>, leaves: Nanos, packet: Packet) {
     }
 }
 
-/// Whether a packet that has crossed its link reaches the machine.
-pub(super) fn reaches(wire: &mut Wire<'_>, packet: &Packet) -> bool {
+/// The entry of the arrival of a packet that has crossed its link, if it reaches the machine.
+pub(super) fn arrival(wire: &mut Wire<'_>, packet: &Packet) -> Option<EntryNumber> {
     let (from, to) = (packet.from, packet.to);
-    if !wire.network().is_powered(to) {
-        note(wire, packet, "no power");
-        return false;
-    }
-    if from != to && wire.is_cut(from, to, packet.what.kind()) {
-        note(wire, packet, "cut under way");
-        return false;
-    }
-    note(wire, packet, "arrived");
-    true
+    let lost = if !wire.network().is_powered(to) {
+        Some(Loss::NoPower)
+    } else if from != to && wire.is_cut(from, to, packet.what.kind()) {
+        Some(Loss::CutUnderWay)
+    } else {
+        None
+    };
+    let step = lost.map_or(PacketStep::Delivered, PacketStep::Lost);
+    let entry = note(wire, packet, step);
+    lost.is_none().then_some(entry)
 }
 
-fn note(wire: &mut Wire<'_>, packet: &Packet, what: &'static str) {
-    let (name, word) = packet.what.describe();
-    let link = packet.from.link_key(packet.to);
-    let words = [link, packet.end, word, name_hash(name), name_hash(what)];
-    let (from, to, end) = (packet.from, packet.to, packet.end);
-    let kind = packet.what.kind();
-    wire.note(Tag::Stream, &words, || format!("{from:?} -> {to:?} {kind:?} #{end} {name} {what}"));
+/// Whatever happens to a packet has the cause under which it was sent.
+fn note(wire: &mut Wire<'_>, packet: &Packet, step: PacketStep) -> EntryNumber {
+    wire.note_caused(packet.cause, &Entry::Packet(step, packet.told()))
 }

@@ -94,7 +94,7 @@ impl BlobServer {
         let server = BlobServer {
             disk: host.disk(),
             index,
-            queue: BatchQueue::new(log),
+            queue: BatchQueue::new(host, log),
             written: Vec::new(),
             removed: Vec::new(),
             reads: 0,

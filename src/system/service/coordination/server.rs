@@ -114,8 +114,13 @@ impl CoordinationServer {
         let held = |lease| Held { until: now + ttl(lease), client: None };
         let leases = store.leases().map(|lease| (lease.id, held(lease))).collect();
         let (watches, touched) = (Vec::new(), BTreeSet::new());
-        let server =
-            CoordinationServer { store, queue: BatchQueue::new(log), watches, touched, leases };
+        let server = CoordinationServer {
+            store,
+            queue: BatchQueue::new(host, log),
+            watches,
+            touched,
+            leases,
+        };
         let server = service.start_server(COORDINATION_ENDPOINT, server)?;
         server.start();
         Ok(server)

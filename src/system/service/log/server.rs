@@ -93,7 +93,7 @@ impl LogServer {
             unended: state.unended_under(""),
             closed: state.closed(),
         });
-        let server = LogServer { state, queue: BatchQueue::new(log), reads: Vec::new() };
+        let server = LogServer { state, queue: BatchQueue::new(host, log), reads: Vec::new() };
         let server = service.start_server(LOG_ENDPOINT, server)?;
         server.start();
         Ok(server)

@@ -85,7 +85,7 @@ mod tests {
         (0..1000_u32).all(|call| {
             let timeout = SECOND;
             let sent = RpcEvent::AskSent { call: call.into(), kind: Kind::new(kind), timeout };
-            let at = Moment { time: pause * call, process: process(1, 1) };
+            let at = Moment::new(pause * call, process(1, 1));
             !matches!(invariant.observe(at, EventRef::new(&sent), &model), Check::Broken { .. })
         })
     }

@@ -1,0 +1,57 @@
+//! What led to the end of a run, step by step back from it.
+
+use crate::{
+    harness::{
+        language::{COLUMNS, cut},
+        run::RunOutcome,
+    },
+    host::sim::{TraceLine, causes},
+};
+use std::time::Duration;
+
+/// Steps that a report shows.
+const STEPS_MAX: usize = 12;
+
+/// What led to the first broken promise, the last step first; nothing without a trace.
+pub fn what_led_to_it(outcome: &RunOutcome) -> Vec<String> {
+    let entry = outcome.violations.first().and_then(|violation| violation.at.entry);
+    let led = entry.map(|entry| causes(&outcome.trace, entry)).unwrap_or_default();
+    steps(&led)
+}
+
+/// A line for each step; those that say the same one after the other are one, at the last of their times.
+fn steps(led: &[&TraceLine]) -> Vec<String> {
+    let mut steps: Vec<(u64, String, usize)> = Vec::new();
+    for line in led {
+        let words = words(line);
+        match steps.last_mut() {
+            Some((_, last, times)) if *last == words => *times += 1,
+            _ => steps.push((line.time, words, 1)),
+        }
+        if steps.len() > STEPS_MAX {
+            break;
+        }
+    }
+    let told = steps.into_iter().take(STEPS_MAX).map(|(time, words, times)| {
+        let times = if times > 1 { format!("  ({times} times)") } else { String::new() };
+        let at = Duration::from_nanos(time).as_secs_f64();
+        let step = format!("{at:>9.3}s  {words}");
+        cut(&step, COLUMNS - 2 - times.chars().count()) + &times
+    });
+    told.collect()
+}
+
+fn words(line: &TraceLine) -> String {
+    let says = |field| line.says(field).unwrap_or_default();
+    match line.kind {
+        "frame-delivered" | "packet-delivered" => {
+            format!("{} -> {}: {}", says("from"), says("to"), says("message"))
+        }
+        "timer-fired" => format!("{}: a timer", says("node")),
+        "event" => format!("{}: {}", says("node"), says("event")),
+        "disk-operation" => {
+            format!("{}: {} of {}", says("node"), says("operation"), says("path"))
+        }
+        kind => format!("{}: {kind}", says("node")),
+    }
+}

@@ -3,8 +3,8 @@
 //!
 //! A [`Host`] is an explicit, cloneable value, one per incarnation of a process. Everything that the
 //! system does to the outside goes through it, so the same system runs in simulation (`cfg(madsim)`,
-//! the hardware of [`sim`]) and live (without it: tokio, TCP and a folder). Only this room names
-//! tokio, madsim, `std::time`, `std::fs` or `std::net`.
+//! the hardware of [`sim`]) and live (without it: tokio, TCP and a folder). No
+//! part of the system names tokio, madsim, `std::fs`, `std::net` or a clock of `std::time`.
 //!
 //! Deliberately absent: ambient access. There is no `now()` without a host, no global generator and
 //! no current node; several nodes live in one process in both worlds.
@@ -157,19 +157,19 @@ impl Host {
         self.imp.announce(event);
     }
 
-    /// Because of what this happens: a message, a timer, an operation of the disk, the boot. Whoever lets
-    /// work wait for its turn in a queue keeps this beside it, and goes back to it when the turn comes.
-    /// Live it is nothing.
+    /// The current cause: the entry of the trace that led to the running code, such as a delivered message, a
+    /// timer, an operation of the disk or the boot. A queue keeps it beside what waits, and enters it again
+    /// when the turn of that comes. Live it is nothing.
     pub fn cause(&self) -> Cause {
         self.imp.cause()
     }
 
-    /// What the running task does next, until it waits again, is because of that, whatever it was woken by.
+    /// Makes this the current cause until the running task waits next, instead of what woke it.
     pub fn continue_from(&self, cause: Cause) {
         self.imp.continue_from(cause);
     }
 
-    /// Does something because of that.
+    /// Runs `f` with this as the current cause.
     pub fn with_cause<T>(&self, cause: Cause, f: impl FnOnce() -> T) -> T {
         self.imp.with_cause(cause, f)
     }

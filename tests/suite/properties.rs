@@ -197,7 +197,7 @@ fn a_system_has_the_properties_of_its_crate() {
     let all = ["never-evaluated", "never-reached", "third-tick", "ticker-done", "ticks-bounded"];
     assert_eq!(own, all);
     let journal = RegisteredSystem::<Journal>::ENTRY.properties();
-    assert!(journal.iter().any(|one| one.name() == "late-answer-ignored"), "{journal:?}");
+    assert!(journal.iter().any(|one| one.name() == "unawaited-answer-ignored"), "{journal:?}");
     let in_order = |one: &&Property| (one.name(), one.kind());
     assert!(Property::all().is_sorted_by_key(in_order));
     let done = Property::all().iter().find(|one| one.name() == "ticker-done").expect("registered");

@@ -33,9 +33,9 @@ const CONTROL_MIN: u64 = 200;
 /// A switch takes away the one line of the cluster that prevents a bug; most of
 /// these bugs were published, and the table gives their numbers. The shipped
 /// scenarios are explored with the switch on from 5 first seeds (0, 1000000, ..),
-/// each time until a run does not end as its scenario expects. Then the same runs
-/// are made without any switch, and none may fail: a check that cries wolf
-/// catches everything.
+/// each time until a run does not end as its scenario expects. Then as many runs
+/// of the same scenarios are made without any switch, and none may fail: a check
+/// that cries wolf catches everything.
 ///
 /// The columns of the table:
 ///   caught by  the checks that caught it; `!` marks one that is not there for

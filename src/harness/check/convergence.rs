@@ -4,6 +4,10 @@ use super::model::{AnyModel, model_as};
 use crate::harness::language::exact_duration;
 use std::{fmt, time::Duration};
 
+/// How often a goal may be lost again before it is overdue whatever its bound: goals that take turns would
+/// else keep a run going for ever.
+const RELAPSES_MAX: u32 = 1000;
+
 /// How far a healed system is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outlook {
@@ -53,7 +57,7 @@ impl<M> Goal<M> {
         Goal { key, once: false, since: None, waits_for: Box::new(waits_for) }
     }
 
-    /// It is enough that it was so once.
+    /// Once satisfied after the faults it need not stay so.
     #[must_use]
     pub fn once(self) -> Self {
         Goal { once: true, ..self }
@@ -107,8 +111,12 @@ impl<M: 'static> AnyGoal for Goal<M> {
 struct Followed {
     goal: Box<dyn AnyGoal>,
     within: Duration,
-    /// When it was last seen to be so.
+    /// When it was last satisfied.
     met: Duration,
+    /// Whether it was at the last look.
+    is_met: bool,
+    /// How often it was lost again.
+    relapses: u32,
 }
 
 /// Follows a run to its convergence.
@@ -121,7 +129,13 @@ pub(in crate::harness) struct Convergence {
 impl Convergence {
     /// Follows goals, each with its bound.
     pub fn new(goals: Vec<(Box<dyn AnyGoal>, Duration)>) -> Self {
-        let followed = |(goal, within)| Followed { goal, within, met: Duration::ZERO };
+        let followed = |(goal, within)| Followed {
+            goal,
+            within,
+            met: Duration::ZERO,
+            is_met: false,
+            relapses: 0,
+        };
         Convergence { goals: goals.into_iter().map(followed).collect(), healed: None }
     }
 
@@ -130,18 +144,23 @@ impl Convergence {
         self.healed = Some(at);
     }
 
-    /// How far it is at a time since the run began. What was so a moment ago has its time from then.
+    /// How far it is at a time since the run began. A goal that was satisfied and is lost again has its whole
+    /// bound from then.
     pub fn look(&mut self, model: &dyn AnyModel, now: Duration) -> Outlook {
         let healed = self.healed;
         let mut outlook = Outlook::Converged;
-        self.goals.retain_mut(|Followed { goal, within, met }| {
+        self.goals.retain_mut(|Followed { goal, within, met, is_met, relapses }| {
             let waits_for = goal.waits_for(model, Look { now, healed });
             if waits_for.is_none() {
                 *met = now;
+            } else if *is_met && healed.is_some() {
+                *relapses += 1;
             }
+            *is_met = waits_for.is_none();
             let since =
                 goal.since(model).zip(healed).map(|(own, healed)| own.max(healed).max(*met));
-            let overdue = since.is_some_and(|since| now.saturating_sub(since) >= *within);
+            let overdue = since.is_some_and(|since| now.saturating_sub(since) >= *within)
+                || *relapses > RELAPSES_MAX;
             match &waits_for {
                 Some(what) if overdue && !matches!(outlook, Outlook::Stuck { .. }) => {
                     let key = goal.key();
@@ -154,5 +173,36 @@ impl Convergence {
             waits_for.is_some() || !goal.is_once() || healed.is_none()
         });
         outlook
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{harness::event::Moment, host::Event};
+
+    /// The parity of the look.
+    #[derive(Debug, Default)]
+    struct Turns;
+
+    impl crate::harness::check::Model for Turns {
+        fn observe(&mut self, _: Moment, _: &dyn Event) {}
+    }
+
+    #[test]
+    fn goals_that_take_turns_are_stuck_in_the_end() {
+        let turn = |key, odd: u64| {
+            let goal = Goal::new(key, move |_: &Turns, look| {
+                (look.now.as_secs() % 2 == odd).then(|| "its turn".to_string())
+            });
+            (Box::new(goal) as Box<dyn AnyGoal>, Duration::from_secs(10))
+        };
+        let mut convergence = Convergence::new(vec![turn("one", 0), turn("other", 1)]);
+        convergence.healed(Duration::ZERO);
+        let looks = (0..10_000).map(|second| convergence.look(&Turns, Duration::from_secs(second)));
+        let looks: Vec<Outlook> = looks.collect();
+        assert_eq!(looks[100], Outlook::Waiting);
+        let stuck = looks.iter().position(|look| matches!(look, Outlook::Stuck { .. }));
+        assert!(stuck.is_some_and(|at| (2000..2010).contains(&at)), "{stuck:?}");
     }
 }

@@ -300,7 +300,7 @@ impl FaultKind {
     }
 
     /// Whether a target says whom it strikes.
-    pub(super) fn has_target(&self) -> bool {
+    pub(in crate::harness) fn has_target(&self) -> bool {
         match self {
             FaultKind::Partition { cut } => cut.has_target(),
             kind => kind.terms().iter().any(|(key, _)| *key == "target"),

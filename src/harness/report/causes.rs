@@ -5,9 +5,9 @@ use crate::{
         language::{COLUMNS, cut},
         run::RunOutcome,
     },
-    host::sim::{TraceLine, causes},
+    host::sim::{EntryNumber, TraceLine, causes},
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// Steps that a report shows.
 const STEPS_MAX: usize = 12;
@@ -16,14 +16,20 @@ const STEPS_MAX: usize = 12;
 pub fn what_led_to_it(outcome: &RunOutcome) -> Vec<String> {
     let entry = outcome.violations.first().and_then(|violation| violation.at.entry);
     let led = entry.map(|entry| causes(&outcome.trace, entry)).unwrap_or_default();
-    steps(&led)
+    let told: BTreeMap<EntryNumber, String> = outcome
+        .history
+        .iter()
+        .filter_map(|(at, event)| Some((at.entry?, event.in_words()?)))
+        .collect();
+    steps(&led, &told)
 }
 
-/// A line for each step; those that say the same one after the other are one, at the last of their times.
-fn steps(led: &[&TraceLine]) -> Vec<String> {
+/// A line for each step, events in their own words where they have any; those that say the same one after the
+/// other are one, at the last of their times.
+fn steps(led: &[&TraceLine], told: &BTreeMap<EntryNumber, String>) -> Vec<String> {
     let mut steps: Vec<(u64, String, usize)> = Vec::new();
     for line in led {
-        let words = words(line);
+        let words = words(line, told.get(&line.entry));
         match steps.last_mut() {
             Some((_, last, times)) if *last == words => *times += 1,
             _ => steps.push((line.time, words, 1)),
@@ -41,17 +47,19 @@ fn steps(led: &[&TraceLine]) -> Vec<String> {
     told.collect()
 }
 
-fn words(line: &TraceLine) -> String {
+fn words(line: &TraceLine, told: Option<&String>) -> String {
     let says = |field| line.says(field).unwrap_or_default();
     match line.kind {
         "frame-delivered" | "packet-delivered" => {
             format!("{} -> {}: {}", says("from"), says("to"), says("message"))
         }
         "timer-fired" => format!("{}: a timer", says("node")),
-        "event" => format!("{}: {}", says("node"), says("event")),
+        "event" => {
+            format!("{}: {}", says("node"), told.map_or(says("event"), String::as_str))
+        }
         "disk-operation" => {
             format!("{}: {} of {}", says("node"), says("operation"), says("path"))
         }
-        kind => format!("{}: {kind}", says("node")),
+        kind => line.says("node").map_or(kind.to_string(), |node| format!("{node}: {kind}")),
     }
 }

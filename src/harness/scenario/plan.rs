@@ -4,7 +4,7 @@
 
 use super::Scenario;
 use crate::{
-    harness::fault::{FAULT_KINDS, FaultSpec, When, generate},
+    harness::fault::{Among, FAULT_KINDS, FaultSpec, When, generate},
     host::Draws,
 };
 use std::collections::BTreeSet;
@@ -66,7 +66,7 @@ impl FaultPlan {
     }
 }
 
-/// Leaves out what would begin with a fault that the seed has not drawn.
+/// Leaves out what needs a fault that the seed has not drawn, and what bounds others by it.
 fn without_orphans(mut faults: Vec<(FaultSpec, usize)>) -> Vec<(FaultSpec, usize)> {
     loop {
         let names: BTreeSet<String> = faults.iter().filter_map(|(f, _)| f.name.clone()).collect();
@@ -74,6 +74,8 @@ fn without_orphans(mut faults: Vec<(FaultSpec, usize)>) -> Vec<(FaultSpec, usize
         let is_there = |(other, needs): (&str, bool)| !needs || names.contains(other);
         faults.retain(|(fault, _)| fault.others().all(is_there));
         if faults.len() == before {
+            let bounds = |among: &Among| names.contains(among.fault());
+            faults.iter_mut().for_each(|(fault, _)| drop(fault.among.take_if(|one| !bounds(one))));
             return faults;
         }
     }

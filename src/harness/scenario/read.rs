@@ -137,6 +137,16 @@ fn wrong_names(faults: &[Option<FaultSpec>], swarms: bool) -> Vec<Option<String>
         if own.is_some_and(|own| swarms && own.starts_with(SWARM_NAME)) {
             return Some(format!("names that begin with \"{SWARM_NAME}\" are those of `[swarm]`"));
         }
+        let among = faults[index].as_ref().and_then(|fault| fault.among.as_ref());
+        let of = |name: &str| faults[*firsts.get(name)?].as_ref();
+        if let Some(bounding) = among.and_then(|among| of(among.fault()))
+            && !bounding.kind.has_target()
+        {
+            let kind = bounding.kind.name();
+            return Some(format!(
+                "`nodes` names a fault with a `target`, and this {kind} has none"
+            ));
+        }
         let mut others = faults[index].iter().flat_map(FaultSpec::others);
         others.find_map(|(other, _)| {
             if own.is_some_and(|own| own == other) {

@@ -41,7 +41,7 @@ impl fmt::Debug for EntryNumber {
     }
 }
 
-/// Because of what something happens; opaque outside `host`, and nothing live.
+/// The entry that led to something, if any did; opaque outside `host`, and empty live.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cause(Option<EntryNumber>);
 

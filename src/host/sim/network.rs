@@ -115,7 +115,7 @@ impl<'a> Wire<'a> {
         self.network
     }
 
-    /// Something has happened because of what happens now.
+    /// Writes an entry under the current cause.
     pub fn note(&mut self, entry: &Entry<'_>) -> EntryNumber {
         self.timeline.note(self.now, entry)
     }
@@ -125,7 +125,7 @@ impl<'a> Wire<'a> {
         self.timeline.note_caused(self.now, cause, entry)
     }
 
-    /// Because of what things happen now.
+    /// The current cause.
     pub fn cause(&self) -> &CurrentCause {
         self.timeline.cause()
     }

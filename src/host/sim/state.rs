@@ -112,12 +112,12 @@ impl State {
         (&mut self.streams, wire)
     }
 
-    /// Because of what things happen now.
+    /// The current cause.
     pub fn cause(&self) -> &CurrentCause {
         self.timeline.cause()
     }
 
-    /// Something has happened because of what happens now.
+    /// Writes an entry under the current cause.
     pub fn note(&mut self, now: Nanos, entry: &Entry<'_>) -> EntryNumber {
         self.timeline.note(now, entry)
     }
@@ -147,7 +147,7 @@ impl State {
         self.timeline.next_time()
     }
 
-    /// Lets everything happen that is due, and collects who is to be woken because of what.
+    /// Lets everything happen that is due, and collects who is to be woken by which cause.
     pub fn perform_due(&mut self, now: Nanos, woken: &mut Vec<(Waker, Cause)>) {
         let mut wakers = std::mem::take(&mut self.wakers);
         while let Some(action) = self.timeline.pop_due(now) {

@@ -37,8 +37,8 @@ impl Task {
     }
 }
 
-/// A task's future; a panic in it is the death of its process. What happens while it is polled is
-/// because of what it was woken by.
+/// A task's future; a panic in it is the death of its process. While it is polled
+/// the current cause is what woke it.
 struct Guarded<F> {
     node: Node,
     /// Taken when the task is dropped.

@@ -49,7 +49,7 @@ impl Timeline {
         }
     }
 
-    /// Because of what things happen now.
+    /// The current cause.
     pub fn cause(&self) -> &CurrentCause {
         &self.cause
     }
@@ -82,7 +82,7 @@ impl Timeline {
         recalled.into_iter().filter_map(datagram).collect()
     }
 
-    /// Something has happened because of what happens now.
+    /// Writes an entry under the current cause.
     pub fn note(&mut self, now: Nanos, entry: &Entry<'_>) -> EntryNumber {
         self.note_caused(now, self.cause.get(), entry)
     }

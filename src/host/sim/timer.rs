@@ -15,7 +15,7 @@ struct Timer {
     generation: u64,
     node: NodeId,
     deadline: Instant,
-    /// Because of what it was set.
+    /// The cause under which it was set.
     cause: Cause,
     waker: Waker,
 }
@@ -54,7 +54,7 @@ impl Timers {
         true
     }
 
-    /// Takes a timer out, if it still waits; because of what it was set, and who waits for it.
+    /// Takes a timer out, if it still waits: the cause under which it was set, and who waits for it.
     pub fn remove(&mut self, key: TimerKey) -> Option<(Cause, Waker)> {
         self.deadline(key)?;
         self.free.push(key.slot);

@@ -121,7 +121,7 @@ impl Shared {
         self.sabotage
     }
 
-    /// Because of what things happen now.
+    /// The current cause.
     pub fn cause(&self) -> &CurrentCause {
         &self.cause
     }
@@ -288,8 +288,8 @@ impl World {
         self.shared.time.sleep(duration).await;
     }
 
-    /// Runs `future` beside the harness, on no node; also when called from a node's own task. What it
-    /// does is done because of what happens now.
+    /// Runs `future` beside the harness, on no node; also when called from a node's own task. The
+    /// current cause is its cause.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let main = self.shared.madsim.get_node(self.shared.main).expect("it is always there");
         let (current, cause) = (self.shared.cause.clone(), self.shared.cause.get());

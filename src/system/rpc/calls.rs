@@ -20,11 +20,13 @@ use std::{
 
 type Answer = Result<Bytes, RpcError>;
 
-/// An answer, and because of what it is there.
+/// An answer, and the cause under which it came.
 type Answered = (Answer, Cause);
 
 struct Pending {
     deadline: Instant,
+    /// Under which it was asked.
+    cause: Cause,
     answer: oneshot::Sender<Answered>,
 }
 
@@ -62,7 +64,7 @@ impl Calls {
     ) -> oneshot::Receiver<Answered> {
         let (answer, receiver) = oneshot::channel();
         self.host.announce(&RpcEvent::AskSent { call, kind, timeout });
-        let deadline = self.host.now() + timeout;
+        let (deadline, cause) = (self.host.now() + timeout, self.host.cause());
         let refused = {
             let mut table = self.table.lock().expect("no panic under this lock");
             if table.closed {
@@ -70,7 +72,7 @@ impl Calls {
             } else {
                 let early = table.timer_looks.is_none_or(|looks| deadline < looks);
                 table.deadlines.insert((deadline, call));
-                let repeated = table.pending.insert(call, Pending { deadline, answer });
+                let repeated = table.pending.insert(call, Pending { deadline, cause, answer });
                 assert!(repeated.is_none(), "call numbers never repeat");
                 if early {
                     self.timer.wake();
@@ -96,7 +98,7 @@ impl Calls {
         };
         match pending {
             Some(pending) => self.finish(call, pending.answer, result),
-            None => crate::reachable!(self.host, "late-answer-ignored"),
+            None => crate::reachable!(self.host, "unawaited-answer-ignored"),
         }
     }
 
@@ -136,9 +138,11 @@ impl Calls {
         first
     }
 
-    fn take_overdue(&self, now: Instant) -> Option<u64> {
+    /// An ask whose time is over, and the cause under which it was asked.
+    fn overdue(&self, now: Instant) -> Option<(u64, Cause)> {
         let table = self.table.lock().expect("no panic under this lock");
-        table.deadlines.first().filter(|(deadline, _)| *deadline <= now).map(|(_, call)| *call)
+        let (_, call) = table.deadlines.first().filter(|(deadline, _)| *deadline <= now)?;
+        Some((*call, table.pending[call].cause))
     }
 
     /// Times out what is overdue and sets `sleep` for the next look; never ready.
@@ -146,8 +150,9 @@ impl Calls {
         self.timer.register(cx.waker());
         loop {
             let now = self.host.now();
-            while let Some(call) = self.take_overdue(now) {
-                self.resolve(call, Err(RpcError::Timeout));
+            // One timer serves all asks: it was set because of another.
+            while let Some((call, cause)) = self.overdue(now) {
+                self.host.with_cause(cause, || self.resolve(call, Err(RpcError::Timeout)));
             }
             sleep.take_if(|(deadline, _)| *deadline <= now);
             let looks = sleep.as_ref().map(|(deadline, _)| *deadline);

@@ -30,7 +30,7 @@ pub(super) enum Envelope<C> {
     },
 }
 
-/// What waits, and because of what it was put in.
+/// What waits, and the cause under which it was put in.
 type Waiting<C> = (Envelope<C>, Cause);
 
 struct Queue<C> {
@@ -107,7 +107,7 @@ impl<C> Mailbox<C> {
         }
     }
 
-    /// Waits for the next message. What follows is because of what put it in, whichever woke the caller.
+    /// Waits for the next message; the cause under which it was put in is the current one from then on.
     pub async fn next(&self) -> Envelope<C> {
         let next = poll_fn(|cx| {
             if let Some(next) = self.lock().pop() {

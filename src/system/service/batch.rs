@@ -28,7 +28,7 @@ pub(super) struct Batch<E: RpcEndpoint, S: Durable> {
     /// What is to be written; the state has it already.
     pub records: Vec<S::Record>,
     host: Host,
-    /// What is announced and answered in the end, each because of its request.
+    /// What is announced and answered in the end, each with the cause of its request.
     events: Vec<(Cause, Box<dyn Event>)>,
     answers: Vec<(Cause, Answer<E>)>,
 }
@@ -55,7 +55,7 @@ pub(super) struct BatchQueue<E: RpcEndpoint, S: Durable> {
     host: Host,
     /// `None` while a batch is being synced.
     log: Option<DurableLog<S>>,
-    /// Each beside because of what it came.
+    /// Each with the cause under which it came.
     backlog: Backlog<(Cause, Request<E, S>)>,
     /// When the server will look at the clock next.
     alarm: Option<Instant>,

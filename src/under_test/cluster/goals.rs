@@ -1,6 +1,6 @@
 //! What a healed cluster must come to.
 
-use super::{jobs::BegunJob, model::Model};
+use super::{jobs::job::BegunJob, model::Model};
 use crate::{
     harness::check::{Goal, Look},
     system::{

@@ -16,7 +16,7 @@ mod words;
 pub use bounds::TimeBounds;
 pub use event_ref::{EventKind, EventRef};
 pub use goals::elected;
-pub use jobs::{JobSpec, word_count::WordCountSettings};
+pub use jobs::{spec::JobSpec, word_count::WordCountSettings};
 pub use lines::check_lines;
 pub use milestones::of_ground_floor as milestones_of_ground_floor;
 pub use model::{Model, Running};
@@ -25,7 +25,7 @@ pub use settings::{ClusterSettings, Settings};
 
 use self::{
     invariants::j1_no_foreign_restart::NoForeignRestart,
-    jobs::{BegunJob, JobRun},
+    jobs::job::{BegunJob, JobRun},
 };
 use crate::{
     harness::{
@@ -73,8 +73,8 @@ pub fn messages(protocols: &[&'static Protocol]) -> Vec<MessageGroup> {
 impl SystemUnderTest for Cluster {
     const NAME: &'static str = "cluster";
     const FOLDER: &'static str = "word-count";
-    const DESCRIPTION: &'static str = "A whole cluster that counts words in one job: job managers, task executors, the \
-         coordination, blob and log servers, the writer of the input topic, and a client.";
+    const DESCRIPTION: &'static str = "A whole cluster and the jobs that it runs: job managers, task executors, the \
+         coordination, blob and log servers, and a writer and a client for each job.";
 
     type Settings = Settings;
     type Model = Model;
@@ -227,7 +227,7 @@ fn too_few_slots(slots: u64, needed: u64) -> Option<String> {
     (slots < needed).then(|| format!("the jobs need {needed} slots, and the cluster has {slots}"))
 }
 
-/// What came out of several jobs; of one it is that job's.
+/// What came out of several jobs; in full it is the first one's, which takes a user's text.
 fn joined(mut outputs: Vec<Output>) -> Output {
     if outputs.len() == 1 {
         return outputs.swap_remove(0);
@@ -235,12 +235,12 @@ fn joined(mut outputs: Vec<Output>) -> Output {
     let mut joined = Output::default();
     for (number, output) in (1..).zip(outputs) {
         let of_job = |text: &String| format!("job {number}: {text}");
-        if number > 1 {
-            joined.summary += "; ";
+        match number {
+            1 => joined.lines = output.lines,
+            _ => joined.summary += "; ",
         }
         joined.summary += &of_job(&output.summary);
         joined.end.extend(output.end.iter().map(of_job));
-        joined.lines.extend(output.lines.iter().map(of_job));
         joined.compared = joined.compared.or(output.compared);
     }
     joined

@@ -82,7 +82,8 @@ fn without_the_other_fault_the_same_is_not_drawn_and_another_is() {
             "{JOURNAL}
             [[fault]]
             name = \"never\"
-            kind = \"hold\"
+            kind = \"pause\"
+            target = \"leader\"
             at = \"1s\"
             duration = \"1s\"
             chance = \"0%\"
@@ -94,10 +95,12 @@ fn without_the_other_fault_the_same_is_not_drawn_and_another_is() {
             duration = \"1s\""
         );
         let scenario = SYSTEMS.parse(&text, Path::new("scenarios/test.toml")).expect("sound");
-        FaultPlan::draw(&scenario, 1).faults.len()
+        FaultPlan::draw(&scenario, 1).faults
     };
-    assert_eq!(drawn("{ same-as = \"never\" }"), 0);
-    assert_eq!(drawn("{ other-than = \"never\" }"), 1);
+    assert_eq!(drawn("{ same-as = \"never\" }"), []);
+    let other = drawn("{ other-than = \"never\" }");
+    // A kept plan that named a fault that is not in it could not be read.
+    assert!(other.len() == 1 && other[0].among.is_none(), "{other:?}");
 }
 
 #[test]
@@ -118,6 +121,9 @@ fn mistakes_of_nodes_are_explained() {
         let told = mistake(&fault(kind, "{ other-than = \"own\" }"));
         assert!(told.contains("`nodes` bounds a `target`, and this"), "{told}");
     }
+    let first = "[[fault]]\nname = \"cut\"\nkind = \"hold\"\nat = \"1s\"\nduration = \"1s\"\n";
+    let told = mistake(&format!("{first}{}", crash("{ other-than = \"cut\" }")));
+    assert!(told.contains("names a fault with a `target`, and this hold has none"), "{told}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn plain() -> impl Iterator<Item = &'static FaultWords> {
 fn read<'a>(kind: &str, keys: impl Iterator<Item = &'a FaultKey>) -> Result<(), String> {
     let lines = keys.map(|key| format!("{} = {}\n", key.key, key.example));
     let fault = lines.collect::<String>();
-    let other = "[[fault]]\nname = \"cut\"\nkind = \"hold\"\nat = \"1s\"\nduration = \"1s\"";
+    let other = "[[fault]]\nname = \"cut\"\nkind = \"pause\"\ntarget = \"everyone\"\nat = \"1s\"\nduration = \"1s\"";
     let own = format!("[[fault]]\nkind = \"{kind}\"\n{fault}");
     let text = format!("description = \"A test.\"\n{other}\n{own}");
     SYSTEMS.parse(&text, Path::new("a.toml")).map(drop).map_err(|error| error.to_string())

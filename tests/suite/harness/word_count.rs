@@ -1,7 +1,7 @@
 //! What the settings of a word count say is what happens to it.
 
-use super::{run as run_text, times};
-use std::time::Duration;
+use super::{SYSTEMS, run as run_text, times};
+use std::{path::Path, time::Duration};
 use wavetank::harness::run::RunOutcome;
 
 fn text(workload: &str) -> String {
@@ -67,4 +67,18 @@ fn jobs_beside_each_other_are_each_counted_and_one_s_crash_loop_is_its_own() {
         assert!(outcome.output.summary.contains(&counted), "{}", outcome.output.summary);
     }
     assert!(outcome.evaluations["J1 no-foreign-restart"] > 0);
+    let lines = &outcome.output.lines;
+    assert!(lines.iter().all(|line| !line.contains("job")), "the first one's alone: {lines:?}");
+}
+
+#[test]
+fn the_first_job_is_always_there_and_says_so() {
+    let read = |jobs: &[String]| {
+        let text = format!("system = \"cluster\"\ndescription = \"test\"\n{}", jobs.concat());
+        SYSTEMS.parse(&text, Path::new("a.toml")).map(drop).map_err(|error| error.to_string())
+    };
+    let chance = job("chance = \"50%\"");
+    assert_eq!(read(&[job(""), chance.clone()]), Ok(()));
+    let told = read(&[chance, job("")]).expect_err("a mistake");
+    assert!(told.contains("the first job is always there"), "{told}");
 }

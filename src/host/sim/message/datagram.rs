@@ -54,7 +54,7 @@ pub(in crate::host) struct Datagram {
     pub to: NodeId,
     pub kind: Kind,
     pub ordinal: u64,
-    /// Because of what it was sent; no part of its bytes.
+    /// The cause under which it was sent; no part of its bytes.
     pub cause: Cause,
     pub(super) sender: Peer,
     pub(super) sender_incarnation: u64,

@@ -90,7 +90,7 @@ pub(in crate::host) struct Packet {
     /// The end that it is for.
     pub(super) end: EndId,
     pub(super) what: What,
-    /// Because of what it was sent.
+    /// The cause under which it was sent.
     pub(super) cause: Cause,
 }
 
@@ -123,7 +123,7 @@ pub(in crate::host) enum StreamAction {
     Timer {
         end: EndId,
         at: Nanos,
-        /// Because of what it was set.
+        /// The cause under which it was set.
         cause: Cause,
     },
     Forget(EndId),

@@ -1,8 +1,8 @@
 //! The jobs that scenarios can name, and what a `[[job]]` says of one.
 
 use super::{
+    ALL,
     job::{AnyJob, BegunJob, JobRun, Operators},
-    word_count,
 };
 use crate::{
     harness::{
@@ -14,9 +14,6 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{fmt, sync::Arc};
-
-/// Every job that scenarios can name; the first is that of a `[[job]]` without a name.
-const ALL: &[&dyn AnyJob] = &[&word_count::WordCount];
 
 /// The table of a job in scenario files.
 const TABLE: &str = "job";
@@ -125,7 +122,7 @@ pub fn declared() -> Vec<Setting> {
         Setting {
             table,
             key: "chance",
-            meaning: "The probability that it is there. The first is always there, a later one only if the slots suffice for it too.",
+            meaning: "The probability that it is there. The first is always there; a later one with a chance only if the slots suffice for it too.",
             bounds: "a share or a range of shares".to_string(),
             default: Some("\"100%\"".to_string()),
         },
@@ -140,13 +137,16 @@ pub fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Vec<JobSpec> {
     let known: Vec<(&str, &'static dyn AnyJob)> =
         ALL.iter().map(|job| (job.name(), *job)).collect();
     let tables = mistakes.keep(file.tables(TABLE)).unwrap_or_default();
-    let jobs = tables.into_iter().map(|mut table| {
+    let jobs = tables.into_iter().enumerate().map(|(index, mut table)| {
         let job = mistakes.keep(table.take("name", |field| field.one_of(&known, "list --systems")));
         let job = job.flatten().unwrap_or(ALL[0]);
         let share = |field: &Field| {
             let share = field.share()?;
             match share.low < 0 {
                 true => Err(field.expected("a share from 0% to 100%")),
+                false if index == 0 && share != Share::ALWAYS => {
+                    Err(field.refused("the first job is always there"))
+                }
                 false => Ok(share),
             }
         };
@@ -187,7 +187,7 @@ pub fn draw(jobs: &[JobSpec], slots: u32, seed: u64) -> Vec<JobSpec> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::word_count, *};
     use NumberRange;
 
     fn spec(parallelism: u64, chance: i64) -> JobSpec {

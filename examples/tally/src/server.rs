@@ -26,7 +26,7 @@ async fn serve(host: &Host) -> io::Result<()> {
     let whole: Vec<Add> = held.chunks(Add::BYTES).map_while(Add::decode).collect();
     // A power cut may have torn the last record.
     file.truncate((whole.len() * Add::BYTES) as u64).await?;
-    whole.iter().for_each(|add| drop(last.insert(add.client, add.number)));
+    last.extend(whole.iter().map(|add| (add.client, add.number)));
     let found = last.iter().map(|(client, number)| (*client, *number)).collect();
     host.announce(&TallyEvent::Recovered { last: found });
     loop {

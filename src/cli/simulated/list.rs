@@ -250,20 +250,23 @@ fn invariants(systems: Systems) -> Vec<Row> {
     Known::all(systems, words).into_iter().map(|k| k.row(systems, "promise")).collect()
 }
 
-/// Every property of this program; one may stand at several places.
+/// Every property of code that these systems run; one may stand at several places.
 fn properties(systems: Systems) -> Vec<Row> {
     let row = |property: &&'static Property| {
         let (name, kind, place) = (property.name(), property.kind().name(), property.place());
         let of = |system: &&&dyn AnySystem| system.properties().contains(property);
         let known: Vec<&str> = systems.all().iter().filter(of).map(|one| one.name()).collect();
+        if known.is_empty() {
+            return None;
+        }
         let (module, claim) = (property.module(), property.claim());
         let json = json!({
             "name": name, "kind": kind, "claim": claim, "module": module, "place": place,
             "systems": known,
         });
-        Row::new(name, format!("{kind}: {claim} ({}).", short(&place)), json)
+        Some(Row::new(name, format!("{kind}: {claim} ({}).", short(&place)), json))
     };
-    Property::all().iter().map(row).collect()
+    Property::all().iter().filter_map(row).collect()
 }
 
 /// The file and its folder: a whole path is too wide for a column, and stands in the JSON.

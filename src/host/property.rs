@@ -98,6 +98,11 @@ impl Property {
         })
     }
 
+    /// Whether what is counted under a title is a property: the others are invariants.
+    pub fn is_title(title: &str) -> bool {
+        Property::all().iter().any(|property| property.title == title)
+    }
+
     /// The name by which scenarios know it.
     pub const fn name(&self) -> &'static str {
         self.name

@@ -356,8 +356,8 @@ impl Swept<'_> {
             "simulated_seconds": total.simulated.as_secs_f64(),
             "simulated_over_wall": self.ratio(),
             "scenarios": tallies.collect::<Vec<_>>(),
-            "invariants": by_code(evaluations.iter().filter(|(title, _)| !is_property(title))),
-            "properties": evaluations.iter().filter(|(title, _)| is_property(title)).collect::<BTreeMap<_, _>>(),
+            "invariants": by_code(evaluations.iter().filter(|(title, _)| !Property::is_title(title))),
+            "properties": evaluations.iter().filter(|(title, _)| Property::is_title(title)).collect::<BTreeMap<_, _>>(),
             "milestones": milestones.iter().map(|(m, count)| (m.name(), *count)).collect::<BTreeMap<_, _>>(),
             "milestones_never_reached": missed.collect::<Vec<_>>(),
             "failures": failures.collect::<Vec<_>>(),
@@ -366,11 +366,6 @@ impl Swept<'_> {
             }),
         })
     }
-}
-
-/// Whether what was evaluated is a property, which has no code.
-fn is_property(title: &str) -> bool {
-    Property::all().iter().any(|property| property.title() == title)
 }
 
 /// Counts by the invariants' codes, which don't change when a title does.

@@ -12,21 +12,19 @@ pub struct Moment {
     pub process: (NodeId, u64),
     /// Its entry in the trace; `None` where nothing was announced.
     pub entry: Option<EntryNumber>,
-    /// The entry that led to it; `None` for what the harness did.
-    pub cause: Option<EntryNumber>,
 }
 
 impl Moment {
     /// A moment at which nothing was announced.
     pub fn new(time: Duration, process: (NodeId, u64)) -> Self {
-        Moment { time, process, entry: None, cause: None }
+        Moment { time, process, entry: None }
     }
 }
 
 impl From<Stamp> for Moment {
     fn from(stamp: Stamp) -> Self {
-        let Stamp { time, node, incarnation, entry, cause } = stamp;
-        Moment { time, process: (node, incarnation), entry, cause }
+        let Stamp { time, node, incarnation, entry, .. } = stamp;
+        Moment { time, process: (node, incarnation), entry }
     }
 }
 

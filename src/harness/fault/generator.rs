@@ -177,7 +177,7 @@ fn condition(
     let milestone = generator.choose(known.map(|known| (known.name(), *known)));
     // Half of what matters happens within the very step.
     let after = match generator.draws.chance(PRESENT_PER_MILLION) {
-        true => DurationRange::only(Duration::ZERO),
+        true => DurationRange::ZERO,
         false => after,
     };
     TriggerCondition::new(milestone, nth, after)

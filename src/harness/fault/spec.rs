@@ -19,9 +19,6 @@ use std::{fmt, time::Duration};
 /// How often a fault comes in one run at most.
 const TIMES_MAX: u64 = 1000;
 
-/// The duration of a fault that only happens at its begin.
-const AT_ONCE: DurationRange = DurationRange { low: Duration::ZERO, high: Duration::ZERO };
-
 /// How often a fault comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeat {
@@ -107,7 +104,7 @@ impl FaultSpec {
             among: among?,
             name: name?,
             when: when?,
-            duration: duration?.unwrap_or(AT_ONCE),
+            duration: duration?.unwrap_or(DurationRange::ZERO),
             until: until?,
             repeat: repeat?,
             chance: chance?.unwrap_or(Share::ALWAYS),
@@ -176,7 +173,7 @@ impl FaultSpec {
 
     /// Whether it only happens at its begin, and says nothing of how long it lasts.
     fn is_at_once(&self) -> bool {
-        self.duration == AT_ONCE && self.kind.is_momentary()
+        self.duration == DurationRange::ZERO && self.kind.is_momentary()
     }
 
     /// The faults to which it refers by their names, and whether it comes to nothing without them.

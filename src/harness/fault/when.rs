@@ -84,9 +84,6 @@ impl fmt::Display for Edge {
     }
 }
 
-const NOW: DurationRange =
-    DurationRange { low: std::time::Duration::ZERO, high: std::time::Duration::ZERO };
-
 impl TriggerCondition {
     /// The n-th time that a milestone is reached.
     pub fn new(milestone: Milestone, nth: NumberRange, after: DurationRange) -> Self {
@@ -98,7 +95,7 @@ impl TriggerCondition {
         let system = around.system;
         let milestone = on.need("milestone", |field| milestone(field, system))?;
         let nth = on.take("nth", Field::number_range)?.unwrap_or(NumberRange::only(1));
-        let after = on.take("after", Field::duration_range)?.unwrap_or(NOW);
+        let after = on.take("after", Field::duration_range)?.unwrap_or(DurationRange::ZERO);
         let node = on.take("node", |field| Target::read(field, system))?;
         let mut asked = Vec::new();
         for ask in all_asks(system) {
@@ -197,7 +194,7 @@ impl When {
             let mut with = field.table_of("fault", "first-cut")?;
             let fault = with.need("fault", Field::text)?;
             let edge = with.take("edge", |field| field.one_of(EDGES, "list --faults"))?;
-            let after = with.take("after", Field::duration_range)?.unwrap_or(NOW);
+            let after = with.take("after", Field::duration_range)?.unwrap_or(DurationRange::ZERO);
             with.refuse_others()?;
             Ok(When::With { fault, edge: edge.unwrap_or(Edge::Start), after })
         }));

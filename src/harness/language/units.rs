@@ -89,6 +89,9 @@ impl DurationRange {
         parse_range(text, parse_duration).map(|(low, high)| DurationRange { low, high })
     }
 
+    /// No time.
+    pub const ZERO: Self = DurationRange { low: Duration::ZERO, high: Duration::ZERO };
+
     /// Just this one.
     pub fn only(duration: Duration) -> Self {
         DurationRange { low: duration, high: duration }

@@ -7,7 +7,10 @@ use crate::{
     },
     host::sim::{EntryNumber, TraceLine, causes},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Steps that a report shows.
 const STEPS_MAX: usize = 12;
@@ -16,10 +19,12 @@ const STEPS_MAX: usize = 12;
 pub fn what_led_to_it(outcome: &RunOutcome) -> Vec<String> {
     let entry = outcome.violations.first().and_then(|violation| violation.at.entry);
     let led = entry.map(|entry| causes(&outcome.trace, entry)).unwrap_or_default();
+    let shown: BTreeSet<EntryNumber> = led.iter().map(|line| line.entry).collect();
     let told: BTreeMap<EntryNumber, String> = outcome
         .history
         .iter()
-        .filter_map(|(at, event)| Some((at.entry?, event.in_words()?)))
+        .filter_map(|(at, event)| Some((at.entry.filter(|entry| shown.contains(entry))?, event)))
+        .filter_map(|(entry, event)| Some((entry, event.in_words()?)))
         .collect();
     steps(&led, &told)
 }

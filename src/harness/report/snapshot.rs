@@ -87,10 +87,9 @@ impl Names {
 }
 
 fn sections(outcome: &RunOutcome) -> Sections {
-    // A property in a line is part of the code, and changes with it.
-    let is_invariant = |title: &str| Property::all().iter().all(|one| one.title() != title);
     let idle = outcome.evaluations.iter().filter(|(_, count)| **count == 0);
-    let idle = idle.filter(|(title, _)| is_invariant(title));
+    // A property in a line is part of the code, and changes with it.
+    let idle = idle.filter(|(title, _)| !Property::is_title(title));
     let idle = idle.map(|(title, _)| format!("{title}: never evaluated"));
     let broken: BTreeSet<&str> = outcome.violations.iter().map(|broken| broken.title).collect();
     let broken = broken.into_iter().map(|title| format!("{title}: broken"));

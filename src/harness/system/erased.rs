@@ -18,7 +18,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use std::{any::Any, fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{any::Any, fmt, marker::PhantomData, sync::Arc};
 
 /// Settings whatever their system.
 pub trait AnySettings: fmt::Debug + Send + Sync {
@@ -139,17 +139,17 @@ impl<S: SystemUnderTest> RegisteredSystem<S> {
     pub const ENTRY: &'static dyn AnySystem = &RegisteredSystem::<S>(PhantomData);
 }
 
-fn own<S: SystemUnderTest>(settings: &dyn AnySettings) -> &S::Settings {
-    settings.as_any().downcast_ref().expect("a system and its own settings")
+/// Settings as their type.
+///
+/// # Panics
+/// When they are of another.
+pub fn settings_as<S: 'static>(settings: &dyn AnySettings) -> &S {
+    settings.as_any().downcast_ref().expect("a system, or a job, and its own settings")
 }
 
 /// Nothing is run with these: they are for who only asks which invariants there are.
-const CATALOGUE: RunParameters<'static> = RunParameters {
-    seed: 0,
-    input: None,
-    latency: DurationRange { low: Duration::ZERO, high: Duration::ZERO },
-    has_faults: false,
-};
+const CATALOGUE: RunParameters<'static> =
+    RunParameters { seed: 0, input: None, latency: DurationRange::ZERO, has_faults: false };
 
 impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
     fn name(&self) -> &'static str {
@@ -223,19 +223,19 @@ impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
     }
 
     fn nodes(&self, settings: &dyn AnySettings) -> Vec<Nodes> {
-        S::nodes(own::<S>(settings))
+        S::nodes(settings_as(settings))
     }
 
     fn numbered(&self, settings: &dyn AnySettings) -> Vec<Nodes> {
-        S::numbered(own::<S>(settings))
+        S::numbered(settings_as(settings))
     }
 
     fn lints(&self, settings: &dyn AnySettings, context: &LintContext) -> Vec<String> {
-        S::lints(own::<S>(settings), context)
+        S::lints(settings_as(settings), context)
     }
 
     fn check_input(&self, settings: &dyn AnySettings, lines: &[Bytes]) -> Result<(), String> {
-        S::check_input(own::<S>(settings), lines)
+        S::check_input(settings_as(settings), lines)
     }
 
     fn find(&self, state: StateName, model: &dyn AnyModel, nodes: &[NodeId]) -> Vec<NodeId> {
@@ -248,7 +248,7 @@ impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
 
     #[expect(private_interfaces, reason = "only the harness calls it")]
     fn setup(&self, settings: &dyn AnySettings, run: &RunParameters<'_>) -> AnySetup {
-        let setup = S::setup(own::<S>(settings), run);
+        let setup = S::setup(settings_as(settings), run);
         let mut invariants = setup.invariants;
         invariants.push(Box::new(NoPanic));
         let mut kinds = S::event_kinds();

@@ -10,7 +10,7 @@ mod target;
 mod under_test;
 
 pub(in crate::harness) use erased::AnySetup;
-pub use erased::{AnySettings, AnySystem, InvariantWords, RegisteredSystem};
+pub use erased::{AnySettings, AnySystem, InvariantWords, RegisteredSystem, settings_as};
 pub use role::{Disk, Nodes, Role, RoleSpec};
 pub use setup::{
     BoxFuture, Example, Explanation, LintContext, Main, MessageGroup, Node, Output, OutputOf,

@@ -242,22 +242,13 @@ impl<'a> Fleet<'a> {
 
 /// All that is committed, by partition.
 async fn read_output(log: &LogClient) -> Result<Vec<Vec<Bytes>>, LogRefusal> {
-    let mut partitions = Vec::new();
-    for (number, end) in
-        (0..).zip(log.end_offsets_until_acknowledged(&Topics::default().output).await?)
-    {
+    let (topic, mut partitions) = (Topics::default().output, Vec::new());
+    for (number, end) in (0..).zip(log.end_offsets_until_acknowledged(&topic).await?) {
         let mut records = Vec::new();
         while (records.len() as u64) < end {
             let (offset, most) = (records.len() as u64, PAGE_RECORDS);
-            let batch = log
-                .read_until_acknowledged(
-                    &Topics::default().output,
-                    number,
-                    offset,
-                    most,
-                    Duration::ZERO,
-                )
-                .await?;
+            let batch =
+                log.read_until_acknowledged(&topic, number, offset, most, Duration::ZERO).await?;
             records.extend(batch.records);
         }
         partitions.push(records);

@@ -202,16 +202,8 @@ impl Load {
             max_ms: RESTART_DELAY_MAX_MS,
             reset_ms: RESTART_RESET_MS,
         };
-        let job = {
-            let output = &Topics::default().output;
-            word_count(self.kept.job(), source, output, PARALLELISM, checkpoints, restarts)?
-        };
-        Ok(JobPlan {
-            job,
-            topics: Topics::default(),
-            inputs: PARALLELISM,
-            outputs: PARALLELISM,
-            cancel_after: None,
-        })
+        let (job, topics) = (self.kept.job(), Topics::default());
+        let job = word_count(job, source, &topics.output, PARALLELISM, checkpoints, restarts)?;
+        Ok(JobPlan { job, topics, inputs: PARALLELISM, outputs: PARALLELISM, cancel_after: None })
     }
 }

@@ -90,8 +90,9 @@ impl Watch {
         });
         let (watch, node) = (self.clone(), host.clone());
         host.spawn(async move {
+            let topic = Topics::default().output;
             loop {
-                if let Ok(ends) = log.end_offsets(&Topics::default().output).await {
+                if let Ok(ends) = log.end_offsets(&topic).await {
                     watch.change(|seen| seen.committed = ends.iter().sum());
                 }
                 node.sleep(LOOK_PERIOD).await;

@@ -4,7 +4,7 @@ use crate::{
     harness::{
         check::Invariant,
         language::{Mistakes, NumberRange, Reader, ScenarioError, Setting, Settings},
-        system::{AnySettings, Explanation, LintContext, Node, OutputOf},
+        system::{AnySettings, Explanation, LintContext, Node, OutputOf, settings_as},
     },
     system::{
         cluster::ClusterConfig, ids::JobId, protocol::JobStatus, task_executor::OperatorRegistry,
@@ -100,10 +100,6 @@ pub(super) trait AnyJob: Sync {
     fn begin(&self, settings: &dyn AnySettings, run: &JobRun<'_>) -> BegunJob;
 }
 
-fn own<J: JobUnderTest>(settings: &dyn AnySettings) -> &J::Settings {
-    settings.as_any().downcast_ref().expect("a job and its own settings")
-}
-
 impl<J: JobUnderTest> AnyJob for J {
     fn name(&self) -> &'static str {
         J::NAME
@@ -137,22 +133,22 @@ impl<J: JobUnderTest> AnyJob for J {
     }
 
     fn draw(&self, settings: &dyn AnySettings, seed: u64) -> Arc<dyn AnySettings> {
-        Arc::new(J::after_draw(Settings::draw(own::<J>(settings), seed), seed))
+        Arc::new(J::after_draw(Settings::draw(settings_as::<J::Settings>(settings), seed), seed))
     }
 
     fn slots(&self, settings: &dyn AnySettings) -> NumberRange {
-        J::slots(own::<J>(settings))
+        J::slots(settings_as(settings))
     }
 
     fn lints(&self, settings: &dyn AnySettings, context: &LintContext) -> Vec<String> {
-        J::lints(own::<J>(settings), context)
+        J::lints(settings_as(settings), context)
     }
 
     fn check_input(&self, settings: &dyn AnySettings, lines: &[Bytes]) -> Result<(), String> {
-        J::check_input(own::<J>(settings), lines)
+        J::check_input(settings_as(settings), lines)
     }
 
     fn begin(&self, settings: &dyn AnySettings, run: &JobRun<'_>) -> BegunJob {
-        J::begin(own::<J>(settings), run)
+        J::begin(settings_as(settings), run)
     }
 }

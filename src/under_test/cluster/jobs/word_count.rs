@@ -91,7 +91,7 @@ impl WordCountSettings {
         }
     }
 
-    /// The same with as many lines and words as are there, which a user's text decides.
+    /// The same with as many lines and words as a user's text has.
     fn as_of(&self, lines: &[Bytes]) -> Self {
         let (count, all) =
             (lines.len() as u64, lines.iter().map(|line| words(line).count() as u64).sum::<u64>());
@@ -161,7 +161,7 @@ impl JobUnderTest for WordCount {
         let plan = plan(settings, run, &dealt, &topics);
         let id = plan.job.id;
         let of_run = JobOfRun {
-            spec: settings.as_of(&lines),
+            spec: run.input.map_or_else(|| settings.clone(), |text| settings.as_of(text)),
             seed: run.seed,
             job: id,
             latency: run.latency,

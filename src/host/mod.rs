@@ -193,9 +193,10 @@ impl Host {
         self.imp.sabotaged(switch)
     }
 
-    /// Whether the call that a service is about to handle meets with an injected error. Never live.
-    pub fn injected_error(&self) -> Option<InjectedError> {
-        self.imp.injected_error()
+    /// Whether the call that a service is about to handle meets with an injected error. Never live. Its kind
+    /// is that of the message by which it came: a `service-error` may be for one kind only.
+    pub fn injected_error(&self, call: &str) -> Option<InjectedError> {
+        self.imp.injected_error(call)
     }
 
     /// Opens the node's message socket on `port`; 0 takes a free port.

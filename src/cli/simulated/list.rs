@@ -4,7 +4,7 @@ use super::{CliError, Outcome, shipped};
 use crate::{
     cli::simulated::print::{note, out},
     harness::{
-        fault::{COMMON_KEYS, FAULT_KINDS, FaultKey},
+        fault::{COMMON_KEYS, FAULT_KINDS, FaultKey, FaultWords, fault_kinds},
         language::{Setting, wrap},
         scenario::Scenario,
         system::{AnySystem, Systems},
@@ -96,7 +96,7 @@ impl List {
     /// What is listed. A scenario that can't be read is told and left out.
     fn rows(&self, systems: Systems, result: &mut Outcome) -> Result<Vec<Row>, CliError> {
         Ok(match self {
-            List { faults: true, .. } => faults(),
+            List { faults: true, .. } => faults(systems),
             List { milestones: true, .. } => milestones(systems),
             List { targets: true, .. } => targets(systems),
             List { invariants: true, .. } => invariants(systems),
@@ -193,7 +193,7 @@ fn of_scenario(scenario: &Scenario) -> Row {
     Row::new(name, description, json)
 }
 
-fn faults() -> Vec<Row> {
+fn faults(systems: Systems) -> Vec<Row> {
     let json_key = |key: &FaultKey| {
         json!({
             "key": key.key, "needed": key.needed, "meaning": key.meaning, "example": key.example,
@@ -208,7 +208,13 @@ fn faults() -> Vec<Row> {
         let json = json!({ "name": name, "does": does, "keys": all });
         Row { details: keys.iter().copied().map(detail).collect(), ..Row::new(name, does, json) }
     };
-    let kinds = FAULT_KINDS.iter().map(|kind| row(kind.name, kind.does, kind.keys().collect()));
+    let mut known: Vec<FaultWords> = FAULT_KINDS.to_vec();
+    for kind in systems.all().iter().flat_map(|system| fault_kinds(*system)) {
+        if !known.contains(&kind) {
+            known.push(kind);
+        }
+    }
+    let kinds = known.iter().map(|kind| row(kind.name, kind.does, kind.keys().collect()));
     let every = row("every kind", "The keys of all faults.", COMMON_KEYS.iter().collect());
     kinds.chain([every]).collect()
 }

@@ -12,7 +12,7 @@
 use crate::{
     harness::{
         event::Milestone,
-        fault::FaultSpec,
+        fault::{FaultSpec, PlannedFault},
         language::{FILE_BYTES_MAX, ScenarioError, read_file},
         report::{came_to, history},
         run::{RunConfig, RunOutcome},
@@ -298,13 +298,13 @@ impl Failure {
 }
 
 /// The faults of a plan, each with a name: it stays the fault's when others are taken out.
-fn with_names(faults: &[FaultSpec]) -> Vec<FaultSpec> {
+fn with_names(faults: &[PlannedFault]) -> Vec<PlannedFault> {
     let taken: BTreeSet<&str> = faults.iter().filter_map(|fault| fault.name.as_deref()).collect();
     let mut free = (1..).map(|number| format!("fault-{number}"));
-    let mut named = |fault: &FaultSpec| {
+    let mut named = |fault: &PlannedFault| {
         let name = fault.name.clone();
         let name = name.or_else(|| free.find(|name| !taken.contains(name.as_str())));
-        FaultSpec { name, ..fault.clone() }
+        PlannedFault { name, ..fault.clone() }
     };
     faults.iter().map(&mut named).collect()
 }

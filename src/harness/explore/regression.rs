@@ -55,7 +55,7 @@ impl Staleness {
         for (index, fault) in outcome.plan.faults.iter().enumerate() {
             if let When::On(condition) = &fault.when {
                 let came = outcome.executed.iter().any(|executed| executed.index == index);
-                let moment = (condition.milestone, condition.nth.low);
+                let moment = (condition.milestone, condition.nth);
                 *self.faults.entry(moment).or_default() |= came;
             }
         }

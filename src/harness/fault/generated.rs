@@ -7,7 +7,7 @@ use crate::{
     harness::{
         event::Milestone,
         language::{DurationRange, NumberRange, Share, SignedDurationRange},
-        system::{Role, SystemSpec, Target, TargetWords},
+        system::{OwnFault, Role, SystemSpec, Target, TargetWords},
     },
     host::{Draws, mix, name_hash},
 };
@@ -32,6 +32,10 @@ pub struct Vocabulary {
     roles: &'static [Role],
     targets: Vec<TargetWords>,
     pub milestones: Vec<Milestone>,
+    /// The kinds of calls that may be answered with an injected error.
+    pub calls: Vec<&'static str>,
+    /// The system's own kinds.
+    pub own_faults: &'static [OwnFault],
 }
 
 impl Vocabulary {
@@ -49,13 +53,26 @@ impl Vocabulary {
         // A property in another line must not draw other plans.
         let mut milestones = system.milestones();
         milestones.retain(|milestone| !milestone.is_property());
-        Vocabulary { roles, targets, milestones }
+        let calls = calls(system, roles);
+        Vocabulary { roles, targets, milestones, calls, own_faults: system.faults() }
     }
 
     /// Whether a target may mean a node whose role is so.
     pub fn may_be(&self, target: Target, is: impl Fn(Role) -> bool) -> bool {
         target.role().map_or_else(|| self.roles.iter().any(|role| is(*role)), &is)
     }
+}
+
+/// The kinds of calls on servers that can answer with an injected error.
+fn calls(system: &SystemSpec, roles: &[Role]) -> Vec<&'static str> {
+    let answering = roles.iter().filter(|role| role.spec().answers_errors);
+    let gateways: Vec<&str> = answering.flat_map(|role| role.spec().serves).copied().collect();
+    let kinds = system.messages().into_iter().flat_map(|group| group.kinds);
+    let is_call = |kind: &&'static str| {
+        let gateway = kind.split('.').next();
+        gateway.is_some_and(|gateway| gateways.contains(&gateway)) && !kind.ends_with(".reply")
+    };
+    kinds.filter(is_call).collect()
 }
 
 impl FaultGenerator<'_> {

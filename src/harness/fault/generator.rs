@@ -2,15 +2,17 @@
 
 use super::{
     generated::{FaultGenerator, PRESENT_PER_MILLION, Vocabulary},
-    kinds::{FAULT_KINDS, FaultKind},
+    kinds::{FaultKind, fault_kinds},
     spec::{FaultSpec, Repeat},
     swarm::SwarmSpec,
+    targets::Targets,
     when::{Edge, TriggerCondition, When},
+    words::FaultWords,
 };
 use crate::{
     harness::{
         language::{DurationRange, NumberRange, Share},
-        system::{Disk, SystemSpec, Target},
+        system::{Disk, Role, SystemSpec},
     },
     host::{Draws, name_hash},
 };
@@ -44,9 +46,9 @@ struct EnabledKind {
 }
 
 /// The kinds that take part in the run of a plan seed; at least one.
-fn enabled(swarm: &SwarmSpec, seed: u64) -> Vec<EnabledKind> {
+fn enabled(swarm: &SwarmSpec, kinds: &[FaultWords], seed: u64) -> Vec<EnabledKind> {
     let share = swarm.kinds.draw(&mut Draws::new(seed, "swarm kinds", [0, 0]));
-    let allowed = FAULT_KINDS.iter().filter(|kind| !swarm.without.iter().any(|w| w == kind.name));
+    let allowed = kinds.iter().filter(|kind| !swarm.without.iter().any(|w| w == kind.name));
     let mut drawn: Vec<(bool, u64, EnabledKind)> = allowed
         .map(|kind| {
             let mut draws = Draws::new(seed, "swarm kind", [name_hash(kind.name), 0]);
@@ -63,10 +65,11 @@ fn enabled(swarm: &SwarmSpec, seed: u64) -> Vec<EnabledKind> {
     drawn.into_iter().filter(|(in_it, _, _)| *in_it).map(|(_, _, kind)| kind).collect()
 }
 
-/// The faults of a plan seed with the place of each one's kind in [`FAULT_KINDS`]; what stands in
+/// The faults of a plan seed with the place of each one's kind in [`fault_kinds`]; what stands in
 /// their ranges is still to be drawn.
 pub fn generate(swarm: &SwarmSpec, system: &SystemSpec, seed: u64) -> Vec<(FaultSpec, usize)> {
-    let enabled = enabled(swarm, seed);
+    let kinds = fault_kinds(system.system());
+    let enabled = enabled(swarm, &kinds, seed);
     let total: u64 = enabled.iter().map(|kind| kind.weight).sum();
     if total == 0 {
         return Vec::new();
@@ -89,7 +92,7 @@ pub fn generate(swarm: &SwarmSpec, system: &SystemSpec, seed: u64) -> Vec<(Fault
         let mut generator = FaultGenerator { draws, strength, vocabulary: &vocabulary, messages };
         let kind = kind(name, &mut generator);
         let fault = fault(kind, index, swarm, &mut generator, &mut faults);
-        let place = FAULT_KINDS.iter().position(|kind| kind.name == *name);
+        let place = kinds.iter().position(|kind| kind.name == *name);
         faults.push((fault, place.expect("what is enabled is a kind")));
     }
     faults
@@ -107,20 +110,21 @@ fn kind(name: &str, generator: &mut FaultGenerator<'_>) -> FaultKind {
 }
 
 fn can_strike(kind: &FaultKind, vocabulary: &Vocabulary) -> bool {
-    let with_disk =
-        |target: Target| vocabulary.may_be(target, |role| role.spec().disk != Disk::Nothing);
+    let may_be = |targets: &Targets, is: fn(Role) -> bool| {
+        targets.iter().any(|target| vocabulary.may_be(target, is))
+    };
+    let with_disk = |targets| may_be(targets, |role| role.spec().disk != Disk::Nothing);
     match kind {
         FaultKind::Clock { drift, .. } => drift.is_some(),
         FaultKind::ServiceError { target, .. } => {
-            target.role().is_some_and(|role| role.spec().answers_errors)
+            let answers = |role: Role| role.spec().answers_errors;
+            target.iter().all(|target| target.role().is_some_and(answers))
         }
-        FaultKind::WipeDisk { target } => {
-            vocabulary.may_be(*target, |role| role.spec().disk != Disk::OnlyCopy)
-        }
+        FaultKind::WipeDisk { target } => may_be(target, |role| role.spec().disk != Disk::OnlyCopy),
         FaultKind::DiskError { target, .. }
         | FaultKind::DiskFull { target }
         | FaultKind::DiskSlow { target, .. }
-        | FaultKind::DiskStall { target, .. } => with_disk(*target),
+        | FaultKind::DiskStall { target, .. } => with_disk(target),
         _ => true,
     }
 }

@@ -2,12 +2,13 @@
 
 use super::{
     generated::{EVERYONE_PER_MILLION, FaultGenerator, Generated},
+    targets::Targets,
     words::FaultKey,
 };
 use crate::{
     harness::{
         language::{Field, Mistakes, Reader, ScenarioError, Writer, nearest, shown},
-        system::{SystemSpec, Target},
+        system::SystemSpec,
     },
     host::{mix, name_hash},
 };
@@ -17,9 +18,9 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkSpec {
     /// The senders.
-    pub from: Target,
+    pub from: Targets,
     /// The receivers.
-    pub to: Target,
+    pub to: Targets,
     /// Only kinds that begin with this.
     pub message: Option<String>,
 }
@@ -48,7 +49,7 @@ pub(super) const KEYS: &[FaultKey] = &[
 
 impl LinkSpec {
     /// All frames from one to another.
-    pub fn between(from: Target, to: Target) -> Self {
+    pub fn between(from: Targets, to: Targets) -> Self {
         LinkSpec { from, to, message: None }
     }
 
@@ -58,21 +59,21 @@ impl LinkSpec {
         system: &SystemSpec,
         mistakes: &mut Mistakes,
     ) -> Option<Self> {
-        let target = |field: &Field| Target::read(field, system);
+        let target = |field: &Field| Targets::read(field, system);
         let from = mistakes.keep(table.take("from", target));
         let to = mistakes.keep(table.take("to", target));
         let message = mistakes.keep(table.take("message", |field| message(field, system)));
         Some(LinkSpec {
-            from: from?.unwrap_or(Target::Everyone),
-            to: to?.unwrap_or(Target::Everyone),
+            from: from?.unwrap_or_else(Targets::everyone),
+            to: to?.unwrap_or_else(Targets::everyone),
             message: message?,
         })
     }
 
     /// Writes them.
     pub(super) fn write(&self, writer: &mut Writer) {
-        writer.text("from", self.from);
-        writer.text("to", self.to);
+        self.from.write("from", writer);
+        self.to.write("to", writer);
         if let Some(message) = &self.message {
             writer.text("message", message);
         }
@@ -95,7 +96,7 @@ pub(super) fn no_message(system: &SystemSpec, prefix: &str) -> String {
 }
 
 /// Reads the beginning of a message's kind.
-fn message(field: &Field, system: &SystemSpec) -> Result<String, ScenarioError> {
+pub(super) fn message(field: &Field, system: &SystemSpec) -> Result<String, ScenarioError> {
     let prefix = field.text()?;
     let groups = system.messages();
     let known = || groups.iter().flat_map(|group| group.kinds.iter().copied());
@@ -120,8 +121,8 @@ impl Generated for LinkSpec {
         let end =
             |generator: &mut FaultGenerator<'_>| match generator.draws.chance(EVERYONE_PER_MILLION)
             {
-                true => Target::Everyone,
-                false => Target::generate(example, generator),
+                true => Targets::everyone(),
+                false => Targets::generate(example, generator),
             };
         let (from, to) = (end(generator), end(generator));
         let some = !generator.messages.is_empty() && !generator.draws.chance(EVERYONE_PER_MILLION);

@@ -2,43 +2,44 @@
 
 use super::{
     generated::{FaultGenerator, Generated},
+    targets::Targets,
     values::{Named, named, word},
     words::FaultKey,
 };
 use crate::harness::{
     language::{KeyValue, Mistakes, Reader, ScenarioError, Writer},
-    system::{SystemSpec, Target},
+    system::SystemSpec,
 };
 use std::fmt;
 
 /// Which links a partition cuts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PartitionSpec {
     /// Between these nodes and all others.
     Isolate {
         /// These.
-        target: Target,
+        target: Targets,
     },
     /// Between two halves of the nodes, by drawing.
     Halves,
     /// The same, but these nodes still reach both halves.
     Bridge {
         /// These.
-        target: Target,
+        target: Targets,
     },
     /// Between two sets of nodes, which both reach everybody else.
     Pair {
         /// One set.
-        from: Target,
+        from: Targets,
         /// The other.
-        to: Target,
+        to: Targets,
     },
     /// From one set to another; the way back is open.
     OneWay {
         /// The senders.
-        from: Target,
+        from: Targets,
         /// The receivers.
-        to: Target,
+        to: Targets,
     },
     /// The nodes stand in a ring, by drawing, and each reaches only its two neighbours.
     Ring,
@@ -110,8 +111,8 @@ impl PartitionSpec {
     }
 
     /// The two sets of a shape that has them.
-    pub(super) fn sets(&self) -> Option<(Target, Target)> {
-        match *self {
+    pub(super) fn sets(&self) -> Option<(&Targets, &Targets)> {
+        match self {
             PartitionSpec::Pair { from, to } | PartitionSpec::OneWay { from, to } => {
                 Some((from, to))
             }
@@ -131,8 +132,8 @@ impl PartitionSpec {
             return None;
         };
         let mut need = |key: &'static str| {
-            let read: Result<Target, ScenarioError> =
-                table.need(key, |field| Target::read(field, system));
+            let read: Result<Targets, ScenarioError> =
+                table.need(key, |field| Targets::read(field, system));
             mistakes.keep(read)
         };
         Some(match shape {
@@ -157,11 +158,11 @@ impl PartitionSpec {
         self.shape().write("shape", writer);
         match self {
             PartitionSpec::Isolate { target } | PartitionSpec::Bridge { target } => {
-                writer.text("target", target);
+                target.write("target", writer);
             }
             PartitionSpec::Pair { from, to } | PartitionSpec::OneWay { from, to } => {
-                writer.text("from", from);
-                writer.text("to", to);
+                from.write("from", writer);
+                to.write("to", writer);
             }
             PartitionSpec::Halves | PartitionSpec::Ring => {}
         }
@@ -171,7 +172,7 @@ impl PartitionSpec {
 impl Generated for PartitionSpec {
     fn generate(_: &str, generator: &mut FaultGenerator<'_>) -> Self {
         let shape = generator.choose(PartitionShape::WORDS.iter().copied());
-        let (one, other) = (Target::generate("", generator), Target::generate("", generator));
+        let (one, other) = (Targets::generate("", generator), Targets::generate("", generator));
         match shape {
             PartitionShape::Isolate => PartitionSpec::Isolate { target: one },
             PartitionShape::Bridge => PartitionSpec::Bridge { target: one },

@@ -1,16 +1,16 @@
-//! Faults as a scenario file asks for them, ranges included. A drawn fault is one whose ranges hold
-//! one value each.
+//! Faults as a scenario file asks for them, ranges included.
 
 use super::{
     among::Among,
-    kinds::{FAULT_KINDS, FaultKind},
+    kinds::{FaultKind, fault_kinds},
+    planned::PlannedFault,
     values::{part, period},
     when::{Surroundings, TriggerCondition, When},
 };
 use crate::{
     harness::language::{
-        DurationRange, Field, KeyValue, Mistakes, NumberRange, Reader, ScenarioError, Share,
-        Writer, exact_duration,
+        DurationRange, Field, Mistakes, NumberRange, Reader, ScenarioError, Share, Writer,
+        exact_duration,
     },
     host::Draws,
 };
@@ -61,7 +61,7 @@ pub struct FaultSpec {
     pub repeat: Option<Repeat>,
     /// The probability that it comes at all.
     pub chance: Share,
-    /// Picks among several nodes when it fires; drawn if absent. Written into executed plans.
+    /// Picks among several nodes when it fires; drawn if absent. Written into kept plans.
     pub pick: Option<u64>,
 }
 
@@ -72,8 +72,8 @@ impl FaultSpec {
         around: Surroundings<'_>,
         mistakes: &mut Mistakes,
     ) -> Option<Self> {
-        let kinds: Vec<(&str, &str)> =
-            FAULT_KINDS.iter().map(|kind| (kind.name, kind.name)).collect();
+        let known = fault_kinds(around.system.system());
+        let kinds: Vec<(&str, &str)> = known.iter().map(|kind| (kind.name, kind.name)).collect();
         // What else may stand there depends on it.
         let kind =
             mistakes.keep(table.need("kind", |field| field.one_of(&kinds, "list --faults")))?;
@@ -141,15 +141,16 @@ impl FaultSpec {
     }
 
     /// Draws it: each time that it comes is a fault of its own.
-    pub fn draw(&self, draws: &mut Draws, drawn: &mut Vec<FaultSpec>) {
+    pub fn draw(&self, draws: &mut Draws) -> Vec<PlannedFault> {
+        let mut drawn = Vec::new();
         let mut when = self.when.draw(draws);
         let times = self.repeat.map_or(1, |repeat| repeat.times.draw(draws));
         for time in 0..times {
-            let duration = KeyValue::draw(&self.duration, draws);
+            let duration = self.duration.draw(draws);
             let pick = draws.next_u64();
             let kind = self.kind.draw(draws);
             let until = self.until.as_ref().map(|until| until.draw(draws));
-            drawn.push(FaultSpec {
+            drawn.push(PlannedFault {
                 // What refers to it means the first.
                 name: self.name.clone().filter(|_| time == 0),
                 kind,
@@ -157,18 +158,12 @@ impl FaultSpec {
                 when: when.clone(),
                 duration,
                 until,
-                repeat: None,
-                chance: Share::ALWAYS,
-                pick: Some(self.pick.unwrap_or(pick)),
+                pick: self.pick.unwrap_or(pick),
             });
             let pause = self.repeat.map_or(Duration::ZERO, |repeat| repeat.every.draw(draws));
             when = when.later(pause);
         }
-    }
-
-    /// How long a drawn fault lasts at most.
-    pub fn duration(&self) -> Duration {
-        self.duration.low
+        drawn
     }
 
     /// Whether it only happens at its begin, and says nothing of how long it lasts.
@@ -176,15 +171,9 @@ impl FaultSpec {
         self.duration == DurationRange::ZERO && self.kind.is_momentary()
     }
 
-    /// The faults to which it refers by their names, and whether it comes to nothing without them.
-    pub fn others(&self) -> impl Iterator<Item = (&str, bool)> {
-        let when = self.when.other().map(|fault| (fault, true));
-        when.into_iter().chain(self.among.iter().map(|among| (among.fault(), among.needs())))
-    }
-
-    /// What picks among several nodes.
-    pub fn picks(&self) -> u64 {
-        self.pick.unwrap_or_default()
+    /// The faults to which it refers by their names.
+    pub fn others(&self) -> impl Iterator<Item = &str> {
+        self.when.other().into_iter().chain(self.among.iter().map(Among::fault))
     }
 }
 

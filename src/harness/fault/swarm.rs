@@ -1,11 +1,11 @@
 //! `[swarm]`: within which bounds faults are generated.
 
-use super::{kinds::FAULT_KINDS, links};
+use super::{kinds::fault_kinds, links};
 use crate::{
     harness::{
         language::{
             DurationRange, Field, Mistakes, NumberRange, Reader, ScenarioError, Settings, Share,
-            maybe_time, numbers, part, time, words,
+            did_you_mean, maybe_time, numbers, part, shown, time, words,
         },
         system::SystemSpec,
     },
@@ -19,7 +19,7 @@ crate::settings! {
     SwarmSpec {
         swarm {
             "kinds" kinds: Share = part("5%..50%"), "How many of the kinds of faults take part in a run.";
-            "without" without: Vec<String> = words("kinds of faults", kind), "Kinds of faults that never take part.";
+            "without" without: Vec<String> = words("kinds of faults", Field::text), "Kinds of faults that never take part.";
             "faults" faults: NumberRange = numbers(0, 200, (1, 14)), "Faults in a run, besides those that are listed.";
             "begin" begin: DurationRange = time("0s", "600m", "0s..25s"), "When those begin that begin at a time.";
             "duration" duration: DurationRange = time("0s", "600m", "50ms..12s"), "How long a fault lasts at most.";
@@ -32,10 +32,10 @@ crate::settings! {
     }
 }
 
-/// Reads the name of a kind of fault.
-fn kind(field: &Field) -> Result<String, ScenarioError> {
-    let known: Vec<(&str, &str)> = FAULT_KINDS.iter().map(|kind| (kind.name, kind.name)).collect();
-    field.one_of(&known, "list --faults").map(str::to_string)
+/// Whether a message of the system begins so.
+fn is_message(system: &SystemSpec, prefix: &str) -> bool {
+    let groups = system.messages();
+    groups.iter().flat_map(|group| &group.kinds).any(|kind| kind.starts_with(prefix))
 }
 
 impl SwarmSpec {
@@ -48,21 +48,27 @@ impl SwarmSpec {
         if !file.has("swarm") {
             return None;
         }
-        let place = file.place("swarm", "messages");
+        let [messages, without] = ["messages", "without"].map(|key| file.place("swarm", key));
         let swarm = SwarmSpec::read(file, mistakes);
-        if let (Some(system), Some(place)) = (system, place) {
-            for prefix in &swarm.messages {
-                let known = |prefix: &str| {
-                    let groups = system.messages();
-                    groups.iter().flat_map(|g| &g.kinds).any(|kind| kind.starts_with(prefix))
-                };
-                if !known(prefix) {
-                    let told = links::no_message(system, prefix);
-                    let told = ScenarioError { message: told, ..place.clone() };
-                    let told = told.with_help("see `wavetank list --messages`");
-                    let _: Option<()> = mistakes.keep(Err(told));
-                }
-            }
+        let Some(system) = system else { return Some(swarm) };
+        let mut keep = |place: &Option<ScenarioError>, message: String, list: &str| {
+            let Some(place) = place else { return };
+            let told = ScenarioError { message, ..place.clone() };
+            let told = told.with_help(format!("see `wavetank list --{list}`"));
+            let _: Option<()> = mistakes.keep(Err(told));
+        };
+        for prefix in swarm.messages.iter().filter(|prefix| !is_message(system, prefix)) {
+            keep(&messages, links::no_message(system, prefix), "messages");
+        }
+        let kinds = fault_kinds(system.system());
+        let known = || kinds.iter().map(|kind| kind.name);
+        for name in swarm.without.iter().filter(|name| !known().any(|kind| kind == **name)) {
+            let near = did_you_mean(name, known(), '"');
+            keep(
+                &without,
+                format!("there is no kind of fault \"{}\"{near}", shown(name)),
+                "faults",
+            );
         }
         Some(swarm)
     }

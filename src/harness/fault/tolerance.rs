@@ -7,10 +7,10 @@
 //! | an operation of the disk fails, or takes its time | survived: the server stops and recovers | survived |
 //! | the disk is empty, or bits of it flip | **not survived** | survived |
 
-use super::kinds::FaultKind;
+use super::{form::Form, kinds::FaultKind};
 use crate::harness::system::{Disk, Role};
 
-impl FaultKind {
+impl<F: Form> FaultKind<F> {
     /// Whether the cluster keeps all its promises, and converges, after this fault of a node.
     ///
     /// What is not survived may leave the cluster stuck; it never makes it lie.
@@ -20,41 +20,14 @@ impl FaultKind {
 
     /// Whether what it does to a disk outlasts the fault.
     pub fn harms_for_good(&self) -> bool {
-        match self {
-            FaultKind::WipeDisk { .. } | FaultKind::BitRot { .. } => true,
-            FaultKind::Loss { .. }
-            | FaultKind::Delay { .. }
-            | FaultKind::Reorder { .. }
-            | FaultKind::Duplicate { .. }
-            | FaultKind::Corrupt { .. }
-            | FaultKind::Hold { .. }
-            | FaultKind::LoseOne { .. }
-            | FaultKind::SlowLink { .. }
-            | FaultKind::Reset { .. }
-            | FaultKind::Partition { .. }
-            | FaultKind::Swizzle { .. }
-            | FaultKind::Crash { .. }
-            | FaultKind::PowerCut { .. }
-            | FaultKind::RollingRestart { .. }
-            | FaultKind::Pause { .. }
-            | FaultKind::DiskError { .. }
-            | FaultKind::DiskFull { .. }
-            | FaultKind::DiskSlow { .. }
-            | FaultKind::DiskStall { .. }
-            | FaultKind::CrashLoop { .. }
-            | FaultKind::Slow { .. }
-            | FaultKind::SlowStop { .. }
-            | FaultKind::RestartAsNew { .. }
-            | FaultKind::ServiceError { .. }
-            | FaultKind::Clock { .. } => false,
-        }
+        matches!(self, FaultKind::WipeDisk { .. } | FaultKind::BitRot { .. })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::harness::system::{RoleSpec, Target};
+    use crate::harness::{fault::Targets, system::RoleSpec};
 
     #[test]
     fn only_the_disks_of_only_copies_are_beyond_replacement() {
@@ -63,8 +36,8 @@ mod tests {
         const CACHE: Role =
             Role::new(const { &RoleSpec::one("cache", "cache").with_disk(Disk::Copies) });
         const CLIENT: Role = Role::new(const { &RoleSpec::one("client", "client") });
-        let wipe = FaultKind::WipeDisk { target: Target::Everyone };
-        let crash = FaultKind::Crash { target: Target::Everyone };
+        let wipe: FaultKind = FaultKind::WipeDisk { target: Targets::everyone() };
+        let crash: FaultKind = FaultKind::Crash { target: Targets::everyone() };
         for role in [KEEPER, CACHE, CLIENT] {
             assert!(crash.is_survived_on(role), "{role:?}");
             assert_eq!(wipe.is_survived_on(role), role != KEEPER, "{role:?}");

@@ -1,10 +1,17 @@
 //! The values of a fault's keys: how each is read and shown.
 
-use super::generated::{FaultGenerator, Generated};
+use super::{
+    generated::{FaultGenerator, Generated},
+    links,
+    targets::Targets,
+};
 use crate::{
     harness::{
-        language::{DurationRange, Field, NumberRange, ScenarioError, Share, SignedDurationRange},
-        system::{Role, SystemSpec, Target},
+        language::{
+            DurationRange, Field, KeyValue, NumberRange, ScenarioError, Share, SignedDurationRange,
+            no_range,
+        },
+        system::{Role, SystemSpec},
     },
     host::sim::{Applied, DiskOp, Unsynced},
 };
@@ -23,6 +30,8 @@ macro_rules! named {
         }
 
         impl $crate::harness::language::KeyValue for $type {
+            $crate::harness::language::no_range!();
+
             fn show(&self) -> Option<String> {
                 let known = Self::WORDS.iter().find(|(_, known)| known == self);
                 Some(known.expect("each has a word").0.to_string())
@@ -97,11 +106,11 @@ pub(super) const SLICE: DurationRange =
     DurationRange { low: Duration::from_millis(10), high: Duration::from_millis(50) };
 
 /// A server that can answer with an injected error.
-pub(super) fn service(field: &Field, system: &SystemSpec) -> Result<Target, ScenarioError> {
-    let target = Target::read(field, system)?;
+pub(super) fn service(field: &Field, system: &SystemSpec) -> Result<Targets, ScenarioError> {
+    let targets = Targets::read(field, system)?;
     let answers = |role: &Role| role.spec().answers_errors;
-    if target.role().as_ref().is_some_and(answers) {
-        return Ok(target);
+    if targets.iter().all(|target| target.role().as_ref().is_some_and(answers)) {
+        return Ok(targets);
     }
     let known = system.system().roles().iter().filter(|role| answers(role));
     let known: Vec<String> = known.map(|role| format!("\"{role}\"")).collect();
@@ -111,8 +120,32 @@ pub(super) fn service(field: &Field, system: &SystemSpec) -> Result<Target, Scen
     })
 }
 
-pub(super) fn target(field: &Field, system: &SystemSpec) -> Result<Target, ScenarioError> {
-    Target::read(field, system)
+pub(super) fn target(field: &Field, system: &SystemSpec) -> Result<Targets, ScenarioError> {
+    Targets::read(field, system)
+}
+
+/// The beginning of a kind of call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallPrefix(pub String);
+
+impl KeyValue for CallPrefix {
+    no_range!();
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
+}
+
+impl Generated for CallPrefix {
+    /// One kind of call on a server that can answer with an injected error.
+    fn generate(_: &str, generator: &mut FaultGenerator<'_>) -> Self {
+        let calls = generator.vocabulary.calls.iter().map(|call| (*call, *call));
+        CallPrefix(generator.choose(calls).to_string())
+    }
+}
+
+pub(super) fn call(field: &Field, system: &SystemSpec) -> Result<CallPrefix, ScenarioError> {
+    links::message(field, system).map(CallPrefix)
 }
 
 /// The beginning of a file's path.

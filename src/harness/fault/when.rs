@@ -1,10 +1,11 @@
 //! When a fault begins.
 
+use super::form::{Drawn, Form, Ranges};
 use crate::{
     harness::{
         event::{Ask, AskedValues, Milestone},
         language::{
-            DurationRange, Field, KeyValue, Mistakes, NumberRange, Reader, ScenarioError, Writer,
+            DurationRange, Field, Mistakes, NumberRange, Reader, ScenarioError, Writer,
             exact_duration,
         },
         system::{SystemSpec, Target},
@@ -24,22 +25,22 @@ pub struct Surroundings<'a> {
 
 /// When a fault begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum When {
+pub enum When<F: Form = Ranges> {
     /// At a time since the run began.
-    At(DurationRange),
+    At(F::Duration),
     /// Some time after a milestone.
-    On(TriggerCondition),
+    On(TriggerCondition<F>),
     /// Some time after a milestone, counted from a while after another fault began or ended for the
     /// first time.
     OnAfter {
         /// The milestone.
-        condition: TriggerCondition,
+        condition: TriggerCondition<F>,
         /// The other fault's name.
         fault: String,
         /// Its beginning or its end.
         edge: Edge,
         /// How long after it the counting begins.
-        after: DurationRange,
+        after: F::Duration,
     },
     /// Some time after another fault began or ended for the first time.
     With {
@@ -48,19 +49,19 @@ pub enum When {
         /// Its beginning or its end.
         edge: Edge,
         /// How long after.
-        after: DurationRange,
+        after: F::Duration,
     },
 }
 
 /// A moment of the protocol on which a fault hangs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TriggerCondition {
+pub struct TriggerCondition<F: Form = Ranges> {
     /// The milestone.
     pub milestone: Milestone,
     /// Which time, from 1, among those that match.
-    pub nth: NumberRange,
+    pub nth: F::Number,
     /// How long after; zero is within the very step.
-    pub after: DurationRange,
+    pub after: F::Duration,
     /// Only where this node says so.
     pub node: Option<Target>,
     /// Only of events that say this: keys of the milestone's [`Ask`]s and values.
@@ -127,23 +128,35 @@ impl TriggerCondition {
         format!("{{ {text} }}")
     }
 
+    pub(super) fn draw(&self, draws: &mut Draws) -> TriggerCondition<Drawn> {
+        let (nth, after) = (self.nth.draw(draws), self.after.draw(draws));
+        self.of_form(nth, after)
+    }
+}
+
+impl<F: Form> TriggerCondition<F> {
     /// What the milestone's events are asked, and the answers that are wanted.
     pub fn asks(&self) -> Vec<(&'static Ask, String)> {
         let ask = |key| self.milestone.asks().iter().find(|ask| ask.key == key);
         self.asked.iter().filter_map(|(key, value)| Some((ask(*key)?, value.clone()))).collect()
     }
 
-    pub(super) fn draw(&self, draws: &mut Draws) -> Self {
-        TriggerCondition {
-            nth: KeyValue::draw(&self.nth, draws),
-            after: KeyValue::draw(&self.after, draws),
-            ..self.clone()
-        }
+    /// The same of another form.
+    fn of_form<G: Form>(&self, nth: G::Number, after: G::Duration) -> TriggerCondition<G> {
+        let TriggerCondition { milestone, node, asked, .. } = self;
+        TriggerCondition { milestone: *milestone, nth, after, node: *node, asked: asked.clone() }
+    }
+}
+
+impl TriggerCondition<Drawn> {
+    /// As a file says it.
+    pub fn to_ranges(&self) -> TriggerCondition {
+        self.of_form(NumberRange::only(self.nth), DurationRange::only(self.after))
     }
 
     /// The same moment, later.
-    fn later(&self, by: std::time::Duration) -> Self {
-        TriggerCondition { after: DurationRange::only(self.after.low + by), ..self.clone() }
+    fn later(&self, by: Duration) -> Self {
+        TriggerCondition { after: self.after + by, ..self.clone() }
     }
 }
 
@@ -216,14 +229,6 @@ impl When {
         mistakes.keep(read)
     }
 
-    /// The fault with whose beginning or end it begins, or begins to count.
-    pub fn other(&self) -> Option<&str> {
-        match self {
-            When::At(_) | When::On(_) => None,
-            When::With { fault, .. } | When::OnAfter { fault, .. } => Some(fault),
-        }
-    }
-
     pub(super) fn write(&self, writer: &mut Writer) {
         match self {
             When::At(at) => writer.text("at", at),
@@ -236,34 +241,66 @@ impl When {
         }
     }
 
-    pub(super) fn draw(&self, draws: &mut Draws) -> Self {
+    pub(super) fn draw(&self, draws: &mut Draws) -> When<Drawn> {
+        // What it hangs on is drawn before the time.
+        self.map(
+            &mut *draws,
+            |condition, draws| condition.draw(draws),
+            |time, draws| time.draw(draws),
+        )
+    }
+}
+
+impl<F: Form> When<F> {
+    /// The fault with whose beginning or end it begins, or begins to count.
+    pub fn other(&self) -> Option<&str> {
         match self {
-            When::At(at) => When::At(KeyValue::draw(at, draws)),
-            When::On(condition) => When::On(condition.draw(draws)),
-            When::With { fault, edge, after } => When::With {
-                fault: fault.clone(),
-                edge: *edge,
-                after: KeyValue::draw(after, draws),
-            },
-            When::OnAfter { condition, fault, edge, after } => When::OnAfter {
-                condition: condition.draw(draws),
-                fault: fault.clone(),
-                edge: *edge,
-                after: KeyValue::draw(after, draws),
-            },
+            When::At(_) | When::On(_) => None,
+            When::With { fault, .. } | When::OnAfter { fault, .. } => Some(fault),
         }
     }
 
-    /// The same, later.
-    pub(super) fn later(&self, by: std::time::Duration) -> Self {
+    /// The same of another form.
+    fn map<G: Form, C: ?Sized>(
+        &self,
+        with: &mut C,
+        condition_of: impl Fn(&TriggerCondition<F>, &mut C) -> TriggerCondition<G>,
+        time_of: impl Fn(F::Duration, &mut C) -> G::Duration,
+    ) -> When<G> {
         match self {
-            When::At(at) => When::At(DurationRange::only(at.low + by)),
-            When::On(condition) => When::On(condition.later(by)),
-            When::With { fault, edge, after } => When::With {
+            When::At(at) => When::At(time_of(*at, with)),
+            When::On(condition) => When::On(condition_of(condition, with)),
+            When::With { fault, edge, after } => {
+                When::With { fault: fault.clone(), edge: *edge, after: time_of(*after, with) }
+            }
+            When::OnAfter { condition, fault, edge, after } => When::OnAfter {
+                condition: condition_of(condition, with),
                 fault: fault.clone(),
                 edge: *edge,
-                after: DurationRange::only(after.low + by),
+                after: time_of(*after, with),
             },
+        }
+    }
+}
+
+impl When<Drawn> {
+    /// As a file says it.
+    pub fn to_ranges(&self) -> When {
+        self.map(
+            &mut (),
+            |condition, ()| condition.to_ranges(),
+            |time, ()| DurationRange::only(time),
+        )
+    }
+
+    /// The same, later.
+    pub(super) fn later(&self, by: Duration) -> Self {
+        match self {
+            When::At(at) => When::At(*at + by),
+            When::On(condition) => When::On(condition.later(by)),
+            When::With { fault, edge, after } => {
+                When::With { fault: fault.clone(), edge: *edge, after: *after + by }
+            }
             When::OnAfter { condition, fault, edge, after } => When::OnAfter {
                 condition: condition.later(by),
                 fault: fault.clone(),

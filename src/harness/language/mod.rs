@@ -24,5 +24,6 @@ pub use units::{
     DurationRange, NumberRange, Share, SignedDurationRange, exact_duration, parse_duration, percent,
 };
 pub use value::KeyValue;
+pub(in crate::harness) use value::no_range;
 pub use wrap::{COLUMNS, cut, wrap};
 pub use write::Writer;

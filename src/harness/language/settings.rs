@@ -454,7 +454,7 @@ macro_rules! settings {
                 let draws = |key| {
                     $crate::host::Draws::new(seed, "setting", [$crate::host::name_hash(key), 0])
                 };
-                $spec { $($($field: KeyValue::draw(&self.$field, &mut draws($key)),)+)+ }
+                $spec { $($($field: KeyValue::fixed(&KeyValue::draw(&self.$field, &mut draws($key))),)+)+ }
             }
         }
     };

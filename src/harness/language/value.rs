@@ -5,15 +5,19 @@ use super::{
     write::Writer,
 };
 use crate::host::Draws;
+use std::time::Duration;
 
 /// A value of a key.
 pub trait KeyValue: Sized + Clone {
-    /// Draws it if it is a range; a drawn one is a range of one value.
+    /// What a seed draws from it: another type than a range, and the value itself where nothing is drawn.
+    type Drawn: Clone;
+
+    /// Draws it.
+    fn draw(&self, draws: &mut Draws) -> Self::Drawn;
+
+    /// The value from which nothing else than this is drawn.
     #[must_use]
-    fn draw(&self, draws: &mut Draws) -> Self {
-        let _ = draws;
-        self.clone()
-    }
+    fn fixed(drawn: &Self::Drawn) -> Self;
 
     /// As a person reads it; `None` when it is absent.
     fn show(&self) -> Option<String>;
@@ -27,10 +31,16 @@ pub trait KeyValue: Sized + Clone {
 }
 
 macro_rules! ranges {
-    ($($range:ident),+) => {$(
+    ($($range:ident -> $drawn:ident),+) => {$(
         impl KeyValue for $range {
-            fn draw(&self, draws: &mut Draws) -> Self {
-                $range::only((*self).draw(draws))
+            type Drawn = $drawn;
+
+            fn draw(&self, draws: &mut Draws) -> $drawn {
+                (*self).draw(draws)
+            }
+
+            fn fixed(drawn: &$drawn) -> Self {
+                $range::only(*drawn)
             }
 
             fn show(&self) -> Option<String> {
@@ -40,11 +50,34 @@ macro_rules! ranges {
     )+};
 }
 
-ranges!(Share, DurationRange, SignedDurationRange);
+ranges!(Share -> i64, DurationRange -> Duration, SignedDurationRange -> i64);
+
+/// The part of [`KeyValue`] of a value that is no range: it is what is drawn from it.
+macro_rules! no_range {
+    () => {
+        type Drawn = Self;
+
+        fn draw(&self, _: &mut $crate::host::Draws) -> Self {
+            self.clone()
+        }
+
+        fn fixed(drawn: &Self) -> Self {
+            drawn.clone()
+        }
+    };
+}
+
+pub(in crate::harness) use no_range;
 
 impl KeyValue for NumberRange {
-    fn draw(&self, draws: &mut Draws) -> Self {
-        NumberRange::only((*self).draw(draws))
+    type Drawn = u64;
+
+    fn draw(&self, draws: &mut Draws) -> u64 {
+        (*self).draw(draws)
+    }
+
+    fn fixed(drawn: &u64) -> Self {
+        NumberRange::only(*drawn)
     }
 
     fn show(&self) -> Option<String> {
@@ -61,12 +94,16 @@ impl KeyValue for NumberRange {
 }
 
 impl KeyValue for String {
+    no_range!();
+
     fn show(&self) -> Option<String> {
         Some(self.clone())
     }
 }
 
 impl KeyValue for Vec<String> {
+    no_range!();
+
     fn show(&self) -> Option<String> {
         (!self.is_empty()).then(|| self.join(", "))
     }
@@ -80,8 +117,14 @@ impl KeyValue for Vec<String> {
 }
 
 impl<T: KeyValue> KeyValue for Option<T> {
-    fn draw(&self, draws: &mut Draws) -> Self {
+    type Drawn = Option<T::Drawn>;
+
+    fn draw(&self, draws: &mut Draws) -> Option<T::Drawn> {
         self.as_ref().map(|term| term.draw(draws))
+    }
+
+    fn fixed(drawn: &Option<T::Drawn>) -> Self {
+        drawn.as_ref().map(T::fixed)
     }
 
     fn show(&self) -> Option<String> {

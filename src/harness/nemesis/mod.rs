@@ -1,10 +1,13 @@
 //! The machines of a run, what each fault does to them, and what undoes it.
 
-mod inject;
+mod devices;
+mod executed;
+mod injector;
+mod links;
 mod machines;
-mod process;
+mod processes;
 mod strike;
-mod undo;
 
-pub use inject::{ExecutedFault, Injector};
+pub use executed::ExecutedFault;
+pub use injector::Injector;
 pub use machines::{Machines, RESTART_DELAY};

@@ -4,7 +4,9 @@ use super::{
     causes::what_led_to_it,
     timeline::{last_changes, leadership_timeline},
 };
-use crate::harness::{fault::FaultSpec, language::wrap, nemesis::ExecutedFault, run::RunOutcome};
+use crate::harness::{
+    fault::PlannedFault, language::wrap, nemesis::ExecutedFault, run::RunOutcome,
+};
 use std::{fmt::Write, time::Duration};
 
 /// As the events of a report tell it.
@@ -65,7 +67,7 @@ pub fn describe_run(outcome: &RunOutcome, sizes: Option<&str>) -> String {
     text
 }
 
-fn planned_line(outcome: &RunOutcome, index: usize, fault: &FaultSpec) -> String {
+fn planned_line(outcome: &RunOutcome, index: usize, fault: &PlannedFault) -> String {
     let came = came_to(outcome, index);
     let fault = wrap("  ", &fault.to_string()).replace("\n  ", "\n      ");
     format!("{fault}\n    {came}")

@@ -62,7 +62,7 @@ impl Converge {
         let drawn = |(key, bound): &(&'static str, DurationRange)| {
             let hash = crate::host::name_hash(key);
             let mut draws = crate::host::Draws::new(seed, "setting", [hash, 0]);
-            (*key, KeyValue::draw(bound, &mut draws))
+            (*key, KeyValue::fixed(&KeyValue::draw(bound, &mut draws)))
         };
         Converge { within: self.within, own: self.own.iter().map(drawn).collect() }
     }

@@ -2,7 +2,7 @@
 
 use super::{Expectation, Scenario};
 use crate::harness::{
-    fault::{FaultKind, FaultSpec, Tolerates, When},
+    fault::{FaultKind, FaultSpec, Targets, Tolerates, When},
     language::NumberRange,
     system::{Disk, LintContext, Role, Target},
 };
@@ -55,11 +55,13 @@ fn of_fault(fault: &FaultSpec, scenario: &Scenario) -> Vec<String> {
 
 /// Why a fault can strike nothing, whatever a run comes to.
 fn strikes_nothing(kind: &FaultKind, roles: &[Role]) -> Option<String> {
-    let disks = |target: &Target| -> Vec<Disk> {
-        let of = |role: &Role| target.role().is_none_or(|meant| meant == *role);
-        roles.iter().filter(|role| of(role)).map(|role| role.spec().disk).collect()
+    let disks = |targets: &Targets| -> Vec<Disk> {
+        let means = |target: Target, role| target.role().is_none_or(|meant| meant == role);
+        let of = |role: &&Role| targets.iter().any(|target| means(target, **role));
+        roles.iter().filter(of).map(|role| role.spec().disk).collect()
     };
-    let all = |target: &Target, wanted: &[Disk]| disks(target).iter().all(|d| wanted.contains(d));
+    let all =
+        |targets: &Targets, wanted: &[Disk]| disks(targets).iter().all(|d| wanted.contains(d));
     match kind {
         FaultKind::Clock { drift: None, .. } => {
             Some("nothing here reads a wall clock, so a `step` alone strikes nothing".to_string())

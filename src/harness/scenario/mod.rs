@@ -19,7 +19,7 @@ pub use template::template;
 
 use super::{
     event::Milestone,
-    fault::{FaultSpec, SwarmSpec},
+    fault::{FaultSpec, PlannedFault, SwarmSpec},
     language::{DurationRange, Fixed, Setting, Time, fixed, time},
     system::{AnySystem, RunParameters, SystemSpec},
 };
@@ -105,8 +105,12 @@ impl Scenario {
     }
 
     /// The scenario that draws just these faults, whatever seed is asked for.
-    pub fn pinned<'a>(&self, seed: u64, faults: impl Iterator<Item = &'a FaultSpec>) -> Scenario {
-        let faults = faults.cloned().collect();
+    pub fn pinned<'a>(
+        &self,
+        seed: u64,
+        faults: impl Iterator<Item = &'a PlannedFault>,
+    ) -> Scenario {
+        let faults = faults.map(PlannedFault::to_spec).collect();
         Scenario { faults, swarm: None, seed: Some(self.plan_seed(seed)), ..self.drawn(seed) }
     }
 

@@ -4,7 +4,7 @@
 
 use super::Scenario;
 use crate::{
-    harness::fault::{Among, FAULT_KINDS, FaultSpec, When, generate},
+    harness::fault::{Among, PlannedFault, When, fault_kinds, generate},
     host::Draws,
 };
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultPlan {
     /// In the order of the scenario's file, repetitions in place; each is drawn.
-    pub faults: Vec<FaultSpec>,
+    pub faults: Vec<PlannedFault>,
     /// For each of them the place in the scenario's file of the one from which it is drawn; behind
     /// those the place of its kind, if the scenario's swarm has made it.
     pub origins: Vec<usize>,
@@ -29,26 +29,21 @@ impl FaultPlan {
             let share = u32::try_from(spec.chance.draw(&mut chance)).unwrap_or(0);
             if chance.chance(share) {
                 let mut draws = Draws::new(seed, "plan", [index as u64, 0]);
-                let mut faults = Vec::new();
-                spec.draw(&mut draws, &mut faults);
-                drawn.extend(faults.into_iter().map(|fault| (fault, index)));
+                drawn.extend(spec.draw(&mut draws).into_iter().map(|fault| (fault, index)));
             }
         }
         if let Some(swarm) = &scenario.swarm {
             let listed = scenario.faults.len();
             let made = generate(swarm, &scenario.system, seed);
             for (index, (spec, kind)) in (0..).zip(made) {
-                let mut faults = Vec::new();
-                spec.draw(&mut Draws::new(seed, "swarm plan", [index, 0]), &mut faults);
+                let faults = spec.draw(&mut Draws::new(seed, "swarm plan", [index, 0]));
                 drawn.extend(faults.into_iter().map(|fault| (fault, listed + kind)));
             }
         }
         // What has not begun by then never does.
-        let in_time = |when: &When| match when {
-            When::At(at) => at.low < scenario.heal_at,
-            _ => true,
-        };
-        drawn.retain(|(fault, _)| in_time(&fault.when));
+        let too_late =
+            |fault: &PlannedFault| matches!(fault.when, When::At(at) if at >= scenario.heal_at);
+        drawn.retain(|(fault, _)| !too_late(fault));
         let (faults, origins) = without_orphans(drawn).into_iter().unzip();
         FaultPlan { faults, origins }
     }
@@ -59,7 +54,8 @@ impl FaultPlan {
         match scenario.faults.get(origin) {
             Some(fault) => Some([format!("fault {}", origin + 1), fault.kind.to_string()]),
             None => {
-                let kind = FAULT_KINDS.get(origin - scenario.faults.len())?;
+                let kinds = fault_kinds(scenario.system.system());
+                let kind = kinds.get(origin - scenario.faults.len())?;
                 Some(["swarm".to_string(), kind.name.to_string()])
             }
         }
@@ -67,7 +63,7 @@ impl FaultPlan {
 }
 
 /// Leaves out what needs a fault that the seed has not drawn, and what bounds others by it.
-fn without_orphans(mut faults: Vec<(FaultSpec, usize)>) -> Vec<(FaultSpec, usize)> {
+fn without_orphans(mut faults: Vec<(PlannedFault, usize)>) -> Vec<(PlannedFault, usize)> {
     loop {
         let names: BTreeSet<String> = faults.iter().filter_map(|(f, _)| f.name.clone()).collect();
         let before = faults.len();

@@ -148,7 +148,7 @@ fn wrong_names(faults: &[Option<FaultSpec>], swarms: bool) -> Vec<Option<String>
             ));
         }
         let mut others = faults[index].iter().flat_map(FaultSpec::others);
-        others.find_map(|(other, _)| {
+        others.find_map(|other| {
             if own.is_some_and(|own| own == other) {
                 return Some(format!("a fault can't refer to itself, \"{}\"", shown(other)));
             }

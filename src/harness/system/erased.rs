@@ -1,6 +1,7 @@
 //! A system whatever its settings and its model.
 
 use super::{
+    own_fault::OwnFault,
     role::{Nodes, Role},
     setup::{Example, LintContext, MessageGroup, Node, Output, RunParameters, StuckRun},
     target::{self, StateName, TargetWords},
@@ -105,6 +106,8 @@ pub trait AnySystem: Sync {
     fn invariants(&self) -> Vec<InvariantWords>;
     /// The properties that its code has.
     fn properties(&self) -> Vec<&'static Property>;
+    /// Its own kinds of faults.
+    fn faults(&self) -> &'static [OwnFault];
     /// The kinds of messages that cross its links.
     fn messages(&self) -> Vec<MessageGroup>;
     /// Its known bugs.
@@ -200,6 +203,10 @@ impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
 
     fn properties(&self) -> Vec<&'static Property> {
         Property::all().iter().copied().filter(|property| S::has_property(property)).collect()
+    }
+
+    fn faults(&self) -> &'static [OwnFault] {
+        S::faults()
     }
 
     fn messages(&self) -> Vec<MessageGroup> {

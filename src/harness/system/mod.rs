@@ -2,6 +2,7 @@
 //! handed to the command line and to the runner of scenario tests; the harness knows none by name.
 
 mod erased;
+mod own_fault;
 mod role;
 mod setup;
 mod spec;
@@ -11,6 +12,8 @@ mod under_test;
 
 pub(in crate::harness) use erased::AnySetup;
 pub use erased::{AnySettings, AnySystem, InvariantWords, RegisteredSystem, settings_as};
+pub use own_fault::{FaultHands, Guard, OwnFault};
+pub(in crate::harness) use own_fault::{Layer, Part};
 pub use role::{Disk, Nodes, Role, RoleSpec};
 pub use setup::{
     BoxFuture, Example, Explanation, LintContext, Main, MessageGroup, Node, Output, OutputOf,

@@ -2,6 +2,7 @@
 
 use super::{
     erased::{AnySettings, AnySetup, AnySystem, InvariantWords},
+    own_fault::OwnFault,
     role::Nodes,
     setup::{LintContext, MessageGroup, RunParameters},
     systems::Systems,
@@ -123,6 +124,11 @@ impl SystemSpec {
     /// The properties that its code has.
     pub fn properties(&self) -> Vec<&'static Property> {
         self.system.properties()
+    }
+
+    /// Its own kinds of faults.
+    pub fn faults(&self) -> &'static [OwnFault] {
+        self.system.faults()
     }
 
     /// The kinds of messages that cross its links.

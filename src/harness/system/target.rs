@@ -1,7 +1,10 @@
 //! Whom a fault strikes, by role and by state; resolved when the fault fires.
 
 use super::role::Role;
-use crate::{harness::language::KeyValue, host::sim::NodeId};
+use crate::{
+    harness::language::{KeyValue, no_range},
+    host::sim::NodeId,
+};
 use std::fmt;
 
 /// A name in a scenario file for one node or several.
@@ -182,6 +185,8 @@ impl fmt::Display for Target {
 }
 
 impl KeyValue for Target {
+    no_range!();
+
     fn show(&self) -> Option<String> {
         Some(self.to_string())
     }

@@ -1,6 +1,7 @@
 //! What a system says of itself to be put under test.
 
 use super::{
+    own_fault::OwnFault,
     role::{Nodes, Role},
     setup::{Example, LintContext, MessageGroup, RunParameters, Setup},
     target::StateTarget,
@@ -62,6 +63,11 @@ pub trait SystemUnderTest: 'static {
     fn has_property(property: &Property) -> bool {
         let own = std::any::type_name::<Self>().split("::").next();
         property.module().split("::").next() == own
+    }
+
+    /// Kinds of faults of its own, besides those that every system can meet.
+    fn faults() -> &'static [OwnFault] {
+        &[]
     }
 
     /// The kinds of messages that cross its links.

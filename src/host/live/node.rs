@@ -297,7 +297,7 @@ impl Node {
         false
     }
 
-    pub(in crate::host) const fn injected_error(&self) -> Option<InjectedError> {
+    pub(in crate::host) const fn injected_error(&self, _: &str) -> Option<InjectedError> {
         None
     }
 }

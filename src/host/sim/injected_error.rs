@@ -15,12 +15,22 @@ pub enum Applied {
 }
 
 /// A share of the calls on a machine's service is answered with an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServiceFault {
     /// How many, in a million.
     pub per_million: u32,
     /// What becomes of them.
     pub applied: Applied,
+    /// Only calls whose kind begins with this; all when `None`.
+    pub call: Option<String>,
+    /// Only the call of this number among those that match, from 1; all when `None`.
+    pub nth: Option<u64>,
+}
+
+impl ServiceFault {
+    fn matches(&self, call: &str) -> bool {
+        self.call.as_ref().is_none_or(|begin| call.starts_with(begin.as_str()))
+    }
 }
 
 /// One fault of a machine's service.
@@ -38,7 +48,9 @@ struct ActiveFault {
     id: ServiceFaultId,
     fault: ServiceFault,
     draws: Draws,
-    /// Calls that it has met.
+    /// Calls that match it.
+    seen: u64,
+    /// Those of them that it was for.
     met: u64,
 }
 
@@ -48,7 +60,7 @@ impl InjectedErrors {
         self.added += 1;
         let id = ServiceFaultId(self.added);
         let draws = Draws::new(seed, "service error", [node.key(), id.0]);
-        self.active.push(ActiveFault { id, fault, draws, met: 0 });
+        self.active.push(ActiveFault { id, fault, draws, seen: 0, met: 0 });
         id
     }
 
@@ -64,10 +76,17 @@ impl InjectedErrors {
         self.active.len() < before
     }
 
-    /// What becomes of the next call, and how many draws that took.
-    pub fn draw(&mut self) -> (Option<InjectedError>, u64) {
+    /// What becomes of the next call, which is of that kind, and how many draws that took.
+    pub fn draw(&mut self, call: &str) -> (Option<InjectedError>, u64) {
         let mut drawn = 0;
-        for ActiveFault { fault, draws, met, .. } in &mut self.active {
+        for ActiveFault { fault, draws, met, seen, .. } in &mut self.active {
+            if !fault.matches(call) {
+                continue;
+            }
+            *seen += 1;
+            if fault.nth.is_some_and(|nth| nth != *seen) {
+                continue;
+            }
             drawn += 1;
             *met += 1;
             if !draws.chance(fault.per_million) {

@@ -202,8 +202,8 @@ impl Node {
         on
     }
 
-    pub fn injected_error(&self) -> Option<InjectedError> {
+    pub fn injected_error(&self, call: &str) -> Option<InjectedError> {
         let now = self.shared().now();
-        self.lock_alive()?.draw_injected_error(now, self.id())
+        self.lock_alive()?.draw_injected_error(now, self.id(), call)
     }
 }

@@ -235,9 +235,14 @@ impl State {
         self.machine(node).draws.next_u64()
     }
 
-    /// What becomes of a call that the machine's service is about to handle.
-    pub fn draw_injected_error(&mut self, now: Nanos, node: NodeId) -> Option<InjectedError> {
-        let (injected_error, drawn) = self.machine(node).injected_errors.draw();
+    /// What becomes of a call of that kind that the machine's service is about to handle.
+    pub fn draw_injected_error(
+        &mut self,
+        now: Nanos,
+        node: NodeId,
+        call: &str,
+    ) -> Option<InjectedError> {
+        let (injected_error, drawn) = self.machine(node).injected_errors.draw(call);
         self.draws += drawn;
         if let Some(injected_error) = injected_error {
             let step = MachineStep::ServiceError(injected_error);

@@ -161,6 +161,12 @@ impl<T: Serialize> Reply<T> {
         self.answer.caller()
     }
 
+    /// The kind of the message that asks, such as `CoordinationGateway.read`; empty when nobody does.
+    pub fn call(&self) -> &'static str {
+        let kind = self.answer.to.as_ref().map_or("", |to| to.kind.name());
+        kind.strip_suffix(".reply").unwrap_or(kind)
+    }
+
     /// Answers with a value.
     pub fn ok(self, value: T) {
         if let Some(error) = self.instead {

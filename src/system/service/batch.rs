@@ -125,7 +125,7 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
         if !self.queue().backlog.has_room(bytes) {
             return reply.fail(RpcError::NotRunning("too much waits".to_string()));
         }
-        let reply = match context.host().injected_error() {
+        let reply = match context.host().injected_error(reply.call()) {
             None => reply,
             Some(InjectedError::NotApplied) => return reply.fail(RpcError::Internal),
             Some(InjectedError::Applied) => reply.but(RpcError::Internal),

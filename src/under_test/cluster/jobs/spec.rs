@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     harness::{
-        language::{Field, KeyValue, Mistakes, NumberRange, Reader, Setting, Share, Writer},
+        language::{Field, Mistakes, NumberRange, Reader, Setting, Share, Writer},
         system::{AnySettings, LintContext},
     },
     host::{Draws, mix},
@@ -169,7 +169,7 @@ pub fn draw(jobs: &[JobSpec], slots: u32, seed: u64) -> Vec<JobSpec> {
     for (number, spec) in (1..).zip(jobs) {
         let seed = seed_of(seed, number);
         let mut draws = Draws::new(seed, "job is there", [number.into(), 0]);
-        let share = u32::try_from(KeyValue::draw(&spec.chance, &mut draws).low).unwrap_or(0);
+        let share = u32::try_from(spec.chance.draw(&mut draws)).unwrap_or(0);
         let job = JobSpec {
             chance: Share::ALWAYS,
             settings: spec.job.draw(&*spec.settings, seed),

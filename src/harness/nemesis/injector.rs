@@ -1,14 +1,14 @@
-//! Does a plan's faults to a world, and lifts them.
+//! When a plan's faults begin, and when what they have done is undone.
 
-use super::{machines::Machines, undo::Undo};
+use super::{executed::ExecutedFault, machines::Machines, strike::Strike};
 use crate::{
     harness::{
         check::{Checker, EventMatcher, Trigger},
-        fault::{Edge, FaultSpec, TriggerCondition, When},
+        fault::{Among, Drawn, Edge, PlannedFault, Targets, TriggerCondition, When},
         scenario::FaultPlan,
-        system::Target,
+        system::{Guard, Layer, Part, Target},
     },
-    host::sim::{NodeId, RuleId, World},
+    host::sim::{NodeId, World},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,52 +16,19 @@ use std::{
     time::Duration,
 };
 
-/// A fault as it was done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExecutedFault {
-    /// Its place in the plan.
-    pub index: usize,
-    /// What it does, in the plan's words.
-    pub what: String,
-    /// The nodes that it struck: each target and the names of those it meant.
-    pub resolved: Vec<(Target, Vec<String>)>,
-    /// When it began.
-    pub began: Duration,
-    /// When it was lifted; `None` while it is in force.
-    pub ended: Option<Duration>,
-    /// How many frames, operations of disks or calls its rules were for, struck in the end or not, or
-    /// how many bits flipped; `None` of a fault that strikes whomever it means.
-    pub met: Option<u64>,
-}
+/// A part of what a fault has done: it may be lifted before the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PartId(u64);
 
-impl ExecutedFault {
-    /// Whether anything met it: one that came and met nothing has shown nothing.
-    pub fn struck(&self) -> bool {
-        self.met.is_none_or(|met| met > 0)
-            && (self.resolved.is_empty()
-                || self.resolved.iter().any(|(_, nodes)| !nodes.is_empty()))
-    }
-
-    /// The targets whose meaning depends on the state of the run, and the node that each meant.
-    pub fn describe_resolved(&self) -> String {
-        let told = self.resolved.iter().filter_map(|(target, nodes)| match &nodes[..] {
-            [name] if *name != target.to_string() => Some(format!("{target} = {name}")),
-            [] => Some(format!("{target} = nobody")),
-            _ => None,
-        });
-        let mut told: Vec<String> = told.collect();
-        told.dedup();
-        told.join(", ")
-    }
-}
+/// What a fault has done and what may be lifted before the rest of it.
+pub(super) struct Held(Vec<PartId>);
 
 #[derive(Default)]
 struct Ledger {
     executed: Vec<ExecutedFault>,
-    /// What lifts the faults that have begun and are not lifted, by place in the plan.
-    in_force: BTreeMap<usize, Vec<Undo>>,
-    /// The rules on links of each fault.
-    rules: Vec<(usize, RuleId)>,
+    /// What undoes the faults that have begun and are not lifted, by place in the plan.
+    in_force: BTreeMap<usize, Vec<(PartId, Part)>>,
+    held: u64,
     pending: usize,
     /// Faults that wait for another's beginning or end.
     waiting: Vec<(String, Edge, Duration, usize)>,
@@ -76,7 +43,7 @@ pub struct Injector {
     pub(super) world: World,
     pub(super) machines: Arc<Machines>,
     checker: Arc<Checker>,
-    plan: FaultPlan,
+    pub(super) plan: FaultPlan,
     ledger: Mutex<Ledger>,
 }
 
@@ -95,8 +62,26 @@ impl Injector {
             ledger: Mutex::new(Ledger { pending: plan.faults.len(), ..Ledger::default() }),
             plan,
         });
-        for index in 0..injector.plan.faults.len() {
-            injector.arm(index);
+        // Those of one instant begin in the plan's order.
+        let mut at_times: BTreeMap<Duration, Vec<usize>> = BTreeMap::new();
+        for (index, fault) in injector.plan.faults.iter().enumerate() {
+            match &fault.when {
+                When::At(at) => at_times.entry(*at).or_default().push(index),
+                When::On(condition) => {
+                    let begins = injector.clone();
+                    injector.arm_on(condition, index, move || begins.begin(index));
+                }
+                When::With { fault, edge, after } | When::OnAfter { fault, edge, after, .. } => {
+                    injector.lock().waiting.push((fault.clone(), *edge, *after, index));
+                }
+            }
+        }
+        for (at, faults) in at_times {
+            let injector = injector.clone();
+            world.spawn(async move {
+                injector.world.sleep_until(at).await;
+                faults.into_iter().for_each(|index| injector.begin(index));
+            });
         }
         injector
     }
@@ -105,37 +90,18 @@ impl Injector {
         self.ledger.lock().expect("no panic under this lock")
     }
 
-    fn arm(self: &Arc<Self>, index: usize) {
-        match &self.plan.faults[index].when {
-            When::At(at) => {
-                let (injector, at) = (self.clone(), at.low);
-                self.world.spawn(async move {
-                    injector.world.sleep_until(at).await;
-                    injector.begin(index);
-                });
-            }
-            When::On(condition) => {
-                let injector = self.clone();
-                self.arm_on(condition, index, move || injector.begin(index));
-            }
-            When::With { fault, edge, after } | When::OnAfter { fault, edge, after, .. } => {
-                self.lock().waiting.push((fault.clone(), *edge, after.low, index));
-            }
-        }
-    }
-
     /// Does something some time after a moment, counted from now.
     fn arm_on(
         self: &Arc<Self>,
-        condition: &TriggerCondition,
+        condition: &TriggerCondition<Drawn>,
         index: usize,
         act: impl FnOnce() + Send + 'static,
     ) {
-        let after = condition.after.low;
+        let after = condition.after;
         let trigger: Trigger = Box::new(move |world: &World| later(world, after, act));
-        let (machines, pick) = (self.machines.clone(), self.plan.faults[index].picks());
+        let (machines, pick) = (self.machines.clone(), self.plan.faults[index].pick);
         let node = condition.node;
-        let (milestone, nth) = (condition.milestone, condition.nth.low);
+        let (milestone, nth) = (condition.milestone, condition.nth);
         let mut wanted = EventMatcher::new(milestone, nth);
         wanted.asked = condition.asks();
         if let Some(node) = node {
@@ -160,36 +126,15 @@ impl Injector {
     pub fn executed(&self) -> Vec<ExecutedFault> {
         let ledger = self.lock();
         let mut executed = ledger.executed.clone();
-        for (of, rule) in &ledger.rules {
-            add_met(&mut executed, *of, self.world.met(*rule));
-        }
-        for (of, undos) in &ledger.in_force {
-            undos.iter().filter_map(|undo| self.met(undo)).for_each(|met| {
-                add_met(&mut executed, *of, met);
-            });
+        for (of, parts) in &ledger.in_force {
+            count(&mut executed, *of, parts.iter().map(|(_, part)| part));
         }
         executed
-    }
-
-    /// What a fault of a device in force has met.
-    fn met(&self, undo: &Undo) -> Option<u64> {
-        match undo {
-            Undo::Disk(node, fault) => Some(self.world.disk_met(*node, *fault)),
-            Undo::Service(node, fault) => Some(self.world.service_met(*node, *fault)),
-            _ => None,
-        }
     }
 
     /// Notes what a fault has met.
     pub(super) fn note_met(&self, index: usize, met: u64) {
         add_met(&mut self.lock().executed, index, met);
-    }
-
-    /// Counts what faults of devices have met, before they are lifted.
-    fn count(&self, ledger: &mut Ledger, index: usize, undos: &[Undo]) {
-        for met in undos.iter().filter_map(|undo| self.met(undo)) {
-            add_met(&mut ledger.executed, index, met);
-        }
     }
 
     fn begin(self: &Arc<Self>, index: usize) {
@@ -202,8 +147,8 @@ impl Injector {
             ledger.pending -= 1;
             ledger.in_force.insert(index, Vec::new());
         }
-        self.strike(index, fault);
-        let (injector, duration) = (self.clone(), fault.duration());
+        Strike::new(self, index).strike();
+        let (injector, duration) = (self.clone(), fault.duration);
         self.world.spawn(async move {
             injector.world.sleep(duration).await;
             injector.lift(index);
@@ -216,7 +161,7 @@ impl Injector {
     }
 
     /// Begins the faults that wait for this edge of a fault.
-    fn begin_with(self: &Arc<Self>, fault: &FaultSpec, edge: Edge) {
+    fn begin_with(self: &Arc<Self>, fault: &PlannedFault, edge: Edge) {
         let Some(name) = &fault.name else { return };
         let due: Vec<(Duration, usize)> = {
             let mut ledger = self.lock();
@@ -235,18 +180,40 @@ impl Injector {
         }
     }
 
-    /// The nodes that a target means now.
-    pub(super) fn resolve(&self, target: Target, pick: u64) -> Vec<NodeId> {
-        self.checker.with_model(|model| self.machines.resolve(target, model, pick))
+    /// The nodes that targets mean now, of those that are allowed. A target of a list means none that
+    /// those before it have taken.
+    fn resolve_among(
+        &self,
+        targets: &Targets,
+        pick: u64,
+        allowed: &dyn Fn(NodeId) -> bool,
+    ) -> Vec<(Target, Vec<NodeId>)> {
+        let mut taken: BTreeSet<NodeId> = BTreeSet::new();
+        let resolve = |target| {
+            let free = |node| allowed(node) && !taken.contains(&node);
+            let nodes = self
+                .checker
+                .with_model(|model| self.machines.resolve_among(target, model, pick, &free));
+            taken.extend(&nodes);
+            (target, nodes)
+        };
+        targets.iter().map(resolve).collect()
     }
 
-    /// The nodes that a fault's target means now, of those that it may strike.
-    pub(super) fn resolve_bound(&self, fault: &FaultSpec, target: Target) -> Vec<NodeId> {
-        let Some(among) = &fault.among else { return self.resolve(target, fault.picks()) };
-        let struck = self.struck_by(among.fault());
-        let allowed = |node| among.allows(struck.contains(&node));
-        self.checker
-            .with_model(|model| self.machines.resolve_among(target, model, fault.picks(), &allowed))
+    /// The nodes that targets mean now.
+    pub(super) fn resolve(&self, targets: &Targets, pick: u64) -> Vec<(Target, Vec<NodeId>)> {
+        self.resolve_among(targets, pick, &|_| true)
+    }
+
+    /// The same of those that the fault may strike.
+    pub(super) fn resolve_bound(
+        &self,
+        fault: &PlannedFault,
+        targets: &Targets,
+    ) -> Vec<(Target, Vec<NodeId>)> {
+        let Some(among) = &fault.among else { return self.resolve(targets, fault.pick) };
+        let struck = self.struck_by(Among::fault(among));
+        self.resolve_among(targets, fault.pick, &|node| among.allows(struck.contains(&node)))
     }
 
     /// The nodes that the fault of a name struck, as far as it has begun.
@@ -264,10 +231,10 @@ impl Injector {
     }
 
     /// Writes down whom a fault strikes.
-    pub(super) fn note(&self, index: usize, fault: &FaultSpec, targets: &[(Target, &[NodeId])]) {
+    pub(super) fn note(&self, index: usize, targets: &[(Target, Vec<NodeId>)]) {
         let names = |nodes: &[NodeId]| nodes.iter().map(|n| self.machines.name(*n)).collect();
         let resolved = targets.iter().map(|(target, nodes)| (*target, names(nodes))).collect();
-        let (what, began) = (fault.kind.to_string(), self.world.elapsed());
+        let (what, began) = (self.plan.faults[index].kind.to_string(), self.world.elapsed());
         self.lock().executed.push(ExecutedFault {
             index,
             what,
@@ -278,21 +245,23 @@ impl Injector {
         });
     }
 
-    /// Remembers how a fault is lifted; at once if it has been lifted already.
-    pub(super) fn remember(&self, index: usize, undo: Undo) {
+    /// Keeps what undoes a part of a fault until the fault ends; undoes it at once if it has ended.
+    pub(super) fn hold(&self, index: usize, guard: Guard) -> Held {
         let mut ledger = self.lock();
-        if let Undo::Rule(rule) = &undo {
-            ledger.rules.push((index, *rule));
-        }
-        let late = match ledger.in_force.get_mut(&index) {
-            Some(undos) => {
-                undos.push(undo);
-                None
+        let mut held = Held(Vec::new());
+        let mut late = Vec::new();
+        for part in guard.0 {
+            ledger.held += 1;
+            let id = PartId(ledger.held);
+            match ledger.in_force.get_mut(&index) {
+                Some(parts) => parts.push((id, part)),
+                None => late.push(part),
             }
-            None => Some(undo),
-        };
+            held.0.push(id);
+        }
         drop(ledger);
-        late.into_iter().for_each(|undo| undo.perform(&self.world, &self.machines));
+        late.into_iter().for_each(|part| (part.lift)());
+        held
     }
 
     /// Whether a fault has begun and is not lifted.
@@ -300,38 +269,39 @@ impl Injector {
         self.lock().in_force.contains_key(&index)
     }
 
-    /// Lifts a part of a fault before the rest of it, unless it has been lifted.
-    pub(super) fn lift_part(&self, index: usize, part: Undo) {
-        let found = self.lock().in_force.get_mut(&index).and_then(|undos| {
-            let at = undos.iter().position(|undo| *undo == part)?;
-            Some(undos.remove(at))
-        });
-        found.into_iter().for_each(|undo| undo.perform(&self.world, &self.machines));
+    /// Undoes a part of a fault before the rest of it, unless that was undone.
+    pub(super) fn release(&self, index: usize, held: &Held) {
+        let mut ledger = self.lock();
+        let Some(parts) = ledger.in_force.get_mut(&index) else { return };
+        let released: Vec<(PartId, Part)> =
+            parts.extract_if(.., |(id, _)| held.0.contains(id)).collect();
+        count(&mut ledger.executed, index, released.iter().map(|(_, part)| part));
+        drop(ledger);
+        released.into_iter().for_each(|(_, part)| (part.lift)());
     }
 
     fn lift(self: &Arc<Self>, index: usize) {
-        let undos = {
+        let parts = {
             let mut ledger = self.lock();
             if ledger.healed {
                 return;
             }
-            let Some(undos) = ledger.in_force.remove(&index) else { return };
+            let Some(parts) = ledger.in_force.remove(&index) else { return };
             let now = self.world.elapsed();
             ledger.lifted = now;
             let executed = ledger.executed.iter_mut().find(|executed| executed.index == index);
             executed.expect("what is in force was noted").ended = Some(now);
-            self.count(&mut ledger, index, &undos);
-            undos
+            count(&mut ledger.executed, index, parts.iter().map(|(_, part)| part));
+            parts
         };
-        undos.into_iter().for_each(|undo| undo.perform(&self.world, &self.machines));
+        parts.into_iter().for_each(|(_, part)| (part.lift)());
         self.begin_with(&self.plan.faults[index], Edge::End);
     }
 
-    /// Lifts everything: first the links, then disks, services and clocks, then pauses, then dead
-    /// nodes boot. What
-    /// has not begun never will.
+    /// Lifts everything: first the links, then what a system's own faults lift themselves, then disks,
+    /// services and clocks, then pauses, then dead nodes boot. What has not begun never will.
     pub fn heal(&self) {
-        let undos: Vec<Undo> = {
+        let mut parts: Vec<Part> = {
             let mut ledger = self.lock();
             ledger.healed = true;
             ledger.pending = 0;
@@ -344,18 +314,24 @@ impl Injector {
                 executed.ended.get_or_insert(now);
             }
             let in_force = std::mem::take(&mut ledger.in_force);
-            for (index, undos) in &in_force {
-                self.count(&mut ledger, *index, undos);
+            for (index, parts) in &in_force {
+                count(&mut ledger.executed, *index, parts.iter().map(|(_, part)| part));
             }
-            in_force.into_values().flatten().collect()
+            in_force.into_values().flatten().map(|(_, part)| part).collect()
         };
         self.checker.drop_triggers();
-        let (links, others): (Vec<Undo>, Vec<Undo>) =
-            undos.into_iter().partition(|undo| matches!(undo, Undo::Rule(_)));
-        links.into_iter().for_each(|undo| undo.perform(&self.world, &self.machines));
-        // What these would do is part of reviving.
-        drop(others);
+        // What struck machines is undone by reviving them, all at once.
+        parts.retain(|part| part.layer != Layer::Machine);
+        parts.sort_by_key(|part| part.layer);
+        parts.into_iter().for_each(|part| (part.lift)());
         self.machines.revive();
+    }
+}
+
+/// Adds what parts of a fault have met, before they are lifted.
+fn count<'a>(executed: &mut [ExecutedFault], index: usize, parts: impl Iterator<Item = &'a Part>) {
+    for met in parts.filter_map(|part| part.met.as_ref()) {
+        add_met(executed, index, met());
     }
 }
 

@@ -193,6 +193,12 @@ impl Host {
         self.imp.sabotaged(switch)
     }
 
+    /// The next line that somebody enters at the node's console: one reader a process. In simulation a fault
+    /// enters them, such as `cancel-job`; live nobody does.
+    pub async fn next_line(&self) -> String {
+        self.imp.next_line().await
+    }
+
     /// Whether the call that a service is about to handle meets with an injected error. Never live. Its kind
     /// is that of the message by which it came: a `service-error` may be for one kind only.
     pub fn injected_error(&self, call: &str) -> Option<InjectedError> {

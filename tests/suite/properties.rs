@@ -10,8 +10,8 @@ use wavetank::{
         run::{RunConfig, RunOutcome, SweepRun, SweepSummary, run_on_fresh_thread},
         scenario::Scenario,
         system::{
-            Example, MessageGroup, Node, Nodes, Output, RegisteredSystem, Role, RoleSpec,
-            RunParameters, Setup, SystemUnderTest, Systems,
+            Example, Guard, MessageGroup, Node, Nodes, Output, OwnFault, RegisteredSystem, Role,
+            RoleSpec, RunParameters, Setup, SystemUnderTest, Systems,
         },
     },
     host::{Event, Host, Property, PropertyEvent, PropertyKind},
@@ -29,6 +29,14 @@ wavetank::settings! {
         }
     }
 }
+
+/// Stands still, and does so for as long as nobody undoes both.
+const STILL: OwnFault = OwnFault::new("still", "A ticker stands still.", |hands, node| {
+    let world = hands.world().clone();
+    hands.pause(node).and(Guard::new(move || {
+        world.enter_line(node, "go on");
+    }))
+});
 
 struct Ticker;
 
@@ -58,6 +66,8 @@ async fn tick(host: Host, ticks: u64, most: u64) {
         }
     }
     wavetank::reachable!(host, "ticker-done");
+    assert_eq!(host.next_line().await, "go on");
+    wavetank::reachable!(host, "told-to-go-on");
     std::future::pending::<()>().await;
 }
 
@@ -81,6 +91,10 @@ impl SystemUnderTest for Ticker {
 
     fn milestones() -> Vec<Milestone> {
         Vec::new()
+    }
+
+    fn faults() -> &'static [OwnFault] {
+        &[STILL]
     }
 
     fn messages() -> Vec<MessageGroup> {
@@ -130,6 +144,24 @@ fn outcome(rest: &str) -> RunOutcome {
 
 fn times(outcome: &RunOutcome, milestone: &str) -> Option<u64> {
     outcome.milestones.iter().find(|(one, _)| one.name() == milestone).map(|(_, times)| *times)
+}
+
+#[test]
+fn a_fault_of_its_own_is_undone_when_it_ends_and_when_the_run_is_healed() {
+    let still = |duration: &str| {
+        let fault = format!("[[fault]]\nkind = \"still\"\ntarget = \"ticker\"\nat = \"100ms\"\n");
+        let run = outcome(&format!("{fault}duration = \"{duration}\"\n"));
+        assert_eq!(run.verdict, Verdict::Passed);
+        assert!(run.executed[0].struck());
+        // It can't have ticked to the end before it went on.
+        assert!(run.simulated >= run.executed[0].ended.expect("healed"));
+        (run.executed[0].ended, times(&run, "told-to-go-on"))
+    };
+    let (ended, told) = still("2s");
+    assert!(ended.is_some_and(|at| at < Duration::from_secs(3)) && told == Some(1));
+    let (ended, told) = still("60s");
+    assert!(ended.is_some_and(|at| at >= Duration::from_secs(5)), "when all is healed: {ended:?}");
+    assert_eq!(told, Some(1));
 }
 
 #[test]

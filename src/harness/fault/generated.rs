@@ -82,6 +82,12 @@ impl FaultGenerator<'_> {
         weighed.expect("every vocabulary has words").1
     }
 
+    /// A target whose role is so.
+    pub fn target_of(&mut self, is: impl Fn(Option<Role>) -> bool) -> Target {
+        let known = self.vocabulary.targets.iter().filter(|words| is(words.target.role()));
+        self.choose(known.map(|words| (words.name.as_str(), words.target)))
+    }
+
     /// A range up to where the strength reaches.
     fn reach(&self, width: u64) -> u64 {
         let reached = u128::from(width) * u128::from(self.strength) / 1_000_000;
@@ -139,8 +145,7 @@ impl Generated for NumberRange {
 
 impl Generated for Target {
     fn generate(_: &str, generator: &mut FaultGenerator<'_>) -> Self {
-        let known = generator.vocabulary.targets.iter();
-        generator.choose(known.map(|words| (words.name.as_str(), words.target)))
+        generator.target_of(|_| true)
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     targets::Targets,
     values::{
         CallPrefix, DelayShape, SLICE, Tolerates, call, count, drift, every, part, path, service,
-        signed, span, target, word,
+        signed, span, struck_by, target, word,
     },
     words::{FaultKey, FaultWords},
 };
@@ -79,7 +79,7 @@ macro_rules! fault_kinds {
                     own => {
                         let fault = system.faults().iter().find(|fault| fault.name() == own);
                         let fault = fault.expect("a kind of fault that is known");
-                        let read = table.need("target", |field| target(field, system));
+                        let read = table.need("target", |field| struck_by(fault, field, system));
                         Some(FaultKind::Own { fault, target: mistakes.keep(read)? })
                     }
                 }
@@ -99,7 +99,8 @@ macro_rules! fault_kinds {
                         let mut known = generator.vocabulary.own_faults.iter();
                         let fault = known.find(|fault| fault.name() == own);
                         let fault = fault.expect("a kind of fault that is known");
-                        FaultKind::Own { fault, target: Generated::generate("", generator) }
+                        let target = generator.target_of(|role| fault.strikes(role)).into();
+                        FaultKind::Own { fault, target }
                     }
                 }
             }
@@ -354,12 +355,13 @@ const OWN_KEYS: &[FaultKey] = &[FaultKey {
 impl<F: Form> FaultKind<F> {
     /// Whether all that it does it does at its begin, so that how long it lasts means nothing.
     pub(super) fn is_momentary(&self) -> bool {
-        matches!(
-            self,
+        match self {
             FaultKind::Reset { .. }
-                | FaultKind::BitRot { .. }
-                | FaultKind::Clock { drift: None, step: Some(_), .. }
-        )
+            | FaultKind::BitRot { .. }
+            | FaultKind::Clock { drift: None, step: Some(_), .. } => true,
+            FaultKind::Own { fault, .. } => fault.is_at_once(),
+            _ => false,
+        }
     }
 }
 

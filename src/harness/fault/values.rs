@@ -11,7 +11,7 @@ use crate::{
             DurationRange, Field, KeyValue, NumberRange, ScenarioError, Share, SignedDurationRange,
             no_range,
         },
-        system::{Role, SystemSpec},
+        system::{OwnFault, Role, SystemSpec},
     },
     host::sim::{Applied, DiskOp, Unsynced},
 };
@@ -122,6 +122,21 @@ pub(super) fn service(field: &Field, system: &SystemSpec) -> Result<Targets, Sce
 
 pub(super) fn target(field: &Field, system: &SystemSpec) -> Result<Targets, ScenarioError> {
     Targets::read(field, system)
+}
+
+/// A target that a system's own fault can strike.
+pub(super) fn struck_by(
+    fault: &OwnFault,
+    field: &Field,
+    system: &SystemSpec,
+) -> Result<Targets, ScenarioError> {
+    let targets = Targets::read(field, system)?;
+    let wrong = targets.iter().find(|target| !fault.strikes(target.role()));
+    match (wrong, fault.of_role()) {
+        (Some(wrong), Some(role)) => Err(field
+            .refused(format!("{wrong} is no {role}, and \"{}\" strikes only those", fault.name()))),
+        _ => Ok(targets),
+    }
 }
 
 /// The beginning of a kind of call.

@@ -1,5 +1,6 @@
 //! Faults of a system's own: what it does is a closure, and what undoes it a guard.
 
+use super::role::Role;
 use crate::{
     harness::language::shown,
     host::{
@@ -14,6 +15,8 @@ use std::fmt;
 pub struct OwnFault {
     name: &'static str,
     does: &'static str,
+    of: Option<Role>,
+    at_once: bool,
     strike: fn(&dyn FaultHands, NodeId) -> Guard,
 }
 
@@ -35,7 +38,13 @@ impl OwnFault {
         does: &'static str,
         strike: fn(&dyn FaultHands, NodeId) -> Guard,
     ) -> Self {
-        OwnFault { name, does, strike }
+        OwnFault { name, does, of: None, at_once: false, strike }
+    }
+
+    /// The same, which only a node of that role can be struck by; of any role when this is not said.
+    #[must_use]
+    pub const fn of(self, role: Role) -> Self {
+        OwnFault { of: Some(role), ..self }
     }
 
     /// Its name in files.
@@ -46,6 +55,27 @@ impl OwnFault {
     /// What it does, in a sentence.
     pub const fn does(&self) -> &'static str {
         self.does
+    }
+
+    /// The same, which does all at its begin: a file need not say how long it lasts.
+    #[must_use]
+    pub const fn at_once(self) -> Self {
+        OwnFault { at_once: true, ..self }
+    }
+
+    /// Whether all that it does it does at its begin.
+    pub(in crate::harness) fn is_at_once(&self) -> bool {
+        self.at_once
+    }
+
+    /// The only role that it strikes, if there is one.
+    pub const fn of_role(&self) -> Option<Role> {
+        self.of
+    }
+
+    /// Whether what a target of a role means can be struck by it.
+    pub(in crate::harness) fn strikes(&self, role: Option<Role>) -> bool {
+        self.of.is_none() || self.of == role
     }
 
     pub(in crate::harness) fn strike(&self, hands: &dyn FaultHands, node: NodeId) -> Guard {

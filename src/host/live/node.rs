@@ -297,6 +297,10 @@ impl Node {
         false
     }
 
+    pub(in crate::host) async fn next_line(&self) -> String {
+        std::future::pending().await
+    }
+
     pub(in crate::host) const fn injected_error(&self, _: &str) -> Option<InjectedError> {
         None
     }

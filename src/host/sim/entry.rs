@@ -155,6 +155,7 @@ pub(in crate::host) enum MachineStep<'a> {
     ServiceFaultSet { what: &'a ServiceFault },
     ServiceFaultLifted,
     ServiceError(InjectedError),
+    LineEntered { line: &'a str },
 }
 
 impl Entry<'_> {
@@ -409,6 +410,7 @@ impl MachineStep<'_> {
             MachineStep::ServiceFaultSet { .. } => "service-fault-set",
             MachineStep::ServiceFaultLifted => "service-fault-lifted",
             MachineStep::ServiceError(_) => "service-error-injected",
+            MachineStep::LineEntered { .. } => "line-entered",
         }
     }
 
@@ -418,6 +420,7 @@ impl MachineStep<'_> {
             MachineStep::PowerLost { unsynced } => to.value("unsynced", unsynced),
             MachineStep::ServiceFaultSet { what } => to.value("effect", *what),
             MachineStep::ServiceError(error) => to.value("error", error),
+            MachineStep::LineEntered { line } => to.text("line", line),
             MachineStep::ServiceFaultLifted => {}
         }
     }

@@ -9,6 +9,7 @@ use super::{
     stamp::NodeId,
     world::World,
 };
+use std::task::Waker;
 
 /// Links and streams.
 impl World {
@@ -197,6 +198,25 @@ impl World {
     /// Lifts every fault of the machine's service.
     pub fn clear_service_faults(&self, node: NodeId) {
         self.clear_injected_errors(node, None);
+    }
+
+    /// Enters a line at the machine's console, for the process that reads it with
+    /// [`next_line`](crate::host::Host::next_line); false when none runs.
+    pub fn enter_line(&self, node: NodeId, line: &str) -> bool {
+        let now = self.shared().now();
+        let _entered;
+        let waker = {
+            let mut locked = self.shared().lock();
+            if locked.machine(node).running().is_none() {
+                return false;
+            }
+            let step = MachineStep::LineEntered { line };
+            let entered = locked.note(now, &Entry::Machine(node, step));
+            _entered = self.shared().cause().enter(entered.into());
+            locked.machine(node).console.enter(line)
+        };
+        waker.into_iter().for_each(Waker::wake);
+        true
     }
 
     fn clear_injected_errors(&self, node: NodeId, fault: Option<ServiceFaultId>) {

@@ -1,7 +1,8 @@
-//! One machine: its clock, ports, disk and service, and the process on it.
+//! One machine: its clock, ports, disk, service and console, and the process on it.
 
 use super::{
     clock::{Clock, Nanos},
+    console::Console,
     disk::DiskState,
     injected_error::InjectedErrors,
     message::Ports,
@@ -38,6 +39,7 @@ pub(in crate::host) struct Machine {
     pub ports: Ports,
     pub disk: DiskState,
     pub injected_errors: InjectedErrors,
+    pub console: Console,
     madsim: madsim::task::NodeId,
     incarnations: u64,
     process: Option<Process>,
@@ -58,6 +60,7 @@ impl Machine {
             ports: Ports::default(),
             disk: DiskState::new(seed, id),
             injected_errors: InjectedErrors::default(),
+            console: Console::default(),
             madsim,
             incarnations: 0,
             process: None,
@@ -93,6 +96,7 @@ impl Machine {
     pub fn end_process(&mut self) -> Option<u64> {
         let process = self.process.take()?;
         process.dead.store(true, Ordering::Relaxed);
+        self.console.forget();
         self.paused = false;
         self.paused_openly = false;
         Some(process.incarnation)

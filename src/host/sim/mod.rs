@@ -9,6 +9,7 @@
 
 pub(in crate::host) mod cause;
 mod clock;
+mod console;
 mod digest;
 pub(in crate::host) mod disk;
 mod entry;

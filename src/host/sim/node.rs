@@ -15,6 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -200,6 +201,14 @@ impl Node {
             self.shared().lock().count_sabotage();
         }
         on
+    }
+
+    pub async fn next_line(&self) -> String {
+        std::future::poll_fn(|context| match self.lock_alive() {
+            Some(mut locked) => locked.machine(self.id()).console.poll(context),
+            None => Poll::Pending,
+        })
+        .await
     }
 
     pub fn injected_error(&self, call: &str) -> Option<InjectedError> {

@@ -12,6 +12,7 @@ use crate::{
         service::log::LogRefusal,
     },
 };
+use futures::future::Either;
 use std::time::Duration;
 
 /// What a client wants done.
@@ -29,12 +30,47 @@ pub struct JobPlan {
     pub cancel_after: Option<Duration>,
 }
 
-/// Runs a client until its job has ended, and then for as long as its process lives.
+/// The line at a client's console that asks that its job is canceled.
+pub const CANCEL: &str = "cancel";
+/// The line that submits the very same job once more.
+pub const SUBMIT: &str = "submit";
+
+/// Runs a client until its job has ended, and then for as long as its process lives; all the while it does
+/// what its console says.
 pub async fn run_client_node(host: Host, config: ClusterConfig, plan: JobPlan) {
     let Some(service) = bind(&host, 0).await else { return };
-    match run_job(&service, &config, &plan).await {
-        Ok(_) => std::future::pending().await,
-        Err(error) => give_up(&host, error.to_string()),
+    let work = async {
+        run_job(&service, &config, &plan).await?;
+        std::future::pending::<Result<(), ClientError>>().await
+    };
+    let console = serve_console(&service, &config, &plan);
+    let (work, console) = (std::pin::pin!(work), std::pin::pin!(console));
+    let ended = match futures::future::select(work, console).await {
+        Either::Left((ended, _)) | Either::Right((ended, _)) => ended,
+    };
+    if let Err(error) = ended {
+        give_up(&host, error.to_string());
+    }
+}
+
+/// Does what is entered at the console, a client of its own for each line.
+async fn serve_console(
+    service: &RpcService,
+    config: &ClusterConfig,
+    plan: &JobPlan,
+) -> Result<(), ClientError> {
+    loop {
+        let line = service.host().next_line().await;
+        let client = JobClient::new(service, &config.coordination(service));
+        match line.as_str() {
+            // A job that is not there yet, or has ended meanwhile, need not be canceled.
+            CANCEL => drop(client.cancel(plan.job.id).await),
+            SUBMIT => {
+                create_topics(service, config, plan).await?;
+                client.submit(&plan.job).await.map_err(ClientError::Refused)?;
+            }
+            line => tracing::warn!(line, "nobody knows what that means"),
+        }
     }
 }
 
@@ -72,13 +108,7 @@ pub async fn run_job(
     config: &ClusterConfig,
     plan: &JobPlan,
 ) -> Result<JobResult, ClientError> {
-    let log = config.log(service);
-    let Topics { input, output } = &plan.topics;
-    for (topic, partitions) in [(input, plan.inputs), (output, plan.outputs)] {
-        log.create_topic_until_acknowledged(topic, partitions)
-            .await
-            .map_err(|refusal| ClientError::Topic { topic: topic.clone(), refusal })?;
-    }
+    create_topics(service, config, plan).await?;
     let client = JobClient::new(service, &config.coordination(service));
     client.submit(&plan.job).await.map_err(ClientError::Refused)?;
     if let Some(after) = plan.cancel_after {
@@ -87,4 +117,19 @@ pub async fn run_job(
         let _ = client.cancel(plan.job.id).await;
     }
     client.result(plan.job.id).await.map_err(ClientError::Lost)
+}
+
+async fn create_topics(
+    service: &RpcService,
+    config: &ClusterConfig,
+    plan: &JobPlan,
+) -> Result<(), ClientError> {
+    let log = config.log(service);
+    let Topics { input, output } = &plan.topics;
+    for (topic, partitions) in [(input, plan.inputs), (output, plan.outputs)] {
+        log.create_topic_until_acknowledged(topic, partitions)
+            .await
+            .map_err(|refusal| ClientError::Topic { topic: topic.clone(), refusal })?;
+    }
+    Ok(())
 }

@@ -13,7 +13,7 @@ mod oracle;
 mod words;
 mod writer;
 
-pub use client::{ClientError, JobPlan, run_client_node, run_job};
+pub use client::{CANCEL, ClientError, JobPlan, SUBMIT, run_client_node, run_job};
 pub use faulty_operator::{FailedAttempts, FailureInjection, POISON, SlowSubtask};
 pub use operators::Counted;
 pub use oracle::{Oracle, OracleError};

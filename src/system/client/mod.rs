@@ -24,6 +24,11 @@ pub enum ClientEvent {
         /// The job.
         job: JobId,
     },
+    /// The client begins to ask that the job is canceled.
+    Canceling {
+        /// The job.
+        job: JobId,
+    },
     /// The cluster has told the client that the job will end as canceled.
     Canceled {
         /// The job.
@@ -147,6 +152,7 @@ impl JobClient {
     /// # Errors
     /// [`JobRefusal::Unknown`], or that it has ended already, or has nothing left to do but to end.
     pub async fn cancel(&self, job: JobId) -> Result<(), JobRefusal> {
+        self.host().announce(&ClientEvent::Canceling { job });
         loop {
             match self.call(|gateway| gateway.cancel_job(job)).await {
                 Err(JobRefusal::NoMaster) => self.host().sleep(RETRY_DELAY).await,

@@ -125,6 +125,10 @@ impl EndOfJob {
             true => vec![JobStatus::Canceled],
             false => ends.clone(),
         };
+        if !canceled && model.canceling.contains(job) {
+            // It may have been, and the client's process have died before it was told.
+            expected.push(JobStatus::Canceled);
+        }
         // Each master counts anew.
         let of_job = model.failovers.iter().filter(|((of, _), _)| of == job);
         let failovers = of_job.map(|(_, count)| *count).max().unwrap_or(0);

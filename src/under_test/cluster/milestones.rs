@@ -127,6 +127,7 @@ crate::milestones! {
         "heartbeat-lost" = _, HeartbeatEvent::TimedOut { .. } | HeartbeatEvent::Unreachable { .. }, "A heartbeat timed out, or its target was unreachable.";
     }
     OF_CLIENTS: ClientEvent {
+        "cancellation-asked" = _, ClientEvent::Canceling { .. }, "A client asks that its job is canceled.";
         "job-finished" = _, ClientEvent::Ended { result, .. } if result.status == JobStatus::Finished, "A client knows that its job has finished.";
         "job-canceled" = _, ClientEvent::Ended { result, .. } if result.status == JobStatus::Canceled, "A client knows that its job was canceled.";
     }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod event_ref;
+mod faults;
 mod goals;
 pub mod invariants;
 mod jobs;
@@ -34,8 +35,8 @@ use crate::{
         event::Milestone,
         language::NumberRange,
         system::{
-            Example, LintContext, MessageGroup, Nodes, Output, Role, RunParameters, Setup,
-            StateTarget, SystemUnderTest,
+            Example, LintContext, MessageGroup, Nodes, Output, OwnFault, Role, RunParameters,
+            Setup, StateTarget, SystemUnderTest,
         },
     },
     host::{
@@ -115,6 +116,10 @@ impl SystemUnderTest for Cluster {
 
     fn milestones() -> Vec<Milestone> {
         milestones::all()
+    }
+
+    fn faults() -> &'static [OwnFault] {
+        faults::ALL
     }
 
     fn messages() -> Vec<MessageGroup> {

@@ -55,6 +55,8 @@ pub struct Model {
     pub slots: BTreeMap<InProcess<u32>, (JobId, AllocationId)>,
     /// The jobs that clients know to be taken on.
     pub submitted: BTreeSet<JobId>,
+    /// The jobs of which clients have asked that they are canceled.
+    pub canceling: BTreeSet<JobId>,
     /// The jobs of which clients know that they will be canceled.
     pub canceled: BTreeSet<JobId>,
     /// How often each term of a job's masters ended running tasks because something failed.
@@ -117,6 +119,9 @@ impl Model {
             EventRef::Slot(event) => self.observe_slots(at, event),
             EventRef::Client(ClientEvent::Submitted { job }) => {
                 self.submitted.insert(*job);
+            }
+            EventRef::Client(ClientEvent::Canceling { job }) => {
+                self.canceling.insert(*job);
             }
             EventRef::Client(ClientEvent::Canceled { job }) => {
                 self.canceled.insert(*job);

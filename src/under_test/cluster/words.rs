@@ -215,6 +215,7 @@ fn sink(event: &SinkEvent) -> String {
 fn client(event: &ClientEvent) -> String {
     match event {
         ClientEvent::Submitted { job } => format!("{job:?} is taken on"),
+        ClientEvent::Canceling { job } => format!("asks that {job:?} is canceled"),
         ClientEvent::Canceled { job } => format!("{job:?} is to be canceled"),
         ClientEvent::ToldUnknown { job } => format!("is told that there is no {job:?}"),
         ClientEvent::GaveUp { reason } => format!("gives up: {reason}"),

@@ -142,3 +142,62 @@ fn what_only_happens_at_its_begin_needs_no_duration() {
     let drift = "[[fault]]\nat = \"2s\"\nkind = \"clock\"\ntarget = \"journal-1\"\ndrift = \"5%\"";
     assert!(mistake(drift).contains("`fault 1.duration` is missing"));
 }
+
+#[test]
+fn several_targets_are_struck_together_and_each_node_once() {
+    let several = |targets: &str| {
+        let fault = format!(
+            "{JOB}
+            [cluster]
+            task-executors = 3
+            slots = 4
+            [[fault]]
+            kind = \"pause\"
+            target = {targets}
+            at = \"1s\"
+            duration = \"1s\""
+        );
+        let outcome = run(&fault);
+        assert!(outcome.expected, "{}", outcome.verdict);
+        let what = outcome.plan.faults[0].to_string();
+        (struck(&outcome, 0), what)
+    };
+    let (mut nodes, what) = several("[\"log\", \"task-executor-2\", \"client-1\"]");
+    nodes.sort();
+    assert_eq!(nodes, ["client-1", "log", "task-executor-2"]);
+    assert_eq!(what, "pause log and task-executor-2 and client-1 at 1s, for 1s");
+    // A random one, and another random one, and all: nobody is meant twice.
+    let random = "\"random-task-executor\"";
+    let (two, _) = several(&format!("[{random}, {random}]"));
+    assert!(two.len() == 2 && two[0] != two[1], "{two:?}");
+    let (mut all, _) = several(&format!("[{random}, \"task-executors\"]"));
+    all.sort();
+    assert_eq!(all, ["task-executor-1", "task-executor-2", "task-executor-3"]);
+}
+
+#[test]
+fn several_targets_are_read_and_written_and_mistakes_in_them_explained() {
+    let fault = |kind: &str| format!("[[fault]]\nat = \"1s\"\nduration = \"1s\"\n{kind}\n");
+    let text = format!(
+        "{JOURNAL}{}{}",
+        fault("kind = \"partition\"\nshape = \"isolate\"\ntarget = [\"leader\", \"client-1\"]"),
+        fault("kind = \"loss\"\nprobability = \"1%\"\nfrom = [\"clients\", \"leader\"]")
+    );
+    let read = |text: &str| SYSTEMS.parse(text, Path::new("scenarios/test.toml")).expect("sound");
+    let scenario = read(&text);
+    let written = scenario.to_toml();
+    assert!(written.contains("target = [\"leader\", \"client-1\"]"), "{written}");
+    assert!(written.contains("from = [\"clients\", \"leader\"]"), "{written}");
+    assert_eq!(read(&written).faults, scenario.faults);
+    let told = mistake(&fault("kind = \"crash\"\ntarget = [\"leader\", \"lieder\"]"));
+    assert!(told.contains("there is no \"lieder\"; did you mean \"leader\"?"), "{told}");
+    let told = mistake(&fault("kind = \"crash\"\ntarget = []"));
+    assert!(told.contains("a target, or a list of some"), "{told}");
+    let many = vec!["\"leader\""; 17].join(", ");
+    let told = mistake(&fault(&format!("kind = \"crash\"\ntarget = [{many}]")));
+    assert!(told.contains("at most 16 targets"), "{told}");
+    let told = mistake(&fault(
+        "kind = \"service-error\"\ntarget = [\"coordination\", \"clients\"]\nprobability = \"1%\"",
+    ));
+    assert!(told.contains("a server"), "{told}");
+}

@@ -1,8 +1,11 @@
 //! What the plan language says is what happens to the run.
 
 use super::{SYSTEMS, run, times};
-use std::{path::Path, time::Duration};
-use wavetank::harness::{run::RunOutcome, scenario::FaultPlan};
+use std::{path::Path, sync::Arc, time::Duration};
+use wavetank::harness::{
+    run::{RunConfig, RunOutcome, run_on_fresh_thread},
+    scenario::FaultPlan,
+};
 
 pub(super) const JOURNAL: &str = "description = \"test\"\n[workload]\nlines = 40\n";
 pub(super) const JOB: &str =
@@ -46,6 +49,24 @@ fn a_fault_begins_with_the_edge_of_another() {
     let near = |one: Duration, other: Duration| one.abs_diff(other) < Duration::from_millis(2);
     assert!(near(span(&outcome, 1).0, began + Duration::from_secs(1)), "{:?}", outcome.executed);
     assert_eq!(span(&outcome, 2).0, ended);
+}
+
+#[test]
+fn faults_of_one_instant_begin_in_the_order_of_the_plan() {
+    let faults: String = (1..=12)
+        .map(|node| {
+            let target = node % 3 + 1;
+            format!("[[fault]]\nkind = \"crash\"\ntarget = \"node-{target}\"\nat = \"2s\"\nduration = \"1s\"\n")
+        })
+        .collect();
+    for seed in 1..4 {
+        let scenario =
+            SYSTEMS.parse(&format!("{JOURNAL}{faults}"), Path::new("scenarios/test.toml"));
+        let scenario = Arc::new(scenario.expect("sound"));
+        let outcome = run_on_fresh_thread(&scenario, &RunConfig::new(seed));
+        let begun: Vec<usize> = outcome.executed.iter().map(|executed| executed.index).collect();
+        assert_eq!(begun, (0..12).collect::<Vec<_>>());
+    }
 }
 
 #[test]

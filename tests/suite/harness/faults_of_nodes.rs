@@ -117,6 +117,29 @@ fn a_service_answers_errors_for_what_it_did_and_for_what_it_did_not_do() {
 }
 
 #[test]
+fn a_service_errs_in_one_kind_of_call_or_the_nth_of_them() {
+    let errors = |which: &str| {
+        let fault = format!(
+            "kind = \"service-error\"\ntarget = \"coordination\"\nprobability = \"100%\"\napplied = \"no\"\nat = \"0s\"\nduration = \"20s\"\n{which}"
+        );
+        let outcome = struck(JOURNAL, &fault);
+        (traced(&outcome, "error", "NotApplied"), outcome.executed[0].met)
+    };
+    // Everybody asks for a lease; nobody can have one until the fault ends.
+    let (all, met) = errors("call = \"CoordinationGateway.grant_lease\"");
+    assert!(all > 5, "{all}");
+    assert_eq!(met, Some(all as u64));
+    let (nth, met) = errors("call = \"CoordinationGateway.grant_lease\"\nnth = 2");
+    assert_eq!((nth, met), (1, Some(1)));
+    let (any, met) = errors("nth = 3");
+    assert_eq!((any, met), (1, Some(1)));
+    let told = mistake(
+        "[[fault]]\nkind = \"service-error\"\ntarget = \"coordination\"\nprobability = \"1%\"\ncall = \"CoordinationGateway.grand\"\nat = \"1s\"\nduration = \"1s\"",
+    );
+    assert!(told.contains("begins with \"CoordinationGateway.grand\""), "{told}");
+}
+
+#[test]
 fn only_servers_answer_errors() {
     let fault = "[[fault]]\nkind = \"service-error\"\ntarget = \"clients\"\nprobability = \"1%\"\nat = \"1s\"\nduration = \"1s\"";
     assert!(mistake(fault).contains("a server"));

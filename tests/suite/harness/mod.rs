@@ -8,6 +8,7 @@ mod hunt;
 mod keys;
 mod lint;
 mod mistakes;
+mod own_faults;
 mod partitions;
 mod regression;
 mod sweep;

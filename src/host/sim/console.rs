@@ -1,0 +1,65 @@
+//! What somebody enters at a machine's console.
+
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll, Waker},
+};
+
+/// How many lines wait at most for a process that reads none; more are lost.
+const LINES_MAX: usize = 64;
+
+/// A machine's console.
+#[derive(Default)]
+pub(in crate::host) struct Console {
+    lines: VecDeque<String>,
+    reader: Option<Waker>,
+}
+
+impl Console {
+    /// Takes a line; whom to wake.
+    pub fn enter(&mut self, line: &str) -> Option<Waker> {
+        if self.lines.len() < LINES_MAX {
+            self.lines.push_back(line.to_string());
+        }
+        self.reader.take()
+    }
+
+    /// The next line, for its one reader.
+    pub fn poll(&mut self, context: &Context<'_>) -> Poll<String> {
+        match self.lines.pop_front() {
+            Some(line) => Poll::Ready(line),
+            None => {
+                self.reader = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Its process has ended: what it did not read nobody will.
+    pub fn forget(&mut self) {
+        *self = Console::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_in_order_and_beyond_the_bound_lost() {
+        let mut console = Console::default();
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(console.poll(&mut context), Poll::Pending);
+        assert!(console.enter("0").is_some(), "the reader waits");
+        for number in 1..100 {
+            assert!(console.enter(&number.to_string()).is_none());
+        }
+        for number in 0..LINES_MAX {
+            assert_eq!(console.poll(&mut context), Poll::Ready(number.to_string()));
+        }
+        assert_eq!(console.poll(&mut context), Poll::Pending);
+        console.enter("never read");
+        console.forget();
+        assert_eq!(console.poll(&mut context), Poll::Pending);
+    }
+}

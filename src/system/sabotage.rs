@@ -11,6 +11,8 @@ crate::sabotages! {
     AT_MOST_ONCE_WINDOW_OFF = "at-most-once-window-off", "generic", ["R2"];
     /// A dispatcher acknowledges a job before its graph is durable.
     JOB_ACKNOWLEDGED_BEFORE_DURABLE = "job-acknowledged-before-durable", "generic", ["D1"];
+    /// A dispatcher takes a job on that has ended already.
+    ENDED_JOB_TAKEN_ON_AGAIN = "ended-job-taken-on-again", "generic", ["D2"];
     /// A checkpoint is confirmed to the tasks before its pointer is stored.
     COMPLETE_BEFORE_STORED = "complete-before-stored", "generic", ["C4", "X5"];
     /// A completed checkpoint that can't be read at the moment is skipped in recovery.

@@ -51,7 +51,9 @@ impl EventMatcher {
         event: &dyn Event,
         model: &dyn AnyModel,
     ) -> bool {
-        let says = |(ask, wanted): &(&Ask, String)| (ask.of)(event).as_ref() == Some(wanted);
+        let says = |(ask, wanted): &(&Ask, String)| {
+            ask.answer(event, model.as_any()).as_ref() == Some(wanted)
+        };
         let matches = self.milestone == milestone
             && self.asked.iter().all(says)
             && self.node.as_ref().is_none_or(|node| node(model, at.process.0));

@@ -6,7 +6,7 @@ use super::{
     moment::Moment,
 };
 use crate::host::{Event, Property, PropertyEvent};
-use std::{cmp::Ordering, fmt};
+use std::{any::Any, cmp::Ordering, fmt};
 
 /// A moment of a protocol, by its declaration. Two of one name are the same.
 #[derive(Clone, Copy)]
@@ -41,10 +41,19 @@ pub struct Ask {
     pub key: &'static str,
     /// What it is, in words: "a checkpoint".
     pub what: &'static str,
-    /// What an event says of it.
-    pub of: fn(&dyn Event) -> Option<String>,
+    /// What is said of it.
+    pub of: Answer,
     /// What may stand at the key.
     pub values: AskedValues,
+}
+
+/// Who says what a trigger asks.
+#[derive(Clone, Copy)]
+pub enum Answer {
+    /// The event itself.
+    Event(fn(&dyn Event) -> Option<String>),
+    /// The state right after it, which is a system's model, together with it.
+    State(fn(&dyn Event, &dyn Any) -> Option<String>),
 }
 
 /// What a trigger can ask for.
@@ -54,6 +63,16 @@ pub enum AskedValues {
     Number,
     /// One of some words.
     Words(&'static [&'static str]),
+}
+
+impl Ask {
+    /// What is said of it at an event, by the model right after it.
+    pub fn answer(&self, event: &dyn Event, model: &dyn Any) -> Option<String> {
+        match self.of {
+            Answer::Event(of) => of(event),
+            Answer::State(of) => of(event, model),
+        }
+    }
 }
 
 impl Milestone {

@@ -1,12 +1,13 @@
 //! The moments of the cluster's protocols that runs should reach, and on which faults hang.
 
-use super::event_ref::EventRef;
+use super::{event_ref::EventRef, model::Model};
 use crate::{
-    harness::event::{Ask, AskedValues, Milestone},
+    harness::event::{Answer, Ask, AskedValues, Milestone},
     host::Event,
     system::{
         client::ClientEvent,
         heartbeat::HeartbeatEvent,
+        ids::{CheckpointId, JobId},
         job_manager::JobEvent,
         leadership::LeadershipEvent,
         protocol::{DISPATCHER, ExecutionState, JobStatus, RESOURCE_MANAGER, component_job},
@@ -24,21 +25,44 @@ use crate::{
 const CHECKPOINT: Ask = Ask {
     key: "checkpoint",
     what: "number of a checkpoint",
-    of: checkpoint_of,
+    of: Answer::Event(|event| Some(checkpoint_of(event)?.1.0.to_string())),
+    values: AskedValues::Number,
+};
+/// Only while so many checkpoints of the job are in flight, this one included.
+const IN_FLIGHT: Ask = Ask {
+    key: "in-flight",
+    what: "count of checkpoints in flight",
+    of: Answer::State(|event, model| {
+        let (job, checkpoint) = checkpoint_of(event)?;
+        let model: &Model = model.downcast_ref()?;
+        let others = model.in_flight(job).filter(|other| *other != checkpoint).count();
+        Some((others + 1).to_string())
+    }),
+    values: AskedValues::Number,
+};
+/// Only of a checkpoint than which so many of those in flight are newer.
+const NEWER: Ask = Ask {
+    key: "newer",
+    what: "count of newer checkpoints in flight",
+    of: Answer::State(|event, model| {
+        let (job, checkpoint) = checkpoint_of(event)?;
+        let model: &Model = model.downcast_ref()?;
+        Some(model.in_flight(job).filter(|other| *other > checkpoint).count().to_string())
+    }),
     values: AskedValues::Number,
 };
 /// Only of the job's attempt of this number.
 const ATTEMPT: Ask = Ask {
     key: "attempt",
     what: "number of an attempt",
-    of: attempt_of,
+    of: Answer::Event(attempt_of),
     values: AskedValues::Number,
 };
 /// Only of this leadership.
 const LEADERSHIP: Ask = Ask {
     key: "of",
     what: "leadership",
-    of: leadership_of,
+    of: Answer::Event(leadership_of),
     values: AskedValues::Words(&["dispatcher", "resource-manager", "job"]),
 };
 
@@ -88,11 +112,11 @@ crate::milestones! {
         "slot-requested" = _, JobEvent::SlotRequested { .. }, "A resource manager asked for a slot.";
         "job-scheduled" [ATTEMPT] = _, JobEvent::Scheduled { .. }, "A master deployed all tasks of its job.";
         "job-restored" [ATTEMPT] = _, JobEvent::Scheduled { restored: Some(_), .. }, "A master deployed tasks that begin from a checkpoint.";
-        "checkpoint-triggered" [CHECKPOINT] = _, JobEvent::CheckpointTriggered { .. }, "A checkpoint began.";
-        "checkpoint-acknowledged" [CHECKPOINT, ATTEMPT] = _, JobEvent::CheckpointAcknowledged { .. }, "A master has a task's part of a checkpoint.";
-        "checkpoint-completed" [CHECKPOINT] = _, JobEvent::CheckpointCompleted { .. }, "A checkpoint is complete, and everyone may know.";
+        "checkpoint-triggered" [CHECKPOINT, IN_FLIGHT] = _, JobEvent::CheckpointTriggered { .. }, "A checkpoint began.";
+        "checkpoint-acknowledged" [CHECKPOINT, ATTEMPT, IN_FLIGHT, NEWER] = _, JobEvent::CheckpointAcknowledged { .. }, "A master has a task's part of a checkpoint.";
+        "checkpoint-completed" [CHECKPOINT, IN_FLIGHT, NEWER] = _, JobEvent::CheckpointCompleted { .. }, "A checkpoint is complete, and everyone may know.";
         "final-checkpoint" [CHECKPOINT] = _, JobEvent::CheckpointCompleted { last: true, .. }, "The final checkpoint of a job is complete.";
-        "checkpoint-aborted" [CHECKPOINT] = _, JobEvent::CheckpointAborted { .. }, "A checkpoint has come to nothing.";
+        "checkpoint-aborted" [CHECKPOINT, IN_FLIGHT, NEWER] = _, JobEvent::CheckpointAborted { .. }, "A checkpoint has come to nothing.";
         "pointer-in-doubt" = _, JobEvent::PointerInDoubt { .. }, "A master has no answer whether a checkpoint's pointer stands, and fences it.";
         "job-restarting" = _, JobEvent::StatusChanged { status: JobStatus::Restarting, .. }, "A job's tasks are being ended, to start again.";
         "executor-lost" = _, JobEvent::ExecutorLost { .. }, "A master gave a task executor up.";
@@ -110,8 +134,8 @@ crate::milestones! {
     OF_TASKS: TaskEvent {
         "task-finished" [ATTEMPT] = _, TaskEvent::StateChanged { state: ExecutionState::Finished, .. }, "A task came to the end of its input.";
         "task-failed" [ATTEMPT] = _, TaskEvent::StateChanged { state: ExecutionState::Failed, .. }, "A task failed.";
-        "snapshot-taken" [CHECKPOINT, ATTEMPT] = _, TaskEvent::SnapshotTaken { .. }, "A task took its part of a checkpoint.";
-        "checkpoint-confirmed" [CHECKPOINT, ATTEMPT] = _, TaskEvent::CheckpointConfirmed { .. }, "A task was told that a checkpoint is complete.";
+        "snapshot-taken" [CHECKPOINT, ATTEMPT, IN_FLIGHT, NEWER] = _, TaskEvent::SnapshotTaken { .. }, "A task took its part of a checkpoint.";
+        "checkpoint-confirmed" [CHECKPOINT, ATTEMPT, IN_FLIGHT, NEWER] = _, TaskEvent::CheckpointConfirmed { .. }, "A task was told that a checkpoint is complete.";
     }
     OF_BLOBS: BlobEvent {
         "metadata-stored" = _, BlobEvent::Stored { name, .. } if name.ends_with("/metadata"), "The metadata of a checkpoint was written durably.";
@@ -151,21 +175,20 @@ fn stores_result(change: &Change, dirty: bool) -> bool {
     key.starts_with(RESULT_PREFIX) && stored() == dirty
 }
 
-fn checkpoint_of(event: &dyn Event) -> Option<String> {
-    let checkpoint = match EventRef::new(event) {
+fn checkpoint_of(event: &dyn Event) -> Option<(JobId, CheckpointId)> {
+    Some(match EventRef::new(event) {
         EventRef::Job(
-            JobEvent::CheckpointTriggered { checkpoint, .. }
-            | JobEvent::CheckpointAcknowledged { checkpoint, .. }
-            | JobEvent::CheckpointCompleted { checkpoint, .. }
-            | JobEvent::CheckpointAborted { checkpoint, .. },
-        )
+            JobEvent::CheckpointTriggered { job, checkpoint, .. }
+            | JobEvent::CheckpointCompleted { job, checkpoint, .. }
+            | JobEvent::CheckpointAborted { job, checkpoint, .. },
+        ) => (*job, *checkpoint),
+        EventRef::Job(JobEvent::CheckpointAcknowledged { attempt, checkpoint })
         | EventRef::Task(
-            TaskEvent::SnapshotTaken { checkpoint, .. }
-            | TaskEvent::CheckpointConfirmed { checkpoint, .. },
-        ) => checkpoint,
+            TaskEvent::SnapshotTaken { attempt, checkpoint, .. }
+            | TaskEvent::CheckpointConfirmed { attempt, checkpoint, .. },
+        ) => (attempt.job, *checkpoint),
         _ => return None,
-    };
-    Some(checkpoint.0.to_string())
+    })
 }
 
 fn attempt_of(event: &dyn Event) -> Option<String> {

@@ -69,8 +69,8 @@ pub struct Model {
     pub running: BTreeMap<JobId, Running>,
     /// The node where the subtasks of a job began last, by their number from 0.
     pub placed: BTreeMap<(JobId, u32), NodeId>,
-    /// When the checkpoints began that are under way.
-    began: BTreeMap<(JobId, CheckpointId), Duration>,
+    /// When the checkpoints began that are under way, and in the process of which master.
+    began: BTreeMap<(JobId, CheckpointId), (Duration, (NodeId, u64))>,
     /// When the newest one began of those that are complete.
     pub newest_checkpoint: BTreeMap<JobId, Duration>,
 }
@@ -138,6 +138,7 @@ impl Model {
         self.notified.retain(|(of, _), _| *of != process);
         self.slots.retain(|(of, _), _| *of != process);
         self.running.retain(|_, running| running.master != process);
+        self.began.retain(|_, (_, of)| *of != process);
     }
 
     fn observe_coordination(&mut self, event: &CoordinationEvent) {
@@ -221,10 +222,12 @@ impl Model {
                 }
             }
             JobEvent::CheckpointTriggered { job, checkpoint, .. } => {
-                self.began.insert((*job, *checkpoint), at.time);
+                // What a master before it had under way is nobody's.
+                self.began.retain(|(of, _), (_, process)| of != job || *process == at.process);
+                self.began.insert((*job, *checkpoint), (at.time, at.process));
             }
             JobEvent::CheckpointCompleted { job, checkpoint, .. } => {
-                if let Some(began) = self.began.remove(&(*job, *checkpoint)) {
+                if let Some((began, _)) = self.began.remove(&(*job, *checkpoint)) {
                     let newest = self.newest_checkpoint.entry(*job).or_default();
                     *newest = began.max(*newest);
                 }
@@ -297,6 +300,11 @@ impl Model {
             }
             _ => {}
         }
+    }
+
+    /// The checkpoints of a job that are in flight.
+    pub fn in_flight(&self, job: JobId) -> impl Iterator<Item = CheckpointId> {
+        self.began.keys().filter(move |(of, _)| *of == job).map(|(_, checkpoint)| *checkpoint)
     }
 
     /// The term in a component's latch, by the server's log.

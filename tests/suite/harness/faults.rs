@@ -92,6 +92,35 @@ fn a_fault_ends_at_a_moment_but_never_lasts_longer() {
 }
 
 #[test]
+fn a_moment_can_ask_how_many_checkpoints_are_in_flight() {
+    let begun = |asked: &str| {
+        let outcome = run(&format!(
+            "{JOB}
+            checkpoint-interval = \"400ms\"
+            concurrent-checkpoints = 3
+            [[fault]]
+            kind = \"delay\"
+            message = \"JobMasterGateway.acknowledge_checkpoint\"
+            by = \"2s\"
+            at = \"0s\"
+            duration = \"30s\"
+            [[fault]]
+            kind = \"hold\"
+            on = {asked}
+            duration = \"10ms\""
+        ));
+        assert!(outcome.expected, "{}", outcome.verdict);
+        outcome.executed.iter().any(|executed| executed.index == 1)
+    };
+    let on = |rest: &str| begun(&format!("{{ milestone = \"checkpoint-triggered\", {rest} }}"));
+    assert!(on("in-flight = 1") && on("in-flight = 3"));
+    assert!(!on("in-flight = 4"), "there are three at most");
+    let on = |rest: &str| begun(&format!("{{ milestone = \"checkpoint-completed\", {rest} }}"));
+    assert!(on("newer = 0") && on("newer = 1"));
+    assert!(!on("newer = 3"));
+}
+
+#[test]
 fn a_moment_can_ask_for_a_checkpoint_and_a_node() {
     let outcome = run(&format!(
         "{JOB}

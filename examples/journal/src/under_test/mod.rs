@@ -21,11 +21,14 @@ use wavetank::{
         check::Goal,
         event::{EventKind, Milestone, Reported},
         system::{
-            Example, MessageGroup, Nodes, Output, RegisteredSystem, Role, RoleSpec, RunParameters,
-            Setup, StateTarget, StuckRun, SystemUnderTest, Systems,
+            Example, MessageGroup, Nodes, Output, OwnFault, RegisteredSystem, Role, RoleSpec,
+            RunParameters, Setup, StateTarget, StuckRun, SystemUnderTest, Systems,
         },
     },
-    host::{MESSAGE_BYTES_MAX, Property, Sabotage},
+    host::{
+        MESSAGE_BYTES_MAX, Property, Sabotage,
+        sim::{LinkEffect, LinkRule, NodeSet},
+    },
     system::{
         rpc::Gateway,
         sabotage::{
@@ -44,6 +47,21 @@ const JOURNAL: Role = Role::new(
     },
 );
 const CLIENT: Role = Role::new(const { &RoleSpec::some("client", "clients", "client") });
+
+/// How much slower the clock runs of a node that hears nothing, in a million.
+const SLOW_CLOCK: i64 = -50_000;
+
+/// A leader that hears nothing can only count by its clock that its lease is over.
+const DEAF_WITH_SLOW_CLOCK: OwnFault = OwnFault::new(
+    "deaf-with-slow-clock",
+    "A journal node hears nothing, though others hear it, and its clock runs slow.",
+    |hands, node| {
+        let (from, to) = (NodeSet::All, NodeSet::one(node));
+        let deaf = LinkRule { from, to, kind: None, nth: None, effect: LinkEffect::Cut };
+        hands.link_rule(deaf).and(hands.drift(node, SLOW_CLOCK))
+    },
+)
+.of(JOURNAL);
 
 /// The most bytes of a line of a user's text.
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -153,6 +171,10 @@ impl SystemUnderTest for Journal {
 
     fn milestones() -> Vec<Milestone> {
         milestones_of_ground_floor().into_iter().chain([OF_JOURNAL, OF_TAIL].concat()).collect()
+    }
+
+    fn faults() -> &'static [OwnFault] {
+        &[DEAF_WITH_SLOW_CLOCK]
     }
 
     fn messages() -> Vec<MessageGroup> {

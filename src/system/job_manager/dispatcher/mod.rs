@@ -3,19 +3,22 @@
 mod runner;
 
 use super::{event::JobEvent, job_master::JobMasterServices};
-use crate::system::{
-    graph::JobGraph,
-    ids::JobId,
-    leadership::LeaderSession,
-    protocol::{
-        DispatcherGateway, DispatcherHandler, JobDetails, JobRefusal, JobResult, JobStatus,
-        SubmitRefusal,
+use crate::{
+    host::Host,
+    system::{
+        graph::JobGraph,
+        ids::JobId,
+        leadership::LeaderSession,
+        protocol::{
+            DispatcherGateway, DispatcherHandler, JobDetails, JobRefusal, JobResult, JobStatus,
+            SubmitRefusal,
+        },
+        rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
+        sabotage,
+        scope::Scope,
+        service::{blobs::BlobClient, coordination::Session, log::LogClient},
+        store::{Cancellation, JobStore, StoreError, StoredJobs, StoredResult, blob_prefix},
     },
-    rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
-    sabotage,
-    scope::Scope,
-    service::{blobs::BlobClient, coordination::Session, log::LogClient},
-    store::{Cancellation, JobStore, StoreError, StoredJobs, StoredResult, blob_prefix},
 };
 use futures::{FutureExt, future::join_all};
 use runner::JobRunner;
@@ -95,8 +98,10 @@ impl Dispatcher {
         })
     }
 
-    fn may_submit(&self, job: &JobGraph) -> Result<(), SubmitRefusal> {
-        if let Some(ended) = self.results.get(&job.id) {
+    fn may_submit(&self, host: &Host, job: &JobGraph) -> Result<(), SubmitRefusal> {
+        if let Some(ended) = self.results.get(&job.id)
+            && !host.sabotaged(sabotage::ENDED_JOB_TAKEN_ON_AGAIN)
+        {
             return Err(SubmitRefusal::Terminated(ended.result.status));
         }
         match self.jobs.get(&job.id) {
@@ -117,7 +122,7 @@ impl Dispatcher {
         job: JobGraph,
         reply: Reply<Result<(), SubmitRefusal>>,
     ) {
-        if let Err(refusal) = self.may_submit(&job) {
+        if let Err(refusal) = self.may_submit(context.host(), &job) {
             return reply.ok(Err(refusal));
         }
         let id = job.id;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use wavetank::{
     harness::{
         event::Milestone,
-        fault::FAULT_KINDS,
+        fault::fault_kinds,
         run::{RunConfig, RunOutcome, run_on_fresh_thread},
         scenario::Scenario,
         system::AnySystem,
@@ -67,6 +67,7 @@ fn every_kind_of_fault_has_a_scenario() {
     let scenarios = paths.iter().map(|path| SYSTEMS.load(path).expect("a shipped scenario"));
     let used: BTreeSet<&str> =
         scenarios.flat_map(|scenario| scenario.faults).map(|fault| fault.kind.name()).collect();
-    let known: BTreeSet<&str> = FAULT_KINDS.iter().map(|kind| kind.name).collect();
+    let known: BTreeSet<&str> =
+        SYSTEMS.all().iter().flat_map(|system| fault_kinds(*system)).map(|kind| kind.name).collect();
     assert_eq!(used, known);
 }

@@ -226,7 +226,14 @@ fn a_system_has_the_properties_of_its_crate() {
         properties.into_iter().map(Property::name).collect()
     };
     let own = names(RegisteredSystem::<Ticker>::ENTRY.properties());
-    let all = ["never-evaluated", "never-reached", "third-tick", "ticker-done", "ticks-bounded"];
+    let all = [
+        "never-evaluated",
+        "never-reached",
+        "third-tick",
+        "ticker-done",
+        "ticks-bounded",
+        "told-to-go-on",
+    ];
     assert_eq!(own, all);
     let journal = RegisteredSystem::<Journal>::ENTRY.properties();
     assert!(journal.iter().any(|one| one.name() == "unawaited-answer-ignored"), "{journal:?}");

@@ -159,13 +159,15 @@ fn fault(
     let nth = NumberRange { low: 1, high: UNTIL_NTH_MAX };
     let until = condition(nth, swarm.after, generator);
     let until = generator.draws.chance(UNTIL_PER_MILLION).then_some(until);
+    // What only happens at its begin has no end to draw.
+    let lasts = !kind.is_momentary();
     FaultSpec {
         name: None,
         kind,
         among: None,
         when,
-        duration: swarm.duration,
-        until,
+        duration: if lasts { swarm.duration } else { DurationRange::ZERO },
+        until: until.filter(|_| lasts),
         repeat,
         chance: Share::ALWAYS,
         pick: None,

@@ -354,7 +354,7 @@ const OWN_KEYS: &[FaultKey] = &[FaultKey {
 
 impl<F: Form> FaultKind<F> {
     /// Whether all that it does it does at its begin, so that how long it lasts means nothing.
-    pub(super) fn is_momentary(&self) -> bool {
+    pub(in crate::harness) fn is_momentary(&self) -> bool {
         match self {
             FaultKind::Reset { .. }
             | FaultKind::BitRot { .. }

@@ -7,7 +7,10 @@ use super::{
     spec::FaultSpec,
     when::{TriggerCondition, When},
 };
-use crate::harness::language::{DurationRange, Share};
+use crate::{
+    harness::language::{DurationRange, Share},
+    host::Draws,
+};
 use std::{fmt, time::Duration};
 
 /// A fault of a plan: it comes once, and nothing of it is left to be drawn.
@@ -30,6 +33,32 @@ pub struct PlannedFault {
 }
 
 impl PlannedFault {
+    /// Draws them: each time that a fault of a file comes is one of its own.
+    pub fn draw(spec: &FaultSpec, draws: &mut Draws) -> Vec<Self> {
+        let mut drawn = Vec::new();
+        let mut when = spec.when.draw(draws);
+        let times = spec.repeat.map_or(1, |repeat| repeat.times.draw(draws));
+        for time in 0..times {
+            let duration = spec.duration.draw(draws);
+            let pick = draws.next_u64();
+            let kind = spec.kind.draw(draws);
+            let until = spec.until.as_ref().map(|until| until.draw(draws));
+            drawn.push(PlannedFault {
+                // What refers to it means the first.
+                name: spec.name.clone().filter(|_| time == 0),
+                kind,
+                among: spec.among.clone(),
+                when: when.clone(),
+                duration,
+                until,
+                pick: spec.pick.unwrap_or(pick),
+            });
+            let pause = spec.repeat.map_or(Duration::ZERO, |repeat| repeat.every.draw(draws));
+            when = when.later(pause);
+        }
+        drawn
+    }
+
     /// As a file says it: this fault is drawn from it, whatever the seed.
     pub fn to_spec(&self) -> FaultSpec {
         let PlannedFault { name, kind, among, when, duration, until, pick } = self;

@@ -3,16 +3,12 @@
 use super::{
     among::Among,
     kinds::{FaultKind, fault_kinds},
-    planned::PlannedFault,
     values::{part, period},
     when::{Surroundings, TriggerCondition, When},
 };
-use crate::{
-    harness::language::{
-        DurationRange, Field, Mistakes, NumberRange, Reader, ScenarioError, Share, Writer,
-        exact_duration,
-    },
-    host::Draws,
+use crate::harness::language::{
+    DurationRange, Field, Mistakes, NumberRange, Reader, ScenarioError, Share, Writer,
+    exact_duration,
 };
 use std::{fmt, time::Duration};
 
@@ -138,32 +134,6 @@ impl FaultSpec {
         if let Some(pick) = pick {
             writer.text("pick", pick);
         }
-    }
-
-    /// Draws it: each time that it comes is a fault of its own.
-    pub fn draw(&self, draws: &mut Draws) -> Vec<PlannedFault> {
-        let mut drawn = Vec::new();
-        let mut when = self.when.draw(draws);
-        let times = self.repeat.map_or(1, |repeat| repeat.times.draw(draws));
-        for time in 0..times {
-            let duration = self.duration.draw(draws);
-            let pick = draws.next_u64();
-            let kind = self.kind.draw(draws);
-            let until = self.until.as_ref().map(|until| until.draw(draws));
-            drawn.push(PlannedFault {
-                // What refers to it means the first.
-                name: self.name.clone().filter(|_| time == 0),
-                kind,
-                among: self.among.clone(),
-                when: when.clone(),
-                duration,
-                until,
-                pick: self.pick.unwrap_or(pick),
-            });
-            let pause = self.repeat.map_or(Duration::ZERO, |repeat| repeat.every.draw(draws));
-            when = when.later(pause);
-        }
-        drawn
     }
 
     /// Whether it only happens at its begin, and says nothing of how long it lasts.

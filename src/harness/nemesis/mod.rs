@@ -1,8 +1,10 @@
 //! The machines of a run, what each fault does to them, and what undoes it.
 
 mod devices;
+mod dispatch;
 mod executed;
 mod injector;
+mod ledger;
 mod links;
 mod machines;
 mod processes;

@@ -1,11 +1,8 @@
-//! A fault that strikes: which function does each kind, and what those lay their hands on.
+//! A fault that has begun, and what it lays its hands on.
 
 use super::{
-    devices,
-    injector::{Held, Injector},
-    links,
+    ledger::{Held, Ledger},
     machines::Machines,
-    processes,
 };
 use crate::{
     harness::{
@@ -22,64 +19,17 @@ use std::sync::Arc;
 /// A fault of the plan that has begun.
 #[derive(Clone)]
 pub(super) struct Strike {
-    injector: Arc<Injector>,
+    ledger: Arc<Ledger>,
     index: usize,
 }
 
 impl Strike {
-    pub fn new(injector: &Arc<Injector>, index: usize) -> Self {
-        Strike { injector: injector.clone(), index }
-    }
-
-    /// Does the fault, within this very step.
-    pub fn strike(&self) {
-        use FaultKind as Kind;
-        match &self.fault().kind {
-            Kind::Loss { probability, links } => links::lose(self, links, *probability),
-            Kind::Delay { by, shape, links } => links::delay(self, links, *shape, *by),
-            Kind::Reorder { probability, by, links } => {
-                links::reorder(self, links, *probability, *by);
-            }
-            Kind::Duplicate { probability, links } => links::duplicate(self, links, *probability),
-            Kind::Corrupt { probability, links } => links::corrupt(self, links, *probability),
-            Kind::Hold { nth, links } => links::hold(self, links, *nth),
-            Kind::LoseOne { nth, links } => links::lose_one(self, links, *nth),
-            Kind::SlowLink { rate, window, links } => links::slow(self, links, *rate, *window),
-            Kind::Reset { from, to } => links::reset(self, from, to),
-            Kind::Partition { cut } => links::partition(self, cut),
-            Kind::Swizzle { target, every } => links::swizzle(self, target, *every),
-            Kind::Crash { target } => processes::crash(self, target),
-            Kind::PowerCut { target, unsynced } => processes::cut_power(self, target, *unsynced),
-            Kind::WipeDisk { target } => processes::wipe_disk(self, target),
-            Kind::RollingRestart { target, every } => {
-                processes::rolling_restart(self, target, *every);
-            }
-            Kind::Pause { target } => processes::pause(self, target),
-            Kind::CrashLoop { target, every } => processes::crash_loop(self, target, *every),
-            Kind::Slow { target, share, slice } => processes::slow(self, target, *share, *slice),
-            Kind::SlowStop { target, takes } => processes::slow_stop(self, target, *takes),
-            Kind::RestartAsNew { target } => processes::restart_as_new(self, target),
-            Kind::ServiceError { target, probability, applied, call, nth } => {
-                devices::service_error(self, target, *probability, *applied, call.as_ref(), *nth);
-            }
-            Kind::DiskError { target, operation, probability, nth } => {
-                devices::disk_error(self, target, *operation, *probability, *nth);
-            }
-            Kind::BitRot { target, bits, file, tolerates } => {
-                devices::bit_rot(self, target, *bits, file.as_deref(), *tolerates);
-            }
-            Kind::DiskFull { target } => devices::disk_full(self, target),
-            Kind::DiskSlow { target, operation, by } => {
-                devices::disk_slow(self, target, *operation, *by);
-            }
-            Kind::DiskStall { target, operation } => devices::disk_stall(self, target, *operation),
-            Kind::Clock { target, drift, step } => devices::clock(self, target, *drift, *step),
-            Kind::Own { fault, target } => self.each(target, |node| fault.strike(self, node)),
-        }
+    pub fn new(ledger: &Arc<Ledger>, index: usize) -> Self {
+        Strike { ledger: ledger.clone(), index }
     }
 
     pub fn fault(&self) -> &PlannedFault {
-        &self.injector.plan.faults[self.index]
+        &self.ledger.plan.faults[self.index]
     }
 
     pub fn kind(&self) -> &FaultKind<Drawn> {
@@ -87,27 +37,27 @@ impl Strike {
     }
 
     pub fn machines(&self) -> &Machines {
-        &self.injector.machines
+        &self.ledger.machines
     }
 
     /// Keeps what undoes a part of the fault until it ends, or is released; undoes it at once if it has ended.
     pub fn hold(&self, guard: Guard) -> Held {
-        self.injector.hold(self.index, guard)
+        self.ledger.hold(self.index, guard)
     }
 
     /// Undoes a part before the rest, unless the fault has ended.
     pub fn release(&self, held: &Held) {
-        self.injector.release(self.index, held);
+        self.ledger.release(self.index, held);
     }
 
     /// Whether it has not ended.
     pub fn is_in_force(&self) -> bool {
-        self.injector.is_in_force(self.index)
+        self.ledger.is_in_force(self.index)
     }
 
     /// Notes what a fault that strikes once has met.
     pub fn note_met(&self, met: u64) {
-        self.injector.note_met(self.index, met);
+        self.ledger.note_met(self.index, met);
     }
 
     /// Draws that belong to this fault and to a concern.
@@ -135,27 +85,27 @@ impl Strike {
 
     /// The same, of those of a set that nothing has to run on.
     pub fn resolved_bound(&self, targets: &Targets) -> Vec<(Target, Vec<NodeId>)> {
-        let resolved = self.injector.resolve_bound(self.fault(), targets);
-        self.injector.note(self.index, &resolved);
+        let resolved = self.ledger.resolve_bound(self.fault(), targets);
+        self.ledger.note(self.index, &resolved);
         resolved
     }
 
     /// The two sides between which it strikes; they are written down.
     pub fn sides(&self, from: &Targets, to: &Targets) -> [Vec<NodeId>; 2] {
-        let resolve = |side| self.injector.resolve(side, self.fault().pick);
+        let resolve = |side| self.ledger.resolve(side, self.fault().pick);
         let sides = [resolve(from), resolve(to)];
-        self.injector.note(self.index, &sides.concat());
+        self.ledger.note(self.index, &sides.concat());
         sides.map(|side| side.into_iter().flat_map(|(_, nodes)| nodes).collect())
     }
 
     /// Writes down a fault of all nodes.
     pub fn note_everyone(&self) {
-        self.injector.note(self.index, &[]);
+        self.ledger.note(self.index, &[]);
     }
 
     /// All nodes.
     pub fn everyone(&self) -> Vec<NodeId> {
-        let all = self.injector.resolve(&Targets::everyone(), 0);
+        let all = self.ledger.resolve(&Targets::everyone(), 0);
         all.into_iter().flat_map(|(_, nodes)| nodes).collect()
     }
 
@@ -166,7 +116,7 @@ impl Strike {
     }
 
     fn boots_again(&self, node: NodeId) -> Guard {
-        let machines = self.injector.machines.clone();
+        let machines = self.ledger.machines.clone();
         Guard::of(Layer::Machine, move || machines.let_up(node))
     }
 
@@ -177,13 +127,13 @@ impl Strike {
     }
 
     fn goes_on(&self, node: NodeId) -> Guard {
-        let machines = self.injector.machines.clone();
+        let machines = self.ledger.machines.clone();
         Guard::of(Layer::Machine, move || machines.let_go_on(node))
     }
 
     /// Loses a machine for good if another may take its place, which it does in the end.
     pub fn lose(&self, node: NodeId) -> Option<Guard> {
-        let machines = self.injector.machines.clone();
+        let machines = self.ledger.machines.clone();
         let lost = machines.lose(node);
         lost.then(|| Guard::of(Layer::Machine, move || machines.succeed(node)))
     }
@@ -191,7 +141,7 @@ impl Strike {
 
 impl FaultHands for Strike {
     fn world(&self) -> &World {
-        &self.injector.world
+        &self.ledger.world
     }
 
     fn draws(&self, node: NodeId) -> Draws {
@@ -229,7 +179,7 @@ impl FaultHands for Strike {
     }
 
     fn drift(&self, node: NodeId, per_million: i64) -> Guard {
-        let (machines, index) = (self.injector.machines.clone(), self.index);
+        let (machines, index) = (self.ledger.machines.clone(), self.index);
         machines.drift(node, index, per_million);
         Guard::of(Layer::Machine, move || machines.end_drift(node, index))
     }

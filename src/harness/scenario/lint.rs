@@ -35,7 +35,7 @@ fn of_fault(fault: &FaultSpec, scenario: &Scenario) -> Vec<String> {
     if let Some(key) = does_nothing(&fault.kind) {
         found.push(format!("`{key}` is 0%, so it does nothing"));
     }
-    if fault.duration.high.is_zero() {
+    if fault.duration.high.is_zero() && !fault.kind.is_momentary() {
         found.push("`duration` is 0s, so it ends as it begins".to_string());
     }
     if let Some(repeat) = fault.repeat

@@ -29,14 +29,17 @@ impl FaultPlan {
             let share = u32::try_from(spec.chance.draw(&mut chance)).unwrap_or(0);
             if chance.chance(share) {
                 let mut draws = Draws::new(seed, "plan", [index as u64, 0]);
-                drawn.extend(spec.draw(&mut draws).into_iter().map(|fault| (fault, index)));
+                drawn.extend(
+                    PlannedFault::draw(spec, &mut draws).into_iter().map(|fault| (fault, index)),
+                );
             }
         }
         if let Some(swarm) = &scenario.swarm {
             let listed = scenario.faults.len();
             let made = generate(swarm, &scenario.system, seed);
             for (index, (spec, kind)) in (0..).zip(made) {
-                let faults = spec.draw(&mut Draws::new(seed, "swarm plan", [index, 0]));
+                let faults =
+                    PlannedFault::draw(&spec, &mut Draws::new(seed, "swarm plan", [index, 0]));
                 drawn.extend(faults.into_iter().map(|fault| (fault, listed + kind)));
             }
         }

@@ -3,7 +3,7 @@
 use super::SYSTEMS;
 use std::{fmt::Write, path::Path};
 use wavetank::harness::{
-    fault::FAULT_KINDS,
+    fault::fault_kinds,
     scenario::{Expectation, Scenario},
 };
 
@@ -127,7 +127,7 @@ fn near_misses_are_told() {
     let expected = format!(
         "3:8 `fault 1.kind`: there is no \"crsh\"; did you mean \"crash\"?\n  \
          there are {}, such as \"loss\", \"delay\", ",
-        FAULT_KINDS.len()
+        fault_kinds(SYSTEMS.all()[0]).len()
     );
     assert!(kind.starts_with(&expected), "{kind}");
     let target = journal(&crash("folower", "at = \"1s\""));

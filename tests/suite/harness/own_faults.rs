@@ -61,7 +61,8 @@ fn they_are_known_where_kinds_are_named() {
 
 #[test]
 fn only_nodes_of_its_role_are_struck() {
-    let fault = "[[fault]]\nkind = \"cancel-job\"\ntarget = \"log\"\nat = \"1s\"";
+    let fault =
+        "[[fault]]\nkind = \"cancel-job\"\ntarget = \"log\"\nat = \"1s\"\nduration = \"0s\"";
     let told = SYSTEMS.parse(&format!("{JOB}{fault}"), Path::new("scenarios/t.toml"));
     let told = told.expect_err("the log cancels no job").to_string();
     assert!(told.contains("log is no client, and \"cancel-job\" strikes only those"), "{told}");

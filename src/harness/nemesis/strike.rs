@@ -42,6 +42,9 @@ impl Strike {
             }
             Kind::Duplicate { probability, links } => links::duplicate(self, links, *probability),
             Kind::Corrupt { probability, links } => links::corrupt(self, links, *probability),
+            Kind::CutShort { probability, nth, links } => {
+                links::cut_short(self, links, *probability, *nth);
+            }
             Kind::Hold { nth, links } => links::hold(self, links, *nth),
             Kind::LoseOne { nth, links } => links::lose_one(self, links, *nth),
             Kind::SlowLink { rate, window, links } => links::slow(self, links, *rate, *window),

@@ -52,7 +52,8 @@ impl Task {
         }
         let (abort, registration) = AbortHandle::new_pair();
         let owner = node.clone();
-        let guarded = async move { owner.guard(Abortable::new(future, registration).map(drop)).await };
+        let guarded =
+            async move { owner.guard(Abortable::new(future, registration).map(drop)).await };
         let runtime = node.runtime().clone();
         let thread = std::thread::Builder::new().name(name.to_string());
         thread.spawn(move || runtime.block_on(guarded))?;

@@ -253,11 +253,7 @@ impl StreamWriter {
     ///
     /// # Errors
     /// As [`write`](Self::write).
-    pub fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        data: &mut Bytes,
-    ) -> Poll<io::Result<()>> {
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, data: &mut Bytes) -> Poll<io::Result<()>> {
         let Side { node, end, .. } = &*self.side;
         poll_streams(node, |streams, wire, old| streams.poll_write(wire, *end, data, cx, old))
     }

@@ -129,6 +129,19 @@ impl Host {
         Task::spawn(&self.imp, future)
     }
 
+    /// The same on a thread of its own, live: what keeps it busy keeps nothing else waiting. In simulation it is a
+    /// task like any other. The thread is called `name`.
+    ///
+    /// # Errors
+    /// When the operating system has no thread to give.
+    pub fn spawn_on_thread(
+        &self,
+        name: &str,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<Task> {
+        Task::spawn_on_thread(&self.imp, name, future)
+    }
+
     /// Ends this process at once, as a fatal error does; `reason` is announced.
     pub fn exit(&self, reason: &str) {
         self.imp.exit(reason);

@@ -67,7 +67,11 @@ fn every_kind_of_fault_has_a_scenario() {
     let scenarios = paths.iter().map(|path| SYSTEMS.load(path).expect("a shipped scenario"));
     let used: BTreeSet<&str> =
         scenarios.flat_map(|scenario| scenario.faults).map(|fault| fault.kind.name()).collect();
-    let known: BTreeSet<&str> =
-        SYSTEMS.all().iter().flat_map(|system| fault_kinds(*system)).map(|kind| kind.name).collect();
+    let known: BTreeSet<&str> = SYSTEMS
+        .all()
+        .iter()
+        .flat_map(|system| fault_kinds(*system))
+        .map(|kind| kind.name)
+        .collect();
     assert_eq!(used, known);
 }

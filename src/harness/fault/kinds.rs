@@ -215,6 +215,12 @@ fault_kinds! {
     Corrupt = "corrupt" + links: LinkSpec {
         "probability" probability: F::Share = needed(part), "of each of the frames", "\"0.1%..4%\"";
     }
+    /// Of a share of what streams carry only a beginning arrives, and the connection breaks for both ends.
+    /// Such messages are lost.
+    CutShort = "cut-short" + links: LinkSpec {
+        "probability" probability: F::Share = needed(part), "of each of the frames", "\"0.1%..4%\"";
+        "nth" nth: Option<F::Number> = maybe(count), "only this one of those that match, counted from the fault's begin, and with that probability; all when absent", "\"1..50\"";
+    }
     /// Frames are kept back until the end.
     Hold = "hold" + links: LinkSpec {
         "nth" nth: Option<F::Number> = maybe(count), "only this one of those that match, counted from the fault's begin; all when absent", "\"1..5\"";

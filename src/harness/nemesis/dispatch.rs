@@ -13,6 +13,9 @@ pub(super) fn strike(strike: &Strike) {
         }
         Kind::Duplicate { probability, links } => links::duplicate(strike, links, *probability),
         Kind::Corrupt { probability, links } => links::corrupt(strike, links, *probability),
+        Kind::CutShort { probability, nth, links } => {
+            links::cut_short(strike, links, *probability, *nth);
+        }
         Kind::Hold { nth, links } => links::hold(strike, links, *nth),
         Kind::LoseOne { nth, links } => links::lose_one(strike, links, *nth),
         Kind::SlowLink { rate, window, links } => links::slow(strike, links, *rate, *window),

@@ -36,6 +36,10 @@ pub(super) fn corrupt(strike: &Strike, links: &LinkSpec, probability: i64) {
     rule(strike, links, LinkEffect::Corrupt { per_million: share(probability) }, None);
 }
 
+pub(super) fn cut_short(strike: &Strike, links: &LinkSpec, probability: i64, nth: Option<u64>) {
+    rule(strike, links, LinkEffect::CutShort { per_million: share(probability) }, nth);
+}
+
 pub(super) fn hold(strike: &Strike, links: &LinkSpec, nth: Option<u64>) {
     rule(strike, links, LinkEffect::Hold, nth);
 }

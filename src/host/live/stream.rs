@@ -5,10 +5,16 @@ use super::{
     tcp::{self, Port},
 };
 use crate::host::NodeAddress;
-use bytes::{BufMut, Bytes, BytesMut};
-use std::{io, sync::Arc};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWrite,
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -119,10 +125,29 @@ impl StreamReader {
     /// # Errors
     /// When the stream is broken.
     pub async fn read(&mut self) -> io::Result<Option<Bytes>> {
-        self.buffer.reserve(READ_BYTES_MAX);
-        let mut room = (&mut self.buffer).limit(READ_BYTES_MAX);
-        let count = self.node.while_alive(self.read.read_buf(&mut room)).await?;
-        Ok((count > 0).then(|| self.buffer.split().freeze()))
+        poll_fn(|cx| self.poll_read(cx)).await
+    }
+
+    /// The same for who polls: the task of the last call is woken.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        if self.node.dead() {
+            return Poll::Pending;
+        }
+        loop {
+            ready!(self.read.as_ref().poll_read_ready(cx))?;
+            self.buffer.reserve(READ_BYTES_MAX);
+            let mut room = (&mut self.buffer).limit(READ_BYTES_MAX);
+            match self.read.try_read_buf(&mut room) {
+                Ok(0) => return Poll::Ready(Ok(None)),
+                Ok(_) => return Poll::Ready(Ok(Some(self.buffer.split().freeze()))),
+                // It was not ready after all.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
     }
 }
 
@@ -145,11 +170,28 @@ impl StreamWriter {
     ///
     /// # Errors
     /// `BrokenPipe` after `close`; others when the stream is broken.
-    pub async fn write(&mut self, data: Bytes) -> io::Result<()> {
+    pub async fn write(&mut self, mut data: Bytes) -> io::Result<()> {
         let mut half = self.half.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        self.node.while_alive(half.write_all(&data)).await?;
+        poll_fn(|cx| half.poll_write(&self.node, cx, &mut data)).await?;
         self.half = Some(half);
         Ok(())
+    }
+
+    /// The same for who polls: takes away from `data` what it writes, and is ready when nothing is left. Until
+    /// then only the rest of that data may follow. The task of the last call is woken.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, data: &mut Bytes) -> Poll<io::Result<()>> {
+        let Some(half) = &mut self.half else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        let written = ready!(half.poll_write(&self.node, cx, data));
+        if written.is_err() {
+            // Nothing can follow what was cut off.
+            self.half = None;
+        }
+        Poll::Ready(written)
     }
 
     /// Ends our side in order: after what was written the other side reads `None`.
@@ -166,11 +208,23 @@ impl StreamWriter {
 struct WriteHalf(Option<OwnedWriteHalf>);
 
 impl WriteHalf {
-    async fn write_all(&mut self, data: &[u8]) -> io::Result<()> {
-        match &mut self.0 {
-            Some(half) => half.write_all(data).await,
-            None => Err(io::ErrorKind::BrokenPipe.into()),
+    fn poll_write(
+        &mut self,
+        node: &Node,
+        cx: &mut Context<'_>,
+        data: &mut Bytes,
+    ) -> Poll<io::Result<()>> {
+        if node.dead() {
+            return Poll::Pending;
         }
+        let half = self.0.as_mut().expect("taken when it ends");
+        while !data.is_empty() {
+            match ready!(Pin::new(&mut *half).poll_write(cx, data))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => data.advance(count),
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn finish(mut self) {

@@ -2,15 +2,26 @@
 
 use super::node::Node;
 use crate::host::Instant;
+use futures::{
+    FutureExt,
+    future::{AbortHandle, Abortable},
+};
 use std::{
     future::Future,
+    io,
     pin::Pin,
     task::{Context, Poll},
 };
 
 /// A running task. Dropping this detaches it.
 pub struct Task {
-    abort: Option<tokio::task::AbortHandle>,
+    abort: Option<Abort>,
+}
+
+/// What ends a task at its next step.
+enum Abort {
+    OfRuntime(tokio::task::AbortHandle),
+    OfThread(AbortHandle),
 }
 
 impl Task {
@@ -25,13 +36,36 @@ impl Task {
         let guarded = async move {
             owner.guard(future).await;
         };
-        Task { abort: Some(node.runtime().spawn(guarded).abort_handle()) }
+        Task { abort: Some(Abort::OfRuntime(node.runtime().spawn(guarded).abort_handle())) }
+    }
+
+    /// Runs it on a thread of its own, which ends with it, or with the process at its next step. Its sockets
+    /// and timers are still those of the node's runtime.
+    #[expect(clippy::disallowed_methods, reason = "this is where tasks come from")]
+    pub(in crate::host) fn spawn_on_thread(
+        node: &Node,
+        name: &str,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<Task> {
+        if node.dead() {
+            return Ok(Task { abort: None });
+        }
+        let (abort, registration) = AbortHandle::new_pair();
+        let owner = node.clone();
+        let guarded =
+            async move { owner.guard(Abortable::new(future, registration).map(drop)).await };
+        let runtime = node.runtime().clone();
+        let thread = std::thread::Builder::new().name(name.to_string());
+        thread.spawn(move || runtime.block_on(guarded))?;
+        Ok(Task { abort: Some(Abort::OfThread(abort)) })
     }
 
     /// Ends the task at its next step.
     pub fn cancel(&self) {
-        if let Some(abort) = &self.abort {
-            abort.abort();
+        match &self.abort {
+            Some(Abort::OfRuntime(task)) => task.abort(),
+            Some(Abort::OfThread(task)) => task.abort(),
+            None => {}
         }
     }
 }

@@ -71,6 +71,8 @@ pub(in crate::host) enum PacketStep {
     Delivered,
     Lost(Loss),
     Held,
+    /// Its rest is lost, and its connection breaks.
+    CutShort,
     Corrupted,
 }
 
@@ -241,6 +243,7 @@ impl PacketStep {
             PacketStep::Delivered => "packet-delivered",
             PacketStep::Lost(_) => "packet-lost",
             PacketStep::Held => "packet-held",
+            PacketStep::CutShort => "packet-cut-short",
             PacketStep::Corrupted => "packet-corrupted",
         }
     }

@@ -134,6 +134,12 @@ pub enum LinkEffect {
         /// How many in a million.
         per_million: u32,
     },
+    /// Of a share of the segments of streams only a beginning arrives, and their connections break right after
+    /// it for both ends, as when a box on the way gives up. Such messages are lost.
+    CutShort {
+        /// How many in a million.
+        per_million: u32,
+    },
     /// Frames are kept back until the rule is lifted.
     Hold,
     /// On each link frames leave one after the other at a byte rate; behind them a queue waits, and
@@ -191,6 +197,8 @@ pub(in crate::host) enum Loss {
     Overflow,
     /// Its link was cut while it was under way.
     CutUnderWay,
+    /// Its rest was lost.
+    CutShort,
     /// Connections were reset while it was under way.
     Reset,
     /// The machine has no power.
@@ -207,6 +215,7 @@ impl Loss {
             Loss::Drawn => "loss",
             Loss::Overflow => "overflow",
             Loss::CutUnderWay => "cut-under-way",
+            Loss::CutShort => "cut-short",
             Loss::Reset => "reset",
             Loss::NoPower => "no-power",
             Loss::InboxFull => "inbox-full",
@@ -219,6 +228,12 @@ impl Loss {
 pub(in crate::host) enum Fate {
     Lost(Loss),
     Held(RuleId),
+    /// Only a beginning arrives.
+    CutShort {
+        delay: Nanos,
+        /// How much of it, counted modulo what there is.
+        keep: u64,
+    },
     Delivered {
         delay: Nanos,
         /// The delay of a second copy.
@@ -252,7 +267,7 @@ pub struct FrameFate {
     pub kind: Kind,
     /// Which frame of this kind on this link, from 0.
     pub ordinal: u64,
-    /// `cut`, `loss`, `held`, `duplicated`, `corrupted`, `overflow` or `reset`.
+    /// `cut`, `loss`, `held`, `cut-short`, `duplicated`, `corrupted`, `overflow` or `reset`.
     pub fate: &'static str,
 }
 
@@ -262,6 +277,7 @@ impl Fate {
         match self {
             Fate::Lost(why) => Some(why.name()),
             Fate::Held(_) => Some("held"),
+            Fate::CutShort { .. } => Some("cut-short"),
             Fate::Delivered { corrupt: Some(_), .. } => Some("corrupted"),
             Fate::Delivered { copy: Some(_), .. } => Some("duplicated"),
             Fate::Delivered { copy: None, corrupt: None, .. } => None,
@@ -313,6 +329,9 @@ pub(in crate::host) struct Links {
     /// The frames that did not plainly arrive, if they are to be kept.
     fates: Option<Vec<FrameFate>>,
 }
+
+/// By which a frame's words are told apart from those that decide other things.
+const CUT_SHORT: u64 = 0xc075;
 
 fn happens(per_million: u32, bits: u64) -> bool {
     per_million > 0 && scale(bits, 1_000_000) < u64::from(per_million)
@@ -410,7 +429,7 @@ impl Links {
         let LinkTraversal { from, to, kind, .. } = *frame;
         let [lost, delayed, mode, doubled, doubled_delay, damaged, place, extra] = *words;
         let mut delay = self.latency.sample(delayed, mode);
-        let (mut loss, mut duplicate, mut corrupt) = (0, 0, 0);
+        let (mut loss, mut duplicate, mut corrupt, mut short) = (0, 0, 0, 0);
         let mut slow = false;
         let pair = mix(self.seed, from.link_key(to));
         for in_force in &mut self.rules {
@@ -426,6 +445,7 @@ impl Links {
                     duplicate = either(duplicate, *per_million)
                 }
                 LinkEffect::Corrupt { per_million } => corrupt = either(corrupt, *per_million),
+                LinkEffect::CutShort { per_million } => short = either(short, *per_million),
                 LinkEffect::Reorder { per_million, by } => {
                     let word = mix(extra, id.0);
                     if happens(*per_million, word) {
@@ -448,6 +468,9 @@ impl Links {
                 Some(wait) => delay += Duration::from_nanos(wait),
                 None => return Fate::Lost(Loss::Overflow),
             }
+        }
+        if happens(short, mix(place, CUT_SHORT)) {
+            return Fate::CutShort { delay: nanos(delay), keep: extra };
         }
         let copy = happens(duplicate, doubled)
             .then(|| nanos(delay) + nanos(self.latency.sample(doubled_delay, mode)));

@@ -169,6 +169,9 @@ impl<'a> Wire<'a> {
             Fate::Lost(why) => {
                 self.note_datagram(FrameStep::Lost(why), &datagram);
             }
+            Fate::CutShort { .. } => {
+                self.note_datagram(FrameStep::Lost(Loss::CutShort), &datagram);
+            }
             Fate::Held(rule) => {
                 self.note_datagram(FrameStep::Held, &datagram);
                 self.network.held.entry(rule).or_default().push(datagram);

@@ -4,6 +4,7 @@ use super::{hardware::ProcessEnd, node::Node, panic, timer::TimerKey, waker::Wok
 use crate::host::Instant;
 use std::{
     future::Future,
+    io,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
@@ -26,6 +27,15 @@ impl Task {
         let guarded = Guarded { node: owner, future, woken_by: woken_by.clone(), waker: None };
         let handle = node.spawner().spawn(guarded);
         Task { abort: Some((handle.abort_handle(), woken_by)) }
+    }
+
+    /// One thread runs a whole simulation.
+    pub(in crate::host) fn spawn_on_thread(
+        node: &Node,
+        _: &str,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<Task> {
+        Ok(Task::spawn(node, future))
     }
 
     /// Ends the task at its next step.

@@ -237,3 +237,60 @@ impl std::io::Write for Lines {
         Ok(())
     }
 }
+
+#[tokio::test]
+async fn a_task_that_holds_its_thread_holds_up_nothing_else() {
+    let folder = Folder::new();
+    let node = folder.start();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let done = Arc::new(AtomicU64::new(0));
+    let count = done.clone();
+    let host = node.clone();
+    let holds = async move {
+        // This runtime has one thread: on it nobody could ever send what is waited for here.
+        held.recv().expect("it is sent");
+        host.sleep(Duration::from_millis(1)).await;
+        assert!(std::thread::current().name().is_some_and(|name| name == "holds"));
+        count.fetch_add(1, Ordering::SeqCst);
+    };
+    node.spawn_on_thread("holds", holds).expect("there are threads");
+    node.sleep(Duration::from_millis(1)).await;
+    release.send(()).expect("it waits");
+    soon(async {
+        while done.load(Ordering::SeqCst) == 0 {
+            node.sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_task_on_a_thread_is_cancelled_and_its_panic_ends_the_process() {
+    let folder = Folder::new();
+    let node = folder.start();
+    let dropped = Arc::new(AtomicU64::new(0));
+    let guard = CountsDrop(dropped.clone());
+    let task = node.spawn_on_thread("cancelled", async move {
+        let _guard = guard;
+        std::future::pending::<()>().await;
+    });
+    task.expect("there are threads").cancel();
+    soon(async {
+        while dropped.load(Ordering::SeqCst) == 0 {
+            node.sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let panics = async { panic!("at once") };
+    node.spawn_on_thread("panics", panics).expect("there are threads");
+    let reason = soon(Node::ended(&node)).await;
+    assert!(format!("{reason:?}").contains("at once"), "{reason:?}");
+}
+
+struct CountsDrop(Arc<AtomicU64>);
+
+impl Drop for CountsDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}

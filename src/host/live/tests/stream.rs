@@ -116,3 +116,26 @@ async fn the_death_of_a_node_breaks_its_streams_and_closes_its_listeners() {
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     assert_eq!(soon(near.read()).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
+
+#[tokio::test]
+async fn halves_can_be_polled_by_hand() {
+    let folder = Folder::new();
+    let (a, b) = (folder.start(), folder.start());
+    let (near, far, _listener) = pair(&a, &b).await;
+    let (_keep, mut writer) = near.split();
+    let (mut reader, _other) = far.split();
+    let mut data: Bytes = (0..16 * 1024 * 1024_u32).map(|n| n.to_le_bytes()[1]).collect();
+    let sent = data.clone();
+    let write = std::future::poll_fn(|cx| writer.poll_write(cx, &mut data));
+    let read = async {
+        let mut all = Vec::new();
+        while all.len() < sent.len() {
+            let bytes = std::future::poll_fn(|cx| reader.poll_read(cx)).await.expect("whole");
+            all.extend_from_slice(&bytes.expect("not ended"));
+        }
+        all
+    };
+    let (written, all) = soon(futures::future::join(write, read)).await;
+    written.expect("the other side reads");
+    assert!(data.is_empty() && all == sent);
+}

@@ -6,7 +6,12 @@ use crate::host::{
     sim::{network::Wire, node::Node},
 };
 use bytes::Bytes;
-use std::{future::poll_fn, io, sync::Arc, task::Poll, task::Waker};
+use std::{
+    future::poll_fn,
+    io,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 /// Runs `f` for a living process, and lets wakers go after the lock.
 fn with_streams(node: &Node, f: impl FnOnce(&mut Streams, &mut Wire<'_>) -> Vec<Waker>) {
@@ -202,11 +207,16 @@ impl StreamReader {
     /// # Errors
     /// `ConnectionReset` or `TimedOut` once the stream is broken and what had arrived is read.
     pub async fn read(&mut self) -> io::Result<Option<Bytes>> {
+        poll_fn(|cx| self.poll_read(cx)).await
+    }
+
+    /// The same for who polls: the task of the last call is woken.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         let Side { node, end, .. } = &*self.side;
-        poll_fn(|cx| {
-            poll_streams(node, |streams, wire, old| streams.poll_read(wire, *end, cx, old))
-        })
-        .await
+        poll_streams(node, |streams, wire, old| streams.poll_read(wire, *end, cx, old))
     }
 }
 
@@ -235,13 +245,17 @@ impl StreamWriter {
     /// `BrokenPipe` after [`close`](Self::close); `ConnectionReset` or `TimedOut` once the stream
     /// is broken. What was written before may or may not have arrived.
     pub async fn write(&mut self, mut data: Bytes) -> io::Result<()> {
+        poll_fn(|cx| self.poll_write(cx, &mut data)).await
+    }
+
+    /// The same for who polls: takes away from `data` what it writes, and is ready when nothing is left. The
+    /// task of the last call is woken.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, data: &mut Bytes) -> Poll<io::Result<()>> {
         let Side { node, end, .. } = &*self.side;
-        poll_fn(|cx| {
-            poll_streams(node, |streams, wire, old| {
-                streams.poll_write(wire, *end, &mut data, cx, old)
-            })
-        })
-        .await
+        poll_streams(node, |streams, wire, old| streams.poll_write(wire, *end, data, cx, old))
     }
 
     /// Ends this side in an orderly way after what was written.

@@ -106,6 +106,24 @@ impl Packet {
         PacketRef { from, to, message: self.what.kind(), end, content: self.what.content() }
     }
 
+    /// A beginning of the data that it carries, of a drawn length; nothing when there is no part of it.
+    pub(super) fn beginning(mut self, keep: u64) -> Option<Packet> {
+        let What::Segment { payload: Payload::Bytes(bytes), .. } = &mut self.what else {
+            return None;
+        };
+        let most = bytes.len().checked_sub(1).filter(|most| *most > 0)?;
+        let keep = usize::try_from(keep % most as u64).expect("below a length");
+        bytes.truncate(keep + 1);
+        Some(self)
+    }
+
+    /// What breaks its connection for its sender, and for its receiver.
+    pub(super) fn resets(&self) -> [Packet; 2] {
+        let reset =
+            |from, to, end| Packet { cause: self.cause, ..Packet::new(from, to, end, What::Reset) };
+        [reset(self.to, self.from, self.end ^ 1), reset(self.from, self.to, self.end)]
+    }
+
     /// As the links see it when it leaves at that time.
     pub(super) fn traversal(&self, leaves: Nanos) -> LinkTraversal {
         let payload = match &self.what {

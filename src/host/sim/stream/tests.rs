@@ -540,3 +540,27 @@ fn a_stream_over_a_slow_link_keeps_its_rate_and_loses_nothing() {
         assert_eq!(seen.wrong.load(Ordering::Relaxed), 0);
     });
 }
+
+#[test]
+fn of_a_segment_that_is_cut_short_a_beginning_arrives_and_both_ends_break() {
+    let mut lengths = std::collections::BTreeSet::new();
+    for seed in 0..8 {
+        let seen = Seen::default();
+        let read = seen.read.clone();
+        run(seed, async move |world| {
+            let (server, client) = start(&world, &seen, Duration::ZERO, vec![1000; 100]);
+            let cut = LinkEffect::CutShort { per_million: 1_000_000 };
+            let kind = Some("stream.segment".to_string());
+            let cut = LinkRule { kind, nth: Some(5), ..rule(client, server, cut) };
+            world.add_rule(cut);
+            world.sleep(Duration::from_secs(5)).await;
+            assert_eq!(seen.of("client"), ["ConnectionReset"]);
+            assert_eq!(seen.of("server"), ["\"ConnectionReset\""]);
+            assert_eq!(seen.wrong.load(Ordering::Relaxed), 0);
+        });
+        lengths.insert(read.load(Ordering::Relaxed));
+    }
+    // Those before it are whole where they came first.
+    assert!(lengths.iter().all(|read| *read < 5000), "{lengths:?}");
+    assert!(lengths.iter().filter(|read| *read % 1000 > 0).count() > 3, "{lengths:?}");
+}

@@ -11,13 +11,19 @@ use std::sync::Arc;
 pub struct Task;
 
 impl Task {
-    /// Starts an attempt. Every failure, an unsound deployment included, is reported.
+    /// Starts an attempt, live on a thread of its own: a function that holds its thread holds up itself alone.
+    /// Every failure, an unsound deployment included, is reported.
     pub fn start(environment: TaskEnvironment, deployment: TaskDeployment) -> TaskHandle {
         let mailbox = Arc::<Mailbox>::default();
         let deployment = Arc::new(deployment);
         let handle = TaskHandle { mailbox: mailbox.clone(), deployment: deployment.clone() };
         let host = environment.host.clone();
-        host.spawn(run::run(environment, deployment, mailbox));
+        let name = format!("{:?}", deployment.attempt);
+        let task = run::run(environment, deployment, mailbox);
+        if let Err(error) = host.spawn_on_thread(&name, task) {
+            // Its future is dropped, and whoever waits for the attempt would wait for ever.
+            host.exit(&format!("no thread for {name}: {error}"));
+        }
         handle
     }
 }

@@ -1,13 +1,13 @@
 //! Asks in simulation, time-outs and checks on, beside madsim's own rpc without either.
 
-use crate::measure::{Effort, interleave, median, ratio, row, seconds, secs};
+use crate::measure::{Effort, interleave, median, ratio, row, seconds};
 use futures::{channel::oneshot, future::join_all};
 use madsim::{
     net::{Endpoint, rpc::Request},
     runtime::Runtime,
 };
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use wavetank::{
     gateway,
     harness::event::Moment,
@@ -106,7 +106,11 @@ fn ask_raw(in_flight: u32, calls: u32, timeout: bool) {
                 for _ in 0..calls / in_flight {
                     let request = RawEcho(TEXT.to_string());
                     let answer = match timeout {
-                        true => endpoint.call_timeout(server_address, request, secs(10)).await,
+                        true => {
+                            endpoint
+                                .call_timeout(server_address, request, Duration::from_secs(10))
+                                .await
+                        }
                         false => endpoint.call(server_address, request).await,
                     };
                     assert_eq!(answer.expect("an answer"), TEXT);

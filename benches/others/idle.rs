@@ -16,7 +16,7 @@ use wavetank::{
         },
         rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
     },
-    under_test::cluster::{TimeBounds, checker_of_ground_floor},
+    under_test::cluster::{TimeBounds, checker_of_foundation},
 };
 
 const WORKERS: u32 = 9;
@@ -131,7 +131,7 @@ impl Node {
 }
 
 fn idle_in_tank(simulated: u32) {
-    let checker = Arc::new(checker_of_ground_floor(&TimeBounds::default()));
+    let checker = Arc::new(checker_of_foundation(&TimeBounds::default()));
     simulate(WorldConfig::new(1), checker.clone(), async |world| {
         let master = Node::boot(&world, "master").await;
         let mut workers = Vec::new();

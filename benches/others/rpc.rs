@@ -13,7 +13,7 @@ use wavetank::{
     harness::event::Moment,
     host::sim::{NodeId, World, WorldConfig, simulate},
     system::rpc::{Context, Reply, RpcAddress, RpcEndpoint, RpcService, RpcSystem},
-    under_test::cluster::{TimeBounds, checker_of_ground_floor},
+    under_test::cluster::{TimeBounds, checker_of_foundation},
 };
 
 const CALLS: u32 = 48_000;
@@ -50,7 +50,7 @@ pub async fn boot(world: &World, node: NodeId) -> RpcService {
 
 /// Asks that many times with that many under way, and lets the checker look on.
 fn ask_in_simulation(in_flight: u32, calls: u32) {
-    let checker = Arc::new(checker_of_ground_floor(&TimeBounds::default()));
+    let checker = Arc::new(checker_of_foundation(&TimeBounds::default()));
     let (end, _) = simulate(WorldConfig::new(1), checker.clone(), async |world| {
         let (client_node, server_node) = (world.add_node("client"), world.add_node("server"));
         let client = boot(&world, client_node).await;

@@ -1,13 +1,13 @@
 //! wavetank: a stream-processing cluster that runs live on tokio and TCP and, from the same source,
 //! inside a deterministic simulation of its network, clocks and disks.
 //!
-//! The house, bottom to top; a floor knows only those below it:
+//! The layers, bottom to top; a layer knows only those below it:
 //! - [`host`]: what a node stands on, in both worlds;
 //! - [`system`]: the cluster;
 //! - [`jobs`]: components and jobs written against the cluster's public API;
 //! - `harness` (simulated world only): scenarios, faults, checks, reports; it knows [`host`] alone;
 //! - `under_test` (simulated world only): where systems and the harness meet;
-//! - [`cli`]: commands; the only room that prints to a person.
+//! - [`cli`]: commands; the only module that prints to a person.
 
 /// A build that was to be a simulation must not quietly become a live one: its tests would vanish.
 #[cfg(not(madsim))]

@@ -1,9 +1,7 @@
-//! What the simulation costs, beside others: `cargo bench`, one part with `cargo bench -- NAME`, a rough
+//! What the simulation costs: `cargo bench`, one part with `cargo bench -- NAME`, a rough
 //! answer with `--quick`. Nothing is asserted about time; the aims stand beside the figures.
 #![cfg_attr(madsim, expect(clippy::disallowed_methods, reason = "measures wall time"))]
 
-#[cfg(madsim)]
-mod idle;
 /// The sources of the example of a stranger's system, whose runs are short.
 #[cfg(madsim)]
 #[path = "../../examples/journal/src/lib.rs"]
@@ -11,8 +9,6 @@ mod idle;
 mod journal;
 #[cfg(madsim)]
 mod measure;
-#[cfg(madsim)]
-mod rpc;
 #[cfg(madsim)]
 mod runs;
 #[cfg(madsim)]
@@ -31,13 +27,11 @@ fn main() {
     if names.peek().is_some_and(|name| *name == runs::MEMORY_CHILD) {
         return runs::memory_child(effort);
     }
-    let parts: [(&str, Part); 6] = [
+    let parts: [(&str, Part); 4] = [
         ("standard", standard::standard),
         ("memory", runs::memory),
         ("journal", runs::journal),
         ("seed", seeds::compare),
-        ("rpc", rpc::compare),
-        ("idle", idle::compare),
     ];
     let all = names.peek().is_none();
     let wanted: Vec<&String> = names.collect();

@@ -1,6 +1,6 @@
 //! Interleaved rounds and their medians.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How much work a measurement is worth.
 #[derive(Clone, Copy)]
@@ -63,8 +63,4 @@ pub fn ratio(above: &[f64], below: &[f64]) -> f64 {
 
 pub fn row(what: &str, figure: impl std::fmt::Display) {
     println!("  {what:<52} {figure}");
-}
-
-pub const fn secs(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
 }

@@ -4,13 +4,13 @@ use crate::measure::{Effort, interleave, median, row, seconds};
 use std::{sync::Arc, thread};
 use wavetank::{
     host::sim::{WorldConfig, simulate},
-    under_test::cluster::{TimeBounds, checker_of_ground_floor},
+    under_test::cluster::{TimeBounds, checker_of_foundation},
 };
 
 const SEEDS: u32 = 2000;
 
 fn empty_world(seed: u64) {
-    let checker = Arc::new(checker_of_ground_floor(&TimeBounds::default()));
+    let checker = Arc::new(checker_of_foundation(&TimeBounds::default()));
     simulate(WorldConfig::new(seed), checker, async |_| {});
 }
 

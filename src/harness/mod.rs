@@ -2,7 +2,7 @@
 //! nothing but the simulated hardware. It knows no system: what is tested is a
 //! [`SystemUnderTest`](system::SystemUnderTest) that somebody hands it.
 //!
-//! Bottom to top; a room knows only those above it in this list:
+//! Bottom to top; a module knows only those above it in this list:
 //! - [`language`]: the file language;
 //! - [`event`]: kinds of events, and milestones;
 //! - [`check`]: invariants, and what a healed run must come to;

@@ -1,4 +1,4 @@
-//! The smallest use of the RPC floor: a server that greets.
+//! The smallest use of the RPC layer: a server that greets.
 
 use crate::{
     gateway,

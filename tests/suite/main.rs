@@ -1,6 +1,6 @@
 //! What the public API and the tool show from outside, in one binary: linking costs more than the tests.
 //!
-//! `cargo test --test suite rpc::` runs one floor's.
+//! `cargo test --test suite rpc::` runs one layer's.
 
 #[cfg(madsim)]
 mod blobs;

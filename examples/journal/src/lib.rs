@@ -1,4 +1,4 @@
-//! A journal: the smallest system that needs all of wavetank's ground floor, and the example of how to put a
+//! A journal: the smallest system that needs all of wavetank's foundation, and the example of how to put a
 //! system of your own under test, from a crate of your own.
 //!
 //! Of several journal nodes one leads. Clients send it the lines of a text; the leader writes them

@@ -90,7 +90,7 @@ impl Invariant<State> for AnsweredStands {
         match event_as(event) {
             Some(TallyEvent::Answered { client, number }) => {
                 self.answered.insert(*client, (at, *number));
-                Check::Held
+                Check::Passed
             }
             Some(TallyEvent::Recovered { last }) => {
                 let found: BTreeMap<u64, u64> = last.iter().copied().collect();
@@ -99,7 +99,7 @@ impl Invariant<State> for AnsweredStands {
                 });
                 // Broken with the two events in conflict: what was promised, and what is now.
                 match lost {
-                    None => Check::Held,
+                    None => Check::Passed,
                     Some((client, (when, number))) => Check::broken(
                         format!("{when}: add {number} of client {client} was answered"),
                         format!("{at}: the server finds {:?}", found.get(client)),

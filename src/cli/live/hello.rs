@@ -21,7 +21,7 @@ use std::{ffi::OsString, path::Path, time::Duration};
 /// A server that has not answered by then never will.
 const TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Call a server in another process: the smallest use of the RPC floor.
+/// Call a server in another process: the smallest use of the RPC layer.
 ///
 /// Starts a server process, connects to it over loopback TCP from this one, calls `say_hello` as if
 /// it were a local function, prints the greeting and ends the server.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     harness::{
-        explore::{Fate, Hunt, Hunted, Search},
+        explore::{Detection, Hunt, Hunted, Search},
         language::{COLUMNS, cut},
         report::describe_group,
         run::SweepSummary,
@@ -195,22 +195,25 @@ fn row(cells: [&str; 6], paint: impl FnOnce(String) -> String) -> String {
 }
 
 fn row_of(hunted: &Hunted, runs_max: u64) -> String {
-    let fate = hunted.fate();
+    let detection = hunted.detection();
     let runs = hunted.median().map_or(format!(">{runs_max}"), |runs| runs.to_string());
     let found = format!("{}/{}", hunted.found(), hunted.searches.len());
     let (switch, published) = (hunted.switch.name(), hunted.switch.published());
     let (told, line_ran) = (told(hunted), hunted.executions().to_string());
     row([switch, published, &told, &runs, &found, &line_ran], |cell| {
-        print::paint(&cell, if fate == Fate::Caught { Outcome::Passed } else { Outcome::Violated })
+        print::paint(
+            &cell,
+            if detection == Detection::Caught { Outcome::Passed } else { Outcome::Violated },
+        )
     })
 }
 
 /// What caught it, or why nothing did.
 fn told(hunted: &Hunted) -> String {
-    match hunted.fate() {
-        Fate::NeverReached => "never reached".to_string(),
-        Fate::Uncaught => "uncaught".to_string(),
-        Fate::Caught | Fate::CaughtBySome | Fate::CaughtByAnother => {
+    match hunted.detection() {
+        Detection::NeverReached => "never reached".to_string(),
+        Detection::Uncaught => "uncaught".to_string(),
+        Detection::Caught | Detection::CaughtBySome | Detection::CaughtByAnother => {
             let verdicts = hunted.verdicts().into_iter();
             let marked = verdicts.map(|(name, wanted)| name + if wanted { "" } else { "!" });
             marked.collect::<Vec<_>>().join(" ")
@@ -241,7 +244,7 @@ impl Report {
     }
 
     fn caught(&self) -> usize {
-        self.hunted.iter().filter(|hunted| hunted.fate() == Fate::Caught).count()
+        self.hunted.iter().filter(|hunted| hunted.detection() == Detection::Caught).count()
     }
 
     /// Whether nothing is amiss in what was searched.
@@ -260,12 +263,16 @@ impl Report {
     /// What follows the table.
     fn closing(&self) -> String {
         let mut lines = vec![String::new()];
-        for hunted in self.hunted.iter().filter(|hunted| hunted.fate() == Fate::CaughtByAnother) {
+        for hunted in
+            self.hunted.iter().filter(|hunted| hunted.detection() == Detection::CaughtByAnother)
+        {
             let checks = hunted.switch.caught_by().join(" or ");
             let text = format!("! {} is to be caught by {checks}", hunted.switch.name());
             lines.push(cut(&text, COLUMNS));
         }
-        for hunted in self.hunted.iter().filter(|hunted| hunted.fate() == Fate::CaughtBySome) {
+        for hunted in
+            self.hunted.iter().filter(|hunted| hunted.detection() == Detection::CaughtBySome)
+        {
             let (found, all) = (hunted.found(), hunted.searches.len());
             let name = hunted.switch.name();
             lines.push(format!("{name}: {found} of {all} searches found it; more --seeds may"));
@@ -344,12 +351,12 @@ impl Report {
             "switch": hunted.switch.name(),
             "published": hunted.switch.published(),
             "expected": hunted.switch.caught_by(),
-            "outcome": match hunted.fate() {
-                Fate::Caught => "caught",
-                Fate::CaughtBySome => "caught by some searches",
-                Fate::CaughtByAnother => "caught by another check",
-                Fate::Uncaught => "uncaught",
-                Fate::NeverReached => "never reached",
+            "outcome": match hunted.detection() {
+                Detection::Caught => "caught",
+                Detection::CaughtBySome => "caught by some searches",
+                Detection::CaughtByAnother => "caught by another check",
+                Detection::Uncaught => "uncaught",
+                Detection::NeverReached => "never reached",
             },
             "caught_by": hunted.verdicts().into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
             "runs_to_find": hunted.median(),

@@ -26,7 +26,7 @@ pub enum Outlook {
 
 /// What is known of a run when a goal is looked at.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub struct GoalContext {
     /// The time since the run began.
     pub now: Duration,
     /// When the last fault was lifted; `None` while faults may come.
@@ -36,7 +36,7 @@ pub struct Look {
 /// From when the time of a goal counts, by the model.
 type Since<M> = Box<dyn Fn(&M) -> Option<Duration> + Send>;
 /// What a goal still waits for, by the model.
-type WaitsFor<M> = Box<dyn Fn(&M, Look) -> Option<String> + Send>;
+type WaitsFor<M> = Box<dyn Fn(&M, GoalContext) -> Option<String> + Send>;
 
 /// Something that a healed system must come to.
 pub struct Goal<M> {
@@ -52,7 +52,7 @@ impl<M> Goal<M> {
     /// still to come, in words that go behind "waiting for"; nothing when it is so.
     pub fn new(
         key: &'static str,
-        waits_for: impl Fn(&M, Look) -> Option<String> + Send + 'static,
+        waits_for: impl Fn(&M, GoalContext) -> Option<String> + Send + 'static,
     ) -> Self {
         Goal { key, once: false, since: None, waits_for: Box::new(waits_for) }
     }
@@ -83,7 +83,7 @@ pub(in crate::harness) trait AnyGoal: Send {
     fn is_once(&self) -> bool;
     /// From when its time counts by the model; all faults must be lifted besides.
     fn since(&self, model: &dyn AnyModel) -> Option<Duration>;
-    fn waits_for(&self, model: &dyn AnyModel, look: Look) -> Option<String>;
+    fn waits_for(&self, model: &dyn AnyModel, look: GoalContext) -> Option<String>;
 }
 
 impl<M: 'static> AnyGoal for Goal<M> {
@@ -102,7 +102,7 @@ impl<M: 'static> AnyGoal for Goal<M> {
         }
     }
 
-    fn waits_for(&self, model: &dyn AnyModel, look: Look) -> Option<String> {
+    fn waits_for(&self, model: &dyn AnyModel, look: GoalContext) -> Option<String> {
         (self.waits_for)(model_as(model), look)
     }
 }
@@ -150,7 +150,7 @@ impl Convergence {
         let healed = self.healed;
         let mut outlook = Outlook::Converged;
         self.goals.retain_mut(|Followed { goal, within, met, is_met, relapses }| {
-            let waits_for = goal.waits_for(model, Look { now, healed });
+            let waits_for = goal.waits_for(model, GoalContext { now, healed });
             if waits_for.is_none() {
                 *met = now;
             } else if *is_met && healed.is_some() {

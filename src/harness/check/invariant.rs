@@ -13,7 +13,7 @@ pub enum Check {
     /// The event does not concern it.
     Ignored,
     /// The event concerns it, and it holds.
-    Held,
+    Passed,
     /// It is broken: these two events are in conflict.
     Broken {
         /// The earlier event, or what was promised.
@@ -34,14 +34,14 @@ impl Check {
         match (self, other) {
             (broken @ Check::Broken { .. }, _) | (_, broken @ Check::Broken { .. }) => broken,
             (Check::Ignored, Check::Ignored) => Check::Ignored,
-            _ => Check::Held,
+            _ => Check::Passed,
         }
     }
 
-    /// Held if it is so, else broken with the two events in conflict.
+    /// Passed if it is so, else broken with the two events in conflict.
     pub fn that(holds: bool, conflict: impl FnOnce() -> (String, String)) -> Check {
         match holds {
-            true => Check::Held,
+            true => Check::Passed,
             false => {
                 let (before, now) = conflict();
                 Check::Broken { before, now }

@@ -14,7 +14,7 @@ pub(in crate::harness) use checker::Watch;
 pub use checker::{CheckReport, Checker, EventMatcher, Exits, OnProcessExit, Trigger};
 pub use clocks::{Clocks, Mark};
 pub(in crate::harness) use convergence::{AnyGoal, Convergence};
-pub use convergence::{Goal, Look, Outlook};
+pub use convergence::{Goal, GoalContext, Outlook};
 pub use history::{History, process};
 pub(in crate::harness) use invariant::{AnyInvariant, any_invariants};
 pub use invariant::{Check, Invariant, Violation};

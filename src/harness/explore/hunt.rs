@@ -52,7 +52,7 @@ pub struct Hunted {
 
 /// What became of a known bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Detection {
     /// Every search found it, by the checks that are there for it.
     Caught,
     /// The checks that are there for it caught it, but not in every search.
@@ -127,13 +127,15 @@ impl Hunt {
 
 impl Hunted {
     /// What became of it.
-    pub fn fate(&self) -> Fate {
+    pub fn detection(&self) -> Detection {
         match (self.executions(), self.found()) {
-            (0, _) => Fate::NeverReached,
-            (_, 0) => Fate::Uncaught,
-            _ if !self.verdicts().iter().all(|(_, expected)| *expected) => Fate::CaughtByAnother,
-            (_, found) if found < self.searches.len() => Fate::CaughtBySome,
-            _ => Fate::Caught,
+            (0, _) => Detection::NeverReached,
+            (_, 0) => Detection::Uncaught,
+            _ if !self.verdicts().iter().all(|(_, expected)| *expected) => {
+                Detection::CaughtByAnother
+            }
+            (_, found) if found < self.searches.len() => Detection::CaughtBySome,
+            _ => Detection::Caught,
         }
     }
 

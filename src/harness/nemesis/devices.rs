@@ -4,7 +4,7 @@ use super::strike::{Strike, share};
 use crate::{
     harness::{
         fault::{CallPrefix, Targets, Tolerates},
-        system::FaultHands,
+        system::FaultInjector,
     },
     host::sim::{Applied, Delay, DiskEffect, DiskFault, DiskOp, NodeId, ServiceFault},
 };

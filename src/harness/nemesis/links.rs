@@ -4,7 +4,7 @@ use super::strike::{Strike, set, share};
 use crate::{
     harness::{
         fault::{DelayShape, LinkSpec, PartitionSpec, Targets},
-        system::{FaultHands, Guard},
+        system::{FaultInjector, Guard},
     },
     host::sim::{Delay, LinkEffect, LinkRule, NodeId},
 };

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     harness::{
         fault::Targets,
-        system::{FaultHands, Guard},
+        system::{FaultInjector, Guard},
     },
     host::sim::{LinkEffect, LinkRule, NodeId, NodeSet, ProcessEnd, Unsynced},
 };

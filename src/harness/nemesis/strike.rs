@@ -7,7 +7,7 @@ use super::{
 use crate::{
     harness::{
         fault::{Drawn, FaultKind, PlannedFault, Targets},
-        system::{FaultHands, Guard, Layer, Target},
+        system::{FaultInjector, Guard, Layer, Target},
     },
     host::{
         Draws,
@@ -139,7 +139,7 @@ impl Strike {
     }
 }
 
-impl FaultHands for Strike {
+impl FaultInjector for Strike {
     fn world(&self) -> &World {
         &self.ledger.world
     }

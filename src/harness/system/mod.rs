@@ -12,7 +12,7 @@ mod under_test;
 
 pub(in crate::harness) use erased::AnySetup;
 pub use erased::{AnySettings, AnySystem, InvariantWords, RegisteredSystem, settings_as};
-pub use own_fault::{FaultHands, Guard, OwnFault};
+pub use own_fault::{FaultInjector, Guard, OwnFault};
 pub(in crate::harness) use own_fault::{Layer, Part};
 pub use role::{Disk, Nodes, Role, RoleSpec};
 pub use setup::{

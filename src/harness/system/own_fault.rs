@@ -17,7 +17,7 @@ pub struct OwnFault {
     does: &'static str,
     of: Option<Role>,
     at_once: bool,
-    strike: fn(&dyn FaultHands, NodeId) -> Guard,
+    strike: fn(&dyn FaultInjector, NodeId) -> Guard,
 }
 
 impl OwnFault {
@@ -36,7 +36,7 @@ impl OwnFault {
     pub const fn new(
         name: &'static str,
         does: &'static str,
-        strike: fn(&dyn FaultHands, NodeId) -> Guard,
+        strike: fn(&dyn FaultInjector, NodeId) -> Guard,
     ) -> Self {
         OwnFault { name, does, of: None, at_once: false, strike }
     }
@@ -78,7 +78,7 @@ impl OwnFault {
         self.of.is_none() || self.of == role
     }
 
-    pub(in crate::harness) fn strike(&self, hands: &dyn FaultHands, node: NodeId) -> Guard {
+    pub(in crate::harness) fn strike(&self, hands: &dyn FaultInjector, node: NodeId) -> Guard {
         (self.strike)(hands, node)
     }
 }
@@ -99,7 +99,7 @@ impl fmt::Debug for OwnFault {
 
 /// What a fault can lay its hands on: the simulated hardware of a run. Each method does one thing at this
 /// instant, and gives the guard that undoes it.
-pub trait FaultHands {
+pub trait FaultInjector {
     /// The world, for its time, nodes and files.
     fn world(&self) -> &World;
 

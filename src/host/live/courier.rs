@@ -2,7 +2,7 @@
 //! use.
 
 use super::{
-    inbound::{Connections, Waiting},
+    inbound::{Connections, QueuedFrame},
     node::Node,
     peer::Peer,
     task::Task,
@@ -51,7 +51,7 @@ const STALL_TIME_MAX: Duration = Duration::from_secs(30);
 pub(super) struct Socket {
     pub node: Node,
     pub own: NodeAddress,
-    pub inbox: mpsc::Sender<Waiting>,
+    pub inbox: mpsc::Sender<QueuedFrame>,
     couriers: Mutex<BTreeMap<NodeAddress, Queue>>,
     pub connections: Arc<Connections>,
 }
@@ -61,7 +61,7 @@ impl Socket {
     pub fn new(
         node: Node,
         own: NodeAddress,
-        inbox: mpsc::Sender<Waiting>,
+        inbox: mpsc::Sender<QueuedFrame>,
         connections: Arc<Connections>,
     ) -> Arc<Self> {
         Arc::new(Socket { node, own, inbox, couriers: Mutex::default(), connections })
@@ -218,7 +218,7 @@ impl Courier {
     async fn report(&self, tokens: impl IntoIterator<Item = u64>) {
         for token in tokens {
             let inbound = Inbound::Unreachable { peer: self.peer.clone(), token };
-            if self.socket.inbox.send(Waiting { inbound, _held: None }).await.is_err() {
+            if self.socket.inbox.send(QueuedFrame { inbound, _held: None }).await.is_err() {
                 return;
             }
         }

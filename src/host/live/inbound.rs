@@ -28,7 +28,7 @@ const READ_BYTES: usize = 64 * 1024;
 const BUFFER_BYTES: usize = 8 * 1024;
 
 /// What waits in the inbox.
-pub(super) struct Waiting {
+pub(super) struct QueuedFrame {
     pub inbound: Inbound,
     /// The room that its bytes take.
     pub _held: Option<OwnedSemaphorePermit>,
@@ -68,7 +68,7 @@ impl Default for Limits {
 pub(super) struct Connections {
     node: Node,
     limits: Limits,
-    inbox: mpsc::Sender<Waiting>,
+    inbox: mpsc::Sender<QueuedFrame>,
     places: Mutex<Places>,
     /// Bytes that may still be held.
     room: Arc<Semaphore>,
@@ -106,7 +106,7 @@ impl Places {
 }
 
 impl Connections {
-    pub fn new(node: Node, limits: Limits, inbox: mpsc::Sender<Waiting>) -> Arc<Self> {
+    pub fn new(node: Node, limits: Limits, inbox: mpsc::Sender<QueuedFrame>) -> Arc<Self> {
         let room = Arc::new(Semaphore::new(limits.held_bytes));
         let (places, warnings) = (Mutex::default(), Warnings::default());
         Arc::new(Connections { node, limits, inbox, places, room, warnings })
@@ -203,7 +203,7 @@ impl Connections {
         id: u64,
         tcp: &mut BufReader<TcpStream>,
         from: &Peer,
-    ) -> io::Result<Waiting> {
+    ) -> io::Result<QueuedFrame> {
         let length = tcp.read_u32().await? as usize;
         if length > MESSAGE_BYTES_MAX {
             return Err(wire::invalid("a frame is too long"));
@@ -211,7 +211,7 @@ impl Connections {
         self.set_unfinished(id, Some(Instant::now()));
         let (frame, held) = self.read_bytes(id, tcp, length).await?;
         self.set_unfinished(id, None);
-        Ok(Waiting { inbound: Inbound::Frame { from: from.clone(), frame }, _held: held })
+        Ok(QueuedFrame { inbound: Inbound::Frame { from: from.clone(), frame }, _held: held })
     }
 
     fn set_unfinished(&self, id: u64, since: Option<Instant>) {

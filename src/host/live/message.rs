@@ -3,7 +3,7 @@
 pub use super::peer::Peer;
 use super::{
     courier::Socket,
-    inbound::{Connections, Limits, Waiting},
+    inbound::{Connections, Limits, QueuedFrame},
     node::Node,
     task::Task,
     tcp::Port,
@@ -96,7 +96,7 @@ impl MessageSender {
 /// The receiving half of a node's message socket. Dropping it closes the port.
 pub struct MessageReceiver {
     socket: Arc<Socket>,
-    waiting: mpsc::Receiver<Waiting>,
+    waiting: mpsc::Receiver<QueuedFrame>,
     port: Arc<Port>,
     _closing: DropGuard,
 }

@@ -3,7 +3,7 @@
 use super::{
     disk::{DiskFault, DiskFaultId, Unsynced},
     injected_error::ServiceFault,
-    link::{LinkRule, Loss, NodeSet, RuleId},
+    link::{DropReason, LinkRule, NodeSet, RuleId},
     stamp::NodeId,
 };
 use crate::host::{Event, InjectedError, Instant, Kind};
@@ -46,7 +46,7 @@ pub(in crate::host) enum Entry<'a> {
 #[derive(Clone, Copy)]
 pub(in crate::host) enum FrameStep {
     Delivered,
-    Lost(Loss),
+    Lost(DropReason),
     /// A rule keeps it back.
     Held,
     /// A second copy of it is under way.
@@ -69,7 +69,7 @@ pub(in crate::host) struct FrameRef {
 #[derive(Clone, Copy)]
 pub(in crate::host) enum PacketStep {
     Delivered,
-    Lost(Loss),
+    Lost(DropReason),
     Held,
     /// Its rest is lost, and its connection breaks.
     CutShort,

@@ -188,7 +188,7 @@ impl RuleId {
 
 /// Why a frame does not arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::host) enum Loss {
+pub(in crate::host) enum DropReason {
     /// A rule cuts its link.
     Cut,
     /// A rule loses a share of the frames.
@@ -207,18 +207,18 @@ pub(in crate::host) enum Loss {
     InboxFull,
 }
 
-impl Loss {
+impl DropReason {
     /// As traces name it.
     pub fn name(self) -> &'static str {
         match self {
-            Loss::Cut => "cut",
-            Loss::Drawn => "loss",
-            Loss::Overflow => "overflow",
-            Loss::CutUnderWay => "cut-under-way",
-            Loss::CutShort => "cut-short",
-            Loss::Reset => "reset",
-            Loss::NoPower => "no-power",
-            Loss::InboxFull => "inbox-full",
+            DropReason::Cut => "cut",
+            DropReason::Drawn => "loss",
+            DropReason::Overflow => "overflow",
+            DropReason::CutUnderWay => "cut-under-way",
+            DropReason::CutShort => "cut-short",
+            DropReason::Reset => "reset",
+            DropReason::NoPower => "no-power",
+            DropReason::InboxFull => "inbox-full",
         }
     }
 }
@@ -226,7 +226,7 @@ impl Loss {
 /// What becomes of one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::host) enum Fate {
-    Lost(Loss),
+    Lost(DropReason),
     Held(RuleId),
     /// Only a beginning arrives.
     CutShort {
@@ -438,7 +438,7 @@ impl Links {
             }
             let id = in_force.id;
             match &in_force.rule.effect {
-                LinkEffect::Cut => return Fate::Lost(Loss::Cut),
+                LinkEffect::Cut => return Fate::Lost(DropReason::Cut),
                 LinkEffect::Hold => return Fate::Held(id),
                 LinkEffect::Loss { per_million } => loss = either(loss, *per_million),
                 LinkEffect::Duplicate { per_million } => {
@@ -461,12 +461,12 @@ impl Links {
             }
         }
         if happens(loss, lost) {
-            return Fate::Lost(Loss::Drawn);
+            return Fate::Lost(DropReason::Drawn);
         }
         if slow {
             match self.queue(frame) {
                 Some(wait) => delay += Duration::from_nanos(wait),
-                None => return Fate::Lost(Loss::Overflow),
+                None => return Fate::Lost(DropReason::Overflow),
             }
         }
         if happens(short, mix(place, CUT_SHORT)) {

@@ -4,7 +4,7 @@ use super::{
     cause::{Cause, CurrentCause, EntryNumber},
     clock::Nanos,
     entry::{Entry, FrameStep},
-    link::{Delay, Fate, FrameFate, LinkRule, LinkTraversal, Links, Loss, RuleId},
+    link::{Delay, DropReason, Fate, FrameFate, LinkRule, LinkTraversal, Links, RuleId},
     message::Datagram,
     stamp::NodeId,
     stream::StreamAction,
@@ -170,7 +170,7 @@ impl<'a> Wire<'a> {
                 self.note_datagram(FrameStep::Lost(why), &datagram);
             }
             Fate::CutShort { .. } => {
-                self.note_datagram(FrameStep::Lost(Loss::CutShort), &datagram);
+                self.note_datagram(FrameStep::Lost(DropReason::CutShort), &datagram);
             }
             Fate::Held(rule) => {
                 self.note_datagram(FrameStep::Held, &datagram);
@@ -198,11 +198,11 @@ impl<'a> Wire<'a> {
     pub fn arrival(&mut self, datagram: &Datagram) -> Option<EntryNumber> {
         let (from, to) = (datagram.from, datagram.to);
         if !self.network.is_powered(to) {
-            self.note_datagram(FrameStep::Lost(Loss::NoPower), datagram);
+            self.note_datagram(FrameStep::Lost(DropReason::NoPower), datagram);
             return None;
         }
         if from != to && self.is_cut(from, to, datagram.kind) {
-            self.note_datagram(FrameStep::Lost(Loss::CutUnderWay), datagram);
+            self.note_datagram(FrameStep::Lost(DropReason::CutUnderWay), datagram);
             return None;
         }
         Some(self.note_datagram(FrameStep::Delivered, datagram))
@@ -210,7 +210,7 @@ impl<'a> Wire<'a> {
 
     /// The machine's inbox has no room for a frame.
     pub fn drop_full(&mut self, datagram: &Datagram) {
-        self.note_datagram(FrameStep::Lost(Loss::InboxFull), datagram);
+        self.note_datagram(FrameStep::Lost(DropReason::InboxFull), datagram);
     }
 
     /// Lifts a rule; what it held is sent on its way.
@@ -227,9 +227,9 @@ impl<'a> Wire<'a> {
             .timeline
             .recall(|datagram| datagram.from != datagram.to && between(datagram.from, datagram.to));
         for datagram in lost {
-            self.note_datagram(FrameStep::Lost(Loss::Reset), &datagram);
+            self.note_datagram(FrameStep::Lost(DropReason::Reset), &datagram);
             let traversal = datagram.traversal(self.now);
-            let (ordinal, why) = (datagram.ordinal, Loss::Reset.name());
+            let (ordinal, why) = (datagram.ordinal, DropReason::Reset.name());
             self.network.links.note(self.now, &traversal, ordinal, why);
         }
     }

@@ -145,7 +145,7 @@ impl Trace {
         cause: Option<EntryNumber>,
         entry: &Entry<'_>,
     ) {
-        let mut told = ToldFields { names: &self.names, fields: Vec::new() };
+        let mut told = TraceFields { names: &self.names, fields: Vec::new() };
         entry.fields(&mut told);
         let (kind, fields) = (entry.kind(), told.fields);
         self.lines.push(TraceLine { time, entry: number, cause, kind, fields });
@@ -157,18 +157,18 @@ impl Trace {
 }
 
 /// Keeps the fields of an entry by name.
-struct ToldFields<'a> {
+struct TraceFields<'a> {
     names: &'a [Arc<str>],
     fields: Vec<(&'static str, FieldValue)>,
 }
 
-impl ToldFields<'_> {
+impl TraceFields<'_> {
     fn name(&self, node: NodeId) -> Arc<str> {
         self.names[node.index()].clone()
     }
 }
 
-impl Fields for ToldFields<'_> {
+impl Fields for TraceFields<'_> {
     fn node(&mut self, name: &'static str, node: NodeId) {
         let node = self.name(node);
         self.fields.push((name, FieldValue::Node(node)));

@@ -1,9 +1,9 @@
-//! What this floor announces.
+//! What this layer announces.
 
 use super::HeartbeatSession;
 use crate::host::Evidence;
 
-/// An event of the heartbeat floor. All of them are self-reports.
+/// An event of the heartbeat layer. All of them are self-reports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HeartbeatEvent {
     /// A target is monitored from here on.

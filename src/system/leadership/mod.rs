@@ -100,7 +100,7 @@ pub fn epoch_key(component: &str) -> String {
     format!("/election/{component}/epoch")
 }
 
-/// An event of the leadership floor. All of them are self-reports.
+/// An event of the leadership layer. All of them are self-reports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LeadershipEvent {
     /// A contender is told that it leads.

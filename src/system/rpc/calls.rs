@@ -40,7 +40,7 @@ struct Table {
 }
 
 /// When the timer looks at the deadlines next, and its wait for that.
-pub(super) type Look = (Instant, Pin<Box<Sleep>>);
+pub(super) type Wakeup = (Instant, Pin<Box<Sleep>>);
 
 /// The pending asks of one service.
 pub(super) struct Calls {
@@ -146,7 +146,7 @@ impl Calls {
     }
 
     /// Times out what is overdue and sets `sleep` for the next look; never ready.
-    pub fn poll_deadlines(&self, sleep: &mut Option<Look>, cx: &mut Context<'_>) {
+    pub fn poll_deadlines(&self, sleep: &mut Option<Wakeup>, cx: &mut Context<'_>) {
         self.timer.register(cx.waker());
         loop {
             let now = self.host.now();

@@ -1,4 +1,4 @@
-//! What this floor announces.
+//! What this layer announces.
 
 use super::ids::{EndpointId, FencingToken};
 use crate::host::{Evidence, Kind};
@@ -13,7 +13,7 @@ pub enum AskOutcome {
     Failed(&'static str),
 }
 
-/// An event of the RPC floor. All of them are self-reports.
+/// An event of the RPC layer. All of them are self-reports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RpcEvent {
     /// An endpoint was made; it does not run yet.

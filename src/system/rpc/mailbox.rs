@@ -31,10 +31,10 @@ pub(super) enum Envelope<C> {
 }
 
 /// What waits, and the cause under which it was put in.
-type Waiting<C> = (Envelope<C>, Cause);
+type Queued<C> = (Envelope<C>, Cause);
 
 struct Queue<C> {
-    waiting: VecDeque<Waiting<C>>,
+    waiting: VecDeque<Queued<C>>,
     /// Of the calls' arguments.
     bytes: usize,
     closed: bool,
@@ -46,7 +46,7 @@ impl<C> Queue<C> {
             && self.bytes.saturating_add(bytes) <= MAILBOX_BYTES_MAX
     }
 
-    fn pop(&mut self) -> Option<Waiting<C>> {
+    fn pop(&mut self) -> Option<Queued<C>> {
         let next = self.waiting.pop_front();
         if let Some((Envelope::Invoke(call), _)) = &next {
             self.bytes -= call.arguments.len();
@@ -125,7 +125,7 @@ impl<C> Mailbox<C> {
     }
 
     /// Takes nothing more; returns what still waited.
-    pub fn close(&self) -> VecDeque<Waiting<C>> {
+    pub fn close(&self) -> VecDeque<Queued<C>> {
         let mut queue = self.lock();
         queue.closed = true;
         std::mem::take(&mut queue.waiting)

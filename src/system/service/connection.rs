@@ -94,7 +94,7 @@ impl<G: Gateway> Connection<G> {
     ///
     /// # Errors
     /// [`ServiceError::Indeterminate`]: a copy of the call may have been handled by an earlier life of the
-    /// server than the one that answers, or be handled by a later one, so no error of the RPC floor
+    /// server than the one that answers, or be handled by a later one, so no error of the RPC layer
     /// says *not done*.
     pub async fn answer<T: DeserializeOwned, R>(&self, ask: Ask<T>) -> Result<T, ServiceError<R>> {
         let answer = ask.await;

@@ -57,7 +57,7 @@ macro_rules! event_kinds {
 }
 
 event_kinds! {
-    /// Of the RPC floor.
+    /// Of the RPC layer.
     Rpc(RpcEvent);
     /// Of tasks.
     Task(TaskEvent);

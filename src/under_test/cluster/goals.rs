@@ -1,8 +1,8 @@
 //! What a healed cluster must come to.
 
-use super::{jobs::job::BegunJob, model::Model};
+use super::{jobs::job::JobSetup, model::Model};
 use crate::{
-    harness::check::{Goal, Look},
+    harness::check::{Goal, GoalContext},
     system::{
         ids::JobId,
         protocol::{DISPATCHER, JobStatus, RESOURCE_MANAGER, job_component},
@@ -33,10 +33,15 @@ pub fn of_leaders() -> Goal<Model> {
 }
 
 /// The goals of a job.
-pub fn of_job(begun: &BegunJob, has_faults: bool) -> Vec<Goal<Model>> {
-    let job = begun.id;
-    let ends = EndOfJob { job, ends: begun.ends.clone(), restarts: begun.restarts, has_faults };
-    let (ended, topic) = (ends.clone(), begun.input_topic.clone());
+pub fn of_job(setup: &JobSetup, has_faults: bool) -> Vec<Goal<Model>> {
+    let job = setup.id;
+    let ends = EndOfJob {
+        job,
+        expected: setup.expected_status.clone(),
+        restarts: setup.restarts,
+        has_faults,
+    };
+    let (ended, topic) = (ends.clone(), setup.input_topic.clone());
     vec![
         Goal::new("tasks", move |model, _| all_running(model, job)).once(),
         Goal::new("checkpoint", move |model, look| fresh_checkpoint(model, job, look)).once(),
@@ -97,7 +102,7 @@ fn all_running(model: &Model, job: JobId) -> Option<String> {
     }
 }
 
-fn fresh_checkpoint(model: &Model, job: JobId, look: Look) -> Option<String> {
+fn fresh_checkpoint(model: &Model, job: JobId, look: GoalContext) -> Option<String> {
     let newest = model.newest_checkpoint.get(&job);
     let fresh = newest.is_some_and(|began| *began >= look.healed.unwrap_or_default());
     (!fresh && model.stored_result(job).is_none())
@@ -109,14 +114,14 @@ fn fresh_checkpoint(model: &Model, job: JobId, look: Look) -> Option<String> {
 struct EndOfJob {
     job: JobId,
     /// The ends that it may come to if it is not canceled.
-    ends: Vec<JobStatus>,
+    expected: Vec<JobStatus>,
     restarts: u32,
     has_faults: bool,
 }
 
 impl EndOfJob {
     fn waits_for(&self, model: &Model) -> Option<String> {
-        let EndOfJob { job, ends, restarts, has_faults } = self;
+        let EndOfJob { job, expected: ends, restarts, has_faults } = self;
         if !model.submitted.contains(job) {
             return Some("the job to be taken on".to_string());
         }

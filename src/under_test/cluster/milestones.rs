@@ -66,9 +66,9 @@ const LEADERSHIP: Ask = Ask {
     values: AskedValues::Words(&["dispatcher", "resource-manager", "job"]),
 };
 
-/// Those of elections and of the coordination service: every system that stands on the ground floor reaches
+/// Those of elections and of the coordination service: every system that stands on the foundation reaches
 /// them.
-pub fn of_ground_floor() -> Vec<Milestone> {
+pub fn of_foundation() -> Vec<Milestone> {
     [OF_COORDINATION, OF_LEADERSHIP].concat()
 }
 
@@ -76,7 +76,7 @@ pub fn of_ground_floor() -> Vec<Milestone> {
 pub fn all() -> Vec<Milestone> {
     let own =
         [OF_STORES, OF_JOBS, OF_SLOTS, OF_TASKS, OF_BLOBS, OF_LOGS, OF_HEARTBEATS, OF_CLIENTS];
-    of_ground_floor().into_iter().chain(own.concat()).collect()
+    of_foundation().into_iter().chain(own.concat()).collect()
 }
 
 crate::milestones! {

@@ -19,14 +19,14 @@ pub use event_ref::{EventKind, EventRef};
 pub use goals::elected;
 pub use jobs::{spec::JobSpec, word_count::WordCountSettings};
 pub use lines::check_lines;
-pub use milestones::of_ground_floor as milestones_of_ground_floor;
+pub use milestones::of_foundation as milestones_of_foundation;
 pub use model::{Model, Running};
 pub use roles::COORDINATION;
 pub use settings::{ClusterSettings, Settings};
 
 use self::{
     invariants::j1_no_foreign_restart::NoForeignRestart,
-    jobs::job::{BegunJob, JobRun},
+    jobs::job::{JobRun, JobSetup},
 };
 use crate::{
     harness::{
@@ -86,7 +86,7 @@ impl SystemUnderTest for Cluster {
 
     fn nodes(settings: &Settings) -> Vec<Nodes> {
         let cluster = &settings.cluster;
-        let sure = settings.jobs.iter().filter(|job| job.is_sure()).count().max(1) as u64;
+        let sure = settings.jobs.iter().filter(|job| job.is_always_there()).count().max(1) as u64;
         let jobs = NumberRange { low: sure, high: settings.jobs.len() as u64 };
         let of_jobs = |role: Role| Nodes { name: role.name(), count: jobs, key: None };
         vec![
@@ -158,10 +158,10 @@ impl SystemUnderTest for Cluster {
 
     fn setup(settings: &Settings, run: &RunParameters<'_>) -> Setup<Model> {
         let config = nodes::cluster_config(&settings.cluster);
-        let begun: Vec<BegunJob> = (1..)
+        let jobs: Vec<JobSetup> = (1..)
             .zip(&settings.jobs)
             .map(|(number, job)| {
-                job.begin(&JobRun {
+                job.setup(&JobRun {
                     number,
                     seed: jobs::spec::seed_of(run.seed, number),
                     // A user's text is that of the first job.
@@ -174,17 +174,17 @@ impl SystemUnderTest for Cluster {
             .collect();
         let mut bounds = settings.time_bounds();
         bounds.checkpoint_timeouts =
-            begun.iter().map(|job| (job.id, job.checkpoint_timeout)).collect();
+            jobs.iter().map(|job| (job.id, job.checkpoint_timeout)).collect();
         let mut invariants = invariants_of_cluster(&bounds);
         // Under faults a restart may have any reason.
         if !run.has_faults {
-            let sound = begun.iter().filter(|job| !job.fails).map(|job| job.id);
+            let sound = jobs.iter().filter(|job| !job.fails_on_purpose).map(|job| job.id);
             invariants.push(Box::new(NoForeignRestart::new(sound)));
         }
         let mut goals = vec![goals::of_leaders()];
         let mut nodes = nodes::nodes(&settings.cluster, &config);
         let (mut outputs, mut explanations) = (Vec::new(), Vec::new());
-        for job in begun {
+        for job in jobs {
             goals.extend(goals::of_job(&job, run.has_faults));
             invariants.push(job.oracle);
             nodes.extend(job.nodes);
@@ -221,7 +221,7 @@ impl SystemUnderTest for Cluster {
 
 /// How many slots the jobs that are always there need together.
 fn needed_slots(settings: &Settings) -> NumberRange {
-    let sure = settings.jobs.iter().filter(|job| job.is_sure()).map(JobSpec::slots);
+    let sure = settings.jobs.iter().filter(|job| job.is_always_there()).map(JobSpec::slots);
     sure.fold(NumberRange::only(0), |sum, slots| NumberRange {
         low: sum.low + slots.low,
         high: sum.high + slots.high,
@@ -258,7 +258,7 @@ pub fn event_kinds() -> Vec<event::EventKind> {
 }
 
 fn invariants_of_cluster(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
-    let mut invariants = invariants::of_ground_floor(bounds, &[]);
+    let mut invariants = invariants::of_foundation(bounds, &[]);
     invariants.extend(invariants::of_jobs(bounds));
     invariants
 }
@@ -268,9 +268,9 @@ pub fn checker(bounds: &TimeBounds) -> Checker {
     Checker::of(kinds_and_hardware(), invariants_of_cluster(bounds))
 }
 
-/// A checker of all that must hold of the ground floor, for a world that is driven by hand.
-pub fn checker_of_ground_floor(bounds: &TimeBounds) -> Checker {
-    Checker::of::<Model>(kinds_and_hardware(), invariants::of_ground_floor(bounds, &[]))
+/// A checker of all that must hold of the foundation, for a world that is driven by hand.
+pub fn checker_of_foundation(bounds: &TimeBounds) -> Checker {
+    Checker::of::<Model>(kinds_and_hardware(), invariants::of_foundation(bounds, &[]))
 }
 
 fn kinds_and_hardware() -> Vec<event::EventKind> {

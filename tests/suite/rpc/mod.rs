@@ -1,4 +1,4 @@
-//! The RPC floor, shown in simulation through its public API alone.
+//! The RPC layer, shown in simulation through its public API alone.
 mod causes;
 mod connect;
 mod delivery;

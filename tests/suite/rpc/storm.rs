@@ -1,4 +1,4 @@
-//! The promises of the RPC floor under everything at once.
+//! The promises of the RPC layer under everything at once.
 
 use super::{Events, PORT, Probe, ProbeGateway, boot, in_simulation, ms, text};
 use std::{

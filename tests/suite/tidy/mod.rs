@@ -1,4 +1,4 @@
-//! The laws of the house that no compiler checks, read from the parsed sources. Each rule is shown to
+//! The laws of the architecture that no compiler checks, read from the parsed sources. Each rule is shown to
 //! bite below.
 #![expect(clippy::disallowed_methods, reason = "reads the sources")]
 
@@ -15,8 +15,8 @@ use std::{
 
 const LINES_MAX: usize = 600;
 
-/// The floors, and which others each may know.
-const FLOORS: &[(&str, &[&str])] = &[
+/// The layers, and which others each may know.
+const LAYERS: &[(&str, &[&str])] = &[
     ("host", &[]),
     ("system", &["host"]),
     ("jobs", &["host", "system"]),
@@ -87,19 +87,19 @@ fn tree(folder: &str) -> BTreeMap<String, String> {
 /// What is wrong with a file of `src/`.
 fn faults(path: &str, source: &Source) -> Vec<String> {
     let (text, paths) = (&source.text, &source.paths);
-    let floor = path.split('/').next().unwrap_or_default();
+    let layer = path.split('/').next().unwrap_or_default();
     let code = || text.lines().filter(|line| !line.trim_start().starts_with("//"));
     let mut faults = Vec::new();
     let outside = |path: &Vec<String>| {
         path.first().is_some_and(|first| ["tokio", "madsim"].contains(&first.as_str()))
             && path.len() > 1
     };
-    if floor != "host" && paths.iter().any(outside) {
+    if layer != "host" && paths.iter().any(outside) {
         faults.push("names tokio or madsim outside host".to_string());
     }
-    if let Some((_, known)) = FLOORS.iter().find(|(known, _)| *known == floor) {
+    if let Some((_, known)) = LAYERS.iter().find(|(known, _)| *known == layer) {
         for (other, _) in
-            FLOORS.iter().filter(|(other, _)| *other != floor && !known.contains(other))
+            LAYERS.iter().filter(|(other, _)| *other != layer && !known.contains(other))
         {
             if paths.iter().any(|path| path.len() > 1 && path[0] == "crate" && path[1] == *other) {
                 faults.push(format!("reaches up to {other}"));
@@ -107,9 +107,9 @@ fn faults(path: &str, source: &Source) -> Vec<String> {
         }
     }
     let door =
-        ["lib.rs", "main.rs", "harness/mod.rs"].contains(&path) || ["host", "cli"].contains(&floor);
+        ["lib.rs", "main.rs", "harness/mod.rs"].contains(&path) || ["host", "cli"].contains(&layer);
     if !door && code().any(|line| line.contains("madsim)") && line.contains("cfg(")) {
-        faults.push("switches worlds outside the doors".to_string());
+        faults.push("switches worlds where it may not".to_string());
     }
     if text.lines().count() > LINES_MAX {
         faults.push(format!("has more than {LINES_MAX} lines"));
@@ -192,7 +192,7 @@ fn faults_of(path: &str, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_house_is_tidy() {
+fn the_sources_are_tidy() {
     let sources: Sources =
         tree("src").into_iter().map(|(path, text)| (path, Source::new(text))).collect();
     assert!(sources.len() > 50, "the sources were found");
@@ -311,7 +311,7 @@ fn the_other_rules_bite() {
     assert_eq!(faults_of("host/live/a.rs", "use tokio::time;").len(), 0);
     assert_eq!(
         faults_of("jobs/a.rs", "#[cfg(not(madsim))]\nmod b;"),
-        ["switches worlds outside the doors"]
+        ["switches worlds where it may not"]
     );
     assert_eq!(faults_of("cli/mod.rs", "#[cfg(madsim)]\nmod b;").len(), 0);
     assert_eq!(faults_of("jobs/a.rs", &"\n".repeat(700)), ["has more than 600 lines"]);

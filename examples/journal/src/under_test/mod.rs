@@ -14,7 +14,7 @@ use journal_exact::JournalExact;
 use std::{collections::BTreeMap, time::Duration};
 use wavetank::under_test::cluster::{
     COORDINATION, EventKind as ClusterKind, TimeBounds, check_lines, elected, invariants, messages,
-    milestones_of_ground_floor,
+    milestones_of_foundation,
 };
 use wavetank::{
     harness::{
@@ -170,7 +170,7 @@ impl SystemUnderTest for Journal {
     }
 
     fn milestones() -> Vec<Milestone> {
-        milestones_of_ground_floor().into_iter().chain([OF_JOURNAL, OF_TAIL].concat()).collect()
+        milestones_of_foundation().into_iter().chain([OF_JOURNAL, OF_TAIL].concat()).collect()
     }
 
     fn faults() -> &'static [OwnFault] {
@@ -214,7 +214,7 @@ impl SystemUnderTest for Journal {
         let clients = u32::try_from(lines.len()).expect("few clients");
         let session_timeout = settings.session_timeout.one();
         let bounds = TimeBounds { session_timeout, ..TimeBounds::default() };
-        let mut invariants = invariants::of_ground_floor(&bounds, &[(TAIL_KEY, COMPONENT)]);
+        let mut invariants = invariants::of_foundation(&bounds, &[(TAIL_KEY, COMPONENT)]);
         invariants.push(Box::new(JournalExact::new(lines.clone())));
         let (least, input) = (least_to_send(settings), run.input.cloned());
         Setup {

@@ -1,4 +1,4 @@
-//! The state of a journal as far as its events tell: that of the cluster's ground floor, and how far its
+//! The state of a journal as far as its events tell: that of the cluster's foundation, and how far its
 //! clients are.
 
 use super::super::JournalEvent;

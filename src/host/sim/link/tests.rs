@@ -65,7 +65,7 @@ fn a_rule_for_a_kind_and_a_direction_touches_nothing_else() {
         nth: None,
         effect: LinkEffect::Cut,
     });
-    assert_eq!(links.fate(0, &frame(0, 1, KIND)).1, Fate::Lost(Loss::Cut));
+    assert_eq!(links.fate(0, &frame(0, 1, KIND)).1, Fate::Lost(DropReason::Cut));
     for (from, to, kind) in [(0, 1, OTHER), (1, 0, KIND), (0, 2, KIND)] {
         assert!(matches!(links.fate(0, &frame(from, to, kind)).1, Fate::Delivered { .. }));
     }
@@ -114,7 +114,7 @@ fn a_rule_for_one_frame_strikes_just_that_one() {
     let lost = LinkEffect::Loss { per_million: 1_000_000 };
     links.add(LinkRule { nth: Some(5), ..rule(lost) });
     let struck = fates(&mut links, KIND, 20);
-    assert_eq!(struck[4], Fate::Lost(Loss::Drawn));
+    assert_eq!(struck[4], Fate::Lost(DropReason::Drawn));
     assert!((0..20).filter(|at| *at != 4).all(|at| struck[at] == plain[at]));
 }
 
@@ -230,7 +230,7 @@ proptest! {
         }
         let passing: f64 = shares.iter().map(|share| 1.0 - f64::from(*share) / 1e6).product();
         let drawn = fates(&mut links, KIND, 1000);
-        let lost = drawn.iter().filter(|fate| **fate == Fate::Lost(Loss::Drawn)).count() as f64 / 1000.0;
+        let lost = drawn.iter().filter(|fate| **fate == Fate::Lost(DropReason::Drawn)).count() as f64 / 1000.0;
         // A share of a million is rounded once for each rule.
         prop_assert!((lost - (1.0 - passing)).abs() <= tolerance(1000) + 1e-5, "{} {}", lost, passing);
     }
@@ -317,7 +317,7 @@ proptest! {
                     last = arrives;
                 }
                 fate => {
-                    prop_assert_eq!(fate, Fate::Lost(Loss::Overflow));
+                    prop_assert_eq!(fate, Fate::Lost(DropReason::Overflow));
                     prop_assert!(!alone, "a frame alone always passes");
                 }
             }

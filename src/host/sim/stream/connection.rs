@@ -212,6 +212,10 @@ impl Streams {
             end.expected += 1;
             match payload {
                 Payload::Bytes(bytes) => end.inbox.push_back(bytes),
+                Payload::Beginning(bytes) => {
+                    end.inbox.push_back(bytes);
+                    return self.break_end(id, io::ErrorKind::ConnectionReset, wakers);
+                }
                 Payload::Fin => end.finished = true,
             }
             wakers.extend(end.reader.take());

@@ -30,13 +30,15 @@ pub(in crate::host) type EndId = u64;
 #[derive(Clone)]
 pub(super) enum Payload {
     Bytes(Bytes),
+    /// A beginning of what was sent: nothing after it is taken in any more.
+    Beginning(Bytes),
     Fin,
 }
 
 impl Payload {
     pub fn len(&self) -> usize {
         match self {
-            Payload::Bytes(bytes) => bytes.len(),
+            Payload::Bytes(bytes) | Payload::Beginning(bytes) => bytes.len(),
             Payload::Fin => 0,
         }
     }
@@ -70,7 +72,9 @@ impl What {
             What::SynAck => PacketContent::SynAck,
             What::Refused => PacketContent::Refused,
             What::Segment { number, ref payload } => match payload {
-                Payload::Bytes(bytes) => PacketContent::Segment { number, length: bytes.len() },
+                Payload::Bytes(bytes) | Payload::Beginning(bytes) => {
+                    PacketContent::Segment { number, length: bytes.len() }
+                }
                 Payload::Fin => PacketContent::Fin { number },
             },
             What::Acknowledgement { before, read, .. } => {
@@ -108,12 +112,11 @@ impl Packet {
 
     /// A beginning of the data that it carries, of a drawn length; nothing when there is no part of it.
     pub(super) fn beginning(mut self, keep: u64) -> Option<Packet> {
-        let What::Segment { payload: Payload::Bytes(bytes), .. } = &mut self.what else {
-            return None;
-        };
+        let What::Segment { payload, .. } = &mut self.what else { return None };
+        let Payload::Bytes(bytes) = payload else { return None };
         let most = bytes.len().checked_sub(1).filter(|most| *most > 0)?;
         let keep = usize::try_from(keep % most as u64).expect("below a length");
-        bytes.truncate(keep + 1);
+        *payload = Payload::Beginning(bytes.slice(..=keep));
         Some(self)
     }
 

@@ -5,7 +5,7 @@ use crate::host::sim::{
     cause::EntryNumber,
     clock::Nanos,
     entry::{Entry, PacketStep},
-    link::{Fate, Loss},
+    link::{DropReason, Fate},
     network::Wire,
 };
 
@@ -56,9 +56,9 @@ pub(super) fn put_at(wire: &mut Wire<'_>, leaves: Nanos, mut packet: Packet) {
 pub(super) fn arrival(wire: &mut Wire<'_>, packet: &Packet) -> Option<EntryNumber> {
     let (from, to) = (packet.from, packet.to);
     let lost = if !wire.network().is_powered(to) {
-        Some(Loss::NoPower)
+        Some(DropReason::NoPower)
     } else if from != to && wire.is_cut(from, to, packet.what.kind()) {
-        Some(Loss::CutUnderWay)
+        Some(DropReason::CutUnderWay)
     } else {
         None
     };

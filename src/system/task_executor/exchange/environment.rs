@@ -1,4 +1,4 @@
-//! The partitions of one task executor and the door to them, as its tasks hold them.
+//! The partitions of one task executor and the server of them, as its tasks hold them.
 
 use super::{partitions::ResultPartitionManager, server};
 use crate::{
@@ -7,9 +7,9 @@ use crate::{
 };
 use std::{io, sync::Arc};
 
-/// The partitions of the tasks of one task executor, and the door to them.
+/// The partitions of the tasks of one task executor, and the server of them.
 ///
-/// Cloning gives another handle; when the last is dropped, the door closes and what is under way ends.
+/// Cloning gives another handle; when the last is dropped, the server stops and what is under way ends.
 #[derive(Clone)]
 pub struct ShuffleEnvironment {
     pub(super) partitions: Arc<ResultPartitionManager>,
@@ -27,7 +27,7 @@ impl Drop for Server {
 }
 
 impl ShuffleEnvironment {
-    /// Opens the door on `port`; 0 takes a free port.
+    /// Serves them on `port`; 0 takes a free port.
     ///
     /// # Errors
     /// `AddrInUse` when the port is taken.

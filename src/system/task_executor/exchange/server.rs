@@ -1,4 +1,4 @@
-//! The door of a task executor's partitions: a stream for each remote reader.
+//! The server of a task executor's partitions: a stream for each remote reader.
 
 use super::{
     limits::CHANNEL_CREDIT,

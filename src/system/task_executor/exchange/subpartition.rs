@@ -266,7 +266,7 @@ mod tests {
         Queued { frame: Bytes::new(), is_event, is_last }
     }
 
-    /// A partition of one part, as its producer and its door have it.
+    /// A partition of one part, as its producer and its server have it.
     fn partition()
     -> (ResultPartitionId, Arc<ResultPartitionManager>, Arc<ProducerSignal>, Arc<Subpartition>)
     {

@@ -10,7 +10,7 @@ use crate::{
 };
 use std::time::Duration;
 
-/// A promise of the cluster, or of a system that stands on its ground floor: an
+/// A promise of the cluster, or of a system that stands on its foundation: an
 /// [`Invariant`] of every model that holds the cluster's.
 pub trait ClusterInvariant: Send {
     /// Its code and its name, such as `L3 no-stale-write`; a name alone where there is no code.

@@ -59,7 +59,7 @@ impl CoordinationDurable {
     fn move_to(&mut self, at: Moment, revision: Revision) -> Check {
         let before = std::mem::replace(&mut self.revision, revision);
         match before < revision {
-            true => Check::Held,
+            true => Check::Passed,
             false => Check::broken(
                 format!("revision {} was written", before.0),
                 format!("{at}: revision {} is written", revision.0),
@@ -107,7 +107,7 @@ impl CoordinationDurable {
         let resurrected = unknown.map(|(key, (_, modified))| (key.clone(), *modified));
         (self.revision, self.keys) = (revision, found);
         match resurrected {
-            None => Check::Held,
+            None => Check::Passed,
             Some((key, modified)) => Check::broken(
                 format!("{key} was removed by revision {} at the latest", announced.0),
                 format!("{at}: recovered it as of revision {}", modified.0),

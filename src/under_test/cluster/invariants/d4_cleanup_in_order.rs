@@ -119,7 +119,7 @@ impl CleanupInOrder {
             .or_else(|| transaction.map(|left| format!("transaction {left:?}")))
             .or_else(|| (!self.closed.contains(&job)).then(|| "a producer".to_string()));
         match left {
-            None => Check::Held,
+            None => Check::Passed,
             Some(left) => Check::broken(
                 format!("{left} is left"),
                 format!("{at}: the result of {job:?} is clean"),

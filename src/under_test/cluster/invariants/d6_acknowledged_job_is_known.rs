@@ -36,11 +36,11 @@ impl ClusterInvariant for AcknowledgedJobIsKnown {
             EventRef::Job(JobEvent::SubmissionAcknowledged { job })
             | EventRef::Client(ClientEvent::Submitted { job }) => {
                 self.acknowledged.entry(*job).or_insert(at);
-                Check::Held
+                Check::Passed
             }
             EventRef::Client(ClientEvent::ToldUnknown { job }) => {
                 match self.acknowledged.get(job) {
-                    None => Check::Held,
+                    None => Check::Passed,
                     Some(since) => Check::broken(
                         format!("{since}: {job:?} was acknowledged"),
                         format!("{at}: a client is told that there is no such job"),

@@ -80,7 +80,7 @@ impl CanceledEndsCanceled {
                 self.acknowledged.remove(&job);
                 let stored = postcard::from_bytes::<StoredResult>(value);
                 match stored.map(|stored| stored.result.status) {
-                    Ok(JobStatus::Canceled) => Check::Held,
+                    Ok(JobStatus::Canceled) => Check::Passed,
                     Ok(status) => broken(format!("the job is {status}")),
                     Err(error) => broken(format!("its result can't be read: {error}")),
                 }

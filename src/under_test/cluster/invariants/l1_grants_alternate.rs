@@ -41,7 +41,7 @@ impl ClusterInvariant for GrantsAlternate {
                     );
                 }
                 match self.leading.insert((at.process, component.clone()), *session) {
-                    None => Check::Held,
+                    None => Check::Passed,
                     Some(before) => Check::broken(
                         format!("{}: leads in {before:?}", self.granted[&before]),
                         format!("{at}: granted {session:?} without a revoke"),
@@ -50,7 +50,7 @@ impl ClusterInvariant for GrantsAlternate {
             }
             EventRef::Leadership(LeadershipEvent::Revoked { component, session }) => {
                 match self.leading.remove(&(at.process, component.clone())) {
-                    Some(leading) if leading == *session => Check::Held,
+                    Some(leading) if leading == *session => Check::Passed,
                     Some(leading) => Check::broken(
                         format!("leads in {leading:?}"),
                         format!("{at}: {session:?} revoked"),

@@ -92,7 +92,7 @@ impl ClusterInvariant for NoStaleWrite {
                 .iter()
                 .find_map(|component| guard(conditions, component).map(|term| (component, term)));
             check = match guarded {
-                Some((component, term)) if model.latch(component) == Some(term) => Check::Held,
+                Some((component, term)) if model.latch(component) == Some(term) => Check::Passed,
                 Some((component, term)) => {
                     return Check::broken(
                         format!("the latch of {component} is held by {:?}", model.latch(component)),
@@ -145,7 +145,7 @@ mod tests {
             History::of(NoStaleWrite::with_keys(KEYS))
                 .holds(process(0, 1), committed(1, vec![latch(2)]))
         };
-        assert_eq!(history().holds(process(0, 1), write(Some(2))).last(), &Check::Held);
+        assert_eq!(history().holds(process(0, 1), write(Some(2))).last(), &Check::Passed);
         history().breaks(process(0, 1), write(Some(1)));
         history().breaks(process(0, 1), write(None));
     }

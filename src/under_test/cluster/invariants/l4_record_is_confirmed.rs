@@ -67,7 +67,7 @@ impl ClusterInvariant for RecordIsConfirmed {
             EventRef::Leadership(LeadershipEvent::LeaderNotified {
                 leader: Some(leader), ..
             }) => match self.written.contains(&(leader.session, leader.address.to_string())) {
-                true => Check::Held,
+                true => Check::Passed,
                 false => Check::broken(
                     "it was never written as the leader record",
                     format!("{at}: notified of {leader:?}"),
@@ -88,7 +88,7 @@ impl RecordIsConfirmed {
         };
         self.written.insert((leader.session, leader.address.to_string()));
         match latch == Some(leader.session) {
-            true => Check::Held,
+            true => Check::Passed,
             false => Check::broken(
                 format!("the latch is held by {latch:?}"),
                 format!("{at}: the record names {:?}", leader.session),

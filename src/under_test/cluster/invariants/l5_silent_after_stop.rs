@@ -37,7 +37,7 @@ impl ClusterInvariant for SilentAfterStop {
         let EventRef::Leadership(event) = seen else { return Check::Ignored };
         let service = |component: &String| (at.process, component.clone());
         let silent = |stopped: Option<&Moment>, what: &str| match stopped {
-            None => Check::Held,
+            None => Check::Passed,
             Some(stopped) => Check::broken(format!("{stopped}: stopped"), format!("{at}: {what}")),
         };
         match event {
@@ -54,18 +54,18 @@ impl ClusterInvariant for SilentAfterStop {
             }
             LeadershipEvent::ElectionStarted { component } => {
                 self.elections.remove(&service(component));
-                Check::Held
+                Check::Passed
             }
             LeadershipEvent::ElectionStopped { component } => {
                 self.elections.insert(service(component), at);
                 match self.leading.contains(&service(component)) {
-                    false => Check::Held,
+                    false => Check::Passed,
                     true => Check::broken("it leads", format!("{at}: stopped without a revoke")),
                 }
             }
             LeadershipEvent::RetrievalStopped { component, service: number } => {
                 self.retrievals.insert((service(component), *number), at);
-                Check::Held
+                Check::Passed
             }
             _ => Check::Ignored,
         }

@@ -32,7 +32,7 @@ impl ClusterInvariant for TermsInSequence {
         match seen {
             EventRef::Leadership(LeadershipEvent::ProcessStarted { component, session }) => {
                 match self.running.insert((at.process, component.clone()), (*session, at)) {
-                    None => Check::Held,
+                    None => Check::Passed,
                     Some((before, since)) => Check::broken(
                         format!("{since}: the process of {before:?} began and has not ended"),
                         format!("{at}: the process of {session:?} began"),
@@ -41,7 +41,7 @@ impl ClusterInvariant for TermsInSequence {
             }
             EventRef::Leadership(LeadershipEvent::ProcessTerminated { component, session }) => {
                 match self.running.remove(&(at.process, component.clone())) {
-                    Some((running, _)) if running == *session => Check::Held,
+                    Some((running, _)) if running == *session => Check::Passed,
                     running => Check::broken(
                         format!("the process that runs is {running:?}"),
                         format!("{at}: that of {session:?} ended"),

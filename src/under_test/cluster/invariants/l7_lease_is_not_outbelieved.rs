@@ -64,7 +64,7 @@ impl ClusterInvariant for LeaseIsNotOutbelieved {
 impl LeaseIsNotOutbelieved {
     fn expired(&mut self, at: Moment, lease: LeaseId) -> Check {
         let (server, clocks) = (at.process.0, &self.clocks);
-        let Some(client) = self.believers.remove(&lease) else { return Check::Held };
+        let Some(client) = self.believers.remove(&lease) else { return Check::Passed };
         let comparable = clocks.is_true(server)
             && clocks.is_true(client.0)
             && !clocks.stood_within(client.0, GRACE, at.time);

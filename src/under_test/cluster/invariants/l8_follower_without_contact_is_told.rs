@@ -54,7 +54,7 @@ impl FollowerWithoutContactIsTold {
                 );
             }
         }
-        Check::Held
+        Check::Passed
     }
 }
 

@@ -66,10 +66,10 @@ pub use cluster_invariant::ClusterInvariant;
 use super::{Model, TimeBounds};
 use crate::harness::check::{Check, Clocks, Invariant, Mark};
 
-/// The invariants of the ground floor, by bounds: elections, remote calls and the coordination service. A system
+/// The invariants of the foundation, by bounds: elections, remote calls and the coordination service. A system
 /// that stands on it has them for its own model, which holds the cluster's, and names the keys that only the
 /// leader of a component may write.
-pub fn of_ground_floor<M: AsRef<Model>>(
+pub fn of_foundation<M: AsRef<Model>>(
     bounds: &TimeBounds,
     own_keys: &'static [(&'static str, &'static str)],
 ) -> Vec<Box<dyn Invariant<M>>> {

@@ -48,7 +48,7 @@ impl ClusterInvariant for AtMostOnce {
                     return Check::broken(before, format!("{at}: {kind:?} was handled again"));
                 }
                 words[word] |= bit;
-                Check::Held
+                Check::Passed
             }
             EventRef::Hardware(Hardware::Ended(_)) => {
                 self.handled.retain(|(process, _, _), _| *process != at.process);

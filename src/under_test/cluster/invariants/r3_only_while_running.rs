@@ -45,7 +45,7 @@ impl ClusterInvariant for OnlyWhileRunning {
             }
             RpcEvent::HandlerStarted { endpoint, kind, .. } => {
                 return match self.running.get(&(at.process, *endpoint)) {
-                    Some((true, _)) => Check::Held,
+                    Some((true, _)) => Check::Passed,
                     Some((false, since)) => Check::broken(
                         format!("{since}: the endpoint does not run"),
                         format!("{at}: it handled {kind:?}"),

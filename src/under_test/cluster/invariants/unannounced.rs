@@ -59,7 +59,7 @@ impl Unannounced {
     pub fn recovered(&mut self, at: Moment, conflict: Option<(String, String)>) -> Check {
         *self = Unannounced::default();
         match conflict {
-            None => Check::Held,
+            None => Check::Passed,
             Some((before, now)) => Check::broken(before, format!("{at}: recovered {now}")),
         }
     }

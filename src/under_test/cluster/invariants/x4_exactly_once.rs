@@ -65,7 +65,7 @@ impl ExactlyOnce {
             }
         }
         *fed = (*fed).max(first + records.len() as u64);
-        Check::Held
+        Check::Passed
     }
 
     fn feed_all<'a>(
@@ -77,7 +77,7 @@ impl ExactlyOnce {
         for (topic, partition, first, records) in writes {
             match self.feed(at, topic, partition, first, records) {
                 broken @ Check::Broken { .. } => return broken,
-                Check::Held => check = Check::Held,
+                Check::Passed => check = Check::Passed,
                 Check::Ignored => {}
             }
         }
@@ -99,7 +99,7 @@ impl ExactlyOnce {
                     format!("{at}: the job is kept as finished, it was counted {counted} times"),
                 );
             }
-            return Check::Held;
+            return Check::Passed;
         }
         Check::Ignored
     }

@@ -40,7 +40,7 @@ pub(super) trait JobUnderTest: Sync + 'static {
     fn check_input(settings: &Self::Settings, lines: &[Bytes]) -> Result<(), String>;
 
     /// What it begins with, of drawn settings.
-    fn begin(settings: &Self::Settings, run: &JobRun<'_>) -> BegunJob;
+    fn setup(settings: &Self::Settings, run: &JobRun<'_>) -> JobSetup;
 }
 
 /// What decides the run of a job besides its settings.
@@ -60,7 +60,7 @@ pub struct JobRun<'a> {
 }
 
 /// A job of a run.
-pub struct BegunJob {
+pub struct JobSetup {
     /// The job.
     pub id: JobId,
     /// Its writer and its client.
@@ -70,11 +70,11 @@ pub struct BegunJob {
     /// The topic that ends before the job can.
     pub input_topic: String,
     /// The ends that it may come to if it is not canceled.
-    pub ends: Vec<JobStatus>,
+    pub expected_status: Vec<JobStatus>,
     /// How often it may restart.
     pub restarts: u32,
     /// Whether its own functions fail.
-    pub fails: bool,
+    pub fails_on_purpose: bool,
     /// How long a checkpoint of it may take.
     pub checkpoint_timeout: Duration,
     /// What came out of it.
@@ -97,7 +97,7 @@ pub(super) trait AnyJob: Sync {
     fn slots(&self, settings: &dyn AnySettings) -> NumberRange;
     fn lints(&self, settings: &dyn AnySettings, context: &LintContext) -> Vec<String>;
     fn check_input(&self, settings: &dyn AnySettings, lines: &[Bytes]) -> Result<(), String>;
-    fn begin(&self, settings: &dyn AnySettings, run: &JobRun<'_>) -> BegunJob;
+    fn setup(&self, settings: &dyn AnySettings, run: &JobRun<'_>) -> JobSetup;
 }
 
 impl<J: JobUnderTest> AnyJob for J {
@@ -148,7 +148,7 @@ impl<J: JobUnderTest> AnyJob for J {
         J::check_input(settings_as(settings), lines)
     }
 
-    fn begin(&self, settings: &dyn AnySettings, run: &JobRun<'_>) -> BegunJob {
-        J::begin(settings_as(settings), run)
+    fn setup(&self, settings: &dyn AnySettings, run: &JobRun<'_>) -> JobSetup {
+        J::setup(settings_as(settings), run)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     ALL,
-    job::{AnyJob, BegunJob, JobRun, Operators},
+    job::{AnyJob, JobRun, JobSetup, Operators},
 };
 use crate::{
     harness::{
@@ -64,7 +64,7 @@ impl JobSpec {
     }
 
     /// Whether it is there whatever the seed.
-    pub fn is_sure(&self) -> bool {
+    pub fn is_always_there(&self) -> bool {
         self.chance.low >= 1_000_000
     }
 
@@ -87,8 +87,8 @@ impl JobSpec {
     }
 
     /// What it begins with, of drawn settings.
-    pub fn begin(&self, run: &JobRun<'_>) -> BegunJob {
-        self.job.begin(&*self.settings, run)
+    pub fn setup(&self, run: &JobRun<'_>) -> JobSetup {
+        self.job.setup(&*self.settings, run)
     }
 
     /// Writes it as a table.

@@ -1,6 +1,6 @@
 //! The word count under test: its settings, its lines, what of its functions fails, and what it must put out.
 
-use super::job::{BegunJob, JobRun, JobUnderTest, Operators};
+use super::job::{JobRun, JobSetup, JobUnderTest, Operators};
 use crate::{
     harness::{
         language::{
@@ -154,7 +154,7 @@ impl JobUnderTest for WordCount {
         check_lines(lines, LINE_BYTES_MAX)
     }
 
-    fn begin(settings: &WordCountSettings, run: &JobRun<'_>) -> BegunJob {
+    fn setup(settings: &WordCountSettings, run: &JobRun<'_>) -> JobSetup {
         let topics = Topics::numbered(run.number);
         let lines = word_count_lines(settings, run.seed, run.input);
         let dealt = Arc::new(partition_lines(&lines, settings.parallelism.one()));
@@ -168,14 +168,14 @@ impl JobUnderTest for WordCount {
             service_time: run.service_time,
         };
         let (input, output_topic) = (run.input.cloned(), topics.output.clone());
-        BegunJob {
+        JobSetup {
             id,
             nodes: nodes(settings, run, dealt, &topics, plan),
             oracle: Box::new(ExactlyOnce::new(id, topics.clone())),
             input_topic: topics.input,
-            ends: settings.expected_status().to_vec(),
+            expected_status: settings.expected_status().to_vec(),
             restarts: settings.restarts.one(),
-            fails: settings.fails(),
+            fails_on_purpose: settings.fails(),
             checkpoint_timeout: settings.checkpoint_timeout.one(),
             output: Box::new(move |model| {
                 output(model, &output_topic, input.as_ref().map(|lines| &lines[..]))

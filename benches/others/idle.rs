@@ -1,11 +1,11 @@
 //! An idle cluster, one master and nine workers, beside turmoil.
 
 use crate::{
-    measure::{Effort, interleave, median, ratio, row, seconds, secs},
+    measure::{Effort, interleave, median, ratio, row, seconds},
     rpc::boot,
 };
 use futures::{FutureExt, channel::oneshot, future::BoxFuture};
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use wavetank::{
     gateway,
     host::sim::{World, WorldConfig, simulate},
@@ -16,7 +16,7 @@ use wavetank::{
         },
         rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
     },
-    under_test::cluster::{TimeBounds, checker_of_ground_floor},
+    under_test::cluster::{TimeBounds, checker_of_foundation},
 };
 
 const WORKERS: u32 = 9;
@@ -100,8 +100,12 @@ struct Node {
 impl Node {
     async fn boot(world: &World, name: &str) -> Node {
         let service = boot(world, world.add_node(name)).await;
-        let interval = secs(1);
-        let config = HeartbeatConfig { interval, timeout: secs(5), unreachable_threshold: Some(2) };
+        let interval = Duration::from_secs(1);
+        let config = HeartbeatConfig {
+            interval,
+            timeout: Duration::from_secs(5),
+            unreachable_threshold: Some(2),
+        };
         let member = Member { beats: HeartbeatManagerSender::new(name, config), received: 0 };
         let server = service.start_server("member", member).expect("a free name");
         server.start();
@@ -127,7 +131,7 @@ impl Node {
 }
 
 fn idle_in_tank(simulated: u32) {
-    let checker = Arc::new(checker_of_ground_floor(&TimeBounds::default()));
+    let checker = Arc::new(checker_of_foundation(&TimeBounds::default()));
     simulate(WorldConfig::new(1), checker.clone(), async |world| {
         let master = Node::boot(&world, "master").await;
         let mut workers = Vec::new();
@@ -138,7 +142,7 @@ fn idle_in_tank(simulated: u32) {
             workers.push(worker);
         }
         master.server.handle().run_without_fencing(|member, context| member.beats.start(context));
-        world.sleep(secs(u64::from(simulated))).await;
+        world.sleep(Duration::from_secs(u64::from(simulated))).await;
         assert!(master.received().await >= WORKERS * (simulated - 1), "answers came");
         assert!(workers[0].received().await >= simulated - 1, "requests came");
     });
@@ -147,7 +151,7 @@ fn idle_in_tank(simulated: u32) {
 
 /// The same over turmoil's UDP, with its usual tick of 1 ms.
 fn idle_in_turmoil(simulated: u32) {
-    let length = secs(u64::from(simulated) + 10);
+    let length = Duration::from_secs(u64::from(simulated) + 10);
     let mut sim = turmoil::Builder::new().simulation_duration(length).build();
     for number in 0..WORKERS {
         sim.host(format!("worker-{number}"), || async {
@@ -161,7 +165,7 @@ fn idle_in_turmoil(simulated: u32) {
     }
     sim.client("master", async move {
         let socket = turmoil::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 1)).await?;
-        let mut interval = tokio::time::interval(secs(1));
+        let mut interval = tokio::time::interval(Duration::from_secs(1));
         let mut buffer = [0; 64];
         for _ in 0..simulated {
             interval.tick().await;

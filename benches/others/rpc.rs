@@ -1,19 +1,19 @@
 //! Asks in simulation, time-outs and checks on, beside madsim's own rpc without either.
 
-use crate::measure::{Effort, interleave, median, ratio, row, seconds, secs};
+use crate::measure::{Effort, interleave, median, ratio, row, seconds};
 use futures::{channel::oneshot, future::join_all};
 use madsim::{
     net::{Endpoint, rpc::Request},
     runtime::Runtime,
 };
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use wavetank::{
     gateway,
     harness::event::Moment,
     host::sim::{NodeId, World, WorldConfig, simulate},
     system::rpc::{Context, Reply, RpcAddress, RpcEndpoint, RpcService, RpcSystem},
-    under_test::cluster::{TimeBounds, checker_of_ground_floor},
+    under_test::cluster::{TimeBounds, checker_of_foundation},
 };
 
 const CALLS: u32 = 48_000;
@@ -50,7 +50,7 @@ pub async fn boot(world: &World, node: NodeId) -> RpcService {
 
 /// Asks that many times with that many under way, and lets the checker look on.
 fn ask_in_simulation(in_flight: u32, calls: u32) {
-    let checker = Arc::new(checker_of_ground_floor(&TimeBounds::default()));
+    let checker = Arc::new(checker_of_foundation(&TimeBounds::default()));
     let (end, _) = simulate(WorldConfig::new(1), checker.clone(), async |world| {
         let (client_node, server_node) = (world.add_node("client"), world.add_node("server"));
         let client = boot(&world, client_node).await;
@@ -106,7 +106,11 @@ fn ask_raw(in_flight: u32, calls: u32, timeout: bool) {
                 for _ in 0..calls / in_flight {
                     let request = RawEcho(TEXT.to_string());
                     let answer = match timeout {
-                        true => endpoint.call_timeout(server_address, request, secs(10)).await,
+                        true => {
+                            endpoint
+                                .call_timeout(server_address, request, Duration::from_secs(10))
+                                .await
+                        }
                         false => endpoint.call(server_address, request).await,
                     };
                     assert_eq!(answer.expect("an answer"), TEXT);

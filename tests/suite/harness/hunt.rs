@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wavetank::{
     harness::{
         check::Verdict,
-        explore::{Fate, Hunt, Hunted, Search},
+        explore::{Detection, Hunt, Hunted, Search},
         run::FailedRun,
     },
     system::sabotage::STALE_TOKEN_ACCEPTED,
@@ -42,17 +42,21 @@ fn the_median_is_of_all_searches() {
 #[test]
 fn a_bug_is_caught_by_the_checks_that_are_there_for_it() {
     let caught = hunted(&[(1, Some("no-panic")), (2, Some("L3")), (2, Some("L3"))]);
-    assert_eq!(caught.fate(), Fate::Caught);
+    assert_eq!(caught.detection(), Detection::Caught);
     let by_some = hunted(&[(1, Some("L3")), (9, None)]);
-    assert_eq!(by_some.fate(), Fate::CaughtBySome, "nobody knows whether another search would");
+    assert_eq!(
+        by_some.detection(),
+        Detection::CaughtBySome,
+        "nobody knows whether another search would"
+    );
     let verdicts = [("L3".to_string(), true), ("no-panic".to_string(), true)];
     assert_eq!(caught.verdicts(), verdicts);
     let another = hunted(&[(1, Some("L3")), (2, Some("L5")), (9, None)]);
-    assert_eq!(another.fate(), Fate::CaughtByAnother);
-    assert_eq!(hunted(&[(9, None)]).fate(), Fate::Uncaught);
+    assert_eq!(another.detection(), Detection::CaughtByAnother);
+    assert_eq!(hunted(&[(9, None)]).detection(), Detection::Uncaught);
     let mut unreached = hunted(&[(9, None)]);
     unreached.searches[0].executions = 0;
-    assert_eq!(unreached.fate(), Fate::NeverReached);
+    assert_eq!(unreached.detection(), Detection::NeverReached);
 }
 
 #[test]

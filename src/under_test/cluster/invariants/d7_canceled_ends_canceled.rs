@@ -61,7 +61,8 @@ impl CanceledEndsCanceled {
         }
         let durable = model.keys.contains_key(&cancellation_key(job));
         Check::that(durable || ended == Some(JobStatus::Canceled), || {
-            let before = format!("no cancellation of {job:?} is durable, and it is {ended:?}");
+            let ended = ended.map_or("has not ended".to_string(), |status| format!("is {status}"));
+            let before = format!("no cancellation of {job:?} is durable, and it {ended}");
             (before, format!("{at}: its cancellation is acknowledged"))
         })
     }

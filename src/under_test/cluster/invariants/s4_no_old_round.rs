@@ -38,13 +38,17 @@ impl ClusterInvariant for NoOldRound {
                 self.offered.insert((at.process, *job), *round);
                 let newest = self.newest.insert(at.process, *round);
                 Check::that(newest < Some(*round), || {
-                    (format!("round {newest:?} was sent"), format!("{at}: round {round} is"))
+                    let newest = newest.unwrap_or_default();
+                    (format!("round {newest} was sent"), format!("{at}: round {round} is"))
                 })
             }
             EventRef::Slot(SlotEvent::OfferAnswered { job, round, .. }) => {
                 let offered = self.offered.get(&(at.process, *job));
                 Check::that(offered == Some(round), || {
-                    let before = format!("the round that waits for {job:?} is {offered:?}");
+                    let before = match offered {
+                        Some(offered) => format!("{job:?} waits for the answer to round {offered}"),
+                        None => format!("{job:?} waits for no answer"),
+                    };
                     (before, format!("{at}: the answer to round {round} is applied"))
                 })
             }

@@ -156,6 +156,16 @@ fn a_cancellation_that_is_not_durable_is_caught() {
 }
 
 #[test]
+fn an_ended_job_that_is_taken_on_again_is_caught() {
+    assert_caught_in("word-count/submitted-again", sabotage::ENDED_JOB_TAKEN_ON_AGAIN, 20);
+}
+
+#[test]
+fn a_stale_confirmation_of_a_cluster_is_caught() {
+    assert_caught_in("word-count/late-confirmation", sabotage::STALE_CONFIRMATION_ACCEPTED, 60);
+}
+
+#[test]
 fn a_pointer_that_comes_after_it_was_given_up_is_caught() {
     assert_caught_in("word-count/pointer-in-doubt", sabotage::PENDING_POINTER_NOT_FENCED, 60);
 }

@@ -10,6 +10,7 @@ use crate::system::{
     ids::JobId,
     leadership::{LeaderSession, epoch_key},
     protocol::{JobResult, JobStatus, job_component},
+    sabotage,
     service::coordination::{Change, Compare, CoordinationClient, Transaction},
 };
 use serde::{Deserialize, Serialize};
@@ -92,11 +93,11 @@ impl JobStore {
             return Err(conflict());
         }
         // A try that arrives when the job has ended and was removed finds the key changed.
-        let write = self
-            .guarded()
-            .when(found.unchanged(key.clone()))
-            .when(Compare::Absent { key: result_key(job.id) })
-            .put(key.clone(), value.clone());
+        let mut write = self.guarded().when(found.unchanged(key.clone()));
+        if !self.client.host().sabotaged(sabotage::ENDED_JOB_TAKEN_ON_AGAIN) {
+            write = write.when(Compare::Absent { key: result_key(job.id) });
+        }
+        let write = write.put(key.clone(), value.clone());
         match write_until_acknowledged(&self.client, &write).await? {
             Written::Done => Ok(()),
             Written::Refused { after_maybe, .. } => {

@@ -1,6 +1,6 @@
 //! The processes of a cluster: one function for each role.
 //!
-//! A cluster is a coordination server, a blob server, a log server, job managers and task executors.
+//! A cluster is a coordination server, an object store, a log server, job managers and task executors.
 //! Each role has two entry points: `run_…_node` binds a port and serves on it, `serve_…` serves on a
 //! service that is bound already, for whoever has to know the address before. A process that can't
 //! go on says why as it ends itself; whoever started it may start it again with the same disk.
@@ -13,9 +13,9 @@ use super::{
     job_manager::{JobManagerConfig, serve_job_manager},
     rpc::{RpcService, RpcSystem},
     service::{
-        blobs::{BlobClient, BlobConfig, BlobServer},
         coordination::{CoordinationClient, CoordinationConfig, CoordinationServer},
         log::{LogClient, LogConfig, LogServer},
+        object_store::{ObjectStoreClient, ObjectStoreConfig, ObjectStoreServer},
     },
     task_executor::{OperatorRegistry, TaskExecutorConfig, serve_task_executor},
 };
@@ -35,7 +35,7 @@ pub type OperatorLibrary =
 pub struct ClusterConfig {
     /// The coordination service.
     pub coordination: CoordinationConfig,
-    /// Job managers; the blob and the log server are named here.
+    /// Job managers; the object store and the log server are named here.
     pub job_manager: JobManagerConfig,
     /// Task executors.
     pub task_executor: TaskExecutorConfig,
@@ -43,17 +43,17 @@ pub struct ClusterConfig {
 
 impl ClusterConfig {
     /// The defaults, with services at these addresses.
-    pub fn new(coordination: NodeAddress, blobs: NodeAddress, log: NodeAddress) -> Self {
+    pub fn new(coordination: NodeAddress, objects: NodeAddress, log: NodeAddress) -> Self {
         ClusterConfig {
             coordination: CoordinationConfig::new(coordination),
-            job_manager: JobManagerConfig::new(blobs, log),
+            job_manager: JobManagerConfig::new(objects, log),
             task_executor: TaskExecutorConfig::default(),
         }
     }
 
-    /// A client of the blob server.
-    pub fn blobs(&self, service: &RpcService) -> BlobClient {
-        BlobClient::new(service, BlobConfig::new(self.job_manager.blobs.clone()))
+    /// A client of the object store.
+    pub fn objects(&self, service: &RpcService) -> ObjectStoreClient {
+        ObjectStoreClient::new(service, ObjectStoreConfig::new(self.job_manager.objects.clone()))
     }
 
     /// A client of the log server.
@@ -93,19 +93,19 @@ pub async fn serve_coordination(service: &RpcService) {
     service.host().exit(&format!("coordination server: {end}"));
 }
 
-/// Runs the blob server of a cluster. Returns only when it can't run.
-pub async fn run_blob_node(host: Host, port: u16) {
+/// Runs the object store of a cluster. Returns only when it can't run.
+pub async fn run_object_store_node(host: Host, port: u16) {
     let Some(service) = bind(&host, port).await else { return };
-    serve_blobs(&service).await;
+    serve_object_store(&service).await;
 }
 
 /// The same on a service that is bound already.
-pub async fn serve_blobs(service: &RpcService) {
-    let end = match BlobServer::start(service).await {
+pub async fn serve_object_store(service: &RpcService) {
+    let end = match ObjectStoreServer::start(service).await {
         Ok(server) => server.termination().await.err().unwrap_or_default(),
         Err(error) => error.to_string(),
     };
-    service.host().exit(&format!("blob server: {end}"));
+    service.host().exit(&format!("object store: {end}"));
 }
 
 /// Runs the log server of a cluster. Returns only when it can't run.
@@ -162,7 +162,7 @@ pub async fn serve_tasks(
     config: ClusterConfig,
     library: &OperatorLibrary,
 ) {
-    let (registry, blobs) = (Arc::new(library(&service, &config)), config.blobs(&service));
+    let (registry, objects) = (Arc::new(library(&service, &config)), config.objects(&service));
     let ClusterConfig { coordination, task_executor, .. } = config;
-    serve_task_executor(service, data, coordination, blobs, task_executor, registry).await;
+    serve_task_executor(service, data, coordination, objects, task_executor, registry).await;
 }

@@ -13,8 +13,8 @@ use wavetank::{
     system::{
         client::JobClient,
         cluster::{
-            ClusterConfig, PORT, run_blob_node, run_coordination_node, run_job_manager_node,
-            run_log_node, run_task_executor_node,
+            ClusterConfig, PORT, run_coordination_node, run_job_manager_node, run_log_node,
+            run_object_store_node, run_task_executor_node,
         },
         connector::{
             GENERATOR, GeneratorParameters, LOG_SOURCE, LogSourceParameters, TEXT_SOURCE, spec,
@@ -104,7 +104,7 @@ async fn drive<F: Future<Output = ()> + Send + 'static>(
     let address = |name: &str| NodeAddress::new(name, PORT);
     let config = ClusterConfig::new(address("coordination"), address("blobs"), address("log"));
     world.boot(world.add_node("coordination"), |host| run_coordination_node(host, PORT));
-    world.boot(world.add_node("blobs"), |host| run_blob_node(host, PORT));
+    world.boot(world.add_node("blobs"), |host| run_object_store_node(host, PORT));
     world.boot(world.add_node("log"), |host| run_log_node(host, PORT));
     for name in ["job-manager-1", "job-manager-2"] {
         let config = config.clone();
@@ -199,10 +199,10 @@ fn a_canceled_job_ends_and_frees_its_slots_for_the_next() {
 #[test]
 fn the_lines_of_a_text_are_counted_whatever_their_length_and_end() {
     cluster(|outside| async move {
-        let blobs = outside.config.blobs(&outside.service);
+        let objects = outside.config.objects(&outside.service);
         let long = "x ".repeat(40_000);
         let text = Bytes::from(format!("one two\n\n{long}\nthree\nlast without an end"));
-        let parameters = upload_text(&blobs, "text", &text).await.expect("a new text");
+        let parameters = upload_text(&objects, "text", &text).await.expect("a new text");
         let graph = job(JOB, spec("source", TEXT_SOURCE, &parameters));
         outside.client.submit(&graph).await.expect("a new job");
         let result = outside.client.result(JOB).await.expect("a known job");

@@ -74,8 +74,8 @@ pub fn register_with_failures(
 }
 
 fn registry(service: &RpcService, config: &ClusterConfig) -> OperatorRegistry {
-    let (log, blobs) = (config.log(service), config.blobs(service));
-    operators::register(connector::register(OperatorRegistry::new(), &log, &blobs))
+    let (log, objects) = (config.log(service), config.objects(service));
+    operators::register(connector::register(OperatorRegistry::new(), &log, &objects))
 }
 
 /// The word count of what `source` reads, into a topic.

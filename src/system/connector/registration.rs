@@ -6,7 +6,7 @@ use super::{
 };
 use crate::system::{
     graph::OperatorSpec,
-    service::{blobs::BlobClient, log::LogClient},
+    service::{log::LogClient, object_store::ObjectStoreClient},
     task_executor::OperatorRegistry,
 };
 
@@ -23,9 +23,9 @@ pub const GENERATOR: &str = "generator";
 pub fn register(
     registry: OperatorRegistry,
     log: &LogClient,
-    blobs: &BlobClient,
+    objects: &ObjectStoreClient,
 ) -> OperatorRegistry {
-    let (source_log, sink_log, blobs) = (log.clone(), log.clone(), blobs.clone());
+    let (source_log, sink_log, objects) = (log.clone(), log.clone(), objects.clone());
     registry
         .source(LOG_SOURCE, move |parameters| {
             Ok(Box::new(LogSource::new(source_log.clone(), decode(parameters)?)?))
@@ -34,7 +34,7 @@ pub fn register(
             Ok(Box::new(LogSink::new(sink_log.clone(), decode(parameters)?)))
         })
         .source(TEXT_SOURCE, move |parameters| {
-            Ok(Box::new(TextSource::new(blobs.clone(), decode(parameters)?)))
+            Ok(Box::new(TextSource::new(objects.clone(), decode(parameters)?)))
         })
         .source(GENERATOR, |parameters| Ok(Box::new(GeneratorSource::new(decode(parameters)?)?)))
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 /// The settings of a job manager's components. Times are read on its node's clock.
 #[derive(Clone, Debug)]
 pub struct JobManagerConfig {
-    /// The blob server's message socket.
-    pub blobs: NodeAddress,
+    /// The object store's message socket.
+    pub objects: NodeAddress,
     /// The log server's message socket.
     pub log: NodeAddress,
     /// Beats towards task executors and between masters and resource managers; every second, lost
@@ -30,9 +30,9 @@ pub struct JobManagerConfig {
 
 impl JobManagerConfig {
     /// The defaults, with these servers.
-    pub fn new(blobs: NodeAddress, log: NodeAddress) -> Self {
+    pub fn new(objects: NodeAddress, log: NodeAddress) -> Self {
         JobManagerConfig {
-            blobs,
+            objects,
             log,
             heartbeat: HeartbeatConfig {
                 interval: Duration::from_secs(1),

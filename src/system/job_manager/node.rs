@@ -9,9 +9,9 @@ use crate::system::{
     protocol::{DISPATCHER, RESOURCE_MANAGER},
     rpc::{RpcEndpoint, RpcService},
     service::{
-        blobs::{BlobClient, BlobConfig},
         coordination::{CoordinationClient, CoordinationConfig, Session},
         log::{LogClient, LogConfig},
+        object_store::{ObjectStoreClient, ObjectStoreConfig},
     },
 };
 use futures::{FutureExt, future::pending};
@@ -31,7 +31,10 @@ pub async fn serve_job_manager(
         masters: JobMasterServices {
             config: config.clone(),
             coordination: client.clone(),
-            blobs: BlobClient::new(&service, BlobConfig::new(config.blobs.clone())),
+            objects: ObjectStoreClient::new(
+                &service,
+                ObjectStoreConfig::new(config.objects.clone()),
+            ),
         },
         log: LogClient::new(&service, LogConfig::new(config.log.clone())),
         session: session.clone(),

@@ -4,9 +4,9 @@
 //! A service writes checksummed records, answers and announces a write only after its sync, and
 //! stops on corruption or a failed sync. A client learns *done*, *refused* or **maybe**.
 
-pub mod blobs;
 pub mod coordination;
 pub mod log;
+pub mod object_store;
 
 mod backlog;
 mod batch;

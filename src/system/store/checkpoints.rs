@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub struct CheckpointPointer {
     /// The checkpoint.
     pub id: CheckpointId,
-    /// The blob that holds an encoded [`CompletedCheckpoint`].
+    /// The object that holds an encoded [`CompletedCheckpoint`].
     pub metadata: String,
     /// Whether it is the job's final one.
     pub last: bool,

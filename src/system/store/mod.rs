@@ -81,8 +81,8 @@ pub fn counter_key(job: JobId) -> String {
     format!("/jobs/checkpoint/{job}/counter")
 }
 
-/// The prefix of all blobs of a job.
-pub fn blob_prefix(job: JobId) -> String {
+/// The prefix of all objects of a job.
+pub fn object_prefix(job: JobId) -> String {
     format!("{job}/")
 }
 

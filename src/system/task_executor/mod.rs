@@ -35,18 +35,18 @@ pub use operator::{
 };
 pub use slot_event::SlotEvent;
 pub use task::{
-    Task, TaskConfig, TaskEnvironment, TaskHandle, TaskResponder, TaskStateUpdate, state_blob,
+    Task, TaskConfig, TaskEnvironment, TaskHandle, TaskResponder, TaskStateUpdate, state_object,
 };
 
 /// Where tasks keep the state of checkpoints.
 pub trait StateStore: Send + Sync {
-    /// Writes a blob durably.
+    /// Writes an object durably.
     ///
     /// # Errors
     /// Why it may not be there, for people.
     fn put(&self, name: String, bytes: Bytes) -> BoxFuture<'static, Result<(), String>>;
 
-    /// Reads a blob.
+    /// Reads an object.
     ///
     /// # Errors
     /// Why it can't be read, for people.

@@ -9,15 +9,15 @@ use crate::system::{
     protocol::{TASK_EXECUTOR, TaskExecutorInfo},
     rpc::{RpcAddress, RpcService},
     service::{
-        blobs::BlobClient,
         coordination::{CoordinationClient, CoordinationConfig},
+        object_store::ObjectStoreClient,
     },
 };
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use std::sync::Arc;
 
-impl StateStore for BlobClient {
+impl StateStore for ObjectStoreClient {
     fn put(&self, name: String, bytes: Bytes) -> BoxFuture<'static, Result<(), String>> {
         let client = self.clone();
         async move {
@@ -37,7 +37,7 @@ pub async fn serve_task_executor(
     service: RpcService,
     data_port: u16,
     coordination: CoordinationConfig,
-    blobs: BlobClient,
+    objects: ObjectStoreClient,
     config: TaskExecutorConfig,
     registry: Arc<OperatorRegistry>,
 ) {
@@ -55,7 +55,7 @@ pub async fn serve_task_executor(
     let services = TaskExecutorServices {
         config: Arc::new(config),
         coordination: CoordinationClient::new(&service, coordination),
-        states: Arc::new(blobs),
+        states: Arc::new(objects),
         registry,
         exchange,
     };

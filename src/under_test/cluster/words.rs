@@ -10,9 +10,9 @@ use crate::{
         leadership::{LeaderSessionId, LeadershipEvent},
         rpc::RpcEvent,
         service::{
-            blobs::BlobEvent,
             coordination::{CoordinationEvent, LeaseEnd},
             log::LogEvent,
+            object_store::ObjectStoreEvent,
         },
         task_executor::{SlotEvent, TaskEvent},
     },
@@ -39,7 +39,7 @@ macro_rules! reported {
 reported! {
     RpcEvent = "rpc", |_| false, |_| None;
     LogEvent = "log", |_| false, |_| None;
-    BlobEvent = "blob", |_| false, |_| None;
+    ObjectStoreEvent = "object-store", |_| false, |_| None;
     TaskEvent = "task", is_change_of_task, task;
     CoordinationEvent = "coordination", |_| true, coordination;
     JobEvent = "job", |_| true, job;

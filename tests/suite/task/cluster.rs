@@ -60,7 +60,7 @@ pub fn in_simulation(
 /// A store that can fail, and hang, and be slow.
 #[derive(Default)]
 pub struct Store {
-    blobs: Mutex<BTreeMap<String, Bytes>>,
+    objects: Mutex<BTreeMap<String, Bytes>>,
     pub mood: Mutex<Mood>,
 }
 
@@ -95,7 +95,7 @@ impl StateStore for Store {
     fn put(&self, name: String, bytes: Bytes) -> BoxFuture<'static, Result<(), String>> {
         let mood = self.mood.lock().unwrap().clone();
         if matches!(mood, Mood::Well | Mood::Slow(..)) {
-            let old = self.blobs.lock().unwrap().insert(name.clone(), bytes);
+            let old = self.objects.lock().unwrap().insert(name.clone(), bytes);
             assert!(old.is_none(), "{name} is written once");
         }
         Box::pin(Store::pass(mood))
@@ -103,7 +103,7 @@ impl StateStore for Store {
 
     fn get(&self, name: String) -> BoxFuture<'static, Result<Bytes, String>> {
         let mood = self.mood.lock().unwrap().clone();
-        let found = self.blobs.lock().unwrap().get(&name).cloned();
+        let found = self.objects.lock().unwrap().get(&name).cloned();
         Box::pin(async move {
             Store::pass(mood).await?;
             found.ok_or_else(|| format!("no {name}"))

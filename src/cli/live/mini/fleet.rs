@@ -91,9 +91,9 @@ impl<'a> Fleet<'a> {
 
     /// Runs the job to its end and reads the output.
     pub async fn run(mut self) -> Result<Report, CliError> {
-        let [coordination, blobs, log] = self.start_servers().await?;
+        let [coordination, objects, log] = self.start_servers().await?;
         let service = RpcSystem::load(&self.host).bind(0).await?;
-        let config = cluster_config(coordination, blobs, log);
+        let config = cluster_config(coordination, objects, log);
         let job = self.plan.kept.job();
         self.start_others(&config);
         let observed = JobClient::new(&service, &config.coordination(&service));
@@ -151,7 +151,7 @@ impl<'a> Fleet<'a> {
         let member = |role: &str, name: String| {
             let mut member = self.member(role, name);
             member.set("--coordination", config.coordination.server.to_string());
-            member.set("--blob-server", config.job_manager.blobs.to_string());
+            member.set("--object-store", config.job_manager.objects.to_string());
             member.set("--log-server", config.job_manager.log.to_string());
             member
         };

@@ -18,7 +18,7 @@ use crate::{
         JobPlan, Topics, operator_library, partition_lines, run_job, word_count, write_lines,
     },
     system::{
-        cluster::{ClusterConfig, bind, serve_blobs, serve_jobs, serve_log, serve_tasks},
+        cluster::{ClusterConfig, bind, serve_jobs, serve_log, serve_object_store, serve_tasks},
         connector::{
             LOG_SOURCE, LogSourceParameters, TEXT_SOURCE, TextSourceParameters, spec, upload_text,
         },
@@ -38,7 +38,7 @@ const RESTART_RESET_MS: u64 = 120_000;
 /// A process's role.
 #[derive(Subcommand)]
 pub enum MiniNode {
-    /// The blob server.
+    /// The object store.
     Blobs(Place),
     /// The log server.
     Log(Place),
@@ -67,9 +67,9 @@ struct Services {
     /// The coordination server
     #[arg(long)]
     coordination: NodeAddress,
-    /// The blob server
+    /// The object store
     #[arg(long)]
-    blob_server: NodeAddress,
+    object_store: NodeAddress,
     /// The log server
     #[arg(long)]
     log_server: NodeAddress,
@@ -93,7 +93,7 @@ pub struct Loader {
 
 impl Services {
     fn config(self) -> ClusterConfig {
-        cluster_config(self.coordination, self.blob_server, self.log_server)
+        cluster_config(self.coordination, self.object_store, self.log_server)
     }
 }
 
@@ -104,7 +104,7 @@ impl MiniNode {
             MiniNode::Blobs(place) => run(place, async |host, port| {
                 let Some(service) = bind(&host, port).await else { return };
                 announce(service.address());
-                serve_blobs(&service).await;
+                serve_object_store(&service).await;
             }),
             MiniNode::Log(place) => run(place, async |host, port| {
                 let Some(service) = bind(&host, port).await else { return };
@@ -179,7 +179,7 @@ impl Load {
         config: &ClusterConfig,
     ) -> Result<OperatorSpec, CliError> {
         let name = format!("text-{}", self.kept.job());
-        let uploaded = upload_text(&config.blobs(service), &name, self.text.bytes()).await?;
+        let uploaded = upload_text(&config.objects(service), &name, self.text.bytes()).await?;
         let pause_ms = u64::try_from(self.pace.pause.as_millis())?;
         let parameters = TextSourceParameters { lines_max: self.pace.lines, pause_ms, ..uploaded };
         Ok(spec("source", TEXT_SOURCE, &parameters))

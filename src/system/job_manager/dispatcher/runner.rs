@@ -107,7 +107,7 @@ async fn checkpoints(
     if cancellation_requested(client, job).await {
         return Ok((Checkpoints::none(store), true));
     }
-    let recovery = Checkpoints::recover(store.clone(), &services.blobs).boxed();
+    let recovery = Checkpoints::recover(store.clone(), &services.objects).boxed();
     match select(until_canceled(client, job).boxed(), recovery).await {
         Either::Left(_) => Ok((Checkpoints::none(store), true)),
         Either::Right((recovered, _)) => {

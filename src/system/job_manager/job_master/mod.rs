@@ -29,7 +29,7 @@ use crate::system::{
     },
     rpc::{Context, Reply, RpcEndpoint, StopFuture},
     scope::Scope,
-    service::{blobs::BlobClient, coordination::CoordinationClient},
+    service::{coordination::CoordinationClient, object_store::ObjectStoreClient},
 };
 pub(super) use coordinator::Checkpoints;
 use execution::Execution;
@@ -48,8 +48,8 @@ pub struct JobMasterServices {
     pub config: Arc<JobManagerConfig>,
     /// The coordination service.
     pub coordination: CoordinationClient,
-    /// The blob store.
-    pub blobs: BlobClient,
+    /// The object store.
+    pub objects: ObjectStoreClient,
 }
 
 /// The endpoint of one term.

@@ -8,7 +8,7 @@
 //! Deliberately absent: replication. The server is the one thing of the cluster that is promised to
 //! come back with its disk. A file of it that was changed by hand is refused (see `durable`). When the
 //! whole folder is set back in time, the log server refuses: deployments draw epochs that were drawn
-//! before, and its producers know a later generation (`Fenced`); so does the blob server a checkpoint
+//! before, and its producers know a later generation (`Fenced`); so does the object store a checkpoint
 //! that was stored before with other content (`Exists`) and a job that was cleaned up (`Sealed`). When
 //! the folder is gone, nobody refuses: it is a new cluster, and a client's job is unknown to it.
 

@@ -112,8 +112,8 @@ pub struct TaskEnvironment {
     pub config: TaskConfig,
 }
 
-/// The name of the blob that holds a task's part of a checkpoint.
-pub fn state_blob(attempt: ExecutionAttemptId, checkpoint: CheckpointId) -> String {
+/// The name of the object that holds a task's part of a checkpoint.
+pub fn state_object(attempt: ExecutionAttemptId, checkpoint: CheckpointId) -> String {
     let ExecutionAttemptId { job, vertex, epoch } = attempt;
     format!("{job}/chk-{checkpoint}/{}-{}-{epoch}", vertex.vertex.0, vertex.subtask)
 }

@@ -175,7 +175,7 @@ async fn restore(
     deployment: &TaskDeployment,
 ) -> Result<Option<TaskState>, TaskError> {
     let Some(restore) = &deployment.restore else { return Ok(None) };
-    let bytes = environment.state_store.get(restore.state.blob.clone()).await;
+    let bytes = environment.state_store.get(restore.state.object.clone()).await;
     let bytes = bytes.map_err(TaskError::Restore)?;
     if bytes.len() as u64 != restore.state.length {
         let text = format!("{} bytes where {} were written", bytes.len(), restore.state.length);

@@ -1,6 +1,6 @@
 //! Writes the state of checkpoints beside the task, one at a time.
 
-use super::{environment::state_blob, report::Reporter};
+use super::{environment::state_object, report::Reporter};
 use crate::system::{
     graph::{StateHandle, TaskState},
     ids::CheckpointId,
@@ -96,10 +96,10 @@ impl Uploads {
         loop {
             let Upload { checkpoint, state } = self.next().await;
             let bytes = Bytes::from(postcard::to_stdvec(&state).expect("plain bytes"));
-            let blob = state_blob(reporter.attempt, checkpoint);
-            let handle = StateHandle { blob: blob.clone(), length: bytes.len() as u64 };
+            let object = state_object(reporter.attempt, checkpoint);
+            let handle = StateHandle { object: object.clone(), length: bytes.len() as u64 };
             let written = {
-                let (put, aborted) = (store.put(blob, bytes).fuse(), self.aborted().fuse());
+                let (put, aborted) = (store.put(object, bytes).fuse(), self.aborted().fuse());
                 pin_mut!(put, aborted);
                 select_biased! {
                     () = aborted => None,

@@ -22,8 +22,8 @@ const TABLE: &str = "job";
 pub fn library() -> OperatorLibrary {
     let of_jobs: Vec<Operators> = ALL.iter().map(|job| job.operators()).collect();
     Arc::new(move |service, config| {
-        let (log, blobs) = (config.log(service), config.blobs(service));
-        let connectors = connector::register(OperatorRegistry::new(), &log, &blobs);
+        let (log, objects) = (config.log(service), config.objects(service));
+        let connectors = connector::register(OperatorRegistry::new(), &log, &objects);
         of_jobs.iter().fold(connectors, |registry, add| add(registry))
     })
 }

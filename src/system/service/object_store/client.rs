@@ -1,8 +1,8 @@
-//! The client of the blob service.
+//! The client of the object store.
 
 use super::{
-    BLOB_ENDPOINT, BlobGateway,
-    model::{BLOB_BYTES_MAX, BLOB_NAMES_MAX, BlobRefusal},
+    BlobGateway, OBJECT_STORE_ENDPOINT,
+    model::{OBJECT_BYTES_MAX, OBJECT_NAMES_MAX, ObjectStoreRefusal},
 };
 use crate::{
     host::{Host, NodeAddress},
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
-pub struct BlobConfig {
+pub struct ObjectStoreConfig {
     /// The server's message socket.
     pub server: NodeAddress,
     /// How long a call waits for its answer; 2 s.
@@ -28,10 +28,10 @@ pub struct BlobConfig {
     pub retry_delay: Duration,
 }
 
-impl BlobConfig {
+impl ObjectStoreConfig {
     /// The defaults, for the server at that address.
     pub fn new(server: NodeAddress) -> Self {
-        BlobConfig {
+        ObjectStoreConfig {
             server,
             ask_timeout: Duration::from_secs(2),
             retry_delay: Duration::from_millis(200),
@@ -40,9 +40,9 @@ impl BlobConfig {
 }
 
 /// Why a call has no value.
-pub type BlobError = ServiceError<BlobRefusal>;
+pub type ObjectStoreError = ServiceError<ObjectStoreRefusal>;
 
-/// Speaks to the blob server. Cheap to clone.
+/// Speaks to the object store. Cheap to clone.
 ///
 /// Names are `/`-separated parts of `A-Za-z0-9._-`, none of them `.` or `..`, at most 512 bytes
 /// together. A name is *under* a prefix that is the name or its first parts: `a/b` is under `a` and
@@ -50,17 +50,17 @@ pub type BlobError = ServiceError<BlobRefusal>;
 ///
 /// The `*_until_acknowledged` calls try again until the server answers; drop them to give up.
 #[derive(Clone)]
-pub struct BlobClient {
+pub struct ObjectStoreClient {
     connection: Connection<BlobGateway>,
     retry_delay: Duration,
 }
 
-impl BlobClient {
+impl ObjectStoreClient {
     /// A client on this process's RPC service. It connects on first use.
-    pub fn new(service: &RpcService, config: BlobConfig) -> Self {
-        let BlobConfig { server, ask_timeout, retry_delay } = config;
-        let connection = Connection::new(service, &server, BLOB_ENDPOINT, ask_timeout);
-        BlobClient { connection, retry_delay }
+    pub fn new(service: &RpcService, config: ObjectStoreConfig) -> Self {
+        let ObjectStoreConfig { server, ask_timeout, retry_delay } = config;
+        let connection = Connection::new(service, &server, OBJECT_STORE_ENDPOINT, ask_timeout);
+        ObjectStoreClient { connection, retry_delay }
     }
 
     /// The host of the process.
@@ -68,43 +68,43 @@ impl BlobClient {
         self.connection.host()
     }
 
-    /// Stores a blob of up to 4 MiB. Done again with the same content it is done; the server tells
+    /// Stores an object of up to 4 MiB. Done again with the same content it is done; the server tells
     /// contents apart by length and CRC-32.
     ///
     /// # Errors
-    /// [`BlobError`]; refused `BadName`, `TooLarge`, `Sealed`, `Exists` or `Full`.
-    pub async fn put(&self, name: &str, bytes: Bytes) -> Result<(), BlobError> {
+    /// [`ObjectStoreError`]; refused `BadName`, `TooLarge`, `Sealed`, `Exists` or `Full`.
+    pub async fn put(&self, name: &str, bytes: Bytes) -> Result<(), ObjectStoreError> {
         // A larger one fits in no message, and the caller would be told nothing better than maybe.
-        if bytes.len() > BLOB_BYTES_MAX {
-            return Err(ServiceError::Refused(BlobRefusal::TooLarge));
+        if bytes.len() > OBJECT_BYTES_MAX {
+            return Err(ServiceError::Refused(ObjectStoreRefusal::TooLarge));
         }
         self.connection.call(|gateway| gateway.put(name.to_string(), bytes)).await
     }
 
-    /// A blob's content.
+    /// An object's content.
     ///
     /// # Errors
-    /// [`BlobError`]; refused `NotFound`.
-    pub async fn get(&self, name: &str) -> Result<Bytes, BlobError> {
+    /// [`ObjectStoreError`]; refused `NotFound`.
+    pub async fn get(&self, name: &str) -> Result<Bytes, ObjectStoreError> {
         once_more(|| self.connection.call(|gateway| gateway.get(name.to_string()))).await
     }
 
-    /// Removes blobs; absent ones are fine.
+    /// Removes objects; absent ones are fine.
     ///
     /// # Errors
-    /// [`BlobError`]; refused `BadName`. Of more than 4096 names some may be gone then.
-    pub async fn delete(&self, names: &[String]) -> Result<(), BlobError> {
-        for names in names.chunks(BLOB_NAMES_MAX) {
+    /// [`ObjectStoreError`]; refused `BadName`. Of more than 4096 names some may be gone then.
+    pub async fn delete(&self, names: &[String]) -> Result<(), ObjectStoreError> {
+        for names in names.chunks(OBJECT_NAMES_MAX) {
             self.connection.call(|gateway| gateway.delete(names.to_vec())).await?;
         }
         Ok(())
     }
 
-    /// Removes every blob under a prefix and refuses puts under it for ever.
+    /// Removes every object under a prefix and refuses puts under it for ever.
     ///
     /// # Errors
-    /// [`BlobError`]; refused `BadName` or `Full`.
-    pub async fn seal(&self, prefix: &str) -> Result<(), BlobError> {
+    /// [`ObjectStoreError`]; refused `BadName` or `Full`.
+    pub async fn seal(&self, prefix: &str) -> Result<(), ObjectStoreError> {
         self.connection.call(|gateway| gateway.seal(prefix.to_string())).await
     }
 
@@ -112,13 +112,13 @@ impl BlobClient {
     /// names, those that come and go meanwhile may be seen or not.
     ///
     /// # Errors
-    /// [`BlobError`]; never *refused*.
-    pub async fn list(&self, prefix: &str) -> Result<Vec<String>, BlobError> {
+    /// [`ObjectStoreError`]; never *refused*.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectStoreError> {
         let mut names: Vec<String> = Vec::new();
         loop {
             let after = names.last().cloned().unwrap_or_default();
             let page = once_more(|| self.page(prefix, &after)).await?;
-            let last = page.len() < BLOB_NAMES_MAX;
+            let last = page.len() < OBJECT_NAMES_MAX;
             names.extend(page);
             if last {
                 return Ok(names);
@@ -126,7 +126,7 @@ impl BlobClient {
         }
     }
 
-    async fn page(&self, prefix: &str, after: &str) -> Result<Vec<String>, BlobError> {
+    async fn page(&self, prefix: &str, after: &str) -> Result<Vec<String>, ObjectStoreError> {
         let ask = self.connection.gateway().await?.list(prefix.to_string(), after.to_string());
         self.connection.answer(ask).await
     }
@@ -139,7 +139,7 @@ impl BlobClient {
         &self,
         name: &str,
         bytes: Bytes,
-    ) -> Result<(), BlobRefusal> {
+    ) -> Result<(), ObjectStoreRefusal> {
         until_acknowledged(self.host(), self.retry_delay, || self.put(name, bytes.clone())).await
     }
 
@@ -147,7 +147,7 @@ impl BlobClient {
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn get_until_acknowledged(&self, name: &str) -> Result<Bytes, BlobRefusal> {
+    pub async fn get_until_acknowledged(&self, name: &str) -> Result<Bytes, ObjectStoreRefusal> {
         until_acknowledged(self.host(), self.retry_delay, || self.get(name)).await
     }
 
@@ -155,7 +155,10 @@ impl BlobClient {
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn delete_until_acknowledged(&self, names: &[String]) -> Result<(), BlobRefusal> {
+    pub async fn delete_until_acknowledged(
+        &self,
+        names: &[String],
+    ) -> Result<(), ObjectStoreRefusal> {
         until_acknowledged(self.host(), self.retry_delay, || self.delete(names)).await
     }
 
@@ -163,7 +166,7 @@ impl BlobClient {
     ///
     /// # Errors
     /// What the server refuses.
-    pub async fn seal_until_acknowledged(&self, prefix: &str) -> Result<(), BlobRefusal> {
+    pub async fn seal_until_acknowledged(&self, prefix: &str) -> Result<(), ObjectStoreRefusal> {
         until_acknowledged(self.host(), self.retry_delay, || self.seal(prefix)).await
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         graph::JobGraph,
         protocol::{JobRefusal, JobResult, SubmitRefusal},
         rpc::RpcService,
-        service::log::LogRefusal,
+        service::{Services, log::LogRefusal},
     },
 };
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub struct JobPlan {
 /// Runs a client until its job has ended, and then for as long as its process lives.
 pub async fn run_client_node(host: Host, config: ClusterConfig, plan: JobPlan) {
     let Some(service) = bind(&host, 0).await else { return };
-    match run_job(&service, &config, &plan).await {
+    match run_job(&service, &config.services(&service), &plan).await {
         Ok(_) => std::future::pending().await,
         Err(error) => give_up(&host, error.to_string()),
     }
@@ -69,17 +69,15 @@ pub enum ClientError {
 /// [`ClientError`].
 pub async fn run_job(
     service: &RpcService,
-    config: &ClusterConfig,
+    services: &Services,
     plan: &JobPlan,
 ) -> Result<JobResult, ClientError> {
-    let log = config.log(service);
     let Topics { input, output } = &plan.topics;
     for (topic, partitions) in [(input, plan.inputs), (output, plan.outputs)] {
-        log.create_topic_until_acknowledged(topic, partitions)
-            .await
-            .map_err(|refusal| ClientError::Topic { topic: topic.clone(), refusal })?;
+        let created = services.log.create_topic_until_acknowledged(topic, partitions).await;
+        created.map_err(|refusal| ClientError::Topic { topic: topic.clone(), refusal })?;
     }
-    let client = JobClient::new(service, &config.coordination(service));
+    let client = JobClient::new(service, &services.coordination);
     client.submit(&plan.job).await.map_err(ClientError::Refused)?;
     if let Some(after) = plan.cancel_after {
         service.host().sleep(after).await;

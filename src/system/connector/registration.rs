@@ -6,9 +6,10 @@ use super::{
 };
 use crate::system::{
     graph::OperatorSpec,
-    service::{log::LogClient, object_store::ObjectStoreClient},
+    service::{log::Log, object_store::ObjectStore},
     task_executor::OperatorRegistry,
 };
+use std::sync::Arc;
 
 /// The registered name of [`LogSource`].
 pub const LOG_SOURCE: &str = "log-source";
@@ -22,8 +23,8 @@ pub const GENERATOR: &str = "generator";
 /// Registers all of them, on these services.
 pub fn register(
     registry: OperatorRegistry,
-    log: &LogClient,
-    objects: &ObjectStoreClient,
+    log: &Arc<dyn Log>,
+    objects: &Arc<dyn ObjectStore>,
 ) -> OperatorRegistry {
     let (source_log, sink_log, objects) = (log.clone(), log.clone(), objects.clone());
     registry

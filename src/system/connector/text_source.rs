@@ -6,14 +6,14 @@ use crate::{
     system::{
         graph::OperatorState,
         ids::CheckpointId,
-        service::object_store::{ObjectStoreClient, ObjectStoreRefusal},
+        service::object_store::{ObjectStore, ObjectStoreRefusal},
         task_executor::{OperatorContext, Record, Source, SourceStep, TaskError},
     },
 };
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Bytes in each part of a text but the last.
 pub const TEXT_PART_BYTES: usize = 1024 * 1024;
@@ -50,7 +50,7 @@ fn part_name(text: &str, part: u64) -> String {
 /// # Errors
 /// What the object store refuses.
 pub async fn upload_text(
-    objects: &ObjectStoreClient,
+    objects: &dyn ObjectStore,
     name: &str,
     text: &Bytes,
 ) -> Result<TextSourceParameters, ObjectStoreRefusal> {
@@ -63,7 +63,7 @@ pub async fn upload_text(
 
 /// The source. A subtask reads the lines that begin in its share of the bytes.
 pub struct TextSource {
-    objects: ObjectStoreClient,
+    objects: Arc<dyn ObjectStore>,
     parameters: TextSourceParameters,
     /// Where the next line begins.
     position: u64,
@@ -84,7 +84,7 @@ struct Place {
 
 impl TextSource {
     /// A source that is not open yet.
-    pub fn new(objects: ObjectStoreClient, parameters: TextSourceParameters) -> Self {
+    pub fn new(objects: Arc<dyn ObjectStore>, parameters: TextSourceParameters) -> Self {
         TextSource {
             objects,
             parameters,

@@ -1,7 +1,7 @@
 //! The service's promises under random clients, crashes, disk errors and waves.
 
 use super::{
-    Cell, Client,
+    Cell, Client, all,
     checker::{Tally, check},
     history::{Entry, History, Outcome},
     in_simulation, ms, server_address,
@@ -26,7 +26,7 @@ use wavetank::{
         rpc::{Gateway, RpcAddress, RpcError},
         service::coordination::{
             COORDINATION_ENDPOINT, Change, Compare, CoordinationConfig, CoordinationError,
-            CoordinationGateway, LeaseId, Range, Transaction,
+            CoordinationGateway, KeyPattern, LeaseId, Range, Transaction, Watch,
         },
     },
 };
@@ -124,7 +124,7 @@ impl Actor {
 
     async fn read(&self) {
         let since = self.cell.history.len();
-        if let Ok(range) = self.client.coordination.read("").await {
+        if let Ok(range) = self.client.coordination.read(&all()).await {
             *self.seen.lock().unwrap() = range.clone();
             self.note(Entry::Read { since, range });
         }
@@ -207,7 +207,8 @@ impl Actor {
     }
 
     async fn watch(self) {
-        let mut watch = self.client.coordination.watch("x/");
+        let mut watch =
+            Watch::new(&self.client.coordination, KeyPattern::Children("x".to_string()));
         loop {
             match watch.next().await {
                 Ok(update) => self.note(Entry::Watched { watch: self.number, update }),

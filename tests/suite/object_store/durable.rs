@@ -1,22 +1,19 @@
 //! What the server acknowledged or announced survives; corruption is never served.
 
-use super::{Cell, Objects, content, shown};
+use super::{Cell, Client, Objects, content, shown};
 use crate::service::{ALWAYS, Entry, in_simulation, ms};
 use std::{collections::BTreeSet, time::Duration};
 use wavetank::{
     host::sim::{Delay, DiskEffect, DiskFault, DiskOp, ProcessEnd, WorldConfig},
     system::service::{
         ServiceError,
-        object_store::{ObjectStoreClient, ObjectStoreEvent, ObjectStoreRefusal},
+        object_store::{ObjectStoreEvent, ObjectStoreRefusal},
     },
 };
 
 const FIRST_OBJECT: &str = "blobs/blob-00000000000000000000";
 
-fn run(
-    seed: u64,
-    body: impl AsyncFnOnce(&Cell, ObjectStoreClient) -> usize + Send + 'static,
-) -> usize {
+fn run(seed: u64, body: impl AsyncFnOnce(&Cell, Client) -> usize + Send + 'static) -> usize {
     in_simulation::<Objects, usize>(WorldConfig::new(seed), async |cell| {
         let objects = cell.objects("client").await;
         body(&cell, objects).await

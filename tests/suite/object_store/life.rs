@@ -1,6 +1,6 @@
 //! The life of objects while nothing fails.
 
-use super::{Cell, Objects, content, shown};
+use super::{Cell, Client, Objects, content, shown};
 use crate::service::{PORT, in_simulation, server_address};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -12,7 +12,7 @@ use wavetank::{
             ServiceError,
             object_store::{
                 BlobGateway, OBJECT_BYTES_MAX, OBJECT_NAMES_MAX, OBJECT_STORE_ENDPOINT,
-                ObjectStoreClient, ObjectStoreError, ObjectStoreEvent, ObjectStoreRefusal,
+                ObjectStoreError, ObjectStoreEvent, ObjectStoreRefusal,
             },
         },
     },
@@ -26,7 +26,7 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_string()).collect()
 }
 
-fn run(body: impl AsyncFnOnce(Cell, ObjectStoreClient) + Send + 'static) {
+fn run(body: impl AsyncFnOnce(Cell, Client) + Send + 'static) {
     in_simulation::<Objects, ()>(WorldConfig::new(1), async |cell| {
         let objects = cell.objects("client").await;
         body(cell, objects).await;

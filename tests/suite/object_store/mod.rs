@@ -5,10 +5,11 @@ mod storm;
 
 use crate::service::{Service, server_address};
 use bytes::Bytes;
+use std::sync::Arc;
 use wavetank::system::{
     rpc::RpcService,
     service::object_store::{
-        ObjectStoreClient, ObjectStoreConfig, ObjectStoreEvent, ObjectStoreServer,
+        ObjectStore, ObjectStoreClient, ObjectStoreConfig, ObjectStoreEvent, ObjectStoreServer,
     },
 };
 
@@ -16,6 +17,8 @@ use wavetank::system::{
 pub struct Objects;
 
 type Cell = crate::service::Cell<Objects>;
+
+type Client = Arc<dyn ObjectStore>;
 
 impl Service for Objects {
     type Event = ObjectStoreEvent;
@@ -33,9 +36,9 @@ impl Service for Objects {
 }
 
 impl Cell {
-    async fn objects(&self, name: &str) -> ObjectStoreClient {
+    async fn objects(&self, name: &str) -> Client {
         let (_, service) = self.client(name).await;
-        ObjectStoreClient::new(&service, ObjectStoreConfig::new(server_address()))
+        Arc::new(ObjectStoreClient::new(&service, ObjectStoreConfig::new(server_address())))
     }
 }
 

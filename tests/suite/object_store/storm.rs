@@ -1,10 +1,11 @@
 //! The service's promises under random clients, crashes, disk errors and bad links.
 
-use super::{Cell, Objects, content};
+use super::{Cell, Client, Objects, content};
 use crate::service::{Entry, in_simulation, ms, server_address};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 use wavetank::{
@@ -54,7 +55,7 @@ fn draw_call(draws: &mut Draws) -> Call {
     }
 }
 
-async fn run_client(cell: Cell, objects: ObjectStoreClient, client: u64, seed: u64) {
+async fn run_client(cell: Cell, objects: Client, client: u64, seed: u64) {
     let mut draws = Draws::new(seed, "calls", [client, 0]);
     let mut number = client << 32;
     while cell.world.elapsed() < STORM {
@@ -72,13 +73,12 @@ async fn run_client(cell: Cell, objects: ObjectStoreClient, client: u64, seed: u
     }
 }
 
-async fn client(cell: &Cell, name: &str) -> ObjectStoreClient {
+async fn client(cell: &Cell, name: &str) -> Client {
     let (_, service) = cell.client(name).await;
     let (ask_timeout, retry_delay) = (ms(250), ms(20));
-    ObjectStoreClient::new(
-        &service,
-        ObjectStoreConfig { ask_timeout, retry_delay, ..ObjectStoreConfig::new(server_address()) },
-    )
+    let config =
+        ObjectStoreConfig { ask_timeout, retry_delay, ..ObjectStoreConfig::new(server_address()) };
+    Arc::new(ObjectStoreClient::new(&service, config))
 }
 
 fn run(seed: u64) -> Checker {

@@ -14,7 +14,7 @@ use crate::system::{
     rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
     sabotage,
     scope::Scope,
-    service::{coordination::Session, log::LogClient, object_store::ObjectStoreClient},
+    service::{coordination::Session, log::Log, object_store::ObjectStore},
     store::{Cancellation, JobStore, StoreError, StoredJobs, StoredResult, object_prefix},
 };
 use futures::{FutureExt, future::join_all};
@@ -34,7 +34,7 @@ pub struct DispatcherServices {
     /// What the masters of its jobs stand on.
     pub masters: JobMasterServices,
     /// The log service.
-    pub log: LogClient,
+    pub log: Arc<dyn Log>,
     /// The process's session, on whose lease its elections hang.
     pub session: Arc<Session>,
     /// Knows the registered operators.
@@ -204,7 +204,7 @@ impl Dispatcher {
             if let Some(runner) = runner {
                 runner.stop().await;
             }
-            remove_all(&store, &objects, &log, job).await
+            remove_all(&store, &*objects, &*log, job).await
         });
         context.spawn_then(work, move |dispatcher, context, cleaned| match cleaned {
             Some(Ok(())) => {
@@ -343,8 +343,8 @@ enum Unclean {
 
 async fn remove_all(
     store: &JobStore,
-    objects: &ObjectStoreClient,
-    log: &LogClient,
+    objects: &dyn ObjectStore,
+    log: &dyn Log,
     job: JobId,
 ) -> Result<(), Unclean> {
     store.remove_checkpoints(job).await?;

@@ -21,7 +21,7 @@ use crate::{
         sabotage,
         service::{
             coordination::Revision,
-            object_store::{ObjectStoreClient, ObjectStoreError},
+            object_store::{ObjectStore, ObjectStoreError},
         },
         store::{
             CheckpointIdCounter, CheckpointPointer, CompletedCheckpoint, CompletedCheckpointStore,
@@ -58,7 +58,7 @@ const TOO_LONG: &str = "it took too long";
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 async fn read_metadata(
-    objects: &ObjectStoreClient,
+    objects: &dyn ObjectStore,
     pointer: &CheckpointPointer,
 ) -> Result<Option<CompletedCheckpoint>, StoreError> {
     let corrupt = |what: String| StoreError::Corrupt { key: pointer.metadata.clone(), what };
@@ -82,7 +82,7 @@ impl Checkpoints {
     /// [`StoreError::Corrupt`].
     pub async fn recover(
         store: CompletedCheckpointStore,
-        objects: &ObjectStoreClient,
+        objects: &dyn ObjectStore,
     ) -> Result<Self, StoreError> {
         let (pointers, tail) = store.recover().await?;
         let mut checkpoints = Checkpoints { tail, ..Checkpoints::none(store) };

@@ -12,26 +12,30 @@
 //! that was stored before with other content (`Exists`) and a job that was cleaned up (`Sealed`). When
 //! the folder is gone, nobody refuses: it is a new cluster, and a client's job is unknown to it.
 
+mod api;
 mod client;
 mod limits;
 mod model;
 mod server;
 mod session;
 mod store;
+mod watch;
 
-pub use client::{CoordinationClient, CoordinationConfig, CoordinationError, Watch};
+pub use api::{Coordination, CoordinationError};
+pub use client::{CoordinationClient, CoordinationConfig};
 pub use limits::{
     CLIENT_LEASES_MAX, CLIENT_WATCHES_MAX, KEY_BYTES_MAX, STEPS_MAX, STORE_BYTES_MAX,
     VALUE_BYTES_MAX,
 };
 pub use model::{
-    Change, Compare, KeyValue, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision, Transacted,
-    Transaction, Update,
+    Change, Compare, KeyPattern, KeyValue, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision,
+    Transacted, Transaction, Update,
 };
 pub use server::{
     COORDINATION_ENDPOINT, CoordinationGateway, CoordinationHandler, CoordinationServer,
 };
 pub use session::{Session, SessionState};
+pub use watch::Watch;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,8 @@
-//! The client of the object store.
+//! The client of the embedded object store.
 
 use super::{
     BlobGateway, OBJECT_STORE_ENDPOINT,
+    api::{ObjectStore, ObjectStoreError},
     model::{OBJECT_BYTES_MAX, OBJECT_NAMES_MAX, ObjectStoreRefusal},
 };
 use crate::{
@@ -9,12 +10,13 @@ use crate::{
     system::{
         rpc::RpcService,
         service::{
-            ServiceError,
-            connection::{Connection, once_more, until_acknowledged},
+            client::{ServiceClient, ServiceError},
+            connection::{Connection, once_more},
         },
     },
 };
 use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
 use std::time::Duration;
 
 /// How a client behaves.
@@ -39,17 +41,7 @@ impl ObjectStoreConfig {
     }
 }
 
-/// Why a call has no value.
-pub type ObjectStoreError = ServiceError<ObjectStoreRefusal>;
-
-/// Speaks to the object store. Cheap to clone.
-///
-/// Names are `/`-separated parts of `A-Za-z0-9._-`, none of them `.` or `..`, at most 512 bytes
-/// together. A name is *under* a prefix that is the name or its first parts: `a/b` is under `a` and
-/// not under `a/b2`. A slash at a prefix's end means nothing.
-///
-/// The `*_until_acknowledged` calls try again until the server answers; drop them to give up.
-#[derive(Clone)]
+/// Speaks to the embedded object store.
 pub struct ObjectStoreClient {
     connection: Connection<BlobGateway>,
     retry_delay: Duration,
@@ -63,110 +55,69 @@ impl ObjectStoreClient {
         ObjectStoreClient { connection, retry_delay }
     }
 
-    /// The host of the process.
-    pub fn host(&self) -> &Host {
-        self.connection.host()
-    }
-
-    /// Stores an object of up to 4 MiB. Done again with the same content it is done; the server tells
-    /// contents apart by length and CRC-32.
-    ///
-    /// # Errors
-    /// [`ObjectStoreError`]; refused `BadName`, `TooLarge`, `Sealed`, `Exists` or `Full`.
-    pub async fn put(&self, name: &str, bytes: Bytes) -> Result<(), ObjectStoreError> {
-        // A larger one fits in no message, and the caller would be told nothing better than maybe.
-        if bytes.len() > OBJECT_BYTES_MAX {
-            return Err(ServiceError::Refused(ObjectStoreRefusal::TooLarge));
-        }
-        self.connection.call(|gateway| gateway.put(name.to_string(), bytes)).await
-    }
-
-    /// An object's content.
-    ///
-    /// # Errors
-    /// [`ObjectStoreError`]; refused `NotFound`.
-    pub async fn get(&self, name: &str) -> Result<Bytes, ObjectStoreError> {
-        once_more(|| self.connection.call(|gateway| gateway.get(name.to_string()))).await
-    }
-
-    /// Removes objects; absent ones are fine.
-    ///
-    /// # Errors
-    /// [`ObjectStoreError`]; refused `BadName`. Of more than 4096 names some may be gone then.
-    pub async fn delete(&self, names: &[String]) -> Result<(), ObjectStoreError> {
-        for names in names.chunks(OBJECT_NAMES_MAX) {
-            self.connection.call(|gateway| gateway.delete(names.to_vec())).await?;
-        }
-        Ok(())
-    }
-
-    /// Removes every object under a prefix and refuses puts under it for ever.
-    ///
-    /// # Errors
-    /// [`ObjectStoreError`]; refused `BadName` or `Full`.
-    pub async fn seal(&self, prefix: &str) -> Result<(), ObjectStoreError> {
-        self.connection.call(|gateway| gateway.seal(prefix.to_string())).await
-    }
-
-    /// The names under a prefix, in order; all there are under the empty one. Of more than 4096
-    /// names, those that come and go meanwhile may be seen or not.
-    ///
-    /// # Errors
-    /// [`ObjectStoreError`]; never *refused*.
-    pub async fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectStoreError> {
-        let mut names: Vec<String> = Vec::new();
-        loop {
-            let after = names.last().cloned().unwrap_or_default();
-            let page = once_more(|| self.page(prefix, &after)).await?;
-            let last = page.len() < OBJECT_NAMES_MAX;
-            names.extend(page);
-            if last {
-                return Ok(names);
-            }
-        }
-    }
-
     async fn page(&self, prefix: &str, after: &str) -> Result<Vec<String>, ObjectStoreError> {
         let ask = self.connection.gateway().await?.list(prefix.to_string(), after.to_string());
         self.connection.answer(ask).await
     }
+}
 
-    /// [`put`](Self::put) until the server answers.
-    ///
-    /// # Errors
-    /// What the server refuses.
-    pub async fn put_until_acknowledged(
-        &self,
-        name: &str,
+impl ServiceClient for ObjectStoreClient {
+    fn host(&self) -> &Host {
+        self.connection.host()
+    }
+
+    fn retry_delay(&self) -> Duration {
+        self.retry_delay
+    }
+}
+
+impl ObjectStore for ObjectStoreClient {
+    fn put<'a>(
+        &'a self,
+        name: &'a str,
         bytes: Bytes,
-    ) -> Result<(), ObjectStoreRefusal> {
-        until_acknowledged(self.host(), self.retry_delay, || self.put(name, bytes.clone())).await
+    ) -> BoxFuture<'a, Result<(), ObjectStoreError>> {
+        async move {
+            // A larger one fits in no message, and the caller would be told nothing better than maybe.
+            if bytes.len() > OBJECT_BYTES_MAX {
+                return Err(ServiceError::Refused(ObjectStoreRefusal::TooLarge));
+            }
+            self.connection.call(|gateway| gateway.put(name.to_string(), bytes)).await
+        }
+        .boxed()
     }
 
-    /// [`get`](Self::get) until the server answers.
-    ///
-    /// # Errors
-    /// What the server refuses.
-    pub async fn get_until_acknowledged(&self, name: &str) -> Result<Bytes, ObjectStoreRefusal> {
-        until_acknowledged(self.host(), self.retry_delay, || self.get(name)).await
+    fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Bytes, ObjectStoreError>> {
+        once_more(|| self.connection.call(|gateway| gateway.get(name.to_string()))).boxed()
     }
 
-    /// [`delete`](Self::delete) until the server answers.
-    ///
-    /// # Errors
-    /// What the server refuses.
-    pub async fn delete_until_acknowledged(
-        &self,
-        names: &[String],
-    ) -> Result<(), ObjectStoreRefusal> {
-        until_acknowledged(self.host(), self.retry_delay, || self.delete(names)).await
+    fn delete<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Result<(), ObjectStoreError>> {
+        async move {
+            for names in names.chunks(OBJECT_NAMES_MAX) {
+                self.connection.call(|gateway| gateway.delete(names.to_vec())).await?;
+            }
+            Ok(())
+        }
+        .boxed()
     }
 
-    /// [`seal`](Self::seal) until the server answers.
-    ///
-    /// # Errors
-    /// What the server refuses.
-    pub async fn seal_until_acknowledged(&self, prefix: &str) -> Result<(), ObjectStoreRefusal> {
-        until_acknowledged(self.host(), self.retry_delay, || self.seal(prefix)).await
+    fn seal<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<(), ObjectStoreError>> {
+        self.connection.call(|gateway| gateway.seal(prefix.to_string())).boxed()
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, ObjectStoreError>> {
+        async move {
+            let mut names: Vec<String> = Vec::new();
+            loop {
+                let after = names.last().cloned().unwrap_or_default();
+                let page = once_more(|| self.page(prefix, &after)).await?;
+                let last = page.len() < OBJECT_NAMES_MAX;
+                names.extend(page);
+                if last {
+                    return Ok(names);
+                }
+            }
+        }
+        .boxed()
     }
 }

@@ -10,13 +10,15 @@
 //!
 //! Deliberately absent: replication, as in the coordination service, and objects larger than a message.
 
+mod api;
 mod client;
 mod files;
 mod index;
 mod model;
 mod server;
 
-pub use client::{ObjectStoreClient, ObjectStoreConfig, ObjectStoreError};
+pub use api::{ObjectStore, ObjectStoreError};
+pub use client::{ObjectStoreClient, ObjectStoreConfig};
 pub use model::{OBJECT_BYTES_MAX, OBJECT_NAME_BYTES_MAX, OBJECT_NAMES_MAX, ObjectStoreRefusal};
 pub use server::{BlobGateway, OBJECT_STORE_ENDPOINT, ObjectStoreHandler, ObjectStoreServer};
 

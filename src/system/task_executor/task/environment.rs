@@ -6,9 +6,8 @@ use crate::{
         graph::StateHandle,
         ids::{CheckpointId, ExecutionAttemptId},
         protocol::ExecutionState,
-        task_executor::{
-            OperatorRegistry, PartitionRequestBackoff, ShuffleEnvironment, StateStore,
-        },
+        service::object_store::ObjectStore,
+        task_executor::{OperatorRegistry, PartitionRequestBackoff, ShuffleEnvironment},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -105,7 +104,7 @@ pub struct TaskEnvironment {
     /// What deployments may name.
     pub registry: Arc<OperatorRegistry>,
     /// Where state lies.
-    pub state_store: Arc<dyn StateStore>,
+    pub objects: Arc<dyn ObjectStore>,
     /// Who is told.
     pub responder: Arc<dyn TaskResponder>,
     /// How it runs.

@@ -5,6 +5,7 @@ mod history;
 mod limits;
 mod session;
 mod storm;
+mod watch;
 
 use futures::channel::oneshot;
 use history::{Entry, History};

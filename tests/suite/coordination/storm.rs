@@ -2,7 +2,7 @@
 
 use super::{
     Cell, Client, all,
-    checker::{Tally, check},
+    checker::{Tally, WATCHES, check},
     history::{Entry, History, Outcome},
     in_simulation, ms, server_address,
 };
@@ -85,6 +85,15 @@ fn config() -> CoordinationConfig {
         retry_delay: ms(20),
         ..CoordinationConfig::new(server_address())
     }
+}
+
+/// What each client watches.
+fn watched_keys() -> [KeyPattern; WATCHES as usize] {
+    [
+        KeyPattern::Children("x".to_string()),
+        KeyPattern::Prefix("x/".to_string()),
+        KeyPattern::Exact("x/1".to_string()),
+    ]
 }
 
 /// What one client's tasks share.
@@ -206,13 +215,12 @@ impl Actor {
         Ok(connected.unwrap_or(Err(RpcError::Timeout))?.with_timeout(ms(250)))
     }
 
-    async fn watch(self) {
-        let mut watch =
-            Watch::new(&self.client.coordination, KeyPattern::Children("x".to_string()));
+    async fn watch(self, watch: u64, keys: KeyPattern) {
+        let mut following = Watch::new(&self.client.coordination, keys.clone());
         loop {
-            match watch.next().await {
-                Ok(update) => self.note(Entry::Watched { watch: self.number, update }),
-                Err(_) => watch.back_off().await,
+            match following.next().await {
+                Ok(update) => self.note(Entry::Watched { watch, keys: keys.clone(), update }),
+                Err(_) => following.back_off().await,
             }
         }
     }
@@ -232,7 +240,9 @@ fn launch(cell: &Cell, client: Client, number: u64, seed: u64) -> Actor {
         host.spawn(actor.clone().write(Draws::new(seed, "writes", [number, writer])));
     }
     host.spawn(actor.clone().hold_leases(Draws::new(seed, "leases", [number, 0])));
-    host.spawn(actor.clone().watch());
+    for (kind, keys) in (0..).zip(watched_keys()) {
+        host.spawn(actor.clone().watch(number * WATCHES + kind, keys));
+    }
     actor
 }
 

@@ -52,10 +52,10 @@ pub trait Coordination: ServiceClient {
     /// [`CoordinationError`]; never *refused*.
     fn read<'a>(&'a self, keys: &'a KeyPattern) -> BoxFuture<'a, Result<Range, CoordinationError>>;
 
-    /// What changed among the matching keys after a revision, and no other keys; all there is without one,
-    /// or when the service no longer knows what was removed since. Superseded values may be left out, the
-    /// last change of a key never. Without a change it waits for one for a while, and then is an empty update:
-    /// that too is contact. [`Watch`](super::Watch) goes from update to update.
+    /// What changed among the matching keys after a revision, and no other keys; the whole of them without
+    /// one, or when the service no longer knows what was removed since. Superseded values may be left out,
+    /// the last change of a key never. Without a change it waits for one for a while, and is empty then, which
+    /// is contact too. [`Watch`](super::Watch) goes from update to update.
     ///
     /// # Errors
     /// [`CoordinationError`]; refused `TooLarge` or `TooManyWatches`.

@@ -74,6 +74,15 @@ pub enum CoordinationEvent {
         /// The keys removed.
         removed: Vec<String>,
     },
+    /// A watch has its next answer, which may be that nothing has changed.
+    WatchUpdated {
+        /// What it watches.
+        keys: KeyPattern,
+        /// The revision up to which it had been told everything; `None` when it was new.
+        after: Option<Revision>,
+        /// What it is told.
+        update: Update,
+    },
     /// A client has a lease.
     SessionConnected {
         /// The lease.
@@ -101,7 +110,8 @@ crate::event!(CoordinationEvent, |event| match event {
     | CoordinationEvent::Committed { .. }
     | CoordinationEvent::LeaseGranted { .. }
     | CoordinationEvent::LeaseEnded { .. } => crate::host::Evidence::Service,
-    CoordinationEvent::SessionConnected { .. }
+    CoordinationEvent::WatchUpdated { .. }
+    | CoordinationEvent::SessionConnected { .. }
     | CoordinationEvent::SessionSuspended { .. }
     | CoordinationEvent::SessionReconnected { .. }
     | CoordinationEvent::SessionLost { .. } => crate::host::Evidence::SelfReport,

@@ -205,7 +205,7 @@ impl KeyPattern {
     }
 
     /// With what every key begins that matches it.
-    pub(super) fn common(&self) -> Cow<'_, str> {
+    pub fn common(&self) -> Cow<'_, str> {
         match self {
             KeyPattern::Exact(text) | KeyPattern::Prefix(text) => Cow::Borrowed(text),
             KeyPattern::Children(parent) => Cow::Owned(format!("{parent}/")),
@@ -256,10 +256,18 @@ impl Range {
 pub struct Update {
     /// The revision up to which this tells everything.
     pub revision: Revision,
-    /// Whether `keys` are all there are, since what was removed in between is no longer known.
+    /// Whether `keys` are all there are: no revision was named, or what was removed since that one is no
+    /// longer known.
     pub whole: bool,
     /// Keys written since, in the order of their revisions.
     pub keys: Vec<KeyValue>,
     /// Keys removed since and not there now.
     pub removed: Vec<String>,
+}
+
+impl Update {
+    /// Whether it tells of anything.
+    pub fn has_news(&self) -> bool {
+        self.whole || !self.keys.is_empty() || !self.removed.is_empty()
+    }
 }

@@ -17,6 +17,7 @@ use crate::{
     host::{Host, Instant},
     system::{
         rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
+        sabotage,
         service::{
             batch::{self, BatchQueue, BatchServer},
             durable::{DurableError, DurableLog},
@@ -180,17 +181,26 @@ impl CoordinationServer {
 
     /// Answers a watch with what it has not seen yet, or lets it wait. The whole state is durable, and
     /// what is large is held for one call at a time, not for all of a batch.
-    fn begin_watch(&mut self, waiting: Waiting) {
+    fn begin_watch(&mut self, waiting: Waiting, host: &Host) {
         if let Err(refusal) = check_pattern(&waiting.keys) {
             return waiting.reply.ok(Err(refusal));
         }
         let own = self.watches.iter().filter(|known| known.client == waiting.client).count();
         let crowded = self.watches.len() >= WATCHES_MAX || own >= CLIENT_WATCHES_MAX;
-        match self.store.update(&waiting.keys, waiting.after) {
+        match self.news(&waiting, host) {
             Some(update) => waiting.reply.ok(Ok(update)),
             None if crowded => waiting.reply.ok(Err(Refusal::TooManyWatches)),
             None => self.watches.push(waiting),
         }
+    }
+
+    /// What a watch has not been told yet.
+    fn news(&self, waiting: &Waiting, host: &Host) -> Option<Update> {
+        let mut update = self.store.update(&waiting.keys, waiting.after)?;
+        if !update.removed.is_empty() && host.sabotaged(sabotage::WATCH_LEAVES_OUT_REMOVALS) {
+            update.removed.clear();
+        }
+        update.has_news().then_some(update)
     }
 
     /// Whether a matching key was written or removed since the watches were looked at.
@@ -236,7 +246,7 @@ impl BatchServer<Store> for CoordinationServer {
             // Most writes are of other keys, and all that match may be many.
             let touched = self.is_touched(&waiting.keys);
             let late = waiting.deadline <= now;
-            let look = || self.store.update(&waiting.keys, waiting.after);
+            let look = || self.news(&waiting, host);
             match (touched || late).then(look).flatten() {
                 Some(update) => waiting.reply.ok(Ok(update)),
                 None if late => waiting
@@ -319,7 +329,7 @@ impl CoordinationHandler for CoordinationServer {
         let (client, bytes) = (reply.caller(), keys.common().len());
         self.ask_by(context, bytes, reply, move |_, batch, reply| {
             let waiting = Waiting { client, keys, after, deadline, reply };
-            batch.answer_by(move |server, _| server.begin_watch(waiting));
+            batch.answer_by(move |server, context| server.begin_watch(waiting, context.host()));
         });
     }
 }

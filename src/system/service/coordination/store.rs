@@ -226,12 +226,8 @@ impl Store {
             .collect();
         removed.sort();
         removed.dedup();
-        (whole || !keys.is_empty() || !removed.is_empty()).then_some(Update {
-            revision: self.revision,
-            whole,
-            keys,
-            removed,
-        })
+        let update = Update { revision: self.revision, whole, keys, removed };
+        update.has_news().then_some(update)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Following keys from update to update.
 
 use super::{
+    CoordinationEvent,
     api::{Coordination, CoordinationError},
     model::{KeyPattern, Revision, Update},
 };
@@ -38,9 +39,10 @@ impl Watch {
     /// As [`Watch::next`].
     pub async fn next_within_contact(&mut self) -> Result<Option<Update>, CoordinationError> {
         let update = self.client.changes(&self.keys, self.after).await?;
-        let first = self.after.replace(update.revision).is_none();
-        let news = first || update.whole || !update.keys.is_empty() || !update.removed.is_empty();
-        Ok(news.then_some(update))
+        let (keys, after) = (self.keys.clone(), self.after.replace(update.revision));
+        let told = CoordinationEvent::WatchUpdated { keys, after, update: update.clone() };
+        self.client.host().announce(&told);
+        Ok(update.has_news().then_some(update))
     }
 
     /// Waits as long as one should after an error.

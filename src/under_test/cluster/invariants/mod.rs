@@ -56,6 +56,7 @@ mod testing;
 #[cfg(test)]
 mod testing_jobs;
 mod unannounced;
+pub mod watch_complete;
 pub mod x1_channel_fifo;
 pub mod x2_bounded_channel;
 pub mod x4_exactly_once;
@@ -89,6 +90,7 @@ pub fn of_ground_floor<M: AsRef<Model>>(
         Box::new(r3_only_while_running::OnlyWhileRunning::default()),
         Box::new(r4_asks_end_once::AsksEndOnce::default()),
         Box::new(coordination_durable::CoordinationDurable::default()),
+        Box::new(watch_complete::WatchComplete::default()),
     ]
 }
 

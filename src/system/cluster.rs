@@ -1,6 +1,6 @@
 //! The processes of a cluster: one function for each role.
 //!
-//! A cluster is a coordination server, a blob server, a log server, job managers and task executors.
+//! A cluster is a coordination server, an object store, a log server, job managers and task executors.
 //! Each role has two entry points: `run_…_node` binds a port and serves on it, `serve_…` serves on a
 //! service that is bound already, for whoever has to know the address before. A process that can't
 //! go on says why as it ends itself; whoever started it may start it again with the same disk.
@@ -13,9 +13,10 @@ use super::{
     job_manager::{JobManagerConfig, serve_job_manager},
     rpc::{RpcService, RpcSystem},
     service::{
-        blobs::{BlobClient, BlobConfig, BlobServer},
+        Services,
         coordination::{CoordinationClient, CoordinationConfig, CoordinationServer},
         log::{LogClient, LogConfig, LogServer},
+        object_store::{ObjectStoreClient, ObjectStoreConfig, ObjectStoreServer},
     },
     task_executor::{OperatorRegistry, TaskExecutorConfig, serve_task_executor},
 };
@@ -25,17 +26,20 @@ use std::sync::Arc;
 /// The port of a node's message socket, unless another is chosen: that of a Flink job manager.
 pub const PORT: u16 = 6123;
 
-/// The operators of a binary: makes what jobs may name, for a process with this service. Job managers
+/// The operators of a binary: makes what jobs may name, for a process with these services. Job managers
 /// judge jobs by it and task executors make tasks from it, so it has to be the same in both.
-pub type OperatorLibrary =
-    Arc<dyn Fn(&RpcService, &ClusterConfig) -> OperatorRegistry + Send + Sync>;
+pub type OperatorLibrary = Arc<dyn Fn(&Services) -> OperatorRegistry + Send + Sync>;
 
 /// How the nodes of a cluster behave, and where its services are.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
     /// The coordination service.
     pub coordination: CoordinationConfig,
-    /// Job managers; the blob and the log server are named here.
+    /// The object store.
+    pub object_store: ObjectStoreConfig,
+    /// The log.
+    pub log: LogConfig,
+    /// Job managers.
     pub job_manager: JobManagerConfig,
     /// Task executors.
     pub task_executor: TaskExecutorConfig,
@@ -43,27 +47,25 @@ pub struct ClusterConfig {
 
 impl ClusterConfig {
     /// The defaults, with services at these addresses.
-    pub fn new(coordination: NodeAddress, blobs: NodeAddress, log: NodeAddress) -> Self {
+    pub fn new(coordination: NodeAddress, object_store: NodeAddress, log: NodeAddress) -> Self {
         ClusterConfig {
             coordination: CoordinationConfig::new(coordination),
-            job_manager: JobManagerConfig::new(blobs, log),
+            object_store: ObjectStoreConfig::new(object_store),
+            log: LogConfig::new(log),
+            job_manager: JobManagerConfig::default(),
             task_executor: TaskExecutorConfig::default(),
         }
     }
 
-    /// A client of the blob server.
-    pub fn blobs(&self, service: &RpcService) -> BlobClient {
-        BlobClient::new(service, BlobConfig::new(self.job_manager.blobs.clone()))
-    }
-
-    /// A client of the log server.
-    pub fn log(&self, service: &RpcService) -> LogClient {
-        LogClient::new(service, LogConfig::new(self.job_manager.log.clone()))
-    }
-
-    /// A client of the coordination server.
-    pub fn coordination(&self, service: &RpcService) -> CoordinationClient {
-        CoordinationClient::new(service, self.coordination.clone())
+    /// The services, as a process reaches them that has this RPC service: the one place that says that they
+    /// are the embedded ones.
+    pub fn services(&self, service: &RpcService) -> Services {
+        let (coordination, objects) = (self.coordination.clone(), self.object_store.clone());
+        Services {
+            coordination: Arc::new(CoordinationClient::new(service, coordination)),
+            objects: Arc::new(ObjectStoreClient::new(service, objects)),
+            log: Arc::new(LogClient::new(service, self.log.clone())),
+        }
     }
 }
 
@@ -93,19 +95,19 @@ pub async fn serve_coordination(service: &RpcService) {
     service.host().exit(&format!("coordination server: {end}"));
 }
 
-/// Runs the blob server of a cluster. Returns only when it can't run.
-pub async fn run_blob_node(host: Host, port: u16) {
+/// Runs the object store of a cluster. Returns only when it can't run.
+pub async fn run_object_store_node(host: Host, port: u16) {
     let Some(service) = bind(&host, port).await else { return };
-    serve_blobs(&service).await;
+    serve_object_store(&service).await;
 }
 
 /// The same on a service that is bound already.
-pub async fn serve_blobs(service: &RpcService) {
-    let end = match BlobServer::start(service).await {
+pub async fn serve_object_store(service: &RpcService) {
+    let end = match ObjectStoreServer::start(service).await {
         Ok(server) => server.termination().await.err().unwrap_or_default(),
         Err(error) => error.to_string(),
     };
-    service.host().exit(&format!("blob server: {end}"));
+    service.host().exit(&format!("object store: {end}"));
 }
 
 /// Runs the log server of a cluster. Returns only when it can't run.
@@ -136,10 +138,11 @@ pub async fn run_job_manager_node(
 
 /// The same on a service that is bound already; never returns.
 pub async fn serve_jobs(service: RpcService, config: ClusterConfig, library: &OperatorLibrary) {
-    let registry = library(&service, &config);
+    let services = config.services(&service);
+    let registry = library(&services);
     let check =
         Arc::new(move |job: &JobGraph| registry.accepts(job).map_err(|error| error.to_string()));
-    serve_job_manager(service, config.coordination, config.job_manager, check).await;
+    serve_job_manager(service, services, config.job_manager, check).await;
 }
 
 /// Runs a task executor, with its message socket and its data socket on these ports. Returns only
@@ -162,7 +165,7 @@ pub async fn serve_tasks(
     config: ClusterConfig,
     library: &OperatorLibrary,
 ) {
-    let (registry, blobs) = (Arc::new(library(&service, &config)), config.blobs(&service));
-    let ClusterConfig { coordination, task_executor, .. } = config;
-    serve_task_executor(service, data, coordination, blobs, task_executor, registry).await;
+    let services = config.services(&service);
+    let registry = Arc::new(library(&services));
+    serve_task_executor(service, data, services, config.task_executor, registry).await;
 }

@@ -7,6 +7,8 @@ crate::sabotages! {
     STALE_CONFIRMATION_ACCEPTED = "stale-confirmation-accepted", "FLINK-11524", ["L4", "L3"];
     /// A leader whose lease is lost goes on as if it still held it.
     LOST_LEASE_TREATED_AS_ALIVE = "lost-lease-treated-as-alive", "FLINK-10052", ["stuck", "L7"];
+    /// A watch is not told of keys that were removed.
+    WATCH_LEAVES_OUT_REMOVALS = "watch-leaves-out-removals", "generic", ["watch-complete"];
     /// A repeated call is handed to its handler again.
     AT_MOST_ONCE_WINDOW_OFF = "at-most-once-window-off", "generic", ["R2"];
     /// A dispatcher acknowledges a job before its graph is durable.

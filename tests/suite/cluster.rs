@@ -13,8 +13,8 @@ use wavetank::{
     system::{
         client::JobClient,
         cluster::{
-            ClusterConfig, PORT, run_blob_node, run_coordination_node, run_job_manager_node,
-            run_log_node, run_task_executor_node,
+            ClusterConfig, PORT, run_coordination_node, run_job_manager_node, run_log_node,
+            run_object_store_node, run_task_executor_node,
         },
         connector::{
             GENERATOR, GeneratorParameters, LOG_SOURCE, LogSourceParameters, TEXT_SOURCE, spec,
@@ -24,6 +24,7 @@ use wavetank::{
         ids::JobId,
         protocol::{JobRefusal, JobStatus, SubmitRefusal},
         rpc::{RpcService, RpcSystem},
+        service::Services,
     },
     under_test::cluster::{TimeBounds, checker},
 };
@@ -46,24 +47,24 @@ fn generator(records: u64, per_second: u64) -> OperatorSpec {
 struct Outside {
     service: RpcService,
     client: JobClient,
-    config: ClusterConfig,
+    services: Services,
 }
 
 impl Outside {
     async fn new(host: Host, config: ClusterConfig) -> Self {
         let service = RpcSystem::load(&host).bind(0).await.expect("a free port");
-        let log = config.log(&service);
+        let services = config.services(&service);
         let Topics { input, output } = Topics::default();
         for topic in [input, output] {
-            log.create_topic_until_acknowledged(&topic, 2).await.expect("a new topic");
+            services.log.create_topic_until_acknowledged(&topic, 2).await.expect("a new topic");
         }
-        let client = JobClient::new(&service, &config.coordination(&service));
-        Outside { service, client, config }
+        let client = JobClient::new(&service, &services.coordination);
+        Outside { service, client, services }
     }
 
     /// Words counted in all, by the committed output.
     async fn output_records(&self) -> u64 {
-        let log = self.config.log(&self.service);
+        let log = &self.services.log;
         let output = &Topics::default().output;
         let mut records = 0;
         for partition in 0..2 {
@@ -104,7 +105,7 @@ async fn drive<F: Future<Output = ()> + Send + 'static>(
     let address = |name: &str| NodeAddress::new(name, PORT);
     let config = ClusterConfig::new(address("coordination"), address("blobs"), address("log"));
     world.boot(world.add_node("coordination"), |host| run_coordination_node(host, PORT));
-    world.boot(world.add_node("blobs"), |host| run_blob_node(host, PORT));
+    world.boot(world.add_node("blobs"), |host| run_object_store_node(host, PORT));
     world.boot(world.add_node("log"), |host| run_log_node(host, PORT));
     for name in ["job-manager-1", "job-manager-2"] {
         let config = config.clone();
@@ -199,10 +200,10 @@ fn a_canceled_job_ends_and_frees_its_slots_for_the_next() {
 #[test]
 fn the_lines_of_a_text_are_counted_whatever_their_length_and_end() {
     cluster(|outside| async move {
-        let blobs = outside.config.blobs(&outside.service);
+        let objects = &*outside.services.objects;
         let long = "x ".repeat(40_000);
         let text = Bytes::from(format!("one two\n\n{long}\nthree\nlast without an end"));
-        let parameters = upload_text(&blobs, "text", &text).await.expect("a new text");
+        let parameters = upload_text(objects, "text", &text).await.expect("a new text");
         let graph = job(JOB, spec("source", TEXT_SOURCE, &parameters));
         outside.client.submit(&graph).await.expect("a new job");
         let result = outside.client.result(JOB).await.expect("a known job");

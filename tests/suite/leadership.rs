@@ -22,7 +22,8 @@ use wavetank::{
         },
         rpc::{RpcAddress, RpcSystem},
         service::coordination::{
-            Change, CoordinationClient, CoordinationConfig, CoordinationEvent, Session, Transaction,
+            Change, Coordination, CoordinationClient, CoordinationConfig, CoordinationEvent,
+            Session, Transaction,
         },
     },
 };
@@ -262,14 +263,14 @@ struct Member {
     node: NodeId,
     diary: Arc<Diary>,
     service: LeaderElectionService,
-    client: CoordinationClient,
+    client: Arc<dyn Coordination>,
 }
 
-async fn client(world: &World, name: &str) -> (NodeId, CoordinationClient) {
+async fn client(world: &World, name: &str) -> (NodeId, Arc<dyn Coordination>) {
     let node = world.add_node(name);
     let service = RpcSystem::load(&host(world, node).await).bind(PORT).await.expect("a free port");
     let config = CoordinationConfig::new(NodeAddress::new("server", PORT));
-    (node, CoordinationClient::new(&service, config))
+    (node, Arc::new(CoordinationClient::new(&service, config)))
 }
 
 async fn member(world: &World, name: &str) -> Member {
@@ -296,7 +297,7 @@ async fn member(world: &World, name: &str) -> Member {
 }
 
 fn cluster(
-    body: impl AsyncFnOnce(World, Arc<Writes>, Vec<Member>, CoordinationClient, Arc<Diary>)
+    body: impl AsyncFnOnce(World, Arc<Writes>, Vec<Member>, Arc<dyn Coordination>, Arc<Diary>)
     + Send
     + 'static,
 ) {
@@ -376,7 +377,7 @@ fn a_lease_that_is_over_ends_leadership_before_the_revoke_is_handled() {
         let session = leader.diary.granted.lock().unwrap()[0];
         world.pause(leader.node);
         assert!(leader.service.has_leadership(session), "its lease lives");
-        world.sleep(leader.client.config().session_timeout).await;
+        world.sleep(leader.client.session_timeout()).await;
         assert_eq!(leader.diary.lines(), ["grant"], "no revoke is handled in a pause");
         assert!(!leader.service.has_leadership(session));
     });
@@ -392,7 +393,7 @@ fn a_listener_without_contact_is_told_of_none_and_later_of_the_same_leader_again
         let (here, there) = (NodeSet::one(here.unwrap()), NodeSet::one(there.unwrap()));
         let (to, effect) = (there, LinkEffect::Cut);
         let cut = world.add_rule(LinkRule { from: here, to, kind: None, nth: None, effect });
-        let timeout = follower.config().session_timeout;
+        let timeout = follower.session_timeout();
         world.sleep(timeout - ms(2500)).await;
         assert_eq!(diary.leaders(), before, "tolerated at first");
         world.sleep(timeout + ms(2500)).await;

@@ -3,8 +3,6 @@
 //! `cargo test --test suite rpc::` runs one layer's.
 
 #[cfg(madsim)]
-mod blobs;
-#[cfg(madsim)]
 mod catalogue;
 #[cfg(madsim)]
 mod cli;
@@ -39,6 +37,8 @@ mod leadership;
 mod live;
 #[cfg(madsim)]
 mod log;
+#[cfg(madsim)]
+mod object_store;
 #[cfg(madsim)]
 mod plans;
 #[cfg(madsim)]

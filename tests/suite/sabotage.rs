@@ -145,6 +145,12 @@ fn a_finished_task_that_is_taken_for_lost_is_caught() {
 }
 
 #[test]
+fn a_watch_that_is_not_told_of_removals_is_caught() {
+    assert_caught("journal", sabotage::WATCH_LEAVES_OUT_REMOVALS);
+    assert_caught_in("word-count/leader-flaps", sabotage::WATCH_LEAVES_OUT_REMOVALS, 20);
+}
+
+#[test]
 fn an_end_of_one_job_that_ends_tasks_of_another_is_caught() {
     let switch = sabotage::ONE_JOB_TAKES_OTHERS_ALONG;
     assert_caught_in("word-count/crash-loop-beside", switch, 20);

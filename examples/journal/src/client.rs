@@ -7,7 +7,7 @@ use wavetank::{
     system::{
         leadership::{LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService},
         rpc::{Gateway, RpcError, RpcService},
-        service::coordination::CoordinationClient,
+        service::coordination::Coordination,
         watch::WatchSender,
     },
 };
@@ -50,7 +50,7 @@ impl JournalClient {
     /// A client that follows the journal's leader.
     pub fn new(
         service: &RpcService,
-        coordination: &CoordinationClient,
+        coordination: &Arc<dyn Coordination>,
         workload: Workload,
     ) -> Self {
         let leader = Arc::new(Listener(WatchSender::new(None)));

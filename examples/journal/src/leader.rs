@@ -6,12 +6,15 @@ use super::{
 };
 use futures::{FutureExt, channel::oneshot};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 use wavetank::system::{
     leadership::{LeaderSession, LeaderSessionId},
     rpc::{Context, Reply, RpcEndpoint, StopFuture},
     service::coordination::{
-        Compare, CoordinationClient, CoordinationError, Range, Refusal, Revision, Transaction,
+        Compare, Coordination, CoordinationError, KeyPattern, Range, Refusal, Revision, Transaction,
     },
 };
 
@@ -46,7 +49,7 @@ struct Standing {
 
 /// The endpoint of one term. It writes one batch at a time.
 pub struct JournalLeader {
-    client: CoordinationClient,
+    client: Arc<dyn Coordination>,
     term: LeaderSession,
     standing: Standing,
     queue: VecDeque<Append>,
@@ -89,14 +92,15 @@ impl JournalLeader {
     /// # Errors
     /// When what stands can't be understood.
     pub async fn recover(
-        client: CoordinationClient,
+        client: Arc<dyn Coordination>,
         term: LeaderSession,
         ready: oneshot::Sender<()>,
     ) -> Result<Self, String> {
+        let all = KeyPattern::Prefix(STATE_PREFIX.to_string());
         let standing = loop {
-            match client.read(STATE_PREFIX).await {
+            match client.read(&all).await {
                 Ok(range) => break Standing::read(&range)?,
-                Err(_) => client.host().sleep(client.config().retry_delay).await,
+                Err(_) => client.host().sleep(client.retry_delay()).await,
             }
         };
         Ok(JournalLeader {
@@ -142,7 +146,7 @@ impl JournalLeader {
         let transaction = batch.add_to(transaction, self.standing.seen, self.term.session);
         let (client, seen) = (self.client.clone(), self.standing.seen);
         let term = self.term.session;
-        let work = async move { write_until_acknowledged(&client, transaction, seen, term).await };
+        let work = async move { write_until_acknowledged(&*client, transaction, seen, term).await };
         context.spawn_then(work, move |leader, context, written| {
             leader.writing = false;
             match written {
@@ -183,7 +187,7 @@ enum Written {
 /// a refusal by another one means that the tail has moved: by an earlier try of ours, whose answer
 /// was lost.
 async fn write_until_acknowledged(
-    client: &CoordinationClient,
+    client: &dyn Coordination,
     transaction: Transaction,
     seen: Revision,
     term: LeaderSessionId,
@@ -207,20 +211,21 @@ async fn write_until_acknowledged(
             Err(CoordinationError::Indeterminate(_)) => uncertain = true,
             Err(CoordinationError::NotDone(_)) => {}
         }
-        client.host().sleep(client.config().retry_delay).await;
+        client.host().sleep(client.retry_delay()).await;
     }
 }
 
 /// The revision at which the tail was found written by this term after the revision `seen`.
 async fn tail_after(
-    client: &CoordinationClient,
+    client: &dyn Coordination,
     seen: Revision,
     term: LeaderSessionId,
 ) -> Option<Revision> {
+    let tail = KeyPattern::Exact(TAIL_KEY.to_string());
     let range = loop {
-        match client.read(TAIL_KEY).await {
+        match client.read(&tail).await {
             Ok(range) => break range,
-            Err(_) => client.host().sleep(client.config().retry_delay).await,
+            Err(_) => client.host().sleep(client.retry_delay()).await,
         }
     };
     let tail = range.get(TAIL_KEY).filter(|tail| tail.modified > seen);

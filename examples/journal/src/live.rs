@@ -21,7 +21,7 @@ use wavetank::{
         cluster::{bind, serve_coordination},
         leadership::{LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService},
         rpc::RpcService,
-        service::coordination::{CoordinationClient, CoordinationConfig},
+        service::coordination::{Coordination, CoordinationClient, CoordinationConfig, KeyPattern},
     },
 };
 
@@ -193,14 +193,16 @@ async fn send(
     lines: Arc<Vec<String>>,
 ) -> Option<Vec<Entry>> {
     let service = bind(host, 0).await?;
-    let coordination = CoordinationClient::new(&service, coordination_config(coordination));
+    let config = coordination_config(coordination);
+    let coordination: Arc<dyn Coordination> = Arc::new(CoordinationClient::new(&service, config));
     let _leaders = LeaderRetrievalService::start(COMPONENT, &coordination, Arc::new(Narrator));
     let all = lines.len();
     let workload = Workload { client: CLIENT, lines, batch: BATCH, pause: PAUSE };
     let client = JournalClient::new(&service, &coordination, workload);
+    let own = KeyPattern::Exact(client_key(CLIENT));
     let mut sending = pin!(client.run());
     while host.timeout(LOOK_PERIOD, sending.as_mut()).await.is_err() {
-        match coordination.read(&client_key(CLIENT)).await {
+        match coordination.read(&own).await {
             Ok(range) => {
                 let stand = range.get(&client_key(CLIENT));
                 let stand = stand.and_then(|found| postcard::from_bytes::<u64>(&found.value).ok());
@@ -211,7 +213,7 @@ async fn send(
     }
     say("all lines stand; reading the journal back");
     loop {
-        match read_entries(&coordination).await {
+        match read_entries(&*coordination).await {
             Ok(entries) => return Some(entries),
             Err(error) => say(&format!("the journal can't be read yet: {error}")),
         }

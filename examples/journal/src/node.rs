@@ -11,7 +11,8 @@ use wavetank::{
         },
         rpc::{RpcService, RpcSystem},
         service::coordination::{
-            CoordinationClient, CoordinationConfig, CoordinationError, Session,
+            Coordination, CoordinationClient, CoordinationConfig, CoordinationError, KeyPattern,
+            Session,
         },
     },
 };
@@ -27,7 +28,7 @@ pub async fn run_journal_node(host: Host, port: u16, config: CoordinationConfig)
 /// The same on a service that is bound already; never returns.
 pub async fn serve_journal(service: RpcService, config: CoordinationConfig) {
     let host = service.host().clone();
-    let client = CoordinationClient::new(&service, config);
+    let client: Arc<dyn Coordination> = Arc::new(CoordinationClient::new(&service, config));
     let session = Arc::new(Session::open(&client));
     let recovered = client.clone();
     let recover: RecoverEndpoint<JournalLeader> = Box::new(move |term| {
@@ -55,7 +56,7 @@ pub async fn run_client_node(host: Host, config: CoordinationConfig, workload: W
         Ok(service) => service,
         Err(error) => return host.exit(&format!("journal client: {error}")),
     };
-    let coordination = CoordinationClient::new(&service, config);
+    let coordination: Arc<dyn Coordination> = Arc::new(CoordinationClient::new(&service, config));
     JournalClient::new(&service, &coordination, workload).run().await;
 }
 
@@ -63,13 +64,13 @@ pub async fn run_client_node(host: Host, config: CoordinationConfig, workload: W
 ///
 /// # Errors
 /// What the service said; nothing is returned of a journal that can't be read whole.
-pub async fn read_entries(client: &CoordinationClient) -> Result<Vec<Entry>, CoordinationError> {
+pub async fn read_entries(client: &dyn Coordination) -> Result<Vec<Entry>, CoordinationError> {
     /// Entries that share all but their last three digits are read together.
     const PAGE: u64 = 1000;
     let mut entries = Vec::new();
     loop {
         let page = format!("{ENTRY_PREFIX}{:013}", entries.len() as u64 / PAGE);
-        let range = client.read(&page).await?;
+        let range = client.read(&KeyPattern::Prefix(page)).await?;
         let found = range.keys.len() as u64;
         for key in range.keys {
             let entry = postcard::from_bytes(&key.value);

@@ -187,7 +187,7 @@ mod tests {
     fn numbers_and_ids_do_not_tell_failures_apart() {
         for (text, plain) in [
             ("slot 12 of n7/3 to be freed", "slot # of n#/# to be freed"),
-            ("the blob 4f2a9c/cp-17 to go", "the blob #/cp-# to go"),
+            ("the object 4f2a9c/cp-17 to go", "the object #/cp-# to go"),
             ("a1b2x3 and dead beef", "a#b#x# and dead beef"),
             ("", ""),
         ] {

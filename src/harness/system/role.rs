@@ -11,7 +11,7 @@ pub struct Role(&'static RoleSpec);
 pub struct RoleSpec {
     /// Its name. A node is called so, or so with `-` and its number where there can be several.
     pub name: &'static str,
-    /// What it is, in a few words with no article: "blob server", "task executor".
+    /// What it is, in a few words with no article: "object store", "task executor".
     pub what: &'static str,
     /// What several are called in scenario files; `None` where there is always one.
     pub plural: Option<&'static str>,

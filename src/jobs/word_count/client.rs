@@ -9,7 +9,7 @@ use crate::{
         graph::JobGraph,
         protocol::{JobRefusal, JobResult, SubmitRefusal},
         rpc::RpcService,
-        service::log::LogRefusal,
+        service::{Services, log::LogRefusal},
     },
 };
 use futures::future::Either;
@@ -39,11 +39,12 @@ pub const SUBMIT: &str = "submit";
 /// what its console says.
 pub async fn run_client_node(host: Host, config: ClusterConfig, plan: JobPlan) {
     let Some(service) = bind(&host, 0).await else { return };
+    let services = config.services(&service);
     let work = async {
-        run_job(&service, &config, &plan).await?;
+        run_job(&service, &services, &plan).await?;
         std::future::pending::<Result<(), ClientError>>().await
     };
-    let console = serve_console(&service, &config, &plan);
+    let console = serve_console(&service, &services, &plan);
     let (work, console) = (std::pin::pin!(work), std::pin::pin!(console));
     let ended = match futures::future::select(work, console).await {
         Either::Left((ended, _)) | Either::Right((ended, _)) => ended,
@@ -56,17 +57,17 @@ pub async fn run_client_node(host: Host, config: ClusterConfig, plan: JobPlan) {
 /// Does what is entered at the console, a client of its own for each line.
 async fn serve_console(
     service: &RpcService,
-    config: &ClusterConfig,
+    services: &Services,
     plan: &JobPlan,
 ) -> Result<(), ClientError> {
     loop {
         let line = service.host().next_line().await;
-        let client = JobClient::new(service, &config.coordination(service));
+        let client = JobClient::new(service, &services.coordination);
         match line.as_str() {
             // A job that is not there yet, or has ended meanwhile, need not be canceled.
             CANCEL => drop(client.cancel(plan.job.id).await),
             SUBMIT => {
-                create_topics(service, config, plan).await?;
+                create_topics(services, plan).await?;
                 client.submit(&plan.job).await.map_err(ClientError::Refused)?;
             }
             line => tracing::warn!(line, "nobody knows what that means"),
@@ -105,11 +106,11 @@ pub enum ClientError {
 /// [`ClientError`].
 pub async fn run_job(
     service: &RpcService,
-    config: &ClusterConfig,
+    services: &Services,
     plan: &JobPlan,
 ) -> Result<JobResult, ClientError> {
-    create_topics(service, config, plan).await?;
-    let client = JobClient::new(service, &config.coordination(service));
+    create_topics(services, plan).await?;
+    let client = JobClient::new(service, &services.coordination);
     client.submit(&plan.job).await.map_err(ClientError::Refused)?;
     if let Some(after) = plan.cancel_after {
         service.host().sleep(after).await;
@@ -119,17 +120,11 @@ pub async fn run_job(
     client.result(plan.job.id).await.map_err(ClientError::Lost)
 }
 
-async fn create_topics(
-    service: &RpcService,
-    config: &ClusterConfig,
-    plan: &JobPlan,
-) -> Result<(), ClientError> {
-    let log = config.log(service);
+async fn create_topics(services: &Services, plan: &JobPlan) -> Result<(), ClientError> {
     let Topics { input, output } = &plan.topics;
     for (topic, partitions) in [(input, plan.inputs), (output, plan.outputs)] {
-        log.create_topic_until_acknowledged(topic, partitions)
-            .await
-            .map_err(|refusal| ClientError::Topic { topic: topic.clone(), refusal })?;
+        let created = services.log.create_topic_until_acknowledged(topic, partitions).await;
+        created.map_err(|refusal| ClientError::Topic { topic: topic.clone(), refusal })?;
     }
     Ok(())
 }

@@ -21,14 +21,14 @@ pub use words::words;
 pub use writer::{partition_lines, run_writer_node, write_lines};
 
 use crate::system::{
-    cluster::{ClusterConfig, OperatorLibrary},
+    cluster::OperatorLibrary,
     connector::{self, LOG_SINK, LogSinkParameters, spec},
     graph::{
         CheckpointSettings, GraphError, JobGraph, OperatorSpec, Partitioner, RestartStrategy,
         StreamGraph,
     },
     ids::JobId,
-    rpc::RpcService,
+    service::Services,
     task_executor::OperatorRegistry,
 };
 use std::sync::Arc;
@@ -73,9 +73,9 @@ pub fn register_with_failures(
     faulty_operator::register(operators::register(registry), failed)
 }
 
-fn registry(service: &RpcService, config: &ClusterConfig) -> OperatorRegistry {
-    let (log, blobs) = (config.log(service), config.blobs(service));
-    operators::register(connector::register(OperatorRegistry::new(), &log, &blobs))
+fn registry(services: &Services) -> OperatorRegistry {
+    let Services { log, objects, .. } = services;
+    operators::register(connector::register(OperatorRegistry::new(), log, objects))
 }
 
 /// The word count of what `source` reads, into a topic.

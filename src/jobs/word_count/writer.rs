@@ -5,8 +5,7 @@ use crate::{
     host::Host,
     system::{
         cluster::{ClusterConfig, bind},
-        rpc::RpcService,
-        service::log::{LogClient, LogRefusal},
+        service::log::{Log, LogRefusal},
     },
 };
 use bytes::Bytes;
@@ -37,7 +36,8 @@ pub async fn run_writer_node(
     pause: Duration,
 ) {
     let Some(service) = bind(&host, 0).await else { return };
-    match write_lines(&service, &config, &topic, &lines, batch, pause).await {
+    let log = config.services(&service).log;
+    match write_lines(&*log, &topic, &lines, batch, pause).await {
         Ok(()) => std::future::pending().await,
         Err(refusal) => give_up(&host, format!("the input topic: {refusal}")),
     }
@@ -48,28 +48,26 @@ pub async fn run_writer_node(
 /// # Errors
 /// What the log server refuses.
 pub async fn write_lines(
-    service: &RpcService,
-    config: &ClusterConfig,
+    log: &dyn Log,
     topic: &str,
     lines: &[Vec<Bytes>],
     batch: usize,
     pause: Duration,
 ) -> Result<(), LogRefusal> {
-    let log = config.log(service);
     let partitions = u32::try_from(lines.len()).expect("few partitions");
     log.create_topic_until_acknowledged(topic, partitions).await?;
     let mut next = log.end_offsets_until_acknowledged(topic).await?;
     while next.iter().zip(lines).any(|(next, lines)| *next < lines.len() as u64) {
         for (partition, lines) in lines.iter().enumerate() {
-            append(&log, (topic, partition), lines, &mut next[partition], batch).await?;
+            append(log, (topic, partition), lines, &mut next[partition], batch).await?;
         }
-        service.host().sleep(pause).await;
+        log.host().sleep(pause).await;
     }
     Ok(())
 }
 
 async fn append(
-    log: &LogClient,
+    log: &dyn Log,
     (topic, partition): (&str, usize),
     lines: &[Bytes],
     next: &mut u64,

@@ -6,7 +6,7 @@ use super::{
     leadership::{LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService},
     protocol::{DISPATCHER, DispatcherGateway, JobDetails, JobRefusal, JobResult, SubmitRefusal},
     rpc::{Ask, Gateway, RpcService},
-    service::coordination::CoordinationClient,
+    service::coordination::Coordination,
     watch::WatchSender,
 };
 use crate::host::{Evidence, Host};
@@ -81,7 +81,7 @@ pub struct JobClient {
 
 impl JobClient {
     /// A client on this process's RPC service.
-    pub fn new(service: &RpcService, coordination: &CoordinationClient) -> Self {
+    pub fn new(service: &RpcService, coordination: &Arc<dyn Coordination>) -> Self {
         let leader: Leader = Arc::new(WatchSender::new(None));
         let listener = Arc::new(Listener(leader.clone()));
         let retrieval = LeaderRetrievalService::start(DISPATCHER, coordination, listener);

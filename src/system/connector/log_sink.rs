@@ -12,13 +12,14 @@ use crate::{
         graph::OperatorState,
         ids::{CheckpointId, ExecutionAttemptId},
         sabotage,
-        service::log::{LogClient, ProducerId, TransactionId},
+        service::log::{Log, ProducerId, TransactionId},
         task_executor::{Operator, OperatorContext, Output, Record, TaskError},
     },
 };
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Records that wait to be written at most; also flushed at each barrier.
 const BATCH_RECORDS: usize = 512;
@@ -50,7 +51,7 @@ crate::event!(SinkEvent, |_| Evidence::SelfReport);
 
 /// The sink.
 pub struct LogSink {
-    log: LogClient,
+    log: Arc<dyn Log>,
     parameters: LogSinkParameters,
     context: Option<OperatorContext>,
     /// The number of the open transaction.
@@ -65,7 +66,7 @@ pub struct LogSink {
 
 impl LogSink {
     /// A sink that is not open yet.
-    pub fn new(log: LogClient, parameters: LogSinkParameters) -> Self {
+    pub fn new(log: Arc<dyn Log>, parameters: LogSinkParameters) -> Self {
         LogSink {
             log,
             parameters,

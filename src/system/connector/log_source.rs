@@ -6,14 +6,14 @@ use crate::{
     system::{
         graph::OperatorState,
         ids::CheckpointId,
-        service::log::{LogBatch, LogClient, LogRefusal},
+        service::log::{Log, LogBatch, LogRefusal},
         task_executor::{OperatorContext, Record, Source, SourceStep, TaskError},
     },
 };
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// What a [`LogSource`] reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ type Reading = BoxFuture<'static, (u32, Result<LogBatch, LogRefusal>)>;
 
 /// The source.
 pub struct LogSource {
-    log: LogClient,
+    log: Arc<dyn Log>,
     parameters: LogSourceParameters,
     /// The next offset of each partition that this subtask reads.
     offsets: BTreeMap<u32, u64>,
@@ -60,7 +60,7 @@ impl LogSource {
     ///
     /// # Errors
     /// When there is nothing to read from.
-    pub fn new(log: LogClient, parameters: LogSourceParameters) -> Result<Self, TaskError> {
+    pub fn new(log: Arc<dyn Log>, parameters: LogSourceParameters) -> Result<Self, TaskError> {
         if parameters.stop.is_empty() || parameters.records_max == 0 {
             return Err(user("a log source needs a partition and steps of a record at least"));
         }

@@ -1,4 +1,4 @@
-//! Sources and sinks: a topic of the log service, a text in the blob store, a generator.
+//! Sources and sinks: a topic of the log service, a text in the object store, a generator.
 //!
 //! Every source here is bounded by what its parameters say at submission. The sink is exactly-once:
 //! what it writes is seen when the checkpoint that covers it is complete.

@@ -6,9 +6,10 @@ use super::{
 };
 use crate::system::{
     graph::OperatorSpec,
-    service::{blobs::BlobClient, log::LogClient},
+    service::{log::Log, object_store::ObjectStore},
     task_executor::OperatorRegistry,
 };
+use std::sync::Arc;
 
 /// The registered name of [`LogSource`].
 pub const LOG_SOURCE: &str = "log-source";
@@ -22,10 +23,10 @@ pub const GENERATOR: &str = "generator";
 /// Registers all of them, on these services.
 pub fn register(
     registry: OperatorRegistry,
-    log: &LogClient,
-    blobs: &BlobClient,
+    log: &Arc<dyn Log>,
+    objects: &Arc<dyn ObjectStore>,
 ) -> OperatorRegistry {
-    let (source_log, sink_log, blobs) = (log.clone(), log.clone(), blobs.clone());
+    let (source_log, sink_log, objects) = (log.clone(), log.clone(), objects.clone());
     registry
         .source(LOG_SOURCE, move |parameters| {
             Ok(Box::new(LogSource::new(source_log.clone(), decode(parameters)?)?))
@@ -34,7 +35,7 @@ pub fn register(
             Ok(Box::new(LogSink::new(sink_log.clone(), decode(parameters)?)))
         })
         .source(TEXT_SOURCE, move |parameters| {
-            Ok(Box::new(TextSource::new(blobs.clone(), decode(parameters)?)))
+            Ok(Box::new(TextSource::new(objects.clone(), decode(parameters)?)))
         })
         .source(GENERATOR, |parameters| Ok(Box::new(GeneratorSource::new(decode(parameters)?)?)))
 }

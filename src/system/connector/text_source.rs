@@ -1,4 +1,4 @@
-//! Reads the lines of a text that lies in the blob store, in parts of [`TEXT_PART_BYTES`].
+//! Reads the lines of a text that lies in the object store, in parts of [`TEXT_PART_BYTES`].
 
 use super::encoding::{restore, user};
 use crate::{
@@ -6,14 +6,14 @@ use crate::{
     system::{
         graph::OperatorState,
         ids::CheckpointId,
-        service::blobs::{BlobClient, BlobRefusal},
+        service::object_store::{ObjectStore, ObjectStoreRefusal},
         task_executor::{OperatorContext, Record, Source, SourceStep, TaskError},
     },
 };
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Bytes in each part of a text but the last.
 pub const TEXT_PART_BYTES: usize = 1024 * 1024;
@@ -40,7 +40,7 @@ impl TextSourceParameters {
     }
 }
 
-/// The blob of a part.
+/// The object of a part.
 fn part_name(text: &str, part: u64) -> String {
     format!("{text}/part-{part:08}")
 }
@@ -48,22 +48,22 @@ fn part_name(text: &str, part: u64) -> String {
 /// Stores a text under a name that no other text has.
 ///
 /// # Errors
-/// What the blob store refuses.
+/// What the object store refuses.
 pub async fn upload_text(
-    blobs: &BlobClient,
+    objects: &dyn ObjectStore,
     name: &str,
     text: &Bytes,
-) -> Result<TextSourceParameters, BlobRefusal> {
+) -> Result<TextSourceParameters, ObjectStoreRefusal> {
     for (part, start) in (0..text.len()).step_by(TEXT_PART_BYTES).enumerate() {
         let bytes = text.slice(start..text.len().min(start + TEXT_PART_BYTES));
-        blobs.put_until_acknowledged(&part_name(name, part as u64), bytes).await?;
+        objects.put_until_acknowledged(&part_name(name, part as u64), bytes).await?;
     }
     Ok(TextSourceParameters::new(name, text.len() as u64))
 }
 
 /// The source. A subtask reads the lines that begin in its share of the bytes.
 pub struct TextSource {
-    blobs: BlobClient,
+    objects: Arc<dyn ObjectStore>,
     parameters: TextSourceParameters,
     /// Where the next line begins.
     position: u64,
@@ -84,9 +84,9 @@ struct Place {
 
 impl TextSource {
     /// A source that is not open yet.
-    pub fn new(blobs: BlobClient, parameters: TextSourceParameters) -> Self {
+    pub fn new(objects: Arc<dyn ObjectStore>, parameters: TextSourceParameters) -> Self {
         TextSource {
-            blobs,
+            objects,
             parameters,
             position: 0,
             end: 0,
@@ -103,7 +103,7 @@ impl TextSource {
         if self.part.as_ref().is_none_or(|(known, _)| *known != number) {
             let name = part_name(&self.parameters.text, number);
             self.part =
-                Some((number, self.blobs.get_until_acknowledged(&name).await.map_err(user)?));
+                Some((number, self.objects.get_until_acknowledged(&name).await.map_err(user)?));
         }
         let (_, bytes) = self.part.as_ref().expect("it was just read");
         let from = usize::try_from(at % size).expect("below the size of a part");
@@ -138,7 +138,7 @@ impl TextSource {
 
     async fn step(&mut self) -> Result<SourceStep, TaskError> {
         if let Some(not_before) = self.not_before {
-            self.blobs.host().sleep_until(not_before).await;
+            self.objects.host().sleep_until(not_before).await;
         }
         if self.at_start {
             // The byte before tells whether a line begins here.
@@ -156,7 +156,7 @@ impl TextSource {
         self.position = position;
         if self.parameters.pause_ms > 0 {
             let pause = Duration::from_millis(self.parameters.pause_ms);
-            self.not_before = Some(self.blobs.host().now() + pause);
+            self.not_before = Some(self.objects.host().now() + pause);
         }
         Ok(if lines.is_empty() { SourceStep::End } else { SourceStep::Records(lines) })
     }

@@ -74,11 +74,11 @@ pub struct InputChannelDeployment {
     pub location: NodeAddress,
 }
 
-/// State that lies in the blob store.
+/// State that lies in the object store.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StateHandle {
-    /// The blob that holds an encoded [`TaskState`].
-    pub blob: String,
+    /// The object that holds an encoded [`TaskState`].
+    pub object: String,
     /// Its length in bytes.
     pub length: u64,
 }

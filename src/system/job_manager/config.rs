@@ -1,18 +1,11 @@
 //! How a job manager behaves.
 
-use crate::{
-    host::NodeAddress,
-    system::{heartbeat::HeartbeatConfig, registration::RegistrationConfig},
-};
+use crate::system::{heartbeat::HeartbeatConfig, registration::RegistrationConfig};
 use std::time::Duration;
 
 /// The settings of a job manager's components. Times are read on its node's clock.
 #[derive(Clone, Debug)]
 pub struct JobManagerConfig {
-    /// The blob server's message socket.
-    pub blobs: NodeAddress,
-    /// The log server's message socket.
-    pub log: NodeAddress,
     /// Beats towards task executors and between masters and resource managers; every second, lost
     /// after 5 s.
     pub heartbeat: HeartbeatConfig,
@@ -28,12 +21,9 @@ pub struct JobManagerConfig {
     pub jobs_max: usize,
 }
 
-impl JobManagerConfig {
-    /// The defaults, with these servers.
-    pub fn new(blobs: NodeAddress, log: NodeAddress) -> Self {
+impl Default for JobManagerConfig {
+    fn default() -> Self {
         JobManagerConfig {
-            blobs,
-            log,
             heartbeat: HeartbeatConfig {
                 interval: Duration::from_secs(1),
                 timeout: Duration::from_secs(5),

@@ -9,9 +9,8 @@ use crate::system::{
     protocol::{DISPATCHER, RESOURCE_MANAGER},
     rpc::{RpcEndpoint, RpcService},
     service::{
-        blobs::{BlobClient, BlobConfig},
-        coordination::{CoordinationClient, CoordinationConfig, Session},
-        log::{LogClient, LogConfig},
+        Services,
+        coordination::{Coordination, Session},
     },
 };
 use futures::{FutureExt, future::pending};
@@ -20,20 +19,20 @@ use std::sync::Arc;
 /// Competes for the dispatcher and for the resource manager, for as long as the process lives.
 pub async fn serve_job_manager(
     service: RpcService,
-    coordination: CoordinationConfig,
+    services: Services,
     config: JobManagerConfig,
     check: OperatorCheck,
 ) {
-    let client = CoordinationClient::new(&service, coordination);
+    let Services { coordination: client, objects, log } = services;
     let session = Arc::new(Session::open(&client));
     let config = Arc::new(config);
     let services = DispatcherServices {
         masters: JobMasterServices {
             config: config.clone(),
             coordination: client.clone(),
-            blobs: BlobClient::new(&service, BlobConfig::new(config.blobs.clone())),
+            objects,
         },
-        log: LogClient::new(&service, LogConfig::new(config.log.clone())),
+        log,
         session: session.clone(),
         check,
     };
@@ -64,7 +63,7 @@ fn compete<E: RpcEndpoint>(
     service: &RpcService,
     component: &str,
     terms: EndpointTerms<E>,
-    client: &CoordinationClient,
+    client: &Arc<dyn Coordination>,
     session: &Arc<Session>,
 ) -> LeaderRunner {
     LeaderRunner::start(service.host(), component, Arc::new(terms), |events| {

@@ -1,15 +1,15 @@
 //! The driver of an election on the coordination service.
 
 use super::{
-    LeaderInformation, LeaderSession, LeaderSessionId, election_prefix, epoch_key, latch_key,
+    LeaderInformation, LeaderSession, LeaderSessionId, election_keys, epoch_key, latch_key,
     leader_key,
 };
 use crate::{
     host::{Host, Task},
     system::{
         service::coordination::{
-            Change, Compare, CoordinationClient, CoordinationError, KeyValue, LeaseId, Revision,
-            Session, SessionState, Transaction, Update, Watch,
+            Change, Compare, Coordination, CoordinationError, KeyValue, LeaseId, Revision, Session,
+            SessionState, Transaction, Update, Watch,
         },
         watch::WatchSender,
     },
@@ -84,7 +84,7 @@ impl Shared {
 /// tolerated for as long as the lease may live.
 pub struct CoordinationElectionDriver {
     component: String,
-    client: CoordinationClient,
+    client: Arc<dyn Coordination>,
     shared: Arc<Shared>,
     task: Task,
 }
@@ -93,7 +93,7 @@ impl CoordinationElectionDriver {
     /// Begins to compete for the component's latch.
     pub fn start(
         component: &str,
-        client: &CoordinationClient,
+        client: &Arc<dyn Coordination>,
         session: &Arc<Session>,
         events: Arc<dyn ElectionEvents>,
     ) -> Arc<dyn LeaderElectionDriver> {
@@ -104,7 +104,7 @@ impl CoordinationElectionDriver {
     pub fn start_while(
         conditions: Vec<Compare>,
         component: &str,
-        client: &CoordinationClient,
+        client: &Arc<dyn Coordination>,
         session: &Arc<Session>,
         events: Arc<dyn ElectionEvents>,
     ) -> Arc<dyn LeaderElectionDriver> {
@@ -163,7 +163,7 @@ impl LeaderElectionDriver for CoordinationElectionDriver {
 /// Gives up what a driver holds. The process and its lease may live on, so nobody else would.
 struct Resignation {
     component: String,
-    client: CoordinationClient,
+    client: Arc<dyn Coordination>,
     session: Arc<Session>,
 }
 
@@ -210,7 +210,7 @@ impl Resignation {
     }
 
     async fn back_off(&self) {
-        self.client.host().sleep(self.client.config().retry_delay).await;
+        self.client.host().sleep(self.client.retry_delay()).await;
     }
 }
 
@@ -223,7 +223,7 @@ enum Wake {
 
 struct Competition {
     component: String,
-    client: CoordinationClient,
+    client: Arc<dyn Coordination>,
     shared: Arc<Shared>,
     /// What must hold, beside a free latch, for the latch to be taken.
     conditions: Vec<Compare>,
@@ -242,7 +242,7 @@ impl Competition {
     async fn run(mut self) {
         let mut session = self.shared.session.observe();
         let mut wanted = self.shared.wanted.observe();
-        let mut watch = self.client.watch(&election_prefix(&self.component));
+        let mut watch = Watch::new(&self.client, election_keys(&self.component));
         let mut next_keys = next_update(watch);
         loop {
             let wake = futures::select_biased! {
@@ -380,13 +380,13 @@ impl Competition {
     }
 
     async fn back_off(&self) {
-        self.host().sleep(self.client.config().retry_delay).await;
+        self.host().sleep(self.client.retry_delay()).await;
     }
 
     /// Reads the keys; the watch tells of changes only, and we must not wait for one. Says whether the
     /// service answered.
     async fn read_again(&mut self) -> bool {
-        match self.client.read(&election_prefix(&self.component)).await {
+        match self.client.read(&election_keys(&self.component)).await {
             Ok(range) => {
                 let keys = range.keys.into_iter().map(|found| (found.key.clone(), found));
                 self.keys = Some(keys.collect());

@@ -23,7 +23,7 @@ pub use runner::{LeaderProcess, LeaderProcessFactory, LeaderRunner};
 
 use super::{
     rpc::{FencingToken, RpcAddress},
-    service::coordination::Compare,
+    service::coordination::{Compare, KeyPattern},
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -80,9 +80,9 @@ impl LeaderSession {
     }
 }
 
-/// The prefix of a component's election keys.
-pub fn election_prefix(component: &str) -> String {
-    format!("/election/{component}/")
+/// A component's election keys.
+pub fn election_keys(component: &str) -> KeyPattern {
+    KeyPattern::Children(format!("/election/{component}"))
 }
 
 /// The key whose holder leads; its value is the session id.

@@ -3,7 +3,7 @@
 use super::{LeaderInformation, LeadershipEvent, leader_key};
 use crate::{
     host::Task,
-    system::service::coordination::{CoordinationClient, Update},
+    system::service::coordination::{Coordination, KeyPattern, Update, Watch},
 };
 use std::sync::{Arc, Mutex};
 
@@ -23,7 +23,7 @@ struct Shared {
     /// Tells it from others of its process.
     service: u64,
     component: String,
-    client: CoordinationClient,
+    client: Arc<dyn Coordination>,
     listener: Arc<dyn LeaderRetrievalListener>,
     state: Mutex<State>,
 }
@@ -41,7 +41,7 @@ impl LeaderRetrievalService {
     /// Begins to follow the component's leader.
     pub fn start(
         component: &str,
-        client: &CoordinationClient,
+        client: &Arc<dyn Coordination>,
         listener: Arc<dyn LeaderRetrievalListener>,
     ) -> Self {
         let shared = Arc::new(Shared {
@@ -93,12 +93,14 @@ impl Shared {
     }
 
     fn take(&self, update: &Update) {
-        let key = leader_key(&self.component);
-        let found = update.keys.iter().find(|found| found.key == key);
+        let found = update.keys.first();
         match found.map(|found| postcard::from_bytes(&found.value)) {
             Some(Ok(leader)) => self.notify(Some(leader)),
-            Some(Err(error)) => tracing::error!(%error, key, "a leader record cannot be read"),
-            None if update.whole || update.removed.contains(&key) => self.notify(None),
+            Some(Err(error)) => {
+                let component = &self.component;
+                tracing::error!(%error, component, "a leader record cannot be read");
+            }
+            None if update.whole || !update.removed.is_empty() => self.notify(None),
             None => {}
         }
     }
@@ -106,7 +108,9 @@ impl Shared {
 
 async fn follow(shared: Arc<Shared>) {
     let host = shared.client.host().clone();
-    let mut watch = shared.client.watch(&leader_key(&shared.component));
+    let watch_leader =
+        || Watch::new(&shared.client, KeyPattern::Exact(leader_key(&shared.component)));
+    let mut watch = watch_leader();
     let mut contact = host.now();
     loop {
         match watch.next_within_contact().await {
@@ -117,10 +121,10 @@ async fn follow(shared: Arc<Shared>) {
                 }
             }
             Err(_) => {
-                if host.now() >= contact + shared.client.config().session_timeout {
+                if host.now() >= contact + shared.client.session_timeout() {
                     shared.notify(None);
                     // What is read on reconnection is told even if it is the same leader.
-                    watch = shared.client.watch(&leader_key(&shared.component));
+                    watch = watch_leader();
                 }
                 watch.back_off().await;
             }

@@ -1,5 +1,6 @@
-//! What the clients of all services share: one connection to a server, and how its calls fail.
+//! What the clients of the embedded servers share: one connection to a server, and how its calls fail.
 
+use super::client::ServiceError;
 use crate::{
     host::{Host, NodeAddress},
     system::rpc::{Ask, Gateway, RpcAddress, RpcError, RpcService},
@@ -10,20 +11,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
-
-/// Why a call on a service has no value; `R` says what the service refuses.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ServiceError<R> {
-    /// The server refused; nothing was done.
-    #[error("refused: {0}")]
-    Refused(R),
-    /// The call did not reach the server; nothing was done.
-    #[error("not done: {0}")]
-    NotDone(RpcError),
-    /// No answer: it was done, or it was not, or it will be.
-    #[error("maybe done: {0}")]
-    Indeterminate(RpcError),
-}
 
 /// Speaks to a service's server. Cheap to clone. It connects on first use, and anew after the server
 /// was unreachable.
@@ -115,29 +102,6 @@ impl<G: Gateway> Connection<G> {
     ) -> Result<T, ServiceError<R>> {
         let ask = send(self.gateway().await?);
         self.answer(ask).await?.map_err(ServiceError::Refused)
-    }
-}
-
-/// Repeats an idempotent call after each failure until the service answers.
-///
-/// # Errors
-/// What the service refuses.
-pub(super) async fn until_acknowledged<T, R, F>(
-    host: &Host,
-    retry_delay: Duration,
-    attempt: impl Fn() -> F,
-) -> Result<T, R>
-where
-    F: Future<Output = Result<T, ServiceError<R>>>,
-{
-    loop {
-        match attempt().await {
-            Ok(value) => return Ok(value),
-            Err(ServiceError::Refused(refusal)) => return Err(refusal),
-            Err(ServiceError::NotDone(_) | ServiceError::Indeterminate(_)) => {
-                host.sleep(retry_delay).await;
-            }
-        }
     }
 }
 

@@ -2,25 +2,26 @@
 
 use super::{
     StoreError, Written, cancellation_key, checkpoint_prefix, counter_key, decode, encode,
-    final_key, place, pointer_key, pointer_prefix, read_until_acknowledged, tail_key,
-    write_until_acknowledged,
+    final_key, place, pointer_key, pointer_prefix, read_key_until_acknowledged,
+    read_until_acknowledged, tail_key, write_until_acknowledged,
 };
 use crate::system::{
     graph::StateHandle,
     ids::{CheckpointId, ExecutionVertexId, JobId},
     leadership::LeaderSession,
     service::coordination::{
-        Change, Compare, CoordinationClient, CoordinationError, Revision, Transaction,
+        Change, Compare, Coordination, CoordinationError, KeyPattern, Revision, Transaction,
     },
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What the coordination service keeps of a completed checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CheckpointPointer {
     /// The checkpoint.
     pub id: CheckpointId,
-    /// The blob that holds an encoded [`CompletedCheckpoint`].
+    /// The object that holds an encoded [`CompletedCheckpoint`].
     pub metadata: String,
     /// Whether it is the job's final one.
     pub last: bool,
@@ -72,14 +73,14 @@ pub struct CompletedCheckpoint {
 /// Draws the ids of a job's checkpoints, and the epochs of its attempts.
 #[derive(Clone)]
 pub struct CheckpointIdCounter {
-    client: CoordinationClient,
+    client: Arc<dyn Coordination>,
     term: LeaderSession,
     job: JobId,
 }
 
 impl CheckpointIdCounter {
     /// The counter as a term of the job's master sees it.
-    pub fn new(client: &CoordinationClient, term: &LeaderSession, job: JobId) -> Self {
+    pub fn new(client: &Arc<dyn Coordination>, term: &LeaderSession, job: JobId) -> Self {
         CheckpointIdCounter { client: client.clone(), term: term.clone(), job }
     }
 
@@ -90,7 +91,7 @@ impl CheckpointIdCounter {
     pub async fn get_and_increment(&self) -> Result<u64, StoreError> {
         let key = counter_key(self.job);
         loop {
-            let found = read_until_acknowledged(&self.client, &key).await;
+            let found = read_key_until_acknowledged(&*self.client, &key).await;
             let next = match found.get(&key) {
                 None => 1,
                 Some(found) => decode::<u64>(&key, &found.value)?,
@@ -101,7 +102,7 @@ impl CheckpointIdCounter {
                 .put(key.clone(), encode(&(next + 1)));
             // After a try without an answer the number may have been drawn by that try: it is left
             // out, since only a gap is sure to be no repeat.
-            if let Written::Done = write_until_acknowledged(&self.client, &write).await? {
+            if let Written::Done = write_until_acknowledged(&*self.client, &write).await? {
                 return Ok(next);
             }
         }
@@ -111,14 +112,14 @@ impl CheckpointIdCounter {
 /// The pointers to a job's completed checkpoints, in the order of their ids.
 #[derive(Clone)]
 pub struct CompletedCheckpointStore {
-    client: CoordinationClient,
+    client: Arc<dyn Coordination>,
     term: LeaderSession,
     job: JobId,
 }
 
 impl CompletedCheckpointStore {
     /// The store as a term of the job's master sees it.
-    pub fn new(client: &CoordinationClient, term: &LeaderSession, job: JobId) -> Self {
+    pub fn new(client: &Arc<dyn Coordination>, term: &LeaderSession, job: JobId) -> Self {
         CompletedCheckpointStore { client: client.clone(), term: term.clone(), job }
     }
 
@@ -127,7 +128,8 @@ impl CompletedCheckpointStore {
     /// # Errors
     /// [`StoreError::Corrupt`].
     pub async fn recover(&self) -> Result<(Vec<CheckpointPointer>, Revision), StoreError> {
-        let found = read_until_acknowledged(&self.client, &checkpoint_prefix(self.job)).await;
+        let all = KeyPattern::Prefix(checkpoint_prefix(self.job));
+        let found = read_until_acknowledged(&*self.client, &all).await;
         let prefix = pointer_prefix(self.job);
         let pointers = found.keys.iter().filter(|found| found.key.starts_with(&prefix));
         let pointers = pointers.map(|found| decode(&found.key, &found.value));
@@ -215,7 +217,7 @@ impl CompletedCheckpointStore {
                 Some((None, at)) if refused => since = at,
                 Some((None, _)) | None => {}
             }
-            client.host().sleep(client.config().retry_delay).await;
+            client.host().sleep(client.retry_delay()).await;
         }
     }
 
@@ -223,7 +225,8 @@ impl CompletedCheckpointStore {
     /// `None` without an answer.
     async fn look(&self, since: Revision) -> Result<Option<(Option<Tail>, Revision)>, StoreError> {
         let key = tail_key(self.job);
-        let Ok(found) = self.client.read(&key).await else { return Ok(None) };
+        let tail = KeyPattern::Exact(key.clone());
+        let Ok(found) = self.client.read(&tail).await else { return Ok(None) };
         let tail = found.get(&key).filter(|tail| tail.modified > since);
         let tail = tail.map(|tail| decode(&key, &tail.value)).transpose()?;
         Ok(Some((tail, found.revision)))

@@ -2,8 +2,8 @@
 
 use super::{
     CANCELLATION_PREFIX, GRAPH_PREFIX, RESULT_PREFIX, StoreError, Written, cancellation_key,
-    checkpoint_prefix, decode, encode, final_key, graph_key, read_until_acknowledged, result_key,
-    write_until_acknowledged,
+    checkpoint_prefix, decode, encode, final_key, graph_key, of_all_jobs,
+    read_key_until_acknowledged, read_until_acknowledged, result_key, write_until_acknowledged,
 };
 use crate::system::{
     graph::JobGraph,
@@ -11,10 +11,13 @@ use crate::system::{
     leadership::{LeaderSession, epoch_key},
     protocol::{JobResult, JobStatus, job_component},
     sabotage,
-    service::coordination::{Change, Compare, CoordinationClient, Transaction},
+    service::coordination::{Change, Compare, Coordination, KeyPattern, Transaction, Watch},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The end of a job, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +31,7 @@ pub struct StoredResult {
 /// The jobs that one term of a dispatcher looks after.
 #[derive(Clone)]
 pub struct JobStore {
-    client: CoordinationClient,
+    client: Arc<dyn Coordination>,
     term: LeaderSession,
 }
 
@@ -53,18 +56,17 @@ pub enum Cancellation {
 }
 
 /// Whether a user wants a job to end, as the coordination service has it now.
-pub async fn cancellation_requested(client: &CoordinationClient, job: JobId) -> bool {
+pub async fn cancellation_requested(client: &dyn Coordination, job: JobId) -> bool {
     let key = cancellation_key(job);
-    read_until_acknowledged(client, &key).await.get(&key).is_some()
+    read_key_until_acknowledged(client, &key).await.get(&key).is_some()
 }
 
 /// Ready when a user wants a job to end.
-pub async fn until_canceled(client: &CoordinationClient, job: JobId) {
-    let key = cancellation_key(job);
-    let mut watch = client.watch(&key);
+pub async fn until_canceled(client: &Arc<dyn Coordination>, job: JobId) {
+    let mut watch = Watch::new(client, KeyPattern::Exact(cancellation_key(job)));
     loop {
         match watch.next().await {
-            Ok(update) if update.keys.iter().any(|found| found.key == key) => return,
+            Ok(update) if !update.keys.is_empty() => return,
             Ok(_) => {}
             Err(_) => watch.back_off().await,
         }
@@ -73,7 +75,7 @@ pub async fn until_canceled(client: &CoordinationClient, job: JobId) {
 
 impl JobStore {
     /// The store as a term sees it.
-    pub fn new(client: &CoordinationClient, term: LeaderSession) -> Self {
+    pub fn new(client: &Arc<dyn Coordination>, term: LeaderSession) -> Self {
         JobStore { client: client.clone(), term }
     }
 
@@ -88,7 +90,7 @@ impl JobStore {
     pub async fn put_graph(&self, job: &JobGraph) -> Result<(), StoreError> {
         let (key, value) = (graph_key(job.id), encode(job));
         let conflict = || StoreError::Conflict(format!("{:?} is known already", job.id));
-        let found = read_until_acknowledged(&self.client, &key).await;
+        let found = read_key_until_acknowledged(&*self.client, &key).await;
         if found.get(&key).is_some() {
             return Err(conflict());
         }
@@ -98,10 +100,10 @@ impl JobStore {
             write = write.when(Compare::Absent { key: result_key(job.id) });
         }
         let write = write.put(key.clone(), value.clone());
-        match write_until_acknowledged(&self.client, &write).await? {
+        match write_until_acknowledged(&*self.client, &write).await? {
             Written::Done => Ok(()),
             Written::Refused { after_maybe, .. } => {
-                let found = read_until_acknowledged(&self.client, &key).await;
+                let found = read_key_until_acknowledged(&*self.client, &key).await;
                 match found.get(&key) {
                     Some(found) if after_maybe && found.value == value => {
                         crate::reachable!(self.client.host(), "graph-found-after-lost-answer");
@@ -120,14 +122,17 @@ impl JobStore {
     pub async fn recover(&self) -> Result<StoredJobs, StoreError> {
         let mut stored = StoredJobs::default();
         // Graphs first: a job that ends in between shows its result.
-        let graphs = read_until_acknowledged(&self.client, GRAPH_PREFIX).await;
-        for found in read_until_acknowledged(&self.client, RESULT_PREFIX).await.keys {
+        let graphs = read_until_acknowledged(&*self.client, &of_all_jobs(GRAPH_PREFIX)).await;
+        for found in read_until_acknowledged(&*self.client, &of_all_jobs(RESULT_PREFIX)).await.keys
+        {
             let job = found.key[RESULT_PREFIX.len()..]
                 .parse()
                 .map_err(|what| StoreError::Corrupt { key: found.key.clone(), what })?;
             stored.results.insert(job, decode(&found.key, &found.value)?);
         }
-        for found in read_until_acknowledged(&self.client, CANCELLATION_PREFIX).await.keys {
+        for found in
+            read_until_acknowledged(&*self.client, &of_all_jobs(CANCELLATION_PREFIX)).await.keys
+        {
             let job = found.key[CANCELLATION_PREFIX.len()..]
                 .parse()
                 .map_err(|what| StoreError::Corrupt { key: found.key.clone(), what })?;
@@ -148,7 +153,7 @@ impl JobStore {
     /// [`StoreError::Corrupt`].
     pub async fn result(&self, job: JobId) -> Result<Option<StoredResult>, StoreError> {
         let key = result_key(job);
-        let found = read_until_acknowledged(&self.client, &key).await;
+        let found = read_key_until_acknowledged(&*self.client, &key).await;
         found.get(&key).map(|found| decode(&key, &found.value)).transpose()
     }
 
@@ -156,9 +161,10 @@ impl JobStore {
     pub async fn knows(&self, job: JobId) -> bool {
         // The graph goes after the result has come, so one of the two shows.
         let graph = graph_key(job);
-        let running = read_until_acknowledged(&self.client, &graph).await.get(&graph).is_some();
+        let running =
+            read_key_until_acknowledged(&*self.client, &graph).await.get(&graph).is_some();
         let result = result_key(job);
-        running || read_until_acknowledged(&self.client, &result).await.get(&result).is_some()
+        running || read_key_until_acknowledged(&*self.client, &result).await.get(&result).is_some()
     }
 
     /// Makes a user's wish to end a job durable, unless the job's end is decided already.
@@ -171,9 +177,9 @@ impl JobStore {
             .when(Compare::Absent { key: result_key(job) })
             .when(Compare::Absent { key: final_key(job) })
             .put(cancellation_key(job), Vec::new());
-        match write_until_acknowledged(&self.client, &write).await? {
+        match write_until_acknowledged(&*self.client, &write).await? {
             Written::Done => Ok(Cancellation::Recorded),
-            Written::Refused { .. } => Ok(match cancellation_requested(&self.client, job).await {
+            Written::Refused { .. } => Ok(match cancellation_requested(&*self.client, job).await {
                 true => Cancellation::Recorded,
                 false => Cancellation::TooLate,
             }),
@@ -191,7 +197,7 @@ impl JobStore {
         mut result: JobResult,
     ) -> Result<JobResult, StoreError> {
         let key = result_key(job);
-        let read = read_until_acknowledged(&self.client, &key).await;
+        let read = read_key_until_acknowledged(&*self.client, &key).await;
         loop {
             let value = encode(&StoredResult { dirty: true, result: result.clone() });
             if let Some(found) = read.get(&key) {
@@ -205,14 +211,14 @@ impl JobStore {
             if result.status != JobStatus::Canceled {
                 write = write.when(Compare::Absent { key: cancellation_key(job) });
             }
-            match write_until_acknowledged(&self.client, &write).await? {
+            match write_until_acknowledged(&*self.client, &write).await? {
                 Written::Done => return Ok(result),
                 Written::Refused { index: 2, .. } => {
                     assert!(result.status != JobStatus::Finished, "{job:?} has a final checkpoint");
                     result.status = JobStatus::Canceled;
                 }
                 Written::Refused { .. } => {
-                    let found = read_until_acknowledged(&self.client, &key).await;
+                    let found = read_key_until_acknowledged(&*self.client, &key).await;
                     match found.get(&key) {
                         Some(found) if found.value == value => return Ok(result),
                         _ => {
@@ -230,8 +236,8 @@ impl JobStore {
     /// # Errors
     /// [`StoreError::NotLeader`].
     pub async fn remove_checkpoints(&self, job: JobId) -> Result<(), StoreError> {
-        let prefix = checkpoint_prefix(job);
-        let keys = read_until_acknowledged(&self.client, &prefix).await.keys;
+        let all = KeyPattern::Prefix(checkpoint_prefix(job));
+        let keys = read_until_acknowledged(&*self.client, &all).await.keys;
         self.remove(keys.into_iter().map(|found| found.key)).await
     }
 
@@ -252,7 +258,7 @@ impl JobStore {
         if write.changes.is_empty() {
             return Ok(());
         }
-        write_until_acknowledged(&self.client, &write).await.map(|_| ())
+        write_until_acknowledged(&*self.client, &write).await.map(|_| ())
     }
 
     /// Everything that the job left is gone.
@@ -272,6 +278,6 @@ impl JobStore {
             .when(Compare::Value { key: key.clone(), value: encode(&dirty) })
             .put(key, encode(&clean));
         // A refusal says that it is clean already: nobody else writes a result that is there.
-        write_until_acknowledged(&self.client, &write).await.map(|_| ())
+        write_until_acknowledged(&*self.client, &write).await.map(|_| ())
     }
 }

@@ -26,7 +26,9 @@ pub use jobs::{
 
 use super::{
     ids::{CheckpointId, JobId},
-    service::coordination::{CoordinationClient, CoordinationError, Range, Refusal, Transaction},
+    service::coordination::{
+        Coordination, CoordinationError, KeyPattern, Range, Refusal, Transaction,
+    },
 };
 
 /// The prefix of all job graphs.
@@ -81,8 +83,8 @@ pub fn counter_key(job: JobId) -> String {
     format!("/jobs/checkpoint/{job}/counter")
 }
 
-/// The prefix of all blobs of a job.
-pub fn blob_prefix(job: JobId) -> String {
+/// The prefix of all objects of a job.
+pub fn object_prefix(job: JobId) -> String {
     format!("{job}/")
 }
 
@@ -122,7 +124,7 @@ enum Written {
 
 /// Makes a transaction whose first condition is the writer's guard, until the outcome is known.
 async fn write_until_acknowledged(
-    client: &CoordinationClient,
+    client: &dyn Coordination,
     transaction: &Transaction,
 ) -> Result<Written, StoreError> {
     let mut after_maybe = false;
@@ -141,7 +143,7 @@ async fn write_until_acknowledged(
             Err(CoordinationError::Indeterminate(_)) => after_maybe = true,
             Err(CoordinationError::Refused(_) | CoordinationError::NotDone(_)) => {}
         }
-        client.host().sleep(client.config().retry_delay).await;
+        client.host().sleep(client.retry_delay()).await;
     }
 }
 
@@ -153,12 +155,22 @@ fn place(refusal: &Refusal) -> u64 {
     }
 }
 
-/// Reads a prefix, until the service answers.
-async fn read_until_acknowledged(client: &CoordinationClient, prefix: &str) -> Range {
+/// Reads one key, until the service answers.
+async fn read_key_until_acknowledged(client: &dyn Coordination, key: &str) -> Range {
+    read_until_acknowledged(client, &KeyPattern::Exact(key.to_string())).await
+}
+
+/// The keys of all jobs below a prefix.
+fn of_all_jobs(prefix: &str) -> KeyPattern {
+    KeyPattern::Children(prefix.trim_end_matches('/').to_string())
+}
+
+/// Reads keys, until the service answers.
+async fn read_until_acknowledged(client: &dyn Coordination, keys: &KeyPattern) -> Range {
     loop {
-        match client.read(prefix).await {
+        match client.read(keys).await {
             Ok(range) => return range,
-            Err(_) => client.host().sleep(client.config().retry_delay).await,
+            Err(_) => client.host().sleep(client.retry_delay()).await,
         }
     }
 }

@@ -7,8 +7,8 @@ mod masters;
 mod resources;
 
 use super::{
-    OperatorRegistry, ShuffleEnvironment, SlotEvent, StateStore, Task, TaskEnvironment,
-    TaskExecutorConfig, TaskHandle, TaskResponder, TaskStateUpdate,
+    OperatorRegistry, ShuffleEnvironment, SlotEvent, Task, TaskEnvironment, TaskExecutorConfig,
+    TaskHandle, TaskResponder, TaskStateUpdate,
     slot_table::{Held, SlotTable},
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
         },
         rpc::{Context, EndpointHandle, Reply, RpcEndpoint, StopFuture},
         sabotage,
-        service::coordination::CoordinationClient,
+        service::{coordination::Coordination, object_store::ObjectStore},
     },
 };
 use futures::FutureExt;
@@ -40,9 +40,9 @@ pub struct TaskExecutorServices {
     /// The settings.
     pub config: Arc<TaskExecutorConfig>,
     /// The coordination service.
-    pub coordination: CoordinationClient,
+    pub coordination: Arc<dyn Coordination>,
     /// Where state lies.
-    pub states: Arc<dyn StateStore>,
+    pub objects: Arc<dyn ObjectStore>,
     /// The operators that tasks may name.
     pub registry: Arc<OperatorRegistry>,
     /// Where records come in and go out.
@@ -239,7 +239,7 @@ impl TaskExecutor {
             host: context.host().clone(),
             exchange: self.services.exchange.clone(),
             registry: self.services.registry.clone(),
-            state_store: self.services.states.clone(),
+            objects: self.services.objects.clone(),
             responder: Arc::new(Responder(context.handle())),
             config: self.services.config.task.clone(),
         };

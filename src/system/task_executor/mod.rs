@@ -6,8 +6,7 @@
 //! User code is polled apart from the task's own: a panic in it fails the task, while a panic of ours
 //! is the death of the process.
 //!
-//! Deliberately absent: who is told about a task ([`TaskResponder`]) and where state lies
-//! ([`StateStore`]); the task executor's endpoint brings both.
+//! Deliberately absent: who is told about a task ([`TaskResponder`]); the task executor's endpoint brings it.
 
 mod config;
 mod endpoint;
@@ -19,7 +18,6 @@ mod slot_event;
 mod slot_table;
 mod task;
 
-use bytes::Bytes;
 pub use config::TaskExecutorConfig;
 pub use endpoint::{TaskExecutor, TaskExecutorServices};
 pub use event::TaskEvent;
@@ -27,7 +25,6 @@ pub use exchange::{
     BUFFER_BYTES_MAX, CHANNEL_CREDIT, ChannelError, PartitionRequestBackoff, RECORD_BYTES_MAX,
     SUBPARTITION_BUFFERS_MAX, SUBPARTITION_EVENTS_MAX, ShuffleEnvironment, WireError,
 };
-use futures::future::BoxFuture;
 pub use node::serve_task_executor;
 pub use operator::{
     KeySelector, KeyedState, Operator, OperatorContext, OperatorRegistry, Output, Record, Source,
@@ -35,20 +32,5 @@ pub use operator::{
 };
 pub use slot_event::SlotEvent;
 pub use task::{
-    Task, TaskConfig, TaskEnvironment, TaskHandle, TaskResponder, TaskStateUpdate, state_blob,
+    Task, TaskConfig, TaskEnvironment, TaskHandle, TaskResponder, TaskStateUpdate, state_object,
 };
-
-/// Where tasks keep the state of checkpoints.
-pub trait StateStore: Send + Sync {
-    /// Writes a blob durably.
-    ///
-    /// # Errors
-    /// Why it may not be there, for people.
-    fn put(&self, name: String, bytes: Bytes) -> BoxFuture<'static, Result<(), String>>;
-
-    /// Reads a blob.
-    ///
-    /// # Errors
-    /// Why it can't be read, for people.
-    fn get(&self, name: String) -> BoxFuture<'static, Result<Bytes, String>>;
-}

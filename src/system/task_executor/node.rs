@@ -1,43 +1,21 @@
 //! The process of a task executor.
 
 use super::{
-    OperatorRegistry, ShuffleEnvironment, StateStore, TaskExecutor, TaskExecutorConfig,
-    TaskExecutorServices,
+    OperatorRegistry, ShuffleEnvironment, TaskExecutor, TaskExecutorConfig, TaskExecutorServices,
 };
 use crate::system::{
     ids::{ResourceId, TaskExecutorSession},
     protocol::{TASK_EXECUTOR, TaskExecutorInfo},
     rpc::{RpcAddress, RpcService},
-    service::{
-        blobs::BlobClient,
-        coordination::{CoordinationClient, CoordinationConfig},
-    },
+    service::Services,
 };
-use bytes::Bytes;
-use futures::{FutureExt, future::BoxFuture};
 use std::sync::Arc;
-
-impl StateStore for BlobClient {
-    fn put(&self, name: String, bytes: Bytes) -> BoxFuture<'static, Result<(), String>> {
-        let client = self.clone();
-        async move {
-            client.put_until_acknowledged(&name, bytes).await.map_err(|refusal| refusal.to_string())
-        }
-        .boxed()
-    }
-
-    fn get(&self, name: String) -> BoxFuture<'static, Result<Bytes, String>> {
-        let client = self.clone();
-        async move { client.get_until_acknowledged(&name).await.map_err(|refusal| refusal.to_string()) }.boxed()
-    }
-}
 
 /// Runs a task executor, whose identity is its host's name, until it can't go on.
 pub async fn serve_task_executor(
     service: RpcService,
     data_port: u16,
-    coordination: CoordinationConfig,
-    blobs: BlobClient,
+    services: Services,
     config: TaskExecutorConfig,
     registry: Arc<OperatorRegistry>,
 ) {
@@ -54,8 +32,8 @@ pub async fn serve_task_executor(
     };
     let services = TaskExecutorServices {
         config: Arc::new(config),
-        coordination: CoordinationClient::new(&service, coordination),
-        states: Arc::new(blobs),
+        coordination: services.coordination,
+        objects: services.objects,
         registry,
         exchange,
     };

@@ -10,7 +10,7 @@ use crate::{
         job_manager::JobEvent,
         leadership::LeadershipEvent,
         rpc::RpcEvent,
-        service::{blobs::BlobEvent, coordination::CoordinationEvent, log::LogEvent},
+        service::{coordination::CoordinationEvent, log::LogEvent, object_store::ObjectStoreEvent},
         task_executor::{SlotEvent, TaskEvent},
     },
 };
@@ -65,8 +65,8 @@ event_kinds! {
     Coordination(CoordinationEvent);
     /// Of the log service.
     Log(LogEvent);
-    /// Of the blob service.
-    Blob(BlobEvent);
+    /// Of the object store.
+    ObjectStore(ObjectStoreEvent);
     /// Of dispatchers, resource managers and job masters.
     Job(JobEvent);
     /// Of the slots of task executors.

@@ -164,9 +164,9 @@ fn nothing_left(model: &Model, job: JobId) -> Option<String> {
     if let Some(key) = model.keys.keys().find(of_job) {
         return Some(format!("{key} to be removed"));
     }
-    let prefix = store::blob_prefix(job);
-    if let Some(blob) = model.blobs.iter().find(|name| name.starts_with(&prefix)) {
-        return Some(format!("the blob {blob} to be removed"));
+    let prefix = store::object_prefix(job);
+    if let Some(object) = model.objects.iter().find(|name| name.starts_with(&prefix)) {
+        return Some(format!("the object {object} to be removed"));
     }
     if let Some(left) = model.transactions.iter().find(|t| t.producer.starts_with(&prefix)) {
         return Some(format!("the transaction {left:?} to end"));

@@ -12,9 +12,9 @@ use crate::{
         leadership::LeadershipEvent,
         protocol::{DISPATCHER, ExecutionState, JobStatus, RESOURCE_MANAGER, component_job},
         service::{
-            blobs::BlobEvent,
             coordination::{Change, CoordinationEvent, LeaseEnd},
             log::LogEvent,
+            object_store::ObjectStoreEvent,
         },
         store::{GRAPH_PREFIX, RESULT_PREFIX, StoredResult},
         task_executor::{SlotEvent, TaskEvent},
@@ -75,7 +75,7 @@ pub fn of_foundation() -> Vec<Milestone> {
 /// All of a cluster that runs jobs.
 pub fn all() -> Vec<Milestone> {
     let own =
-        [OF_STORES, OF_JOBS, OF_SLOTS, OF_TASKS, OF_BLOBS, OF_LOGS, OF_HEARTBEATS, OF_CLIENTS];
+        [OF_STORES, OF_JOBS, OF_SLOTS, OF_TASKS, OF_OBJECTS, OF_LOGS, OF_HEARTBEATS, OF_CLIENTS];
     of_foundation().into_iter().chain(own.concat()).collect()
 }
 
@@ -137,9 +137,9 @@ crate::milestones! {
         "snapshot-taken" [CHECKPOINT, ATTEMPT, IN_FLIGHT, NEWER] = _, TaskEvent::SnapshotTaken { .. }, "A task took its part of a checkpoint.";
         "checkpoint-confirmed" [CHECKPOINT, ATTEMPT, IN_FLIGHT, NEWER] = _, TaskEvent::CheckpointConfirmed { .. }, "A task was told that a checkpoint is complete.";
     }
-    OF_BLOBS: BlobEvent {
-        "metadata-stored" = _, BlobEvent::Stored { name, .. } if name.ends_with("/metadata"), "The metadata of a checkpoint was written durably.";
-        "blobs-recovered" = _, BlobEvent::Recovered { blobs, sealed } if !(blobs.is_empty() && sealed.is_empty()), "The blob server recovered from a disk that was not empty.";
+    OF_OBJECTS: ObjectStoreEvent {
+        "metadata-stored" = _, ObjectStoreEvent::Stored { name, .. } if name.ends_with("/metadata"), "The metadata of a checkpoint was written durably.";
+        "blobs-recovered" = _, ObjectStoreEvent::Recovered { objects, sealed } if !(objects.is_empty() && sealed.is_empty()), "The object store recovered from a disk that was not empty.";
     }
     OF_LOGS: LogEvent {
         "transaction-prepared" = _, LogEvent::TransactionPrepared { .. }, "A sink's transaction waits for its checkpoint.";

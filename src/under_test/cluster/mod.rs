@@ -49,7 +49,7 @@ use crate::{
         },
         rpc::{Gateway, Protocol, SERVICE_KINDS},
         sabotage,
-        service::{blobs::BlobGateway, coordination::CoordinationGateway, log::LogGateway},
+        service::{coordination::CoordinationGateway, log::LogGateway, object_store::BlobGateway},
     },
 };
 use bytes::Bytes;
@@ -75,7 +75,7 @@ impl SystemUnderTest for Cluster {
     const NAME: &'static str = "cluster";
     const FOLDER: &'static str = "word-count";
     const DESCRIPTION: &'static str = "A whole cluster and the jobs that it runs: job managers, task executors, the \
-         coordination, blob and log servers, and a writer and a client for each job.";
+         coordination, object store and log servers, and a writer and a client for each job.";
 
     type Settings = Settings;
     type Model = Model;
@@ -91,7 +91,7 @@ impl SystemUnderTest for Cluster {
         let of_jobs = |role: Role| Nodes { name: role.name(), count: jobs, key: None };
         vec![
             Nodes::one(roles::COORDINATION),
-            Nodes::one(roles::BLOBS),
+            Nodes::one(roles::OBJECT_STORE),
             Nodes::one(roles::LOG),
             Nodes::some(roles::JOB_MANAGER, cluster.job_managers, "job-managers"),
             Nodes::some(roles::TASK_EXECUTOR, cluster.task_executors, "task-executors"),

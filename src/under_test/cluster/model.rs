@@ -15,9 +15,9 @@ use crate::{
         leadership::{LeaderInformation, LeaderSessionId, LeadershipEvent, latch_key, leader_key},
         protocol::{ExecutionState, JobResult, JobStatus},
         service::{
-            blobs::BlobEvent,
             coordination::{Change, CoordinationEvent},
             log::{LogEvent, TransactionId},
+            object_store::ObjectStoreEvent,
         },
         store::{self, StoredResult},
         task_executor::{SlotEvent, TaskEvent},
@@ -43,8 +43,8 @@ pub struct Model {
     pub granted_on: BTreeMap<LeaderSessionId, NodeId>,
     /// What each listener was told last: by process and service, the component and its leader.
     pub notified: BTreeMap<InProcess<u64>, (String, Option<LeaderInformation>)>,
-    /// The blobs on the blob server.
-    pub blobs: BTreeSet<String>,
+    /// The objects on the object store.
+    pub objects: BTreeSet<String>,
     /// The transactions on the log server that have not ended.
     pub transactions: BTreeSet<TransactionId>,
     /// When each topic was appended to last: a job's input.
@@ -114,7 +114,7 @@ impl Model {
             }
             EventRef::Coordination(event) => self.observe_coordination(event),
             EventRef::Leadership(event) => self.observe_leadership(at, event),
-            EventRef::Blob(event) => self.observe_blobs(event),
+            EventRef::ObjectStore(event) => self.observe_objects(event),
             EventRef::Log(event) => self.observe_log(at, event),
             EventRef::Slot(event) => self.observe_slots(at, event),
             EventRef::Client(ClientEvent::Submitted { job }) => {
@@ -239,17 +239,18 @@ impl Model {
         }
     }
 
-    fn observe_blobs(&mut self, event: &BlobEvent) {
+    fn observe_objects(&mut self, event: &ObjectStoreEvent) {
         match event {
-            BlobEvent::Recovered { blobs, .. } => {
-                self.blobs = blobs.iter().map(|(name, _, _)| name.clone()).collect();
+            ObjectStoreEvent::Recovered { objects, .. } => {
+                self.objects = objects.iter().map(|(name, _, _)| name.clone()).collect();
             }
-            BlobEvent::Stored { name, .. } => {
-                self.blobs.insert(name.clone());
+            ObjectStoreEvent::Stored { name, .. } => {
+                self.objects.insert(name.clone());
             }
-            BlobEvent::Deleted { names } | BlobEvent::Sealed { removed: names, .. } => {
+            ObjectStoreEvent::Deleted { names }
+            | ObjectStoreEvent::Sealed { removed: names, .. } => {
                 for name in names {
-                    self.blobs.remove(name);
+                    self.objects.remove(name);
                 }
             }
         }

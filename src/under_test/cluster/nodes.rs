@@ -6,8 +6,8 @@ use crate::{
     host::NodeAddress,
     system::{
         cluster::{
-            ClusterConfig, PORT, run_blob_node, run_coordination_node, run_job_manager_node,
-            run_log_node, run_task_executor_node,
+            ClusterConfig, PORT, run_coordination_node, run_job_manager_node, run_log_node,
+            run_object_store_node, run_task_executor_node,
         },
         heartbeat::HeartbeatConfig,
     },
@@ -21,7 +21,7 @@ pub fn cluster_config(spec: &ClusterSettings) -> ClusterConfig {
     let address = |role: Role| NodeAddress::new(role.name().to_string(), PORT);
     let mut config = ClusterConfig::new(
         address(roles::COORDINATION),
-        address(roles::BLOBS),
+        address(roles::OBJECT_STORE),
         address(roles::LOG),
     );
     config.coordination.session_timeout = spec.session_timeout.one();
@@ -43,7 +43,7 @@ pub fn nodes(spec: &ClusterSettings, config: &ClusterConfig) -> Vec<Node> {
     let library = library();
     let mut nodes = vec![
         Node::one(roles::COORDINATION, |host| run_coordination_node(host, PORT)),
-        Node::one(roles::BLOBS, |host| run_blob_node(host, PORT)),
+        Node::one(roles::OBJECT_STORE, |host| run_object_store_node(host, PORT)),
         Node::one(roles::LOG, |host| run_log_node(host, PORT)),
     ];
     for number in 1..=spec.job_managers.one() {

@@ -11,7 +11,7 @@ use crate::{
             ResourceManagerGateway, TaskExecutorGateway, component_job,
         },
         rpc::Gateway,
-        service::{blobs::BlobGateway, coordination::CoordinationGateway, log::LogGateway},
+        service::{coordination::CoordinationGateway, log::LogGateway, object_store::BlobGateway},
     },
 };
 
@@ -24,10 +24,10 @@ pub const COORDINATION: Role = Role::new(
             .serving(const { &[CoordinationGateway::PROTOCOL.name] })
     },
 );
-/// The blob server.
-pub const BLOBS: Role = Role::new(
+/// The object store.
+pub const OBJECT_STORE: Role = Role::new(
     const {
-        &RoleSpec::one("blobs", "blob server")
+        &RoleSpec::one("blobs", "object store")
             .with_disk(Disk::OnlyCopy)
             .answering_errors()
             .serving(const { &[BlobGateway::PROTOCOL.name] })
@@ -71,7 +71,8 @@ pub const WRITER: Role =
 pub const CLIENT: Role = Role::new(const { &RoleSpec::some("client", "clients", "client") });
 
 /// All of them.
-pub const ALL: &[Role] = &[COORDINATION, BLOBS, LOG, JOB_MANAGER, TASK_EXECUTOR, WRITER, CLIENT];
+pub const ALL: &[Role] =
+    &[COORDINATION, OBJECT_STORE, LOG, JOB_MANAGER, TASK_EXECUTOR, WRITER, CLIENT];
 
 /// The targets that the state of the cluster tells.
 pub const STATE_TARGETS: &[StateTarget<Model>] = &[

@@ -11,7 +11,7 @@ use crate::harness::language::{
 use crate::host::Draws;
 
 crate::settings! {
-    /// The nodes of a cluster and how long it may take while faults last; the coordination, blob and log
+    /// The nodes of a cluster and how long it may take while faults last; the coordination, object store and log
     /// servers come on top, and a writer and a client for each job.
     #[derive(Clone, Debug, PartialEq)]
     ClusterSettings {

@@ -10,9 +10,9 @@ use crate::{
         leadership::{LeaderSessionId, LeadershipEvent},
         rpc::RpcEvent,
         service::{
-            blobs::BlobEvent,
             coordination::{CoordinationEvent, LeaseEnd},
             log::LogEvent,
+            object_store::ObjectStoreEvent,
         },
         task_executor::{SlotEvent, TaskEvent},
     },
@@ -39,9 +39,9 @@ macro_rules! reported {
 reported! {
     RpcEvent = "rpc", |_| false, |_| None;
     LogEvent = "log", |_| false, |_| None;
-    BlobEvent = "blob", |_| false, |_| None;
+    ObjectStoreEvent = "object-store", |_| false, |_| None;
     TaskEvent = "task", is_change_of_task, task;
-    CoordinationEvent = "coordination", |_| true, coordination;
+    CoordinationEvent = "coordination", is_change_of_coordination, coordination;
     JobEvent = "job", |_| true, job;
     SlotEvent = "slot", |_| true, |event| Some(slot(event));
     HeartbeatEvent = "heartbeat", |_| true, heartbeat;
@@ -92,6 +92,10 @@ fn is_change_of_task(event: &TaskEvent) -> bool {
             | TaskEvent::BufferReceived { .. }
             | TaskEvent::BarrierReceived { .. }
     )
+}
+
+fn is_change_of_coordination(event: &CoordinationEvent) -> bool {
+    !matches!(event, CoordinationEvent::WatchUpdated { .. })
 }
 
 /// An event of the coordination service or of a client of it; `None` for what says little.

@@ -8,9 +8,12 @@ use std::{
 use wavetank::{
     host::sim::{ProcessEnd, Stamp},
     system::service::coordination::{
-        Change, CoordinationEvent, KeyValue, LeaseEnd, LeaseId, Range, Revision, Update,
+        Change, CoordinationEvent, KeyPattern, KeyValue, LeaseEnd, LeaseId, Range, Revision, Update,
     },
 };
+
+/// Watches of each client.
+pub const WATCHES: u64 = 3;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stands {
@@ -46,7 +49,7 @@ struct Checker {
     recovered_at: Duration,
     /// When the server that ended a lease had recovered.
     ended_in_life: Vec<(LeaseId, Duration)>,
-    views: BTreeMap<u64, (Keys, Revision)>,
+    views: BTreeMap<u64, (KeyPattern, Keys, Revision)>,
     last_read: Range,
     tally: Tally,
 }
@@ -78,7 +81,7 @@ impl Checker {
             Entry::Asked { tag, changes } => assert!(self.asked.insert(tag, changes).is_none()),
             Entry::Answered { tag, outcome } => self.answer(tag, outcome),
             Entry::Read { since, range } => self.read(since, range),
-            Entry::Watched { watch, update } => self.watched(watch, update),
+            Entry::Watched { watch, keys, update } => self.watched(watch, keys, update),
             Entry::Alive { lease, sent, ttl } => self.alive.push((lease, sent, ttl)),
             Entry::Revoked { lease } => {
                 let end = self.ended.get(&lease).map(|(_, end, _)| *end);
@@ -254,11 +257,12 @@ impl Checker {
         self.last_read = range;
     }
 
-    fn watched(&mut self, watch: u64, update: Update) {
+    fn watched(&mut self, watch: u64, keys: KeyPattern, update: Update) {
         let expected = self.at(update.revision).into_iter();
-        let expected: Keys = expected.filter(|(key, _)| key.starts_with("x/")).collect();
+        let expected: Keys = expected.filter(|(key, _)| keys.matches(key)).collect();
         let first = !self.views.contains_key(&watch);
-        let (view, revision) = self.views.entry(watch).or_default();
+        let new = || (keys, Keys::new(), Revision::default());
+        let (_, view, revision) = self.views.entry(watch).or_insert_with(new);
         assert!(first || update.revision > *revision, "a watch stands still");
         assert!(update.keys.is_sorted_by(|a, b| a.modified <= b.modified));
         assert!(update.whole || update.keys.iter().all(|found| found.modified > *revision));
@@ -297,10 +301,11 @@ impl Checker {
         }
         let last: Keys = self.last_read.keys.iter().map(stands).collect();
         assert_eq!(self.last_read.keys.iter().find(|found| found.lease.is_some()), None);
-        let watched: Keys =
-            last.clone().into_iter().filter(|(key, _)| key.starts_with("x/")).collect();
-        assert_eq!(self.views.len() as u64, clients, "every watch was told something");
-        assert!(self.views.values().all(|(view, _)| *view == watched), "a watch misses the end");
+        assert_eq!(self.views.len() as u64, clients * WATCHES, "every watch was told something");
+        for (keys, view, _) in self.views.values() {
+            let watched = last.iter().filter(|(key, _)| keys.matches(key));
+            assert!(watched.eq(view.iter()), "a watch of {keys:?} misses the end");
+        }
         self.tally
     }
 }

@@ -10,7 +10,7 @@ use wavetank::{
         sim::{Hardware, Observer, ProcessEnd, Stamp, World},
     },
     system::service::coordination::{
-        Change, CoordinationError, CoordinationEvent, LeaseId, Range, Revision, Update,
+        Change, CoordinationError, CoordinationEvent, KeyPattern, LeaseId, Range, Revision, Update,
     },
 };
 
@@ -42,6 +42,7 @@ pub enum Entry {
     },
     Watched {
         watch: u64,
+        keys: KeyPattern,
         update: Update,
     },
     /// A keep-alive (or the grant) that was sent at that time was answered.

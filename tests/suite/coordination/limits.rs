@@ -5,8 +5,9 @@ use futures::future::join_all;
 use wavetank::{
     host::sim::WorldConfig,
     system::service::coordination::{
-        CLIENT_LEASES_MAX, CLIENT_WATCHES_MAX, Compare, CoordinationError, KEY_BYTES_MAX, Refusal,
-        STEPS_MAX, STORE_BYTES_MAX, Transacted, Transaction, VALUE_BYTES_MAX,
+        CLIENT_LEASES_MAX, CLIENT_WATCHES_MAX, Compare, CoordinationError, KEY_BYTES_MAX,
+        KeyPattern, Refusal, STEPS_MAX, STORE_BYTES_MAX, Transacted, Transaction, VALUE_BYTES_MAX,
+        Watch,
     },
 };
 
@@ -42,8 +43,16 @@ fn keys_values_and_transactions_that_are_too_large_are_refused() {
         let many = (0..=STEPS_MAX).map(|n| n.to_string());
         let many = many.fold(Transaction::new(), |all, key| all.put(key, Vec::new()));
         assert_eq!(client.coordination.transact(many).await, refused(Refusal::TooLarge));
-        let watch = client.coordination.watch(&(key + "k")).next().await;
-        assert_eq!(watch, refused(Refusal::TooLarge));
+        let longer = key.clone() + "k";
+        for pattern in [
+            KeyPattern::Exact(longer.clone()),
+            KeyPattern::Prefix(longer),
+            // A slash follows it.
+            KeyPattern::Children(key),
+        ] {
+            let watch = Watch::new(&client.coordination, pattern).next().await;
+            assert_eq!(watch, refused(Refusal::TooLarge));
+        }
     });
 }
 
@@ -63,7 +72,11 @@ fn a_full_server_refuses_what_grows_and_takes_what_removes() {
         // What is held is known again after a restart.
         cell.restart_server(wavetank::host::sim::ProcessEnd::Killed);
         cell.recovered(2).await;
-        modest.coordination.read("own").await.expect("a quiet server");
+        modest
+            .coordination
+            .read(&KeyPattern::Exact("own".to_string()))
+            .await
+            .expect("a quiet server");
         assert_eq!(put(modest, "more", VALUE_BYTES_MAX).await, refused(Refusal::Full));
         let key = "key-0".to_string();
         let delete = wavetank::system::service::coordination::Change::Delete { key };
@@ -88,11 +101,13 @@ fn one_client_can_not_take_the_leases_and_watches_of_the_others() {
         assert!(matches!(gateway.grant_lease(60_000).await, Ok(Ok(_))));
 
         let revision = modest.read().await.revision;
-        let watch = |n: usize| gateway.watch(format!("prefix-{n}"), Some(revision), 5_000);
+        let watch = |n: usize| {
+            gateway.watch(KeyPattern::Prefix(format!("prefix-{n}")), Some(revision), 5_000)
+        };
         let watches: Vec<_> = (0..CLIENT_WATCHES_MAX).map(watch).collect();
         cell.world.sleep(ms(100)).await;
         assert_eq!(watch(CLIENT_WATCHES_MAX).await, Ok(Err(Refusal::TooManyWatches)));
-        let own = other.watch("own".to_string(), Some(revision), 1_000).await;
+        let own = other.watch(KeyPattern::Exact("own".to_string()), Some(revision), 1_000).await;
         assert!(matches!(own, Ok(Ok(_))), "{own:?}");
         assert!(join_all(watches).await.iter().all(|answer| matches!(answer, Ok(Ok(_)))));
         assert!(matches!(watch(0).await, Ok(Ok(_))), "there is room again");

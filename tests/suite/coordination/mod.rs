@@ -5,6 +5,7 @@ mod history;
 mod limits;
 mod session;
 mod storm;
+mod watch;
 
 use futures::channel::oneshot;
 use history::{Entry, History};
@@ -18,8 +19,8 @@ use wavetank::{
         cluster::run_coordination_node,
         rpc::{RpcAddress, RpcService, RpcSystem},
         service::coordination::{
-            COORDINATION_ENDPOINT, CoordinationClient, CoordinationConfig, CoordinationEvent,
-            CoordinationGateway, Range, Transacted, Transaction,
+            COORDINATION_ENDPOINT, Coordination, CoordinationClient, CoordinationConfig,
+            CoordinationEvent, CoordinationGateway, KeyPattern, Range, Transacted, Transaction,
         },
     },
 };
@@ -63,11 +64,16 @@ struct Cell {
 struct Client {
     node: NodeId,
     service: RpcService,
-    coordination: CoordinationClient,
+    coordination: Arc<dyn Coordination>,
 }
 
 fn server_address() -> NodeAddress {
     NodeAddress::new("server", PORT)
+}
+
+/// Every key.
+fn all() -> KeyPattern {
+    KeyPattern::Prefix(String::new())
 }
 
 /// The service's own settings.
@@ -93,7 +99,7 @@ impl Cell {
             let _ = ready.send(RpcSystem::load(&host).bind(PORT).await.expect("a free port"));
         });
         let service = service.await.expect("the process lives");
-        let coordination = CoordinationClient::new(&service, config);
+        let coordination = Arc::new(CoordinationClient::new(&service, config));
         Client { node, service, coordination }
     }
 
@@ -158,7 +164,7 @@ impl Client {
     }
 
     async fn read(&self) -> Range {
-        self.coordination.read("").await.expect("a quiet server")
+        self.coordination.read(&all()).await.expect("a quiet server")
     }
 
     async fn value(&self, key: &str) -> Option<Vec<u8>> {

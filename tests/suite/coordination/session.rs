@@ -12,7 +12,8 @@ use wavetank::{
         sim::{ProcessEnd, WorldConfig},
     },
     system::service::coordination::{
-        CoordinationEvent, LeaseEnd, LeaseId, Session, SessionState, Transaction,
+        CoordinationConfig, CoordinationEvent, KeyPattern, LeaseEnd, LeaseId, Session,
+        SessionState, Transaction, Watch,
     },
 };
 
@@ -136,6 +137,24 @@ fn a_session_is_lost_when_the_clients_own_clock_says_so() {
 }
 
 #[test]
+fn a_lease_that_is_shorter_than_was_asked_for_is_believed_in_no_longer() {
+    in_simulation(WorldConfig::new(1), async |cell| {
+        let hour = Duration::from_secs(3600);
+        let config = CoordinationConfig { session_timeout: hour, ..usual() };
+        let client = cell.client("client", config).await;
+        let (session, _) = open(&client);
+        cell.world.sleep(ms(500)).await;
+        let lease = session.state().lease().expect("it is connected");
+        cell.cut(client.node);
+        cell.world.sleep(hour).await;
+        let (lost, expired) = (leases(&cell, lost), leases(&cell, expired));
+        assert_eq!((lost.len(), expired.len()), (1, 1));
+        assert_eq!((lost[0].1, expired[0].1), (lease, lease));
+        assert!(lost[0].0 <= expired[0].0, "{lost:?} {expired:?}");
+    });
+}
+
+#[test]
 fn the_servers_word_ends_a_session_at_the_next_sign_of_life() {
     in_simulation(WorldConfig::new(1), async |cell| {
         let client = cell.client("client", usual()).await;
@@ -195,7 +214,7 @@ fn a_watch_goes_on_after_the_servers_restart() {
         let other = cell.client("other", usual()).await;
         let view = Arc::<Mutex<BTreeMap<String, Vec<u8>>>>::default();
         let revisions = Arc::<Mutex<Vec<u64>>>::default();
-        let mut watch = client.coordination.watch("w/");
+        let mut watch = Watch::new(&client.coordination, KeyPattern::Prefix("w/".to_string()));
         let (seen, order) = (view.clone(), revisions.clone());
         client.service.host().spawn(async move {
             loop {

@@ -1,8 +1,8 @@
 //! The service's promises under random clients, crashes, disk errors and waves.
 
 use super::{
-    Cell, Client,
-    checker::{Tally, check},
+    Cell, Client, all,
+    checker::{Tally, WATCHES, check},
     history::{Entry, History, Outcome},
     in_simulation, ms, server_address,
 };
@@ -26,7 +26,7 @@ use wavetank::{
         rpc::{Gateway, RpcAddress, RpcError},
         service::coordination::{
             COORDINATION_ENDPOINT, Change, Compare, CoordinationConfig, CoordinationError,
-            CoordinationGateway, LeaseId, Range, Transaction,
+            CoordinationGateway, KeyPattern, LeaseId, Range, Transaction, Watch,
         },
     },
 };
@@ -87,6 +87,15 @@ fn config() -> CoordinationConfig {
     }
 }
 
+/// What each client watches.
+fn watched_keys() -> [KeyPattern; WATCHES as usize] {
+    [
+        KeyPattern::Children("x".to_string()),
+        KeyPattern::Prefix("x/".to_string()),
+        KeyPattern::Exact("x/1".to_string()),
+    ]
+}
+
 /// What one client's tasks share.
 #[derive(Clone)]
 struct Actor {
@@ -124,7 +133,7 @@ impl Actor {
 
     async fn read(&self) {
         let since = self.cell.history.len();
-        if let Ok(range) = self.client.coordination.read("").await {
+        if let Ok(range) = self.client.coordination.read(&all()).await {
             *self.seen.lock().unwrap() = range.clone();
             self.note(Entry::Read { since, range });
         }
@@ -206,12 +215,12 @@ impl Actor {
         Ok(connected.unwrap_or(Err(RpcError::Timeout))?.with_timeout(ms(250)))
     }
 
-    async fn watch(self) {
-        let mut watch = self.client.coordination.watch("x/");
+    async fn watch(self, watch: u64, keys: KeyPattern) {
+        let mut following = Watch::new(&self.client.coordination, keys.clone());
         loop {
-            match watch.next().await {
-                Ok(update) => self.note(Entry::Watched { watch: self.number, update }),
-                Err(_) => watch.back_off().await,
+            match following.next().await {
+                Ok(update) => self.note(Entry::Watched { watch, keys: keys.clone(), update }),
+                Err(_) => following.back_off().await,
             }
         }
     }
@@ -231,7 +240,9 @@ fn launch(cell: &Cell, client: Client, number: u64, seed: u64) -> Actor {
         host.spawn(actor.clone().write(Draws::new(seed, "writes", [number, writer])));
     }
     host.spawn(actor.clone().hold_leases(Draws::new(seed, "leases", [number, 0])));
-    host.spawn(actor.clone().watch());
+    for (kind, keys) in (0..).zip(watched_keys()) {
+        host.spawn(actor.clone().watch(number * WATCHES + kind, keys));
+    }
     actor
 }
 

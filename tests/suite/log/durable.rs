@@ -1,6 +1,6 @@
 //! What the server acknowledged or announced survives; corruption is never served.
 
-use super::{Cell, Log, generation, records, transaction, whole};
+use super::{Cell, Client, Tested, generation, records, transaction, whole};
 use crate::service::{ALWAYS, in_simulation, ms};
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -9,19 +9,16 @@ use wavetank::{
         Draws,
         sim::{Delay, DiskEffect, DiskFault, DiskOp, LinkEffect, ProcessEnd, WorldConfig},
     },
-    system::service::{
-        ServiceError,
-        log::{LogClient, LogEvent},
-    },
+    system::service::{ServiceError, log::LogEvent},
 };
 
 const FIRST_LOG: &str = "log/log-00000000000000000000";
 
 fn run<T: Send + 'static>(
     seed: u64,
-    body: impl AsyncFnOnce(&Cell, &LogClient) -> T + Send + 'static,
+    body: impl AsyncFnOnce(&Cell, &Client) -> T + Send + 'static,
 ) -> T {
-    in_simulation::<Log, T>(WorldConfig::new(seed), async |cell| {
+    in_simulation::<Tested, T>(WorldConfig::new(seed), async |cell| {
         let log = cell.log("client").await;
         log.create_topic("t", 2).await.expect("a new topic");
         body(&cell, &log).await
@@ -29,7 +26,7 @@ fn run<T: Send + 'static>(
 }
 
 /// A prepared transaction that writes to both partitions.
-async fn prepared(log: &LogClient) {
+async fn prepared(log: &Client) {
     log.init_producer(&generation("p", 1)).await.expect("a new producer");
     for partition in 0..2 {
         let some = vec![Bytes::from(vec![b'x'; 900]); 3];
@@ -233,7 +230,7 @@ fn a_long_log_survives_power_cuts_at_any_moment() {
 #[test]
 fn late_copies_of_calls_change_nothing() {
     let latency = Delay::Uniform(ms(1), ms(600));
-    in_simulation::<Log, ()>(WorldConfig { latency, ..WorldConfig::new(1) }, async |cell| {
+    in_simulation::<Tested, ()>(WorldConfig { latency, ..WorldConfig::new(1) }, async |cell| {
         let log = cell.log("client").await;
         log.create_topic_until_acknowledged("t", 1).await.expect("a new topic");
         cell.link(LinkEffect::Duplicate { per_million: ALWAYS });

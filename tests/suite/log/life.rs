@@ -1,19 +1,19 @@
 //! Topics, plain appends and reads while nothing fails.
 
-use super::{Cell, Log, records, refused, transaction, whole};
+use super::{Cell, Client, Tested, records, refused, transaction, whole};
 use crate::service::{in_simulation, ms};
 use bytes::Bytes;
 use std::time::Duration;
 use wavetank::{
     host::sim::WorldConfig,
     system::service::log::{
-        LOG_NAME_BYTES_MAX, LogBatch, LogClient, LogEvent, LogRefusal, PARTITIONS_MAX,
-        READ_BYTES_MAX, RECORD_BYTES_MAX,
+        LOG_NAME_BYTES_MAX, LogBatch, LogEvent, LogRefusal, PARTITIONS_MAX, READ_BYTES_MAX,
+        RECORD_BYTES_MAX,
     },
 };
 
-fn run(body: impl AsyncFnOnce(Cell, LogClient) + Send + 'static) {
-    in_simulation::<Log, ()>(WorldConfig::new(1), async |cell| {
+fn run(body: impl AsyncFnOnce(Cell, Client) + Send + 'static) {
+    in_simulation::<Tested, ()>(WorldConfig::new(1), async |cell| {
         let log = cell.log("client").await;
         body(cell, log).await;
     });

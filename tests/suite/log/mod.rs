@@ -7,24 +7,26 @@ mod transactions;
 
 use crate::service::{Service, ms, server_address};
 use bytes::Bytes;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use wavetank::system::{
     rpc::RpcService,
     service::{
         ServiceError,
         log::{
-            LogClient, LogConfig, LogError, LogEvent, LogRefusal, LogServer, ProducerId,
+            Log, LogClient, LogConfig, LogError, LogEvent, LogRefusal, LogServer, ProducerId,
             TransactionId,
         },
     },
 };
 
 /// The log service under test.
-pub struct Log;
+pub struct Tested;
 
-type Cell = crate::service::Cell<Log>;
+type Cell = crate::service::Cell<Tested>;
 
-impl Service for Log {
+type Client = Arc<dyn Log>;
+
+impl Service for Tested {
     type Event = LogEvent;
     type Note = checker::Note;
 
@@ -40,17 +42,17 @@ impl Service for Log {
 }
 
 impl Cell {
-    async fn log(&self, name: &str) -> LogClient {
+    async fn log(&self, name: &str) -> Client {
         let (_, service) = self.client(name).await;
-        LogClient::new(&service, LogConfig::new(server_address()))
+        Arc::new(LogClient::new(&service, LogConfig::new(server_address())))
     }
 
     /// A client that loses patience early.
-    async fn quick_log(&self, name: &str) -> LogClient {
+    async fn quick_log(&self, name: &str) -> Client {
         let (_, service) = self.client(name).await;
         let (ask_timeout, retry_delay) = (ms(250), ms(20));
         let config = LogConfig { ask_timeout, retry_delay, ..LogConfig::new(server_address()) };
-        LogClient::new(&service, config)
+        Arc::new(LogClient::new(&service, config))
     }
 }
 
@@ -71,7 +73,7 @@ fn transaction(producer: &str, generation: u64, number: u64) -> TransactionId {
 }
 
 /// All that is committed to a partition.
-async fn whole(log: &LogClient, topic: &str, partition: u32) -> Vec<Bytes> {
+async fn whole(log: &Client, topic: &str, partition: u32) -> Vec<Bytes> {
     let mut all = Vec::new();
     loop {
         let offset = all.len() as u64;

@@ -1,7 +1,7 @@
 //! The service's promises under random clients, crashes, disk errors and bad links.
 
 use super::{
-    Cell, Log,
+    Cell, Client, Tested,
     checker::{Call, Checker, Note, PARTITIONS, PRODUCERS, TOPIC, appended, transacted},
     whole,
 };
@@ -17,7 +17,7 @@ use wavetank::{
     host::{Draws, sim::WorldConfig},
     system::service::{
         ServiceError,
-        log::{LogClient, LogError, ProducerId, TransactionId},
+        log::{LogError, ProducerId, TransactionId},
     },
 };
 
@@ -29,7 +29,7 @@ const CALM: Duration = ms(1500);
 #[derive(Clone)]
 struct Actor {
     cell: Cell,
-    log: LogClient,
+    log: Client,
     generations: Arc<AtomicU64>,
     /// Transactions that anybody may try to end.
     seen: Arc<Mutex<Vec<TransactionId>>>,
@@ -194,7 +194,7 @@ async fn launch(cell: &Cell, seed: u64) {
 }
 
 fn run(seed: u64) -> Checker {
-    in_simulation::<Log, Checker>(WorldConfig::new(seed), async move |cell| {
+    in_simulation::<Tested, Checker>(WorldConfig::new(seed), async move |cell| {
         let mut draws = Draws::new(seed, "waves", [0, 0]);
         launch(&cell, seed).await;
         let rules = cell.bad_links(&mut draws);

@@ -1,18 +1,18 @@
 //! The life of transactions while nothing fails.
 
-use super::{Cell, Log, generation, records, refused, transaction, whole};
+use super::{Cell, Client, Tested, generation, records, refused, transaction, whole};
 use crate::service::in_simulation;
 use wavetank::{
     host::sim::WorldConfig,
-    system::service::log::{LogClient, LogEvent, LogRefusal, Outcome},
+    system::service::log::{LogEvent, LogRefusal, Outcome},
 };
 
 const ABORTED: LogRefusal = LogRefusal::Ended { outcome: Outcome::Aborted };
 const COMMITTED: LogRefusal = LogRefusal::Ended { outcome: Outcome::Committed };
 
 /// With a topic of two partitions and generation 1 of producer `p`.
-fn run(body: impl AsyncFnOnce(&Cell, &LogClient) + Send + 'static) {
-    in_simulation::<Log, ()>(WorldConfig::new(1), async |cell| {
+fn run(body: impl AsyncFnOnce(&Cell, &Client) + Send + 'static) {
+    in_simulation::<Tested, ()>(WorldConfig::new(1), async |cell| {
         let log = cell.log("client").await;
         log.create_topic("t", 2).await.expect("a new topic");
         log.init_producer(&generation("p", 1)).await.expect("a new producer");

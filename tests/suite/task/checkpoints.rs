@@ -104,7 +104,7 @@ fn a_failing_store_declines_and_the_task_goes_on() {
         cluster.world.sleep(ms(500)).await;
         let declined = cluster.reports.declined();
         assert_eq!(declined.len(), 3, "{declined:?}");
-        assert!(declined.iter().all(|(_, id, why)| *id == 1 && why == "the store is down"));
+        assert!(declined.iter().all(|(_, id, why)| *id == 1 && why == "the server is full"));
         cluster.store.set(Mood::Well);
         assert!(cluster.checkpoint(&job, 2).await.is_some());
         canceled(&cluster, &job).await;
@@ -163,11 +163,11 @@ fn a_state_that_can_not_be_read_fails_the_task() {
         canceled(&cluster, &job).await;
         let wrong = checkpoint.states.get_mut(&vertex_id(2, 0)).unwrap();
         wrong.length += 1;
-        checkpoint.states.get_mut(&vertex_id(1, 0)).unwrap().blob = "nowhere".to_string();
+        checkpoint.states.get_mut(&vertex_id(1, 0)).unwrap().object = "nowhere".to_string();
         let job = cluster.start(cluster.plan(&graph, 2, Some(&checkpoint)));
         let reason = cluster.failure(job.task(2, 0).attempt()).await;
         assert!(reason.contains("can't be restored"), "{reason}");
         let reason = cluster.failure(job.task(1, 0).attempt()).await;
-        assert!(reason.contains("no nowhere"), "{reason}");
+        assert!(reason.contains("nowhere: no such object"), "{reason}");
     });
 }

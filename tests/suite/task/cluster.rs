@@ -28,9 +28,12 @@ use wavetank::{
             ResultPartitionId,
         },
         leadership::LeaderSessionId,
+        service::{
+            ServiceClient, ServiceError,
+            object_store::{ObjectStore, ObjectStoreError, ObjectStoreRefusal},
+        },
         task_executor::{
-            ShuffleEnvironment, StateStore, Task, TaskConfig, TaskEnvironment, TaskHandle,
-            TaskStateUpdate,
+            ShuffleEnvironment, Task, TaskConfig, TaskEnvironment, TaskHandle, TaskStateUpdate,
         },
     },
 };
@@ -57,10 +60,10 @@ pub fn in_simulation(
     std::thread::spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }
 
-/// A store that can fail, and hang, and be slow.
-#[derive(Default)]
+/// An object store that can fail, and hang, and be slow.
 pub struct Store {
-    blobs: Mutex<BTreeMap<String, Bytes>>,
+    host: Host,
+    objects: Mutex<BTreeMap<String, Bytes>>,
     pub mood: Mutex<Mood>,
 }
 
@@ -74,14 +77,18 @@ pub enum Mood {
 }
 
 impl Store {
+    fn new(host: &Host) -> Self {
+        Store { host: host.clone(), objects: Mutex::default(), mood: Mutex::default() }
+    }
+
     pub fn set(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
     }
 
-    async fn pass(mood: Mood) -> Result<(), String> {
+    async fn pass(mood: Mood) -> Result<(), ObjectStoreError> {
         match mood {
             Mood::Well => Ok(()),
-            Mood::Failing => Err("the store is down".to_string()),
+            Mood::Failing => Err(ServiceError::Refused(ObjectStoreRefusal::Full)),
             Mood::Hanging => std::future::pending().await,
             Mood::Slow(host, time) => {
                 host.sleep(time).await;
@@ -91,23 +98,49 @@ impl Store {
     }
 }
 
-impl StateStore for Store {
-    fn put(&self, name: String, bytes: Bytes) -> BoxFuture<'static, Result<(), String>> {
+impl ServiceClient for Store {
+    fn host(&self) -> &Host {
+        &self.host
+    }
+
+    fn retry_delay(&self) -> Duration {
+        ms(200)
+    }
+}
+
+impl ObjectStore for Store {
+    fn put<'a>(
+        &'a self,
+        name: &'a str,
+        bytes: Bytes,
+    ) -> BoxFuture<'a, Result<(), ObjectStoreError>> {
         let mood = self.mood.lock().unwrap().clone();
         if matches!(mood, Mood::Well | Mood::Slow(..)) {
-            let old = self.blobs.lock().unwrap().insert(name.clone(), bytes);
+            let old = self.objects.lock().unwrap().insert(name.to_string(), bytes);
             assert!(old.is_none(), "{name} is written once");
         }
         Box::pin(Store::pass(mood))
     }
 
-    fn get(&self, name: String) -> BoxFuture<'static, Result<Bytes, String>> {
+    fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Bytes, ObjectStoreError>> {
         let mood = self.mood.lock().unwrap().clone();
-        let found = self.blobs.lock().unwrap().get(&name).cloned();
+        let found = self.objects.lock().unwrap().get(name).cloned();
         Box::pin(async move {
             Store::pass(mood).await?;
-            found.ok_or_else(|| format!("no {name}"))
+            found.ok_or(ServiceError::Refused(ObjectStoreRefusal::NotFound))
         })
+    }
+
+    fn delete<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Result<(), ObjectStoreError>> {
+        unreachable!("tasks delete nothing")
+    }
+
+    fn seal<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), ObjectStoreError>> {
+        unreachable!("tasks seal nothing")
+    }
+
+    fn list<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<String>, ObjectStoreError>> {
+        unreachable!("tasks list nothing")
     }
 }
 
@@ -148,7 +181,7 @@ impl Cluster {
             world,
             facts,
             reports: Arc::default(),
-            store: Arc::default(),
+            store: Arc::new(Store::new(&hosts[0])),
             seen: Arc::default(),
             nodes,
             hosts,
@@ -162,7 +195,7 @@ impl Cluster {
             host: self.hosts[node].clone(),
             exchange: self.exchanges[node].clone(),
             registry: Arc::new(registry(&self.seen)),
-            state_store: self.store.clone(),
+            objects: self.store.clone(),
             responder: self.reports.clone(),
             config: self.config.clone(),
         }

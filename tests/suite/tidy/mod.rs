@@ -32,6 +32,25 @@ const CYCLIC: &[&str] = &["system"];
 const CYCLIC_FILES: &[&str] =
     &["cli/simulated", "system/job_manager/job_master", "system/task_executor/endpoint"];
 
+/// What embeds the services, which the rest of the system reaches by their traits.
+const EMBEDDED: &[&str] = &[
+    "CoordinationClient",
+    "CoordinationConfig",
+    "CoordinationGateway",
+    "CoordinationServer",
+    "ObjectStoreClient",
+    "ObjectStoreConfig",
+    "BlobGateway",
+    "ObjectStoreServer",
+    "LogClient",
+    "LogConfig",
+    "LogGateway",
+    "LogServer",
+];
+
+/// Where the embedded services are made, beside their own folder.
+const WIRING: &str = "system/cluster.rs";
+
 /// Words of ours for which the field has one.
 const BANNED: &[(&str, &str)] = &[
     ("mishap", "injected error"),
@@ -106,6 +125,13 @@ fn faults(path: &str, source: &Source) -> Vec<String> {
             }
         }
     }
+    let by_trait = ["system", "jobs"].contains(&layer)
+        && path != WIRING
+        && !path.starts_with("system/service/");
+    let embedded = EMBEDDED
+        .iter()
+        .filter(|name| paths.iter().any(|path| path.iter().any(|word| word == *name)));
+    faults.extend(embedded.filter(|_| by_trait).map(|name| format!("names {name}, not the trait")));
     let door =
         ["lib.rs", "main.rs", "harness/mod.rs"].contains(&path) || ["host", "cli"].contains(&layer);
     if !door && code().any(|line| line.contains("madsim)") && line.contains("cfg(")) {
@@ -300,6 +326,17 @@ fn a_banned_word_is_refused_with_what_to_say() {
     assert_eq!(faults_of("system/a.rs", "fn f() { g(\"no Sign of Life\") }").len(), 1);
     assert_eq!(faults_of("system/a.rs", "struct Spread;").len(), 1);
     assert_eq!(faults_of("system/a.rs", "// it spreads, an unlawful_thing aside").len(), 0);
+}
+
+#[test]
+fn an_embedded_service_is_refused_where_its_trait_is_to_be_named() {
+    let text = "use crate::system::service::{Services, log::{Log, LogClient}};";
+    let refused = ["names LogClient, not the trait"];
+    assert_eq!(faults_of("system/connector/a.rs", text), refused);
+    assert_eq!(faults_of("jobs/a.rs", "fn f() { LogClient::new() }"), refused);
+    for free in [WIRING, "system/service/log/client.rs", "under_test/a.rs"] {
+        assert_eq!(faults_of(free, text).len(), 0, "{free}");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::{
         cluster::ClusterConfig,
         protocol::{JobResult, JobStatus},
         rpc::RpcSystem,
-        service::log::{LogClient, LogConfig, LogRefusal},
+        service::log::{Log, LogClient, LogConfig, LogRefusal},
     },
 };
 use bytes::Bytes;
@@ -91,24 +91,25 @@ impl<'a> Fleet<'a> {
 
     /// Runs the job to its end and reads the output.
     pub async fn run(mut self) -> Result<Report, CliError> {
-        let [coordination, blobs, log] = self.start_servers().await?;
+        let [coordination, objects, log] = self.start_servers().await?;
         let service = RpcSystem::load(&self.host).bind(0).await?;
-        let config = cluster_config(coordination, blobs, log);
+        let config = cluster_config(coordination, objects, log);
+        let services = config.services(&service);
         let job = self.plan.kept.job();
         self.start_others(&config);
-        let observed = JobClient::new(&service, &config.coordination(&service));
-        self.watch.start(&self.host, observed, config.log(&service), job);
+        let observed = JobClient::new(&service, &services.coordination);
+        self.watch.start(&self.host, observed, services.log.clone(), job);
         while !self.loaders[0].has_finished() {
             self.tend()?;
             self.tell();
             self.strike();
             self.host.sleep(TICK).await;
         }
-        let client = JobClient::new(&service, &config.coordination(&service));
+        let client = JobClient::new(&service, &services.coordination);
         let result = self.tended(client.result(job)).await??;
         self.narrator
             .say(&format!("the job is {}; reading its output", result.status).to_lowercase());
-        let output = self.tended(read_output(&config.log(&service))).await??;
+        let output = self.tended(read_output(&*services.log)).await??;
         Ok(Report { result, output, kills: self.kills.counts() })
     }
 
@@ -116,8 +117,8 @@ impl<'a> Fleet<'a> {
     pub async fn read_again(mut self) -> Result<Report, CliError> {
         let [log] = self.start(["log"]).await?;
         let service = RpcSystem::load(&self.host).bind(0).await?;
-        let client = LogClient::new(&service, LogConfig::new(log));
-        let output = self.tended(read_output(&client)).await??;
+        let log = LogClient::new(&service, LogConfig::new(log));
+        let output = self.tended(read_output(&log)).await??;
         let result = JobResult { status: JobStatus::Finished, cause: None };
         Ok(Report { result, output, kills: (0, 0) })
     }
@@ -151,8 +152,8 @@ impl<'a> Fleet<'a> {
         let member = |role: &str, name: String| {
             let mut member = self.member(role, name);
             member.set("--coordination", config.coordination.server.to_string());
-            member.set("--blob-server", config.job_manager.blobs.to_string());
-            member.set("--log-server", config.job_manager.log.to_string());
+            member.set("--object-store", config.object_store.server.to_string());
+            member.set("--log-server", config.log.server.to_string());
             member
         };
         let loader = |role: &str, name: &str| {
@@ -241,7 +242,7 @@ impl<'a> Fleet<'a> {
 }
 
 /// All that is committed, by partition.
-async fn read_output(log: &LogClient) -> Result<Vec<Vec<Bytes>>, LogRefusal> {
+async fn read_output(log: &dyn Log) -> Result<Vec<Vec<Bytes>>, LogRefusal> {
     let (topic, mut partitions) = (Topics::default().output, Vec::new());
     for (number, end) in (0..).zip(log.end_offsets_until_acknowledged(&topic).await?) {
         let mut records = Vec::new();

@@ -37,7 +37,7 @@ use watch::Watch;
 
 /// Count the words of a text with a cluster of processes, exactly once, and compare.
 ///
-/// Starts a coordination server, a blob server, a log server, 3 job managers, 4 task executors with
+/// Starts a coordination server, an object store, a log server, 3 job managers, 4 task executors with
 /// 2 slots each and a client, each a process of its own on loopback TCP with a folder of its own. The
 /// client brings the text and submits the job, which runs with parallelism 4 and takes checkpoints.
 /// At the end the counts are read from the committed output, printed, and compared with the text.

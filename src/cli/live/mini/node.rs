@@ -18,12 +18,13 @@ use crate::{
         JobPlan, Topics, operator_library, partition_lines, run_job, word_count, write_lines,
     },
     system::{
-        cluster::{ClusterConfig, bind, serve_blobs, serve_jobs, serve_log, serve_tasks},
+        cluster::{ClusterConfig, bind, serve_jobs, serve_log, serve_object_store, serve_tasks},
         connector::{
             LOG_SOURCE, LogSourceParameters, TEXT_SOURCE, TextSourceParameters, spec, upload_text,
         },
         graph::{CheckpointSettings, GraphError, OperatorSpec, RestartStrategy},
         rpc::RpcService,
+        service::{Services, log::Log, object_store::ObjectStore},
     },
 };
 use clap::{Args, Subcommand};
@@ -38,7 +39,7 @@ const RESTART_RESET_MS: u64 = 120_000;
 /// A process's role.
 #[derive(Subcommand)]
 pub enum MiniNode {
-    /// The blob server.
+    /// The object store.
     Blobs(Place),
     /// The log server.
     Log(Place),
@@ -58,18 +59,18 @@ pub struct Worker {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
-    services: Services,
+    servers: Servers,
 }
 
-/// Where the services listen.
+/// Where the servers listen.
 #[derive(Args)]
-struct Services {
+struct Servers {
     /// The coordination server
     #[arg(long)]
     coordination: NodeAddress,
-    /// The blob server
+    /// The object store
     #[arg(long)]
-    blob_server: NodeAddress,
+    object_store: NodeAddress,
     /// The log server
     #[arg(long)]
     log_server: NodeAddress,
@@ -91,9 +92,9 @@ pub struct Loader {
     pause: Duration,
 }
 
-impl Services {
+impl Servers {
     fn config(self) -> ClusterConfig {
-        cluster_config(self.coordination, self.blob_server, self.log_server)
+        cluster_config(self.coordination, self.object_store, self.log_server)
     }
 }
 
@@ -104,26 +105,26 @@ impl MiniNode {
             MiniNode::Blobs(place) => run(place, async |host, port| {
                 let Some(service) = bind(&host, port).await else { return };
                 announce(service.address());
-                serve_blobs(&service).await;
+                serve_object_store(&service).await;
             }),
             MiniNode::Log(place) => run(place, async |host, port| {
                 let Some(service) = bind(&host, port).await else { return };
                 announce(service.address());
                 serve_log(&service).await;
             }),
-            MiniNode::JobManager(Worker { place, services }) => run(place, async |host, port| {
+            MiniNode::JobManager(Worker { place, servers }) => run(place, async |host, port| {
                 let Some(service) = bind(&host, port).await else { return };
-                serve_jobs(service, services.config(), &operator_library()).await;
+                serve_jobs(service, servers.config(), &operator_library()).await;
             }),
-            MiniNode::TaskExecutor(Worker { place, services }) => run(place, async |host, port| {
+            MiniNode::TaskExecutor(Worker { place, servers }) => run(place, async |host, port| {
                 let Some(service) = bind(&host, port).await else { return };
-                serve_tasks(service, 0, services.config(), &operator_library()).await;
+                serve_tasks(service, 0, servers.config(), &operator_library()).await;
             }),
-            MiniNode::Submit(loader) => loader.run(async |load, service, config| {
-                load.submit(service, config).await.map_err(|error| error.to_string())
+            MiniNode::Submit(loader) => loader.run(async |load, service, services| {
+                load.submit(service, services).await.map_err(|error| error.to_string())
             }),
-            MiniNode::Writer(loader) => loader.run(async |load, service, config| {
-                load.write(service, config).await.map_err(|error| error.to_string())
+            MiniNode::Writer(loader) => loader.run(async |load, _, services| {
+                load.write(&*services.log).await.map_err(|error| error.to_string())
             }),
         }
     }
@@ -139,16 +140,17 @@ struct Load {
 impl Loader {
     fn run(
         self,
-        work: impl AsyncFnOnce(Load, &RpcService, &ClusterConfig) -> Result<(), String>,
+        work: impl AsyncFnOnce(Load, &RpcService, &Services) -> Result<(), String>,
     ) -> Result<Outcome, CliError> {
-        let Loader { worker: Worker { place, services }, run: folder, lines, pause } = self;
+        let Loader { worker: Worker { place, servers }, run: folder, lines, pause } = self;
         let kept = KeptRun::load(&folder)?
             .ok_or_else(|| CliError::new(format!("{} holds no run", folder.display())))?;
         let text = Text::read(&kept.input())?;
         let load = Load { kept, text, pace: Pace { lines, pause } };
         run(place, async |host: Host, port| {
             let Some(service) = bind(&host, port).await else { return };
-            if let Err(error) = work(load, &service, &services.config()).await {
+            let services = servers.config().services(&service);
+            if let Err(error) = work(load, &service, &services).await {
                 host.exit(&error);
             }
         })
@@ -156,30 +158,25 @@ impl Loader {
 }
 
 impl Load {
-    async fn submit(self, service: &RpcService, config: &ClusterConfig) -> Result<(), CliError> {
+    async fn submit(self, service: &RpcService, services: &Services) -> Result<(), CliError> {
         let source = match self.kept.from() {
-            Origin::Text => self.uploaded(service, config).await?,
+            Origin::Text => self.uploaded(&*services.objects).await?,
             Origin::Log => self.topic(),
         };
-        run_job(service, config, &self.plan(source)?).await?;
+        run_job(service, services, &self.plan(source)?).await?;
         Ok(())
     }
 
-    async fn write(self, service: &RpcService, config: &ClusterConfig) -> Result<(), CliError> {
+    async fn write(self, log: &dyn Log) -> Result<(), CliError> {
         let lines = partition_lines(&self.text.lines(), PARALLELISM);
         let Pace { lines: batch, pause } = self.pace;
-        Ok(write_lines(service, config, &Topics::default().input, &lines, batch as usize, pause)
-            .await?)
+        Ok(write_lines(log, &Topics::default().input, &lines, batch as usize, pause).await?)
     }
 
     /// A source that reads the text, which is uploaded first; once more is fine.
-    async fn uploaded(
-        &self,
-        service: &RpcService,
-        config: &ClusterConfig,
-    ) -> Result<OperatorSpec, CliError> {
+    async fn uploaded(&self, objects: &dyn ObjectStore) -> Result<OperatorSpec, CliError> {
         let name = format!("text-{}", self.kept.job());
-        let uploaded = upload_text(&config.blobs(service), &name, self.text.bytes()).await?;
+        let uploaded = upload_text(objects, &name, self.text.bytes()).await?;
         let pause_ms = u64::try_from(self.pace.pause.as_millis())?;
         let parameters = TextSourceParameters { lines_max: self.pace.lines, pause_ms, ..uploaded };
         Ok(spec("source", TEXT_SOURCE, &parameters))

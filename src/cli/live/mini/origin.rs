@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// A text in the blob store, uploaded before the job is submitted
+    /// A text in the object store, uploaded before the job is submitted
     Text,
     /// A topic of the log server, to which a writer adds the lines meanwhile
     Log,

@@ -11,10 +11,10 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 /// How a live cluster behaves whose services are there.
 pub fn cluster_config(
     coordination: NodeAddress,
-    blobs: NodeAddress,
+    objects: NodeAddress,
     log: NodeAddress,
 ) -> ClusterConfig {
-    let mut config = ClusterConfig::new(coordination, blobs, log);
+    let mut config = ClusterConfig::new(coordination, objects, log);
     config.coordination.session_timeout = SESSION_TIMEOUT;
     config
 }

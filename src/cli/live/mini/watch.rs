@@ -7,7 +7,7 @@ use crate::{
         client::JobClient,
         ids::{CheckpointId, JobId},
         protocol::{JobFailure, JobStatus},
-        service::log::LogClient,
+        service::log::Log,
     },
 };
 use std::{
@@ -80,7 +80,7 @@ impl Watch {
     }
 
     /// Begins to follow a job and its output.
-    pub fn start(&self, host: &Host, client: JobClient, log: LogClient, job: JobId) {
+    pub fn start(&self, host: &Host, client: JobClient, log: Arc<dyn Log>, job: JobId) {
         let (watch, node) = (self.clone(), host.clone());
         host.spawn(async move {
             loop {

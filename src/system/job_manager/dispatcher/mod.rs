@@ -16,8 +16,8 @@ use crate::{
         rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
         sabotage,
         scope::Scope,
-        service::{blobs::BlobClient, coordination::Session, log::LogClient},
-        store::{Cancellation, JobStore, StoreError, StoredJobs, StoredResult, blob_prefix},
+        service::{coordination::Session, log::Log, object_store::ObjectStore},
+        store::{Cancellation, JobStore, StoreError, StoredJobs, StoredResult, object_prefix},
     },
 };
 use futures::{FutureExt, future::join_all};
@@ -37,7 +37,7 @@ pub struct DispatcherServices {
     /// What the masters of its jobs stand on.
     pub masters: JobMasterServices,
     /// The log service.
-    pub log: LogClient,
+    pub log: Arc<dyn Log>,
     /// The process's session, on whose lease its elections hang.
     pub session: Arc<Session>,
     /// Knows the registered operators.
@@ -204,12 +204,12 @@ impl Dispatcher {
         let result = self.results[&job].result.clone();
         context.host().announce(&JobEvent::CleanupStarted { job, result });
         let store = self.store.clone();
-        let (blobs, log) = (self.services.masters.blobs.clone(), self.services.log.clone());
+        let (objects, log) = (self.services.masters.objects.clone(), self.services.log.clone());
         let work = self.scope.wrap(async move {
             if let Some(runner) = runner {
                 runner.stop().await;
             }
-            remove_all(&store, &blobs, &log, job).await
+            remove_all(&store, &*objects, &*log, job).await
         });
         context.spawn_then(work, move |dispatcher, context, cleaned| match cleaned {
             Some(Ok(())) => {
@@ -348,14 +348,14 @@ enum Unclean {
 
 async fn remove_all(
     store: &JobStore,
-    blobs: &BlobClient,
-    log: &LogClient,
+    objects: &dyn ObjectStore,
+    log: &dyn Log,
     job: JobId,
 ) -> Result<(), Unclean> {
     store.remove_checkpoints(job).await?;
-    let sealed = blobs.seal_until_acknowledged(&blob_prefix(job)).await;
+    let sealed = objects.seal_until_acknowledged(&object_prefix(job)).await;
     sealed.map_err(|refusal| Unclean::Refused(refusal.to_string()))?;
-    let closed = log.close_producers_until_acknowledged(&blob_prefix(job)).await;
+    let closed = log.close_producers_until_acknowledged(&object_prefix(job)).await;
     closed.map_err(|refusal| Unclean::Refused(refusal.to_string()))?;
     store.remove_graph(job).await?;
     store.mark_clean(job).await?;

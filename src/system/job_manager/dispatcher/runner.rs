@@ -104,10 +104,10 @@ async fn checkpoints(
     let client = &services.coordination;
     let store = CompletedCheckpointStore::new(client, term, job);
     // What was recorded before the term began must be seen, and by the watch may be seen too late.
-    if cancellation_requested(client, job).await {
+    if cancellation_requested(&**client, job).await {
         return Ok((Checkpoints::none(store), true));
     }
-    let recovery = Checkpoints::recover(store.clone(), &services.blobs).boxed();
+    let recovery = Checkpoints::recover(store.clone(), &*services.objects).boxed();
     match select(until_canceled(client, job).boxed(), recovery).await {
         Either::Left(_) => Ok((Checkpoints::none(store), true)),
         Either::Right((recovered, _)) => {

@@ -8,7 +8,7 @@
 use super::{
     JobMaster,
     pending::{Acknowledged, PendingCheckpoint},
-    storing::{Storing, metadata_blob},
+    storing::{Storing, metadata_object},
 };
 use crate::{
     host::Instant,
@@ -20,8 +20,8 @@ use crate::{
         rpc::Context,
         sabotage,
         service::{
-            blobs::{BlobClient, BlobError},
             coordination::Revision,
+            object_store::{ObjectStore, ObjectStoreError},
         },
         store::{
             CheckpointIdCounter, CheckpointPointer, CompletedCheckpoint, CompletedCheckpointStore,
@@ -58,18 +58,18 @@ const TOO_LONG: &str = "it took too long";
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 async fn read_metadata(
-    blobs: &BlobClient,
+    objects: &dyn ObjectStore,
     pointer: &CheckpointPointer,
 ) -> Result<Option<CompletedCheckpoint>, StoreError> {
     let corrupt = |what: String| StoreError::Corrupt { key: pointer.metadata.clone(), what };
     let bytes = loop {
-        match blobs.get(&pointer.metadata).await {
+        match objects.get(&pointer.metadata).await {
             Ok(bytes) => break bytes,
-            Err(BlobError::Refused(refusal)) => return Err(corrupt(refusal.to_string())),
-            Err(_) if blobs.host().sabotaged(sabotage::UNREADABLE_CHECKPOINT_SKIPPED) => {
+            Err(ObjectStoreError::Refused(refusal)) => return Err(corrupt(refusal.to_string())),
+            Err(_) if objects.host().sabotaged(sabotage::UNREADABLE_CHECKPOINT_SKIPPED) => {
                 return Ok(None);
             }
-            Err(_) => blobs.host().sleep(RETRY_DELAY).await,
+            Err(_) => objects.host().sleep(RETRY_DELAY).await,
         }
     };
     postcard::from_bytes(&bytes).map(Some).map_err(|error| corrupt(error.to_string()))
@@ -82,12 +82,12 @@ impl Checkpoints {
     /// [`StoreError::Corrupt`].
     pub async fn recover(
         store: CompletedCheckpointStore,
-        blobs: &BlobClient,
+        objects: &dyn ObjectStore,
     ) -> Result<Self, StoreError> {
         let (pointers, tail) = store.recover().await?;
         let mut checkpoints = Checkpoints { tail, ..Checkpoints::none(store) };
         for pointer in pointers {
-            checkpoints.completed.extend(read_metadata(blobs, &pointer).await?);
+            checkpoints.completed.extend(read_metadata(objects, &pointer).await?);
         }
         Ok(checkpoints)
     }
@@ -269,7 +269,7 @@ impl JobMaster {
             return self.discard_unless_completed(context, checkpoint, state);
         };
         if !is_current {
-            return self.discard(context, vec![state.blob]);
+            return self.discard(context, vec![state.object]);
         }
         let outcome = pending.acknowledge(attempt, &state, ended);
         match outcome {
@@ -279,7 +279,7 @@ impl JobMaster {
                 self.store_next(context);
             }
             Acknowledged::Duplicate => {}
-            Acknowledged::Unknown => self.discard(context, vec![state.blob]),
+            Acknowledged::Unknown => self.discard(context, vec![state.object]),
         }
     }
 
@@ -292,7 +292,7 @@ impl JobMaster {
     ) {
         let retained = |completed: &CompletedCheckpoint| completed.id == checkpoint;
         if !self.checkpoints.completed.iter().any(retained) {
-            self.discard(context, vec![state.blob]);
+            self.discard(context, vec![state.object]);
         }
     }
 
@@ -319,10 +319,10 @@ impl JobMaster {
         let subsumed: Vec<CompletedCheckpoint> =
             self.checkpoints.completed.drain(..excess).collect();
         for old in subsumed {
-            let mut blobs: Vec<String> =
-                old.states.into_iter().map(|(_, state)| state.blob).collect();
-            blobs.push(metadata_blob(job, old.id));
-            self.discard(context, blobs);
+            let mut objects: Vec<String> =
+                old.states.into_iter().map(|(_, state)| state.object).collect();
+            objects.push(metadata_object(job, old.id));
+            self.discard(context, objects);
         }
     }
 
@@ -395,7 +395,7 @@ impl JobMaster {
     /// Gives a pending checkpoint up.
     fn abort(&mut self, context: &Context<Self>, checkpoint: CheckpointId, reason: &str) {
         let Some(pending) = self.checkpoints.pending.remove(&checkpoint) else { return };
-        self.discard(context, pending.blobs());
+        self.discard(context, pending.objects());
         self.announce_abort(context, checkpoint, reason);
     }
 
@@ -410,14 +410,14 @@ impl JobMaster {
         }
     }
 
-    /// Deletes blobs that nothing refers to. What is left when the term ends goes with the job.
-    pub(super) fn discard(&self, context: &Context<Self>, blobs: Vec<String>) {
-        if blobs.is_empty() {
+    /// Deletes objects that nothing refers to. What is left when the term ends goes with the job.
+    pub(super) fn discard(&self, context: &Context<Self>, objects: Vec<String>) {
+        if objects.is_empty() {
             return;
         }
-        let client = self.services.blobs.clone();
+        let client = self.services.objects.clone();
         let work = self.scope.wrap(async move {
-            let _ = client.delete_until_acknowledged(&blobs).await;
+            let _ = client.delete_until_acknowledged(&objects).await;
         });
         context.host().spawn(async move {
             work.await;

@@ -29,7 +29,7 @@ use crate::system::{
     },
     rpc::{Context, Reply, RpcEndpoint, StopFuture},
     scope::Scope,
-    service::{blobs::BlobClient, coordination::CoordinationClient},
+    service::{coordination::Coordination, object_store::ObjectStore},
 };
 pub(super) use coordinator::Checkpoints;
 use execution::Execution;
@@ -47,9 +47,9 @@ pub struct JobMasterServices {
     /// The settings.
     pub config: Arc<JobManagerConfig>,
     /// The coordination service.
-    pub coordination: CoordinationClient,
-    /// The blob store.
-    pub blobs: BlobClient,
+    pub coordination: Arc<dyn Coordination>,
+    /// The object store.
+    pub objects: Arc<dyn ObjectStore>,
 }
 
 /// The endpoint of one term.

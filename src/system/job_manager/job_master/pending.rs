@@ -63,8 +63,8 @@ impl PendingCheckpoint {
         (self.states.into_iter().collect(), last)
     }
 
-    /// The blobs of the parts that came.
-    pub fn blobs(self) -> Vec<String> {
-        self.states.into_values().map(|state| state.blob).collect()
+    /// The objects of the parts that came.
+    pub fn objects(self) -> Vec<String> {
+        self.states.into_values().map(|state| state.object).collect()
     }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Where the metadata of a checkpoint lies.
-pub(super) fn metadata_blob(job: JobId, checkpoint: CheckpointId) -> String {
+pub(super) fn metadata_object(job: JobId, checkpoint: CheckpointId) -> String {
     format!("{job}/chk-{checkpoint}/metadata")
 }
 
@@ -65,9 +65,10 @@ impl JobMaster {
         let (states, last) = pending.into_states();
         let checkpoint = CompletedCheckpoint { id, states, last };
         let bytes = Bytes::from(postcard::to_allocvec(&checkpoint).expect("it can be encoded"));
-        let (blobs, metadata) = (self.services.blobs.clone(), metadata_blob(self.job.id, id));
+        let (objects, metadata) = (self.services.objects.clone(), metadata_object(self.job.id, id));
         let scope = Scope::default();
-        let work = scope.wrap(async move { blobs.put_until_acknowledged(&metadata, bytes).await });
+        let work =
+            scope.wrap(async move { objects.put_until_acknowledged(&metadata, bytes).await });
         checkpoints.storing = Some(Storing { checkpoint, stage: Stage::Metadata, scope });
         if context.host().sabotaged(crate::system::sabotage::COMPLETE_BEFORE_STORED) {
             self.confirm_to_all(id, last);
@@ -95,7 +96,7 @@ impl JobMaster {
         assert_eq!(storing.stage, Stage::Metadata, "the pointer comes after the metadata");
         (storing.stage, storing.scope) = (Stage::Pointer, Scope::default());
         let id = storing.id();
-        let metadata = metadata_blob(job, id);
+        let metadata = metadata_object(job, id);
         let pointer = CheckpointPointer { id, metadata, last: storing.is_final() };
         let add = async move { store.add(since, &pointer, &subsumed).await };
         context.spawn_then(storing.scope.wrap(add), move |master, context, settled| {
@@ -181,8 +182,8 @@ impl JobMaster {
     fn not_stored(&mut self, context: &mut Context<Self>, reason: &str) {
         let storing = self.checkpoints.storing.take().expect("it was being stored");
         let id = storing.id();
-        let parts = storing.checkpoint.states.into_iter().map(|(_, state)| state.blob);
-        let metadata = metadata_blob(self.job.id, id);
+        let parts = storing.checkpoint.states.into_iter().map(|(_, state)| state.object);
+        let metadata = metadata_object(self.job.id, id);
         self.discard(context, parts.chain([metadata]).collect());
         self.end_without_success(context, id, reason);
         self.after_storing(context);

@@ -25,7 +25,7 @@ use crate::{
             Context, EndpointHandle, Gateway, Reply, RpcAddress, RpcEndpoint, RpcError, StopFuture,
         },
         scope::Scope,
-        service::coordination::CoordinationClient,
+        service::coordination::Coordination,
     },
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -66,7 +66,7 @@ struct Job {
 /// The endpoint of one term.
 pub struct ResourceManager {
     config: Arc<JobManagerConfig>,
-    coordination: CoordinationClient,
+    coordination: Arc<dyn Coordination>,
     term: LeaderSession,
     executors: BTreeMap<ResourceId, Executor>,
     /// The newest try of each task executor that is being connected.
@@ -114,7 +114,7 @@ impl ResourceManager {
     /// A resource manager that knows nobody yet.
     pub fn new(
         config: Arc<JobManagerConfig>,
-        coordination: CoordinationClient,
+        coordination: Arc<dyn Coordination>,
         term: LeaderSession,
     ) -> Self {
         let heartbeat = config.heartbeat;

@@ -1,20 +1,22 @@
-//! The client of the coordination service.
+//! The client of the embedded coordination server.
 
 use super::{
     COORDINATION_ENDPOINT, CoordinationGateway,
-    model::{Range, Refusal, Revision, Transacted, Transaction, Update},
+    api::{Coordination, CoordinationError},
+    model::{KeyPattern, Lease, LeaseId, Range, Revision, Transacted, Transaction, Update},
 };
 use crate::{
     host::{Host, NodeAddress},
     system::{
         rpc::{Gateway, RpcService},
         service::{
-            ServiceError,
+            client::ServiceClient,
             connection::{Connection, once_more},
         },
     },
 };
-use std::{sync::Arc, time::Duration};
+use futures::{FutureExt, future::BoxFuture};
+use std::time::Duration;
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -44,14 +46,10 @@ impl CoordinationConfig {
     }
 }
 
-/// Why a call has no value.
-pub type CoordinationError = ServiceError<Refusal>;
-
-/// Speaks to the coordination server. Cheap to clone.
-#[derive(Clone)]
+/// Speaks to the embedded coordination server.
 pub struct CoordinationClient {
     connection: Connection<CoordinationGateway>,
-    config: Arc<CoordinationConfig>,
+    config: CoordinationConfig,
 }
 
 impl CoordinationClient {
@@ -59,91 +57,68 @@ impl CoordinationClient {
     pub fn new(service: &RpcService, config: CoordinationConfig) -> Self {
         let CoordinationConfig { server, ask_timeout, .. } = &config;
         let connection = Connection::new(service, server, COORDINATION_ENDPOINT, *ask_timeout);
-        CoordinationClient { connection, config: Arc::new(config) }
+        CoordinationClient { connection, config }
     }
+}
 
-    /// The host of the process.
-    pub fn host(&self) -> &Host {
+impl ServiceClient for CoordinationClient {
+    fn host(&self) -> &Host {
         self.connection.host()
     }
 
-    /// The settings.
-    pub fn config(&self) -> &CoordinationConfig {
-        &self.config
+    fn retry_delay(&self) -> Duration {
+        self.config.retry_delay
+    }
+}
+
+impl Coordination for CoordinationClient {
+    fn session_timeout(&self) -> Duration {
+        self.config.session_timeout
     }
 
-    pub(super) fn connection(&self) -> &Connection<CoordinationGateway> {
-        &self.connection
-    }
-
-    /// Makes a transaction's changes if its conditions hold.
-    ///
-    /// # Errors
-    /// [`CoordinationError`]; after *maybe* only a read can tell.
-    pub async fn transact(
+    fn transact(
         &self,
         transaction: Transaction,
-    ) -> Result<Transacted, CoordinationError> {
-        self.connection.call(|gateway| gateway.transact(transaction)).await
+    ) -> BoxFuture<'_, Result<Transacted, CoordinationError>> {
+        self.connection.call(|gateway| gateway.transact(transaction)).boxed()
     }
 
-    /// The keys that begin with `prefix`.
-    ///
-    /// # Errors
-    /// [`CoordinationError`]; never *refused*.
-    pub async fn read(&self, prefix: &str) -> Result<Range, CoordinationError> {
-        let read = async || {
-            let ask = self.connection.gateway().await?.read(prefix.to_string());
+    fn read<'a>(&'a self, keys: &'a KeyPattern) -> BoxFuture<'a, Result<Range, CoordinationError>> {
+        let read = async move || {
+            let ask = self.connection.gateway().await?.read(keys.clone());
             self.connection.answer(ask).await
         };
-        once_more(read).await
+        async move { once_more(read).await }.boxed()
     }
 
-    /// Follows the keys that begin with `prefix`.
-    pub fn watch(&self, prefix: &str) -> Watch {
-        Watch { client: self.clone(), prefix: prefix.to_string(), after: None }
-    }
-}
-
-/// Follows the keys of a prefix in the order of their revisions; superseded values may be skipped.
-pub struct Watch {
-    client: CoordinationClient,
-    prefix: String,
-    after: Option<Revision>,
-}
-
-impl Watch {
-    /// Waits for the next change. The first update is everything there is.
-    ///
-    /// # Errors
-    /// When the server gives no answer; the next call goes on from where the watch stands.
-    pub async fn next(&mut self) -> Result<Update, CoordinationError> {
-        loop {
-            if let Some(update) = self.next_within_contact().await? {
-                return Ok(update);
-            }
-        }
-    }
-
-    /// The same, but `None` when the server has answered that nothing changed for a while.
-    ///
-    /// # Errors
-    /// As [`Watch::next`].
-    pub async fn next_within_contact(&mut self) -> Result<Option<Update>, CoordinationError> {
-        let config = self.client.config();
-        let wait_ms = u64::try_from(config.watch_wait.as_millis()).unwrap_or(u64::MAX);
-        let timeout = config.watch_wait + config.ask_timeout;
-        let watch = |gateway: CoordinationGateway| {
-            gateway.with_timeout(timeout).watch(self.prefix.clone(), self.after, wait_ms)
+    fn changes<'a>(
+        &'a self,
+        keys: &'a KeyPattern,
+        after: Option<Revision>,
+    ) -> BoxFuture<'a, Result<Update, CoordinationError>> {
+        let CoordinationConfig { watch_wait, ask_timeout, .. } = &self.config;
+        let wait_ms = millis(*watch_wait);
+        let timeout = *watch_wait + *ask_timeout;
+        let watch = move |gateway: CoordinationGateway| {
+            gateway.with_timeout(timeout).watch(keys.clone(), after, wait_ms)
         };
-        let update = self.client.connection.call(watch).await?;
-        let first = self.after.replace(update.revision).is_none();
-        let news = first || update.whole || !update.keys.is_empty() || !update.removed.is_empty();
-        Ok(news.then_some(update))
+        self.connection.call(watch).boxed()
     }
 
-    /// Waits as long as one should after an error.
-    pub async fn back_off(&self) {
-        self.client.host().sleep(self.client.config().retry_delay).await;
+    fn grant_lease(&self, ttl: Duration) -> BoxFuture<'_, Result<Lease, CoordinationError>> {
+        self.connection.call(move |gateway| gateway.grant_lease(millis(ttl))).boxed()
     }
+
+    fn keep_alive(&self, lease: LeaseId) -> BoxFuture<'_, Result<(), CoordinationError>> {
+        self.connection.call(move |gateway| gateway.keep_alive(lease)).boxed()
+    }
+
+    fn revoke_lease(&self, lease: LeaseId) -> BoxFuture<'_, Result<(), CoordinationError>> {
+        self.connection.call(move |gateway| gateway.revoke_lease(lease)).boxed()
+    }
+}
+
+/// As it is told to the server.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,8 +1,8 @@
 //! What one client, and all of them together, may take of the server.
 
-use super::model::{Change, Compare, Refusal, Transaction};
+use super::model::{Change, Compare, KeyPattern, Refusal, Transaction};
 
-/// The longest key or prefix, in bytes.
+/// The longest key, or text of a pattern, in bytes.
 pub const KEY_BYTES_MAX: usize = 1024;
 /// The largest value, in bytes.
 pub const VALUE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -45,9 +45,9 @@ pub(super) fn check_size(transaction: &Transaction) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses a prefix that is too long.
-pub(super) fn check_prefix(prefix: &str) -> Result<(), Refusal> {
-    match prefix.len() <= KEY_BYTES_MAX {
+/// Refuses a pattern that is too long.
+pub(super) fn check_pattern(keys: &KeyPattern) -> Result<(), Refusal> {
+    match keys.common().len() <= KEY_BYTES_MAX {
         true => Ok(()),
         false => Err(Refusal::TooLarge),
     }

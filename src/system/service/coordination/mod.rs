@@ -8,30 +8,34 @@
 //! Deliberately absent: replication. The server is the one thing of the cluster that is promised to
 //! come back with its disk. A file of it that was changed by hand is refused (see `durable`). When the
 //! whole folder is set back in time, the log server refuses: deployments draw epochs that were drawn
-//! before, and its producers know a later generation (`Fenced`); so does the blob server a checkpoint
+//! before, and its producers know a later generation (`Fenced`); so does the object store a checkpoint
 //! that was stored before with other content (`Exists`) and a job that was cleaned up (`Sealed`). When
 //! the folder is gone, nobody refuses: it is a new cluster, and a client's job is unknown to it.
 
+mod api;
 mod client;
 mod limits;
 mod model;
 mod server;
 mod session;
 mod store;
+mod watch;
 
-pub use client::{CoordinationClient, CoordinationConfig, CoordinationError, Watch};
+pub use api::{Coordination, CoordinationError};
+pub use client::{CoordinationClient, CoordinationConfig};
 pub use limits::{
     CLIENT_LEASES_MAX, CLIENT_WATCHES_MAX, KEY_BYTES_MAX, STEPS_MAX, STORE_BYTES_MAX,
     VALUE_BYTES_MAX,
 };
 pub use model::{
-    Change, Compare, KeyValue, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision, Transacted,
-    Transaction, Update,
+    Change, Compare, KeyPattern, KeyValue, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision,
+    Transacted, Transaction, Update,
 };
 pub use server::{
     COORDINATION_ENDPOINT, CoordinationGateway, CoordinationHandler, CoordinationServer,
 };
 pub use session::{Session, SessionState};
+pub use watch::Watch;
 
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +74,15 @@ pub enum CoordinationEvent {
         /// The keys removed.
         removed: Vec<String>,
     },
+    /// A watch has its next answer, which may be that nothing has changed.
+    WatchUpdated {
+        /// What it watches.
+        keys: KeyPattern,
+        /// The revision up to which it had been told everything; `None` when it was new.
+        after: Option<Revision>,
+        /// What it is told.
+        update: Update,
+    },
     /// A client has a lease.
     SessionConnected {
         /// The lease.
@@ -97,7 +110,8 @@ crate::event!(CoordinationEvent, |event| match event {
     | CoordinationEvent::Committed { .. }
     | CoordinationEvent::LeaseGranted { .. }
     | CoordinationEvent::LeaseEnded { .. } => crate::host::Evidence::Service,
-    CoordinationEvent::SessionConnected { .. }
+    CoordinationEvent::WatchUpdated { .. }
+    | CoordinationEvent::SessionConnected { .. }
     | CoordinationEvent::SessionSuspended { .. }
     | CoordinationEvent::SessionReconnected { .. }
     | CoordinationEvent::SessionLost { .. } => crate::host::Evidence::SelfReport,

@@ -1,7 +1,7 @@
 //! The words in which clients and the server of the coordination service speak.
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{borrow::Cow, fmt, time::Duration};
 
 /// Counts the server's writes from 1. Every write makes one revision.
 #[derive(
@@ -26,6 +26,13 @@ pub struct Lease {
     pub id: LeaseId,
     /// How long it lives without a keep-alive, in milliseconds of the server's clock.
     pub ttl_ms: u64,
+}
+
+impl Lease {
+    /// How long it lives without a keep-alive, by the service's clock.
+    pub fn ttl(&self) -> Duration {
+        Duration::from_millis(self.ttl_ms)
+    }
 }
 
 /// Why a lease is over.
@@ -155,7 +162,7 @@ pub enum Refusal {
     /// The process, or all together, have too many leases.
     #[error("the server holds too many leases")]
     TooManyLeases,
-    /// A key, prefix or value is too large, or the transaction has too many conditions and changes.
+    /// A key, pattern or value is too large, or the transaction has too many conditions and changes.
     #[error("too large")]
     TooLarge,
     /// The server holds as many keys or bytes as it can.
@@ -169,6 +176,39 @@ impl Refusal {
         match self {
             Refusal::Condition { .. } | Refusal::LeaseOver(_) | Refusal::TooLarge => true,
             Refusal::TooManyWatches | Refusal::TooManyLeases | Refusal::Full => false,
+        }
+    }
+}
+
+/// Which keys a read or a watch is about. A key's parts are what its slashes part.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum KeyPattern {
+    /// This key alone: `a`, but not `ab` nor `a/b`.
+    Exact(String),
+    /// The keys that begin with this text, as they are spelled: of `a` also `ab` and `a/b/c`.
+    Prefix(String),
+    /// The keys one part below this one: of `a` it is `a/b`, but not `a`, `ab`, `a/` nor `a/b/c`.
+    Children(String),
+}
+
+impl KeyPattern {
+    /// Whether a key matches it.
+    pub fn matches(&self, key: &str) -> bool {
+        match self {
+            KeyPattern::Exact(exact) => key == exact,
+            KeyPattern::Prefix(prefix) => key.starts_with(prefix),
+            KeyPattern::Children(parent) => key
+                .strip_prefix(parent)
+                .and_then(|below| below.strip_prefix('/'))
+                .is_some_and(|name| !name.is_empty() && !name.contains('/')),
+        }
+    }
+
+    /// With what every key begins that matches it.
+    pub fn common(&self) -> Cow<'_, str> {
+        match self {
+            KeyPattern::Exact(text) | KeyPattern::Prefix(text) => Cow::Borrowed(text),
+            KeyPattern::Children(parent) => Cow::Owned(format!("{parent}/")),
         }
     }
 }
@@ -190,7 +230,7 @@ pub struct KeyValue {
     pub lease: Option<LeaseId>,
 }
 
-/// The keys of a prefix at a revision.
+/// The matching keys at a revision.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Range {
     /// The revision at which this was true.
@@ -211,15 +251,23 @@ impl Range {
     }
 }
 
-/// What changed under a prefix after a revision. Superseded values are skipped.
+/// What changed among the matching keys after a revision. Superseded values are skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Update {
     /// The revision up to which this tells everything.
     pub revision: Revision,
-    /// Whether `keys` are all there are, since what was removed in between is no longer known.
+    /// Whether `keys` are all there are: no revision was named, or what was removed since that one is no
+    /// longer known.
     pub whole: bool,
     /// Keys written since, in the order of their revisions.
     pub keys: Vec<KeyValue>,
     /// Keys removed since and not there now.
     pub removed: Vec<String>,
+}
+
+impl Update {
+    /// Whether it tells of anything.
+    pub fn has_news(&self) -> bool {
+        self.whole || !self.keys.is_empty() || !self.removed.is_empty()
+    }
 }

@@ -3,10 +3,13 @@
 use super::{
     CoordinationEvent,
     limits::{
-        CLIENT_LEASES_MAX, CLIENT_WATCHES_MAX, LEASES_MAX, WATCHES_MAX, check_prefix, check_size,
+        CLIENT_LEASES_MAX, CLIENT_WATCHES_MAX, LEASES_MAX, WATCHES_MAX, check_pattern, check_size,
         transaction_bytes,
     },
-    model::{Lease, LeaseEnd, LeaseId, Range, Refusal, Revision, Transacted, Transaction, Update},
+    model::{
+        KeyPattern, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision, Transacted, Transaction,
+        Update,
+    },
     store::{Record, Store},
 };
 use crate::{
@@ -14,6 +17,7 @@ use crate::{
     host::{Host, Instant},
     system::{
         rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
+        sabotage,
         service::{
             batch::{self, BatchQueue, BatchServer},
             durable::{DurableError, DurableLog},
@@ -48,18 +52,18 @@ gateway! {
         ask revoke_lease(lease: LeaseId) -> Result<(), Refusal>;
         /// Makes a transaction's changes if its conditions hold.
         ask transact(transaction: Transaction) -> Result<Transacted, Refusal>;
-        /// The keys that begin with `prefix`.
-        ask read(prefix: String) -> Range;
-        /// What changed under `prefix` after a revision, or all there is; waits up to `wait_ms`
+        /// The matching keys.
+        ask read(keys: KeyPattern) -> Range;
+        /// What changed among the matching keys after a revision, or all there is; waits up to `wait_ms`
         /// milliseconds for a change and is empty when there was none.
-        ask watch(prefix: String, after: Option<Revision>, wait_ms: u64) -> Result<Update, Refusal>;
+        ask watch(keys: KeyPattern, after: Option<Revision>, wait_ms: u64) -> Result<Update, Refusal>;
     }
 }
 
 struct Waiting {
     /// The process that waits.
     client: u64,
-    prefix: String,
+    keys: KeyPattern,
     after: Option<Revision>,
     deadline: Instant,
     reply: Reply<Result<Update, Refusal>>,
@@ -105,13 +109,13 @@ impl CoordinationServer {
         let failed = |error: DurableError| RpcError::Application(error.to_string());
         let (log, store) =
             DurableLog::<Store>::recover(host.disk(), FOLDER).await.map_err(failed)?;
-        let keys = store.range("").keys.into_iter();
+        let keys = store.range(&KeyPattern::Prefix(String::new())).keys.into_iter();
         host.announce(&CoordinationEvent::Recovered {
             revision: store.revision(),
             keys: keys.map(|found| (found.key, found.value, found.modified)).collect(),
         });
         let now = host.now();
-        let held = |lease| Held { until: now + ttl(lease), client: None };
+        let held = |lease: Lease| Held { until: now + lease.ttl(), client: None };
         let leases = store.leases().map(|lease| (lease.id, held(lease))).collect();
         let (watches, touched) = (Vec::new(), BTreeSet::new());
         let server = CoordinationServer {
@@ -132,7 +136,7 @@ impl CoordinationServer {
             return Err(Refusal::TooManyLeases);
         }
         let lease = self.store.grant(ttl_ms.clamp(TTL_MS_MIN, TTL_MS_MAX));
-        let held = Held { until: batch.now + ttl(lease), client: Some(client) };
+        let held = Held { until: batch.now + lease.ttl(), client: Some(client) };
         self.leases.insert(lease.id, held);
         self.apply(Record::Grant(lease), batch);
         batch.announce(CoordinationEvent::LeaseGranted { lease: lease.id });
@@ -142,7 +146,7 @@ impl CoordinationServer {
     fn prolong(&mut self, id: LeaseId, now: Instant) -> Result<(), Refusal> {
         let lease = self.store.lease(id).ok_or(Refusal::LeaseOver(id))?;
         if let Some(held) = self.leases.get_mut(&id) {
-            held.until = now + ttl(lease);
+            held.until = now + lease.ttl();
         }
         Ok(())
     }
@@ -177,24 +181,33 @@ impl CoordinationServer {
 
     /// Answers a watch with what it has not seen yet, or lets it wait. The whole state is durable, and
     /// what is large is held for one call at a time, not for all of a batch.
-    fn begin_watch(&mut self, waiting: Waiting) {
-        if let Err(refusal) = check_prefix(&waiting.prefix) {
+    fn begin_watch(&mut self, waiting: Waiting, host: &Host) {
+        if let Err(refusal) = check_pattern(&waiting.keys) {
             return waiting.reply.ok(Err(refusal));
         }
         let own = self.watches.iter().filter(|known| known.client == waiting.client).count();
         let crowded = self.watches.len() >= WATCHES_MAX || own >= CLIENT_WATCHES_MAX;
-        match self.store.update(&waiting.prefix, waiting.after) {
+        match self.news(&waiting, host) {
             Some(update) => waiting.reply.ok(Ok(update)),
             None if crowded => waiting.reply.ok(Err(Refusal::TooManyWatches)),
             None => self.watches.push(waiting),
         }
     }
 
-    /// Whether a key under the prefix was written or removed since the watches were looked at.
-    fn is_touched(&self, prefix: &str) -> bool {
-        let from = (Bound::Included(prefix), Bound::Unbounded);
-        let first = self.touched.range::<str, _>(from).next();
-        first.is_some_and(|key| key.starts_with(prefix))
+    /// What a watch has not been told yet.
+    fn news(&self, waiting: &Waiting, host: &Host) -> Option<Update> {
+        let mut update = self.store.update(&waiting.keys, waiting.after)?;
+        if !update.removed.is_empty() && host.sabotaged(sabotage::WATCH_LEAVES_OUT_REMOVALS) {
+            update.removed.clear();
+        }
+        update.has_news().then_some(update)
+    }
+
+    /// Whether a matching key was written or removed since the watches were looked at.
+    fn is_touched(&self, keys: &KeyPattern) -> bool {
+        let common = keys.common();
+        let near = self.touched.range::<str, _>((Bound::Included(&*common), Bound::Unbounded));
+        near.take_while(|key| key.starts_with(&*common)).any(|key| keys.matches(key))
     }
 
     fn apply(&mut self, record: Record, batch: &mut Batch) -> Vec<String> {
@@ -230,10 +243,10 @@ impl BatchServer<Store> for CoordinationServer {
     fn answer_waiting(&mut self, host: &Host) {
         let now = host.now();
         for waiting in std::mem::take(&mut self.watches) {
-            // Most writes are under other prefixes, and all keys under one are many.
-            let touched = self.is_touched(&waiting.prefix);
+            // Most writes are of other keys, and all that match may be many.
+            let touched = self.is_touched(&waiting.keys);
             let late = waiting.deadline <= now;
-            let look = || self.store.update(&waiting.prefix, waiting.after);
+            let look = || self.news(&waiting, host);
             match (touched || late).then(look).flatten() {
                 Some(update) => waiting.reply.ok(Ok(update)),
                 None if late => waiting
@@ -256,10 +269,6 @@ impl BatchServer<Store> for CoordinationServer {
             self.submit(0, move |server, batch| server.expire(lease, batch));
         }
     }
-}
-
-fn ttl(lease: Lease) -> Duration {
-    Duration::from_millis(lease.ttl_ms)
 }
 
 impl CoordinationHandler for CoordinationServer {
@@ -301,26 +310,26 @@ impl CoordinationHandler for CoordinationServer {
         self.ask(context, bytes, reply, move |server, batch| server.commit(transaction, batch));
     }
 
-    fn read(&mut self, context: &mut Context<Self>, prefix: String, reply: Reply<Range>) {
-        let bytes = prefix.len();
+    fn read(&mut self, context: &mut Context<Self>, keys: KeyPattern, reply: Reply<Range>) {
+        let bytes = keys.common().len();
         self.ask_by(context, bytes, reply, move |_, batch, reply| {
-            batch.answer_by(move |server, _| reply.ok(server.store.range(&prefix)));
+            batch.answer_by(move |server, _| reply.ok(server.store.range(&keys)));
         });
     }
 
     fn watch(
         &mut self,
         context: &mut Context<Self>,
-        prefix: String,
+        keys: KeyPattern,
         after: Option<Revision>,
         wait_ms: u64,
         reply: Reply<Result<Update, Refusal>>,
     ) {
         let deadline = context.host().now() + Duration::from_millis(wait_ms.min(TTL_MS_MAX));
-        let (client, bytes) = (reply.caller(), prefix.len());
+        let (client, bytes) = (reply.caller(), keys.common().len());
         self.ask_by(context, bytes, reply, move |_, batch, reply| {
-            let waiting = Waiting { client, prefix, after, deadline, reply };
-            batch.answer_by(move |server, _| server.begin_watch(waiting));
+            let waiting = Waiting { client, keys, after, deadline, reply };
+            batch.answer_by(move |server, context| server.begin_watch(waiting, context.host()));
         });
     }
 }

@@ -1,8 +1,8 @@
 //! A client's session: a lease that is kept alive, and word of its state.
 
 use super::{
-    CoordinationEvent, CoordinationGateway, LeaseId, Refusal,
-    client::{CoordinationClient, CoordinationError},
+    CoordinationEvent, LeaseId,
+    api::{Coordination, CoordinationError},
 };
 use crate::{
     host::{Host, Instant, Task},
@@ -80,8 +80,8 @@ impl Shared {
 }
 
 impl Session {
-    /// Opens a session with the client's [`session_timeout`](super::CoordinationConfig).
-    pub fn open(client: &CoordinationClient) -> Self {
+    /// Opens a session with the client's [`session_timeout`](Coordination::session_timeout).
+    pub fn open(client: &Arc<dyn Coordination>) -> Self {
         let shared = Arc::new(Shared {
             host: client.host().clone(),
             state: WatchSender::new(SessionState::Connecting),
@@ -110,7 +110,7 @@ impl Drop for Session {
 }
 
 struct Keeper {
-    client: CoordinationClient,
+    client: Arc<dyn Coordination>,
     shared: Arc<Shared>,
 }
 
@@ -119,63 +119,56 @@ impl Keeper {
         self.client.host()
     }
 
-    fn timeout(&self) -> Duration {
-        self.client.config().session_timeout
-    }
-
     async fn run(self) {
         loop {
-            let (lease, since) = self.obtain().await;
+            let (lease, lives, since) = self.obtain().await;
             self.host().announce(&CoordinationEvent::SessionConnected { lease });
-            *self.shared.lock() = Some(since + self.timeout());
+            *self.shared.lock() = Some(since + lives);
             self.shared.state.set(SessionState::Connected(lease));
-            self.keep(lease, since).await;
+            self.keep(lease, lives, since).await;
             self.host().announce(&CoordinationEvent::SessionLost { lease });
             *self.shared.lock() = None;
             self.shared.state.set(SessionState::Connecting);
             // The server may still hold it, and its keys would be in our own way.
-            if let Ok(gateway) = self.client.connection().gateway::<Refusal>().await {
-                let _ = gateway.revoke_lease(lease).await;
-            }
+            let _ = self.client.revoke_lease(lease).await;
         }
     }
 
-    /// A new lease and a moment before its time began.
-    async fn obtain(&self) -> (LeaseId, Instant) {
+    /// A new lease, how long it lives, and a moment before its time began.
+    async fn obtain(&self) -> (LeaseId, Duration, Instant) {
+        let timeout = self.client.session_timeout();
         loop {
             let asked = self.host().now();
-            match self.grant().await {
-                Ok(lease) if self.host().now() < asked + self.timeout() => return (lease, asked),
-                Ok(_) => {}
-                Err(_) => self.host().sleep(self.client.config().retry_delay).await,
+            match self.client.grant_lease(timeout).await {
+                Ok(lease) => {
+                    // The service may grant less than was asked for.
+                    let lives = timeout.min(lease.ttl());
+                    if self.host().now() < asked + lives {
+                        return (lease.id, lives, asked);
+                    }
+                }
+                Err(_) => self.host().sleep(self.client.retry_delay()).await,
             }
         }
-    }
-
-    async fn grant(&self) -> Result<LeaseId, CoordinationError> {
-        let ttl_ms = u64::try_from(self.timeout().as_millis()).unwrap_or(u64::MAX);
-        let grant = |gateway: CoordinationGateway| gateway.grant_lease(ttl_ms);
-        Ok(self.client.connection().call(grant).await?.id)
     }
 
     /// Keeps the lease alive until it is lost. The time is counted from when a keep-alive that
     /// was answered had been *sent*, so that this side never believes in it longer than the server
     /// by equal clocks.
-    async fn keep(&self, lease: LeaseId, mut alive_since: Instant) {
+    async fn keep(&self, lease: LeaseId, lives: Duration, mut alive_since: Instant) {
         let mut suspended = false;
         loop {
-            let end = alive_since + self.timeout();
+            let end = alive_since + lives;
             let next = match suspended {
-                true => self.host().now() + self.client.config().retry_delay,
-                false => alive_since + self.timeout() / 3,
+                true => self.host().now() + self.client.retry_delay(),
+                false => alive_since + lives / 3,
             };
             self.host().sleep_until(next.min(end)).await;
             let sent = self.host().now();
             let answer = match sent < end {
                 true => {
-                    self.host()
-                        .timeout((end - sent).min(self.timeout() / 3), self.beat(lease))
-                        .await
+                    let beat = self.client.keep_alive(lease);
+                    self.host().timeout((end - sent).min(lives / 3), beat).await
                 }
                 false => Err(crate::host::Elapsed),
             };
@@ -184,7 +177,7 @@ impl Keeper {
                 alive_since = sent;
             }
             let told_lost = self.shared.lock().is_none();
-            if refused || told_lost || self.host().now() >= alive_since + self.timeout() {
+            if refused || told_lost || self.host().now() >= alive_since + lives {
                 if told_lost || self.shared.heeds_loss() {
                     return;
                 }
@@ -200,11 +193,7 @@ impl Keeper {
                 true => SessionState::Suspended(lease),
                 false => SessionState::Connected(lease),
             };
-            self.shared.go_on(state, alive_since + self.timeout());
+            self.shared.go_on(state, alive_since + lives);
         }
-    }
-
-    async fn beat(&self, lease: LeaseId) -> Result<(), CoordinationError> {
-        self.client.connection().call(|gateway| gateway.keep_alive(lease)).await
     }
 }

@@ -2,12 +2,15 @@
 
 use super::limits::{KEYS_MAX, STORE_BYTES_MAX, entry_bytes};
 use super::model::{
-    Change, Compare, KeyValue, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision, Transaction,
-    Update,
+    Change, Compare, KeyPattern, KeyValue, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision,
+    Transaction, Update,
 };
 use crate::system::service::durable::Durable;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Bound,
+};
 
 /// Removals that are remembered for watches; one that stands further back is told everything anew.
 const REMOVALS_MAX: usize = 4096;
@@ -182,24 +185,33 @@ impl Store {
         }
     }
 
-    fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a String, &'a Entry)> {
-        let from_prefix = self.keys.range(prefix.to_string()..);
-        from_prefix.take_while(move |(key, _)| key.starts_with(prefix))
+    fn matching<'a>(
+        &'a self,
+        keys: &'a KeyPattern,
+    ) -> impl Iterator<Item = (&'a String, &'a Entry)> {
+        let common = keys.common();
+        let last = match keys {
+            KeyPattern::Exact(key) => Bound::Included(key.as_str()),
+            KeyPattern::Prefix(_) | KeyPattern::Children(_) => Bound::Unbounded,
+        };
+        let near = self.keys.range::<str, _>((Bound::Included(&*common), last));
+        let near = near.take_while(move |(key, _)| key.starts_with(&*common));
+        near.filter(move |(key, _)| keys.matches(key))
     }
 
-    /// The keys that begin with `prefix`.
-    pub fn range(&self, prefix: &str) -> Range {
-        let keys = self.under(prefix).map(|(key, entry)| entry.shown(key)).collect();
+    /// The matching keys.
+    pub fn range(&self, keys: &KeyPattern) -> Range {
+        let keys = self.matching(keys).map(|(key, entry)| entry.shown(key)).collect();
         Range { revision: self.revision, keys }
     }
 
-    /// What changed under `prefix` after a revision, or all there is; `None` when nothing did.
-    pub fn update(&self, prefix: &str, after: Option<Revision>) -> Option<Update> {
+    /// What changed among the matching keys after a revision, or all there is; `None` when nothing did.
+    pub fn update(&self, pattern: &KeyPattern, after: Option<Revision>) -> Option<Update> {
         let whole = after.is_none_or(|after| after < self.removals_forgotten);
         let after = after.unwrap_or_default();
         let news = |entry: &Entry| whole || entry.modified > after;
         let mut keys: Vec<KeyValue> = self
-            .under(prefix)
+            .matching(pattern)
             .filter(|(_, entry)| news(entry))
             .map(|(key, entry)| entry.shown(key))
             .collect();
@@ -209,17 +221,13 @@ impl Store {
             .iter()
             .rev()
             .take_while(|(revision, _)| *revision > after)
-            .filter(|(_, key)| key.starts_with(prefix) && !self.keys.contains_key(key))
+            .filter(|(_, key)| pattern.matches(key) && !self.keys.contains_key(key))
             .map(|(_, key)| key.clone())
             .collect();
         removed.sort();
         removed.dedup();
-        (whole || !keys.is_empty() || !removed.is_empty()).then_some(Update {
-            revision: self.revision,
-            whole,
-            keys,
-            removed,
-        })
+        let update = Update { revision: self.revision, whole, keys, removed };
+        update.has_news().then_some(update)
     }
 }
 
@@ -315,10 +323,60 @@ mod tests {
         ]);
         let removed = store.apply(&Record::EndLease { lease: mine, end: LeaseEnd::Expired });
         assert_eq!(removed, ["c"]);
-        let left: Vec<String> = store.range("").keys.into_iter().map(|found| found.key).collect();
+        let left: Vec<String> = store
+            .range(&KeyPattern::Prefix(String::new()))
+            .keys
+            .into_iter()
+            .map(|found| found.key)
+            .collect();
         assert_eq!(left, ["a", "b"]);
         let late = Transaction::new().then(put("d", 1, Some(mine)));
         assert_eq!(store.check(&late), Err(Refusal::LeaseOver(mine)));
+    }
+
+    /// Keys that are near each other in every way that a pattern tells apart.
+    const NEAR: [&str; 9] = ["", "/a", "a", "a.b", "a/", "a/b", "a/b/c", "a/c", "ab"];
+
+    fn patterns() -> [KeyPattern; 6] {
+        [
+            KeyPattern::Exact("a".to_string()),
+            KeyPattern::Prefix("a".to_string()),
+            KeyPattern::Prefix("a/".to_string()),
+            KeyPattern::Children("a".to_string()),
+            KeyPattern::Children("a/b".to_string()),
+            KeyPattern::Children(String::new()),
+        ]
+    }
+
+    #[test]
+    fn a_pattern_has_its_keys_and_no_others() {
+        let changes = NEAR.iter().map(|key| put(key, 1, None)).collect();
+        let mut store = store(&[Record::Transact { changes }]);
+        let expected: [&[&str]; 6] = [
+            &["a"],
+            &["a", "a.b", "a/", "a/b", "a/b/c", "a/c", "ab"],
+            &["a/", "a/b", "a/b/c", "a/c"],
+            &["a/b", "a/c"],
+            &["a/b/c"],
+            &["/a"],
+        ];
+        let names = |keys: Vec<KeyValue>| -> Vec<String> {
+            keys.into_iter().map(|found| found.key).collect()
+        };
+        for (pattern, expected) in patterns().iter().zip(expected) {
+            assert_eq!(names(store.range(pattern).keys), expected, "{pattern:?}");
+            let update = store.update(pattern, Some(Revision(0))).expect("its keys were written");
+            assert_eq!(names(update.keys), expected, "{pattern:?}");
+            assert_eq!(store.update(pattern, Some(Revision(1))), None, "{pattern:?}");
+        }
+        let delete = |key: &&str| Change::Delete { key: key.to_string() };
+        store.apply(&Record::Transact { changes: NEAR.iter().map(delete).collect() });
+        for (pattern, expected) in patterns().iter().zip(expected) {
+            assert_eq!(store.range(pattern).keys, [], "{pattern:?}");
+            let update = store.update(pattern, Some(Revision(1))).expect("its keys are gone");
+            assert_eq!(update.keys, [], "{pattern:?}");
+            assert_eq!(update.removed, expected, "{pattern:?}");
+        }
     }
 
     proptest! {
@@ -327,22 +385,25 @@ mod tests {
         /// A watcher that follows updates from any point on holds what a reader sees.
         #[test]
         fn updates_lead_to_the_present(
-            writes in prop::collection::vec((0..5u8, any::<bool>(), 1..4usize), 1..60),
+            pattern in prop::sample::select(patterns().to_vec()),
+            writes in prop::collection::vec(
+                (prop::sample::select(NEAR.to_vec()), any::<bool>(), 1..4usize),
+                1..60,
+            ),
         ) {
             let mut store = Store::default();
             let mut seen = None;
             let mut view: BTreeMap<String, Vec<u8>> = BTreeMap::new();
             for (n, (key, deleted, look_every)) in writes.into_iter().enumerate() {
-                let key = format!("{}/{key}", if key % 2 == 0 { "even" } else { "odd" });
                 let change = match deleted {
-                    true => Change::Delete { key },
-                    false => put(&key, u8::try_from(n).unwrap(), None),
+                    true => Change::Delete { key: key.to_string() },
+                    false => put(key, u8::try_from(n).unwrap(), None),
                 };
                 store.apply(&Record::Transact { changes: vec![change] });
                 if n % look_every != 0 {
                     continue;
                 }
-                if let Some(update) = store.update("even/", seen) {
+                if let Some(update) = store.update(&pattern, seen) {
                     if update.whole {
                         view.clear();
                     }
@@ -353,7 +414,7 @@ mod tests {
                     }
                     seen = Some(update.revision);
                 }
-                let read = store.range("even/").keys.into_iter();
+                let read = store.range(&pattern).keys.into_iter();
                 let read: BTreeMap<String, Vec<u8>> =
                     read.map(|found| (found.key, found.value)).collect();
                 prop_assert_eq!(&view, &read);

@@ -13,13 +13,15 @@
 //!
 //! Deliberately absent: replication, retention and consumer groups.
 
+mod api;
 mod client;
 mod model;
 mod producer;
 mod server;
 mod state;
 
-pub use client::{LogClient, LogConfig, LogError};
+pub use api::{Log, LogError};
+pub use client::{LogClient, LogConfig};
 pub use model::{
     LOG_BYTES_MAX, LOG_NAME_BYTES_MAX, LogBatch, LogRead, LogRefusal, LogWrite, Outcome,
     PARTITIONS_MAX, ProducerId, READ_BYTES_MAX, READ_WAIT_MAX, RECORD_BYTES_AROUND,

@@ -6,9 +6,8 @@ use crate::{
         graph::StateHandle,
         ids::{CheckpointId, ExecutionAttemptId},
         protocol::ExecutionState,
-        task_executor::{
-            OperatorRegistry, PartitionRequestBackoff, ShuffleEnvironment, StateStore,
-        },
+        service::object_store::ObjectStore,
+        task_executor::{OperatorRegistry, PartitionRequestBackoff, ShuffleEnvironment},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -105,15 +104,15 @@ pub struct TaskEnvironment {
     /// What deployments may name.
     pub registry: Arc<OperatorRegistry>,
     /// Where state lies.
-    pub state_store: Arc<dyn StateStore>,
+    pub objects: Arc<dyn ObjectStore>,
     /// Who is told.
     pub responder: Arc<dyn TaskResponder>,
     /// How it runs.
     pub config: TaskConfig,
 }
 
-/// The name of the blob that holds a task's part of a checkpoint.
-pub fn state_blob(attempt: ExecutionAttemptId, checkpoint: CheckpointId) -> String {
+/// The name of the object that holds a task's part of a checkpoint.
+pub fn state_object(attempt: ExecutionAttemptId, checkpoint: CheckpointId) -> String {
     let ExecutionAttemptId { job, vertex, epoch } = attempt;
     format!("{job}/chk-{checkpoint}/{}-{}-{epoch}", vertex.vertex.0, vertex.subtask)
 }

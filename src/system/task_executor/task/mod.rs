@@ -9,5 +9,5 @@ mod run;
 mod stream_task;
 mod upload;
 
-pub use environment::{TaskConfig, TaskEnvironment, TaskResponder, TaskStateUpdate, state_blob};
+pub use environment::{TaskConfig, TaskEnvironment, TaskResponder, TaskStateUpdate, state_object};
 pub use handle::{Task, TaskHandle};

@@ -150,7 +150,7 @@ async fn work(
     };
     let inputs = deployment.inputs.iter().flat_map(|gate| &gate.channels).cloned().collect();
     let channels = drive_channels(source, &inbox, inputs).fuse();
-    let uploading = uploads.run(&environment.state_store, reporter).fuse();
+    let uploading = uploads.run(&*environment.objects, reporter).fuse();
     let tasks = async {
         inbox.all_connected().await;
         reporter.state(TaskStateUpdate::Running);
@@ -175,8 +175,9 @@ async fn restore(
     deployment: &TaskDeployment,
 ) -> Result<Option<TaskState>, TaskError> {
     let Some(restore) = &deployment.restore else { return Ok(None) };
-    let bytes = environment.state_store.get(restore.state.blob.clone()).await;
-    let bytes = bytes.map_err(TaskError::Restore)?;
+    let object = &restore.state.object;
+    let bytes = environment.objects.get_until_acknowledged(object).await;
+    let bytes = bytes.map_err(|refusal| TaskError::Restore(format!("{object}: {refusal}")))?;
     if bytes.len() as u64 != restore.state.length {
         let text = format!("{} bytes where {} were written", bytes.len(), restore.state.length);
         return Err(TaskError::Restore(text));

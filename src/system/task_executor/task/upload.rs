@@ -1,17 +1,17 @@
 //! Writes the state of checkpoints beside the task, one at a time.
 
-use super::{environment::state_blob, report::Reporter};
+use super::{environment::state_object, report::Reporter};
 use crate::system::{
     graph::{StateHandle, TaskState},
     ids::CheckpointId,
-    task_executor::StateStore,
+    service::object_store::ObjectStore,
 };
 use bytes::Bytes;
 use futures::{FutureExt, pin_mut, select_biased, task::AtomicWaker};
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard},
     task::Poll,
 };
 
@@ -92,14 +92,15 @@ impl Uploads {
     }
 
     /// Writes and reports, for ever.
-    pub async fn run(&self, store: &Arc<dyn StateStore>, reporter: &Reporter) {
+    pub async fn run(&self, objects: &dyn ObjectStore, reporter: &Reporter) {
         loop {
             let Upload { checkpoint, state } = self.next().await;
             let bytes = Bytes::from(postcard::to_stdvec(&state).expect("plain bytes"));
-            let blob = state_blob(reporter.attempt, checkpoint);
-            let handle = StateHandle { blob: blob.clone(), length: bytes.len() as u64 };
+            let object = state_object(reporter.attempt, checkpoint);
+            let handle = StateHandle { object, length: bytes.len() as u64 };
             let written = {
-                let (put, aborted) = (store.put(blob, bytes).fuse(), self.aborted().fuse());
+                let put = objects.put_until_acknowledged(&handle.object, bytes).fuse();
+                let aborted = self.aborted().fuse();
                 pin_mut!(put, aborted);
                 select_biased! {
                     () = aborted => None,
@@ -110,7 +111,7 @@ impl Uploads {
             match written {
                 None => {}
                 Some(Ok(())) => reporter.acknowledge(checkpoint, handle, state.finished),
-                Some(Err(reason)) => reporter.decline(checkpoint, &reason),
+                Some(Err(refusal)) => reporter.decline(checkpoint, &refusal.to_string()),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! C2: a pointer becomes durable only when every attempt of its plan has acknowledged the checkpoint
-//! and the blob server has stored the state of each of them. The plan and the acknowledgements are the
-//! master's word; the blobs and the pointer are the services'.
+//! and the object store has stored the state of each of them. The plan and the acknowledgements are the
+//! master's word; the objects and the pointer are the services'.
 
 use super::{
     Check, ClusterInvariant,
@@ -11,7 +11,7 @@ use crate::{
     system::{
         ids::{CheckpointId, ExecutionAttemptId, JobId},
         job_manager::JobEvent,
-        task_executor::state_blob,
+        task_executor::state_object,
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
@@ -83,8 +83,8 @@ impl CompleteMeansAll {
         if let Some(silent) = silent {
             return Check::broken(format!("{silent:?} has not acknowledged it"), now());
         }
-        let absent = plan.attempts.iter().map(|attempt| state_blob(*attempt, id));
-        match absent.filter(|name| !model.blobs.contains(name)).min() {
+        let absent = plan.attempts.iter().map(|attempt| state_object(*attempt, id));
+        match absent.filter(|name| !model.objects.contains(name)).min() {
             Some(absent) => Check::broken(format!("{absent} is not stored"), now()),
             None => Check::that(!plan.attempts.is_empty(), || ("its plan is empty".into(), now())),
         }
@@ -93,17 +93,17 @@ impl CompleteMeansAll {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing_jobs::*, CompleteMeansAll, state_blob};
+    use super::{super::testing_jobs::*, CompleteMeansAll, state_object};
 
-    fn blob(vertex: u32) -> BlobEvent {
-        stored(state_blob(attempt(vertex, 1), CheckpointId(3)))
+    fn object(vertex: u32) -> ObjectStoreEvent {
+        stored(state_object(attempt(vertex, 1), CheckpointId(3)))
     }
 
     fn half() -> History<CompleteMeansAll> {
         History::new()
             .holds(process(1, 1), triggered(2, &[attempt(0, 1)]))
             .holds(process(1, 1), triggered(3, &[attempt(0, 1), attempt(1, 1)]))
-            .holds(process(5, 1), blob(0))
+            .holds(process(5, 1), object(0))
             .holds(process(1, 1), acknowledged(3, attempt(0, 1)))
     }
 
@@ -111,7 +111,7 @@ mod tests {
     fn a_whole_checkpoint_is_accepted() {
         let whole = || {
             half()
-                .holds(process(5, 1), blob(1))
+                .holds(process(5, 1), object(1))
                 .holds(process(1, 1), acknowledged(3, attempt(1, 1)))
         };
         whole().holds(process(0, 1), committed(1, vec![pointer(3)]));
@@ -120,7 +120,9 @@ mod tests {
 
     #[test]
     fn one_that_lacks_a_part_is_refused() {
-        half().holds(process(5, 1), blob(1)).breaks(process(0, 1), committed(1, vec![pointer(3)]));
+        half()
+            .holds(process(5, 1), object(1))
+            .breaks(process(0, 1), committed(1, vec![pointer(3)]));
         half()
             .holds(process(1, 1), acknowledged(3, attempt(1, 1)))
             .breaks(process(0, 1), committed(1, vec![pointer(3)]));

@@ -1,5 +1,5 @@
 //! C4: nobody learns that a checkpoint is complete before its pointer is durable, and no pointer is
-//! durable before the metadata that it names. Judged on the coordination and the blob server's logs.
+//! durable before the metadata that it names. Judged on the coordination and the object store's logs.
 
 use super::{
     Check, ClusterInvariant,
@@ -64,7 +64,7 @@ fn judge_pointer(at: Moment, id: CheckpointId, value: &[u8], model: &Model) -> C
     let pointer = postcard::from_bytes::<CheckpointPointer>(value).ok();
     let sound = pointer
         .as_ref()
-        .is_some_and(|pointer| pointer.id == id && model.blobs.contains(&pointer.metadata));
+        .is_some_and(|pointer| pointer.id == id && model.objects.contains(&pointer.metadata));
     Check::that(sound, || {
         let before = format!("the metadata of {pointer:?} is not stored");
         (before, format!("{at}: the pointer of {id:?} is durable"))

@@ -1,5 +1,5 @@
 //! C5: while a pointer is durable and its job has no result, the metadata and every state that the
-//! checkpoint stands on are on the blob server. Judged on the services' logs; which states those are is
+//! checkpoint stands on are on the object store. Judged on the services' logs; which states those are is
 //! the word of the master that triggered it.
 
 use super::{
@@ -11,9 +11,9 @@ use crate::{
     system::{
         ids::{CheckpointId, JobId},
         job_manager::JobEvent,
-        service::blobs::BlobEvent,
+        service::object_store::ObjectStoreEvent,
         store::CheckpointPointer,
-        task_executor::state_blob,
+        task_executor::state_object,
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 type Checkpoint = (JobId, CheckpointId);
 
-/// Remembers the states of each plan, and which blobs durable pointers need.
+/// Remembers the states of each plan, and which objects durable pointers need.
 #[derive(Default)]
 pub struct RetainedIsWhole {
     plans: BTreeMap<Checkpoint, Vec<String>>,
@@ -38,13 +38,13 @@ impl ClusterInvariant for RetainedIsWhole {
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::Coordination, EventKind::Job, EventKind::Blob]
+        &[EventKind::Coordination, EventKind::Job, EventKind::ObjectStore]
     }
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
             EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
-                let states = plan.iter().map(|attempt| state_blob(*attempt, *checkpoint));
+                let states = plan.iter().map(|attempt| state_object(*attempt, *checkpoint));
                 self.plans.insert((*job, *checkpoint), states.collect());
                 Check::Ignored
             }
@@ -57,14 +57,14 @@ impl ClusterInvariant for RetainedIsWhole {
                 let checks = moved.iter().map(|moved| self.take(at, moved, model));
                 checks.fold(Check::Ignored, Check::and)
             }
-            EventRef::Blob(BlobEvent::Deleted { names }) => {
+            EventRef::ObjectStore(ObjectStoreEvent::Deleted { names }) => {
                 self.check(at, names.iter().find(|name| self.needed.contains_key(*name)))
             }
-            EventRef::Blob(BlobEvent::Sealed { removed, .. }) => {
+            EventRef::ObjectStore(ObjectStoreEvent::Sealed { removed, .. }) => {
                 self.check(at, removed.iter().find(|name| self.needed.contains_key(*name)))
             }
-            EventRef::Blob(BlobEvent::Recovered { blobs, .. }) => {
-                let found: BTreeSet<&String> = blobs.iter().map(|(name, _, _)| name).collect();
+            EventRef::ObjectStore(ObjectStoreEvent::Recovered { objects, .. }) => {
+                let found: BTreeSet<&String> = objects.iter().map(|(name, _, _)| name).collect();
                 self.check(at, self.needed.keys().find(|name| !found.contains(name)))
             }
             _ => Check::Ignored,
@@ -100,7 +100,7 @@ impl RetainedIsWhole {
     fn keep(&mut self, at: Moment, of: Checkpoint, value: &[u8], model: &Model) -> Check {
         let mut names = self.plans.remove(&of).unwrap_or_default();
         names.extend(postcard::from_bytes(value).ok().map(|p: CheckpointPointer| p.metadata));
-        let lost = names.iter().find(|name| !model.blobs.contains(*name)).cloned();
+        let lost = names.iter().find(|name| !model.objects.contains(*name)).cloned();
         self.needed.extend(names.into_iter().map(|name| (name, of)));
         self.plans.retain(|(job, id), _| *job != of.0 || *id > of.1);
         self.check(at, lost.as_ref())
@@ -109,10 +109,10 @@ impl RetainedIsWhole {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing_jobs::*, RetainedIsWhole, state_blob};
+    use super::{super::testing_jobs::*, RetainedIsWhole, state_object};
 
     fn state(id: u64) -> String {
-        state_blob(attempt(0, 1), CheckpointId(id))
+        state_object(attempt(0, 1), CheckpointId(id))
     }
 
     fn with(history: History<RetainedIsWhole>, id: u64) -> History<RetainedIsWhole> {
@@ -126,13 +126,13 @@ mod tests {
         with(with(History::new(), 3), 4).holds(process(0, 1), committed(1, vec![pointer(3)]))
     }
 
-    fn deleted(names: &[String]) -> BlobEvent {
-        BlobEvent::Deleted { names: names.to_vec() }
+    fn deleted(names: &[String]) -> ObjectStoreEvent {
+        ObjectStoreEvent::Deleted { names: names.to_vec() }
     }
 
-    fn found(names: &[String]) -> BlobEvent {
-        let blobs = names.iter().map(|name| (name.clone(), 1, 1)).collect();
-        BlobEvent::Recovered { blobs, sealed: vec![] }
+    fn found(names: &[String]) -> ObjectStoreEvent {
+        let objects = names.iter().map(|name| (name.clone(), 1, 1)).collect();
+        ObjectStoreEvent::Recovered { objects, sealed: vec![] }
     }
 
     #[test]
@@ -150,12 +150,12 @@ mod tests {
         durable().breaks(process(5, 1), deleted(&[state(3)]));
         durable().breaks(process(5, 1), deleted(&[metadata(3)]));
         durable().breaks(process(5, 2), found(&[metadata(3)]));
-        let sealed = BlobEvent::Sealed { prefix: JOB.to_string(), removed: vec![state(3)] };
+        let sealed = ObjectStoreEvent::Sealed { prefix: JOB.to_string(), removed: vec![state(3)] };
         durable().breaks(process(5, 1), sealed);
     }
 
     #[test]
-    fn a_pointer_whose_blobs_are_gone_is_refused() {
+    fn a_pointer_whose_objects_are_gone_is_refused() {
         durable()
             .holds(process(5, 1), deleted(&[state(4)]))
             .breaks(process(0, 1), committed(2, vec![pointer(4)]));

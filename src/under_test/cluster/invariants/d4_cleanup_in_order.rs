@@ -1,7 +1,7 @@
 //! D4: what a job leaves is removed in order, so that a crash anywhere leaves nothing that points to
-//! nothing: the result is durable and dirty, then the checkpoint keys go, then its blobs are sealed,
+//! nothing: the result is durable and dirty, then the checkpoint keys go, then its objects are sealed,
 //! then its producers closed, then its graph goes, then the result is clean. With a clean result no key,
-//! blob or transaction of the job is there. Judged on the services' logs. Keys of elections are for the
+//! object or transaction of the job is there. Judged on the services' logs. Keys of elections are for the
 //! liveness check: a contender may still be taking its leave.
 
 use super::{
@@ -12,7 +12,7 @@ use crate::{
     harness::event::Moment,
     system::{
         ids::JobId,
-        service::{blobs::BlobEvent, log::LogEvent},
+        service::{log::LogEvent, object_store::ObjectStoreEvent},
         store::{self, StoredResult},
     },
     under_test::cluster::{EventKind, EventRef, Model},
@@ -36,7 +36,7 @@ impl ClusterInvariant for CleanupInOrder {
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::Coordination, EventKind::Blob, EventKind::Log]
+        &[EventKind::Coordination, EventKind::ObjectStore, EventKind::Log]
     }
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
@@ -52,8 +52,10 @@ impl ClusterInvariant for CleanupInOrder {
                 }
                 check
             }
-            EventRef::Blob(BlobEvent::Sealed { prefix, .. }) => self.seal(at, prefix, model),
-            EventRef::Blob(BlobEvent::Recovered { sealed, .. }) => sealed
+            EventRef::ObjectStore(ObjectStoreEvent::Sealed { prefix, .. }) => {
+                self.seal(at, prefix, model)
+            }
+            EventRef::ObjectStore(ObjectStoreEvent::Recovered { sealed, .. }) => sealed
                 .iter()
                 .map(|prefix| self.seal(at, prefix, model))
                 .fold(Check::Ignored, Check::and),
@@ -80,7 +82,7 @@ impl CleanupInOrder {
         }
         let left = key_of(job, model);
         Check::that(left.is_none(), || {
-            (format!("{left:?} is there"), format!("{at}: the blobs of {job:?} are sealed"))
+            (format!("{left:?} is there"), format!("{at}: the objects of {job:?} are sealed"))
         })
     }
 
@@ -90,7 +92,7 @@ impl CleanupInOrder {
             return Check::Ignored;
         }
         Check::that(self.sealed.contains(&job), || {
-            let before = format!("the blobs of {job:?} are not sealed");
+            let before = format!("the objects of {job:?} are not sealed");
             (before, format!("{at}: its producers are closed"))
         })
     }
@@ -107,15 +109,15 @@ impl CleanupInOrder {
         if stored.is_none_or(|stored| stored.dirty) {
             return Check::Ignored;
         }
-        let (graph, prefix) = (store::graph_key(job), store::blob_prefix(job));
+        let (graph, prefix) = (store::graph_key(job), store::object_prefix(job));
         let key =
             model.keys.get_key_value(&graph).map(|(key, _)| key).or_else(|| key_of(job, model));
-        let blob = model.blobs.range(prefix.clone()..).next();
-        let blob = blob.filter(|name| name.starts_with(&prefix));
+        let object = model.objects.range(prefix.clone()..).next();
+        let object = object.filter(|name| name.starts_with(&prefix));
         let transaction = model.transactions.iter().find(|t| t.producer.starts_with(&prefix));
         let left = key
             .map(|key| format!("key {key}"))
-            .or_else(|| blob.map(|name| format!("blob {name}")))
+            .or_else(|| object.map(|name| format!("object {name}")))
             .or_else(|| transaction.map(|left| format!("transaction {left:?}")))
             .or_else(|| (!self.closed.contains(&job)).then(|| "a producer".to_string()));
         match left {
@@ -145,8 +147,8 @@ mod tests {
         dirty().holds(process(0, 1), committed(3, vec![no_pointer(2), no_counter()]))
     }
 
-    fn sealed() -> BlobEvent {
-        BlobEvent::Sealed { prefix: JOB.to_string(), removed: vec![metadata(2)] }
+    fn sealed() -> ObjectStoreEvent {
+        ObjectStoreEvent::Sealed { prefix: JOB.to_string(), removed: vec![metadata(2)] }
     }
 
     fn closed() -> LogEvent {
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_right_order_is_accepted_also_over_restarts() {
-        let known = BlobEvent::Recovered { blobs: vec![], sealed: vec![JOB.to_string()] };
+        let known = ObjectStoreEvent::Recovered { objects: vec![], sealed: vec![JOB.to_string()] };
         without_pointers()
             .holds(process(5, 2), known)
             .holds(process(6, 1), aborted())

@@ -1,5 +1,5 @@
 //! D5: what a job needs to go on is removed only when its result is durable; losing leadership or
-//! stopping a process never does. A pointer may go when the same step adds a newer one; single blobs
+//! stopping a process never does. A pointer may go when the same step adds a newer one; single objects
 //! are for C5. Judged on the services' logs.
 
 use super::{
@@ -10,7 +10,7 @@ use crate::{
     harness::event::Moment,
     system::{
         ids::JobId,
-        service::{blobs::BlobEvent, log::LogEvent},
+        service::{log::LogEvent, object_store::ObjectStoreEvent},
         store,
     },
     under_test::cluster::{EventKind, EventRef, Model},
@@ -30,7 +30,7 @@ impl ClusterInvariant for NoCleanupWithoutEnd {
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::Coordination, EventKind::Blob, EventKind::Log]
+        &[EventKind::Coordination, EventKind::ObjectStore, EventKind::Log]
     }
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
@@ -41,7 +41,7 @@ impl ClusterInvariant for NoCleanupWithoutEnd {
                 let judged = removed.map(|removed| check(at, removed, &moved, model));
                 judged.fold(Check::Ignored, Check::and)
             }
-            EventRef::Blob(BlobEvent::Sealed { prefix, .. })
+            EventRef::ObjectStore(ObjectStoreEvent::Sealed { prefix, .. })
             | EventRef::Log(LogEvent::ProducersClosed { prefix }) => match job_of_name(prefix) {
                 None => Check::Ignored,
                 Some(job) => Check::that(has_result(job, model), || {
@@ -85,8 +85,8 @@ mod tests {
             .holds(process(0, 1), committed(1, vec![graph(), counter(3), pointer(2), job_latch(1)]))
     }
 
-    fn sealed() -> BlobEvent {
-        BlobEvent::Sealed { prefix: JOB.to_string(), removed: vec![] }
+    fn sealed() -> ObjectStoreEvent {
+        ObjectStoreEvent::Sealed { prefix: JOB.to_string(), removed: vec![] }
     }
 
     fn closed() -> LogEvent {

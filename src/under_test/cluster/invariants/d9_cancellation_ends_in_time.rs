@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn later(history: History<CancellationEndsInTime>) -> History<CancellationEndsInTime> {
-        (0..5).fold(history, |history, _| history.holds(process(5, 1), stored("blob")))
+        (0..5).fold(history, |history, _| history.holds(process(5, 1), stored("object")))
     }
 
     #[test]

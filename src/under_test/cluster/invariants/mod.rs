@@ -1,6 +1,5 @@
 //! The promises, one file each, with a history that each accepts and one that it refuses.
 
-pub mod blob_durable;
 pub mod c10_old_failures_dont_count;
 pub mod c11_final_checkpoint_finishes;
 pub mod c12_checkpoint_ends_in_time;
@@ -41,6 +40,7 @@ pub mod l6_terms_in_sequence;
 pub mod l7_lease_is_not_outbelieved;
 pub mod l8_follower_without_contact_is_told;
 pub mod log_durable;
+pub mod object_store_durable;
 pub mod r1_serial_handlers;
 pub mod r2_at_most_once;
 pub mod r3_only_while_running;
@@ -56,6 +56,7 @@ mod testing;
 #[cfg(test)]
 mod testing_jobs;
 mod unannounced;
+pub mod watch_complete;
 pub mod x1_channel_fifo;
 pub mod x2_bounded_channel;
 pub mod x4_exactly_once;
@@ -89,13 +90,14 @@ pub fn of_foundation<M: AsRef<Model>>(
         Box::new(r3_only_while_running::OnlyWhileRunning::default()),
         Box::new(r4_asks_end_once::AsksEndOnce::default()),
         Box::new(coordination_durable::CoordinationDurable::default()),
+        Box::new(watch_complete::WatchComplete::default()),
     ]
 }
 
 /// The invariants of a cluster that runs jobs, by bounds.
 pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
     vec![
-        Box::new(blob_durable::BlobDurable::default()),
+        Box::new(object_store_durable::ObjectStoreDurable::default()),
         Box::new(c1_ids_grow::IdsGrow::default()),
         Box::new(c10_old_failures_dont_count::OldFailuresDontCount::default()),
         Box::new(c11_final_checkpoint_finishes::FinalCheckpointFinishes::default()),

@@ -118,7 +118,7 @@ pub fn job_of_key(key: &str) -> Option<JobId> {
     key.strip_prefix("/jobs/")?.split('/').nth(1)?.parse().ok()
 }
 
-/// The job of a blob, or of a producer, by its name.
+/// The job of an object, or of a producer, by its name.
 pub fn job_of_name(name: &str) -> Option<JobId> {
     name.split('/').next()?.parse().ok()
 }

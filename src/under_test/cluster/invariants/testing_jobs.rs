@@ -7,8 +7,8 @@ pub use crate::system::{
     job_manager::JobEvent,
     protocol::{ExecutionState, JobResult, JobStatus, job_component},
     service::{
-        blobs::BlobEvent,
         log::{LogEvent, TransactionId},
+        object_store::ObjectStoreEvent,
     },
     store::{self, CheckpointPointer, StoredResult},
     task_executor::{SlotEvent, TaskEvent},
@@ -102,8 +102,8 @@ pub fn recovered(revision: u64, puts: Vec<Change>) -> CoordinationEvent {
     }
 }
 
-pub fn stored(name: impl Into<String>) -> BlobEvent {
-    BlobEvent::Stored { name: name.into(), len: 1, crc: 1 }
+pub fn stored(name: impl Into<String>) -> ObjectStoreEvent {
+    ObjectStoreEvent::Stored { name: name.into(), len: 1, crc: 1 }
 }
 
 pub fn scheduled(number: u128, epoch: u64, restored: Option<u64>) -> JobEvent {

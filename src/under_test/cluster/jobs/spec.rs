@@ -21,9 +21,9 @@ const TABLE: &str = "job";
 /// What the processes of a run can run: the connectors, and the operators of every job.
 pub fn library() -> OperatorLibrary {
     let of_jobs: Vec<Operators> = ALL.iter().map(|job| job.operators()).collect();
-    Arc::new(move |service, config| {
-        let (log, blobs) = (config.log(service), config.blobs(service));
-        let connectors = connector::register(OperatorRegistry::new(), &log, &blobs);
+    Arc::new(move |services| {
+        let connectors =
+            connector::register(OperatorRegistry::new(), &services.log, &services.objects);
         of_jobs.iter().fold(connectors, |registry, add| add(registry))
     })
 }

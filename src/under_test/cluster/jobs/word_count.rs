@@ -325,7 +325,7 @@ fn pace(spec: &WordCountSettings, lines: &[Vec<Bytes>]) -> (usize, Duration) {
 }
 
 /// Traversals of links from a checkpoint's trigger to its completion: the trigger, a task's state on its
-/// way to the blob server and the answer, the acknowledgement, the same for the metadata, and the pointer.
+/// way to the object store and the answer, the acknowledgement, the same for the metadata, and the pointer.
 const CROSSINGS_OF_CHECKPOINT: u32 = 8;
 
 /// That no checkpoint can be complete before its time is up: then no job can end either.

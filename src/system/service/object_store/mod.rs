@@ -1,38 +1,40 @@
-//! The blob service: immutable named blobs, such as the files of checkpoints.
+//! The object store: immutable named objects, such as the files of checkpoints.
 //!
-//! The server is one node with a disk. A blob is written once, read, deleted, and its name may be
+//! The server is one node with a disk. An object is written once, read, deleted, and its name may be
 //! used again after that. Sealing a prefix removes what is under it for ever, so that a late upload
 //! leaves nothing behind. Every call may be repeated.
 //!
 //! A file that was changed by hand is refused, and so are files without the index that names them.
 //! When both folders are set back in time, or gone, a job master refuses: the checkpoint to which the
-//! coordination service points can't be read, which fails the job with that blob's name.
+//! coordination service points can't be read, which fails the job with that object's name.
 //!
-//! Deliberately absent: replication, as in the coordination service, and blobs larger than a message.
+//! Deliberately absent: replication, as in the coordination service, and objects larger than a message.
 
+mod api;
 mod client;
 mod files;
 mod index;
 mod model;
 mod server;
 
-pub use client::{BlobClient, BlobConfig, BlobError};
-pub use model::{BLOB_BYTES_MAX, BLOB_NAME_BYTES_MAX, BLOB_NAMES_MAX, BlobRefusal};
-pub use server::{BLOB_ENDPOINT, BlobGateway, BlobHandler, BlobServer};
+pub use api::{ObjectStore, ObjectStoreError};
+pub use client::{ObjectStoreClient, ObjectStoreConfig};
+pub use model::{OBJECT_BYTES_MAX, OBJECT_NAME_BYTES_MAX, OBJECT_NAMES_MAX, ObjectStoreRefusal};
+pub use server::{BlobGateway, OBJECT_STORE_ENDPOINT, ObjectStoreHandler, ObjectStoreServer};
 
 use serde::{Deserialize, Serialize};
 
-/// An event of the blob service, taken from the server's synced log.
+/// An event of the object store, taken from the server's synced log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum BlobEvent {
+pub enum ObjectStoreEvent {
     /// The server is up with what its disk holds.
     Recovered {
-        /// Every blob's name, length in bytes and CRC-32, by name.
-        blobs: Vec<(String, u64, u32)>,
+        /// Every object's name, length in bytes and CRC-32, by name.
+        objects: Vec<(String, u64, u32)>,
         /// The prefixes that are sealed.
         sealed: Vec<String>,
     },
-    /// A blob is durable.
+    /// An object is durable.
     Stored {
         /// Its name.
         name: String,
@@ -41,7 +43,7 @@ pub enum BlobEvent {
         /// Its CRC-32.
         crc: u32,
     },
-    /// Blobs are gone.
+    /// Objects are gone.
     Deleted {
         /// The names that were there.
         names: Vec<String>,
@@ -55,4 +57,4 @@ pub enum BlobEvent {
     },
 }
 
-crate::event!(BlobEvent, |_| crate::host::Evidence::Service);
+crate::event!(ObjectStoreEvent, |_| crate::host::Evidence::Service);

@@ -1,17 +1,21 @@
 //! The service's promises under random clients, crashes, disk errors and bad links.
 
-use super::{Blobs, Cell, content};
+use super::{Cell, Client, Objects, content};
 use crate::service::{Entry, in_simulation, ms, server_address};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 use wavetank::{
     host::{Draws, sim::WorldConfig},
     system::service::{
         ServiceError,
-        blobs::{BlobClient, BlobConfig, BlobError, BlobEvent, BlobRefusal},
+        object_store::{
+            ObjectStoreClient, ObjectStoreConfig, ObjectStoreError, ObjectStoreEvent,
+            ObjectStoreRefusal,
+        },
     },
 };
 
@@ -38,7 +42,7 @@ pub enum Call {
 #[derive(Clone, Debug)]
 pub enum Note {
     Asked(u64, Call),
-    Answered(u64, Result<Option<Bytes>, BlobError>),
+    Answered(u64, Result<Option<Bytes>, ObjectStoreError>),
 }
 
 fn draw_call(draws: &mut Draws) -> Call {
@@ -51,40 +55,39 @@ fn draw_call(draws: &mut Draws) -> Call {
     }
 }
 
-async fn run_client(cell: Cell, blobs: BlobClient, client: u64, seed: u64) {
+async fn run_client(cell: Cell, objects: Client, client: u64, seed: u64) {
     let mut draws = Draws::new(seed, "calls", [client, 0]);
     let mut number = client << 32;
     while cell.world.elapsed() < STORM {
-        blobs.host().sleep(draws.duration(ms(0), ms(40))).await;
+        objects.host().sleep(draws.duration(ms(0), ms(40))).await;
         number += 1;
         let call = draw_call(&mut draws);
         cell.history.note(Note::Asked(number, call.clone()));
         let answer = match call {
-            Call::Put(name, bytes) => blobs.put(&name, bytes).await.map(|()| None),
-            Call::Get(name) => blobs.get(&name).await.map(Some),
-            Call::Delete(names) => blobs.delete(&names).await.map(|()| None),
-            Call::Seal(prefix) => blobs.seal(&prefix).await.map(|()| None),
+            Call::Put(name, bytes) => objects.put(&name, bytes).await.map(|()| None),
+            Call::Get(name) => objects.get(&name).await.map(Some),
+            Call::Delete(names) => objects.delete(&names).await.map(|()| None),
+            Call::Seal(prefix) => objects.seal(&prefix).await.map(|()| None),
         };
         cell.history.note(Note::Answered(number, answer));
     }
 }
 
-async fn client(cell: &Cell, name: &str) -> BlobClient {
+async fn client(cell: &Cell, name: &str) -> Client {
     let (_, service) = cell.client(name).await;
     let (ask_timeout, retry_delay) = (ms(250), ms(20));
-    BlobClient::new(
-        &service,
-        BlobConfig { ask_timeout, retry_delay, ..BlobConfig::new(server_address()) },
-    )
+    let config =
+        ObjectStoreConfig { ask_timeout, retry_delay, ..ObjectStoreConfig::new(server_address()) };
+    Arc::new(ObjectStoreClient::new(&service, config))
 }
 
 fn run(seed: u64) -> Checker {
-    in_simulation::<Blobs, Checker>(WorldConfig::new(seed), async move |cell| {
+    in_simulation::<Objects, Checker>(WorldConfig::new(seed), async move |cell| {
         let mut draws = Draws::new(seed, "waves", [0, 0]);
         for number in 0..4 {
-            let blobs = client(&cell, &format!("client-{number}")).await;
-            let host = blobs.host().clone();
-            host.spawn(run_client(cell.clone(), blobs, number, seed));
+            let objects = client(&cell, &format!("client-{number}")).await;
+            let host = objects.host().clone();
+            host.spawn(run_client(cell.clone(), objects, number, seed));
         }
         let rules = cell.bad_links(&mut draws);
         cell.strike(&mut draws, STORM).await;
@@ -96,9 +99,9 @@ fn run(seed: u64) -> Checker {
             checker.take(at, entry);
         }
         let reader = client(&cell, "reader").await;
-        let names: Vec<String> = checker.blobs.keys().cloned().collect();
+        let names: Vec<String> = checker.objects.keys().cloned().collect();
         assert_eq!(reader.list("").await, Ok(names), "seed {seed}");
-        for (name, expected) in &checker.blobs {
+        for (name, expected) in &checker.objects {
             assert_eq!(reader.get(name).await.as_ref().map(sum), Ok(*expected), "seed {seed}");
         }
         checker
@@ -108,7 +111,7 @@ fn run(seed: u64) -> Checker {
 /// Follows the server by its own evidence and holds everything else against that.
 #[derive(Default)]
 struct Checker {
-    blobs: BTreeMap<String, Sum>,
+    objects: BTreeMap<String, Sum>,
     sealed: BTreeSet<String>,
     /// For each name, from which entry on it had which content.
     past: BTreeMap<String, Vec<(usize, Option<Sum>)>>,
@@ -121,13 +124,14 @@ struct Checker {
 }
 
 impl Checker {
-    fn take(&mut self, at: usize, entry: Entry<BlobEvent, Note>) {
+    fn take(&mut self, at: usize, entry: Entry<ObjectStoreEvent, Note>) {
         match entry {
             Entry::Server(event) => {
                 self.server(event);
-                let names: BTreeSet<&String> = self.blobs.keys().chain(self.past.keys()).collect();
+                let names: BTreeSet<&String> =
+                    self.objects.keys().chain(self.past.keys()).collect();
                 for name in names.into_iter().cloned().collect::<Vec<_>>() {
-                    let now = self.blobs.get(&name).copied();
+                    let now = self.objects.get(&name).copied();
                     let past = self.past.entry(name).or_insert_with(|| vec![(0, None)]);
                     if past.last().is_some_and(|(_, then)| *then != now) {
                         past.push((at, now));
@@ -162,32 +166,32 @@ impl Checker {
         self.pending().any(put)
     }
 
-    fn server(&mut self, event: BlobEvent) {
+    fn server(&mut self, event: ObjectStoreEvent) {
         match event {
-            BlobEvent::Stored { name, len, crc } => {
+            ObjectStoreEvent::Stored { name, len, crc } => {
                 assert!(self.may_put(&name, (len, crc)), "nobody stored {name}");
                 assert!(!Self::under(&name, &self.sealed), "{name} is sealed");
-                assert_eq!(self.blobs.insert(name.clone(), (len, crc)), None, "{name}");
+                assert_eq!(self.objects.insert(name.clone(), (len, crc)), None, "{name}");
             }
-            BlobEvent::Deleted { names } => {
+            ObjectStoreEvent::Deleted { names } => {
                 for name in names {
-                    assert!(self.blobs.remove(&name).is_some(), "{name}");
+                    assert!(self.objects.remove(&name).is_some(), "{name}");
                 }
             }
-            BlobEvent::Sealed { prefix, removed } => {
+            ObjectStoreEvent::Sealed { prefix, removed } => {
                 assert!(self.sealed.insert(prefix));
-                let there: Vec<String> = self.blobs.keys().cloned().collect();
+                let there: Vec<String> = self.objects.keys().cloned().collect();
                 let under = there.into_iter().filter(|name| Self::under(name, &self.sealed));
                 assert_eq!(under.collect::<Vec<_>>(), removed);
-                self.blobs.retain(|name, _| !Self::under(name, &self.sealed));
+                self.objects.retain(|name, _| !Self::under(name, &self.sealed));
             }
-            BlobEvent::Recovered { blobs, sealed } => self.recovered(blobs, sealed),
+            ObjectStoreEvent::Recovered { objects, sealed } => self.recovered(objects, sealed),
         }
     }
 
-    fn recovered(&mut self, blobs: Vec<(String, u64, u32)>, sealed: Vec<String>) {
+    fn recovered(&mut self, objects: Vec<(String, u64, u32)>, sealed: Vec<String>) {
         let found: BTreeMap<String, Sum> =
-            blobs.into_iter().map(|(name, len, crc)| (name, (len, crc))).collect();
+            objects.into_iter().map(|(name, len, crc)| (name, (len, crc))).collect();
         let sealed: BTreeSet<String> = sealed.into_iter().collect();
         assert!(sealed.is_superset(&self.sealed), "a seal is lost");
         for prefix in sealed.difference(&self.sealed) {
@@ -198,18 +202,18 @@ impl Checker {
         let deleted = |name: &String| {
             self.pending().any(|call| matches!(call, Call::Delete(names) if names.contains(name)))
         };
-        for (name, stood) in &self.blobs {
+        for (name, stood) in &self.objects {
             let gone = Self::under(name, &sealed) || deleted(name);
             assert!(found.get(name) == Some(stood) || gone, "{name} is lost");
         }
         for (name, there) in &found {
             assert!(!Self::under(name, &sealed), "{name} outlives the seal");
-            if self.blobs.get(name) != Some(there) {
+            if self.objects.get(name) != Some(there) {
                 assert!(self.may_put(name, *there), "nobody stored {name}");
                 self.unannounced += 1;
             }
         }
-        (self.blobs, self.sealed) = (found, sealed);
+        (self.objects, self.sealed) = (found, sealed);
     }
 
     /// Whether the name stood so at some moment since that entry.
@@ -219,7 +223,7 @@ impl Checker {
         past.iter().zip(ends).any(|((_, stood), end)| end >= since && wanted(*stood))
     }
 
-    fn answer(&mut self, number: u64, answer: Result<Option<Bytes>, BlobError>) {
+    fn answer(&mut self, number: u64, answer: Result<Option<Bytes>, ObjectStoreError>) {
         let (since, call) = self.asked[&number].clone();
         match (&answer, &call) {
             (Err(ServiceError::Indeterminate(_) | ServiceError::NotDone(_)), _) => self.maybe += 1,
@@ -230,16 +234,16 @@ impl Checker {
             (Call::Put(name, bytes), Ok(_)) => {
                 self.stood(&name, since, |stood| stood == Some(sum(&bytes)))
             }
-            (Call::Put(name, bytes), Err(ServiceError::Refused(BlobRefusal::Exists))) => {
+            (Call::Put(name, bytes), Err(ServiceError::Refused(ObjectStoreRefusal::Exists))) => {
                 self.stood(&name, since, |stood| stood.is_some_and(|other| other != sum(&bytes)))
             }
-            (Call::Put(name, _), Err(ServiceError::Refused(BlobRefusal::Sealed))) => {
+            (Call::Put(name, _), Err(ServiceError::Refused(ObjectStoreRefusal::Sealed))) => {
                 Self::under(&name, &self.sealed)
             }
             (Call::Get(name), Ok(Some(bytes))) => {
                 self.stood(&name, since, |stood| stood == Some(sum(bytes)))
             }
-            (Call::Get(name), Err(ServiceError::Refused(BlobRefusal::NotFound))) => {
+            (Call::Get(name), Err(ServiceError::Refused(ObjectStoreRefusal::NotFound))) => {
                 self.stood(&name, since, |stood| stood.is_none())
             }
             (Call::Delete(names), Ok(_)) => {

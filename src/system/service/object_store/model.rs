@@ -1,49 +1,49 @@
-//! Names of blobs, and why the server refuses.
+//! Names of objects, and why the server refuses.
 
 use serde::{Deserialize, Serialize};
 
-/// The largest blob, in bytes.
-pub const BLOB_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The largest object, in bytes.
+pub const OBJECT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// The longest name of a blob, in bytes.
-pub const BLOB_NAME_BYTES_MAX: usize = 512;
+/// The longest name of an object, in bytes.
+pub const OBJECT_NAME_BYTES_MAX: usize = 512;
 
 /// Names in one call or answer; the client splits what is more.
-pub const BLOB_NAMES_MAX: usize = 4096;
+pub const OBJECT_NAMES_MAX: usize = 4096;
 
 /// Why the server did not do what it was asked; nothing of it was done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
-pub enum BlobRefusal {
-    /// A blob of that name has other content.
-    #[error("a blob of that name has other content")]
+pub enum ObjectStoreRefusal {
+    /// An object of that name has other content.
+    #[error("an object of that name has other content")]
     Exists,
     /// A prefix of the name is sealed.
     #[error("the name is under a sealed prefix")]
     Sealed,
-    /// The blob has more than [`BLOB_BYTES_MAX`] bytes, or the call more than [`BLOB_NAMES_MAX`]
+    /// The object has more than [`OBJECT_BYTES_MAX`] bytes, or the call more than [`OBJECT_NAMES_MAX`]
     /// names.
     #[error("too large")]
     TooLarge,
     /// A name or prefix is not made of `/`-separated parts of `A-Za-z0-9._-`, or is too long.
-    #[error("not a name of a blob")]
+    #[error("not a name of an object")]
     BadName,
-    /// There is no blob of that name.
-    #[error("no such blob")]
+    /// There is no object of that name.
+    #[error("no such object")]
     NotFound,
-    /// The server holds as many blobs or sealed prefixes as it can.
+    /// The server holds as many objects or sealed prefixes as it can.
     #[error("the server is full")]
     Full,
 }
 
-/// Whether it is a name of a blob.
-pub(super) fn check_name(name: &str) -> Result<(), BlobRefusal> {
+/// Whether it is a name of an object.
+pub(super) fn check_name(name: &str) -> Result<(), ObjectStoreRefusal> {
     let good = |part: &str| {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         !matches!(part, "" | "." | "..") && part.bytes().all(allowed)
     };
-    match name.len() <= BLOB_NAME_BYTES_MAX && name.split('/').all(good) {
+    match name.len() <= OBJECT_NAME_BYTES_MAX && name.split('/').all(good) {
         true => Ok(()),
-        false => Err(BlobRefusal::BadName),
+        false => Err(ObjectStoreRefusal::BadName),
     }
 }
 
@@ -63,13 +63,13 @@ mod tests {
 
     #[test]
     fn names_are_paths_of_plain_parts() {
-        let long = "a".repeat(BLOB_NAME_BYTES_MAX);
+        let long = "a".repeat(OBJECT_NAME_BYTES_MAX);
         for name in ["a", "job-1/chk_2/A.b", "..a/b..", long.as_str()] {
             assert_eq!(check_name(name), Ok(()), "{name}");
         }
         let longer = format!("{long}b");
         for name in ["", "/", "a/", "/a", "a//b", ".", "a/..", "ä", "a b", "a\0", &longer] {
-            assert_eq!(check_name(name), Err(BlobRefusal::BadName), "{name:?}");
+            assert_eq!(check_name(name), Err(ObjectStoreRefusal::BadName), "{name:?}");
         }
     }
 

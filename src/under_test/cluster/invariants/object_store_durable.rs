@@ -1,19 +1,19 @@
-//! What the blob server announced stands after every recovery, and a sealed prefix stays empty. Judged on
+//! What the object store announced stands after every recovery, and a sealed prefix stays empty. Judged on
 //! its synced log. What a call may have done that was handled and not announced is not held against it.
 
 use super::{Check, ClusterInvariant, unannounced::Unannounced};
 use crate::{
     harness::event::Moment,
     host::sim::Hardware,
-    system::{rpc::RpcEvent, service::blobs::BlobEvent},
+    system::{rpc::RpcEvent, service::object_store::ObjectStoreEvent},
     under_test::cluster::{EventKind, EventRef, Model},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Replays the log that was announced.
 #[derive(Default)]
-pub struct BlobDurable {
-    blobs: BTreeMap<String, (u64, u32)>,
+pub struct ObjectStoreDurable {
+    objects: BTreeMap<String, (u64, u32)>,
     sealed: BTreeSet<String>,
     calls: Unannounced,
 }
@@ -22,17 +22,17 @@ const PUT: &str = "BlobGateway.put";
 const DELETE: &str = "BlobGateway.delete";
 const SEAL: &str = "BlobGateway.seal";
 
-impl ClusterInvariant for BlobDurable {
+impl ClusterInvariant for ObjectStoreDurable {
     fn title(&self) -> &'static str {
-        "blob-durable"
+        "object-store-durable"
     }
 
     fn promise(&self) -> &'static str {
-        "every blob and seal that the blob server announced is there after a recovery"
+        "every object and seal that the object store announced is there after a recovery"
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::Blob, EventKind::Rpc, EventKind::Hardware]
+        &[EventKind::ObjectStore, EventKind::Rpc, EventKind::Hardware]
     }
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
@@ -44,14 +44,14 @@ impl ClusterInvariant for BlobDurable {
                 Check::Ignored
             }
             EventRef::Hardware(Hardware::Ended(_)) => self.calls.ended(at),
-            EventRef::Blob(BlobEvent::Recovered { blobs, sealed }) => {
-                let found = blobs.iter().map(|(name, len, crc)| (name.clone(), (*len, *crc)));
+            EventRef::ObjectStore(ObjectStoreEvent::Recovered { objects, sealed }) => {
+                let found = objects.iter().map(|(name, len, crc)| (name.clone(), (*len, *crc)));
                 let (found, sealed) = (found.collect(), sealed.iter().cloned().collect());
                 let judged = self.check(&found, &sealed);
-                (self.blobs, self.sealed) = (found, sealed);
+                (self.objects, self.sealed) = (found, sealed);
                 self.calls.recovered(at, judged)
             }
-            EventRef::Blob(event) => {
+            EventRef::ObjectStore(event) => {
                 self.calls.announced(at);
                 self.apply(at, event)
             }
@@ -65,34 +65,34 @@ fn is_under(sealed: &BTreeSet<String>, name: &str) -> bool {
     above.into_iter().any(|prefix| sealed.contains(prefix))
 }
 
-impl BlobDurable {
-    fn apply(&mut self, at: Moment, event: &BlobEvent) -> Check {
+impl ObjectStoreDurable {
+    fn apply(&mut self, at: Moment, event: &ObjectStoreEvent) -> Check {
         match event {
-            BlobEvent::Stored { name, len, crc } => {
-                let before = self.blobs.insert(name.clone(), (*len, *crc));
+            ObjectStoreEvent::Stored { name, len, crc } => {
+                let before = self.objects.insert(name.clone(), (*len, *crc));
                 let sealed = is_under(&self.sealed, name);
                 Check::that(before.is_none() && !sealed, || {
                     let before = format!("there: {before:?}, sealed: {sealed}");
                     (before, format!("{at}: {name} is stored"))
                 })
             }
-            BlobEvent::Deleted { names } => self.remove(at, names),
-            BlobEvent::Sealed { prefix, removed } => {
+            ObjectStoreEvent::Deleted { names } => self.remove(at, names),
+            ObjectStoreEvent::Sealed { prefix, removed } => {
                 self.sealed.insert(prefix.clone());
                 let check = self.remove(at, removed);
                 let below = format!("{prefix}/");
-                let left = self.blobs.range(below.clone()..).next().map(|(name, _)| name);
+                let left = self.objects.range(below.clone()..).next().map(|(name, _)| name);
                 let left = left.filter(|name| name.starts_with(&below));
                 check.and(Check::that(left.is_none(), || {
                     (format!("{left:?} is left"), format!("{at}: {prefix} is sealed"))
                 }))
             }
-            BlobEvent::Recovered { .. } => Check::Ignored,
+            ObjectStoreEvent::Recovered { .. } => Check::Ignored,
         }
     }
 
     fn remove(&mut self, at: Moment, names: &[String]) -> Check {
-        let unknown = names.iter().filter(|name| self.blobs.remove(*name).is_none()).min();
+        let unknown = names.iter().filter(|name| self.objects.remove(*name).is_none()).min();
         Check::that(unknown.is_none(), || {
             ("it was not there".to_string(), format!("{at}: {unknown:?} is removed"))
         })
@@ -105,7 +105,7 @@ impl BlobDurable {
         sealed: &BTreeSet<String>,
     ) -> Option<(String, String)> {
         let may = |kinds: &[&str]| self.calls.may_have(kinds);
-        for (name, stored) in &self.blobs {
+        for (name, stored) in &self.objects {
             let sound = match found.get(name) {
                 Some(kept) => kept == stored || may(&[DELETE]) && may(&[PUT]),
                 None => may(&[DELETE, SEAL]),
@@ -114,7 +114,7 @@ impl BlobDurable {
                 return Some((format!("{name} was stored"), format!("{:?}", found.get(name))));
             }
         }
-        let new = found.keys().find(|name| !self.blobs.contains_key(*name));
+        let new = found.keys().find(|name| !self.objects.contains_key(*name));
         if let Some(new) = new.filter(|_| !may(&[PUT])) {
             return Some((format!("{new} was removed, or never there"), new.clone()));
         }
@@ -131,26 +131,26 @@ impl BlobDurable {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing_jobs::*, BlobDurable};
+    use super::{super::testing_jobs::*, ObjectStoreDurable};
 
-    fn found(names: &[&str], sealed: &[&str]) -> BlobEvent {
-        BlobEvent::Recovered {
-            blobs: names.iter().map(|name| (name.to_string(), 1, 1)).collect(),
+    fn found(names: &[&str], sealed: &[&str]) -> ObjectStoreEvent {
+        ObjectStoreEvent::Recovered {
+            objects: names.iter().map(|name| (name.to_string(), 1, 1)).collect(),
             sealed: sealed.iter().map(ToString::to_string).collect(),
         }
     }
 
-    fn deleted(name: &str) -> BlobEvent {
-        BlobEvent::Deleted { names: vec![name.to_string()] }
+    fn deleted(name: &str) -> ObjectStoreEvent {
+        ObjectStoreEvent::Deleted { names: vec![name.to_string()] }
     }
 
-    fn sealed(prefix: &str, removed: &[&str]) -> BlobEvent {
+    fn sealed(prefix: &str, removed: &[&str]) -> ObjectStoreEvent {
         let removed = removed.iter().map(ToString::to_string).collect();
-        BlobEvent::Sealed { prefix: prefix.to_string(), removed }
+        ObjectStoreEvent::Sealed { prefix: prefix.to_string(), removed }
     }
 
     /// `a/1` and `b/1` are there, `a/2` is deleted, `c` is sealed.
-    fn written() -> History<BlobDurable> {
+    fn written() -> History<ObjectStoreDurable> {
         History::new()
             .holds(process(5, 1), found(&[], &[]))
             .holds(process(5, 1), called(super::DELETE))
@@ -181,16 +181,16 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_changed_or_resurrected_blob_is_refused() {
+    fn a_lost_changed_or_resurrected_object_is_refused() {
         written().breaks(process(5, 2), found(&["a/1"], &["c"]));
         written().breaks(process(5, 2), found(&["a/1", "a/2", "b/1"], &["c"]));
-        let blobs = vec![("a/1".to_string(), 1, 1), ("b/1".to_string(), 1, 2)];
-        let changed = BlobEvent::Recovered { blobs, sealed: vec!["c".to_string()] };
+        let objects = vec![("a/1".to_string(), 1, 1), ("b/1".to_string(), 1, 2)];
+        let changed = ObjectStoreEvent::Recovered { objects, sealed: vec!["c".to_string()] };
         written().breaks(process(5, 2), changed);
     }
 
     #[test]
-    fn a_lost_seal_or_a_blob_under_one_is_refused() {
+    fn a_lost_seal_or_an_object_under_one_is_refused() {
         written().breaks(process(5, 2), found(&["a/1", "b/1"], &[]));
         written().breaks(process(5, 2), found(&["a/1", "b/1"], &["c", "d"]));
         written().breaks(process(5, 1), stored("c/1"));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_stored_twice_or_removed_twice_is_refused() {
+    fn a_object_stored_twice_or_removed_twice_is_refused() {
         written().breaks(process(5, 1), stored("a/1"));
         written().breaks(process(5, 1), deleted("a/2"));
     }

@@ -1,9 +1,9 @@
-//! The files of blobs: one for each, named by a number that is never used twice while it matters.
+//! The files of objects: one for each, named by a number that is never used twice while it matters.
 //!
-//! A file is written and synced, then its name, and only then the record that makes it a blob. So a
+//! A file is written and synced, then its name, and only then the record that makes it an object. So a
 //! file without a record is a draft, and a record without its file is corruption.
 
-use super::index::{Blob, Index};
+use super::index::{Index, Object};
 use crate::{
     host::{Disk, OpenMode},
     system::service::durable::Damage,
@@ -18,15 +18,15 @@ pub(super) const INDEX_FOLDER: &str = "blob-index";
 /// Files that are written or read at the same time.
 const PARALLEL_FILES: usize = 16;
 
-/// Why a blob can't be had.
+/// Why an object can't be had.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
     #[error("the disk failed: {0}")]
     Disk(#[from] io::Error),
     #[error(
-        "{path} is corrupt at byte {offset}: {damage}. No blob is served: put the file back as it was \
+        "{path} is corrupt at byte {offset}: {damage}. No object is served: put the file back as it was \
          when the server ran last, or remove the folders {FOLDER}/ and {INDEX_FOLDER}/ together to \
-         begin anew without any blob"
+         begin anew without any object"
     )]
     Corrupt { path: String, offset: u64, damage: Damage },
 }
@@ -41,7 +41,7 @@ fn path(number: u64) -> String {
     format!("{FOLDER}/{}", file_name(number))
 }
 
-/// Refuses files beside no index, or beside one without a seal: they are the blobs of one that is
+/// Refuses files beside no index, or beside one without a seal: they are the objects of one that is
 /// missing.
 pub(super) async fn refuse_orphans(disk: &Disk) -> Result<(), FileError> {
     disk.create_dir(FOLDER).await?;
@@ -55,22 +55,23 @@ pub(super) async fn refuse_orphans(disk: &Disk) -> Result<(), FileError> {
     Err(FileError::Corrupt { path, offset: 0, damage })
 }
 
-/// Removes drafts, verifies every blob and makes their names durable once more.
+/// Removes drafts, verifies every object and makes their names durable once more.
 pub(super) async fn recover(disk: &Disk, index: &Index) -> Result<(), FileError> {
     disk.create_dir(FOLDER).await?;
     disk.sync_dir("").await?;
-    let wanted: BTreeSet<String> = index.blobs().map(|(_, blob)| file_name(blob.file)).collect();
+    let wanted: BTreeSet<String> =
+        index.objects().map(|(_, object)| file_name(object.file)).collect();
     for name in disk.list(FOLDER).await? {
         if !wanted.contains(&name) {
             disk.remove(&format!("{FOLDER}/{name}")).await?;
         }
     }
-    let blobs: Vec<Blob> = index.blobs().map(|(_, blob)| blob).collect();
-    let verify = |blob: Blob| {
+    let objects: Vec<Object> = index.objects().map(|(_, object)| object).collect();
+    let verify = |object: Object| {
         let disk = disk.clone();
-        async move { read(&disk, blob).await.map(|_| ()) }
+        async move { read(&disk, object).await.map(|_| ()) }
     };
-    let verified = futures::stream::iter(blobs).map(verify).buffer_unordered(PARALLEL_FILES);
+    let verified = futures::stream::iter(objects).map(verify).buffer_unordered(PARALLEL_FILES);
     verified.try_collect::<Vec<()>>().await?;
     disk.sync_dir(FOLDER).await?;
     Ok(())
@@ -96,9 +97,9 @@ pub(super) async fn write(disk: &Disk, files: Vec<(u64, Bytes)>) -> Result<(), F
     Ok(())
 }
 
-/// A blob's verified content.
-pub(super) async fn read(disk: &Disk, blob: Blob) -> Result<Bytes, FileError> {
-    let path = path(blob.file);
+/// An object's verified content.
+pub(super) async fn read(disk: &Disk, object: Object) -> Result<Bytes, FileError> {
+    let path = path(object.file);
     let damaged = |offset, damage| FileError::Corrupt { path: path.clone(), offset, damage };
     let file = match disk.open(&path, OpenMode::Read).await {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -107,18 +108,18 @@ pub(super) async fn read(disk: &Disk, blob: Blob) -> Result<Bytes, FileError> {
         file => file?,
     };
     let found = file.len().await?;
-    let bytes = file.read_at(0, usize::try_from(blob.length).unwrap_or(usize::MAX)).await?;
+    let bytes = file.read_at(0, usize::try_from(object.length).unwrap_or(usize::MAX)).await?;
     match bytes.len() as u64 {
-        length if length < blob.length => {
-            Err(damaged(length, Damage::Short { synced: blob.length }))
+        length if length < object.length => {
+            Err(damaged(length, Damage::Short { synced: object.length }))
         }
-        _ if found > blob.length => Err(damaged(blob.length, Damage::Long)),
-        _ if crc32fast::hash(&bytes) != blob.crc => Err(damaged(0, Damage::Unreadable)),
+        _ if found > object.length => Err(damaged(object.length, Damage::Long)),
+        _ if crc32fast::hash(&bytes) != object.crc => Err(damaged(0, Damage::Unreadable)),
         _ => Ok(bytes),
     }
 }
 
-/// Removes the files of blobs that are no more; what a crash leaves of them is a draft.
+/// Removes the files of objects that are no more; what a crash leaves of them is a draft.
 pub(super) async fn remove(disk: &Disk, files: &[u64]) -> Result<(), FileError> {
     for number in files {
         disk.remove(&path(*number)).await?;

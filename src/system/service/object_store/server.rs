@@ -1,9 +1,9 @@
-//! The blob server: an endpoint in front of the index, its log and the blobs' files.
+//! The object store: an endpoint in front of the index, its log and the objects' files.
 
 use super::{
-    BlobEvent, files,
-    index::{Blob, Index, Record, Sealing},
-    model::{BLOB_BYTES_MAX, BlobRefusal},
+    ObjectStoreEvent, files,
+    index::{Index, Object, Record, Sealing},
+    model::{OBJECT_BYTES_MAX, ObjectStoreRefusal},
 };
 use crate::{
     gateway,
@@ -20,30 +20,31 @@ use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use std::mem::take;
 
-/// The name of the server's endpoint.
-pub const BLOB_ENDPOINT: &str = "blobs";
+/// The name of the server's endpoint. Like the names of its messages and of its folders it stays what it
+/// was: scenarios and disks name them.
+pub const OBJECT_STORE_ENDPOINT: &str = "blobs";
 
-/// Blobs that are read at the same time; a call beyond it is answered with an error.
+/// Objects that are read at the same time; a call beyond it is answered with an error.
 const READS_MAX: usize = 64;
 
 gateway! {
-    /// Speaks to the blob server.
-    pub gateway BlobGateway serves BlobHandler {
-        /// Stores a blob. The same content under the same name again is done.
-        ask put(name: String, bytes: Bytes) -> Result<(), BlobRefusal>;
-        /// A blob's content.
-        ask get(name: String) -> Result<Bytes, BlobRefusal>;
-        /// Removes blobs; absent ones are fine.
-        ask delete(names: Vec<String>) -> Result<(), BlobRefusal>;
-        /// Removes every blob under a prefix and refuses puts under it for ever.
-        ask seal(prefix: String) -> Result<(), BlobRefusal>;
+    /// Speaks to the object store.
+    pub gateway BlobGateway serves ObjectStoreHandler {
+        /// Stores an object. The same content under the same name again is done.
+        ask put(name: String, bytes: Bytes) -> Result<(), ObjectStoreRefusal>;
+        /// An object's content.
+        ask get(name: String) -> Result<Bytes, ObjectStoreRefusal>;
+        /// Removes objects; absent ones are fine.
+        ask delete(names: Vec<String>) -> Result<(), ObjectStoreRefusal>;
+        /// Removes every object under a prefix and refuses puts under it for ever.
+        ask seal(prefix: String) -> Result<(), ObjectStoreRefusal>;
         /// The first names under a prefix that come after `after`, in order.
         ask list(prefix: String, after: String) -> Vec<String>;
     }
 }
 
 /// The server's state.
-pub struct BlobServer {
+pub struct ObjectStoreServer {
     disk: Disk,
     index: Index,
     queue: BatchQueue<Self, Index>,
@@ -51,13 +52,13 @@ pub struct BlobServer {
     written: Vec<(u64, Bytes)>,
     /// Files to be removed once the batch's records are durable.
     removed: Vec<u64>,
-    /// Blobs that are being read.
+    /// Objects that are being read.
     reads: usize,
 }
 
-type Batch = batch::Batch<BlobServer, Index>;
+type Batch = batch::Batch<ObjectStoreServer, Index>;
 
-impl RpcEndpoint for BlobServer {
+impl RpcEndpoint for ObjectStoreServer {
     type Gateway = BlobGateway;
 }
 
@@ -71,13 +72,13 @@ async fn recover(disk: &Disk) -> Result<(DurableLog<Index>, Index), BatchError> 
     Ok((log, index))
 }
 
-impl BlobServer {
-    /// Recovers the server from its node's disk, verifies every blob and starts it. When that is
+impl ObjectStoreServer {
+    /// Recovers the server from its node's disk, verifies every object and starts it. When that is
     /// impossible the process exits.
     ///
     /// # Errors
     /// What the disk said, or that it is corrupt; the process has been told to exit then.
-    pub async fn start(service: &RpcService) -> Result<RpcServer<BlobServer>, RpcError> {
+    pub async fn start(service: &RpcService) -> Result<RpcServer<ObjectStoreServer>, RpcError> {
         let host = service.host();
         let (log, index) = match recover(&host.disk()).await {
             Ok(recovered) => recovered,
@@ -86,12 +87,13 @@ impl BlobServer {
                 return Err(RpcError::Application(error.to_string()));
             }
         };
-        let blobs = index.blobs().map(|(name, blob)| (name.clone(), blob.length, blob.crc));
-        host.announce(&BlobEvent::Recovered {
-            blobs: blobs.collect(),
+        let objects =
+            index.objects().map(|(name, object)| (name.clone(), object.length, object.crc));
+        host.announce(&ObjectStoreEvent::Recovered {
+            objects: objects.collect(),
             sealed: index.sealed().cloned().collect(),
         });
-        let server = BlobServer {
+        let server = ObjectStoreServer {
             disk: host.disk(),
             index,
             queue: BatchQueue::new(host, log),
@@ -99,7 +101,7 @@ impl BlobServer {
             removed: Vec::new(),
             reads: 0,
         };
-        let server = service.start_server(BLOB_ENDPOINT, server)?;
+        let server = service.start_server(OBJECT_STORE_ENDPOINT, server)?;
         server.start();
         Ok(server)
     }
@@ -109,75 +111,80 @@ impl BlobServer {
         batch.records.push(record);
     }
 
-    fn store(&mut self, name: String, bytes: Bytes, batch: &mut Batch) -> Result<(), BlobRefusal> {
-        if bytes.len() > BLOB_BYTES_MAX {
-            return Err(BlobRefusal::TooLarge);
+    fn store(
+        &mut self,
+        name: String,
+        bytes: Bytes,
+        batch: &mut Batch,
+    ) -> Result<(), ObjectStoreRefusal> {
+        if bytes.len() > OBJECT_BYTES_MAX {
+            return Err(ObjectStoreRefusal::TooLarge);
         }
         let (len, crc) = (bytes.len() as u64, crc32fast::hash(&bytes));
-        if let Some(blob) = self.index.put(&name, len, crc)? {
-            self.written.push((blob.file, bytes));
-            batch.announce(BlobEvent::Stored { name: name.clone(), len, crc });
-            self.apply(Record::Store { name, blob }, batch);
+        if let Some(object) = self.index.put(&name, len, crc)? {
+            self.written.push((object.file, bytes));
+            batch.announce(ObjectStoreEvent::Stored { name: name.clone(), len, crc });
+            self.apply(Record::Store { name, object }, batch);
         }
         Ok(())
     }
 
-    fn remove(&mut self, names: &[String], batch: &mut Batch) -> Result<(), BlobRefusal> {
+    fn remove(&mut self, names: &[String], batch: &mut Batch) -> Result<(), ObjectStoreRefusal> {
         let known = self.index.delete(names)?;
         if !known.is_empty() {
             let names = self.remove_files(known);
-            batch.announce(BlobEvent::Deleted { names: names.clone() });
+            batch.announce(ObjectStoreEvent::Deleted { names: names.clone() });
             self.apply(Record::Delete { names }, batch);
         }
         Ok(())
     }
 
-    fn close(&mut self, prefix: &str, batch: &mut Batch) -> Result<(), BlobRefusal> {
+    fn close(&mut self, prefix: &str, batch: &mut Batch) -> Result<(), ObjectStoreRefusal> {
         if let Some(Sealing { prefix, removed }) = self.index.seal(prefix)? {
             let removed = self.remove_files(removed);
-            batch.announce(BlobEvent::Sealed { prefix: prefix.clone(), removed });
+            batch.announce(ObjectStoreEvent::Sealed { prefix: prefix.clone(), removed });
             self.apply(Record::Seal { prefix }, batch);
         }
         Ok(())
     }
 
-    /// Reads a blob of the durable index beside the main thread.
+    /// Reads an object of the durable index beside the main thread.
     fn read(
         &mut self,
         context: &Context<Self>,
         name: String,
-        reply: Reply<Result<Bytes, BlobRefusal>>,
+        reply: Reply<Result<Bytes, ObjectStoreRefusal>>,
     ) {
-        let Some(blob) = self.index.get(&name) else {
-            return reply.ok(Err(BlobRefusal::NotFound));
+        let Some(object) = self.index.get(&name) else {
+            return reply.ok(Err(ObjectStoreRefusal::NotFound));
         };
         if self.reads >= READS_MAX {
             return reply.fail(RpcError::NotRunning("too much is read".to_string()));
         }
         self.reads += 1;
         let disk = self.disk.clone();
-        let work = async move { files::read(&disk, blob).await };
+        let work = async move { files::read(&disk, object).await };
         context.spawn_then(work, move |server, context, read| {
             server.reads -= 1;
             match read {
                 Ok(bytes) => reply.ok(Ok(bytes)),
-                // Its file may go while it is read; then the blob has gone before.
-                Err(_) if server.index.get(&name) != Some(blob) => {
-                    reply.ok(Err(BlobRefusal::NotFound));
+                // Its file may go while it is read; then the object has gone before.
+                Err(_) if server.index.get(&name) != Some(object) => {
+                    reply.ok(Err(ObjectStoreRefusal::NotFound));
                 }
                 Err(error) => context.host().exit(&format!("blobs: {error}")),
             }
         });
     }
 
-    /// Marks blobs' files for removal; returns the names.
-    fn remove_files(&mut self, blobs: Vec<(String, Blob)>) -> Vec<String> {
-        self.removed.extend(blobs.iter().map(|(_, blob)| blob.file));
-        blobs.into_iter().map(|(name, _)| name).collect()
+    /// Marks objects' files for removal; returns the names.
+    fn remove_files(&mut self, objects: Vec<(String, Object)>) -> Vec<String> {
+        self.removed.extend(objects.iter().map(|(_, object)| object.file));
+        objects.into_iter().map(|(name, _)| name).collect()
     }
 }
 
-impl BatchServer<Index> for BlobServer {
+impl BatchServer<Index> for ObjectStoreServer {
     const NAME: &'static str = "blobs";
 
     fn queue(&mut self) -> &mut BatchQueue<Self, Index> {
@@ -206,13 +213,13 @@ impl BatchServer<Index> for BlobServer {
     }
 }
 
-impl BlobHandler for BlobServer {
+impl ObjectStoreHandler for ObjectStoreServer {
     fn put(
         &mut self,
         context: &mut Context<Self>,
         name: String,
         bytes: Bytes,
-        reply: Reply<Result<(), BlobRefusal>>,
+        reply: Reply<Result<(), ObjectStoreRefusal>>,
     ) {
         let size = name.len() + bytes.len();
         self.ask(context, size, reply, |server, batch| server.store(name, bytes, batch));
@@ -222,7 +229,7 @@ impl BlobHandler for BlobServer {
         &mut self,
         context: &mut Context<Self>,
         name: String,
-        reply: Reply<Result<Bytes, BlobRefusal>>,
+        reply: Reply<Result<Bytes, ObjectStoreRefusal>>,
     ) {
         self.ask_by(context, name.len(), reply, |_, batch, reply| {
             batch.answer_by(|server, context| server.read(context, name, reply));
@@ -233,7 +240,7 @@ impl BlobHandler for BlobServer {
         &mut self,
         context: &mut Context<Self>,
         names: Vec<String>,
-        reply: Reply<Result<(), BlobRefusal>>,
+        reply: Reply<Result<(), ObjectStoreRefusal>>,
     ) {
         let bytes = names.iter().map(|name| name.len() + size_of::<String>()).sum();
         self.ask(context, bytes, reply, move |server, batch| server.remove(&names, batch));
@@ -243,7 +250,7 @@ impl BlobHandler for BlobServer {
         &mut self,
         context: &mut Context<Self>,
         prefix: String,
-        reply: Reply<Result<(), BlobRefusal>>,
+        reply: Reply<Result<(), ObjectStoreRefusal>>,
     ) {
         self.ask(context, prefix.len(), reply, move |server, batch| server.close(&prefix, batch));
     }
@@ -268,7 +275,7 @@ mod tests {
     use crate::host::{Host, run_two};
 
     #[test]
-    fn blobs_without_their_index_are_refused_at_every_start_and_kept() {
+    fn objects_without_their_index_are_refused_at_every_start_and_kept() {
         run_two(
             |_| std::future::pending(),
             async |host: Host| {

@@ -1,28 +1,28 @@
 //! What the server acknowledged or announced survives; corruption is never served.
 
-use super::{Blobs, Cell, content, shown};
+use super::{Cell, Client, Objects, content, shown};
 use crate::service::{ALWAYS, Entry, in_simulation, ms};
 use std::{collections::BTreeSet, time::Duration};
 use wavetank::{
     host::sim::{Delay, DiskEffect, DiskFault, DiskOp, ProcessEnd, WorldConfig},
     system::service::{
         ServiceError,
-        blobs::{BlobClient, BlobEvent, BlobRefusal},
+        object_store::{ObjectStoreEvent, ObjectStoreRefusal},
     },
 };
 
-const FIRST_BLOB: &str = "blobs/blob-00000000000000000000";
+const FIRST_OBJECT: &str = "blobs/blob-00000000000000000000";
 
-fn run(seed: u64, body: impl AsyncFnOnce(&Cell, BlobClient) -> usize + Send + 'static) -> usize {
-    in_simulation::<Blobs, usize>(WorldConfig::new(seed), async |cell| {
-        let blobs = cell.blobs("client").await;
-        body(&cell, blobs).await
+fn run(seed: u64, body: impl AsyncFnOnce(&Cell, Client) -> usize + Send + 'static) -> usize {
+    in_simulation::<Objects, usize>(WorldConfig::new(seed), async |cell| {
+        let objects = cell.objects("client").await;
+        body(&cell, objects).await
     })
 }
 
-fn stored(event: BlobEvent) -> Vec<(String, u64, u32)> {
-    let BlobEvent::Recovered { blobs, .. } = event else { panic!("no recovery") };
-    blobs
+fn stored(event: ObjectStoreEvent) -> Vec<(String, u64, u32)> {
+    let ObjectStoreEvent::Recovered { objects, .. } = event else { panic!("no recovery") };
+    objects
 }
 
 /// The server must end at each boot and say why.
@@ -42,31 +42,31 @@ async fn must_not_serve(cell: &Cell, why: &str) {
 
 #[test]
 fn a_power_cut_between_sync_and_answer_leaves_a_maybe_that_is_there() {
-    run(1, async |cell, blobs| {
+    run(1, async |cell, objects| {
         let server = cell.server;
         cell.history.on_event(move |world, event| {
-            if matches!(event, BlobEvent::Stored { .. }) {
+            if matches!(event, ObjectStoreEvent::Stored { .. }) {
                 world.end_process(server, ProcessEnd::PowerCut);
             }
         });
-        let outcome = blobs.put("a", content("1")).await;
+        let outcome = objects.put("a", content("1")).await;
         assert!(matches!(outcome, Err(ServiceError::Indeterminate(_))), "{outcome:?}");
         cell.history.on_event(|_, _| {});
         cell.boot_server();
         assert_eq!(stored(cell.recovered(2).await), [shown("a", &content("1"))]);
-        assert_eq!(blobs.get_until_acknowledged("a").await, Ok(content("1")));
+        assert_eq!(objects.get_until_acknowledged("a").await, Ok(content("1")));
         0
     });
 }
 
 #[test]
-fn a_power_cut_at_any_moment_leaves_a_blob_whole_or_absent() {
+fn a_power_cut_at_any_moment_leaves_an_object_whole_or_absent() {
     let mut found = BTreeSet::new();
     for seed in 0..60 {
-        found.insert(run(seed, async move |cell, blobs| {
-            blobs.put("kept", content("1")).await.expect("a quiet server");
+        found.insert(run(seed, async move |cell, objects| {
+            objects.put("kept", content("1")).await.expect("a quiet server");
             let whole = content(&"x".repeat(5000));
-            let write = blobs.put("torn", whole.clone());
+            let write = objects.put("torn", whole.clone());
             let cut = cell.world.sleep(ms(2) + Duration::from_micros(seed * 150));
             futures::pin_mut!(write, cut);
             let ended = futures::future::select(write, cut).await;
@@ -79,8 +79,8 @@ fn a_power_cut_at_any_moment_leaves_a_blob_whole_or_absent() {
             let second = "blobs/blob-00000000000000000001";
             let draft = cell.world.read_file(cell.server, second).is_some();
             assert_eq!(draft, found.len() == 2);
-            assert_eq!(blobs.put_until_acknowledged("torn", whole.clone()).await, Ok(()));
-            assert_eq!(blobs.get_until_acknowledged("torn").await, Ok(whole));
+            assert_eq!(objects.put_until_acknowledged("torn", whole.clone()).await, Ok(()));
+            assert_eq!(objects.get_until_acknowledged("torn").await, Ok(whole));
             found.len()
         }));
     }
@@ -88,27 +88,27 @@ fn a_power_cut_at_any_moment_leaves_a_blob_whole_or_absent() {
 }
 
 #[test]
-fn a_damaged_blob_stops_the_server_at_boot() {
-    run(1, async |cell, blobs| {
-        blobs.put("a", content("1234")).await.expect("a quiet server");
+fn a_damaged_object_stops_the_server_at_boot() {
+    run(1, async |cell, objects| {
+        objects.put("a", content("1234")).await.expect("a quiet server");
         cell.world.end_process(cell.server, ProcessEnd::Killed);
-        assert!(cell.world.rot(cell.server, FIRST_BLOB, 2, 1));
+        assert!(cell.world.rot(cell.server, FIRST_OBJECT, 2, 1));
         must_not_serve(cell, "corrupt").await;
         0
     });
 }
 
 #[test]
-fn a_missing_or_shortened_blob_stops_the_server_at_boot() {
+fn a_missing_or_shortened_object_stops_the_server_at_boot() {
     for shortened in [false, true] {
-        run(1, async move |cell, blobs| {
-            blobs.put("a", content("1234")).await.expect("a quiet server");
+        run(1, async move |cell, objects| {
+            objects.put("a", content("1234")).await.expect("a quiet server");
             cell.world.end_process(cell.server, ProcessEnd::Killed);
             cell.meddle(async move |host| {
-                let file = host.disk().open(FIRST_BLOB, wavetank::host::OpenMode::Write).await;
+                let file = host.disk().open(FIRST_OBJECT, wavetank::host::OpenMode::Write).await;
                 match shortened {
                     true => file.expect("it is there").truncate(3).await.expect("a good disk"),
-                    false => host.disk().remove(FIRST_BLOB).await.expect("it is there"),
+                    false => host.disk().remove(FIRST_OBJECT).await.expect("it is there"),
                 }
             })
             .await;
@@ -120,9 +120,9 @@ fn a_missing_or_shortened_blob_stops_the_server_at_boot() {
 
 #[test]
 fn a_damaged_index_stops_the_server_at_boot() {
-    run(1, async |cell, blobs| {
+    run(1, async |cell, objects| {
         for name in ["a", "b", "c"] {
-            blobs.put(name, content(name)).await.expect("a quiet server");
+            objects.put(name, content(name)).await.expect("a quiet server");
         }
         cell.world.end_process(cell.server, ProcessEnd::Killed);
         let log = "blob-index/log-00000000000000000000";
@@ -133,11 +133,11 @@ fn a_damaged_index_stops_the_server_at_boot() {
 }
 
 #[test]
-fn a_blob_that_rots_while_the_server_runs_is_not_served() {
-    run(1, async |cell, blobs| {
-        blobs.put("a", content("1234")).await.expect("a quiet server");
-        assert!(cell.world.rot(cell.server, FIRST_BLOB, 2, 1));
-        let outcome = blobs.get("a").await;
+fn a_object_that_rots_while_the_server_runs_is_not_served() {
+    run(1, async |cell, objects| {
+        objects.put("a", content("1234")).await.expect("a quiet server");
+        assert!(cell.world.rot(cell.server, FIRST_OBJECT, 2, 1));
+        let outcome = objects.get("a").await;
         assert!(!matches!(outcome, Ok(_) | Err(ServiceError::Refused(_))), "{outcome:?}");
         assert!(!cell.world.is_running(cell.server));
         must_not_serve(cell, "corrupt").await;
@@ -148,19 +148,19 @@ fn a_blob_that_rots_while_the_server_runs_is_not_served() {
 #[test]
 fn after_a_failed_sync_nothing_announced_or_acknowledged_is_lost() {
     for seed in 0..30 {
-        run(seed, async |cell, blobs| {
-            blobs.put("done", content("1")).await.expect("a quiet server");
+        run(seed, async |cell, objects| {
+            objects.put("done", content("1")).await.expect("a quiet server");
             cell.fail_syncs(ALWAYS);
-            let outcome = blobs.put("maybe", content("1")).await;
+            let outcome = objects.put("maybe", content("1")).await;
             assert!(matches!(outcome, Err(ServiceError::Indeterminate(_))), "{outcome:?}");
             assert!(!cell.world.is_running(cell.server), "a failed sync ends the process");
             cell.world.clear_disk_faults(cell.server);
             cell.boot_server();
             let announced = stored(cell.recovered(2).await);
             assert!(announced.contains(&shown("done", &content("1"))));
-            blobs.put_until_acknowledged("after", content("1")).await.expect("it is not refused");
+            objects.put_until_acknowledged("after", content("1")).await.expect("it is not refused");
             let kept = stored(cell.after_power_cut().await);
-            assert!(announced.iter().all(|blob| kept.contains(blob)), "{announced:?} {kept:?}");
+            assert!(announced.iter().all(|object| kept.contains(object)), "{announced:?} {kept:?}");
             assert!(kept.contains(&shown("after", &content("1"))));
             0
         });
@@ -169,18 +169,19 @@ fn after_a_failed_sync_nothing_announced_or_acknowledged_is_lost() {
 
 #[test]
 fn surely_goes_on_through_an_outage_and_ends_when_dropped() {
-    run(1, async |cell, blobs| {
+    run(1, async |cell, objects| {
         cell.world.end_process(cell.server, ProcessEnd::PowerCut);
-        let dropped =
-            blobs.host().timeout(ms(700), blobs.put_until_acknowledged("dropped", content("1")));
+        let dropped = objects
+            .host()
+            .timeout(ms(700), objects.put_until_acknowledged("dropped", content("1")));
         assert!(dropped.await.is_err());
-        let put = blobs.put_until_acknowledged("a", content("1"));
+        let put = objects.put_until_acknowledged("a", content("1"));
         let boot = async {
             cell.world.sleep(Duration::from_secs(20)).await;
             cell.boot_server();
         };
         assert_eq!(futures::join!(put, boot).0, Ok(()));
-        assert_eq!(blobs.list("").await, Ok(vec!["a".to_string()]));
+        assert_eq!(objects.list("").await, Ok(vec!["a".to_string()]));
         0
     });
 }
@@ -189,45 +190,45 @@ fn surely_goes_on_through_an_outage_and_ends_when_dropped() {
 #[test]
 fn a_late_put_leaves_nothing_under_a_sealed_prefix() {
     let latency = Delay::Uniform(ms(1), ms(600));
-    in_simulation::<Blobs, ()>(WorldConfig { latency, ..WorldConfig::new(1) }, async |cell| {
-        let blobs = cell.blobs("client").await;
+    in_simulation::<Objects, ()>(WorldConfig { latency, ..WorldConfig::new(1) }, async |cell| {
+        let objects = cell.objects("client").await;
         cell.link(wavetank::host::sim::LinkEffect::Duplicate { per_million: ALWAYS });
         for number in 0..20 {
             let name = format!("job-{number}/a");
-            let _ = blobs.host().timeout(ms(300), blobs.put(&name, content("1"))).await;
-            let sealed = blobs.seal_until_acknowledged(&format!("job-{number}")).await;
+            let _ = objects.host().timeout(ms(300), objects.put(&name, content("1"))).await;
+            let sealed = objects.seal_until_acknowledged(&format!("job-{number}")).await;
             assert_eq!(sealed, Ok(()));
         }
         cell.world.sleep(Duration::from_secs(3)).await;
         assert_eq!(stored(cell.after_power_cut().await), []);
         assert_eq!(
-            blobs.put_until_acknowledged("job-3/b", content("")).await,
-            Err(BlobRefusal::Sealed)
+            objects.put_until_acknowledged("job-3/b", content("")).await,
+            Err(ObjectStoreRefusal::Sealed)
         );
     });
 }
 
 #[test]
 fn a_long_index_is_replaced_by_a_snapshot_and_both_are_recovered() {
-    run(1, async |cell, blobs| {
+    run(1, async |cell, objects| {
         let name = |n: usize| format!("{}/{n}", "long".repeat(120));
         let wave = async |from: usize| {
             let puts = (from..from + 100).map(|n| {
-                let blobs = blobs.clone();
+                let objects = objects.clone();
                 async move {
-                    blobs.put_until_acknowledged(&name(n), content("1")).await.expect("a name")
+                    objects.put_until_acknowledged(&name(n), content("1")).await.expect("a name")
                 }
             });
             futures::future::join_all(puts).await;
             let names: Vec<String> = (from..from + 100).map(name).collect();
-            blobs.delete_until_acknowledged(&names).await.expect("names");
+            objects.delete_until_acknowledged(&names).await.expect("names");
         };
         for from in (0..1500).step_by(100) {
             wave(from).await;
         }
         let log = "blob-index/log-00000000000000000000";
         assert_eq!(cell.world.read_file(cell.server, log), None, "the long log is gone");
-        blobs.put("last", content("1")).await.expect("a quiet server");
+        objects.put("last", content("1")).await.expect("a quiet server");
         assert_eq!(stored(cell.after_power_cut().await), [shown("last", &content("1"))]);
         assert!(
             cell.history
@@ -241,11 +242,11 @@ fn a_long_index_is_replaced_by_a_snapshot_and_both_are_recovered() {
 
 #[test]
 fn a_slow_disk_answers_nothing_before_it_is_durable() {
-    run(1, async |cell, blobs| {
+    run(1, async |cell, objects| {
         let effect = DiskEffect::Slow(Delay::Constant(ms(400)));
         cell.world.set_disk_fault(cell.server, DiskFault { on: DiskOp::Sync, effect });
-        let other = cell.blobs("other").await;
-        let put = blobs.put("a", content("1"));
+        let other = cell.objects("other").await;
+        let put = objects.put("a", content("1"));
         let look = async {
             cell.world.sleep(ms(100)).await;
             other.get("a").await

@@ -1,0 +1,257 @@
+//! What a process is promised by a log.
+
+use super::model::{LogBatch, LogRefusal, ProducerId, TransactionId};
+use crate::system::service::client::{ServiceClient, ServiceError, until_acknowledged};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use std::time::Duration;
+
+/// Why a call has no value.
+pub type LogError = ServiceError<LogRefusal>;
+
+/// Topics of partitions, each a sequence of committed records, and transactions that append to several of
+/// them at once.
+///
+/// **Names** of topics and producers have from 1 to [`LOG_NAME_BYTES_MAX`](super::LOG_NAME_BYTES_MAX) bytes.
+///
+/// **Outcomes.** `Ok` is given when what was asked for is done and survives the loss of power. *Refused*
+/// and *not done*: nothing was done. *Indeterminate*: it may be done at any time, also after calls that
+/// were made later.
+///
+/// **Order.** Offsets of a partition count from 0 without gaps, and what stands at an offset never changes.
+/// Only committed records are read. Those of a transaction become visible all at once, in the order in which
+/// they were written.
+///
+/// **Repeating.** Anybody may make any call again: records carry sequence numbers, so that those which are
+/// known are not appended twice, and a transaction is named by its producer, the producer's generation and a
+/// number that grows, so that a late call hits no other one. A newer generation of a producer shuts out the
+/// older ones, late calls included.
+///
+/// **Sizes.** A record has at most [`RECORD_BYTES_MAX`](super::RECORD_BYTES_MAX) bytes and a call
+/// [`WRITE_BYTES_MAX`](super::WRITE_BYTES_MAX), where each record takes
+/// [`RECORD_BYTES_AROUND`](super::RECORD_BYTES_AROUND) beside its own.
+pub trait Log: ServiceClient {
+    /// Creates a topic with partitions 0 to `partitions - 1`, at most
+    /// [`PARTITIONS_MAX`](super::PARTITIONS_MAX); again with the same number is fine.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `BadName`, `BadPartitions`, `TopicExists` or `Full`.
+    fn create_topic<'a>(
+        &'a self,
+        topic: &'a str,
+        partitions: u32,
+    ) -> BoxFuture<'a, Result<(), LogError>>;
+
+    /// Appends records without a transaction. `first` is the first record's sequence number: how many
+    /// records the producer had for this partition before, from 0. Records that are known already are
+    /// skipped. Answers the producer's next sequence number.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `BadName`, `NoPartition`, `Gap`, `TooLarge` or `Full`.
+    fn append<'a>(
+        &'a self,
+        topic: &'a str,
+        partition: u32,
+        producer: &'a str,
+        first: u64,
+        records: Vec<Bytes>,
+    ) -> BoxFuture<'a, Result<u64, LogError>>;
+
+    /// Committed records from an offset on: at most `records_max` and about
+    /// [`READ_BYTES_MAX`](super::READ_BYTES_MAX) bytes, but one at least as soon as there is one. Waits for
+    /// it up to `wait`, at most [`READ_WAIT_MAX`](super::READ_WAIT_MAX), and is empty then.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `NoPartition`.
+    fn read<'a>(
+        &'a self,
+        topic: &'a str,
+        partition: u32,
+        offset: u64,
+        records_max: u32,
+        wait: Duration,
+    ) -> BoxFuture<'a, Result<LogBatch, LogError>>;
+
+    /// Each partition's end offset.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `NoPartition`.
+    fn end_offsets<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<u64>, LogError>>;
+
+    /// Makes a generation of a producer the current one. Every transaction of its older generations that
+    /// has not ended is aborted, also a prepared one.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `Fenced` when a newer generation is current, `Closed`, `BadName` or `Full`.
+    fn init_producer<'a>(&'a self, id: &'a ProducerId) -> BoxFuture<'a, Result<(), LogError>>;
+
+    /// Stages records in a transaction of the current generation; the first write opens it. `first` counts
+    /// the transaction's records for this partition. Answers the next such number.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `Fenced`, `Ended`, `Prepared`, `Gap`, `NoPartition`, `Closed`, `TooLarge`,
+    /// `Full`, or `Unknown` when the producer was never made current or the transaction is forgotten.
+    fn write<'a>(
+        &'a self,
+        transaction: &'a TransactionId,
+        topic: &'a str,
+        partition: u32,
+        first: u64,
+        records: Vec<Bytes>,
+    ) -> BoxFuture<'a, Result<u64, LogError>>;
+
+    /// Lets a transaction take no more writes; from now on only a commit, an abort or a newer generation
+    /// ends it. One that has no writes is prepared empty.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `Fenced`, `Ended`, `Closed`, `Unknown` or `Full`.
+    fn prepare<'a>(&'a self, transaction: &'a TransactionId)
+    -> BoxFuture<'a, Result<(), LogError>>;
+
+    /// Appends what a prepared transaction has staged, all at once, whatever generation asks.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `NotPrepared`, `Ended` when it is aborted, or `Unknown`.
+    fn commit<'a>(&'a self, transaction: &'a TransactionId) -> BoxFuture<'a, Result<(), LogError>>;
+
+    /// Throws away what a transaction has staged. One that nobody has heard of is never opened.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `Ended` when it is committed, `Unknown` when it is forgotten, `BadName` or
+    /// `Full`.
+    fn abort<'a>(&'a self, transaction: &'a TransactionId) -> BoxFuture<'a, Result<(), LogError>>;
+
+    /// Aborts all that has not ended of producers whose names begin with a prefix, and refuses their later
+    /// `init_producer`, `write` and `prepare` for ever. Plain appends go on.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `BadName` or `Full`.
+    fn close_producers<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<(), LogError>>;
+}
+
+/// The calls again until the service answers; drop them to give up.
+impl dyn Log {
+    /// [`create_topic`](Log::create_topic) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn create_topic_until_acknowledged(
+        &self,
+        topic: &str,
+        partitions: u32,
+    ) -> Result<(), LogRefusal> {
+        until_acknowledged(self, || self.create_topic(topic, partitions)).await
+    }
+
+    /// [`append`](Log::append) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn append_until_acknowledged(
+        &self,
+        topic: &str,
+        partition: u32,
+        producer: &str,
+        first: u64,
+        records: Vec<Bytes>,
+    ) -> Result<u64, LogRefusal> {
+        until_acknowledged(self, || self.append(topic, partition, producer, first, records.clone()))
+            .await
+    }
+
+    /// [`read`](Log::read) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn read_until_acknowledged(
+        &self,
+        topic: &str,
+        partition: u32,
+        offset: u64,
+        records_max: u32,
+        wait: Duration,
+    ) -> Result<LogBatch, LogRefusal> {
+        until_acknowledged(self, || self.read(topic, partition, offset, records_max, wait)).await
+    }
+
+    /// [`end_offsets`](Log::end_offsets) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn end_offsets_until_acknowledged(
+        &self,
+        topic: &str,
+    ) -> Result<Vec<u64>, LogRefusal> {
+        until_acknowledged(self, || self.end_offsets(topic)).await
+    }
+
+    /// [`init_producer`](Log::init_producer) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn init_producer_until_acknowledged(
+        &self,
+        id: &ProducerId,
+    ) -> Result<(), LogRefusal> {
+        until_acknowledged(self, || self.init_producer(id)).await
+    }
+
+    /// [`write`](Log::write) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn write_until_acknowledged(
+        &self,
+        transaction: &TransactionId,
+        topic: &str,
+        partition: u32,
+        first: u64,
+        records: Vec<Bytes>,
+    ) -> Result<u64, LogRefusal> {
+        until_acknowledged(self, || {
+            self.write(transaction, topic, partition, first, records.clone())
+        })
+        .await
+    }
+
+    /// [`prepare`](Log::prepare) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn prepare_until_acknowledged(
+        &self,
+        transaction: &TransactionId,
+    ) -> Result<(), LogRefusal> {
+        until_acknowledged(self, || self.prepare(transaction)).await
+    }
+
+    /// [`commit`](Log::commit) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn commit_until_acknowledged(
+        &self,
+        transaction: &TransactionId,
+    ) -> Result<(), LogRefusal> {
+        until_acknowledged(self, || self.commit(transaction)).await
+    }
+
+    /// [`abort`](Log::abort) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn abort_until_acknowledged(
+        &self,
+        transaction: &TransactionId,
+    ) -> Result<(), LogRefusal> {
+        until_acknowledged(self, || self.abort(transaction)).await
+    }
+
+    /// [`close_producers`](Log::close_producers) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn close_producers_until_acknowledged(&self, prefix: &str) -> Result<(), LogRefusal> {
+        until_acknowledged(self, || self.close_producers(prefix)).await
+    }
+}

@@ -85,19 +85,48 @@ pub fn election_keys(component: &str) -> KeyPattern {
     KeyPattern::Children(format!("/election/{component}"))
 }
 
+/// What a key of a component's election is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElectionPart {
+    /// Its holder leads; its value is the session id.
+    Latch,
+    /// Followers read it; its value is an encoded [`LeaderInformation`].
+    Leader,
+    /// Each term writes it, so that a late attempt at one is refused.
+    Epoch,
+}
+
+const PARTS: &[(ElectionPart, &str)] = &[
+    (ElectionPart::Latch, "latch"),
+    (ElectionPart::Leader, "leader"),
+    (ElectionPart::Epoch, "epoch"),
+];
+
+/// Reads a key of an election: the component, and what the key is.
+pub fn parse_election_key(key: &str) -> Option<(&str, ElectionPart)> {
+    let (component, name) = key.strip_prefix("/election/")?.rsplit_once('/')?;
+    let (part, _) = PARTS.iter().find(|(_, known)| *known == name)?;
+    Some((component, *part))
+}
+
+fn election_key(component: &str, part: ElectionPart) -> String {
+    let (_, name) = PARTS.iter().find(|(known, _)| *known == part).expect("each has a name");
+    format!("/election/{component}/{name}")
+}
+
 /// The key whose holder leads; its value is the session id.
 pub fn latch_key(component: &str) -> String {
-    format!("/election/{component}/latch")
+    election_key(component, ElectionPart::Latch)
 }
 
 /// The key that followers read; its value is an encoded [`LeaderInformation`].
 pub fn leader_key(component: &str) -> String {
-    format!("/election/{component}/leader")
+    election_key(component, ElectionPart::Leader)
 }
 
 /// The key that each term writes, so that a late attempt at one is refused.
 pub fn epoch_key(component: &str) -> String {
-    format!("/election/{component}/epoch")
+    election_key(component, ElectionPart::Epoch)
 }
 
 /// An event of the leadership layer. All of them are self-reports.

@@ -1,8 +1,9 @@
 //! Job graphs and job results.
 
 use super::{
-    CANCELLATION_PREFIX, GRAPH_PREFIX, RESULT_PREFIX, StoreError, Written, cancellation_key,
-    checkpoint_prefix, decode, encode, final_key, graph_key, of_all_jobs,
+    StoreError, StoreKey, Written, cancellation_key, checkpoint_prefix, decode, encode, final_key,
+    graph_key,
+    key::{CANCELLATIONS, GRAPHS, RESULTS},
     read_key_until_acknowledged, read_until_acknowledged, result_key, write_until_acknowledged,
 };
 use crate::system::{
@@ -11,7 +12,7 @@ use crate::system::{
     leadership::{LeaderSession, epoch_key},
     protocol::{JobResult, JobStatus, job_component},
     sabotage,
-    service::coordination::{Change, Compare, Coordination, KeyPattern, Transaction, Watch},
+    service::coordination::{Change, Compare, Coordination, KeyPattern, Range, Transaction, Watch},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -73,6 +74,13 @@ pub async fn until_canceled(client: &Arc<dyn Coordination>, job: JobId) {
     }
 }
 
+/// The job of a key of one.
+fn job_of(key: &str) -> Result<JobId, StoreError> {
+    let parsed = StoreKey::parse(key).map(|key| key.job);
+    let what = || "no job's key".to_string();
+    parsed.ok_or_else(|| StoreError::Corrupt { key: key.to_string(), what: what() })
+}
+
 impl JobStore {
     /// The store as a term sees it.
     pub fn new(client: &Arc<dyn Coordination>, term: LeaderSession) -> Self {
@@ -122,21 +130,12 @@ impl JobStore {
     pub async fn recover(&self) -> Result<StoredJobs, StoreError> {
         let mut stored = StoredJobs::default();
         // Graphs first: a job that ends in between shows its result.
-        let graphs = read_until_acknowledged(&*self.client, &of_all_jobs(GRAPH_PREFIX)).await;
-        for found in read_until_acknowledged(&*self.client, &of_all_jobs(RESULT_PREFIX)).await.keys
-        {
-            let job = found.key[RESULT_PREFIX.len()..]
-                .parse()
-                .map_err(|what| StoreError::Corrupt { key: found.key.clone(), what })?;
-            stored.results.insert(job, decode(&found.key, &found.value)?);
+        let graphs = self.read_all(GRAPHS).await;
+        for found in self.read_all(RESULTS).await.keys {
+            stored.results.insert(job_of(&found.key)?, decode(&found.key, &found.value)?);
         }
-        for found in
-            read_until_acknowledged(&*self.client, &of_all_jobs(CANCELLATION_PREFIX)).await.keys
-        {
-            let job = found.key[CANCELLATION_PREFIX.len()..]
-                .parse()
-                .map_err(|what| StoreError::Corrupt { key: found.key.clone(), what })?;
-            stored.cancellations.insert(job);
+        for found in self.read_all(CANCELLATIONS).await.keys {
+            stored.cancellations.insert(job_of(&found.key)?);
         }
         for found in graphs.keys {
             let graph: JobGraph = decode(&found.key, &found.value)?;
@@ -145,6 +144,12 @@ impl JobStore {
             }
         }
         Ok(stored)
+    }
+
+    /// What stands right below a key, for all jobs.
+    async fn read_all(&self, parent: &str) -> Range {
+        let below = KeyPattern::Children(parent.to_string());
+        read_until_acknowledged(&*self.client, &below).await
     }
 
     /// The result of a job, if it has one.

@@ -16,6 +16,7 @@
 
 mod checkpoints;
 mod jobs;
+mod key;
 
 pub use checkpoints::{
     CheckpointIdCounter, CheckpointPointer, CompletedCheckpoint, CompletedCheckpointStore, Settled,
@@ -23,70 +24,14 @@ pub use checkpoints::{
 pub use jobs::{
     Cancellation, JobStore, StoredJobs, StoredResult, cancellation_requested, until_canceled,
 };
-
-use super::{
-    ids::{CheckpointId, JobId},
-    service::coordination::{
-        Coordination, CoordinationError, KeyPattern, Range, Refusal, Transaction,
-    },
+pub use key::{
+    StoreKey, StoredPart, cancellation_key, checkpoint_prefix, counter_key, final_key, graph_key,
+    object_prefix, pointer_key, pointer_prefix, result_key, tail_key,
 };
 
-/// The prefix of all job graphs.
-pub const GRAPH_PREFIX: &str = "/jobs/graph/";
-/// The prefix of all cancellations.
-pub const CANCELLATION_PREFIX: &str = "/jobs/cancellation/";
-/// The prefix of all job results.
-pub const RESULT_PREFIX: &str = "/jobs/result/";
-
-/// The key of a job's graph.
-pub fn graph_key(job: JobId) -> String {
-    format!("{GRAPH_PREFIX}{job}")
-}
-
-/// The key of a job's result.
-pub fn result_key(job: JobId) -> String {
-    format!("{RESULT_PREFIX}{job}")
-}
-
-/// The key that is there once a user's wish to end a job is durable.
-pub fn cancellation_key(job: JobId) -> String {
-    format!("{CANCELLATION_PREFIX}{job}")
-}
-
-/// The key that is there once a job's final checkpoint is complete.
-pub fn final_key(job: JobId) -> String {
-    format!("/jobs/checkpoint/{job}/final")
-}
-
-/// The prefix of all that a job's checkpoints leave.
-pub fn checkpoint_prefix(job: JobId) -> String {
-    format!("/jobs/checkpoint/{job}/")
-}
-
-/// The prefix of a job's checkpoint pointers.
-pub fn pointer_prefix(job: JobId) -> String {
-    format!("/jobs/checkpoint/{job}/pointer/")
-}
-
-/// The key of a checkpoint's pointer. Keys sort as ids do.
-pub fn pointer_key(job: JobId, checkpoint: CheckpointId) -> String {
-    format!("{}{:020}", pointer_prefix(job), checkpoint.0)
-}
-
-/// The key that each pointer and each fence writes, so that a late try to add a pointer is refused.
-pub fn tail_key(job: JobId) -> String {
-    format!("/jobs/checkpoint/{job}/tail")
-}
-
-/// The key of a job's checkpoint counter.
-pub fn counter_key(job: JobId) -> String {
-    format!("/jobs/checkpoint/{job}/counter")
-}
-
-/// The prefix of all objects of a job.
-pub fn object_prefix(job: JobId) -> String {
-    format!("{job}/")
-}
+use super::service::coordination::{
+    Coordination, CoordinationError, KeyPattern, Range, Refusal, Transaction,
+};
 
 /// Why a store did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -158,11 +103,6 @@ fn place(refusal: &Refusal) -> u64 {
 /// Reads one key, until the service answers.
 async fn read_key_until_acknowledged(client: &dyn Coordination, key: &str) -> Range {
     read_until_acknowledged(client, &KeyPattern::Exact(key.to_string())).await
-}
-
-/// The keys of all jobs below a prefix.
-fn of_all_jobs(prefix: &str) -> KeyPattern {
-    KeyPattern::Children(prefix.trim_end_matches('/').to_string())
 }
 
 /// Reads keys, until the service answers.

@@ -9,14 +9,14 @@ use crate::{
         heartbeat::HeartbeatEvent,
         ids::{CheckpointId, JobId},
         job_manager::JobEvent,
-        leadership::LeadershipEvent,
+        leadership::{ElectionPart, LeadershipEvent, parse_election_key},
         protocol::{DISPATCHER, ExecutionState, JobStatus, RESOURCE_MANAGER, component_job},
         service::{
             coordination::{Change, CoordinationEvent, LeaseEnd},
             log::LogEvent,
             object_store::ObjectStoreEvent,
         },
-        store::{GRAPH_PREFIX, RESULT_PREFIX, StoredResult},
+        store::{StoreKey, StoredPart, StoredResult},
         task_executor::{SlotEvent, TaskEvent},
     },
 };
@@ -81,8 +81,8 @@ pub fn all() -> Vec<Milestone> {
 
 crate::milestones! {
     OF_COORDINATION: CoordinationEvent {
-        "latch-taken" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| writes(change, "/election/", "/latch")), "The latch of the election was written durably.";
-        "leader-published" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| writes(change, "/election/", "/leader")), "The leader record was written durably.";
+        "latch-taken" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| writes_election(change, ElectionPart::Latch)), "The latch of the election was written durably.";
+        "leader-published" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| writes_election(change, ElectionPart::Leader)), "The leader record was written durably.";
         "session-connected" = _, CoordinationEvent::SessionConnected { .. }, "A client of the coordination service has a lease.";
         "session-suspended" = _, CoordinationEvent::SessionSuspended { .. }, "A client has no contact; its lease may live.";
         "session-reconnected" = _, CoordinationEvent::SessionReconnected { .. }, "A client has contact again within its lease.";
@@ -98,8 +98,8 @@ crate::milestones! {
         "leader-notified" [LEADERSHIP] = _, LeadershipEvent::LeaderNotified { leader: Some(_), .. }, "A follower was told who leads.";
     }
     OF_STORES: CoordinationEvent {
-        "graph-stored" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| writes(change, GRAPH_PREFIX, "")), "A job's graph was written durably.";
-        "pointer-stored" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(stores_pointer), "The pointer to a checkpoint was written durably.";
+        "graph-stored" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| stores(change, |part| part == StoredPart::Graph)), "A job's graph was written durably.";
+        "pointer-stored" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| stores(change, |part| matches!(part, StoredPart::Pointer(_)))), "The pointer to a checkpoint was written durably.";
         "result-dirty" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| stores_result(change, true)), "A job's result was written durably; its leftovers are still there.";
         "result-clean" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| stores_result(change, false)), "Nothing is left of a job but its result.";
     }
@@ -157,22 +157,23 @@ crate::milestones! {
     }
 }
 
-/// Whether a change writes a key that begins and ends so.
-fn writes(change: &Change, begin: &str, end: &str) -> bool {
+/// Whether a change writes such a key of an election.
+fn writes_election(change: &Change, wanted: ElectionPart) -> bool {
     let Change::Put { key, .. } = change else { return false };
-    key.starts_with(begin) && key.ends_with(end)
+    parse_election_key(key).is_some_and(|(_, part)| part == wanted)
 }
 
-fn stores_pointer(change: &Change) -> bool {
+/// Whether a change writes such a key of a job.
+fn stores(change: &Change, wanted: impl Fn(StoredPart) -> bool) -> bool {
     let Change::Put { key, .. } = change else { return false };
-    key.starts_with("/jobs/checkpoint/") && key.contains("/pointer/")
+    StoreKey::parse(key).is_some_and(|key| wanted(key.part))
 }
 
 fn stores_result(change: &Change, dirty: bool) -> bool {
-    let Change::Put { key, value, .. } = change else { return false };
+    let Change::Put { value, .. } = change else { return false };
     // One that can't be read is not known to have left anything.
     let stored = || postcard::from_bytes::<StoredResult>(value).is_ok_and(|found| found.dirty);
-    key.starts_with(RESULT_PREFIX) && stored() == dirty
+    stores(change, |part| part == StoredPart::Result) && stored() == dirty
 }
 
 fn checkpoint_of(event: &dyn Event) -> Option<(JobId, CheckpointId)> {

@@ -3,7 +3,7 @@
 
 use super::{
     Check, ClusterInvariant,
-    stored::{Kept, moved},
+    stored::{Kept, StoredPart, moved},
 };
 use crate::{
     harness::event::Moment,
@@ -36,8 +36,10 @@ impl ClusterInvariant for FinalCheckpointFinishes {
         let mut check = Check::Ignored;
         for moved in moved(event, model) {
             match (moved.kept, moved.after) {
-                (Kept::Final, Some(_)) => drop(self.last.insert(moved.job)),
-                (Kept::Result, Some(value)) => check = check.and(self.check(at, moved.job, value)),
+                (Kept::Stored(StoredPart::Final), Some(_)) => drop(self.last.insert(moved.job)),
+                (Kept::Stored(StoredPart::Result), Some(value)) => {
+                    check = check.and(self.check(at, moved.job, value))
+                }
                 _ => {}
             }
         }

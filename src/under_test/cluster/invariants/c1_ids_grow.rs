@@ -5,7 +5,7 @@
 
 use super::{
     Check, ClusterInvariant,
-    stored::{Kept, Moved, moved},
+    stored::{Kept, Moved, StoredPart, moved},
 };
 use crate::{
     harness::event::Moment,
@@ -69,7 +69,7 @@ impl IdsGrow {
     fn check(&mut self, at: Moment, moved: Moved<'_>) -> Check {
         let (Moved { job, .. }, Some(after)) = (moved, moved.after) else { return Check::Ignored };
         match moved.kept {
-            Kept::Counter => {
+            Kept::Stored(StoredPart::Counter) => {
                 let next = postcard::from_bytes::<u64>(after).unwrap_or(0);
                 let before = self.counters.insert(job, next).unwrap_or(0);
                 Check::that(before < next, || {
@@ -77,7 +77,7 @@ impl IdsGrow {
                     (known, format!("{at}: it is {next}"))
                 })
             }
-            Kept::Pointer(id) => {
+            Kept::Stored(StoredPart::Pointer(id)) => {
                 let newest = self.pointers.get(&job).copied();
                 self.pointers.insert(job, newest.map_or(id, |newest| newest.max(id)));
                 Check::that(newest < Some(id), || {

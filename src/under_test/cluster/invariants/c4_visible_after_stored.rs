@@ -3,7 +3,7 @@
 
 use super::{
     Check, ClusterInvariant,
-    stored::{Kept, moved},
+    stored::{Kept, StoredPart, moved},
 };
 use crate::{
     harness::event::Moment,
@@ -48,7 +48,9 @@ impl ClusterInvariant for VisibleAfterStored {
             EventRef::Coordination(event) => {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model) {
-                    if let (Kept::Pointer(id), Some(value)) = (moved.kept, moved.after) {
+                    if let (Kept::Stored(StoredPart::Pointer(id)), Some(value)) =
+                        (moved.kept, moved.after)
+                    {
                         self.durable.insert((moved.job, id));
                         check = check.and(judge_pointer(at, id, value, model));
                     }

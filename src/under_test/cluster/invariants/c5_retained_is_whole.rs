@@ -4,7 +4,7 @@
 
 use super::{
     Check, ClusterInvariant,
-    stored::{Kept, Moved, moved},
+    stored::{Kept, Moved, StoredPart, moved},
 };
 use crate::{
     harness::event::Moment,
@@ -86,12 +86,16 @@ impl RetainedIsWhole {
     fn take(&mut self, at: Moment, moved: &Moved<'_>, model: &Model) -> Check {
         let job = moved.job;
         match (moved.kept, moved.after) {
-            (Kept::Result, Some(_)) => {
+            (Kept::Stored(StoredPart::Result), Some(_)) => {
                 self.plans.retain(|(of, _), _| *of != job);
                 self.needed.retain(|_, (of, _)| *of != job);
             }
-            (Kept::Pointer(id), None) => self.needed.retain(|_, of| *of != (job, id)),
-            (Kept::Pointer(id), Some(value)) => return self.keep(at, (job, id), value, model),
+            (Kept::Stored(StoredPart::Pointer(id)), None) => {
+                self.needed.retain(|_, of| *of != (job, id))
+            }
+            (Kept::Stored(StoredPart::Pointer(id)), Some(value)) => {
+                return self.keep(at, (job, id), value, model);
+            }
             _ => {}
         }
         Check::Ignored

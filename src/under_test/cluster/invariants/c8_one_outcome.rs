@@ -4,7 +4,7 @@
 
 use super::{
     Check, ClusterInvariant,
-    stored::{Kept, moved},
+    stored::{Kept, StoredPart, moved},
 };
 use crate::{
     harness::event::Moment,
@@ -57,7 +57,7 @@ impl ClusterInvariant for OneOutcome {
             EventRef::Coordination(event) => {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model).iter().filter(|moved| moved.after.is_some()) {
-                    if let Kept::Pointer(id) = moved.kept {
+                    if let Kept::Stored(StoredPart::Pointer(id)) = moved.kept {
                         let from = [Stage::Triggered];
                         check = check.and(self.advance(at, (moved.job, id), Stage::Durable, &from));
                     }

@@ -3,7 +3,7 @@
 
 use super::{
     Check, ClusterInvariant,
-    stored::{Kept, moved},
+    stored::{Kept, StoredPart, moved},
 };
 use crate::{
     harness::event::Moment,
@@ -41,11 +41,15 @@ impl ClusterInvariant for AcknowledgedJobKept {
             }
             EventRef::Coordination(event) if !self.acknowledged.is_empty() => {
                 let moved = moved(event, model);
-                for moved in moved.iter().filter(|m| m.kept == Kept::Result && m.after.is_some()) {
+                for moved in moved
+                    .iter()
+                    .filter(|m| m.kept == Kept::Stored(StoredPart::Result) && m.after.is_some())
+                {
                     self.acknowledged.remove(&moved.job);
                 }
                 let lost = moved.iter().find(|moved| {
-                    let graph = moved.kept == Kept::Graph && moved.after.is_none();
+                    let graph =
+                        moved.kept == Kept::Stored(StoredPart::Graph) && moved.after.is_none();
                     graph && self.acknowledged.contains_key(&moved.job)
                 });
                 match lost {

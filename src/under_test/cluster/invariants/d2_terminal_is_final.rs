@@ -7,7 +7,7 @@
 
 use super::{
     Check, ClusterInvariant,
-    stored::{Kept, Moved, moved},
+    stored::{Kept, Moved, StoredPart, moved},
 };
 use crate::{
     harness::event::Moment,
@@ -42,8 +42,10 @@ impl ClusterInvariant for TerminalIsFinal {
 fn check(at: Moment, moved: Moved<'_>, model: &Model) -> Check {
     let ended = || model.keys.contains_key(&store::result_key(moved.job));
     match moved.kept {
-        Kept::Result => judge_result(at, moved.job, moved.before, moved.after),
-        Kept::Graph | Kept::Latch | Kept::Pointer(_) if moved.after.is_some() && ended() => {
+        Kept::Stored(StoredPart::Result) => judge_result(at, moved.job, moved.before, moved.after),
+        Kept::Stored(StoredPart::Graph) | Kept::Latch | Kept::Stored(StoredPart::Pointer(_))
+            if moved.after.is_some() && ended() =>
+        {
             Check::broken(
                 format!("{:?} has a durable result", moved.job),
                 format!("{at}: its {:?} is written", moved.kept),

@@ -6,7 +6,7 @@
 
 use super::{
     Check, ClusterInvariant,
-    stored::{Kept, job_of_name, moved},
+    stored::{Kept, StoredPart, job_of_name, moved},
 };
 use crate::{
     harness::event::Moment,
@@ -45,8 +45,12 @@ impl ClusterInvariant for CleanupInOrder {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model) {
                     check = check.and(match moved.kept {
-                        Kept::Graph if moved.after.is_none() => self.unless_closed(at, moved.job),
-                        Kept::Result => self.judge_result(at, moved.job, moved.after, model),
+                        Kept::Stored(StoredPart::Graph) if moved.after.is_none() => {
+                            self.unless_closed(at, moved.job)
+                        }
+                        Kept::Stored(StoredPart::Result) => {
+                            self.judge_result(at, moved.job, moved.after, model)
+                        }
                         _ => Check::Ignored,
                     });
                 }

@@ -4,7 +4,7 @@
 
 use super::{
     Check, ClusterInvariant,
-    stored::{Kept, Moved, job_of_name, moved},
+    stored::{Kept, Moved, StoredPart, job_of_name, moved},
 };
 use crate::{
     harness::event::Moment,
@@ -65,11 +65,13 @@ fn check(at: Moment, removed: &Moved<'_>, all: &[Moved<'_>], model: &Model) -> C
     };
     let allowed = match removed.kept {
         Kept::Latch => return Check::Ignored,
-        Kept::Pointer(id) => added(&|kept| matches!(kept, Kept::Pointer(newer) if newer > id)),
-        Kept::Graph | Kept::Result | Kept::Counter | Kept::Final | Kept::Cancellation => false,
+        Kept::Stored(StoredPart::Pointer(id)) => {
+            added(&|kept| matches!(kept, Kept::Stored(StoredPart::Pointer(newer)) if newer > id))
+        }
+        Kept::Stored(_) => false,
     };
     // A result that was synced but not announced shows in the same recovery.
-    let ended = has_result(job, model) || added(&|kept| kept == Kept::Result);
+    let ended = has_result(job, model) || added(&|kept| kept == Kept::Stored(StoredPart::Result));
     Check::that(allowed || ended, || {
         let before = format!("{job:?} has no durable result");
         (before, format!("{at}: its {:?} is removed", removed.kept))

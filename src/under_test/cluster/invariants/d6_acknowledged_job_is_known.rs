@@ -3,7 +3,7 @@
 
 use super::{
     Check, ClusterInvariant,
-    stored::{Kept, moved},
+    stored::{Kept, StoredPart, moved},
 };
 use crate::{
     harness::event::Moment,
@@ -49,7 +49,9 @@ impl ClusterInvariant for AcknowledgedJobIsKnown {
             }
             EventRef::Coordination(event) if !self.acknowledged.is_empty() => {
                 let removed = moved(event, model).into_iter();
-                for moved in removed.filter(|m| m.kept == Kept::Result && m.after.is_none()) {
+                for moved in removed
+                    .filter(|m| m.kept == Kept::Stored(StoredPart::Result) && m.after.is_none())
+                {
                     self.acknowledged.remove(&moved.job);
                 }
                 Check::Ignored

@@ -3,7 +3,7 @@
 
 use super::{
     Check, ClusterInvariant,
-    stored::{Kept, moved},
+    stored::{Kept, StoredPart, moved},
 };
 use crate::{
     harness::event::Moment,
@@ -76,8 +76,10 @@ impl CanceledEndsCanceled {
             )
         };
         match (kept, after) {
-            (Kept::Cancellation, None) => broken("it is gone, and there is no result".to_string()),
-            (Kept::Result, Some(value)) => {
+            (Kept::Stored(StoredPart::Cancellation), None) => {
+                broken("it is gone, and there is no result".to_string())
+            }
+            (Kept::Stored(StoredPart::Result), Some(value)) => {
                 self.acknowledged.remove(&job);
                 let stored = postcard::from_bytes::<StoredResult>(value);
                 match stored.map(|stored| stored.result.status) {

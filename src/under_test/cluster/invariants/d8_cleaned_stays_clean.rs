@@ -4,7 +4,7 @@
 
 use super::{
     Check, ClusterInvariant,
-    stored::{Kept, job_of_key, moved},
+    stored::{Kept, StoredPart, job_of_key, moved},
 };
 use crate::{
     harness::event::Moment,
@@ -42,7 +42,10 @@ impl ClusterInvariant for CleanedStaysClean {
             true => Check::Ignored,
             false => self.check(at, event, model),
         };
-        for moved in moved(event, model).into_iter().filter(|moved| moved.kept == Kept::Result) {
+        for moved in moved(event, model)
+            .into_iter()
+            .filter(|moved| moved.kept == Kept::Stored(StoredPart::Result))
+        {
             let stored = moved.after.map(postcard::from_bytes::<StoredResult>);
             if matches!(stored, Some(Ok(stored)) if !stored.dirty) {
                 self.clean.insert(moved.job);

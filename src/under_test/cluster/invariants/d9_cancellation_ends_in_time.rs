@@ -4,7 +4,7 @@
 
 use super::{
     Check, ClusterInvariant,
-    stored::{Kept, moved},
+    stored::{Kept, StoredPart, moved},
 };
 use crate::{
     harness::event::Moment,
@@ -73,7 +73,7 @@ impl ClusterInvariant for CancellationEndsInTime {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model) {
                     match moved.kept {
-                        Kept::Result if moved.after.is_some() => {
+                        Kept::Stored(StoredPart::Result) if moved.after.is_some() => {
                             if let Some(since) = self.open.remove(&moved.job) {
                                 check = check.and(self.check(moved.job, since, at.time));
                             }

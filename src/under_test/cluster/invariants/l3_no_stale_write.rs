@@ -6,10 +6,10 @@ use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
     system::{
-        leadership::{LeaderSessionId, latch_key},
+        leadership::{ElectionPart, LeaderSessionId, latch_key, parse_election_key},
         protocol::{DISPATCHER, job_component},
         service::coordination::{Change, Compare, CoordinationEvent},
-        store::{GRAPH_PREFIX, RESULT_PREFIX},
+        store::{StoreKey, StoredPart},
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
@@ -34,23 +34,21 @@ fn writers(change: &Change, keys: &[(&str, &str)]) -> Vec<String> {
         Change::Put { key, .. } => (key, false),
         Change::Delete { key } => (key, true),
     };
-    if let Some(rest) = key.strip_prefix("/election/") {
-        return match rest.strip_suffix("/leader") {
-            Some(component) => vec![component.to_string()],
-            None => Vec::new(),
-        };
+    match parse_election_key(key) {
+        Some((component, ElectionPart::Leader)) => return vec![component.to_string()],
+        Some(_) => return Vec::new(),
+        None => {}
     }
     if let Some((_, component)) = keys.iter().find(|(own, _)| own == key) {
         return vec![(*component).to_string()];
     }
-    if key.starts_with(GRAPH_PREFIX) || key.starts_with(RESULT_PREFIX) {
-        return vec![DISPATCHER.to_string()];
-    }
-    let job = key.strip_prefix("/jobs/checkpoint/").and_then(|rest| rest.split('/').next());
-    match job.and_then(|job| job.parse().ok()) {
-        None => Vec::new(),
-        Some(job) if removes => vec![job_component(job), DISPATCHER.to_string()],
-        Some(job) => vec![job_component(job)],
+    let Some(StoreKey { job, part }) = StoreKey::parse(key) else { return Vec::new() };
+    match part {
+        StoredPart::Graph | StoredPart::Result => vec![DISPATCHER.to_string()],
+        // A user's wish stands whoever leads.
+        StoredPart::Cancellation => Vec::new(),
+        _ if removes => vec![job_component(job), DISPATCHER.to_string()],
+        _ => vec![job_component(job)],
     }
 }
 

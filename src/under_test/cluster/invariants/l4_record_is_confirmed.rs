@@ -4,7 +4,10 @@ use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
     system::{
-        leadership::{LeaderInformation, LeaderSessionId, LeadershipEvent, latch_key},
+        leadership::{
+            ElectionPart, LeaderInformation, LeaderSessionId, LeadershipEvent, latch_key,
+            parse_election_key,
+        },
         service::coordination::{Change, CoordinationEvent},
     },
     under_test::cluster::{EventKind, EventRef, Model},
@@ -19,7 +22,8 @@ pub struct RecordIsConfirmed {
 
 /// The component of which a key is the leader record.
 fn component_of(key: &str) -> Option<&str> {
-    key.strip_prefix("/election/")?.strip_suffix("/leader")
+    let (component, part) = parse_election_key(key)?;
+    (part == ElectionPart::Leader).then_some(component)
 }
 
 impl ClusterInvariant for RecordIsConfirmed {

@@ -1,11 +1,13 @@
 //! What the keys of jobs say, as the invariants read them from the coordination server's log.
 
+pub use crate::system::store::StoredPart;
 use crate::{
     system::{
         ids::{CheckpointId, JobId},
+        leadership::{ElectionPart, parse_election_key},
         protocol::component_job,
         service::coordination::{Change, CoordinationEvent},
-        store::{CANCELLATION_PREFIX, GRAPH_PREFIX, RESULT_PREFIX},
+        store::{StoreKey, pointer_prefix},
     },
     under_test::cluster::Model,
 };
@@ -14,18 +16,8 @@ use std::collections::BTreeMap;
 /// What is kept of a job under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// Its graph.
-    Graph,
-    /// Its result.
-    Result,
-    /// The counter of its checkpoints and epochs.
-    Counter,
-    /// The pointer to a completed checkpoint.
-    Pointer(CheckpointId),
-    /// That its final checkpoint is complete.
-    Final,
-    /// That a user wants it to end.
-    Cancellation,
+    /// A part of what the stores keep.
+    Stored(StoredPart),
     /// Who leads it.
     Latch,
 }
@@ -45,27 +37,13 @@ pub struct Moved<'a> {
 
 /// What a key is.
 pub fn kept(key: &str) -> Option<(JobId, Kept)> {
-    if let Some(rest) = key.strip_prefix("/jobs/checkpoint/") {
-        let (job, rest) = rest.split_once('/')?;
-        let kept = match rest.strip_prefix("pointer/") {
-            Some(id) => Kept::Pointer(CheckpointId(id.parse().ok()?)),
-            None if rest == "counter" => Kept::Counter,
-            None if rest == "final" => Kept::Final,
-            None => return None,
-        };
-        return Some((job.parse().ok()?, kept));
+    if let Some(StoreKey { job, part }) = StoreKey::parse(key) {
+        return Some((job, Kept::Stored(part)));
     }
-    if let Some(job) = key.strip_prefix(GRAPH_PREFIX) {
-        return Some((job.parse().ok()?, Kept::Graph));
+    match parse_election_key(key)? {
+        (component, ElectionPart::Latch) => Some((component_job(component)?, Kept::Latch)),
+        _ => None,
     }
-    if let Some(job) = key.strip_prefix(RESULT_PREFIX) {
-        return Some((job.parse().ok()?, Kept::Result));
-    }
-    if let Some(job) = key.strip_prefix(CANCELLATION_PREFIX) {
-        return Some((job.parse().ok()?, Kept::Cancellation));
-    }
-    let component = key.strip_prefix("/election/")?.strip_suffix("/latch")?;
-    Some((component_job(component)?, Kept::Latch))
 }
 
 /// The keys of jobs that an event of the coordination server changes. What was synced but not announced
@@ -103,19 +81,19 @@ fn one<'a>(key: &str, model: &'a Model, after: Option<&'a [u8]>) -> Option<Moved
 
 /// The greatest id of a job's durable pointers.
 pub fn newest_pointer(model: &Model, job: JobId) -> Option<CheckpointId> {
-    let prefix = crate::system::store::pointer_prefix(job);
-    let pointers = model.keys.range(prefix.clone()..).map(|(key, _)| key.strip_prefix(&prefix));
+    let keys = model.keys.range(pointer_prefix(job)..).map_while(|(key, _)| StoreKey::parse(key));
     // By number: keys need not sort as ids do.
-    let ids = pointers.map_while(|id| id).filter_map(|id| id.parse().ok());
-    ids.max().map(CheckpointId)
+    let ids = keys.take_while(|key| key.job == job).filter_map(|key| match key.part {
+        StoredPart::Pointer(id) => Some(id),
+        _ => None,
+    });
+    ids.max()
 }
 
 /// The job of any key of one.
 pub fn job_of_key(key: &str) -> Option<JobId> {
-    if let Some(rest) = key.strip_prefix("/election/") {
-        return component_job(rest.split('/').next()?);
-    }
-    key.strip_prefix("/jobs/")?.split('/').nth(1)?.parse().ok()
+    let of_store = || StoreKey::parse(key).map(|key| key.job);
+    parse_election_key(key).map_or_else(of_store, |(component, _)| component_job(component))
 }
 
 /// The job of an object, or of a producer, by its name.

@@ -7,7 +7,7 @@
 
 use super::{
     Check, ClusterInvariant,
-    stored::{Kept, job_of_name, moved},
+    stored::{Kept, StoredPart, job_of_name, moved},
 };
 use crate::{
     harness::event::Moment,
@@ -59,8 +59,10 @@ impl ClusterInvariant for TransactionsFollowCheckpoints {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model) {
                     match (moved.kept, moved.after) {
-                        (Kept::Pointer(id), Some(_)) => self.complete(moved.job, id),
-                        (Kept::Result, Some(result)) => {
+                        (Kept::Stored(StoredPart::Pointer(id)), Some(_)) => {
+                            self.complete(moved.job, id)
+                        }
+                        (Kept::Stored(StoredPart::Result), Some(result)) => {
                             check = check.and(self.end(at, moved.job, result));
                         }
                         _ => {}

@@ -8,7 +8,7 @@ use wavetank::{
         event::{EventKind, Milestone, Moment},
         language::{NumberRange, number},
         run::{RunConfig, RunOutcome, SweepRun, SweepSummary, run_on_fresh_thread},
-        scenario::Scenario,
+        scenario::{FaultPlan, Scenario},
         system::{
             Example, Guard, MessageGroup, Node, Nodes, Output, OwnFault, RegisteredSystem, Role,
             RoleSpec, RunParameters, Setup, SystemUnderTest, Systems,
@@ -31,9 +31,9 @@ wavetank::settings! {
 }
 
 /// Stands still, and does so for as long as nobody undoes both.
-const STILL: OwnFault = OwnFault::new("still", "A ticker stands still.", |hands, node| {
-    let world = hands.world().clone();
-    hands.pause(node).and(Guard::new(move || {
+const STILL: OwnFault = OwnFault::new("still", "A ticker stands still.", |injector, node| {
+    let world = injector.world().clone();
+    injector.pause(node).and(Guard::new(move || {
         world.enter_line(node, "go on");
     }))
 });
@@ -162,6 +162,15 @@ fn a_fault_of_its_own_is_undone_when_it_ends_and_when_the_run_is_healed() {
     let (ended, told) = still("60s");
     assert!(ended.is_some_and(|at| at >= Duration::from_secs(5)), "when all is healed: {ended:?}");
     assert_eq!(told, Some(1));
+}
+
+#[test]
+fn a_swarm_draws_no_fault_for_which_a_system_has_no_word() {
+    let swarm = scenario("[swarm]\nkinds = \"100%\"\nfaults = 40\n");
+    let plans = (0..20).flat_map(|seed| FaultPlan::draw(&swarm, seed).faults);
+    let kinds: std::collections::BTreeSet<&str> = plans.map(|fault| fault.kind.name()).collect();
+    assert!(kinds.contains("still") && kinds.len() > 20, "{kinds:?}");
+    assert!(!kinds.contains("service-error"), "no server of a ticker answers errors");
 }
 
 #[test]

@@ -13,6 +13,9 @@ use crate::{
 };
 use std::time::Duration;
 
+/// The kind that strikes only servers that can answer with an injected error.
+const SERVICE_ERROR: &str = "service-error";
+
 /// How often a key that may be absent is there.
 pub const PRESENT_PER_MILLION: u32 = 500_000;
 /// How often a fault of links strikes all links, and all messages.
@@ -55,6 +58,11 @@ impl Vocabulary {
         milestones.retain(|milestone| !milestone.is_property());
         let calls = calls(system, roles);
         Vocabulary { roles, targets, milestones, calls, own_faults: system.faults() }
+    }
+
+    /// Whether there are words for what a fault of that kind must name.
+    pub fn knows(&self, kind: &str) -> bool {
+        kind != SERVICE_ERROR || !self.calls.is_empty()
     }
 
     /// Whether a target may mean a node whose role is so.

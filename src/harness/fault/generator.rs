@@ -46,9 +46,15 @@ struct EnabledKind {
 }
 
 /// The kinds that take part in the run of a plan seed; at least one.
-fn enabled(swarm: &SwarmSpec, kinds: &[FaultWords], seed: u64) -> Vec<EnabledKind> {
+fn enabled(
+    swarm: &SwarmSpec,
+    kinds: &[FaultWords],
+    vocabulary: &Vocabulary,
+    seed: u64,
+) -> Vec<EnabledKind> {
     let share = swarm.kinds.draw(&mut Draws::new(seed, "swarm kinds", [0, 0]));
     let allowed = kinds.iter().filter(|kind| !swarm.without.iter().any(|w| w == kind.name));
+    let allowed = allowed.filter(|kind| vocabulary.knows(kind.name));
     let mut drawn: Vec<(bool, u64, EnabledKind)> = allowed
         .map(|kind| {
             let mut draws = Draws::new(seed, "swarm kind", [name_hash(kind.name), 0]);
@@ -69,14 +75,14 @@ fn enabled(swarm: &SwarmSpec, kinds: &[FaultWords], seed: u64) -> Vec<EnabledKin
 /// their ranges is still to be drawn.
 pub fn generate(swarm: &SwarmSpec, system: &SystemSpec, seed: u64) -> Vec<(FaultSpec, usize)> {
     let kinds = fault_kinds(system.system());
-    let enabled = enabled(swarm, &kinds, seed);
+    let vocabulary = Vocabulary::of(system);
+    let enabled = enabled(swarm, &kinds, &vocabulary, seed);
     let total: u64 = enabled.iter().map(|kind| kind.weight).sum();
     if total == 0 {
         return Vec::new();
     }
     let count = swarm.faults.draw(&mut Draws::new(seed, "swarm faults", [0, 0]));
     let mut faults: Vec<(FaultSpec, usize)> = Vec::new();
-    let vocabulary = Vocabulary::of(system);
     for index in 0..count {
         let mut draws = Draws::new(seed, "swarm fault", [index, 0]);
         let mut lot = draws.below(total);

@@ -8,8 +8,8 @@ use super::{
     partition::{self, PartitionSpec},
     targets::Targets,
     values::{
-        CallPrefix, DelayShape, SLICE, Tolerates, call, count, drift, every, part, path, service,
-        signed, span, struck_by, target, word,
+        CallPrefix, DelayShape, SLICE, Tolerates, bits, call, count, drift, every, part, path,
+        service, signed, span, struck_by, target, word,
     },
     words::{FaultKey, FaultWords},
 };
@@ -313,7 +313,7 @@ fault_kinds! {
     /// is the only copy of what the cluster has promised are spared unless `tolerates` says otherwise.
     BitRot = "bit-rot" {
         "target" target: Targets = needed(target), "whom it strikes, see `list --targets`", "\"clients\"";
-        "bits" bits: F::Number = needed(count), "how many bits of all the files together", "\"1..8\"";
+        "bits" bits: F::Number = needed(bits), "how many bits of all the files together", "\"1..8\"";
         "file" file: Option<String> = maybe(path), "only files whose path begins with this; all when absent", "\"coordination/\"";
         "tolerates" tolerates: Option<Tolerates> = maybe(word), "\"copies\" (when absent) or \"nothing\": then no promise is left but that nothing damaged is ever served", "\"copies\"";
     }

@@ -205,6 +205,18 @@ pub(super) fn signed(field: &Field, _: &SystemSpec) -> Result<SignedDurationRang
     field.signed_duration_range()
 }
 
+/// How many bits flip at once at most: each is drawn, and stands in the trace.
+const BITS_MAX: u64 = 10_000;
+
+/// How many bits.
+pub(super) fn bits(field: &Field, system: &SystemSpec) -> Result<NumberRange, ScenarioError> {
+    let bits = count(field, system)?;
+    match bits.high <= BITS_MAX {
+        true => Ok(bits),
+        false => Err(field.expected(&format!("at most {BITS_MAX} bits"))),
+    }
+}
+
 /// A number that counts from 1.
 pub(super) fn count(field: &Field, _: &SystemSpec) -> Result<NumberRange, ScenarioError> {
     let count = field.number_range()?;

@@ -188,7 +188,8 @@ impl Share {
             }
             let whole: i64 = whole.parse().ok().filter(|whole| (0..=100).contains(whole))?;
             let fraction: i64 = format!("{fraction:0<4}").parse().ok()?;
-            Some(sign * (whole * 10_000 + fraction))
+            let per_million = whole * 10_000 + fraction;
+            (per_million <= 1_000_000).then_some(sign * per_million)
         };
         parse_range(text, one).map(|(low, high)| Share { low, high })
     }
@@ -252,6 +253,14 @@ impl fmt::Display for NumberRange {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_share_is_no_more_than_all() {
+        assert_eq!(Share::parse("100%"), Some(Share::ALWAYS));
+        for beyond in ["100.5%", "-100.0001%", "101%", "1%..100.1%"] {
+            assert_eq!(Share::parse(beyond), None, "{beyond}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -56,7 +56,8 @@ pub(super) fn slow(strike: &Strike, links: &LinkSpec, bytes_per_second: u64, win
 /// Puts a rule on the links that a fault names.
 fn rule(strike: &Strike, links: &LinkSpec, effect: LinkEffect, nth: Option<u64>) {
     let [from, to] = strike.sides(&links.from, &links.to).map(|side| set(&side));
-    strike.hold(strike.link_rule(LinkRule { from, to, kind: links.message.clone(), nth, effect }));
+    let kind = links.message.as_deref().map(Into::into);
+    strike.hold(strike.link_rule(LinkRule { from, to, kind, nth, effect }));
 }
 
 fn delay_of(shape: DelayShape, by: Duration) -> Delay {

@@ -38,8 +38,18 @@ pub struct Machines {
     down_counts: Holds,
     /// Faults that hold a process still at the moment.
     paused_counts: Holds,
-    /// The faults that let each clock drift, in the order of their beginnings.
-    drifts: Mutex<BTreeMap<NodeId, Vec<(usize, i64)>>>,
+    drifts: Mutex<Drifts>,
+}
+
+/// A drift of a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DriftId(u64);
+
+/// What lets each clock drift, in the order of the beginnings.
+#[derive(Default)]
+struct Drifts {
+    added: u64,
+    of_nodes: BTreeMap<NodeId, Vec<(DriftId, i64)>>,
 }
 
 /// How many faults hold each node.
@@ -202,17 +212,20 @@ impl Machines {
     }
 
     /// Lets a node's clock drift by so many millionths; of several faults the newest counts.
-    pub fn drift(&self, node: NodeId, fault: usize, per_million: i64) {
+    pub fn drift(&self, node: NodeId, per_million: i64) -> DriftId {
         let mut drifts = self.drifts.lock().expect("no panic under this lock");
-        drifts.entry(node).or_default().push((fault, per_million));
+        drifts.added += 1;
+        let id = DriftId(drifts.added);
+        drifts.of_nodes.entry(node).or_default().push((id, per_million));
         self.world.set_drift(node, per_million);
+        id
     }
 
     /// Ends a fault's drift of a clock.
-    pub fn end_drift(&self, node: NodeId, fault: usize) {
+    pub fn end_drift(&self, node: NodeId, drift: DriftId) {
         let mut drifts = self.drifts.lock().expect("no panic under this lock");
-        let left = drifts.entry(node).or_default();
-        left.retain(|(of, _)| *of != fault);
+        let left = drifts.of_nodes.entry(node).or_default();
+        left.retain(|(id, _)| *id != drift);
         self.world.set_drift(node, left.last().map_or(0, |(_, drift)| *drift));
     }
 
@@ -231,7 +244,7 @@ impl Machines {
             let nodes = self.machines();
             nodes.iter().filter(|(_, node)| node.lost.is_some()).map(|(node, _)| *node).collect()
         };
-        self.drifts.lock().expect("no panic under this lock").clear();
+        self.drifts.lock().expect("no panic under this lock").of_nodes.clear();
         let nodes = self.with_role(|_| true);
         for node in &nodes {
             self.world.clear_disk_faults(*node);

@@ -9,7 +9,7 @@ use crate::{
         fault::Targets,
         system::{FaultInjector, Guard},
     },
-    host::sim::{LinkEffect, LinkRule, NodeId, NodeSet, ProcessEnd, Unsynced},
+    host::sim::{KindFilter, LinkEffect, LinkRule, NodeId, NodeSet, ProcessEnd, Unsynced},
 };
 use std::time::Duration;
 
@@ -116,11 +116,11 @@ pub(super) fn slow_stop(strike: &Strike, target: &Targets, takes: Duration) {
     }
 }
 
-/// Cuts what goes to the gateways that a node serves.
+/// Cuts the calls of the gateways that a node serves; what it asks others is answered still.
 fn no_new_calls(strike: &Strike, node: NodeId) -> Guard {
     let serves = strike.machines().role(node).spec().serves;
     serves.iter().fold(Guard::nothing(), |guard, gateway| {
-        let kind = Some(format!("{gateway}."));
+        let kind = Some(KindFilter::CallsOf(format!("{gateway}.")));
         let (to, effect) = (set(&[node]), LinkEffect::Cut);
         let rule = LinkRule { from: NodeSet::All, to, kind, nth: None, effect };
         guard.and(strike.link_rule(rule))

@@ -1,4 +1,4 @@
-//! A fault that has begun, and what it lays its hands on.
+//! A fault that has begun, and what it can do to machines.
 
 use super::{
     ledger::{Held, Ledger},
@@ -53,11 +53,6 @@ impl Strike {
     /// Whether it has not ended.
     pub fn is_in_force(&self) -> bool {
         self.ledger.is_in_force(self.index)
-    }
-
-    /// Notes what a fault that strikes once has met.
-    pub fn note_met(&self, met: u64) {
-        self.ledger.note_met(self.index, met);
     }
 
     /// Draws that belong to this fault and to a concern.
@@ -148,6 +143,10 @@ impl FaultInjector for Strike {
         self.draws_for("own fault", node.key())
     }
 
+    fn note_met(&self, met: u64) {
+        self.ledger.note_met(self.index, met);
+    }
+
     fn link_rule(&self, rule: LinkRule) -> Guard {
         let (world, met) = (self.world().clone(), self.world().clone());
         let rule = world.add_rule(rule);
@@ -179,9 +178,9 @@ impl FaultInjector for Strike {
     }
 
     fn drift(&self, node: NodeId, per_million: i64) -> Guard {
-        let (machines, index) = (self.ledger.machines.clone(), self.index);
-        machines.drift(node, index, per_million);
-        Guard::of(Layer::Machine, move || machines.end_drift(node, index))
+        let machines = self.ledger.machines.clone();
+        let drift = machines.drift(node, per_million);
+        Guard::of(Layer::Machine, move || machines.end_drift(node, drift))
     }
 }
 

@@ -71,7 +71,7 @@ methods! {
     "faults of links" { from = "from", to = "to", message = "message", by = "by", shape = "shape" }
     "faults of some kinds" {
         probability = "probability", share = "share", nth = "nth", target = "target",
-        every = "every", operation = "operation", drift = "drift", step = "step", rate = "rate",
+        nodes = "nodes", every = "every", operation = "operation", drift = "drift", step = "step", rate = "rate",
         window = "window", unsynced = "unsynced", bits = "bits", file = "file", tolerates = "tolerates",
         slice = "slice", takes = "takes", applied = "applied",
     }

@@ -30,7 +30,7 @@ use std::{sync::Arc, time::Duration};
 /// A scenario, as its file says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
-    /// `system/name`, from the file's place.
+    /// `folder/name`, from the file's place below `scenarios/`.
     pub name: String,
     /// What it shows, in a line.
     pub description: String,

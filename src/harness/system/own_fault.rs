@@ -28,8 +28,8 @@ impl OwnFault {
     /// use wavetank::{harness::system::{Guard, OwnFault}, host::sim::{DiskEffect, DiskFault, DiskOp}};
     ///
     /// const WRITES_STALL: OwnFault =
-    ///     OwnFault::new("writes-stall", "Nothing is written until the end.", |hands, node| {
-    ///         hands.disk_fault(node, DiskFault { on: DiskOp::Write, effect: DiskEffect::Stalled })
+    ///     OwnFault::new("writes-stall", "Nothing is written until the end.", |injector, node| {
+    ///         injector.disk_fault(node, DiskFault { on: DiskOp::Write, effect: DiskEffect::Stalled })
     ///     });
     /// assert_eq!(WRITES_STALL.name(), "writes-stall");
     /// ```
@@ -78,8 +78,8 @@ impl OwnFault {
         self.of.is_none() || self.of == role
     }
 
-    pub(in crate::harness) fn strike(&self, hands: &dyn FaultInjector, node: NodeId) -> Guard {
-        (self.strike)(hands, node)
+    pub(in crate::harness) fn strike(&self, injector: &dyn FaultInjector, node: NodeId) -> Guard {
+        (self.strike)(injector, node)
     }
 }
 
@@ -97,7 +97,7 @@ impl fmt::Debug for OwnFault {
     }
 }
 
-/// What a fault can lay its hands on: the simulated hardware of a run. Each method does one thing at this
+/// What a fault can do: to the simulated hardware of a run. Each method does one thing at this
 /// instant, and gives the guard that undoes it.
 pub trait FaultInjector {
     /// The world, for its time, nodes and files.
@@ -105,6 +105,10 @@ pub trait FaultInjector {
 
     /// The draws of this fault on a node: its plan decides them, and nothing else.
     fn draws(&self, node: NodeId) -> Draws;
+
+    /// Notes that the fault met so many of what it is for: one that met nothing has shown nothing. Rules and
+    /// faults of disks and services count by themselves.
+    fn note_met(&self, met: u64);
 
     /// Puts a rule on links.
     fn link_rule(&self, rule: LinkRule) -> Guard;
@@ -166,16 +170,16 @@ impl Guard {
         Guard(vec![Part { layer, met: None, lift: Box::new(lift) }])
     }
 
-    /// Counts what the fault has met by what `met` says while it is in force and when it ends: a fault that
-    /// met nothing has shown nothing.
-    pub fn counting(mut self, met: impl Fn() -> u64 + Send + 'static) -> Self {
+    /// The same, counting what it has met by what `met` says while the fault is in force and when it ends.
+    pub(in crate::harness) fn counting(mut self, met: impl Fn() -> u64 + Send + 'static) -> Self {
         if let Some(part) = self.0.last_mut() {
             part.met = Some(Box::new(met));
         }
         self
     }
 
-    /// Undoes both, this one first.
+    /// Undoes both, this one first. When all is healed, links go first, then what `lift` does, then everything
+    /// that befell machines at once.
     pub fn and(mut self, other: Guard) -> Self {
         self.0.extend(other.0);
         self

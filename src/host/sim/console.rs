@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// How many lines wait at most for a process that reads none; more are lost.
+/// How many lines wait at most for a process that reads none; no more are taken.
 const LINES_MAX: usize = 64;
 
 /// A machine's console.
@@ -16,11 +16,15 @@ pub(in crate::host) struct Console {
 }
 
 impl Console {
-    /// Takes a line; whom to wake.
+    /// Whether there is room for another line.
+    pub fn has_room(&self) -> bool {
+        self.lines.len() < LINES_MAX
+    }
+
+    /// Takes a line, for which there is room; whom to wake.
     pub fn enter(&mut self, line: &str) -> Option<Waker> {
-        if self.lines.len() < LINES_MAX {
-            self.lines.push_back(line.to_string());
-        }
+        debug_assert!(self.has_room(), "who enters a line has looked");
+        self.lines.push_back(line.to_string());
         self.reader.take()
     }
 
@@ -46,14 +50,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_read_in_order_and_beyond_the_bound_lost() {
+    fn lines_are_read_in_order_and_so_many_wait() {
         let mut console = Console::default();
         let mut context = Context::from_waker(Waker::noop());
         assert_eq!(console.poll(&mut context), Poll::Pending);
         assert!(console.enter("0").is_some(), "the reader waits");
-        for number in 1..100 {
-            assert!(console.enter(&number.to_string()).is_none());
+        for number in 1..LINES_MAX {
+            assert!(console.has_room() && console.enter(&number.to_string()).is_none());
         }
+        assert!(!console.has_room());
         for number in 0..LINES_MAX {
             assert_eq!(console.poll(&mut context), Poll::Ready(number.to_string()));
         }

@@ -201,13 +201,14 @@ impl World {
     }
 
     /// Enters a line at the machine's console, for the process that reads it with
-    /// [`next_line`](crate::host::Host::next_line); false when none runs.
+    /// [`next_line`](crate::host::Host::next_line); false when none runs, or too many wait already.
     pub fn enter_line(&self, node: NodeId, line: &str) -> bool {
         let now = self.shared().now();
         let _entered;
         let waker = {
             let mut locked = self.shared().lock();
-            if locked.machine(node).running().is_none() {
+            let machine = locked.machine(node);
+            if machine.running().is_none() || !machine.console.has_room() {
                 return false;
             }
             let step = MachineStep::LineEntered { line };

@@ -152,6 +152,32 @@ pub enum LinkEffect {
     },
 }
 
+/// Some kinds of frames.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum KindFilter {
+    /// Those whose name begins with this.
+    Prefix(String),
+    /// The same, but not the answers to calls.
+    CallsOf(String),
+}
+
+impl KindFilter {
+    fn matches(&self, name: &str) -> bool {
+        match self {
+            KindFilter::Prefix(prefix) => name.starts_with(prefix.as_str()),
+            KindFilter::CallsOf(prefix) => {
+                name.starts_with(prefix.as_str()) && !name.ends_with(".reply")
+            }
+        }
+    }
+}
+
+impl From<&str> for KindFilter {
+    fn from(prefix: &str) -> Self {
+        KindFilter::Prefix(prefix.to_string())
+    }
+}
+
 /// A fault on the directed links from one set of nodes to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkRule {
@@ -159,8 +185,8 @@ pub struct LinkRule {
     pub from: NodeSet,
     /// The receivers.
     pub to: NodeSet,
-    /// Only kinds whose name begins with this; all when `None`.
-    pub kind: Option<String>,
+    /// Only these kinds; all when `None`.
+    pub kind: Option<KindFilter>,
     /// Only the frame of this number among those that match, from 1; all when `None`.
     pub nth: Option<u64>,
     /// What happens to the frames.
@@ -171,7 +197,7 @@ impl LinkRule {
     fn matches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
         self.from.contains(from)
             && self.to.contains(to)
-            && self.kind.as_ref().is_none_or(|prefix| kind.name().starts_with(prefix.as_str()))
+            && self.kind.as_ref().is_none_or(|filter| filter.matches(kind.name()))
     }
 }
 

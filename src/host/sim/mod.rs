@@ -47,7 +47,7 @@ pub use disk::{DiskEffect, DiskFault, DiskFaultId, DiskOp, Unsynced};
 pub use example::run_two;
 pub use hardware::{Hardware, ProcessEnd};
 pub use injected_error::{Applied, ServiceFault, ServiceFaultId};
-pub use link::{Delay, FrameFate, LinkEffect, LinkRule, NodeSet, RuleId};
+pub use link::{Delay, FrameFate, KindFilter, LinkEffect, LinkRule, NodeSet, RuleId};
 pub use message::RESET as RESET_KIND;
 pub(in crate::host) use node::Node;
 pub use node::current_stamp;

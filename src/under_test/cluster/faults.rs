@@ -10,8 +10,8 @@ use crate::{
 pub const ALL: &[OwnFault] = &[CANCEL_JOB, SUBMIT_AGAIN];
 
 const CANCEL_JOB: OwnFault =
-    OwnFault::new("cancel-job", "A client asks that its job is canceled.", |hands, node| {
-        hands.world().enter_line(node, CANCEL);
+    OwnFault::new("cancel-job", "A client asks that its job is canceled.", |injector, node| {
+        injector.note_met(u64::from(injector.world().enter_line(node, CANCEL)));
         Guard::nothing()
     })
     .of(roles::CLIENT)
@@ -20,8 +20,8 @@ const CANCEL_JOB: OwnFault =
 const SUBMIT_AGAIN: OwnFault = OwnFault::new(
     "submit-again",
     "A client submits the very same job once more.",
-    |hands, node| {
-        hands.world().enter_line(node, SUBMIT);
+    |injector, node| {
+        injector.note_met(u64::from(injector.world().enter_line(node, SUBMIT)));
         Guard::nothing()
     },
 )

@@ -73,6 +73,19 @@ fn a_node_that_stops_slowly_takes_no_calls_and_works_on_until_it_ends() {
 }
 
 #[test]
+fn a_node_that_stops_slowly_is_answered_while_it_works_on() {
+    let outcome = struck(
+        JOB,
+        "kind = \"slow-stop\"\ntarget = \"job-managers\"\ntakes = \"4s\"\nat = \"3s\"\nduration = \"10s\"",
+    );
+    let cut: Vec<_> = outcome.fates.iter().filter(|fate| fate.fate == "cut").collect();
+    assert!(
+        !cut.is_empty() && cut.iter().all(|fate| !fate.kind.name().ends_with(".reply")),
+        "{cut:?}"
+    );
+}
+
+#[test]
 fn a_lost_machine_never_comes_back_and_a_new_one_takes_its_place() {
     // The second outlasts the faults' end.
     for duration in ["5s", "10m"] {

@@ -167,13 +167,13 @@ impl Pair {
     /// Puts a fault on the link to the server.
     fn to_server(&self, kind: Option<&str>, effect: LinkEffect) -> LinkRule {
         let (from, to) = (NodeSet::one(self.client_node), NodeSet::one(self.server_node));
-        LinkRule { from, to, kind: kind.map(str::to_string), nth: None, effect }
+        LinkRule { from, to, kind: kind.map(Into::into), nth: None, effect }
     }
 
     /// Puts a fault on the link to the client.
     fn to_client(&self, kind: Option<&str>, effect: LinkEffect) -> LinkRule {
         let (from, to) = (NodeSet::one(self.server_node), NodeSet::one(self.client_node));
-        LinkRule { from, to, kind: kind.map(str::to_string), nth: None, effect }
+        LinkRule { from, to, kind: kind.map(Into::into), nth: None, effect }
     }
 
     /// Lets everything under way arrive.

@@ -55,10 +55,10 @@ const SLOW_CLOCK: i64 = -50_000;
 const DEAF_WITH_SLOW_CLOCK: OwnFault = OwnFault::new(
     "deaf-with-slow-clock",
     "A journal node hears nothing, though others hear it, and its clock runs slow.",
-    |hands, node| {
+    |injector, node| {
         let (from, to) = (NodeSet::All, NodeSet::one(node));
         let deaf = LinkRule { from, to, kind: None, nth: None, effect: LinkEffect::Cut };
-        hands.link_rule(deaf).and(hands.drift(node, SLOW_CLOCK))
+        injector.link_rule(deaf).and(injector.drift(node, SLOW_CLOCK))
     },
 )
 .of(JOURNAL);

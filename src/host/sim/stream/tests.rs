@@ -550,7 +550,7 @@ fn of_a_segment_that_is_cut_short_a_beginning_arrives_and_both_ends_break() {
         run(seed, async move |world| {
             let (server, client) = start(&world, &seen, Duration::ZERO, vec![1000; 100]);
             let cut = LinkEffect::CutShort { per_million: 1_000_000 };
-            let kind = Some("stream.segment".to_string());
+            let kind = Some("stream.segment".into());
             let cut = LinkRule { kind, nth: Some(5), ..rule(client, server, cut) };
             world.add_rule(cut);
             world.sleep(Duration::from_secs(5)).await;

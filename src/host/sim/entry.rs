@@ -321,7 +321,7 @@ impl LinksChange<'_> {
                 to.nodes("to", &what.to);
                 to.number("rule", rule.number());
                 if let Some(message) = &what.kind {
-                    to.text("message", message);
+                    to.text("message", message.prefix());
                 }
                 if let Some(nth) = what.nth {
                     to.number("nth", nth);

@@ -162,6 +162,12 @@ pub enum KindFilter {
 }
 
 impl KindFilter {
+    /// How the names begin.
+    pub(in crate::host) fn prefix(&self) -> &str {
+        let (KindFilter::Prefix(prefix) | KindFilter::CallsOf(prefix)) = self;
+        prefix
+    }
+
     fn matches(&self, name: &str) -> bool {
         match self {
             KindFilter::Prefix(prefix) => name.starts_with(prefix.as_str()),

@@ -30,10 +30,17 @@ async fn told(watcher: &Client, writer: &Client, keys: KeyPattern) -> [Told; 3] 
     let mut watch = Watch::new(&watcher.coordination, keys);
     let mut told = <[Told; 3]>::default();
     for (place, write) in told.iter_mut().zip([None, Some(clear), Some(fill)]) {
-        if let Some(write) = write {
-            writer.coordination.transact(write).await.expect("a quiet server");
-        }
-        let update = watch.next().await.expect("a quiet server");
+        let written = async {
+            if let Some(write) = write {
+                // The watch waits at the server then.
+                writer.service.host().sleep(ms(100)).await;
+                writer.coordination.transact(write).await.expect("a quiet server");
+            }
+        };
+        let (host, asked) = (watcher.service.host(), watcher.service.host().now());
+        let (update, ()) = join(watch.next(), written).await;
+        let update = update.expect("a quiet server");
+        assert!(host.now().saturating_since(asked) < ms(200), "it is told at once");
         let mut keys: Vec<String> = update.keys.into_iter().map(|found| found.key).collect();
         keys.sort();
         *place = (keys, update.removed);

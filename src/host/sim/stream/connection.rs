@@ -205,8 +205,9 @@ impl Streams {
             put(wire, reset);
             return self.break_end(id, io::ErrorKind::ConnectionReset, wakers);
         }
+        // What was cut short stays so when it is sent once more.
         if number >= end.expected {
-            end.early.insert(number, payload);
+            end.early.entry(number).or_insert(payload);
         }
         while let Some(payload) = end.early.remove(&end.expected) {
             end.expected += 1;
@@ -214,6 +215,8 @@ impl Streams {
                 Payload::Bytes(bytes) => end.inbox.push_back(bytes),
                 Payload::Beginning(bytes) => {
                     end.inbox.push_back(bytes);
+                    let reset = end.packet(id, What::Reset);
+                    put(wire, reset);
                     return self.break_end(id, io::ErrorKind::ConnectionReset, wakers);
                 }
                 Payload::Fin => end.finished = true,

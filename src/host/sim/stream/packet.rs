@@ -120,13 +120,6 @@ impl Packet {
         Some(self)
     }
 
-    /// What breaks its connection for its sender, and for its receiver.
-    pub(super) fn resets(&self) -> [Packet; 2] {
-        let reset =
-            |from, to, end| Packet { cause: self.cause, ..Packet::new(from, to, end, What::Reset) };
-        [reset(self.to, self.from, self.end ^ 1), reset(self.from, self.to, self.end)]
-    }
-
     /// As the links see it when it leaves at that time.
     pub(super) fn traversal(&self, leaves: Nanos) -> LinkTraversal {
         let payload = match &self.what {

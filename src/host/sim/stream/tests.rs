@@ -560,7 +560,7 @@ fn of_a_segment_that_is_cut_short_a_beginning_arrives_and_both_ends_break() {
         });
         lengths.insert(read.load(Ordering::Relaxed));
     }
-    // Those before it are whole where they came first.
-    assert!(lengths.iter().all(|read| *read < 5000), "{lengths:?}");
-    assert!(lengths.iter().filter(|read| *read % 1000 > 0).count() > 3, "{lengths:?}");
+    // The four before it are whole, and some of it came.
+    assert!(lengths.iter().all(|read| (4001..5000).contains(read)), "{lengths:?}");
+    assert!(lengths.len() > 3, "{lengths:?}");
 }

@@ -31,13 +31,9 @@ pub(super) fn put_at(wire: &mut Wire<'_>, leaves: Nanos, mut packet: Packet) {
         }
         Fate::CutShort { delay, keep } => {
             note(wire, &packet, PacketStep::CutShort);
-            let [here, there] = packet.resets();
+            // What carries no data is just lost. Whoever reads the beginning breaks the connection.
             if let Some(beginning) = packet.beginning(keep) {
                 wire.schedule(leaves + delay, StreamAction::Arrive(beginning));
-            }
-            // Right behind what has arrived of it, and before the sender could be told that it has.
-            for reset in [here, there] {
-                wire.schedule(leaves + delay + 1, StreamAction::Arrive(reset));
             }
         }
         Fate::Delivered { corrupt: Some(_), .. } => {

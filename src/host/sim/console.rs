@@ -52,19 +52,19 @@ mod tests {
     #[test]
     fn lines_are_read_in_order_and_so_many_wait() {
         let mut console = Console::default();
-        let mut context = Context::from_waker(Waker::noop());
-        assert_eq!(console.poll(&mut context), Poll::Pending);
+        let context = Context::from_waker(Waker::noop());
+        assert_eq!(console.poll(&context), Poll::Pending);
         assert!(console.enter("0").is_some(), "the reader waits");
         for number in 1..LINES_MAX {
             assert!(console.has_room() && console.enter(&number.to_string()).is_none());
         }
         assert!(!console.has_room());
         for number in 0..LINES_MAX {
-            assert_eq!(console.poll(&mut context), Poll::Ready(number.to_string()));
+            assert_eq!(console.poll(&context), Poll::Ready(number.to_string()));
         }
-        assert_eq!(console.poll(&mut context), Poll::Pending);
+        assert_eq!(console.poll(&context), Poll::Pending);
         console.enter("never read");
         console.forget();
-        assert_eq!(console.poll(&mut context), Poll::Pending);
+        assert_eq!(console.poll(&context), Poll::Pending);
     }
 }

@@ -149,7 +149,7 @@ fn times(outcome: &RunOutcome, milestone: &str) -> Option<u64> {
 #[test]
 fn a_fault_of_its_own_is_undone_when_it_ends_and_when_the_run_is_healed() {
     let still = |duration: &str| {
-        let fault = format!("[[fault]]\nkind = \"still\"\ntarget = \"ticker\"\nat = \"100ms\"\n");
+        let fault = "[[fault]]\nkind = \"still\"\ntarget = \"ticker\"\nat = \"100ms\"\n";
         let run = outcome(&format!("{fault}duration = \"{duration}\"\n"));
         assert_eq!(run.verdict, Verdict::Passed);
         assert!(run.executed[0].struck());

@@ -12,7 +12,10 @@ use super::{
 use crate::host::{Evidence, Host};
 use serde::de::DeserializeOwned;
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,10 +37,19 @@ pub enum ClientEvent {
         /// The job.
         job: JobId,
     },
+    /// The client asks about a job, or asks something of it.
+    Asking {
+        /// The job.
+        job: JobId,
+        /// Counts the asks of this process.
+        ask: u64,
+    },
     /// The cluster has told the client that there is no such job.
     ToldUnknown {
         /// The job.
         job: JobId,
+        /// The ask that this answers.
+        ask: u64,
     },
     /// The client gives up with an error, and its process with it.
     GaveUp {
@@ -76,6 +88,7 @@ pub struct JobClient {
     service: RpcService,
     leader: Leader,
     connected: Mutex<Option<(LeaderInformation, DispatcherGateway)>>,
+    asks: AtomicU64,
     _retrieval: LeaderRetrievalService,
 }
 
@@ -86,7 +99,8 @@ impl JobClient {
         let listener = Arc::new(Listener(leader.clone()));
         let retrieval = LeaderRetrievalService::start(DISPATCHER, coordination, listener);
         let connected = Mutex::new(None);
-        JobClient { service: service.clone(), leader, connected, _retrieval: retrieval }
+        let (service, asks) = (service.clone(), AtomicU64::new(0));
+        JobClient { service, leader, connected, asks, _retrieval: retrieval }
     }
 
     fn host(&self) -> &Host {
@@ -118,16 +132,7 @@ impl JobClient {
     /// # Errors
     /// [`JobRefusal::Unknown`].
     pub async fn details(&self, job: JobId) -> Result<JobDetails, JobRefusal> {
-        let details = self.call(|gateway| gateway.job_details(job)).await;
-        self.noted(details)
-    }
-
-    /// Announces that the client was told that there is no such job.
-    fn noted<T>(&self, answer: Result<T, JobRefusal>) -> Result<T, JobRefusal> {
-        if let Err(JobRefusal::Unknown(job)) = answer {
-            self.host().announce(&ClientEvent::ToldUnknown { job });
-        }
-        answer
+        self.ask(job, |gateway| gateway.job_details(job)).await
     }
 
     /// What became of a job; waits for its end.
@@ -136,8 +141,7 @@ impl JobClient {
     /// [`JobRefusal::Unknown`].
     pub async fn result(&self, job: JobId) -> Result<JobResult, JobRefusal> {
         loop {
-            let answer = self.call(|gateway| gateway.job_result(job)).await;
-            if let Some(result) = self.noted(answer)? {
+            if let Some(result) = self.ask(job, |gateway| gateway.job_result(job)).await? {
                 let ended = ClientEvent::Ended { job, result: result.clone() };
                 self.host().announce(&ended);
                 return Ok(result);
@@ -154,13 +158,13 @@ impl JobClient {
     pub async fn cancel(&self, job: JobId) -> Result<(), JobRefusal> {
         self.host().announce(&ClientEvent::Canceling { job });
         loop {
-            match self.call(|gateway| gateway.cancel_job(job)).await {
+            match self.ask(job, |gateway| gateway.cancel_job(job)).await {
                 Err(JobRefusal::NoMaster) => self.host().sleep(RETRY_DELAY).await,
                 Ok(()) => {
                     self.host().announce(&ClientEvent::Canceled { job });
                     return Ok(());
                 }
-                answer => return self.noted(answer),
+                refusal => return refusal,
             }
         }
     }
@@ -175,9 +179,28 @@ impl JobClient {
         }
     }
 
+    /// Asks about a job, and announces each try and that there is no such job.
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        job: JobId,
+        question: impl Fn(&DispatcherGateway) -> Ask<Result<T, JobRefusal>>,
+    ) -> Result<T, JobRefusal> {
+        let mut ask = 0;
+        let asking = |gateway: &DispatcherGateway| {
+            ask = self.asks.fetch_add(1, Ordering::Relaxed) + 1;
+            self.host().announce(&ClientEvent::Asking { job, ask });
+            question(gateway)
+        };
+        let answer = self.call(asking).await;
+        if let Err(JobRefusal::Unknown(job)) = answer {
+            self.host().announce(&ClientEvent::ToldUnknown { job, ask });
+        }
+        answer
+    }
+
     async fn call<T: DeserializeOwned, R: DeserializeOwned>(
         &self,
-        call: impl Fn(&DispatcherGateway) -> Ask<Result<T, R>>,
+        mut call: impl FnMut(&DispatcherGateway) -> Ask<Result<T, R>>,
     ) -> Result<T, R> {
         loop {
             let gateway = self.gateway().await;

@@ -46,7 +46,7 @@ reported! {
     SlotEvent = "slot", |_| true, |event| Some(slot(event));
     HeartbeatEvent = "heartbeat", |_| true, heartbeat;
     SinkEvent = "sink", |_| true, |event| Some(sink(event));
-    ClientEvent = "client", |_| true, |event| Some(client(event));
+    ClientEvent = "client", |event| !matches!(event, ClientEvent::Asking { .. }), client;
 }
 
 impl Reported for LeadershipEvent {
@@ -215,16 +215,17 @@ fn sink(event: &SinkEvent) -> String {
     format!("transaction {generation}/{number} waits for {checkpoint:?}")
 }
 
-/// An event of a client.
-fn client(event: &ClientEvent) -> String {
-    match event {
+/// An event of a client; `None` for a look at a job.
+fn client(event: &ClientEvent) -> Option<String> {
+    Some(match event {
         ClientEvent::Submitted { job } => format!("{job:?} is taken on"),
         ClientEvent::Canceling { job } => format!("asks that {job:?} is canceled"),
         ClientEvent::Canceled { job } => format!("{job:?} is to be canceled"),
-        ClientEvent::ToldUnknown { job } => format!("is told that there is no {job:?}"),
+        ClientEvent::Asking { .. } => return None,
+        ClientEvent::ToldUnknown { job, .. } => format!("is told that there is no {job:?}"),
         ClientEvent::GaveUp { reason } => format!("gives up: {reason}"),
         ClientEvent::Ended { job, result } => format!("{job:?} ended: {}", result.status),
-    }
+    })
 }
 
 /// A loss; `None` for what says little.

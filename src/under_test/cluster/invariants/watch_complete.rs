@@ -63,17 +63,20 @@ impl ClusterInvariant for WatchComplete {
 
 impl WatchComplete {
     fn set(&mut self, key: &str, revision: Revision, value: Option<Vec<u8>>) {
-        self.lives.entry(key.to_string()).or_default().insert(revision, value);
+        let life = self.lives.entry(key.to_string()).or_default();
+        // To remove what is not there changes nothing.
+        if value.is_some() || stands(life, revision).1.is_some() {
+            life.insert(revision, value);
+        }
     }
 
     /// What was synced but not announced shows in what is there, and in what is not.
     fn recover(&mut self, revision: Revision, found: &[(String, Vec<u8>, Revision)]) {
         let there: BTreeMap<&String, Revision> =
             found.iter().map(|(key, _, modified)| (key, *modified)).collect();
-        for (key, life) in &mut self.lives {
-            if !there.contains_key(key) && stands(life, revision).1.is_some() {
-                life.insert(revision, None);
-            }
+        let gone = self.lives.keys().filter(|key| !there.contains_key(key));
+        for key in gone.cloned().collect::<Vec<_>>() {
+            self.set(&key, revision, None);
         }
         for (key, value, modified) in found {
             self.set(key, *modified, Some(value.clone()));
@@ -216,6 +219,17 @@ mod tests {
         is_told(children(), Some(2), update(4, &[], &["a/c", "a/d", "a/never"]));
         let prefix = KeyPattern::Prefix("a/b".to_string());
         is_told(prefix, None, whole(4, &[key("a/b/c", 1, 1), key("a/b", 2, 2)]));
+    }
+
+    #[test]
+    fn to_remove_what_is_not_there_is_no_change() {
+        let again = || Change::Delete { key: "a/c".into() };
+        written()
+            .holds(process(0, 1), committed(5, vec![again()]))
+            .holds(process(3, 1), told(children(), Some(4), update(5, &[], &[])))
+            .holds(process(0, 1), committed(6, vec![put("a/c".into(), vec![3])]))
+            .holds(process(0, 1), committed(7, vec![again()]))
+            .breaks(process(3, 1), told(children(), Some(6), update(7, &[], &[])));
     }
 
     #[test]

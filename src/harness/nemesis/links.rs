@@ -93,14 +93,14 @@ fn cut(strike: &Strike, one: &[NodeId], other: &[NodeId]) -> Guard {
 pub(super) fn partition(strike: &Strike, shape: &PartitionSpec) {
     match shape {
         PartitionSpec::Isolate { target } => {
-            let inside = bound(strike, target);
+            let inside = strike.bound(target);
             strike.hold(cut(strike, &inside, &others(strike, &inside)));
         }
         PartitionSpec::Halves => {
             strike.note_everyone();
             halves(strike, &[]);
         }
-        PartitionSpec::Bridge { target } => halves(strike, &bound(strike, target)),
+        PartitionSpec::Bridge { target } => halves(strike, &strike.bound(target)),
         PartitionSpec::Pair { from, to } => {
             let [one, other] = strike.sides(from, to);
             strike.hold(cut(strike, &one, &other));
@@ -111,10 +111,6 @@ pub(super) fn partition(strike: &Strike, shape: &PartitionSpec) {
         }
         PartitionSpec::Ring => ring(strike),
     }
-}
-
-fn bound(strike: &Strike, targets: &Targets) -> Vec<NodeId> {
-    strike.resolved_bound(targets).into_iter().flat_map(|(_, nodes)| nodes).collect()
 }
 
 fn others(strike: &Strike, nodes: &[NodeId]) -> Vec<NodeId> {

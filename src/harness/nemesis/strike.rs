@@ -69,8 +69,7 @@ impl Strike {
 
     /// The nodes that its target means; they are written down.
     pub fn nodes(&self, targets: &Targets) -> Vec<NodeId> {
-        let resolved = self.resolved_bound(targets);
-        let nodes: Vec<NodeId> = resolved.into_iter().flat_map(|(_, nodes)| nodes).collect();
+        let nodes = self.bound(targets);
         if !nodes.iter().any(|node| self.world().is_running(*node)) {
             // There is nothing to strike.
             self.note_met(0);
@@ -78,7 +77,12 @@ impl Strike {
         nodes
     }
 
-    /// The same, of those of a set that nothing has to run on.
+    /// The same, of nodes on which nothing has to run.
+    pub fn bound(&self, targets: &Targets) -> Vec<NodeId> {
+        all_nodes(self.resolved_bound(targets))
+    }
+
+    /// The same, by the targets that mean them.
     pub fn resolved_bound(&self, targets: &Targets) -> Vec<(Target, Vec<NodeId>)> {
         let resolved = self.ledger.resolve_bound(self.fault(), targets);
         self.ledger.note(self.index, &resolved);
@@ -90,7 +94,7 @@ impl Strike {
         let resolve = |side| self.ledger.resolve(side, self.fault().pick);
         let sides = [resolve(from), resolve(to)];
         self.ledger.note(self.index, &sides.concat());
-        sides.map(|side| side.into_iter().flat_map(|(_, nodes)| nodes).collect())
+        sides.map(all_nodes)
     }
 
     /// Writes down a fault of all nodes.
@@ -100,8 +104,7 @@ impl Strike {
 
     /// All nodes.
     pub fn everyone(&self) -> Vec<NodeId> {
-        let all = self.ledger.resolve(&Targets::everyone(), 0);
-        all.into_iter().flat_map(|(_, nodes)| nodes).collect()
+        all_nodes(self.ledger.resolve(&Targets::everyone(), 0))
     }
 
     /// Takes a node's power away, and keeps it down.
@@ -182,6 +185,10 @@ impl FaultInjector for Strike {
         let drift = machines.drift(node, per_million);
         Guard::of(Layer::Machine, move || machines.end_drift(node, drift))
     }
+}
+
+fn all_nodes(resolved: Vec<(Target, Vec<NodeId>)>) -> Vec<NodeId> {
+    resolved.into_iter().flat_map(|(_, nodes)| nodes).collect()
 }
 
 /// Just these nodes.

@@ -207,8 +207,12 @@ impl Store {
 
     /// What changed among the matching keys after a revision, or all there is; `None` when nothing did.
     pub fn update(&self, pattern: &KeyPattern, after: Option<Revision>) -> Option<Update> {
-        let whole = after.is_none_or(|after| after < self.removals_forgotten);
-        let after = after.unwrap_or_default();
+        // Who has seen more than there is followed a server whose disk was another.
+        let followed = |after: &Revision| (self.removals_forgotten..=self.revision).contains(after);
+        let (whole, after) = match after.filter(followed) {
+            Some(after) => (false, after),
+            None => (true, Revision::default()),
+        };
         let news = |entry: &Entry| whole || entry.modified > after;
         let mut keys: Vec<KeyValue> = self
             .matching(pattern)
@@ -377,6 +381,16 @@ mod tests {
             assert_eq!(update.keys, [], "{pattern:?}");
             assert_eq!(update.removed, expected, "{pattern:?}");
         }
+    }
+
+    #[test]
+    fn who_has_seen_more_than_there_is_is_told_everything_anew() {
+        let store = store(&[Record::Transact { changes: vec![put("a", 1, None)] }]);
+        let pattern = KeyPattern::Exact("a".to_string());
+        assert_eq!(store.update(&pattern, Some(Revision(1))), None);
+        let update = store.update(&pattern, Some(Revision(2))).expect("all there is");
+        assert!(update.whole);
+        assert_eq!(update.keys.len(), 1);
     }
 
     proptest! {

@@ -11,6 +11,9 @@ use std::{
 pub struct Instant(pub(in crate::host) u64);
 
 impl Instant {
+    /// The clock's origin: nothing of a host is earlier.
+    pub const ORIGIN: Instant = Instant(0);
+
     /// The time from `earlier` to `self`, zero when `earlier` is later.
     pub fn saturating_since(self, earlier: Instant) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

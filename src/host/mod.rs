@@ -49,7 +49,7 @@ pub use interval::Interval;
 pub use net::{Kind, MESSAGE_BYTES_MAX, NodeAddress, ParseAddressError};
 pub use property::{Property, PropertyEvent, PropertyKind};
 pub use random::{Draws, mix, name_hash};
-pub use sabotage::Sabotage;
+pub use sabotage::{Sabotage, Switches};
 
 /// What one incarnation of a process stands on.
 ///
@@ -204,6 +204,16 @@ impl Host {
     /// `true` counts as an execution of the switched line.
     pub fn sabotaged(&self, switch: Sabotage) -> bool {
         self.imp.sabotaged(switch)
+    }
+
+    /// Whether code should check what always holds of its state, at a cost: in simulation, not live.
+    pub fn checks_invariants(&self) -> bool {
+        cfg!(madsim)
+    }
+
+    /// The switches of known bugs, for code that decides and has no host.
+    pub fn switches(&self) -> Switches {
+        Switches(Some(self.clone()))
     }
 
     /// The next line that somebody enters at the node's console: one reader a process. In simulation a fault

@@ -378,6 +378,30 @@ impl fmt::Display for ExecutionState {
     }
 }
 
+/// An attempt's part of a checkpoint, which is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CheckpointAck {
+    /// The attempt.
+    pub attempt: ExecutionAttemptId,
+    /// The checkpoint.
+    pub checkpoint: CheckpointId,
+    /// Where the part lies.
+    pub state: StateHandle,
+    /// The attempt was at the end of its data.
+    pub ended: bool,
+}
+
+/// An attempt can't take part in a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CheckpointDecline {
+    /// The attempt.
+    pub attempt: ExecutionAttemptId,
+    /// The checkpoint.
+    pub checkpoint: CheckpointId,
+    /// Why.
+    pub reason: String,
+}
+
 gateway! {
     /// Speaks to a job's leading master. Fenced.
     pub gateway JobMasterGateway serves JobMasterHandler {
@@ -389,9 +413,9 @@ gateway! {
         /// How far an attempt is; false when it is not one of the master's present attempts.
         ask update_task_state(attempt: ExecutionAttemptId, state: TaskExecutionState) -> bool;
         /// An attempt's part of a checkpoint is durable.
-        ask acknowledge_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId, state: StateHandle, ended: bool) -> ();
+        ask acknowledge_checkpoint(part: CheckpointAck) -> ();
         /// An attempt can't take part in a checkpoint.
-        tell decline_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId, reason: String);
+        tell decline_checkpoint(decline: CheckpointDecline);
         /// A task executor no longer holds anything for the job.
         tell disconnect_task_executor(resource: ResourceId, session: TaskExecutorSession, cause: String);
         /// How far the job is.
@@ -429,7 +453,7 @@ pub enum DeployRefusal {
     /// The job does not hold that slot.
     #[error("the job does not hold {0:?} here")]
     NoSlot(AllocationId),
-    /// The master has canceled all attempts of that epoch.
+    /// The master has canceled the attempt, or has deployed a newer one of the same subtask.
     #[error("the attempt was canceled")]
     Canceled,
     /// An operator is unknown.
@@ -446,8 +470,8 @@ gateway! {
         ask request_slot(demand: SlotDemand) -> Result<u64, SlotRefusal>;
         /// Starts an attempt. Answers the version of the job's tasks then.
         ask submit_task(deployment: TaskDeployment) -> Result<u64, DeployRefusal>;
-        /// Ends an attempt, and with it all of its epoch that may still come. Answers the version of the
-        /// job's tasks, among which the attempt still is; `None` when it is not there or has ended.
+        /// Ends an attempt, also one that may still come. Answers the version of the job's tasks, among which
+        /// the attempt still is; `None` when it is not there or has ended.
         ask cancel_task(attempt: ExecutionAttemptId) -> Option<u64>;
         /// Begins a checkpoint at a source.
         tell trigger_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId);

@@ -5,6 +5,7 @@ use super::{
     protocol::{RegistrationRefusal, TaskExecutorGateway, TaskExecutorInfo},
     rpc::{Ask, Gateway, RpcError, RpcService},
 };
+use crate::host::Host;
 use std::time::Duration;
 
 /// How a registration is tried. Times are read on the clock of the node that registers.
@@ -85,6 +86,20 @@ where
                 connected = Some(gateway);
             }
             Err(_) => host.sleep(config.error_delay).await,
+        }
+    }
+}
+
+/// Asks again and again, with a pause between, until there is an answer; drop the future to give up.
+pub async fn until_answered<T: serde::de::DeserializeOwned>(
+    host: &Host,
+    pause: Duration,
+    mut ask: impl FnMut() -> Ask<T>,
+) -> T {
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(_) => host.sleep(pause).await,
         }
     }
 }

@@ -25,6 +25,8 @@ crate::sabotages! {
     SLOT_HANDED_OUT_TWICE = "slot-handed-out-twice", "generic", ["S1"];
     /// An executor that loses the master of one job ends the tasks of all.
     ONE_JOB_TAKES_OTHERS_ALONG = "one-job-takes-others-along", "generic", ["J1"];
+    /// A failure in one region of a job ends the attempts of all.
+    ONE_REGION_TAKES_OTHERS_ALONG = "one-region-takes-others-along", "generic", ["E4"];
     /// A deployment is accepted from a job master that no longer leads.
     OLD_MASTER_DEPLOYS = "old-master-deploys", "generic", ["S3"];
     /// What an executor no longer runs is taken for lost while the word of its end is on its way.

@@ -7,8 +7,9 @@ use wavetank::{
         Host, NodeAddress,
         sim::{World, WorldConfig, simulate},
     },
-    jobs::word_count::{
-        FailureInjection, Topics, operator_library, word_count, word_count_with_failures,
+    jobs::{
+        common::{FailureInjection, Topics},
+        word_count::{operator_library, topics, word_count, word_count_with_failures},
     },
     system::{
         client::JobClient,
@@ -33,7 +34,7 @@ const JOB: JobId = JobId(0xabc << 96);
 const RESTARTS: RestartStrategy = RestartStrategy::FixedDelay { attempts: 2, delay_ms: 200 };
 
 fn job(id: JobId, source: OperatorSpec) -> JobGraph {
-    let output = Topics::default().output;
+    let output = topics(1).output;
     word_count(id, source, &output, 2, CheckpointSettings::default(), RESTARTS)
         .expect("a sound graph")
 }
@@ -54,7 +55,7 @@ impl Outside {
     async fn new(host: Host, config: ClusterConfig) -> Self {
         let service = RpcSystem::load(&host).bind(0).await.expect("a free port");
         let services = config.services(&service);
-        let Topics { input, output } = Topics::default();
+        let Topics { input, output } = topics(1);
         for topic in [input, output] {
             services.log.create_topic_until_acknowledged(&topic, 2).await.expect("a new topic");
         }
@@ -65,7 +66,7 @@ impl Outside {
     /// Words counted in all, by the committed output.
     async fn output_records(&self) -> u64 {
         let log = &self.services.log;
-        let output = &Topics::default().output;
+        let output = &topics(1).output;
         let mut records = 0;
         for partition in 0..2 {
             let mut next = 0;

@@ -6,20 +6,15 @@
 //! Every occurrence of a word emits a [`Counted`], so of each word the output holds 1, 2, 3, … in
 //! this order, each once: that is the job's oracle ([`Oracle`]).
 
-mod client;
-mod faulty_operator;
 mod operators;
 mod oracle;
 mod words;
-mod writer;
 
-pub use client::{CANCEL, ClientError, JobPlan, SUBMIT, run_client_node, run_job};
-pub use faulty_operator::{FailedAttempts, FailureInjection, POISON, SlowSubtask};
 pub use operators::Counted;
 pub use oracle::{Oracle, OracleError};
 pub use words::words;
-pub use writer::{partition_lines, run_writer_node, write_lines};
 
+use super::common::{FAULTY, FailureInjection, Topics};
 use crate::system::{
     cluster::OperatorLibrary,
     connector::{self, LOG_SINK, LogSinkParameters, spec},
@@ -33,30 +28,9 @@ use crate::system::{
 };
 use std::sync::Arc;
 
-/// The topics of a word count; two that run side by side have others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Topics {
-    /// To which lines are written.
-    pub input: String,
-    /// To which counts are written.
-    pub output: String,
-}
-
-impl Topics {
-    /// Those of the word count of a number, from 1. The first has plain names: `lines` and `counts`.
-    pub fn numbered(number: u32) -> Self {
-        let named = |name: &str| match number {
-            1 => name.to_string(),
-            number => format!("{name}-{number}"),
-        };
-        Topics { input: named("lines"), output: named("counts") }
-    }
-}
-
-impl Default for Topics {
-    fn default() -> Self {
-        Topics::numbered(1)
-    }
+/// The topics of the word count of a number, from 1: `lines` and `counts` of the first.
+pub fn topics(number: u32) -> Topics {
+    Topics::numbered("lines", "counts", number)
 }
 
 /// The operators that a word count names: the connectors and its own.
@@ -64,13 +38,10 @@ pub fn operator_library() -> OperatorLibrary {
     Arc::new(registry)
 }
 
-/// Registers a word count's own operators with those that fail on purpose, which remember in `failed` which
-/// attempts failed.
-pub fn register_with_failures(
-    registry: OperatorRegistry,
-    failed: &FailedAttempts,
-) -> OperatorRegistry {
-    faulty_operator::register(operators::register(registry), failed)
+/// Registers a word count's own operators. One with functions that fail needs
+/// [`register_faulty`](super::common::register_faulty) too.
+pub fn register(registry: OperatorRegistry) -> OperatorRegistry {
+    operators::register(registry)
 }
 
 fn registry(services: &Services) -> OperatorRegistry {
@@ -118,14 +89,14 @@ pub fn word_count_with_failures(
     let mut graph = StreamGraph::new();
     let mut lines = graph.source(source, parallelism);
     if let Some(failures) = failures.of_splitting() {
-        let faulty = spec("faulty-lines", faulty_operator::FAULTY, &failures);
+        let faulty = spec("faulty-lines", FAULTY, &failures);
         lines = graph.operator(lines, Partitioner::Forward, faulty, parallelism);
     }
     let split = spec("split", operators::SPLIT, &());
     let mut words = graph.operator(lines, Partitioner::Forward, split, parallelism);
     let mut to_count = Partitioner::Hash { selector: operators::WHOLE_RECORD.to_string() };
     if let Some(failures) = failures.of_counting() {
-        let faulty = spec("faulty-words", faulty_operator::FAULTY, &failures);
+        let faulty = spec("faulty-words", FAULTY, &failures);
         words = graph.operator(words, to_count, faulty, parallelism);
         to_count = Partitioner::Forward;
     }

@@ -1,6 +1,7 @@
 //! What a word count must put out, computed apart from its operators.
 
 use super::{Counted, words};
+use crate::jobs::common::JobOracle;
 use std::collections::BTreeMap;
 
 /// What is wrong with an output.
@@ -78,6 +79,25 @@ impl Oracle {
     /// Each word's count so far, by word.
     pub fn counts(&self) -> impl Iterator<Item = (&[u8], u64)> {
         self.counted.iter().map(|(word, count)| (word.as_slice(), *count))
+    }
+}
+
+impl JobOracle for Oracle {
+    fn promise(&self) -> &'static str {
+        "every word's counts go 1, 2, 3, … as far as it stands in the input"
+    }
+
+    fn input(&mut self, _: u32, record: &[u8]) {
+        Oracle::input(self, record);
+    }
+
+    fn output(&mut self, _: u32, record: &[u8]) -> Result<(), String> {
+        Oracle::output(self, record).map_err(|error| error.to_string())
+    }
+
+    fn missing(&self) -> Option<String> {
+        let (word, counted, expected) = Oracle::missing(self)?;
+        Some(format!("{word:?} stands {expected} times in the input, counted {counted} times"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Distribution, JobEdge, JobGraph};
 use crate::system::ids::{ExecutionVertexId, IntermediateDataSetId, JobVertexId};
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 /// The parallel form of a job: what is scheduled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,9 +108,48 @@ impl ExecutionGraph {
         self.vertices.iter().flat_map(|vertex| &vertex.subtasks)
     }
 
+    /// The pipelined regions: the sets of subtasks that are connected, each in the order of
+    /// [`subtasks`](Self::subtasks), and they in that of their first subtasks. What fails in one concerns no
+    /// other.
+    pub fn regions(&self) -> Vec<Vec<ExecutionVertexId>> {
+        let place: BTreeMap<ExecutionVertexId, usize> =
+            self.subtasks().enumerate().map(|(place, subtask)| (subtask.id, place)).collect();
+        let mut joined = UnionFind::new(place.len());
+        for edge in self.edges() {
+            joined.union(place[&edge.producer], place[&edge.consumer]);
+        }
+        let mut regions = BTreeMap::<usize, Vec<ExecutionVertexId>>::new();
+        for subtask in self.subtasks() {
+            regions.entry(joined.find(place[&subtask.id])).or_default().push(subtask.id);
+        }
+        regions.into_values().collect()
+    }
+
     /// All connections.
     pub fn edges(&self) -> impl Iterator<Item = &ExecutionEdge> {
         self.subtasks().flat_map(|subtask| subtask.inputs.iter().flatten())
+    }
+}
+
+/// Sets that grow together, each named by its least member.
+struct UnionFind(Vec<usize>);
+
+impl UnionFind {
+    fn new(members: usize) -> Self {
+        UnionFind((0..members).collect())
+    }
+
+    fn find(&mut self, mut member: usize) -> usize {
+        while self.0[member] != member {
+            self.0[member] = self.0[self.0[member]];
+            member = self.0[member];
+        }
+        member
+    }
+
+    fn union(&mut self, one: usize, other: usize) {
+        let (one, other) = (self.find(one), self.find(other));
+        self.0[one.max(other)] = one.min(other);
     }
 }
 
@@ -177,5 +216,57 @@ mod tests {
                 assert!(least > Some(0) && most <= least.map(|least| least + 1));
             }
         }
+    }
+
+    /// The regions of vertices of a parallelism in a row, connected so.
+    fn regions(parallelism: u32, distributions: &[Option<Distribution>]) -> Vec<Vec<(u32, u32)>> {
+        let vertex = |place: u32| super::super::JobVertex {
+            id: JobVertexId(place),
+            name: String::new(),
+            parallelism,
+            max_parallelism: parallelism,
+            slot_sharing_group: String::new(),
+            operators: vec![],
+            outputs: vec![],
+            inputs: vec![],
+        };
+        let count = u32::try_from(distributions.len() + 1).unwrap();
+        let mut vertices: Vec<_> = (0..count).map(vertex).collect();
+        for (place, distribution) in distributions.iter().enumerate() {
+            let Some(distribution) = *distribution else { continue };
+            let (producer, id) = (vertices[place].id, IntermediateDataSetId(place as u32));
+            let consumer = vertices[place + 1].id;
+            vertices[place].outputs.push(super::super::IntermediateDataSet { id, consumer });
+            let partitioner = super::super::Partitioner::Rebalance;
+            let edge = JobEdge { data_set: id, producer, partitioner, distribution };
+            vertices[place + 1].inputs.push(edge);
+        }
+        let job = JobGraph {
+            id: crate::system::ids::JobId(1),
+            name: String::new(),
+            vertices,
+            checkpoints: super::super::CheckpointSettings::default(),
+            restarts: super::super::RestartStrategy::None,
+        };
+        let regions = ExecutionGraph::new(&job).regions().into_iter();
+        let plain = |vertex: ExecutionVertexId| (vertex.vertex.0, vertex.subtask);
+        regions.map(|region| region.into_iter().map(plain).collect()).collect()
+    }
+
+    #[test]
+    fn regions_are_what_is_connected() {
+        use Distribution::{AllToAll, Pointwise};
+        let all = |n: u32, vertices: u32| -> Vec<(u32, u32)> {
+            (0..vertices).flat_map(|v| (0..n).map(move |subtask| (v, subtask))).collect()
+        };
+        assert_eq!(regions(2, &[Some(AllToAll)]), [all(2, 2)]);
+        let forward: Vec<Vec<(u32, u32)>> = (0..3).map(|n| vec![(0, n), (1, n), (2, n)]).collect();
+        assert_eq!(regions(3, &[Some(Pointwise), Some(Pointwise)]), forward);
+        assert_eq!(regions(3, &[Some(Pointwise), Some(AllToAll)]), [all(3, 3)]);
+        assert_eq!(
+            regions(2, &[Some(AllToAll), None]),
+            [all(2, 2), vec![(2, 0)], vec![(2, 1)]],
+            "what is connected to nothing is a region of its own"
+        );
     }
 }

@@ -4,8 +4,8 @@ use crate::{
     host::Evidence,
     system::{
         ids::{
-            AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId, ResourceId,
-            TaskExecutorSession,
+            AllocationId, CheckpointId, ExecutionAttemptId, ExecutionVertexId, InstanceId, JobId,
+            ResourceId, TaskExecutorSession,
         },
         leadership::LeaderSessionId,
         protocol::{ExecutionState, JobResult, JobStatus},
@@ -48,7 +48,7 @@ pub enum JobEvent {
         /// The status.
         status: JobStatus,
     },
-    /// A master deploys all tasks of a job.
+    /// A master deploys a pipelined region of a job: all tasks where everything is connected.
     Scheduled {
         /// The job.
         job: JobId,
@@ -58,8 +58,19 @@ pub enum JobEvent {
         epoch: u64,
         /// The checkpoint from which they begin.
         restored: Option<CheckpointId>,
-        /// How many tasks there are.
-        tasks: u32,
+        /// The subtasks of the region.
+        vertices: Vec<ExecutionVertexId>,
+    },
+    /// A job has failed, as its master sees it.
+    FailureCounted {
+        /// The job.
+        job: JobId,
+        /// The master's term.
+        session: LeaderSessionId,
+        /// Failures in this term so far.
+        failures: u32,
+        /// The attempt whose region begins anew; `None` when all do.
+        attempt: Option<ExecutionAttemptId>,
     },
     /// A master knows how far an attempt is.
     ExecutionChanged {

@@ -50,6 +50,10 @@ pub trait RpcEndpoint: Sized + Send + 'static {
         let _ = context;
         async { Ok(()) }.boxed()
     }
+
+    /// Panics if something of the state is not as it must be between two messages. Called after each of them
+    /// where the host [checks invariants](Host::checks_invariants).
+    fn check_invariants(&self) {}
 }
 
 /// A gateway whose calls an endpoint of type `E` can handle.

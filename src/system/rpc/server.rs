@@ -147,6 +147,9 @@ impl<E: RpcEndpoint> MainThread<E> {
             if let Some(termination) = self.handle(envelope) {
                 break termination;
             }
+            if service.host().checks_invariants() {
+                self.endpoint.check_invariants();
+            }
             if self.state != State::Terminating
                 && let Some(error) = self.context.failed.take()
             {

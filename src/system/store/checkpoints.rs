@@ -84,11 +84,12 @@ impl CheckpointIdCounter {
         CheckpointIdCounter { client: client.clone(), term: term.clone(), job }
     }
 
-    /// A number that was never drawn before, greater than all that were; the first is 1.
+    /// The first of so many numbers in a row that were never drawn before, greater than all that were; the
+    /// very first is 1.
     ///
     /// # Errors
     /// [`StoreError::NotLeader`], [`StoreError::Corrupt`].
-    pub async fn get_and_increment(&self) -> Result<u64, StoreError> {
+    pub async fn draw(&self, count: u64) -> Result<u64, StoreError> {
         let key = counter_key(self.job);
         loop {
             let found = read_key_until_acknowledged(&*self.client, &key).await;
@@ -99,7 +100,7 @@ impl CheckpointIdCounter {
             let write = Transaction::new()
                 .when(self.term.guard())
                 .when(found.unchanged(key.clone()))
-                .put(key.clone(), encode(&(next + 1)));
+                .put(key.clone(), encode(&next.saturating_add(count)));
             // After a try without an answer the number may have been drawn by that try: it is left
             // out, since only a gap is sure to be no repeat.
             if let Written::Done = write_until_acknowledged(&*self.client, &write).await? {

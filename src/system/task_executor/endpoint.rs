@@ -21,8 +21,8 @@ use crate::{
         },
         leadership::LeaderSessionId,
         protocol::{
-            DeployRefusal, MasterReport, SlotDemand, SlotRefusal, TaskExecutionState,
-            TaskExecutorGateway, TaskExecutorHandler, TaskExecutorInfo,
+            CheckpointAck, CheckpointDecline, DeployRefusal, MasterReport, SlotDemand, SlotRefusal,
+            TaskExecutionState, TaskExecutorGateway, TaskExecutorHandler, TaskExecutorInfo,
         },
         rpc::{Context, EndpointHandle, Reply, RpcEndpoint, StopFuture},
         sabotage,
@@ -83,7 +83,7 @@ impl TaskResponder for Responder {
         ended: bool,
     ) {
         self.0.run_without_fencing(move |executor, context| {
-            executor.acknowledge(context, attempt, checkpoint, state, ended);
+            executor.acknowledge(context, CheckpointAck { attempt, checkpoint, state, ended });
         });
     }
 
@@ -95,7 +95,7 @@ impl TaskResponder for Responder {
     ) {
         self.0.run_without_fencing(move |executor, _| {
             if let Some(master) = executor.master(attempt.job) {
-                master.decline_checkpoint(attempt, checkpoint, reason);
+                master.decline_checkpoint(CheckpointDecline { attempt, checkpoint, reason });
             }
         });
     }
@@ -212,10 +212,7 @@ impl TaskExecutor {
         if self.tasks.contains_key(&attempt) {
             return Ok(self.version);
         }
-        let outdated = |link: &MasterLink| {
-            attempt.epoch <= link.canceled_epoch || attempt.epoch < link.newest_epoch
-        };
-        if self.jobs.get(&attempt.job).is_some_and(outdated) {
+        if self.jobs.get(&attempt.job).is_some_and(|link| !link.admits(attempt)) {
             return Err(DeployRefusal::Canceled);
         }
         let known = |spec| self.services.registry.knows(spec);
@@ -224,9 +221,8 @@ impl TaskExecutor {
         }
         self.version += 1;
         if let Some(link) = self.jobs.get_mut(&attempt.job) {
-            link.newest_epoch = attempt.epoch;
+            link.take_on(attempt);
         }
-        self.forget_ends_before(attempt.job, attempt.epoch);
         self.activate(context, allocation);
         let resource = self.info.resource.clone();
         context.host().announce(&SlotEvent::TaskAccepted {
@@ -333,7 +329,7 @@ impl TaskExecutorHandler for TaskExecutor {
         reply: Reply<Option<u64>>,
     ) {
         if let Some(link) = self.jobs.get_mut(&attempt.job) {
-            link.canceled_epoch = link.canceled_epoch.max(attempt.epoch);
+            link.cancel(attempt);
         }
         let task = self.tasks.get(&attempt);
         if let Some(task) = task {

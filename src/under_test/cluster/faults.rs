@@ -3,7 +3,7 @@
 use super::roles;
 use crate::{
     harness::system::{Guard, OwnFault},
-    jobs::word_count::{CANCEL, SUBMIT},
+    jobs::common::{CANCEL, SUBMIT},
 };
 
 /// All of them.

@@ -95,9 +95,10 @@ fn all_running(model: &Model, job: JobId) -> Option<String> {
     match model.running.get(&job) {
         None => Some("the job's tasks to be deployed".to_string()),
         Some(running) => {
-            let up = u32::try_from(running.up.len()).unwrap_or(u32::MAX);
-            let missing = running.tasks.saturating_sub(up);
-            (missing > 0).then(|| format!("{missing} of {} tasks to run", running.tasks))
+            let tasks = model.graph(job).map_or(0, |graph| graph.subtasks() as usize);
+            let missing = tasks.saturating_sub(running.up.len());
+            let whole = missing == 0 && running.status == JobStatus::Running;
+            (!whole).then(|| format!("{missing} of {tasks} tasks to run"))
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     },
     system::{
         client::ClientEvent,
+        graph::JobGraph,
         ids::{AllocationId, CheckpointId, ExecutionVertexId, JobId},
         job_manager::JobEvent,
         leadership::{LeaderInformation, LeaderSessionId, LeadershipEvent, latch_key, leader_key},
@@ -59,10 +60,8 @@ pub struct Model {
     pub canceling: BTreeSet<JobId>,
     /// The jobs of which clients know that they will be canceled.
     pub canceled: BTreeSet<JobId>,
-    /// How often each term of a job's masters ended running tasks because something failed.
+    /// How often a job has failed, as each term of its masters counts.
     pub failovers: BTreeMap<(JobId, LeaderSessionId), u32>,
-    /// The status of each job, as each term of its masters knows it.
-    statuses: BTreeMap<(JobId, LeaderSessionId), JobStatus>,
     /// The results that clients were told, and when first.
     pub results: BTreeMap<JobId, (JobResult, Duration)>,
     /// How far each job's newest attempts are, as its masters know.
@@ -75,15 +74,15 @@ pub struct Model {
     pub newest_checkpoint: BTreeMap<JobId, Duration>,
 }
 
-/// The attempts of one epoch of a job.
+/// The present attempts of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
-    /// The process of the master that deployed them.
-    pub master: (NodeId, u64),
-    /// The epoch.
-    pub epoch: u64,
-    /// How many tasks there are.
-    pub tasks: u32,
+    /// The process of the master that deployed them, and its term.
+    pub master: ((NodeId, u64), LeaderSessionId),
+    /// The job's status, as that master knows it.
+    pub status: JobStatus,
+    /// The epoch of each subtask's newest attempt.
+    pub epochs: BTreeMap<ExecutionVertexId, u64>,
     /// Those that run or have finished.
     pub up: BTreeSet<ExecutionVertexId>,
 }
@@ -137,7 +136,7 @@ impl Model {
         self.granted.retain(|(of, _), _| *of != process);
         self.notified.retain(|(of, _), _| *of != process);
         self.slots.retain(|(of, _), _| *of != process);
-        self.running.retain(|_, running| running.master != process);
+        self.running.retain(|_, running| running.master.0 != process);
         self.began.retain(|_, (_, of)| *of != process);
     }
 
@@ -190,28 +189,35 @@ impl Model {
     }
 
     fn observe_job(&mut self, at: Moment, event: &JobEvent) {
-        if let JobEvent::StatusChanged { job, session, status } = event {
-            let before = self.statuses.insert((*job, *session), *status);
-            let fails = matches!(status, JobStatus::Restarting | JobStatus::Failing);
-            if before == Some(JobStatus::Running) && fails {
-                *self.failovers.entry((*job, *session)).or_default() += 1;
-            }
-        }
         match event {
-            JobEvent::Scheduled { job, epoch, tasks, .. } => {
-                let (epoch, tasks, up) = (*epoch, *tasks, BTreeSet::new());
-                let running = Running { master: at.process, epoch, tasks, up };
-                self.running.insert(*job, running);
+            JobEvent::FailureCounted { job, session, failures, .. } => {
+                self.failovers.insert((*job, *session), *failures);
             }
-            JobEvent::StatusChanged { job, status, .. } if *status != JobStatus::Running => {
-                let own = |running: &Running| running.master == at.process;
-                if self.running.get(job).is_some_and(own) {
-                    self.running.remove(job);
+            JobEvent::Scheduled { job, session, epoch, vertices, .. } => {
+                let master = (at.process, *session);
+                let (status, epochs, up) = (JobStatus::Created, BTreeMap::new(), BTreeSet::new());
+                let fresh = Running { master, status, epochs, up };
+                let running = self.running.entry(*job).or_insert_with(|| fresh.clone());
+                if running.master != master {
+                    *running = fresh;
+                }
+                for vertex in vertices {
+                    running.epochs.insert(*vertex, *epoch);
+                    running.up.remove(vertex);
+                }
+            }
+            JobEvent::StatusChanged { job, session, status } => {
+                let master = (at.process, *session);
+                let over = status.is_globally_terminal() || *status == JobStatus::Suspended;
+                match self.running.get_mut(job).filter(|running| running.master == master) {
+                    Some(_) if over => drop(self.running.remove(job)),
+                    Some(running) => running.status = *status,
+                    None => {}
                 }
             }
             JobEvent::ExecutionChanged { attempt, state } => {
                 if let Some(running) = self.running.get_mut(&attempt.job)
-                    && running.epoch == attempt.epoch
+                    && running.epochs.get(&attempt.vertex) == Some(&attempt.epoch)
                 {
                     match *state {
                         ExecutionState::Running | ExecutionState::Finished => {
@@ -317,6 +323,11 @@ impl Model {
     pub fn record(&self, component: &str) -> Option<LeaderInformation> {
         let value = self.keys.get(&leader_key(component))?;
         postcard::from_bytes(value).ok()
+    }
+
+    /// A job's graph, by what is kept.
+    pub fn graph(&self, job: JobId) -> Option<JobGraph> {
+        postcard::from_bytes(self.keys.get(&store::graph_key(job))?).ok()
     }
 
     /// The node that holds a component's latch.

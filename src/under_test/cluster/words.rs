@@ -126,10 +126,14 @@ fn job(event: &JobEvent) -> Option<String> {
         }
         JobEvent::LocalCleanup { .. } => return None,
         JobEvent::StatusChanged { job, status, .. } => format!("{job:?} is {status}"),
-        JobEvent::Scheduled { epoch, restored, .. } => match restored {
-            Some(checkpoint) => format!("deploys epoch {epoch} from {checkpoint:?}"),
-            None => format!("deploys epoch {epoch} from nothing"),
-        },
+        JobEvent::Scheduled { epoch, restored, vertices, .. } => {
+            let tasks = vertices.len();
+            let from = restored.map_or("nothing".to_string(), |from| format!("{from:?}"));
+            format!("deploys epoch {epoch}, {tasks} tasks, from {from}")
+        }
+        JobEvent::FailureCounted { job, failures, .. } => {
+            format!("{job:?} has failed, {failures} in this term")
+        }
         JobEvent::ExecutionChanged { attempt, state } => format!("knows {attempt:?} as {state}"),
         JobEvent::ExecutorConnected { resource, .. } => format!("is connected to {resource}"),
         JobEvent::ExecutorLost { resource, .. } => format!("gives {resource} up"),

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     cli::live::{member::Member, text::Narrator},
     host::{Host, NodeAddress},
-    jobs::word_count::Topics,
+    jobs::word_count::topics,
     system::{
         client::JobClient,
         cluster::ClusterConfig,
@@ -243,7 +243,7 @@ impl<'a> Fleet<'a> {
 
 /// All that is committed, by partition.
 async fn read_output(log: &dyn Log) -> Result<Vec<Vec<Bytes>>, LogRefusal> {
-    let (topic, mut partitions) = (Topics::default().output, Vec::new());
+    let (topic, mut partitions) = (topics(1).output, Vec::new());
     for (number, end) in (0..).zip(log.end_offsets_until_acknowledged(&topic).await?) {
         let mut records = Vec::new();
         while (records.len() as u64) < end {

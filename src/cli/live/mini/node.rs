@@ -14,8 +14,9 @@ use crate::{
         text::parse_duration,
     },
     host::{Host, NodeAddress},
-    jobs::word_count::{
-        JobPlan, Topics, operator_library, partition_lines, run_job, word_count, write_lines,
+    jobs::{
+        common::{JobPlan, partition_lines, run_job, write_lines},
+        word_count::{operator_library, topics, word_count},
     },
     system::{
         cluster::{ClusterConfig, bind, serve_jobs, serve_log, serve_object_store, serve_tasks},
@@ -170,7 +171,7 @@ impl Load {
     async fn write(self, log: &dyn Log) -> Result<(), CliError> {
         let lines = partition_lines(&self.text.lines(), PARALLELISM);
         let Pace { lines: batch, pause } = self.pace;
-        Ok(write_lines(log, &Topics::default().input, &lines, batch as usize, pause).await?)
+        Ok(write_lines(log, &topics(1).input, &lines, batch as usize, pause).await?)
     }
 
     /// A source that reads the text, which is uploaded first; once more is fine.
@@ -186,7 +187,7 @@ impl Load {
     fn topic(&self) -> OperatorSpec {
         let lines = partition_lines(&self.text.lines(), PARALLELISM);
         let stop = lines.iter().map(|lines| lines.len() as u64).collect();
-        spec("source", LOG_SOURCE, &LogSourceParameters::new(&Topics::default().input, stop))
+        spec("source", LOG_SOURCE, &LogSourceParameters::new(&topics(1).input, stop))
     }
 
     fn plan(&self, source: OperatorSpec) -> Result<JobPlan, GraphError> {
@@ -199,7 +200,7 @@ impl Load {
             max_ms: RESTART_DELAY_MAX_MS,
             reset_ms: RESTART_RESET_MS,
         };
-        let (job, topics) = (self.kept.job(), Topics::default());
+        let (job, topics) = (self.kept.job(), topics(1));
         let job = word_count(job, source, &topics.output, PARALLELISM, checkpoints, restarts)?;
         Ok(JobPlan { job, topics, inputs: PARALLELISM, outputs: PARALLELISM, cancel_after: None })
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     host::{Host, Instant},
-    jobs::word_count::Topics,
+    jobs::word_count::topics,
     system::{
         client::JobClient,
         ids::{CheckpointId, JobId},
@@ -90,7 +90,7 @@ impl Watch {
         });
         let (watch, node) = (self.clone(), host.clone());
         host.spawn(async move {
-            let topic = Topics::default().output;
+            let topic = topics(1).output;
             loop {
                 if let Ok(ends) = log.end_offsets(&topic).await {
                     watch.change(|seen| seen.committed = ends.iter().sum());

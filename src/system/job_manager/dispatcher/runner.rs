@@ -3,7 +3,7 @@
 use crate::system::{
     graph::JobGraph,
     ids::JobId,
-    job_manager::job_master::{Checkpoints, JobMaster, JobMasterServices},
+    job_manager::job_master::{Checkpoints, JobMaster, JobMasterServices, recover_checkpoints},
     leadership::{
         CoordinationElectionDriver, EndpointTerms, LeaderRunner, LeaderSession, Recovered,
     },
@@ -105,11 +105,11 @@ async fn checkpoints(
     let store = CompletedCheckpointStore::new(client, term, job);
     // What was recorded before the term began must be seen, and by the watch may be seen too late.
     if cancellation_requested(&**client, job).await {
-        return Ok((Checkpoints::none(store), true));
+        return Ok((Checkpoints::default(), true));
     }
-    let recovery = Checkpoints::recover(store.clone(), &*services.objects).boxed();
+    let recovery = recover_checkpoints(&store, &*services.objects).boxed();
     match select(until_canceled(client, job).boxed(), recovery).await {
-        Either::Left(_) => Ok((Checkpoints::none(store), true)),
+        Either::Left(_) => Ok((Checkpoints::default(), true)),
         Either::Right((recovered, _)) => {
             recovered.map(|found| (found, false)).map_err(|error| format!("{job:?}: {error}"))
         }

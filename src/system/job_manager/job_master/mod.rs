@@ -1,44 +1,39 @@
 //! The master of one job during one term: slots, attempts, failover, checkpoints.
 //!
-//! The endpoint's parts are in files of their own: [`scheduler`] deploys, cancels and restarts,
-//! [`coordinator`] takes checkpoints and [`storing`] stores them, [`executors`] speaks to task executors, [`resources`] to the
-//! resource manager.
+//! What it decides is in its [`core`]; this endpoint turns messages and answers into calls of it, and its
+//! [effects](perform) into messages, writes and events. [`resources`] speaks to the resource manager.
 
-mod coordinator;
-mod execution;
-mod executors;
-mod failures;
-mod pending;
+mod core;
+mod perform;
+mod recovery;
 mod resources;
-mod scheduler;
-mod slot_pool;
-mod storing;
 
-use super::{JobManagerConfig, event::JobEvent};
+pub(super) use self::core::Checkpoints;
+use self::core::JobMasterCore;
+use super::JobManagerConfig;
+use crate::host::Instant;
 use crate::system::{
-    graph::{ExecutionGraph, JobGraph, StateHandle},
-    heartbeat::{Beat, HeartbeatManager, HeartbeatManagerSender, HeartbeatSession},
-    ids::{
-        AllocationId, CheckpointId, ExecutionAttemptId, ExecutionVertexId, JobId, ResourceId,
-        TaskExecutorSession,
+    graph::JobGraph,
+    heartbeat::{
+        Beat, HeartbeatListener, HeartbeatManager, HeartbeatManagerSender, HeartbeatSession,
     },
+    ids::{AllocationId, ExecutionAttemptId, JobId, ResourceId, TaskExecutorSession},
     leadership::LeaderSession,
     protocol::{
-        ExecutorReport, JobDetails, JobMasterGateway, JobMasterHandler, JobResult, JobStatus,
-        OfferedSlots, RegistrationRefusal, TaskExecutionState, TaskExecutorInfo,
+        CheckpointAck, CheckpointDecline, ExecutorReport, JobDetails, JobMasterGateway,
+        JobMasterHandler, JobResult, MasterReport, OfferedSlots, RegistrationRefusal,
+        TaskExecutionState, TaskExecutorGateway, TaskExecutorInfo,
     },
+    registration::connect_back,
     rpc::{Context, Reply, RpcEndpoint, StopFuture},
     scope::Scope,
     service::{coordination::Coordination, object_store::ObjectStore},
+    store::{CheckpointIdCounter, CompletedCheckpointStore},
 };
-pub(super) use coordinator::Checkpoints;
-use execution::Execution;
-use executors::{ExecutorLink, ToExecutors};
-use failures::Failures;
 use futures::{FutureExt, channel::oneshot};
+use perform::ToExecutors;
+pub(super) use recovery::recover_checkpoints;
 use resources::{ResourceLink, ToResourceManager};
-use scheduler::Scheduling;
-use slot_pool::SlotPool;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What a job's master stands on.
@@ -56,22 +51,18 @@ pub struct JobMasterServices {
 pub struct JobMaster {
     services: JobMasterServices,
     term: LeaderSession,
-    job: Arc<JobGraph>,
-    graph: ExecutionGraph,
-    status: JobStatus,
-    cause: Option<String>,
-    failures: Failures,
-    /// The present attempts; empty before the first deployment and between two.
-    executions: BTreeMap<ExecutionVertexId, Execution>,
-    scheduling: Scheduling,
-    slots: SlotPool,
-    executors: BTreeMap<ResourceId, ExecutorLink>,
+    core: JobMasterCore,
+    counter: CheckpointIdCounter,
+    store: CompletedCheckpointStore,
+    /// The ways to the task executors that the core knows.
+    gateways: BTreeMap<ResourceId, TaskExecutorGateway>,
     executor_beats: HeartbeatManagerSender<JobMaster, ToExecutors>,
     resources: ResourceLink,
     resource_beats: HeartbeatManager<JobMaster, ToResourceManager>,
-    checkpoints: Checkpoints,
     /// Ends what runs beside the main thread when the term is over.
     scope: Scope,
+    /// The same for what is being stored.
+    storing: Scope,
     /// A user wanted the job to end before this term began.
     canceled: bool,
     /// Told of the job's end, unless the term ends first.
@@ -89,23 +80,20 @@ impl JobMaster {
         canceled: bool,
         result: oneshot::Sender<JobResult>,
     ) -> Self {
-        let (own_id, heartbeat) = (term.component.clone(), services.config.heartbeat);
+        let JobManagerConfig { heartbeat, retry_delay, .. } = *services.config;
+        let (own_id, client) = (term.component.clone(), &services.coordination);
+        let switches = client.host().switches();
         JobMaster {
-            graph: ExecutionGraph::new(&job),
-            slots: SlotPool::new(job.required_slots()),
+            counter: CheckpointIdCounter::new(client, &term, job.id),
+            store: CompletedCheckpointStore::new(client, &term, job.id),
+            core: JobMasterCore::new(job, term.session, checkpoints, retry_delay, switches),
             term,
-            job,
-            status: JobStatus::Created,
-            cause: None,
-            failures: Failures::default(),
-            executions: BTreeMap::new(),
-            scheduling: Scheduling::default(),
-            executors: BTreeMap::new(),
+            gateways: BTreeMap::new(),
             executor_beats: HeartbeatManagerSender::new(own_id.clone(), heartbeat),
             resources: ResourceLink::default(),
             resource_beats: HeartbeatManager::new(own_id, heartbeat),
-            checkpoints,
             scope: Scope::default(),
+            storing: Scope::default(),
             canceled,
             result: Some(result),
             services,
@@ -113,32 +101,45 @@ impl JobMaster {
     }
 
     fn id(&self) -> JobId {
-        self.job.id
+        self.core.id()
     }
 
-    fn set_status(&mut self, context: &Context<Self>, status: JobStatus) {
-        assert!(!self.status.is_globally_terminal(), "{:?} has ended", self.job.id);
-        if self.status != status {
-            self.status = status;
-            let (job, session) = (self.id(), self.term.session);
-            context.host().announce(&JobEvent::StatusChanged { job, session, status });
+    /// Lets the core decide, and does what it wants done.
+    fn decide<T>(
+        &mut self,
+        context: &mut Context<Self>,
+        decide: impl FnOnce(&mut JobMasterCore, Instant) -> T,
+    ) -> T {
+        let decided = decide(&mut self.core, context.host().now());
+        for effect in self.core.take_effects() {
+            self.perform(context, effect);
         }
+        decided
     }
 
-    /// The job has ended for good: lets go of everything and says so.
-    fn end_job(&mut self, context: &mut Context<Self>, status: JobStatus) {
-        self.set_status(context, status);
-        self.stop_checkpoints(context, "the job has ended");
-        self.leave_executors(context, "the job has ended");
-        self.leave_resource_manager(context, status);
-        if let Some(result) = self.result.take() {
-            // The runner waits for nothing any more when it was stopped.
-            let _ = result.send(JobResult { status, cause: self.cause.clone() });
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.status.is_globally_terminal() || self.status == JobStatus::Suspended
+    /// A task executor introduces itself: connects back, and makes sure that it is that life of it.
+    fn connect_executor(
+        &mut self,
+        context: &mut Context<Self>,
+        info: TaskExecutorInfo,
+        attempt: u64,
+        reply: Reply<Result<HeartbeatSession, RegistrationRefusal>>,
+    ) {
+        let (service, timeout) = (context.service().clone(), self.services.config.call_timeout);
+        let executor = info.clone();
+        let work = self.scope.wrap(async move { connect_back(&service, &executor, timeout).await });
+        context.spawn_then(work, move |master, context, connected| match connected {
+            Some(Ok(gateway)) => {
+                let heartbeat = HeartbeatSession(context.host().random_u128());
+                let answer = master.core.may_connect(master.id(), &info, attempt).and_then(|()| {
+                    // One of an earlier life is told of its end before this one takes its place.
+                    master.connected(context, info, attempt, heartbeat, gateway)
+                });
+                reply.ok(answer);
+            }
+            Some(Err(error)) => reply.ok(Err(RegistrationRefusal::Failure(error.to_string()))),
+            None => {}
+        });
     }
 }
 
@@ -146,27 +147,24 @@ impl RpcEndpoint for JobMaster {
     type Gateway = JobMasterGateway;
 
     fn on_start(&mut self, context: &mut Context<Self>) -> Result<(), String> {
-        let (job, session, status) = (self.id(), self.term.session, self.status);
-        context.host().announce(&JobEvent::StatusChanged { job, session, status });
+        self.decide(context, |core, _| core.on_start());
         self.executor_beats.start(context);
         match self.canceled {
-            true => self.cancel_job(context),
+            true => self.decide(context, |core, now| core.on_cancel(now)),
             false => self.follow_resource_manager(context),
         }
         Ok(())
     }
 
     fn on_stop(&mut self, context: &mut Context<Self>) -> StopFuture {
-        if !self.is_over() {
-            self.set_status(context, JobStatus::Suspended);
-            self.leave_executors(context, "the job master is stopping");
-            self.leave_resource_manager(context, JobStatus::Suspended);
-        }
+        self.decide(context, |core, _| core.on_stop());
         self.executor_beats.manager().stop(context);
         self.resource_beats.stop(context);
-        self.scope.close();
-        self.checkpoints.storing = None;
         async { Ok(()) }.boxed()
+    }
+
+    fn check_invariants(&self) {
+        self.core.check_invariants();
     }
 }
 
@@ -179,7 +177,10 @@ impl JobMasterHandler for JobMaster {
         attempt: u64,
         reply: Reply<Result<HeartbeatSession, RegistrationRefusal>>,
     ) {
-        self.register_executor(context, job, executor, attempt, reply);
+        match self.core.may_connect(job, &executor, attempt) {
+            Ok(()) => self.connect_executor(context, executor, attempt, reply),
+            Err(refusal) => reply.ok(Err(refusal)),
+        }
     }
 
     fn offer_slots(
@@ -188,7 +189,7 @@ impl JobMasterHandler for JobMaster {
         offered: OfferedSlots,
         reply: Reply<Result<Vec<AllocationId>, RegistrationRefusal>>,
     ) {
-        reply.ok(self.take_offers(context, offered));
+        reply.ok(self.decide(context, |core, _| core.on_offered(offered)));
     }
 
     fn update_task_state(
@@ -198,30 +199,21 @@ impl JobMasterHandler for JobMaster {
         state: TaskExecutionState,
         reply: Reply<bool>,
     ) {
-        reply.ok(self.take_task_state(context, attempt, state));
+        reply.ok(self.decide(context, |core, now| core.on_task_state(now, attempt, state)));
     }
 
     fn acknowledge_checkpoint(
         &mut self,
         context: &mut Context<Self>,
-        attempt: ExecutionAttemptId,
-        checkpoint: CheckpointId,
-        state: StateHandle,
-        ended: bool,
+        part: CheckpointAck,
         reply: Reply<()>,
     ) {
-        self.on_acknowledge(context, attempt, checkpoint, state, ended);
+        self.decide(context, |core, _| core.on_acknowledged(part));
         reply.ok(());
     }
 
-    fn decline_checkpoint(
-        &mut self,
-        context: &mut Context<Self>,
-        attempt: ExecutionAttemptId,
-        checkpoint: CheckpointId,
-        reason: String,
-    ) {
-        self.take_decline(context, attempt, checkpoint, &reason);
+    fn decline_checkpoint(&mut self, context: &mut Context<Self>, decline: CheckpointDecline) {
+        self.decide(context, |core, now| core.on_declined(now, &decline));
     }
 
     fn disconnect_task_executor(
@@ -231,22 +223,15 @@ impl JobMasterHandler for JobMaster {
         session: TaskExecutorSession,
         cause: String,
     ) {
-        self.lose_executor(context, &resource, session, &cause);
+        self.decide(context, |core, now| core.on_disconnected(now, &resource, session, &cause));
     }
 
     fn details(&mut self, _: &mut Context<Self>, reply: Reply<JobDetails>) {
-        reply.ok(JobDetails {
-            job: self.id(),
-            name: self.job.name.clone(),
-            status: self.status,
-            checkpoint: self.checkpoints.newest(),
-            cause: self.cause.clone(),
-            failures: self.failures.recent(),
-        });
+        reply.ok(self.core.details());
     }
 
     fn cancel(&mut self, context: &mut Context<Self>, reply: Reply<()>) {
-        self.cancel_job(context);
+        self.decide(context, |core, now| core.on_cancel(now));
         reply.ok(());
     }
 
@@ -268,5 +253,53 @@ impl JobMasterHandler for JobMaster {
     ) {
         HeartbeatManager::<_, ToResourceManager>::request_heartbeat(self, context, beat);
         reply.ok(());
+    }
+}
+
+impl HeartbeatListener<ToExecutors> for JobMaster {
+    type In = ExecutorReport;
+    type Out = MasterReport;
+
+    fn heartbeats(&mut self) -> &mut HeartbeatManager<Self, ToExecutors> {
+        self.executor_beats.manager()
+    }
+
+    fn notify_heartbeat_timeout(
+        &mut self,
+        context: &mut Context<Self>,
+        id: &str,
+        session: HeartbeatSession,
+    ) {
+        let resource = ResourceId(id.to_string());
+        self.decide(context, |core, now| {
+            core.on_silence(now, &resource, session, "heartbeat timeout");
+        });
+    }
+
+    fn notify_target_unreachable(
+        &mut self,
+        context: &mut Context<Self>,
+        id: &str,
+        session: HeartbeatSession,
+    ) {
+        let resource = ResourceId(id.to_string());
+        self.decide(context, |core, now| {
+            core.on_silence(now, &resource, session, "unreachable");
+        });
+    }
+
+    fn report_payload(
+        &mut self,
+        context: &mut Context<Self>,
+        id: &str,
+        session: HeartbeatSession,
+        report: ExecutorReport,
+    ) {
+        let resource = ResourceId(id.to_string());
+        self.decide(context, |core, now| core.on_report(now, &resource, session, report));
+    }
+
+    fn retrieve_payload(&mut self, _: &mut Context<Self>, id: &str) -> MasterReport {
+        self.core.report_to(&ResourceId(id.to_string()))
     }
 }

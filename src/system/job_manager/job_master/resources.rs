@@ -61,7 +61,7 @@ impl JobMaster {
         context: &mut Context<Self>,
         leader: Option<LeaderInformation>,
     ) {
-        if self.is_over() {
+        if self.core.is_over() {
             return;
         }
         self.resources.leader = leader;
@@ -120,7 +120,7 @@ impl JobMaster {
         let Some((gateway, _)) = self.resources.connected.clone() else { return };
         self.resources.version += 1;
         let (connection, version) = (self.resources.connection, self.resources.version);
-        let slots = self.job.required_slots();
+        let slots = self.core.required_slots();
         let ask = gateway.declare_requirements(self.id(), self.term.session, version, slots);
         let retry_delay = self.services.config.retry_delay;
         let work = self.scope.wrap(ask);

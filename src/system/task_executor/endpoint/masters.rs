@@ -2,17 +2,16 @@
 
 use super::{SlotEvent, TaskExecutor};
 use crate::system::{
-    graph::StateHandle,
     heartbeat::{Beat, HeartbeatListener, HeartbeatManager, HeartbeatSession, HeartbeatTarget},
-    ids::{AllocationId, CheckpointId, ExecutionAttemptId, JobId},
+    ids::{AllocationId, ExecutionAttemptId, ExecutionVertexId, JobId},
     leadership::{
         LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService, LeaderSessionId,
     },
     protocol::{
-        ExecutorReport, JobMasterGateway, MasterReport, OfferedSlots, RegistrationRefusal,
-        TaskExecutionState, component_job, job_component,
+        CheckpointAck, ExecutorReport, JobMasterGateway, MasterReport, OfferedSlots,
+        RegistrationRefusal, TaskExecutionState, component_job, job_component,
     },
-    registration::register,
+    registration::{register, until_answered},
     rpc::{Context, EndpointHandle, Gateway, RpcError},
     sabotage,
     scope::Scope,
@@ -43,13 +42,39 @@ pub(super) struct MasterLink {
     round: u64,
     /// The master to which `ended` is to be told.
     deployer: Option<LeaderSessionId>,
-    /// How attempts of that master ended, until it has answered. None is of an older epoch than the
-    /// newest, so there are no more than the job has subtasks.
+    /// How attempts of that master ended, until it has answered: of each subtask the newest.
     ended: BTreeMap<ExecutionAttemptId, TaskExecutionState>,
-    /// No attempt up to this epoch may begin any more.
-    pub canceled_epoch: u64,
-    /// The newest epoch of which an attempt was taken on; none before it may begin any more.
-    pub newest_epoch: u64,
+    floors: EpochFloors,
+}
+
+/// Subtasks of one job of which an executor remembers the epochs; beyond that it may refuse an attempt that
+/// it need not.
+const FLOORS_MAX: usize = 65_536;
+
+/// From which epoch on an attempt of a subtask may begin: none that was canceled, nor one before another that
+/// was taken on, however late its deployment arrives.
+#[derive(Debug, Default)]
+pub(super) struct EpochFloors {
+    of: BTreeMap<ExecutionVertexId, u64>,
+    /// Of all subtasks that are not remembered one by one.
+    others: u64,
+}
+
+impl EpochFloors {
+    /// Nothing before this epoch may begin at the subtask any more.
+    fn raise(&mut self, vertex: ExecutionVertexId, epoch: u64) {
+        if self.of.len() >= FLOORS_MAX && !self.of.contains_key(&vertex) {
+            self.others = self.others.max(epoch);
+            return;
+        }
+        let floor = self.of.entry(vertex).or_default();
+        *floor = epoch.max(*floor);
+    }
+
+    fn admits(&self, attempt: ExecutionAttemptId) -> bool {
+        let floor = self.of.get(&attempt.vertex).copied().unwrap_or(self.others);
+        attempt.epoch >= floor
+    }
 }
 
 struct Connected {
@@ -62,6 +87,22 @@ impl MasterLink {
     /// The term of the master to which the task executor is connected.
     pub fn session(&self) -> Option<LeaderSessionId> {
         self.connected.as_ref().map(|connected| connected.session)
+    }
+
+    /// Whether an attempt may still begin.
+    pub fn admits(&self, attempt: ExecutionAttemptId) -> bool {
+        self.floors.admits(attempt)
+    }
+
+    /// The attempt must not begin any more.
+    pub fn cancel(&mut self, attempt: ExecutionAttemptId) {
+        self.floors.raise(attempt.vertex, attempt.epoch.saturating_add(1));
+    }
+
+    /// An attempt begins: no older one of its subtask may, nor does the end of one matter to anybody.
+    pub fn take_on(&mut self, attempt: ExecutionAttemptId) {
+        self.floors.raise(attempt.vertex, attempt.epoch);
+        self.ended.retain(|of, _| of.vertex != attempt.vertex || of.epoch >= attempt.epoch);
     }
 }
 
@@ -106,8 +147,7 @@ impl TaskExecutor {
             round: 0,
             deployer: None,
             ended: BTreeMap::new(),
-            canceled_epoch: 0,
-            newest_epoch: 0,
+            floors: EpochFloors::default(),
         };
         self.jobs.insert(job, link);
     }
@@ -347,16 +387,10 @@ impl TaskExecutor {
         let Some(link) = self.jobs.get_mut(&attempt.job) else { return };
         let lists_ends = !context.host().sabotaged(sabotage::UNTOLD_END_TAKEN_FOR_LOSS);
         if state.is_terminal() && link.deployer == Some(deployer) && lists_ends {
+            link.ended.retain(|of, _| of.vertex != attempt.vertex);
             link.ended.insert(attempt, state.clone());
         }
         self.tell_task_state(context, attempt, state);
-    }
-
-    /// No end of an attempt before this epoch matters to anybody: a newer one was deployed.
-    pub(super) fn forget_ends_before(&mut self, job: JobId, epoch: u64) {
-        if let Some(link) = self.jobs.get_mut(&job) {
-            link.ended.retain(|attempt, _| attempt.epoch >= epoch);
-        }
     }
 
     /// Tells a task's state to the master, until it answers or the connection is gone.
@@ -372,12 +406,8 @@ impl TaskExecutor {
         let (host, delay) = (context.host().clone(), self.services.config.retry_delay);
         let terminal = state.is_terminal();
         let work = link.scope.wrap(async move {
-            loop {
-                match gateway.update_task_state(attempt, state.clone()).await {
-                    Ok(known) => return known,
-                    Err(_) => host.sleep(delay).await,
-                }
-            }
+            let tell = || gateway.update_task_state(attempt, state.clone());
+            until_answered(&host, delay, tell).await
         });
         context.spawn_then(work, move |executor, _, known| {
             if known.is_some()
@@ -395,24 +425,13 @@ impl TaskExecutor {
     }
 
     /// Tells the master that an attempt's part of a checkpoint is durable, until it answers.
-    pub(super) fn acknowledge(
-        &mut self,
-        context: &Context<Self>,
-        attempt: ExecutionAttemptId,
-        checkpoint: CheckpointId,
-        state: StateHandle,
-        ended: bool,
-    ) {
-        let Some(link) = self.jobs.get(&attempt.job) else { return };
+    pub(super) fn acknowledge(&mut self, context: &Context<Self>, part: CheckpointAck) {
+        let Some(link) = self.jobs.get(&part.attempt.job) else { return };
         let Some(connected) = &link.connected else { return };
         let gateway = connected.gateway.clone();
         let (host, delay) = (context.host().clone(), self.services.config.retry_delay);
         let work = link.scope.wrap(async move {
-            let acknowledge =
-                || gateway.acknowledge_checkpoint(attempt, checkpoint, state.clone(), ended);
-            while acknowledge().await.is_err() {
-                host.sleep(delay).await;
-            }
+            until_answered(&host, delay, || gateway.acknowledge_checkpoint(part.clone())).await;
         });
         context.host().spawn(async move {
             work.await;

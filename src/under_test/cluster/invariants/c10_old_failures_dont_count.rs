@@ -8,7 +8,7 @@ use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
     system::{
-        ids::{CheckpointId, JobId},
+        ids::{CheckpointId, ExecutionVertexId, JobId},
         job_manager::JobEvent,
         protocol::job_component,
     },
@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Default)]
 pub struct OldFailuresDontCount {
     complete: BTreeMap<JobId, CheckpointId>,
-    epochs: BTreeMap<JobId, u64>,
+    epochs: BTreeMap<(JobId, ExecutionVertexId), u64>,
     counted: BTreeSet<(JobId, CheckpointId)>,
 }
 
@@ -50,12 +50,14 @@ impl ClusterInvariant for OldFailuresDontCount {
             EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
                 self.know(*job, *checkpoint)
             }
-            EventRef::Job(JobEvent::Scheduled { job, epoch, restored, .. }) => {
+            EventRef::Job(JobEvent::Scheduled { job, epoch, restored, vertices, .. }) => {
                 if let Some(restored) = restored {
                     self.know(*job, *restored);
                 }
-                let newest = self.epochs.entry(*job).or_default();
-                *newest = (*newest).max(*epoch);
+                for vertex in vertices {
+                    let newest = self.epochs.entry((*job, *vertex)).or_default();
+                    *newest = (*newest).max(*epoch);
+                }
                 Check::Ignored
             }
             EventRef::Job(JobEvent::CheckpointFailureCounted {
@@ -68,7 +70,7 @@ impl ClusterInvariant for OldFailuresDontCount {
                     return Check::Ignored;
                 }
                 let known = self.complete.get(job);
-                let newest = self.epochs.get(job);
+                let newest = declined.and_then(|of| self.epochs.get(&(*job, of.vertex)));
                 let newer = known.is_none_or(|known| known < checkpoint);
                 let present = declined.is_none_or(|attempt| Some(&attempt.epoch) == newest);
                 let once = self.counted.insert((*job, *checkpoint));
@@ -99,7 +101,13 @@ mod tests {
         History::new()
             .holds(
                 process(1, 1),
-                JobEvent::Scheduled { job: JOB, session, epoch: 4, restored, tasks: 1 },
+                JobEvent::Scheduled {
+                    job: JOB,
+                    session,
+                    epoch: 4,
+                    restored,
+                    vertices: vec![subtask(0)],
+                },
             )
             .holds(process(0, 1), committed(1, vec![job_latch(1)]))
             .holds(process(1, 1), completed(5))
@@ -115,7 +123,13 @@ mod tests {
     #[test]
     fn what_is_restored_is_complete() {
         let (session, restored) = (term(1), Some(CheckpointId(6)));
-        let event = JobEvent::Scheduled { job: JOB, session, epoch: 5, restored, tasks: 1 };
+        let event = JobEvent::Scheduled {
+            job: JOB,
+            session,
+            epoch: 5,
+            restored,
+            vertices: vec![subtask(0)],
+        };
         deployed().holds(process(1, 1), event).breaks(process(1, 1), counted(6, None));
     }
 

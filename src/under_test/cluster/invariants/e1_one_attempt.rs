@@ -7,12 +7,10 @@ use crate::{
     harness::event::Moment,
     host::{sim::Hardware, sim::NodeId},
     system::{
-        graph::JobGraph,
-        ids::{ExecutionAttemptId, JobId},
+        ids::{ExecutionAttemptId, ExecutionVertexId, JobId},
         job_manager::JobEvent,
         leadership::LeaderSessionId,
         protocol::ExecutionState,
-        store,
         task_executor::TaskEvent,
     },
     under_test::cluster::{EventKind, EventRef, Model},
@@ -21,11 +19,10 @@ use std::collections::BTreeMap;
 
 type Process = (NodeId, u64);
 
-/// What a master said of its present attempts.
+/// What a master said of its present attempts: of each subtask the epoch, and how far it is.
 struct Present {
     session: LeaderSessionId,
-    epoch: u64,
-    states: BTreeMap<ExecutionAttemptId, u32>,
+    states: BTreeMap<ExecutionVertexId, (u64, u32)>,
 }
 
 /// Remembers what masters and tasks said last.
@@ -62,13 +59,13 @@ impl ClusterInvariant for OneAttempt {
         &[EventKind::Job, EventKind::Task, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
             EventRef::Task(TaskEvent::StateChanged { attempt, state, .. }) => {
                 self.task_changed(at, *attempt, *state)
             }
-            EventRef::Job(JobEvent::Scheduled { job, session, epoch, .. }) => {
-                self.scheduled(at, *job, *session, *epoch, model)
+            EventRef::Job(JobEvent::Scheduled { job, session, epoch, vertices, .. }) => {
+                self.scheduled(at, (*job, *session), *epoch, vertices)
             }
             EventRef::Job(JobEvent::ExecutionChanged { attempt, state }) => {
                 self.execution_changed(at, *attempt, *state)
@@ -82,38 +79,29 @@ impl ClusterInvariant for OneAttempt {
     }
 }
 
-/// How many subtasks a job has, by its durable graph.
-fn subtasks(job: JobId, model: &Model) -> Option<usize> {
-    let graph = model.keys.get(&store::graph_key(job))?;
-    let graph = postcard::from_bytes::<JobGraph>(graph).ok()?;
-    Some(graph.vertices.iter().map(|vertex| vertex.parallelism as usize).sum())
-}
-
 impl OneAttempt {
     fn scheduled(
         &mut self,
         at: Moment,
-        job: JobId,
-        session: LeaderSessionId,
+        (job, session): (JobId, LeaderSessionId),
         epoch: u64,
-        model: &Model,
+        vertices: &[ExecutionVertexId],
     ) -> Check {
-        let present = Present { session, epoch, states: BTreeMap::new() };
-        let former = self.masters.insert((at.process, job), present);
         // What has ended long ago is not heard of again.
         self.tasks.retain(|of, (_, rank)| of.job != job || of.epoch + 100 > epoch || *rank < ENDED);
-        let Some(former) = former.filter(|former| former.session == session) else {
-            return Check::Passed;
-        };
-        let now = || format!("{at}: epoch {epoch} is scheduled");
-        if let Some((alive, _)) = former.states.iter().find(|(_, rank)| **rank < ENDED) {
-            return Check::broken(format!("{alive:?} has not ended"), now());
+        let fresh = || Present { session, states: BTreeMap::new() };
+        let present = self.masters.entry((at.process, job)).or_insert_with(fresh);
+        if present.session != session {
+            *present = fresh();
         }
-        let (ended, all) = (former.states.len(), subtasks(job, model));
-        Check::that(all.is_none_or(|all| ended == all), || {
-            let before =
-                format!("of {all:?} attempts of epoch {} {ended} have ended", former.epoch);
-            (before, now())
+        let mut alive = None;
+        for vertex in vertices {
+            let before = present.states.insert(*vertex, (epoch, 0));
+            alive = alive.or(before.filter(|(_, rank)| *rank < ENDED).map(|of| (*vertex, of.0)));
+        }
+        Check::that(alive.is_none(), || {
+            let now = format!("{at}: epoch {epoch} of {vertices:?} is scheduled");
+            (format!("{alive:?} has not ended"), now)
         })
     }
 
@@ -124,13 +112,15 @@ impl OneAttempt {
         state: ExecutionState,
     ) -> Check {
         let now = format!("{at}: the master says that {attempt:?} is {state}");
-        let Some(present) = self.masters.get_mut(&(at.process, attempt.job)) else {
-            return Check::broken("it has scheduled nothing", now);
+        let present = self.masters.get_mut(&(at.process, attempt.job));
+        let known = present.and_then(|present| present.states.get_mut(&attempt.vertex));
+        let Some((epoch, before)) = known else {
+            return Check::broken("it has scheduled nothing of that subtask", now);
         };
-        if present.epoch != attempt.epoch {
-            return Check::broken(format!("its epoch is {}", present.epoch), now);
+        if *epoch != attempt.epoch {
+            return Check::broken(format!("its epoch is {epoch}"), now);
         }
-        let before = present.states.insert(attempt, rank(state)).unwrap_or(0);
+        let before = std::mem::replace(before, rank(state));
         Check::that(before < rank(state), || ("it was so far or farther".to_string(), now))
     }
 
@@ -153,32 +143,9 @@ impl OneAttempt {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing_jobs::*, JobGraph, OneAttempt};
-    use crate::system::graph::{CheckpointSettings, JobVertex, RestartStrategy};
+    use super::{super::testing_jobs::*, OneAttempt};
 
     /// The graph of a job of one vertex with so many subtasks.
-    fn graph_of(parallelism: u32) -> Change {
-        let vertex = JobVertex {
-            id: JobVertexId(0),
-            name: String::new(),
-            parallelism,
-            max_parallelism: parallelism,
-            slot_sharing_group: String::new(),
-            operators: vec![],
-            outputs: vec![],
-            inputs: vec![],
-        };
-        let job = JobGraph {
-            id: JOB,
-            name: String::new(),
-            vertices: vec![vertex],
-            checkpoints: CheckpointSettings::default(),
-            restarts: RestartStrategy::None,
-        };
-        let encoded = postcard::to_allocvec(&job).expect("it can be encoded");
-        put(store::graph_key(JOB), encoded)
-    }
-
     fn execution(vertex: u32, epoch: u64, state: ExecutionState) -> JobEvent {
         JobEvent::ExecutionChanged { attempt: attempt(vertex, epoch), state }
     }
@@ -215,10 +182,25 @@ mod tests {
 
     #[test]
     fn a_new_epoch_while_an_attempt_was_never_heard_of_is_refused() {
-        running()
-            .holds(process(0, 1), committed(1, vec![graph_of(2)]))
+        History::<OneAttempt>::new()
+            .holds(process(1, 1), scheduled_of(1, 1, &[0, 1]))
             .holds(process(1, 1), execution(0, 1, ExecutionState::Canceled))
-            .breaks(process(1, 1), scheduled(1, 2, None));
+            .breaks(process(1, 1), scheduled_of(1, 2, &[0, 1]));
+    }
+
+    #[test]
+    fn a_region_may_begin_anew_while_another_runs() {
+        let two = || {
+            History::<OneAttempt>::new()
+                .holds(process(1, 1), scheduled_of(1, 1, &[0]))
+                .holds(process(1, 1), scheduled_of(1, 2, &[1]))
+                .holds(process(1, 1), execution(0, 1, ExecutionState::Running))
+                .holds(process(1, 1), execution(1, 2, ExecutionState::Failed))
+        };
+        two()
+            .holds(process(1, 1), scheduled_of(1, 3, &[1]))
+            .holds(process(1, 1), execution(0, 1, ExecutionState::Failed));
+        two().breaks(process(1, 1), scheduled_of(1, 3, &[0, 1]));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::{
     harness::event::Moment,
     host::{sim::Hardware, sim::NodeId},
     system::{
-        ids::{CheckpointId, ExecutionAttemptId, JobId},
+        ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, JobId},
         job_manager::JobEvent,
     },
     under_test::cluster::{EventKind, EventRef, Model},
@@ -15,10 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 type Process = (NodeId, u64);
 
-/// Remembers each master's epoch and whom its pending checkpoints wait for.
+/// Remembers the epoch of each subtask of each master, and whom its pending checkpoints wait for.
 #[derive(Default)]
 pub struct OldAttemptsAreIgnored {
-    epochs: BTreeMap<(Process, JobId), u64>,
+    epochs: BTreeMap<(Process, JobId), BTreeMap<ExecutionVertexId, u64>>,
     waiting: BTreeMap<(Process, JobId, CheckpointId), BTreeSet<ExecutionAttemptId>>,
 }
 
@@ -37,8 +37,9 @@ impl ClusterInvariant for OldAttemptsAreIgnored {
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            EventRef::Job(JobEvent::Scheduled { job, epoch, .. }) => {
-                self.epochs.insert((at.process, *job), *epoch);
+            EventRef::Job(JobEvent::Scheduled { job, epoch, vertices, .. }) => {
+                let epochs = self.epochs.entry((at.process, *job)).or_default();
+                epochs.extend(vertices.iter().map(|vertex| (*vertex, *epoch)));
                 self.waiting.retain(|(process, of, _), _| (*process, *of) != (at.process, *job));
             }
             EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
@@ -76,7 +77,8 @@ impl ClusterInvariant for OldAttemptsAreIgnored {
 
 impl OldAttemptsAreIgnored {
     fn is_present(&self, at: Moment, attempt: ExecutionAttemptId) -> bool {
-        self.epochs.get(&(at.process, attempt.job)) == Some(&attempt.epoch)
+        let epochs = self.epochs.get(&(at.process, attempt.job));
+        epochs.and_then(|epochs| epochs.get(&attempt.vertex)) == Some(&attempt.epoch)
     }
 }
 
@@ -86,7 +88,7 @@ mod tests {
 
     fn pending() -> History<OldAttemptsAreIgnored> {
         History::new()
-            .holds(process(1, 1), scheduled(1, 1, None))
+            .holds(process(1, 1), scheduled_of(1, 1, &[0, 1]))
             .holds(process(1, 1), triggered(2, &[attempt(0, 1), attempt(1, 1)]))
             .holds(process(1, 1), acknowledged(2, attempt(0, 1)))
     }
@@ -103,7 +105,7 @@ mod tests {
         pending().breaks(process(2, 1), acknowledged(2, attempt(1, 1)));
         pending().breaks(process(1, 1), acknowledged(3, attempt(1, 1)));
         pending()
-            .holds(process(1, 1), scheduled(1, 3, None))
+            .holds(process(1, 1), scheduled_of(1, 3, &[0, 1]))
             .breaks(process(1, 1), acknowledged(2, attempt(1, 1)));
         pending()
             .holds(process(1, 1), aborted(2))

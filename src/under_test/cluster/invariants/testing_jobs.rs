@@ -108,7 +108,24 @@ pub fn stored(name: impl Into<String>) -> ObjectStoreEvent {
 
 pub fn scheduled(number: u128, epoch: u64, restored: Option<u64>) -> JobEvent {
     let restored = restored.map(CheckpointId);
-    JobEvent::Scheduled { job: JOB, session: term(number), epoch, restored, tasks: 1 }
+    JobEvent::Scheduled {
+        job: JOB,
+        session: term(number),
+        epoch,
+        restored,
+        vertices: vec![subtask(0)],
+    }
+}
+
+/// The same of these vertices' first subtasks.
+pub fn scheduled_of(number: u128, epoch: u64, vertices: &[u32]) -> JobEvent {
+    JobEvent::Scheduled {
+        job: JOB,
+        session: term(number),
+        epoch,
+        restored: None,
+        vertices: vertices.iter().map(|vertex| subtask(*vertex)).collect(),
+    }
 }
 
 pub fn triggered(id: u64, plan: &[ExecutionAttemptId]) -> JobEvent {

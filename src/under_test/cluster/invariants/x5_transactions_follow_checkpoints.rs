@@ -1,6 +1,6 @@
 //! X5: a job's transaction is committed only when a checkpoint that covers it is durable, and then it is
 //! never aborted, and committed before the job is kept as finished. A checkpoint covers what attempts of
-//! its own epoch prepared for it or for an older one. Judged on the services' logs; which checkpoint a
+//! its plan prepared for it or for an older one; each region has an epoch of its own. Judged on the services' logs; which checkpoint a
 //! transaction was prepared for is the word of the sink.
 //!
 //! A job that fails or is canceled may leave a covered transaction, which then goes with the job.
@@ -21,13 +21,13 @@ use crate::{
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Remembers for which checkpoint each transaction waits, and the newest durable one of each epoch.
 #[derive(Default)]
 pub struct TransactionsFollowCheckpoints {
     prepared: BTreeMap<TransactionId, CheckpointId>,
-    epochs: BTreeMap<(JobId, CheckpointId), u64>,
+    epochs: BTreeMap<(JobId, CheckpointId), BTreeSet<u64>>,
     durable: BTreeMap<(JobId, u64), CheckpointId>,
 }
 
@@ -51,8 +51,8 @@ impl ClusterInvariant for TransactionsFollowCheckpoints {
                 Check::Ignored
             }
             EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
-                let epoch = plan.first().map(|attempt| ((*job, *checkpoint), attempt.epoch));
-                self.epochs.extend(epoch);
+                let epochs = plan.iter().map(|attempt| attempt.epoch).collect();
+                self.epochs.insert((*job, *checkpoint), epochs);
                 Check::Ignored
             }
             EventRef::Coordination(event) => {
@@ -88,7 +88,7 @@ impl ClusterInvariant for TransactionsFollowCheckpoints {
 
 impl TransactionsFollowCheckpoints {
     fn complete(&mut self, job: JobId, id: CheckpointId) {
-        if let Some(epoch) = self.epochs.remove(&(job, id)) {
+        for epoch in self.epochs.remove(&(job, id)).unwrap_or_default() {
             let newest = self.durable.entry((job, epoch)).or_insert(id);
             *newest = (*newest).max(id);
         }

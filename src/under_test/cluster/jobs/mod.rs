@@ -2,10 +2,12 @@
 //! lines here.
 
 pub mod job;
+pub mod pipelines;
 pub mod spec;
 pub mod word_count;
+mod workload;
 
 use job::AnyJob;
 
 /// Every job that scenarios can name; the first is that of a `[[job]]` without a name.
-const ALL: &[&dyn AnyJob] = &[&word_count::WordCount];
+const ALL: &[&dyn AnyJob] = &[&word_count::WordCount, &pipelines::Pipelines];

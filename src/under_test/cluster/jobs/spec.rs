@@ -10,6 +10,7 @@ use crate::{
         system::{AnySettings, LintContext},
     },
     host::{Draws, mix},
+    jobs::common::{FailedAttempts, register_faulty},
     system::{cluster::OperatorLibrary, connector, task_executor::OperatorRegistry},
 };
 use bytes::Bytes;
@@ -18,13 +19,17 @@ use std::{fmt, sync::Arc};
 /// The table of a job in scenario files.
 const TABLE: &str = "job";
 
-/// What the processes of a run can run: the connectors, and the operators of every job.
+/// What the processes of a run can run: the connectors, the operator that fails on purpose, and those of every
+/// job.
 pub fn library() -> OperatorLibrary {
     let of_jobs: Vec<Operators> = ALL.iter().map(|job| job.operators()).collect();
+    // One memory of the functions that failed, for all processes of a run.
+    let failed = FailedAttempts::default();
     Arc::new(move |services| {
         let connectors =
             connector::register(OperatorRegistry::new(), &services.log, &services.objects);
-        of_jobs.iter().fold(connectors, |registry, add| add(registry))
+        let common = register_faulty(connectors, &failed);
+        of_jobs.iter().fold(common, |registry, add| add(registry))
     })
 }
 

@@ -1,19 +1,21 @@
 //! The word count under test: its settings, its lines, what of its functions fails, and what it must put out.
 
-use super::job::{JobRun, JobSetup, JobUnderTest, Operators};
+use super::{
+    job::{JobRun, JobSetup, JobUnderTest, Operators},
+    workload::{Workload, job_of_seed, millis},
+};
 use crate::{
     harness::{
         language::{
             DurationRange, NumberRange, Share, cut, exact_duration, maybe_count, maybe_part,
             maybe_time, number, part, time,
         },
-        system::{LintContext, Node, Output, StuckRun},
+        system::{LintContext, Output, StuckRun},
     },
     host::Draws,
-    jobs::word_count::{
-        Counted, FailedAttempts, FailureInjection, JobPlan, POISON, SlowSubtask, Topics,
-        partition_lines, register_with_failures, run_client_node, run_writer_node,
-        word_count_with_failures, words,
+    jobs::{
+        common::{FailureInjection, JobPlan, POISON, SlowSubtask, Topics},
+        word_count::{Counted, Oracle, register, topics, word_count_with_failures, words},
     },
     system::{
         connector::{LOG_SOURCE, LogSourceParameters, spec as operator},
@@ -23,16 +25,12 @@ use crate::{
         task_executor::RECORD_BYTES_MAX,
     },
     under_test::cluster::{
-        invariants::x4_exactly_once::ExactlyOnce, lines::check_lines, model::Model, roles,
+        invariants::x4_exactly_once::ExactlyOnce, lines::check_lines, model::Model,
     },
 };
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// From batch to batch of the writer, about.
-const WRITER_PAUSE: Duration = Duration::from_millis(100);
-/// A long text is written within this time.
-const WRITING_MAX: Duration = Duration::from_secs(30);
 /// The most bytes of a line of a user's text: a line is a record, and so is a word with its count.
 const LINE_BYTES_MAX: usize = RECORD_BYTES_MAX - 32;
 /// Letters of a word that a difference shows.
@@ -99,6 +97,15 @@ impl WordCountSettings {
         WordCountSettings { lines: NumberRange::only(count), line_words, ..self.clone() }
     }
 
+    /// Its lines, of drawn settings.
+    fn workload(&self) -> Workload {
+        Workload {
+            partitions: self.parallelism.one(),
+            lines: self.lines.one(),
+            lines_per_second: self.lines_per_second.one(),
+        }
+    }
+
     /// Whether its functions fail on purpose.
     fn fails(&self) -> bool {
         self.fail_at.is_some() || self.panic_at.is_some() || self.poisoned.is_some()
@@ -114,9 +121,7 @@ impl JobUnderTest for WordCount {
     type Settings = WordCountSettings;
 
     fn operators() -> Operators {
-        // One memory of the functions that failed, for all processes of a run.
-        let failed = FailedAttempts::default();
-        Box::new(move |registry| register_with_failures(registry, &failed))
+        Box::new(register)
     }
 
     fn slots(settings: &WordCountSettings) -> NumberRange {
@@ -155,9 +160,10 @@ impl JobUnderTest for WordCount {
     }
 
     fn setup(settings: &WordCountSettings, run: &JobRun<'_>) -> JobSetup {
-        let topics = Topics::numbered(run.number);
+        let topics = topics(run.number);
+        let workload = settings.workload();
         let lines = word_count_lines(settings, run.seed, run.input);
-        let dealt = Arc::new(partition_lines(&lines, settings.parallelism.one()));
+        let dealt = workload.deal(&lines);
         let plan = plan(settings, run, &dealt, &topics);
         let id = plan.job.id;
         let of_run = JobOfRun {
@@ -170,8 +176,8 @@ impl JobUnderTest for WordCount {
         let (input, output_topic) = (run.input.cloned(), topics.output.clone());
         JobSetup {
             id,
-            nodes: nodes(settings, run, dealt, &topics, plan),
-            oracle: Box::new(ExactlyOnce::new(id, topics.clone())),
+            nodes: workload.nodes(run, dealt, &topics, plan),
+            oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::<Oracle>::default())),
             input_topic: topics.input,
             expected_status: settings.expected_status().to_vec(),
             restarts: settings.restarts.one(),
@@ -183,32 +189,6 @@ impl JobUnderTest for WordCount {
             explain: Box::new(move |model, stuck| of_run.reasons(model, stuck)),
         }
     }
-}
-
-/// The writer and the client.
-fn nodes(
-    settings: &WordCountSettings,
-    run: &JobRun<'_>,
-    lines: Arc<Vec<Vec<Bytes>>>,
-    topics: &Topics,
-    plan: JobPlan,
-) -> Vec<Node> {
-    let (batch, pause) = pace(settings, &lines);
-    let (config, topic) = (run.config.clone(), topics.input.clone());
-    let writer = Node::numbered(roles::WRITER, run.number, move |host| {
-        run_writer_node(host, config.clone(), topic.clone(), lines.clone(), batch, pause)
-    });
-    let config = run.config.clone();
-    let client = Node::numbered(roles::CLIENT, run.number, move |host| {
-        run_client_node(host, config.clone(), plan.clone())
-    });
-    vec![writer, client]
-}
-
-/// The job of a seed.
-fn job_of_seed(seed: u64) -> JobId {
-    let mut draws = Draws::new(seed, "job", [0, 0]);
-    JobId((u128::from(draws.next_u64()) << 64) | u128::from(draws.next_u64()))
 }
 
 /// The lines that are counted: drawn, or a user's text.
@@ -260,7 +240,6 @@ fn plan(
     lines: &[Vec<Bytes>],
     topics: &Topics,
 ) -> JobPlan {
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let checkpoints = CheckpointSettings {
         interval_ms: millis(spec.checkpoint_interval.one()),
         timeout_ms: millis(spec.checkpoint_timeout.one()),
@@ -289,38 +268,6 @@ fn plan(
         inputs: spec.parallelism.one(),
         outputs: spec.parallelism.one(),
         cancel_after: spec.cancel_after.map(DurationRange::one),
-    }
-}
-
-/// What it takes at least to write a scenario's own lines over links of that latency: the writer goes
-/// from partition to partition, and waits for each answer.
-fn least_to_write(spec: &WordCountSettings, latency: Duration) -> Duration {
-    let (batch, pause) = own_pace(spec);
-    let rounds = spec.lines.one() / (batch * spec.parallelism.one());
-    (pause + latency * 2 * spec.parallelism.one()) * rounds
-}
-
-/// Lines written to each partition at once, and the pause between, for a scenario's own lines.
-fn own_pace(spec: &WordCountSettings) -> (u32, Duration) {
-    let (rate, partitions) = (spec.lines_per_second.one(), spec.parallelism.one());
-    let in_a_pause = u64::from(rate) * WRITER_PAUSE.as_millis() as u64;
-    let batch = u32::try_from(in_a_pause.div_ceil(1000 * u64::from(partitions)));
-    let batch = batch.expect("a rate of 32 bits");
-    (batch, Duration::from_secs(1) * batch * partitions / rate)
-}
-
-/// Lines written to each partition at once, and the pause between: what the scenario says, or faster
-/// if a long text would else outlast the faults.
-fn pace(spec: &WordCountSettings, lines: &[Vec<Bytes>]) -> (usize, Duration) {
-    let longest = lines.iter().map(Vec::len).max().unwrap_or(0);
-    let pauses = WRITING_MAX.as_millis() / WRITER_PAUSE.as_millis();
-    let for_time = longest.div_ceil(usize::try_from(pauses).expect("few pauses"));
-    let (batch, own_pause) = own_pace(spec);
-    // The scenario's own lines come at the scenario's rate, however long that takes.
-    let own = longest * lines.len() <= spec.lines.one() as usize + lines.len();
-    match own {
-        true => (batch as usize, own_pause),
-        false => (for_time.max(batch as usize), WRITER_PAUSE),
     }
 }
 
@@ -380,7 +327,7 @@ impl JobOfRun {
         }
         let ran = stuck.ran;
         let seconds = |time: Duration| time.as_secs();
-        let written = least_to_write(spec, self.latency);
+        let written = spec.workload().least_to_write(self.latency);
         // An earlier goal does not wait for the end of the work.
         if stuck.goal == "job" && written >= ran {
             let written = seconds(written);

@@ -46,7 +46,7 @@ pub struct SlowSubtask {
 
 impl FailureInjection {
     /// The part that is in front of the splitting of lines.
-    pub(super) fn of_splitting(&self) -> Option<FailureInjection> {
+    pub fn of_splitting(&self) -> Option<FailureInjection> {
         let slow = self.slow.filter(|slow| !slow.counts);
         let part = FailureInjection { slow, ..self.clone() };
         let fails = part.fail_at.is_some() || part.panic_at.is_some() || part.poison;
@@ -54,7 +54,7 @@ impl FailureInjection {
     }
 
     /// The part that is in front of the counting of words.
-    pub(super) fn of_counting(&self) -> Option<FailureInjection> {
+    pub fn of_counting(&self) -> Option<FailureInjection> {
         let slow = self.slow.filter(|slow| slow.counts)?;
         Some(FailureInjection { slow: Some(slow), ..FailureInjection::default() })
     }
@@ -77,7 +77,7 @@ impl FailedAttempts {
 }
 
 /// Registers the operator.
-pub(super) fn register(registry: OperatorRegistry, failed: &FailedAttempts) -> OperatorRegistry {
+pub fn register_faulty(registry: OperatorRegistry, failed: &FailedAttempts) -> OperatorRegistry {
     let failed = failed.clone();
     registry.operator(FAULTY, move |parameters| {
         let failures: FailureInjection =

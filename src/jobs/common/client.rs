@@ -1,4 +1,4 @@
-//! The client of a word count: creates the topics, submits the job and waits for its end.
+//! The client of a job: creates the topics, submits the job and waits for its end.
 
 use super::Topics;
 use crate::{

@@ -1,4 +1,4 @@
-//! The writer of the lines that a word count reads from its input topic.
+//! The writer of the lines that a job reads from its input topic.
 
 use super::client::give_up;
 use crate::{

@@ -1,0 +1,33 @@
+//! What jobs have in common that read one topic and write another.
+
+mod client;
+mod faulty_operator;
+mod oracle;
+mod writer;
+
+pub use client::{CANCEL, ClientError, JobPlan, SUBMIT, run_client_node, run_job};
+pub use faulty_operator::{
+    FAULTY, FailedAttempts, FailureInjection, POISON, SlowSubtask, register_faulty,
+};
+pub use oracle::JobOracle;
+pub use writer::{partition_lines, run_writer_node, write_lines};
+
+/// The topics of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topics {
+    /// From which it reads.
+    pub input: String,
+    /// To which it writes.
+    pub output: String,
+}
+
+impl Topics {
+    /// Those of the job of a number, from 1, among several that run side by side. The first has plain names.
+    pub fn numbered(input: &str, output: &str, number: u32) -> Self {
+        let named = |name: &str| match number {
+            1 => name.to_string(),
+            number => format!("{name}-{number}"),
+        };
+        Topics { input: named(input), output: named(output) }
+    }
+}

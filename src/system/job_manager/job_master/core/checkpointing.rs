@@ -1,0 +1,343 @@
+//! The checkpoint coordinator: trigger, acknowledge, complete or abort.
+//!
+//! A checkpoint is complete when all attempts of its plan have acknowledged it, its metadata is
+//! durable and its pointer is stored ([`storing`](super::storing)); only then does anyone learn of it.
+//! While that is being written nothing is deployed, so what is restored is always the newest that can
+//! ever be found.
+
+use super::{
+    Draw, Effect, JobMasterCore, Notice, Timer,
+    pending::{Acknowledged, PendingCheckpoint},
+    storing::{Storing, metadata_object},
+};
+use crate::{
+    host::Instant,
+    system::{
+        graph::StateHandle,
+        ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, ResourceId},
+        job_manager::event::JobEvent,
+        protocol::{CheckpointAck, CheckpointDecline, JobStatus, TaskExecutionState},
+        service::coordination::Revision,
+        store::CompletedCheckpoint,
+    },
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// The checkpoints of a job during one term; none at first.
+#[derive(Debug, Default)]
+pub struct Checkpoints {
+    /// The revision since which nothing but this term has written the store's tail.
+    pub(super) tail: Revision,
+    /// Oldest first; at most as many as the job retains.
+    pub(super) completed: Vec<CompletedCheckpoint>,
+    pub(super) pending: BTreeMap<CheckpointId, PendingCheckpoint>,
+    /// All parts are there, and the checkpoint is being stored.
+    pub(super) storing: Option<Storing>,
+    /// An id is being drawn.
+    triggering: bool,
+    /// Grows with every start and stop, so that timers of before mean nothing.
+    period: u64,
+    running: bool,
+    last_trigger: Option<Instant>,
+    last_end: Option<Instant>,
+    /// In a row.
+    failures: u32,
+}
+
+/// Why a checkpoint that is not complete within its time-out is given up.
+const TOO_LONG: &str = "it took too long";
+impl Checkpoints {
+    /// What was stored before, oldest first, and the revision at which nothing else was.
+    pub fn recovered(completed: Vec<CompletedCheckpoint>, tail: Revision) -> Self {
+        Checkpoints { completed, tail, ..Checkpoints::default() }
+    }
+
+    /// The newest completed checkpoint.
+    pub fn newest(&self) -> Option<CheckpointId> {
+        self.completed.last().map(|checkpoint| checkpoint.id)
+    }
+
+    /// The newest completed checkpoint, and whether nothing comes after it.
+    pub fn newest_and_last(&self) -> Option<(CheckpointId, bool)> {
+        self.completed.last().map(|checkpoint| (checkpoint.id, checkpoint.last))
+    }
+
+    /// A subtask's part of the newest completed checkpoint.
+    pub fn restored_state(&self, vertex: ExecutionVertexId) -> Option<(CheckpointId, StateHandle)> {
+        let newest = self.completed.last()?;
+        let part = newest.states.iter().find(|(of, _)| *of == vertex);
+        let (_, state) = part.expect("a completed checkpoint has a part of every subtask");
+        Some((newest.id, state.clone()))
+    }
+
+    /// The period of the timers that count.
+    #[cfg(test)]
+    pub fn period_now(&self) -> u64 {
+        self.period
+    }
+
+    /// How many checkpoints are pending or being stored.
+    fn under_way(&self) -> usize {
+        self.pending.len() + usize::from(self.is_storing())
+    }
+
+    /// Whether a checkpoint is being stored.
+    pub fn is_storing(&self) -> bool {
+        self.storing.is_some()
+    }
+
+    /// Whether a checkpoint after which nothing comes is complete, or may be as far as is known.
+    pub fn may_be_final(&self) -> bool {
+        self.is_final() || self.storing.as_ref().is_some_and(Storing::is_final)
+    }
+
+    /// Whether a checkpoint after which nothing comes is complete: the job can only finish.
+    pub fn is_final(&self) -> bool {
+        self.completed.last().is_some_and(|newest| newest.last)
+    }
+}
+
+impl JobMasterCore {
+    /// Begins to take checkpoints once every attempt runs.
+    pub(super) fn start_checkpoints_if_running(&mut self, now: Instant) {
+        let running = |state: &TaskExecutionState| *state == TaskExecutionState::Running;
+        let all = self.executions.values().all(|execution| running(&execution.state));
+        if all && self.status == JobStatus::Running && !self.checkpoints.running {
+            self.checkpoints.running = true;
+            self.checkpoints.period += 1;
+            self.checkpoints.last_trigger = None;
+            self.schedule_trigger(now);
+        }
+    }
+
+    /// Aborts what is pending and begins nothing new. One that is being stored is not given up.
+    pub(super) fn stop_checkpoints(&mut self, now: Instant, reason: &str) {
+        self.checkpoints.running = false;
+        self.checkpoints.period += 1;
+        let pending: Vec<CheckpointId> = self.checkpoints.pending.keys().copied().collect();
+        for checkpoint in pending {
+            self.abort(now, checkpoint, reason);
+        }
+    }
+
+    fn schedule_trigger(&mut self, now: Instant) {
+        let settings = self.job.checkpoints;
+        let interval = Duration::from_millis(settings.interval_ms);
+        let by_interval = self.checkpoints.last_trigger.unwrap_or(now) + interval;
+        let pause = Duration::from_millis(settings.min_pause_ms);
+        let by_pause = self.checkpoints.last_end.map_or(now, |end| end + pause);
+        let delay = by_interval.max(by_pause).saturating_since(now);
+        self.does(Effect::Schedule(delay, Timer::Trigger(self.checkpoints.period)));
+    }
+
+    pub(super) fn trigger_due(&mut self, now: Instant, period: u64) {
+        if self.checkpoints.period != period {
+            return;
+        }
+        let checkpoints = &mut self.checkpoints;
+        checkpoints.last_trigger = Some(now);
+        let done = checkpoints.is_final();
+        let full = checkpoints.under_way() >= self.job.checkpoints.max_concurrent as usize;
+        // Tasks restored from the final checkpoint need one of their own to be told that it is final.
+        let done =
+            done && self.executions.values().any(|e| e.state == TaskExecutionState::Finished);
+        if !checkpoints.triggering && !full && !done {
+            checkpoints.triggering = true;
+            self.does(Effect::Draw(Draw::Checkpoint(period), 1));
+        }
+        self.schedule_trigger(now);
+    }
+
+    pub(super) fn checkpoint_drawn(&mut self, period: u64, id: u64) {
+        self.checkpoints.triggering = false;
+        if self.checkpoints.period == period {
+            self.begin(CheckpointId(id));
+        }
+    }
+
+    fn begin(&mut self, checkpoint: CheckpointId) {
+        let plan: Vec<ExecutionAttemptId> =
+            self.executions.values().map(|execution| execution.attempt).collect();
+        let job = self.id();
+        let timeout = Duration::from_millis(self.job.checkpoints.timeout_ms);
+        let pending = PendingCheckpoint::new(checkpoint, plan.iter().copied());
+        self.checkpoints.pending.insert(checkpoint, pending);
+        self.announce(JobEvent::CheckpointTriggered { job, checkpoint, plan });
+        for attempt in self.source_attempts() {
+            if let Some(resource) = self.resource_of(attempt) {
+                self.does(Effect::Trigger(resource, attempt, checkpoint));
+            }
+        }
+        self.does(Effect::Schedule(timeout, Timer::CheckpointTimeout(checkpoint)));
+    }
+
+    pub(super) fn checkpoint_timed_out(&mut self, now: Instant, checkpoint: CheckpointId) {
+        if self.checkpoints.pending.contains_key(&checkpoint) {
+            self.fail_checkpoint(now, checkpoint, None, TOO_LONG);
+        } else {
+            self.give_up_storing(now, checkpoint, TOO_LONG);
+        }
+    }
+
+    fn resource_of(&self, attempt: ExecutionAttemptId) -> Option<ResourceId> {
+        self.executor_of(attempt).map(|link| link.info.resource.clone())
+    }
+
+    /// An attempt's part of a checkpoint is durable.
+    pub fn on_acknowledged(&mut self, part: CheckpointAck) {
+        let CheckpointAck { attempt, checkpoint, state, ended } = part;
+        if self.checkpoints.storing.as_ref().is_some_and(|storing| storing.id() == checkpoint) {
+            // Every part is there, so this one is a repeat.
+            return;
+        }
+        let is_current = self.current(attempt).is_some();
+        let Some(pending) = self.checkpoints.pending.get_mut(&checkpoint) else {
+            self.does(Effect::Notice(Notice::LateAcknowledgement(checkpoint)));
+            return self.discard_unless_completed(checkpoint, state);
+        };
+        if !is_current {
+            return self.does(Effect::Discard(vec![state.object]));
+        }
+        match pending.acknowledge(attempt, &state, ended) {
+            Acknowledged::Noted => {
+                self.announce(JobEvent::CheckpointAcknowledged { checkpoint, attempt });
+                self.store_next();
+            }
+            Acknowledged::Duplicate => {}
+            Acknowledged::Unknown => self.does(Effect::Discard(vec![state.object])),
+        }
+    }
+
+    /// The part of an aborted checkpoint is garbage; that of a completed one must stay.
+    fn discard_unless_completed(&mut self, checkpoint: CheckpointId, state: StateHandle) {
+        let retained = |completed: &CompletedCheckpoint| completed.id == checkpoint;
+        if !self.checkpoints.completed.iter().any(retained) {
+            self.does(Effect::Discard(vec![state.object]));
+        }
+    }
+
+    /// The checkpoint is stored: everyone may know.
+    pub(super) fn completed(&mut self, now: Instant, completed: CompletedCheckpoint) {
+        let (job, checkpoint, last) = (self.id(), completed.id, completed.last);
+        assert!(self.checkpoints.newest() < Some(checkpoint), "checkpoints complete in order");
+        self.checkpoints.completed.push(completed);
+        self.checkpoints.failures = 0;
+        self.checkpoints.last_end = Some(now);
+        self.announce(JobEvent::CheckpointCompleted { job, checkpoint, last });
+        let older: Vec<CheckpointId> =
+            self.checkpoints.pending.range(..checkpoint).map(|(id, _)| *id).collect();
+        for id in older {
+            self.abort(now, id, "a newer one is complete");
+        }
+        self.confirm_to_all(checkpoint, last);
+        let retained = self.job.checkpoints.retained as usize;
+        let excess = self.checkpoints.completed.len().saturating_sub(retained);
+        let subsumed: Vec<CompletedCheckpoint> =
+            self.checkpoints.completed.drain(..excess).collect();
+        for old in subsumed {
+            let mut objects: Vec<String> =
+                old.states.into_iter().map(|(_, state)| state.object).collect();
+            objects.push(metadata_object(job, old.id));
+            self.does(Effect::Discard(objects));
+        }
+    }
+
+    pub(super) fn confirm_to_all(&mut self, checkpoint: CheckpointId, last: bool) {
+        for (resource, attempt) in self.connected_attempts() {
+            self.does(Effect::Confirm(resource, attempt, checkpoint, last));
+        }
+    }
+
+    fn connected_attempts(&self) -> Vec<(ResourceId, ExecutionAttemptId)> {
+        let attempts = self.executions.values().map(|execution| execution.attempt);
+        attempts.filter_map(|attempt| Some((self.resource_of(attempt)?, attempt))).collect()
+    }
+
+    /// An attempt can't take part in a checkpoint. What is not of the present attempts, or of a
+    /// checkpoint that is not pending, is ignored.
+    pub fn on_declined(&mut self, now: Instant, decline: &CheckpointDecline) {
+        let CheckpointDecline { attempt, checkpoint, reason } = decline;
+        let (attempt, checkpoint) = (*attempt, *checkpoint);
+        let pending = self.checkpoints.pending.contains_key(&checkpoint);
+        if pending && self.current(attempt).is_some() {
+            let reason = format!("{attempt:?} declined: {reason}");
+            self.fail_checkpoint(now, checkpoint, Some(attempt), &reason);
+        }
+    }
+
+    fn fail_checkpoint(
+        &mut self,
+        now: Instant,
+        checkpoint: CheckpointId,
+        declined: Option<ExecutionAttemptId>,
+        reason: &str,
+    ) {
+        self.abort(now, checkpoint, reason);
+        self.count_failure(now, checkpoint, declined);
+    }
+
+    pub(super) fn end_without_success(
+        &mut self,
+        now: Instant,
+        checkpoint: CheckpointId,
+        reason: &str,
+    ) {
+        self.announce_abort(now, checkpoint, reason);
+        // One that is given up because its job restarts or ends is no failure of its own.
+        if self.status == JobStatus::Running {
+            self.count_failure(now, checkpoint, None);
+        }
+    }
+
+    fn count_failure(
+        &mut self,
+        now: Instant,
+        checkpoint: CheckpointId,
+        declined: Option<ExecutionAttemptId>,
+    ) {
+        let (job, session) = (self.id(), self.session);
+        self.announce(JobEvent::CheckpointFailureCounted { job, session, checkpoint, declined });
+        self.checkpoints.failures += 1;
+        let failures = self.checkpoints.failures;
+        let bearable = self.job.checkpoints.tolerable_failures;
+        if bearable.is_some_and(|bearable| failures > bearable) {
+            self.checkpoints.failures = 0;
+            self.global_failover(now, &format!("{failures} checkpoints in a row have failed"));
+        }
+    }
+
+    /// Gives a pending checkpoint up.
+    fn abort(&mut self, now: Instant, checkpoint: CheckpointId, reason: &str) {
+        let Some(pending) = self.checkpoints.pending.remove(&checkpoint) else { return };
+        let objects = pending.objects();
+        if !objects.is_empty() {
+            self.does(Effect::Discard(objects));
+        }
+        self.announce_abort(now, checkpoint, reason);
+    }
+
+    fn announce_abort(&mut self, now: Instant, checkpoint: CheckpointId, why: &str) {
+        self.checkpoints.last_end = Some(now);
+        let (job, reason) = (self.id(), why.to_string());
+        self.announce(JobEvent::CheckpointAborted { job, checkpoint, reason });
+        for (resource, attempt) in self.connected_attempts() {
+            self.does(Effect::Abort(resource, attempt, checkpoint));
+        }
+    }
+
+    /// Checkpoints are taken of a job that runs, no more at once than it wants, and kept in their order.
+    pub(super) fn check_checkpoints(&self) {
+        let Checkpoints { completed, pending, .. } = &self.checkpoints;
+        let (under_way, most) =
+            (self.checkpoints.under_way(), self.job.checkpoints.max_concurrent as usize);
+        assert!(under_way <= most, "{under_way} are under way where {most} may be");
+        // What is pending when the term ends comes to nothing with it.
+        let may_pend = matches!(self.status, JobStatus::Running | JobStatus::Suspended);
+        assert!(pending.is_empty() || may_pend, "a job that runs takes checkpoints");
+        assert!(completed.is_sorted_by(|one, next| one.id < next.id), "they complete in order");
+        let retained = self.job.checkpoints.retained as usize;
+        assert!(completed.len() <= retained.max(1), "no more are kept than are retained");
+        let storing = self.checkpoints.storing.as_ref().map(Storing::id);
+        assert!(storing.is_none() || self.checkpoints.newest() < storing, "a newer one is stored");
+    }
+}

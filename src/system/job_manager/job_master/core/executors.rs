@@ -1,0 +1,222 @@
+//! The task executors that hold slots for the job: registration, offers, reports, loss.
+
+use super::{Effect, Execution, JobMasterCore, Notice};
+use crate::{
+    host::Instant,
+    system::{
+        heartbeat::HeartbeatSession,
+        ids::{AllocationId, ExecutionAttemptId, JobId, ResourceId, TaskExecutorSession},
+        job_manager::event::JobEvent,
+        protocol::{
+            ExecutorReport, JobStatus, MasterReport, OfferedSlots, RegistrationRefusal,
+            TaskExecutionState, TaskExecutorInfo,
+        },
+    },
+};
+
+/// Task executors that one job's master is connected to at most.
+const EXECUTORS_MAX: usize = 4096;
+
+/// A connected task executor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecutorLink {
+    /// Who it is.
+    pub info: TaskExecutorInfo,
+    /// The connection.
+    pub heartbeat: HeartbeatSession,
+    /// The newest round of offers that was answered.
+    pub round: u64,
+    /// The try that registered it.
+    pub attempt: u64,
+}
+
+fn failure(why: &str) -> RegistrationRefusal {
+    RegistrationRefusal::Failure(why.to_string())
+}
+
+impl JobMasterCore {
+    /// Why a task executor is not connected now, if it is not. Only the end of the job itself lets it give up
+    /// what it holds for the job.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn may_connect(
+        &self,
+        job: JobId,
+        info: &TaskExecutorInfo,
+        attempt: u64,
+    ) -> Result<(), RegistrationRefusal> {
+        if job != self.id() {
+            let why = format!("this is the master of {:?}", self.id());
+            return Err(RegistrationRefusal::Rejected(why));
+        }
+        match self.status {
+            JobStatus::Suspended => return Err(failure("the job master is stopping")),
+            status if status.is_globally_terminal() => {
+                return Err(RegistrationRefusal::Rejected("the job has ended".to_string()));
+            }
+            _ => {}
+        }
+        let known = self.executors.get(&info.resource);
+        if known.is_some_and(|link| link.info.session == info.session && link.attempt >= attempt) {
+            return Err(failure("a newer try is known"));
+        }
+        if known.is_none() && self.executors.len() >= EXECUTORS_MAX {
+            return Err(failure("too many task executors"));
+        }
+        Ok(())
+    }
+
+    /// A task executor that introduced itself can be called, and is that life of it.
+    ///
+    /// # Errors
+    /// As [`may_connect`](Self::may_connect).
+    pub fn on_connected(
+        &mut self,
+        now: Instant,
+        info: TaskExecutorInfo,
+        attempt: u64,
+        heartbeat: HeartbeatSession,
+    ) -> Result<HeartbeatSession, RegistrationRefusal> {
+        self.may_connect(self.id(), &info, attempt)?;
+        let mut round = 0;
+        if let Some(link) = self.executors.get(&info.resource) {
+            let (known, monitored) = (link.info.session, link.heartbeat);
+            if known == info.session {
+                round = link.round;
+                self.does(Effect::Unmonitor(info.resource.clone(), monitored));
+            } else {
+                // What ran in its earlier life is gone.
+                self.on_disconnected(now, &info.resource, known, "the task executor began anew");
+                // That may have been the job's last failure.
+                self.may_connect(self.id(), &info, attempt)?;
+            }
+        }
+        let (job, resource, session) = (self.id(), info.resource.clone(), info.session);
+        let connected = JobEvent::ExecutorConnected { job, resource: resource.clone(), session };
+        self.announce(connected);
+        self.does(Effect::Connect(resource.clone(), heartbeat));
+        self.executors.insert(resource, ExecutorLink { info, heartbeat, round, attempt });
+        Ok(heartbeat)
+    }
+
+    /// Takes what is needed of a task executor's slots.
+    ///
+    /// # Errors
+    /// When it is not registered so, or has offered them anew since.
+    pub fn on_offered(
+        &mut self,
+        offered: OfferedSlots,
+    ) -> Result<Vec<AllocationId>, RegistrationRefusal> {
+        let OfferedSlots { resource, session, round, version, slots } = offered;
+        if self.is_over() {
+            return Err(failure("the job has ended"));
+        }
+        let link = self.executors.get_mut(&resource).filter(|link| link.info.session == session);
+        let Some(link) = link else {
+            return Err(failure("the task executor is not registered"));
+        };
+        if round <= link.round {
+            self.does(Effect::Notice(Notice::OldRoundOfOffers));
+            return Err(failure("a newer round of offers was answered"));
+        }
+        link.round = round;
+        let accepted = self.slots.offer(&resource, version, slots);
+        for allocation in &accepted {
+            let (job, resource, allocation) = (self.id(), resource.clone(), *allocation);
+            self.announce(JobEvent::SlotAccepted { job, resource, allocation });
+        }
+        self.schedule();
+        Ok(accepted)
+    }
+
+    /// A life of a task executor is gone, or wants nothing any more: its slots are lost.
+    pub fn on_disconnected(
+        &mut self,
+        now: Instant,
+        resource: &ResourceId,
+        session: TaskExecutorSession,
+        cause: &str,
+    ) {
+        let link = self.executors.get(resource).filter(|link| link.info.session == session);
+        let Some(heartbeat) = link.map(|link| link.heartbeat) else { return };
+        self.executors.remove(resource);
+        self.does(Effect::Unmonitor(resource.clone(), heartbeat));
+        let job = self.id();
+        self.announce(JobEvent::ExecutorLost { job, resource: resource.clone(), session });
+        self.does(Effect::Disconnect(resource.clone(), cause.to_string()));
+        for allocation in self.slots.of(resource) {
+            self.lose_slot(now, allocation, &format!("{resource} lost: {cause}"));
+        }
+    }
+
+    /// No beat comes any more over a connection.
+    pub fn on_silence(
+        &mut self,
+        now: Instant,
+        resource: &ResourceId,
+        heartbeat: HeartbeatSession,
+        cause: &str,
+    ) {
+        let link = self.executors.get(resource).filter(|link| link.heartbeat == heartbeat);
+        if let Some(session) = link.map(|link| link.info.session) {
+            self.on_disconnected(now, resource, session, cause);
+        }
+    }
+
+    /// Tells every task executor that the master wants nothing of it any more.
+    pub(super) fn leave_executors(&mut self, cause: &str) {
+        for (resource, link) in std::mem::take(&mut self.executors) {
+            self.does(Effect::Unmonitor(resource.clone(), link.heartbeat));
+            self.does(Effect::Disconnect(resource, cause.to_string()));
+        }
+    }
+
+    /// Compares what a task executor says it has with what it should have.
+    pub fn on_report(
+        &mut self,
+        now: Instant,
+        resource: &ResourceId,
+        heartbeat: HeartbeatSession,
+        report: ExecutorReport,
+    ) {
+        let link = self.executors.get(resource).filter(|link| link.heartbeat == heartbeat);
+        let Some(session) = link.map(|link| link.info.session) else { return };
+        for attempt in &report.attempts {
+            let known = self.executions.get(&attempt.vertex);
+            if known.is_none_or(|execution| execution.attempt != *attempt) {
+                self.does(Effect::CancelUnknown(resource.clone(), *attempt));
+            }
+        }
+        // What has ended and was not told before is told here, so that a task that is in neither list
+        // is lost.
+        for (attempt, state) in report.ended {
+            self.on_task_state(now, attempt, state);
+        }
+        let missing = |execution: &&Execution| {
+            execution.resource == *resource
+                && execution.executor == session
+                && !execution.state.is_terminal()
+                && execution.deployed.is_some_and(|version| version <= report.version)
+                && !report.attempts.contains(&execution.attempt)
+        };
+        let missing = self.executions.values().filter(missing).map(|execution| execution.attempt);
+        for attempt in missing.collect::<Vec<ExecutionAttemptId>>() {
+            let cause = "its task executor does not run it".to_string();
+            self.on_task_state(now, attempt, TaskExecutionState::Failed(cause));
+        }
+        let lost = self.slots.missing(resource, report.version, &report.allocations);
+        for allocation in lost {
+            self.lose_slot(now, allocation, "its task executor does not hold it");
+        }
+    }
+
+    /// What to tell a task executor.
+    pub fn report_to(&self, resource: &ResourceId) -> MasterReport {
+        MasterReport {
+            round: self.executors.get(resource).map_or(0, |link| link.round),
+            allocations: self.slots.of(resource),
+            completed: self.checkpoints.newest_and_last(),
+        }
+    }
+}

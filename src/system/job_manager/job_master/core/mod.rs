@@ -1,0 +1,222 @@
+//! What the master of a job decides: values in, effects out. No I/O, no clock and no randomness; times are
+//! those of its node's clock, as it is told them.
+//!
+//! [`scheduling`] deploys regions, ends them and starts them again, [`checkpointing`] takes checkpoints and
+//! [`storing`] sees them stored, [`executors`] knows who holds slots for the job.
+
+mod checkpointing;
+mod effect;
+mod execution;
+mod executors;
+mod failures;
+mod pending;
+mod region;
+mod scheduling;
+mod slot_pool;
+mod storing;
+#[cfg(test)]
+mod tests;
+
+pub use checkpointing::Checkpoints;
+pub use effect::{Draw, Effect, Notice, Timer};
+pub use execution::Execution;
+pub use executors::ExecutorLink;
+pub use storing::metadata_object;
+
+use crate::{
+    host::{Instant, Switches},
+    system::{
+        graph::{ExecutionGraph, JobGraph},
+        ids::{ExecutionVertexId, JobId, ResourceId},
+        job_manager::event::JobEvent,
+        leadership::LeaderSessionId,
+        protocol::{JobDetails, JobResult, JobStatus},
+        store::StoreError,
+    },
+};
+use failures::Failures;
+use region::Region;
+use slot_pool::SlotPool;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// The state of one job's master during one term.
+pub struct JobMasterCore {
+    job: Arc<JobGraph>,
+    session: LeaderSessionId,
+    /// The pause before something is tried again.
+    retry_delay: Duration,
+    switches: Switches,
+    graph: ExecutionGraph,
+    status: JobStatus,
+    cause: Option<String>,
+    failures: Failures,
+    /// Failures so far, and whether there may be no restart after the last of them unless the final
+    /// checkpoint is complete.
+    restarts: u32,
+    exhausted: bool,
+    regions: Vec<Region>,
+    region_of: BTreeMap<ExecutionVertexId, usize>,
+    /// The attempts of the deployed regions, and of those that are being ended.
+    executions: BTreeMap<ExecutionVertexId, Execution>,
+    slots: SlotPool,
+    executors: BTreeMap<ResourceId, ExecutorLink>,
+    checkpoints: Checkpoints,
+    effects: Vec<Effect>,
+}
+
+impl JobMasterCore {
+    /// A master that has decided nothing yet, and goes on from these checkpoints.
+    pub fn new(
+        job: Arc<JobGraph>,
+        session: LeaderSessionId,
+        checkpoints: Checkpoints,
+        retry_delay: Duration,
+        switches: Switches,
+    ) -> Self {
+        let graph = ExecutionGraph::new(&job);
+        let regions = Region::all(&job, &graph);
+        let of_region = |(index, region): (usize, &Region)| {
+            region.vertices.iter().map(move |vertex| (*vertex, index)).collect::<Vec<_>>()
+        };
+        let region_of = regions.iter().enumerate().flat_map(of_region).collect();
+        JobMasterCore {
+            slots: SlotPool::new(job.required_slots()),
+            job,
+            session,
+            retry_delay,
+            switches,
+            graph,
+            status: JobStatus::Created,
+            cause: None,
+            failures: Failures::default(),
+            restarts: 0,
+            exhausted: false,
+            regions,
+            region_of,
+            executions: BTreeMap::new(),
+            executors: BTreeMap::new(),
+            checkpoints,
+            effects: Vec::new(),
+        }
+    }
+
+    /// What is to be done since the last call.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// The job.
+    pub fn id(&self) -> JobId {
+        self.job.id
+    }
+
+    /// How many slots the job needs.
+    pub fn required_slots(&self) -> u32 {
+        self.job.required_slots()
+    }
+
+    fn does(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    fn announce(&mut self, event: JobEvent) {
+        self.does(Effect::Announce(event));
+    }
+
+    /// The term begins.
+    pub fn on_start(&mut self) {
+        let (job, session, status) = (self.id(), self.session, self.status);
+        self.announce(JobEvent::StatusChanged { job, session, status });
+    }
+
+    /// The term ends, or the process does.
+    pub fn on_stop(&mut self) {
+        if !self.is_over() {
+            self.set_status(JobStatus::Suspended);
+            self.leave_executors("the job master is stopping");
+            self.does(Effect::LeaveResourceManager(JobStatus::Suspended));
+        }
+        self.checkpoints.storing = None;
+        self.does(Effect::Close);
+    }
+
+    fn set_status(&mut self, status: JobStatus) {
+        assert!(!self.status.is_globally_terminal(), "{:?} has ended", self.job.id);
+        if self.status != status {
+            self.status = status;
+            let (job, session) = (self.id(), self.session);
+            self.announce(JobEvent::StatusChanged { job, session, status });
+        }
+    }
+
+    /// The job has ended for good: lets go of everything and says so.
+    fn end_job(&mut self, now: Instant, status: JobStatus) {
+        self.set_status(status);
+        self.stop_checkpoints(now, "the job has ended");
+        self.leave_executors("the job has ended");
+        self.does(Effect::LeaveResourceManager(status));
+        self.does(Effect::End(JobResult { status, cause: self.cause.clone() }));
+    }
+
+    /// Whether the master wants nothing any more.
+    pub fn is_over(&self) -> bool {
+        self.status.is_globally_terminal() || self.status == JobStatus::Suspended
+    }
+
+    /// The store refused: the term is over, or what is kept is damaged.
+    fn store_failed(&mut self, error: &StoreError) {
+        match error {
+            // The revoke is on its way.
+            StoreError::NotLeader => self.does(Effect::Close),
+            error => self.does(Effect::Exit(format!("{:?}: {error}", self.job.id))),
+        }
+    }
+
+    /// A timer has come.
+    pub fn on_timer(&mut self, now: Instant, timer: Timer) {
+        match timer {
+            Timer::Restart(region) => self.restart_due(region),
+            Timer::Trigger(period) => self.trigger_due(now, period),
+            Timer::CheckpointTimeout(checkpoint) => self.checkpoint_timed_out(now, checkpoint),
+            Timer::StoringGrace(checkpoint) => {
+                let reason = self.cause.clone().unwrap_or_else(|| "the job ends".to_string());
+                self.give_up_storing(now, checkpoint, &reason);
+            }
+            Timer::CancelAgain(attempt) => self.cancel_attempt(now, attempt),
+        }
+    }
+
+    /// Numbers were drawn, the first of them this.
+    pub fn on_drawn(&mut self, now: Instant, draw: Draw, drawn: Result<u64, StoreError>) {
+        match (draw, drawn) {
+            (Draw::Epochs(regions), Ok(first)) => self.epochs_drawn(now, &regions, first),
+            (Draw::Checkpoint(period), Ok(id)) => self.checkpoint_drawn(period, id),
+            (_, Err(error)) => self.store_failed(&error),
+        }
+    }
+
+    /// How far the job is.
+    pub fn details(&self) -> JobDetails {
+        JobDetails {
+            job: self.id(),
+            name: self.job.name.clone(),
+            status: self.status,
+            checkpoint: self.checkpoints.newest(),
+            cause: self.cause.clone(),
+            failures: self.failures.recent(),
+        }
+    }
+
+    /// What holds after every call.
+    pub fn check_invariants(&self) {
+        self.check_regions();
+        self.check_checkpoints();
+        let (held, needed) = self.slots.fill();
+        assert!(held <= needed, "{held} slots are held where {needed} are needed");
+        for execution in self.executions.values().filter(|e| !e.state.is_terminal()) {
+            let holds = self.slots.holds(execution.allocation);
+            assert!(holds, "{:?} runs in a slot that the job holds", execution.attempt);
+        }
+        assert!(!self.is_over() || self.executors.is_empty(), "who is over has left everybody");
+    }
+}

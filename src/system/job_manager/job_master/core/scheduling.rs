@@ -1,0 +1,488 @@
+//! Deployment, failover, cancellation and the end of the job, region by region.
+
+use super::{
+    Draw, Effect, Execution, JobMasterCore, Notice, Timer, failures,
+    region::{Region, Stage, first_places},
+};
+use crate::{
+    host::Instant,
+    system::{
+        graph::{
+            ExecutionEdge, ExecutionVertex, InputChannelDeployment, InputGateDeployment,
+            RestartStrategy, ResultPartitionDeployment, TaskDeployment, TaskRestore,
+        },
+        ids::{
+            AllocationId, ExecutionAttemptId, ExecutionVertexId, JobVertexId, ResultPartitionId,
+        },
+        job_manager::event::JobEvent,
+        protocol::{DeployRefusal, JobStatus, TaskExecutionState},
+        rpc::RpcError,
+        sabotage,
+    },
+};
+use std::{collections::BTreeSet, time::Duration};
+
+/// How often the delay before a restart is doubled at most.
+const DOUBLINGS_MAX: u32 = 5;
+
+impl JobMasterCore {
+    /// Draws epochs for the regions that can be deployed: nothing of them left, the delay over, no
+    /// checkpoint in between, all their slots held.
+    pub(super) fn schedule(&mut self) {
+        let may_deploy = matches!(self.status, JobStatus::Created | JobStatus::Restarting);
+        if !may_deploy || self.checkpoints.is_storing() {
+            return;
+        }
+        let mut ready = Vec::new();
+        for (index, region) in self.regions.iter_mut().enumerate() {
+            let waits = region.stage != Stage::Waiting
+                || region.delayed
+                || region.drawing
+                || !self.slots.has_all(&region.places);
+            if !waits {
+                region.drawing = true;
+                ready.push((index, region.version));
+            }
+        }
+        if !ready.is_empty() {
+            let count = ready.len() as u64;
+            self.does(Effect::Draw(Draw::Epochs(ready), count));
+        }
+    }
+
+    /// A region each has an epoch, in a row from the first. Those whose plan has changed draw anew.
+    pub(super) fn epochs_drawn(&mut self, now: Instant, regions: &[(usize, u64)], first: u64) {
+        let may_deploy = matches!(self.status, JobStatus::Created | JobStatus::Restarting);
+        for ((index, version), epoch) in regions.iter().zip(first..) {
+            let region = &mut self.regions[*index];
+            region.drawing = false;
+            if may_deploy && region.version == *version && !self.checkpoints.is_storing() {
+                self.deploy(*index, epoch);
+            }
+        }
+        if may_deploy && self.regions.iter().all(|region| region.stage == Stage::Deployed) {
+            self.set_status(JobStatus::Running);
+        }
+        self.schedule();
+        self.maybe_finish(now);
+    }
+
+    fn deploy(&mut self, index: usize, epoch: u64) {
+        let (job, session) = (self.id(), self.session);
+        let restored = self.checkpoints.newest();
+        let region = &mut self.regions[index];
+        assert_eq!(region.stage, Stage::Waiting, "nothing of a region that is deployed is left");
+        // A slot may have been lost while the epoch was drawn; that changed the plan's version.
+        assert!(self.slots.has_all(&region.places), "a plan holds only while its slots do");
+        region.stage = Stage::Deployed;
+        let vertices = region.vertices.clone();
+        let scheduled =
+            JobEvent::Scheduled { job, session, epoch, restored, vertices: vertices.clone() };
+        self.announce(scheduled);
+        let first = {
+            let first = first_places(&self.job);
+            self.job
+                .vertices
+                .iter()
+                .map(|v| first[v.slot_sharing_group.as_str()])
+                .collect::<Vec<_>>()
+        };
+        for vertex in &vertices {
+            let place = first[vertex.vertex.0 as usize] + vertex.subtask as usize;
+            let held = self.slots.at(place).expect("its places have slots").clone();
+            let execution = Execution {
+                attempt: ExecutionAttemptId { job, vertex: *vertex, epoch },
+                state: TaskExecutionState::Deploying,
+                allocation: held.allocation,
+                executor: self.executors[&held.slot.resource].info.session,
+                resource: held.slot.resource,
+                deployed: None,
+            };
+            self.executions.insert(*vertex, execution);
+        }
+        for vertex in vertices {
+            let deployment = self.deployment(vertex);
+            let resource = self.executions[&vertex].resource.clone();
+            self.does(Effect::Submit(resource, Box::new(deployment)));
+        }
+    }
+
+    fn vertex(&self, id: ExecutionVertexId) -> &ExecutionVertex {
+        &self.graph.vertices[id.vertex.0 as usize].subtasks[id.subtask as usize]
+    }
+
+    fn deployment(&self, id: ExecutionVertexId) -> TaskDeployment {
+        let execution = &self.executions[&id];
+        let job_vertex = &self.job.vertices[id.vertex.0 as usize];
+        let results = &self.graph.vertices[id.vertex.0 as usize].results;
+        let produced = results.iter().zip(&job_vertex.outputs).map(|(result, output)| {
+            let consumer = &self.job.vertices[output.consumer.0 as usize];
+            let edge = consumer.inputs.iter().find(|edge| edge.data_set == output.id);
+            ResultPartitionDeployment {
+                data_set: output.id,
+                consumer: output.consumer,
+                partitioner: edge.expect("every output is read").partitioner.clone(),
+                subpartitions: result.partitions[id.subtask as usize].subpartitions,
+                consumer_max_parallelism: consumer.max_parallelism,
+            }
+        });
+        let restore = self.checkpoints.restored_state(id);
+        TaskDeployment {
+            attempt: execution.attempt,
+            job_master: self.session,
+            allocation: execution.allocation,
+            name: job_vertex.name.clone(),
+            parallelism: job_vertex.parallelism,
+            max_parallelism: job_vertex.max_parallelism,
+            operators: job_vertex.operators.clone(),
+            produced: produced.collect(),
+            inputs: self.vertex(id).inputs.iter().map(|edges| self.gate(edges)).collect(),
+            restore: restore.map(|(checkpoint, state)| TaskRestore { checkpoint, state }),
+        }
+    }
+
+    fn gate(&self, edges: &[ExecutionEdge]) -> InputGateDeployment {
+        let channel = |edge: &ExecutionEdge| {
+            let producer = &self.executions[&edge.producer];
+            InputChannelDeployment {
+                partition: ResultPartitionId {
+                    producer: producer.attempt,
+                    data_set: edge.data_set,
+                },
+                subpartition: edge.subpartition,
+                location: self.executors[&producer.resource].info.data.clone(),
+            }
+        };
+        let data_set = edges[0].data_set;
+        InputGateDeployment { data_set, channels: edges.iter().map(channel).collect() }
+    }
+
+    /// A task executor has answered to a deployment, or has not in time.
+    pub fn on_submitted(
+        &mut self,
+        now: Instant,
+        attempt: ExecutionAttemptId,
+        answer: Result<Result<u64, DeployRefusal>, RpcError>,
+    ) {
+        let Some(execution) = self.current(attempt) else { return };
+        match answer {
+            Ok(Ok(version)) => execution.deployed = Some(version),
+            // Also without an answer it may run there; the failover cancels it.
+            Ok(Err(refusal)) => self.fail_region_of(now, attempt, &refusal.to_string()),
+            Err(error) => {
+                self.fail_region_of(now, attempt, &format!("{attempt:?} not deployed: {error}"));
+            }
+        }
+    }
+
+    /// The execution of an attempt, if it is the present one of its subtask.
+    pub(super) fn current(&mut self, attempt: ExecutionAttemptId) -> Option<&mut Execution> {
+        self.executions.get_mut(&attempt.vertex).filter(|execution| execution.attempt == attempt)
+    }
+
+    fn region_of(&self, attempt: ExecutionAttemptId) -> &Region {
+        &self.regions[self.region_of[&attempt.vertex]]
+    }
+
+    /// The task executor that runs an attempt, while it is connected.
+    pub(super) fn executor_of(&self, attempt: ExecutionAttemptId) -> Option<&super::ExecutorLink> {
+        let execution = self.executions.get(&attempt.vertex)?;
+        let link = self.executors.get(&execution.resource)?;
+        (link.info.session == execution.executor).then_some(link)
+    }
+
+    /// A task executor says how far an attempt is; false when it should not be there.
+    pub fn on_task_state(
+        &mut self,
+        now: Instant,
+        attempt: ExecutionAttemptId,
+        state: TaskExecutionState,
+    ) -> bool {
+        let Some(execution) = self.current(attempt) else { return false };
+        if !execution.advance(state.clone()) {
+            return true;
+        }
+        self.announce(JobEvent::ExecutionChanged { attempt, state: state.state() });
+        let deployed = self.region_of(attempt).stage == Stage::Deployed;
+        match state {
+            TaskExecutionState::Failed(cause) => {
+                self.fail_region_of(now, attempt, &format!("{attempt:?} failed: {cause}"));
+            }
+            TaskExecutionState::Canceled if deployed => {
+                self.fail_region_of(now, attempt, &format!("{attempt:?} was canceled"));
+            }
+            TaskExecutionState::Running => self.start_checkpoints_if_running(now),
+            _ => {}
+        }
+        self.maybe_finish(now);
+        true
+    }
+
+    fn fail_region_of(&mut self, now: Instant, attempt: ExecutionAttemptId, cause: &str) {
+        self.fail(now, Some(attempt), cause);
+    }
+
+    /// Ends all attempts: what failed belongs to no region.
+    pub(super) fn global_failover(&mut self, now: Instant, cause: &str) {
+        self.fail(now, None, cause);
+    }
+
+    /// Ends the attempts of a failed one's region, or all, to start them again or to let the job fail for
+    /// good. A job whose final checkpoint is complete has nothing left but to finish, however often it takes;
+    /// whoever begins from it must be told of it together with all others.
+    fn fail(&mut self, now: Instant, attempt: Option<ExecutionAttemptId>, cause: &str) {
+        let attempt = attempt.filter(|_| !self.checkpoints.may_be_final());
+        let region = attempt.map(|attempt| self.region_of[&attempt.vertex]);
+        let goes_on =
+            matches!(self.status, JobStatus::Created | JobStatus::Running | JobStatus::Restarting);
+        let mut failing = self.deployed(region);
+        if !goes_on || failing.is_empty() {
+            return;
+        }
+        self.cause = Some(cause.to_string());
+        let Some(delay) = self.count_failure_of_job(now, attempt, cause) else {
+            self.set_status(JobStatus::Failing);
+            return self.cancel_all(now, cause);
+        };
+        self.set_status(JobStatus::Restarting);
+        self.stop_checkpoints(now, cause);
+        self.hurry_storing();
+        if failing.len() < self.regions.len() {
+            self.does(Effect::Notice(Notice::RegionalFailover(failing.len())));
+            if self.switches.on(sabotage::ONE_REGION_TAKES_OTHERS_ALONG) {
+                failing = self.deployed(None);
+            }
+        }
+        for index in &failing {
+            self.regions[*index].delayed = true;
+            self.does(Effect::Schedule(delay, Timer::Restart(*index)));
+        }
+        for index in failing {
+            self.end_region(now, index);
+        }
+        self.maybe_finish(now);
+    }
+
+    /// Of all regions, or of one, those that are deployed.
+    fn deployed(&self, of: Option<usize>) -> Vec<usize> {
+        let all = (0..self.regions.len()).filter(|index| of.is_none_or(|of| of == *index));
+        all.filter(|index| self.regions[*index].stage == Stage::Deployed).collect()
+    }
+
+    /// Counts a failure; answers how long to wait before the restart, and `None` when there is none.
+    fn count_failure_of_job(
+        &mut self,
+        now: Instant,
+        attempt: Option<ExecutionAttemptId>,
+        cause: &str,
+    ) -> Option<Duration> {
+        let times = self.failures.note(cause, now, self.job.restarts);
+        // The same again is told when it has come twice as often.
+        if times.is_power_of_two() {
+            self.does(Effect::Notice(Notice::Failure(times, cause.to_string())));
+        }
+        self.restarts = self.restarts.saturating_add(1);
+        let (attempts, delay) = match self.job.restarts {
+            RestartStrategy::FixedDelay { attempts, delay_ms } => {
+                (attempts, Duration::from_millis(delay_ms))
+            }
+            RestartStrategy::ExponentialDelay { initial_ms, max_ms, .. } => {
+                (u32::MAX, failures::delay(initial_ms, max_ms, self.failures.unrested()))
+            }
+            RestartStrategy::None => (0, self.retry_delay),
+        };
+        self.exhausted = self.restarts > attempts;
+        let (job, session, failures) = (self.id(), self.session, self.restarts);
+        self.announce(JobEvent::FailureCounted { job, session, failures, attempt });
+        if self.exhausted && !self.checkpoints.may_be_final() {
+            return None;
+        }
+        // Beyond its restarts a job only finishes, and need not hurry to fail again.
+        Some(match self.restarts.saturating_sub(attempts).min(DOUBLINGS_MAX) {
+            0 => delay,
+            beyond => delay.max(self.retry_delay) * 2_u32.pow(beyond),
+        })
+    }
+
+    /// There is one such timer for each delay: nothing is deployed, to fail again, before it has come.
+    pub(super) fn restart_due(&mut self, index: usize) {
+        self.regions[index].delayed = false;
+        self.schedule();
+    }
+
+    /// A user wants the job to end.
+    pub fn on_cancel(&mut self, now: Instant) {
+        let ends =
+            matches!(self.status, JobStatus::Created | JobStatus::Running | JobStatus::Restarting);
+        if ends {
+            self.set_status(JobStatus::Cancelling);
+            self.cancel_all(now, "the job is being canceled");
+        }
+    }
+
+    fn cancel_all(&mut self, now: Instant, cause: &str) {
+        self.stop_checkpoints(now, cause);
+        self.hurry_storing();
+        for index in 0..self.regions.len() {
+            self.end_region(now, index);
+        }
+        self.maybe_finish(now);
+    }
+
+    /// Ends a region's attempts; nothing that was planned for it happens.
+    fn end_region(&mut self, now: Instant, index: usize) {
+        let region = &mut self.regions[index];
+        region.version += 1;
+        if region.stage != Stage::Deployed {
+            return;
+        }
+        region.stage = Stage::Ending;
+        let attempts = region.vertices.iter().map(|vertex| self.executions[vertex].attempt);
+        // When the last one has ended none is left.
+        for attempt in attempts.collect::<Vec<_>>() {
+            self.cancel_attempt(now, attempt);
+        }
+    }
+
+    /// Ends an attempt, asking until its task executor answers or is given up.
+    pub(super) fn cancel_attempt(&mut self, now: Instant, attempt: ExecutionAttemptId) {
+        let connected = self.executor_of(attempt).map(|link| link.info.resource.clone());
+        let Some(execution) = self.current(attempt) else { return };
+        if execution.state.is_terminal() {
+            return;
+        }
+        execution.advance(TaskExecutionState::Canceling);
+        match connected {
+            Some(resource) => self.does(Effect::Cancel(resource, attempt)),
+            None => self.set_canceled(now, attempt),
+        }
+    }
+
+    /// What a task executor answered that was to end an attempt.
+    pub fn on_cancel_answered(
+        &mut self,
+        now: Instant,
+        attempt: ExecutionAttemptId,
+        answer: Result<Option<u64>, RpcError>,
+    ) {
+        match answer {
+            // Its end will be told, or shows in the reports from that version on.
+            Ok(Some(version)) => {
+                if let Some(execution) = self.current(attempt) {
+                    execution.deployed.get_or_insert(version);
+                }
+            }
+            Ok(None) => self.set_canceled(now, attempt),
+            Err(_) => {
+                let again = Timer::CancelAgain(attempt);
+                self.does(Effect::Schedule(self.retry_delay, again));
+            }
+        }
+    }
+
+    /// Nothing of the attempt runs any more.
+    fn set_canceled(&mut self, now: Instant, attempt: ExecutionAttemptId) {
+        self.on_task_state(now, attempt, TaskExecutionState::Canceled);
+    }
+
+    fn has_ended(&self, region: &Region) -> bool {
+        let ended = |vertex: &ExecutionVertexId| {
+            self.executions.get(vertex).is_none_or(|execution| execution.state.is_terminal())
+        };
+        region.vertices.iter().all(ended)
+    }
+
+    /// Lets go of the regions whose last attempt has ended.
+    fn settle_regions(&mut self) {
+        for index in 0..self.regions.len() {
+            let region = &self.regions[index];
+            if region.stage != Stage::Ending || !self.has_ended(region) {
+                continue;
+            }
+            for vertex in region.vertices.clone() {
+                self.executions.remove(&vertex);
+            }
+            self.regions[index].stage = Stage::Waiting;
+        }
+    }
+
+    /// Goes on when the last attempt of a region, or of the job, has ended.
+    pub(super) fn maybe_finish(&mut self, now: Instant) {
+        self.settle_regions();
+        let none_left = self.executions.is_empty();
+        // What a checkpoint that is being stored came to must be known first.
+        let settled = !self.checkpoints.is_storing();
+        match self.status {
+            JobStatus::Running => {
+                let finished = |e: &Execution| e.state == TaskExecutionState::Finished;
+                if settled && self.executions.values().all(finished) {
+                    self.end_job(now, JobStatus::Finished);
+                }
+            }
+            JobStatus::Restarting if self.exhausted && !self.checkpoints.may_be_final() => {
+                // It has turned out that the final checkpoint does not stand.
+                self.set_status(JobStatus::Failing);
+                self.cancel_all(now, "no restart is left");
+            }
+            JobStatus::Restarting => self.schedule(),
+            JobStatus::Failing if none_left && settled => self.end_job(now, JobStatus::Failed),
+            JobStatus::Cancelling if none_left && settled => {
+                self.end_job(now, JobStatus::Canceled);
+            }
+            _ => {}
+        }
+    }
+
+    /// A slot is gone: its attempts have ended, and the others of their regions must.
+    pub(super) fn lose_slot(&mut self, now: Instant, allocation: AllocationId, cause: &str) {
+        let Some(place) = self.slots.release(allocation) else { return };
+        for region in self.regions.iter_mut().filter(|region| region.places.contains(&place)) {
+            region.version += 1;
+        }
+        let in_slot = |execution: &&Execution| execution.allocation == allocation;
+        let lost = self.executions.values().filter(in_slot);
+        let lost: Vec<(ExecutionAttemptId, bool)> = lost
+            .map(|execution| (execution.attempt, execution.state == TaskExecutionState::Finished))
+            .collect();
+        for (attempt, finished) in lost {
+            if !self.executions.contains_key(&attempt.vertex) {
+                continue;
+            }
+            if finished && !self.has_ended(self.region_of(attempt)) {
+                // Somebody may still read what it produced, and would wait for the rest for ever.
+                let cause = format!("what {attempt:?} produced is lost: {cause}");
+                self.fail_region_of(now, attempt, &cause);
+            } else {
+                self.on_task_state(now, attempt, TaskExecutionState::Failed(cause.to_string()));
+            }
+        }
+    }
+
+    /// The sources of the job: what is told to begin a checkpoint.
+    pub(super) fn source_attempts(&self) -> Vec<ExecutionAttemptId> {
+        let is_source =
+            |vertex: JobVertexId| self.job.vertices[vertex.0 as usize].inputs.is_empty();
+        let executions = self.executions.values().map(|execution| execution.attempt);
+        executions.filter(|attempt| is_source(attempt.vertex.vertex)).collect()
+    }
+
+    /// A region has attempts just while it is deployed or being ended, all of one epoch.
+    pub(super) fn check_regions(&self) {
+        for region in &self.regions {
+            let attempts = region.vertices.iter().filter_map(|vertex| self.executions.get(vertex));
+            let epochs: BTreeSet<u64> = attempts.clone().map(|e| e.attempt.epoch).collect();
+            let count = attempts.count();
+            match region.stage {
+                Stage::Waiting => assert_eq!(count, 0, "what waits has no attempts"),
+                Stage::Deployed | Stage::Ending => {
+                    assert_eq!(count, region.vertices.len(), "a region is deployed whole");
+                    assert_eq!(epochs.len(), 1, "the attempts of a region are of one epoch");
+                }
+            }
+            let runs = region.stage == Stage::Deployed;
+            assert!(!runs || !(region.delayed || region.drawing), "what runs waits for nothing");
+        }
+        let all = self.regions.iter().all(|region| region.stage == Stage::Deployed);
+        assert!(self.status != JobStatus::Running || all, "a job that runs is deployed whole");
+    }
+}

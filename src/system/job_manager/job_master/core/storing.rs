@@ -1,0 +1,189 @@
+//! Storing a checkpoint to which every attempt has given its part: its metadata, then its pointer.
+//!
+//! Neither may take longer than the checkpoint has time, nor may a job that restarts or is canceled
+//! wait for them. Metadata without an answer is given up: nothing points to it. A pointer without an
+//! answer may stand, so it is fenced first: the tail of the store is written in a transaction that
+//! excludes the pointer for ever, or that shows that the pointer stands.
+
+use super::{Effect, JobMasterCore, Notice, Timer};
+use crate::{
+    host::Instant,
+    system::{
+        ids::{CheckpointId, JobId},
+        job_manager::event::JobEvent,
+        sabotage,
+        service::object_store::ObjectStoreRefusal,
+        store::{CheckpointPointer, CompletedCheckpoint, Settled, StoreError},
+    },
+};
+use std::time::Duration;
+
+/// How long a job that restarts or is canceled lets a checkpoint be stored.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Where the metadata of a checkpoint lies.
+pub fn metadata_object(job: JobId, checkpoint: CheckpointId) -> String {
+    format!("{job}/chk-{checkpoint}/metadata")
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Metadata,
+    Pointer,
+    /// The pointer's outcome is unknown and is being decided.
+    Fencing,
+}
+
+/// A checkpoint that is being stored; one at a time.
+#[derive(Debug)]
+pub struct Storing {
+    checkpoint: CompletedCheckpoint,
+    stage: Stage,
+}
+
+impl Storing {
+    /// Its id.
+    pub fn id(&self) -> CheckpointId {
+        self.checkpoint.id
+    }
+
+    /// Whether nothing comes after it.
+    pub fn is_final(&self) -> bool {
+        self.checkpoint.last
+    }
+}
+
+impl JobMasterCore {
+    /// Stores the oldest checkpoint to which every attempt has given its part, one at a time.
+    pub(super) fn store_next(&mut self) {
+        let checkpoints = &mut self.checkpoints;
+        let whole = checkpoints.pending.values().find(|pending| pending.is_acknowledged());
+        let (None, Some(id)) = (&checkpoints.storing, whole.map(|pending| pending.id)) else {
+            return;
+        };
+        let pending = checkpoints.pending.remove(&id).expect("it was just found");
+        let (states, last) = pending.into_states();
+        let checkpoint = CompletedCheckpoint { id, states, last };
+        checkpoints.storing =
+            Some(Storing { checkpoint: checkpoint.clone(), stage: Stage::Metadata });
+        if self.switches.on(sabotage::COMPLETE_BEFORE_STORED) {
+            self.confirm_to_all(id, last);
+        }
+        self.does(Effect::StoreMetadata(checkpoint));
+    }
+
+    /// Whether that checkpoint is the one that is being stored, and so far. One that was given up while an
+    /// answer waited in the mailbox is not the one that is stored now.
+    fn is_at(&self, id: CheckpointId, stage: Stage) -> bool {
+        let now = self.checkpoints.storing.as_ref();
+        now.is_some_and(|storing| (storing.id(), storing.stage) == (id, stage))
+    }
+
+    /// A checkpoint's metadata is durable, or was refused.
+    pub fn on_metadata_stored(
+        &mut self,
+        now: Instant,
+        id: CheckpointId,
+        stored: Result<(), ObjectStoreRefusal>,
+    ) {
+        if !self.is_at(id, Stage::Metadata) {
+            return;
+        }
+        match stored {
+            Ok(()) => self.store_pointer(),
+            Err(refusal) => self.not_stored(now, &refusal.to_string()),
+        }
+    }
+
+    fn store_pointer(&mut self) {
+        let job = self.id();
+        let retained = self.job.checkpoints.retained as usize;
+        let checkpoints = &mut self.checkpoints;
+        let excess = (checkpoints.completed.len() + 1).saturating_sub(retained);
+        let subsumed = checkpoints.completed[..excess].iter().map(|old| old.id).collect();
+        let storing = checkpoints.storing.as_mut().expect("its metadata is stored");
+        storing.stage = Stage::Pointer;
+        let id = storing.id();
+        let metadata = metadata_object(job, id);
+        let pointer = CheckpointPointer { id, metadata, last: storing.is_final() };
+        let since = checkpoints.tail;
+        self.does(Effect::AddPointer { since, pointer, subsumed });
+    }
+
+    /// A job that restarts or is canceled waits for a checkpoint that is being stored, but not long.
+    pub(super) fn hurry_storing(&mut self) {
+        if let Some(id) = self.checkpoints.storing.as_ref().map(Storing::id) {
+            self.does(Effect::Schedule(GRACE, Timer::StoringGrace(id)));
+        }
+    }
+
+    /// Gives a checkpoint up that is still being stored; whether its pointer stands is found out first.
+    pub(super) fn give_up_storing(&mut self, now: Instant, id: CheckpointId, reason: &str) {
+        let storing = self.checkpoints.storing.as_mut().filter(|storing| storing.id() == id);
+        let Some(storing) = storing else { return };
+        match storing.stage {
+            Stage::Metadata => return self.not_stored(now, reason),
+            Stage::Fencing => return,
+            Stage::Pointer => {}
+        }
+        if self.switches.on(sabotage::PENDING_POINTER_NOT_FENCED) {
+            return self.not_stored(now, reason);
+        }
+        storing.stage = Stage::Fencing;
+        let (job, since) = (self.id(), self.checkpoints.tail);
+        self.announce(JobEvent::PointerInDoubt { job, checkpoint: id });
+        self.does(Effect::FencePointer(since, id));
+    }
+
+    /// What became of a pointer: by its own answer, or by the fence's.
+    pub fn on_pointer_settled(
+        &mut self,
+        now: Instant,
+        id: CheckpointId,
+        settled: Result<Settled, StoreError>,
+    ) {
+        if self.checkpoints.storing.as_ref().map(Storing::id) != Some(id) {
+            return;
+        }
+        match settled {
+            Ok(Settled::Added(tail)) => {
+                self.checkpoints.tail = tail;
+                let storing = self.checkpoints.storing.take().expect("its pointer was settled");
+                if storing.stage == Stage::Fencing {
+                    self.does(Effect::Notice(Notice::PointerInDoubtStands(id)));
+                }
+                self.does(Effect::EndStoring);
+                self.completed(now, storing.checkpoint);
+                self.after_storing(now);
+            }
+            Ok(Settled::Fenced(tail)) => {
+                self.checkpoints.tail = tail;
+                self.not_stored(now, "its pointer got no answer in time");
+            }
+            Err(StoreError::Canceled) => {
+                self.not_stored(now, "the job is to be canceled");
+                self.on_cancel(now);
+            }
+            Err(error) => self.store_failed(&error),
+        }
+    }
+
+    /// Nothing points to the checkpoint, nor ever will.
+    fn not_stored(&mut self, now: Instant, reason: &str) {
+        let storing = self.checkpoints.storing.take().expect("it was being stored");
+        self.does(Effect::EndStoring);
+        let id = storing.id();
+        let parts = storing.checkpoint.states.into_iter().map(|(_, state)| state.object);
+        let metadata = metadata_object(self.job.id, id);
+        self.does(Effect::Discard(parts.chain([metadata]).collect()));
+        self.end_without_success(now, id, reason);
+        self.after_storing(now);
+    }
+
+    fn after_storing(&mut self, now: Instant) {
+        self.store_next();
+        self.schedule();
+        self.maybe_finish(now);
+    }
+}

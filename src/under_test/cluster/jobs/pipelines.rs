@@ -1,0 +1,174 @@
+//! Pipelines under test: a job of as many regions as it has subtasks side by side.
+
+use super::{
+    job::{JobRun, JobSetup, JobUnderTest, Operators},
+    workload::{Workload, job_of_seed, millis},
+};
+use crate::{
+    harness::{
+        language::{DurationRange, NumberRange, maybe_count, maybe_time, number, time},
+        system::{LintContext, Output},
+    },
+    jobs::{
+        common::{FailureInjection, JobPlan},
+        pipelines::{Oracle, pipelines, register, topics},
+    },
+    system::{
+        connector::{LOG_SOURCE, LogSourceParameters, spec as operator},
+        graph::{CheckpointSettings, JobGraph, RestartStrategy},
+        ids::JobId,
+        protocol::JobStatus,
+        task_executor::RECORD_BYTES_MAX,
+    },
+    under_test::cluster::{
+        invariants::x4_exactly_once::ExactlyOnce, lines::check_lines, model::Model,
+    },
+};
+use bytes::Bytes;
+
+/// The most bytes of a line of a user's text: it comes out with its number.
+const LINE_BYTES_MAX: usize = RECORD_BYTES_MAX - 32;
+
+crate::settings! {
+    /// What a scenario says of pipelines.
+    #[derive(Clone, Debug, PartialEq)]
+    PipelinesSettings {
+        job {
+            "parallelism" parallelism: NumberRange = number(1, 128, 3), "Pipelines, and partitions of both topics.";
+            "lines" lines: NumberRange = number(1, 10_000_000, 1_500), "Lines in the input topic in the end.";
+            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120), "Lines written to the input topic in a second at most: the links' latency comes on top.";
+            "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
+            "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
+            "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
+            "restart-delay" restart_delay: DurationRange = time("0ms", "10m", "1s"), "From a failure to the restart.";
+            "cancel-after" cancel_after: Option<DurationRange> = maybe_time("0s", "60m"), "When the job is canceled, after its submission; never when absent.";
+            "fail-at" fail_at: Option<NumberRange> = maybe_count(10_000_000), "The line at which a pipeline's function fails, counted in each attempt from its begin; never when absent.";
+            "fail-times" fail_times: NumberRange = number(1, 1_000_000, 1), "How many attempts fail in this way, each of one pipeline.";
+        }
+    }
+}
+
+impl PipelinesSettings {
+    fn workload(&self) -> Workload {
+        Workload {
+            partitions: self.parallelism.one(),
+            lines: self.lines.one(),
+            lines_per_second: self.lines_per_second.one(),
+        }
+    }
+
+    fn expected_status(&self) -> &'static [JobStatus] {
+        let may_fail = self.fail_at.is_some() && self.fail_times.one() > self.restarts.one();
+        match (may_fail, self.cancel_after.is_some()) {
+            (false, false) => &[JobStatus::Finished],
+            (false, true) => &[JobStatus::Canceled, JobStatus::Finished],
+            (true, false) => &[JobStatus::Failed, JobStatus::Finished],
+            (true, true) => &[JobStatus::Canceled, JobStatus::Failed, JobStatus::Finished],
+        }
+    }
+}
+
+/// Pipelines: lines that a writer appends to a topic, and a client that submits the job.
+pub struct Pipelines;
+
+impl JobUnderTest for Pipelines {
+    const NAME: &'static str = "pipelines";
+
+    type Settings = PipelinesSettings;
+
+    fn operators() -> Operators {
+        Box::new(register)
+    }
+
+    fn slots(settings: &PipelinesSettings) -> NumberRange {
+        settings.parallelism
+    }
+
+    fn after_draw(settings: PipelinesSettings, _: u64) -> PipelinesSettings {
+        settings
+    }
+
+    fn mistakes(_: &PipelinesSettings) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    fn lints(_: &PipelinesSettings, _: &LintContext) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn check_input(_: &PipelinesSettings, lines: &[Bytes]) -> Result<(), String> {
+        check_lines(lines, LINE_BYTES_MAX)
+    }
+
+    fn setup(settings: &PipelinesSettings, run: &JobRun<'_>) -> JobSetup {
+        let (topics, workload) = (topics(run.number), settings.workload());
+        let own = || (0..settings.lines.one()).map(|n: u32| Bytes::from(format!("line {n}")));
+        let lines = run.input.map_or_else(|| own().collect(), |input| input.to_vec());
+        let dealt = workload.deal(&lines);
+        let id = job_of_seed(run.seed);
+        let stop = dealt.iter().map(|lines| lines.len() as u64).collect();
+        let partitions = settings.parallelism.one();
+        let plan = JobPlan {
+            job: graph(
+                settings,
+                id,
+                &LogSourceParameters::new(&topics.input, stop),
+                &topics.output,
+            ),
+            topics: topics.clone(),
+            inputs: partitions,
+            outputs: partitions,
+            cancel_after: settings.cancel_after.map(DurationRange::one),
+        };
+        let output_topic = topics.output.clone();
+        JobSetup {
+            id,
+            nodes: workload.nodes(run, dealt, &topics, plan),
+            oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::<Oracle>::default())),
+            input_topic: topics.input,
+            expected_status: settings.expected_status().to_vec(),
+            restarts: settings.restarts.one(),
+            fails_on_purpose: settings.fail_at.is_some(),
+            checkpoint_timeout: settings.checkpoint_timeout.one(),
+            output: Box::new(move |model| output(model, &output_topic)),
+            explain: Box::new(|_, _| Vec::new()),
+        }
+    }
+}
+
+fn graph(
+    settings: &PipelinesSettings,
+    id: JobId,
+    source: &LogSourceParameters,
+    output: &str,
+) -> JobGraph {
+    let checkpoints = CheckpointSettings {
+        interval_ms: millis(settings.checkpoint_interval.one()),
+        timeout_ms: millis(settings.checkpoint_timeout.one()),
+        ..CheckpointSettings::default()
+    };
+    let restarts = RestartStrategy::FixedDelay {
+        attempts: settings.restarts.one(),
+        delay_ms: millis(settings.restart_delay.one()),
+    };
+    let failures = FailureInjection {
+        fail_at: settings.fail_at.map(|at| at.low),
+        times: settings.fail_times.one(),
+        ..FailureInjection::default()
+    };
+    let failures = settings.fail_at.map_or(FailureInjection::default(), |_| failures);
+    let source = operator("source", LOG_SOURCE, source);
+    let partitions = settings.parallelism.one();
+    let job = pipelines(id, source, output, partitions, checkpoints, restarts, &failures);
+    job.expect("the scenario's parallelism is within bounds")
+}
+
+/// What stands in the output topic.
+fn output(model: &Model, topic: &str) -> Output {
+    let of_topic = model.output.iter().filter(|((of, _), _)| of == topic);
+    let records = of_topic.flat_map(|(_, records)| records);
+    let lines: Vec<String> =
+        records.map(|record| String::from_utf8_lossy(record).into_owned()).collect();
+    let summary = format!("{} records numbered", lines.len());
+    Output { end: vec![summary.clone()], summary, compared: None, lines }
+}

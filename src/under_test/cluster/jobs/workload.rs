@@ -1,0 +1,99 @@
+//! What jobs under test have in common that read one topic and write another: the writer, the client, and how
+//! fast lines come.
+
+use super::job::JobRun;
+use crate::{
+    harness::system::Node,
+    host::Draws,
+    jobs::common::{JobPlan, Topics, partition_lines, run_client_node, run_writer_node},
+    system::ids::JobId,
+    under_test::cluster::roles,
+};
+use bytes::Bytes;
+use std::{sync::Arc, time::Duration};
+
+/// From batch to batch of the writer, about.
+const WRITER_PAUSE: Duration = Duration::from_millis(100);
+/// A long text is written within this time.
+const WRITING_MAX: Duration = Duration::from_secs(30);
+
+/// The lines of a job, as they are written to its topic.
+#[derive(Clone, Copy, Debug)]
+pub struct Workload {
+    /// Of both topics.
+    pub partitions: u32,
+    /// The scenario's own lines; a user's text may have others.
+    pub lines: u32,
+    /// Lines written in a second at most.
+    pub lines_per_second: u32,
+}
+
+/// The job of a seed.
+pub fn job_of_seed(seed: u64) -> JobId {
+    let mut draws = Draws::new(seed, "job", [0, 0]);
+    JobId((u128::from(draws.next_u64()) << 64) | u128::from(draws.next_u64()))
+}
+
+/// A duration as a job graph has it.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Workload {
+    /// The lines of each partition.
+    pub fn deal(&self, lines: &[Bytes]) -> Arc<Vec<Vec<Bytes>>> {
+        Arc::new(partition_lines(lines, self.partitions))
+    }
+
+    /// The writer and the client of a job.
+    pub fn nodes(
+        &self,
+        run: &JobRun<'_>,
+        dealt: Arc<Vec<Vec<Bytes>>>,
+        topics: &Topics,
+        plan: JobPlan,
+    ) -> Vec<Node> {
+        let (batch, pause) = self.pace(&dealt);
+        let (config, topic) = (run.config.clone(), topics.input.clone());
+        let writer = Node::numbered(roles::WRITER, run.number, move |host| {
+            run_writer_node(host, config.clone(), topic.clone(), dealt.clone(), batch, pause)
+        });
+        let config = run.config.clone();
+        let client = Node::numbered(roles::CLIENT, run.number, move |host| {
+            run_client_node(host, config.clone(), plan.clone())
+        });
+        vec![writer, client]
+    }
+
+    /// What it takes at least to write the scenario's own lines over links of that latency: the writer goes
+    /// from partition to partition, and waits for each answer.
+    pub fn least_to_write(&self, latency: Duration) -> Duration {
+        let (batch, pause) = self.own_pace();
+        let rounds = self.lines / (batch * self.partitions);
+        (pause + latency * 2 * self.partitions) * rounds
+    }
+
+    /// Lines written to each partition at once, and the pause between, for a scenario's own lines.
+    fn own_pace(&self) -> (u32, Duration) {
+        let (rate, partitions) = (self.lines_per_second, self.partitions);
+        let in_a_pause = u64::from(rate) * millis(WRITER_PAUSE);
+        let batch = u32::try_from(in_a_pause.div_ceil(1000 * u64::from(partitions)));
+        let batch = batch.expect("a rate of 32 bits");
+        (batch, Duration::from_secs(1) * batch * partitions / rate)
+    }
+
+    /// Lines written to each partition at once, and the pause between: what the scenario says, or faster
+    /// if a long text would else outlast the faults.
+    fn pace(&self, lines: &[Vec<Bytes>]) -> (usize, Duration) {
+        let longest = lines.iter().map(Vec::len).max().unwrap_or(0);
+        let pauses = WRITING_MAX.as_millis() / WRITER_PAUSE.as_millis();
+        let for_time = longest.div_ceil(usize::try_from(pauses).expect("few pauses"));
+        let (batch, own_pause) = self.own_pace();
+        // The scenario's own lines come at the scenario's rate, however long that takes.
+        let own = longest * lines.len() <= self.lines as usize + lines.len();
+        match own {
+            true => (batch as usize, own_pause),
+            false => (for_time.max(batch as usize), WRITER_PAUSE),
+        }
+    }
+}

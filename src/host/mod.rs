@@ -49,7 +49,7 @@ pub use interval::Interval;
 pub use net::{Kind, MESSAGE_BYTES_MAX, NodeAddress, ParseAddressError};
 pub use property::{Property, PropertyEvent, PropertyKind};
 pub use random::{Draws, mix, name_hash};
-pub use sabotage::{Sabotage, Switches};
+pub use sabotage::Sabotage;
 
 /// What one incarnation of a process stands on.
 ///
@@ -255,5 +255,17 @@ impl Host {
     /// The node's disk.
     pub fn disk(&self) -> Disk {
         Disk::new(self.imp.clone())
+    }
+}
+
+/// The switches of known bugs as a process sees them, for code that decides and has no [`Host`]; off by
+/// default.
+#[derive(Clone, Default)]
+pub struct Switches(Option<Host>);
+
+impl Switches {
+    /// As [`Host::sabotaged`].
+    pub fn on(&self, switch: Sabotage) -> bool {
+        self.0.as_ref().is_some_and(|host| host.sabotaged(switch))
     }
 }

@@ -1,7 +1,6 @@
 //! The switches of known bugs. Each is declared beside the code that it breaks and has one call site, at
 //! the line that prevents the bug.
 
-use super::Host;
 use serde::{Serialize, Serializer};
 use std::{cmp::Ordering, fmt};
 
@@ -77,18 +76,6 @@ impl fmt::Debug for Sabotage {
 impl Serialize for Sabotage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name)
-    }
-}
-
-/// The switches of known bugs as a process sees them, for code that decides and has no [`Host`]; off by
-/// default.
-#[derive(Clone, Default)]
-pub struct Switches(pub(super) Option<Host>);
-
-impl Switches {
-    /// As [`Host::sabotaged`].
-    pub fn on(&self, switch: Sabotage) -> bool {
-        self.0.as_ref().is_some_and(|host| host.sabotaged(switch))
     }
 }
 

@@ -27,6 +27,10 @@ crate::sabotages! {
     ONE_JOB_TAKES_OTHERS_ALONG = "one-job-takes-others-along", "generic", ["J1"];
     /// A failure in one region of a job ends the attempts of all.
     ONE_REGION_TAKES_OTHERS_ALONG = "one-region-takes-others-along", "generic", ["E4"];
+    /// A job that may not start again does so all the same.
+    RESTARTS_WITHOUT_END = "restarts-without-end", "generic", ["E5"];
+    /// A failed region starts again at once.
+    RESTART_WITHOUT_DELAY = "restart-without-delay", "generic", ["E5"];
     /// A deployment is accepted from a job master that no longer leads.
     OLD_MASTER_DEPLOYS = "old-master-deploys", "generic", ["S3"];
     /// What an executor no longer runs is taken for lost while the word of its end is on its way.

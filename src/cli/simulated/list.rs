@@ -282,12 +282,14 @@ fn short(place: &str) -> &str {
 
 /// A key's meaning, bounds and default.
 fn setting(setting: &Setting) -> (String, Value) {
-    let Setting { table, key, meaning, bounds, default } = setting;
+    let Setting { table, key, meaning, bounds, default, only } = setting;
     let shown = default.as_deref().unwrap_or("none");
     let json = json!({
         "table": table, "key": key, "meaning": meaning, "bounds": bounds, "default": default,
+        "only": only,
     });
-    (format!("{meaning} {}; default {shown}.", capitalized(bounds)), json)
+    let of = only.map(|name| format!("Of {name}: ")).unwrap_or_default();
+    (format!("{of}{meaning} {}; default {shown}.", capitalized(bounds)), json)
 }
 
 fn capitalized(text: &str) -> String {

@@ -73,6 +73,13 @@ impl Clocks {
         span.saturating_mul(1_000_000) / rate
     }
 
+    /// How long in true time a span of the node's clock takes at least.
+    pub fn shrunk(&self, node: NodeId, span: Duration) -> Duration {
+        let fastest = self.drifts.get(&node).map_or(0, |(_, fastest)| *fastest);
+        let rate = u32::try_from((1_000_000 + fastest).max(1)).unwrap_or(u32::MAX);
+        span.saturating_mul(1_000_000) / rate
+    }
+
     /// Whether the node's clock has always run true.
     pub fn is_true(&self, node: NodeId) -> bool {
         self.drifts.get(&node).is_none_or(|drifts| *drifts == (0, 0))

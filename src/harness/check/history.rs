@@ -66,6 +66,13 @@ impl<I: Invariant<M>, M: Model> History<I, M> {
         assert!(broken, "{event:?} was accepted: {:?}", self.last);
     }
 
+    /// Lets time pass, besides the second until the next event.
+    #[must_use]
+    pub fn after(mut self, time: Duration) -> Self {
+        self.time += time;
+        self
+    }
+
     /// What it made of the last event.
     pub fn last(&self) -> &Check {
         &self.last

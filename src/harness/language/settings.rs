@@ -22,6 +22,8 @@ pub struct Setting {
     pub bounds: String,
     /// What a file would write to get what it gets without the key; `None` when that is nothing.
     pub default: Option<String>,
+    /// The `name` of the table to which alone the key belongs; `None` where it needs none.
+    pub only: Option<&'static str>,
 }
 
 impl Setting {
@@ -32,7 +34,8 @@ impl Setting {
         meaning: &'static str,
         bounds: &impl Bounds,
     ) -> Self {
-        Setting { table, key, meaning, bounds: bounds.describe(), default: bounds.written() }
+        let (bounds, default) = (bounds.describe(), bounds.written());
+        Setting { table, key, meaning, bounds, default, only: None }
     }
 }
 

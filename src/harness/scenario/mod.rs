@@ -69,6 +69,7 @@ impl Scenario {
                 meaning: "What a run must come to.",
                 bounds: "\"passed\", \"stuck\" or \"violated:INVARIANT\"".to_string(),
                 default: Some("\"passed\"".to_string()),
+                only: None,
             },
             Setting {
                 table: "",
@@ -76,6 +77,7 @@ impl Scenario {
                 meaning: "Of a kept plan: the plan seed of every run, so that a seed draws a schedule.",
                 bounds: "a whole number".to_string(),
                 default: None,
+                only: None,
             },
             Setting {
                 table: "",
@@ -83,6 +85,7 @@ impl Scenario {
                 meaning: "Of a kept plan: milestones that one of its runs must reach, else it is stale.",
                 bounds: "a list of milestones".to_string(),
                 default: None,
+                only: None,
             },
             Setting::new("network", "latency", "How long a frame takes on any link.", &LATENCY),
         ];

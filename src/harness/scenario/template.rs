@@ -71,7 +71,7 @@ fn head(system: &dyn AnySystem) -> String {
 
 /// The keys of a table, each with its meaning and its default as a comment.
 fn keys(settings: &[Setting], table: &str) -> String {
-    let of_table = settings.iter().filter(|setting| setting.table == table);
+    let of_table = settings.iter().filter(|one| one.table == table && one.only.is_none());
     let line = |setting: &Setting| {
         let Setting { key, meaning, bounds, default, .. } = setting;
         match default {

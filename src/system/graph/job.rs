@@ -3,6 +3,7 @@
 use super::Partitioner;
 use crate::system::ids::{IntermediateDataSetId, JobId, JobVertexId};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The largest parallelism, and the largest number of key groups.
 pub const PARALLELISM_MAX: u32 = 1024;
@@ -121,23 +122,53 @@ impl Default for CheckpointSettings {
 pub enum RestartStrategy {
     /// The job fails.
     None,
-    /// The job's tasks start again after a delay, so many times.
+    /// What failed starts again after a delay, so many times.
     FixedDelay {
         /// Restarts.
         attempts: u32,
         /// Milliseconds of the job master's clock between a failure and the restart.
         delay_ms: u64,
     },
-    /// The job's tasks start again after a delay, however often. The delay doubles with each failure,
-    /// whatever its reason, and begins anew after the job had not failed for long.
+    /// What failed starts again after a delay, unless there are too many failures within a while.
+    FailureRate {
+        /// Failures within the interval after which it starts again still; 1 to 1024.
+        failures: u32,
+        /// Milliseconds of the job master's clock.
+        interval_ms: u64,
+        /// Milliseconds between a failure and the restart.
+        delay_ms: u64,
+    },
+    /// What failed starts again after a delay, however often. The delay grows with each failure, whatever its
+    /// reason, and begins anew after the job had not failed for long.
     ExponentialDelay {
         /// Milliseconds between the first failure and the restart.
         initial_ms: u64,
-        /// Milliseconds between a failure and the restart at most.
+        /// Milliseconds between a failure and the restart at most, without jitter.
         max_ms: u64,
         /// Milliseconds from failure to failure after which the delay begins anew.
         reset_ms: u64,
+        /// What a delay is of the one before it, in percent; 100 to 1000.
+        multiplier_percent: u32,
+        /// By how much a delay may be longer or shorter, in percent of it; 0 to 100.
+        jitter_percent: u32,
     },
+}
+
+/// Failures that a rate counts at most.
+pub const RATE_FAILURES_MAX: u32 = 1024;
+
+impl RestartStrategy {
+    /// From `initial` to `max`, doubled each time, with a tenth of jitter, as Flink has it.
+    pub fn exponential(initial: Duration, max: Duration, reset: Duration) -> Self {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        RestartStrategy::ExponentialDelay {
+            initial_ms: millis(initial),
+            max_ms: millis(max),
+            reset_ms: millis(reset),
+            multiplier_percent: 200,
+            jitter_percent: 10,
+        }
+    }
 }
 
 /// Why a job graph is refused.
@@ -213,19 +244,34 @@ impl JobGraph {
 
     fn validate_settings(&self) -> Result<(), GraphError> {
         let settings = self.checkpoints;
-        let positive = [
-            ("the checkpoint interval in ms", settings.interval_ms),
-            ("the checkpoint time-out in ms", settings.timeout_ms),
-            ("the concurrent checkpoints", u64::from(settings.max_concurrent)),
-            ("the retained checkpoints", u64::from(settings.retained)),
+        let any = 1..=u64::MAX;
+        let mut bounded = vec![
+            ("the checkpoint interval in ms", settings.interval_ms, any.clone()),
+            ("the checkpoint time-out in ms", settings.timeout_ms, any.clone()),
+            ("the concurrent checkpoints", settings.max_concurrent.into(), any.clone()),
+            ("the retained checkpoints", settings.retained.into(), any),
         ];
-        match positive.iter().find(|(_, value)| *value == 0) {
+        match self.restarts {
+            RestartStrategy::FailureRate { failures, .. } => {
+                let most = u64::from(RATE_FAILURES_MAX);
+                bounded.push(("the failures of the rate", failures.into(), 1..=most));
+            }
+            RestartStrategy::ExponentialDelay { multiplier_percent, jitter_percent, .. } => {
+                bounded.push(("the multiplier in percent", multiplier_percent.into(), 100..=1000));
+                bounded.push(("the jitter in percent", jitter_percent.into(), 0..=100));
+            }
+            RestartStrategy::None | RestartStrategy::FixedDelay { .. } => {}
+        }
+        match bounded.into_iter().find(|(_, value, bounds)| !bounds.contains(value)) {
             None => Ok(()),
-            Some((what, found)) => Err(GraphError::OutOfBounds {
+            Some((what, found, bounds)) => Err(GraphError::OutOfBounds {
                 vertex: self.name.clone(),
-                what: (*what).to_string(),
-                found: *found,
-                expected: "at least 1".to_string(),
+                what: what.to_string(),
+                found,
+                expected: match *bounds.end() {
+                    u64::MAX => format!("at least {}", bounds.start()),
+                    end => format!("{} to {end}", bounds.start()),
+                },
             }),
         }
     }

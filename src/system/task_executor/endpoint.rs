@@ -24,6 +24,7 @@ use crate::{
             CheckpointAck, CheckpointDecline, DeployRefusal, MasterReport, SlotDemand, SlotRefusal,
             TaskExecutionState, TaskExecutorGateway, TaskExecutorHandler, TaskExecutorInfo,
         },
+        registration::Numbers,
         rpc::{Context, EndpointHandle, Reply, RpcEndpoint, StopFuture},
         sabotage,
         service::{coordination::Coordination, object_store::ObjectStore},
@@ -61,8 +62,8 @@ pub struct TaskExecutor {
     resource_beats: HeartbeatManager<TaskExecutor, ToResourceManager>,
     /// Grows with each change of slots and tasks.
     version: u64,
-    /// Counts connections and rounds of offers over all jobs, so that none is used twice.
-    numbers: u64,
+    /// Of tries to register, connections and rounds of offers over all jobs, so that none is used twice.
+    numbers: Numbers,
 }
 
 /// Brings a task's words to the main thread.
@@ -105,6 +106,7 @@ impl TaskExecutor {
     /// A task executor without jobs.
     pub fn new(services: TaskExecutorServices, info: TaskExecutorInfo) -> Self {
         let (heartbeat, own_id) = (services.config.heartbeat, info.resource.0.clone());
+        let numbers = Numbers::default();
         TaskExecutor {
             slots: SlotTable::new(services.config.slots),
             services,
@@ -112,16 +114,11 @@ impl TaskExecutor {
             tasks: BTreeMap::new(),
             jobs: BTreeMap::new(),
             master_beats: HeartbeatManager::new(own_id.clone(), heartbeat),
-            resources: ResourceLink::default(),
+            resources: ResourceLink::new(&numbers),
             resource_beats: HeartbeatManager::new(own_id, heartbeat),
             version: 0,
-            numbers: 0,
+            numbers,
         }
-    }
-
-    fn next_number(&mut self) -> u64 {
-        self.numbers += 1;
-        self.numbers
     }
 
     /// Holds a slot for a job, if the resource manager that asks is the one that knows this life.

@@ -49,7 +49,7 @@ fn every_default_reads_back_as_itself() {
         let mut tables: Vec<&str> = settings.iter().map(|setting| setting.table).collect();
         tables.dedup();
         let written = tables.iter().map(|table| {
-            let of = settings.iter().filter(|setting| setting.table == *table);
+            let of = settings.iter().filter(|one| one.table == *table && one.only.is_none());
             let lines = of.filter_map(|s| Some(format!("{} = {}\n", s.key, s.default.as_ref()?)));
             format!("[{table}]\n{}", lines.collect::<String>())
         });

@@ -32,10 +32,10 @@ use clap::{Args, Subcommand};
 use std::{path::PathBuf, time::Duration};
 
 /// The pause after a failure, doubled up to a bound with each one more.
-const RESTART_DELAY_MS: u64 = 500;
-const RESTART_DELAY_MAX_MS: u64 = 30_000;
+const RESTART_DELAY: Duration = Duration::from_millis(500);
+const RESTART_DELAY_MAX: Duration = Duration::from_millis(30_000);
 /// A job that has not failed for so long is taken for sound.
-const RESTART_RESET_MS: u64 = 120_000;
+const RESTART_RESET: Duration = Duration::from_millis(120_000);
 
 /// A process's role.
 #[derive(Subcommand)]
@@ -195,11 +195,8 @@ impl Load {
             interval_ms: self.kept.checkpoint_interval_ms(),
             ..CheckpointSettings::default()
         };
-        let restarts = RestartStrategy::ExponentialDelay {
-            initial_ms: RESTART_DELAY_MS,
-            max_ms: RESTART_DELAY_MAX_MS,
-            reset_ms: RESTART_RESET_MS,
-        };
+        let restarts =
+            RestartStrategy::exponential(RESTART_DELAY, RESTART_DELAY_MAX, RESTART_RESET);
         let (job, topics) = (self.kept.job(), topics(1));
         let job = word_count(job, source, &topics.output, PARALLELISM, checkpoints, restarts)?;
         Ok(JobPlan { job, topics, inputs: PARALLELISM, outputs: PARALLELISM, cancel_after: None })

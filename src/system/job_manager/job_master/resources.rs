@@ -5,9 +5,8 @@ use crate::system::{
     heartbeat::{Beat, HeartbeatListener, HeartbeatManager, HeartbeatSession, HeartbeatTarget},
     leadership::{LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService},
     protocol::{JobStatus, RESOURCE_MANAGER, ResourceManagerGateway},
-    registration::register,
+    registration::{LeaderLink, Numbers, connect},
     rpc::{Context, EndpointHandle, Gateway, RpcError},
-    scope::Scope,
 };
 use futures::{FutureExt, future::BoxFuture};
 use std::sync::Arc;
@@ -15,20 +14,19 @@ use std::sync::Arc;
 /// The role of the beats with the resource manager.
 pub(super) struct ToResourceManager;
 
-/// Where the way to the resource manager stands.
-#[derive(Default)]
+/// The way to the resource manager, and what was said over it.
 pub(super) struct ResourceLink {
     retrieval: Option<LeaderRetrievalService>,
-    leader: Option<LeaderInformation>,
-    /// Tries to register, over all leaders.
-    attempts: Arc<std::sync::atomic::AtomicU64>,
-    /// Counts connections, so that what belongs to an earlier one is ignored.
-    connection: u64,
-    /// Ends the registration that is under way.
-    registering: Option<Scope>,
-    connected: Option<(ResourceManagerGateway, HeartbeatSession)>,
+    link: LeaderLink<(ResourceManagerGateway, HeartbeatSession)>,
     /// Grows with each declaration.
     version: u64,
+}
+
+impl Default for ResourceLink {
+    fn default() -> Self {
+        let link = LeaderLink::new(&Numbers::default());
+        ResourceLink { retrieval: None, link, version: 0 }
+    }
 }
 
 struct Listener(EndpointHandle<JobMaster>);
@@ -64,42 +62,30 @@ impl JobMaster {
         if self.core.is_over() {
             return;
         }
-        self.resources.leader = leader;
+        self.resources.link.follow(leader);
         self.connect_resource_manager(context);
     }
 
     /// Connects to the present leader, from the beginning.
     fn connect_resource_manager(&mut self, context: &mut Context<Self>) {
         self.drop_resource_manager(context);
-        let Some(leader) = self.resources.leader.clone() else { return };
-        let connection = self.resources.connection;
         let (job, session) = (self.id(), self.term.session);
-        let (service, address) = (context.service().clone(), context.address().clone());
-        let config = self.services.config.registration;
-        let attempts = self.resources.attempts.clone();
-        let registering = Scope::default();
-        let work = registering.wrap(async move {
-            let call = move |gateway: &ResourceManagerGateway| {
-                let attempt = attempts.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-                gateway.register_job_master(job, session, address.clone(), attempt)
-            };
-            register(&service, &leader, config, call).await
-        });
-        self.resources.registering = Some(registering);
-        context.spawn_then(work, move |master, context, registered| {
-            if master.resources.connection != connection {
-                return;
-            }
-            match registered {
-                Some(Ok((gateway, heartbeat))) => {
-                    master.registered(context, gateway, heartbeat);
-                }
-                Some(Err(why)) => {
-                    tracing::warn!(why, "the resource manager rejects this master");
-                }
-                None => {}
-            }
-        });
+        let (config, address) = (self.services.config.registration, context.address().clone());
+        let call = move |gateway: &ResourceManagerGateway, attempt| {
+            gateway.register_job_master(job, session, address.clone(), attempt)
+        };
+        let find = |master: &JobMaster| Some(master.resources.link.connection());
+        connect(
+            context,
+            &self.resources.link,
+            config,
+            find,
+            call,
+            |master, context, registered| match registered {
+                Ok((_, gateway, heartbeat)) => master.registered(context, gateway, heartbeat),
+                Err(why) => tracing::warn!(why, "the resource manager rejects this master"),
+            },
+        );
     }
 
     fn registered(
@@ -111,33 +97,33 @@ impl JobMaster {
         let gateway = gateway.with_timeout(self.services.config.call_timeout);
         let target = Arc::new(Target(gateway.clone()));
         self.resource_beats.monitor_target(context, RESOURCE_MANAGER, heartbeat, target);
-        self.resources.connected = Some((gateway, heartbeat));
+        self.resources.link.set_connected((gateway, heartbeat));
         self.declare_requirements(context);
     }
 
     /// Tells the resource manager how many slots the job needs, until it has heard it.
     fn declare_requirements(&mut self, context: &mut Context<Self>) {
-        let Some((gateway, _)) = self.resources.connected.clone() else { return };
+        let Some((gateway, _)) = self.resources.link.connected().cloned() else { return };
         self.resources.version += 1;
-        let (connection, version) = (self.resources.connection, self.resources.version);
+        let (connection, version) = (self.resources.link.connection(), self.resources.version);
         let slots = self.core.required_slots();
         let ask = gateway.declare_requirements(self.id(), self.term.session, version, slots);
         let retry_delay = self.services.config.retry_delay;
         let work = self.scope.wrap(ask);
         context.spawn_then(work, move |master, context, answer| {
-            if master.resources.connection != connection {
+            if master.resources.link.connection() != connection {
                 return;
             }
             match answer {
                 Some(Ok(true)) | None => {}
                 // Not at once: one that has just forgotten this master may do so again.
                 Some(Ok(false)) => context.schedule(retry_delay, move |master, context| {
-                    if master.resources.connection == connection {
+                    if master.resources.link.connection() == connection {
                         master.connect_resource_manager(context);
                     }
                 }),
                 Some(Err(_)) => context.schedule(retry_delay, move |master, context| {
-                    if master.resources.connection == connection {
+                    if master.resources.link.connection() == connection {
                         master.declare_requirements(context);
                     }
                 }),
@@ -146,9 +132,7 @@ impl JobMaster {
     }
 
     fn drop_resource_manager(&mut self, context: &Context<Self>) {
-        self.resources.connection += 1;
-        self.resources.registering = None;
-        if let Some((_, heartbeat)) = self.resources.connected.take() {
+        if let Some((_, heartbeat)) = self.resources.link.disconnect() {
             self.resource_beats.unmonitor_target(context, RESOURCE_MANAGER, heartbeat);
         }
     }
@@ -156,7 +140,7 @@ impl JobMaster {
     /// Takes leave of the resource manager.
     pub(super) fn leave_resource_manager(&mut self, context: &Context<Self>, status: JobStatus) {
         self.resources.retrieval = None;
-        if let Some((gateway, _)) = &self.resources.connected {
+        if let Some((gateway, _)) = self.resources.link.connected() {
             gateway.disconnect_job_master(self.id(), self.term.session, status);
         }
         self.drop_resource_manager(context);
@@ -177,7 +161,7 @@ impl HeartbeatListener<ToResourceManager> for JobMaster {
         _: &str,
         session: HeartbeatSession,
     ) {
-        let current = self.resources.connected.as_ref();
+        let current = self.resources.link.connected();
         if current.is_some_and(|(_, heartbeat)| *heartbeat == session) {
             // Also to the same leader: it may not have changed.
             self.connect_resource_manager(context);

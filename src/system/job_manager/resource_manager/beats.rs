@@ -1,6 +1,6 @@
 //! The resource manager's beats: what their reports say, and who is lost.
 
-use super::{Job, ResourceManager, ToExecutors, ToMasters};
+use super::{ResourceManager, ToExecutors, ToMasters};
 use crate::system::{
     heartbeat::{HeartbeatListener, HeartbeatManager, HeartbeatSession},
     ids::{InstanceId, ResourceId},
@@ -22,8 +22,10 @@ impl HeartbeatListener<ToExecutors> for ResourceManager {
         id: &str,
         session: HeartbeatSession,
     ) {
-        let resource = ResourceId(id.to_string());
-        self.drop_executor(context, &resource, InstanceId(session.0), "heartbeat timeout");
+        let (resource, instance) = (ResourceId(id.to_string()), InstanceId(session.0));
+        self.decide(context, |core, _| {
+            core.on_executor_gone(&resource, instance, "heartbeat timeout");
+        });
     }
 
     fn notify_target_unreachable(
@@ -32,8 +34,8 @@ impl HeartbeatListener<ToExecutors> for ResourceManager {
         id: &str,
         session: HeartbeatSession,
     ) {
-        let resource = ResourceId(id.to_string());
-        self.drop_executor(context, &resource, InstanceId(session.0), "unreachable");
+        let (resource, instance) = (ResourceId(id.to_string()), InstanceId(session.0));
+        self.decide(context, |core, _| core.on_executor_gone(&resource, instance, "unreachable"));
     }
 
     fn report_payload(
@@ -43,7 +45,8 @@ impl HeartbeatListener<ToExecutors> for ResourceManager {
         session: HeartbeatSession,
         report: SlotReport,
     ) {
-        self.take_report(context, InstanceId(session.0), &report);
+        let instance = InstanceId(session.0);
+        self.decide(context, |core, now| core.on_report(now, instance, &report));
     }
 
     fn retrieve_payload(&mut self, _: &mut Context<Self>, _: &str) {}
@@ -63,12 +66,8 @@ impl HeartbeatListener<ToMasters> for ResourceManager {
         id: &str,
         session: HeartbeatSession,
     ) {
-        let lost = |known: &Job| known.master.as_ref().is_some_and(|m| m.heartbeat == session);
-        let job = self.jobs.iter().find(|(_, known)| lost(known)).map(|(job, _)| *job);
-        if let Some(job) = job {
-            tracing::debug!(id, "a job master is lost");
-            self.drop_master(context, job, None);
-        }
+        tracing::debug!(id, "a job master is lost");
+        self.decide(context, |core, now| core.on_master_silence(now, session));
     }
 
     fn report_payload(&mut self, _: &mut Context<Self>, _: &str, _: HeartbeatSession, (): ()) {}

@@ -11,19 +11,12 @@ use crate::system::{
         CheckpointAck, ExecutorReport, JobMasterGateway, MasterReport, OfferedSlots,
         RegistrationRefusal, TaskExecutionState, component_job, job_component,
     },
-    registration::{register, until_answered},
+    registration::{LeaderLink, connect, until_answered},
     rpc::{Context, EndpointHandle, Gateway, RpcError},
     sabotage,
-    scope::Scope,
 };
 use futures::{FutureExt, future::BoxFuture};
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The role of the beats with masters.
 pub(super) struct ToMasters;
@@ -32,12 +25,7 @@ pub(super) struct ToMasters;
 pub(super) struct MasterLink {
     /// Follows who leads the job.
     _retrieval: LeaderRetrievalService,
-    leader: Option<LeaderInformation>,
-    /// Names the present try to connect; what belongs to an earlier one is ignored.
-    connection: u64,
-    /// Ends the registration that is under way, and later what belongs to the connection.
-    scope: Scope,
-    connected: Option<Connected>,
+    way: LeaderLink<Connected>,
     /// The newest round of offers.
     round: u64,
     /// The master to which `ended` is to be told.
@@ -86,7 +74,7 @@ struct Connected {
 impl MasterLink {
     /// The term of the master to which the task executor is connected.
     pub fn session(&self) -> Option<LeaderSessionId> {
-        self.connected.as_ref().map(|connected| connected.session)
+        self.way.connected().map(|connected| connected.session)
     }
 
     /// Whether an attempt may still begin.
@@ -140,10 +128,7 @@ impl TaskExecutor {
         let retrieval = LeaderRetrievalService::start(&job_component(job), client, listener);
         let link = MasterLink {
             _retrieval: retrieval,
-            leader: None,
-            connection: 0,
-            scope: Scope::default(),
-            connected: None,
+            way: LeaderLink::new(&self.numbers),
             round: 0,
             deployer: None,
             ended: BTreeMap::new(),
@@ -176,7 +161,7 @@ impl TaskExecutor {
         let Some(link) = self.jobs.get_mut(&job) else { return };
         let session = leader.as_ref().map(|leader| leader.session);
         let same = session.is_some() && link.session() == session;
-        link.leader = leader;
+        link.way.follow(leader);
         if !same {
             self.connect_master(context, job, None);
         }
@@ -191,34 +176,19 @@ impl TaskExecutor {
         told: Option<LeaderSessionId>,
     ) {
         self.disconnect(context, job, told);
-        let connection = self.next_number();
-        let config = self.services.config.registration;
-        let info = self.info.clone();
-        let Some(link) = self.jobs.get_mut(&job) else { return };
-        link.connection = connection;
-        let Some(leader) = link.leader.clone() else { return };
-        let service = context.service().clone();
-        let attempts = self.resources.attempts();
-        let session = leader.session;
-        let work = link.scope.wrap(async move {
-            let call = move |gateway: &JobMasterGateway| {
-                let attempt = next(&attempts);
-                gateway.register_task_executor(job, info.clone(), attempt)
-            };
-            register(&service, &leader, config, call).await
-        });
-        context.spawn_then(work, move |executor, context, registered| {
-            let current = executor.jobs.get(&job).map(|link| link.connection);
-            if current != Some(connection) {
-                return;
-            }
+        let (config, info) = (self.services.config.registration, self.info.clone());
+        let Some(link) = self.jobs.get(&job) else { return };
+        let call = move |gateway: &JobMasterGateway, attempt| {
+            gateway.register_task_executor(job, info.clone(), attempt)
+        };
+        let find = move |executor: &TaskExecutor| Some(executor.jobs.get(&job)?.way.connection());
+        connect(context, &link.way, config, find, call, move |executor, context, registered| {
             match registered {
-                Some(Ok((gateway, heartbeat))) => {
+                Ok((session, gateway, heartbeat)) => {
                     executor.master_connected(context, job, session, gateway, heartbeat);
                 }
                 // The job has ended, or this is not its master: nothing here is of use to it.
-                Some(Err(_)) => executor.release_job(context, job),
-                None => {}
+                Err(_) => executor.release_job(context, job),
             }
         });
     }
@@ -237,7 +207,7 @@ impl TaskExecutor {
         let resource = self.info.resource.clone();
         context.host().announce(&SlotEvent::MasterConnected { resource, job, session });
         let link = self.jobs.get_mut(&job).expect("its connection is current");
-        link.connected = Some(Connected { gateway, session, heartbeat });
+        link.way.set_connected(Connected { gateway, session, heartbeat });
         if link.deployer.replace(session) != Some(session) {
             link.ended.clear();
         }
@@ -254,11 +224,7 @@ impl TaskExecutor {
         job: JobId,
         told: Option<LeaderSessionId>,
     ) -> Option<Connected> {
-        let connection = self.next_number();
-        let link = self.jobs.get_mut(&job)?;
-        link.scope = Scope::default();
-        link.connection = connection;
-        let connected = link.connected.take()?;
+        let connected = self.jobs.get_mut(&job)?.way.disconnect()?;
         let id = job_component(job);
         self.master_beats.unmonitor_target(context, &id, connected.heartbeat);
         let (resource, session) = (self.info.resource.clone(), connected.session);
@@ -298,13 +264,13 @@ impl TaskExecutor {
 
     /// The gateway to a job's master, while there is a connection.
     pub(super) fn master(&self, job: JobId) -> Option<JobMasterGateway> {
-        self.jobs.get(&job)?.connected.as_ref().map(|connected| connected.gateway.clone())
+        self.jobs.get(&job)?.way.connected().map(|connected| connected.gateway.clone())
     }
 
     /// Offers all slots of a job to its master, in a new round.
     fn offer_slots(&mut self, context: &mut Context<Self>, job: JobId) {
         let Some(master) = self.master(job) else { return };
-        let round = self.next_number();
+        let round = self.numbers.next();
         let offers = self.slots.offer(job, round);
         if offers.is_empty() {
             return;
@@ -312,16 +278,16 @@ impl TaskExecutor {
         let (resource, session) = (self.info.resource.clone(), self.info.session);
         let link = self.jobs.get_mut(&job).expect("it has a master");
         link.round = round;
-        let connection = link.connection;
+        let connection = link.way.connection();
         let event = SlotEvent::SlotsOffered { resource: resource.clone(), job, round };
         context.host().announce(&event);
         let offered: Vec<AllocationId> = offers.iter().map(|offer| offer.allocation).collect();
         let version = self.version;
         let offered_slots = OfferedSlots { resource, session, round, version, slots: offers };
         let ask = master.offer_slots(offered_slots);
-        let work = self.jobs[&job].scope.wrap(ask);
+        let work = self.jobs[&job].way.scope().wrap(ask);
         context.spawn_then(work, move |executor, context, answer| {
-            let current = executor.jobs.get(&job).map(|link| link.connection);
+            let current = executor.jobs.get(&job).map(|link| link.way.connection());
             if let (Some(answer), true) = (answer, current == Some(connection)) {
                 executor.offer_answered(context, job, round, &offered, answer);
             }
@@ -355,11 +321,11 @@ impl TaskExecutor {
             // a circle for as long as that lasts.
             Ok(Err(_)) => {
                 let delay = self.services.config.registration.refused_delay;
-                let connection = self.jobs.get(&job).map(|link| link.connection);
+                let connection = self.jobs.get(&job).map(|link| link.way.connection());
                 context.schedule(delay, move |executor, context| {
                     let now = executor.jobs.get(&job);
                     if now.is_some_and(|link| link.round == round)
-                        && now.map(|link| link.connection) == connection
+                        && now.map(|link| link.way.connection()) == connection
                     {
                         executor.connect_master(context, job, None);
                     }
@@ -401,11 +367,11 @@ impl TaskExecutor {
         state: TaskExecutionState,
     ) {
         let Some(link) = self.jobs.get(&attempt.job) else { return };
-        let Some(connected) = &link.connected else { return };
+        let Some(connected) = link.way.connected() else { return };
         let gateway = connected.gateway.clone();
         let (host, delay) = (context.host().clone(), self.services.config.retry_delay);
         let terminal = state.is_terminal();
-        let work = link.scope.wrap(async move {
+        let work = link.way.scope().wrap(async move {
             let tell = || gateway.update_task_state(attempt, state.clone());
             until_answered(&host, delay, tell).await
         });
@@ -427,21 +393,16 @@ impl TaskExecutor {
     /// Tells the master that an attempt's part of a checkpoint is durable, until it answers.
     pub(super) fn acknowledge(&mut self, context: &Context<Self>, part: CheckpointAck) {
         let Some(link) = self.jobs.get(&part.attempt.job) else { return };
-        let Some(connected) = &link.connected else { return };
+        let Some(connected) = link.way.connected() else { return };
         let gateway = connected.gateway.clone();
         let (host, delay) = (context.host().clone(), self.services.config.retry_delay);
-        let work = link.scope.wrap(async move {
+        let work = link.way.scope().wrap(async move {
             until_answered(&host, delay, || gateway.acknowledge_checkpoint(part.clone())).await;
         });
         context.host().spawn(async move {
             work.await;
         });
     }
-}
-
-/// The next number of a counter.
-pub(super) fn next(counter: &AtomicU64) -> u64 {
-    counter.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 impl HeartbeatListener<ToMasters> for TaskExecutor {
@@ -459,7 +420,7 @@ impl HeartbeatListener<ToMasters> for TaskExecutor {
         session: HeartbeatSession,
     ) {
         let Some(job) = component_job(id) else { return };
-        let connected = self.jobs.get(&job).and_then(|link| link.connected.as_ref());
+        let connected = self.jobs.get(&job).and_then(|link| link.way.connected());
         if connected.is_some_and(|connected| connected.heartbeat == session) {
             // Also to the same leader: it may not have changed.
             self.connect_master(context, job, None);
@@ -474,7 +435,7 @@ impl HeartbeatListener<ToMasters> for TaskExecutor {
         report: MasterReport,
     ) {
         let Some(job) = component_job(id) else { return };
-        let connected = self.jobs.get(&job).and_then(|link| link.connected.as_ref());
+        let connected = self.jobs.get(&job).and_then(|link| link.way.connected());
         if connected.is_none_or(|connected| connected.heartbeat != session) {
             return;
         }

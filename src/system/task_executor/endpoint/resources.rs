@@ -1,6 +1,6 @@
 //! The way to the leading resource manager: registration, slot reports, beats.
 
-use super::{SlotEvent, TaskExecutor, masters::next};
+use super::{SlotEvent, TaskExecutor};
 use crate::system::{
     heartbeat::{Beat, HeartbeatListener, HeartbeatManager, HeartbeatSession, HeartbeatTarget},
     ids::InstanceId,
@@ -8,28 +8,19 @@ use crate::system::{
         LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService, LeaderSessionId,
     },
     protocol::{RESOURCE_MANAGER, ResourceManagerGateway, SlotReport},
-    registration::register,
+    registration::{LeaderLink, Numbers, connect},
     rpc::{Context, EndpointHandle, Gateway, RpcError},
-    scope::Scope,
 };
 use futures::{FutureExt, future::BoxFuture};
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::Arc;
 
 /// The role of the beats with the resource manager.
 pub(super) struct ToResourceManager;
 
-/// Where the way to the resource manager stands.
-#[derive(Default)]
+/// The way to the resource manager.
 pub(super) struct ResourceLink {
     retrieval: Option<LeaderRetrievalService>,
-    leader: Option<LeaderInformation>,
-    /// Tries to register anywhere within this life.
-    attempts: Arc<AtomicU64>,
-    /// Counts connections, so that what belongs to an earlier one is ignored.
-    connection: u64,
-    /// Ends the registration that is under way, and later what belongs to the connection.
-    scope: Scope,
-    connected: Option<Connected>,
+    link: LeaderLink<Connected>,
 }
 
 struct Connected {
@@ -39,15 +30,15 @@ struct Connected {
 }
 
 impl ResourceLink {
-    /// Whether that is the resource manager, and the registration there, of now.
-    pub fn is_connected_to(&self, session: LeaderSessionId, instance: InstanceId) -> bool {
-        let connected = self.connected.as_ref();
-        connected.is_some_and(|c| (c.session, c.instance) == (session, instance))
+    /// Nobody is known to lead.
+    pub fn new(numbers: &Numbers) -> Self {
+        ResourceLink { retrieval: None, link: LeaderLink::new(numbers) }
     }
 
-    /// The counter of tries to register.
-    pub fn attempts(&self) -> Arc<AtomicU64> {
-        self.attempts.clone()
+    /// Whether that is the resource manager, and the registration there, of now.
+    pub fn is_connected_to(&self, session: LeaderSessionId, instance: InstanceId) -> bool {
+        let connected = self.link.connected();
+        connected.is_some_and(|c| (c.session, c.instance) == (session, instance))
     }
 }
 
@@ -56,7 +47,7 @@ struct Listener(EndpointHandle<TaskExecutor>);
 impl LeaderRetrievalListener for Listener {
     fn notify_leader(&self, leader: Option<LeaderInformation>) {
         self.0.run_without_fencing(|executor, context| {
-            executor.resources.leader = leader;
+            executor.resources.link.follow(leader);
             executor.connect_resource_manager(context, None);
         });
     }
@@ -84,8 +75,7 @@ impl TaskExecutor {
 
     pub(super) fn leave_resource_manager(&mut self) {
         self.resources.retrieval = None;
-        self.resources.scope = Scope::default();
-        if let Some(connected) = self.resources.connected.take() {
+        if let Some(connected) = self.resources.link.disconnect() {
             let cause = "the task executor is stopping".to_string();
             connected.gateway.disconnect_task_executor(connected.instance, cause);
         }
@@ -98,40 +88,34 @@ impl TaskExecutor {
         context: &mut Context<Self>,
         told: Option<InstanceId>,
     ) {
-        self.resources.connection += 1;
-        self.resources.scope = Scope::default();
-        if let Some(connected) = self.resources.connected.take() {
+        if let Some(connected) = self.resources.link.disconnect() {
             let heartbeat = HeartbeatSession(connected.instance.0);
             self.resource_beats.unmonitor_target(context, RESOURCE_MANAGER, heartbeat);
             let (resource, instance) = (self.info.resource.clone(), connected.instance);
             let gone = SlotEvent::ResourceManagerDisconnected { resource, instance, told };
             context.host().announce(&gone);
         }
-        let Some(leader) = self.resources.leader.clone() else { return };
-        let (connection, session) = (self.resources.connection, leader.session);
-        let (service, info) = (context.service().clone(), self.info.clone());
-        let config = self.services.config.registration;
-        let attempts = self.resources.attempts();
-        let work = self.resources.scope.wrap(async move {
-            let call = move |gateway: &ResourceManagerGateway| {
-                gateway.register_task_executor(info.clone(), next(&attempts))
-            };
-            register(&service, &leader, config, call).await
-        });
-        context.spawn_then(work, move |executor, context, registered| {
-            if executor.resources.connection != connection {
-                return;
-            }
-            match registered {
-                Some(Ok((gateway, instance))) => {
+        let (config, info) = (self.services.config.registration, self.info.clone());
+        let call = move |gateway: &ResourceManagerGateway, attempt| {
+            gateway.register_task_executor(info.clone(), attempt)
+        };
+        let find = |executor: &TaskExecutor| Some(executor.resources.link.connection());
+        let link = &self.resources.link;
+        connect(
+            context,
+            link,
+            config,
+            find,
+            call,
+            |executor, context, registered| match registered {
+                Ok((session, gateway, instance)) => {
                     executor.registered(context, session, gateway, instance);
                 }
-                Some(Err(why)) => {
+                Err(why) => {
                     context.host().exit(&format!("the resource manager rejects it: {why}"));
                 }
-                None => {}
-            }
-        });
+            },
+        );
     }
 
     fn registered(
@@ -147,24 +131,24 @@ impl TaskExecutor {
         let target = Arc::new(Target(gateway.clone()));
         let heartbeat = HeartbeatSession(instance.0);
         self.resource_beats.monitor_target(context, RESOURCE_MANAGER, heartbeat, target);
-        self.resources.connected = Some(Connected { gateway, session, instance });
+        self.resources.link.set_connected(Connected { gateway, session, instance });
         self.report_slots(context);
     }
 
     /// Tells the resource manager who holds the slots. A report that is lost is made up for by the
     /// next beat.
     pub(super) fn report_slots(&mut self, context: &mut Context<Self>) {
-        let Some(connected) = &self.resources.connected else { return };
+        let Some(connected) = self.resources.link.connected() else { return };
         let report = self.slots.report(self.version);
         let ask = connected.gateway.report_slots(connected.instance, report);
-        let connection = self.resources.connection;
-        let work = self.resources.scope.wrap(ask);
+        let connection = self.resources.link.connection();
+        let work = self.resources.link.scope().wrap(ask);
         context.spawn_then(work, move |executor, context, answer| {
             // Not at once: a resource manager that has just forgotten it may do so again.
             if matches!(answer, Some(Ok(false))) {
                 let delay = executor.services.config.registration.refused_delay;
                 context.schedule(delay, move |executor, context| {
-                    if executor.resources.connection == connection {
+                    if executor.resources.link.connection() == connection {
                         executor.connect_resource_manager(context, None);
                     }
                 });
@@ -187,7 +171,7 @@ impl HeartbeatListener<ToResourceManager> for TaskExecutor {
         _: &str,
         session: HeartbeatSession,
     ) {
-        let connected = self.resources.connected.as_ref();
+        let connected = self.resources.link.connected();
         if connected.is_some_and(|connected| connected.instance.0 == session.0) {
             // Also to the same leader: it may not have changed.
             self.connect_resource_manager(context, None);

@@ -26,6 +26,7 @@ pub mod e1_one_attempt;
 pub mod e2_no_zombie;
 pub mod e3_old_attempts_are_ignored;
 pub mod e4_failure_stays_in_its_region;
+pub mod e5_restarts_obey_the_strategy;
 pub mod e6_finished_is_not_failed;
 pub mod h1_loss_once;
 pub mod h3_loss_names_what_stands;
@@ -122,6 +123,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(e2_no_zombie::NoZombie::default()),
         Box::new(e3_old_attempts_are_ignored::OldAttemptsAreIgnored::default()),
         Box::new(e4_failure_stays_in_its_region::FailureStaysInItsRegion::default()),
+        Box::new(e5_restarts_obey_the_strategy::RestartsObeyTheStrategy::default()),
         Box::new(e6_finished_is_not_failed::FinishedIsNotFailed::default()),
         Box::new(h1_loss_once::LossOnce::default()),
         Box::new(h3_loss_names_what_stands::LossNamesWhatStands::default()),

@@ -2,7 +2,7 @@
 
 use super::{
     job::{JobRun, JobSetup, JobUnderTest, Operators},
-    workload::{Workload, job_of_seed, millis},
+    workload::{Workload, job_of_seed, millis, restarts},
 };
 use crate::{
     harness::{
@@ -15,7 +15,7 @@ use crate::{
     },
     system::{
         connector::{LOG_SOURCE, LogSourceParameters, spec as operator},
-        graph::{CheckpointSettings, JobGraph, RestartStrategy},
+        graph::{CheckpointSettings, JobGraph},
         ids::JobId,
         protocol::JobStatus,
         task_executor::RECORD_BYTES_MAX,
@@ -41,6 +41,8 @@ crate::settings! {
             "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
             "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
             "restart-delay" restart_delay: DurationRange = time("0ms", "10m", "1s"), "From a failure to the restart.";
+            "restart-delay-max" restart_delay_max: Option<DurationRange> = maybe_time("1ms", "10m"), "The delay before a restart grows to this, twice as long each time, and the job starts again however often; when absent it stays what it is.";
+            "failure-rate-interval" failure_rate_interval: Option<DurationRange> = maybe_time("1ms", "60m"), "The job fails for good only when there are more than `restarts` failures within this time.";
             "cancel-after" cancel_after: Option<DurationRange> = maybe_time("0s", "60m"), "When the job is canceled, after its submission; never when absent.";
             "fail-at" fail_at: Option<NumberRange> = maybe_count(10_000_000), "The line at which a pipeline's function fails, counted in each attempt from its begin; never when absent.";
             "fail-times" fail_times: NumberRange = number(1, 1_000_000, 1), "How many attempts fail in this way, each of one pipeline.";
@@ -58,7 +60,9 @@ impl PipelinesSettings {
     }
 
     fn expected_status(&self) -> &'static [JobStatus] {
-        let may_fail = self.fail_at.is_some() && self.fail_times.one() > self.restarts.one();
+        let bounded = self.restart_delay_max.is_none() || self.failure_rate_interval.is_some();
+        let fails = self.fail_at.is_some() && self.fail_times.one() > self.restarts.one();
+        let may_fail = fails && bounded;
         match (may_fail, self.cancel_after.is_some()) {
             (false, false) => &[JobStatus::Finished],
             (false, true) => &[JobStatus::Canceled, JobStatus::Finished],
@@ -147,10 +151,12 @@ fn graph(
         timeout_ms: millis(settings.checkpoint_timeout.one()),
         ..CheckpointSettings::default()
     };
-    let restarts = RestartStrategy::FixedDelay {
-        attempts: settings.restarts.one(),
-        delay_ms: millis(settings.restart_delay.one()),
-    };
+    let restarts = restarts(
+        settings.restarts.one(),
+        settings.restart_delay.one(),
+        settings.failure_rate_interval.map(DurationRange::one),
+        settings.restart_delay_max.map(DurationRange::one),
+    );
     let failures = FailureInjection {
         fail_at: settings.fail_at.map(|at| at.low),
         times: settings.fail_times.one(),

@@ -123,6 +123,7 @@ pub fn declared() -> Vec<Setting> {
             meaning: "Which job it is; a file may have several of these tables, each a job of its own.",
             bounds: names.join(" or "),
             default: Some(names[0].clone()),
+            only: None,
         },
         Setting {
             table,
@@ -130,10 +131,14 @@ pub fn declared() -> Vec<Setting> {
             meaning: "The probability that it is there. The first is always there; a later one with a chance only if the slots suffice for it too.",
             bounds: "a share or a range of shares".to_string(),
             default: Some("\"100%\"".to_string()),
+            only: None,
         },
     ];
-    let own = ALL.iter().flat_map(|job| job.declared());
-    declared.extend(own.map(|setting| Setting { table, ..setting }));
+    for (index, job) in ALL.iter().enumerate() {
+        // Without a name it is the first one.
+        let only = (index > 0).then(|| job.name());
+        declared.extend(job.declared().into_iter().map(|of| Setting { table, only, ..of }));
+    }
     declared
 }
 

@@ -6,7 +6,10 @@ use crate::{
     harness::system::Node,
     host::Draws,
     jobs::common::{JobPlan, Topics, partition_lines, run_client_node, run_writer_node},
-    system::ids::JobId,
+    system::{
+        graph::{RATE_FAILURES_MAX, RestartStrategy},
+        ids::JobId,
+    },
     under_test::cluster::roles,
 };
 use bytes::Bytes;
@@ -16,6 +19,9 @@ use std::{sync::Arc, time::Duration};
 const WRITER_PAUSE: Duration = Duration::from_millis(100);
 /// A long text is written within this time.
 const WRITING_MAX: Duration = Duration::from_secs(30);
+
+/// Without a failure for so long a growing delay begins anew.
+const RESET: Duration = Duration::from_secs(60);
 
 /// The lines of a job, as they are written to its topic.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +43,26 @@ pub fn job_of_seed(seed: u64) -> JobId {
 /// A duration as a job graph has it.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How a job starts again after failures, as its settings say: with an interval by a rate, with a longest delay by
+/// one that grows, however often, and else so many times.
+pub fn restarts(
+    restarts: u32,
+    delay: Duration,
+    rate_interval: Option<Duration>,
+    delay_max: Option<Duration>,
+) -> RestartStrategy {
+    let delay_ms = millis(delay);
+    match (rate_interval, delay_max) {
+        (Some(interval), _) => RestartStrategy::FailureRate {
+            failures: restarts.clamp(1, RATE_FAILURES_MAX),
+            interval_ms: millis(interval),
+            delay_ms,
+        },
+        (None, Some(max)) => RestartStrategy::exponential(delay, max, RESET),
+        (None, None) => RestartStrategy::FixedDelay { attempts: restarts, delay_ms },
+    }
 }
 
 impl Workload {

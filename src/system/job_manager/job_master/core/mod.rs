@@ -11,6 +11,7 @@ mod executors;
 mod failures;
 mod pending;
 mod region;
+mod restarts;
 mod scheduling;
 mod slot_pool;
 mod storing;
@@ -36,6 +37,7 @@ use crate::{
 };
 use failures::Failures;
 use region::Region;
+use restarts::Restarts;
 use slot_pool::SlotPool;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -50,9 +52,8 @@ pub struct JobMasterCore {
     status: JobStatus,
     cause: Option<String>,
     failures: Failures,
-    /// Failures so far, and whether there may be no restart after the last of them unless the final
-    /// checkpoint is complete.
-    restarts: u32,
+    restarts: Restarts,
+    /// After the last failure there is no restart, unless the final checkpoint is complete.
     exhausted: bool,
     regions: Vec<Region>,
     region_of: BTreeMap<ExecutionVertexId, usize>,
@@ -74,6 +75,8 @@ impl JobMasterCore {
         switches: Switches,
     ) -> Self {
         let graph = ExecutionGraph::new(&job);
+        let seed = (job.id.0 >> 64) as u64 ^ session.0 as u64;
+        let restarts = Restarts::new(job.restarts, retry_delay, seed);
         let regions = Region::all(&job, &graph);
         let of_region = |(index, region): (usize, &Region)| {
             region.vertices.iter().map(move |vertex| (*vertex, index)).collect::<Vec<_>>()
@@ -89,7 +92,7 @@ impl JobMasterCore {
             status: JobStatus::Created,
             cause: None,
             failures: Failures::default(),
-            restarts: 0,
+            restarts,
             exhausted: false,
             regions,
             region_of,

@@ -1,15 +1,16 @@
 //! Deployment, failover, cancellation and the end of the job, region by region.
 
 use super::{
-    Draw, Effect, Execution, JobMasterCore, Notice, Timer, failures,
+    Draw, Effect, Execution, JobMasterCore, Notice, Timer,
     region::{Region, Stage, first_places},
+    restarts::Restart,
 };
 use crate::{
     host::Instant,
     system::{
         graph::{
             ExecutionEdge, ExecutionVertex, InputChannelDeployment, InputGateDeployment,
-            RestartStrategy, ResultPartitionDeployment, TaskDeployment, TaskRestore,
+            ResultPartitionDeployment, TaskDeployment, TaskRestore,
         },
         ids::{
             AllocationId, ExecutionAttemptId, ExecutionVertexId, JobVertexId, ResultPartitionId,
@@ -21,9 +22,6 @@ use crate::{
     },
 };
 use std::{collections::BTreeSet, time::Duration};
-
-/// How often the delay before a restart is doubled at most.
-const DOUBLINGS_MAX: u32 = 5;
 
 impl JobMasterCore {
     /// Draws epochs for the regions that can be deployed: nothing of them left, the delay over, no
@@ -276,32 +274,20 @@ impl JobMasterCore {
         attempt: Option<ExecutionAttemptId>,
         cause: &str,
     ) -> Option<Duration> {
-        let times = self.failures.note(cause, now, self.job.restarts);
+        let Restart { allowed, mut delay, rested } = self.restarts.on_failure(now);
+        let allowed = allowed || self.switches.on(sabotage::RESTARTS_WITHOUT_END);
+        if !delay.is_zero() && self.switches.on(sabotage::RESTART_WITHOUT_DELAY) {
+            delay = Duration::ZERO;
+        }
+        let times = self.failures.note(cause, rested);
         // The same again is told when it has come twice as often.
         if times.is_power_of_two() {
             self.does(Effect::Notice(Notice::Failure(times, cause.to_string())));
         }
-        self.restarts = self.restarts.saturating_add(1);
-        let (attempts, delay) = match self.job.restarts {
-            RestartStrategy::FixedDelay { attempts, delay_ms } => {
-                (attempts, Duration::from_millis(delay_ms))
-            }
-            RestartStrategy::ExponentialDelay { initial_ms, max_ms, .. } => {
-                (u32::MAX, failures::delay(initial_ms, max_ms, self.failures.unrested()))
-            }
-            RestartStrategy::None => (0, self.retry_delay),
-        };
-        self.exhausted = self.restarts > attempts;
-        let (job, session, failures) = (self.id(), self.session, self.restarts);
+        self.exhausted = !allowed;
+        let (job, session, failures) = (self.id(), self.session, self.restarts.failures());
         self.announce(JobEvent::FailureCounted { job, session, failures, attempt });
-        if self.exhausted && !self.checkpoints.may_be_final() {
-            return None;
-        }
-        // Beyond its restarts a job only finishes, and need not hurry to fail again.
-        Some(match self.restarts.saturating_sub(attempts).min(DOUBLINGS_MAX) {
-            0 => delay,
-            beyond => delay.max(self.retry_delay) * 2_u32.pow(beyond),
-        })
+        (allowed || self.checkpoints.may_be_final()).then_some(delay)
     }
 
     /// There is one such timer for each delay: nothing is deployed, to fail again, before it has come.

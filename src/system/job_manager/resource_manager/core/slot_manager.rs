@@ -191,6 +191,30 @@ impl SlotManager {
         requests
     }
 
+    /// The jobs whose masters are connected.
+    pub fn connected_jobs(&self) -> Vec<JobId> {
+        let connected = self.requirements.iter().filter(|(_, requirement)| requirement.connected);
+        connected.map(|(job, _)| *job).collect()
+    }
+
+    /// What holds after every call: the slots are those of the registered task executors, and no hold is on two
+    /// of them as far as this side asked for it.
+    pub fn check_invariants(&self, registered: BTreeMap<&ResourceId, InstanceId>) {
+        let known = self.executors.iter().map(|(resource, known)| (resource, known.instance));
+        assert_eq!(
+            known.collect::<BTreeMap<_, _>>(),
+            registered,
+            "slots are those of who is there"
+        );
+        let slots = self.executors.values().flat_map(|executor| &executor.slots);
+        let mut pending = BTreeSet::new();
+        for slot in slots {
+            if let SlotState::Pending(_, allocation) = slot {
+                assert!(pending.insert(allocation), "{allocation:?} is asked for once");
+            }
+        }
+    }
+
     /// A free slot of the task executor that has most of them, so that jobs spread.
     fn free_slot(&self) -> Option<(ResourceId, InstanceId, usize)> {
         let free = |executor: &Executor| {

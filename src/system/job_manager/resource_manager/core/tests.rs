@@ -1,0 +1,198 @@
+//! A state, one call, and what comes of it.
+
+use super::*;
+use crate::system::{ids::TaskExecutorSession, protocol::SlotStatus};
+
+const JOB: JobId = JobId(7);
+const TERM: LeaderSessionId = LeaderSessionId(3);
+const BEAT: HeartbeatSession = HeartbeatSession(5);
+const FIRST: InstanceId = InstanceId(1);
+
+fn at(millis: u64) -> Instant {
+    Instant::ORIGIN + Duration::from_millis(millis)
+}
+
+fn info(life: u128) -> TaskExecutorInfo {
+    TaskExecutorInfo {
+        resource: resource(),
+        session: TaskExecutorSession(life),
+        address: "rpc://a:1/task-executor".parse().unwrap(),
+        data: "a:2".parse().unwrap(),
+    }
+}
+
+fn resource() -> ResourceId {
+    ResourceId("a".to_string())
+}
+
+fn core() -> ResourceManagerCore {
+    ResourceManagerCore::new(Arc::new(JobManagerConfig::default()), 9)
+}
+
+fn leader(session: LeaderSessionId) -> Option<LeaderInformation> {
+    Some(LeaderInformation { session, address: "rpc://m:1/job".parse().unwrap() })
+}
+
+/// Calls the core, checks it, and gives what it wants done besides its announcements.
+fn on<T>(
+    core: &mut ResourceManagerCore,
+    call: impl FnOnce(&mut ResourceManagerCore) -> T,
+) -> (T, Vec<Effect>) {
+    let answer = call(core);
+    core.check_invariants();
+    let mut effects = core.take_effects();
+    effects.retain(|effect| !matches!(effect, Effect::Announce(_)));
+    (answer, effects)
+}
+
+fn register(core: &mut ResourceManagerCore, life: u128, attempt: u64, instance: InstanceId) {
+    assert_eq!(core.on_executor_connecting(&info(life), attempt), Ok(()));
+    let registered = core.on_executor_connected(info(life), attempt, Ok(instance));
+    assert_eq!(registered, Ok(instance));
+    core.take_effects();
+}
+
+fn free(version: u64) -> SlotReport {
+    let slots = (0..2).map(|index| SlotStatus { index, allocation: None }).collect();
+    SlotReport { version, slots }
+}
+
+fn with_master() -> ResourceManagerCore {
+    let mut core = core();
+    assert!(core.on_master_connecting(at(0), JOB, TERM, 1).is_err(), "its leader is not known yet");
+    core.on_job_leader(JOB, leader(TERM));
+    assert_eq!(core.on_master_connecting(at(0), JOB, TERM, 2), Ok(()));
+    assert_eq!(core.on_master_connected(at(0), JOB, TERM, 2, BEAT), Ok(BEAT));
+    core.take_effects();
+    core
+}
+
+fn requested(effects: &[Effect]) -> Vec<(SlotRequest, AllocationId)> {
+    let requested = |effect: &Effect| match effect {
+        Effect::RequestSlot(request, allocation) => Some((request.clone(), *allocation)),
+        _ => None,
+    };
+    effects.iter().filter_map(requested).collect()
+}
+
+#[test]
+fn only_the_newest_try_of_an_executor_finishes() {
+    let mut core = core();
+    assert_eq!(core.on_executor_connecting(&info(1), 1), Ok(()));
+    assert_eq!(core.on_executor_connecting(&info(1), 2), Ok(()));
+    assert!(core.on_executor_connecting(&info(1), 2).is_err(), "a repeat");
+    assert!(core.on_executor_connected(info(1), 1, Ok(FIRST)).is_err());
+    let (answer, effects) = on(&mut core, |core| core.on_executor_connected(info(1), 2, Ok(FIRST)));
+    assert_eq!(answer, Ok(FIRST));
+    assert_eq!(effects, [Effect::MonitorExecutor(resource(), FIRST)]);
+    assert!(core.on_executor_connecting(&info(1), 1).is_err(), "an older one is late");
+    assert!(core.on_executor_connected(info(1), 2, Ok(InstanceId(8))).is_err(), "it is done");
+}
+
+#[test]
+fn a_new_registration_ends_the_old_one() {
+    let mut core = core();
+    register(&mut core, 1, 1, FIRST);
+    assert_eq!(core.on_executor_connecting(&info(2), 1), Ok(()));
+    let second = InstanceId(2);
+    let (_, effects) = on(&mut core, |core| core.on_executor_connected(info(2), 1, Ok(second)));
+    let dropped = Effect::DropExecutor(resource(), FIRST, "it registers anew".to_string());
+    assert_eq!(effects, [dropped, Effect::MonitorExecutor(resource(), second)]);
+    // What the old one says is of nobody.
+    assert!(!core.on_report(at(0), FIRST, &free(1)));
+    let (_, effects) = on(&mut core, |core| core.on_executor_gone(&resource(), FIRST, "late"));
+    assert_eq!(effects, []);
+    // One that can't be connected to changes nothing of the one that is there.
+    assert_eq!(core.on_executor_connecting(&info(3), 1), Ok(()));
+    let failed = Err("nobody answers".to_string());
+    assert!(core.on_executor_connected(info(3), 1, failed).is_err());
+    assert_eq!(core.resource_of(second), Some(resource()));
+}
+
+#[test]
+fn slots_are_asked_for_when_there_is_a_report_a_need_and_a_master_in_any_order() {
+    enum Given {
+        Executor,
+        Report,
+        Requirement,
+    }
+    let orders = [
+        [Given::Executor, Given::Report, Given::Requirement],
+        [Given::Executor, Given::Requirement, Given::Report],
+        [Given::Requirement, Given::Executor, Given::Report],
+    ];
+    for order in orders {
+        let mut core = with_master();
+        let mut asked = Vec::new();
+        for (place, given) in order.iter().enumerate() {
+            let ((), effects) = on(&mut core, |core| match given {
+                Given::Executor => register(core, 1, 1, FIRST),
+                Given::Report => assert!(core.on_report(at(0), FIRST, &free(1))),
+                Given::Requirement => assert!(core.on_requirements(JOB, TERM, 1, 2)),
+            });
+            asked.extend(requested(&effects));
+            assert!(place == 2 || asked.is_empty(), "not before all is there");
+        }
+        assert_eq!(asked.len(), 2);
+        assert_ne!(asked[0].1, asked[1].1);
+    }
+}
+
+#[test]
+fn a_job_whose_slot_was_refused_rests() {
+    let mut core = with_master();
+    register(&mut core, 1, 1, FIRST);
+    core.on_requirements(JOB, TERM, 1, 1);
+    let (_, effects) = on(&mut core, |core| core.on_report(at(0), FIRST, &free(1)));
+    let (request, allocation) = requested(&effects)[0].clone();
+    let refused = |core: &mut ResourceManagerCore| {
+        core.on_slot_answered(at(0), &request, allocation, None);
+    };
+    let ((), effects) = on(&mut core, refused);
+    let delay = JobManagerConfig::default().registration.refused_delay;
+    assert_eq!(effects, [Effect::Schedule(delay, Timer::Rested(JOB))], "and nothing is asked for");
+    let ((), effects) = on(&mut core, |core| core.on_timer(at(1), Timer::Rested(JOB)));
+    assert!(matches!(effects[..], [Effect::Schedule(..)]), "too early");
+    let ((), effects) = on(&mut core, |core| core.on_timer(at(0) + delay, Timer::Rested(JOB)));
+    assert_eq!(requested(&effects).len(), 1);
+}
+
+#[test]
+fn a_master_that_does_not_lead_is_refused_and_an_old_one_changes_nothing() {
+    let mut core = with_master();
+    let other = LeaderSessionId(4);
+    assert!(core.on_master_connecting(at(0), JOB, other, 9).is_err());
+    assert!(!core.on_requirements(JOB, other, 1, 9));
+    let left = |core: &mut ResourceManagerCore| {
+        core.on_master_left(at(0), JOB, other, JobStatus::Finished);
+    };
+    assert_eq!(on(&mut core, left).1, []);
+    // It leads from here on: the one before is dropped when it has come.
+    core.on_job_leader(JOB, leader(other));
+    assert_eq!(core.on_master_connecting(at(0), JOB, other, 1), Ok(()));
+    let beat = HeartbeatSession(6);
+    let (_, effects) = on(&mut core, |core| core.on_master_connected(at(0), JOB, other, 1, beat));
+    let expected = [Effect::UnmonitorMaster(JOB, BEAT), Effect::MonitorMaster(JOB, beat)];
+    assert_eq!(effects, expected);
+    assert_eq!(on(&mut core, |core| core.on_master_silence(at(0), BEAT)).1, []);
+}
+
+#[test]
+fn a_job_is_forgotten_at_its_end_or_long_after_its_last_master() {
+    let mut core = with_master();
+    let ended = |core: &mut ResourceManagerCore| {
+        core.on_master_left(at(0), JOB, TERM, JobStatus::Finished);
+    };
+    assert_eq!(on(&mut core, ended).1, [Effect::UnmonitorMaster(JOB, BEAT), Effect::Unfollow(JOB)]);
+    let mut core = with_master();
+    let suspended = |core: &mut ResourceManagerCore| {
+        core.on_master_left(at(5), JOB, TERM, JobStatus::Suspended);
+    };
+    assert_eq!(on(&mut core, suspended).1, [Effect::UnmonitorMaster(JOB, BEAT)]);
+    let timeout = JobManagerConfig::default().job_timeout;
+    let idle = |core: &mut ResourceManagerCore, now| {
+        on(core, |core| core.on_timer(now, Timer::Idle(JOB))).1
+    };
+    assert_eq!(idle(&mut core, at(0) + timeout), [Effect::Schedule(timeout, Timer::Idle(JOB))]);
+    assert_eq!(idle(&mut core, at(5) + timeout), [Effect::Unfollow(JOB)]);
+}

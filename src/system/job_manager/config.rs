@@ -17,7 +17,7 @@ pub struct JobManagerConfig {
     pub retry_delay: Duration,
     /// How long a resource manager remembers a job whose master is gone; 60 s.
     pub job_timeout: Duration,
-    /// Jobs that are not over, at most; 64.
+    /// Jobs that are not over, at most; 1024.
     pub jobs_max: usize,
 }
 
@@ -33,7 +33,7 @@ impl Default for JobManagerConfig {
             call_timeout: Duration::from_secs(2),
             retry_delay: Duration::from_millis(200),
             job_timeout: Duration::from_secs(60),
-            jobs_max: 64,
+            jobs_max: 1024,
         }
     }
 }

@@ -86,8 +86,11 @@ impl SystemUnderTest for Cluster {
 
     fn nodes(settings: &Settings) -> Vec<Nodes> {
         let cluster = &settings.cluster;
-        let sure = settings.jobs.iter().filter(|job| job.is_always_there()).count().max(1) as u64;
-        let jobs = NumberRange { low: sure, high: settings.jobs.len() as u64 };
+        let counts = settings.jobs.iter().map(JobSpec::count);
+        let jobs = counts.fold(NumberRange::only(0), |sum, of| NumberRange {
+            low: sum.low + of.low,
+            high: sum.high + of.high,
+        });
         let of_jobs = |role: Role| Nodes { name: role.name(), count: jobs, key: None };
         vec![
             Nodes::one(roles::COORDINATION),
@@ -221,7 +224,7 @@ impl SystemUnderTest for Cluster {
 
 /// How many slots the jobs that are always there need together.
 fn needed_slots(settings: &Settings) -> NumberRange {
-    let sure = settings.jobs.iter().filter(|job| job.is_always_there()).map(JobSpec::slots);
+    let sure = settings.jobs.iter().filter(|job| job.is_always_there()).map(JobSpec::all_slots);
     sure.fold(NumberRange::only(0), |sum, slots| NumberRange {
         low: sum.low + slots.low,
         high: sum.high + slots.high,
@@ -232,13 +235,17 @@ fn too_few_slots(slots: u64, needed: u64) -> Option<String> {
     (slots < needed).then(|| format!("the jobs need {needed} slots, and the cluster has {slots}"))
 }
 
+/// Jobs whose outputs are told one by one.
+const OUTPUTS_TOLD: usize = 4;
+
 /// What came out of several jobs; in full it is the first one's, which takes a user's text.
 fn joined(mut outputs: Vec<Output>) -> Output {
     if outputs.len() == 1 {
         return outputs.swap_remove(0);
     }
     let mut joined = Output::default();
-    for (number, output) in (1..).zip(outputs) {
+    let more = outputs.len().saturating_sub(OUTPUTS_TOLD);
+    for (number, output) in (1..).zip(outputs).take(OUTPUTS_TOLD) {
         let of_job = |text: &String| format!("job {number}: {text}");
         match number {
             1 => joined.lines = output.lines,
@@ -247,6 +254,9 @@ fn joined(mut outputs: Vec<Output>) -> Output {
         joined.summary += &of_job(&output.summary);
         joined.end.extend(output.end.iter().map(of_job));
         joined.compared = joined.compared.or(output.compared);
+    }
+    if more > 0 {
+        joined.summary += &format!("; and {more} jobs more");
     }
     joined
 }

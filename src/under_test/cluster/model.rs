@@ -20,7 +20,7 @@ use crate::{
             log::{LogEvent, TransactionId},
             object_store::ObjectStoreEvent,
         },
-        store::{self, StoredResult},
+        store::{self, StoreKey, StoredPart, StoredResult},
         task_executor::{SlotEvent, TaskEvent},
     },
 };
@@ -328,6 +328,13 @@ impl Model {
     /// A job's graph, by what is kept.
     pub fn graph(&self, job: JobId) -> Option<JobGraph> {
         postcard::from_bytes(self.keys.get(&store::graph_key(job))?).ok()
+    }
+
+    /// How many jobs have graphs that are kept.
+    pub fn jobs_kept(&self) -> usize {
+        let first = store::graph_key(JobId(0));
+        let graphs = self.keys.range(first..).map_while(|(key, _)| StoreKey::parse(key));
+        graphs.take_while(|key| key.part == StoredPart::Graph).count()
     }
 
     /// The node that holds a component's latch.

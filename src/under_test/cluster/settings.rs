@@ -17,7 +17,7 @@ crate::settings! {
     ClusterSettings {
         cluster {
             "job-managers" job_managers: NumberRange = number(1, 16, 3), "Job managers, of which one leads.";
-            "task-executors" task_executors: NumberRange = number(1, 64, 4), "Task executors.";
+            "task-executors" task_executors: NumberRange = number(1, 2_000, 4), "Task executors.";
             "slots" slots: NumberRange = number(1, 64, 2), "Slots of each task executor.";
             "scarce" scarce: Share = part("0%"), "How many of the runs have no task executor to spare: as few as their jobs need.";
             "session-timeout" session_timeout: DurationRange = time("100ms", "10m", "6s"), "How long a lease lives.";

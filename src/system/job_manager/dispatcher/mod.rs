@@ -1,30 +1,31 @@
 //! The dispatcher of one term: takes jobs on, runs their masters, removes what they leave.
+//!
+//! What it decides is in its [`core`]; this endpoint turns messages and answers into calls of it, and its effects
+//! into writes, answers and runners.
 
+mod core;
 mod runner;
 
-use super::{event::JobEvent, job_master::JobMasterServices};
-use crate::{
-    host::Host,
-    system::{
-        graph::JobGraph,
-        ids::JobId,
-        leadership::LeaderSession,
-        protocol::{
-            DispatcherGateway, DispatcherHandler, JobDetails, JobRefusal, JobResult, JobStatus,
-            SubmitRefusal,
-        },
-        rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
-        sabotage,
-        scope::Scope,
-        service::{coordination::Session, log::Log, object_store::ObjectStore},
-        store::{Cancellation, JobStore, StoreError, StoredJobs, StoredResult, object_prefix},
+use self::core::{DispatcherCore, Effect, Known};
+use super::job_master::JobMasterServices;
+use crate::system::{
+    graph::JobGraph,
+    ids::JobId,
+    leadership::LeaderSession,
+    protocol::{
+        DispatcherGateway, DispatcherHandler, JobDetails, JobRefusal, JobResult, SubmitRefusal,
     },
+    rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
+    scope::Scope,
+    service::{coordination::Session, log::Log, object_store::ObjectStore},
+    store::{JobStore, StoreError, object_prefix},
 };
 use futures::{FutureExt, future::join_all};
 use runner::JobRunner;
 use serde::Serialize;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, VecDeque},
+    future::Future,
     sync::Arc,
 };
 
@@ -44,32 +45,17 @@ pub struct DispatcherServices {
     pub check: OperatorCheck,
 }
 
-/// A job that is not over.
-enum Managed {
-    /// Its graph is being stored.
-    Submitting,
-    /// It runs, or will.
-    Running(Arc<JobRunner>, String),
-    /// It has ended, and its result is being stored.
-    Ending(Arc<JobRunner>, JobResult),
-}
-
 /// The endpoint of one term.
 pub struct Dispatcher {
     services: DispatcherServices,
-    term: LeaderSession,
+    core: DispatcherCore,
     store: JobStore,
-    jobs: BTreeMap<JobId, Managed>,
-    /// Of all jobs that have ended.
-    results: BTreeMap<JobId, StoredResult>,
-    /// The runners of jobs that have ended, until they have stopped.
-    ended: BTreeMap<JobId, Arc<JobRunner>>,
-    /// Graphs that were stored before this term.
-    recovered: Vec<JobGraph>,
-    /// Jobs that users want to end, as it is kept.
-    canceled: BTreeSet<JobId>,
-    /// Its term ends: what comes to its end now is for the next one to find.
-    stopping: bool,
+    /// Of jobs that are not over, and of those that are, until nothing is left of them.
+    runners: BTreeMap<JobId, Arc<JobRunner>>,
+    /// Who waits until a job is taken on.
+    submitting: BTreeMap<JobId, Reply<Result<(), SubmitRefusal>>>,
+    /// Who waits until it is durable that a job must end, in the order in which they are answered.
+    canceling: BTreeMap<JobId, VecDeque<Reply<Result<(), JobRefusal>>>>,
     scope: Scope,
 }
 
@@ -82,201 +68,133 @@ impl Dispatcher {
         services: DispatcherServices,
         term: LeaderSession,
     ) -> Result<Self, StoreError> {
-        let store = JobStore::new(&services.masters.coordination, term.clone());
-        let StoredJobs { graphs, results, cancellations } = store.recover().await?;
+        let client = &services.masters.coordination;
+        let store = JobStore::new(client, term.clone());
+        let stored = store.recover().await?;
+        let (jobs_max, switches) = (services.masters.config.jobs_max, client.host().switches());
         Ok(Dispatcher {
+            core: DispatcherCore::new(term.session, jobs_max, stored, switches),
             services,
-            term,
             store,
-            jobs: BTreeMap::new(),
-            results,
-            ended: BTreeMap::new(),
-            recovered: graphs,
-            canceled: cancellations,
-            stopping: false,
+            runners: BTreeMap::new(),
+            submitting: BTreeMap::new(),
+            canceling: BTreeMap::new(),
             scope: Scope::default(),
         })
     }
 
-    fn may_submit(&self, host: &Host, job: &JobGraph) -> Result<(), SubmitRefusal> {
-        if let Some(ended) = self.results.get(&job.id)
-            && !host.sabotaged(sabotage::ENDED_JOB_TAKEN_ON_AGAIN)
-        {
-            return Err(SubmitRefusal::Terminated(ended.result.status));
-        }
-        match self.jobs.get(&job.id) {
-            Some(Managed::Submitting) => return Err(SubmitRefusal::Submitting),
-            Some(_) => return Err(SubmitRefusal::Duplicate),
-            None => {}
-        }
-        if self.jobs.len() >= self.services.masters.config.jobs_max {
-            return Err(SubmitRefusal::Busy);
-        }
-        job.validate()?;
-        (self.services.check)(job).map_err(SubmitRefusal::UnknownOperator)
-    }
-
-    fn submit(
+    /// Lets the core decide, and does what it wants done.
+    fn decide<T>(
         &mut self,
         context: &mut Context<Self>,
-        job: JobGraph,
-        reply: Reply<Result<(), SubmitRefusal>>,
-    ) {
-        if let Err(refusal) = self.may_submit(context.host(), &job) {
-            return reply.ok(Err(refusal));
+        decide: impl FnOnce(&mut DispatcherCore) -> T,
+    ) -> T {
+        let decided = decide(&mut self.core);
+        for effect in self.core.take_effects() {
+            self.perform(context, effect);
         }
-        let id = job.id;
-        self.jobs.insert(id, Managed::Submitting);
-        let reply = match context.host().sabotaged(sabotage::JOB_ACKNOWLEDGED_BEFORE_DURABLE) {
-            true => {
-                acknowledge(context, id, reply);
-                None
+        decided
+    }
+
+    fn perform(&mut self, context: &mut Context<Self>, effect: Effect) {
+        match effect {
+            Effect::Announce(event) => context.host().announce(&event),
+            Effect::StoreGraph(job) => self.store_graph(context, job),
+            Effect::AnswerSubmission(job, answer) => {
+                if let Some(reply) = self.submitting.remove(&job) {
+                    reply.ok(answer);
+                }
             }
-            false => Some(reply),
-        };
+            Effect::Run(job) => self.run(context, job),
+            Effect::StoreResult(job, result) => self.store_result(context, job, result),
+            Effect::CleanUp(job) => self.clean_up(context, job),
+            Effect::RecordCancellation(job) => self.record_cancellation(context, job),
+            Effect::AnswerCancellation(job, answer) => {
+                let waiting = self.canceling.get_mut(&job).and_then(VecDeque::pop_front);
+                if let Some(reply) = waiting {
+                    reply.ok(answer);
+                }
+                self.canceling.retain(|_, waiting| !waiting.is_empty());
+            }
+            Effect::CancelMaster(job) => self.cancel_master(context, job),
+            Effect::Exit(why) => context.host().exit(&why),
+        }
+    }
+
+    /// Does a piece of work beside the main thread, unless the term ends, and lets the core decide on what it
+    /// came to.
+    fn work<T: Send + 'static>(
+        &self,
+        context: &Context<Self>,
+        work: impl Future<Output = T> + Send + 'static,
+        then: impl FnOnce(&mut DispatcherCore, T) + Send + 'static,
+    ) {
+        context.spawn_then(self.scope.wrap(work), move |dispatcher, context, output| {
+            if let Some(output) = output {
+                dispatcher.decide(context, |core| then(core, output));
+            }
+        });
+    }
+
+    fn store_graph(&self, context: &Context<Self>, job: JobGraph) {
         let store = self.store.clone();
-        let work = self.scope.wrap(async move {
+        let put = async move {
             let stored = store.put_graph(&job).await;
             (job, stored)
-        });
-        context.spawn_then(work, move |dispatcher, context, stored| {
-            let Some((job, stored)) = stored else { return };
-            let refusal = match stored {
-                // A runner that began now would have nobody to stop it.
-                Ok(()) if dispatcher.stopping => SubmitRefusal::Stopping,
-                Ok(()) => {
-                    dispatcher.run(context, job);
-                    if let Some(reply) = reply {
-                        acknowledge(context, id, reply);
-                    }
-                    return;
-                }
-                Err(StoreError::NotLeader) => SubmitRefusal::Stopping,
-                Err(_) => SubmitRefusal::Duplicate,
-            };
-            dispatcher.jobs.remove(&id);
-            if let Some(reply) = reply {
-                reply.ok(Err(refusal));
-            }
-        });
+        };
+        self.work(context, put, |core, (job, stored)| core.on_graph_stored(job, stored));
     }
 
-    fn run(&mut self, context: &mut Context<Self>, job: JobGraph) {
-        let (id, name) = (job.id, job.name.clone());
-        let services = &self.services;
+    fn run(&mut self, context: &Context<Self>, job: JobGraph) {
+        let (id, services) = (job.id, &self.services);
         let (runner, ended) =
             JobRunner::start(context.service(), &services.masters, &services.session, job);
-        self.jobs.insert(id, Managed::Running(Arc::new(runner), name));
-        let work = self.scope.wrap(ended);
-        context.spawn_then(work, move |dispatcher, context, ended| {
-            if let Some(Ok(result)) = ended
-                && !dispatcher.stopping
-            {
-                dispatcher.end(context, id, result);
+        self.runners.insert(id, Arc::new(runner));
+        self.work(context, ended, move |core, ended| {
+            if let Ok(result) = ended {
+                core.on_ended(id, result);
             }
         });
     }
 
-    /// A job has ended for good: first that is kept, then what it left is removed.
-    fn end(&mut self, context: &mut Context<Self>, job: JobId, result: JobResult) {
-        let Some(Managed::Running(runner, _)) = self.jobs.remove(&job) else {
-            unreachable!("only a running job ends, and only once")
-        };
-        self.jobs.insert(job, Managed::Ending(runner.clone(), result.clone()));
+    fn store_result(&self, context: &Context<Self>, job: JobId, result: JobResult) {
         let store = self.store.clone();
-        let work = self.scope.wrap(async move { store.create_dirty_result(job, result).await });
-        context.spawn_then(work, move |dispatcher, context, stored| match stored {
-            Some(Ok(result)) => {
-                dispatcher.canceled.remove(&job);
-                dispatcher.results.insert(job, StoredResult { dirty: true, result });
-                dispatcher.jobs.remove(&job);
-                dispatcher.ended.insert(job, runner);
-                dispatcher.clean_up(context, job);
-            }
-            Some(Err(StoreError::NotLeader)) | None => {}
-            Some(Err(error)) => context.host().exit(&format!("{job:?}: {error}")),
-        });
+        let create = async move { store.create_dirty_result(job, result).await };
+        self.work(context, create, move |core, stored| core.on_result_stored(job, stored));
     }
 
     /// Removes what a job left: the master, then pointers before what they point to, then the graph.
-    fn clean_up(&mut self, context: &mut Context<Self>, job: JobId) {
-        let runner = self.ended.get(&job).cloned();
-        let result = self.results[&job].result.clone();
-        context.host().announce(&JobEvent::CleanupStarted { job, result });
-        let store = self.store.clone();
+    fn clean_up(&self, context: &Context<Self>, job: JobId) {
+        let (store, runner) = (self.store.clone(), self.runners.get(&job).cloned());
         let (objects, log) = (self.services.masters.objects.clone(), self.services.log.clone());
-        let work = self.scope.wrap(async move {
+        let remove = self.scope.wrap(async move {
             if let Some(runner) = runner {
                 runner.stop().await;
             }
             remove_all(&store, &*objects, &*log, job).await
         });
-        context.spawn_then(work, move |dispatcher, context, cleaned| match cleaned {
-            Some(Ok(())) => {
-                let known = dispatcher.results.get_mut(&job).expect("results stay");
-                known.dirty = false;
-                dispatcher.ended.remove(&job);
+        context.spawn_then(remove, move |dispatcher, context, cleaned| {
+            let Some(cleaned) = cleaned else { return };
+            if cleaned.is_ok() {
+                dispatcher.runners.remove(&job);
             }
-            Some(Err(Unclean::Store(StoreError::NotLeader))) | None => {}
-            Some(Err(error)) => context.host().exit(&format!("{job:?}: {error}")),
+            dispatcher.decide(context, |core| core.on_cleaned(job, cleaned));
         });
     }
 
-    /// The master of a job, or why there is none to ask.
-    fn master(&self, job: JobId) -> Result<crate::system::protocol::JobMasterGateway, JobRefusal> {
-        if let Some(ended) = self.results.get(&job) {
-            return Err(JobRefusal::Terminated(ended.result.status));
-        }
-        match self.jobs.get(&job) {
-            None => Err(JobRefusal::Unknown(job)),
-            Some(Managed::Running(runner, _)) => runner.master().ok_or(JobRefusal::NoMaster),
-            Some(Managed::Submitting) => Err(JobRefusal::NoMaster),
-            Some(Managed::Ending(_, result)) => Err(JobRefusal::Terminated(result.status)),
-        }
-    }
-
-    /// Makes a user's wish to end a job durable, says so, and sees to it that the job's master hears
-    /// of it. The masters of later terms read it.
-    fn cancel(
-        &mut self,
-        context: &mut Context<Self>,
-        job: JobId,
-        reply: Reply<Result<(), JobRefusal>>,
-    ) {
+    fn record_cancellation(&self, context: &Context<Self>, job: JobId) {
         let store = self.store.clone();
-        let skips = context.host().sabotaged(sabotage::CANCELLATION_NOT_DURABLE);
-        let work = self.scope.wrap(async move {
-            match skips {
-                true => Ok(Cancellation::Recorded),
-                false => store.request_cancellation(job).await,
-            }
-        });
-        context.spawn_then(work, move |dispatcher, context, recorded| match recorded {
-            Some(Ok(Cancellation::Recorded)) => {
-                context.host().announce(&JobEvent::CancellationAcknowledged { job });
-                reply.ok(Ok(()));
-                if dispatcher.canceled.insert(job) {
-                    dispatcher.cancel_master(context, job);
-                }
-            }
-            // Its result is kept, or will be once its last task has ended.
-            Some(Ok(Cancellation::TooLate)) => {
-                let status = match (dispatcher.results.get(&job), dispatcher.jobs.get(&job)) {
-                    (Some(stored), _) => stored.result.status,
-                    (None, Some(Managed::Ending(_, result))) => result.status,
-                    // Its final checkpoint stands.
-                    (None, _) => JobStatus::Finished,
-                };
-                reply.ok(Err(JobRefusal::Terminated(status)));
-            }
-            Some(Err(StoreError::NotLeader)) | None => reply.fail(RpcError::GoingAway),
-            Some(Err(error)) => context.host().exit(&format!("{job:?}: {error}")),
+        let record = async move { store.request_cancellation(job).await };
+        self.work(context, record, move |core, recorded| {
+            core.on_cancellation_recorded(job, recorded);
         });
     }
 
     /// Tells the job's master to end it, until it has heard it or the job has ended.
     fn cancel_master(&mut self, context: &mut Context<Self>, job: JobId) {
-        let Some(Managed::Running(runner, _)) = self.jobs.get(&job) else { return };
+        if !self.core.is_to_be_canceled(job) {
+            return;
+        }
         let delay = self.services.masters.config.retry_delay;
         let again = move |context: &mut Context<Self>| {
             context.schedule(delay, move |dispatcher, context| {
@@ -284,11 +202,12 @@ impl Dispatcher {
             });
         };
         // One that is not there yet reads it in time, or is there when this looks again.
-        let Some(master) = runner.master() else { return again(context) };
-        let work = self.scope.wrap(master.cancel());
-        context.spawn_then(work, move |_, context, canceled| match canceled {
-            Some(Ok(())) | None => {}
-            Some(Err(_)) => again(context),
+        let master = self.runners.get(&job).and_then(|runner| runner.master());
+        let Some(master) = master else { return again(context) };
+        context.spawn_then(self.scope.wrap(master.cancel()), move |_, context, canceled| {
+            if let Some(Err(_)) = canceled {
+                again(context);
+            }
         });
     }
 
@@ -308,42 +227,17 @@ impl Dispatcher {
         });
     }
 
-    /// What is known of a job without its master.
-    fn details_without_master(&self, job: JobId) -> Result<JobDetails, JobRefusal> {
-        let details = |name: &str, status: JobStatus, cause: Option<String>| JobDetails {
-            job,
-            name: name.to_string(),
-            status,
-            checkpoint: None,
-            cause,
-            failures: Vec::new(),
-        };
-        if let Some(StoredResult { result, .. }) = self.results.get(&job) {
-            return Ok(details("", result.status, result.cause.clone()));
-        }
-        match self.jobs.get(&job) {
-            None => Err(JobRefusal::Unknown(job)),
-            Some(Managed::Submitting) => Ok(details("", JobStatus::Created, None)),
-            Some(Managed::Running(_, name)) => Ok(details(name, JobStatus::Created, None)),
-            Some(Managed::Ending(_, result)) => {
-                Ok(details("", result.status, result.cause.clone()))
-            }
+    fn answer_without_master(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        reply: Reply<Result<JobDetails, JobRefusal>>,
+    ) {
+        match self.core.details_without_master(job) {
+            Some(details) => reply.ok(Ok(details)),
+            None => self.answer_unknown(context, job, reply),
         }
     }
-}
-
-fn acknowledge(context: &Context<Dispatcher>, job: JobId, reply: Reply<Result<(), SubmitRefusal>>) {
-    context.host().announce(&JobEvent::SubmissionAcknowledged { job });
-    reply.ok(Ok(()));
-}
-
-/// Why something of a job is left.
-#[derive(Debug, thiserror::Error)]
-enum Unclean {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("{0}")]
-    Refused(String),
 }
 
 async fn remove_all(
@@ -351,12 +245,12 @@ async fn remove_all(
     objects: &dyn ObjectStore,
     log: &dyn Log,
     job: JobId,
-) -> Result<(), Unclean> {
+) -> Result<(), StoreError> {
     store.remove_checkpoints(job).await?;
     let sealed = objects.seal_until_acknowledged(&object_prefix(job)).await;
-    sealed.map_err(|refusal| Unclean::Refused(refusal.to_string()))?;
+    sealed.map_err(|refusal| StoreError::Conflict(refusal.to_string()))?;
     let closed = log.close_producers_until_acknowledged(&object_prefix(job)).await;
-    closed.map_err(|refusal| Unclean::Refused(refusal.to_string()))?;
+    closed.map_err(|refusal| StoreError::Conflict(refusal.to_string()))?;
     store.remove_graph(job).await?;
     store.mark_clean(job).await?;
     Ok(())
@@ -366,41 +260,28 @@ impl RpcEndpoint for Dispatcher {
     type Gateway = DispatcherGateway;
 
     fn on_start(&mut self, context: &mut Context<Self>) -> Result<(), String> {
-        let recovered = std::mem::take(&mut self.recovered);
-        let jobs = recovered.iter().map(|job| job.id).collect();
-        let session = self.term.session;
-        context.host().announce(&JobEvent::DispatcherServing { session, jobs });
-        for job in recovered {
-            assert!(!self.results.contains_key(&job.id), "a job that has ended is not run");
-            let id = job.id;
-            self.run(context, job);
-            if self.canceled.contains(&id) {
-                self.cancel_master(context, id);
-            }
-        }
-        let dirty = self.results.iter().filter(|(_, stored)| stored.dirty);
-        for job in dirty.map(|(job, _)| *job).collect::<Vec<_>>() {
-            self.clean_up(context, job);
-        }
+        self.decide(context, DispatcherCore::on_start);
         Ok(())
     }
 
     fn on_stop(&mut self, context: &mut Context<Self>) -> StopFuture {
         self.scope.close();
-        self.stopping = true;
+        self.decide(context, DispatcherCore::on_stop);
+        let submitting = std::mem::take(&mut self.submitting).into_values();
+        submitting.for_each(|reply| reply.fail(RpcError::GoingAway));
+        let canceling = std::mem::take(&mut self.canceling).into_values().flatten();
+        canceling.for_each(|reply| reply.fail(RpcError::GoingAway));
         // Every runner must stop, or it would go on competing for its job with nobody to tell.
-        let mut runners: Vec<_> = std::mem::take(&mut self.ended).into_values().collect();
-        for (job, managed) in std::mem::take(&mut self.jobs) {
-            if let Managed::Running(runner, _) | Managed::Ending(runner, _) = managed {
-                context.host().announce(&JobEvent::LocalCleanup { job });
-                runners.push(runner);
-            }
-        }
+        let runners = std::mem::take(&mut self.runners);
         async move {
-            join_all(runners.iter().map(|runner| runner.stop())).await;
+            join_all(runners.values().map(|runner| runner.stop())).await;
             Ok(())
         }
         .boxed()
+    }
+
+    fn check_invariants(&self) {
+        self.core.check_invariants();
     }
 }
 
@@ -411,7 +292,17 @@ impl DispatcherHandler for Dispatcher {
         job: JobGraph,
         reply: Reply<Result<(), SubmitRefusal>>,
     ) {
-        self.submit(context, job, reply);
+        let id = job.id;
+        let sound = job
+            .validate()
+            .map_err(SubmitRefusal::from)
+            .and_then(|()| (self.services.check)(&job).map_err(SubmitRefusal::UnknownOperator));
+        let taken = sound.and_then(|()| self.core.on_submit(job));
+        match taken {
+            Ok(()) => drop(self.submitting.insert(id, reply)),
+            Err(refusal) => reply.ok(Err(refusal)),
+        }
+        self.decide(context, |_| ());
     }
 
     fn job_details(
@@ -420,19 +311,18 @@ impl DispatcherHandler for Dispatcher {
         job: JobId,
         reply: Reply<Result<JobDetails, JobRefusal>>,
     ) {
-        let master = match self.master(job) {
-            Ok(master) => master,
-            Err(JobRefusal::Unknown(job)) => return self.answer_unknown(context, job, reply),
-            Err(_) => return reply.ok(self.details_without_master(job)),
+        let master = self.runners.get(&job).and_then(|runner| runner.master());
+        let master = match (self.core.known(job), master) {
+            (Known::Nothing, _) => return self.answer_unknown(context, job, reply),
+            (Known::Told(details), _) => return reply.ok(Ok(details)),
+            (Known::Running, None) => return self.answer_without_master(context, job, reply),
+            (Known::Running, Some(master)) => master,
         };
         let work = self.scope.wrap(master.details());
         context.spawn_then(work, move |dispatcher, context, details| match details {
             Some(Ok(details)) => reply.ok(Ok(details)),
             // It ended meanwhile, or this dispatcher does.
-            Some(Err(_)) => match dispatcher.details_without_master(job) {
-                Err(JobRefusal::Unknown(job)) => dispatcher.answer_unknown(context, job, reply),
-                details => reply.ok(details),
-            },
+            Some(Err(_)) => dispatcher.answer_without_master(context, job, reply),
             None => reply.fail(RpcError::GoingAway),
         });
     }
@@ -444,10 +334,9 @@ impl DispatcherHandler for Dispatcher {
         reply: Reply<Result<Option<JobResult>, JobRefusal>>,
     ) {
         // A result counts once it is kept.
-        let ended = self.results.get(&job).map(|stored| stored.result.clone());
-        match ended {
-            None if !self.jobs.contains_key(&job) => self.answer_unknown(context, job, reply),
-            ended => reply.ok(Ok(ended)),
+        match self.core.result(job) {
+            None => self.answer_unknown(context, job, reply),
+            Some(result) => reply.ok(Ok(result)),
         }
     }
 
@@ -457,18 +346,15 @@ impl DispatcherHandler for Dispatcher {
         job: JobId,
         reply: Reply<Result<(), JobRefusal>>,
     ) {
-        match self.master(job) {
+        match self.core.on_cancel(job) {
+            Ok(()) => self.canceling.entry(job).or_default().push_back(reply),
             Err(JobRefusal::Unknown(job)) => self.answer_unknown(context, job, reply),
-            Err(refusal @ JobRefusal::Terminated(_)) => reply.ok(Err(refusal)),
-            // Its graph is not durable yet, so that it may come to nothing.
-            Err(refusal) if matches!(self.jobs.get(&job), Some(Managed::Submitting)) => {
-                reply.ok(Err(refusal));
-            }
-            Ok(_) | Err(_) => self.cancel(context, job, reply),
+            Err(refusal) => reply.ok(Err(refusal)),
         }
+        self.decide(context, |_| ());
     }
 
     fn list_jobs(&mut self, _: &mut Context<Self>, reply: Reply<Vec<JobId>>) {
-        reply.ok(self.jobs.keys().copied().collect());
+        reply.ok(self.core.jobs());
     }
 }

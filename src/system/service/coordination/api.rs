@@ -18,8 +18,8 @@ pub type CoordinationError = ServiceError<Refusal>;
 /// and *not done*: nothing was done. *Indeterminate*: it may be done at any time, also after calls that
 /// were made later; only a read can tell. An indeterminate call is never taken for a refused one.
 ///
-/// **Order.** Every write makes one revision, and all revisions are in one order. A read and an update tell
-/// the keys as they stood at the revision that they name, and nobody is told of a revision that is not
+/// **Order.** Every write makes one revision, and all revisions are in one order. An update, and a read of what
+/// fits in one answer, tell the keys as they stood at the revision that they name, and nobody is told of a revision that is not
 /// durable. Who saw a revision is never shown an older state.
 ///
 /// **Repeating.** Reads, keep-alives and revocations may be made again by anybody. A transaction may, if it
@@ -46,7 +46,8 @@ pub trait Coordination: ServiceClient {
         transaction: Transaction,
     ) -> BoxFuture<'_, Result<Transacted, CoordinationError>>;
 
-    /// The keys that match.
+    /// The keys that match. What one answer can't hold comes in several: its first keys are as they stood at
+    /// the revision that it names, the others as they stood then or later.
     ///
     /// # Errors
     /// [`CoordinationError`]; never *refused*.

@@ -3,7 +3,7 @@
 use super::{
     COORDINATION_ENDPOINT, CoordinationGateway,
     api::{Coordination, CoordinationError},
-    model::{KeyPattern, Lease, LeaseId, Range, Revision, Transacted, Transaction, Update},
+    model::{KeyPattern, Lease, LeaseId, Page, Range, Revision, Transacted, Transaction, Update},
 };
 use crate::{
     host::{Host, NodeAddress},
@@ -84,11 +84,28 @@ impl Coordination for CoordinationClient {
     }
 
     fn read<'a>(&'a self, keys: &'a KeyPattern) -> BoxFuture<'a, Result<Range, CoordinationError>> {
-        let read = async move || {
-            let ask = self.connection.gateway().await?.read(keys.clone());
+        let page = async move |after: Option<String>| {
+            let ask = self.connection.gateway().await?.read(keys.clone(), after);
             self.connection.answer(ask).await
         };
-        async move { once_more(read).await }.boxed()
+        async move {
+            let mut range: Option<Range> = None;
+            loop {
+                let known = range.as_ref().and_then(|range| range.keys.last());
+                let after = known.map(|last| last.key.clone());
+                let Page { revision, keys, more } = once_more(|| page(after.clone())).await?;
+                // Of what comes in several answers the first one's revision: whoever has seen more since
+                // has seen what was there then.
+                let range = range.get_or_insert(Range { revision, keys: Vec::new() });
+                // A server that answers with nothing has nothing more, whatever it says.
+                let more = more && !keys.is_empty();
+                range.keys.extend(keys);
+                if !more {
+                    return Ok(std::mem::take(range));
+                }
+            }
+        }
+        .boxed()
     }
 
     fn changes<'a>(

@@ -14,6 +14,8 @@ pub(super) const KEYS_MAX: usize = 500_000;
 pub const STORE_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// What a key takes beside its bytes and its value's.
 const KEY_BYTES_AROUND: usize = 64;
+/// Bytes of keys and values after which an answer holds no more of them; at least one key is in each.
+pub const PAGE_BYTES_MAX: u64 = 1024 * 1024;
 /// Leases at one server.
 pub(super) const LEASES_MAX: usize = 4096;
 /// Leases of one process.

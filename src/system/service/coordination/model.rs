@@ -230,7 +230,7 @@ pub struct KeyValue {
     pub lease: Option<LeaseId>,
 }
 
-/// The matching keys at a revision.
+/// The matching keys at a revision; those that one answer could not hold as they stood then or later.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Range {
     /// The revision at which this was true.
@@ -249,6 +249,17 @@ impl Range {
     pub fn get(&self, key: &str) -> Option<&KeyValue> {
         self.keys.iter().find(|found| found.key == key)
     }
+}
+
+/// A part of the matching keys, as it stood at a revision.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Page {
+    /// The revision at which this was true.
+    pub revision: Revision,
+    /// The keys, in order, from the one on that was asked for.
+    pub keys: Vec<KeyValue>,
+    /// Whether there are more behind them.
+    pub more: bool,
 }
 
 /// What changed among the matching keys after a revision. Superseded values are skipped.

@@ -3,11 +3,11 @@
 use super::{
     CoordinationEvent,
     limits::{
-        CLIENT_LEASES_MAX, CLIENT_WATCHES_MAX, LEASES_MAX, WATCHES_MAX, check_pattern, check_size,
-        transaction_bytes,
+        CLIENT_LEASES_MAX, CLIENT_WATCHES_MAX, LEASES_MAX, PAGE_BYTES_MAX, WATCHES_MAX,
+        check_pattern, check_size, transaction_bytes,
     },
     model::{
-        KeyPattern, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision, Transacted, Transaction,
+        KeyPattern, Lease, LeaseEnd, LeaseId, Page, Refusal, Revision, Transacted, Transaction,
         Update,
     },
     store::{Record, Store},
@@ -52,8 +52,8 @@ gateway! {
         ask revoke_lease(lease: LeaseId) -> Result<(), Refusal>;
         /// Makes a transaction's changes if its conditions hold.
         ask transact(transaction: Transaction) -> Result<Transacted, Refusal>;
-        /// The matching keys.
-        ask read(keys: KeyPattern) -> Range;
+        /// The matching keys behind one, as many as an answer holds.
+        ask read(keys: KeyPattern, after: Option<String>) -> Page;
         /// What changed among the matching keys after a revision, or all there is; waits up to `wait_ms`
         /// milliseconds for a change and is empty when there was none.
         ask watch(keys: KeyPattern, after: Option<Revision>, wait_ms: u64) -> Result<Update, Refusal>;
@@ -310,10 +310,18 @@ impl CoordinationHandler for CoordinationServer {
         self.ask(context, bytes, reply, move |server, batch| server.commit(transaction, batch));
     }
 
-    fn read(&mut self, context: &mut Context<Self>, keys: KeyPattern, reply: Reply<Range>) {
-        let bytes = keys.common().len();
+    fn read(
+        &mut self,
+        context: &mut Context<Self>,
+        keys: KeyPattern,
+        after: Option<String>,
+        reply: Reply<Page>,
+    ) {
+        let bytes = keys.common().len() + after.as_ref().map_or(0, String::len);
         self.ask_by(context, bytes, reply, move |_, batch, reply| {
-            batch.answer_by(move |server, _| reply.ok(server.store.range(&keys)));
+            batch.answer_by(move |server, _| {
+                reply.ok(server.store.page(&keys, after.as_deref(), PAGE_BYTES_MAX));
+            });
         });
     }
 

@@ -2,8 +2,8 @@
 
 use super::limits::{KEYS_MAX, STORE_BYTES_MAX, entry_bytes};
 use super::model::{
-    Change, Compare, KeyPattern, KeyValue, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision,
-    Transaction, Update,
+    Change, Compare, KeyPattern, KeyValue, Lease, LeaseEnd, LeaseId, Page, Range, Refusal,
+    Revision, Transaction, Update,
 };
 use crate::system::service::durable::Durable;
 use serde::{Deserialize, Serialize};
@@ -189,12 +189,27 @@ impl Store {
         &'a self,
         keys: &'a KeyPattern,
     ) -> impl Iterator<Item = (&'a String, &'a Entry)> {
+        self.matching_behind(keys, None)
+    }
+
+    fn matching_behind<'a>(
+        &'a self,
+        keys: &'a KeyPattern,
+        behind: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a String, &'a Entry)> {
         let common = keys.common();
+        let first = match behind.filter(|behind| *behind >= &*common) {
+            Some(behind) => Bound::Excluded(behind.to_string()),
+            None => Bound::Included(common.to_string()),
+        };
         let last = match keys {
             KeyPattern::Exact(key) => Bound::Included(key.as_str()),
             KeyPattern::Prefix(_) | KeyPattern::Children(_) => Bound::Unbounded,
         };
-        let near = self.keys.range::<str, _>((Bound::Included(&*common), last));
+        let first = first.as_ref().map(String::as_str);
+        let empty = matches!((&first, &last), (Bound::Excluded(a), Bound::Included(b)) if a >= b);
+        let range = (!empty).then(|| self.keys.range::<str, _>((first, last)));
+        let near = range.into_iter().flatten();
         let near = near.take_while(move |(key, _)| key.starts_with(&*common));
         near.filter(move |(key, _)| keys.matches(key))
     }
@@ -203,6 +218,21 @@ impl Store {
     pub fn range(&self, keys: &KeyPattern) -> Range {
         let keys = self.matching(keys).map(|(key, entry)| entry.shown(key)).collect();
         Range { revision: self.revision, keys }
+    }
+
+    /// The matching keys behind one: as many as fit in so many bytes, and at least one.
+    pub fn page(&self, keys: &KeyPattern, after: Option<&str>, bytes_max: u64) -> Page {
+        let mut page = Page { revision: self.revision, ..Page::default() };
+        let mut bytes = 0;
+        for (key, entry) in self.matching_behind(keys, after) {
+            bytes += entry_bytes(key, &entry.value);
+            if bytes > bytes_max && !page.keys.is_empty() {
+                page.more = true;
+                break;
+            }
+            page.keys.push(entry.shown(key));
+        }
+        page
     }
 
     /// What changed among the matching keys after a revision, or all there is; `None` when nothing did.
@@ -395,6 +425,35 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        /// Page by page one reads what one would at once, however few bytes a page holds.
+        #[test]
+        fn pages_make_up_the_range(
+            pattern in prop::sample::select(patterns().to_vec()),
+            lengths in prop::collection::vec(0..200usize, NEAR.len()),
+            bytes_max in 1..2_000u64,
+        ) {
+            let value = |length: usize| vec![7; length];
+            let changes = NEAR.iter().zip(&lengths).map(|(key, length)| Change::Put {
+                key: (*key).to_string(),
+                value: value(*length),
+                lease: None,
+            });
+            let store = store(&[Record::Transact { changes: changes.collect() }]);
+            let (mut found, mut after) = (Vec::<KeyValue>::new(), None);
+            loop {
+                let page = store.page(&pattern, after.as_deref(), bytes_max);
+                prop_assert!(!page.more || !page.keys.is_empty());
+                let held: u64 = page.keys.iter().map(|kv| entry_bytes(&kv.key, &kv.value)).sum();
+                prop_assert!(page.keys.len() <= 1 || held <= bytes_max);
+                after = page.keys.last().map(|last| last.key.clone()).or(after);
+                found.extend(page.keys);
+                if !page.more {
+                    break;
+                }
+            }
+            prop_assert_eq!(found, store.range(&pattern).keys);
+        }
 
         /// A watcher that follows updates from any point on holds what a reader sees.
         #[test]

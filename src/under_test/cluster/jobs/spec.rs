@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     harness::{
-        language::{Field, Mistakes, NumberRange, Reader, Setting, Share, Writer},
+        language::{
+            Bounds, Field, KeyValue, Mistakes, Number, NumberRange, Reader, Setting, Share, Writer,
+            number,
+        },
         system::{AnySettings, LintContext},
     },
     host::{Draws, mix},
@@ -15,6 +18,9 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{fmt, sync::Arc};
+
+/// How many jobs of a table there may be.
+const COUNT: Number = number(1, 200, 1);
 
 /// The table of a job in scenario files.
 const TABLE: &str = "job";
@@ -37,20 +43,24 @@ pub fn library() -> OperatorLibrary {
 #[derive(Clone)]
 pub struct JobSpec {
     job: &'static dyn AnyJob,
-    /// The probability that it is there; the first always is.
+    /// How many such jobs there are.
+    count: NumberRange,
+    /// The probability that each is there; the first always is.
     chance: Share,
     settings: Arc<dyn AnySettings>,
 }
 
 impl Default for JobSpec {
     fn default() -> Self {
-        JobSpec { job: ALL[0], chance: Share::ALWAYS, settings: ALL[0].default_settings() }
+        let (count, settings) = (NumberRange::only(1), ALL[0].default_settings());
+        JobSpec { job: ALL[0], count, chance: Share::ALWAYS, settings }
     }
 }
 
 impl PartialEq for JobSpec {
     fn eq(&self, other: &Self) -> bool {
         self.job.name() == other.job.name()
+            && self.count == other.count
             && self.chance == other.chance
             && self.settings.equals(&*other.settings)
     }
@@ -73,9 +83,21 @@ impl JobSpec {
         self.chance.low >= 1_000_000
     }
 
-    /// How many slots it needs.
+    /// How many slots one such job needs.
     pub fn slots(&self) -> NumberRange {
         self.job.slots(&*self.settings)
+    }
+
+    /// How many slots all of them need.
+    pub fn all_slots(&self) -> NumberRange {
+        let (one, count) = (self.slots(), self.count);
+        NumberRange { low: one.low * count.low, high: one.high * count.high }
+    }
+
+    /// How many such jobs there are, at the least and at the most.
+    pub fn count(&self) -> NumberRange {
+        let low = if self.is_always_there() { self.count.low } else { 0 };
+        NumberRange { low, ..self.count }
     }
 
     /// What is sound in it but hardly meant.
@@ -100,6 +122,9 @@ impl JobSpec {
     pub fn write(&self, writer: &mut Writer) {
         writer.table(&format!("[[{TABLE}]]"));
         writer.text("name", self.job.name());
+        if self.count != NumberRange::only(1) {
+            self.count.write("count", writer);
+        }
         if self.chance != Share::ALWAYS {
             writer.text("chance", self.chance);
         }
@@ -134,6 +159,12 @@ pub fn declared() -> Vec<Setting> {
             only: None,
         },
     ];
+    declared.push(Setting::new(
+        table,
+        "count",
+        "How many such jobs there are, each with a seed, topics, a writer and a client of its own.",
+        &COUNT,
+    ));
     for (index, job) in ALL.iter().enumerate() {
         // Without a name it is the first one.
         let only = (index > 0).then(|| job.name());
@@ -161,9 +192,10 @@ pub fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Vec<JobSpec> {
             }
         };
         let chance = mistakes.keep(table.take("chance", share)).flatten();
+        let count = mistakes.keep(COUNT.take(&mut table, "count")).unwrap_or(COUNT.default());
         let settings = job.read(&mut table, mistakes);
         table.finish(mistakes);
-        JobSpec { job, chance: chance.unwrap_or(Share::ALWAYS), settings }
+        JobSpec { job, count, chance: chance.unwrap_or(Share::ALWAYS), settings }
     });
     let mut jobs: Vec<JobSpec> = jobs.collect();
     if jobs.is_empty() {
@@ -176,11 +208,16 @@ pub fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Vec<JobSpec> {
 /// and that fit in so many slots beside those before them.
 pub fn draw(jobs: &[JobSpec], slots: u32, seed: u64) -> Vec<JobSpec> {
     let (mut drawn, mut taken) = (Vec::new(), 0);
-    for (number, spec) in (1..).zip(jobs) {
+    let copies = jobs.iter().zip(1..).flat_map(|(spec, place)| {
+        let mut draws = Draws::new(seed, "count of jobs", [place, 0]);
+        (0..spec.count.draw(&mut draws)).map(move |_| spec)
+    });
+    for (number, spec) in (1..).zip(copies) {
         let seed = seed_of(seed, number);
         let mut draws = Draws::new(seed, "job is there", [number.into(), 0]);
         let share = u32::try_from(spec.chance.draw(&mut draws)).unwrap_or(0);
         let job = JobSpec {
+            count: NumberRange::only(1),
             chance: Share::ALWAYS,
             settings: spec.job.draw(&*spec.settings, seed),
             ..spec.clone()

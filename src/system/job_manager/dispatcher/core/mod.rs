@@ -1,0 +1,348 @@
+//! What a dispatcher decides: values in, effects out. No I/O, no clock and no randomness.
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    host::Switches,
+    system::{
+        graph::JobGraph,
+        ids::JobId,
+        job_manager::event::JobEvent,
+        leadership::LeaderSessionId,
+        protocol::{JobDetails, JobRefusal, JobResult, JobStatus, SubmitRefusal},
+        sabotage,
+        store::{Cancellation, StoreError, StoredJobs, StoredResult},
+    },
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Something to be done, in the order in which it was decided.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Announces an event.
+    Announce(JobEvent),
+    /// Keeps the graph of a new job; `on_graph_stored`.
+    StoreGraph(JobGraph),
+    /// Answers whoever submitted a job.
+    AnswerSubmission(JobId, Result<(), SubmitRefusal>),
+    /// Competes for a job, and runs its master when it leads; `on_ended`.
+    Run(JobGraph),
+    /// Keeps what became of a job; `on_result_stored`.
+    StoreResult(JobId, JobResult),
+    /// Ends a job's master here, then removes what the job left; `on_cleaned`.
+    CleanUp(JobId),
+    /// Makes it durable that a user wants a job to end; `on_cancellation_recorded`.
+    RecordCancellation(JobId),
+    /// Answers whoever wants a job to end.
+    AnswerCancellation(JobId, Result<(), JobRefusal>),
+    /// Tells a job's master to end it, until it has heard it or the job has ended.
+    CancelMaster(JobId),
+    /// What is kept is damaged: the process must not go on.
+    Exit(String),
+}
+
+/// How far a job is that is not over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Managed {
+    /// Its graph is being stored.
+    Submitting,
+    /// It runs, or will; its name.
+    Running(String),
+    /// It has ended, and its result is being stored.
+    Ending(JobResult),
+}
+
+/// What is known of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing here; what is kept decides, since one that took this one's place may know more.
+    Nothing,
+    /// A master may be asked.
+    Running,
+    /// All that can be said without one.
+    Told(JobDetails),
+}
+
+/// The state of one term.
+pub struct DispatcherCore {
+    session: LeaderSessionId,
+    jobs_max: usize,
+    switches: Switches,
+    jobs: BTreeMap<JobId, Managed>,
+    /// Of all jobs that have ended.
+    results: BTreeMap<JobId, StoredResult>,
+    /// Jobs that users want to end, as it is kept.
+    canceled: BTreeSet<JobId>,
+    /// Graphs that were stored before this term.
+    recovered: Vec<JobGraph>,
+    /// Its term ends: what comes to its end now is for the next one to find.
+    stopping: bool,
+    effects: Vec<Effect>,
+}
+
+impl DispatcherCore {
+    /// One that goes on with what is kept.
+    pub fn new(
+        session: LeaderSessionId,
+        jobs_max: usize,
+        stored: StoredJobs,
+        switches: Switches,
+    ) -> Self {
+        let StoredJobs { graphs, results, cancellations } = stored;
+        DispatcherCore {
+            session,
+            jobs_max,
+            switches,
+            jobs: BTreeMap::new(),
+            results,
+            canceled: cancellations,
+            recovered: graphs,
+            stopping: false,
+            effects: Vec::new(),
+        }
+    }
+
+    /// What is to be done since the last call.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    fn does(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// The term begins: jobs that have no result run, and what those have left that have one is removed.
+    pub fn on_start(&mut self) {
+        let recovered = std::mem::take(&mut self.recovered);
+        let (session, jobs) = (self.session, recovered.iter().map(|job| job.id).collect());
+        self.does(Effect::Announce(JobEvent::DispatcherServing { session, jobs }));
+        for job in recovered {
+            assert!(!self.results.contains_key(&job.id), "a job that has ended is not run");
+            let id = job.id;
+            self.run(job);
+            if self.canceled.contains(&id) {
+                self.does(Effect::CancelMaster(id));
+            }
+        }
+        let dirty = self.results.iter().filter(|(_, stored)| stored.dirty);
+        for job in dirty.map(|(job, _)| *job).collect::<Vec<_>>() {
+            self.clean_up(job);
+        }
+    }
+
+    /// The term ends, and every runner with it.
+    pub fn on_stop(&mut self) {
+        self.stopping = true;
+        for (job, managed) in std::mem::take(&mut self.jobs) {
+            if matches!(managed, Managed::Running(_) | Managed::Ending(_)) {
+                self.does(Effect::Announce(JobEvent::LocalCleanup { job }));
+            }
+        }
+    }
+
+    /// Somebody hands a job over. Answered by an effect.
+    ///
+    /// # Errors
+    /// Why it is not taken, at once.
+    pub fn on_submit(&mut self, job: JobGraph) -> Result<(), SubmitRefusal> {
+        if self.stopping {
+            return Err(SubmitRefusal::Stopping);
+        }
+        if let Some(ended) = self.results.get(&job.id)
+            && !self.switches.on(sabotage::ENDED_JOB_TAKEN_ON_AGAIN)
+        {
+            return Err(SubmitRefusal::Terminated(ended.result.status));
+        }
+        match self.jobs.get(&job.id) {
+            Some(Managed::Submitting) => return Err(SubmitRefusal::Submitting),
+            Some(_) => return Err(SubmitRefusal::Duplicate),
+            None => {}
+        }
+        if self.jobs.len() >= self.jobs_max {
+            return Err(SubmitRefusal::Busy);
+        }
+        self.jobs.insert(job.id, Managed::Submitting);
+        if self.switches.on(sabotage::JOB_ACKNOWLEDGED_BEFORE_DURABLE) {
+            self.acknowledge(job.id);
+        }
+        self.does(Effect::StoreGraph(job));
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, job: JobId) {
+        self.does(Effect::Announce(JobEvent::SubmissionAcknowledged { job }));
+        self.does(Effect::AnswerSubmission(job, Ok(())));
+    }
+
+    /// A graph is durable, or is not.
+    pub fn on_graph_stored(&mut self, job: JobGraph, stored: Result<(), StoreError>) {
+        let id = job.id;
+        let refusal = match stored {
+            // A runner that began now would have nobody to stop it.
+            Ok(()) if self.stopping => SubmitRefusal::Stopping,
+            Ok(()) => {
+                self.run(job);
+                return self.acknowledge(id);
+            }
+            Err(StoreError::NotLeader) => SubmitRefusal::Stopping,
+            Err(_) => SubmitRefusal::Duplicate,
+        };
+        self.jobs.remove(&id);
+        self.does(Effect::AnswerSubmission(id, Err(refusal)));
+    }
+
+    fn run(&mut self, job: JobGraph) {
+        self.jobs.insert(job.id, Managed::Running(job.name.clone()));
+        self.does(Effect::Run(job));
+    }
+
+    /// A job has ended for good: first that is kept, then what it left is removed.
+    pub fn on_ended(&mut self, job: JobId, result: JobResult) {
+        if self.stopping {
+            return;
+        }
+        assert!(result.status.is_globally_terminal(), "{job:?} has ended for good");
+        let before = self.jobs.insert(job, Managed::Ending(result.clone()));
+        assert!(matches!(before, Some(Managed::Running(_))), "a job ends once");
+        self.does(Effect::StoreResult(job, result));
+    }
+
+    /// What became of a job is durable: as it is kept, or why it is not.
+    pub fn on_result_stored(&mut self, job: JobId, stored: Result<JobResult, StoreError>) {
+        match stored {
+            Ok(result) => {
+                self.canceled.remove(&job);
+                self.results.insert(job, StoredResult { dirty: true, result });
+                self.jobs.remove(&job);
+                self.clean_up(job);
+            }
+            Err(StoreError::NotLeader) => {}
+            Err(error) => self.does(Effect::Exit(format!("{job:?}: {error}"))),
+        }
+    }
+
+    fn clean_up(&mut self, job: JobId) {
+        let result = self.results[&job].result.clone();
+        self.does(Effect::Announce(JobEvent::CleanupStarted { job, result }));
+        self.does(Effect::CleanUp(job));
+    }
+
+    /// Nothing is left of a job but its result, or its removal was refused.
+    pub fn on_cleaned(&mut self, job: JobId, cleaned: Result<(), StoreError>) {
+        match cleaned {
+            Ok(()) => self.results.get_mut(&job).expect("results stay").dirty = false,
+            Err(StoreError::NotLeader) => {}
+            Err(error) => self.does(Effect::Exit(format!("{job:?}: {error}"))),
+        }
+    }
+
+    /// A user wants a job to end: answered by an effect, or the refusal at once. `Unknown` is to be looked up.
+    ///
+    /// # Errors
+    /// Why that can't be, or can't be yet.
+    pub fn on_cancel(&mut self, job: JobId) -> Result<(), JobRefusal> {
+        if let Some(ended) = self.results.get(&job) {
+            return Err(JobRefusal::Terminated(ended.result.status));
+        }
+        match self.jobs.get(&job) {
+            None => return Err(JobRefusal::Unknown(job)),
+            Some(Managed::Ending(result)) => return Err(JobRefusal::Terminated(result.status)),
+            // Its graph is not durable yet, so that it may come to nothing.
+            Some(Managed::Submitting) => return Err(JobRefusal::NoMaster),
+            Some(Managed::Running(_)) => {}
+        }
+        if self.switches.on(sabotage::CANCELLATION_NOT_DURABLE) {
+            self.on_cancellation_recorded(job, Ok(Cancellation::Recorded));
+        } else {
+            self.does(Effect::RecordCancellation(job));
+        }
+        Ok(())
+    }
+
+    /// A user's wish to end a job is durable, or came too late.
+    pub fn on_cancellation_recorded(
+        &mut self,
+        job: JobId,
+        recorded: Result<Cancellation, StoreError>,
+    ) {
+        match recorded {
+            Ok(Cancellation::Recorded) => {
+                self.does(Effect::Announce(JobEvent::CancellationAcknowledged { job }));
+                self.does(Effect::AnswerCancellation(job, Ok(())));
+                if self.canceled.insert(job) && self.jobs.contains_key(&job) {
+                    self.does(Effect::CancelMaster(job));
+                }
+            }
+            // Its result is kept, or will be once its last task has ended.
+            Ok(Cancellation::TooLate) => {
+                let status = match (self.results.get(&job), self.jobs.get(&job)) {
+                    (Some(stored), _) => stored.result.status,
+                    (None, Some(Managed::Ending(result))) => result.status,
+                    // Its final checkpoint stands.
+                    (None, _) => JobStatus::Finished,
+                };
+                let refusal = JobRefusal::Terminated(status);
+                self.does(Effect::AnswerCancellation(job, Err(refusal)));
+            }
+            // Whoever leads now is asked next.
+            Err(StoreError::NotLeader) => {
+                self.does(Effect::AnswerCancellation(job, Err(JobRefusal::NoMaster)));
+            }
+            Err(error) => self.does(Effect::Exit(format!("{job:?}: {error}"))),
+        }
+    }
+
+    /// Whether a job's master is to be told that the job must end.
+    pub fn is_to_be_canceled(&self, job: JobId) -> bool {
+        self.canceled.contains(&job) && matches!(self.jobs.get(&job), Some(Managed::Running(_)))
+    }
+
+    /// What is known of a job.
+    pub fn known(&self, job: JobId) -> Known {
+        match self.jobs.get(&job) {
+            Some(Managed::Running(_)) => Known::Running,
+            _ => self.details_without_master(job).map_or(Known::Nothing, Known::Told),
+        }
+    }
+
+    /// What can be said of a job without its master.
+    pub fn details_without_master(&self, job: JobId) -> Option<JobDetails> {
+        let details = |name: &str, status: JobStatus, cause: Option<String>| JobDetails {
+            job,
+            name: name.to_string(),
+            status,
+            checkpoint: None,
+            cause,
+            failures: Vec::new(),
+        };
+        if let Some(StoredResult { result, .. }) = self.results.get(&job) {
+            return Some(details("", result.status, result.cause.clone()));
+        }
+        Some(match self.jobs.get(&job)? {
+            Managed::Submitting => details("", JobStatus::Created, None),
+            Managed::Running(name) => details(name, JobStatus::Created, None),
+            Managed::Ending(result) => details("", result.status, result.cause.clone()),
+        })
+    }
+
+    /// What became of a job, once that is kept; `None` of one that nobody here knows.
+    pub fn result(&self, job: JobId) -> Option<Option<JobResult>> {
+        match self.results.get(&job) {
+            Some(stored) => Some(Some(stored.result.clone())),
+            None => self.jobs.contains_key(&job).then_some(None),
+        }
+    }
+
+    /// The jobs that are not over.
+    pub fn jobs(&self) -> Vec<JobId> {
+        self.jobs.keys().copied().collect()
+    }
+
+    /// What holds after every call.
+    pub fn check_invariants(&self) {
+        let goes_on = |managed: &Managed| !matches!(managed, Managed::Submitting);
+        let some = self.jobs.values().any(goes_on);
+        assert!(!(self.stopping && some), "a dispatcher that stops runs nothing");
+    }
+}

@@ -1,0 +1,182 @@
+//! A state, one call, and what comes of it.
+
+use super::*;
+use crate::system::graph::{CheckpointSettings, OperatorSpec, RestartStrategy, StreamGraph};
+
+const ID: JobId = JobId(7);
+
+fn graph(id: JobId) -> JobGraph {
+    let mut graph = StreamGraph::new();
+    let (uid, name, parameters) = ("a".to_string(), "a".to_string(), vec![]);
+    graph.source(OperatorSpec { uid, name, parameters }, 1);
+    graph.job_graph(id, "one", CheckpointSettings::default(), RestartStrategy::None).unwrap()
+}
+
+fn core_with(stored: StoredJobs) -> DispatcherCore {
+    DispatcherCore::new(LeaderSessionId(1), 2, stored, Switches::default())
+}
+
+fn core() -> DispatcherCore {
+    core_with(StoredJobs::default())
+}
+
+/// Calls the core, checks it, and gives what it wants done.
+fn on<T>(
+    core: &mut DispatcherCore,
+    call: impl FnOnce(&mut DispatcherCore) -> T,
+) -> (T, Vec<Effect>) {
+    let answer = call(core);
+    core.check_invariants();
+    (answer, core.take_effects())
+}
+
+fn finished() -> JobResult {
+    JobResult { status: JobStatus::Finished, cause: None }
+}
+
+fn running() -> DispatcherCore {
+    let mut core = core();
+    assert_eq!(core.on_submit(graph(ID)), Ok(()));
+    core.on_graph_stored(graph(ID), Ok(()));
+    core.take_effects();
+    core
+}
+
+#[test]
+fn a_job_is_acknowledged_once_its_graph_is_durable() {
+    let mut core = core();
+    let (answer, effects) = on(&mut core, |core| core.on_submit(graph(ID)));
+    assert_eq!((answer, effects), (Ok(()), vec![Effect::StoreGraph(graph(ID))]));
+    let ((), effects) = on(&mut core, |core| core.on_graph_stored(graph(ID), Ok(())));
+    let expected = [
+        Effect::Run(graph(ID)),
+        Effect::Announce(JobEvent::SubmissionAcknowledged { job: ID }),
+        Effect::AnswerSubmission(ID, Ok(())),
+    ];
+    assert_eq!(effects, expected);
+}
+
+/// Running, ended but dirty, ended and clean, and at the same time: the four kinds of duplicates.
+#[test]
+fn a_job_is_taken_once_in_whatever_state_it_is() {
+    let mut submitting = core();
+    assert_eq!(submitting.on_submit(graph(ID)), Ok(()));
+    assert_eq!(submitting.on_submit(graph(ID)), Err(SubmitRefusal::Submitting));
+    let mut going_on = running();
+    assert_eq!(going_on.on_submit(graph(ID)), Err(SubmitRefusal::Duplicate));
+    going_on.on_ended(ID, finished());
+    assert_eq!(going_on.on_submit(graph(ID)), Err(SubmitRefusal::Duplicate));
+    for dirty in [true, false] {
+        let results = BTreeMap::from([(ID, StoredResult { dirty, result: finished() })]);
+        let mut ended = core_with(StoredJobs { results, ..StoredJobs::default() });
+        let refused = ended.on_submit(graph(ID));
+        assert_eq!(refused, Err(SubmitRefusal::Terminated(JobStatus::Finished)));
+    }
+}
+
+#[test]
+fn what_is_not_stored_is_forgotten_and_room_is_kept() {
+    for (error, refusal) in [
+        (StoreError::NotLeader, SubmitRefusal::Stopping),
+        (StoreError::Conflict("there".to_string()), SubmitRefusal::Duplicate),
+    ] {
+        let mut core = core();
+        assert_eq!(core.on_submit(graph(ID)), Ok(()));
+        assert_eq!(core.on_submit(graph(JobId(8))), Ok(()));
+        assert_eq!(core.on_submit(graph(JobId(9))), Err(SubmitRefusal::Busy));
+        core.take_effects();
+        let ((), effects) = on(&mut core, |core| core.on_graph_stored(graph(ID), Err(error)));
+        assert_eq!(effects, [Effect::AnswerSubmission(ID, Err(refusal))]);
+        assert_eq!(core.known(ID), Known::Nothing);
+        assert_eq!(core.on_submit(graph(JobId(9))), Ok(()), "there is room again");
+    }
+}
+
+#[test]
+fn an_end_is_kept_before_anything_is_removed() {
+    let mut core = running();
+    let ((), effects) = on(&mut core, |core| core.on_ended(ID, finished()));
+    assert_eq!(effects, [Effect::StoreResult(ID, finished())]);
+    assert_eq!(core.result(ID), Some(None), "it does not count yet");
+    let ((), effects) = on(&mut core, |core| core.on_result_stored(ID, Ok(finished())));
+    assert!(effects.contains(&Effect::CleanUp(ID)));
+    assert_eq!(core.result(ID), Some(Some(finished())));
+    on(&mut core, |core| core.on_cleaned(ID, Ok(())));
+    assert!(!core.results[&ID].dirty);
+}
+
+#[test]
+fn a_refusal_that_is_no_loss_of_leadership_ends_the_process() {
+    let damaged = || StoreError::Conflict("another result".to_string());
+    let mut core = running();
+    core.on_ended(ID, finished());
+    core.take_effects();
+    let ((), effects) = on(&mut core, |core| core.on_result_stored(ID, Err(damaged())));
+    assert!(matches!(effects[..], [Effect::Exit(_)]));
+    let ((), effects) = on(&mut core, |core| {
+        core.on_result_stored(ID, Err(StoreError::NotLeader));
+    });
+    assert_eq!(effects, []);
+}
+
+#[test]
+fn what_was_kept_runs_on_or_is_cleaned_and_never_both() {
+    let results = BTreeMap::from([
+        (JobId(8), StoredResult { dirty: true, result: finished() }),
+        (JobId(9), StoredResult { dirty: false, result: finished() }),
+    ]);
+    let cancellations = BTreeSet::from([ID]);
+    let mut core = core_with(StoredJobs { graphs: vec![graph(ID)], results, cancellations });
+    let ((), effects) = on(&mut core, DispatcherCore::on_start);
+    let tells = |effect: &&Effect| !matches!(effect, Effect::Announce(_));
+    let done: Vec<&Effect> = effects.iter().filter(tells).collect();
+    let expected = [Effect::Run(graph(ID)), Effect::CancelMaster(ID), Effect::CleanUp(JobId(8))];
+    assert_eq!(done, expected.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_cancellation_is_answered_when_it_is_durable() {
+    let mut core = running();
+    let (answer, effects) = on(&mut core, |core| core.on_cancel(ID));
+    assert_eq!((answer, effects), (Ok(()), vec![Effect::RecordCancellation(ID)]));
+    let recorded = |core: &mut DispatcherCore| {
+        core.on_cancellation_recorded(ID, Ok(Cancellation::Recorded));
+    };
+    let ((), effects) = on(&mut core, recorded);
+    assert!(effects.contains(&Effect::AnswerCancellation(ID, Ok(()))));
+    assert!(effects.contains(&Effect::CancelMaster(ID)));
+    let ((), effects) = on(&mut core, recorded);
+    assert!(!effects.contains(&Effect::CancelMaster(ID)), "once is enough");
+    let late = |core: &mut DispatcherCore| {
+        core.on_cancellation_recorded(ID, Ok(Cancellation::TooLate));
+    };
+    let refused = Err(JobRefusal::Terminated(JobStatus::Finished));
+    assert_eq!(on(&mut core, late).1, [Effect::AnswerCancellation(ID, refused)]);
+}
+
+#[test]
+fn what_can_not_be_canceled_is_told_at_once() {
+    assert_eq!(core().on_cancel(ID), Err(JobRefusal::Unknown(ID)));
+    let mut submitting = core();
+    submitting.on_submit(graph(ID)).unwrap();
+    assert_eq!(submitting.on_cancel(ID), Err(JobRefusal::NoMaster));
+    let mut ended = running();
+    ended.on_ended(ID, finished());
+    let refused = Err(JobRefusal::Terminated(JobStatus::Finished));
+    assert_eq!(ended.on_cancel(ID), refused);
+    ended.on_result_stored(ID, Ok(finished()));
+    assert_eq!(ended.on_cancel(ID), refused);
+}
+
+#[test]
+fn one_that_stops_leaves_the_rest_to_the_next() {
+    let mut core = running();
+    assert_eq!(core.on_submit(graph(JobId(8))), Ok(()));
+    core.take_effects();
+    let ((), effects) = on(&mut core, DispatcherCore::on_stop);
+    assert_eq!(effects, [Effect::Announce(JobEvent::LocalCleanup { job: ID })]);
+    on(&mut core, |core| core.on_ended(ID, finished()));
+    let ((), effects) = on(&mut core, |core| core.on_graph_stored(graph(JobId(8)), Ok(())));
+    assert_eq!(effects, [Effect::AnswerSubmission(JobId(8), Err(SubmitRefusal::Stopping))]);
+    assert_eq!(core.on_submit(graph(JobId(9))), Err(SubmitRefusal::Stopping));
+}

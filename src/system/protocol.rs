@@ -107,6 +107,74 @@ pub struct JobDetails {
     pub cause: Option<String>,
     /// Its last failures since its master leads, oldest first; at most 8.
     pub failures: Vec<JobFailure>,
+    /// What it waits for, what it has waited for longest first; at most 16.
+    pub waits: Vec<Wait>,
+}
+
+/// Something that a job waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Wait {
+    /// What it is.
+    pub reason: WaitReason,
+    /// Milliseconds on its master's clock that it has waited.
+    pub waited_ms: u64,
+}
+
+/// What a job waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum WaitReason {
+    /// Slots for one of its regions: the resource manager gives them.
+    Slots {
+        /// How many the region has not.
+        missing: u32,
+    },
+    /// The delay that its restart strategy sets.
+    RestartDelay,
+    /// The coordination service, for the epoch of a region.
+    Epoch,
+    /// Tasks that are being deployed, or restore their state.
+    TasksToRun {
+        /// At most 16 of them.
+        tasks: Vec<WaitingTask>,
+    },
+    /// Tasks of a region that are to end before it begins anew.
+    TasksToEnd {
+        /// At most 16 of them.
+        tasks: Vec<WaitingTask>,
+    },
+    /// Tasks that have not acknowledged a checkpoint.
+    Acknowledgements {
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// How many they are.
+        missing: u32,
+        /// At most 16 of them.
+        tasks: Vec<WaitingTask>,
+    },
+    /// The object store, for a checkpoint's metadata.
+    Metadata {
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+    },
+    /// The coordination service, for a checkpoint's pointer.
+    Pointer {
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+    },
+    /// The coordination service, to find out whether a checkpoint's pointer stands.
+    PointerInDoubt {
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+    },
+}
+
+/// A task that something waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct WaitingTask {
+    /// Its attempt.
+    pub attempt: ExecutionAttemptId,
+    /// Where it runs; `None` where that is not known any more.
+    pub executor: Option<ResourceId>,
 }
 
 /// Why a dispatcher did not take a job.

@@ -82,11 +82,11 @@ impl JobMaster {
     ) -> Self {
         let JobManagerConfig { heartbeat, retry_delay, .. } = *services.config;
         let (own_id, client) = (term.component.clone(), &services.coordination);
-        let switches = client.host().switches();
+        let (now, switches) = (client.host().now(), client.host().switches());
         JobMaster {
             counter: CheckpointIdCounter::new(client, &term, job.id),
             store: CompletedCheckpointStore::new(client, &term, job.id),
-            core: JobMasterCore::new(job, term.session, checkpoints, retry_delay, switches),
+            core: JobMasterCore::new(now, job, term.session, checkpoints, retry_delay, switches),
             term,
             gateways: BTreeMap::new(),
             executor_beats: HeartbeatManagerSender::new(own_id.clone(), heartbeat),
@@ -189,7 +189,7 @@ impl JobMasterHandler for JobMaster {
         offered: OfferedSlots,
         reply: Reply<Result<Vec<AllocationId>, RegistrationRefusal>>,
     ) {
-        reply.ok(self.decide(context, |core, _| core.on_offered(offered)));
+        reply.ok(self.decide(context, |core, now| core.on_offered(now, offered)));
     }
 
     fn update_task_state(
@@ -208,7 +208,7 @@ impl JobMasterHandler for JobMaster {
         part: CheckpointAck,
         reply: Reply<()>,
     ) {
-        self.decide(context, |core, _| core.on_acknowledged(part));
+        self.decide(context, |core, now| core.on_acknowledged(now, part));
         reply.ok(());
     }
 
@@ -226,8 +226,8 @@ impl JobMasterHandler for JobMaster {
         self.decide(context, |core, now| core.on_disconnected(now, &resource, session, &cause));
     }
 
-    fn details(&mut self, _: &mut Context<Self>, reply: Reply<JobDetails>) {
-        reply.ok(self.core.details());
+    fn details(&mut self, context: &mut Context<Self>, reply: Reply<JobDetails>) {
+        reply.ok(self.core.details(context.host().now()));
     }
 
     fn cancel(&mut self, context: &mut Context<Self>, reply: Reply<()>) {

@@ -315,6 +315,7 @@ impl DispatcherCore {
             checkpoint: None,
             cause,
             failures: Vec::new(),
+            waits: Vec::new(),
         };
         if let Some(StoredResult { result, .. }) = self.results.get(&job) {
             return Some(details("", result.status, result.cause.clone()));

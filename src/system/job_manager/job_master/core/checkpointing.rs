@@ -148,19 +148,19 @@ impl JobMasterCore {
         self.schedule_trigger(now);
     }
 
-    pub(super) fn checkpoint_drawn(&mut self, period: u64, id: u64) {
+    pub(super) fn checkpoint_drawn(&mut self, now: Instant, period: u64, id: u64) {
         self.checkpoints.triggering = false;
         if self.checkpoints.period == period {
-            self.begin(CheckpointId(id));
+            self.begin(now, CheckpointId(id));
         }
     }
 
-    fn begin(&mut self, checkpoint: CheckpointId) {
+    fn begin(&mut self, now: Instant, checkpoint: CheckpointId) {
         let plan: Vec<ExecutionAttemptId> =
             self.executions.values().map(|execution| execution.attempt).collect();
         let job = self.id();
         let timeout = Duration::from_millis(self.job.checkpoints.timeout_ms);
-        let pending = PendingCheckpoint::new(checkpoint, plan.iter().copied());
+        let pending = PendingCheckpoint::new(checkpoint, plan.iter().copied(), now);
         self.checkpoints.pending.insert(checkpoint, pending);
         self.announce(JobEvent::CheckpointTriggered { job, checkpoint, plan });
         for attempt in self.source_attempts() {
@@ -184,7 +184,7 @@ impl JobMasterCore {
     }
 
     /// An attempt's part of a checkpoint is durable.
-    pub fn on_acknowledged(&mut self, part: CheckpointAck) {
+    pub fn on_acknowledged(&mut self, now: Instant, part: CheckpointAck) {
         let CheckpointAck { attempt, checkpoint, state, ended } = part;
         if self.checkpoints.storing.as_ref().is_some_and(|storing| storing.id() == checkpoint) {
             // Every part is there, so this one is a repeat.
@@ -201,7 +201,7 @@ impl JobMasterCore {
         match pending.acknowledge(attempt, &state, ended) {
             Acknowledged::Noted => {
                 self.announce(JobEvent::CheckpointAcknowledged { checkpoint, attempt });
-                self.store_next();
+                self.store_next(now);
             }
             Acknowledged::Duplicate => {}
             Acknowledged::Unknown => self.does(Effect::Discard(vec![state.object])),

@@ -106,6 +106,7 @@ impl JobMasterCore {
     /// When it is not registered so, or has offered them anew since.
     pub fn on_offered(
         &mut self,
+        now: Instant,
         offered: OfferedSlots,
     ) -> Result<Vec<AllocationId>, RegistrationRefusal> {
         let OfferedSlots { resource, session, round, version, slots } = offered;
@@ -126,7 +127,7 @@ impl JobMasterCore {
             let (job, resource, allocation) = (self.id(), resource.clone(), *allocation);
             self.announce(JobEvent::SlotAccepted { job, resource, allocation });
         }
-        self.schedule();
+        self.schedule(now);
         Ok(accepted)
     }
 

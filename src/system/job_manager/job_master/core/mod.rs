@@ -17,6 +17,7 @@ mod slot_pool;
 mod storing;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 pub use checkpointing::Checkpoints;
 pub use effect::{Draw, Effect, Notice, Timer};
@@ -68,6 +69,7 @@ pub struct JobMasterCore {
 impl JobMasterCore {
     /// A master that has decided nothing yet, and goes on from these checkpoints.
     pub fn new(
+        now: Instant,
         job: Arc<JobGraph>,
         session: LeaderSessionId,
         checkpoints: Checkpoints,
@@ -77,7 +79,7 @@ impl JobMasterCore {
         let graph = ExecutionGraph::new(&job);
         let seed = (job.id.0 >> 64) as u64 ^ session.0 as u64;
         let restarts = Restarts::new(job.restarts, retry_delay, seed);
-        let regions = Region::all(&job, &graph);
+        let regions = Region::all(&job, &graph, now);
         let of_region = |(index, region): (usize, &Region)| {
             region.vertices.iter().map(move |vertex| (*vertex, index)).collect::<Vec<_>>()
         };
@@ -178,7 +180,7 @@ impl JobMasterCore {
     /// A timer has come.
     pub fn on_timer(&mut self, now: Instant, timer: Timer) {
         match timer {
-            Timer::Restart(region) => self.restart_due(region),
+            Timer::Restart(region) => self.restart_due(now, region),
             Timer::Trigger(period) => self.trigger_due(now, period),
             Timer::CheckpointTimeout(checkpoint) => self.checkpoint_timed_out(now, checkpoint),
             Timer::StoringGrace(checkpoint) => {
@@ -193,13 +195,13 @@ impl JobMasterCore {
     pub fn on_drawn(&mut self, now: Instant, draw: Draw, drawn: Result<u64, StoreError>) {
         match (draw, drawn) {
             (Draw::Epochs(regions), Ok(first)) => self.epochs_drawn(now, &regions, first),
-            (Draw::Checkpoint(period), Ok(id)) => self.checkpoint_drawn(period, id),
+            (Draw::Checkpoint(period), Ok(id)) => self.checkpoint_drawn(now, period, id),
             (_, Err(error)) => self.store_failed(&error),
         }
     }
 
     /// How far the job is.
-    pub fn details(&self) -> JobDetails {
+    pub fn details(&self, now: Instant) -> JobDetails {
         JobDetails {
             job: self.id(),
             name: self.job.name.clone(),
@@ -207,6 +209,7 @@ impl JobMasterCore {
             checkpoint: self.checkpoints.newest(),
             cause: self.cause.clone(),
             failures: self.failures.recent(),
+            waits: self.waits(now),
         }
     }
 

@@ -1,8 +1,11 @@
 //! A checkpoint that has not come to its end.
 
-use crate::system::{
-    graph::StateHandle,
-    ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId},
+use crate::{
+    host::Instant,
+    system::{
+        graph::StateHandle,
+        ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId},
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +25,8 @@ pub enum Acknowledged {
 pub struct PendingCheckpoint {
     /// Its id.
     pub id: CheckpointId,
+    /// When it began.
+    pub since: Instant,
     missing: BTreeSet<ExecutionAttemptId>,
     states: BTreeMap<ExecutionVertexId, StateHandle>,
     ended: bool,
@@ -29,10 +34,14 @@ pub struct PendingCheckpoint {
 
 impl PendingCheckpoint {
     /// A checkpoint that these attempts must acknowledge.
-    pub fn new(id: CheckpointId, plan: impl Iterator<Item = ExecutionAttemptId>) -> Self {
+    pub fn new(
+        id: CheckpointId,
+        plan: impl Iterator<Item = ExecutionAttemptId>,
+        since: Instant,
+    ) -> Self {
         let missing: BTreeSet<_> = plan.collect();
         assert!(!missing.is_empty(), "somebody acknowledges a checkpoint");
-        PendingCheckpoint { id, missing, states: BTreeMap::new(), ended: true }
+        PendingCheckpoint { id, since, missing, states: BTreeMap::new(), ended: true }
     }
 
     /// Takes an attempt's part. The state of a part that is not noted is garbage, unless it
@@ -52,6 +61,11 @@ impl PendingCheckpoint {
         Acknowledged::Noted
     }
 
+    /// The attempts that have not given their parts.
+    pub fn missing(&self) -> impl Iterator<Item = ExecutionAttemptId> {
+        self.missing.iter().copied()
+    }
+
     /// Whether every attempt of the plan has given its part.
     pub fn is_acknowledged(&self) -> bool {
         self.missing.is_empty()
@@ -66,5 +80,88 @@ impl PendingCheckpoint {
     /// The objects of the parts that came.
     pub fn objects(self) -> Vec<String> {
         self.states.into_values().map(|state| state.object).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::ids::{JobId, JobVertexId};
+    use std::collections::BTreeMap;
+
+    fn attempt(subtask: u32, epoch: u64) -> ExecutionAttemptId {
+        let vertex = ExecutionVertexId { vertex: JobVertexId(0), subtask };
+        ExecutionAttemptId { job: JobId(1), vertex, epoch }
+    }
+
+    fn part(subtask: u32, epoch: u64, copy: u32) -> StateHandle {
+        StateHandle { object: format!("{subtask}/{epoch}/{copy}"), length: 1 }
+    }
+
+    /// What may come: of three subtasks of the plan each part, a repeat of it and another one of the same
+    /// attempt, and one of an attempt that is not in the plan.
+    fn inputs() -> Vec<(ExecutionAttemptId, StateHandle, bool)> {
+        let of = |subtask| {
+            [0, 0, 1].map(|copy| (attempt(subtask, 5), part(subtask, 5, copy), subtask != 1))
+        };
+        let mut inputs: Vec<_> = (0..3).flat_map(of).collect();
+        inputs.push((attempt(0, 4), part(0, 4, 0), true));
+        inputs
+    }
+
+    fn all_orders(
+        left: &mut Vec<usize>,
+        order: &mut Vec<usize>,
+        depth: usize,
+        see: &mut dyn FnMut(&[usize]),
+    ) {
+        see(order);
+        if order.len() == depth {
+            return;
+        }
+        for place in 0..left.len() {
+            let input = left.remove(place);
+            order.push(input);
+            all_orders(left, order, depth, see);
+            order.pop();
+            left.insert(place, input);
+        }
+    }
+
+    #[test]
+    fn in_every_order_each_attempt_of_the_plan_counts_once() {
+        let inputs = inputs();
+        let new = || {
+            let plan = (0..3).map(|subtask| attempt(subtask, 5));
+            PendingCheckpoint::new(CheckpointId(9), plan, Instant::ORIGIN)
+        };
+        let (mut left, mut seen) = ((0..inputs.len()).collect(), 0);
+        let mut see = |order: &[usize]| {
+            let mut pending = new();
+            let mut noted = BTreeMap::new();
+            for input in order {
+                let (of, state, ended) = &inputs[*input];
+                let outcome = pending.acknowledge(*of, state, *ended);
+                let expected = match noted.get(of) {
+                    _ if of.epoch != 5 => Acknowledged::Unknown,
+                    None => Acknowledged::Noted,
+                    Some(before) if before == state => Acknowledged::Duplicate,
+                    Some(_) => Acknowledged::Unknown,
+                };
+                assert_eq!(outcome, expected, "{order:?}");
+                if outcome == Acknowledged::Noted {
+                    noted.insert(*of, state.clone());
+                }
+                assert_eq!(pending.is_acknowledged(), noted.len() == 3, "{order:?}");
+                assert_eq!(pending.missing().count(), 3 - noted.len());
+            }
+            let whole = pending.is_acknowledged();
+            let (states, last) = pending.into_states();
+            assert!(!last, "subtask 1 was not at its end, and without it it is not whole");
+            assert!(!whole || states.len() == 3);
+            seen += 1;
+        };
+        all_orders(&mut left, &mut Vec::new(), 6, &mut see);
+        assert!(seen > 150_000, "{seen} orders were seen");
     }
 }

@@ -1,8 +1,11 @@
 //! A pipelined region: subtasks that start, fail and start again together.
 
-use crate::system::{
-    graph::{ExecutionGraph, JobGraph},
-    ids::ExecutionVertexId,
+use crate::{
+    host::Instant,
+    system::{
+        graph::{ExecutionGraph, JobGraph},
+        ids::ExecutionVertexId,
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +29,8 @@ pub struct Region {
     pub places: BTreeSet<usize>,
     /// Where it stands.
     pub stage: Stage,
+    /// Since when it stands there, or an epoch is drawn for it.
+    pub since: Instant,
     /// The delay before its restart has not passed.
     pub delayed: bool,
     /// An epoch is being drawn for it.
@@ -36,7 +41,7 @@ pub struct Region {
 
 impl Region {
     /// The regions of a job.
-    pub fn all(job: &JobGraph, graph: &ExecutionGraph) -> Vec<Region> {
+    pub fn all(job: &JobGraph, graph: &ExecutionGraph, now: Instant) -> Vec<Region> {
         let first = first_places(job);
         let place = |vertex: &ExecutionVertexId| {
             let group = job.vertices[vertex.vertex.0 as usize].slot_sharing_group.as_str();
@@ -46,11 +51,17 @@ impl Region {
             places: vertices.iter().map(place).collect(),
             vertices,
             stage: Stage::Waiting,
+            since: now,
             delayed: false,
             drawing: false,
             version: 0,
         };
         graph.regions().into_iter().map(region).collect()
+    }
+
+    /// Stands somewhere else from now on.
+    pub fn enter(&mut self, stage: Stage, now: Instant) {
+        (self.stage, self.since) = (stage, now);
     }
 }
 

@@ -26,7 +26,7 @@ use std::{collections::BTreeSet, time::Duration};
 impl JobMasterCore {
     /// Draws epochs for the regions that can be deployed: nothing of them left, the delay over, no
     /// checkpoint in between, all their slots held.
-    pub(super) fn schedule(&mut self) {
+    pub(super) fn schedule(&mut self, now: Instant) {
         let may_deploy = matches!(self.status, JobStatus::Created | JobStatus::Restarting);
         if !may_deploy || self.checkpoints.is_storing() {
             return;
@@ -39,6 +39,7 @@ impl JobMasterCore {
                 || !self.slots.has_all(&region.places);
             if !waits {
                 region.drawing = true;
+                region.since = now;
                 ready.push((index, region.version));
             }
         }
@@ -55,24 +56,24 @@ impl JobMasterCore {
             let region = &mut self.regions[*index];
             region.drawing = false;
             if may_deploy && region.version == *version && !self.checkpoints.is_storing() {
-                self.deploy(*index, epoch);
+                self.deploy(now, *index, epoch);
             }
         }
         if may_deploy && self.regions.iter().all(|region| region.stage == Stage::Deployed) {
             self.set_status(JobStatus::Running);
         }
-        self.schedule();
+        self.schedule(now);
         self.maybe_finish(now);
     }
 
-    fn deploy(&mut self, index: usize, epoch: u64) {
+    fn deploy(&mut self, now: Instant, index: usize, epoch: u64) {
         let (job, session) = (self.id(), self.session);
         let restored = self.checkpoints.newest();
         let region = &mut self.regions[index];
         assert_eq!(region.stage, Stage::Waiting, "nothing of a region that is deployed is left");
         // A slot may have been lost while the epoch was drawn; that changed the plan's version.
         assert!(self.slots.has_all(&region.places), "a plan holds only while its slots do");
-        region.stage = Stage::Deployed;
+        region.enter(Stage::Deployed, now);
         let vertices = region.vertices.clone();
         let scheduled =
             JobEvent::Scheduled { job, session, epoch, restored, vertices: vertices.clone() };
@@ -291,9 +292,9 @@ impl JobMasterCore {
     }
 
     /// There is one such timer for each delay: nothing is deployed, to fail again, before it has come.
-    pub(super) fn restart_due(&mut self, index: usize) {
+    pub(super) fn restart_due(&mut self, now: Instant, index: usize) {
         self.regions[index].delayed = false;
-        self.schedule();
+        self.schedule(now);
     }
 
     /// A user wants the job to end.
@@ -322,7 +323,7 @@ impl JobMasterCore {
         if region.stage != Stage::Deployed {
             return;
         }
-        region.stage = Stage::Ending;
+        region.enter(Stage::Ending, now);
         let attempts = region.vertices.iter().map(|vertex| self.executions[vertex].attempt);
         // When the last one has ended none is left.
         for attempt in attempts.collect::<Vec<_>>() {
@@ -379,7 +380,7 @@ impl JobMasterCore {
     }
 
     /// Lets go of the regions whose last attempt has ended.
-    fn settle_regions(&mut self) {
+    fn settle_regions(&mut self, now: Instant) {
         for index in 0..self.regions.len() {
             let region = &self.regions[index];
             if region.stage != Stage::Ending || !self.has_ended(region) {
@@ -388,13 +389,13 @@ impl JobMasterCore {
             for vertex in region.vertices.clone() {
                 self.executions.remove(&vertex);
             }
-            self.regions[index].stage = Stage::Waiting;
+            self.regions[index].enter(Stage::Waiting, now);
         }
     }
 
     /// Goes on when the last attempt of a region, or of the job, has ended.
     pub(super) fn maybe_finish(&mut self, now: Instant) {
-        self.settle_regions();
+        self.settle_regions(now);
         let none_left = self.executions.is_empty();
         // What a checkpoint that is being stored came to must be known first.
         let settled = !self.checkpoints.is_storing();
@@ -410,7 +411,7 @@ impl JobMasterCore {
                 self.set_status(JobStatus::Failing);
                 self.cancel_all(now, "no restart is left");
             }
-            JobStatus::Restarting => self.schedule(),
+            JobStatus::Restarting => self.schedule(now),
             JobStatus::Failing if none_left && settled => self.end_job(now, JobStatus::Failed),
             JobStatus::Cancelling if none_left && settled => {
                 self.end_job(now, JobStatus::Canceled);

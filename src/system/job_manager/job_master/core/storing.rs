@@ -11,6 +11,7 @@ use crate::{
     system::{
         ids::{CheckpointId, JobId},
         job_manager::event::JobEvent,
+        protocol::WaitReason,
         sabotage,
         service::object_store::ObjectStoreRefusal,
         store::{CheckpointPointer, CompletedCheckpoint, Settled, StoreError},
@@ -40,12 +41,24 @@ enum Stage {
 pub struct Storing {
     checkpoint: CompletedCheckpoint,
     stage: Stage,
+    since: Instant,
 }
 
 impl Storing {
     /// Its id.
     pub fn id(&self) -> CheckpointId {
         self.checkpoint.id
+    }
+
+    /// What it waits for, and since when.
+    pub fn waits_for(&self) -> (WaitReason, Instant) {
+        let checkpoint = self.id();
+        let reason = match self.stage {
+            Stage::Metadata => WaitReason::Metadata { checkpoint },
+            Stage::Pointer => WaitReason::Pointer { checkpoint },
+            Stage::Fencing => WaitReason::PointerInDoubt { checkpoint },
+        };
+        (reason, self.since)
     }
 
     /// Whether nothing comes after it.
@@ -56,7 +69,7 @@ impl Storing {
 
 impl JobMasterCore {
     /// Stores the oldest checkpoint to which every attempt has given its part, one at a time.
-    pub(super) fn store_next(&mut self) {
+    pub(super) fn store_next(&mut self, now: Instant) {
         let checkpoints = &mut self.checkpoints;
         let whole = checkpoints.pending.values().find(|pending| pending.is_acknowledged());
         let (None, Some(id)) = (&checkpoints.storing, whole.map(|pending| pending.id)) else {
@@ -66,7 +79,7 @@ impl JobMasterCore {
         let (states, last) = pending.into_states();
         let checkpoint = CompletedCheckpoint { id, states, last };
         checkpoints.storing =
-            Some(Storing { checkpoint: checkpoint.clone(), stage: Stage::Metadata });
+            Some(Storing { checkpoint: checkpoint.clone(), stage: Stage::Metadata, since: now });
         if self.switches.on(sabotage::COMPLETE_BEFORE_STORED) {
             self.confirm_to_all(id, last);
         }
@@ -91,19 +104,19 @@ impl JobMasterCore {
             return;
         }
         match stored {
-            Ok(()) => self.store_pointer(),
+            Ok(()) => self.store_pointer(now),
             Err(refusal) => self.not_stored(now, &refusal.to_string()),
         }
     }
 
-    fn store_pointer(&mut self) {
+    fn store_pointer(&mut self, now: Instant) {
         let job = self.id();
         let retained = self.job.checkpoints.retained as usize;
         let checkpoints = &mut self.checkpoints;
         let excess = (checkpoints.completed.len() + 1).saturating_sub(retained);
         let subsumed = checkpoints.completed[..excess].iter().map(|old| old.id).collect();
         let storing = checkpoints.storing.as_mut().expect("its metadata is stored");
-        storing.stage = Stage::Pointer;
+        (storing.stage, storing.since) = (Stage::Pointer, now);
         let id = storing.id();
         let metadata = metadata_object(job, id);
         let pointer = CheckpointPointer { id, metadata, last: storing.is_final() };
@@ -130,7 +143,7 @@ impl JobMasterCore {
         if self.switches.on(sabotage::PENDING_POINTER_NOT_FENCED) {
             return self.not_stored(now, reason);
         }
-        storing.stage = Stage::Fencing;
+        (storing.stage, storing.since) = (Stage::Fencing, now);
         let (job, since) = (self.id(), self.checkpoints.tail);
         self.announce(JobEvent::PointerInDoubt { job, checkpoint: id });
         self.does(Effect::FencePointer(since, id));
@@ -182,8 +195,8 @@ impl JobMasterCore {
     }
 
     fn after_storing(&mut self, now: Instant) {
-        self.store_next();
-        self.schedule();
+        self.store_next(now);
+        self.schedule(now);
         self.maybe_finish(now);
     }
 }

@@ -9,7 +9,7 @@ use crate::system::{
     ids::{AllocationId, CheckpointId, ExecutionAttemptId, JobVertexId, TaskExecutorSession},
     protocol::{
         CheckpointAck, DeployRefusal, ExecutorReport, OfferedSlots, RegistrationRefusal, SlotOffer,
-        TaskExecutionState, TaskExecutorInfo,
+        TaskExecutionState, TaskExecutorInfo, WaitReason, WaitingTask,
     },
     rpc::RpcError,
     service::coordination::Revision,
@@ -63,7 +63,14 @@ impl Bench {
     fn new(restarts: RestartStrategy) -> Self {
         let (job, switches) = (Arc::new(job(restarts)), Switches::default());
         let session = LeaderSessionId(1);
-        let core = JobMasterCore::new(job, session, Checkpoints::default(), RETRY, switches);
+        let core = JobMasterCore::new(
+            Instant::ORIGIN,
+            job,
+            session,
+            Checkpoints::default(),
+            RETRY,
+            switches,
+        );
         Bench { core, now: Instant::ORIGIN }
     }
 
@@ -94,7 +101,7 @@ impl Bench {
             version: 1,
             slots: vec![SlotOffer { index: 0, allocation: AllocationId(allocation) }],
         };
-        self.does(|core, _| assert!(core.on_offered(offered).is_ok()))
+        self.does(|core, now| assert!(core.on_offered(now, offered).is_ok()))
     }
 
     fn drawn(&mut self, draw: Draw, first: u64) -> Vec<Effect> {
@@ -137,7 +144,7 @@ impl Bench {
 
     fn acknowledge(&mut self, of: (u32, u32), id: u64, ended: bool) -> Vec<Effect> {
         let attempt = attempt(of, u64::from(of.1) + 1);
-        self.does(|core, _| core.on_acknowledged(part(attempt, id, ended)))
+        self.does(|core, now| core.on_acknowledged(now, part(attempt, id, ended)))
     }
 
     /// The same with that checkpoint being stored, its pointer under way.
@@ -199,13 +206,16 @@ fn a_region_is_deployed_when_its_slots_are_there() {
     assert!(
         bench
             .core
-            .on_offered(OfferedSlots {
-                resource: ResourceId("a".to_string()),
-                session: TaskExecutorSession(1),
-                round: 2,
-                version: 2,
-                slots: vec![SlotOffer { index: 0, allocation: AllocationId(1) }],
-            })
+            .on_offered(
+                Instant::ORIGIN,
+                OfferedSlots {
+                    resource: ResourceId("a".to_string()),
+                    session: TaskExecutorSession(1),
+                    round: 2,
+                    version: 2,
+                    slots: vec![SlotOffer { index: 0, allocation: AllocationId(1) }],
+                }
+            )
             .is_ok()
     );
     assert_eq!(submitted(&bench.core.take_effects()), []);
@@ -421,4 +431,35 @@ fn a_report_of_before_a_deployment_says_nothing_of_it() {
     let without = report(5, vec![]);
     let effects = bench.does(|core, now| core.on_report(now, &resource, beat, without));
     assert_eq!(canceled(&effects), [attempt((1, 0), 1)], "it is lost, and its region ends");
+}
+
+/// Why the job waits, each reason and for how many milliseconds.
+fn waits(bench: &Bench, later: u64) -> Vec<(WaitReason, u64)> {
+    let waits = bench.core.waits(bench.now + Duration::from_millis(later));
+    waits.into_iter().map(|wait| (wait.reason, wait.waited_ms)).collect()
+}
+
+#[test]
+fn whoever_asks_is_told_what_a_job_waits_for_and_since_when() {
+    let bench = Bench::new(restarts(9));
+    let slots = WaitReason::Slots { missing: 1 };
+    assert_eq!(waits(&bench, 70), [(slots.clone(), 70), (slots, 70)], "one for each region");
+    let bench = Bench::running(restarts(9));
+    assert_eq!(waits(&bench, 5), []);
+    let mut bench = Bench::pending(restarts(9), 8);
+    for of in [(0, 0), (1, 0), (0, 1)] {
+        bench.acknowledge(of, 8, false);
+    }
+    let executor = Some(ResourceId("b".to_string()));
+    let tasks = vec![WaitingTask { attempt: attempt((1, 1), 2), executor }];
+    let missing = WaitReason::Acknowledgements { checkpoint: CheckpointId(8), missing: 1, tasks };
+    assert_eq!(waits(&bench, 9), [(missing, 9)]);
+    let mut bench = Bench::storing(restarts(9), 8, false);
+    let pointer = WaitReason::Pointer { checkpoint: CheckpointId(8) };
+    assert_eq!(waits(&bench, 3), [(pointer.clone(), 3)]);
+    bench.now = bench.now + Duration::from_millis(100);
+    bench.is(attempt((1, 1), 2), failed());
+    let executor = Some(ResourceId("b".to_string()));
+    let tasks = vec![WaitingTask { attempt: attempt((0, 1), 2), executor }];
+    assert_eq!(waits(&bench, 1), [(pointer, 101), (WaitReason::TasksToEnd { tasks }, 1)]);
 }

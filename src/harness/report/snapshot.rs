@@ -10,6 +10,9 @@ use std::{
     fmt::Write,
 };
 
+/// Components whose leaders a snapshot tells, of which there may be one for each of many jobs.
+const COMPONENTS_TOLD: usize = 8;
+
 /// The lines that are equal over several schedules of one plan, by section.
 ///
 /// Of a list, those that all schedules have; of a timeline, those before the first difference, and
@@ -99,7 +102,13 @@ fn sections(outcome: &RunOutcome) -> Sections {
     // Between components the order of two terms means nothing.
     let terms = leadership_timeline(outcome);
     let components: BTreeSet<&str> = terms.iter().map(|term| term.component.as_str()).collect();
-    for component in components {
+    let many = components.len() > COMPONENTS_TOLD;
+    let last = components.len().saturating_sub(1);
+    for (place, component) in components.into_iter().enumerate() {
+        // Of very many that are alike a few say as much.
+        if many && (COMPONENTS_TOLD / 2..last).contains(&place) {
+            continue;
+        }
         let told = leadership(outcome, terms.iter().filter(|term| term.component == component));
         sections.push((format!("leadership of {component}"), Order::Matters, told));
     }

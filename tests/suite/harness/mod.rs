@@ -7,6 +7,7 @@ mod faults_of_nodes;
 mod hunt;
 mod keys;
 mod lint;
+mod many_jobs;
 mod mistakes;
 mod own_faults;
 mod partitions;

@@ -1,12 +1,9 @@
 //! As many jobs on one cluster as a user may have.
 
-use std::path::Path;
-
 /// The shipped scenario with a hundred jobs, on executors that are just enough.
 #[test]
 fn a_hundred_jobs_are_taken_over_by_another_dispatcher() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/pipelines/many-jobs.toml");
-    let text = std::fs::read_to_string(file).expect("it is shipped");
+    let text = include_str!("../../../scenarios/pipelines/many-jobs.toml");
     let many = text
         .replace("count = 30", "count = 100")
         .replace("task-executors = 8", "task-executors = 25");

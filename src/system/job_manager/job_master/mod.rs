@@ -117,6 +117,18 @@ impl JobMaster {
         decided
     }
 
+    /// No beat comes any more from a task executor.
+    fn executor_silent(
+        &mut self,
+        context: &mut Context<Self>,
+        id: &str,
+        session: HeartbeatSession,
+        cause: &str,
+    ) {
+        let resource = ResourceId(id.to_string());
+        self.decide(context, |core, now| core.on_silence(now, &resource, session, cause));
+    }
+
     /// A task executor introduces itself: connects back, and makes sure that it is that life of it.
     fn connect_executor(
         &mut self,
@@ -270,10 +282,7 @@ impl HeartbeatListener<ToExecutors> for JobMaster {
         id: &str,
         session: HeartbeatSession,
     ) {
-        let resource = ResourceId(id.to_string());
-        self.decide(context, |core, now| {
-            core.on_silence(now, &resource, session, "heartbeat timeout");
-        });
+        self.executor_silent(context, id, session, "heartbeat timeout");
     }
 
     fn notify_target_unreachable(
@@ -282,10 +291,7 @@ impl HeartbeatListener<ToExecutors> for JobMaster {
         id: &str,
         session: HeartbeatSession,
     ) {
-        let resource = ResourceId(id.to_string());
-        self.decide(context, |core, now| {
-            core.on_silence(now, &resource, session, "unreachable");
-        });
+        self.executor_silent(context, id, session, "unreachable");
     }
 
     fn report_payload(

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     harness::{
         language::{DurationRange, NumberRange, maybe_count, maybe_time, number, time},
-        system::{LintContext, Output},
+        system::Output,
     },
     jobs::{
         common::{FailureInjection, JobPlan},
@@ -88,18 +88,6 @@ impl JobUnderTest for Pipelines {
         settings.parallelism
     }
 
-    fn after_draw(settings: PipelinesSettings, _: u64) -> PipelinesSettings {
-        settings
-    }
-
-    fn mistakes(_: &PipelinesSettings) -> Vec<(&'static str, String)> {
-        Vec::new()
-    }
-
-    fn lints(_: &PipelinesSettings, _: &LintContext) -> Vec<String> {
-        Vec::new()
-    }
-
     fn check_input(_: &PipelinesSettings, lines: &[Bytes]) -> Result<(), String> {
         check_lines(lines, LINE_BYTES_MAX)
     }
@@ -157,12 +145,12 @@ fn graph(
         settings.failure_rate_interval.map(DurationRange::one),
         settings.restart_delay_max.map(DurationRange::one),
     );
-    let failures = FailureInjection {
-        fail_at: settings.fail_at.map(|at| at.low),
+    let failing = |at: NumberRange| FailureInjection {
+        fail_at: Some(at.low),
         times: settings.fail_times.one(),
         ..FailureInjection::default()
     };
-    let failures = settings.fail_at.map_or(FailureInjection::default(), |_| failures);
+    let failures = settings.fail_at.map(failing).unwrap_or_default();
     let source = operator("source", LOG_SOURCE, source);
     let partitions = settings.parallelism.one();
     let job = pipelines(id, source, output, partitions, checkpoints, restarts, &failures);

@@ -25,7 +25,9 @@ pub enum Stage {
 pub struct Region {
     /// Its subtasks, producers before consumers.
     pub vertices: Vec<ExecutionVertexId>,
-    /// The places of the job's slots that it needs.
+    /// The place of the job's slots that each of its subtasks has, in their order.
+    pub place_of: Vec<usize>,
+    /// The places that it needs.
     pub places: BTreeSet<usize>,
     /// Where it stands.
     pub stage: Stage,
@@ -48,6 +50,7 @@ impl Region {
             first[group] + vertex.subtask as usize
         };
         let region = |vertices: Vec<ExecutionVertexId>| Region {
+            place_of: vertices.iter().map(place).collect(),
             places: vertices.iter().map(place).collect(),
             vertices,
             stage: Stage::Waiting,
@@ -66,7 +69,7 @@ impl Region {
 }
 
 /// The first place of each slot sharing group: the subtasks of one index in a group share a slot.
-pub fn first_places(job: &JobGraph) -> BTreeMap<&str, usize> {
+fn first_places(job: &JobGraph) -> BTreeMap<&str, usize> {
     let mut most = BTreeMap::<&str, usize>::new();
     for vertex in &job.vertices {
         let known = most.entry(&vertex.slot_sharing_group).or_default();

@@ -2,7 +2,7 @@
 
 use super::{
     Draw, Effect, Execution, JobMasterCore, Notice, Timer,
-    region::{Region, Stage, first_places},
+    region::{Region, Stage},
     restarts::Restart,
 };
 use crate::{
@@ -74,20 +74,11 @@ impl JobMasterCore {
         // A slot may have been lost while the epoch was drawn; that changed the plan's version.
         assert!(self.slots.has_all(&region.places), "a plan holds only while its slots do");
         region.enter(Stage::Deployed, now);
-        let vertices = region.vertices.clone();
+        let (vertices, places) = (region.vertices.clone(), region.place_of.clone());
         let scheduled =
             JobEvent::Scheduled { job, session, epoch, restored, vertices: vertices.clone() };
         self.announce(scheduled);
-        let first = {
-            let first = first_places(&self.job);
-            self.job
-                .vertices
-                .iter()
-                .map(|v| first[v.slot_sharing_group.as_str()])
-                .collect::<Vec<_>>()
-        };
-        for vertex in &vertices {
-            let place = first[vertex.vertex.0 as usize] + vertex.subtask as usize;
+        for (vertex, place) in vertices.iter().zip(places) {
             let held = self.slots.at(place).expect("its places have slots").clone();
             let execution = Execution {
                 attempt: ExecutionAttemptId { job, vertex: *vertex, epoch },

@@ -2,8 +2,8 @@
 //! wholly, confirmed when it is ready, stopped when the term is over.
 
 use super::{
-    LeaderContender, LeaderElectionDriver, LeaderElectionService, LeaderSessionId, LeadershipEvent,
-    driver::ElectionEvents,
+    LeaderAddress, LeaderContender, LeaderElectionDriver, LeaderElectionService, LeaderSessionId,
+    LeadershipEvent, driver::ElectionEvents,
 };
 use crate::{
     host::Host,
@@ -139,7 +139,7 @@ impl Runner {
         self.host.spawn(async move {
             match ready.await {
                 // Whether the term still holds is for the election to say.
-                Ok(address) => election.confirm_leadership(session, address),
+                Ok(address) => election.confirm_leadership(session, LeaderAddress::Rpc(address)),
                 Err(error) => host.exit(&error),
             }
         });

@@ -96,9 +96,14 @@ fn all_running(model: &Model, job: JobId) -> Option<String> {
         None => Some("the job's tasks to be deployed".to_string()),
         Some(running) => {
             let tasks = model.graph(job).map_or(0, |graph| graph.subtasks() as usize);
-            let missing = tasks.saturating_sub(running.up.len());
-            let whole = missing == 0 && running.status == JobStatus::Running;
-            (!whole).then(|| format!("{missing} of {tasks} tasks to run"))
+            match tasks.saturating_sub(running.up.len()) {
+                0 if running.status == JobStatus::Running => None,
+                0 => Some(format!(
+                    "the job to be RUNNING; its tasks run, and it is {}",
+                    running.status
+                )),
+                missing => Some(format!("{missing} of {tasks} tasks to run")),
+            }
         }
     }
 }

@@ -110,7 +110,7 @@ crate::milestones! {
         "executor-registered" = _, JobEvent::ExecutorRegistered { .. }, "A resource manager registered a task executor.";
         "master-registered" = _, JobEvent::MasterRegistered { .. }, "A resource manager registered a job's master.";
         "slot-requested" = _, JobEvent::SlotRequested { .. }, "A resource manager asked for a slot.";
-        "job-scheduled" [ATTEMPT] = _, JobEvent::Scheduled { .. }, "A master deployed all tasks of its job.";
+        "job-scheduled" [ATTEMPT] = _, JobEvent::Scheduled { .. }, "A master deployed a region of its job.";
         "job-restored" [ATTEMPT] = _, JobEvent::Scheduled { restored: Some(_), .. }, "A master deployed tasks that begin from a checkpoint.";
         "checkpoint-triggered" [CHECKPOINT, IN_FLIGHT] = _, JobEvent::CheckpointTriggered { .. }, "A checkpoint began.";
         "checkpoint-acknowledged" [CHECKPOINT, ATTEMPT, IN_FLIGHT, NEWER] = _, JobEvent::CheckpointAcknowledged { .. }, "A master has a task's part of a checkpoint.";

@@ -8,12 +8,14 @@ mod runner;
 
 use self::core::{DispatcherCore, Effect, Known};
 use super::job_master::JobMasterServices;
+use crate::host::Instant;
 use crate::system::{
     graph::JobGraph,
     ids::JobId,
     leadership::LeaderSession,
     protocol::{
-        DispatcherGateway, DispatcherHandler, JobDetails, JobRefusal, JobResult, SubmitRefusal,
+        DispatcherGateway, DispatcherHandler, JobDetails, JobOverview, JobRefusal, JobResult,
+        SubmitRefusal,
     },
     rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
     scope::Scope,
@@ -87,9 +89,9 @@ impl Dispatcher {
     fn decide<T>(
         &mut self,
         context: &mut Context<Self>,
-        decide: impl FnOnce(&mut DispatcherCore) -> T,
+        decide: impl FnOnce(&mut DispatcherCore, Instant) -> T,
     ) -> T {
-        let decided = decide(&mut self.core);
+        let decided = decide(&mut self.core, context.host().now());
         for effect in self.core.take_effects() {
             self.perform(context, effect);
         }
@@ -110,15 +112,25 @@ impl Dispatcher {
             Effect::CleanUp(job) => self.clean_up(context, job),
             Effect::RecordCancellation(job) => self.record_cancellation(context, job),
             Effect::AnswerCancellation(job, answer) => {
-                let waiting = self.canceling.get_mut(&job).and_then(VecDeque::pop_front);
-                if let Some(reply) = waiting {
+                if let Some(reply) = self.next_canceling(job) {
                     reply.ok(answer);
                 }
-                self.canceling.retain(|_, waiting| !waiting.is_empty());
+            }
+            Effect::FailCancellation(job) => {
+                if let Some(reply) = self.next_canceling(job) {
+                    reply.fail(RpcError::GoingAway);
+                }
             }
             Effect::CancelMaster(job) => self.cancel_master(context, job),
             Effect::Exit(why) => context.host().exit(&why),
         }
+    }
+
+    /// Whoever has waited longest of those that want a job to end.
+    fn next_canceling(&mut self, job: JobId) -> Option<Reply<Result<(), JobRefusal>>> {
+        let next = self.canceling.get_mut(&job).and_then(VecDeque::pop_front);
+        self.canceling.retain(|_, waiting| !waiting.is_empty());
+        next
     }
 
     /// Does a piece of work beside the main thread, unless the term ends, and lets the core decide on what it
@@ -127,11 +139,11 @@ impl Dispatcher {
         &self,
         context: &Context<Self>,
         work: impl Future<Output = T> + Send + 'static,
-        then: impl FnOnce(&mut DispatcherCore, T) + Send + 'static,
+        then: impl FnOnce(&mut DispatcherCore, Instant, T) + Send + 'static,
     ) {
         context.spawn_then(self.scope.wrap(work), move |dispatcher, context, output| {
             if let Some(output) = output {
-                dispatcher.decide(context, |core| then(core, output));
+                dispatcher.decide(context, |core, now| then(core, now, output));
             }
         });
     }
@@ -142,7 +154,7 @@ impl Dispatcher {
             let stored = store.put_graph(&job).await;
             (job, stored)
         };
-        self.work(context, put, |core, (job, stored)| core.on_graph_stored(job, stored));
+        self.work(context, put, |core, _, (job, stored)| core.on_graph_stored(job, stored));
     }
 
     fn run(&mut self, context: &Context<Self>, job: JobGraph) {
@@ -150,9 +162,9 @@ impl Dispatcher {
         let (runner, ended) =
             JobRunner::start(context.service(), &services.masters, &services.session, job);
         self.runners.insert(id, Arc::new(runner));
-        self.work(context, ended, move |core, ended| {
-            if let Ok(result) = ended {
-                core.on_ended(id, result);
+        self.work(context, ended, move |core, now, ended| {
+            if let Ok((result, details)) = ended {
+                core.on_ended(now, result, *details);
             }
         });
     }
@@ -160,7 +172,7 @@ impl Dispatcher {
     fn store_result(&self, context: &Context<Self>, job: JobId, result: JobResult) {
         let store = self.store.clone();
         let create = async move { store.create_dirty_result(job, result).await };
-        self.work(context, create, move |core, stored| core.on_result_stored(job, stored));
+        self.work(context, create, move |core, _, stored| core.on_result_stored(job, stored));
     }
 
     /// Removes what a job left: the master, then pointers before what they point to, then the graph.
@@ -178,14 +190,14 @@ impl Dispatcher {
             if cleaned.is_ok() {
                 dispatcher.runners.remove(&job);
             }
-            dispatcher.decide(context, |core| core.on_cleaned(job, cleaned));
+            dispatcher.decide(context, |core, _| core.on_cleaned(job, cleaned));
         });
     }
 
     fn record_cancellation(&self, context: &Context<Self>, job: JobId) {
         let store = self.store.clone();
         let record = async move { store.request_cancellation(job).await };
-        self.work(context, record, move |core, recorded| {
+        self.work(context, record, move |core, _, recorded| {
             core.on_cancellation_recorded(job, recorded);
         });
     }
@@ -233,7 +245,7 @@ impl Dispatcher {
         job: JobId,
         reply: Reply<Result<JobDetails, JobRefusal>>,
     ) {
-        match self.core.details_without_master(job) {
+        match self.core.details_without_master(context.host().now(), job) {
             Some(details) => reply.ok(Ok(details)),
             None => self.answer_unknown(context, job, reply),
         }
@@ -260,13 +272,13 @@ impl RpcEndpoint for Dispatcher {
     type Gateway = DispatcherGateway;
 
     fn on_start(&mut self, context: &mut Context<Self>) -> Result<(), String> {
-        self.decide(context, DispatcherCore::on_start);
+        self.decide(context, |core, _| core.on_start());
         Ok(())
     }
 
     fn on_stop(&mut self, context: &mut Context<Self>) -> StopFuture {
         self.scope.close();
-        self.decide(context, DispatcherCore::on_stop);
+        self.decide(context, |core, _| core.on_stop());
         let submitting = std::mem::take(&mut self.submitting).into_values();
         submitting.for_each(|reply| reply.fail(RpcError::GoingAway));
         let canceling = std::mem::take(&mut self.canceling).into_values().flatten();
@@ -293,16 +305,16 @@ impl DispatcherHandler for Dispatcher {
         reply: Reply<Result<(), SubmitRefusal>>,
     ) {
         let id = job.id;
-        let sound = job
-            .validate()
-            .map_err(SubmitRefusal::from)
-            .and_then(|()| (self.services.check)(&job).map_err(SubmitRefusal::UnknownOperator));
-        let taken = sound.and_then(|()| self.core.on_submit(job));
+        let check = self.services.check.clone();
+        let taken = self.core.on_submit(job, |job| {
+            job.validate()?;
+            check(job).map_err(SubmitRefusal::UnknownOperator)
+        });
         match taken {
             Ok(()) => drop(self.submitting.insert(id, reply)),
             Err(refusal) => reply.ok(Err(refusal)),
         }
-        self.decide(context, |_| ());
+        self.decide(context, |_, _| ());
     }
 
     fn job_details(
@@ -312,9 +324,9 @@ impl DispatcherHandler for Dispatcher {
         reply: Reply<Result<JobDetails, JobRefusal>>,
     ) {
         let master = self.runners.get(&job).and_then(|runner| runner.master());
-        let master = match (self.core.known(job), master) {
+        let master = match (self.core.known(context.host().now(), job), master) {
             (Known::Nothing, _) => return self.answer_unknown(context, job, reply),
-            (Known::Told(details), _) => return reply.ok(Ok(details)),
+            (Known::Told(details), _) => return reply.ok(Ok(*details)),
             (Known::Running, None) => return self.answer_without_master(context, job, reply),
             (Known::Running, Some(master)) => master,
         };
@@ -351,7 +363,23 @@ impl DispatcherHandler for Dispatcher {
             Err(JobRefusal::Unknown(job)) => self.answer_unknown(context, job, reply),
             Err(refusal) => reply.ok(Err(refusal)),
         }
-        self.decide(context, |_| ());
+        self.decide(context, |_, _| ());
+    }
+
+    fn job_overviews(&mut self, context: &mut Context<Self>, reply: Reply<Vec<JobOverview>>) {
+        let mut all = self.core.overviews(context.host().now());
+        let masters = self.runners.values().filter_map(|runner| runner.master());
+        let ask = self.scope.wrap(join_all(masters.map(|master| master.overview())));
+        context.spawn_then(ask, move |_, _, told| {
+            for told in told.into_iter().flatten().flatten() {
+                // What is kept of a job that has ended wins.
+                let known = all.iter_mut().find(|known| known.job == told.job);
+                if let Some(known) = known.filter(|known| !known.status.is_globally_terminal()) {
+                    *known = told;
+                }
+            }
+            reply.ok(all);
+        });
     }
 
     fn list_jobs(&mut self, _: &mut Context<Self>, reply: Reply<Vec<JobId>>) {

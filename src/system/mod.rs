@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod connector;
 pub mod graph;
 pub mod heartbeat;
+pub mod http;
 pub mod ids;
 pub mod job_manager;
 pub mod leadership;

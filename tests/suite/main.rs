@@ -26,6 +26,8 @@ mod failure;
 mod harness;
 #[cfg(madsim)]
 mod heartbeat;
+#[cfg(madsim)]
+mod http;
 /// The sources of the example of a stranger's system: the harness is tried on it too.
 #[cfg(madsim)]
 #[path = "../../examples/journal/src/lib.rs"]

@@ -422,14 +422,11 @@ impl LeaderProcessFactory for Slow {
     fn start(
         &self,
         session: LeaderSessionId,
-    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<RpcAddress, String>>) {
+    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<LeaderAddress, String>>) {
         self.lines.lock().unwrap().push(format!("start {}", session.0));
         let host = self.host.lock().unwrap().clone().expect("set before the runner");
         let term = SlowTerm { host, lines: self.lines.clone(), session };
-        (
-            Box::new(term),
-            async { Ok(RpcAddress::new(NodeAddress::new("slow", PORT), "endpoint")) }.boxed(),
-        )
+        (Box::new(term), async { Ok(address("slow")) }.boxed())
     }
 }
 

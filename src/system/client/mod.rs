@@ -1,5 +1,9 @@
 //! Builds, submits and watches a job from outside the cluster.
 
+mod rest;
+
+pub use rest::{JobTold, JobsTold, RestClient, RestError};
+
 use super::{
     graph::JobGraph,
     ids::JobId,

@@ -1,12 +1,11 @@
 //! The way to whoever leads a component.
 
-use super::{LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService};
+use super::{LeaderFollower, LeaderInformation};
 use crate::{
     host::Host,
     system::{
         rpc::{Gateway, RpcService},
         service::coordination::Coordination,
-        watch::WatchSender,
     },
 };
 use std::{
@@ -17,24 +16,13 @@ use std::{
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-type Leader = Arc<WatchSender<Option<LeaderInformation>>>;
-
-struct Listener(Leader);
-
-impl LeaderRetrievalListener for Listener {
-    fn notify_leader(&self, leader: Option<LeaderInformation>) {
-        self.0.set(leader);
-    }
-}
-
 /// Follows who leads a component, and connects to whoever does.
 pub struct LeaderGateway<G> {
     service: RpcService,
-    leader: Leader,
+    leader: LeaderFollower,
     connected: Mutex<Option<(LeaderInformation, G)>>,
     call_timeout: Duration,
     retry_delay: Duration,
-    _retrieval: LeaderRetrievalService,
 }
 
 impl<G: Gateway + Clone> LeaderGateway<G> {
@@ -45,16 +33,12 @@ impl<G: Gateway + Clone> LeaderGateway<G> {
         coordination: &Arc<dyn Coordination>,
         component: &str,
     ) -> Self {
-        let leader: Leader = Arc::new(WatchSender::new(None));
-        let listener = Arc::new(Listener(leader.clone()));
-        let retrieval = LeaderRetrievalService::start(component, coordination, listener);
         LeaderGateway {
             service: service.clone(),
-            leader,
+            leader: LeaderFollower::new(coordination, component),
             connected: Mutex::new(None),
             call_timeout: CALL_TIMEOUT,
             retry_delay: RETRY_DELAY,
-            _retrieval: retrieval,
         }
     }
 
@@ -67,11 +51,6 @@ impl<G: Gateway + Clone> LeaderGateway<G> {
     /// The host of its process.
     pub fn host(&self) -> &Host {
         self.service.host()
-    }
-
-    /// Who leads, as far as is known here.
-    pub fn leader(&self) -> Option<LeaderInformation> {
-        self.leader.get()
     }
 
     /// A gateway to the leader, as soon as there is one.

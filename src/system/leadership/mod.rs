@@ -12,6 +12,7 @@
 mod driver;
 mod election;
 mod endpoint;
+mod follower;
 mod gateway;
 mod retrieval;
 mod runner;
@@ -19,6 +20,7 @@ mod runner;
 pub use driver::{CoordinationElectionDriver, ElectionEvents, LeaderElectionDriver};
 pub use election::{LeaderContender, LeaderElectionService};
 pub use endpoint::{EndpointTerms, RecoverEndpoint, Recovered};
+pub use follower::LeaderFollower;
 pub use gateway::LeaderGateway;
 pub use retrieval::{LeaderRetrievalListener, LeaderRetrievalService};
 pub use runner::{LeaderProcess, LeaderProcessFactory, LeaderRunner};

@@ -5,10 +5,7 @@ use super::{
     LeaderAddress, LeaderContender, LeaderElectionDriver, LeaderElectionService, LeaderSessionId,
     LeadershipEvent, driver::ElectionEvents,
 };
-use crate::{
-    host::Host,
-    system::{rpc::RpcAddress, watch::WatchSender},
-};
+use crate::{host::Host, system::watch::WatchSender};
 use futures::future::BoxFuture;
 use std::sync::Arc;
 
@@ -25,7 +22,7 @@ pub trait LeaderProcessFactory: Send + Sync + 'static {
     fn start(
         &self,
         session: LeaderSessionId,
-    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<RpcAddress, String>>);
+    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<LeaderAddress, String>>);
 }
 
 /// Runs a contender's processes one after the other.
@@ -139,7 +136,7 @@ impl Runner {
         self.host.spawn(async move {
             match ready.await {
                 // Whether the term still holds is for the election to say.
-                Ok(address) => election.confirm_leadership(session, LeaderAddress::Rpc(address)),
+                Ok(address) => election.confirm_leadership(session, address),
                 Err(error) => host.exit(&error),
             }
         });

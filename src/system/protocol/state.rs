@@ -27,6 +27,34 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
+    /// Every status.
+    pub const ALL: &[JobStatus] = &[
+        JobStatus::Created,
+        JobStatus::Running,
+        JobStatus::Restarting,
+        JobStatus::Failing,
+        JobStatus::Cancelling,
+        JobStatus::Finished,
+        JobStatus::Failed,
+        JobStatus::Canceled,
+        JobStatus::Suspended,
+    ];
+
+    /// Its name where it is told to programs: Flink's.
+    pub fn name(self) -> &'static str {
+        match self {
+            JobStatus::Created => "CREATED",
+            JobStatus::Running => "RUNNING",
+            JobStatus::Restarting => "RESTARTING",
+            JobStatus::Failing => "FAILING",
+            JobStatus::Cancelling => "CANCELLING",
+            JobStatus::Finished => "FINISHED",
+            JobStatus::Failed => "FAILED",
+            JobStatus::Canceled => "CANCELED",
+            JobStatus::Suspended => "SUSPENDED",
+        }
+    }
+
     /// Whether the job has ended for good, whoever leads.
     pub fn is_globally_terminal(self) -> bool {
         matches!(self, JobStatus::Finished | JobStatus::Failed | JobStatus::Canceled)

@@ -19,7 +19,11 @@ use crate::system::{
     },
     rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
     scope::Scope,
-    service::{coordination::Session, log::Log, object_store::ObjectStore},
+    service::{
+        coordination::{LeaseId, Session},
+        log::Log,
+        object_store::ObjectStore,
+    },
     store::{JobStore, StoreError, object_prefix},
 };
 use futures::{FutureExt, future::join_all};
@@ -58,6 +62,8 @@ pub struct Dispatcher {
     submitting: BTreeMap<JobId, Reply<Result<(), SubmitRefusal>>>,
     /// Who waits until it is durable that a job must end, in the order in which they are answered.
     canceling: BTreeMap<JobId, VecDeque<Reply<Result<(), JobRefusal>>>>,
+    /// The lease on which the term hangs; with its end by this node's clock the term is over.
+    lease: Option<LeaseId>,
     scope: Scope,
 }
 
@@ -76,6 +82,7 @@ impl Dispatcher {
         let (jobs_max, switches) = (services.masters.config.jobs_max, client.host().switches());
         Ok(Dispatcher {
             core: DispatcherCore::new(term.session, jobs_max, stored, switches),
+            lease: services.session.state().lease(),
             services,
             store,
             runners: BTreeMap::new(),
@@ -123,6 +130,15 @@ impl Dispatcher {
             }
             Effect::CancelMaster(job) => self.cancel_master(context, job),
             Effect::Exit(why) => context.host().exit(&why),
+        }
+    }
+
+    /// Tells what is known here, unless another dispatcher may know better: a process that stood still and goes on
+    /// is asked before it learns that its term is over.
+    fn tell<T: Serialize>(&self, reply: Reply<T>, known: T) {
+        match self.services.session.state().lease() {
+            Some(lease) if Some(lease) == self.lease => reply.ok(known),
+            _ => reply.fail(RpcError::GoingAway),
         }
     }
 
@@ -246,7 +262,7 @@ impl Dispatcher {
         reply: Reply<Result<JobDetails, JobRefusal>>,
     ) {
         match self.core.details_without_master(context.host().now(), job) {
-            Some(details) => reply.ok(Ok(details)),
+            Some(details) => self.tell(reply, Ok(details)),
             None => self.answer_unknown(context, job, reply),
         }
     }
@@ -326,13 +342,13 @@ impl DispatcherHandler for Dispatcher {
         let master = self.runners.get(&job).and_then(|runner| runner.master());
         let master = match (self.core.known(context.host().now(), job), master) {
             (Known::Nothing, _) => return self.answer_unknown(context, job, reply),
-            (Known::Told(details), _) => return reply.ok(Ok(*details)),
+            (Known::Told(details), _) => return self.tell(reply, Ok(*details)),
             (Known::Running, None) => return self.answer_without_master(context, job, reply),
             (Known::Running, Some(master)) => master,
         };
         let work = self.scope.wrap(master.details());
         context.spawn_then(work, move |dispatcher, context, details| match details {
-            Some(Ok(details)) => reply.ok(Ok(details)),
+            Some(Ok(details)) => dispatcher.tell(reply, Ok(details)),
             // It ended meanwhile, or this dispatcher does.
             Some(Err(_)) => dispatcher.answer_without_master(context, job, reply),
             None => reply.fail(RpcError::GoingAway),
@@ -348,7 +364,7 @@ impl DispatcherHandler for Dispatcher {
         // A result counts once it is kept.
         match self.core.result(job) {
             None => self.answer_unknown(context, job, reply),
-            Some(result) => reply.ok(Ok(result)),
+            Some(result) => self.tell(reply, Ok(result)),
         }
     }
 
@@ -370,7 +386,7 @@ impl DispatcherHandler for Dispatcher {
         let mut all = self.core.overviews(context.host().now());
         let masters = self.runners.values().filter_map(|runner| runner.master());
         let ask = self.scope.wrap(join_all(masters.map(|master| master.overview())));
-        context.spawn_then(ask, move |_, _, told| {
+        context.spawn_then(ask, move |dispatcher, _, told| {
             for told in told.into_iter().flatten().flatten() {
                 // What is kept of a job that has ended wins.
                 let known = all.iter_mut().find(|known| known.job == told.job);
@@ -378,11 +394,11 @@ impl DispatcherHandler for Dispatcher {
                     *known = told;
                 }
             }
-            reply.ok(all);
+            dispatcher.tell(reply, all);
         });
     }
 
     fn list_jobs(&mut self, _: &mut Context<Self>, reply: Reply<Vec<JobId>>) {
-        reply.ok(self.core.jobs());
+        self.tell(reply, self.core.jobs());
     }
 }

@@ -314,7 +314,8 @@ impl DispatcherCore {
             Ok(Cancellation::Recorded) => {
                 self.does(Effect::Announce(JobEvent::CancellationAcknowledged { job }));
                 self.does(Effect::AnswerCancellation(job, Ok(())));
-                if self.canceled.insert(job) && self.jobs.contains_key(&job) {
+                // It may have ended while the answer was on its way.
+                if self.jobs.contains_key(&job) && self.canceled.insert(job) {
                     self.does(Effect::CancelMaster(job));
                 }
             }

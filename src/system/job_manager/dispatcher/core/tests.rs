@@ -196,6 +196,21 @@ fn a_cancellation_is_answered_when_it_is_durable() {
 }
 
 #[test]
+fn a_cancellation_whose_answer_comes_after_the_jobs_end_is_not_kept_in_mind() {
+    let mut core = running();
+    core.on_cancel(ID).unwrap();
+    core.on_ended(Instant::ORIGIN, finished(), details());
+    core.on_result_stored(ID, Ok(finished()));
+    core.take_effects();
+    let recorded = |core: &mut DispatcherCore| {
+        core.on_cancellation_recorded(ID, Ok(Cancellation::Recorded));
+    };
+    let ((), effects) = on(&mut core, recorded);
+    assert!(effects.contains(&Effect::AnswerCancellation(ID, Ok(()))));
+    assert!(!effects.contains(&Effect::CancelMaster(ID)));
+}
+
+#[test]
 fn a_cancellation_that_another_term_refuses_is_for_the_next_to_take() {
     let mut core = running();
     core.on_cancel(ID).unwrap();

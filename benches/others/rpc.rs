@@ -43,7 +43,7 @@ impl EchoHandler for Echo {
 pub async fn boot(world: &World, node: NodeId) -> RpcService {
     let (ready, service) = oneshot::channel();
     world.boot(node, |host| async move {
-        let _ = ready.send(RpcSystem::load(&host).bind(1).await.expect("a free port"));
+        let _ = ready.send(RpcSystem::default().bind(&host, 1).await.expect("a free port"));
     });
     service.await.expect("the process lives")
 }

@@ -1,13 +1,19 @@
 //! What the simulation costs: `cargo bench`, one part with `cargo bench -- NAME`, a rough
 //! answer with `--quick`. Nothing is asserted about time; the aims stand beside the figures.
-#![cfg_attr(madsim, expect(clippy::disallowed_methods, reason = "measures wall time"))]
+//! `cargo bench-live` measures what can be measured in the live world too.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "measures wall time, and memory as the system sees it"
+)]
+
+mod endpoints;
 
 /// The sources of the example of a stranger's system, whose runs are short.
 #[cfg(madsim)]
 #[path = "../../examples/journal/src/lib.rs"]
 #[expect(dead_code, unused_imports, reason = "only its runs are measured here")]
 mod journal;
-#[cfg(madsim)]
+#[cfg_attr(not(madsim), expect(dead_code, reason = "most parts are of the simulated world"))]
 mod measure;
 #[cfg(madsim)]
 mod runs;
@@ -16,33 +22,39 @@ mod seeds;
 #[cfg(madsim)]
 mod standard;
 
-#[cfg(madsim)]
-type Part = fn(measure::Effort);
+type Part = (&'static str, fn(measure::Effort));
 
 #[cfg(madsim)]
+const PARTS: &[Part] = &[
+    ("standard", standard::standard),
+    ("memory", runs::memory),
+    ("journal", runs::journal),
+    ("seed", seeds::compare),
+    ("endpoints", endpoints::endpoints),
+];
+
+#[cfg(not(madsim))]
+const PARTS: &[Part] = &[("endpoints", endpoints::endpoints)];
+
+/// What a part runs in a process of its own.
+const CHILDREN: &[Part] = &[
+    #[cfg(madsim)]
+    (runs::MEMORY_CHILD, runs::memory_child),
+    (endpoints::ENDPOINTS_CHILD, endpoints::endpoints_child),
+];
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let effort = measure::Effort::of(arguments.iter().any(|argument| argument == "--quick"));
-    let mut names = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
-    if names.peek().is_some_and(|name| *name == runs::MEMORY_CHILD) {
-        return runs::memory_child(effort);
+    let wanted: Vec<&String> =
+        arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let is_wanted = |name: &str| wanted.iter().any(|wanted| *wanted == name);
+    if let Some((_, child)) = CHILDREN.iter().find(|(name, _)| is_wanted(name)) {
+        return child(effort);
     }
-    let parts: [(&str, Part); 4] = [
-        ("standard", standard::standard),
-        ("memory", runs::memory),
-        ("journal", runs::journal),
-        ("seed", seeds::compare),
-    ];
-    let all = names.peek().is_none();
-    let wanted: Vec<&String> = names.collect();
-    for (name, part) in parts {
-        if all || wanted.iter().any(|wanted| *wanted == name) {
+    for (name, part) in PARTS {
+        if wanted.is_empty() || is_wanted(name) {
             part(effort);
         }
     }
-}
-
-#[cfg(not(madsim))]
-fn main() {
-    println!("the bench measures the simulated world: cargo bench");
 }

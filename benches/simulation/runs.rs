@@ -1,8 +1,8 @@
 //! Journal runs: how many a second, and whether they leave memory behind.
 
 use crate::journal::under_test::SYSTEMS;
-use crate::measure::{Effort, median, ratio, row, seconds};
-use std::{cell::Cell, path::Path, process::Command, sync::Arc, time::Duration};
+use crate::measure::{Child, Effort, median, memory_kb, ratio, row, seconds};
+use std::{cell::Cell, path::Path, sync::Arc, time::Duration};
 use wavetank::harness::{
     run::{RunConfig, run_on_fresh_thread},
     scenario::{Scenario, discover},
@@ -29,33 +29,19 @@ pub fn memory_child(effort: Effort) {
         let outcome = run_on_fresh_thread(&scenario, &RunConfig::new(seed));
         assert!(outcome.expected, "seed {seed}: {:?}", outcome.verdict);
         if seed == runs / 10 || seed == runs {
-            println!("{seed} {}", resident_kb());
+            println!("{seed} {}", memory_kb("VmRSS"));
         }
     }
-}
-
-fn resident_kb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-    line.trim().trim_end_matches("kB").trim().parse().expect("a number")
 }
 
 /// Runs in a process of its own, so that no other part is seen.
 pub fn memory(effort: Effort) {
     println!("memory: resident after journal runs; aim: at most 1.2 times");
-    let mut child = Command::new("/proc/self/exe");
-    child.arg(MEMORY_CHILD);
-    if effort.divisor > 1 {
-        child.arg("--quick");
-    }
-    let output = child.output().expect("a child can be started");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).expect("digits");
-    let sizes: Vec<(&str, f64)> = text
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .map(|(runs, kb)| (runs, kb.parse().expect("a number")))
-        .collect();
+    let mut sizes: Vec<(String, f64)> = Vec::new();
+    Child::start(MEMORY_CHILD, effort).each_line(|line| {
+        let (runs, kb) = line.split_once(' ').expect("two numbers");
+        sizes.push((runs.to_string(), kb.parse().expect("a number")));
+    });
     for (runs, kb) in &sizes {
         row(&format!("after {runs} runs"), format!("{:.1} MB", kb / 1e3));
     }

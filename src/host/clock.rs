@@ -19,6 +19,15 @@ impl Instant {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// The first tick after `self` of a ticker that was due at `last`: those that were missed are skipped.
+    ///
+    /// # Panics
+    /// When the period is zero.
+    pub fn next_tick(self, last: Instant, period: Duration) -> Instant {
+        let behind = self.saturating_since(last).as_nanos() / period.as_nanos();
+        last + period * u32::try_from(behind + 1).unwrap_or(u32::MAX)
+    }
+
     /// Nanoseconds since the clock's origin.
     pub fn as_nanos(self) -> u64 {
         self.0

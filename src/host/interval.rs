@@ -23,9 +23,6 @@ impl Interval {
     /// Waits for the next tick.
     pub async fn tick(&mut self) {
         Sleep::new(self.node.clone(), self.next).await;
-        let now = self.node.now();
-        let behind = now.saturating_since(self.next).as_nanos() / self.period.as_nanos();
-        let periods = u32::try_from(behind + 1).unwrap_or(u32::MAX);
-        self.next = self.next + self.period * periods;
+        self.next = self.node.now().next_tick(self.next, self.period);
     }
 }

@@ -49,13 +49,13 @@ mod tests {
         let (tell_address, address) = futures::channel::oneshot::channel();
         run_two(
             |host| async move {
-                let service = RpcSystem::load(&host).bind(0).await.expect("a free port");
+                let service = RpcSystem::default().bind(&host, 0).await.expect("a free port");
                 let server = start_hello(&service).expect("a free name");
                 tell_address.send(server.address().clone()).expect("the client waits");
                 server.termination().await.expect("nobody ends it");
             },
             |host| async move {
-                let service = RpcSystem::load(&host).bind(0).await.expect("a free port");
+                let service = RpcSystem::default().bind(&host, 0).await.expect("a free port");
                 let address = address.await.expect("the server started");
                 let hello: HelloGateway = service.connect(&address).await.expect("a server");
                 let greeting = hello.say_hello("World".to_string()).await;

@@ -11,7 +11,7 @@
 use super::{
     graph::JobGraph,
     job_manager::{JobManagerConfig, serve_job_manager},
-    rpc::{RpcService, RpcSystem},
+    rpc::{RpcConfig, RpcService, RpcSystem},
     service::{
         Services,
         coordination::{CoordinationClient, CoordinationConfig, CoordinationServer},
@@ -34,6 +34,8 @@ pub type OperatorLibrary = Arc<dyn Fn(&Services) -> OperatorRegistry + Send + Sy
 /// How the nodes of a cluster behave, and where its services are.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
+    /// The RPC services of job managers and task executors.
+    pub rpc: RpcConfig,
     /// The coordination service.
     pub coordination: CoordinationConfig,
     /// The object store.
@@ -52,6 +54,7 @@ impl ClusterConfig {
     /// The defaults, with services at these addresses.
     pub fn new(coordination: NodeAddress, object_store: NodeAddress, log: NodeAddress) -> Self {
         ClusterConfig {
+            rpc: RpcConfig::default(),
             coordination: CoordinationConfig::new(coordination),
             object_store: ObjectStoreConfig::new(object_store),
             log: LogConfig::new(log),
@@ -75,7 +78,19 @@ impl ClusterConfig {
 
 /// A service on a port, 0 for any free one; without one the process is told to exit.
 pub async fn bind(host: &Host, port: u16) -> Option<RpcService> {
-    match RpcSystem::load(host).bind(port).await {
+    bind_with(host, port, &RpcConfig::default()).await
+}
+
+/// The same with other settings.
+pub async fn bind_with(host: &Host, port: u16, config: &RpcConfig) -> Option<RpcService> {
+    let system = match RpcSystem::load(config) {
+        Ok(system) => system,
+        Err(error) => {
+            host.exit(&error.to_string());
+            return None;
+        }
+    };
+    match system.bind(host, port).await {
         Ok(service) => Some(service),
         Err(error) => {
             host.exit(&format!("port {port}: {error}"));
@@ -136,7 +151,7 @@ pub async fn run_job_manager_node(
     config: ClusterConfig,
     library: OperatorLibrary,
 ) {
-    let Some(service) = bind(&host, port).await else { return };
+    let Some(service) = bind_with(&host, port, &config.rpc).await else { return };
     serve_jobs(service, config, &library).await;
 }
 
@@ -158,7 +173,7 @@ pub async fn run_task_executor_node(
     config: ClusterConfig,
     library: OperatorLibrary,
 ) {
-    let Some(service) = bind(&host, port).await else { return };
+    let Some(service) = bind_with(&host, port, &config.rpc).await else { return };
     serve_tasks(service, data, config, &library).await;
 }
 

@@ -53,7 +53,7 @@ pub struct Outside {
 
 impl Outside {
     async fn new(host: Host, config: ClusterConfig) -> Self {
-        let service = RpcSystem::load(&host).bind(0).await.expect("a free port");
+        let service = RpcSystem::default().bind(&host, 0).await.expect("a free port");
         let services = config.services(&service);
         let Topics { input, output } = topics(1);
         for topic in [input, output] {

@@ -268,7 +268,8 @@ struct Member {
 
 async fn client(world: &World, name: &str) -> (NodeId, Arc<dyn Coordination>) {
     let node = world.add_node(name);
-    let service = RpcSystem::load(&host(world, node).await).bind(PORT).await.expect("a free port");
+    let service =
+        RpcSystem::default().bind(&host(world, node).await, PORT).await.expect("a free port");
     let config = CoordinationConfig::new(NodeAddress::new("server", PORT));
     (node, Arc::new(CoordinationClient::new(&service, config)))
 }

@@ -47,6 +47,8 @@ mod plans;
 mod properties;
 #[cfg(madsim)]
 mod rpc;
+#[cfg(not(madsim))]
+mod rpc_live;
 #[cfg(madsim)]
 mod sabotage;
 #[cfg(madsim)]

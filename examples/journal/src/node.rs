@@ -19,7 +19,7 @@ use wavetank::{
 
 /// Runs a journal node, which leads whenever it is elected. Returns only when it can't run.
 pub async fn run_journal_node(host: Host, port: u16, config: CoordinationConfig) {
-    match RpcSystem::load(&host).bind(port).await {
+    match RpcSystem::default().bind(&host, port).await {
         Ok(service) => serve_journal(service, config).await,
         Err(error) => host.exit(&format!("journal node: {error}")),
     }
@@ -52,7 +52,7 @@ pub async fn serve_journal(service: RpcService, config: CoordinationConfig) {
 
 /// Runs a client until its lines stand, and then for as long as its process lives.
 pub async fn run_client_node(host: Host, config: CoordinationConfig, workload: Workload) {
-    let service = match RpcSystem::load(&host).bind(0).await {
+    let service = match RpcSystem::default().bind(&host, 0).await {
         Ok(service) => service,
         Err(error) => return host.exit(&format!("journal client: {error}")),
     };

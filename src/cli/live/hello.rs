@@ -71,7 +71,7 @@ async fn call(host: &Host, server: &[OsString], name: &str) -> Result<String, Cl
     let announced = announced.ok_or_else(|| CliError::new("the server has ended at once"))?;
     let address: RpcAddress = announced.parse()?;
     say(&format!("server  pid {} at {address}", server.id()));
-    let service = RpcSystem::load(host).bind(0).await?;
+    let service = RpcSystem::default().bind(host, 0).await?;
     let hello: HelloGateway = service.connect(&address).await?;
     say(&format!("client  pid {} calls say_hello({name:?})", std::process::id()));
     Ok(hello.say_hello(name.to_string()).await?)

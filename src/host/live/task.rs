@@ -32,7 +32,8 @@ impl Task {
         if node.dead() {
             return Task { abort: None };
         }
-        let owner = node.clone();
+        // In a box: each of the blocks around it would take its room anew.
+        let (owner, future) = (node.clone(), Box::pin(future));
         let guarded = async move {
             owner.guard(future).await;
         };

@@ -25,7 +25,8 @@ impl Task {
         let woken_by = WokenBy::spawn(node.shared().cause());
         let (owner, future) = (node.clone(), Some(Box::pin(future)));
         let guarded = Guarded { node: owner, future, woken_by: woken_by.clone(), waker: None };
-        let handle = node.spawner().spawn(guarded);
+        // In a box: the executor's task would take its room twice.
+        let handle = node.spawner().spawn(Box::pin(guarded));
         Task { abort: Some((handle.abort_handle(), woken_by)) }
     }
 

@@ -15,6 +15,9 @@ pub struct JobManagerConfig {
     pub call_timeout: Duration,
     /// The pause before a call is tried again; 200 ms.
     pub retry_delay: Duration,
+    /// How long a job may hold slots that it can't use, since it has not all that a region needs; from 20 s to
+    /// twice as long.
+    pub slot_idle_timeout: Duration,
     /// How long a resource manager remembers a job whose master is gone; 60 s.
     pub job_timeout: Duration,
     /// Jobs that are not over, at most; 1024.
@@ -32,6 +35,7 @@ impl Default for JobManagerConfig {
             registration: RegistrationConfig::default(),
             call_timeout: Duration::from_secs(2),
             retry_delay: Duration::from_millis(200),
+            slot_idle_timeout: Duration::from_secs(20),
             job_timeout: Duration::from_secs(60),
             jobs_max: 1024,
         }

@@ -3,6 +3,7 @@
 use crate::{
     host::Evidence,
     system::{
+        heartbeat::HeartbeatSession,
         ids::{
             AllocationId, CheckpointId, ExecutionAttemptId, ExecutionVertexId, InstanceId, JobId,
             ResourceId, TaskExecutorSession,
@@ -89,6 +90,8 @@ pub enum JobEvent {
         resource: ResourceId,
         /// Which life of it.
         session: TaskExecutorSession,
+        /// The connection.
+        connection: HeartbeatSession,
     },
     /// A master gives a task executor up.
     ExecutorLost {
@@ -98,6 +101,10 @@ pub enum JobEvent {
         resource: ResourceId,
         /// Which life of it.
         session: TaskExecutorSession,
+        /// The connection.
+        connection: HeartbeatSession,
+        /// The connection that the task executor said it ends, if it did.
+        told: Option<HeartbeatSession>,
     },
     /// A master takes a slot that was offered.
     SlotAccepted {
@@ -107,6 +114,31 @@ pub enum JobEvent {
         resource: ResourceId,
         /// The hold.
         allocation: AllocationId,
+    },
+    /// A master gives a slot back that its job could not use for long.
+    SlotGivenBack {
+        /// The job.
+        job: JobId,
+        /// The task executor.
+        resource: ResourceId,
+        /// The hold.
+        allocation: AllocationId,
+    },
+    /// A dispatcher could not remove what a job left, and will try again.
+    CleanupRefused {
+        /// The job.
+        job: JobId,
+        /// Why.
+        cause: String,
+    },
+    /// A job can't go on where it was, since what is kept of it can't be read; it is tried again.
+    RecoveryFailed {
+        /// The job.
+        job: JobId,
+        /// The term in which it should have.
+        session: LeaderSessionId,
+        /// Why.
+        cause: String,
     },
     /// A checkpoint begins.
     CheckpointTriggered {

@@ -114,8 +114,8 @@ fn serve<E: RpcEndpoint>(
     if matches!(*progress, Progress::Stopped) {
         return Ok(None);
     }
-    let token = Some(term.session.token());
-    let server = service.start_fenced_server(&term.component, endpoint, token);
+    let token = term.session.token();
+    let server = service.start_permanently_fenced_server(&term.component, endpoint, token);
     let server = server.map_err(|error| error.to_string())?;
     server.start();
     on_server(Some(&server));

@@ -3,7 +3,9 @@
 use super::{LeaderInformation, LeadershipEvent, leader_key};
 use crate::{
     host::Task,
-    system::service::coordination::{Coordination, KeyPattern, Update, Watch},
+    system::service::coordination::{
+        Coordination, CoordinationError, KeyPattern, Update, Watch,
+    },
 };
 use std::sync::{Arc, Mutex};
 
@@ -120,7 +122,11 @@ async fn follow(shared: Arc<Shared>) {
                     shared.take(&update);
                 }
             }
-            Err(_) => {
+            Err(error) => {
+                // A refusal is an answer: who gave it is there.
+                if matches!(error, CoordinationError::Refused(_)) {
+                    contact = host.now();
+                }
                 if host.now() >= contact + shared.client.session_timeout() {
                     shared.notify(None);
                     // What is read on reconnection is told even if it is the same leader.

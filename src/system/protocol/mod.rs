@@ -276,8 +276,8 @@ gateway! {
         ask acknowledge_checkpoint(part: CheckpointAck) -> ();
         /// An attempt can't take part in a checkpoint.
         tell decline_checkpoint(decline: CheckpointDecline);
-        /// A task executor no longer holds anything for the job.
-        tell disconnect_task_executor(resource: ResourceId, session: TaskExecutorSession, cause: String);
+        /// A task executor no longer holds anything for the job, and ends that very connection.
+        tell disconnect_task_executor(resource: ResourceId, connection: HeartbeatSession, cause: String);
         /// How far the job is.
         ask details() -> JobDetails;
         /// The same in few words.
@@ -341,8 +341,8 @@ gateway! {
         tell confirm_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId, last: bool);
         /// A checkpoint has come to nothing.
         tell abort_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId);
-        /// The master no longer wants anything of the task executor.
-        tell disconnect_job_master(job: JobId, session: LeaderSessionId, cause: String);
+        /// The master no longer wants anything of the task executor over that very connection.
+        tell disconnect_job_master(job: JobId, connection: HeartbeatSession, cause: String);
         /// The resource manager has dropped the registration.
         tell disconnect_resource_manager(session: LeaderSessionId, instance: InstanceId, cause: String);
         /// The resource manager's request for a heartbeat.

@@ -95,6 +95,18 @@ pub enum RpcEvent {
         /// Why.
         reason: &'static str,
     },
+    /// A handler held its endpoint's main thread for longer than
+    /// [`RpcConfig::handler_time_max`](super::RpcConfig::handler_time_max).
+    MainThreadHeld {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// Its name.
+        name: String,
+        /// The kind of the message, `closure` for closures, `on_start` and `on_stop`.
+        kind: Kind,
+        /// For how long, on the clock of its node.
+        took: Duration,
+    },
 }
 
 crate::event!(RpcEvent, |_| Evidence::SelfReport);

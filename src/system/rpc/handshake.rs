@@ -40,3 +40,30 @@ pub(super) fn compare(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROTOCOL: Protocol = Protocol { name: "TestGateway", methods: &[] };
+
+    #[test]
+    fn another_version_name_or_list_of_methods_is_refused_and_so_is_nonsense() {
+        let (name, hash) = (PROTOCOL.name, PROTOCOL.hash());
+        assert_eq!(compare(&PROTOCOL, (PROTOCOL_VERSION, name, hash)), Ok(()));
+        let others = [
+            (PROTOCOL_VERSION + 1, name, hash),
+            (PROTOCOL_VERSION - 1, name, hash),
+            (PROTOCOL_VERSION, "OtherGateway", hash),
+            (PROTOCOL_VERSION, name, hash ^ 1),
+        ];
+        for greeting in others {
+            let refused = compare(&PROTOCOL, greeting);
+            assert!(matches!(refused, Err(RpcError::Incompatible(_))), "{greeting:?}");
+            let greeting = postcard::to_allocvec(&greeting).expect("it can be encoded");
+            assert_eq!(shake_hands(&PROTOCOL, &greeting), refused);
+        }
+        let refused = shake_hands(&PROTOCOL, &[0xff]);
+        assert!(matches!(refused, Err(RpcError::Malformed(_))), "{refused:?}");
+    }
+}

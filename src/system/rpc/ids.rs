@@ -23,9 +23,13 @@ impl fmt::Debug for FencingToken {
     }
 }
 
-/// A span of an endpoint's life with one token. A token that comes back begins another one.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The number of a span of an endpoint's life with one token. A token that comes back begins another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SessionNumber(pub u64);
+
+/// A span of an endpoint's life with one token.
+#[derive(Clone, Copy)]
 pub(super) struct Session {
     pub token: Option<FencingToken>,
-    pub number: u64,
+    pub number: SessionNumber,
 }

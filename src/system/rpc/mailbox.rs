@@ -1,13 +1,14 @@
 //! The queue in front of an endpoint's main thread.
 
-use super::{call::Call, error::RpcError, ids::Session};
+use super::{
+    call::Call, end::Termination, error::RpcError, ids::SessionNumber, scheduled::Scheduled,
+};
 use crate::host::{Cause, Host};
 use futures::task::AtomicWaker;
 use std::{
     collections::VecDeque,
-    future::poll_fn,
     sync::{Mutex, MutexGuard},
-    task::Poll,
+    task::{Context, Poll},
 };
 
 /// Calls that wait in one mailbox at most; what comes beyond is answered with an error.
@@ -21,13 +22,16 @@ pub(super) enum Envelope<C> {
     Stop,
     Terminate,
     /// The endpoint's own `on_stop` is done.
-    StopFinished(Result<(), String>),
-    Invoke(Call),
+    StopFinished(Termination),
+    /// In a box: a mailbox keeps room for few and small messages.
+    Invoke(Box<Call>),
     Run {
         closure: C,
         /// `Some` when it may only run in the session of its birth.
-        birth: Option<Session>,
+        birth: Option<SessionNumber>,
     },
+    /// The time of scheduled work has come.
+    Due(Scheduled),
 }
 
 /// What waits, and the cause under which it was put in.
@@ -46,10 +50,21 @@ impl<C> Queue<C> {
             && self.bytes.saturating_add(bytes) <= MAILBOX_BYTES_MAX
     }
 
+    fn push(&mut self, envelope: Envelope<C>, cause: Cause) {
+        if self.waiting.capacity() == 0 {
+            // Most mailboxes hold one message at a time.
+            self.waiting.reserve_exact(1);
+        }
+        self.waiting.push_back((envelope, cause));
+    }
+
+    /// The next message; an empty queue keeps no room, for there are many idle endpoints.
     fn pop(&mut self) -> Option<Queued<C>> {
         let next = self.waiting.pop_front();
-        if let Some((Envelope::Invoke(call), _)) = &next {
-            self.bytes -= call.arguments.len();
+        match &next {
+            Some((Envelope::Invoke(call), _)) => self.bytes -= call.arguments.len(),
+            Some(_) => {}
+            None => self.waiting = VecDeque::new(),
         }
         next
     }
@@ -79,7 +94,7 @@ impl<C> Mailbox<C> {
             if queue.closed {
                 Some(envelope)
             } else {
-                queue.waiting.push_back((envelope, self.host.cause()));
+                queue.push(envelope, self.host.cause());
                 None
             }
         };
@@ -97,7 +112,7 @@ impl<C> Mailbox<C> {
                 Some((call, "its mailbox is full"))
             } else {
                 queue.bytes += call.arguments.len();
-                queue.waiting.push_back((Envelope::Invoke(call), self.host.cause()));
+                queue.push(Envelope::Invoke(Box::new(call)), self.host.cause());
                 None
             }
         };
@@ -107,21 +122,16 @@ impl<C> Mailbox<C> {
         }
     }
 
-    /// Waits for the next message; the cause under which it was put in is the current one from then on.
-    pub async fn next(&self) -> Envelope<C> {
-        let next = poll_fn(|cx| {
-            if let Some(next) = self.lock().pop() {
-                return Poll::Ready(next);
-            }
+    /// The next message; the cause under which it was put in is the current one from then on.
+    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Envelope<C>> {
+        let next = self.lock().pop();
+        let next = next.or_else(|| {
             self.waker.register(cx.waker());
-            match self.lock().pop() {
-                Some(next) => Poll::Ready(next),
-                None => Poll::Pending,
-            }
+            self.lock().pop()
         });
-        let (envelope, cause) = next.await;
+        let Some((envelope, cause)) = next else { return Poll::Pending };
         self.host.continue_from(cause);
-        envelope
+        Poll::Ready(envelope)
     }
 
     /// Takes nothing more; returns what still waited.
@@ -129,5 +139,25 @@ impl<C> Mailbox<C> {
         let mut queue = self.lock();
         queue.closed = true;
         std::mem::take(&mut queue.waiting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_queue_keeps_no_room() {
+        let mut queue = Queue::<()> { waiting: VecDeque::new(), bytes: 0, closed: false };
+        queue.push(Envelope::Start, Cause::default());
+        assert_eq!(queue.waiting.capacity(), 1);
+        for _ in 0..100 {
+            queue.push(Envelope::Stop, Cause::default());
+        }
+        for _ in 0..101 {
+            assert!(queue.pop().is_some());
+        }
+        assert!(queue.pop().is_none());
+        assert_eq!(queue.waiting.capacity(), 0);
     }
 }

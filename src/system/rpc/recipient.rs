@@ -2,6 +2,7 @@
 
 use super::{
     call::{Answer, Call, Origin},
+    end::Termination,
     error::RpcError,
     handshake::{HANDSHAKE, HANDSHAKE_REPLY, REFUSED, shake_hands},
     ids::FencingToken,
@@ -10,14 +11,48 @@ use super::{
     wire::{Header, Invocation},
 };
 use bytes::Bytes;
-use std::sync::Arc;
+use futures::future::BoxFuture;
+use std::{borrow::Borrow, cmp::Ordering, sync::Arc};
 
 /// An endpoint as its service sees it, whatever its type.
 pub(super) trait Registered: Send + Sync {
+    fn name(&self) -> &str;
     fn invoke(&self, call: Call);
     fn terminate(&self);
+    /// Ready when it is gone and its name is free.
+    fn terminated(&self) -> BoxFuture<'static, Termination>;
     fn token(&self) -> Option<FencingToken>;
     fn protocol(&self) -> &'static Protocol;
+}
+
+/// An endpoint in a table, found by its name, which is kept once.
+#[derive(Clone)]
+pub(super) struct ByName(pub Arc<dyn Registered>);
+
+impl Borrow<str> for ByName {
+    fn borrow(&self) -> &str {
+        self.0.name()
+    }
+}
+
+impl PartialEq for ByName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name() == other.0.name()
+    }
+}
+
+impl Eq for ByName {}
+
+impl PartialOrd for ByName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ByName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.name().cmp(other.0.name())
+    }
 }
 
 /// Puts a call into the mailbox of the endpoint of that name.

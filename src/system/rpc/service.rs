@@ -8,79 +8,102 @@ use super::{
     gateway::{Gateway, RpcClient, Target, TokenSource},
     handshake::{DAMAGED, Greeting, HANDSHAKE, HANDSHAKE_KIND, REFUSED, compare},
     ids::{EndpointId, FencingToken},
-    recipient::{Registered, deliver},
+    recipient::{ByName, Registered, deliver},
     socket::Socket,
+    transport::{LoadError, MESSAGES, Transport},
     window::{Seen, Windows},
     wire::{self, FrameError, FrameType, Header, PROTOCOL_VERSION},
 };
 use crate::host::{Host, Inbound, MessageReceiver, NodeAddress, Peer};
 use bytes::Bytes;
-use futures::channel::oneshot;
+use futures::{
+    channel::oneshot,
+    future::{Either, select},
+    pin_mut,
+};
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     io,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
+/// Longer than any handler should hold its main thread, whose other messages wait meanwhile.
+pub const HANDLER_TIME_MAX: Duration = Duration::from_millis(100);
+
 /// How a service behaves.
 #[derive(Clone, Debug)]
 pub struct RpcConfig {
+    /// The name of what carries calls between processes: [`MESSAGES`] or [`LOCAL`](super::LOCAL); [`MESSAGES`].
+    pub transport: String,
     /// How long an ask waits unless its gateway says otherwise; 10 s.
     pub ask_timeout: Duration,
     /// How long a connect waits; 10 s.
     pub connect_timeout: Duration,
+    /// What holds a main thread for longer is announced; 100 ms. Nothing does in simulation, where no time passes
+    /// while code runs.
+    pub handler_time_max: Duration,
 }
 
 impl Default for RpcConfig {
     fn default() -> Self {
-        RpcConfig { ask_timeout: Duration::from_secs(10), connect_timeout: Duration::from_secs(10) }
+        RpcConfig {
+            transport: MESSAGES.to_string(),
+            ask_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            handler_time_max: HANDLER_TIME_MAX,
+        }
     }
 }
 
-/// Loads the transport of this world: simulated links in simulation, TCP live.
+/// A transport that was chosen and not opened yet; by default the one on the host's messages.
 pub struct RpcSystem {
-    host: Host,
     config: RpcConfig,
+    transport: &'static Transport,
+}
+
+impl Default for RpcSystem {
+    fn default() -> Self {
+        RpcSystem::load(&RpcConfig::default()).expect("the default is there")
+    }
 }
 
 impl RpcSystem {
-    /// The transport that `host` stands on.
-    pub fn load(host: &Host) -> Self {
-        RpcSystem { host: host.clone(), config: RpcConfig::default() }
-    }
-
-    /// The same with other settings.
-    pub fn with_config(self, config: RpcConfig) -> Self {
-        RpcSystem { config, ..self }
+    /// Chooses the transport that the settings name.
+    ///
+    /// # Errors
+    /// [`LoadError`] when there is none of that name; it tells those that there are.
+    pub fn load(config: &RpcConfig) -> Result<Self, LoadError> {
+        Ok(RpcSystem { config: config.clone(), transport: Transport::named(&config.transport)? })
     }
 
     /// Opens the process's service on `port`; 0 takes a free port.
     ///
     /// # Errors
     /// `AddrInUse` when the port is taken.
-    pub async fn bind(self, port: u16) -> io::Result<RpcService> {
-        let (sender, receiver) = self.host.bind(port).await?;
-        let socket = Socket::start(self.host.clone(), sender);
-        let inner = ServiceInner { socket, config: self.config, state: Mutex::default() };
-        let service = RpcService { inner: Arc::new(inner) };
-        self.host.spawn(receive(service.clone(), receiver));
+    pub async fn bind(self, host: &Host, port: u16) -> io::Result<RpcService> {
+        let (outlet, receiver) = self.transport.open(host, port).await?;
+        let socket = Socket::start(host.clone(), outlet);
+        let (closing, close) = oneshot::channel();
+        let inlet = receiver.is_some().then_some(closing);
+        let state = Mutex::new(ServiceState { inlet, ..ServiceState::default() });
+        let inner = Arc::new(ServiceInner { socket, config: self.config, state });
+        let service = RpcService { inner };
+        if let Some(receiver) = receiver {
+            host.spawn(receive(service.clone(), receiver, close));
+        }
         Ok(service)
     }
 }
 
-struct Entry {
-    id: EndpointId,
-    endpoint: Arc<dyn Registered>,
-    terminated: Vec<oneshot::Sender<()>>,
-}
-
 #[derive(Default)]
 struct ServiceState {
-    endpoints: BTreeMap<String, Entry>,
+    endpoints: BTreeSet<ByName>,
     endpoints_made: u64,
     windows: Windows,
     stopped: bool,
+    /// Closes what frames arrive by; who gets it is told when that is done.
+    inlet: Option<oneshot::Sender<oneshot::Sender<()>>>,
 }
 
 /// What the handles to one service share.
@@ -137,14 +160,12 @@ impl RpcService {
         if state.stopped {
             return Err(RpcError::ServiceStopped);
         }
-        if state.endpoints.contains_key(name) {
+        if state.endpoints.contains(name) {
             return Err(RpcError::NotRunning(format!("the name {name:?} is taken")));
         }
         state.endpoints_made += 1;
-        let id = EndpointId(state.endpoints_made);
-        let made = Arc::new(endpoint(id));
-        let entry = Entry { id, endpoint: made.clone(), terminated: Vec::new() };
-        state.endpoints.insert(name.to_string(), entry);
+        let made = Arc::new(endpoint(EndpointId(state.endpoints_made)));
+        state.endpoints.insert(ByName(made.clone()));
         Ok(made)
     }
 
@@ -198,53 +219,52 @@ impl RpcService {
             return Err(RpcError::ServiceStopped);
         }
         if address.node == *self.address() {
-            let entry = state.endpoints.get(&address.path);
-            let entry = entry.ok_or_else(|| RpcError::NoSuchEndpoint(address.path.clone()))?;
-            return Ok(Target::Local(entry.endpoint.clone()));
+            let entry = state.endpoints.get(address.path.as_str());
+            let ByName(endpoint) =
+                entry.ok_or_else(|| RpcError::NoSuchEndpoint(address.path.clone()))?;
+            return Ok(Target::Local(endpoint.clone()));
         }
         drop(state);
-        Ok(Target::Remote(self.socket().peer(&address.node), 0))
+        let peer = self.socket().peer(&address.node).ok_or(RpcError::RecipientUnreachable)?;
+        Ok(Target::Remote(peer, 0))
     }
 
-    /// Stops every endpoint, waits until all are gone, and fails what is still asked.
+    /// Stops the service: from now on nothing is hosted, every endpoint terminates, and when the last of them is
+    /// gone what is still asked fails and the port is free. Until then endpoints may ask each other and those of
+    /// other processes. Not to be waited for by one of its own endpoints before that has ended.
     pub async fn stop(&self) {
-        let (terminated, endpoints) = {
+        let endpoints = {
             let mut state = self.inner.lock();
             state.stopped = true;
-            let mut waits = Vec::new();
-            let mut endpoints = Vec::new();
-            for entry in state.endpoints.values_mut() {
-                let (sender, receiver) = oneshot::channel();
-                entry.terminated.push(sender);
-                waits.push(receiver);
-                endpoints.push(entry.endpoint.clone());
-            }
-            (waits, endpoints)
+            state.endpoints.clone()
         };
-        for endpoint in endpoints {
+        for ByName(endpoint) in &endpoints {
             endpoint.terminate();
         }
-        futures::future::join_all(terminated).await;
+        for ByName(endpoint) in endpoints {
+            // How each of them ended is known to its owner.
+            let _ = endpoint.terminated().await;
+        }
         self.socket().calls().close();
+        let inlet = self.inner.lock().inlet.take();
+        if let Some(inlet) = inlet {
+            let (closed, is_closed) = oneshot::channel();
+            let _ = inlet.send(closed);
+            let _ = is_closed.await;
+        }
     }
 
-    pub(super) fn forget(&self, name: &str, id: EndpointId) {
-        let entry = {
-            let mut state = self.inner.lock();
-            match state.endpoints.get(name) {
-                Some(entry) if entry.id == id => state.endpoints.remove(name),
-                _ => None,
-            }
-        };
-        for waiting in entry.into_iter().flat_map(|entry| entry.terminated) {
-            let _ = waiting.send(());
-        }
+    /// Lets the name of an endpoint go that has ended.
+    pub(super) fn forget(&self, endpoint: &dyn Registered) {
+        let forgotten = self.inner.lock().endpoints.take(endpoint.name());
+        drop(forgotten.expect("a name is its endpoint's until that has ended"));
     }
 
     fn handle_frame(&self, from: Peer, frame: Bytes) {
         let (header, body) = match wire::open(frame) {
             Ok(opened) => opened,
             Err(FrameError::Header) => return self.drop_frame("bad header"),
+            Err(FrameError::Version) => return self.drop_frame("another protocol version"),
             Err(FrameError::Body(header)) => return self.handle_damaged(&from, header),
         };
         match header.frame_type {
@@ -329,14 +349,34 @@ impl RpcService {
                 return answer.typed::<()>().fail(RpcError::TooOld);
             }
         }
-        let named = |name: &str| Some(self.inner.lock().endpoints.get(name)?.endpoint.clone());
+        let named = |name: &str| Some(self.inner.lock().endpoints.get(name)?.0.clone());
         deliver(self.socket(), named, header, body, Origin::Remote(from));
     }
 }
 
-async fn receive(service: RpcService, mut receiver: MessageReceiver) {
+/// Takes frames until the service has stopped.
+async fn receive(
+    service: RpcService,
+    mut receiver: MessageReceiver,
+    mut close: oneshot::Receiver<oneshot::Sender<()>>,
+) {
     loop {
-        match receiver.recv().await {
+        let next = {
+            let next = receiver.recv();
+            pin_mut!(next);
+            match select(next, &mut close).await {
+                Either::Left((next, _)) => Ok(next),
+                Either::Right((closed, _)) => Err(closed),
+            }
+        };
+        let next = match next {
+            Ok(next) => next,
+            Err(closed) => {
+                drop(receiver);
+                return drop(closed);
+            }
+        };
+        match next {
             Inbound::Frame { from, frame } => service.handle_frame(from, frame),
             Inbound::Unreachable { token, .. } => {
                 service.socket().calls().resolve(token, Err(RpcError::RecipientUnreachable));

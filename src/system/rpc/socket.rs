@@ -1,7 +1,10 @@
 //! The message socket of a process's service, and the calls that are numbered and awaited on it.
 
-use super::calls::{Ask, Calls};
-use crate::host::{Host, Kind, MessageSender, NodeAddress, Peer};
+use super::{
+    calls::{Ask, Calls},
+    transport::Outlet,
+};
+use crate::host::{Host, Kind, NodeAddress, Peer};
 use bytes::Bytes;
 use std::{
     collections::BTreeMap,
@@ -30,7 +33,7 @@ struct Numbers {
 /// What everything shares that calls or answers.
 pub(super) struct Socket {
     host: Host,
-    sender: MessageSender,
+    outlet: Outlet,
     calls: Calls,
     /// Never held while something is announced, sent or dropped that may call back.
     numbers: Mutex<Numbers>,
@@ -38,9 +41,9 @@ pub(super) struct Socket {
 
 impl Socket {
     /// A socket on which nothing was called yet; its asks time out while it is held.
-    pub fn start(host: Host, sender: MessageSender) -> Arc<Self> {
+    pub fn start(host: Host, outlet: Outlet) -> Arc<Self> {
         let calls = Calls::new(host.clone());
-        let socket = Arc::new(Socket { host, sender, calls, numbers: Mutex::default() });
+        let socket = Arc::new(Socket { host, outlet, calls, numbers: Mutex::default() });
         socket.host.spawn(run_deadlines(Arc::downgrade(&socket)));
         socket
     }
@@ -56,7 +59,7 @@ impl Socket {
 
     /// Where it is found.
     pub fn address(&self) -> &NodeAddress {
-        self.sender.address()
+        self.outlet.address()
     }
 
     /// The asks that wait for an answer.
@@ -66,16 +69,20 @@ impl Socket {
 
     /// Sends a frame.
     pub fn send(&self, peer: &Peer, kind: Kind, token: u64, frame: Bytes) {
-        self.sender.send(peer, kind, token, frame).expect("frames are checked for their size");
+        self.outlet.send(peer, kind, token, frame);
     }
 
-    /// A peer that can be called from now on.
-    pub fn peer(&self, address: &NodeAddress) -> Peer {
+    /// A peer that can be called from now on; none, when none can be reached.
+    pub fn peer(&self, address: &NodeAddress) -> Option<Peer> {
         let mut numbers = self.numbers();
+        if let Some(remote) = numbers.remotes.get(address) {
+            return Some(remote.peer.clone());
+        }
+        let peer = self.outlet.peer(address)?;
         let number = numbers.remotes.len() as u64 + 1;
-        let remote = numbers.remotes.entry(address.clone());
-        let new = || Remote { peer: self.sender.peer(address), number, calls: 0 };
-        remote.or_insert_with(new).peer.clone()
+        let remote = Remote { peer: peer.clone(), number, calls: 0 };
+        numbers.remotes.insert(address.clone(), remote);
+        Some(peer)
     }
 
     /// The number of the next call to a peer, or within this process.

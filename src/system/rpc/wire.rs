@@ -56,6 +56,8 @@ pub struct Invocation<'a> {
 pub enum FrameError {
     /// Nothing in it can be trusted.
     Header,
+    /// It is whole, and of another version of the protocol: what else it says can't be known.
+    Version,
     /// The header holds, the body does not.
     Body(Header),
 }
@@ -101,9 +103,11 @@ pub fn open(frame: Bytes) -> Result<(Header, Bytes), FrameError> {
     let (incarnation, call) = (fields.get_u64_le(), fields.get_u64_le());
     let recipient = fields.get_u64_le();
     let (body_length, body_crc) = (fields.get_u32_le() as usize, fields.get_u32_le());
-    if magic != MAGIC || u16::from(version) != PROTOCOL_VERSION || fields.get_u32_le() != header_crc
-    {
+    if magic != MAGIC || fields.get_u32_le() != header_crc {
         return Err(FrameError::Header);
+    }
+    if u16::from(version) != PROTOCOL_VERSION {
+        return Err(FrameError::Version);
     }
     let frame_type = frame_type.ok_or(FrameError::Header)?;
     let header = Header { frame_type, incarnation, call, recipient };
@@ -139,6 +143,16 @@ mod tests {
     fn a_frame_opens_to_what_went_in() {
         assert_eq!(open(frame(b"body")), Ok((HEADER, Bytes::from_static(b"body"))));
         assert_eq!(open(frame(b"")), Ok((HEADER, Bytes::new())));
+    }
+
+    #[test]
+    fn a_frame_of_another_version_is_told_from_a_damaged_one() {
+        let mut bytes = frame(b"body").to_vec();
+        bytes[2] += 1;
+        assert_eq!(open(Bytes::from(bytes.clone())), Err(FrameError::Header));
+        let header_crc = crc32fast::hash(&bytes[..HEADER_BYTES - 4]);
+        bytes[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&header_crc.to_le_bytes());
+        assert_eq!(open(Bytes::from(bytes)), Err(FrameError::Version));
     }
 
     proptest! {

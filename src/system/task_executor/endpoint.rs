@@ -287,6 +287,7 @@ impl RpcEndpoint for TaskExecutor {
         self.resource_beats.stop(context);
         self.master_beats.stop(context);
         self.leave_resource_manager();
+        self.leave_masters();
         self.jobs.clear();
         async { Ok(()) }.boxed()
     }
@@ -373,10 +374,10 @@ impl TaskExecutorHandler for TaskExecutor {
         &mut self,
         context: &mut Context<Self>,
         job: JobId,
-        session: LeaderSessionId,
+        connection: HeartbeatSession,
         cause: String,
     ) {
-        self.master_left(context, job, session, &cause);
+        self.master_left(context, job, connection, &cause);
     }
 
     fn disconnect_resource_manager(

@@ -3,6 +3,7 @@
 use crate::{
     host::Evidence,
     system::{
+        heartbeat::HeartbeatSession,
         ids::{AllocationId, ExecutionAttemptId, InstanceId, JobId, ResourceId},
         leadership::LeaderSessionId,
     },
@@ -28,6 +29,8 @@ pub enum SlotEvent {
         job: JobId,
         /// The master's term.
         session: LeaderSessionId,
+        /// The connection.
+        connection: HeartbeatSession,
     },
     /// It is no longer connected to that master.
     MasterDisconnected {
@@ -37,8 +40,10 @@ pub enum SlotEvent {
         job: JobId,
         /// The master's term.
         session: LeaderSessionId,
-        /// The term of the master that asked for it, if one did.
-        told: Option<LeaderSessionId>,
+        /// The connection.
+        connection: HeartbeatSession,
+        /// The connection that the master said it ends, if it did.
+        told: Option<HeartbeatSession>,
     },
     /// It is no longer connected to that resource manager.
     ResourceManagerDisconnected {

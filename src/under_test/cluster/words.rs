@@ -154,6 +154,11 @@ fn job(event: &JobEvent) -> Option<String> {
         JobEvent::SlotAccepted { resource, allocation, .. } => {
             format!("takes {allocation:?} of {resource}")
         }
+        JobEvent::SlotGivenBack { resource, allocation, .. } => {
+            format!("gives {allocation:?} of {resource} back")
+        }
+        JobEvent::CleanupRefused { job, cause } => format!("can't remove what {job:?} left: {cause}"),
+        JobEvent::RecoveryFailed { job, cause, .. } => format!("can't read {job:?}: {cause}"),
         JobEvent::CheckpointTriggered { checkpoint, .. } => format!("begins {checkpoint:?}"),
         JobEvent::CheckpointAcknowledged { checkpoint, attempt } => {
             format!("has {checkpoint:?} of {attempt:?}")

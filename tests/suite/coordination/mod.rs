@@ -96,7 +96,7 @@ impl Cell {
         let node = self.world.add_node(name);
         let (ready, service) = oneshot::channel();
         self.world.boot(node, |host| async move {
-            let _ = ready.send(RpcSystem::load(&host).bind(PORT).await.expect("a free port"));
+            let _ = ready.send(RpcSystem::default().bind(&host, PORT).await.expect("a free port"));
         });
         let service = service.await.expect("the process lives");
         let coordination = Arc::new(CoordinationClient::new(&service, config));

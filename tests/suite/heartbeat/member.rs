@@ -191,7 +191,7 @@ impl Node {
     pub async fn boot(world: &World, id: NodeId, name: &str, config: HeartbeatConfig) -> Node {
         let (ready, service) = oneshot::channel();
         world.boot(id, |host| async move {
-            let service = RpcSystem::load(&host).bind(1).await.expect("a free port");
+            let service = RpcSystem::default().bind(&host, 1).await.expect("a free port");
             let _ = ready.send(service);
         });
         let service = service.await.expect("the process lives");

@@ -91,7 +91,8 @@ fn another_protocol_or_another_list_of_methods_is_refused_near_and_far() {
 
 #[test]
 fn a_silent_machine_costs_the_connect_timeout_and_no_more() {
-    let config = RpcConfig { connect_timeout: ms(3000), ask_timeout: ms(60_000) };
+    let config =
+        RpcConfig { connect_timeout: ms(3000), ask_timeout: ms(60_000), ..RpcConfig::default() };
     pair_with(WorldConfig::new(1), config, async |pair| {
         let _server = pair.host("probe", &Probe::default());
         let node = pair.server.address().clone();

@@ -205,7 +205,7 @@ fn a_call_that_arrives_behind_the_window_is_refused_and_perhaps_was_handled() {
 fn two_services_of_one_process_do_not_repeat_each_other() {
     pair(async |pair| {
         let (probe, server, first) = pair.probe().await;
-        let second = RpcSystem::load(pair.client.host()).bind(0).await.expect("a free port");
+        let second = RpcSystem::default().bind(pair.client.host(), 0).await.expect("a free port");
         let second: ProbeGateway = second.connect(server.address()).await.expect("a server");
         for gateway in [&first, &second, &first, &second] {
             assert_eq!(pair.at_once(gateway.echo(text("mine"))).await, value("mine"));

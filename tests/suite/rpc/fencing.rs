@@ -232,3 +232,21 @@ fn the_sabotaged_fence_lets_a_stale_call_through() {
         assert!(pair.world.sabotage_executions() > 0);
     });
 }
+
+#[test]
+#[should_panic(expected = "process died")]
+fn the_token_of_a_permanently_fenced_endpoint_never_changes() {
+    pair(async |pair| {
+        let server = pair.server.start_permanently_fenced_server("probe", Probe::default(), OLD);
+        let server = server.expect("a free name");
+        server.start();
+        let remote = pair.connect_fenced(OLD).await;
+        assert_eq!(remote.echo(text("its token")).await, value("its token"));
+        let stale = pair.connect_fenced(NEW).await.echo(text("another")).await;
+        assert!(matches!(stale, Err(RpcError::Fencing { .. })), "{stale:?}");
+        server.handle().run_without_fencing(|_, context| context.set_token(Some(NEW)));
+        pair.settle().await;
+        assert!(!pair.world.is_running(pair.server_node));
+        panic!("{}", server.termination().await.expect_err("it can't go on"));
+    });
+}

@@ -4,8 +4,12 @@ mod connect;
 mod delivery;
 mod fencing;
 mod lifecycle;
+mod main_thread;
 mod probe;
+mod registration;
+mod shutdown;
 mod storm;
+mod transport;
 
 use probe::{Probe, ProbeGateway};
 use std::{
@@ -17,7 +21,8 @@ use wavetank::{
     host::{
         Event,
         sim::{
-            LinkEffect, LinkRule, NodeId, NodeSet, Observer, Stamp, World, WorldConfig, simulate,
+            LinkEffect, LinkRule, NodeId, NodeSet, Observer, Stamp, World, WorldConfig,
+            WorldReport, simulate,
         },
     },
     system::rpc::{
@@ -70,14 +75,22 @@ impl Events {
 }
 
 /// Runs `body` in a new world on a new thread.
-#[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
 fn in_simulation<T: Send + 'static>(
     config: WorldConfig,
     body: impl AsyncFnOnce(World, Arc<Events>) -> T + Send + 'static,
 ) -> T {
+    reported(config, body).0
+}
+
+/// The same, with what is left of the world.
+#[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
+fn reported<T: Send + 'static>(
+    config: WorldConfig,
+    body: impl AsyncFnOnce(World, Arc<Events>) -> T + Send + 'static,
+) -> (T, WorldReport) {
     let run = move || {
         let events = Arc::<Events>::default();
-        simulate(config, events.clone(), async move |world| body(world, events).await).0
+        simulate(config, events.clone(), async move |world| body(world, events).await)
     };
     std::thread::spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
@@ -97,21 +110,26 @@ fn pair(body: impl AsyncFnOnce(Pair) + Send + 'static) {
     pair_with(WorldConfig::new(1), RpcConfig::default(), body);
 }
 
-fn pair_with(world: WorldConfig, rpc: RpcConfig, body: impl AsyncFnOnce(Pair) + Send + 'static) {
-    in_simulation(world, async move |world, events| {
+fn pair_with(
+    world: WorldConfig,
+    rpc: RpcConfig,
+    body: impl AsyncFnOnce(Pair) + Send + 'static,
+) -> WorldReport {
+    let (_, report) = reported(world, async move |world, events| {
         let (client_node, server_node) = (world.add_node("client"), world.add_node("server"));
         let client = boot(&world, client_node, rpc.clone()).await;
         let server = boot(&world, server_node, rpc).await;
         body(Pair { world, events, client_node, server_node, client, server }).await;
     });
+    report
 }
 
 /// Starts a process that is nothing but an RPC service.
 async fn boot(world: &World, node: NodeId, config: RpcConfig) -> RpcService {
     let (ready, service) = futures::channel::oneshot::channel();
     world.boot(node, |host| async move {
-        let system = RpcSystem::load(&host).with_config(config);
-        let _ = ready.send(system.bind(PORT).await.expect("a free port"));
+        let system = RpcSystem::load(&config).expect("a transport");
+        let _ = ready.send(system.bind(&host, PORT).await.expect("a free port"));
     });
     service.await.expect("the process lives")
 }

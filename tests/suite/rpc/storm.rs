@@ -16,7 +16,8 @@ use wavetank::{
 const SEEDS: u64 = 300;
 const NODES: u32 = 3;
 const STORM: Duration = ms(3000);
-const CONFIG: RpcConfig = RpcConfig { ask_timeout: ms(400), connect_timeout: ms(400) };
+/// Of a connect, and of an ask.
+const TIMEOUT: Duration = ms(400);
 
 /// One incarnation of one process.
 type Life = (NodeId, u64);
@@ -42,7 +43,9 @@ fn make_waves(world: &World, draws: &mut Draws) {
 
 /// Starts a process that hosts a probe and asks random peers until the storm is over.
 async fn launch(world: &World, node: NodeId, peers: &[String], mut draws: Draws) {
-    let service = boot(world, node, CONFIG).await;
+    let config =
+        RpcConfig { ask_timeout: TIMEOUT, connect_timeout: TIMEOUT, ..RpcConfig::default() };
+    let service = boot(world, node, config).await;
     let server = service.start_server("probe", Probe::default()).expect("a free name");
     server.start();
     let (world, host, peers) = (world.clone(), service.host().clone(), peers.to_vec());
@@ -89,7 +92,7 @@ async fn run_storm(world: &World, seed: u64) {
         launch(world, node, &names, Draws::new(seed, "talk", [restarts, 1])).await;
     }
     // A talk connects, then asks.
-    world.sleep(CONFIG.connect_timeout + CONFIG.ask_timeout + ms(100)).await;
+    world.sleep(TIMEOUT + TIMEOUT + ms(100)).await;
     assert!(nodes.iter().all(|node| world.is_running(*node)), "nobody panicked");
 }
 

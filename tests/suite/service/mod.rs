@@ -150,7 +150,7 @@ pub fn in_simulation<S: Service, T: Send + 'static>(
 impl<S: Service> Cell<S> {
     pub fn boot_server(&self) {
         self.world.boot(self.server, |host| async move {
-            S::serve(RpcSystem::load(&host).bind(PORT).await.expect("a free port")).await;
+            S::serve(RpcSystem::default().bind(&host, PORT).await.expect("a free port")).await;
         });
     }
 
@@ -182,7 +182,7 @@ impl<S: Service> Cell<S> {
         let node = self.world.add_node(name);
         let (ready, service) = oneshot::channel();
         self.world.boot(node, |host| async move {
-            let _ = ready.send(RpcSystem::load(&host).bind(PORT).await.expect("a free port"));
+            let _ = ready.send(RpcSystem::default().bind(&host, PORT).await.expect("a free port"));
         });
         (node, service.await.expect("the process lives"))
     }

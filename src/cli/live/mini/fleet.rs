@@ -92,7 +92,7 @@ impl<'a> Fleet<'a> {
     /// Runs the job to its end and reads the output.
     pub async fn run(mut self) -> Result<Report, CliError> {
         let [coordination, objects, log] = self.start_servers().await?;
-        let service = RpcSystem::load(&self.host).bind(0).await?;
+        let service = RpcSystem::default().bind(&self.host, 0).await?;
         let config = cluster_config(coordination, objects, log);
         let services = config.services(&service);
         let job = self.plan.kept.job();
@@ -116,7 +116,7 @@ impl<'a> Fleet<'a> {
     /// Reads the output of a job that has finished, which takes no more than the log server.
     pub async fn read_again(mut self) -> Result<Report, CliError> {
         let [log] = self.start(["log"]).await?;
-        let service = RpcSystem::load(&self.host).bind(0).await?;
+        let service = RpcSystem::default().bind(&self.host, 0).await?;
         let log = LogClient::new(&service, LogConfig::new(log));
         let output = self.tended(read_output(&log)).await??;
         let result = JobResult { status: JobStatus::Finished, cause: None };

@@ -33,7 +33,11 @@ use std::{
     collections::{BTreeMap, VecDeque},
     future::Future,
     sync::Arc,
+    time::Duration,
 };
+
+/// The pause before a refused cleanup is tried again.
+const CLEANUP_PAUSE: Duration = Duration::from_secs(10);
 
 /// Says whether every operator of a job is known; if not, which one is not.
 pub type OperatorCheck = Arc<dyn Fn(&JobGraph) -> Result<(), String> + Send + Sync>;
@@ -117,6 +121,11 @@ impl Dispatcher {
             Effect::Run(job) => self.run(context, job),
             Effect::StoreResult(job, result) => self.store_result(context, job, result),
             Effect::CleanUp(job) => self.clean_up(context, job),
+            Effect::CleanUpLater(job) => {
+                context.schedule(CLEANUP_PAUSE, move |dispatcher, context| {
+                    dispatcher.decide(context, |core, _| core.on_clean_again(job));
+                });
+            }
             Effect::RecordCancellation(job) => self.record_cancellation(context, job),
             Effect::AnswerCancellation(job, answer) => {
                 if let Some(reply) = self.next_canceling(job) {
@@ -262,7 +271,11 @@ impl Dispatcher {
         reply: Reply<Result<JobDetails, JobRefusal>>,
     ) {
         match self.core.details_without_master(context.host().now(), job) {
-            Some(details) => self.tell(reply, Ok(details)),
+            Some(mut details) => {
+                let trouble = self.runners.get(&job).and_then(|runner| runner.trouble());
+                details.cause = details.cause.or(trouble);
+                self.tell(reply, Ok(details));
+            }
             None => self.answer_unknown(context, job, reply),
         }
     }

@@ -3,6 +3,7 @@
 use crate::system::{
     graph::JobGraph,
     ids::JobId,
+    job_manager::event::JobEvent,
     job_manager::job_master::{
         Checkpoints, JobEnd, JobMaster, JobMasterServices, recover_checkpoints,
     },
@@ -19,7 +20,14 @@ use futures::{
     channel::oneshot,
     future::{Either, select},
 };
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// The pause before checkpoints are read again that can't be read, doubled each time.
+const RECOVERY_PAUSE: Duration = Duration::from_secs(1);
+const RECOVERY_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 type Shared<T> = Arc<Mutex<Option<T>>>;
 
@@ -28,6 +36,8 @@ pub(super) struct JobRunner {
     leader: LeaderRunner,
     /// The master of the present term, while there is one.
     master: Shared<JobMasterGateway>,
+    /// Why there is none, where it can't go on.
+    trouble: Shared<String>,
 }
 
 impl JobRunner {
@@ -42,7 +52,8 @@ impl JobRunner {
         let result: Shared<oneshot::Sender<JobEnd>> = Arc::new(Mutex::new(Some(result)));
         let component = job_component(job.id);
         let id = job.id;
-        let recover = recovery(services.clone(), Arc::new(job), result);
+        let trouble: Shared<String> = Arc::default();
+        let recover = recovery(services.clone(), Arc::new(job), result, trouble.clone());
         let master: Shared<JobMasterGateway> = Arc::default();
         let slot = master.clone();
         let terms = EndpointTerms::new(service, &component, recover).watched(move |server| {
@@ -55,12 +66,17 @@ impl JobRunner {
             let client = &services.coordination;
             CoordinationElectionDriver::start_while(conditions, &component, client, session, events)
         });
-        (JobRunner { leader, master }, ended)
+        (JobRunner { leader, master, trouble }, ended)
     }
 
     /// The master of the present term, while there is one.
     pub fn master(&self) -> Option<JobMasterGateway> {
         self.master.lock().expect("no panic under this lock").clone()
+    }
+
+    /// Why the job has no master, where what is kept of it can't be read.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().expect("no panic under this lock").clone()
     }
 
     /// Ends the master and its election. The job goes on elsewhere, unless it has ended.
@@ -74,13 +90,15 @@ fn recovery(
     services: JobMasterServices,
     job: Arc<JobGraph>,
     result: Shared<oneshot::Sender<JobEnd>>,
+    trouble: Shared<String>,
 ) -> crate::system::leadership::RecoverEndpoint<JobMaster> {
     Box::new(move |term: LeaderSession| {
         let (services, job, result) = (services.clone(), job.clone(), result.clone());
+        let trouble = trouble.clone();
         async move {
             let (ended, end) = oneshot::channel();
             let host = services.coordination.host().clone();
-            let (checkpoints, canceled) = checkpoints(&services, &term, job.id).await?;
+            let (checkpoints, canceled) = checkpoints(&services, &term, job.id, &trouble).await;
             let master = JobMaster::new(services, term, job, checkpoints, canceled, ended);
             host.spawn(async move {
                 // A master whose term ends first reports nothing.
@@ -102,18 +120,44 @@ async fn checkpoints(
     services: &JobMasterServices,
     term: &LeaderSession,
     job: JobId,
-) -> Result<(Checkpoints, bool), String> {
+    trouble: &Shared<String>,
+) -> (Checkpoints, bool) {
     let client = &services.coordination;
-    let store = CompletedCheckpointStore::new(client, term, job);
     // What was recorded before the term began must be seen, and by the watch may be seen too late.
     if cancellation_requested(&**client, job).await {
-        return Ok((Checkpoints::default(), true));
+        return (Checkpoints::default(), true);
     }
-    let recovery = recover_checkpoints(&store, &*services.objects).boxed();
-    match select(until_canceled(client, job).boxed(), recovery).await {
-        Either::Left(_) => Ok((Checkpoints::default(), true)),
-        Either::Right((recovered, _)) => {
-            recovered.map(|found| (found, false)).map_err(|error| format!("{job:?}: {error}"))
+    let recovery = recovered(services, term, job, trouble).boxed();
+    let found = match select(until_canceled(client, job).boxed(), recovery).await {
+        Either::Left(_) => (Checkpoints::default(), true),
+        Either::Right((recovered, _)) => (recovered, false),
+    };
+    *trouble.lock().expect("no panic under this lock") = None;
+    found
+}
+
+/// Reads the checkpoints of a job until that succeeds. What can't be understood is no reason to forget anything, nor
+/// to end the process, in which other jobs run: somebody may mend it, or end the job.
+async fn recovered(
+    services: &JobMasterServices,
+    term: &LeaderSession,
+    job: JobId,
+    trouble: &Shared<String>,
+) -> Checkpoints {
+    let client = &services.coordination;
+    let store = CompletedCheckpointStore::new(client, term, job);
+    let mut pause = RECOVERY_PAUSE;
+    loop {
+        match recover_checkpoints(&store, &*services.objects).await {
+            Ok(checkpoints) => return checkpoints,
+            Err(error) => {
+                let (session, cause) = (term.session, error.to_string());
+                tracing::error!(?job, cause, "the job's checkpoints can't be read");
+                *trouble.lock().expect("no panic under this lock") = Some(cause.clone());
+                client.host().announce(&JobEvent::RecoveryFailed { job, session, cause });
+                client.host().sleep(pause).await;
+                pause = (pause * 2).min(RECOVERY_PAUSE_MAX);
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::system::{
     heartbeat::{
         Beat, HeartbeatListener, HeartbeatManager, HeartbeatManagerSender, HeartbeatSession,
     },
-    ids::{AllocationId, ExecutionAttemptId, JobId, ResourceId, TaskExecutorSession},
+    ids::{AllocationId, ExecutionAttemptId, JobId, ResourceId},
     leadership::LeaderSession,
     protocol::{
         CheckpointAck, CheckpointDecline, ExecutorReport, JobDetails, JobMasterGateway,
@@ -83,13 +83,14 @@ impl JobMaster {
         canceled: bool,
         result: oneshot::Sender<JobEnd>,
     ) -> Self {
-        let JobManagerConfig { heartbeat, retry_delay, .. } = *services.config;
+        let config = services.config.clone();
+        let heartbeat = config.heartbeat;
         let (own_id, client) = (term.component.clone(), &services.coordination);
         let (now, switches) = (client.host().now(), client.host().switches());
         JobMaster {
             counter: CheckpointIdCounter::new(client, &term, job.id),
             store: CompletedCheckpointStore::new(client, &term, job.id),
-            core: JobMasterCore::new(now, job, term.session, checkpoints, retry_delay, switches),
+            core: JobMasterCore::new(now, job, term.session, checkpoints, &config, switches),
             term,
             gateways: BTreeMap::new(),
             executor_beats: HeartbeatManagerSender::new(own_id.clone(), heartbeat),
@@ -235,10 +236,10 @@ impl JobMasterHandler for JobMaster {
         &mut self,
         context: &mut Context<Self>,
         resource: ResourceId,
-        session: TaskExecutorSession,
+        connection: HeartbeatSession,
         cause: String,
     ) {
-        self.decide(context, |core, now| core.on_disconnected(now, &resource, session, &cause));
+        self.decide(context, |core, now| core.on_left(now, &resource, connection, &cause));
     }
 
     fn details(&mut self, context: &mut Context<Self>, reply: Reply<JobDetails>) {

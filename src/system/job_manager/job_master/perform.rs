@@ -74,9 +74,9 @@ impl JobMaster {
             Effect::Unmonitor(resource, heartbeat) => {
                 self.executor_beats.manager().unmonitor_target(context, &resource.0, heartbeat);
             }
-            Effect::Disconnect(resource, cause) => {
+            Effect::Disconnect(resource, connection, cause) => {
                 let gateway = self.gateways.remove(&resource).expect("a connected one has a way");
-                gateway.disconnect_job_master(self.id(), self.term.session, cause);
+                gateway.disconnect_job_master(self.id(), connection, cause);
             }
             Effect::LeaveResourceManager(status) => self.leave_resource_manager(context, status),
             Effect::Close => {

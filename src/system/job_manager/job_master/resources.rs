@@ -117,16 +117,20 @@ impl JobMaster {
             match answer {
                 Some(Ok(true)) | None => {}
                 // Not at once: one that has just forgotten this master may do so again.
-                Some(Ok(false)) => context.schedule(retry_delay, move |master, context| {
-                    if master.resources.link.connection() == connection {
-                        master.connect_resource_manager(context);
-                    }
-                }),
-                Some(Err(_)) => context.schedule(retry_delay, move |master, context| {
-                    if master.resources.link.connection() == connection {
-                        master.declare_requirements(context);
-                    }
-                }),
+                Some(Ok(false)) => {
+                    context.schedule(retry_delay, move |master, context| {
+                        if master.resources.link.connection() == connection {
+                            master.connect_resource_manager(context);
+                        }
+                    });
+                }
+                Some(Err(_)) => {
+                    context.schedule(retry_delay, move |master, context| {
+                        if master.resources.link.connection() == connection {
+                            master.declare_requirements(context);
+                        }
+                    });
+                }
             }
         });
     }

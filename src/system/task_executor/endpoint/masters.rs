@@ -165,11 +165,19 @@ impl TaskExecutor {
         let resource = self.info.resource.clone();
         if let Some(connected) = self.disconnect(context, job, None) {
             let cause = "no slot is left".to_string();
-            connected.gateway.disconnect_task_executor(resource, self.info.session, cause);
+            connected.gateway.disconnect_task_executor(resource, connected.heartbeat, cause);
         }
         self.jobs.remove(&job);
         self.cancel_tasks(context.host(), job);
         self.services.exchange.release_job(job);
+    }
+
+    /// Tells all masters that this task executor stops.
+    pub(super) fn leave_masters(&self) {
+        for connected in self.jobs.values().filter_map(|link| link.way.connected()) {
+            let (resource, cause) = (self.info.resource.clone(), "it stops".to_string());
+            connected.gateway.disconnect_task_executor(resource, connected.heartbeat, cause);
+        }
     }
 
     fn new_master(
@@ -188,12 +196,12 @@ impl TaskExecutor {
     }
 
     /// Connects to the job's present leader, from the beginning. What ran for an earlier one ends.
-    /// `told` is the term of the master that asked for it, if one did.
+    /// `told` is the connection that the master said it ends, if it did.
     fn connect_master(
         &mut self,
         context: &mut Context<Self>,
         job: JobId,
-        told: Option<LeaderSessionId>,
+        told: Option<HeartbeatSession>,
     ) {
         self.disconnect(context, job, told);
         let (config, info) = (self.services.config.registration, self.info.clone());
@@ -225,7 +233,9 @@ impl TaskExecutor {
         let target = Arc::new(Target(gateway.clone()));
         self.master_beats.monitor_target(context, &job_component(job), heartbeat, target);
         let resource = self.info.resource.clone();
-        context.host().announce(&SlotEvent::MasterConnected { resource, job, session });
+        let connection = heartbeat;
+        let connected = SlotEvent::MasterConnected { resource, job, session, connection };
+        context.host().announce(&connected);
         let link = self.jobs.get_mut(&job).expect("its connection is current");
         link.way.set_connected(Connected { gateway, session, heartbeat });
         if link.deployer.replace(session) != Some(session) {
@@ -242,13 +252,14 @@ impl TaskExecutor {
         &mut self,
         context: &mut Context<Self>,
         job: JobId,
-        told: Option<LeaderSessionId>,
+        told: Option<HeartbeatSession>,
     ) -> Option<Connected> {
         let connected = self.jobs.get_mut(&job)?.way.disconnect()?;
         let id = job_component(job);
         self.master_beats.unmonitor_target(context, &id, connected.heartbeat);
         let (resource, session) = (self.info.resource.clone(), connected.session);
-        let gone = SlotEvent::MasterDisconnected { resource, job, session, told };
+        let connection = connected.heartbeat;
+        let gone = SlotEvent::MasterDisconnected { resource, job, session, connection, told };
         context.host().announce(&gone);
         self.cancel_tasks(context.host(), job);
         for held in self.slots.of(job) {
@@ -268,17 +279,19 @@ impl TaskExecutor {
         self.leave_job_if_unused(context, job);
     }
 
-    /// A master disconnects. It may want this task executor again, or another one may.
+    /// A master ends a connection. It may want this task executor again, or another one may. Of a connection that
+    /// was replaced it says nothing.
     pub(super) fn master_left(
         &mut self,
         context: &mut Context<Self>,
         job: JobId,
-        session: LeaderSessionId,
+        connection: HeartbeatSession,
         cause: &str,
     ) {
-        if self.jobs.get(&job).and_then(MasterLink::session) == Some(session) {
+        let connected = self.jobs.get(&job).and_then(|link| link.way.connected());
+        if connected.is_some_and(|connected| connected.heartbeat == connection) {
             tracing::debug!(?job, cause, "the job master is gone");
-            self.connect_master(context, job, Some(session));
+            self.connect_master(context, job, Some(connection));
         }
     }
 

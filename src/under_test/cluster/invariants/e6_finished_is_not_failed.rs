@@ -137,7 +137,14 @@ mod tests {
             .holds(process(3, 1), ended())
             .holds(process(1, 1), known_as(ExecutionState::Failed));
         let session = TaskExecutorSession(1);
-        let lost = JobEvent::ExecutorLost { job: JOB, resource: resource(), session };
+        let connection = crate::system::heartbeat::HeartbeatSession(1);
+        let lost = JobEvent::ExecutorLost {
+            job: JOB,
+            resource: resource(),
+            session,
+            connection,
+            told: None,
+        };
         finished()
             .holds(process(1, 1), lost)
             .holds(process(1, 1), known_as(ExecutionState::Failed));

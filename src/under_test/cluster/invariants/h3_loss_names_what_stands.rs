@@ -9,7 +9,7 @@ use crate::{
     harness::event::Moment,
     host::{sim::Hardware, sim::NodeId},
     system::{
-        heartbeat::HeartbeatEvent,
+        heartbeat::{HeartbeatEvent, HeartbeatSession},
         ids::{InstanceId, JobId, ResourceId, TaskExecutorSession},
         job_manager::JobEvent,
         leadership::LeaderSessionId,
@@ -26,8 +26,8 @@ type Process = (NodeId, u64);
 #[derive(Default)]
 pub struct LossNamesWhatStands {
     registered: BTreeMap<(Process, ResourceId), InstanceId>,
-    executors: BTreeMap<(Process, JobId, ResourceId), TaskExecutorSession>,
-    masters: BTreeMap<(Process, JobId), LeaderSessionId>,
+    executors: BTreeMap<(Process, JobId, ResourceId), (TaskExecutorSession, HeartbeatSession)>,
+    masters: BTreeMap<(Process, JobId), (LeaderSessionId, HeartbeatSession)>,
 }
 
 impl ClusterInvariant for LossNamesWhatStands {
@@ -47,14 +47,14 @@ impl ClusterInvariant for LossNamesWhatStands {
         let process = at.process;
         match seen {
             EventRef::Job(event) => self.observe_managers(at, event),
-            EventRef::Slot(SlotEvent::MasterConnected { job, session, .. }) => {
-                let known = self.masters.insert((process, *job), *session);
+            EventRef::Slot(SlotEvent::MasterConnected { job, session, connection, .. }) => {
+                let known = self.masters.insert((process, *job), (*session, *connection));
                 Check::that(known.is_none(), || {
                     (format!("it is connected to {known:?}"), format!("{at}: to {session:?}"))
                 })
             }
-            EventRef::Slot(SlotEvent::MasterDisconnected { job, session, .. }) => {
-                same(at, self.masters.remove(&(process, *job)), *session)
+            EventRef::Slot(SlotEvent::MasterDisconnected { job, session, connection, .. }) => {
+                same(at, self.masters.remove(&(process, *job)), (*session, *connection))
             }
             EventRef::Heartbeat(
                 HeartbeatEvent::TimedOut { by, id, session }
@@ -94,12 +94,14 @@ impl LossNamesWhatStands {
             JobEvent::ExecutorDropped { resource, instance } => {
                 same(at, self.registered.remove(&(process, resource.clone())), *instance)
             }
-            JobEvent::ExecutorConnected { job, resource, session } => {
-                self.executors.insert((process, *job, resource.clone()), *session);
+            JobEvent::ExecutorConnected { job, resource, session, connection } => {
+                let connected = (*session, *connection);
+                self.executors.insert((process, *job, resource.clone()), connected);
                 Check::Ignored
             }
-            JobEvent::ExecutorLost { job, resource, session } => {
-                same(at, self.executors.remove(&(process, *job, resource.clone())), *session)
+            JobEvent::ExecutorLost { job, resource, session, connection, .. } => {
+                let stands = self.executors.remove(&(process, *job, resource.clone()));
+                same(at, stands, (*session, *connection))
             }
             _ => Check::Ignored,
         }
@@ -108,8 +110,7 @@ impl LossNamesWhatStands {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing_jobs::*, HeartbeatEvent, LossNamesWhatStands};
-    use crate::system::heartbeat::HeartbeatSession;
+    use super::{super::testing_jobs::*, HeartbeatEvent, HeartbeatSession, LossNamesWhatStands};
 
     fn resource() -> ResourceId {
         ResourceId("a".to_string())
@@ -126,16 +127,19 @@ mod tests {
 
     fn connected(number: u128) -> JobEvent {
         let session = TaskExecutorSession(number);
-        JobEvent::ExecutorConnected { job: JOB, resource: resource(), session }
+        let connection = HeartbeatSession(number);
+        JobEvent::ExecutorConnected { job: JOB, resource: resource(), session, connection }
     }
 
     fn lost(number: u128) -> JobEvent {
         let session = TaskExecutorSession(number);
-        JobEvent::ExecutorLost { job: JOB, resource: resource(), session }
+        let connection = HeartbeatSession(number);
+        JobEvent::ExecutorLost { job: JOB, resource: resource(), session, connection, told: None }
     }
 
     fn to_master(number: u128) -> SlotEvent {
-        SlotEvent::MasterConnected { resource: resource(), job: JOB, session: term(number) }
+        let connection = HeartbeatSession(number);
+        SlotEvent::MasterConnected { resource: resource(), job: JOB, session: term(number), connection }
     }
 
     fn from_master(number: u128) -> SlotEvent {
@@ -143,6 +147,7 @@ mod tests {
             resource: resource(),
             job: JOB,
             session: term(number),
+            connection: HeartbeatSession(number),
             told: None,
         }
     }

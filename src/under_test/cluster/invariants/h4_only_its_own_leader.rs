@@ -1,5 +1,5 @@
-//! H4: a connection that one of its ends is told to give up is given up only at the word of the very
-//! term, or registration, to which it belongs. A former leader's word, however late, tears nothing down.
+//! H4: a connection that one of its ends is told to give up is given up only at a word of that very connection,
+//! registration or term. What was said of a former one, however late it comes, tears nothing down.
 
 use super::{Check, ClusterInvariant};
 use crate::{
@@ -28,8 +28,11 @@ impl ClusterInvariant for OnlyItsOwnLeader {
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            EventRef::Slot(SlotEvent::MasterDisconnected { session, told: Some(told), .. })
-            | EventRef::Job(JobEvent::MasterDropped { session, told: Some(told), .. }) => {
+            EventRef::Slot(SlotEvent::MasterDisconnected { connection, told: Some(told), .. })
+            | EventRef::Job(JobEvent::ExecutorLost { connection, told: Some(told), .. }) => {
+                own(at, connection, told)
+            }
+            EventRef::Job(JobEvent::MasterDropped { session, told: Some(told), .. }) => {
                 own(at, session, told)
             }
             EventRef::Slot(SlotEvent::ResourceManagerDisconnected {
@@ -51,41 +54,58 @@ fn own<T: Debug + PartialEq>(at: Moment, stands: &T, told: &T) -> Check {
 #[cfg(test)]
 mod tests {
     use super::{super::testing_jobs::*, OnlyItsOwnLeader};
+    use crate::system::heartbeat::HeartbeatSession;
 
     fn resource() -> ResourceId {
         ResourceId("a".to_string())
     }
 
-    fn events(stands: u128, told: Option<u128>) -> (SlotEvent, SlotEvent, JobEvent) {
+    fn events(stands: u128, told: Option<u128>) -> (SlotEvent, SlotEvent, JobEvent, JobEvent) {
         let (session, by) = (term(stands), told.map(term));
         let instance = InstanceId(stands);
+        let (connection, said) = (HeartbeatSession(stands), told.map(HeartbeatSession));
         (
-            SlotEvent::MasterDisconnected { resource: resource(), job: JOB, session, told: by },
+            SlotEvent::MasterDisconnected {
+                resource: resource(),
+                job: JOB,
+                session,
+                connection,
+                told: said,
+            },
             SlotEvent::ResourceManagerDisconnected {
                 resource: resource(),
                 instance,
                 told: told.map(InstanceId),
             },
             JobEvent::MasterDropped { job: JOB, session, told: by },
+            JobEvent::ExecutorLost {
+                job: JOB,
+                resource: resource(),
+                session: TaskExecutorSession(1),
+                connection,
+                told: said,
+            },
         )
     }
 
     #[test]
     fn its_own_leader_or_nobody_may_end_it() {
         for told in [None, Some(1)] {
-            let (master, manager, dropped) = events(1, told);
+            let (master, manager, dropped, lost) = events(1, told);
             History::<OnlyItsOwnLeader>::new()
                 .holds(process(3, 1), master)
                 .holds(process(3, 1), manager)
-                .holds(process(1, 1), dropped);
+                .holds(process(1, 1), dropped)
+                .holds(process(1, 1), lost);
         }
     }
 
     #[test]
     fn a_former_leader_may_not() {
-        let (master, manager, dropped) = events(2, Some(1));
+        let (master, manager, dropped, lost) = events(2, Some(1));
         History::<OnlyItsOwnLeader>::new().breaks(process(3, 1), master);
         History::<OnlyItsOwnLeader>::new().breaks(process(3, 1), manager);
         History::<OnlyItsOwnLeader>::new().breaks(process(1, 1), dropped);
+        History::<OnlyItsOwnLeader>::new().breaks(process(1, 1), lost);
     }
 }

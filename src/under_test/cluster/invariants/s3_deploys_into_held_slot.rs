@@ -62,6 +62,7 @@ impl ClusterInvariant for DeploysIntoHeldSlot {
 #[cfg(test)]
 mod tests {
     use super::{super::testing_jobs::*, DeploysIntoHeldSlot};
+    use crate::system::heartbeat::HeartbeatSession;
 
     fn resource() -> ResourceId {
         ResourceId("a".to_string())
@@ -82,7 +83,8 @@ mod tests {
     }
 
     fn connected(number: u128) -> SlotEvent {
-        SlotEvent::MasterConnected { resource: resource(), job: JOB, session: term(number) }
+        let connection = HeartbeatSession(number);
+        SlotEvent::MasterConnected { resource: resource(), job: JOB, session: term(number), connection }
     }
 
     fn disconnected(number: u128) -> SlotEvent {
@@ -90,6 +92,7 @@ mod tests {
             resource: resource(),
             job: JOB,
             session: term(number),
+            connection: HeartbeatSession(number),
             told: None,
         }
     }

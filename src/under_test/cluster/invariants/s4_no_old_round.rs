@@ -102,9 +102,13 @@ mod tests {
 
     #[test]
     fn an_answer_after_the_master_is_gone_is_refused() {
-        let session = term(1);
-        let gone =
-            SlotEvent::MasterDisconnected { resource: resource(), job: JOB, session, told: None };
+        let gone = SlotEvent::MasterDisconnected {
+            resource: resource(),
+            job: JOB,
+            session: term(1),
+            connection: crate::system::heartbeat::HeartbeatSession(1),
+            told: None,
+        };
         two_rounds().holds(process(3, 1), gone).breaks(process(3, 1), answered(2));
     }
 

@@ -37,6 +37,8 @@ pub enum Effect {
     StoreResult(JobId, JobResult),
     /// Ends a job's master here, then removes what the job left; `on_cleaned`.
     CleanUp(JobId),
+    /// Tries after a while again to remove what a job left; `on_clean_again`.
+    CleanUpLater(JobId),
     /// Makes it durable that a user wants a job to end; `on_cancellation_recorded`.
     RecordCancellation(JobId),
     /// Answers whoever wants a job to end.
@@ -263,7 +265,19 @@ impl DispatcherCore {
         match cleaned {
             Ok(()) => self.results.get_mut(&job).expect("results stay").dirty = false,
             Err(StoreError::NotLeader) => {}
-            Err(error) => self.does(Effect::Exit(format!("{job:?}: {error}"))),
+            // It stays dirty, and holds nothing else up.
+            Err(error) => {
+                let cause = error.to_string();
+                self.does(Effect::Announce(JobEvent::CleanupRefused { job, cause }));
+                self.does(Effect::CleanUpLater(job));
+            }
+        }
+    }
+
+    /// What a job left may be removed now.
+    pub fn on_clean_again(&mut self, job: JobId) {
+        if !self.stopping {
+            self.clean_up(job);
         }
     }
 
@@ -300,7 +314,8 @@ impl DispatcherCore {
             Ok(Cancellation::Recorded) => {
                 self.does(Effect::Announce(JobEvent::CancellationAcknowledged { job }));
                 self.does(Effect::AnswerCancellation(job, Ok(())));
-                if self.canceled.insert(job) && self.jobs.contains_key(&job) {
+                // It may have ended while the answer was on its way.
+                if self.jobs.contains_key(&job) && self.canceled.insert(job) {
                     self.does(Effect::CancelMaster(job));
                 }
             }

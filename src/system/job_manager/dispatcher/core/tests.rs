@@ -141,6 +141,26 @@ fn a_refusal_that_is_no_loss_of_leadership_ends_the_process() {
 }
 
 #[test]
+fn a_cleanup_that_is_refused_is_tried_again_and_holds_nothing_up() {
+    let results = BTreeMap::from([(ID, StoredResult { dirty: true, result: finished() })]);
+    let mut core = core_with(StoredJobs { results, ..StoredJobs::default() });
+    on(&mut core, DispatcherCore::on_start);
+    let refused = || Err(StoreError::Conflict("it is full".to_string()));
+    let ((), effects) = on(&mut core, |core| core.on_cleaned(ID, refused()));
+    let cause = "it is full".to_string();
+    let told = Effect::Announce(JobEvent::CleanupRefused { job: ID, cause });
+    assert_eq!(effects, [told, Effect::CleanUpLater(ID)]);
+    assert_eq!(core.on_submit(graph(JobId(8)), sound), Ok(()));
+    core.take_effects();
+    let ((), effects) = on(&mut core, |core| core.on_clean_again(ID));
+    assert!(effects.contains(&Effect::CleanUp(ID)), "{effects:?}");
+    on(&mut core, |core| core.on_cleaned(ID, Ok(())));
+    on(&mut core, DispatcherCore::on_stop);
+    let ((), effects) = on(&mut core, |core| core.on_clean_again(ID));
+    assert_eq!(effects, []);
+}
+
+#[test]
 fn what_was_kept_runs_on_or_is_cleaned_and_never_both() {
     let results = BTreeMap::from([
         (JobId(8), StoredResult { dirty: true, result: finished() }),
@@ -173,6 +193,21 @@ fn a_cancellation_is_answered_when_it_is_durable() {
     };
     let refused = Err(JobRefusal::Terminated(JobStatus::Finished));
     assert_eq!(on(&mut core, late).1, [Effect::AnswerCancellation(ID, refused)]);
+}
+
+#[test]
+fn a_cancellation_whose_answer_comes_after_the_jobs_end_is_not_kept_in_mind() {
+    let mut core = running();
+    core.on_cancel(ID).unwrap();
+    core.on_ended(Instant::ORIGIN, finished(), details());
+    core.on_result_stored(ID, Ok(finished()));
+    core.take_effects();
+    let recorded = |core: &mut DispatcherCore| {
+        core.on_cancellation_recorded(ID, Ok(Cancellation::Recorded));
+    };
+    let ((), effects) = on(&mut core, recorded);
+    assert!(effects.contains(&Effect::AnswerCancellation(ID, Ok(()))));
+    assert!(!effects.contains(&Effect::CancelMaster(ID)));
 }
 
 #[test]

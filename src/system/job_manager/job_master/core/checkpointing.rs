@@ -109,7 +109,7 @@ impl JobMasterCore {
             self.checkpoints.running = true;
             self.checkpoints.period += 1;
             self.checkpoints.last_trigger = None;
-            self.schedule_trigger(now);
+            self.schedule_trigger(now, self.next_trigger(now));
         }
     }
 
@@ -123,19 +123,31 @@ impl JobMasterCore {
         }
     }
 
-    fn schedule_trigger(&mut self, now: Instant) {
+    /// When the next checkpoint may begin: an interval after the last one's begin, a pause after its end.
+    fn next_trigger(&self, now: Instant) -> Instant {
         let settings = self.job.checkpoints;
         let interval = Duration::from_millis(settings.interval_ms);
         let by_interval = self.checkpoints.last_trigger.unwrap_or(now) + interval;
-        let pause = Duration::from_millis(settings.min_pause_ms);
-        let by_pause = self.checkpoints.last_end.map_or(now, |end| end + pause);
-        let delay = by_interval.max(by_pause).saturating_since(now);
-        self.does(Effect::Schedule(delay, Timer::Trigger(self.checkpoints.period)));
+        by_interval.max(self.pause_over(now))
+    }
+
+    fn pause_over(&self, now: Instant) -> Instant {
+        let pause = Duration::from_millis(self.job.checkpoints.min_pause_ms);
+        self.checkpoints.last_end.map_or(now, |end| end + pause)
+    }
+
+    fn schedule_trigger(&mut self, now: Instant, at: Instant) {
+        let period = self.checkpoints.period;
+        self.does(Effect::Schedule(at.saturating_since(now), Timer::Trigger(period)));
     }
 
     pub(super) fn trigger_due(&mut self, now: Instant, period: u64) {
         if self.checkpoints.period != period {
             return;
+        }
+        // One may have ended since the timer was set.
+        if self.pause_over(now) > now {
+            return self.schedule_trigger(now, self.pause_over(now));
         }
         let checkpoints = &mut self.checkpoints;
         checkpoints.last_trigger = Some(now);
@@ -148,7 +160,7 @@ impl JobMasterCore {
             checkpoints.triggering = true;
             self.does(Effect::Draw(Draw::Checkpoint(period), 1));
         }
-        self.schedule_trigger(now);
+        self.schedule_trigger(now, self.next_trigger(now));
     }
 
     pub(super) fn checkpoint_drawn(&mut self, now: Instant, period: u64, id: u64) {

@@ -56,8 +56,8 @@ pub enum Effect {
     Connect(ResourceId, HeartbeatSession),
     /// Monitors a task executor no more.
     Unmonitor(ResourceId, HeartbeatSession),
-    /// Tells a task executor that nothing is wanted of it, and forgets the way to it.
-    Disconnect(ResourceId, String),
+    /// Tells a task executor that nothing is wanted of it over a connection, and forgets the way to it.
+    Disconnect(ResourceId, HeartbeatSession, String),
     /// Takes leave of the resource manager.
     LeaveResourceManager(JobStatus),
     /// Ends what is under way: the term is over.
@@ -96,6 +96,8 @@ pub enum Timer {
     StoringGrace(CheckpointId),
     /// An attempt is to be ended whose task executor gave no answer.
     CancelAgain(ExecutionAttemptId),
+    /// Slots may have been idle for too long. With the number of the episode.
+    SlotsIdle(u64),
 }
 
 /// What numbers are drawn for.

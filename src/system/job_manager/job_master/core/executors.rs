@@ -5,12 +5,13 @@ use crate::{
     host::Instant,
     system::{
         heartbeat::HeartbeatSession,
-        ids::{AllocationId, ExecutionAttemptId, JobId, ResourceId, TaskExecutorSession},
+        ids::{AllocationId, ExecutionAttemptId, JobId, ResourceId},
         job_manager::event::JobEvent,
         protocol::{
             ExecutorReport, JobStatus, MasterReport, OfferedSlots, RegistrationRefusal,
             TaskExecutionState, TaskExecutorInfo,
         },
+        sabotage,
     },
 };
 
@@ -81,19 +82,21 @@ impl JobMasterCore {
         self.may_connect(self.id(), &info, attempt)?;
         let mut round = 0;
         if let Some(link) = self.executors.get(&info.resource) {
-            let (known, monitored) = (link.info.session, link.heartbeat);
-            if known == info.session {
+            let (life, monitored) = (link.info.session, link.heartbeat);
+            if life == info.session {
                 round = link.round;
                 self.does(Effect::Unmonitor(info.resource.clone(), monitored));
             } else {
                 // What ran in its earlier life is gone.
-                self.on_disconnected(now, &info.resource, known, "the task executor began anew");
+                self.lose(now, &info.resource, None, "the task executor began anew");
                 // That may have been the job's last failure.
                 self.may_connect(self.id(), &info, attempt)?;
             }
         }
-        let (job, resource, session) = (self.id(), info.resource.clone(), info.session);
-        let connected = JobEvent::ExecutorConnected { job, resource: resource.clone(), session };
+        let (job, resource) = (self.id(), info.resource.clone());
+        let (session, connection) = (info.session, heartbeat);
+        let connected =
+            JobEvent::ExecutorConnected { job, resource: resource.clone(), session, connection };
         self.announce(connected);
         self.does(Effect::Connect(resource.clone(), heartbeat));
         self.executors.insert(resource, ExecutorLink { info, heartbeat, round, attempt });
@@ -128,24 +131,24 @@ impl JobMasterCore {
             self.announce(JobEvent::SlotAccepted { job, resource, allocation });
         }
         self.schedule(now);
+        self.watch_idle_slots(!accepted.is_empty());
         Ok(accepted)
     }
 
-    /// A life of a task executor is gone, or wants nothing any more: its slots are lost.
-    pub fn on_disconnected(
+    /// A connection to a task executor is over: its slots are lost. `told` is what the task executor ended, if it did.
+    fn lose(
         &mut self,
         now: Instant,
         resource: &ResourceId,
-        session: TaskExecutorSession,
+        told: Option<HeartbeatSession>,
         cause: &str,
     ) {
-        let link = self.executors.get(resource).filter(|link| link.info.session == session);
-        let Some(heartbeat) = link.map(|link| link.heartbeat) else { return };
-        self.executors.remove(resource);
-        self.does(Effect::Unmonitor(resource.clone(), heartbeat));
-        let job = self.id();
-        self.announce(JobEvent::ExecutorLost { job, resource: resource.clone(), session });
-        self.does(Effect::Disconnect(resource.clone(), cause.to_string()));
+        let Some(link) = self.executors.remove(resource) else { return };
+        let (session, connection) = (link.info.session, link.heartbeat);
+        self.does(Effect::Unmonitor(resource.clone(), connection));
+        let (job, lost) = (self.id(), resource.clone());
+        self.announce(JobEvent::ExecutorLost { job, resource: lost, session, connection, told });
+        self.does(Effect::Disconnect(resource.clone(), connection, cause.to_string()));
         let mut failure = Failure::default();
         for allocation in self.slots.of(resource) {
             self.lose_slot(now, allocation, &format!("{resource} lost: {cause}"), &mut failure);
@@ -154,17 +157,35 @@ impl JobMasterCore {
         self.maybe_finish(now);
     }
 
+    fn stands(&self, resource: &ResourceId, connection: HeartbeatSession) -> bool {
+        self.executors.get(resource).is_some_and(|link| link.heartbeat == connection)
+    }
+
+    /// A task executor ends a connection. Of one that was replaced it says nothing.
+    pub fn on_left(
+        &mut self,
+        now: Instant,
+        resource: &ResourceId,
+        connection: HeartbeatSession,
+        cause: &str,
+    ) {
+        if self.stands(resource, connection)
+            || self.switches.on(sabotage::FORMER_CONNECTION_ENDS_THE_PRESENT_ONE)
+        {
+            self.lose(now, resource, Some(connection), cause);
+        }
+    }
+
     /// No beat comes any more over a connection.
     pub fn on_silence(
         &mut self,
         now: Instant,
         resource: &ResourceId,
-        heartbeat: HeartbeatSession,
+        connection: HeartbeatSession,
         cause: &str,
     ) {
-        let link = self.executors.get(resource).filter(|link| link.heartbeat == heartbeat);
-        if let Some(session) = link.map(|link| link.info.session) {
-            self.on_disconnected(now, resource, session, cause);
+        if self.stands(resource, connection) {
+            self.lose(now, resource, None, cause);
         }
     }
 
@@ -172,7 +193,7 @@ impl JobMasterCore {
     pub(super) fn leave_executors(&mut self, cause: &str) {
         for (resource, link) in std::mem::take(&mut self.executors) {
             self.does(Effect::Unmonitor(resource.clone(), link.heartbeat));
-            self.does(Effect::Disconnect(resource, cause.to_string()));
+            self.does(Effect::Disconnect(resource, link.heartbeat, cause.to_string()));
         }
     }
 

@@ -10,6 +10,7 @@ mod effect;
 mod execution;
 mod executors;
 mod failures;
+mod idle;
 mod pending;
 mod region;
 mod restarts;
@@ -31,13 +32,14 @@ use crate::{
     system::{
         graph::{ExecutionGraph, JobGraph},
         ids::{ExecutionVertexId, JobId, ResourceId},
-        job_manager::event::JobEvent,
+        job_manager::{JobManagerConfig, event::JobEvent},
         leadership::LeaderSessionId,
         protocol::{JobResult, JobStatus},
         store::StoreError,
     },
 };
 use failures::Failures;
+use idle::Idle;
 use region::Region;
 use restarts::Restarts;
 use slot_pool::SlotPool;
@@ -49,6 +51,8 @@ pub struct JobMasterCore {
     session: LeaderSessionId,
     /// The pause before something is tried again.
     retry_delay: Duration,
+    /// How long slots may be idle.
+    slot_idle_timeout: Duration,
     switches: Switches,
     graph: ExecutionGraph,
     status: JobStatus,
@@ -64,6 +68,7 @@ pub struct JobMasterCore {
     /// The attempts of the deployed regions, and of those that are being ended.
     executions: BTreeMap<ExecutionVertexId, Execution>,
     slots: SlotPool,
+    idle: Idle,
     executors: BTreeMap<ResourceId, ExecutorLink>,
     checkpoints: Checkpoints,
     effects: Vec<Effect>,
@@ -76,9 +81,10 @@ impl JobMasterCore {
         job: Arc<JobGraph>,
         session: LeaderSessionId,
         checkpoints: Checkpoints,
-        retry_delay: Duration,
+        config: &JobManagerConfig,
         switches: Switches,
     ) -> Self {
+        let JobManagerConfig { retry_delay, slot_idle_timeout, .. } = *config;
         let graph = ExecutionGraph::new(&job);
         let seed = (job.id.0 >> 64) as u64 ^ session.0 as u64;
         let restarts = Restarts::new(job.restarts, retry_delay, seed);
@@ -92,6 +98,7 @@ impl JobMasterCore {
             job,
             session,
             retry_delay,
+            slot_idle_timeout,
             switches,
             graph,
             status: JobStatus::Created,
@@ -102,6 +109,7 @@ impl JobMasterCore {
             exhausted: false,
             regions,
             region_of,
+            idle: Idle::default(),
             executions: BTreeMap::new(),
             executors: BTreeMap::new(),
             checkpoints,
@@ -195,6 +203,7 @@ impl JobMasterCore {
                 self.give_up_storing(now, checkpoint, &reason);
             }
             Timer::CancelAgain(attempt) => self.cancel_attempt(now, attempt),
+            Timer::SlotsIdle(episode) => self.slots_idle(now, episode),
         }
     }
 

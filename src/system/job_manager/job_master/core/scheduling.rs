@@ -470,6 +470,7 @@ impl JobMasterCore {
             }
             _ => {}
         }
+        self.watch_idle_slots(false);
     }
 
     /// A slot is gone: its attempts have ended, and the others of their regions must.

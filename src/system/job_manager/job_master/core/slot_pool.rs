@@ -80,6 +80,11 @@ impl SlotPool {
         free.is_some()
     }
 
+    /// Each place that has a slot.
+    pub fn all(&self) -> impl Iterator<Item = (usize, &PooledSlot)> {
+        self.places.iter().enumerate().filter_map(|(place, held)| Some((place, held.as_ref()?)))
+    }
+
     /// How many slots are held, and how many the job needs.
     pub fn fill(&self) -> (usize, usize) {
         (self.held().count(), self.places.len())

@@ -31,6 +31,10 @@ fn restarts(attempts: u32) -> RestartStrategy {
 
 /// Two pipelines of a source and a sink each.
 fn job(restarts: RestartStrategy) -> JobGraph {
+    job_with(restarts, CheckpointSettings::default())
+}
+
+fn job_with(restarts: RestartStrategy, settings: CheckpointSettings) -> JobGraph {
     let spec = |uid: &str| OperatorSpec {
         uid: uid.to_string(),
         name: uid.to_string(),
@@ -39,7 +43,7 @@ fn job(restarts: RestartStrategy) -> JobGraph {
     let mut graph = StreamGraph::new().disable_chaining();
     let source = graph.source(spec("source"), 2);
     graph.operator(source, Partitioner::Forward, spec("sink"), 2);
-    graph.job_graph(JobId(7), "two pipelines", CheckpointSettings::default(), restarts).unwrap()
+    graph.job_graph(JobId(7), "two pipelines", settings, restarts).unwrap()
 }
 
 fn vertex(vertex: u32, subtask: u32) -> ExecutionVertexId {
@@ -72,14 +76,18 @@ fn offered(resource: &str, life: u128, allocation: u128) -> OfferedSlots {
 
 impl Bench {
     fn new(restarts: RestartStrategy) -> Self {
-        let (job, switches) = (Arc::new(job(restarts)), Switches::default());
+        Bench::of(job(restarts))
+    }
+
+    fn of(job: JobGraph) -> Self {
+        let (job, switches) = (Arc::new(job), Switches::default());
         let session = LeaderSessionId(1);
         let core = JobMasterCore::new(
             Instant::ORIGIN,
             job,
             session,
             Checkpoints::default(),
-            RETRY,
+            &JobManagerConfig::default(),
             switches,
         );
         Bench { core, now: Instant::ORIGIN }
@@ -121,6 +129,12 @@ impl Bench {
     /// on `b`, and all run.
     fn running(restarts: RestartStrategy) -> Self {
         let mut bench = Bench::new(restarts);
+        bench.run_two_regions();
+        bench
+    }
+
+    fn run_two_regions(&mut self) {
+        let bench = self;
         bench.does(|core, _| core.on_start());
         for (life, resource) in (1..).zip(["a", "b"]) {
             bench.connect(resource, life);
@@ -134,7 +148,6 @@ impl Bench {
             bench.is(attempt(of, u64::from(of.1) + 1), TaskExecutionState::Running);
         }
         assert_eq!(bench.core.status, JobStatus::Running);
-        bench
     }
 
     /// The same with a pending checkpoint of that number.
@@ -372,13 +385,95 @@ fn what_a_report_lacks_is_one_failure_too() {
     assert_eq!(bench.core.slots.fill(), (0, 2));
 }
 
+/// A job of one region that needs two slots, and has one of them.
+fn half_held() -> Bench {
+    let spec = |uid: &str| OperatorSpec {
+        uid: uid.to_string(),
+        name: uid.to_string(),
+        parameters: vec![],
+    };
+    let mut graph = StreamGraph::new().disable_chaining();
+    let source = graph.source(spec("source"), 2);
+    graph.operator(source, Partitioner::Rebalance, spec("sink"), 2);
+    let settings = CheckpointSettings::default();
+    let job = graph.job_graph(JobId(7), "one region", settings, restarts(9)).unwrap();
+    let mut bench = Bench::of(job);
+    bench.does(|core, _| core.on_start());
+    bench.connect("a", 1);
+    bench.offer("a", 1, 1);
+    bench
+}
+
+/// The timer of idle slots, and how long until it comes.
+fn idle_timer(effects: &[Effect]) -> Option<(Timer, Duration)> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Schedule(wait, timer @ Timer::SlotsIdle(_)) => Some((*timer, *wait)),
+        _ => None,
+    })
+}
+
+#[test]
+fn slots_that_a_job_can_not_use_are_given_back_after_a_while() {
+    let mut bench = half_held();
+    let mut again = offered("a", 1, 1);
+    again.round = 2;
+    let effects = bench.does(|core, now| assert!(core.on_offered(now, again).is_ok()));
+    let (timer, wait) = idle_timer(&effects).expect("it begins anew when one has come");
+    let timeout = JobManagerConfig::default().slot_idle_timeout;
+    assert!((timeout..=timeout * 2).contains(&wait), "{wait:?}");
+    let effects = bench.does(|core, now| core.on_timer(now, Timer::SlotsIdle(1)));
+    assert_eq!(effects, [], "that of the former episode");
+    let effects = bench.does(|core, now| core.on_timer(now, timer));
+    let (job, resource, allocation) = (JobId(7), ResourceId("a".to_string()), AllocationId(1));
+    assert_eq!(effects, [Effect::Announce(JobEvent::SlotGivenBack { job, resource, allocation })]);
+    assert_eq!(bench.core.slots.fill(), (0, 2));
+    assert_eq!(bench.core.report_to(&ResourceId("a".to_string())).allocations, []);
+    // It may have it again.
+    let mut anew = offered("a", 1, 5);
+    anew.round = 3;
+    let effects = bench.does(|core, now| assert!(core.on_offered(now, anew).is_ok()));
+    assert!(idle_timer(&effects).is_some());
+}
+
+#[test]
+fn slots_that_a_region_uses_or_will_use_are_kept() {
+    let mut bench = Bench::running(restarts(9));
+    let effects = bench.is(attempt((1, 1), 2), failed());
+    assert_eq!(idle_timer(&effects), None, "it has all that it needs, and waits for its delay");
+    let mut bench = half_held();
+    bench.connect("b", 2);
+    bench.offer("b", 2, 2);
+    bench.does(|core, now| core.on_timer(now, Timer::SlotsIdle(1)));
+    assert_eq!(bench.core.slots.fill(), (2, 2), "the rest has come in time");
+    // Of two regions the one that has its slot runs, and gives nothing back.
+    let mut bench = Bench::new(restarts(9));
+    bench.connect("a", 1);
+    let effects = bench.offer("a", 1, 1);
+    assert_eq!(idle_timer(&effects), None);
+}
+
+#[test]
+fn the_word_of_a_former_connection_ends_nothing() {
+    let mut bench = Bench::running(restarts(0));
+    let again = |core: &mut JobMasterCore, now| {
+        core.on_connected(now, info("a", 1), 2, HeartbeatSession(9)).expect("a newer try");
+    };
+    bench.does(again);
+    let here = ResourceId("a".to_string());
+    let late = |core: &mut JobMasterCore, now| core.on_left(now, &here, HeartbeatSession(1), "late");
+    assert_eq!(bench.does(late), [], "it took leave before it registered again");
+    let left = |core: &mut JobMasterCore, now| core.on_left(now, &here, HeartbeatSession(9), "now");
+    assert!(!bench.does(left).is_empty());
+    assert_eq!(bench.core.status, JobStatus::Failing);
+}
+
 #[test]
 fn a_slot_that_goes_while_the_epoch_is_drawn_stops_the_deployment() {
     let mut bench = Bench::new(restarts(9));
     bench.connect("a", 1);
     bench.offer("a", 1, 1);
     let gone = ResourceId("a".to_string());
-    bench.does(|core, now| core.on_disconnected(now, &gone, TaskExecutorSession(1), "it left"));
+    bench.does(|core, now| core.on_left(now, &gone, HeartbeatSession(1), "it left"));
     let effects = bench.drawn(Draw::Epochs(vec![(0, 0)]), 5);
     assert_eq!(effects, []);
     assert_eq!(bench.core.status, JobStatus::Created);
@@ -424,6 +519,30 @@ fn checkpoints_wait_until_all_regions_run_again() {
     assert!(!triggers(&effects), "one task does not run yet");
     let effects = bench.is(attempt((1, 1), 3), TaskExecutionState::Running);
     assert!(triggers(&effects), "{effects:?}");
+    assert!(matches!(due(&mut bench)[..], [Effect::Draw(Draw::Checkpoint(_), 1), _]));
+}
+
+#[test]
+fn the_least_pause_between_checkpoints_is_kept() {
+    let settings =
+        CheckpointSettings { interval_ms: 2_000, min_pause_ms: 1_000, ..CheckpointSettings::default() };
+    let mut bench = Bench::of(job_with(restarts(9), settings));
+    bench.run_two_regions();
+    let period = bench.core.checkpoints.period_now();
+    let due = |bench: &mut Bench| {
+        bench.does(|core, now| core.on_timer(now, Timer::Trigger(period)))
+    };
+    due(&mut bench);
+    bench.drawn(Draw::Checkpoint(period), 8);
+    bench.now = bench.now + Duration::from_millis(1_990);
+    let timed_out = |core: &mut JobMasterCore, now| {
+        core.on_timer(now, Timer::CheckpointTimeout(CheckpointId(8)));
+    };
+    bench.does(timed_out);
+    bench.now = bench.now + Duration::from_millis(10);
+    let wait = Duration::from_millis(990);
+    assert_eq!(due(&mut bench), [Effect::Schedule(wait, Timer::Trigger(period))]);
+    bench.now = bench.now + wait;
     assert!(matches!(due(&mut bench)[..], [Effect::Draw(Draw::Checkpoint(_), 1), _]));
 }
 

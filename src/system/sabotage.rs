@@ -31,6 +31,8 @@ crate::sabotages! {
     RESTARTS_WITHOUT_END = "restarts-without-end", "generic", ["E5"];
     /// A failed region starts again at once.
     RESTART_WITHOUT_DELAY = "restart-without-delay", "generic", ["E5"];
+    /// A job keeps slots that it can't use from jobs that could.
+    IDLE_SLOTS_KEPT = "idle-slots-kept", "generic", ["stuck"];
     /// The late word of a former connection between a job's master and a task executor ends the present one.
     FORMER_CONNECTION_ENDS_THE_PRESENT_ONE = "former-connection-ends-the-present-one", "generic", ["H4"];
     /// A deployment is accepted from a job master that no longer leads.

@@ -3,9 +3,7 @@
 use super::{LeaderInformation, LeadershipEvent, leader_key};
 use crate::{
     host::Task,
-    system::service::coordination::{
-        Coordination, CoordinationError, KeyPattern, Update, Watch,
-    },
+    system::service::coordination::{Coordination, CoordinationError, KeyPattern, Update, Watch},
 };
 use std::sync::{Arc, Mutex};
 

@@ -15,7 +15,7 @@ use crate::{
     host::Host,
     system::{
         graph::{StateHandle, TaskDeployment},
-        heartbeat::{Beat, HeartbeatManager},
+        heartbeat::{Beat, HeartbeatManager, HeartbeatSession},
         ids::{
             AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId, TaskExecutorSession,
         },

@@ -157,7 +157,9 @@ fn job(event: &JobEvent) -> Option<String> {
         JobEvent::SlotGivenBack { resource, allocation, .. } => {
             format!("gives {allocation:?} of {resource} back")
         }
-        JobEvent::CleanupRefused { job, cause } => format!("can't remove what {job:?} left: {cause}"),
+        JobEvent::CleanupRefused { job, cause } => {
+            format!("can't remove what {job:?} left: {cause}")
+        }
         JobEvent::RecoveryFailed { job, cause, .. } => format!("can't read {job:?}: {cause}"),
         JobEvent::CheckpointTriggered { checkpoint, .. } => format!("begins {checkpoint:?}"),
         JobEvent::CheckpointAcknowledged { checkpoint, attempt } => {

@@ -11,7 +11,7 @@ use wavetank::{
     gateway,
     host::sim::World,
     system::{
-        leadership::{LeaderInformation, LeaderSessionId},
+        leadership::{LeaderAddress, LeaderInformation, LeaderSessionId},
         protocol::RegistrationRefusal,
         registration::{LeaderLink, Numbers, RegistrationConfig, connect, register},
         rpc::{Context, Reply, RpcAddress, RpcEndpoint, RpcServer},
@@ -87,7 +87,7 @@ impl Led {
     /// One that is not there yet.
     fn absent(pair: &Pair) -> Led {
         let address = RpcAddress::new(pair.server.address().clone(), "leader");
-        let leader = LeaderInformation { session: SESSION, address };
+        let leader = LeaderInformation { session: SESSION, address: LeaderAddress::Rpc(address) };
         Led { tries: Tries::default(), kept: Arc::default(), leader }
     }
 

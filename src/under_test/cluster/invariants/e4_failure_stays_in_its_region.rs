@@ -28,6 +28,8 @@ struct Deployed {
     failed: BTreeSet<u64>,
     /// A checkpoint's failure was counted since the last one of the job.
     checkpoint_failed: bool,
+    /// It knows the job's final checkpoint, also when that was removed since by who came after it.
+    is_final: bool,
 }
 
 /// Remembers what masters deployed, and what has failed of it.
@@ -55,7 +57,11 @@ impl ClusterInvariant for FailureStaysInItsRegion {
         match seen {
             EventRef::Job(JobEvent::Scheduled { job, session, epoch, vertices, .. }) => {
                 let whole = is_whole(at, *job, vertices, model);
-                whole.and(self.scheduled(at, (*job, *session), *epoch, vertices))
+                let deployed = self.scheduled(at, (*job, *session), *epoch, vertices);
+                if let Some(master) = self.masters.get_mut(&(at.process, *job)) {
+                    master.is_final |= model.keys.contains_key(&store::final_key(*job));
+                }
+                whole.and(deployed)
             }
             EventRef::Job(JobEvent::FailureCounted { job, session, attempts, all, .. }) => {
                 self.failed(at, (*job, *session), attempts, *all, model)
@@ -80,10 +86,16 @@ impl ClusterInvariant for FailureStaysInItsRegion {
                 }
                 Check::Ignored
             }
-            EventRef::Job(
-                JobEvent::CheckpointCompleted { job, checkpoint, .. }
-                | JobEvent::CheckpointAborted { job, checkpoint, .. },
-            ) => {
+            EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, last }) => {
+                if let Some(pending) = self.pending.get_mut(&(at.process, *job)) {
+                    pending.remove(checkpoint);
+                }
+                if let Some(master) = self.masters.get_mut(&(at.process, *job)) {
+                    master.is_final |= *last;
+                }
+                Check::Ignored
+            }
+            EventRef::Job(JobEvent::CheckpointAborted { job, checkpoint, .. }) => {
                 if let Some(pending) = self.pending.get_mut(&(at.process, *job)) {
                     pending.remove(checkpoint);
                 }
@@ -126,11 +138,12 @@ impl FailureStaysInItsRegion {
     ) -> Check {
         let pending = self.pending.get(&(at.process, job));
         let whole = pending.is_some_and(|pending| pending.values().any(BTreeSet::is_empty));
-        let may_be_final = whole || model.keys.contains_key(&store::final_key(job));
         let master = self.masters.get_mut(&(at.process, job));
         let Some(master) = master.filter(|master| master.session == session) else {
             return Check::Ignored;
         };
+        let is_kept = model.keys.contains_key(&store::final_key(job));
+        let may_be_final = whole || is_kept || master.is_final;
         let of_checkpoints = std::mem::take(&mut master.checkpoint_failed) && attempts.is_empty();
         let fails = |epoch: &u64| all || attempts.iter().any(|attempt| attempt.epoch == *epoch);
         master.failed.extend(master.epochs.values().copied().filter(fails));
@@ -152,6 +165,7 @@ impl FailureStaysInItsRegion {
             epochs: BTreeMap::new(),
             failed: BTreeSet::new(),
             checkpoint_failed: false,
+            is_final: false,
         };
         let master = self.masters.entry((at.process, job)).or_insert_with(fresh);
         if master.session != session {
@@ -229,6 +243,25 @@ mod tests {
         two_regions()
             .holds(process(0, 1), committed(2, vec![last_checkpoint(8)]))
             .holds(process(1, 1), all_failed(1, 2));
+    }
+
+    #[test]
+    fn a_final_checkpoint_that_was_removed_since_is_known_to_who_began_from_it() {
+        let removed = Change::Delete { key: store::final_key(JOB) };
+        History::<FailureStaysInItsRegion>::new()
+            .holds(process(0, 1), committed(2, vec![last_checkpoint(8)]))
+            .holds(process(1, 1), scheduled_of(1, 1, &[0]))
+            .holds(process(0, 1), committed(3, vec![removed.clone()]))
+            .holds(process(1, 1), all_failed(0, 1));
+        let completed =
+            JobEvent::CheckpointCompleted { job: JOB, checkpoint: CheckpointId(8), last: true };
+        two_regions().holds(process(1, 1), completed).holds(process(1, 1), all_failed(1, 2));
+        // Who began after that has no such reason.
+        History::<FailureStaysInItsRegion>::new()
+            .holds(process(0, 1), committed(2, vec![last_checkpoint(8)]))
+            .holds(process(0, 1), committed(3, vec![removed]))
+            .holds(process(1, 1), scheduled_of(1, 1, &[0]))
+            .breaks(process(1, 1), all_failed(0, 1));
     }
 
     #[test]

@@ -139,7 +139,12 @@ mod tests {
 
     fn to_master(number: u128) -> SlotEvent {
         let connection = HeartbeatSession(number);
-        SlotEvent::MasterConnected { resource: resource(), job: JOB, session: term(number), connection }
+        SlotEvent::MasterConnected {
+            resource: resource(),
+            job: JOB,
+            session: term(number),
+            connection,
+        }
     }
 
     fn from_master(number: u128) -> SlotEvent {

@@ -28,7 +28,9 @@ impl ClusterInvariant for OnlyItsOwnLeader {
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            EventRef::Slot(SlotEvent::MasterDisconnected { connection, told: Some(told), .. })
+            EventRef::Slot(SlotEvent::MasterDisconnected {
+                connection, told: Some(told), ..
+            })
             | EventRef::Job(JobEvent::ExecutorLost { connection, told: Some(told), .. }) => {
                 own(at, connection, told)
             }

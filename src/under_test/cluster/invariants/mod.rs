@@ -10,6 +10,7 @@ pub mod c4_visible_after_stored;
 pub mod c5_retained_is_whole;
 pub mod c7_consistent_cut;
 pub mod c8_one_outcome;
+pub mod c9_checkpoints_keep_their_distance;
 mod channels;
 mod cluster_invariant;
 pub mod coordination_durable;
@@ -111,6 +112,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(c5_retained_is_whole::RetainedIsWhole::default()),
         Box::new(c7_consistent_cut::ConsistentCut::default()),
         Box::new(c8_one_outcome::OneOutcome::default()),
+        Box::new(c9_checkpoints_keep_their_distance::CheckpointsKeepTheirDistance::default()),
         Box::new(d1_acknowledged_job_kept::AcknowledgedJobKept::default()),
         Box::new(d2_terminal_is_final::TerminalIsFinal),
         Box::new(d3_one_valid_master::OneValidMaster::default()),

@@ -84,7 +84,12 @@ mod tests {
 
     fn connected(number: u128) -> SlotEvent {
         let connection = HeartbeatSession(number);
-        SlotEvent::MasterConnected { resource: resource(), job: JOB, session: term(number), connection }
+        SlotEvent::MasterConnected {
+            resource: resource(),
+            job: JOB,
+            session: term(number),
+            connection,
+        }
     }
 
     fn disconnected(number: u128) -> SlotEvent {

@@ -39,6 +39,7 @@ crate::settings! {
             "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120), "Lines written to the input topic in a second at most: the links' latency comes on top.";
             "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
             "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
+            "checkpoint-min-pause" checkpoint_min_pause: DurationRange = time("0s", "60m", "0s"), "The least time from the end of a checkpoint to the next.";
             "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
             "restart-delay" restart_delay: DurationRange = time("0ms", "10m", "1s"), "From a failure to the restart.";
             "restart-delay-max" restart_delay_max: Option<DurationRange> = maybe_time("1ms", "10m"), "The delay before a restart grows to this, twice as long each time, and the job starts again however often; when absent it stays what it is.";
@@ -137,6 +138,7 @@ fn graph(
     let checkpoints = CheckpointSettings {
         interval_ms: millis(settings.checkpoint_interval.one()),
         timeout_ms: millis(settings.checkpoint_timeout.one()),
+        min_pause_ms: millis(settings.checkpoint_min_pause.one()),
         ..CheckpointSettings::default()
     };
     let restarts = restarts(

@@ -48,6 +48,7 @@ crate::settings! {
             "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120), "Lines written to the input topic in a second at most: the links' latency comes on top.";
             "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
             "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
+            "checkpoint-min-pause" checkpoint_min_pause: DurationRange = time("0s", "60m", "0s"), "The least time from the end of a checkpoint to the next.";
             "concurrent-checkpoints" concurrent_checkpoints: NumberRange = number(1, 16, 1), "Checkpoints under way at once at most.";
             "retained-checkpoints" retained_checkpoints: NumberRange = number(1, 16, 1), "Completed checkpoints that are kept.";
             "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
@@ -243,6 +244,7 @@ fn plan(
     let checkpoints = CheckpointSettings {
         interval_ms: millis(spec.checkpoint_interval.one()),
         timeout_ms: millis(spec.checkpoint_timeout.one()),
+        min_pause_ms: millis(spec.checkpoint_min_pause.one()),
         max_concurrent: spec.concurrent_checkpoints.one(),
         retained: spec.retained_checkpoints.one(),
         ..CheckpointSettings::default()

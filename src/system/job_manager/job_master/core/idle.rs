@@ -4,7 +4,7 @@
 use super::{Effect, JobMasterCore, Timer, region::Stage};
 use crate::{
     host::{Instant, mix},
-    system::{ids::AllocationId, job_manager::event::JobEvent, protocol::JobStatus},
+    system::{ids::AllocationId, job_manager::event::JobEvent, protocol::JobStatus, sabotage},
 };
 use std::time::Duration;
 
@@ -50,6 +50,9 @@ impl JobMasterCore {
     /// list them.
     pub(super) fn slots_idle(&mut self, now: Instant, episode: u64) {
         if !self.idle.lasts || self.idle.episode != episode {
+            return;
+        }
+        if self.switches.on(sabotage::IDLE_SLOTS_KEPT) {
             return;
         }
         self.idle.lasts = false;

@@ -460,7 +460,8 @@ fn the_word_of_a_former_connection_ends_nothing() {
     };
     bench.does(again);
     let here = ResourceId("a".to_string());
-    let late = |core: &mut JobMasterCore, now| core.on_left(now, &here, HeartbeatSession(1), "late");
+    let late =
+        |core: &mut JobMasterCore, now| core.on_left(now, &here, HeartbeatSession(1), "late");
     assert_eq!(bench.does(late), [], "it took leave before it registered again");
     let left = |core: &mut JobMasterCore, now| core.on_left(now, &here, HeartbeatSession(9), "now");
     assert!(!bench.does(left).is_empty());
@@ -524,14 +525,16 @@ fn checkpoints_wait_until_all_regions_run_again() {
 
 #[test]
 fn the_least_pause_between_checkpoints_is_kept() {
-    let settings =
-        CheckpointSettings { interval_ms: 2_000, min_pause_ms: 1_000, ..CheckpointSettings::default() };
+    let settings = CheckpointSettings {
+        interval_ms: 2_000,
+        min_pause_ms: 1_000,
+        ..CheckpointSettings::default()
+    };
     let mut bench = Bench::of(job_with(restarts(9), settings));
     bench.run_two_regions();
     let period = bench.core.checkpoints.period_now();
-    let due = |bench: &mut Bench| {
-        bench.does(|core, now| core.on_timer(now, Timer::Trigger(period)))
-    };
+    let due =
+        |bench: &mut Bench| bench.does(|core, now| core.on_timer(now, Timer::Trigger(period)));
     due(&mut bench);
     bench.drawn(Draw::Checkpoint(period), 8);
     bench.now = bench.now + Duration::from_millis(1_990);

@@ -1,0 +1,146 @@
+//! C9: no more checkpoints of a job are under way at once than it wants, and between the end of one and the begin of
+//! the next lies the least pause that it wants, on its master's clock. Judged on the master's word by the job's
+//! durable graph; that checkpoints keep completing is a goal.
+
+use super::{Check, ClusterInvariant};
+use crate::{
+    harness::{check::Clocks, event::Moment},
+    host::{sim::Hardware, sim::NodeId},
+    system::{
+        ids::{CheckpointId, JobId},
+        job_manager::JobEvent,
+        protocol::JobStatus,
+    },
+    under_test::cluster::{EventKind, EventRef, Model},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// The checkpoints of one master.
+#[derive(Default)]
+struct Term {
+    under_way: BTreeSet<CheckpointId>,
+    last_end: Option<Duration>,
+}
+
+/// Remembers what is under way.
+#[derive(Default)]
+pub struct CheckpointsKeepTheirDistance {
+    clocks: Clocks,
+    terms: BTreeMap<((NodeId, u64), JobId), Term>,
+}
+
+impl ClusterInvariant for CheckpointsKeepTheirDistance {
+    fn title(&self) -> &'static str {
+        "C9 checkpoints-keep-their-distance"
+    }
+
+    fn promise(&self) -> &'static str {
+        "no more checkpoints are under way at once, nor follow each other sooner, than a job wants"
+    }
+
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job, EventKind::Hardware]
+    }
+
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+        match seen {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, .. }) => {
+                return self.begins(at, *job, *checkpoint, model);
+            }
+            EventRef::Job(
+                JobEvent::CheckpointCompleted { job, checkpoint, .. }
+                | JobEvent::CheckpointAborted { job, checkpoint, .. },
+            ) => {
+                let term = self.terms.entry((at.process, *job)).or_default();
+                term.under_way.remove(checkpoint);
+                term.last_end = Some(at.time);
+            }
+            // A term begins, or what was under way in it comes to nothing with it.
+            EventRef::Job(JobEvent::StatusChanged {
+                job,
+                status: JobStatus::Created | JobStatus::Suspended,
+                ..
+            }) => {
+                self.terms.remove(&(at.process, *job));
+            }
+            EventRef::Hardware(event) => {
+                self.clocks.observe(at, event);
+                if matches!(event, Hardware::Ended(_)) {
+                    self.terms.retain(|(process, _), _| *process != at.process);
+                }
+            }
+            _ => {}
+        }
+        Check::Ignored
+    }
+}
+
+impl CheckpointsKeepTheirDistance {
+    fn begins(&mut self, at: Moment, job: JobId, id: CheckpointId, model: &Model) -> Check {
+        let term = self.terms.entry((at.process, job)).or_default();
+        term.under_way.insert(id);
+        let Some(graph) = model.graph(job) else { return Check::Ignored };
+        let (count, most) = (term.under_way.len(), graph.checkpoints.max_concurrent);
+        let pause = Duration::from_millis(graph.checkpoints.min_pause_ms);
+        let least = self.clocks.shrunk(at.process.0, pause);
+        let waited = term.last_end.map(|end| at.time - end);
+        Check::that(count <= most as usize, || {
+            (format!("{most} may be under way"), format!("{at}: {id:?} begins as number {count}"))
+        })
+        .and(Check::that(waited.is_none_or(|waited| waited >= least), || {
+            let promise = format!("{least:?} pass between the end of one and the next");
+            (promise, format!("{at}: {id:?} begins {waited:?} after the last one's end"))
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing_jobs::*, CheckpointsKeepTheirDistance};
+    use crate::system::graph::{CheckpointSettings, OperatorSpec, RestartStrategy, StreamGraph};
+    use std::time::Duration;
+
+    type Terms = History<CheckpointsKeepTheirDistance>;
+
+    fn kept(settings: CheckpointSettings) -> Terms {
+        let mut graph = StreamGraph::new();
+        let (uid, name, parameters) = ("a".to_string(), "a".to_string(), vec![]);
+        graph.source(OperatorSpec { uid, name, parameters }, 1);
+        let job = graph.job_graph(JOB, "one", settings, RestartStrategy::None).expect("sound");
+        let encoded = postcard::to_allocvec(&job).expect("it can be encoded");
+        let stored = committed(1, vec![put(store::graph_key(JOB), encoded)]);
+        History::new().holds(process(0, 1), stored)
+    }
+
+    fn begins(id: u64) -> JobEvent {
+        JobEvent::CheckpointTriggered { job: JOB, checkpoint: CheckpointId(id), plan: vec![] }
+    }
+
+    fn ends(id: u64) -> JobEvent {
+        JobEvent::CheckpointCompleted { job: JOB, checkpoint: CheckpointId(id), last: false }
+    }
+
+    #[test]
+    fn more_at_once_than_a_job_wants_are_refused() {
+        let two = CheckpointSettings { max_concurrent: 2, ..CheckpointSettings::default() };
+        let both = || kept(two).holds(process(1, 1), begins(1)).holds(process(1, 1), begins(2));
+        both().breaks(process(1, 1), begins(3));
+        both().holds(process(1, 1), ends(1)).holds(process(1, 1), begins(3));
+        let session = term(2);
+        let status = JobStatus::Suspended;
+        both()
+            .holds(process(1, 1), JobEvent::StatusChanged { job: JOB, session, status })
+            .holds(process(1, 1), begins(3));
+    }
+
+    #[test]
+    fn a_pause_that_is_too_short_is_refused() {
+        let paused = CheckpointSettings { min_pause_ms: 3_000, ..CheckpointSettings::default() };
+        let ended = || kept(paused).holds(process(1, 1), begins(1)).holds(process(1, 1), ends(1));
+        ended().after(Duration::from_millis(2_000)).holds(process(1, 1), begins(2));
+        ended().after(Duration::from_millis(1_999)).breaks(process(1, 1), begins(2));
+    }
+}

@@ -22,7 +22,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// When it is set, the samples of the pages are written anew.
-const REWRITE: &str = "WAVETANK_REWRITE_PAGES";
+pub const REWRITE: &str = "WAVETANK_REWRITE_PAGES";
 
 /// A command of a page.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,6 +11,8 @@ mod clone;
 #[cfg(madsim)]
 mod cluster;
 #[cfg(madsim)]
+mod conformance;
+#[cfg(madsim)]
 mod converge;
 #[cfg(madsim)]
 mod coordination;

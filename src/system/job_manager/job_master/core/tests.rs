@@ -706,3 +706,111 @@ fn a_job_that_ends_waits_for_neither_slots_nor_delays() {
     let waits = waits(&bench, 5);
     assert!(matches!(&waits[..], [(WaitReason::TasksToEnd { tasks }, 5)] if tasks.len() == 2));
 }
+
+#[test]
+fn an_executor_that_registers_is_monitored_and_one_of_another_job_refused() {
+    let mut bench = Bench::new(restarts(9));
+    let effects = bench.connect("a", 1);
+    let monitored = Effect::Connect(ResourceId("a".to_string()), HeartbeatSession(1));
+    assert!(effects.contains(&monitored), "{effects:?}");
+    let refused = bench.core.may_connect(JobId(8), &info("b", 2), 1);
+    assert!(matches!(refused, Err(RegistrationRefusal::Rejected(_))), "{refused:?}");
+    assert_eq!(bench.core.take_effects(), []);
+}
+
+#[test]
+fn a_second_registration_of_the_same_life_keeps_what_runs_there() {
+    let mut bench = Bench::running(restarts(0));
+    let again = |core: &mut JobMasterCore, now| {
+        core.on_connected(now, info("a", 1), 2, HeartbeatSession(9)).expect("a newer try");
+    };
+    let effects = bench.does(again);
+    let a = ResourceId("a".to_string());
+    assert!(effects.contains(&Effect::Unmonitor(a.clone(), HeartbeatSession(1))));
+    assert!(effects.contains(&Effect::Connect(a.clone(), HeartbeatSession(9))));
+    assert_eq!(bench.core.slots.fill(), (2, 2));
+    assert_eq!(bench.core.status, JobStatus::Running);
+    // The same try once more, and an older one, are late.
+    for attempt in [2, 1] {
+        let late = bench.core.may_connect(JobId(7), &info("a", 1), attempt);
+        assert!(matches!(late, Err(RegistrationRefusal::Failure(_))), "{late:?}");
+    }
+    // The rounds of offers go on.
+    let old = offered("a", 1, 1);
+    let (answer, _) = bench.on(|core, now| core.on_offered(now, old));
+    assert!(answer.is_err());
+}
+
+#[test]
+fn a_master_that_stops_is_suspended_and_leaves_everybody() {
+    let mut bench = Bench::pending(restarts(9), 8);
+    let effects = bench.does(|core, now| core.on_stop(now));
+    let session = LeaderSessionId(1);
+    let suspended =
+        JobEvent::StatusChanged { job: JobId(7), session, status: JobStatus::Suspended };
+    assert_eq!(effects.first(), Some(&Effect::Announce(suspended)));
+    let left = |effect: &&Effect| matches!(effect, Effect::Disconnect(..));
+    assert_eq!(effects.iter().filter(left).count(), 2);
+    assert!(effects.contains(&Effect::LeaveResourceManager(JobStatus::Suspended)));
+    assert_eq!(effects.last(), Some(&Effect::Close));
+    assert!(
+        !effects.iter().any(|effect| matches!(effect, Effect::End(..))),
+        "it goes on elsewhere"
+    );
+    // Nothing is decided after that.
+    assert_eq!(bench.does(|core, now| core.on_cancel(now)), []);
+    let refused = bench.core.may_connect(JobId(7), &info("c", 3), 1);
+    assert!(matches!(refused, Err(RegistrationRefusal::Failure(_))), "{refused:?}");
+}
+
+#[test]
+fn a_failure_of_a_job_that_is_being_canceled_is_none() {
+    let mut bench = Bench::running(restarts(0));
+    bench.does(|core, now| core.on_cancel(now));
+    let effects = bench.is(attempt((0, 0), 1), failed());
+    assert_eq!(counted(&effects), []);
+    for (of, epoch) in [((1, 0), 1), ((0, 1), 2)] {
+        bench.is(attempt(of, epoch), TaskExecutionState::Canceled);
+    }
+    let effects = bench.is(attempt((1, 1), 2), TaskExecutionState::Canceled);
+    assert!(
+        effects
+            .iter()
+            .any(|e| matches!(e, Effect::End(result, _) if result.status == JobStatus::Canceled))
+    );
+}
+
+#[test]
+fn a_job_that_is_failing_is_not_canceled_and_fails_once() {
+    let mut bench = Bench::running(RestartStrategy::None);
+    bench.is(attempt((0, 0), 1), failed());
+    assert_eq!(bench.core.status, JobStatus::Failing);
+    assert_eq!(bench.does(|core, now| core.on_cancel(now)), []);
+    let effects = bench.is(attempt((0, 1), 2), failed());
+    assert_eq!(counted(&effects), [], "all are being ended already");
+    bench.is(attempt((1, 0), 1), TaskExecutionState::Canceled);
+    let effects = bench.is(attempt((1, 1), 2), TaskExecutionState::Canceled);
+    assert!(
+        effects
+            .iter()
+            .any(|e| matches!(e, Effect::End(result, _) if result.status == JobStatus::Failed))
+    );
+}
+
+#[test]
+fn a_failure_of_all_takes_the_regions_along_that_run_beside_one_that_is_ending() {
+    let tolerant = CheckpointSettings {
+        tolerable_failures: Some(0),
+        max_concurrent: 2,
+        ..CheckpointSettings::default()
+    };
+    let mut bench = Bench::of(job_with(restarts(9), tolerant));
+    bench.run_two_regions();
+    bench.is(attempt((1, 1), 2), failed());
+    // The other region runs on, and all of it fails together with what is left.
+    bench.does(|core, now| core.global_failover(now, "a reason of its own"));
+    let stages: Vec<Stage> = bench.core.regions.iter().map(|region| region.stage).collect();
+    assert_eq!(stages, [Stage::Ending, Stage::Ending]);
+    let delays: Vec<_> = bench.core.regions.iter().map(|region| region.delay).collect();
+    assert_eq!(delays, [Some(2), Some(1)], "each waits from its own failure on");
+}

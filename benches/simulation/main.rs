@@ -16,6 +16,8 @@ mod journal;
 #[cfg_attr(not(madsim), expect(dead_code, reason = "most parts are of the simulated world"))]
 mod measure;
 #[cfg(madsim)]
+mod large;
+#[cfg(madsim)]
 mod runs;
 #[cfg(madsim)]
 mod seeds;
@@ -30,6 +32,7 @@ const PARTS: &[Part] = &[
     ("memory", runs::memory),
     ("journal", runs::journal),
     ("seed", seeds::compare),
+    ("large", large::large),
     ("endpoints", endpoints::endpoints),
 ];
 

@@ -30,7 +30,7 @@ pub fn large(effort: Effort) {
     println!("large: 1,000 task executors and 100 jobs of 10 tasks side by side; failovers");
     let simulated = Cell::new(Duration::ZERO);
     let (mut times, mut spans) = (Vec::new(), Vec::new());
-    for seed in 0..u64::from(effort.rounds.min(5)) {
+    for seed in 0..effort.rounds.min(5) as u64 {
         let wall = seconds(|| {
             let outcome = run_on_fresh_thread(&scenario, &RunConfig::new(seed));
             assert!(outcome.expected, "seed {seed}: {:?}", outcome.verdict);

@@ -13,10 +13,10 @@ mod endpoints;
 #[path = "../../examples/journal/src/lib.rs"]
 #[expect(dead_code, unused_imports, reason = "only its runs are measured here")]
 mod journal;
-#[cfg_attr(not(madsim), expect(dead_code, reason = "most parts are of the simulated world"))]
-mod measure;
 #[cfg(madsim)]
 mod large;
+#[cfg_attr(not(madsim), expect(dead_code, reason = "most parts are of the simulated world"))]
+mod measure;
 #[cfg(madsim)]
 mod runs;
 #[cfg(madsim)]

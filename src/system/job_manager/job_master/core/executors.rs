@@ -2,7 +2,7 @@
 
 use super::{Effect, Execution, JobMasterCore, Notice, scheduling::Failure};
 use crate::{
-    host::Instant,
+    host::{Instant, NodeAddress},
     system::{
         heartbeat::HeartbeatSession,
         ids::{AllocationId, ExecutionAttemptId, JobId, ResourceId},
@@ -237,6 +237,11 @@ impl JobMasterCore {
         }
         self.fail(now, failure);
         self.maybe_finish(now);
+    }
+
+    /// Where a connected task executor listens for streams.
+    pub fn data_port(&self, resource: &ResourceId) -> Option<NodeAddress> {
+        self.executors.get(resource).map(|link| link.info.data.clone())
     }
 
     /// What to tell a task executor.

@@ -1,7 +1,7 @@
 //! A cluster as large as they come: a thousand task executors, a hundred jobs.
 
 use crate::measure::{Effort, median, ratio, row, seconds};
-use std::{cell::Cell, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 use wavetank::{
     harness::run::{RunConfig, run_on_fresh_thread},
     under_test::SYSTEMS,
@@ -28,16 +28,15 @@ pub fn large(effort: Effort) {
     let scenario = SYSTEMS.parse(&scenario(), Path::new("bench/large.toml")).expect("valid");
     let scenario = Arc::new(scenario);
     println!("large: 1,000 task executors and 100 jobs of 10 tasks side by side; failovers");
-    let simulated = Cell::new(Duration::ZERO);
     let (mut times, mut spans) = (Vec::new(), Vec::new());
     for seed in 0..effort.rounds.min(5) as u64 {
-        let wall = seconds(|| {
+        let simulated = std::sync::Mutex::new(0.0);
+        times.push(seconds(|| {
             let outcome = run_on_fresh_thread(&scenario, &RunConfig::new(seed));
             assert!(outcome.expected, "seed {seed}: {:?}", outcome.verdict);
-            simulated.set(outcome.simulated);
-        });
-        times.push(wall);
-        spans.push(simulated.get().as_secs_f64());
+            *simulated.lock().expect("no panic") = outcome.simulated.as_secs_f64();
+        }));
+        spans.push(simulated.into_inner().expect("no panic"));
     }
     row("simulated seconds", format!("{:.1}", median(&spans)));
     row("wall seconds", format!("{:.1}", median(&times)));

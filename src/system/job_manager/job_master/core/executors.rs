@@ -169,8 +169,7 @@ impl JobMasterCore {
         connection: HeartbeatSession,
         cause: &str,
     ) {
-        if self.stands(resource, connection)
-            || self.switches.on(sabotage::FORMER_CONNECTION_ENDS_THE_PRESENT_ONE)
+        if self.stands(resource, connection) || self.switches.on(sabotage::FORMER_CONNECTION_OBEYED)
         {
             self.lose(now, resource, Some(connection), cause);
         }

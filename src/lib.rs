@@ -5,6 +5,7 @@
 //! - [`host`]: what a node stands on, in both worlds;
 //! - [`system`]: the cluster;
 //! - [`jobs`]: components and jobs written against the cluster's public API;
+//! - `local` (live world only): a whole cluster in one process;
 //! - `harness` (simulated world only): scenarios, faults, checks, reports; it knows [`host`] alone;
 //! - `under_test` (simulated world only): where systems and the harness meet;
 //! - [`cli`]: commands; the only module that prints to a person.
@@ -24,6 +25,8 @@ pub mod cli;
 pub mod harness;
 pub mod host;
 pub mod jobs;
+#[cfg(not(madsim))]
+pub mod local;
 pub mod system;
 #[cfg(madsim)]
 pub mod under_test;

@@ -13,6 +13,8 @@ mod endpoints;
 #[path = "../../examples/journal/src/lib.rs"]
 #[expect(dead_code, unused_imports, reason = "only its runs are measured here")]
 mod journal;
+#[cfg(madsim)]
+mod large;
 #[cfg_attr(not(madsim), expect(dead_code, reason = "most parts are of the simulated world"))]
 mod measure;
 #[cfg(madsim)]
@@ -30,6 +32,7 @@ const PARTS: &[Part] = &[
     ("memory", runs::memory),
     ("journal", runs::journal),
     ("seed", seeds::compare),
+    ("large", large::large),
     ("endpoints", endpoints::endpoints),
 ];
 

@@ -34,7 +34,7 @@ crate::sabotages! {
     /// A job keeps slots that it can't use from jobs that could.
     IDLE_SLOTS_KEPT = "idle-slots-kept", "generic", ["stuck"];
     /// The late word of a former connection between a job's master and a task executor ends the present one.
-    FORMER_CONNECTION_ENDS_THE_PRESENT_ONE = "former-connection-ends-the-present-one", "generic", ["H4"];
+    FORMER_CONNECTION_OBEYED = "former-connection-obeyed", "generic", ["H4"];
     /// A deployment is accepted from a job master that no longer leads.
     OLD_MASTER_DEPLOYS = "old-master-deploys", "generic", ["S3"];
     /// What an executor no longer runs is taken for lost while the word of its end is on its way.

@@ -39,6 +39,8 @@ mod journal;
 mod leadership;
 #[cfg(not(madsim))]
 mod live;
+#[cfg(not(madsim))]
+mod local;
 #[cfg(madsim)]
 mod log;
 #[cfg(madsim)]
@@ -58,4 +60,5 @@ mod service;
 #[cfg(madsim)]
 mod task;
 mod tidy;
+#[cfg(madsim)]
 mod web_monitor;

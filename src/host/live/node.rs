@@ -125,7 +125,7 @@ impl Node {
 
     /// Ends the node: from here on its calls have no effect, its ports are closed, and each of its
     /// tasks is dropped when it would go on.
-    fn end(&self, reason: ExitReason) {
+    pub(super) fn end(&self, reason: ExitReason) {
         if self.process.dead.swap(true, Ordering::SeqCst) {
             return;
         }

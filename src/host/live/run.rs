@@ -16,6 +16,11 @@ impl Node {
         Ok(Host::from_imp(Node::new(config)?))
     }
 
+    /// Ends the node of `host`, as if its main function had come to its end.
+    pub fn stop(host: &Host) {
+        host.imp.end(ExitReason::Returned);
+    }
+
     /// Waits until the node of `host` has ended, and says why it did.
     pub async fn ended(host: &Host) -> ExitReason {
         host.imp.wait_for_end().await

@@ -24,6 +24,15 @@ pub enum HeartbeatEvent {
         /// The session that was watched.
         session: HeartbeatSession,
     },
+    /// The connection to a target has broken: a beat finds out what that means.
+    ConnectionBroken {
+        /// The resource that monitors it.
+        by: String,
+        /// The target.
+        id: String,
+        /// The session that is watched.
+        session: HeartbeatSession,
+    },
     /// No beat came for the time-out.
     TimedOut {
         /// The resource that monitors it.

@@ -8,12 +8,19 @@ use crate::{
     host::Instant,
     system::rpc::{Context, RpcEndpoint, RpcError},
 };
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt,
+    channel::oneshot,
+    future::{BoxFuture, Either, Shared, select},
+};
 use std::{
     collections::BTreeMap,
     marker::PhantomData,
     sync::{Arc, Weak},
 };
+
+/// Ready when a target is no longer monitored.
+type Ended = Shared<oneshot::Receiver<()>>;
 
 /// Which of a target's two methods sends a beat.
 #[derive(Clone, Copy)]
@@ -116,9 +123,12 @@ impl<E: HeartbeatListener<R>, R: 'static> HeartbeatManager<E, R> {
         if let Some(earlier) = known {
             self.unmonitor_target(context, id, earlier);
         }
-        let monitor = HeartbeatMonitor::new(session, target, context.host().now());
+        let (watch, ended) = oneshot::channel();
+        let broken = target.connection_broken();
+        let monitor = HeartbeatMonitor::new(session, target, context.host().now(), watch);
         let calls = monitor.calls();
         self.monitors.insert(id.to_string(), monitor);
+        self.watch_connection(context, id, session, broken, ended.shared());
         let (by, target) = (self.own_id.clone(), id.to_string());
         context.host().announce(&HeartbeatEvent::TargetMonitored { by, id: target, session });
         let id = id.to_string();
@@ -226,6 +236,52 @@ impl<E: HeartbeatListener<R>, R: 'static> HeartbeatManager<E, R> {
         fits.then_some(monitor)
     }
 
+    /// Waits until a target's connection breaks, or the target is no longer monitored.
+    fn watch_connection(
+        &mut self,
+        context: &Context<E>,
+        id: &str,
+        session: HeartbeatSession,
+        broken: BoxFuture<'static, ()>,
+        ended: Ended,
+    ) {
+        let (executor, id) = (context.executor(), id.to_string());
+        let watch = async move {
+            if let Either::Left(_) = select(broken, ended.clone()).await {
+                executor.execute(move |endpoint, context| {
+                    Self::connection_broke(endpoint, context, id, session, ended);
+                });
+            }
+        };
+        self.outbox.push(context.host(), watch.boxed());
+    }
+
+    /// Finds out at once whether the target is still there; if it is, another connection is watched after an
+    /// interval.
+    fn connection_broke(
+        endpoint: &mut E,
+        context: &mut Context<E>,
+        id: String,
+        session: HeartbeatSession,
+        ended: Ended,
+    ) {
+        let manager = endpoint.heartbeats();
+        let Some(monitor) = manager.running(&id, session) else { return };
+        if let Some(calls) = monitor.calls().upgrade() {
+            calls.suspect();
+        }
+        let (by, lost) = (manager.own_id.clone(), id.clone());
+        context.host().announce(&HeartbeatEvent::ConnectionBroken { by, id: lost, session });
+        Self::beat(endpoint, context, &id, session, Way::Request);
+        let interval = endpoint.heartbeats().config.interval;
+        context.schedule(interval, move |endpoint, context| {
+            let manager = endpoint.heartbeats();
+            let Some(monitor) = manager.running(&id, session) else { return };
+            let broken = monitor.target().connection_broken();
+            manager.watch_connection(context, &id, session, broken, ended);
+        });
+    }
+
     /// Waits for a call's outcome; the one that is too many comes back to the main thread.
     fn watch(
         &self,
@@ -239,13 +295,15 @@ impl<E: HeartbeatListener<R>, R: 'static> HeartbeatManager<E, R> {
         async move {
             let outcome = outcome.await;
             let Some(in_a_row) = calls.upgrade() else { return };
-            let count = match outcome {
+            let too_many = match outcome {
                 Ok(()) => return in_a_row.succeeded(),
-                Err(RpcError::RecipientUnreachable) => in_a_row.unreachable(),
+                Err(RpcError::RecipientUnreachable) => {
+                    threshold.is_some_and(|threshold| in_a_row.unreachable(threshold))
+                }
                 Err(_) => return,
             };
             drop(in_a_row);
-            if threshold.is_some_and(|threshold| count >= threshold) {
+            if too_many {
                 executor.execute(move |endpoint, context| {
                     if calls.strong_count() > 0 {
                         Self::give_up(endpoint, context, &id, session, MonitorState::Unreachable);

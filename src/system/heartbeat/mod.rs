@@ -3,7 +3,8 @@
 //! One side asks: a [`HeartbeatManagerSender`] requests a beat of every target that it monitors, once
 //! an interval. The other side answers: a [`HeartbeatManager`] beats back and monitors the asker by
 //! its requests. Either side gives a target up when no beat came for the time-out, or, sooner, when
-//! several calls in a row found nobody there.
+//! several calls in a row found nobody there; where a connection to the target is watched that has broken, one call
+//! is enough.
 //!
 //! A manager is a value in the state of an endpoint and is driven on its main thread; the endpoint is
 //! its [`HeartbeatListener`]. Both ends of a connection monitor each other under one

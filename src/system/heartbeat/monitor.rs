@@ -2,10 +2,11 @@
 
 use super::{HeartbeatSession, HeartbeatTarget};
 use crate::host::Instant;
+use futures::channel::oneshot;
 use std::{
     sync::{
         Arc, Weak,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -32,6 +33,8 @@ pub struct HeartbeatMonitor<P> {
     last_heartbeat: Option<Instant>,
     /// Owned here alone; what is under way for the monitor dies with it.
     calls: Arc<CallsInARow>,
+    /// Dropped with the monitor, which ends the watch of its connection.
+    _watch: oneshot::Sender<()>,
 }
 
 impl<P: Send + 'static> HeartbeatMonitor<P> {
@@ -39,9 +42,17 @@ impl<P: Send + 'static> HeartbeatMonitor<P> {
         session: HeartbeatSession,
         target: Arc<dyn HeartbeatTarget<P>>,
         since: Instant,
+        watch: oneshot::Sender<()>,
     ) -> Self {
-        let (state, last_heartbeat) = (MonitorState::Running, None);
-        HeartbeatMonitor { session, target, state, since, last_heartbeat, calls: Arc::default() }
+        HeartbeatMonitor {
+            session,
+            target,
+            state: MonitorState::Running,
+            since,
+            last_heartbeat: None,
+            calls: Arc::default(),
+            _watch: watch,
+        }
     }
 
     /// The session that it watches.
@@ -88,15 +99,26 @@ impl<P: Send + 'static> HeartbeatMonitor<P> {
 
 /// How many calls in a row found the target unreachable, in the order of their outcomes.
 #[derive(Default)]
-pub(super) struct CallsInARow(AtomicU32);
+pub(super) struct CallsInARow {
+    unreachable: AtomicU32,
+    /// The connection to the target has broken, and no call has succeeded since.
+    suspected: AtomicBool,
+}
 
 impl CallsInARow {
     pub fn succeeded(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        self.unreachable.store(0, Ordering::Relaxed);
+        self.suspected.store(false, Ordering::Relaxed);
     }
 
-    /// Counts a call that found nobody; returns how many there are now.
-    pub fn unreachable(&self) -> u32 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    /// Its connection has broken: one call that finds nobody is enough.
+    pub fn suspect(&self) {
+        self.suspected.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts a call that found nobody; whether that is one too many.
+    pub fn unreachable(&self, threshold: u32) -> bool {
+        let count = self.unreachable.fetch_add(1, Ordering::Relaxed) + 1;
+        count >= threshold || self.suspected.load(Ordering::Relaxed)
     }
 }

@@ -4,7 +4,7 @@ use super::Beat;
 use crate::system::rpc::RpcError;
 use futures::{
     FutureExt,
-    future::{BoxFuture, ready},
+    future::{BoxFuture, pending, ready},
 };
 
 /// Sends beats to one peer. An outcome of [`RpcError::RecipientUnreachable`] counts against it, a
@@ -17,6 +17,13 @@ pub trait HeartbeatTarget<P: Send + 'static>: Send + Sync + 'static {
     fn receive_heartbeat(&self, beat: Beat<P>) -> BoxFuture<'static, Result<(), RpcError>> {
         drop(beat);
         ready(Ok(())).boxed()
+    }
+
+    /// Ready when a connection that is kept open for nothing else breaks, or can't be had: a process that is gone
+    /// takes its connections along at once, where its silence takes a while to be noticed. What it means is found
+    /// out by a beat. Never ready where none is kept.
+    fn connection_broken(&self) -> BoxFuture<'static, ()> {
+        pending().boxed()
     }
 
     /// Asks the peer for a beat.

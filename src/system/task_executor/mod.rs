@@ -24,6 +24,7 @@ pub use event::TaskEvent;
 pub use exchange::{
     BUFFER_BYTES_MAX, CHANNEL_CREDIT, ChannelError, PartitionRequestBackoff, RECORD_BYTES_MAX,
     SUBPARTITION_BUFFERS_MAX, SUBPARTITION_EVENTS_MAX, ShuffleEnvironment, WireError,
+    until_connection_breaks,
 };
 pub use node::serve_task_executor;
 pub use operator::{

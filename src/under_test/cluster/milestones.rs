@@ -158,6 +158,7 @@ crate::milestones! {
         "log-recovered" = _, LogEvent::Recovered { ends, .. } if !ends.is_empty(), "The log server recovered from a disk that was not empty.";
     }
     OF_HEARTBEATS: HeartbeatEvent {
+        "connection-broken" = _, HeartbeatEvent::ConnectionBroken { .. }, "A connection to a task executor broke that is kept open to see that.";
         "heartbeat-lost" = _, HeartbeatEvent::TimedOut { .. } | HeartbeatEvent::Unreachable { .. }, "A heartbeat timed out, or its target was unreachable.";
     }
     OF_CLIENTS: ClientEvent {

@@ -256,6 +256,9 @@ fn client(event: &ClientEvent) -> Option<String> {
 /// A loss; `None` for what says little.
 fn heartbeat(event: &HeartbeatEvent) -> Option<String> {
     match event {
+        HeartbeatEvent::ConnectionBroken { by, id, .. } => {
+            Some(format!("{by} sees its connection to {id} break"))
+        }
         HeartbeatEvent::TimedOut { by, id, .. } => {
             Some(format!("{} hears nothing of {}", short(by), short(id)))
         }

@@ -4,10 +4,18 @@ mod member;
 
 use futures::{
     FutureExt,
-    future::{BoxFuture, join_all},
+    channel::oneshot,
+    future::{BoxFuture, join_all, pending, ready},
 };
 use member::*;
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use wavetank::{
     host::{Host, sim::ProcessEnd},
     system::{
@@ -15,7 +23,7 @@ use wavetank::{
             Beat, HeartbeatConfig, HeartbeatEvent, HeartbeatManagerSender, HeartbeatSession,
             HeartbeatTarget, MonitorState,
         },
-        rpc::{FencingToken, RpcError},
+        rpc::{Context, FencingToken, RpcError},
     },
 };
 
@@ -231,6 +239,94 @@ fn an_asker_notices_a_killed_process_within_the_threshold_of_intervals() {
         assert_eq!(pair.master.state("worker").await, Some(MonitorState::Unreachable));
         pair.assert_losses(1);
     });
+}
+
+/// A peer that answers, or is gone, and whose connection breaks each time that the test says so.
+struct Fragile {
+    gone: Arc<AtomicBool>,
+    breaks: Arc<Mutex<VecDeque<oneshot::Receiver<()>>>>,
+}
+
+impl HeartbeatTarget<String> for Fragile {
+    fn request_heartbeat(&self, _: Beat<String>) -> BoxFuture<'static, Result<(), RpcError>> {
+        let gone = self.gone.load(Ordering::Relaxed);
+        ready(if gone { Err(RpcError::RecipientUnreachable) } else { Ok(()) }).boxed()
+    }
+
+    fn connection_broken(&self) -> BoxFuture<'static, ()> {
+        match self.breaks.lock().unwrap().pop_front() {
+            Some(breaks) => breaks.map(drop).boxed(),
+            None => pending().boxed(),
+        }
+    }
+}
+
+/// A member that monitors such a peer; what breaks its first and its second connection, and what lets it go.
+async fn fragile(pair: &Pair) -> (Vec<oneshot::Sender<()>>, Arc<AtomicBool>) {
+    let (first, second) = (oneshot::channel(), oneshot::channel());
+    let gone = Arc::<AtomicBool>::default();
+    let breaks = Arc::new(Mutex::new(VecDeque::from([first.1, second.1])));
+    let target = Arc::new(Fragile { gone: gone.clone(), breaks });
+    pair.master
+        .on_main(|member, context| {
+            member.beats.manager().monitor_target(context, "fragile", SECOND, target);
+        })
+        .await;
+    (vec![first.0, second.0], gone)
+}
+
+#[test]
+fn a_broken_connection_to_a_dead_peer_is_a_loss_at_once() {
+    pair(async |pair| {
+        let (mut breaks, gone) = fragile(&pair).await;
+        pair.world.sleep(ms(30)).await;
+        gone.store(true, Ordering::Relaxed);
+        breaks.remove(0).send(()).unwrap();
+        pair.world.sleep(ms(5)).await;
+        assert_eq!(pair.master.loss().1, "unreachable fragile 2", "before the next interval");
+        pair.world.sleep(ms(1000)).await;
+        assert_eq!(breaks_of(&pair), 1, "what is lost is not watched any more");
+        assert_eq!(pair.master.state("fragile").await, Some(MonitorState::Unreachable));
+    });
+}
+
+#[test]
+fn a_broken_connection_to_a_peer_that_answers_is_no_loss_and_another_one_is_watched() {
+    pair(async |pair| {
+        let (mut breaks, gone) = fragile(&pair).await;
+        breaks.remove(0).send(()).unwrap();
+        pair.world.sleep(ms(20)).await;
+        assert_eq!(pair.master.state("fragile").await, Some(MonitorState::Running));
+        // One call that finds nobody is not too many again, once another has succeeded.
+        pair.world.sleep(ms(200)).await;
+        gone.store(true, Ordering::Relaxed);
+        breaks.remove(0).send(()).unwrap();
+        pair.world.sleep(ms(5)).await;
+        assert_eq!(pair.master.loss().1, "unreachable fragile 2");
+        assert_eq!(breaks_of(&pair), 2);
+    });
+}
+
+#[test]
+fn the_connection_of_what_is_not_monitored_any_more_says_nothing() {
+    pair(async |pair| {
+        let (mut breaks, gone) = fragile(&pair).await;
+        let unmonitor = |member: &mut Member, context: &mut Context<Member>| {
+            member.beats.manager().unmonitor_target(context, "fragile", SECOND)
+        };
+        assert!(pair.master.on_main(unmonitor).await);
+        gone.store(true, Ordering::Relaxed);
+        let _ = breaks.remove(0).send(());
+        pair.world.sleep(ms(1000)).await;
+        assert_eq!(breaks_of(&pair), 0);
+    });
+}
+
+/// How many connections were said to have broken.
+fn breaks_of(pair: &Pair) -> usize {
+    let events = pair.events.0.lock().unwrap();
+    let broken = |event: &&HeartbeatEvent| matches!(event, HeartbeatEvent::ConnectionBroken { .. });
+    events.iter().filter(broken).count()
 }
 
 #[test]

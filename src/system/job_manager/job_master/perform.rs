@@ -4,6 +4,7 @@ use super::{
     JobMaster,
     core::{Draw, Effect, Notice, Timer},
 };
+use crate::host::{Host, NodeAddress};
 use crate::system::{
     graph::TaskDeployment,
     heartbeat::{Beat, HeartbeatSession, HeartbeatTarget},
@@ -12,6 +13,7 @@ use crate::system::{
     rpc::{Context, RpcError},
     scope::Scope,
     store::{CompletedCheckpoint, Settled, StoreError},
+    task_executor::until_connection_breaks,
 };
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
@@ -20,15 +22,23 @@ use std::{future::Future, sync::Arc, time::Duration};
 /// The role of the beats towards task executors.
 pub(super) struct ToExecutors;
 
-/// Sends beats through a gateway.
-struct Target(TaskExecutorGateway);
+/// Sends beats through a gateway, and watches a connection to the task executor's port for streams.
+struct Target {
+    gateway: TaskExecutorGateway,
+    host: Host,
+    data: NodeAddress,
+}
 
 impl HeartbeatTarget<MasterReport> for Target {
     fn request_heartbeat(
         &self,
         beat: Beat<MasterReport>,
     ) -> BoxFuture<'static, Result<(), RpcError>> {
-        self.0.heartbeat_from_job_master(beat).boxed()
+        self.gateway.heartbeat_from_job_master(beat).boxed()
+    }
+
+    fn connection_broken(&self) -> BoxFuture<'static, ()> {
+        until_connection_breaks(self.host.clone(), self.data.clone()).boxed()
     }
 }
 
@@ -67,7 +77,9 @@ impl JobMaster {
             Effect::EndStoring => self.storing = Scope::default(),
             Effect::Discard(objects) => self.discard(context, objects),
             Effect::Connect(resource, heartbeat) => {
-                let target = Arc::new(Target(self.gateways[&resource].clone()));
+                let (gateway, host) = (self.gateways[&resource].clone(), context.host().clone());
+                let data = self.core.data_port(&resource).expect("it is connected");
+                let target = Arc::new(Target { gateway, host, data });
                 let beats = self.executor_beats.manager();
                 beats.monitor_target(context, &resource.0, heartbeat, target);
             }

@@ -9,7 +9,7 @@ mod core;
 use self::core::{Effect, ResourceManagerCore, SlotRequest, Timer};
 use super::JobManagerConfig;
 use crate::{
-    host::Instant,
+    host::{Host, Instant, NodeAddress},
     system::{
         heartbeat::{
             Beat, HeartbeatManager, HeartbeatManagerSender, HeartbeatSession, HeartbeatTarget,
@@ -30,6 +30,7 @@ use crate::{
         },
         scope::Scope,
         service::coordination::Coordination,
+        task_executor::until_connection_breaks,
     },
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -57,11 +58,20 @@ pub struct ResourceManager {
     scope: Scope,
 }
 
-struct ExecutorTarget(TaskExecutorGateway);
+/// Sends beats through a gateway, and watches a connection to the task executor's port for streams.
+struct ExecutorTarget {
+    gateway: TaskExecutorGateway,
+    host: Host,
+    data: NodeAddress,
+}
 
 impl HeartbeatTarget<()> for ExecutorTarget {
     fn request_heartbeat(&self, beat: Beat<()>) -> BoxFuture<'static, Result<(), RpcError>> {
-        self.0.heartbeat_from_resource_manager(beat).boxed()
+        self.gateway.heartbeat_from_resource_manager(beat).boxed()
+    }
+
+    fn connection_broken(&self) -> BoxFuture<'static, ()> {
+        until_connection_breaks(self.host.clone(), self.data.clone()).boxed()
     }
 }
 
@@ -132,7 +142,9 @@ impl ResourceManager {
             }
             Effect::Unfollow(job) => drop(self.retrievals.remove(&job)),
             Effect::MonitorExecutor(resource, instance) => {
-                let target = Arc::new(ExecutorTarget(self.executors[&resource].clone()));
+                let (gateway, host) = (self.executors[&resource].clone(), context.host().clone());
+                let data = self.core.data_port(&resource).expect("it is registered");
+                let target = Arc::new(ExecutorTarget { gateway, host, data });
                 let (beats, session) =
                     (self.executor_beats.manager(), HeartbeatSession(instance.0));
                 beats.monitor_target(context, &resource.0, session, target);

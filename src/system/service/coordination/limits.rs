@@ -23,7 +23,7 @@ pub const CLIENT_LEASES_MAX: usize = 64;
 /// Watches that wait at one server.
 pub(super) const WATCHES_MAX: usize = 65_536;
 /// Watches of one process that wait: one that leads needs a few for each of its jobs.
-pub const CLIENT_WATCHES_MAX: usize = 4096;
+pub const CLIENT_WATCHES_MAX: usize = 2_560;
 
 /// What an entry counts for, in bytes.
 pub(super) fn entry_bytes(key: &str, value: &[u8]) -> u64 {

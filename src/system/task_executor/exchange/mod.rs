@@ -14,6 +14,7 @@ mod limits;
 mod partitions;
 mod server;
 mod subpartition;
+mod watch;
 mod wire;
 mod writer;
 
@@ -26,5 +27,6 @@ pub use limits::{
     BUFFER_BYTES_MAX, CHANNEL_CREDIT, RECORD_BYTES_MAX, SUBPARTITION_BUFFERS_MAX,
     SUBPARTITION_EVENTS_MAX,
 };
+pub use watch::until_connection_breaks;
 pub(super) use wire::{Buffer, Content, Event, records};
 pub(super) use writer::RecordWriter;

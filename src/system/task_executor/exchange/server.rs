@@ -91,9 +91,16 @@ async fn granted(
 ) -> Option<Reader> {
     loop {
         let frame = host.timeout(IDLE_MAX, requests.next()).await.ok()?.ok()??;
-        let Ok(Request::Partition { partition, subpartition, credit }) = Request::decode(&frame)
-        else {
-            return None;
+        let (partition, subpartition, credit) = match Request::decode(&frame) {
+            Ok(Request::Partition { partition, subpartition, credit }) => {
+                (partition, subpartition, credit)
+            }
+            Ok(Request::Watch) => {
+                // Until the peer goes away, or says anything.
+                let _ = requests.next().await;
+                return None;
+            }
+            _ => return None,
         };
         let read = match credit {
             0..=CREDIT_MAX => partitions.read(partition, subpartition, credit),

@@ -35,6 +35,8 @@ pub enum Request {
     Partition { partition: ResultPartitionId, subpartition: u32, credit: u32 },
     /// Grants so much more.
     Credit(u32),
+    /// Wants nothing but to see this stream end with its process.
+    Watch,
 }
 
 impl Request {

@@ -280,3 +280,27 @@ fn one_that_stops_leaves_the_rest_to_the_next() {
     assert_eq!(effects, [Effect::AnswerSubmission(JobId(8), Err(SubmitRefusal::Stopping))]);
     assert_eq!(core.on_submit(graph(JobId(9)), sound), Err(SubmitRefusal::Stopping));
 }
+
+#[test]
+fn a_job_is_told_of_in_whatever_state_it_is() {
+    let now = Instant::ORIGIN;
+    let told = |core: &DispatcherCore| core.details_without_master(now, ID).map(|job| job.status);
+    let mut core = core();
+    assert_eq!((told(&core), core.known(now, ID)), (None, Known::Nothing));
+    core.on_submit(graph(ID), sound).unwrap();
+    assert_eq!(told(&core), Some(JobStatus::Created), "it is being taken on");
+    core.on_graph_stored(graph(ID), Ok(()));
+    assert_eq!((told(&core), core.known(now, ID)), (Some(JobStatus::Created), Known::Running));
+    let failed = JobResult { status: JobStatus::Failed, cause: Some("it broke".to_string()) };
+    let last = JobDetails {
+        status: JobStatus::Failed,
+        cause: failed.cause.clone(),
+        ..JobDetails::bare(ID, "one", JobStatus::Failed, None)
+    };
+    core.on_ended(now, failed.clone(), last);
+    let Known::Told(ending) = core.known(now, ID) else { panic!("its end is shown at once") };
+    assert_eq!((ending.status, ending.cause), (JobStatus::Failed, failed.cause.clone()));
+    assert_eq!(core.result(ID), Some(None), "it counts once it is kept");
+    core.on_result_stored(ID, Ok(failed));
+    assert_eq!(told(&core), Some(JobStatus::Failed));
+}

@@ -165,7 +165,8 @@ impl JobMasterCore {
 
     pub(super) fn checkpoint_drawn(&mut self, now: Instant, period: u64, id: u64) {
         self.checkpoints.triggering = false;
-        if self.checkpoints.period == period {
+        // Another one may have ended while the id was drawn; the next timer is set already.
+        if self.checkpoints.period == period && self.pause_over(now) <= now {
             self.begin(now, CheckpointId(id));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Effect, Execution, JobMasterCore, Notice, scheduling::Failure};
 use crate::{
-    host::Instant,
+    host::{Instant, NodeAddress},
     system::{
         heartbeat::HeartbeatSession,
         ids::{AllocationId, ExecutionAttemptId, JobId, ResourceId},
@@ -169,8 +169,7 @@ impl JobMasterCore {
         connection: HeartbeatSession,
         cause: &str,
     ) {
-        if self.stands(resource, connection)
-            || self.switches.on(sabotage::FORMER_CONNECTION_ENDS_THE_PRESENT_ONE)
+        if self.stands(resource, connection) || self.switches.on(sabotage::FORMER_CONNECTION_OBEYED)
         {
             self.lose(now, resource, Some(connection), cause);
         }
@@ -237,6 +236,11 @@ impl JobMasterCore {
         }
         self.fail(now, failure);
         self.maybe_finish(now);
+    }
+
+    /// Where a connected task executor listens for streams.
+    pub fn data_port(&self, resource: &ResourceId) -> Option<NodeAddress> {
+        self.executors.get(resource).map(|link| link.info.data.clone())
     }
 
     /// What to tell a task executor.

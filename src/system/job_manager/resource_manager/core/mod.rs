@@ -8,7 +8,7 @@ mod tests;
 pub use slot_manager::SlotRequest;
 
 use crate::{
-    host::Instant,
+    host::{Instant, NodeAddress},
     system::{
         heartbeat::HeartbeatSession,
         ids::{AllocationId, InstanceId, JobId, ResourceId},
@@ -223,6 +223,11 @@ impl ResourceManagerCore {
             let (slots, free) = self.slots.count(&known.info.resource);
             (&known.info, slots, free)
         })
+    }
+
+    /// Where a registered task executor listens for streams.
+    pub fn data_port(&self, resource: &ResourceId) -> Option<NodeAddress> {
+        self.executors.get(resource).map(|known| known.info.data.clone())
     }
 
     /// A task executor says who holds its slots; false when it is not registered so.

@@ -338,6 +338,49 @@ mod tests {
     }
 
     #[test]
+    fn a_declaration_of_an_older_version_changes_nothing() {
+        let mut manager = registered();
+        manager.report(&a(), FIRST, &report(1, [None, None]));
+        manager.require(JOB, 3, 1);
+        manager.require(JOB, 2, 2);
+        assert_eq!(requests(&mut manager).len(), 1);
+    }
+
+    #[test]
+    fn a_report_that_shows_another_hold_wins_over_a_request_under_way() {
+        let mut manager = registered();
+        manager.report(&a(), FIRST, &report(1, [None, None]));
+        let asked = requests(&mut manager);
+        let other = SlotStatus { index: 0, allocation: Some((JobId(8), AllocationId(9))) };
+        let mut shown = report(2, [None, None]);
+        shown.slots[0] = other;
+        manager.report(&a(), FIRST, &shown);
+        manager.answer(&asked[0].0, asked[0].1, Some(1));
+        let held = SlotState::Allocated(JobId(8), AllocationId(9));
+        assert_eq!(manager.executors[&a()].slots[0], held);
+        assert_eq!(requests(&mut manager), vec![], "none is free for the job at the moment");
+        manager.report(&a(), FIRST, &report(3, [None, None]));
+        assert_eq!(requests(&mut manager).len(), 1, "it still wants another one");
+    }
+
+    #[test]
+    fn a_slot_that_one_job_gave_back_goes_to_another() {
+        let other = JobId(8);
+        let mut manager = registered();
+        manager.report(&a(), FIRST, &report(1, [None, None]));
+        for (request, allocation) in requests(&mut manager) {
+            manager.answer(&request, allocation, Some(2));
+        }
+        manager.connect_master(other);
+        manager.require(other, 1, 2);
+        assert_eq!(requests(&mut manager), vec![], "all are held");
+        manager.forget_job(JOB);
+        manager.report(&a(), FIRST, &report(3, [None, None]));
+        let asked = requests(&mut manager);
+        assert!(asked.len() == 2 && asked.iter().all(|(request, _)| request.job == other));
+    }
+
+    #[test]
     fn without_a_master_nothing_is_asked_for() {
         let mut manager = registered();
         manager.report(&a(), FIRST, &report(1, [None, None]));

@@ -198,3 +198,51 @@ fn a_job_is_forgotten_at_its_end_or_long_after_its_last_master() {
     assert_eq!(idle(&mut core, at(0) + timeout), [Effect::Schedule(timeout, Timer::Idle(JOB))]);
     assert_eq!(idle(&mut core, at(5) + timeout), [Effect::Unfollow(JOB)]);
 }
+
+#[test]
+fn a_silent_executor_is_dropped_with_its_slots_and_told() {
+    let mut core = with_master();
+    register(&mut core, 1, 1, FIRST);
+    on(&mut core, |core| core.on_report(at(0), FIRST, &free(1)));
+    let (_, effects) = on(&mut core, |core| core.on_executor_gone(&resource(), FIRST, "silent"));
+    assert_eq!(effects, [Effect::DropExecutor(resource(), FIRST, "silent".to_string())]);
+    assert_eq!(core.executors().count(), 0);
+    let (known, effects) = on(&mut core, |core| core.on_requirements(JOB, TERM, 1, 2));
+    assert!(known);
+    assert_eq!(effects, [], "nothing of it is asked for any more");
+    assert!(!on(&mut core, |core| core.on_report(at(0), FIRST, &free(2))).0);
+}
+
+#[test]
+fn a_silent_master_is_dropped_and_may_come_again() {
+    let mut core = with_master();
+    register(&mut core, 1, 1, FIRST);
+    on(&mut core, |core| core.on_requirements(JOB, TERM, 1, 2));
+    let ((), effects) = on(&mut core, |core| core.on_master_silence(at(5), BEAT));
+    assert_eq!(effects, [Effect::UnmonitorMaster(JOB, BEAT)]);
+    let (_, effects) = on(&mut core, |core| core.on_report(at(5), FIRST, &free(1)));
+    assert_eq!(effects, [], "nothing is asked for without a master");
+    assert!(!core.on_requirements(JOB, TERM, 2, 1));
+    assert_eq!(core.on_master_connecting(at(6), JOB, TERM, 3), Ok(()));
+    let again = HeartbeatSession(6);
+    let (answer, _) = on(&mut core, |core| core.on_master_connected(at(6), JOB, TERM, 3, again));
+    assert_eq!(answer, Ok(again));
+    let (_, effects) = on(&mut core, |core| core.on_requirements(JOB, TERM, 1, 2));
+    assert_eq!(requested(&effects).len(), 2, "its declarations count anew");
+}
+
+#[test]
+fn a_job_that_no_master_ever_registered_for_is_forgotten_after_a_while() {
+    let mut core = core();
+    let (refused, effects) = on(&mut core, |core| core.on_master_connecting(at(0), JOB, TERM, 1));
+    assert!(refused.is_err(), "nobody is known to lead it");
+    let timeout = JobManagerConfig::default().job_timeout;
+    let look = Effect::Schedule(timeout, Timer::Idle(JOB));
+    assert_eq!(effects, [Effect::Follow(JOB), look.clone()]);
+    let early = Instant::ORIGIN + timeout.saturating_sub(Duration::from_millis(1));
+    let ((), effects) = on(&mut core, |core| core.on_timer(early, Timer::Idle(JOB)));
+    assert_eq!(effects, [look]);
+    let late = Instant::ORIGIN + timeout;
+    let ((), effects) = on(&mut core, |core| core.on_timer(late, Timer::Idle(JOB)));
+    assert_eq!(effects, [Effect::Unfollow(JOB)]);
+}

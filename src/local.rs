@@ -1,0 +1,275 @@
+//! A whole cluster in one process of the live world: for a user's own tests, and for trying things out.
+//!
+//! Each role is a node of its own, on loopback TCP and in a folder of the real disk, just as if it were a process;
+//! they share a tokio runtime, that of the caller.
+//!
+//! ```no_run
+//! use wavetank::{jobs::word_count, local::{LocalCluster, LocalClusterConfig}};
+//!
+//! # async fn example(job: wavetank::system::graph::JobGraph) -> Result<(), Box<dyn std::error::Error>> {
+//! let config = LocalClusterConfig { slots: 2, ..LocalClusterConfig::default() };
+//! let cluster = LocalCluster::start(config, word_count::operator_library()).await?;
+//! println!("http://{}", cluster.web_monitor());
+//! let result = cluster.run(&job).await?;
+//! println!("the job is {}", result.status);
+//! cluster.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+use crate::{
+    host::{
+        Host, NodeAddress,
+        live::{Node, NodeConfig},
+    },
+    system::{
+        client::{JobClient, RestClient},
+        cluster::{
+            ClusterConfig, OperatorLibrary, serve_coordination, serve_jobs, serve_log,
+            serve_object_store, serve_tasks,
+        },
+        graph::JobGraph,
+        protocol::{JobRefusal, JobResult, SubmitRefusal},
+        rpc::{RpcService, RpcSystem},
+        service::Services,
+    },
+};
+use std::{
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Where the nodes of a local cluster listen.
+const HOSTNAME: &str = "127.0.0.1";
+/// From look to look, until the cluster is there.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What a local cluster is made of.
+#[derive(Clone, Debug)]
+pub struct LocalClusterConfig {
+    /// Task executors; 1.
+    pub task_executors: u32,
+    /// Slots of each of them; 4.
+    pub slots: u32,
+    /// The port of the web monitor, 0 for any free one; 0.
+    pub rest_port: u16,
+    /// The folder in which the nodes keep their data. It stays, and a cluster that is started in it again goes on
+    /// with its jobs. `None` for a temporary one, which goes with the cluster.
+    pub folder: Option<PathBuf>,
+    /// How long it may take until the cluster is there; 30 s.
+    pub start_timeout: Duration,
+}
+
+impl Default for LocalClusterConfig {
+    fn default() -> Self {
+        LocalClusterConfig {
+            task_executors: 1,
+            slots: 4,
+            rest_port: 0,
+            folder: None,
+            start_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why there is no local cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalClusterError {
+    /// A folder can't be made, or a port can't be had.
+    #[error("the node {node}: {error}")]
+    Node {
+        /// The node.
+        node: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// It was not there in time.
+    #[error("no cluster within {0:?}: {1}")]
+    NotReady(Duration, String),
+}
+
+/// Why a local cluster did not run a job.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalJobError {
+    /// The cluster does not take the job.
+    #[error("the job is refused: {0}")]
+    Refused(#[from] SubmitRefusal),
+    /// The cluster does not know the job any more.
+    #[error("the job is lost: {0}")]
+    Lost(#[from] JobRefusal),
+}
+
+/// A cluster in this process. Dropping it ends it at once.
+pub struct LocalCluster {
+    nodes: Nodes,
+    services: Services,
+    client: JobClient,
+    web_monitor: NodeAddress,
+}
+
+/// The nodes, and their folder if it goes with them.
+struct Nodes {
+    hosts: Vec<Host>,
+    folder: PathBuf,
+    is_temporary: bool,
+}
+
+impl LocalCluster {
+    /// Starts it, and waits until its web monitor leads and knows all task executors. `library` makes what jobs
+    /// may name.
+    ///
+    /// # Errors
+    /// [`LocalClusterError`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with its time and I/O drivers.
+    pub async fn start(
+        config: LocalClusterConfig,
+        library: OperatorLibrary,
+    ) -> Result<Self, LocalClusterError> {
+        let mut nodes = Nodes::new(config.folder.as_deref());
+        let coordination = nodes.serve("coordination", serve_coordination_of).await?;
+        let objects = nodes.serve("blobs", serve_objects_of).await?;
+        let log = nodes.serve("log", serve_log_of).await?;
+        let mut cluster = ClusterConfig::new(coordination, objects, log);
+        cluster.web_monitor.port = config.rest_port;
+        cluster.task_executor.slots = config.slots;
+        let (settings, of_jobs) = (cluster.clone(), library.clone());
+        let manage = move |service| async move { serve_jobs(service, settings, &of_jobs).await };
+        nodes.serve("job-manager", manage).await?;
+        for number in 1..=config.task_executors {
+            let (settings, library) = (cluster.clone(), library.clone());
+            let work = move |service| async move {
+                serve_tasks(service, 0, settings, &library).await;
+            };
+            nodes.serve(&format!("task-executor-{number}"), work).await?;
+        }
+        let service = nodes.bind("client").await?;
+        let services = cluster.services(&service);
+        let client = JobClient::new(&service, &services.coordination);
+        let web_monitor = nodes.ready(&services, &config).await?;
+        Ok(LocalCluster { nodes, services, client, web_monitor })
+    }
+
+    /// Submits, watches and cancels jobs.
+    pub fn client(&self) -> &JobClient {
+        &self.client
+    }
+
+    /// The cluster's services: topics are made and read here.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// Where its web monitor serves.
+    pub fn web_monitor(&self) -> &NodeAddress {
+        &self.web_monitor
+    }
+
+    /// Submits a job and waits for its end.
+    ///
+    /// # Errors
+    /// [`LocalJobError`].
+    pub async fn run(&self, job: &JobGraph) -> Result<JobResult, LocalJobError> {
+        self.client.submit(job).await?;
+        Ok(self.client.result(job.id).await?)
+    }
+
+    /// Ends every node. Jobs that have not ended stay in a folder that was given.
+    pub async fn stop(self) {
+        for host in &self.nodes.hosts {
+            Node::stop(host);
+            Node::ended(host).await;
+        }
+    }
+}
+
+async fn serve_coordination_of(service: RpcService) {
+    serve_coordination(&service).await;
+}
+
+async fn serve_objects_of(service: RpcService) {
+    serve_object_store(&service).await;
+}
+
+async fn serve_log_of(service: RpcService) {
+    serve_log(&service).await;
+}
+
+impl Nodes {
+    #[expect(clippy::disallowed_methods, reason = "only a name that nobody else has")]
+    fn new(folder: Option<&Path>) -> Self {
+        let random = getrandom::u64().expect("the operating system has randomness");
+        let temporary = || {
+            std::env::temp_dir()
+                .join(format!("wavetank-local-{}-{random:016x}", std::process::id()))
+        };
+        Nodes {
+            hosts: Vec::new(),
+            folder: folder.map_or_else(temporary, Path::to_path_buf),
+            is_temporary: folder.is_none(),
+        }
+    }
+
+    /// A node with an RPC service on a free port.
+    async fn bind(&mut self, name: &str) -> Result<RpcService, LocalClusterError> {
+        let failed = |error| LocalClusterError::Node { node: name.to_string(), error };
+        let (hostname, data) = (HOSTNAME.to_string(), self.folder.join(name));
+        let config = NodeConfig { name: name.to_string(), hostname, data, members: Vec::new() };
+        let host = Node::start(config).map_err(failed)?;
+        self.hosts.push(host.clone());
+        RpcSystem::default().bind(&host, 0).await.map_err(failed)
+    }
+
+    /// A node that serves; where.
+    async fn serve<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        name: &str,
+        main: impl FnOnce(RpcService) -> F,
+    ) -> Result<NodeAddress, LocalClusterError> {
+        let service = self.bind(name).await?;
+        let address = service.address().clone();
+        service.host().clone().spawn(main(service));
+        Ok(address)
+    }
+
+    /// Waits until the cluster is there; where its web monitor serves.
+    async fn ready(
+        &self,
+        services: &Services,
+        config: &LocalClusterConfig,
+    ) -> Result<NodeAddress, LocalClusterError> {
+        let host = services.coordination.host().clone();
+        let rest = RestClient::new(&services.coordination);
+        let mut last = "no web monitor leads".to_string();
+        let ready = async {
+            loop {
+                if let Ok(monitor) = rest.leader().await {
+                    match rest.get(&monitor, "/overview").await {
+                        Ok(told) if told["taskmanagers"] == config.task_executors => {
+                            return monitor;
+                        }
+                        Ok(told) => last = format!("the web monitor tells {told}"),
+                        Err(error) => last = error.to_string(),
+                    }
+                }
+                host.sleep(LOOK).await;
+            }
+        };
+        let ready = host.timeout(config.start_timeout, ready).await;
+        ready.map_err(|_| LocalClusterError::NotReady(config.start_timeout, last))
+    }
+}
+
+impl Drop for Nodes {
+    #[expect(clippy::disallowed_methods, reason = "the nodes' own folder")]
+    fn drop(&mut self) {
+        self.hosts.iter().for_each(Node::stop);
+        if self.is_temporary {
+            // Whoever still writes there has ended; what can't be removed lies among temporary files.
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}

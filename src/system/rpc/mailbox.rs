@@ -149,10 +149,11 @@ mod tests {
     #[test]
     fn an_empty_queue_keeps_no_room() {
         let mut queue = Queue::<()> { waiting: VecDeque::new(), bytes: 0, closed: false };
-        queue.push(Envelope::Start, Cause::default());
+        let cause: Cause = Default::default();
+        queue.push(Envelope::Start, cause);
         assert_eq!(queue.waiting.capacity(), 1);
         for _ in 0..100 {
-            queue.push(Envelope::Stop, Cause::default());
+            queue.push(Envelope::Stop, cause);
         }
         for _ in 0..101 {
             assert!(queue.pop().is_some());

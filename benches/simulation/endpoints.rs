@@ -1,6 +1,9 @@
 //! What an idle endpoint costs, in this world: memory until and when all are idle, and the time of each step.
 
-use crate::measure::{Child, Effort, memory_kb, row};
+use crate::{
+    child::{Child, memory_kb},
+    measure::{Effort, row},
+};
 use std::time::{Duration, Instant};
 use wavetank::{
     gateway,

@@ -6,6 +6,7 @@
     reason = "measures wall time, and memory as the system sees it"
 )]
 
+mod child;
 mod endpoints;
 
 /// The sources of the example of a stranger's system, whose runs are short.

@@ -1,7 +1,8 @@
 //! Journal runs: how many a second, and whether they leave memory behind.
 
+use crate::child::{Child, memory_kb};
 use crate::journal::under_test::SYSTEMS;
-use crate::measure::{Child, Effort, median, memory_kb, ratio, row, seconds};
+use crate::measure::{Effort, median, ratio, row, seconds};
 use std::{cell::Cell, path::Path, sync::Arc, time::Duration};
 use wavetank::harness::{
     run::{RunConfig, run_on_fresh_thread},

@@ -199,7 +199,6 @@ async fn serve_log_of(service: RpcService) {
 }
 
 impl Nodes {
-    #[expect(clippy::disallowed_methods, reason = "only a name that nobody else has")]
     fn new(folder: Option<&Path>) -> Self {
         let random = getrandom::u64().expect("the operating system has randomness");
         let temporary = || {
@@ -264,7 +263,6 @@ impl Nodes {
 }
 
 impl Drop for Nodes {
-    #[expect(clippy::disallowed_methods, reason = "the nodes' own folder")]
     fn drop(&mut self) {
         self.hosts.iter().for_each(Node::stop);
         if self.is_temporary {

@@ -19,6 +19,7 @@ use super::{
         object_store::{ObjectStoreClient, ObjectStoreConfig, ObjectStoreServer},
     },
     task_executor::{OperatorRegistry, TaskExecutorConfig, serve_task_executor},
+    web_monitor::WebMonitorConfig,
 };
 use crate::host::{Host, NodeAddress};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub struct ClusterConfig {
     pub log: LogConfig,
     /// Job managers.
     pub job_manager: JobManagerConfig,
+    /// Web monitors: each job manager has one.
+    pub web_monitor: WebMonitorConfig,
     /// Task executors.
     pub task_executor: TaskExecutorConfig,
 }
@@ -53,6 +56,7 @@ impl ClusterConfig {
             object_store: ObjectStoreConfig::new(object_store),
             log: LogConfig::new(log),
             job_manager: JobManagerConfig::default(),
+            web_monitor: WebMonitorConfig::default(),
             task_executor: TaskExecutorConfig::default(),
         }
     }
@@ -142,7 +146,7 @@ pub async fn serve_jobs(service: RpcService, config: ClusterConfig, library: &Op
     let registry = library(&services);
     let check =
         Arc::new(move |job: &JobGraph| registry.accepts(job).map_err(|error| error.to_string()));
-    serve_job_manager(service, services, config.job_manager, check).await;
+    serve_job_manager(service, services, config.job_manager, config.web_monitor, check).await;
 }
 
 /// Runs a task executor, with its message socket and its data socket on these ports. Returns only

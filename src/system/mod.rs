@@ -19,3 +19,4 @@ pub mod service;
 pub mod store;
 pub mod task_executor;
 pub mod watch;
+pub mod web_monitor;

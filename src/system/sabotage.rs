@@ -41,6 +41,8 @@ crate::sabotages! {
     PENDING_POINTER_NOT_FENCED = "pending-pointer-not-fenced", "generic", ["C1", "C2", "C3", "C5", "C8", "no-panic"];
     /// The sink commits a transaction at the barrier, before the checkpoint is complete.
     SINK_COMMITS_AT_BARRIER = "sink-commits-at-barrier", "generic", ["X5", "X4"];
+    /// A web monitor says of an answer that it has kept for a while that it is new.
+    OLD_ANSWER_CALLED_FRESH = "old-answer-called-fresh", "generic", ["W1"];
     /// A channel that delivered its barrier is read on while others have not.
     BARRIERS_DONT_BLOCK = "barriers-dont-block", "generic", ["C7"];
 }

@@ -30,25 +30,25 @@ use wavetank::{
     under_test::cluster::{TimeBounds, checker},
 };
 
-const JOB: JobId = JobId(0xabc << 96);
+pub const JOB: JobId = JobId(0xabc << 96);
 const RESTARTS: RestartStrategy = RestartStrategy::FixedDelay { attempts: 2, delay_ms: 200 };
 
-fn job(id: JobId, source: OperatorSpec) -> JobGraph {
+pub fn job(id: JobId, source: OperatorSpec) -> JobGraph {
     let output = topics(1).output;
     word_count(id, source, &output, 2, CheckpointSettings::default(), RESTARTS)
         .expect("a sound graph")
 }
 
-fn generator(records: u64, per_second: u64) -> OperatorSpec {
+pub fn generator(records: u64, per_second: u64) -> OperatorSpec {
     let parameters = GeneratorParameters { records, per_second, words: 10, seed: 1 };
     spec("source", GENERATOR, &parameters)
 }
 
 /// What the client of a test works with.
-struct Outside {
-    service: RpcService,
-    client: JobClient,
-    services: Services,
+pub struct Outside {
+    pub service: RpcService,
+    pub client: JobClient,
+    pub services: Services,
 }
 
 impl Outside {
@@ -88,7 +88,7 @@ impl Outside {
 /// Boots two job managers and two task executors with two slots each, and runs `main` as a client;
 /// every invariant is judged.
 #[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
-fn cluster<F: Future<Output = ()> + Send + 'static>(main: fn(Outside) -> F) {
+pub fn cluster<F: Future<Output = ()> + Send + 'static>(main: fn(Outside) -> F) {
     let run = move || {
         let checker = Arc::new(checker(&TimeBounds::default()));
         let body = async move |world: World| drive(&world, main).await;

@@ -15,10 +15,10 @@ use wavetank::{
     system::{
         cluster::run_coordination_node,
         leadership::{
-            CoordinationElectionDriver, ElectionEvents, LeaderContender, LeaderElectionDriver,
-            LeaderElectionService, LeaderInformation, LeaderProcess, LeaderProcessFactory,
-            LeaderRetrievalListener, LeaderRetrievalService, LeaderRunner, LeaderSessionId,
-            leader_key,
+            CoordinationElectionDriver, ElectionEvents, LeaderAddress, LeaderContender,
+            LeaderElectionDriver, LeaderElectionService, LeaderInformation, LeaderProcess,
+            LeaderProcessFactory, LeaderRetrievalListener, LeaderRetrievalService, LeaderRunner,
+            LeaderSessionId, leader_key,
         },
         rpc::{RpcAddress, RpcSystem},
         service::coordination::{
@@ -34,8 +34,8 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn address(name: &str) -> RpcAddress {
-    RpcAddress::new(NodeAddress::new(name, PORT), "endpoint")
+fn address(name: &str) -> LeaderAddress {
+    LeaderAddress::Rpc(RpcAddress::new(NodeAddress::new(name, PORT), "endpoint"))
 }
 
 /// Every transaction that the server made durable.
@@ -422,7 +422,7 @@ impl LeaderProcessFactory for Slow {
     fn start(
         &self,
         session: LeaderSessionId,
-    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<RpcAddress, String>>) {
+    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<LeaderAddress, String>>) {
         self.lines.lock().unwrap().push(format!("start {}", session.0));
         let host = self.host.lock().unwrap().clone().expect("set before the runner");
         let term = SlowTerm { host, lines: self.lines.clone(), session };

@@ -54,3 +54,4 @@ mod service;
 #[cfg(madsim)]
 mod task;
 mod tidy;
+mod web_monitor;

@@ -5,10 +5,9 @@ use std::{sync::Arc, time::Duration};
 use wavetank::{
     host::Host,
     system::{
-        leadership::{LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService},
-        rpc::{Gateway, RpcError, RpcService},
+        leadership::LeaderGateway,
+        rpc::{RpcError, RpcService},
         service::coordination::Coordination,
-        watch::WatchSender,
     },
 };
 
@@ -29,21 +28,10 @@ pub struct Workload {
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-struct Listener(WatchSender<Option<LeaderInformation>>);
-
-impl LeaderRetrievalListener for Listener {
-    fn notify_leader(&self, leader: Option<LeaderInformation>) {
-        self.0.set(leader);
-    }
-}
-
 /// Sends one workload.
 pub struct JournalClient {
-    service: RpcService,
     workload: Workload,
-    leader: Arc<Listener>,
-    /// Ends with the client.
-    _retrieval: LeaderRetrievalService,
+    journal: LeaderGateway<JournalGateway>,
 }
 
 impl JournalClient {
@@ -53,13 +41,12 @@ impl JournalClient {
         coordination: &Arc<dyn Coordination>,
         workload: Workload,
     ) -> Self {
-        let leader = Arc::new(Listener(WatchSender::new(None)));
-        let retrieval = LeaderRetrievalService::start(COMPONENT, coordination, leader.clone());
-        JournalClient { service: service.clone(), workload, leader, _retrieval: retrieval }
+        let journal = LeaderGateway::new(service, coordination, COMPONENT);
+        JournalClient { workload, journal: journal.with_times(CALL_TIMEOUT, RETRY_DELAY) }
     }
 
     fn host(&self) -> &Host {
-        self.service.host()
+        self.journal.host()
     }
 
     /// Sends all lines; those that stand already, from an earlier life of this client, are skipped.
@@ -68,34 +55,16 @@ impl JournalClient {
         let lines = self.workload.lines.len() as u64;
         let mut standing = None;
         while standing.is_none_or(|standing| standing < lines) {
-            let Some(gateway) = self.connect().await else { continue };
+            let gateway = self.journal.gateway().await;
             match self.send_to(&gateway, &mut standing).await {
                 Ok(()) => {}
                 Err(error) => {
                     tracing::debug!(%error, "the journal did not answer; trying again");
-                    self.host().sleep(RETRY_DELAY).await;
+                    self.journal.forget_and_wait().await;
                 }
             }
         }
         self.host().announce(&JournalEvent::ClientFinished { client, lines });
-    }
-
-    async fn connect(&self) -> Option<JournalGateway> {
-        let mut leader = self.leader.0.observe();
-        let found = loop {
-            if let Some(found) = leader.changed().await {
-                break found;
-            }
-        };
-        let token = found.session.token();
-        let connect = self.service.connect_fenced::<JournalGateway>(&found.address, token);
-        match self.host().timeout(CALL_TIMEOUT, connect).await {
-            Ok(Ok(gateway)) => Some(gateway.with_timeout(CALL_TIMEOUT)),
-            _ => {
-                self.host().sleep(RETRY_DELAY).await;
-                None
-            }
-        }
     }
 
     /// Sends to one leader until all is sent or it fails.

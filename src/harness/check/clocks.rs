@@ -73,6 +73,12 @@ impl Clocks {
         span.saturating_mul(1_000_000) / rate
     }
 
+    /// How long in true time a span of any node's clock may take.
+    pub fn stretched_most(&self, span: Duration) -> Duration {
+        let nodes = self.drifts.keys().map(|node| self.stretched(*node, span));
+        nodes.max().unwrap_or(span).max(span)
+    }
+
     /// How long in true time a span of the node's clock takes at least.
     pub fn shrunk(&self, node: NodeId, span: Duration) -> Duration {
         let fastest = self.drifts.get(&node).map_or(0, |(_, fastest)| *fastest);

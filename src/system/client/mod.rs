@@ -1,19 +1,25 @@
 //! Builds, submits and watches a job from outside the cluster.
 
+mod rest;
+
+pub use rest::{JobTold, JobsTold, RestClient, RestError};
+
 use super::{
     graph::JobGraph,
     ids::JobId,
-    leadership::{LeaderInformation, LeaderRetrievalListener, LeaderRetrievalService},
-    protocol::{DISPATCHER, DispatcherGateway, JobDetails, JobRefusal, JobResult, SubmitRefusal},
-    rpc::{Ask, Gateway, RpcService},
+    leadership::LeaderGateway,
+    protocol::{
+        DISPATCHER, DispatcherGateway, JobDetails, JobOverview, JobRefusal, JobResult,
+        SubmitRefusal,
+    },
+    rpc::{Ask, RpcService},
     service::coordination::Coordination,
-    watch::WatchSender,
 };
 use crate::host::{Evidence, Host};
 use serde::de::DeserializeOwned;
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -67,44 +73,25 @@ pub enum ClientEvent {
 
 crate::event!(ClientEvent, |_| Evidence::SelfReport);
 
-/// How long a call waits for its answer.
-const CALL_TIMEOUT: Duration = Duration::from_secs(2);
-/// The pause before a call is tried again, and between two looks at a job.
+/// The pause between two looks at a job.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
-
-type Leader = Arc<WatchSender<Option<LeaderInformation>>>;
-
-struct Listener(Leader);
-
-impl LeaderRetrievalListener for Listener {
-    fn notify_leader(&self, leader: Option<LeaderInformation>) {
-        self.0.set(leader);
-    }
-}
 
 /// Speaks to whichever dispatcher leads. Every call is repeated until it is answered; drop the
 /// future to give up.
 pub struct JobClient {
-    service: RpcService,
-    leader: Leader,
-    connected: Mutex<Option<(LeaderInformation, DispatcherGateway)>>,
+    dispatcher: LeaderGateway<DispatcherGateway>,
     asks: AtomicU64,
-    _retrieval: LeaderRetrievalService,
 }
 
 impl JobClient {
     /// A client on this process's RPC service.
     pub fn new(service: &RpcService, coordination: &Arc<dyn Coordination>) -> Self {
-        let leader: Leader = Arc::new(WatchSender::new(None));
-        let listener = Arc::new(Listener(leader.clone()));
-        let retrieval = LeaderRetrievalService::start(DISPATCHER, coordination, listener);
-        let connected = Mutex::new(None);
-        let (service, asks) = (service.clone(), AtomicU64::new(0));
-        JobClient { service, leader, connected, asks, _retrieval: retrieval }
+        let dispatcher = LeaderGateway::new(service, coordination, DISPATCHER);
+        JobClient { dispatcher, asks: AtomicU64::new(0) }
     }
 
     fn host(&self) -> &Host {
-        self.service.host()
+        self.dispatcher.host()
     }
 
     /// Hands a job over. A job that is there already under its id was handed over by an earlier try
@@ -169,13 +156,23 @@ impl JobClient {
         }
     }
 
+    /// All jobs of which anything is known: those that are not over, then the last ones that have ended.
+    pub async fn overviews(&self) -> Vec<JobOverview> {
+        loop {
+            if let Ok(jobs) = self.dispatcher.gateway().await.job_overviews().await {
+                return jobs;
+            }
+            self.dispatcher.forget_and_wait().await;
+        }
+    }
+
     /// The jobs that are not over.
     pub async fn list(&self) -> Vec<JobId> {
         loop {
-            if let Ok(jobs) = self.gateway().await.list_jobs().await {
+            if let Ok(jobs) = self.dispatcher.gateway().await.list_jobs().await {
                 return jobs;
             }
-            self.forget_and_wait().await;
+            self.dispatcher.forget_and_wait().await;
         }
     }
 
@@ -203,46 +200,12 @@ impl JobClient {
         mut call: impl FnMut(&DispatcherGateway) -> Ask<Result<T, R>>,
     ) -> Result<T, R> {
         loop {
-            let gateway = self.gateway().await;
+            let gateway = self.dispatcher.gateway().await;
             match call(&gateway).await {
                 Ok(answer) => return answer,
                 Err(error) => {
                     tracing::debug!(%error, "the dispatcher gave no answer");
-                    self.forget_and_wait().await;
-                }
-            }
-        }
-    }
-
-    async fn forget_and_wait(&self) {
-        *self.connected.lock().expect("no panic under this lock") = None;
-        self.host().sleep(RETRY_DELAY).await;
-    }
-
-    /// A gateway to the dispatcher that leads, as soon as there is one.
-    async fn gateway(&self) -> DispatcherGateway {
-        let mut leaders = self.leader.observe();
-        loop {
-            let Some(leader) = leaders.changed().await else { continue };
-            let known = self.connected.lock().expect("no panic under this lock").clone();
-            if let Some((of, gateway)) = known
-                && of == leader
-            {
-                return gateway;
-            }
-            let connect = self
-                .service
-                .connect_fenced::<DispatcherGateway>(&leader.address, leader.session.token());
-            match self.host().timeout(CALL_TIMEOUT, connect).await {
-                Ok(Ok(gateway)) => {
-                    let gateway = gateway.with_timeout(CALL_TIMEOUT);
-                    let mut connected = self.connected.lock().expect("no panic under this lock");
-                    *connected = Some((leader, gateway.clone()));
-                    return gateway;
-                }
-                _ => {
-                    self.host().sleep(RETRY_DELAY).await;
-                    leaders = self.leader.observe();
+                    self.dispatcher.forget_and_wait().await;
                 }
             }
         }

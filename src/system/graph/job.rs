@@ -143,9 +143,9 @@ pub enum RestartStrategy {
     ExponentialDelay {
         /// Milliseconds between the first failure and the restart.
         initial_ms: u64,
-        /// Milliseconds between a failure and the restart at most, without jitter.
+        /// Milliseconds between a failure and the restart at most, jitter included.
         max_ms: u64,
-        /// Milliseconds from failure to failure after which the delay begins anew.
+        /// Milliseconds from the end of a delay to the next failure after which the delay begins anew.
         reset_ms: u64,
         /// What a delay is of the one before it, in percent; 100 to 1000.
         multiplier_percent: u32,
@@ -158,7 +158,7 @@ pub enum RestartStrategy {
 pub const RATE_FAILURES_MAX: u32 = 1024;
 
 impl RestartStrategy {
-    /// From `initial` to `max`, doubled each time, with a tenth of jitter, as Flink has it.
+    /// From `initial` to `max`, doubled each time, with a tenth of jitter: the defaults of Flink 1.14.
     pub fn exponential(initial: Duration, max: Duration, reset: Duration) -> Self {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         RestartStrategy::ExponentialDelay {

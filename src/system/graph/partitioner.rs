@@ -1,6 +1,7 @@
 //! Which subtask a record goes to, and which keys a subtask owns.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How the records of an edge are spread over the consumer's subtasks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,6 +15,16 @@ pub enum Partitioner {
         /// The selector.
         selector: String,
     },
+}
+
+impl fmt::Display for Partitioner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Partitioner::Forward => "FORWARD",
+            Partitioner::Rebalance => "REBALANCE",
+            Partitioner::Hash { .. } => "HASH",
+        })
+    }
 }
 
 /// The key group of a key: `0..max_parallelism`.

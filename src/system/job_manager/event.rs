@@ -69,8 +69,10 @@ pub enum JobEvent {
         session: LeaderSessionId,
         /// Failures in this term so far.
         failures: u32,
-        /// The attempt whose region begins anew; `None` when all do.
-        attempt: Option<ExecutionAttemptId>,
+        /// What has failed, found out at one time; nothing when it is the job's checkpoints.
+        attempts: Vec<ExecutionAttemptId>,
+        /// All regions begin anew, and not only those of the attempts.
+        all: bool,
     },
     /// A master knows how far an attempt is.
     ExecutionChanged {

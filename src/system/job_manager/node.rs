@@ -12,19 +12,25 @@ use crate::system::{
         Services,
         coordination::{Coordination, Session},
     },
+    web_monitor::{WebMonitor, WebMonitorConfig},
 };
 use futures::{FutureExt, future::pending};
 use std::sync::Arc;
 
-/// Competes for the dispatcher and for the resource manager, for as long as the process lives.
+/// Competes for the dispatcher, for the resource manager and for the web monitor, for as long as the process lives.
 pub async fn serve_job_manager(
     service: RpcService,
     services: Services,
     config: JobManagerConfig,
+    web: WebMonitorConfig,
     check: OperatorCheck,
 ) {
     let Services { coordination: client, objects, log } = services;
     let session = Arc::new(Session::open(&client));
+    let _web_monitor = match WebMonitor::start(&service, &client, &session, web).await {
+        Ok(web_monitor) => web_monitor,
+        Err(error) => return service.host().exit(&format!("web monitor: {error}")),
+    };
     let config = Arc::new(config);
     let services = DispatcherServices {
         masters: JobMasterServices {

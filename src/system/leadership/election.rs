@@ -1,10 +1,10 @@
 //! The election service between a contender and the driver that knows the backend.
 
 use super::{
-    LeaderInformation, LeaderSessionId, LeadershipEvent,
+    LeaderAddress, LeaderInformation, LeaderSessionId, LeadershipEvent,
     driver::{ElectionEvents, LeaderElectionDriver},
 };
-use crate::{host::Host, system::rpc::RpcAddress, system::sabotage};
+use crate::{host::Host, system::sabotage};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Somebody who would lead. The calls come under the service's lock: they must return at once, hop
@@ -65,7 +65,7 @@ impl LeaderElectionService {
     }
 
     /// The contender is ready to serve at `address` in this term. Ignored unless the term holds.
-    pub fn confirm_leadership(&self, session: LeaderSessionId, address: RpcAddress) {
+    pub fn confirm_leadership(&self, session: LeaderSessionId, address: LeaderAddress) {
         let shared = &self.shared;
         let mut state = shared.lock();
         let holds = state.running && shared.driver_leads() && state.issued == Some(session);

@@ -1,6 +1,6 @@
 //! A term's process that is one fenced endpoint.
 
-use super::{LeaderProcess, LeaderProcessFactory, LeaderSession, LeaderSessionId};
+use super::{LeaderAddress, LeaderProcess, LeaderProcessFactory, LeaderSession, LeaderSessionId};
 use crate::system::rpc::{RpcAddress, RpcEndpoint, RpcServer, RpcService};
 use futures::{
     FutureExt,
@@ -78,7 +78,7 @@ impl<E: RpcEndpoint> LeaderProcessFactory for EndpointTerms<E> {
     fn start(
         &self,
         session: LeaderSessionId,
-    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<RpcAddress, String>>) {
+    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<LeaderAddress, String>>) {
         let progress = Arc::new(Mutex::new(Progress::Recovering));
         let (recovery, stopped) = oneshot::channel();
         let term = LeaderSession { component: self.component.clone(), session };
@@ -93,7 +93,7 @@ impl<E: RpcEndpoint> LeaderProcessFactory for EndpointTerms<E> {
             let address = serve(&service, recovered.endpoint, &term, &slot, &*on_server)?;
             recovered.serves.await;
             match address {
-                Some(address) => Ok(address),
+                Some(address) => Ok(LeaderAddress::Rpc(address)),
                 None => pending().await,
             }
         };

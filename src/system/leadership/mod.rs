@@ -12,19 +12,24 @@
 mod driver;
 mod election;
 mod endpoint;
+mod follower;
+mod gateway;
 mod retrieval;
 mod runner;
 
 pub use driver::{CoordinationElectionDriver, ElectionEvents, LeaderElectionDriver};
 pub use election::{LeaderContender, LeaderElectionService};
 pub use endpoint::{EndpointTerms, RecoverEndpoint, Recovered};
+pub use follower::LeaderFollower;
+pub use gateway::LeaderGateway;
 pub use retrieval::{LeaderRetrievalListener, LeaderRetrievalService};
 pub use runner::{LeaderProcess, LeaderProcessFactory, LeaderRunner};
 
 use super::{
-    rpc::{FencingToken, RpcAddress},
+    rpc::{FencingToken, Gateway, RpcAddress, RpcError, RpcService},
     service::coordination::{Compare, KeyPattern},
 };
+use crate::host::NodeAddress;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -55,13 +60,54 @@ impl fmt::Debug for LeaderSessionId {
     }
 }
 
+/// Where a leader is found.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LeaderAddress {
+    /// At an endpoint that is fenced by its term.
+    Rpc(RpcAddress),
+    /// At a port that speaks HTTP.
+    Http(NodeAddress),
+}
+
+impl fmt::Display for LeaderAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LeaderAddress::Rpc(address) => write!(f, "{address}"),
+            LeaderAddress::Http(node) => write!(f, "http://{node}"),
+        }
+    }
+}
+
+impl fmt::Debug for LeaderAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
 /// Where the confirmed leader of a component is found, and in which term.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LeaderInformation {
     /// The term.
     pub session: LeaderSessionId,
-    /// The leader's endpoint.
-    pub address: RpcAddress,
+    /// Where the leader is.
+    pub address: LeaderAddress,
+}
+
+impl LeaderInformation {
+    /// Connects to the leader's endpoint, in its term.
+    ///
+    /// # Errors
+    /// [`RpcError`]; also when the leader has no endpoint.
+    pub async fn connect<G: Gateway>(&self, service: &RpcService) -> Result<G, RpcError> {
+        match &self.address {
+            LeaderAddress::Rpc(address) => {
+                service.connect_fenced(address, self.session.token()).await
+            }
+            LeaderAddress::Http(_) => {
+                Err(RpcError::Incompatible(format!("{} is no endpoint", self.address)))
+            }
+        }
+    }
 }
 
 /// A term of a component, as what its holder writes must show.

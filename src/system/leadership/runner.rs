@@ -2,13 +2,10 @@
 //! wholly, confirmed when it is ready, stopped when the term is over.
 
 use super::{
-    LeaderContender, LeaderElectionDriver, LeaderElectionService, LeaderSessionId, LeadershipEvent,
-    driver::ElectionEvents,
+    LeaderAddress, LeaderContender, LeaderElectionDriver, LeaderElectionService, LeaderSessionId,
+    LeadershipEvent, driver::ElectionEvents,
 };
-use crate::{
-    host::Host,
-    system::{rpc::RpcAddress, watch::WatchSender},
-};
+use crate::{host::Host, system::watch::WatchSender};
 use futures::future::BoxFuture;
 use std::sync::Arc;
 
@@ -25,7 +22,7 @@ pub trait LeaderProcessFactory: Send + Sync + 'static {
     fn start(
         &self,
         session: LeaderSessionId,
-    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<RpcAddress, String>>);
+    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<LeaderAddress, String>>);
 }
 
 /// Runs a contender's processes one after the other.

@@ -34,8 +34,7 @@ pub async fn register<G: Gateway, T: DeserializeOwned>(
     loop {
         let outcome = match step {
             Step::Connect => {
-                let token = leader.session.token();
-                way = service.connect_fenced(&leader.address, token).await.ok();
+                way = leader.connect(service).await.ok();
                 if way.is_some() { Outcome::Connected } else { Outcome::Failed }
             }
             Step::Wait(pause) => {

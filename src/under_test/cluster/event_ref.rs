@@ -13,6 +13,7 @@ use crate::{
         service::{coordination::CoordinationEvent, log::LogEvent, object_store::ObjectStoreEvent},
         task_executor::{SlotEvent, TaskEvent},
     },
+    under_test::cluster::rest_reader::RestEvent,
 };
 use std::any::TypeId;
 
@@ -79,6 +80,8 @@ event_kinds! {
     Sink(SinkEvent);
     /// Of the clients of job clusters.
     Client(ClientEvent);
+    /// Of readers of REST.
+    Rest(RestEvent);
     /// Of the hardware.
     Hardware(Hardware);
 }

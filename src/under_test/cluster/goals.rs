@@ -5,7 +5,7 @@ use crate::{
     harness::check::{Goal, GoalContext},
     system::{
         ids::JobId,
-        protocol::{DISPATCHER, JobStatus, RESOURCE_MANAGER, job_component},
+        protocol::{DISPATCHER, JobStatus, RESOURCE_MANAGER, WEB_MONITOR, job_component},
         store,
     },
 };
@@ -22,14 +22,27 @@ pub const KEYS: &[(&str, &str)] = &[
         "Until a checkpoint is complete that began after the faults, or the job has ended.",
     ),
     ("job", "Until the job has ended and its client knows."),
+    ("rest", "Until each reader of REST is told of the jobs by the web monitor that leads."),
     ("leftovers", "From the job's end until nothing is left of it but its result."),
 ];
 
 /// That the leaders are who they should be.
 pub fn of_leaders() -> Goal<Model> {
     Goal::new("leaders", |model: &Model, _| {
-        elected(model, DISPATCHER).or_else(|| elected(model, RESOURCE_MANAGER))
+        let all = [DISPATCHER, RESOURCE_MANAGER, WEB_MONITOR];
+        all.iter().find_map(|component| elected(model, component))
     })
+}
+
+/// That a reader of REST is told of the jobs.
+pub fn of_reader(number: u32) -> Goal<Model> {
+    let reader = format!("reader {number} of REST");
+    Goal::new("rest", move |model: &Model, look: GoalContext| {
+        let told = model.told_by_rest.get(&number);
+        let since = told.is_some_and(|told| *told >= look.healed.unwrap_or_default());
+        (!since).then(|| format!("{reader} to be told of the jobs by the leading web monitor"))
+    })
+    .once()
 }
 
 /// The goals of a job.
@@ -96,9 +109,14 @@ fn all_running(model: &Model, job: JobId) -> Option<String> {
         None => Some("the job's tasks to be deployed".to_string()),
         Some(running) => {
             let tasks = model.graph(job).map_or(0, |graph| graph.subtasks() as usize);
-            let missing = tasks.saturating_sub(running.up.len());
-            let whole = missing == 0 && running.status == JobStatus::Running;
-            (!whole).then(|| format!("{missing} of {tasks} tasks to run"))
+            match tasks.saturating_sub(running.up.len()) {
+                0 if running.status == JobStatus::Running => None,
+                0 => Some(format!(
+                    "the job to be RUNNING; its tasks run, and it is {}",
+                    running.status
+                )),
+                missing => Some(format!("{missing} of {tasks} tasks to run")),
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The moments of the cluster's protocols that runs should reach, and on which faults hang.
 
-use super::{event_ref::EventRef, model::Model};
+use super::{event_ref::EventRef, model::Model, rest_reader::RestEvent};
 use crate::{
     harness::event::{Answer, Ask, AskedValues, Milestone},
     host::Event,
@@ -63,7 +63,7 @@ const LEADERSHIP: Ask = Ask {
     key: "of",
     what: "leadership",
     of: Answer::Event(leadership_of),
-    values: AskedValues::Words(&["dispatcher", "resource-manager", "job"]),
+    values: AskedValues::Words(&["dispatcher", "resource-manager", "web-monitor", "job"]),
 };
 
 /// Those of elections and of the coordination service: every system that stands on the foundation reaches
@@ -74,8 +74,17 @@ pub fn of_foundation() -> Vec<Milestone> {
 
 /// All of a cluster that runs jobs.
 pub fn all() -> Vec<Milestone> {
-    let own =
-        [OF_STORES, OF_JOBS, OF_SLOTS, OF_TASKS, OF_OBJECTS, OF_LOGS, OF_HEARTBEATS, OF_CLIENTS];
+    let own = [
+        OF_STORES,
+        OF_JOBS,
+        OF_SLOTS,
+        OF_TASKS,
+        OF_OBJECTS,
+        OF_LOGS,
+        OF_HEARTBEATS,
+        OF_CLIENTS,
+        OF_REST,
+    ];
     of_foundation().into_iter().chain(own.concat()).collect()
 }
 
@@ -110,7 +119,7 @@ crate::milestones! {
         "executor-registered" = _, JobEvent::ExecutorRegistered { .. }, "A resource manager registered a task executor.";
         "master-registered" = _, JobEvent::MasterRegistered { .. }, "A resource manager registered a job's master.";
         "slot-requested" = _, JobEvent::SlotRequested { .. }, "A resource manager asked for a slot.";
-        "job-scheduled" [ATTEMPT] = _, JobEvent::Scheduled { .. }, "A master deployed all tasks of its job.";
+        "job-scheduled" [ATTEMPT] = _, JobEvent::Scheduled { .. }, "A master deployed a region of its job.";
         "job-restored" [ATTEMPT] = _, JobEvent::Scheduled { restored: Some(_), .. }, "A master deployed tasks that begin from a checkpoint.";
         "checkpoint-triggered" [CHECKPOINT, IN_FLIGHT] = _, JobEvent::CheckpointTriggered { .. }, "A checkpoint began.";
         "checkpoint-acknowledged" [CHECKPOINT, ATTEMPT, IN_FLIGHT, NEWER] = _, JobEvent::CheckpointAcknowledged { .. }, "A master has a task's part of a checkpoint.";
@@ -154,6 +163,12 @@ crate::milestones! {
         "cancellation-asked" = _, ClientEvent::Canceling { .. }, "A client asks that its job is canceled.";
         "job-finished" = _, ClientEvent::Ended { result, .. } if result.status == JobStatus::Finished, "A client knows that its job has finished.";
         "job-canceled" = _, ClientEvent::Ended { result, .. } if result.status == JobStatus::Canceled, "A client knows that its job was canceled.";
+    }
+    OF_REST: RestEvent {
+        "rest-told" = _, RestEvent::Told { .. }, "A web monitor told a reader of REST of the jobs.";
+        "rest-told-what-was-kept" = _, RestEvent::Told { age_ms, .. } if *age_ms > 100, "A web monitor told a reader of REST what it had kept.";
+        "rest-told-though-no-leader-answers" = _, RestEvent::Told { age_ms, .. } if *age_ms > 4_000, "A web monitor told a reader of REST what it had kept for long, since no dispatcher answered.";
+        "rest-not-told" = _, RestEvent::Untold { .. }, "A reader of REST was told nothing of the jobs.";
     }
 }
 

@@ -10,6 +10,7 @@ mod lines;
 mod milestones;
 mod model;
 mod nodes;
+mod rest_reader;
 mod roles;
 mod settings;
 mod words;
@@ -100,6 +101,7 @@ impl SystemUnderTest for Cluster {
             Nodes::some(roles::TASK_EXECUTOR, cluster.task_executors, "task-executors"),
             of_jobs(roles::WRITER),
             of_jobs(roles::CLIENT),
+            Nodes::some(roles::REST_READER, cluster.rest_readers, "rest-readers"),
         ]
     }
 
@@ -185,6 +187,7 @@ impl SystemUnderTest for Cluster {
             invariants.push(Box::new(NoForeignRestart::new(sound)));
         }
         let mut goals = vec![goals::of_leaders()];
+        goals.extend((1..=settings.cluster.rest_readers.one()).map(goals::of_reader));
         let mut nodes = nodes::nodes(&settings.cluster, &config);
         let (mut outputs, mut explanations) = (Vec::new(), Vec::new());
         for job in jobs {

@@ -1,7 +1,7 @@
 //! The reference model: what stands on the services by their own logs, and what the processes
 //! believe.
 
-use super::event_ref::EventRef;
+use super::{event_ref::EventRef, rest_reader::RestEvent};
 use crate::{
     harness::{check, event::Moment},
     host::{
@@ -64,6 +64,8 @@ pub struct Model {
     pub failovers: BTreeMap<(JobId, LeaderSessionId), u32>,
     /// The results that clients were told, and when first.
     pub results: BTreeMap<JobId, (JobResult, Duration)>,
+    /// When each reader of REST was last told of the jobs by the web monitor that leads.
+    pub told_by_rest: BTreeMap<u32, Duration>,
     /// How far each job's newest attempts are, as its masters know.
     pub running: BTreeMap<JobId, Running>,
     /// The node where the subtasks of a job began last, by their number from 0.
@@ -116,6 +118,9 @@ impl Model {
             EventRef::ObjectStore(event) => self.observe_objects(event),
             EventRef::Log(event) => self.observe_log(at, event),
             EventRef::Slot(event) => self.observe_slots(at, event),
+            EventRef::Rest(RestEvent::Told { reader, by_leader: true, .. }) => {
+                self.told_by_rest.insert(*reader, at.time);
+            }
             EventRef::Client(ClientEvent::Submitted { job }) => {
                 self.submitted.insert(*job);
             }

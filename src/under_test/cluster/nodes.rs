@@ -1,6 +1,8 @@
 //! The nodes of a cluster, those of its jobs aside.
 
-use super::{jobs::spec::library, roles, settings::ClusterSettings};
+use super::{
+    jobs::spec::library, rest_reader::run_rest_reader_node, roles, settings::ClusterSettings,
+};
 use crate::{
     harness::system::{Node, Role},
     host::NodeAddress,
@@ -57,6 +59,15 @@ pub fn nodes(spec: &ClusterSettings, config: &ClusterConfig) -> Vec<Node> {
             run_task_executor_node(host, PORT, DATA_PORT, config.clone(), library.clone())
         };
         nodes.push(Node::numbered(roles::TASK_EXECUTOR, number, main));
+    }
+    let monitors: Vec<NodeAddress> = (1..=spec.job_managers.one())
+        .map(|number| roles::JOB_MANAGER.node_name(Some(number)))
+        .map(|name| NodeAddress::new(name, config.web_monitor.port))
+        .collect();
+    for number in 1..=spec.rest_readers.one() {
+        let (config, monitors) = (config.clone(), monitors.clone());
+        let main = move |host| run_rest_reader_node(host, number, config.clone(), monitors.clone());
+        nodes.push(Node::numbered(roles::REST_READER, number, main));
     }
     nodes
 }

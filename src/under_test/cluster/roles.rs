@@ -8,7 +8,7 @@ use crate::{
         ids::JobId,
         protocol::{
             DISPATCHER, DispatcherGateway, JobMasterGateway, RESOURCE_MANAGER,
-            ResourceManagerGateway, TaskExecutorGateway, component_job,
+            ResourceManagerGateway, TaskExecutorGateway, WEB_MONITOR, component_job,
         },
         rpc::Gateway,
         service::{coordination::CoordinationGateway, log::LogGateway, object_store::BlobGateway},
@@ -69,10 +69,13 @@ pub const WRITER: Role =
     Role::new(const { &RoleSpec::some("writer", "writers", "writer of a job's input") });
 /// The clients that submit jobs.
 pub const CLIENT: Role = Role::new(const { &RoleSpec::some("client", "clients", "client") });
+/// Those who ask web monitors how far jobs are.
+pub const REST_READER: Role =
+    Role::new(const { &RoleSpec::some("rest-reader", "rest-readers", "reader of REST") });
 
 /// All of them.
 pub const ALL: &[Role] =
-    &[COORDINATION, OBJECT_STORE, LOG, JOB_MANAGER, TASK_EXECUTOR, WRITER, CLIENT];
+    &[COORDINATION, OBJECT_STORE, LOG, JOB_MANAGER, TASK_EXECUTOR, WRITER, CLIENT, REST_READER];
 
 /// The targets that the state of the cluster tells.
 pub const STATE_TARGETS: &[StateTarget<Model>] = &[
@@ -91,6 +94,14 @@ pub const STATE_TARGETS: &[StateTarget<Model>] = &[
         role: JOB_MANAGER,
         or_any: true,
         find: |model, _, nodes| those(model.leader(RESOURCE_MANAGER), nodes),
+    },
+    StateTarget {
+        name: "leader-web-monitor",
+        is_numbered: false,
+        meaning: "the job manager whose web monitor leads, else a random one",
+        role: JOB_MANAGER,
+        or_any: true,
+        find: |model, _, nodes| those(model.leader(WEB_MONITOR), nodes),
     },
     StateTarget {
         name: "job-master",

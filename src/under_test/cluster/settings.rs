@@ -18,6 +18,7 @@ crate::settings! {
         cluster {
             "job-managers" job_managers: NumberRange = number(1, 16, 3), "Job managers, of which one leads.";
             "task-executors" task_executors: NumberRange = number(1, 2_000, 4), "Task executors.";
+            "rest-readers" rest_readers: NumberRange = number(0, 16, 0), "Readers of REST: each asks web monitors for the jobs about once a second.";
             "slots" slots: NumberRange = number(1, 64, 2), "Slots of each task executor.";
             "scarce" scarce: Share = part("0%"), "How many of the runs have no task executor to spare: as few as their jobs need.";
             "session-timeout" session_timeout: DurationRange = time("100ms", "10m", "6s"), "How long a lease lives.";

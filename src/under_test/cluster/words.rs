@@ -16,6 +16,7 @@ use crate::{
         },
         task_executor::{SlotEvent, TaskEvent},
     },
+    under_test::cluster::rest_reader::RestEvent,
 };
 
 macro_rules! reported {
@@ -47,6 +48,19 @@ reported! {
     HeartbeatEvent = "heartbeat", |_| true, heartbeat;
     SinkEvent = "sink", |_| true, |event| Some(sink(event));
     ClientEvent = "client", |event| !matches!(event, ClientEvent::Asking { .. }), client;
+    RestEvent = "rest", |event| matches!(event, RestEvent::Told { .. }), rest;
+}
+
+fn rest(event: &RestEvent) -> Option<String> {
+    match event {
+        RestEvent::Asking { .. } => None,
+        RestEvent::Told { age_ms, jobs, .. } => {
+            let told = |(job, status): &(_, _)| format!("{job:?} is {status}");
+            let jobs: Vec<String> = jobs.iter().map(told).collect();
+            Some(format!("is told, {age_ms} ms old: {}", jobs.join(", ")))
+        }
+        RestEvent::Untold { why, .. } => Some(format!("is not told of jobs: {why}")),
+    }
 }
 
 impl Reported for LeadershipEvent {

@@ -2,12 +2,13 @@
 
 use super::{Cell, Client, in_simulation, ms, usual};
 use futures::future::join_all;
+use std::collections::BTreeMap;
 use wavetank::{
     host::sim::WorldConfig,
     system::service::coordination::{
-        CLIENT_LEASES_MAX, CLIENT_WATCHES_MAX, Compare, CoordinationError, KEY_BYTES_MAX,
-        KeyPattern, Refusal, STEPS_MAX, STORE_BYTES_MAX, Transacted, Transaction, VALUE_BYTES_MAX,
-        Watch,
+        CLIENT_LEASES_MAX, CLIENT_WATCHES_MAX, Change, Compare, CoordinationError, KEY_BYTES_MAX,
+        KeyPattern, PAGE_BYTES_MAX, Refusal, STEPS_MAX, STORE_BYTES_MAX, Transacted, Transaction,
+        VALUE_BYTES_MAX, Watch,
     },
 };
 
@@ -111,5 +112,47 @@ fn one_client_can_not_take_the_leases_and_watches_of_the_others() {
         assert!(matches!(own, Ok(Ok(_))), "{own:?}");
         assert!(join_all(watches).await.iter().all(|answer| matches!(answer, Ok(Ok(_)))));
         assert!(matches!(watch(0).await, Ok(Ok(_))), "there is room again");
+    });
+}
+
+/// What one answer can't hold comes in several, and what is written meanwhile is told of from the revision that
+/// the whole names.
+#[test]
+fn what_comes_in_pages_misses_nothing_that_is_written_meanwhile() {
+    run(async |_, reader, writer| {
+        let pages = 6;
+        let keys = pages * PAGE_BYTES_MAX / 100_000;
+        for key in 0..keys {
+            assert!(put(writer, &format!("k/{key:03}"), 100_000).await.is_ok());
+        }
+        let pattern = KeyPattern::Prefix("k/".to_string());
+        let write = async {
+            for n in 0..200_u64 {
+                // A key of an early page, one of a late page, a new one, and one that goes.
+                let key = format!("k/{:03}", [0, keys - 1, keys + n, n % keys][n as usize % 4]);
+                let change = match n % 4 {
+                    3 => Transaction::new().then(Change::Delete { key }),
+                    _ => Transaction::new().put(key, n.to_be_bytes().to_vec()),
+                };
+                writer.coordination.transact(change).await.expect("a quiet server");
+            }
+        };
+        let (range, ()) = futures::join!(reader.coordination.read(&pattern), write);
+        let range = range.expect("a quiet server");
+        assert!(range.keys.is_sorted_by_key(|found| found.key.clone()));
+        let newer = range.keys.iter().filter(|found| found.modified > range.revision).count();
+        assert!(newer > 0, "a later page shows something that was written after the first");
+        let update = reader.coordination.changes(&pattern, Some(range.revision)).await;
+        let update = update.expect("a quiet server");
+        assert!(!update.whole);
+        let mut seen: BTreeMap<_, _> =
+            range.keys.into_iter().map(|found| (found.key, found.value)).collect();
+        update.removed.iter().for_each(|key| drop(seen.remove(key)));
+        seen.extend(update.keys.into_iter().map(|found| (found.key, found.value)));
+        let there = writer.coordination.read(&pattern).await.expect("a quiet server");
+        let there: BTreeMap<_, _> =
+            there.keys.into_iter().map(|found| (found.key, found.value)).collect();
+        assert_eq!(seen.keys().collect::<Vec<_>>(), there.keys().collect::<Vec<_>>());
+        assert!(seen == there, "the values too");
     });
 }

@@ -16,5 +16,7 @@ pub fn cluster_config(
 ) -> ClusterConfig {
     let mut config = ClusterConfig::new(coordination, objects, log);
     config.coordination.session_timeout = SESSION_TIMEOUT;
+    // Several job managers on one machine.
+    config.web_monitor.port = 0;
     config
 }

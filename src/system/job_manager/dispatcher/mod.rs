@@ -8,16 +8,22 @@ mod runner;
 
 use self::core::{DispatcherCore, Effect, Known};
 use super::job_master::JobMasterServices;
+use crate::host::Instant;
 use crate::system::{
     graph::JobGraph,
     ids::JobId,
     leadership::LeaderSession,
     protocol::{
-        DispatcherGateway, DispatcherHandler, JobDetails, JobRefusal, JobResult, SubmitRefusal,
+        DispatcherGateway, DispatcherHandler, JobDetails, JobOverview, JobRefusal, JobResult,
+        SubmitRefusal,
     },
     rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
     scope::Scope,
-    service::{coordination::Session, log::Log, object_store::ObjectStore},
+    service::{
+        coordination::{LeaseId, Session},
+        log::Log,
+        object_store::ObjectStore,
+    },
     store::{JobStore, StoreError, object_prefix},
 };
 use futures::{FutureExt, future::join_all};
@@ -56,6 +62,8 @@ pub struct Dispatcher {
     submitting: BTreeMap<JobId, Reply<Result<(), SubmitRefusal>>>,
     /// Who waits until it is durable that a job must end, in the order in which they are answered.
     canceling: BTreeMap<JobId, VecDeque<Reply<Result<(), JobRefusal>>>>,
+    /// The lease on which the term hangs; with its end by this node's clock the term is over.
+    lease: Option<LeaseId>,
     scope: Scope,
 }
 
@@ -74,6 +82,7 @@ impl Dispatcher {
         let (jobs_max, switches) = (services.masters.config.jobs_max, client.host().switches());
         Ok(Dispatcher {
             core: DispatcherCore::new(term.session, jobs_max, stored, switches),
+            lease: services.session.state().lease(),
             services,
             store,
             runners: BTreeMap::new(),
@@ -87,9 +96,9 @@ impl Dispatcher {
     fn decide<T>(
         &mut self,
         context: &mut Context<Self>,
-        decide: impl FnOnce(&mut DispatcherCore) -> T,
+        decide: impl FnOnce(&mut DispatcherCore, Instant) -> T,
     ) -> T {
-        let decided = decide(&mut self.core);
+        let decided = decide(&mut self.core, context.host().now());
         for effect in self.core.take_effects() {
             self.perform(context, effect);
         }
@@ -110,15 +119,34 @@ impl Dispatcher {
             Effect::CleanUp(job) => self.clean_up(context, job),
             Effect::RecordCancellation(job) => self.record_cancellation(context, job),
             Effect::AnswerCancellation(job, answer) => {
-                let waiting = self.canceling.get_mut(&job).and_then(VecDeque::pop_front);
-                if let Some(reply) = waiting {
+                if let Some(reply) = self.next_canceling(job) {
                     reply.ok(answer);
                 }
-                self.canceling.retain(|_, waiting| !waiting.is_empty());
+            }
+            Effect::FailCancellation(job) => {
+                if let Some(reply) = self.next_canceling(job) {
+                    reply.fail(RpcError::GoingAway);
+                }
             }
             Effect::CancelMaster(job) => self.cancel_master(context, job),
             Effect::Exit(why) => context.host().exit(&why),
         }
+    }
+
+    /// Tells what is known here, unless another dispatcher may know better: a process that stood still and goes on
+    /// is asked before it learns that its term is over.
+    fn tell<T: Serialize>(&self, reply: Reply<T>, known: T) {
+        match self.services.session.state().lease() {
+            Some(lease) if Some(lease) == self.lease => reply.ok(known),
+            _ => reply.fail(RpcError::GoingAway),
+        }
+    }
+
+    /// Whoever has waited longest of those that want a job to end.
+    fn next_canceling(&mut self, job: JobId) -> Option<Reply<Result<(), JobRefusal>>> {
+        let next = self.canceling.get_mut(&job).and_then(VecDeque::pop_front);
+        self.canceling.retain(|_, waiting| !waiting.is_empty());
+        next
     }
 
     /// Does a piece of work beside the main thread, unless the term ends, and lets the core decide on what it
@@ -127,11 +155,11 @@ impl Dispatcher {
         &self,
         context: &Context<Self>,
         work: impl Future<Output = T> + Send + 'static,
-        then: impl FnOnce(&mut DispatcherCore, T) + Send + 'static,
+        then: impl FnOnce(&mut DispatcherCore, Instant, T) + Send + 'static,
     ) {
         context.spawn_then(self.scope.wrap(work), move |dispatcher, context, output| {
             if let Some(output) = output {
-                dispatcher.decide(context, |core| then(core, output));
+                dispatcher.decide(context, |core, now| then(core, now, output));
             }
         });
     }
@@ -142,7 +170,7 @@ impl Dispatcher {
             let stored = store.put_graph(&job).await;
             (job, stored)
         };
-        self.work(context, put, |core, (job, stored)| core.on_graph_stored(job, stored));
+        self.work(context, put, |core, _, (job, stored)| core.on_graph_stored(job, stored));
     }
 
     fn run(&mut self, context: &Context<Self>, job: JobGraph) {
@@ -150,9 +178,9 @@ impl Dispatcher {
         let (runner, ended) =
             JobRunner::start(context.service(), &services.masters, &services.session, job);
         self.runners.insert(id, Arc::new(runner));
-        self.work(context, ended, move |core, ended| {
-            if let Ok(result) = ended {
-                core.on_ended(id, result);
+        self.work(context, ended, move |core, now, ended| {
+            if let Ok((result, details)) = ended {
+                core.on_ended(now, result, *details);
             }
         });
     }
@@ -160,7 +188,7 @@ impl Dispatcher {
     fn store_result(&self, context: &Context<Self>, job: JobId, result: JobResult) {
         let store = self.store.clone();
         let create = async move { store.create_dirty_result(job, result).await };
-        self.work(context, create, move |core, stored| core.on_result_stored(job, stored));
+        self.work(context, create, move |core, _, stored| core.on_result_stored(job, stored));
     }
 
     /// Removes what a job left: the master, then pointers before what they point to, then the graph.
@@ -178,14 +206,14 @@ impl Dispatcher {
             if cleaned.is_ok() {
                 dispatcher.runners.remove(&job);
             }
-            dispatcher.decide(context, |core| core.on_cleaned(job, cleaned));
+            dispatcher.decide(context, |core, _| core.on_cleaned(job, cleaned));
         });
     }
 
     fn record_cancellation(&self, context: &Context<Self>, job: JobId) {
         let store = self.store.clone();
         let record = async move { store.request_cancellation(job).await };
-        self.work(context, record, move |core, recorded| {
+        self.work(context, record, move |core, _, recorded| {
             core.on_cancellation_recorded(job, recorded);
         });
     }
@@ -233,8 +261,8 @@ impl Dispatcher {
         job: JobId,
         reply: Reply<Result<JobDetails, JobRefusal>>,
     ) {
-        match self.core.details_without_master(job) {
-            Some(details) => reply.ok(Ok(details)),
+        match self.core.details_without_master(context.host().now(), job) {
+            Some(details) => self.tell(reply, Ok(details)),
             None => self.answer_unknown(context, job, reply),
         }
     }
@@ -260,13 +288,13 @@ impl RpcEndpoint for Dispatcher {
     type Gateway = DispatcherGateway;
 
     fn on_start(&mut self, context: &mut Context<Self>) -> Result<(), String> {
-        self.decide(context, DispatcherCore::on_start);
+        self.decide(context, |core, _| core.on_start());
         Ok(())
     }
 
     fn on_stop(&mut self, context: &mut Context<Self>) -> StopFuture {
         self.scope.close();
-        self.decide(context, DispatcherCore::on_stop);
+        self.decide(context, |core, _| core.on_stop());
         let submitting = std::mem::take(&mut self.submitting).into_values();
         submitting.for_each(|reply| reply.fail(RpcError::GoingAway));
         let canceling = std::mem::take(&mut self.canceling).into_values().flatten();
@@ -293,16 +321,16 @@ impl DispatcherHandler for Dispatcher {
         reply: Reply<Result<(), SubmitRefusal>>,
     ) {
         let id = job.id;
-        let sound = job
-            .validate()
-            .map_err(SubmitRefusal::from)
-            .and_then(|()| (self.services.check)(&job).map_err(SubmitRefusal::UnknownOperator));
-        let taken = sound.and_then(|()| self.core.on_submit(job));
+        let check = self.services.check.clone();
+        let taken = self.core.on_submit(job, |job| {
+            job.validate()?;
+            check(job).map_err(SubmitRefusal::UnknownOperator)
+        });
         match taken {
             Ok(()) => drop(self.submitting.insert(id, reply)),
             Err(refusal) => reply.ok(Err(refusal)),
         }
-        self.decide(context, |_| ());
+        self.decide(context, |_, _| ());
     }
 
     fn job_details(
@@ -312,15 +340,15 @@ impl DispatcherHandler for Dispatcher {
         reply: Reply<Result<JobDetails, JobRefusal>>,
     ) {
         let master = self.runners.get(&job).and_then(|runner| runner.master());
-        let master = match (self.core.known(job), master) {
+        let master = match (self.core.known(context.host().now(), job), master) {
             (Known::Nothing, _) => return self.answer_unknown(context, job, reply),
-            (Known::Told(details), _) => return reply.ok(Ok(details)),
+            (Known::Told(details), _) => return self.tell(reply, Ok(*details)),
             (Known::Running, None) => return self.answer_without_master(context, job, reply),
             (Known::Running, Some(master)) => master,
         };
         let work = self.scope.wrap(master.details());
         context.spawn_then(work, move |dispatcher, context, details| match details {
-            Some(Ok(details)) => reply.ok(Ok(details)),
+            Some(Ok(details)) => dispatcher.tell(reply, Ok(details)),
             // It ended meanwhile, or this dispatcher does.
             Some(Err(_)) => dispatcher.answer_without_master(context, job, reply),
             None => reply.fail(RpcError::GoingAway),
@@ -336,7 +364,7 @@ impl DispatcherHandler for Dispatcher {
         // A result counts once it is kept.
         match self.core.result(job) {
             None => self.answer_unknown(context, job, reply),
-            Some(result) => reply.ok(Ok(result)),
+            Some(result) => self.tell(reply, Ok(result)),
         }
     }
 
@@ -351,10 +379,26 @@ impl DispatcherHandler for Dispatcher {
             Err(JobRefusal::Unknown(job)) => self.answer_unknown(context, job, reply),
             Err(refusal) => reply.ok(Err(refusal)),
         }
-        self.decide(context, |_| ());
+        self.decide(context, |_, _| ());
+    }
+
+    fn job_overviews(&mut self, context: &mut Context<Self>, reply: Reply<Vec<JobOverview>>) {
+        let mut all = self.core.overviews(context.host().now());
+        let masters = self.runners.values().filter_map(|runner| runner.master());
+        let ask = self.scope.wrap(join_all(masters.map(|master| master.overview())));
+        context.spawn_then(ask, move |dispatcher, _, told| {
+            for told in told.into_iter().flatten().flatten() {
+                // What is kept of a job that has ended wins.
+                let known = all.iter_mut().find(|known| known.job == told.job);
+                if let Some(known) = known.filter(|known| !known.status.is_globally_terminal()) {
+                    *known = told;
+                }
+            }
+            dispatcher.tell(reply, all);
+        });
     }
 
     fn list_jobs(&mut self, _: &mut Context<Self>, reply: Reply<Vec<JobId>>) {
-        reply.ok(self.core.jobs());
+        self.tell(reply, self.core.jobs());
     }
 }

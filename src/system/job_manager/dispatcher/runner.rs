@@ -3,11 +3,13 @@
 use crate::system::{
     graph::JobGraph,
     ids::JobId,
-    job_manager::job_master::{Checkpoints, JobMaster, JobMasterServices, recover_checkpoints},
+    job_manager::job_master::{
+        Checkpoints, JobEnd, JobMaster, JobMasterServices, recover_checkpoints,
+    },
     leadership::{
         CoordinationElectionDriver, EndpointTerms, LeaderRunner, LeaderSession, Recovered,
     },
-    protocol::{JobMasterGateway, JobResult, job_component},
+    protocol::{JobMasterGateway, job_component},
     rpc::RpcService,
     service::coordination::{Compare, Session},
     store::{CompletedCheckpointStore, cancellation_requested, result_key, until_canceled},
@@ -35,9 +37,9 @@ impl JobRunner {
         services: &JobMasterServices,
         session: &Arc<Session>,
         job: JobGraph,
-    ) -> (Self, oneshot::Receiver<JobResult>) {
+    ) -> (Self, oneshot::Receiver<JobEnd>) {
         let (result, ended) = oneshot::channel();
-        let result: Shared<oneshot::Sender<JobResult>> = Arc::new(Mutex::new(Some(result)));
+        let result: Shared<oneshot::Sender<JobEnd>> = Arc::new(Mutex::new(Some(result)));
         let component = job_component(job.id);
         let id = job.id;
         let recover = recovery(services.clone(), Arc::new(job), result);
@@ -71,7 +73,7 @@ impl JobRunner {
 fn recovery(
     services: JobMasterServices,
     job: Arc<JobGraph>,
-    result: Shared<oneshot::Sender<JobResult>>,
+    result: Shared<oneshot::Sender<JobEnd>>,
 ) -> crate::system::leadership::RecoverEndpoint<JobMaster> {
     Box::new(move |term: LeaderSession| {
         let (services, job, result) = (services.clone(), job.clone(), result.clone());

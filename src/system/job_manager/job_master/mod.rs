@@ -21,7 +21,7 @@ use crate::system::{
     leadership::LeaderSession,
     protocol::{
         CheckpointAck, CheckpointDecline, ExecutorReport, JobDetails, JobMasterGateway,
-        JobMasterHandler, JobResult, MasterReport, OfferedSlots, RegistrationRefusal,
+        JobMasterHandler, JobOverview, JobResult, MasterReport, OfferedSlots, RegistrationRefusal,
         TaskExecutionState, TaskExecutorGateway, TaskExecutorInfo,
     },
     registration::connect_back,
@@ -35,6 +35,9 @@ use perform::ToExecutors;
 pub(super) use recovery::recover_checkpoints;
 use resources::{ResourceLink, ToResourceManager};
 use std::{collections::BTreeMap, sync::Arc};
+
+/// How a job has ended for good, and the last that its master knew of it.
+pub type JobEnd = (JobResult, Box<JobDetails>);
 
 /// What a job's master stands on.
 #[derive(Clone)]
@@ -66,7 +69,7 @@ pub struct JobMaster {
     /// A user wanted the job to end before this term began.
     canceled: bool,
     /// Told of the job's end, unless the term ends first.
-    result: Option<oneshot::Sender<JobResult>>,
+    result: Option<oneshot::Sender<JobEnd>>,
 }
 
 impl JobMaster {
@@ -78,7 +81,7 @@ impl JobMaster {
         job: Arc<JobGraph>,
         checkpoints: Checkpoints,
         canceled: bool,
-        result: oneshot::Sender<JobResult>,
+        result: oneshot::Sender<JobEnd>,
     ) -> Self {
         let JobManagerConfig { heartbeat, retry_delay, .. } = *services.config;
         let (own_id, client) = (term.component.clone(), &services.coordination);
@@ -169,7 +172,7 @@ impl RpcEndpoint for JobMaster {
     }
 
     fn on_stop(&mut self, context: &mut Context<Self>) -> StopFuture {
-        self.decide(context, |core, _| core.on_stop());
+        self.decide(context, |core, now| core.on_stop(now));
         self.executor_beats.manager().stop(context);
         self.resource_beats.stop(context);
         async { Ok(()) }.boxed()
@@ -240,6 +243,10 @@ impl JobMasterHandler for JobMaster {
 
     fn details(&mut self, context: &mut Context<Self>, reply: Reply<JobDetails>) {
         reply.ok(self.core.details(context.host().now()));
+    }
+
+    fn overview(&mut self, context: &mut Context<Self>, reply: Reply<JobOverview>) {
+        reply.ok(self.core.details(context.host().now()).overview());
     }
 
     fn cancel(&mut self, context: &mut Context<Self>, reply: Reply<()>) {

@@ -84,10 +84,10 @@ impl JobMaster {
                 self.storing.close();
             }
             Effect::Exit(why) => context.host().exit(&why),
-            Effect::End(result) => {
+            Effect::End(result, details) => {
                 if let Some(waiting) = self.result.take() {
                     // The runner waits for nothing any more when it was stopped.
-                    let _ = waiting.send(result);
+                    let _ = waiting.send((result, details));
                 }
             }
         }

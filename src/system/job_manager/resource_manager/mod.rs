@@ -22,7 +22,7 @@ use crate::{
         protocol::{
             JobMasterGateway, JobStatus, RESOURCE_MANAGER, RegistrationRefusal,
             ResourceManagerGateway, ResourceManagerHandler, SlotDemand, SlotReport,
-            TaskExecutorGateway, TaskExecutorInfo, job_component,
+            TaskExecutorGateway, TaskExecutorInfo, TaskExecutorOverview, job_component,
         },
         registration::connect_back,
         rpc::{
@@ -345,6 +345,28 @@ impl ResourceManagerHandler for ResourceManager {
         if let Some(resource) = self.core.resource_of(instance) {
             self.decide(context, |core, _| core.on_executor_gone(&resource, instance, &cause));
         }
+    }
+
+    fn task_executors(
+        &mut self,
+        context: &mut Context<Self>,
+        reply: Reply<Vec<TaskExecutorOverview>>,
+    ) {
+        let now = context.host().now();
+        let beats = self.executor_beats.manager();
+        let told = self.core.executors().map(|(info, slots, free)| {
+            let last = beats.last_heartbeat(&info.resource.0);
+            let silent = last.map_or(Duration::ZERO, |last| now.saturating_since(last));
+            TaskExecutorOverview {
+                resource: info.resource.clone(),
+                address: info.address.to_string(),
+                data_port: info.data.port,
+                heartbeat_ms: u64::try_from(silent.as_millis()).unwrap_or(u64::MAX),
+                slots: u32::try_from(slots).unwrap_or(u32::MAX),
+                free_slots: u32::try_from(free).unwrap_or(u32::MAX),
+            }
+        });
+        reply.ok(told.collect());
     }
 
     fn heartbeat_from_task_executor(

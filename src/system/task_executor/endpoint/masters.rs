@@ -30,8 +30,7 @@ pub(super) struct MasterLink {
     round: u64,
     /// The master to which `ended` is to be told.
     deployer: Option<LeaderSessionId>,
-    /// How attempts of that master ended, until it has answered: of each subtask the newest.
-    ended: BTreeMap<ExecutionAttemptId, TaskExecutionState>,
+    ended: UntoldEnds,
     floors: EpochFloors,
 }
 
@@ -65,6 +64,27 @@ impl EpochFloors {
     }
 }
 
+/// How attempts of one master ended, until it has answered: of each subtask the newest.
+#[derive(Debug, Default)]
+struct UntoldEnds(BTreeMap<ExecutionAttemptId, TaskExecutionState>);
+
+impl UntoldEnds {
+    /// An attempt has ended. Ends of one subtask may come in any order.
+    fn note(&mut self, attempt: ExecutionAttemptId, state: TaskExecutionState) {
+        let newer =
+            |of: &ExecutionAttemptId| of.vertex == attempt.vertex && of.epoch > attempt.epoch;
+        if !self.0.keys().any(newer) {
+            self.forget_older(attempt);
+            self.0.insert(attempt, state);
+        }
+    }
+
+    /// How attempts of its subtask ended that are older than this one matters to nobody.
+    fn forget_older(&mut self, than: ExecutionAttemptId) {
+        self.0.retain(|of, _| of.vertex != than.vertex || of.epoch >= than.epoch);
+    }
+}
+
 struct Connected {
     gateway: JobMasterGateway,
     session: LeaderSessionId,
@@ -90,7 +110,7 @@ impl MasterLink {
     /// An attempt begins: no older one of its subtask may, nor does the end of one matter to anybody.
     pub fn take_on(&mut self, attempt: ExecutionAttemptId) {
         self.floors.raise(attempt.vertex, attempt.epoch);
-        self.ended.retain(|of, _| of.vertex != attempt.vertex || of.epoch >= attempt.epoch);
+        self.ended.forget_older(attempt);
     }
 }
 
@@ -131,7 +151,7 @@ impl TaskExecutor {
             way: LeaderLink::new(&self.numbers),
             round: 0,
             deployer: None,
-            ended: BTreeMap::new(),
+            ended: UntoldEnds::default(),
             floors: EpochFloors::default(),
         };
         self.jobs.insert(job, link);
@@ -209,9 +229,9 @@ impl TaskExecutor {
         let link = self.jobs.get_mut(&job).expect("its connection is current");
         link.way.set_connected(Connected { gateway, session, heartbeat });
         if link.deployer.replace(session) != Some(session) {
-            link.ended.clear();
+            link.ended = UntoldEnds::default();
         }
-        for (attempt, state) in link.ended.clone() {
+        for (attempt, state) in link.ended.0.clone() {
             self.tell_task_state(context, attempt, state);
         }
         self.offer_slots(context, job);
@@ -353,8 +373,7 @@ impl TaskExecutor {
         let Some(link) = self.jobs.get_mut(&attempt.job) else { return };
         let lists_ends = !context.host().sabotaged(sabotage::UNTOLD_END_TAKEN_FOR_LOSS);
         if state.is_terminal() && link.deployer == Some(deployer) && lists_ends {
-            link.ended.retain(|of, _| of.vertex != attempt.vertex);
-            link.ended.insert(attempt, state.clone());
+            link.ended.note(attempt, state.clone());
         }
         self.tell_task_state(context, attempt, state);
     }
@@ -380,7 +399,7 @@ impl TaskExecutor {
                 && terminal
                 && let Some(link) = executor.jobs.get_mut(&attempt.job)
             {
-                link.ended.remove(&attempt);
+                link.ended.0.remove(&attempt);
             }
             if known == Some(false)
                 && let Some(task) = executor.tasks.get(&attempt)
@@ -459,12 +478,50 @@ impl HeartbeatListener<ToMasters> for TaskExecutor {
         let job = component_job(id);
         let attempts = self.tasks.keys().filter(|attempt| Some(attempt.job) == job);
         let slots = job.map(|job| self.slots.of(job)).unwrap_or_default();
-        let ended = job.and_then(|job| self.jobs.get(&job)).map(|link| link.ended.clone());
+        let ended = job.and_then(|job| self.jobs.get(&job)).map(|link| link.ended.0.clone());
         ExecutorReport {
             version: self.version,
             attempts: attempts.copied().collect(),
             ended: ended.unwrap_or_default().into_iter().collect(),
             allocations: slots.iter().map(|held| held.allocation).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::ids::JobVertexId;
+
+    fn attempt(subtask: u32, epoch: u64) -> ExecutionAttemptId {
+        let vertex = ExecutionVertexId { vertex: JobVertexId(0), subtask };
+        ExecutionAttemptId { job: JobId(7), vertex, epoch }
+    }
+
+    #[test]
+    fn of_each_subtask_the_newest_end_is_kept_in_whatever_order_they_come() {
+        let mut ends = UntoldEnds::default();
+        for (subtask, epoch) in [(0, 5), (0, 4), (1, 2), (0, 6), (1, 3)] {
+            ends.note(attempt(subtask, epoch), TaskExecutionState::Canceled);
+        }
+        assert_eq!(ends.0.keys().copied().collect::<Vec<_>>(), [attempt(0, 6), attempt(1, 3)]);
+        ends.forget_older(attempt(0, 6));
+        assert_eq!(ends.0.len(), 2, "that one is no older");
+        ends.forget_older(attempt(0, 7));
+        assert_eq!(ends.0.keys().copied().collect::<Vec<_>>(), [attempt(1, 3)]);
+    }
+
+    #[test]
+    fn what_is_not_remembered_one_by_one_is_refused_rather_than_begun_late() {
+        let mut floors = EpochFloors::default();
+        floors.raise(attempt(0, 0).vertex, 5);
+        floors.raise(attempt(0, 0).vertex, 3);
+        assert!(!floors.admits(attempt(0, 4)) && floors.admits(attempt(0, 5)));
+        assert!(floors.admits(attempt(1, 0)));
+        let most = u32::try_from(FLOORS_MAX).unwrap();
+        (0..most).for_each(|subtask| floors.raise(attempt(subtask, 0).vertex, 1));
+        floors.raise(attempt(most, 0).vertex, 8);
+        assert!(!floors.admits(attempt(most, 7)) && floors.admits(attempt(most, 8)));
+        assert!(floors.admits(attempt(1, 1)), "that one is remembered");
     }
 }

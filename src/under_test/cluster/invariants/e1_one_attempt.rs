@@ -87,8 +87,11 @@ impl OneAttempt {
         epoch: u64,
         vertices: &[ExecutionVertexId],
     ) -> Check {
-        // What has ended long ago is not heard of again.
-        self.tasks.retain(|of, (_, rank)| of.job != job || of.epoch + 100 > epoch || *rank < ENDED);
+        // What of a subtask has ended long ago is not heard of again.
+        self.tasks.retain(|of, (_, rank)| {
+            let replaced = of.job == job && vertices.contains(&of.vertex);
+            !replaced || of.epoch + 100 > epoch || *rank < ENDED
+        });
         let fresh = || Present { session, states: BTreeMap::new() };
         let present = self.masters.entry((at.process, job)).or_insert_with(fresh);
         if present.session != session {

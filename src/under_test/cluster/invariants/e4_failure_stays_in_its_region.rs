@@ -8,9 +8,10 @@ use crate::{
     host::{sim::Hardware, sim::NodeId},
     system::{
         graph::ExecutionGraph,
-        ids::{ExecutionVertexId, JobId},
+        ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, JobId},
         job_manager::JobEvent,
         leadership::LeaderSessionId,
+        store,
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
@@ -25,12 +26,16 @@ struct Deployed {
     epochs: BTreeMap<ExecutionVertexId, u64>,
     /// The epochs that have a reason to begin anew.
     failed: BTreeSet<u64>,
+    /// A checkpoint's failure was counted since the last one of the job.
+    checkpoint_failed: bool,
 }
 
 /// Remembers what masters deployed, and what has failed of it.
 #[derive(Default)]
 pub struct FailureStaysInItsRegion {
     masters: BTreeMap<(Process, JobId), Deployed>,
+    /// What each master's checkpoints still wait for.
+    pending: BTreeMap<(Process, JobId), BTreeMap<CheckpointId, BTreeSet<ExecutionAttemptId>>>,
 }
 
 impl ClusterInvariant for FailureStaysInItsRegion {
@@ -52,18 +57,41 @@ impl ClusterInvariant for FailureStaysInItsRegion {
                 let whole = is_whole(at, *job, vertices, model);
                 whole.and(self.scheduled(at, (*job, *session), *epoch, vertices))
             }
-            EventRef::Job(JobEvent::FailureCounted { job, session, attempt, .. }) => {
+            EventRef::Job(JobEvent::FailureCounted { job, session, attempts, all, .. }) => {
+                self.failed(at, (*job, *session), attempts, *all, model)
+            }
+            EventRef::Job(JobEvent::CheckpointFailureCounted { job, session, .. }) => {
                 let master = self.masters.get_mut(&(at.process, *job));
                 if let Some(master) = master.filter(|master| master.session == *session) {
-                    let all = master.epochs.values().copied();
-                    master.failed.extend(
-                        all.filter(|epoch| attempt.is_none_or(|attempt| attempt.epoch == *epoch)),
-                    );
+                    master.checkpoint_failed = true;
+                }
+                Check::Ignored
+            }
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
+                let missing = plan.iter().copied().collect();
+                let pending = self.pending.entry((at.process, *job)).or_default();
+                pending.insert(*checkpoint, missing);
+                Check::Ignored
+            }
+            EventRef::Job(JobEvent::CheckpointAcknowledged { checkpoint, attempt }) => {
+                let pending = self.pending.entry((at.process, attempt.job)).or_default();
+                if let Some(missing) = pending.get_mut(checkpoint) {
+                    missing.remove(attempt);
+                }
+                Check::Ignored
+            }
+            EventRef::Job(
+                JobEvent::CheckpointCompleted { job, checkpoint, .. }
+                | JobEvent::CheckpointAborted { job, checkpoint, .. },
+            ) => {
+                if let Some(pending) = self.pending.get_mut(&(at.process, *job)) {
+                    pending.remove(checkpoint);
                 }
                 Check::Ignored
             }
             EventRef::Hardware(Hardware::Ended(_)) => {
                 self.masters.retain(|(process, _), _| *process != at.process);
+                self.pending.retain(|(process, _), _| *process != at.process);
                 Check::Ignored
             }
             _ => Check::Ignored,
@@ -86,6 +114,32 @@ fn is_whole(at: Moment, job: JobId, vertices: &[ExecutionVertexId], model: &Mode
 }
 
 impl FailureStaysInItsRegion {
+    /// All may begin anew when checkpoints have failed, and when the final one is stored or, as far as its
+    /// master knows, may be: every part of one is there, and nothing is known of what became of it.
+    fn failed(
+        &mut self,
+        at: Moment,
+        (job, session): (JobId, LeaderSessionId),
+        attempts: &[ExecutionAttemptId],
+        all: bool,
+        model: &Model,
+    ) -> Check {
+        let pending = self.pending.get(&(at.process, job));
+        let whole = pending.is_some_and(|pending| pending.values().any(BTreeSet::is_empty));
+        let may_be_final = whole || model.keys.contains_key(&store::final_key(job));
+        let master = self.masters.get_mut(&(at.process, job));
+        let Some(master) = master.filter(|master| master.session == session) else {
+            return Check::Ignored;
+        };
+        let of_checkpoints = std::mem::take(&mut master.checkpoint_failed) && attempts.is_empty();
+        let fails = |epoch: &u64| all || attempts.iter().any(|attempt| attempt.epoch == *epoch);
+        master.failed.extend(master.epochs.values().copied().filter(fails));
+        Check::that(!all || of_checkpoints || may_be_final, || {
+            let promise = "no checkpoint has failed, and none may be the job's last".to_string();
+            (promise, format!("{at}: after a failure of {attempts:?} all regions begin anew"))
+        })
+    }
+
     fn scheduled(
         &mut self,
         at: Moment,
@@ -93,7 +147,12 @@ impl FailureStaysInItsRegion {
         epoch: u64,
         vertices: &[ExecutionVertexId],
     ) -> Check {
-        let fresh = || Deployed { session, epochs: BTreeMap::new(), failed: BTreeSet::new() };
+        let fresh = || Deployed {
+            session,
+            epochs: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            checkpoint_failed: false,
+        };
         let master = self.masters.entry((at.process, job)).or_insert_with(fresh);
         if master.session != session {
             *master = fresh();
@@ -117,8 +176,33 @@ mod tests {
     use super::{super::testing_jobs::*, FailureStaysInItsRegion};
 
     fn failed(of: Option<(u32, u64)>) -> JobEvent {
-        let attempt = of.map(|(vertex, epoch)| attempt(vertex, epoch));
-        JobEvent::FailureCounted { job: JOB, session: term(1), failures: 1, attempt }
+        let attempts = of.into_iter().map(|(vertex, epoch)| attempt(vertex, epoch)).collect();
+        let all = of.is_none();
+        JobEvent::FailureCounted { job: JOB, session: term(1), failures: 1, attempts, all }
+    }
+
+    /// All begin anew after the failure of one.
+    fn all_failed(vertex: u32, epoch: u64) -> JobEvent {
+        let attempts = vec![attempt(vertex, epoch)];
+        JobEvent::FailureCounted { job: JOB, session: term(1), failures: 1, attempts, all: true }
+    }
+
+    fn checkpoint_failed() -> JobEvent {
+        let (session, checkpoint) = (term(1), CheckpointId(8));
+        JobEvent::CheckpointFailureCounted { job: JOB, session, checkpoint, declined: None }
+    }
+
+    /// A checkpoint of which the part of that subtask, of both, is there.
+    fn acknowledged(
+        history: History<FailureStaysInItsRegion>,
+        of: &[u32],
+    ) -> History<FailureStaysInItsRegion> {
+        let (checkpoint, plan) = (CheckpointId(8), vec![attempt(0, 1), attempt(1, 2)]);
+        let triggered = JobEvent::CheckpointTriggered { job: JOB, checkpoint, plan: plan.clone() };
+        of.iter().fold(history.holds(process(1, 1), triggered), |history, of| {
+            let attempt = plan[*of as usize];
+            history.holds(process(1, 1), JobEvent::CheckpointAcknowledged { checkpoint, attempt })
+        })
     }
 
     fn two_regions() -> History<FailureStaysInItsRegion> {
@@ -133,9 +217,34 @@ mod tests {
             .holds(process(1, 1), failed(Some((1, 2))))
             .holds(process(1, 1), scheduled_of(1, 3, &[1]));
         two_regions()
+            .holds(process(1, 1), checkpoint_failed())
             .holds(process(1, 1), failed(None))
             .holds(process(1, 1), scheduled_of(1, 3, &[1]))
             .holds(process(1, 1), scheduled_of(1, 4, &[0]));
+    }
+
+    #[test]
+    fn all_begin_anew_from_what_may_be_the_final_checkpoint() {
+        acknowledged(two_regions(), &[0, 1]).holds(process(1, 1), all_failed(1, 2));
+        two_regions()
+            .holds(process(0, 1), committed(2, vec![last_checkpoint(8)]))
+            .holds(process(1, 1), all_failed(1, 2));
+    }
+
+    #[test]
+    fn all_begin_anew_without_a_reason_is_refused() {
+        two_regions().breaks(process(1, 1), failed(None));
+        two_regions().breaks(process(1, 1), all_failed(1, 2));
+        acknowledged(two_regions(), &[0]).breaks(process(1, 1), all_failed(1, 2));
+        let (checkpoint, reason) = (CheckpointId(8), "it took too long".to_string());
+        acknowledged(two_regions(), &[0, 1])
+            .holds(process(1, 1), JobEvent::CheckpointAborted { job: JOB, checkpoint, reason })
+            .breaks(process(1, 1), all_failed(1, 2));
+        // A checkpoint's failure is a reason once.
+        two_regions()
+            .holds(process(1, 1), checkpoint_failed())
+            .holds(process(1, 1), failed(None))
+            .breaks(process(1, 1), failed(None));
     }
 
     #[test]

@@ -54,12 +54,13 @@ impl ClusterInvariant for RestartsObeyTheStrategy {
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            EventRef::Job(JobEvent::FailureCounted { job, session, attempt, .. }) => {
+            EventRef::Job(JobEvent::FailureCounted { job, session, attempts, all, .. }) => {
                 let term = self.term(at, *job, *session);
                 term.failures.push(at.time);
                 let number = term.failures.len();
                 let present: BTreeSet<u64> = term.epochs.values().copied().collect();
-                let fails = |epoch: &u64| attempt.is_none_or(|attempt| attempt.epoch == *epoch);
+                let fails =
+                    |epoch: &u64| *all || attempts.iter().any(|attempt| attempt.epoch == *epoch);
                 // A region that is being ended already has its time from then.
                 for epoch in present.into_iter().filter(fails) {
                     term.ended.entry(epoch).or_insert(number);
@@ -121,25 +122,39 @@ impl RestartsObeyTheStrategy {
             RestartStrategy::None => 0,
             RestartStrategy::FixedDelay { delay_ms, .. }
             | RestartStrategy::FailureRate { delay_ms, .. } => delay_ms,
-            RestartStrategy::ExponentialDelay {
-                initial_ms,
-                max_ms,
-                reset_ms,
-                multiplier_percent,
-                jitter_percent,
-            } => {
-                let reset = self.clocks.shrunk(node, Duration::from_millis(reset_ms));
-                let close = |pair: &&[Duration]| pair[1] - pair[0] <= reset;
-                let in_a_row = failures.windows(2).rev().take_while(close).count();
-                let growth = f64::from(multiplier_percent) / 100.0;
-                let grown =
-                    (0..in_a_row).fold(initial_ms as f64, |ms, _| (ms * growth).min(max_ms as f64));
-                // A millisecond less: the master reckons in whole ones.
-                let least = grown.min(max_ms as f64) * f64::from(100 - jitter_percent) / 100.0;
-                (least - in_a_row as f64 - 1.0).max(0.0) as u64
-            }
+            RestartStrategy::ExponentialDelay { .. } => self.least_growing(node, of, failures),
         };
         self.clocks.shrunk(node, Duration::from_millis(millis))
+    }
+
+    /// The least milliseconds that a growing delay comes to after the last of these failures. Where the job may
+    /// have rested before one, on the master's clock, it is taken to have rested.
+    fn least_growing(&self, node: NodeId, of: RestartStrategy, failures: &[Duration]) -> u64 {
+        let RestartStrategy::ExponentialDelay {
+            initial_ms,
+            max_ms,
+            reset_ms,
+            multiplier_percent,
+            jitter_percent,
+        } = of
+        else {
+            return 0;
+        };
+        let part = |of: u64, percent: u32| of.saturating_mul(percent.into()) / 100;
+        let (first, most) = (initial_ms.max(1), max_ms.max(1));
+        let mut grown = first.min(most);
+        let least = |grown: u64| grown - part(grown, jitter_percent);
+        for pair in failures.windows(2) {
+            let rested = Duration::from_millis(least(grown).saturating_add(reset_ms));
+            let longer = part(grown, multiplier_percent);
+            grown = match pair[1] - pair[0] >= self.clocks.shrunk(node, rested) {
+                true => first,
+                false if multiplier_percent > 100 => longer.max(grown + 1),
+                false => grown,
+            };
+            grown = grown.min(most);
+        }
+        least(grown)
     }
 
     /// Whether after the last of these failures there is no restart any more, however the clock ran.
@@ -194,8 +209,8 @@ mod tests {
     }
 
     fn failed(epoch: u64) -> JobEvent {
-        let attempt = Some(attempt(0, epoch));
-        JobEvent::FailureCounted { job: JOB, session: term(1), failures: 1, attempt }
+        let attempts = vec![attempt(0, epoch)];
+        JobEvent::FailureCounted { job: JOB, session: term(1), failures: 1, attempts, all: false }
     }
 
     fn fixed(attempts: u32) -> RestartStrategy {
@@ -252,6 +267,8 @@ mod tests {
         let once = || kept(growing).later(1_000, failed(1)).later(2_000, scheduled(1, 2, None));
         once().later(1_000, failed(2)).later(4_000, scheduled(1, 3, None));
         once().later(1_000, failed(2)).too_soon(3_500, scheduled(1, 3, None));
-        once().later(58_001, failed(2)).later(2_000, scheduled(1, 3, None));
+        // A rest counts from the restart.
+        once().later(60_000, failed(2)).later(2_000, scheduled(1, 3, None));
+        once().later(59_999, failed(2)).too_soon(3_999, scheduled(1, 3, None));
     }
 }

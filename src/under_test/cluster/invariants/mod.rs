@@ -58,6 +58,7 @@ mod testing;
 #[cfg(test)]
 mod testing_jobs;
 mod unannounced;
+pub mod w1_rest_tells_what_was;
 pub mod watch_complete;
 pub mod x1_channel_fifo;
 pub mod x2_bounded_channel;
@@ -135,6 +136,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(s4_no_old_round::NoOldRound::default()),
         Box::new(s6_no_old_report::NoOldReport::default()),
         Box::new(s7_no_busy_loop::NoBusyLoop::default()),
+        Box::new(w1_rest_tells_what_was::RestTellsWhatWas::new(bounds.clone())),
         Box::new(x1_channel_fifo::ChannelFifo::default()),
         Box::new(x2_bounded_channel::BoundedChannel::default()),
         Box::new(x5_transactions_follow_checkpoints::TransactionsFollowCheckpoints::default()),

@@ -21,7 +21,7 @@ pub fn term(number: u128) -> LeaderSessionId {
 
 pub fn leader(number: u128) -> LeaderInformation {
     let address = "rpc://job-manager-1:1/dispatcher".parse().expect("an address");
-    LeaderInformation { session: term(number), address }
+    LeaderInformation { session: term(number), address: LeaderAddress::Rpc(address) }
 }
 
 pub fn component() -> String {

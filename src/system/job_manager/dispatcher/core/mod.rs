@@ -4,18 +4,23 @@
 mod tests;
 
 use crate::{
-    host::Switches,
+    host::{Instant, Switches},
     system::{
         graph::JobGraph,
         ids::JobId,
         job_manager::event::JobEvent,
         leadership::LeaderSessionId,
-        protocol::{JobDetails, JobRefusal, JobResult, JobStatus, SubmitRefusal},
+        protocol::{JobDetails, JobOverview, JobRefusal, JobResult, JobStatus, SubmitRefusal},
         sabotage,
         store::{Cancellation, StoreError, StoredJobs, StoredResult},
     },
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Jobs that ended and of which more is known than their result, at most.
+const ARCHIVE_MAX: usize = 64;
+/// Jobs that a list tells of at most.
+const JOBS_TOLD: usize = 4096;
 
 /// Something to be done, in the order in which it was decided.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +41,8 @@ pub enum Effect {
     RecordCancellation(JobId),
     /// Answers whoever wants a job to end.
     AnswerCancellation(JobId, Result<(), JobRefusal>),
+    /// Tells whoever wants a job to end that somebody else leads now.
+    FailCancellation(JobId),
     /// Tells a job's master to end it, until it has heard it or the job has ended.
     CancelMaster(JobId),
     /// What is kept is damaged: the process must not go on.
@@ -61,7 +68,7 @@ pub enum Known {
     /// A master may be asked.
     Running,
     /// All that can be said without one.
-    Told(JobDetails),
+    Told(Box<JobDetails>),
 }
 
 /// The state of one term.
@@ -76,9 +83,15 @@ pub struct DispatcherCore {
     canceled: BTreeSet<JobId>,
     /// Graphs that were stored before this term.
     recovered: Vec<JobGraph>,
+    /// What was last known of jobs that ended in this term, those that ended last at the end.
+    archive: VecDeque<(Instant, JobDetails)>,
     /// Its term ends: what comes to its end now is for the next one to find.
     stopping: bool,
     effects: Vec<Effect>,
+}
+
+fn created(job: JobId, name: &str) -> JobDetails {
+    JobDetails::bare(job, name, JobStatus::Created, None)
 }
 
 impl DispatcherCore {
@@ -89,7 +102,8 @@ impl DispatcherCore {
         stored: StoredJobs,
         switches: Switches,
     ) -> Self {
-        let StoredJobs { graphs, results, cancellations } = stored;
+        let StoredJobs { graphs, results, mut cancellations } = stored;
+        cancellations.retain(|job| !results.contains_key(job));
         DispatcherCore {
             session,
             jobs_max,
@@ -98,6 +112,7 @@ impl DispatcherCore {
             results,
             canceled: cancellations,
             recovered: graphs,
+            archive: VecDeque::new(),
             stopping: false,
             effects: Vec::new(),
         }
@@ -141,24 +156,34 @@ impl DispatcherCore {
         }
     }
 
-    /// Somebody hands a job over. Answered by an effect.
-    ///
-    /// # Errors
-    /// Why it is not taken, at once.
-    pub fn on_submit(&mut self, job: JobGraph) -> Result<(), SubmitRefusal> {
+    /// Refuses a job that is known, whatever else may be said of it.
+    fn check_is_new(&self, job: JobId) -> Result<(), SubmitRefusal> {
         if self.stopping {
             return Err(SubmitRefusal::Stopping);
         }
-        if let Some(ended) = self.results.get(&job.id)
+        if let Some(ended) = self.results.get(&job)
             && !self.switches.on(sabotage::ENDED_JOB_TAKEN_ON_AGAIN)
         {
             return Err(SubmitRefusal::Terminated(ended.result.status));
         }
-        match self.jobs.get(&job.id) {
-            Some(Managed::Submitting) => return Err(SubmitRefusal::Submitting),
-            Some(_) => return Err(SubmitRefusal::Duplicate),
-            None => {}
+        match self.jobs.get(&job) {
+            Some(Managed::Submitting) => Err(SubmitRefusal::Submitting),
+            Some(_) => Err(SubmitRefusal::Duplicate),
+            None => Ok(()),
         }
+    }
+
+    /// Somebody hands a job over, which is `sound` or is refused for a reason of its own. Answered by an effect.
+    ///
+    /// # Errors
+    /// Why it is not taken, at once.
+    pub fn on_submit(
+        &mut self,
+        job: JobGraph,
+        sound: impl FnOnce(&JobGraph) -> Result<(), SubmitRefusal>,
+    ) -> Result<(), SubmitRefusal> {
+        self.check_is_new(job.id)?;
+        sound(&job)?;
         if self.jobs.len() >= self.jobs_max {
             return Err(SubmitRefusal::Busy);
         }
@@ -198,13 +223,18 @@ impl DispatcherCore {
     }
 
     /// A job has ended for good: first that is kept, then what it left is removed.
-    pub fn on_ended(&mut self, job: JobId, result: JobResult) {
+    pub fn on_ended(&mut self, now: Instant, result: JobResult, details: JobDetails) {
         if self.stopping {
             return;
         }
+        let job = details.job;
         assert!(result.status.is_globally_terminal(), "{job:?} has ended for good");
         let before = self.jobs.insert(job, Managed::Ending(result.clone()));
         assert!(matches!(before, Some(Managed::Running(_))), "a job ends once");
+        if self.archive.len() == ARCHIVE_MAX {
+            self.archive.pop_front();
+        }
+        self.archive.push_back((now, details));
         self.does(Effect::StoreResult(job, result));
     }
 
@@ -286,9 +316,7 @@ impl DispatcherCore {
                 self.does(Effect::AnswerCancellation(job, Err(refusal)));
             }
             // Whoever leads now is asked next.
-            Err(StoreError::NotLeader) => {
-                self.does(Effect::AnswerCancellation(job, Err(JobRefusal::NoMaster)));
-            }
+            Err(StoreError::NotLeader) => self.does(Effect::FailCancellation(job)),
             Err(error) => self.does(Effect::Exit(format!("{job:?}: {error}"))),
         }
     }
@@ -299,32 +327,42 @@ impl DispatcherCore {
     }
 
     /// What is known of a job.
-    pub fn known(&self, job: JobId) -> Known {
+    pub fn known(&self, now: Instant, job: JobId) -> Known {
         match self.jobs.get(&job) {
             Some(Managed::Running(_)) => Known::Running,
-            _ => self.details_without_master(job).map_or(Known::Nothing, Known::Told),
+            _ => {
+                let told = self.details_without_master(now, job).map(Box::new);
+                told.map_or(Known::Nothing, Known::Told)
+            }
         }
     }
 
     /// What can be said of a job without its master.
-    pub fn details_without_master(&self, job: JobId) -> Option<JobDetails> {
-        let details = |name: &str, status: JobStatus, cause: Option<String>| JobDetails {
-            job,
-            name: name.to_string(),
-            status,
-            checkpoint: None,
-            cause,
-            failures: Vec::new(),
-            waits: Vec::new(),
+    pub fn details_without_master(&self, now: Instant, job: JobId) -> Option<JobDetails> {
+        let (name, result) = match (self.results.get(&job), self.jobs.get(&job)) {
+            (Some(stored), _) => ("", &stored.result),
+            (None, Some(Managed::Ending(result))) => ("", result),
+            (None, Some(Managed::Submitting)) => return Some(created(job, "")),
+            (None, Some(Managed::Running(name))) => return Some(created(job, name)),
+            (None, None) => return None,
         };
-        if let Some(StoredResult { result, .. }) = self.results.get(&job) {
-            return Some(details("", result.status, result.cause.clone()));
-        }
-        Some(match self.jobs.get(&job)? {
-            Managed::Submitting => details("", JobStatus::Created, None),
-            Managed::Running(name) => details(name, JobStatus::Created, None),
-            Managed::Ending(result) => details("", result.status, result.cause.clone()),
+        let archived = self.archive.iter().find(|(_, details)| details.job == job);
+        Some(match archived {
+            Some((at, details)) => {
+                let since = now.saturating_since(*at).as_millis();
+                details.clone().later(u64::try_from(since).unwrap_or(u64::MAX))
+            }
+            None => JobDetails::bare(job, name, result.status, result.cause.clone()),
         })
+    }
+
+    /// All jobs, as far as they are known without their masters: those that are not over, then those that have
+    /// ended.
+    pub fn overviews(&self, now: Instant) -> Vec<JobOverview> {
+        let ended = self.results.keys().filter(|job| !self.jobs.contains_key(job));
+        let all = self.jobs.keys().chain(ended).take(JOBS_TOLD);
+        let details = all.filter_map(|job| self.details_without_master(now, *job));
+        details.map(|details| details.overview()).collect()
     }
 
     /// What became of a job, once that is kept; `None` of one that nobody here knows.
@@ -345,5 +383,7 @@ impl DispatcherCore {
         let goes_on = |managed: &Managed| !matches!(managed, Managed::Submitting);
         let some = self.jobs.values().any(goes_on);
         assert!(!(self.stopping && some), "a dispatcher that stops runs nothing");
+        let wanted = self.canceled.iter().find(|job| self.results.contains_key(job));
+        assert!(wanted.is_none(), "{wanted:?} is to end, and has");
     }
 }

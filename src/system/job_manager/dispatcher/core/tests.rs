@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::system::graph::{CheckpointSettings, OperatorSpec, RestartStrategy, StreamGraph};
+use std::time::Duration;
 
 const ID: JobId = JobId(7);
 
@@ -30,13 +31,23 @@ fn on<T>(
     (answer, core.take_effects())
 }
 
+fn sound(_: &JobGraph) -> Result<(), SubmitRefusal> {
+    Ok(())
+}
+
+/// The last that the master knew.
+fn details() -> JobDetails {
+    let since = vec![(JobStatus::Running, 30), (JobStatus::Finished, 0)];
+    JobDetails { statuses: since, ..JobDetails::bare(ID, "one", JobStatus::Finished, None) }
+}
+
 fn finished() -> JobResult {
     JobResult { status: JobStatus::Finished, cause: None }
 }
 
 fn running() -> DispatcherCore {
     let mut core = core();
-    assert_eq!(core.on_submit(graph(ID)), Ok(()));
+    assert_eq!(core.on_submit(graph(ID), sound), Ok(()));
     core.on_graph_stored(graph(ID), Ok(()));
     core.take_effects();
     core
@@ -45,7 +56,7 @@ fn running() -> DispatcherCore {
 #[test]
 fn a_job_is_acknowledged_once_its_graph_is_durable() {
     let mut core = core();
-    let (answer, effects) = on(&mut core, |core| core.on_submit(graph(ID)));
+    let (answer, effects) = on(&mut core, |core| core.on_submit(graph(ID), sound));
     assert_eq!((answer, effects), (Ok(()), vec![Effect::StoreGraph(graph(ID))]));
     let ((), effects) = on(&mut core, |core| core.on_graph_stored(graph(ID), Ok(())));
     let expected = [
@@ -60,18 +71,28 @@ fn a_job_is_acknowledged_once_its_graph_is_durable() {
 #[test]
 fn a_job_is_taken_once_in_whatever_state_it_is() {
     let mut submitting = core();
-    assert_eq!(submitting.on_submit(graph(ID)), Ok(()));
-    assert_eq!(submitting.on_submit(graph(ID)), Err(SubmitRefusal::Submitting));
+    assert_eq!(submitting.on_submit(graph(ID), sound), Ok(()));
+    assert_eq!(submitting.on_submit(graph(ID), sound), Err(SubmitRefusal::Submitting));
     let mut going_on = running();
-    assert_eq!(going_on.on_submit(graph(ID)), Err(SubmitRefusal::Duplicate));
-    going_on.on_ended(ID, finished());
-    assert_eq!(going_on.on_submit(graph(ID)), Err(SubmitRefusal::Duplicate));
+    assert_eq!(going_on.on_submit(graph(ID), sound), Err(SubmitRefusal::Duplicate));
+    going_on.on_ended(Instant::ORIGIN, finished(), details());
+    assert_eq!(going_on.on_submit(graph(ID), sound), Err(SubmitRefusal::Duplicate));
     for dirty in [true, false] {
         let results = BTreeMap::from([(ID, StoredResult { dirty, result: finished() })]);
         let mut ended = core_with(StoredJobs { results, ..StoredJobs::default() });
-        let refused = ended.on_submit(graph(ID));
+        let refused = ended.on_submit(graph(ID), sound);
         assert_eq!(refused, Err(SubmitRefusal::Terminated(JobStatus::Finished)));
     }
+}
+
+#[test]
+fn a_known_job_is_a_duplicate_also_where_its_operators_are_not_known() {
+    let unknown = |_: &JobGraph| Err(SubmitRefusal::UnknownOperator("a".to_string()));
+    let refused = Err(SubmitRefusal::Duplicate);
+    assert_eq!(running().on_submit(graph(ID), unknown), refused);
+    let (answer, effects) = on(&mut core(), |core| core.on_submit(graph(ID), unknown));
+    assert_eq!(answer, unknown(&graph(ID)));
+    assert_eq!(effects, []);
 }
 
 #[test]
@@ -81,21 +102,21 @@ fn what_is_not_stored_is_forgotten_and_room_is_kept() {
         (StoreError::Conflict("there".to_string()), SubmitRefusal::Duplicate),
     ] {
         let mut core = core();
-        assert_eq!(core.on_submit(graph(ID)), Ok(()));
-        assert_eq!(core.on_submit(graph(JobId(8))), Ok(()));
-        assert_eq!(core.on_submit(graph(JobId(9))), Err(SubmitRefusal::Busy));
+        assert_eq!(core.on_submit(graph(ID), sound), Ok(()));
+        assert_eq!(core.on_submit(graph(JobId(8)), sound), Ok(()));
+        assert_eq!(core.on_submit(graph(JobId(9)), sound), Err(SubmitRefusal::Busy));
         core.take_effects();
         let ((), effects) = on(&mut core, |core| core.on_graph_stored(graph(ID), Err(error)));
         assert_eq!(effects, [Effect::AnswerSubmission(ID, Err(refusal))]);
-        assert_eq!(core.known(ID), Known::Nothing);
-        assert_eq!(core.on_submit(graph(JobId(9))), Ok(()), "there is room again");
+        assert_eq!(core.known(Instant::ORIGIN, ID), Known::Nothing);
+        assert_eq!(core.on_submit(graph(JobId(9)), sound), Ok(()), "there is room again");
     }
 }
 
 #[test]
 fn an_end_is_kept_before_anything_is_removed() {
     let mut core = running();
-    let ((), effects) = on(&mut core, |core| core.on_ended(ID, finished()));
+    let ((), effects) = on(&mut core, |core| core.on_ended(Instant::ORIGIN, finished(), details()));
     assert_eq!(effects, [Effect::StoreResult(ID, finished())]);
     assert_eq!(core.result(ID), Some(None), "it does not count yet");
     let ((), effects) = on(&mut core, |core| core.on_result_stored(ID, Ok(finished())));
@@ -109,7 +130,7 @@ fn an_end_is_kept_before_anything_is_removed() {
 fn a_refusal_that_is_no_loss_of_leadership_ends_the_process() {
     let damaged = || StoreError::Conflict("another result".to_string());
     let mut core = running();
-    core.on_ended(ID, finished());
+    core.on_ended(Instant::ORIGIN, finished(), details());
     core.take_effects();
     let ((), effects) = on(&mut core, |core| core.on_result_stored(ID, Err(damaged())));
     assert!(matches!(effects[..], [Effect::Exit(_)]));
@@ -155,13 +176,24 @@ fn a_cancellation_is_answered_when_it_is_durable() {
 }
 
 #[test]
+fn a_cancellation_that_another_term_refuses_is_for_the_next_to_take() {
+    let mut core = running();
+    core.on_cancel(ID).unwrap();
+    core.take_effects();
+    let late =
+        |core: &mut DispatcherCore| core.on_cancellation_recorded(ID, Err(StoreError::NotLeader));
+    assert_eq!(on(&mut core, late).1, [Effect::FailCancellation(ID)]);
+    assert!(!core.is_to_be_canceled(ID));
+}
+
+#[test]
 fn what_can_not_be_canceled_is_told_at_once() {
     assert_eq!(core().on_cancel(ID), Err(JobRefusal::Unknown(ID)));
     let mut submitting = core();
-    submitting.on_submit(graph(ID)).unwrap();
+    submitting.on_submit(graph(ID), sound).unwrap();
     assert_eq!(submitting.on_cancel(ID), Err(JobRefusal::NoMaster));
     let mut ended = running();
-    ended.on_ended(ID, finished());
+    ended.on_ended(Instant::ORIGIN, finished(), details());
     let refused = Err(JobRefusal::Terminated(JobStatus::Finished));
     assert_eq!(ended.on_cancel(ID), refused);
     ended.on_result_stored(ID, Ok(finished()));
@@ -169,14 +201,47 @@ fn what_can_not_be_canceled_is_told_at_once() {
 }
 
 #[test]
+fn what_a_master_knew_last_is_told_of_a_job_that_has_ended() {
+    let at = |millis| Instant::ORIGIN + Duration::from_millis(millis);
+    let mut core = running();
+    core.on_ended(at(100), finished(), details());
+    core.on_result_stored(ID, Ok(finished()));
+    let told = core.details_without_master(at(170), ID).unwrap();
+    assert_eq!(told.statuses, [(JobStatus::Running, 100), (JobStatus::Finished, 70)]);
+    let [overview] = &core.overviews(at(170))[..] else { panic!("one job is known") };
+    assert_eq!((overview.name.as_str(), overview.status), ("one", JobStatus::Finished));
+    assert_eq!((overview.began_ms, overview.changed_ms), (Some(100), Some(70)));
+    // Of one that ended in another term the result is all there is.
+    let results = BTreeMap::from([(ID, StoredResult { dirty: false, result: finished() })]);
+    let next = core_with(StoredJobs { results, ..StoredJobs::default() });
+    let told = next.details_without_master(at(0), ID).unwrap();
+    assert_eq!(told, JobDetails::bare(ID, "", JobStatus::Finished, None));
+}
+
+#[test]
+fn no_more_ended_jobs_are_kept_in_mind_than_there_is_room_for() {
+    let mut core =
+        DispatcherCore::new(LeaderSessionId(1), 2, StoredJobs::default(), Switches::default());
+    for id in 0..2 * ARCHIVE_MAX as u128 {
+        core.on_submit(graph(JobId(id)), sound).unwrap();
+        core.on_graph_stored(graph(JobId(id)), Ok(()));
+        let details = JobDetails { job: JobId(id), ..details() };
+        core.on_ended(Instant::ORIGIN, finished(), details);
+        core.on_result_stored(JobId(id), Ok(finished()));
+    }
+    assert_eq!(core.archive.len(), ARCHIVE_MAX);
+    assert_eq!(core.archive[0].1.job, JobId(ARCHIVE_MAX as u128), "the oldest go");
+}
+
+#[test]
 fn one_that_stops_leaves_the_rest_to_the_next() {
     let mut core = running();
-    assert_eq!(core.on_submit(graph(JobId(8))), Ok(()));
+    assert_eq!(core.on_submit(graph(JobId(8)), sound), Ok(()));
     core.take_effects();
     let ((), effects) = on(&mut core, DispatcherCore::on_stop);
     assert_eq!(effects, [Effect::Announce(JobEvent::LocalCleanup { job: ID })]);
-    on(&mut core, |core| core.on_ended(ID, finished()));
+    on(&mut core, |core| core.on_ended(Instant::ORIGIN, finished(), details()));
     let ((), effects) = on(&mut core, |core| core.on_graph_stored(graph(JobId(8)), Ok(())));
     assert_eq!(effects, [Effect::AnswerSubmission(JobId(8), Err(SubmitRefusal::Stopping))]);
-    assert_eq!(core.on_submit(graph(JobId(9))), Err(SubmitRefusal::Stopping));
+    assert_eq!(core.on_submit(graph(JobId(9)), sound), Err(SubmitRefusal::Stopping));
 }

@@ -7,6 +7,7 @@
 
 use super::{
     Draw, Effect, JobMasterCore, Notice, Timer,
+    details::{CheckpointHistory, Progress},
     pending::{Acknowledged, PendingCheckpoint},
     storing::{Storing, metadata_object},
 };
@@ -42,6 +43,7 @@ pub struct Checkpoints {
     last_end: Option<Instant>,
     /// In a row.
     failures: u32,
+    pub(super) history: CheckpointHistory,
 }
 
 /// Why a checkpoint that is not complete within its time-out is given up.
@@ -49,7 +51,8 @@ const TOO_LONG: &str = "it took too long";
 impl Checkpoints {
     /// What was stored before, oldest first, and the revision at which nothing else was.
     pub fn recovered(completed: Vec<CompletedCheckpoint>, tail: Revision) -> Self {
-        Checkpoints { completed, tail, ..Checkpoints::default() }
+        let history = CheckpointHistory::restored(completed.last());
+        Checkpoints { completed, tail, history, ..Checkpoints::default() }
     }
 
     /// The newest completed checkpoint.
@@ -217,10 +220,16 @@ impl JobMasterCore {
     }
 
     /// The checkpoint is stored: everyone may know.
-    pub(super) fn completed(&mut self, now: Instant, completed: CompletedCheckpoint) {
+    pub(super) fn completed(
+        &mut self,
+        now: Instant,
+        completed: CompletedCheckpoint,
+        progress: Progress,
+    ) {
         let (job, checkpoint, last) = (self.id(), completed.id, completed.last);
         assert!(self.checkpoints.newest() < Some(checkpoint), "checkpoints complete in order");
         self.checkpoints.completed.push(completed);
+        self.checkpoints.history.completed(now, checkpoint, last, progress);
         self.checkpoints.failures = 0;
         self.checkpoints.last_end = Some(now);
         self.announce(JobEvent::CheckpointCompleted { job, checkpoint, last });
@@ -281,8 +290,9 @@ impl JobMasterCore {
         now: Instant,
         checkpoint: CheckpointId,
         reason: &str,
+        progress: Progress,
     ) {
-        self.announce_abort(now, checkpoint, reason);
+        self.announce_abort(now, checkpoint, reason, progress);
         // One that is given up because its job restarts or ends is no failure of its own.
         if self.status == JobStatus::Running {
             self.count_failure(now, checkpoint, None);
@@ -309,15 +319,23 @@ impl JobMasterCore {
     /// Gives a pending checkpoint up.
     fn abort(&mut self, now: Instant, checkpoint: CheckpointId, reason: &str) {
         let Some(pending) = self.checkpoints.pending.remove(&checkpoint) else { return };
+        let progress = Progress::of(&pending);
         let objects = pending.objects();
         if !objects.is_empty() {
             self.does(Effect::Discard(objects));
         }
-        self.announce_abort(now, checkpoint, reason);
+        self.announce_abort(now, checkpoint, reason, progress);
     }
 
-    fn announce_abort(&mut self, now: Instant, checkpoint: CheckpointId, why: &str) {
+    fn announce_abort(
+        &mut self,
+        now: Instant,
+        checkpoint: CheckpointId,
+        why: &str,
+        progress: Progress,
+    ) {
         self.checkpoints.last_end = Some(now);
+        self.checkpoints.history.failed(now, checkpoint, why, progress);
         let (job, reason) = (self.id(), why.to_string());
         self.announce(JobEvent::CheckpointAborted { job, checkpoint, reason });
         for (resource, attempt) in self.connected_attempts() {

@@ -5,7 +5,7 @@ use crate::system::{
     heartbeat::HeartbeatSession,
     ids::{CheckpointId, ExecutionAttemptId, ResourceId},
     job_manager::event::JobEvent,
-    protocol::{JobResult, JobStatus},
+    protocol::{JobDetails, JobResult, JobStatus},
     service::coordination::Revision,
     store::{CheckpointPointer, CompletedCheckpoint},
 };
@@ -64,8 +64,8 @@ pub enum Effect {
     Close,
     /// What is kept is damaged: the process must not go on.
     Exit(String),
-    /// The job has ended for good.
-    End(JobResult),
+    /// The job has ended for good, and this is the last that its master knows of it.
+    End(JobResult, Box<JobDetails>),
 }
 
 /// A moment that runs should reach.
@@ -77,7 +77,7 @@ pub enum Notice {
     OldRoundOfOffers,
     /// A pointer that got no answer in time stands.
     PointerInDoubtStands(CheckpointId),
-    /// Several regions run, and some of them are to start again.
+    /// Of several deployed regions some are to start again, and others run on.
     RegionalFailover(usize),
     /// The job has failed for the same reason so many times in a row, a power of two.
     Failure(u64, String),
@@ -86,13 +86,13 @@ pub enum Notice {
 /// What comes back to the core after a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
-    /// The delay before a region's restart is over.
-    Restart(usize),
+    /// The delay after a failure is over. With the number of the failure in its term.
+    Restart(u32),
     /// The next checkpoint is due. With the period of checkpoints.
     Trigger(u64),
     /// A checkpoint has had its time.
     CheckpointTimeout(CheckpointId),
-    /// A job that restarts or is canceled has waited long enough for what is being stored.
+    /// A job that restarts or ends has waited long enough for what is being stored.
     StoringGrace(CheckpointId),
     /// An attempt is to be ended whose task executor gave no answer.
     CancelAgain(ExecutionAttemptId),

@@ -1,8 +1,11 @@
 //! The present attempts of a job's subtasks.
 
-use crate::system::{
-    ids::{AllocationId, ExecutionAttemptId, ResourceId, TaskExecutorSession},
-    protocol::TaskExecutionState,
+use crate::{
+    host::Instant,
+    system::{
+        ids::{AllocationId, ExecutionAttemptId, ResourceId, TaskExecutorSession},
+        protocol::TaskExecutionState,
+    },
 };
 
 /// One attempt, as the job's master knows it.
@@ -12,6 +15,8 @@ pub struct Execution {
     pub attempt: ExecutionAttemptId,
     /// How far it is.
     pub state: TaskExecutionState,
+    /// Since when.
+    pub since: Instant,
     /// The slot in which it runs.
     pub allocation: AllocationId,
     /// Where.
@@ -24,10 +29,10 @@ pub struct Execution {
 
 impl Execution {
     /// Moves to a state unless it is past it already; calls come in any order. Says whether it moved.
-    pub fn advance(&mut self, state: TaskExecutionState) -> bool {
+    pub fn advance(&mut self, now: Instant, state: TaskExecutionState) -> bool {
         let moves = rank(&state) > rank(&self.state);
         if moves {
-            self.state = state;
+            (self.state, self.since) = (state, now);
         }
         moves
     }

@@ -1,6 +1,6 @@
 //! The task executors that hold slots for the job: registration, offers, reports, loss.
 
-use super::{Effect, Execution, JobMasterCore, Notice};
+use super::{Effect, Execution, JobMasterCore, Notice, scheduling::Failure};
 use crate::{
     host::Instant,
     system::{
@@ -146,9 +146,12 @@ impl JobMasterCore {
         let job = self.id();
         self.announce(JobEvent::ExecutorLost { job, resource: resource.clone(), session });
         self.does(Effect::Disconnect(resource.clone(), cause.to_string()));
+        let mut failure = Failure::default();
         for allocation in self.slots.of(resource) {
-            self.lose_slot(now, allocation, &format!("{resource} lost: {cause}"));
+            self.lose_slot(now, allocation, &format!("{resource} lost: {cause}"), &mut failure);
         }
+        self.fail(now, failure);
+        self.maybe_finish(now);
     }
 
     /// No beat comes any more over a connection.
@@ -202,14 +205,17 @@ impl JobMasterCore {
                 && !report.attempts.contains(&execution.attempt)
         };
         let missing = self.executions.values().filter(missing).map(|execution| execution.attempt);
+        let mut failure = Failure::default();
         for attempt in missing.collect::<Vec<ExecutionAttemptId>>() {
             let cause = "its task executor does not run it".to_string();
-            self.on_task_state(now, attempt, TaskExecutionState::Failed(cause));
+            self.advance(now, attempt, TaskExecutionState::Failed(cause), &mut failure);
         }
-        let lost = self.slots.missing(resource, report.version, &report.allocations);
-        for allocation in lost {
-            self.lose_slot(now, allocation, "its task executor does not hold it");
+        for allocation in self.slots.missing(resource, report.version, &report.allocations) {
+            let cause = "its task executor does not hold it";
+            self.lose_slot(now, allocation, cause, &mut failure);
         }
+        self.fail(now, failure);
+        self.maybe_finish(now);
     }
 
     /// What to tell a task executor.

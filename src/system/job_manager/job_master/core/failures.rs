@@ -1,6 +1,7 @@
 //! A job's last failures: those that repeat for the same reason are one, with their count.
 
-use crate::system::protocol::JobFailure;
+use super::details::millis;
+use crate::{host::Instant, system::protocol::JobFailure};
 use std::collections::VecDeque;
 
 /// Failures that are remembered.
@@ -11,27 +12,40 @@ const CAUSE_BYTES_MAX: usize = 1024;
 /// The last failures of one term, oldest first.
 #[derive(Default)]
 pub(super) struct Failures {
-    recent: VecDeque<JobFailure>,
+    recent: VecDeque<Failure>,
+}
+
+struct Failure {
+    cause: String,
+    times: u64,
+    last: Instant,
 }
 
 impl Failures {
     /// Notes one, after a rest or not; returns how often the job has failed in a row for that reason.
-    pub fn note(&mut self, cause: &str, rested: bool) -> u64 {
+    pub fn note(&mut self, now: Instant, cause: &str, rested: bool) -> u64 {
         let cause = shortened(cause);
         match self.recent.back_mut() {
-            Some(last) if !rested && reason(&last.cause) == reason(cause) => last.times += 1,
+            Some(last) if !rested && reason(&last.cause) == reason(cause) => {
+                (last.times, last.last) = (last.times + 1, now);
+            }
             _ => {
                 if self.recent.len() == FAILURES_MAX {
                     self.recent.pop_front();
                 }
-                self.recent.push_back(JobFailure { cause: cause.to_string(), times: 1 });
+                self.recent.push_back(Failure { cause: cause.to_string(), times: 1, last: now });
             }
         }
         self.recent.back().map_or(1, |last| last.times)
     }
 
-    pub fn recent(&self) -> Vec<JobFailure> {
-        self.recent.iter().cloned().collect()
+    pub fn recent(&self, now: Instant) -> Vec<JobFailure> {
+        let told = |failure: &Failure| JobFailure {
+            cause: failure.cause.clone(),
+            times: failure.times,
+            age_ms: millis(now.saturating_since(failure.last)),
+        };
+        self.recent.iter().map(told).collect()
     }
 }
 
@@ -52,21 +66,21 @@ mod tests {
     #[test]
     fn what_repeats_is_one_failure_with_its_count_and_the_list_is_bounded() {
         let mut failures = Failures::default();
-        assert_eq!(failures.note("sink-0@1 failed: the server is full", false), 1);
-        assert_eq!(failures.note("sink-3@2 failed: the server is full", false), 2);
-        assert_eq!(failures.note("source-0@3 failed: lost", false), 1);
-        assert_eq!(failures.note("sink-3@4 failed: the server is full", false), 1);
-        assert_eq!(failures.note("sink-3@5 failed: the server is full", false), 2);
+        assert_eq!(failures.note(Instant::ORIGIN, "sink-0@1 failed: the server is full", false), 1);
+        assert_eq!(failures.note(Instant::ORIGIN, "sink-3@2 failed: the server is full", false), 2);
+        assert_eq!(failures.note(Instant::ORIGIN, "source-0@3 failed: lost", false), 1);
+        assert_eq!(failures.note(Instant::ORIGIN, "sink-3@4 failed: the server is full", false), 1);
+        assert_eq!(failures.note(Instant::ORIGIN, "sink-3@5 failed: the server is full", false), 2);
         assert_eq!(
-            failures.note("sink-3@6 failed: the server is full", true),
+            failures.note(Instant::ORIGIN, "sink-3@6 failed: the server is full", true),
             1,
             "it ran for long"
         );
         let cause = "ä".repeat(CAUSE_BYTES_MAX);
         for n in 0..20 {
-            assert_eq!(failures.note(&format!("{n}{cause}"), false), 1);
+            assert_eq!(failures.note(Instant::ORIGIN, &format!("{n}{cause}"), false), 1);
         }
-        let recent = failures.recent();
+        let recent = failures.recent(Instant::ORIGIN);
         assert_eq!(recent.len(), FAILURES_MAX);
         assert!(recent.iter().all(|failure| failure.cause.len() <= CAUSE_BYTES_MAX));
         assert!(recent[FAILURES_MAX - 1].cause.starts_with("19"));

@@ -5,6 +5,7 @@
 //! [`storing`] sees them stored, [`executors`] knows who holds slots for the job.
 
 mod checkpointing;
+mod details;
 mod effect;
 mod execution;
 mod executors;
@@ -32,7 +33,7 @@ use crate::{
         ids::{ExecutionVertexId, JobId, ResourceId},
         job_manager::event::JobEvent,
         leadership::LeaderSessionId,
-        protocol::{JobDetails, JobResult, JobStatus},
+        protocol::{JobResult, JobStatus},
         store::StoreError,
     },
 };
@@ -51,6 +52,8 @@ pub struct JobMasterCore {
     switches: Switches,
     graph: ExecutionGraph,
     status: JobStatus,
+    /// Each status that it had in this term, and when it had it last; oldest first.
+    statuses: Vec<(JobStatus, Instant)>,
     cause: Option<String>,
     failures: Failures,
     restarts: Restarts,
@@ -85,13 +88,14 @@ impl JobMasterCore {
         };
         let region_of = regions.iter().enumerate().flat_map(of_region).collect();
         JobMasterCore {
-            slots: SlotPool::new(job.required_slots()),
+            slots: SlotPool::new(regions.iter().map(|region| &region.places)),
             job,
             session,
             retry_delay,
             switches,
             graph,
             status: JobStatus::Created,
+            statuses: vec![(JobStatus::Created, now)],
             cause: None,
             failures: Failures::default(),
             restarts,
@@ -135,9 +139,9 @@ impl JobMasterCore {
     }
 
     /// The term ends, or the process does.
-    pub fn on_stop(&mut self) {
+    pub fn on_stop(&mut self, now: Instant) {
         if !self.is_over() {
-            self.set_status(JobStatus::Suspended);
+            self.set_status(now, JobStatus::Suspended);
             self.leave_executors("the job master is stopping");
             self.does(Effect::LeaveResourceManager(JobStatus::Suspended));
         }
@@ -145,10 +149,12 @@ impl JobMasterCore {
         self.does(Effect::Close);
     }
 
-    fn set_status(&mut self, status: JobStatus) {
+    fn set_status(&mut self, now: Instant, status: JobStatus) {
         assert!(!self.status.is_globally_terminal(), "{:?} has ended", self.job.id);
         if self.status != status {
             self.status = status;
+            self.statuses.retain(|(before, _)| *before != status);
+            self.statuses.push((status, now));
             let (job, session) = (self.id(), self.session);
             self.announce(JobEvent::StatusChanged { job, session, status });
         }
@@ -156,11 +162,12 @@ impl JobMasterCore {
 
     /// The job has ended for good: lets go of everything and says so.
     fn end_job(&mut self, now: Instant, status: JobStatus) {
-        self.set_status(status);
+        self.set_status(now, status);
         self.stop_checkpoints(now, "the job has ended");
         self.leave_executors("the job has ended");
         self.does(Effect::LeaveResourceManager(status));
-        self.does(Effect::End(JobResult { status, cause: self.cause.clone() }));
+        let result = JobResult { status, cause: self.cause.clone() };
+        self.does(Effect::End(result, Box::new(self.details(now))));
     }
 
     /// Whether the master wants nothing any more.
@@ -180,7 +187,7 @@ impl JobMasterCore {
     /// A timer has come.
     pub fn on_timer(&mut self, now: Instant, timer: Timer) {
         match timer {
-            Timer::Restart(region) => self.restart_due(now, region),
+            Timer::Restart(failure) => self.restart_due(now, failure),
             Timer::Trigger(period) => self.trigger_due(now, period),
             Timer::CheckpointTimeout(checkpoint) => self.checkpoint_timed_out(now, checkpoint),
             Timer::StoringGrace(checkpoint) => {
@@ -200,24 +207,12 @@ impl JobMasterCore {
         }
     }
 
-    /// How far the job is.
-    pub fn details(&self, now: Instant) -> JobDetails {
-        JobDetails {
-            job: self.id(),
-            name: self.job.name.clone(),
-            status: self.status,
-            checkpoint: self.checkpoints.newest(),
-            cause: self.cause.clone(),
-            failures: self.failures.recent(),
-            waits: self.waits(now),
-        }
-    }
-
     /// What holds after every call.
     pub fn check_invariants(&self) {
         self.check_regions();
         self.check_checkpoints();
         let (held, needed) = self.slots.fill();
+        assert_eq!(needed, self.job.required_slots() as usize, "a place each that the job needs");
         assert!(held <= needed, "{held} slots are held where {needed} are needed");
         for execution in self.executions.values().filter(|e| !e.state.is_terminal()) {
             let holds = self.slots.holds(execution.allocation);

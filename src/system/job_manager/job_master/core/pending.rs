@@ -77,6 +77,13 @@ impl PendingCheckpoint {
         (self.states.into_iter().collect(), last)
     }
 
+    /// How many attempts have given their parts, of how many, and of how many bytes.
+    pub fn progress(&self) -> (usize, usize, u64) {
+        let acknowledged = self.states.len();
+        let bytes = self.states.values().map(|state| state.length).sum();
+        (acknowledged, acknowledged + self.missing.len(), bytes)
+    }
+
     /// The objects of the parts that came.
     pub fn objects(self) -> Vec<String> {
         self.states.into_values().map(|state| state.object).collect()

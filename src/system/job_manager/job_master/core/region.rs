@@ -33,8 +33,8 @@ pub struct Region {
     pub stage: Stage,
     /// Since when it stands there, or an epoch is drawn for it.
     pub since: Instant,
-    /// The delay before its restart has not passed.
-    pub delayed: bool,
+    /// The failure whose delay has not passed.
+    pub delay: Option<u32>,
     /// An epoch is being drawn for it.
     pub drawing: bool,
     /// Grows with every change of its plan; what was begun under an older one is dropped.
@@ -55,7 +55,7 @@ impl Region {
             vertices,
             stage: Stage::Waiting,
             since: now,
-            delayed: false,
+            delay: None,
             drawing: false,
             version: 0,
         };

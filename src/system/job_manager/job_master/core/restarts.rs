@@ -28,9 +28,10 @@ pub struct Restarts {
     failures: u32,
     /// In a row that no restart was allowed after.
     beyond: u32,
-    /// Since the job ran quietly for long.
-    unrested: u32,
-    last: Option<Instant>,
+    /// The growing delay after the last failure, in milliseconds and before jitter.
+    grown_ms: u64,
+    /// When the delay after the last failure was over.
+    restarted: Option<Instant>,
     /// The last failures, as many as a rate counts and one more.
     recent: VecDeque<Instant>,
 }
@@ -44,8 +45,8 @@ impl Restarts {
             seed,
             failures: 0,
             beyond: 0,
-            unrested: 0,
-            last: None,
+            grown_ms: 0,
+            restarted: None,
             recent: VecDeque::new(),
         }
     }
@@ -57,7 +58,7 @@ impl Restarts {
 
     /// The job has failed.
     pub fn on_failure(&mut self, now: Instant) -> Restart {
-        let since = self.last.replace(now).map(|last| now.saturating_since(last));
+        let since = self.restarted.map(|restarted| now.saturating_since(restarted));
         self.failures = self.failures.saturating_add(1);
         let mut rested = false;
         let (allowed, delay) = match self.strategy {
@@ -71,8 +72,10 @@ impl Restarts {
                 (within <= failures as usize, Duration::from_millis(delay_ms))
             }
             RestartStrategy::ExponentialDelay { reset_ms, .. } => {
-                rested = since.is_some_and(|since| since > Duration::from_millis(reset_ms));
-                self.unrested = if rested { 1 } else { self.unrested.saturating_add(1) };
+                rested = since.is_some_and(|since| since >= Duration::from_millis(reset_ms));
+                if rested {
+                    self.grown_ms = 0;
+                }
                 (true, self.exponential_delay())
             }
         };
@@ -81,6 +84,7 @@ impl Restarts {
             0 => delay,
             beyond => delay.max(self.retry_delay) * 2_u32.pow(beyond),
         };
+        self.restarted = Some(now + delay);
         Restart { allowed, delay, rested }
     }
 
@@ -94,7 +98,9 @@ impl Restarts {
         recent.count()
     }
 
-    fn exponential_delay(&self) -> Duration {
+    /// The next delay: the first one, or the one before times the multiplier, and a millisecond more at least
+    /// if it grows at all. With its jitter it is never more than the most.
+    fn exponential_delay(&mut self) -> Duration {
         let RestartStrategy::ExponentialDelay {
             initial_ms,
             max_ms,
@@ -106,23 +112,29 @@ impl Restarts {
             unreachable!("asked of one that grows")
         };
         // No pause would be none, however often it grows.
-        let mut delay = initial_ms.max(1);
-        for _ in 1..self.unrested {
-            if delay >= max_ms {
-                break;
-            }
-            delay = (delay.saturating_mul(multiplier_percent.into()) / 100).max(delay);
-            if multiplier_percent <= 100 {
-                break;
-            }
-        }
-        let delay = delay.min(max_ms).max(1);
-        let span = u128::from(delay) * u128::from(jitter_percent) / 100;
-        let span = u64::try_from(span).unwrap_or(u64::MAX / 2);
+        let (first, most) = (initial_ms.max(1), max_ms.max(1));
+        let grown = match self.grown_ms {
+            0 => first,
+            last => grown(last, multiplier_percent),
+        };
+        self.grown_ms = grown.min(most);
+        let span = percent(self.grown_ms, jitter_percent);
         let drawn = crate::host::mix(self.seed, self.failures.into());
-        let jitter = if span == 0 { 0 } else { drawn % (2 * span + 1) };
-        Duration::from_millis((delay.saturating_add(jitter)).saturating_sub(span))
+        let jitter = if span == 0 { 0 } else { drawn % span.saturating_mul(2).saturating_add(1) };
+        let jittered = self.grown_ms.saturating_add(jitter).saturating_sub(span);
+        Duration::from_millis(jittered.min(most))
     }
+}
+
+fn percent(of: u64, percent: u32) -> u64 {
+    u64::try_from(u128::from(of) * u128::from(percent) / 100).unwrap_or(u64::MAX)
+}
+
+fn grown(delay_ms: u64, multiplier_percent: u32) -> u64 {
+    if multiplier_percent <= 100 {
+        return delay_ms;
+    }
+    percent(delay_ms, multiplier_percent).max(delay_ms.saturating_add(1))
 }
 
 #[cfg(test)]
@@ -178,11 +190,39 @@ mod tests {
         assert_eq!(grown, expected.map(Some));
         assert_eq!(delays(exponential(150, 0), &[0, 1, 2]), [500, 750, 1_125].map(Some));
         assert_eq!(delays(exponential(100, 0), &[0, 1, 2]), [500; 3].map(Some));
-        let rested = delays(exponential(200, 0), &[0, 60_000, 120_001, 120_002]);
+        // A rest begins when the delay is over.
+        let rested = delays(exponential(200, 0), &[0, 60_499, 121_499, 121_500]);
         assert_eq!(rested, [500, 1_000, 500, 1_000].map(Some));
         let mut many = Restarts::new(exponential(200, 0), RETRY, 7);
-        many.unrested = u32::MAX - 1;
+        many.grown_ms = u64::MAX;
         assert_eq!(many.on_failure(at(1)).delay, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn the_shortest_delay_grows_too() {
+        let shortest = |multiplier_percent| RestartStrategy::ExponentialDelay {
+            initial_ms: 0,
+            max_ms: 5,
+            reset_ms: 60_000,
+            multiplier_percent,
+            jitter_percent: 0,
+        };
+        assert_eq!(delays(shortest(150), &[0; 6]), [1, 2, 3, 4, 5, 5].map(Some));
+        assert_eq!(delays(shortest(100), &[0; 3]), [1; 3].map(Some));
+    }
+
+    #[test]
+    fn a_delay_longer_than_the_rest_is_no_rest() {
+        let slow = RestartStrategy::ExponentialDelay {
+            initial_ms: 4_000,
+            max_ms: 60_000,
+            reset_ms: 1_000,
+            multiplier_percent: 200,
+            jitter_percent: 0,
+        };
+        // It fails again as soon as it has begun again.
+        assert_eq!(delays(slow, &[0, 4_010, 12_020]), [4_000, 8_000, 16_000].map(Some));
+        assert_eq!(delays(slow, &[0, 5_000]), [4_000, 4_000].map(Some));
     }
 
     #[test]
@@ -195,7 +235,7 @@ mod tests {
         }
         assert!(found.len() > 50, "{}", found.len());
         let all = delays(exponential(200, 100), &(0..50).collect::<Vec<_>>());
-        assert!(all.iter().all(|delay| delay.is_some_and(|delay| delay <= 60_000)));
+        assert!(all.iter().all(|delay| delay.is_some_and(|delay| delay <= 30_000)));
     }
 
     #[test]

@@ -23,19 +23,37 @@ use crate::{
 };
 use std::{collections::BTreeSet, time::Duration};
 
+/// What was found to have failed at one time, however many regions it concerns: it counts once.
+#[derive(Debug, Default)]
+pub(super) struct Failure {
+    attempts: Vec<ExecutionAttemptId>,
+    /// Of the first one.
+    cause: String,
+}
+
+impl Failure {
+    fn add(&mut self, attempt: ExecutionAttemptId, cause: impl FnOnce() -> String) {
+        if self.attempts.is_empty() {
+            self.cause = cause();
+        }
+        self.attempts.push(attempt);
+    }
+}
+
 impl JobMasterCore {
     /// Draws epochs for the regions that can be deployed: nothing of them left, the delay over, no
-    /// checkpoint in between, all their slots held.
+    /// checkpoint in between, all their slots held. One draw at a time: draws of one counter would only
+    /// refuse each other.
     pub(super) fn schedule(&mut self, now: Instant) {
         let may_deploy = matches!(self.status, JobStatus::Created | JobStatus::Restarting);
-        if !may_deploy || self.checkpoints.is_storing() {
+        let drawing = self.regions.iter().any(|region| region.drawing);
+        if !may_deploy || drawing || self.checkpoints.is_storing() {
             return;
         }
         let mut ready = Vec::new();
         for (index, region) in self.regions.iter_mut().enumerate() {
             let waits = region.stage != Stage::Waiting
-                || region.delayed
-                || region.drawing
+                || region.delay.is_some()
                 || !self.slots.has_all(&region.places);
             if !waits {
                 region.drawing = true;
@@ -60,7 +78,7 @@ impl JobMasterCore {
             }
         }
         if may_deploy && self.regions.iter().all(|region| region.stage == Stage::Deployed) {
-            self.set_status(JobStatus::Running);
+            self.set_status(now, JobStatus::Running);
         }
         self.schedule(now);
         self.maybe_finish(now);
@@ -83,6 +101,7 @@ impl JobMasterCore {
             let execution = Execution {
                 attempt: ExecutionAttemptId { job, vertex: *vertex, epoch },
                 state: TaskExecutionState::Deploying,
+                since: now,
                 allocation: held.allocation,
                 executor: self.executors[&held.slot.resource].info.session,
                 resource: held.slot.resource,
@@ -188,64 +207,103 @@ impl JobMasterCore {
         attempt: ExecutionAttemptId,
         state: TaskExecutionState,
     ) -> bool {
+        let mut failure = Failure::default();
+        let is_current = self.advance(now, attempt, state, &mut failure);
+        self.fail(now, failure);
+        self.maybe_finish(now);
+        is_current
+    }
+
+    /// Notes how far an attempt is, and in `failure` when its region must end; false when it should not be there.
+    pub(super) fn advance(
+        &mut self,
+        now: Instant,
+        attempt: ExecutionAttemptId,
+        state: TaskExecutionState,
+        failure: &mut Failure,
+    ) -> bool {
         let Some(execution) = self.current(attempt) else { return false };
-        if !execution.advance(state.clone()) {
+        if !execution.advance(now, state.clone()) {
             return true;
         }
         self.announce(JobEvent::ExecutionChanged { attempt, state: state.state() });
-        let deployed = self.region_of(attempt).stage == Stage::Deployed;
         match state {
             TaskExecutionState::Failed(cause) => {
-                self.fail_region_of(now, attempt, &format!("{attempt:?} failed: {cause}"));
+                failure.add(attempt, || format!("{attempt:?} failed: {cause}"));
             }
-            TaskExecutionState::Canceled if deployed => {
-                self.fail_region_of(now, attempt, &format!("{attempt:?} was canceled"));
+            TaskExecutionState::Canceled => {
+                failure.add(attempt, || format!("{attempt:?} was canceled"));
             }
             TaskExecutionState::Running => self.start_checkpoints_if_running(now),
             _ => {}
         }
-        self.maybe_finish(now);
         true
     }
 
     fn fail_region_of(&mut self, now: Instant, attempt: ExecutionAttemptId, cause: &str) {
-        self.fail(now, Some(attempt), cause);
+        let mut failure = Failure::default();
+        failure.add(attempt, || cause.to_string());
+        self.fail(now, failure);
     }
 
     /// Ends all attempts: what failed belongs to no region.
     pub(super) fn global_failover(&mut self, now: Instant, cause: &str) {
-        self.fail(now, None, cause);
+        let failing = self.deployed(None);
+        self.fail_regions(now, vec![], failing, cause);
     }
 
-    /// Ends the attempts of a failed one's region, or all, to start them again or to let the job fail for
-    /// good. A job whose final checkpoint is complete has nothing left but to finish, however often it takes;
-    /// whoever begins from it must be told of it together with all others.
-    fn fail(&mut self, now: Instant, attempt: Option<ExecutionAttemptId>, cause: &str) {
-        let attempt = attempt.filter(|_| !self.checkpoints.may_be_final());
-        let region = attempt.map(|attempt| self.region_of[&attempt.vertex]);
+    /// Ends the regions in which attempts have failed, where that is not done already. A job whose final
+    /// checkpoint is complete has nothing left but to finish, however often it takes; whoever begins from it
+    /// must be told of it together with all others.
+    pub(super) fn fail(&mut self, now: Instant, failure: Failure) {
+        let Failure { mut attempts, cause } = failure;
+        attempts.retain(|attempt| {
+            let is_present = self.executions.get(&attempt.vertex);
+            is_present.is_some_and(|execution| execution.attempt == *attempt)
+                && self.region_of(*attempt).stage == Stage::Deployed
+        });
+        let own: BTreeSet<usize> =
+            attempts.iter().map(|attempt| self.region_of[&attempt.vertex]).collect();
+        let failing = match self.checkpoints.may_be_final() {
+            true if !own.is_empty() => self.deployed(None),
+            _ => own.into_iter().collect(),
+        };
+        self.fail_regions(now, attempts, failing, &cause);
+    }
+
+    /// Ends the attempts of deployed regions, to start them again or to let the job fail for good.
+    fn fail_regions(
+        &mut self,
+        now: Instant,
+        attempts: Vec<ExecutionAttemptId>,
+        mut failing: Vec<usize>,
+        cause: &str,
+    ) {
         let goes_on =
             matches!(self.status, JobStatus::Created | JobStatus::Running | JobStatus::Restarting);
-        let mut failing = self.deployed(region);
         if !goes_on || failing.is_empty() {
             return;
         }
         self.cause = Some(cause.to_string());
-        let Some(delay) = self.count_failure_of_job(now, attempt, cause) else {
-            self.set_status(JobStatus::Failing);
+        let all = attempts.is_empty() || self.checkpoints.may_be_final();
+        let Some(delay) = self.count_failure_of_job(now, attempts, all, cause) else {
+            self.set_status(now, JobStatus::Failing);
             return self.cancel_all(now, cause);
         };
-        self.set_status(JobStatus::Restarting);
+        self.set_status(now, JobStatus::Restarting);
         self.stop_checkpoints(now, cause);
         self.hurry_storing();
-        if failing.len() < self.regions.len() {
+        if failing.len() < self.deployed(None).len() {
             self.does(Effect::Notice(Notice::RegionalFailover(failing.len())));
             if self.switches.on(sabotage::ONE_REGION_TAKES_OTHERS_ALONG) {
                 failing = self.deployed(None);
             }
         }
+        // Nothing of them is deployed, to fail again, before it has come.
+        let number = self.restarts.failures();
+        self.does(Effect::Schedule(delay, Timer::Restart(number)));
         for index in &failing {
-            self.regions[*index].delayed = true;
-            self.does(Effect::Schedule(delay, Timer::Restart(*index)));
+            self.regions[*index].delay = Some(number);
         }
         for index in failing {
             self.end_region(now, index);
@@ -263,7 +321,8 @@ impl JobMasterCore {
     fn count_failure_of_job(
         &mut self,
         now: Instant,
-        attempt: Option<ExecutionAttemptId>,
+        attempts: Vec<ExecutionAttemptId>,
+        all: bool,
         cause: &str,
     ) -> Option<Duration> {
         let Restart { allowed, mut delay, rested } = self.restarts.on_failure(now);
@@ -271,20 +330,22 @@ impl JobMasterCore {
         if !delay.is_zero() && self.switches.on(sabotage::RESTART_WITHOUT_DELAY) {
             delay = Duration::ZERO;
         }
-        let times = self.failures.note(cause, rested);
+        let times = self.failures.note(now, cause, rested);
         // The same again is told when it has come twice as often.
         if times.is_power_of_two() {
             self.does(Effect::Notice(Notice::Failure(times, cause.to_string())));
         }
         self.exhausted = !allowed;
         let (job, session, failures) = (self.id(), self.session, self.restarts.failures());
-        self.announce(JobEvent::FailureCounted { job, session, failures, attempt });
+        self.announce(JobEvent::FailureCounted { job, session, failures, attempts, all });
         (allowed || self.checkpoints.may_be_final()).then_some(delay)
     }
 
-    /// There is one such timer for each delay: nothing is deployed, to fail again, before it has come.
-    pub(super) fn restart_due(&mut self, now: Instant, index: usize) {
-        self.regions[index].delayed = false;
+    /// The delay after that failure is over for all regions that began to wait with it.
+    pub(super) fn restart_due(&mut self, now: Instant, failure: u32) {
+        for region in self.regions.iter_mut().filter(|region| region.delay == Some(failure)) {
+            region.delay = None;
+        }
         self.schedule(now);
     }
 
@@ -293,7 +354,7 @@ impl JobMasterCore {
         let ends =
             matches!(self.status, JobStatus::Created | JobStatus::Running | JobStatus::Restarting);
         if ends {
-            self.set_status(JobStatus::Cancelling);
+            self.set_status(now, JobStatus::Cancelling);
             self.cancel_all(now, "the job is being canceled");
         }
     }
@@ -329,7 +390,7 @@ impl JobMasterCore {
         if execution.state.is_terminal() {
             return;
         }
-        execution.advance(TaskExecutionState::Canceling);
+        execution.advance(now, TaskExecutionState::Canceling);
         match connected {
             Some(resource) => self.does(Effect::Cancel(resource, attempt)),
             None => self.set_canceled(now, attempt),
@@ -399,7 +460,7 @@ impl JobMasterCore {
             }
             JobStatus::Restarting if self.exhausted && !self.checkpoints.may_be_final() => {
                 // It has turned out that the final checkpoint does not stand.
-                self.set_status(JobStatus::Failing);
+                self.set_status(now, JobStatus::Failing);
                 self.cancel_all(now, "no restart is left");
             }
             JobStatus::Restarting => self.schedule(now),
@@ -412,7 +473,13 @@ impl JobMasterCore {
     }
 
     /// A slot is gone: its attempts have ended, and the others of their regions must.
-    pub(super) fn lose_slot(&mut self, now: Instant, allocation: AllocationId, cause: &str) {
+    pub(super) fn lose_slot(
+        &mut self,
+        now: Instant,
+        allocation: AllocationId,
+        cause: &str,
+        failure: &mut Failure,
+    ) {
         let Some(place) = self.slots.release(allocation) else { return };
         for region in self.regions.iter_mut().filter(|region| region.places.contains(&place)) {
             region.version += 1;
@@ -423,15 +490,12 @@ impl JobMasterCore {
             .map(|execution| (execution.attempt, execution.state == TaskExecutionState::Finished))
             .collect();
         for (attempt, finished) in lost {
-            if !self.executions.contains_key(&attempt.vertex) {
-                continue;
-            }
             if finished && !self.has_ended(self.region_of(attempt)) {
                 // Somebody may still read what it produced, and would wait for the rest for ever.
-                let cause = format!("what {attempt:?} produced is lost: {cause}");
-                self.fail_region_of(now, attempt, &cause);
+                failure.add(attempt, || format!("what {attempt:?} produced is lost: {cause}"));
             } else {
-                self.on_task_state(now, attempt, TaskExecutionState::Failed(cause.to_string()));
+                let failed = TaskExecutionState::Failed(cause.to_string());
+                self.advance(now, attempt, failed, failure);
             }
         }
     }
@@ -458,7 +522,10 @@ impl JobMasterCore {
                 }
             }
             let runs = region.stage == Stage::Deployed;
-            assert!(!runs || !(region.delayed || region.drawing), "what runs waits for nothing");
+            assert!(
+                !runs || !(region.delay.is_some() || region.drawing),
+                "what runs waits for nothing"
+            );
         }
         let all = self.regions.iter().all(|region| region.stage == Stage::Deployed);
         assert!(self.status != JobStatus::Running || all, "a job that runs is deployed whole");

@@ -22,12 +22,21 @@ pub struct PooledSlot {
 #[derive(Debug, PartialEq, Eq)]
 pub struct SlotPool {
     places: Vec<Option<PooledSlot>>,
+    /// The places in the order in which they are filled.
+    order: Vec<usize>,
 }
 
 impl SlotPool {
-    /// An empty pool for a job that needs so many slots.
-    pub fn new(required: u32) -> Self {
-        SlotPool { places: vec![None; required as usize] }
+    /// An empty pool, with what each part of the job needs of its places: where there is not room for all, the
+    /// first parts have theirs.
+    pub fn new<'a>(needed: impl Iterator<Item = &'a BTreeSet<usize>>) -> Self {
+        let mut order = Vec::new();
+        for place in needed.flatten() {
+            if !order.contains(place) {
+                order.push(*place);
+            }
+        }
+        SlotPool { places: vec![None; order.len()], order }
     }
 
     fn held(&self) -> impl Iterator<Item = &PooledSlot> {
@@ -64,13 +73,11 @@ impl SlotPool {
         if self.held().any(|held| held.slot == pooled.slot) {
             return false;
         }
-        match self.places.iter_mut().find(|place| place.is_none()) {
-            Some(free) => {
-                *free = Some(pooled);
-                true
-            }
-            None => false,
+        let free = self.order.iter().find(|place| self.places[**place].is_none());
+        if let Some(free) = free {
+            self.places[*free] = Some(pooled);
         }
+        free.is_some()
     }
 
     /// How many slots are held, and how many the job needs.
@@ -140,9 +147,24 @@ mod tests {
         ids.iter().map(|id| AllocationId(*id)).collect()
     }
 
+    /// A pool of parts that need one place each.
+    fn pool(parts: usize) -> SlotPool {
+        let needed: Vec<_> = (0..parts).map(|place| BTreeSet::from([place])).collect();
+        SlotPool::new(needed.iter())
+    }
+
+    #[test]
+    fn where_there_is_not_room_for_all_the_first_part_has_its_slots() {
+        let needed = [BTreeSet::from([0, 2]), BTreeSet::from([1, 3])];
+        let (mut pool, executor) = (SlotPool::new(needed.iter()), ResourceId("a".to_string()));
+        pool.offer(&executor, 1, offers(&[(0, 1), (1, 2), (2, 3)]));
+        assert!(pool.has_all(&needed[0]) && !pool.has_all(&needed[1]));
+        assert_eq!(pool.fill(), (3, 4));
+    }
+
     #[test]
     fn as_many_slots_as_are_needed_are_taken_and_a_repeated_offer_is_taken_again() {
-        let (mut pool, executor) = (SlotPool::new(2), ResourceId("a".to_string()));
+        let (mut pool, executor) = (pool(2), ResourceId("a".to_string()));
         assert_eq!(pool.offer(&executor, 1, offers(&[(0, 1), (1, 2)])), ids(&[1, 2]));
         assert_eq!(pool.offer(&executor, 2, offers(&[(0, 1), (1, 2), (2, 3)])), ids(&[1, 2]));
         assert_eq!(pool.fill(), (2, 2));
@@ -152,7 +174,7 @@ mod tests {
 
     #[test]
     fn one_slot_is_never_held_twice_and_each_keeps_its_place() {
-        let (mut pool, executor) = (SlotPool::new(2), ResourceId("a".to_string()));
+        let (mut pool, executor) = (pool(2), ResourceId("a".to_string()));
         assert_eq!(pool.offer(&executor, 1, offers(&[(0, 1)])), ids(&[1]));
         assert_eq!(pool.offer(&executor, 2, offers(&[(0, 2)])), ids(&[]));
         assert_eq!(pool.offer(&executor, 2, offers(&[(1, 5)])), ids(&[5]));

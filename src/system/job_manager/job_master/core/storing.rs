@@ -5,7 +5,7 @@
 //! answer may stand, so it is fenced first: the tail of the store is written in a transaction that
 //! excludes the pointer for ever, or that shows that the pointer stands.
 
-use super::{Effect, JobMasterCore, Notice, Timer};
+use super::{Effect, JobMasterCore, Notice, Timer, details::Progress};
 use crate::{
     host::Instant,
     system::{
@@ -42,12 +42,18 @@ pub struct Storing {
     checkpoint: CompletedCheckpoint,
     stage: Stage,
     since: Instant,
+    progress: Progress,
 }
 
 impl Storing {
     /// Its id.
     pub fn id(&self) -> CheckpointId {
         self.checkpoint.id
+    }
+
+    /// How far it came.
+    pub(super) fn progress(&self) -> Progress {
+        self.progress
     }
 
     /// What it waits for, and since when.
@@ -76,10 +82,12 @@ impl JobMasterCore {
             return;
         };
         let pending = checkpoints.pending.remove(&id).expect("it was just found");
+        let progress = Progress::of(&pending);
         let (states, last) = pending.into_states();
         let checkpoint = CompletedCheckpoint { id, states, last };
-        checkpoints.storing =
-            Some(Storing { checkpoint: checkpoint.clone(), stage: Stage::Metadata, since: now });
+        let stage = Stage::Metadata;
+        let storing = Storing { checkpoint: checkpoint.clone(), stage, since: now, progress };
+        checkpoints.storing = Some(storing);
         if self.switches.on(sabotage::COMPLETE_BEFORE_STORED) {
             self.confirm_to_all(id, last);
         }
@@ -167,7 +175,7 @@ impl JobMasterCore {
                     self.does(Effect::Notice(Notice::PointerInDoubtStands(id)));
                 }
                 self.does(Effect::EndStoring);
-                self.completed(now, storing.checkpoint);
+                self.completed(now, storing.checkpoint, storing.progress);
                 self.after_storing(now);
             }
             Ok(Settled::Fenced(tail)) => {
@@ -190,7 +198,7 @@ impl JobMasterCore {
         let parts = storing.checkpoint.states.into_iter().map(|(_, state)| state.object);
         let metadata = metadata_object(self.job.id, id);
         self.does(Effect::Discard(parts.chain([metadata]).collect()));
-        self.end_without_success(now, id, reason);
+        self.end_without_success(now, id, reason, storing.progress);
         self.after_storing(now);
     }
 

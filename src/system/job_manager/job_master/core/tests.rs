@@ -1,6 +1,6 @@
 //! A state, one call, and what comes of it.
 
-use super::*;
+use super::{region::Stage, *};
 use crate::system::{
     graph::{
         CheckpointSettings, OperatorSpec, Partitioner, RestartStrategy, StateHandle, StreamGraph,
@@ -13,7 +13,7 @@ use crate::system::{
     },
     rpc::RpcError,
     service::coordination::Revision,
-    store::Settled,
+    store::{CompletedCheckpoint, Settled},
 };
 
 const RETRY: Duration = Duration::from_millis(200);
@@ -59,6 +59,17 @@ fn info(resource: &str, life: u128) -> TaskExecutorInfo {
     }
 }
 
+/// The first round of offers, of one slot.
+fn offered(resource: &str, life: u128, allocation: u128) -> OfferedSlots {
+    OfferedSlots {
+        resource: ResourceId(resource.to_string()),
+        session: TaskExecutorSession(life),
+        round: 1,
+        version: 1,
+        slots: vec![SlotOffer { index: 0, allocation: AllocationId(allocation) }],
+    }
+}
+
 impl Bench {
     fn new(restarts: RestartStrategy) -> Self {
         let (job, switches) = (Arc::new(job(restarts)), Switches::default());
@@ -94,13 +105,7 @@ impl Bench {
     }
 
     fn offer(&mut self, resource: &str, life: u128, allocation: u128) -> Vec<Effect> {
-        let offered = OfferedSlots {
-            resource: ResourceId(resource.to_string()),
-            session: TaskExecutorSession(life),
-            round: 1,
-            version: 1,
-            slots: vec![SlotOffer { index: 0, allocation: AllocationId(allocation) }],
-        };
+        let offered = offered(resource, life, allocation);
         self.does(|core, now| assert!(core.on_offered(now, offered).is_ok()))
     }
 
@@ -176,6 +181,17 @@ fn failed() -> TaskExecutionState {
     TaskExecutionState::Failed("it broke".to_string())
 }
 
+/// The failures that were counted: of what, and whether all regions begin anew.
+fn counted(effects: &[Effect]) -> Vec<(Vec<ExecutionAttemptId>, bool)> {
+    let counted = |effect: &Effect| match effect {
+        Effect::Announce(JobEvent::FailureCounted { attempts, all, .. }) => {
+            Some((attempts.clone(), *all))
+        }
+        _ => None,
+    };
+    effects.iter().filter_map(counted).collect()
+}
+
 /// The attempts that are to be ended.
 fn canceled(effects: &[Effect]) -> Vec<ExecutionAttemptId> {
     let canceled = |effect: &Effect| match effect {
@@ -203,22 +219,23 @@ fn a_region_is_deployed_when_its_slots_are_there() {
     assert_eq!(submitted(&effects), [attempt((0, 0), 5), attempt((1, 0), 5)]);
     assert_eq!(bench.core.status, JobStatus::Created, "the other one waits for its slot");
     // A repeated offer changes nothing.
-    assert!(
-        bench
-            .core
-            .on_offered(
-                Instant::ORIGIN,
-                OfferedSlots {
-                    resource: ResourceId("a".to_string()),
-                    session: TaskExecutorSession(1),
-                    round: 2,
-                    version: 2,
-                    slots: vec![SlotOffer { index: 0, allocation: AllocationId(1) }],
-                }
-            )
-            .is_ok()
-    );
-    assert_eq!(submitted(&bench.core.take_effects()), []);
+    let mut again = offered("a", 1, 1);
+    (again.round, again.version) = (2, 2);
+    let (accepted, effects) = bench.on(|core, now| core.on_offered(now, again));
+    assert_eq!(accepted, Ok(vec![AllocationId(1)]));
+    assert!(matches!(effects[..], [Effect::Announce(JobEvent::SlotAccepted { .. })]));
+}
+
+#[test]
+fn one_draw_at_a_time() {
+    let mut bench = Bench::new(restarts(9));
+    bench.connect("a", 1);
+    bench.offer("a", 1, 1);
+    bench.connect("b", 2);
+    let effects = bench.offer("b", 2, 2);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Draw(..))), "{effects:?}");
+    let effects = bench.drawn(Draw::Epochs(vec![(0, 0)]), 1);
+    assert!(effects.contains(&Effect::Draw(Draw::Epochs(vec![(1, 0)]), 1)), "{effects:?}");
 }
 
 #[test]
@@ -247,9 +264,7 @@ fn a_second_failure_of_a_region_that_is_ending_counts_for_nothing() {
     let mut bench = Bench::running(restarts(1));
     bench.is(attempt((1, 1), 2), failed());
     let effects = bench.is(attempt((0, 1), 2), failed());
-    assert!(
-        !effects.iter().any(|e| matches!(e, Effect::Announce(JobEvent::FailureCounted { .. })))
-    );
+    assert_eq!(counted(&effects), []);
     assert_eq!(bench.core.status, JobStatus::Restarting);
     // That of the other region is one too many.
     bench.is(attempt((1, 0), 1), failed());
@@ -258,7 +273,7 @@ fn a_second_failure_of_a_region_that_is_ending_counts_for_nothing() {
     assert!(
         effects
             .iter()
-            .any(|e| matches!(e, Effect::End(result) if result.status == JobStatus::Failed))
+            .any(|e| matches!(e, Effect::End(result, _) if result.status == JobStatus::Failed))
     );
 }
 
@@ -310,6 +325,53 @@ fn a_lost_executor_takes_the_regions_along_that_ran_there() {
     assert!(matches!(effects[..], [Effect::Draw(Draw::Epochs(_), 1)]), "{effects:?}");
 }
 
+/// One executor with a slot for each of two regions, and both run.
+fn both_on_one(restarts: RestartStrategy) -> Bench {
+    let mut bench = Bench::new(restarts);
+    bench.does(|core, _| core.on_start());
+    bench.connect("a", 1);
+    let mut both = offered("a", 1, 1);
+    both.slots.push(SlotOffer { index: 1, allocation: AllocationId(2) });
+    bench.does(|core, now| assert!(core.on_offered(now, both).is_ok()));
+    bench.drawn(Draw::Epochs(vec![(0, 0), (1, 0)]), 1);
+    for of in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+        bench.is(attempt(of, u64::from(of.1) + 1), TaskExecutionState::Running);
+    }
+    bench
+}
+
+#[test]
+fn the_loss_of_an_executor_is_one_failure_however_many_regions_ran_there() {
+    let mut bench = both_on_one(restarts(1));
+    let lost = ResourceId("a".to_string());
+    let effects = bench.does(|core, now| {
+        core.on_silence(now, &lost, HeartbeatSession(1), "heartbeat timeout");
+    });
+    let [(attempts, false)] = &counted(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!(attempts.len(), 4);
+    let restarts = |effect: &&Effect| matches!(effect, Effect::Schedule(_, Timer::Restart(_)));
+    assert_eq!(effects.iter().filter(restarts).count(), 1);
+    assert_eq!(bench.core.status, JobStatus::Restarting);
+    // Both wait for that one delay.
+    bench.connect("a", 2);
+    let mut both = offered("a", 2, 3);
+    both.slots.push(SlotOffer { index: 1, allocation: AllocationId(4) });
+    bench.does(|core, now| assert!(core.on_offered(now, both).is_ok()));
+    let effects = bench.does(|core, now| core.on_timer(now, Timer::Restart(1)));
+    assert!(matches!(&effects[..], [Effect::Draw(Draw::Epochs(of), 2)] if of.len() == 2));
+}
+
+#[test]
+fn what_a_report_lacks_is_one_failure_too() {
+    let mut bench = both_on_one(restarts(1));
+    let report =
+        ExecutorReport { version: 9, attempts: vec![], ended: vec![], allocations: vec![] };
+    let (resource, beat) = (ResourceId("a".to_string()), HeartbeatSession(1));
+    let effects = bench.does(|core, now| core.on_report(now, &resource, beat, report));
+    assert_eq!(counted(&effects).len(), 1, "{effects:?}");
+    assert_eq!(bench.core.slots.fill(), (0, 2));
+}
+
 #[test]
 fn a_slot_that_goes_while_the_epoch_is_drawn_stops_the_deployment() {
     let mut bench = Bench::new(restarts(9));
@@ -346,6 +408,23 @@ fn checkpoints_wait_until_all_regions_run_again() {
     let effects = bench.acknowledge((0, 0), 8, false);
     assert!(effects.contains(&Effect::Notice(Notice::LateAcknowledgement(CheckpointId(8)))));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Discard(_))));
+    bench.is(attempt((0, 1), 2), TaskExecutionState::Canceled);
+    let due = |bench: &mut Bench| {
+        let period = bench.core.checkpoints.period_now();
+        bench.does(|core, now| core.on_timer(now, Timer::Trigger(period)))
+    };
+    let triggers = |effects: &[Effect]| {
+        let trigger = |e: &Effect| matches!(e, Effect::Schedule(_, Timer::Trigger(_)));
+        effects.iter().any(trigger)
+    };
+    bench.does(|core, now| core.on_timer(now, Timer::Restart(1)));
+    let effects = bench.drawn(Draw::Epochs(vec![(1, 1)]), 3);
+    assert!(!triggers(&effects), "it is deployed and does not run yet");
+    let effects = bench.is(attempt((0, 1), 3), TaskExecutionState::Running);
+    assert!(!triggers(&effects), "one task does not run yet");
+    let effects = bench.is(attempt((1, 1), 3), TaskExecutionState::Running);
+    assert!(triggers(&effects), "{effects:?}");
+    assert!(matches!(due(&mut bench)[..], [Effect::Draw(Draw::Checkpoint(_), 1), _]));
 }
 
 #[test]
@@ -383,30 +462,61 @@ fn after_the_final_checkpoint_a_failure_restarts_all() {
     // No restart is left, but the job has nothing left but to finish.
     let effects = bench.is(attempt((1, 1), 2), failed());
     assert_eq!(canceled(&effects), [attempt((0, 1), 2)]);
-    let restarted = |region| {
-        effects
-            .iter()
-            .any(|e| matches!(e, Effect::Schedule(_, Timer::Restart(of)) if *of == region))
-    };
-    assert!(restarted(0) && restarted(1));
+    assert_eq!(counted(&effects), [(vec![attempt((1, 1), 2)], true)]);
+    let effects = bench.does(|core, now| core.on_timer(now, Timer::Restart(1)));
+    assert!(matches!(effects[..], [Effect::Draw(Draw::Epochs(_), 1)]), "{effects:?}");
+    assert!(bench.core.regions.iter().all(|region| region.delay.is_none()));
+}
+
+#[test]
+fn after_the_final_checkpoint_a_late_failure_takes_nothing_more_along() {
+    let mut bench = Bench::storing(restarts(9), 8, true);
+    bench.settled(8, Settled::Fenced(Revision(3)));
+    assert_eq!(bench.core.checkpoints.newest(), None, "that one came to nothing");
+    bench.is(attempt((1, 1), 2), failed());
+    // While its region is being ended the other one's final part comes: nothing of that is stored yet, and
+    // what fails in the region that is ending is no failure of the job.
+    bench.core.checkpoints.completed.push(CompletedCheckpoint {
+        id: CheckpointId(9),
+        states: vec![],
+        last: true,
+    });
+    let effects = bench.is(attempt((0, 1), 2), failed());
+    assert_eq!(counted(&effects), []);
+    assert_eq!(canceled(&effects), []);
+    let stages: Vec<Stage> = bench.core.regions.iter().map(|region| region.stage).collect();
+    assert_eq!(stages, [Stage::Deployed, Stage::Waiting]);
 }
 
 #[test]
 fn what_is_canceled_is_not_started_again() {
     let mut bench = Bench::running(restarts(9));
     bench.is(attempt((1, 1), 2), failed());
+    bench.is(attempt((0, 1), 2), TaskExecutionState::Canceled);
+    // All that the region waits for is the delay; the job is canceled before it is over.
     let effects = bench.does(|core, now| core.on_cancel(now));
     assert_eq!(canceled(&effects), [attempt((0, 0), 1), attempt((1, 0), 1)]);
-    bench.does(|core, now| core.on_timer(now, Timer::Restart(1)));
-    for (of, epoch) in [((0, 1), 2), ((0, 0), 1)] {
-        bench.is(attempt(of, epoch), TaskExecutionState::Canceled);
-    }
+    let effects = bench.does(|core, now| core.on_timer(now, Timer::Restart(1)));
+    assert_eq!(effects, []);
+    bench.is(attempt((0, 0), 1), TaskExecutionState::Canceled);
     let effects = bench.is(attempt((1, 0), 1), TaskExecutionState::Canceled);
     assert!(
         effects
             .iter()
-            .any(|e| matches!(e, Effect::End(result) if result.status == JobStatus::Canceled))
+            .any(|e| matches!(e, Effect::End(result, _) if result.status == JobStatus::Canceled))
     );
+}
+
+#[test]
+fn an_epoch_that_is_drawn_for_a_job_being_canceled_deploys_nothing() {
+    let mut bench = Bench::running(restarts(9));
+    bench.is(attempt((1, 1), 2), failed());
+    bench.does(|core, now| core.on_timer(now, Timer::Restart(1)));
+    let effects = bench.is(attempt((0, 1), 2), TaskExecutionState::Canceled);
+    let draw = Draw::Epochs(vec![(1, 1)]);
+    assert!(effects.contains(&Effect::Draw(draw.clone(), 1)));
+    bench.does(|core, now| core.on_cancel(now));
+    assert_eq!(bench.drawn(draw, 3), []);
 }
 
 #[test]
@@ -462,4 +572,15 @@ fn whoever_asks_is_told_what_a_job_waits_for_and_since_when() {
     let executor = Some(ResourceId("b".to_string()));
     let tasks = vec![WaitingTask { attempt: attempt((0, 1), 2), executor }];
     assert_eq!(waits(&bench, 1), [(pointer, 101), (WaitReason::TasksToEnd { tasks }, 1)]);
+}
+
+#[test]
+fn a_job_that_ends_waits_for_neither_slots_nor_delays() {
+    let mut bench = Bench::running(restarts(9));
+    bench.is(attempt((1, 1), 2), failed());
+    bench.is(attempt((0, 1), 2), TaskExecutionState::Canceled);
+    assert_eq!(waits(&bench, 5), [(WaitReason::RestartDelay, 5)]);
+    bench.does(|core, now| core.on_cancel(now));
+    let waits = waits(&bench, 5);
+    assert!(matches!(&waits[..], [(WaitReason::TasksToEnd { tasks }, 5)] if tasks.len() == 2));
 }

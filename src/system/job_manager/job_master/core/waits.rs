@@ -42,8 +42,10 @@ impl JobMasterCore {
 
     fn region_waits(&self, region: &Region) -> Option<(WaitReason, Instant)> {
         let executions = || region.vertices.iter().filter_map(|vertex| self.executions.get(vertex));
+        let may_deploy = matches!(self.status, JobStatus::Created | JobStatus::Restarting);
         let reason = match region.stage {
-            Stage::Waiting if region.delayed => WaitReason::RestartDelay,
+            Stage::Waiting if !may_deploy => return None,
+            Stage::Waiting if region.delay.is_some() => WaitReason::RestartDelay,
             Stage::Waiting if !self.slots.has_all(&region.places) => {
                 let places = region.places.iter();
                 let missing = places.filter(|place| self.slots.at(**place).is_none()).count();

@@ -217,6 +217,14 @@ impl ResourceManagerCore {
         known.map(|(resource, _)| resource.clone())
     }
 
+    /// The registered task executors, with how many slots they have and how many of them are free.
+    pub fn executors(&self) -> impl Iterator<Item = (&TaskExecutorInfo, usize, usize)> {
+        self.executors.values().map(|known| {
+            let (slots, free) = self.slots.count(&known.info.resource);
+            (&known.info, slots, free)
+        })
+    }
+
     /// A task executor says who holds its slots; false when it is not registered so.
     pub fn on_report(&mut self, now: Instant, instance: InstanceId, report: &SlotReport) -> bool {
         let Some(resource) = self.resource_of(instance) else { return false };

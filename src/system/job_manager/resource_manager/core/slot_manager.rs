@@ -191,14 +191,21 @@ impl SlotManager {
         requests
     }
 
+    /// How many slots a task executor has, and how many of them nobody holds.
+    pub fn count(&self, resource: &ResourceId) -> (usize, usize) {
+        let slots = self.executors.get(resource).map(|executor| &executor.slots[..]);
+        let slots = slots.unwrap_or_default();
+        (slots.len(), slots.iter().filter(|slot| **slot == SlotState::Free).count())
+    }
+
     /// The jobs whose masters are connected.
     pub fn connected_jobs(&self) -> Vec<JobId> {
         let connected = self.requirements.iter().filter(|(_, requirement)| requirement.connected);
         connected.map(|(job, _)| *job).collect()
     }
 
-    /// What holds after every call: the slots are those of the registered task executors, and no hold is on two
-    /// of them as far as this side asked for it.
+    /// What holds after every call: the slots are those of the registered task executors, none is handed out
+    /// before its first report, and each hold is on one of them.
     pub fn check_invariants(&self, registered: BTreeMap<&ResourceId, InstanceId>) {
         let known = self.executors.iter().map(|(resource, known)| (resource, known.instance));
         assert_eq!(
@@ -206,11 +213,17 @@ impl SlotManager {
             registered,
             "slots are those of who is there"
         );
-        let slots = self.executors.values().flat_map(|executor| &executor.slots);
-        let mut pending = BTreeSet::new();
-        for slot in slots {
-            if let SlotState::Pending(_, allocation) = slot {
-                assert!(pending.insert(allocation), "{allocation:?} is asked for once");
+        let mut holds = BTreeMap::new();
+        for (resource, executor) in &self.executors {
+            assert!(executor.version.is_some() || executor.slots.is_empty(), "{resource} has told");
+            for (index, slot) in executor.slots.iter().enumerate() {
+                let (SlotState::Pending(_, allocation) | SlotState::Allocated(_, allocation)) =
+                    slot
+                else {
+                    continue;
+                };
+                let before = holds.insert(allocation, (resource, index));
+                assert!(before.is_none(), "{allocation:?} is of {before:?} and {resource} {index}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A state, one call, and what comes of it.
 
 use super::*;
+use crate::system::leadership::LeaderAddress;
 use crate::system::{ids::TaskExecutorSession, protocol::SlotStatus};
 
 const JOB: JobId = JobId(7);
@@ -30,7 +31,8 @@ fn core() -> ResourceManagerCore {
 }
 
 fn leader(session: LeaderSessionId) -> Option<LeaderInformation> {
-    Some(LeaderInformation { session, address: "rpc://m:1/job".parse().unwrap() })
+    let address = LeaderAddress::Rpc("rpc://m:1/job".parse().unwrap());
+    Some(LeaderInformation { session, address })
 }
 
 /// Calls the core, checks it, and gives what it wants done besides its announcements.

@@ -5,6 +5,15 @@
 //! whole state (slot reports, lists of slots and attempts) carries a version, so that a late one never
 //! undoes a newer one. No message leans on the order of another.
 
+mod details;
+mod state;
+
+pub use details::{
+    CheckpointDetails, CheckpointEnd, CheckpointsDetails, JobDetails, JobFailure, JobOverview,
+    SubtaskDetails, TaskExecutorOverview, VertexDetails, Wait, WaitReason, WaitingTask,
+};
+pub use state::{ExecutionState, JobResult, JobStatus, TaskExecutionState};
+
 use super::{
     graph::{GraphError, JobGraph, StateHandle, TaskDeployment},
     heartbeat::{Beat, HeartbeatSession},
@@ -17,12 +26,13 @@ use super::{
 };
 use crate::{gateway, host::NodeAddress};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// The component for which dispatchers are elected, and the name of their endpoints.
 pub const DISPATCHER: &str = "dispatcher";
 /// The component for which resource managers are elected, and the name of their endpoints.
 pub const RESOURCE_MANAGER: &str = "resource-manager";
+/// The component for which web monitors are elected.
+pub const WEB_MONITOR: &str = "web-monitor";
 /// The name of a task executor's endpoint.
 pub const TASK_EXECUTOR: &str = "task-executor";
 
@@ -37,145 +47,6 @@ pub fn component_job(component: &str) -> Option<JobId> {
 }
 
 const JOB_PREFIX: &str = "job-";
-
-/// How far a job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum JobStatus {
-    /// It waits for slots.
-    Created,
-    /// Its tasks run, or are being deployed.
-    Running,
-    /// A task failed; the others are being canceled, to start again.
-    Restarting,
-    /// A task failed for good; the others are being canceled.
-    Failing,
-    /// A user wants it to end; its tasks are being canceled.
-    Cancelling,
-    /// All its data was taken in and all its output is committed.
-    Finished,
-    /// It failed for good.
-    Failed,
-    /// It ended because a user wanted it to.
-    Canceled,
-    /// This master no longer runs it; another one does or will.
-    Suspended,
-}
-
-impl JobStatus {
-    /// Whether the job has ended for good, whoever leads.
-    pub fn is_globally_terminal(self) -> bool {
-        matches!(self, JobStatus::Finished | JobStatus::Failed | JobStatus::Canceled)
-    }
-}
-
-impl fmt::Display for JobStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
-
-/// What became of a job.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct JobResult {
-    /// A globally terminal status.
-    pub status: JobStatus,
-    /// Why it failed.
-    pub cause: Option<String>,
-}
-
-/// A failure of a job, or several in a row for the same reason.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct JobFailure {
-    /// Why, as it was said the first time; at most 1 KiB of it.
-    pub cause: String,
-    /// How often in a row.
-    pub times: u64,
-}
-
-/// What a client is told of a job.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct JobDetails {
-    /// The job.
-    pub job: JobId,
-    /// Its name.
-    pub name: String,
-    /// How far it is.
-    pub status: JobStatus,
-    /// The newest completed checkpoint, as far as the master knows.
-    pub checkpoint: Option<CheckpointId>,
-    /// Why it failed last.
-    pub cause: Option<String>,
-    /// Its last failures since its master leads, oldest first; at most 8.
-    pub failures: Vec<JobFailure>,
-    /// What it waits for, what it has waited for longest first; at most 16.
-    pub waits: Vec<Wait>,
-}
-
-/// Something that a job waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Wait {
-    /// What it is.
-    pub reason: WaitReason,
-    /// Milliseconds on its master's clock that it has waited.
-    pub waited_ms: u64,
-}
-
-/// What a job waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum WaitReason {
-    /// Slots for one of its regions: the resource manager gives them.
-    Slots {
-        /// How many the region has not.
-        missing: u32,
-    },
-    /// The delay that its restart strategy sets.
-    RestartDelay,
-    /// The coordination service, for the epoch of a region.
-    Epoch,
-    /// Tasks that are being deployed, or restore their state.
-    TasksToRun {
-        /// At most 16 of them.
-        tasks: Vec<WaitingTask>,
-    },
-    /// Tasks of a region that are to end before it begins anew.
-    TasksToEnd {
-        /// At most 16 of them.
-        tasks: Vec<WaitingTask>,
-    },
-    /// Tasks that have not acknowledged a checkpoint.
-    Acknowledgements {
-        /// The checkpoint.
-        checkpoint: CheckpointId,
-        /// How many they are.
-        missing: u32,
-        /// At most 16 of them.
-        tasks: Vec<WaitingTask>,
-    },
-    /// The object store, for a checkpoint's metadata.
-    Metadata {
-        /// The checkpoint.
-        checkpoint: CheckpointId,
-    },
-    /// The coordination service, for a checkpoint's pointer.
-    Pointer {
-        /// The checkpoint.
-        checkpoint: CheckpointId,
-    },
-    /// The coordination service, to find out whether a checkpoint's pointer stands.
-    PointerInDoubt {
-        /// The checkpoint.
-        checkpoint: CheckpointId,
-    },
-}
-
-/// A task that something waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct WaitingTask {
-    /// Its attempt.
-    pub attempt: ExecutionAttemptId,
-    /// Where it runs; `None` where that is not known any more.
-    pub executor: Option<ResourceId>,
-}
 
 /// Why a dispatcher did not take a job.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
@@ -230,6 +101,8 @@ gateway! {
         ask cancel_job(job: JobId) -> Result<(), JobRefusal>;
         /// The jobs that are not over.
         ask list_jobs() -> Vec<JobId>;
+        /// All jobs of which anything is known: those that are not over, then the last ones that have ended.
+        ask job_overviews() -> Vec<JobOverview>;
     }
 }
 
@@ -291,6 +164,8 @@ gateway! {
         tell disconnect_job_master(job: JobId, session: LeaderSessionId, status: JobStatus);
         /// A task executor deregisters.
         tell disconnect_task_executor(instance: InstanceId, cause: String);
+        /// The task executors that are registered.
+        ask task_executors() -> Vec<TaskExecutorOverview>;
         /// A task executor's heartbeat, with its slots.
         ask heartbeat_from_task_executor(beat: Beat<SlotReport>) -> ();
         /// A master's heartbeat.
@@ -363,89 +238,6 @@ pub struct MasterReport {
     pub completed: Option<(CheckpointId, bool)>,
 }
 
-/// How far an attempt is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum TaskExecutionState {
-    /// Waits for slots.
-    Created,
-    /// Sent to its task executor.
-    Deploying,
-    /// Restores its state and connects.
-    Initializing,
-    /// Takes records.
-    Running,
-    /// Is being ended.
-    Canceling,
-    /// Has done all its work.
-    Finished,
-    /// Was ended.
-    Canceled,
-    /// Failed, and why.
-    Failed(String),
-}
-
-impl TaskExecutionState {
-    /// Whether nothing of the attempt runs any more.
-    pub fn is_terminal(&self) -> bool {
-        matches!(
-            self,
-            TaskExecutionState::Finished
-                | TaskExecutionState::Canceled
-                | TaskExecutionState::Failed(_)
-        )
-    }
-
-    /// The same without its cause.
-    pub fn state(&self) -> ExecutionState {
-        match self {
-            TaskExecutionState::Created => ExecutionState::Created,
-            TaskExecutionState::Deploying => ExecutionState::Deploying,
-            TaskExecutionState::Initializing => ExecutionState::Initializing,
-            TaskExecutionState::Running => ExecutionState::Running,
-            TaskExecutionState::Canceling => ExecutionState::Canceling,
-            TaskExecutionState::Finished => ExecutionState::Finished,
-            TaskExecutionState::Canceled => ExecutionState::Canceled,
-            TaskExecutionState::Failed(_) => ExecutionState::Failed,
-        }
-    }
-}
-
-/// Where an attempt stands in its life, in order; the last three are its ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ExecutionState {
-    /// Waits for slots.
-    Created,
-    /// Sent to its task executor.
-    Deploying,
-    /// Restores its state and connects.
-    Initializing,
-    /// Takes records.
-    Running,
-    /// Is being ended.
-    Canceling,
-    /// Has done all its work.
-    Finished,
-    /// Was ended.
-    Canceled,
-    /// Failed.
-    Failed,
-}
-
-impl fmt::Display for ExecutionState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ExecutionState::Created => "created",
-            ExecutionState::Deploying => "deploying",
-            ExecutionState::Initializing => "initializing",
-            ExecutionState::Running => "running",
-            ExecutionState::Canceling => "canceling",
-            ExecutionState::Finished => "finished",
-            ExecutionState::Canceled => "canceled",
-            ExecutionState::Failed => "failed",
-        })
-    }
-}
-
 /// An attempt's part of a checkpoint, which is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CheckpointAck {
@@ -488,6 +280,8 @@ gateway! {
         tell disconnect_task_executor(resource: ResourceId, session: TaskExecutorSession, cause: String);
         /// How far the job is.
         ask details() -> JobDetails;
+        /// The same in few words.
+        ask overview() -> JobOverview;
         /// Begins to end the job.
         ask cancel() -> ();
         /// A task executor's heartbeat.

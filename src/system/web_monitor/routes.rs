@@ -1,0 +1,179 @@
+//! Which path tells what.
+
+use super::{
+    shapes,
+    view::{ClusterView, Told, Untold},
+};
+use crate::system::{
+    http::{HttpResponse, Method, RequestError, RoutedRequest, Router},
+    ids::{JobId, JobVertexId},
+    protocol::{JobDetails, JobRefusal},
+};
+use serde_json::Value;
+use std::{future::Future, sync::Arc};
+
+/// A request that has no value for an answer.
+pub enum Failed {
+    Request(RequestError),
+    Untold(Untold),
+    NotFound(String),
+}
+
+impl From<RequestError> for Failed {
+    fn from(error: RequestError) -> Self {
+        Failed::Request(error)
+    }
+}
+
+impl From<Untold> for Failed {
+    fn from(untold: Untold) -> Self {
+        Failed::Untold(untold)
+    }
+}
+
+impl From<Failed> for HttpResponse {
+    fn from(failed: Failed) -> Self {
+        let untold = match failed {
+            Failed::Request(error) => return error.into(),
+            Failed::NotFound(why) => return HttpResponse::error(404, &why),
+            Failed::Untold(untold) => untold,
+        };
+        let status = match &untold {
+            Untold::Refused(JobRefusal::Unknown(_)) => 404,
+            Untold::Refused(JobRefusal::Terminated(_)) => 409,
+            Untold::Refused(JobRefusal::NoMaster) | Untold::NoLeader(_) => 503,
+            Untold::NoAnswer(_, error) if error.is_maybe() => 504,
+            Untold::NoAnswer(..) => 503,
+        };
+        HttpResponse::error(status, &untold.to_string())
+    }
+}
+
+/// An answer that says how old it is.
+fn aged(told: Told<Value>) -> HttpResponse {
+    let Told { mut value, age_ms } = told;
+    value["age-ms"] = age_ms.into();
+    HttpResponse::json(200, &value).with_header("age", (age_ms / 1000).to_string())
+}
+
+impl<T> Told<T> {
+    fn map(self, shape: impl FnOnce(T, u64) -> Value) -> HttpResponse {
+        let value = shape(self.value, self.age_ms);
+        aged(Told { value, age_ms: self.age_ms })
+    }
+}
+
+/// Routes that share a view.
+struct Routes {
+    router: Router,
+    view: Arc<ClusterView>,
+}
+
+impl Routes {
+    fn on<F>(
+        self,
+        method: Method,
+        pattern: &str,
+        handler: impl Fn(Arc<ClusterView>, RoutedRequest) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<HttpResponse, Failed>> + Send + 'static,
+    {
+        let view = self.view.clone();
+        let handler = move |request| handler(view.clone(), request);
+        Routes { router: self.router.route(method, pattern, handler), view: self.view }
+    }
+
+    fn get<F>(
+        self,
+        pattern: &str,
+        handler: impl Fn(Arc<ClusterView>, RoutedRequest) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<HttpResponse, Failed>> + Send + 'static,
+    {
+        self.on(Method::GET, pattern, handler)
+    }
+
+    /// A path below a job that tells a part of its details.
+    fn of_job(
+        self,
+        pattern: &str,
+        shape: impl Fn(&JobDetails, u64, &RoutedRequest) -> Result<Value, Failed>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        let shape = Arc::new(shape);
+        self.get(pattern, move |view, request| {
+            let shape = shape.clone();
+            async move {
+                let told = view.job(job_of(&request)?).await?;
+                // A moment of the past is told by this node's wall clock and how long ago it was.
+                let then = view.host().wall().as_millis().saturating_sub(told.age_ms);
+                let value = shape(&told.value, then, &request)?;
+                Ok(aged(Told { value, age_ms: told.age_ms }))
+            }
+        })
+    }
+}
+
+fn job_of(request: &RoutedRequest) -> Result<JobId, RequestError> {
+    request.parameter("job")
+}
+
+/// All paths.
+pub fn router(view: &Arc<ClusterView>) -> Router {
+    let routes = Routes { router: Router::new(), view: view.clone() };
+    let routes = routes
+        .get("/config", |view, _| async move {
+            let refresh = view.config().refresh_interval;
+            Ok(aged(Told { value: shapes::config(refresh), age_ms: 0 }))
+        })
+        .get("/overview", |view, _| async move {
+            let (jobs, executors) =
+                futures::future::try_join(view.jobs(), view.task_executors()).await?;
+            let value = shapes::overview(&jobs.value, &executors.value);
+            Ok(aged(Told { value, age_ms: jobs.age_ms.max(executors.age_ms) }))
+        })
+        .get("/taskmanagers", |view, _| async move {
+            let told = view.task_executors().await?;
+            Ok(told.map(|executors, age_ms| shapes::task_executors(&executors, age_ms)))
+        })
+        .get("/jobs", |view, _| async move {
+            Ok(view.jobs().await?.map(|jobs, _| shapes::job_ids(&jobs)))
+        })
+        .get("/jobs/overview", |view, _| async move {
+            let wall = view.host().wall().as_millis();
+            let told = view.jobs().await?;
+            Ok(told.map(|jobs, age_ms| shapes::jobs(&jobs, wall.saturating_sub(age_ms))))
+        });
+    of_one_job(routes).router
+}
+
+fn of_one_job(routes: Routes) -> Routes {
+    routes
+        .of_job("/jobs/:job", |job, then, _| Ok(shapes::job(job, then)))
+        .of_job("/jobs/:job/plan", |job, _, _| Ok(shapes::plan(job)))
+        .of_job("/jobs/:job/checkpoints", |job, then, _| Ok(shapes::checkpoints(job, then)))
+        .of_job("/jobs/:job/exceptions", |job, then, _| Ok(shapes::exceptions(job, then)))
+        .of_job("/jobs/:job/vertices/:vertex", |job, then, request| {
+            let id = JobVertexId(request.parameter::<u32>("vertex")?);
+            let vertex = job.vertices.iter().find(|vertex| vertex.id == id);
+            let none = || Failed::NotFound(format!("job {} has no {id:?}", job.job));
+            vertex.map(|vertex| shapes::vertex(vertex, then)).ok_or_else(none)
+        })
+        .on(Method::PATCH, "/jobs/:job", |view, request| async move {
+            let job = job_of(&request)?;
+            match request.query_parameter::<String>("mode")?.as_deref() {
+                None | Some("cancel") => {}
+                Some(other) => {
+                    let why =
+                        format!("query parameter \"mode\" can only be \"cancel\", not {other:?}");
+                    return Err(RequestError(why).into());
+                }
+            }
+            view.cancel(job).await?;
+            Ok(HttpResponse::json(202, &serde_json::json!({})))
+        })
+}

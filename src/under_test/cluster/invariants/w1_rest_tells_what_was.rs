@@ -1,0 +1,273 @@
+//! W1: what a web monitor tells of jobs was so, at some time between when it says that it asked and when its answer
+//! arrived: a status that is not the end was a master's own word then, an end is one that came, and a job that was
+//! acknowledged before is in the list. Judged on what readers of REST are told, by what masters say and by the
+//! results that are kept.
+
+use super::{
+    Check, ClusterInvariant,
+    stored::{Kept, StoredPart, moved},
+};
+use crate::{
+    harness::{check::Clocks, event::Moment},
+    host::{sim::Hardware, sim::NodeId},
+    system::{
+        ids::JobId, job_manager::JobEvent, leadership::LeaderSessionId, protocol::JobStatus,
+        store::StoredResult,
+    },
+    under_test::cluster::{EventKind, EventRef, Model, TimeBounds, rest_reader::RestEvent},
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// What was so longer ago than this no answer may tell.
+const PAST_MAX: Duration = Duration::from_secs(120);
+
+type Process = (NodeId, u64);
+
+/// A status that a master had.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    status: JobStatus,
+    /// `None` while it has it.
+    until: Option<Duration>,
+}
+
+/// What is known of one job.
+#[derive(Default)]
+struct Known {
+    acknowledged: Option<Duration>,
+    said: Vec<((Process, LeaderSessionId), Said)>,
+    stored: Option<(JobStatus, Duration)>,
+}
+
+/// Remembers what masters said lately, and when readers asked.
+#[derive(Default)]
+pub struct RestTellsWhatWas {
+    bounds: TimeBounds,
+    clocks: Clocks,
+    asked: BTreeMap<Process, (u64, Duration)>,
+    jobs: BTreeMap<JobId, Known>,
+}
+
+impl ClusterInvariant for RestTellsWhatWas {
+    fn title(&self) -> &'static str {
+        "W1 rest-tells-what-was"
+    }
+
+    fn promise(&self) -> &'static str {
+        "what a web monitor tells of a job was so when it says that it asked, or since"
+    }
+
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Rest, EventKind::Job, EventKind::Coordination, EventKind::Hardware]
+    }
+
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+        match seen {
+            EventRef::Rest(RestEvent::Asking { ask }) => {
+                self.asked.insert(at.process, (*ask, at.time));
+            }
+            EventRef::Rest(RestEvent::Told { ask, age_ms, jobs, .. }) => {
+                return self.told(at, *ask, Duration::from_millis(*age_ms), jobs);
+            }
+            EventRef::Job(JobEvent::StatusChanged { job, session, status }) => {
+                self.says(at, *job, *session, *status);
+            }
+            EventRef::Job(JobEvent::SubmissionAcknowledged { job }) => {
+                self.jobs.entry(*job).or_default().acknowledged.get_or_insert(at.time);
+            }
+            EventRef::Coordination(event) => {
+                for result in moved(event, model) {
+                    let decode = |value: &[u8]| postcard::from_bytes::<StoredResult>(value).ok();
+                    if result.kept == Kept::Stored(StoredPart::Result) {
+                        let stored = result.after.and_then(decode).map(|found| found.result.status);
+                        let known = self.jobs.entry(result.job).or_default();
+                        known.stored = stored.map(|status| match known.stored {
+                            Some((before, since)) if before == status => (status, since),
+                            _ => (status, at.time),
+                        });
+                    }
+                }
+            }
+            EventRef::Hardware(event) => {
+                self.clocks.observe(at, event);
+                if matches!(event, Hardware::Ended(_)) {
+                    self.falls_silent(at);
+                }
+            }
+            _ => {}
+        }
+        Check::Ignored
+    }
+}
+
+impl RestTellsWhatWas {
+    /// Judged by these bounds.
+    pub fn new(bounds: TimeBounds) -> Self {
+        RestTellsWhatWas { bounds, ..RestTellsWhatWas::default() }
+    }
+
+    fn says(&mut self, at: Moment, job: JobId, session: LeaderSessionId, status: JobStatus) {
+        let known = self.jobs.entry(job).or_default();
+        let master = (at.process, session);
+        let present =
+            known.said.iter_mut().filter(|(of, said)| *of == master && said.until.is_none());
+        present.for_each(|(_, said)| said.until = Some(at.time));
+        known.said.push((master, Said { status, until: None }));
+        known.said.retain(|(_, said)| said.until.is_none_or(|until| until + PAST_MAX > at.time));
+    }
+
+    fn falls_silent(&mut self, at: Moment) {
+        let all = self.jobs.values_mut().flat_map(|known| &mut known.said);
+        let present =
+            all.filter(|((process, _), said)| *process == at.process && said.until.is_none());
+        present.for_each(|(_, said)| said.until = Some(at.time));
+    }
+
+    fn told(&self, at: Moment, ask: u64, age: Duration, jobs: &[(JobId, JobStatus)]) -> Check {
+        let Some((_, asked)) = self.asked.get(&at.process).filter(|(of, _)| *of == ask) else {
+            return Check::broken("what is told was asked", format!("{at}: the answer to {ask}"));
+        };
+        // In whole milliseconds of a web monitor's clock, which may run slower than true.
+        let age = self.clocks.stretched_most(age + Duration::from_millis(1));
+        // Whose clock is slow believes in its lease for longer than whoever leads next.
+        let lease = self.bounds.session_timeout;
+        let since = asked.saturating_sub(age + (self.clocks.stretched_most(lease) - lease));
+        let untrue = jobs.iter().find_map(|(job, status)| {
+            let known = self.jobs.get(job);
+            known
+                .map_or_else(|| unknown(*status), |known| known.untrue(*status, since, at.time))
+                .map(|why| (*job, *status, why))
+        });
+        if let Some((job, status, why)) = untrue {
+            let told =
+                format!("{at}: {job:?} is told to be {status}, {age:?} before {asked:?} at most");
+            return Check::broken(why, told);
+        }
+        let missing = self.jobs.iter().find(|(job, known)| {
+            known.acknowledged.is_some_and(|when| when < since)
+                && !jobs.iter().any(|(told, _)| told == *job)
+        });
+        Check::that(missing.is_none(), || {
+            let job = missing.map(|(job, _)| *job);
+            (format!("{job:?} was acknowledged before"), format!("{at}: it is not told of"))
+        })
+    }
+}
+
+/// A job is told of before its graph is durable.
+fn unknown(status: JobStatus) -> Option<String> {
+    (status != JobStatus::Created).then(|| "nobody has said anything of it".to_string())
+}
+
+impl Known {
+    /// Why a status can't have been told that was asked for no sooner than `since`.
+    fn untrue(&self, status: JobStatus, since: Duration, now: Duration) -> Option<String> {
+        let said = |from: Duration| {
+            self.said.iter().any(|(_, said)| {
+                said.status == status && said.until.is_none_or(|until| until >= from)
+            })
+        };
+        let ended = self.stored.filter(|(_, when)| *when < since);
+        match ended {
+            Some((end, when)) if end != status => {
+                Some(format!("its result is kept since {when:?}: {end}"))
+            }
+            _ if status.is_globally_terminal() => {
+                let kept = self.stored.is_some_and(|(end, _)| end == status);
+                (!kept && !said(Duration::ZERO)).then(|| "it has not ended so".to_string())
+            }
+            // Without a master that is all that can be said.
+            _ if status == JobStatus::Created => None,
+            _ => {
+                let lately: Vec<_> = self.said.iter().map(|(_, said)| said).collect();
+                (!said(since))
+                    .then(|| format!("no master said so from {since:?} to {now:?}, but {lately:?}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing_jobs::*, RestEvent, RestTellsWhatWas};
+    use std::time::Duration;
+
+    const READER: usize = 9;
+
+    fn is(status: JobStatus) -> JobEvent {
+        JobEvent::StatusChanged { job: JOB, session: term(1), status }
+    }
+
+    fn told(age_ms: u64, status: Option<JobStatus>) -> RestEvent {
+        let jobs = status.into_iter().map(|status| (JOB, status)).collect();
+        RestEvent::Told { reader: 1, ask: 1, by_leader: true, age_ms, jobs }
+    }
+
+    /// At 1 s it is acknowledged, at 2 s it runs, at 3 s it restarts, and at 4 s somebody asks.
+    fn restarting() -> History<RestTellsWhatWas> {
+        History::new()
+            .holds(process(1, 1), JobEvent::SubmissionAcknowledged { job: JOB })
+            .holds(process(1, 1), is(JobStatus::Running))
+            .holds(process(1, 1), is(JobStatus::Restarting))
+            .holds(process(READER, 1), RestEvent::Asking { ask: 1 })
+    }
+
+    fn finished(stored: JobStatus) -> History<RestTellsWhatWas> {
+        History::new()
+            .holds(process(1, 1), is(JobStatus::Running))
+            .holds(process(1, 1), is(stored))
+            .holds(process(0, 1), committed(1, vec![result(true, stored)]))
+            .holds(process(READER, 1), RestEvent::Asking { ask: 1 })
+    }
+
+    fn reader() -> (crate::host::sim::NodeId, u64) {
+        process(READER, 1)
+    }
+
+    #[test]
+    fn what_is_so_or_was_so_lately_is_accepted() {
+        restarting().holds(reader(), told(0, Some(JobStatus::Restarting)));
+        restarting().holds(reader(), told(1_000, Some(JobStatus::Running)));
+        restarting().holds(reader(), told(0, Some(JobStatus::Created)));
+        finished(JobStatus::Failed).holds(reader(), told(0, Some(JobStatus::Failed)));
+        // It came while the answer was on its way.
+        restarting()
+            .holds(process(1, 1), is(JobStatus::Running))
+            .holds(reader(), told(0, Some(JobStatus::Running)));
+    }
+
+    #[test]
+    fn what_was_so_too_long_ago_is_refused() {
+        restarting().breaks(reader(), told(900, Some(JobStatus::Running)));
+        restarting()
+            .after(Duration::from_secs(10))
+            .breaks(reader(), told(900, Some(JobStatus::Running)));
+        finished(JobStatus::Failed).breaks(reader(), told(900, Some(JobStatus::Running)));
+        finished(JobStatus::Failed).breaks(reader(), told(900, Some(JobStatus::Created)));
+        finished(JobStatus::Failed).holds(reader(), told(3_000, Some(JobStatus::Running)));
+    }
+
+    #[test]
+    fn what_never_was_is_refused() {
+        restarting().breaks(reader(), told(9_000, Some(JobStatus::Finished)));
+        restarting().breaks(reader(), told(9_000, Some(JobStatus::Cancelling)));
+        finished(JobStatus::Finished).breaks(reader(), told(0, Some(JobStatus::Failed)));
+        let other = RestEvent::Told { reader: 1, ask: 2, by_leader: true, age_ms: 0, jobs: vec![] };
+        restarting().breaks(reader(), other);
+    }
+
+    #[test]
+    fn an_acknowledged_job_that_is_left_out_is_refused() {
+        restarting().breaks(reader(), told(900, None));
+        restarting().holds(reader(), told(3_000, None));
+    }
+
+    #[test]
+    fn the_word_of_a_process_that_has_died_ends_with_it() {
+        History::<RestTellsWhatWas>::new()
+            .holds(process(1, 1), is(JobStatus::Running))
+            .holds(process(1, 1), Hardware::Ended(crate::host::sim::ProcessEnd::Killed))
+            .holds(reader(), RestEvent::Asking { ask: 1 })
+            .breaks(reader(), told(900, Some(JobStatus::Running)));
+    }
+}

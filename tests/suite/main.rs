@@ -54,4 +54,5 @@ mod service;
 #[cfg(madsim)]
 mod task;
 mod tidy;
+#[cfg(madsim)]
 mod web_monitor;

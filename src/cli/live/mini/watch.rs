@@ -58,7 +58,7 @@ impl Seen {
             None => "no checkpoint yet".to_string(),
         };
         let failure = match &self.failure {
-            Some(JobFailure { times, cause }) if *times > 1 => {
+            Some(JobFailure { times, cause, .. }) if *times > 1 => {
                 format!(", failed {times} times in a row, {cause}")
             }
             _ => String::new(),
@@ -107,7 +107,7 @@ impl Watch {
         self.change(|seen| {
             seen.status = Some(details.status);
             // A new master knows none at first.
-            seen.checkpoint = details.checkpoint.max(seen.checkpoint);
+            seen.checkpoint = details.checkpoints.newest.max(seen.checkpoint);
             seen.failure = details.failures.last().cloned();
             (seen.looks, seen.answered) = (seen.looks + 1, Some(now));
         });

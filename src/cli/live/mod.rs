@@ -1,8 +1,8 @@
 //! The live world's commands.
 
+mod cluster;
 mod folder;
 mod hello;
-mod member;
 mod mini;
 mod node;
 mod place;

@@ -2,7 +2,7 @@
 
 use super::{CliError, settings::HOSTNAME};
 use crate::host::{
-    Host,
+    Elapsed, Host,
     live::{ExitReason, NodeConfig, interrupted, run_node},
 };
 use futures::{
@@ -22,18 +22,18 @@ pub enum End<T> {
 }
 
 /// Does `work` as the node `supervisor` with a folder of its own in `folder`, until it is done, the
-/// time is up or a person interrupts it. What the work owns is dropped then, so processes that it
+/// time, if there is one, is up or a person interrupts it. What the work owns is dropped then, so processes that it
 /// has started are gone when this returns.
 pub fn run_supervised<T>(
     folder: &Path,
-    within: Duration,
+    within: Option<Duration>,
     work: impl AsyncFnOnce(Host) -> Result<T, CliError>,
 ) -> Result<End<T>, CliError> {
     let (name, data) = ("supervisor".to_string(), folder.join("supervisor"));
     let config = NodeConfig { name, hostname: HOSTNAME.to_string(), data, members: Vec::new() };
     let mut end = None;
     let reason = run_node(config, async |host: Host| {
-        let work = host.timeout(within, work(host.clone()));
+        let work = within_time(&host, within, work(host.clone()));
         let stop = interrupted();
         pin_mut!(work, stop);
         end = Some(match select(work, stop).await {
@@ -47,4 +47,15 @@ pub fn run_supervised<T>(
         ExitReason::Panicked { message } => Err(CliError::new(message)),
         reason => Err(CliError::new(format!("the supervisor has ended: {reason:?}"))),
     })
+}
+
+async fn within_time<T>(
+    host: &Host,
+    within: Option<Duration>,
+    work: impl Future<Output = T>,
+) -> Result<T, Elapsed> {
+    match within {
+        Some(within) => host.timeout(within, work).await,
+        None => Ok(work.await),
+    }
 }

@@ -57,7 +57,7 @@ pub async fn run_rest_reader_node(
     let client = RestClient::new(&config.services(&service).coordination);
     for ask in 1.. {
         let drawn = host.random_u64();
-        let by_leader = drawn % 2 == 0;
+        let by_leader = drawn.is_multiple_of(2);
         let any = usize::try_from(drawn / 2 % monitors.len() as u64).expect("few monitors");
         host.announce(&RestEvent::Asking { ask });
         let told = read(&client, (!by_leader).then_some(&monitors[any])).await;

@@ -36,11 +36,12 @@ pub fn run_supervised<T>(
         let work = within_time(&host, within, work(host.clone()));
         let stop = interrupted();
         pin_mut!(work, stop);
-        end = Some(match select(work, stop).await {
-            Either::Left((Ok(done), _)) => done.map(End::Finished),
-            Either::Left((Err(_), _)) => Ok(End::Overdue),
-            Either::Right((Ok(()), _)) => Ok(End::Interrupted),
-            Either::Right((Err(error), _)) => Err(error.into()),
+        // Signals are waited for before anything is begun, or one would end this process without a word.
+        end = Some(match select(stop, work).await {
+            Either::Right((Ok(done), _)) => done.map(End::Finished),
+            Either::Right((Err(_), _)) => Ok(End::Overdue),
+            Either::Left((Ok(()), _)) => Ok(End::Interrupted),
+            Either::Left((Err(error), _)) => Err(error.into()),
         });
     })?;
     end.unwrap_or_else(|| match reason {

@@ -2,7 +2,12 @@
 
 use super::{folder::ClusterFolder, state::RunningCluster};
 use crate::{
-    cli::live::{CliError, Outcome, cluster::cluster_config, settings::HOSTNAME, text::warn},
+    cli::live::{
+        CliError, Outcome,
+        cluster::cluster_config,
+        settings::HOSTNAME,
+        text::{parse_duration, warn},
+    },
     host::{
         Host, NodeAddress,
         live::{ExitReason, NodeConfig, run_node},
@@ -14,15 +19,25 @@ use crate::{
         service::Services,
     },
 };
+use clap::Args;
 use futures::pin_mut;
 use std::time::Duration;
 
 /// After so long a person is told what is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Nobody answers who has not by then: longer than a new leader takes to come.
-const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// From try to try where a web monitor does not answer.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// A cluster, as one names it to whom something is asked of it.
+#[derive(Args)]
+pub struct Target {
+    /// Where it is.
+    #[command(flatten)]
+    pub folder: ClusterFolder,
+    /// Give up when nobody has answered for so long; a new leader may take some seconds to come
+    #[arg(long, value_name = "TIME", default_value = "1min", value_parser = parse_duration)]
+    within: Duration,
+}
 
 /// A client of a cluster that runs.
 pub struct Connection {
@@ -36,17 +51,23 @@ pub struct Connection {
     pub jobs: JobClient,
     /// Speaks to the leading web monitor.
     pub rest: RestClient,
+    /// How long an answer may take.
+    within: Duration,
 }
 
 impl Connection {
     /// A client on this node.
-    pub async fn new(host: &Host, cluster: &RunningCluster) -> Result<Connection, CliError> {
+    pub async fn new(
+        host: &Host,
+        cluster: &RunningCluster,
+        within: Duration,
+    ) -> Result<Connection, CliError> {
         let service = RpcSystem::load(host).bind(0).await?;
         let RunningCluster { coordination, object_store, log, .. } = cluster.clone();
         let services = cluster_config(coordination, object_store, log).services(&service);
         let jobs = JobClient::new(&service, &services.coordination);
         let rest = RestClient::new(&services.coordination);
-        Ok(Connection { host: host.clone(), service, services, jobs, rest })
+        Ok(Connection { host: host.clone(), service, services, jobs, rest, within })
     }
 
     /// Waits for an answer, but not for ever. What gives none is named to the person who waits.
@@ -56,15 +77,18 @@ impl Connection {
         answer: impl Future<Output = T>,
     ) -> Result<T, CliError> {
         pin_mut!(answer);
-        if let Ok(answer) = self.host.timeout(PATIENCE, answer.as_mut()).await {
+        let patience = PATIENCE.min(self.within);
+        if let Ok(answer) = self.host.timeout(patience, answer.as_mut()).await {
             return Ok(answer);
         }
-        warn(&format!("waits for {who}"));
-        let answered = self.host.timeout(ANSWER_MAX, answer).await;
-        answered.map_err(|_| {
-            let waited = (PATIENCE + ANSWER_MAX).as_secs();
-            CliError::stuck(format!("{who} has given no answer for {waited} s"))
-        })
+        let rest = self.within - patience;
+        if !rest.is_zero() {
+            warn(&format!("waits for {who}"));
+            if let Ok(answer) = self.host.timeout(rest, answer).await {
+                return Ok(answer);
+            }
+        }
+        Err(CliError::stuck(format!("{who} has given no answer within {:?}", self.within)))
     }
 
     /// What the dispatcher says of a job.
@@ -100,13 +124,13 @@ impl Connection {
 /// Does `work` as a client of the cluster that runs in the folder. Signals end this process at once, and leave
 /// the cluster alone.
 pub fn connected(
-    folder: &ClusterFolder,
+    target: &Target,
     work: impl AsyncFnOnce(Connection) -> Result<Outcome, CliError>,
 ) -> Result<Outcome, CliError> {
-    let cluster = folder.running()?;
+    let cluster = target.folder.running()?;
     let mut end = None;
-    let reason = run_node(client(folder), async |host| {
-        end = Some(match Connection::new(&host, &cluster).await {
+    let reason = run_node(client(&target.folder), async |host| {
+        end = Some(match Connection::new(&host, &cluster, target.within).await {
             Ok(connection) => work(connection).await,
             Err(error) => Err(error),
         });

@@ -270,8 +270,8 @@ mod tests {
     #[test]
     fn a_folder_that_holds_something_else_is_refused() {
         let kept = DataFolder::open(None, "session-else").expect("a folder");
-        let folder = ClusterFolder::new(kept.path());
-        make(&kept.path().join("mini")).expect("space");
+        let folder = ClusterFolder::new(&kept.path().join("other"));
+        make(&folder.path().join("mini")).expect("space");
         let refused = folder.check().expect_err("it is no cluster's").to_string();
         assert!(refused.contains("it holds \"mini\" and no cluster.json"), "{refused}");
     }

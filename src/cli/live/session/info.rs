@@ -1,8 +1,7 @@
 //! `info`: all that is known of a job.
 
 use super::{
-    connection::{Connection, connected},
-    folder::ClusterFolder,
+    connection::{Connection, Target, connected},
     follow::tasks,
     name,
     table::{Cell, aligned, colours, size, time},
@@ -40,13 +39,13 @@ pub struct Info {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    folder: ClusterFolder,
+    target: Target,
 }
 
 impl Info {
     /// Does it.
     pub fn run(&self) -> Result<Outcome, CliError> {
-        connected(&self.folder, async |connection| {
+        connected(&self.target, async |connection| {
             let overviews = connection.jobs.overviews();
             let jobs = connection.answered("a job manager that leads", overviews).await?;
             let job = name::find(&self.job, &jobs).map_err(CliError::new)?;
@@ -204,10 +203,8 @@ mod tests {
     fn all_that_is_known_of_a_job_is_told() {
         let mut job = JobDetails::bare(JobId(5), "word count", JobStatus::Running, None);
         job.statuses = vec![(JobStatus::Created, 13_000), (JobStatus::Running, 12_000)];
-        let subtasks = vec![
-            subtask(ExecutionState::Running, Some("e-1")),
-            subtask(ExecutionState::Created, None),
-        ];
+        let waiting = || subtask(ExecutionState::Created, None);
+        let subtasks = vec![subtask(ExecutionState::Running, Some("e-1")), waiting(), waiting()];
         job.vertices = vec![VertexDetails {
             id: JobVertexId(0),
             name: "source -> split".to_string(),

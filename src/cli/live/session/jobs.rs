@@ -1,8 +1,7 @@
 //! `jobs`: the jobs of a cluster that runs.
 
 use super::{
-    connection::connected,
-    folder::ClusterFolder,
+    connection::{Target, connected},
     follow::tasks,
     name::digits_shown,
     table::{Cell, aligned, colours, time},
@@ -27,13 +26,13 @@ pub struct Jobs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    folder: ClusterFolder,
+    target: Target,
 }
 
 impl Jobs {
     /// Does it.
     pub fn run(&self) -> Result<Outcome, CliError> {
-        connected(&self.folder, async |connection| {
+        connected(&self.target, async |connection| {
             if self.json {
                 let told = connection.told("/jobs/overview").await?;
                 say(&serde_json::to_string_pretty(&told)?);
@@ -44,7 +43,7 @@ impl Jobs {
             match jobs.is_empty() {
                 true => say(&format!(
                     "no jobs yet; `{}` submits one",
-                    self.folder.command("submit JOB")
+                    self.target.folder.command("submit JOB")
                 )),
                 false => table(&jobs, colours()).iter().for_each(|line| say(line)),
             }

@@ -95,19 +95,30 @@ impl StartCluster {
                 return Ok(Outcome::Passed);
             }
             Ok(End::Interrupted) => {
-                end_supervisor(&mut supervisor)?;
+                self.end(&mut supervisor, "its start was interrupted")?;
                 say("interrupted; every process is ended");
                 return Ok(Outcome::Interrupted);
             }
             Ok(End::Overdue) => format!("within {:?}: {}", self.within, missing.borrow()),
             Err(error) => error.to_string(),
         };
-        end_supervisor(&mut supervisor)?;
+        self.end(&mut supervisor, &format!("it did not come up: {why}"))?;
         let (shown, log) = (folder.last_lines(LINES_SHOWN), self.folder.log_file());
         let told =
             format!("the cluster did not come up: {why}; the last lines of {}:", log.display());
         warn(&shown.iter().fold(told, |told, line| format!("{told}\n  {line}")));
         Ok(Outcome::Stuck)
+    }
+
+    /// Ends what was begun, and leaves the reason.
+    fn end(&self, supervisor: &mut Child, why: &str) -> Result<(), CliError> {
+        end_supervisor(supervisor)?;
+        // Unless the next one has started meanwhile.
+        if let Ok(_lock) = self.folder.claim() {
+            let state = ClusterState::Ended { why: why.to_string() };
+            ClusterFile::write(self.folder.path(), state)?;
+        }
+        Ok(())
     }
 
     /// Starts the supervisor, which has the lock of the folder from its first instant until its end.
@@ -243,7 +254,7 @@ impl Starting<'_> {
         host: &Host,
         cluster: &RunningCluster,
     ) -> Result<(Connection, LeaderGateway<ResourceManagerGateway>), CliError> {
-        let connection = Connection::new(host, cluster).await?;
+        let connection = Connection::new(host, cluster, LOOK_MAX).await?;
         let coordination = &connection.services.coordination;
         let resource_manager =
             LeaderGateway::new(&connection.service, coordination, RESOURCE_MANAGER);

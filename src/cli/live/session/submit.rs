@@ -1,8 +1,7 @@
 //! `submit`: a program of this binary becomes a job of a cluster that runs.
 
 use super::{
-    connection::{Connection, connected},
-    folder::ClusterFolder,
+    connection::{Connection, Target, connected},
     follow::follow,
     programs::{JobInput, Prepared, Unprepared, listed, prepare},
 };
@@ -43,7 +42,7 @@ pub struct Submit {
     #[arg(long)]
     wait: bool,
     #[command(flatten)]
-    folder: ClusterFolder,
+    target: Target,
     /// The program's own arguments
     #[arg(last = true, value_name = "ARGS")]
     arguments: Vec<String>,
@@ -63,7 +62,7 @@ impl Submit {
         };
         // What is wrong with the graph is told before anything is uploaded.
         prepared.job(JobId(0), spec("source", GENERATOR, &()), self.parallelism)?;
-        connected(&self.folder, async |connection| self.submit(&connection, &prepared).await)
+        connected(&self.target, async |connection| self.submit(&connection, &prepared).await)
     }
 
     async fn submit(

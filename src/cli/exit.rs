@@ -43,25 +43,39 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// Why a command could not be done.
+/// Why a command could not be done, or did not come to its end.
 #[derive(Debug)]
-pub struct CliError(String);
+pub struct CliError {
+    message: String,
+    outcome: Outcome,
+}
 
 impl CliError {
-    /// An error in these words.
+    /// An error in these words: it could not be done.
     pub fn new(message: impl Into<String>) -> Self {
-        CliError(message.into())
+        CliError { message: message.into(), outcome: Outcome::BadInput }
+    }
+
+    /// What was begun did not come to its end.
+    #[cfg(not(madsim))]
+    pub fn stuck(message: impl Into<String>) -> Self {
+        CliError { message: message.into(), outcome: Outcome::Stuck }
+    }
+
+    /// How the command ended by it.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
     }
 }
 
 impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.message)
     }
 }
 
 impl<E: std::error::Error> From<E> for CliError {
     fn from(error: E) -> Self {
-        CliError(error.to_string())
+        CliError::new(error.to_string())
     }
 }

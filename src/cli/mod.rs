@@ -1,5 +1,5 @@
 //! The commands. In simulation: `explore`, `run`, `replay`, `add-regression`, `new`, `init`, `check`, `list`,
-//! `sabotage`, `verify-determinism`, `digest`. Live: `hello`, `mini`.
+//! `sabotage`, `verify-determinism`, `digest`. Live: `hello`, `mini`, and those of a session cluster.
 
 mod exit;
 #[cfg(not(madsim))]
@@ -45,7 +45,7 @@ fn exit(result: Result<Outcome, CliError>) -> ExitCode {
         Ok(outcome) => outcome.into(),
         Err(error) => {
             eprintln!("wavetank: {error}");
-            Outcome::BadInput.into()
+            error.outcome().into()
         }
     }
 }

@@ -152,16 +152,24 @@ pub async fn run_job_manager_node(
     library: OperatorLibrary,
 ) {
     let Some(service) = bind_with(&host, port, &config.rpc).await else { return };
-    serve_jobs(service, config, &library).await;
+    serve_jobs(service, config, &library, |_| {}).await;
 }
 
-/// The same on a service that is bound already; never returns.
-pub async fn serve_jobs(service: RpcService, config: ClusterConfig, library: &OperatorLibrary) {
+/// The same on a service that is bound already, for who wants to hear where the web monitor listens; never
+/// returns.
+pub async fn serve_jobs(
+    service: RpcService,
+    config: ClusterConfig,
+    library: &OperatorLibrary,
+    web_monitor_listens: impl FnOnce(&NodeAddress),
+) {
     let services = config.services(&service);
     let registry = library(&services);
     let check =
         Arc::new(move |job: &JobGraph| registry.accepts(job).map_err(|error| error.to_string()));
-    serve_job_manager(service, services, config.job_manager, config.web_monitor, check).await;
+    let ClusterConfig { job_manager, web_monitor, .. } = config;
+    serve_job_manager(service, services, job_manager, web_monitor, check, web_monitor_listens)
+        .await;
 }
 
 /// Runs a task executor, with its message socket and its data socket on these ports. Returns only

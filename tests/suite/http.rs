@@ -360,6 +360,31 @@ fn connections_that_break_anywhere_give_a_whole_answer_or_none() {
 }
 
 #[test]
+fn an_answer_is_read_though_the_server_broke_the_stream_before_the_request_was_sent() {
+    run(1, async |world| {
+        let node = world.add_node("server");
+        world.boot(node, |host| async move {
+            let mut listener = host.listen(PORT).await.expect("a free port");
+            let mut stream = listener.accept().await.expect("it listens");
+            stream.read().await.expect("a beginning");
+            // More than is read at once.
+            let head = "HTTP/1.1 413 Payload Too Large\r\ncontent-length: 50000\r\n\r\n";
+            let answer = head.to_string() + &"x".repeat(50_000);
+            stream.write(answer.into()).await.expect("it is taken");
+            // What is not read resets the client's side.
+            drop(stream);
+            pending().await
+        });
+        let request = HttpRequest::post_json("/echo", &0).with_body(vec![b'x'; 5_000_000]);
+        let (_, result) = boot_client(&world, "client", request);
+        world.sleep(ms(7000)).await;
+        let answer = result.lock().unwrap().take().expect("it is answered");
+        let answer = answer.expect("an answer");
+        assert_eq!((answer.status, answer.body.len()), (413, 50_000));
+    });
+}
+
+#[test]
 #[should_panic(expected = "on purpose")]
 fn a_handler_that_panics_is_the_death_of_the_process() {
     run_here(1, async |world| {

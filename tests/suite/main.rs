@@ -20,6 +20,7 @@ mod coordination;
 mod determinism;
 #[cfg(madsim)]
 mod docs;
+mod exit_codes;
 #[cfg(madsim)]
 mod explore;
 #[cfg(madsim)]

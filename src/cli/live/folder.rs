@@ -3,7 +3,7 @@
 use super::{CliError, text::warn};
 use std::{
     fs::{File, TryLockError},
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -78,10 +78,28 @@ pub fn claim(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Makes a folder, and the file whose lock says that it is in use.
 #[expect(clippy::disallowed_methods, reason = "the user's own folder")]
-fn make(path: &Path) -> io::Result<File> {
+pub fn make(path: &Path) -> io::Result<File> {
     std::fs::create_dir_all(path)?;
     File::create(path.join(IN_USE))
+}
+
+/// A file with this ending is being written, and was not whole if it is found.
+pub const DRAFT: &str = ".draft";
+
+/// Writes a file whole or not at all, whenever this process is killed.
+#[expect(clippy::disallowed_methods, reason = "the user's own folder")]
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(DRAFT);
+    let written = || {
+        let mut file = File::create(&draft)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&draft, path)
+    };
+    written().map_err(|error: io::Error| CliError::new(format!("{}: {error}", path.display())))
 }
 
 #[expect(clippy::disallowed_methods, reason = "only a name that nobody else has")]

@@ -1,12 +1,13 @@
 //! The live world's commands.
 
+mod cluster;
 mod folder;
 mod hello;
-mod member;
 mod mini;
 mod node;
 mod place;
 mod process;
+mod session;
 mod settings;
 mod supervised;
 mod text;
@@ -19,9 +20,13 @@ use tracing_subscriber::fmt::time::SystemTime;
 /// The live cluster: each role a process of its own, on loopback TCP and in a
 /// folder of the real disk.
 ///
-/// Exit codes: 0 all passed, 1 what was to be equal is not, 2 a bad command or file, 3 not finished.
+/// A cluster that goes on in the background: `start-cluster`, then `submit`, `jobs`, `info` and `cancel`, at last
+/// `stop-cluster`. They all mean the cluster in the folder wavetank-cluster, unless --data names another one.
 ///
-/// Try `cargo live hello`, then `cargo live mini --input Cargo.lock --kill 3`.
+/// Exit codes: 0 all passed, 1 what was to be equal is not, or a job has not finished, 2 a bad command or file, 3
+/// not finished, 130 interrupted; docs/exit-codes.md tells them command by command.
+///
+/// Try `cargo live start-cluster`, then `cargo live submit word-count --wait -- --input README.md`.
 #[derive(Parser)]
 #[command(name = "cargo live", bin_name = "cargo live", version, max_term_width = 100)]
 pub struct Arguments {
@@ -36,6 +41,15 @@ pub struct Arguments {
 enum Command {
     Hello(hello::Hello),
     Mini(mini::Mini),
+    StartCluster(session::StartCluster),
+    Submit(session::Submit),
+    Jobs(session::Jobs),
+    Info(session::Info),
+    Cancel(session::Cancel),
+    StopCluster(session::StopCluster),
+    /// Looks after a cluster's processes, as `start-cluster` starts it.
+    #[command(hide = true)]
+    Supervisor(session::Supervisor),
     /// One process of a cluster, as the other commands start it.
     #[command(hide = true, subcommand)]
     Node(node::Node),
@@ -59,6 +73,13 @@ pub fn run(arguments: Arguments) -> Result<Outcome, CliError> {
     match arguments.command {
         Command::Hello(command) => command.run(&arguments.log),
         Command::Mini(command) => command.run(&arguments.log),
+        Command::StartCluster(command) => command.run(&arguments.log),
+        Command::Submit(command) => command.run(),
+        Command::Jobs(command) => command.run(),
+        Command::Info(command) => command.run(),
+        Command::Cancel(command) => command.run(),
+        Command::StopCluster(command) => command.run(),
+        Command::Supervisor(command) => command.run(&arguments.log),
         Command::Node(command) => command.run(),
     }
 }

@@ -2,14 +2,11 @@
 
 use super::{
     CliError, Outcome,
+    cluster::ClusterNode,
     mini::MiniNode,
     place::{Place, announce, run},
 };
-use crate::{
-    host::Host,
-    jobs::hello::start_hello,
-    system::cluster::{bind, serve_coordination},
-};
+use crate::{host::Host, jobs::hello::start_hello, system::cluster::bind};
 use clap::Subcommand;
 
 /// A process's role.
@@ -17,8 +14,8 @@ use clap::Subcommand;
 pub enum Node {
     /// Greets.
     Hello(Place),
-    /// The coordination server.
-    Coordination(Place),
+    #[command(flatten)]
+    Cluster(ClusterNode),
     #[command(flatten)]
     Mini(MiniNode),
 }
@@ -29,11 +26,7 @@ impl Node {
         end_with_parent();
         match self {
             Node::Hello(place) => run(place, serve_hello),
-            Node::Coordination(place) => run(place, async |host, port| {
-                let Some(service) = bind(&host, port).await else { return };
-                announce(service.address());
-                serve_coordination(&service).await;
-            }),
+            Node::Cluster(node) => node.run(),
             Node::Mini(node) => node.run(),
         }
     }

@@ -9,7 +9,7 @@ use super::{
     response::HttpResponse,
     wire::{WRITE_BYTES_MAX, Wire},
 };
-use crate::host::{Host, NodeAddress, Stream};
+use crate::host::{Host, NodeAddress};
 use bytes::Bytes;
 use futures::{
     future::{Either, pending, select},
@@ -82,7 +82,7 @@ impl HttpClient {
             .max_header_size(self.limits.header_bytes)
             .max_buf_size(self.limits.header_bytes)
             .writev(false)
-            .handshake(ClientWire::new(stream, sent.clone()))
+            .handshake(ClientWire { wire: Wire::new(stream), sent: sent.clone() })
             .await
             .map_err(read)?;
         let answer = async {
@@ -140,23 +140,10 @@ fn error_of(to: &NodeAddress, error: &hyper::Error, sent: &AtomicBool) -> HttpEr
     }
 }
 
-/// A client's stream. A server may answer and close before it has read everything, so what can't be written is
-/// no error: what can't be read is.
+/// A client's stream, which notes when bytes of the request have left.
 struct ClientWire {
     wire: Wire,
     sent: Arc<AtomicBool>,
-    is_broken: bool,
-}
-
-impl ClientWire {
-    fn new(stream: Stream, sent: Arc<AtomicBool>) -> Self {
-        ClientWire { wire: Wire::new(stream), sent, is_broken: false }
-    }
-
-    fn poll_flush_wire(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.is_broken = self.is_broken || ready!(self.wire.poll_flush(cx)).is_err();
-        Poll::Ready(())
-    }
 }
 
 impl Read for ClientWire {
@@ -175,22 +162,20 @@ impl Write for ClientWire {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_flush_wire(cx));
+        ready!(self.wire.poll_flush(cx))?;
         let taken = &buf[..buf.len().min(WRITE_BYTES_MAX)];
-        if !self.is_broken {
-            self.sent.store(true, Ordering::Relaxed);
-            self.wire.give(Bytes::copy_from_slice(taken));
-            let _ = self.poll_flush_wire(cx);
-        }
+        self.sent.store(true, Ordering::Relaxed);
+        self.wire.give(Bytes::copy_from_slice(taken));
+        let _ = self.wire.poll_flush(cx)?;
         Poll::Ready(Ok(taken.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush_wire(cx).map(Ok)
+        self.wire.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_flush_wire(cx));
+        ready!(self.wire.poll_flush(cx))?;
         self.wire.close();
         Poll::Ready(Ok(()))
     }

@@ -4,33 +4,39 @@ use super::{
     Dispatcher, DispatcherServices, JobManagerConfig, JobMasterServices, OperatorCheck,
     ResourceManager,
 };
-use crate::system::{
-    leadership::{CoordinationElectionDriver, EndpointTerms, LeaderRunner, Recovered},
-    protocol::{DISPATCHER, RESOURCE_MANAGER},
-    rpc::{RpcEndpoint, RpcService},
-    service::{
-        Services,
-        coordination::{Coordination, Session},
+use crate::{
+    host::NodeAddress,
+    system::{
+        leadership::{CoordinationElectionDriver, EndpointTerms, LeaderRunner, Recovered},
+        protocol::{DISPATCHER, RESOURCE_MANAGER},
+        rpc::{RpcEndpoint, RpcService},
+        service::{
+            Services,
+            coordination::{Coordination, Session},
+        },
+        web_monitor::{WebMonitor, WebMonitorConfig},
     },
-    web_monitor::{WebMonitor, WebMonitorConfig},
 };
 use futures::{FutureExt, future::pending};
 use std::sync::Arc;
 
 /// Competes for the dispatcher, for the resource manager and for the web monitor, for as long as the process lives.
+/// Tells where the web monitor listens as soon as it does.
 pub async fn serve_job_manager(
     service: RpcService,
     services: Services,
     config: JobManagerConfig,
     web: WebMonitorConfig,
     check: OperatorCheck,
+    web_monitor_listens: impl FnOnce(&NodeAddress),
 ) {
     let Services { coordination: client, objects, log } = services;
     let session = Arc::new(Session::open(&client));
-    let _web_monitor = match WebMonitor::start(&service, &client, &session, web).await {
+    let web_monitor = match WebMonitor::start(&service, &client, &session, web).await {
         Ok(web_monitor) => web_monitor,
         Err(error) => return service.host().exit(&format!("web monitor: {error}")),
     };
+    web_monitor_listens(web_monitor.address());
     let config = Arc::new(config);
     let services = DispatcherServices {
         masters: JobMasterServices {

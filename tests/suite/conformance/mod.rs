@@ -47,7 +47,8 @@ fn wrong(name: &str) -> Option<String> {
         let files = fs::read_dir(folder).expect("the invariants").filter_map(Result::ok);
         let mut names = files.map(|file| file.file_name().to_string_lossy().into_owned());
         let stem = code.to_lowercase().replace('-', "_");
-        let found = names.any(|file| file == format!("{stem}.rs") || file.starts_with(&format!("{stem}_")));
+        let found =
+            names.any(|file| file == format!("{stem}.rs") || file.starts_with(&format!("{stem}_")));
         return (!found).then(|| format!("there is no {name}"));
     }
     match name.split_once("::") {
@@ -104,18 +105,21 @@ fn page() -> String {
     let mut suites = BTreeMap::<&str, Vec<&Row>>::new();
     rows.iter().for_each(|row| suites.entry(&row.suite).or_default().push(row));
     for (suite, rows) in suites {
-        write!(page, "\n## {suite}\n\n| fact | Flink's | shown by |\n|---|---|---|\n").expect("a text");
+        write!(page, "\n## {suite}\n\n| fact | Flink's | shown by |\n|---|---|---|\n")
+            .expect("a text");
         for Row { flink, fact, shown_by, not_applicable, missing, .. } in rows {
             let mut shown = shown_by.iter().map(|name| short(name)).collect::<Vec<_>>().join(", ");
             if let Some(why) = not_applicable {
                 shown = format!("*not applicable:* {why}");
             }
             if let Some(what) = missing {
-                let part = if shown.is_empty() { String::new() } else { format!("; in part by {shown}") };
+                let part =
+                    if shown.is_empty() { String::new() } else { format!("; in part by {shown}") };
                 shown = format!("**not yet:** {what}{part}");
             }
             let cell = |text: &str| text.replace('|', "\\|");
-            writeln!(page, "| {} | {} | {} |", cell(fact), cell(flink), cell(&shown)).expect("a text");
+            writeln!(page, "| {} | {} | {} |", cell(fact), cell(flink), cell(&shown))
+                .expect("a text");
         }
     }
     page

@@ -5,12 +5,14 @@ use super::{
     kept::KeptRun,
     kills::{Kills, Pace},
     origin::Origin,
-    settings::cluster_config,
     watch::Watch,
 };
 use crate::{
-    cli::live::{member::Member, text::Narrator},
-    host::{Host, NodeAddress},
+    cli::live::{
+        cluster::{Member, Processes, Size, cluster_config},
+        text::Narrator,
+    },
+    host::Host,
     jobs::word_count::topics,
     system::{
         client::JobClient,
@@ -21,12 +23,9 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use futures::pin_mut;
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
-const JOB_MANAGERS: u32 = 3;
-const TASK_EXECUTORS: u32 = 4;
-const SERVERS: [&str; 3] = ["coordination", "blobs", "log"];
+const SIZE: Size = Size { job_managers: 3, task_executors: 4, slots: 2, rest_port: 0 };
 const TICK: Duration = Duration::from_millis(10);
 /// Records read in one call.
 const PAGE_RECORDS: u32 = 10_000;
@@ -59,10 +58,8 @@ pub struct Fleet<'a> {
     plan: &'a Plan,
     narrator: &'a Narrator,
     watch: Watch,
-    servers: Vec<Member>,
-    workers: Vec<Member>,
-    /// The client, which ends with the job, and maybe a writer.
-    loaders: Vec<Member>,
+    /// Beside the cluster's the client, which ends with the job, and maybe a writer.
+    processes: Processes,
     kills: Kills,
     told: Option<JobStatus>,
 }
@@ -81,9 +78,7 @@ impl<'a> Fleet<'a> {
             plan,
             narrator,
             watch,
-            servers: Vec::new(),
-            workers: Vec::new(),
-            loaders: Vec::new(),
+            processes: Processes::new(host, plan.kept.folder(), &plan.log),
             kills,
             told: None,
         }
@@ -91,7 +86,7 @@ impl<'a> Fleet<'a> {
 
     /// Runs the job to its end and reads the output.
     pub async fn run(mut self) -> Result<Report, CliError> {
-        let [coordination, objects, log] = self.start_servers().await?;
+        let [coordination, objects, log] = self.processes.start_servers(self.narrator).await?;
         let service = RpcSystem::default().bind(&self.host, 0).await?;
         let config = cluster_config(coordination, objects, log);
         let services = config.services(&service);
@@ -99,100 +94,44 @@ impl<'a> Fleet<'a> {
         self.start_others(&config);
         let observed = JobClient::new(&service, &services.coordination);
         self.watch.start(&self.host, observed, services.log.clone(), job);
-        while !self.loaders[0].has_finished() {
-            self.tend()?;
+        while !self.processes.added()[0].has_finished() {
+            self.processes.tend(self.narrator)?;
             self.tell();
             self.strike();
             self.host.sleep(TICK).await;
         }
         let client = JobClient::new(&service, &services.coordination);
-        let result = self.tended(client.result(job)).await??;
+        let result = self.processes.tended(self.narrator, client.result(job)).await??;
         self.narrator
             .say(&format!("the job is {}; reading its output", result.status).to_lowercase());
-        let output = self.tended(read_output(&*services.log)).await??;
+        let output = self.processes.tended(self.narrator, read_output(&*services.log)).await??;
         Ok(Report { result, output, kills: self.kills.counts() })
     }
 
     /// Reads the output of a job that has finished, which takes no more than the log server.
     pub async fn read_again(mut self) -> Result<Report, CliError> {
-        let [log] = self.start(["log"]).await?;
+        let [log] = self.processes.start(["log"], self.narrator).await?;
         let service = RpcSystem::default().bind(&self.host, 0).await?;
         let log = LogClient::new(&service, LogConfig::new(log));
-        let output = self.tended(read_output(&log)).await??;
+        let output = self.processes.tended(self.narrator, read_output(&log)).await??;
         let result = JobResult { status: JobStatus::Finished, cause: None };
         Ok(Report { result, output, kills: (0, 0) })
     }
 
-    async fn start_servers(&mut self) -> Result<[NodeAddress; 3], CliError> {
-        self.start(SERVERS).await
-    }
-
-    /// Starts servers and waits until they listen; where, is theirs from then on.
-    async fn start<const N: usize>(
-        &mut self,
-        names: [&str; N],
-    ) -> Result<[NodeAddress; N], CliError> {
-        self.servers =
-            names.iter().map(|name| self.member(name, name.to_string()).keeping_port()).collect();
-        loop {
-            self.tend()?;
-            let addresses = self.servers.iter().filter_map(|server| server.address().cloned());
-            if let Ok(addresses) = addresses.collect::<Vec<_>>().try_into() {
-                return Ok(addresses);
-            }
-            self.host.sleep(TICK).await;
-        }
-    }
-
-    fn member(&self, role: &str, name: String) -> Member {
-        Member::new(role, name, self.plan.kept.folder(), &self.plan.log, self.host.now())
-    }
-
     fn start_others(&mut self, config: &ClusterConfig) {
-        let member = |role: &str, name: String| {
-            let mut member = self.member(role, name);
-            member.set("--coordination", config.coordination.server.to_string());
-            member.set("--object-store", config.object_store.server.to_string());
-            member.set("--log-server", config.log.server.to_string());
-            member
-        };
-        let loader = |role: &str, name: &str| {
-            let mut member = member(role, name.to_string());
-            member.set("--run", self.plan.kept.folder());
-            member.set("--lines", self.plan.pace.lines.to_string());
-            member.set("--pause", format!("{}us", self.plan.pace.pause.as_micros()));
-            member
-        };
-        let numbered = |role: &'static str, count| {
-            (1..=count).map(move |number| member(role, format!("{role}-{number}")))
-        };
-        let mut loaders = vec![loader("submit", "client")];
+        self.processes.start_workers(config, SIZE);
+        self.add_loader("submit", "client", config);
         if self.plan.kept.from() == Origin::Log {
-            loaders.push(loader("writer", "writer"));
+            self.add_loader("writer", "writer", config);
         }
-        let managers = numbered("job-manager", JOB_MANAGERS);
-        let workers = managers.chain(numbered("task-executor", TASK_EXECUTORS)).collect();
-        (self.workers, self.loaders) = (workers, loaders);
     }
 
-    /// Looks after every process.
-    fn tend(&mut self) -> Result<(), CliError> {
-        let now = self.host.now();
-        for member in self.servers.iter_mut().chain(&mut self.workers).chain(&mut self.loaders) {
-            member.tend(now, self.narrator)?;
-        }
-        Ok(())
-    }
-
-    /// Waits for `work` while the processes are looked after.
-    async fn tended<T>(&mut self, work: impl Future<Output = T>) -> Result<T, CliError> {
-        pin_mut!(work);
-        loop {
-            self.tend()?;
-            if let Ok(done) = self.host.timeout(TICK, work.as_mut()).await {
-                return Ok(done);
-            }
-        }
+    fn add_loader(&mut self, role: &str, name: &str, config: &ClusterConfig) {
+        let mut member = self.processes.worker(role, name.to_string(), config).finishing();
+        member.set("--run", self.plan.kept.folder());
+        member.set("--lines", self.plan.pace.lines.to_string());
+        member.set("--pause", format!("{}us", self.plan.pace.pause.as_micros()));
+        self.processes.add(member);
     }
 
     /// Says how far the job is.
@@ -227,8 +166,7 @@ impl<'a> Fleet<'a> {
         if !self.kills.is_due(&seen, now) {
             return;
         }
-        let mut candidates: Vec<&mut Member> =
-            self.servers.iter_mut().chain(&mut self.workers).collect();
+        let mut candidates: Vec<&mut Member> = self.processes.members_mut().collect();
         let picked = self.kills.pick(candidates.len());
         let member = &mut candidates[picked];
         // One that does not run is left for the next tick to draw anew.

@@ -1,11 +1,13 @@
 //! What a data folder keeps of a run, so that the command can go on with it.
 
 use super::{CliError, origin::Origin, text::Text};
-use crate::{cli::live::folder::IN_USE, system::ids::JobId};
+use crate::{
+    cli::live::folder::{DRAFT, IN_USE, write_whole},
+    system::ids::JobId,
+};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::File,
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -14,7 +16,6 @@ use std::{
 const RUN_FILE: &str = "mini.json";
 /// The text as it was when the run began.
 const INPUT_FILE: &str = "input";
-const DRAFT: &str = ".draft";
 /// Of the contents of these files.
 const FORMAT: u32 = 1;
 
@@ -82,7 +83,7 @@ impl KeptRun {
             finished: false,
         };
         let kept = KeptRun { folder: folder.to_path_buf(), record, job: new_job };
-        write(&kept.input(), text.bytes())?;
+        write_whole(&kept.input(), text.bytes())?;
         kept.save(&kept.record)?;
         Ok((kept, false))
     }
@@ -171,24 +172,10 @@ impl KeptRun {
 
     fn save(&self, record: &Record) -> Result<(), CliError> {
         let bytes = serde_json::to_vec_pretty(record)?;
-        write(&self.folder.join(RUN_FILE), &bytes)
+        write_whole(&self.folder.join(RUN_FILE), &bytes)
     }
 }
 
 fn refused(folder: &Path, why: &str) -> CliError {
     CliError::new(format!("data folder {}: {why}", folder.display()))
-}
-
-/// Writes a file whole or not at all, whenever this process is killed.
-#[expect(clippy::disallowed_methods, reason = "the user's own folder")]
-fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(DRAFT);
-    let written = || {
-        let mut file = File::create(&draft)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&draft, path)
-    };
-    written().map_err(|error: io::Error| CliError::new(format!("{}: {error}", path.display())))
 }

@@ -125,7 +125,7 @@ impl Mini {
     fn run_in(&self, folder: &Path, text: &Text, log: &str) -> Result<Outcome, CliError> {
         let words = text.counts().values().sum();
         let (narrator, watch) = (Narrator::new(), Watch::default());
-        let end = run_supervised(folder, self.within, async |host: Host| {
+        let end = run_supervised(folder, Some(self.within), async |host: Host| {
             let plan = self.plan(&host, folder, text, log)?;
             let kills = Kills::new(self.kill, self.seed);
             let fleet = Fleet::new(&host, &plan, &narrator, watch.clone(), kills);

@@ -1,25 +1,18 @@
-//! The processes of a word count cluster.
+//! The processes that bring the text to a word count cluster.
 
 use super::{
-    CliError, Outcome,
-    kept::KeptRun,
-    kills::Pace,
-    origin::Origin,
-    settings::{PARALLELISM, cluster_config},
+    CliError, Outcome, kept::KeptRun, kills::Pace, origin::Origin, settings::PARALLELISM,
     text::Text,
 };
 use crate::{
-    cli::live::{
-        place::{Place, announce, run},
-        text::parse_duration,
-    },
-    host::{Host, NodeAddress},
+    cli::live::{cluster::Worker, place::run, text::parse_duration},
+    host::Host,
     jobs::{
         common::{JobPlan, partition_lines, run_job, write_lines},
-        word_count::{operator_library, topics, word_count},
+        word_count::{topics, word_count},
     },
     system::{
-        cluster::{ClusterConfig, bind, serve_jobs, serve_log, serve_object_store, serve_tasks},
+        cluster::bind,
         connector::{
             LOG_SOURCE, LogSourceParameters, TEXT_SOURCE, TextSourceParameters, spec, upload_text,
         },
@@ -40,41 +33,10 @@ const RESTART_RESET: Duration = Duration::from_millis(120_000);
 /// A process's role.
 #[derive(Subcommand)]
 pub enum MiniNode {
-    /// The object store.
-    Blobs(Place),
-    /// The log server.
-    Log(Place),
-    /// A job manager.
-    JobManager(Worker),
-    /// A task executor.
-    TaskExecutor(Worker),
     /// Uploads the text, submits the job, and ends when that has ended.
     Submit(Loader),
     /// Writes the lines to the input topic, and ends when all stand.
     Writer(Loader),
-}
-
-/// A process that works with the services.
-#[derive(Args)]
-pub struct Worker {
-    #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    servers: Servers,
-}
-
-/// Where the servers listen.
-#[derive(Args)]
-struct Servers {
-    /// The coordination server
-    #[arg(long)]
-    coordination: NodeAddress,
-    /// The object store
-    #[arg(long)]
-    object_store: NodeAddress,
-    /// The log server
-    #[arg(long)]
-    log_server: NodeAddress,
 }
 
 /// A process that brings the text.
@@ -93,34 +55,10 @@ pub struct Loader {
     pause: Duration,
 }
 
-impl Servers {
-    fn config(self) -> ClusterConfig {
-        cluster_config(self.coordination, self.object_store, self.log_server)
-    }
-}
-
 impl MiniNode {
     /// Runs it to its end.
     pub fn run(self) -> Result<Outcome, CliError> {
         match self {
-            MiniNode::Blobs(place) => run(place, async |host, port| {
-                let Some(service) = bind(&host, port).await else { return };
-                announce(service.address());
-                serve_object_store(&service).await;
-            }),
-            MiniNode::Log(place) => run(place, async |host, port| {
-                let Some(service) = bind(&host, port).await else { return };
-                announce(service.address());
-                serve_log(&service).await;
-            }),
-            MiniNode::JobManager(Worker { place, servers }) => run(place, async |host, port| {
-                let Some(service) = bind(&host, port).await else { return };
-                serve_jobs(service, servers.config(), &operator_library()).await;
-            }),
-            MiniNode::TaskExecutor(Worker { place, servers }) => run(place, async |host, port| {
-                let Some(service) = bind(&host, port).await else { return };
-                serve_tasks(service, 0, servers.config(), &operator_library()).await;
-            }),
             MiniNode::Submit(loader) => loader.run(async |load, service, services| {
                 load.submit(service, services).await.map_err(|error| error.to_string())
             }),

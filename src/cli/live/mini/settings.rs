@@ -1,22 +1,4 @@
-//! What all processes of a word count cluster have in common.
-
-use crate::{host::NodeAddress, system::cluster::ClusterConfig};
-use std::time::Duration;
+//! What all processes of a word count have in common.
 
 /// Subtasks of each of the job's vertices.
 pub const PARALLELISM: u32 = 4;
-/// How long a leader that is killed leads on.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
-
-/// How a live cluster behaves whose services are there.
-pub fn cluster_config(
-    coordination: NodeAddress,
-    objects: NodeAddress,
-    log: NodeAddress,
-) -> ClusterConfig {
-    let mut config = ClusterConfig::new(coordination, objects, log);
-    config.coordination.session_timeout = SESSION_TIMEOUT;
-    // Several job managers on one machine.
-    config.web_monitor.port = 0;
-    config
-}

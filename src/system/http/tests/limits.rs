@@ -2,12 +2,13 @@
 
 use super::*;
 
-fn quick() -> HttpLimits {
+/// Limits under which no time is over soon; each test shortens its own.
+fn patient() -> HttpLimits {
     HttpLimits {
-        idle_time: ms(300),
-        request_time: ms(300),
-        handler_time: ms(300),
-        answer_time: ms(300),
+        idle_time: LONG,
+        request_time: LONG,
+        handler_time: LONG,
+        answer_time: LONG,
         ..HttpLimits::default()
     }
 }
@@ -93,7 +94,8 @@ fn a_body_has_bytes_to_spend() {
 #[test]
 fn a_request_that_does_not_come_in_time_is_answered_408_whatever_dribbles_in() {
     let slow = "408 {\"errors\":[\"the request did not come in time\"]}";
-    with_server(quick(), move |host, to, _| async move {
+    let limits = HttpLimits { request_time: ms(300), ..patient() };
+    with_server(limits, move |host, to, _| async move {
         let chunked = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
         let begun = [
             "GET /",
@@ -122,7 +124,7 @@ fn a_request_that_does_not_come_in_time_is_answered_408_whatever_dribbles_in() {
 
 #[test]
 fn a_request_has_its_time_from_its_own_first_byte() {
-    let limits = HttpLimits { idle_time: LONG, handler_time: LONG, ..quick() };
+    let limits = HttpLimits { request_time: ms(300), ..patient() };
     with_server(limits, |host, to, _| async move {
         let mut raw = Raw::connect(&host, &to).await;
         // Neither what is spent waiting before it counts, nor what a handler takes.
@@ -138,7 +140,8 @@ fn a_request_has_its_time_from_its_own_first_byte() {
 
 #[test]
 fn a_connection_without_a_request_is_closed_without_an_answer() {
-    with_server(quick(), |host, to, _| async move {
+    let limits = HttpLimits { idle_time: ms(300), ..patient() };
+    with_server(limits, |host, to, _| async move {
         let mut raw = Raw::connect(&host, &to).await;
         let began = host.now();
         assert_eq!(raw.rest().await, "");
@@ -155,7 +158,8 @@ fn a_connection_without_a_request_is_closed_without_an_answer() {
 
 #[test]
 fn a_handler_that_takes_too_long_is_dropped_and_503_answered() {
-    with_server(quick(), |host, to, dropped| async move {
+    let limits = HttpLimits { handler_time: ms(300), ..patient() };
+    with_server(limits, |host, to, dropped| async move {
         let mut raw = Raw::connect(&host, &to).await;
         let began = host.now();
         let answer = raw.ask(get("/endless")).await;
@@ -168,7 +172,8 @@ fn a_handler_that_takes_too_long_is_dropped_and_503_answered() {
 
 #[test]
 fn a_peer_that_takes_no_answer_is_cut() {
-    with_server(HttpLimits { connections: 1, ..quick() }, |host, to, _| async move {
+    let limits = HttpLimits { connections: 1, answer_time: ms(300), ..patient() };
+    with_server(limits, |host, to, _| async move {
         let mut raw = Raw::connect(&host, &to).await;
         // More than any socket takes in.
         raw.send(get("/large/50000000")).await;

@@ -222,3 +222,20 @@ fn a_large_answer_waits_for_a_slow_reader() {
         assert_eq!(answer.split_once("\r\n\r\n").expect("a head").1.len(), 3_000_000);
     });
 }
+
+#[test]
+fn the_date_is_what_the_clock_of_the_host_reads() {
+    with_server(HttpLimits::default(), |host, to, _| async move {
+        let client = HttpClient::new(&host, HttpClientLimits::default());
+        for _ in 0..2 {
+            let seconds = || host.wall().as_millis() / 1000;
+            let before = seconds();
+            let answer = client.request(&to, HttpRequest::get("/hello")).await.expect("an answer");
+            let date = answer.headers.get("date").expect("there is a date");
+            let date = httpdate::parse_http_date(date).expect("a date");
+            let date = date.duration_since(std::time::UNIX_EPOCH).expect("it is later").as_secs();
+            assert!((before..=seconds()).contains(&date), "{before} {date}");
+            host.sleep(ms(2100)).await;
+        }
+    });
+}

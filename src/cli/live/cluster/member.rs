@@ -1,7 +1,9 @@
 //! One process of a cluster, through all its lives.
 
-use super::{CliError, process::Process, text::Narrator};
-use crate::host::{Instant, NodeAddress};
+use crate::{
+    cli::live::{CliError, process::Process, text::Narrator},
+    host::{Instant, NodeAddress},
+};
 use std::{collections::VecDeque, ffi::OsString, path::Path, time::Duration};
 
 /// How often a process may end by itself within [`DEATHS_WINDOW`]; what it did before is forgotten.
@@ -12,7 +14,7 @@ const RESTART_DELAY: Duration = Duration::from_secs(1);
 /// Short enough that a process which dies at once still dies too often within the window.
 const RESTART_DELAY_MAX: Duration = Duration::from_secs(5);
 
-/// A process that is started again whenever it ends without having finished.
+/// A process that is started again whenever it ends, or ends without having finished.
 pub struct Member {
     name: String,
     arguments: Vec<OsString>,
@@ -21,6 +23,8 @@ pub struct Member {
     deaths: Deaths,
     /// Its next lives are to listen where this one does.
     keeps_port: bool,
+    /// One that ends well has done all that it had to.
+    may_finish: bool,
 }
 
 enum State {
@@ -44,12 +48,19 @@ impl Member {
             address: None,
             deaths: Deaths::default(),
             keeps_port: false,
+            may_finish: false,
         }
     }
 
     /// The port on which it listens first is its own from then on.
     pub fn keeping_port(mut self) -> Self {
         self.keeps_port = true;
+        self
+    }
+
+    /// When it ends well it is not started again.
+    pub fn finishing(mut self) -> Self {
+        self.may_finish = true;
         self
     }
 
@@ -68,6 +79,14 @@ impl Member {
         self.address.as_ref()
     }
 
+    /// Its process id in its present life.
+    pub fn id(&self) -> Option<u32> {
+        match &self.state {
+            State::Running(process) => Some(process.id()),
+            State::Waiting { .. } | State::Finished => None,
+        }
+    }
+
     /// Whether it has done all that it had to.
     pub fn has_finished(&self) -> bool {
         matches!(self.state, State::Finished)
@@ -83,7 +102,9 @@ impl Member {
                 }
                 match ended {
                     None => {}
-                    Some(status) if status.success() => self.state = State::Finished,
+                    Some(status) if status.success() && self.may_finish => {
+                        self.state = State::Finished
+                    }
                     Some(status) => self.on_exit(&status.to_string(), now, narrator)?,
                 }
             }

@@ -1,6 +1,8 @@
 //! The live commands, as a person types them.
 #![expect(clippy::disallowed_methods, reason = "a test's own files are on no node's disk")]
 
+mod session;
+
 use std::{
     collections::BTreeMap,
     fmt::Write,

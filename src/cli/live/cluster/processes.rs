@@ -1,0 +1,168 @@
+//! The processes of one cluster, and who looks after them.
+
+use super::member::Member;
+use crate::{
+    cli::live::{CliError, text::Narrator},
+    host::{Host, NodeAddress},
+    system::cluster::ClusterConfig,
+};
+use futures::pin_mut;
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// From look to look at the processes.
+const TICK: Duration = Duration::from_millis(10);
+const SERVERS: [&str; 3] = ["coordination", "blobs", "log"];
+const JOB_MANAGER: &str = "job-manager";
+const TASK_EXECUTOR: &str = "task-executor";
+
+/// How many processes a cluster has beside its servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Job managers.
+    pub job_managers: u16,
+    /// Task executors.
+    pub task_executors: u16,
+    /// The slots of each task executor.
+    pub slots: u32,
+    /// The port of the first job manager's web monitor; those of the others follow. 0 takes free ones.
+    pub rest_port: u16,
+}
+
+/// The processes of a cluster: servers, job managers, task executors, and what its owner adds.
+pub struct Processes {
+    host: Host,
+    folder: PathBuf,
+    log: String,
+    servers: Vec<Member>,
+    workers: Vec<Member>,
+    others: Vec<Member>,
+}
+
+impl Processes {
+    /// None yet. They will have folders in `folder`, and print the tracing lines that `log` lets pass.
+    pub fn new(host: &Host, folder: &Path, log: &str) -> Self {
+        Processes {
+            host: host.clone(),
+            folder: folder.to_path_buf(),
+            log: log.to_string(),
+            servers: Vec::new(),
+            workers: Vec::new(),
+            others: Vec::new(),
+        }
+    }
+
+    /// Starts all servers, and waits until they listen: coordination, objects, log.
+    pub async fn start_servers(
+        &mut self,
+        narrator: &Narrator,
+    ) -> Result<[NodeAddress; 3], CliError> {
+        self.start(SERVERS, narrator).await
+    }
+
+    /// Starts servers and waits until they listen; where, is theirs from then on.
+    pub async fn start<const N: usize>(
+        &mut self,
+        names: [&str; N],
+        narrator: &Narrator,
+    ) -> Result<[NodeAddress; N], CliError> {
+        self.servers =
+            names.iter().map(|name| self.member(name, name.to_string()).keeping_port()).collect();
+        loop {
+            self.tend(narrator)?;
+            let addresses = self.servers.iter().filter_map(|server| server.address().cloned());
+            if let Ok(addresses) = addresses.collect::<Vec<_>>().try_into() {
+                return Ok(addresses);
+            }
+            self.host.sleep(TICK).await;
+        }
+    }
+
+    fn member(&self, role: &str, name: String) -> Member {
+        Member::new(role, name, &self.folder, &self.log, self.host.now())
+    }
+
+    /// A process that is to work with the services; it starts once it was added.
+    pub fn worker(&self, role: &str, name: String, config: &ClusterConfig) -> Member {
+        let mut member = self.member(role, name);
+        member.set("--coordination", config.coordination.server.to_string());
+        member.set("--object-store", config.object_store.server.to_string());
+        member.set("--log-server", config.log.server.to_string());
+        member
+    }
+
+    /// Starts job managers and task executors.
+    pub fn start_workers(&mut self, config: &ClusterConfig, size: Size) {
+        let mut workers = Vec::new();
+        for number in 1..=size.job_managers {
+            let mut member = self.worker(JOB_MANAGER, format!("{JOB_MANAGER}-{number}"), config);
+            let port = match size.rest_port {
+                0 => 0,
+                first => first.saturating_add(number - 1),
+            };
+            member.set("--rest-port", port.to_string());
+            workers.push(member);
+        }
+        for number in 1..=size.task_executors {
+            let name = format!("{TASK_EXECUTOR}-{number}");
+            let mut member = self.worker(TASK_EXECUTOR, name, config);
+            member.set("--slots", size.slots.to_string());
+            workers.push(member);
+        }
+        self.workers = workers;
+    }
+
+    /// Adds one more process.
+    pub fn add(&mut self, member: Member) {
+        self.others.push(member);
+    }
+
+    /// Servers, job managers and task executors.
+    pub fn members_mut(&mut self) -> impl Iterator<Item = &mut Member> {
+        self.servers.iter_mut().chain(&mut self.workers)
+    }
+
+    /// What was added, in that order.
+    pub fn added(&self) -> &[Member] {
+        &self.others
+    }
+
+    /// The process ids of servers, job managers and task executors that run, by their names.
+    pub fn ids(&self) -> BTreeMap<String, u32> {
+        let members = self.servers.iter().chain(&self.workers);
+        members.filter_map(|member| Some((member.name().to_string(), member.id()?))).collect()
+    }
+
+    /// Where the web monitors of job managers that run listen.
+    pub fn web_monitors(&self) -> Vec<NodeAddress> {
+        self.workers.iter().filter_map(|member| member.address().cloned()).collect()
+    }
+
+    /// Looks after every process: starts what is to be started.
+    pub fn tend(&mut self, narrator: &Narrator) -> Result<(), CliError> {
+        let now = self.host.now();
+        for member in self.servers.iter_mut().chain(&mut self.workers).chain(&mut self.others) {
+            member.tend(now, narrator)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for `work` while the processes are looked after.
+    pub async fn tended<T>(
+        &mut self,
+        narrator: &Narrator,
+        work: impl Future<Output = T>,
+    ) -> Result<T, CliError> {
+        pin_mut!(work);
+        loop {
+            self.tend(narrator)?;
+            if let Ok(done) = self.host.timeout(TICK, work.as_mut()).await {
+                return Ok(done);
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! A session cluster: one that goes on in the background, and what is asked of it.
+//!
+//! `start-cluster` starts a [`supervisor`] that outlives it and looks after the processes. What runs is told in
+//! the folder's `cluster.json` ([`state`]); whether it runs, by the lock of the folder, which the supervisor
+//! holds from before its first instruction until its end. Each of the other commands reads that file, asks the
+//! coordination service who leads, and speaks to the leader ([`connection`]).
+
+mod cancel;
+mod connection;
+mod folder;
+mod follow;
+mod info;
+mod jobs;
+mod name;
+mod programs;
+mod start;
+mod state;
+mod stop;
+mod submit;
+mod supervisor;
+mod table;
+mod waits;
+
+pub use cancel::Cancel;
+pub use info::Info;
+pub use jobs::Jobs;
+pub use start::StartCluster;
+pub use stop::StopCluster;
+pub use submit::Submit;
+pub use supervisor::Supervisor;

@@ -1,0 +1,126 @@
+//! The process that goes on in the background and looks after a cluster's processes.
+
+use super::{
+    folder::ClusterFolder,
+    state::{ClusterFile, ClusterState, RunningCluster},
+};
+use crate::{
+    cli::live::{
+        CliError, Outcome,
+        cluster::{Processes, Size, cluster_config},
+        supervised::{End, run_supervised},
+        text::{Narrator, say},
+    },
+    host::Host,
+};
+use clap::Args;
+use std::time::Duration;
+
+/// From look to look at the processes.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The size of a cluster, as one types it.
+#[derive(Args, Clone, Debug)]
+pub struct SizeArguments {
+    /// Job managers: one leads, the others take over
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    job_managers: u16,
+    /// Task executors
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    executors: u16,
+    /// Slots of each task executor: a job needs as many as its greatest parallelism
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
+    slots: u32,
+    /// The port of the first job manager's web monitor, those of the others follow; 0 takes free ones
+    #[arg(long, value_name = "P", default_value_t = 8081)]
+    rest_port: u16,
+}
+
+impl SizeArguments {
+    /// What they come to.
+    pub fn size(&self) -> Size {
+        Size {
+            job_managers: self.job_managers,
+            task_executors: self.executors,
+            slots: self.slots,
+            rest_port: self.rest_port,
+        }
+    }
+
+    /// The same, to be typed once more.
+    pub fn again(&self) -> [String; 4] {
+        [
+            format!("--job-managers={}", self.job_managers),
+            format!("--executors={}", self.executors),
+            format!("--slots={}", self.slots),
+            format!("--rest-port={}", self.rest_port),
+        ]
+    }
+}
+
+/// Looks after the processes of a cluster until it is told to end. Its standard input is the lock of the folder.
+#[derive(Args)]
+pub struct Supervisor {
+    #[command(flatten)]
+    size: SizeArguments,
+    #[command(flatten)]
+    folder: ClusterFolder,
+}
+
+impl Supervisor {
+    /// Runs it to its end.
+    pub fn run(&self, log: &str) -> Result<Outcome, CliError> {
+        let (folder, narrator) = (self.folder.path(), Narrator::new());
+        let pid = std::process::id();
+        ClusterFile::write(folder, ClusterState::Starting { pid: Some(pid) })?;
+        say(&format!("wavetank {}, supervisor pid {pid}", env!("CARGO_PKG_VERSION")));
+        let end = run_supervised(folder, None, async |host| {
+            supervise(&host, &self.folder, self.size.size(), log, &narrator).await
+        });
+        // Every process has ended by now.
+        let (why, outcome) = match end {
+            Ok(End::Interrupted) => ("it was stopped".to_string(), Outcome::Passed),
+            Ok(End::Finished(never)) => match never {},
+            Ok(End::Overdue) => ("its time is over".to_string(), Outcome::Stuck),
+            Err(error) => (error.to_string(), Outcome::Stuck),
+        };
+        narrator.say(&format!("the cluster has ended: {why}"));
+        ClusterFile::write(folder, ClusterState::Ended { why })?;
+        Ok(outcome)
+    }
+}
+
+/// There is no such value.
+enum Never {}
+
+/// Starts what a cluster consists of and looks after it. Ends only when it can't go on.
+async fn supervise(
+    host: &Host,
+    folder: &ClusterFolder,
+    size: Size,
+    log: &str,
+    narrator: &Narrator,
+) -> Result<Never, CliError> {
+    let mut processes = Processes::new(host, folder.path(), log);
+    let [coordination, object_store, log] = processes.start_servers(narrator).await?;
+    let config = cluster_config(coordination.clone(), object_store.clone(), log.clone());
+    processes.start_workers(&config, size);
+    let mut told = None;
+    loop {
+        processes.tend(narrator)?;
+        let web_monitors = processes.web_monitors();
+        let running = RunningCluster {
+            pid: std::process::id(),
+            coordination: coordination.clone(),
+            object_store: object_store.clone(),
+            log: log.clone(),
+            rest: web_monitors.iter().map(|address| format!("http://{address}")).collect(),
+            processes: processes.ids(),
+        };
+        if told.as_ref() != Some(&running) {
+            ClusterFile::write(folder.path(), ClusterState::Running(running.clone()))?;
+            told = Some(running);
+        }
+        host.sleep(TICK).await;
+    }
+}

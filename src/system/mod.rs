@@ -11,6 +11,7 @@ pub mod ids;
 pub mod job_manager;
 pub mod leadership;
 pub mod protocol;
+pub mod reason;
 pub mod registration;
 pub mod rpc;
 pub mod sabotage;

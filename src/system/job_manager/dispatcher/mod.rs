@@ -17,6 +17,7 @@ use crate::system::{
         DispatcherGateway, DispatcherHandler, JobDetails, JobOverview, JobRefusal, JobResult,
         SubmitRefusal,
     },
+    reason::bounded,
     rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
     scope::Scope,
     service::{
@@ -337,7 +338,7 @@ impl DispatcherHandler for Dispatcher {
         let check = self.services.check.clone();
         let taken = self.core.on_submit(job, |job| {
             job.validate()?;
-            check(job).map_err(SubmitRefusal::UnknownOperator)
+            check(job).map_err(|why| SubmitRefusal::UnknownOperator(bounded(why)))
         });
         match taken {
             Ok(()) => drop(self.submitting.insert(id, reply)),

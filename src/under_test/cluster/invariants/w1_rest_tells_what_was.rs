@@ -1,5 +1,5 @@
 //! W1: what a web monitor tells of jobs was so, at some time between when it says that it asked and when its answer
-//! arrived: a status that is not the end was a master's own word then, an end is one that came, and a job that was
+//! arrived: a status that is not the end was a master's own word then, an end is one that is kept, and a job that was
 //! acknowledged before is in the list. Judged on what readers of REST are told, by what masters say and by the
 //! results that are kept.
 
@@ -107,6 +107,10 @@ impl RestTellsWhatWas {
     }
 
     fn says(&mut self, at: Moment, job: JobId, session: LeaderSessionId, status: JobStatus) {
+        // Whether it has ended so is decided by what is kept; until then it is told to be what it was before.
+        if status.is_globally_terminal() {
+            return;
+        }
         let known = self.jobs.entry(job).or_default();
         let master = (at.process, session);
         let present =
@@ -174,7 +178,7 @@ impl Known {
             }
             _ if status.is_globally_terminal() => {
                 let kept = self.stored.is_some_and(|(end, _)| end == status);
-                (!kept && !said(Duration::ZERO)).then(|| "it has not ended so".to_string())
+                (!kept).then(|| "no such end is kept".to_string())
             }
             // Without a master that is all that can be said.
             _ if status == JobStatus::Created => None,
@@ -254,6 +258,22 @@ mod tests {
         finished(JobStatus::Finished).breaks(reader(), told(0, Some(JobStatus::Failed)));
         let other = RestEvent::Told { reader: 1, ask: 2, by_leader: true, age_ms: 0, jobs: vec![] };
         restarting().breaks(reader(), other);
+    }
+
+    /// A failure that crosses a cancellation ends as canceled.
+    #[test]
+    fn an_end_counts_once_it_is_kept() {
+        let failed = || {
+            History::<RestTellsWhatWas>::new()
+                .holds(process(1, 1), is(JobStatus::Failing))
+                .holds(process(1, 1), is(JobStatus::Failed))
+                .holds(reader(), RestEvent::Asking { ask: 1 })
+        };
+        failed().breaks(reader(), told(0, Some(JobStatus::Failed)));
+        failed().holds(reader(), told(0, Some(JobStatus::Failing)));
+        failed()
+            .holds(process(0, 1), committed(1, vec![result(true, JobStatus::Canceled)]))
+            .holds(reader(), told(0, Some(JobStatus::Canceled)));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
             ExecutorReport, JobStatus, MasterReport, OfferedSlots, RegistrationRefusal,
             TaskExecutionState, TaskExecutorInfo,
         },
+        reason::shortened,
         sabotage,
     },
 };
@@ -144,7 +145,7 @@ impl JobMasterCore {
         cause: &str,
     ) {
         let Some(link) = self.executors.remove(resource) else { return };
-        let (session, connection) = (link.info.session, link.heartbeat);
+        let (session, connection, cause) = (link.info.session, link.heartbeat, shortened(cause));
         self.does(Effect::Unmonitor(resource.clone(), connection));
         let (job, lost) = (self.id(), resource.clone());
         self.announce(JobEvent::ExecutorLost { job, resource: lost, session, connection, told });

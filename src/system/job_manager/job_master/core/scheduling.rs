@@ -17,6 +17,7 @@ use crate::{
         },
         job_manager::event::JobEvent,
         protocol::{DeployRefusal, JobStatus, TaskExecutionState},
+        reason::shortened,
         rpc::RpcError,
         sabotage,
     },
@@ -223,6 +224,7 @@ impl JobMasterCore {
         failure: &mut Failure,
     ) -> bool {
         let Some(execution) = self.current(attempt) else { return false };
+        let state = state.bounded();
         if !execution.advance(now, state.clone()) {
             return true;
         }
@@ -284,6 +286,7 @@ impl JobMasterCore {
         if !goes_on || failing.is_empty() {
             return;
         }
+        let cause = shortened(cause);
         self.cause = Some(cause.to_string());
         let all = attempts.is_empty() || self.checkpoints.may_be_final();
         let Some(delay) = self.count_failure_of_job(now, attempts, all, cause) else {

@@ -22,7 +22,7 @@ use wavetank::{
             BegunProcess, CoordinationElectionDriver, ElectionEvents, LeaderAddress,
             LeaderContender, LeaderElectionDriver, LeaderElectionService, LeaderInformation,
             LeaderProcess, LeaderProcessFactory, LeaderRetrievalListener, LeaderRetrievalService,
-            LeaderRunner, LeaderSessionId, leader_key,
+            LeaderRunner, LeaderSessionId, election_keys, epoch_key, leader_key,
         },
         rpc::{RpcAddress, RpcSystem},
         service::coordination::{
@@ -415,6 +415,56 @@ fn a_graceful_stop_hands_over_at_once() {
         assert_eq!(leader.diary.lines(), ["grant", "revoke"]);
         world.sleep(ms(500)).await;
         present(&members, &diary);
+    });
+}
+
+#[test]
+fn a_stop_removes_the_record_and_the_latch_of_its_term() {
+    cluster(async |world, _, mut members, follower, diary| {
+        let leader = members.remove(present(&members, &diary));
+        for member in members {
+            member.service.stop().await;
+        }
+        leader.service.stop().await;
+        let left = follower.read(&election_keys("c")).await.expect("it answers").keys;
+        let left: Vec<String> = left.into_iter().map(|found| found.key).collect();
+        assert_eq!(left, [epoch_key("c")], "what keeps a late attempt from succeeding");
+        world.sleep(ms(500)).await;
+        assert_eq!(diary.leaders().last(), Some(&None));
+    });
+}
+
+#[test]
+fn a_leader_that_took_over_meanwhile_is_told_on_reconnection() {
+    cluster(async |world, _, mut members, _, diary| {
+        let former = members.remove(present(&members, &diary));
+        let before = diary.leaders();
+        let (here, there) = (world.find("follower"), world.find("server"));
+        let (from, to) = (NodeSet::one(here.unwrap()), NodeSet::one(there.unwrap()));
+        let effect = LinkEffect::Cut;
+        let cut = world.add_rule(LinkRule { from, to, kind: None, nth: None, effect });
+        former.service.stop().await;
+        world.sleep(ms(1000)).await;
+        assert_eq!(diary.leaders(), before, "it is not heard");
+        world.remove_rule(cut);
+        world.sleep(ms(5000)).await;
+        present(&members, &diary);
+    });
+}
+
+#[test]
+fn a_listener_hears_nothing_after_its_stop_also_of_what_was_under_way() {
+    cluster(async |world, _, members, follower, _| {
+        for micros in (0..4_000).step_by(200) {
+            let diary = Arc::<Diary>::default();
+            let retrieval = LeaderRetrievalService::start("c", &follower, diary.clone());
+            world.sleep(Duration::from_micros(micros)).await;
+            let heard = diary.leaders();
+            retrieval.stop();
+            world.sleep(ms(500)).await;
+            assert_eq!(diary.leaders(), heard);
+        }
+        assert_eq!(members.len(), 3);
     });
 }
 

@@ -192,3 +192,6 @@ async fn recovered(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

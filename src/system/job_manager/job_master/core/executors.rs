@@ -126,13 +126,15 @@ impl JobMasterCore {
             return Err(failure("a newer round of offers was answered"));
         }
         link.round = round;
+        let (before, _) = self.slots.fill();
         let accepted = self.slots.offer(&resource, version, slots);
         for allocation in &accepted {
             let (job, resource, allocation) = (self.id(), resource.clone(), *allocation);
             self.announce(JobEvent::SlotAccepted { job, resource, allocation });
         }
         self.schedule(now);
-        self.watch_idle_slots(!accepted.is_empty());
+        // One that it holds already and that is offered again is no other one.
+        self.watch_idle_slots(self.slots.fill().0 > before);
         Ok(accepted)
     }
 

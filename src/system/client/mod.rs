@@ -158,22 +158,12 @@ impl JobClient {
 
     /// All jobs of which anything is known: those that are not over, then the last ones that have ended.
     pub async fn overviews(&self) -> Vec<JobOverview> {
-        loop {
-            if let Ok(jobs) = self.dispatcher.gateway().await.job_overviews().await {
-                return jobs;
-            }
-            self.dispatcher.forget_and_wait().await;
-        }
+        self.call(DispatcherGateway::job_overviews).await
     }
 
     /// The jobs that are not over.
     pub async fn list(&self) -> Vec<JobId> {
-        loop {
-            if let Ok(jobs) = self.dispatcher.gateway().await.list_jobs().await {
-                return jobs;
-            }
-            self.dispatcher.forget_and_wait().await;
-        }
+        self.call(DispatcherGateway::list_jobs).await
     }
 
     /// Asks about a job, and announces each try and that there is no such job.
@@ -195,19 +185,8 @@ impl JobClient {
         answer
     }
 
-    async fn call<T: DeserializeOwned, R: DeserializeOwned>(
-        &self,
-        mut call: impl FnMut(&DispatcherGateway) -> Ask<Result<T, R>>,
-    ) -> Result<T, R> {
-        loop {
-            let gateway = self.dispatcher.gateway().await;
-            match call(&gateway).await {
-                Ok(answer) => return answer,
-                Err(error) => {
-                    tracing::debug!(%error, "the dispatcher gave no answer");
-                    self.dispatcher.forget_and_wait().await;
-                }
-            }
-        }
+    async fn call<T: DeserializeOwned>(&self, call: impl FnMut(&DispatcherGateway) -> Ask<T>) -> T {
+        let unanswered = |error| tracing::debug!(%error, "the dispatcher gave no answer");
+        self.dispatcher.call(call, unanswered).await
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{WebMonitorConfig, routes::router, view::ClusterView};
 use crate::{
-    host::{Host, NodeAddress},
+    host::NodeAddress,
     system::{
         http::HttpServer,
         leadership::{
@@ -15,16 +15,12 @@ use crate::{
     },
 };
 use futures::{FutureExt, future::BoxFuture};
-use std::{io, sync::Arc, time::Duration};
-
-/// How long requests in progress may take when it stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+use std::{io, sync::Arc};
 
 /// A web monitor that serves, and competes for leadership. Dropping it ends the server at once.
 pub struct WebMonitor {
-    host: Host,
     server: HttpServer,
-    runner: LeaderRunner,
+    _runner: LeaderRunner,
 }
 
 /// Serving does not depend on leading, so there is nothing to begin or to end.
@@ -59,24 +55,18 @@ impl WebMonitor {
         session: &Arc<Session>,
         config: WebMonitorConfig,
     ) -> io::Result<Self> {
-        let (host, port, limits) = (service.host().clone(), config.port, config.http.clone());
+        let (host, port, limits) = (service.host(), config.port, config.http.clone());
         let view = Arc::new(ClusterView::new(service, coordination, config));
-        let server = HttpServer::start(&host, port, limits, router(&view).into_handler()).await?;
+        let server = HttpServer::start(host, port, limits, router(&view).into_handler()).await?;
         let terms = Arc::new(Terms(server.address().clone()));
-        let runner = LeaderRunner::start(&host, WEB_MONITOR, terms, |events| {
+        let runner = LeaderRunner::start(host, WEB_MONITOR, terms, |events| {
             CoordinationElectionDriver::start(WEB_MONITOR, coordination, session, events)
         });
-        Ok(WebMonitor { host, server, runner })
+        Ok(WebMonitor { server, _runner: runner })
     }
 
     /// Where it serves.
     pub fn address(&self) -> &NodeAddress {
         self.server.address()
-    }
-
-    /// Gives the leadership up, then answers what is being asked and ends.
-    pub async fn stop(self) {
-        self.runner.stop().await;
-        self.server.drain(self.host.now() + DRAIN_TIMEOUT).await;
     }
 }

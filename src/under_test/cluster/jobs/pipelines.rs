@@ -2,13 +2,14 @@
 
 use super::{
     job::{JobRun, JobSetup, JobUnderTest, Operators},
-    workload::{Workload, job_of_seed, millis, restarts},
+    workload::{Workload, job_of_seed, restarts},
 };
 use crate::{
     harness::{
         language::{DurationRange, NumberRange, maybe_count, maybe_time, number, time},
         system::Output,
     },
+    host::millis,
     jobs::{
         common::{FailureInjection, JobPlan},
         pipelines::{Oracle, pipelines, register, topics},

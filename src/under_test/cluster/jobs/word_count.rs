@@ -2,7 +2,7 @@
 
 use super::{
     job::{JobRun, JobSetup, JobUnderTest, Operators},
-    workload::{Workload, job_of_seed, millis},
+    workload::{Workload, job_of_seed},
 };
 use crate::{
     harness::{
@@ -12,7 +12,7 @@ use crate::{
         },
         system::{LintContext, Output, StuckRun},
     },
-    host::Draws,
+    host::{Draws, millis},
     jobs::{
         common::{FailureInjection, JobPlan, POISON, SlowSubtask, Topics},
         word_count::{Counted, Oracle, register, topics, word_count_with_failures, words},

@@ -4,7 +4,7 @@
 mod tests;
 
 use crate::{
-    host::{Instant, Switches},
+    host::{Instant, Switches, millis},
     system::{
         graph::JobGraph,
         ids::JobId,
@@ -363,10 +363,7 @@ impl DispatcherCore {
         };
         let archived = self.archive.iter().find(|(_, details)| details.job == job);
         Some(match archived {
-            Some((at, details)) => {
-                let since = now.saturating_since(*at).as_millis();
-                details.clone().later(u64::try_from(since).unwrap_or(u64::MAX))
-            }
+            Some((at, details)) => details.clone().later(millis(now.saturating_since(*at))),
             None => JobDetails::bare(job, name, result.status, result.cause.clone()),
         })
     }

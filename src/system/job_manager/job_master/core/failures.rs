@@ -1,7 +1,9 @@
 //! A job's last failures: those that repeat for the same reason are one, with their count.
 
-use super::details::millis;
-use crate::{host::Instant, system::protocol::JobFailure};
+use crate::{
+    host::{Instant, millis},
+    system::protocol::JobFailure,
+};
 use std::collections::VecDeque;
 
 /// Failures that are remembered.

@@ -14,6 +14,7 @@ use super::{
     },
     rpc::{Ask, RpcService},
     service::coordination::Coordination,
+    store::{StoreError, until_ended},
 };
 use crate::host::{Evidence, Host};
 use serde::de::DeserializeOwned;
@@ -90,7 +91,8 @@ impl JobClient {
         JobClient { dispatcher, asks: AtomicU64::new(0) }
     }
 
-    fn host(&self) -> &Host {
+    /// The host of its process.
+    pub fn host(&self) -> &Host {
         self.dispatcher.host()
     }
 
@@ -135,6 +137,21 @@ impl JobClient {
             }
             self.host().sleep(RETRY_DELAY).await;
         }
+    }
+
+    /// What became of a job, as the coordination service keeps it; waits for its end. Where the cluster ends with
+    /// the job nobody leads that could be asked.
+    ///
+    /// # Errors
+    /// When what is kept can't be read.
+    pub async fn kept_result(
+        &self,
+        coordination: &Arc<dyn Coordination>,
+        job: JobId,
+    ) -> Result<JobResult, StoreError> {
+        let result = until_ended(coordination, job).await?;
+        self.host().announce(&ClientEvent::Ended { job, result: result.clone() });
+        Ok(result)
     }
 
     /// Lets a job be ended; its end is told by [`result`](Self::result). Acknowledged when the request is

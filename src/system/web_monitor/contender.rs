@@ -20,7 +20,7 @@ use std::{io, sync::Arc};
 /// A web monitor that serves, and competes for leadership. Dropping it ends the server at once.
 pub struct WebMonitor {
     server: HttpServer,
-    _runner: LeaderRunner,
+    runner: LeaderRunner,
 }
 
 /// Serving does not depend on leading, so there is nothing to begin or to end.
@@ -62,7 +62,12 @@ impl WebMonitor {
         let runner = LeaderRunner::start(host, WEB_MONITOR, terms, |events| {
             CoordinationElectionDriver::start(WEB_MONITOR, coordination, session, events)
         });
-        Ok(WebMonitor { server, _runner: runner })
+        Ok(WebMonitor { server, runner })
+    }
+
+    /// Gives the leadership up, and serves no more.
+    pub async fn stop(self) {
+        self.runner.stop().await;
     }
 
     /// Where it serves.

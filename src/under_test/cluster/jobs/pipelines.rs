@@ -113,11 +113,13 @@ impl JobUnderTest for Pipelines {
             inputs: partitions,
             outputs: partitions,
             cancel_after: settings.cancel_after.map(DurationRange::one),
+            submission: run.submission,
         };
         let output_topic = topics.output.clone();
         JobSetup {
             id,
-            nodes: workload.nodes(run, dealt, &topics, plan),
+            nodes: workload.nodes(run, dealt, &topics, plan.clone()),
+            plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::<Oracle>::default())),
             input_topic: topics.input,
             expected_status: settings.expected_status().to_vec(),

@@ -177,7 +177,8 @@ impl JobUnderTest for WordCount {
         let (input, output_topic) = (run.input.cloned(), topics.output.clone());
         JobSetup {
             id,
-            nodes: workload.nodes(run, dealt, &topics, plan),
+            nodes: workload.nodes(run, dealt, &topics, plan.clone()),
+            plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::<Oracle>::default())),
             input_topic: topics.input,
             expected_status: settings.expected_status().to_vec(),
@@ -270,6 +271,7 @@ fn plan(
         inputs: spec.parallelism.one(),
         outputs: spec.parallelism.one(),
         cancel_after: spec.cancel_after.map(DurationRange::one),
+        submission: run.submission,
     }
 }
 

@@ -20,7 +20,7 @@
 use crate::{
     host::{
         Host, NodeAddress,
-        live::{Node, NodeConfig},
+        live::{LOOPBACK, Node, NodeConfig},
     },
     system::{
         client::{JobClient, RestClient},
@@ -41,8 +41,6 @@ use std::{
     time::Duration,
 };
 
-/// Where the nodes of a local cluster listen.
-const HOSTNAME: &str = "127.0.0.1";
 /// From look to look, until the cluster is there.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -216,7 +214,7 @@ impl Nodes {
     /// A node with an RPC service on a free port.
     async fn bind(&mut self, name: &str) -> Result<RpcService, LocalClusterError> {
         let failed = |error| LocalClusterError::Node { node: name.to_string(), error };
-        let (hostname, data) = (HOSTNAME.to_string(), self.folder.join(name));
+        let (hostname, data) = (LOOPBACK.to_string(), self.folder.join(name));
         let config = NodeConfig { name: name.to_string(), hostname, data, members: Vec::new() };
         let host = Node::start(config).map_err(failed)?;
         self.hosts.push(host.clone());

@@ -68,6 +68,11 @@ impl WallTime {
     }
 }
 
+/// Whole milliseconds of a duration, as a message or a file has them.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The time was over before the future was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the time is over")]

@@ -33,7 +33,7 @@ use sim as imp;
 use std::{future::Future, io, time::Duration};
 
 pub use announce::{Event, Evidence};
-pub use clock::{Elapsed, Instant, WallTime};
+pub use clock::{Elapsed, Instant, WallTime, millis};
 pub use disk::OpenMode;
 pub use imp::run_two;
 pub use imp::{

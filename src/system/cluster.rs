@@ -10,7 +10,8 @@
 
 use super::{
     graph::JobGraph,
-    job_manager::{JobManagerConfig, serve_job_manager},
+    job_manager::{JobManagerConfig, JobManagerSettings, RunMode, serve_job_manager},
+    protocol::ApplicationStatus,
     rpc::{RpcConfig, RpcService, RpcSystem},
     service::{
         Services,
@@ -34,6 +35,8 @@ pub type OperatorLibrary = Arc<dyn Fn(&Services) -> OperatorRegistry + Send + Sy
 /// How the nodes of a cluster behave, and where its services are.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
+    /// What the cluster is there for; [`RunMode::Session`].
+    pub mode: RunMode,
     /// The RPC services of job managers and task executors.
     pub rpc: RpcConfig,
     /// The coordination service.
@@ -54,6 +57,7 @@ impl ClusterConfig {
     /// The defaults, with services at these addresses.
     pub fn new(coordination: NodeAddress, object_store: NodeAddress, log: NodeAddress) -> Self {
         ClusterConfig {
+            mode: RunMode::Session,
             rpc: RpcConfig::default(),
             coordination: CoordinationConfig::new(coordination),
             object_store: ObjectStoreConfig::new(object_store),
@@ -144,7 +148,7 @@ pub async fn serve_log(service: &RpcService) {
     service.host().exit(&format!("log server: {end}"));
 }
 
-/// Runs a job manager. Returns only when it can't run.
+/// Runs a job manager. Returns when it can't run, or when its cluster has done what it was there for.
 pub async fn run_job_manager_node(
     host: Host,
     port: u16,
@@ -155,21 +159,21 @@ pub async fn run_job_manager_node(
     serve_jobs(service, config, &library, |_| {}).await;
 }
 
-/// The same on a service that is bound already, for who wants to hear where the web monitor listens; never
-/// returns.
+/// The same on a service that is bound already, for who wants to hear where the web monitor listens. Answers what
+/// the cluster came to, if it ends of its own accord.
 pub async fn serve_jobs(
     service: RpcService,
     config: ClusterConfig,
     library: &OperatorLibrary,
     web_monitor_listens: impl FnOnce(&NodeAddress),
-) {
+) -> Option<ApplicationStatus> {
     let services = config.services(&service);
     let registry = library(&services);
     let check =
         Arc::new(move |job: &JobGraph| registry.accepts(job).map_err(|error| error.to_string()));
-    let ClusterConfig { job_manager, web_monitor, .. } = config;
-    serve_job_manager(service, services, job_manager, web_monitor, check, web_monitor_listens)
-        .await;
+    let ClusterConfig { job_manager: config, web_monitor, mode, .. } = config;
+    let settings = JobManagerSettings { config, web_monitor, mode, check };
+    serve_job_manager(service, services, settings, web_monitor_listens).await
 }
 
 /// Runs a task executor, with its message socket and its data socket on these ports. Returns only

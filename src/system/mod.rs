@@ -10,6 +10,7 @@ pub mod http;
 pub mod ids;
 pub mod job_manager;
 pub mod leadership;
+pub mod panic;
 pub mod protocol;
 pub mod reason;
 pub mod registration;

@@ -47,6 +47,10 @@ crate::sabotages! {
     PENDING_POINTER_NOT_FENCED = "pending-pointer-not-fenced", "generic", ["C1", "C2", "C3", "C5", "C8", "no-panic"];
     /// The sink commits a transaction at the barrier, before the checkpoint is complete.
     SINK_COMMITS_AT_BARRIER = "sink-commits-at-barrier", "generic", ["X5", "X4"];
+    /// A cluster that is there for one job ends while something of the job is left.
+    CLUSTER_ENDS_BEFORE_ITS_JOB_IS_CLEAN = "cluster-ends-before-its-job-is-clean", "generic", ["P1", "no-panic", "stuck"];
+    /// A dispatcher that stops leading takes the whole cluster along.
+    CLUSTER_ENDS_WITH_A_TERM = "cluster-ends-with-a-term", "FLINK-25486", ["P1"];
     /// A web monitor says of an answer that it has kept for a while that it is new.
     OLD_ANSWER_CALLED_FRESH = "old-answer-called-fresh", "generic", ["W1"];
     /// A channel that delivered its barrier is read on while others have not.

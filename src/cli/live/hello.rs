@@ -4,13 +4,12 @@ use super::{
     CliError, Outcome,
     folder::DataFolder,
     process::Process,
-    settings::HOSTNAME,
     text::{say, warn},
 };
 use crate::{
     host::{
         Host,
-        live::{NodeConfig, run_node},
+        live::{LOOPBACK, NodeConfig, run_node},
     },
     jobs::hello::HelloGateway,
     system::rpc::{RpcAddress, RpcSystem},
@@ -39,7 +38,7 @@ impl Hello {
         let data = folder.path().join("client");
         let config = NodeConfig {
             name: "client".to_string(),
-            hostname: HOSTNAME.to_string(),
+            hostname: LOOPBACK.to_string(),
             data,
             members: Vec::new(),
         };

@@ -8,7 +8,6 @@ mod node;
 mod place;
 mod process;
 mod session;
-mod settings;
 mod supervised;
 mod text;
 

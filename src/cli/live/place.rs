@@ -1,9 +1,9 @@
 //! Where a process of a cluster runs, and what each of them does there.
 
-use super::{CliError, Outcome, folder::claim, settings::HOSTNAME, text};
+use super::{CliError, Outcome, folder::claim, text};
 use crate::host::{
     Host,
-    live::{ExitReason, NodeConfig, run_node},
+    live::{ExitReason, LOOPBACK, NodeConfig, run_node},
 };
 use clap::Args;
 use std::{fmt::Display, path::PathBuf};
@@ -32,7 +32,7 @@ pub fn run(place: Place, main: impl AsyncFnOnce(Host, u16)) -> Result<Outcome, C
     let Place { name, data, port } = place;
     let _span = tracing::error_span!("process", name).entered();
     let _alone = claim(&data)?;
-    let config = NodeConfig { name, hostname: HOSTNAME.to_string(), data, members: Vec::new() };
+    let config = NodeConfig { name, hostname: LOOPBACK.to_string(), data, members: Vec::new() };
     // Why it ended otherwise, the host has put into the log.
     match run_node(config, async |host| main(host, port).await)? {
         ExitReason::Returned => Ok(Outcome::Passed),

@@ -1,9 +1,9 @@
 //! A command's work in a live node of its own.
 
-use super::{CliError, settings::HOSTNAME};
+use super::CliError;
 use crate::host::{
     Elapsed, Host,
-    live::{ExitReason, NodeConfig, interrupted, run_node},
+    live::{ExitReason, LOOPBACK, NodeConfig, interrupted, run_node},
 };
 use futures::{
     future::{Either, select},
@@ -30,7 +30,7 @@ pub fn run_supervised<T>(
     work: impl AsyncFnOnce(Host) -> Result<T, CliError>,
 ) -> Result<End<T>, CliError> {
     let (name, data) = ("supervisor".to_string(), folder.join("supervisor"));
-    let config = NodeConfig { name, hostname: HOSTNAME.to_string(), data, members: Vec::new() };
+    let config = NodeConfig { name, hostname: LOOPBACK.to_string(), data, members: Vec::new() };
     let mut end = None;
     let reason = run_node(config, async |host: Host| {
         let work = within_time(&host, within, work(host.clone()));

@@ -30,3 +30,6 @@ pub use example::run_two;
 pub use node::{ExitReason, Node, NodeConfig};
 pub use run::run_node;
 pub use signal::interrupted;
+
+/// The loopback address, where all nodes of a cluster on one machine listen.
+pub const LOOPBACK: &str = "127.0.0.1";

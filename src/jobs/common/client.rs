@@ -28,6 +28,17 @@ pub struct JobPlan {
     pub outputs: u32,
     /// When the job is to be canceled, after its submission.
     pub cancel_after: Option<Duration>,
+    /// Who hands the job over.
+    pub submission: Submission,
+}
+
+/// Who hands a job over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submission {
+    /// Its client.
+    ByClient,
+    /// Nobody: the cluster is there for it, and its client waits for what becomes of it.
+    WithCluster,
 }
 
 /// The line at a client's console that asks that its job is canceled.
@@ -68,7 +79,10 @@ async fn serve_console(
             CANCEL => drop(client.cancel(plan.job.id).await),
             SUBMIT => {
                 create_topics(services, plan).await?;
-                client.submit(&plan.job).await.map_err(ClientError::Refused)?;
+                match client.submit(&plan.job).await {
+                    Ok(()) | Err(SubmitRefusal::NotASession) => {}
+                    Err(refusal) => return Err(ClientError::Refused(refusal)),
+                }
             }
             line => tracing::warn!(line, "nobody knows what that means"),
         }
@@ -98,6 +112,9 @@ pub enum ClientError {
     /// The cluster does not know the job any more.
     #[error("the job is lost: {0}")]
     Lost(JobRefusal),
+    /// What is kept of the job's end can't be read.
+    #[error("the job's result: {0}")]
+    Unreadable(String),
 }
 
 /// Submits a job, once for its id, and waits for its end.
@@ -109,8 +126,11 @@ pub async fn run_job(
     services: &Services,
     plan: &JobPlan,
 ) -> Result<JobResult, ClientError> {
-    create_topics(services, plan).await?;
     let client = JobClient::new(service, &services.coordination);
+    if plan.submission == Submission::WithCluster {
+        return follow_job(&client, services, plan).await;
+    }
+    create_topics(services, plan).await?;
     client.submit(&plan.job).await.map_err(ClientError::Refused)?;
     if let Some(after) = plan.cancel_after {
         service.host().sleep(after).await;
@@ -120,7 +140,39 @@ pub async fn run_job(
     client.result(plan.job.id).await.map_err(ClientError::Lost)
 }
 
-async fn create_topics(services: &Services, plan: &JobPlan) -> Result<(), ClientError> {
+/// Waits for the end of a job whose cluster may be gone by then.
+async fn follow_job(
+    client: &JobClient,
+    services: &Services,
+    plan: &JobPlan,
+) -> Result<JobResult, ClientError> {
+    let job = plan.job.id;
+    let canceled = async {
+        match plan.cancel_after {
+            Some(after) => {
+                client.host().sleep(after).await;
+                // A job that has ended meanwhile need not be canceled.
+                let _ = client.cancel(job).await;
+            }
+            None => std::future::pending().await,
+        }
+        std::future::pending::<()>().await;
+    };
+    let (ended, canceled) =
+        (std::pin::pin!(client.kept_result(&services.coordination, job)), std::pin::pin!(canceled));
+    match futures::future::select(ended, canceled).await {
+        Either::Left((result, _)) => {
+            result.map_err(|error| ClientError::Unreadable(error.to_string()))
+        }
+        Either::Right(((), _)) => unreachable!("it never ends"),
+    }
+}
+
+/// Makes the topics of a job, if they are not there.
+///
+/// # Errors
+/// [`ClientError::Topic`].
+pub async fn create_topics(services: &Services, plan: &JobPlan) -> Result<(), ClientError> {
     let Topics { input, output } = &plan.topics;
     for (topic, partitions) in [(input, plan.inputs), (output, plan.outputs)] {
         let created = services.log.create_topic_until_acknowledged(topic, partitions).await;

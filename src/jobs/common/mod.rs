@@ -5,7 +5,9 @@ mod faulty_operator;
 mod oracle;
 mod writer;
 
-pub use client::{CANCEL, ClientError, JobPlan, SUBMIT, run_client_node, run_job};
+pub use client::{
+    CANCEL, ClientError, JobPlan, SUBMIT, Submission, create_topics, run_client_node, run_job,
+};
 pub use faulty_operator::{
     FAULTY, FailedAttempts, FailureInjection, POISON, SlowSubtask, register_faulty,
 };

@@ -14,6 +14,7 @@ use super::{
     },
     rpc::{Ask, RpcError, RpcService},
     service::coordination::Coordination,
+    store::{StoreError, until_ended},
 };
 use crate::host::{Evidence, Host};
 use serde::de::DeserializeOwned;
@@ -90,7 +91,8 @@ impl JobClient {
         JobClient { dispatcher, asks: AtomicU64::new(0) }
     }
 
-    fn host(&self) -> &Host {
+    /// The host of its process.
+    pub fn host(&self) -> &Host {
         self.dispatcher.host()
     }
 
@@ -146,6 +148,21 @@ impl JobClient {
         }
     }
 
+    /// What became of a job, as the coordination service keeps it; waits for its end. Where the cluster ends with
+    /// the job nobody leads that could be asked.
+    ///
+    /// # Errors
+    /// When what is kept can't be read.
+    pub async fn kept_result(
+        &self,
+        coordination: &Arc<dyn Coordination>,
+        job: JobId,
+    ) -> Result<JobResult, StoreError> {
+        let result = until_ended(coordination, job).await?;
+        self.host().announce(&ClientEvent::Ended { job, result: result.clone() });
+        Ok(result)
+    }
+
     /// Lets a job be ended; its end is told by [`result`](Self::result). Acknowledged when the request is
     /// durable: the job then ends as canceled, whoever leads.
     ///
@@ -167,22 +184,12 @@ impl JobClient {
 
     /// All jobs of which anything is known: those that are not over, then the last ones that have ended.
     pub async fn overviews(&self) -> Vec<JobOverview> {
-        loop {
-            if let Ok(jobs) = self.dispatcher.gateway().await.job_overviews().await {
-                return jobs;
-            }
-            self.dispatcher.forget_and_wait().await;
-        }
+        self.call(DispatcherGateway::job_overviews).await
     }
 
     /// The jobs that are not over.
     pub async fn list(&self) -> Vec<JobId> {
-        loop {
-            if let Ok(jobs) = self.dispatcher.gateway().await.list_jobs().await {
-                return jobs;
-            }
-            self.dispatcher.forget_and_wait().await;
-        }
+        self.call(DispatcherGateway::list_jobs).await
     }
 
     /// Asks about a job, and announces each try and that there is no such job.
@@ -204,19 +211,8 @@ impl JobClient {
         answer
     }
 
-    async fn call<T: DeserializeOwned, R: DeserializeOwned>(
-        &self,
-        mut call: impl FnMut(&DispatcherGateway) -> Ask<Result<T, R>>,
-    ) -> Result<T, R> {
-        loop {
-            let gateway = self.dispatcher.gateway().await;
-            match call(&gateway).await {
-                Ok(answer) => return answer,
-                Err(error) => {
-                    tracing::debug!(%error, "the dispatcher gave no answer");
-                    self.dispatcher.forget_and_wait().await;
-                }
-            }
-        }
+    async fn call<T: DeserializeOwned>(&self, call: impl FnMut(&DispatcherGateway) -> Ask<T>) -> T {
+        let unanswered = |error| tracing::debug!(%error, "the dispatcher gave no answer");
+        self.dispatcher.call(call, unanswered).await
     }
 }

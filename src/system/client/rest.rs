@@ -10,7 +10,7 @@ use crate::{
         service::coordination::Coordination,
     },
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 
@@ -105,8 +105,7 @@ impl RestClient {
     /// # Errors
     /// [`RestError`].
     pub async fn get(&self, from: &NodeAddress, path: &str) -> Result<Value, RestError> {
-        let answer = self.http.request(from, HttpRequest::get(path)).await?;
-        Ok(accepted(answer)?.read_json()?)
+        self.read(from, path).await
     }
 
     /// All jobs of which a web monitor knows.
@@ -114,7 +113,15 @@ impl RestClient {
     /// # Errors
     /// [`RestError`].
     pub async fn jobs(&self, from: &NodeAddress) -> Result<JobsTold, RestError> {
-        let answer = self.http.request(from, HttpRequest::get("/jobs/overview")).await?;
+        self.read(from, "/jobs/overview").await
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        from: &NodeAddress,
+        path: &str,
+    ) -> Result<T, RestError> {
+        let answer = self.http.request(from, HttpRequest::get(path)).await?;
         Ok(accepted(answer)?.read_json()?)
     }
 

@@ -1,7 +1,10 @@
 //! A job as it is submitted and kept.
 
 use super::Partitioner;
-use crate::system::ids::{IntermediateDataSetId, JobId, JobVertexId};
+use crate::{
+    host::millis,
+    system::ids::{IntermediateDataSetId, JobId, JobVertexId},
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -160,7 +163,6 @@ pub const RATE_FAILURES_MAX: u32 = 1024;
 impl RestartStrategy {
     /// From `initial` to `max`, doubled each time, with a tenth of jitter: the defaults of Flink 1.14.
     pub fn exponential(initial: Duration, max: Duration, reset: Duration) -> Self {
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         RestartStrategy::ExponentialDelay {
             initial_ms: millis(initial),
             max_ms: millis(max),

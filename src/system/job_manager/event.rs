@@ -9,7 +9,7 @@ use crate::{
             ResourceId, TaskExecutorSession,
         },
         leadership::LeaderSessionId,
-        protocol::{ExecutionState, JobResult, JobStatus},
+        protocol::{ApplicationStatus, ExecutionState, JobResult, JobStatus},
     },
 };
 
@@ -205,6 +205,32 @@ pub enum JobEvent {
         checkpoint: CheckpointId,
         /// The attempt that declined it, if that is why.
         declined: Option<ExecutionAttemptId>,
+    },
+    /// A dispatcher executes the main function of the program for which the cluster is there.
+    MainStarted {
+        /// The dispatcher's term.
+        session: LeaderSessionId,
+    },
+    /// The main function has ended.
+    MainEnded {
+        /// The dispatcher's term.
+        session: LeaderSessionId,
+        /// What it came to.
+        status: ApplicationStatus,
+        /// Why it has not succeeded.
+        cause: Option<String>,
+    },
+    /// A dispatcher decides that the cluster has done what it was there for, and ends.
+    ClusterEnds {
+        /// The dispatcher's term.
+        session: LeaderSessionId,
+        /// What the cluster came to.
+        status: ApplicationStatus,
+    },
+    /// Nothing of a job manager runs any more, since its cluster has ended; its process may end.
+    JobManagerEnded {
+        /// What the cluster came to.
+        status: ApplicationStatus,
     },
     /// A resource manager has registered a task executor.
     ExecutorRegistered {

@@ -12,6 +12,7 @@ mod config;
 mod dispatcher;
 mod event;
 mod job_master;
+mod mode;
 mod node;
 mod resource_manager;
 
@@ -19,5 +20,6 @@ pub use config::JobManagerConfig;
 pub use dispatcher::{Dispatcher, DispatcherServices, OperatorCheck};
 pub use event::JobEvent;
 pub use job_master::{JobMaster, JobMasterServices};
-pub use node::serve_job_manager;
+pub use mode::{Application, ApplicationContext, ApplicationError, RunMode};
+pub use node::{JobManagerSettings, serve_job_manager};
 pub use resource_manager::ResourceManager;

@@ -1,43 +1,60 @@
 //! The process of a job manager.
 
 use super::{
-    Dispatcher, DispatcherServices, JobManagerConfig, JobMasterServices, OperatorCheck,
-    ResourceManager,
+    Dispatcher, DispatcherServices, JobEvent, JobManagerConfig, JobMasterServices, OperatorCheck,
+    ResourceManager, RunMode,
 };
 use crate::{
     host::NodeAddress,
     system::{
         leadership::{CoordinationElectionDriver, EndpointTerms, LeaderRunner, Recovered},
-        protocol::{DISPATCHER, RESOURCE_MANAGER},
+        protocol::{ApplicationStatus, DISPATCHER, RESOURCE_MANAGER},
         rpc::{RpcEndpoint, RpcService},
         service::{
             Services,
             coordination::{Coordination, Session},
         },
+        watch::WatchSender,
         web_monitor::{WebMonitor, WebMonitorConfig},
     },
 };
-use futures::{FutureExt, future::pending};
+use futures::FutureExt;
 use std::sync::Arc;
 
-/// Competes for the dispatcher, for the resource manager and for the web monitor, for as long as the process lives.
-/// Tells where the web monitor listens as soon as it does.
+/// What a job manager is told when it starts.
+pub struct JobManagerSettings {
+    /// How its components behave.
+    pub config: JobManagerConfig,
+    /// How its web monitor does.
+    pub web_monitor: WebMonitorConfig,
+    /// What the cluster is there for.
+    pub mode: RunMode,
+    /// Knows the registered operators.
+    pub check: OperatorCheck,
+}
+
+/// Competes for the dispatcher, for the resource manager and for the web monitor until the cluster has done what it
+/// is there for; a session cluster never has. Tells where the web monitor listens as soon as it does. Answers what
+/// the cluster came to when nothing of the job manager runs any more; `None` when it could not begin.
 pub async fn serve_job_manager(
     service: RpcService,
     services: Services,
-    config: JobManagerConfig,
-    web: WebMonitorConfig,
-    check: OperatorCheck,
+    settings: JobManagerSettings,
     web_monitor_listens: impl FnOnce(&NodeAddress),
-) {
+) -> Option<ApplicationStatus> {
+    let JobManagerSettings { config, web_monitor: web, mode, check } = settings;
     let Services { coordination: client, objects, log } = services;
     let session = Arc::new(Session::open(&client));
     let web_monitor = match WebMonitor::start(&service, &client, &session, web).await {
         Ok(web_monitor) => web_monitor,
-        Err(error) => return service.host().exit(&format!("web monitor: {error}")),
+        Err(error) => {
+            service.host().exit(&format!("web monitor: {error}"));
+            return None;
+        }
     };
     web_monitor_listens(web_monitor.address());
     let config = Arc::new(config);
+    let outcome = Arc::new(WatchSender::new(None));
     let services = DispatcherServices {
         masters: JobMasterServices {
             config: config.clone(),
@@ -47,6 +64,8 @@ pub async fn serve_job_manager(
         log,
         session: session.clone(),
         check,
+        mode,
+        outcome: outcome.clone(),
     };
     let dispatchers = EndpointTerms::new(
         &service,
@@ -66,9 +85,26 @@ pub async fn serve_job_manager(
             async { Ok(Recovered::serving(manager)) }.boxed()
         }),
     );
-    let _dispatcher = compete(&service, DISPATCHER, dispatchers, &client, &session);
-    let _manager = compete(&service, RESOURCE_MANAGER, managers, &client, &session);
-    pending().await
+    let dispatcher = compete(&service, DISPATCHER, dispatchers, &client, &session);
+    let manager = compete(&service, RESOURCE_MANAGER, managers, &client, &session);
+    let status = until_told(&outcome).await;
+    // Whoever stood by leads next, finds the same and ends too.
+    dispatcher.stop().await;
+    manager.stop().await;
+    web_monitor.stop().await;
+    session.close().await;
+    service.stop().await;
+    service.host().announce(&JobEvent::JobManagerEnded { status });
+    Some(status)
+}
+
+async fn until_told<T: Clone + PartialEq>(watched: &WatchSender<Option<T>>) -> T {
+    let mut observed = watched.observe();
+    loop {
+        if let Some(told) = observed.changed().await {
+            return told;
+        }
+    }
 }
 
 fn compete<E: RpcEndpoint>(

@@ -4,7 +4,7 @@ use super::{LeaderFollower, LeaderInformation};
 use crate::{
     host::Host,
     system::{
-        rpc::{Gateway, RpcService},
+        rpc::{Ask, Gateway, RpcError, RpcService},
         service::coordination::Coordination,
     },
 };
@@ -12,6 +12,7 @@ use futures::{
     FutureExt,
     future::{Either, pending, select},
 };
+use serde::de::DeserializeOwned;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -91,6 +92,23 @@ impl<G: Gateway + Clone> LeaderGateway<G> {
                 return gateway;
             }
             self.host().sleep(self.retry_delay).await;
+        }
+    }
+
+    /// Asks whoever leads until there is an answer; drop the future to give up. `unanswered` hears of each try that
+    /// came to nothing.
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        mut ask: impl FnMut(&G) -> Ask<T>,
+        mut unanswered: impl FnMut(RpcError),
+    ) -> T {
+        loop {
+            let gateway = self.gateway().await;
+            match ask(&gateway).await {
+                Ok(answer) => return answer,
+                Err(error) => unanswered(error),
+            }
+            self.forget_and_wait().await;
         }
     }
 

@@ -4,6 +4,7 @@
 use super::state::{ExecutionState, JobResult, JobStatus};
 use crate::system::ids::{CheckpointId, ExecutionAttemptId, JobId, JobVertexId, ResourceId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A failure of a job, or several in a row for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -90,14 +91,6 @@ impl JobDetails {
 
     /// What a list of jobs says of it.
     pub fn overview(&self) -> JobOverview {
-        let mut tasks = Vec::<(ExecutionState, u32)>::new();
-        for subtask in self.vertices.iter().flat_map(|vertex| &vertex.subtasks) {
-            match tasks.iter_mut().find(|(state, _)| *state == subtask.state) {
-                Some((_, count)) => *count += 1,
-                None => tasks.push((subtask.state, 1)),
-            }
-        }
-        tasks.sort();
         let age = |(_, age): &(JobStatus, u64)| *age;
         JobOverview {
             job: self.job,
@@ -105,9 +98,20 @@ impl JobDetails {
             status: self.status,
             began_ms: self.statuses.first().map(age),
             changed_ms: self.statuses.last().map(age),
-            tasks,
+            tasks: in_each_state(self.vertices.iter().flat_map(|vertex| &vertex.subtasks)),
         }
     }
+}
+
+/// How many subtasks are in each state, where there are any; in the order of the states.
+fn in_each_state<'a>(
+    subtasks: impl Iterator<Item = &'a SubtaskDetails>,
+) -> Vec<(ExecutionState, u32)> {
+    let mut counts = BTreeMap::new();
+    for subtask in subtasks {
+        *counts.entry(subtask.state).or_default() += 1;
+    }
+    counts.into_iter().collect()
 }
 
 /// What a list of jobs says of one.
@@ -144,6 +148,13 @@ pub struct VertexDetails {
     pub subtasks: Vec<SubtaskDetails>,
 }
 
+impl VertexDetails {
+    /// How many of its subtasks are in each state, where there are any.
+    pub fn tasks(&self) -> Vec<(ExecutionState, u32)> {
+        in_each_state(self.subtasks.iter())
+    }
+}
+
 /// How far a subtask is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SubtaskDetails {
@@ -170,6 +181,27 @@ pub struct CheckpointsDetails {
     pub failed: u64,
     /// Those under way and the last ones that have ended, newest first; at most 10 that have ended.
     pub recent: Vec<CheckpointDetails>,
+}
+
+impl CheckpointsDetails {
+    /// Those under way, newest first.
+    pub fn under_way(&self) -> impl Iterator<Item = &CheckpointDetails> {
+        self.recent.iter().filter(|checkpoint| checkpoint.end.is_none())
+    }
+
+    /// The last one that came to an end as complete.
+    pub fn last_completed(&self) -> Option<&CheckpointDetails> {
+        self.last_ended(|end| matches!(end, CheckpointEnd::Completed(_)))
+    }
+
+    /// The last one that came to nothing.
+    pub fn last_failed(&self) -> Option<&CheckpointDetails> {
+        self.last_ended(|end| matches!(end, CheckpointEnd::Failed(_)))
+    }
+
+    fn last_ended(&self, of: fn(&CheckpointEnd) -> bool) -> Option<&CheckpointDetails> {
+        self.recent.iter().find(|checkpoint| checkpoint.end.as_ref().is_some_and(of))
+    }
 }
 
 /// How far one checkpoint is.
@@ -272,6 +304,38 @@ pub enum WaitReason {
         /// The checkpoint.
         checkpoint: CheckpointId,
     },
+}
+
+impl WaitReason {
+    /// The checkpoint, where it is for one.
+    pub fn checkpoint(&self) -> Option<CheckpointId> {
+        match self {
+            WaitReason::Acknowledgements { checkpoint, .. }
+            | WaitReason::Metadata { checkpoint }
+            | WaitReason::Pointer { checkpoint }
+            | WaitReason::PointerInDoubt { checkpoint } => Some(*checkpoint),
+            WaitReason::Slots { .. }
+            | WaitReason::RestartDelay
+            | WaitReason::Epoch
+            | WaitReason::TasksToRun { .. }
+            | WaitReason::TasksToEnd { .. } => None,
+        }
+    }
+
+    /// The tasks, where it is for some.
+    pub fn tasks(&self) -> &[WaitingTask] {
+        match self {
+            WaitReason::TasksToRun { tasks }
+            | WaitReason::TasksToEnd { tasks }
+            | WaitReason::Acknowledgements { tasks, .. } => tasks,
+            WaitReason::Slots { .. }
+            | WaitReason::RestartDelay
+            | WaitReason::Epoch
+            | WaitReason::Metadata { .. }
+            | WaitReason::Pointer { .. }
+            | WaitReason::PointerInDoubt { .. } => &[],
+        }
+    }
 }
 
 /// A task that something waits for.

@@ -12,7 +12,7 @@ pub use details::{
     CheckpointDetails, CheckpointEnd, CheckpointsDetails, JobDetails, JobFailure, JobOverview,
     SubtaskDetails, TaskExecutorOverview, VertexDetails, Wait, WaitReason, WaitingTask,
 };
-pub use state::{ExecutionState, JobResult, JobStatus, TaskExecutionState};
+pub use state::{ApplicationStatus, ExecutionState, JobResult, JobStatus, TaskExecutionState};
 
 use super::{
     graph::{GraphError, JobGraph, StateHandle, TaskDeployment},
@@ -72,6 +72,9 @@ pub enum SubmitRefusal {
     /// The store of jobs has no room for the graph.
     #[error("the cluster has no room to keep the job graph")]
     Full,
+    /// The cluster is there for one job or program, and takes no others.
+    #[error("the cluster is there for a job of its own, and takes no others")]
+    NotASession,
     /// Too many jobs are there.
     #[error("the cluster runs as many jobs as it may")]
     Busy,

@@ -77,6 +77,42 @@ pub struct JobResult {
     pub cause: Option<String>,
 }
 
+/// What became of a cluster that was there for one job or one program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ApplicationStatus {
+    /// It has done what it was there for.
+    Succeeded,
+    /// It could not.
+    Failed,
+    /// A user did not want it to.
+    Canceled,
+}
+
+impl ApplicationStatus {
+    /// What a cluster comes to whose job has ended so.
+    ///
+    /// # Panics
+    /// When the job has not ended for good.
+    pub fn of_job(status: JobStatus) -> Self {
+        match status {
+            JobStatus::Finished => ApplicationStatus::Succeeded,
+            JobStatus::Failed => ApplicationStatus::Failed,
+            JobStatus::Canceled => ApplicationStatus::Canceled,
+            goes_on => unreachable!("a job that is {goes_on} ends no cluster"),
+        }
+    }
+}
+
+impl fmt::Display for ApplicationStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ApplicationStatus::Succeeded => "SUCCEEDED",
+            ApplicationStatus::Failed => "FAILED",
+            ApplicationStatus::Canceled => "CANCELED",
+        })
+    }
+}
+
 /// How far an attempt is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TaskExecutionState {

@@ -77,6 +77,30 @@ pub async fn until_canceled(client: &Arc<dyn Coordination>, job: JobId) {
     }
 }
 
+/// What became of a job, as soon as that is kept. It needs nobody who leads: a result outlives its cluster.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub async fn until_ended(
+    client: &Arc<dyn Coordination>,
+    job: JobId,
+) -> Result<JobResult, StoreError> {
+    let key = result_key(job);
+    let mut watch = Watch::new(client, KeyPattern::Exact(key.clone()));
+    loop {
+        match watch.next().await {
+            Ok(update) if !update.keys.is_empty() => {
+                let found = read_key_until_acknowledged(&**client, &key).await;
+                if let Some(found) = found.get(&key) {
+                    return decode::<StoredResult>(&key, &found.value).map(|stored| stored.result);
+                }
+            }
+            Ok(_) => {}
+            Err(_) => watch.back_off().await,
+        }
+    }
+}
+
 /// The job of a key of one.
 fn job_of(key: &str) -> Result<JobId, StoreError> {
     let parsed = StoreKey::parse(key).map(|key| key.job);

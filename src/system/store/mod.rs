@@ -23,6 +23,7 @@ pub use checkpoints::{
 };
 pub use jobs::{
     Cancellation, JobStore, StoredJobs, StoredResult, cancellation_requested, until_canceled,
+    until_ended,
 };
 pub use key::{
     StoreKey, StoredPart, cancellation_key, checkpoint_prefix, counter_key, final_key, graph_key,

@@ -2,7 +2,7 @@
 
 use super::{WebMonitorConfig, routes::router, view::ClusterView};
 use crate::{
-    host::{Host, NodeAddress},
+    host::NodeAddress,
     system::{
         http::HttpServer,
         leadership::{
@@ -18,14 +18,10 @@ use futures::{
     FutureExt,
     future::{BoxFuture, pending},
 };
-use std::{io, sync::Arc, time::Duration};
-
-/// How long requests in progress may take when it stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+use std::{io, sync::Arc};
 
 /// A web monitor that serves, and competes for leadership. Dropping it ends the server at once.
 pub struct WebMonitor {
-    host: Host,
     server: HttpServer,
     runner: LeaderRunner,
 }
@@ -60,24 +56,23 @@ impl WebMonitor {
         session: &Arc<Session>,
         config: WebMonitorConfig,
     ) -> io::Result<Self> {
-        let (host, port, limits) = (service.host().clone(), config.port, config.http.clone());
+        let (host, port, limits) = (service.host(), config.port, config.http.clone());
         let view = Arc::new(ClusterView::new(service, coordination, config));
-        let server = HttpServer::start(&host, port, limits, router(&view).into_handler()).await?;
+        let server = HttpServer::start(host, port, limits, router(&view).into_handler()).await?;
         let terms = Arc::new(Terms(server.address().clone()));
-        let runner = LeaderRunner::start(&host, WEB_MONITOR, terms, |events| {
+        let runner = LeaderRunner::start(host, WEB_MONITOR, terms, |events| {
             CoordinationElectionDriver::start(WEB_MONITOR, coordination, session, events)
         });
-        Ok(WebMonitor { host, server, runner })
+        Ok(WebMonitor { server, runner })
+    }
+
+    /// Gives the leadership up, and serves no more.
+    pub async fn stop(self) {
+        self.runner.stop().await;
     }
 
     /// Where it serves.
     pub fn address(&self) -> &NodeAddress {
         self.server.address()
-    }
-
-    /// Gives the leadership up, then answers what is being asked and ends.
-    pub async fn stop(self) {
-        self.runner.stop().await;
-        self.server.drain(self.host.now() + DRAIN_TIMEOUT).await;
     }
 }

@@ -6,7 +6,7 @@
 //! where the leader gives no answer ([`WebMonitorConfig::stale_max`]). Each answer says how old it is: in
 //! milliseconds as `age-ms`, in whole seconds as the header `Age`.
 //!
-//! To follow an answer start at [`routes`]: a path's handler asks the [`view`] and writes one of the [`shapes`].
+//! To follow an answer start at `routes`: a path's handler asks the `view` and writes one of the `shapes`.
 //!
 //! Deliberately absent: uploads, metrics, and a second way to submit a job.
 

@@ -50,17 +50,14 @@ impl From<Failed> for HttpResponse {
 }
 
 /// An answer that says how old it is.
-fn aged(told: Told<Value>) -> HttpResponse {
-    let Told { mut value, age_ms } = told;
+fn aged(mut value: Value, age_ms: u64) -> HttpResponse {
     value["age-ms"] = age_ms.into();
     HttpResponse::json(200, &value).with_header("age", (age_ms / 1000).to_string())
 }
 
-impl<T> Told<T> {
-    fn map(self, shape: impl FnOnce(T, u64) -> Value) -> HttpResponse {
-        let value = shape(self.value, self.age_ms);
-        aged(Told { value, age_ms: self.age_ms })
-    }
+/// The moment of which something is told that is so old now, by this node's wall clock.
+fn then(view: &ClusterView, age_ms: u64) -> u64 {
+    view.host().wall().as_millis().saturating_sub(age_ms)
 }
 
 /// Routes that share a view.
@@ -108,11 +105,8 @@ impl Routes {
         self.get(pattern, move |view, request| {
             let shape = shape.clone();
             async move {
-                let told = view.job(job_of(&request)?).await?;
-                // A moment of the past is told by this node's wall clock and how long ago it was.
-                let then = view.host().wall().as_millis().saturating_sub(told.age_ms);
-                let value = shape(&told.value, then, &request)?;
-                Ok(aged(Told { value, age_ms: told.age_ms }))
+                let Told { value, age_ms } = view.job(job_of(&request)?).await?;
+                Ok(aged(shape(&value, then(&view, age_ms), &request)?, age_ms))
             }
         })
     }
@@ -128,25 +122,25 @@ pub fn router(view: &Arc<ClusterView>) -> Router {
     let routes = routes
         .get("/config", |view, _| async move {
             let refresh = view.config().refresh_interval;
-            Ok(aged(Told { value: shapes::config(refresh), age_ms: 0 }))
+            Ok(aged(shapes::config(refresh), 0))
         })
         .get("/overview", |view, _| async move {
             let (jobs, executors) =
                 futures::future::try_join(view.jobs(), view.task_executors()).await?;
             let value = shapes::overview(&jobs.value, &executors.value);
-            Ok(aged(Told { value, age_ms: jobs.age_ms.max(executors.age_ms) }))
+            Ok(aged(value, jobs.age_ms.max(executors.age_ms)))
         })
         .get("/taskmanagers", |view, _| async move {
-            let told = view.task_executors().await?;
-            Ok(told.map(|executors, age_ms| shapes::task_executors(&executors, age_ms)))
+            let Told { value, age_ms } = view.task_executors().await?;
+            Ok(aged(shapes::task_executors(&value, age_ms), age_ms))
         })
         .get("/jobs", |view, _| async move {
-            Ok(view.jobs().await?.map(|jobs, _| shapes::job_ids(&jobs)))
+            let Told { value, age_ms } = view.jobs().await?;
+            Ok(aged(shapes::job_ids(&value), age_ms))
         })
         .get("/jobs/overview", |view, _| async move {
-            let wall = view.host().wall().as_millis();
-            let told = view.jobs().await?;
-            Ok(told.map(|jobs, age_ms| shapes::jobs(&jobs, wall.saturating_sub(age_ms))))
+            let Told { value, age_ms } = view.jobs().await?;
+            Ok(aged(shapes::jobs(&value, then(&view, age_ms)), age_ms))
         });
     of_one_job(routes).router
 }

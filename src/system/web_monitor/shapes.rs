@@ -1,11 +1,14 @@
 //! What is told, as JSON: Flink's names, and more beside them. Times are milliseconds since 1970, -1 for what has
 //! not happened.
 
-use crate::system::{
-    ids::JobId,
-    protocol::{
-        CheckpointDetails, CheckpointEnd, ExecutionState, JobDetails, JobOverview, JobStatus,
-        SubtaskDetails, TaskExecutorOverview, VertexDetails, Wait, WaitReason, WaitingTask,
+use crate::{
+    host::millis,
+    system::{
+        ids::{JobId, JobVertexId},
+        protocol::{
+            CheckpointDetails, CheckpointEnd, ExecutionState, JobDetails, JobOverview, JobStatus,
+            SubtaskDetails, TaskExecutorOverview, VertexDetails, Wait, WaitReason, WaitingTask,
+        },
     },
 };
 use serde_json::{Map, Value, json};
@@ -32,7 +35,7 @@ fn id(of: JobId) -> String {
 
 pub fn config(refresh: Duration) -> Value {
     json!({
-        "refresh-interval": u64::try_from(refresh.as_millis()).unwrap_or(u64::MAX),
+        "refresh-interval": millis(refresh),
         "timezone-name": "UTC",
         "timezone-offset": 0,
         "wavetank-version": env!("CARGO_PKG_VERSION"),
@@ -92,7 +95,7 @@ pub fn jobs(jobs: &[JobOverview], then: u64) -> Value {
             "end-time": ago(then, ended),
             "duration": duration(job.began_ms, ended),
             "last-modification": ago(then, job.changed_ms),
-            "tasks": tasks(job.tasks.iter().copied()),
+            "tasks": tasks(&job.tasks),
         })
     };
     json!({ "jobs": jobs.iter().map(shape).collect::<Vec<_>>() })
@@ -103,17 +106,12 @@ fn duration(began_ms: Option<u64>, ended_ms: Option<u64>) -> u64 {
 }
 
 /// How many tasks are in each state, and together.
-fn tasks(counts: impl Iterator<Item = (ExecutionState, u32)>) -> Value {
-    let mut shape: Map<String, Value> =
-        STATES.iter().map(|state| (state.to_string(), json!(0))).collect();
-    let mut total = 0;
-    for (state, count) in counts {
-        total += u64::from(count);
-        let known = shape[&state.to_string()].as_u64().unwrap_or_default();
-        shape[&state.to_string()] = json!(known + u64::from(count));
-    }
-    shape.insert("total".to_string(), json!(total));
-    Value::Object(shape)
+fn tasks(counts: &[(ExecutionState, u32)]) -> Value {
+    let sum = |of: &dyn Fn(ExecutionState) -> bool| -> u64 {
+        counts.iter().filter(|(state, _)| of(*state)).map(|(_, count)| u64::from(*count)).sum()
+    };
+    let of_each = STATES.iter().map(|state| (state.to_string(), json!(sum(&|of| of == *state))));
+    of_each.chain([("total".to_string(), json!(sum(&|_| true)))]).collect()
 }
 
 pub fn job(job: &JobDetails, then: u64) -> Value {
@@ -121,7 +119,6 @@ pub fn job(job: &JobDetails, then: u64) -> Value {
     let ended = overview.changed_ms.filter(|_| job.status.is_globally_terminal());
     let timestamps =
         job.statuses.iter().map(|(of, age)| (of.name().to_string(), ago(then, Some(*age))));
-    let all = job.vertices.iter().flat_map(|vertex| &vertex.subtasks);
     json!({
         "jid": id(job.job),
         "name": job.name,
@@ -132,14 +129,13 @@ pub fn job(job: &JobDetails, then: u64) -> Value {
         "now": then,
         "timestamps": timestamps.collect::<Map<_, _>>(),
         "vertices": job.vertices.iter().map(|v| vertex_in_job(v, then)).collect::<Vec<_>>(),
-        "status-counts": tasks(all.map(|subtask| (subtask.state, 1))),
+        "status-counts": tasks(&overview.tasks),
         "plan": nodes(job),
         "waits": job.waits.iter().map(wait).collect::<Vec<_>>(),
     })
 }
 
 fn vertex_in_job(vertex: &VertexDetails, then: u64) -> Value {
-    let counts = || vertex.subtasks.iter().map(|subtask| (subtask.state, 1));
     let oldest = vertex.subtasks.iter().map(|subtask| subtask.age_ms).max();
     // The state of the one that is least far, as Flink has it; a failure before all.
     let states = || vertex.subtasks.iter().map(|subtask| subtask.state);
@@ -153,14 +149,13 @@ fn vertex_in_job(vertex: &VertexDetails, then: u64) -> Value {
         "status": state(least),
         "start-time": ago(then, oldest),
         "duration": oldest.unwrap_or_default(),
-        "tasks": tasks(counts()),
+        "tasks": tasks(&vertex.tasks()),
     })
 }
 
 fn nodes(job: &JobDetails) -> Value {
     let shape = |vertex: &VertexDetails| {
-        let input = |(number, (producer, strategy)): (usize, &(_, String))| {
-            let producer: &crate::system::ids::JobVertexId = producer;
+        let input = |(number, (producer, strategy)): (usize, &(JobVertexId, String))| {
             json!({
                 "num": number,
                 "id": producer.0.to_string(),
@@ -210,10 +205,7 @@ pub fn vertex(vertex: &VertexDetails, then: u64) -> Value {
 pub fn checkpoints(job: &JobDetails, then: u64) -> Value {
     let known = &job.checkpoints;
     let shape = |checkpoint: &CheckpointDetails| self::checkpoint(checkpoint, then);
-    let under_way = known.recent.iter().filter(|checkpoint| checkpoint.end.is_none()).count();
-    let last = |of: fn(&CheckpointEnd) -> bool| {
-        known.recent.iter().find(|checkpoint| checkpoint.end.as_ref().is_some_and(of)).map(shape)
-    };
+    let under_way = known.under_way().count();
     json!({
         "counts": {
             "restored": u64::from(known.restored.is_some()),
@@ -223,13 +215,13 @@ pub fn checkpoints(job: &JobDetails, then: u64) -> Value {
             "failed": known.failed,
         },
         "latest": {
-            "completed": last(|end| matches!(end, CheckpointEnd::Completed(_))),
-            "failed": last(|end| matches!(end, CheckpointEnd::Failed(_))),
+            "completed": known.last_completed().map(shape),
+            "failed": known.last_failed().map(shape),
             "restored": known.restored.map(|checkpoint| json!({ "id": checkpoint.0 })),
             "newest-id": known.newest.map(|checkpoint| checkpoint.0),
         },
         "history": known.recent.iter().map(shape).collect::<Vec<_>>(),
-        "waits": job.waits.iter().filter(|wait| checkpoint_of(&wait.reason).is_some()).map(wait).collect::<Vec<_>>(),
+        "waits": job.waits.iter().filter(|wait| wait.reason.checkpoint().is_some()).map(wait).collect::<Vec<_>>(),
     })
 }
 
@@ -270,16 +262,6 @@ pub fn exceptions(job: &JobDetails, then: u64) -> Value {
     })
 }
 
-fn checkpoint_of(reason: &WaitReason) -> Option<u64> {
-    match reason {
-        WaitReason::Acknowledgements { checkpoint, .. }
-        | WaitReason::Metadata { checkpoint }
-        | WaitReason::Pointer { checkpoint }
-        | WaitReason::PointerInDoubt { checkpoint } => Some(checkpoint.0),
-        _ => None,
-    }
-}
-
 /// Why a job or a checkpoint waits: for which tasks and where they run, or for which service, and since when.
 fn wait(wait: &Wait) -> Value {
     let (reason, service, missing) = match &wait.reason {
@@ -295,12 +277,6 @@ fn wait(wait: &Wait) -> Value {
             ("CHECKPOINT_POINTER_IN_DOUBT", Some("coordination"), None)
         }
     };
-    let tasks = match &wait.reason {
-        WaitReason::TasksToRun { tasks }
-        | WaitReason::TasksToEnd { tasks }
-        | WaitReason::Acknowledgements { tasks, .. } => &tasks[..],
-        _ => &[],
-    };
     let task = |task: &WaitingTask| {
         json!({
             "vertex": task.attempt.vertex.vertex.0.to_string(),
@@ -312,9 +288,9 @@ fn wait(wait: &Wait) -> Value {
     json!({
         "reason": reason,
         "service": service,
-        "checkpoint": checkpoint_of(&wait.reason),
+        "checkpoint": wait.reason.checkpoint().map(|checkpoint| checkpoint.0),
         "missing": missing,
         "waited-ms": wait.waited_ms,
-        "tasks": tasks.iter().map(task).collect::<Vec<_>>(),
+        "tasks": wait.reason.tasks().iter().map(task).collect::<Vec<_>>(),
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{WebMonitorConfig, cache::Cache};
 use crate::{
-    host::{Host, Instant},
+    host::{Host, Instant, millis},
     system::{
         ids::JobId,
         leadership::LeaderGateway,
@@ -163,22 +163,15 @@ impl ClusterView {
         ask: impl Fn(&G) -> Ask<V>,
     ) -> Result<(Instant, V), Untold> {
         let mut untold = Untold::NoLeader(component);
-        let asking = async {
-            loop {
-                let gateway = leader.gateway().await;
-                let asked = self.host().now();
-                match ask(&gateway).await {
-                    Ok(value) => return (asked, value),
-                    Err(error) => untold = Untold::NoAnswer(component, error),
-                }
-                leader.forget_and_wait().await;
-            }
-        };
+        let mut asked = self.host().now();
+        let asking = leader.call(
+            |gateway| {
+                asked = self.host().now();
+                ask(gateway)
+            },
+            |error| untold = Untold::NoAnswer(component, error),
+        );
         let answered = self.host().timeout(self.config.ask_timeout, asking).await;
-        answered.map_err(|_| untold)
+        answered.map(|value| (asked, value)).map_err(|_| untold)
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

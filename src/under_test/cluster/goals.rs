@@ -1,6 +1,10 @@
 //! What a healed cluster must come to.
 
-use super::{jobs::job::JobSetup, model::Model};
+use super::{
+    jobs::job::JobSetup,
+    model::Model,
+    settings::{ClusterSettings, Mode},
+};
 use crate::{
     harness::check::{Goal, GoalContext},
     system::{
@@ -23,6 +27,10 @@ pub const KEYS: &[(&str, &str)] = &[
     ),
     ("job", "Until the job has ended and its client knows."),
     ("rest", "Until each reader of REST is told of the jobs by the web monitor that leads."),
+    (
+        "cluster",
+        "From the job's end until no job manager of a cluster runs any more that was there for it alone.",
+    ),
     ("leftovers", "From the job's end until nothing is left of it but its result."),
 ];
 
@@ -45,14 +53,25 @@ pub fn of_reader(number: u32) -> Goal<Model> {
     .once()
 }
 
+/// That a cluster ends with its job.
+pub fn of_end(spec: &ClusterSettings, job: JobId) -> Goal<Model> {
+    let all = spec.job_managers.one() as usize;
+    Goal::new("cluster", move |model: &Model, _| match all.saturating_sub(model.ended.len()) {
+        0 => None,
+        left => Some(format!("{left} of {all} job managers to end with their cluster")),
+    })
+    .since(move |model: &Model| model.results.get(&job).map(|(_, at)| *at))
+}
+
 /// The goals of a job.
-pub fn of_job(setup: &JobSetup, has_faults: bool) -> Vec<Goal<Model>> {
+pub fn of_job(setup: &JobSetup, has_faults: bool, mode: Mode) -> Vec<Goal<Model>> {
     let job = setup.id;
     let ends = EndOfJob {
         job,
         expected: setup.expected_status.clone(),
         restarts: setup.restarts,
         has_faults,
+        is_submitted: mode == Mode::Session,
     };
     let (ended, topic) = (ends.clone(), setup.input_topic.clone());
     vec![
@@ -136,12 +155,14 @@ struct EndOfJob {
     expected: Vec<JobStatus>,
     restarts: u32,
     has_faults: bool,
+    /// By a client; else it is there from the start.
+    is_submitted: bool,
 }
 
 impl EndOfJob {
     fn waits_for(&self, model: &Model) -> Option<String> {
-        let EndOfJob { job, expected: ends, restarts, has_faults } = self;
-        if !model.submitted.contains(job) {
+        let EndOfJob { job, expected: ends, restarts, has_faults, is_submitted } = self;
+        if *is_submitted && !model.submitted.contains(job) {
             return Some("the job to be taken on".to_string());
         }
         let canceled = model.canceled.contains(job);

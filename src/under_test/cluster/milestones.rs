@@ -131,6 +131,9 @@ crate::milestones! {
         "tasks-withdrawn" = _, JobEvent::TasksWithdrawn { .. }, "A master ended tasks of a job that lacks slots, to give back those it holds.";
         "slot-given-back" = _, JobEvent::SlotGivenBack { .. }, "A master gave a slot back that its job could not use.";
         "executor-lost" = _, JobEvent::ExecutorLost { .. }, "A master gave a task executor up.";
+        "main-started" = _, JobEvent::MainStarted { .. }, "A dispatcher executes the main function of a program.";
+        "cluster-ends" = _, JobEvent::ClusterEnds { .. }, "A cluster that was there for one job ends with it.";
+        "job-manager-ended" = _, JobEvent::JobManagerEnded { .. }, "Nothing of a job manager runs any more, since its cluster has ended.";
         "cleanup-started" = _, JobEvent::CleanupStarted { .. }, "A dispatcher began to remove what a job left.";
         "cancellation-acknowledged" = _, JobEvent::CancellationAcknowledged { .. }, "A dispatcher told a client that a job will end as canceled.";
     }

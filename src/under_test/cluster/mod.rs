@@ -23,10 +23,13 @@ pub use lines::check_lines;
 pub use milestones::of_foundation as milestones_of_foundation;
 pub use model::{Model, Running};
 pub use roles::COORDINATION;
-pub use settings::{ClusterSettings, Settings};
+pub use settings::{ClusterSettings, Mode, Settings};
 
 use self::{
-    invariants::j1_no_foreign_restart::NoForeignRestart,
+    invariants::{
+        j1_no_foreign_restart::NoForeignRestart,
+        p1_cluster_ends_with_its_job::ClusterEndsWithItsJob,
+    },
     jobs::job::{JobRun, JobSetup},
 };
 use crate::{
@@ -44,6 +47,7 @@ use crate::{
         Sabotage,
         sim::{PACKET_KINDS, RESET_KIND},
     },
+    jobs::common::Submission,
     system::{
         protocol::{
             DispatcherGateway, JobMasterGateway, ResourceManagerGateway, TaskExecutorGateway,
@@ -162,7 +166,7 @@ impl SystemUnderTest for Cluster {
     }
 
     fn setup(settings: &Settings, run: &RunParameters<'_>) -> Setup<Model> {
-        let config = nodes::cluster_config(&settings.cluster);
+        let (config, mode) = (nodes::cluster_config(&settings.cluster), settings.mode());
         let jobs: Vec<JobSetup> = (1..)
             .zip(&settings.jobs)
             .map(|(number, job)| {
@@ -174,9 +178,14 @@ impl SystemUnderTest for Cluster {
                     latency: run.latency.low,
                     service_time: settings.cluster.service_time.one(),
                     config: &config,
+                    submission: match mode {
+                        Mode::Session => Submission::ByClient,
+                        Mode::PerJob | Mode::Application => Submission::WithCluster,
+                    },
                 })
             })
             .collect();
+        let purpose = nodes::Purpose::new(mode, &jobs[0].plan);
         let mut bounds = settings.time_bounds();
         bounds.checkpoint_timeouts =
             jobs.iter().map(|job| (job.id, job.checkpoint_timeout)).collect();
@@ -186,12 +195,18 @@ impl SystemUnderTest for Cluster {
             let sound = jobs.iter().filter(|job| !job.fails_on_purpose).map(|job| job.id);
             invariants.push(Box::new(NoForeignRestart::new(sound)));
         }
-        let mut goals = vec![goals::of_leaders()];
-        goals.extend((1..=settings.cluster.rest_readers.one()).map(goals::of_reader));
-        let mut nodes = nodes::nodes(&settings.cluster, &config);
+        invariants.push(Box::new(ClusterEndsWithItsJob::new(mode)));
+        let mut goals = match mode {
+            Mode::Session => vec![goals::of_leaders()],
+            Mode::PerJob | Mode::Application => vec![goals::of_end(&settings.cluster, jobs[0].id)],
+        };
+        if mode == Mode::Session {
+            goals.extend((1..=settings.cluster.rest_readers.one()).map(goals::of_reader));
+        }
+        let mut nodes = nodes::nodes(&settings.cluster, &config, &purpose);
         let (mut outputs, mut explanations) = (Vec::new(), Vec::new());
         for job in jobs {
-            goals.extend(goals::of_job(&job, run.has_faults));
+            goals.extend(goals::of_job(&job, run.has_faults, mode));
             invariants.push(job.oracle);
             nodes.extend(job.nodes);
             outputs.push(job.output);
@@ -217,7 +232,13 @@ impl SystemUnderTest for Cluster {
         let slots = settings.cluster.task_executors.low * settings.cluster.slots.low;
         let few = too_few_slots(slots, needed_slots(settings).high);
         let few = few.map(|few| format!("{few}: not all can run at once"));
-        few.into_iter().chain(settings.jobs.iter().flat_map(|job| job.lints(context))).collect()
+        let several = settings.jobs.iter().map(|job| job.count().low).sum::<u64>() > 1;
+        let of_mode = settings.cluster.per_job.high > 0 || settings.cluster.application.high > 0;
+        let unused = (several && of_mode).then(|| {
+            "a cluster with several jobs is a session cluster, whatever the seed".to_string()
+        });
+        let jobs = settings.jobs.iter().flat_map(|job| job.lints(context));
+        few.into_iter().chain(unused).chain(jobs).collect()
     }
 
     fn check_input(settings: &Settings, lines: &[Bytes]) -> Result<(), String> {

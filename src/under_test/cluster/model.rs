@@ -64,6 +64,8 @@ pub struct Model {
     pub failovers: BTreeMap<(JobId, LeaderSessionId), u32>,
     /// The results that clients were told, and when first.
     pub results: BTreeMap<JobId, (JobResult, Duration)>,
+    /// The job managers whose processes have ended with their cluster.
+    pub ended: BTreeSet<(NodeId, u64)>,
     /// When each reader of REST was last told of the jobs by the web monitor that leads.
     pub told_by_rest: BTreeMap<u32, Duration>,
     /// How far each job's newest attempts are, as its masters know.
@@ -143,6 +145,7 @@ impl Model {
         self.slots.retain(|(of, _), _| *of != process);
         self.running.retain(|_, running| running.master.0 != process);
         self.began.retain(|_, (_, of)| *of != process);
+        self.ended.remove(&process);
     }
 
     fn observe_coordination(&mut self, event: &CoordinationEvent) {
@@ -195,6 +198,9 @@ impl Model {
 
     fn observe_job(&mut self, at: Moment, event: &JobEvent) {
         match event {
+            JobEvent::JobManagerEnded { .. } => {
+                self.ended.insert(at.process);
+            }
             JobEvent::FailureCounted { job, session, failures, .. } => {
                 self.failovers.insert((*job, *session), *failures);
             }

@@ -1,19 +1,25 @@
 //! The nodes of a cluster, those of its jobs aside.
 
 use super::{
-    jobs::spec::library, rest_reader::run_rest_reader_node, roles, settings::ClusterSettings,
+    jobs::spec::library,
+    rest_reader::run_rest_reader_node,
+    roles,
+    settings::{ClusterSettings, Mode},
 };
 use crate::{
     harness::system::{Node, Role},
-    host::NodeAddress,
+    host::{Host, NodeAddress},
+    jobs::common::{JobPlan, create_topics},
     system::{
         cluster::{
-            ClusterConfig, PORT, run_coordination_node, run_job_manager_node, run_log_node,
-            run_object_store_node, run_task_executor_node,
+            ClusterConfig, OperatorLibrary, PORT, bind_with, run_coordination_node, run_log_node,
+            run_object_store_node, run_task_executor_node, serve_jobs,
         },
         heartbeat::HeartbeatConfig,
+        job_manager::{Application, ApplicationContext, ApplicationError, RunMode},
     },
 };
+use std::sync::Arc;
 
 /// The port on which task executors listen for streams.
 const DATA_PORT: u16 = 6122;
@@ -40,8 +46,56 @@ pub fn cluster_config(spec: &ClusterSettings) -> ClusterConfig {
     config
 }
 
+/// What a cluster is there for, and what its job needs before.
+pub struct Purpose {
+    mode: RunMode,
+    prepared: Option<JobPlan>,
+}
+
+impl Purpose {
+    /// A cluster whose first job has this plan.
+    pub fn new(mode: Mode, plan: &JobPlan) -> Self {
+        match mode {
+            Mode::Session => Purpose { mode: RunMode::Session, prepared: None },
+            Mode::PerJob => Purpose {
+                mode: RunMode::PerJob(Arc::new(plan.job.clone())),
+                prepared: Some(plan.clone()),
+            },
+            Mode::Application => {
+                let (job, plan) = (plan.job.id, plan.clone());
+                let main = move |context| execute_plan(context, plan.clone());
+                let application = Application::new(main).with_job(job);
+                Purpose { mode: RunMode::Application(application), prepared: None }
+            }
+        }
+    }
+}
+
+/// A program: it makes its topics and executes its job.
+async fn execute_plan(context: ApplicationContext, plan: JobPlan) -> Result<(), ApplicationError> {
+    let topics = create_topics(context.services(), &plan).await;
+    topics.map_err(|error| ApplicationError::Program(error.to_string()))?;
+    context.execute(plan.job).await
+}
+
+/// A job manager, after what a deployer does before it starts one.
+async fn run_prepared_job_manager(
+    host: Host,
+    config: ClusterConfig,
+    library: OperatorLibrary,
+    prepared: Option<JobPlan>,
+) {
+    let Some(service) = bind_with(&host, PORT, &config.rpc).await else { return };
+    if let Some(plan) = prepared
+        && let Err(error) = create_topics(&config.services(&service), &plan).await
+    {
+        return host.exit(&error.to_string());
+    }
+    serve_jobs(service, config, &library, |_| {}).await;
+}
+
 /// The nodes of a cluster; those of jobs come on top.
-pub fn nodes(spec: &ClusterSettings, config: &ClusterConfig) -> Vec<Node> {
+pub fn nodes(spec: &ClusterSettings, config: &ClusterConfig, purpose: &Purpose) -> Vec<Node> {
     let library = library();
     let mut nodes = vec![
         Node::one(roles::COORDINATION, |host| run_coordination_node(host, PORT)),
@@ -49,8 +103,11 @@ pub fn nodes(spec: &ClusterSettings, config: &ClusterConfig) -> Vec<Node> {
         Node::one(roles::LOG, |host| run_log_node(host, PORT)),
     ];
     for number in 1..=spec.job_managers.one() {
-        let (config, library) = (config.clone(), library.clone());
-        let main = move |host| run_job_manager_node(host, PORT, config.clone(), library.clone());
+        let config = ClusterConfig { mode: purpose.mode.clone(), ..config.clone() };
+        let (library, prepared) = (library.clone(), purpose.prepared.clone());
+        let main = move |host| {
+            run_prepared_job_manager(host, config.clone(), library.clone(), prepared.clone())
+        };
         nodes.push(Node::numbered(roles::JOB_MANAGER, number, main));
     }
     for number in 1..=spec.task_executors.one() {

@@ -20,6 +20,8 @@ crate::settings! {
             "task-executors" task_executors: NumberRange = number(1, 2_000, 4), "Task executors.";
             "rest-readers" rest_readers: NumberRange = number(0, 16, 0), "Readers of REST: each asks web monitors for the jobs about once a second.";
             "slots" slots: NumberRange = number(1, 64, 2), "Slots of each task executor.";
+            "per-job" per_job: Share = part("0%"), "How many of the runs that have one job are there for it alone, and end with it.";
+            "application" application: Share = part("0%"), "How many of the others of those execute a program on the cluster that executes the job, and end with it.";
             "scarce" scarce: Share = part("0%"), "How many of the runs have no task executor to spare: as few as their jobs need.";
             "session-timeout" session_timeout: DurationRange = time("100ms", "10m", "6s"), "How long a lease lives.";
             "heartbeat" heartbeat: DurationRange = time("10ms", "10m", "1s"), "From beat to beat; a peer is lost after five of them.";
@@ -47,6 +49,18 @@ impl ClusterSettings {
         // It is decided, also for who draws from what was drawn.
         ClusterSettings { task_executors, scarce: Share::only(0), ..self }
     }
+
+    /// The same, there for what its seed draws; for several jobs it is a session cluster.
+    fn with_mode(self, jobs: usize, seed: u64) -> Self {
+        let draw = |share: Share, what| {
+            let share = u32::try_from(share.low).unwrap_or(0);
+            jobs == 1 && Draws::new(seed, what, [0, 0]).chance(share)
+        };
+        let per_job = draw(self.per_job, "per job");
+        let application = !per_job && draw(self.application, "application");
+        let decided = |is| if is { Share::ALWAYS } else { Share::only(0) };
+        ClusterSettings { per_job: decided(per_job), application: decided(application), ..self }
+    }
 }
 
 /// The settings of a cluster, and its jobs.
@@ -64,7 +78,28 @@ impl Default for Settings {
     }
 }
 
+/// What a drawn cluster is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Jobs that clients submit.
+    Session,
+    /// Its one job, from its start.
+    PerJob,
+    /// A program that executes its one job.
+    Application,
+}
+
 impl Settings {
+    /// What the cluster of drawn settings is there for.
+    pub fn mode(&self) -> Mode {
+        let drawn = |share: Share| share == Share::ALWAYS;
+        match (drawn(self.cluster.per_job), drawn(self.cluster.application)) {
+            (true, _) => Mode::PerJob,
+            (false, true) => Mode::Application,
+            (false, false) => Mode::Session,
+        }
+    }
+
     /// The slots of all task executors, of drawn settings.
     pub fn slots(&self) -> u32 {
         self.cluster.task_executors.one() * self.cluster.slots.one()
@@ -114,7 +149,8 @@ impl language::Settings for Settings {
         let slots = cluster.task_executors.one() * cluster.slots.one();
         let jobs = spec::draw(&self.jobs, slots, seed);
         let needed = jobs.iter().map(|job| job.slots().one()).sum();
-        Settings { cluster: cluster.made_scarce(needed, seed), jobs }
+        let cluster = cluster.made_scarce(needed, seed).with_mode(jobs.len(), seed);
+        Settings { cluster, jobs }
     }
 }
 

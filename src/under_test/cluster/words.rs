@@ -179,6 +179,13 @@ fn job(event: &JobEvent) -> Option<String> {
             format!("{checkpoint:?} is aborted: {reason}")
         }
         JobEvent::CheckpointFailureCounted { .. } => return None,
+        JobEvent::MainStarted { .. } => "executes the program".to_string(),
+        JobEvent::MainEnded { status, cause, .. } => {
+            let cause = cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+            format!("the program has {status}{cause}")
+        }
+        JobEvent::ClusterEnds { status, .. } => format!("ends the cluster as {status}"),
+        JobEvent::JobManagerEnded { .. } => "has ended with its cluster".to_string(),
         JobEvent::ExecutorRegistered { resource, .. } => format!("registers {resource}"),
         JobEvent::ExecutorDropped { resource, .. } => format!("drops {resource}"),
         JobEvent::MasterRegistered { job, .. } => format!("registers the master of {job:?}"),

@@ -8,7 +8,7 @@ use crate::{
     cli::live::{cluster::Worker, place::run, text::parse_duration},
     host::Host,
     jobs::{
-        common::{JobPlan, partition_lines, run_job, write_lines},
+        common::{JobPlan, Submission, partition_lines, run_job, write_lines},
         word_count::{topics, word_count},
     },
     system::{
@@ -137,6 +137,13 @@ impl Load {
             RestartStrategy::exponential(RESTART_DELAY, RESTART_DELAY_MAX, RESTART_RESET);
         let (job, topics) = (self.kept.job(), topics(1));
         let job = word_count(job, source, &topics.output, PARALLELISM, checkpoints, restarts)?;
-        Ok(JobPlan { job, topics, inputs: PARALLELISM, outputs: PARALLELISM, cancel_after: None })
+        Ok(JobPlan {
+            job,
+            topics,
+            inputs: PARALLELISM,
+            outputs: PARALLELISM,
+            cancel_after: None,
+            submission: Submission::ByClient,
+        })
     }
 }

@@ -37,9 +37,8 @@ impl Cancel {
     pub fn run(&self) -> Result<Outcome, CliError> {
         connected(&self.target, async |connection| {
             let narrator = Narrator::new();
-            let overviews = connection.jobs.overviews();
-            let jobs = connection.answered("a job manager that leads", overviews).await?;
-            let job = name::find(&self.job, &jobs).map_err(CliError::new)?;
+            let job =
+                name::find(&self.job, &connection.overviews().await?).map_err(CliError::new)?;
             connection.of_job(connection.jobs.cancel(job)).await?;
             say(&format!("the cancellation of job {job} is durable"));
             if !self.wait {

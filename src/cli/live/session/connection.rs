@@ -5,16 +5,15 @@ use crate::{
     cli::live::{
         CliError, Outcome,
         cluster::cluster_config,
-        settings::HOSTNAME,
         text::{parse_duration, warn},
     },
     host::{
         Host, NodeAddress,
-        live::{ExitReason, NodeConfig, run_node},
+        live::{ExitReason, LOOPBACK, NodeConfig, run_node},
     },
     system::{
         client::{JobClient, RestClient, RestError},
-        protocol::JobRefusal,
+        protocol::{JobOverview, JobRefusal},
         rpc::{RpcService, RpcSystem},
         service::Services,
     },
@@ -27,6 +26,9 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// From try to try where a web monitor does not answer.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// The dispatcher, to a person.
+pub(super) const DISPATCHER: &str = "a job manager that leads";
 
 /// A cluster, as one names it to whom something is asked of it.
 #[derive(Args)]
@@ -91,12 +93,17 @@ impl Connection {
         Err(CliError::stuck(format!("{who} has given no answer within {:?}", self.within)))
     }
 
+    /// All jobs of which the dispatcher knows.
+    pub async fn overviews(&self) -> Result<Vec<JobOverview>, CliError> {
+        self.answered(DISPATCHER, self.jobs.overviews()).await
+    }
+
     /// What the dispatcher says of a job.
     pub async fn of_job<T>(
         &self,
         answer: impl Future<Output = Result<T, JobRefusal>>,
     ) -> Result<T, CliError> {
-        let answered = self.answered("a job manager that leads", answer).await?;
+        let answered = self.answered(DISPATCHER, answer).await?;
         answered.map_err(|refusal| CliError::new(refusal.to_string()))
     }
 
@@ -145,7 +152,7 @@ pub fn connected(
 fn client(folder: &ClusterFolder) -> NodeConfig {
     NodeConfig {
         name: "client".to_string(),
-        hostname: HOSTNAME.to_string(),
+        hostname: LOOPBACK.to_string(),
         data: folder.path().to_path_buf(),
         members: Vec::new(),
     }

@@ -46,9 +46,8 @@ impl Info {
     /// Does it.
     pub fn run(&self) -> Result<Outcome, CliError> {
         connected(&self.target, async |connection| {
-            let overviews = connection.jobs.overviews();
-            let jobs = connection.answered("a job manager that leads", overviews).await?;
-            let job = name::find(&self.job, &jobs).map_err(CliError::new)?;
+            let job =
+                name::find(&self.job, &connection.overviews().await?).map_err(CliError::new)?;
             let details = connection.of_job(connection.jobs.details(job)).await?;
             if self.json {
                 let told = as_json(&connection, job, &details.vertices).await?;
@@ -113,8 +112,7 @@ fn lines(details: &JobDetails, colours: bool) -> Vec<String> {
 
 fn checkpoints(known: &CheckpointsDetails) -> Vec<String> {
     let newest = known.newest.map_or("none yet".to_string(), |id| format!("newest {id}"));
-    let under_way: Vec<&CheckpointDetails> =
-        known.recent.iter().filter(|checkpoint| checkpoint.end.is_none()).collect();
+    let under_way: Vec<&CheckpointDetails> = known.under_way().collect();
     let restored = known.restored.map(|id| format!(", restored from {id}")).unwrap_or_default();
     let mut told = vec![format!(
         "checkpoints  {newest}, {} completed, {} failed, {} under way{restored}",
@@ -122,12 +120,8 @@ fn checkpoints(known: &CheckpointsDetails) -> Vec<String> {
         known.failed,
         under_way.len()
     )];
-    let ended = |of: fn(&CheckpointEnd) -> bool| {
-        known.recent.iter().find(|checkpoint| checkpoint.end.as_ref().is_some_and(of))
-    };
-    let completed = ended(|end| matches!(end, CheckpointEnd::Completed(_)));
-    let failed = ended(|end| matches!(end, CheckpointEnd::Failed(_)));
-    for checkpoint in under_way.into_iter().chain(completed).chain(failed) {
+    let ended = known.last_completed().into_iter().chain(known.last_failed());
+    for checkpoint in under_way.into_iter().chain(ended) {
         told.push(format!("{:11}  {}", "", checkpoint_line(checkpoint)));
     }
     told
@@ -150,8 +144,7 @@ fn checkpoint_line(checkpoint: &CheckpointDetails) -> String {
 }
 
 fn vertex_lines(vertex: &VertexDetails) -> Vec<String> {
-    let counts: Vec<_> = vertex.subtasks.iter().map(|subtask| (subtask.state, 1)).collect();
-    let (running, all) = tasks(&counts);
+    let (running, all) = tasks(&vertex.tasks());
     let mut told =
         vec![format!("vertex {}     {}, {running} of {all} run", vertex.id.0, vertex.name)];
     // Neighbours of which the same is told stand in one line.

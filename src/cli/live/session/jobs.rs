@@ -38,8 +38,7 @@ impl Jobs {
                 say(&serde_json::to_string_pretty(&told)?);
                 return Ok(Outcome::Passed);
             }
-            let overviews = connection.jobs.overviews();
-            let jobs = connection.answered("a job manager that leads", overviews).await?;
+            let jobs = connection.overviews().await?;
             match jobs.is_empty() {
                 true => say(&format!(
                     "no jobs yet; `{}` submits one",

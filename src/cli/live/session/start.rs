@@ -11,11 +11,10 @@ use crate::{
     cli::live::{
         CliError, Outcome,
         cluster::Size,
-        settings::HOSTNAME,
         supervised::{End, run_supervised},
         text::{Narrator, parse_duration, say, warn},
     },
-    host::{Host, NodeAddress},
+    host::{Host, NodeAddress, live::LOOPBACK},
     system::{
         leadership::LeaderGateway,
         protocol::{RESOURCE_MANAGER, ResourceManagerGateway},
@@ -152,7 +151,7 @@ fn ports(size: Size) -> Result<Vec<u16>, CliError> {
 /// Refuses ports that somebody has.
 fn wait_for_ports(ports: &[u16], narrator: &Narrator) -> Result<(), CliError> {
     for port in ports {
-        while let Err(error) = TcpListener::bind((HOSTNAME, *port)) {
+        while let Err(error) = TcpListener::bind((LOOPBACK, *port)) {
             let taken = error.kind() == ErrorKind::AddrInUse;
             if taken && narrator.elapsed() < PORT_PATIENCE {
                 #[expect(
@@ -306,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_port_that_somebody_has_is_refused_with_what_to_do() {
-        let taken = TcpListener::bind((HOSTNAME, 0)).expect("a free port");
+        let taken = TcpListener::bind((LOOPBACK, 0)).expect("a free port");
         let port = taken.local_addr().expect("it listens").port();
         let refused =
             wait_for_ports(&[port], &Narrator::new()).expect_err("it is taken").to_string();

@@ -1,7 +1,7 @@
 //! `submit`: a program of this binary becomes a job of a cluster that runs.
 
 use super::{
-    connection::{Connection, Target, connected},
+    connection::{Connection, DISPATCHER, Target, connected},
     follow::follow,
     programs::{JobInput, Prepared, Unprepared, listed, prepare},
 };
@@ -78,7 +78,7 @@ impl Submit {
         let created = connection.answered("the log server", created).await?;
         created.map_err(|refusal| CliError::new(format!("topic {output}: {refusal}")))?;
         let submitted = connection.jobs.submit(&graph);
-        let submitted = connection.answered("a job manager that leads", submitted).await;
+        let submitted = connection.answered(DISPATCHER, submitted).await;
         let submitted = submitted.map_err(|error| {
             CliError::stuck(format!("{error}; whether it has taken job {job} on, `jobs` will tell"))
         })?;

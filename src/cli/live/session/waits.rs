@@ -35,12 +35,6 @@ pub fn text(wait: &Wait) -> String {
 
 /// The tasks that it is for, each with where it runs.
 pub fn tasks(wait: &Wait, vertices: &[VertexDetails]) -> Vec<String> {
-    let tasks = match &wait.reason {
-        WaitReason::TasksToRun { tasks }
-        | WaitReason::TasksToEnd { tasks }
-        | WaitReason::Acknowledgements { tasks, .. } => &tasks[..],
-        _ => &[],
-    };
     let name = |task: &WaitingTask| {
         let (id, subtask) = (task.attempt.vertex.vertex, task.attempt.vertex.subtask);
         let vertex = vertices.iter().find(|vertex| vertex.id == id);
@@ -49,5 +43,5 @@ pub fn tasks(wait: &Wait, vertices: &[VertexDetails]) -> Vec<String> {
         let place = task.executor.as_ref().map_or("-".to_string(), ToString::to_string);
         format!("{vertex} {subtask} on {place}")
     };
-    tasks.iter().map(name).collect()
+    wait.reason.tasks().iter().map(name).collect()
 }

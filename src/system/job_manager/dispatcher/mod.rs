@@ -4,18 +4,19 @@
 //! into writes, answers and runners.
 
 mod core;
+mod main_function;
 mod runner;
 
-use self::core::{DispatcherCore, Effect, Known};
-use super::job_master::JobMasterServices;
+use self::core::{DispatcherCore, Effect, Known, Purpose};
+use super::{ApplicationError, RunMode, job_master::JobMasterServices};
 use crate::host::Instant;
 use crate::system::{
     graph::JobGraph,
     ids::JobId,
     leadership::LeaderSession,
     protocol::{
-        DispatcherGateway, DispatcherHandler, JobDetails, JobOverview, JobRefusal, JobResult,
-        SubmitRefusal,
+        ApplicationStatus, DispatcherGateway, DispatcherHandler, JobDetails, JobOverview,
+        JobRefusal, JobResult, SubmitRefusal,
     },
     reason::bounded,
     rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
@@ -26,8 +27,9 @@ use crate::system::{
         object_store::ObjectStore,
     },
     store::{JobStore, StoreError, object_prefix},
+    watch::WatchSender,
 };
-use futures::{FutureExt, future::join_all};
+use futures::{FutureExt, channel::oneshot, future::join_all};
 use runner::JobRunner;
 use serde::Serialize;
 use std::{
@@ -54,6 +56,20 @@ pub struct DispatcherServices {
     pub session: Arc<Session>,
     /// Knows the registered operators.
     pub check: OperatorCheck,
+    /// What the cluster is there for.
+    pub mode: RunMode,
+    /// Told once the cluster has done it, and what it came to.
+    pub outcome: Arc<WatchSender<Option<ApplicationStatus>>>,
+}
+
+impl DispatcherServices {
+    fn purpose(&self) -> Purpose {
+        match &self.mode {
+            RunMode::Session => Purpose::Session,
+            RunMode::PerJob(job) => Purpose::Job(job.clone()),
+            RunMode::Application(_) => Purpose::Application,
+        }
+    }
 }
 
 /// The endpoint of one term.
@@ -67,6 +83,8 @@ pub struct Dispatcher {
     submitting: BTreeMap<JobId, Reply<Result<(), SubmitRefusal>>>,
     /// Who waits until it is durable that a job must end, in the order in which they are answered.
     canceling: BTreeMap<JobId, VecDeque<Reply<Result<(), JobRefusal>>>>,
+    /// The program that waits for the end of its job.
+    executing: Option<oneshot::Sender<Result<JobResult, ApplicationError>>>,
     /// The lease on which the term hangs; with its end by this node's clock the term is over.
     lease: Option<LeaseId>,
     scope: Scope,
@@ -86,13 +104,14 @@ impl Dispatcher {
         let stored = store.recover().await?;
         let (jobs_max, switches) = (services.masters.config.jobs_max, client.host().switches());
         Ok(Dispatcher {
-            core: DispatcherCore::new(term.session, jobs_max, stored, switches),
+            core: DispatcherCore::new(term.session, jobs_max, stored, services.purpose(), switches),
             lease: services.session.state().lease(),
             services,
             store,
             runners: BTreeMap::new(),
             submitting: BTreeMap::new(),
             canceling: BTreeMap::new(),
+            executing: None,
             scope: Scope::default(),
         })
     }
@@ -117,6 +136,8 @@ impl Dispatcher {
             Effect::AnswerSubmission(job, answer) => {
                 if let Some(reply) = self.submitting.remove(&job) {
                     reply.ok(answer);
+                } else if let Err(refusal) = answer {
+                    self.answer_execution(Err(refusal.into()));
                 }
             }
             Effect::Run(job) => self.run(context, job),
@@ -139,6 +160,9 @@ impl Dispatcher {
                 }
             }
             Effect::CancelMaster(job) => self.cancel_master(context, job),
+            Effect::RunMain => self.run_main(context),
+            Effect::AnswerExecution(_, result) => self.answer_execution(Ok(result)),
+            Effect::EndCluster(status) => self.services.outcome.set(Some(status)),
             Effect::Exit(why) => context.host().exit(&why),
         }
     }
@@ -309,6 +333,7 @@ impl RpcEndpoint for Dispatcher {
     fn on_stop(&mut self, context: &mut Context<Self>) -> StopFuture {
         self.scope.close();
         self.decide(context, |core, _| core.on_stop());
+        self.executing = None;
         let submitting = std::mem::take(&mut self.submitting).into_values();
         submitting.for_each(|reply| reply.fail(RpcError::GoingAway));
         let canceling = std::mem::take(&mut self.canceling).into_values().flatten();

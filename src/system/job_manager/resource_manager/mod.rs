@@ -9,7 +9,7 @@ mod core;
 use self::core::{Effect, ResourceManagerCore, SlotRequest, Timer};
 use super::JobManagerConfig;
 use crate::{
-    host::{Host, Instant, NodeAddress},
+    host::{Host, Instant, NodeAddress, millis},
     system::{
         heartbeat::{
             Beat, HeartbeatManager, HeartbeatManagerSender, HeartbeatSession, HeartbeatTarget,
@@ -373,7 +373,7 @@ impl ResourceManagerHandler for ResourceManager {
                 resource: info.resource.clone(),
                 address: info.address.to_string(),
                 data_port: info.data.port,
-                heartbeat_ms: u64::try_from(silent.as_millis()).unwrap_or(u64::MAX),
+                heartbeat_ms: millis(silent),
                 slots: u32::try_from(slots).unwrap_or(u32::MAX),
                 free_slots: u32::try_from(free).unwrap_or(u32::MAX),
             }

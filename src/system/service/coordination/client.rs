@@ -7,7 +7,7 @@ use super::{
     model::{KeyPattern, Lease, LeaseId, Page, Range, Revision, Transacted, Transaction, Update},
 };
 use crate::{
-    host::{Host, NodeAddress},
+    host::{Host, NodeAddress, millis},
     system::{
         rpc::{Gateway, RpcService},
         service::{
@@ -139,9 +139,4 @@ impl Coordination for CoordinationClient {
     fn revoke_lease(&self, lease: LeaseId) -> BoxFuture<'_, Result<(), CoordinationError>> {
         self.connection.call(move |gateway| gateway.revoke_lease(lease)).boxed()
     }
-}
-
-/// As it is told to the server.
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -37,6 +37,7 @@ impl SessionState {
 
 /// Keeps a lease alive; takes a new one when it is lost. Ends when dropped.
 pub struct Session {
+    client: Arc<dyn Coordination>,
     shared: Arc<Shared>,
     task: Task,
 }
@@ -89,7 +90,20 @@ impl Session {
         });
         let keeper = Keeper { client: client.clone(), shared: shared.clone() };
         let task = client.host().spawn(keeper.run());
-        Session { shared, task }
+        Session { client: client.clone(), shared, task }
+    }
+
+    /// Gives the lease up and takes no other. Ready when the server knows; where it gives no answer, the lease runs
+    /// out.
+    pub async fn close(&self) {
+        self.task.cancel();
+        let lease = self.state().lease();
+        *self.shared.lock() = None;
+        self.shared.state.set(SessionState::Connecting);
+        if let Some(lease) = lease {
+            self.shared.host.announce(&CoordinationEvent::SessionLost { lease });
+            let _ = self.client.revoke_lease(lease).await;
+        }
     }
 
     /// Where the session stands.

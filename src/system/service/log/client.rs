@@ -9,7 +9,7 @@ use super::{
     },
 };
 use crate::{
-    host::{Host, NodeAddress},
+    host::{Host, NodeAddress, millis},
     system::{
         rpc::{Ask, Gateway, RpcService},
         service::{
@@ -112,7 +112,7 @@ impl Log for LogClient {
         wait: Duration,
     ) -> BoxFuture<'a, Result<LogBatch, LogError>> {
         let wait = wait.min(READ_WAIT_MAX);
-        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let wait_ms = millis(wait);
         let wanted = LogRead { topic: topic.to_string(), partition, offset, records_max, wait_ms };
         let timeout = self.ask_timeout.saturating_add(wait);
         async move {

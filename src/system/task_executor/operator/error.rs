@@ -1,6 +1,6 @@
 //! Why a task fails, and the fence around user code.
 
-use crate::system::{ids::ResultPartitionId, task_executor::ChannelError};
+use crate::system::{ids::ResultPartitionId, panic::panic_text, task_executor::ChannelError};
 use futures::FutureExt;
 use std::{
     any::Any,
@@ -66,9 +66,7 @@ pub enum TaskError {
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> TaskError {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    TaskError::Panicked(text.unwrap_or_else(|| "without a text".to_string()))
+    TaskError::Panicked(panic_text(panic))
 }
 
 /// Runs a call into user code.

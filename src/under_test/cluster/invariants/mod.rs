@@ -44,6 +44,7 @@ pub mod l7_lease_is_not_outbelieved;
 pub mod l8_follower_without_contact_is_told;
 pub mod log_durable;
 pub mod object_store_durable;
+pub mod p1_cluster_ends_with_its_job;
 pub mod r1_serial_handlers;
 pub mod r2_at_most_once;
 pub mod r3_only_while_running;

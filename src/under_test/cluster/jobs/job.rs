@@ -6,6 +6,7 @@ use crate::{
         language::{Mistakes, NumberRange, Reader, ScenarioError, Setting, Settings},
         system::{AnySettings, Explanation, LintContext, Node, OutputOf, settings_as},
     },
+    jobs::common::{JobPlan, Submission},
     system::{
         cluster::ClusterConfig, ids::JobId, protocol::JobStatus, task_executor::OperatorRegistry,
     },
@@ -66,12 +67,16 @@ pub struct JobRun<'a> {
     pub service_time: Duration,
     /// How the cluster is reached.
     pub config: &'a ClusterConfig,
+    /// Who hands it over.
+    pub submission: Submission,
 }
 
 /// A job of a run.
 pub struct JobSetup {
     /// The job.
     pub id: JobId,
+    /// What its client wants done.
+    pub plan: JobPlan,
     /// Its writer and its client.
     pub nodes: Vec<Node>,
     /// What it must put out.

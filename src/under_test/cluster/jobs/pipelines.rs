@@ -2,13 +2,14 @@
 
 use super::{
     job::{JobRun, JobSetup, JobUnderTest, Operators},
-    workload::{Workload, job_of_seed, millis, restarts},
+    workload::{Workload, job_of_seed, restarts},
 };
 use crate::{
     harness::{
         language::{DurationRange, NumberRange, maybe_count, maybe_time, number, time},
         system::Output,
     },
+    host::millis,
     jobs::{
         common::{FailureInjection, JobPlan},
         pipelines::{Oracle, pipelines, register, topics},
@@ -112,11 +113,13 @@ impl JobUnderTest for Pipelines {
             inputs: partitions,
             outputs: partitions,
             cancel_after: settings.cancel_after.map(DurationRange::one),
+            submission: run.submission,
         };
         let output_topic = topics.output.clone();
         JobSetup {
             id,
-            nodes: workload.nodes(run, dealt, &topics, plan),
+            nodes: workload.nodes(run, dealt, &topics, plan.clone()),
+            plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::<Oracle>::default())),
             input_topic: topics.input,
             expected_status: settings.expected_status().to_vec(),

@@ -2,7 +2,7 @@
 
 use super::{
     job::{JobRun, JobSetup, JobUnderTest, Operators},
-    workload::{Workload, job_of_seed, millis},
+    workload::{Workload, job_of_seed},
 };
 use crate::{
     harness::{
@@ -12,7 +12,7 @@ use crate::{
         },
         system::{LintContext, Output, StuckRun},
     },
-    host::Draws,
+    host::{Draws, millis},
     jobs::{
         common::{FailureInjection, JobPlan, POISON, SlowSubtask, Topics},
         word_count::{Counted, Oracle, register, topics, word_count_with_failures, words},
@@ -177,7 +177,8 @@ impl JobUnderTest for WordCount {
         let (input, output_topic) = (run.input.cloned(), topics.output.clone());
         JobSetup {
             id,
-            nodes: workload.nodes(run, dealt, &topics, plan),
+            nodes: workload.nodes(run, dealt, &topics, plan.clone()),
+            plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::<Oracle>::default())),
             input_topic: topics.input,
             expected_status: settings.expected_status().to_vec(),
@@ -270,6 +271,7 @@ fn plan(
         inputs: spec.parallelism.one(),
         outputs: spec.parallelism.one(),
         cancel_after: spec.cancel_after.map(DurationRange::one),
+        submission: run.submission,
     }
 }
 

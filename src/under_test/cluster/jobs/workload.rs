@@ -4,7 +4,7 @@
 use super::job::JobRun;
 use crate::{
     harness::system::Node,
-    host::Draws,
+    host::{Draws, millis},
     jobs::common::{JobPlan, Topics, partition_lines, run_client_node, run_writer_node},
     system::{
         graph::{RATE_FAILURES_MAX, RestartStrategy},
@@ -38,11 +38,6 @@ pub struct Workload {
 pub fn job_of_seed(seed: u64) -> JobId {
     let mut draws = Draws::new(seed, "job", [0, 0]);
     JobId((u128::from(draws.next_u64()) << 64) | u128::from(draws.next_u64()))
-}
-
-/// A duration as a job graph has it.
-pub fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How a job starts again after failures, as its settings say: with an interval by a rate, with a longest delay by

@@ -1,21 +1,27 @@
 //! What a dispatcher decides: values in, effects out. No I/O, no clock and no randomness.
 
+mod own;
 #[cfg(test)]
 mod tests;
 
 use crate::{
-    host::{Instant, Switches},
+    host::{Instant, Switches, millis},
     system::{
         graph::JobGraph,
         ids::JobId,
         job_manager::event::JobEvent,
         leadership::LeaderSessionId,
-        protocol::{JobDetails, JobOverview, JobRefusal, JobResult, JobStatus, SubmitRefusal},
+        protocol::{
+            ApplicationStatus, JobDetails, JobOverview, JobRefusal, JobResult, JobStatus,
+            SubmitRefusal,
+        },
         sabotage,
         store::{Cancellation, StoreError, StoredJobs, StoredResult},
     },
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+pub use own::{Execution, Purpose};
 
 /// Jobs that ended and of which more is known than their result, at most.
 const ARCHIVE_MAX: usize = 64;
@@ -47,6 +53,12 @@ pub enum Effect {
     FailCancellation(JobId),
     /// Tells a job's master to end it, until it has heard it or the job has ended.
     CancelMaster(JobId),
+    /// Executes the program's main function; `on_main_ended`.
+    RunMain,
+    /// Tells the program what became of its job.
+    AnswerExecution(JobId, JobResult),
+    /// The cluster has done what it was there for: ends this process, and what belongs to the cluster.
+    EndCluster(ApplicationStatus),
     /// What is kept is damaged: the process must not go on.
     Exit(String),
 }
@@ -87,6 +99,12 @@ pub struct DispatcherCore {
     recovered: Vec<JobGraph>,
     /// What was last known of jobs that ended in this term, those that ended last at the end.
     archive: VecDeque<(Instant, JobDetails)>,
+    /// What there is to do of its own accord.
+    purpose: Purpose,
+    /// What the cluster comes to once nothing is left of its jobs but their results.
+    outcome: Option<ApplicationStatus>,
+    /// Its cluster ends, and nothing begins any more.
+    ended: bool,
     /// Its term ends: what comes to its end now is for the next one to find.
     stopping: bool,
     effects: Vec<Effect>,
@@ -102,6 +120,7 @@ impl DispatcherCore {
         session: LeaderSessionId,
         jobs_max: usize,
         stored: StoredJobs,
+        purpose: Purpose,
         switches: Switches,
     ) -> Self {
         let StoredJobs { graphs, results, mut cancellations } = stored;
@@ -115,6 +134,9 @@ impl DispatcherCore {
             canceled: cancellations,
             recovered: graphs,
             archive: VecDeque::new(),
+            purpose,
+            outcome: None,
+            ended: false,
             stopping: false,
             effects: Vec::new(),
         }
@@ -146,10 +168,14 @@ impl DispatcherCore {
         for job in dirty.map(|(job, _)| *job).collect::<Vec<_>>() {
             self.clean_up(job);
         }
+        self.begin_own();
     }
 
     /// The term ends, and every runner with it.
     pub fn on_stop(&mut self) {
+        if self.switches.on(sabotage::CLUSTER_ENDS_WITH_A_TERM) {
+            self.end_as(ApplicationStatus::Failed);
+        }
         self.stopping = true;
         for (job, managed) in std::mem::take(&mut self.jobs) {
             if matches!(managed, Managed::Running(_) | Managed::Ending(_)) {
@@ -160,7 +186,7 @@ impl DispatcherCore {
 
     /// Refuses a job that is known, whatever else may be said of it.
     fn check_is_new(&self, job: JobId) -> Result<(), SubmitRefusal> {
-        if self.stopping {
+        if self.stopping || self.ended {
             return Err(SubmitRefusal::Stopping);
         }
         if let Some(ended) = self.results.get(&job)
@@ -180,6 +206,18 @@ impl DispatcherCore {
     /// # Errors
     /// Why it is not taken, at once.
     pub fn on_submit(
+        &mut self,
+        job: JobGraph,
+        sound: impl FnOnce(&JobGraph) -> Result<(), SubmitRefusal>,
+    ) -> Result<(), SubmitRefusal> {
+        if !matches!(self.purpose, Purpose::Session) {
+            return Err(SubmitRefusal::NotASession);
+        }
+        self.take_on(job, sound)
+    }
+
+    /// The same, whoever hands it over.
+    fn take_on(
         &mut self,
         job: JobGraph,
         sound: impl FnOnce(&JobGraph) -> Result<(), SubmitRefusal>,
@@ -210,9 +248,14 @@ impl DispatcherCore {
             Ok(()) if self.stopping => SubmitRefusal::Stopping,
             Ok(()) => {
                 self.run(job);
-                return self.acknowledge(id);
+                self.acknowledge(id);
+                return self.cancel_what_is_left();
             }
             Err(StoreError::NotLeader) => SubmitRefusal::Stopping,
+            // It was not there when this term began, and nobody else may hand it over.
+            Err(error) if !matches!(self.purpose, Purpose::Session) => {
+                return self.does(Effect::Exit(format!("{id:?}: {error}")));
+            }
             Err(StoreError::TooLarge) => SubmitRefusal::TooLarge,
             Err(StoreError::Full) => SubmitRefusal::Full,
             Err(StoreError::Canceled | StoreError::Conflict(_) | StoreError::Corrupt { .. }) => {
@@ -254,8 +297,11 @@ impl DispatcherCore {
                 if let Some((_, details)) = told.filter(|(_, told)| told.status != result.status) {
                     details.ended_as(&result);
                 }
-                self.results.insert(job, StoredResult { dirty: true, result });
+                self.results.insert(job, StoredResult { dirty: true, result: result.clone() });
                 self.jobs.remove(&job);
+                if matches!(self.purpose, Purpose::Application) {
+                    self.does(Effect::AnswerExecution(job, result));
+                }
                 self.clean_up(job);
             }
             Err(StoreError::NotLeader) => {}
@@ -272,7 +318,10 @@ impl DispatcherCore {
     /// Nothing is left of a job but its result, or its removal was refused.
     pub fn on_cleaned(&mut self, job: JobId, cleaned: Result<(), StoreError>) {
         match cleaned {
-            Ok(()) => self.results.get_mut(&job).expect("results stay").dirty = false,
+            Ok(()) => {
+                self.results.get_mut(&job).expect("results stay").dirty = false;
+                self.settle();
+            }
             Err(StoreError::NotLeader) => {}
             // It stays dirty, and holds nothing else up.
             Err(error) => {
@@ -384,8 +433,7 @@ impl DispatcherCore {
     /// What the last master of a job that ended in this term knew.
     fn archived(&self, now: Instant, job: JobId) -> Option<JobDetails> {
         let (at, details) = self.archive.iter().find(|(_, details)| details.job == job)?;
-        let since = now.saturating_since(*at).as_millis();
-        Some(details.clone().later(u64::try_from(since).unwrap_or(u64::MAX)))
+        Some(details.clone().later(millis(now.saturating_since(*at))))
     }
 
     /// All jobs, as far as they are known without their masters: those that are not over, then those that have
@@ -412,6 +460,8 @@ impl DispatcherCore {
 
     /// What holds after every call.
     pub fn check_invariants(&self) {
+        let left = self.ended && (!self.jobs.is_empty() || self.has_leftovers());
+        assert!(!left, "a cluster that ends has jobs, or leaves something of them");
         let goes_on = |managed: &Managed| !matches!(managed, Managed::Submitting);
         let some = self.jobs.values().any(goes_on);
         assert!(!(self.stopping && some), "a dispatcher that stops runs nothing");

@@ -4,9 +4,9 @@ use super::*;
 use crate::system::graph::{CheckpointSettings, OperatorSpec, RestartStrategy, StreamGraph};
 use std::time::Duration;
 
-const ID: JobId = JobId(7);
+pub(super) const ID: JobId = JobId(7);
 
-fn graph(id: JobId) -> JobGraph {
+pub(super) fn graph(id: JobId) -> JobGraph {
     let mut graph = StreamGraph::new();
     let (uid, name, parameters) = ("a".to_string(), "a".to_string(), vec![]);
     graph.source(OperatorSpec { uid, name, parameters }, 1);
@@ -14,7 +14,11 @@ fn graph(id: JobId) -> JobGraph {
 }
 
 fn core_with(stored: StoredJobs) -> DispatcherCore {
-    DispatcherCore::new(LeaderSessionId(1), 2, stored, Switches::default())
+    core_for(Purpose::Session, stored)
+}
+
+pub(super) fn core_for(purpose: Purpose, stored: StoredJobs) -> DispatcherCore {
+    DispatcherCore::new(LeaderSessionId(1), 2, stored, purpose, Switches::default())
 }
 
 fn core() -> DispatcherCore {
@@ -22,7 +26,7 @@ fn core() -> DispatcherCore {
 }
 
 /// Calls the core, checks it, and gives what it wants done.
-fn on<T>(
+pub(super) fn on<T>(
     core: &mut DispatcherCore,
     call: impl FnOnce(&mut DispatcherCore) -> T,
 ) -> (T, Vec<Effect>) {
@@ -31,17 +35,17 @@ fn on<T>(
     (answer, core.take_effects())
 }
 
-fn sound(_: &JobGraph) -> Result<(), SubmitRefusal> {
+pub(super) fn sound(_: &JobGraph) -> Result<(), SubmitRefusal> {
     Ok(())
 }
 
 /// The last that the master knew.
-fn details() -> JobDetails {
+pub(super) fn details() -> JobDetails {
     let since = vec![(JobStatus::Running, 30), (JobStatus::Finished, 0)];
     JobDetails { statuses: since, ..JobDetails::bare(ID, "one", JobStatus::Finished, None) }
 }
 
-fn finished() -> JobResult {
+pub(super) fn finished() -> JobResult {
     JobResult { status: JobStatus::Finished, cause: None }
 }
 
@@ -257,8 +261,7 @@ fn what_a_master_knew_last_is_told_of_a_job_that_has_ended() {
 
 #[test]
 fn no_more_ended_jobs_are_kept_in_mind_than_there_is_room_for() {
-    let mut core =
-        DispatcherCore::new(LeaderSessionId(1), 2, StoredJobs::default(), Switches::default());
+    let mut core = core();
     for id in 0..2 * ARCHIVE_MAX as u128 {
         core.on_submit(graph(JobId(id)), sound).unwrap();
         core.on_graph_stored(graph(JobId(id)), Ok(()));

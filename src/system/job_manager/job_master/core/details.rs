@@ -2,7 +2,7 @@
 
 use super::{JobMasterCore, pending::PendingCheckpoint};
 use crate::{
-    host::Instant,
+    host::{Instant, millis},
     system::{
         graph::JobEdge,
         ids::{CheckpointId, ExecutionVertexId, JobVertexId},
@@ -13,17 +13,12 @@ use crate::{
         store::CompletedCheckpoint,
     },
 };
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
 /// Checkpoints that have ended and are told of.
 const ENDED_TOLD: usize = 10;
 /// Of the reason why a checkpoint failed, characters that are told.
 const REASON_CHARS_MAX: usize = 256;
-
-/// As it is told.
-pub(super) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
 
 fn count(of: usize) -> u32 {
     u32::try_from(of).unwrap_or(u32::MAX)

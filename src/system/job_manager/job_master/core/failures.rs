@@ -1,8 +1,7 @@
 //! A job's last failures: those that repeat for the same reason are one, with their count.
 
-use super::details::millis;
 use crate::{
-    host::Instant,
+    host::{Instant, millis},
     system::{protocol::JobFailure, reason::shortened},
 };
 use std::collections::VecDeque;

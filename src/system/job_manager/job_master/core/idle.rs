@@ -4,7 +4,7 @@
 
 use super::{Effect, JobMasterCore, Timer, region::Stage};
 use crate::{
-    host::{Instant, mix},
+    host::{Instant, millis, mix},
     system::{job_manager::event::JobEvent, protocol::JobStatus, sabotage},
 };
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl JobMasterCore {
                 false => self.slot_idle_timeout,
             };
             // Of two jobs that wait for each other one must give way first.
-            let spread = u64::try_from(self.slot_idle_timeout.as_millis()).unwrap_or(u64::MAX);
+            let spread = millis(self.slot_idle_timeout);
             let spread = mix(self.session.0 as u64, episode) % spread.max(1);
             let wait = least + Duration::from_millis(spread);
             self.does(Effect::Schedule(wait, Timer::SlotsIdle(episode)));

@@ -5,7 +5,7 @@ use super::{
     region::{Region, Stage},
 };
 use crate::{
-    host::Instant,
+    host::{Instant, millis},
     system::{
         ids::ExecutionAttemptId,
         protocol::{JobStatus, TaskExecutionState, Wait, WaitReason, WaitingTask},
@@ -33,9 +33,9 @@ impl JobMasterCore {
         }
         waits.sort_by_key(|(_, since)| *since);
         waits.truncate(WAITS_TOLD);
-        let told = |(reason, since): (WaitReason, Instant)| {
-            let waited = now.saturating_since(since).as_millis();
-            Wait { reason, waited_ms: u64::try_from(waited).unwrap_or(u64::MAX) }
+        let told = |(reason, since): (WaitReason, Instant)| Wait {
+            reason,
+            waited_ms: millis(now.saturating_since(since)),
         };
         waits.into_iter().map(told).collect()
     }

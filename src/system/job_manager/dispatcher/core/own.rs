@@ -1,0 +1,247 @@
+//! What a dispatcher does of its own accord: the job or the program for which its cluster is there, and the end of
+//! the cluster with it.
+
+use super::{DispatcherCore, Effect, Managed};
+use crate::system::{
+    graph::JobGraph,
+    ids::JobId,
+    job_manager::{ApplicationError, event::JobEvent},
+    protocol::{ApplicationStatus, JobResult, SubmitRefusal},
+    sabotage,
+};
+use std::sync::Arc;
+
+/// What there is to do besides what is asked for.
+#[derive(Clone, Debug)]
+pub enum Purpose {
+    /// Nothing: the cluster goes on until it is stopped.
+    Session,
+    /// This job.
+    Job(Arc<JobGraph>),
+    /// The main function of a program.
+    Application,
+}
+
+/// What becomes of a job that a program executes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Execution {
+    /// It goes on; `AnswerExecution`, or the answer to a submission that is refused.
+    Waits,
+    /// It had ended before.
+    Ended(JobResult),
+}
+
+impl DispatcherCore {
+    /// The term begins, and with it what is to be done anyway.
+    pub(super) fn begin_own(&mut self) {
+        match self.purpose.clone() {
+            Purpose::Session => {}
+            Purpose::Job(job) => {
+                let known = self.results.contains_key(&job.id) || self.jobs.contains_key(&job.id);
+                if !known {
+                    self.jobs.insert(job.id, Managed::Submitting);
+                    self.does(Effect::StoreGraph((*job).clone()));
+                }
+                self.settle();
+            }
+            Purpose::Application => {
+                self.does(Effect::Announce(JobEvent::MainStarted { session: self.session }));
+                self.does(Effect::RunMain);
+            }
+        }
+    }
+
+    /// The program executes its job, which is `sound` or is refused for a reason of its own. An earlier execution
+    /// may have begun it.
+    ///
+    /// # Errors
+    /// Why it is not taken, at once.
+    pub fn on_execute(
+        &mut self,
+        job: JobGraph,
+        sound: impl FnOnce(&JobGraph) -> Result<(), SubmitRefusal>,
+    ) -> Result<Execution, SubmitRefusal> {
+        let id = job.id;
+        match self.take_on(job, sound) {
+            Ok(()) | Err(SubmitRefusal::Duplicate) => Ok(Execution::Waits),
+            Err(SubmitRefusal::Terminated(_)) => {
+                Ok(Execution::Ended(self.results[&id].result.clone()))
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// The program's main function has ended. A job that it leaves behind is canceled; the cluster ends after it.
+    pub fn on_main_ended(&mut self, ended: &Result<(), ApplicationError>) {
+        if self.stopping {
+            return;
+        }
+        let status =
+            ended.as_ref().map_or_else(ApplicationError::status, |()| ApplicationStatus::Succeeded);
+        let cause = ended.as_ref().err().map(ToString::to_string);
+        let session = self.session;
+        self.does(Effect::Announce(JobEvent::MainEnded { session, status, cause }));
+        self.outcome = Some(status);
+        self.cancel_what_is_left();
+        self.settle();
+    }
+
+    /// Cancels a job that goes on although the program has ended.
+    pub(super) fn cancel_what_is_left(&mut self) {
+        if self.outcome.is_none() {
+            return;
+        }
+        let left: Vec<JobId> = self.jobs.keys().copied().collect();
+        for job in left {
+            // One that is ending needs no more, and one whose graph is being stored is seen to then.
+            let _ = self.on_cancel(job);
+        }
+    }
+
+    pub(super) fn has_leftovers(&self) -> bool {
+        self.results.values().any(|stored| stored.dirty)
+    }
+
+    /// Ends the cluster once it has done what it was there for, and nothing is left of its jobs but their results.
+    pub(super) fn settle(&mut self) {
+        if let Purpose::Job(job) = &self.purpose
+            && let Some(ended) = self.results.get(&job.id)
+        {
+            self.outcome = Some(ApplicationStatus::of_job(ended.result.status));
+        }
+        let sabotaged = self.switches.on(sabotage::CLUSTER_ENDS_BEFORE_ITS_JOB_IS_CLEAN);
+        let left = !self.jobs.is_empty() || self.has_leftovers() && !sabotaged;
+        let Some(status) = self.outcome.filter(|_| !left && !self.ended && !self.stopping) else {
+            return;
+        };
+        self.ended = true;
+        self.end_as(status);
+    }
+
+    pub(super) fn end_as(&mut self, status: ApplicationStatus) {
+        let session = self.session;
+        self.does(Effect::Announce(JobEvent::ClusterEnds { session, status }));
+        self.does(Effect::EndCluster(status));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            StoredJobs, StoredResult,
+            tests::{ID, core_for, details, finished, graph, on, sound},
+        },
+        *,
+    };
+    use crate::{
+        host::Instant,
+        system::{protocol::JobStatus, store::Cancellation},
+    };
+    use std::collections::BTreeMap;
+
+    fn per_job(stored: StoredJobs) -> DispatcherCore {
+        core_for(Purpose::Job(Arc::new(graph(ID))), stored)
+    }
+
+    fn ended(dirty: bool) -> StoredJobs {
+        let results = BTreeMap::from([(ID, StoredResult { dirty, result: finished() })]);
+        StoredJobs { results, ..StoredJobs::default() }
+    }
+
+    /// What a call wants done beside announcements.
+    fn done(effects: Vec<Effect>) -> Vec<Effect> {
+        effects.into_iter().filter(|effect| !matches!(effect, Effect::Announce(_))).collect()
+    }
+
+    fn begun(core: &mut DispatcherCore) -> Vec<Effect> {
+        done(on(core, DispatcherCore::on_start).1)
+    }
+
+    /// What comes of the end of the job, its result and the removal of what it left.
+    fn end(core: &mut DispatcherCore) -> [Vec<Effect>; 3] {
+        let ended = on(core, |core| core.on_ended(Instant::ORIGIN, finished(), details())).1;
+        let stored = on(core, |core| core.on_result_stored(ID, Ok(finished()))).1;
+        let cleaned = on(core, |core| core.on_cleaned(ID, Ok(()))).1;
+        [done(ended), done(stored), done(cleaned)]
+    }
+
+    #[test]
+    fn a_cluster_of_a_job_runs_it_and_ends_once_nothing_is_left_of_it() {
+        let mut core = per_job(StoredJobs::default());
+        assert_eq!(begun(&mut core), [Effect::StoreGraph(graph(ID))]);
+        assert_eq!(core.on_submit(graph(JobId(8)), sound), Err(SubmitRefusal::NotASession));
+        let stored = done(on(&mut core, |core| core.on_graph_stored(graph(ID), Ok(()))).1);
+        assert_eq!(stored, [Effect::Run(graph(ID)), Effect::AnswerSubmission(ID, Ok(()))]);
+        let [ended, stored, cleaned] = end(&mut core);
+        assert_eq!(ended, [Effect::StoreResult(ID, finished())]);
+        assert_eq!(stored, [Effect::CleanUp(ID)]);
+        assert_eq!(cleaned, [Effect::EndCluster(ApplicationStatus::Succeeded)]);
+    }
+
+    #[test]
+    fn a_later_term_goes_on_where_the_job_is() {
+        let running = StoredJobs { graphs: vec![graph(ID)], ..StoredJobs::default() };
+        assert_eq!(begun(&mut per_job(running)), [Effect::Run(graph(ID))]);
+        let mut dirty = per_job(ended(true));
+        assert_eq!(begun(&mut dirty), [Effect::CleanUp(ID)]);
+        let cleaned = done(on(&mut dirty, |core| core.on_cleaned(ID, Ok(()))).1);
+        let end = [Effect::EndCluster(ApplicationStatus::Succeeded)];
+        assert_eq!(cleaned, end);
+        assert_eq!(begun(&mut per_job(ended(false))), end);
+    }
+
+    #[test]
+    fn no_cluster_ends_with_a_term_and_no_session_cluster_at_all() {
+        let mut core = per_job(ended(true));
+        begun(&mut core);
+        let stopped = done(on(&mut core, DispatcherCore::on_stop).1);
+        let cleaned = done(on(&mut core, |core| core.on_cleaned(ID, Ok(()))).1);
+        assert_eq!((stopped, cleaned), (vec![], vec![]));
+        let mut session = core_for(Purpose::Session, ended(true));
+        begun(&mut session);
+        assert_eq!(done(on(&mut session, |core| core.on_cleaned(ID, Ok(()))).1), []);
+    }
+
+    #[test]
+    fn a_program_s_job_is_taken_once_whatever_became_of_it() {
+        let execute = |core: &mut DispatcherCore| on(core, |c| c.on_execute(graph(ID), sound)).0;
+        let mut fresh = core_for(Purpose::Application, StoredJobs::default());
+        assert_eq!(begun(&mut fresh), [Effect::RunMain]);
+        assert_eq!(fresh.on_submit(graph(ID), sound), Err(SubmitRefusal::NotASession));
+        assert_eq!(execute(&mut fresh), Ok(Execution::Waits));
+        on(&mut fresh, |core| core.on_graph_stored(graph(ID), Ok(())));
+        let [_, stored, cleaned] = end(&mut fresh);
+        assert_eq!(stored, [Effect::AnswerExecution(ID, finished()), Effect::CleanUp(ID)]);
+        assert_eq!(cleaned, [], "the program goes on");
+        let main_ended = done(on(&mut fresh, |core| core.on_main_ended(&Ok(()))).1);
+        assert_eq!(main_ended, [Effect::EndCluster(ApplicationStatus::Succeeded)]);
+        let running = StoredJobs { graphs: vec![graph(ID)], ..StoredJobs::default() };
+        let mut going_on = core_for(Purpose::Application, running);
+        begun(&mut going_on);
+        assert_eq!(execute(&mut going_on), Ok(Execution::Waits));
+        let mut over = core_for(Purpose::Application, ended(false));
+        assert_eq!(begun(&mut over), [Effect::RunMain], "it is executed again all the same");
+        assert_eq!(execute(&mut over), Ok(Execution::Ended(finished())));
+    }
+
+    #[test]
+    fn a_job_that_a_program_leaves_behind_is_canceled_before_the_cluster_ends() {
+        let mut core = core_for(Purpose::Application, StoredJobs::default());
+        begun(&mut core);
+        core.on_execute(graph(ID), sound).unwrap();
+        let failed = Err(ApplicationError::Program("it broke".to_string()));
+        // Its graph is being stored.
+        assert_eq!(done(on(&mut core, |core| core.on_main_ended(&failed)).1), []);
+        let stored = done(on(&mut core, |core| core.on_graph_stored(graph(ID), Ok(()))).1);
+        assert!(stored.contains(&Effect::RecordCancellation(ID)), "{stored:?}");
+        let recorded = Ok(Cancellation::Recorded);
+        let told = done(on(&mut core, |core| core.on_cancellation_recorded(ID, recorded)).1);
+        assert!(told.contains(&Effect::CancelMaster(ID)), "{told:?}");
+        let canceled = JobResult { status: JobStatus::Canceled, cause: None };
+        on(&mut core, |core| core.on_ended(Instant::ORIGIN, canceled.clone(), details()));
+        on(&mut core, |core| core.on_result_stored(ID, Ok(canceled)));
+        let cleaned = done(on(&mut core, |core| core.on_cleaned(ID, Ok(()))).1);
+        assert_eq!(cleaned, [Effect::EndCluster(ApplicationStatus::Failed)]);
+    }
+}

@@ -1,0 +1,170 @@
+//! P1: a cluster that is there for one job or program ends once the job has ended and nothing is left of it but its
+//! result, and comes to what the job came to; a program that fails without a job may end it too. A session cluster
+//! never ends of its own accord, and no cluster ends because somebody stops leading.
+
+use super::{Check, ClusterInvariant};
+use crate::{
+    harness::event::Moment,
+    system::{
+        job_manager::JobEvent,
+        leadership::LeaderSessionId,
+        protocol::ApplicationStatus,
+        store::{StoreKey, StoredPart, StoredResult},
+    },
+    under_test::cluster::{EventKind, EventRef, Mode, Model},
+};
+use std::collections::BTreeMap;
+
+/// Knows what the cluster is there for, and what its program came to.
+pub struct ClusterEndsWithItsJob {
+    mode: Mode,
+    /// In each term of a dispatcher that executed it to its end.
+    main: BTreeMap<LeaderSessionId, ApplicationStatus>,
+}
+
+impl ClusterEndsWithItsJob {
+    /// Of a cluster that is there for this.
+    pub fn new(mode: Mode) -> Self {
+        ClusterEndsWithItsJob { mode, main: BTreeMap::new() }
+    }
+
+    /// Why the cluster must not end so.
+    fn refusal(
+        &self,
+        session: LeaderSessionId,
+        status: ApplicationStatus,
+        model: &Model,
+    ) -> Option<String> {
+        let Jobs { results, left } = jobs(model);
+        let of_job = |result: &StoredResult| ApplicationStatus::of_job(result.result.status);
+        match (self.mode, &results[..], self.main.get(&session)) {
+            (Mode::Session, _, _) => Some("a session cluster is stopped by its users".to_string()),
+            _ if left.is_some() => left.map(|key| format!("{key} is left of its job")),
+            (_, [result], _) if result.dirty => Some("something is left of its job".to_string()),
+            (Mode::PerJob, [result], _) if of_job(result) == status => None,
+            (Mode::Application, _, Some(main)) if *main == status => match &results[..] {
+                // A program may fail whatever its job did, and fail without one.
+                [] if status != ApplicationStatus::Succeeded => None,
+                [result] if of_job(result) == status || status == ApplicationStatus::Failed => None,
+                _ => Some(format!("its job's results are {results:?}")),
+            },
+            _ => Some(format!("its job's results are {results:?}, its program's {:?}", self.main)),
+        }
+    }
+}
+
+struct Jobs {
+    results: Vec<StoredResult>,
+    /// A key of a job beside its result.
+    left: Option<String>,
+}
+
+fn jobs(model: &Model) -> Jobs {
+    let mut jobs = Jobs { results: Vec::new(), left: None };
+    for (key, value) in &model.keys {
+        match StoreKey::parse(key).map(|key| key.part) {
+            Some(StoredPart::Result) => jobs.results.extend(postcard::from_bytes(value)),
+            Some(_) => jobs.left = Some(key.clone()),
+            None => {}
+        }
+    }
+    jobs
+}
+
+impl ClusterInvariant for ClusterEndsWithItsJob {
+    fn title(&self) -> &'static str {
+        "P1 cluster-ends-with-its-job"
+    }
+
+    fn promise(&self) -> &'static str {
+        "a cluster that is there for one job ends with it, and neither sooner nor otherwise"
+    }
+
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job]
+    }
+
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+        match seen {
+            EventRef::Job(JobEvent::MainEnded { session, status, .. }) => {
+                self.main.insert(*session, *status);
+                Check::Ignored
+            }
+            EventRef::Job(JobEvent::ClusterEnds { session, status }) => {
+                let refusal = self.refusal(*session, *status, model);
+                Check::that(refusal.is_none(), || {
+                    (refusal.unwrap_or_default(), format!("{at}: the cluster ends as {status}"))
+                })
+            }
+            _ => Check::Ignored,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing_jobs::*, ApplicationStatus, ClusterEndsWithItsJob, Mode};
+
+    fn ends(status: ApplicationStatus) -> JobEvent {
+        JobEvent::ClusterEnds { session: term(1), status }
+    }
+
+    fn main(status: ApplicationStatus) -> JobEvent {
+        JobEvent::MainEnded { session: term(1), status, cause: None }
+    }
+
+    /// A job has ended, and nothing is left of it.
+    fn ended(mode: Mode, status: JobStatus) -> History<ClusterEndsWithItsJob> {
+        running(mode)
+            .holds(process(0, 1), committed(2, vec![result(true, status), no_graph()]))
+            .holds(process(0, 1), committed(3, vec![result(false, status)]))
+    }
+
+    fn running(mode: Mode) -> History<ClusterEndsWithItsJob> {
+        History::of(ClusterEndsWithItsJob::new(mode))
+            .holds(process(0, 1), committed(1, vec![graph()]))
+    }
+
+    #[test]
+    fn an_end_with_the_job_is_accepted() {
+        let (succeeded, failed) = (ApplicationStatus::Succeeded, ApplicationStatus::Failed);
+        ended(Mode::PerJob, JobStatus::Finished).holds(process(1, 1), ends(succeeded));
+        ended(Mode::PerJob, JobStatus::Failed).holds(process(1, 1), ends(failed));
+        ended(Mode::Application, JobStatus::Finished)
+            .holds(process(1, 1), main(succeeded))
+            .holds(process(1, 1), ends(succeeded));
+        // The program failed after its job, or before it.
+        ended(Mode::Application, JobStatus::Finished)
+            .holds(process(1, 1), main(failed))
+            .holds(process(1, 1), ends(failed));
+        History::of(ClusterEndsWithItsJob::new(Mode::Application))
+            .holds(process(1, 1), main(failed))
+            .holds(process(1, 1), ends(failed));
+    }
+
+    #[test]
+    fn an_end_without_or_beside_the_job_is_refused() {
+        let (succeeded, failed) = (ApplicationStatus::Succeeded, ApplicationStatus::Failed);
+        running(Mode::PerJob).breaks(process(1, 1), ends(failed));
+        running(Mode::Application)
+            .holds(process(1, 1), main(failed))
+            .breaks(process(1, 1), ends(failed));
+        ended(Mode::PerJob, JobStatus::Finished).breaks(process(1, 1), ends(failed));
+        ended(Mode::Application, JobStatus::Finished).breaks(process(1, 1), ends(succeeded));
+        ended(Mode::Application, JobStatus::Failed)
+            .holds(process(1, 1), main(succeeded))
+            .breaks(process(1, 1), ends(succeeded));
+        ended(Mode::Session, JobStatus::Finished).breaks(process(1, 1), ends(succeeded));
+    }
+
+    #[test]
+    fn an_end_while_something_is_left_of_the_job_is_refused() {
+        let succeeded = ApplicationStatus::Succeeded;
+        running(Mode::PerJob)
+            .holds(process(0, 1), committed(2, vec![result(true, JobStatus::Finished), no_graph()]))
+            .breaks(process(1, 1), ends(succeeded));
+        running(Mode::PerJob)
+            .holds(process(0, 1), committed(2, vec![result(false, JobStatus::Finished)]))
+            .breaks(process(1, 1), ends(succeeded));
+    }
+}

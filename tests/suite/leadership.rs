@@ -440,14 +440,14 @@ fn a_leader_that_took_over_meanwhile_is_told_on_reconnection() {
         let former = members.remove(present(&members, &diary));
         let before = diary.leaders();
         let (here, there) = (world.find("follower"), world.find("server"));
-        let (from, to) = (NodeSet::one(here.unwrap()), NodeSet::one(there.unwrap()));
+        let (from, to) = (NodeSet::one(there.unwrap()), NodeSet::one(here.unwrap()));
         let effect = LinkEffect::Cut;
         let cut = world.add_rule(LinkRule { from, to, kind: None, nth: None, effect });
         former.service.stop().await;
         world.sleep(ms(1000)).await;
         assert_eq!(diary.leaders(), before, "it is not heard");
         world.remove_rule(cut);
-        world.sleep(ms(5000)).await;
+        world.sleep(ms(8000)).await;
         present(&members, &diary);
     });
 }

@@ -69,13 +69,14 @@ impl JobDetails {
         self
     }
 
-    /// The same while it is not kept yet how the job has ended: as its master has seen that it may not stand.
+    /// The same while it is not kept that the job has failed: a cancellation that is being recorded would come first,
+    /// so it is told to be what it was before. The other ends are decided before a master comes to them.
     #[must_use]
-    pub fn before_its_end(mut self) -> Self {
-        if self.status.is_globally_terminal() {
+    pub fn before_its_failure(mut self) -> Self {
+        if self.status == JobStatus::Failed {
             self.statuses.pop();
             let before = self.statuses.last().map(|(status, _)| *status);
-            self.status = before.unwrap_or(JobStatus::Created);
+            self.status = before.unwrap_or(JobStatus::Failing);
         }
         self
     }

@@ -3,6 +3,7 @@
 
 mod bench;
 mod executor;
+mod gateway;
 mod job_store;
 mod manager;
 mod stubs;

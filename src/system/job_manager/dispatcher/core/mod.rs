@@ -418,9 +418,10 @@ impl DispatcherCore {
     pub fn details_without_master(&self, now: Instant, job: JobId) -> Option<JobDetails> {
         let result = match (self.results.get(&job), self.jobs.get(&job)) {
             (Some(stored), _) => &stored.result,
-            (None, Some(Managed::Ending(_))) => {
-                let archived = self.archived(now, job).map(JobDetails::before_its_end);
-                return Some(archived.unwrap_or_else(|| created(job, "")));
+            (None, Some(Managed::Ending(ending))) => {
+                let bare = || JobDetails::bare(job, "", ending.status, ending.cause.clone());
+                let last = self.archived(now, job).unwrap_or_else(bare);
+                return Some(last.before_its_failure());
             }
             (None, Some(Managed::Submitting)) => return Some(created(job, "")),
             (None, Some(Managed::Running(name))) => return Some(created(job, name)),

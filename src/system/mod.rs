@@ -12,6 +12,7 @@ pub mod job_manager;
 pub mod leadership;
 pub mod panic;
 pub mod protocol;
+pub mod reason;
 pub mod registration;
 pub mod rpc;
 pub mod sabotage;

@@ -33,6 +33,8 @@ crate::sabotages! {
     RESTART_WITHOUT_DELAY = "restart-without-delay", "generic", ["E5"];
     /// A job keeps slots that it can't use from jobs that could.
     IDLE_SLOTS_KEPT = "idle-slots-kept", "generic", ["stuck"];
+    /// A job of several regions that lacks slots keeps those in which a part of it runs.
+    JOB_THAT_RUNS_IN_PART_KEEPS_ITS_SLOTS = "job-that-runs-in-part-keeps-its-slots", "generic", ["stuck"];
     /// The late word of a former connection between a job's master and a task executor ends the present one.
     FORMER_CONNECTION_OBEYED = "former-connection-obeyed", "generic", ["H4"];
     /// A deployment is accepted from a job master that no longer leads.

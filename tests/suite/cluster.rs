@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 use wavetank::{
     harness::event::Moment,
     host::{
-        Host, NodeAddress,
+        Host, MESSAGE_BYTES_MAX, NodeAddress,
         sim::{World, WorldConfig, simulate},
     },
     jobs::{
@@ -25,7 +25,7 @@ use wavetank::{
         ids::JobId,
         protocol::{JobRefusal, JobStatus, SubmitRefusal},
         rpc::{RpcService, RpcSystem},
-        service::Services,
+        service::{Services, coordination::VALUE_BYTES_MAX},
     },
     under_test::cluster::{TimeBounds, checker},
 };
@@ -169,6 +169,22 @@ fn unsound_and_unknown_jobs_are_refused() {
         let refused = outside.client.submit(&faulty).await.expect_err("not in this library");
         assert!(refused.to_string().contains("faulty"), "{refused}");
         assert_eq!(outside.client.cancel(JOB).await, Err(JobRefusal::Unknown(JOB)));
+    });
+}
+
+/// Beyond what the store keeps, and beyond what a message holds.
+#[test]
+fn a_graph_that_is_too_large_is_refused_and_harms_nobody() {
+    cluster(|outside| async move {
+        for bytes in [VALUE_BYTES_MAX + 1, MESSAGE_BYTES_MAX + 1] {
+            let mut large = job(JOB, generator(1, 0));
+            large.name = "x".repeat(bytes);
+            assert_eq!(outside.client.submit(&large).await, Err(SubmitRefusal::TooLarge));
+            assert_eq!(outside.client.details(JOB).await, Err(JobRefusal::Unknown(JOB)));
+        }
+        outside.client.submit(&job(JOB, generator(10, 0))).await.expect("a small one");
+        let result = outside.client.result(JOB).await.expect("a known job");
+        assert_eq!(result.status, JobStatus::Finished);
     });
 }
 

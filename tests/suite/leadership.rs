@@ -1,5 +1,9 @@
 //! Election and its service, shown in simulation through the public API alone.
-use futures::{FutureExt, channel::oneshot, future::BoxFuture};
+use futures::{
+    FutureExt,
+    channel::oneshot,
+    future::{BoxFuture, join, pending},
+};
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -15,10 +19,10 @@ use wavetank::{
     system::{
         cluster::run_coordination_node,
         leadership::{
-            CoordinationElectionDriver, ElectionEvents, LeaderAddress, LeaderContender,
-            LeaderElectionDriver, LeaderElectionService, LeaderInformation, LeaderProcess,
-            LeaderProcessFactory, LeaderRetrievalListener, LeaderRetrievalService, LeaderRunner,
-            LeaderSessionId, leader_key,
+            BegunProcess, CoordinationElectionDriver, ElectionEvents, LeaderAddress,
+            LeaderContender, LeaderElectionDriver, LeaderElectionService, LeaderInformation,
+            LeaderProcess, LeaderProcessFactory, LeaderRetrievalListener, LeaderRetrievalService,
+            LeaderRunner, LeaderSessionId, election_keys, epoch_key, leader_key,
         },
         rpc::{RpcAddress, RpcSystem},
         service::coordination::{
@@ -30,7 +34,7 @@ use wavetank::{
 
 const PORT: u16 = 1;
 
-const fn ms(millis: u64) -> Duration {
+pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
@@ -40,7 +44,7 @@ fn address(name: &str) -> LeaderAddress {
 
 /// Every transaction that the server made durable.
 #[derive(Default)]
-struct Writes(Mutex<Vec<Vec<Change>>>);
+pub struct Writes(Mutex<Vec<Vec<Change>>>);
 
 impl Observer for Writes {
     fn observe(&self, _: &World, _: Stamp, event: &dyn Event) {
@@ -60,7 +64,7 @@ impl Writes {
 }
 
 #[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
-fn in_simulation(body: impl AsyncFnOnce(World, Arc<Writes>) + Send + 'static) {
+pub fn in_simulation(body: impl AsyncFnOnce(World, Arc<Writes>) + Send + 'static) {
     let run = move || {
         let writes = Arc::<Writes>::default();
         simulate(WorldConfig::new(1), writes.clone(), async move |world| body(world, writes).await)
@@ -114,15 +118,17 @@ impl LeaderRetrievalListener for Diary {
 
 /// A driver in the test's hands.
 #[derive(Default)]
-struct Puppet {
-    leads: Mutex<bool>,
+pub struct Puppet {
+    pub leads: Mutex<bool>,
     published: Mutex<Vec<LeaderInformation>>,
-    events: Mutex<Option<Arc<dyn ElectionEvents>>>,
+    pub events: Mutex<Option<Arc<dyn ElectionEvents>>>,
     closed: Mutex<bool>,
+    /// What a close waits for.
+    close: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 /// The driver as its service sees it.
-struct Strings(Arc<Puppet>);
+pub struct Strings(pub Arc<Puppet>);
 
 impl LeaderElectionDriver for Strings {
     fn has_leadership(&self) -> bool {
@@ -138,7 +144,14 @@ impl LeaderElectionDriver for Strings {
         // A callback from within would dead-lock if the service held its lock now.
         puppet.events().on_revoke_leadership();
         puppet.events().on_grant_leadership(LeaderSessionId(99));
-        async move { *puppet.closed.lock().unwrap() = true }.boxed()
+        let close = puppet.close.lock().unwrap().take();
+        async move {
+            if let Some(close) = close {
+                let _ = close.await;
+            }
+            *puppet.closed.lock().unwrap() = true;
+        }
+        .boxed()
     }
 }
 
@@ -147,18 +160,18 @@ impl Puppet {
         self.events.lock().unwrap().clone().expect("the service was started")
     }
 
-    fn lead(&self, session: u128) -> LeaderSessionId {
+    pub fn lead(&self, session: u128) -> LeaderSessionId {
         *self.leads.lock().unwrap() = true;
         self.events().on_grant_leadership(LeaderSessionId(session));
         LeaderSessionId(session)
     }
 
-    fn lose(&self) {
+    pub fn lose(&self) {
         *self.leads.lock().unwrap() = false;
         self.events().on_revoke_leadership();
     }
 
-    fn published(&self) -> Vec<LeaderInformation> {
+    pub fn published(&self) -> Vec<LeaderInformation> {
         self.published.lock().unwrap().clone()
     }
 }
@@ -175,7 +188,7 @@ fn puppet(body: impl AsyncFnOnce(LeaderElectionService, Arc<Puppet>, Arc<Diary>)
     });
 }
 
-async fn host(world: &World, node: NodeId) -> Host {
+pub async fn host(world: &World, node: NodeId) -> Host {
     let (ready, host) = oneshot::channel();
     world.boot(node, |host| async move { drop(ready.send(host)) });
     host.await.expect("the process lives")
@@ -240,6 +253,40 @@ fn a_stop_while_leading_revokes_closes_the_driver_and_is_the_last_word() {
         puppet.events().on_revoke_leadership();
         service.stop().await;
         assert_eq!(diary.lines(), ["grant", "first", "revoke"]);
+    });
+}
+
+#[test]
+fn who_stops_it_again_waits_for_the_same_end_and_not_longer() {
+    puppet(async |service, puppet, _| {
+        puppet.lead(1);
+        let (close, closed) = oneshot::channel();
+        *puppet.close.lock().unwrap() = Some(closed);
+        let (mut first, mut second) = (service.stop().boxed(), service.stop().boxed());
+        assert_eq!((&mut first).now_or_never(), None);
+        assert_eq!((&mut second).now_or_never(), None, "the driver holds the leadership yet");
+        close.send(()).unwrap();
+        join(first, second).await;
+        assert!(*puppet.closed.lock().unwrap());
+        assert_eq!(service.stop().now_or_never(), Some(()), "there is nothing left to wait for");
+    });
+}
+
+#[test]
+fn the_leadership_is_given_up_though_nobody_waits_for_it() {
+    in_simulation(async |world, _| {
+        let host = host(&world, world.add_node("node")).await;
+        let (puppet, diary) = (Arc::<Puppet>::default(), Arc::<Diary>::default());
+        let service = LeaderElectionService::start(&host, "c", diary, |events| {
+            *puppet.events.lock().unwrap() = Some(events);
+            Arc::new(Strings(puppet.clone()))
+        });
+        let (close, closed) = oneshot::channel();
+        *puppet.close.lock().unwrap() = Some(closed);
+        assert_eq!(service.stop().now_or_never(), None);
+        close.send(()).unwrap();
+        world.sleep(ms(1)).await;
+        assert!(*puppet.closed.lock().unwrap());
     });
 }
 
@@ -372,6 +419,56 @@ fn a_graceful_stop_hands_over_at_once() {
 }
 
 #[test]
+fn a_stop_removes_the_record_and_the_latch_of_its_term() {
+    cluster(async |world, _, mut members, follower, diary| {
+        let leader = members.remove(present(&members, &diary));
+        for member in members {
+            member.service.stop().await;
+        }
+        leader.service.stop().await;
+        let left = follower.read(&election_keys("c")).await.expect("it answers").keys;
+        let left: Vec<String> = left.into_iter().map(|found| found.key).collect();
+        assert_eq!(left, [epoch_key("c")], "what keeps a late attempt from succeeding");
+        world.sleep(ms(500)).await;
+        assert_eq!(diary.leaders().last(), Some(&None));
+    });
+}
+
+#[test]
+fn a_leader_that_took_over_meanwhile_is_told_on_reconnection() {
+    cluster(async |world, _, mut members, _, diary| {
+        let former = members.remove(present(&members, &diary));
+        let before = diary.leaders();
+        let (here, there) = (world.find("follower"), world.find("server"));
+        let (from, to) = (NodeSet::one(there.unwrap()), NodeSet::one(here.unwrap()));
+        let effect = LinkEffect::Cut;
+        let cut = world.add_rule(LinkRule { from, to, kind: None, nth: None, effect });
+        former.service.stop().await;
+        world.sleep(ms(1000)).await;
+        assert_eq!(diary.leaders(), before, "it is not heard");
+        world.remove_rule(cut);
+        world.sleep(ms(8000)).await;
+        present(&members, &diary);
+    });
+}
+
+#[test]
+fn a_listener_hears_nothing_after_its_stop_also_of_what_was_under_way() {
+    cluster(async |world, _, members, follower, _| {
+        for micros in (0..4_000).step_by(200) {
+            let diary = Arc::<Diary>::default();
+            let retrieval = LeaderRetrievalService::start("c", &follower, diary.clone());
+            world.sleep(Duration::from_micros(micros)).await;
+            let heard = diary.leaders();
+            retrieval.stop();
+            world.sleep(ms(500)).await;
+            assert_eq!(diary.leaders(), heard);
+        }
+        assert_eq!(members.len(), 3);
+    });
+}
+
+#[test]
 fn a_lease_that_is_over_ends_leadership_before_the_revoke_is_handled() {
     cluster(async |world, _, members, _, diary| {
         let leader = &members[present(&members, &diary)];
@@ -420,14 +517,12 @@ struct SlowTerm {
 }
 
 impl LeaderProcessFactory for Slow {
-    fn start(
-        &self,
-        session: LeaderSessionId,
-    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<LeaderAddress, String>>) {
+    fn start(&self, session: LeaderSessionId) -> BegunProcess {
         self.lines.lock().unwrap().push(format!("start {}", session.0));
         let host = self.host.lock().unwrap().clone().expect("set before the runner");
         let term = SlowTerm { host, lines: self.lines.clone(), session };
-        (Box::new(term), async { Ok(address("slow")) }.boxed())
+        let ready = async { Ok(address("slow")) }.boxed();
+        BegunProcess { process: Box::new(term), ready, failed: pending().boxed() }
     }
 }
 
@@ -464,7 +559,8 @@ fn processes_of_terms_follow_each_other_however_slowly_they_stop() {
         assert_eq!(lines(), ["start 1", "end 1", "start 3"], "2 is outdated");
         let confirmed: Vec<u128> = puppet.published().iter().map(|one| one.session.0).collect();
         assert_eq!(confirmed, [1, 3]);
-        runner.stop().await;
+        join(runner.stop(), runner.stop()).await;
         assert_eq!(lines(), ["start 1", "end 1", "start 3", "end 3"]);
+        assert_eq!(runner.stop().now_or_never(), Some(()), "it has ended");
     });
 }

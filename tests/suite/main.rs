@@ -20,6 +20,8 @@ mod coordination;
 mod determinism;
 #[cfg(madsim)]
 mod docs;
+#[cfg(madsim)]
+mod endpoints;
 mod exit_codes;
 #[cfg(madsim)]
 mod explore;

@@ -12,7 +12,7 @@ use super::{
         DISPATCHER, DispatcherGateway, JobDetails, JobOverview, JobRefusal, JobResult,
         SubmitRefusal,
     },
-    rpc::{Ask, RpcService},
+    rpc::{Ask, RpcError, RpcService},
     service::coordination::Coordination,
     store::{StoreError, until_ended},
 };
@@ -103,7 +103,16 @@ impl JobClient {
     /// Why the cluster does not take it.
     pub async fn submit(&self, job: &JobGraph) -> Result<(), SubmitRefusal> {
         loop {
-            let answer = self.call(|gateway| gateway.submit_job(job.clone())).await;
+            let answer = match self.dispatcher.gateway().await.submit_job(job.clone()).await {
+                // The answer is small, so it is the graph that fits in no message.
+                Err(RpcError::TooLarge(_)) => Err(SubmitRefusal::TooLarge),
+                Err(error) => {
+                    tracing::debug!(%error, "the dispatcher gave no answer");
+                    self.dispatcher.forget_and_wait().await;
+                    continue;
+                }
+                Ok(answer) => answer,
+            };
             match answer {
                 Ok(()) | Err(SubmitRefusal::Duplicate | SubmitRefusal::Terminated(_)) => break,
                 Err(SubmitRefusal::Stopping | SubmitRefusal::Busy | SubmitRefusal::Submitting) => {

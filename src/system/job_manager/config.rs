@@ -16,8 +16,8 @@ pub struct JobManagerConfig {
     pub call_timeout: Duration,
     /// The pause before a call is tried again; 200 ms.
     pub retry_delay: Duration,
-    /// How long a job may hold slots that it can't use, since it has not all that a region needs; from 20 s to
-    /// twice as long.
+    /// How long a job may hold slots while it lacks others, and waits for all of them; from 20 s to twice as long.
+    /// One that runs in part may for another 20 s, and for more each time.
     pub slot_idle_timeout: Duration,
     /// How long a resource manager remembers a job whose master is gone; 60 s.
     pub job_timeout: Duration,
@@ -43,5 +43,18 @@ impl Default for JobManagerConfig {
             jobs_max: 1024,
             workers: WorkerSettings::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::service::coordination::CLIENT_WATCHES_MAX;
+
+    #[test]
+    fn a_process_that_leads_all_may_follow_as_many_jobs_as_it_may_have() {
+        // Of each job its election and, as the resource manager, its leader; of the rest a few.
+        let needed = 2 * JobManagerConfig::default().jobs_max + 32;
+        assert!(needed <= CLIENT_WATCHES_MAX, "{needed} watches");
     }
 }

@@ -115,6 +115,15 @@ pub enum JobEvent {
         /// The hold.
         allocation: AllocationId,
     },
+    /// A master ends the tasks of a job that has lacked slots for long, to give back those that it holds.
+    TasksWithdrawn {
+        /// The job.
+        job: JobId,
+        /// Its term.
+        session: LeaderSessionId,
+        /// What ends.
+        attempts: Vec<ExecutionAttemptId>,
+    },
     /// A master gives a slot back that its job could not use for long.
     SlotGivenBack {
         /// The job.

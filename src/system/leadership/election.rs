@@ -4,7 +4,10 @@ use super::{
     LeaderAddress, LeaderInformation, LeaderSessionId, LeadershipEvent,
     driver::{ElectionEvents, LeaderElectionDriver},
 };
-use crate::{host::Host, system::sabotage};
+use crate::{
+    host::Host,
+    system::{sabotage, watch::WatchSender},
+};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Somebody who would lead. The calls come under the service's lock: they must return at once, hop
@@ -33,6 +36,8 @@ struct Shared {
     state: Mutex<ElectionState>,
     /// `None` until the driver is made and after the stop.
     driver: Mutex<Option<Arc<dyn LeaderElectionDriver>>>,
+    /// Whether the driver has given everything up.
+    closed: WatchSender<bool>,
 }
 
 /// Elects one contender's component. Cheap to clone.
@@ -56,6 +61,7 @@ impl LeaderElectionService {
             contender,
             state: Mutex::new(ElectionState { running: true, issued: None, confirmed: None }),
             driver: Mutex::new(None),
+            closed: WatchSender::new(false),
         });
         let started = LeadershipEvent::ElectionStarted { component: component.to_string() };
         host.announce(&started);
@@ -90,23 +96,36 @@ impl LeaderElectionService {
     }
 
     /// Ends the election. A leading contender is revoked; after that it is never called again. The
-    /// driver gives the leadership up.
+    /// driver gives the leadership up, also when nobody waits for that any more. Who stops it again waits for the
+    /// same end.
     pub async fn stop(&self) {
+        self.begin_stop();
+        let mut closed = self.shared.closed.observe();
+        while !closed.changed().await {}
+    }
+
+    fn begin_stop(&self) {
+        let shared = &self.shared;
         {
-            let mut state = self.shared.lock();
+            let mut state = shared.lock();
             if !state.running {
                 return;
             }
-            self.shared.revoke(&mut state);
+            shared.revoke(&mut state);
             state.running = false;
-            let component = self.shared.component.clone();
-            self.shared.host.announce(&LeadershipEvent::ElectionStopped { component });
+            let component = shared.component.clone();
+            shared.host.announce(&LeadershipEvent::ElectionStopped { component });
         }
         // Outside the lock: the driver may be calling back right now.
-        let driver = self.shared.lock_driver().take();
-        if let Some(driver) = driver {
-            driver.close().await;
-        }
+        let driver = shared.lock_driver().take();
+        let (closing, shared) = (driver.map(|driver| driver.close()), shared.clone());
+        let host = shared.host.clone();
+        host.spawn(async move {
+            if let Some(closing) = closing {
+                closing.await;
+            }
+            shared.closed.set(true);
+        });
     }
 }
 

@@ -1,6 +1,9 @@
 //! A term's process that is one fenced endpoint.
 
-use super::{LeaderAddress, LeaderProcess, LeaderProcessFactory, LeaderSession, LeaderSessionId};
+use super::{
+    BegunProcess, LeaderAddress, LeaderProcess, LeaderProcessFactory, LeaderSession,
+    LeaderSessionId,
+};
 use crate::system::rpc::{RpcAddress, RpcEndpoint, RpcServer, RpcService};
 use futures::{
     FutureExt,
@@ -75,32 +78,51 @@ struct Term<E: RpcEndpoint> {
 }
 
 impl<E: RpcEndpoint> LeaderProcessFactory for EndpointTerms<E> {
-    fn start(
-        &self,
-        session: LeaderSessionId,
-    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<LeaderAddress, String>>) {
+    fn start(&self, session: LeaderSessionId) -> BegunProcess {
         let progress = Arc::new(Mutex::new(Progress::Recovering));
         let (recovery, stopped) = oneshot::channel();
+        let (serving, served) = oneshot::channel();
         let term = LeaderSession { component: self.component.clone(), session };
         let recovered = (self.recover)(term.clone());
         let (service, slot) = (self.service.clone(), progress.clone());
         let on_server = self.on_server.clone();
         let ready = async move {
-            let recovered = match select(recovered, stopped).await {
-                Either::Left((recovered, _)) => recovered?,
-                Either::Right(_) => return pending().await,
+            // The stop first: an error that comes together with it concerns nobody.
+            let recovered = match select(stopped, recovered).await {
+                Either::Left(_) => return pending().await,
+                Either::Right((recovered, _)) => recovered?,
             };
-            let address = serve(&service, recovered.endpoint, &term, &slot, &*on_server)?;
+            let address = match serve(&service, recovered.endpoint, &term, &slot, &*on_server)? {
+                Some((address, termination)) => {
+                    // Nobody waits for it where the process ends.
+                    let _ = serving.send(termination);
+                    address
+                }
+                None => return pending().await,
+            };
             recovered.serves.await;
-            match address {
-                Some(address) => Ok(LeaderAddress::Rpc(address)),
-                None => pending().await,
+            Ok(LeaderAddress::Rpc(address))
+        };
+        let (component, slot) = (self.component.clone(), progress.clone());
+        let failed = async move {
+            let Ok(termination) = served.await else { return pending().await };
+            let ended = termination.await;
+            let stopped =
+                matches!(*slot.lock().expect("no panic under this lock"), Progress::Stopped);
+            match ended {
+                _ if stopped => pending().await,
+                Ok(()) => format!("{component} has ended by itself"),
+                Err(error) => format!("{component} has ended by itself: {error}"),
             }
         };
         let on_server = self.on_server.clone();
-        (Box::new(Term { recovery, progress, on_server }), ready.boxed())
+        let process = Box::new(Term { recovery, progress, on_server });
+        BegunProcess { process, ready: ready.boxed(), failed: failed.boxed() }
     }
 }
+
+/// An endpoint's address and its end.
+type Served = (RpcAddress, BoxFuture<'static, Result<(), String>>);
 
 /// Starts the term's endpoint; `None` when the term was stopped before.
 fn serve<E: RpcEndpoint>(
@@ -109,7 +131,7 @@ fn serve<E: RpcEndpoint>(
     term: &LeaderSession,
     progress: &Mutex<Progress<E>>,
     on_server: &(dyn Fn(Option<&RpcServer<E>>) + Send + Sync),
-) -> Result<Option<RpcAddress>, String> {
+) -> Result<Option<Served>, String> {
     let mut progress = progress.lock().expect("no panic under this lock");
     if matches!(*progress, Progress::Stopped) {
         return Ok(None);
@@ -119,17 +141,18 @@ fn serve<E: RpcEndpoint>(
     let server = server.map_err(|error| error.to_string())?;
     server.start();
     on_server(Some(&server));
-    let address = server.address().clone();
+    let served = (server.address().clone(), server.termination().boxed());
     *progress = Progress::Serving(server);
-    Ok(Some(address))
+    Ok(Some(served))
 }
 
 impl<E: RpcEndpoint> LeaderProcess for Term<E> {
     fn stop(self: Box<Self>) -> BoxFuture<'static, ()> {
         drop(self.recovery);
-        (self.on_server)(None);
         let mut progress = self.progress.lock().expect("no panic under this lock");
         let reached = std::mem::replace(&mut *progress, Progress::Stopped);
+        // Under the lock: an endpoint that starts at this moment is told of before or not at all.
+        (self.on_server)(None);
         drop(progress);
         async move {
             if let Progress::Serving(server) = reached {

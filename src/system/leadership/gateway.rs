@@ -8,6 +8,10 @@ use crate::{
         service::coordination::Coordination,
     },
 };
+use futures::{
+    FutureExt,
+    future::{Either, pending, select},
+};
 use serde::de::DeserializeOwned;
 use std::{
     sync::{Arc, Mutex},
@@ -54,29 +58,40 @@ impl<G: Gateway + Clone> LeaderGateway<G> {
         self.service.host()
     }
 
-    /// A gateway to the leader, as soon as there is one.
+    /// A gateway to the leader, as soon as there is one. Whoever leads no more, as far as is known here, is not
+    /// waited for and not called.
     pub async fn gateway(&self) -> G {
         let mut leaders = self.leader.observe();
+        let mut known = None::<LeaderInformation>;
         loop {
-            let Some(leader) = leaders.changed().await else { continue };
-            let known = self.connected.lock().expect("no panic under this lock").clone();
-            if let Some((of, gateway)) = known
-                && of == leader
-            {
+            let connect = match known {
+                Some(leader) => self.connect(leader).boxed(),
+                None => pending().boxed(),
+            };
+            known = match select(leaders.changed().boxed(), connect).await {
+                Either::Left((leader, _)) => leader,
+                Either::Right((gateway, _)) => return gateway,
+            };
+        }
+    }
+
+    /// A gateway to that leader, tried until there is one.
+    async fn connect(&self, leader: LeaderInformation) -> G {
+        let known = self.connected.lock().expect("no panic under this lock").clone();
+        if let Some((of, gateway)) = known
+            && of == leader
+        {
+            return gateway;
+        }
+        loop {
+            let connect = leader.connect::<G>(&self.service);
+            if let Ok(Ok(gateway)) = self.host().timeout(self.call_timeout, connect).await {
+                let gateway = gateway.with_timeout(self.call_timeout);
+                let mut connected = self.connected.lock().expect("no panic under this lock");
+                *connected = Some((leader, gateway.clone()));
                 return gateway;
             }
-            match self.host().timeout(self.call_timeout, leader.connect::<G>(&self.service)).await {
-                Ok(Ok(gateway)) => {
-                    let gateway = gateway.with_timeout(self.call_timeout);
-                    let mut connected = self.connected.lock().expect("no panic under this lock");
-                    *connected = Some((leader, gateway.clone()));
-                    return gateway;
-                }
-                _ => {
-                    self.host().sleep(self.retry_delay).await;
-                    leaders = self.leader.observe();
-                }
-            }
+            self.host().sleep(self.retry_delay).await;
         }
     }
 

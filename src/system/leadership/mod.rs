@@ -23,7 +23,7 @@ pub use endpoint::{EndpointTerms, RecoverEndpoint, Recovered};
 pub use follower::LeaderFollower;
 pub use gateway::LeaderGateway;
 pub use retrieval::{LeaderRetrievalListener, LeaderRetrievalService};
-pub use runner::{LeaderProcess, LeaderProcessFactory, LeaderRunner};
+pub use runner::{BegunProcess, LeaderProcess, LeaderProcessFactory, LeaderRunner};
 
 use super::{
     rpc::{FencingToken, Gateway, RpcAddress, RpcError, RpcService},

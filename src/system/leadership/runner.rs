@@ -6,8 +6,11 @@ use super::{
     LeadershipEvent, driver::ElectionEvents,
 };
 use crate::{host::Host, system::watch::WatchSender};
-use futures::future::BoxFuture;
-use std::sync::Arc;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Either, pending, select},
+};
+use std::{convert::Infallible, sync::Arc};
 
 /// What does a leader's work during one term.
 pub trait LeaderProcess: Send {
@@ -15,14 +18,20 @@ pub trait LeaderProcess: Send {
     fn stop(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
+/// The process of a term that has begun. An error of it is fatal for the node, as long as the term holds.
+pub struct BegunProcess {
+    /// The process.
+    pub process: Box<dyn LeaderProcess>,
+    /// Ready when it serves at the address, or can't; it stays pending when stopped before.
+    pub ready: BoxFuture<'static, Result<LeaderAddress, String>>,
+    /// Ready, with the reason, when it has ended though nobody stopped it.
+    pub failed: BoxFuture<'static, String>,
+}
+
 /// Makes the processes of a contender.
 pub trait LeaderProcessFactory: Send + Sync + 'static {
-    /// Begins the process of a term. The future is ready when the process serves at the address,
-    /// or with an error that is fatal for the node; it stays pending when stopped before.
-    fn start(
-        &self,
-        session: LeaderSessionId,
-    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<LeaderAddress, String>>);
+    /// Begins the process of a term.
+    fn start(&self, session: LeaderSessionId) -> BegunProcess;
 }
 
 /// Runs a contender's processes one after the other.
@@ -131,13 +140,27 @@ impl Runner {
     fn begin(&self, session: LeaderSessionId) -> Box<dyn LeaderProcess> {
         let component = self.component.clone();
         self.host.announce(&LeadershipEvent::ProcessStarted { component, session });
-        let (process, ready) = self.factory.start(session);
+        let BegunProcess { process, ready, failed } = self.factory.start(session);
         let (host, election) = (self.host.clone(), self.election.clone());
+        let confirm = async move {
+            let address = ready.await?;
+            // Whether the term still holds is for the election to say.
+            election.confirm_leadership(session, address);
+            pending().await
+        };
+        let election = self.election.clone();
         self.host.spawn(async move {
-            match ready.await {
-                // Whether the term still holds is for the election to say.
-                Ok(address) => election.confirm_leadership(session, address),
-                Err(error) => host.exit(&error),
+            let error = match select(confirm.boxed(), failed).await {
+                Either::Left((Err::<Infallible, String>(error), _)) => error,
+                Either::Left((Ok(never), _)) => match never {},
+                Either::Right((error, _)) => error,
+            };
+            // What goes wrong with a term that is over is nothing to end the process for: another one leads.
+            match election.has_leadership(session) {
+                true => host.exit(&error),
+                false => {
+                    tracing::warn!(error, ?session, "the process of a term that is over failed")
+                }
             }
         });
         process

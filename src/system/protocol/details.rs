@@ -1,7 +1,7 @@
 //! What is told of a job, and of the cluster, to whoever asks. Ages are milliseconds on the clock of the node that
 //! tells them, so that nobody's wall clock matters.
 
-use super::state::{ExecutionState, JobStatus};
+use super::state::{ExecutionState, JobResult, JobStatus};
 use crate::system::ids::{CheckpointId, ExecutionAttemptId, JobId, JobVertexId, ResourceId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -67,6 +67,27 @@ impl JobDetails {
             .chain(self.failures.iter_mut().map(|failure| &mut failure.age_ms));
         ages.for_each(|age| *age = age.saturating_add(ms));
         self
+    }
+
+    /// The same while it is not kept that the job has failed: a cancellation that is being recorded would come first,
+    /// so it is told to be what it was before. The other ends are decided before a master comes to them.
+    #[must_use]
+    pub fn before_its_failure(mut self) -> Self {
+        if self.status == JobStatus::Failed {
+            self.statuses.pop();
+            let before = self.statuses.last().map(|(status, _)| *status);
+            self.status = before.unwrap_or(JobStatus::Failing);
+        }
+        self
+    }
+
+    /// The job has ended so, whatever its master saw.
+    pub fn ended_as(&mut self, result: &JobResult) {
+        if let Some((last, _)) = self.statuses.last_mut() {
+            *last = result.status;
+        }
+        self.status = result.status;
+        self.cause.clone_from(&result.cause);
     }
 
     /// What a list of jobs says of it.

@@ -66,6 +66,12 @@ pub enum SubmitRefusal {
     /// An operator or a key selector is not registered, or does not take its parameters.
     #[error("{0}")]
     UnknownOperator(String),
+    /// The graph has more bytes than a message or the store of jobs takes.
+    #[error("the job graph is too large")]
+    TooLarge,
+    /// The store of jobs has no room for the graph.
+    #[error("the cluster has no room to keep the job graph")]
+    Full,
     /// The cluster is there for one job or program, and takes no others.
     #[error("the cluster is there for a job of its own, and takes no others")]
     NotASession,

@@ -1,5 +1,6 @@
 //! How far jobs and tasks are.
 
+use crate::system::reason::bounded;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -142,6 +143,15 @@ impl TaskExecutionState {
                 | TaskExecutionState::Canceled
                 | TaskExecutionState::Failed(_)
         )
+    }
+
+    /// The same with no more of its cause than is kept of one.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        match self {
+            TaskExecutionState::Failed(cause) => TaskExecutionState::Failed(bounded(cause)),
+            state => state,
+        }
     }
 
     /// The same without its cause.

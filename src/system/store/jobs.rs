@@ -4,7 +4,8 @@ use super::{
     StoreError, StoreKey, Written, cancellation_key, checkpoint_prefix, decode, encode, final_key,
     graph_key,
     key::{CANCELLATIONS, GRAPHS, RESULTS},
-    read_key_until_acknowledged, read_until_acknowledged, result_key, write_until_acknowledged,
+    read_key_until_acknowledged, read_until_acknowledged, result_key, write_if_there_is_room,
+    write_until_acknowledged,
 };
 use crate::system::{
     graph::JobGraph,
@@ -12,7 +13,9 @@ use crate::system::{
     leadership::{LeaderSession, epoch_key},
     protocol::{JobResult, JobStatus, job_component},
     sabotage,
-    service::coordination::{Change, Compare, Coordination, KeyPattern, Range, Transaction, Watch},
+    service::coordination::{
+        Change, Compare, Coordination, KeyPattern, Range, STEPS_MAX, Transaction, Watch,
+    },
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -118,7 +121,8 @@ impl JobStore {
     /// Keeps the graph of a new job.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the job is known already, and [`StoreError::NotLeader`].
+    /// [`StoreError::Conflict`] when the job is known already, [`StoreError::TooLarge`] and [`StoreError::Full`]
+    /// when it can't be kept, and [`StoreError::NotLeader`].
     pub async fn put_graph(&self, job: &JobGraph) -> Result<(), StoreError> {
         let (key, value) = (graph_key(job.id), encode(job));
         let conflict = || StoreError::Conflict(format!("{:?} is known already", job.id));
@@ -132,7 +136,7 @@ impl JobStore {
             write = write.when(Compare::Absent { key: result_key(job.id) });
         }
         let write = write.put(key.clone(), value.clone());
-        match write_until_acknowledged(&*self.client, &write).await? {
+        match write_if_there_is_room(&*self.client, &write).await? {
             Written::Done => Ok(()),
             Written::Refused { after_maybe, .. } => {
                 let found = read_key_until_acknowledged(&*self.client, &key).await;
@@ -279,15 +283,14 @@ impl JobStore {
         self.remove([graph_key(job), cancellation_key(job), epoch].into_iter()).await
     }
 
+    /// In order, as many at a time as one transaction may have beside the guard.
     async fn remove(&self, keys: impl Iterator<Item = String>) -> Result<(), StoreError> {
-        let mut write = self.guarded();
-        for key in keys {
-            write = write.then(Change::Delete { key });
+        let changes: Vec<Change> = keys.map(|key| Change::Delete { key }).collect();
+        for some in changes.chunks(STEPS_MAX - 1) {
+            let write = some.iter().cloned().fold(self.guarded(), Transaction::then);
+            write_until_acknowledged(&*self.client, &write).await?;
         }
-        if write.changes.is_empty() {
-            return Ok(());
-        }
-        write_until_acknowledged(&*self.client, &write).await.map(|_| ())
+        Ok(())
     }
 
     /// Everything that the job left is gone.

@@ -46,6 +46,12 @@ pub enum StoreError {
     /// What is there does not allow it.
     #[error("{0}")]
     Conflict(String),
+    /// It is larger than what may be kept; nothing was done.
+    #[error("it is too large to be kept")]
+    TooLarge,
+    /// There is no room for it; nothing was done.
+    #[error("the store is full")]
+    Full,
     /// What is there can't be understood.
     #[error("{key} is corrupt: {what}")]
     Corrupt {
@@ -68,8 +74,22 @@ enum Written {
     },
 }
 
-/// Makes a transaction whose first condition is the writer's guard, until the outcome is known.
+/// Makes a transaction whose first condition is the writer's guard, until the outcome is known. Where there is no
+/// room it waits for some.
 async fn write_until_acknowledged(
+    client: &dyn Coordination,
+    transaction: &Transaction,
+) -> Result<Written, StoreError> {
+    loop {
+        match write_if_there_is_room(client, transaction).await {
+            Err(StoreError::Full) => client.host().sleep(client.retry_delay()).await,
+            written => return written,
+        }
+    }
+}
+
+/// The same, but where there is no room, and no earlier try may have been done, it is an error.
+async fn write_if_there_is_room(
     client: &dyn Coordination,
     transaction: &Transaction,
 ) -> Result<Written, StoreError> {
@@ -82,6 +102,10 @@ async fn write_until_acknowledged(
             }
             Err(CoordinationError::Refused(Refusal::Condition { index: 0 })) => {
                 return Err(StoreError::NotLeader);
+            }
+            Err(CoordinationError::Refused(Refusal::TooLarge)) => return Err(StoreError::TooLarge),
+            Err(CoordinationError::Refused(Refusal::Full)) if !after_maybe => {
+                return Err(StoreError::Full);
             }
             Err(CoordinationError::Refused(refusal)) if refusal.is_lasting() => {
                 return Ok(Written::Refused { index: place(&refusal), after_maybe });

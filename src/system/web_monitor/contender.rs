@@ -6,15 +6,18 @@ use crate::{
     system::{
         http::HttpServer,
         leadership::{
-            CoordinationElectionDriver, LeaderAddress, LeaderProcess, LeaderProcessFactory,
-            LeaderRunner, LeaderSessionId,
+            BegunProcess, CoordinationElectionDriver, LeaderAddress, LeaderProcess,
+            LeaderProcessFactory, LeaderRunner, LeaderSessionId,
         },
         protocol::WEB_MONITOR,
         rpc::RpcService,
         service::coordination::{Coordination, Session},
     },
 };
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, pending},
+};
 use std::{io, sync::Arc};
 
 /// A web monitor that serves, and competes for leadership. Dropping it ends the server at once.
@@ -35,12 +38,10 @@ impl LeaderProcess for Term {
 struct Terms(NodeAddress);
 
 impl LeaderProcessFactory for Terms {
-    fn start(
-        &self,
-        _: LeaderSessionId,
-    ) -> (Box<dyn LeaderProcess>, BoxFuture<'static, Result<LeaderAddress, String>>) {
+    fn start(&self, _: LeaderSessionId) -> BegunProcess {
         let address = LeaderAddress::Http(self.0.clone());
-        (Box::new(Term), async { Ok(address) }.boxed())
+        let ready = async { Ok(address) }.boxed();
+        BegunProcess { process: Box::new(Term), ready, failed: pending().boxed() }
     }
 }
 

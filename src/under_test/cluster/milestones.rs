@@ -129,6 +129,7 @@ crate::milestones! {
         "checkpoint-aborted" [CHECKPOINT, IN_FLIGHT, NEWER] = _, JobEvent::CheckpointAborted { .. }, "A checkpoint has come to nothing.";
         "pointer-in-doubt" = _, JobEvent::PointerInDoubt { .. }, "A master has no answer whether a checkpoint's pointer stands, and fences it.";
         "job-restarting" = _, JobEvent::StatusChanged { status: JobStatus::Restarting, .. }, "A job's tasks are being ended, to start again.";
+        "tasks-withdrawn" = _, JobEvent::TasksWithdrawn { .. }, "A master ended tasks of a job that lacks slots, to give back those it holds.";
         "slot-given-back" = _, JobEvent::SlotGivenBack { .. }, "A master gave a slot back that its job could not use.";
         "executor-lost" = _, JobEvent::ExecutorLost { .. }, "A master gave a task executor up.";
         "worker-requested" = _, JobEvent::WorkerRequested { .. }, "A resource manager asked a provider for a machine.";

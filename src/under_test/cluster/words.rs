@@ -165,6 +165,9 @@ fn job(event: &JobEvent) -> Option<String> {
         JobEvent::SlotAccepted { resource, allocation, .. } => {
             format!("takes {allocation:?} of {resource}")
         }
+        JobEvent::TasksWithdrawn { job, attempts, .. } => {
+            format!("ends {} tasks of {job:?}, which lacks slots", attempts.len())
+        }
         JobEvent::SlotGivenBack { resource, allocation, .. } => {
             format!("gives {allocation:?} of {resource} back")
         }

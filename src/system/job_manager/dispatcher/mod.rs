@@ -18,6 +18,7 @@ use crate::system::{
         ApplicationStatus, DispatcherGateway, DispatcherHandler, JobDetails, JobOverview,
         JobRefusal, JobResult, SubmitRefusal,
     },
+    reason::bounded,
     rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
     scope::Scope,
     service::{
@@ -362,7 +363,7 @@ impl DispatcherHandler for Dispatcher {
         let check = self.services.check.clone();
         let taken = self.core.on_submit(job, |job| {
             job.validate()?;
-            check(job).map_err(SubmitRefusal::UnknownOperator)
+            check(job).map_err(|why| SubmitRefusal::UnknownOperator(bounded(why)))
         });
         match taken {
             Ok(()) => drop(self.submitting.insert(id, reply)),

@@ -8,7 +8,8 @@ use crate::system::{
         Checkpoints, JobEnd, JobMaster, JobMasterServices, recover_checkpoints,
     },
     leadership::{
-        CoordinationElectionDriver, EndpointTerms, LeaderRunner, LeaderSession, Recovered,
+        CoordinationElectionDriver, EndpointTerms, LeaderElectionService, LeaderRunner,
+        LeaderSession, LeaderSessionId, Recovered,
     },
     protocol::{JobMasterGateway, job_component},
     rpc::RpcService,
@@ -21,7 +22,7 @@ use futures::{
     future::{Either, select},
 };
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -30,6 +31,37 @@ const RECOVERY_PAUSE: Duration = Duration::from_secs(1);
 const RECOVERY_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 type Shared<T> = Arc<Mutex<Option<T>>>;
+
+/// Hands the end of a job on: once, and from the master of the present term alone. What one of a former term says
+/// may long be otherwise.
+struct EndReport {
+    waiting: Mutex<Option<oneshot::Sender<JobEnd>>>,
+    election: OnceLock<LeaderElectionService>,
+}
+
+impl EndReport {
+    fn new() -> (Arc<Self>, oneshot::Receiver<JobEnd>) {
+        let (waiting, ended) = oneshot::channel();
+        let waiting = Mutex::new(Some(waiting));
+        (Arc::new(EndReport { waiting, election: OnceLock::new() }), ended)
+    }
+
+    /// Who knows which term holds.
+    fn judged_by(&self, election: &LeaderElectionService) {
+        let first = self.election.set(election.clone());
+        assert!(first.is_ok(), "a job has one election here");
+    }
+
+    fn tell(&self, session: LeaderSessionId, end: JobEnd) {
+        if !self.election.get().is_some_and(|election| election.has_leadership(session)) {
+            return tracing::debug!(?session, "the end that a former master told is ignored");
+        }
+        if let Some(waiting) = self.waiting.lock().expect("no panic under this lock").take() {
+            // The dispatcher's term may be over.
+            let _ = waiting.send(end);
+        }
+    }
+}
 
 /// The runner of one job.
 pub(super) struct JobRunner {
@@ -48,12 +80,11 @@ impl JobRunner {
         session: &Arc<Session>,
         job: JobGraph,
     ) -> (Self, oneshot::Receiver<JobEnd>) {
-        let (result, ended) = oneshot::channel();
-        let result: Shared<oneshot::Sender<JobEnd>> = Arc::new(Mutex::new(Some(result)));
+        let (report, ended) = EndReport::new();
         let component = job_component(job.id);
         let id = job.id;
         let trouble: Shared<String> = Arc::default();
-        let recover = recovery(services.clone(), Arc::new(job), result, trouble.clone());
+        let recover = recovery(services.clone(), Arc::new(job), report.clone(), trouble.clone());
         let master: Shared<JobMasterGateway> = Arc::default();
         let slot = master.clone();
         let terms = EndpointTerms::new(service, &component, recover).watched(move |server| {
@@ -66,6 +97,7 @@ impl JobRunner {
             let client = &services.coordination;
             CoordinationElectionDriver::start_while(conditions, &component, client, session, events)
         });
+        report.judged_by(leader.election());
         (JobRunner { leader, master, trouble }, ended)
     }
 
@@ -89,23 +121,22 @@ impl JobRunner {
 fn recovery(
     services: JobMasterServices,
     job: Arc<JobGraph>,
-    result: Shared<oneshot::Sender<JobEnd>>,
+    report: Arc<EndReport>,
     trouble: Shared<String>,
 ) -> crate::system::leadership::RecoverEndpoint<JobMaster> {
     Box::new(move |term: LeaderSession| {
-        let (services, job, result) = (services.clone(), job.clone(), result.clone());
+        let (services, job, report) = (services.clone(), job.clone(), report.clone());
         let trouble = trouble.clone();
         async move {
             let (ended, end) = oneshot::channel();
             let host = services.coordination.host().clone();
             let (checkpoints, canceled) = checkpoints(&services, &term, job.id, &trouble).await;
+            let session = term.session;
             let master = JobMaster::new(services, term, job, checkpoints, canceled, ended);
             host.spawn(async move {
                 // A master whose term ends first reports nothing.
-                let Ok(end) = end.await else { return };
-                let waiting = result.lock().expect("no panic under this lock").take();
-                if let Some(waiting) = waiting {
-                    let _ = waiting.send(end);
+                if let Ok(end) = end.await {
+                    report.tell(session, end);
                 }
             });
             Ok(Recovered::serving(master))
@@ -161,3 +192,6 @@ async fn recovered(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -243,11 +243,12 @@ impl JobMasterHandler for JobMaster {
     }
 
     fn details(&mut self, context: &mut Context<Self>, reply: Reply<JobDetails>) {
-        reply.ok(self.core.details(context.host().now()));
+        // That the job has failed is told by the dispatcher, once that is kept.
+        reply.ok(self.core.details(context.host().now()).before_its_failure());
     }
 
     fn overview(&mut self, context: &mut Context<Self>, reply: Reply<JobOverview>) {
-        reply.ok(self.core.details(context.host().now()).overview());
+        reply.ok(self.core.details(context.host().now()).before_its_failure().overview());
     }
 
     fn cancel(&mut self, context: &mut Context<Self>, reply: Reply<()>) {

@@ -3,6 +3,7 @@
 use super::{
     COORDINATION_ENDPOINT, CoordinationGateway,
     api::{Coordination, CoordinationError},
+    limits::check_size,
     model::{KeyPattern, Lease, LeaseId, Page, Range, Revision, Transacted, Transaction, Update},
 };
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
     system::{
         rpc::{Gateway, RpcService},
         service::{
-            client::ServiceClient,
+            client::{ServiceClient, ServiceError},
             connection::{Connection, once_more},
         },
     },
@@ -80,7 +81,12 @@ impl Coordination for CoordinationClient {
         &self,
         transaction: Transaction,
     ) -> BoxFuture<'_, Result<Transacted, CoordinationError>> {
-        self.connection.call(|gateway| gateway.transact(transaction)).boxed()
+        async move {
+            // One that is too large fits in no message, and the caller would be told nothing better than maybe.
+            check_size(&transaction).map_err(ServiceError::Refused)?;
+            self.connection.call(|gateway| gateway.transact(transaction)).await
+        }
+        .boxed()
     }
 
     fn read<'a>(&'a self, keys: &'a KeyPattern) -> BoxFuture<'a, Result<Range, CoordinationError>> {

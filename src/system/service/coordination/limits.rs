@@ -6,6 +6,8 @@ use super::model::{Change, Compare, KeyPattern, Refusal, Transaction};
 pub const KEY_BYTES_MAX: usize = 1024;
 /// The largest value, in bytes.
 pub const VALUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of all keys and values of one transaction: it must fit in a message.
+pub const TRANSACTION_BYTES_MAX: usize = 6 * 1024 * 1024;
 /// Conditions and changes of one transaction.
 pub const STEPS_MAX: usize = 4096;
 /// Keys at one server.
@@ -41,7 +43,8 @@ pub(super) fn check_size(transaction: &Transaction) -> Result<(), Refusal> {
     let few = transaction.compares.len() + transaction.changes.len() <= STEPS_MAX;
     let small =
         |(key, value): (&str, &[u8])| key.len() <= KEY_BYTES_MAX && value.len() <= VALUE_BYTES_MAX;
-    match few && steps(transaction).all(small) {
+    let fits = transaction_bytes(transaction) <= TRANSACTION_BYTES_MAX;
+    match few && fits && steps(transaction).all(small) {
         true => Ok(()),
         false => Err(Refusal::TooLarge),
     }

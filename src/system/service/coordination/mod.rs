@@ -25,7 +25,7 @@ pub use api::{Coordination, CoordinationError};
 pub use client::{CoordinationClient, CoordinationConfig};
 pub use limits::{
     CLIENT_LEASES_MAX, CLIENT_WATCHES_MAX, KEY_BYTES_MAX, PAGE_BYTES_MAX, STEPS_MAX,
-    STORE_BYTES_MAX, VALUE_BYTES_MAX,
+    STORE_BYTES_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX,
 };
 pub use model::{
     Change, Compare, KeyPattern, KeyValue, Lease, LeaseEnd, LeaseId, Range, Refusal, Revision,

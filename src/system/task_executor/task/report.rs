@@ -6,6 +6,7 @@ use crate::{
     system::{
         graph::StateHandle,
         ids::{CheckpointId, ExecutionAttemptId},
+        reason::shortened,
         task_executor::TaskEvent,
     },
 };
@@ -20,11 +21,13 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    pub fn state(&self, update: TaskStateUpdate) {
-        let reason = match &update {
-            TaskStateUpdate::Failed(reason) => reason.clone(),
-            _ => String::new(),
-        };
+    pub fn state(&self, mut update: TaskStateUpdate) {
+        let mut reason = String::new();
+        if let TaskStateUpdate::Failed(why) = &mut update {
+            // It is what user code said, and must fit in a message.
+            why.truncate(shortened(why).len());
+            reason.clone_from(why);
+        }
         let (attempt, state) = (self.attempt, update.state());
         self.host.announce(&TaskEvent::StateChanged { attempt, state, reason });
         self.responder.state_changed(attempt, update);
@@ -35,7 +38,7 @@ impl Reporter {
     }
 
     pub fn decline(&self, checkpoint: CheckpointId, reason: &str) {
-        let (attempt, reason) = (self.attempt, reason.to_string());
+        let (attempt, reason) = (self.attempt, shortened(reason).to_string());
         let declined =
             TaskEvent::CheckpointDeclined { attempt, checkpoint, reason: reason.clone() };
         self.host.announce(&declined);

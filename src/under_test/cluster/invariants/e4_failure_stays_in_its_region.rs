@@ -1,21 +1,25 @@
 //! E4: a master deploys pipelined regions whole: with a subtask all that it reads from and all that read from
-//! it. It deploys one anew only after a failure in that region, or one that concerns the whole job. Judged on
-//! the master's word; which subtasks are connected, by the job's durable graph.
+//! it. It deploys one anew only after a failure in that region, or one that concerns the whole job, or after it
+//! ended what ran of a job that lacked slots for long. Judged on the master's word; which subtasks are connected, by the job's durable graph.
 
 use super::{Check, ClusterInvariant};
 use crate::{
-    harness::event::Moment,
+    harness::{check::Clocks, event::Moment},
     host::{sim::Hardware, sim::NodeId},
     system::{
         graph::ExecutionGraph,
         ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, JobId},
-        job_manager::JobEvent,
+        job_manager::{JobEvent, JobManagerConfig},
         leadership::LeaderSessionId,
+        protocol::JobStatus,
         store,
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 type Process = (NodeId, u64);
 
@@ -38,6 +42,9 @@ pub struct FailureStaysInItsRegion {
     masters: BTreeMap<(Process, JobId), Deployed>,
     /// What each master's checkpoints still wait for.
     pending: BTreeMap<(Process, JobId), BTreeMap<CheckpointId, BTreeSet<ExecutionAttemptId>>>,
+    /// Since when each master's job does not run whole.
+    in_part: BTreeMap<(Process, JobId), Duration>,
+    clocks: Clocks,
 }
 
 impl ClusterInvariant for FailureStaysInItsRegion {
@@ -65,6 +72,19 @@ impl ClusterInvariant for FailureStaysInItsRegion {
             }
             EventRef::Job(JobEvent::FailureCounted { job, session, attempts, all, .. }) => {
                 self.failed(at, (*job, *session), attempts, *all, model)
+            }
+            EventRef::Job(JobEvent::StatusChanged { job, status, .. }) => {
+                match status {
+                    JobStatus::Created => drop(self.in_part.insert((at.process, *job), at.time)),
+                    JobStatus::Restarting => {
+                        self.in_part.entry((at.process, *job)).or_insert(at.time);
+                    }
+                    _ => drop(self.in_part.remove(&(at.process, *job))),
+                }
+                Check::Ignored
+            }
+            EventRef::Job(JobEvent::TasksWithdrawn { job, session, attempts }) => {
+                self.withdrawn(at, (*job, *session), attempts)
             }
             EventRef::Job(JobEvent::CheckpointFailureCounted { job, session, .. }) => {
                 let master = self.masters.get_mut(&(at.process, *job));
@@ -101,9 +121,13 @@ impl ClusterInvariant for FailureStaysInItsRegion {
                 }
                 Check::Ignored
             }
-            EventRef::Hardware(Hardware::Ended(_)) => {
-                self.masters.retain(|(process, _), _| *process != at.process);
-                self.pending.retain(|(process, _), _| *process != at.process);
+            EventRef::Hardware(event) => {
+                self.clocks.observe(at, event);
+                if matches!(event, Hardware::Ended(_)) {
+                    self.masters.retain(|(process, _), _| *process != at.process);
+                    self.pending.retain(|(process, _), _| *process != at.process);
+                    self.in_part.retain(|(process, _), _| *process != at.process);
+                }
                 Check::Ignored
             }
             _ => Check::Ignored,
@@ -153,6 +177,26 @@ impl FailureStaysInItsRegion {
         })
     }
 
+    /// What runs of a job that does not run whole may be ended, once it has been so for long.
+    fn withdrawn(
+        &mut self,
+        at: Moment,
+        (job, session): (JobId, LeaderSessionId),
+        attempts: &[ExecutionAttemptId],
+    ) -> Check {
+        let master = self.masters.get_mut(&(at.process, job));
+        if let Some(master) = master.filter(|master| master.session == session) {
+            master.failed.extend(attempts.iter().map(|attempt| attempt.epoch));
+        }
+        let since = self.in_part.get(&(at.process, job)).copied();
+        let least = self.clocks.shrunk(at.process.0, JobManagerConfig::default().slot_idle_timeout);
+        let long = since.is_some_and(|since| at.time - since >= least);
+        Check::that(long, || {
+            let promise = format!("{job:?} does not run whole since {since:?}, for {least:?}");
+            (promise, format!("{at}: its tasks {attempts:?} are ended to give slots back"))
+        })
+    }
+
     fn scheduled(
         &mut self,
         at: Moment,
@@ -188,6 +232,8 @@ impl FailureStaysInItsRegion {
 #[cfg(test)]
 mod tests {
     use super::{super::testing_jobs::*, FailureStaysInItsRegion};
+    use crate::system::protocol::JobStatus;
+    use std::time::Duration;
 
     fn failed(of: Option<(u32, u64)>) -> JobEvent {
         let attempts = of.into_iter().map(|(vertex, epoch)| attempt(vertex, epoch)).collect();
@@ -217,6 +263,33 @@ mod tests {
             let attempt = plan[*of as usize];
             history.holds(process(1, 1), JobEvent::CheckpointAcknowledged { checkpoint, attempt })
         })
+    }
+
+    fn withdrawn(of: &[(u32, u64)]) -> JobEvent {
+        let attempts = of.iter().map(|(vertex, epoch)| attempt(*vertex, *epoch)).collect();
+        JobEvent::TasksWithdrawn { job: JOB, session: term(1), attempts }
+    }
+
+    fn is(status: JobStatus) -> JobEvent {
+        JobEvent::StatusChanged { job: JOB, session: term(1), status }
+    }
+
+    #[test]
+    fn what_is_withdrawn_begins_anew_and_only_of_a_job_that_has_long_not_run_whole() {
+        let in_part = || two_regions().holds(process(1, 1), is(JobStatus::Restarting));
+        in_part()
+            .after(Duration::from_secs(60))
+            .holds(process(1, 1), withdrawn(&[(0, 1)]))
+            .holds(process(1, 1), scheduled_of(1, 3, &[0]));
+        in_part()
+            .after(Duration::from_secs(60))
+            .holds(process(1, 1), withdrawn(&[(0, 1)]))
+            .breaks(process(1, 1), scheduled_of(1, 3, &[1]));
+        in_part().breaks(process(1, 1), withdrawn(&[(0, 1)]));
+        in_part()
+            .holds(process(1, 1), is(JobStatus::Running))
+            .after(Duration::from_secs(60))
+            .breaks(process(1, 1), withdrawn(&[(0, 1)]));
     }
 
     fn two_regions() -> History<FailureStaysInItsRegion> {

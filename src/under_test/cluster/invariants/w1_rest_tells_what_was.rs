@@ -1,6 +1,7 @@
 //! W1: what a web monitor tells of jobs was so, at some time between when it says that it asked and when its answer
 //! arrived: a status that is not the end was a master's own word then, an end is one that came, and a job that was
-//! acknowledged before is in the list. Judged on what readers of REST are told, by what masters say and by the
+//! acknowledged before is in the list. That a job has failed is decided when it is kept, since a cancellation may come
+//! first: then it counts from when a dispatcher knows. Judged on what readers of REST are told, by what masters say and by the
 //! results that are kept.
 
 use super::{
@@ -37,6 +38,10 @@ struct Known {
     acknowledged: Option<Duration>,
     said: Vec<((Process, LeaderSessionId), Said)>,
     stored: Option<(JobStatus, Duration)>,
+    /// Its master has seen it fail.
+    failing: bool,
+    /// When a dispatcher knew first how it ended.
+    settled: Option<Duration>,
 }
 
 /// Remembers what masters said lately, and when readers asked.
@@ -75,6 +80,9 @@ impl ClusterInvariant for RestTellsWhatWas {
             EventRef::Job(JobEvent::SubmissionAcknowledged { job }) => {
                 self.jobs.entry(*job).or_default().acknowledged.get_or_insert(at.time);
             }
+            EventRef::Job(JobEvent::CleanupStarted { job, .. }) => {
+                self.jobs.entry(*job).or_default().settled.get_or_insert(at.time);
+            }
             EventRef::Coordination(event) => {
                 for result in moved(event, model) {
                     let decode = |value: &[u8]| postcard::from_bytes::<StoredResult>(value).ok();
@@ -108,6 +116,12 @@ impl RestTellsWhatWas {
 
     fn says(&mut self, at: Moment, job: JobId, session: LeaderSessionId, status: JobStatus) {
         let known = self.jobs.entry(job).or_default();
+        // A cancellation may come first, so that is decided by what is kept. Until whoever keeps it knows, the job is
+        // told to be what it was before.
+        if status == JobStatus::Failed {
+            known.failing = true;
+            return;
+        }
         let master = (at.process, session);
         let present =
             known.said.iter_mut().filter(|(of, said)| *of == master && said.until.is_none());
@@ -167,14 +181,19 @@ impl Known {
                 said.status == status && said.until.is_none_or(|until| until >= from)
             })
         };
-        let ended = self.stored.filter(|(_, when)| *when < since);
+        let in_time = |when: Duration| match self.failing {
+            true => self.settled.is_some_and(|settled| settled < since),
+            false => when < since,
+        };
+        let ended = self.stored.filter(|(_, when)| in_time(*when));
         match ended {
             Some((end, when)) if end != status => {
                 Some(format!("its result is kept since {when:?}: {end}"))
             }
             _ if status.is_globally_terminal() => {
                 let kept = self.stored.is_some_and(|(end, _)| end == status);
-                (!kept && !said(Duration::ZERO)).then(|| "it has not ended so".to_string())
+                let decided = status != JobStatus::Failed && said(Duration::ZERO);
+                (!kept && !decided).then(|| "no such end is kept".to_string())
             }
             // Without a master that is all that can be said.
             _ if status == JobStatus::Created => None,
@@ -217,7 +236,13 @@ mod tests {
             .holds(process(1, 1), is(JobStatus::Running))
             .holds(process(1, 1), is(stored))
             .holds(process(0, 1), committed(1, vec![result(true, stored)]))
+            .holds(process(1, 1), cleans(stored))
             .holds(process(READER, 1), RestEvent::Asking { ask: 1 })
+    }
+
+    /// The dispatcher knows how it ended.
+    fn cleans(status: JobStatus) -> JobEvent {
+        JobEvent::CleanupStarted { job: JOB, result: JobResult { status, cause: None } }
     }
 
     fn reader() -> (crate::host::sim::NodeId, u64) {
@@ -254,6 +279,36 @@ mod tests {
         finished(JobStatus::Finished).breaks(reader(), told(0, Some(JobStatus::Failed)));
         let other = RestEvent::Told { reader: 1, ask: 2, by_leader: true, age_ms: 0, jobs: vec![] };
         restarting().breaks(reader(), other);
+    }
+
+    /// A failure that crosses a cancellation ends as canceled.
+    #[test]
+    fn a_failure_counts_once_it_is_kept_and_known() {
+        let failed = || {
+            History::<RestTellsWhatWas>::new()
+                .holds(process(1, 1), is(JobStatus::Failing))
+                .holds(process(1, 1), is(JobStatus::Failed))
+                .holds(reader(), RestEvent::Asking { ask: 1 })
+        };
+        failed().breaks(reader(), told(0, Some(JobStatus::Failed)));
+        failed().holds(reader(), told(0, Some(JobStatus::Failing)));
+        // It is kept, and who had it kept has no answer yet; then it has.
+        let kept = || {
+            History::<RestTellsWhatWas>::new()
+                .holds(process(1, 1), is(JobStatus::Failing))
+                .holds(process(1, 1), is(JobStatus::Failed))
+                .holds(process(0, 1), committed(1, vec![result(true, JobStatus::Failed)]))
+        };
+        kept()
+            .holds(reader(), RestEvent::Asking { ask: 1 })
+            .holds(reader(), told(0, Some(JobStatus::Failing)));
+        kept()
+            .holds(process(1, 1), cleans(JobStatus::Failed))
+            .holds(reader(), RestEvent::Asking { ask: 1 })
+            .breaks(reader(), told(0, Some(JobStatus::Failing)));
+        failed()
+            .holds(process(0, 1), committed(1, vec![result(true, JobStatus::Canceled)]))
+            .holds(reader(), told(0, Some(JobStatus::Canceled)));
     }
 
     #[test]

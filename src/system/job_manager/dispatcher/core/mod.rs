@@ -256,7 +256,11 @@ impl DispatcherCore {
             Err(error) if !matches!(self.purpose, Purpose::Session) => {
                 return self.does(Effect::Exit(format!("{id:?}: {error}")));
             }
-            Err(_) => SubmitRefusal::Duplicate,
+            Err(StoreError::TooLarge) => SubmitRefusal::TooLarge,
+            Err(StoreError::Full) => SubmitRefusal::Full,
+            Err(StoreError::Canceled | StoreError::Conflict(_) | StoreError::Corrupt { .. }) => {
+                SubmitRefusal::Duplicate
+            }
         };
         self.jobs.remove(&id);
         self.does(Effect::AnswerSubmission(id, Err(refusal)));
@@ -288,6 +292,11 @@ impl DispatcherCore {
         match stored {
             Ok(result) => {
                 self.canceled.remove(&job);
+                // What is kept wins over what its master saw: a job that a user wanted to end has not failed.
+                let told = self.archive.iter_mut().find(|(_, details)| details.job == job);
+                if let Some((_, details)) = told.filter(|(_, told)| told.status != result.status) {
+                    details.ended_as(&result);
+                }
                 self.results.insert(job, StoredResult { dirty: true, result: result.clone() });
                 self.jobs.remove(&job);
                 if matches!(self.purpose, Purpose::Application) {
@@ -340,6 +349,10 @@ impl DispatcherCore {
         }
         match self.jobs.get(&job) {
             None => return Err(JobRefusal::Unknown(job)),
+            // How it ends may be decided by a cancellation that is being recorded.
+            Some(Managed::Ending(result)) if result.status == JobStatus::Failed => {
+                return Err(JobRefusal::NoMaster);
+            }
             Some(Managed::Ending(result)) => return Err(JobRefusal::Terminated(result.status)),
             // Its graph is not durable yet, so that it may come to nothing.
             Some(Managed::Submitting) => return Err(JobRefusal::NoMaster),
@@ -403,18 +416,25 @@ impl DispatcherCore {
 
     /// What can be said of a job without its master.
     pub fn details_without_master(&self, now: Instant, job: JobId) -> Option<JobDetails> {
-        let (name, result) = match (self.results.get(&job), self.jobs.get(&job)) {
-            (Some(stored), _) => ("", &stored.result),
-            (None, Some(Managed::Ending(result))) => ("", result),
+        let result = match (self.results.get(&job), self.jobs.get(&job)) {
+            (Some(stored), _) => &stored.result,
+            (None, Some(Managed::Ending(ending))) => {
+                let bare = || JobDetails::bare(job, "", ending.status, ending.cause.clone());
+                let last = self.archived(now, job).unwrap_or_else(bare);
+                return Some(last.before_its_failure());
+            }
             (None, Some(Managed::Submitting)) => return Some(created(job, "")),
             (None, Some(Managed::Running(name))) => return Some(created(job, name)),
             (None, None) => return None,
         };
-        let archived = self.archive.iter().find(|(_, details)| details.job == job);
-        Some(match archived {
-            Some((at, details)) => details.clone().later(millis(now.saturating_since(*at))),
-            None => JobDetails::bare(job, name, result.status, result.cause.clone()),
-        })
+        let bare = || JobDetails::bare(job, "", result.status, result.cause.clone());
+        Some(self.archived(now, job).unwrap_or_else(bare))
+    }
+
+    /// What the last master of a job that ended in this term knew.
+    fn archived(&self, now: Instant, job: JobId) -> Option<JobDetails> {
+        let (at, details) = self.archive.iter().find(|(_, details)| details.job == job)?;
+        Some(details.clone().later(millis(now.saturating_since(*at))))
     }
 
     /// All jobs, as far as they are known without their masters: those that are not over, then those that have

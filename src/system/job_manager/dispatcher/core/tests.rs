@@ -104,6 +104,8 @@ fn what_is_not_stored_is_forgotten_and_room_is_kept() {
     for (error, refusal) in [
         (StoreError::NotLeader, SubmitRefusal::Stopping),
         (StoreError::Conflict("there".to_string()), SubmitRefusal::Duplicate),
+        (StoreError::TooLarge, SubmitRefusal::TooLarge),
+        (StoreError::Full, SubmitRefusal::Full),
     ] {
         let mut core = core();
         assert_eq!(core.on_submit(graph(ID), sound), Ok(()));
@@ -296,14 +298,38 @@ fn a_job_is_told_of_in_whatever_state_it_is() {
     assert_eq!((told(&core), core.known(now, ID)), (Some(JobStatus::Created), Known::Running));
     let failed = JobResult { status: JobStatus::Failed, cause: Some("it broke".to_string()) };
     let last = JobDetails {
-        status: JobStatus::Failed,
-        cause: failed.cause.clone(),
-        ..JobDetails::bare(ID, "one", JobStatus::Failed, None)
+        statuses: vec![(JobStatus::Failing, 5), (JobStatus::Failed, 0)],
+        ..JobDetails::bare(ID, "one", JobStatus::Failed, failed.cause.clone())
     };
     core.on_ended(now, failed.clone(), last);
-    let Known::Told(ending) = core.known(now, ID) else { panic!("its end is shown at once") };
-    assert_eq!((ending.status, ending.cause), (JobStatus::Failed, failed.cause.clone()));
+    let Known::Told(ending) = core.known(now, ID) else { panic!("its last is shown at once") };
+    assert_eq!((ending.status, ending.cause), (JobStatus::Failing, failed.cause.clone()));
     assert_eq!(core.result(ID), Some(None), "it counts once it is kept");
     core.on_result_stored(ID, Ok(failed));
     assert_eq!(told(&core), Some(JobStatus::Failed));
+}
+
+/// The cancellation is durable and its answer under way, when the job fails.
+#[test]
+fn a_job_whose_failure_crosses_its_cancellation_is_told_as_what_is_kept_and_not_before() {
+    let mut core = running();
+    core.on_cancel(ID).unwrap();
+    let failed = JobResult { status: JobStatus::Failed, cause: Some("it broke".to_string()) };
+    let statuses = vec![(JobStatus::Failing, 30), (JobStatus::Failed, 0)];
+    let last = JobDetails::bare(ID, "one", JobStatus::Failed, failed.cause.clone());
+    let last = JobDetails { statuses, ..last };
+    core.on_ended(Instant::ORIGIN, failed.clone(), last);
+    let told = |core: &DispatcherCore| {
+        core.details_without_master(Instant::ORIGIN, ID).map(|details| details.status)
+    };
+    assert_eq!(told(&core), Some(JobStatus::Failing), "how it ends is not kept yet");
+    assert_eq!(core.overviews(Instant::ORIGIN)[0].status, JobStatus::Failing);
+    assert_eq!(core.on_cancel(ID), Err(JobRefusal::NoMaster), "nor whether it has failed");
+    let canceled = JobResult { status: JobStatus::Canceled, ..failed };
+    on(&mut core, |core| core.on_result_stored(ID, Ok(canceled.clone())));
+    assert_eq!(told(&core), Some(JobStatus::Canceled));
+    let details = core.details_without_master(Instant::ORIGIN, ID).expect("it is known");
+    assert_eq!(details.statuses.last(), Some(&(JobStatus::Canceled, 0)));
+    assert_eq!(core.result(ID), Some(Some(canceled)));
+    assert_eq!(core.on_cancel(ID), Err(JobRefusal::Terminated(JobStatus::Canceled)));
 }

@@ -18,6 +18,7 @@ use crate::{
         ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, ResourceId},
         job_manager::event::JobEvent,
         protocol::{CheckpointAck, CheckpointDecline, JobStatus, TaskExecutionState},
+        reason::shortened,
         service::coordination::Revision,
         store::CompletedCheckpoint,
     },
@@ -282,7 +283,7 @@ impl JobMasterCore {
         let (attempt, checkpoint) = (*attempt, *checkpoint);
         let pending = self.checkpoints.pending.contains_key(&checkpoint);
         if pending && self.current(attempt).is_some() {
-            let reason = format!("{attempt:?} declined: {reason}");
+            let reason = format!("{attempt:?} declined: {}", shortened(reason));
             self.fail_checkpoint(now, checkpoint, Some(attempt), &reason);
         }
     }

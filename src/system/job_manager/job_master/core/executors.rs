@@ -11,6 +11,7 @@ use crate::{
             ExecutorReport, JobStatus, MasterReport, OfferedSlots, RegistrationRefusal,
             TaskExecutionState, TaskExecutorInfo,
         },
+        reason::shortened,
         sabotage,
     },
 };
@@ -125,13 +126,15 @@ impl JobMasterCore {
             return Err(failure("a newer round of offers was answered"));
         }
         link.round = round;
+        let (before, _) = self.slots.fill();
         let accepted = self.slots.offer(&resource, version, slots);
         for allocation in &accepted {
             let (job, resource, allocation) = (self.id(), resource.clone(), *allocation);
             self.announce(JobEvent::SlotAccepted { job, resource, allocation });
         }
         self.schedule(now);
-        self.watch_idle_slots(!accepted.is_empty());
+        // One that it holds already and that is offered again is no other one.
+        self.watch_idle_slots(self.slots.fill().0 > before);
         Ok(accepted)
     }
 
@@ -144,7 +147,7 @@ impl JobMasterCore {
         cause: &str,
     ) {
         let Some(link) = self.executors.remove(resource) else { return };
-        let (session, connection) = (link.info.session, link.heartbeat);
+        let (session, connection, cause) = (link.info.session, link.heartbeat, shortened(cause));
         self.does(Effect::Unmonitor(resource.clone(), connection));
         let (job, lost) = (self.id(), resource.clone());
         self.announce(JobEvent::ExecutorLost { job, resource: lost, session, connection, told });

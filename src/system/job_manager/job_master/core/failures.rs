@@ -2,14 +2,12 @@
 
 use crate::{
     host::{Instant, millis},
-    system::protocol::JobFailure,
+    system::{protocol::JobFailure, reason::shortened},
 };
 use std::collections::VecDeque;
 
 /// Failures that are remembered.
 const FAILURES_MAX: usize = 8;
-/// Of a cause, bytes that are remembered.
-const CAUSE_BYTES_MAX: usize = 1024;
 
 /// The last failures of one term, oldest first.
 #[derive(Default)]
@@ -56,14 +54,10 @@ fn reason(cause: &str) -> &str {
     cause.split_once(" failed: ").map_or(cause, |(_, reason)| reason)
 }
 
-fn shortened(cause: &str) -> &str {
-    let end = (0..=CAUSE_BYTES_MAX.min(cause.len())).rev().find(|end| cause.is_char_boundary(*end));
-    &cause[..end.unwrap_or(0)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::reason::REASON_BYTES_MAX;
 
     #[test]
     fn what_repeats_is_one_failure_with_its_count_and_the_list_is_bounded() {
@@ -78,13 +72,13 @@ mod tests {
             1,
             "it ran for long"
         );
-        let cause = "ä".repeat(CAUSE_BYTES_MAX);
+        let cause = "ä".repeat(REASON_BYTES_MAX);
         for n in 0..20 {
             assert_eq!(failures.note(Instant::ORIGIN, &format!("{n}{cause}"), false), 1);
         }
         let recent = failures.recent(Instant::ORIGIN);
         assert_eq!(recent.len(), FAILURES_MAX);
-        assert!(recent.iter().all(|failure| failure.cause.len() <= CAUSE_BYTES_MAX));
+        assert!(recent.iter().all(|failure| failure.cause.len() <= REASON_BYTES_MAX));
         assert!(recent[FAILURES_MAX - 1].cause.starts_with("19"));
     }
 }

@@ -17,6 +17,7 @@ use crate::{
         },
         job_manager::event::JobEvent,
         protocol::{DeployRefusal, JobStatus, TaskExecutionState},
+        reason::shortened,
         rpc::RpcError,
         sabotage,
     },
@@ -45,9 +46,9 @@ impl JobMasterCore {
     /// checkpoint in between, all their slots held. One draw at a time: draws of one counter would only
     /// refuse each other.
     pub(super) fn schedule(&mut self, now: Instant) {
-        let may_deploy = matches!(self.status, JobStatus::Created | JobStatus::Restarting);
         let drawing = self.regions.iter().any(|region| region.drawing);
-        if !may_deploy || drawing || self.checkpoints.is_storing() {
+        let gives_back = self.idle.gives_back;
+        if !self.may_deploy() || gives_back || drawing || self.checkpoints.is_storing() {
             return;
         }
         let mut ready = Vec::new();
@@ -69,7 +70,7 @@ impl JobMasterCore {
 
     /// A region each has an epoch, in a row from the first. Those whose plan has changed draw anew.
     pub(super) fn epochs_drawn(&mut self, now: Instant, regions: &[(usize, u64)], first: u64) {
-        let may_deploy = matches!(self.status, JobStatus::Created | JobStatus::Restarting);
+        let may_deploy = self.may_deploy();
         for ((index, version), epoch) in regions.iter().zip(first..) {
             let region = &mut self.regions[*index];
             region.drawing = false;
@@ -223,6 +224,7 @@ impl JobMasterCore {
         failure: &mut Failure,
     ) -> bool {
         let Some(execution) = self.current(attempt) else { return false };
+        let state = state.bounded();
         if !execution.advance(now, state.clone()) {
             return true;
         }
@@ -284,6 +286,7 @@ impl JobMasterCore {
         if !goes_on || failing.is_empty() {
             return;
         }
+        let cause = shortened(cause);
         self.cause = Some(cause.to_string());
         let all = attempts.is_empty() || self.checkpoints.may_be_final();
         let Some(delay) = self.count_failure_of_job(now, attempts, all, cause) else {
@@ -369,7 +372,7 @@ impl JobMasterCore {
     }
 
     /// Ends a region's attempts; nothing that was planned for it happens.
-    fn end_region(&mut self, now: Instant, index: usize) {
+    pub(super) fn end_region(&mut self, now: Instant, index: usize) {
         let region = &mut self.regions[index];
         region.version += 1;
         if region.stage != Stage::Deployed {
@@ -448,6 +451,7 @@ impl JobMasterCore {
     /// Goes on when the last attempt of a region, or of the job, has ended.
     pub(super) fn maybe_finish(&mut self, now: Instant) {
         self.settle_regions(now);
+        self.give_slots_back();
         let none_left = self.executions.is_empty();
         // What a checkpoint that is being stored came to must be known first.
         let settled = !self.checkpoints.is_storing();

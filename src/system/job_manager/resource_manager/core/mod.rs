@@ -17,6 +17,7 @@ use crate::{
         job_manager::{JobManagerConfig, event::JobEvent},
         leadership::{LeaderInformation, LeaderSessionId},
         protocol::{JobStatus, RegistrationRefusal, SlotReport, TaskExecutorInfo},
+        reason::shortened,
         service::resource_provider::WorkerSpec,
     },
 };
@@ -261,7 +262,8 @@ impl ResourceManagerCore {
         self.executors.remove(resource);
         self.slots.unregister(resource, instance);
         self.announce(JobEvent::ExecutorDropped { resource: resource.clone(), instance });
-        self.does(Effect::DropExecutor(resource.clone(), instance, cause.to_string()));
+        let cause = shortened(cause).to_string();
+        self.does(Effect::DropExecutor(resource.clone(), instance, cause));
     }
 
     /// The task executor of a registration.

@@ -72,14 +72,18 @@ fn what_a_report_lacks_is_one_failure_too() {
 
 /// A job of one region that needs two slots, and has one of them.
 fn half_held() -> Bench {
+    one_held_of(2)
+}
+
+fn one_held_of(slots: u32) -> Bench {
     let spec = |uid: &str| OperatorSpec {
         uid: uid.to_string(),
         name: uid.to_string(),
         parameters: vec![],
     };
     let mut graph = StreamGraph::new().disable_chaining();
-    let source = graph.source(spec("source"), 2);
-    graph.operator(source, Partitioner::Rebalance, spec("sink"), 2);
+    let source = graph.source(spec("source"), slots);
+    graph.operator(source, Partitioner::Rebalance, spec("sink"), slots);
     let settings = CheckpointSettings::default();
     let job = graph.job_graph(JobId(7), "one region", settings, restarts(9)).unwrap();
     let mut bench = Bench::of(job);
@@ -103,12 +107,8 @@ fn slots_that_a_job_can_not_use_are_given_back_after_a_while() {
     let mut again = offered("a", 1, 1);
     again.round = 2;
     let effects = bench.does(|core, now| assert!(core.on_offered(now, again).is_ok()));
-    let (timer, wait) = idle_timer(&effects).expect("it begins anew when one has come");
-    let timeout = JobManagerConfig::default().slot_idle_timeout;
-    assert!((timeout..=timeout * 2).contains(&wait), "{wait:?}");
+    assert_eq!(idle_timer(&effects), None, "no other one has come");
     let effects = bench.does(|core, now| core.on_timer(now, Timer::SlotsIdle(1)));
-    assert_eq!(effects, [], "that of the former episode");
-    let effects = bench.does(|core, now| core.on_timer(now, timer));
     let (job, resource, allocation) = (JobId(7), ResourceId("a".to_string()), AllocationId(1));
     assert_eq!(effects, [Effect::Announce(JobEvent::SlotGivenBack { job, resource, allocation })]);
     assert_eq!(bench.core.slots.fill(), (0, 2));
@@ -121,6 +121,20 @@ fn slots_that_a_job_can_not_use_are_given_back_after_a_while() {
 }
 
 #[test]
+fn the_time_of_idle_slots_begins_anew_when_another_one_has_come() {
+    let mut bench = one_held_of(3);
+    bench.connect("b", 2);
+    let effects = bench.offer("b", 2, 2);
+    let (timer, wait) = idle_timer(&effects).expect("one is missing yet");
+    let timeout = JobManagerConfig::default().slot_idle_timeout;
+    assert!((timeout..=timeout * 2).contains(&wait), "{wait:?}");
+    let effects = bench.does(|core, now| core.on_timer(now, Timer::SlotsIdle(1)));
+    assert_eq!(effects, [], "that of the former episode");
+    bench.does(|core, now| core.on_timer(now, timer));
+    assert_eq!(bench.core.slots.fill(), (0, 3), "all of them go");
+}
+
+#[test]
 fn slots_that_a_region_uses_or_will_use_are_kept() {
     let mut bench = Bench::running(restarts(9));
     let effects = bench.is(attempt((1, 1), 2), failed());
@@ -130,11 +144,51 @@ fn slots_that_a_region_uses_or_will_use_are_kept() {
     bench.offer("b", 2, 2);
     bench.does(|core, now| core.on_timer(now, Timer::SlotsIdle(1)));
     assert_eq!(bench.core.slots.fill(), (2, 2), "the rest has come in time");
-    // Of two regions the one that has its slot runs, and gives nothing back.
+}
+
+/// Of two regions the one that has its slot runs, and the job takes no checkpoint.
+#[test]
+fn a_job_that_runs_in_part_ends_that_and_gives_all_back_after_longer_each_time() {
     let mut bench = Bench::new(restarts(9));
+    bench.does(|core, _| core.on_start());
+    bench.connect("a", 1);
+    let timeout = JobManagerConfig::default().slot_idle_timeout;
+    for (round, times) in (1..).zip([2, 4, 8, 16, 16]) {
+        let mut offered = offered("a", 1, round.into());
+        (offered.round, offered.version) = (round, round);
+        let effects = bench.does(|core, now| assert!(core.on_offered(now, offered).is_ok()));
+        let (timer, wait) = idle_timer(&effects).expect("a slot is missing");
+        assert!((timeout * times..=timeout * (times + 1)).contains(&wait), "{wait:?}");
+        let version = bench.core.regions[0].version;
+        bench.drawn(Draw::Epochs(vec![(0, version)]), round);
+        bench.is(attempt((0, 0), round), TaskExecutionState::Running);
+        let effects = bench.does(|core, now| core.on_timer(now, timer));
+        assert_eq!(canceled(&effects), [attempt((0, 0), round), attempt((1, 0), round)]);
+        assert_eq!(counted(&effects), [], "it is no failure");
+        assert_eq!(bench.core.slots.fill(), (1, 2), "they still run");
+        bench.is(attempt((0, 0), round), TaskExecutionState::Canceled);
+        bench.is(attempt((1, 0), round), TaskExecutionState::Canceled);
+        assert_eq!(bench.core.slots.fill(), (0, 2));
+    }
+}
+
+#[test]
+fn a_job_that_gives_slots_back_deploys_nothing_meanwhile_and_may_be_canceled() {
+    let mut bench = Bench::new(restarts(9));
+    bench.does(|core, _| core.on_start());
     bench.connect("a", 1);
     let effects = bench.offer("a", 1, 1);
-    assert_eq!(idle_timer(&effects), None);
+    let (timer, _) = idle_timer(&effects).expect("a slot is missing");
+    bench.drawn(Draw::Epochs(vec![(0, 0)]), 1);
+    bench.does(|core, now| core.on_timer(now, timer));
+    bench.connect("b", 2);
+    let effects = bench.offer("b", 2, 2);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Draw(..))), "{effects:?}");
+    bench.does(|core, now| core.on_cancel(now));
+    bench.is(attempt((0, 0), 1), TaskExecutionState::Canceled);
+    let effects = bench.is(attempt((1, 0), 1), TaskExecutionState::Canceled);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::End(..))));
+    assert_eq!(bench.core.status, JobStatus::Canceled);
 }
 
 #[test]

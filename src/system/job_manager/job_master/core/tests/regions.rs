@@ -243,3 +243,32 @@ fn a_failure_of_all_takes_the_regions_along_that_run_beside_one_that_is_ending()
     let delays: Vec<_> = bench.core.regions.iter().map(|region| region.delay).collect();
     assert_eq!(delays, [Some(2), Some(1)], "each waits from its own failure on");
 }
+
+#[test]
+fn of_a_reason_however_long_no_more_is_kept_or_handed_on_than_its_beginning() {
+    let long = "x".repeat(10 * 1024 * 1024);
+    let most = crate::system::reason::REASON_BYTES_MAX;
+    let mut bench = Bench::running(RestartStrategy::None);
+    let mut effects = bench.is(attempt((1, 1), 2), TaskExecutionState::Failed(long.clone()));
+    assert!(matches!(&bench.core.executions[&vertex(1, 1)].state,
+        TaskExecutionState::Failed(cause) if cause.len() == most));
+    let connection = HeartbeatSession(1);
+    let gone = |core: &mut JobMasterCore, now| {
+        core.on_left(now, &ResourceId("a".to_string()), connection, &long);
+        core.on_left(now, &ResourceId("b".to_string()), HeartbeatSession(2), &long);
+    };
+    effects.extend(bench.does(gone));
+    assert_eq!(bench.core.status, JobStatus::Failed);
+    for effect in effects {
+        match effect {
+            Effect::End(result, details) => {
+                assert!(result.cause.is_some_and(|cause| cause.len() == most));
+                assert!(details.cause.is_some_and(|cause| cause.len() == most));
+            }
+            Effect::Disconnect(_, _, cause) | Effect::Notice(Notice::Failure(_, cause)) => {
+                assert!(cause.len() <= most);
+            }
+            _ => {}
+        }
+    }
+}

@@ -135,8 +135,10 @@ impl LocalCluster {
         cluster.web_monitor.port = config.rest_port;
         cluster.task_executor.slots = config.slots;
         let (settings, of_jobs) = (cluster.clone(), library.clone());
-        let manage =
-            move |service| async move { serve_jobs(service, settings, &of_jobs, |_| {}).await };
+        let manage = move |service| async move {
+            // A session cluster goes on until it is stopped.
+            serve_jobs(service, settings, &of_jobs, |_| {}).await;
+        };
         nodes.serve("job-manager", manage).await?;
         for number in 1..=config.task_executors {
             let (settings, library) = (cluster.clone(), library.clone());

@@ -102,6 +102,7 @@ pub enum LocalJobError {
 /// A cluster in this process. Dropping it ends it at once.
 pub struct LocalCluster {
     nodes: Nodes,
+    config: ClusterConfig,
     services: Services,
     client: JobClient,
     web_monitor: NodeAddress,
@@ -151,7 +152,12 @@ impl LocalCluster {
         let services = cluster.services(&service);
         let client = JobClient::new(&service, &services.coordination);
         let web_monitor = nodes.ready(&services, &config).await?;
-        Ok(LocalCluster { nodes, services, client, web_monitor })
+        Ok(LocalCluster { nodes, config: cluster, services, client, web_monitor })
+    }
+
+    /// How its nodes behave, and where its services listen.
+    pub fn config(&self) -> &ClusterConfig {
+        &self.config
     }
 
     /// Submits, watches and cancels jobs.

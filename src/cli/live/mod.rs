@@ -7,6 +7,7 @@ mod mini;
 mod node;
 mod place;
 mod process;
+mod programs;
 mod session;
 mod supervised;
 mod text;
@@ -73,7 +74,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome, CliError> {
         Command::Hello(command) => command.run(&arguments.log),
         Command::Mini(command) => command.run(&arguments.log),
         Command::StartCluster(command) => command.run(&arguments.log),
-        Command::Submit(command) => command.run(),
+        Command::Submit(command) => command.run(&arguments.log),
         Command::Jobs(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Cancel(command) => command.run(),

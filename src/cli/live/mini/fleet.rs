@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cli::live::{
-        cluster::{Member, Processes, Size, cluster_config},
+        cluster::{ClusterEntrypoint, Member, Processes, Size, cluster_config},
         text::Narrator,
     },
     host::Host,
@@ -119,7 +119,7 @@ impl<'a> Fleet<'a> {
     }
 
     fn start_others(&mut self, config: &ClusterConfig) {
-        self.processes.start_workers(config, SIZE);
+        self.processes.start_workers(config, SIZE, &ClusterEntrypoint::Session);
         self.add_loader("submit", "client", config);
         if self.plan.kept.from() == Origin::Log {
             self.add_loader("writer", "writer", config);

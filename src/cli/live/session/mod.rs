@@ -7,12 +7,15 @@
 
 mod cancel;
 mod connection;
+mod deployer;
+mod deployment;
 mod folder;
 mod follow;
 mod info;
 mod jobs;
+mod launch;
+mod local;
 mod name;
-mod programs;
 mod start;
 mod state;
 mod stop;

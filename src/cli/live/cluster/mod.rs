@@ -22,5 +22,5 @@ pub use library::library;
 pub use member::Member;
 pub use node::ClusterNode;
 pub use processes::{Processes, Size};
-pub use settings::cluster_config;
+pub use settings::{SESSION_TIMEOUT, cluster_config};
 pub use worker::Worker;

@@ -20,7 +20,7 @@ const SERVERS: [&str; 3] = ["coordination", "blobs", "log"];
 const JOB_MANAGER: &str = "job-manager";
 const TASK_EXECUTOR: &str = "task-executor";
 
-/// How many processes a cluster has beside its servers.
+/// How many processes a cluster has beside its servers, and how they are started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Job managers.
@@ -31,6 +31,8 @@ pub struct Size {
     pub slots: u32,
     /// The port of the first job manager's web monitor; those of the others follow. 0 takes free ones.
     pub rest_port: u16,
+    /// How long a leader that is killed leads on.
+    pub session_timeout: Duration,
 }
 
 /// The processes of a cluster: servers, job managers, task executors, and what its owner adds.
@@ -94,6 +96,8 @@ impl Processes {
         member.set("--coordination", config.coordination.server.to_string());
         member.set("--object-store", config.object_store.server.to_string());
         member.set("--log-server", config.log.server.to_string());
+        let session_timeout = config.coordination.session_timeout.as_micros();
+        member.set("--session-timeout", format!("{session_timeout}us"));
         member
     }
 

@@ -172,8 +172,10 @@ mod tests {
         let arguments = ["--records".to_string(), "5".to_string()];
         let Ok(prepared) = prepare("word-count", &arguments, None) else { panic!("it is right") };
         let folder = ClusterFolder::new("/no/such/folder".as_ref());
-        let size = Size { job_managers: 1, task_executors: 2, slots: 2, rest_port: 0 };
-        let (within, log) = (Duration::from_secs(1), "warn");
+        let within = Duration::from_secs(1);
+        let (rest_port, session_timeout, log) = (0, within, "warn");
+        let size =
+            Size { job_managers: 1, task_executors: 2, slots: 2, rest_port, session_timeout };
         let deployer = ClusterDeployer { folder: &folder, size, within, log };
         let job = |parallelism| prepared.job(JobId(1), parallelism).expect("sound");
         assert_eq!(slots(&job(4)), 4, "its vertices share slots");

@@ -219,8 +219,11 @@ mod tests {
 
     #[test]
     fn each_web_monitor_has_a_port_of_its_own() {
-        let size =
-            |job_managers, rest_port| Size { job_managers, task_executors: 1, slots: 1, rest_port };
+        let session_timeout = Duration::from_secs(1);
+        let size = |job_managers, rest_port| {
+            let (task_executors, slots) = (1, 1);
+            Size { job_managers, task_executors, slots, rest_port, session_timeout }
+        };
         assert_eq!(ports(size(3, 8081)).expect("there are"), [8081, 8082, 8083]);
         assert!(ports(size(3, 0)).expect("any do").is_empty());
         let refused = ports(size(2, 65_535)).expect_err("there is one").to_string();

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     cli::live::{
         CliError, Outcome,
-        cluster::Size,
+        cluster::{SESSION_TIMEOUT, Size},
         programs::{Prepared, Unprepared, listed, prepare},
         text::{Narrator, parse_duration, say},
     },
@@ -123,6 +123,7 @@ impl OwnSize {
                 task_executors: executors.unwrap_or(2),
                 slots: slots.unwrap_or(4),
                 rest_port: 0,
+                session_timeout: SESSION_TIMEOUT,
             }),
         }
     }

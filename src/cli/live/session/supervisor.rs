@@ -10,7 +10,7 @@ use crate::{
         CliError, Outcome,
         cluster::{ClusterEnd, ClusterEntrypoint, Processes, Size, cluster_config},
         supervised::{End, run_supervised},
-        text::{Narrator, say},
+        text::{Narrator, parse_duration, say},
     },
     host::Host,
     system::{
@@ -24,6 +24,8 @@ use std::time::Duration;
 
 /// From look to look at the processes.
 const TICK: Duration = Duration::from_millis(50);
+/// A shorter one would be lost whenever the machine is busy.
+const SESSION_TIMEOUT_MIN: Duration = Duration::from_millis(500);
 
 /// The size of a cluster, as one types it.
 #[derive(Args, Clone, Debug)]
@@ -40,6 +42,17 @@ pub struct SizeArguments {
     /// The port of the first job manager's web monitor, those of the others follow; 0 takes free ones
     #[arg(long, value_name = "P", default_value_t = 8081)]
     rest_port: u16,
+    /// How long a job manager that is killed leads on, before another one may: 500ms at least
+    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = parse_session_timeout)]
+    session_timeout: Duration,
+}
+
+fn parse_session_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = parse_duration(text)?;
+    match timeout < SESSION_TIMEOUT_MIN {
+        true => Err(format!("must be {SESSION_TIMEOUT_MIN:?} at least")),
+        false => Ok(timeout),
+    }
 }
 
 impl SizeArguments {
@@ -50,17 +63,19 @@ impl SizeArguments {
             task_executors: self.executors,
             slots: self.slots,
             rest_port: self.rest_port,
+            session_timeout: self.session_timeout,
         }
     }
 }
 
 /// A size, to be typed once more.
-pub fn size_again(size: Size) -> [String; 4] {
+pub fn size_again(size: Size) -> [String; 5] {
     [
         format!("--job-managers={}", size.job_managers),
         format!("--executors={}", size.task_executors),
         format!("--slots={}", size.slots),
         format!("--rest-port={}", size.rest_port),
+        format!("--session-timeout={}us", size.session_timeout.as_micros()),
     ]
 }
 
@@ -108,7 +123,8 @@ async fn supervise(
     let deployment = Deployment::pending(folder)?;
     let mut processes = Processes::new(host, folder.path(), log);
     let [coordination, object_store, log] = processes.start_servers(narrator).await?;
-    let config = cluster_config(coordination.clone(), object_store.clone(), log.clone());
+    let mut config = cluster_config(coordination.clone(), object_store.clone(), log.clone());
+    config.coordination.session_timeout = size.session_timeout;
     let service = RpcSystem::default().bind(host, 0).await?;
     let services = config.services(&service);
     let mut entrypoint = ClusterEntrypoint::Session;

@@ -22,8 +22,8 @@ use wavetank::{
         ids::JobId,
         leadership::{LeaderFollower, LeaderGateway},
         protocol::{
-            DISPATCHER, DispatcherGateway, ExecutionState, JobDetails, JobStatus,
-            RESOURCE_MANAGER, ResourceManagerGateway,
+            DISPATCHER, DispatcherGateway, ExecutionState, JobDetails, JobStatus, RESOURCE_MANAGER,
+            ResourceManagerGateway,
         },
         rpc::RpcSystem,
         service::Services,
@@ -301,7 +301,9 @@ impl<'a> Client<'a> {
 
     /// What the processes hold.
     fn memory(&self) -> Vec<(String, f64)> {
-        let role = |name: &str| name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-').to_string();
+        let role = |name: &str| {
+            name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-').to_string()
+        };
         let processes = self.cluster.processes().into_iter();
         let mut all: Vec<_> = processes.map(|(name, id)| (role(&name), resident(id))).collect();
         let supervisor = self.cluster.file()["pid"].as_u64().expect("it runs");

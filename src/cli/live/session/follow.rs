@@ -70,7 +70,7 @@ pub async fn follow(
 /// What is to be seen of a job.
 enum Look {
     /// What the dispatcher says, if it answers.
-    Answered(Option<Result<JobDetails, JobRefusal>>),
+    Answered(Option<Result<Box<JobDetails>, JobRefusal>>),
     /// The job's own cluster has ended with it.
     Ended(JobResult),
 }
@@ -84,7 +84,7 @@ async fn look(connection: &Connection, job: JobId) -> Result<Look, CliError> {
             return Ok(Look::Ended(ended.end.job_result()));
         }
         if let Ok(answer) = connection.host.timeout(LOOK_PERIOD, asking.as_mut()).await {
-            return Ok(Look::Answered(answer.ok()));
+            return Ok(Look::Answered(answer.ok().map(|told| told.map(Box::new))));
         }
     }
 }

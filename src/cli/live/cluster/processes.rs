@@ -1,6 +1,6 @@
 //! The processes of one cluster, and who looks after them.
 
-use super::member::Member;
+use super::{end::ClusterEnd, entrypoint::ClusterEntrypoint, member::Member};
 use crate::{
     cli::live::{CliError, text::Narrator},
     host::{Host, NodeAddress},
@@ -20,7 +20,7 @@ const SERVERS: [&str; 3] = ["coordination", "blobs", "log"];
 const JOB_MANAGER: &str = "job-manager";
 const TASK_EXECUTOR: &str = "task-executor";
 
-/// How many processes a cluster has beside its servers.
+/// How many processes a cluster has beside its servers, and how they are started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Job managers.
@@ -31,6 +31,8 @@ pub struct Size {
     pub slots: u32,
     /// The port of the first job manager's web monitor; those of the others follow. 0 takes free ones.
     pub rest_port: u16,
+    /// How long a leader that is killed leads on.
+    pub session_timeout: Duration,
 }
 
 /// The processes of a cluster: servers, job managers, task executors, and what its owner adds.
@@ -39,7 +41,8 @@ pub struct Processes {
     folder: PathBuf,
     log: String,
     servers: Vec<Member>,
-    workers: Vec<Member>,
+    job_managers: Vec<Member>,
+    task_executors: Vec<Member>,
     others: Vec<Member>,
 }
 
@@ -51,7 +54,8 @@ impl Processes {
             folder: folder.to_path_buf(),
             log: log.to_string(),
             servers: Vec::new(),
-            workers: Vec::new(),
+            job_managers: Vec::new(),
+            task_executors: Vec::new(),
             others: Vec::new(),
         }
     }
@@ -92,12 +96,28 @@ impl Processes {
         member.set("--coordination", config.coordination.server.to_string());
         member.set("--object-store", config.object_store.server.to_string());
         member.set("--log-server", config.log.server.to_string());
+        let session_timeout = config.coordination.session_timeout.as_micros();
+        member.set("--session-timeout", format!("{session_timeout}us"));
         member
     }
 
     /// Starts job managers and task executors.
-    pub fn start_workers(&mut self, config: &ClusterConfig, size: Size) {
-        let mut workers = Vec::new();
+    pub fn start_workers(
+        &mut self,
+        config: &ClusterConfig,
+        size: Size,
+        entrypoint: &ClusterEntrypoint,
+    ) {
+        self.start_job_managers(config, size, entrypoint);
+        self.start_task_executors(config, size);
+    }
+
+    fn start_job_managers(
+        &mut self,
+        config: &ClusterConfig,
+        size: Size,
+        entrypoint: &ClusterEntrypoint,
+    ) {
         for number in 1..=size.job_managers {
             let mut member = self.worker(JOB_MANAGER, format!("{JOB_MANAGER}-{number}"), config);
             let port = match size.rest_port {
@@ -105,15 +125,22 @@ impl Processes {
                 first => first.saturating_add(number - 1),
             };
             member.set("--rest-port", port.to_string());
-            workers.push(member);
+            entrypoint.tell(&mut member);
+            if entrypoint.ends() {
+                member = member.finishing();
+            }
+            self.job_managers.push(member);
         }
+    }
+
+    /// Starts the task executors: the one place where one becomes a process.
+    fn start_task_executors(&mut self, config: &ClusterConfig, size: Size) {
         for number in 1..=size.task_executors {
             let name = format!("{TASK_EXECUTOR}-{number}");
             let mut member = self.worker(TASK_EXECUTOR, name, config);
             member.set("--slots", size.slots.to_string());
-            workers.push(member);
+            self.task_executors.push(member);
         }
-        self.workers = workers;
     }
 
     /// Adds one more process.
@@ -123,7 +150,17 @@ impl Processes {
 
     /// Servers, job managers and task executors.
     pub fn members_mut(&mut self) -> impl Iterator<Item = &mut Member> {
-        self.servers.iter_mut().chain(&mut self.workers)
+        self.servers.iter_mut().chain(&mut self.job_managers).chain(&mut self.task_executors)
+    }
+
+    /// What the cluster came to, once all its job managers have ended with it. They all say the same.
+    pub fn end(&self) -> Result<Option<ClusterEnd>, CliError> {
+        if self.job_managers.is_empty() || !self.job_managers.iter().all(Member::has_finished) {
+            return Ok(None);
+        }
+        let line = self.job_managers.iter().find_map(Member::last_line);
+        let line = line.ok_or_else(|| CliError::new("no job manager has said what it came to"))?;
+        Ok(Some(ClusterEnd::parse(line)?))
     }
 
     /// What was added, in that order.
@@ -133,19 +170,21 @@ impl Processes {
 
     /// The process ids of servers, job managers and task executors that run, by their names.
     pub fn ids(&self) -> BTreeMap<String, u32> {
-        let members = self.servers.iter().chain(&self.workers);
+        let members = self.servers.iter().chain(&self.job_managers).chain(&self.task_executors);
         members.filter_map(|member| Some((member.name().to_string(), member.id()?))).collect()
     }
 
     /// Where the web monitors of job managers that run listen.
     pub fn web_monitors(&self) -> Vec<NodeAddress> {
-        self.workers.iter().filter_map(|member| member.address().cloned()).collect()
+        self.job_managers.iter().filter_map(|member| member.address().cloned()).collect()
     }
 
     /// Looks after every process: starts what is to be started.
     pub fn tend(&mut self, narrator: &Narrator) -> Result<(), CliError> {
         let now = self.host.now();
-        for member in self.servers.iter_mut().chain(&mut self.workers).chain(&mut self.others) {
+        let others = self.others.iter_mut();
+        let workers = self.job_managers.iter_mut().chain(&mut self.task_executors).chain(others);
+        for member in self.servers.iter_mut().chain(workers) {
             member.tend(now, narrator)?;
         }
         Ok(())

@@ -29,12 +29,16 @@ use crate::{
             serve_object_store, serve_tasks,
         },
         graph::JobGraph,
-        protocol::{JobRefusal, JobResult, SubmitRefusal},
-        rpc::{RpcService, RpcSystem},
+        leadership::LeaderGateway,
+        protocol::{
+            JobRefusal, JobResult, RESOURCE_MANAGER, ResourceManagerGateway, SubmitRefusal,
+        },
+        rpc::{RpcError, RpcService, RpcSystem},
         service::Services,
     },
 };
 use std::{
+    cell::RefCell,
     future::Future,
     io,
     path::{Path, PathBuf},
@@ -102,6 +106,7 @@ pub enum LocalJobError {
 /// A cluster in this process. Dropping it ends it at once.
 pub struct LocalCluster {
     nodes: Nodes,
+    config: ClusterConfig,
     services: Services,
     client: JobClient,
     web_monitor: NodeAddress,
@@ -135,8 +140,10 @@ impl LocalCluster {
         cluster.web_monitor.port = config.rest_port;
         cluster.task_executor.slots = config.slots;
         let (settings, of_jobs) = (cluster.clone(), library.clone());
-        let manage =
-            move |service| async move { serve_jobs(service, settings, &of_jobs, |_| {}).await };
+        let manage = move |service| async move {
+            // A session cluster goes on until it is stopped.
+            serve_jobs(service, settings, &of_jobs, |_| {}).await;
+        };
         nodes.serve("job-manager", manage).await?;
         for number in 1..=config.task_executors {
             let (settings, library) = (cluster.clone(), library.clone());
@@ -148,8 +155,13 @@ impl LocalCluster {
         let service = nodes.bind("client").await?;
         let services = cluster.services(&service);
         let client = JobClient::new(&service, &services.coordination);
-        let web_monitor = nodes.ready(&services, &config).await?;
-        Ok(LocalCluster { nodes, services, client, web_monitor })
+        let web_monitor = nodes.ready(&service, &services, &config).await?;
+        Ok(LocalCluster { nodes, config: cluster, services, client, web_monitor })
+    }
+
+    /// How its nodes behave, and where its services listen.
+    pub fn config(&self) -> &ClusterConfig {
+        &self.config
     }
 
     /// Submits, watches and cancels jobs.
@@ -236,28 +248,56 @@ impl Nodes {
     /// Waits until the cluster is there; where its web monitor serves.
     async fn ready(
         &self,
+        service: &RpcService,
         services: &Services,
         config: &LocalClusterConfig,
     ) -> Result<NodeAddress, LocalClusterError> {
-        let host = services.coordination.host().clone();
-        let rest = RestClient::new(&services.coordination);
-        let mut last = "no web monitor leads".to_string();
+        let last = RefCell::new("no resource manager leads".to_string());
         let ready = async {
-            loop {
-                if let Ok(monitor) = rest.leader().await {
-                    match rest.get(&monitor, "/overview").await {
-                        Ok(told) if told["taskmanagers"] == config.task_executors => {
-                            return monitor;
-                        }
-                        Ok(told) => last = format!("the web monitor tells {told}"),
-                        Err(error) => last = error.to_string(),
-                    }
-                }
-                host.sleep(LOOK).await;
-            }
+            // It is asked first, since a web monitor keeps for a while what it was told.
+            registered(service, services, config.task_executors, &last).await;
+            told(services, config.task_executors, &last).await
         };
-        let ready = host.timeout(config.start_timeout, ready).await;
-        ready.map_err(|_| LocalClusterError::NotReady(config.start_timeout, last))
+        let ready = service.host().timeout(config.start_timeout, ready).await;
+        ready.map_err(|_| LocalClusterError::NotReady(config.start_timeout, last.into_inner()))
+    }
+}
+
+/// Waits until the resource manager knows so many task executors. What it waits for is noted.
+async fn registered(
+    service: &RpcService,
+    services: &Services,
+    task_executors: u32,
+    last: &RefCell<String>,
+) {
+    let resource_manager: LeaderGateway<ResourceManagerGateway> =
+        LeaderGateway::new(service, &services.coordination, RESOURCE_MANAGER);
+    loop {
+        let unanswered = |error: RpcError| last.replace(error.to_string());
+        let known = resource_manager
+            .call(ResourceManagerGateway::task_executors, |error| drop(unanswered(error)))
+            .await
+            .len();
+        if known as u64 >= u64::from(task_executors) {
+            return;
+        }
+        last.replace(format!("{known} of {task_executors} task executors are registered"));
+        service.host().sleep(LOOK).await;
+    }
+}
+
+/// Waits until a web monitor tells of so many task executors; where it serves.
+async fn told(services: &Services, task_executors: u32, last: &RefCell<String>) -> NodeAddress {
+    let rest = RestClient::new(&services.coordination);
+    loop {
+        if let Ok(monitor) = rest.leader().await {
+            match rest.get(&monitor, "/overview").await {
+                Ok(told) if told["taskmanagers"] == task_executors => return monitor,
+                Ok(told) => last.replace(format!("the web monitor tells {told}")),
+                Err(error) => last.replace(error.to_string()),
+            };
+        }
+        services.coordination.host().sleep(LOOK).await;
     }
 }
 

@@ -16,6 +16,8 @@ mod endpoints;
 mod journal;
 #[cfg(madsim)]
 mod large;
+#[cfg(not(madsim))]
+mod live_recovery;
 #[cfg_attr(not(madsim), expect(dead_code, reason = "most parts are of the simulated world"))]
 mod measure;
 #[cfg(madsim)]
@@ -38,7 +40,8 @@ const PARTS: &[Part] = &[
 ];
 
 #[cfg(not(madsim))]
-const PARTS: &[Part] = &[("endpoints", endpoints::endpoints)];
+const PARTS: &[Part] =
+    &[("endpoints", endpoints::endpoints), ("live-recovery", live_recovery::live_recovery)];
 
 /// What a part runs in a process of its own.
 const CHILDREN: &[Part] = &[

@@ -18,6 +18,7 @@ use super::{
         coordination::{CoordinationClient, CoordinationConfig, CoordinationServer},
         log::{LogClient, LogConfig, LogServer},
         object_store::{ObjectStoreClient, ObjectStoreConfig, ObjectStoreServer},
+        resource_provider::{ProviderConfig, ResourceProvider, ResourceProviderClient},
     },
     task_executor::{OperatorRegistry, TaskExecutorConfig, serve_task_executor},
     web_monitor::WebMonitorConfig,
@@ -45,6 +46,8 @@ pub struct ClusterConfig {
     pub object_store: ObjectStoreConfig,
     /// The log.
     pub log: LogConfig,
+    /// Who gives the cluster machines; `None`: it has the task executors that somebody starts.
+    pub provider: Option<ProviderConfig>,
     /// Job managers.
     pub job_manager: JobManagerConfig,
     /// Web monitors: each job manager has one.
@@ -62,6 +65,7 @@ impl ClusterConfig {
             coordination: CoordinationConfig::new(coordination),
             object_store: ObjectStoreConfig::new(object_store),
             log: LogConfig::new(log),
+            provider: None,
             job_manager: JobManagerConfig::default(),
             web_monitor: WebMonitorConfig::default(),
             task_executor: TaskExecutorConfig::default(),
@@ -171,8 +175,11 @@ pub async fn serve_jobs(
     let registry = library(&services);
     let check =
         Arc::new(move |job: &JobGraph| registry.accepts(job).map_err(|error| error.to_string()));
-    let ClusterConfig { job_manager: config, web_monitor, mode, .. } = config;
-    let settings = JobManagerSettings { config, web_monitor, mode, check };
+    let ClusterConfig { job_manager: config, web_monitor, mode, provider, .. } = config;
+    let provider = provider.map(|config| -> Arc<dyn ResourceProvider> {
+        Arc::new(ResourceProviderClient::new(&service, config))
+    });
+    let settings = JobManagerSettings { config, web_monitor, mode, provider, check };
     serve_job_manager(service, services, settings, web_monitor_listens).await
 }
 

@@ -51,6 +51,14 @@ crate::sabotages! {
     CLUSTER_ENDS_BEFORE_ITS_JOB_IS_CLEAN = "cluster-ends-before-its-job-is-clean", "generic", ["P1", "no-panic", "stuck"];
     /// A dispatcher that stops leading takes the whole cluster along.
     CLUSTER_ENDS_WITH_A_TERM = "cluster-ends-with-a-term", "FLINK-25486", ["P1"];
+    /// Machines that were asked for and have not come are asked for again.
+    COMING_WORKERS_FORGOTTEN = "coming-workers-forgotten", "FLINK-24713", ["S8"];
+    /// A machine whose task executor is lost is neither awaited nor given back.
+    LOST_WORKERS_FORGOTTEN = "lost-workers-forgotten", "FLINK-24377", ["S8", "stuck"];
+    /// Machines that no job needs are kept.
+    IDLE_WORKERS_KEPT = "idle-workers-kept", "generic", ["stuck"];
+    /// Of two machines under one name each takes the other's place, in turn.
+    TWINS_TAKE_TURNS = "twins-take-turns", "generic", ["S9"];
     /// A web monitor says of an answer that it has kept for a while that it is new.
     OLD_ANSWER_CALLED_FRESH = "old-answer-called-fresh", "generic", ["W1"];
     /// A channel that delivered its barrier is read on while others have not.

@@ -7,6 +7,7 @@ mod mini;
 mod node;
 mod place;
 mod process;
+mod programs;
 mod session;
 mod supervised;
 mod text;
@@ -21,6 +22,7 @@ use tracing_subscriber::fmt::time::SystemTime;
 ///
 /// A cluster that goes on in the background: `start-cluster`, then `submit`, `jobs`, `info` and `cancel`, at last
 /// `stop-cluster`. They all mean the cluster in the folder wavetank-cluster, unless --data names another one.
+/// `submit --target` runs a job in a cluster of its own instead, which ends with it.
 ///
 /// Exit codes: 0 all passed, 1 what was to be equal is not, or a job has not finished, 2 a bad command or file, 3
 /// not finished, 130 interrupted; docs/exit-codes.md tells them command by command.
@@ -73,7 +75,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome, CliError> {
         Command::Hello(command) => command.run(&arguments.log),
         Command::Mini(command) => command.run(&arguments.log),
         Command::StartCluster(command) => command.run(&arguments.log),
-        Command::Submit(command) => command.run(),
+        Command::Submit(command) => command.run(&arguments.log),
         Command::Jobs(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Cancel(command) => command.run(),

@@ -14,6 +14,7 @@ use std::{
 pub struct Process {
     child: Child,
     announced: oneshot::Receiver<String>,
+    last: oneshot::Receiver<String>,
 }
 
 impl Process {
@@ -27,8 +28,8 @@ impl Process {
         let mut child = command
             .spawn()
             .map_err(|error| CliError::new(format!("no process could be started: {error}")))?;
-        let announced = first_line(child.stdout.take().expect("it is piped"));
-        Ok(Process { child, announced })
+        let [announced, last] = two_lines(child.stdout.take().expect("it is piped"));
+        Ok(Process { child, announced, last })
     }
 
     /// Its process id.
@@ -50,6 +51,16 @@ impl Process {
     pub fn ended(&mut self) -> Result<Option<ExitStatus>, CliError> {
         Ok(self.child.try_wait()?)
     }
+
+    /// The line after the first, or that there is none; `None` while that is open. It may come after the end of the
+    /// process.
+    pub fn try_last_line(&mut self) -> Option<Option<String>> {
+        match self.last.try_recv() {
+            Ok(None) => None,
+            Ok(line) => Some(line),
+            Err(oneshot::Canceled) => Some(None),
+        }
+    }
 }
 
 impl Drop for Process {
@@ -61,12 +72,15 @@ impl Drop for Process {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a pipe can only be waited on by a thread")]
-fn first_line(output: ChildStdout) -> oneshot::Receiver<String> {
-    let (sender, receiver) = oneshot::channel();
+fn two_lines(output: ChildStdout) -> [oneshot::Receiver<String>; 2] {
+    let (first, first_line) = oneshot::channel();
+    let (second, second_line) = oneshot::channel();
     std::thread::spawn(move || {
-        if let Some(Ok(line)) = BufReader::new(output).lines().next() {
+        let mut lines = BufReader::new(output).lines();
+        for sender in [first, second] {
+            let Some(Ok(line)) = lines.next() else { return };
             let _ = sender.send(line);
         }
     });
-    receiver
+    [first_line, second_line]
 }

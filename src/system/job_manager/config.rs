@@ -1,5 +1,6 @@
 //! How a job manager behaves.
 
+use super::WorkerSettings;
 use crate::system::{heartbeat::HeartbeatConfig, registration::RegistrationConfig};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct JobManagerConfig {
     pub job_timeout: Duration,
     /// Jobs that are not over, at most; 1024.
     pub jobs_max: usize,
+    /// How task executors are asked for and given back, where somebody gives machines.
+    pub workers: WorkerSettings,
 }
 
 impl Default for JobManagerConfig {
@@ -38,6 +41,7 @@ impl Default for JobManagerConfig {
             slot_idle_timeout: Duration::from_secs(20),
             job_timeout: Duration::from_secs(60),
             jobs_max: 1024,
+            workers: WorkerSettings::default(),
         }
     }
 }

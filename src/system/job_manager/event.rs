@@ -232,6 +232,18 @@ pub enum JobEvent {
         /// What the cluster came to.
         status: ApplicationStatus,
     },
+    /// A resource manager asks for a machine.
+    WorkerRequested {
+        /// The name of its task executor.
+        resource: ResourceId,
+    },
+    /// A resource manager gives a machine back.
+    WorkerReleased {
+        /// The name of its task executor.
+        resource: ResourceId,
+        /// Why.
+        why: String,
+    },
     /// A resource manager has registered a task executor.
     ExecutorRegistered {
         /// The task executor.

@@ -22,4 +22,4 @@ pub use event::JobEvent;
 pub use job_master::{JobMaster, JobMasterServices};
 pub use mode::{Application, ApplicationContext, ApplicationError, RunMode};
 pub use node::{JobManagerSettings, serve_job_manager};
-pub use resource_manager::ResourceManager;
+pub use resource_manager::{ResourceManager, WorkerSettings};

@@ -13,6 +13,7 @@ use crate::{
         service::{
             Services,
             coordination::{Coordination, Session},
+            resource_provider::ResourceProvider,
         },
         watch::WatchSender,
         web_monitor::{WebMonitor, WebMonitorConfig},
@@ -29,6 +30,8 @@ pub struct JobManagerSettings {
     pub web_monitor: WebMonitorConfig,
     /// What the cluster is there for.
     pub mode: RunMode,
+    /// Who gives the cluster machines; `None` of a standalone one.
+    pub provider: Option<Arc<dyn ResourceProvider>>,
     /// Knows the registered operators.
     pub check: OperatorCheck,
 }
@@ -42,7 +45,7 @@ pub async fn serve_job_manager(
     settings: JobManagerSettings,
     web_monitor_listens: impl FnOnce(&NodeAddress),
 ) -> Option<ApplicationStatus> {
-    let JobManagerSettings { config, web_monitor: web, mode, check } = settings;
+    let JobManagerSettings { config, web_monitor: web, mode, provider, check } = settings;
     let Services { coordination: client, objects, log } = services;
     let session = Arc::new(Session::open(&client));
     let web_monitor = match WebMonitor::start(&service, &client, &session, web).await {
@@ -76,18 +79,22 @@ pub async fn serve_job_manager(
                 .boxed()
         }),
     );
-    let managed = client.clone();
+    let (managed, provided) = (client.clone(), provider.clone());
     let managers = EndpointTerms::new(
         &service,
         RESOURCE_MANAGER,
         Box::new(move |term| {
-            let manager = ResourceManager::new(config.clone(), managed.clone(), term);
+            let provider = provided.clone();
+            let manager = ResourceManager::new(config.clone(), managed.clone(), provider, term);
             async { Ok(Recovered::serving(manager)) }.boxed()
         }),
     );
     let dispatcher = compete(&service, DISPATCHER, dispatchers, &client, &session);
     let manager = compete(&service, RESOURCE_MANAGER, managers, &client, &session);
     let status = until_told(&outcome).await;
+    if let Some(provider) = provider {
+        provider.deregister_until_acknowledged(&status.to_string()).await;
+    }
     // Whoever stood by leads next, finds the same and ends too.
     dispatcher.stop().await;
     manager.stop().await;

@@ -1,7 +1,7 @@
-//! What a cluster leans on: coordination, an object store, a log. Each is a trait, which says what a
-//! process is promised; the rest of the system names the traits alone. Beside each stands an embedded
-//! server, hosted on a node of its own, and the client of it that implements the trait. An adapter to a
-//! service from elsewhere would stand there too.
+//! What a cluster leans on: coordination, an object store, a log, and whoever gives it machines. Each is a
+//! trait, which says what a process is promised; the rest of the system names the traits alone. Beside each
+//! stands an embedded server, hosted on a node of its own, and the client of it that implements the trait;
+//! only machines come from outside. An adapter to a service from elsewhere would stand there too.
 //!
 //! A call on a service ends in one of four ways: it is *done*, and then durable; it is *refused*, and then
 //! nothing was done; it is *not done*, since it never reached the service; or its outcome is
@@ -14,6 +14,7 @@
 pub mod coordination;
 pub mod log;
 pub mod object_store;
+pub mod resource_provider;
 
 mod backlog;
 mod batch;

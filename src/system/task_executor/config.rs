@@ -1,12 +1,16 @@
 //! How a task executor behaves.
 
 use super::TaskConfig;
-use crate::system::{heartbeat::HeartbeatConfig, registration::RegistrationConfig};
+use crate::system::{
+    heartbeat::HeartbeatConfig, ids::ResourceId, registration::RegistrationConfig,
+};
 use std::time::Duration;
 
 /// The settings of a task executor. Times are read on its node's clock.
 #[derive(Clone, Debug)]
 pub struct TaskExecutorConfig {
+    /// Its name, where somebody asked for it under one; else that of its host.
+    pub resource: Option<ResourceId>,
     /// Slots; 2.
     pub slots: u32,
     /// Beats with masters and the resource manager; lost after 5 s.
@@ -26,6 +30,7 @@ pub struct TaskExecutorConfig {
 impl Default for TaskExecutorConfig {
     fn default() -> Self {
         TaskExecutorConfig {
+            resource: None,
             slots: 2,
             heartbeat: HeartbeatConfig {
                 interval: Duration::from_secs(1),

@@ -11,7 +11,7 @@ use crate::system::{
 };
 use std::sync::Arc;
 
-/// Runs a task executor, whose identity is its host's name, until it can't go on.
+/// Runs a task executor, until it can't go on.
 pub async fn serve_task_executor(
     service: RpcService,
     data_port: u16,
@@ -25,7 +25,7 @@ pub async fn serve_task_executor(
         Err(error) => return host.exit(&format!("task executor: {error}")),
     };
     let info = TaskExecutorInfo {
-        resource: ResourceId(host.name().to_string()),
+        resource: config.resource.clone().unwrap_or(ResourceId(host.name().to_string())),
         session: TaskExecutorSession(host.random_u128()),
         address: RpcAddress::new(service.address().clone(), TASK_EXECUTOR),
         data: exchange.address().clone(),

@@ -13,7 +13,7 @@ use crate::{
         service::{coordination::CoordinationEvent, log::LogEvent, object_store::ObjectStoreEvent},
         task_executor::{SlotEvent, TaskEvent},
     },
-    under_test::cluster::rest_reader::RestEvent,
+    under_test::cluster::{provider::ProviderEvent, rest_reader::RestEvent},
 };
 use std::any::TypeId;
 
@@ -82,6 +82,8 @@ event_kinds! {
     Client(ClientEvent);
     /// Of readers of REST.
     Rest(RestEvent);
+    /// Of a provider of machines.
+    Provider(ProviderEvent);
     /// Of the hardware.
     Hardware(Hardware);
 }

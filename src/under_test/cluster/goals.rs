@@ -31,6 +31,7 @@ pub const KEYS: &[(&str, &str)] = &[
         "cluster",
         "From the job's end until no job manager of a cluster runs any more that was there for it alone.",
     ),
+    ("machines", "From the end of all jobs until no machine of a provider is held."),
     ("leftovers", "From the job's end until nothing is left of it but its result."),
 ];
 
@@ -61,6 +62,17 @@ pub fn of_end(spec: &ClusterSettings, job: JobId) -> Goal<Model> {
         left => Some(format!("{left} of {all} job managers to end with their cluster")),
     })
     .since(move |model: &Model| model.results.get(&job).map(|(_, at)| *at))
+}
+
+/// That no machine is held which nobody needs.
+pub fn of_machines(jobs: Vec<JobId>) -> Goal<Model> {
+    Goal::new("machines", |model: &Model, _| {
+        (model.machines > 0).then(|| format!("{} machines to be given back", model.machines))
+    })
+    .since(move |model: &Model| {
+        let ends = jobs.iter().map(|job| model.results.get(job).map(|(_, at)| *at));
+        ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max())
+    })
 }
 
 /// The goals of a job.

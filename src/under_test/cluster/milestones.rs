@@ -1,6 +1,6 @@
 //! The moments of the cluster's protocols that runs should reach, and on which faults hang.
 
-use super::{event_ref::EventRef, model::Model, rest_reader::RestEvent};
+use super::{event_ref::EventRef, model::Model, provider::ProviderEvent, rest_reader::RestEvent};
 use crate::{
     harness::event::{Answer, Ask, AskedValues, Milestone},
     host::Event,
@@ -84,6 +84,7 @@ pub fn all() -> Vec<Milestone> {
         OF_HEARTBEATS,
         OF_CLIENTS,
         OF_REST,
+        OF_PROVIDERS,
     ];
     of_foundation().into_iter().chain(own.concat()).collect()
 }
@@ -131,6 +132,8 @@ crate::milestones! {
         "tasks-withdrawn" = _, JobEvent::TasksWithdrawn { .. }, "A master ended tasks of a job that lacks slots, to give back those it holds.";
         "slot-given-back" = _, JobEvent::SlotGivenBack { .. }, "A master gave a slot back that its job could not use.";
         "executor-lost" = _, JobEvent::ExecutorLost { .. }, "A master gave a task executor up.";
+        "worker-requested" = _, JobEvent::WorkerRequested { .. }, "A resource manager asked a provider for a machine.";
+        "worker-released" = _, JobEvent::WorkerReleased { .. }, "A resource manager gave a machine back.";
         "main-started" = _, JobEvent::MainStarted { .. }, "A dispatcher executes the main function of a program.";
         "cluster-ends" = _, JobEvent::ClusterEnds { .. }, "A cluster that was there for one job ends with it.";
         "job-manager-ended" = _, JobEvent::JobManagerEnded { .. }, "Nothing of a job manager runs any more, since its cluster has ended.";
@@ -169,6 +172,9 @@ crate::milestones! {
         "cancellation-asked" = _, ClientEvent::Canceling { .. }, "A client asks that its job is canceled.";
         "job-finished" = _, ClientEvent::Ended { result, .. } if result.status == JobStatus::Finished, "A client knows that its job has finished.";
         "job-canceled" = _, ClientEvent::Ended { result, .. } if result.status == JobStatus::Canceled, "A client knows that its job was canceled.";
+    }
+    OF_PROVIDERS: ProviderEvent {
+        "machine-assigned" = _, ProviderEvent::Assigned { .. }, "A provider had a task executor started on a machine.";
     }
     OF_REST: RestEvent {
         "rest-told" = _, RestEvent::Told { .. }, "A web monitor told a reader of REST of the jobs.";

@@ -10,6 +10,7 @@ mod lines;
 mod milestones;
 mod model;
 mod nodes;
+pub mod provider;
 mod rest_reader;
 mod roles;
 mod settings;
@@ -29,15 +30,17 @@ use self::{
     invariants::{
         j1_no_foreign_restart::NoForeignRestart,
         p1_cluster_ends_with_its_job::ClusterEndsWithItsJob,
+        s8_workers_are_needed::WorkersAreNeeded,
     },
     jobs::job::{JobRun, JobSetup},
+    provider::MachinesGateway,
 };
 use crate::{
     harness::{
         check::{Checker, Invariant},
         event,
         event::Milestone,
-        language::NumberRange,
+        language::{NumberRange, Share},
         system::{
             Example, LintContext, MessageGroup, Nodes, Output, OwnFault, Role, RunParameters,
             Setup, StateTarget, SystemUnderTest,
@@ -54,7 +57,10 @@ use crate::{
         },
         rpc::{Gateway, Protocol, SERVICE_KINDS},
         sabotage,
-        service::{coordination::CoordinationGateway, log::LogGateway, object_store::BlobGateway},
+        service::{
+            coordination::CoordinationGateway, log::LogGateway, object_store::BlobGateway,
+            resource_provider::ResourceProviderGateway,
+        },
     },
 };
 use bytes::Bytes;
@@ -96,6 +102,10 @@ impl SystemUnderTest for Cluster {
             low: sum.low + of.low,
             high: sum.high + of.high,
         });
+        let providers = NumberRange {
+            low: u64::from(cluster.on_demand == Share::ALWAYS),
+            high: u64::from(cluster.on_demand.high > 0),
+        };
         let of_jobs = |role: Role| Nodes { name: role.name(), count: jobs, key: None };
         vec![
             Nodes::one(roles::COORDINATION),
@@ -103,6 +113,7 @@ impl SystemUnderTest for Cluster {
             Nodes::one(roles::LOG),
             Nodes::some(roles::JOB_MANAGER, cluster.job_managers, "job-managers"),
             Nodes::some(roles::TASK_EXECUTOR, cluster.task_executors, "task-executors"),
+            Nodes { name: roles::RESOURCE_PROVIDER.name(), count: providers, key: None },
             of_jobs(roles::WRITER),
             of_jobs(roles::CLIENT),
             Nodes::some(roles::REST_READER, cluster.rest_readers, "rest-readers"),
@@ -140,6 +151,8 @@ impl SystemUnderTest for Cluster {
             ResourceManagerGateway::PROTOCOL,
             JobMasterGateway::PROTOCOL,
             TaskExecutorGateway::PROTOCOL,
+            ResourceProviderGateway::PROTOCOL,
+            MachinesGateway::PROTOCOL,
         ]);
         let kinds = PACKET_KINDS.iter().map(|kind| kind.name()).collect();
         groups.push(MessageGroup { prefix: "stream.".to_string(), kinds });
@@ -203,7 +216,13 @@ impl SystemUnderTest for Cluster {
         if mode == Mode::Session {
             goals.extend((1..=settings.cluster.rest_readers.one()).map(goals::of_reader));
         }
-        let mut nodes = nodes::nodes(&settings.cluster, &config, &purpose);
+        if settings.is_on_demand() {
+            let needed = settings.jobs.iter().map(|job| job.slots().one()).sum::<u32>();
+            let enough = needed.div_ceil(settings.cluster.slots.one());
+            invariants.push(Box::new(WorkersAreNeeded::new(enough as usize)));
+            goals.push(goals::of_machines(jobs.iter().map(|job| job.id).collect()));
+        }
+        let mut nodes = nodes::nodes(&settings.cluster, &config, &purpose, run.seed);
         let (mut outputs, mut explanations) = (Vec::new(), Vec::new());
         for job in jobs {
             goals.extend(goals::of_job(&job, run.has_faults, mode));

@@ -1,7 +1,7 @@
 //! The reference model: what stands on the services by their own logs, and what the processes
 //! believe.
 
-use super::{event_ref::EventRef, rest_reader::RestEvent};
+use super::{event_ref::EventRef, provider::ProviderEvent, rest_reader::RestEvent};
 use crate::{
     harness::{check, event::Moment},
     host::{
@@ -66,6 +66,8 @@ pub struct Model {
     pub results: BTreeMap<JobId, (JobResult, Duration)>,
     /// The job managers whose processes have ended with their cluster.
     pub ended: BTreeSet<(NodeId, u64)>,
+    /// How many machines a provider holds for the cluster.
+    pub machines: usize,
     /// When each reader of REST was last told of the jobs by the web monitor that leads.
     pub told_by_rest: BTreeMap<u32, Duration>,
     /// How far each job's newest attempts are, as its masters know.
@@ -120,6 +122,7 @@ impl Model {
             EventRef::ObjectStore(event) => self.observe_objects(event),
             EventRef::Log(event) => self.observe_log(at, event),
             EventRef::Slot(event) => self.observe_slots(at, event),
+            EventRef::Provider(ProviderEvent::Workers { count, .. }) => self.machines = *count,
             EventRef::Rest(RestEvent::Told { reader, by_leader: true, .. }) => {
                 self.told_by_rest.insert(*reader, at.time);
             }

@@ -2,12 +2,16 @@
 
 use super::{
     jobs::spec::library,
+    provider::{ProviderSettings, ProviderState, run_machine_node, run_resource_provider_node},
     rest_reader::run_rest_reader_node,
     roles,
     settings::{ClusterSettings, Mode},
 };
 use crate::{
-    harness::system::{Node, Role},
+    harness::{
+        language::Share,
+        system::{Node, Role},
+    },
     host::{Host, NodeAddress},
     jobs::common::{JobPlan, create_topics},
     system::{
@@ -16,10 +20,14 @@ use crate::{
             run_object_store_node, run_task_executor_node, serve_jobs,
         },
         heartbeat::HeartbeatConfig,
-        job_manager::{Application, ApplicationContext, ApplicationError, RunMode},
+        job_manager::{Application, ApplicationContext, ApplicationError, RunMode, WorkerSettings},
+        service::resource_provider::ProviderConfig,
     },
 };
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 /// The port on which task executors listen for streams.
 const DATA_PORT: u16 = 6122;
@@ -40,6 +48,16 @@ pub fn cluster_config(spec: &ClusterSettings) -> ClusterConfig {
     };
     config.job_manager.heartbeat = heartbeat;
     config.task_executor.heartbeat = heartbeat;
+    if spec.on_demand == Share::ALWAYS {
+        config.provider = Some(ProviderConfig::new(address(roles::RESOURCE_PROVIDER)));
+        config.job_manager.workers = WorkerSettings {
+            slots: spec.slots.one(),
+            workers_max: spec.task_executors.one() as usize,
+            registration_timeout: spec.machine_delay.one() + Duration::from_secs(10),
+            idle_timeout: spec.machine_idle.one(),
+            ..WorkerSettings::default()
+        };
+    }
     config.task_executor.slots = spec.slots.one();
     config.task_executor.task.buffer_timeout = spec.buffer_timeout.one();
     config.task_executor.task.service_time = spec.service_time.one();
@@ -94,8 +112,42 @@ async fn run_prepared_job_manager(
     serve_jobs(service, config, &library, |_| {}).await;
 }
 
+/// A task executor, or a machine on which the provider has one run.
+async fn run_executor(
+    host: Host,
+    provider: Option<NodeAddress>,
+    config: ClusterConfig,
+    library: OperatorLibrary,
+) {
+    match provider {
+        Some(provider) => {
+            run_machine_node(host, (PORT, DATA_PORT), provider, config, library).await;
+        }
+        None => run_task_executor_node(host, PORT, DATA_PORT, config, library).await,
+    }
+}
+
+fn provider(spec: &ClusterSettings, seed: u64) -> Node {
+    let state = ProviderState::new(ProviderSettings {
+        seed,
+        delay: spec.machine_delay.one(),
+        twice: u32::try_from(spec.machines_twice.low).unwrap_or(0),
+        machines: spec.task_executors.one() as usize,
+    });
+    // It stands for the outside world, which no restart undoes.
+    let state = Arc::new(Mutex::new(state));
+    Node::one(roles::RESOURCE_PROVIDER, move |host| {
+        run_resource_provider_node(host, PORT, state.clone())
+    })
+}
+
 /// The nodes of a cluster; those of jobs come on top.
-pub fn nodes(spec: &ClusterSettings, config: &ClusterConfig, purpose: &Purpose) -> Vec<Node> {
+pub fn nodes(
+    spec: &ClusterSettings,
+    config: &ClusterConfig,
+    purpose: &Purpose,
+    seed: u64,
+) -> Vec<Node> {
     let library = library();
     let mut nodes = vec![
         Node::one(roles::COORDINATION, |host| run_coordination_node(host, PORT)),
@@ -112,10 +164,13 @@ pub fn nodes(spec: &ClusterSettings, config: &ClusterConfig, purpose: &Purpose) 
     }
     for number in 1..=spec.task_executors.one() {
         let (config, library) = (config.clone(), library.clone());
-        let main = move |host| {
-            run_task_executor_node(host, PORT, DATA_PORT, config.clone(), library.clone())
-        };
+        let provider = config.provider.as_ref().map(|provider| provider.server.clone());
+        let main =
+            move |host| run_executor(host, provider.clone(), config.clone(), library.clone());
         nodes.push(Node::numbered(roles::TASK_EXECUTOR, number, main));
+    }
+    if config.provider.is_some() {
+        nodes.push(provider(spec, seed));
     }
     let monitors: Vec<NodeAddress> = (1..=spec.job_managers.one())
         .map(|number| roles::JOB_MANAGER.node_name(Some(number)))

@@ -1,6 +1,6 @@
 //! The roles of a cluster's nodes, and the targets that only its state tells.
 
-use super::model::Model;
+use super::{model::Model, provider::MachinesGateway};
 use crate::{
     harness::system::{Disk, Role, RoleSpec, StateTarget},
     host::sim::NodeId,
@@ -11,7 +11,10 @@ use crate::{
             ResourceManagerGateway, TaskExecutorGateway, WEB_MONITOR, component_job,
         },
         rpc::Gateway,
-        service::{coordination::CoordinationGateway, log::LogGateway, object_store::BlobGateway},
+        service::{
+            coordination::CoordinationGateway, log::LogGateway, object_store::BlobGateway,
+            resource_provider::ResourceProviderGateway,
+        },
     },
 };
 
@@ -64,6 +67,14 @@ pub const TASK_EXECUTOR: Role = Role::new(
             .serving(const { &[TaskExecutorGateway::PROTOCOL.name] })
     },
 );
+/// Who gives a cluster machines.
+pub const RESOURCE_PROVIDER: Role = Role::new(
+    const {
+        &RoleSpec::one("resource-provider", "provider of machines").serving(
+            const { &[ResourceProviderGateway::PROTOCOL.name, MachinesGateway::PROTOCOL.name] },
+        )
+    },
+);
 /// The writers of the jobs' input topics.
 pub const WRITER: Role =
     Role::new(const { &RoleSpec::some("writer", "writers", "writer of a job's input") });
@@ -74,8 +85,17 @@ pub const REST_READER: Role =
     Role::new(const { &RoleSpec::some("rest-reader", "rest-readers", "reader of REST") });
 
 /// All of them.
-pub const ALL: &[Role] =
-    &[COORDINATION, OBJECT_STORE, LOG, JOB_MANAGER, TASK_EXECUTOR, WRITER, CLIENT, REST_READER];
+pub const ALL: &[Role] = &[
+    COORDINATION,
+    OBJECT_STORE,
+    LOG,
+    JOB_MANAGER,
+    TASK_EXECUTOR,
+    RESOURCE_PROVIDER,
+    WRITER,
+    CLIENT,
+    REST_READER,
+];
 
 /// The targets that the state of the cluster tells.
 pub const STATE_TARGETS: &[StateTarget<Model>] = &[

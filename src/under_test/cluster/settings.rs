@@ -22,6 +22,10 @@ crate::settings! {
             "slots" slots: NumberRange = number(1, 64, 2), "Slots of each task executor.";
             "per-job" per_job: Share = part("0%"), "How many of the runs that have one job are there for it alone, and end with it.";
             "application" application: Share = part("0%"), "How many of the others of those execute a program on the cluster that executes the job, and end with it.";
+            "on-demand" on_demand: Share = part("0%"), "How many of the runs have a provider of machines, whose machines the task executors are, and ask it for as many as they need.";
+            "machine-delay" machine_delay: DurationRange = time("0ms", "10m", "0ms"), "How long a machine that was asked for takes to come, at most.";
+            "machines-twice" machines_twice: Share = part("0%"), "How many of the machines come twice, under one name.";
+            "machine-idle" machine_idle: DurationRange = time("1s", "10m", "5s"), "How long a machine may be of no use before it is given back.";
             "scarce" scarce: Share = part("0%"), "How many of the runs have no task executor to spare: as few as their jobs need.";
             "session-timeout" session_timeout: DurationRange = time("100ms", "10m", "6s"), "How long a lease lives.";
             "heartbeat" heartbeat: DurationRange = time("10ms", "10m", "1s"), "From beat to beat; a peer is lost after five of them.";
@@ -56,10 +60,17 @@ impl ClusterSettings {
             let share = u32::try_from(share.low).unwrap_or(0);
             jobs == 1 && Draws::new(seed, what, [0, 0]).chance(share)
         };
+        let on_demand = u32::try_from(self.on_demand.low).unwrap_or(0);
+        let on_demand = Draws::new(seed, "on demand", [0, 0]).chance(on_demand);
         let per_job = draw(self.per_job, "per job");
         let application = !per_job && draw(self.application, "application");
         let decided = |is| if is { Share::ALWAYS } else { Share::only(0) };
-        ClusterSettings { per_job: decided(per_job), application: decided(application), ..self }
+        ClusterSettings {
+            per_job: decided(per_job),
+            application: decided(application),
+            on_demand: decided(on_demand),
+            ..self
+        }
     }
 }
 
@@ -98,6 +109,11 @@ impl Settings {
             (false, true) => Mode::Application,
             (false, false) => Mode::Session,
         }
+    }
+
+    /// Whether drawn settings have a provider of machines.
+    pub fn is_on_demand(&self) -> bool {
+        self.cluster.on_demand == Share::ALWAYS
     }
 
     /// The slots of all task executors, of drawn settings.

@@ -16,7 +16,7 @@ use crate::{
         },
         task_executor::{SlotEvent, TaskEvent},
     },
-    under_test::cluster::rest_reader::RestEvent,
+    under_test::cluster::{provider::ProviderEvent, rest_reader::RestEvent},
 };
 
 macro_rules! reported {
@@ -48,7 +48,18 @@ reported! {
     HeartbeatEvent = "heartbeat", |_| true, heartbeat;
     SinkEvent = "sink", |_| true, |event| Some(sink(event));
     ClientEvent = "client", |event| !matches!(event, ClientEvent::Asking { .. }), client;
+    ProviderEvent = "provider", |_| true, |event| Some(provider(event));
     RestEvent = "rest", |event| matches!(event, RestEvent::Told { .. }), rest;
+}
+
+fn provider(event: &ProviderEvent) -> String {
+    match event {
+        ProviderEvent::Workers { count, ended } => {
+            let ended = if *ended { ", of a cluster that has ended" } else { "" };
+            format!("{count} machines are held{ended}")
+        }
+        ProviderEvent::Assigned { machine, worker } => format!("{machine} is to run {worker}"),
+    }
 }
 
 fn rest(event: &RestEvent) -> Option<String> {
@@ -186,6 +197,8 @@ fn job(event: &JobEvent) -> Option<String> {
         }
         JobEvent::ClusterEnds { status, .. } => format!("ends the cluster as {status}"),
         JobEvent::JobManagerEnded { .. } => "has ended with its cluster".to_string(),
+        JobEvent::WorkerRequested { resource } => format!("asks for a machine, {resource}"),
+        JobEvent::WorkerReleased { resource, why } => format!("gives {resource} back: {why}"),
         JobEvent::ExecutorRegistered { resource, .. } => format!("registers {resource}"),
         JobEvent::ExecutorDropped { resource, .. } => format!("drops {resource}"),
         JobEvent::MasterRegistered { job, .. } => format!("registers the master of {job:?}"),

@@ -1,6 +1,7 @@
 //! The live commands, as a person types them.
 #![expect(clippy::disallowed_methods, reason = "a test's own files are on no node's disk")]
 
+mod modes;
 mod session;
 
 use std::{

@@ -12,19 +12,19 @@ use std::{
 /// A test that waits for longer hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(600);
 /// For all that takes as long as it takes.
-const PATIENCE: [&str; 2] = ["--within", "10min"];
+pub const PATIENCE: [&str; 2] = ["--within", "10min"];
 /// A job that outlasts every test, with a checkpoint soon.
-const ENDLESS: [&str; 7] =
+pub const ENDLESS: [&str; 7] =
     ["--", "--records", "1000000000", "--per-second", "20", "--checkpoint-interval", "200ms"];
 
 /// A cluster in a folder of its own, stopped at the end.
-struct Cluster {
-    data: String,
-    folder: Folder,
+pub struct Cluster {
+    pub data: String,
+    pub folder: Folder,
 }
 
 impl Cluster {
-    fn new(test: &str) -> Cluster {
+    pub fn new(test: &str) -> Cluster {
         let folder = Folder::new(test);
         Cluster { data: folder.data(), folder }
     }
@@ -35,17 +35,17 @@ impl Cluster {
         cluster
     }
 
-    fn start(&self, size: &[&str]) -> Told {
+    pub fn start(&self, size: &[&str]) -> Told {
         self.on("start-cluster", &[&["--rest-port", "0"], &PATIENCE[..], size].concat())
     }
 
     /// A command on this cluster.
-    fn on(&self, command: &str, arguments: &[&str]) -> Told {
+    pub fn on(&self, command: &str, arguments: &[&str]) -> Told {
         live(&[&[command, "--data", &self.data], arguments].concat())
     }
 
     /// A command that is not waited for.
-    fn begin(&self, command: &str, arguments: &[&str]) -> Child {
+    pub fn begin(&self, command: &str, arguments: &[&str]) -> Child {
         let mut child = Command::new(env!("CARGO_BIN_EXE_wavetank"));
         child.args([command, "--data", &self.data]).args(arguments).stdout(Stdio::piped());
         child.spawn().expect("the binary runs")
@@ -63,20 +63,20 @@ impl Cluster {
     }
 
     /// What `cluster.json` says.
-    fn file(&self) -> Value {
+    pub fn file(&self) -> Value {
         let path = format!("{}/cluster.json", self.data);
         let text = std::fs::read(path).expect("a cluster was started");
         serde_json::from_slice(&text).expect("it is whole at any time")
     }
 
     /// The process id of a process that runs.
-    fn process(&self, name: &str) -> Option<u64> {
+    pub fn process(&self, name: &str) -> Option<u64> {
         self.file()["processes"][name].as_u64()
     }
 
     /// Asks again and again until it is told.
     #[track_caller]
-    fn until_told(&self, command: &str, arguments: &[&str], said: &[&str]) -> Told {
+    pub fn until_told(&self, command: &str, arguments: &[&str], said: &[&str]) -> Told {
         let mut told = None;
         until(|| {
             let now = self.on(command, &[arguments, &PATIENCE[..]].concat());
@@ -101,7 +101,7 @@ impl Drop for Cluster {
 }
 
 #[track_caller]
-fn until(mut is: impl FnMut() -> bool) {
+pub fn until(mut is: impl FnMut() -> bool) {
     let since = Instant::now();
     while !is() {
         assert!(since.elapsed() < HANGS_AFTER, "it never came");
@@ -109,7 +109,7 @@ fn until(mut is: impl FnMut() -> bool) {
     }
 }
 
-fn signal(signal: &str, pid: u64) {
+pub fn signal(signal: &str, pid: u64) {
     let sent = Command::new("kill").args([signal, &pid.to_string()]).status();
     assert!(sent.expect("there is a kill").success(), "no process {pid}");
 }

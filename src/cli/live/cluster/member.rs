@@ -18,6 +18,8 @@ const RESTART_DELAY_MAX: Duration = Duration::from_secs(5);
 pub struct Member {
     name: String,
     arguments: Vec<OsString>,
+    /// Those behind the `--`.
+    passed: Vec<OsString>,
     state: State,
     address: Option<NodeAddress>,
     deaths: Deaths,
@@ -25,12 +27,14 @@ pub struct Member {
     keeps_port: bool,
     /// One that ends well has done all that it had to.
     may_finish: bool,
+    /// It has one life, however that ends.
+    once: bool,
 }
 
 enum State {
     Waiting { until: Instant },
     Running(Process),
-    Finished,
+    Finished { last_line: Option<String> },
 }
 
 impl Member {
@@ -44,12 +48,20 @@ impl Member {
         Member {
             name,
             arguments,
+            passed: Vec::new(),
             state,
             address: None,
             deaths: Deaths::default(),
             keeps_port: false,
             may_finish: false,
+            once: false,
         }
+    }
+
+    /// It is never started again, however it ends.
+    pub fn living_once(mut self) -> Self {
+        self.once = true;
+        self
     }
 
     /// The port on which it listens first is its own from then on.
@@ -69,6 +81,11 @@ impl Member {
         self.arguments.extend([option.into(), value.into()]);
     }
 
+    /// Gives its next lives arguments that it hands on.
+    pub fn pass<A: Into<OsString>>(&mut self, arguments: impl IntoIterator<Item = A>) {
+        self.passed.extend(arguments.into_iter().map(Into::into));
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -83,13 +100,21 @@ impl Member {
     pub fn id(&self) -> Option<u32> {
         match &self.state {
             State::Running(process) => Some(process.id()),
-            State::Waiting { .. } | State::Finished => None,
+            State::Waiting { .. } | State::Finished { .. } => None,
         }
     }
 
     /// Whether it has done all that it had to.
     pub fn has_finished(&self) -> bool {
-        matches!(self.state, State::Finished)
+        matches!(self.state, State::Finished { .. })
+    }
+
+    /// What one that has done all that it had to has said last, beside where it listens.
+    pub fn last_line(&self) -> Option<&str> {
+        match &self.state {
+            State::Finished { last_line } => last_line.as_deref(),
+            State::Waiting { .. } | State::Running(_) => None,
+        }
     }
 
     /// Notes what has happened to the process and does what is due.
@@ -97,25 +122,43 @@ impl Member {
         match &mut self.state {
             State::Running(process) => {
                 let (announced, ended) = (process.try_announced(), process.ended()?);
+                let last_line = ended.and_then(|_| process.try_last_line());
                 if let Some(line) = announced {
                     self.listens_at(line.parse()?, narrator);
                 }
                 match ended {
                     None => {}
                     Some(status) if status.success() && self.may_finish => {
-                        self.state = State::Finished
+                        if let Some(last_line) = last_line {
+                            self.address = None;
+                            self.state = State::Finished { last_line };
+                            narrator.say(&format!("{} has finished", self.name));
+                        }
+                    }
+                    Some(status) if self.once => {
+                        self.state = State::Finished { last_line: None };
+                        narrator.say(&format!("{} has ended ({status})", self.name));
                     }
                     Some(status) => self.on_exit(&status.to_string(), now, narrator)?,
                 }
             }
             State::Waiting { until } if *until <= now => {
-                let process = Process::start(&self.arguments)?;
+                let process = Process::start(&self.all_arguments())?;
                 narrator.say(&format!("started {} (pid {})", self.name, process.id()));
                 self.state = State::Running(process);
             }
-            State::Waiting { .. } | State::Finished => {}
+            State::Waiting { .. } | State::Finished { .. } => {}
         }
         Ok(())
+    }
+
+    fn all_arguments(&self) -> Vec<OsString> {
+        let mut all = self.arguments.clone();
+        if !self.passed.is_empty() {
+            all.push("--".into());
+            all.extend(self.passed.iter().cloned());
+        }
+        all
     }
 
     fn listens_at(&mut self, address: NodeAddress, narrator: &Narrator) {

@@ -1,15 +1,27 @@
 //! A cluster as processes of this machine: starts them, looks after them, starts them again.
 //!
 //! [`Processes`] are a cluster's servers, job managers and task executors, each a [`Member`] that is a process
-//! `node …` ([`ClusterNode`]) in a folder of its own. Who has them calls `tend` again and again.
+//! `node …` ([`ClusterNode`]) in a folder of its own. What its job managers are
+//! there for, their [`ClusterEntrypoint`] says. Who has them calls `tend` again and again.
 
+mod end;
+mod entrypoint;
+mod job_graph;
 mod library;
 mod member;
 mod node;
 mod processes;
+mod provider;
 mod settings;
+mod task_manager_runner;
+mod worker;
 
+pub use end::ClusterEnd;
+pub use entrypoint::{ClusterEntrypoint, Program};
+pub use job_graph::write_job_graph;
+pub use library::library;
 pub use member::Member;
-pub use node::{ClusterNode, Worker};
+pub use node::ClusterNode;
 pub use processes::{Processes, Size};
-pub use settings::cluster_config;
+pub use settings::{SESSION_TIMEOUT, cluster_config};
+pub use worker::Worker;

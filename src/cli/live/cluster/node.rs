@@ -1,18 +1,14 @@
-//! The processes of a cluster. Each says where it listens, and nothing else.
+//! The processes of a cluster. Each says where it listens; a job manager also, at last, what the cluster came to.
 
-use super::{library::library, settings::cluster_config};
+use super::{entrypoint::JobManager, task_manager_runner::TaskManagerRunner};
 use crate::{
     cli::live::{
         CliError, Outcome,
         place::{Place, announce, run},
     },
-    host::NodeAddress,
-    system::cluster::{
-        ClusterConfig, bind, serve_coordination, serve_jobs, serve_log, serve_object_store,
-        serve_tasks,
-    },
+    system::cluster::{bind, serve_coordination, serve_log, serve_object_store},
 };
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
 /// A process's role.
 #[derive(Subcommand)]
@@ -26,57 +22,7 @@ pub enum ClusterNode {
     /// A job manager; says where its web monitor listens.
     JobManager(JobManager),
     /// A task executor.
-    TaskExecutor(TaskExecutor),
-}
-
-/// A process that works with the services.
-#[derive(Args)]
-pub struct Worker {
-    /// Where it runs.
-    #[command(flatten)]
-    pub place: Place,
-    /// Where the servers listen.
-    #[command(flatten)]
-    pub servers: Servers,
-}
-
-/// Where the servers listen.
-#[derive(Args)]
-pub struct Servers {
-    /// The coordination server
-    #[arg(long)]
-    coordination: NodeAddress,
-    /// The object store
-    #[arg(long)]
-    object_store: NodeAddress,
-    /// The log server
-    #[arg(long)]
-    log_server: NodeAddress,
-}
-
-impl Servers {
-    /// How a process of the cluster behaves.
-    pub fn config(self) -> ClusterConfig {
-        cluster_config(self.coordination, self.object_store, self.log_server)
-    }
-}
-
-#[derive(Args)]
-pub struct JobManager {
-    #[command(flatten)]
-    worker: Worker,
-    /// The port of its web monitor; 0 takes a free one
-    #[arg(long, default_value_t = 0)]
-    rest_port: u16,
-}
-
-#[derive(Args)]
-pub struct TaskExecutor {
-    #[command(flatten)]
-    worker: Worker,
-    /// How many slots it has
-    #[arg(long)]
-    slots: u32,
+    TaskExecutor(TaskManagerRunner),
 }
 
 impl ClusterNode {
@@ -98,24 +44,8 @@ impl ClusterNode {
                 announce(service.address());
                 serve_log(&service).await;
             }),
-            ClusterNode::JobManager(JobManager {
-                worker: Worker { place, servers },
-                rest_port,
-            }) => run(place, async |host, port| {
-                let Some(service) = bind(&host, port).await else { return };
-                let mut config = servers.config();
-                config.web_monitor.port = rest_port;
-                serve_jobs(service, config, &library(), announce).await;
-            }),
-            ClusterNode::TaskExecutor(TaskExecutor {
-                worker: Worker { place, servers },
-                slots,
-            }) => run(place, async |host, port| {
-                let Some(service) = bind(&host, port).await else { return };
-                let mut config = servers.config();
-                config.task_executor.slots = slots;
-                serve_tasks(service, 0, config, &library()).await;
-            }),
+            ClusterNode::JobManager(job_manager) => job_manager.run(),
+            ClusterNode::TaskExecutor(runner) => runner.run(),
         }
     }
 }

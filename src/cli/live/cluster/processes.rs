@@ -1,10 +1,12 @@
 //! The processes of one cluster, and who looks after them.
 
-use super::member::Member;
+use super::{
+    end::ClusterEnd, entrypoint::ClusterEntrypoint, member::Member, provider::LocalProcessProvider,
+};
 use crate::{
     cli::live::{CliError, text::Narrator},
     host::{Host, NodeAddress},
-    system::cluster::ClusterConfig,
+    system::{cluster::ClusterConfig, rpc::RpcService},
 };
 use futures::pin_mut;
 use std::{
@@ -20,17 +22,21 @@ const SERVERS: [&str; 3] = ["coordination", "blobs", "log"];
 const JOB_MANAGER: &str = "job-manager";
 const TASK_EXECUTOR: &str = "task-executor";
 
-/// How many processes a cluster has beside its servers.
+/// How many processes a cluster has beside its servers, and how they are started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Job managers.
     pub job_managers: u16,
-    /// Task executors.
+    /// Task executors; on demand so many at most.
     pub task_executors: u16,
+    /// Task executors are started when jobs need them, and ended when they are idle.
+    pub on_demand: bool,
     /// The slots of each task executor.
     pub slots: u32,
     /// The port of the first job manager's web monitor; those of the others follow. 0 takes free ones.
     pub rest_port: u16,
+    /// How long a leader that is killed leads on.
+    pub session_timeout: Duration,
 }
 
 /// The processes of a cluster: servers, job managers, task executors, and what its owner adds.
@@ -39,8 +45,16 @@ pub struct Processes {
     folder: PathBuf,
     log: String,
     servers: Vec<Member>,
-    workers: Vec<Member>,
+    job_managers: Vec<Member>,
+    task_executors: Vec<Member>,
     others: Vec<Member>,
+    on_demand: Option<OnDemand>,
+}
+
+/// Task executors that come and go.
+struct OnDemand {
+    provider: LocalProcessProvider,
+    config: ClusterConfig,
 }
 
 impl Processes {
@@ -51,9 +65,25 @@ impl Processes {
             folder: folder.to_path_buf(),
             log: log.to_string(),
             servers: Vec::new(),
-            workers: Vec::new(),
+            job_managers: Vec::new(),
+            task_executors: Vec::new(),
             others: Vec::new(),
+            on_demand: None,
         }
+    }
+
+    /// Has task executors started as whoever serves on this service is asked for them; before the workers.
+    pub fn provide(
+        &mut self,
+        service: &RpcService,
+        config: &ClusterConfig,
+        size: Size,
+    ) -> Result<(), CliError> {
+        if size.on_demand {
+            let provider = LocalProcessProvider::start(service, size.task_executors.into())?;
+            self.on_demand = Some(OnDemand { provider, config: config.clone() });
+        }
+        Ok(())
     }
 
     /// Starts all servers, and waits until they listen: coordination, objects, log.
@@ -92,12 +122,28 @@ impl Processes {
         member.set("--coordination", config.coordination.server.to_string());
         member.set("--object-store", config.object_store.server.to_string());
         member.set("--log-server", config.log.server.to_string());
+        let session_timeout = config.coordination.session_timeout.as_micros();
+        member.set("--session-timeout", format!("{session_timeout}us"));
         member
     }
 
     /// Starts job managers and task executors.
-    pub fn start_workers(&mut self, config: &ClusterConfig, size: Size) {
-        let mut workers = Vec::new();
+    pub fn start_workers(
+        &mut self,
+        config: &ClusterConfig,
+        size: Size,
+        entrypoint: &ClusterEntrypoint,
+    ) {
+        self.start_job_managers(config, size, entrypoint);
+        self.start_task_executors(config, size);
+    }
+
+    fn start_job_managers(
+        &mut self,
+        config: &ClusterConfig,
+        size: Size,
+        entrypoint: &ClusterEntrypoint,
+    ) {
         for number in 1..=size.job_managers {
             let mut member = self.worker(JOB_MANAGER, format!("{JOB_MANAGER}-{number}"), config);
             let port = match size.rest_port {
@@ -105,15 +151,51 @@ impl Processes {
                 first => first.saturating_add(number - 1),
             };
             member.set("--rest-port", port.to_string());
-            workers.push(member);
+            if let Some(on_demand) = &self.on_demand {
+                member.set("--provider", on_demand.provider.address().to_string());
+                member.set("--worker-slots", size.slots.to_string());
+                member.set("--workers-max", size.task_executors.to_string());
+            }
+            entrypoint.tell(&mut member);
+            if entrypoint.ends() {
+                member = member.finishing();
+            }
+            self.job_managers.push(member);
         }
-        for number in 1..=size.task_executors {
+    }
+
+    fn start_task_executors(&mut self, config: &ClusterConfig, size: Size) {
+        let standing = if size.on_demand { 0 } else { size.task_executors };
+        for number in 1..=standing {
             let name = format!("{TASK_EXECUTOR}-{number}");
-            let mut member = self.worker(TASK_EXECUTOR, name, config);
-            member.set("--slots", size.slots.to_string());
-            workers.push(member);
+            self.task_executors.push(self.task_executor(name, config, size.slots));
         }
-        self.workers = workers;
+    }
+
+    /// The process of a task executor.
+    fn task_executor(&self, name: String, config: &ClusterConfig, slots: u32) -> Member {
+        let mut member = self.worker(TASK_EXECUTOR, name, config);
+        member.set("--slots", slots.to_string());
+        member
+    }
+
+    /// Starts the task executors that were asked for, and ends those that were given back.
+    fn follow_demand(&mut self) {
+        let Some(on_demand) = &self.on_demand else { return };
+        let ended = self.task_executors.iter().filter(|member| member.has_finished());
+        ended.for_each(|member| on_demand.provider.lose(member.name()));
+        let wanted = on_demand.provider.wanted();
+        let is_wanted =
+            |member: &Member| wanted.iter().any(|spec| spec.resource.0 == member.name());
+        // Dropped, a process is killed.
+        self.task_executors.retain(is_wanted);
+        for spec in &wanted {
+            let name = &spec.resource.0;
+            if !self.task_executors.iter().any(|member| member.name() == name) {
+                let member = self.task_executor(name.clone(), &on_demand.config, spec.slots);
+                self.task_executors.push(member.living_once());
+            }
+        }
     }
 
     /// Adds one more process.
@@ -123,7 +205,17 @@ impl Processes {
 
     /// Servers, job managers and task executors.
     pub fn members_mut(&mut self) -> impl Iterator<Item = &mut Member> {
-        self.servers.iter_mut().chain(&mut self.workers)
+        self.servers.iter_mut().chain(&mut self.job_managers).chain(&mut self.task_executors)
+    }
+
+    /// What the cluster came to, once all its job managers have ended with it. They all say the same.
+    pub fn end(&self) -> Result<Option<ClusterEnd>, CliError> {
+        if self.job_managers.is_empty() || !self.job_managers.iter().all(Member::has_finished) {
+            return Ok(None);
+        }
+        let line = self.job_managers.iter().find_map(Member::last_line);
+        let line = line.ok_or_else(|| CliError::new("no job manager has said what it came to"))?;
+        Ok(Some(ClusterEnd::parse(line)?))
     }
 
     /// What was added, in that order.
@@ -133,19 +225,22 @@ impl Processes {
 
     /// The process ids of servers, job managers and task executors that run, by their names.
     pub fn ids(&self) -> BTreeMap<String, u32> {
-        let members = self.servers.iter().chain(&self.workers);
+        let members = self.servers.iter().chain(&self.job_managers).chain(&self.task_executors);
         members.filter_map(|member| Some((member.name().to_string(), member.id()?))).collect()
     }
 
     /// Where the web monitors of job managers that run listen.
     pub fn web_monitors(&self) -> Vec<NodeAddress> {
-        self.workers.iter().filter_map(|member| member.address().cloned()).collect()
+        self.job_managers.iter().filter_map(|member| member.address().cloned()).collect()
     }
 
     /// Looks after every process: starts what is to be started.
     pub fn tend(&mut self, narrator: &Narrator) -> Result<(), CliError> {
+        self.follow_demand();
         let now = self.host.now();
-        for member in self.servers.iter_mut().chain(&mut self.workers).chain(&mut self.others) {
+        let others = self.others.iter_mut();
+        let workers = self.job_managers.iter_mut().chain(&mut self.task_executors).chain(others);
+        for member in self.servers.iter_mut().chain(workers) {
             member.tend(now, narrator)?;
         }
         Ok(())

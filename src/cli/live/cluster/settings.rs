@@ -3,8 +3,8 @@
 use crate::{host::NodeAddress, system::cluster::ClusterConfig};
 use std::time::Duration;
 
-/// How long a leader that is killed leads on.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+/// How long a leader that is killed leads on, unless something else is wanted.
+pub const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// How a live cluster behaves whose services are there.
 pub fn cluster_config(

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cli::live::{
-        cluster::{Member, Processes, Size, cluster_config},
+        cluster::{ClusterEntrypoint, Member, Processes, SESSION_TIMEOUT, Size, cluster_config},
         text::Narrator,
     },
     host::Host,
@@ -25,7 +25,14 @@ use crate::{
 use bytes::Bytes;
 use std::time::Duration;
 
-const SIZE: Size = Size { job_managers: 3, task_executors: 4, slots: 2, rest_port: 0 };
+const SIZE: Size = Size {
+    job_managers: 3,
+    task_executors: 4,
+    on_demand: false,
+    slots: 2,
+    rest_port: 0,
+    session_timeout: SESSION_TIMEOUT,
+};
 const TICK: Duration = Duration::from_millis(10);
 /// Records read in one call.
 const PAGE_RECORDS: u32 = 10_000;
@@ -119,7 +126,7 @@ impl<'a> Fleet<'a> {
     }
 
     fn start_others(&mut self, config: &ClusterConfig) {
-        self.processes.start_workers(config, SIZE);
+        self.processes.start_workers(config, SIZE, &ClusterEntrypoint::Session);
         self.add_loader("submit", "client", config);
         if self.plan.kept.from() == Origin::Log {
             self.add_loader("writer", "writer", config);

@@ -38,7 +38,7 @@ pub struct Target {
     pub folder: ClusterFolder,
     /// Give up when nobody has answered for so long; a new leader may take some seconds to come
     #[arg(long, value_name = "TIME", default_value = "1min", value_parser = parse_duration)]
-    within: Duration,
+    pub within: Duration,
 }
 
 /// A client of a cluster that runs.
@@ -53,6 +53,8 @@ pub struct Connection {
     pub jobs: JobClient,
     /// Speaks to the leading web monitor.
     pub rest: RestClient,
+    /// Where the cluster is.
+    pub folder: ClusterFolder,
     /// How long an answer may take.
     within: Duration,
 }
@@ -61,6 +63,7 @@ impl Connection {
     /// A client on this node.
     pub async fn new(
         host: &Host,
+        folder: &ClusterFolder,
         cluster: &RunningCluster,
         within: Duration,
     ) -> Result<Connection, CliError> {
@@ -69,7 +72,8 @@ impl Connection {
         let services = cluster_config(coordination, object_store, log).services(&service);
         let jobs = JobClient::new(&service, &services.coordination);
         let rest = RestClient::new(&services.coordination);
-        Ok(Connection { host: host.clone(), service, services, jobs, rest, within })
+        let (host, folder) = (host.clone(), folder.clone());
+        Ok(Connection { host, service, services, jobs, rest, folder, within })
     }
 
     /// Waits for an answer, but not for ever. What gives none is named to the person who waits.
@@ -137,7 +141,7 @@ pub fn connected(
     let cluster = target.folder.running()?;
     let mut end = None;
     let reason = run_node(client(&target.folder), async |host| {
-        end = Some(match Connection::new(&host, &cluster, target.within).await {
+        end = Some(match Connection::new(&host, &target.folder, &cluster, target.within).await {
             Ok(connection) => work(connection).await,
             Err(error) => Err(error),
         });

@@ -43,6 +43,12 @@ pub enum Found {
     Ended(String),
 }
 
+impl Default for ClusterFolder {
+    fn default() -> Self {
+        ClusterFolder::new(Path::new(DEFAULT))
+    }
+}
+
 impl ClusterFolder {
     /// A folder.
     pub fn new(path: &Path) -> Self {
@@ -138,6 +144,19 @@ impl ClusterFolder {
             return Err(self.refused(&self.who_runs()?));
         }
         self.check_contents()
+    }
+
+    /// The same, and refuses one in which there ever was a cluster.
+    pub fn check_new(&self) -> Result<(), CliError> {
+        self.check()?;
+        match ClusterFile::read(&self.data)? {
+            None => Ok(()),
+            Some(_) => Err(self.refused(&format!(
+                "there was a cluster here; each job of a cluster of its own has a new folder, and `{}` starts this one \
+                 again",
+                self.how_to_start()
+            ))),
+        }
     }
 
     /// Takes the folder for a cluster that is to start, and makes it. Who has the lock, or a copy of it, has the

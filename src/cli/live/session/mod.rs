@@ -1,4 +1,5 @@
-//! A session cluster: one that goes on in the background, and what is asked of it.
+//! Clusters that go on in the background, and what is asked of them: session clusters, and those that are made for
+//! one job or one program ([`deployer`]) and end with it. Beside them the one that lives in its command ([`local`]).
 //!
 //! `start-cluster` starts a [`supervisor`] that outlives it and looks after the processes. What runs is told in
 //! the folder's `cluster.json` ([`state`]); whether it runs, by the lock of the folder, which the supervisor
@@ -7,12 +8,15 @@
 
 mod cancel;
 mod connection;
+mod deployer;
+mod deployment;
 mod folder;
 mod follow;
 mod info;
 mod jobs;
+mod launch;
+mod local;
 mod name;
-mod programs;
 mod start;
 mod state;
 mod stop;

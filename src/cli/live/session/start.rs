@@ -2,17 +2,17 @@
 
 use super::{
     connection::Connection,
+    deployment::{Deployment, DeploymentResult},
     folder::ClusterFolder,
-    state::{ClusterFile, ClusterState, RunningCluster},
-    stop::terminate,
+    launch::{Launch, Launched, Starting, TICK},
+    state::RunningCluster,
     supervisor::SizeArguments,
 };
 use crate::{
     cli::live::{
         CliError, Outcome,
         cluster::Size,
-        supervised::{End, run_supervised},
-        text::{Narrator, parse_duration, say, warn},
+        text::{Narrator, parse_duration, say},
     },
     host::{Host, NodeAddress, live::LOOPBACK},
     system::{
@@ -21,26 +21,12 @@ use crate::{
     },
 };
 use clap::Args;
-use std::{
-    cell::RefCell,
-    fs::File,
-    io::ErrorKind,
-    net::TcpListener,
-    os::unix::process::CommandExt,
-    process::{Child, Command},
-    time::{Duration, Instant},
-};
+use std::{io::ErrorKind, net::TcpListener, time::Duration};
 
-/// From look to look.
-const TICK: Duration = Duration::from_millis(20);
 /// A look at the cluster gives up after that, so that a supervisor that has ended is seen.
 const LOOK_MAX: Duration = Duration::from_secs(2);
 /// The processes of a cluster that was killed may hold their ports for so long.
 const PORT_PATIENCE: Duration = Duration::from_secs(2);
-/// How long a supervisor may take to end.
-const END_MAX: Duration = Duration::from_secs(10);
-/// Lines of the log that are shown where a cluster does not come up.
-const LINES_SHOWN: usize = 20;
 
 /// Start a cluster on this machine, which goes on in the background.
 ///
@@ -49,7 +35,8 @@ const LINES_SHOWN: usize = 20;
 /// DIR/cluster.json tells where they listen, DIR/supervisor.log what they say. The command ends when the cluster
 /// is ready: a web monitor leads, and knows all task executors.
 ///
-/// A folder of a cluster that was stopped, or killed, starts again with its jobs and their data.
+/// A folder of a cluster that was stopped, or killed, starts again with its jobs and their data. One that was made
+/// for a job of its own, and has not run it to its end, goes on with that and ends with it.
 ///
 /// Exit codes: 0 it is ready, 2 it can't be started there or so, 3 it did not come up and is ended again, 130
 /// interrupted, and ended again.
@@ -69,68 +56,31 @@ pub struct StartCluster {
 impl StartCluster {
     /// Does it.
     pub fn run(&self, log: &str) -> Result<Outcome, CliError> {
-        let ports = ports(self.size.size())?;
+        let size = self.size.size();
+        let ports = ports(size)?;
         let folder = ClusterFolder::new(&std::path::absolute(self.folder.path())?);
         let narrator = Narrator::new();
         self.folder.check()?;
+        let ends_by_itself = Deployment::pending(&folder)?.is_some();
         wait_for_ports(&ports, &narrator)?;
-        let lock = self.folder.claim()?;
-        ClusterFile::write(folder.path(), ClusterState::Starting { pid: None })?;
-        let mut supervisor = self.start(&folder, lock, log)?;
-        let missing = RefCell::new("its servers do not listen yet".to_string());
-        let end = run_supervised(folder.path(), Some(self.within), async |host| {
-            let starting = Starting { folder: &folder, size: self.size.size(), missing: &missing };
-            starting.wait(&host, &mut supervisor, &narrator).await
-        });
-        narrator.clear();
-        let why = match end {
-            Ok(End::Finished(url)) => {
+        let lock = folder.claim()?;
+        let launch = Launch { folder: &folder, size, within: self.within, log };
+        let launched = launch.run(lock, &narrator, async |host, starting| {
+            until_ready(host, starting, size, ends_by_itself, &narrator).await
+        })?;
+        match launched {
+            Launched::Ended(outcome) => Ok(outcome),
+            Launched::Ready(Ready::Ended(result)) => {
+                say(&format!("the cluster was started, and has ended: {}", result.told()));
+                Ok(Outcome::Passed)
+            }
+            Launched::Ready(Ready::Leads { url, pid }) => {
                 let seconds = narrator.elapsed().as_secs_f64();
                 say(&url);
-                say(&format!(
-                    "the cluster is ready after {seconds:.1} s (pid {})",
-                    supervisor.id()
-                ));
-                return Ok(Outcome::Passed);
+                say(&format!("the cluster is ready after {seconds:.1} s (pid {pid})"));
+                Ok(Outcome::Passed)
             }
-            Ok(End::Interrupted) => {
-                self.end(&mut supervisor, "its start was interrupted")?;
-                say("interrupted; every process is ended");
-                return Ok(Outcome::Interrupted);
-            }
-            Ok(End::Overdue) => format!("within {:?}: {}", self.within, missing.borrow()),
-            Err(error) => error.to_string(),
-        };
-        self.end(&mut supervisor, &format!("it did not come up: {why}"))?;
-        let (shown, log) = (folder.last_lines(LINES_SHOWN), self.folder.log_file());
-        let told =
-            format!("the cluster did not come up: {why}; the last lines of {}:", log.display());
-        warn(&shown.iter().fold(told, |told, line| format!("{told}\n  {line}")));
-        Ok(Outcome::Stuck)
-    }
-
-    /// Ends what was begun, and leaves the reason.
-    fn end(&self, supervisor: &mut Child, why: &str) -> Result<(), CliError> {
-        end_supervisor(supervisor)?;
-        // Unless the next one has started meanwhile.
-        if let Ok(_lock) = self.folder.claim() {
-            let state = ClusterState::Ended { why: why.to_string() };
-            ClusterFile::write(self.folder.path(), state)?;
         }
-        Ok(())
-    }
-
-    /// Starts the supervisor, which has the lock of the folder from its first instant until its end.
-    fn start(&self, folder: &ClusterFolder, lock: File, log: &str) -> Result<Child, CliError> {
-        let output = folder.new_log()?;
-        let mut command = Command::new("/proc/self/exe");
-        command.arg0("wavetank").args(["supervisor", "--log", log, "--data"]).arg(folder.path());
-        command.args(self.size.again());
-        command.stdin(lock).stdout(output.try_clone()?).stderr(output);
-        // A Ctrl-C, and the end of the terminal, are not for it.
-        command.process_group(0);
-        let started = command.spawn();
-        started.map_err(|error| CliError::new(format!("no process could be started: {error}")))
     }
 }
 
@@ -174,118 +124,94 @@ fn wait_for_ports(ports: &[u16], narrator: &Narrator) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Ends a supervisor and all its processes.
-fn end_supervisor(supervisor: &mut Child) -> Result<(), CliError> {
-    #[expect(clippy::disallowed_methods, reason = "how long a person waits is no part of a run")]
-    let since = Instant::now();
-    while supervisor.try_wait()?.is_none() {
-        terminate(supervisor.id())?;
-        if since.elapsed() > END_MAX {
-            supervisor.kill()?;
-            supervisor.wait()?;
-            break;
-        }
-        #[expect(clippy::disallowed_methods, reason = "nothing else is to be done meanwhile")]
-        std::thread::sleep(TICK);
-    }
-    Ok(())
+/// A cluster that has come up.
+enum Ready {
+    /// Its web monitor leads.
+    Leads {
+        /// Where that listens.
+        url: String,
+        /// Its supervisor.
+        pid: u32,
+    },
+    /// It was there for a job, which has ended.
+    Ended(DeploymentResult),
 }
 
-/// A cluster that is not ready yet.
-struct Starting<'a> {
-    folder: &'a ClusterFolder,
+/// Waits until the cluster is ready, or has ended.
+async fn until_ready(
+    host: &Host,
+    starting: &mut Starting<'_>,
     size: Size,
-    /// What is not there yet.
-    missing: &'a RefCell<String>,
-}
-
-impl Starting<'_> {
-    /// Waits until the cluster is ready, or its supervisor has ended. The URL of the leading web monitor.
-    async fn wait(
-        &self,
-        host: &Host,
-        supervisor: &mut Child,
-        narrator: &Narrator,
-    ) -> Result<String, CliError> {
-        let mut connected = None;
-        loop {
-            if let Some(status) = supervisor.try_wait()? {
-                return Err(CliError::new(self.ended(&status.to_string())));
+    ends_by_itself: bool,
+    narrator: &Narrator,
+) -> Result<Ready, CliError> {
+    let mut clients = None;
+    loop {
+        if let Err(why) = starting.goes_on() {
+            let result = DeploymentResult::read(starting.folder)?.filter(|_| ends_by_itself);
+            return result.map(Ready::Ended).ok_or(why);
+        }
+        match (&clients, starting.running()?) {
+            (None, Some(cluster)) => {
+                clients = Some(Clients::new(host, starting.folder, &cluster).await?);
+                starting.miss("no job manager leads yet");
             }
-            match &connected {
-                None => connected = self.connect(host, supervisor.id()).await?,
-                Some((connection, resource_manager)) => {
-                    let look = self.look(connection, resource_manager);
-                    if let Ok(Some(leader)) = host.timeout(LOOK_MAX, look).await {
-                        return Ok(format!("http://{leader}"));
-                    }
+            (None, None) => {}
+            (Some(clients), _) => {
+                let look = clients.look(size, starting);
+                if let Ok(Some(leader)) = host.timeout(LOOK_MAX, look).await {
+                    return Ok(Ready::Leads {
+                        url: format!("http://{leader}"),
+                        pid: starting.pid(),
+                    });
                 }
             }
-            narrator.progress(&self.missing.borrow());
-            host.sleep(TICK).await;
         }
+        narrator.progress(starting.missing());
+        host.sleep(TICK).await;
     }
+}
 
-    /// Why the supervisor has ended, in its own words if it has left any.
-    fn ended(&self, status: &str) -> String {
-        match ClusterFile::read(self.folder.path()) {
-            Ok(Some(ClusterFile { state: ClusterState::Ended { why }, .. })) => why,
-            _ => format!("its supervisor has ended ({status})"),
-        }
-    }
+/// Who is asked whether a cluster is ready.
+struct Clients {
+    connection: Connection,
+    resource_manager: LeaderGateway<ResourceManagerGateway>,
+}
 
-    async fn connect(
-        &self,
+impl Clients {
+    async fn new(
         host: &Host,
-        pid: u32,
-    ) -> Result<Option<(Connection, LeaderGateway<ResourceManagerGateway>)>, CliError> {
-        let Some(file) = ClusterFile::read(self.folder.path())? else { return Ok(None) };
-        match file.state {
-            ClusterState::Running(cluster) if cluster.pid == pid => {
-                Ok(Some(self.clients(host, &cluster).await?))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    async fn clients(
-        &self,
-        host: &Host,
+        folder: &ClusterFolder,
         cluster: &RunningCluster,
-    ) -> Result<(Connection, LeaderGateway<ResourceManagerGateway>), CliError> {
-        let connection = Connection::new(host, cluster, LOOK_MAX).await?;
+    ) -> Result<Clients, CliError> {
+        let connection = Connection::new(host, folder, cluster, LOOK_MAX).await?;
         let coordination = &connection.services.coordination;
         let resource_manager =
             LeaderGateway::new(&connection.service, coordination, RESOURCE_MANAGER);
-        self.miss("no job manager leads yet");
-        Ok((connection, resource_manager))
-    }
-
-    fn miss(&self, what: &str) {
-        *self.missing.borrow_mut() = what.to_string();
+        Ok(Clients { connection, resource_manager })
     }
 
     /// The leading web monitor, if it tells all task executors. The resource manager is asked before, since a
     /// web monitor keeps for a while what it was told.
-    async fn look(
-        &self,
-        connection: &Connection,
-        resource_manager: &LeaderGateway<ResourceManagerGateway>,
-    ) -> Option<NodeAddress> {
+    async fn look(&self, size: Size, starting: &mut Starting<'_>) -> Option<NodeAddress> {
+        let Clients { connection, resource_manager } = self;
         let Ok(known) = resource_manager.gateway().await.task_executors().await else {
             resource_manager.forget_and_wait().await;
             return None;
         };
         let slots: u32 = known.iter().map(|executor| executor.slots).sum();
-        let Size { task_executors, slots: each, .. } = self.size;
-        self.miss(&format!("{} of {task_executors} task executors are registered", known.len()));
+        let Size { slots: each, .. } = size;
+        let task_executors = if size.on_demand { 0 } else { size.task_executors };
+        starting
+            .miss(&format!("{} of {task_executors} task executors are registered", known.len()));
         if known.len() < usize::from(task_executors) || slots < u32::from(task_executors) * each {
             return None;
         }
-        self.miss("no web monitor leads yet that tells all task executors");
+        starting.miss("no web monitor leads yet that tells all task executors");
         let leader = connection.rest.leader().await.ok()?;
         let overview = connection.rest.get(&leader, "/overview").await.ok()?;
-        (overview["taskmanagers"] == task_executors).then_some(leader)
+        let known = overview["taskmanagers"].as_u64()?;
+        (known >= task_executors.into()).then_some(leader)
     }
 }
 
@@ -295,8 +221,11 @@ mod tests {
 
     #[test]
     fn each_web_monitor_has_a_port_of_its_own() {
-        let size =
-            |job_managers, rest_port| Size { job_managers, task_executors: 1, slots: 1, rest_port };
+        let session_timeout = Duration::from_secs(1);
+        let size = |job_managers, rest_port| {
+            let (task_executors, on_demand, slots) = (1, false, 1);
+            Size { job_managers, task_executors, on_demand, slots, rest_port, session_timeout }
+        };
         assert_eq!(ports(size(3, 8081)).expect("there are"), [8081, 8082, 8083]);
         assert!(ports(size(3, 0)).expect("any do").is_empty());
         let refused = ports(size(2, 65_535)).expect_err("there is one").to_string();

@@ -63,11 +63,13 @@ pub struct RunningCluster {
     pub processes: BTreeMap<String, u32>,
 }
 
-fn write_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+/// Writes a value as its text.
+pub fn write_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
-fn read_text<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+/// Reads a value from its text.
+pub fn read_text<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     let text = String::deserialize(deserializer)?;

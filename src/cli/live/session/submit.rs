@@ -1,57 +1,143 @@
-//! `submit`: a program of this binary becomes a job of a cluster that runs.
+//! `submit`: a program of this binary becomes a job: of a cluster that runs, or of one that is made for it.
 
 use super::{
     connection::{Connection, DISPATCHER, Target, connected},
+    deployer::{ClusterDeployer, Deployed},
+    deployment::DeploymentResult,
+    folder::ClusterFolder,
     follow::follow,
-    programs::{JobInput, Prepared, Unprepared, listed, prepare},
+    local::with_local_cluster,
 };
 use crate::{
     cli::live::{
         CliError, Outcome,
-        text::{Narrator, say},
+        cluster::{SESSION_TIMEOUT, Size},
+        programs::{Prepared, Unprepared, listed, prepare},
+        text::{Narrator, parse_duration, say},
     },
     system::{
-        connector::{GENERATOR, TEXT_SOURCE, spec, upload_text},
-        graph::OperatorSpec,
         ids::JobId,
+        job_manager::Application,
         protocol::{JobResult, JobStatus},
     },
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-/// Submit a job to a cluster that runs.
+/// Submit a job: to a cluster that runs, or to one that is made for it.
 ///
 /// JOB is a program of this binary; its own arguments stand behind --, and `-- --help` tells them. The job's
 /// id is the first line of what is printed, as soon as the cluster has taken the job on: from then on it goes
 /// on whatever becomes of this command, of the cluster's processes or of the machine.
 ///
-/// Exit codes: 0 the cluster has taken the job on, with --wait it has finished; 1 it has failed or was
-/// canceled; 2 it could not be submitted; 3 no job manager gives an answer.
+/// A cluster of the job's own, per-job or application, is made in a new folder and goes on in the background. `jobs`,
+/// `info`, `cancel` and `stop-cluster` take that folder while it runs. It ends when its job has ended; DIR/result.json
+/// tells what it came to, and its data stay: `start-cluster` on the folder serves them again. One that was stopped or
+/// killed before goes on, in the same way, with `start-cluster`.
 ///
-/// Try `cargo live submit word-count --wait -- --input README.md`.
+/// Exit codes: 0 the cluster has taken the job on, with --wait or locally it has finished; 1 it has failed or was
+/// canceled; 2 it could not be submitted; 3 no job manager gives an answer, or the cluster did not come up; 130
+/// interrupted before the cluster of the job's own had taken it on, or locally: the cluster is ended.
+///
+/// Try `cargo live submit word-count --target per-job --wait -- --input README.md`.
 #[derive(Args)]
 #[command(after_help = format!("Programs:{}", listed()))]
 pub struct Submit {
     /// The program
     #[arg(value_name = "JOB")]
     program: String,
+    /// Which cluster runs it
+    #[arg(long, value_enum, default_value_t = ClusterTarget::Session)]
+    target: ClusterTarget,
     /// How many subtasks each vertex of the job has, each in a slot
     #[arg(long, value_name = "N", default_value_t = 1)]
     parallelism: u32,
-    /// Follow the job until it has ended, and tell how far it is
+    /// Follow the job until it has ended, and tell how far it is; a local cluster is always waited for
     #[arg(long)]
     wait: bool,
     #[command(flatten)]
-    target: Target,
+    size: OwnSize,
+    /// The folder of the cluster. Without it: wavetank-cluster for a session, a new one named after it and the job
+    /// for a cluster of the job's own, a temporary one for a local cluster
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Give up when nobody has answered, or the cluster is not there, for so long
+    #[arg(long, value_name = "TIME", default_value = "1min", value_parser = parse_duration)]
+    within: Duration,
     /// The program's own arguments
     #[arg(last = true, value_name = "ARGS")]
     arguments: Vec<String>,
 }
 
+/// Which cluster runs a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ClusterTarget {
+    /// One in this command's own process, which ends with the job
+    Local,
+    /// The one that `start-cluster` has started
+    Session,
+    /// A new one of processes, which is made for this job alone and ends with it
+    PerJob,
+    /// The same, but the program itself is executed on the cluster, by the job manager that leads
+    Application,
+}
+
+/// The size of a cluster of the job's own.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "A cluster of the job's own (not --target session)")]
+struct OwnSize {
+    /// Job managers: one leads, the others take over [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
+    job_managers: Option<u16>,
+    /// Task executors [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    executors: Option<u16>,
+    /// Start task executors when the job needs them, --executors at most
+    #[arg(long)]
+    on_demand: bool,
+    /// Slots of each task executor: a job needs as many as its greatest parallelism [default: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    slots: Option<u32>,
+}
+
+impl OwnSize {
+    fn size(&self, target: ClusterTarget) -> Result<Size, CliError> {
+        let OwnSize { job_managers, executors, on_demand, slots } = self;
+        let refused = match target {
+            ClusterTarget::Session => {
+                job_managers.is_some() || executors.is_some() || slots.is_some() || *on_demand
+            }
+            ClusterTarget::Local => job_managers.is_some_and(|count| count > 1) || *on_demand,
+            ClusterTarget::PerJob | ClusterTarget::Application => false,
+        };
+        match (refused, target) {
+            (true, ClusterTarget::Local) => Err(CliError::new(
+                "--job-managers, --on-demand: a local cluster has one job manager, which can't be killed, and its \
+                     task executors",
+            )),
+            (true, _) => Err(CliError::new(
+                "--job-managers, --executors, --on-demand and --slots are those of a cluster of the job's own; --target per-job \
+                 makes one, and the size of a session cluster `start-cluster` says",
+            )),
+            (false, _) => Ok(Size {
+                job_managers: job_managers.unwrap_or(1),
+                task_executors: executors.unwrap_or(2),
+                on_demand: *on_demand,
+                slots: slots.unwrap_or(4),
+                rest_port: 0,
+                session_timeout: SESSION_TIMEOUT,
+            }),
+        }
+    }
+}
+
 impl Submit {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
-        let prepared = match prepare(&self.program, &self.arguments) {
+    pub fn run(&self, log: &str) -> Result<Outcome, CliError> {
+        let prepared = match prepare(&self.program, &self.arguments, None) {
             Ok(prepared) => prepared,
             Err(Unprepared::Refused(error)) => return Err(error),
             Err(Unprepared::Arguments(told)) => {
@@ -60,21 +146,45 @@ impl Submit {
                 return Ok(if told.use_stderr() { Outcome::BadInput } else { Outcome::Passed });
             }
         };
-        // What is wrong with the graph is told before anything is uploaded.
-        prepared.job(JobId(0), spec("source", GENERATOR, &()), self.parallelism)?;
-        connected(&self.target, async |connection| self.submit(&connection, &prepared).await)
+        // What is wrong with the graph is told before anything is uploaded or started.
+        prepared.job(JobId(0), self.parallelism)?;
+        let size = self.size.size(self.target)?;
+        match self.target {
+            ClusterTarget::Session => {
+                let folder = self.data.as_deref().map(ClusterFolder::new).unwrap_or_default();
+                let target = Target { folder, within: self.within };
+                connected(&target, async |connection| {
+                    self.submit(&connection, &prepared, self.wait).await
+                })
+            }
+            ClusterTarget::Local => {
+                let data = self.data.as_deref();
+                let ended = with_local_cluster(data, size, self.within, async |connection| {
+                    self.submit(&connection, &prepared, true).await
+                });
+                if data.is_none() && matches!(ended, Ok(Outcome::Passed)) {
+                    say("the cluster is gone, and the output with it; --data DIR keeps both");
+                }
+                ended
+            }
+            ClusterTarget::PerJob | ClusterTarget::Application => self.deploy(&prepared, size, log),
+        }
     }
 
+    /// Hands a job to a cluster that runs.
     async fn submit(
         &self,
         connection: &Connection,
         prepared: &Prepared,
+        wait: bool,
     ) -> Result<Outcome, CliError> {
         let (job, narrator) = (JobId(connection.host.random_u128()), Narrator::new());
-        let source = source(connection, prepared, job).await?;
-        let graph = prepared.job(job, source, self.parallelism)?;
-        let (log, output) = (&connection.services.log, prepared.output(job));
-        let created = log.create_topic_until_acknowledged(&output, self.parallelism);
+        let services = &connection.services;
+        let uploading = prepared.upload(job, &*services.objects);
+        connection.answered("the object store", uploading).await??;
+        let graph = prepared.job(job, self.parallelism)?;
+        let (log, output) = (&services.log, prepared.output(job));
+        let created = prepared.create_topic(job, &**log, self.parallelism);
         let created = connection.answered("the log server", created).await?;
         created.map_err(|refusal| CliError::new(format!("topic {output}: {refusal}")))?;
         let submitted = connection.jobs.submit(&graph);
@@ -86,28 +196,80 @@ impl Submit {
             CliError::new(format!("the cluster does not take the job: {refusal}"))
         })?;
         say(&job.to_string());
-        if !self.wait {
+        if !wait {
             return Ok(Outcome::Passed);
         }
         let result = follow(connection, job, &narrator).await?;
         narrator.clear();
         Ok(judge(&result, &output, &narrator))
     }
-}
 
-/// What the job reads; a text is uploaded.
-async fn source(
-    connection: &Connection,
-    prepared: &Prepared,
-    job: JobId,
-) -> Result<OperatorSpec, CliError> {
-    match &prepared.input {
-        JobInput::Generated(parameters) => Ok(spec("source", GENERATOR, parameters)),
-        JobInput::Text(text) => {
-            let name = format!("text-{job}");
-            let uploading = upload_text(&*connection.services.objects, &name, text);
-            let uploaded = connection.answered("the object store", uploading).await?;
-            Ok(spec("source", TEXT_SOURCE, &uploaded?))
+    /// Makes a cluster for the job.
+    fn deploy(&self, prepared: &Prepared, size: Size, log: &str) -> Result<Outcome, CliError> {
+        let random = || u128::from(getrandom::u64().expect("the operating system has randomness"));
+        let drawn = JobId((random() << 64) | random());
+        let named = format!("wavetank-cluster-{}", &drawn.to_string()[..8]);
+        let path = std::path::absolute(self.data.as_deref().unwrap_or(Path::new(&named)))?;
+        let (folder, narrator) = (ClusterFolder::new(&path), Narrator::new());
+        let deployer = ClusterDeployer { folder: &folder, size, within: self.within, log };
+        let (job, deployed) = match self.target {
+            ClusterTarget::Application => {
+                let arguments = &self.arguments;
+                let deployed = deployer.deploy_application(
+                    prepared,
+                    arguments,
+                    self.parallelism,
+                    &narrator,
+                )?;
+                (Application::JOB, deployed)
+            }
+            _ => {
+                let deployed =
+                    deployer.deploy_per_job(prepared, drawn, self.parallelism, &narrator)?;
+                (drawn, deployed)
+            }
+        };
+        let result = match deployed {
+            Deployed::Failed(outcome) => return Ok(outcome),
+            Deployed::Ended(result) => {
+                say(&job.to_string());
+                result
+            }
+            Deployed::Runs { url } => {
+                say(&job.to_string());
+                narrator.say(&format!("its cluster runs in {}, {url}", path.display()));
+                if !self.wait {
+                    return Ok(Outcome::Passed);
+                }
+                self.until_ended(&folder, job, &narrator)?
+            }
+        };
+        let outcome = judge(&result.end.job_result(), &result.output, &narrator);
+        let kept = folder.command("start-cluster");
+        narrator.say(&format!(
+            "its cluster has ended as {}; `{kept}` serves its data again",
+            result.end.status
+        ));
+        Ok(outcome)
+    }
+
+    /// Follows a job to the end of its cluster. Signals end this command at once, and leave the cluster alone.
+    fn until_ended(
+        &self,
+        folder: &ClusterFolder,
+        job: JobId,
+        narrator: &Narrator,
+    ) -> Result<DeploymentResult, CliError> {
+        let target = Target { folder: folder.clone(), within: self.within };
+        let followed = connected(&target, async |connection| {
+            follow(&connection, job, narrator).await?;
+            narrator.clear();
+            Ok(Outcome::Passed)
+        });
+        // It may have ended before it was asked anything.
+        match DeploymentResult::of(folder, job)? {
+            Some(result) => Ok(result),
+            None => Err(followed.err().unwrap_or_else(|| CliError::stuck("it has left no result"))),
         }
     }
 }
@@ -121,4 +283,24 @@ fn judge(result: &JobResult, output: &str, narrator: &Narrator) -> Outcome {
         narrator.say(&format!("it failed: {cause}"));
     }
     Outcome::Violated
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_that_of_a_cluster_of_the_job_s_own() {
+        let none = OwnSize { job_managers: None, executors: None, on_demand: false, slots: None };
+        let size = none.size(ClusterTarget::PerJob).expect("it is the usual one");
+        assert_eq!((size.job_managers, size.task_executors, size.slots), (1, 2, 4));
+        none.size(ClusterTarget::Session).expect("nothing was said");
+        let some =
+            OwnSize { job_managers: Some(2), executors: Some(3), on_demand: false, slots: Some(1) };
+        assert_eq!(some.size(ClusterTarget::Application).expect("it is one").task_executors, 3);
+        for target in [ClusterTarget::Session, ClusterTarget::Local] {
+            let refused = some.size(target).expect_err("it has none").to_string();
+            assert!(refused.contains("--job-managers"), "{refused}");
+        }
+    }
 }

@@ -1,23 +1,31 @@
 //! The process that goes on in the background and looks after a cluster's processes.
 
 use super::{
+    deployment::{Deployment, DeploymentMode, DeploymentResult},
     folder::ClusterFolder,
     state::{ClusterFile, ClusterState, RunningCluster},
 };
 use crate::{
     cli::live::{
         CliError, Outcome,
-        cluster::{Processes, Size, cluster_config},
+        cluster::{ClusterEnd, ClusterEntrypoint, Processes, Size, cluster_config},
         supervised::{End, run_supervised},
-        text::{Narrator, say},
+        text::{Narrator, parse_duration, say},
     },
     host::Host,
+    system::{
+        client::JobClient,
+        rpc::{RpcService, RpcSystem},
+        service::Services,
+    },
 };
 use clap::Args;
 use std::time::Duration;
 
 /// From look to look at the processes.
 const TICK: Duration = Duration::from_millis(50);
+/// A shorter one would be lost whenever the machine is busy.
+const SESSION_TIMEOUT_MIN: Duration = Duration::from_millis(500);
 
 /// The size of a cluster, as one types it.
 #[derive(Args, Clone, Debug)]
@@ -28,12 +36,26 @@ pub struct SizeArguments {
     /// Task executors
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     executors: u16,
+    /// Start task executors when jobs need them, --executors at most, and end those that are idle for 30 s
+    #[arg(long)]
+    on_demand: bool,
     /// Slots of each task executor: a job needs as many as its greatest parallelism
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
     slots: u32,
     /// The port of the first job manager's web monitor, those of the others follow; 0 takes free ones
     #[arg(long, value_name = "P", default_value_t = 8081)]
     rest_port: u16,
+    /// How long a job manager that is killed leads on, before another one may: 500ms at least
+    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = parse_session_timeout)]
+    session_timeout: Duration,
+}
+
+fn parse_session_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = parse_duration(text)?;
+    match timeout < SESSION_TIMEOUT_MIN {
+        true => Err(format!("must be {SESSION_TIMEOUT_MIN:?} at least")),
+        false => Ok(timeout),
+    }
 }
 
 impl SizeArguments {
@@ -42,23 +64,28 @@ impl SizeArguments {
         Size {
             job_managers: self.job_managers,
             task_executors: self.executors,
+            on_demand: self.on_demand,
             slots: self.slots,
             rest_port: self.rest_port,
+            session_timeout: self.session_timeout,
         }
-    }
-
-    /// The same, to be typed once more.
-    pub fn again(&self) -> [String; 4] {
-        [
-            format!("--job-managers={}", self.job_managers),
-            format!("--executors={}", self.executors),
-            format!("--slots={}", self.slots),
-            format!("--rest-port={}", self.rest_port),
-        ]
     }
 }
 
-/// Looks after the processes of a cluster until it is told to end. Its standard input is the lock of the folder.
+/// A size, to be typed once more.
+pub fn size_again(size: Size) -> Vec<String> {
+    let mut again = vec![
+        format!("--job-managers={}", size.job_managers),
+        format!("--executors={}", size.task_executors),
+        format!("--slots={}", size.slots),
+        format!("--rest-port={}", size.rest_port),
+        format!("--session-timeout={}us", size.session_timeout.as_micros()),
+    ];
+    again.extend(size.on_demand.then(|| "--on-demand".to_string()));
+    again
+}
+
+/// Looks after the processes of a cluster until it is told to end, or has done what it was made for. Its standard input is the lock of the folder.
 #[derive(Args)]
 pub struct Supervisor {
     #[command(flatten)]
@@ -80,7 +107,7 @@ impl Supervisor {
         // Every process has ended by now.
         let (why, outcome) = match end {
             Ok(End::Interrupted) => ("it was stopped".to_string(), Outcome::Passed),
-            Ok(End::Finished(never)) => match never {},
+            Ok(End::Finished(result)) => (result.told(), Outcome::Passed),
             Ok(End::Overdue) => ("its time is over".to_string(), Outcome::Stuck),
             Err(error) => (error.to_string(), Outcome::Stuck),
         };
@@ -90,24 +117,38 @@ impl Supervisor {
     }
 }
 
-/// There is no such value.
-enum Never {}
-
-/// Starts what a cluster consists of and looks after it. Ends only when it can't go on.
+/// Starts what a cluster consists of and looks after it. Ends when the cluster has done what it is there for, or can't
+/// go on.
 async fn supervise(
     host: &Host,
     folder: &ClusterFolder,
     size: Size,
     log: &str,
     narrator: &Narrator,
-) -> Result<Never, CliError> {
+) -> Result<DeploymentResult, CliError> {
+    let deployment = Deployment::pending(folder)?;
     let mut processes = Processes::new(host, folder.path(), log);
     let [coordination, object_store, log] = processes.start_servers(narrator).await?;
-    let config = cluster_config(coordination.clone(), object_store.clone(), log.clone());
-    processes.start_workers(&config, size);
+    let mut config = cluster_config(coordination.clone(), object_store.clone(), log.clone());
+    config.coordination.session_timeout = size.session_timeout;
+    let service = RpcSystem::default().bind(host, 0).await?;
+    let services = config.services(&service);
+    let mut entrypoint = ClusterEntrypoint::Session;
+    if let Some(deployment) = &deployment {
+        processes.tended(narrator, deployment.prepare(folder, &services)).await??;
+        entrypoint = deployment.entrypoint(folder);
+        narrator.say(&format!("job {} has what it needs", deployment.job));
+    }
+    processes.provide(&service, &config, size)?;
+    processes.start_workers(&config, size, &entrypoint);
     let mut told = None;
     loop {
         processes.tend(narrator)?;
+        if let (Some(deployment), Some(end)) = (&deployment, processes.end()?) {
+            let ended = ended(deployment, end, &service, &services);
+            let end = processes.tended(narrator, ended).await??;
+            return deployment.write_result(folder, end);
+        }
         let web_monitors = processes.web_monitors();
         let running = RunningCluster {
             pid: std::process::id(),
@@ -123,4 +164,20 @@ async fn supervise(
         }
         host.sleep(TICK).await;
     }
+}
+
+/// What a cluster came to, with what is kept of its job's end. A program may have failed without a job, and says why
+/// itself.
+async fn ended(
+    deployment: &Deployment,
+    end: ClusterEnd,
+    service: &RpcService,
+    services: &Services,
+) -> Result<ClusterEnd, CliError> {
+    if deployment.mode != DeploymentMode::PerJob {
+        return Ok(end);
+    }
+    let client = JobClient::new(service, &services.coordination);
+    let kept = client.kept_result(&services.coordination, deployment.job).await?;
+    Ok(ClusterEnd { cause: kept.cause, ..end })
 }

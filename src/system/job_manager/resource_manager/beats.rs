@@ -23,8 +23,8 @@ impl HeartbeatListener<ToExecutors> for ResourceManager {
         session: HeartbeatSession,
     ) {
         let (resource, instance) = (ResourceId(id.to_string()), InstanceId(session.0));
-        self.decide(context, |core, _| {
-            core.on_executor_gone(&resource, instance, "heartbeat timeout");
+        self.decide(context, |core, now| {
+            core.on_executor_gone(now, &resource, instance, "heartbeat timeout");
         });
     }
 
@@ -35,7 +35,9 @@ impl HeartbeatListener<ToExecutors> for ResourceManager {
         session: HeartbeatSession,
     ) {
         let (resource, instance) = (ResourceId(id.to_string()), InstanceId(session.0));
-        self.decide(context, |core, _| core.on_executor_gone(&resource, instance, "unreachable"));
+        self.decide(context, |core, now| {
+            core.on_executor_gone(now, &resource, instance, "unreachable");
+        });
     }
 
     fn report_payload(

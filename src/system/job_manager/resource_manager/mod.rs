@@ -5,7 +5,9 @@
 
 mod beats;
 mod core;
+mod provider;
 
+pub use self::core::WorkerSettings;
 use self::core::{Effect, ResourceManagerCore, SlotRequest, Timer};
 use super::JobManagerConfig;
 use crate::{
@@ -29,7 +31,7 @@ use crate::{
             Context, EndpointHandle, Gateway, Reply, RpcAddress, RpcEndpoint, RpcError, StopFuture,
         },
         scope::Scope,
-        service::coordination::Coordination,
+        service::{coordination::Coordination, resource_provider::ResourceProvider},
         task_executor::until_connection_breaks,
     },
 };
@@ -45,6 +47,8 @@ struct ToMasters;
 pub struct ResourceManager {
     config: Arc<JobManagerConfig>,
     coordination: Arc<dyn Coordination>,
+    /// Who gives machines; `None` of a standalone cluster.
+    provider: Option<Arc<dyn ResourceProvider>>,
     term: LeaderSession,
     core: ResourceManagerCore,
     /// The ways to the registered task executors.
@@ -99,12 +103,19 @@ impl ResourceManager {
     pub fn new(
         config: Arc<JobManagerConfig>,
         coordination: Arc<dyn Coordination>,
+        provider: Option<Arc<dyn ResourceProvider>>,
         term: LeaderSession,
     ) -> Self {
         let heartbeat = config.heartbeat;
         let base = coordination.host().random_u128();
+        let mut core = ResourceManagerCore::new(config.clone(), base);
+        if let Some(provider) = &provider {
+            let prefix = format!("{:08x}", term.session.0 >> 96);
+            core = core.with_workers(config.workers.clone(), prefix, provider.host().switches());
+        }
         ResourceManager {
-            core: ResourceManagerCore::new(config.clone(), base),
+            core,
+            provider,
             config,
             coordination,
             term,
@@ -168,6 +179,10 @@ impl ResourceManager {
             Effect::RequestSlot(request, allocation) => {
                 self.request_slot(context, request, allocation);
             }
+            Effect::AttachProvider
+            | Effect::RequestWorker(..)
+            | Effect::ReleaseWorker(_)
+            | Effect::ListWorkers(_) => self.ask_provider(context, effect),
         }
     }
 
@@ -267,6 +282,7 @@ impl RpcEndpoint for ResourceManager {
     fn on_start(&mut self, context: &mut Context<Self>) -> Result<(), String> {
         self.executor_beats.start(context);
         self.master_beats.start(context);
+        self.decide(context, |core, _| core.on_start());
         Ok(())
     }
 
@@ -333,8 +349,9 @@ impl ResourceManagerHandler for ResourceManager {
         slots: u32,
         reply: Reply<bool>,
     ) {
-        let declare =
-            |core: &mut ResourceManagerCore, _| core.on_requirements(job, session, version, slots);
+        let declare = |core: &mut ResourceManagerCore, now| {
+            core.on_requirements(now, job, session, version, slots)
+        };
         reply.ok(self.decide(context, declare));
     }
 
@@ -355,7 +372,9 @@ impl ResourceManagerHandler for ResourceManager {
         cause: String,
     ) {
         if let Some(resource) = self.core.resource_of(instance) {
-            self.decide(context, |core, _| core.on_executor_gone(&resource, instance, &cause));
+            self.decide(context, |core, now| {
+                core.on_executor_gone(now, &resource, instance, &cause)
+            });
         }
     }
 

@@ -54,6 +54,8 @@ pub mod s3_deploys_into_held_slot;
 pub mod s4_no_old_round;
 pub mod s6_no_old_report;
 pub mod s7_no_busy_loop;
+pub mod s8_workers_are_needed;
+pub mod s9_no_twins;
 mod stored;
 #[cfg(test)]
 mod testing;
@@ -139,6 +141,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(s4_no_old_round::NoOldRound::default()),
         Box::new(s6_no_old_report::NoOldReport::default()),
         Box::new(s7_no_busy_loop::NoBusyLoop::default()),
+        Box::new(s9_no_twins::NoTwins::default()),
         Box::new(w1_rest_tells_what_was::RestTellsWhatWas::new(bounds.clone())),
         Box::new(x1_channel_fifo::ChannelFifo::default()),
         Box::new(x2_bounded_channel::BoundedChannel::default()),

@@ -229,7 +229,7 @@ mod tests {
     fn a_job_that_a_program_leaves_behind_is_canceled_before_the_cluster_ends() {
         let mut core = core_for(Purpose::Application, StoredJobs::default());
         begun(&mut core);
-        core.on_execute(graph(ID), sound).unwrap();
+        on(&mut core, |core| core.on_execute(graph(ID), sound)).0.unwrap();
         let failed = Err(ApplicationError::Program("it broke".to_string()));
         // Its graph is being stored.
         assert_eq!(done(on(&mut core, |core| core.on_main_ended(&failed)).1), []);

@@ -4,11 +4,13 @@
 mod slot_manager;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 pub use slot_manager::SlotRequest;
+pub use workers::WorkerSettings;
 
 use crate::{
-    host::{Instant, NodeAddress},
+    host::{Instant, NodeAddress, Switches},
     system::{
         heartbeat::HeartbeatSession,
         ids::{AllocationId, InstanceId, JobId, ResourceId},
@@ -16,10 +18,12 @@ use crate::{
         leadership::{LeaderInformation, LeaderSessionId},
         protocol::{JobStatus, RegistrationRefusal, SlotReport, TaskExecutorInfo},
         reason::shortened,
+        service::resource_provider::WorkerSpec,
     },
 };
 use slot_manager::SlotManager;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use workers::Workers;
 
 /// Task executors, and jobs, that a resource manager knows at most.
 const PEERS_MAX: usize = 4096;
@@ -45,6 +49,14 @@ pub enum Effect {
     UnmonitorMaster(JobId, HeartbeatSession),
     /// Asks a task executor for a slot; `on_slot_answered`.
     RequestSlot(SlotRequest, AllocationId),
+    /// Tells the provider of machines that this term has begun; `on_attached`.
+    AttachProvider,
+    /// Asks it for a worker, under a number that grows; `on_worker_requested`.
+    RequestWorker(u64, WorkerSpec),
+    /// Gives a worker back; `on_worker_released`.
+    ReleaseWorker(ResourceId),
+    /// Asks it which workers there are; `on_workers_listed`.
+    ListWorkers(u64),
 }
 
 /// What comes back after a while.
@@ -54,6 +66,8 @@ pub enum Timer {
     Rested(JobId),
     /// A job may have been without a master for too long.
     Idle(JobId),
+    /// Something may be due of the workers that a provider gives.
+    Workers,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +105,8 @@ pub struct ResourceManagerCore {
     /// do so again.
     resting: BTreeMap<JobId, Instant>,
     allocations: AllocationIds,
+    /// Where somebody gives machines.
+    workers: Option<Workers>,
     effects: Vec<Effect>,
 }
 
@@ -124,8 +140,20 @@ impl ResourceManagerCore {
             slots: SlotManager::default(),
             resting: BTreeMap::new(),
             allocations: AllocationIds { base, drawn: 0 },
+            workers: None,
             effects: Vec::new(),
         }
+    }
+
+    /// The same, with machines that somebody gives; `prefix` was drawn for this term.
+    #[must_use]
+    pub fn with_workers(
+        self,
+        settings: WorkerSettings,
+        prefix: String,
+        switches: Switches,
+    ) -> Self {
+        ResourceManagerCore { workers: Some(Workers::new(settings, prefix, switches)), ..self }
     }
 
     /// What is to be done since the last call.
@@ -150,6 +178,11 @@ impl ResourceManagerCore {
         info: &TaskExecutorInfo,
         attempt: u64,
     ) -> Result<(), RegistrationRefusal> {
+        if let Some(why) =
+            self.workers.as_ref().and_then(|w| w.rejects(&info.resource, info.session))
+        {
+            return Err(RegistrationRefusal::Rejected(why.to_string()));
+        }
         let outdated = |known: &TaskExecutorInfo, newest: u64| {
             known.session == info.session && newest >= attempt
         };
@@ -186,10 +219,20 @@ impl ResourceManagerCore {
         let resource = info.resource.clone();
         self.connecting.remove(&resource);
         let instance = instance.map_err(|why| failure(&why))?;
-        if let Some(earlier) = self.executors.get(&resource).map(|known| known.instance) {
-            self.on_executor_gone(&resource, earlier, "it registers anew");
-        }
         let session = info.session;
+        if let Some(why) = self.workers.as_ref().and_then(|w| w.rejects(&resource, session)) {
+            return Err(RegistrationRefusal::Rejected(why.to_string()));
+        }
+        if let Some(earlier) = self.executors.get(&resource) {
+            let (instance, former) = (earlier.instance, earlier.info.session);
+            if let Some(workers) = self.workers.as_mut().filter(|_| former != session) {
+                workers.displace(&resource, former);
+            }
+            self.drop_executor(&resource, instance, "it registers anew");
+        }
+        if let Some(workers) = &mut self.workers {
+            workers.on_registered(&resource);
+        }
         self.announce(JobEvent::ExecutorRegistered {
             resource: resource.clone(),
             session,
@@ -202,10 +245,20 @@ impl ResourceManagerCore {
     }
 
     /// A registration ends: the task executor says so, or is silent.
-    pub fn on_executor_gone(&mut self, resource: &ResourceId, instance: InstanceId, cause: &str) {
-        if self.executors.get(resource).is_none_or(|known| known.instance != instance) {
-            return;
+    pub fn on_executor_gone(
+        &mut self,
+        now: Instant,
+        resource: &ResourceId,
+        instance: InstanceId,
+        cause: &str,
+    ) {
+        if self.executors.get(resource).is_some_and(|known| known.instance == instance) {
+            self.drop_executor(resource, instance, cause);
+            self.on_worker_gone(now, resource);
         }
+    }
+
+    fn drop_executor(&mut self, resource: &ResourceId, instance: InstanceId, cause: &str) {
         self.executors.remove(resource);
         self.slots.unregister(resource, instance);
         self.announce(JobEvent::ExecutorDropped { resource: resource.clone(), instance });
@@ -239,6 +292,7 @@ impl ResourceManagerCore {
             self.rest(now, job);
         }
         self.match_slots();
+        self.balance(now);
         true
     }
 
@@ -367,6 +421,7 @@ impl ResourceManagerCore {
     /// How many slots a job needs; false when that master is not registered.
     pub fn on_requirements(
         &mut self,
+        now: Instant,
         job: JobId,
         session: LeaderSessionId,
         version: u64,
@@ -376,6 +431,7 @@ impl ResourceManagerCore {
         if known {
             self.slots.require(job, version, slots);
             self.match_slots();
+            self.balance(now);
         }
         known
     }
@@ -432,6 +488,7 @@ impl ResourceManagerCore {
                 }
                 self.does(Effect::Schedule(timeout, timer));
             }
+            Timer::Workers => self.on_workers_due(now),
         }
     }
 
@@ -439,6 +496,9 @@ impl ResourceManagerCore {
     pub fn check_invariants(&self) {
         let registered = self.executors.iter().map(|(resource, known)| (resource, known.instance));
         self.slots.check_invariants(registered.collect());
+        if let Some(workers) = &self.workers {
+            workers.check_invariants(&self.executors.keys().collect());
+        }
         let masters = self.jobs.iter().filter(|(_, known)| known.master.is_some());
         let masters: Vec<JobId> = masters.map(|(job, _)| *job).collect();
         assert_eq!(

@@ -191,6 +191,22 @@ impl SlotManager {
         requests
     }
 
+    /// How many slots jobs need beyond those that they hold, or that were asked for.
+    pub fn missing(&self) -> u32 {
+        let missing = |(job, requirement): (&JobId, &Requirement)| {
+            let slots = self.executors.values().flat_map(|executor| &executor.slots);
+            let held = slots.filter(|slot| slot.job() == Some(*job)).count();
+            requirement.slots.saturating_sub(u32::try_from(held).unwrap_or(u32::MAX))
+        };
+        self.requirements.iter().map(missing).fold(0, u32::saturating_add)
+    }
+
+    /// How many slots nobody holds.
+    pub fn free(&self) -> usize {
+        let slots = self.executors.values().flat_map(|executor| &executor.slots);
+        slots.filter(|slot| **slot == SlotState::Free).count()
+    }
+
     /// How many slots a task executor has, and how many of them nobody holds.
     pub fn count(&self, resource: &ResourceId) -> (usize, usize) {
         let slots = self.executors.get(resource).map(|executor| &executor.slots[..]);

@@ -4,12 +4,12 @@ use super::*;
 use crate::system::leadership::LeaderAddress;
 use crate::system::{ids::TaskExecutorSession, protocol::SlotStatus};
 
-const JOB: JobId = JobId(7);
-const TERM: LeaderSessionId = LeaderSessionId(3);
+pub(super) const JOB: JobId = JobId(7);
+pub(super) const TERM: LeaderSessionId = LeaderSessionId(3);
 const BEAT: HeartbeatSession = HeartbeatSession(5);
 const FIRST: InstanceId = InstanceId(1);
 
-fn at(millis: u64) -> Instant {
+pub(super) fn at(millis: u64) -> Instant {
     Instant::ORIGIN + Duration::from_millis(millis)
 }
 
@@ -26,7 +26,7 @@ fn resource() -> ResourceId {
     ResourceId("a".to_string())
 }
 
-fn core() -> ResourceManagerCore {
+pub(super) fn core() -> ResourceManagerCore {
     ResourceManagerCore::new(Arc::new(JobManagerConfig::default()), 9)
 }
 
@@ -36,7 +36,7 @@ fn leader(session: LeaderSessionId) -> Option<LeaderInformation> {
 }
 
 /// Calls the core, checks it, and gives what it wants done besides its announcements.
-fn on<T>(
+pub(super) fn on<T>(
     core: &mut ResourceManagerCore,
     call: impl FnOnce(&mut ResourceManagerCore) -> T,
 ) -> (T, Vec<Effect>) {
@@ -54,13 +54,17 @@ fn register(core: &mut ResourceManagerCore, life: u128, attempt: u64, instance: 
     core.take_effects();
 }
 
-fn free(version: u64) -> SlotReport {
+pub(super) fn free(version: u64) -> SlotReport {
     let slots = (0..2).map(|index| SlotStatus { index, allocation: None }).collect();
     SlotReport { version, slots }
 }
 
 fn with_master() -> ResourceManagerCore {
-    let mut core = core();
+    connected(core())
+}
+
+/// One at which the job's master is registered.
+pub(super) fn connected(mut core: ResourceManagerCore) -> ResourceManagerCore {
     assert!(core.on_master_connecting(at(0), JOB, TERM, 1).is_err(), "its leader is not known yet");
     core.on_job_leader(JOB, leader(TERM));
     assert_eq!(core.on_master_connecting(at(0), JOB, TERM, 2), Ok(()));
@@ -102,7 +106,8 @@ fn a_new_registration_ends_the_old_one() {
     assert_eq!(effects, [dropped, Effect::MonitorExecutor(resource(), second)]);
     // What the old one says is of nobody.
     assert!(!core.on_report(at(0), FIRST, &free(1)));
-    let (_, effects) = on(&mut core, |core| core.on_executor_gone(&resource(), FIRST, "late"));
+    let (_, effects) =
+        on(&mut core, |core| core.on_executor_gone(at(0), &resource(), FIRST, "late"));
     assert_eq!(effects, []);
     // One that can't be connected to changes nothing of the one that is there.
     assert_eq!(core.on_executor_connecting(&info(3), 1), Ok(()));
@@ -130,7 +135,7 @@ fn slots_are_asked_for_when_there_is_a_report_a_need_and_a_master_in_any_order()
             let ((), effects) = on(&mut core, |core| match given {
                 Given::Executor => register(core, 1, 1, FIRST),
                 Given::Report => assert!(core.on_report(at(0), FIRST, &free(1))),
-                Given::Requirement => assert!(core.on_requirements(JOB, TERM, 1, 2)),
+                Given::Requirement => assert!(core.on_requirements(at(0), JOB, TERM, 1, 2)),
             });
             asked.extend(requested(&effects));
             assert!(place == 2 || asked.is_empty(), "not before all is there");
@@ -144,7 +149,7 @@ fn slots_are_asked_for_when_there_is_a_report_a_need_and_a_master_in_any_order()
 fn a_job_whose_slot_was_refused_rests() {
     let mut core = with_master();
     register(&mut core, 1, 1, FIRST);
-    core.on_requirements(JOB, TERM, 1, 1);
+    core.on_requirements(at(0), JOB, TERM, 1, 1);
     let (_, effects) = on(&mut core, |core| core.on_report(at(0), FIRST, &free(1)));
     let (request, allocation) = requested(&effects)[0].clone();
     let refused = |core: &mut ResourceManagerCore| {
@@ -164,7 +169,7 @@ fn a_master_that_does_not_lead_is_refused_and_an_old_one_changes_nothing() {
     let mut core = with_master();
     let other = LeaderSessionId(4);
     assert!(core.on_master_connecting(at(0), JOB, other, 9).is_err());
-    assert!(!core.on_requirements(JOB, other, 1, 9));
+    assert!(!core.on_requirements(at(0), JOB, other, 1, 9));
     let left = |core: &mut ResourceManagerCore| {
         core.on_master_left(at(0), JOB, other, JobStatus::Finished);
     };
@@ -204,10 +209,11 @@ fn a_silent_executor_is_dropped_with_its_slots_and_told() {
     let mut core = with_master();
     register(&mut core, 1, 1, FIRST);
     on(&mut core, |core| core.on_report(at(0), FIRST, &free(1)));
-    let (_, effects) = on(&mut core, |core| core.on_executor_gone(&resource(), FIRST, "silent"));
+    let (_, effects) =
+        on(&mut core, |core| core.on_executor_gone(at(0), &resource(), FIRST, "silent"));
     assert_eq!(effects, [Effect::DropExecutor(resource(), FIRST, "silent".to_string())]);
     assert_eq!(core.executors().count(), 0);
-    let (known, effects) = on(&mut core, |core| core.on_requirements(JOB, TERM, 1, 2));
+    let (known, effects) = on(&mut core, |core| core.on_requirements(at(0), JOB, TERM, 1, 2));
     assert!(known);
     assert_eq!(effects, [], "nothing of it is asked for any more");
     assert!(!on(&mut core, |core| core.on_report(at(0), FIRST, &free(2))).0);
@@ -217,17 +223,17 @@ fn a_silent_executor_is_dropped_with_its_slots_and_told() {
 fn a_silent_master_is_dropped_and_may_come_again() {
     let mut core = with_master();
     register(&mut core, 1, 1, FIRST);
-    on(&mut core, |core| core.on_requirements(JOB, TERM, 1, 2));
+    on(&mut core, |core| core.on_requirements(at(0), JOB, TERM, 1, 2));
     let ((), effects) = on(&mut core, |core| core.on_master_silence(at(5), BEAT));
     assert_eq!(effects, [Effect::UnmonitorMaster(JOB, BEAT)]);
     let (_, effects) = on(&mut core, |core| core.on_report(at(5), FIRST, &free(1)));
     assert_eq!(effects, [], "nothing is asked for without a master");
-    assert!(!core.on_requirements(JOB, TERM, 2, 1));
+    assert!(!core.on_requirements(at(0), JOB, TERM, 2, 1));
     assert_eq!(core.on_master_connecting(at(6), JOB, TERM, 3), Ok(()));
     let again = HeartbeatSession(6);
     let (answer, _) = on(&mut core, |core| core.on_master_connected(at(6), JOB, TERM, 3, again));
     assert_eq!(answer, Ok(again));
-    let (_, effects) = on(&mut core, |core| core.on_requirements(JOB, TERM, 1, 2));
+    let (_, effects) = on(&mut core, |core| core.on_requirements(at(0), JOB, TERM, 1, 2));
     assert_eq!(requested(&effects).len(), 2, "its declarations count anew");
 }
 

@@ -8,9 +8,16 @@ use crate::{
         word_count::{word_count, words},
     },
     system::{
-        connector::{GeneratorParameters, LINE_BYTES_MAX},
+        connector::{
+            GENERATOR, GeneratorParameters, LINE_BYTES_MAX, TEXT_SOURCE, TextSourceParameters,
+            spec, upload_text,
+        },
         graph::{CheckpointSettings, GraphError, JobGraph, OperatorSpec, RestartStrategy},
         ids::JobId,
+        service::{
+            log::{Log, LogRefusal},
+            object_store::{ObjectStore, ObjectStoreRefusal},
+        },
         task_executor::RECORD_BYTES_MAX,
     },
 };
@@ -148,13 +155,20 @@ pub fn listed() -> String {
     })
 }
 
-/// A program with its arguments; a text is read.
-pub fn prepare(name: &str, arguments: &[String]) -> Result<Prepared, Unprepared> {
+/// A program with its arguments; a text is read. `shipped` is where the text was brought that the arguments name.
+pub fn prepare(
+    name: &str,
+    arguments: &[String],
+    shipped: Option<&Path>,
+) -> Result<Prepared, Unprepared> {
     let Some(program) = PROGRAMS.iter().find(|program| program.name == name) else {
         let told = format!("there is no program {name:?} in this binary; there are{}", listed());
         return Err(Unprepared::Refused(CliError::new(told)));
     };
-    let read = program.read(arguments).map_err(Unprepared::Arguments)?;
+    let mut read = program.read(arguments).map_err(Unprepared::Arguments)?;
+    if let Some(shipped) = shipped {
+        read.input = Some(shipped.to_path_buf());
+    }
     program.prepared(read).map_err(Unprepared::Refused)
 }
 
@@ -220,26 +234,72 @@ impl Program {
     }
 }
 
+/// The name under which the text that a job reads is uploaded.
+pub fn text_name(job: JobId) -> String {
+    format!("text-{job}")
+}
+
 impl Prepared {
     /// The topic to which a job writes.
     pub fn output(&self, job: JobId) -> String {
         self.output.clone().unwrap_or_else(|| format!("{}-{job}", self.program.name))
     }
 
-    /// The job.
-    pub fn job(
+    /// The text that a job reads, if it reads one.
+    pub fn text(&self) -> Option<&Bytes> {
+        match &self.input {
+            JobInput::Text(text) => Some(text),
+            JobInput::Generated(_) => None,
+        }
+    }
+
+    /// Brings the text that a job reads, if it reads one; once more is fine.
+    ///
+    /// # Errors
+    /// What the object store refuses.
+    pub async fn upload(
         &self,
         job: JobId,
-        source: OperatorSpec,
+        objects: &dyn ObjectStore,
+    ) -> Result<(), ObjectStoreRefusal> {
+        match self.text() {
+            Some(text) => upload_text(objects, &text_name(job), text).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the topic to which a job writes; once more is fine.
+    ///
+    /// # Errors
+    /// What the log server refuses.
+    pub async fn create_topic(
+        &self,
+        job: JobId,
+        log: &dyn Log,
         parallelism: u32,
-    ) -> Result<JobGraph, CliError> {
+    ) -> Result<(), LogRefusal> {
+        log.create_topic_until_acknowledged(&self.output(job), parallelism).await
+    }
+
+    fn source(&self, job: JobId) -> OperatorSpec {
+        match &self.input {
+            JobInput::Generated(parameters) => spec("source", GENERATOR, parameters),
+            JobInput::Text(text) => {
+                let parameters = TextSourceParameters::new(&text_name(job), text.len() as u64);
+                spec("source", TEXT_SOURCE, &parameters)
+            }
+        }
+    }
+
+    /// The job.
+    pub fn job(&self, job: JobId, parallelism: u32) -> Result<JobGraph, CliError> {
         let checkpoints = CheckpointSettings {
             interval_ms: u64::try_from(self.checkpoint_interval.as_millis())?,
             ..CheckpointSettings::default()
         };
         let restarts =
             RestartStrategy::exponential(RESTART_DELAY, RESTART_DELAY_MAX, RESTART_RESET);
-        let output = self.output(job);
+        let (source, output) = (self.source(job), self.output(job));
         Ok((self.program.build)(job, source, &output, parallelism, checkpoints, restarts)?)
     }
 }
@@ -250,7 +310,7 @@ mod tests {
 
     fn prepared(name: &str, arguments: &[&str]) -> Result<Prepared, String> {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-        prepare(name, &arguments).map_err(|error| match error {
+        prepare(name, &arguments, None).map_err(|error| match error {
             Unprepared::Arguments(error) => error.to_string(),
             Unprepared::Refused(error) => error.to_string(),
         })
@@ -300,8 +360,7 @@ mod tests {
     fn each_program_makes_a_sound_job() {
         for Program { name, .. } in PROGRAMS {
             let job = prepared(name, &["--records", "5"]).expect("right");
-            let source = crate::system::connector::spec("source", "anything", &());
-            assert_eq!(job.job(JobId(1), source, 3).expect("sound").id, JobId(1));
+            assert_eq!(job.job(JobId(1), 3).expect("sound").id, JobId(1));
         }
     }
 }

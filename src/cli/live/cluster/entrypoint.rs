@@ -1,0 +1,211 @@
+//! The entry points of a cluster: what the process of a job manager is there for.
+
+use super::{
+    end::ClusterEnd, job_graph::read_job_graph, library::library, member::Member, worker::Worker,
+};
+use crate::{
+    cli::live::{
+        CliError, Outcome,
+        place::{announce, run},
+        programs::{Prepared, Unprepared, prepare},
+    },
+    host::{Host, NodeAddress},
+    system::{
+        cluster::{ClusterConfig, bind, serve_jobs},
+        job_manager::{Application, ApplicationContext, ApplicationError, RunMode},
+        protocol::ApplicationStatus,
+        service::resource_provider::ProviderConfig,
+    },
+};
+use clap::Args;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+/// The process of a job manager.
+#[derive(Args)]
+pub struct JobManager {
+    #[command(flatten)]
+    worker: Worker,
+    /// The port of its web monitor; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    rest_port: u16,
+    /// Who gives task executors when they are needed
+    #[arg(long, value_name = "ADDRESS")]
+    provider: Option<NodeAddress>,
+    /// The slots of each that is asked for
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    worker_slots: u32,
+    /// How many are asked for at most
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    workers_max: usize,
+    /// The graph of the one job for which the cluster is there
+    #[arg(long, value_name = "FILE", conflicts_with = "program")]
+    job: Option<PathBuf>,
+    /// The program whose main function the cluster executes
+    #[arg(long, value_name = "NAME")]
+    program: Option<String>,
+    /// The parallelism of the program's job
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "program")]
+    parallelism: u32,
+    /// Where the text lies that the program's arguments name
+    #[arg(long, value_name = "FILE", requires = "program")]
+    shipped: Option<PathBuf>,
+    /// The program's own arguments
+    #[arg(last = true, value_name = "ARGS", requires = "program")]
+    arguments: Vec<String>,
+}
+
+/// What the job managers of a cluster are there for, as each of their processes is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClusterEntrypoint {
+    /// The jobs that are submitted.
+    Session,
+    /// One job; the cluster ends with it.
+    PerJob {
+        /// Where its graph lies.
+        graph: PathBuf,
+    },
+    /// One program, whose main function is executed by whoever leads; the cluster ends with it.
+    Application(Program),
+}
+
+/// A program, to be executed on a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its name.
+    pub name: String,
+    /// Its own arguments.
+    pub arguments: Vec<String>,
+    /// The parallelism of its job.
+    pub parallelism: u32,
+    /// Where the text lies that its arguments name.
+    pub shipped: Option<PathBuf>,
+}
+
+impl JobManager {
+    /// Runs it to its end: that of the cluster, unless it can't go on.
+    pub fn run(self) -> Result<Outcome, CliError> {
+        let JobManager { worker, rest_port, job, program, parallelism, shipped, arguments, .. } =
+            self;
+        let Worker { place, servers } = worker;
+        let mut config = servers.config();
+        config.web_monitor.port = rest_port;
+        config.provider = self.provider.map(ProviderConfig::new);
+        config.job_manager.workers.slots = self.worker_slots;
+        config.job_manager.workers.workers_max = self.workers_max;
+        let entrypoint = match (job, program) {
+            (Some(graph), _) => ClusterEntrypoint::PerJob { graph },
+            (None, Some(name)) => {
+                let program = Program { name, arguments, parallelism, shipped };
+                ClusterEntrypoint::Application(program)
+            }
+            (None, None) => ClusterEntrypoint::Session,
+        };
+        let cause = Cause::default();
+        config.mode = entrypoint.mode(&cause)?;
+        run(place, async |host, port| serve(host, port, config, &cause).await)
+    }
+}
+
+async fn serve(host: Host, port: u16, config: ClusterConfig, cause: &Cause) {
+    let Some(service) = bind(&host, port).await else { return };
+    if let Some(status) = serve_jobs(service, config, &library(), announce).await {
+        let cause = cause.last().filter(|_| status == ApplicationStatus::Failed);
+        announce(&ClusterEnd { status, cause }.line());
+    }
+}
+
+impl ClusterEntrypoint {
+    /// Tells a process that is to be a job manager what for.
+    pub fn tell(&self, member: &mut Member) {
+        match self {
+            ClusterEntrypoint::Session => {}
+            ClusterEntrypoint::PerJob { graph } => member.set("--job", graph),
+            ClusterEntrypoint::Application(program) => {
+                member.set("--program", &program.name);
+                member.set("--parallelism", program.parallelism.to_string());
+                if let Some(shipped) = &program.shipped {
+                    member.set("--shipped", shipped);
+                }
+                member.pass(&program.arguments);
+            }
+        }
+    }
+
+    /// Whether the cluster ends by itself.
+    pub fn ends(&self) -> bool {
+        *self != ClusterEntrypoint::Session
+    }
+
+    fn mode(self, cause: &Cause) -> Result<RunMode, CliError> {
+        match self {
+            ClusterEntrypoint::Session => Ok(RunMode::Session),
+            ClusterEntrypoint::PerJob { graph } => {
+                Ok(RunMode::PerJob(Arc::new(read_job_graph(&graph)?)))
+            }
+            ClusterEntrypoint::Application(program) => {
+                Ok(RunMode::Application(program.application(cause)?))
+            }
+        }
+    }
+}
+
+impl Program {
+    fn application(self, cause: &Cause) -> Result<Application, CliError> {
+        let Program { name, arguments, parallelism, shipped } = self;
+        let prepared = prepare(&name, &arguments, shipped.as_deref());
+        let prepared = Arc::new(prepared.map_err(|error| match error {
+            Unprepared::Refused(error) => error,
+            Unprepared::Arguments(told) => CliError::new(told.to_string()),
+        })?);
+        let cause = cause.clone();
+        Ok(Application::new(move |context| {
+            let (prepared, cause) = (prepared.clone(), cause.clone());
+            async move {
+                let ended = execute(&context, &prepared, parallelism).await;
+                if let Err(error) = &ended {
+                    tracing::error!(%error, "the program has failed");
+                }
+                cause.note(ended.as_ref().err());
+                ended
+            }
+        }))
+    }
+}
+
+/// The main function of every program: it brings what its job needs, and executes it. What an earlier execution has
+/// brought is brought once more, which changes nothing.
+async fn execute(
+    context: &ApplicationContext,
+    prepared: &Prepared,
+    parallelism: u32,
+) -> Result<(), ApplicationError> {
+    let (services, job) = (context.services(), context.job());
+    let failed = |what: &str, why: String| ApplicationError::Program(format!("{what}: {why}"));
+    let uploaded = prepared.upload(job, &*services.objects).await;
+    uploaded.map_err(|refusal| failed("its text", refusal.to_string()))?;
+    let created = prepared.create_topic(job, &*services.log, parallelism).await;
+    created.map_err(|refusal| failed("its topic", refusal.to_string()))?;
+    let graph = prepared.job(job, parallelism);
+    context.execute(graph.map_err(|error| failed("its job", error.to_string()))?).await
+}
+
+/// Why the program's last execution has failed, if it has.
+#[derive(Clone, Default)]
+struct Cause(Arc<Mutex<Option<String>>>);
+
+impl Cause {
+    fn note(&self, error: Option<&ApplicationError>) {
+        let cause = error.and_then(|error| match error {
+            ApplicationError::Job(result) => result.cause.clone(),
+            error => Some(error.to_string()),
+        });
+        *self.0.lock().expect("nobody panics with it") = cause;
+    }
+
+    fn last(&self) -> Option<String> {
+        self.0.lock().expect("nobody panics with it").clone()
+    }
+}

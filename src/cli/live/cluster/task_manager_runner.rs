@@ -1,0 +1,31 @@
+//! The process of a task executor.
+
+use super::{library::library, worker::Worker};
+use crate::{
+    cli::live::{CliError, Outcome, place::run},
+    system::cluster::{bind, serve_tasks},
+};
+use clap::Args;
+
+/// Runs a task executor.
+#[derive(Args)]
+pub struct TaskManagerRunner {
+    #[command(flatten)]
+    worker: Worker,
+    /// How many slots it has
+    #[arg(long)]
+    slots: u32,
+}
+
+impl TaskManagerRunner {
+    /// Runs it to its end.
+    pub fn run(self) -> Result<Outcome, CliError> {
+        let TaskManagerRunner { worker: Worker { place, servers }, slots } = self;
+        run(place, async |host, port| {
+            let Some(service) = bind(&host, port).await else { return };
+            let mut config = servers.config();
+            config.task_executor.slots = slots;
+            serve_tasks(service, 0, config, &library()).await;
+        })
+    }
+}

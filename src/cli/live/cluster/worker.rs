@@ -1,0 +1,47 @@
+//! What every process is told that works with the services.
+
+use super::settings::cluster_config;
+use crate::{
+    cli::live::{place::Place, text::parse_duration},
+    host::NodeAddress,
+    system::cluster::ClusterConfig,
+};
+use clap::Args;
+use std::time::Duration;
+
+/// A process that works with the services.
+#[derive(Args)]
+pub struct Worker {
+    /// Where it runs.
+    #[command(flatten)]
+    pub place: Place,
+    /// Where the servers listen.
+    #[command(flatten)]
+    pub servers: Servers,
+}
+
+/// Where the servers listen.
+#[derive(Args)]
+pub struct Servers {
+    /// The coordination server
+    #[arg(long)]
+    coordination: NodeAddress,
+    /// The object store
+    #[arg(long)]
+    object_store: NodeAddress,
+    /// The log server
+    #[arg(long)]
+    log_server: NodeAddress,
+    /// How long a leader that is killed leads on
+    #[arg(long, value_parser = parse_duration)]
+    session_timeout: Duration,
+}
+
+impl Servers {
+    /// How a process of the cluster behaves.
+    pub fn config(self) -> ClusterConfig {
+        let mut config = cluster_config(self.coordination, self.object_store, self.log_server);
+        config.coordination.session_timeout = self.session_timeout;
+        config
+    }
+}

@@ -1,11 +1,7 @@
 //! The entry points of a cluster: what the process of a job manager is there for.
 
 use super::{
-    end::ClusterEnd,
-    job_graph::read_job_graph,
-    library::library,
-    member::Member,
-    worker::{Servers, Worker},
+    end::ClusterEnd, job_graph::read_job_graph, library::library, member::Member, worker::Worker,
 };
 use crate::{
     cli::live::{
@@ -13,11 +9,12 @@ use crate::{
         place::{announce, run},
         programs::{Prepared, Unprepared, prepare},
     },
-    host::Host,
+    host::{Host, NodeAddress},
     system::{
-        cluster::{bind, serve_jobs},
+        cluster::{ClusterConfig, bind, serve_jobs},
         job_manager::{Application, ApplicationContext, ApplicationError, RunMode},
         protocol::ApplicationStatus,
+        service::resource_provider::ProviderConfig,
     },
 };
 use clap::Args;
@@ -34,6 +31,15 @@ pub struct JobManager {
     /// The port of its web monitor; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     rest_port: u16,
+    /// Who gives task executors when they are needed
+    #[arg(long, value_name = "ADDRESS")]
+    provider: Option<NodeAddress>,
+    /// The slots of each that is asked for
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    worker_slots: u32,
+    /// How many are asked for at most
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    workers_max: usize,
     /// The graph of the one job for which the cluster is there
     #[arg(long, value_name = "FILE", conflicts_with = "program")]
     job: Option<PathBuf>,
@@ -81,8 +87,14 @@ pub struct Program {
 impl JobManager {
     /// Runs it to its end: that of the cluster, unless it can't go on.
     pub fn run(self) -> Result<Outcome, CliError> {
-        let JobManager { worker, rest_port, job, program, parallelism, shipped, arguments } = self;
+        let JobManager { worker, rest_port, job, program, parallelism, shipped, arguments, .. } =
+            self;
         let Worker { place, servers } = worker;
+        let mut config = servers.config();
+        config.web_monitor.port = rest_port;
+        config.provider = self.provider.map(ProviderConfig::new);
+        config.job_manager.workers.slots = self.worker_slots;
+        config.job_manager.workers.workers_max = self.workers_max;
         let entrypoint = match (job, program) {
             (Some(graph), _) => ClusterEntrypoint::PerJob { graph },
             (None, Some(name)) => {
@@ -92,23 +104,13 @@ impl JobManager {
             (None, None) => ClusterEntrypoint::Session,
         };
         let cause = Cause::default();
-        let mode = entrypoint.mode(&cause)?;
-        run(place, async |host, port| serve(host, port, servers, rest_port, mode, &cause).await)
+        config.mode = entrypoint.mode(&cause)?;
+        run(place, async |host, port| serve(host, port, config, &cause).await)
     }
 }
 
-async fn serve(
-    host: Host,
-    port: u16,
-    servers: Servers,
-    rest_port: u16,
-    mode: RunMode,
-    cause: &Cause,
-) {
+async fn serve(host: Host, port: u16, config: ClusterConfig, cause: &Cause) {
     let Some(service) = bind(&host, port).await else { return };
-    let mut config = servers.config();
-    config.mode = mode;
-    config.web_monitor.port = rest_port;
     if let Some(status) = serve_jobs(service, config, &library(), announce).await {
         let cause = cause.last().filter(|_| status == ApplicationStatus::Failed);
         announce(&ClusterEnd { status, cause }.line());

@@ -27,6 +27,8 @@ pub struct Member {
     keeps_port: bool,
     /// One that ends well has done all that it had to.
     may_finish: bool,
+    /// It has one life, however that ends.
+    once: bool,
 }
 
 enum State {
@@ -52,7 +54,14 @@ impl Member {
             deaths: Deaths::default(),
             keeps_port: false,
             may_finish: false,
+            once: false,
         }
+    }
+
+    /// It is never started again, however it ends.
+    pub fn living_once(mut self) -> Self {
+        self.once = true;
+        self
     }
 
     /// The port on which it listens first is its own from then on.
@@ -125,6 +134,10 @@ impl Member {
                             self.state = State::Finished { last_line };
                             narrator.say(&format!("{} has finished", self.name));
                         }
+                    }
+                    Some(status) if self.once => {
+                        self.state = State::Finished { last_line: None };
+                        narrator.say(&format!("{} has ended ({status})", self.name));
                     }
                     Some(status) => self.on_exit(&status.to_string(), now, narrator)?,
                 }

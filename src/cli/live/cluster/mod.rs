@@ -11,6 +11,7 @@ mod library;
 mod member;
 mod node;
 mod processes;
+mod provider;
 mod settings;
 mod task_manager_runner;
 mod worker;

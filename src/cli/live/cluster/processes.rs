@@ -1,10 +1,12 @@
 //! The processes of one cluster, and who looks after them.
 
-use super::{end::ClusterEnd, entrypoint::ClusterEntrypoint, member::Member};
+use super::{
+    end::ClusterEnd, entrypoint::ClusterEntrypoint, member::Member, provider::LocalProcessProvider,
+};
 use crate::{
     cli::live::{CliError, text::Narrator},
     host::{Host, NodeAddress},
-    system::cluster::ClusterConfig,
+    system::{cluster::ClusterConfig, rpc::RpcService},
 };
 use futures::pin_mut;
 use std::{
@@ -25,8 +27,10 @@ const TASK_EXECUTOR: &str = "task-executor";
 pub struct Size {
     /// Job managers.
     pub job_managers: u16,
-    /// Task executors.
+    /// Task executors; on demand so many at most.
     pub task_executors: u16,
+    /// Task executors are started when jobs need them, and ended when they are idle.
+    pub on_demand: bool,
     /// The slots of each task executor.
     pub slots: u32,
     /// The port of the first job manager's web monitor; those of the others follow. 0 takes free ones.
@@ -44,6 +48,13 @@ pub struct Processes {
     job_managers: Vec<Member>,
     task_executors: Vec<Member>,
     others: Vec<Member>,
+    on_demand: Option<OnDemand>,
+}
+
+/// Task executors that come and go.
+struct OnDemand {
+    provider: LocalProcessProvider,
+    config: ClusterConfig,
 }
 
 impl Processes {
@@ -57,7 +68,22 @@ impl Processes {
             job_managers: Vec::new(),
             task_executors: Vec::new(),
             others: Vec::new(),
+            on_demand: None,
         }
+    }
+
+    /// Has task executors started as whoever serves on this service is asked for them; before the workers.
+    pub fn provide(
+        &mut self,
+        service: &RpcService,
+        config: &ClusterConfig,
+        size: Size,
+    ) -> Result<(), CliError> {
+        if size.on_demand {
+            let provider = LocalProcessProvider::start(service, size.task_executors.into())?;
+            self.on_demand = Some(OnDemand { provider, config: config.clone() });
+        }
+        Ok(())
     }
 
     /// Starts all servers, and waits until they listen: coordination, objects, log.
@@ -125,6 +151,11 @@ impl Processes {
                 first => first.saturating_add(number - 1),
             };
             member.set("--rest-port", port.to_string());
+            if let Some(on_demand) = &self.on_demand {
+                member.set("--provider", on_demand.provider.address().to_string());
+                member.set("--worker-slots", size.slots.to_string());
+                member.set("--workers-max", size.task_executors.to_string());
+            }
             entrypoint.tell(&mut member);
             if entrypoint.ends() {
                 member = member.finishing();
@@ -133,13 +164,37 @@ impl Processes {
         }
     }
 
-    /// Starts the task executors: the one place where one becomes a process.
     fn start_task_executors(&mut self, config: &ClusterConfig, size: Size) {
-        for number in 1..=size.task_executors {
+        let standing = if size.on_demand { 0 } else { size.task_executors };
+        for number in 1..=standing {
             let name = format!("{TASK_EXECUTOR}-{number}");
-            let mut member = self.worker(TASK_EXECUTOR, name, config);
-            member.set("--slots", size.slots.to_string());
-            self.task_executors.push(member);
+            self.task_executors.push(self.task_executor(name, config, size.slots));
+        }
+    }
+
+    /// The process of a task executor.
+    fn task_executor(&self, name: String, config: &ClusterConfig, slots: u32) -> Member {
+        let mut member = self.worker(TASK_EXECUTOR, name, config);
+        member.set("--slots", slots.to_string());
+        member
+    }
+
+    /// Starts the task executors that were asked for, and ends those that were given back.
+    fn follow_demand(&mut self) {
+        let Some(on_demand) = &self.on_demand else { return };
+        let ended = self.task_executors.iter().filter(|member| member.has_finished());
+        ended.for_each(|member| on_demand.provider.lose(member.name()));
+        let wanted = on_demand.provider.wanted();
+        let is_wanted =
+            |member: &Member| wanted.iter().any(|spec| spec.resource.0 == member.name());
+        // Dropped, a process is killed.
+        self.task_executors.retain(is_wanted);
+        for spec in &wanted {
+            let name = &spec.resource.0;
+            if !self.task_executors.iter().any(|member| member.name() == name) {
+                let member = self.task_executor(name.clone(), &on_demand.config, spec.slots);
+                self.task_executors.push(member.living_once());
+            }
         }
     }
 
@@ -181,6 +236,7 @@ impl Processes {
 
     /// Looks after every process: starts what is to be started.
     pub fn tend(&mut self, narrator: &Narrator) -> Result<(), CliError> {
+        self.follow_demand();
         let now = self.host.now();
         let others = self.others.iter_mut();
         let workers = self.job_managers.iter_mut().chain(&mut self.task_executors).chain(others);

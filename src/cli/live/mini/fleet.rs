@@ -28,6 +28,7 @@ use std::time::Duration;
 const SIZE: Size = Size {
     job_managers: 3,
     task_executors: 4,
+    on_demand: false,
     slots: 2,
     rest_port: 0,
     session_timeout: SESSION_TIMEOUT,

@@ -174,8 +174,14 @@ mod tests {
         let folder = ClusterFolder::new("/no/such/folder".as_ref());
         let within = Duration::from_secs(1);
         let (rest_port, session_timeout, log) = (0, within, "warn");
-        let size =
-            Size { job_managers: 1, task_executors: 2, slots: 2, rest_port, session_timeout };
+        let size = Size {
+            job_managers: 1,
+            task_executors: 2,
+            on_demand: false,
+            slots: 2,
+            rest_port,
+            session_timeout,
+        };
         let deployer = ClusterDeployer { folder: &folder, size, within, log };
         let job = |parallelism| prepared.job(JobId(1), parallelism).expect("sound");
         assert_eq!(slots(&job(4)), 4, "its vertices share slots");

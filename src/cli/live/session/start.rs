@@ -200,7 +200,8 @@ impl Clients {
             return None;
         };
         let slots: u32 = known.iter().map(|executor| executor.slots).sum();
-        let Size { task_executors, slots: each, .. } = size;
+        let Size { slots: each, .. } = size;
+        let task_executors = if size.on_demand { 0 } else { size.task_executors };
         starting
             .miss(&format!("{} of {task_executors} task executors are registered", known.len()));
         if known.len() < usize::from(task_executors) || slots < u32::from(task_executors) * each {
@@ -209,7 +210,8 @@ impl Clients {
         starting.miss("no web monitor leads yet that tells all task executors");
         let leader = connection.rest.leader().await.ok()?;
         let overview = connection.rest.get(&leader, "/overview").await.ok()?;
-        (overview["taskmanagers"] == task_executors).then_some(leader)
+        let known = overview["taskmanagers"].as_u64()?;
+        (known >= task_executors.into()).then_some(leader)
     }
 }
 
@@ -221,8 +223,8 @@ mod tests {
     fn each_web_monitor_has_a_port_of_its_own() {
         let session_timeout = Duration::from_secs(1);
         let size = |job_managers, rest_port| {
-            let (task_executors, slots) = (1, 1);
-            Size { job_managers, task_executors, slots, rest_port, session_timeout }
+            let (task_executors, on_demand, slots) = (1, false, 1);
+            Size { job_managers, task_executors, on_demand, slots, rest_port, session_timeout }
         };
         assert_eq!(ports(size(3, 8081)).expect("there are"), [8081, 8082, 8083]);
         assert!(ports(size(3, 0)).expect("any do").is_empty());

@@ -95,6 +95,9 @@ struct OwnSize {
     /// Task executors [default: 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     executors: Option<u16>,
+    /// Start task executors when the job needs them, --executors at most
+    #[arg(long)]
+    on_demand: bool,
     /// Slots of each task executor: a job needs as many as its greatest parallelism [default: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     slots: Option<u32>,
@@ -102,25 +105,27 @@ struct OwnSize {
 
 impl OwnSize {
     fn size(&self, target: ClusterTarget) -> Result<Size, CliError> {
-        let OwnSize { job_managers, executors, slots } = self;
+        let OwnSize { job_managers, executors, on_demand, slots } = self;
         let refused = match target {
             ClusterTarget::Session => {
-                job_managers.is_some() || executors.is_some() || slots.is_some()
+                job_managers.is_some() || executors.is_some() || slots.is_some() || *on_demand
             }
-            ClusterTarget::Local => job_managers.is_some_and(|count| count > 1),
+            ClusterTarget::Local => job_managers.is_some_and(|count| count > 1) || *on_demand,
             ClusterTarget::PerJob | ClusterTarget::Application => false,
         };
         match (refused, target) {
-            (true, ClusterTarget::Local) => {
-                Err(CliError::new("--job-managers: a local cluster has one, which can't be killed"))
-            }
+            (true, ClusterTarget::Local) => Err(CliError::new(
+                "--job-managers, --on-demand: a local cluster has one job manager, which can't be killed, and its \
+                     task executors",
+            )),
             (true, _) => Err(CliError::new(
-                "--job-managers, --executors and --slots are those of a cluster of the job's own; --target per-job \
+                "--job-managers, --executors, --on-demand and --slots are those of a cluster of the job's own; --target per-job \
                  makes one, and the size of a session cluster `start-cluster` says",
             )),
             (false, _) => Ok(Size {
                 job_managers: job_managers.unwrap_or(1),
                 task_executors: executors.unwrap_or(2),
+                on_demand: *on_demand,
                 slots: slots.unwrap_or(4),
                 rest_port: 0,
                 session_timeout: SESSION_TIMEOUT,
@@ -286,11 +291,12 @@ mod tests {
 
     #[test]
     fn a_size_is_that_of_a_cluster_of_the_job_s_own() {
-        let none = OwnSize { job_managers: None, executors: None, slots: None };
+        let none = OwnSize { job_managers: None, executors: None, on_demand: false, slots: None };
         let size = none.size(ClusterTarget::PerJob).expect("it is the usual one");
         assert_eq!((size.job_managers, size.task_executors, size.slots), (1, 2, 4));
         none.size(ClusterTarget::Session).expect("nothing was said");
-        let some = OwnSize { job_managers: Some(2), executors: Some(3), slots: Some(1) };
+        let some =
+            OwnSize { job_managers: Some(2), executors: Some(3), on_demand: false, slots: Some(1) };
         assert_eq!(some.size(ClusterTarget::Application).expect("it is one").task_executors, 3);
         for target in [ClusterTarget::Session, ClusterTarget::Local] {
             let refused = some.size(target).expect_err("it has none").to_string();

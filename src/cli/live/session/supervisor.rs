@@ -36,6 +36,9 @@ pub struct SizeArguments {
     /// Task executors
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     executors: u16,
+    /// Start task executors when jobs need them, --executors at most, and end those that are idle for 30 s
+    #[arg(long)]
+    on_demand: bool,
     /// Slots of each task executor: a job needs as many as its greatest parallelism
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
     slots: u32,
@@ -61,6 +64,7 @@ impl SizeArguments {
         Size {
             job_managers: self.job_managers,
             task_executors: self.executors,
+            on_demand: self.on_demand,
             slots: self.slots,
             rest_port: self.rest_port,
             session_timeout: self.session_timeout,
@@ -69,14 +73,16 @@ impl SizeArguments {
 }
 
 /// A size, to be typed once more.
-pub fn size_again(size: Size) -> [String; 5] {
-    [
+pub fn size_again(size: Size) -> Vec<String> {
+    let mut again = vec![
         format!("--job-managers={}", size.job_managers),
         format!("--executors={}", size.task_executors),
         format!("--slots={}", size.slots),
         format!("--rest-port={}", size.rest_port),
         format!("--session-timeout={}us", size.session_timeout.as_micros()),
-    ]
+    ];
+    again.extend(size.on_demand.then(|| "--on-demand".to_string()));
+    again
 }
 
 /// Looks after the processes of a cluster until it is told to end, or has done what it was made for. Its standard input is the lock of the folder.
@@ -133,6 +139,7 @@ async fn supervise(
         entrypoint = deployment.entrypoint(folder);
         narrator.say(&format!("job {} has what it needs", deployment.job));
     }
+    processes.provide(&service, &config, size)?;
     processes.start_workers(&config, size, &entrypoint);
     let mut told = None;
     loop {

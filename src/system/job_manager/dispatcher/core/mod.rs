@@ -1,6 +1,7 @@
 //! What a dispatcher decides: values in, effects out. No I/O, no clock and no randomness.
 
 mod own;
+mod purpose;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,8 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub use own::{Execution, Purpose};
+pub use own::Execution;
+pub use purpose::Purpose;
 
 /// Jobs that ended and of which more is known than their result, at most.
 const ARCHIVE_MAX: usize = 64;

@@ -1,7 +1,7 @@
 //! What a dispatcher does of its own accord: the job or the program for which its cluster is there, and the end of
 //! the cluster with it.
 
-use super::{DispatcherCore, Effect, Managed};
+use super::{DispatcherCore, Effect, Managed, purpose::Purpose};
 use crate::system::{
     graph::JobGraph,
     ids::JobId,
@@ -9,18 +9,6 @@ use crate::system::{
     protocol::{ApplicationStatus, JobResult, SubmitRefusal},
     sabotage,
 };
-use std::sync::Arc;
-
-/// What there is to do besides what is asked for.
-#[derive(Clone, Debug)]
-pub enum Purpose {
-    /// Nothing: the cluster goes on until it is stopped.
-    Session,
-    /// This job.
-    Job(Arc<JobGraph>),
-    /// The main function of a program.
-    Application,
-}
 
 /// What becomes of a job that a program executes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +127,7 @@ mod tests {
         system::{protocol::JobStatus, store::Cancellation},
     };
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     fn per_job(stored: StoredJobs) -> DispatcherCore {
         core_for(Purpose::Job(Arc::new(graph(ID))), stored)

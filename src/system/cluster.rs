@@ -24,7 +24,10 @@ use super::{
     web_monitor::WebMonitorConfig,
 };
 use crate::host::{Host, NodeAddress};
-use std::sync::Arc;
+use std::{
+    future::{Future, pending},
+    sync::Arc,
+};
 
 /// The port of a node's message socket, unless another is chosen: that of a Flink job manager.
 pub const PORT: u16 = 6123;
@@ -171,6 +174,18 @@ pub async fn serve_jobs(
     library: &OperatorLibrary,
     web_monitor_listens: impl FnOnce(&NodeAddress),
 ) -> Option<ApplicationStatus> {
+    serve_jobs_until(service, config, library, web_monitor_listens, pending()).await
+}
+
+/// The same, but at most until it is `told_to_end`: it leads no more then, lets its job masters go, and whoever stands
+/// by takes over at once.
+pub async fn serve_jobs_until(
+    service: RpcService,
+    config: ClusterConfig,
+    library: &OperatorLibrary,
+    web_monitor_listens: impl FnOnce(&NodeAddress),
+    told_to_end: impl Future<Output = ()>,
+) -> Option<ApplicationStatus> {
     let services = config.services(&service);
     let registry = library(&services);
     let check =
@@ -180,7 +195,7 @@ pub async fn serve_jobs(
         Arc::new(ResourceProviderClient::new(&service, config))
     });
     let settings = JobManagerSettings { config, web_monitor, mode, provider, check };
-    serve_job_manager(service, services, settings, web_monitor_listens).await
+    serve_job_manager(service, services, settings, web_monitor_listens, told_to_end).await
 }
 
 /// Runs a task executor, with its message socket and its data socket on these ports. Returns only

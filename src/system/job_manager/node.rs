@@ -19,8 +19,11 @@ use crate::{
         web_monitor::{WebMonitor, WebMonitorConfig},
     },
 };
-use futures::FutureExt;
-use std::sync::Arc;
+use futures::{
+    FutureExt,
+    future::{Either, select},
+};
+use std::{future::Future, pin::pin, sync::Arc};
 
 /// What a job manager is told when it starts.
 pub struct JobManagerSettings {
@@ -37,13 +40,15 @@ pub struct JobManagerSettings {
 }
 
 /// Competes for the dispatcher, for the resource manager and for the web monitor until the cluster has done what it
-/// is there for; a session cluster never has. Tells where the web monitor listens as soon as it does. Answers what
-/// the cluster came to when nothing of the job manager runs any more; `None` when it could not begin.
+/// is there for, which a session cluster never has, or until `told_to_end`: whoever stands by leads at once then. Tells
+/// where the web monitor listens as soon as it does. Answers what the cluster came to when nothing of the job manager
+/// runs any more; `None` when it could not begin, or was told to end.
 pub async fn serve_job_manager(
     service: RpcService,
     services: Services,
     settings: JobManagerSettings,
     web_monitor_listens: impl FnOnce(&NodeAddress),
+    told_to_end: impl Future<Output = ()>,
 ) -> Option<ApplicationStatus> {
     let JobManagerSettings { config, web_monitor: web, mode, provider, check } = settings;
     let Services { coordination: client, objects, log } = services;
@@ -91,8 +96,11 @@ pub async fn serve_job_manager(
     );
     let dispatcher = compete(&service, DISPATCHER, dispatchers, &client, &session);
     let manager = compete(&service, RESOURCE_MANAGER, managers, &client, &session);
-    let status = until_told(&outcome).await;
-    if let Some(provider) = provider {
+    let status = match select(pin!(until_told(&outcome)), pin!(told_to_end)).await {
+        Either::Left((status, _)) => Some(status),
+        Either::Right(((), _)) => None,
+    };
+    if let (Some(provider), Some(status)) = (provider, status) {
         provider.deregister_until_acknowledged(&status.to_string()).await;
     }
     // Whoever stood by leads next, finds the same and ends too.
@@ -101,8 +109,10 @@ pub async fn serve_job_manager(
     web_monitor.stop().await;
     session.close().await;
     service.stop().await;
-    service.host().announce(&JobEvent::JobManagerEnded { status });
-    Some(status)
+    if let Some(status) = status {
+        service.host().announce(&JobEvent::JobManagerEnded { status });
+    }
+    status
 }
 
 async fn until_told<T: Clone + PartialEq>(watched: &WatchSender<Option<T>>) -> T {

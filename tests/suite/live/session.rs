@@ -185,6 +185,23 @@ fn a_killed_task_executor_comes_back_and_the_job_runs_again() {
 }
 
 #[test]
+fn a_job_manager_that_is_told_to_end_hands_over_and_is_started_again() {
+    let cluster = Cluster::started("session-term", &["--job-managers", "2", "--executors", "1"]);
+    let job = cluster.submit_endless("2");
+    cluster.until_told("info", &[&job], &["checkpoints  newest ", "status       running"]);
+    // One of them leads, and then the other one.
+    for name in ["job-manager-1", "job-manager-2"] {
+        let told = cluster.process(name).expect("it runs");
+        signal("-TERM", told);
+        until(|| cluster.process(name).is_some_and(|now| now != told));
+        cluster.until_told("info", &[&job], &["status       running"]);
+        cluster.until_told("jobs", &[], &["4/4"]);
+    }
+    let log = std::fs::read_to_string(format!("{}/supervisor.log", cluster.data)).expect("a log");
+    assert!(log.contains("told to end") && !log.contains("not ready in time"), "{log}");
+}
+
+#[test]
 fn a_job_goes_on_in_the_folder_of_a_cluster_that_was_stopped_or_killed() {
     let cluster = Cluster::started("session-again", &[]);
     let job = cluster.submit_endless("1");

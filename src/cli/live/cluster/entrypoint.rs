@@ -9,9 +9,9 @@ use crate::{
         place::{announce, run},
         programs::{Prepared, Unprepared, prepare},
     },
-    host::{Host, NodeAddress},
+    host::{Host, NodeAddress, live::interrupted},
     system::{
-        cluster::{ClusterConfig, bind, serve_jobs},
+        cluster::{ClusterConfig, bind, serve_jobs_until},
         job_manager::{Application, ApplicationContext, ApplicationError, RunMode},
         protocol::ApplicationStatus,
         service::resource_provider::ProviderConfig,
@@ -21,6 +21,7 @@ use clap::Args;
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 /// The process of a job manager.
@@ -56,6 +57,9 @@ pub struct JobManager {
     #[arg(last = true, value_name = "ARGS", requires = "program")]
     arguments: Vec<String>,
 }
+
+/// A job manager that is told to end has so long to let go of what it leads.
+const END_MAX: Duration = Duration::from_secs(2);
 
 /// What the job managers of a cluster are there for, as each of their processes is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,10 +115,29 @@ impl JobManager {
 
 async fn serve(host: Host, port: u16, config: ClusterConfig, cause: &Cause) {
     let Some(service) = bind(&host, port).await else { return };
-    if let Some(status) = serve_jobs(service, config, &library(), announce).await {
-        let cause = cause.last().filter(|_| status == ApplicationStatus::Failed);
-        announce(&ClusterEnd { status, cause }.line());
+    let told_to_end = told_to_end(&host);
+    let ended = serve_jobs_until(service, config, &library(), announce, told_to_end).await;
+    match ended {
+        Some(status) => {
+            let cause = cause.last().filter(|_| status == ApplicationStatus::Failed);
+            announce(&ClusterEnd { status, cause }.line());
+        }
+        // It has not done what it is there for, and is started again.
+        None => host.exit("told to end"),
     }
+}
+
+/// Ready when a signal wants this process to end, which it has some time for.
+async fn told_to_end(host: &Host) {
+    if let Err(error) = interrupted().await {
+        tracing::warn!(%error, "signals can't be heard");
+        std::future::pending::<()>().await;
+    }
+    let late = host.clone();
+    host.spawn(async move {
+        late.sleep(END_MAX).await;
+        late.exit("told to end, and not ready in time");
+    });
 }
 
 impl ClusterEntrypoint {

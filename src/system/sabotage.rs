@@ -34,7 +34,7 @@ crate::sabotages! {
     /// A job keeps slots that it can't use from jobs that could.
     IDLE_SLOTS_KEPT = "idle-slots-kept", "generic", ["stuck"];
     /// A job of several regions that lacks slots keeps those in which a part of it runs.
-    JOB_THAT_RUNS_IN_PART_KEEPS_ITS_SLOTS = "job-that-runs-in-part-keeps-its-slots", "generic", ["stuck"];
+    RUNNING_PART_KEEPS_ITS_SLOTS = "running-part-keeps-its-slots", "generic", ["stuck"];
     /// The late word of a former connection between a job's master and a task executor ends the present one.
     FORMER_CONNECTION_OBEYED = "former-connection-obeyed", "generic", ["H4"];
     /// A deployment is accepted from a job master that no longer leads.
@@ -48,7 +48,7 @@ crate::sabotages! {
     /// The sink commits a transaction at the barrier, before the checkpoint is complete.
     SINK_COMMITS_AT_BARRIER = "sink-commits-at-barrier", "generic", ["X5", "X4"];
     /// A cluster that is there for one job ends while something of the job is left.
-    CLUSTER_ENDS_BEFORE_ITS_JOB_IS_CLEAN = "cluster-ends-before-its-job-is-clean", "generic", ["P1", "no-panic", "stuck"];
+    CLUSTER_ENDS_BEFORE_CLEANUP = "cluster-ends-before-cleanup", "generic", ["P1", "no-panic", "stuck"];
     /// A dispatcher that stops leading takes the whole cluster along.
     CLUSTER_ENDS_WITH_A_TERM = "cluster-ends-with-a-term", "FLINK-25486", ["P1"];
     /// Machines that were asked for and have not come are asked for again.

@@ -158,7 +158,7 @@ fn an_end_of_one_job_that_ends_tasks_of_another_is_caught() {
 
 #[test]
 fn a_job_that_keeps_slots_in_which_a_part_of_it_runs_is_caught() {
-    let switch = sabotage::JOB_THAT_RUNS_IN_PART_KEEPS_ITS_SLOTS;
+    let switch = sabotage::RUNNING_PART_KEEPS_ITS_SLOTS;
     assert_caught_in("slots/regions-in-turn", switch, 60);
 }
 

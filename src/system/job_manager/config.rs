@@ -1,6 +1,5 @@
 //! How a job manager behaves.
 
-use super::WorkerSettings;
 use crate::system::{heartbeat::HeartbeatConfig, registration::RegistrationConfig};
 use std::time::Duration;
 
@@ -56,5 +55,32 @@ mod tests {
         // Of each job its election and, as the resource manager, its leader; of the rest a few.
         let needed = 2 * JobManagerConfig::default().jobs_max + 32;
         assert!(needed <= CLIENT_WATCHES_MAX, "{needed} watches");
+    }
+}
+
+/// How task executors are asked for and given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerSettings {
+    /// The slots of each; 2.
+    pub slots: u32,
+    /// Workers at most; 64.
+    pub workers_max: usize,
+    /// How long one may take from its request to its registration; then another one is asked for; 30 s.
+    pub registration_timeout: Duration,
+    /// How long one may hold no slot for a job before it is given back; 30 s.
+    pub idle_timeout: Duration,
+    /// The pause after a refusal; 3 s.
+    pub refused_delay: Duration,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        WorkerSettings {
+            slots: 2,
+            workers_max: 64,
+            registration_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(30),
+            refused_delay: Duration::from_secs(3),
+        }
     }
 }

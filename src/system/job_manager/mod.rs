@@ -16,10 +16,10 @@ mod mode;
 mod node;
 mod resource_manager;
 
-pub use config::JobManagerConfig;
+pub use config::{JobManagerConfig, WorkerSettings};
 pub use dispatcher::{Dispatcher, DispatcherServices, OperatorCheck};
 pub use event::JobEvent;
 pub use job_master::{JobMaster, JobMasterServices};
 pub use mode::{Application, ApplicationContext, ApplicationError, RunMode};
 pub use node::{JobManagerSettings, serve_job_manager};
-pub use resource_manager::{ResourceManager, WorkerSettings};
+pub use resource_manager::ResourceManager;

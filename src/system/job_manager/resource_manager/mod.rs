@@ -7,7 +7,6 @@ mod beats;
 mod core;
 mod provider;
 
-pub use self::core::WorkerSettings;
 use self::core::{Effect, ResourceManagerCore, SlotRequest, Timer};
 use super::JobManagerConfig;
 use crate::{

@@ -97,7 +97,7 @@ impl DispatcherCore {
         {
             self.outcome = Some(ApplicationStatus::of_job(ended.result.status));
         }
-        let sabotaged = self.switches.on(sabotage::CLUSTER_ENDS_BEFORE_ITS_JOB_IS_CLEAN);
+        let sabotaged = self.switches.on(sabotage::CLUSTER_ENDS_BEFORE_CLEANUP);
         let left = !self.jobs.is_empty() || self.has_leftovers() && !sabotaged;
         let Some(status) = self.outcome.filter(|_| !left && !self.ended && !self.stopping) else {
             return;

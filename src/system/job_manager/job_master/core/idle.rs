@@ -78,7 +78,7 @@ impl JobMasterCore {
         let deployed = self.regions.iter().filter(|region| region.stage == Stage::Deployed);
         let vertices: Vec<_> = deployed.flat_map(|region| &region.vertices).collect();
         if !vertices.is_empty() {
-            if self.switches.on(sabotage::JOB_THAT_RUNS_IN_PART_KEEPS_ITS_SLOTS) {
+            if self.switches.on(sabotage::RUNNING_PART_KEEPS_ITS_SLOTS) {
                 return;
             }
             let attempts = vertices.iter().map(|vertex| self.executions[vertex].attempt).collect();

@@ -1,20 +1,20 @@
 //! What a resource manager decides: values in, effects out. No I/O, no clock and no randomness but the base of the
 //! names of its allocations, which it is given.
 
+mod provisioning;
 mod slot_manager;
 #[cfg(test)]
 mod tests;
 mod workers;
 
 pub use slot_manager::SlotRequest;
-pub use workers::WorkerSettings;
 
 use crate::{
     host::{Instant, NodeAddress, Switches},
     system::{
         heartbeat::HeartbeatSession,
         ids::{AllocationId, InstanceId, JobId, ResourceId},
-        job_manager::{JobManagerConfig, event::JobEvent},
+        job_manager::{JobManagerConfig, WorkerSettings, event::JobEvent},
         leadership::{LeaderInformation, LeaderSessionId},
         protocol::{JobStatus, RegistrationRefusal, SlotReport, TaskExecutorInfo},
         reason::shortened,

@@ -1,65 +1,25 @@
-//! The task executors that a provider gives: asked for when slots are missing, given back when they are idle.
+//! What is known of the task executors that a provider gives.
 
-#[cfg(test)]
-mod tests;
-
-use super::{Effect, ResourceManagerCore, Timer};
 use crate::{
     host::{Instant, Switches},
     system::{
         ids::{ResourceId, TaskExecutorSession},
-        job_manager::event::JobEvent,
+        job_manager::WorkerSettings,
         sabotage,
-        service::resource_provider::{ProviderError, ProviderRefusal, WorkerSpec},
     },
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
-
-/// From look to look at what is due.
-const TICK: Duration = Duration::from_secs(1);
-/// Looks between two lists of the workers, while some have not registered.
-const LOOKS_PER_LIST: u64 = 5;
-
-/// How task executors are asked for and given back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkerSettings {
-    /// The slots of each; 2.
-    pub slots: u32,
-    /// Workers at most; 64.
-    pub workers_max: usize,
-    /// How long one may take from its request to its registration; then another one is asked for; 30 s.
-    pub registration_timeout: Duration,
-    /// How long one may hold no slot for a job before it is given back; 30 s.
-    pub idle_timeout: Duration,
-    /// The pause after a refusal; 3 s.
-    pub refused_delay: Duration,
-}
-
-impl Default for WorkerSettings {
-    fn default() -> Self {
-        WorkerSettings {
-            slots: 2,
-            workers_max: 64,
-            registration_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(30),
-            refused_delay: Duration::from_secs(3),
-        }
-    }
-}
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A worker that has not registered, or does so no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Awaited {
-    since: Instant,
-    asked: Asked,
+pub(super) struct Awaited {
+    pub since: Instant,
+    pub asked: Asked,
 }
 
 /// What the provider knows of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+pub(super) enum Asked {
     /// The request of this number is on its way.
     Asking(u64),
     /// It got no answer, and is to be made again.
@@ -72,25 +32,25 @@ enum Asked {
 /// What is known of workers during one term.
 pub(super) struct Workers {
     pub settings: WorkerSettings,
-    switches: Switches,
+    pub switches: Switches,
     /// What the names begin with.
-    prefix: String,
+    pub prefix: String,
     /// How many were asked for in this term.
-    drawn: u64,
-    attached: bool,
-    awaited: BTreeMap<ResourceId, Awaited>,
+    pub drawn: u64,
+    pub attached: bool,
+    pub awaited: BTreeMap<ResourceId, Awaited>,
     /// Those of them that are registered.
-    registered: BTreeSet<ResourceId>,
+    pub registered: BTreeSet<ResourceId>,
     /// Since when registered ones hold no slot for a job.
-    idle: BTreeMap<ResourceId, Instant>,
+    pub idle: BTreeMap<ResourceId, Instant>,
     /// To be given back, until the provider has answered.
-    releasing: BTreeSet<ResourceId>,
+    pub releasing: BTreeSet<ResourceId>,
     /// Lives of workers whose place another life has taken: two machines must not go by one name.
-    displaced: BTreeSet<(ResourceId, TaskExecutorSession)>,
+    pub displaced: BTreeSet<(ResourceId, TaskExecutorSession)>,
     /// After a refusal nothing is asked for before.
-    not_before: Option<Instant>,
-    looks: u64,
-    lists: u64,
+    pub not_before: Option<Instant>,
+    pub looks: u64,
+    pub lists: u64,
 }
 
 impl Workers {
@@ -113,7 +73,8 @@ impl Workers {
         }
     }
 
-    fn count(&self) -> usize {
+    /// All of them, those included that are being given back.
+    pub fn count(&self) -> usize {
         self.awaited.len() + self.registered.len() + self.releasing.len()
     }
 
@@ -149,7 +110,7 @@ impl Workers {
     }
 
     /// A registration is over; the worker may come again, or be gone.
-    fn on_gone(&mut self, now: Instant, resource: &ResourceId) -> bool {
+    pub fn on_gone(&mut self, now: Instant, resource: &ResourceId) -> bool {
         self.idle.remove(resource);
         if !self.registered.remove(resource) || self.switches.on(sabotage::LOST_WORKERS_FORGOTTEN) {
             return false;
@@ -170,275 +131,6 @@ impl Workers {
         }
         for worker in self.idle.keys() {
             assert!(self.registered.contains(worker), "{worker} is idle and not there");
-        }
-    }
-}
-
-impl ResourceManagerCore {
-    /// The term begins.
-    pub fn on_start(&mut self) {
-        if self.workers.is_some() {
-            self.does(Effect::AttachProvider);
-            self.does(Effect::Schedule(TICK, Timer::Workers));
-        }
-    }
-
-    /// The provider has answered who there is, or has not.
-    pub fn on_attached(&mut self, now: Instant, found: Result<Vec<ResourceId>, ProviderError>) {
-        let Some(workers) = &mut self.workers else { return };
-        match found {
-            Ok(found) => {
-                workers.attached = true;
-                for worker in found {
-                    let known = workers.registered.contains(&worker)
-                        || workers.awaited.contains_key(&worker)
-                        || workers.releasing.contains(&worker);
-                    match known {
-                        true => {}
-                        false if self.executors.contains_key(&worker) => {
-                            workers.registered.insert(worker);
-                        }
-                        false => {
-                            let awaited =
-                                Awaited { since: now, asked: Asked::Known(workers.lists) };
-                            workers.awaited.insert(worker, awaited);
-                        }
-                    }
-                }
-                self.balance(now);
-            }
-            Err(ProviderError::Refused(ProviderRefusal::Ended)) => {}
-            // The next look tries again.
-            Err(error) => tracing::debug!(%error, "the resource provider gave no answer"),
-        }
-    }
-
-    /// How many slots jobs need beyond those that there are.
-    fn missing_slots(&self, workers: &Workers) -> u32 {
-        let missing = self.slots.missing();
-        let unreported = workers.registered.iter().filter(|worker| self.slots.count(worker).0 == 0);
-        let coming = match workers.switches.on(sabotage::COMING_WORKERS_FORGOTTEN) {
-            true => 0,
-            // One that is being given back is there until the provider has answered.
-            false => workers.awaited.len() + workers.releasing.len() + unreported.count(),
-        };
-        let coming = u32::try_from(coming).unwrap_or(u32::MAX);
-        let free = u32::try_from(self.slots.free()).unwrap_or(u32::MAX);
-        missing.saturating_sub(free.saturating_add(coming.saturating_mul(workers.settings.slots)))
-    }
-
-    /// Asks for as many workers as slots are missing.
-    pub(super) fn balance(&mut self, now: Instant) {
-        let Some(workers) = &self.workers else { return };
-        if !workers.attached || workers.not_before.is_some_and(|until| now < until) {
-            return;
-        }
-        let wanted = self.missing_slots(workers).div_ceil(workers.settings.slots.max(1)) as usize;
-        let room = workers.settings.workers_max.saturating_sub(workers.count());
-        for _ in 0..wanted.min(room) {
-            self.request_worker(now);
-        }
-    }
-
-    fn request_worker(&mut self, now: Instant) {
-        let workers = self.workers.as_mut().expect("workers can be had");
-        workers.drawn += 1;
-        let number = workers.drawn;
-        let resource = ResourceId(format!("worker-{}-{number}", workers.prefix));
-        workers
-            .awaited
-            .insert(resource.clone(), Awaited { since: now, asked: Asked::Asking(number) });
-        let spec = WorkerSpec { resource: resource.clone(), slots: workers.settings.slots };
-        self.announce(JobEvent::WorkerRequested { resource });
-        self.does(Effect::RequestWorker(number, spec));
-    }
-
-    /// The provider has answered to a request.
-    pub fn on_worker_requested(
-        &mut self,
-        now: Instant,
-        resource: &ResourceId,
-        answer: Result<(), ProviderError>,
-    ) {
-        let Some(workers) = &mut self.workers else { return };
-        match answer {
-            Ok(()) => {
-                if let Some(awaited) = workers.awaited.get_mut(resource) {
-                    awaited.asked = Asked::Known(workers.lists);
-                }
-            }
-            Err(ProviderError::Refused(refusal)) => {
-                workers.awaited.remove(resource);
-                workers.not_before = Some(now + workers.settings.refused_delay);
-                self.on_refused(refusal);
-            }
-            Err(ProviderError::NotDone(_)) => {
-                workers.awaited.remove(resource);
-                workers.not_before = Some(now + workers.settings.refused_delay);
-            }
-            // It may come; asked for again under the same number it comes once.
-            Err(ProviderError::Indeterminate(_)) => {
-                if let Some(awaited) = workers.awaited.get_mut(resource)
-                    && let Asked::Asking(number) = awaited.asked
-                {
-                    awaited.asked = Asked::Unanswered(number);
-                }
-            }
-        }
-    }
-
-    /// Another one that leads, or did, has attached: who leads attaches again.
-    fn on_refused(&mut self, refusal: ProviderRefusal) {
-        let Some(workers) = &mut self.workers else { return };
-        if refusal == ProviderRefusal::Superseded {
-            workers.attached = false;
-        }
-    }
-
-    /// Gives a worker back that is not registered any more, or never was.
-    fn release_worker(&mut self, resource: ResourceId, why: &str) {
-        let Some(workers) = &mut self.workers else { return };
-        workers.awaited.remove(&resource);
-        workers.displaced.retain(|(of, _)| *of != resource);
-        workers.releasing.insert(resource.clone());
-        let why = why.to_string();
-        self.announce(JobEvent::WorkerReleased { resource: resource.clone(), why });
-        self.does(Effect::ReleaseWorker(resource));
-    }
-
-    /// The provider has answered that a worker is given back, or has not.
-    pub fn on_worker_released(
-        &mut self,
-        now: Instant,
-        resource: &ResourceId,
-        answer: Result<(), ProviderError>,
-    ) {
-        let Some(workers) = &mut self.workers else { return };
-        match answer {
-            Ok(()) | Err(ProviderError::Refused(ProviderRefusal::Ended)) => {
-                workers.releasing.remove(resource);
-                self.balance(now);
-            }
-            Err(ProviderError::Refused(refusal)) => self.on_refused(refusal),
-            Err(ProviderError::NotDone(_) | ProviderError::Indeterminate(_)) => {}
-        }
-    }
-
-    /// The list of a number has come, or has not: who was known before it was asked for and is not in it is gone.
-    pub fn on_workers_listed(
-        &mut self,
-        now: Instant,
-        list: u64,
-        found: Result<Vec<ResourceId>, ProviderError>,
-    ) {
-        let Some(workers) = &mut self.workers else { return };
-        let found: BTreeSet<ResourceId> = match found {
-            Ok(found) => found.into_iter().collect(),
-            Err(ProviderError::Refused(refusal)) => return self.on_refused(refusal),
-            Err(_) => return,
-        };
-        let gone = |resource: &ResourceId, awaited: &Awaited| {
-            !found.contains(resource)
-                && matches!(awaited.asked, Asked::Known(known) if known < list)
-        };
-        workers.awaited.retain(|resource, awaited| !gone(resource, awaited));
-        self.balance(now);
-    }
-
-    /// A registration is over.
-    pub(super) fn on_worker_gone(&mut self, now: Instant, resource: &ResourceId) {
-        let Some(workers) = &mut self.workers else { return };
-        if workers.on_gone(now, resource) {
-            self.list_workers();
-        }
-    }
-
-    fn list_workers(&mut self) {
-        let Some(workers) = self.workers.as_mut().filter(|workers| workers.attached) else {
-            return;
-        };
-        workers.lists += 1;
-        let list = workers.lists;
-        self.does(Effect::ListWorkers(list));
-    }
-
-    /// Looks at what is due: who has not come, who is idle, what has not been answered.
-    pub(super) fn on_workers_due(&mut self, now: Instant) {
-        let Some(workers) = &mut self.workers else { return };
-        self.effects.push(Effect::Schedule(TICK, Timer::Workers));
-        if !workers.attached {
-            return self.does(Effect::AttachProvider);
-        }
-        workers.looks += 1;
-        let due = |awaited: &Awaited| now >= awaited.since + workers.settings.registration_timeout;
-        let late: Vec<ResourceId> = workers
-            .awaited
-            .iter()
-            .filter(|(_, awaited)| due(awaited))
-            .map(|(of, _)| of.clone())
-            .collect();
-        let listed = workers.looks.is_multiple_of(LOOKS_PER_LIST) && !workers.awaited.is_empty();
-        let releasing = workers.releasing.clone();
-        self.ask_again();
-        for resource in releasing {
-            self.does(Effect::ReleaseWorker(resource));
-        }
-        for resource in late {
-            self.release_worker(resource, "it has not come");
-        }
-        self.release_idle(now);
-        if listed {
-            self.list_workers();
-        }
-        self.balance(now);
-    }
-
-    fn ask_again(&mut self) {
-        let Some(workers) = &mut self.workers else { return };
-        for (resource, awaited) in &mut workers.awaited {
-            let Asked::Unanswered(number) = awaited.asked else { continue };
-            awaited.asked = Asked::Asking(number);
-            let spec = WorkerSpec { resource: resource.clone(), slots: workers.settings.slots };
-            self.effects.push(Effect::RequestWorker(number, spec));
-        }
-    }
-
-    /// Gives back who has held no slot for long, as long as nothing is missing then.
-    fn release_idle(&mut self, now: Instant) {
-        let Some(workers) = &mut self.workers else { return };
-        let slots = &self.slots;
-        let holds_none = |worker: &ResourceId| {
-            let (all, free) = slots.count(worker);
-            all == free
-        };
-        workers.idle.retain(|worker, _| holds_none(worker));
-        for worker in workers.registered.iter().filter(|worker| holds_none(worker)) {
-            workers.idle.entry(worker.clone()).or_insert(now);
-        }
-        if workers.switches.on(sabotage::IDLE_WORKERS_KEPT) {
-            return;
-        }
-        let timeout = workers.settings.idle_timeout;
-        let due: Vec<ResourceId> = workers
-            .idle
-            .iter()
-            .filter(|(_, since)| now >= **since + timeout)
-            .map(|(worker, _)| worker.clone())
-            .collect();
-        for worker in due {
-            let (_, own) = self.slots.count(&worker);
-            if (self.slots.missing() as usize) > self.slots.free().saturating_sub(own) {
-                continue;
-            }
-            let Some(instance) = self.executors.get(&worker).map(|known| known.instance) else {
-                continue;
-            };
-            self.drop_executor(&worker, instance, "it is idle and given back");
-            if let Some(workers) = &mut self.workers {
-                workers.registered.remove(&worker);
-                workers.idle.remove(&worker);
-            }
-            self.release_worker(worker, "it is idle");
         }
     }
 }

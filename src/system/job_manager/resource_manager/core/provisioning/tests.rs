@@ -4,10 +4,14 @@ use super::{
     super::tests::{JOB, TERM, at, connected, core, free, on},
     *,
 };
-use crate::system::{
-    ids::InstanceId,
-    protocol::{RegistrationRefusal, SlotReport, SlotStatus, TaskExecutorInfo},
-    rpc::RpcError,
+use crate::{
+    host::Switches,
+    system::{
+        ids::{InstanceId, TaskExecutorSession},
+        job_manager::WorkerSettings,
+        protocol::{RegistrationRefusal, SlotReport, SlotStatus, TaskExecutorInfo},
+        rpc::RpcError,
+    },
 };
 
 const INSTANCE: InstanceId = InstanceId(1);

@@ -23,7 +23,10 @@ use futures::{
     FutureExt,
     future::{Either, select},
 };
-use std::{future::Future, pin::pin, sync::Arc};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+
+/// A provider of machines that does not answer for so long holds the end of a cluster up no longer.
+const DEREGISTER_MAX: Duration = Duration::from_secs(60);
 
 /// What a job manager is told when it starts.
 pub struct JobManagerSettings {
@@ -101,7 +104,10 @@ pub async fn serve_job_manager(
         Either::Right(((), _)) => None,
     };
     if let (Some(provider), Some(status)) = (provider, status) {
-        provider.deregister_until_acknowledged(&status.to_string()).await;
+        let status = status.to_string();
+        let told = provider.deregister_until_acknowledged(&status);
+        // A provider that has gone takes its machines along.
+        let _ = service.host().timeout(DEREGISTER_MAX, told).await;
     }
     // Whoever stood by leads next, finds the same and ends too.
     dispatcher.stop().await;

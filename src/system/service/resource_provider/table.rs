@@ -3,7 +3,10 @@
 use super::{ProviderRefusal, ProviderSession, WorkerSpec};
 use crate::system::ids::ResourceId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Names that are remembered after they have gone.
+const GONE_MAX: usize = 1024;
 
 /// The workers of one cluster: those that were asked for and neither given back nor lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +16,8 @@ pub struct WorkerTable {
     /// Who attached last, and the number of the newest worker that it asked for.
     attached: Option<(ProviderSession, u64)>,
     workers: BTreeMap<ResourceId, WorkerSpec>,
+    /// The last names that were given back, refused or lost: a late request brings none of them again.
+    gone: VecDeque<ResourceId>,
     /// What became of the cluster.
     outcome: Option<String>,
 }
@@ -60,11 +65,12 @@ impl WorkerTable {
             return Ok(());
         }
         // It was given back, or is lost, or comes too late.
-        if number <= newest {
+        if number <= newest || self.gone.contains(&worker.resource) {
             return Err(ProviderRefusal::Outdated);
         }
         self.attached = Some((session, number));
         if self.workers.len() >= self.workers_max {
+            self.lose(&worker.resource);
             return Err(ProviderRefusal::Exhausted);
         }
         self.workers.insert(worker.resource.clone(), worker);
@@ -81,7 +87,7 @@ impl WorkerTable {
         worker: &ResourceId,
     ) -> Result<(), ProviderRefusal> {
         self.check(session)?;
-        self.workers.remove(worker);
+        self.lose(worker);
         Ok(())
     }
 
@@ -97,6 +103,13 @@ impl WorkerTable {
     /// A worker's machine is gone, or its process has ended.
     pub fn lose(&mut self, worker: &ResourceId) {
         self.workers.remove(worker);
+        if self.gone.contains(worker) {
+            return;
+        }
+        if self.gone.len() == GONE_MAX {
+            self.gone.pop_front();
+        }
+        self.gone.push_back(worker.clone());
     }
 
     /// The cluster has ended, and with it every worker.
@@ -148,6 +161,13 @@ mod tests {
         assert_eq!(table.request(FIRST, 1, worker("a")), Err(ProviderRefusal::Outdated));
         assert_eq!(table.request(FIRST, 3, worker("c")), Ok(()));
         assert_eq!(table.request(FIRST, 2, worker("b")), Err(ProviderRefusal::Outdated));
+        // The request comes after its own release.
+        assert_eq!(table.release(FIRST, &worker("d").resource), Ok(()));
+        assert_eq!(table.request(FIRST, 4, worker("d")), Err(ProviderRefusal::Outdated));
+        // Numbers count anew for who attaches anew, names don't.
+        table.attach(SECOND).unwrap();
+        table.attach(FIRST).unwrap();
+        assert_eq!(table.request(FIRST, 1, worker("a")), Err(ProviderRefusal::Outdated));
     }
 
     #[test]

@@ -254,9 +254,13 @@ impl DispatcherCore {
                 return self.cancel_what_is_left();
             }
             Err(StoreError::NotLeader) => SubmitRefusal::Stopping,
-            // It was not there when this term began, and nobody else may hand it over.
-            Err(error) if !matches!(self.purpose, Purpose::Session) => {
-                return self.does(Effect::Exit(format!("{id:?}: {error}")));
+            // It was not there when this term began, and only a later one may hand it over beside it.
+            Err(StoreError::Conflict(_)) if !matches!(self.purpose, Purpose::Session) => {
+                SubmitRefusal::Stopping
+            }
+            Err(error) if matches!(self.purpose, Purpose::Job(_)) => {
+                self.jobs.remove(&id);
+                return self.on_own_refused(&error);
             }
             Err(StoreError::TooLarge) => SubmitRefusal::TooLarge,
             Err(StoreError::Full) => SubmitRefusal::Full,

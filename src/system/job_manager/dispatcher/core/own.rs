@@ -8,6 +8,7 @@ use crate::system::{
     job_manager::{ApplicationError, event::JobEvent},
     protocol::{ApplicationStatus, JobResult, SubmitRefusal},
     sabotage,
+    store::StoreError,
 };
 
 /// What becomes of a job that a program executes.
@@ -61,7 +62,12 @@ impl DispatcherCore {
 
     /// The program's main function has ended. A job that it leaves behind is canceled; the cluster ends after it.
     pub fn on_main_ended(&mut self, ended: &Result<(), ApplicationError>) {
-        if self.stopping {
+        // What ended because its term does goes on in the next one.
+        let with_term = matches!(
+            ended,
+            Err(ApplicationError::Stopping | ApplicationError::Refused(SubmitRefusal::Stopping))
+        );
+        if self.stopping || with_term {
             return;
         }
         let status =
@@ -72,6 +78,18 @@ impl DispatcherCore {
         self.outcome = Some(status);
         self.cancel_what_is_left();
         self.settle();
+    }
+
+    /// The one job of the cluster can't be kept.
+    pub(super) fn on_own_refused(&mut self, error: &StoreError) {
+        match error {
+            StoreError::TooLarge => {
+                self.outcome = Some(ApplicationStatus::Failed);
+                self.settle();
+            }
+            // There may be room later.
+            error => self.does(Effect::Exit(format!("the job can't be kept: {error}"))),
+        }
     }
 
     /// Cancels a job that goes on although the program has ended.
@@ -212,6 +230,32 @@ mod tests {
         let mut over = core_for(Purpose::Application, ended(false));
         assert_eq!(begun(&mut over), [Effect::RunMain], "it is executed again all the same");
         assert_eq!(execute(&mut over), Ok(Execution::Ended(finished())));
+    }
+
+    #[test]
+    fn a_program_that_ends_with_its_term_ends_nothing_else() {
+        let mut core = core_for(Purpose::Application, StoredJobs::default());
+        begun(&mut core);
+        on(&mut core, |core| core.on_execute(graph(ID), sound)).0.unwrap();
+        let not_leader = Err(StoreError::NotLeader);
+        let told = done(on(&mut core, |core| core.on_graph_stored(graph(ID), not_leader)).1);
+        assert_eq!(told, [Effect::AnswerSubmission(ID, Err(SubmitRefusal::Stopping))]);
+        for ended in [ApplicationError::Stopping, SubmitRefusal::Stopping.into()] {
+            assert_eq!(done(on(&mut core, |core| core.on_main_ended(&Err(ended))).1), []);
+        }
+    }
+
+    #[test]
+    fn a_job_that_a_later_term_has_kept_is_left_to_it_and_one_that_is_too_large_ends_its_cluster() {
+        let stored = |error| {
+            let mut core = per_job(StoredJobs::default());
+            begun(&mut core);
+            done(on(&mut core, |core| core.on_graph_stored(graph(ID), Err(error))).1)
+        };
+        let left = stored(StoreError::Conflict("there".to_string()));
+        assert_eq!(left, [Effect::AnswerSubmission(ID, Err(SubmitRefusal::Stopping))]);
+        let ended = stored(StoreError::TooLarge);
+        assert_eq!(ended, [Effect::EndCluster(ApplicationStatus::Failed)]);
     }
 
     #[test]

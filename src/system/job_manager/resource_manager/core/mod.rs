@@ -224,14 +224,11 @@ impl ResourceManagerCore {
             return Err(RegistrationRefusal::Rejected(why.to_string()));
         }
         if let Some(earlier) = self.executors.get(&resource) {
-            let (instance, former) = (earlier.instance, earlier.info.session);
-            if let Some(workers) = self.workers.as_mut().filter(|_| former != session) {
-                workers.displace(&resource, former);
-            }
+            let instance = earlier.instance;
             self.drop_executor(&resource, instance, "it registers anew");
         }
         if let Some(workers) = &mut self.workers {
-            workers.on_registered(&resource);
+            workers.on_registered(&resource, session);
         }
         self.announce(JobEvent::ExecutorRegistered {
             resource: resource.clone(),

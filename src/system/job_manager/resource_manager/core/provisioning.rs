@@ -117,18 +117,18 @@ impl ResourceManagerCore {
                 }
             }
             Err(ProviderError::Refused(refusal)) => {
-                workers.awaited.remove(resource);
+                workers.forget(resource);
                 workers.not_before = Some(now + workers.settings.refused_delay);
                 self.on_refused(refusal);
             }
-            Err(ProviderError::NotDone(_)) => {
-                workers.awaited.remove(resource);
+            Err(ProviderError::NotDone(_)) if !workers.may_be_known(resource) => {
+                workers.forget(resource);
                 workers.not_before = Some(now + workers.settings.refused_delay);
             }
             // It may come; asked for again under the same number it comes once.
-            Err(ProviderError::Indeterminate(_)) => {
+            Err(ProviderError::NotDone(_) | ProviderError::Indeterminate(_)) => {
                 if let Some(awaited) = workers.awaited.get_mut(resource)
-                    && let Asked::Asking(number) = awaited.asked
+                    && let Asked::Asking(number) | Asked::AskingAgain(number) = awaited.asked
                 {
                     awaited.asked = Asked::Unanswered(number);
                 }
@@ -147,8 +147,7 @@ impl ResourceManagerCore {
     /// Gives a worker back that is not registered any more, or never was.
     fn release_worker(&mut self, resource: ResourceId, why: &str) {
         let Some(workers) = &mut self.workers else { return };
-        workers.awaited.remove(&resource);
-        workers.displaced.retain(|(of, _)| *of != resource);
+        workers.forget(&resource);
         workers.releasing.insert(resource.clone());
         let why = why.to_string();
         self.announce(JobEvent::WorkerReleased { resource: resource.clone(), why });
@@ -190,7 +189,10 @@ impl ResourceManagerCore {
             !found.contains(resource)
                 && matches!(awaited.asked, Asked::Known(known) if known < list)
         };
-        workers.awaited.retain(|resource, awaited| !gone(resource, awaited));
+        let gone = workers.awaited.iter().filter(|(resource, awaited)| gone(resource, awaited));
+        for resource in gone.map(|(resource, _)| resource.clone()).collect::<Vec<_>>() {
+            workers.forget(&resource);
+        }
         self.balance(now);
     }
 
@@ -246,7 +248,7 @@ impl ResourceManagerCore {
         let Some(workers) = &mut self.workers else { return };
         for (resource, awaited) in &mut workers.awaited {
             let Asked::Unanswered(number) = awaited.asked else { continue };
-            awaited.asked = Asked::Asking(number);
+            awaited.asked = Asked::AskingAgain(number);
             let spec = WorkerSpec { resource: resource.clone(), slots: workers.settings.slots };
             self.effects.push(Effect::RequestWorker(number, spec));
         }

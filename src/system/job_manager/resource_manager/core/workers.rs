@@ -8,7 +8,7 @@ use crate::{
         sabotage,
     },
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A worker that has not registered, or does so no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(super) enum Asked {
     Asking(u64),
     /// It got no answer, and is to be made again.
     Unanswered(u64),
+    /// It is being made again: an earlier try may have been done.
+    AskingAgain(u64),
     /// It has it; so many lists were asked for before that was known, and a later one without it says that it is
     /// gone.
     Known(u64),
@@ -45,13 +47,25 @@ pub(super) struct Workers {
     pub idle: BTreeMap<ResourceId, Instant>,
     /// To be given back, until the provider has answered.
     pub releasing: BTreeSet<ResourceId>,
-    /// Lives of workers whose place another life has taken: two machines must not go by one name.
-    pub displaced: BTreeSet<(ResourceId, TaskExecutorSession)>,
+    /// The lives of each worker: two machines must not go by one name.
+    lives: BTreeMap<ResourceId, Lives>,
     /// After a refusal nothing is asked for before.
     pub not_before: Option<Instant>,
     pub looks: u64,
     pub lists: u64,
 }
+
+/// The lives under one name: the one that registered last, and those whose place it took.
+#[derive(Debug)]
+struct Lives {
+    present: TaskExecutorSession,
+    former: VecDeque<TaskExecutorSession>,
+}
+
+/// Former lives of one name that are remembered.
+const FORMER_MAX: usize = 8;
+/// Names whose lives are remembered.
+const NAMES_MAX: usize = 4096;
 
 impl Workers {
     /// None; `prefix` was drawn for this term.
@@ -66,7 +80,7 @@ impl Workers {
             registered: BTreeSet::new(),
             idle: BTreeMap::new(),
             releasing: BTreeSet::new(),
-            displaced: BTreeSet::new(),
+            lives: BTreeMap::new(),
             not_before: None,
             looks: 0,
             lists: 0,
@@ -90,20 +104,26 @@ impl Workers {
         if self.releasing.contains(resource) || is_named && !is_owned {
             return Some("it was given back, or came too late");
         }
-        let displaced = self.displaced.contains(&(resource.clone(), session));
+        let lives = self.lives.get(resource);
+        let displaced = lives.is_some_and(|lives| lives.former.contains(&session));
         let obeyed = self.switches.on(sabotage::TWINS_TAKE_TURNS);
         (displaced && !obeyed).then_some("another one registered under its name")
     }
 
-    /// One life takes the place of another.
-    pub fn displace(&mut self, resource: &ResourceId, former: TaskExecutorSession) {
-        if self.registered.contains(resource) {
-            self.displaced.insert((resource.clone(), former));
+    /// A life of a task executor is registered, and takes the place of whichever was before it.
+    pub fn on_registered(&mut self, resource: &ResourceId, session: TaskExecutorSession) {
+        let fresh = Lives { present: session, former: VecDeque::new() };
+        if !self.lives.contains_key(resource) && self.lives.len() >= NAMES_MAX {
+            self.lives.pop_first();
         }
-    }
-
-    /// A task executor is registered.
-    pub fn on_registered(&mut self, resource: &ResourceId) {
+        let lives = self.lives.entry(resource.clone()).or_insert(fresh);
+        if lives.present != session {
+            if lives.former.len() == FORMER_MAX {
+                lives.former.pop_front();
+            }
+            lives.former.push_back(lives.present);
+            lives.present = session;
+        }
         if self.awaited.remove(resource).is_some() {
             self.registered.insert(resource.clone());
         }
@@ -120,10 +140,23 @@ impl Workers {
         true
     }
 
+    /// Whether an earlier try to ask for one may have been done.
+    pub fn may_be_known(&self, resource: &ResourceId) -> bool {
+        let asked = self.awaited.get(resource).map(|awaited| awaited.asked);
+        matches!(asked, Some(Asked::AskingAgain(_) | Asked::Known(_)))
+    }
+
+    /// A worker is gone for good, or was never there.
+    pub fn forget(&mut self, resource: &ResourceId) {
+        self.awaited.remove(resource);
+        self.lives.remove(resource);
+    }
+
     /// What holds after every call.
     pub fn check_invariants(&self, registered: &BTreeSet<&ResourceId>) {
         for worker in &self.registered {
             assert!(registered.contains(worker), "{worker} is taken for registered");
+            assert!(!self.releasing.contains(worker), "{worker} is there and given back");
         }
         for worker in self.awaited.keys() {
             assert!(!registered.contains(worker), "{worker} is awaited and has come");

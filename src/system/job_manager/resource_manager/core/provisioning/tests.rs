@@ -120,6 +120,10 @@ fn a_request_without_an_answer_is_made_again_and_a_refused_one_is_not() {
     on(&mut core, |core| core.on_worker_requested(at(0), &worker(1), unanswered));
     assert_eq!(look(&mut core, 1_000), [asked(1)]);
     assert_eq!(look(&mut core, 2_000), [], "it is on its way");
+    // The first try may have been done.
+    let not_done = Err(ProviderError::NotDone(RpcError::RecipientUnreachable));
+    on(&mut core, |core| core.on_worker_requested(at(2_000), &worker(1), not_done));
+    assert_eq!(look(&mut core, 2_500), [asked(1)], "under the same name");
     let exhausted = Err(ProviderError::Refused(ProviderRefusal::Exhausted));
     on(&mut core, |core| core.on_worker_requested(at(2_000), &worker(1), exhausted));
     assert_eq!(look(&mut core, 3_000), [], "after a pause");
@@ -191,6 +195,15 @@ fn of_two_under_one_name_the_later_one_stays() {
     let former = register(&mut core, &worker(1), 1, InstanceId(4));
     assert!(matches!(former, Err(RegistrationRefusal::Rejected(_))), "{former:?}");
     register(&mut core, &worker(1), 2, InstanceId(5)).unwrap();
+    // Also where the first one was lost before.
+    register(&mut core, &worker(2), 1, InstanceId(6)).unwrap();
+    let lost = |core: &mut ResourceManagerCore| {
+        core.on_executor_gone(at(0), &worker(2), InstanceId(6), "silent");
+    };
+    on(&mut core, lost);
+    register(&mut core, &worker(2), 2, InstanceId(7)).unwrap();
+    let former = register(&mut core, &worker(2), 1, InstanceId(8));
+    assert!(matches!(former, Err(RegistrationRefusal::Rejected(_))), "{former:?}");
 }
 
 #[test]

@@ -75,7 +75,7 @@ pub trait ResourceProvider: ServiceClient {
 }
 
 impl dyn ResourceProvider {
-    /// The same as [`deregister`](Self::deregister), until it is answered.
+    /// The same as [`deregister`](ResourceProvider::deregister), until it is answered.
     pub async fn deregister_until_acknowledged(&self, outcome: &str) {
         // One that says that the cluster has ended knows it.
         let _ = until_acknowledged(self, || self.deregister(outcome.to_string()).boxed()).await;

@@ -157,13 +157,14 @@ async fn until_ready(
                 starting.miss("no job manager leads yet");
             }
             (None, None) => {}
-            (Some(clients), _) => {
+            (Some(clients), running) => {
                 let look = clients.look(size, starting);
-                if let Ok(Some(leader)) = host.timeout(LOOK_MAX, look).await {
-                    return Ok(Ready::Leads {
-                        url: format!("http://{leader}"),
-                        pid: starting.pid(),
-                    });
+                let leader = host.timeout(LOOK_MAX, look).await.ok().flatten();
+                let url = leader.map(|leader| format!("http://{leader}"));
+                // What other commands read tells of it too.
+                let told = running.map(|cluster| cluster.rest).unwrap_or_default();
+                if let Some(url) = url.filter(|url| told.contains(url)) {
+                    return Ok(Ready::Leads { url, pid: starting.pid() });
                 }
             }
         }

@@ -39,19 +39,14 @@ impl ResourceManagerCore {
             Ok(found) => {
                 workers.attached = true;
                 for worker in found {
-                    let known = workers.registered.contains(&worker)
-                        || workers.awaited.contains_key(&worker)
-                        || workers.releasing.contains(&worker);
-                    match known {
-                        true => {}
-                        false if self.executors.contains_key(&worker) => {
-                            workers.registered.insert(worker);
-                        }
-                        false => {
-                            let awaited =
-                                Awaited { since: now, asked: Asked::Known(workers.lists) };
-                            workers.awaited.insert(worker, awaited);
-                        }
+                    if workers.knows(&worker) {
+                        continue;
+                    }
+                    if self.executors.contains_key(&worker) {
+                        workers.registered.insert(worker);
+                    } else {
+                        let asked = Asked::Known(workers.lists);
+                        workers.awaited.insert(worker, Awaited { since: now, asked });
                     }
                 }
                 self.balance(now);
@@ -97,7 +92,7 @@ impl ResourceManagerCore {
         workers
             .awaited
             .insert(resource.clone(), Awaited { since: now, asked: Asked::Asking(number) });
-        let spec = WorkerSpec { resource: resource.clone(), slots: workers.settings.slots };
+        let spec = workers.spec(resource.clone());
         self.announce(JobEvent::WorkerRequested { resource });
         self.does(Effect::RequestWorker(number, spec));
     }
@@ -117,13 +112,11 @@ impl ResourceManagerCore {
                 }
             }
             Err(ProviderError::Refused(refusal)) => {
-                workers.forget(resource);
-                workers.not_before = Some(now + workers.settings.refused_delay);
+                workers.give_up(now, resource);
                 self.on_refused(refusal);
             }
             Err(ProviderError::NotDone(_)) if !workers.may_be_known(resource) => {
-                workers.forget(resource);
-                workers.not_before = Some(now + workers.settings.refused_delay);
+                workers.give_up(now, resource);
             }
             // It may come; asked for again under the same number it comes once.
             Err(ProviderError::NotDone(_) | ProviderError::Indeterminate(_)) => {
@@ -286,8 +279,7 @@ impl ResourceManagerCore {
             };
             self.drop_executor(&worker, instance, "it is idle and given back");
             if let Some(workers) = &mut self.workers {
-                workers.registered.remove(&worker);
-                workers.idle.remove(&worker);
+                workers.leave(&worker);
             }
             self.release_worker(worker, "it is idle");
         }

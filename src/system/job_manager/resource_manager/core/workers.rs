@@ -6,6 +6,7 @@ use crate::{
         ids::{ResourceId, TaskExecutorSession},
         job_manager::WorkerSettings,
         sabotage,
+        service::resource_provider::WorkerSpec,
     },
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -131,8 +132,7 @@ impl Workers {
 
     /// A registration is over; the worker may come again, or be gone.
     pub fn on_gone(&mut self, now: Instant, resource: &ResourceId) -> bool {
-        self.idle.remove(resource);
-        if !self.registered.remove(resource) || self.switches.on(sabotage::LOST_WORKERS_FORGOTTEN) {
+        if !self.leave(resource) || self.switches.on(sabotage::LOST_WORKERS_FORGOTTEN) {
             return false;
         }
         let awaited = Awaited { since: now, asked: Asked::Known(self.lists) };
@@ -144,6 +144,30 @@ impl Workers {
     pub fn may_be_known(&self, resource: &ResourceId) -> bool {
         let asked = self.awaited.get(resource).map(|awaited| awaited.asked);
         matches!(asked, Some(Asked::AskingAgain(_) | Asked::Known(_)))
+    }
+
+    /// Whether it is there, may come, or is being given back.
+    pub fn knows(&self, resource: &ResourceId) -> bool {
+        self.registered.contains(resource)
+            || self.awaited.contains_key(resource)
+            || self.releasing.contains(resource)
+    }
+
+    /// What is asked for under a name.
+    pub fn spec(&self, resource: ResourceId) -> WorkerSpec {
+        WorkerSpec { resource, slots: self.settings.slots }
+    }
+
+    /// A worker can't be had; nothing is asked for during a pause.
+    pub fn give_up(&mut self, now: Instant, resource: &ResourceId) {
+        self.forget(resource);
+        self.not_before = Some(now + self.settings.refused_delay);
+    }
+
+    /// A registration is over; whether it was a worker's.
+    pub fn leave(&mut self, resource: &ResourceId) -> bool {
+        self.idle.remove(resource);
+        self.registered.remove(resource)
     }
 
     /// A worker is gone for good, or was never there.

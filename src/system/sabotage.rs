@@ -49,6 +49,8 @@ crate::sabotages! {
     SINK_COMMITS_AT_BARRIER = "sink-commits-at-barrier", "generic", ["X5", "X4"];
     /// A cluster that is there for one job ends while something of the job is left.
     CLUSTER_ENDS_BEFORE_CLEANUP = "cluster-ends-before-cleanup", "generic", ["P1", "no-panic", "stuck"];
+    /// A cluster ends with what its program came to, and nobody keeps that.
+    OUTCOME_NOT_KEPT = "outcome-not-kept", "generic", ["P1"];
     /// A dispatcher that stops leading takes the whole cluster along.
     CLUSTER_ENDS_WITH_A_TERM = "cluster-ends-with-a-term", "FLINK-25486", ["P1"];
     /// Machines that were asked for and have not come are asked for again.

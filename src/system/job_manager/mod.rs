@@ -14,12 +14,14 @@ mod event;
 mod job_master;
 mod mode;
 mod node;
+mod operator_check;
 mod resource_manager;
 
 pub use config::{JobManagerConfig, WorkerSettings};
-pub use dispatcher::{Dispatcher, DispatcherServices, OperatorCheck};
+pub use dispatcher::{Dispatcher, DispatcherServices};
 pub use event::JobEvent;
 pub use job_master::{JobMaster, JobMasterServices};
 pub use mode::{Application, ApplicationContext, ApplicationError, RunMode};
 pub use node::{JobManagerSettings, serve_job_manager};
+pub use operator_check::OperatorCheck;
 pub use resource_manager::ResourceManager;

@@ -1,8 +1,9 @@
 //! The process of a job manager.
 
 use super::{
-    Dispatcher, DispatcherServices, JobEvent, JobManagerConfig, JobMasterServices, OperatorCheck,
-    ResourceManager, RunMode,
+    Dispatcher, DispatcherServices, JobEvent, JobManagerConfig, JobMasterServices, ResourceManager,
+    RunMode,
+    operator_check::{OperatorCheck, check_job},
 };
 use crate::{
     host::NodeAddress,
@@ -54,6 +55,12 @@ pub async fn serve_job_manager(
     told_to_end: impl Future<Output = ()>,
 ) -> Option<ApplicationStatus> {
     let JobManagerSettings { config, web_monitor: web, mode, provider, check } = settings;
+    if let RunMode::PerJob(job) = &mode
+        && let Err(refusal) = check_job(job, &check)
+    {
+        service.host().exit(&format!("the job of this cluster is refused: {refusal}"));
+        return None;
+    }
     let Services { coordination: client, objects, log } = services;
     let session = Arc::new(Session::open(&client));
     let web_monitor = match WebMonitor::start(&service, &client, &session, web).await {
@@ -99,7 +106,8 @@ pub async fn serve_job_manager(
     );
     let dispatcher = compete(&service, DISPATCHER, dispatchers, &client, &session);
     let manager = compete(&service, RESOURCE_MANAGER, managers, &client, &session);
-    let status = match select(pin!(until_told(&outcome)), pin!(told_to_end)).await {
+    let mut told_to_end = pin!(told_to_end);
+    let status = match select(pin!(until_told(&outcome)), &mut told_to_end).await {
         Either::Left((status, _)) => Some(status),
         Either::Right(((), _)) => None,
     };
@@ -107,7 +115,8 @@ pub async fn serve_job_manager(
         let status = status.to_string();
         let told = provider.deregister_until_acknowledged(&status);
         // A provider that has gone takes its machines along.
-        let _ = service.host().timeout(DEREGISTER_MAX, told).await;
+        let told = service.host().timeout(DEREGISTER_MAX, told);
+        let _ = select(pin!(told), told_to_end).await;
     }
     // Whoever stood by leads next, finds the same and ends too.
     dispatcher.stop().await;

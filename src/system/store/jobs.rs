@@ -4,14 +4,14 @@ use super::{
     StoreError, StoreKey, Written, cancellation_key, checkpoint_prefix, decode, encode, final_key,
     graph_key,
     key::{CANCELLATIONS, GRAPHS, RESULTS},
-    read_key_until_acknowledged, read_until_acknowledged, result_key, write_if_there_is_room,
-    write_until_acknowledged,
+    outcome_key, read_key_until_acknowledged, read_until_acknowledged, result_key,
+    write_if_there_is_room, write_until_acknowledged,
 };
 use crate::system::{
     graph::JobGraph,
     ids::JobId,
     leadership::{LeaderSession, epoch_key},
-    protocol::{JobResult, JobStatus, job_component},
+    protocol::{ApplicationStatus, JobResult, JobStatus, job_component},
     sabotage,
     service::coordination::{
         Change, Compare, Coordination, KeyPattern, Range, STEPS_MAX, Transaction, Watch,
@@ -48,6 +48,8 @@ pub struct StoredJobs {
     pub results: BTreeMap<JobId, StoredResult>,
     /// Jobs that users want to end.
     pub cancellations: BTreeSet<JobId>,
+    /// What the program of the cluster came to, if it has one that has ended.
+    pub outcome: Option<ApplicationStatus>,
 }
 
 /// What became of a user's wish to end a job.
@@ -151,12 +153,18 @@ impl JobStore {
         }
     }
 
-    /// Everything that is kept. Nothing is skipped: what can't be understood is an error.
+    /// Everything that is kept, and the outcome of a cluster that is there for its `own` job. Nothing is skipped:
+    /// what can't be understood is an error.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`].
-    pub async fn recover(&self) -> Result<StoredJobs, StoreError> {
+    pub async fn recover(&self, own: Option<JobId>) -> Result<StoredJobs, StoreError> {
         let mut stored = StoredJobs::default();
+        if let Some(key) = own.map(outcome_key) {
+            let found = read_key_until_acknowledged(&*self.client, &key).await;
+            let outcome = found.get(&key).map(|found| decode(&key, &found.value));
+            stored.outcome = outcome.transpose()?;
+        }
         // Graphs first: a job that ends in between shows its result.
         let graphs = self.read_all(GRAPHS).await;
         for found in self.read_all(RESULTS).await.keys {
@@ -261,6 +269,22 @@ impl JobStore {
                     }
                 }
             }
+        }
+    }
+
+    /// Keeps what the program came to whose job it is. From here on it is never executed again.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLeader`].
+    pub async fn put_outcome(
+        &self,
+        job: JobId,
+        outcome: ApplicationStatus,
+    ) -> Result<(), StoreError> {
+        let write = self.guarded().put(outcome_key(job), encode(&outcome));
+        match write_until_acknowledged(&*self.client, &write).await? {
+            Written::Done => Ok(()),
+            Written::Refused { .. } => unreachable!("it has no condition beside its guard"),
         }
     }
 

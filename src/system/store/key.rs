@@ -9,6 +9,7 @@ pub(super) const GRAPHS: &str = "/jobs/graph";
 pub(super) const RESULTS: &str = "/jobs/result";
 /// Below it all cancellations stand.
 pub(super) const CANCELLATIONS: &str = "/jobs/cancellation";
+const OUTCOMES: &str = "/jobs/outcome";
 const CHECKPOINTS: &str = "/jobs/checkpoint";
 
 /// What is kept of a job under a key.
@@ -20,6 +21,8 @@ pub enum StoredPart {
     Result,
     /// There once a user's wish to end it is durable.
     Cancellation,
+    /// What the program came to whose job it is.
+    Outcome,
     /// There once its final checkpoint is complete.
     Final,
     /// The pointer to a completed checkpoint.
@@ -47,6 +50,7 @@ impl StoreKey {
             "graph" => (rest, StoredPart::Graph),
             "result" => (rest, StoredPart::Result),
             "cancellation" => (rest, StoredPart::Cancellation),
+            "outcome" => (rest, StoredPart::Outcome),
             "checkpoint" => {
                 let (job, rest) = rest.split_once('/')?;
                 (job, StoredPart::of_checkpoints(rest)?)
@@ -73,7 +77,10 @@ impl StoredPart {
     /// Whether it belongs to the job's checkpoints, which its master alone adds to.
     pub fn is_of_checkpoints(self) -> bool {
         match self {
-            StoredPart::Graph | StoredPart::Result | StoredPart::Cancellation => false,
+            StoredPart::Graph
+            | StoredPart::Result
+            | StoredPart::Cancellation
+            | StoredPart::Outcome => false,
             StoredPart::Final | StoredPart::Pointer(_) | StoredPart::Tail | StoredPart::Counter => {
                 true
             }
@@ -89,6 +96,7 @@ impl fmt::Display for StoreKey {
             StoredPart::Graph => write!(f, "{GRAPHS}/{job}"),
             StoredPart::Result => write!(f, "{RESULTS}/{job}"),
             StoredPart::Cancellation => write!(f, "{CANCELLATIONS}/{job}"),
+            StoredPart::Outcome => write!(f, "{OUTCOMES}/{job}"),
             StoredPart::Final => write!(f, "{CHECKPOINTS}/{job}/final"),
             StoredPart::Tail => write!(f, "{CHECKPOINTS}/{job}/tail"),
             StoredPart::Counter => write!(f, "{CHECKPOINTS}/{job}/counter"),
@@ -114,6 +122,11 @@ pub fn result_key(job: JobId) -> String {
 /// The key that is there once a user's wish to end a job is durable.
 pub fn cancellation_key(job: JobId) -> String {
     key(job, StoredPart::Cancellation)
+}
+
+/// The key of what the program came to whose job it is.
+pub fn outcome_key(job: JobId) -> String {
+    key(job, StoredPart::Outcome)
 }
 
 /// The key that is there once a job's final checkpoint is complete.
@@ -158,11 +171,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_parsed_and_nothing_else_is(job: u128, id: u64, which in 0..7_usize, junk in "[a-z/]{0,8}") {
+        fn what_is_written_is_parsed_and_nothing_else_is(job: u128, id: u64, which in 0..8_usize, junk in "[a-z/]{0,8}") {
             let job = JobId(job);
             let parts = [
                 StoredPart::Graph, StoredPart::Result, StoredPart::Cancellation, StoredPart::Final,
                 StoredPart::Pointer(CheckpointId(id)), StoredPart::Tail, StoredPart::Counter,
+                StoredPart::Outcome,
             ];
             let own = StoreKey { job, part: parts[which] };
             let written = own.to_string();

@@ -5,8 +5,10 @@
 //! [`StoredResult`]; `/jobs/checkpoint/<job>/pointer/<id, 20 digits>` a [`CheckpointPointer`];
 //! `/jobs/checkpoint/<job>/tail` what became of the newest pointer, added or fenced;
 //! `/jobs/checkpoint/<job>/final` the id of the final checkpoint; `/jobs/checkpoint/<job>/counter` the
-//! next checkpoint id; `/jobs/cancellation/<job>` that a user wants the job to end. A dispatcher writes
-//! graphs, results and cancellations and removes all; the job's master writes the rest.
+//! next checkpoint id; `/jobs/cancellation/<job>` that a user wants the job to end;
+//! `/jobs/outcome/<job>` what the program came to whose job it is, an
+//! [`ApplicationStatus`](super::protocol::ApplicationStatus). A dispatcher writes graphs, results, cancellations and
+//! outcomes and removes all but results and outcomes; the job's master writes the rest.
 //!
 //! A cancellation and a final checkpoint exclude each other: each is written only while the other is
 //! absent, so how a job must end is decided at one instant.
@@ -27,7 +29,7 @@ pub use jobs::{
 };
 pub use key::{
     StoreKey, StoredPart, cancellation_key, checkpoint_prefix, counter_key, final_key, graph_key,
-    object_prefix, pointer_key, pointer_prefix, result_key, tail_key,
+    object_prefix, outcome_key, pointer_key, pointer_prefix, result_key, tail_key,
 };
 
 use super::service::coordination::{

@@ -111,6 +111,7 @@ crate::milestones! {
         "graph-stored" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| stores(change, |part| part == StoredPart::Graph)), "A job's graph was written durably.";
         "pointer-stored" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| stores(change, |part| matches!(part, StoredPart::Pointer(_)))), "The pointer to a checkpoint was written durably.";
         "result-dirty" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| stores_result(change, true)), "A job's result was written durably; its leftovers are still there.";
+        "outcome-stored" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| stores(change, |part| part == StoredPart::Outcome)), "What a program came to was written durably.";
         "result-clean" = _, CoordinationEvent::Committed { changes, .. } if changes.iter().any(|change| stores_result(change, false)), "Nothing is left of a job but its result.";
     }
     OF_JOBS: JobEvent {

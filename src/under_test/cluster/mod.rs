@@ -198,7 +198,8 @@ impl SystemUnderTest for Cluster {
                 })
             })
             .collect();
-        let purpose = nodes::Purpose::new(mode, &jobs[0].plan);
+        let purpose =
+            nodes::Purpose::new(mode, &jobs[0].plan, settings.cluster.program_fails.one());
         let mut bounds = settings.time_bounds();
         bounds.checkpoint_timeouts =
             jobs.iter().map(|job| (job.id, job.checkpoint_timeout)).collect();

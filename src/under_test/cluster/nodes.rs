@@ -25,7 +25,10 @@ use crate::{
     },
 };
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -71,8 +74,8 @@ pub struct Purpose {
 }
 
 impl Purpose {
-    /// A cluster whose first job has this plan.
-    pub fn new(mode: Mode, plan: &JobPlan) -> Self {
+    /// A cluster whose first job has this plan; so many executions of its program fail in the end.
+    pub fn new(mode: Mode, plan: &JobPlan, program_fails: u32) -> Self {
         match mode {
             Mode::Session => Purpose { mode: RunMode::Session, prepared: None },
             Mode::PerJob => Purpose {
@@ -81,7 +84,9 @@ impl Purpose {
             },
             Mode::Application => {
                 let (job, plan) = (plan.job.id, plan.clone());
-                let main = move |context| execute_plan(context, plan.clone());
+                // What is amiss outside of the cluster passes, whoever executes the program.
+                let fails = Arc::new(AtomicU32::new(program_fails));
+                let main = move |context| execute_plan(context, plan.clone(), fails.clone());
                 let application = Application::new(main).with_job(job);
                 Purpose { mode: RunMode::Application(application), prepared: None }
             }
@@ -90,10 +95,18 @@ impl Purpose {
 }
 
 /// A program: it makes its topics and executes its job.
-async fn execute_plan(context: ApplicationContext, plan: JobPlan) -> Result<(), ApplicationError> {
+async fn execute_plan(
+    context: ApplicationContext,
+    plan: JobPlan,
+    fails: Arc<AtomicU32>,
+) -> Result<(), ApplicationError> {
     let topics = create_topics(context.services(), &plan).await;
     topics.map_err(|error| ApplicationError::Program(error.to_string()))?;
-    context.execute(plan.job).await
+    context.execute(plan.job).await?;
+    match fails.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)) {
+        Ok(_) => Err(ApplicationError::Program("what it tells is not taken".to_string())),
+        Err(_) => Ok(()),
+    }
 }
 
 /// A job manager, after what a deployer does before it starts one.

@@ -22,6 +22,7 @@ crate::settings! {
             "slots" slots: NumberRange = number(1, 64, 2), "Slots of each task executor.";
             "per-job" per_job: Share = part("0%"), "How many of the runs that have one job are there for it alone, and end with it.";
             "application" application: Share = part("0%"), "How many of the others of those execute a program on the cluster that executes the job, and end with it.";
+            "program-fails" program_fails: NumberRange = number(0, 16, 0), "How many executions of the program fail after its job has ended, each for a passing reason.";
             "on-demand" on_demand: Share = part("0%"), "How many of the runs have a provider of machines, whose machines the task executors are, and ask it for as many as they need.";
             "machine-delay" machine_delay: DurationRange = time("0ms", "10m", "0ms"), "How long a machine that was asked for takes to come, at most.";
             "machines-twice" machines_twice: Share = part("0%"), "How many of the machines come twice, under one name.";

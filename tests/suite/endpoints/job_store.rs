@@ -5,7 +5,7 @@ use wavetank::system::{
     graph::{CheckpointSettings, JobGraph, OperatorSpec, RestartStrategy, StreamGraph},
     ids::{CheckpointId, JobId},
     leadership::{LeaderSession, LeaderSessionId, latch_key},
-    protocol::{DISPATCHER, JobResult, JobStatus},
+    protocol::{ApplicationStatus, DISPATCHER, JobResult, JobStatus},
     service::coordination::{
         Change, KeyPattern, STEPS_MAX, STORE_BYTES_MAX, Transaction, VALUE_BYTES_MAX,
     },
@@ -55,10 +55,10 @@ fn a_graph_is_put_once_recovered_and_removed() {
         assert_eq!(store.put_graph(&graph(JOB, 1)).await, Ok(()));
         assert!(matches!(store.put_graph(&graph(JOB, 2)).await, Err(StoreError::Conflict(_))));
         assert!(store.knows(JOB).await);
-        let stored = store.recover().await.expect("it is sound");
+        let stored = store.recover(None).await.expect("it is sound");
         assert_eq!((stored.graphs, stored.results.len()), (vec![graph(JOB, 1)], 0));
         store.create_dirty_result(JOB, result(JobStatus::Finished)).await.expect("the first");
-        let stored = store.recover().await.expect("it is sound");
+        let stored = store.recover(None).await.expect("it is sound");
         assert_eq!(stored.graphs, [], "a job that has a result is not run");
         assert_eq!(store.remove_graph(JOB).await, Ok(()));
         assert_eq!(store.remove_graph(JOB).await, Ok(()), "it can be repeated");
@@ -84,7 +84,7 @@ fn a_result_is_kept_once_dirty_and_then_clean() {
         assert_eq!(store.result(JOB).await, kept(false));
         let late = store.create_dirty_result(JOB, finished.clone()).await;
         assert!(matches!(late, Err(StoreError::Conflict(_))), "it was cleaned: {late:?}");
-        let recovered = store.recover().await.expect("it is sound").results;
+        let recovered = store.recover(None).await.expect("it is sound").results;
         assert_eq!(recovered[&JOB], StoredResult { dirty: false, result: finished.clone() });
     });
 }
@@ -113,7 +113,7 @@ fn whoever_leads_no_more_writes_nothing() {
         assert_eq!(store.create_dirty_result(JOB, finished).await, Err(StoreError::NotLeader));
         assert_eq!(store.request_cancellation(JOB).await, Err(StoreError::NotLeader));
         assert_eq!(store.remove_graph(JOB).await, Err(StoreError::NotLeader));
-        assert_eq!(store.recover().await.expect("reading needs no term").graphs.len(), 1);
+        assert_eq!(store.recover(None).await.expect("reading needs no term").graphs.len(), 1);
     });
 }
 
@@ -127,7 +127,7 @@ fn a_graph_that_is_too_large_is_refused_as_that_and_leaves_no_trace() {
         }
         assert!(!store.knows(JOB).await);
         assert_eq!(store.put_graph(&graph(JOB, VALUE_BYTES_MAX - around)).await, Ok(()));
-        assert_eq!(store.recover().await.expect("it is sound").graphs.len(), 1);
+        assert_eq!(store.recover(None).await.expect("it is sound").graphs.len(), 1);
         assert_eq!(keys(&bench, KeyPattern::Exact(graph_key(JOB))).await.len(), 1);
     });
 }
@@ -171,8 +171,26 @@ fn what_can_not_be_understood_is_an_error_and_not_skipped() {
         tried(async move |bench, store| {
             store.put_graph(&graph(JobId(8), 1)).await.expect("a new one");
             bench.put(key.clone(), vec![0xff; 3]).await;
-            let found = store.recover().await;
+            let found = store.recover(None).await;
             assert!(matches!(&found, Err(StoreError::Corrupt { key: of, .. }) if *of == key));
         });
     }
+}
+
+#[test]
+fn an_outcome_is_kept_by_whoever_leads_and_found_by_the_next() {
+    bench(async |bench| {
+        let store = store_of(&bench, 1).await;
+        let outcome =
+            async |store: &JobStore, own| store.recover(own).await.expect("it is sound").outcome;
+        assert_eq!(outcome(&store, Some(JOB)).await, None);
+        assert_eq!(store.put_outcome(JOB, ApplicationStatus::Failed).await, Ok(()));
+        let next = store_of(&bench, 2).await;
+        assert_eq!(outcome(&next, Some(JOB)).await, Some(ApplicationStatus::Failed));
+        assert_eq!(outcome(&next, Some(JobId(8))).await, None, "of another cluster");
+        assert_eq!(outcome(&next, None).await, None);
+        let late = store.put_outcome(JOB, ApplicationStatus::Succeeded).await;
+        assert_eq!(late, Err(StoreError::NotLeader));
+        assert_eq!(outcome(&next, Some(JOB)).await, Some(ApplicationStatus::Failed));
+    });
 }

@@ -3,8 +3,8 @@
 use super::{Dispatcher, core::Execution};
 use crate::system::{
     graph::JobGraph,
-    job_manager::{ApplicationError, RunMode},
-    protocol::{JobResult, SubmitRefusal},
+    job_manager::{ApplicationError, RunMode, operator_check::check_job},
+    protocol::JobResult,
     rpc::Context,
     service::Services,
 };
@@ -49,12 +49,8 @@ impl Dispatcher {
         let (told, ended) = oneshot::channel();
         self.executing = Some(told);
         let check = self.services.check.clone();
-        let taken = self.decide(context, |core, _| {
-            core.on_execute(job, |job| {
-                job.validate()?;
-                check(job).map_err(SubmitRefusal::UnknownOperator)
-            })
-        });
+        let taken =
+            self.decide(context, |core, _| core.on_execute(job, |job| check_job(job, &check)));
         match taken {
             Ok(Execution::Waits) => {}
             Ok(Execution::Ended(result)) => self.answer_execution(Ok(result)),

@@ -8,7 +8,11 @@ mod main_function;
 mod runner;
 
 use self::core::{DispatcherCore, Effect, Known, Purpose};
-use super::{ApplicationError, RunMode, job_master::JobMasterServices};
+use super::{
+    ApplicationError, RunMode,
+    job_master::JobMasterServices,
+    operator_check::{OperatorCheck, check_job},
+};
 use crate::host::Instant;
 use crate::system::{
     graph::JobGraph,
@@ -18,7 +22,6 @@ use crate::system::{
         ApplicationStatus, DispatcherGateway, DispatcherHandler, JobDetails, JobOverview,
         JobRefusal, JobResult, SubmitRefusal,
     },
-    reason::bounded,
     rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
     scope::Scope,
     service::{
@@ -42,9 +45,6 @@ use std::{
 /// The pause before a refused cleanup is tried again.
 const CLEANUP_PAUSE: Duration = Duration::from_secs(10);
 
-/// Says whether every operator of a job is known; if not, which one is not.
-pub type OperatorCheck = Arc<dyn Fn(&JobGraph) -> Result<(), String> + Send + Sync>;
-
 /// What a dispatcher stands on.
 #[derive(Clone)]
 pub struct DispatcherServices {
@@ -67,7 +67,7 @@ impl DispatcherServices {
         match &self.mode {
             RunMode::Session => Purpose::Session,
             RunMode::PerJob(job) => Purpose::Job(job.clone()),
-            RunMode::Application(_) => Purpose::Application,
+            RunMode::Application(application) => Purpose::Application(application.job()),
         }
     }
 }
@@ -101,10 +101,11 @@ impl Dispatcher {
     ) -> Result<Self, StoreError> {
         let client = &services.masters.coordination;
         let store = JobStore::new(client, term.clone());
-        let stored = store.recover().await?;
+        let purpose = services.purpose();
+        let stored = store.recover(purpose.job()).await?;
         let (jobs_max, switches) = (services.masters.config.jobs_max, client.host().switches());
         Ok(Dispatcher {
-            core: DispatcherCore::new(term.session, jobs_max, stored, services.purpose(), switches),
+            core: DispatcherCore::new(term.session, jobs_max, stored, purpose, switches),
             lease: services.session.state().lease(),
             services,
             store,
@@ -160,6 +161,7 @@ impl Dispatcher {
                 }
             }
             Effect::CancelMaster(job) => self.cancel_master(context, job),
+            Effect::StoreOutcome(job, status) => self.store_outcome(context, job, status),
             Effect::RunMain => self.run_main(context),
             Effect::AnswerExecution(_, result) => self.answer_execution(Ok(result)),
             Effect::EndCluster(status) => self.services.outcome.set(Some(status)),
@@ -223,6 +225,12 @@ impl Dispatcher {
         let store = self.store.clone();
         let create = async move { store.create_dirty_result(job, result).await };
         self.work(context, create, move |core, _, stored| core.on_result_stored(job, stored));
+    }
+
+    fn store_outcome(&self, context: &Context<Self>, job: JobId, status: ApplicationStatus) {
+        let store = self.store.clone();
+        let put = async move { store.put_outcome(job, status).await };
+        self.work(context, put, move |core, _, stored| core.on_outcome_stored(status, stored));
     }
 
     /// Removes what a job left: the master, then pointers before what they point to, then the graph.
@@ -361,10 +369,7 @@ impl DispatcherHandler for Dispatcher {
     ) {
         let id = job.id;
         let check = self.services.check.clone();
-        let taken = self.core.on_submit(job, |job| {
-            job.validate()?;
-            check(job).map_err(|why| SubmitRefusal::UnknownOperator(bounded(why)))
-        });
+        let taken = self.core.on_submit(job, |job| check_job(job, &check));
         match taken {
             Ok(()) => drop(self.submitting.insert(id, reply)),
             Err(refusal) => reply.ok(Err(refusal)),

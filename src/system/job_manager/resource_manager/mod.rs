@@ -7,7 +7,7 @@ mod beats;
 mod core;
 mod provider;
 
-use self::core::{Effect, ResourceManagerCore, SlotRequest, Timer};
+use self::core::{Effect, Introduction, ResourceManagerCore, SlotRequest, Timer};
 use super::JobManagerConfig;
 use crate::{
     host::{Host, Instant, NodeAddress, millis},
@@ -54,6 +54,8 @@ pub struct ResourceManager {
     executors: BTreeMap<ResourceId, TaskExecutorGateway>,
     /// The ways to the masters that are registered, or about to be.
     masters: BTreeMap<JobId, JobMasterGateway>,
+    /// The newest of each job that wait until it is known here who leads it.
+    introducing: BTreeMap<JobId, Introducing>,
     /// Follow who leads the jobs.
     retrievals: BTreeMap<JobId, LeaderRetrievalService>,
     executor_beats: HeartbeatManagerSender<ResourceManager, ToExecutors>,
@@ -75,6 +77,20 @@ impl HeartbeatTarget<()> for ExecutorTarget {
 
     fn connection_broken(&self) -> BoxFuture<'static, ()> {
         until_connection_breaks(self.host.clone(), self.data.clone()).boxed()
+    }
+}
+
+/// A master that introduces itself.
+struct Introducing {
+    session: LeaderSessionId,
+    attempt: u64,
+    address: RpcAddress,
+    reply: Reply<Result<HeartbeatSession, RegistrationRefusal>>,
+}
+
+impl Introducing {
+    fn refuse(self, why: &str) {
+        self.reply.ok(Err(RegistrationRefusal::Failure(why.to_string())));
     }
 }
 
@@ -120,6 +136,7 @@ impl ResourceManager {
             term,
             executors: BTreeMap::new(),
             masters: BTreeMap::new(),
+            introducing: BTreeMap::new(),
             retrievals: BTreeMap::new(),
             executor_beats: HeartbeatManagerSender::new(RESOURCE_MANAGER, heartbeat),
             master_beats: HeartbeatManagerSender::new(RESOURCE_MANAGER, heartbeat),
@@ -150,7 +167,17 @@ impl ResourceManager {
                 let retrieval = LeaderRetrievalService::start(&component, client, listener);
                 self.retrievals.insert(job, retrieval);
             }
-            Effect::Unfollow(job) => drop(self.retrievals.remove(&job)),
+            Effect::Unfollow(job) => {
+                self.retrievals.remove(&job);
+                if let Some(forgotten) = self.introducing.remove(&job) {
+                    forgotten.refuse("the job was forgotten");
+                }
+            }
+            Effect::HearMaster(job) => {
+                if let Some(introducing) = self.introducing.remove(&job) {
+                    self.hear_master(context, job, introducing);
+                }
+            }
             Effect::MonitorExecutor(resource, instance) => {
                 let (gateway, host) = (self.executors[&resource].clone(), context.host().clone());
                 let data = self.core.data_port(&resource).expect("it is registered");
@@ -237,14 +264,29 @@ impl ResourceManager {
         });
     }
 
+    fn hear_master(&mut self, context: &mut Context<Self>, job: JobId, introducing: Introducing) {
+        let (session, attempt) = (introducing.session, introducing.attempt);
+        let heard =
+            self.decide(context, |core, now| core.on_master_connecting(now, job, session, attempt));
+        match heard {
+            Ok(Introduction::Connects) => self.connect_master(context, job, introducing),
+            Ok(Introduction::Waits) => {
+                if let Some(before) = self.introducing.insert(job, introducing) {
+                    before.refuse("a newer try is known");
+                }
+            }
+            Err(refusal) => introducing.reply.ok(Err(refusal)),
+        }
+    }
+
     /// Connects back to a master that introduces itself.
     fn connect_master(
         &mut self,
         context: &mut Context<Self>,
-        (job, session, attempt): (JobId, LeaderSessionId, u64),
-        address: RpcAddress,
-        reply: Reply<Result<HeartbeatSession, RegistrationRefusal>>,
+        job: JobId,
+        introducing: Introducing,
     ) {
+        let Introducing { session, attempt, address, reply } = introducing;
         let (service, timeout) = (context.service().clone(), self.config.call_timeout);
         let work = self.scope.wrap(async move {
             let connect = service.connect_fenced::<JobMasterGateway>(&address, session.token());
@@ -331,12 +373,7 @@ impl ResourceManagerHandler for ResourceManager {
         attempt: u64,
         reply: Reply<Result<HeartbeatSession, RegistrationRefusal>>,
     ) {
-        let may =
-            self.decide(context, |core, now| core.on_master_connecting(now, job, session, attempt));
-        match may {
-            Ok(()) => self.connect_master(context, (job, session, attempt), address, reply),
-            Err(refusal) => reply.ok(Err(refusal)),
-        }
+        self.hear_master(context, job, Introducing { session, attempt, address, reply });
     }
 
     fn declare_requirements(

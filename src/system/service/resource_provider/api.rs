@@ -70,7 +70,8 @@ pub trait ResourceProvider: ServiceClient {
         session: ProviderSession,
     ) -> BoxFuture<'_, Result<Vec<ResourceId>, ProviderError>>;
 
-    /// The cluster has ended: no worker of it is needed any more.
+    /// The cluster has ended: no worker of it is needed any more. It needs no term: what a cluster came to is durable
+    /// before anybody says so, and the same whoever does.
     fn deregister(&self, outcome: String) -> BoxFuture<'_, Result<(), ProviderError>>;
 }
 

@@ -44,7 +44,9 @@ fn writers(change: &Change, keys: &[(&str, &str)]) -> Vec<String> {
     }
     let Some(StoreKey { job, part }) = StoreKey::parse(key) else { return Vec::new() };
     match part {
-        StoredPart::Graph | StoredPart::Result => vec![DISPATCHER.to_string()],
+        StoredPart::Graph | StoredPart::Result | StoredPart::Outcome => {
+            vec![DISPATCHER.to_string()]
+        }
         // A user's wish stands whoever leads.
         StoredPart::Cancellation => Vec::new(),
         _ if removes => vec![job_component(job), DISPATCHER.to_string()],

@@ -5,7 +5,7 @@ pub use crate::system::{
     connector::SinkEvent,
     ids::*,
     job_manager::JobEvent,
-    protocol::{ExecutionState, JobResult, JobStatus, job_component},
+    protocol::{ApplicationStatus, ExecutionState, JobResult, JobStatus, job_component},
     service::{
         log::{LogEvent, TransactionId},
         object_store::ObjectStoreEvent,
@@ -59,6 +59,10 @@ pub fn last_checkpoint(id: u64) -> Change {
 
 pub fn cancellation() -> Change {
     put(store::cancellation_key(JOB), Vec::new())
+}
+
+pub fn outcome(status: ApplicationStatus) -> Change {
+    put(store::outcome_key(JOB), encoded(&status))
 }
 
 pub fn no_pointer(id: u64) -> Change {

@@ -57,6 +57,8 @@ pub enum Effect {
     CancelMaster(JobId),
     /// Executes the program's main function; `on_main_ended`.
     RunMain,
+    /// Keeps what the program came to, or a cluster whose job can't be kept; `on_outcome_stored`.
+    StoreOutcome(JobId, ApplicationStatus),
     /// Tells the program what became of its job.
     AnswerExecution(JobId, JobResult),
     /// The cluster has done what it was there for: ends this process, and what belongs to the cluster.
@@ -103,7 +105,7 @@ pub struct DispatcherCore {
     archive: VecDeque<(Instant, JobDetails)>,
     /// What there is to do of its own accord.
     purpose: Purpose,
-    /// What the cluster comes to once nothing is left of its jobs but their results.
+    /// What the cluster comes to once nothing is left of its jobs but their results. It is durable.
     outcome: Option<ApplicationStatus>,
     /// Its cluster ends, and nothing begins any more.
     ended: bool,
@@ -125,7 +127,7 @@ impl DispatcherCore {
         purpose: Purpose,
         switches: Switches,
     ) -> Self {
-        let StoredJobs { graphs, results, mut cancellations } = stored;
+        let StoredJobs { graphs, results, mut cancellations, outcome } = stored;
         cancellations.retain(|job| !results.contains_key(job));
         DispatcherCore {
             session,
@@ -137,7 +139,7 @@ impl DispatcherCore {
             recovered: graphs,
             archive: VecDeque::new(),
             purpose,
-            outcome: None,
+            outcome,
             ended: false,
             stopping: false,
             effects: Vec::new(),
@@ -260,7 +262,7 @@ impl DispatcherCore {
             }
             Err(error) if matches!(self.purpose, Purpose::Job(_)) => {
                 self.jobs.remove(&id);
-                return self.on_own_refused(&error);
+                return self.on_own_refused(id, &error);
             }
             Err(StoreError::TooLarge) => SubmitRefusal::TooLarge,
             Err(StoreError::Full) => SubmitRefusal::Full,
@@ -305,7 +307,7 @@ impl DispatcherCore {
                 }
                 self.results.insert(job, StoredResult { dirty: true, result: result.clone() });
                 self.jobs.remove(&job);
-                if matches!(self.purpose, Purpose::Application) {
+                if matches!(self.purpose, Purpose::Application(_)) {
                     self.does(Effect::AnswerExecution(job, result));
                 }
                 self.clean_up(job);

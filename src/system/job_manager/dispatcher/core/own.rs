@@ -23,6 +23,10 @@ pub enum Execution {
 impl DispatcherCore {
     /// The term begins, and with it what is to be done anyway.
     pub(super) fn begin_own(&mut self) {
+        if self.outcome.is_some() {
+            self.cancel_what_is_left();
+            return self.settle();
+        }
         match self.purpose.clone() {
             Purpose::Session => {}
             Purpose::Job(job) => {
@@ -33,7 +37,7 @@ impl DispatcherCore {
                 }
                 self.settle();
             }
-            Purpose::Application => {
+            Purpose::Application(_) => {
                 self.does(Effect::Announce(JobEvent::MainStarted { session: self.session }));
                 self.does(Effect::RunMain);
             }
@@ -60,7 +64,7 @@ impl DispatcherCore {
         }
     }
 
-    /// The program's main function has ended. A job that it leaves behind is canceled; the cluster ends after it.
+    /// The program's main function has ended: first that is kept.
     pub fn on_main_ended(&mut self, ended: &Result<(), ApplicationError>) {
         // What ended because its term does goes on in the next one.
         let with_term = matches!(
@@ -75,17 +79,35 @@ impl DispatcherCore {
         let cause = ended.as_ref().err().map(ToString::to_string);
         let session = self.session;
         self.does(Effect::Announce(JobEvent::MainEnded { session, status, cause }));
-        self.outcome = Some(status);
-        self.cancel_what_is_left();
-        self.settle();
+        if self.switches.on(sabotage::OUTCOME_NOT_KEPT) {
+            return self.on_outcome_stored(status, Ok(()));
+        }
+        let Purpose::Application(job) = self.purpose else {
+            unreachable!("a cluster without a program has none that ends");
+        };
+        self.does(Effect::StoreOutcome(job, status));
+    }
+
+    /// What the cluster comes to is durable, whoever leads next. A job that a program leaves behind is canceled; the
+    /// cluster ends after it.
+    pub fn on_outcome_stored(&mut self, status: ApplicationStatus, stored: Result<(), StoreError>) {
+        match stored {
+            Ok(()) if self.stopping => {}
+            Ok(()) => {
+                self.outcome = Some(status);
+                self.cancel_what_is_left();
+                self.settle();
+            }
+            Err(StoreError::NotLeader) => {}
+            Err(error) => self.does(Effect::Exit(format!("the outcome can't be kept: {error}"))),
+        }
     }
 
     /// The one job of the cluster can't be kept.
-    pub(super) fn on_own_refused(&mut self, error: &StoreError) {
+    pub(super) fn on_own_refused(&mut self, job: JobId, error: &StoreError) {
         match error {
             StoreError::TooLarge => {
-                self.outcome = Some(ApplicationStatus::Failed);
-                self.settle();
+                self.does(Effect::StoreOutcome(job, ApplicationStatus::Failed));
             }
             // There may be room later.
             error => self.does(Effect::Exit(format!("the job can't be kept: {error}"))),
@@ -165,6 +187,15 @@ mod tests {
         done(on(core, DispatcherCore::on_start).1)
     }
 
+    /// What comes of the outcome once it is kept, or is not.
+    fn kept(
+        core: &mut DispatcherCore,
+        status: ApplicationStatus,
+        stored: Result<(), StoreError>,
+    ) -> Vec<Effect> {
+        on(core, |core| core.on_outcome_stored(status, stored)).1
+    }
+
     /// What comes of the end of the job, its result and the removal of what it left.
     fn end(core: &mut DispatcherCore) -> [Vec<Effect>; 3] {
         let ended = on(core, |core| core.on_ended(Instant::ORIGIN, finished(), details())).1;
@@ -213,7 +244,7 @@ mod tests {
     #[test]
     fn a_program_s_job_is_taken_once_whatever_became_of_it() {
         let execute = |core: &mut DispatcherCore| on(core, |c| c.on_execute(graph(ID), sound)).0;
-        let mut fresh = core_for(Purpose::Application, StoredJobs::default());
+        let mut fresh = core_for(Purpose::Application(ID), StoredJobs::default());
         assert_eq!(begun(&mut fresh), [Effect::RunMain]);
         assert_eq!(fresh.on_submit(graph(ID), sound), Err(SubmitRefusal::NotASession));
         assert_eq!(execute(&mut fresh), Ok(Execution::Waits));
@@ -222,19 +253,21 @@ mod tests {
         assert_eq!(stored, [Effect::AnswerExecution(ID, finished()), Effect::CleanUp(ID)]);
         assert_eq!(cleaned, [], "the program goes on");
         let main_ended = done(on(&mut fresh, |core| core.on_main_ended(&Ok(()))).1);
-        assert_eq!(main_ended, [Effect::EndCluster(ApplicationStatus::Succeeded)]);
+        assert_eq!(main_ended, [Effect::StoreOutcome(ID, ApplicationStatus::Succeeded)]);
+        let kept = done(kept(&mut fresh, ApplicationStatus::Succeeded, Ok(())));
+        assert_eq!(kept, [Effect::EndCluster(ApplicationStatus::Succeeded)]);
         let running = StoredJobs { graphs: vec![graph(ID)], ..StoredJobs::default() };
-        let mut going_on = core_for(Purpose::Application, running);
+        let mut going_on = core_for(Purpose::Application(ID), running);
         begun(&mut going_on);
         assert_eq!(execute(&mut going_on), Ok(Execution::Waits));
-        let mut over = core_for(Purpose::Application, ended(false));
+        let mut over = core_for(Purpose::Application(ID), ended(false));
         assert_eq!(begun(&mut over), [Effect::RunMain], "it is executed again all the same");
         assert_eq!(execute(&mut over), Ok(Execution::Ended(finished())));
     }
 
     #[test]
     fn a_program_that_ends_with_its_term_ends_nothing_else() {
-        let mut core = core_for(Purpose::Application, StoredJobs::default());
+        let mut core = core_for(Purpose::Application(ID), StoredJobs::default());
         begun(&mut core);
         on(&mut core, |core| core.on_execute(graph(ID), sound)).0.unwrap();
         let not_leader = Err(StoreError::NotLeader);
@@ -255,17 +288,52 @@ mod tests {
         let left = stored(StoreError::Conflict("there".to_string()));
         assert_eq!(left, [Effect::AnswerSubmission(ID, Err(SubmitRefusal::Stopping))]);
         let ended = stored(StoreError::TooLarge);
-        assert_eq!(ended, [Effect::EndCluster(ApplicationStatus::Failed)]);
+        assert_eq!(ended, [Effect::StoreOutcome(ID, ApplicationStatus::Failed)]);
+        let outcome = Some(ApplicationStatus::Failed);
+        let mut next = per_job(StoredJobs { outcome, ..StoredJobs::default() });
+        assert_eq!(begun(&mut next), [Effect::EndCluster(ApplicationStatus::Failed)]);
+    }
+
+    #[test]
+    fn what_a_program_came_to_is_kept_whoever_leads_next() {
+        let outcome = Some(ApplicationStatus::Failed);
+        let end = [Effect::EndCluster(ApplicationStatus::Failed)];
+        // Its job has finished, and it failed after it.
+        let mut over = core_for(Purpose::Application(ID), StoredJobs { outcome, ..ended(false) });
+        assert_eq!(begun(&mut over), end, "it is not executed again");
+        let running = StoredJobs { graphs: vec![graph(ID)], outcome, ..StoredJobs::default() };
+        let mut left = core_for(Purpose::Application(ID), running);
+        assert_eq!(begun(&mut left), [Effect::Run(graph(ID)), Effect::RecordCancellation(ID)]);
+        let mut dirty = core_for(Purpose::Application(ID), StoredJobs { outcome, ..ended(true) });
+        assert_eq!(begun(&mut dirty), [Effect::CleanUp(ID)]);
+        assert_eq!(done(on(&mut dirty, |core| core.on_cleaned(ID, Ok(()))).1), end);
+    }
+
+    #[test]
+    fn an_outcome_that_is_not_kept_ends_nothing() {
+        let ended = |before: fn(&mut DispatcherCore), stored| {
+            let mut core = core_for(Purpose::Application(ID), StoredJobs::default());
+            begun(&mut core);
+            on(&mut core, |core| core.on_main_ended(&Ok(())));
+            before(&mut core);
+            done(kept(&mut core, ApplicationStatus::Failed, stored))
+        };
+        assert_eq!(ended(|_| (), Err(StoreError::NotLeader)), []);
+        assert_eq!(ended(DispatcherCore::on_stop, Ok(())), [], "the next term finds it");
+        let full = ended(|_| (), Err(StoreError::Full));
+        assert!(matches!(full[..], [Effect::Exit(_)]), "{full:?}");
     }
 
     #[test]
     fn a_job_that_a_program_leaves_behind_is_canceled_before_the_cluster_ends() {
-        let mut core = core_for(Purpose::Application, StoredJobs::default());
+        let mut core = core_for(Purpose::Application(ID), StoredJobs::default());
         begun(&mut core);
         on(&mut core, |core| core.on_execute(graph(ID), sound)).0.unwrap();
         let failed = Err(ApplicationError::Program("it broke".to_string()));
         // Its graph is being stored.
-        assert_eq!(done(on(&mut core, |core| core.on_main_ended(&failed)).1), []);
+        let main_ended = done(on(&mut core, |core| core.on_main_ended(&failed)).1);
+        assert_eq!(main_ended, [Effect::StoreOutcome(ID, ApplicationStatus::Failed)]);
+        assert_eq!(done(kept(&mut core, ApplicationStatus::Failed, Ok(()))), []);
         let stored = done(on(&mut core, |core| core.on_graph_stored(graph(ID), Ok(()))).1);
         assert!(stored.contains(&Effect::RecordCancellation(ID)), "{stored:?}");
         let recorded = Ok(Cancellation::Recorded);

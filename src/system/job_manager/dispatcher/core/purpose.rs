@@ -1,6 +1,6 @@
 //! What a dispatcher is there for.
 
-use crate::system::graph::JobGraph;
+use crate::system::{graph::JobGraph, ids::JobId};
 use std::sync::Arc;
 
 /// What there is to do besides what is asked for.
@@ -10,6 +10,17 @@ pub enum Purpose {
     Session,
     /// This job.
     Job(Arc<JobGraph>),
-    /// The main function of a program.
-    Application,
+    /// The main function of a program, whose job has this id.
+    Application(JobId),
+}
+
+impl Purpose {
+    /// The job with which the cluster ends.
+    pub fn job(&self) -> Option<JobId> {
+        match self {
+            Purpose::Session => None,
+            Purpose::Job(job) => Some(job.id),
+            Purpose::Application(job) => Some(*job),
+        }
+    }
 }

@@ -173,7 +173,8 @@ fn what_was_kept_runs_on_or_is_cleaned_and_never_both() {
         (JobId(9), StoredResult { dirty: false, result: finished() }),
     ]);
     let cancellations = BTreeSet::from([ID]);
-    let mut core = core_with(StoredJobs { graphs: vec![graph(ID)], results, cancellations });
+    let mut core =
+        core_with(StoredJobs { graphs: vec![graph(ID)], results, cancellations, outcome: None });
     let ((), effects) = on(&mut core, DispatcherCore::on_start);
     let tells = |effect: &&Effect| !matches!(effect, Effect::Announce(_));
     let done: Vec<&Effect> = effects.iter().filter(tells).collect();

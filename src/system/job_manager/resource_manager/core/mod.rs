@@ -39,6 +39,8 @@ pub enum Effect {
     Follow(JobId),
     /// Follows it no more.
     Unfollow(JobId),
+    /// Hears the master again that introduced itself before its job's leader was known.
+    HearMaster(JobId),
     /// A task executor is registered: monitors it.
     MonitorExecutor(ResourceId, InstanceId),
     /// A registration is over: monitors it no more, tells the task executor, and forgets the way to it.
@@ -68,6 +70,15 @@ pub enum Timer {
     Idle(JobId),
     /// Something may be due of the workers that a provider gives.
     Workers,
+}
+
+/// What becomes of a master that introduces itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Introduction {
+    /// It is connected back to.
+    Connects,
+    /// It waits until it is known who leads its job.
+    Waits,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -331,11 +342,16 @@ impl ResourceManagerCore {
     /// A job is led by another master, or by none that is known.
     pub fn on_job_leader(&mut self, job: JobId, leader: Option<LeaderInformation>) {
         if let Some(known) = self.jobs.get_mut(&job) {
+            let becomes_known = known.leader.is_none() && leader.is_some();
             known.leader = leader;
+            if becomes_known {
+                self.does(Effect::HearMaster(job));
+            }
         }
     }
 
-    /// A job's master introduces itself, and is to be connected back to.
+    /// A job's master introduces itself. It is to be connected back to, or heard again by `HearMaster` once it is
+    /// known who leads the job: it may know so before this resource manager does.
     ///
     /// # Errors
     /// Why it is not.
@@ -345,7 +361,7 @@ impl ResourceManagerCore {
         job: JobId,
         session: LeaderSessionId,
         attempt: u64,
-    ) -> Result<(), RegistrationRefusal> {
+    ) -> Result<Introduction, RegistrationRefusal> {
         if !self.jobs.contains_key(&job) {
             if self.jobs.len() >= PEERS_MAX {
                 return Err(failure("too many jobs"));
@@ -354,7 +370,10 @@ impl ResourceManagerCore {
             self.does(Effect::Follow(job));
             self.does(Effect::Schedule(self.config.job_timeout, Timer::Idle(job)));
         }
-        self.may_register(job, session, attempt)
+        if self.jobs[&job].leader.is_none() {
+            return Ok(Introduction::Waits);
+        }
+        self.may_register(job, session, attempt).map(|()| Introduction::Connects)
     }
 
     /// A master must lead its job as far as can be seen from here, and this be its newest try.

@@ -65,9 +65,9 @@ fn with_master() -> ResourceManagerCore {
 
 /// One at which the job's master is registered.
 pub(super) fn connected(mut core: ResourceManagerCore) -> ResourceManagerCore {
-    assert!(core.on_master_connecting(at(0), JOB, TERM, 1).is_err(), "its leader is not known yet");
+    assert_eq!(core.on_master_connecting(at(0), JOB, TERM, 2), Ok(Introduction::Waits));
     core.on_job_leader(JOB, leader(TERM));
-    assert_eq!(core.on_master_connecting(at(0), JOB, TERM, 2), Ok(()));
+    assert_eq!(core.on_master_connecting(at(0), JOB, TERM, 2), Ok(Introduction::Connects));
     assert_eq!(core.on_master_connected(at(0), JOB, TERM, 2, BEAT), Ok(BEAT));
     core.take_effects();
     core
@@ -176,7 +176,7 @@ fn a_master_that_does_not_lead_is_refused_and_an_old_one_changes_nothing() {
     assert_eq!(on(&mut core, left).1, []);
     // It leads from here on: the one before is dropped when it has come.
     core.on_job_leader(JOB, leader(other));
-    assert_eq!(core.on_master_connecting(at(0), JOB, other, 1), Ok(()));
+    assert_eq!(core.on_master_connecting(at(0), JOB, other, 1), Ok(Introduction::Connects));
     let beat = HeartbeatSession(6);
     let (_, effects) = on(&mut core, |core| core.on_master_connected(at(0), JOB, other, 1, beat));
     let expected = [Effect::UnmonitorMaster(JOB, BEAT), Effect::MonitorMaster(JOB, beat)];
@@ -229,7 +229,7 @@ fn a_silent_master_is_dropped_and_may_come_again() {
     let (_, effects) = on(&mut core, |core| core.on_report(at(5), FIRST, &free(1)));
     assert_eq!(effects, [], "nothing is asked for without a master");
     assert!(!core.on_requirements(at(0), JOB, TERM, 2, 1));
-    assert_eq!(core.on_master_connecting(at(6), JOB, TERM, 3), Ok(()));
+    assert_eq!(core.on_master_connecting(at(6), JOB, TERM, 3), Ok(Introduction::Connects));
     let again = HeartbeatSession(6);
     let (answer, _) = on(&mut core, |core| core.on_master_connected(at(6), JOB, TERM, 3, again));
     assert_eq!(answer, Ok(again));
@@ -240,8 +240,8 @@ fn a_silent_master_is_dropped_and_may_come_again() {
 #[test]
 fn a_job_that_no_master_ever_registered_for_is_forgotten_after_a_while() {
     let mut core = core();
-    let (refused, effects) = on(&mut core, |core| core.on_master_connecting(at(0), JOB, TERM, 1));
-    assert!(refused.is_err(), "nobody is known to lead it");
+    let (heard, effects) = on(&mut core, |core| core.on_master_connecting(at(0), JOB, TERM, 1));
+    assert_eq!(heard, Ok(Introduction::Waits), "nobody is known to lead it");
     let timeout = JobManagerConfig::default().job_timeout;
     let look = Effect::Schedule(timeout, Timer::Idle(JOB));
     assert_eq!(effects, [Effect::Follow(JOB), look.clone()]);
@@ -251,4 +251,19 @@ fn a_job_that_no_master_ever_registered_for_is_forgotten_after_a_while() {
     let late = Instant::ORIGIN + timeout;
     let ((), effects) = on(&mut core, |core| core.on_timer(late, Timer::Idle(JOB)));
     assert_eq!(effects, [Effect::Unfollow(JOB)]);
+}
+
+#[test]
+fn a_master_that_knows_of_its_leadership_first_is_heard_once_it_is_known_here() {
+    let mut core = core();
+    let introduced = core.on_master_connecting(at(0), JOB, TERM, 1);
+    assert_eq!(introduced, Ok(Introduction::Waits));
+    core.take_effects();
+    let unknown = on(&mut core, |core| core.on_job_leader(JOB, None)).1;
+    assert_eq!(unknown, []);
+    assert!(core.on_master_connected(at(0), JOB, TERM, 1, BEAT).is_err(), "it only waits");
+    // Whoever leads: one that does not is refused then.
+    let known = on(&mut core, |core| core.on_job_leader(JOB, leader(LeaderSessionId(4)))).1;
+    assert_eq!(known, [Effect::HearMaster(JOB)]);
+    assert!(core.on_master_connecting(at(0), JOB, TERM, 1).is_err());
 }

@@ -4,11 +4,11 @@
 //! they share a tokio runtime, that of the caller.
 //!
 //! ```no_run
-//! use wavetank::{jobs::word_count, local::{LocalCluster, LocalClusterConfig}};
+//! use wavetank::{jobs, local::{LocalCluster, LocalClusterConfig}};
 //!
 //! # async fn example(job: wavetank::system::graph::JobGraph) -> Result<(), Box<dyn std::error::Error>> {
 //! let config = LocalClusterConfig { slots: 2, ..LocalClusterConfig::default() };
-//! let cluster = LocalCluster::start(config, word_count::operator_library()).await?;
+//! let cluster = LocalCluster::start(config, jobs::programs()).await?;
 //! println!("http://{}", cluster.web_monitor());
 //! let result = cluster.run(&job).await?;
 //! println!("the job is {}", result.status);
@@ -25,9 +25,10 @@ use crate::{
     system::{
         client::{JobClient, RestClient},
         cluster::{
-            ClusterConfig, OperatorLibrary, serve_coordination, serve_jobs, serve_log,
-            serve_object_store, serve_tasks,
+            ClusterConfig, serve_coordination, serve_jobs, serve_log, serve_object_store,
+            serve_tasks,
         },
+        dataflow::Programs,
         graph::JobGraph,
         leadership::LeaderGateway,
         protocol::{
@@ -120,8 +121,8 @@ struct Nodes {
 }
 
 impl LocalCluster {
-    /// Starts it, and waits until its web monitor leads and knows all task executors. `library` makes what jobs
-    /// may name.
+    /// Starts it, and waits until its web monitor leads and knows all task executors. Jobs are made of
+    /// `programs`.
     ///
     /// # Errors
     /// [`LocalClusterError`].
@@ -130,7 +131,7 @@ impl LocalCluster {
     /// Outside of a tokio runtime with its time and I/O drivers.
     pub async fn start(
         config: LocalClusterConfig,
-        library: OperatorLibrary,
+        programs: Programs,
     ) -> Result<Self, LocalClusterError> {
         let mut nodes = Nodes::new(config.folder.as_deref());
         let coordination = nodes.serve("coordination", serve_coordination_of).await?;
@@ -139,16 +140,16 @@ impl LocalCluster {
         let mut cluster = ClusterConfig::new(coordination, objects, log);
         cluster.web_monitor.port = config.rest_port;
         cluster.task_executor.slots = config.slots;
-        let (settings, of_jobs) = (cluster.clone(), library.clone());
+        let (settings, of_jobs) = (cluster.clone(), programs.clone());
         let manage = move |service| async move {
             // A session cluster goes on until it is stopped.
             serve_jobs(service, settings, &of_jobs, |_| {}).await;
         };
         nodes.serve("job-manager", manage).await?;
         for number in 1..=config.task_executors {
-            let (settings, library) = (cluster.clone(), library.clone());
+            let (settings, programs) = (cluster.clone(), programs.clone());
             let work = move |service| async move {
-                serve_tasks(service, 0, settings, &library).await;
+                serve_tasks(service, 0, settings, &programs).await;
             };
             nodes.serve(&format!("task-executor-{number}"), work).await?;
         }

@@ -14,10 +14,10 @@ use wavetank::{
         Host,
         live::{LOOPBACK, NodeConfig, run_node},
     },
-    jobs::word_count::word_count,
+    jobs::{common::JobSettings, word_count::word_count},
     system::{
         cluster::ClusterConfig,
-        connector::{GENERATOR, GeneratorParameters, spec},
+        connector::{GeneratorParameters, Input},
         graph::{CheckpointSettings, JobGraph, RestartStrategy},
         ids::JobId,
         leadership::{LeaderFollower, LeaderGateway},
@@ -316,10 +316,10 @@ impl<'a> Client<'a> {
 fn job(id: JobId) -> JobGraph {
     let parameters =
         GeneratorParameters { records: 1_000_000_000, per_second: 100, words: 100, seed: 1 };
-    let source = spec("source", GENERATOR, &parameters);
     let checkpoints = CheckpointSettings { interval_ms: 500, ..CheckpointSettings::default() };
     let restarts = RestartStrategy::FixedDelay { attempts: u32::MAX, delay_ms: 0 };
-    word_count(id, source, "output", PARALLELISM, checkpoints, restarts).expect("sound")
+    let settings = JobSettings { parallelism: PARALLELISM, checkpoints, restarts };
+    word_count(id, Input::Generator(parameters), "output", &settings).expect("sound")
 }
 
 fn epochs(details: &JobDetails) -> impl Iterator<Item = u64> {

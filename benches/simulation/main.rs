@@ -17,6 +17,8 @@ mod journal;
 #[cfg(madsim)]
 mod large;
 #[cfg(not(madsim))]
+mod live_dataflow;
+#[cfg(not(madsim))]
 mod live_recovery;
 #[cfg_attr(not(madsim), expect(dead_code, reason = "most parts are of the simulated world"))]
 mod measure;
@@ -40,8 +42,11 @@ const PARTS: &[Part] = &[
 ];
 
 #[cfg(not(madsim))]
-const PARTS: &[Part] =
-    &[("endpoints", endpoints::endpoints), ("live-recovery", live_recovery::live_recovery)];
+const PARTS: &[Part] = &[
+    ("endpoints", endpoints::endpoints),
+    ("live-recovery", live_recovery::live_recovery),
+    ("live-dataflow", live_dataflow::live_dataflow),
+];
 
 /// What a part runs in a process of its own.
 const CHILDREN: &[Part] = &[

@@ -6,59 +6,75 @@
 //! ([`Oracle`]). The count is the operator's own state, so a pipeline that began from another checkpoint than
 //! its source shows at once.
 
-use super::common::{FAULTY, FailureInjection, JobOracle, Topics};
+use super::common::{
+    FailedAttempts, FailureInjection, FaultyOperator, JobOracle, JobSettings, Topics, job_of,
+};
 use crate::system::{
-    connector::{LOG_SINK, LogSinkParameters, spec},
-    graph::{
-        CheckpointSettings, GraphError, JobGraph, OperatorSpec, OperatorState, Partitioner,
-        RestartStrategy, StreamGraph,
+    connector::{Input, LogSink},
+    dataflow::{
+        Collector, Operator, OperatorContext, Program, ProgramError, Result, StreamEnv, Waits,
+        at_once, ready,
     },
+    graph::JobGraph,
     ids::{CheckpointId, JobId},
-    task_executor::{Operator, OperatorContext, OperatorRegistry, Output, Record, TaskError},
 };
 use bytes::Bytes;
-use futures::{FutureExt, future::BoxFuture};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// The registered name of the operator that numbers records.
-pub const NUMBER: &str = "number-records";
 
 /// The topics of the pipelines of a number, from 1: `rows` and `numbered-rows` of the first.
 pub fn topics(number: u32) -> Topics {
     Topics::numbered("rows", "numbered-rows", number)
 }
 
-/// Registers the job's own operators. One with functions that fail needs
-/// [`register_faulty`](super::common::register_faulty) too.
-pub fn register(registry: OperatorRegistry) -> OperatorRegistry {
-    registry.operator(NUMBER, |_| Ok(Box::new(NumberRecords { count: 0 })))
+/// What pipelines are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PipelinesArguments {
+    /// From where they read records.
+    pub input: Input,
+    /// The topic to which they write.
+    pub output: String,
+    /// What of their functions fails on purpose.
+    #[serde(default)]
+    pub failures: FailureInjection,
 }
 
-/// A pipeline for each of so many partitions, from `source` into a topic: two tasks each, which no chaining
-/// makes one.
+/// The program. Functions that fail on purpose remember in `failed` that they have.
+pub fn program(failed: &FailedAttempts) -> Program {
+    let failed = failed.clone();
+    Program::new("pipelines", 1, move |env, arguments| describe(env, arguments, &failed))
+}
+
+/// Two tasks for each pipeline, which no chaining makes one.
+fn describe(
+    env: &mut StreamEnv,
+    arguments: &PipelinesArguments,
+    failed: &FailedAttempts,
+) -> Result<()> {
+    let PipelinesArguments { input, output, failures } = arguments;
+    env.disable_chaining();
+    let mut records = env.source("source", input.source()?);
+    if *failures != FailureInjection::default() {
+        records = records.apply("faulty-records", FaultyOperator::new(failures.clone(), failed));
+    }
+    let numbered = records.apply("number", NumberRecords::default());
+    numbered.sink("sink", LogSink::encoding(output, |record: &Bytes| Ok(record.clone())));
+    Ok(())
+}
+
+/// A pipeline for each of so many partitions, from `input` into a topic.
 ///
 /// # Errors
-/// When the parallelism is out of bounds.
+/// When the parallelism is out of bounds, or there is nothing to read.
 pub fn pipelines(
     id: JobId,
-    source: OperatorSpec,
+    input: Input,
     output: &str,
-    parallelism: u32,
-    checkpoints: CheckpointSettings,
-    restarts: RestartStrategy,
-    failures: &FailureInjection,
-) -> Result<JobGraph, GraphError> {
-    let mut graph = StreamGraph::new().disable_chaining();
-    let mut records = graph.source(source, parallelism);
-    if *failures != FailureInjection::default() {
-        let faulty = spec("faulty-records", FAULTY, failures);
-        records = graph.operator(records, Partitioner::Forward, faulty, parallelism);
-    }
-    let number = spec("number", NUMBER, &());
-    let numbered = graph.operator(records, Partitioner::Forward, number, parallelism);
-    let sink = LogSinkParameters { topic: output.to_string() };
-    graph.operator(numbered, Partitioner::Forward, spec("sink", LOG_SINK, &sink), parallelism);
-    graph.job_graph(id, "pipelines", checkpoints, restarts)
+    settings: &JobSettings,
+    failures: FailureInjection,
+) -> Result<JobGraph, ProgramError> {
+    let arguments = PipelinesArguments { input, output: output.to_string(), failures };
+    job_of(&program(&FailedAttempts::default()), id, &arguments, settings)
 }
 
 /// What the n-th record of a partition comes out as.
@@ -69,38 +85,27 @@ fn numbered(count: u64, record: &[u8]) -> Vec<u8> {
 }
 
 /// Records with their numbers.
+#[derive(Clone, Debug, Default)]
 struct NumberRecords {
     count: u64,
 }
 
-impl Operator for NumberRecords {
-    fn open(
-        &mut self,
-        _: OperatorContext,
-        restored: Option<OperatorState>,
-    ) -> BoxFuture<'_, Result<(), TaskError>> {
-        async move {
-            if let Some(state) = restored {
-                let count = postcard::from_bytes(&state.own);
-                self.count = count.map_err(|error| TaskError::User(error.to_string()))?;
-            }
-            Ok(())
-        }
-        .boxed()
+impl Operator<Bytes> for NumberRecords {
+    type Out = Bytes;
+
+    fn open<'a>(&'a mut self, _: &'a OperatorContext, restored: Option<Bytes>) -> Waits<'a, ()> {
+        let read = restored.map_or(Ok(0), |kept| Ok(postcard::from_bytes(&kept)?));
+        at_once(read.map(|count| self.count = count))
     }
 
-    fn process<'a>(
-        &'a mut self,
-        record: Record,
-        output: &'a mut Output,
-    ) -> BoxFuture<'a, Result<(), TaskError>> {
+    fn process(&mut self, record: Bytes, out: &mut Collector<'_, Bytes>) -> Result<()> {
         self.count += 1;
-        output.emit(Record(Bytes::from(numbered(self.count, &record.0)))).boxed()
+        out.emit(Bytes::from(numbered(self.count, &record)));
+        Ok(())
     }
 
-    fn snapshot(&mut self, _: CheckpointId) -> BoxFuture<'_, Result<OperatorState, TaskError>> {
-        let own = postcard::to_allocvec(&self.count).expect("a number can be encoded");
-        async { Ok(OperatorState { own: Bytes::from(own), keyed: Vec::new() }) }.boxed()
+    fn snapshot(&mut self, _: CheckpointId) -> Waits<'_, Bytes> {
+        ready(Bytes::from(postcard::to_allocvec(&self.count).expect("a number can be encoded")))
     }
 }
 
@@ -145,12 +150,12 @@ impl JobOracle for Oracle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::graph::ExecutionGraph;
+    use crate::system::{connector::LogSourceParameters, graph::ExecutionGraph};
 
     fn graph(failures: &FailureInjection) -> JobGraph {
-        let source = spec("source", "anything", &());
-        let settings = CheckpointSettings::default();
-        pipelines(JobId(1), source, "out", 3, settings, RestartStrategy::None, failures).unwrap()
+        let input = Input::Log(LogSourceParameters::new("in", vec![1, 1, 1]));
+        let settings = JobSettings { parallelism: 3, ..JobSettings::default() };
+        pipelines(JobId(1), input, "out", &settings, failures.clone()).unwrap()
     }
 
     #[test]

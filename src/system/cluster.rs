@@ -5,10 +5,10 @@
 //! service that is bound already, for whoever has to know the address before. A process that can't
 //! go on says why as it ends itself; whoever started it may start it again with the same disk.
 //!
-//! What jobs may name comes from outside as an [`OperatorLibrary`]: the cluster runs operators and
-//! has none.
+//! What jobs are made of comes from outside as [`Programs`]: the cluster runs programs and has none.
 
 use super::{
+    dataflow::Programs,
     graph::JobGraph,
     job_manager::{JobManagerConfig, JobManagerSettings, RunMode, serve_job_manager},
     protocol::ApplicationStatus,
@@ -20,7 +20,7 @@ use super::{
         object_store::{ObjectStoreClient, ObjectStoreConfig, ObjectStoreServer},
         resource_provider::{ProviderConfig, ResourceProvider, ResourceProviderClient},
     },
-    task_executor::{OperatorRegistry, TaskExecutorConfig, serve_task_executor},
+    task_executor::{TaskExecutorConfig, serve_task_executor},
     web_monitor::WebMonitorConfig,
 };
 use crate::host::{Host, NodeAddress};
@@ -31,10 +31,6 @@ use std::{
 
 /// The port of a node's message socket, unless another is chosen: that of a Flink job manager.
 pub const PORT: u16 = 6123;
-
-/// The operators of a binary: makes what jobs may name, for a process with these services. Job managers
-/// judge jobs by it and task executors make tasks from it, so it has to be the same in both.
-pub type OperatorLibrary = Arc<dyn Fn(&Services) -> OperatorRegistry + Send + Sync>;
 
 /// How the nodes of a cluster behave, and where its services are.
 #[derive(Clone, Debug)]
@@ -160,10 +156,10 @@ pub async fn run_job_manager_node(
     host: Host,
     port: u16,
     config: ClusterConfig,
-    library: OperatorLibrary,
+    programs: Programs,
 ) {
     let Some(service) = bind_with(&host, port, &config.rpc).await else { return };
-    serve_jobs(service, config, &library, |_| {}).await;
+    serve_jobs(service, config, &programs, |_| {}).await;
 }
 
 /// The same on a service that is bound already, for who wants to hear where the web monitor listens. Answers what
@@ -171,10 +167,10 @@ pub async fn run_job_manager_node(
 pub async fn serve_jobs(
     service: RpcService,
     config: ClusterConfig,
-    library: &OperatorLibrary,
+    programs: &Programs,
     web_monitor_listens: impl FnOnce(&NodeAddress),
 ) -> Option<ApplicationStatus> {
-    serve_jobs_until(service, config, library, web_monitor_listens, pending()).await
+    serve_jobs_until(service, config, programs, web_monitor_listens, pending()).await
 }
 
 /// The same, but at most until it is `told_to_end`: it leads no more then, lets its job masters go, and whoever stands
@@ -182,14 +178,14 @@ pub async fn serve_jobs(
 pub async fn serve_jobs_until(
     service: RpcService,
     config: ClusterConfig,
-    library: &OperatorLibrary,
+    programs: &Programs,
     web_monitor_listens: impl FnOnce(&NodeAddress),
     told_to_end: impl Future<Output = ()>,
 ) -> Option<ApplicationStatus> {
     let services = config.services(&service);
-    let registry = library(&services);
+    let programs = programs.clone();
     let check =
-        Arc::new(move |job: &JobGraph| registry.accepts(job).map_err(|error| error.to_string()));
+        Arc::new(move |job: &JobGraph| programs.accepts(job).map_err(|error| error.to_string()));
     let ClusterConfig { job_manager: config, web_monitor, mode, provider, .. } = config;
     let provider = provider.map(|config| -> Arc<dyn ResourceProvider> {
         Arc::new(ResourceProviderClient::new(&service, config))
@@ -205,10 +201,10 @@ pub async fn run_task_executor_node(
     port: u16,
     data: u16,
     config: ClusterConfig,
-    library: OperatorLibrary,
+    programs: Programs,
 ) {
     let Some(service) = bind_with(&host, port, &config.rpc).await else { return };
-    serve_tasks(service, data, config, &library).await;
+    serve_tasks(service, data, config, &programs).await;
 }
 
 /// The same on a service that is bound already.
@@ -216,9 +212,9 @@ pub async fn serve_tasks(
     service: RpcService,
     data: u16,
     config: ClusterConfig,
-    library: &OperatorLibrary,
+    programs: &Programs,
 ) {
     let services = config.services(&service);
-    let registry = Arc::new(library(&services));
-    serve_task_executor(service, data, services, config.task_executor, registry).await;
+    let programs = programs.clone();
+    serve_task_executor(service, data, services, config.task_executor, programs).await;
 }

@@ -4,6 +4,7 @@
 pub mod client;
 pub mod cluster;
 pub mod connector;
+pub mod dataflow;
 pub mod graph;
 pub mod heartbeat;
 pub mod http;

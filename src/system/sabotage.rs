@@ -53,6 +53,8 @@ crate::sabotages! {
     OUTCOME_NOT_KEPT = "outcome-not-kept", "generic", ["P1"];
     /// A dispatcher that stops leading takes the whole cluster along.
     CLUSTER_ENDS_WITH_A_TERM = "cluster-ends-with-a-term", "FLINK-25486", ["P1"];
+    /// What was emitted and has no room is no part of the state that a task keeps.
+    OVERFLOW_LOST_AT_A_BARRIER = "overflow-lost-at-a-barrier", "generic", ["X4", "stuck"];
     /// Machines that were asked for and have not come are asked for again.
     COMING_WORKERS_FORGOTTEN = "coming-workers-forgotten", "FLINK-24713", ["S8"];
     /// A machine whose task executor is lost is neither awaited nor given back.

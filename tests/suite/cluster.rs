@@ -8,8 +8,9 @@ use wavetank::{
         sim::{World, WorldConfig, simulate},
     },
     jobs::{
-        common::{FailureInjection, Topics},
-        word_count::{operator_library, topics, word_count, word_count_with_failures},
+        common::{JobSettings, Topics},
+        programs,
+        word_count::{topics, word_count},
     },
     system::{
         client::JobClient,
@@ -17,11 +18,8 @@ use wavetank::{
             ClusterConfig, PORT, run_coordination_node, run_job_manager_node, run_log_node,
             run_object_store_node, run_task_executor_node,
         },
-        connector::{
-            GENERATOR, GeneratorParameters, LOG_SOURCE, LogSourceParameters, TEXT_SOURCE, spec,
-            upload_text,
-        },
-        graph::{CheckpointSettings, GraphError, JobGraph, OperatorSpec, RestartStrategy},
+        connector::{GeneratorParameters, Input, LogSourceParameters, upload_text},
+        graph::{CheckpointSettings, GraphError, JobGraph, ProgramRef, RestartStrategy},
         ids::JobId,
         protocol::{JobRefusal, JobStatus, SubmitRefusal},
         rpc::{RpcService, RpcSystem},
@@ -33,15 +31,14 @@ use wavetank::{
 pub const JOB: JobId = JobId(0xabc << 96);
 const RESTARTS: RestartStrategy = RestartStrategy::FixedDelay { attempts: 2, delay_ms: 200 };
 
-pub fn job(id: JobId, source: OperatorSpec) -> JobGraph {
-    let output = topics(1).output;
-    word_count(id, source, &output, 2, CheckpointSettings::default(), RESTARTS)
-        .expect("a sound graph")
+pub fn job(id: JobId, input: Input) -> JobGraph {
+    let checkpoints = CheckpointSettings::default();
+    let settings = JobSettings { parallelism: 2, checkpoints, restarts: RESTARTS };
+    word_count(id, input, &topics(1).output, &settings).expect("a sound graph")
 }
 
-pub fn generator(records: u64, per_second: u64) -> OperatorSpec {
-    let parameters = GeneratorParameters { records, per_second, words: 10, seed: 1 };
-    spec("source", GENERATOR, &parameters)
+pub fn generator(records: u64, per_second: u64) -> Input {
+    Input::Generator(GeneratorParameters { records, per_second, words: 10, seed: 1 })
 }
 
 /// What the client of a test works with.
@@ -110,12 +107,12 @@ async fn drive<F: Future<Output = ()> + Send + 'static>(
     world.boot(world.add_node("log"), |host| run_log_node(host, PORT));
     for name in ["job-manager-1", "job-manager-2"] {
         let config = config.clone();
-        let run = |host| run_job_manager_node(host, PORT, config, operator_library());
+        let run = |host| run_job_manager_node(host, PORT, config, programs());
         world.boot(world.add_node(name), run);
     }
     for name in ["task-executor-1", "task-executor-2"] {
         let config = config.clone();
-        let run = |host| run_task_executor_node(host, PORT, PORT + 1, config, operator_library());
+        let run = |host| run_task_executor_node(host, PORT, PORT + 1, config, programs());
         world.boot(world.add_node(name), run);
     }
     let (done, ended) = futures::channel::oneshot::channel();
@@ -154,20 +151,19 @@ fn unsound_and_unknown_jobs_are_refused() {
         unsound.vertices[0].parallelism = 0;
         let refused = outside.client.submit(&unsound).await.expect_err("unsound");
         assert!(matches!(refused, SubmitRefusal::Graph(GraphError::OutOfBounds { .. })));
-        let unknown = job(JOB, spec("source", "nobody-knows-it", &()));
-        let refused = outside.client.submit(&unknown).await.expect_err("unknown");
-        assert!(refused.to_string().contains("nobody-knows-it"), "{refused}");
-        let parameters = spec("source", LOG_SOURCE, &());
-        let refused = outside.client.submit(&job(JOB, parameters)).await.expect_err("parameters");
-        assert!(matches!(refused, SubmitRefusal::UnknownOperator(_)));
-        let failures = FailureInjection { poison: true, ..FailureInjection::default() };
-        let settings = CheckpointSettings::default();
-        let source = generator(1, 0);
-        let faulty =
-            word_count_with_failures(JOB, source, "counts", 2, settings, RESTARTS, &failures);
-        let faulty = faulty.expect("a sound graph");
-        let refused = outside.client.submit(&faulty).await.expect_err("not in this library");
-        assert!(refused.to_string().contains("faulty"), "{refused}");
+        let refused = async |change: fn(&mut ProgramRef)| {
+            let mut job = job(JOB, generator(1, 0));
+            change(&mut job.program);
+            let refused = outside.client.submit(&job).await.expect_err("unknown");
+            assert!(matches!(refused, SubmitRefusal::UnknownProgram(_)), "{refused}");
+            refused.to_string()
+        };
+        let unknown = refused(|program| program.name = "nobody-knows-it".to_string()).await;
+        assert!(unknown.contains("nobody-knows-it") && unknown.contains("word-count"), "{unknown}");
+        let arguments = refused(|program| program.arguments = "{}".to_string()).await;
+        assert!(arguments.contains("the arguments are refused"), "{arguments}");
+        let other = refused(|program| program.version = 7).await;
+        assert!(other.contains("version 7") && other.contains("version 1"), "{other}");
         assert_eq!(outside.client.cancel(JOB).await, Err(JobRefusal::Unknown(JOB)));
     });
 }
@@ -192,7 +188,7 @@ fn a_graph_that_is_too_large_is_refused_and_harms_nobody() {
 fn a_job_that_keeps_failing_fails_with_its_cause_after_its_restarts() {
     cluster(|outside| async move {
         let nowhere = LogSourceParameters::new("no-such-topic", vec![1, 1]);
-        let graph = job(JOB, spec("source", LOG_SOURCE, &nowhere));
+        let graph = job(JOB, Input::Log(nowhere));
         outside.client.submit(&graph).await.expect("its operators are known");
         let result = outside.client.result(JOB).await.expect("a known job");
         assert_eq!(result.status, JobStatus::Failed);
@@ -221,7 +217,7 @@ fn the_lines_of_a_text_are_counted_whatever_their_length_and_end() {
         let long = "x ".repeat(40_000);
         let text = Bytes::from(format!("one two\n\n{long}\nthree\nlast without an end"));
         let parameters = upload_text(objects, "text", &text).await.expect("a new text");
-        let graph = job(JOB, spec("source", TEXT_SOURCE, &parameters));
+        let graph = job(JOB, Input::Text(parameters));
         outside.client.submit(&graph).await.expect("a new job");
         let result = outside.client.result(JOB).await.expect("a known job");
         assert_eq!((result.status, result.cause), (JobStatus::Finished, None));

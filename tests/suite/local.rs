@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 use wavetank::{
-    jobs::word_count::{operator_library, topics, word_count},
+    jobs::{
+        common::JobSettings,
+        programs,
+        word_count::{topics, word_count},
+    },
     local::{LocalCluster, LocalClusterConfig},
     system::{
-        connector::{GENERATOR, GeneratorParameters, spec},
+        connector::{GeneratorParameters, Input},
         graph::{CheckpointSettings, JobGraph, RestartStrategy},
         ids::JobId,
         protocol::JobStatus,
@@ -16,14 +20,15 @@ const RECORDS: u64 = 500;
 
 fn job(id: u128, records: u64, per_second: u64) -> JobGraph {
     let parameters = GeneratorParameters { records, per_second, words: 10, seed: 1 };
-    let source = spec("source", GENERATOR, &parameters);
     let checkpoints = CheckpointSettings { interval_ms: 200, ..CheckpointSettings::default() };
     let restarts = RestartStrategy::FixedDelay { attempts: 3, delay_ms: 100 };
-    word_count(JobId(id << 96), source, &topics(1).output, 2, checkpoints, restarts).expect("sound")
+    let settings = JobSettings { parallelism: 2, checkpoints, restarts };
+    let input = Input::Generator(parameters);
+    word_count(JobId(id << 96), input, &topics(1).output, &settings).expect("sound")
 }
 
 async fn cluster(config: LocalClusterConfig) -> LocalCluster {
-    let cluster = LocalCluster::start(config, operator_library()).await.expect("it starts");
+    let cluster = LocalCluster::start(config, programs()).await.expect("it starts");
     let created =
         cluster.services().log.create_topic_until_acknowledged(&topics(1).output, 2).await;
     created.expect("a new topic, or the same");

@@ -3,22 +3,21 @@
 use crate::{
     cli::live::{CliError, text::parse_duration},
     jobs::{
-        common::FailureInjection,
+        common::{FailureInjection, JobSettings, TEXT_BYTES_MAX},
         pipelines::pipelines,
         word_count::{word_count, words},
     },
     system::{
         connector::{
-            GENERATOR, GeneratorParameters, LINE_BYTES_MAX, TEXT_SOURCE, TextSourceParameters,
-            spec, upload_text,
+            GeneratorParameters, Input, LINE_BYTES_MAX, TextSourceParameters, upload_text,
         },
-        graph::{CheckpointSettings, GraphError, JobGraph, OperatorSpec, RestartStrategy},
+        dataflow::ProgramError,
+        graph::{CheckpointSettings, JobGraph, RestartStrategy},
         ids::JobId,
         service::{
             log::{Log, LogRefusal},
             object_store::{ObjectStore, ObjectStoreRefusal},
         },
-        task_executor::RECORD_BYTES_MAX,
     },
 };
 use bytes::Bytes;
@@ -49,14 +48,7 @@ pub struct Program {
     longest: fn(&[u8]) -> usize,
 }
 
-type Build = fn(
-    JobId,
-    OperatorSpec,
-    &str,
-    u32,
-    CheckpointSettings,
-    RestartStrategy,
-) -> Result<JobGraph, GraphError>;
+type Build = fn(JobId, Input, &str, &JobSettings) -> Result<JobGraph, ProgramError>;
 
 /// All of them.
 const PROGRAMS: &[Program] = &[
@@ -71,9 +63,8 @@ const PROGRAMS: &[Program] = &[
         name: "pipelines",
         about: "Number lines and write them in capital letters, each partition apart from the others",
         output: "the n-th record of a partition as `n RECORD`",
-        build: |id, source, output, parallelism, checkpoints, restarts| {
-            let failures = FailureInjection::default();
-            pipelines(id, source, output, parallelism, checkpoints, restarts, &failures)
+        build: |id, input, output, settings| {
+            pipelines(id, input, output, settings, FailureInjection::default())
         },
         // With its number.
         longest: |line| line.len() + "18446744073709551615 ".len(),
@@ -221,9 +212,10 @@ impl Program {
                 ));
             }
             let longest = (self.longest)(line);
-            if longest > RECORD_BYTES_MAX {
+            if longest > TEXT_BYTES_MAX {
                 return Err(format!(
-                    "line {number} makes a record of {longest} bytes; it may have {RECORD_BYTES_MAX}"
+                    "line {number} makes a record of {longest} bytes; it may have {}",
+                    TEXT_BYTES_MAX
                 ));
             }
         }
@@ -281,12 +273,11 @@ impl Prepared {
         log.create_topic_until_acknowledged(&self.output(job), parallelism).await
     }
 
-    fn source(&self, job: JobId) -> OperatorSpec {
+    fn source(&self, job: JobId) -> Input {
         match &self.input {
-            JobInput::Generated(parameters) => spec("source", GENERATOR, parameters),
+            JobInput::Generated(parameters) => Input::Generator(parameters.clone()),
             JobInput::Text(text) => {
-                let parameters = TextSourceParameters::new(&text_name(job), text.len() as u64);
-                spec("source", TEXT_SOURCE, &parameters)
+                Input::Text(TextSourceParameters::new(&text_name(job), text.len() as u64))
             }
         }
     }
@@ -299,8 +290,8 @@ impl Prepared {
         };
         let restarts =
             RestartStrategy::exponential(RESTART_DELAY, RESTART_DELAY_MAX, RESTART_RESET);
-        let (source, output) = (self.source(job), self.output(job));
-        Ok((self.program.build)(job, source, &output, parallelism, checkpoints, restarts)?)
+        let settings = JobSettings { parallelism, checkpoints, restarts };
+        Ok((self.program.build)(job, self.source(job), &self.output(job), &settings)?)
     }
 }
 
@@ -349,7 +340,7 @@ mod tests {
             let program = PROGRAMS.iter().find(|program| program.name == name).expect("one");
             program.check(text).err().unwrap_or_default()
         };
-        let long = [b"a b\n".to_vec(), vec![b'a'; RECORD_BYTES_MAX]].concat();
+        let long = [b"a b\n".to_vec(), vec![b'a'; TEXT_BYTES_MAX]].concat();
         assert_eq!(check("word-count", &long), "");
         assert!(check("pipelines", &long).contains("line 2 makes a record"));
         assert!(check("word-count", b"").contains("is empty"));

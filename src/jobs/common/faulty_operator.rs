@@ -1,11 +1,10 @@
 //! Functions of a user that fail, panic, can't handle a record, or are slow.
 
 use crate::system::{
-    graph::OperatorState,
-    ids::{CheckpointId, JobId},
-    task_executor::{Operator, OperatorContext, OperatorRegistry, Output, Record, TaskError},
+    dataflow::{Collector, Data, Failure, Operator, OperatorContext, Result, Waits, ready},
+    ids::JobId,
 };
-use futures::{FutureExt, future::BoxFuture};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
@@ -13,8 +12,6 @@ use std::{
     time::Duration,
 };
 
-/// The registered name of the operator that fails on purpose.
-pub const FAULTY: &str = "faulty";
 /// The line that no attempt can handle.
 pub const POISON: &str = "a poisoned record";
 
@@ -53,10 +50,9 @@ impl FailureInjection {
         (fails || part.slow.is_some()).then_some(part)
     }
 
-    /// The part that is in front of the counting of words.
-    pub fn of_counting(&self) -> Option<FailureInjection> {
-        let slow = self.slow.filter(|slow| slow.counts)?;
-        Some(FailureInjection { slow: Some(slow), ..FailureInjection::default() })
+    /// The part that is of the counting of words.
+    pub fn of_counting(&self) -> Option<SlowSubtask> {
+        self.slow.filter(|slow| slow.counts)
     }
 }
 
@@ -76,19 +72,9 @@ impl FailedAttempts {
     }
 }
 
-/// Registers the operator.
-pub fn register_faulty(registry: OperatorRegistry, failed: &FailedAttempts) -> OperatorRegistry {
-    let failed = failed.clone();
-    registry.operator(FAULTY, move |parameters| {
-        let failures: FailureInjection =
-            postcard::from_bytes(parameters).map_err(|error| TaskError::User(error.to_string()))?;
-        let failed = failed.clone();
-        Ok(Box::new(FaultyOperator { failures, failed, context: None, records: 0 }))
-    })
-}
-
 /// Hands on what it is given, until it fails.
-struct FaultyOperator {
+#[derive(Clone)]
+pub struct FaultyOperator {
     failures: FailureInjection,
     failed: FailedAttempts,
     context: Option<OperatorContext>,
@@ -97,47 +83,38 @@ struct FaultyOperator {
 }
 
 impl FaultyOperator {
-    async fn hand_on(&mut self, record: Record, output: &mut Output) -> Result<(), TaskError> {
+    /// One that fails so, and remembers that it has.
+    pub fn new(failures: FailureInjection, failed: &FailedAttempts) -> Self {
+        FaultyOperator { failures, failed: failed.clone(), context: None, records: 0 }
+    }
+}
+
+impl<T: Data + AsRef<[u8]>> Operator<T> for FaultyOperator {
+    type Out = T;
+
+    fn open<'a>(&'a mut self, context: &'a OperatorContext, _: Option<Bytes>) -> Waits<'a, ()> {
+        self.context = Some(context.clone());
+        ready(())
+    }
+
+    fn process(&mut self, record: T, out: &mut Collector<'_, T>) -> Result<()> {
         let FaultyOperator { failures, failed, context, records } = self;
-        let context =
-            context.as_ref().ok_or_else(|| TaskError::User("it is not open".to_string()))?;
+        let context = context.as_ref().ok_or_else(|| Failure::new("it is not open"))?;
         *records += 1;
         let at = Some(*records);
-        if failures.poison && record.0 == POISON.as_bytes() {
-            return Err(TaskError::User("the record is poisoned".to_string()));
+        if failures.poison && record.as_ref() == POISON.as_bytes() {
+            return Err(Failure::new("the record is poisoned"));
         }
         let due = at == failures.fail_at || at == failures.panic_at;
         if due && failed.fails(context.attempt.job, context.attempt.epoch, failures.times) {
             assert!(at != failures.panic_at, "the function panics at record {records}");
-            return Err(TaskError::User(format!("the function fails at record {records}")));
+            return Err(Failure(format!("the function fails at record {records}")));
         }
         if let Some(slow) = failures.slow.filter(|slow| slow.subtask == context.subtask) {
-            context.host.sleep(slow.by).await;
+            out.takes(slow.by);
         }
-        output.emit(record).await
-    }
-}
-
-impl Operator for FaultyOperator {
-    fn open(
-        &mut self,
-        context: OperatorContext,
-        _: Option<OperatorState>,
-    ) -> BoxFuture<'_, Result<(), TaskError>> {
-        self.context = Some(context);
-        async { Ok(()) }.boxed()
-    }
-
-    fn process<'a>(
-        &'a mut self,
-        record: Record,
-        output: &'a mut Output,
-    ) -> BoxFuture<'a, Result<(), TaskError>> {
-        self.hand_on(record, output).boxed()
-    }
-
-    fn snapshot(&mut self, _: CheckpointId) -> BoxFuture<'_, Result<OperatorState, TaskError>> {
-        async { Ok(OperatorState::default()) }.boxed()
+        out.emit(record);
+        Ok(())
     }
 }
 

@@ -1,18 +1,23 @@
 //! What jobs have in common that read one topic and write another.
 
+use crate::system::dataflow::RECORD_BYTES_MAX;
+
 mod client;
 mod faulty_operator;
 mod oracle;
+mod settings;
 mod writer;
 
 pub use client::{
     CANCEL, ClientError, JobPlan, SUBMIT, Submission, create_topics, run_client_node, run_job,
 };
-pub use faulty_operator::{
-    FAULTY, FailedAttempts, FailureInjection, POISON, SlowSubtask, register_faulty,
-};
+pub use faulty_operator::{FailedAttempts, FailureInjection, FaultyOperator, POISON, SlowSubtask};
 pub use oracle::JobOracle;
+pub use settings::{JobSettings, job_of};
 pub use writer::{partition_lines, run_writer_node, write_lines};
+
+/// The longest line or word that these jobs take: a record holds it, and a number beside it.
+pub const TEXT_BYTES_MAX: usize = RECORD_BYTES_MAX - 32;
 
 /// The topics of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,99 +10,92 @@ mod operators;
 mod oracle;
 mod words;
 
-pub use operators::Counted;
+pub use operators::{Count, Counted};
 pub use oracle::{Oracle, OracleError};
 pub use words::words;
 
-use super::common::{FAULTY, FailureInjection, Topics};
-use crate::system::{
-    cluster::OperatorLibrary,
-    connector::{self, LOG_SINK, LogSinkParameters, spec},
-    graph::{
-        CheckpointSettings, GraphError, JobGraph, OperatorSpec, Partitioner, RestartStrategy,
-        StreamGraph,
-    },
-    ids::JobId,
-    service::Services,
-    task_executor::OperatorRegistry,
+use super::common::{
+    FailedAttempts, FailureInjection, FaultyOperator, JobSettings, Topics, job_of,
 };
-use std::sync::Arc;
+use crate::system::{
+    connector::{Input, LogSink},
+    dataflow::{Program, ProgramError, Result, StreamEnv, Text},
+    graph::JobGraph,
+    ids::JobId,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// The topics of the word count of a number, from 1: `lines` and `counts` of the first.
 pub fn topics(number: u32) -> Topics {
     Topics::numbered("lines", "counts", number)
 }
 
-/// The operators that a word count names: the connectors and its own.
-pub fn operator_library() -> OperatorLibrary {
-    Arc::new(registry)
+/// What a word count is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WordCountArguments {
+    /// From where it reads lines.
+    pub input: Input,
+    /// The topic to which it writes counts.
+    pub output: String,
+    /// What of its functions fails on purpose.
+    #[serde(default)]
+    pub failures: FailureInjection,
 }
 
-/// Registers a word count's own operators. One with functions that fail needs
-/// [`register_faulty`](super::common::register_faulty) too.
-pub fn register(registry: OperatorRegistry) -> OperatorRegistry {
-    operators::register(registry)
+/// The program. Functions that fail on purpose remember in `failed` that they have.
+pub fn program(failed: &FailedAttempts) -> Program {
+    let failed = failed.clone();
+    Program::new("word-count", 1, move |env, arguments| describe(env, arguments, &failed))
 }
 
-fn registry(services: &Services) -> OperatorRegistry {
-    let Services { log, objects, .. } = services;
-    operators::register(connector::register(OperatorRegistry::new(), log, objects))
+fn describe(
+    env: &mut StreamEnv,
+    arguments: &WordCountArguments,
+    failed: &FailedAttempts,
+) -> Result<()> {
+    let WordCountArguments { input, output, failures } = arguments;
+    let mut lines = env.source("source", input.source()?);
+    if let Some(failures) = failures.of_splitting() {
+        lines = lines.apply("faulty-lines", FaultyOperator::new(failures, failed));
+    }
+    lines
+        .flat_map("split", |line: Bytes, out| words(&line).for_each(|word| out.emit(text(word))))
+        .key_by(Text::clone)
+        .process("count", Count::with_slow_subtask(failures.of_counting()))
+        .sink("sink", LogSink::new(output));
+    Ok(())
 }
 
-/// The word count of what `source` reads, into a topic.
+/// A word as a text: its letters are ASCII.
+fn text(word: &[u8]) -> Text {
+    Text::from_utf8_lossy(word)
+}
+
+/// The word count of what `input` says, into a topic.
 ///
 /// # Errors
-/// When the parallelism is out of bounds.
+/// When the parallelism is out of bounds, or there is nothing to read.
 pub fn word_count(
     id: JobId,
-    source: OperatorSpec,
+    input: Input,
     output: &str,
-    parallelism: u32,
-    checkpoints: CheckpointSettings,
-    restarts: RestartStrategy,
-) -> Result<JobGraph, GraphError> {
-    word_count_with_failures(
-        id,
-        source,
-        output,
-        parallelism,
-        checkpoints,
-        restarts,
-        &FailureInjection::default(),
-    )
+    settings: &JobSettings,
+) -> Result<JobGraph, ProgramError> {
+    word_count_with_failures(id, input, output, settings, FailureInjection::default())
 }
 
-/// The same with functions that fail on purpose, as operators of their own that hand on what they
-/// are given.
+/// The same with functions that fail on purpose.
 ///
 /// # Errors
-/// When the parallelism is out of bounds.
+/// As [`word_count`].
 pub fn word_count_with_failures(
     id: JobId,
-    source: OperatorSpec,
+    input: Input,
     output: &str,
-    parallelism: u32,
-    checkpoints: CheckpointSettings,
-    restarts: RestartStrategy,
-    failures: &FailureInjection,
-) -> Result<JobGraph, GraphError> {
-    let mut graph = StreamGraph::new();
-    let mut lines = graph.source(source, parallelism);
-    if let Some(failures) = failures.of_splitting() {
-        let faulty = spec("faulty-lines", FAULTY, &failures);
-        lines = graph.operator(lines, Partitioner::Forward, faulty, parallelism);
-    }
-    let split = spec("split", operators::SPLIT, &());
-    let mut words = graph.operator(lines, Partitioner::Forward, split, parallelism);
-    let mut to_count = Partitioner::Hash { selector: operators::WHOLE_RECORD.to_string() };
-    if let Some(failures) = failures.of_counting() {
-        let faulty = spec("faulty-words", FAULTY, &failures);
-        words = graph.operator(words, to_count, faulty, parallelism);
-        to_count = Partitioner::Forward;
-    }
-    let count = spec("count", operators::COUNT, &());
-    let counts = graph.operator(words, to_count, count, parallelism);
-    let sink = LogSinkParameters { topic: output.to_string() };
-    graph.operator(counts, Partitioner::Forward, spec("sink", LOG_SINK, &sink), parallelism);
-    graph.job_graph(id, "word count", checkpoints, restarts)
+    settings: &JobSettings,
+    failures: FailureInjection,
+) -> Result<JobGraph, ProgramError> {
+    let arguments = WordCountArguments { input, output: output.to_string(), failures };
+    job_of(&program(&FailedAttempts::default()), id, &arguments, settings)
 }

@@ -1,7 +1,7 @@
 //! What a word count must put out, computed apart from its operators.
 
 use super::{Counted, words};
-use crate::jobs::common::JobOracle;
+use crate::{jobs::common::JobOracle, system::dataflow::Text};
 use std::collections::BTreeMap;
 
 /// What is wrong with an output.
@@ -14,7 +14,7 @@ pub enum OracleError {
     #[error("{word:?} was counted {before} times, then {now} came")]
     OutOfSequence {
         /// The word.
-        word: String,
+        word: Text,
         /// The count before.
         before: u64,
         /// The count that came.
@@ -24,7 +24,7 @@ pub enum OracleError {
     #[error("{word:?} was counted {count} times and stands {expected} times in the input")]
     TooMany {
         /// The word.
-        word: String,
+        word: Text,
         /// The count that came.
         count: u64,
         /// How often it stands in the input so far.
@@ -55,7 +55,7 @@ impl Oracle {
         let counted: Counted = postcard::from_bytes(record)
             .map_err(|error| OracleError::Unreadable(error.to_string()))?;
         let Counted { word, count } = counted;
-        let before = self.counted.entry(word.clone().into_bytes()).or_default();
+        let before = self.counted.entry(word.as_bytes().to_vec()).or_default();
         if count != *before + 1 {
             return Err(OracleError::OutOfSequence { word, before: *before, now: count });
         }
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn counted(word: &str, count: u64) -> Vec<u8> {
-        postcard::to_allocvec(&Counted { word: word.to_string(), count }).unwrap()
+        postcard::to_allocvec(&Counted { word: word.into(), count }).unwrap()
     }
 
     #[test]

@@ -1,16 +1,11 @@
 //! Makes records at a steady rate.
 
-use super::encoding::{restore, user};
 use crate::{
     host::{Host, Instant, mix},
-    system::{
-        graph::OperatorState,
-        ids::CheckpointId,
-        task_executor::{OperatorContext, Record, Source, SourceStep, TaskError},
-    },
+    system::dataflow::{Failure, OperatorContext, Result, Source, SourceStep, Waits},
 };
 use bytes::Bytes;
-use futures::{FutureExt, future::BoxFuture};
+use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -41,6 +36,7 @@ const STEP_RECORDS: u64 = 512;
 const STEP: Duration = Duration::from_millis(50);
 
 /// The source.
+#[derive(Clone)]
 pub struct GeneratorSource {
     parameters: GeneratorParameters,
     host: Option<Host>,
@@ -55,9 +51,9 @@ impl GeneratorSource {
     ///
     /// # Errors
     /// When there is no word to draw.
-    pub fn new(parameters: GeneratorParameters) -> Result<Self, TaskError> {
+    pub fn new(parameters: GeneratorParameters) -> Result<Self> {
         if parameters.words == 0 {
-            return Err(user("a generator needs a word"));
+            return Err(Failure::new("a generator needs a word"));
         }
         Ok(GeneratorSource { parameters, host: None, subtask: 0, next: 0, began: None })
     }
@@ -70,8 +66,8 @@ impl GeneratorSource {
         first.saturating_add(u64::try_from(made).unwrap_or(u64::MAX))
     }
 
-    async fn step(&mut self) -> Result<SourceStep, TaskError> {
-        let host = self.host.clone().ok_or_else(|| user("the generator is not open"))?;
+    async fn step(&mut self) -> Result<SourceStep<Bytes>> {
+        let host = self.host.clone().ok_or_else(|| Failure::new("the generator is not open"))?;
         let end = self.parameters.records;
         while self.parameters.per_second > 0 && self.next < end && self.due(&host) <= self.next {
             host.sleep(STEP).await;
@@ -79,7 +75,7 @@ impl GeneratorSource {
         let due = if self.parameters.per_second > 0 { self.due(&host) } else { u64::MAX };
         let until = due.min(end).min(self.next.saturating_add(STEP_RECORDS));
         let made = (self.next..until)
-            .map(|number| Record(self.parameters.record(self.subtask, number).into()))
+            .map(|number| Bytes::from(self.parameters.record(self.subtask, number)))
             .collect::<Vec<_>>();
         self.next = self.next.max(until);
         Ok(if made.is_empty() { SourceStep::End } else { SourceStep::Records(made) })
@@ -87,29 +83,30 @@ impl GeneratorSource {
 }
 
 impl Source for GeneratorSource {
-    fn open(
-        &mut self,
-        context: OperatorContext,
-        restored: Option<OperatorState>,
-    ) -> BoxFuture<'_, Result<(), TaskError>> {
+    type Out = Bytes;
+
+    fn open<'a>(
+        &'a mut self,
+        context: &'a OperatorContext,
+        restored: Option<Bytes>,
+    ) -> Waits<'a, ()> {
         async move {
-            if let Some(state) = restored {
-                self.next = restore(&state.own)?;
+            if let Some(kept) = restored {
+                self.next = postcard::from_bytes(&kept)?;
             }
             self.subtask = context.subtask;
             self.began = Some((context.host.now(), self.next));
-            self.host = Some(context.host);
+            self.host = Some(context.host.clone());
             Ok(())
         }
         .boxed()
     }
 
-    fn next(&mut self) -> BoxFuture<'_, Result<SourceStep, TaskError>> {
+    fn next(&mut self) -> Waits<'_, SourceStep<Bytes>> {
         self.step().boxed()
     }
 
-    fn snapshot(&mut self, _: CheckpointId) -> BoxFuture<'_, Result<OperatorState, TaskError>> {
-        let own = postcard::to_allocvec(&self.next).expect("a number can be encoded");
-        async { Ok(OperatorState { own: Bytes::from(own), keyed: Vec::new() }) }.boxed()
+    fn snapshot(&mut self) -> Result<Bytes> {
+        Ok(Bytes::from(postcard::to_allocvec(&self.next)?))
     }
 }

@@ -5,33 +5,23 @@
 //! a newer one has begun. A new attempt first commits what its restored state names, then begins its
 //! generation, which aborts whatever else earlier ones left.
 
-use super::encoding::{restore, user};
 use crate::{
     host::Evidence,
     system::{
-        graph::OperatorState,
+        dataflow::{Data, Failure, OperatorContext, Result, Sink, Timestamp, Waits},
         ids::{CheckpointId, ExecutionAttemptId},
         sabotage,
         service::log::{Log, ProducerId, TransactionId},
-        task_executor::{Operator, OperatorContext, Output, Record, TaskError},
     },
 };
 use bytes::Bytes;
-use futures::{FutureExt, future::BoxFuture};
-use serde::{Deserialize, Serialize};
+use futures::FutureExt;
 use std::sync::Arc;
 
 /// Records that wait to be written at most; also flushed at each barrier.
 const BATCH_RECORDS: usize = 512;
 /// Bytes of records that wait to be written at most, give or take one record.
 const BATCH_BYTES: usize = 512 * 1024;
-
-/// Where a [`LogSink`] writes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogSinkParameters {
-    /// The topic. Subtask `s` writes to partition `s`.
-    pub topic: String,
-}
 
 /// An event of a sink; a self-report.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,10 +39,13 @@ pub enum SinkEvent {
 
 crate::event!(SinkEvent, |_| Evidence::SelfReport);
 
-/// The sink.
-pub struct LogSink {
-    log: Arc<dyn Log>,
-    parameters: LogSinkParameters,
+/// How a value becomes a record of a topic.
+pub type Encode<T> = fn(&T) -> Result<Bytes>;
+
+/// The sink. Subtask `s` writes to partition `s` of its topic.
+pub struct LogSink<T> {
+    topic: String,
+    encode: Encode<T>,
     context: Option<OperatorContext>,
     /// The number of the open transaction.
     number: u64,
@@ -64,12 +57,32 @@ pub struct LogSink {
     pending: Vec<(CheckpointId, TransactionId)>,
 }
 
-impl LogSink {
-    /// A sink that is not open yet.
-    pub fn new(log: Arc<dyn Log>, parameters: LogSinkParameters) -> Self {
+impl<T> Clone for LogSink<T> {
+    fn clone(&self) -> Self {
         LogSink {
-            log,
-            parameters,
+            topic: self.topic.clone(),
+            encode: self.encode,
+            context: self.context.clone(),
+            number: self.number,
+            written: self.written,
+            batch: self.batch.clone(),
+            batch_bytes: self.batch_bytes,
+            pending: self.pending.clone(),
+        }
+    }
+}
+
+impl<T: Data> LogSink<T> {
+    /// One that writes each value to a topic as `postcard` encodes it.
+    pub fn new(topic: &str) -> Self {
+        LogSink::encoding(topic, |value| Ok(Bytes::from(postcard::to_allocvec(value)?)))
+    }
+
+    /// One that writes what `encode` makes of each value.
+    pub fn encoding(topic: &str, encode: Encode<T>) -> Self {
+        LogSink {
+            topic: topic.to_string(),
+            encode,
             context: None,
             number: 1,
             written: 0,
@@ -79,8 +92,12 @@ impl LogSink {
         }
     }
 
-    fn context(&self) -> Result<&OperatorContext, TaskError> {
-        self.context.as_ref().ok_or_else(|| user("the sink is not open"))
+    fn context(&self) -> Result<&OperatorContext> {
+        self.context.as_ref().ok_or_else(|| Failure::new("the sink is not open"))
+    }
+
+    fn log(&self) -> Result<Arc<dyn Log>> {
+        Ok(self.context()?.services.log.clone())
     }
 
     fn producer(context: &OperatorContext) -> ProducerId {
@@ -89,27 +106,23 @@ impl LogSink {
         ProducerId { producer, generation: context.attempt.epoch }
     }
 
-    fn transaction(&self) -> Result<TransactionId, TaskError> {
+    fn transaction(&self) -> Result<TransactionId> {
         let ProducerId { producer, generation } = Self::producer(self.context()?);
         Ok(TransactionId { producer, generation, number: self.number })
     }
 
-    async fn begin(
-        &mut self,
-        context: OperatorContext,
-        restored: Option<OperatorState>,
-    ) -> Result<(), TaskError> {
-        if let Some(state) = restored {
-            self.pending = restore(&state.own)?;
+    async fn begin(&mut self, context: &OperatorContext, restored: Option<Bytes>) -> Result<()> {
+        if let Some(kept) = restored {
+            self.pending = postcard::from_bytes(&kept)?;
         }
-        self.context = Some(context);
+        self.context = Some(context.clone());
         // The checkpoint is complete, or nothing would be restored from it.
         self.commit_through(CheckpointId(u64::MAX)).await?;
         let producer = Self::producer(self.context()?);
-        self.log.init_producer_until_acknowledged(&producer).await.map_err(user)
+        Ok(self.log()?.init_producer_until_acknowledged(&producer).await?)
     }
 
-    async fn flush(&mut self) -> Result<(), TaskError> {
+    async fn write_batch(&mut self) -> Result<()> {
         if self.batch.is_empty() {
             return Ok(());
         }
@@ -117,81 +130,74 @@ impl LogSink {
         self.batch_bytes = 0;
         let after = self.written + records.len() as u64;
         let (transaction, partition) = (self.transaction()?, self.context()?.subtask);
-        let topic = &self.parameters.topic;
-        let write = self
-            .log
-            .write_until_acknowledged(&transaction, topic, partition, self.written, records)
-            .await;
-        let next = write.map_err(user)?;
+        let (log, topic) = (self.log()?, &self.topic);
+        let write =
+            log.write_until_acknowledged(&transaction, topic, partition, self.written, records);
+        let next = write.await?;
         self.written = after;
         assert_eq!(next, self.written, "only this attempt writes to its transaction");
         Ok(())
     }
 
-    async fn prepare(&mut self, checkpoint: CheckpointId) -> Result<OperatorState, TaskError> {
-        self.flush().await?;
+    async fn prepare(&mut self, checkpoint: CheckpointId) -> Result<Bytes> {
+        self.write_batch().await?;
         if self.written > 0 {
             let transaction = self.transaction()?;
-            self.log.prepare_until_acknowledged(&transaction).await.map_err(user)?;
+            self.log()?.prepare_until_acknowledged(&transaction).await?;
             let attempt = self.context()?.attempt;
             let prepared =
                 SinkEvent::Prepared { attempt, checkpoint, transaction: transaction.clone() };
-            self.log.host().announce(&prepared);
+            self.log()?.host().announce(&prepared);
             self.pending.push((checkpoint, transaction));
             (self.number, self.written) = (self.number + 1, 0);
-            if self.log.host().sabotaged(sabotage::SINK_COMMITS_AT_BARRIER) {
+            if self.log()?.host().sabotaged(sabotage::SINK_COMMITS_AT_BARRIER) {
                 self.commit_through(checkpoint).await?;
             }
         }
-        let own = postcard::to_allocvec(&self.pending).expect("names can be encoded");
-        Ok(OperatorState { own: Bytes::from(own), keyed: Vec::new() })
+        Ok(Bytes::from(postcard::to_allocvec(&self.pending)?))
     }
 
     /// Commits what checkpoints up to this one cover, in order. Committing again is fine.
-    async fn commit_through(&mut self, checkpoint: CheckpointId) -> Result<(), TaskError> {
+    async fn commit_through(&mut self, checkpoint: CheckpointId) -> Result<()> {
         while let Some((covered_by, transaction)) = self.pending.first()
             && *covered_by <= checkpoint
         {
-            self.log.commit_until_acknowledged(transaction).await.map_err(user)?;
+            self.log()?.commit_until_acknowledged(transaction).await?;
             self.pending.remove(0);
         }
         Ok(())
     }
 }
 
-impl Operator for LogSink {
-    fn open(
-        &mut self,
-        context: OperatorContext,
-        restored: Option<OperatorState>,
-    ) -> BoxFuture<'_, Result<(), TaskError>> {
+impl<T: Data> Sink<T> for LogSink<T> {
+    fn write(&mut self, value: T, _: Option<Timestamp>) -> Result<()> {
+        let record = (self.encode)(&value)?;
+        self.batch_bytes += record.len();
+        self.batch.push(record);
+        Ok(())
+    }
+
+    fn open<'a>(
+        &'a mut self,
+        context: &'a OperatorContext,
+        restored: Option<Bytes>,
+    ) -> Waits<'a, ()> {
         self.begin(context, restored).boxed()
     }
 
-    fn process<'a>(
-        &'a mut self,
-        record: Record,
-        _: &'a mut Output,
-    ) -> BoxFuture<'a, Result<(), TaskError>> {
-        self.batch_bytes += record.0.len();
-        self.batch.push(record.0);
-        if self.batch.len() < BATCH_RECORDS && self.batch_bytes < BATCH_BYTES {
-            return std::future::ready(Ok(())).boxed();
-        }
-        self.flush().boxed()
+    fn wants_flush(&self) -> bool {
+        self.batch.len() >= BATCH_RECORDS || self.batch_bytes >= BATCH_BYTES
     }
 
-    fn snapshot(
-        &mut self,
-        checkpoint: CheckpointId,
-    ) -> BoxFuture<'_, Result<OperatorState, TaskError>> {
+    fn flush(&mut self) -> Waits<'_, ()> {
+        self.write_batch().boxed()
+    }
+
+    fn snapshot(&mut self, checkpoint: CheckpointId) -> Waits<'_, Bytes> {
         self.prepare(checkpoint).boxed()
     }
 
-    fn notify_checkpoint_complete(
-        &mut self,
-        checkpoint: CheckpointId,
-    ) -> BoxFuture<'_, Result<(), TaskError>> {
+    fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {
         self.commit_through(checkpoint).boxed()
     }
 }

@@ -1,13 +1,10 @@
 //! Reads the partitions of a topic up to offsets that were fixed at submission.
 
-use super::encoding::{restore, user};
 use crate::{
     host::Instant,
     system::{
-        graph::OperatorState,
-        ids::CheckpointId,
+        dataflow::{Failure, OperatorContext, Result, Source, SourceStep, Waits},
         service::log::{Log, LogBatch, LogRefusal},
-        task_executor::{OperatorContext, Record, Source, SourceStep, TaskError},
     },
 };
 use bytes::Bytes;
@@ -44,7 +41,7 @@ type Reading = BoxFuture<'static, (u32, Result<LogBatch, LogRefusal>)>;
 
 /// The source.
 pub struct LogSource {
-    log: Arc<dyn Log>,
+    log: Option<Arc<dyn Log>>,
     parameters: LogSourceParameters,
     /// The next offset of each partition that this subtask reads.
     offsets: BTreeMap<u32, u64>,
@@ -60,18 +57,24 @@ impl LogSource {
     ///
     /// # Errors
     /// When there is nothing to read from.
-    pub fn new(log: Arc<dyn Log>, parameters: LogSourceParameters) -> Result<Self, TaskError> {
+    pub fn new(parameters: LogSourceParameters) -> Result<Self> {
         if parameters.stop.is_empty() || parameters.records_max == 0 {
-            return Err(user("a log source needs a partition and steps of a record at least"));
+            return Err(Failure::new(
+                "a log source needs a partition and steps of a record at least",
+            ));
         }
         Ok(LogSource {
-            log,
+            log: None,
             parameters,
             offsets: BTreeMap::new(),
             last: 0,
             reading: None,
             not_before: None,
         })
+    }
+
+    fn log(&self) -> Result<Arc<dyn Log>> {
+        self.log.clone().ok_or_else(|| Failure::new("the source is not open"))
     }
 
     fn left(&self, partition: u32) -> u64 {
@@ -87,43 +90,43 @@ impl LogSource {
         turns.find(unread).copied()
     }
 
-    fn read(&self, partition: u32) -> Reading {
+    fn read(&self, partition: u32) -> Result<Reading> {
         let several = self.offsets.keys().filter(|other| self.left(**other) > 0).count() > 1;
         let records = self.left(partition).min(u64::from(self.parameters.records_max));
         let records = u32::try_from(records).expect("at most what a step takes");
         // Of several, none may keep the others waiting.
         let wait = if several { Duration::ZERO } else { WAIT };
-        let (log, topic) = (self.log.clone(), self.parameters.topic.clone());
+        let (log, topic) = (self.log()?, self.parameters.topic.clone());
         let offset = self.offsets[&partition];
-        async move {
+        let reading = async move {
             (partition, log.read_until_acknowledged(&topic, partition, offset, records, wait).await)
-        }
-        .boxed()
+        };
+        Ok(reading.boxed())
     }
 
-    async fn step(&mut self) -> Result<SourceStep, TaskError> {
+    async fn step(&mut self) -> Result<SourceStep<Bytes>> {
         loop {
             if let Some(not_before) = self.not_before {
-                self.log.host().sleep_until(not_before).await;
+                self.log()?.host().sleep_until(not_before).await;
                 self.not_before = None;
             }
             if self.reading.is_none() {
                 let Some(partition) = self.next_partition() else { return Ok(SourceStep::End) };
-                self.reading = Some(self.read(partition));
+                self.reading = Some(self.read(partition)?);
             }
             let reading = self.reading.as_mut().expect("it was just begun");
             let (partition, batch) = reading.await;
             self.reading = None;
-            let batch = batch.map_err(user)?;
+            let batch = batch?;
             let next = self.offsets.get_mut(&partition).expect("only its own are read");
-            *next = after(&self.parameters.topic, *next, &batch).map_err(user)?;
+            *next = after(&self.parameters.topic, *next, &batch).map_err(Failure)?;
             self.last = partition;
             if *next >= batch.end {
                 let pause = Duration::from_millis(self.parameters.poll_ms);
-                self.not_before = Some(self.log.host().now() + pause);
+                self.not_before = Some(self.log()?.host().now() + pause);
             }
             if !batch.records.is_empty() {
-                return Ok(SourceStep::Records(batch.records.into_iter().map(Record).collect()));
+                return Ok(SourceStep::Records(batch.records));
             }
         }
     }
@@ -145,20 +148,37 @@ fn after(topic: &str, next: u64, batch: &LogBatch) -> Result<u64, String> {
     Ok(next + batch.records.len() as u64)
 }
 
+/// A clone reads anew.
+impl Clone for LogSource {
+    fn clone(&self) -> Self {
+        LogSource {
+            log: self.log.clone(),
+            parameters: self.parameters.clone(),
+            offsets: self.offsets.clone(),
+            last: self.last,
+            reading: None,
+            not_before: self.not_before,
+        }
+    }
+}
+
 impl Source for LogSource {
-    fn open(
-        &mut self,
-        context: OperatorContext,
-        restored: Option<OperatorState>,
-    ) -> BoxFuture<'_, Result<(), TaskError>> {
+    type Out = Bytes;
+
+    fn open<'a>(
+        &'a mut self,
+        context: &'a OperatorContext,
+        restored: Option<Bytes>,
+    ) -> Waits<'a, ()> {
         let partitions = u32::try_from(self.parameters.stop.len()).unwrap_or(u32::MAX);
         let own = (context.subtask..partitions).step_by(context.parallelism as usize);
         self.offsets = own.map(|partition| (partition, 0)).collect();
+        self.log = Some(context.services.log.clone());
         async move {
-            let Some(state) = restored else { return Ok(()) };
-            let offsets: BTreeMap<u32, u64> = restore(&state.own)?;
+            let Some(kept) = restored else { return Ok(()) };
+            let offsets: BTreeMap<u32, u64> = postcard::from_bytes(&kept)?;
             if !offsets.keys().eq(self.offsets.keys()) {
-                return Err(TaskError::Restore("the state is of other partitions".to_string()));
+                return Err(Failure::new("the state is of other partitions"));
             }
             self.offsets = offsets;
             Ok(())
@@ -166,14 +186,12 @@ impl Source for LogSource {
         .boxed()
     }
 
-    fn next(&mut self) -> BoxFuture<'_, Result<SourceStep, TaskError>> {
+    fn next(&mut self) -> Waits<'_, SourceStep<Bytes>> {
         self.step().boxed()
     }
 
-    fn snapshot(&mut self, _: CheckpointId) -> BoxFuture<'_, Result<OperatorState, TaskError>> {
-        let own = postcard::to_allocvec(&self.offsets).expect("offsets can be encoded");
-        let state = OperatorState { own: Bytes::from(own), keyed: Vec::new() };
-        async { Ok(state) }.boxed()
+    fn snapshot(&mut self) -> Result<Bytes> {
+        Ok(Bytes::from(postcard::to_allocvec(&self.offsets)?))
     }
 }
 

@@ -1,17 +1,14 @@
 //! Reads the lines of a text that lies in the object store, in parts of [`TEXT_PART_BYTES`].
 
-use super::encoding::{restore, user};
 use crate::{
     host::Instant,
     system::{
-        graph::OperatorState,
-        ids::CheckpointId,
+        dataflow::{Failure, OperatorContext, Result, Source, SourceStep, Waits},
         service::object_store::{ObjectStore, ObjectStoreRefusal},
-        task_executor::{OperatorContext, Record, Source, SourceStep, TaskError},
     },
 };
 use bytes::{Bytes, BytesMut};
-use futures::{FutureExt, future::BoxFuture};
+use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
@@ -62,8 +59,9 @@ pub async fn upload_text(
 }
 
 /// The source. A subtask reads the lines that begin in its share of the bytes.
+#[derive(Clone)]
 pub struct TextSource {
-    objects: Arc<dyn ObjectStore>,
+    objects: Option<Arc<dyn ObjectStore>>,
     parameters: TextSourceParameters,
     /// Where the next line begins.
     position: u64,
@@ -84,9 +82,9 @@ struct Place {
 
 impl TextSource {
     /// A source that is not open yet.
-    pub fn new(objects: Arc<dyn ObjectStore>, parameters: TextSourceParameters) -> Self {
+    pub fn new(parameters: TextSourceParameters) -> Self {
         TextSource {
-            objects,
+            objects: None,
             parameters,
             position: 0,
             end: 0,
@@ -96,25 +94,31 @@ impl TextSource {
         }
     }
 
+    fn objects(&self) -> Result<Arc<dyn ObjectStore>> {
+        self.objects.clone().ok_or_else(|| Failure::new("the source is not open"))
+    }
+
     /// What the part that holds this byte has from there on.
-    async fn rest_of_part(&mut self, at: u64) -> Result<Bytes, TaskError> {
+    async fn rest_of_part(&mut self, at: u64) -> Result<Bytes> {
         let size = TEXT_PART_BYTES as u64;
         let number = at / size;
         if self.part.as_ref().is_none_or(|(known, _)| *known != number) {
             let name = part_name(&self.parameters.text, number);
-            self.part =
-                Some((number, self.objects.get_until_acknowledged(&name).await.map_err(user)?));
+            self.part = Some((number, self.objects()?.get_until_acknowledged(&name).await?));
         }
         let (_, bytes) = self.part.as_ref().expect("it was just read");
         let from = usize::try_from(at % size).expect("below the size of a part");
         if from >= bytes.len() {
-            return Err(user(format!("the text {} is shorter than it was", self.parameters.text)));
+            return Err(Failure(format!(
+                "the text {} is shorter than it was",
+                self.parameters.text
+            )));
         }
         Ok(bytes.slice(from..))
     }
 
     /// The line that begins at a byte, without its end, and where the next one begins.
-    async fn line_at(&mut self, begin: u64) -> Result<(Bytes, u64), TaskError> {
+    async fn line_at(&mut self, begin: u64) -> Result<(Bytes, u64)> {
         let mut line = BytesMut::new();
         let mut at = begin;
         while at < self.parameters.length {
@@ -130,15 +134,15 @@ impl TextSource {
             line.extend_from_slice(&rest);
             at += rest.len() as u64;
             if at - begin > LINE_BYTES_MAX {
-                return Err(user(format!("the line at byte {begin} is too long")));
+                return Err(Failure(format!("the line at byte {begin} is too long")));
             }
         }
         Ok((line.freeze(), at))
     }
 
-    async fn step(&mut self) -> Result<SourceStep, TaskError> {
+    async fn step(&mut self) -> Result<SourceStep<Bytes>> {
         if let Some(not_before) = self.not_before {
-            self.objects.host().sleep_until(not_before).await;
+            self.objects()?.host().sleep_until(not_before).await;
         }
         if self.at_start {
             // The byte before tells whether a line begins here.
@@ -150,33 +154,36 @@ impl TextSource {
         let mut position = self.position;
         while position < self.end && lines.len() < lines_max {
             let (line, next) = self.line_at(position).await?;
-            lines.push(Record(line));
+            lines.push(line);
             position = next;
         }
         self.position = position;
         if self.parameters.pause_ms > 0 {
             let pause = Duration::from_millis(self.parameters.pause_ms);
-            self.not_before = Some(self.objects.host().now() + pause);
+            self.not_before = Some(self.objects()?.host().now() + pause);
         }
         Ok(if lines.is_empty() { SourceStep::End } else { SourceStep::Records(lines) })
     }
 }
 
 impl Source for TextSource {
-    fn open(
-        &mut self,
-        context: OperatorContext,
-        restored: Option<OperatorState>,
-    ) -> BoxFuture<'_, Result<(), TaskError>> {
+    type Out = Bytes;
+
+    fn open<'a>(
+        &'a mut self,
+        context: &'a OperatorContext,
+        restored: Option<Bytes>,
+    ) -> Waits<'a, ()> {
         let share = |subtask: u32| {
             let bytes = u128::from(self.parameters.length) * u128::from(subtask);
             u64::try_from(bytes / u128::from(context.parallelism)).expect("at most the length")
         };
         (self.position, self.end) = (share(context.subtask), share(context.subtask + 1));
         self.at_start = self.position > 0;
+        self.objects = Some(context.services.objects.clone());
         async move {
-            if let Some(state) = restored {
-                let place: Place = restore(&state.own)?;
+            if let Some(kept) = restored {
+                let place: Place = postcard::from_bytes(&kept)?;
                 (self.position, self.at_start) = (place.position, place.at_start);
             }
             Ok(())
@@ -184,13 +191,12 @@ impl Source for TextSource {
         .boxed()
     }
 
-    fn next(&mut self) -> BoxFuture<'_, Result<SourceStep, TaskError>> {
+    fn next(&mut self) -> Waits<'_, SourceStep<Bytes>> {
         self.step().boxed()
     }
 
-    fn snapshot(&mut self, _: CheckpointId) -> BoxFuture<'_, Result<OperatorState, TaskError>> {
+    fn snapshot(&mut self) -> Result<Bytes> {
         let place = Place { position: self.position, at_start: self.at_start };
-        let own = postcard::to_allocvec(&place).expect("a place can be encoded");
-        async { Ok(OperatorState { own: Bytes::from(own), keyed: Vec::new() }) }.boxed()
+        Ok(Bytes::from(postcard::to_allocvec(&place)?))
     }
 }

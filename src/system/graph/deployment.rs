@@ -1,6 +1,6 @@
 //! What a task executor is told to run, and the state from which it begins.
 
-use super::{OperatorSpec, Partitioner};
+use super::{OperatorSpec, Partitioner, ProgramRef};
 use crate::{
     host::NodeAddress,
     system::{
@@ -29,6 +29,8 @@ pub struct TaskDeployment {
     pub parallelism: u32,
     /// The key groups of the vertex.
     pub max_parallelism: u32,
+    /// The program that its operators are of.
+    pub program: ProgramRef,
     /// The chain, head first.
     pub operators: Vec<OperatorSpec>,
     /// What it hands on.
@@ -50,7 +52,7 @@ pub struct ResultPartitionDeployment {
     pub partitioner: Partitioner,
     /// One for each consumer that reads from this task.
     pub subpartitions: u32,
-    /// The consumer's key groups, for [`Partitioner::Hash`].
+    /// The consumer's key groups.
     pub consumer_max_parallelism: u32,
 }
 
@@ -99,6 +101,8 @@ pub struct TaskState {
     pub finished: bool,
     /// The state of each operator of the chain, by uid.
     pub operators: Vec<(String, OperatorState)>,
+    /// What it had emitted and nobody had taken, encoded.
+    pub emitted: Bytes,
 }
 
 /// The state of one operator of one subtask.

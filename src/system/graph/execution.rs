@@ -247,6 +247,7 @@ mod tests {
             vertices,
             checkpoints: super::super::CheckpointSettings::default(),
             restarts: super::super::RestartStrategy::None,
+            program: super::super::ProgramRef::default(),
         };
         let regions = ExecutionGraph::new(&job).regions().into_iter();
         let plain = |vertex: ExecutionVertexId| (vertex.vertex.0, vertex.subtask);

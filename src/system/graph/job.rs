@@ -11,15 +11,13 @@ use std::time::Duration;
 /// The largest parallelism, and the largest number of key groups.
 pub const PARALLELISM_MAX: u32 = 1024;
 
-/// An operator by its registered name.
+/// An operator of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OperatorSpec {
     /// What its state is found by; the same whenever the same program is built.
     pub uid: String,
-    /// The name under which it is registered.
+    /// What kind it is, for people.
     pub name: String,
-    /// Its parameters, in the encoding that the registered factory expects.
-    pub parameters: Vec<u8>,
 }
 
 /// A job.
@@ -35,6 +33,23 @@ pub struct JobGraph {
     pub checkpoints: CheckpointSettings,
     /// What is done when a task fails.
     pub restarts: RestartStrategy,
+    /// The program that made it, from which its tasks are made.
+    pub program: ProgramRef,
+}
+
+/// What a job was made by. Every process that has the same program makes the same of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ProgramRef {
+    /// The program's name.
+    pub name: String,
+    /// The version that its author set.
+    pub version: u32,
+    /// Its arguments, as JSON.
+    pub arguments: String,
+    /// The subtasks of operators of which the program says nothing.
+    pub parallelism: u32,
+    /// The hash of the graph: vertices, edges, operators, what flows between them.
+    pub hash: u64,
 }
 
 /// A chain of operators, run by parallel subtasks.

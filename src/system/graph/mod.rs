@@ -23,7 +23,7 @@ pub use execution::{
 };
 pub use job::{
     CheckpointSettings, Distribution, GraphError, IntermediateDataSet, JobEdge, JobGraph,
-    JobVertex, OperatorSpec, PARALLELISM_MAX, RATE_FAILURES_MAX, RestartStrategy,
+    JobVertex, OperatorSpec, PARALLELISM_MAX, ProgramRef, RATE_FAILURES_MAX, RestartStrategy,
 };
 pub use partitioner::{KeyGroupRange, Partitioner, key_group};
 pub use stream::{ChainingStrategy, StreamEdge, StreamGraph, StreamNode, StreamNodeId};

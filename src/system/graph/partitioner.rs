@@ -10,11 +10,10 @@ pub enum Partitioner {
     Forward,
     /// Round robin.
     Rebalance,
-    /// By key: the registered key selector of this name.
-    Hash {
-        /// The selector.
-        selector: String,
-    },
+    /// Every record to every subtask.
+    Broadcast,
+    /// To the subtask that owns the key.
+    Hash,
 }
 
 impl fmt::Display for Partitioner {
@@ -22,7 +21,8 @@ impl fmt::Display for Partitioner {
         f.write_str(match self {
             Partitioner::Forward => "FORWARD",
             Partitioner::Rebalance => "REBALANCE",
-            Partitioner::Hash { .. } => "HASH",
+            Partitioner::Broadcast => "BROADCAST",
+            Partitioner::Hash => "HASH",
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     CheckpointSettings, Distribution, GraphError, IntermediateDataSet, JobEdge, JobGraph,
-    JobVertex, OperatorSpec, Partitioner, RestartStrategy,
+    JobVertex, OperatorSpec, Partitioner, ProgramRef, RestartStrategy,
 };
 use crate::system::ids::{IntermediateDataSetId, JobId, JobVertexId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,6 +76,31 @@ impl StreamGraph {
     pub fn disable_chaining(mut self) -> Self {
         self.chaining_disabled = true;
         self
+    }
+
+    /// Lets operators be chained, or none.
+    pub fn set_chaining(&mut self, enabled: bool) {
+        self.chaining_disabled = !enabled;
+    }
+
+    /// The operators, in the order in which they were added.
+    pub fn nodes(&self) -> &[StreamNode] {
+        &self.nodes
+    }
+
+    /// The edges, in the order in which they were added.
+    pub fn edges(&self) -> &[StreamEdge] {
+        &self.edges
+    }
+
+    /// Adds an operator of that parallelism, with no edges yet.
+    pub fn node(
+        &mut self,
+        operator: OperatorSpec,
+        parallelism: u32,
+        is_source: bool,
+    ) -> StreamNodeId {
+        self.add(operator, parallelism, is_source)
     }
 
     /// Adds a source of that parallelism.
@@ -191,7 +216,9 @@ impl StreamGraph {
         }
         let mut vertices = self.vertices(&chains);
         self.add_edges(&chains, &vertex_of, &mut vertices);
-        let graph = JobGraph { id, name: name.to_string(), vertices, checkpoints, restarts };
+        let name = name.to_string();
+        let graph =
+            JobGraph { id, name, vertices, checkpoints, restarts, program: ProgramRef::default() };
         graph.validate()?;
         Ok(graph)
     }
@@ -231,7 +258,9 @@ impl StreamGraph {
             next += 1;
             let distribution = match edge.partitioner {
                 Partitioner::Forward => Distribution::Pointwise,
-                Partitioner::Rebalance | Partitioner::Hash { .. } => Distribution::AllToAll,
+                Partitioner::Rebalance | Partitioner::Broadcast | Partitioner::Hash => {
+                    Distribution::AllToAll
+                }
             };
             let output = IntermediateDataSet { id, consumer };
             vertices[producer.0 as usize].outputs.push(output);
@@ -247,11 +276,11 @@ mod tests {
     use super::*;
 
     fn spec(uid: &str) -> OperatorSpec {
-        OperatorSpec { uid: uid.to_string(), name: uid.to_string(), parameters: Vec::new() }
+        OperatorSpec { uid: uid.to_string(), name: uid.to_string() }
     }
 
     fn by_key() -> Partitioner {
-        Partitioner::Hash { selector: "whole".to_string() }
+        Partitioner::Hash
     }
 
     fn build(graph: &StreamGraph) -> JobGraph {

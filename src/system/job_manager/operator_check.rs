@@ -12,5 +12,5 @@ pub type OperatorCheck = Arc<dyn Fn(&JobGraph) -> Result<(), String> + Send + Sy
 /// Why it is refused.
 pub(super) fn check_job(job: &JobGraph, check: &OperatorCheck) -> Result<(), SubmitRefusal> {
     job.validate()?;
-    check(job).map_err(|why| SubmitRefusal::UnknownOperator(bounded(why)))
+    check(job).map_err(|why| SubmitRefusal::UnknownProgram(bounded(why)))
 }

@@ -63,9 +63,9 @@ pub enum SubmitRefusal {
     /// The graph is unsound.
     #[error("the job graph is unsound: {0}")]
     Graph(#[from] GraphError),
-    /// An operator or a key selector is not registered, or does not take its parameters.
+    /// The program that made the job is not there, or is another one.
     #[error("{0}")]
-    UnknownOperator(String),
+    UnknownProgram(String),
     /// The graph has more bytes than a message or the store of jobs takes.
     #[error("the job graph is too large")]
     TooLarge,
@@ -327,9 +327,9 @@ pub enum DeployRefusal {
     /// The master has canceled the attempt, or has deployed a newer one of the same subtask.
     #[error("the attempt was canceled")]
     Canceled,
-    /// An operator is unknown.
+    /// The program of the task is not there, or is another one.
     #[error("{0}")]
-    UnknownOperator(String),
+    UnknownProgram(String),
 }
 
 gateway! {

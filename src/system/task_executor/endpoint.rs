@@ -7,13 +7,14 @@ mod masters;
 mod resources;
 
 use super::{
-    OperatorRegistry, ShuffleEnvironment, SlotEvent, Task, TaskEnvironment, TaskExecutorConfig,
-    TaskHandle, TaskResponder, TaskStateUpdate,
+    ShuffleEnvironment, SlotEvent, Task, TaskEnvironment, TaskExecutorConfig, TaskHandle,
+    TaskResponder, TaskStateUpdate,
     slot_table::{Held, SlotTable},
 };
 use crate::{
     host::Host,
     system::{
+        dataflow::Programs,
         graph::{StateHandle, TaskDeployment},
         heartbeat::{Beat, HeartbeatManager, HeartbeatSession},
         ids::{
@@ -24,10 +25,11 @@ use crate::{
             CheckpointAck, CheckpointDecline, DeployRefusal, MasterReport, SlotDemand, SlotRefusal,
             TaskExecutionState, TaskExecutorGateway, TaskExecutorHandler, TaskExecutorInfo,
         },
+        reason::bounded,
         registration::Numbers,
         rpc::{Context, EndpointHandle, Reply, RpcEndpoint, StopFuture},
         sabotage,
-        service::{coordination::Coordination, object_store::ObjectStore},
+        service::Services,
     },
 };
 use futures::FutureExt;
@@ -40,12 +42,10 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct TaskExecutorServices {
     /// The settings.
     pub config: Arc<TaskExecutorConfig>,
-    /// The coordination service.
-    pub coordination: Arc<dyn Coordination>,
-    /// Where state lies.
-    pub objects: Arc<dyn ObjectStore>,
-    /// The operators that tasks may name.
-    pub registry: Arc<OperatorRegistry>,
+    /// The services of the cluster.
+    pub services: Services,
+    /// The programs that tasks may be of.
+    pub programs: Programs,
     /// Where records come in and go out.
     pub exchange: ShuffleEnvironment,
 }
@@ -212,9 +212,8 @@ impl TaskExecutor {
         if self.jobs.get(&attempt.job).is_some_and(|link| !link.admits(attempt)) {
             return Err(DeployRefusal::Canceled);
         }
-        let known = |spec| self.services.registry.knows(spec);
-        if let Some(error) = deployment.operators.iter().find_map(|spec| known(spec).err()) {
-            return Err(DeployRefusal::UnknownOperator(error.to_string()));
+        if let Err(error) = self.services.programs.plan(&deployment.program) {
+            return Err(DeployRefusal::UnknownProgram(bounded(error.to_string())));
         }
         self.version += 1;
         if let Some(link) = self.jobs.get_mut(&attempt.job) {
@@ -231,8 +230,8 @@ impl TaskExecutor {
         let environment = TaskEnvironment {
             host: context.host().clone(),
             exchange: self.services.exchange.clone(),
-            registry: self.services.registry.clone(),
-            objects: self.services.objects.clone(),
+            programs: self.services.programs.clone(),
+            services: self.services.services.clone(),
             responder: Arc::new(Responder(context.handle())),
             config: self.services.config.task.clone(),
         };

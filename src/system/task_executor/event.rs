@@ -75,8 +75,10 @@ pub enum TaskEvent {
         checkpoint: CheckpointId,
         /// Records consumed, for each channel.
         inputs: Vec<ChannelCount>,
-        /// Records emitted, for each subpartition.
+        /// Records sent, for each subpartition.
         outputs: Vec<ChannelCount>,
+        /// Buffers and watermarks that were emitted and had no room; they belong to the state.
+        kept: usize,
         /// Whether the task had reached the end of its data.
         ended: bool,
     },

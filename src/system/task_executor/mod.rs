@@ -10,27 +10,23 @@
 
 mod config;
 mod endpoint;
+mod error;
 pub mod event;
 mod exchange;
 mod node;
-mod operator;
 mod slot_event;
 mod slot_table;
 mod task;
 
 pub use config::TaskExecutorConfig;
 pub use endpoint::{TaskExecutor, TaskExecutorServices};
+pub use error::TaskError;
 pub use event::TaskEvent;
 pub use exchange::{
-    BUFFER_BYTES_MAX, CHANNEL_CREDIT, ChannelError, PartitionRequestBackoff, RECORD_BYTES_MAX,
-    SUBPARTITION_BUFFERS_MAX, SUBPARTITION_EVENTS_MAX, ShuffleEnvironment, WireError,
-    until_connection_breaks,
+    CHANNEL_CREDIT, ChannelError, PartitionRequestBackoff, SUBPARTITION_BUFFERS_MAX,
+    SUBPARTITION_EVENTS_MAX, ShuffleEnvironment, WireError, until_connection_breaks,
 };
 pub use node::serve_task_executor;
-pub use operator::{
-    KeySelector, KeyedState, Operator, OperatorContext, OperatorRegistry, Output, Record, Source,
-    SourceStep, TaskError,
-};
 pub use slot_event::SlotEvent;
 pub use task::{
     Task, TaskConfig, TaskEnvironment, TaskHandle, TaskResponder, TaskStateUpdate, state_object,

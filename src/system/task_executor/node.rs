@@ -1,9 +1,8 @@
 //! The process of a task executor.
 
-use super::{
-    OperatorRegistry, ShuffleEnvironment, TaskExecutor, TaskExecutorConfig, TaskExecutorServices,
-};
+use super::{ShuffleEnvironment, TaskExecutor, TaskExecutorConfig, TaskExecutorServices};
 use crate::system::{
+    dataflow::Programs,
     ids::{ResourceId, TaskExecutorSession},
     protocol::{TASK_EXECUTOR, TaskExecutorInfo},
     rpc::{RpcAddress, RpcService},
@@ -17,7 +16,7 @@ pub async fn serve_task_executor(
     data_port: u16,
     services: Services,
     config: TaskExecutorConfig,
-    registry: Arc<OperatorRegistry>,
+    programs: Programs,
 ) {
     let host = service.host().clone();
     let exchange = match ShuffleEnvironment::start(&host, data_port).await {
@@ -30,13 +29,7 @@ pub async fn serve_task_executor(
         address: RpcAddress::new(service.address().clone(), TASK_EXECUTOR),
         data: exchange.address().clone(),
     };
-    let services = TaskExecutorServices {
-        config: Arc::new(config),
-        coordination: services.coordination,
-        objects: services.objects,
-        registry,
-        exchange,
-    };
+    let services = TaskExecutorServices { config: Arc::new(config), services, programs, exchange };
     let server = service.start_server(TASK_EXECUTOR, TaskExecutor::new(services, info));
     let server = match server {
         Ok(server) => server,

@@ -153,6 +153,7 @@ crate::milestones! {
         "task-finished" [ATTEMPT] = _, TaskEvent::StateChanged { state: ExecutionState::Finished, .. }, "A task came to the end of its input.";
         "task-failed" [ATTEMPT] = _, TaskEvent::StateChanged { state: ExecutionState::Failed, .. }, "A task failed.";
         "snapshot-taken" [CHECKPOINT, ATTEMPT, IN_FLIGHT, NEWER] = _, TaskEvent::SnapshotTaken { .. }, "A task took its part of a checkpoint.";
+        "overflow-kept" [CHECKPOINT, ATTEMPT] = _, TaskEvent::SnapshotTaken { kept: 1.., .. }, "A task took its part of a checkpoint while those behind it had no room for what it had emitted.";
         "checkpoint-confirmed" [CHECKPOINT, ATTEMPT, IN_FLIGHT, NEWER] = _, TaskEvent::CheckpointConfirmed { .. }, "A task was told that a checkpoint is complete.";
     }
     OF_OBJECTS: ObjectStoreEvent {

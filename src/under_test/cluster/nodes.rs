@@ -1,7 +1,7 @@
 //! The nodes of a cluster, those of its jobs aside.
 
 use super::{
-    jobs::spec::library,
+    jobs::spec::programs,
     provider::{ProviderSettings, ProviderState, run_machine_node, run_resource_provider_node},
     rest_reader::run_rest_reader_node,
     roles,
@@ -16,9 +16,10 @@ use crate::{
     jobs::common::{JobPlan, create_topics},
     system::{
         cluster::{
-            ClusterConfig, OperatorLibrary, PORT, bind_with, run_coordination_node, run_log_node,
+            ClusterConfig, PORT, bind_with, run_coordination_node, run_log_node,
             run_object_store_node, run_task_executor_node, serve_jobs,
         },
+        dataflow::Programs,
         heartbeat::HeartbeatConfig,
         job_manager::{Application, ApplicationContext, ApplicationError, RunMode, WorkerSettings},
         service::resource_provider::ProviderConfig,
@@ -113,7 +114,7 @@ async fn execute_plan(
 async fn run_prepared_job_manager(
     host: Host,
     config: ClusterConfig,
-    library: OperatorLibrary,
+    programs: Programs,
     prepared: Option<JobPlan>,
 ) {
     let Some(service) = bind_with(&host, PORT, &config.rpc).await else { return };
@@ -122,7 +123,7 @@ async fn run_prepared_job_manager(
     {
         return host.exit(&error.to_string());
     }
-    serve_jobs(service, config, &library, |_| {}).await;
+    serve_jobs(service, config, &programs, |_| {}).await;
 }
 
 /// A task executor, or a machine on which the provider has one run.
@@ -130,13 +131,13 @@ async fn run_executor(
     host: Host,
     provider: Option<NodeAddress>,
     config: ClusterConfig,
-    library: OperatorLibrary,
+    programs: Programs,
 ) {
     match provider {
         Some(provider) => {
-            run_machine_node(host, (PORT, DATA_PORT), provider, config, library).await;
+            run_machine_node(host, (PORT, DATA_PORT), provider, config, programs).await;
         }
-        None => run_task_executor_node(host, PORT, DATA_PORT, config, library).await,
+        None => run_task_executor_node(host, PORT, DATA_PORT, config, programs).await,
     }
 }
 
@@ -161,7 +162,7 @@ pub fn nodes(
     purpose: &Purpose,
     seed: u64,
 ) -> Vec<Node> {
-    let library = library();
+    let programs = programs();
     let mut nodes = vec![
         Node::one(roles::COORDINATION, |host| run_coordination_node(host, PORT)),
         Node::one(roles::OBJECT_STORE, |host| run_object_store_node(host, PORT)),
@@ -169,17 +170,17 @@ pub fn nodes(
     ];
     for number in 1..=spec.job_managers.one() {
         let config = ClusterConfig { mode: purpose.mode.clone(), ..config.clone() };
-        let (library, prepared) = (library.clone(), purpose.prepared.clone());
+        let (programs, prepared) = (programs.clone(), purpose.prepared.clone());
         let main = move |host| {
-            run_prepared_job_manager(host, config.clone(), library.clone(), prepared.clone())
+            run_prepared_job_manager(host, config.clone(), programs.clone(), prepared.clone())
         };
         nodes.push(Node::numbered(roles::JOB_MANAGER, number, main));
     }
     for number in 1..=spec.task_executors.one() {
-        let (config, library) = (config.clone(), library.clone());
+        let (config, programs) = (config.clone(), programs.clone());
         let provider = config.provider.as_ref().map(|provider| provider.server.clone());
         let main =
-            move |host| run_executor(host, provider.clone(), config.clone(), library.clone());
+            move |host| run_executor(host, provider.clone(), config.clone(), programs.clone());
         nodes.push(Node::numbered(roles::TASK_EXECUTOR, number, main));
     }
     if config.provider.is_some() {

@@ -12,6 +12,7 @@ use std::{
 use wavetank::{
     host::NodeAddress,
     system::{
+        dataflow::Programs,
         heartbeat::{Beat, HeartbeatSession},
         ids::{AllocationId, InstanceId, JobId, ResourceId, TaskExecutorSession},
         leadership::LeaderSessionId,
@@ -20,10 +21,13 @@ use wavetank::{
             TaskExecutorGateway, TaskExecutorInfo, job_component,
         },
         rpc::{RpcAddress, RpcServer},
-        service::object_store::{ObjectStoreClient, ObjectStoreConfig},
+        service::{
+            Services,
+            log::{LogClient, LogConfig},
+            object_store::{ObjectStoreClient, ObjectStoreConfig},
+        },
         task_executor::{
-            OperatorRegistry, ShuffleEnvironment, TaskExecutor, TaskExecutorConfig,
-            TaskExecutorServices,
+            ShuffleEnvironment, TaskExecutor, TaskExecutorConfig, TaskExecutorServices,
         },
     },
 };
@@ -72,9 +76,12 @@ async fn start(bench: &Bench) -> RpcServer<TaskExecutor> {
     let store = ObjectStoreConfig::new(NodeAddress::new("blobs", PORT));
     let services = TaskExecutorServices {
         config: Arc::new(TaskExecutorConfig::default()),
-        coordination: coordination(&service),
-        objects: Arc::new(ObjectStoreClient::new(&service, store)),
-        registry: Arc::new(OperatorRegistry::default()),
+        services: Services {
+            coordination: coordination(&service),
+            objects: Arc::new(ObjectStoreClient::new(&service, store)),
+            log: Arc::new(LogClient::new(&service, LogConfig::new(NodeAddress::new("log", PORT)))),
+        },
+        programs: Programs::new(),
         exchange,
     };
     let executor = service.start_server(TASK_EXECUTOR, TaskExecutor::new(services, info));

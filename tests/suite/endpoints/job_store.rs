@@ -19,8 +19,8 @@ const JOB: JobId = JobId(7);
 
 fn graph(id: JobId, bytes: usize) -> JobGraph {
     let mut graph = StreamGraph::new();
-    let (uid, name, parameters) = ("a".to_string(), "a".to_string(), vec![0; bytes]);
-    graph.source(OperatorSpec { uid, name, parameters }, 1);
+    let (uid, name) = ("a".to_string(), "x".repeat(bytes));
+    graph.source(OperatorSpec { uid, name }, 1);
     let settings = CheckpointSettings::default();
     graph.job_graph(id, "one", settings, RestartStrategy::None).expect("a sound graph")
 }

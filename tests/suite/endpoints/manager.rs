@@ -11,7 +11,7 @@ use crate::{
 use std::time::Duration;
 use wavetank::{
     host::{NodeAddress, sim::NodeId},
-    jobs::word_count::operator_library,
+    jobs::programs,
     system::{
         client::JobClient,
         cluster::{ClusterConfig, run_job_manager_node},
@@ -33,7 +33,7 @@ fn boot(bench: &Bench) -> NodeId {
     let address = |name: &str| NodeAddress::new(name, PORT);
     let config = ClusterConfig::new(address("server"), address("blobs"), address("log"));
     let manager = bench.world.add_node("manager");
-    let run = |host| run_job_manager_node(host, PORT, config, operator_library());
+    let run = |host| run_job_manager_node(host, PORT, config, programs());
     bench.world.boot(manager, run);
     manager
 }

@@ -2,7 +2,7 @@
 
 use super::{
     ms,
-    operators::{Seen, registry},
+    operators::{Seen, Shape, programs},
     record::{Facts, Report, Reports},
 };
 use bytes::Bytes;
@@ -14,22 +14,23 @@ use std::{
 };
 use wavetank::{
     host::{
-        Host,
+        Host, NodeAddress,
         sim::{NodeId, World, WorldConfig, simulate},
     },
     system::{
+        cluster::ClusterConfig,
         graph::{
-            CheckpointSettings, ExecutionGraph, InputChannelDeployment, InputGateDeployment,
-            JobGraph, RestartStrategy, ResultPartitionDeployment, StateHandle, StreamGraph,
-            TaskDeployment, TaskRestore,
+            ExecutionGraph, InputChannelDeployment, InputGateDeployment, JobGraph,
+            ResultPartitionDeployment, StateHandle, TaskDeployment, TaskRestore,
         },
         ids::{
             AllocationId, CheckpointId, ExecutionAttemptId, ExecutionVertexId, JobId, JobVertexId,
             ResultPartitionId,
         },
         leadership::LeaderSessionId,
+        rpc::RpcSystem,
         service::{
-            ServiceClient, ServiceError,
+            ServiceClient, ServiceError, Services,
             object_store::{ObjectStore, ObjectStoreError, ObjectStoreRefusal},
         },
         task_executor::{
@@ -42,7 +43,7 @@ const JOB: JobId = JobId(7 << 96);
 const PORT: u16 = 7;
 
 /// No test waits longer, in simulated time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs `body` with so many nodes in a new world on a new thread.
 #[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
@@ -154,15 +155,21 @@ pub struct Cluster {
     pub nodes: Vec<NodeId>,
     pub hosts: Vec<Host>,
     pub exchanges: Vec<ShuffleEnvironment>,
+    services: Vec<Services>,
     pub config: TaskConfig,
 }
 
 /// A node whose process is an exchange.
-async fn boot(world: &World, node: NodeId) -> (Host, ShuffleEnvironment) {
+async fn boot(world: &World, node: NodeId) -> (Host, ShuffleEnvironment, Services) {
     let (ready, booted) = futures::channel::oneshot::channel();
     world.boot(node, |host| async move {
         let exchange = ShuffleEnvironment::start(&host, PORT).await.expect("a free port");
-        let _ = ready.send((host, exchange));
+        let service = RpcSystem::default().bind(&host, PORT + 1).await.expect("a free port");
+        // Nobody is there: no operator of these tests asks them.
+        let nobody = NodeAddress::new("nobody", PORT);
+        let config = ClusterConfig::new(nobody.clone(), nobody.clone(), nobody);
+        let services = config.services(&service);
+        let _ = ready.send((host, exchange, services));
     });
     booted.await.expect("the process lives")
 }
@@ -170,9 +177,11 @@ async fn boot(world: &World, node: NodeId) -> (Host, ShuffleEnvironment) {
 impl Cluster {
     async fn boot(world: World, facts: Arc<Facts>, count: usize) -> Cluster {
         let (mut nodes, mut hosts, mut exchanges) = (Vec::new(), Vec::new(), Vec::new());
+        let mut services = Vec::new();
         for number in 0..count {
             let node = world.add_node(&format!("node-{number}"));
-            let (host, exchange) = boot(&world, node).await;
+            let (host, exchange, of_node) = boot(&world, node).await;
+            services.push(of_node);
             nodes.push(node);
             hosts.push(host);
             exchanges.push(exchange);
@@ -186,6 +195,7 @@ impl Cluster {
             nodes,
             hosts,
             exchanges,
+            services,
             config: TaskConfig::default(),
         }
     }
@@ -194,8 +204,8 @@ impl Cluster {
         TaskEnvironment {
             host: self.hosts[node].clone(),
             exchange: self.exchanges[node].clone(),
-            registry: Arc::new(registry(&self.seen)),
-            objects: self.store.clone(),
+            programs: programs(&self.seen),
+            services: Services { objects: self.store.clone(), ..self.services[node].clone() },
             responder: self.reports.clone(),
             config: self.config.clone(),
         }
@@ -235,8 +245,8 @@ impl Cluster {
     }
 
     /// What is to be deployed, with the place of each subtask: round robin over the nodes.
-    pub fn plan(&self, graph: &StreamGraph, epoch: u64, restore: Option<&Checkpoint>) -> Plan {
-        let job = job_graph(graph);
+    pub fn plan(&self, shape: &Shape, epoch: u64, restore: Option<&Checkpoint>) -> Plan {
+        let job = job_graph(shape);
         let execution = ExecutionGraph::new(&job);
         let place =
             |id: ExecutionVertexId| (id.vertex.0 as usize + id.subtask as usize) % self.nodes.len();
@@ -281,6 +291,7 @@ impl Cluster {
                     name: vertex.name.clone(),
                     parallelism: vertex.parallelism,
                     max_parallelism: vertex.max_parallelism,
+                    program: job.program.clone(),
                     operators: vertex.operators.clone(),
                     produced: produced.collect(),
                     inputs: subtask.inputs.iter().map(gate).collect(),
@@ -293,8 +304,8 @@ impl Cluster {
     }
 
     /// Deploys a job and waits until it runs.
-    pub async fn run(&self, graph: &StreamGraph, epoch: u64, from: Option<&Checkpoint>) -> Job {
-        let job = self.start(self.plan(graph, epoch, from));
+    pub async fn run(&self, shape: &Shape, epoch: u64, from: Option<&Checkpoint>) -> Job {
+        let job = self.start(self.plan(shape, epoch, from));
         for handle in job.handles.values() {
             self.until_state(handle.attempt(), TaskStateUpdate::Running).await;
         }
@@ -418,7 +429,9 @@ pub fn attempt(vertex: ExecutionVertexId, epoch: u64) -> ExecutionAttemptId {
     ExecutionAttemptId { job: JOB, vertex, epoch }
 }
 
-pub fn job_graph(graph: &StreamGraph) -> JobGraph {
-    let (checkpoints, restarts) = (CheckpointSettings::default(), RestartStrategy::None);
-    graph.job_graph(JOB, "test", checkpoints, restarts).expect("a sound graph")
+pub fn job_graph(shape: &Shape) -> JobGraph {
+    let arguments = serde_json::to_string(shape).expect("plain values");
+    let programs = programs(&Arc::default());
+    let program = programs.get("test").expect("there is one");
+    program.job(JOB, &arguments, 1).expect("a sound graph")
 }

@@ -3,7 +3,7 @@
 use super::{
     cluster::{Cluster, Job, Mood, attempt, in_simulation, vertex_id},
     ms,
-    operators::{Numbers, Pass, spec},
+    operators::{Numbers, Pass, Shape},
     pipeline::{PASS, numbers, three_stages},
 };
 use bytes::Bytes;
@@ -14,20 +14,15 @@ use wavetank::{
         sim::{ProcessEnd, WorldConfig},
     },
     system::{
-        graph::{Partitioner, StreamGraph, TaskDeployment},
+        graph::{Partitioner, TaskDeployment},
         task_executor::{TaskHandle, TaskStateUpdate},
     },
 };
 
 const FLOWING: Numbers = Numbers { count: u64::MAX, batch: 10, pause_ms: 10 };
 
-/// A source, an operator that misbehaves, a sink.
-fn bad(how: &str, source: &Numbers) -> StreamGraph {
-    let mut graph = StreamGraph::new();
-    let source = graph.source(spec("source", "numbers", source), 1);
-    let bad = graph.operator(source, Partitioner::Rebalance, spec("bad", "bad", &how), 1);
-    graph.operator(bad, Partitioner::Rebalance, spec("sink", "collect", &()), 1);
-    graph
+fn bad(how: &str, source: &Numbers) -> Shape {
+    Shape::Bad { source: source.clone(), how: how.to_string() }
 }
 
 /// Every task has ended with one terminal report, and no partition is left.
@@ -146,8 +141,7 @@ fn a_canceled_task_ends_in_the_middle_of_back_pressure() {
 /// Only the consumers of the second vertex, whose producers are not there.
 fn orphan(cluster: &Cluster, epoch: u64) -> (usize, TaskDeployment, Vec<(usize, TaskDeployment)>) {
     let mut plan = cluster.plan(&three_stages(&FLOWING, &PASS, [1, 1, 1]), epoch, None);
-    let (node, mut consumer) = plan.tasks.remove(1);
-    consumer.produced.clear();
+    let (node, consumer) = plan.tasks.remove(1);
     (node, consumer, plan.tasks)
 }
 
@@ -235,9 +229,8 @@ fn released_partitions_fail_their_readers() {
         all_over(&cluster, &job).await;
 
         // A finished task leaves its partition to a reader that has not come yet.
-        let (_, _, mut others) = orphan(&cluster, 2);
-        let (node, mut producer) = others.remove(0);
-        producer.operators[0] = spec("source", "numbers", &numbers(5, 5, 1));
+        let few = three_stages(&numbers(5, 5, 1), &PASS, [1, 1, 1]);
+        let (node, producer) = cluster.plan(&few, 2, None).tasks.remove(0);
         let producer = start(&cluster, node, producer);
         cluster.world.sleep(ms(500)).await;
         producer.trigger_checkpoint(wavetank::system::ids::CheckpointId(1));
@@ -279,7 +272,7 @@ fn frame(kind: u8, sequence: u64, records: u32, payload: &[u8]) -> Vec<u8> {
 #[test]
 fn what_a_producer_may_not_send_fails_the_consumer_and_no_more() {
     let accepted = || frame(6, 0, 0, b"");
-    let data = |sequence| frame(1, sequence, 1, b"\x08\0\0\0abcdefgh");
+    let data = |sequence| frame(1, sequence, 1, b"\x02\0\0\0\0\x07");
     let many = || (0..50).flat_map(data).collect::<Vec<u8>>();
     let cases = [
         (vec![255; 40], "too long"),
@@ -291,7 +284,7 @@ fn what_a_producer_may_not_send_fails_the_consumer_and_no_more() {
         ([accepted(), many()].concat(), "more buffers than credited"),
         ([accepted(), frame(4, 0, 0, b""), data(1)].concat(), "out of turn"),
         ([accepted(), frame(2, 0, 0, b"\x07")].concat(), "malformed"),
-        ([accepted(), frame(1, 0, 2, b"\x08\0\0\0abcdefgh")].concat(), "malformed"),
+        ([accepted(), frame(1, 0, 2, b"\x02\0\0\0\0\x07")].concat(), "malformed"),
         ([accepted(), data(0)[..9].to_vec()].concat(), "ended before"),
     ];
     for (answer, expected) in cases {
@@ -343,12 +336,14 @@ fn what_a_consumer_may_not_send_does_not_hurt_the_executor() {
 fn an_unsound_deployment_is_a_failed_task() {
     in_simulation(WorldConfig::new(11), 1, async |cluster| {
         let plan = || cluster.plan(&three_stages(&FLOWING, &PASS, [1, 1, 2]), 1, None);
-        let spoil: [fn(&mut TaskDeployment); 8] = [
+        let spoil: [fn(&mut TaskDeployment); 10] = [
+            |task| task.inputs.clear(),
+            |task| task.program.hash += 1,
             |task| task.parallelism = 0,
             |task| task.max_parallelism = 0,
             |task| task.attempt.vertex.subtask = 7,
             |task| task.operators.clear(),
-            |task| task.operators[0].name = "numbers".to_string(),
+            |task| task.operators[0].uid = "nobody".to_string(),
             |task| task.produced[0].subpartitions = 0,
             |task| task.produced[0].consumer_max_parallelism = 1,
             |task| task.produced[0].partitioner = Partitioner::Forward,

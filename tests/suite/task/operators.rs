@@ -1,27 +1,23 @@
 //! What the jobs of these tests run.
 
+use super::ms;
 use bytes::Bytes;
-use futures::future::BoxFuture;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use wavetank::{
     host::Instant,
     system::{
-        graph::{OperatorSpec, OperatorState},
-        ids::{CheckpointId, ExecutionVertexId},
-        task_executor::{
-            Operator, OperatorContext, OperatorRegistry, Output, Record, Source, SourceStep,
-            TaskError,
+        dataflow::{
+            Collector, Failure, KeyContext, Operator, OperatorContext, Process, Program, Programs,
+            Result, Sink, Source, SourceStep, StreamEnv, Timer, Timestamp, Waits, at_once, ready,
         },
+        ids::{CheckpointId, ExecutionVertexId},
     },
 };
-
-use super::ms;
-
-type Done<'a> = BoxFuture<'a, Result<(), TaskError>>;
 
 /// What the sinks hold, by subtask of the newest attempt, and what operators were told.
 #[derive(Default)]
@@ -51,26 +47,64 @@ impl Seen {
     }
 }
 
-pub fn record(number: u64) -> Record {
-    Record(Bytes::copy_from_slice(&number.to_le_bytes()))
+/// What a test runs.
+#[derive(Clone, Serialize, Deserialize)]
+pub enum Shape {
+    /// Sources to passes to sinks, over channels all the way.
+    ThreeStages { source: Numbers, pass: Pass, wide: [u32; 3] },
+    /// Sources and passes in one chain, sinks in another, side by side.
+    Forward { source: Numbers, pass: Pass, wide: u32 },
+    /// Sources, counts by the last digit, told at the end, and a sink.
+    Counts { source: Numbers, wide: [u32; 3] },
+    /// A source, an operator that misbehaves, a sink.
+    Bad { source: Numbers, how: String },
 }
 
-pub fn number(record: &Record) -> u64 {
-    u64::from_le_bytes(record.0[..].try_into().unwrap())
+/// Everything that the tests name, as one program.
+pub fn programs(seen: &Arc<Seen>) -> Programs {
+    let seen = seen.clone();
+    Programs::new()
+        .with(Program::new("test", 1, move |env, shape: &Shape| describe(env, shape, &seen)))
 }
 
-pub fn spec(uid: &str, name: &str, parameters: &impl Serialize) -> OperatorSpec {
-    let parameters = postcard::to_stdvec(parameters).unwrap();
-    OperatorSpec { uid: uid.to_string(), name: name.to_string(), parameters }
-}
-
-fn own(state: &impl Serialize) -> OperatorState {
-    let own = Bytes::from(postcard::to_stdvec(state).unwrap());
-    OperatorState { own, keyed: Vec::new() }
-}
-
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, TaskError> {
-    postcard::from_bytes(bytes).map_err(|error| TaskError::User(error.to_string()))
+fn describe(env: &mut StreamEnv, shape: &Shape, seen: &Arc<Seen>) -> Result<()> {
+    let numbers = |env: &mut StreamEnv, parameters: &Numbers, wide| {
+        let parameters = parameters.clone();
+        let source = NumberSource { parameters, context: None, position: 0, due: None };
+        env.set_parallelism(wide).source("source", source)
+    };
+    let collect = CollectSink { seen: seen.clone(), vertex: None };
+    let passing = |parameters: &Pass| PassOperator {
+        parameters: parameters.clone(),
+        context: None,
+        seen: seen.clone(),
+    };
+    match shape {
+        Shape::ThreeStages { source, pass, wide } => numbers(env, source, wide[0])
+            .rebalance()
+            .parallelism(wide[1])
+            .apply("pass", passing(pass))
+            .key_by(|number| number % 10)
+            .parallelism(wide[2])
+            .sink("sink", collect),
+        Shape::Forward { source, pass, wide } => numbers(env, source, *wide)
+            .apply("pass", passing(pass))
+            .begin_chain()
+            .sink("sink", collect),
+        Shape::Counts { source, wide } => numbers(env, source, wide[0])
+            .key_by(|number| number % 10)
+            .parallelism(wide[1])
+            .process("count", CountAtEnd)
+            .rebalance()
+            .parallelism(wide[2])
+            .sink("sink", collect),
+        Shape::Bad { source, how } => numbers(env, source, 1)
+            .rebalance()
+            .apply("bad", BadOperator { how: how.clone() })
+            .rebalance()
+            .sink("sink", collect),
+    }
+    Ok(())
 }
 
 /// Hands out `subtask * 1_000_000 + 0..count`.
@@ -81,6 +115,7 @@ pub struct Numbers {
     pub pause_ms: u64,
 }
 
+#[derive(Clone)]
 struct NumberSource {
     parameters: Numbers,
     context: Option<OperatorContext>,
@@ -89,17 +124,19 @@ struct NumberSource {
 }
 
 impl Source for NumberSource {
-    fn open(&mut self, context: OperatorContext, restored: Option<OperatorState>) -> Done<'_> {
-        Box::pin(async move {
-            if let Some(state) = restored {
-                self.position = read(&state.own)?;
-            }
-            self.context = Some(context);
-            Ok(())
-        })
+    type Out = u64;
+
+    fn open<'a>(
+        &'a mut self,
+        context: &'a OperatorContext,
+        restored: Option<Bytes>,
+    ) -> Waits<'a, ()> {
+        self.context = Some(context.clone());
+        let position = restored.map_or(Ok(0), |kept| Ok(postcard::from_bytes(&kept)?));
+        at_once(position.map(|position| self.position = position))
     }
 
-    fn next(&mut self) -> BoxFuture<'_, Result<SourceStep, TaskError>> {
+    fn next(&mut self) -> Waits<'_, SourceStep<u64>> {
         Box::pin(async {
             let context = self.context.as_ref().unwrap();
             let Numbers { count, batch, pause_ms } = self.parameters;
@@ -111,14 +148,14 @@ impl Source for NumberSource {
             self.due = None;
             let end = (self.position + batch).min(count);
             let offset = u64::from(context.subtask) * 1_000_000;
-            let records = (self.position..end).map(|number| record(offset + number)).collect();
+            let records = (self.position..end).map(|number| offset + number).collect();
             self.position = end;
             Ok(SourceStep::Records(records))
         })
     }
 
-    fn snapshot(&mut self, _: CheckpointId) -> BoxFuture<'_, Result<OperatorState, TaskError>> {
-        Box::pin(async { Ok(own(&self.position)) })
+    fn snapshot(&mut self) -> Result<Bytes> {
+        Ok(Bytes::from(postcard::to_stdvec(&self.position)?))
     }
 }
 
@@ -129,191 +166,172 @@ pub struct Pass {
     pub wait_ms: u64,
 }
 
+#[derive(Clone)]
 struct PassOperator {
     parameters: Pass,
     context: Option<OperatorContext>,
     seen: Arc<Seen>,
 }
 
-impl Operator for PassOperator {
-    fn open(&mut self, context: OperatorContext, _: Option<OperatorState>) -> Done<'_> {
-        self.context = Some(context);
-        Box::pin(async { Ok(()) })
+impl Operator<u64> for PassOperator {
+    type Out = u64;
+
+    fn open<'a>(&'a mut self, context: &'a OperatorContext, _: Option<Bytes>) -> Waits<'a, ()> {
+        self.context = Some(context.clone());
+        ready(())
     }
 
-    fn process<'a>(&'a mut self, record: Record, output: &'a mut Output) -> Done<'a> {
-        Box::pin(async move {
-            let context = self.context.as_ref().unwrap();
-            if self.parameters.wait_ms > 0 {
-                context.host.sleep(ms(self.parameters.wait_ms)).await;
-            }
-            for _ in 0..self.parameters.copies {
-                output.emit(record.clone()).await?;
-            }
-            Ok(())
-        })
+    fn process(&mut self, number: u64, out: &mut Collector<'_, u64>) -> Result<()> {
+        if self.parameters.wait_ms > 0 {
+            out.takes(ms(self.parameters.wait_ms));
+        }
+        (0..self.parameters.copies).for_each(|_| out.emit(number));
+        Ok(())
     }
 
-    fn finish<'a>(&'a mut self, _: &'a mut Output) -> Done<'a> {
+    fn finish(&mut self, _: &mut Collector<'_, u64>) -> Result<()> {
         self.seen.write(format!("finish {:?}", self.context.as_ref().unwrap().attempt));
-        Box::pin(async { Ok(()) })
-    }
-
-    fn snapshot(&mut self, _: CheckpointId) -> BoxFuture<'_, Result<OperatorState, TaskError>> {
-        Box::pin(async { Ok(OperatorState::default()) })
+        Ok(())
     }
 }
 
-/// Counts records by the last digit in keyed state, and emits the counts at the end.
-#[derive(Default)]
-struct CountOperator {
-    context: Option<OperatorContext>,
-}
+/// Counts records, and emits the counts at the end.
+#[derive(Clone)]
+struct CountAtEnd;
 
-impl Operator for CountOperator {
-    fn open(&mut self, context: OperatorContext, _: Option<OperatorState>) -> Done<'_> {
-        self.context = Some(context);
-        Box::pin(async { Ok(()) })
+impl Process<u64, u64> for CountAtEnd {
+    type State = u64;
+    type Out = u64;
+
+    fn process(
+        &mut self,
+        _: u64,
+        context: &mut KeyContext<'_, u64, u64>,
+        _: &mut Collector<'_, u64>,
+    ) -> Result<()> {
+        *context.state() += 1;
+        context.set_timer(Timer::Event(Timestamp::MAX))
     }
 
-    fn process<'a>(&'a mut self, record: Record, _: &'a mut Output) -> Done<'a> {
-        Box::pin(async move {
-            let keyed = &self.context.as_ref().unwrap().keyed;
-            let key = last_digit(&record)?;
-            let before = keyed.get(&key).await?;
-            let before = before.map_or(0, |value| number(&Record(value)));
-            keyed.put(key, super::operators::record(before + 1).0).await
-        })
+    fn on_timer(
+        &mut self,
+        timer: Timer,
+        context: &mut KeyContext<'_, u64, u64>,
+        out: &mut Collector<'_, u64>,
+    ) -> Result<()> {
+        assert_eq!(timer, Timer::Event(Timestamp::MAX));
+        let digit = *context.key();
+        out.emit(digit * 1_000_000 + *context.state());
+        Ok(())
     }
-
-    fn finish<'a>(&'a mut self, output: &'a mut Output) -> Done<'a> {
-        Box::pin(async move {
-            let keyed = &self.context.as_ref().unwrap().keyed;
-            for digit in 0..10 {
-                let key = last_digit(&record(digit))?;
-                let Ok(Some(count)) = keyed.get(&key).await else { continue };
-                output.emit(record(digit * 1_000_000 + number(&Record(count)))).await?;
-            }
-            Ok(())
-        })
-    }
-
-    fn snapshot(&mut self, _: CheckpointId) -> BoxFuture<'_, Result<OperatorState, TaskError>> {
-        Box::pin(async { Ok(OperatorState::default()) })
-    }
-}
-
-fn last_digit(record: &Record) -> Result<Bytes, TaskError> {
-    Ok(Bytes::from((number(record) % 10).to_string()))
 }
 
 /// Keeps what it gets; its state is all of it.
-struct CollectOperator {
+#[derive(Clone)]
+struct CollectSink {
     seen: Arc<Seen>,
     vertex: Option<ExecutionVertexId>,
 }
 
-impl Operator for CollectOperator {
-    fn open(&mut self, context: OperatorContext, restored: Option<OperatorState>) -> Done<'_> {
-        Box::pin(async move {
-            let begin: Vec<u64> = match restored {
-                Some(state) => read(&state.own)?,
-                None => Vec::new(),
-            };
-            self.vertex = Some(context.attempt.vertex);
-            self.seen.collected.lock().unwrap().insert(context.attempt.vertex, begin);
-            Ok(())
-        })
+impl Sink<u64> for CollectSink {
+    fn open<'a>(
+        &'a mut self,
+        context: &'a OperatorContext,
+        restored: Option<Bytes>,
+    ) -> Waits<'a, ()> {
+        let begin = restored.map_or(Ok(Vec::new()), |kept| Ok(postcard::from_bytes(&kept)?));
+        let vertex = context.attempt.vertex;
+        self.vertex = Some(vertex);
+        at_once(begin.map(|begin| {
+            self.seen.collected.lock().unwrap().insert(vertex, begin);
+        }))
     }
 
-    fn process<'a>(&'a mut self, record: Record, _: &'a mut Output) -> Done<'a> {
+    fn write(&mut self, number: u64, _: Option<Timestamp>) -> Result<()> {
         let mut collected = self.seen.collected.lock().unwrap();
-        collected.get_mut(&self.vertex.unwrap()).unwrap().push(number(&record));
-        Box::pin(async { Ok(()) })
+        collected.get_mut(&self.vertex.unwrap()).unwrap().push(number);
+        Ok(())
     }
 
-    fn snapshot(&mut self, _: CheckpointId) -> BoxFuture<'_, Result<OperatorState, TaskError>> {
-        let state = own(&self.seen.of(self.vertex.unwrap()));
-        Box::pin(async move { Ok(state) })
+    fn snapshot(&mut self, _: CheckpointId) -> Waits<'_, Bytes> {
+        ready(Bytes::from(postcard::to_stdvec(&self.seen.of(self.vertex.unwrap())).unwrap()))
     }
 
-    fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Done<'_> {
+    fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {
         self.seen.write(format!("confirm {checkpoint}"));
-        Box::pin(async { Ok(()) })
+        ready(())
     }
 
-    fn close(&mut self) -> Done<'_> {
+    fn close(&mut self) -> Waits<'_, ()> {
         self.seen.write("close".to_string());
-        Box::pin(async { Ok(()) })
+        ready(())
     }
 }
 
-/// Misbehaves in one of its calls: `panic open`, `fail confirm`, `hang close` and the like.
+/// Misbehaves in one of its calls: `panic open`, `fail confirm`, `hang close` and the like. A function that hangs
+/// takes an hour.
+#[derive(Clone)]
 struct BadOperator {
     how: String,
 }
 
 impl BadOperator {
-    fn call(&self, name: &str) -> Done<'static> {
-        let how = self.how.strip_suffix(name).map(|how| how.trim().to_string());
-        let name = name.to_string();
+    fn misbehaves(&self, name: &str) -> Option<String> {
+        self.how.strip_suffix(name).map(|how| how.trim().to_string())
+    }
+
+    fn call(&self, name: &str) -> Waits<'static, ()> {
+        let (how, name) = (self.misbehaves(name), name.to_string());
         Box::pin(async move {
             match how.as_deref() {
                 Some("panic") => panic!("in {name}"),
-                Some("fail") => Err(TaskError::User(format!("no {name}"))),
+                Some("fail") => Err(Failure(format!("no {name}"))),
                 Some("hang") => std::future::pending().await,
                 _ => Ok(()),
             }
         })
     }
+
+    fn function(&self, name: &str, out: &mut Collector<'_, u64>) -> Result<()> {
+        match self.misbehaves(name).as_deref() {
+            Some("panic") => panic!("in {name}"),
+            Some("fail") => Err(Failure(format!("no {name}"))),
+            Some("hang") => {
+                out.takes(Duration::from_secs(3600));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
-impl Operator for BadOperator {
-    fn open(&mut self, _: OperatorContext, _: Option<OperatorState>) -> Done<'_> {
+impl Operator<u64> for BadOperator {
+    type Out = u64;
+
+    fn open<'a>(&'a mut self, _: &'a OperatorContext, _: Option<Bytes>) -> Waits<'a, ()> {
         self.call("open")
     }
 
-    fn process<'a>(&'a mut self, record: Record, output: &'a mut Output) -> Done<'a> {
-        Box::pin(async move {
-            self.call("process").await?;
-            output.emit(record).await
-        })
+    fn process(&mut self, number: u64, out: &mut Collector<'_, u64>) -> Result<()> {
+        self.function("process", out)?;
+        out.emit(number);
+        Ok(())
     }
 
-    fn finish<'a>(&'a mut self, _: &'a mut Output) -> Done<'a> {
-        self.call("finish")
+    fn finish(&mut self, out: &mut Collector<'_, u64>) -> Result<()> {
+        self.function("finish", out)
     }
 
-    fn snapshot(&mut self, _: CheckpointId) -> BoxFuture<'_, Result<OperatorState, TaskError>> {
+    fn snapshot(&mut self, _: CheckpointId) -> Waits<'_, Bytes> {
         let call = self.call("snapshot");
-        Box::pin(async { call.await.map(|()| OperatorState::default()) })
+        Box::pin(async { call.await.map(|()| Bytes::new()) })
     }
 
-    fn notify_checkpoint_complete(&mut self, _: CheckpointId) -> Done<'_> {
+    fn notify_checkpoint_complete(&mut self, _: CheckpointId) -> Waits<'_, ()> {
         self.call("confirm")
     }
 
-    fn close(&mut self) -> Done<'_> {
+    fn close(&mut self) -> Waits<'_, ()> {
         self.call("close")
     }
-}
-
-/// Everything that the tests name.
-pub fn registry(seen: &Arc<Seen>) -> OperatorRegistry {
-    let (passed, collected) = (seen.clone(), seen.clone());
-    OperatorRegistry::new()
-        .source("numbers", |parameters| {
-            let parameters = read(parameters)?;
-            Ok(Box::new(NumberSource { parameters, context: None, position: 0, due: None }))
-        })
-        .operator("pass", move |parameters| {
-            let (parameters, seen) = (read(parameters)?, passed.clone());
-            Ok(Box::new(PassOperator { parameters, context: None, seen }))
-        })
-        .operator("count", |_| Ok(Box::new(CountOperator::default())))
-        .operator("collect", move |_| {
-            Ok(Box::new(CollectOperator { seen: collected.clone(), vertex: None }))
-        })
-        .operator("bad", |how| Ok(Box::new(BadOperator { how: read(how)? })))
-        .key_selector("last-digit", last_digit)
 }

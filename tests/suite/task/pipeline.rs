@@ -3,14 +3,14 @@
 use super::{
     cluster::{Cluster, attempt, in_simulation, job_graph, vertex_id},
     ms,
-    operators::{Numbers, Pass, registry, spec},
+    operators::{Numbers, Pass, Shape, programs},
     record::Report,
 };
 use wavetank::{
     host::sim::WorldConfig,
     system::{
-        graph::{Partitioner, StreamGraph},
-        task_executor::{TaskError, TaskEvent, TaskStateUpdate},
+        graph::ProgramRef,
+        task_executor::{TaskEvent, TaskStateUpdate},
     },
 };
 
@@ -20,18 +20,8 @@ pub fn numbers(count: u64, batch: u64, pause_ms: u64) -> Numbers {
 
 pub const PASS: Pass = Pass { copies: 1, wait_ms: 0 };
 
-pub fn by_digit() -> Partitioner {
-    Partitioner::Hash { selector: "last-digit".to_string() }
-}
-
-/// Sources to passes to sinks, over channels all the way.
-pub fn three_stages(source: &Numbers, pass: &Pass, wide: [u32; 3]) -> StreamGraph {
-    let mut graph = StreamGraph::new();
-    let source = graph.source(spec("source", "numbers", source), wide[0]);
-    let pass = spec("pass", "pass", pass);
-    let pass = graph.operator(source, Partitioner::Rebalance, pass, wide[1]);
-    graph.operator(pass, by_digit(), spec("sink", "collect", &()), wide[2]);
-    graph
+pub fn three_stages(source: &Numbers, pass: &Pass, wide: [u32; 3]) -> Shape {
+    Shape::ThreeStages { source: source.clone(), pass: pass.clone(), wide }
 }
 
 /// What `sources` sources hand out in all.
@@ -68,13 +58,8 @@ fn every_record_goes_through_three_stages_once_and_the_job_finishes_in_order() {
 #[test]
 fn a_forward_channel_keeps_the_order_and_a_chain_is_one_task() {
     in_simulation(WorldConfig::new(2), 2, async |cluster| {
-        let mut graph = StreamGraph::new();
-        let source = graph.source(spec("source", "numbers", &numbers(3000, 7, 1)), 2);
-        let twice = spec("pass", "pass", &Pass { copies: 2, wait_ms: 0 });
-        let pass = graph.operator(source, Partitioner::Forward, twice, 2);
-        let sink = spec("sink", "collect", &());
-        let sink = graph.operator(pass, Partitioner::Forward, sink, 2);
-        graph.node_mut(sink).slot_sharing_group = "apart".to_string();
+        let (source, pass) = (numbers(3000, 7, 1), Pass { copies: 2, wait_ms: 0 });
+        let graph = Shape::Forward { source, pass, wide: 2 };
         let job = cluster.run(&graph, 1, None).await;
         assert_eq!(job.handles.len(), 4);
         cluster.finish(&job, 1).await;
@@ -90,11 +75,7 @@ fn a_forward_channel_keeps_the_order_and_a_chain_is_one_task() {
 #[test]
 fn keyed_counts_are_exact_over_a_restart() {
     in_simulation(WorldConfig::new(3), 2, async |cluster| {
-        let mut graph = StreamGraph::new();
-        let source = graph.source(spec("source", "numbers", &numbers(1000, 10, 5)), 2);
-        let count = graph.operator(source, by_digit(), spec("count", "count", &()), 3);
-        let sink = spec("sink", "collect", &());
-        graph.operator(count, Partitioner::Rebalance, sink, 1);
+        let graph = Shape::Counts { source: numbers(1000, 10, 5), wide: [2, 3, 1] };
         let job = cluster.run(&graph, 1, None).await;
         cluster.world.sleep(ms(50)).await;
         let checkpoint = cluster.checkpoint(&job, 1).await.expect("complete");
@@ -135,10 +116,8 @@ fn a_slow_consumer_slows_its_producers_and_checkpoints_go_on() {
 #[test]
 fn a_barrier_does_not_wait_for_a_consumer_that_takes_nothing() {
     in_simulation(WorldConfig::new(7), 2, async |cluster| {
-        let mut graph = StreamGraph::new();
-        let source = graph.source(spec("source", "numbers", &numbers(u64::MAX, 100, 0)), 1);
-        let stuck = spec("stuck", "bad", &"hang process");
-        graph.operator(source, Partitioner::Rebalance, stuck, 1);
+        let (source, how) = (numbers(u64::MAX, 100, 0), "hang process".to_string());
+        let graph = Shape::Bad { source, how };
         let job = cluster.run(&graph, 1, None).await;
         cluster.world.sleep(ms(3000)).await;
         job.trigger(1);
@@ -182,21 +161,27 @@ fn service_time_slows_a_task_without_holding_back_its_buffers() {
 }
 
 #[test]
-fn unknown_names_and_bad_parameters_are_refused_before_anything_runs() {
-    let registry = registry(&Default::default());
-    let known = spec("a", "numbers", &numbers(1, 1, 1));
-    assert_eq!(registry.knows(&known), Ok(()));
-    assert!(matches!(registry.knows(&spec("a", "none", &())), Err(TaskError::Unknown { .. })));
-    let bad = spec("a", "numbers", &());
-    assert!(matches!(registry.knows(&bad), Err(TaskError::Parameters { .. })));
-    let graph = |selector: &str, sink: &str| {
-        let mut graph = StreamGraph::new();
-        let source = graph.source(known.clone(), 1);
-        let selector = selector.to_string();
-        graph.operator(source, Partitioner::Hash { selector }, spec("b", sink, &()), 1);
-        job_graph(&graph)
+fn a_job_of_another_program_is_refused_with_both_and_so_are_arguments_that_do_not_fit() {
+    let programs = programs(&Default::default());
+    let job = job_graph(&three_stages(&numbers(1, 1, 1), &PASS, [1, 1, 1]));
+    assert_eq!(programs.accepts(&job), Ok(()));
+    let refused = |change: fn(&mut ProgramRef)| {
+        let mut other = job.clone();
+        change(&mut other.program);
+        programs.accepts(&other).expect_err("it is another").to_string()
     };
-    assert_eq!(registry.accepts(&graph("last-digit", "collect")), Ok(()));
-    assert!(registry.accepts(&graph("first-digit", "collect")).is_err());
-    assert!(registry.accepts(&graph("last-digit", "numbers")).is_err(), "a source is no operator");
+    assert_eq!(
+        refused(|of| of.name = "tset".to_string()),
+        "no program is called \"tset\"; there are test"
+    );
+    let both = refused(|of| of.version = 2);
+    let hash = format!("{:016x}", job.program.hash);
+    assert!(both.contains("version 2") && both.contains("version 1"), "{both}");
+    assert!(refused(|of| of.hash += 1).contains(&hash));
+    assert!(refused(|of| of.arguments = "{}".to_string()).contains("the arguments are refused"));
+    // What flows is part of the hash, and so is how wide it is.
+    let wider = job_graph(&three_stages(&numbers(1, 1, 1), &PASS, [1, 2, 1]));
+    assert_ne!(wider.program.hash, job.program.hash);
+    let other = Shape::Bad { source: numbers(1, 1, 1), how: String::new() };
+    assert_ne!(job_graph(&other).program.hash, job.program.hash);
 }

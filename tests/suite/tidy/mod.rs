@@ -26,7 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Folders that still know each other, each with all below it.
-const CYCLIC: &[&str] = &["system"];
+const CYCLIC: &[&str] = &[];
 
 /// Folders whose files still know each other, each with all below it and the file beside it.
 const CYCLIC_FILES: &[&str] =

@@ -1,8 +1,6 @@
 //! The entry points of a cluster: what the process of a job manager is there for.
 
-use super::{
-    end::ClusterEnd, job_graph::read_job_graph, library::library, member::Member, worker::Worker,
-};
+use super::{end::ClusterEnd, job_graph::read_job_graph, member::Member, worker::Worker};
 use crate::{
     cli::live::{
         CliError, Outcome,
@@ -10,6 +8,7 @@ use crate::{
         programs::{Prepared, Unprepared, prepare},
     },
     host::{Host, NodeAddress, live::interrupted},
+    jobs::programs,
     system::{
         cluster::{ClusterConfig, bind, serve_jobs_until},
         job_manager::{Application, ApplicationContext, ApplicationError, RunMode},
@@ -116,7 +115,7 @@ impl JobManager {
 async fn serve(host: Host, port: u16, config: ClusterConfig, cause: &Cause) {
     let Some(service) = bind(&host, port).await else { return };
     let told_to_end = told_to_end(&host);
-    let ended = serve_jobs_until(service, config, &library(), announce, told_to_end).await;
+    let ended = serve_jobs_until(service, config, &programs(), announce, told_to_end).await;
     match ended {
         Some(status) => {
             let cause = cause.last().filter(|_| status == ApplicationStatus::Failed);

@@ -41,19 +41,17 @@ fn decode(bytes: &[u8]) -> Result<JobGraph, String> {
 mod tests {
     use super::*;
     use crate::{
-        jobs::word_count::word_count,
+        jobs::{common::JobSettings, word_count::word_count},
         system::{
-            connector::spec,
-            graph::{CheckpointSettings, RestartStrategy},
+            connector::{Input, LogSourceParameters},
             ids::JobId,
         },
     };
 
     #[test]
     fn what_is_written_is_read_again_and_damage_is_told() {
-        let source = spec("source", "anything", &());
-        let checkpoints = CheckpointSettings::default();
-        let job = word_count(JobId(9), source, "out", 2, checkpoints, RestartStrategy::None);
+        let input = Input::Log(LogSourceParameters::new("in", vec![7]));
+        let job = word_count(JobId(9), input, "out", &JobSettings::default());
         let job = job.expect("sound");
         let written = encode(&job).expect("it can be written");
         assert_eq!(decode(&written), Ok(job));

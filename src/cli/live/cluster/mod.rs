@@ -7,7 +7,6 @@
 mod end;
 mod entrypoint;
 mod job_graph;
-mod library;
 mod member;
 mod node;
 mod processes;
@@ -19,7 +18,6 @@ mod worker;
 pub use end::ClusterEnd;
 pub use entrypoint::{ClusterEntrypoint, Program};
 pub use job_graph::write_job_graph;
-pub use library::library;
 pub use member::Member;
 pub use node::ClusterNode;
 pub use processes::{Processes, Size};

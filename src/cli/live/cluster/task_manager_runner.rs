@@ -1,8 +1,9 @@
 //! The process of a task executor.
 
-use super::{library::library, worker::Worker};
+use super::worker::Worker;
 use crate::{
     cli::live::{CliError, Outcome, place::run},
+    jobs::programs,
     system::cluster::{bind, serve_tasks},
 };
 use clap::Args;
@@ -25,7 +26,7 @@ impl TaskManagerRunner {
             let Some(service) = bind(&host, port).await else { return };
             let mut config = servers.config();
             config.task_executor.slots = slots;
-            serve_tasks(service, 0, config, &library()).await;
+            serve_tasks(service, 0, config, &programs()).await;
         })
     }
 }

@@ -33,7 +33,7 @@ impl Output {
                     wrong.get_or_insert(format!("record {offset} of partition {number}: {error}"));
                 }
                 if let Ok(Counted { word, count }) = postcard::from_bytes(record) {
-                    let most = counts.entry(word.into_bytes()).or_default();
+                    let most = counts.entry(word.as_bytes().to_vec()).or_default();
                     *most = count.max(*most);
                 }
             }

@@ -8,15 +8,14 @@ use crate::{
     cli::live::{cluster::Worker, place::run, text::parse_duration},
     host::Host,
     jobs::{
-        common::{JobPlan, Submission, partition_lines, run_job, write_lines},
+        common::{JobPlan, JobSettings, Submission, partition_lines, run_job, write_lines},
         word_count::{topics, word_count},
     },
     system::{
         cluster::bind,
-        connector::{
-            LOG_SOURCE, LogSourceParameters, TEXT_SOURCE, TextSourceParameters, spec, upload_text,
-        },
-        graph::{CheckpointSettings, GraphError, OperatorSpec, RestartStrategy},
+        connector::{Input, LogSourceParameters, TextSourceParameters, upload_text},
+        dataflow::ProgramError,
+        graph::{CheckpointSettings, RestartStrategy},
         rpc::RpcService,
         service::{Services, log::Log, object_store::ObjectStore},
     },
@@ -113,22 +112,21 @@ impl Load {
     }
 
     /// A source that reads the text, which is uploaded first; once more is fine.
-    async fn uploaded(&self, objects: &dyn ObjectStore) -> Result<OperatorSpec, CliError> {
+    async fn uploaded(&self, objects: &dyn ObjectStore) -> Result<Input, CliError> {
         let name = format!("text-{}", self.kept.job());
         let uploaded = upload_text(objects, &name, self.text.bytes()).await?;
         let pause_ms = u64::try_from(self.pace.pause.as_millis())?;
-        let parameters = TextSourceParameters { lines_max: self.pace.lines, pause_ms, ..uploaded };
-        Ok(spec("source", TEXT_SOURCE, &parameters))
+        Ok(Input::Text(TextSourceParameters { lines_max: self.pace.lines, pause_ms, ..uploaded }))
     }
 
     /// A source that reads the lines which the writer writes.
-    fn topic(&self) -> OperatorSpec {
+    fn topic(&self) -> Input {
         let lines = partition_lines(&self.text.lines(), PARALLELISM);
         let stop = lines.iter().map(|lines| lines.len() as u64).collect();
-        spec("source", LOG_SOURCE, &LogSourceParameters::new(&topics(1).input, stop))
+        Input::Log(LogSourceParameters::new(&topics(1).input, stop))
     }
 
-    fn plan(&self, source: OperatorSpec) -> Result<JobPlan, GraphError> {
+    fn plan(&self, input: Input) -> Result<JobPlan, ProgramError> {
         let checkpoints = CheckpointSettings {
             interval_ms: self.kept.checkpoint_interval_ms(),
             ..CheckpointSettings::default()
@@ -136,7 +134,8 @@ impl Load {
         let restarts =
             RestartStrategy::exponential(RESTART_DELAY, RESTART_DELAY_MAX, RESTART_RESET);
         let (job, topics) = (self.kept.job(), topics(1));
-        let job = word_count(job, source, &topics.output, PARALLELISM, checkpoints, restarts)?;
+        let settings = JobSettings { parallelism: PARALLELISM, checkpoints, restarts };
+        let job = word_count(job, input, &topics.output, &settings)?;
         Ok(JobPlan {
             job,
             topics,

@@ -2,11 +2,10 @@
 
 use super::{CliError, origin::Origin};
 use crate::{
-    jobs::word_count::words,
+    jobs::{common::TEXT_BYTES_MAX as WORD_BYTES_MAX, word_count::words},
     system::{
         connector::LINE_BYTES_MAX,
         service::log::{LOG_BYTES_MAX, RECORD_BYTES_AROUND, RECORD_BYTES_MAX},
-        task_executor::RECORD_BYTES_MAX as WORD_BYTES_MAX,
     },
 };
 use bytes::Bytes;
@@ -161,7 +160,8 @@ mod tests {
         for (word, times) in text.counts() {
             for count in 1..=*times {
                 let word = String::from_utf8(word.clone()).expect("letters");
-                let record = postcard::to_allocvec(&Counted { word, count }).expect("a record");
+                let counted = Counted { word: word.into(), count };
+                let record = postcard::to_allocvec(&counted).expect("a record");
                 needed += (record.len() + RECORD_BYTES_AROUND) as u64;
             }
         }

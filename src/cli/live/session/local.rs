@@ -8,12 +8,13 @@ use super::{
 use crate::{
     cli::live::{
         CliError, Outcome,
-        cluster::{Size, library},
+        cluster::Size,
         folder::DataFolder,
         supervised::{End, run_supervised},
         text::say,
     },
     host::Host,
+    jobs::programs,
     local::{LocalCluster, LocalClusterConfig},
 };
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -63,7 +64,7 @@ async fn run(
         folder: Some(folder.path().to_path_buf()),
         start_timeout: within,
     };
-    let cluster = LocalCluster::start(config, library()).await;
+    let cluster = LocalCluster::start(config, programs()).await;
     let cluster = cluster.map_err(|error| CliError::stuck(error.to_string()))?;
     let running = running(&cluster);
     ClusterFile::write(folder.path(), ClusterState::Running(running.clone()))?;

@@ -144,7 +144,7 @@ impl TaskExecutor {
             return self.offer_slots(context, job);
         }
         let listener = Arc::new(Listener(job, context.handle()));
-        let client = &self.services.coordination;
+        let client = &self.services.services.coordination;
         let retrieval = LeaderRetrievalService::start(&job_component(job), client, listener);
         let link = MasterLink {
             _retrieval: retrieval,

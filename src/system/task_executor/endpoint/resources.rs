@@ -68,7 +68,7 @@ impl HeartbeatTarget<SlotReport> for Target {
 impl TaskExecutor {
     pub(super) fn follow_resource_manager(&mut self, context: &Context<Self>) {
         let listener = Arc::new(Listener(context.handle()));
-        let client = &self.services.coordination;
+        let client = &self.services.services.coordination;
         let retrieval = LeaderRetrievalService::start(RESOURCE_MANAGER, client, listener);
         self.resources.retrieval = Some(retrieval);
     }

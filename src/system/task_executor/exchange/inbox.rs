@@ -162,6 +162,29 @@ impl Inbox {
         .await
     }
 
+    /// Waits for a barrier, or its cancellation, that is the next of a channel which is not `blocked`.
+    pub async fn next_barrier(&self, mut blocked: impl FnMut(usize) -> bool) -> (usize, Buffer) {
+        poll_fn(|cx| {
+            self.waker.register(cx.waker());
+            let mut channels = self.lock();
+            let found = channels.channels.iter().enumerate().position(|(place, channel)| {
+                let is_barrier = |buffer: &Buffer| {
+                    let event = &buffer.content;
+                    matches!(event, Content::Event(Event::Barrier(_) | Event::CancelBarrier(_)))
+                };
+                channel.queue.front().is_some_and(is_barrier) && !blocked(place)
+            });
+            match found {
+                None => Poll::Pending,
+                Some(place) => {
+                    let buffer = channels.channels[place].queue.pop_front();
+                    Poll::Ready((place, buffer.expect("it was just looked at")))
+                }
+            }
+        })
+        .await
+    }
+
     /// The task has handled a buffer with so many records: its credit is lent anew.
     pub fn handled(&self, channel: usize) {
         let mut channels = self.lock();

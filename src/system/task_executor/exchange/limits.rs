@@ -1,14 +1,5 @@
 //! How much goes into a buffer, waits in a queue and is granted at once.
 
-/// What a record takes in a buffer besides its bytes.
-pub const RECORD_HEADER_BYTES: usize = 4;
-
-/// Bytes of encoded records in one buffer at most.
-pub const BUFFER_BYTES_MAX: usize = 32 * 1024;
-
-/// The longest record: it fills a buffer.
-pub const RECORD_BYTES_MAX: usize = BUFFER_BYTES_MAX - RECORD_HEADER_BYTES;
-
 /// Data buffers that wait in one subpartition before the producer waits; one more for each event.
 pub const SUBPARTITION_BUFFERS_MAX: usize = 4;
 

@@ -23,10 +23,7 @@ pub(super) use channel::{ChannelEnvironment, drive_channels};
 pub use environment::ShuffleEnvironment;
 pub use error::{ChannelError, WireError};
 pub(super) use inbox::Inbox;
-pub use limits::{
-    BUFFER_BYTES_MAX, CHANNEL_CREDIT, RECORD_BYTES_MAX, SUBPARTITION_BUFFERS_MAX,
-    SUBPARTITION_EVENTS_MAX,
-};
+pub use limits::{CHANNEL_CREDIT, SUBPARTITION_BUFFERS_MAX, SUBPARTITION_EVENTS_MAX};
 pub use watch::until_connection_breaks;
-pub(super) use wire::{Buffer, Content, Event, records};
+pub(super) use wire::{Buffer, Content, Event};
 pub(super) use writer::RecordWriter;

@@ -130,13 +130,11 @@ impl Subpartition {
         .await
     }
 
-    /// Puts a buffer in, for which there is room. A data buffer `before_event` takes none of its own:
-    /// a barrier must not wait for room for data, and each event brings one at most.
-    pub fn push(&self, queued: Queued, before_event: bool) {
+    /// Puts a buffer in, for which there is room.
+    pub fn push(&self, queued: Queued) {
         let waker = {
             let mut state = self.lock();
-            let has_room = state.has_room(queued.is_event || before_event);
-            assert!(has_room, "a producer waits for room");
+            assert!(state.has_room(queued.is_event), "a producer waits for room");
             let had_room = state.has_room(false);
             state.events += usize::from(queued.is_event);
             state.queue.push_back(queued);
@@ -282,7 +280,7 @@ mod tests {
     fn nothing_is_read_without_credit_and_each_buffer_takes_one() {
         let (id, partitions, _, part) = partition();
         let reader = partitions.read(id, 0, 0).unwrap();
-        (0..3).for_each(|_| part.push(queued(false, false), false));
+        (0..3).for_each(|_| part.push(queued(false, false)));
         assert!(reader.next().now_or_never().is_none());
         assert!(reader.add_credit(2, 2));
         assert!(!reader.add_credit(1, 2), "more than anyone grants");
@@ -294,17 +292,16 @@ mod tests {
     #[test]
     fn data_waits_for_room_that_events_do_not_take() {
         let (id, partitions, signal, part) = partition();
-        (0..SUBPARTITION_BUFFERS_MAX).for_each(|_| part.push(queued(false, false), false));
+        (0..SUBPARTITION_BUFFERS_MAX).for_each(|_| part.push(queued(false, false)));
         assert!(part.room(false).now_or_never().is_none());
         assert!(signal.room_everywhere().now_or_never().is_none());
         (0..SUBPARTITION_EVENTS_MAX).for_each(|_| {
-            part.push(queued(false, false), true);
-            part.push(queued(true, false), false);
+            part.push(queued(true, false));
         });
         assert!(part.room(true).now_or_never().is_none());
         let reader = partitions.read(id, 0, 1).unwrap();
         assert!(reader.next().now_or_never().is_some());
-        assert!(part.room(false).now_or_never().is_none(), "those before events count too");
+        assert!(part.has_room(false) && part.room(true).now_or_never().is_none());
         assert!(reader.add_credit(1000, 1000));
         while reader.next().now_or_never().is_some() {}
         assert_eq!(part.room(false).now_or_never(), Some(Ok(())));
@@ -314,7 +311,7 @@ mod tests {
     #[test]
     fn a_reader_that_leaves_early_is_reported_and_one_that_is_done_is_not() {
         let (id, partitions, signal, part) = partition();
-        part.push(queued(true, true), false);
+        part.push(queued(true, true));
         let reader = partitions.read(id, 0, 1).unwrap();
         assert!(matches!(partitions.read(id, 0, 1), Err(Refusal::Refused)));
         assert!(reader.next().now_or_never().is_some());
@@ -331,7 +328,7 @@ mod tests {
     #[test]
     fn a_release_ends_the_reader_and_a_producer_that_still_writes() {
         let (id, partitions, signal, part) = partition();
-        part.push(queued(false, false), false);
+        part.push(queued(false, false));
         let reader = partitions.read(id, 0, 1).unwrap();
         partitions.release(|_| true);
         assert!(matches!(reader.next().now_or_never(), Some(None)));

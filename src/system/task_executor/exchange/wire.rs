@@ -4,15 +4,12 @@
 //! one byte of type, the `u64` sequence number, the `u32` number of records and the payload; each
 //! record is its `u32` length and its bytes.
 
-use super::{
-    error::WireError,
-    limits::{BUFFER_BYTES_MAX, RECORD_HEADER_BYTES},
-};
+use super::error::WireError;
 use crate::{
     host::{StreamReader, mix},
     system::{
+        dataflow::{BUFFER_BYTES_MAX, Timestamp},
         ids::{CheckpointId, ResultPartitionId},
-        task_executor::Record,
     },
 };
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -61,6 +58,8 @@ pub enum Event {
     Barrier(CheckpointId),
     /// No barrier of that checkpoint comes.
     CancelBarrier(CheckpointId),
+    /// No record as early as this comes any more.
+    Watermark(Timestamp),
     /// No record comes any more.
     EndOfData,
     /// Nothing comes any more.
@@ -108,6 +107,7 @@ const END_OF_PARTITION: u8 = 5;
 const ACCEPTED: u8 = 6;
 const NOT_FOUND: u8 = 7;
 const REFUSED: u8 = 8;
+const WATERMARK: u8 = 9;
 
 /// The hash of a buffer's payload.
 fn hash(payload: &[u8]) -> u64 {
@@ -124,44 +124,12 @@ fn finish(mut frame: BytesMut, kind: u8, sequence: u64, records: u32) -> (Bytes,
     (frame.freeze(), hash)
 }
 
-/// A buffer under construction; its header is written last, in place.
-#[derive(Default)]
-pub struct BufferBuilder {
-    frame: BytesMut,
-    records: u32,
-}
-
-impl BufferBuilder {
-    pub fn is_empty(&self) -> bool {
-        self.records == 0
-    }
-
-    pub fn records(&self) -> u32 {
-        self.records
-    }
-
-    /// Whether a record of that length still fits.
-    pub fn has_room(&self, length: usize) -> bool {
-        let payload = self.frame.len().saturating_sub(HEADER_BYTES);
-        payload + RECORD_HEADER_BYTES + length <= BUFFER_BYTES_MAX
-    }
-
-    /// Adds a record that fits.
-    pub fn append(&mut self, record: &[u8]) {
-        assert!(self.has_room(record.len()), "the caller has asked");
-        if self.frame.is_empty() {
-            self.frame.resize(HEADER_BYTES, 0);
-        }
-        self.frame.put_u32_le(u32::try_from(record.len()).expect("it fits a buffer"));
-        self.frame.put_slice(record);
-        self.records += 1;
-    }
-
-    /// The frame and its payload's hash; empties the builder.
-    pub fn finish(&mut self, sequence: u64) -> (Bytes, u64) {
-        let records = std::mem::take(&mut self.records);
-        finish(std::mem::take(&mut self.frame), DATA, sequence, records)
-    }
+/// A frame of so many records, each its length and its bytes, and the payload's hash.
+pub fn encode_records(records: u32, payload: &[u8], sequence: u64) -> (Bytes, u64) {
+    let mut frame = BytesMut::with_capacity(HEADER_BYTES + payload.len());
+    frame.resize(HEADER_BYTES, 0);
+    frame.put_slice(payload);
+    finish(frame, DATA, sequence, records)
 }
 
 impl Event {
@@ -178,6 +146,10 @@ impl Event {
                 frame.put_u64_le(checkpoint.0);
                 CANCEL_BARRIER
             }
+            Event::Watermark(Timestamp(millis)) => {
+                frame.put_i64_le(millis);
+                WATERMARK
+            }
             Event::EndOfData => END_OF_DATA,
             Event::EndOfPartition => END_OF_PARTITION,
         };
@@ -190,6 +162,10 @@ impl Event {
             Ok(CheckpointId(u64::from_le_bytes(bytes)))
         };
         match (kind, payload.len()) {
+            (WATERMARK, _) => {
+                let bytes = payload.try_into().map_err(|_| WireError::Malformed)?;
+                Ok(Event::Watermark(Timestamp(i64::from_le_bytes(bytes))))
+            }
             (BARRIER, _) => number().map(Event::Barrier),
             (CANCEL_BARRIER, _) => number().map(Event::CancelBarrier),
             (END_OF_DATA, 0) => Ok(Event::EndOfData),
@@ -229,25 +205,6 @@ impl Response {
             (_, 0, _) => Event::decode(kind, &body).map(|event| buffer(Content::Event(event))),
             _ => Err(WireError::Malformed),
         }
-    }
-}
-
-/// Takes the records out of a payload, without copying them.
-pub fn records(count: u32, mut payload: Bytes) -> Result<Vec<Record>, WireError> {
-    if payload.len() / RECORD_HEADER_BYTES < count as usize {
-        return Err(WireError::Malformed);
-    }
-    let mut records = Vec::with_capacity(count as usize);
-    while payload.len() >= RECORD_HEADER_BYTES {
-        let length = payload.get_u32_le() as usize;
-        if length > payload.len() {
-            return Err(WireError::Malformed);
-        }
-        records.push(Record(payload.split_to(length)));
-    }
-    match payload.is_empty() && records.len() == count as usize {
-        true => Ok(records),
-        false => Err(WireError::Malformed),
     }
 }
 
@@ -327,11 +284,12 @@ mod tests {
         Frames { received: BytesMut::new(), frame_bytes_max: RESPONSE_BYTES_MAX }
     }
 
-    fn events() -> [Event; 4] {
+    fn events() -> [Event; 5] {
         let checkpoint = CheckpointId(7);
         [
             Event::Barrier(checkpoint),
             Event::CancelBarrier(checkpoint),
+            Event::Watermark(Timestamp(-5)),
             Event::EndOfData,
             Event::EndOfPartition,
         ]
@@ -350,17 +308,6 @@ mod tests {
     }
 
     #[test]
-    fn a_builder_takes_what_fits_and_no_more() {
-        let mut builder = BufferBuilder::default();
-        assert!(!builder.has_room(BUFFER_BYTES_MAX - RECORD_HEADER_BYTES + 1));
-        builder.append(&vec![1; BUFFER_BYTES_MAX - RECORD_HEADER_BYTES]);
-        assert!(!builder.has_room(0));
-        let (frame, _) = builder.finish(0);
-        assert_eq!(frame.len(), RESPONSE_BYTES_MAX + LENGTH_BYTES);
-        assert!(builder.is_empty() && builder.has_room(0));
-    }
-
-    #[test]
     fn a_long_frame_is_refused_before_it_is_received() {
         let mut frames = frames();
         let length = u32::try_from(RESPONSE_BYTES_MAX + 1).unwrap();
@@ -368,33 +315,17 @@ mod tests {
         assert_eq!(frames.next(), Err(WireError::TooLong(RESPONSE_BYTES_MAX + 1)));
     }
 
-    #[test]
-    fn records_that_do_not_fill_their_payload_are_refused() {
-        let payload = Bytes::from_static(&[1, 0, 0, 0, 9]);
-        assert_eq!(records(1, payload.clone()).map(|records| records.len()), Ok(1));
-        for (count, payload) in [
-            (2, payload.clone()),
-            (1, payload.slice(..4)),
-            (1, Bytes::from_static(&[1, 0, 0, 0, 9, 0])),
-            (u32::MAX, payload),
-        ] {
-            assert_eq!(records(count, payload), Err(WireError::Malformed));
-        }
-    }
-
     proptest! {
         #[test]
         fn buffers_come_back_however_the_stream_is_cut(
-            batches in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 1..20), 1..10),
+            payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..500), 1..10),
             cuts in prop::collection::vec(1..200usize, 1..50),
         ) {
             let mut stream = BytesMut::new();
-            for (sequence, batch) in (0..).zip(&batches) {
-                let mut builder = BufferBuilder::default();
-                batch.iter().for_each(|record| builder.append(record));
-                stream.extend_from_slice(&builder.finish(sequence).0);
+            for (sequence, payload) in (0..).zip(&payloads) {
+                stream.extend_from_slice(&encode_records(7, payload, sequence).0);
             }
-            let (mut frames, mut read, mut stream) = (frames(), Vec::<Vec<Vec<u8>>>::new(), stream.freeze());
+            let (mut frames, mut read, mut stream) = (frames(), Vec::<Vec<u8>>::new(), stream.freeze());
             for cut in cuts.iter().cycle() {
                 if stream.is_empty() {
                     break;
@@ -403,20 +334,17 @@ mod tests {
                 while let Some(frame) = frames.next().unwrap() {
                     let Ok(Response::Buffer(buffer)) = Response::decode(frame) else { panic!() };
                     prop_assert_eq!(buffer.sequence, read.len() as u64);
-                    let Content::Records { count, payload } = buffer.content else { panic!() };
-                    let batch = records(count, payload).unwrap();
-                    read.push(batch.into_iter().map(|record| record.0.to_vec()).collect());
+                    let Content::Records { count: 7, payload } = buffer.content else { panic!() };
+                    read.push(payload.to_vec());
                 }
             }
-            prop_assert_eq!(read, batches);
+            prop_assert_eq!(read, payloads);
         }
 
         #[test]
         fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let body = Bytes::from(bytes);
-            if let Ok(Response::Buffer(Buffer { content: Content::Records { count, payload }, .. })) = Response::decode(body.clone()) {
-                let _ = records(count, payload);
-            }
+            let _ = Response::decode(body.clone());
             let _ = Request::decode(&body);
             let mut frames = frames();
             frames.push(body);

@@ -1,44 +1,33 @@
-//! The producer's side of a task's partitions: buffers under construction, and when they are sent.
+//! The producer's side of a task's partitions: what the chain has emitted goes to its readers as far as they have
+//! room.
 
 use super::{
     environment::ShuffleEnvironment,
-    limits::RECORD_BYTES_MAX,
     subpartition::{ProducerSignal, Queued, Subpartition},
-    wire::{BufferBuilder, Event},
+    wire::{Event, encode_records},
 };
 use crate::{
     host::{Host, Sleep},
     system::{
-        graph::{
-            KeyGroupRange, PARALLELISM_MAX, Partitioner, ResultPartitionDeployment, key_group,
-        },
+        dataflow::{Emitted, Outputs},
+        graph::{PARALLELISM_MAX, Partitioner, ResultPartitionDeployment},
         ids::{ExecutionAttemptId, ResultPartitionId},
-        task_executor::{
-            KeySelector, OperatorRegistry, Record, TaskError, TaskEvent, event::ChannelCount,
-            operator::caught,
-        },
+        task_executor::{TaskError, TaskEvent, event::ChannelCount},
     },
 };
+use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
-
-enum ChannelSelector {
-    Forward,
-    Rebalance { next: usize },
-    Hash { selector: KeySelector, max_parallelism: u32 },
-}
 
 struct SubpartitionWriter {
     subpartition: Arc<Subpartition>,
     index: u32,
-    builder: BufferBuilder,
     next_sequence: u64,
-    /// Records, those under construction included.
-    emitted: u64,
+    /// Records that were sent.
+    sent: u64,
 }
 
 struct ResultPartition {
     id: ResultPartitionId,
-    selector: ChannelSelector,
     parts: Vec<SubpartitionWriter>,
 }
 
@@ -55,40 +44,14 @@ pub(in crate::system::task_executor) struct RecordWriter {
 }
 
 impl ResultPartition {
-    fn new(
-        deployment: &ResultPartitionDeployment,
-        id: ResultPartitionId,
-        parts: Vec<Arc<Subpartition>>,
-        selector: ChannelSelector,
-    ) -> Self {
-        debug_assert_eq!(parts.len(), deployment.subpartitions as usize);
+    fn new(id: ResultPartitionId, parts: Vec<Arc<Subpartition>>) -> Self {
         let part = |(index, subpartition)| SubpartitionWriter {
             subpartition,
             index,
-            builder: BufferBuilder::default(),
             next_sequence: 0,
-            emitted: 0,
+            sent: 0,
         };
-        ResultPartition { id, selector, parts: (0..).zip(parts).map(part).collect() }
-    }
-
-    /// The part that a record belongs to.
-    fn target(&mut self, record: &Record) -> Result<usize, TaskError> {
-        let parts = self.parts.len();
-        match &mut self.selector {
-            ChannelSelector::Forward => Ok(0),
-            ChannelSelector::Rebalance { next } => {
-                let target = *next;
-                *next = (target + 1) % parts;
-                Ok(target)
-            }
-            ChannelSelector::Hash { selector, max_parallelism } => {
-                let key = caught(|| selector(record))?;
-                let group = key_group(&key, *max_parallelism);
-                let parts = u32::try_from(parts).expect("checked when it was made");
-                Ok(KeyGroupRange::owner(group, parts, *max_parallelism) as usize)
-            }
-        }
+        ResultPartition { id, parts: (0..).zip(parts).map(part).collect() }
     }
 }
 
@@ -100,7 +63,7 @@ fn checked(deployment: &ResultPartitionDeployment) -> Result<(), TaskError> {
     match &deployment.partitioner {
         _ if !(1..=PARALLELISM_MAX).contains(&parts) => unsound("the subpartitions"),
         Partitioner::Forward if parts != 1 => unsound("a forward edge with many subpartitions"),
-        Partitioner::Hash { .. } if !(parts..=PARALLELISM_MAX).contains(&groups) => {
+        Partitioner::Hash if !(parts..=PARALLELISM_MAX).contains(&groups) => {
             unsound("the consumer's key groups")
         }
         _ => Ok(()),
@@ -113,7 +76,6 @@ impl RecordWriter {
     pub fn new(
         host: &Host,
         exchange: &ShuffleEnvironment,
-        registry: &OperatorRegistry,
         attempt: ExecutionAttemptId,
         produced: &[ResultPartitionDeployment],
         buffer_timeout: Duration,
@@ -129,23 +91,10 @@ impl RecordWriter {
         };
         for deployment in produced {
             checked(deployment)?;
-            let selector = match &deployment.partitioner {
-                Partitioner::Forward => ChannelSelector::Forward,
-                Partitioner::Rebalance => {
-                    // Producers begin at different consumers.
-                    let next = attempt.vertex.subtask % deployment.subpartitions;
-                    ChannelSelector::Rebalance { next: next as usize }
-                }
-                Partitioner::Hash { selector } => {
-                    let selector = registry.find_key_selector(selector)?;
-                    let max_parallelism = deployment.consumer_max_parallelism;
-                    ChannelSelector::Hash { selector, max_parallelism }
-                }
-            };
             let id = ResultPartitionId { producer: attempt, data_set: deployment.data_set };
             let partitions = &exchange.partitions;
             let parts = partitions.register(id, deployment.subpartitions, &writer.signal)?;
-            writer.results.push(ResultPartition::new(deployment, id, parts, selector));
+            writer.results.push(ResultPartition::new(id, parts));
         }
         Ok(writer)
     }
@@ -160,66 +109,73 @@ impl RecordWriter {
         Readers(self.signal.clone())
     }
 
-    /// Adds a record to a buffer of each partition; waits for room when a buffer is full.
-    pub async fn emit(&mut self, record: &Record) -> Result<(), TaskError> {
-        let length = record.0.len();
-        if length > RECORD_BYTES_MAX {
-            return Err(TaskError::RecordTooLong(length));
-        }
-        for place in 0..self.results.len() {
-            let target = self.results[place].target(record)?;
-            if !self.results[place].parts[target].builder.has_room(length) {
-                self.results[place].parts[target].subpartition.room(false).await?;
-                self.send(place, target, false);
-            }
-            let part = &mut self.results[place].parts[target];
-            part.builder.append(&record.0);
-            part.emitted += 1;
-            if self.flush.is_none() {
-                self.flush = Some(self.host.sleep(self.buffer_timeout));
-            }
-        }
-        Ok(())
+    fn places(&self) -> Vec<(usize, usize)> {
+        let parts = |(output, result): (usize, &ResultPartition)| {
+            (0..result.parts.len()).map(move |channel| (output, channel)).collect::<Vec<_>>()
+        };
+        self.results.iter().enumerate().flat_map(parts).collect()
     }
 
-    /// Puts what is under construction into the queue, which has room.
-    fn send(&mut self, place: usize, target: usize, before_event: bool) {
-        let partition = self.results[place].id;
-        let part = &mut self.results[place].parts[target];
-        let (sequence, records) = (part.next_sequence, part.builder.records());
-        let (frame, hash) = part.builder.finish(sequence);
+    /// Sends what waits, as far as there is room; what is being built is sent when its time has come.
+    pub fn hand_on(&mut self, outputs: &mut Outputs) {
+        if outputs.has_queued() {
+            for (output, channel) in self.places() {
+                while outputs.has_queued_for(output, channel)
+                    && self.results[output].parts[channel].subpartition.has_room(false)
+                    && let Some(emitted) = outputs.take(output, channel)
+                {
+                    self.send(output, channel, emitted);
+                }
+            }
+        }
+        if self.flush.is_none() && !outputs.is_empty() {
+            self.flush = Some(self.host.sleep(self.buffer_timeout));
+        }
+    }
+
+    fn send(&mut self, output: usize, channel: usize, emitted: Emitted) {
+        let sequence = self.results[output].parts[channel].next_sequence;
+        match emitted {
+            Emitted::Records(records, payload) => {
+                self.results[output].parts[channel].sent += u64::from(records);
+                let frame = encode_records(records, &payload, sequence);
+                self.push(output, channel, frame, records, (false, false));
+            }
+            // It takes the room of records: a barrier must not wait for it.
+            Emitted::Watermark(watermark) => {
+                let frame = Event::Watermark(watermark).encode(sequence);
+                self.push(output, channel, frame, 0, (false, false));
+            }
+        }
+    }
+
+    fn push(
+        &mut self,
+        output: usize,
+        channel: usize,
+        (frame, hash): (Bytes, u64),
+        records: u32,
+        (is_event, is_last): (bool, bool),
+    ) {
+        let partition = self.results[output].id;
+        let part = &mut self.results[output].parts[channel];
+        let (sequence, subpartition) = (part.next_sequence, part.index);
         part.next_sequence += 1;
-        part.subpartition.push(Queued { frame, is_event: false, is_last: false }, before_event);
-        let subpartition = part.index;
+        part.subpartition.push(Queued { frame, is_event, is_last });
         let sent = TaskEvent::BufferSent { partition, subpartition, sequence, records, hash };
         self.host.announce(&sent);
     }
 
-    /// Puts an event into every subpartition, behind all records so far.
+    /// Puts an event into every subpartition, behind all that was sent so far.
     pub async fn broadcast(&mut self, event: Event) -> Result<(), TaskError> {
-        for place in 0..self.results.len() {
-            for target in 0..self.results[place].parts.len() {
-                self.results[place].parts[target].subpartition.room(true).await?;
-                if !self.results[place].parts[target].builder.is_empty() {
-                    self.send(place, target, true);
-                }
-                self.send_event(place, target, event);
-            }
+        for (output, channel) in self.places() {
+            let part = &self.results[output].parts[channel];
+            part.subpartition.room(true).await?;
+            let frame = event.encode(part.next_sequence);
+            let kind = (true, event == Event::EndOfPartition);
+            self.push(output, channel, frame, 0, kind);
         }
         Ok(())
-    }
-
-    fn send_event(&mut self, place: usize, target: usize, event: Event) {
-        let partition = self.results[place].id;
-        let part = &mut self.results[place].parts[target];
-        let sequence = part.next_sequence;
-        let (frame, hash) = event.encode(sequence);
-        part.next_sequence += 1;
-        let is_last = event == Event::EndOfPartition;
-        part.subpartition.push(Queued { frame, is_event: true, is_last }, false);
-        let subpartition = part.index;
-        let sent = TaskEvent::BufferSent { partition, subpartition, sequence, records: 0, hash };
-        self.host.announce(&sent);
     }
 
     /// Waits until what is under construction is due; for ever while there is nothing.
@@ -231,29 +187,23 @@ impl RecordWriter {
     }
 
     /// Sends what is under construction, where there is room. The rest grows until the next time.
-    pub fn flush(&mut self) {
+    pub fn flush(&mut self, outputs: &mut Outputs) {
         self.flush = None;
-        let mut left = false;
-        for place in 0..self.results.len() {
-            for target in 0..self.results[place].parts.len() {
-                let part = &self.results[place].parts[target];
-                match (part.builder.is_empty(), part.subpartition.has_room(false)) {
-                    (true, _) => {}
-                    (false, true) => self.send(place, target, false),
-                    (false, false) => left = true,
-                }
+        for (output, channel) in self.places() {
+            let has_room = self.results[output].parts[channel].subpartition.has_room(false);
+            if outputs.is_building(output, channel) && has_room {
+                outputs.seal(output, channel);
             }
         }
-        if left {
-            self.flush = Some(self.host.sleep(self.buffer_timeout));
-        }
+        self.hand_on(outputs);
     }
 
-    /// Records emitted to each subpartition.
+    /// Records sent to each subpartition.
     pub fn counts(&self) -> Vec<ChannelCount> {
-        let counts = self.results.iter().flat_map(|result| {
-            result.parts.iter().map(|part| (result.id, part.index, part.emitted))
-        });
+        let counts = self
+            .results
+            .iter()
+            .flat_map(|result| result.parts.iter().map(|part| (result.id, part.index, part.sent)));
         counts.collect()
     }
 }

@@ -3,11 +3,12 @@
 use crate::{
     host::Host,
     system::{
+        dataflow::Programs,
         graph::StateHandle,
         ids::{CheckpointId, ExecutionAttemptId},
         protocol::ExecutionState,
-        service::object_store::ObjectStore,
-        task_executor::{OperatorRegistry, PartitionRequestBackoff, ShuffleEnvironment},
+        service::Services,
+        task_executor::{PartitionRequestBackoff, ShuffleEnvironment},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -101,10 +102,10 @@ pub struct TaskEnvironment {
     pub host: Host,
     /// The task executor's partitions.
     pub exchange: ShuffleEnvironment,
-    /// What deployments may name.
-    pub registry: Arc<OperatorRegistry>,
-    /// Where state lies.
-    pub objects: Arc<dyn ObjectStore>,
+    /// The programs of this binary.
+    pub programs: Programs,
+    /// The services of the cluster: state lies in its object store.
+    pub services: Services,
     /// Who is told.
     pub responder: Arc<dyn TaskResponder>,
     /// How it runs.

@@ -8,6 +8,7 @@ mod report;
 mod run;
 mod stream_task;
 mod upload;
+mod valve;
 
 pub use environment::{TaskConfig, TaskEnvironment, TaskResponder, TaskStateUpdate, state_object};
 pub use handle::{Task, TaskHandle};

@@ -4,20 +4,19 @@ use super::{
     environment::{TaskEnvironment, TaskStateUpdate},
     mailbox::Mailbox,
     report::Reporter,
-    stream_task::StreamTask,
+    stream_task::{Parts, StreamTask},
     upload::Uploads,
 };
-use crate::{
-    host::Host,
-    system::{
-        graph::{KeyGroupRange, PARALLELISM_MAX, TaskDeployment, TaskState},
-        task_executor::{
-            KeyedState, OperatorContext, TaskError, TaskEvent,
-            exchange::{ChannelEnvironment, Inbox, RecordWriter, drive_channels},
-            operator::OperatorChain,
-        },
+use crate::system::{
+    dataflow::{OperatorContext, Scope},
+    graph::{PARALLELISM_MAX, TaskDeployment, TaskState},
+    task_executor::{
+        TaskError, TaskEvent,
+        error::{caught, guarded},
+        exchange::{ChannelEnvironment, Inbox, RecordWriter, drive_channels},
     },
 };
+use bytes::Bytes;
 use futures::{FutureExt, pin_mut, select_biased};
 use std::sync::Arc;
 
@@ -37,12 +36,6 @@ pub async fn run(
     let end = live(&environment, &deployment, &mailbox, &reporter).await;
     debug_assert!(end.is_terminal());
     reporter.state(end);
-}
-
-/// The parts of an attempt; dropped as one, the writer releasing the partitions.
-struct Parts {
-    chain: OperatorChain,
-    writer: RecordWriter,
 }
 
 async fn live(
@@ -67,7 +60,7 @@ async fn live(
             },
         }
     };
-    let closed = close(&environment.host, environment.config.close_timeout, &mut parts.chain).await;
+    let closed = close(environment, &mut parts).await;
     match (ended, closed) {
         (TaskStateUpdate::Finished, Err(error)) => TaskStateUpdate::Failed(error),
         (TaskStateUpdate::Finished, Ok(())) => {
@@ -78,12 +71,19 @@ async fn live(
     }
 }
 
-async fn close(
-    host: &Host,
-    most: std::time::Duration,
-    chain: &mut OperatorChain,
-) -> Result<(), String> {
-    match host.timeout(most, chain.close()).await {
+/// Closes all operators in time; the first error is told.
+async fn close(environment: &TaskEnvironment, parts: &mut Parts) -> Result<(), String> {
+    let TaskEnvironment { host, config, .. } = environment;
+    let closing = async {
+        let mut result = Ok(());
+        let operators = parts.chain.managed();
+        let unopened = operators.len() - parts.opened;
+        for operator in operators.into_iter().skip(unopened) {
+            result = result.and(guarded(operator.close()).await);
+        }
+        result
+    };
+    match host.timeout(config.close_timeout, closing).await {
         Ok(closed) => closed.map_err(|error| error.to_string()),
         Err(_) => Err("the operators did not close in time".to_string()),
     }
@@ -91,7 +91,7 @@ async fn close(
 
 /// Makes the partitions known, so that consumers find them, and the operators.
 fn build(environment: &TaskEnvironment, deployment: &TaskDeployment) -> Result<Parts, TaskError> {
-    let TaskEnvironment { host, exchange, registry, config, .. } = environment;
+    let TaskEnvironment { host, exchange, programs, config, .. } = environment;
     let (attempt, parallelism) = (deployment.attempt, deployment.parallelism);
     let (subtask, max_parallelism) = (attempt.vertex.subtask, deployment.max_parallelism);
     let sound = (1..=PARALLELISM_MAX).contains(&max_parallelism)
@@ -101,30 +101,74 @@ fn build(environment: &TaskEnvironment, deployment: &TaskDeployment) -> Result<P
     if !sound {
         return Err(TaskError::Deployment("its numbers do not fit".to_string()));
     }
-    let owned = KeyGroupRange::of_subtask(subtask, parallelism, max_parallelism);
-    let context = |uid: &str| OperatorContext {
-        host: host.clone(),
-        attempt,
-        subtask,
-        parallelism,
-        max_parallelism,
-        uid: uid.to_string(),
-        restored: deployment.restore.as_ref().map(|restore| restore.checkpoint),
-        keyed: KeyedState::new(owned, max_parallelism),
-    };
-    let (source, operators) = match deployment.operators.split_first() {
-        Some((head, rest)) if deployment.inputs.is_empty() => {
-            (Some((registry.make_source(head)?, context(&head.uid))), rest)
-        }
-        _ => (None, &deployment.operators[..]),
-    };
-    let mut chain = OperatorChain::new(source);
-    for spec in operators {
-        chain.add(registry.make_operator(spec)?, context(&spec.uid));
-    }
+    // It refuses numbers with which a chain can't be made.
     let (produced, timeout) = (&deployment.produced, config.buffer_timeout);
-    let writer = RecordWriter::new(host, exchange, registry, attempt, produced, timeout)?;
-    Ok(Parts { chain, writer })
+    let writer = RecordWriter::new(host, exchange, attempt, produced, timeout)?;
+    let uids: Vec<&str> = deployment.operators.iter().map(|spec| spec.uid.as_str()).collect();
+    let outputs = produced.iter().map(|output| {
+        let groups = output.consumer_max_parallelism.max(output.subpartitions);
+        (output.subpartitions, groups.min(PARALLELISM_MAX))
+    });
+    let outputs: Vec<(u32, u32)> = outputs.collect();
+    let chain = caught(|| {
+        let plan = programs.plan(&deployment.program);
+        let plan = plan.map_err(|error| TaskError::Deployment(error.to_string()))?;
+        plan.chain(&uids, subtask, &outputs).map_err(TaskError::Deployment)
+    })?;
+    if chain.is_source() != deployment.inputs.is_empty() {
+        return Err(TaskError::Deployment("a source reads nothing, all else does".to_string()));
+    }
+    let channels: Vec<usize> = outputs.iter().map(|(channels, _)| *channels as usize).collect();
+    Ok(Parts { chain, scope: Scope::new(&channels), writer, opened: 0 })
+}
+
+/// Opens the operators with their state, the last one first, so that nothing is emitted to what is not open.
+async fn open(
+    environment: &TaskEnvironment,
+    deployment: &TaskDeployment,
+    parts: &mut Parts,
+    restored: Option<TaskState>,
+) -> Result<(), TaskError> {
+    let (mut states, emitted) = match restored {
+        Some(TaskState { operators, emitted, .. }) => (operators, emitted),
+        None => (Vec::new(), Bytes::new()),
+    };
+    let Parts { chain, opened, .. } = parts;
+    for operator in chain.managed().into_iter().rev() {
+        *opened += 1;
+        let uid = operator.uid().to_string();
+        let place = states.iter().position(|(of, _)| *of == uid);
+        let state = place.map(|place| states.swap_remove(place).1);
+        let context = context(environment, deployment, uid);
+        guarded(operator.open(&context, state)).await?;
+    }
+    if let Some((uid, _)) = states.first() {
+        return Err(TaskError::Restore(format!("there is no operator {uid:?} for its state")));
+    }
+    if !emitted.is_empty() {
+        let emitted = postcard::from_bytes(&emitted);
+        let emitted = emitted.map_err(|error| TaskError::Restore(error.to_string()))?;
+        let restored = parts.scope.outputs.restore(emitted);
+        restored.map_err(|failure| TaskError::Restore(failure.0))?;
+    }
+    Ok(())
+}
+
+fn context(
+    environment: &TaskEnvironment,
+    deployment: &TaskDeployment,
+    uid: String,
+) -> OperatorContext {
+    OperatorContext {
+        host: environment.host.clone(),
+        services: environment.services.clone(),
+        attempt: deployment.attempt,
+        subtask: deployment.attempt.vertex.subtask,
+        parallelism: deployment.parallelism,
+        max_parallelism: deployment.max_parallelism,
+        uid,
+        restored: deployment.restore.as_ref().map(|restore| restore.checkpoint),
+    }
 }
 
 /// Initializes and runs; channels and uploads go on beside the operators, also while those wait.
@@ -138,7 +182,7 @@ async fn work(
     let restored = restore(environment, deployment).await?;
     let (inbox, uploads) = (Inbox::new(&deployment.inputs), Uploads::default());
     let finished = restored.as_ref().is_some_and(|state| state.finished);
-    parts.chain.open(restored).await?;
+    open(environment, deployment, parts, restored).await?;
     let checkpoint = deployment.restore.as_ref().map(|restore| restore.checkpoint);
     let attempt = deployment.attempt;
     environment.host.announce(&TaskEvent::Restored { attempt, checkpoint });
@@ -150,13 +194,12 @@ async fn work(
     };
     let inputs = deployment.inputs.iter().flat_map(|gate| &gate.channels).cloned().collect();
     let channels = drive_channels(source, &inbox, inputs).fuse();
-    let uploading = uploads.run(&*environment.objects, reporter).fuse();
+    let uploading = uploads.run(&*environment.services.objects, reporter).fuse();
     let tasks = async {
         inbox.all_connected().await;
         reporter.state(TaskStateUpdate::Running);
-        let Parts { chain, writer } = parts;
         let service_time = environment.config.service_time;
-        StreamTask::new(reporter, mailbox, chain, writer, &inbox, &uploads, checkpoint)
+        StreamTask::new(reporter, mailbox, parts, &inbox, &uploads, checkpoint)
             .run(finished, service_time)
             .await
     }
@@ -176,7 +219,7 @@ async fn restore(
 ) -> Result<Option<TaskState>, TaskError> {
     let Some(restore) = &deployment.restore else { return Ok(None) };
     let object = &restore.state.object;
-    let bytes = environment.objects.get_until_acknowledged(object).await;
+    let bytes = environment.services.objects.get_until_acknowledged(object).await;
     let bytes = bytes.map_err(|refusal| TaskError::Restore(format!("{object}: {refusal}")))?;
     if bytes.len() as u64 != restore.state.length {
         let text = format!("{} bytes where {} were written", bytes.len(), restore.state.length);

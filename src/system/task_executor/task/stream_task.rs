@@ -1,21 +1,31 @@
 //! A running task: one thing at a time of its mailbox, its timers and its input.
+//!
+//! The chain is called for a batch at a time and never waits. What it could not finish, since a buffer was full, a sink
+//! wants to write or much was done, stays a value: the rest of a buffer, timers that are due, what was emitted. Between
+//! two batches the task does what has to be waited for, and hears its mail.
 
 use super::{
     alignment::{AbortReason, Alignment, Outcome},
     mailbox::{Mail, Mailbox},
     report::Reporter,
     upload::{Upload, Uploads},
+    valve::WatermarkValve,
 };
-use crate::system::{
-    graph::TaskState,
-    ids::CheckpointId,
-    sabotage,
-    task_executor::{
-        ChannelError, Record, SourceStep, TaskError, TaskEvent,
-        exchange::{Buffer, Content, Event, Inbox, RecordWriter, records},
-        operator::OperatorChain,
+use crate::{
+    host::WallTime,
+    system::{
+        dataflow::{ChainHead, Fetched, Records, Scope, Timestamp},
+        graph::{OperatorState, TaskState},
+        ids::CheckpointId,
+        sabotage,
+        task_executor::{
+            ChannelError, TaskError, TaskEvent, WireError,
+            error::{caught, guarded},
+            exchange::{Buffer, Content, Event, Inbox, RecordWriter},
+        },
     },
 };
+use bytes::Bytes;
 use futures::{FutureExt, pin_mut, select_biased};
 use std::{collections::BTreeSet, time::Duration};
 
@@ -24,23 +34,58 @@ enum Next {
     Mail(Mail),
     ReaderGone(TaskError),
     Flush,
+    /// There is room again for what was emitted.
+    Room,
+    /// Something is left that can be gone on with.
+    GoOn,
+    /// A timer of the time of day is due.
+    Timer,
     Input(usize, Buffer),
-    Source(SourceStep),
+    /// A barrier behind which nothing waits.
+    Barrier(usize, Buffer),
+    Source(Fetched),
+}
+
+/// How far the end of a task's own data is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DataEnd {
+    /// There may be more.
+    NotYet,
+    /// No more comes; timers of event time fire.
+    Coming,
+    /// The operators have heard of it; what they emitted may wait still.
+    Reached,
+    /// The readers have heard of it, behind all records.
+    Told,
+}
+
+/// The parts of an attempt; dropped as one, the writer releasing the partitions.
+pub struct Parts {
+    pub chain: Box<dyn ChainHead>,
+    pub scope: Scope,
+    pub writer: RecordWriter,
+    /// Operators that were opened, or are being opened.
+    pub opened: usize,
 }
 
 /// What a running task works with and knows of itself.
 pub struct StreamTask<'a> {
     reporter: &'a Reporter,
     mailbox: &'a Mailbox,
-    chain: &'a mut OperatorChain,
-    writer: &'a mut RecordWriter,
+    parts: &'a mut Parts,
     inbox: &'a Inbox,
     uploads: &'a Uploads,
     alignment: Alignment,
+    valve: WatermarkValve,
+    /// The rest of a buffer, and the channel from which it came.
+    left: Option<(usize, Records)>,
+    /// The source has records that were not handled yet.
+    has_fetched: bool,
+    /// Something in the chain wants to go on.
+    is_unfinished: bool,
     /// Channels on which no record comes any more.
     data_ended: BTreeSet<usize>,
-    /// The end of the task's own data is behind it.
-    ended: bool,
+    end: DataEnd,
     /// The newest checkpoint whose state was taken.
     taken: Option<CheckpointId>,
     /// The first checkpoint that was taken behind the end of the data.
@@ -50,27 +95,35 @@ pub struct StreamTask<'a> {
     finishing: bool,
 }
 
+/// The time of day as operators see it.
+fn time_of_day(wall: WallTime) -> Timestamp {
+    Timestamp(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX))
+}
+
 impl<'a> StreamTask<'a> {
     pub fn new(
         reporter: &'a Reporter,
         mailbox: &'a Mailbox,
-        chain: &'a mut OperatorChain,
-        writer: &'a mut RecordWriter,
+        parts: &'a mut Parts,
         inbox: &'a Inbox,
         uploads: &'a Uploads,
         restored: Option<CheckpointId>,
     ) -> Self {
+        let has_fetched = parts.chain.has_fetched();
         StreamTask {
             reporter,
             mailbox,
-            chain,
-            writer,
+            parts,
             inbox,
             uploads,
             // A source aligns the triggers of its one channel, the job master.
             alignment: Alignment::new(inbox.len().max(1), restored),
+            valve: WatermarkValve::new(inbox.len()),
+            left: None,
+            has_fetched,
+            is_unfinished: false,
             data_ended: BTreeSet::new(),
-            ended: false,
+            end: DataEnd::NotYet,
             taken: restored,
             ended_at: None,
             confirmed: restored,
@@ -84,124 +137,215 @@ impl<'a> StreamTask<'a> {
         was_finished: bool,
         service_time: Duration,
     ) -> Result<(), TaskError> {
-        if was_finished && self.chain.has_source() {
-            self.end_data(true).await?;
+        if was_finished {
+            // Its operators have heard of the end, and what they emitted is there again.
+            self.end = DataEnd::Reached;
         }
         while !(self.finishing && self.inputs_ended()) {
+            self.settle_end(was_finished).await?;
+            self.parts.writer.hand_on(&mut self.parts.scope.outputs);
             match self.next().await? {
                 Next::Mail(mail) => self.handle_mail(mail).await?,
                 Next::ReaderGone(error) => return Err(error),
-                Next::Flush => self.writer.flush(),
+                Next::Flush => self.parts.writer.flush(&mut self.parts.scope.outputs),
+                Next::Room => {}
+                Next::GoOn => self.go_on(service_time).await?,
+                Next::Timer => {
+                    self.batch(|chain, scope| chain.processing_time(scope))?;
+                    self.serve(0, Duration::ZERO).await;
+                }
                 Next::Input(channel, buffer) => {
-                    let records = self.handle_buffer(channel, buffer, was_finished).await?;
-                    self.serve(records, service_time).await;
+                    self.announce_received(channel, &buffer);
+                    match buffer.content {
+                        Content::Records { count, payload } => {
+                            self.inbox.count(channel, count);
+                            self.left = Some((channel, Records::new(count, payload)));
+                            self.go_on(service_time).await?;
+                        }
+                        Content::Event(event) => {
+                            self.handle_event(channel, event).await?;
+                            self.inbox.handled(channel);
+                        }
+                    }
+                }
+                Next::Barrier(channel, buffer) => {
+                    self.announce_received(channel, &buffer);
+                    if let Content::Event(event) = buffer.content {
+                        self.handle_event(channel, event).await?;
+                    }
                     self.inbox.handled(channel);
                 }
-                Next::Source(SourceStep::Records(records)) => {
-                    let count = records.len();
-                    self.chain.process(records, self.writer).await?;
-                    self.serve(count, service_time).await;
+                Next::Source(Fetched::Records(_)) => {
+                    self.has_fetched = true;
+                    self.go_on(service_time).await?;
                 }
-                Next::Source(SourceStep::End) => self.end_data(false).await?,
+                Next::Source(Fetched::End) => self.end_data(),
             }
         }
-        self.writer.broadcast(Event::EndOfPartition).await
+        self.parts.writer.broadcast(Event::EndOfPartition).await
     }
 
     fn inputs_ended(&self) -> bool {
-        self.chain.has_source() || self.alignment.all_ended()
+        self.parts.chain.is_source() || self.alignment.all_ended()
+    }
+
+    /// Whether something can be gone on with before more is read.
+    fn has_left(&self) -> bool {
+        self.is_unfinished || self.left.is_some() || self.has_fetched
     }
 
     async fn next(&mut self) -> Result<Next, TaskError> {
-        let StreamTask { reporter, mailbox, chain, writer, inbox, alignment, .. } = self;
-        let (has_source, ended) = (chain.has_source(), self.ended);
+        let has_left = self.has_left();
+        let StreamTask { reporter, mailbox, parts, inbox, alignment, left, end, .. } = self;
+        let Parts { chain, scope, writer, .. } = &mut **parts;
+        let is_source = chain.is_source();
+        let host = &reporter.host;
+        let has_overflow = scope.outputs.has_queued();
+        let timer = chain.managed().iter().filter_map(|operator| operator.next_timer()).min();
+        // One that is due goes on when there is room, and after what is left.
+        let wait = timer.filter(|_| !has_overflow && !has_left).map(|due| {
+            let now = time_of_day(host.wall());
+            Duration::from_millis(u64::try_from(due.0.saturating_sub(now.0)).unwrap_or(0))
+        });
         let readers = writer.readers();
         let mail = mailbox.next().fuse();
         let gone = readers.gone().fuse();
         let flush = writer.flush_due().fuse();
-        let blocked = |channel| {
-            alignment.is_blocked(channel) && !reporter.host.sabotaged(sabotage::BARRIERS_DONT_BLOCK)
-        };
-        let input = async {
-            readers.room_everywhere().await;
-            let (channel, buffer) = inbox.next(blocked).await;
-            Next::Input(channel, buffer)
-        }
-        .fuse();
-        let source = async {
-            if !has_source || ended {
-                std::future::pending::<()>().await;
+        let timer = async {
+            match wait {
+                Some(wait) => host.sleep(wait).await,
+                None => std::future::pending().await,
             }
-            readers.room_everywhere().await;
-            chain.next().await.map(Next::Source)
         }
         .fuse();
-        pin_mut!(mail, gone, flush, input, source);
+        let blocked = |channel| {
+            alignment.is_blocked(channel) && !host.sabotaged(sabotage::BARRIERS_DONT_BLOCK)
+        };
+        let channel_left = left.as_ref().map(|(channel, _)| *channel);
+        // A barrier need not wait for room: what waits for it is part of the snapshot.
+        let barrier = async {
+            let (channel, buffer) = inbox
+                .next_barrier(|channel| Some(channel) == channel_left || blocked(channel))
+                .await;
+            Next::Barrier(channel, buffer)
+        }
+        .fuse();
+        let work = async {
+            readers.room_everywhere().await;
+            if has_overflow {
+                return Ok(Next::Room);
+            }
+            if has_left {
+                return Ok(Next::GoOn);
+            }
+            match (is_source, *end) {
+                (true, DataEnd::NotYet) => guarded(chain.fetch()).await.map(Next::Source),
+                (true, _) => std::future::pending().await,
+                (false, _) => {
+                    let (channel, buffer) = inbox.next(blocked).await;
+                    Ok(Next::Input(channel, buffer))
+                }
+            }
+        }
+        .fuse();
+        pin_mut!(mail, gone, flush, timer, barrier, work);
         select_biased! {
             mail = mail => Ok(Next::Mail(mail)),
             error = gone => Ok(Next::ReaderGone(error)),
             () = flush => Ok(Next::Flush),
-            next = input => Ok(next),
-            next = source => next,
+            () = timer => Ok(Next::Timer),
+            next = work => next,
+            barrier = barrier => Ok(barrier),
         }
     }
 
-    /// Lets the service time of records pass, while buffers are sent when they are due.
+    /// Calls the chain for a batch.
+    fn batch(
+        &mut self,
+        call: impl FnOnce(&mut dyn ChainHead, &mut Scope),
+    ) -> Result<(), TaskError> {
+        let now = time_of_day(self.reporter.host.wall());
+        let Parts { chain, scope, .. } = &mut *self.parts;
+        scope.begin(now);
+        self.is_unfinished = caught(|| {
+            call(&mut **chain, scope);
+            scope.end()
+        })?;
+        Ok(())
+    }
+
+    /// Goes on with what is left: first within the chain, then of what was read.
+    async fn go_on(&mut self, service_time: Duration) -> Result<(), TaskError> {
+        self.flush_sinks().await?;
+        let mut handled = 0;
+        if self.is_unfinished {
+            self.batch(|chain, scope| chain.resume(scope))?;
+        } else if let Some((channel, mut records)) = self.left.take() {
+            let mut drained = Ok(0);
+            self.batch(|chain, scope| drained = records.drain(chain, scope))?;
+            let malformed = ChannelError::Wire(WireError::Malformed);
+            handled = drained.map_err(|_| self.inbox.error(channel, malformed))? as usize;
+            if records.is_empty() {
+                self.serve(handled, service_time).await;
+                self.inbox.handled(channel);
+                return self.flush_sinks().await;
+            }
+            self.left = Some((channel, records));
+        } else if self.has_fetched {
+            self.batch(|chain, scope| handled = chain.drain(scope))?;
+            self.has_fetched = self.parts.chain.has_fetched();
+        }
+        self.serve(handled, service_time).await;
+        self.flush_sinks().await
+    }
+
+    /// Lets sinks write that have gathered enough.
+    async fn flush_sinks(&mut self) -> Result<(), TaskError> {
+        for operator in self.parts.chain.managed() {
+            if operator.wants_flush() {
+                guarded(operator.flush()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the service time of records pass, and what functions took, while buffers are sent when they are due.
     async fn serve(&mut self, records: usize, service_time: Duration) {
         let records = u32::try_from(records).unwrap_or(u32::MAX);
-        let time = service_time.saturating_mul(records);
+        let time = service_time.saturating_mul(records) + self.parts.scope.take_debt();
         if time.is_zero() {
             return;
         }
+        let Parts { scope, writer, .. } = &mut *self.parts;
+        writer.hand_on(&mut scope.outputs);
         let served = self.reporter.host.sleep(time).fuse();
         pin_mut!(served);
         loop {
             {
-                let flush = self.writer.flush_due().fuse();
+                let flush = writer.flush_due().fuse();
                 pin_mut!(flush);
                 select_biased! {
                     () = served => return,
                     () = flush => {}
                 }
             }
-            self.writer.flush();
+            writer.flush(&mut scope.outputs);
         }
     }
 
-    /// Handles a buffer; returns how many records it held.
-    async fn handle_buffer(
-        &mut self,
-        channel: usize,
-        buffer: Buffer,
-        was_finished: bool,
-    ) -> Result<usize, TaskError> {
-        let Buffer { sequence, hash, content } = buffer;
+    fn announce_received(&self, channel: usize, buffer: &Buffer) {
         let (partition, subpartition) = self.inbox.id(channel);
-        let count = match &content {
+        let records = match &buffer.content {
             Content::Records { count, .. } => *count,
             Content::Event(_) => 0,
         };
+        let (sequence, hash) = (buffer.sequence, buffer.hash);
         let received =
-            TaskEvent::BufferReceived { partition, subpartition, sequence, records: count, hash };
+            TaskEvent::BufferReceived { partition, subpartition, sequence, records, hash };
         self.reporter.host.announce(&received);
-        match content {
-            Content::Records { count, payload } => {
-                let records: Vec<Record> = records(count, payload)
-                    .map_err(|error| self.inbox.error(channel, ChannelError::Wire(error)))?;
-                self.inbox.count(channel, count);
-                self.chain.process(records, self.writer).await?;
-            }
-            Content::Event(event) => self.handle_event(channel, event, was_finished).await?,
-        }
-        Ok(count as usize)
     }
 
-    async fn handle_event(
-        &mut self,
-        channel: usize,
-        event: Event,
-        was_finished: bool,
-    ) -> Result<(), TaskError> {
+    async fn handle_event(&mut self, channel: usize, event: Event) -> Result<(), TaskError> {
         let outcome = match event {
             Event::Barrier(checkpoint) => {
                 let (partition, subpartition) = self.inbox.id(channel);
@@ -212,7 +356,12 @@ impl<'a> StreamTask<'a> {
                 self.alignment.barrier(channel, checkpoint)
             }
             Event::CancelBarrier(checkpoint) => self.alignment.cancel(checkpoint),
+            Event::Watermark(watermark) => {
+                self.advance(channel, watermark).await?;
+                Outcome::default()
+            }
             Event::EndOfData => {
+                self.advance(channel, Timestamp::MAX).await?;
                 self.data_ended.insert(channel);
                 Outcome::default()
             }
@@ -222,20 +371,59 @@ impl<'a> StreamTask<'a> {
             }
         };
         self.settle(outcome).await?;
-        if self.data_ended.len() == self.inbox.len() && !self.ended {
-            self.end_data(was_finished).await?;
+        if self.data_ended.len() == self.inbox.len() && self.end == DataEnd::NotYet {
+            self.end_data();
         }
         Ok(())
     }
 
-    /// The task's data is over; the operators hear of it unless they had before they were restored.
-    async fn end_data(&mut self, was_finished: bool) -> Result<(), TaskError> {
-        assert!(!self.ended, "the data ends once");
-        if !was_finished {
-            self.chain.finish(self.writer).await?;
+    async fn advance(&mut self, channel: usize, watermark: Timestamp) -> Result<(), TaskError> {
+        // One that is restored from behind its end has heard of it.
+        if let Some(watermark) = self.valve.advance(channel, watermark)
+            && self.end == DataEnd::NotYet
+        {
+            self.batch(|chain, scope| chain.watermark(watermark, scope))?;
+            self.serve(0, Duration::ZERO).await;
         }
-        self.ended = true;
-        self.writer.broadcast(Event::EndOfData).await
+        Ok(())
+    }
+
+    /// No record comes any more.
+    fn end_data(&mut self) {
+        assert_eq!(self.end, DataEnd::NotYet, "the data ends once");
+        self.end = DataEnd::Coming;
+    }
+
+    /// Takes the end of the data as far as it can be taken now: the operators hear of it when nothing is left to be
+    /// handled, the readers behind all that was emitted.
+    async fn settle_end(&mut self, was_finished: bool) -> Result<(), TaskError> {
+        if self.end == DataEnd::Coming && !self.has_left() && !self.parts.scope.outputs.has_queued()
+        {
+            if self.parts.chain.is_source() {
+                // Those behind a source have heard of no watermark from a channel.
+                self.batch(|chain, scope| chain.watermark(Timestamp::MAX, scope))?;
+            }
+            if !self.is_unfinished {
+                self.batch(|chain, scope| chain.finish(scope))?;
+                self.end = DataEnd::Reached;
+            }
+            self.serve(0, Duration::ZERO).await;
+            self.flush_sinks().await?;
+        }
+        if self.end == DataEnd::Reached {
+            let Parts { scope, writer, .. } = &mut *self.parts;
+            writer.flush(&mut scope.outputs);
+            if scope.outputs.is_empty() && (!was_finished || self.has_ended_inputs()) {
+                self.end = DataEnd::Told;
+                self.parts.writer.broadcast(Event::EndOfData).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nobody before it has more.
+    fn has_ended_inputs(&self) -> bool {
+        self.parts.chain.is_source() || self.data_ended.len() == self.inbox.len()
     }
 
     async fn handle_mail(&mut self, mail: Mail) -> Result<(), TaskError> {
@@ -244,11 +432,11 @@ impl<'a> StreamTask<'a> {
                 self.notify_checkpoint_complete(checkpoint, is_final).await
             }
             Mail::Abort(checkpoint) => self.abort(checkpoint).await,
-            Mail::Trigger(checkpoint) if self.chain.has_source() => {
+            Mail::Trigger(checkpoint) if self.parts.chain.is_source() => {
                 let outcome = self.alignment.barrier(0, checkpoint);
                 self.settle(outcome).await
             }
-            Mail::GiveUp(checkpoint) if self.chain.has_source() => {
+            Mail::GiveUp(checkpoint) if self.parts.chain.is_source() => {
                 self.reporter.decline(checkpoint, "too many triggers wait");
                 Ok(())
             }
@@ -259,7 +447,7 @@ impl<'a> StreamTask<'a> {
     /// Tells those behind what is given up, and takes the state of what is complete.
     async fn settle(&mut self, outcome: Outcome) -> Result<(), TaskError> {
         for (checkpoint, why) in outcome.aborted {
-            self.writer.broadcast(Event::CancelBarrier(checkpoint)).await?;
+            self.parts.writer.broadcast(Event::CancelBarrier(checkpoint)).await?;
             // The job master needs no word of what it gave up itself.
             if why != AbortReason::JobMaster {
                 self.reporter.decline(checkpoint, why.text());
@@ -271,13 +459,22 @@ impl<'a> StreamTask<'a> {
         }
     }
 
-    /// Sends the barrier on, then takes the state, then lets it be written while records flow.
+    /// Sends the barrier on, then takes the state, then lets it be written while records flow. What was emitted and
+    /// has no room belongs to the state: the barrier does not wait for it.
     async fn take(&mut self, checkpoint: CheckpointId) -> Result<(), TaskError> {
         assert!(self.taken.is_none_or(|taken| taken < checkpoint), "checkpoints come in order");
         self.taken = Some(checkpoint);
-        self.writer.broadcast(Event::Barrier(checkpoint)).await?;
-        let operators = self.chain.snapshot(checkpoint).await?;
-        let finished = self.ended;
+        let Parts { scope, writer, .. } = &mut *self.parts;
+        writer.flush(&mut scope.outputs);
+        writer.broadcast(Event::Barrier(checkpoint)).await?;
+        let mut emitted = scope.outputs.snapshot();
+        if self.reporter.host.sabotaged(sabotage::OVERFLOW_LOST_AT_A_BARRIER) {
+            emitted.clear();
+        }
+        let kept = emitted.len();
+        let emitted = Bytes::from(postcard::to_allocvec(&emitted).expect("plain values"));
+        let operators = self.snapshot(checkpoint).await?;
+        let finished = matches!(self.end, DataEnd::Reached | DataEnd::Told);
         if finished {
             self.ended_at.get_or_insert(checkpoint);
         }
@@ -285,20 +482,34 @@ impl<'a> StreamTask<'a> {
             attempt: self.reporter.attempt,
             checkpoint,
             inputs: self.inbox.counts(),
-            outputs: self.writer.counts(),
+            outputs: self.parts.writer.counts(),
+            kept,
             ended: finished,
         });
-        let state = TaskState { finished, operators };
+        let state = TaskState { finished, operators, emitted };
         if let Some(given_up) = self.uploads.push(Upload { checkpoint, state }) {
             self.reporter.decline(given_up, "its state could not be written in time");
         }
         Ok(())
     }
 
+    /// The state of all operators, by uid.
+    async fn snapshot(
+        &mut self,
+        checkpoint: CheckpointId,
+    ) -> Result<Vec<(String, OperatorState)>, TaskError> {
+        let mut states = Vec::new();
+        for operator in self.parts.chain.managed() {
+            let state = guarded(operator.snapshot(checkpoint)).await?;
+            states.push((operator.uid().to_string(), state));
+        }
+        Ok(states)
+    }
+
     async fn abort(&mut self, checkpoint: CheckpointId) -> Result<(), TaskError> {
         self.uploads.abort(checkpoint);
         if self.alignment.abort(checkpoint) {
-            self.writer.broadcast(Event::CancelBarrier(checkpoint)).await?;
+            self.parts.writer.broadcast(Event::CancelBarrier(checkpoint)).await?;
         }
         Ok(())
     }
@@ -310,7 +521,9 @@ impl<'a> StreamTask<'a> {
     ) -> Result<(), TaskError> {
         if self.confirmed.is_none_or(|confirmed| confirmed < checkpoint) {
             self.confirmed = Some(checkpoint);
-            self.chain.notify_checkpoint_complete(checkpoint).await?;
+            for operator in self.parts.chain.managed() {
+                guarded(operator.notify_checkpoint_complete(checkpoint)).await?;
+            }
             let attempt = self.reporter.attempt;
             self.reporter.host.announce(&TaskEvent::CheckpointConfirmed { attempt, checkpoint });
         }

@@ -116,6 +116,7 @@ mod tests {
             checkpoint: CheckpointId(3),
             inputs: counts(partition(vertex.saturating_sub(1), 1), consumed),
             outputs: counts(partition(vertex, epoch), emitted),
+            kept: 0,
             ended: false,
         }
     }

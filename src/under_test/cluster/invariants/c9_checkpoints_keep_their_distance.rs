@@ -107,8 +107,8 @@ mod tests {
 
     fn kept(settings: CheckpointSettings) -> Terms {
         let mut graph = StreamGraph::new();
-        let (uid, name, parameters) = ("a".to_string(), "a".to_string(), vec![]);
-        graph.source(OperatorSpec { uid, name, parameters }, 1);
+        let (uid, name) = ("a".to_string(), "a".to_string());
+        graph.source(OperatorSpec { uid, name }, 1);
         let job = graph.job_graph(JOB, "one", settings, RestartStrategy::None).expect("sound");
         let encoded = postcard::to_allocvec(&job).expect("it can be encoded");
         let stored = committed(1, vec![put(store::graph_key(JOB), encoded)]);

@@ -391,11 +391,7 @@ mod tests {
     /// A graph of two vertices of one subtask each.
     fn two_connected() -> Change {
         use crate::system::graph::*;
-        let spec = |uid: &str| OperatorSpec {
-            uid: uid.to_string(),
-            name: uid.to_string(),
-            parameters: vec![],
-        };
+        let spec = |uid: &str| OperatorSpec { uid: uid.to_string(), name: uid.to_string() };
         let mut graph = StreamGraph::new().disable_chaining();
         let source = graph.source(spec("a"), 1);
         graph.operator(source, Partitioner::Forward, spec("b"), 1);

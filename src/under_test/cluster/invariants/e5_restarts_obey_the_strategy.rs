@@ -183,8 +183,8 @@ mod tests {
 
     fn kept(restarts: RestartStrategy) -> Terms {
         let mut graph = StreamGraph::new();
-        let (uid, name, parameters) = ("a".to_string(), "a".to_string(), vec![]);
-        graph.source(OperatorSpec { uid, name, parameters }, 1);
+        let (uid, name) = ("a".to_string(), "a".to_string());
+        graph.source(OperatorSpec { uid, name }, 1);
         let settings = CheckpointSettings::default();
         let job = graph.job_graph(JOB, "one", settings, restarts).expect("sound");
         let encoded = postcard::to_allocvec(&job).expect("it can be encoded");

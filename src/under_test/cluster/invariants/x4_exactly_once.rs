@@ -155,7 +155,7 @@ mod tests {
     }
 
     fn record(word: &str, count: u64) -> Bytes {
-        let counted = Counted { word: word.to_string(), count };
+        let counted = Counted { word: word.into(), count };
         postcard::to_allocvec(&counted).expect("it can be encoded").into()
     }
 

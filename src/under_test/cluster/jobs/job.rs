@@ -6,10 +6,8 @@ use crate::{
         language::{Mistakes, NumberRange, Reader, ScenarioError, Setting, Settings},
         system::{AnySettings, Explanation, LintContext, Node, OutputOf, settings_as},
     },
-    jobs::common::{JobPlan, Submission},
-    system::{
-        cluster::ClusterConfig, ids::JobId, protocol::JobStatus, task_executor::OperatorRegistry,
-    },
+    jobs::common::{FailedAttempts, JobPlan, Submission},
+    system::{cluster::ClusterConfig, dataflow::Program, ids::JobId, protocol::JobStatus},
     under_test::cluster::model::Model,
 };
 use bytes::Bytes;
@@ -22,8 +20,8 @@ pub(super) trait JobUnderTest: Sync + 'static {
     /// Its keys.
     type Settings: Settings + Default;
 
-    /// What a process of the cluster must know to run it.
-    fn operators() -> Operators;
+    /// Its program. Functions that fail on purpose remember in `failed` that they have.
+    fn program(failed: &FailedAttempts) -> Program;
 
     /// Its subtasks side by side, which is how many slots it needs; the settings may hold ranges still.
     fn slots(settings: &Self::Settings) -> NumberRange;
@@ -97,13 +95,10 @@ pub struct JobSetup {
     pub explain: Explanation<Model>,
 }
 
-/// Adds a job's own operators to what a process can run.
-pub type Operators = Box<dyn Fn(OperatorRegistry) -> OperatorRegistry + Send + Sync>;
-
 /// A [`JobUnderTest`] whatever its settings.
 pub(super) trait AnyJob: Sync {
     fn name(&self) -> &'static str;
-    fn operators(&self) -> Operators;
+    fn program(&self, failed: &FailedAttempts) -> Program;
     fn declared(&self) -> Vec<Setting>;
     fn default_settings(&self) -> Arc<dyn AnySettings>;
     fn read(&self, table: &mut Reader, mistakes: &mut Mistakes) -> Arc<dyn AnySettings>;
@@ -119,8 +114,8 @@ impl<J: JobUnderTest> AnyJob for J {
         J::NAME
     }
 
-    fn operators(&self) -> Operators {
-        J::operators()
+    fn program(&self, failed: &FailedAttempts) -> Program {
+        J::program(failed)
     }
 
     fn declared(&self) -> Vec<Setting> {

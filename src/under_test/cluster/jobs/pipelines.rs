@@ -1,7 +1,7 @@
 //! Pipelines under test: a job of as many regions as it has subtasks side by side.
 
 use super::{
-    job::{JobRun, JobSetup, JobUnderTest, Operators},
+    job::{JobRun, JobSetup, JobUnderTest},
     workload::{Workload, job_of_seed, restarts},
 };
 use crate::{
@@ -11,24 +11,21 @@ use crate::{
     },
     host::millis,
     jobs::{
-        common::{FailureInjection, JobPlan},
-        pipelines::{Oracle, pipelines, register, topics},
+        common::{FailedAttempts, FailureInjection, JobPlan, JobSettings, TEXT_BYTES_MAX},
+        pipelines::{Oracle, pipelines, program, topics},
     },
     system::{
-        connector::{LOG_SOURCE, LogSourceParameters, spec as operator},
+        connector::{Input, LogSourceParameters},
+        dataflow::Program,
         graph::{CheckpointSettings, JobGraph},
         ids::JobId,
         protocol::JobStatus,
-        task_executor::RECORD_BYTES_MAX,
     },
     under_test::cluster::{
         invariants::x4_exactly_once::ExactlyOnce, lines::check_lines, model::Model,
     },
 };
 use bytes::Bytes;
-
-/// The most bytes of a line of a user's text: it comes out with its number.
-const LINE_BYTES_MAX: usize = RECORD_BYTES_MAX - 32;
 
 crate::settings! {
     /// What a scenario says of pipelines.
@@ -82,8 +79,8 @@ impl JobUnderTest for Pipelines {
 
     type Settings = PipelinesSettings;
 
-    fn operators() -> Operators {
-        Box::new(register)
+    fn program(failed: &FailedAttempts) -> Program {
+        program(failed)
     }
 
     fn slots(settings: &PipelinesSettings) -> NumberRange {
@@ -91,7 +88,7 @@ impl JobUnderTest for Pipelines {
     }
 
     fn check_input(_: &PipelinesSettings, lines: &[Bytes]) -> Result<(), String> {
-        check_lines(lines, LINE_BYTES_MAX)
+        check_lines(lines, TEXT_BYTES_MAX)
     }
 
     fn setup(settings: &PipelinesSettings, run: &JobRun<'_>) -> JobSetup {
@@ -103,12 +100,7 @@ impl JobUnderTest for Pipelines {
         let stop = dealt.iter().map(|lines| lines.len() as u64).collect();
         let partitions = settings.parallelism.one();
         let plan = JobPlan {
-            job: graph(
-                settings,
-                id,
-                &LogSourceParameters::new(&topics.input, stop),
-                &topics.output,
-            ),
+            job: graph(settings, id, LogSourceParameters::new(&topics.input, stop), &topics.output),
             topics: topics.clone(),
             inputs: partitions,
             outputs: partitions,
@@ -135,7 +127,7 @@ impl JobUnderTest for Pipelines {
 fn graph(
     settings: &PipelinesSettings,
     id: JobId,
-    source: &LogSourceParameters,
+    source: LogSourceParameters,
     output: &str,
 ) -> JobGraph {
     let checkpoints = CheckpointSettings {
@@ -156,9 +148,8 @@ fn graph(
         ..FailureInjection::default()
     };
     let failures = settings.fail_at.map(failing).unwrap_or_default();
-    let source = operator("source", LOG_SOURCE, source);
-    let partitions = settings.parallelism.one();
-    let job = pipelines(id, source, output, partitions, checkpoints, restarts, &failures);
+    let settings = JobSettings { parallelism: settings.parallelism.one(), checkpoints, restarts };
+    let job = pipelines(id, Input::Log(source), output, &settings, failures);
     job.expect("the scenario's parallelism is within bounds")
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     ALL,
-    job::{AnyJob, JobRun, JobSetup, Operators},
+    job::{AnyJob, JobRun, JobSetup},
 };
 use crate::{
     harness::{
@@ -13,8 +13,8 @@ use crate::{
         system::{AnySettings, LintContext},
     },
     host::{Draws, mix},
-    jobs::common::{FailedAttempts, register_faulty},
-    system::{cluster::OperatorLibrary, connector, task_executor::OperatorRegistry},
+    jobs::common::FailedAttempts,
+    system::dataflow::Programs,
 };
 use bytes::Bytes;
 use std::{fmt, sync::Arc};
@@ -25,18 +25,11 @@ const COUNT: Number = number(1, 200, 1);
 /// The table of a job in scenario files.
 const TABLE: &str = "job";
 
-/// What the processes of a run can run: the connectors, the operator that fails on purpose, and those of every
-/// job.
-pub fn library() -> OperatorLibrary {
-    let of_jobs: Vec<Operators> = ALL.iter().map(|job| job.operators()).collect();
+/// What the processes of a run can run: the programs of every job.
+pub fn programs() -> Programs {
     // One memory of the functions that failed, for all processes of a run.
     let failed = FailedAttempts::default();
-    Arc::new(move |services| {
-        let connectors =
-            connector::register(OperatorRegistry::new(), &services.log, &services.objects);
-        let common = register_faulty(connectors, &failed);
-        of_jobs.iter().fold(common, |registry, add| add(registry))
-    })
+    ALL.iter().fold(Programs::new(), |programs, job| programs.with(job.program(&failed)))
 }
 
 /// A job with its settings, as a `[[job]]` table says.

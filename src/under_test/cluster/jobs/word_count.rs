@@ -1,7 +1,7 @@
 //! The word count under test: its settings, its lines, what of its functions fails, and what it must put out.
 
 use super::{
-    job::{JobRun, JobSetup, JobUnderTest, Operators},
+    job::{JobRun, JobSetup, JobUnderTest},
     workload::{Workload, job_of_seed},
 };
 use crate::{
@@ -14,15 +14,18 @@ use crate::{
     },
     host::{Draws, millis},
     jobs::{
-        common::{FailureInjection, JobPlan, POISON, SlowSubtask, Topics},
-        word_count::{Counted, Oracle, register, topics, word_count_with_failures, words},
+        common::{
+            FailedAttempts, FailureInjection, JobPlan, JobSettings, POISON, SlowSubtask,
+            TEXT_BYTES_MAX, Topics,
+        },
+        word_count::{Counted, Oracle, program, topics, word_count_with_failures, words},
     },
     system::{
-        connector::{LOG_SOURCE, LogSourceParameters, spec as operator},
+        connector::{Input, LogSourceParameters},
+        dataflow::Program,
         graph::{CheckpointSettings, RestartStrategy},
         ids::JobId,
         protocol::JobStatus,
-        task_executor::RECORD_BYTES_MAX,
     },
     under_test::cluster::{
         invariants::x4_exactly_once::ExactlyOnce, lines::check_lines, model::Model,
@@ -31,8 +34,6 @@ use crate::{
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// The most bytes of a line of a user's text: a line is a record, and so is a word with its count.
-const LINE_BYTES_MAX: usize = RECORD_BYTES_MAX - 32;
 /// Letters of a word that a difference shows.
 const WORD_SHOWN_MAX: usize = 40;
 
@@ -121,8 +122,8 @@ impl JobUnderTest for WordCount {
 
     type Settings = WordCountSettings;
 
-    fn operators() -> Operators {
-        Box::new(register)
+    fn program(failed: &FailedAttempts) -> Program {
+        program(failed)
     }
 
     fn slots(settings: &WordCountSettings) -> NumberRange {
@@ -157,7 +158,7 @@ impl JobUnderTest for WordCount {
             let (line, all) = (poisoned.high, lines.len());
             return Err(format!("the scenario poisons line {line}, and it has {all} lines"));
         }
-        check_lines(lines, LINE_BYTES_MAX)
+        check_lines(lines, TEXT_BYTES_MAX)
     }
 
     fn setup(settings: &WordCountSettings, run: &JobRun<'_>) -> JobSetup {
@@ -255,16 +256,10 @@ fn plan(
         delay_ms: millis(spec.restart_delay.one()),
     };
     let stop = lines.iter().map(|lines| lines.len() as u64).collect();
-    let source = operator("source", LOG_SOURCE, &LogSourceParameters::new(&topics.input, stop));
-    let job = word_count_with_failures(
-        job_of_seed(run.seed),
-        source,
-        &topics.output,
-        spec.parallelism.one(),
-        checkpoints,
-        restarts,
-        &failures(spec, run.seed),
-    );
+    let input = Input::Log(LogSourceParameters::new(&topics.input, stop));
+    let settings = JobSettings { parallelism: spec.parallelism.one(), checkpoints, restarts };
+    let (id, failures) = (job_of_seed(run.seed), failures(spec, run.seed));
+    let job = word_count_with_failures(id, input, &topics.output, &settings, failures);
     JobPlan {
         job: job.expect("the scenario's parallelism is within bounds"),
         topics: topics.clone(),
@@ -392,7 +387,7 @@ fn output(model: &Model, topic: &str, input: Option<&[Bytes]>) -> Output {
     for record in of_topic.flat_map(|(_, records)| records) {
         // What can't be read is a violation of X4, and no word.
         if let Ok(Counted { word, count }) = postcard::from_bytes(record) {
-            let most = counts.entry(word).or_insert(0);
+            let most = counts.entry(word.to_string()).or_insert(0);
             *most = count.max(*most);
         }
     }

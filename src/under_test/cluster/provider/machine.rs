@@ -4,7 +4,8 @@ use super::{MACHINES, MachineBeat, MachinesGateway};
 use crate::{
     host::{Host, NodeAddress},
     system::{
-        cluster::{ClusterConfig, OperatorLibrary, bind_with, serve_tasks},
+        cluster::{ClusterConfig, bind_with, serve_tasks},
+        dataflow::Programs,
         rpc::{Gateway, RpcAddress, RpcError, RpcService},
         service::resource_provider::WorkerSpec,
     },
@@ -22,7 +23,7 @@ pub async fn run_machine_node(
     (port, data): (u16, u16),
     provider: NodeAddress,
     config: ClusterConfig,
-    library: OperatorLibrary,
+    programs: Programs,
 ) {
     let Some(service) = bind_with(&host, port, &config.rpc).await else { return };
     let provider = RpcAddress::new(provider, MACHINES);
@@ -33,9 +34,9 @@ pub async fn run_machine_node(
         match told(&service, &provider, &mut way, &beat).await {
             Ok(Some(worker)) if beat.running.is_none() => {
                 beat.running = Some(worker.resource.clone());
-                let (service, config, library) =
-                    (service.clone(), as_worker(&config, worker), library.clone());
-                host.spawn(async move { serve_tasks(service, data, config, &library).await });
+                let (service, config, programs) =
+                    (service.clone(), as_worker(&config, worker), programs.clone());
+                host.spawn(async move { serve_tasks(service, data, config, &programs).await });
             }
             Ok(worker)
                 if worker.as_ref().map(|worker| &worker.resource) == beat.running.as_ref() => {}

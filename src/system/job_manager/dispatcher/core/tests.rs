@@ -8,8 +8,8 @@ pub(super) const ID: JobId = JobId(7);
 
 pub(super) fn graph(id: JobId) -> JobGraph {
     let mut graph = StreamGraph::new();
-    let (uid, name, parameters) = ("a".to_string(), "a".to_string(), vec![]);
-    graph.source(OperatorSpec { uid, name, parameters }, 1);
+    let (uid, name) = ("a".to_string(), "a".to_string());
+    graph.source(OperatorSpec { uid, name }, 1);
     graph.job_graph(id, "one", CheckpointSettings::default(), RestartStrategy::None).unwrap()
 }
 
@@ -91,7 +91,7 @@ fn a_job_is_taken_once_in_whatever_state_it_is() {
 
 #[test]
 fn a_known_job_is_a_duplicate_also_where_its_operators_are_not_known() {
-    let unknown = |_: &JobGraph| Err(SubmitRefusal::UnknownOperator("a".to_string()));
+    let unknown = |_: &JobGraph| Err(SubmitRefusal::UnknownProgram("a".to_string()));
     let refused = Err(SubmitRefusal::Duplicate);
     assert_eq!(running().on_submit(graph(ID), unknown), refused);
     let (answer, effects) = on(&mut core(), |core| core.on_submit(graph(ID), unknown));

@@ -144,6 +144,7 @@ impl JobMasterCore {
             name: job_vertex.name.clone(),
             parallelism: job_vertex.parallelism,
             max_parallelism: job_vertex.max_parallelism,
+            program: self.job.program.clone(),
             operators: job_vertex.operators.clone(),
             produced: produced.collect(),
             inputs: self.vertex(id).inputs.iter().map(|edges| self.gate(edges)).collect(),

@@ -76,11 +76,7 @@ fn half_held() -> Bench {
 }
 
 fn one_held_of(slots: u32) -> Bench {
-    let spec = |uid: &str| OperatorSpec {
-        uid: uid.to_string(),
-        name: uid.to_string(),
-        parameters: vec![],
-    };
+    let spec = |uid: &str| OperatorSpec { uid: uid.to_string(), name: uid.to_string() };
     let mut graph = StreamGraph::new().disable_chaining();
     let source = graph.source(spec("source"), slots);
     graph.operator(source, Partitioner::Rebalance, spec("sink"), slots);

@@ -39,11 +39,7 @@ fn job(restarts: RestartStrategy) -> JobGraph {
 }
 
 fn job_with(restarts: RestartStrategy, settings: CheckpointSettings) -> JobGraph {
-    let spec = |uid: &str| OperatorSpec {
-        uid: uid.to_string(),
-        name: uid.to_string(),
-        parameters: vec![],
-    };
+    let spec = |uid: &str| OperatorSpec { uid: uid.to_string(), name: uid.to_string() };
     let mut graph = StreamGraph::new().disable_chaining();
     let source = graph.source(spec("source"), 2);
     graph.operator(source, Partitioner::Forward, spec("sink"), 2);

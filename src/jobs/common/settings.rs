@@ -1,0 +1,45 @@
+//! What is said of a job besides what its program does.
+
+use crate::system::{
+    dataflow::{Program, ProgramError},
+    graph::{CheckpointSettings, JobGraph, RestartStrategy},
+    ids::JobId,
+};
+use serde::Serialize;
+
+/// How a job runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobSettings {
+    /// The subtasks of every operator.
+    pub parallelism: u32,
+    /// When checkpoints are taken.
+    pub checkpoints: CheckpointSettings,
+    /// What is done when a task fails.
+    pub restarts: RestartStrategy,
+}
+
+impl Default for JobSettings {
+    /// One subtask, the checkpoints' defaults, no restart.
+    fn default() -> Self {
+        JobSettings {
+            parallelism: 1,
+            checkpoints: CheckpointSettings::default(),
+            restarts: RestartStrategy::None,
+        }
+    }
+}
+
+/// A job of a program that runs so.
+///
+/// # Errors
+/// Why there is none.
+pub fn job_of(
+    program: &Program,
+    id: JobId,
+    arguments: &impl Serialize,
+    settings: &JobSettings,
+) -> Result<JobGraph, ProgramError> {
+    let arguments = serde_json::to_string(arguments).expect("arguments can be written as JSON");
+    let job = program.job(id, &arguments, settings.parallelism)?;
+    Ok(JobGraph { checkpoints: settings.checkpoints, restarts: settings.restarts, ..job })
+}

@@ -1,0 +1,79 @@
+//! The stages of plain functions: each record by itself, without state.
+
+use super::{
+    operator::{Managed, OperatorContext, Waits, ready},
+    stage::{Collector, Scope, Stage},
+    time::Timestamp,
+};
+use crate::system::{graph::OperatorState, ids::CheckpointId};
+use std::marker::PhantomData;
+
+/// An operator of which nothing is kept.
+pub(super) struct Stateless {
+    uid: String,
+}
+
+impl Stateless {
+    pub fn new(uid: &str) -> Self {
+        Stateless { uid: uid.to_string() }
+    }
+}
+
+impl Managed for Stateless {
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn open<'a>(&'a mut self, _: &'a OperatorContext, _: Option<OperatorState>) -> Waits<'a, ()> {
+        ready(())
+    }
+
+    fn snapshot(&mut self, _: CheckpointId) -> Waits<'_, OperatorState> {
+        ready(OperatorState::default())
+    }
+}
+
+/// Calls a function for each record, which hands on what it likes.
+pub(super) struct Each<T, U, F> {
+    uid: Stateless,
+    function: F,
+    next: Box<dyn Stage<U>>,
+    of: PhantomData<fn(T)>,
+}
+
+impl<T, U, F> Each<T, U, F> {
+    pub fn new(uid: &str, function: F, next: Box<dyn Stage<U>>) -> Self {
+        Each { uid: Stateless::new(uid), function, next, of: PhantomData }
+    }
+}
+
+impl<T, U, F> Stage<T> for Each<T, U, F>
+where
+    T: Send,
+    F: FnMut(T, &mut Collector<'_, U>) + Send,
+{
+    fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope) {
+        (self.function)(value, &mut Collector::new(&mut *self.next, time, scope));
+    }
+
+    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
+        self.next.watermark(watermark, scope);
+    }
+
+    fn processing_time(&mut self, scope: &mut Scope) {
+        self.next.processing_time(scope);
+    }
+
+    fn resume(&mut self, scope: &mut Scope) {
+        self.next.resume(scope);
+    }
+
+    fn finish(&mut self, scope: &mut Scope) {
+        self.next.finish(scope);
+    }
+
+    fn managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
+        all.push(&mut self.uid);
+        self.next.managed(all);
+    }
+}

@@ -1,0 +1,150 @@
+//! The beginning of a chain, as its task sees it.
+
+use super::{
+    data::{Data, decode_record},
+    failure::Failure,
+    operator::{Managed, Waits},
+    stage::{Scope, Stage},
+    time::Timestamp,
+};
+use bytes::{Buf, Bytes};
+
+/// What a source has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// So many records to be drained.
+    Records(usize),
+    /// There is no more, ever.
+    End,
+}
+
+/// A chain of operators with what is before it: a source, or records of other tasks. No call waits but `fetch`.
+pub trait ChainHead: Send {
+    /// Whether it begins with a source.
+    fn is_source(&self) -> bool;
+
+    /// Waits until the source has records, or none any more; may be dropped half-way. Never ready without a source.
+    fn fetch(&mut self) -> Waits<'_, Fetched>;
+
+    /// Whether something was fetched that was not handled yet.
+    fn has_fetched(&self) -> bool;
+
+    /// Handles what was fetched until the chain pauses; how many records.
+    fn drain(&mut self, scope: &mut Scope) -> usize;
+
+    /// Handles a record of another task.
+    fn record(&mut self, record: &[u8], scope: &mut Scope);
+
+    /// No record as early as this comes any more.
+    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope);
+
+    /// It is so late by the clock as the scope says.
+    fn processing_time(&mut self, scope: &mut Scope);
+
+    /// Goes on with what was left undone when the chain paused.
+    fn resume(&mut self, scope: &mut Scope);
+
+    /// No record comes any more.
+    fn finish(&mut self, scope: &mut Scope);
+
+    /// The operators, the first one first.
+    fn managed(&mut self) -> Vec<&mut dyn Managed>;
+}
+
+/// A chain that reads what other tasks emit.
+pub(super) struct InputHead<T> {
+    next: Box<dyn Stage<T>>,
+}
+
+impl<T> InputHead<T> {
+    pub fn new(next: Box<dyn Stage<T>>) -> Self {
+        InputHead { next }
+    }
+}
+
+impl<T: Data> ChainHead for InputHead<T> {
+    fn is_source(&self) -> bool {
+        false
+    }
+
+    fn fetch(&mut self) -> Waits<'_, Fetched> {
+        Box::pin(std::future::pending())
+    }
+
+    fn has_fetched(&self) -> bool {
+        false
+    }
+
+    fn drain(&mut self, _: &mut Scope) -> usize {
+        0
+    }
+
+    fn record(&mut self, record: &[u8], scope: &mut Scope) {
+        match decode_record::<T>(record) {
+            Ok((value, time)) => self.next.process(value, time, scope),
+            Err(failure) => scope.fail(failure),
+        }
+    }
+
+    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
+        self.next.watermark(watermark, scope);
+    }
+
+    fn processing_time(&mut self, scope: &mut Scope) {
+        self.next.processing_time(scope);
+    }
+
+    fn resume(&mut self, scope: &mut Scope) {
+        self.next.resume(scope);
+    }
+
+    fn finish(&mut self, scope: &mut Scope) {
+        self.next.finish(scope);
+    }
+
+    fn managed(&mut self) -> Vec<&mut dyn Managed> {
+        let mut all = Vec::new();
+        self.next.managed(&mut all);
+        all
+    }
+}
+
+/// The records of a buffer that were not handled yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Records {
+    left: u32,
+    payload: Bytes,
+}
+
+impl Records {
+    /// So many records, each its length and its bytes.
+    pub fn new(count: u32, payload: Bytes) -> Self {
+        Records { left: count, payload }
+    }
+
+    /// Whether all were handled.
+    pub fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Takes them through a chain until it pauses; how many.
+    ///
+    /// # Errors
+    /// When they are not as many as was said, or cut short.
+    pub fn drain(&mut self, chain: &mut dyn ChainHead, scope: &mut Scope) -> Result<u32, Failure> {
+        let before = self.left;
+        while self.left > 0 && !scope.is_paused() {
+            let cut = || Failure::new("a buffer is cut short");
+            let length = self.payload.try_get_u32_le().map_err(|_| cut())? as usize;
+            let record = self.payload.get(..length).ok_or_else(cut)?;
+            scope.step();
+            chain.record(record, scope);
+            self.payload.advance(length);
+            self.left -= 1;
+        }
+        if self.left == 0 && !self.payload.is_empty() {
+            return Err(Failure::new("a buffer has more than its records"));
+        }
+        Ok(before - self.left)
+    }
+}

@@ -1,0 +1,102 @@
+//! What a job is written with: streams of typed records, functions on them, state by key, timers.
+//!
+//! A job is a [`Program`]: a function that describes a dataflow in a [`StreamEnv`]. Every process of a cluster has it
+//! in its binary and makes its tasks from it, so functions are plain closures, and the operators of a chain call each
+//! other: no box, no lock and no encoding between them.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use serde::Deserialize;
+//! use wavetank::system::{
+//!     connector::{LogSink, LogSource, LogSourceParameters},
+//!     dataflow::{Collector, KeyContext, Process, Program, Result, StreamEnv, Text},
+//!     ids::JobId,
+//! };
+//!
+//! #[derive(Deserialize)]
+//! struct Arguments {
+//!     input: LogSourceParameters,
+//!     output: String,
+//! }
+//!
+//! #[derive(Clone, Default)]
+//! struct Count;
+//!
+//! impl Process<Text, Text> for Count {
+//!     type State = u64;
+//!     type Out = (Text, u64);
+//!
+//!     fn process(
+//!         &mut self,
+//!         word: Text,
+//!         context: &mut KeyContext<'_, Text, u64>,
+//!         out: &mut Collector<'_, (Text, u64)>,
+//!     ) -> Result<()> {
+//!         *context.state() += 1;
+//!         out.emit((word, *context.state()));
+//!         Ok(())
+//!     }
+//! }
+//!
+//! fn word_count(env: &mut StreamEnv, arguments: &Arguments) -> Result<()> {
+//!     env.source("lines", LogSource::new(arguments.input.clone())?)
+//!         .flat_map("split", |line: Bytes, out| {
+//!             let line = String::from_utf8_lossy(&line).into_owned();
+//!             line.split_whitespace().for_each(|word| out.emit(Text::from(word)));
+//!         })
+//!         .key_by(Text::clone)
+//!         .process("count", Count)
+//!         .sink("counts", LogSink::new(&arguments.output));
+//!     Ok(())
+//! }
+//!
+//! let program = Program::new("word-count", 1, word_count);
+//! let arguments = r#"{"input": {"topic": "lines", "stop": [1000, 1000], "records_max": 512, "poll_ms": 50},
+//!                     "output": "counts"}"#;
+//! let job = program.job(JobId(1), arguments, 2)?;
+//! let names: Vec<&str> = job.vertices.iter().map(|vertex| vertex.name.as_str()).collect();
+//! assert_eq!(names, ["lines -> split", "count -> counts"]);
+//! # Ok::<(), wavetank::system::dataflow::ProgramError>(())
+//! ```
+//!
+//! A function never waits. What it emits beyond the room of those that read it is kept with the task, whose snapshot
+//! has it too; what has to be waited for is done between records, by a [`Source`] or a [`Sink`].
+
+mod data;
+mod failure;
+mod functions;
+mod head;
+mod keyed_state;
+mod operator;
+mod operator_fn;
+mod outputs;
+mod plan;
+mod port;
+mod process;
+mod program;
+mod shape;
+mod sink;
+mod source;
+mod stage;
+mod stream;
+mod time;
+
+/// A text that is held in place while it is short.
+pub use compact_str::CompactString as Text;
+pub use data::Data;
+pub use failure::{Failure, Result};
+pub use head::{ChainHead, Fetched, Records};
+pub use keyed_state::Key;
+pub use operator::{Managed, OperatorContext, Waits, at_once, ready};
+pub use operator_fn::Operator;
+pub use outputs::{
+    BUFFER_BYTES_MAX, Emitted, OVERFLOW_BYTES_MAX, Outputs, RECORD_BYTES_MAX, RECORD_HEADER_BYTES,
+};
+pub use process::{KeyContext, Process, Timer};
+pub use program::{Program, ProgramError, ProgramPlan, Programs};
+pub use shape::shape_of;
+pub use sink::Sink;
+pub use source::{Source, SourceStep};
+pub use stage::{Collector, Scope};
+pub use stream::{KeyedStream, Stream, StreamEnv};
+pub use time::Timestamp;

@@ -1,0 +1,95 @@
+//! What a task sees of the operators of its chain besides records: their beginning, their state, their end.
+
+use super::{failure::Failure, time::Timestamp};
+use crate::{
+    host::Host,
+    system::{
+        graph::{KeyGroupRange, OperatorState},
+        ids::{CheckpointId, ExecutionAttemptId},
+        service::Services,
+    },
+};
+use futures::{FutureExt, future::BoxFuture};
+
+/// What an operator, source or sink knows about where it runs. Cheap to clone.
+#[derive(Clone)]
+pub struct OperatorContext {
+    /// What its node stands on.
+    pub host: Host,
+    /// The services of the cluster.
+    pub services: Services,
+    /// The attempt.
+    pub attempt: ExecutionAttemptId,
+    /// Its subtask, from 0.
+    pub subtask: u32,
+    /// The subtasks of its vertex.
+    pub parallelism: u32,
+    /// The key groups of its vertex.
+    pub max_parallelism: u32,
+    /// What its state is found by.
+    pub uid: String,
+    /// The checkpoint from which the task begins; `None`: from nothing.
+    pub restored: Option<CheckpointId>,
+}
+
+impl OperatorContext {
+    /// The key groups that the subtask owns.
+    pub fn key_groups(&self) -> KeyGroupRange {
+        KeyGroupRange::of_subtask(self.subtask, self.parallelism, self.max_parallelism)
+    }
+}
+
+/// What a call of an operator that may wait comes to.
+pub type Waits<'a, T> = BoxFuture<'a, Result<T, Failure>>;
+
+/// A call that has nothing to wait for.
+pub fn ready<'a, T: Send + 'a>(value: T) -> Waits<'a, T> {
+    std::future::ready(Ok(value)).boxed()
+}
+
+/// A call that has come to its end.
+pub fn at_once<'a, T: Send + 'a>(result: Result<T, Failure>) -> Waits<'a, T> {
+    std::future::ready(result).boxed()
+}
+
+/// An operator, source or sink as its task looks after it. Calls come between records, one at a time.
+pub trait Managed: Send {
+    /// What its state is found by.
+    fn uid(&self) -> &str;
+
+    /// Begins, with its state of the checkpoint from which the task is restored. Those behind it are open already.
+    fn open<'a>(
+        &'a mut self,
+        context: &'a OperatorContext,
+        restored: Option<OperatorState>,
+    ) -> Waits<'a, ()>;
+
+    /// Whether it wants to [flush](Self::flush) before it takes more.
+    fn wants_flush(&self) -> bool {
+        false
+    }
+
+    /// Hands on what it has gathered.
+    fn flush(&mut self) -> Waits<'_, ()> {
+        ready(())
+    }
+
+    /// The state at a checkpoint.
+    fn snapshot(&mut self, checkpoint: CheckpointId) -> Waits<'_, OperatorState>;
+
+    /// The checkpoint is complete, and with it every earlier one.
+    fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {
+        let _ = checkpoint;
+        ready(())
+    }
+
+    /// When it wants to hear of the time of day next.
+    fn next_timer(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// The task ends, however it ended; may be cut short.
+    fn close(&mut self) -> Waits<'_, ()> {
+        ready(())
+    }
+}

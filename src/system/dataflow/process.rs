@@ -1,0 +1,337 @@
+//! Functions with state by key and timers.
+
+use super::{
+    data::{Data, decode, encode},
+    failure::{Failure, Result},
+    keyed_state::{Key, KeyedState, Slot},
+    operator::{Managed, OperatorContext, Waits},
+    stage::{Collector, Scope, Stage},
+    time::Timestamp,
+};
+use crate::system::{
+    graph::{KeyGroupRange, OperatorState},
+    ids::CheckpointId,
+};
+use bytes::Bytes;
+use futures::FutureExt;
+use serde::{Deserialize, Serialize};
+
+/// A function with a state of its own for each key, and with timers. Each subtask works with a clone.
+pub trait Process<K, T>: Clone + Send + 'static {
+    /// What is kept of a key; made by `default` when a key comes first.
+    type State: Data + Default;
+    /// What it emits.
+    type Out: Data;
+
+    /// Handles a record of the context's key.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn process(
+        &mut self,
+        value: T,
+        context: &mut KeyContext<'_, K, Self::State>,
+        out: &mut Collector<'_, Self::Out>,
+    ) -> Result<()>;
+
+    /// Begins. Does nothing by default.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn open(&mut self, context: &OperatorContext) -> Result<()> {
+        let _ = context;
+        Ok(())
+    }
+
+    /// A timer of the context's key has come. Does nothing by default.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn on_timer(
+        &mut self,
+        timer: Timer,
+        context: &mut KeyContext<'_, K, Self::State>,
+        out: &mut Collector<'_, Self::Out>,
+    ) -> Result<()> {
+        let _ = (timer, context, out);
+        Ok(())
+    }
+}
+
+/// By which time a timer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The watermark has reached it.
+    Event(Timestamp),
+    /// The time of day has.
+    Processing(Timestamp),
+}
+
+/// What a function knows of the key for which it is called.
+pub struct KeyContext<'a, K, S> {
+    slot: Slot<'a, K, S>,
+    time: Option<Timestamp>,
+    watermark: Timestamp,
+    now: Timestamp,
+    is_cleared: bool,
+}
+
+impl<K: Key, S: Default> KeyContext<'_, K, S> {
+    /// The key.
+    pub fn key(&self) -> &K {
+        self.slot.key()
+    }
+
+    /// What is kept of the key.
+    pub fn state(&mut self) -> &mut S {
+        self.is_cleared = false;
+        self.slot.state()
+    }
+
+    /// Forgets what is kept of the key; its timers stay.
+    pub fn clear(&mut self) {
+        *self.slot.state() = S::default();
+        self.is_cleared = true;
+    }
+
+    /// The event time of the record, or of the timer; `None` where the stream has none.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.time
+    }
+
+    /// No record as early as this comes any more.
+    pub fn watermark(&self) -> Timestamp {
+        self.watermark
+    }
+
+    /// The time of day, when the batch began that the record belongs to.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Sets a timer of the key; one that is set already is the same. One of event time that is not later than the
+    /// watermark comes with the next one.
+    ///
+    /// # Errors
+    /// When the key can't be encoded.
+    pub fn set_timer(&mut self, timer: Timer) -> Result<()> {
+        let (is_event, time) = timer.parts();
+        self.slot.set_timer(is_event, time)
+    }
+
+    /// Takes a timer of the key back, if it is set.
+    ///
+    /// # Errors
+    /// When the key can't be encoded.
+    pub fn delete_timer(&mut self, timer: Timer) -> Result<()> {
+        let (is_event, time) = timer.parts();
+        self.slot.delete_timer(is_event, time)
+    }
+}
+
+impl Timer {
+    fn parts(self) -> (bool, Timestamp) {
+        match self {
+            Timer::Event(time) => (true, time),
+            Timer::Processing(time) => (false, time),
+        }
+    }
+}
+
+/// What is kept of a keyed operator besides its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Progress {
+    /// The watermark that has come. After a restore it does not go back: what was late stays late.
+    watermark: Timestamp,
+    /// The watermark that those behind have been told.
+    told: Timestamp,
+}
+
+/// What a keyed operator is and knows besides those behind it.
+struct Keyed<K, T, P: Process<K, T>> {
+    uid: String,
+    function: P,
+    state: KeyedState<K, P::State>,
+    progress: Progress,
+    /// The time of day up to which timers are due.
+    due: Timestamp,
+}
+
+/// The stage of a [`Process`].
+pub(super) struct ProcessStage<K, T, P: Process<K, T>, F> {
+    keyed: Keyed<K, T, P>,
+    key: F,
+    next: Box<dyn Stage<P::Out>>,
+}
+
+impl<K, T, P, F> ProcessStage<K, T, P, F>
+where
+    K: Key,
+    P: Process<K, T>,
+    F: Fn(&T) -> K,
+{
+    pub fn new(uid: &str, function: P, key: F, next: Box<dyn Stage<P::Out>>) -> Self {
+        let state = KeyedState::new(KeyGroupRange { start: 0, end: 0 }, 1);
+        let progress = Progress { watermark: Timestamp::MIN, told: Timestamp::MIN };
+        let uid = uid.to_string();
+        let keyed = Keyed { uid, function, state, progress, due: Timestamp::MIN };
+        ProcessStage { keyed, key, next }
+    }
+
+    fn call(
+        &mut self,
+        key: K,
+        time: Option<Timestamp>,
+        scope: &mut Scope,
+        call: impl FnOnce(
+            &mut P,
+            &mut KeyContext<'_, K, P::State>,
+            &mut Collector<'_, P::Out>,
+        ) -> Result<()>,
+    ) {
+        let Keyed { function, state, progress, .. } = &mut self.keyed;
+        let mut context = KeyContext {
+            slot: state.slot(key),
+            time,
+            watermark: progress.watermark,
+            now: scope.now(),
+            is_cleared: size_of::<P::State>() == 0,
+        };
+        let mut out = Collector::new(&mut *self.next, time, scope);
+        let called = call(function, &mut context, &mut out);
+        if context.is_cleared {
+            context.slot.clear();
+        }
+        if let Err(failure) = called {
+            scope.fail(failure);
+        }
+    }
+
+    /// Fires what is due, one by one, until the chain pauses; then tells those behind of the watermark.
+    fn advance(&mut self, scope: &mut Scope) {
+        let Progress { watermark, told } = self.keyed.progress;
+        for (is_event, until) in [(true, watermark), (false, self.keyed.due)] {
+            while !scope.is_paused() {
+                let Some((time, key)) = self.keyed.state.next_due(is_event, until) else { break };
+                scope.step();
+                let timer = if is_event { Timer::Event(time) } else { Timer::Processing(time) };
+                self.call(key, Some(time).filter(|_| is_event), scope, |function, context, out| {
+                    function.on_timer(timer, context, out)
+                });
+            }
+            let first = self.keyed.state.first_timer(is_event);
+            if first.is_some_and(|first| first <= until) {
+                return scope.leave_unfinished();
+            }
+        }
+        if told < watermark {
+            self.keyed.progress.told = watermark;
+            self.next.watermark(watermark, scope);
+        }
+    }
+}
+
+impl<K, T, P, F> Stage<T> for ProcessStage<K, T, P, F>
+where
+    K: Key,
+    T: Send,
+    P: Process<K, T>,
+    F: Fn(&T) -> K + Send,
+{
+    fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope) {
+        let key = (self.key)(&value);
+        self.call(key, time, scope, |function, context, out| function.process(value, context, out));
+    }
+
+    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
+        let progress = &mut self.keyed.progress;
+        progress.watermark = progress.watermark.max(watermark);
+        self.advance(scope);
+    }
+
+    fn processing_time(&mut self, scope: &mut Scope) {
+        self.keyed.due = scope.now();
+        self.advance(scope);
+        self.next.processing_time(scope);
+    }
+
+    fn resume(&mut self, scope: &mut Scope) {
+        self.next.resume(scope);
+        self.advance(scope);
+    }
+
+    fn finish(&mut self, scope: &mut Scope) {
+        self.next.finish(scope);
+    }
+
+    fn managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
+        all.push(&mut self.keyed);
+        self.next.managed(all);
+    }
+}
+
+impl<K: Key, T: Send, P: Process<K, T>> Managed for Keyed<K, T, P> {
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn open<'a>(
+        &'a mut self,
+        context: &'a OperatorContext,
+        restored: Option<OperatorState>,
+    ) -> Waits<'a, ()> {
+        self.state = KeyedState::new(context.key_groups(), context.max_parallelism);
+        let opened = self.function.open(context);
+        let restored = restored.map_or(Ok(()), |restored| {
+            self.progress = decode(&restored.own)?;
+            // Nobody behind was told in this attempt.
+            self.progress.told = Timestamp::MIN;
+            self.state.restore(&restored.keyed)
+        });
+        std::future::ready(opened.and(restored)).boxed()
+    }
+
+    fn snapshot(&mut self, _: CheckpointId) -> Waits<'_, OperatorState> {
+        let taken = self.state.snapshot().and_then(|keyed| {
+            let own = Bytes::from(encode(&self.progress)?);
+            Ok::<_, Failure>(OperatorState { own, keyed })
+        });
+        std::future::ready(taken).boxed()
+    }
+
+    fn next_timer(&self) -> Option<Timestamp> {
+        self.state.first_timer(false)
+    }
+}
+
+/// A state by key that a function makes of each record and what was kept: what [`reduce`] stands on.
+///
+/// [`reduce`]: super::KeyedStream::reduce
+#[derive(Clone)]
+pub(super) struct Reduce<R>(pub R);
+
+impl<K, T, R> Process<K, T> for Reduce<R>
+where
+    K: Key,
+    T: Data,
+    R: Fn(T, T) -> T + Clone + Send + 'static,
+{
+    type State = Option<T>;
+    type Out = T;
+
+    fn process(
+        &mut self,
+        value: T,
+        context: &mut KeyContext<'_, K, Option<T>>,
+        out: &mut Collector<'_, T>,
+    ) -> Result<()> {
+        let kept = context.state();
+        let reduced = match kept.take() {
+            None => value,
+            Some(before) => (self.0)(before, value),
+        };
+        *kept = Some(reduced.clone());
+        out.emit(reduced);
+        Ok(())
+    }
+}

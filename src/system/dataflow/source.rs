@@ -1,0 +1,192 @@
+//! Where records come from.
+
+use super::{
+    data::{Data, decode, encode},
+    failure::{Failure, Result},
+    head::{ChainHead, Fetched},
+    operator::{Managed, OperatorContext, Waits, ready},
+    stage::{Scope, Stage},
+    time::Timestamp,
+};
+use crate::system::{graph::OperatorState, ids::CheckpointId};
+use bytes::Bytes;
+use futures::FutureExt;
+use std::collections::VecDeque;
+
+/// What a source hands out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceStep<T> {
+    /// Records, which its next snapshot counts as read.
+    Records(Vec<T>),
+    /// There is no more, ever.
+    End,
+}
+
+/// Reads records from outside. Each subtask works with a clone. Only [`next`](Self::next) has to be written.
+pub trait Source: Clone + Send + 'static {
+    /// What it reads.
+    type Out: Data;
+
+    /// The next records. Dropped half-way it must lose nothing: it moves on only as it completes.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn next(&mut self) -> Waits<'_, SourceStep<Self::Out>>;
+
+    /// Begins, with what [`snapshot`](Self::snapshot) gave at the checkpoint from which the task is restored.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn open<'a>(
+        &'a mut self,
+        context: &'a OperatorContext,
+        restored: Option<Bytes>,
+    ) -> Waits<'a, ()> {
+        let _ = (context, restored);
+        ready(())
+    }
+
+    /// What is needed to read on from here; also asked for after the end. Nothing by default.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn snapshot(&mut self) -> Result<Bytes> {
+        Ok(Bytes::new())
+    }
+
+    /// The checkpoint is complete, and with it every earlier one.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {
+        let _ = checkpoint;
+        ready(())
+    }
+
+    /// The task ends, however it ended; may be cut short.
+    ///
+    /// # Errors
+    /// Fails a task that would have finished.
+    fn close(&mut self) -> Waits<'_, ()> {
+        ready(())
+    }
+}
+
+/// A source and what it has read that was not handled yet.
+struct Reading<S: Source> {
+    uid: String,
+    source: S,
+    left: VecDeque<S::Out>,
+}
+
+/// A chain that begins with a source.
+pub(super) struct SourceHead<S: Source> {
+    reading: Reading<S>,
+    next: Box<dyn Stage<S::Out>>,
+}
+
+impl<S: Source> SourceHead<S> {
+    pub fn new(uid: &str, source: S, next: Box<dyn Stage<S::Out>>) -> Self {
+        let reading = Reading { uid: uid.to_string(), source, left: VecDeque::new() };
+        SourceHead { reading, next }
+    }
+}
+
+impl<S: Source> ChainHead for SourceHead<S> {
+    fn is_source(&self) -> bool {
+        true
+    }
+
+    fn fetch(&mut self) -> Waits<'_, Fetched> {
+        async {
+            if !self.reading.left.is_empty() {
+                return Ok(Fetched::Records(self.reading.left.len()));
+            }
+            Ok(match self.reading.source.next().await? {
+                SourceStep::End => Fetched::End,
+                SourceStep::Records(records) => {
+                    self.reading.left = records.into();
+                    Fetched::Records(self.reading.left.len())
+                }
+            })
+        }
+        .boxed()
+    }
+
+    fn has_fetched(&self) -> bool {
+        !self.reading.left.is_empty()
+    }
+
+    fn drain(&mut self, scope: &mut Scope) -> usize {
+        let before = self.reading.left.len();
+        while !scope.is_paused()
+            && let Some(value) = self.reading.left.pop_front()
+        {
+            scope.step();
+            self.next.process(value, None, scope);
+        }
+        before - self.reading.left.len()
+    }
+
+    fn record(&mut self, _: &[u8], scope: &mut Scope) {
+        scope.fail(Failure::new("a source has no input"));
+    }
+
+    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
+        self.next.watermark(watermark, scope);
+    }
+
+    fn processing_time(&mut self, scope: &mut Scope) {
+        self.next.processing_time(scope);
+    }
+
+    fn resume(&mut self, scope: &mut Scope) {
+        self.next.resume(scope);
+    }
+
+    fn finish(&mut self, scope: &mut Scope) {
+        self.next.finish(scope);
+    }
+
+    fn managed(&mut self) -> Vec<&mut dyn Managed> {
+        let mut all: Vec<&mut dyn Managed> = vec![&mut self.reading];
+        self.next.managed(&mut all);
+        all
+    }
+}
+
+impl<S: Source> Managed for Reading<S> {
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn open<'a>(
+        &'a mut self,
+        context: &'a OperatorContext,
+        restored: Option<OperatorState>,
+    ) -> Waits<'a, ()> {
+        async move {
+            let Some(state) = restored else { return self.source.open(context, None).await };
+            let (own, left): (Bytes, VecDeque<S::Out>) = decode(&state.own)?;
+            self.left = left;
+            self.source.open(context, Some(own)).await
+        }
+        .boxed()
+    }
+
+    fn snapshot(&mut self, _: CheckpointId) -> Waits<'_, OperatorState> {
+        let taken = self.source.snapshot().and_then(|own| {
+            let own = Bytes::from(encode(&(own, &self.left))?);
+            Ok(OperatorState { own, keyed: Vec::new() })
+        });
+        std::future::ready(taken).boxed()
+    }
+
+    fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {
+        self.source.notify_checkpoint_complete(checkpoint)
+    }
+
+    fn close(&mut self) -> Waits<'_, ()> {
+        self.source.close()
+    }
+}

@@ -1,0 +1,242 @@
+//! A chain of operators as one typed call each: an operator owns those behind it and calls them.
+//!
+//! Nothing in a chain waits. What is emitted beyond the room of those that read it is kept by the task's outputs,
+//! and the chain [pauses](Scope::is_paused) before the next record or timer; between two of them all that it holds is
+//! a value. What has to be waited for, such as a sink's writing, is awaited by the task between batches.
+
+use super::{
+    data::encode_record, failure::Failure, operator::Managed, outputs::Outputs, time::Timestamp,
+};
+use serde::Serialize;
+use std::time::Duration;
+
+/// What a chain may do without a pause: records and timers.
+pub const STEPS_MAX: u32 = 4096;
+
+/// What a chain works with while it is called.
+pub struct Scope {
+    /// What it emits to other tasks.
+    pub outputs: Outputs,
+    /// The time of day when the batch began.
+    now: Timestamp,
+    steps: u32,
+    failure: Option<Failure>,
+    is_paused: bool,
+    /// Somebody stopped before all was done, and wants to be [resumed](Stage::resume).
+    is_unfinished: bool,
+    /// How long what was done keeps the task from what comes next.
+    debt: Duration,
+    /// Where records are encoded.
+    scratch: Vec<u8>,
+}
+
+impl Scope {
+    /// One whose outputs have so many channels each.
+    pub fn new(channels: &[usize]) -> Self {
+        Scope {
+            outputs: Outputs::new(channels),
+            now: Timestamp::MIN,
+            steps: 0,
+            failure: None,
+            is_paused: false,
+            is_unfinished: false,
+            debt: Duration::ZERO,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// A batch begins at this time of day.
+    pub fn begin(&mut self, now: Timestamp) {
+        self.now = now;
+        self.steps = 0;
+        self.is_unfinished = false;
+        self.is_paused = self.outputs.has_queued();
+    }
+
+    /// What the batch came to: whether somebody wants to be [resumed](Stage::resume).
+    ///
+    /// # Errors
+    /// Why the task fails.
+    pub fn end(&mut self) -> Result<bool, Failure> {
+        match self.failure.take() {
+            Some(failure) => Err(failure),
+            None => Ok(self.is_unfinished),
+        }
+    }
+
+    /// The time of day when the batch began.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Whether the chain must do nothing more for now: a buffer is to be handed on, a sink wants to write, mail may
+    /// wait, or something failed.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Lets the chain pause before the next record or timer.
+    pub fn pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    /// Notes that somebody stopped before all was done.
+    pub(super) fn leave_unfinished(&mut self) {
+        self.is_unfinished = true;
+    }
+
+    /// What was done takes so long: the chain pauses, and its task rests for as long before the next record.
+    pub(super) fn owe(&mut self, time: Duration) {
+        self.debt += time;
+        self.is_paused = true;
+    }
+
+    /// How long the task must rest before the next record.
+    pub fn take_debt(&mut self) -> Duration {
+        std::mem::take(&mut self.debt)
+    }
+
+    /// Counts a record or a timer.
+    pub(super) fn step(&mut self) {
+        self.steps += 1;
+        if self.steps >= STEPS_MAX {
+            self.is_paused = true;
+        }
+    }
+
+    /// The task fails; the first word counts.
+    pub fn fail(&mut self, failure: Failure) {
+        self.failure.get_or_insert(failure);
+        self.is_paused = true;
+    }
+
+    /// Takes what came of a user's function.
+    pub(super) fn note<T>(&mut self, result: Result<T, Failure>) -> Option<T> {
+        result.map_err(|failure| self.fail(failure)).ok()
+    }
+
+    /// Sends a record to a channel of an output.
+    pub(super) fn send<T: Serialize>(
+        &mut self,
+        output: usize,
+        value: &T,
+        time: Option<Timestamp>,
+        channel: usize,
+    ) {
+        let mut record = std::mem::take(&mut self.scratch);
+        record.clear();
+        let sent = encode_record(value, time, &mut record)
+            .and_then(|()| self.outputs.append(output, channel, &record));
+        self.scratch = record;
+        self.note(sent);
+        self.is_paused |= self.outputs.has_queued();
+    }
+
+    pub(super) fn send_watermark(&mut self, output: usize, watermark: Timestamp) {
+        self.outputs.watermark(output, watermark);
+        self.is_paused = true;
+    }
+}
+
+/// Hands what a function makes to whoever reads it. What is emitted has the time of what the function was called for.
+pub struct Collector<'a, T> {
+    next: &'a mut dyn Stage<T>,
+    time: Option<Timestamp>,
+    scope: &'a mut Scope,
+}
+
+impl<'a, T> Collector<'a, T> {
+    pub(super) fn new(
+        next: &'a mut dyn Stage<T>,
+        time: Option<Timestamp>,
+        scope: &'a mut Scope,
+    ) -> Self {
+        Collector { next, time, scope }
+    }
+
+    /// Hands on a value. It never waits: what has no room behind it is kept.
+    pub fn emit(&mut self, value: T) {
+        self.next.process(value, self.time, self.scope);
+    }
+
+    /// What the function does takes so long: the task handles nothing else meanwhile, as if the function had held it
+    /// up.
+    pub fn takes(&mut self, time: Duration) {
+        self.scope.owe(time);
+    }
+
+    /// The task fails with these words; nothing more is handled.
+    pub fn fail(&mut self, failure: Failure) {
+        self.scope.fail(failure);
+    }
+
+    /// The same as `emit`, at another time of event time.
+    pub fn emit_at(&mut self, value: T, time: Timestamp) {
+        self.next.process(value, Some(time), self.scope);
+    }
+}
+
+/// An operator with all that is behind it. No call waits.
+pub trait Stage<T>: Send {
+    /// Handles a record.
+    fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope);
+
+    /// No record comes any more that is as early as this or earlier. Watermarks only grow.
+    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope);
+
+    /// It is so late by the clock.
+    fn processing_time(&mut self, scope: &mut Scope);
+
+    /// Goes on with what was left undone when the chain paused.
+    fn resume(&mut self, scope: &mut Scope);
+
+    /// No record comes any more; every timer of event time has fired.
+    fn finish(&mut self, scope: &mut Scope);
+
+    /// The operators, this one first.
+    fn managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>);
+}
+
+/// Whoever reads nothing of what comes.
+pub(super) struct Nowhere;
+
+impl<T> Stage<T> for Nowhere {
+    fn process(&mut self, _: T, _: Option<Timestamp>, _: &mut Scope) {}
+    fn watermark(&mut self, _: Timestamp, _: &mut Scope) {}
+    fn processing_time(&mut self, _: &mut Scope) {}
+    fn resume(&mut self, _: &mut Scope) {}
+    fn finish(&mut self, _: &mut Scope) {}
+    fn managed<'a>(&'a mut self, _: &mut Vec<&'a mut dyn Managed>) {}
+}
+
+/// Several that read the same.
+pub(super) struct Several<T>(pub Vec<Box<dyn Stage<T>>>);
+
+impl<T: Clone> Stage<T> for Several<T> {
+    fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope) {
+        if let Some((last, others)) = self.0.split_last_mut() {
+            others.iter_mut().for_each(|next| next.process(value.clone(), time, scope));
+            last.process(value, time, scope);
+        }
+    }
+
+    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
+        self.0.iter_mut().for_each(|next| next.watermark(watermark, scope));
+    }
+
+    fn processing_time(&mut self, scope: &mut Scope) {
+        self.0.iter_mut().for_each(|next| next.processing_time(scope));
+    }
+
+    fn resume(&mut self, scope: &mut Scope) {
+        self.0.iter_mut().for_each(|next| next.resume(scope));
+    }
+
+    fn finish(&mut self, scope: &mut Scope) {
+        self.0.iter_mut().for_each(|next| next.finish(scope));
+    }
+
+    fn managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
+        self.0.iter_mut().for_each(|next| next.managed(all));
+    }
+}

@@ -13,8 +13,8 @@ pub enum SlotState {
     Free,
     /// It was asked for, and there is no answer yet.
     Pending(JobId, AllocationId),
-    /// A job holds it.
-    Allocated(JobId, AllocationId),
+    /// A job holds it: the report, or the grant, of this version says so.
+    Allocated(JobId, AllocationId, u64),
 }
 
 impl SlotState {
@@ -22,7 +22,7 @@ impl SlotState {
     pub fn job(self) -> Option<JobId> {
         match self {
             SlotState::Free => None,
-            SlotState::Pending(job, _) | SlotState::Allocated(job, _) => Some(job),
+            SlotState::Pending(job, _) | SlotState::Allocated(job, _, _) => Some(job),
         }
     }
 }
@@ -30,8 +30,9 @@ impl SlotState {
 #[derive(Debug)]
 struct Executor {
     instance: InstanceId,
-    /// Of the newest report; none is handed out before the first.
-    version: Option<u64>,
+    /// Of the newest report; none is handed out before the first. An answer tells of one slot alone, so its
+    /// version is kept with that slot: answers may overtake one another, and reports.
+    reported: Option<u64>,
     slots: Vec<SlotState>,
 }
 
@@ -66,7 +67,7 @@ pub struct SlotManager {
 impl SlotManager {
     /// A registration of a task executor begins, and its earlier one ends.
     pub fn register(&mut self, resource: &ResourceId, instance: InstanceId) {
-        let executor = Executor { instance, version: None, slots: Vec::new() };
+        let executor = Executor { instance, reported: None, slots: Vec::new() };
         self.executors.insert(resource.clone(), executor);
     }
 
@@ -81,7 +82,7 @@ impl SlotManager {
         self.executors.get_mut(resource).filter(|executor| executor.instance == instance)
     }
 
-    /// A task executor says who holds its slots. What is older than what is known is ignored.
+    /// A task executor says who holds its slots. What is older than what is known, of all or of one, is ignored.
     /// Answers the jobs for which it has given slots back.
     pub fn report(
         &mut self,
@@ -91,14 +92,18 @@ impl SlotManager {
     ) -> BTreeSet<JobId> {
         let mut given_back = BTreeSet::new();
         let Some(executor) = self.executor(resource, instance) else { return given_back };
-        if executor.version.is_some_and(|known| report.version < known) {
+        if executor.reported.is_some_and(|known| report.version < known) {
             return given_back;
         }
-        executor.version = Some(report.version);
+        executor.reported = Some(report.version);
         executor.slots.resize(report.slots.len(), SlotState::Free);
         for (slot, reported) in executor.slots.iter_mut().zip(&report.slots) {
             *slot = match (reported.allocation, *slot) {
-                (Some((job, allocation)), _) => SlotState::Allocated(job, allocation),
+                // It was granted since.
+                (_, held @ SlotState::Allocated(_, _, since)) if report.version < since => held,
+                (Some((job, allocation)), _) => {
+                    SlotState::Allocated(job, allocation, report.version)
+                }
                 // The request may still be on its way.
                 (None, pending @ SlotState::Pending(_, _)) => pending,
                 (None, held) => {
@@ -127,12 +132,11 @@ impl SlotManager {
             return false;
         };
         // A report that is newer than the grant and does not show it says that it was given back.
-        let newer = granted.is_some_and(|granted| executor.version > Some(granted));
+        let newer = granted.is_some_and(|granted| executor.reported > Some(granted));
         *slot = match granted {
-            Some(_) if !newer => SlotState::Allocated(request.job, allocation),
+            Some(granted) if !newer => SlotState::Allocated(request.job, allocation, granted),
             _ => SlotState::Free,
         };
-        executor.version = executor.version.max(granted);
         newer
     }
 
@@ -231,9 +235,12 @@ impl SlotManager {
         );
         let mut holds = BTreeMap::new();
         for (resource, executor) in &self.executors {
-            assert!(executor.version.is_some() || executor.slots.is_empty(), "{resource} has told");
+            assert!(
+                executor.reported.is_some() || executor.slots.is_empty(),
+                "{resource} has told"
+            );
             for (index, slot) in executor.slots.iter().enumerate() {
-                let (SlotState::Pending(_, allocation) | SlotState::Allocated(_, allocation)) =
+                let (SlotState::Pending(_, allocation) | SlotState::Allocated(_, allocation, _)) =
                     slot
                 else {
                     continue;
@@ -249,7 +256,7 @@ impl SlotManager {
         let free = |executor: &Executor| {
             executor.slots.iter().filter(|slot| **slot == SlotState::Free).count()
         };
-        let reported = self.executors.iter().filter(|(_, executor)| executor.version.is_some());
+        let reported = self.executors.iter().filter(|(_, executor)| executor.reported.is_some());
         let best = reported.rev().max_by_key(|(_, executor)| free(executor))?;
         let index = best.1.slots.iter().position(|slot| *slot == SlotState::Free)?;
         Some((best.0.clone(), best.1.instance, index))
@@ -339,6 +346,44 @@ mod tests {
     }
 
     #[test]
+    fn what_an_answer_tells_of_one_slot_says_nothing_of_another() {
+        let mut manager = registered();
+        manager.report(&a(), FIRST, &report(1, [None, None]));
+        let asked = requests(&mut manager);
+        // They were granted in the other order.
+        assert!(!manager.answer(&asked[1].0, asked[1].1, Some(3)));
+        assert!(!manager.answer(&asked[0].0, asked[0].1, Some(2)));
+        assert_eq!(requests(&mut manager), vec![], "both are held");
+        let first = asked[0].1.0;
+        // A report from between the two shows the first one, and can't show the second one.
+        assert_eq!(manager.report(&a(), FIRST, &report(2, [Some(first), None])), BTreeSet::new());
+        assert_eq!(requests(&mut manager), vec![], "both are held");
+        // And one that is newer than an answer says whether it still holds.
+        assert_eq!(
+            manager.report(&a(), FIRST, &report(4, [Some(first), None])),
+            BTreeSet::from([JOB])
+        );
+        let asked = requests(&mut manager);
+        assert_eq!(asked.len(), 1);
+        manager.report(&a(), FIRST, &report(6, [Some(first), None]));
+        assert!(manager.answer(&asked[0].0, asked[0].1, Some(5)), "it was given back since");
+    }
+
+    #[test]
+    fn a_report_tells_of_the_slots_that_no_newer_answer_is_known_of() {
+        let mut manager = registered();
+        manager.report(&a(), FIRST, &report(1, [None, None]));
+        let asked = requests(&mut manager);
+        manager.answer(&asked[0].0, asked[0].1, Some(3));
+        let other = SlotStatus { index: 1, allocation: Some((JobId(8), AllocationId(9))) };
+        let mut shown = report(2, [None, None]);
+        shown.slots[1] = other;
+        assert_eq!(manager.report(&a(), FIRST, &shown), BTreeSet::new());
+        let jobs = manager.executors[&a()].slots.iter().map(|slot| slot.job());
+        assert_eq!(jobs.collect::<Vec<_>>(), [Some(JOB), Some(JobId(8))]);
+    }
+
+    #[test]
     fn an_answer_to_an_earlier_registration_changes_nothing() {
         let mut manager = registered();
         manager.report(&a(), FIRST, &report(1, [None, None]));
@@ -372,7 +417,7 @@ mod tests {
         shown.slots[0] = other;
         manager.report(&a(), FIRST, &shown);
         manager.answer(&asked[0].0, asked[0].1, Some(1));
-        let held = SlotState::Allocated(JobId(8), AllocationId(9));
+        let held = SlotState::Allocated(JobId(8), AllocationId(9), 2);
         assert_eq!(manager.executors[&a()].slots[0], held);
         assert_eq!(requests(&mut manager), vec![], "none is free for the job at the moment");
         manager.report(&a(), FIRST, &report(3, [None, None]));

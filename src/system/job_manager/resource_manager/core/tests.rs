@@ -165,6 +165,24 @@ fn a_job_whose_slot_was_refused_rests() {
 }
 
 #[test]
+fn answers_that_come_in_another_order_than_they_were_given_take_no_slot_back() {
+    let mut core = with_master();
+    register(&mut core, 1, 1, FIRST);
+    core.on_requirements(at(0), JOB, TERM, 1, 2);
+    let (_, effects) = on(&mut core, |core| core.on_report(at(0), FIRST, &free(1)));
+    let asked = requested(&effects);
+    assert_eq!(asked.len(), 2);
+    for ((request, allocation), granted) in asked.iter().zip([2, 3]).rev() {
+        let answered = |core: &mut ResourceManagerCore| {
+            core.on_slot_answered(at(0), request, *allocation, Some(granted));
+        };
+        assert_eq!(on(&mut core, answered).1, [], "the job has the slot, so it need not rest");
+    }
+    let free: Vec<usize> = core.executors().map(|(_, _, free)| free).collect();
+    assert_eq!(free, [0]);
+}
+
+#[test]
 fn a_master_that_does_not_lead_is_refused_and_an_old_one_changes_nothing() {
     let mut core = with_master();
     let other = LeaderSessionId(4);

@@ -53,7 +53,7 @@ impl Scope {
         self.is_paused = self.outputs.has_queued();
     }
 
-    /// What the batch came to: whether somebody wants to be [resumed](Stage::resume).
+    /// What the batch came to: whether somebody wants to be resumed.
     ///
     /// # Errors
     /// Why the task fails.

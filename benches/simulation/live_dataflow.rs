@@ -91,19 +91,25 @@ fn processor_seconds() -> f64 {
     (field(11) + field(12)) / 100.0
 }
 
-/// Words in a second, and processor seconds for a million words.
+/// Words in a second, in millions, and processor seconds for a million words.
 struct Speed {
     rate: f64,
     cost: f64,
 }
 
-impl Speed {
-    fn of(words: u64, work: impl FnOnce()) -> Self {
-        let (begin, used) = (Instant::now(), processor_seconds());
-        work();
+/// When something began, and how much processor time was used by then.
+struct Begin(Instant, f64);
+
+impl Begin {
+    fn now() -> Self {
+        Begin(Instant::now(), processor_seconds())
+    }
+
+    fn speed(&self, words: u64) -> Speed {
         let millions = words as f64 / 1e6;
+        let Begin(at, used) = self;
         Speed {
-            rate: millions / begin.elapsed().as_secs_f64(),
+            rate: millions / at.elapsed().as_secs_f64(),
             cost: (processor_seconds() - used) / millions,
         }
     }
@@ -111,15 +117,15 @@ impl Speed {
 
 fn plain(words_all: u64) -> Speed {
     let lines = lines();
-    Speed::of(words_all, || {
-        let mut counts = hash_map();
-        for line in lines.iter().cycle().take((words_all / LINE_WORDS) as usize) {
-            for word in words(line) {
-                *counts.entry(word).or_insert(0_u64) += 1;
-            }
+    let begin = Begin::now();
+    let mut counts = hash_map();
+    for line in lines.iter().cycle().take((words_all / LINE_WORDS) as usize) {
+        for word in words(line) {
+            *counts.entry(word).or_insert(0_u64) += 1;
         }
-        std::hint::black_box(counts.len());
-    })
+    }
+    std::hint::black_box(counts.len());
+    begin.speed(words_all)
 }
 
 #[expect(clippy::disallowed_types, reason = "what anybody would write")]
@@ -129,8 +135,8 @@ fn hash_map<'a>() -> std::collections::HashMap<&'a [u8], u64> {
 
 fn cluster(parallelism: u32, words_each: u64) -> Speed {
     // Each task has a thread of its own beside it.
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
         let config = LocalClusterConfig { slots: parallelism, ..LocalClusterConfig::default() };
         let programs = programs(words_each);
@@ -143,14 +149,10 @@ fn cluster(parallelism: u32, words_each: u64) -> Speed {
         };
         let job = job_of(&program, JobId(1), &BTreeMap::<String, String>::new(), &settings);
         let job = job.expect("a sound job");
-        let (begin, used) = (Instant::now(), processor_seconds());
+        let begin = Begin::now();
         let result = cluster.run(&job).await.expect("it is taken");
         assert_eq!(result.status, JobStatus::Finished, "{result:?}");
-        let millions = (words_each * u64::from(parallelism)) as f64 / 1e6;
-        let speed = Speed {
-            rate: millions / begin.elapsed().as_secs_f64(),
-            cost: (processor_seconds() - used) / millions,
-        };
+        let speed = begin.speed(words_each * u64::from(parallelism));
         cluster.stop().await;
         speed
     })

@@ -7,7 +7,8 @@
 //! its source shows at once.
 
 use super::common::{
-    FailedAttempts, FailureInjection, FaultyOperator, JobOracle, JobSettings, Topics, job_of,
+    FailedAttempts, FailureInjection, FaultyOperator, JobArguments, JobOracle, JobSettings, Topics,
+    job_of,
 };
 use crate::system::{
     connector::{Input, LogSink},
@@ -19,24 +20,11 @@ use crate::system::{
     ids::{CheckpointId, JobId},
 };
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The topics of the pipelines of a number, from 1: `rows` and `numbered-rows` of the first.
 pub fn topics(number: u32) -> Topics {
     Topics::numbered("rows", "numbered-rows", number)
-}
-
-/// What pipelines are told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PipelinesArguments {
-    /// From where they read records.
-    pub input: Input,
-    /// The topic to which they write.
-    pub output: String,
-    /// What of their functions fails on purpose.
-    #[serde(default)]
-    pub failures: FailureInjection,
 }
 
 /// The program. Functions that fail on purpose remember in `failed` that they have.
@@ -46,12 +34,8 @@ pub fn program(failed: &FailedAttempts) -> Program {
 }
 
 /// Two tasks for each pipeline, which no chaining makes one.
-fn describe(
-    env: &mut StreamEnv,
-    arguments: &PipelinesArguments,
-    failed: &FailedAttempts,
-) -> Result<()> {
-    let PipelinesArguments { input, output, failures } = arguments;
+fn describe(env: &mut StreamEnv, arguments: &JobArguments, failed: &FailedAttempts) -> Result<()> {
+    let JobArguments { input, output, failures } = arguments;
     env.disable_chaining();
     let mut records = env.source("source", input.source()?);
     if *failures != FailureInjection::default() {
@@ -73,7 +57,7 @@ pub fn pipelines(
     settings: &JobSettings,
     failures: FailureInjection,
 ) -> Result<JobGraph, ProgramError> {
-    let arguments = PipelinesArguments { input, output: output.to_string(), failures };
+    let arguments = JobArguments { input, output: output.to_string(), failures };
     job_of(&program(&FailedAttempts::default()), id, &arguments, settings)
 }
 

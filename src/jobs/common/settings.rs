@@ -1,11 +1,25 @@
 //! What is said of a job besides what its program does.
 
+use super::FailureInjection;
 use crate::system::{
+    connector::Input,
     dataflow::{Program, ProgramError},
     graph::{CheckpointSettings, JobGraph, RestartStrategy},
     ids::JobId,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+/// What a job is told that reads an input and writes a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobArguments {
+    /// From where it reads.
+    pub input: Input,
+    /// The topic to which it writes.
+    pub output: String,
+    /// What of its functions fails on purpose.
+    #[serde(default)]
+    pub failures: FailureInjection,
+}
 
 /// How a job runs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ pub use oracle::{Oracle, OracleError};
 pub use words::words;
 
 use super::common::{
-    FailedAttempts, FailureInjection, FaultyOperator, JobSettings, Topics, job_of,
+    FailedAttempts, FailureInjection, FaultyOperator, JobArguments, JobSettings, Topics, job_of,
 };
 use crate::system::{
     connector::{Input, LogSink},
@@ -24,23 +24,10 @@ use crate::system::{
     ids::JobId,
 };
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
 /// The topics of the word count of a number, from 1: `lines` and `counts` of the first.
 pub fn topics(number: u32) -> Topics {
     Topics::numbered("lines", "counts", number)
-}
-
-/// What a word count is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WordCountArguments {
-    /// From where it reads lines.
-    pub input: Input,
-    /// The topic to which it writes counts.
-    pub output: String,
-    /// What of its functions fails on purpose.
-    #[serde(default)]
-    pub failures: FailureInjection,
 }
 
 /// The program. Functions that fail on purpose remember in `failed` that they have.
@@ -49,12 +36,8 @@ pub fn program(failed: &FailedAttempts) -> Program {
     Program::new("word-count", 1, move |env, arguments| describe(env, arguments, &failed))
 }
 
-fn describe(
-    env: &mut StreamEnv,
-    arguments: &WordCountArguments,
-    failed: &FailedAttempts,
-) -> Result<()> {
-    let WordCountArguments { input, output, failures } = arguments;
+fn describe(env: &mut StreamEnv, arguments: &JobArguments, failed: &FailedAttempts) -> Result<()> {
+    let JobArguments { input, output, failures } = arguments;
     let mut lines = env.source("source", input.source()?);
     if let Some(failures) = failures.of_splitting() {
         lines = lines.apply("faulty-lines", FaultyOperator::new(failures, failed));
@@ -96,6 +79,6 @@ pub fn word_count_with_failures(
     settings: &JobSettings,
     failures: FailureInjection,
 ) -> Result<JobGraph, ProgramError> {
-    let arguments = WordCountArguments { input, output: output.to_string(), failures };
+    let arguments = JobArguments { input, output: output.to_string(), failures };
     job_of(&program(&FailedAttempts::default()), id, &arguments, settings)
 }

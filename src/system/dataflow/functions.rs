@@ -2,7 +2,7 @@
 
 use super::{
     operator::{Managed, OperatorContext, Waits, ready},
-    stage::{Collector, Scope, Stage},
+    stage::{Collector, Downstream, Scope, Stage},
     time::Timestamp,
 };
 use crate::system::{graph::OperatorState, ids::CheckpointId};
@@ -47,33 +47,22 @@ impl<T, U, F> Each<T, U, F> {
     }
 }
 
+impl<T, U, F: Send> Downstream for Each<T, U, F> {
+    fn for_each_reader(&mut self, call: &mut dyn FnMut(&mut dyn Downstream)) {
+        call(&mut *self.next);
+    }
+
+    fn add_managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
+        all.push(&mut self.uid);
+        self.next.add_managed(all);
+    }
+}
+
 impl<T, U, F> Stage<T> for Each<T, U, F>
 where
-    T: Send,
     F: FnMut(T, &mut Collector<'_, U>) + Send,
 {
     fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope) {
         (self.function)(value, &mut Collector::new(&mut *self.next, time, scope));
-    }
-
-    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
-        self.next.watermark(watermark, scope);
-    }
-
-    fn processing_time(&mut self, scope: &mut Scope) {
-        self.next.processing_time(scope);
-    }
-
-    fn resume(&mut self, scope: &mut Scope) {
-        self.next.resume(scope);
-    }
-
-    fn finish(&mut self, scope: &mut Scope) {
-        self.next.finish(scope);
-    }
-
-    fn managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
-        all.push(&mut self.uid);
-        self.next.managed(all);
     }
 }

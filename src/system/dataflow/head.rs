@@ -4,22 +4,21 @@ use super::{
     data::{Data, decode_record},
     failure::Failure,
     operator::{Managed, Waits},
-    stage::{Scope, Stage},
-    time::Timestamp,
+    stage::{Downstream, Scope, Stage},
 };
 use bytes::{Buf, Bytes};
 
 /// What a source has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetched {
-    /// So many records to be drained.
-    Records(usize),
+    /// Records to be drained.
+    Records,
     /// There is no more, ever.
     End,
 }
 
 /// A chain of operators with what is before it: a source, or records of other tasks. No call waits but `fetch`.
-pub trait ChainHead: Send {
+pub trait ChainHead: Downstream {
     /// Whether it begins with a source.
     fn is_source(&self) -> bool;
 
@@ -35,20 +34,12 @@ pub trait ChainHead: Send {
     /// Handles a record of another task.
     fn record(&mut self, record: &[u8], scope: &mut Scope);
 
-    /// No record as early as this comes any more.
-    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope);
-
-    /// It is so late by the clock as the scope says.
-    fn processing_time(&mut self, scope: &mut Scope);
-
-    /// Goes on with what was left undone when the chain paused.
-    fn resume(&mut self, scope: &mut Scope);
-
-    /// No record comes any more.
-    fn finish(&mut self, scope: &mut Scope);
-
     /// The operators, the first one first.
-    fn managed(&mut self) -> Vec<&mut dyn Managed>;
+    fn managed(&mut self) -> Vec<&mut dyn Managed> {
+        let mut all = Vec::new();
+        self.add_managed(&mut all);
+        all
+    }
 }
 
 /// A chain that reads what other tasks emit.
@@ -59,6 +50,16 @@ pub(super) struct InputHead<T> {
 impl<T> InputHead<T> {
     pub fn new(next: Box<dyn Stage<T>>) -> Self {
         InputHead { next }
+    }
+}
+
+impl<T> Downstream for InputHead<T> {
+    fn for_each_reader(&mut self, call: &mut dyn FnMut(&mut dyn Downstream)) {
+        call(&mut *self.next);
+    }
+
+    fn add_managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
+        self.next.add_managed(all);
     }
 }
 
@@ -84,28 +85,6 @@ impl<T: Data> ChainHead for InputHead<T> {
             Ok((value, time)) => self.next.process(value, time, scope),
             Err(failure) => scope.fail(failure),
         }
-    }
-
-    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
-        self.next.watermark(watermark, scope);
-    }
-
-    fn processing_time(&mut self, scope: &mut Scope) {
-        self.next.processing_time(scope);
-    }
-
-    fn resume(&mut self, scope: &mut Scope) {
-        self.next.resume(scope);
-    }
-
-    fn finish(&mut self, scope: &mut Scope) {
-        self.next.finish(scope);
-    }
-
-    fn managed(&mut self) -> Vec<&mut dyn Managed> {
-        let mut all = Vec::new();
-        self.next.managed(&mut all);
-        all
     }
 }
 

@@ -92,11 +92,12 @@ pub use operator_fn::Operator;
 pub use outputs::{
     BUFFER_BYTES_MAX, Emitted, OVERFLOW_BYTES_MAX, Outputs, RECORD_BYTES_MAX, RECORD_HEADER_BYTES,
 };
+pub use plan::Plan;
 pub use process::{KeyContext, Process, Timer};
-pub use program::{Program, ProgramError, ProgramPlan, Programs};
+pub use program::{Program, ProgramError, Programs};
 pub use shape::shape_of;
 pub use sink::Sink;
 pub use source::{Source, SourceStep};
-pub use stage::{Collector, Scope};
+pub use stage::{Collector, Downstream, Scope};
 pub use stream::{KeyedStream, Stream, StreamEnv};
 pub use time::Timestamp;

@@ -44,7 +44,7 @@ pub type Waits<'a, T> = BoxFuture<'a, Result<T, Failure>>;
 
 /// A call that has nothing to wait for.
 pub fn ready<'a, T: Send + 'a>(value: T) -> Waits<'a, T> {
-    std::future::ready(Ok(value)).boxed()
+    at_once(Ok(value))
 }
 
 /// A call that has come to its end.

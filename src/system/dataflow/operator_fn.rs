@@ -4,7 +4,7 @@ use super::{
     data::Data,
     failure::Result,
     operator::{Managed, OperatorContext, Waits, ready},
-    stage::{Collector, Scope, Stage},
+    stage::{Collector, Downstream, Scope, Stage},
     time::Timestamp,
 };
 use crate::system::{graph::OperatorState, ids::CheckpointId};
@@ -92,23 +92,9 @@ impl<T, O: Operator<T>> OperatorStage<T, O> {
     }
 }
 
-impl<T: Data, O: Operator<T>> Stage<T> for OperatorStage<T, O> {
-    fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope) {
-        let mut out = Collector::new(&mut *self.next, time, scope);
-        let called = self.kept.operator.process(value, &mut out);
-        scope.note(called);
-    }
-
-    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
-        self.next.watermark(watermark, scope);
-    }
-
-    fn processing_time(&mut self, scope: &mut Scope) {
-        self.next.processing_time(scope);
-    }
-
-    fn resume(&mut self, scope: &mut Scope) {
-        self.next.resume(scope);
+impl<T: Data, O: Operator<T>> Downstream for OperatorStage<T, O> {
+    fn for_each_reader(&mut self, call: &mut dyn FnMut(&mut dyn Downstream)) {
+        call(&mut *self.next);
     }
 
     fn finish(&mut self, scope: &mut Scope) {
@@ -118,9 +104,17 @@ impl<T: Data, O: Operator<T>> Stage<T> for OperatorStage<T, O> {
         self.next.finish(scope);
     }
 
-    fn managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
+    fn add_managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
         all.push(&mut self.kept);
-        self.next.managed(all);
+        self.next.add_managed(all);
+    }
+}
+
+impl<T: Data, O: Operator<T>> Stage<T> for OperatorStage<T, O> {
+    fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope) {
+        let mut out = Collector::new(&mut *self.next, time, scope);
+        let called = self.kept.operator.process(value, &mut out);
+        scope.note(called);
     }
 }
 

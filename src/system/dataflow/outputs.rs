@@ -32,16 +32,6 @@ struct Channel {
     records: u32,
 }
 
-impl Channel {
-    /// Puts what is being built into the queue.
-    fn seal(&mut self) {
-        if self.records > 0 {
-            let records = std::mem::take(&mut self.records);
-            self.queue.push_back(Emitted::Records(records, self.building.split().freeze()));
-        }
-    }
-}
-
 /// All that a chain has emitted to other tasks and nobody has taken yet, by output and channel.
 #[derive(Debug, Default)]
 pub struct Outputs {
@@ -72,11 +62,9 @@ impl Outputs {
         if record.len() > RECORD_BYTES_MAX {
             return Err(Failure(format!("a record of {} bytes is too long", record.len())));
         }
-        let part = &mut self.outputs[output][channel];
-        if part.building.len() + RECORD_HEADER_BYTES + record.len() > BUFFER_BYTES_MAX {
-            self.bytes += part.building.len();
-            self.queued += 1;
-            part.seal();
+        let building = self.outputs[output][channel].building.len();
+        if building + RECORD_HEADER_BYTES + record.len() > BUFFER_BYTES_MAX {
+            self.seal(output, channel);
             if self.bytes > OVERFLOW_BYTES_MAX {
                 return Err(Failure(format!(
                     "one record or timer has emitted more than {OVERFLOW_BYTES_MAX} bytes beyond \
@@ -84,6 +72,7 @@ impl Outputs {
                 )));
             }
         }
+        let part = &mut self.outputs[output][channel];
         let length = u32::try_from(record.len()).expect("a bounded record");
         if part.building.capacity() == 0 {
             part.building.reserve(BUFFER_BYTES_MAX);
@@ -96,12 +85,9 @@ impl Outputs {
 
     /// Adds a watermark for all channels of an output, behind all records so far.
     pub fn watermark(&mut self, output: usize, watermark: Timestamp) {
-        for part in &mut self.outputs[output] {
-            if part.records > 0 {
-                self.bytes += part.building.len();
-                self.queued += 1;
-                part.seal();
-            }
+        for channel in 0..self.channels(output) {
+            self.seal(output, channel);
+            let part = &mut self.outputs[output][channel];
             // One that nobody has taken yet says less.
             match part.queue.back_mut() {
                 Some(Emitted::Watermark(before)) => *before = watermark,
@@ -142,9 +128,11 @@ impl Outputs {
     pub fn seal(&mut self, output: usize, channel: usize) {
         let part = &mut self.outputs[output][channel];
         if part.records > 0 {
-            self.bytes += part.building.len();
+            let records = std::mem::take(&mut part.records);
+            let sealed = part.building.split().freeze();
+            self.bytes += sealed.len();
             self.queued += 1;
-            part.seal();
+            part.queue.push_back(Emitted::Records(records, sealed));
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::system::graph::{
     CheckpointSettings, GraphError, JobGraph, OperatorSpec, Partitioner, RestartStrategy,
-    StreamGraph, StreamNodeId,
+    StreamEdge, StreamGraph, StreamNodeId,
 };
 use crate::system::ids::JobId;
 use std::{
@@ -59,24 +59,18 @@ pub(super) enum Make {
     Operator(MakeStage, MakeHead),
 }
 
-pub(super) struct PlannedEdge {
-    pub source: StreamNodeId,
-    pub target: StreamNodeId,
-    pub port: MakePort,
-}
-
-/// All that a program has described.
+/// All that a program has described: what the tasks of one job make their chains from.
 #[derive(Default)]
-pub(super) struct Plan {
-    pub graph: StreamGraph,
+pub struct Plan {
+    pub(super) graph: StreamGraph,
     /// By place in the graph.
-    pub make: Vec<Make>,
-    /// In the graph's order.
-    pub edges: Vec<PlannedEdge>,
+    make: Vec<Make>,
+    /// By place among the graph's edges.
+    ports: Vec<MakePort>,
     /// By place: what an operator reads and emits.
-    pub shapes: Vec<(String, String)>,
-    pub checkpoints: CheckpointSettings,
-    pub restarts: Option<RestartStrategy>,
+    pub(super) shapes: Vec<(String, String)>,
+    pub(super) checkpoints: CheckpointSettings,
+    pub(super) restarts: Option<RestartStrategy>,
 }
 
 /// What stands behind an operator, typed again.
@@ -103,7 +97,7 @@ pub(super) fn untyped<T: 'static>(stage: impl Stage<T> + 'static) -> AnyStage {
 
 impl Plan {
     /// Adds an operator.
-    pub fn add(
+    pub(super) fn add(
         &mut self,
         uid: &str,
         kind: &str,
@@ -119,7 +113,7 @@ impl Plan {
     }
 
     /// Adds an edge.
-    pub fn connect(
+    pub(super) fn connect(
         &mut self,
         source: StreamNodeId,
         target: StreamNodeId,
@@ -127,21 +121,22 @@ impl Plan {
         port: MakePort,
     ) {
         self.graph.connect(source, target, partitioner);
-        self.edges.push(PlannedEdge { source, target, port });
+        self.ports.push(port);
     }
 
     /// The graph as a job, under an id and a name.
     ///
     /// # Errors
     /// What no cluster could run.
-    pub fn job_graph(&self, id: JobId, name: &str) -> Result<JobGraph, GraphError> {
+    pub(super) fn job_graph(&self, id: JobId, name: &str) -> Result<JobGraph, GraphError> {
         let restarts = self
             .restarts
             .unwrap_or(RestartStrategy::FixedDelay { attempts: u32::MAX, delay_ms: 1_000 });
         self.graph.job_graph(id, name, self.checkpoints, restarts)
     }
 
-    /// Makes the chain of these operators, whose last one hands on to outputs with so many channels each.
+    /// Makes the chain of these operators, whose last one hands on to outputs with so many channels, and key groups
+    /// behind them, each.
     ///
     /// # Errors
     /// When they are not in the plan, or do not follow each other there.
@@ -159,14 +154,15 @@ impl Plan {
         let Some((last, _)) = nodes.split_last() else {
             return Err("a chain without operators".to_string());
         };
-        let edges: Vec<_> = self.edges.iter().filter(|edge| edge.source.0 == *last).collect();
-        if edges.len() != outputs.len() {
-            return Err(format!("{} outputs where the program has {}", outputs.len(), edges.len()));
+        let edges = self.graph.edges().iter().zip(&self.ports);
+        let ports: Vec<_> = edges.filter(|(edge, _)| edge.source.0 == *last).collect();
+        if ports.len() != outputs.len() {
+            return Err(format!("{} outputs where the program has {}", outputs.len(), ports.len()));
         }
-        let ports = edges.iter().zip(outputs).enumerate();
+        let ports = ports.iter().zip(outputs).enumerate();
         let mut next: Vec<AnyStage> = ports
-            .map(|(output, (edge, (channels, max_parallelism)))| {
-                (edge.port)(PortPlace {
+            .map(|(output, ((_, port), (channels, max_parallelism)))| {
+                port(PortPlace {
                     output,
                     subtask,
                     channels: *channels,
@@ -175,9 +171,8 @@ impl Plan {
             })
             .collect();
         for pair in nodes.windows(2).rev() {
-            let follows =
-                |edge: &&PlannedEdge| edge.source.0 == pair[0] && edge.target.0 == pair[1];
-            if self.edges.iter().find(follows).is_none() {
+            let follows = |edge: &StreamEdge| edge.source.0 == pair[0] && edge.target.0 == pair[1];
+            if !self.graph.edges().iter().any(follows) {
                 return Err("the program has no such chain".to_string());
             }
             match &self.make[pair[1]] {

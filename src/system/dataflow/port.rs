@@ -3,7 +3,7 @@
 use super::{
     data::{Data, encode_into},
     operator::Managed,
-    stage::{Scope, Stage},
+    stage::{Downstream, Scope, Stage},
     time::Timestamp,
 };
 use crate::system::graph::{KeyGroupRange, key_group};
@@ -28,19 +28,18 @@ impl<R> Port<R> {
     }
 }
 
-impl<T: Data, R: Route<T>> Stage<T> for Port<R> {
-    fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope) {
-        self.route.send(self.output, &value, time, scope);
-    }
-
+impl<R: Send> Downstream for Port<R> {
     fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
         scope.send_watermark(self.output, watermark);
     }
 
-    fn processing_time(&mut self, _: &mut Scope) {}
-    fn resume(&mut self, _: &mut Scope) {}
-    fn finish(&mut self, _: &mut Scope) {}
-    fn managed<'a>(&'a mut self, _: &mut Vec<&'a mut dyn Managed>) {}
+    fn add_managed<'a>(&'a mut self, _: &mut Vec<&'a mut dyn Managed>) {}
+}
+
+impl<T: Data, R: Route<T>> Stage<T> for Port<R> {
+    fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope) {
+        self.route.send(self.output, &value, time, scope);
+    }
 }
 
 /// To the one channel there is.

@@ -2,10 +2,10 @@
 
 use super::{
     data::{Data, decode, encode},
-    failure::{Failure, Result},
+    failure::Result,
     keyed_state::{Key, KeyedState, Slot},
-    operator::{Managed, OperatorContext, Waits},
-    stage::{Collector, Scope, Stage},
+    operator::{Managed, OperatorContext, Waits, at_once},
+    stage::{Collector, Downstream, Scope, Stage},
     time::Timestamp,
 };
 use crate::system::{
@@ -13,7 +13,6 @@ use crate::system::{
     ids::CheckpointId,
 };
 use bytes::Bytes;
-use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 
 /// A function with a state of its own for each key, and with timers. Each subtask works with a clone.
@@ -202,9 +201,7 @@ where
         if context.is_cleared {
             context.slot.clear();
         }
-        if let Err(failure) = called {
-            scope.fail(failure);
-        }
+        scope.note(called);
     }
 
     /// Fires what is due, one by one, until the chain pauses; then tells those behind of the watermark.
@@ -242,6 +239,18 @@ where
         let key = (self.key)(&value);
         self.call(key, time, scope, |function, context, out| function.process(value, context, out));
     }
+}
+
+impl<K, T, P, F> Downstream for ProcessStage<K, T, P, F>
+where
+    K: Key,
+    T: Send,
+    P: Process<K, T>,
+    F: Fn(&T) -> K + Send,
+{
+    fn for_each_reader(&mut self, call: &mut dyn FnMut(&mut dyn Downstream)) {
+        call(&mut *self.next);
+    }
 
     fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
         let progress = &mut self.keyed.progress;
@@ -260,13 +269,9 @@ where
         self.advance(scope);
     }
 
-    fn finish(&mut self, scope: &mut Scope) {
-        self.next.finish(scope);
-    }
-
-    fn managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
+    fn add_managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
         all.push(&mut self.keyed);
-        self.next.managed(all);
+        self.next.add_managed(all);
     }
 }
 
@@ -288,15 +293,15 @@ impl<K: Key, T: Send, P: Process<K, T>> Managed for Keyed<K, T, P> {
             self.progress.told = Timestamp::MIN;
             self.state.restore(&restored.keyed)
         });
-        std::future::ready(opened.and(restored)).boxed()
+        at_once(opened.and(restored))
     }
 
     fn snapshot(&mut self, _: CheckpointId) -> Waits<'_, OperatorState> {
         let taken = self.state.snapshot().and_then(|keyed| {
             let own = Bytes::from(encode(&self.progress)?);
-            Ok::<_, Failure>(OperatorState { own, keyed })
+            Ok(OperatorState { own, keyed })
         });
-        std::future::ready(taken).boxed()
+        at_once(taken)
     }
 
     fn next_timer(&self) -> Option<Timestamp> {

@@ -3,7 +3,7 @@
 //! A job graph carries the name of its program, the arguments, the version that the program's author set, and the
 //! hash of the graph. Closures are in every binary, so none is ever sent.
 
-use super::{head::ChainHead, plan::Plan, stream::StreamEnv};
+use super::{plan::Plan, stream::StreamEnv};
 use crate::{
     host::mix,
     system::{
@@ -167,11 +167,6 @@ pub struct Programs {
     by_name: BTreeMap<String, Program>,
 }
 
-/// A program's plan for one job, from which its tasks make their chains.
-pub struct ProgramPlan {
-    plan: Plan,
-}
-
 impl Programs {
     /// None.
     pub fn new() -> Self {
@@ -218,33 +213,17 @@ impl Programs {
     ///
     /// # Errors
     /// When the program is not here, or is another one here.
-    pub fn plan(&self, reference: &ProgramRef) -> Result<ProgramPlan, ProgramError> {
+    pub fn plan(&self, reference: &ProgramRef) -> Result<Plan, ProgramError> {
         let program = self.get(&reference.name)?;
         let plan = program.plan(&reference.arguments, reference.parallelism)?;
         let id = JobId(0);
         let job = program.job_of(&plan, id, &reference.arguments, reference.parallelism)?;
         match job.program == *reference {
-            true => Ok(ProgramPlan { plan }),
+            true => Ok(plan),
             false => Err(ProgramError::Differs {
                 job: Box::new(reference.clone()),
                 here: Box::new(job.program),
             }),
         }
-    }
-}
-
-impl ProgramPlan {
-    /// Makes the chain of these operators, whose last one hands on to outputs with so many channels, and key groups
-    /// behind them, each.
-    ///
-    /// # Errors
-    /// When the plan has no such chain.
-    pub fn chain(
-        &self,
-        uids: &[&str],
-        subtask: u32,
-        outputs: &[(u32, u32)],
-    ) -> Result<Box<dyn ChainHead>, String> {
-        self.plan.chain(uids, subtask, outputs)
     }
 }

@@ -52,9 +52,15 @@ macro_rules! plain {
 }
 
 impl<'a> Tracer<'a> {
-    fn deeper(&mut self) -> Result<Tracer<'_>, Unsound> {
+    /// The same for a while.
+    fn again(&mut self) -> Tracer<'_> {
+        Tracer { shape: self.shape, depth: self.depth }
+    }
+
+    /// One for what the type holds.
+    fn deeper(self) -> Result<Tracer<'a>, Unsound> {
         match self.depth < DEPTH_MAX {
-            true => Ok(Tracer { shape: self.shape, depth: self.depth + 1 }),
+            true => Ok(Tracer { depth: self.depth + 1, ..self }),
             false => {
                 self.shape.push('…');
                 Err(Unsound)
@@ -64,17 +70,15 @@ impl<'a> Tracer<'a> {
 
     /// Elements between brackets, of which so many are followed.
     fn elements<'de, V: Visitor<'de>>(
-        self,
+        mut self,
         brackets: (&str, &str),
         names: &'static [&'static str],
         count: usize,
         visitor: V,
     ) -> Result<V::Value, Unsound> {
-        let Tracer { shape, depth } = self;
-        shape.push_str(brackets.0);
-        let elements = Elements { tracer: Tracer { shape, depth }, names, count, next: 0 };
-        let visited = visitor.visit_seq(elements);
-        shape.push_str(brackets.1);
+        self.shape.push_str(brackets.0);
+        let visited = visitor.visit_seq(Elements { tracer: self.again(), names, count, next: 0 });
+        self.shape.push_str(brackets.1);
         visited
     }
 }
@@ -109,7 +113,7 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
             return Ok(None);
         }
         self.begin();
-        seed.deserialize(self.tracer.deeper()?).map(Some)
+        seed.deserialize(self.tracer.again().deeper()?).map(Some)
     }
 }
 
@@ -128,12 +132,12 @@ impl<'de> MapAccess<'de> for Entry<'_> {
         if std::mem::replace(&mut self.told, true) {
             return Ok(None);
         }
-        seed.deserialize(self.tracer.deeper()?).map(Some)
+        seed.deserialize(self.tracer.again().deeper()?).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Unsound> {
         self.tracer.shape.push(':');
-        seed.deserialize(self.tracer.deeper()?)
+        seed.deserialize(self.tracer.again().deeper()?)
     }
 }
 
@@ -162,11 +166,13 @@ impl<'de> VariantAccess<'de> for Tracer<'_> {
         Ok(())
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Unsound> {
-        let Tracer { shape, depth } = self;
-        shape.push('(');
-        let value = seed.deserialize(Tracer { shape, depth }.deeper()?);
-        shape.push(')');
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(
+        mut self,
+        seed: S,
+    ) -> Result<S::Value, Unsound> {
+        self.shape.push('(');
+        let value = seed.deserialize(self.again().deeper()?);
+        self.shape.push(')');
         value
     }
 
@@ -219,7 +225,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Unsound> {
         self.shape.push('?');
-        match self.deeper() {
+        match self.again().deeper() {
             Ok(deeper) => visitor.visit_some(deeper),
             // A type that holds itself ends here.
             Err(_) => visitor.visit_none(),
@@ -241,14 +247,13 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
+        mut self,
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Unsound> {
-        let Tracer { shape, depth } = self;
-        let _ = write!(shape, "{name}(");
-        let value = visitor.visit_newtype_struct(Tracer { shape, depth }.deeper()?);
-        shape.push(')');
+        let _ = write!(self.shape, "{name}(");
+        let value = visitor.visit_newtype_struct(self.again().deeper()?);
+        self.shape.push(')');
         value
     }
 
@@ -274,11 +279,10 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         self.elements(("(", ")"), &[], len, visitor)
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unsound> {
-        let Tracer { shape, depth } = self;
-        shape.push('{');
-        let value = visitor.visit_map(Entry { tracer: Tracer { shape, depth }, told: false });
-        shape.push('}');
+    fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Unsound> {
+        self.shape.push('{');
+        let value = visitor.visit_map(Entry { tracer: self.again(), told: false });
+        self.shape.push('}');
         value
     }
 
@@ -298,29 +302,13 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Unsound> {
-        let Tracer { shape, depth } = self;
-        let _ = write!(shape, "{name}<{}>", variants.join("|"));
-        let first = variants.first().ok_or(Unsound)?;
-        visitor.visit_enum(FirstVariant {
-            tracer: Tracer { shape, depth }.deeper_owned()?,
-            name: first,
-        })
+        let _ = write!(self.shape, "{name}<{}>", variants.join("|"));
+        let name = variants.first().ok_or(Unsound)?;
+        visitor.visit_enum(FirstVariant { tracer: self.deeper()?, name })
     }
 
     fn is_human_readable(&self) -> bool {
         false
-    }
-}
-
-impl<'a> Tracer<'a> {
-    fn deeper_owned(self) -> Result<Tracer<'a>, Unsound> {
-        match self.depth < DEPTH_MAX {
-            true => Ok(Tracer { shape: self.shape, depth: self.depth + 1 }),
-            false => {
-                self.shape.push('…');
-                Err(Unsound)
-            }
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     data::Data,
     failure::Result,
     operator::{Managed, OperatorContext, Waits, ready},
-    stage::{Scope, Stage},
+    stage::{Downstream, Scope, Stage},
     time::Timestamp,
 };
 use crate::system::{graph::OperatorState, ids::CheckpointId};
@@ -98,13 +98,10 @@ impl<T: Data, S: Sink<T>> Stage<T> for SinkStage<T, S> {
             scope.pause();
         }
     }
+}
 
-    fn watermark(&mut self, _: Timestamp, _: &mut Scope) {}
-    fn processing_time(&mut self, _: &mut Scope) {}
-    fn resume(&mut self, _: &mut Scope) {}
-    fn finish(&mut self, _: &mut Scope) {}
-
-    fn managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
+impl<T: Data, S: Sink<T>> Downstream for SinkStage<T, S> {
+    fn add_managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
         all.push(&mut self.writing);
     }
 }

@@ -4,9 +4,8 @@ use super::{
     data::{Data, decode, encode},
     failure::{Failure, Result},
     head::{ChainHead, Fetched},
-    operator::{Managed, OperatorContext, Waits, ready},
-    stage::{Scope, Stage},
-    time::Timestamp,
+    operator::{Managed, OperatorContext, Waits, at_once, ready},
+    stage::{Downstream, Scope, Stage},
 };
 use crate::system::{graph::OperatorState, ids::CheckpointId};
 use bytes::Bytes;
@@ -99,14 +98,11 @@ impl<S: Source> ChainHead for SourceHead<S> {
 
     fn fetch(&mut self) -> Waits<'_, Fetched> {
         async {
-            if !self.reading.left.is_empty() {
-                return Ok(Fetched::Records(self.reading.left.len()));
-            }
             Ok(match self.reading.source.next().await? {
                 SourceStep::End => Fetched::End,
                 SourceStep::Records(records) => {
-                    self.reading.left = records.into();
-                    Fetched::Records(self.reading.left.len())
+                    self.reading.left.extend(records);
+                    Fetched::Records
                 }
             })
         }
@@ -131,27 +127,16 @@ impl<S: Source> ChainHead for SourceHead<S> {
     fn record(&mut self, _: &[u8], scope: &mut Scope) {
         scope.fail(Failure::new("a source has no input"));
     }
+}
 
-    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
-        self.next.watermark(watermark, scope);
+impl<S: Source> Downstream for SourceHead<S> {
+    fn for_each_reader(&mut self, call: &mut dyn FnMut(&mut dyn Downstream)) {
+        call(&mut *self.next);
     }
 
-    fn processing_time(&mut self, scope: &mut Scope) {
-        self.next.processing_time(scope);
-    }
-
-    fn resume(&mut self, scope: &mut Scope) {
-        self.next.resume(scope);
-    }
-
-    fn finish(&mut self, scope: &mut Scope) {
-        self.next.finish(scope);
-    }
-
-    fn managed(&mut self) -> Vec<&mut dyn Managed> {
-        let mut all: Vec<&mut dyn Managed> = vec![&mut self.reading];
-        self.next.managed(&mut all);
-        all
+    fn add_managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
+        all.push(&mut self.reading);
+        self.next.add_managed(all);
     }
 }
 
@@ -179,7 +164,7 @@ impl<S: Source> Managed for Reading<S> {
             let own = Bytes::from(encode(&(own, &self.left))?);
             Ok(OperatorState { own, keyed: Vec::new() })
         });
-        std::future::ready(taken).boxed()
+        at_once(taken)
     }
 
     fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {

@@ -22,7 +22,7 @@ pub struct Scope {
     steps: u32,
     failure: Option<Failure>,
     is_paused: bool,
-    /// Somebody stopped before all was done, and wants to be [resumed](Stage::resume).
+    /// Somebody stopped before all was done, and wants to be [resumed](Downstream::resume).
     is_unfinished: bool,
     /// How long what was done keeps the task from what comes next.
     debt: Duration,
@@ -53,7 +53,7 @@ impl Scope {
         self.is_paused = self.outputs.has_queued();
     }
 
-    /// What the batch came to: whether somebody wants to be resumed.
+    /// What the batch came to: whether somebody wants to be [resumed](Downstream::resume).
     ///
     /// # Errors
     /// Why the task fails.
@@ -69,7 +69,7 @@ impl Scope {
         self.now
     }
 
-    /// Whether the chain must do nothing more for now: a buffer is to be handed on, a sink wants to write, mail may
+    /// Whether the chain must do nothing more in this batch: a buffer is to be handed on, a sink wants to write, mail may
     /// wait, or something failed.
     pub fn is_paused(&self) -> bool {
         self.is_paused
@@ -111,8 +111,10 @@ impl Scope {
     }
 
     /// Takes what came of a user's function.
-    pub(super) fn note<T>(&mut self, result: Result<T, Failure>) -> Option<T> {
-        result.map_err(|failure| self.fail(failure)).ok()
+    pub(super) fn note(&mut self, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            self.fail(failure);
+        }
     }
 
     /// Sends a record to a channel of an output.
@@ -176,41 +178,66 @@ impl<'a, T> Collector<'a, T> {
     }
 }
 
-/// An operator with all that is behind it. No call waits.
-pub trait Stage<T>: Send {
-    /// Handles a record.
-    fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope);
+/// What an operator hears besides records; those behind it hear it after it. No call waits.
+pub trait Downstream: Send {
+    /// Calls each of those that read what this emits; nobody by default.
+    fn for_each_reader(&mut self, call: &mut dyn FnMut(&mut dyn Downstream)) {
+        let _ = call;
+    }
 
     /// No record comes any more that is as early as this or earlier. Watermarks only grow.
-    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope);
+    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
+        self.for_each_reader(&mut |reader| reader.watermark(watermark, scope));
+    }
 
-    /// It is so late by the clock.
-    fn processing_time(&mut self, scope: &mut Scope);
+    /// It is so late by the clock as the scope says.
+    fn processing_time(&mut self, scope: &mut Scope) {
+        self.for_each_reader(&mut |reader| reader.processing_time(scope));
+    }
 
     /// Goes on with what was left undone when the chain paused.
-    fn resume(&mut self, scope: &mut Scope);
+    fn resume(&mut self, scope: &mut Scope) {
+        self.for_each_reader(&mut |reader| reader.resume(scope));
+    }
 
     /// No record comes any more; every timer of event time has fired.
-    fn finish(&mut self, scope: &mut Scope);
+    fn finish(&mut self, scope: &mut Scope) {
+        self.for_each_reader(&mut |reader| reader.finish(scope));
+    }
 
-    /// The operators, this one first.
-    fn managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>);
+    /// Adds the operators, this one first.
+    fn add_managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>);
+}
+
+/// An operator with all that is behind it.
+pub trait Stage<T>: Downstream {
+    /// Handles a record.
+    fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope);
 }
 
 /// Whoever reads nothing of what comes.
 pub(super) struct Nowhere;
 
+impl Downstream for Nowhere {
+    fn add_managed<'a>(&'a mut self, _: &mut Vec<&'a mut dyn Managed>) {}
+}
+
 impl<T> Stage<T> for Nowhere {
     fn process(&mut self, _: T, _: Option<Timestamp>, _: &mut Scope) {}
-    fn watermark(&mut self, _: Timestamp, _: &mut Scope) {}
-    fn processing_time(&mut self, _: &mut Scope) {}
-    fn resume(&mut self, _: &mut Scope) {}
-    fn finish(&mut self, _: &mut Scope) {}
-    fn managed<'a>(&'a mut self, _: &mut Vec<&'a mut dyn Managed>) {}
 }
 
 /// Several that read the same.
 pub(super) struct Several<T>(pub Vec<Box<dyn Stage<T>>>);
+
+impl<T> Downstream for Several<T> {
+    fn for_each_reader(&mut self, call: &mut dyn FnMut(&mut dyn Downstream)) {
+        self.0.iter_mut().for_each(|next| call(&mut **next));
+    }
+
+    fn add_managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
+        self.0.iter_mut().for_each(|next| next.add_managed(all));
+    }
+}
 
 impl<T: Clone> Stage<T> for Several<T> {
     fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope) {
@@ -218,25 +245,5 @@ impl<T: Clone> Stage<T> for Several<T> {
             others.iter_mut().for_each(|next| next.process(value.clone(), time, scope));
             last.process(value, time, scope);
         }
-    }
-
-    fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
-        self.0.iter_mut().for_each(|next| next.watermark(watermark, scope));
-    }
-
-    fn processing_time(&mut self, scope: &mut Scope) {
-        self.0.iter_mut().for_each(|next| next.processing_time(scope));
-    }
-
-    fn resume(&mut self, scope: &mut Scope) {
-        self.0.iter_mut().for_each(|next| next.resume(scope));
-    }
-
-    fn finish(&mut self, scope: &mut Scope) {
-        self.0.iter_mut().for_each(|next| next.finish(scope));
-    }
-
-    fn managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
-        self.0.iter_mut().for_each(|next| next.managed(all));
     }
 }

@@ -73,16 +73,9 @@ impl StreamEnv {
             Box::new(SourceHead::new(&uid, source.copy(), behind::<S::Out>(next)))
         });
         let shapes = (String::new(), shape_of::<S::Out>());
-        let made = (Make::Source(head), shapes);
-        let node = self.plan.borrow_mut().add(name, "source", self.parallelism, made.0, made.1);
-        Stream {
-            plan: self.plan.clone(),
-            from: vec![node],
-            parallelism: self.parallelism,
-            to: To::Next,
-            begins_chain: false,
-            of: PhantomData,
-        }
+        let make = Make::Source(head);
+        let node = self.plan.borrow_mut().add(name, "source", self.parallelism, make, shapes);
+        Stream::of(&self.plan, node, self.parallelism)
     }
 }
 
@@ -129,6 +122,20 @@ fn port<T: Data, R: Route<T> + 'static>(
     route: impl Fn(&PortPlace) -> R + Send + Sync + 'static,
 ) -> MakePort {
     Arc::new(move |place| untyped::<T>(Port::new(place.output, route(&place))))
+}
+
+impl<T> Stream<T> {
+    /// What an operator of so many subtasks emits.
+    fn of(plan: &Rc<RefCell<Plan>>, node: StreamNodeId, parallelism: u32) -> Self {
+        Stream {
+            plan: plan.clone(),
+            from: vec![node],
+            parallelism,
+            to: To::Next,
+            begins_chain: false,
+            of: PhantomData,
+        }
+    }
 }
 
 impl<T: Data> Stream<T> {
@@ -189,14 +196,7 @@ impl<T: Data> Stream<T> {
             plan.connect(*from, node, partitioner, port);
         }
         drop(plan);
-        Stream {
-            plan: self.plan.clone(),
-            from: vec![node],
-            parallelism: self.parallelism,
-            to: To::Next,
-            begins_chain: false,
-            of: PhantomData,
-        }
+        Stream::of(&self.plan, node, self.parallelism)
     }
 
     /// How the records get from so many subtasks to the next ones.
@@ -227,12 +227,11 @@ impl<T: Data> Stream<T> {
     }
 
     /// The same with a function that may fail, and with it its task.
-    pub fn try_flat_map<U, F>(&self, name: &str, function: F) -> Stream<U>
+    pub fn try_flat_map<U, F>(&self, name: &str, mut function: F) -> Stream<U>
     where
         U: Data,
         F: FnMut(T, &mut Collector<'_, U>) -> Result<()> + Clone + Send + Sync + 'static,
     {
-        let mut function = function;
         self.flat_map(name, move |value, out: &mut Collector<'_, U>| {
             if let Err(failure) = function(value, out) {
                 out.fail(failure);

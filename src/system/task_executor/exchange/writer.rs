@@ -36,6 +36,8 @@ pub(in crate::system::task_executor) struct RecordWriter {
     host: Host,
     exchange: ShuffleEnvironment,
     results: Vec<ResultPartition>,
+    /// Each subpartition: its partition's place and its own.
+    places: Vec<(usize, usize)>,
     signal: Arc<ProducerSignal>,
     buffer_timeout: Duration,
     /// When what is under construction is sent; runs only while there is something.
@@ -84,6 +86,7 @@ impl RecordWriter {
             host: host.clone(),
             exchange: exchange.clone(),
             results: Vec::new(),
+            places: Vec::new(),
             signal: Arc::default(),
             buffer_timeout,
             flush: None,
@@ -94,6 +97,8 @@ impl RecordWriter {
             let id = ResultPartitionId { producer: attempt, data_set: deployment.data_set };
             let partitions = &exchange.partitions;
             let parts = partitions.register(id, deployment.subpartitions, &writer.signal)?;
+            let output = writer.results.len();
+            writer.places.extend((0..parts.len()).map(|channel| (output, channel)));
             writer.results.push(ResultPartition::new(id, parts));
         }
         Ok(writer)
@@ -109,17 +114,11 @@ impl RecordWriter {
         Readers(self.signal.clone())
     }
 
-    fn places(&self) -> Vec<(usize, usize)> {
-        let parts = |(output, result): (usize, &ResultPartition)| {
-            (0..result.parts.len()).map(move |channel| (output, channel)).collect::<Vec<_>>()
-        };
-        self.results.iter().enumerate().flat_map(parts).collect()
-    }
-
     /// Sends what waits, as far as there is room; what is being built is sent when its time has come.
     pub fn hand_on(&mut self, outputs: &mut Outputs) {
         if outputs.has_queued() {
-            for (output, channel) in self.places() {
+            for place in 0..self.places.len() {
+                let (output, channel) = self.places[place];
                 while outputs.has_queued_for(output, channel)
                     && self.results[output].parts[channel].subpartition.has_room(false)
                     && let Some(emitted) = outputs.take(output, channel)
@@ -168,7 +167,8 @@ impl RecordWriter {
 
     /// Puts an event into every subpartition, behind all that was sent so far.
     pub async fn broadcast(&mut self, event: Event) -> Result<(), TaskError> {
-        for (output, channel) in self.places() {
+        for place in 0..self.places.len() {
+            let (output, channel) = self.places[place];
             let part = &self.results[output].parts[channel];
             part.subpartition.room(true).await?;
             let frame = event.encode(part.next_sequence);
@@ -189,7 +189,8 @@ impl RecordWriter {
     /// Sends what is under construction, where there is room. The rest grows until the next time.
     pub fn flush(&mut self, outputs: &mut Outputs) {
         self.flush = None;
-        for (output, channel) in self.places() {
+        for place in 0..self.places.len() {
+            let (output, channel) = self.places[place];
             let has_room = self.results[output].parts[channel].subpartition.has_room(false);
             if outputs.is_building(output, channel) && has_room {
                 outputs.seal(output, channel);

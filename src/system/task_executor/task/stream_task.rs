@@ -41,8 +41,6 @@ enum Next {
     /// A timer of the time of day is due.
     Timer,
     Input(usize, Buffer),
-    /// A barrier behind which nothing waits.
-    Barrier(usize, Buffer),
     Source(Fetched),
 }
 
@@ -79,8 +77,6 @@ pub struct StreamTask<'a> {
     valve: WatermarkValve,
     /// The rest of a buffer, and the channel from which it came.
     left: Option<(usize, Records)>,
-    /// The source has records that were not handled yet.
-    has_fetched: bool,
     /// Something in the chain wants to go on.
     is_unfinished: bool,
     /// Channels on which no record comes any more.
@@ -109,7 +105,6 @@ impl<'a> StreamTask<'a> {
         uploads: &'a Uploads,
         restored: Option<CheckpointId>,
     ) -> Self {
-        let has_fetched = parts.chain.has_fetched();
         StreamTask {
             reporter,
             mailbox,
@@ -120,7 +115,6 @@ impl<'a> StreamTask<'a> {
             alignment: Alignment::new(inbox.len().max(1), restored),
             valve: WatermarkValve::new(inbox.len()),
             left: None,
-            has_fetched,
             is_unfinished: false,
             data_ended: BTreeSet::new(),
             end: DataEnd::NotYet,
@@ -142,7 +136,7 @@ impl<'a> StreamTask<'a> {
             self.end = DataEnd::Reached;
         }
         while !(self.finishing && self.inputs_ended()) {
-            self.settle_end(was_finished).await?;
+            self.settle_end().await?;
             self.parts.writer.hand_on(&mut self.parts.scope.outputs);
             match self.next().await? {
                 Next::Mail(mail) => self.handle_mail(mail).await?,
@@ -168,17 +162,7 @@ impl<'a> StreamTask<'a> {
                         }
                     }
                 }
-                Next::Barrier(channel, buffer) => {
-                    self.announce_received(channel, &buffer);
-                    if let Content::Event(event) = buffer.content {
-                        self.handle_event(channel, event).await?;
-                    }
-                    self.inbox.handled(channel);
-                }
-                Next::Source(Fetched::Records(_)) => {
-                    self.has_fetched = true;
-                    self.go_on(service_time).await?;
-                }
+                Next::Source(Fetched::Records) => self.go_on(service_time).await?,
                 Next::Source(Fetched::End) => self.end_data(),
             }
         }
@@ -191,7 +175,7 @@ impl<'a> StreamTask<'a> {
 
     /// Whether something can be gone on with before more is read.
     fn has_left(&self) -> bool {
-        self.is_unfinished || self.left.is_some() || self.has_fetched
+        self.is_unfinished || self.left.is_some() || self.parts.chain.has_fetched()
     }
 
     async fn next(&mut self) -> Result<Next, TaskError> {
@@ -227,7 +211,7 @@ impl<'a> StreamTask<'a> {
             let (channel, buffer) = inbox
                 .next_barrier(|channel| Some(channel) == channel_left || blocked(channel))
                 .await;
-            Next::Barrier(channel, buffer)
+            Next::Input(channel, buffer)
         }
         .fuse();
         let work = async {
@@ -291,9 +275,8 @@ impl<'a> StreamTask<'a> {
                 return self.flush_sinks().await;
             }
             self.left = Some((channel, records));
-        } else if self.has_fetched {
+        } else {
             self.batch(|chain, scope| handled = chain.drain(scope))?;
-            self.has_fetched = self.parts.chain.has_fetched();
         }
         self.serve(handled, service_time).await;
         self.flush_sinks().await
@@ -396,7 +379,7 @@ impl<'a> StreamTask<'a> {
 
     /// Takes the end of the data as far as it can be taken now: the operators hear of it when nothing is left to be
     /// handled, the readers behind all that was emitted.
-    async fn settle_end(&mut self, was_finished: bool) -> Result<(), TaskError> {
+    async fn settle_end(&mut self) -> Result<(), TaskError> {
         if self.end == DataEnd::Coming && !self.has_left() && !self.parts.scope.outputs.has_queued()
         {
             if self.parts.chain.is_source() {
@@ -413,7 +396,7 @@ impl<'a> StreamTask<'a> {
         if self.end == DataEnd::Reached {
             let Parts { scope, writer, .. } = &mut *self.parts;
             writer.flush(&mut scope.outputs);
-            if scope.outputs.is_empty() && (!was_finished || self.has_ended_inputs()) {
+            if scope.outputs.is_empty() && self.has_ended_inputs() {
                 self.end = DataEnd::Told;
                 self.parts.writer.broadcast(Event::EndOfData).await?;
             }

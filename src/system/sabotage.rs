@@ -45,6 +45,8 @@ crate::sabotages! {
     CANCELLATION_NOT_DURABLE = "cancellation-not-durable", "generic", ["D7"];
     /// A checkpoint whose pointer got no answer is given up without seeing to it that it never comes.
     PENDING_POINTER_NOT_FENCED = "pending-pointer-not-fenced", "generic", ["C1", "C2", "C3", "C5", "C8", "no-panic"];
+    /// Of the checkpoints that a job bears all that failed count, and not those in a row.
+    FAILED_CHECKPOINTS_ADD_UP = "failed-checkpoints-add-up", "generic", ["C13"];
     /// The sink commits a transaction at the barrier, before the checkpoint is complete.
     SINK_COMMITS_AT_BARRIER = "sink-commits-at-barrier", "generic", ["X5", "X4"];
     /// A cluster that is there for one job ends while something of the job is left.
@@ -55,6 +57,8 @@ crate::sabotages! {
     CLUSTER_ENDS_WITH_A_TERM = "cluster-ends-with-a-term", "FLINK-25486", ["P1"];
     /// What was emitted and has no room is no part of the state that a task keeps.
     OVERFLOW_LOST_AT_A_BARRIER = "overflow-lost-at-a-barrier", "generic", ["X4", "stuck"];
+    /// A provider of machines obeys whichever resource manager attached last, however old its word is.
+    LATE_MANAGER_OBEYED = "late-manager-obeyed", "generic", ["S10"];
     /// Machines that were asked for and have not come are asked for again.
     COMING_WORKERS_FORGOTTEN = "coming-workers-forgotten", "FLINK-24713", ["S8"];
     /// A machine whose task executor is lost is neither awaited nor given back.

@@ -17,8 +17,8 @@ pub use nearest::{did_you_mean, nearest};
 pub(in crate::harness) use read::line_starts;
 pub use read::{Field, Reader};
 pub use settings::{
-    Bounds, Fixed, MaybeTime, Number, Setting, Settings, Time, fixed, maybe_count, maybe_part,
-    maybe_time, number, numbers, part, time, words,
+    Bounds, Fixed, MaybeTime, Number, Setting, Settings, Time, fixed, maybe_count, maybe_number,
+    maybe_part, maybe_time, number, numbers, part, time, words,
 };
 pub use units::{
     DurationRange, NumberRange, Share, SignedDurationRange, exact_duration, parse_duration, percent,

@@ -279,19 +279,25 @@ impl Bounds for Words {
 
 /// A whole number or a range of them, or nothing.
 pub struct MaybeCount {
+    low: u64,
     high: u64,
 }
 
 /// A whole number or a range of them, from 1 on; nothing when absent.
 pub const fn maybe_count(high: u64) -> MaybeCount {
-    MaybeCount { high }
+    maybe_number(1, high)
+}
+
+/// A whole number within bounds or a range of them; nothing when absent.
+pub const fn maybe_number(low: u64, high: u64) -> MaybeCount {
+    MaybeCount { low, high }
 }
 
 impl Bounds for MaybeCount {
     type Value = Option<NumberRange>;
 
     fn read(&self, field: &Field) -> Result<Self::Value, ScenarioError> {
-        let within = |range: &NumberRange| 1 <= range.low && range.high <= self.high;
+        let within = |range: &NumberRange| self.low <= range.low && range.high <= self.high;
         let what = format!("{}, such as \"3\" or \"3..8\"", self.describe());
         let text_or_number = field.number_range().ok().filter(within);
         text_or_number.map(Some).ok_or_else(|| field.expected(&what))
@@ -302,7 +308,7 @@ impl Bounds for MaybeCount {
     }
 
     fn describe(&self) -> String {
-        format!("a whole number or a range, from 1 to {}", self.high)
+        format!("a whole number or a range, from {} to {}", self.low, self.high)
     }
 
     fn written(&self) -> Option<String> {

@@ -128,6 +128,7 @@ crate::milestones! {
         "checkpoint-completed" [CHECKPOINT, IN_FLIGHT, NEWER] = _, JobEvent::CheckpointCompleted { .. }, "A checkpoint is complete, and everyone may know.";
         "final-checkpoint" [CHECKPOINT] = _, JobEvent::CheckpointCompleted { last: true, .. }, "The final checkpoint of a job is complete.";
         "checkpoint-aborted" [CHECKPOINT, IN_FLIGHT, NEWER] = _, JobEvent::CheckpointAborted { .. }, "A checkpoint has come to nothing.";
+        "checkpoints-not-borne" = _, JobEvent::FailureCounted { attempts, .. } if attempts.is_empty(), "More checkpoints in a row have failed than a job bears.";
         "pointer-in-doubt" = _, JobEvent::PointerInDoubt { .. }, "A master has no answer whether a checkpoint's pointer stands, and fences it.";
         "job-restarting" = _, JobEvent::StatusChanged { status: JobStatus::Restarting, .. }, "A job's tasks are being ended, to start again.";
         "tasks-withdrawn" = _, JobEvent::TasksWithdrawn { .. }, "A master ended tasks of a job that lacks slots, to give back those it holds.";
@@ -136,6 +137,7 @@ crate::milestones! {
         "worker-requested" = _, JobEvent::WorkerRequested { .. }, "A resource manager asked a provider for a machine.";
         "worker-released" = _, JobEvent::WorkerReleased { .. }, "A resource manager gave a machine back.";
         "main-started" = _, JobEvent::MainStarted { .. }, "A dispatcher executes the main function of a program.";
+        "main-ended" = _, JobEvent::MainEnded { .. }, "The main function of a program has ended.";
         "cluster-ends" = _, JobEvent::ClusterEnds { .. }, "A cluster that was there for one job ends with it.";
         "job-manager-ended" = _, JobEvent::JobManagerEnded { .. }, "Nothing of a job manager runs any more, since its cluster has ended.";
         "cleanup-started" = _, JobEvent::CleanupStarted { .. }, "A dispatcher began to remove what a job left.";
@@ -176,6 +178,7 @@ crate::milestones! {
         "job-canceled" = _, ClientEvent::Ended { result, .. } if result.status == JobStatus::Canceled, "A client knows that its job was canceled.";
     }
     OF_PROVIDERS: ProviderEvent {
+        "manager-attached" = _, ProviderEvent::Attached { .. }, "A provider of machines was told that a resource manager's term begins.";
         "machine-assigned" = _, ProviderEvent::Assigned { .. }, "A provider had a task executor started on a machine.";
     }
     OF_REST: RestEvent {

@@ -31,6 +31,7 @@ use self::{
         j1_no_foreign_restart::NoForeignRestart,
         p1_cluster_ends_with_its_job::ClusterEndsWithItsJob,
         s8_workers_are_needed::WorkersAreNeeded,
+        s10_latest_manager_is_obeyed::LatestManagerIsObeyed,
     },
     jobs::job::{JobRun, JobSetup},
     provider::MachinesGateway,
@@ -53,7 +54,8 @@ use crate::{
     jobs::common::Submission,
     system::{
         protocol::{
-            DispatcherGateway, JobMasterGateway, ResourceManagerGateway, TaskExecutorGateway,
+            DispatcherGateway, JobMasterGateway, JobStatus, ResourceManagerGateway,
+            TaskExecutorGateway,
         },
         rpc::{Gateway, Protocol, SERVICE_KINDS},
         sabotage,
@@ -180,7 +182,7 @@ impl SystemUnderTest for Cluster {
 
     fn setup(settings: &Settings, run: &RunParameters<'_>) -> Setup<Model> {
         let (config, mode) = (nodes::cluster_config(&settings.cluster), settings.mode());
-        let jobs: Vec<JobSetup> = (1..)
+        let mut jobs: Vec<JobSetup> = (1..)
             .zip(&settings.jobs)
             .map(|(number, job)| {
                 job.setup(&JobRun {
@@ -198,8 +200,10 @@ impl SystemUnderTest for Cluster {
                 })
             })
             .collect();
-        let purpose =
-            nodes::Purpose::new(mode, &jobs[0].plan, settings.cluster.program_fails.one());
+        if mode == Mode::Application && settings.cluster.program_leaves.is_some() {
+            jobs[0].expected_status.push(JobStatus::Canceled);
+        }
+        let purpose = nodes::Purpose::new(mode, &jobs[0].plan, settings.cluster.program());
         let mut bounds = settings.time_bounds();
         bounds.checkpoint_timeouts =
             jobs.iter().map(|job| (job.id, job.checkpoint_timeout)).collect();
@@ -221,6 +225,7 @@ impl SystemUnderTest for Cluster {
             let needed = settings.jobs.iter().map(|job| job.slots().one()).sum::<u32>();
             let enough = needed.div_ceil(settings.cluster.slots.one());
             invariants.push(Box::new(WorkersAreNeeded::new(enough as usize)));
+            invariants.push(Box::new(LatestManagerIsObeyed::default()));
             goals.push(goals::of_machines(jobs.iter().map(|job| job.id).collect()));
         }
         let mut nodes = nodes::nodes(&settings.cluster, &config, &purpose, run.seed);

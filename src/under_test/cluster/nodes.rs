@@ -5,7 +5,7 @@ use super::{
     provider::{ProviderSettings, ProviderState, run_machine_node, run_resource_provider_node},
     rest_reader::run_rest_reader_node,
     roles,
-    settings::{ClusterSettings, Mode},
+    settings::{ClusterSettings, Mode, ProgramBehaviour},
 };
 use crate::{
     harness::{
@@ -20,7 +20,9 @@ use crate::{
             run_object_store_node, run_task_executor_node, serve_jobs,
         },
         dataflow::Programs,
+        graph::JobGraph,
         heartbeat::HeartbeatConfig,
+        ids::JobId,
         job_manager::{Application, ApplicationContext, ApplicationError, RunMode, WorkerSettings},
         service::resource_provider::ProviderConfig,
     },
@@ -75,8 +77,8 @@ pub struct Purpose {
 }
 
 impl Purpose {
-    /// A cluster whose first job has this plan; so many executions of its program fail in the end.
-    pub fn new(mode: Mode, plan: &JobPlan, program_fails: u32) -> Self {
+    /// A cluster whose first job has this plan, whose program behaves so.
+    pub fn new(mode: Mode, plan: &JobPlan, behaves: ProgramBehaviour) -> Self {
         match mode {
             Mode::Session => Purpose { mode: RunMode::Session, prepared: None },
             Mode::PerJob => Purpose {
@@ -86,8 +88,10 @@ impl Purpose {
             Mode::Application => {
                 let (job, plan) = (plan.job.id, plan.clone());
                 // What is amiss outside of the cluster passes, whoever executes the program.
-                let fails = Arc::new(AtomicU32::new(program_fails));
-                let main = move |context| execute_plan(context, plan.clone(), fails.clone());
+                let fails = Arc::new(AtomicU32::new(behaves.fails));
+                let main = move |context| {
+                    execute_plan(context, plan.clone(), behaves.leaves_after, fails.clone())
+                };
                 let application = Application::new(main).with_job(job);
                 Purpose { mode: RunMode::Application(application), prepared: None }
             }
@@ -99,11 +103,22 @@ impl Purpose {
 async fn execute_plan(
     context: ApplicationContext,
     plan: JobPlan,
+    leaves_after: Option<Duration>,
     fails: Arc<AtomicU32>,
 ) -> Result<(), ApplicationError> {
     let topics = create_topics(context.services(), &plan).await;
     topics.map_err(|error| ApplicationError::Program(error.to_string()))?;
-    context.execute(plan.job).await?;
+    // The graph says nothing of the id under which its job runs.
+    let graph = JobGraph { id: JobId(u128::MAX), ..plan.job };
+    let host = context.services().coordination.host().clone();
+    let executed = context.execute(graph);
+    match leaves_after {
+        None => executed.await?,
+        Some(after) => host
+            .timeout(after, executed)
+            .await
+            .unwrap_or(Err(ApplicationError::Program("it waits no longer".to_string())))?,
+    }
     match fails.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)) {
         Ok(_) => Err(ApplicationError::Program("what it tells is not taken".to_string())),
         Err(_) => Ok(()),

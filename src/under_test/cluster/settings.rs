@@ -5,10 +5,11 @@ use super::{
     jobs::spec::{self, JobSpec},
 };
 use crate::harness::language::{
-    self, DurationRange, Mistakes, NumberRange, Reader, Setting, Share, Writer, fixed, number,
-    part, time,
+    self, DurationRange, Mistakes, NumberRange, Reader, Setting, Share, Writer, fixed, maybe_time,
+    number, part, time,
 };
 use crate::host::Draws;
+use std::time::Duration;
 
 crate::settings! {
     /// The nodes of a cluster and how long it may take while faults last; the coordination, object store and log
@@ -23,6 +24,7 @@ crate::settings! {
             "per-job" per_job: Share = part("0%"), "How many of the runs that have one job are there for it alone, and end with it.";
             "application" application: Share = part("0%"), "How many of the others of those execute a program on the cluster that executes the job, and end with it.";
             "program-fails" program_fails: NumberRange = number(0, 16, 0), "How many executions of the program fail after its job has ended, each for a passing reason.";
+            "program-leaves" program_leaves: Option<DurationRange> = maybe_time("0s", "60m"), "How long a program waits for its job before it fails, and leaves the job behind; for its end when absent.";
             "on-demand" on_demand: Share = part("0%"), "How many of the runs have a provider of machines, whose machines the task executors are, and ask it for as many as they need.";
             "machine-delay" machine_delay: DurationRange = time("0ms", "10m", "0ms"), "How long a machine that was asked for takes to come, at most.";
             "machines-twice" machines_twice: Share = part("0%"), "How many of the machines come twice, under one name.";
@@ -53,6 +55,14 @@ impl ClusterSettings {
         };
         // It is decided, also for who draws from what was drawn.
         ClusterSettings { task_executors, scarce: Share::only(0), ..self }
+    }
+
+    /// What its program does, of a drawn cluster.
+    pub fn program(&self) -> ProgramBehaviour {
+        ProgramBehaviour {
+            fails: self.program_fails.one(),
+            leaves_after: self.program_leaves.map(DurationRange::one),
+        }
     }
 
     /// The same, there for what its seed draws; for several jobs it is a session cluster.
@@ -88,6 +98,15 @@ impl Default for Settings {
     fn default() -> Self {
         Settings { cluster: ClusterSettings::default(), jobs: vec![JobSpec::default()] }
     }
+}
+
+/// What a program does besides executing its job.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgramBehaviour {
+    /// So many executions of it fail after the job.
+    pub fails: u32,
+    /// It waits no longer than this for the end of its job, and fails.
+    pub leaves_after: Option<Duration>,
 }
 
 /// What a drawn cluster is there for.

@@ -58,6 +58,7 @@ fn provider(event: &ProviderEvent) -> String {
             let ended = if *ended { ", of a cluster that has ended" } else { "" };
             format!("{count} machines are held{ended}")
         }
+        ProviderEvent::Attached { term } => format!("obeys the resource manager of {term:?}"),
         ProviderEvent::Assigned { machine, worker } => format!("{machine} is to run {worker}"),
     }
 }

@@ -7,7 +7,7 @@ mod beats;
 mod core;
 mod provider;
 
-use self::core::{Effect, Introduction, ResourceManagerCore, SlotRequest, Timer};
+use self::core::{Effect, Introduction, ResourceManagerCore, SlotAnswer, SlotRequest, Timer};
 use super::JobManagerConfig;
 use crate::{
     host::{Host, Instant, NodeAddress, millis},
@@ -30,7 +30,10 @@ use crate::{
             Context, EndpointHandle, Gateway, Reply, RpcAddress, RpcEndpoint, RpcError, StopFuture,
         },
         scope::Scope,
-        service::{coordination::Coordination, resource_provider::ResourceProvider},
+        service::{
+            coordination::Coordination,
+            resource_provider::{ProviderSession, ResourceProvider},
+        },
         task_executor::until_connection_breaks,
     },
 };
@@ -48,6 +51,8 @@ pub struct ResourceManager {
     coordination: Arc<dyn Coordination>,
     /// Who gives machines; `None` of a standalone cluster.
     provider: Option<Arc<dyn ResourceProvider>>,
+    /// The term as the provider knows it, once it has attached.
+    provider_session: Option<ProviderSession>,
     term: LeaderSession,
     core: ResourceManagerCore,
     /// The ways to the registered task executors.
@@ -131,6 +136,7 @@ impl ResourceManager {
         ResourceManager {
             core,
             provider,
+            provider_session: None,
             config,
             coordination,
             term,
@@ -257,9 +263,13 @@ impl ResourceManager {
         let work = self.scope.wrap(self.executors[&resource].request_slot(demand));
         context.spawn_then(work, move |manager, context, answer| {
             let Some(answer) = answer else { return };
-            let granted = answer.ok().and_then(Result::ok);
+            let answer = match answer {
+                Ok(Ok(version)) => SlotAnswer::Granted(version),
+                Err(error) if error.is_maybe() => SlotAnswer::Unknown,
+                Ok(Err(_)) | Err(_) => SlotAnswer::Refused,
+            };
             manager.decide(context, |core, now| {
-                core.on_slot_answered(now, &request, allocation, granted);
+                core.on_slot_answered(now, &request, allocation, answer);
             });
         });
     }

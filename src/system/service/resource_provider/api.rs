@@ -2,14 +2,20 @@
 
 use crate::system::{
     ids::ResourceId,
+    leadership::LeaderSessionId,
     service::client::{ServiceClient, ServiceError, until_acknowledged},
 };
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize};
 
-/// The term of a resource manager, to a provider.
+/// The term of a resource manager, to a provider: a fencing token with an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct ProviderSession(pub u128);
+pub struct ProviderSession {
+    /// Grows from term to term: the revision at which the term took its latch.
+    pub number: u64,
+    /// The term.
+    pub term: LeaderSessionId,
+}
 
 /// A worker that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -23,8 +29,8 @@ pub struct WorkerSpec {
 /// Why a provider does not do what it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum ProviderRefusal {
-    /// Another term has attached since.
-    #[error("another resource manager has attached")]
+    /// A later term has attached.
+    #[error("a later resource manager has attached")]
     Superseded,
     /// A newer worker was asked for, or this one was given back.
     #[error("the request is outdated")]
@@ -42,8 +48,8 @@ pub type ProviderError = ServiceError<ProviderRefusal>;
 
 /// Gives a cluster task executors, and takes them back. Every call may be repeated.
 pub trait ResourceProvider: ServiceClient {
-    /// A resource manager's term begins: from here on only it is obeyed. Answers the workers that there are or will
-    /// be, whoever asked for them.
+    /// A resource manager's term begins: from here on only it is obeyed, and no earlier one may attach. Answers the
+    /// workers that there are or will be, whoever asked for them.
     fn attach(
         &self,
         session: ProviderSession,

@@ -3,8 +3,8 @@
 //!
 //! A resource manager [attaches](ResourceProvider::attach) when its term begins, and learns which workers there are.
 //! Each worker is a task executor under a name that the resource manager chose; it comes when it comes, or never,
-//! and may vanish without a word. Only the resource manager that attached last is obeyed, and a name that was given
-//! back, or refused, never comes again.
+//! and may vanish without a word. Only the latest term that attached is obeyed, and a name that was given back, or
+//! refused, never comes again.
 //!
 //! Deliberately absent: how a machine is started. A provider's own code does that; what it must keep in mind is a
 //! [`WorkerTable`]. Without a provider a cluster is *standalone*: it has the task executors that somebody starts.

@@ -13,7 +13,7 @@ const GONE_MAX: usize = 1024;
 pub struct WorkerTable {
     /// Workers at most.
     workers_max: usize,
-    /// Who attached last, and the number of the newest worker that it asked for.
+    /// The latest term that attached, and the number of the newest worker that it asked for.
     attached: Option<(ProviderSession, u64)>,
     workers: BTreeMap<ResourceId, WorkerSpec>,
     /// The last names that were given back, refused or lost: a late request brings none of them again.
@@ -31,13 +31,18 @@ impl WorkerTable {
     /// A resource manager's term begins. Answers the workers.
     ///
     /// # Errors
-    /// [`ProviderRefusal::Ended`].
+    /// [`ProviderRefusal::Ended`]; [`ProviderRefusal::Superseded`] when a later term has attached: this one's word
+    /// was long on its way.
     pub fn attach(&mut self, session: ProviderSession) -> Result<Vec<ResourceId>, ProviderRefusal> {
         if self.outcome.is_some() {
             return Err(ProviderRefusal::Ended);
         }
-        if self.attached.is_none_or(|(attached, _)| attached != session) {
-            self.attached = Some((session, 0));
+        match self.attached {
+            Some((attached, _)) if attached.number > session.number => {
+                return Err(ProviderRefusal::Superseded);
+            }
+            Some((attached, _)) if attached == session => {}
+            _ => self.attached = Some((session, 0)),
         }
         self.listed(session)
     }
@@ -137,9 +142,11 @@ impl WorkerTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::leadership::LeaderSessionId;
 
-    const FIRST: ProviderSession = ProviderSession(1);
-    const SECOND: ProviderSession = ProviderSession(2);
+    // The names of terms have no order.
+    const FIRST: ProviderSession = ProviderSession { number: 4, term: LeaderSessionId(9) };
+    const SECOND: ProviderSession = ProviderSession { number: 7, term: LeaderSessionId(2) };
 
     fn worker(name: &str) -> WorkerSpec {
         WorkerSpec { resource: ResourceId(name.to_string()), slots: 2 }
@@ -166,12 +173,23 @@ mod tests {
         assert_eq!(table.request(FIRST, 4, worker("d")), Err(ProviderRefusal::Outdated));
         // Numbers count anew for who attaches anew, names don't.
         table.attach(SECOND).unwrap();
-        table.attach(FIRST).unwrap();
-        assert_eq!(table.request(FIRST, 1, worker("a")), Err(ProviderRefusal::Outdated));
+        assert_eq!(table.request(SECOND, 1, worker("a")), Err(ProviderRefusal::Outdated));
+        assert_eq!(table.request(SECOND, 1, worker("e")), Ok(()));
     }
 
     #[test]
-    fn whoever_attached_last_is_obeyed_and_knows_all_workers() {
+    fn an_earlier_term_that_attaches_late_takes_nothing_over() {
+        let mut table = attached();
+        table.attach(SECOND).unwrap();
+        assert_eq!(table.request(SECOND, 1, worker("b")), Ok(()));
+        assert_eq!(table.attach(FIRST), Err(ProviderRefusal::Superseded));
+        assert_eq!(table.request(FIRST, 2, worker("c")), Err(ProviderRefusal::Superseded));
+        assert_eq!(table.release(SECOND, &worker("b").resource), Ok(()), "it is obeyed as before");
+        assert_eq!(table.request(SECOND, 2, worker("d")), Ok(()));
+    }
+
+    #[test]
+    fn the_latest_term_is_obeyed_and_knows_all_workers() {
         let mut table = attached();
         assert_eq!(table.request(SECOND, 1, worker("b")), Err(ProviderRefusal::Superseded));
         assert_eq!(table.attach(SECOND), Ok(vec![worker("a").resource]));

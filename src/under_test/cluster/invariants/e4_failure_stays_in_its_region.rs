@@ -97,7 +97,7 @@ impl ClusterInvariant for FailureStaysInItsRegion {
                 let missing = plan.iter().copied().collect();
                 let pending = self.pending.entry((at.process, *job)).or_default();
                 pending.insert(*checkpoint, missing);
-                Check::Ignored
+                self.takes_part(at, *job, plan)
             }
             EventRef::Job(JobEvent::CheckpointAcknowledged { checkpoint, attempt }) => {
                 let pending = self.pending.entry((at.process, attempt.job)).or_default();
@@ -174,6 +174,16 @@ impl FailureStaysInItsRegion {
         Check::that(!all || of_checkpoints || may_be_final, || {
             let promise = "no checkpoint has failed, and none may be the job's last".to_string();
             (promise, format!("{at}: after a failure of {attempts:?} all regions begin anew"))
+        })
+    }
+
+    /// What has failed takes part in no checkpoint: it begins anew first.
+    fn takes_part(&self, at: Moment, job: JobId, plan: &[ExecutionAttemptId]) -> Check {
+        let Some(master) = self.masters.get(&(at.process, job)) else { return Check::Ignored };
+        let failed = plan.iter().find(|attempt| master.failed.contains(&attempt.epoch));
+        Check::that(failed.is_none(), || {
+            let before = format!("{failed:?} has failed, and has not begun anew");
+            (before, format!("{at}: it is to take part in a checkpoint"))
         })
     }
 
@@ -351,6 +361,24 @@ mod tests {
             .holds(process(1, 1), checkpoint_failed())
             .holds(process(1, 1), failed(None))
             .breaks(process(1, 1), failed(None));
+    }
+
+    #[test]
+    fn what_has_failed_and_goes_on_all_the_same_is_refused() {
+        let triggered = |plan: &[(u32, u64)]| JobEvent::CheckpointTriggered {
+            job: JOB,
+            checkpoint: CheckpointId(9),
+            plan: plan.iter().map(|(vertex, epoch)| attempt(*vertex, *epoch)).collect(),
+        };
+        let all = || {
+            acknowledged(two_regions(), &[0, 1])
+                .holds(process(1, 1), all_failed(1, 2))
+                .holds(process(1, 1), scheduled_of(1, 3, &[1]))
+        };
+        all().breaks(process(1, 1), triggered(&[(0, 1), (1, 3)]));
+        all()
+            .holds(process(1, 1), scheduled_of(1, 4, &[0]))
+            .holds(process(1, 1), triggered(&[(0, 4), (1, 3)]));
     }
 
     #[test]

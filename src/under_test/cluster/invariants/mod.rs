@@ -3,6 +3,7 @@
 pub mod c10_old_failures_dont_count;
 pub mod c11_final_checkpoint_finishes;
 pub mod c12_checkpoint_ends_in_time;
+pub mod c13_failures_in_a_row_are_borne;
 pub mod c1_ids_grow;
 pub mod c2_complete_means_all;
 pub mod c3_newest_is_restored;
@@ -49,6 +50,7 @@ pub mod r1_serial_handlers;
 pub mod r2_at_most_once;
 pub mod r3_only_while_running;
 pub mod r4_asks_end_once;
+pub mod s10_latest_manager_is_obeyed;
 pub mod s1_slot_held_once;
 pub mod s3_deploys_into_held_slot;
 pub mod s4_no_old_round;
@@ -109,6 +111,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(c10_old_failures_dont_count::OldFailuresDontCount::default()),
         Box::new(c11_final_checkpoint_finishes::FinalCheckpointFinishes::default()),
         Box::new(c12_checkpoint_ends_in_time::CheckpointEndsInTime::new(bounds.clone())),
+        Box::new(c13_failures_in_a_row_are_borne::FailuresInARowAreBorne::default()),
         Box::new(c2_complete_means_all::CompleteMeansAll::default()),
         Box::new(c3_newest_is_restored::NewestIsRestored::default()),
         Box::new(c4_visible_after_stored::VisibleAfterStored::default()),

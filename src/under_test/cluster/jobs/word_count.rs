@@ -7,8 +7,8 @@ use super::{
 use crate::{
     harness::{
         language::{
-            DurationRange, NumberRange, Share, cut, exact_duration, maybe_count, maybe_part,
-            maybe_time, number, part, time,
+            DurationRange, NumberRange, Share, cut, exact_duration, maybe_count, maybe_number,
+            maybe_part, maybe_time, number, part, time,
         },
         system::{LintContext, Output, StuckRun},
     },
@@ -51,6 +51,7 @@ crate::settings! {
             "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
             "checkpoint-min-pause" checkpoint_min_pause: DurationRange = time("0s", "60m", "0s"), "The least time from the end of a checkpoint to the next.";
             "concurrent-checkpoints" concurrent_checkpoints: NumberRange = number(1, 16, 1), "Checkpoints under way at once at most.";
+            "tolerable-failures" tolerable_failures: Option<NumberRange> = maybe_number(0, 1_000_000), "Checkpoints in a row that may fail; with one more the job restarts. As many as do when absent.";
             "retained-checkpoints" retained_checkpoints: NumberRange = number(1, 16, 1), "Completed checkpoints that are kept.";
             "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
             "no-restarts" no_restarts: Share = part("0%"), "How many of the runs allow their job no restart, whatever `restarts` says.";
@@ -248,8 +249,8 @@ fn plan(
         timeout_ms: millis(spec.checkpoint_timeout.one()),
         min_pause_ms: millis(spec.checkpoint_min_pause.one()),
         max_concurrent: spec.concurrent_checkpoints.one(),
+        tolerable_failures: spec.tolerable_failures.map(|count| count.one()),
         retained: spec.retained_checkpoints.one(),
-        ..CheckpointSettings::default()
     };
     let restarts = RestartStrategy::FixedDelay {
         attempts: spec.restarts.one(),

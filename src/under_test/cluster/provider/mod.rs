@@ -15,7 +15,9 @@ pub use state::{ProviderSettings, ProviderState};
 use crate::{
     gateway,
     host::Evidence,
-    system::{ids::ResourceId, service::resource_provider::WorkerSpec},
+    system::{
+        ids::ResourceId, leadership::LeaderSessionId, service::resource_provider::WorkerSpec,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +49,11 @@ pub enum ProviderEvent {
         count: usize,
         /// The cluster has ended, as far as the provider was told.
         ended: bool,
+    },
+    /// A term of a resource manager has attached: it is obeyed from here on.
+    Attached {
+        /// The term.
+        term: LeaderSessionId,
     },
     /// A machine is to run a task executor.
     Assigned {

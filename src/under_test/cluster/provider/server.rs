@@ -71,7 +71,11 @@ impl ResourceProviderHandler for ForManagers {
         session: ProviderSession,
         reply: Reply<Result<Vec<ResourceId>, ProviderRefusal>>,
     ) {
-        reply.ok(change(context, &self.0, |state| state.table.attach(session)));
+        let attached = change(context, &self.0, |state| state.table.attach(session));
+        if attached.is_ok() {
+            context.host().announce(&ProviderEvent::Attached { term: session.term });
+        }
+        reply.ok(attached);
     }
 
     fn request_worker(

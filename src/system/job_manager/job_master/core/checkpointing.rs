@@ -19,6 +19,7 @@ use crate::{
         job_manager::event::JobEvent,
         protocol::{CheckpointAck, CheckpointDecline, JobStatus, TaskExecutionState},
         reason::shortened,
+        sabotage,
         service::coordination::Revision,
         store::CompletedCheckpoint,
     },
@@ -244,7 +245,9 @@ impl JobMasterCore {
         assert!(self.checkpoints.newest() < Some(checkpoint), "checkpoints complete in order");
         self.checkpoints.completed.push(completed);
         self.checkpoints.history.completed(now, checkpoint, last, progress);
-        self.checkpoints.failures = 0;
+        if !self.switches.on(sabotage::FAILED_CHECKPOINTS_ADD_UP) {
+            self.checkpoints.failures = 0;
+        }
         self.checkpoints.last_end = Some(now);
         self.announce(JobEvent::CheckpointCompleted { job, checkpoint, last });
         let older: Vec<CheckpointId> =

@@ -7,7 +7,7 @@ mod slot_manager;
 mod tests;
 mod workers;
 
-pub use slot_manager::SlotRequest;
+pub use slot_manager::{SlotAnswer, SlotRequest};
 
 use crate::{
     host::{Instant, NodeAddress, Switches},
@@ -323,17 +323,16 @@ impl ResourceManagerCore {
         }
     }
 
-    /// A task executor has answered to a request: `granted` is the version of its slots when it was granted.
-    /// Without an answer the slot may be held; the next report shows it.
+    /// What a request for a slot came to. Who was refused may be so again at once, so its job rests.
     pub fn on_slot_answered(
         &mut self,
         now: Instant,
         request: &SlotRequest,
         allocation: AllocationId,
-        granted: Option<u64>,
+        answer: SlotAnswer,
     ) {
-        let given_back = self.slots.answer(request, allocation, granted);
-        if given_back || granted.is_none() {
+        let given_back = self.slots.answer(request, allocation, answer);
+        if given_back || answer == SlotAnswer::Refused {
             self.rest(now, request.job);
         }
         self.match_slots();
@@ -452,7 +451,7 @@ impl ResourceManagerCore {
         known
     }
 
-    /// A master takes leave; a job that has ended is forgotten.
+    /// A master takes leave; a job that has ended is forgotten, also by the word of one that was taken for lost.
     pub fn on_master_left(
         &mut self,
         now: Instant,
@@ -460,10 +459,12 @@ impl ResourceManagerCore {
         session: LeaderSessionId,
         status: JobStatus,
     ) {
-        if !self.is_master(job, session) {
+        let leads = |known: &Job| known.leader.as_ref().is_some_and(|of| of.session == session);
+        if self.is_master(job, session) {
+            self.drop_master(now, job, Some(session));
+        } else if !self.jobs.get(&job).is_some_and(|known| known.master.is_none() && leads(known)) {
             return;
         }
-        self.drop_master(now, job, Some(session));
         if status.is_globally_terminal() {
             self.forget_job(job);
         }

@@ -13,6 +13,8 @@ pub enum SlotState {
     Free,
     /// It was asked for, and there is no answer yet.
     Pending(JobId, AllocationId),
+    /// It was asked for, and there will be no answer: the next report shows whether it is held.
+    Unknown(JobId, AllocationId),
     /// A job holds it: the report, or the grant, of this version says so.
     Allocated(JobId, AllocationId, u64),
 }
@@ -22,7 +24,9 @@ impl SlotState {
     pub fn job(self) -> Option<JobId> {
         match self {
             SlotState::Free => None,
-            SlotState::Pending(job, _) | SlotState::Allocated(job, _, _) => Some(job),
+            SlotState::Pending(job, _)
+            | SlotState::Unknown(job, _)
+            | SlotState::Allocated(job, _, _) => Some(job),
         }
     }
 }
@@ -55,6 +59,17 @@ pub struct SlotRequest {
     pub index: u32,
     /// For whom.
     pub job: JobId,
+}
+
+/// What a request for a slot came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotAnswer {
+    /// It is held since this version of the task executor's slots.
+    Granted(u64),
+    /// It is not held.
+    Refused,
+    /// There will be no answer.
+    Unknown,
 }
 
 /// Matches free slots with requirements.
@@ -115,14 +130,13 @@ impl SlotManager {
         given_back
     }
 
-    /// The answer to a request; `granted` is the version of the slots when it was. An answer to a
-    /// request that is no longer waited for is ignored. Says whether the slot was granted and has
-    /// been given back since.
+    /// The answer to a request. One to a request that is no longer waited for is ignored. Says whether the slot was
+    /// granted and has been given back since.
     pub fn answer(
         &mut self,
         request: &SlotRequest,
         allocation: AllocationId,
-        granted: Option<u64>,
+        answer: SlotAnswer,
     ) -> bool {
         let Some(executor) = self.executor(&request.resource, request.instance) else {
             return false;
@@ -131,13 +145,17 @@ impl SlotManager {
         let Some(slot) = slot.filter(|s| **s == SlotState::Pending(request.job, allocation)) else {
             return false;
         };
-        // A report that is newer than the grant and does not show it says that it was given back.
-        let newer = granted.is_some_and(|granted| executor.reported > Some(granted));
-        *slot = match granted {
-            Some(granted) if !newer => SlotState::Allocated(request.job, allocation, granted),
-            _ => SlotState::Free,
+        *slot = match answer {
+            // A report that is newer than the grant and does not show it says that it was given back.
+            SlotAnswer::Granted(granted) if executor.reported > Some(granted) => {
+                *slot = SlotState::Free;
+                return true;
+            }
+            SlotAnswer::Granted(granted) => SlotState::Allocated(request.job, allocation, granted),
+            SlotAnswer::Refused => SlotState::Free,
+            SlotAnswer::Unknown => SlotState::Unknown(request.job, allocation),
         };
-        newer
+        false
     }
 
     /// What a job's master needs. An older declaration is ignored; a master begins anew.
@@ -240,8 +258,9 @@ impl SlotManager {
                 "{resource} has told"
             );
             for (index, slot) in executor.slots.iter().enumerate() {
-                let (SlotState::Pending(_, allocation) | SlotState::Allocated(_, allocation, _)) =
-                    slot
+                let (SlotState::Pending(_, allocation)
+                | SlotState::Unknown(_, allocation)
+                | SlotState::Allocated(_, allocation, _)) = slot
                 else {
                     continue;
                 };
@@ -337,11 +356,11 @@ mod tests {
         let mut manager = registered();
         manager.report(&a(), FIRST, &report(1, [None, None]));
         let asked = requests(&mut manager);
-        manager.answer(&asked[0].0, asked[0].1, Some(2));
+        manager.answer(&asked[0].0, asked[0].1, SlotAnswer::Granted(2));
         manager.report(&a(), FIRST, &report(1, [None, None]));
-        manager.answer(&asked[1].0, AllocationId(5), None);
+        manager.answer(&asked[1].0, AllocationId(5), SlotAnswer::Refused);
         assert_eq!(requests(&mut manager), vec![], "one is held, one is pending");
-        manager.answer(&asked[1].0, asked[1].1, None);
+        manager.answer(&asked[1].0, asked[1].1, SlotAnswer::Refused);
         assert_eq!(requests(&mut manager).len(), 1);
     }
 
@@ -351,8 +370,8 @@ mod tests {
         manager.report(&a(), FIRST, &report(1, [None, None]));
         let asked = requests(&mut manager);
         // They were granted in the other order.
-        assert!(!manager.answer(&asked[1].0, asked[1].1, Some(3)));
-        assert!(!manager.answer(&asked[0].0, asked[0].1, Some(2)));
+        assert!(!manager.answer(&asked[1].0, asked[1].1, SlotAnswer::Granted(3)));
+        assert!(!manager.answer(&asked[0].0, asked[0].1, SlotAnswer::Granted(2)));
         assert_eq!(requests(&mut manager), vec![], "both are held");
         let first = asked[0].1.0;
         // A report from between the two shows the first one, and can't show the second one.
@@ -366,7 +385,11 @@ mod tests {
         let asked = requests(&mut manager);
         assert_eq!(asked.len(), 1);
         manager.report(&a(), FIRST, &report(6, [Some(first), None]));
-        assert!(manager.answer(&asked[0].0, asked[0].1, Some(5)), "it was given back since");
+        assert!(
+            manager.answer(&asked[0].0, asked[0].1, SlotAnswer::Granted(5)),
+            "it was given back since"
+        );
+        assert_eq!(requests(&mut manager).len(), 1, "it is free again");
     }
 
     #[test]
@@ -374,7 +397,7 @@ mod tests {
         let mut manager = registered();
         manager.report(&a(), FIRST, &report(1, [None, None]));
         let asked = requests(&mut manager);
-        manager.answer(&asked[0].0, asked[0].1, Some(3));
+        manager.answer(&asked[0].0, asked[0].1, SlotAnswer::Granted(3));
         let other = SlotStatus { index: 1, allocation: Some((JobId(8), AllocationId(9))) };
         let mut shown = report(2, [None, None]);
         shown.slots[1] = other;
@@ -384,13 +407,30 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_without_an_answer_is_nobody_elses_until_a_report_shows_who_has_it() {
+        let mut manager = registered();
+        manager.report(&a(), FIRST, &report(1, [None, None]));
+        let asked = requests(&mut manager);
+        for (request, allocation) in &asked {
+            assert!(!manager.answer(request, *allocation, SlotAnswer::Unknown));
+        }
+        assert_eq!((requests(&mut manager), manager.missing(), manager.free()), (vec![], 0, 0));
+        let granted = asked[0].1.0;
+        let given_back = manager.report(&a(), FIRST, &report(2, [Some(granted), None]));
+        assert_eq!(given_back, BTreeSet::from([JOB]), "the other one is not held");
+        assert_eq!(requests(&mut manager).len(), 1);
+        manager.answer(&asked[1].0, asked[1].1, SlotAnswer::Granted(9));
+        assert_eq!(requests(&mut manager), vec![], "that answer is not waited for any more");
+    }
+
+    #[test]
     fn an_answer_to_an_earlier_registration_changes_nothing() {
         let mut manager = registered();
         manager.report(&a(), FIRST, &report(1, [None, None]));
         let asked = requests(&mut manager);
         manager.register(&a(), InstanceId(2));
         manager.report(&a(), InstanceId(2), &report(1, [None, None]));
-        manager.answer(&asked[0].0, asked[0].1, Some(9));
+        manager.answer(&asked[0].0, asked[0].1, SlotAnswer::Granted(9));
         assert_eq!(requests(&mut manager).len(), 2);
         manager.unregister(&a(), FIRST);
         manager.unregister(&a(), InstanceId(2));
@@ -416,7 +456,7 @@ mod tests {
         let mut shown = report(2, [None, None]);
         shown.slots[0] = other;
         manager.report(&a(), FIRST, &shown);
-        manager.answer(&asked[0].0, asked[0].1, Some(1));
+        manager.answer(&asked[0].0, asked[0].1, SlotAnswer::Granted(1));
         let held = SlotState::Allocated(JobId(8), AllocationId(9), 2);
         assert_eq!(manager.executors[&a()].slots[0], held);
         assert_eq!(requests(&mut manager), vec![], "none is free for the job at the moment");
@@ -430,7 +470,7 @@ mod tests {
         let mut manager = registered();
         manager.report(&a(), FIRST, &report(1, [None, None]));
         for (request, allocation) in requests(&mut manager) {
-            manager.answer(&request, allocation, Some(2));
+            manager.answer(&request, allocation, SlotAnswer::Granted(2));
         }
         manager.connect_master(other);
         manager.require(other, 1, 2);

@@ -153,7 +153,7 @@ fn a_job_whose_slot_was_refused_rests() {
     let (_, effects) = on(&mut core, |core| core.on_report(at(0), FIRST, &free(1)));
     let (request, allocation) = requested(&effects)[0].clone();
     let refused = |core: &mut ResourceManagerCore| {
-        core.on_slot_answered(at(0), &request, allocation, None);
+        core.on_slot_answered(at(0), &request, allocation, SlotAnswer::Refused);
     };
     let ((), effects) = on(&mut core, refused);
     let delay = JobManagerConfig::default().registration.refused_delay;
@@ -174,12 +174,29 @@ fn answers_that_come_in_another_order_than_they_were_given_take_no_slot_back() {
     assert_eq!(asked.len(), 2);
     for ((request, allocation), granted) in asked.iter().zip([2, 3]).rev() {
         let answered = |core: &mut ResourceManagerCore| {
-            core.on_slot_answered(at(0), request, *allocation, Some(granted));
+            core.on_slot_answered(at(0), request, *allocation, SlotAnswer::Granted(granted));
         };
         assert_eq!(on(&mut core, answered).1, [], "the job has the slot, so it need not rest");
     }
     let free: Vec<usize> = core.executors().map(|(_, _, free)| free).collect();
     assert_eq!(free, [0]);
+}
+
+#[test]
+fn a_master_that_was_taken_for_lost_says_that_its_job_has_ended() {
+    for (who, leads, forgotten) in [(TERM, TERM, true), (TERM, LeaderSessionId(4), false)] {
+        let mut core = with_master();
+        core.on_requirements(at(0), JOB, TERM, 1, 2);
+        on(&mut core, |core| core.on_master_silence(at(0), BEAT));
+        core.on_job_leader(JOB, leader(leads));
+        core.take_effects();
+        let left = |status| {
+            move |core: &mut ResourceManagerCore| core.on_master_left(at(0), JOB, who, status)
+        };
+        assert_eq!(on(&mut core, left(JobStatus::Suspended)).1, [], "another master goes on");
+        let (_, effects) = on(&mut core, left(JobStatus::Finished));
+        assert_eq!(effects == [Effect::Unfollow(JOB)], forgotten, "{effects:?}");
+    }
 }
 
 #[test]

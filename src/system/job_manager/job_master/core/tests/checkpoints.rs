@@ -142,3 +142,29 @@ fn after_the_final_checkpoint_a_late_failure_takes_nothing_more_along() {
     let stages: Vec<Stage> = bench.core.regions.iter().map(|region| region.stage).collect();
     assert_eq!(stages, [Stage::Deployed, Stage::Waiting]);
 }
+
+#[test]
+fn only_checkpoints_that_fail_in_a_row_add_up_to_a_failure_of_the_job() {
+    let bears_one =
+        CheckpointSettings { tolerable_failures: Some(1), ..CheckpointSettings::default() };
+    let mut bench = Bench::of(job_with(restarts(9), bears_one));
+    bench.run_two_regions();
+    let due = |bench: &mut Bench, id, completes: bool| {
+        let period = bench.core.checkpoints.period_now();
+        bench.does(|core, now| core.on_timer(now, Timer::Trigger(period)));
+        bench.drawn(Draw::Checkpoint(period), id);
+        if completes {
+            for of in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+                bench.acknowledge(of, id, false);
+            }
+            bench.does(|core, now| core.on_metadata_stored(now, CheckpointId(id), Ok(())));
+            return bench.settled(id, Settled::Added(Revision(id)));
+        }
+        bench.does(|core, now| core.on_timer(now, Timer::CheckpointTimeout(CheckpointId(id))))
+    };
+    assert_eq!(counted(&due(&mut bench, 8, false)), [], "it is borne");
+    due(&mut bench, 9, true);
+    assert_eq!(bench.core.checkpoints.newest(), Some(CheckpointId(9)));
+    assert_eq!(counted(&due(&mut bench, 10, false)), [], "one has completed between them");
+    assert_eq!(counted(&due(&mut bench, 11, false)), [(vec![], true)], "two in a row");
+}

@@ -245,6 +245,19 @@ fn a_failure_of_all_takes_the_regions_along_that_run_beside_one_that_is_ending()
 }
 
 #[test]
+fn a_failure_while_the_final_checkpoint_is_being_stored_takes_all_regions_along() {
+    for (last, expected) in
+        [(true, [Stage::Ending, Stage::Ending]), (false, [Stage::Deployed, Stage::Ending])]
+    {
+        let mut bench = Bench::storing(restarts(9), 8, last);
+        let effects = bench.is(attempt((1, 1), 2), failed());
+        assert_eq!(counted(&effects), [(vec![attempt((1, 1), 2)], last)]);
+        let stages: Vec<Stage> = bench.core.regions.iter().map(|region| region.stage).collect();
+        assert_eq!(stages, expected, "what is final is not known, and concerns all");
+    }
+}
+
+#[test]
 fn of_a_reason_however_long_no_more_is_kept_or_handed_on_than_its_beginning() {
     let long = "x".repeat(10 * 1024 * 1024);
     let most = crate::system::reason::REASON_BYTES_MAX;

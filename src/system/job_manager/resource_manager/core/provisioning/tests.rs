@@ -7,7 +7,7 @@ use super::{
 use crate::{
     host::Switches,
     system::{
-        ids::{InstanceId, TaskExecutorSession},
+        ids::{InstanceId, JobId, TaskExecutorSession},
         job_manager::WorkerSettings,
         protocol::{RegistrationRefusal, SlotReport, SlotStatus, TaskExecutorInfo},
         rpc::RpcError,
@@ -82,8 +82,8 @@ fn look(core: &mut ResourceManagerCore, millis: u64) -> Vec<Effect> {
     effects
 }
 
-fn held(version: u64, job: crate::system::ids::JobId) -> SlotReport {
-    let allocation = Some((job, crate::system::ids::AllocationId(77)));
+fn held(version: u64, job: JobId) -> SlotReport {
+    let allocation = Some((job, crate::system::ids::AllocationId(70 + job.0)));
     let slots =
         vec![SlotStatus { index: 0, allocation }, SlotStatus { index: 1, allocation: None }];
     SlotReport { version, slots }
@@ -184,6 +184,27 @@ fn one_that_is_idle_is_given_back_unless_somebody_needs_it() {
     assert_eq!(look(&mut core, 90_000), [], "one slot of the other is held");
     let another = need(&mut core, 3, 4);
     assert!(another.contains(&asked(3)), "{another:?}");
+}
+
+#[test]
+fn one_that_was_used_meanwhile_is_idle_from_then_on() {
+    let mut core = needing();
+    need(&mut core, 2, 2);
+    for number in [1, 2] {
+        register(&mut core, &worker(number), 1, InstanceId(number.into())).unwrap();
+    }
+    on(&mut core, |core| core.on_report(at(0), InstanceId(1), &held(2, JOB)));
+    on(&mut core, |core| core.on_report(at(0), InstanceId(2), &free(2)));
+    need(&mut core, 3, 1);
+    assert_eq!(look(&mut core, 1_000), []);
+    on(&mut core, |core| core.on_report(at(20_000), InstanceId(2), &held(3, JobId(8))));
+    assert_eq!(look(&mut core, 20_000), []);
+    assert_eq!(look(&mut core, 31_000), [], "it is in use");
+    on(&mut core, |core| core.on_report(at(32_000), InstanceId(2), &free(4)));
+    assert_eq!(look(&mut core, 33_000), []);
+    assert_eq!(look(&mut core, 62_000), [], "it has not been idle for long");
+    let released = look(&mut core, 63_000);
+    assert!(released.contains(&Effect::ReleaseWorker(worker(2))), "{released:?}");
 }
 
 #[test]

@@ -1,0 +1,138 @@
+//! C13: a job starts again for its checkpoints only when more of them in a row have failed than it bears, and does so
+//! then. Judged on the word of its master, in one term, by the job's durable graph.
+
+use super::{Check, ClusterInvariant};
+use crate::{
+    harness::event::Moment,
+    host::{sim::Hardware, sim::NodeId},
+    system::{ids::JobId, job_manager::JobEvent, leadership::LeaderSessionId},
+    under_test::cluster::{EventKind, EventRef, Model},
+};
+use std::collections::BTreeMap;
+
+/// Remembers how many have failed since one was complete, in each term.
+#[derive(Default)]
+pub struct FailuresInARowAreBorne {
+    failed: BTreeMap<((NodeId, u64), JobId), (Option<LeaderSessionId>, u32)>,
+}
+
+impl FailuresInARowAreBorne {
+    /// The count of a term; `None` stands for the present one.
+    fn count(&mut self, at: Moment, job: JobId, session: Option<LeaderSessionId>) -> &mut u32 {
+        let term = self.failed.entry((at.process, job)).or_default();
+        if session.is_some() && term.0 != session {
+            *term = (session, 0);
+        }
+        &mut term.1
+    }
+}
+
+impl ClusterInvariant for FailuresInARowAreBorne {
+    fn title(&self) -> &'static str {
+        "C13 failures-in-a-row-are-borne"
+    }
+
+    fn promise(&self) -> &'static str {
+        "a job starts again when more checkpoints in a row have failed than it bears, and not sooner"
+    }
+
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::Job, EventKind::Hardware]
+    }
+
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+        let borne = |job: &JobId| model.graph(*job)?.checkpoints.tolerable_failures;
+        match seen {
+            EventRef::Job(JobEvent::CheckpointFailureCounted { job, session, .. }) => {
+                let count = self.count(at, *job, Some(*session));
+                *count += 1;
+                let Some(borne) = borne(job) else { return Check::Ignored };
+                Check::that(*count <= borne.saturating_add(1), || {
+                    let before =
+                        format!("the job bears {borne} in a row, and has not started again");
+                    (before, format!("{at}: {count} have failed"))
+                })
+            }
+            EventRef::Job(JobEvent::CheckpointCompleted { job, .. }) => {
+                *self.count(at, *job, None) = 0;
+                Check::Ignored
+            }
+            EventRef::Job(JobEvent::FailureCounted { job, session, attempts, .. })
+                if attempts.is_empty() =>
+            {
+                let count = std::mem::take(self.count(at, *job, Some(*session)));
+                let Some(borne) = borne(job) else {
+                    let before = "the job bears all failures of checkpoints".to_string();
+                    return Check::broken(before, format!("{at}: it starts again for {count}"));
+                };
+                Check::that(count > borne, || {
+                    let before = format!("the job bears {borne} in a row");
+                    (before, format!("{at}: it starts again for {count}"))
+                })
+            }
+            EventRef::Hardware(Hardware::Ended(_)) => {
+                self.failed.retain(|(process, _), _| *process != at.process);
+                Check::Ignored
+            }
+            _ => Check::Ignored,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing_jobs::*, FailuresInARowAreBorne};
+    use crate::system::graph::{CheckpointSettings, OperatorSpec, RestartStrategy, StreamGraph};
+
+    /// A job that bears so many, of which these have failed.
+    fn failed(tolerable_failures: Option<u32>, ids: &[u64]) -> History<FailuresInARowAreBorne> {
+        let mut graph = StreamGraph::new();
+        let (uid, name) = ("a".to_string(), "a".to_string());
+        graph.source(OperatorSpec { uid, name }, 1);
+        let settings = CheckpointSettings { tolerable_failures, ..CheckpointSettings::default() };
+        let job = graph.job_graph(JOB, "one", settings, RestartStrategy::None).expect("sound");
+        let encoded = postcard::to_allocvec(&job).expect("it can be encoded");
+        let stored = committed(1, vec![put(store::graph_key(JOB), encoded)]);
+        let history = History::new().holds(process(0, 1), stored);
+        ids.iter().fold(history, |history, id| history.holds(process(1, 1), counted(*id)))
+    }
+
+    fn counted(id: u64) -> JobEvent {
+        let (session, checkpoint, declined) = (term(1), CheckpointId(id), None);
+        JobEvent::CheckpointFailureCounted { job: JOB, session, checkpoint, declined }
+    }
+
+    fn starts_again(attempts: Vec<ExecutionAttemptId>) -> JobEvent {
+        let (session, failures, all) = (term(1), 1, true);
+        JobEvent::FailureCounted { job: JOB, session, failures, attempts, all }
+    }
+
+    #[test]
+    fn a_job_that_starts_again_sooner_than_it_must_is_refused() {
+        failed(Some(1), &[1]).breaks(process(1, 1), starts_again(vec![]));
+        failed(Some(1), &[1, 2]).holds(process(1, 1), starts_again(vec![]));
+        failed(Some(1), &[1, 2])
+            .holds(process(1, 1), starts_again(vec![]))
+            .holds(process(1, 1), counted(3))
+            .breaks(process(1, 1), starts_again(vec![]));
+        failed(None, &[1, 2, 3]).breaks(process(1, 1), starts_again(vec![]));
+        // A task has failed.
+        failed(Some(1), &[1]).holds(process(1, 1), starts_again(vec![attempt(0, 1)]));
+    }
+
+    #[test]
+    fn a_complete_one_between_them_ends_the_row() {
+        failed(Some(1), &[1])
+            .holds(process(1, 1), completed(2))
+            .holds(process(1, 1), counted(3))
+            .breaks(process(1, 1), starts_again(vec![]));
+    }
+
+    #[test]
+    fn a_job_that_bears_more_than_it_wants_is_refused() {
+        failed(Some(1), &[1, 2]).breaks(process(1, 1), counted(3));
+        failed(Some(1), &[1, 2])
+            .holds(process(1, 1), completed(3))
+            .holds(process(1, 1), counted(4));
+    }
+}

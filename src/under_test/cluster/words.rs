@@ -18,7 +18,7 @@ use crate::{
     },
     under_test::cluster::{
         provider::ProviderEvent,
-        rest_reader::{RestAnswer, RestEvent, RestQuestion},
+        rest_reader::{RestAnswer, RestEvent, RestQuestion, ToldCounts},
     },
 };
 
@@ -81,7 +81,10 @@ fn rest(event: &RestEvent) -> Option<String> {
         }
         RestEvent::Asking { .. } => None,
         RestEvent::Told { age_ms, answer: RestAnswer::Cluster(counts), .. } => {
-            Some(format!("is told, {age_ms} ms old: {counts:?}"))
+            let ToldCounts { running, finished, canceled, failed } = counts;
+            Some(format!(
+                "is told, {age_ms} ms old: {running} jobs run, {finished} finished, {canceled} canceled, {failed} failed"
+            ))
         }
         RestEvent::Told { age_ms, answer, .. } => {
             let told =

@@ -207,12 +207,11 @@ fn times_are_by_the_web_monitors_clock_when_it_asked() {
         case.pass(2_500).await;
         let again = case.get(&of_job()).await;
         assert!(again["age-ms"].as_u64() >= Some(2_500));
-        for key in ["timestamps", "start-time", "now", "duration"] {
-            assert_eq!(first[key], again[key], "{key}");
-        }
+        // Two that are rounded to whole milliseconds make up each.
+        assert!(since(&first).abs_diff(since(&again)) <= 1, "{first}, then {again}");
         let listed_again = case.get("/jobs/overview").await;
-        assert_eq!(told(&listed), told(&listed_again));
-        assert_eq!(listed["jobs"][0]["start-time"], listed_again["jobs"][0]["start-time"]);
+        assert!(told(&listed).abs_diff(told(&listed_again)) <= 1, "{listed}, then {listed_again}");
+        assert_eq!(first["duration"], again["duration"]);
     });
 }
 

@@ -68,7 +68,13 @@ crate::sabotages! {
     /// Of two machines under one name each takes the other's place, in turn.
     TWINS_TAKE_TURNS = "twins-take-turns", "generic", ["S9"];
     /// A web monitor says of an answer that it has kept for a while that it is new.
-    OLD_ANSWER_CALLED_FRESH = "old-answer-called-fresh", "generic", ["W1"];
+    OLD_ANSWER_CALLED_FRESH = "old-answer-called-fresh", "generic", ["W1", "W2", "W4", "W5"];
+    /// A web monitor gives an answer again for as long as if no leader gave another one.
+    ANSWERS_NOT_ASKED_ANEW = "answers-not-asked-anew", "generic", ["W2"];
+    /// A web monitor says that a job is to end when nobody has said so.
+    UNANSWERED_CANCELLATION_ACCEPTED = "unanswered-cancellation-accepted", "generic", ["W3", "D7", "stuck"];
+    /// A web monitor tells since when a job has its status as if its answer were new.
+    OLD_TIMES_NOT_SHIFTED = "old-times-not-shifted", "generic", ["W4"];
     /// A channel that delivered its barrier is read on while others have not.
     BARRIERS_DONT_BLOCK = "barriers-dont-block", "generic", ["C7"];
 }

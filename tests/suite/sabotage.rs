@@ -183,6 +183,17 @@ fn a_pointer_that_comes_after_it_was_given_up_is_caught() {
 }
 
 #[test]
+fn a_web_monitor_that_tells_more_than_it_knows_is_caught() {
+    for (name, switch, runs) in [
+        ("rest/told-under-faults", sabotage::OLD_TIMES_NOT_SHIFTED, 10),
+        ("rest/told-under-faults", sabotage::ANSWERS_NOT_ASKED_ANEW, 10),
+        ("rest/nobody-leads", sabotage::UNANSWERED_CANCELLATION_ACCEPTED, 20),
+    ] {
+        assert_caught_in(name, switch, runs);
+    }
+}
+
+#[test]
 fn without_a_switch_the_same_runs_are_clean() {
     assert_eq!(failures(shipped("journal"), None, 300), (Vec::new(), 0));
     assert_eq!(failures(shipped("cluster"), None, 100), (Vec::new(), 0));

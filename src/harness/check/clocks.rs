@@ -24,6 +24,8 @@ pub struct Clocks {
     resumed: BTreeMap<NodeId, Duration>,
     /// The slowest and the fastest that a clock ever was, in millionths.
     drifts: BTreeMap<NodeId, (i64, i64)>,
+    /// How far wall clocks were stepped, either way, all steps together.
+    stepped: BTreeMap<NodeId, Duration>,
 }
 
 impl Clocks {
@@ -47,7 +49,10 @@ impl Clocks {
                 let (slowest, fastest) = self.drifts.entry(node).or_default();
                 (*slowest, *fastest) = ((*slowest).min(*per_million), (*fastest).max(*per_million));
             }
-            Hardware::WallStepped { .. } => {}
+            Hardware::WallStepped { nanos } => {
+                *self.stepped.entry(node).or_default() +=
+                    Duration::from_nanos(nanos.unsigned_abs());
+            }
         }
     }
 
@@ -77,6 +82,25 @@ impl Clocks {
     pub fn stretched_most(&self, span: Duration) -> Duration {
         let nodes = self.drifts.keys().map(|node| self.stretched(*node, span));
         nodes.max().unwrap_or(span).max(span)
+    }
+
+    /// How long in true time a span of any node's clock takes at least.
+    pub fn shrunk_most(&self, span: Duration) -> Duration {
+        let nodes = self.drifts.keys().map(|node| self.shrunk(*node, span));
+        nodes.min().unwrap_or(span).min(span)
+    }
+
+    /// How far any clock can have drifted from the truth by now.
+    pub fn drifted_most(&self, now: Duration) -> Duration {
+        let rates = self.drifts.values().flat_map(|(slowest, fastest)| [slowest, fastest]);
+        let rate = rates.map(|rate| rate.unsigned_abs()).max().unwrap_or_default();
+        now.saturating_mul(u32::try_from(rate).unwrap_or(u32::MAX)) / 1_000_000
+    }
+
+    /// How far any wall clock can be from the truth by now.
+    pub fn wall_skew_most(&self, now: Duration) -> Duration {
+        let stepped = self.stepped.values().max().copied().unwrap_or_default();
+        stepped + self.drifted_most(now)
     }
 
     /// How long in true time a span of the node's clock takes at least.
@@ -131,5 +155,19 @@ mod tests {
         clocks.observe(at(2), &Hardware::Drift { per_million: 0 });
         assert_eq!(clocks.stretched(node, SECOND), SECOND * 2);
         assert!(!clocks.is_true(node));
+    }
+
+    #[test]
+    fn a_wall_clock_is_off_by_its_steps_and_its_drift() {
+        let mut clocks = Clocks::default();
+        assert_eq!(clocks.wall_skew_most(SECOND * 9), Duration::ZERO);
+        clocks.observe(at(1), &Hardware::WallStepped { nanos: -2_000_000_000 });
+        clocks.observe(at(2), &Hardware::WallStepped { nanos: 1_000_000_000 });
+        assert_eq!(clocks.wall_skew_most(SECOND * 9), SECOND * 3);
+        clocks.observe(at(3), &Hardware::Drift { per_million: 250_000 });
+        clocks.observe(at(4), &Hardware::Drift { per_million: -500_000 });
+        assert_eq!(clocks.wall_skew_most(SECOND * 10), SECOND * 8);
+        assert_eq!(clocks.shrunk_most(SECOND * 10), SECOND * 8);
+        assert_eq!(clocks.stretched_most(SECOND * 10), SECOND * 20);
     }
 }

@@ -5,8 +5,8 @@ use crate::host::{Instant, WallTime};
 /// Simulated nanoseconds since the run began.
 pub(in crate::host) type Nanos = u64;
 
-/// Wall time at which every run begins: 2026-01-01T00:00:00Z.
-const WALL_ORIGIN_NANOS: u64 = 1_767_225_600_000_000_000;
+/// Wall time at which every run begins, 2026-01-01T00:00:00Z, in nanoseconds since 1970.
+pub const WALL_ORIGIN_NANOS: u64 = 1_767_225_600_000_000_000;
 
 /// The largest drift either way: a clock never stops and never goes backwards.
 pub const DRIFT_PER_MILLION_MAX: i64 = 500_000;

@@ -41,7 +41,7 @@ mod cause_tests;
 mod tests;
 
 pub use cause::EntryNumber;
-pub use clock::DRIFT_PER_MILLION_MAX;
+pub use clock::{DRIFT_PER_MILLION_MAX, WALL_ORIGIN_NANOS};
 pub use digest::TraceDigest;
 pub use disk::{DiskEffect, DiskFault, DiskFaultId, DiskOp, Unsynced};
 pub use example::run_two;

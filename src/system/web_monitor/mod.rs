@@ -4,7 +4,9 @@
 //! the same answers, since all of them ask whoever leads: the dispatcher of jobs, the resource manager of task
 //! executors. What was asked is kept for a while ([`WebMonitorConfig::refresh_interval`]), and is told for longer
 //! where the leader gives no answer ([`WebMonitorConfig::stale_max`]). Each answer says how old it is: in
-//! milliseconds as `age-ms`, in whole seconds as the header `Age`.
+//! milliseconds as `age-ms`, in whole seconds as the header `Age`; a refusal can't, so none is kept. A cancellation is
+//! answered 202 when the dispatcher has made it durable, 409 when the job has ended or will, 404 when there is none, and
+//! 503 when nobody has said so in time, though the job may be canceled all the same: whoever asks again learns it.
 //!
 //! To follow an answer start at `routes`: a path's handler asks the `view` and writes one of the `shapes`.
 //!

@@ -8,6 +8,7 @@ use crate::system::{
     http::{HttpResponse, Method, RequestError, RoutedRequest, Router},
     ids::{JobId, JobVertexId},
     protocol::{JobDetails, JobRefusal},
+    sabotage,
 };
 use serde_json::Value;
 use std::{future::Future, sync::Arc};
@@ -41,9 +42,11 @@ impl From<Failed> for HttpResponse {
         let status = match &untold {
             Untold::Refused(JobRefusal::Unknown(_)) => 404,
             Untold::Refused(JobRefusal::Terminated(_)) => 409,
-            Untold::Refused(JobRefusal::NoMaster) | Untold::NoLeader(_) => 503,
-            Untold::NoAnswer(_, error) if error.is_maybe() => 504,
-            Untold::NoAnswer(..) => 503,
+            // Also where it may be done: whoever is told so asks again.
+            Untold::Refused(JobRefusal::NoMaster)
+            | Untold::NoLeader(_)
+            | Untold::NoAnswer { .. }
+            | Untold::InDoubt(..) => 503,
         };
         HttpResponse::error(status, &untold.to_string())
     }
@@ -57,7 +60,11 @@ fn aged(mut value: Value, age_ms: u64) -> HttpResponse {
 
 /// The moment of which something is told that is so old now, by this node's wall clock.
 fn then(view: &ClusterView, age_ms: u64) -> u64 {
-    view.host().wall().as_millis().saturating_sub(age_ms)
+    let now = view.host().wall().as_millis();
+    match age_ms > 0 && view.host().sabotaged(sabotage::OLD_TIMES_NOT_SHIFTED) {
+        true => now,
+        false => now.saturating_sub(age_ms),
+    }
 }
 
 /// Routes that share a view.
@@ -127,8 +134,8 @@ pub fn router(view: &Arc<ClusterView>) -> Router {
         .get("/overview", |view, _| async move {
             let (jobs, executors) =
                 futures::future::try_join(view.jobs(), view.task_executors()).await?;
-            let value = shapes::overview(&jobs.value, &executors.value);
-            Ok(aged(value, jobs.age_ms.max(executors.age_ms)))
+            let Told { value: (jobs, executors), age_ms } = jobs.with(executors);
+            Ok(aged(shapes::overview(&jobs, &executors), age_ms))
         })
         .get("/taskmanagers", |view, _| async move {
             let Told { value, age_ms } = view.task_executors().await?;

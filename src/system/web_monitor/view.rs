@@ -16,7 +16,10 @@ use crate::{
     },
 };
 use serde::de::DeserializeOwned;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 /// Jobs of which the details are kept.
 const JOBS_KEPT: usize = 256;
@@ -30,6 +33,13 @@ pub struct Told<T> {
     pub age_ms: u64,
 }
 
+impl<T> Told<T> {
+    /// Both, as old as the older one.
+    pub fn with<U>(self, other: Told<U>) -> Told<(T, U)> {
+        Told { value: (self.value, other.value), age_ms: self.age_ms.max(other.age_ms) }
+    }
+}
+
 /// Why something can't be told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Untold {
@@ -37,11 +47,52 @@ pub enum Untold {
     #[error("no {0} is known to lead at the moment")]
     NoLeader(&'static str),
     /// The leader gives no answer in time.
-    #[error("the leading {0} gives no answer: {1}")]
-    NoAnswer(&'static str, RpcError),
+    #[error("the leading {component} gives no answer: {error}")]
+    NoAnswer {
+        /// Who is asked.
+        component: &'static str,
+        /// What became of the last try.
+        error: RpcError,
+        /// What it was asked may be done all the same, after any of the tries.
+        in_doubt: bool,
+    },
+    /// Nobody has said whether a job is to end, and it may be.
+    #[error("it is not known whether job {0} is to end, ask again: {1}")]
+    InDoubt(JobId, RpcError),
     /// There is no such job, or it is past what is asked of it.
     #[error("{0}")]
     Refused(JobRefusal),
+}
+
+/// The tries to get an answer.
+struct Tries {
+    component: &'static str,
+    /// When the last one began.
+    asked: Instant,
+    under_way: bool,
+    in_doubt: bool,
+    error: Option<RpcError>,
+}
+
+impl Tries {
+    fn begin(&mut self, now: Instant) {
+        (self.asked, self.under_way) = (now, true);
+    }
+
+    fn failed(&mut self, error: RpcError) {
+        self.under_way = false;
+        self.in_doubt |= error.is_maybe();
+        self.error = Some(error);
+    }
+
+    /// There is no time for another.
+    fn given_up(self) -> Untold {
+        let Tries { component, under_way, in_doubt, error, .. } = self;
+        match error.or(under_way.then_some(RpcError::Timeout)) {
+            None => Untold::NoLeader(component),
+            Some(error) => Untold::NoAnswer { component, error, in_doubt: in_doubt || under_way },
+        }
+    }
 }
 
 /// Asks the leaders of a cluster.
@@ -49,7 +100,7 @@ pub struct ClusterView {
     config: WebMonitorConfig,
     dispatcher: LeaderGateway<DispatcherGateway>,
     resource_manager: LeaderGateway<ResourceManagerGateway>,
-    details: Cache<JobId, Result<JobDetails, JobRefusal>>,
+    details: Cache<JobId, JobDetails>,
     overviews: Cache<(), Vec<JobOverview>>,
     executors: Cache<(), Vec<TaskExecutorOverview>>,
 }
@@ -87,9 +138,8 @@ impl ClusterView {
     /// [`Untold`].
     pub async fn job(&self, job: JobId) -> Result<Told<JobDetails>, Untold> {
         let ask = |gateway: &DispatcherGateway| gateway.job_details(job);
-        let told = self.told(&self.details, job, DISPATCHER, &self.dispatcher, ask).await?;
-        let Told { value, age_ms } = told;
-        value.map(|value| Told { value, age_ms }).map_err(Untold::Refused)
+        // A refusal does not say how old it is, so none is kept.
+        self.told(&self.details, job, DISPATCHER, &self.dispatcher, ask, |answer| answer).await
     }
 
     /// All jobs of which anything is known.
@@ -98,7 +148,7 @@ impl ClusterView {
     /// [`Untold`].
     pub async fn jobs(&self) -> Result<Told<Vec<JobOverview>>, Untold> {
         let ask = |gateway: &DispatcherGateway| gateway.job_overviews();
-        self.told(&self.overviews, (), DISPATCHER, &self.dispatcher, ask).await
+        self.told(&self.overviews, (), DISPATCHER, &self.dispatcher, ask, Ok).await
     }
 
     /// The registered task executors.
@@ -107,44 +157,59 @@ impl ClusterView {
     /// [`Untold`].
     pub async fn task_executors(&self) -> Result<Told<Vec<TaskExecutorOverview>>, Untold> {
         let ask = |gateway: &ResourceManagerGateway| gateway.task_executors();
-        self.told(&self.executors, (), RESOURCE_MANAGER, &self.resource_manager, ask).await
+        self.told(&self.executors, (), RESOURCE_MANAGER, &self.resource_manager, ask, Ok).await
     }
 
-    /// Lets a job be ended. What is kept of it is out of date then.
+    /// Lets a job be ended. What is kept of it is out of date then, also where there is no answer.
     ///
     /// # Errors
-    /// [`Untold`]; without an answer the job may be ended all the same.
+    /// [`Untold`]; after [`Untold::InDoubt`] the job may be ended all the same.
     pub async fn cancel(&self, job: JobId) -> Result<(), Untold> {
         let ask = |gateway: &DispatcherGateway| gateway.cancel_job(job);
-        let (_, answer) = self.ask(DISPATCHER, &self.dispatcher, ask).await?;
+        let answered = self.ask(DISPATCHER, &self.dispatcher, ask).await;
         self.details.remove(&job);
         self.overviews.remove(&());
-        answer.map_err(Untold::Refused)
+        match answered {
+            Ok((_, answer)) => answer.map_err(Untold::Refused),
+            Err(_) if self.host().sabotaged(sabotage::UNANSWERED_CANCELLATION_ACCEPTED) => Ok(()),
+            Err(Untold::NoAnswer { error, in_doubt: true, .. }) => Err(Untold::InDoubt(job, error)),
+            Err(untold) => Err(untold),
+        }
     }
 
     /// What is kept if it is new enough, else what the leader says, else what is kept.
-    async fn told<K: Ord + Clone, V: DeserializeOwned + Clone, G: Gateway + Clone>(
+    async fn told<K: Ord + Clone, V: Clone, A: DeserializeOwned, G: Gateway + Clone>(
         &self,
         cache: &Cache<K, V>,
         key: K,
         component: &'static str,
         leader: &LeaderGateway<G>,
-        ask: impl Fn(&G) -> Ask<V>,
+        ask: impl Fn(&G) -> Ask<A>,
+        accept: impl FnOnce(A) -> Result<V, JobRefusal>,
     ) -> Result<Told<V>, Untold> {
         let kept = |no_older| {
             let found = cache.get(self.host().now(), &key, no_older);
             found.map(|(value, age)| Told { value, age_ms: self.age_ms(age) })
         };
-        if let Some(told) = kept(self.config.refresh_interval) {
+        if let Some(told) = kept(self.given_again()) {
             return Ok(told);
         }
         match self.ask(component, leader, ask).await {
-            Ok((asked, value)) => {
+            Ok((asked, answer)) => {
+                let value = accept(answer).map_err(Untold::Refused)?;
                 cache.put(asked, key.clone(), value.clone());
                 let age_ms = millis(self.host().now().saturating_since(asked));
                 Ok(Told { value, age_ms })
             }
             Err(untold) => kept(self.config.stale_max).ok_or(untold),
+        }
+    }
+
+    /// For how long an answer is given again without asking.
+    fn given_again(&self) -> Duration {
+        match self.host().sabotaged(sabotage::ANSWERS_NOT_ASKED_ANEW) {
+            true => self.config.stale_max,
+            false => self.config.refresh_interval,
         }
     }
 
@@ -162,16 +227,21 @@ impl ClusterView {
         leader: &LeaderGateway<G>,
         ask: impl Fn(&G) -> Ask<V>,
     ) -> Result<(Instant, V), Untold> {
-        let mut untold = Untold::NoLeader(component);
-        let mut asked = self.host().now();
+        let (asked, under_way, in_doubt) = (self.host().now(), false, false);
+        let tries = Mutex::new(Tries { component, asked, under_way, in_doubt, error: None });
+        let now = || tries.lock().expect("no panic under this lock");
         let asking = leader.call(
             |gateway| {
-                asked = self.host().now();
+                now().begin(self.host().now());
                 ask(gateway)
             },
-            |error| untold = Untold::NoAnswer(component, error),
+            |error| now().failed(error),
         );
         let answered = self.host().timeout(self.config.ask_timeout, asking).await;
-        answered.map(|value| (asked, value)).map_err(|_| untold)
+        let tries = tries.into_inner().expect("no panic under this lock");
+        match answered {
+            Ok(value) => Ok((tries.asked, value)),
+            Err(_) => Err(tries.given_up()),
+        }
     }
 }

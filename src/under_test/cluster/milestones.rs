@@ -1,6 +1,11 @@
 //! The moments of the cluster's protocols that runs should reach, and on which faults hang.
 
-use super::{event_ref::EventRef, model::Model, provider::ProviderEvent, rest_reader::RestEvent};
+use super::{
+    event_ref::EventRef,
+    model::Model,
+    provider::ProviderEvent,
+    rest_reader::{RestEvent, RestQuestion},
+};
 use crate::{
     harness::event::{Answer, Ask, AskedValues, Milestone},
     host::Event,
@@ -185,7 +190,10 @@ crate::milestones! {
         "rest-told" = _, RestEvent::Told { .. }, "A web monitor told a reader of REST of the jobs.";
         "rest-told-what-was-kept" = _, RestEvent::Told { age_ms, .. } if *age_ms > 100, "A web monitor told a reader of REST what it had kept.";
         "rest-told-though-no-leader-answers" = _, RestEvent::Told { age_ms, .. } if *age_ms > 4_000, "A web monitor told a reader of REST what it had kept for long, since no dispatcher answered.";
-        "rest-not-told" = _, RestEvent::Untold { .. }, "A reader of REST was told nothing of the jobs.";
+        "rest-not-told" = _, RestEvent::Untold { .. } | RestEvent::Refused { .. }, "A reader of REST was told nothing of the jobs.";
+        "rest-cancellation-accepted" = _, RestEvent::Accepted { .. }, "A web monitor told a reader of REST that a job is to end.";
+        "rest-cancellation-too-late" = _, RestEvent::Refused { question: RestQuestion::Cancel(_), status: 409, .. }, "A web monitor told a reader of REST that a job has ended which it cancels.";
+        "rest-cancellation-unanswered" = _, RestEvent::Refused { question: RestQuestion::Cancel(_), status: 503, .. }, "A web monitor could not tell a reader of REST whether a job is to end.";
     }
 }
 

@@ -1,7 +1,11 @@
 //! The reference model: what stands on the services by their own logs, and what the processes
 //! believe.
 
-use super::{event_ref::EventRef, provider::ProviderEvent, rest_reader::RestEvent};
+use super::{
+    event_ref::EventRef,
+    provider::ProviderEvent,
+    rest_reader::{RestEvent, RestQuestion},
+};
 use crate::{
     harness::{check, event::Moment},
     host::{
@@ -56,9 +60,9 @@ pub struct Model {
     pub slots: BTreeMap<InProcess<u32>, (JobId, AllocationId)>,
     /// The jobs that clients know to be taken on.
     pub submitted: BTreeSet<JobId>,
-    /// The jobs of which clients have asked that they are canceled.
+    /// The jobs of which clients and readers of REST have asked that they are canceled.
     pub canceling: BTreeSet<JobId>,
-    /// The jobs of which clients know that they will be canceled.
+    /// The jobs of which they know that they will be canceled.
     pub canceled: BTreeSet<JobId>,
     /// How often a job has failed, as each term of its masters counts.
     pub failovers: BTreeMap<(JobId, LeaderSessionId), u32>,
@@ -129,10 +133,12 @@ impl Model {
             EventRef::Client(ClientEvent::Submitted { job }) => {
                 self.submitted.insert(*job);
             }
-            EventRef::Client(ClientEvent::Canceling { job }) => {
+            EventRef::Client(ClientEvent::Canceling { job })
+            | EventRef::Rest(RestEvent::Asking { question: RestQuestion::Cancel(job), .. }) => {
                 self.canceling.insert(*job);
             }
-            EventRef::Client(ClientEvent::Canceled { job }) => {
+            EventRef::Client(ClientEvent::Canceled { job })
+            | EventRef::Rest(RestEvent::Accepted { job, .. }) => {
                 self.canceled.insert(*job);
             }
             EventRef::Client(ClientEvent::Ended { job, result }) => {

@@ -3,7 +3,7 @@
 use super::{
     jobs::spec::programs,
     provider::{ProviderSettings, ProviderState, run_machine_node, run_resource_provider_node},
-    rest_reader::run_rest_reader_node,
+    rest_reader::{RestReaderSettings, run_rest_reader_node},
     roles,
     settings::{ClusterSettings, Mode, ProgramBehaviour},
 };
@@ -207,7 +207,9 @@ pub fn nodes(
         .collect();
     for number in 1..=spec.rest_readers.one() {
         let (config, monitors) = (config.clone(), monitors.clone());
-        let main = move |host| run_rest_reader_node(host, number, config.clone(), monitors.clone());
+        let cancels = spec.rest_cancels == Share::ALWAYS;
+        let settings = RestReaderSettings { number, monitors, cancels };
+        let main = move |host| run_rest_reader_node(host, config.clone(), settings.clone());
         nodes.push(Node::numbered(roles::REST_READER, number, main));
     }
     nodes

@@ -19,7 +19,8 @@ crate::settings! {
         cluster {
             "job-managers" job_managers: NumberRange = number(1, 16, 3), "Job managers, of which one leads.";
             "task-executors" task_executors: NumberRange = number(1, 2_000, 4), "Task executors.";
-            "rest-readers" rest_readers: NumberRange = number(0, 16, 0), "Readers of REST: each asks web monitors for the jobs about once a second.";
+            "rest-readers" rest_readers: NumberRange = number(0, 16, 0), "Readers of REST: each asks web monitors about once a second for jobs.";
+            "rest-cancels" rest_cancels: Share = part("0%"), "How many of the runs have readers of REST that cancel jobs now and then.";
             "slots" slots: NumberRange = number(1, 64, 2), "Slots of each task executor.";
             "per-job" per_job: Share = part("0%"), "How many of the runs that have one job are there for it alone, and end with it.";
             "application" application: Share = part("0%"), "How many of the others of those execute a program on the cluster that executes the job, and end with it.";
@@ -75,11 +76,14 @@ impl ClusterSettings {
         let on_demand = Draws::new(seed, "on demand", [0, 0]).chance(on_demand);
         let per_job = draw(self.per_job, "per job");
         let application = !per_job && draw(self.application, "application");
+        let rest_cancels = u32::try_from(self.rest_cancels.low).unwrap_or(0);
+        let rest_cancels = Draws::new(seed, "REST cancels", [0, 0]).chance(rest_cancels);
         let decided = |is| if is { Share::ALWAYS } else { Share::only(0) };
         ClusterSettings {
             per_job: decided(per_job),
             application: decided(application),
             on_demand: decided(on_demand),
+            rest_cancels: decided(rest_cancels),
             ..self
         }
     }

@@ -16,7 +16,10 @@ use crate::{
         },
         task_executor::{SlotEvent, TaskEvent},
     },
-    under_test::cluster::{provider::ProviderEvent, rest_reader::RestEvent},
+    under_test::cluster::{
+        provider::ProviderEvent,
+        rest_reader::{RestAnswer, RestEvent, RestQuestion, ToldCounts},
+    },
 };
 
 macro_rules! reported {
@@ -49,7 +52,7 @@ reported! {
     SinkEvent = "sink", |_| true, |event| Some(sink(event));
     ClientEvent = "client", |event| !matches!(event, ClientEvent::Asking { .. }), client;
     ProviderEvent = "provider", |_| true, |event| Some(provider(event));
-    RestEvent = "rest", |event| matches!(event, RestEvent::Told { .. }), rest;
+    RestEvent = "rest", is_answer_of_rest, rest;
 }
 
 fn provider(event: &ProviderEvent) -> String {
@@ -63,14 +66,40 @@ fn provider(event: &ProviderEvent) -> String {
     }
 }
 
+/// An answer, or that a job is canceled.
+fn is_answer_of_rest(event: &RestEvent) -> bool {
+    match event {
+        RestEvent::Asking { question, .. } => matches!(question, RestQuestion::Cancel(_)),
+        RestEvent::Untold { .. } => false,
+        _ => true,
+    }
+}
+
 fn rest(event: &RestEvent) -> Option<String> {
     match event {
+        RestEvent::Asking { question: RestQuestion::Cancel(job), .. } => {
+            Some(format!("asks over REST that {job:?} is canceled"))
+        }
         RestEvent::Asking { .. } => None,
-        RestEvent::Told { age_ms, jobs, .. } => {
-            let told = |(job, status): &(_, _)| format!("{job:?} is {status}");
-            let jobs: Vec<String> = jobs.iter().map(told).collect();
+        RestEvent::Told { age_ms, answer: RestAnswer::Cluster(counts), .. } => {
+            let ToldCounts { running, finished, canceled, failed } = counts;
+            Some(format!(
+                "is told, {age_ms} ms old: {running} jobs run, {finished} finished, {canceled} canceled, {failed} failed"
+            ))
+        }
+        RestEvent::Told { age_ms, answer, .. } => {
+            let told =
+                answer.jobs().iter().map(|told| format!("{:?} is {}", told.job, told.status));
+            let jobs: Vec<String> = told.collect();
             Some(format!("is told, {age_ms} ms old: {}", jobs.join(", ")))
         }
+        RestEvent::Accepted { job, .. } => {
+            Some(format!("is told over REST that {job:?} is to end"))
+        }
+        RestEvent::Refused { status, question, .. } => {
+            Some(format!("is answered {status} to {question:?}"))
+        }
+        RestEvent::Malformed { why, .. } => Some(format!("does not understand an answer: {why}")),
         RestEvent::Untold { why, .. } => Some(format!("is not told of jobs: {why}")),
     }
 }

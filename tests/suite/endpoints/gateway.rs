@@ -12,7 +12,8 @@ use wavetank::{
             LeaderAddress, LeaderGateway, LeaderInformation, LeaderSessionId, leader_key,
         },
         protocol::{RESOURCE_MANAGER, ResourceManagerGateway},
-        rpc::RpcAddress,
+        rpc::{Gateway, RpcAddress},
+        service::coordination::{Change, Transaction},
     },
 };
 
@@ -50,5 +51,33 @@ fn nobody_waits_for_a_former_leader_once_another_is_known() {
         assert_eq!(answer, Ok(vec![]), "the present one is asked");
         assert!(bench.world.elapsed() < began + ms(1000), "the former one is not waited for");
         assert_eq!(asker.address().port, PORT);
+    });
+}
+
+/// Both leaders live and would answer; each is a gateway of its own.
+#[test]
+fn the_way_to_a_former_leader_is_not_taken_once_another_is_known_or_none() {
+    bench(async |bench| {
+        let asker = service(&bench.world, "asker").await;
+        let way: LeaderGateway<ResourceManagerGateway> =
+            LeaderGateway::new(&asker, &coordination(&asker), RESOURCE_MANAGER);
+        let mut former = None;
+        for session in [1, 2, 3] {
+            bench.lead(RESOURCE_MANAGER, session, StubManager(Shared::<Manager>::default())).await;
+            bench.settle().await;
+            let gateway = way.gateway().await;
+            assert_eq!(gateway.address(), way.gateway().await.address(), "it stays");
+            let of = RpcAddress::new(
+                bench.service.address().clone(),
+                &format!("{RESOURCE_MANAGER}-{session}"),
+            );
+            assert_eq!(*gateway.address(), of, "not that of {former:?}");
+            former = Some(session);
+        }
+        let nobody = Transaction::new().then(Change::Delete { key: leader_key(RESOURCE_MANAGER) });
+        bench.coordination.transact(nobody).await.expect("no condition");
+        bench.settle().await;
+        let waited = asker.host().timeout(ms(5_000), way.gateway()).await;
+        assert!(waited.is_err(), "nobody leads, and nobody is asked");
     });
 }

@@ -2,9 +2,11 @@
 //! cluster would bear not to hold, since something else makes up for them.
 
 mod bench;
+mod dispatcher;
 mod executor;
 mod gateway;
 mod job_store;
 mod manager;
 mod stubs;
 mod terms;
+mod web_monitor;

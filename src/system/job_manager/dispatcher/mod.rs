@@ -7,7 +7,7 @@ mod core;
 mod main_function;
 mod runner;
 
-use self::core::{DispatcherCore, Effect, Known, Purpose};
+use self::core::{DispatcherCore, Effect, Known, Purpose, merged};
 use super::{
     ApplicationError, RunMode,
     job_master::JobMasterServices,
@@ -427,18 +427,11 @@ impl DispatcherHandler for Dispatcher {
     }
 
     fn job_overviews(&mut self, context: &mut Context<Self>, reply: Reply<Vec<JobOverview>>) {
-        let mut all = self.core.overviews(context.host().now());
+        let known = self.core.overviews(context.host().now());
         let masters = self.runners.values().filter_map(|runner| runner.master());
         let ask = self.scope.wrap(join_all(masters.map(|master| master.overview())));
         context.spawn_then(ask, move |dispatcher, _, told| {
-            for told in told.into_iter().flatten().flatten() {
-                // What is kept of a job that has ended wins.
-                let known = all.iter_mut().find(|known| known.job == told.job);
-                if let Some(known) = known.filter(|known| !known.status.is_globally_terminal()) {
-                    *known = told;
-                }
-            }
-            dispatcher.tell(reply, all);
+            dispatcher.tell(reply, merged(known, told.into_iter().flatten().flatten()));
         });
     }
 

@@ -14,7 +14,7 @@ use crate::{
         protocol::JobStatus,
         store::{StoredResult, cancellation_key},
     },
-    under_test::cluster::{EventKind, EventRef, Model},
+    under_test::cluster::{EventKind, EventRef, Model, rest_reader::RestEvent},
 };
 use std::collections::BTreeMap;
 
@@ -34,13 +34,14 @@ impl ClusterInvariant for CanceledEndsCanceled {
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::Job, EventKind::Client, EventKind::Coordination]
+        &[EventKind::Job, EventKind::Client, EventKind::Rest, EventKind::Coordination]
     }
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
             EventRef::Job(JobEvent::CancellationAcknowledged { job })
-            | EventRef::Client(ClientEvent::Canceled { job }) => self.acknowledge(at, *job, model),
+            | EventRef::Client(ClientEvent::Canceled { job })
+            | EventRef::Rest(RestEvent::Accepted { job, .. }) => self.acknowledge(at, *job, model),
             EventRef::Coordination(event) if !self.acknowledged.is_empty() => {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model) {
@@ -95,7 +96,7 @@ impl CanceledEndsCanceled {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing_jobs::*, CanceledEndsCanceled, ClientEvent};
+    use super::{super::testing_jobs::*, CanceledEndsCanceled, ClientEvent, RestEvent};
 
     fn acknowledged() -> JobEvent {
         JobEvent::CancellationAcknowledged { job: JOB }
@@ -125,6 +126,7 @@ mod tests {
         let history = History::<CanceledEndsCanceled>::new;
         history().breaks(process(1, 1), acknowledged());
         history().breaks(process(9, 1), ClientEvent::Canceled { job: JOB });
+        history().breaks(process(9, 1), RestEvent::Accepted { ask: 1, job: JOB });
         canceled().breaks(process(0, 1), committed(2, vec![no_cancellation()]));
         canceled().breaks(process(0, 2), recovered(2, vec![graph()]));
     }

@@ -51,6 +51,7 @@ pub mod r2_at_most_once;
 pub mod r3_only_while_running;
 pub mod r4_asks_end_once;
 pub mod s10_latest_manager_is_obeyed;
+mod rest_asks;
 pub mod s1_slot_held_once;
 pub mod s3_deploys_into_held_slot;
 pub mod s4_no_old_round;
@@ -65,6 +66,10 @@ mod testing;
 mod testing_jobs;
 mod unannounced;
 pub mod w1_rest_tells_what_was;
+pub mod w2_answers_are_not_old;
+pub mod w3_rest_cancels_as_it_says;
+pub mod w4_rest_tells_true_times;
+pub mod w5_ended_is_not_told_to_go_on;
 pub mod watch_complete;
 pub mod x1_channel_fifo;
 pub mod x2_bounded_channel;
@@ -146,6 +151,10 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(s7_no_busy_loop::NoBusyLoop::default()),
         Box::new(s9_no_twins::NoTwins::default()),
         Box::new(w1_rest_tells_what_was::RestTellsWhatWas::new(bounds.clone())),
+        Box::new(w2_answers_are_not_old::AnswersAreNotOld::default()),
+        Box::new(w3_rest_cancels_as_it_says::RestCancelsAsItSays::default()),
+        Box::new(w4_rest_tells_true_times::RestTellsTrueTimes::default()),
+        Box::new(w5_ended_is_not_told_to_go_on::EndedIsNotToldToGoOn::new(bounds.clone())),
         Box::new(x1_channel_fifo::ChannelFifo::default()),
         Box::new(x2_bounded_channel::BoundedChannel::default()),
         Box::new(x5_transactions_follow_checkpoints::TransactionsFollowCheckpoints::default()),

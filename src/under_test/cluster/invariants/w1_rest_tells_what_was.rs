@@ -1,21 +1,25 @@
 //! W1: what a web monitor tells of jobs was so, at some time between when it says that it asked and when its answer
 //! arrived: a status that is not the end was a master's own word then, an end is one that came, and a job that was
-//! acknowledged before is in the list. That a job has failed is decided when it is kept, since a cancellation may come
+//! acknowledged before is known and in each list. Of counts it is enough that each can be right. That a job has failed is decided when it is kept, since a cancellation may come
 //! first: then it counts from when a dispatcher knows. Judged on what readers of REST are told, by what masters say and by the
 //! results that are kept.
 
 use super::{
     Check, ClusterInvariant,
+    rest_asks::RestAsks,
     stored::{Kept, StoredPart, moved},
 };
 use crate::{
-    harness::{check::Clocks, event::Moment},
+    harness::event::Moment,
     host::{sim::Hardware, sim::NodeId},
     system::{
         ids::JobId, job_manager::JobEvent, leadership::LeaderSessionId, protocol::JobStatus,
         store::StoredResult,
     },
-    under_test::cluster::{EventKind, EventRef, Model, TimeBounds, rest_reader::RestEvent},
+    under_test::cluster::{
+        EventKind, EventRef, Model, TimeBounds,
+        rest_reader::{RestAnswer, RestEvent, RestQuestion, ToldCounts, ToldJob},
+    },
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -48,8 +52,7 @@ struct Known {
 #[derive(Default)]
 pub struct RestTellsWhatWas {
     bounds: TimeBounds,
-    clocks: Clocks,
-    asked: BTreeMap<Process, (u64, Duration)>,
+    asks: RestAsks,
     jobs: BTreeMap<JobId, Known>,
 }
 
@@ -67,12 +70,13 @@ impl ClusterInvariant for RestTellsWhatWas {
     }
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+        self.asks.observe(at, seen);
         match seen {
-            EventRef::Rest(RestEvent::Asking { ask }) => {
-                self.asked.insert(at.process, (*ask, at.time));
+            EventRef::Rest(RestEvent::Told { ask, age_ms, answer, .. }) => {
+                return self.told(at, *ask, *age_ms, answer);
             }
-            EventRef::Rest(RestEvent::Told { ask, age_ms, jobs, .. }) => {
-                return self.told(at, *ask, Duration::from_millis(*age_ms), jobs);
+            EventRef::Rest(RestEvent::Refused { ask, question, status: 404 }) => {
+                return self.told_unknown(at, *ask, *question);
             }
             EventRef::Job(JobEvent::StatusChanged { job, session, status }) => {
                 self.says(at, *job, *session, *status);
@@ -96,12 +100,7 @@ impl ClusterInvariant for RestTellsWhatWas {
                     }
                 }
             }
-            EventRef::Hardware(event) => {
-                self.clocks.observe(at, event);
-                if matches!(event, Hardware::Ended(_)) {
-                    self.falls_silent(at);
-                }
-            }
+            EventRef::Hardware(Hardware::Ended(_)) => self.falls_silent(at),
             _ => {}
         }
         Check::Ignored
@@ -137,34 +136,96 @@ impl RestTellsWhatWas {
         present.for_each(|(_, said)| said.until = Some(at.time));
     }
 
-    fn told(&self, at: Moment, ask: u64, age: Duration, jobs: &[(JobId, JobStatus)]) -> Check {
-        let Some((_, asked)) = self.asked.get(&at.process).filter(|(of, _)| *of == ask) else {
-            return Check::broken("what is told was asked", format!("{at}: the answer to {ask}"));
+    fn told(&self, at: Moment, ask: u64, age_ms: u64, answer: &RestAnswer) -> Check {
+        let asked = match self.asks.asked(at, ask) {
+            Ok(asked) => asked,
+            Err(never) => return never,
         };
-        // In whole milliseconds of a web monitor's clock, which may run slower than true.
-        let age = self.clocks.stretched_most(age + Duration::from_millis(1));
-        // Whose clock is slow believes in its lease for longer than whoever leads next.
-        let lease = self.bounds.session_timeout;
-        let since = asked.saturating_sub(age + (self.clocks.stretched_most(lease) - lease));
-        let untrue = jobs.iter().find_map(|(job, status)| {
-            let known = self.jobs.get(job);
-            known
-                .map_or_else(|| unknown(*status), |known| known.untrue(*status, since, at.time))
-                .map(|why| (*job, *status, why))
-        });
-        if let Some((job, status, why)) = untrue {
-            let told =
-                format!("{at}: {job:?} is told to be {status}, {age:?} before {asked:?} at most");
-            return Check::broken(why, told);
+        let since = self.asks.since(asked, age_ms, self.bounds.session_timeout);
+        let untrue = answer.jobs().iter().map(|told| self.status(at, since, told));
+        let untrue = untrue.fold(Check::Ignored, Check::and);
+        untrue.and(match answer {
+            RestAnswer::Jobs(jobs) => self.whole(at, since, jobs),
+            RestAnswer::Cluster(counts) => self.counts(at, since, *counts),
+            RestAnswer::Job(_) => Check::Passed,
+        })
+    }
+
+    fn status(&self, at: Moment, since: Duration, told: &ToldJob) -> Check {
+        let known = self.jobs.get(&told.job);
+        let untrue = known.map_or_else(
+            || unknown(told.status),
+            |known| known.untrue(told.status, since, at.time),
+        );
+        match untrue {
+            None => Check::Passed,
+            Some(why) => {
+                let ToldJob { job, status, .. } = told;
+                let told = format!("{at}: {job:?} is told to be {status}, since {since:?} at most");
+                Check::broken(why, told)
+            }
         }
+    }
+
+    /// Whether a list has every job that was acknowledged before.
+    fn whole(&self, at: Moment, since: Duration, jobs: &[ToldJob]) -> Check {
         let missing = self.jobs.iter().find(|(job, known)| {
-            known.acknowledged.is_some_and(|when| when < since)
-                && !jobs.iter().any(|(told, _)| told == *job)
+            known.is_acknowledged(since) && !jobs.iter().any(|told| told.job == **job)
         });
         Check::that(missing.is_none(), || {
             let job = missing.map(|(job, _)| *job);
             (format!("{job:?} was acknowledged before"), format!("{at}: it is not told of"))
         })
+    }
+
+    fn told_unknown(&self, at: Moment, ask: u64, question: RestQuestion) -> Check {
+        let (RestQuestion::Job(job) | RestQuestion::Cancel(job)) = question else {
+            return Check::Ignored;
+        };
+        match self.asks.asked(at, ask) {
+            Err(never) => never,
+            Ok(asked) => {
+                let known = self.jobs.get(&job);
+                Check::that(known.is_none_or(|known| !known.is_acknowledged(asked)), || {
+                    let acknowledged = format!("{job:?} was acknowledged before {asked:?}");
+                    (acknowledged, format!("{at}: it is said not to be there"))
+                })
+            }
+        }
+    }
+
+    /// Whether as many jobs as are counted can have been so far: those that must have been, and those that may.
+    fn counts(&self, at: Moment, since: Duration, counts: ToldCounts) -> Check {
+        let ended = |status: JobStatus| status.is_globally_terminal();
+        let classes: [(u64, &str, &dyn Fn(JobStatus) -> bool); 4] = [
+            (counts.running, "running", &|status| !ended(status)),
+            (counts.finished, "finished", &|status| status == JobStatus::Finished),
+            (counts.canceled, "canceled", &|status| status == JobStatus::Canceled),
+            (counts.failed, "failed", &|status| status == JobStatus::Failed),
+        ];
+        let may = |known: &Known, is: &dyn Fn(JobStatus) -> bool| {
+            let so_far = JobStatus::ALL.iter().filter(|status| is(**status));
+            so_far.into_iter().any(|status| known.untrue(*status, since, at.time).is_none())
+        };
+        let mut check = Check::Passed;
+        for (told, name, is) in classes {
+            let jobs = || self.jobs.values();
+            let must = jobs().filter(|known| {
+                known.is_acknowledged(since) && may(known, is) && !may(known, &|status| !is(status))
+            });
+            let must = must.count() as u64;
+            // Jobs that nobody has said anything of may be told of as well.
+            let most = match name {
+                "running" => u64::MAX,
+                _ => jobs().filter(|known| may(known, is)).count() as u64,
+            };
+            check = check.and(Check::that((must..=most).contains(&told), || {
+                let so_many =
+                    format!("from {since:?} on {must} jobs or more were {name}, at most {most}");
+                (so_many, format!("{at}: {told} are told to be"))
+            }));
+        }
+        check
     }
 }
 
@@ -174,6 +235,10 @@ fn unknown(status: JobStatus) -> Option<String> {
 }
 
 impl Known {
+    fn is_acknowledged(&self, before: Duration) -> bool {
+        self.acknowledged.is_some_and(|when| when < before)
+    }
+
     /// Why a status can't have been told that was asked for no sooner than `since`.
     fn untrue(&self, status: JobStatus, since: Duration, now: Duration) -> Option<String> {
         let said = |from: Duration| {
@@ -208,7 +273,10 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing_jobs::*, RestEvent, RestTellsWhatWas};
+    use super::{
+        super::testing_jobs::*, RestAnswer, RestEvent, RestQuestion, RestTellsWhatWas, ToldCounts,
+        ToldJob,
+    };
     use std::time::Duration;
 
     const READER: usize = 9;
@@ -217,9 +285,17 @@ mod tests {
         JobEvent::StatusChanged { job: JOB, session: term(1), status }
     }
 
+    fn answer(age_ms: u64, answer: RestAnswer) -> RestEvent {
+        RestEvent::Told { reader: 1, ask: 1, by_leader: true, age_ms, answer }
+    }
+
     fn told(age_ms: u64, status: Option<JobStatus>) -> RestEvent {
-        let jobs = status.into_iter().map(|status| (JOB, status)).collect();
-        RestEvent::Told { reader: 1, ask: 1, by_leader: true, age_ms, jobs }
+        let job = |status| ToldJob { job: JOB, status, since: Vec::new() };
+        answer(age_ms, RestAnswer::Jobs(status.map(job).into_iter().collect()))
+    }
+
+    fn asks() -> RestEvent {
+        RestEvent::Asking { ask: 1, question: RestQuestion::Jobs }
     }
 
     /// At 1 s it is acknowledged, at 2 s it runs, at 3 s it restarts, and at 4 s somebody asks.
@@ -228,7 +304,7 @@ mod tests {
             .holds(process(1, 1), JobEvent::SubmissionAcknowledged { job: JOB })
             .holds(process(1, 1), is(JobStatus::Running))
             .holds(process(1, 1), is(JobStatus::Restarting))
-            .holds(process(READER, 1), RestEvent::Asking { ask: 1 })
+            .holds(process(READER, 1), asks())
     }
 
     fn finished(stored: JobStatus) -> History<RestTellsWhatWas> {
@@ -237,7 +313,7 @@ mod tests {
             .holds(process(1, 1), is(stored))
             .holds(process(0, 1), committed(1, vec![result(true, stored)]))
             .holds(process(1, 1), cleans(stored))
-            .holds(process(READER, 1), RestEvent::Asking { ask: 1 })
+            .holds(process(READER, 1), asks())
     }
 
     /// The dispatcher knows how it ended.
@@ -277,7 +353,8 @@ mod tests {
         restarting().breaks(reader(), told(9_000, Some(JobStatus::Finished)));
         restarting().breaks(reader(), told(9_000, Some(JobStatus::Cancelling)));
         finished(JobStatus::Finished).breaks(reader(), told(0, Some(JobStatus::Failed)));
-        let other = RestEvent::Told { reader: 1, ask: 2, by_leader: true, age_ms: 0, jobs: vec![] };
+        let answer = RestAnswer::Jobs(Vec::new());
+        let other = RestEvent::Told { reader: 1, ask: 2, by_leader: true, age_ms: 0, answer };
         restarting().breaks(reader(), other);
     }
 
@@ -288,7 +365,7 @@ mod tests {
             History::<RestTellsWhatWas>::new()
                 .holds(process(1, 1), is(JobStatus::Failing))
                 .holds(process(1, 1), is(JobStatus::Failed))
-                .holds(reader(), RestEvent::Asking { ask: 1 })
+                .holds(reader(), asks())
         };
         failed().breaks(reader(), told(0, Some(JobStatus::Failed)));
         failed().holds(reader(), told(0, Some(JobStatus::Failing)));
@@ -299,12 +376,10 @@ mod tests {
                 .holds(process(1, 1), is(JobStatus::Failed))
                 .holds(process(0, 1), committed(1, vec![result(true, JobStatus::Failed)]))
         };
-        kept()
-            .holds(reader(), RestEvent::Asking { ask: 1 })
-            .holds(reader(), told(0, Some(JobStatus::Failing)));
+        kept().holds(reader(), asks()).holds(reader(), told(0, Some(JobStatus::Failing)));
         kept()
             .holds(process(1, 1), cleans(JobStatus::Failed))
-            .holds(reader(), RestEvent::Asking { ask: 1 })
+            .holds(reader(), asks())
             .breaks(reader(), told(0, Some(JobStatus::Failing)));
         failed()
             .holds(process(0, 1), committed(1, vec![result(true, JobStatus::Canceled)]))
@@ -318,11 +393,54 @@ mod tests {
     }
 
     #[test]
+    fn one_job_alone_is_judged_as_one_of_a_list() {
+        let told = |age_ms, status| {
+            answer(age_ms, RestAnswer::Job(ToldJob { job: JOB, status, since: Vec::new() }))
+        };
+        restarting().holds(reader(), told(1_000, JobStatus::Running));
+        restarting().breaks(reader(), told(900, JobStatus::Running));
+        let unknown = |question| RestEvent::Refused { ask: 1, question, status: 404 };
+        for question in [RestQuestion::Job(JOB), RestQuestion::Cancel(JOB)] {
+            restarting().breaks(reader(), unknown(question));
+        }
+        let other = RestQuestion::Job(JobId(1));
+        restarting().holds(reader(), unknown(other));
+        History::<RestTellsWhatWas>::new()
+            .holds(reader(), asks())
+            .holds(process(1, 1), JobEvent::SubmissionAcknowledged { job: JOB })
+            .holds(reader(), unknown(RestQuestion::Job(JOB)));
+    }
+
+    #[test]
+    fn counts_are_those_of_some_moment() {
+        let told = |age_ms, running, finished| {
+            let counts = ToldCounts { running, finished, ..ToldCounts::default() };
+            answer(age_ms, RestAnswer::Cluster(counts))
+        };
+        restarting().holds(reader(), told(0, 1, 0));
+        restarting().breaks(reader(), told(0, 0, 0));
+        restarting().breaks(reader(), told(0, 1, 1));
+        let finished = || {
+            History::<RestTellsWhatWas>::new()
+                .holds(process(1, 1), JobEvent::SubmissionAcknowledged { job: JOB })
+                .holds(process(1, 1), is(JobStatus::Running))
+                .holds(process(1, 1), is(JobStatus::Finished))
+                .holds(process(0, 1), committed(1, vec![result(true, JobStatus::Finished)]))
+                .after(Duration::from_secs(1))
+                .holds(reader(), asks())
+        };
+        finished().holds(reader(), told(0, 0, 1));
+        finished().breaks(reader(), told(0, 1, 0));
+        finished().breaks(reader(), told(0, 0, 2));
+        finished().holds(reader(), told(4_000, 1, 0));
+    }
+
+    #[test]
     fn the_word_of_a_process_that_has_died_ends_with_it() {
         History::<RestTellsWhatWas>::new()
             .holds(process(1, 1), is(JobStatus::Running))
             .holds(process(1, 1), Hardware::Ended(crate::host::sim::ProcessEnd::Killed))
-            .holds(reader(), RestEvent::Asking { ask: 1 })
+            .holds(reader(), asks())
             .breaks(reader(), told(900, Some(JobStatus::Running)));
     }
 }

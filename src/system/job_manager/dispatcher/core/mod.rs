@@ -1,5 +1,6 @@
 //! What a dispatcher decides: values in, effects out. No I/O, no clock and no randomness.
 
+mod overviews;
 mod own;
 mod purpose;
 #[cfg(test)]
@@ -13,8 +14,7 @@ use crate::{
         job_manager::event::JobEvent,
         leadership::LeaderSessionId,
         protocol::{
-            ApplicationStatus, JobDetails, JobOverview, JobRefusal, JobResult, JobStatus,
-            SubmitRefusal,
+            ApplicationStatus, JobDetails, JobRefusal, JobResult, JobStatus, SubmitRefusal,
         },
         sabotage,
         store::{Cancellation, StoreError, StoredJobs, StoredResult},
@@ -22,13 +22,12 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+pub use overviews::merged;
 pub use own::Execution;
 pub use purpose::Purpose;
 
 /// Jobs that ended and of which more is known than their result, at most.
 const ARCHIVE_MAX: usize = 64;
-/// Jobs that a list tells of at most.
-const JOBS_TOLD: usize = 4096;
 
 /// Something to be done, in the order in which it was decided.
 #[derive(Clone, Debug, PartialEq)]
@@ -443,15 +442,6 @@ impl DispatcherCore {
     fn archived(&self, now: Instant, job: JobId) -> Option<JobDetails> {
         let (at, details) = self.archive.iter().find(|(_, details)| details.job == job)?;
         Some(details.clone().later(millis(now.saturating_since(*at))))
-    }
-
-    /// All jobs, as far as they are known without their masters: those that are not over, then those that have
-    /// ended.
-    pub fn overviews(&self, now: Instant) -> Vec<JobOverview> {
-        let ended = self.results.keys().filter(|job| !self.jobs.contains_key(job));
-        let all = self.jobs.keys().chain(ended).take(JOBS_TOLD);
-        let details = all.filter_map(|job| self.details_without_master(now, *job));
-        details.map(|details| details.overview()).collect()
     }
 
     /// What became of a job, once that is kept; `None` of one that nobody here knows.

@@ -1,7 +1,8 @@
 //! The commands. In simulation: `explore`, `run`, `replay`, `add-regression`, `new`, `init`, `check`, `list`,
-//! `sabotage`, `verify-determinism`, `digest`. Live: `hello`, `mini`, and those of a session cluster.
+//! `sabotage`, `verify-determinism`, `digest`. Live: `hello`, `mini`, and those of a session cluster. In both: `graph`.
 
 mod exit;
+mod graph;
 #[cfg(not(madsim))]
 mod live;
 mod log;

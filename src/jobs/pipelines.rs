@@ -30,7 +30,9 @@ pub fn topics(number: u32) -> Topics {
 /// The program. Functions that fail on purpose remember in `failed` that they have.
 pub fn program(failed: &FailedAttempts) -> Program {
     let failed = failed.clone();
-    Program::new("pipelines", 1, move |env, arguments| describe(env, arguments, &failed))
+    let program =
+        Program::new("pipelines", 1, move |env, arguments| describe(env, arguments, &failed));
+    program.with_example(&JobArguments::example("pipelined"))
 }
 
 /// Two tasks for each pipeline, which no chaining makes one.

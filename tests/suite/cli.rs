@@ -491,3 +491,30 @@ fn the_help_of_every_command_explains_each_option_and_shows_an_example() {
         }
     }
 }
+
+#[test]
+fn the_graphs_of_a_job_are_told_in_three_ways() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let told = run(root, &["graph", "word-count"]);
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    for line in
+        ["StreamEdge split -> count: HASH", "JobVertex 1: count -> sink", "1 pipelined region"]
+    {
+        assert!(told.out.contains(line), "{line}: {}", told.out);
+    }
+    let dot = run(root, &["graph", "pipelines", "--parallelism", "3", "--format", "dot"]);
+    assert!(dot.out.starts_with("digraph \"pipelines\" {"), "{}", dot.out);
+    let json = run(root, &["graph", "word-count", "--format", "json"]);
+    let read: serde_json::Value = serde_json::from_str(&json.out).expect("it is JSON");
+    assert_eq!(read["StreamGraph"]["StreamNodes"][1]["Function"]["reads"], "bytes");
+    let unknown = run(root, &["graph", "word-cuont"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.err.contains("there are pipelines, word-count"), "{}", unknown.err);
+    let refused = run(root, &["graph", "word-count", "--arguments", "{}"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.err.contains("the arguments are refused: missing field `input`"),
+        "{}",
+        refused.err
+    );
+}

@@ -21,7 +21,7 @@ mod virtual_time;
 
 pub use scenario_tests::test_scenarios;
 
-use super::{CliError, Outcome};
+use super::{CliError, Outcome, graph};
 use crate::{
     harness::{
         language::{did_you_mean, parse_duration},
@@ -79,6 +79,8 @@ enum Command {
     VerifyDeterminism(verify_determinism::VerifyDeterminism),
     #[command(after_help = examples::DIGEST)]
     Digest(verify_determinism::Digest),
+    #[command(after_help = graph::EXAMPLES)]
+    Graph(graph::Graph),
     /// Check that a failure is the same run in this process.
     #[command(hide = true)]
     Confirm(failure::Confirm),
@@ -120,6 +122,10 @@ pub fn run(arguments: Arguments, systems: Systems) -> Result<Outcome, CliError> 
         Command::Init(command) => command.run(systems),
         Command::VerifyDeterminism(command) => command.run(systems),
         Command::Digest(command) => command.run(systems),
+        Command::Graph(command) => {
+            print::out(command.told(&crate::jobs::programs())?.trim_end());
+            Ok(Outcome::Passed)
+        }
     }
 }
 

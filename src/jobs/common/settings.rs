@@ -2,7 +2,7 @@
 
 use super::FailureInjection;
 use crate::system::{
-    connector::Input,
+    connector::{GeneratorParameters, Input},
     dataflow::{Program, ProgramError},
     graph::{CheckpointSettings, JobGraph, RestartStrategy},
     ids::JobId,
@@ -19,6 +19,15 @@ pub struct JobArguments {
     /// What of its functions fails on purpose.
     #[serde(default)]
     pub failures: FailureInjection,
+}
+
+impl JobArguments {
+    /// Generated records, for whoever only looks at the job.
+    pub fn example(output: &str) -> Self {
+        let generated = GeneratorParameters { records: 1_000, per_second: 0, words: 100, seed: 1 };
+        let (input, output) = (Input::Generator(generated), output.to_string());
+        JobArguments { input, output, failures: FailureInjection::default() }
+    }
 }
 
 /// How a job runs.

@@ -33,7 +33,9 @@ pub fn topics(number: u32) -> Topics {
 /// The program. Functions that fail on purpose remember in `failed` that they have.
 pub fn program(failed: &FailedAttempts) -> Program {
     let failed = failed.clone();
-    Program::new("word-count", 1, move |env, arguments| describe(env, arguments, &failed))
+    let program =
+        Program::new("word-count", 1, move |env, arguments| describe(env, arguments, &failed));
+    program.with_example(&JobArguments::example("counts"))
 }
 
 fn describe(env: &mut StreamEnv, arguments: &JobArguments, failed: &FailedAttempts) -> Result<()> {

@@ -7,11 +7,11 @@ use super::{plan::Plan, stream::StreamEnv};
 use crate::{
     host::mix,
     system::{
-        graph::{GraphError, JobGraph, ProgramRef},
+        graph::{FunctionReport, GraphError, GraphReport, JobGraph, ProgramRef},
         ids::JobId,
     },
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 type Describe = dyn Fn(&mut StreamEnv, &str) -> Result<(), String> + Send + Sync;
@@ -21,6 +21,8 @@ type Describe = dyn Fn(&mut StreamEnv, &str) -> Result<(), String> + Send + Sync
 pub struct Program {
     name: String,
     version: u32,
+    /// Arguments, as JSON, that show what it does.
+    example: Option<String>,
     describe: Arc<Describe>,
 }
 
@@ -90,7 +92,32 @@ impl Program {
                 .map_err(|error| format!("the arguments are refused: {error}"))?;
             describe(env, &arguments).map_err(|failure| failure.0)
         };
-        Program { name: name.to_string(), version, describe: Arc::new(describe) }
+        let (name, describe) = (name.to_string(), Arc::new(describe));
+        Program { name, version, example: None, describe }
+    }
+
+    /// The same with arguments that show what it does, for whoever looks at it without any.
+    #[must_use]
+    pub fn with_example(self, arguments: &impl Serialize) -> Self {
+        let example = serde_json::to_string(arguments).expect("arguments can be written as JSON");
+        Program { example: Some(example), ..self }
+    }
+
+    /// Its graphs, of these arguments as JSON, or of those of its example, or of none.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub fn report(
+        &self,
+        arguments: Option<&str>,
+        parallelism: u32,
+    ) -> Result<GraphReport, ProgramError> {
+        let arguments = arguments.or(self.example.as_deref()).unwrap_or_default();
+        let plan = self.plan(arguments, parallelism)?;
+        let job = self.job_of(&plan, JobId(0), arguments, parallelism)?;
+        let functions = plan.shapes.iter().cloned();
+        let functions = functions.map(|(reads, emits)| FunctionReport { reads, emits });
+        Ok(GraphReport::new(&plan.graph, functions.collect(), &job))
     }
 
     /// Its name.

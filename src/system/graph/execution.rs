@@ -1,6 +1,6 @@
 //! A job graph spread over parallel subtasks.
 
-use super::{Distribution, JobEdge, JobGraph};
+use super::{DistributionPattern, JobEdge, JobGraph};
 use crate::system::ids::{ExecutionVertexId, IntermediateDataSetId, JobVertexId};
 use std::{collections::BTreeMap, ops::Range};
 
@@ -65,16 +65,16 @@ pub struct IntermediateResultPartition {
 /// The producers from which a consumer reads.
 fn producers(edge: &JobEdge, consumer: u32, producers: u32, consumers: u32) -> Range<u32> {
     match edge.distribution {
-        Distribution::AllToAll => 0..producers,
-        Distribution::Pointwise => pointwise(consumer, consumers, producers),
+        DistributionPattern::AllToAll => 0..producers,
+        DistributionPattern::Pointwise => pointwise(consumer, consumers, producers),
     }
 }
 
 /// The consumers that read from a producer.
 fn consumers(edge: &JobEdge, producer: u32, producers: u32, consumers: u32) -> Range<u32> {
     match edge.distribution {
-        Distribution::AllToAll => 0..consumers,
-        Distribution::Pointwise => pointwise(producer, producers, consumers),
+        DistributionPattern::AllToAll => 0..consumers,
+        DistributionPattern::Pointwise => pointwise(producer, producers, consumers),
     }
 }
 
@@ -219,7 +219,10 @@ mod tests {
     }
 
     /// The regions of vertices of a parallelism in a row, connected so.
-    fn regions(parallelism: u32, distributions: &[Option<Distribution>]) -> Vec<Vec<(u32, u32)>> {
+    fn regions(
+        parallelism: u32,
+        distributions: &[Option<DistributionPattern>],
+    ) -> Vec<Vec<(u32, u32)>> {
         let vertex = |place: u32| super::super::JobVertex {
             id: JobVertexId(place),
             name: String::new(),
@@ -256,7 +259,7 @@ mod tests {
 
     #[test]
     fn regions_are_what_is_connected() {
-        use Distribution::{AllToAll, Pointwise};
+        use DistributionPattern::{AllToAll, Pointwise};
         let all = |n: u32, vertices: u32| -> Vec<(u32, u32)> {
             (0..vertices).flat_map(|v| (0..n).map(move |subtask| (v, subtask))).collect()
         };

@@ -92,12 +92,12 @@ pub struct JobEdge {
     /// How records are spread.
     pub partitioner: Partitioner,
     /// Which subtask reads from which.
-    pub distribution: Distribution,
+    pub distribution: DistributionPattern,
 }
 
 /// Which subtasks of the two vertices of an edge are connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Distribution {
+pub enum DistributionPattern {
     /// Every consumer reads from every producer.
     AllToAll,
     /// Contiguous ranges that cover every producer and every consumer, balanced to one.

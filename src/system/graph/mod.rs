@@ -11,6 +11,7 @@ mod deployment;
 mod execution;
 mod job;
 mod partitioner;
+mod report;
 mod stream;
 
 pub use deployment::{
@@ -22,8 +23,9 @@ pub use execution::{
     IntermediateResultPartition,
 };
 pub use job::{
-    CheckpointSettings, Distribution, GraphError, IntermediateDataSet, JobEdge, JobGraph,
+    CheckpointSettings, DistributionPattern, GraphError, IntermediateDataSet, JobEdge, JobGraph,
     JobVertex, OperatorSpec, PARALLELISM_MAX, ProgramRef, RATE_FAILURES_MAX, RestartStrategy,
 };
 pub use partitioner::{KeyGroupRange, Partitioner, key_group};
+pub use report::{FunctionReport, GraphReport};
 pub use stream::{ChainingStrategy, StreamEdge, StreamGraph, StreamNode, StreamNodeId};

@@ -1,7 +1,7 @@
 //! A program as a user builds it: a node per operator.
 
 use super::{
-    CheckpointSettings, Distribution, GraphError, IntermediateDataSet, JobEdge, JobGraph,
+    CheckpointSettings, DistributionPattern, GraphError, IntermediateDataSet, JobEdge, JobGraph,
     JobVertex, OperatorSpec, Partitioner, ProgramRef, RestartStrategy,
 };
 use crate::system::ids::{IntermediateDataSetId, JobId, JobVertexId};
@@ -257,9 +257,9 @@ impl StreamGraph {
             let id = IntermediateDataSetId(next);
             next += 1;
             let distribution = match edge.partitioner {
-                Partitioner::Forward => Distribution::Pointwise,
+                Partitioner::Forward => DistributionPattern::Pointwise,
                 Partitioner::Rebalance | Partitioner::Broadcast | Partitioner::Hash => {
-                    Distribution::AllToAll
+                    DistributionPattern::AllToAll
                 }
             };
             let output = IntermediateDataSet { id, consumer };
@@ -307,7 +307,7 @@ mod tests {
         let graph = build(&words().0);
         assert_eq!(names(&graph), ["source -> map", "count -> sink"]);
         assert_eq!(graph.vertices[0].outputs.len(), 1);
-        assert_eq!(graph.vertices[1].inputs[0].distribution, Distribution::AllToAll);
+        assert_eq!(graph.vertices[1].inputs[0].distribution, DistributionPattern::AllToAll);
         assert_eq!((graph.required_slots(), graph.subtasks()), (4, 8));
         assert_eq!(build(&words().0), graph, "the same program gives the same graph");
     }

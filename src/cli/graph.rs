@@ -1,6 +1,6 @@
 //! `graph`: what becomes of a program on its way to the tasks that run.
 
-use super::{CliError, Outcome};
+use super::CliError;
 use crate::system::dataflow::Programs;
 use clap::{Args, ValueEnum};
 

@@ -69,17 +69,21 @@ mod head;
 mod keyed_state;
 mod operator;
 mod operator_fn;
+mod output_tag;
 mod outputs;
 mod plan;
 mod port;
 mod process;
 mod program;
 mod shape;
+mod side_output;
 mod sink;
 mod source;
 mod stage;
 mod stream;
 mod time;
+mod watermarks;
+mod window;
 
 /// A text that is held in place while it is short.
 pub use compact_str::CompactString as Text;
@@ -89,6 +93,7 @@ pub use head::{ChainHead, Fetched, Records};
 pub use keyed_state::Key;
 pub use operator::{Managed, OperatorContext, Waits, at_once, ready};
 pub use operator_fn::Operator;
+pub use output_tag::OutputTag;
 pub use outputs::{
     BUFFER_BYTES_MAX, Emitted, OVERFLOW_BYTES_MAX, Outputs, RECORD_BYTES_MAX, RECORD_HEADER_BYTES,
 };
@@ -100,4 +105,8 @@ pub use sink::Sink;
 pub use source::{Source, SourceStep};
 pub use stage::{Collector, Downstream, Scope};
 pub use stream::{KeyedStream, Stream, StreamEnv};
-pub use time::Timestamp;
+pub use time::{Timestamp, WatermarkStatus};
+pub use watermarks::WatermarkStrategy;
+pub use window::{
+    Aggregate, Window, WindowAssigner, WindowContext, WindowEvent, WindowFunction, WindowedStream,
+};

@@ -3,7 +3,7 @@
 use super::{
     data::Data,
     failure::Result,
-    functions::Each,
+    functions::{Converted, Each},
     head::InputHead,
     keyed_state::Key,
     operator_fn::{Operator, OperatorStage},
@@ -95,11 +95,35 @@ enum To {
     Key(MakePort),
 }
 
+/// An output, and how its records become those of the stream.
+#[derive(Clone)]
+struct Origin {
+    output: OutputPlace,
+    convert: Option<Convert>,
+}
+
+/// Puts a conversion before a stage.
+type Convert = Arc<dyn Fn(AnyStage) -> AnyStage + Send + Sync>;
+
+impl Origin {
+    fn of(output: OutputPlace) -> Self {
+        Origin { output, convert: None }
+    }
+
+    /// The end of a chain that emits there.
+    fn port(&self, port: MakePort) -> MakePort {
+        match self.convert.clone() {
+            None => port,
+            Some(convert) => Arc::new(move |place| convert(port(place))),
+        }
+    }
+}
+
 /// Records of one type on their way from operators to whoever reads them.
 pub struct Stream<T> {
     plan: Rc<RefCell<Plan>>,
     /// The outputs of the operators that emit them.
-    from: Vec<OutputPlace>,
+    from: Vec<Origin>,
     /// The subtasks of the operator that reads them next.
     parallelism: u32,
     to: To,
@@ -132,7 +156,7 @@ impl<T> Stream<T> {
     fn of(plan: &Rc<RefCell<Plan>>, node: StreamNodeId, parallelism: u32) -> Self {
         Stream {
             plan: plan.clone(),
-            from: vec![OutputPlace { node, side: None }],
+            from: vec![Origin::of(OutputPlace { node, side: None })],
             parallelism,
             to: To::Next,
             begins_chain: false,
@@ -177,6 +201,26 @@ impl<T: Data> Stream<T> {
         self
     }
 
+    /// The same records as others, converted before they are sent anywhere; no operator is added.
+    pub(super) fn converted<U: Data>(&self, convert: fn(T) -> U) -> Stream<U> {
+        let of_origin = |origin: &Origin| {
+            let before = origin.convert.clone();
+            let convert: Convert = Arc::new(move |stage| {
+                let next = behind::<U>(Next::of(vec![stage]));
+                let stage = untyped::<T>(Converted::new(convert, next));
+                match &before {
+                    None => stage,
+                    Some(before) => before(stage),
+                }
+            });
+            Origin { convert: Some(convert), ..*origin }
+        };
+        let from = self.from.iter().map(of_origin).collect();
+        let (plan, parallelism) = (self.plan.clone(), self.parallelism);
+        let begins_chain = self.begins_chain;
+        Stream { plan, from, parallelism, to: To::Next, begins_chain, of: PhantomData }
+    }
+
     /// Adds an operator that reads this.
     pub(super) fn then<U: Data>(
         &self,
@@ -196,8 +240,9 @@ impl<T: Data> Stream<T> {
             plan.graph.node_mut(node).chaining = ChainingStrategy::Head;
         }
         for from in &self.from {
-            let (partitioner, port) = self.edge(plan.graph.nodes()[from.node.0].parallelism);
-            plan.connect(*from, node, partitioner, port);
+            let parallelism = plan.graph.nodes()[from.output.node.0].parallelism;
+            let (partitioner, port) = self.edge(parallelism);
+            plan.connect(from.output, node, partitioner, from.port(port));
         }
         drop(plan);
         Stream::of(&self.plan, node, self.parallelism)
@@ -290,12 +335,12 @@ impl<T: Data> Stream<T> {
     /// was called for.
     pub fn side_output<U: Data>(&self, tag: &OutputTag<U>) -> Stream<U> {
         let mut plan = self.plan.borrow_mut();
-        let of_node = |from: &OutputPlace| {
+        let of_node = |from: &Origin| {
             let id = tag.id().to_string();
             let make = move |next| -> Box<dyn AnySideOutput> {
                 Box::new(SideOutput::new(&id, behind::<U>(next)))
             };
-            plan.side_output(from.node, tag.id(), Arc::new(make))
+            Origin::of(plan.side_output(from.output.node, tag.id(), Arc::new(make)))
         };
         let from = self.from.iter().map(of_node).collect();
         let (plan, parallelism) = (self.plan.clone(), self.parallelism);
@@ -333,6 +378,11 @@ where
     T: Data,
     F: Fn(&T) -> K + Clone + Send + Sync + 'static,
 {
+    /// The key of a record.
+    pub(super) fn key(&self) -> &F {
+        &self.key
+    }
+
     /// What is behind this has so many subtasks.
     #[must_use]
     pub fn parallelism(self, parallelism: u32) -> Self {

@@ -136,14 +136,18 @@ impl Progress {
 
     /// The watermark, if it is news and its time has come. The time of day may have been set back meanwhile.
     fn due(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let watermark = self.watermark();
         let may_wait = self.next_watermark.before(AUTO_WATERMARK_INTERVAL) <= now;
-        if watermark <= self.told || (now < self.next_watermark && may_wait) {
-            return None;
-        }
-        self.next_watermark = now.after(AUTO_WATERMARK_INTERVAL);
-        self.told = watermark;
-        Some(watermark)
+        if now < self.next_watermark && may_wait { None } else { self.news(now) }
+    }
+
+    /// The watermark, if it is news.
+    fn news(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let watermark = self.watermark();
+        (watermark > self.told).then(|| {
+            self.next_watermark = now.after(AUTO_WATERMARK_INTERVAL);
+            self.told = watermark;
+            watermark
+        })
     }
 }
 
@@ -218,6 +222,10 @@ impl<T: Data> Downstream for TimestampsStage<T> {
             && self.progress.told < Timestamp::MAX
             && idleness.at(scope.now())
         {
+            // While it is idle nobody listens to its watermarks.
+            if let Some(watermark) = self.progress.news(scope.now()) {
+                self.next.watermark(watermark, scope);
+            }
             self.next.watermark_status(WatermarkStatus::Idle, scope);
         }
         self.next.processing_time(scope);
@@ -372,6 +380,14 @@ mod tests {
         (0..8).for_each(|_| drop(stream.timer()));
         stream.stage.watermark(Timestamp::MAX, &mut stream.scope);
         assert_eq!(stream.time(3000), ["Active".to_string(), format!("watermark {}", i64::MAX)]);
+    }
+
+    #[test]
+    fn what_is_known_is_told_before_the_idleness() {
+        let mut stream = stream(bounded(0).with_idleness(Duration::from_millis(80)));
+        assert_eq!(stream.records(1000, &[1, 5]), ["1", "watermark 0", "5"]);
+        (1..8).for_each(|_| assert_eq!(stream.timer().1, Vec::<String>::new()));
+        assert_eq!(stream.timer(), (1080, vec!["watermark 4".to_string(), "Idle".to_string()]));
     }
 
     #[test]

@@ -73,7 +73,8 @@ impl WindowAssigner {
         WindowAssigner { kind: Kind::Sliding { size: positive(size), slide: positive(slide) } }
     }
 
-    /// A window for as long as records of the key come no further apart than the gap; it ends a gap behind the last.
+    /// A window for as long as records of the key come no further apart than the gap; it ends a gap behind the last. One
+    /// that comes just a gap behind belongs to it while it is kept.
     ///
     /// # Panics
     /// When it is less than a millisecond.

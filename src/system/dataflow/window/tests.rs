@@ -283,11 +283,12 @@ mod against_a_batch {
             let (mut windows, mut latest, mut records) = (sessions(7, 0), 0, Vec::new());
             let mut found = BTreeMap::new();
             for (number, (step, behind, key)) in (0..).zip(steps) {
-                latest += step;
-                let (key, at) = (char::from(b'a' + key), latest - behind);
+                // Even times and an odd gap: a record that comes just a gap behind joins what has not fired yet.
+                latest += step * 2;
+                let (key, at) = (char::from(b'a' + key), latest - behind * 2);
                 records.push((key, at));
                 windows.record(key, number, at);
-                let fired = windows.watermark(latest - 20);
+                let fired = windows.watermark(latest - 40);
                 found.extend(fired.into_iter().map(|((key, start, end, numbers), _)| {
                     ((key, start, end), numbers)
                 }));

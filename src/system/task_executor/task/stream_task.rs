@@ -134,6 +134,9 @@ impl<'a> StreamTask<'a> {
         if was_finished {
             // Its operators have heard of the end, and what they emitted is there again.
             self.end = DataEnd::Reached;
+        } else {
+            // Timers that were due when the snapshot was taken fire before any record.
+            self.is_unfinished = self.taken.is_some();
         }
         while !(self.finishing && self.inputs_ended()) {
             self.settle_end().await?;
@@ -186,8 +189,9 @@ impl<'a> StreamTask<'a> {
         let host = &reporter.host;
         let has_overflow = scope.outputs.has_queued();
         let timer = chain.managed().iter().filter_map(|operator| operator.next_timer()).min();
-        // One that is due goes on when there is room, and after what is left.
-        let wait = timer.filter(|_| !has_overflow && !has_left).map(|due| {
+        let has_ended = matches!(end, DataEnd::Reached | DataEnd::Told);
+        // One that is due goes on when there is room, and after what is left; none behind the end.
+        let wait = timer.filter(|_| !has_overflow && !has_left && !has_ended).map(|due| {
             let now = time_of_day(host.wall());
             Duration::from_millis(u64::try_from(due.0.saturating_sub(now.0)).unwrap_or(0))
         });

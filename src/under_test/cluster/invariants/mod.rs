@@ -66,6 +66,7 @@ pub mod w1_rest_tells_what_was;
 pub mod watch_complete;
 pub mod x1_channel_fifo;
 pub mod x2_bounded_channel;
+pub mod x3_watermarks_grow;
 pub mod x4_exactly_once;
 pub mod x5_transactions_follow_checkpoints;
 
@@ -145,6 +146,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(w1_rest_tells_what_was::RestTellsWhatWas::new(bounds.clone())),
         Box::new(x1_channel_fifo::ChannelFifo::default()),
         Box::new(x2_bounded_channel::BoundedChannel::default()),
+        Box::new(x3_watermarks_grow::WatermarksGrow::default()),
         Box::new(x5_transactions_follow_checkpoints::TransactionsFollowCheckpoints::default()),
     ]
 }

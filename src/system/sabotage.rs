@@ -77,4 +77,10 @@ crate::sabotages! {
     OLD_TIMES_NOT_SHIFTED = "old-times-not-shifted", "generic", ["W4"];
     /// A channel that delivered its barrier is read on while others have not.
     BARRIERS_DONT_BLOCK = "barriers-dont-block", "generic", ["C7"];
+    /// A channel that becomes idle lets the watermarks of all idle ones pass, though others hold them back.
+    IDLE_CHANNEL_LETS_ALL_PASS = "idle-channel-lets-all-pass", "generic", ["X3"];
+    /// The timers of event time are left behind when the state of a key is restored.
+    TIMERS_LOST_AT_RESTORE = "timers-lost-at-restore", "generic", ["X4"];
+    /// A window that is restored fires once more when nothing is kept of it any longer.
+    WINDOW_FIRES_AGAIN_AFTER_RESTORE = "window-fires-again-after-restore", "generic", ["X4"];
 }

@@ -11,7 +11,8 @@
 //! just the sessions that a look at all of them finds. Every click comes out, in one place.
 
 use super::common::{
-    FailedAttempts, FailureInjection, FaultyOperator, JobOracle, JobSettings, Topics, job_of,
+    FailedAttempts, FailureInjection, FaultyOperator, JobArguments, JobOracle, JobSettings, Topics,
+    job_of,
 };
 use crate::system::{
     connector::{Input, LogSink},
@@ -51,6 +52,18 @@ pub struct SessionSettings {
     pub lateness: Duration,
     /// A partition without a click for so long is idle; never if it is not said.
     pub idleness: Option<Duration>,
+}
+
+impl SessionSettings {
+    /// Sessions that end ten seconds behind their last click, and are kept for a minute.
+    fn example() -> Self {
+        SessionSettings {
+            gap: Duration::from_secs(10),
+            out_of_orderness: Duration::from_secs(2),
+            lateness: Duration::from_secs(60),
+            idleness: None,
+        }
+    }
 }
 
 /// What the job is told.
@@ -98,7 +111,15 @@ struct Session {
 /// The program. Functions that fail on purpose remember in `failed` that they have.
 pub fn program(failed: &FailedAttempts) -> Program {
     let failed = failed.clone();
-    Program::new("click-sessions", 1, move |env, arguments| describe(env, arguments, &failed))
+    let program =
+        Program::new("click-sessions", 1, move |env, arguments| describe(env, arguments, &failed));
+    let JobArguments { input, output, failures } = JobArguments::example("sessions");
+    program.with_example(&Arguments {
+        input,
+        output,
+        failures,
+        sessions: SessionSettings::example(),
+    })
 }
 
 fn describe(env: &mut StreamEnv, arguments: &Arguments, failed: &FailedAttempts) -> Result<()> {

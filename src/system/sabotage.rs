@@ -72,7 +72,7 @@ crate::sabotages! {
     /// A web monitor gives an answer again for as long as if no leader gave another one.
     ANSWERS_NOT_ASKED_ANEW = "answers-not-asked-anew", "generic", ["W2"];
     /// A web monitor says that a job is to end when nobody has said so.
-    UNANSWERED_CANCELLATION_ACCEPTED = "unanswered-cancellation-accepted", "generic", ["W3", "D7", "stuck"];
+    UNANSWERED_CANCELLATION_ACCEPTED = "unanswered-cancel-accepted", "generic", ["W3", "D7", "stuck"];
     /// A web monitor tells since when a job has its status as if its answer were new.
     OLD_TIMES_NOT_SHIFTED = "old-times-not-shifted", "generic", ["W4"];
     /// A channel that delivered its barrier is read on while others have not.

@@ -7,11 +7,8 @@ use clap::{Args, ValueEnum};
 /// How the graphs are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For a person
     Text,
-    /// For Graphviz, such as `dot -Tsvg`
     Dot,
-    /// For a program
     Json,
 }
 
@@ -28,8 +25,8 @@ pub struct Graph {
     /// The program's arguments, as JSON; if absent, those of its example
     #[arg(long, value_name = "JSON")]
     arguments: Option<String>,
-    /// How they are told
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    /// How they are told: `text` for a person, `dot` for Graphviz, `json` for a program
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = Format::Text)]
     format: Format,
 }
 
@@ -37,7 +34,7 @@ pub struct Graph {
 pub const EXAMPLES: &str = "\
 Examples:
   cargo run -- graph word-count
-  cargo run -- graph word-count --parallelism 4 --format dot | dot -Tsvg > word-count.svg
+  cargo run -- graph word-count --parallelism 4 --format dot | dot -Tsvg > a.svg
   cargo run -- graph pipelines --format json
 
 Exit codes: 0 told, 2 there is no such program, or it refuses its arguments.";

@@ -2,6 +2,7 @@
 
 use crate::system::dataflow::Programs;
 
+pub mod click_sessions;
 pub mod common;
 pub mod hello;
 pub mod pipelines;
@@ -10,5 +11,6 @@ pub mod word_count;
 /// The programs of this crate.
 pub fn programs() -> Programs {
     let failed = common::FailedAttempts::default();
-    Programs::new().with(word_count::program(&failed)).with(pipelines::program(&failed))
+    let shipped = [word_count::program, pipelines::program, click_sessions::program];
+    shipped.iter().fold(Programs::new(), |programs, program| programs.with(program(&failed)))
 }

@@ -72,9 +72,15 @@ crate::sabotages! {
     /// A web monitor gives an answer again for as long as if no leader gave another one.
     ANSWERS_NOT_ASKED_ANEW = "answers-not-asked-anew", "generic", ["W2"];
     /// A web monitor says that a job is to end when nobody has said so.
-    UNANSWERED_CANCELLATION_ACCEPTED = "unanswered-cancellation-accepted", "generic", ["W3", "D7", "stuck"];
+    UNANSWERED_CANCELLATION_ACCEPTED = "unanswered-cancel-accepted", "generic", ["W3", "D7", "stuck"];
     /// A web monitor tells since when a job has its status as if its answer were new.
     OLD_TIMES_NOT_SHIFTED = "old-times-not-shifted", "generic", ["W4"];
     /// A channel that delivered its barrier is read on while others have not.
     BARRIERS_DONT_BLOCK = "barriers-dont-block", "generic", ["C7"];
+    /// A channel that becomes idle lets the watermarks of all idle ones pass, though others hold them back.
+    IDLE_CHANNEL_LETS_ALL_PASS = "idle-channel-lets-all-pass", "generic", ["X3"];
+    /// The timers of event time are left behind when the state of a key is restored.
+    TIMERS_LOST_AT_RESTORE = "timers-lost-at-restore", "generic", ["X4"];
+    /// A window that is restored fires once more when nothing is kept of it any longer.
+    WINDOW_FIRES_AGAIN_AFTER_RESTORE = "window-fires-again-after-restore", "generic", ["X4"];
 }

@@ -43,8 +43,6 @@ impl<T: Clone + PartialEq> WatchSender<T> {
         }
         cell.value = value;
         cell.version += 1;
-        // An observer that is gone holds no other reference to its waker.
-        cell.observers.retain(|observer| Arc::strong_count(observer) > 1);
         cell.observers.iter().for_each(|observer| observer.wake());
     }
 
@@ -79,6 +77,15 @@ impl<T: Clone> WatchReceiver<T> {
     }
 }
 
+impl<T> Drop for WatchReceiver<T> {
+    /// Else a value that never changes would collect all who ever looked at it.
+    fn drop(&mut self) {
+        if let Ok(mut cell) = self.cell.lock() {
+            cell.observers.retain(|observer| !Arc::ptr_eq(observer, &self.waker));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +103,15 @@ mod tests {
         watched.set(3);
         assert_eq!(observed.changed().now_or_never(), Some(3));
         assert_eq!(observed.changed().now_or_never(), None);
+    }
+
+    #[test]
+    fn who_looks_no_more_is_forgotten_though_nothing_changes() {
+        let watched = WatchSender::new(1);
+        let stays = watched.observe();
+        (0..100).for_each(|_| drop(watched.observe()));
+        assert_eq!(watched.lock().observers.len(), 1);
+        drop(stays);
+        assert_eq!(watched.lock().observers.len(), 0);
     }
 }

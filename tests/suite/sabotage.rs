@@ -112,6 +112,21 @@ fn a_barrier_that_does_not_block_is_caught() {
 }
 
 #[test]
+fn an_idle_channel_that_lets_all_pass_is_caught() {
+    assert_caught_in("click-sessions/idle", sabotage::IDLE_CHANNEL_LETS_ALL_PASS, 40);
+}
+
+#[test]
+fn timers_that_are_lost_at_a_restore_are_caught() {
+    assert_caught_in("click-sessions/crash", sabotage::TIMERS_LOST_AT_RESTORE, 40);
+}
+
+#[test]
+fn a_window_that_fires_again_after_a_restore_is_caught() {
+    assert_caught_in("click-sessions/crash", sabotage::WINDOW_FIRES_AGAIN_AFTER_RESTORE, 40);
+}
+
+#[test]
 fn an_unreadable_checkpoint_that_is_skipped_is_caught() {
     assert_caught("cluster", sabotage::UNREADABLE_CHECKPOINT_SKIPPED);
 }

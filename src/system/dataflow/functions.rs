@@ -66,3 +66,31 @@ where
         (self.function)(value, &mut Collector::new(&mut *self.next, time, scope));
     }
 }
+
+/// Hands on each record as another one. Nothing of it is kept, and nobody knows it as an operator.
+pub(super) struct Converted<T, U> {
+    convert: fn(T) -> U,
+    next: Box<dyn Stage<U>>,
+}
+
+impl<T, U> Converted<T, U> {
+    pub fn new(convert: fn(T) -> U, next: Box<dyn Stage<U>>) -> Self {
+        Converted { convert, next }
+    }
+}
+
+impl<T, U> Downstream for Converted<T, U> {
+    fn for_each_reader(&mut self, call: &mut dyn FnMut(&mut dyn Downstream)) {
+        call(&mut *self.next);
+    }
+
+    fn add_managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
+        self.next.add_managed(all);
+    }
+}
+
+impl<T, U> Stage<T> for Converted<T, U> {
+    fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope) {
+        self.next.process((self.convert)(value), time, scope);
+    }
+}

@@ -1,6 +1,9 @@
 //! What a chain has emitted to other tasks and nobody has taken yet: a value, which a snapshot can hold.
 
-use super::{failure::Failure, time::Timestamp};
+use super::{
+    failure::Failure,
+    time::{Timestamp, WatermarkStatus},
+};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -21,6 +24,8 @@ pub enum Emitted {
     Records(u32, Bytes),
     /// No record as early as this comes behind it.
     Watermark(Timestamp),
+    /// Whether watermarks come behind it.
+    Status(WatermarkStatus),
 }
 
 /// One channel of an output.
@@ -36,6 +41,8 @@ struct Channel {
 #[derive(Debug, Default)]
 pub struct Outputs {
     outputs: Vec<Vec<Channel>>,
+    /// The newest watermark of each output.
+    watermarks: Vec<Timestamp>,
     /// Entries of all queues.
     queued: usize,
     /// Bytes of all queues.
@@ -46,7 +53,8 @@ impl Outputs {
     /// Empty ones, with so many channels each.
     pub fn new(channels: &[usize]) -> Self {
         let output = |channels: &usize| (0..*channels).map(|_| Channel::default()).collect();
-        Outputs { outputs: channels.iter().map(output).collect(), queued: 0, bytes: 0 }
+        let watermarks = vec![Timestamp::MIN; channels.len()];
+        Outputs { outputs: channels.iter().map(output).collect(), watermarks, queued: 0, bytes: 0 }
     }
 
     /// How many channels an output has.
@@ -83,16 +91,30 @@ impl Outputs {
         Ok(())
     }
 
-    /// Adds a watermark for all channels of an output, behind all records so far.
+    /// Adds a watermark for all channels of an output, behind all records so far. One that is no later than one before
+    /// is left out: after a restore those before an operator may begin with an earlier one than a snapshot held.
     pub fn watermark(&mut self, output: usize, watermark: Timestamp) {
+        if self.watermarks[output] < watermark {
+            self.watermarks[output] = watermark;
+            self.tell(output, &Emitted::Watermark(watermark));
+        }
+    }
+
+    /// The same of whether watermarks come.
+    pub fn status(&mut self, output: usize, status: WatermarkStatus) {
+        self.tell(output, &Emitted::Status(status));
+    }
+
+    fn tell(&mut self, output: usize, told: &Emitted) {
         for channel in 0..self.channels(output) {
             self.seal(output, channel);
             let part = &mut self.outputs[output][channel];
-            // One that nobody has taken yet says less.
-            match part.queue.back_mut() {
-                Some(Emitted::Watermark(before)) => *before = watermark,
+            match (part.queue.back_mut(), told) {
+                // One that nobody has taken yet says less.
+                (Some(before @ Emitted::Watermark(_)), Emitted::Watermark(_))
+                | (Some(before @ Emitted::Status(_)), Emitted::Status(_)) => *before = told.clone(),
                 _ => {
-                    part.queue.push_back(Emitted::Watermark(watermark));
+                    part.queue.push_back(told.clone());
                     self.queued += 1;
                 }
             }
@@ -147,6 +169,15 @@ impl Outputs {
     /// When it is of other outputs.
     pub fn restore(&mut self, kept: Vec<(u32, u32, Emitted)>) -> Result<(), Failure> {
         for (output, channel, emitted) in kept {
+            // Every task begins as an active one.
+            if matches!(emitted, Emitted::Status(_)) {
+                continue;
+            }
+            if let (Emitted::Watermark(kept), Some(newest)) =
+                (&emitted, self.watermarks.get_mut(output as usize))
+            {
+                *newest = *kept.max(newest);
+            }
             let output = self.outputs.get_mut(output as usize);
             let part = output.and_then(|output| output.get_mut(channel as usize));
             let part = part.ok_or_else(|| Failure::new("what was emitted is of other outputs"))?;
@@ -208,15 +239,39 @@ mod tests {
         outputs.watermark(0, Timestamp(2));
         outputs.append(0, 0, b"b").unwrap();
         outputs.watermark(0, Timestamp(3));
+        outputs.status(0, WatermarkStatus::Active);
+        outputs.status(0, WatermarkStatus::Idle);
+        outputs.watermark(0, Timestamp(4));
         let kinds: Vec<_> = all(&mut outputs, 0)
             .into_iter()
             .map(|one| match one {
                 Emitted::Records(count, _) => i64::from(count) * 100,
                 Emitted::Watermark(Timestamp(at)) => at,
+                Emitted::Status(status) => -i64::from(status == WatermarkStatus::Idle),
             })
             .collect();
-        assert_eq!(kinds, [100, 2, 100, 3]);
+        assert_eq!(kinds, [100, 2, 100, 3, -1, 4]);
         assert!(outputs.is_empty());
+    }
+
+    #[test]
+    fn after_a_restore_all_are_active_and_no_watermark_goes_back() {
+        let mut outputs = Outputs::new(&[1]);
+        outputs.watermark(0, Timestamp(5));
+        outputs.status(0, WatermarkStatus::Idle);
+        let kept = outputs.snapshot();
+        let mut restored = Outputs::new(&[1]);
+        restored.restore(kept).unwrap();
+        restored.watermark(0, Timestamp(3));
+        restored.append(0, 0, b"a").unwrap();
+        restored.watermark(0, Timestamp(6));
+        let told = all(&mut restored, 0);
+        let [Emitted::Watermark(first), Emitted::Records(1, _), Emitted::Watermark(last)] =
+            told[..]
+        else {
+            panic!("{told:?}")
+        };
+        assert_eq!((first, last), (Timestamp(5), Timestamp(6)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{
     head::ChainHead,
+    side_output::{AnySideOutput, WithSideOutputs},
     stage::{Nowhere, Several, Stage},
 };
 use crate::system::graph::{
@@ -11,6 +12,7 @@ use crate::system::graph::{
 use crate::system::ids::JobId;
 use std::{
     any::Any,
+    collections::BTreeMap,
     sync::{Arc, Mutex},
 };
 
@@ -18,11 +20,43 @@ use std::{
 pub(super) type AnyStage = Box<dyn Any + Send>;
 
 /// Makes a stage that hands on to those.
-pub(super) type MakeStage = Arc<dyn Fn(Vec<AnyStage>) -> AnyStage + Send + Sync>;
+pub(super) type MakeStage = Arc<dyn Fn(Next) -> AnyStage + Send + Sync>;
 /// Makes a chain that begins with a stage that reads what other tasks emit, or with a source before those.
-pub(super) type MakeHead = Arc<dyn Fn(Vec<AnyStage>) -> Box<dyn ChainHead> + Send + Sync>;
+pub(super) type MakeHead = Arc<dyn Fn(Next) -> Box<dyn ChainHead> + Send + Sync>;
 /// Makes the end of a chain on an edge.
 pub(super) type MakePort = Arc<dyn Fn(PortPlace) -> AnyStage + Send + Sync>;
+/// Makes a side output that those read.
+pub(super) type MakeSideOutput = Arc<dyn Fn(Next) -> Box<dyn AnySideOutput> + Send + Sync>;
+
+/// What stands behind an operator.
+pub(super) struct Next {
+    /// Those that read what it emits.
+    readers: Vec<AnyStage>,
+    /// The side outputs that somebody reads.
+    sides: Vec<Box<dyn AnySideOutput>>,
+}
+
+impl Next {
+    /// Those, and no side output.
+    pub fn of(readers: Vec<AnyStage>) -> Self {
+        Next { readers, sides: Vec::new() }
+    }
+}
+
+/// An output of an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OutputPlace {
+    pub node: StreamNodeId,
+    /// The place of a side output among those of the plan.
+    pub side: Option<usize>,
+}
+
+/// A side output of an operator.
+pub(super) struct SideOutputOf {
+    pub node: StreamNodeId,
+    pub id: String,
+    make: MakeSideOutput,
+}
 
 /// What each subtask works with a clone of.
 pub(super) struct Prototype<S>(Mutex<S>);
@@ -67,6 +101,9 @@ pub struct Plan {
     make: Vec<Make>,
     /// By place among the graph's edges.
     ports: Vec<MakePort>,
+    /// By place among the graph's edges: the side output that it reads.
+    pub(super) edge_sides: Vec<Option<usize>>,
+    pub(super) sides: Vec<SideOutputOf>,
     /// By place: what an operator reads and emits.
     pub(super) shapes: Vec<(String, String)>,
     pub(super) checkpoints: CheckpointSettings,
@@ -77,15 +114,19 @@ pub struct Plan {
 ///
 /// # Panics
 /// When it is of another type: a mistake of this crate, since types come from one function.
-pub(super) fn behind<T: Clone + Send + 'static>(next: Vec<AnyStage>) -> Box<dyn Stage<T>> {
+pub(super) fn behind<T: Clone + Send + 'static>(next: Next) -> Box<dyn Stage<T>> {
     let typed = |stage: AnyStage| -> Box<dyn Stage<T>> {
         *stage.downcast::<Box<dyn Stage<T>>>().expect("an edge has one type at both ends")
     };
-    let mut next: Vec<_> = next.into_iter().map(typed).collect();
-    match next.len() {
+    let mut readers: Vec<_> = next.readers.into_iter().map(typed).collect();
+    let main: Box<dyn Stage<T>> = match readers.len() {
         0 => Box::new(Nowhere),
-        1 => next.remove(0),
-        _ => Box::new(Several(next)),
+        1 => readers.remove(0),
+        _ => Box::new(Several(readers)),
+    };
+    match next.sides.is_empty() {
+        true => main,
+        false => Box::new(WithSideOutputs::new(main, next.sides)),
     }
 }
 
@@ -115,13 +156,42 @@ impl Plan {
     /// Adds an edge.
     pub(super) fn connect(
         &mut self,
-        source: StreamNodeId,
+        source: OutputPlace,
         target: StreamNodeId,
         partitioner: Partitioner,
         port: MakePort,
     ) {
-        self.graph.connect(source, target, partitioner);
+        self.graph.connect(source.node, target, partitioner);
         self.ports.push(port);
+        self.edge_sides.push(source.side);
+    }
+
+    /// Adds a side output of an operator, unless it is there.
+    pub(super) fn side_output(
+        &mut self,
+        node: StreamNodeId,
+        id: &str,
+        make: MakeSideOutput,
+    ) -> OutputPlace {
+        let found = self.sides.iter().position(|side| side.node == node && side.id == id);
+        let side = found.unwrap_or_else(|| {
+            self.sides.push(SideOutputOf { node, id: id.to_string(), make });
+            self.sides.len() - 1
+        });
+        OutputPlace { node, side: Some(side) }
+    }
+
+    /// What stands behind an operator: each with the side output that it reads, if it is one.
+    fn next(&self, readers: Vec<(Option<usize>, AnyStage)>) -> Next {
+        let (mut main, mut of_sides) = (Vec::new(), BTreeMap::<usize, Vec<AnyStage>>::new());
+        for (side, reader) in readers {
+            match side {
+                None => main.push(reader),
+                Some(side) => of_sides.entry(side).or_default().push(reader),
+            }
+        }
+        let make = |(side, readers): (usize, _)| (self.sides[side].make)(Next::of(readers));
+        Next { readers: main, sides: of_sides.into_iter().map(make).collect() }
     }
 
     /// The graph as a job, under an id and a name.
@@ -154,29 +224,26 @@ impl Plan {
         let Some((last, _)) = nodes.split_last() else {
             return Err("a chain without operators".to_string());
         };
-        let edges = self.graph.edges().iter().zip(&self.ports);
+        let edges = self.graph.edges().iter().zip(self.ports.iter().zip(&self.edge_sides));
         let ports: Vec<_> = edges.filter(|(edge, _)| edge.source.0 == *last).collect();
         if ports.len() != outputs.len() {
             return Err(format!("{} outputs where the program has {}", outputs.len(), ports.len()));
         }
         let ports = ports.iter().zip(outputs).enumerate();
-        let mut next: Vec<AnyStage> = ports
-            .map(|(output, ((_, port), (channels, max_parallelism)))| {
-                port(PortPlace {
-                    output,
-                    subtask,
-                    channels: *channels,
-                    max_parallelism: *max_parallelism,
-                })
-            })
-            .collect();
+        let ports = ports.map(|(output, ((_, (port, side)), (channels, max_parallelism)))| {
+            let (channels, max_parallelism) = (*channels, *max_parallelism);
+            (**side, port(PortPlace { output, subtask, channels, max_parallelism }))
+        });
+        let mut next = self.next(ports.collect());
         for pair in nodes.windows(2).rev() {
             let follows = |edge: &StreamEdge| edge.source.0 == pair[0] && edge.target.0 == pair[1];
-            if !self.graph.edges().iter().any(follows) {
+            let Some(edge) = self.graph.edges().iter().position(follows) else {
                 return Err("the program has no such chain".to_string());
-            }
+            };
             match &self.make[pair[1]] {
-                Make::Operator(stage, _) => next = vec![stage(next)],
+                Make::Operator(stage, _) => {
+                    next = self.next(vec![(self.edge_sides[edge], stage(next))]);
+                }
                 Make::Source(_) => return Err("a source within a chain".to_string()),
             }
         }

@@ -4,7 +4,7 @@ use super::{
     data::{Data, encode_into},
     operator::Managed,
     stage::{Downstream, Scope, Stage},
-    time::Timestamp,
+    time::{Timestamp, WatermarkStatus},
 };
 use crate::system::graph::{KeyGroupRange, key_group};
 use serde::Serialize;
@@ -31,6 +31,10 @@ impl<R> Port<R> {
 impl<R: Send> Downstream for Port<R> {
     fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
         scope.send_watermark(self.output, watermark);
+    }
+
+    fn watermark_status(&mut self, status: WatermarkStatus, scope: &mut Scope) {
+        scope.send_status(self.output, status);
     }
 
     fn add_managed<'a>(&'a mut self, _: &mut Vec<&'a mut dyn Managed>) {}

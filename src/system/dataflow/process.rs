@@ -6,11 +6,12 @@ use super::{
     keyed_state::{Key, KeyedState, Slot},
     operator::{Managed, OperatorContext, Waits, at_once},
     stage::{Collector, Downstream, Scope, Stage},
-    time::Timestamp,
+    time::{Timestamp, WatermarkStatus},
 };
 use crate::system::{
     graph::{KeyGroupRange, OperatorState},
     ids::CheckpointId,
+    sabotage,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -154,6 +155,8 @@ struct Keyed<K, T, P: Process<K, T>> {
     progress: Progress,
     /// The time of day up to which timers are due.
     due: Timestamp,
+    /// That watermarks come, or don't: those behind hear of it behind the watermark that came before.
+    untold: Option<WatermarkStatus>,
 }
 
 /// The stage of a [`Process`].
@@ -173,7 +176,7 @@ where
         let state = KeyedState::new(KeyGroupRange { start: 0, end: 0 }, 1);
         let progress = Progress { watermark: Timestamp::MIN, told: Timestamp::MIN };
         let uid = uid.to_string();
-        let keyed = Keyed { uid, function, state, progress, due: Timestamp::MIN };
+        let keyed = Keyed { uid, function, state, progress, due: Timestamp::MIN, untold: None };
         ProcessStage { keyed, key, next }
     }
 
@@ -225,6 +228,9 @@ where
             self.keyed.progress.told = watermark;
             self.next.watermark(watermark, scope);
         }
+        if let Some(status) = self.keyed.untold.take() {
+            self.next.watermark_status(status, scope);
+        }
     }
 }
 
@@ -255,6 +261,11 @@ where
     fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
         let progress = &mut self.keyed.progress;
         progress.watermark = progress.watermark.max(watermark);
+        self.advance(scope);
+    }
+
+    fn watermark_status(&mut self, status: WatermarkStatus, scope: &mut Scope) {
+        self.keyed.untold = Some(status);
         self.advance(scope);
     }
 
@@ -291,7 +302,12 @@ impl<K: Key, T: Send, P: Process<K, T>> Managed for Keyed<K, T, P> {
             self.progress = decode(&restored.own)?;
             // Nobody behind was told in this attempt.
             self.progress.told = Timestamp::MIN;
-            self.state.restore(&restored.keyed)
+            self.state.restore(&restored.keyed)?;
+            let has_timers = self.state.first_timer(true).is_some();
+            if has_timers && context.host.sabotaged(sabotage::TIMERS_LOST_AT_RESTORE) {
+                while self.state.next_due(true, Timestamp::MAX).is_some() {}
+            }
+            Ok(())
         });
         at_once(opened.and(restored))
     }

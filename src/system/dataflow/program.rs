@@ -182,6 +182,12 @@ fn hash_of(graph: &JobGraph, plan: &Plan) -> u64 {
                 write!(text, "edge {} {} {};", edge.data_set.0, edge.producer.0, edge.partitioner);
         }
     }
+    for (edge, side) in plan.graph.edges().iter().zip(&plan.edge_sides) {
+        if let Some(side) = side {
+            let _ =
+                write!(text, "side {} {} {};", edge.source.0, plan.sides[*side].id, edge.target.0);
+        }
+    }
     for (node, (reads, emits)) in plan.graph.nodes().iter().zip(&plan.shapes) {
         let _ = write!(text, "shape {} {reads} {emits};", node.operator.uid);
     }

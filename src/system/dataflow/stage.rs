@@ -5,10 +5,15 @@
 //! a value. What has to be waited for, such as a sink's writing, is awaited by the task between batches.
 
 use super::{
-    data::encode_record, failure::Failure, operator::Managed, outputs::Outputs, time::Timestamp,
+    data::encode_record,
+    failure::Failure,
+    operator::Managed,
+    output_tag::OutputTag,
+    outputs::Outputs,
+    time::{Timestamp, WatermarkStatus},
 };
 use serde::Serialize;
-use std::time::Duration;
+use std::{any::Any, time::Duration};
 
 /// What a chain may do without a pause: records and timers.
 pub const STEPS_MAX: u32 = 4096;
@@ -138,6 +143,11 @@ impl Scope {
         self.outputs.watermark(output, watermark);
         self.is_paused = true;
     }
+
+    pub(super) fn send_status(&mut self, output: usize, status: WatermarkStatus) {
+        self.outputs.status(output, status);
+        self.is_paused = true;
+    }
 }
 
 /// Hands what a function makes to whoever reads it. What is emitted has the time of what the function was called for.
@@ -176,6 +186,22 @@ impl<'a, T> Collector<'a, T> {
     pub fn emit_at(&mut self, value: T, time: Timestamp) {
         self.next.process(value, Some(time), self.scope);
     }
+
+    /// Hands a value to whoever reads a side output. What nobody reads is dropped.
+    pub fn emit_to<U: 'static>(&mut self, tag: &OutputTag<U>, value: U) {
+        let Some(stage) = self.next.side_output(tag.id()) else { return };
+        match stage.downcast_mut::<Box<dyn Stage<U>>>() {
+            Some(stage) => stage.process(value, self.time, self.scope),
+            None => self
+                .scope
+                .fail(Failure(format!("the side output {:?} is read as another type", tag.id()))),
+        }
+    }
+
+    /// The same with another time of event time for all that is emitted.
+    pub(super) fn at(&mut self, time: Timestamp) -> Collector<'_, T> {
+        Collector { next: &mut *self.next, time: Some(time), scope: &mut *self.scope }
+    }
 }
 
 /// What an operator hears besides records; those behind it hear it after it. No call waits.
@@ -188,6 +214,11 @@ pub trait Downstream: Send {
     /// No record comes any more that is as early as this or earlier. Watermarks only grow.
     fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
         self.for_each_reader(&mut |reader| reader.watermark(watermark, scope));
+    }
+
+    /// Whether watermarks come from here on.
+    fn watermark_status(&mut self, status: WatermarkStatus, scope: &mut Scope) {
+        self.for_each_reader(&mut |reader| reader.watermark_status(status, scope));
     }
 
     /// It is so late by the clock as the scope says.
@@ -213,6 +244,12 @@ pub trait Downstream: Send {
 pub trait Stage<T>: Downstream {
     /// Handles a record.
     fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope);
+
+    /// A `Box<dyn Stage<_>>` of those that read a side output of the operator before this; nobody by default.
+    fn side_output(&mut self, tag: &str) -> Option<&mut (dyn Any + Send)> {
+        let _ = tag;
+        None
+    }
 }
 
 /// Whoever reads nothing of what comes.

@@ -3,16 +3,19 @@
 use super::{
     data::Data,
     failure::Result,
-    functions::Each,
+    functions::{Converted, Each},
     head::InputHead,
     keyed_state::Key,
     operator_fn::{Operator, OperatorStage},
+    output_tag::OutputTag,
     plan::{
-        AnyStage, Make, MakeHead, MakePort, MakeStage, Plan, PortPlace, Prototype, behind, untyped,
+        AnyStage, Make, MakeHead, MakePort, MakeStage, Next, OutputPlace, Plan, PortPlace,
+        Prototype, behind, untyped,
     },
     port::{Broadcast, ByKey, Forward, Port, Rebalance, Route},
     process::{Process, ProcessStage, Reduce},
     shape::shape_of,
+    side_output::{AnySideOutput, SideOutput},
     sink::{Sink, SinkStage},
     source::{Source, SourceHead},
     stage::Collector,
@@ -92,11 +95,35 @@ enum To {
     Key(MakePort),
 }
 
+/// An output, and how its records become those of the stream.
+#[derive(Clone)]
+struct Origin {
+    output: OutputPlace,
+    convert: Option<Convert>,
+}
+
+/// Puts a conversion before a stage.
+type Convert = Arc<dyn Fn(AnyStage) -> AnyStage + Send + Sync>;
+
+impl Origin {
+    fn of(output: OutputPlace) -> Self {
+        Origin { output, convert: None }
+    }
+
+    /// The end of a chain that emits there.
+    fn port(&self, port: MakePort) -> MakePort {
+        match self.convert.clone() {
+            None => port,
+            Some(convert) => Arc::new(move |place| convert(port(place))),
+        }
+    }
+}
+
 /// Records of one type on their way from operators to whoever reads them.
 pub struct Stream<T> {
     plan: Rc<RefCell<Plan>>,
-    /// The operators that emit them.
-    from: Vec<StreamNodeId>,
+    /// The outputs of the operators that emit them.
+    from: Vec<Origin>,
     /// The subtasks of the operator that reads them next.
     parallelism: u32,
     to: To,
@@ -129,7 +156,7 @@ impl<T> Stream<T> {
     fn of(plan: &Rc<RefCell<Plan>>, node: StreamNodeId, parallelism: u32) -> Self {
         Stream {
             plan: plan.clone(),
-            from: vec![node],
+            from: vec![Origin::of(OutputPlace { node, side: None })],
             parallelism,
             to: To::Next,
             begins_chain: false,
@@ -174,17 +201,38 @@ impl<T: Data> Stream<T> {
         self
     }
 
+    /// The same records as others, converted before they are sent anywhere; no operator is added.
+    pub(super) fn converted<U: Data>(&self, convert: fn(T) -> U) -> Stream<U> {
+        let of_origin = |origin: &Origin| {
+            let before = origin.convert.clone();
+            let convert: Convert = Arc::new(move |stage| {
+                let next = behind::<U>(Next::of(vec![stage]));
+                let stage = untyped::<T>(Converted::new(convert, next));
+                match &before {
+                    None => stage,
+                    Some(before) => before(stage),
+                }
+            });
+            Origin { convert: Some(convert), ..*origin }
+        };
+        let from = self.from.iter().map(of_origin).collect();
+        let (plan, parallelism) = (self.plan.clone(), self.parallelism);
+        let begins_chain = self.begins_chain;
+        Stream { plan, from, parallelism, to: To::Next, begins_chain, of: PhantomData }
+    }
+
     /// Adds an operator that reads this.
-    fn then<U: Data>(
+    pub(super) fn then<U: Data>(
         &self,
         name: &str,
         kind: &str,
-        stage: impl Fn(Vec<AnyStage>) -> AnyStage + Send + Sync + 'static,
+        stage: impl Fn(Next) -> AnyStage + Send + Sync + 'static,
     ) -> Stream<U> {
         let stage: MakeStage = Arc::new(stage);
         let begun = stage.clone();
-        let head: MakeHead =
-            Arc::new(move |next| Box::new(InputHead::new(behind::<T>(vec![begun(next)]))));
+        let head: MakeHead = Arc::new(move |next| {
+            Box::new(InputHead::new(behind::<T>(Next::of(vec![begun(next)]))))
+        });
         let shapes = (shape_of::<T>(), shape_of::<U>());
         let mut plan = self.plan.borrow_mut();
         let node = plan.add(name, kind, self.parallelism, Make::Operator(stage, head), shapes);
@@ -192,8 +240,9 @@ impl<T: Data> Stream<T> {
             plan.graph.node_mut(node).chaining = ChainingStrategy::Head;
         }
         for from in &self.from {
-            let (partitioner, port) = self.edge(plan.graph.nodes()[from.0].parallelism);
-            plan.connect(*from, node, partitioner, port);
+            let parallelism = plan.graph.nodes()[from.output.node.0].parallelism;
+            let (partitioner, port) = self.edge(parallelism);
+            plan.connect(from.output, node, partitioner, from.port(port));
         }
         drop(plan);
         Stream::of(&self.plan, node, self.parallelism)
@@ -282,6 +331,22 @@ impl<T: Data> Stream<T> {
         KeyedStream { stream, key, of: PhantomData }
     }
 
+    /// What the operators that emit this emit to a side output. Each of its records has the time of what the operator
+    /// was called for.
+    pub fn side_output<U: Data>(&self, tag: &OutputTag<U>) -> Stream<U> {
+        let mut plan = self.plan.borrow_mut();
+        let of_node = |from: &Origin| {
+            let id = tag.id().to_string();
+            let make = move |next| -> Box<dyn AnySideOutput> {
+                Box::new(SideOutput::new(&id, behind::<U>(next)))
+            };
+            Origin::of(plan.side_output(from.output.node, tag.id(), Arc::new(make)))
+        };
+        let from = self.from.iter().map(of_node).collect();
+        let (plan, parallelism) = (self.plan.clone(), self.parallelism);
+        Stream { plan, from, parallelism, to: To::Next, begins_chain: false, of: PhantomData }
+    }
+
     /// Takes the records out of the cluster. Each subtask works with a clone of the sink.
     pub fn sink<S: Sink<T>>(&self, name: &str, sink: S) {
         let (uid, sink) = (name.to_string(), Prototype::new(sink));
@@ -313,6 +378,11 @@ where
     T: Data,
     F: Fn(&T) -> K + Clone + Send + Sync + 'static,
 {
+    /// The key of a record.
+    pub(super) fn key(&self) -> &F {
+        &self.key
+    }
+
     /// What is behind this has so many subtasks.
     #[must_use]
     pub fn parallelism(self, parallelism: u32) -> Self {
@@ -321,9 +391,19 @@ where
 
     /// What a function makes of each record, its key and what it keeps of the key. Each subtask works with a clone.
     pub fn process<P: Process<K, T>>(&self, name: &str, function: P) -> Stream<P::Out> {
+        self.process_as(name, "process", function)
+    }
+
+    /// The same, of a kind of operators.
+    pub(super) fn process_as<P: Process<K, T>>(
+        &self,
+        name: &str,
+        kind: &str,
+        function: P,
+    ) -> Stream<P::Out> {
         let (uid, key) = (name.to_string(), self.key.clone());
         let function = Prototype::new(function);
-        self.stream.then::<P::Out>(name, "process", move |next| {
+        self.stream.then::<P::Out>(name, kind, move |next| {
             let next = behind::<P::Out>(next);
             untyped::<T>(ProcessStage::<K, T, P, F>::new(&uid, function.copy(), key.clone(), next))
         })

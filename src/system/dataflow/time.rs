@@ -42,3 +42,12 @@ impl fmt::Display for Timestamp {
         }
     }
 }
+
+/// Whether watermarks come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum WatermarkStatus {
+    /// They do, or will: who reads several streams waits for them.
+    Active,
+    /// None comes for now, since no record does: nobody waits for them.
+    Idle,
+}

@@ -3,13 +3,19 @@
 use super::Partitioner;
 use crate::{
     host::millis,
-    system::ids::{IntermediateDataSetId, JobId, JobVertexId},
+    system::{
+        ids::{IntermediateDataSetId, JobId, JobVertexId},
+        reason::shortened,
+    },
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The largest parallelism, and the largest number of key groups.
 pub const PARALLELISM_MAX: u32 = 1024;
+
+/// The longest name of a job, or of an operator, in bytes: what tells of many jobs at once has their names.
+pub const NAME_BYTES_MAX: usize = 1024;
 
 /// An operator of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -247,6 +253,7 @@ impl JobGraph {
             return Err(GraphError::Empty);
         }
         self.validate_settings()?;
+        self.validate_names()?;
         let mut uids = std::collections::BTreeSet::new();
         for (place, vertex) in self.vertices.iter().enumerate() {
             self.validate_vertex(place, vertex)?;
@@ -257,6 +264,21 @@ impl JobGraph {
             }
         }
         Ok(())
+    }
+
+    fn validate_names(&self) -> Result<(), GraphError> {
+        let operators = self.vertices.iter().flat_map(|vertex| &vertex.operators);
+        let names = operators.flat_map(|operator| [&operator.uid, &operator.name]);
+        let long = |name: &&String| name.len() > NAME_BYTES_MAX;
+        match [&self.name].into_iter().chain(names).find(long) {
+            None => Ok(()),
+            Some(name) => Err(GraphError::OutOfBounds {
+                vertex: shortened(name).to_string(),
+                what: "the length of the name in bytes".to_string(),
+                found: name.len() as u64,
+                expected: format!("at most {NAME_BYTES_MAX}"),
+            }),
+        }
     }
 
     fn validate_settings(&self) -> Result<(), GraphError> {

@@ -24,7 +24,8 @@ pub use execution::{
 };
 pub use job::{
     CheckpointSettings, DistributionPattern, GraphError, IntermediateDataSet, JobEdge, JobGraph,
-    JobVertex, OperatorSpec, PARALLELISM_MAX, ProgramRef, RATE_FAILURES_MAX, RestartStrategy,
+    JobVertex, NAME_BYTES_MAX, OperatorSpec, PARALLELISM_MAX, ProgramRef, RATE_FAILURES_MAX,
+    RestartStrategy,
 };
 pub use partitioner::{KeyGroupRange, Partitioner, key_group};
 pub use report::{FunctionReport, GraphReport};

@@ -273,7 +273,7 @@ impl StreamGraph {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::NAME_BYTES_MAX, *};
 
     fn spec(uid: &str) -> OperatorSpec {
         OperatorSpec { uid: uid.to_string(), name: uid.to_string() }
@@ -364,6 +364,10 @@ mod tests {
         let (mut graph, nodes) = words();
         graph.node_mut(nodes[1]).parallelism = 2;
         assert!(matches!(refused(&graph), GraphError::BadEdge { .. }));
+        let (mut graph, nodes) = words();
+        graph.node_mut(nodes[3]).operator.uid = "x".repeat(NAME_BYTES_MAX + 1);
+        let long = refused(&graph);
+        assert!(matches!(long, GraphError::OutOfBounds { found: 1025, .. }), "{long:?}");
         let (mut graph, nodes) = words();
         graph.node_mut(nodes[0]).parallelism = 0;
         assert!(matches!(refused(&graph), GraphError::OutOfBounds { .. }));

@@ -331,8 +331,12 @@ impl Competition {
             .when(LeaderSession { component, session: held.session }.guard())
             .put_ephemeral(record, value, held.lease);
         // Whatever it came to shows in what is read then.
-        let _ = self.client.transact(write).await;
-        self.read_again().await;
+        let written = self.client.transact(write).await;
+        let refused = matches!(written, Err(CoordinationError::Refused(_)));
+        if self.read_again().await && refused && self.latch_is(held) {
+            // There is no room, and will not be at once.
+            self.back_off().await;
+        }
         true
     }
 
@@ -366,13 +370,17 @@ impl Competition {
             .put(epoch_key(&self.component), attempt.held.session.to_bytes());
         // Whatever it came to shows in what is read then.
         let taken = self.client.transact(take).await;
-        let refused =
-            matches!(taken, Err(CoordinationError::Refused(refusal)) if refusal.is_lasting());
+        let lasting = match &taken {
+            Err(CoordinationError::Refused(refusal)) => Some(refusal.is_lasting()),
+            _ => None,
+        };
         // Refused once, it is refused for ever; an earlier try of it may have succeeded.
-        if self.read_again().await && refused && !self.latch_is(attempt.held) {
-            self.shared.set_attempt(None);
-            if self.latch().is_none() {
-                // Something else must hold, and will not at once.
+        if self.read_again().await && !self.latch_is(attempt.held) {
+            if lasting == Some(true) {
+                self.shared.set_attempt(None);
+            }
+            if lasting.is_some() && self.latch().is_none() {
+                // Something else must hold, or there must be room, and will not at once.
                 self.back_off().await;
             }
         }

@@ -3,6 +3,7 @@
 use crate::{
     host::Evidence,
     system::{
+        dataflow::{Timestamp, WatermarkStatus},
         ids::{CheckpointId, ExecutionAttemptId, ResultPartitionId},
         protocol::ExecutionState,
     },
@@ -66,6 +67,37 @@ pub enum TaskEvent {
         subpartition: u32,
         /// The barrier's checkpoint.
         checkpoint: CheckpointId,
+    },
+    /// The consumer has taken a watermark, or the end of the data, which is [`Timestamp::MAX`].
+    WatermarkReceived {
+        /// The consumer.
+        attempt: ExecutionAttemptId,
+        /// The partition.
+        partition: ResultPartitionId,
+        /// The part of it.
+        subpartition: u32,
+        /// The watermark.
+        watermark: Timestamp,
+    },
+    /// The consumer was told whether watermarks come over a channel.
+    WatermarkStatusReceived {
+        /// The consumer.
+        attempt: ExecutionAttemptId,
+        /// The partition.
+        partition: ResultPartitionId,
+        /// The part of it.
+        subpartition: u32,
+        /// Whether they do.
+        status: WatermarkStatus,
+    },
+    /// The task's first operator is told that the watermark has grown.
+    WatermarkAdvanced {
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+        /// Its channels; none of a source.
+        channels: usize,
+        /// The watermark.
+        watermark: Timestamp,
     },
     /// The operators' state was taken; no record is handled between the counts and the state.
     SnapshotTaken {

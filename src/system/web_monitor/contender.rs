@@ -2,7 +2,7 @@
 
 use super::{WebMonitorConfig, routes::router, view::ClusterView};
 use crate::{
-    host::NodeAddress,
+    host::{Host, NodeAddress},
     system::{
         http::HttpServer,
         leadership::{
@@ -18,10 +18,14 @@ use futures::{
     FutureExt,
     future::{BoxFuture, pending},
 };
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
+
+/// How long who is being answered may take to take it, once the web monitor stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A web monitor that serves, and competes for leadership. Dropping it ends the server at once.
 pub struct WebMonitor {
+    host: Host,
     server: HttpServer,
     runner: LeaderRunner,
 }
@@ -63,12 +67,13 @@ impl WebMonitor {
         let runner = LeaderRunner::start(host, WEB_MONITOR, terms, |events| {
             CoordinationElectionDriver::start(WEB_MONITOR, coordination, session, events)
         });
-        Ok(WebMonitor { server, runner })
+        Ok(WebMonitor { host: host.clone(), server, runner })
     }
 
-    /// Gives the leadership up, and serves no more.
+    /// Gives the leadership up, answers what is being answered, and serves no more.
     pub async fn stop(self) {
         self.runner.stop().await;
+        self.server.drain(self.host.now() + DRAIN_TIMEOUT).await;
     }
 
     /// Where it serves.

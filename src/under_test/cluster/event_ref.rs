@@ -6,6 +6,7 @@ use crate::{
     system::{
         client::ClientEvent,
         connector::SinkEvent,
+        dataflow::WindowEvent,
         heartbeat::HeartbeatEvent,
         job_manager::JobEvent,
         leadership::LeadershipEvent,
@@ -76,6 +77,8 @@ event_kinds! {
     Heartbeat(HeartbeatEvent);
     /// Of election and retrieval.
     Leadership(LeadershipEvent);
+    /// Of windows.
+    Window(WindowEvent);
     /// Of exactly-once sinks.
     Sink(SinkEvent);
     /// Of the clients of job clusters.

@@ -11,6 +11,7 @@ use crate::{
     host::Event,
     system::{
         client::ClientEvent,
+        dataflow::{WatermarkStatus, WindowEvent},
         heartbeat::HeartbeatEvent,
         ids::{CheckpointId, JobId},
         job_manager::JobEvent,
@@ -84,6 +85,7 @@ pub fn all() -> Vec<Milestone> {
         OF_JOBS,
         OF_SLOTS,
         OF_TASKS,
+        OF_WINDOWS,
         OF_OBJECTS,
         OF_LOGS,
         OF_HEARTBEATS,
@@ -161,7 +163,13 @@ crate::milestones! {
         "task-failed" [ATTEMPT] = _, TaskEvent::StateChanged { state: ExecutionState::Failed, .. }, "A task failed.";
         "snapshot-taken" [CHECKPOINT, ATTEMPT, IN_FLIGHT, NEWER] = _, TaskEvent::SnapshotTaken { .. }, "A task took its part of a checkpoint.";
         "overflow-kept" [CHECKPOINT, ATTEMPT] = _, TaskEvent::SnapshotTaken { kept: 1.., .. }, "A task took its part of a checkpoint while those behind it had no room for what it had emitted.";
+        "channel-idle" = _, TaskEvent::WatermarkStatusReceived { status: WatermarkStatus::Idle, .. }, "A task was told that no watermark comes over a channel for now.";
         "checkpoint-confirmed" [CHECKPOINT, ATTEMPT, IN_FLIGHT, NEWER] = _, TaskEvent::CheckpointConfirmed { .. }, "A task was told that a checkpoint is complete.";
+    }
+    OF_WINDOWS: WindowEvent {
+        "late-record-to-side-output" = _, WindowEvent::LateRecord { side_output: true, .. }, "A record came when its windows were gone, and went to a side output.";
+        "session-windows-merged" = _, WindowEvent::Merged { .. }, "A record made one session of several.";
+        "window-fired-after-restore" = _, WindowEvent::Fired { restored: Some(_), .. }, "A window fired in a task that began from a checkpoint.";
     }
     OF_OBJECTS: ObjectStoreEvent {
         "metadata-stored" = _, ObjectStoreEvent::Stored { name, .. } if name.ends_with("/metadata"), "The metadata of a checkpoint was written durably.";

@@ -5,6 +5,7 @@ use crate::{
     system::{
         client::ClientEvent,
         connector::SinkEvent,
+        dataflow::WindowEvent,
         heartbeat::HeartbeatEvent,
         job_manager::JobEvent,
         leadership::{LeaderSessionId, LeadershipEvent},
@@ -49,6 +50,7 @@ reported! {
     JobEvent = "job", |_| true, job;
     SlotEvent = "slot", |_| true, |event| Some(slot(event));
     HeartbeatEvent = "heartbeat", |_| true, heartbeat;
+    WindowEvent = "window", |_| false, |event| Some(window(event));
     SinkEvent = "sink", |_| true, |event| Some(sink(event));
     ClientEvent = "client", |event| !matches!(event, ClientEvent::Asking { .. }), client;
     ProviderEvent = "provider", |_| true, |event| Some(provider(event));
@@ -283,6 +285,19 @@ fn task(event: &TaskEvent) -> Option<String> {
             Some(format!("{attempt:?} declines {checkpoint:?}: {reason}"))
         }
         _ => None,
+    }
+}
+
+/// An event of windows.
+fn window(event: &WindowEvent) -> String {
+    match event {
+        WindowEvent::Fired { attempt, window, .. } => {
+            format!("{attempt:?} fires the window from {} to {}", window.start, window.end)
+        }
+        WindowEvent::Merged { attempt, count, window } => {
+            format!("{attempt:?} makes one of {count} windows, to {}", window.end)
+        }
+        WindowEvent::LateRecord { attempt, .. } => format!("{attempt:?} has a late record"),
     }
 }
 

@@ -69,7 +69,7 @@ fn the_way_to_a_former_leader_is_not_taken_once_another_is_known_or_none() {
             assert_eq!(gateway.address(), way.gateway().await.address(), "it stays");
             let of = RpcAddress::new(
                 bench.service.address().clone(),
-                &format!("{RESOURCE_MANAGER}-{session}"),
+                format!("{RESOURCE_MANAGER}-{session}"),
             );
             assert_eq!(*gateway.address(), of, "not that of {former:?}");
             former = Some(session);

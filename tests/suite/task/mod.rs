@@ -7,6 +7,7 @@ mod failure;
 mod operators;
 mod pipeline;
 mod record;
+mod windows;
 
 use std::time::Duration;
 

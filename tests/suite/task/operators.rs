@@ -9,11 +9,13 @@ use std::{
     time::Duration,
 };
 use wavetank::{
-    host::Instant,
+    host::{Instant, mix},
     system::{
         dataflow::{
-            Collector, Failure, KeyContext, Operator, OperatorContext, Process, Program, Programs,
-            Result, Sink, Source, SourceStep, StreamEnv, Timer, Timestamp, Waits, at_once, ready,
+            Aggregate, CoProcess, Collector, Failure, KeyContext, Operator, OperatorContext,
+            OutputTag, Process, Program, Programs, Result, Sink, Source, SourceStep, Stream,
+            StreamEnv, Timer, Timestamp, Waits, WatermarkStrategy, WindowAssigner, WindowContext,
+            WindowFunction, at_once, ready,
         },
         ids::{CheckpointId, ExecutionVertexId},
     },
@@ -58,6 +60,54 @@ pub enum Shape {
     Counts { source: Numbers, wide: [u32; 3] },
     /// A source, an operator that misbehaves, a sink.
     Bad { source: Numbers, how: String },
+    /// Sources with event times, windows by key, and sinks, chained where they can be or nowhere.
+    Windows { source: Numbers, assigner: Assigner, wide: [u32; 3], chained: bool },
+    /// Odd numbers go to a side output; whether each of the two is read.
+    Sides { source: Numbers, read: [bool; 2] },
+    /// The same, read as texts.
+    WrongSide { source: Numbers },
+    /// Two sources with event times, and a timer for each number that takes a while.
+    SlowTimers { source: Numbers },
+    /// Two sources of different records, by the last digit of their numbers, that one function reads.
+    Connected { source: Numbers, wide: u32 },
+}
+
+/// A kind of windows, in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Assigner {
+    Sliding { size: i64, slide: i64 },
+    Session { gap: i64 },
+}
+
+impl Assigner {
+    fn assigner(self) -> WindowAssigner {
+        let ms = |millis: i64| ms(u64::try_from(millis).unwrap());
+        match self {
+            Assigner::Sliding { size, slide } if size == slide => {
+                WindowAssigner::tumbling(ms(size))
+            }
+            Assigner::Sliding { size, slide } => WindowAssigner::sliding(ms(size), ms(slide)),
+            Assigner::Session { gap } => WindowAssigner::session(ms(gap)),
+        }
+    }
+}
+
+/// From number to number of a source.
+pub const TIME_PER_NUMBER: i64 = 10;
+
+/// The event time of a number: each eight of a source are out of order.
+pub fn event_time(number: u64) -> i64 {
+    i64::try_from((number % 1_000_000) ^ 5).unwrap() * TIME_PER_NUMBER
+}
+
+pub fn window_key(number: u64) -> u64 {
+    (number % 1_000_000) / 3 % 5
+}
+
+/// What a window comes to.
+pub fn of_window(key: u64, (start, end): (i64, i64), sum: u64) -> u64 {
+    let bounds = [start, end].map(|bound| u64::try_from(bound + 1_000_000).unwrap());
+    mix(mix(mix(key, bounds[0]), bounds[1]), sum)
 }
 
 /// Everything that the tests name, as one program.
@@ -103,8 +153,143 @@ fn describe(env: &mut StreamEnv, shape: &Shape, seen: &Arc<Seen>) -> Result<()> 
             .apply("bad", BadOperator { how: how.clone() })
             .rebalance()
             .sink("sink", collect),
+        Shape::Windows { source, assigner, wide, chained } => {
+            if !chained {
+                env.disable_chaining();
+            }
+            windows(&numbers(env, source, wide[0]), *assigner, *wide).sink("sink", collect);
+        }
+        Shape::Sides { source, read } => {
+            let odd = OutputTag::<(u64, u64)>::new("odd");
+            let parted = part(&numbers(env, source, 1), &odd);
+            if read[0] {
+                parted.sink("sink", collect.clone());
+            }
+            if read[1] {
+                let added = parted.side_output(&odd).map("add", |(number, added)| number + added);
+                added.sink("side-sink", collect);
+            }
+        }
+        Shape::WrongSide { source } => {
+            let parted = part(&numbers(env, source, 1), &OutputTag::new("odd"));
+            let lengths = parted.side_output(&OutputTag::<String>::new("odd"));
+            lengths.map("length", |text| text.len() as u64).sink("sink", collect);
+        }
+        Shape::SlowTimers { source } => {
+            let timed = with_event_time(&numbers(env, source, 2)).key_by(|number| number % 10);
+            timed.process("timers", SlowTimers).sink("sink", collect);
+        }
+        Shape::Connected { source, wide } => {
+            let parameters = source.clone();
+            let first = NumberSource { parameters, context: None, position: 0, due: None };
+            let second = first.clone();
+            let texts = env.source("second", second).map("text", |number| number.to_string());
+            let texts = texts.key_by(|text| u64::from(text.as_bytes()[text.len() - 1] - b'0'));
+            let numbers = env.source("first", first).key_by(|number| number % 10);
+            let both = numbers.parallelism(*wide).connect(&texts).process("both", CountBoth);
+            both.rebalance().parallelism(1).sink("sink", collect);
+        }
     }
     Ok(())
+}
+
+fn part(numbers: &Stream<u64>, odd: &OutputTag<(u64, u64)>) -> Stream<u64> {
+    let odd = odd.clone();
+    numbers.flat_map("part", move |number, out: &mut Collector<'_, u64>| match number % 2 {
+        0 => out.emit(number),
+        _ => out.emit_to(&odd, (number, 1_000_000_000_000)),
+    })
+}
+
+fn with_event_time(numbers: &Stream<u64>) -> Stream<u64> {
+    let strategy = WatermarkStrategy::for_bounded_out_of_orderness(
+        Duration::from_millis(8 * 10),
+        |number: &u64| Timestamp(event_time(*number)),
+    );
+    numbers.assign_timestamps_and_watermarks("event-time", strategy)
+}
+
+fn windows(numbers: &Stream<u64>, assigner: Assigner, wide: [u32; 3]) -> Stream<u64> {
+    let keyed = with_event_time(numbers).key_by(|number| window_key(*number)).parallelism(wide[1]);
+    let sums = keyed.window(assigner.assigner()).aggregate_with("windows", Sum, TellWindow);
+    sums.parallelism(wide[2])
+}
+
+/// Emits each number at its time, which takes a while; no record comes before what is due.
+#[derive(Clone)]
+struct SlowTimers;
+
+impl Process<u64, u64> for SlowTimers {
+    type State = BTreeMap<i64, Vec<u64>>;
+    type Out = u64;
+
+    fn process(
+        &mut self,
+        number: u64,
+        context: &mut KeyContext<'_, u64, BTreeMap<i64, Vec<u64>>>,
+        _: &mut Collector<'_, u64>,
+    ) -> Result<()> {
+        let Timestamp(watermark) = context.watermark();
+        let first = context.state().first_key_value().map(|(at, _)| *at);
+        assert!(first.is_none_or(|first| first > watermark), "{first:?} was due at {watermark}");
+        context.state().entry(event_time(number)).or_default().push(number);
+        context.set_timer(Timer::Event(Timestamp(event_time(number))))
+    }
+
+    fn on_timer(
+        &mut self,
+        timer: Timer,
+        context: &mut KeyContext<'_, u64, BTreeMap<i64, Vec<u64>>>,
+        out: &mut Collector<'_, u64>,
+    ) -> Result<()> {
+        let Timer::Event(Timestamp(at)) = timer else { panic!("{timer:?} was not set") };
+        let numbers = context.state().remove(&at).expect("its timer was set with them");
+        out.takes(ms(10));
+        numbers.into_iter().for_each(|number| out.emit(number));
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
+struct Sum;
+
+impl Aggregate<u64> for Sum {
+    type Accumulator = u64;
+    type Out = u64;
+
+    fn add(&self, sum: &mut u64, number: u64) -> Result<()> {
+        // With nothing left out, not even the number 0.
+        *sum += number + 1;
+        Ok(())
+    }
+
+    fn merge(&self, sum: &mut u64, other: u64) -> Result<()> {
+        *sum += other;
+        Ok(())
+    }
+
+    fn result(&self, sum: u64) -> Result<u64> {
+        Ok(sum)
+    }
+}
+
+#[derive(Clone)]
+struct TellWindow;
+
+impl WindowFunction<u64, u64> for TellWindow {
+    type Out = u64;
+
+    fn process(
+        &mut self,
+        context: &WindowContext<'_, u64>,
+        sum: u64,
+        out: &mut Collector<'_, u64>,
+    ) -> Result<()> {
+        let window = context.window;
+        assert!(window.max_timestamp() <= context.watermark, "it fires when it is over");
+        out.emit(of_window(*context.key, (window.start.0, window.end.0), sum));
+        Ok(())
+    }
 }
 
 /// Hands out `subtask * 1_000_000 + 0..count`.
@@ -333,5 +518,47 @@ impl Operator<u64> for BadOperator {
 
     fn close(&mut self) -> Waits<'_, ()> {
         self.call("close")
+    }
+}
+
+/// Counts the records of each of two streams, and emits both counts at the end.
+#[derive(Clone)]
+struct CountBoth;
+
+impl CoProcess<u64, u64, String> for CountBoth {
+    type State = (u64, u64);
+    type Out = u64;
+
+    fn process_first(
+        &mut self,
+        number: u64,
+        context: &mut KeyContext<'_, u64, (u64, u64)>,
+        _: &mut Collector<'_, u64>,
+    ) -> Result<()> {
+        assert_eq!(number % 10, *context.key());
+        context.state().0 += 1;
+        context.set_timer(Timer::Event(Timestamp::MAX))
+    }
+
+    fn process_second(
+        &mut self,
+        text: String,
+        context: &mut KeyContext<'_, u64, (u64, u64)>,
+        _: &mut Collector<'_, u64>,
+    ) -> Result<()> {
+        assert!(text.ends_with(&context.key().to_string()));
+        context.state().1 += 1;
+        Ok(())
+    }
+
+    fn on_timer(
+        &mut self,
+        _: Timer,
+        context: &mut KeyContext<'_, u64, (u64, u64)>,
+        out: &mut Collector<'_, u64>,
+    ) -> Result<()> {
+        let (first, second) = *context.state();
+        out.emit(*context.key() * 1_000_000 + first * 1_000 + second);
+        Ok(())
     }
 }

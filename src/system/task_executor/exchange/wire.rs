@@ -8,7 +8,7 @@ use super::error::WireError;
 use crate::{
     host::{StreamReader, mix},
     system::{
-        dataflow::{BUFFER_BYTES_MAX, Timestamp},
+        dataflow::{BUFFER_BYTES_MAX, Timestamp, WatermarkStatus},
         ids::{CheckpointId, ResultPartitionId},
     },
 };
@@ -60,6 +60,8 @@ pub enum Event {
     CancelBarrier(CheckpointId),
     /// No record as early as this comes any more.
     Watermark(Timestamp),
+    /// Whether watermarks come from here on.
+    WatermarkStatus(WatermarkStatus),
     /// No record comes any more.
     EndOfData,
     /// Nothing comes any more.
@@ -108,6 +110,8 @@ const ACCEPTED: u8 = 6;
 const NOT_FOUND: u8 = 7;
 const REFUSED: u8 = 8;
 const WATERMARK: u8 = 9;
+const ACTIVE: u8 = 10;
+const IDLE: u8 = 11;
 
 /// The hash of a buffer's payload.
 fn hash(payload: &[u8]) -> u64 {
@@ -150,6 +154,8 @@ impl Event {
                 frame.put_i64_le(millis);
                 WATERMARK
             }
+            Event::WatermarkStatus(WatermarkStatus::Active) => ACTIVE,
+            Event::WatermarkStatus(WatermarkStatus::Idle) => IDLE,
             Event::EndOfData => END_OF_DATA,
             Event::EndOfPartition => END_OF_PARTITION,
         };
@@ -168,6 +174,8 @@ impl Event {
             }
             (BARRIER, _) => number().map(Event::Barrier),
             (CANCEL_BARRIER, _) => number().map(Event::CancelBarrier),
+            (ACTIVE, 0) => Ok(Event::WatermarkStatus(WatermarkStatus::Active)),
+            (IDLE, 0) => Ok(Event::WatermarkStatus(WatermarkStatus::Idle)),
             (END_OF_DATA, 0) => Ok(Event::EndOfData),
             (END_OF_PARTITION, 0) => Ok(Event::EndOfPartition),
             _ => Err(WireError::Malformed),
@@ -284,12 +292,14 @@ mod tests {
         Frames { received: BytesMut::new(), frame_bytes_max: RESPONSE_BYTES_MAX }
     }
 
-    fn events() -> [Event; 5] {
+    fn events() -> [Event; 7] {
         let checkpoint = CheckpointId(7);
         [
             Event::Barrier(checkpoint),
             Event::CancelBarrier(checkpoint),
             Event::Watermark(Timestamp(-5)),
+            Event::WatermarkStatus(WatermarkStatus::Active),
+            Event::WatermarkStatus(WatermarkStatus::Idle),
             Event::EndOfData,
             Event::EndOfPartition,
         ]

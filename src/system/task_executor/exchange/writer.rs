@@ -140,9 +140,13 @@ impl RecordWriter {
                 let frame = encode_records(records, &payload, sequence);
                 self.push(output, channel, frame, records, (false, false));
             }
-            // It takes the room of records: a barrier must not wait for it.
+            // These take the room of records: a barrier must not wait for them.
             Emitted::Watermark(watermark) => {
                 let frame = Event::Watermark(watermark).encode(sequence);
+                self.push(output, channel, frame, 0, (false, false));
+            }
+            Emitted::Status(status) => {
+                let frame = Event::WatermarkStatus(status).encode(sequence);
                 self.push(output, channel, frame, 0, (false, false));
             }
         }

@@ -9,12 +9,12 @@ use super::{
     mailbox::{Mail, Mailbox},
     report::Reporter,
     upload::{Upload, Uploads},
-    valve::WatermarkValve,
+    valve::{Told, WatermarkValve},
 };
 use crate::{
     host::WallTime,
     system::{
-        dataflow::{ChainHead, Fetched, Records, Scope, Timestamp},
+        dataflow::{ChainHead, Fetched, Records, Scope, Timestamp, WatermarkStatus},
         graph::{OperatorState, TaskState},
         ids::CheckpointId,
         sabotage,
@@ -113,7 +113,7 @@ impl<'a> StreamTask<'a> {
             uploads,
             // A source aligns the triggers of its one channel, the job master.
             alignment: Alignment::new(inbox.len().max(1), restored),
-            valve: WatermarkValve::new(inbox.len()),
+            valve: WatermarkValve::new(inbox.len(), reporter.host.switches()),
             left: None,
             is_unfinished: false,
             data_ended: BTreeSet::new(),
@@ -134,6 +134,9 @@ impl<'a> StreamTask<'a> {
         if was_finished {
             // Its operators have heard of the end, and what they emitted is there again.
             self.end = DataEnd::Reached;
+        } else {
+            // Timers that were due when the snapshot was taken fire before any record.
+            self.is_unfinished = self.taken.is_some();
         }
         while !(self.finishing && self.inputs_ended()) {
             self.settle_end().await?;
@@ -186,8 +189,9 @@ impl<'a> StreamTask<'a> {
         let host = &reporter.host;
         let has_overflow = scope.outputs.has_queued();
         let timer = chain.managed().iter().filter_map(|operator| operator.next_timer()).min();
-        // One that is due goes on when there is room, and after what is left.
-        let wait = timer.filter(|_| !has_overflow && !has_left).map(|due| {
+        let has_ended = matches!(end, DataEnd::Reached | DataEnd::Told);
+        // One that is due goes on when there is room, and after what is left; none behind the end.
+        let wait = timer.filter(|_| !has_overflow && !has_left && !has_ended).map(|due| {
             let now = time_of_day(host.wall());
             Duration::from_millis(u64::try_from(due.0.saturating_sub(now.0)).unwrap_or(0))
         });
@@ -343,6 +347,19 @@ impl<'a> StreamTask<'a> {
                 self.advance(channel, watermark).await?;
                 Outcome::default()
             }
+            Event::WatermarkStatus(status) => {
+                let (partition, subpartition) = self.inbox.id(channel);
+                let attempt = self.reporter.attempt;
+                self.reporter.host.announce(&TaskEvent::WatermarkStatusReceived {
+                    attempt,
+                    partition,
+                    subpartition,
+                    status,
+                });
+                let told = self.valve.status(channel, status);
+                self.tell(told).await?;
+                Outcome::default()
+            }
             Event::EndOfData => {
                 self.advance(channel, Timestamp::MAX).await?;
                 self.data_ended.insert(channel);
@@ -361,14 +378,41 @@ impl<'a> StreamTask<'a> {
     }
 
     async fn advance(&mut self, channel: usize, watermark: Timestamp) -> Result<(), TaskError> {
+        let (partition, subpartition) = self.inbox.id(channel);
+        let attempt = self.reporter.attempt;
+        let received = TaskEvent::WatermarkReceived { attempt, partition, subpartition, watermark };
+        self.reporter.host.announce(&received);
+        let told = self.valve.advance(channel, watermark);
+        self.tell(told).await
+    }
+
+    /// Lets the operators hear what the channels come to.
+    async fn tell(&mut self, told: Told) -> Result<(), TaskError> {
         // One that is restored from behind its end has heard of it.
-        if let Some(watermark) = self.valve.advance(channel, watermark)
-            && self.end == DataEnd::NotYet
-        {
-            self.batch(|chain, scope| chain.watermark(watermark, scope))?;
-            self.serve(0, Duration::ZERO).await;
+        if told == Told::default() || self.end != DataEnd::NotYet {
+            return Ok(());
         }
+        if let Some(watermark) = told.watermark {
+            self.announce_watermark(watermark);
+        }
+        self.batch(|chain, scope| {
+            if told.active {
+                chain.watermark_status(WatermarkStatus::Active, scope);
+            }
+            if let Some(watermark) = told.watermark {
+                chain.watermark(watermark, scope);
+            }
+            if told.idle {
+                chain.watermark_status(WatermarkStatus::Idle, scope);
+            }
+        })?;
+        self.serve(0, Duration::ZERO).await;
         Ok(())
+    }
+
+    fn announce_watermark(&self, watermark: Timestamp) {
+        let (attempt, channels) = (self.reporter.attempt, self.inbox.len());
+        self.reporter.host.announce(&TaskEvent::WatermarkAdvanced { attempt, channels, watermark });
     }
 
     /// No record comes any more.
@@ -384,6 +428,7 @@ impl<'a> StreamTask<'a> {
         {
             if self.parts.chain.is_source() {
                 // Those behind a source have heard of no watermark from a channel.
+                self.announce_watermark(Timestamp::MAX);
                 self.batch(|chain, scope| chain.watermark(Timestamp::MAX, scope))?;
             }
             if !self.is_unfinished {

@@ -73,6 +73,7 @@ pub mod w5_ended_is_not_told_to_go_on;
 pub mod watch_complete;
 pub mod x1_channel_fifo;
 pub mod x2_bounded_channel;
+pub mod x3_watermarks_grow;
 pub mod x4_exactly_once;
 pub mod x5_transactions_follow_checkpoints;
 
@@ -157,6 +158,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(w5_ended_is_not_told_to_go_on::EndedIsNotToldToGoOn::new(bounds.clone())),
         Box::new(x1_channel_fifo::ChannelFifo::default()),
         Box::new(x2_bounded_channel::BoundedChannel::default()),
+        Box::new(x3_watermarks_grow::WatermarksGrow::default()),
         Box::new(x5_transactions_follow_checkpoints::TransactionsFollowCheckpoints::default()),
     ]
 }

@@ -28,6 +28,9 @@ const PAST_MAX: Duration = Duration::from_secs(120);
 
 type Process = (NodeId, u64);
 
+/// How far jobs are that are counted together.
+type Class = fn(JobStatus) -> bool;
+
 /// A status that a master had.
 #[derive(Clone, Copy, Debug)]
 struct Said {
@@ -194,38 +197,37 @@ impl RestTellsWhatWas {
         }
     }
 
-    /// Whether as many jobs as are counted can have been so far: those that must have been, and those that may.
+    /// Whether as many jobs as are counted can have been so far.
     fn counts(&self, at: Moment, since: Duration, counts: ToldCounts) -> Check {
-        let ended = |status: JobStatus| status.is_globally_terminal();
-        let classes: [(u64, &str, &dyn Fn(JobStatus) -> bool); 4] = [
-            (counts.running, "running", &|status| !ended(status)),
-            (counts.finished, "finished", &|status| status == JobStatus::Finished),
-            (counts.canceled, "canceled", &|status| status == JobStatus::Canceled),
-            (counts.failed, "failed", &|status| status == JobStatus::Failed),
+        let classes: [(u64, Class); 4] = [
+            (counts.running, |status| !status.is_globally_terminal()),
+            (counts.finished, |status| status == JobStatus::Finished),
+            (counts.canceled, |status| status == JobStatus::Canceled),
+            (counts.failed, |status| status == JobStatus::Failed),
         ];
-        let may = |known: &Known, is: &dyn Fn(JobStatus) -> bool| {
-            let so_far = JobStatus::ALL.iter().filter(|status| is(**status));
-            so_far.into_iter().any(|status| known.untrue(*status, since, at.time).is_none())
+        classes.iter().fold(Check::Passed, |check, (told, class)| {
+            let (least, most) = self.so_many(*class, since, at.time);
+            check.and(Check::that((least..=most).contains(told), || {
+                let so_many = format!("from {since:?} on {least} jobs were so far, {most} at most");
+                (so_many, format!("{at}: {told} are told to be, of {counts:?}"))
+            }))
+        })
+    }
+
+    /// How many jobs must have been so far at some time, and how many may have been.
+    fn so_many(&self, class: Class, since: Duration, now: Duration) -> (u64, u64) {
+        let may = |known: &Known, is_in: bool| {
+            let mut all = JobStatus::ALL.iter().filter(|status| class(**status) == is_in);
+            all.any(|status| known.untrue(*status, since, now).is_none())
         };
-        let mut check = Check::Passed;
-        for (told, name, is) in classes {
-            let jobs = || self.jobs.values();
-            let must = jobs().filter(|known| {
-                known.is_acknowledged(since) && may(known, is) && !may(known, &|status| !is(status))
-            });
-            let must = must.count() as u64;
-            // Jobs that nobody has said anything of may be told of as well.
-            let most = match name {
-                "running" => u64::MAX,
-                _ => jobs().filter(|known| may(known, is)).count() as u64,
-            };
-            check = check.and(Check::that((must..=most).contains(&told), || {
-                let so_many =
-                    format!("from {since:?} on {must} jobs or more were {name}, at most {most}");
-                (so_many, format!("{at}: {told} are told to be"))
-            }));
-        }
-        check
+        let must = |known: &&Known| known.is_acknowledged(since) && !may(known, false);
+        let least = self.jobs.values().filter(must).count() as u64;
+        // Jobs of which nobody has said anything may be told to be created.
+        let most = match class(JobStatus::Created) {
+            true => u64::MAX,
+            false => self.jobs.values().filter(|known| may(known, true)).count() as u64,
+        };
+        (least, most)
     }
 }
 

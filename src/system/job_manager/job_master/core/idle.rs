@@ -68,7 +68,8 @@ impl JobMasterCore {
 
     /// Slots have been idle for long: somebody else may use them, once nothing runs in them any more.
     pub(super) fn slots_idle(&mut self, now: Instant, episode: u64) {
-        if !self.idle.lasts || self.idle.episode != episode {
+        // A master that stops is told what was due all the same.
+        if !self.idle.lasts || self.idle.episode != episode || !self.may_deploy() {
             return;
         }
         if self.switches.on(sabotage::IDLE_SLOTS_KEPT) {

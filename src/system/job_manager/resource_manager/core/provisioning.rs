@@ -27,14 +27,22 @@ impl ResourceManagerCore {
     /// The term begins.
     pub fn on_start(&mut self) {
         if self.workers.is_some() {
-            self.does(Effect::AttachProvider);
+            self.attach_provider();
             self.does(Effect::Schedule(TICK, Timer::Workers));
+        }
+    }
+
+    fn attach_provider(&mut self) {
+        let Some(workers) = &mut self.workers else { return };
+        if !std::mem::replace(&mut workers.attaching, true) {
+            self.does(Effect::AttachProvider);
         }
     }
 
     /// The provider has answered who there is, or has not.
     pub fn on_attached(&mut self, now: Instant, found: Result<Vec<ResourceId>, ProviderError>) {
         let Some(workers) = &mut self.workers else { return };
+        workers.attaching = false;
         match found {
             Ok(found) => {
                 workers.attached = true;
@@ -141,7 +149,7 @@ impl ResourceManagerCore {
     fn release_worker(&mut self, resource: ResourceId, why: &str) {
         let Some(workers) = &mut self.workers else { return };
         workers.forget(&resource);
-        workers.releasing.insert(resource.clone());
+        workers.releasing.insert(resource.clone(), true);
         let why = why.to_string();
         self.announce(JobEvent::WorkerReleased { resource: resource.clone(), why });
         self.does(Effect::ReleaseWorker(resource));
@@ -160,8 +168,15 @@ impl ResourceManagerCore {
                 workers.releasing.remove(resource);
                 self.balance(now);
             }
-            Err(ProviderError::Refused(refusal)) => self.on_refused(refusal),
-            Err(ProviderError::NotDone(_) | ProviderError::Indeterminate(_)) => {}
+            // The next look asks again.
+            Err(error) => {
+                if let Some(asking) = workers.releasing.get_mut(resource) {
+                    *asking = false;
+                }
+                if let ProviderError::Refused(refusal) = error {
+                    self.on_refused(refusal);
+                }
+            }
         }
     }
 
@@ -211,7 +226,7 @@ impl ResourceManagerCore {
         let Some(workers) = &mut self.workers else { return };
         self.effects.push(Effect::Schedule(TICK, Timer::Workers));
         if !workers.attached {
-            return self.does(Effect::AttachProvider);
+            return self.attach_provider();
         }
         workers.looks += 1;
         let due = |awaited: &Awaited| now >= awaited.since + workers.settings.registration_timeout;
@@ -222,11 +237,12 @@ impl ResourceManagerCore {
             .map(|(of, _)| of.clone())
             .collect();
         let listed = workers.looks.is_multiple_of(LOOKS_PER_LIST) && !workers.awaited.is_empty();
-        let releasing = workers.releasing.clone();
-        self.ask_again();
-        for resource in releasing {
-            self.does(Effect::ReleaseWorker(resource));
+        for (resource, asking) in &mut workers.releasing {
+            if !std::mem::replace(asking, true) {
+                self.effects.push(Effect::ReleaseWorker(resource.clone()));
+            }
         }
+        self.ask_again();
         for resource in late {
             self.release_worker(resource, "it has not come");
         }

@@ -13,7 +13,8 @@ pub enum SlotState {
     Free,
     /// It was asked for, and there is no answer yet.
     Pending(JobId, AllocationId),
-    /// It was asked for, and there will be no answer: the next report shows whether it is held.
+    /// It was asked for, and there will be no answer. The next report shows whether it is held; a request that is
+    /// longer still on its way is found in a later one.
     Unknown(JobId, AllocationId),
     /// A job holds it: the report, or the grant, of this version says so.
     Allocated(JobId, AllocationId, u64),

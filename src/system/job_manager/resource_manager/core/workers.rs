@@ -41,13 +41,15 @@ pub(super) struct Workers {
     /// How many were asked for in this term.
     pub drawn: u64,
     pub attached: bool,
+    /// The provider is being told of this term, and has not answered.
+    pub attaching: bool,
     pub awaited: BTreeMap<ResourceId, Awaited>,
     /// Those of them that are registered.
     pub registered: BTreeSet<ResourceId>,
     /// Since when registered ones hold no slot for a job.
     pub idle: BTreeMap<ResourceId, Instant>,
-    /// To be given back, until the provider has answered.
-    pub releasing: BTreeSet<ResourceId>,
+    /// To be given back, until the provider has answered that they are; whether it is being asked.
+    pub releasing: BTreeMap<ResourceId, bool>,
     /// The lives of each worker: two machines must not go by one name.
     lives: BTreeMap<ResourceId, Lives>,
     /// After a refusal nothing is asked for before.
@@ -77,10 +79,11 @@ impl Workers {
             prefix,
             drawn: 0,
             attached: false,
+            attaching: false,
             awaited: BTreeMap::new(),
             registered: BTreeSet::new(),
             idle: BTreeMap::new(),
-            releasing: BTreeSet::new(),
+            releasing: BTreeMap::new(),
             lives: BTreeMap::new(),
             not_before: None,
             looks: 0,
@@ -102,7 +105,7 @@ impl Workers {
         let is_owned = self.awaited.contains_key(resource) || self.registered.contains(resource);
         let is_named =
             resource.0.strip_prefix("worker-").is_some_and(|of| of.starts_with(&self.prefix));
-        if self.releasing.contains(resource) || is_named && !is_owned {
+        if self.releasing.contains_key(resource) || is_named && !is_owned {
             return Some("it was given back, or came too late");
         }
         let lives = self.lives.get(resource);
@@ -150,7 +153,7 @@ impl Workers {
     pub fn knows(&self, resource: &ResourceId) -> bool {
         self.registered.contains(resource)
             || self.awaited.contains_key(resource)
-            || self.releasing.contains(resource)
+            || self.releasing.contains_key(resource)
     }
 
     /// What is asked for under a name.
@@ -180,11 +183,11 @@ impl Workers {
     pub fn check_invariants(&self, registered: &BTreeSet<&ResourceId>) {
         for worker in &self.registered {
             assert!(registered.contains(worker), "{worker} is taken for registered");
-            assert!(!self.releasing.contains(worker), "{worker} is there and given back");
+            assert!(!self.releasing.contains_key(worker), "{worker} is there and given back");
         }
         for worker in self.awaited.keys() {
             assert!(!registered.contains(worker), "{worker} is awaited and has come");
-            assert!(!self.releasing.contains(worker), "{worker} is awaited and given back");
+            assert!(!self.releasing.contains_key(worker), "{worker} is awaited and given back");
         }
         for worker in self.idle.keys() {
             assert!(self.registered.contains(worker), "{worker} is idle and not there");

@@ -117,6 +117,13 @@ fn slots_that_a_job_can_not_use_are_given_back_after_a_while() {
 }
 
 #[test]
+fn what_is_due_while_a_master_stops_changes_nothing() {
+    let mut bench = half_held();
+    bench.does(|core, now| core.on_stop(now));
+    assert_eq!(bench.does(|core, now| core.on_timer(now, Timer::SlotsIdle(1))), []);
+}
+
+#[test]
 fn the_time_of_idle_slots_begins_anew_when_another_one_has_come() {
     let mut bench = one_held_of(3);
     bench.connect("b", 2);

@@ -136,6 +136,7 @@ fn one_that_does_not_come_is_given_back_and_replaced_after_the_answer() {
     register(&mut core, &worker(2), 1, INSTANCE).unwrap();
     let due = look(&mut core, 30_000);
     assert_eq!(due, [Effect::ReleaseWorker(worker(1))]);
+    assert_eq!(look(&mut core, 30_500), [], "the provider is being asked");
     let no_answer = Err(ProviderError::Indeterminate(RpcError::Timeout));
     on(&mut core, |core| core.on_worker_released(at(30_000), &worker(1), no_answer));
     assert_eq!(look(&mut core, 31_000), [Effect::ReleaseWorker(worker(1))]);
@@ -234,4 +235,8 @@ fn whoever_is_superseded_attaches_again_if_it_leads() {
     on(&mut core, |core| core.on_workers_listed(at(0), 1, superseded));
     assert_eq!(need(&mut core, 2, 9), [], "it knows nothing of who there is");
     assert_eq!(look(&mut core, 1_000), [Effect::AttachProvider]);
+    assert_eq!(look(&mut core, 2_000), [], "it is being told");
+    let refused = Err(ProviderError::Refused(ProviderRefusal::Superseded));
+    on(&mut core, |core| core.on_attached(at(2_500), refused));
+    assert_eq!(look(&mut core, 3_000), [Effect::AttachProvider]);
 }

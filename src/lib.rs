@@ -9,6 +9,71 @@
 //! - `harness` (simulated world only): scenarios, faults, checks, reports; it knows [`host`] alone;
 //! - `under_test` (simulated world only): where systems and the harness meet;
 //! - [`cli`]: commands; the only module that prints to a person.
+//!
+//! # A job
+//!
+//! A job is a [`Program`](system::dataflow::Program): a function that describes typed streams, under a name and a
+//! version. `count` keeps a number for each word; whatever fails, each is counted once. More of what can be done with a
+//! stream (windows of event time, side outputs, two streams that are connected) is in [`system::dataflow`], whole jobs
+//! with their oracles in [`jobs`].
+//!
+//! ```
+//! use bytes::Bytes;
+//! use serde::Deserialize;
+//! use wavetank::system::{
+//!     connector::{LogSink, LogSource, LogSourceParameters},
+//!     dataflow::{Collector, KeyContext, Process, Program, Result, StreamEnv, Text},
+//!     ids::JobId,
+//! };
+//!
+//! #[derive(Deserialize)]
+//! struct Arguments {
+//!     input: LogSourceParameters,
+//!     output: String,
+//! }
+//!
+//! #[derive(Clone, Default)]
+//! struct Count;
+//!
+//! impl Process<Text, Text> for Count {
+//!     type State = u64;
+//!     type Out = (Text, u64);
+//!
+//!     fn process(
+//!         &mut self,
+//!         word: Text,
+//!         context: &mut KeyContext<'_, Text, u64>,
+//!         out: &mut Collector<'_, (Text, u64)>,
+//!     ) -> Result<()> {
+//!         *context.state() += 1;
+//!         out.emit((word, *context.state()));
+//!         Ok(())
+//!     }
+//! }
+//!
+//! fn word_count(env: &mut StreamEnv, arguments: &Arguments) -> Result<()> {
+//!     env.source("lines", LogSource::new(arguments.input.clone())?)
+//!         .flat_map("split", |line: Bytes, out| {
+//!             let line = String::from_utf8_lossy(&line).into_owned();
+//!             line.split_whitespace().for_each(|word| out.emit(Text::from(word)));
+//!         })
+//!         .key_by(Text::clone)
+//!         .process("count", Count)
+//!         .sink("counts", LogSink::new(&arguments.output));
+//!     Ok(())
+//! }
+//!
+//! let program = Program::new("word-count", 1, word_count);
+//! let arguments = r#"{"input": {"topic": "lines", "stop": [1000, 1000], "records_max": 512, "poll_ms": 50},
+//!                     "output": "counts"}"#;
+//! let job = program.job(JobId(1), arguments, 2)?;
+//! let names: Vec<&str> = job.vertices.iter().map(|vertex| vertex.name.as_str()).collect();
+//! assert_eq!(names, ["lines -> split", "count -> counts"]);
+//! # Ok::<(), wavetank::system::dataflow::ProgramError>(())
+//! ```
+//!
+//! A cluster that has the program runs the job: `local::LocalCluster` in a test of one's own (live world), `cargo live
+//! submit` for the programs of this crate, and a scenario with `[[job]] name = "word-count"` in the tank.
 
 /// A build that was to be a simulation must not quietly become a live one: its tests would vanish.
 #[cfg(not(madsim))]

@@ -4,60 +4,7 @@
 //! in its binary and makes its tasks from it, so functions are plain closures, and the operators of a chain call each
 //! other: no box, no lock and no encoding between them.
 //!
-//! ```
-//! use bytes::Bytes;
-//! use serde::Deserialize;
-//! use wavetank::system::{
-//!     connector::{LogSink, LogSource, LogSourceParameters},
-//!     dataflow::{Collector, KeyContext, Process, Program, Result, StreamEnv, Text},
-//!     ids::JobId,
-//! };
-//!
-//! #[derive(Deserialize)]
-//! struct Arguments {
-//!     input: LogSourceParameters,
-//!     output: String,
-//! }
-//!
-//! #[derive(Clone, Default)]
-//! struct Count;
-//!
-//! impl Process<Text, Text> for Count {
-//!     type State = u64;
-//!     type Out = (Text, u64);
-//!
-//!     fn process(
-//!         &mut self,
-//!         word: Text,
-//!         context: &mut KeyContext<'_, Text, u64>,
-//!         out: &mut Collector<'_, (Text, u64)>,
-//!     ) -> Result<()> {
-//!         *context.state() += 1;
-//!         out.emit((word, *context.state()));
-//!         Ok(())
-//!     }
-//! }
-//!
-//! fn word_count(env: &mut StreamEnv, arguments: &Arguments) -> Result<()> {
-//!     env.source("lines", LogSource::new(arguments.input.clone())?)
-//!         .flat_map("split", |line: Bytes, out| {
-//!             let line = String::from_utf8_lossy(&line).into_owned();
-//!             line.split_whitespace().for_each(|word| out.emit(Text::from(word)));
-//!         })
-//!         .key_by(Text::clone)
-//!         .process("count", Count)
-//!         .sink("counts", LogSink::new(&arguments.output));
-//!     Ok(())
-//! }
-//!
-//! let program = Program::new("word-count", 1, word_count);
-//! let arguments = r#"{"input": {"topic": "lines", "stop": [1000, 1000], "records_max": 512, "poll_ms": 50},
-//!                     "output": "counts"}"#;
-//! let job = program.job(JobId(1), arguments, 2)?;
-//! let names: Vec<&str> = job.vertices.iter().map(|vertex| vertex.name.as_str()).collect();
-//! assert_eq!(names, ["lines -> split", "count -> counts"]);
-//! # Ok::<(), wavetank::system::dataflow::ProgramError>(())
-//! ```
+//! The front page of the crate has a whole one.
 //!
 //! Records have an event time where a [`WatermarkStrategy`] gives them one: it says how far the records of a stream have
 //! come, by watermarks that go with them. By these timers of event time fire, and windows, which stand on them

@@ -92,7 +92,7 @@ impl GraphReport {
 fn signature(function: &FunctionReport) -> String {
     match (&function.reads[..], &function.emits[..]) {
         ("", emits) => format!("-> {emits}"),
-        (reads, "") => format!("{reads} ->"),
+        (reads, "" | "()") => format!("{reads} ->"),
         (reads, emits) => format!("{reads} -> {emits}"),
     }
 }

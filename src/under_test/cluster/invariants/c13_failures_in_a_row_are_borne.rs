@@ -13,17 +13,24 @@ use std::collections::BTreeMap;
 /// Remembers how many have failed since one was complete, in each term.
 #[derive(Default)]
 pub struct FailuresInARowAreBorne {
-    failed: BTreeMap<((NodeId, u64), JobId), (Option<LeaderSessionId>, u32)>,
+    terms: BTreeMap<((NodeId, u64), JobId), Term>,
+}
+
+/// A master's count.
+#[derive(Default)]
+struct Term {
+    session: Option<LeaderSessionId>,
+    failed: u32,
 }
 
 impl FailuresInARowAreBorne {
     /// The count of a term; `None` stands for the present one.
     fn count(&mut self, at: Moment, job: JobId, session: Option<LeaderSessionId>) -> &mut u32 {
-        let term = self.failed.entry((at.process, job)).or_default();
-        if session.is_some() && term.0 != session {
-            *term = (session, 0);
+        let term = self.terms.entry((at.process, job)).or_default();
+        if session.is_some() && term.session != session {
+            *term = Term { session, failed: 0 };
         }
-        &mut term.1
+        &mut term.failed
     }
 }
 
@@ -71,7 +78,7 @@ impl ClusterInvariant for FailuresInARowAreBorne {
                 })
             }
             EventRef::Hardware(Hardware::Ended(_)) => {
-                self.failed.retain(|(process, _), _| *process != at.process);
+                self.terms.retain(|(process, _), _| *process != at.process);
                 Check::Ignored
             }
             _ => Check::Ignored,

@@ -1,8 +1,7 @@
 //! The commands. In simulation: `explore`, `run`, `replay`, `add-regression`, `new`, `init`, `check`, `list`,
-//! `sabotage`, `verify-determinism`, `digest`. Live: `hello`, `mini`, and those of a session cluster. In both: `graph`.
+//! `sabotage`, `verify-determinism`, `digest`, `graph`. Live: `hello`, `mini`, and those of a session cluster.
 
 mod exit;
-mod graph;
 #[cfg(not(madsim))]
 mod live;
 mod log;

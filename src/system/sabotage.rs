@@ -82,5 +82,5 @@ crate::sabotages! {
     /// The timers of event time are left behind when the state of a key is restored.
     TIMERS_LOST_AT_RESTORE = "timers-lost-at-restore", "generic", ["X4"];
     /// A window that is restored fires once more when nothing is kept of it any longer.
-    WINDOW_FIRES_AGAIN_AFTER_RESTORE = "window-fires-again-after-restore", "generic", ["X4"];
+    WINDOW_FIRES_AGAIN_AFTER_RESTORE = "window-fires-again", "generic", ["X4"];
 }

@@ -12,7 +12,7 @@ mod session;
 mod supervised;
 mod text;
 
-use super::{CliError, Outcome, graph};
+use super::{CliError, Outcome};
 use clap::{Parser, Subcommand};
 use std::ffi::OsStr;
 use tracing_subscriber::fmt::time::SystemTime;
@@ -48,7 +48,6 @@ enum Command {
     Info(session::Info),
     Cancel(session::Cancel),
     StopCluster(session::StopCluster),
-    Graph(graph::Graph),
     /// Looks after a cluster's processes, as `start-cluster` starts it.
     #[command(hide = true)]
     Supervisor(session::Supervisor),
@@ -81,10 +80,6 @@ pub fn run(arguments: Arguments) -> Result<Outcome, CliError> {
         Command::Info(command) => command.run(),
         Command::Cancel(command) => command.run(),
         Command::StopCluster(command) => command.run(),
-        Command::Graph(command) => {
-            text::say(command.told(&crate::jobs::programs())?.trim_end());
-            Ok(Outcome::Passed)
-        }
         Command::Supervisor(command) => command.run(&arguments.log),
         Command::Node(command) => command.run(),
     }

@@ -93,3 +93,11 @@ Examples:
 
 Exit codes: 0 equal digests and verdicts, 2 the processes can't be compared, 4 they differ,
 130 ended by a signal, equal so far.";
+
+pub const GRAPH: &str = "\
+Examples:
+  cargo run -- graph word-count
+  cargo run -- graph word-count --parallelism 4 --format dot | dot -Tsvg > a.svg
+  cargo run -- graph pipelines --format json
+
+Exit codes: 0 told, 2 there is no such program, or it refuses its arguments.";

@@ -6,6 +6,7 @@ mod child;
 mod examples;
 mod explore;
 mod failure;
+mod graph;
 mod init;
 mod interrupt;
 mod list;
@@ -21,7 +22,7 @@ mod virtual_time;
 
 pub use scenario_tests::test_scenarios;
 
-use super::{CliError, Outcome, graph};
+use super::{CliError, Outcome};
 use crate::{
     harness::{
         language::{did_you_mean, parse_duration},
@@ -79,7 +80,7 @@ enum Command {
     VerifyDeterminism(verify_determinism::VerifyDeterminism),
     #[command(after_help = examples::DIGEST)]
     Digest(verify_determinism::Digest),
-    #[command(after_help = graph::EXAMPLES)]
+    #[command(after_help = examples::GRAPH)]
     Graph(graph::Graph),
     /// Check that a failure is the same run in this process.
     #[command(hide = true)]
@@ -122,10 +123,7 @@ pub fn run(arguments: Arguments, systems: Systems) -> Result<Outcome, CliError> 
         Command::Init(command) => command.run(systems),
         Command::VerifyDeterminism(command) => command.run(systems),
         Command::Digest(command) => command.run(systems),
-        Command::Graph(command) => {
-            print::out(command.told(&crate::jobs::programs())?.trim_end());
-            Ok(Outcome::Passed)
-        }
+        Command::Graph(command) => command.run(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `graph`: what becomes of a program on its way to the tasks that run.
 
-use super::CliError;
-use crate::system::dataflow::Programs;
+use super::{CliError, Outcome, print::out};
+use crate::jobs::programs;
 use clap::{Args, ValueEnum};
 
 /// How the graphs are told.
@@ -30,24 +30,18 @@ pub struct Graph {
     format: Format,
 }
 
-/// What a person types.
-pub const EXAMPLES: &str = "\
-Examples:
-  cargo run -- graph word-count
-  cargo run -- graph word-count --parallelism 4 --format dot | dot -Tsvg > a.svg
-  cargo run -- graph pipelines --format json
-
-Exit codes: 0 told, 2 there is no such program, or it refuses its arguments.";
-
 impl Graph {
-    /// The graphs of a program among these, ready to be printed.
-    pub fn told(&self, programs: &Programs) -> Result<String, CliError> {
+    /// Does it.
+    pub fn run(&self) -> Result<Outcome, CliError> {
+        let programs = programs();
         let program = programs.get(&self.program)?;
         let report = program.report(self.arguments.as_deref(), self.parallelism)?;
-        Ok(match self.format {
+        let told = match self.format {
             Format::Text => report.text(),
             Format::Dot => report.dot(),
             Format::Json => report.json(),
-        })
+        };
+        out(told.trim_end());
+        Ok(Outcome::Passed)
     }
 }

@@ -73,7 +73,7 @@
 //! ```
 //!
 //! A cluster that has the program runs the job: `local::LocalCluster` in a test of one's own (live world), `cargo live
-//! submit` for the programs of this crate, and a scenario with `[[job]] name = "word-count"` in the tank.
+//! submit` for the programs of this crate, and scenarios with a `[[job]]` in simulation.
 
 /// A build that was to be a simulation must not quietly become a live one: its tests would vanish.
 #[cfg(not(madsim))]

@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, bench};
 use wavetank::system::{
-    graph::{CheckpointSettings, JobGraph, OperatorSpec, RestartStrategy, StreamGraph},
+    graph::{CheckpointSettings, JobGraph, OperatorSpec, ProgramRef, RestartStrategy, StreamGraph},
     ids::{CheckpointId, JobId},
     leadership::{LeaderSession, LeaderSessionId, latch_key},
     protocol::{ApplicationStatus, DISPATCHER, JobResult, JobStatus},
@@ -19,10 +19,13 @@ const JOB: JobId = JobId(7);
 
 fn graph(id: JobId, bytes: usize) -> JobGraph {
     let mut graph = StreamGraph::new();
-    let (uid, name) = ("a".to_string(), "x".repeat(bytes));
+    let (uid, name) = ("a".to_string(), "a".to_string());
     graph.source(OperatorSpec { uid, name }, 1);
     let settings = CheckpointSettings::default();
-    graph.job_graph(id, "one", settings, RestartStrategy::None).expect("a sound graph")
+    let job = graph.job_graph(id, "one", settings, RestartStrategy::None).expect("a sound graph");
+    // Names have a bound of their own.
+    let program = ProgramRef { arguments: "x".repeat(bytes), ..job.program };
+    JobGraph { program, ..job }
 }
 
 fn result(status: JobStatus) -> JobResult {

@@ -1,6 +1,7 @@
 //! D8: once a job's result is clean, no key of the job is ever written again, whatever late attempt at a
-//! latch, pointer or graph arrives. What one transaction writes and removes is not written. Judged on
-//! the coordination server's log.
+//! latch, pointer or graph arrives. What one transaction writes and removes is not written. What a program came to is
+//! its cluster's, and is kept when the program ends, which may be long after its job. Judged on the coordination
+//! server's log.
 
 use super::{
     Check, ClusterInvariant,
@@ -11,7 +12,7 @@ use crate::{
     system::{
         ids::JobId,
         service::coordination::{Change, CoordinationEvent},
-        store::{StoredResult, result_key},
+        store::{StoredResult, outcome_key, result_key},
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
@@ -66,7 +67,10 @@ impl CleanedStaysClean {
             _ => return Check::Ignored,
         };
         let of_clean = |key: &&str| {
-            job_of_key(key).is_some_and(|job| self.clean.contains(&job) && **key != result_key(job))
+            job_of_key(key).is_some_and(|job| {
+                let stays = [result_key(job), outcome_key(job)];
+                self.clean.contains(&job) && stays.iter().all(|stays| stays != *key)
+            })
         };
         match written.into_iter().find(of_clean) {
             None => Check::Passed,
@@ -118,6 +122,7 @@ mod tests {
         dirty().holds(process(0, 1), committed(3, vec![epoch()]));
         clean().holds(process(0, 1), committed(4, vec![epoch(), no_epoch()]));
         clean().holds(process(0, 2), recovered(4, vec![result(false, JobStatus::Finished)]));
+        clean().holds(process(0, 1), committed(4, vec![outcome(ApplicationStatus::Succeeded)]));
     }
 
     #[test]

@@ -96,11 +96,12 @@ impl<T: Data, A: Aggregate<T>, W> WindowOperator<T, A, W> {
         window: Window,
         context: &mut Context<'_, K, A::Accumulator>,
     ) -> Result<usize> {
-        let mut contents = A::Accumulator::default();
+        let (mut contents, mut merged_any) = (A::Accumulator::default(), false);
         if self.assigner.merges() {
             let merges = |pane: &mut Pane<_>| pane.window.touches(window);
             let merged: Vec<_> = context.state().extract_if(.., merges).collect();
             let count = merged.len();
+            merged_any = count > 0;
             if count > 1 {
                 self.announce(|context| WindowEvent::Merged {
                     attempt: context.attempt,
@@ -118,7 +119,8 @@ impl<T: Data, A: Aggregate<T>, W> WindowOperator<T, A, W> {
         panes.push(Pane { window, contents });
         let place = panes.len() - 1;
         // Others may have a timer in common with one that was deleted.
-        let windows: Vec<Window> = panes.iter().map(|pane| pane.window).collect();
+        let first = if merged_any { 0 } else { place };
+        let windows: Vec<Window> = panes[first..].iter().map(|pane| pane.window).collect();
         windows.into_iter().try_for_each(|window| self.set_timers(window, context))?;
         Ok(place)
     }

@@ -89,17 +89,11 @@ impl ClusterInvariant for FailuresInARowAreBorne {
 #[cfg(test)]
 mod tests {
     use super::{super::testing_jobs::*, FailuresInARowAreBorne};
-    use crate::system::graph::{CheckpointSettings, OperatorSpec, RestartStrategy, StreamGraph};
 
     /// A job that bears so many, of which these have failed.
     fn failed(tolerable_failures: Option<u32>, ids: &[u64]) -> History<FailuresInARowAreBorne> {
-        let mut graph = StreamGraph::new();
-        let (uid, name) = ("a".to_string(), "a".to_string());
-        graph.source(OperatorSpec { uid, name }, 1);
         let settings = CheckpointSettings { tolerable_failures, ..CheckpointSettings::default() };
-        let job = graph.job_graph(JOB, "one", settings, RestartStrategy::None).expect("sound");
-        let encoded = postcard::to_allocvec(&job).expect("it can be encoded");
-        let stored = committed(1, vec![put(store::graph_key(JOB), encoded)]);
+        let stored = committed(1, vec![graph_of(settings, RestartStrategy::None)]);
         let history = History::new().holds(process(0, 1), stored);
         ids.iter().fold(history, |history, id| history.holds(process(1, 1), counted(*id)))
     }

@@ -100,18 +100,12 @@ impl CheckpointsKeepTheirDistance {
 #[cfg(test)]
 mod tests {
     use super::{super::testing_jobs::*, CheckpointsKeepTheirDistance};
-    use crate::system::graph::{CheckpointSettings, OperatorSpec, RestartStrategy, StreamGraph};
     use std::time::Duration;
 
     type Terms = History<CheckpointsKeepTheirDistance>;
 
     fn kept(settings: CheckpointSettings) -> Terms {
-        let mut graph = StreamGraph::new();
-        let (uid, name) = ("a".to_string(), "a".to_string());
-        graph.source(OperatorSpec { uid, name }, 1);
-        let job = graph.job_graph(JOB, "one", settings, RestartStrategy::None).expect("sound");
-        let encoded = postcard::to_allocvec(&job).expect("it can be encoded");
-        let stored = committed(1, vec![put(store::graph_key(JOB), encoded)]);
+        let stored = committed(1, vec![graph_of(settings, RestartStrategy::None)]);
         History::new().holds(process(0, 1), stored)
     }
 

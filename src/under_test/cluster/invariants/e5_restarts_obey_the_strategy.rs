@@ -176,19 +176,12 @@ impl RestartsObeyTheStrategy {
 #[cfg(test)]
 mod tests {
     use super::{super::testing_jobs::*, RestartsObeyTheStrategy};
-    use crate::system::graph::{CheckpointSettings, OperatorSpec, RestartStrategy, StreamGraph};
     use std::time::Duration;
 
     type Terms = History<RestartsObeyTheStrategy>;
 
     fn kept(restarts: RestartStrategy) -> Terms {
-        let mut graph = StreamGraph::new();
-        let (uid, name) = ("a".to_string(), "a".to_string());
-        graph.source(OperatorSpec { uid, name }, 1);
-        let settings = CheckpointSettings::default();
-        let job = graph.job_graph(JOB, "one", settings, restarts).expect("sound");
-        let encoded = postcard::to_allocvec(&job).expect("it can be encoded");
-        let stored = committed(1, vec![put(store::graph_key(JOB), encoded)]);
+        let stored = committed(1, vec![graph_of(CheckpointSettings::default(), restarts)]);
         History::new().holds(process(0, 1), stored).holds(process(1, 1), scheduled(1, 1, None))
     }
 

@@ -3,6 +3,7 @@
 pub use super::testing::*;
 pub use crate::system::{
     connector::SinkEvent,
+    graph::{CheckpointSettings, RestartStrategy},
     ids::*,
     job_manager::JobEvent,
     protocol::{ApplicationStatus, ExecutionState, JobResult, JobStatus, job_component},
@@ -13,6 +14,8 @@ pub use crate::system::{
     store::{self, CheckpointPointer, StoredResult},
     task_executor::{SlotEvent, TaskEvent},
 };
+
+use crate::system::graph::{OperatorSpec, StreamGraph};
 
 pub const JOB: JobId = JobId(7 << 96);
 
@@ -71,6 +74,15 @@ pub fn no_pointer(id: u64) -> Change {
 
 pub fn graph() -> Change {
     put(store::graph_key(JOB), vec![1])
+}
+
+/// The graph of a job of one source, with these settings.
+pub fn graph_of(settings: CheckpointSettings, restarts: RestartStrategy) -> Change {
+    let mut graph = StreamGraph::new();
+    let (uid, name) = ("a".to_string(), "a".to_string());
+    graph.source(OperatorSpec { uid, name }, 1);
+    let job = graph.job_graph(JOB, "one", settings, restarts).expect("sound");
+    put(store::graph_key(JOB), encoded(&job))
 }
 
 pub fn no_graph() -> Change {

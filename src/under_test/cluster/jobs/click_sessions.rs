@@ -2,7 +2,7 @@
 
 use super::{
     job::{JobRun, JobSetup, JobUnderTest},
-    workload::{Workload, job_of_seed},
+    workload::{Workload, committed_lines, failing},
 };
 use crate::{
     harness::{
@@ -16,7 +16,7 @@ use crate::{
         click_sessions::{
             CLICKS_MAX, Click, Oracle, SessionSettings, click_sessions, program, topics,
         },
-        common::{FailedAttempts, FailureInjection, JobPlan, JobSettings},
+        common::{FailedAttempts, JobSettings},
     },
     system::{
         connector::{Input, LogSourceParameters},
@@ -124,22 +124,14 @@ impl JobUnderTest for ClickSessions {
         let (topics, workload) = (topics(run.number), settings.workload());
         let own = || settings.drawn_clicks(run.seed);
         let lines = run.input.map_or_else(own, |input| input.to_vec());
-        let dealt = workload.deal(&lines);
-        let id = job_of_seed(run.seed);
-        let stop = dealt.iter().map(|lines| lines.len() as u64).collect();
-        let partitions = settings.parallelism.one();
-        let plan = JobPlan {
-            job: graph(settings, id, LogSourceParameters::new(&topics.input, stop), &topics.output),
-            topics: topics.clone(),
-            inputs: partitions,
-            outputs: partitions,
-            cancel_after: None,
-            submission: run.submission,
-        };
+        let (plan, nodes) = workload.begin(run, &topics, &lines, None, |id, source| {
+            graph(settings, id, source, &topics.output)
+        });
+        let id = plan.job.id;
         let (output_topic, oracle) = (topics.output.clone(), Oracle::new(settings.sessions()));
         JobSetup {
             id,
-            nodes: workload.nodes(run, dealt, &topics, plan.clone()),
+            nodes,
             plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::new(oracle))),
             input_topic: topics.input,
@@ -186,12 +178,7 @@ fn graph(
         attempts: settings.restarts.one(),
         delay_ms: millis(settings.restart_delay.one()),
     };
-    let failing = |at: NumberRange| FailureInjection {
-        fail_at: Some(at.low),
-        times: settings.fail_times.one(),
-        ..FailureInjection::default()
-    };
-    let failures = settings.fail_at.map(failing).unwrap_or_default();
+    let failures = failing(settings.fail_at, settings.fail_times.one());
     let sessions = settings.sessions();
     let settings = JobSettings { parallelism: settings.parallelism.one(), checkpoints, restarts };
     let job = click_sessions(id, Input::Log(source), output, &settings, sessions, failures);
@@ -200,10 +187,7 @@ fn graph(
 
 /// What stands in the output topic. Which clicks are late is another matter from schedule to schedule.
 fn output(model: &Model, topic: &str) -> Output {
-    let of_topic = model.output.iter().filter(|((of, _), _)| of == topic);
-    let records = of_topic.flat_map(|(_, records)| records);
-    let lines: Vec<String> =
-        records.map(|record| String::from_utf8_lossy(record).into_owned()).collect();
+    let lines = committed_lines(model, topic);
     let mut clicks = BTreeSet::new();
     for line in &lines {
         let mut words = line.split(' ').skip(1);

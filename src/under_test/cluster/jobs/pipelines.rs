@@ -2,7 +2,7 @@
 
 use super::{
     job::{JobRun, JobSetup, JobUnderTest},
-    workload::{Workload, job_of_seed, restarts},
+    workload::{Workload, committed_lines, failing, restarts},
 };
 use crate::{
     harness::{
@@ -11,7 +11,7 @@ use crate::{
     },
     host::millis,
     jobs::{
-        common::{FailedAttempts, FailureInjection, JobPlan, JobSettings, TEXT_BYTES_MAX},
+        common::{FailedAttempts, JobSettings, TEXT_BYTES_MAX},
         pipelines::{Oracle, pipelines, program, topics},
     },
     system::{
@@ -95,22 +95,15 @@ impl JobUnderTest for Pipelines {
         let (topics, workload) = (topics(run.number), settings.workload());
         let own = || (0..settings.lines.one()).map(|n: u32| Bytes::from(format!("line {n}")));
         let lines = run.input.map_or_else(|| own().collect(), |input| input.to_vec());
-        let dealt = workload.deal(&lines);
-        let id = job_of_seed(run.seed);
-        let stop = dealt.iter().map(|lines| lines.len() as u64).collect();
-        let partitions = settings.parallelism.one();
-        let plan = JobPlan {
-            job: graph(settings, id, LogSourceParameters::new(&topics.input, stop), &topics.output),
-            topics: topics.clone(),
-            inputs: partitions,
-            outputs: partitions,
-            cancel_after: settings.cancel_after.map(DurationRange::one),
-            submission: run.submission,
-        };
+        let cancel_after = settings.cancel_after.map(DurationRange::one);
+        let (plan, nodes) = workload.begin(run, &topics, &lines, cancel_after, |id, source| {
+            graph(settings, id, source, &topics.output)
+        });
+        let id = plan.job.id;
         let output_topic = topics.output.clone();
         JobSetup {
             id,
-            nodes: workload.nodes(run, dealt, &topics, plan.clone()),
+            nodes,
             plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::<Oracle>::default())),
             input_topic: topics.input,
@@ -142,12 +135,7 @@ fn graph(
         settings.failure_rate_interval.map(DurationRange::one),
         settings.restart_delay_max.map(DurationRange::one),
     );
-    let failing = |at: NumberRange| FailureInjection {
-        fail_at: Some(at.low),
-        times: settings.fail_times.one(),
-        ..FailureInjection::default()
-    };
-    let failures = settings.fail_at.map(failing).unwrap_or_default();
+    let failures = failing(settings.fail_at, settings.fail_times.one());
     let settings = JobSettings { parallelism: settings.parallelism.one(), checkpoints, restarts };
     let job = pipelines(id, Input::Log(source), output, &settings, failures);
     job.expect("the scenario's parallelism is within bounds")
@@ -155,10 +143,7 @@ fn graph(
 
 /// What stands in the output topic.
 fn output(model: &Model, topic: &str) -> Output {
-    let of_topic = model.output.iter().filter(|((of, _), _)| of == topic);
-    let records = of_topic.flat_map(|(_, records)| records);
-    let lines: Vec<String> =
-        records.map(|record| String::from_utf8_lossy(record).into_owned()).collect();
+    let lines = committed_lines(model, topic);
     let summary = format!("{} records numbered", lines.len());
     Output { end: vec![summary.clone()], summary, compared: None, lines }
 }

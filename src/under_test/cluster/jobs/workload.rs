@@ -3,14 +3,17 @@
 
 use super::job::JobRun;
 use crate::{
-    harness::system::Node,
+    harness::{language::NumberRange, system::Node},
     host::{Draws, millis},
-    jobs::common::{JobPlan, Topics, partition_lines, run_client_node, run_writer_node},
+    jobs::common::{
+        FailureInjection, JobPlan, Topics, partition_lines, run_client_node, run_writer_node,
+    },
     system::{
-        graph::{RATE_FAILURES_MAX, RestartStrategy},
+        connector::LogSourceParameters,
+        graph::{JobGraph, RATE_FAILURES_MAX, RestartStrategy},
         ids::JobId,
     },
-    under_test::cluster::roles,
+    under_test::cluster::{model::Model, roles},
 };
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
@@ -40,6 +43,23 @@ pub fn job_of_seed(seed: u64) -> JobId {
     JobId((u128::from(draws.next_u64()) << 64) | u128::from(draws.next_u64()))
 }
 
+/// A function that fails in so many attempts at a record of a number; none without a number.
+pub fn failing(at: Option<NumberRange>, times: u32) -> FailureInjection {
+    let failing = |at: NumberRange| FailureInjection {
+        fail_at: Some(at.low),
+        times,
+        ..FailureInjection::default()
+    };
+    at.map(failing).unwrap_or_default()
+}
+
+/// The committed records of a topic, as text.
+pub fn committed_lines(model: &Model, topic: &str) -> Vec<String> {
+    let of_topic = model.output.iter().filter(|((of, _), _)| of == topic);
+    let records = of_topic.flat_map(|(_, records)| records);
+    records.map(|record| String::from_utf8_lossy(record).into_owned()).collect()
+}
+
 /// How a job starts again after failures, as its settings say: with an interval by a rate, with a longest delay by
 /// one that grows, however often, and else so many times.
 pub fn restarts(
@@ -64,6 +84,30 @@ impl Workload {
     /// The lines of each partition.
     pub fn deal(&self, lines: &[Bytes]) -> Arc<Vec<Vec<Bytes>>> {
         Arc::new(partition_lines(lines, self.partitions))
+    }
+
+    /// How a job of these lines begins, and the nodes that bring them and submit it; `job` makes it of its id and
+    /// what it reads.
+    pub fn begin(
+        &self,
+        run: &JobRun<'_>,
+        topics: &Topics,
+        lines: &[Bytes],
+        cancel_after: Option<Duration>,
+        job: impl FnOnce(JobId, LogSourceParameters) -> JobGraph,
+    ) -> (JobPlan, Vec<Node>) {
+        let dealt = self.deal(lines);
+        let stop = dealt.iter().map(|lines| lines.len() as u64).collect();
+        let plan = JobPlan {
+            job: job(job_of_seed(run.seed), LogSourceParameters::new(&topics.input, stop)),
+            topics: topics.clone(),
+            inputs: self.partitions,
+            outputs: self.partitions,
+            cancel_after,
+            submission: run.submission,
+        };
+        let nodes = self.nodes(run, dealt, topics, plan.clone());
+        (plan, nodes)
     }
 
     /// The writer and the client of a job.

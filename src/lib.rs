@@ -4,7 +4,7 @@
 //! The layers, bottom to top; a layer knows only those below it:
 //! - [`host`]: what a node stands on, in both worlds;
 //! - [`system`]: the cluster;
-//! - [`jobs`]: components and jobs written against the cluster's public API;
+//! - [`jobs`]: components and jobs written against the cluster's public API, and what a binary says of its jobs;
 //! - `local` (live world only): a whole cluster in one process;
 //! - `harness` (simulated world only): scenarios, faults, checks, reports; it knows [`host`] alone;
 //! - `under_test` (simulated world only): where systems and the harness meet;
@@ -72,8 +72,10 @@
 //! # Ok::<(), wavetank::system::dataflow::ProgramError>(())
 //! ```
 //!
-//! A cluster that has the program runs the job: `local::LocalCluster` in a test of one's own (live world), `cargo live
-//! submit` for the programs of this crate, and scenarios with a `[[job]]` in simulation.
+//! With what must be committed of its input it is a [`Job`](jobs::Job). A crate of one's own hands its jobs to
+//! [`cli::main`]: that is its whole `main`, in both worlds. Scenarios with a `[[job]]` run them in simulation, under all
+//! faults; `cargo live submit` on a cluster of processes, each of which is that crate's binary; and
+//! `local::LocalCluster` in a test of one's own (live world). `examples/word-count` does all three.
 
 /// A build that was to be a simulation must not quietly become a live one: its tests would vanish.
 #[cfg(not(madsim))]

@@ -8,7 +8,7 @@
 //!
 //! # async fn example(job: wavetank::system::graph::JobGraph) -> Result<(), Box<dyn std::error::Error>> {
 //! let config = LocalClusterConfig { slots: 2, ..LocalClusterConfig::default() };
-//! let cluster = LocalCluster::start(config, jobs::programs()).await?;
+//! let cluster = LocalCluster::start(config, jobs::shipped().programs()).await?;
 //! println!("http://{}", cluster.web_monitor());
 //! let result = cluster.run(&job).await?;
 //! println!("the job is {}", result.status);
@@ -22,22 +22,32 @@ use crate::{
         Host, NodeAddress,
         live::{LOOPBACK, Node, NodeConfig},
     },
+    jobs::{Job, common::JobSettings},
     system::{
         client::{JobClient, RestClient},
         cluster::{
             ClusterConfig, serve_coordination, serve_jobs, serve_log, serve_object_store,
             serve_tasks,
         },
-        dataflow::Programs,
+        connector::{Input, upload_text},
+        dataflow::{ProgramError, Programs},
         graph::JobGraph,
+        ids::JobId,
         leadership::LeaderGateway,
         protocol::{
-            JobRefusal, JobResult, RESOURCE_MANAGER, ResourceManagerGateway, SubmitRefusal,
+            JobRefusal, JobResult, JobStatus, RESOURCE_MANAGER, ResourceManagerGateway,
+            SubmitRefusal,
         },
         rpc::{RpcError, RpcService, RpcSystem},
-        service::Services,
+        service::{
+            Services,
+            log::{Log, LogRefusal},
+            object_store::ObjectStoreRefusal,
+        },
     },
 };
+use bytes::Bytes;
+use serde_json::Map;
 use std::{
     cell::RefCell,
     future::Future,
@@ -48,6 +58,8 @@ use std::{
 
 /// From look to look, until the cluster is there.
 const LOOK: Duration = Duration::from_millis(5);
+/// Records that are read at once.
+const RECORDS_MAX: u32 = 4096;
 
 /// What a local cluster is made of.
 #[derive(Clone, Debug)]
@@ -102,6 +114,18 @@ pub enum LocalJobError {
     /// The cluster does not know the job any more.
     #[error("the job is lost: {0}")]
     Lost(#[from] JobRefusal),
+    /// There is no such job.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// Its text can't be stored.
+    #[error("the text: {0}")]
+    Text(#[from] ObjectStoreRefusal),
+    /// Its output can't be made, or read.
+    #[error("the output: {0}")]
+    Output(#[from] LogRefusal),
+    /// It has ended, but not finished.
+    #[error("the job is {}{}", .0.status, .0.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default())]
+    NotFinished(JobResult),
 }
 
 /// A cluster in this process. Dropping it ends it at once.
@@ -189,11 +213,59 @@ impl LocalCluster {
         Ok(self.client.result(job.id).await?)
     }
 
+    /// Runs a job of that text to its end; the records that it has committed, as text, partition by partition. A job
+    /// that has not finished is an error.
+    ///
+    /// # Errors
+    /// [`LocalJobError`].
+    pub async fn run_text(
+        &self,
+        job: &Job,
+        text: &str,
+        settings: &JobSettings,
+    ) -> Result<Vec<String>, LocalJobError> {
+        let Services { objects, log, .. } = &self.services;
+        let id = JobId(self.services.coordination.host().random_u128());
+        let (name, output) = (format!("text-{id}"), format!("{}-{id}", job.name()));
+        let text = Bytes::copy_from_slice(text.as_bytes());
+        let input = Input::Text(upload_text(&**objects, &name, &text).await?);
+        log.create_topic_until_acknowledged(&output, settings.parallelism).await?;
+        let result = self.run(&job.graph(id, &input, &output, &Map::new(), settings)?).await?;
+        if result.status != JobStatus::Finished {
+            return Err(LocalJobError::NotFinished(result));
+        }
+        let mut records = Vec::new();
+        for partition in 0..settings.parallelism {
+            read_to_end(&**log, &output, partition, &mut records).await?;
+        }
+        Ok(records)
+    }
+
     /// Ends every node. Jobs that have not ended stay in a folder that was given.
     pub async fn stop(self) {
         for host in &self.nodes.hosts {
             Node::stop(host);
             Node::ended(host).await;
+        }
+    }
+}
+
+/// Reads the records that a partition has by now.
+async fn read_to_end(
+    log: &dyn Log,
+    topic: &str,
+    partition: u32,
+    records: &mut Vec<String>,
+) -> Result<(), LogRefusal> {
+    let mut next = 0;
+    loop {
+        let read = log.read_until_acknowledged(topic, partition, next, RECORDS_MAX, Duration::ZERO);
+        let batch = read.await?;
+        next += batch.records.len() as u64;
+        let text = |record: &Bytes| String::from_utf8_lossy(record).into_owned();
+        records.extend(batch.records.iter().map(text));
+        if batch.records.is_empty() || next >= batch.end {
+            return Ok(());
         }
     }
 }

@@ -10,9 +10,12 @@
 //! so the job's oracle ([`Oracle`]) asks more of the others: while no partition is idle they are never late, and form
 //! just the sessions that a look at all of them finds. Every click comes out, in one place.
 
-use super::common::{
-    FailedAttempts, FailureInjection, FaultyOperator, JobArguments, JobOracle, JobSettings, Topics,
-    job_of,
+use super::{
+    common::{
+        FailedAttempts, FailureInjection, FaultyOperator, JobArguments, JobOracle, JobSettings,
+        Topics, job_of,
+    },
+    job::Job,
 };
 use crate::system::{
     connector::{Input, LogSink},
@@ -25,6 +28,7 @@ use crate::system::{
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -71,6 +75,7 @@ impl SessionSettings {
 struct Arguments {
     input: Input,
     output: String,
+    #[serde(default)]
     failures: FailureInjection,
     sessions: SessionSettings,
 }
@@ -120,6 +125,21 @@ pub fn program(failed: &FailedAttempts) -> Program {
         failures,
         sessions: SessionSettings::example(),
     })
+}
+
+/// The job of this program, for whoever runs it live.
+pub(super) fn job() -> Job {
+    Job::with_own_settings(program(&FailedAttempts::default()))
+        .about("Put clicks, lines such as `ada 1500 1` (user, time in ms, number), into sessions")
+        .writes(
+            "a session as `session USER START END TIME:NUMBER ...`, again for each allowed click that comes later, and a \
+             click that is too late as `late USER TIME:NUMBER`",
+        )
+        .arguments(json!({ "sessions": SessionSettings::example() }))
+        .reads(|line| match Click::parse(line) {
+            Some(_) => Ok(()),
+            None => Err("it is no click, such as `ada 1500 1`".to_string()),
+        })
 }
 
 fn describe(env: &mut StreamEnv, arguments: &Arguments, failed: &FailedAttempts) -> Result<()> {

@@ -1,16 +1,17 @@
-//! Components and jobs written only against the public API of the layers below.
-
-use crate::system::dataflow::Programs;
+//! Components and jobs written only against the public API of the layers below, and what a binary says of its jobs.
 
 pub mod click_sessions;
 pub mod common;
 pub mod hello;
+mod job;
 pub mod pipelines;
+mod registry;
 pub mod word_count;
 
-/// The programs of this crate.
-pub fn programs() -> Programs {
-    let failed = common::FailedAttempts::default();
-    let shipped = [word_count::program, pipelines::program, click_sessions::program];
-    shipped.iter().fold(Programs::new(), |programs, program| programs.with(program(&failed)))
+pub use job::{Job, JobTest, Workload};
+pub use registry::{Jobs, Undescribed, UnknownJob};
+
+/// The jobs of this crate.
+pub fn shipped() -> Jobs {
+    Jobs::from(word_count::job()).with(pipelines::job()).with(click_sessions::job())
 }

@@ -6,9 +6,12 @@
 //! ([`Oracle`]). The count is the operator's own state, so a pipeline that began from another checkpoint than
 //! its source shows at once.
 
-use super::common::{
-    FailedAttempts, FailureInjection, FaultyOperator, JobArguments, JobOracle, JobSettings, Topics,
-    job_of,
+use super::{
+    common::{
+        FailedAttempts, FailureInjection, FaultyOperator, JobArguments, JobOracle, JobSettings,
+        Topics, job_of,
+    },
+    job::Job,
 };
 use crate::system::{
     connector::{Input, LogSink},
@@ -33,6 +36,15 @@ pub fn program(failed: &FailedAttempts) -> Program {
     let program =
         Program::new("pipelines", 1, move |env, arguments| describe(env, arguments, &failed));
     program.with_example(&JobArguments::example("pipelined"))
+}
+
+/// The job of this program, for whoever runs it live.
+pub(super) fn job() -> Job {
+    Job::with_own_settings(program(&FailedAttempts::default()))
+        .about(
+            "Number lines and write them in capital letters, each partition apart from the others",
+        )
+        .writes("the n-th record of a partition as `n RECORD`")
 }
 
 /// Two tasks for each pipeline, which no chaining makes one.

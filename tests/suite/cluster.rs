@@ -9,7 +9,7 @@ use wavetank::{
     },
     jobs::{
         common::{JobSettings, Topics},
-        programs,
+        shipped,
         word_count::{topics, word_count},
     },
     system::{
@@ -107,12 +107,12 @@ async fn drive<F: Future<Output = ()> + Send + 'static>(
     world.boot(world.add_node("log"), |host| run_log_node(host, PORT));
     for name in ["job-manager-1", "job-manager-2"] {
         let config = config.clone();
-        let run = |host| run_job_manager_node(host, PORT, config, programs());
+        let run = |host| run_job_manager_node(host, PORT, config, shipped().programs());
         world.boot(world.add_node(name), run);
     }
     for name in ["task-executor-1", "task-executor-2"] {
         let config = config.clone();
-        let run = |host| run_task_executor_node(host, PORT, PORT + 1, config, programs());
+        let run = |host| run_task_executor_node(host, PORT, PORT + 1, config, shipped().programs());
         world.boot(world.add_node(name), run);
     }
     let (done, ended) = futures::channel::oneshot::channel();

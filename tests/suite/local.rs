@@ -4,7 +4,7 @@ use std::time::Duration;
 use wavetank::{
     jobs::{
         common::JobSettings,
-        programs,
+        shipped,
         word_count::{topics, word_count},
     },
     local::{LocalCluster, LocalClusterConfig},
@@ -28,7 +28,7 @@ fn job(id: u128, records: u64, per_second: u64) -> JobGraph {
 }
 
 async fn cluster(config: LocalClusterConfig) -> LocalCluster {
-    let cluster = LocalCluster::start(config, programs()).await.expect("it starts");
+    let cluster = LocalCluster::start(config, shipped().programs()).await.expect("it starts");
     let created =
         cluster.services().log.create_topic_until_acknowledged(&topics(1).output, 2).await;
     created.expect("a new topic, or the same");

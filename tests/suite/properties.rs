@@ -10,8 +10,8 @@ use wavetank::{
         run::{RunConfig, RunOutcome, SweepRun, SweepSummary, run_on_fresh_thread},
         scenario::{FaultPlan, Scenario},
         system::{
-            Example, Guard, MessageGroup, Node, Nodes, Output, OwnFault, RegisteredSystem, Role,
-            RoleSpec, RunParameters, Setup, SystemUnderTest, Systems,
+            AnySystem, Example, Guard, MessageGroup, Node, Nodes, Output, OwnFault,
+            RegisteredSystem, Role, RoleSpec, RunParameters, Setup, SystemUnderTest, Systems,
         },
     },
     host::{Event, Host, Property, PropertyEvent, PropertyKind},
@@ -77,35 +77,35 @@ impl SystemUnderTest for Ticker {
     type Settings = Ticks;
     type Model = Ticked;
 
-    fn roles() -> &'static [Role] {
+    fn roles(&self) -> &'static [Role] {
         &[TICKER]
     }
 
-    fn nodes(_: &Ticks) -> Vec<Nodes> {
+    fn nodes(&self, _: &Ticks) -> Vec<Nodes> {
         vec![Nodes::one(TICKER)]
     }
 
-    fn event_kinds() -> Vec<EventKind> {
+    fn event_kinds(&self) -> Vec<EventKind> {
         Vec::new()
     }
 
-    fn milestones() -> Vec<Milestone> {
+    fn milestones(&self) -> Vec<Milestone> {
         Vec::new()
     }
 
-    fn faults() -> &'static [OwnFault] {
+    fn faults(&self) -> &'static [OwnFault] {
         &[STILL]
     }
 
-    fn messages() -> Vec<MessageGroup> {
+    fn messages(&self) -> Vec<MessageGroup> {
         Vec::new()
     }
 
-    fn goals() -> &'static [(&'static str, &'static str)] {
+    fn goals(&self) -> &'static [(&'static str, &'static str)] {
         &[("done-within", "that it has ticked")]
     }
 
-    fn example() -> Example {
+    fn example(&self) -> Example {
         let target = "ticker";
         Example {
             crashed: target,
@@ -117,7 +117,7 @@ impl SystemUnderTest for Ticker {
         }
     }
 
-    fn setup(settings: &Ticks, _: &RunParameters<'_>) -> Setup<Ticked> {
+    fn setup(&self, settings: &Ticks, _: &RunParameters<'_>) -> Setup<Ticked> {
         let (ticks, most) = (settings.ticks.low, settings.most.low);
         let waits = |model: &Ticked| (!model.0).then(|| "the last tick".to_string());
         Setup {
@@ -130,7 +130,7 @@ impl SystemUnderTest for Ticker {
     }
 }
 
-const SYSTEMS: Systems = Systems::new(&[RegisteredSystem::<Ticker>::ENTRY]);
+const SYSTEMS: Systems = Systems::new(&[&RegisteredSystem(Ticker)]);
 
 fn scenario(rest: &str) -> Arc<Scenario> {
     let text = format!("description = \"Ticks.\"\nsystem = \"ticker\"\nheal-at = \"5s\"\n{rest}");
@@ -234,7 +234,7 @@ fn a_system_has_the_properties_of_its_crate() {
     let names = |properties: Vec<&'static Property>| -> Vec<&str> {
         properties.into_iter().map(Property::name).collect()
     };
-    let own = names(RegisteredSystem::<Ticker>::ENTRY.properties());
+    let own = names(RegisteredSystem(Ticker).properties());
     let all = [
         "never-evaluated",
         "never-reached",
@@ -244,7 +244,7 @@ fn a_system_has_the_properties_of_its_crate() {
         "told-to-go-on",
     ];
     assert_eq!(own, all);
-    let journal = RegisteredSystem::<Journal>::ENTRY.properties();
+    let journal = RegisteredSystem(Journal).properties();
     assert!(journal.iter().any(|one| one.name() == "unawaited-answer-ignored"), "{journal:?}");
     let in_order = |one: &&Property| (one.name(), one.kind());
     assert!(Property::all().is_sorted_by_key(in_order));

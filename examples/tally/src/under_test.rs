@@ -16,7 +16,7 @@ use wavetank::{
 };
 
 /// The systems of this crate, for its command line and its tests.
-pub const SYSTEMS: Systems = Systems::new(&[RegisteredSystem::<Tally>::ENTRY]);
+pub const SYSTEMS: Systems = Systems::new(&[&RegisteredSystem(Tally)]);
 
 // Roles: each makes targets for faults by its name (`server`; `clients`, `client-1`, `random-client`, ...).
 const SERVER: Role =
@@ -111,7 +111,7 @@ impl Invariant<State> for AnsweredStands {
     }
 }
 
-/// The system under test; only a name.
+/// The system under test.
 pub struct Tally;
 
 impl SystemUnderTest for Tally {
@@ -121,32 +121,32 @@ impl SystemUnderTest for Tally {
     type Settings = TallySettings;
     type Model = State;
 
-    fn roles() -> &'static [Role] {
+    fn roles(&self) -> &'static [Role] {
         &[SERVER, CLIENT]
     }
 
-    fn nodes(settings: &TallySettings) -> Vec<Nodes> {
+    fn nodes(&self, settings: &TallySettings) -> Vec<Nodes> {
         vec![Nodes::one(SERVER), Nodes::some(CLIENT, settings.clients, "clients")]
     }
 
-    fn event_kinds() -> Vec<EventKind> {
+    fn event_kinds(&self) -> Vec<EventKind> {
         vec![EventKind::of::<TallyEvent>()]
     }
 
-    fn milestones() -> Vec<Milestone> {
+    fn milestones(&self) -> Vec<Milestone> {
         MILESTONES.to_vec()
     }
 
-    fn messages() -> Vec<MessageGroup> {
+    fn messages(&self) -> Vec<MessageGroup> {
         let kinds = vec![crate::message::ADD.name(), crate::message::ADDED.name()];
         vec![MessageGroup { prefix: "Tally.".to_string(), kinds }]
     }
 
-    fn goals() -> &'static [(&'static str, &'static str)] {
+    fn goals(&self) -> &'static [(&'static str, &'static str)] {
         &[("clients", "Until all adds are answered.")]
     }
 
-    fn example() -> Example {
+    fn example(&self) -> Example {
         Example {
             crashed: "random-client",
             cut_off: "server",
@@ -157,7 +157,7 @@ impl SystemUnderTest for Tally {
         }
     }
 
-    fn setup(settings: &TallySettings, _: &RunParameters<'_>) -> Setup<State> {
+    fn setup(&self, settings: &TallySettings, _: &RunParameters<'_>) -> Setup<State> {
         let clients = u64::from(settings.clients.one());
         let mut nodes = vec![Node::one(SERVER, run_server)];
         for number in 1..=settings.clients.one() {

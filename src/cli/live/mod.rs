@@ -13,7 +13,8 @@ mod supervised;
 mod text;
 
 use super::{CliError, Outcome};
-use clap::{Parser, Subcommand};
+use crate::jobs::Jobs;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsStr;
 use tracing_subscriber::fmt::time::SystemTime;
 
@@ -56,6 +57,16 @@ enum Command {
     Node(node::Node),
 }
 
+impl Arguments {
+    /// Reads the command line of a binary with these jobs; what is wrong with it ends the process.
+    pub fn of(jobs: &Jobs) -> Self {
+        let listed = format!("Jobs of this binary:{}", jobs.listed());
+        let command =
+            Arguments::command().mut_subcommand("submit", |submit| submit.after_help(listed));
+        Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+}
+
 /// Commands that have moved away, and what to say to somebody who types one.
 const MOVED: &[(&str, &str)] = &[(
     "journal",
@@ -69,18 +80,18 @@ pub fn moved(command: &OsStr) -> Option<CliError> {
 }
 
 /// Does what the command line says.
-pub fn run(arguments: Arguments) -> Result<Outcome, CliError> {
+pub fn run(arguments: Arguments, jobs: &Jobs) -> Result<Outcome, CliError> {
     super::log::install(&arguments.log, SystemTime)?;
     match arguments.command {
         Command::Hello(command) => command.run(&arguments.log),
-        Command::Mini(command) => command.run(&arguments.log),
+        Command::Mini(command) => command.run(&arguments.log, jobs),
         Command::StartCluster(command) => command.run(&arguments.log),
-        Command::Submit(command) => command.run(&arguments.log),
+        Command::Submit(command) => command.run(&arguments.log, jobs),
         Command::Jobs(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Cancel(command) => command.run(),
         Command::StopCluster(command) => command.run(),
         Command::Supervisor(command) => command.run(&arguments.log),
-        Command::Node(command) => command.run(),
+        Command::Node(command) => command.run(jobs),
     }
 }

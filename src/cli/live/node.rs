@@ -6,7 +6,11 @@ use super::{
     mini::MiniNode,
     place::{Place, announce, run},
 };
-use crate::{host::Host, jobs::hello::start_hello, system::cluster::bind};
+use crate::{
+    host::Host,
+    jobs::{Jobs, hello::start_hello},
+    system::cluster::bind,
+};
 use clap::Subcommand;
 
 /// A process's role.
@@ -21,12 +25,12 @@ pub enum Node {
 }
 
 impl Node {
-    /// Runs it to its end.
-    pub fn run(self) -> Result<Outcome, CliError> {
+    /// Runs it to its end; a cluster's nodes run these jobs.
+    pub fn run(self, jobs: &Jobs) -> Result<Outcome, CliError> {
         end_with_parent();
         match self {
             Node::Hello(place) => run(place, serve_hello),
-            Node::Cluster(node) => node.run(),
+            Node::Cluster(node) => node.run(jobs),
             Node::Mini(node) => node.run(),
         }
     }

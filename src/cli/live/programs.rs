@@ -1,17 +1,12 @@
-//! The programs of this binary that can be submitted: a job each, with arguments of its own.
+//! The jobs of this binary as they are submitted: from what each reads, to where it writes, and its own arguments.
 
 use crate::{
     cli::live::{CliError, text::parse_duration},
-    jobs::{
-        common::{FailureInjection, JobSettings, TEXT_BYTES_MAX},
-        pipelines::pipelines,
-        word_count::{word_count, words},
-    },
+    jobs::{Job, Jobs, common::JobSettings},
     system::{
         connector::{
             GeneratorParameters, Input, LINE_BYTES_MAX, TextSourceParameters, upload_text,
         },
-        dataflow::ProgramError,
         graph::{CheckpointSettings, JobGraph, RestartStrategy},
         ids::JobId,
         service::{
@@ -22,8 +17,8 @@ use crate::{
 };
 use bytes::Bytes;
 use clap::{Args, Command, FromArgMatches};
+use serde_json::{Map, Value};
 use std::{
-    fmt::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -33,43 +28,6 @@ const RESTART_DELAY: Duration = Duration::from_millis(500);
 const RESTART_DELAY_MAX: Duration = Duration::from_secs(30);
 /// A job that has not failed for so long is taken for sound.
 const RESTART_RESET: Duration = Duration::from_secs(120);
-
-/// A job that can be submitted: it reads records and writes a topic.
-#[derive(Debug)]
-pub struct Program {
-    /// As it is submitted.
-    pub name: &'static str,
-    /// What it does, in a line.
-    about: &'static str,
-    /// What it writes.
-    output: &'static str,
-    build: Build,
-    /// The longest record that it makes of a line, so that nothing is submitted that must fail.
-    longest: fn(&[u8]) -> usize,
-}
-
-type Build = fn(JobId, Input, &str, &JobSettings) -> Result<JobGraph, ProgramError>;
-
-/// All of them.
-const PROGRAMS: &[Program] = &[
-    Program {
-        name: "word-count",
-        about: "Count words: runs of ASCII letters and digits",
-        output: "for each time that a word occurs a record with the word and how often it has occurred by then",
-        build: word_count,
-        longest: |line| words(line).map(<[u8]>::len).max().unwrap_or_default(),
-    },
-    Program {
-        name: "pipelines",
-        about: "Number lines and write them in capital letters, each partition apart from the others",
-        output: "the n-th record of a partition as `n RECORD`",
-        build: |id, input, output, settings| {
-            pipelines(id, input, output, settings, FailureInjection::default())
-        },
-        // With its number.
-        longest: |line| line.len() + "18446744073709551615 ".len(),
-    },
-];
 
 /// From where a job reads, and to where it writes.
 #[derive(Args, Debug)]
@@ -98,6 +56,17 @@ pub struct JobArguments {
     /// The time from checkpoint to checkpoint
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_interval)]
     checkpoint_interval: Duration,
+    /// The job's own arguments, which stand beside or in place of their defaults: a JSON object
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = parse_object)]
+    arguments: Map<String, Value>,
+}
+
+fn parse_object(text: &str) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(other) => Err(format!("expected a JSON object such as {{\"limit\": 5}}, found {other}")),
+        Err(error) => Err(format!("that is no JSON: {error}")),
+    }
 }
 
 fn parse_interval(text: &str) -> Result<Duration, String> {
@@ -117,18 +86,18 @@ pub enum JobInput {
     Generated(GeneratorParameters),
 }
 
-/// A program and its arguments.
+/// A job and its arguments.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The program.
-    pub program: &'static Program,
+    job: Job,
     /// What it reads.
     pub input: JobInput,
     output: Option<String>,
     checkpoint_interval: Duration,
+    arguments: Map<String, Value>,
 }
 
-/// Why a program can't be submitted.
+/// Why a job can't be submitted.
 #[derive(Debug)]
 pub enum Unprepared {
     /// Its arguments are wrong, or its help is wanted.
@@ -137,93 +106,87 @@ pub enum Unprepared {
     Refused(CliError),
 }
 
-/// A line for each program.
-pub fn listed() -> String {
-    let width = PROGRAMS.iter().map(|program| program.name.len()).max().unwrap_or_default();
-    PROGRAMS.iter().fold(String::new(), |mut told, Program { name, about, .. }| {
-        let _ = write!(told, "\n  {name:width$}  {about}");
-        told
-    })
-}
-
-/// A program with its arguments; a text is read. `shipped` is where the text was brought that the arguments name.
+/// A job of a name with its arguments; a text is read. `shipped` is where the text was brought that the arguments name.
 pub fn prepare(
+    jobs: &Jobs,
     name: &str,
     arguments: &[String],
     shipped: Option<&Path>,
 ) -> Result<Prepared, Unprepared> {
-    let Some(program) = PROGRAMS.iter().find(|program| program.name == name) else {
-        let told = format!("there is no program {name:?} in this binary; there are{}", listed());
-        return Err(Unprepared::Refused(CliError::new(told)));
-    };
-    let mut read = program.read(arguments).map_err(Unprepared::Arguments)?;
+    let job = jobs.get(name).map_err(|error| Unprepared::Refused(error.into()))?;
+    let mut read = read(job, arguments).map_err(Unprepared::Arguments)?;
     if let Some(shipped) = shipped {
         read.input = Some(shipped.to_path_buf());
     }
-    program.prepared(read).map_err(Unprepared::Refused)
+    prepared(job, read).map_err(Unprepared::Refused)
 }
 
-impl Program {
-    fn read(&self, arguments: &[String]) -> Result<JobArguments, clap::Error> {
-        let Program { name, about, output, .. } = self;
-        let long = format!(
-            "{about}\n\nIt writes {output}. Records are written once each, whatever fails: they are committed with \
-             the checkpoint that covers them."
-        );
-        let usage = format!("cargo live submit {name} --");
-        let command = JobArguments::augment_args(Command::new("submit").bin_name(&usage));
-        let command = command.about(*about).long_about(long).max_term_width(100);
-        let command = command.after_help(format!(
-            "What stands before the --, such as --parallelism and --wait, tells `cargo live submit --help`.\n\n\
-             Try `{usage} --records 100000 --per-second 1000`."
-        ));
-        let given = [usage.as_str()].into_iter().chain(arguments.iter().map(String::as_str));
-        JobArguments::from_arg_matches(&command.try_get_matches_from(given)?)
-    }
-
-    fn prepared(&'static self, arguments: JobArguments) -> Result<Prepared, CliError> {
-        let JobArguments { input, records, per_second, words, output, checkpoint_interval } =
-            arguments;
-        let input = match (input, records) {
-            (Some(path), _) => JobInput::Text(self.text(&path)?),
-            (None, records) => {
-                let records = records.unwrap_or_default();
-                JobInput::Generated(GeneratorParameters { records, per_second, words, seed: 1 })
-            }
-        };
-        Ok(Prepared { program: self, input, output, checkpoint_interval })
-    }
-
-    /// A text whose records the cluster takes.
-    #[expect(clippy::disallowed_methods, reason = "the user's own file")]
-    fn text(&self, path: &Path) -> Result<Bytes, CliError> {
-        let refused = |why: String| CliError::new(format!("--input {}: {why}", path.display()));
-        let text = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
-        self.check(&text).map_err(refused)?;
-        Ok(Bytes::from(text))
-    }
-
-    fn check(&self, text: &[u8]) -> Result<(), String> {
-        for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
-            if line.len() as u64 > LINE_BYTES_MAX {
-                let found = line.len();
-                return Err(format!(
-                    "line {number} has {found} bytes; it may have {LINE_BYTES_MAX}"
-                ));
-            }
-            let longest = (self.longest)(line);
-            if longest > TEXT_BYTES_MAX {
-                return Err(format!(
-                    "line {number} makes a record of {longest} bytes; it may have {}",
-                    TEXT_BYTES_MAX
-                ));
-            }
+fn read(job: &Job, arguments: &[String]) -> Result<JobArguments, clap::Error> {
+    let (name, about, output) = (job.name(), job.description(), job.output());
+    let long = format!(
+        "{about}\n\nIt writes {output}. Records are written once each, whatever fails: they are committed with \
+         the checkpoint that covers them."
+    );
+    let usage = format!("cargo live submit {name} --");
+    let command = JobArguments::augment_args(Command::new("submit").bin_name(&usage));
+    let command = command.about(about.to_string()).long_about(long).max_term_width(100);
+    // What it can't read is no example.
+    let example = match job.check_generated() {
+        Ok(()) => "--records 100000 --per-second 1000",
+        Err(_) => "--input FILE",
+    };
+    let defaults = match job.defaults() {
+        defaults if defaults.is_empty() => String::new(),
+        defaults => {
+            format!("The defaults of --arguments: {}\n\n", Value::Object(defaults.clone()))
         }
-        match text.is_empty() {
-            true => Err("it is empty".to_string()),
-            false => Ok(()),
+    };
+    let command = command.after_help(format!(
+        "{defaults}What stands before the --, such as --parallelism and --wait, tells `cargo live submit --help`.\n\n\
+         Try `{usage} {example}`."
+    ));
+    let given = [usage.as_str()].into_iter().chain(arguments.iter().map(String::as_str));
+    JobArguments::from_arg_matches(&command.try_get_matches_from(given)?)
+}
+
+fn prepared(job: &Job, arguments: JobArguments) -> Result<Prepared, CliError> {
+    let JobArguments { input, records, per_second, words, output, checkpoint_interval, arguments } =
+        arguments;
+    let input = match (input, records) {
+        (Some(path), _) => JobInput::Text(text(job, &path)?),
+        (None, records) => {
+            let unread = |why| CliError::new(format!("--records: {why}; --input reads a file"));
+            job.check_generated().map_err(unread)?;
+            let records = records.unwrap_or_default();
+            JobInput::Generated(GeneratorParameters { records, per_second, words, seed: 1 })
         }
+    };
+    Ok(Prepared { job: job.clone(), input, output, checkpoint_interval, arguments })
+}
+
+/// A text whose records the job and the cluster take.
+#[expect(clippy::disallowed_methods, reason = "the user's own file")]
+fn text(job: &Job, path: &Path) -> Result<Bytes, CliError> {
+    let refused = |why: String| CliError::new(format!("--input {}: {why}", path.display()));
+    let text = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
+    check(job, &text).map_err(refused)?;
+    Ok(Bytes::from(text))
+}
+
+fn check(job: &Job, text: &[u8]) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("it is empty".to_string());
     }
+    // What stands behind the last line break is no line if it is nothing.
+    let lines = text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n');
+    for (number, line) in (1..).zip(lines) {
+        if line.len() as u64 > LINE_BYTES_MAX {
+            let found = line.len();
+            return Err(format!("line {number} has {found} bytes; it may have {LINE_BYTES_MAX}"));
+        }
+        job.check_line(line).map_err(|why| format!("line {number}: {why}"))?;
+    }
+    Ok(())
 }
 
 /// The name under which the text that a job reads is uploaded.
@@ -232,9 +195,14 @@ pub fn text_name(job: JobId) -> String {
 }
 
 impl Prepared {
+    /// The job's name.
+    pub fn name(&self) -> &str {
+        self.job.name()
+    }
+
     /// The topic to which a job writes.
     pub fn output(&self, job: JobId) -> String {
-        self.output.clone().unwrap_or_else(|| format!("{}-{job}", self.program.name))
+        self.output.clone().unwrap_or_else(|| format!("{}-{job}", self.name()))
     }
 
     /// The text that a job reads, if it reads one.
@@ -291,17 +259,19 @@ impl Prepared {
         let restarts =
             RestartStrategy::exponential(RESTART_DELAY, RESTART_DELAY_MAX, RESTART_RESET);
         let settings = JobSettings { parallelism, checkpoints, restarts };
-        Ok((self.program.build)(job, self.source(job), &self.output(job), &settings)?)
+        let (source, output) = (self.source(job), self.output(job));
+        Ok(self.job.graph(job, &source, &output, &self.arguments, &settings)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::{common::TEXT_BYTES_MAX, shipped};
 
     fn prepared(name: &str, arguments: &[&str]) -> Result<Prepared, String> {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-        prepare(name, &arguments, None).map_err(|error| match error {
+        prepare(&shipped(), name, &arguments, None).map_err(|error| match error {
             Unprepared::Arguments(error) => error.to_string(),
             Unprepared::Refused(error) => error.to_string(),
         })
@@ -327,6 +297,10 @@ mod tests {
             ("word-count", &["--input", "/no/such/file"], "No such file"),
             ("word-count", &["--records", "1", "--words", "0"], "--words"),
             ("word-count", &["--records", "1", "--checkpoint-interval", "1ms"], "100ms at least"),
+            ("word-count", &["--records", "1", "--arguments", "[1]"], "expected a JSON object"),
+            ("word-count", &["--records", "1", "--arguments", "{"], "that is no JSON"),
+            ("click-sessions", &["--records", "1"], "\"word-17\" are made: it is no click"),
+            ("click-sessions", &["--help"], "submit click-sessions -- --input FILE"),
             ("pipelines", &["--help"], "cargo live submit pipelines -- "),
         ] {
             let told = prepared(name, arguments).expect_err(why);
@@ -336,20 +310,43 @@ mod tests {
 
     #[test]
     fn a_text_that_must_fail_is_refused() {
+        let jobs = shipped();
         let check = |name: &str, text: &[u8]| {
-            let program = PROGRAMS.iter().find(|program| program.name == name).expect("one");
-            program.check(text).err().unwrap_or_default()
+            check(jobs.get(name).expect("one"), text).err().unwrap_or_default()
         };
         let long = [b"a b\n".to_vec(), vec![b'a'; TEXT_BYTES_MAX]].concat();
-        assert_eq!(check("word-count", &long), "");
-        assert!(check("pipelines", &long).contains("line 2 makes a record"));
+        let longer = [&long[..], b"a"].concat();
+        assert_eq!((check("word-count", &long), check("pipelines", &long)), Default::default());
+        assert!(check("word-count", &longer).contains("line 2: it has a word of"));
+        assert!(check("pipelines", &longer).contains("line 2: it has"));
         assert!(check("word-count", b"").contains("is empty"));
-        assert!(check("word-count", &[long, b"a".to_vec()].concat()).contains("line 2 makes"));
+        assert_eq!(check("click-sessions", b"ada 1 1\nada 2 1\n"), "");
+        assert!(check("click-sessions", b"ada 1 1\n\nada 2 1").contains("line 2: it is no click"));
     }
 
     #[test]
-    fn each_program_makes_a_sound_job() {
-        for Program { name, .. } in PROGRAMS {
+    #[expect(clippy::disallowed_methods, reason = "a file of the test's own")]
+    fn arguments_of_a_job_s_own_stand_beside_their_defaults() {
+        let file = std::env::temp_dir().join(format!("wavetank-clicks-{}", std::process::id()));
+        std::fs::write(&file, "ada 1500 1\n").expect("a folder for such files");
+        let input = file.to_str().expect("a path of letters");
+        let gap = r#"{"sessions": {"gap": {"secs": 30}}}"#;
+        let job =
+            prepared("click-sessions", &["--input", input, "--arguments", gap]).expect("right");
+        let arguments = job.job(JobId(1), 2).expect("sound").program.arguments;
+        assert!(arguments.contains(r#""gap":{"nanos":0,"secs":30}"#), "{arguments}");
+        assert!(arguments.contains(r#""lateness":{"nanos":0,"secs":60}"#), "{arguments}");
+        let wrong = r#"{"sessions": {"gap": "30s"}}"#;
+        let job =
+            prepared("click-sessions", &["--input", input, "--arguments", wrong]).expect("JSON");
+        let refused = job.job(JobId(1), 2).expect_err("no time").to_string();
+        assert!(refused.contains("the arguments are refused"), "{refused}");
+        std::fs::remove_file(&file).expect("its own");
+    }
+
+    #[test]
+    fn each_job_that_takes_records_is_sound() {
+        for name in ["word-count", "pipelines"] {
             let job = prepared(name, &["--records", "5"]).expect("right");
             assert_eq!(job.job(JobId(1), 3).expect("sound").id, JobId(1));
         }

@@ -1,7 +1,7 @@
 //! `graph`: what becomes of a program on its way to the tasks that run.
 
 use super::{CliError, Outcome, print::out};
-use crate::jobs::programs;
+use crate::jobs::Jobs;
 use clap::{Args, ValueEnum};
 
 /// How the graphs are told.
@@ -16,9 +16,9 @@ enum Format {
 /// what runs (ExecutionGraph).
 #[derive(Args)]
 pub struct Graph {
-    /// The program's name
+    /// The job's name
     #[arg(value_name = "JOB")]
-    program: String,
+    job: String,
     /// Subtasks of operators of which the program says nothing
     #[arg(long, value_name = "N", default_value_t = 2)]
     parallelism: u32,
@@ -32,10 +32,9 @@ pub struct Graph {
 
 impl Graph {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
-        let programs = programs();
-        let program = programs.get(&self.program)?;
-        let report = program.report(self.arguments.as_deref(), self.parallelism)?;
+    pub fn run(&self, jobs: &Jobs) -> Result<Outcome, CliError> {
+        let job = jobs.get(&self.job)?;
+        let report = job.report(self.arguments.as_deref(), self.parallelism)?;
         let told = match self.format {
             Format::Text => report.text(),
             Format::Dot => report.dot(),

@@ -30,6 +30,7 @@ use crate::{
         system::Systems,
     },
     host::Sabotage,
+    jobs::Jobs,
 };
 use clap::{Parser, Subcommand};
 use std::{
@@ -109,7 +110,8 @@ pub fn renamed(arguments: &[String]) -> Option<CliError> {
 }
 
 /// Does what the command line says.
-pub fn run(arguments: Arguments, systems: Systems) -> Result<Outcome, CliError> {
+pub fn run(arguments: Arguments, systems: Systems, jobs: &Jobs) -> Result<Outcome, CliError> {
+    jobs.check()?;
     match arguments.command {
         Command::Run(command) => command.run(systems),
         Command::Explore(command) => command.run(systems),
@@ -123,7 +125,7 @@ pub fn run(arguments: Arguments, systems: Systems) -> Result<Outcome, CliError> 
         Command::Init(command) => command.run(systems),
         Command::VerifyDeterminism(command) => command.run(systems),
         Command::Digest(command) => command.run(systems),
-        Command::Graph(command) => command.run(),
+        Command::Graph(command) => command.run(jobs),
     }
 }
 

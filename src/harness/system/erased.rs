@@ -19,7 +19,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use std::{any::Any, fmt, marker::PhantomData, sync::Arc};
+use std::{any::Any, fmt, sync::Arc};
 
 /// Settings whatever their system.
 pub trait AnySettings: fmt::Debug + Send + Sync {
@@ -135,12 +135,7 @@ pub trait AnySystem: Sync {
 }
 
 /// The registry's entry for a system.
-pub struct RegisteredSystem<S>(PhantomData<fn() -> S>);
-
-impl<S: SystemUnderTest> RegisteredSystem<S> {
-    /// The entry.
-    pub const ENTRY: &'static dyn AnySystem = &RegisteredSystem::<S>(PhantomData);
-}
+pub struct RegisteredSystem<S>(pub S);
 
 /// Settings as their type.
 ///
@@ -160,7 +155,7 @@ impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
     }
 
     fn folder(&self) -> &'static str {
-        S::FOLDER
+        self.0.folder()
     }
 
     fn description(&self) -> &'static str {
@@ -168,19 +163,19 @@ impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
     }
 
     fn settings(&self) -> Vec<Setting> {
-        S::Settings::declared()
+        self.0.declared()
     }
 
     fn roles(&self) -> &'static [Role] {
-        S::roles()
+        self.0.roles()
     }
 
     fn targets(&self) -> Vec<TargetWords> {
-        target::known(S::roles(), S::targets())
+        target::known(self.0.roles(), self.0.targets())
     }
 
     fn milestones(&self) -> Vec<Milestone> {
-        let own = S::milestones().into_iter();
+        let own = self.0.milestones().into_iter();
         let mut known: Vec<Milestone> = own.chain(OF_PROCESSES.iter().copied()).collect();
         for milestone in milestones_of_properties(&self.properties()) {
             // What the system itself declares under a name is what the name means.
@@ -192,7 +187,7 @@ impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
     }
 
     fn invariants(&self) -> Vec<InvariantWords> {
-        let setup = self.setup(&Settings::draw(&S::Settings::default(), 0), &CATALOGUE);
+        let setup = self.setup(&Settings::draw(&self.0.default_settings(), 0), &CATALOGUE);
         let words = |invariant: &dyn AnyInvariant| InvariantWords {
             name: invariant.name(),
             title: invariant.title(),
@@ -202,51 +197,52 @@ impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
     }
 
     fn properties(&self) -> Vec<&'static Property> {
-        Property::all().iter().copied().filter(|property| S::has_property(property)).collect()
+        Property::all().iter().copied().filter(|property| self.0.has_property(property)).collect()
     }
 
     fn faults(&self) -> &'static [OwnFault] {
-        S::faults()
+        self.0.faults()
     }
 
     fn messages(&self) -> Vec<MessageGroup> {
-        S::messages()
+        self.0.messages()
     }
 
     fn sabotages(&self) -> &'static [Sabotage] {
-        S::sabotages()
+        self.0.sabotages()
     }
 
     fn goals(&self) -> &'static [(&'static str, &'static str)] {
-        S::goals()
+        self.0.goals()
     }
 
     fn example(&self) -> Example {
-        S::example()
+        self.0.example()
     }
 
     fn read(&self, file: &mut Reader, mistakes: &mut Mistakes) -> Arc<dyn AnySettings> {
-        Arc::new(S::Settings::read(file, mistakes))
+        Arc::new(self.0.read(file, mistakes))
     }
 
     fn nodes(&self, settings: &dyn AnySettings) -> Vec<Nodes> {
-        S::nodes(settings_as(settings))
+        self.0.nodes(settings_as(settings))
     }
 
     fn numbered(&self, settings: &dyn AnySettings) -> Vec<Nodes> {
-        S::numbered(settings_as(settings))
+        self.0.numbered(settings_as(settings))
     }
 
     fn lints(&self, settings: &dyn AnySettings, context: &LintContext) -> Vec<String> {
-        S::lints(settings_as(settings), context)
+        self.0.lints(settings_as(settings), context)
     }
 
     fn check_input(&self, settings: &dyn AnySettings, lines: &[Bytes]) -> Result<(), String> {
-        S::check_input(settings_as(settings), lines)
+        self.0.check_input(settings_as(settings), lines)
     }
 
     fn find(&self, state: StateName, model: &dyn AnyModel, nodes: &[NodeId]) -> Vec<NodeId> {
-        let Some(target) = S::targets().iter().find(|target| target.name == state.name()) else {
+        let Some(target) = self.0.targets().iter().find(|target| target.name == state.name())
+        else {
             return Vec::new();
         };
         let found = (target.find)(model_as(model), state.number().unwrap_or(0), nodes);
@@ -255,10 +251,10 @@ impl<S: SystemUnderTest> AnySystem for RegisteredSystem<S> {
 
     #[expect(private_interfaces, reason = "only the harness calls it")]
     fn setup(&self, settings: &dyn AnySettings, run: &RunParameters<'_>) -> AnySetup {
-        let setup = S::setup(settings_as(settings), run);
+        let setup = self.0.setup(settings_as(settings), run);
         let mut invariants = setup.invariants;
         invariants.push(Box::new(NoPanic));
-        let mut kinds = S::event_kinds();
+        let mut kinds = self.0.event_kinds();
         kinds.extend([EventKind::of::<Hardware>(), EventKind::of::<PropertyEvent>()]);
         let (output, explain) = (setup.output, setup.explain);
         AnySetup {

@@ -14,8 +14,12 @@ pub use operators::{Count, Counted};
 pub use oracle::{Oracle, OracleError};
 pub use words::words;
 
-use super::common::{
-    FailedAttempts, FailureInjection, FaultyOperator, JobArguments, JobSettings, Topics, job_of,
+use super::{
+    common::{
+        FailedAttempts, FailureInjection, FaultyOperator, JobArguments, JobSettings,
+        TEXT_BYTES_MAX, Topics, job_of,
+    },
+    job::Job,
 };
 use crate::system::{
     connector::{Input, LogSink},
@@ -36,6 +40,19 @@ pub fn program(failed: &FailedAttempts) -> Program {
     let program =
         Program::new("word-count", 1, move |env, arguments| describe(env, arguments, &failed));
     program.with_example(&JobArguments::example("counts"))
+}
+
+/// The job of this program, for whoever runs it live.
+pub(super) fn job() -> Job {
+    Job::with_own_settings(program(&FailedAttempts::default()))
+        .about("Count words: runs of ASCII letters and digits")
+        .writes("for each time that a word occurs a record with the word and how often it has occurred by then")
+        .reads(|line| match words(line).map(<[u8]>::len).max() {
+            Some(longest) if longest > TEXT_BYTES_MAX => {
+                Err(format!("it has a word of {longest} bytes; one may have {TEXT_BYTES_MAX}"))
+            }
+            _ => Ok(()),
+        })
 }
 
 fn describe(env: &mut StreamEnv, arguments: &JobArguments, failed: &FailedAttempts) -> Result<()> {

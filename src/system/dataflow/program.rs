@@ -103,16 +103,16 @@ impl Program {
         Program { example: Some(example), ..self }
     }
 
-    /// Its graphs, of these arguments as JSON, or of those of its example, or of none.
+    /// Arguments, as JSON, that show what it does, if it has any.
+    pub fn example(&self) -> Option<&str> {
+        self.example.as_deref()
+    }
+
+    /// Its graphs, of these arguments as JSON.
     ///
     /// # Errors
     /// Why there are none.
-    pub fn report(
-        &self,
-        arguments: Option<&str>,
-        parallelism: u32,
-    ) -> Result<GraphReport, ProgramError> {
-        let arguments = arguments.or(self.example.as_deref()).unwrap_or_default();
+    pub fn report(&self, arguments: &str, parallelism: u32) -> Result<GraphReport, ProgramError> {
         let plan = self.plan(arguments, parallelism)?;
         let job = self.job_of(&plan, JobId(0), arguments, parallelism)?;
         let functions = plan.shapes.iter().cloned();

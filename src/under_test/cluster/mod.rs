@@ -33,7 +33,10 @@ use self::{
         s8_workers_are_needed::WorkersAreNeeded,
         s10_latest_manager_is_obeyed::LatestManagerIsObeyed,
     },
-    jobs::job::{JobRun, JobSetup},
+    jobs::{
+        KnownJobs,
+        job::{JobRun, JobSetup},
+    },
     provider::MachinesGateway,
 };
 use crate::{
@@ -41,7 +44,7 @@ use crate::{
         check::{Checker, Invariant},
         event,
         event::Milestone,
-        language::{NumberRange, Share},
+        language::{Mistakes, NumberRange, Reader, Setting, Share},
         system::{
             Example, LintContext, MessageGroup, Nodes, Output, OwnFault, Role, RunParameters,
             Setup, StateTarget, SystemUnderTest,
@@ -51,7 +54,7 @@ use crate::{
         Sabotage,
         sim::{PACKET_KINDS, RESET_KIND},
     },
-    jobs::common::Submission,
+    jobs::{Jobs, common::Submission},
     system::{
         protocol::{
             DispatcherGateway, JobMasterGateway, JobStatus, ResourceManagerGateway,
@@ -68,7 +71,22 @@ use crate::{
 use bytes::Bytes;
 
 /// A whole cluster, and one job or several that run in it.
-pub struct Cluster;
+pub struct Cluster {
+    jobs: KnownJobs,
+}
+
+impl Cluster {
+    /// With the jobs of this crate.
+    pub const SHIPPED: Cluster = Cluster { jobs: jobs::SHIPPED };
+
+    /// With the jobs of a binary, which stay in memory until its process ends.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn with_jobs(jobs: &Jobs) -> Self {
+        Cluster { jobs: jobs::known(jobs) }
+    }
+}
 
 /// The messages of protocols, and those that every system's remote calls make.
 pub fn messages(protocols: &[&'static Protocol]) -> Vec<MessageGroup> {
@@ -86,18 +104,34 @@ pub fn messages(protocols: &[&'static Protocol]) -> Vec<MessageGroup> {
 
 impl SystemUnderTest for Cluster {
     const NAME: &'static str = "cluster";
-    const FOLDER: &'static str = "word-count";
     const DESCRIPTION: &'static str = "A whole cluster and the jobs that it runs: job managers, task executors, the \
          coordination, object store and log servers, and a writer and a client for each job.";
 
     type Settings = Settings;
     type Model = Model;
 
-    fn roles() -> &'static [Role] {
+    /// That of its first job.
+    fn folder(&self) -> &'static str {
+        self.jobs[0].name()
+    }
+
+    fn declared(&self) -> Vec<Setting> {
+        Settings::declared_of(self.jobs)
+    }
+
+    fn read(&self, file: &mut Reader, mistakes: &mut Mistakes) -> Settings {
+        Settings::read_of(self.jobs, file, mistakes)
+    }
+
+    fn default_settings(&self) -> Settings {
+        Settings::of(self.jobs)
+    }
+
+    fn roles(&self) -> &'static [Role] {
         roles::ALL
     }
 
-    fn nodes(settings: &Settings) -> Vec<Nodes> {
+    fn nodes(&self, settings: &Settings) -> Vec<Nodes> {
         let cluster = &settings.cluster;
         let counts = settings.jobs.iter().map(JobSpec::count);
         let jobs = counts.fold(NumberRange::only(0), |sum, of| NumberRange {
@@ -122,29 +156,29 @@ impl SystemUnderTest for Cluster {
         ]
     }
 
-    fn targets() -> &'static [StateTarget<Model>] {
+    fn targets(&self) -> &'static [StateTarget<Model>] {
         roles::STATE_TARGETS
     }
 
-    fn numbered(settings: &Settings) -> Vec<Nodes> {
+    fn numbered(&self, settings: &Settings) -> Vec<Nodes> {
         // Of the first job: it is always there.
         let count = settings.jobs[0].slots();
         vec![Nodes { name: "subtask", count, key: Some(("[job]", "parallelism")) }]
     }
 
-    fn event_kinds() -> Vec<event::EventKind> {
+    fn event_kinds(&self) -> Vec<event::EventKind> {
         event_kinds()
     }
 
-    fn milestones() -> Vec<Milestone> {
+    fn milestones(&self) -> Vec<Milestone> {
         milestones::all()
     }
 
-    fn faults() -> &'static [OwnFault] {
+    fn faults(&self) -> &'static [OwnFault] {
         faults::ALL
     }
 
-    fn messages() -> Vec<MessageGroup> {
+    fn messages(&self) -> Vec<MessageGroup> {
         let mut groups = messages(&[
             CoordinationGateway::PROTOCOL,
             BlobGateway::PROTOCOL,
@@ -161,15 +195,15 @@ impl SystemUnderTest for Cluster {
         groups
     }
 
-    fn sabotages() -> &'static [Sabotage] {
+    fn sabotages(&self) -> &'static [Sabotage] {
         sabotage::ALL
     }
 
-    fn goals() -> &'static [(&'static str, &'static str)] {
+    fn goals(&self) -> &'static [(&'static str, &'static str)] {
         goals::KEYS
     }
 
-    fn example() -> Example {
+    fn example(&self) -> Example {
         Example {
             crashed: "random-task-executor",
             cut_off: "job-master",
@@ -180,7 +214,7 @@ impl SystemUnderTest for Cluster {
         }
     }
 
-    fn setup(settings: &Settings, run: &RunParameters<'_>) -> Setup<Model> {
+    fn setup(&self, settings: &Settings, run: &RunParameters<'_>) -> Setup<Model> {
         let (config, mode) = (nodes::cluster_config(&settings.cluster), settings.mode());
         let mut jobs: Vec<JobSetup> = (1..)
             .zip(&settings.jobs)
@@ -228,7 +262,8 @@ impl SystemUnderTest for Cluster {
             invariants.push(Box::new(LatestManagerIsObeyed::default()));
             goals.push(goals::of_machines(jobs.iter().map(|job| job.id).collect()));
         }
-        let mut nodes = nodes::nodes(&settings.cluster, &config, &purpose, run.seed);
+        let programs = jobs::spec::programs(self.jobs);
+        let mut nodes = nodes::nodes(&settings.cluster, &config, &programs, &purpose, run.seed);
         let (mut outputs, mut explanations) = (Vec::new(), Vec::new());
         for job in jobs {
             goals.extend(goals::of_job(&job, run.has_faults, mode));
@@ -253,7 +288,7 @@ impl SystemUnderTest for Cluster {
         }
     }
 
-    fn lints(settings: &Settings, context: &LintContext) -> Vec<String> {
+    fn lints(&self, settings: &Settings, context: &LintContext) -> Vec<String> {
         let slots = settings.cluster.task_executors.low * settings.cluster.slots.low;
         let few = too_few_slots(slots, needed_slots(settings).high);
         let few = few.map(|few| format!("{few}: not all can run at once"));
@@ -266,7 +301,7 @@ impl SystemUnderTest for Cluster {
         few.into_iter().chain(unused).chain(jobs).collect()
     }
 
-    fn check_input(settings: &Settings, lines: &[Bytes]) -> Result<(), String> {
+    fn check_input(&self, settings: &Settings, lines: &[Bytes]) -> Result<(), String> {
         settings.jobs[0].check_input(lines)
     }
 }

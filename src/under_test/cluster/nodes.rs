@@ -1,7 +1,6 @@
 //! The nodes of a cluster, those of its jobs aside.
 
 use super::{
-    jobs::spec::programs,
     provider::{ProviderSettings, ProviderState, run_machine_node, run_resource_provider_node},
     rest_reader::{RestReaderSettings, run_rest_reader_node},
     roles,
@@ -170,14 +169,14 @@ fn provider(spec: &ClusterSettings, seed: u64) -> Node {
     })
 }
 
-/// The nodes of a cluster; those of jobs come on top.
+/// The nodes of a cluster, which can run these programs; those of jobs come on top.
 pub fn nodes(
     spec: &ClusterSettings,
     config: &ClusterConfig,
+    programs: &Programs,
     purpose: &Purpose,
     seed: u64,
 ) -> Vec<Node> {
-    let programs = programs();
     let mut nodes = vec![
         Node::one(roles::COORDINATION, |host| run_coordination_node(host, PORT)),
         Node::one(roles::OBJECT_STORE, |host| run_object_store_node(host, PORT)),

@@ -2,7 +2,10 @@
 
 use super::{
     bounds::TimeBounds,
-    jobs::spec::{self, JobSpec},
+    jobs::{
+        KnownJobs, SHIPPED,
+        spec::{self, JobSpec},
+    },
 };
 use crate::harness::language::{
     self, DurationRange, Mistakes, NumberRange, Reader, Setting, Share, Writer, fixed, maybe_time,
@@ -99,8 +102,9 @@ pub struct Settings {
 }
 
 impl Default for Settings {
+    /// A cluster and a word count.
     fn default() -> Self {
-        Settings { cluster: ClusterSettings::default(), jobs: vec![JobSpec::default()] }
+        Settings::of(SHIPPED)
     }
 }
 
@@ -125,6 +129,24 @@ pub enum Mode {
 }
 
 impl Settings {
+    /// A cluster and one job, the first of those.
+    pub(super) fn of(known: KnownJobs) -> Self {
+        Settings { cluster: ClusterSettings::default(), jobs: vec![JobSpec::of(known[0])] }
+    }
+
+    /// Every key of a cluster and of those jobs.
+    pub(super) fn declared_of(known: KnownJobs) -> Vec<Setting> {
+        let mut declared = <ClusterSettings as language::Settings>::declared();
+        declared.extend(spec::declared(known));
+        declared
+    }
+
+    /// Reads what a file says of a cluster and of those jobs.
+    pub(super) fn read_of(known: KnownJobs, file: &mut Reader, mistakes: &mut Mistakes) -> Self {
+        let cluster = <ClusterSettings as language::Settings>::read(file, mistakes);
+        Settings { cluster, jobs: spec::read(known, file, mistakes) }
+    }
+
     /// What the cluster of drawn settings is there for.
     pub fn mode(&self) -> Mode {
         let drawn = |share: Share| share == Share::ALWAYS;
@@ -159,16 +181,14 @@ impl Settings {
     }
 }
 
+/// With the jobs of this crate where nobody says which there are.
 impl language::Settings for Settings {
     fn declared() -> Vec<Setting> {
-        let mut declared = ClusterSettings::declared();
-        declared.extend(spec::declared());
-        declared
+        Settings::declared_of(SHIPPED)
     }
 
     fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Self {
-        let cluster = ClusterSettings::read(file, mistakes);
-        Settings { cluster, jobs: spec::read(file, mistakes) }
+        Settings::read_of(SHIPPED, file, mistakes)
     }
 
     fn write(&self, writer: &mut Writer) {

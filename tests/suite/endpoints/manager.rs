@@ -11,7 +11,7 @@ use crate::{
 use std::time::Duration;
 use wavetank::{
     host::{NodeAddress, sim::NodeId},
-    jobs::programs,
+    jobs::shipped,
     system::{
         client::JobClient,
         cluster::{ClusterConfig, run_job_manager_node},
@@ -33,7 +33,7 @@ fn boot(bench: &Bench) -> NodeId {
     let address = |name: &str| NodeAddress::new(name, PORT);
     let config = ClusterConfig::new(address("server"), address("blobs"), address("log"));
     let manager = bench.world.add_node("manager");
-    let run = |host| run_job_manager_node(host, PORT, config, programs());
+    let run = |host| run_job_manager_node(host, PORT, config, shipped().programs());
     bench.world.boot(manager, run);
     manager
 }

@@ -31,7 +31,7 @@ use wavetank::{
 
 /// Both systems; a scenario that names none is a journal.
 pub const SYSTEMS: Systems =
-    Systems::new(&[RegisteredSystem::<Journal>::ENTRY, RegisteredSystem::<Cluster>::ENTRY]);
+    Systems::new(&[&RegisteredSystem(Journal), &RegisteredSystem(Cluster::SHIPPED)]);
 
 /// The scenarios of both, all that are shipped.
 pub fn shipped() -> Vec<std::path::PathBuf> {

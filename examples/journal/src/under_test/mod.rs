@@ -102,7 +102,7 @@ const MODULES: &[&str] = &[
 ];
 
 /// The systems of this crate, for its command line and its tests.
-pub const SYSTEMS: Systems = Systems::new(&[RegisteredSystem::<Journal>::ENTRY]);
+pub const SYSTEMS: Systems = Systems::new(&[&RegisteredSystem(Journal)]);
 
 /// Journal nodes and their clients.
 pub struct Journal;
@@ -115,11 +115,11 @@ impl SystemUnderTest for Journal {
     type Settings = JournalSettings;
     type Model = Model;
 
-    fn roles() -> &'static [Role] {
+    fn roles(&self) -> &'static [Role] {
         &[COORDINATION, JOURNAL, CLIENT]
     }
 
-    fn nodes(settings: &JournalSettings) -> Vec<Nodes> {
+    fn nodes(&self, settings: &JournalSettings) -> Vec<Nodes> {
         vec![
             Nodes::one(COORDINATION),
             Nodes::some(JOURNAL, settings.journals, "journals"),
@@ -127,7 +127,7 @@ impl SystemUnderTest for Journal {
         ]
     }
 
-    fn targets() -> &'static [StateTarget<Model>] {
+    fn targets(&self) -> &'static [StateTarget<Model>] {
         &[
             StateTarget {
                 name: "leader",
@@ -154,11 +154,11 @@ impl SystemUnderTest for Journal {
         ]
     }
 
-    fn has_property(property: &Property) -> bool {
+    fn has_property(&self, property: &Property) -> bool {
         MODULES.iter().any(|module| property.module().starts_with(module))
     }
 
-    fn event_kinds() -> Vec<EventKind> {
+    fn event_kinds(&self) -> Vec<EventKind> {
         let of_cluster = [
             ClusterKind::Rpc,
             ClusterKind::Coordination,
@@ -169,19 +169,19 @@ impl SystemUnderTest for Journal {
         of_cluster.chain([EventKind::of::<JournalEvent>()]).collect()
     }
 
-    fn milestones() -> Vec<Milestone> {
+    fn milestones(&self) -> Vec<Milestone> {
         milestones_of_foundation().into_iter().chain([OF_JOURNAL, OF_TAIL].concat()).collect()
     }
 
-    fn faults() -> &'static [OwnFault] {
+    fn faults(&self) -> &'static [OwnFault] {
         &[DEAF_WITH_SLOW_CLOCK]
     }
 
-    fn messages() -> Vec<MessageGroup> {
+    fn messages(&self) -> Vec<MessageGroup> {
         messages(&[CoordinationGateway::PROTOCOL, JournalGateway::PROTOCOL])
     }
 
-    fn sabotages() -> &'static [Sabotage] {
+    fn sabotages(&self) -> &'static [Sabotage] {
         &[
             STALE_TOKEN_ACCEPTED,
             STALE_CONFIRMATION_ACCEPTED,
@@ -191,14 +191,14 @@ impl SystemUnderTest for Journal {
         ]
     }
 
-    fn goals() -> &'static [(&'static str, &'static str)] {
+    fn goals(&self) -> &'static [(&'static str, &'static str)] {
         &[
             ("leaders", "Until one journal node leads, published and known to all."),
             ("clients", "Until the clients have nothing more to send."),
         ]
     }
 
-    fn example() -> Example {
+    fn example(&self) -> Example {
         Example {
             crashed: "random-journal",
             cut_off: "leader",
@@ -209,7 +209,7 @@ impl SystemUnderTest for Journal {
         }
     }
 
-    fn setup(settings: &JournalSettings, run: &RunParameters<'_>) -> Setup<Model> {
+    fn setup(&self, settings: &JournalSettings, run: &RunParameters<'_>) -> Setup<Model> {
         let lines = nodes::journal_lines(settings, run.seed, run.input);
         let clients = u32::try_from(lines.len()).expect("few clients");
         let session_timeout = settings.session_timeout.one();
@@ -230,7 +230,7 @@ impl SystemUnderTest for Journal {
         }
     }
 
-    fn check_input(settings: &JournalSettings, lines: &[Bytes]) -> Result<(), String> {
+    fn check_input(&self, settings: &JournalSettings, lines: &[Bytes]) -> Result<(), String> {
         let batch = usize::try_from(settings.batch.high).unwrap_or(usize::MAX);
         // So that a batch of lines fits a message.
         check_lines(lines, (MESSAGE_BYTES_MAX / 2 / batch).min(LINE_BYTES_MAX))

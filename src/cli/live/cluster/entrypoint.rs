@@ -8,9 +8,10 @@ use crate::{
         programs::{Prepared, Unprepared, prepare},
     },
     host::{Host, NodeAddress, live::interrupted},
-    jobs::programs,
+    jobs::Jobs,
     system::{
         cluster::{ClusterConfig, bind, serve_jobs_until},
+        dataflow::Programs,
         job_manager::{Application, ApplicationContext, ApplicationError, RunMode},
         protocol::ApplicationStatus,
         service::resource_provider::ProviderConfig,
@@ -89,7 +90,7 @@ pub struct Program {
 
 impl JobManager {
     /// Runs it to its end: that of the cluster, unless it can't go on.
-    pub fn run(self) -> Result<Outcome, CliError> {
+    pub fn run(self, jobs: &Jobs) -> Result<Outcome, CliError> {
         let JobManager { worker, rest_port, job, program, parallelism, shipped, arguments, .. } =
             self;
         let Worker { place, servers } = worker;
@@ -107,15 +108,15 @@ impl JobManager {
             (None, None) => ClusterEntrypoint::Session,
         };
         let cause = Cause::default();
-        config.mode = entrypoint.mode(&cause)?;
-        run(place, async |host, port| serve(host, port, config, &cause).await)
+        config.mode = entrypoint.mode(jobs, &cause)?;
+        run(place, async |host, port| serve(host, port, config, &jobs.programs(), &cause).await)
     }
 }
 
-async fn serve(host: Host, port: u16, config: ClusterConfig, cause: &Cause) {
+async fn serve(host: Host, port: u16, config: ClusterConfig, programs: &Programs, cause: &Cause) {
     let Some(service) = bind(&host, port).await else { return };
     let told_to_end = told_to_end(&host);
-    let ended = serve_jobs_until(service, config, &programs(), announce, told_to_end).await;
+    let ended = serve_jobs_until(service, config, programs, announce, told_to_end).await;
     match ended {
         Some(status) => {
             let cause = cause.last().filter(|_| status == ApplicationStatus::Failed);
@@ -161,23 +162,23 @@ impl ClusterEntrypoint {
         *self != ClusterEntrypoint::Session
     }
 
-    fn mode(self, cause: &Cause) -> Result<RunMode, CliError> {
+    fn mode(self, jobs: &Jobs, cause: &Cause) -> Result<RunMode, CliError> {
         match self {
             ClusterEntrypoint::Session => Ok(RunMode::Session),
             ClusterEntrypoint::PerJob { graph } => {
                 Ok(RunMode::PerJob(Arc::new(read_job_graph(&graph)?)))
             }
             ClusterEntrypoint::Application(program) => {
-                Ok(RunMode::Application(program.application(cause)?))
+                Ok(RunMode::Application(program.application(jobs, cause)?))
             }
         }
     }
 }
 
 impl Program {
-    fn application(self, cause: &Cause) -> Result<Application, CliError> {
+    fn application(self, jobs: &Jobs, cause: &Cause) -> Result<Application, CliError> {
         let Program { name, arguments, parallelism, shipped } = self;
-        let prepared = prepare(&name, &arguments, shipped.as_deref());
+        let prepared = prepare(jobs, &name, &arguments, shipped.as_deref());
         let prepared = Arc::new(prepared.map_err(|error| match error {
             Unprepared::Refused(error) => error,
             Unprepared::Arguments(told) => CliError::new(told.to_string()),

@@ -6,6 +6,7 @@ use crate::{
         CliError, Outcome,
         place::{Place, announce, run},
     },
+    jobs::Jobs,
     system::cluster::{bind, serve_coordination, serve_log, serve_object_store},
 };
 use clap::Subcommand;
@@ -27,7 +28,7 @@ pub enum ClusterNode {
 
 impl ClusterNode {
     /// Runs it to its end.
-    pub fn run(self) -> Result<Outcome, CliError> {
+    pub fn run(self, jobs: &Jobs) -> Result<Outcome, CliError> {
         match self {
             ClusterNode::Coordination(place) => run(place, async |host, port| {
                 let Some(service) = bind(&host, port).await else { return };
@@ -44,8 +45,8 @@ impl ClusterNode {
                 announce(service.address());
                 serve_log(&service).await;
             }),
-            ClusterNode::JobManager(job_manager) => job_manager.run(),
-            ClusterNode::TaskExecutor(runner) => runner.run(),
+            ClusterNode::JobManager(job_manager) => job_manager.run(jobs),
+            ClusterNode::TaskExecutor(runner) => runner.run(jobs),
         }
     }
 }

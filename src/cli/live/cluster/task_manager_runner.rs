@@ -3,7 +3,7 @@
 use super::worker::Worker;
 use crate::{
     cli::live::{CliError, Outcome, place::run},
-    jobs::programs,
+    jobs::Jobs,
     system::cluster::{bind, serve_tasks},
 };
 use clap::Args;
@@ -20,13 +20,13 @@ pub struct TaskManagerRunner {
 
 impl TaskManagerRunner {
     /// Runs it to its end.
-    pub fn run(self) -> Result<Outcome, CliError> {
+    pub fn run(self, jobs: &Jobs) -> Result<Outcome, CliError> {
         let TaskManagerRunner { worker: Worker { place, servers }, slots } = self;
         run(place, async |host, port| {
             let Some(service) = bind(&host, port).await else { return };
             let mut config = servers.config();
             config.task_executor.slots = slots;
-            serve_tasks(service, 0, config, &programs()).await;
+            serve_tasks(service, 0, config, &jobs.programs()).await;
         })
     }
 }

@@ -18,6 +18,11 @@ use super::{
 };
 use crate::{
     host::Host,
+    jobs::{
+        Jobs,
+        common::{JobArguments, JobSettings},
+        word_count::word_count,
+    },
     system::{ids::JobId, protocol::JobStatus},
 };
 use clap::Args;
@@ -85,9 +90,22 @@ pub struct Mini {
     within: Duration,
 }
 
+/// Refuses a binary whose processes can't run the word count of this crate.
+fn check_jobs(jobs: &Jobs) -> Result<(), CliError> {
+    let JobArguments { input, output, .. } = JobArguments::example("counts");
+    let job = word_count(JobId(0), input, &output, &JobSettings::default())?;
+    jobs.programs().accepts(&job).map_err(|error| {
+        CliError::new(format!(
+            "`mini` counts words with wavetank's own word-count, and this binary has other jobs ({error}); `submit` \
+             runs them"
+        ))
+    })
+}
+
 impl Mini {
     /// Does it.
-    pub fn run(&self, log: &str) -> Result<Outcome, CliError> {
+    pub fn run(&self, log: &str, jobs: &Jobs) -> Result<Outcome, CliError> {
+        check_jobs(jobs)?;
         let text = Text::read(&self.input)?;
         self.check()?;
         if let Some(data) = &self.data {

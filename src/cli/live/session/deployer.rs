@@ -17,7 +17,7 @@ use crate::{
     host::Host,
     system::{graph::JobGraph, ids::JobId, job_manager::Application},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 /// A look at the cluster gives up after that, so that a supervisor that has ended is seen.
 const LOOK_MAX: Duration = Duration::from_secs(1);
@@ -74,7 +74,7 @@ impl ClusterDeployer<'_> {
         let job = Application::JOB;
         // What is wrong with the program's job is told before a cluster is there for it.
         self.check(&prepared.job(job, parallelism)?)?;
-        let (program, arguments) = (prepared.program.name.to_string(), arguments.to_vec());
+        let (program, arguments) = (prepared.name().to_string(), arguments.to_vec());
         let mode = DeploymentMode::Application { program, arguments };
         let deployment = Deployment::new(job, prepared.output(job), parallelism, mode);
         self.deploy(deployment, prepared, None, narrator)
@@ -82,7 +82,8 @@ impl ClusterDeployer<'_> {
 
     /// Refuses a job that would wait for slots for ever.
     fn check(&self, job: &JobGraph) -> Result<(), CliError> {
-        let (needed, offered) = (slots(job), u32::from(self.size.task_executors) * self.size.slots);
+        let (needed, offered) =
+            (job.required_slots(), u32::from(self.size.task_executors) * self.size.slots);
         match needed > offered {
             true => Err(CliError::new(format!(
                 "the job needs {needed} slots, and its cluster would have {offered}; --executors and --slots give \
@@ -121,16 +122,6 @@ impl ClusterDeployer<'_> {
     }
 }
 
-/// The slots that a job needs: the subtasks of a sharing group share them.
-fn slots(job: &JobGraph) -> u32 {
-    let mut groups = BTreeMap::<&str, u32>::new();
-    for vertex in &job.vertices {
-        let group = groups.entry(&vertex.slot_sharing_group).or_default();
-        *group = vertex.parallelism.max(*group);
-    }
-    groups.values().sum()
-}
-
 /// Waits until a dispatcher leads that knows the job, or the cluster has ended.
 async fn until_taken_on(
     host: &Host,
@@ -165,12 +156,14 @@ async fn until_taken_on(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::live::programs::prepare;
+    use crate::{cli::live::programs::prepare, jobs::shipped};
 
     #[test]
     fn a_job_that_no_such_cluster_can_run_is_refused_before_anything_is_made() {
         let arguments = ["--records".to_string(), "5".to_string()];
-        let Ok(prepared) = prepare("word-count", &arguments, None) else { panic!("it is right") };
+        let Ok(prepared) = prepare(&shipped(), "word-count", &arguments, None) else {
+            panic!("it is right")
+        };
         let folder = ClusterFolder::new("/no/such/folder".as_ref());
         let within = Duration::from_secs(1);
         let (rest_port, session_timeout, log) = (0, within, "warn");
@@ -184,8 +177,7 @@ mod tests {
         };
         let deployer = ClusterDeployer { folder: &folder, size, within, log };
         let job = |parallelism| prepared.job(JobId(1), parallelism).expect("sound");
-        assert_eq!(slots(&job(4)), 4, "its vertices share slots");
-        deployer.check(&job(4)).expect("there are as many");
+        deployer.check(&job(4)).expect("its vertices share four slots, and there are as many");
         let refused = deployer.check(&job(5)).expect_err("there are not").to_string();
         assert!(refused.contains("needs 5 slots") && refused.contains("--slots"), "{refused}");
     }

@@ -14,13 +14,14 @@ use crate::{
         text::say,
     },
     host::Host,
-    jobs::programs,
+    jobs::Jobs,
     local::{LocalCluster, LocalClusterConfig},
 };
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-/// Starts a cluster in this process, does `work` as its client, and ends it. Without a folder it leaves nothing.
+/// Starts a cluster in this process that can run these jobs, does `work` as its client, and ends it. Without a folder it leaves nothing.
 pub fn with_local_cluster(
+    jobs: &Jobs,
     data: Option<&Path>,
     size: Size,
     within: Duration,
@@ -33,7 +34,7 @@ pub fn with_local_cluster(
     let folder = ClusterFolder::new(kept.path());
     ClusterFile::write(folder.path(), ClusterState::Starting { pid: Some(std::process::id()) })?;
     let end = run_supervised(folder.path(), None, async |host| {
-        run(&host, &folder, size, within, work).await
+        run(&host, jobs, &folder, size, within, work).await
     });
     let why = match &end {
         Ok(End::Finished(_)) => "its command has ended",
@@ -52,6 +53,7 @@ pub fn with_local_cluster(
 
 async fn run(
     host: &Host,
+    jobs: &Jobs,
     folder: &ClusterFolder,
     size: Size,
     within: Duration,
@@ -64,7 +66,7 @@ async fn run(
         folder: Some(folder.path().to_path_buf()),
         start_timeout: within,
     };
-    let cluster = LocalCluster::start(config, programs()).await;
+    let cluster = LocalCluster::start(config, jobs.programs()).await;
     let cluster = cluster.map_err(|error| CliError::stuck(error.to_string()))?;
     let running = running(&cluster);
     ClusterFile::write(folder.path(), ClusterState::Running(running.clone()))?;

@@ -1,4 +1,4 @@
-//! `submit`: a program of this binary becomes a job: of a cluster that runs, or of one that is made for it.
+//! `submit`: a job of this binary is run: by a cluster that runs, or of one that is made for it.
 
 use super::{
     connection::{Connection, DISPATCHER, Target, connected},
@@ -12,9 +12,10 @@ use crate::{
     cli::live::{
         CliError, Outcome,
         cluster::{SESSION_TIMEOUT, Size},
-        programs::{Prepared, Unprepared, listed, prepare},
+        programs::{Prepared, Unprepared, prepare},
         text::{Narrator, parse_duration, say},
     },
+    jobs::Jobs,
     system::{
         ids::JobId,
         job_manager::Application,
@@ -29,7 +30,7 @@ use std::{
 
 /// Submit a job: to a cluster that runs, or to one that is made for it.
 ///
-/// JOB is a program of this binary; its own arguments stand behind --, and `-- --help` tells them. The job's
+/// JOB is a job of this binary; its own arguments stand behind --, and `-- --help` tells them. The job's
 /// id is the first line of what is printed, as soon as the cluster has taken the job on: from then on it goes
 /// on whatever becomes of this command, of the cluster's processes or of the machine.
 ///
@@ -44,11 +45,10 @@ use std::{
 ///
 /// Try `cargo live submit word-count --target per-job --wait -- --input README.md`.
 #[derive(Args)]
-#[command(after_help = format!("Programs:{}", listed()))]
 pub struct Submit {
-    /// The program
+    /// The job's name
     #[arg(value_name = "JOB")]
-    program: String,
+    job: String,
     /// Which cluster runs it
     #[arg(long, value_enum, default_value_t = ClusterTarget::Session)]
     target: ClusterTarget,
@@ -67,7 +67,7 @@ pub struct Submit {
     /// Give up when nobody has answered, or the cluster is not there, for so long
     #[arg(long, value_name = "TIME", default_value = "1min", value_parser = parse_duration)]
     within: Duration,
-    /// The program's own arguments
+    /// The job's own arguments
     #[arg(last = true, value_name = "ARGS")]
     arguments: Vec<String>,
 }
@@ -136,8 +136,8 @@ impl OwnSize {
 
 impl Submit {
     /// Does it.
-    pub fn run(&self, log: &str) -> Result<Outcome, CliError> {
-        let prepared = match prepare(&self.program, &self.arguments, None) {
+    pub fn run(&self, log: &str, jobs: &Jobs) -> Result<Outcome, CliError> {
+        let prepared = match prepare(jobs, &self.job, &self.arguments, None) {
             Ok(prepared) => prepared,
             Err(Unprepared::Refused(error)) => return Err(error),
             Err(Unprepared::Arguments(told)) => {
@@ -159,7 +159,7 @@ impl Submit {
             }
             ClusterTarget::Local => {
                 let data = self.data.as_deref();
-                let ended = with_local_cluster(data, size, self.within, async |connection| {
+                let ended = with_local_cluster(jobs, data, size, self.within, async |connection| {
                     self.submit(&connection, &prepared, true).await
                 });
                 if data.is_none() && matches!(ended, Ok(Outcome::Passed)) {

@@ -104,23 +104,25 @@ impl ClickSessionsSettings {
 pub struct ClickSessions;
 
 impl JobUnderTest for ClickSessions {
-    const NAME: &'static str = "click-sessions";
-
     type Settings = ClickSessionsSettings;
 
-    fn program(failed: &FailedAttempts) -> Program {
+    fn name(&self) -> &str {
+        "click-sessions"
+    }
+
+    fn program(&self, failed: &FailedAttempts) -> Program {
         program(failed)
     }
 
-    fn slots(settings: &ClickSessionsSettings) -> NumberRange {
+    fn slots(&self, settings: &ClickSessionsSettings) -> NumberRange {
         settings.parallelism
     }
 
-    fn check_input(_: &ClickSessionsSettings, lines: &[Bytes]) -> Result<(), String> {
+    fn check_input(&self, _: &ClickSessionsSettings, lines: &[Bytes]) -> Result<(), String> {
         check_clicks(lines)
     }
 
-    fn setup(settings: &ClickSessionsSettings, run: &JobRun<'_>) -> JobSetup {
+    fn setup(&self, settings: &ClickSessionsSettings, run: &JobRun<'_>) -> JobSetup {
         let (topics, workload) = (topics(run.number), settings.workload());
         let own = || settings.drawn_clicks(run.seed);
         let lines = run.input.map_or_else(own, |input| input.to_vec());

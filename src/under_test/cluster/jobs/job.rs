@@ -15,40 +15,41 @@ use std::{sync::Arc, time::Duration};
 
 /// A job that can run in a cluster under test.
 pub(super) trait JobUnderTest: Sync + 'static {
-    /// The name in scenario files.
-    const NAME: &'static str;
     /// Its keys.
     type Settings: Settings + Default;
 
+    /// The name in scenario files.
+    fn name(&self) -> &str;
+
     /// Its program. Functions that fail on purpose remember in `failed` that they have.
-    fn program(failed: &FailedAttempts) -> Program;
+    fn program(&self, failed: &FailedAttempts) -> Program;
 
     /// Its subtasks side by side, which is how many slots it needs; the settings may hold ranges still.
-    fn slots(settings: &Self::Settings) -> NumberRange;
+    fn slots(&self, settings: &Self::Settings) -> NumberRange;
 
     /// What is decided once the ranges are drawn.
-    fn after_draw(settings: Self::Settings, seed: u64) -> Self::Settings {
+    fn after_draw(&self, settings: Self::Settings, seed: u64) -> Self::Settings {
         let _ = seed;
         settings
     }
 
     /// What of the settings does not fit: a key and why.
-    fn mistakes(settings: &Self::Settings) -> Vec<(&'static str, String)> {
+    fn mistakes(&self, settings: &Self::Settings) -> Vec<(&'static str, String)> {
         let _ = settings;
         Vec::new()
     }
 
     /// What is sound in the settings but hardly meant.
-    fn lints(settings: &Self::Settings, context: &LintContext) -> Vec<String> {
+    fn lints(&self, settings: &Self::Settings, context: &LintContext) -> Vec<String> {
         let _ = (settings, context);
         Vec::new()
     }
 
     /// Whether it can take a user's text.
-    fn check_input(settings: &Self::Settings, lines: &[Bytes]) -> Result<(), String>;
+    fn check_input(&self, settings: &Self::Settings, lines: &[Bytes]) -> Result<(), String>;
 
     /// What it begins with, of drawn settings.
-    fn setup(settings: &Self::Settings, run: &JobRun<'_>) -> JobSetup;
+    fn setup(&self, settings: &Self::Settings, run: &JobRun<'_>) -> JobSetup;
 }
 
 /// What decides the run of a job besides its settings.
@@ -96,8 +97,9 @@ pub struct JobSetup {
 }
 
 /// A [`JobUnderTest`] whatever its settings.
-pub(super) trait AnyJob: Sync {
-    fn name(&self) -> &'static str;
+pub trait AnyJob: Sync {
+    /// The name in scenario files.
+    fn name(&self) -> &str;
     fn program(&self, failed: &FailedAttempts) -> Program;
     fn declared(&self) -> Vec<Setting>;
     fn default_settings(&self) -> Arc<dyn AnySettings>;
@@ -110,12 +112,12 @@ pub(super) trait AnyJob: Sync {
 }
 
 impl<J: JobUnderTest> AnyJob for J {
-    fn name(&self) -> &'static str {
-        J::NAME
+    fn name(&self) -> &str {
+        J::name(self)
     }
 
     fn program(&self, failed: &FailedAttempts) -> Program {
-        J::program(failed)
+        J::program(self, failed)
     }
 
     fn declared(&self) -> Vec<Setting> {
@@ -131,7 +133,7 @@ impl<J: JobUnderTest> AnyJob for J {
         let places: Vec<(&str, ScenarioError)> =
             keys.filter_map(|key| Some((key, table.place_of(key)?))).collect();
         let settings = J::Settings::read_keys(table, mistakes);
-        for (key, message) in J::mistakes(&settings) {
+        for (key, message) in J::mistakes(self, &settings) {
             // What is not written was not meant, so it is no mistake of the file.
             if let Some((_, place)) = places.iter().find(|(written, _)| *written == key) {
                 let told = ScenarioError { message, ..place.clone() };
@@ -142,22 +144,26 @@ impl<J: JobUnderTest> AnyJob for J {
     }
 
     fn draw(&self, settings: &dyn AnySettings, seed: u64) -> Arc<dyn AnySettings> {
-        Arc::new(J::after_draw(Settings::draw(settings_as::<J::Settings>(settings), seed), seed))
+        Arc::new(J::after_draw(
+            self,
+            Settings::draw(settings_as::<J::Settings>(settings), seed),
+            seed,
+        ))
     }
 
     fn slots(&self, settings: &dyn AnySettings) -> NumberRange {
-        J::slots(settings_as(settings))
+        J::slots(self, settings_as(settings))
     }
 
     fn lints(&self, settings: &dyn AnySettings, context: &LintContext) -> Vec<String> {
-        J::lints(settings_as(settings), context)
+        J::lints(self, settings_as(settings), context)
     }
 
     fn check_input(&self, settings: &dyn AnySettings, lines: &[Bytes]) -> Result<(), String> {
-        J::check_input(settings_as(settings), lines)
+        J::check_input(self, settings_as(settings), lines)
     }
 
     fn setup(&self, settings: &dyn AnySettings, run: &JobRun<'_>) -> JobSetup {
-        J::setup(settings_as(settings), run)
+        J::setup(self, settings_as(settings), run)
     }
 }

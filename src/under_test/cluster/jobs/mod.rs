@@ -1,15 +1,43 @@
-//! The jobs under test: a file each, with its settings, its nodes and its oracle. A new one is such a file, and two
-//! lines here.
+//! The jobs under test. Each has settings, nodes and an oracle: those of this crate in a file of their own, two lines
+//! of it here; every other [`Job`] what all can have (`standard.rs`).
 
 pub mod click_sessions;
 pub mod job;
 pub mod pipelines;
 pub mod spec;
+mod standard;
 pub mod word_count;
 mod workload;
 
+use crate::jobs::{Job, JobTest, Jobs};
 use job::AnyJob;
+use standard::StandardJob;
 
-/// Every job that scenarios can name; the first is that of a `[[job]]` without a name.
-const ALL: &[&dyn AnyJob] =
+/// The jobs that scenarios can name, never none; the first is that of a `[[job]]` without a name.
+pub type KnownJobs = &'static [&'static dyn AnyJob];
+
+/// Those of this crate.
+pub const SHIPPED: KnownJobs =
     &[&word_count::WordCount, &pipelines::Pipelines, &click_sessions::ClickSessions];
+
+/// The jobs of a binary. They stay until its process ends: whatever reads a scenario leans on them.
+///
+/// # Panics
+/// When there is none.
+pub fn known(jobs: &Jobs) -> KnownJobs {
+    let known: Vec<&'static dyn AnyJob> = jobs.iter().map(under_test).collect();
+    assert!(!known.is_empty(), "a cluster under test needs a job");
+    known.leak()
+}
+
+fn under_test(job: &Job) -> &'static dyn AnyJob {
+    match job.test() {
+        JobTest::Standard(workload) => {
+            Box::leak(Box::new(StandardJob::new(job.clone(), workload.clone())))
+        }
+        JobTest::OwnSettings => {
+            let named = SHIPPED.iter().find(|shipped| shipped.name() == job.name());
+            *named.expect("only jobs of this crate have settings of their own")
+        }
+    }
+}

@@ -75,23 +75,25 @@ impl PipelinesSettings {
 pub struct Pipelines;
 
 impl JobUnderTest for Pipelines {
-    const NAME: &'static str = "pipelines";
-
     type Settings = PipelinesSettings;
 
-    fn program(failed: &FailedAttempts) -> Program {
+    fn name(&self) -> &str {
+        "pipelines"
+    }
+
+    fn program(&self, failed: &FailedAttempts) -> Program {
         program(failed)
     }
 
-    fn slots(settings: &PipelinesSettings) -> NumberRange {
+    fn slots(&self, settings: &PipelinesSettings) -> NumberRange {
         settings.parallelism
     }
 
-    fn check_input(_: &PipelinesSettings, lines: &[Bytes]) -> Result<(), String> {
+    fn check_input(&self, _: &PipelinesSettings, lines: &[Bytes]) -> Result<(), String> {
         check_lines(lines, TEXT_BYTES_MAX)
     }
 
-    fn setup(settings: &PipelinesSettings, run: &JobRun<'_>) -> JobSetup {
+    fn setup(&self, settings: &PipelinesSettings, run: &JobRun<'_>) -> JobSetup {
         let (topics, workload) = (topics(run.number), settings.workload());
         let own = || (0..settings.lines.one()).map(|n: u32| Bytes::from(format!("line {n}")));
         let lines = run.input.map_or_else(|| own().collect(), |input| input.to_vec());

@@ -1,7 +1,7 @@
 //! The jobs that scenarios can name, and what a `[[job]]` says of one.
 
 use super::{
-    ALL,
+    KnownJobs, SHIPPED,
     job::{AnyJob, JobRun, JobSetup},
 };
 use crate::{
@@ -26,10 +26,10 @@ const COUNT: Number = number(1, 200, 1);
 const TABLE: &str = "job";
 
 /// What the processes of a run can run: the programs of every job.
-pub fn programs() -> Programs {
+pub fn programs(known: KnownJobs) -> Programs {
     // One memory of the functions that failed, for all processes of a run.
     let failed = FailedAttempts::default();
-    ALL.iter().fold(Programs::new(), |programs, job| programs.with(job.program(&failed)))
+    known.iter().fold(Programs::new(), |programs, job| programs.with(job.program(&failed)))
 }
 
 /// A job with its settings, as a `[[job]]` table says.
@@ -44,9 +44,9 @@ pub struct JobSpec {
 }
 
 impl Default for JobSpec {
+    /// A word count with its defaults.
     fn default() -> Self {
-        let (count, settings) = (NumberRange::only(1), ALL[0].default_settings());
-        JobSpec { job: ALL[0], count, chance: Share::ALWAYS, settings }
+        JobSpec::of(SHIPPED[0])
     }
 }
 
@@ -66,6 +66,12 @@ impl fmt::Debug for JobSpec {
 }
 
 impl JobSpec {
+    /// One such job, with its defaults.
+    pub fn of(job: &'static dyn AnyJob) -> Self {
+        let (count, settings) = (NumberRange::only(1), job.default_settings());
+        JobSpec { job, count, chance: Share::ALWAYS, settings }
+    }
+
     /// Its settings as their type; `None` of another job.
     pub fn settings<S: 'static>(&self) -> Option<&S> {
         self.settings.as_any().downcast_ref()
@@ -131,8 +137,8 @@ pub fn seed_of(seed: u64, number: u32) -> u64 {
 }
 
 /// Every key of a `[[job]]`, of each kind of job.
-pub fn declared() -> Vec<Setting> {
-    let names = ALL.iter().map(|job| format!("\"{}\"", job.name())).collect::<Vec<_>>();
+pub fn declared(known: KnownJobs) -> Vec<Setting> {
+    let names = known.iter().map(|job| format!("\"{}\"", job.name())).collect::<Vec<_>>();
     let table = "[job]";
     let mut declared = vec![
         Setting {
@@ -158,7 +164,7 @@ pub fn declared() -> Vec<Setting> {
         "How many such jobs there are, each with a seed, topics, a writer and a client of its own.",
         &COUNT,
     ));
-    for (index, job) in ALL.iter().enumerate() {
+    for (index, job) in known.iter().enumerate() {
         // Without a name it is the first one.
         let only = (index > 0).then(|| job.name());
         declared.extend(job.declared().into_iter().map(|of| Setting { table, only, ..of }));
@@ -167,13 +173,13 @@ pub fn declared() -> Vec<Setting> {
 }
 
 /// Reads every `[[job]]` of a file; without one there is the first kind of job with its defaults.
-pub fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Vec<JobSpec> {
-    let known: Vec<(&str, &'static dyn AnyJob)> =
-        ALL.iter().map(|job| (job.name(), *job)).collect();
+pub fn read(known: KnownJobs, file: &mut Reader, mistakes: &mut Mistakes) -> Vec<JobSpec> {
+    let names: Vec<(&str, &'static dyn AnyJob)> =
+        known.iter().map(|job| (job.name(), *job)).collect();
     let tables = mistakes.keep(file.tables(TABLE)).unwrap_or_default();
     let jobs = tables.into_iter().enumerate().map(|(index, mut table)| {
-        let job = mistakes.keep(table.take("name", |field| field.one_of(&known, "list --systems")));
-        let job = job.flatten().unwrap_or(ALL[0]);
+        let job = mistakes.keep(table.take("name", |field| field.one_of(&names, "list --systems")));
+        let job = job.flatten().unwrap_or(known[0]);
         let share = |field: &Field| {
             let share = field.share()?;
             match share.low < 0 {
@@ -192,7 +198,7 @@ pub fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Vec<JobSpec> {
     });
     let mut jobs: Vec<JobSpec> = jobs.collect();
     if jobs.is_empty() {
-        jobs.push(JobSpec::default());
+        jobs.push(JobSpec::of(known[0]));
     }
     jobs
 }

@@ -119,19 +119,21 @@ impl WordCountSettings {
 pub struct WordCount;
 
 impl JobUnderTest for WordCount {
-    const NAME: &'static str = "word-count";
-
     type Settings = WordCountSettings;
 
-    fn program(failed: &FailedAttempts) -> Program {
+    fn name(&self) -> &str {
+        "word-count"
+    }
+
+    fn program(&self, failed: &FailedAttempts) -> Program {
         program(failed)
     }
 
-    fn slots(settings: &WordCountSettings) -> NumberRange {
+    fn slots(&self, settings: &WordCountSettings) -> NumberRange {
         settings.parallelism
     }
 
-    fn after_draw(settings: WordCountSettings, seed: u64) -> WordCountSettings {
+    fn after_draw(&self, settings: WordCountSettings, seed: u64) -> WordCountSettings {
         let mut draws = Draws::new(seed, "swarm restarts", [0, 0]);
         let share = u32::try_from(settings.no_restarts.low).unwrap_or(0);
         let restarts = match draws.chance(share) {
@@ -142,17 +144,17 @@ impl JobUnderTest for WordCount {
         WordCountSettings { restarts, no_restarts: Share::only(0), ..settings }
     }
 
-    fn mistakes(settings: &WordCountSettings) -> Vec<(&'static str, String)> {
+    fn mistakes(&self, settings: &WordCountSettings) -> Vec<(&'static str, String)> {
         settings.poisoned_beyond().map(|message| ("poisoned", message)).into_iter().collect()
     }
 
-    fn lints(settings: &WordCountSettings, context: &LintContext) -> Vec<String> {
+    fn lints(&self, settings: &WordCountSettings, context: &LintContext) -> Vec<String> {
         let mut found: Vec<String> = no_checkpoint(settings, context).into_iter().collect();
         found.extend(never_fails(settings));
         found
     }
 
-    fn check_input(settings: &WordCountSettings, lines: &[Bytes]) -> Result<(), String> {
+    fn check_input(&self, settings: &WordCountSettings, lines: &[Bytes]) -> Result<(), String> {
         if let Some(poisoned) = settings.poisoned
             && poisoned.high > lines.len() as u64
         {
@@ -162,7 +164,7 @@ impl JobUnderTest for WordCount {
         check_lines(lines, TEXT_BYTES_MAX)
     }
 
-    fn setup(settings: &WordCountSettings, run: &JobRun<'_>) -> JobSetup {
+    fn setup(&self, settings: &WordCountSettings, run: &JobRun<'_>) -> JobSetup {
         let topics = topics(run.number);
         let workload = settings.workload();
         let lines = word_count_lines(settings, run.seed, run.input);

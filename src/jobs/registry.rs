@@ -1,0 +1,127 @@
+//! The jobs of a binary.
+
+use super::job::Job;
+use crate::system::dataflow::{ProgramError, Programs};
+use std::fmt::Write;
+
+/// The jobs of a binary, the same in all its processes, each with another name. In scenario files the first is that of
+/// a `[[job]]` without a name.
+#[derive(Clone, Debug, Default)]
+pub struct Jobs {
+    all: Vec<Job>,
+}
+
+/// There is no job of a name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no job {name:?} in this binary; {there_are}")]
+pub struct UnknownJob {
+    /// The name.
+    pub name: String,
+    /// Those that there are, a line each.
+    pub there_are: String,
+}
+
+/// A job can't be described with the arguments that it has by default.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0}\n  in simulation a job is given `input`, `output` and what `Job::arguments` says; `graph` shows what becomes of it"
+)]
+pub struct Undescribed(ProgramError);
+
+impl From<Job> for Jobs {
+    fn from(job: Job) -> Self {
+        Jobs::default().with(job)
+    }
+}
+
+impl Jobs {
+    /// The same and one more.
+    ///
+    /// # Panics
+    /// When there is one of its name.
+    #[must_use]
+    pub fn with(mut self, job: Job) -> Self {
+        let taken = self.all.iter().any(|other| other.name() == job.name());
+        assert!(!taken, "the job {:?} is registered twice", job.name());
+        self.all.push(job);
+        self
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Job> {
+        self.all.iter()
+    }
+
+    /// The job of a name.
+    ///
+    /// # Errors
+    /// That there is none, with those that there are.
+    pub fn get(&self, name: &str) -> Result<&Job, UnknownJob> {
+        let found = self.all.iter().find(|job| job.name() == name);
+        found.ok_or_else(|| UnknownJob {
+            name: name.to_string(),
+            there_are: match self.all.is_empty() {
+                true => "it has none".to_string(),
+                false => format!("there are{}", self.listed()),
+            },
+        })
+    }
+
+    /// A line for each, behind a line break.
+    pub fn listed(&self) -> String {
+        let width = self.all.iter().map(|job| job.name().len()).max().unwrap_or_default();
+        self.all.iter().fold(String::new(), |mut told, job| {
+            let _ = write!(told, "\n  {:width$}  {}", job.name(), job.description());
+            told
+        })
+    }
+
+    /// Whether each can be described with the arguments that it has by default, as simulation does.
+    ///
+    /// # Errors
+    /// The first that can't, and why.
+    pub fn check(&self) -> Result<(), Undescribed> {
+        let described = |job: &Job| job.report(None, 1).map(drop).map_err(Undescribed);
+        self.all.iter().try_for_each(described)
+    }
+
+    /// What the processes of a cluster can run.
+    pub fn programs(&self) -> Programs {
+        let programs = self.all.iter().map(|job| job.program().clone());
+        programs.fold(Programs::new(), Programs::with)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{jobs::shipped, system::dataflow::Program};
+
+    #[test]
+    fn an_unknown_job_is_answered_with_those_that_there_are() {
+        let told = shipped().get("word-cuont").expect_err("none").to_string();
+        assert!(told.contains("there are\n  word-count      Count words"), "{told}");
+        let none = Jobs::default().get("a").expect_err("none").to_string();
+        assert!(none.ends_with("it has none"), "{none}");
+        assert_eq!(shipped().get("pipelines").map(Job::name), Ok("pipelines"));
+    }
+
+    #[test]
+    fn a_job_that_lacks_arguments_is_told_how_it_gets_them() {
+        assert_eq!(shipped().check(), Ok(()));
+        #[derive(serde::Deserialize)]
+        struct Wanted {
+            #[expect(dead_code, reason = "it is never there")]
+            limit: u64,
+        }
+        let lacking = Job::new(Program::new("p", 1, |_, _: &Wanted| Ok(())), |_| Vec::new());
+        let told = Jobs::from(lacking).check().expect_err("no limit").to_string();
+        assert!(told.contains("`limit`") && told.contains("Job::arguments"), "{told}");
+    }
+
+    #[test]
+    #[should_panic(expected = "registered twice")]
+    fn two_jobs_of_one_name_are_refused() {
+        drop(shipped().with(crate::jobs::word_count::job()));
+    }
+}

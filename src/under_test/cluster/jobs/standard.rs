@@ -1,0 +1,165 @@
+//! A job under test that has no settings of its own: one of a stranger's crate.
+
+use super::{
+    job::{JobRun, JobSetup, JobUnderTest},
+    workload::{Workload, committed_lines, restarts},
+};
+use crate::{
+    harness::{
+        language::{DurationRange, NumberRange, maybe_time, number, time},
+        system::Output,
+    },
+    host::millis,
+    jobs::{
+        self, Job,
+        common::{FailedAttempts, JobSettings, Topics},
+    },
+    system::{
+        connector::{Input, LogSourceParameters},
+        dataflow::{Program, ProgramError},
+        graph::{CheckpointSettings, JobGraph},
+        ids::JobId,
+        protocol::JobStatus,
+    },
+    under_test::cluster::{invariants::x4_exactly_once::ExactlyOnce, model::Model},
+};
+use bytes::Bytes;
+
+crate::settings! {
+    /// What a scenario says of a job that has no settings of its own.
+    #[derive(Clone, Debug, PartialEq)]
+    StandardSettings {
+        job {
+            "parallelism" parallelism: NumberRange = number(1, 128, 3), "Subtasks of operators of which the program says nothing, and partitions of both topics.";
+            "lines" lines: NumberRange = number(1, 1_000_000, 1_000), "Lines in the input topic in the end.";
+            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120), "Lines written to the input topic in a second at most: the links' latency comes on top.";
+            "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
+            "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
+            "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
+            "restart-delay" restart_delay: DurationRange = time("0ms", "10m", "1s"), "From a failure to the restart.";
+            "cancel-after" cancel_after: Option<DurationRange> = maybe_time("0s", "60m"), "When the job is canceled, after its submission; never when absent.";
+        }
+    }
+}
+
+impl StandardSettings {
+    fn workload(&self) -> Workload {
+        Workload {
+            partitions: self.parallelism.one(),
+            lines: self.lines.one(),
+            lines_per_second: self.lines_per_second.one(),
+        }
+    }
+
+    fn job_settings(&self) -> JobSettings {
+        let checkpoints = CheckpointSettings {
+            interval_ms: millis(self.checkpoint_interval.one()),
+            timeout_ms: millis(self.checkpoint_timeout.one()),
+            ..CheckpointSettings::default()
+        };
+        let restarts = restarts(self.restarts.one(), self.restart_delay.one(), None, None);
+        JobSettings { parallelism: self.parallelism.one(), checkpoints, restarts }
+    }
+
+    fn expected_status(&self) -> Vec<JobStatus> {
+        match self.cancel_after {
+            None => vec![JobStatus::Finished],
+            // It may have finished before.
+            Some(_) => vec![JobStatus::Canceled, JobStatus::Finished],
+        }
+    }
+}
+
+/// A job whose lines a writer appends to a topic, and a client that submits it.
+pub struct StandardJob {
+    job: Job,
+    workload: jobs::Workload,
+}
+
+impl StandardJob {
+    /// This job, with that workload.
+    pub fn new(job: Job, workload: jobs::Workload) -> Self {
+        StandardJob { job, workload }
+    }
+
+    fn graph(
+        &self,
+        settings: &StandardSettings,
+        id: JobId,
+        source: LogSourceParameters,
+        output: &str,
+    ) -> JobGraph {
+        let (input, more) = (Input::Log(source), serde_json::Map::new());
+        described(self.job.graph(id, &input, output, &more, &settings.job_settings()))
+    }
+}
+
+impl JobUnderTest for StandardJob {
+    type Settings = StandardSettings;
+
+    fn name(&self) -> &str {
+        self.job.name()
+    }
+
+    fn program(&self, _: &FailedAttempts) -> Program {
+        self.job.program().clone()
+    }
+
+    /// A program may give operators another parallelism than the settings do.
+    fn slots(&self, settings: &StandardSettings) -> NumberRange {
+        let needed = |parallelism: u64| {
+            let parallelism = u32::try_from(parallelism).expect("read as 128 at most");
+            u64::from(described(self.job.required_slots(parallelism)))
+        };
+        let NumberRange { low, high } = settings.parallelism;
+        NumberRange { low: needed(low), high: needed(high) }
+    }
+
+    fn check_input(&self, _: &StandardSettings, lines: &[Bytes]) -> Result<(), String> {
+        let checked = (1..).zip(lines).map(|(number, line)| {
+            self.job.check_line(line).map_err(|why| format!("line {number}: {why}"))
+        });
+        checked.collect()
+    }
+
+    fn setup(&self, settings: &StandardSettings, run: &JobRun<'_>) -> JobSetup {
+        let name = self.job.name();
+        let topics =
+            Topics::numbered(&format!("{name}-input"), &format!("{name}-output"), run.number);
+        let own = || self.workload.lines(run.seed, settings.lines.low);
+        let lines = run.input.map_or_else(own, |input| input.to_vec());
+        let cancel_after = settings.cancel_after.map(DurationRange::one);
+        let workload = settings.workload();
+        let (plan, nodes) = workload.begin(run, &topics, &lines, cancel_after, |id, source| {
+            self.graph(settings, id, source, &topics.output)
+        });
+        let (id, oracle) = (plan.job.id, self.workload.oracle(&lines));
+        let output_topic = topics.output.clone();
+        JobSetup {
+            id,
+            nodes,
+            plan,
+            oracle: Box::new(ExactlyOnce::new(id, topics.clone(), oracle)),
+            input_topic: topics.input,
+            expected_status: settings.expected_status(),
+            restarts: settings.restarts.one(),
+            fails_on_purpose: false,
+            checkpoint_timeout: settings.checkpoint_timeout.one(),
+            output: Box::new(move |model| output(model, &output_topic)),
+            explain: Box::new(|_, _| Vec::new()),
+        }
+    }
+}
+
+/// What a program makes, which has described other jobs before ([`jobs::Jobs::check`]).
+fn described<T>(made: Result<T, ProgramError>) -> T {
+    made.unwrap_or_else(|error| panic!("the job can't be described: {error}"))
+}
+
+/// What stands in the output topic. In what order records come is another matter from schedule to schedule.
+fn output(model: &Model, topic: &str) -> Output {
+    let mut lines = committed_lines(model, topic);
+    lines.sort_unstable();
+    let summary = format!("{} records committed", lines.len());
+    Output { end: vec![summary.clone()], summary, compared: None, lines }
+}

@@ -1,9 +1,11 @@
 //! Components and jobs written only against the public API of the layers below, and what a binary says of its jobs.
 
+pub mod bank_transfers;
 pub mod click_sessions;
 pub mod common;
 pub mod hello;
 mod job;
+pub mod nexmark;
 pub mod pipelines;
 mod registry;
 pub mod word_count;
@@ -13,5 +15,6 @@ pub use registry::{Jobs, Undescribed, UnknownJob};
 
 /// The jobs of this crate.
 pub fn shipped() -> Jobs {
-    Jobs::from(word_count::job()).with(pipelines::job()).with(click_sessions::job())
+    let jobs = Jobs::from(word_count::job()).with(pipelines::job()).with(click_sessions::job());
+    nexmark::jobs().into_iter().fold(jobs.with(bank_transfers::job()), Jobs::with)
 }

@@ -53,7 +53,7 @@ enum Command {
     Supervisor(session::Supervisor),
     /// One process of a cluster, as the other commands start it.
     #[command(hide = true, subcommand)]
-    Node(node::Node),
+    Node(Box<node::Node>),
 }
 
 /// Commands that have moved away, and what to say to somebody who types one.

@@ -180,8 +180,11 @@ impl<E: HeartbeatListener<R>, R: 'static> HeartbeatManager<E, R> {
     pub fn receive_heartbeat(endpoint: &mut E, context: &mut Context<E>, beat: Beat<E::In>) {
         let Beat { origin, session, payload } = beat;
         let now = context.host().now();
-        let Some(monitor) = endpoint.heartbeats().running(&origin, session) else { return };
+        let manager = endpoint.heartbeats();
+        let Some(monitor) = manager.running(&origin, session) else { return };
         monitor.report_heartbeat(now);
+        let (by, id) = (manager.own_id.clone(), origin.clone());
+        context.host().announce(&HeartbeatEvent::BeatReceived { by, id, session });
         endpoint.report_payload(context, &origin, session, payload);
     }
 

@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// How often the resource manager is told what the job needs.
+fn declared(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| matches!(effect, Effect::DeclareRequirements)).count()
+}
+
 #[test]
 fn a_lost_executor_takes_the_regions_along_that_ran_there() {
     let mut bench = Bench::running(restarts(9));
@@ -10,6 +15,11 @@ fn a_lost_executor_takes_the_regions_along_that_ran_there() {
         core.on_silence(now, &lost, HeartbeatSession(2), "heartbeat timeout");
     });
     assert_eq!(canceled(&effects), [], "there is nobody to ask");
+    assert_eq!(
+        declared(&effects),
+        1,
+        "the resource manager may have had a slot refused that is needed now"
+    );
     assert_eq!(bench.core.slots.fill(), (1, 2));
     assert!(bench.core.executions.keys().all(|vertex| vertex.subtask == 0));
     // Of a connection that was replaced it says nothing.
@@ -47,6 +57,7 @@ fn the_loss_of_an_executor_is_one_failure_however_many_regions_ran_there() {
     });
     let [(attempts, false)] = &counted(&effects)[..] else { panic!("{effects:?}") };
     assert_eq!(attempts.len(), 4);
+    assert_eq!(declared(&effects), 1, "once for both slots");
     let restarts = |effect: &&Effect| matches!(effect, Effect::Schedule(_, Timer::Restart(_)));
     assert_eq!(effects.iter().filter(restarts).count(), 1);
     assert_eq!(bench.core.status, JobStatus::Restarting);

@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     host::Instant,
-    system::rpc::{Context, RpcEndpoint, RpcError},
+    system::{
+        rpc::{Context, RpcEndpoint, RpcError},
+        sabotage,
+    },
 };
 use futures::{
     FutureExt,

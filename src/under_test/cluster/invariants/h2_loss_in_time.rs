@@ -115,6 +115,8 @@ mod tests {
     };
 
     const TIMEOUT: Duration = Duration::from_secs(5);
+    /// Events are a second apart.
+    const BEFORE: Duration = Duration::from_secs(4);
     const LATE: Duration = Duration::from_millis(21);
 
     type Say = fn(String, String, HeartbeatSession) -> HeartbeatEvent;
@@ -136,15 +138,16 @@ mod tests {
 
     #[test]
     fn a_loss_in_time_that_is_given_up_at_once_is_accepted() {
-        let lost = watching().after(TIMEOUT).holds(process(1, 1), it(TIMED_OUT));
+        let lost = watching().after(BEFORE).holds(process(1, 1), it(TIMED_OUT)).at_once();
         lost.holds(process(1, 1), it(UNMONITORED)).after(TIMEOUT * 9).holds(process(1, 1), ended());
-        let beating = watching().after(TIMEOUT).holds(process(1, 1), it(BEAT)).after(TIMEOUT);
-        beating.holds(process(1, 1), it(UNREACHABLE)).holds(process(1, 1), it(UNMONITORED));
+        let beating = watching().after(BEFORE).holds(process(1, 1), it(BEAT)).after(BEFORE);
+        let lost = beating.holds(process(1, 1), it(UNREACHABLE)).at_once();
+        lost.holds(process(1, 1), it(UNMONITORED));
     }
 
     #[test]
     fn a_late_loss_or_none_is_refused() {
-        let late = || watching().after(TIMEOUT + LATE);
+        let late = || watching().after(BEFORE + LATE);
         late().breaks(process(1, 1), it(TIMED_OUT));
         late().breaks(process(1, 1), it(BEAT));
         late().breaks(process(1, 1), it(UNMONITORED));
@@ -154,7 +157,7 @@ mod tests {
     #[test]
     fn what_is_lost_and_not_given_up_is_refused() {
         let lost = || watching().holds(process(1, 1), it(UNREACHABLE));
-        lost().after(LATE).breaks(process(1, 1), it(UNMONITORED));
+        lost().at_once().after(LATE).breaks(process(1, 1), it(UNMONITORED));
         assert!(matches!(lost().finish(TIMEOUT), Check::Broken { .. }));
     }
 
@@ -162,7 +165,8 @@ mod tests {
     fn who_stands_still_or_has_ended_loses_nobody() {
         let stood = watching().holds(process(1, 1), Hardware::Paused).after(TIMEOUT * 2);
         let resumed = stood.holds(process(1, 1), Hardware::Resumed);
-        resumed.holds(process(1, 1), it(TIMED_OUT)).holds(process(1, 1), it(UNMONITORED));
+        let lost = resumed.holds(process(1, 1), it(TIMED_OUT)).at_once();
+        lost.holds(process(1, 1), it(UNMONITORED));
         let ended = watching().holds(process(1, 1), ended());
         assert_eq!(ended.finish(TIMEOUT * 9), Check::Ignored);
     }

@@ -302,10 +302,12 @@ fn a_silent_master_is_dropped_and_may_come_again() {
     assert!(!core.on_requirements(at(0), JOB, TERM, 2, 1));
     assert_eq!(core.on_master_connecting(at(6), JOB, TERM, 3), Ok(Introduction::Connects));
     let again = HeartbeatSession(6);
-    let (answer, _) = on(&mut core, |core| core.on_master_connected(at(6), JOB, TERM, 3, again));
+    let (answer, effects) =
+        on(&mut core, |core| core.on_master_connected(at(6), JOB, TERM, 3, again));
     assert_eq!(answer, Ok(again));
-    let (_, effects) = on(&mut core, |core| core.on_requirements(at(0), JOB, TERM, 1, 2));
-    assert_eq!(requested(&effects).len(), 2, "its declarations count anew");
+    assert_eq!(requested(&effects).len(), 2, "what the job needs was kept");
+    assert!(on(&mut core, |core| core.on_requirements(at(0), JOB, TERM, 1, 3)).0);
+    assert_eq!(core.slots.missing(), 1, "its declarations count anew");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::{
             AllocationId, ExecutionAttemptId, ExecutionVertexId, JobVertexId, ResultPartitionId,
         },
         job_manager::event::JobEvent,
-        protocol::{DeployRefusal, JobStatus, TaskExecutionState},
+        protocol::{DeployRefusal, JobStatus, SubtaskMetrics, TaskExecutionState},
         reason::shortened,
         rpc::RpcError,
         sabotage,
@@ -107,6 +107,7 @@ impl JobMasterCore {
                 executor: self.executors[&held.slot.resource].info.session,
                 resource: held.slot.resource,
                 deployed: None,
+                metrics: SubtaskMetrics::default(),
             };
             self.executions.insert(*vertex, execution);
         }

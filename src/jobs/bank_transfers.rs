@@ -126,7 +126,9 @@ impl JobOracle for Oracle {
         match self.open.get_mut(&booking) {
             Some(open) if *open > 0 => *open -= 1,
             _ => {
-                return Err(format!("{amount} is booked on {account} more often than it was moved"));
+                return Err(format!(
+                    "{amount} is booked on {account} more often than it was moved"
+                ));
             }
         }
         let known = self.balances.entry(account.clone()).or_default();

@@ -37,6 +37,10 @@ crate::sabotages! {
     RUNNING_PART_KEEPS_ITS_SLOTS = "running-part-keeps-its-slots", "generic", ["stuck"];
     /// The late word of a former connection between a job's master and a task executor ends the present one.
     FORMER_CONNECTION_OBEYED = "former-connection-obeyed", "generic", ["H4"];
+    /// A beat does not put off the loss of whoever sends it.
+    BEATS_NOT_COUNTED = "beats-not-counted", "generic", ["H1"];
+    /// Whoever beat since the last look is given the whole time-out from this one.
+    SILENCE_COUNTED_FROM_A_LOOK = "silence-counted-from-a-look", "generic", ["H2"];
     /// A deployment is accepted from a job master that no longer leads.
     OLD_MASTER_DEPLOYS = "old-master-deploys", "generic", ["S3"];
     /// What an executor no longer runs is taken for lost while the word of its end is on its way.

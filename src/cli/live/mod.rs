@@ -54,7 +54,7 @@ enum Command {
     Supervisor(session::Supervisor),
     /// One process of a cluster, as the other commands start it.
     #[command(hide = true, subcommand)]
-    Node(node::Node),
+    Node(Box<node::Node>),
 }
 
 impl Arguments {

@@ -15,6 +15,9 @@ pub fn process(node: usize, incarnation: u64) -> (NodeId, u64) {
     (NodeId::for_tests(node), incarnation)
 }
 
+/// From an event to the next one.
+const STEP: Duration = Duration::from_secs(1);
+
 /// A history under construction; each event comes a second after the one before.
 pub struct History<I, M> {
     invariant: I,
@@ -73,6 +76,13 @@ impl<I: Invariant<M>, M: Model> History<I, M> {
         self
     }
 
+    /// Lets the next event come at the same moment as the last one.
+    #[must_use]
+    pub fn at_once(mut self) -> Self {
+        self.time -= STEP;
+        self
+    }
+
     /// What it made of the last event.
     pub fn last(&self) -> &Check {
         &self.last
@@ -84,7 +94,7 @@ impl<I: Invariant<M>, M: Model> History<I, M> {
     }
 
     fn observe(&mut self, process: (NodeId, u64), event: &dyn Event) {
-        self.time += Duration::from_secs(1);
+        self.time += STEP;
         let at = Moment::new(self.time, process);
         // As in a run, an invariant is spared the kinds that it does not look at.
         let concerned = self.invariant.event_kinds().iter().any(|kind| kind.is(event));

@@ -24,6 +24,15 @@ pub enum HeartbeatEvent {
         /// The session that was watched.
         session: HeartbeatSession,
     },
+    /// A beat of the target came.
+    BeatReceived {
+        /// The resource that monitors it.
+        by: String,
+        /// The target.
+        id: String,
+        /// The session that is watched.
+        session: HeartbeatSession,
+    },
     /// The connection to a target has broken: a beat finds out what that means.
     ConnectionBroken {
         /// The resource that monitors it.

@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     host::Instant,
-    system::rpc::{Context, RpcEndpoint, RpcError},
+    system::{
+        rpc::{Context, RpcEndpoint, RpcError},
+        sabotage,
+    },
 };
 use futures::{
     FutureExt,
@@ -180,8 +183,14 @@ impl<E: HeartbeatListener<R>, R: 'static> HeartbeatManager<E, R> {
     pub fn receive_heartbeat(endpoint: &mut E, context: &mut Context<E>, beat: Beat<E::In>) {
         let Beat { origin, session, payload } = beat;
         let now = context.host().now();
-        let Some(monitor) = endpoint.heartbeats().running(&origin, session) else { return };
-        monitor.report_heartbeat(now);
+        let counts = !context.host().sabotaged(sabotage::BEATS_NOT_COUNTED);
+        let manager = endpoint.heartbeats();
+        let Some(monitor) = manager.running(&origin, session) else { return };
+        if counts {
+            monitor.report_heartbeat(now);
+        }
+        let (by, id) = (manager.own_id.clone(), origin.clone());
+        context.host().announce(&HeartbeatEvent::BeatReceived { by, id, session });
         endpoint.report_payload(context, &origin, session, payload);
     }
 
@@ -330,6 +339,10 @@ impl<E: HeartbeatListener<R>, R: 'static> HeartbeatManager<E, R> {
         if left.is_zero() {
             return Self::give_up(endpoint, context, &id, session, MonitorState::Timeout);
         }
+        let left = match context.host().sabotaged(sabotage::SILENCE_COUNTED_FROM_A_LOOK) {
+            true => timeout,
+            false => left,
+        };
         context.schedule(left, move |endpoint, context| {
             Self::check_silence(endpoint, context, id, session, calls);
         });

@@ -1,7 +1,10 @@
 //! What is told of a job, and of the cluster, to whoever asks. Ages are milliseconds on the clock of the node that
 //! tells them, so that nobody's wall clock matters.
 
-use super::state::{ExecutionState, JobResult, JobStatus};
+use super::{
+    metrics::{SubtaskMetrics, TaskMetrics},
+    state::{ExecutionState, JobResult, JobStatus},
+};
 use crate::system::ids::{CheckpointId, ExecutionAttemptId, JobId, JobVertexId, ResourceId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -154,6 +157,12 @@ impl VertexDetails {
     pub fn tasks(&self) -> Vec<(ExecutionState, u32)> {
         in_each_state(self.subtasks.iter())
     }
+
+    /// What its present attempts have done together, since each of them runs.
+    pub fn metrics(&self) -> TaskMetrics {
+        let totals = self.subtasks.iter().map(|subtask| subtask.metrics.total);
+        totals.fold(TaskMetrics::default(), |all, one| all.plus(&one))
+    }
 }
 
 /// How far a subtask is.
@@ -167,6 +176,8 @@ pub struct SubtaskDetails {
     pub age_ms: u64,
     /// Where it runs.
     pub executor: Option<ResourceId>,
+    /// What its task executor has measured of it, told with its beats.
+    pub metrics: SubtaskMetrics,
 }
 
 /// A job's checkpoints while one master leads.

@@ -6,12 +6,14 @@
 //! undoes a newer one. No message leans on the order of another.
 
 mod details;
+mod metrics;
 mod state;
 
 pub use details::{
     CheckpointDetails, CheckpointEnd, CheckpointsDetails, JobDetails, JobFailure, JobOverview,
     SubtaskDetails, TaskExecutorOverview, VertexDetails, Wait, WaitReason, WaitingTask,
 };
+pub use metrics::{SubtaskMetrics, TaskMetrics, Volume};
 pub use state::{ApplicationStatus, ExecutionState, JobResult, JobStatus, TaskExecutionState};
 
 use super::{
@@ -26,6 +28,7 @@ use super::{
 };
 use crate::{gateway, host::NodeAddress};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The component for which dispatchers are elected, and the name of their endpoints.
 pub const DISPATCHER: &str = "dispatcher";
@@ -226,8 +229,8 @@ pub struct SlotDemand {
 pub struct ExecutorReport {
     /// Grows with each change of the job's tasks and slots within one life of the task executor.
     pub version: u64,
-    /// The attempts of the job that have not ended.
-    pub attempts: Vec<ExecutionAttemptId>,
+    /// The attempts of the job that have not ended, and what was measured of each.
+    pub attempts: BTreeMap<ExecutionAttemptId, TaskMetrics>,
     /// Those that have, and how, of which the master has not answered yet that it knows. What is in
     /// neither list is gone without a word.
     pub ended: Vec<(ExecutionAttemptId, TaskExecutionState)>,

@@ -137,7 +137,8 @@ impl JobStore {
         if !self.client.host().sabotaged(sabotage::ENDED_JOB_TAKEN_ON_AGAIN) {
             write = write.when(Compare::Absent { key: result_key(job.id) });
         }
-        let write = write.put(key.clone(), value.clone());
+        // A store that were full of jobs would have no room for what becomes of them.
+        let write = write.put(key.clone(), value.clone()).leaving_room();
         match write_if_there_is_room(&*self.client, &write).await? {
             Written::Done => Ok(()),
             Written::Refused { after_maybe, .. } => {

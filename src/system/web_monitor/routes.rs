@@ -7,7 +7,7 @@ use super::{
 use crate::system::{
     http::{HttpResponse, Method, RequestError, RoutedRequest, Router},
     ids::{JobId, JobVertexId},
-    protocol::{JobDetails, JobRefusal},
+    protocol::{JobDetails, JobRefusal, VertexDetails},
     sabotage,
 };
 use serde_json::Value;
@@ -123,6 +123,15 @@ fn job_of(request: &RoutedRequest) -> Result<JobId, RequestError> {
     request.parameter("job")
 }
 
+fn vertex_of<'a>(
+    job: &'a JobDetails,
+    request: &RoutedRequest,
+) -> Result<&'a VertexDetails, Failed> {
+    let id = JobVertexId(request.parameter::<u32>("vertex")?);
+    let vertex = job.vertices.iter().find(|vertex| vertex.id == id);
+    vertex.ok_or_else(|| Failed::NotFound(format!("job {} has no {id:?}", job.job)))
+}
+
 /// All paths.
 pub fn router(view: &Arc<ClusterView>) -> Router {
     let routes = Routes { router: Router::new(), view: view.clone() };
@@ -159,10 +168,10 @@ fn of_one_job(routes: Routes) -> Routes {
         .of_job("/jobs/:job/checkpoints", |job, then, _| Ok(shapes::checkpoints(job, then)))
         .of_job("/jobs/:job/exceptions", |job, then, _| Ok(shapes::exceptions(job, then)))
         .of_job("/jobs/:job/vertices/:vertex", |job, then, request| {
-            let id = JobVertexId(request.parameter::<u32>("vertex")?);
-            let vertex = job.vertices.iter().find(|vertex| vertex.id == id);
-            let none = || Failed::NotFound(format!("job {} has no {id:?}", job.job));
-            vertex.map(|vertex| shapes::vertex(vertex, then)).ok_or_else(none)
+            Ok(shapes::vertex(vertex_of(job, request)?, then))
+        })
+        .of_job("/jobs/:job/vertices/:vertex/backpressure", |job, then, request| {
+            Ok(shapes::back_pressure(vertex_of(job, request)?, then))
         })
         .on(Method::PATCH, "/jobs/:job", |view, request| async move {
             let job = job_of(&request)?;

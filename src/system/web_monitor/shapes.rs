@@ -7,7 +7,8 @@ use crate::{
         ids::{JobId, JobVertexId},
         protocol::{
             CheckpointDetails, CheckpointEnd, ExecutionState, JobDetails, JobOverview, JobStatus,
-            SubtaskDetails, TaskExecutorOverview, VertexDetails, Wait, WaitReason, WaitingTask,
+            SubtaskDetails, TaskExecutorOverview, TaskMetrics, VertexDetails, Wait, WaitReason,
+            WaitingTask,
         },
     },
 };
@@ -150,6 +151,51 @@ fn vertex_in_job(vertex: &VertexDetails, then: u64) -> Value {
         "start-time": ago(then, oldest),
         "duration": oldest.unwrap_or_default(),
         "tasks": tasks(&vertex.tasks()),
+        "metrics": metrics(&vertex.metrics()),
+    })
+}
+
+/// What has gone through a task, and what it has done with its time.
+fn metrics(of: &TaskMetrics) -> Value {
+    json!({
+        "read-bytes": of.read.bytes,
+        "read-records": of.read.records,
+        "write-bytes": of.written.bytes,
+        "write-records": of.written.records,
+        "accumulated-busy-time": of.busy_us / 1000,
+        "accumulated-idle-time": of.idle_us / 1000,
+        "accumulated-backpressured-time": of.back_pressured_us / 1000,
+    })
+}
+
+/// How much of its time a task lately waited for room downstream.
+pub fn back_pressure(vertex: &VertexDetails, then: u64) -> Value {
+    let level = |per_mille: u64| match per_mille {
+        0..=100 => "ok",
+        101..=500 => "low",
+        _ => "high",
+    };
+    let blocked = |subtask: &SubtaskDetails| {
+        let recent = &subtask.metrics.recent;
+        recent.per_mille(recent.back_pressured_us)
+    };
+    let shape = |(index, subtask): (usize, &SubtaskDetails)| {
+        let recent = &subtask.metrics.recent;
+        let ratio = |part_us| recent.per_mille(part_us) as f64 / 1000.0;
+        json!({
+            "subtask": index,
+            "attempt-number": subtask.epoch,
+            "backpressure-level": level(blocked(subtask)),
+            "ratio": ratio(recent.back_pressured_us),
+            "idleRatio": ratio(recent.idle_us),
+            "busyRatio": ratio(recent.busy_us),
+        })
+    };
+    json!({
+        "status": "ok",
+        "backpressure-level": level(vertex.subtasks.iter().map(blocked).max().unwrap_or_default()),
+        "end-timestamp": then,
+        "subtasks": vertex.subtasks.iter().enumerate().map(shape).collect::<Vec<_>>(),
     })
 }
 
@@ -190,6 +236,7 @@ pub fn vertex(vertex: &VertexDetails, then: u64) -> Value {
             "taskmanager-id": subtask.executor.as_ref().map(|resource| &resource.0),
             "start-time": ago(then, Some(subtask.age_ms)),
             "duration": subtask.age_ms,
+            "metrics": metrics(&subtask.metrics.total),
         })
     };
     json!({

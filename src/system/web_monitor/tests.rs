@@ -5,8 +5,8 @@ use crate::system::{
     ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, JobId, JobVertexId, ResourceId},
     protocol::{
         CheckpointDetails, CheckpointEnd, CheckpointsDetails, ExecutionState, JobDetails,
-        JobFailure, JobStatus, SubtaskDetails, TaskExecutorOverview, VertexDetails, Wait,
-        WaitReason, WaitingTask,
+        JobFailure, JobStatus, SubtaskDetails, SubtaskMetrics, TaskExecutorOverview, TaskMetrics,
+        VertexDetails, Volume, Wait, WaitReason, WaitingTask,
     },
 };
 use serde_json::{Value, json};
@@ -17,7 +17,8 @@ const THEN: u64 = 1_000_000;
 
 fn subtask(epoch: u64, state: ExecutionState, age_ms: u64, executor: &str) -> SubtaskDetails {
     let executor = Some(ResourceId(executor.to_string()));
-    SubtaskDetails { epoch: Some(epoch), state, age_ms, executor }
+    let metrics = SubtaskMetrics::default();
+    SubtaskDetails { epoch: Some(epoch), state, age_ms, executor, metrics }
 }
 
 fn vertex(id: u32, name: &str, subtasks: Vec<SubtaskDetails>) -> VertexDetails {
@@ -192,6 +193,39 @@ fn a_plan_and_a_vertex_tell_who_reads_from_whom_and_where_subtasks_run() {
         &["/subtasks/1/status", "/subtasks/1/taskmanager-id", "/subtasks/0/start-time"],
     );
     assert_eq!(told, [json!("DEPLOYING"), json!("b"), json!(THEN - 500)]);
+}
+
+#[test]
+fn a_vertex_tells_what_goes_through_it_and_how_its_tasks_spend_their_time() {
+    let mut vertex = details().vertices.swap_remove(0);
+    let volume = |records| Volume { records, bytes: records * 10 };
+    let measured = |busy_us, back_pressured_us, records| TaskMetrics {
+        busy_us,
+        idle_us: 1_000_000 - busy_us - back_pressured_us,
+        back_pressured_us,
+        read: volume(records),
+        written: volume(records * 2),
+    };
+    vertex.subtasks[0].metrics.report(measured(900_000, 60_000, 5));
+    vertex.subtasks[1].metrics.report(measured(100_000, 400_000, 3));
+    let shape = shapes::vertex(&vertex, THEN);
+    let told = parts(
+        &shape["subtasks"][1]["metrics"],
+        &["/read-records", "/write-bytes", "/accumulated-backpressured-time"],
+    );
+    assert_eq!(told, [json!(3), json!(60), json!(400)]);
+    assert_eq!(vertex.metrics().read, volume(8));
+    let shape = shapes::back_pressure(&vertex, THEN);
+    assert_eq!(shape["backpressure-level"], "low", "that of the worst");
+    let of_first = json!({
+        "subtask": 0,
+        "attempt-number": vertex.subtasks[0].epoch,
+        "backpressure-level": "ok",
+        "ratio": 0.06,
+        "idleRatio": 0.04,
+        "busyRatio": 0.9,
+    });
+    assert_eq!(shape["subtasks"][0], of_first);
 }
 
 #[test]

@@ -12,6 +12,8 @@ pub struct TimeBounds {
     pub checkpoint_timeouts: BTreeMap<JobId, Duration>,
     /// How long a session's lease lives.
     pub session_timeout: Duration,
+    /// How long a peer may send no beat before it is lost.
+    pub heartbeat_timeout: Duration,
     /// What a checkpoint may take beyond its time-out.
     pub checkpoint: Duration,
     /// How long a checkpoint may keep a job waiting that restarts or ends.
@@ -21,12 +23,13 @@ pub struct TimeBounds {
 }
 
 impl Default for TimeBounds {
-    /// 10 s for a checkpoint and 2 s more, 6 s for a lease, 4 s for a failover, 15 s for a cancellation.
+    /// 10 s for a checkpoint and 2 s more, 6 s for a lease, 5 s for a peer without beats, 4 s for a failover, 15 s for a cancellation.
     fn default() -> Self {
         TimeBounds {
             checkpoint_timeout: Duration::from_secs(10),
             checkpoint_timeouts: BTreeMap::new(),
             session_timeout: Duration::from_secs(6),
+            heartbeat_timeout: Duration::from_secs(5),
             checkpoint: Duration::from_secs(2),
             failover: Duration::from_secs(4),
             cancellation: Duration::from_secs(15),

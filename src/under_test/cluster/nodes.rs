@@ -4,7 +4,7 @@ use super::{
     provider::{ProviderSettings, ProviderState, run_machine_node, run_resource_provider_node},
     rest_reader::{RestReaderSettings, run_rest_reader_node},
     roles,
-    settings::{ClusterSettings, Mode, ProgramBehaviour},
+    settings::{ClusterSettings, Mode, ProgramBehaviour, heartbeat_timeout},
 };
 use crate::{
     harness::{
@@ -48,7 +48,7 @@ pub fn cluster_config(spec: &ClusterSettings) -> ClusterConfig {
     config.coordination.session_timeout = spec.session_timeout.one();
     let heartbeat = HeartbeatConfig {
         interval: spec.heartbeat.one(),
-        timeout: spec.heartbeat.one() * 5,
+        timeout: heartbeat_timeout(spec),
         unreachable_threshold: Some(2),
     };
     config.job_manager.heartbeat = heartbeat;

@@ -173,12 +173,18 @@ impl Settings {
             &self.cluster;
         TimeBounds {
             session_timeout: session_timeout.one(),
+            heartbeat_timeout: heartbeat_timeout(&self.cluster),
             checkpoint: checkpoint.one(),
             failover: failover.one(),
             cancellation: cancellation.one(),
             ..TimeBounds::default()
         }
     }
+}
+
+/// How long a peer may send no beat before it is lost, of drawn settings.
+pub fn heartbeat_timeout(settings: &ClusterSettings) -> Duration {
+    settings.heartbeat.one() * 5
 }
 
 /// With the jobs of this crate where nobody says which there are.

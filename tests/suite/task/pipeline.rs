@@ -10,6 +10,7 @@ use wavetank::{
     host::sim::WorldConfig,
     system::{
         graph::ProgramRef,
+        protocol::{TaskMetrics, Volume},
         task_executor::{TaskEvent, TaskStateUpdate},
     },
 };
@@ -111,6 +112,35 @@ fn a_slow_consumer_slows_its_producers_and_checkpoints_go_on() {
             assert_eq!(cluster.partitions(), 0);
         });
     }
+}
+
+#[test]
+fn what_tasks_spend_their_time_on_is_measured_and_what_goes_through_them() {
+    in_simulation(WorldConfig::new(8), 2, async |cluster| {
+        let slow = Pass { copies: 2, wait_ms: 1 };
+        let graph = three_stages(&numbers(u64::MAX, 500, 0), &slow, [2, 1, 1]);
+        let job = cluster.run(&graph, 1, None).await;
+        let measured = || [0, 1, 2].map(|vertex| job.task(vertex, 0).metrics());
+        assert_eq!(measured(), [TaskMetrics::default(); 3], "nothing before they run");
+        cluster.world.sleep(ms(5_000)).await;
+        let before = measured();
+        cluster.world.sleep(ms(10_000)).await;
+        let mut spent = measured();
+        spent.iter_mut().zip(before).for_each(|(now, before)| *now = now.since(&before));
+        // Each of the three parts is told in whole microseconds.
+        let whole = |of: &TaskMetrics| of.elapsed_us().abs_diff(10_000_000) <= 3;
+        assert!(spent.iter().all(whole), "{spent:?}");
+        let [source, pass, sink] = spent;
+        let most = 9_000_000;
+        assert!(source.back_pressured_us > most, "nobody takes what it has: {source:?}");
+        assert!(pass.busy_us > most, "it is what holds the others up: {pass:?}");
+        assert!(sink.idle_us > most, "it waits for more: {sink:?}");
+        assert_eq!((source.read, sink.written), (Volume::default(), Volume::default()));
+        assert!(pass.read.records.abs_diff(10_000) < 1_000, "a millisecond each: {pass:?}");
+        assert!(pass.written.records.abs_diff(20_000) < 2_000, "two of each: {pass:?}");
+        assert!(pass.written.records.abs_diff(sink.read.records) < 1_000, "{pass:?} {sink:?}");
+        assert!(pass.read.bytes > pass.read.records, "a number takes some bytes: {pass:?}");
+    });
 }
 
 #[test]

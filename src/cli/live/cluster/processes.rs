@@ -1,7 +1,11 @@
 //! The processes of one cluster, and who looks after them.
 
 use super::{
-    end::ClusterEnd, entrypoint::ClusterEntrypoint, member::Member, provider::LocalProcessProvider,
+    end::ClusterEnd,
+    entrypoint::ClusterEntrypoint,
+    member::Member,
+    provider::LocalProcessProvider,
+    settings::{Timeouts, timeouts_again, timeouts_of},
 };
 use crate::{
     cli::live::{CliError, text::Narrator},
@@ -35,8 +39,8 @@ pub struct Size {
     pub slots: u32,
     /// The port of the first job manager's web monitor; those of the others follow. 0 takes free ones.
     pub rest_port: u16,
-    /// How long a leader that is killed leads on.
-    pub session_timeout: Duration,
+    /// After how long one is taken for lost.
+    pub timeouts: Timeouts,
 }
 
 /// The processes of a cluster: servers, job managers, task executors, and what its owner adds.
@@ -122,8 +126,9 @@ impl Processes {
         member.set("--coordination", config.coordination.server.to_string());
         member.set("--object-store", config.object_store.server.to_string());
         member.set("--log-server", config.log.server.to_string());
-        let session_timeout = config.coordination.session_timeout.as_micros();
-        member.set("--session-timeout", format!("{session_timeout}us"));
+        for (option, value) in timeouts_again(timeouts_of(config)) {
+            member.set(option, value);
+        }
         member
     }
 

@@ -1,13 +1,8 @@
 //! What every process is told that works with the services.
 
-use super::settings::cluster_config;
-use crate::{
-    cli::live::{place::Place, text::parse_duration},
-    host::NodeAddress,
-    system::cluster::ClusterConfig,
-};
+use super::settings::{TimeoutArguments, cluster_config};
+use crate::{cli::live::place::Place, host::NodeAddress, system::cluster::ClusterConfig};
 use clap::Args;
-use std::time::Duration;
 
 /// A process that works with the services.
 #[derive(Args)]
@@ -32,16 +27,14 @@ pub struct Servers {
     /// The log server
     #[arg(long)]
     log_server: NodeAddress,
-    /// How long a leader that is killed leads on
-    #[arg(long, value_parser = parse_duration)]
-    session_timeout: Duration,
+    #[command(flatten)]
+    timeouts: TimeoutArguments,
 }
 
 impl Servers {
     /// How a process of the cluster behaves.
     pub fn config(self) -> ClusterConfig {
-        let mut config = cluster_config(self.coordination, self.object_store, self.log_server);
-        config.coordination.session_timeout = self.session_timeout;
-        config
+        let timeouts = self.timeouts.timeouts();
+        cluster_config(self.coordination, self.object_store, self.log_server, timeouts)
     }
 }

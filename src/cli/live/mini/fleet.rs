@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cli::live::{
-        cluster::{ClusterEntrypoint, Member, Processes, SESSION_TIMEOUT, Size, cluster_config},
+        cluster::{ClusterEntrypoint, Member, Processes, Size, Timeouts, cluster_config},
         text::Narrator,
     },
     host::Host,
@@ -31,7 +31,7 @@ const SIZE: Size = Size {
     on_demand: false,
     slots: 2,
     rest_port: 0,
-    session_timeout: SESSION_TIMEOUT,
+    timeouts: Timeouts::DEFAULT,
 };
 const TICK: Duration = Duration::from_millis(10);
 /// Records read in one call.
@@ -95,7 +95,7 @@ impl<'a> Fleet<'a> {
     pub async fn run(mut self) -> Result<Report, CliError> {
         let [coordination, objects, log] = self.processes.start_servers(self.narrator).await?;
         let service = RpcSystem::default().bind(&self.host, 0).await?;
-        let config = cluster_config(coordination, objects, log);
+        let config = cluster_config(coordination, objects, log, SIZE.timeouts);
         let services = config.services(&service);
         let job = self.plan.kept.job();
         self.start_others(&config);

@@ -4,7 +4,7 @@ use super::{folder::ClusterFolder, state::RunningCluster};
 use crate::{
     cli::live::{
         CliError, Outcome,
-        cluster::cluster_config,
+        cluster::{Timeouts, cluster_config},
         text::{parse_duration, warn},
     },
     host::{
@@ -69,7 +69,8 @@ impl Connection {
     ) -> Result<Connection, CliError> {
         let service = RpcSystem::default().bind(host, 0).await?;
         let RunningCluster { coordination, object_store, log, .. } = cluster.clone();
-        let services = cluster_config(coordination, object_store, log).services(&service);
+        let services =
+            cluster_config(coordination, object_store, log, Timeouts::DEFAULT).services(&service);
         let jobs = JobClient::new(&service, &services.coordination);
         let rest = RestClient::new(&services.coordination);
         let (host, folder) = (host.clone(), folder.clone());

@@ -156,7 +156,10 @@ async fn until_taken_on(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cli::live::programs::prepare, jobs::shipped};
+    use crate::{
+        cli::live::{cluster::Timeouts, programs::prepare},
+        jobs::shipped,
+    };
 
     #[test]
     fn a_job_that_no_such_cluster_can_run_is_refused_before_anything_is_made() {
@@ -166,14 +169,14 @@ mod tests {
         };
         let folder = ClusterFolder::new("/no/such/folder".as_ref());
         let within = Duration::from_secs(1);
-        let (rest_port, session_timeout, log) = (0, within, "warn");
+        let (rest_port, timeouts, log) = (0, Timeouts::DEFAULT, "warn");
         let size = Size {
             job_managers: 1,
             task_executors: 2,
             on_demand: false,
             slots: 2,
             rest_port,
-            session_timeout,
+            timeouts,
         };
         let deployer = ClusterDeployer { folder: &folder, size, within, log };
         let job = |parallelism| prepared.job(JobId(1), parallelism).expect("sound");

@@ -13,7 +13,7 @@ use crate::{
         ids::JobId,
         protocol::{
             CheckpointDetails, CheckpointEnd, CheckpointsDetails, JobDetails, JobStatus,
-            VertexDetails,
+            TaskMetrics, VertexDetails,
         },
     },
 };
@@ -143,22 +143,37 @@ fn checkpoint_line(checkpoint: &CheckpointDetails) -> String {
     }
 }
 
+/// What a task did lately; empty before it was measured.
+fn shares_of_time(recent: &TaskMetrics) -> String {
+    let percent = |part_us| recent.per_mille(part_us) / 10;
+    match recent.elapsed_us() {
+        0 => String::new(),
+        _ => format!(
+            "{}% busy, {}% idle, {}% back-pressured",
+            percent(recent.busy_us),
+            percent(recent.idle_us),
+            percent(recent.back_pressured_us)
+        ),
+    }
+}
+
 fn vertex_lines(vertex: &VertexDetails) -> Vec<String> {
     let (running, all) = tasks(&vertex.tasks());
     let mut told =
         vec![format!("vertex {}     {}, {running} of {all} run", vertex.id.0, vertex.name)];
     // Neighbours of which the same is told stand in one line.
-    let mut rows: Vec<(usize, usize, [String; 4])> = Vec::new();
+    let mut rows: Vec<(usize, usize, [String; 5])> = Vec::new();
     for (index, subtask) in vertex.subtasks.iter().enumerate() {
         let place = subtask.executor.as_ref().map_or("-".to_string(), ToString::to_string);
         let epoch = subtask.epoch.map_or(String::new(), |epoch| format!("epoch {epoch}"));
-        let cells = [subtask.state.to_string(), time(subtask.age_ms), place, epoch];
+        let times = shares_of_time(&subtask.metrics.recent);
+        let cells = [subtask.state.to_string(), time(subtask.age_ms), place, epoch, times];
         match rows.last_mut() {
             Some((_, last, same)) if *same == cells => *last = index,
             _ => rows.push((index, index, cells)),
         }
     }
-    let row = |(first, last, cells): (usize, usize, [String; 4])| {
+    let row = |(first, last, cells): (usize, usize, [String; 5])| {
         let range = if first == last { first.to_string() } else { format!("{first}..{last}") };
         std::iter::once(range.into()).chain(cells.map(Cell::from)).collect::<Vec<Cell>>()
     };
@@ -172,7 +187,10 @@ mod tests {
     use super::*;
     use crate::system::{
         ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, JobVertexId, ResourceId},
-        protocol::{ExecutionState, JobFailure, SubtaskDetails, Wait, WaitReason, WaitingTask},
+        protocol::{
+            ExecutionState, JobFailure, SubtaskDetails, SubtaskMetrics, Wait, WaitReason,
+            WaitingTask,
+        },
     };
 
     fn checkpoint(id: u64, end: Option<CheckpointEnd>) -> CheckpointDetails {
@@ -189,7 +207,14 @@ mod tests {
 
     fn subtask(state: ExecutionState, executor: Option<&str>) -> SubtaskDetails {
         let executor = executor.map(|name| ResourceId(name.to_string()));
-        SubtaskDetails { epoch: executor.as_ref().map(|_| 3), state, age_ms: 12_000, executor }
+        let recent = TaskMetrics { busy_us: 410, idle_us: 590, ..TaskMetrics::default() };
+        let known = executor.is_some();
+        let metrics = SubtaskMetrics {
+            recent: if known { recent } else { TaskMetrics::default() },
+            ..SubtaskMetrics::default()
+        };
+        let epoch = executor.as_ref().map(|_| 3);
+        SubtaskDetails { epoch, state, age_ms: 12_000, executor, metrics }
     }
 
     #[test]
@@ -238,7 +263,7 @@ mod tests {
                 "               source -> split 1 on e-2",
                 "failures     2 times, last 60 s ago: lost",
                 "vertex 0     source -> split, 1 of 3 run",
-                "             0     running  12 s  e-1  epoch 3",
+                "             0     running  12 s  e-1  epoch 3  41% busy, 59% idle, 0% back-pressured",
                 "             1..2  created  12 s  -",
             ]
         );

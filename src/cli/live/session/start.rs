@@ -219,13 +219,14 @@ impl Clients {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::live::cluster::Timeouts;
 
     #[test]
     fn each_web_monitor_has_a_port_of_its_own() {
-        let session_timeout = Duration::from_secs(1);
+        let timeouts = Timeouts::DEFAULT;
         let size = |job_managers, rest_port| {
             let (task_executors, on_demand, slots) = (1, false, 1);
-            Size { job_managers, task_executors, on_demand, slots, rest_port, session_timeout }
+            Size { job_managers, task_executors, on_demand, slots, rest_port, timeouts }
         };
         assert_eq!(ports(size(3, 8081)).expect("there are"), [8081, 8082, 8083]);
         assert!(ports(size(3, 0)).expect("any do").is_empty());

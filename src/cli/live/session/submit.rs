@@ -11,7 +11,7 @@ use super::{
 use crate::{
     cli::live::{
         CliError, Outcome,
-        cluster::{SESSION_TIMEOUT, Size},
+        cluster::{Size, Timeouts},
         programs::{Prepared, Unprepared, prepare},
         text::{Narrator, parse_duration, say},
     },
@@ -128,7 +128,7 @@ impl OwnSize {
                 on_demand: *on_demand,
                 slots: slots.unwrap_or(4),
                 rest_port: 0,
-                session_timeout: SESSION_TIMEOUT,
+                timeouts: Timeouts::DEFAULT,
             }),
         }
     }

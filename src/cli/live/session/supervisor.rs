@@ -8,9 +8,12 @@ use super::{
 use crate::{
     cli::live::{
         CliError, Outcome,
-        cluster::{ClusterEnd, ClusterEntrypoint, Processes, Size, cluster_config},
+        cluster::{
+            ClusterEnd, ClusterEntrypoint, Processes, Size, TimeoutArguments, cluster_config,
+            timeouts_again,
+        },
         supervised::{End, run_supervised},
-        text::{Narrator, parse_duration, say},
+        text::{Narrator, say},
     },
     host::Host,
     system::{
@@ -24,8 +27,6 @@ use std::time::Duration;
 
 /// From look to look at the processes.
 const TICK: Duration = Duration::from_millis(50);
-/// A shorter one would be lost whenever the machine is busy.
-const SESSION_TIMEOUT_MIN: Duration = Duration::from_millis(500);
 
 /// The size of a cluster, as one types it.
 #[derive(Args, Clone, Debug)]
@@ -45,17 +46,8 @@ pub struct SizeArguments {
     /// The port of the first job manager's web monitor, those of the others follow; 0 takes free ones
     #[arg(long, value_name = "P", default_value_t = 8081)]
     rest_port: u16,
-    /// How long a job manager that is killed leads on, before another one may: 500ms at least
-    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = parse_session_timeout)]
-    session_timeout: Duration,
-}
-
-fn parse_session_timeout(text: &str) -> Result<Duration, String> {
-    let timeout = parse_duration(text)?;
-    match timeout < SESSION_TIMEOUT_MIN {
-        true => Err(format!("must be {SESSION_TIMEOUT_MIN:?} at least")),
-        false => Ok(timeout),
-    }
+    #[command(flatten)]
+    timeouts: TimeoutArguments,
 }
 
 impl SizeArguments {
@@ -67,7 +59,7 @@ impl SizeArguments {
             on_demand: self.on_demand,
             slots: self.slots,
             rest_port: self.rest_port,
-            session_timeout: self.session_timeout,
+            timeouts: self.timeouts.timeouts(),
         }
     }
 }
@@ -79,8 +71,9 @@ pub fn size_again(size: Size) -> Vec<String> {
         format!("--executors={}", size.task_executors),
         format!("--slots={}", size.slots),
         format!("--rest-port={}", size.rest_port),
-        format!("--session-timeout={}us", size.session_timeout.as_micros()),
     ];
+    let timeouts = timeouts_again(size.timeouts);
+    again.extend(timeouts.map(|(option, value)| format!("{option}={value}")));
     again.extend(size.on_demand.then(|| "--on-demand".to_string()));
     again
 }
@@ -129,8 +122,8 @@ async fn supervise(
     let deployment = Deployment::pending(folder)?;
     let mut processes = Processes::new(host, folder.path(), log);
     let [coordination, object_store, log] = processes.start_servers(narrator).await?;
-    let mut config = cluster_config(coordination.clone(), object_store.clone(), log.clone());
-    config.coordination.session_timeout = size.session_timeout;
+    let servers = (coordination.clone(), object_store.clone(), log.clone());
+    let config = cluster_config(servers.0, servers.1, servers.2, size.timeouts);
     let service = RpcSystem::default().bind(host, 0).await?;
     let services = config.services(&service);
     let mut entrypoint = ClusterEntrypoint::Session;

@@ -90,6 +90,7 @@ impl JobMaster {
                 let gateway = self.gateways.remove(&resource).expect("a connected one has a way");
                 gateway.disconnect_job_master(self.id(), connection, cause);
             }
+            Effect::DeclareRequirements => self.declare_requirements(context),
             Effect::LeaveResourceManager(status) => self.leave_resource_manager(context, status),
             Effect::Close => {
                 self.scope.close();

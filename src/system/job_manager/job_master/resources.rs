@@ -101,8 +101,8 @@ impl JobMaster {
         self.declare_requirements(context);
     }
 
-    /// Tells the resource manager how many slots the job needs, until it has heard it.
-    fn declare_requirements(&mut self, context: &mut Context<Self>) {
+    /// Tells the resource manager how many slots the job needs, until it has heard it or is told anew.
+    pub(super) fn declare_requirements(&mut self, context: &mut Context<Self>) {
         let Some((gateway, _)) = self.resources.link.connected().cloned() else { return };
         self.resources.version += 1;
         let (connection, version) = (self.resources.link.connection(), self.resources.version);
@@ -111,7 +111,8 @@ impl JobMaster {
         let retry_delay = self.services.config.retry_delay;
         let work = self.scope.wrap(ask);
         context.spawn_then(work, move |master, context, answer| {
-            if master.resources.link.connection() != connection {
+            let newest = (master.resources.link.connection(), master.resources.version);
+            if newest != (connection, version) {
                 return;
             }
             match answer {
@@ -126,7 +127,8 @@ impl JobMaster {
                 }
                 Some(Err(_)) => {
                     context.schedule(retry_delay, move |master, context| {
-                        if master.resources.link.connection() == connection {
+                        let newest = (master.resources.link.connection(), master.resources.version);
+                        if newest == (connection, version) {
                             master.declare_requirements(context);
                         }
                     });

@@ -106,6 +106,8 @@ pub struct Transaction {
     pub compares: Vec<Compare>,
     /// The changes, in order.
     pub changes: Vec<Change>,
+    /// It is refused as [`Refusal::Full`] where it would not leave a quarter of the store free.
+    pub leaves_room: bool,
 }
 
 impl Transaction {
@@ -124,6 +126,12 @@ impl Transaction {
     pub fn then(mut self, change: Change) -> Self {
         self.changes.push(change);
         self
+    }
+
+    /// Leaves a quarter of the store to what can't be put off: for what begins something new.
+    #[must_use]
+    pub fn leaving_room(self) -> Self {
+        Transaction { leaves_room: true, ..self }
     }
 
     /// Adds a write of a key that stays.

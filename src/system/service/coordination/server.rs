@@ -172,7 +172,7 @@ impl CoordinationServer {
         check_size(&transaction)?;
         self.store.check(&transaction)?;
         self.store.check_room(&transaction)?;
-        let Transaction { compares: conditions, changes } = transaction;
+        let Transaction { compares: conditions, changes, .. } = transaction;
         self.apply(Record::Transact { changes: changes.clone() }, batch);
         let revision = self.store.revision();
         batch.announce(CoordinationEvent::Committed { revision, conditions, changes });

@@ -489,12 +489,12 @@ impl HeartbeatListener<ToMasters> for TaskExecutor {
 
     fn retrieve_payload(&mut self, _: &mut Context<Self>, id: &str) -> ExecutorReport {
         let job = component_job(id);
-        let attempts = self.tasks.keys().filter(|attempt| Some(attempt.job) == job);
+        let tasks = self.tasks.iter().filter(|(attempt, _)| Some(attempt.job) == job);
         let slots = job.map(|job| self.slots.of(job)).unwrap_or_default();
         let ended = job.and_then(|job| self.jobs.get(&job)).map(|link| link.ended.0.clone());
         ExecutorReport {
             version: self.version,
-            attempts: attempts.copied().collect(),
+            attempts: tasks.map(|(attempt, task)| (*attempt, task.metrics())).collect(),
             ended: ended.unwrap_or_default().into_iter().collect(),
             allocations: slots.iter().map(|held| held.allocation).collect(),
         }

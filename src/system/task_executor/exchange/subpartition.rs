@@ -42,9 +42,14 @@ impl ProducerSignal {
     pub async fn room_everywhere(&self) {
         poll_fn(|cx| {
             self.waker.register(cx.waker());
-            if self.full.load(Ordering::Relaxed) == 0 { Poll::Ready(()) } else { Poll::Pending }
+            if self.has_room_everywhere() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await
+    }
+
+    /// Whether every subpartition has room for a data buffer.
+    pub fn has_room_everywhere(&self) -> bool {
+        self.full.load(Ordering::Relaxed) == 0
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
         dataflow::{Emitted, Outputs},
         graph::{PARALLELISM_MAX, Partitioner, ResultPartitionDeployment},
         ids::{ExecutionAttemptId, ResultPartitionId},
+        protocol::Volume,
         task_executor::{TaskError, TaskEvent, event::ChannelCount},
     },
 };
@@ -42,6 +43,7 @@ pub(in crate::system::task_executor) struct RecordWriter {
     buffer_timeout: Duration,
     /// When what is under construction is sent; runs only while there is something.
     flush: Option<Sleep>,
+    written: Volume,
     release: bool,
 }
 
@@ -90,6 +92,7 @@ impl RecordWriter {
             signal: Arc::default(),
             buffer_timeout,
             flush: None,
+            written: Volume::default(),
             release: true,
         };
         for deployment in produced {
@@ -136,6 +139,7 @@ impl RecordWriter {
         let sequence = self.results[output].parts[channel].next_sequence;
         match emitted {
             Emitted::Records(records, payload) => {
+                self.written.add(records, payload.len());
                 self.results[output].parts[channel].sent += u64::from(records);
                 let frame = encode_records(records, &payload, sequence);
                 self.push(output, channel, frame, records, (false, false));
@@ -203,6 +207,11 @@ impl RecordWriter {
         self.hand_on(outputs);
     }
 
+    /// Records sent to all of them, and their bytes.
+    pub(in crate::system::task_executor) fn written(&self) -> Volume {
+        self.written
+    }
+
     /// Records sent to each subpartition.
     pub fn counts(&self) -> Vec<ChannelCount> {
         let counts = self
@@ -230,6 +239,11 @@ impl Readers {
     /// Waits until a reader has gone away before its end.
     pub async fn gone(&self) -> TaskError {
         self.0.reader_gone().await
+    }
+
+    /// Whether every subpartition has room for a data buffer.
+    pub fn have_room(&self) -> bool {
+        self.0.has_room_everywhere()
     }
 
     /// Waits until every subpartition has room for a data buffer.

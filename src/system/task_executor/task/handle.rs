@@ -1,9 +1,10 @@
 //! One attempt as its task executor starts and holds it.
 
-use super::{environment::TaskEnvironment, mailbox::Mailbox, run};
+use super::{environment::TaskEnvironment, mailbox::Mailbox, meter::Meter, run};
 use crate::system::{
     graph::TaskDeployment,
     ids::{CheckpointId, ExecutionAttemptId},
+    protocol::TaskMetrics,
 };
 use std::sync::Arc;
 
@@ -16,10 +17,15 @@ impl Task {
     pub fn start(environment: TaskEnvironment, deployment: TaskDeployment) -> TaskHandle {
         let mailbox = Arc::<Mailbox>::default();
         let deployment = Arc::new(deployment);
-        let handle = TaskHandle { mailbox: mailbox.clone(), deployment: deployment.clone() };
+        let meter = Arc::new(Meter::new(&environment.host));
+        let handle = TaskHandle {
+            mailbox: mailbox.clone(),
+            deployment: deployment.clone(),
+            meter: meter.clone(),
+        };
         let host = environment.host.clone();
         let name = format!("{:?}", deployment.attempt);
-        let task = run::run(environment, deployment, mailbox);
+        let task = run::run(environment, deployment, mailbox, meter);
         if let Err(error) = host.spawn_on_thread(&name, task) {
             // Its future is dropped, and whoever waits for the attempt would wait for ever.
             host.exit(&format!("no thread for {name}: {error}"));
@@ -32,6 +38,7 @@ impl Task {
 pub struct TaskHandle {
     mailbox: Arc<Mailbox>,
     deployment: Arc<TaskDeployment>,
+    meter: Arc<Meter>,
 }
 
 impl TaskHandle {
@@ -60,6 +67,11 @@ impl TaskHandle {
     /// The attempt.
     pub fn attempt(&self) -> ExecutionAttemptId {
         self.deployment.attempt
+    }
+
+    /// What was measured of it until now; nothing before it runs.
+    pub fn metrics(&self) -> TaskMetrics {
+        self.meter.metrics()
     }
 
     /// What it runs.

@@ -4,6 +4,7 @@ mod alignment;
 mod environment;
 mod handle;
 mod mailbox;
+mod meter;
 mod report;
 mod run;
 mod stream_task;

@@ -3,6 +3,7 @@
 use super::{
     environment::{TaskEnvironment, TaskStateUpdate},
     mailbox::Mailbox,
+    meter::Meter,
     report::Reporter,
     stream_task::{Parts, StreamTask},
     upload::Uploads,
@@ -25,6 +26,7 @@ pub async fn run(
     environment: TaskEnvironment,
     deployment: Arc<TaskDeployment>,
     mailbox: Arc<Mailbox>,
+    meter: Arc<Meter>,
 ) {
     let reporter = Reporter {
         host: environment.host.clone(),
@@ -33,7 +35,7 @@ pub async fn run(
     };
     reporter.state(TaskStateUpdate::Initializing);
     // Everything of the attempt is dropped before its end is reported.
-    let end = live(&environment, &deployment, &mailbox, &reporter).await;
+    let end = live(&environment, &deployment, (&mailbox, &meter), &reporter).await;
     debug_assert!(end.is_terminal());
     reporter.state(end);
 }
@@ -41,7 +43,7 @@ pub async fn run(
 async fn live(
     environment: &TaskEnvironment,
     deployment: &TaskDeployment,
-    mailbox: &Mailbox,
+    held: (&Mailbox, &Meter),
     reporter: &Reporter,
 ) -> TaskStateUpdate {
     let mut parts = match build(environment, deployment) {
@@ -49,8 +51,8 @@ async fn live(
         Err(error) => return TaskStateUpdate::Failed(error.to_string()),
     };
     let ended = {
-        let work = work(environment, deployment, &mut parts, mailbox, reporter).fuse();
-        let canceled = mailbox.canceled().fuse();
+        let work = work(environment, deployment, &mut parts, held, reporter).fuse();
+        let canceled = held.0.canceled().fuse();
         pin_mut!(work, canceled);
         select_biased! {
             () = canceled => TaskStateUpdate::Canceled,
@@ -176,7 +178,7 @@ async fn work(
     environment: &TaskEnvironment,
     deployment: &TaskDeployment,
     parts: &mut Parts,
-    mailbox: &Mailbox,
+    (mailbox, meter): (&Mailbox, &Meter),
     reporter: &Reporter,
 ) -> Result<(), TaskError> {
     let restored = restore(environment, deployment).await?;
@@ -199,7 +201,7 @@ async fn work(
         inbox.all_connected().await;
         reporter.state(TaskStateUpdate::Running);
         let service_time = environment.config.service_time;
-        StreamTask::new(reporter, mailbox, parts, &inbox, &uploads, checkpoint)
+        StreamTask::new((reporter, mailbox, meter), parts, &inbox, &uploads, checkpoint)
             .run(finished, service_time)
             .await
     }

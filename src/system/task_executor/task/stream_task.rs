@@ -7,6 +7,7 @@
 use super::{
     alignment::{AbortReason, Alignment, Outcome},
     mailbox::{Mail, Mailbox},
+    meter::{Activity, Meter},
     report::Reporter,
     upload::{Upload, Uploads},
     valve::{Told, WatermarkValve},
@@ -17,6 +18,7 @@ use crate::{
         dataflow::{ChainHead, Fetched, Records, Scope, Timestamp, WatermarkStatus},
         graph::{OperatorState, TaskState},
         ids::CheckpointId,
+        protocol::Volume,
         sabotage,
         task_executor::{
             ChannelError, TaskError, TaskEvent, WireError,
@@ -70,11 +72,14 @@ pub struct Parts {
 pub struct StreamTask<'a> {
     reporter: &'a Reporter,
     mailbox: &'a Mailbox,
+    meter: &'a Meter,
     parts: &'a mut Parts,
     inbox: &'a Inbox,
     uploads: &'a Uploads,
     alignment: Alignment,
     valve: WatermarkValve,
+    /// What was taken from the inputs.
+    read: Volume,
     /// The rest of a buffer, and the channel from which it came.
     left: Option<(usize, Records)>,
     /// Something in the chain wants to go on.
@@ -98,8 +103,7 @@ fn time_of_day(wall: WallTime) -> Timestamp {
 
 impl<'a> StreamTask<'a> {
     pub fn new(
-        reporter: &'a Reporter,
-        mailbox: &'a Mailbox,
+        (reporter, mailbox, meter): (&'a Reporter, &'a Mailbox, &'a Meter),
         parts: &'a mut Parts,
         inbox: &'a Inbox,
         uploads: &'a Uploads,
@@ -108,12 +112,14 @@ impl<'a> StreamTask<'a> {
         StreamTask {
             reporter,
             mailbox,
+            meter,
             parts,
             inbox,
             uploads,
             // A source aligns the triggers of its one channel, the job master.
             alignment: Alignment::new(inbox.len().max(1), restored),
             valve: WatermarkValve::new(inbox.len(), reporter.host.switches()),
+            read: Volume::default(),
             left: None,
             is_unfinished: false,
             data_ended: BTreeSet::new(),
@@ -141,7 +147,10 @@ impl<'a> StreamTask<'a> {
         while !(self.finishing && self.inputs_ended()) {
             self.settle_end().await?;
             self.parts.writer.hand_on(&mut self.parts.scope.outputs);
-            match self.next().await? {
+            self.meter.count(self.read, self.parts.writer.written());
+            let next = self.next().await?;
+            self.meter.enter(Activity::Busy);
+            match next {
                 Next::Mail(mail) => self.handle_mail(mail).await?,
                 Next::ReaderGone(error) => return Err(error),
                 Next::Flush => self.parts.writer.flush(&mut self.parts.scope.outputs),
@@ -156,6 +165,7 @@ impl<'a> StreamTask<'a> {
                     match buffer.content {
                         Content::Records { count, payload } => {
                             self.inbox.count(channel, count);
+                            self.read.add(count, payload.len());
                             self.left = Some((channel, Records::new(count, payload)));
                             self.go_on(service_time).await?;
                         }
@@ -183,7 +193,7 @@ impl<'a> StreamTask<'a> {
 
     async fn next(&mut self) -> Result<Next, TaskError> {
         let has_left = self.has_left();
-        let StreamTask { reporter, mailbox, parts, inbox, alignment, left, end, .. } = self;
+        let StreamTask { reporter, mailbox, meter, parts, inbox, alignment, left, end, .. } = self;
         let Parts { chain, scope, writer, .. } = &mut **parts;
         let is_source = chain.is_source();
         let host = &reporter.host;
@@ -196,6 +206,9 @@ impl<'a> StreamTask<'a> {
             Duration::from_millis(u64::try_from(due.0.saturating_sub(now.0)).unwrap_or(0))
         });
         let readers = writer.readers();
+        if !readers.have_room() && meter.enter(Activity::BackPressured) {
+            crate::reachable!(host, "task-back-pressured", "{:?}", reporter.attempt);
+        }
         let mail = mailbox.next().fuse();
         let gone = readers.gone().fuse();
         let flush = writer.flush_due().fuse();
@@ -226,6 +239,7 @@ impl<'a> StreamTask<'a> {
             if has_left {
                 return Ok(Next::GoOn);
             }
+            meter.enter(Activity::Idle);
             match (is_source, *end) {
                 (true, DataEnd::NotYet) => guarded(chain.fetch()).await.map(Next::Source),
                 (true, _) => std::future::pending().await,

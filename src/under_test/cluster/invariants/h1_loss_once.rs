@@ -1,21 +1,57 @@
-//! H1: a monitored session is lost once at most, only while it is monitored, never after. That no beat
-//! came for the time-out can't be judged here: beats are no events.
+//! H1: a monitored session is lost once at most, only while it is monitored, never after; it times out only when no
+//! beat has come for the time-out.
 
 use super::{Check, ClusterInvariant};
 use crate::{
-    harness::event::Moment,
+    harness::{check::Clocks, event::Moment},
     host::{sim::Hardware, sim::NodeId},
     system::heartbeat::{HeartbeatEvent, HeartbeatSession},
-    under_test::cluster::{EventKind, EventRef, Model},
+    under_test::cluster::{EventKind, EventRef, Model, TimeBounds},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 type Target = ((NodeId, u64), String, String, HeartbeatSession);
 
-/// Remembers the sessions that are monitored, and whether they are lost.
+/// A clock tells whole nanoseconds, drawn out or shrunk.
+const ROUNDED: Duration = Duration::from_micros(1);
+
+/// Remembers the sessions that are monitored, since when none of them has sent a beat, and whether they are lost.
 #[derive(Default)]
 pub struct LossOnce {
-    monitored: BTreeMap<Target, Option<Moment>>,
+    bounds: TimeBounds,
+    clocks: Clocks,
+    monitored: BTreeMap<Target, Watched>,
+}
+
+struct Watched {
+    silent_since: Moment,
+    lost: Option<Moment>,
+}
+
+impl LossOnce {
+    /// Judges by these bounds.
+    pub fn new(bounds: TimeBounds) -> Self {
+        LossOnce { bounds, ..Self::default() }
+    }
+
+    fn lost(&mut self, at: Moment, target: &Target, timed_out: bool) -> Check {
+        let (_, _, id, session) = target;
+        let now = format!("{at}: {session:?} of {id} is lost");
+        let least = self.clocks.shrunk(at.process.0, self.bounds.heartbeat_timeout);
+        match self.monitored.get_mut(target) {
+            None => Check::broken("it is not monitored", now),
+            Some(Watched { lost: Some(lost), .. }) => {
+                Check::broken(format!("{lost}: it is lost"), now)
+            }
+            Some(Watched { silent_since, lost }) => {
+                *lost = Some(at);
+                let silent = at.time - silent_since.time + ROUNDED;
+                Check::that(!timed_out || silent >= least, || {
+                    (format!("{silent_since}: it beats"), now)
+                })
+            }
+        }
+    }
 }
 
 impl ClusterInvariant for LossOnce {
@@ -24,7 +60,7 @@ impl ClusterInvariant for LossOnce {
     }
 
     fn promise(&self) -> &'static str {
-        "a session is lost at most once, and only while it is monitored"
+        "a session is lost at most once, only while it is monitored, and never while it beats"
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
@@ -37,7 +73,8 @@ impl ClusterInvariant for LossOnce {
         };
         match seen {
             EventRef::Heartbeat(HeartbeatEvent::TargetMonitored { by, id, session }) => {
-                let known = self.monitored.insert(target(by, id, session), None);
+                let watched = Watched { silent_since: at, lost: None };
+                let known = self.monitored.insert(target(by, id, session), watched);
                 Check::that(known.is_none(), || {
                     ("it is monitored".to_string(), format!("{at}: {session:?} of {id} is"))
                 })
@@ -51,22 +88,26 @@ impl ClusterInvariant for LossOnce {
                     )
                 })
             }
-            EventRef::Heartbeat(
-                HeartbeatEvent::TimedOut { by, id, session }
-                | HeartbeatEvent::Unreachable { by, id, session },
-            ) => {
-                let now = format!("{at}: {session:?} of {id} is lost");
+            EventRef::Heartbeat(HeartbeatEvent::BeatReceived { by, id, session }) => {
                 match self.monitored.get_mut(&target(by, id, session)) {
-                    None => Check::broken("it is not monitored", now),
-                    Some(Some(lost)) => Check::broken(format!("{lost}: it is lost"), now),
-                    Some(lost) => {
-                        *lost = Some(at);
-                        Check::Passed
+                    Some(watched) if watched.lost.is_none() => {
+                        watched.silent_since = at;
+                        Check::Ignored
                     }
+                    _ => Check::broken("it is lost, or not monitored", format!("{at}: {id} beats")),
                 }
             }
-            EventRef::Hardware(Hardware::Ended(_)) => {
-                self.monitored.retain(|(process, ..), _| *process != at.process);
+            EventRef::Heartbeat(HeartbeatEvent::TimedOut { by, id, session }) => {
+                self.lost(at, &target(by, id, session), true)
+            }
+            EventRef::Heartbeat(HeartbeatEvent::Unreachable { by, id, session }) => {
+                self.lost(at, &target(by, id, session), false)
+            }
+            EventRef::Hardware(event) => {
+                self.clocks.observe(at, event);
+                if matches!(event, Hardware::Ended(_)) {
+                    self.monitored.retain(|(process, ..), _| *process != at.process);
+                }
                 Check::Ignored
             }
             _ => Check::Ignored,
@@ -76,7 +117,9 @@ impl ClusterInvariant for LossOnce {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing_jobs::*, HeartbeatEvent, HeartbeatSession, LossOnce};
+    use super::{
+        super::testing_jobs::*, Duration, HeartbeatEvent, HeartbeatSession, LossOnce, TimeBounds,
+    };
 
     fn names() -> (String, String, HeartbeatSession) {
         ("resource-manager".to_string(), "a".to_string(), HeartbeatSession(1))
@@ -102,8 +145,15 @@ mod tests {
         HeartbeatEvent::Unreachable { by, id, session }
     }
 
+    fn beat() -> HeartbeatEvent {
+        let (by, id, session) = names();
+        HeartbeatEvent::BeatReceived { by, id, session }
+    }
+
+    const TIMEOUT: Duration = Duration::from_secs(5);
+
     fn watching() -> History<LossOnce> {
-        History::new().holds(process(1, 1), monitored())
+        History::of(LossOnce::new(TimeBounds::default())).holds(process(1, 1), monitored())
     }
 
     #[test]
@@ -111,16 +161,34 @@ mod tests {
         watching()
             .holds(process(2, 1), monitored())
             .holds(process(2, 1), unreachable())
+            .after(TIMEOUT)
             .holds(process(1, 1), timed_out())
             .holds(process(1, 1), unmonitored())
             .holds(process(1, 1), monitored())
+            .after(TIMEOUT)
             .holds(process(1, 1), timed_out());
     }
 
     #[test]
+    fn a_time_out_while_beats_come_is_refused_and_one_of_who_is_not_there_is_not() {
+        let beating = || watching().after(TIMEOUT).holds(process(1, 1), beat()).after(TIMEOUT / 2);
+        beating().breaks(process(1, 1), timed_out());
+        beating().holds(process(1, 1), unreachable());
+        beating().after(TIMEOUT / 2).holds(process(1, 1), timed_out());
+        watching().breaks(process(1, 1), timed_out());
+    }
+
+    #[test]
+    fn a_beat_of_what_is_lost_or_not_monitored_is_refused() {
+        watching().breaks(process(2, 1), beat());
+        watching().holds(process(1, 1), unreachable()).breaks(process(1, 1), beat());
+    }
+
+    #[test]
     fn a_second_loss_is_refused() {
-        watching().holds(process(1, 1), timed_out()).breaks(process(1, 1), unreachable());
-        watching().holds(process(1, 1), unreachable()).breaks(process(1, 1), timed_out());
+        let late = || watching().after(TIMEOUT);
+        late().holds(process(1, 1), timed_out()).breaks(process(1, 1), unreachable());
+        late().holds(process(1, 1), unreachable()).breaks(process(1, 1), timed_out());
     }
 
     #[test]

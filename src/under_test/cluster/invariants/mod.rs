@@ -31,6 +31,7 @@ pub mod e4_failure_stays_in_its_region;
 pub mod e5_restarts_obey_the_strategy;
 pub mod e6_finished_is_not_failed;
 pub mod h1_loss_once;
+mod h2_loss_in_time;
 pub mod h3_loss_names_what_stands;
 pub mod h4_only_its_own_leader;
 pub mod j1_no_foreign_restart;
@@ -140,7 +141,8 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(e4_failure_stays_in_its_region::FailureStaysInItsRegion::default()),
         Box::new(e5_restarts_obey_the_strategy::RestartsObeyTheStrategy::default()),
         Box::new(e6_finished_is_not_failed::FinishedIsNotFailed::default()),
-        Box::new(h1_loss_once::LossOnce::default()),
+        Box::new(h1_loss_once::LossOnce::new(bounds.clone())),
+        Box::new(h2_loss_in_time::LossInTime::new(bounds.clone())),
         Box::new(h3_loss_names_what_stands::LossNamesWhatStands::default()),
         Box::new(h4_only_its_own_leader::OnlyItsOwnLeader),
         Box::new(k1_client_is_served::ClientIsServed),

@@ -8,7 +8,7 @@ use crate::{
         ids::{CheckpointId, ExecutionVertexId, JobVertexId},
         protocol::{
             CheckpointDetails, CheckpointEnd, CheckpointsDetails, ExecutionState, JobDetails,
-            SubtaskDetails, VertexDetails,
+            SubtaskDetails, SubtaskMetrics, VertexDetails,
         },
         store::CompletedCheckpoint,
     },
@@ -126,12 +126,14 @@ impl JobMasterCore {
                 state: execution.state.state(),
                 age_ms: millis(now.saturating_since(execution.since)),
                 executor: Some(execution.resource.clone()),
+                metrics: execution.metrics,
             },
             None => SubtaskDetails {
                 epoch: None,
                 state: ExecutionState::Created,
                 age_ms: millis(now.saturating_since(self.regions[self.region_of[&of]].since)),
                 executor: None,
+                metrics: SubtaskMetrics::default(),
             },
         };
         let input = |edge: &JobEdge| (edge.producer, edge.partitioner.to_string());

@@ -58,6 +58,9 @@ pub enum Effect {
     Unmonitor(ResourceId, HeartbeatSession),
     /// Tells a task executor that nothing is wanted of it over a connection, and forgets the way to it.
     Disconnect(ResourceId, HeartbeatSession, String),
+    /// Tells the resource manager anew how many slots the job needs: it may have given one that was refused, since
+    /// another one was not yet known to be lost.
+    DeclareRequirements,
     /// Takes leave of the resource manager.
     LeaveResourceManager(JobStatus),
     /// Ends what is under way: the term is over.

@@ -4,7 +4,7 @@ use crate::{
     host::Instant,
     system::{
         ids::{AllocationId, ExecutionAttemptId, ResourceId, TaskExecutorSession},
-        protocol::TaskExecutionState,
+        protocol::{SubtaskMetrics, TaskExecutionState},
     },
 };
 
@@ -25,6 +25,8 @@ pub struct Execution {
     pub executor: TaskExecutorSession,
     /// The version of the task executor's tasks when it took this one; `None` before its answer.
     pub deployed: Option<u64>,
+    /// What its task executor told of it.
+    pub metrics: SubtaskMetrics,
 }
 
 impl Execution {

@@ -209,10 +209,11 @@ impl JobMasterCore {
     ) {
         let link = self.executors.get(resource).filter(|link| link.heartbeat == heartbeat);
         let Some(session) = link.map(|link| link.info.session) else { return };
-        for attempt in &report.attempts {
-            let known = self.executions.get(&attempt.vertex);
-            if known.is_none_or(|execution| execution.attempt != *attempt) {
-                self.does(Effect::CancelUnknown(resource.clone(), *attempt));
+        for (attempt, metrics) in &report.attempts {
+            let known = self.executions.get_mut(&attempt.vertex);
+            match known.filter(|execution| execution.attempt == *attempt) {
+                Some(execution) => execution.metrics.report(*metrics),
+                None => self.does(Effect::CancelUnknown(resource.clone(), *attempt)),
             }
         }
         // What has ended and was not told before is told here, so that a task that is in neither list
@@ -225,7 +226,7 @@ impl JobMasterCore {
                 && execution.executor == session
                 && !execution.state.is_terminal()
                 && execution.deployed.is_some_and(|version| version <= report.version)
-                && !report.attempts.contains(&execution.attempt)
+                && !report.attempts.contains_key(&execution.attempt)
         };
         let missing = self.executions.values().filter(missing).map(|execution| execution.attempt);
         let mut failure = Failure::default();

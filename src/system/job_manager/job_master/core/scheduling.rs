@@ -16,7 +16,7 @@ use crate::{
             AllocationId, ExecutionAttemptId, ExecutionVertexId, JobVertexId, ResultPartitionId,
         },
         job_manager::event::JobEvent,
-        protocol::{DeployRefusal, JobStatus, TaskExecutionState},
+        protocol::{DeployRefusal, JobStatus, SubtaskMetrics, TaskExecutionState},
         reason::shortened,
         rpc::RpcError,
         sabotage,
@@ -107,6 +107,7 @@ impl JobMasterCore {
                 executor: self.executors[&held.slot.resource].info.session,
                 resource: held.slot.resource,
                 deployed: None,
+                metrics: SubtaskMetrics::default(),
             };
             self.executions.insert(*vertex, execution);
         }
@@ -487,6 +488,9 @@ impl JobMasterCore {
         failure: &mut Failure,
     ) {
         let Some(place) = self.slots.release(allocation) else { return };
+        if !self.effects.contains(&Effect::DeclareRequirements) {
+            self.does(Effect::DeclareRequirements);
+        }
         for region in self.regions.iter_mut().filter(|region| region.places.contains(&place)) {
             region.version += 1;
         }

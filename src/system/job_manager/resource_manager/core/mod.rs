@@ -167,8 +167,10 @@ impl ResourceManagerCore {
         ResourceManagerCore { workers: Some(Workers::new(settings, prefix, switches)), ..self }
     }
 
-    /// What is to be done since the last call.
+    /// What is to be done since the last call. Whatever it was that made slots free or needed, those that are both are
+    /// asked for now.
     pub fn take_effects(&mut self) -> Vec<Effect> {
+        self.match_slots();
         std::mem::take(&mut self.effects)
     }
 
@@ -299,7 +301,6 @@ impl ResourceManagerCore {
         for job in self.slots.report(&resource, instance, report) {
             self.rest(now, job);
         }
-        self.match_slots();
         self.balance(now);
         true
     }
@@ -335,7 +336,6 @@ impl ResourceManagerCore {
         if given_back || answer == SlotAnswer::Refused {
             self.rest(now, request.job);
         }
-        self.match_slots();
     }
 
     /// A job is led by another master, or by none that is known.
@@ -433,7 +433,8 @@ impl ResourceManagerCore {
         master.is_some_and(|master| master.session == session)
     }
 
-    /// How many slots a job needs; false when that master is not registered.
+    /// How many slots a job needs; false when that master is not registered. One that declares anew takes again what
+    /// it refused before, so its job rests no longer.
     pub fn on_requirements(
         &mut self,
         now: Instant,
@@ -444,8 +445,9 @@ impl ResourceManagerCore {
     ) -> bool {
         let known = self.is_master(job, session);
         if known {
-            self.slots.require(job, version, slots);
-            self.match_slots();
+            if self.slots.require(job, version, slots) {
+                self.resting.remove(&job);
+            }
             self.balance(now);
         }
         known
@@ -495,7 +497,6 @@ impl ResourceManagerCore {
                     return self.does(Effect::Schedule(left, timer));
                 }
                 self.resting.remove(&job);
-                self.match_slots();
             }
             Timer::Idle(job) => {
                 let timeout = self.config.job_timeout;
@@ -509,10 +510,11 @@ impl ResourceManagerCore {
         }
     }
 
-    /// What holds after every call.
+    /// What holds after every call, once its effects are taken.
     pub fn check_invariants(&self) {
         let registered = self.executors.iter().map(|(resource, known)| (resource, known.instance));
-        self.slots.check_invariants(registered.collect());
+        let resting = |job: JobId| self.resting.contains_key(&job);
+        self.slots.check_invariants(registered.collect(), resting);
         if let Some(workers) = &self.workers {
             workers.check_invariants(&self.executors.keys().collect());
         }

@@ -159,12 +159,14 @@ impl SlotManager {
         false
     }
 
-    /// What a job's master needs. An older declaration is ignored; a master begins anew.
-    pub fn require(&mut self, job: JobId, version: u64, slots: u32) {
+    /// What a job's master needs. An older declaration is ignored; a master begins anew. Says whether it is the newest.
+    pub fn require(&mut self, job: JobId, version: u64, slots: u32) -> bool {
         let known = self.requirements.entry(job).or_default();
-        if version > known.version {
+        let newer = version > known.version;
+        if newer {
             (known.version, known.slots) = (version, slots);
         }
+        newer
     }
 
     /// A master has connected: its declarations count from 1.
@@ -193,16 +195,8 @@ impl SlotManager {
         mut allocate: impl FnMut() -> AllocationId,
     ) -> Vec<(SlotRequest, AllocationId)> {
         let mut requests = Vec::new();
-        let wanting: Vec<(JobId, u32)> = self
-            .requirements
-            .iter()
-            .filter(|(job, requirement)| requirement.connected && !resting(**job))
-            .map(|(job, requirement)| (*job, requirement.slots))
-            .collect();
-        for (job, wanted) in wanting {
-            let slots = self.executors.values().flat_map(|executor| &executor.slots);
-            let held = slots.filter(|slot| slot.job() == Some(job)).count();
-            for _ in held..wanted as usize {
+        for (job, missing) in self.wanting(resting) {
+            for _ in 0..missing {
                 let Some((resource, instance, index)) = self.free_slot() else { break };
                 let allocation = allocate();
                 let executor = self.executors.get_mut(&resource).expect("it has a free slot");
@@ -214,14 +208,26 @@ impl SlotManager {
         requests
     }
 
+    /// The jobs that need slots beyond those that they hold, or that were asked for, and may ask for them now.
+    fn wanting(&self, resting: impl Fn(JobId) -> bool) -> Vec<(JobId, u32)> {
+        let may_ask =
+            |(job, requirement): &(&JobId, &Requirement)| requirement.connected && !resting(**job);
+        let missing =
+            |(job, requirement): (&JobId, &Requirement)| (*job, self.missing_of(*job, requirement));
+        let missing = self.requirements.iter().filter(may_ask).map(missing);
+        missing.filter(|(_, missing)| *missing > 0).collect()
+    }
+
     /// How many slots jobs need beyond those that they hold, or that were asked for.
     pub fn missing(&self) -> u32 {
-        let missing = |(job, requirement): (&JobId, &Requirement)| {
-            let slots = self.executors.values().flat_map(|executor| &executor.slots);
-            let held = slots.filter(|slot| slot.job() == Some(*job)).count();
-            requirement.slots.saturating_sub(u32::try_from(held).unwrap_or(u32::MAX))
-        };
-        self.requirements.iter().map(missing).fold(0, u32::saturating_add)
+        let missing = self.requirements.iter().map(|(job, known)| self.missing_of(*job, known));
+        missing.fold(0, u32::saturating_add)
+    }
+
+    fn missing_of(&self, job: JobId, requirement: &Requirement) -> u32 {
+        let slots = self.executors.values().flat_map(|executor| &executor.slots);
+        let held = slots.filter(|slot| slot.job() == Some(job)).count();
+        requirement.slots.saturating_sub(u32::try_from(held).unwrap_or(u32::MAX))
     }
 
     /// How many slots nobody holds.
@@ -244,8 +250,14 @@ impl SlotManager {
     }
 
     /// What holds after every call: the slots are those of the registered task executors, none is handed out
-    /// before its first report, and each hold is on one of them.
-    pub fn check_invariants(&self, registered: BTreeMap<&ResourceId, InstanceId>) {
+    /// before its first report, each hold is on one of them, and none is free that a job needs which may ask for it.
+    pub fn check_invariants(
+        &self,
+        registered: BTreeMap<&ResourceId, InstanceId>,
+        resting: impl Fn(JobId) -> bool,
+    ) {
+        let wanting = self.wanting(resting);
+        assert!(wanting.is_empty() || self.free() == 0, "{wanting:?} need what is free");
         let known = self.executors.iter().map(|(resource, known)| (resource, known.instance));
         assert_eq!(
             known.collect::<BTreeMap<_, _>>(),

@@ -41,8 +41,8 @@ pub(super) fn on<T>(
     call: impl FnOnce(&mut ResourceManagerCore) -> T,
 ) -> (T, Vec<Effect>) {
     let answer = call(core);
-    core.check_invariants();
     let mut effects = core.take_effects();
+    core.check_invariants();
     effects.retain(|effect| !matches!(effect, Effect::Announce(_)));
     (answer, effects)
 }
@@ -165,6 +165,42 @@ fn a_job_whose_slot_was_refused_rests() {
 }
 
 #[test]
+fn a_slot_that_is_lost_with_its_task_executor_is_asked_for_elsewhere_at_once() {
+    let mut core = with_master();
+    register(&mut core, 1, 1, FIRST);
+    core.on_requirements(at(0), JOB, TERM, 1, 1);
+    let (_, effects) = on(&mut core, |core| core.on_report(at(0), FIRST, &free(1)));
+    let (request, allocation) = requested(&effects).remove(0);
+    core.on_slot_answered(at(0), &request, allocation, SlotAnswer::Granted(2));
+    let (other, second) = (ResourceId("b".to_string()), InstanceId(2));
+    let info = TaskExecutorInfo { resource: other.clone(), ..info(8) };
+    assert_eq!(core.on_executor_connecting(&info, 1), Ok(()));
+    assert_eq!(core.on_executor_connected(info, 1, Ok(second)), Ok(second));
+    let (_, effects) = on(&mut core, |core| core.on_report(at(0), second, &free(1)));
+    assert_eq!(requested(&effects), [], "it has what it needs");
+    let ((), effects) =
+        on(&mut core, |core| core.on_executor_gone(at(1), &resource(), FIRST, "silent"));
+    let asked = requested(&effects);
+    assert_eq!(asked.iter().map(|(of, _)| &of.resource).collect::<Vec<_>>(), [&other]);
+}
+
+#[test]
+fn a_job_rests_no_longer_once_its_master_declares_anew() {
+    let mut core = with_master();
+    register(&mut core, 1, 1, FIRST);
+    core.on_requirements(at(0), JOB, TERM, 2, 1);
+    let (_, effects) = on(&mut core, |core| core.on_report(at(0), FIRST, &free(1)));
+    let (request, allocation) = requested(&effects).remove(0);
+    let refused = SlotAnswer::Refused;
+    on(&mut core, |core| core.on_slot_answered(at(0), &request, allocation, refused));
+    for (version, asked) in [(2, 0), (1, 0), (3, 1)] {
+        let declared =
+            |core: &mut ResourceManagerCore| core.on_requirements(at(1), JOB, TERM, version, 1);
+        assert_eq!(requested(&on(&mut core, declared).1).len(), asked, "version {version}");
+    }
+}
+
+#[test]
 fn answers_that_come_in_another_order_than_they_were_given_take_no_slot_back() {
     let mut core = with_master();
     register(&mut core, 1, 1, FIRST);
@@ -266,10 +302,12 @@ fn a_silent_master_is_dropped_and_may_come_again() {
     assert!(!core.on_requirements(at(0), JOB, TERM, 2, 1));
     assert_eq!(core.on_master_connecting(at(6), JOB, TERM, 3), Ok(Introduction::Connects));
     let again = HeartbeatSession(6);
-    let (answer, _) = on(&mut core, |core| core.on_master_connected(at(6), JOB, TERM, 3, again));
+    let (answer, effects) =
+        on(&mut core, |core| core.on_master_connected(at(6), JOB, TERM, 3, again));
     assert_eq!(answer, Ok(again));
-    let (_, effects) = on(&mut core, |core| core.on_requirements(at(0), JOB, TERM, 1, 2));
-    assert_eq!(requested(&effects).len(), 2, "its declarations count anew");
+    assert_eq!(requested(&effects).len(), 2, "what the job needs was kept");
+    assert!(on(&mut core, |core| core.on_requirements(at(0), JOB, TERM, 1, 3)).0);
+    assert_eq!(core.slots.missing(), 1, "its declarations count anew");
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! Task executors: registered, lost, and their slots.
 
 use super::*;
+use std::collections::BTreeMap;
+
+/// How often the resource manager is told what the job needs.
+fn declared(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| matches!(effect, Effect::DeclareRequirements)).count()
+}
 
 #[test]
 fn a_lost_executor_takes_the_regions_along_that_ran_there() {
@@ -10,6 +16,11 @@ fn a_lost_executor_takes_the_regions_along_that_ran_there() {
         core.on_silence(now, &lost, HeartbeatSession(2), "heartbeat timeout");
     });
     assert_eq!(canceled(&effects), [], "there is nobody to ask");
+    assert_eq!(
+        declared(&effects),
+        1,
+        "the resource manager may have had a slot refused that is needed now"
+    );
     assert_eq!(bench.core.slots.fill(), (1, 2));
     assert!(bench.core.executions.keys().all(|vertex| vertex.subtask == 0));
     // Of a connection that was replaced it says nothing.
@@ -47,6 +58,7 @@ fn the_loss_of_an_executor_is_one_failure_however_many_regions_ran_there() {
     });
     let [(attempts, false)] = &counted(&effects)[..] else { panic!("{effects:?}") };
     assert_eq!(attempts.len(), 4);
+    assert_eq!(declared(&effects), 1, "once for both slots");
     let restarts = |effect: &&Effect| matches!(effect, Effect::Schedule(_, Timer::Restart(_)));
     assert_eq!(effects.iter().filter(restarts).count(), 1);
     assert_eq!(bench.core.status, JobStatus::Restarting);
@@ -62,8 +74,12 @@ fn the_loss_of_an_executor_is_one_failure_however_many_regions_ran_there() {
 #[test]
 fn what_a_report_lacks_is_one_failure_too() {
     let mut bench = both_on_one(restarts(1));
-    let report =
-        ExecutorReport { version: 9, attempts: vec![], ended: vec![], allocations: vec![] };
+    let report = ExecutorReport {
+        version: 9,
+        attempts: BTreeMap::new(),
+        ended: vec![],
+        allocations: vec![],
+    };
     let (resource, beat) = (ResourceId("a".to_string()), HeartbeatSession(1));
     let effects = bench.does(|core, now| core.on_report(now, &resource, beat, report));
     assert_eq!(counted(&effects).len(), 1, "{effects:?}");
@@ -240,9 +256,10 @@ fn a_report_of_before_a_deployment_says_nothing_of_it() {
     let mut bench = Bench::running(restarts(9));
     let of = attempt((0, 0), 1);
     bench.does(|core, now| core.on_submitted(now, of, Ok(Ok(5))));
+    let measured = TaskMetrics { busy_us: 7, ..TaskMetrics::default() };
     let report = |version, attempts: Vec<ExecutionAttemptId>| ExecutorReport {
         version,
-        attempts,
+        attempts: attempts.into_iter().map(|of| (of, measured)).collect(),
         ended: vec![],
         allocations: vec![AllocationId(1)],
     };
@@ -254,6 +271,8 @@ fn a_report_of_before_a_deployment_says_nothing_of_it() {
     let more = report(5, vec![of, unknown]);
     let effects = bench.does(|core, now| core.on_report(now, &resource, beat, more));
     assert_eq!(effects, [Effect::CancelUnknown(resource.clone(), unknown)]);
+    let told = bench.core.details(bench.now).vertices[0].subtasks[0].metrics;
+    assert_eq!(told.total, measured, "what was measured comes along");
     let without = report(5, vec![]);
     let effects = bench.does(|core, now| core.on_report(now, &resource, beat, without));
     assert_eq!(canceled(&effects), [attempt((1, 0), 1)], "it is lost, and its region ends");

@@ -13,7 +13,7 @@ use crate::system::{
     ids::{AllocationId, CheckpointId, ExecutionAttemptId, JobVertexId, TaskExecutorSession},
     protocol::{
         CheckpointAck, DeployRefusal, ExecutorReport, OfferedSlots, RegistrationRefusal, SlotOffer,
-        TaskExecutionState, TaskExecutorInfo, WaitReason, WaitingTask,
+        TaskExecutionState, TaskExecutorInfo, TaskMetrics, WaitReason, WaitingTask,
     },
     rpc::RpcError,
     service::coordination::Revision,

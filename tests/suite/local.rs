@@ -1,18 +1,19 @@
 //! A whole cluster in one live process, as a user's own test has it.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 use wavetank::{
     jobs::{
-        common::JobSettings,
+        common::{JobArguments, JobSettings},
         shipped,
         word_count::{topics, word_count},
     },
     local::{LocalCluster, LocalClusterConfig},
     system::{
-        connector::{GeneratorParameters, Input},
+        connector::{DiscardingSink, GeneratorParameters, Input},
+        dataflow::{Program, Programs},
         graph::{CheckpointSettings, JobGraph, RestartStrategy},
         ids::JobId,
-        protocol::JobStatus,
+        protocol::{JobDetails, JobStatus, Wait, WaitReason},
     },
 };
 
@@ -28,7 +29,11 @@ fn job(id: u128, records: u64, per_second: u64) -> JobGraph {
 }
 
 async fn cluster(config: LocalClusterConfig) -> LocalCluster {
-    let cluster = LocalCluster::start(config, shipped().programs()).await.expect("it starts");
+    cluster_of(config, shipped().programs()).await
+}
+
+async fn cluster_of(config: LocalClusterConfig, programs: Programs) -> LocalCluster {
+    let cluster = LocalCluster::start(config, programs).await.expect("it starts");
     let created =
         cluster.services().log.create_topic_until_acknowledged(&topics(1).output, 2).await;
     created.expect("a new topic, or the same");
@@ -66,10 +71,60 @@ async fn two_clusters_stand_beside_each_other() {
     other.stop().await;
 }
 
+fn folder(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("wavetank-test-{}-{name}", std::process::id()))
+}
+
+/// Waits until a job's details are so.
+async fn until(cluster: &LocalCluster, job: JobId, are: impl Fn(&JobDetails) -> bool) {
+    let looks = async {
+        while !are(&cluster.client().details(job).await.expect("it is known")) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let came = tokio::time::timeout(Duration::from_secs(60), looks).await;
+    assert!(came.is_ok(), "{:?}", cluster.client().details(job).await);
+}
+
+#[tokio::test]
+async fn a_job_whose_program_is_another_one_waits_for_its_own() {
+    let folder = folder("other-program");
+    let kept = || LocalClusterConfig { folder: Some(folder.clone()), ..Default::default() };
+    let first = cluster(kept()).await;
+    let long = job(4, 1_000_000, 50);
+    first.client().submit(&long).await.expect("it is taken");
+    until(&first, long.id, |details| details.status == JobStatus::Running).await;
+    first.stop().await;
+    let other = Program::new("word-count", 2, |env, arguments: &JobArguments| {
+        env.source("source", arguments.input.source()?).sink("sink", DiscardingSink);
+        Ok(())
+    });
+    for (programs, says) in [
+        (Programs::new().with(other), "made by version 1"),
+        (Programs::new(), "no program is called"),
+    ] {
+        let waiting = cluster_of(kept(), programs).await;
+        let for_program =
+            |wait: &Wait| matches!(&wait.reason, WaitReason::Program { why } if why.contains(says));
+        until(&waiting, long.id, |details| details.waits.iter().any(for_program)).await;
+        let details = waiting.client().details(long.id).await.expect("it is known");
+        assert_eq!((details.status, details.waits.len()), (JobStatus::Created, 1), "{details:?}");
+        waiting.stop().await;
+    }
+    let own = cluster(kept()).await;
+    until(&own, long.id, |details| details.status == JobStatus::Running).await;
+    own.stop().await;
+    let without = cluster_of(kept(), Programs::new()).await;
+    without.client().cancel(long.id).await.expect("it waits");
+    let result = without.client().result(long.id).await.expect("it is known");
+    assert_eq!(result.status, JobStatus::Canceled, "nothing of it has to be run for that");
+    without.stop().await;
+    std::fs::remove_dir_all(folder).expect("its own");
+}
+
 #[tokio::test]
 async fn in_a_folder_that_is_kept_a_job_goes_on() {
-    let random = format!("wavetank-test-{}", std::process::id());
-    let folder = std::env::temp_dir().join(random).join("kept");
+    let folder = folder("kept");
     let kept = || LocalClusterConfig {
         slots: 2,
         folder: Some(folder.clone()),
@@ -101,5 +156,5 @@ async fn in_a_folder_that_is_kept_a_job_goes_on() {
         JobStatus::Canceled
     );
     second.stop().await;
-    std::fs::remove_dir_all(folder.parent().expect("a folder of the test's own")).expect("its own");
+    std::fs::remove_dir_all(folder).expect("its own");
 }

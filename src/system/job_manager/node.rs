@@ -78,10 +78,10 @@ pub async fn serve_job_manager(
             config: config.clone(),
             coordination: client.clone(),
             objects,
+            check,
         },
         log,
         session: session.clone(),
-        check,
         mode,
         outcome: outcome.clone(),
     };

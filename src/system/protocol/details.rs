@@ -316,6 +316,11 @@ pub enum WaitReason {
         /// The checkpoint.
         checkpoint: CheckpointId,
     },
+    /// A job manager that has its program: the one that leads has none of that name, or another one.
+    Program {
+        /// In words, with both hashes; 1 KiB at most.
+        why: String,
+    },
 }
 
 impl WaitReason {
@@ -327,6 +332,7 @@ impl WaitReason {
             | WaitReason::Pointer { checkpoint }
             | WaitReason::PointerInDoubt { checkpoint } => Some(*checkpoint),
             WaitReason::Slots { .. }
+            | WaitReason::Program { .. }
             | WaitReason::RestartDelay
             | WaitReason::Epoch
             | WaitReason::TasksToRun { .. }
@@ -341,6 +347,7 @@ impl WaitReason {
             | WaitReason::TasksToEnd { tasks }
             | WaitReason::Acknowledgements { tasks, .. } => tasks,
             WaitReason::Slots { .. }
+            | WaitReason::Program { .. }
             | WaitReason::RestartDelay
             | WaitReason::Epoch
             | WaitReason::Metadata { .. }

@@ -323,6 +323,7 @@ fn wait(wait: &Wait) -> Value {
         WaitReason::PointerInDoubt { .. } => {
             ("CHECKPOINT_POINTER_IN_DOUBT", Some("coordination"), None)
         }
+        WaitReason::Program { .. } => ("PROGRAM", None, None),
     };
     let task = |task: &WaitingTask| {
         json!({
@@ -332,12 +333,16 @@ fn wait(wait: &Wait) -> Value {
             "taskmanager-id": task.executor.as_ref().map(|resource| &resource.0),
         })
     };
-    json!({
+    let mut told = json!({
         "reason": reason,
         "service": service,
         "checkpoint": wait.reason.checkpoint().map(|checkpoint| checkpoint.0),
         "missing": missing,
         "waited-ms": wait.waited_ms,
         "tasks": wait.reason.tasks().iter().map(task).collect::<Vec<_>>(),
-    })
+    });
+    if let WaitReason::Program { why } = &wait.reason {
+        told["why"] = json!(why);
+    }
+    told
 }

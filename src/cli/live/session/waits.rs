@@ -8,6 +8,7 @@ pub fn text(wait: &Wait) -> String {
     let what = match &wait.reason {
         WaitReason::Slots { missing: 1 } => "1 slot, from the resource manager".to_string(),
         WaitReason::Slots { missing } => format!("{missing} slots, from the resource manager"),
+        WaitReason::Program { why } => format!("a binary that has its program: {why}"),
         WaitReason::RestartDelay => "the delay of its restart strategy".to_string(),
         WaitReason::Epoch => "the coordination service, for an epoch".to_string(),
         WaitReason::TasksToRun { .. } => "tasks to run".to_string(),

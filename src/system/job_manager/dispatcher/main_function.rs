@@ -48,7 +48,7 @@ impl Dispatcher {
     ) -> oneshot::Receiver<Result<JobResult, ApplicationError>> {
         let (told, ended) = oneshot::channel();
         self.executing = Some(told);
-        let check = self.services.check.clone();
+        let check = self.services.masters.check.clone();
         let taken =
             self.decide(context, |core, _| core.on_execute(job, |job| check_job(job, &check)));
         match taken {

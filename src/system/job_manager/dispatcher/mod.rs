@@ -8,11 +8,7 @@ mod main_function;
 mod runner;
 
 use self::core::{DispatcherCore, Effect, Known, Purpose, merged};
-use super::{
-    ApplicationError, RunMode,
-    job_master::JobMasterServices,
-    operator_check::{OperatorCheck, check_job},
-};
+use super::{ApplicationError, RunMode, job_master::JobMasterServices, operator_check::check_job};
 use crate::host::Instant;
 use crate::system::{
     graph::JobGraph,
@@ -54,8 +50,6 @@ pub struct DispatcherServices {
     pub log: Arc<dyn Log>,
     /// The process's session, on whose lease its elections hang.
     pub session: Arc<Session>,
-    /// Knows the registered operators.
-    pub check: OperatorCheck,
     /// What the cluster is there for.
     pub mode: RunMode,
     /// Told once the cluster has done it, and what it came to.
@@ -368,7 +362,7 @@ impl DispatcherHandler for Dispatcher {
         reply: Reply<Result<(), SubmitRefusal>>,
     ) {
         let id = job.id;
-        let check = self.services.check.clone();
+        let check = self.services.masters.check.clone();
         let taken = self.core.on_submit(job, |job| check_job(job, &check));
         match taken {
             Ok(()) => drop(self.submitting.insert(id, reply)),

@@ -10,7 +10,7 @@ mod resources;
 
 pub(super) use self::core::Checkpoints;
 use self::core::JobMasterCore;
-use super::JobManagerConfig;
+use super::{JobManagerConfig, operator_check::OperatorCheck};
 use crate::host::Instant;
 use crate::system::{
     graph::JobGraph,
@@ -24,6 +24,7 @@ use crate::system::{
         JobMasterHandler, JobOverview, JobResult, MasterReport, OfferedSlots, RegistrationRefusal,
         TaskExecutionState, TaskExecutorGateway, TaskExecutorInfo,
     },
+    reason::bounded,
     registration::connect_back,
     rpc::{Context, Reply, RpcEndpoint, StopFuture},
     scope::Scope,
@@ -48,6 +49,8 @@ pub struct JobMasterServices {
     pub coordination: Arc<dyn Coordination>,
     /// The object store.
     pub objects: Arc<dyn ObjectStore>,
+    /// Whether this process can make the tasks of a job.
+    pub check: OperatorCheck,
 }
 
 /// The endpoint of one term.
@@ -87,10 +90,17 @@ impl JobMaster {
         let heartbeat = config.heartbeat;
         let (own_id, client) = (term.component.clone(), &services.coordination);
         let (now, switches) = (client.host().now(), client.host().switches());
+        let unbuildable = (services.check)(&job).err();
+        let mut core =
+            JobMasterCore::new(now, job.clone(), term.session, checkpoints, &config, switches);
+        if let Some(why) = unbuildable {
+            tracing::warn!(job = %job.id, why, "the job waits for a job manager that can run it");
+            core.wait_for_program(bounded(why));
+        }
         JobMaster {
             counter: CheckpointIdCounter::new(client, &term, job.id),
             store: CompletedCheckpointStore::new(client, &term, job.id),
-            core: JobMasterCore::new(now, job, term.session, checkpoints, &config, switches),
+            core,
             term,
             gateways: BTreeMap::new(),
             executor_beats: HeartbeatManagerSender::new(own_id.clone(), heartbeat),
@@ -167,6 +177,8 @@ impl RpcEndpoint for JobMaster {
         self.executor_beats.start(context);
         match self.canceled {
             true => self.decide(context, |core, now| core.on_cancel(now)),
+            // Without its program it needs no slots.
+            false if self.core.waits_for_program() => {}
             false => self.follow_resource_manager(context),
         }
         Ok(())

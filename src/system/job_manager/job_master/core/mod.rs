@@ -71,6 +71,8 @@ pub struct JobMasterCore {
     idle: Idle,
     executors: BTreeMap<ResourceId, ExecutorLink>,
     checkpoints: Checkpoints,
+    /// Why this process can't make its tasks: the job waits for a master that can.
+    unbuildable: Option<String>,
     effects: Vec<Effect>,
 }
 
@@ -113,8 +115,20 @@ impl JobMasterCore {
             executions: BTreeMap::new(),
             executors: BTreeMap::new(),
             checkpoints,
+            unbuildable: None,
             effects: Vec::new(),
         }
+    }
+
+    /// Deploys nothing in this term: the job's program is not here, or is another one.
+    pub fn wait_for_program(&mut self, why: String) {
+        assert!(self.executions.is_empty(), "nothing has been deployed");
+        self.unbuildable = Some(why);
+    }
+
+    /// Whether it waits for a master that has its program.
+    pub fn waits_for_program(&self) -> bool {
+        self.unbuildable.is_some()
     }
 
     /// What is to be done since the last call.

@@ -48,7 +48,8 @@ impl JobMasterCore {
     pub(super) fn schedule(&mut self, now: Instant) {
         let drawing = self.regions.iter().any(|region| region.drawing);
         let gives_back = self.idle.gives_back;
-        if !self.may_deploy() || gives_back || drawing || self.checkpoints.is_storing() {
+        let waits = self.waits_for_program() || self.checkpoints.is_storing();
+        if !self.may_deploy() || gives_back || drawing || waits {
             return;
         }
         let mut ready = Vec::new();

@@ -21,7 +21,11 @@ impl JobMasterCore {
     /// What the job waits for now, what it has waited for longest first.
     pub fn waits(&self, now: Instant) -> Vec<Wait> {
         let mut waits: Vec<(WaitReason, Instant)> = Vec::new();
-        if !self.is_over() {
+        let program = self.unbuildable.clone().filter(|_| self.may_deploy());
+        if let Some(why) = program {
+            // That since it began, and nothing else: no slot is asked for.
+            waits.push((WaitReason::Program { why }, self.statuses[0].1));
+        } else if !self.is_over() {
             waits.extend(self.regions.iter().filter_map(|region| self.region_waits(region)));
         }
         waits.extend(self.checkpoints.storing.as_ref().map(super::storing::Storing::waits_for));

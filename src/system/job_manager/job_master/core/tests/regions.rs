@@ -160,6 +160,22 @@ fn whoever_asks_is_told_what_a_job_waits_for_and_since_when() {
 }
 
 #[test]
+fn a_job_without_its_program_deploys_nothing_and_can_be_canceled() {
+    let mut bench = Bench::new(restarts(9));
+    bench.core.wait_for_program("another version".to_string());
+    bench.does(|core, _| core.on_start());
+    for (life, resource) in (1..).zip(["a", "b"]) {
+        bench.connect(resource, life);
+        let effects = bench.offer(resource, life, life);
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Draw(..))), "{effects:?}");
+    }
+    let why = WaitReason::Program { why: "another version".to_string() };
+    assert_eq!(waits(&bench, 70), [(why, 70)], "for nothing else");
+    bench.does(|core, now| core.on_cancel(now));
+    assert_eq!((bench.core.status, waits(&bench, 70)), (JobStatus::Canceled, vec![]));
+}
+
+#[test]
 fn a_job_that_ends_waits_for_neither_slots_nor_delays() {
     let mut bench = Bench::running(restarts(9));
     bench.is(attempt((1, 1), 2), failed());

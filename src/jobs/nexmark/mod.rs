@@ -8,50 +8,13 @@ mod q1;
 mod q3;
 mod q5;
 mod q8;
+mod query;
 
 pub use event::{Auction, Bid, Event, Person};
 
-use super::{common::JobArguments, job::Job};
-use crate::system::dataflow::{
-    Collector, Failure, Program, Result, Stream, StreamEnv, Timestamp, WatermarkStrategy,
-};
-use bytes::Bytes;
-use event::OUT_OF_ORDER_MAX;
+use super::job::Job;
 
 /// The queries that are shipped.
 pub(super) fn jobs() -> [Job; 4] {
     [q1::job(), q3::job(), q5::job(), q8::job()]
-}
-
-/// A query as a job.
-fn query(
-    name: &str,
-    describe: fn(&mut StreamEnv, &JobArguments) -> Result<()>,
-    expected: fn(&[Event]) -> Vec<String>,
-) -> Job {
-    let expected = move |lines: &[Bytes]| {
-        let events: Vec<Event> = lines.iter().filter_map(|line| Event::parse(line)).collect();
-        expected(&events).into_iter().map(Bytes::from).collect()
-    };
-    Job::new(Program::new(name, 1, describe), expected).workload(event::drawn).reads(|line| {
-        match Event::parse(line) {
-            Some(_) => Ok(()),
-            None => Err("it is no event, such as `bid 5 1 200 1500`".to_string()),
-        }
-    })
-}
-
-/// The events of the input, with their times.
-fn events(env: &mut StreamEnv, arguments: &JobArguments) -> Result<Stream<Event>> {
-    let read = |line: Bytes, out: &mut Collector<'_, Event>| {
-        let event = Event::parse(&line).ok_or_else(|| Failure::new("a line is no event"))?;
-        out.emit(event);
-        Ok(())
-    };
-    let in_time =
-        WatermarkStrategy::for_bounded_out_of_orderness(OUT_OF_ORDER_MAX, |event: &Event| {
-            Timestamp(event.time())
-        });
-    let events = env.source("events", arguments.input.source()?).try_flat_map("read", read);
-    Ok(events.assign_timestamps_and_watermarks("event-time", in_time))
 }

@@ -1,8 +1,11 @@
 //! Query 1: what the bids are in euros. A function of each record, without state.
 
-use super::{Bid, Event, events, query};
+use super::{
+    event::{Bid, Event},
+    query::{events, query},
+};
 use crate::{
-    jobs::{Job, common::JobArguments},
+    jobs::{common::JobArguments, job::Job},
     system::{
         connector::LogSink,
         dataflow::{Result, StreamEnv},

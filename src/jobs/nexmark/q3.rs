@@ -1,9 +1,12 @@
 //! Query 3: who offers things of category 10 in three states. A join of two streams by key, whichever record comes
 //! first; what is kept of a key grows with its auctions.
 
-use super::{Auction, Event, Person, events, query};
+use super::{
+    event::{Auction, Event, Person},
+    query::{events, query},
+};
 use crate::{
-    jobs::{Job, common::JobArguments},
+    jobs::{common::JobArguments, job::Job},
     system::{
         connector::LogSink,
         dataflow::{CoProcess, Collector, KeyContext, Result, StreamEnv, Text},

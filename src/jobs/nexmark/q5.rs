@@ -1,9 +1,12 @@
 //! Query 5: which auctions had the most bids, every two seconds, in the ten seconds before. Sliding windows by key, and
 //! windows over what those come to.
 
-use super::{Bid, Event, events, query};
+use super::{
+    event::{Bid, Event},
+    query::{events, query},
+};
 use crate::{
-    jobs::{Job, common::JobArguments},
+    jobs::{common::JobArguments, job::Job},
     system::{
         connector::LogSink,
         dataflow::{

@@ -1,9 +1,12 @@
 //! Query 8: who has registered and offered something within the same ten seconds. A join of two streams in tumbling
 //! windows.
 
-use super::{Event, events, query};
+use super::{
+    event::Event,
+    query::{events, query},
+};
 use crate::{
-    jobs::{Job, common::JobArguments},
+    jobs::{common::JobArguments, job::Job},
     system::{
         connector::LogSink,
         dataflow::{

@@ -3,7 +3,7 @@
 use super::{
     bounds::TimeBounds,
     jobs::{
-        KnownJobs, SHIPPED,
+        KnownJobs, shipped,
         spec::{self, JobSpec},
     },
 };
@@ -104,7 +104,7 @@ pub struct Settings {
 impl Default for Settings {
     /// A cluster and a word count.
     fn default() -> Self {
-        Settings::of(SHIPPED)
+        Settings::of(shipped())
     }
 }
 
@@ -190,11 +190,11 @@ pub fn heartbeat_timeout(settings: &ClusterSettings) -> Duration {
 /// With the jobs of this crate where nobody says which there are.
 impl language::Settings for Settings {
     fn declared() -> Vec<Setting> {
-        Settings::declared_of(SHIPPED)
+        Settings::declared_of(shipped())
     }
 
     fn read(file: &mut Reader, mistakes: &mut Mistakes) -> Self {
-        Settings::read_of(SHIPPED, file, mistakes)
+        Settings::read_of(shipped(), file, mistakes)
     }
 
     fn write(&self, writer: &mut Writer) {

@@ -144,8 +144,16 @@ fn a_graph_for_which_there_is_no_room_is_refused_as_that() {
         }
         assert_eq!(store.put_graph(&graph(JOB, 100_000)).await, Err(StoreError::Full));
         assert!(!store.knows(JOB).await);
-        let room = Transaction::new().then(Change::Delete { key: "/filler/0".to_string() });
-        bench.coordination.transact(room).await.expect("a removal is never refused");
+        let delete = |number: u64| Change::Delete { key: format!("/filler/{number}") };
+        let remove = |numbers: std::ops::Range<u64>| {
+            let room = numbers.map(delete).fold(Transaction::new(), Transaction::then);
+            bench.coordination.transact(room)
+        };
+        remove(0..1).await.expect("a removal is never refused");
+        bench.put("/more".to_string(), vec![0; 100_000]).await;
+        let full = Err(StoreError::Full);
+        assert_eq!(store.put_graph(&graph(JOB, 100_000)).await, full, "the rest is for others");
+        remove(1..times / 4 + 1).await.expect("a removal is never refused");
         assert_eq!(store.put_graph(&graph(JOB, 100_000)).await, Ok(()));
     });
 }

@@ -121,7 +121,8 @@ fn what_tasks_spend_their_time_on_is_measured_and_what_goes_through_them() {
         let graph = three_stages(&numbers(u64::MAX, 500, 0), &slow, [2, 1, 1]);
         let job = cluster.run(&graph, 1, None).await;
         let measured = || [0, 1, 2].map(|vertex| job.task(vertex, 0).metrics());
-        assert_eq!(measured(), [TaskMetrics::default(); 3], "nothing before they run");
+        let just_begun = |of: &TaskMetrics| of.elapsed_us() <= 200_000;
+        assert!(measured().iter().all(just_begun), "{:?}", measured());
         cluster.world.sleep(ms(5_000)).await;
         let before = measured();
         cluster.world.sleep(ms(10_000)).await;

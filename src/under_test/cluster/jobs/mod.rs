@@ -9,16 +9,23 @@ mod standard;
 pub mod word_count;
 mod workload;
 
-use crate::jobs::{Job, JobTest, Jobs};
+use crate::jobs::{self, Job, JobTest, Jobs};
 use job::AnyJob;
 use standard::StandardJob;
+use std::sync::OnceLock;
 
 /// The jobs that scenarios can name, never none; the first is that of a `[[job]]` without a name.
 pub type KnownJobs = &'static [&'static dyn AnyJob];
 
-/// Those of this crate.
-pub const SHIPPED: KnownJobs =
+/// Those of this crate that have settings of their own.
+const WITH_OWN_SETTINGS: KnownJobs =
     &[&word_count::WordCount, &pipelines::Pipelines, &click_sessions::ClickSessions];
+
+/// Those of this crate.
+pub fn shipped() -> KnownJobs {
+    static SHIPPED: OnceLock<KnownJobs> = OnceLock::new();
+    SHIPPED.get_or_init(|| known(&jobs::shipped()))
+}
 
 /// The jobs of a binary. They stay until its process ends: whatever reads a scenario leans on them.
 ///
@@ -36,7 +43,7 @@ fn under_test(job: &Job) -> &'static dyn AnyJob {
             Box::leak(Box::new(StandardJob::new(job.clone(), workload.clone())))
         }
         JobTest::OwnSettings => {
-            let named = SHIPPED.iter().find(|shipped| shipped.name() == job.name());
+            let named = WITH_OWN_SETTINGS.iter().find(|shipped| shipped.name() == job.name());
             *named.expect("only jobs of this crate have settings of their own")
         }
     }

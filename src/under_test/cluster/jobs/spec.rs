@@ -1,8 +1,9 @@
 //! The jobs that scenarios can name, and what a `[[job]]` says of one.
 
 use super::{
-    KnownJobs, SHIPPED,
+    KnownJobs,
     job::{AnyJob, JobRun, JobSetup},
+    shipped,
 };
 use crate::{
     harness::{
@@ -46,7 +47,7 @@ pub struct JobSpec {
 impl Default for JobSpec {
     /// A word count with its defaults.
     fn default() -> Self {
-        JobSpec::of(SHIPPED[0])
+        JobSpec::of(shipped()[0])
     }
 }
 

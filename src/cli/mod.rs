@@ -39,7 +39,11 @@ pub fn simulated_main(systems: crate::harness::system::Systems) -> ExitCode {
 /// `[[test]]` with `harness = false`; [`test_scenarios`] tells more. Live there are none.
 #[cfg(madsim)]
 pub fn test_jobs(jobs: impl Into<Jobs>, crate_folder: &str) -> ExitCode {
-    test_scenarios(crate::under_test::systems(&jobs.into()), crate_folder)
+    let jobs = jobs.into();
+    match jobs.check() {
+        Ok(()) => test_scenarios(crate::under_test::systems(&jobs), crate_folder),
+        Err(error) => exit(Err(error.into())),
+    }
 }
 
 /// Runs no scenario: they belong to the simulated world.

@@ -22,6 +22,7 @@ const WORDS: u64 = 50;
 const GENERATED: &[u8] = b"word-17";
 
 type CheckLine = dyn Fn(&[u8]) -> Result<(), String> + Send + Sync;
+type CheckText = dyn Fn(&[Bytes]) -> Result<(), String> + Send + Sync;
 type MakeLine = dyn Fn(u64, &mut Draws) -> Bytes + Send + Sync;
 type MakeOracle = dyn Fn(&[Bytes]) -> Box<dyn JobOracle> + Send + Sync;
 
@@ -72,6 +73,7 @@ pub enum JobTest {
 #[derive(Clone)]
 pub struct Workload {
     line: Arc<MakeLine>,
+    check_text: Arc<CheckText>,
     oracle: Arc<MakeOracle>,
 }
 
@@ -80,6 +82,14 @@ impl Workload {
     pub fn lines(&self, seed: u64, count: u64) -> Vec<Bytes> {
         let mut draws = Draws::new(seed, "workload", [0, 0]);
         (0..count).map(|number| (self.line)(number, &mut draws)).collect()
+    }
+
+    /// Whether a text can be used in its place.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_text(&self, lines: &[Bytes]) -> Result<(), String> {
+        (self.check_text)(lines)
     }
 
     /// An oracle for these lines, of which nothing has been read.
@@ -105,7 +115,8 @@ impl Job {
         oracle: impl Fn(&[Bytes]) -> Box<dyn JobOracle> + Send + Sync + 'static,
     ) -> Self {
         let (line, oracle) = (Arc::new(drawn_words), Arc::new(oracle));
-        Job::of(program, JobTest::Standard(Workload { line, oracle }))
+        let check_text = Arc::new(|_: &[Bytes]| Ok(()));
+        Job::of(program, JobTest::Standard(Workload { line, check_text, oracle }))
     }
 
     /// A job of this crate, with settings of its own in scenario files.
@@ -149,14 +160,37 @@ impl Job {
         Job { arguments, ..self }
     }
 
-    /// Which lines it can read: no text and no generator is taken of which a line is refused here. By default those
-    /// of [`TEXT_BYTES_MAX`] bytes at most.
+    /// Which lines it can read, of those of [`TEXT_BYTES_MAX`] bytes at most: no text and no generator is taken of
+    /// which a line is refused here. By default all of them.
     #[must_use]
     pub fn reads(
         self,
         check: impl Fn(&[u8]) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
-        Job { check_line: Arc::new(check), ..self }
+        // One of this crate that has settings of its own says itself how long a line may be.
+        let any_length = matches!(self.test, JobTest::OwnSettings);
+        let check_line = move |line: &[u8]| match any_length {
+            true => check(line),
+            false => short_enough(line).and_then(|()| check(line)),
+        };
+        Job { check_line: Arc::new(check_line), ..self }
+    }
+
+    /// Which texts it can read as a whole, besides line by line, where its oracle asks for more: in simulation no text of
+    /// a user is taken that is refused here. By default all of them.
+    ///
+    /// # Panics
+    /// For a job with settings of its own, which say it.
+    #[must_use]
+    pub fn reads_all(
+        self,
+        check: impl Fn(&[Bytes]) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        let JobTest::Standard(workload) = self.test else {
+            panic!("{} has settings of its own", self.program.name())
+        };
+        let test = JobTest::Standard(Workload { check_text: Arc::new(check), ..workload });
+        Job { test, ..self }
     }
 
     /// How its input looks in simulation: the line of a number, from 0, with what it draws from the run's seed. By

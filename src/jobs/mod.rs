@@ -11,7 +11,7 @@ mod registry;
 pub mod word_count;
 
 pub use job::{Job, JobTest, Workload};
-pub use registry::{Jobs, Undescribed, UnknownJob};
+pub use registry::{Jobs, UnknownJob, Untestable};
 
 /// The jobs of this crate.
 pub fn shipped() -> Jobs {

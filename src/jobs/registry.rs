@@ -1,6 +1,6 @@
 //! The jobs of a binary.
 
-use super::job::Job;
+use super::job::{Job, JobTest};
 use crate::system::dataflow::{ProgramError, Programs};
 use std::fmt::Write;
 
@@ -21,12 +21,28 @@ pub struct UnknownJob {
     pub there_are: String,
 }
 
-/// A job can't be described with the arguments that it has by default.
+/// Lines of a workload that are looked at before it is used.
+const LINES_TRIED: u64 = 100;
+
+/// Why a job can't be put under test.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0}\n  in simulation a job is given `input`, `output` and what `Job::arguments` says; `graph` shows what becomes of it"
-)]
-pub struct Undescribed(ProgramError);
+pub enum Untestable {
+    /// It can't be described with the arguments that it has by default.
+    #[error(
+        "{0}\n  in simulation a job is given `input`, `output` and what `Job::arguments` says; `graph` shows what becomes of it"
+    )]
+    Undescribed(ProgramError),
+    /// It can't read what it is given.
+    #[error(
+        "the job {job:?} can't read a line of its workload: {why}\n  `Job::workload` says what it is given in simulation, `Job::reads` what it can read"
+    )]
+    Unreadable {
+        /// Its name.
+        job: String,
+        /// Why.
+        why: String,
+    },
+}
 
 impl From<Job> for Jobs {
     fn from(job: Job) -> Self {
@@ -76,13 +92,20 @@ impl Jobs {
         })
     }
 
-    /// Whether each can be described with the arguments that it has by default, as simulation does.
+    /// Whether each can be put under test: described with the arguments that it has by default, and its workload read.
     ///
     /// # Errors
     /// The first that can't, and why.
-    pub fn check(&self) -> Result<(), Undescribed> {
-        let described = |job: &Job| job.report(None, 1).map(drop).map_err(Undescribed);
-        self.all.iter().try_for_each(described)
+    pub fn check(&self) -> Result<(), Untestable> {
+        self.all.iter().try_for_each(|job| {
+            job.required_slots(1).map_err(Untestable::Undescribed)?;
+            let JobTest::Standard(workload) = job.test() else { return Ok(()) };
+            let drawn = workload.lines(0, LINES_TRIED);
+            drawn
+                .iter()
+                .try_for_each(|line| job.check_line(line))
+                .map_err(|why| Untestable::Unreadable { job: job.name().to_string(), why })
+        })
     }
 
     /// What the processes of a cluster can run.
@@ -117,6 +140,22 @@ mod tests {
         let lacking = Job::new(Program::new("p", 1, |_, _: &Wanted| Ok(())), |_| Vec::new());
         let told = Jobs::from(lacking).check().expect_err("no limit").to_string();
         assert!(told.contains("`limit`") && told.contains("Job::arguments"), "{told}");
+    }
+
+    #[test]
+    fn a_job_that_can_not_read_its_workload_is_told_apart() {
+        let job =
+            || Job::new(Program::new("p", 1, |_, _: &serde_json::Value| Ok(())), |_| Vec::new());
+        let numbers = |line: &[u8]| match line.iter().all(u8::is_ascii_digit) {
+            true => Ok(()),
+            false => Err("it is no number".to_string()),
+        };
+        let told = Jobs::from(job().reads(numbers)).check().expect_err("words").to_string();
+        assert!(told.contains("\"p\"") && told.contains("it is no number"), "{told}");
+        let counted = job().workload(|number, _| bytes::Bytes::from(number.to_string()));
+        assert_eq!(Jobs::from(counted.reads(numbers)).check(), Ok(()));
+        let long = [b'1'; crate::jobs::common::TEXT_BYTES_MAX + 1];
+        assert!(job().reads(numbers).check_line(&long).is_err(), "no line may be so long");
     }
 
     #[test]

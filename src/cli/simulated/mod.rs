@@ -111,7 +111,9 @@ pub fn renamed(arguments: &[String]) -> Option<CliError> {
 
 /// Does what the command line says.
 pub fn run(arguments: Arguments, systems: Systems, jobs: &Jobs) -> Result<Outcome, CliError> {
-    jobs.check()?;
+    if !matches!(arguments.command, Command::Graph(_)) {
+        jobs.check()?;
+    }
     match arguments.command {
         Command::Run(command) => command.run(systems),
         Command::Explore(command) => command.run(systems),

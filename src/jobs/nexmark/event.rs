@@ -3,10 +3,12 @@
 use crate::{host::Draws, system::dataflow::Text};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::{str::SplitWhitespace, time::Duration};
+use std::{collections::BTreeSet, str::SplitWhitespace, time::Duration};
 
 /// How much earlier than the latest event of its partition one may be.
 pub const OUT_OF_ORDER_MAX: Duration = Duration::from_millis(500);
+/// The latest time, far beyond any date.
+const TIME_MAX: i64 = 1 << 53;
 /// From event to event of the workload, in milliseconds.
 const STEP_MS: u64 = 50;
 /// Of so many events the first is a person's, the next ones auctions, the rest bids.
@@ -97,7 +99,7 @@ impl Event {
             }),
             _ => return None,
         };
-        (words.next().is_none() && event.time() >= 0).then_some(event)
+        (words.next().is_none() && (0..=TIME_MAX).contains(&event.time())).then_some(event)
     }
 
     /// When it happens, in milliseconds.
@@ -108,6 +110,26 @@ impl Event {
             Event::Bid(bid) => bid.time,
         }
     }
+}
+
+/// Whether no event is later than is waited for, and nobody registers twice.
+pub fn check_order(lines: &[Bytes]) -> Result<(), String> {
+    let waited = i64::try_from(OUT_OF_ORDER_MAX.as_millis()).expect("it is short");
+    let (mut latest, mut people) = (0, BTreeSet::new());
+    for (number, line) in (1..).zip(lines) {
+        let Some(event) = Event::parse(line) else { continue };
+        if event.time() <= latest - waited {
+            return Err(format!("line {number} is {waited} ms or more before an earlier one"));
+        }
+        latest = latest.max(event.time());
+        match event {
+            Event::Person(person) if !people.insert(person.id) => {
+                return Err(format!("line {number}: person {} has registered", person.id));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// One that was made lately, of so many.
@@ -157,6 +179,18 @@ mod tests {
             bids += u64::from(matches!(event, Event::Bid(_)));
         }
         assert_eq!(bids, 1_200);
+        assert_eq!(check_order(&lines), Ok(()));
+    }
+
+    #[test]
+    fn a_text_whose_answers_would_not_be_exact_is_refused_with_its_line() {
+        let refused = |lines: &[&'static str]| {
+            let lines: Vec<Bytes> = lines.iter().map(|line| Bytes::from(*line)).collect();
+            check_order(&lines).expect_err("it is refused")
+        };
+        assert!(refused(&["bid 1 1 1 900", "bid 1 1 1 400"]).starts_with("line 2 is 500 ms"));
+        let twice = ["person 1 a b OR 1", "bid 1 1 1 2", "person 1 a b CA 3"];
+        assert!(refused(&twice).contains("line 3: person 1 has registered"));
     }
 
     #[test]

@@ -19,12 +19,12 @@ pub fn query(
         let events: Vec<Event> = lines.iter().filter_map(|line| Event::parse(line)).collect();
         expected(&events).into_iter().map(Bytes::from).collect()
     };
-    Job::new(Program::new(name, 1, describe), expected).workload(event::drawn).reads(|line| {
-        match Event::parse(line) {
-            Some(_) => Ok(()),
-            None => Err("it is no event, such as `bid 5 1 200 1500`".to_string()),
-        }
-    })
+    let job = Job::new(Program::new(name, 1, describe), expected).workload(event::drawn);
+    let job = job.reads(|line| match Event::parse(line) {
+        Some(_) => Ok(()),
+        None => Err("it is no event, such as `bid 5 1 200 1500`".to_string()),
+    });
+    job.reads_all(event::check_order)
 }
 
 /// The events of the input, with their times.

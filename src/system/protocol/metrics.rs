@@ -30,8 +30,8 @@ pub struct Volume {
 impl Volume {
     /// So many more.
     pub fn add(&mut self, records: u32, bytes: usize) {
-        self.records += u64::from(records);
-        self.bytes += bytes as u64;
+        self.records = self.records.saturating_add(records.into());
+        self.bytes = self.bytes.saturating_add(bytes as u64);
     }
 
     fn with(self, other: Volume, of: fn(u64, u64) -> u64) -> Volume {
@@ -42,7 +42,7 @@ impl Volume {
 impl TaskMetrics {
     /// Microseconds since it runs.
     pub fn elapsed_us(&self) -> u64 {
-        self.busy_us + self.idle_us + self.back_pressured_us
+        self.busy_us.saturating_add(self.idle_us).saturating_add(self.back_pressured_us)
     }
 
     /// What came after an earlier measurement of the same attempt.
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn measured(busy_us: u64, idle_us: u64, records: u64) -> TaskMetrics {
-        let read = Volume { records, bytes: records * 9 };
+        let read = Volume { records, bytes: records.saturating_mul(9) };
         TaskMetrics { busy_us, idle_us, read, ..TaskMetrics::default() }
     }
 
@@ -118,5 +118,8 @@ mod tests {
         assert_eq!(known, newest);
         assert_eq!(known.recent.per_mille(known.recent.busy_us), 800);
         assert_eq!(TaskMetrics::default().per_mille(0), 0);
+        // Also of a peer that tells nonsense.
+        known.report(measured(u64::MAX, 1, u64::MAX));
+        assert_eq!(known.total.per_mille(known.total.idle_us), 0);
     }
 }

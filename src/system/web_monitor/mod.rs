@@ -10,7 +10,7 @@
 //!
 //! To follow an answer start at `routes`: a path's handler asks the `view` and writes one of the `shapes`.
 //!
-//! Deliberately absent: uploads, metrics, and a second way to submit a job.
+//! Deliberately absent: uploads, a history of metrics, and a second way to submit a job.
 
 mod cache;
 mod contender;

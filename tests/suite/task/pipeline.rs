@@ -125,21 +125,23 @@ fn what_tasks_spend_their_time_on_is_measured_and_what_goes_through_them() {
         assert!(measured().iter().all(just_begun), "{:?}", measured());
         cluster.world.sleep(ms(5_000)).await;
         let before = measured();
-        cluster.world.sleep(ms(10_000)).await;
+        cluster.world.sleep(ms(60_000)).await;
         let mut spent = measured();
         spent.iter_mut().zip(before).for_each(|(now, before)| *now = now.since(&before));
         // Each of the three parts is told in whole microseconds.
-        let whole = |of: &TaskMetrics| of.elapsed_us().abs_diff(10_000_000) <= 3;
+        let whole = |of: &TaskMetrics| of.elapsed_us().abs_diff(60_000_000) <= 3;
         assert!(spent.iter().all(whole), "{spent:?}");
         let [source, pass, sink] = spent;
-        let most = 9_000_000;
+        let most = 54_000_000;
         assert!(source.back_pressured_us > most, "nobody takes what it has: {source:?}");
         assert!(pass.busy_us > most, "it is what holds the others up: {pass:?}");
         assert!(sink.idle_us > most, "it waits for more: {sink:?}");
         assert_eq!((source.read, sink.written), (Volume::default(), Volume::default()));
-        assert!(pass.read.records.abs_diff(10_000) < 1_000, "a millisecond each: {pass:?}");
-        assert!(pass.written.records.abs_diff(20_000) < 2_000, "two of each: {pass:?}");
-        assert!(pass.written.records.abs_diff(sink.read.records) < 1_000, "{pass:?} {sink:?}");
+        // A buffer counts as read when it is taken, with all its records.
+        let buffer = 10_000;
+        assert!(pass.read.records.abs_diff(60_000) < buffer, "a millisecond each: {pass:?}");
+        assert!(pass.written.records.abs_diff(120_000) < 2_000, "two of each: {pass:?}");
+        assert!(pass.written.records.abs_diff(sink.read.records) < buffer, "{pass:?} {sink:?}");
         assert!(pass.read.bytes > pass.read.records, "a number takes some bytes: {pass:?}");
     });
 }

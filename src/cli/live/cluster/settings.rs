@@ -9,6 +9,9 @@ const SESSION_TIMEOUT_MIN: Duration = Duration::from_millis(500);
 /// There is a beat each second: one may be late.
 const HEARTBEAT_TIMEOUT_MIN: Duration = Duration::from_secs(2);
 
+/// Nobody waits for longer.
+const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// After how long one process takes another one for lost that is silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -45,9 +48,10 @@ fn parse_heartbeat_timeout(text: &str) -> Result<Duration, String> {
 
 fn at_least(least: Duration, text: &str) -> Result<Duration, String> {
     let timeout = parse_duration(text)?;
-    match timeout < least {
-        true => Err(format!("must be {least:?} at least")),
-        false => Ok(timeout),
+    match (timeout < least, timeout > TIMEOUT_MAX) {
+        (true, _) => Err(format!("must be {least:?} at least")),
+        (_, true) => Err("must be an hour at most".to_string()),
+        _ => Ok(timeout),
     }
 }
 
@@ -107,9 +111,13 @@ mod tests {
             Timeouts { session: Duration::from_millis(700), heartbeat: Duration::from_secs(3) };
         let again = timeouts_again(timeouts).map(|(option, value)| format!("{option}={value}"));
         assert_eq!(typed(&again).expect("sound"), timeouts);
-        for short in ["--session-timeout=499ms", "--heartbeat-timeout=1999ms"] {
-            let refused = typed(&[short.to_string()]).expect_err("too short").to_string();
-            assert!(refused.contains("at least"), "{refused}");
+        for (wrong, why) in [
+            ("--session-timeout=499ms", "at least"),
+            ("--heartbeat-timeout=1999ms", "at least"),
+            ("--heartbeat-timeout=3601s", "at most"),
+        ] {
+            let refused = typed(&[wrong.to_string()]).expect_err("out of bounds").to_string();
+            assert!(refused.contains(why), "{refused}");
         }
     }
 

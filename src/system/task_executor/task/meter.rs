@@ -27,6 +27,7 @@ struct Metered {
     busy: Duration,
     idle: Duration,
     back_pressured: Duration,
+    had_no_room: bool,
     read: Volume,
     written: Volume,
 }
@@ -63,8 +64,7 @@ impl Meter {
         if let Some((before, since)) = metered.now.replace((activity, now)) {
             metered.add(before, now.saturating_since(since));
         }
-        let never = metered.back_pressured.is_zero();
-        activity == Activity::BackPressured && never
+        activity == Activity::BackPressured && !std::mem::replace(&mut metered.had_no_room, true)
     }
 
     /// So much has been read and written in all.

@@ -31,7 +31,7 @@ pub mod e4_failure_stays_in_its_region;
 pub mod e5_restarts_obey_the_strategy;
 pub mod e6_finished_is_not_failed;
 pub mod h1_loss_once;
-mod h2_loss_in_time;
+pub mod h2_loss_in_time;
 pub mod h3_loss_names_what_stands;
 pub mod h4_only_its_own_leader;
 pub mod j1_no_foreign_restart;

@@ -119,7 +119,8 @@ impl JobUnderTest for StandardJob {
         let checked = (1..).zip(lines).map(|(number, line)| {
             self.job.check_line(line).map_err(|why| format!("line {number}: {why}"))
         });
-        checked.collect()
+        checked.collect::<Result<(), String>>()?;
+        self.workload.check_text(lines)
     }
 
     fn setup(&self, settings: &StandardSettings, run: &JobRun<'_>) -> JobSetup {

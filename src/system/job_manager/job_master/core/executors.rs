@@ -126,6 +126,10 @@ impl JobMasterCore {
             return Err(failure("a newer round of offers was answered"));
         }
         link.round = round;
+        if self.waits_for_program() {
+            // Others can use them.
+            return Ok(Vec::new());
+        }
         let (before, _) = self.slots.fill();
         let accepted = self.slots.offer(&resource, version, slots);
         for allocation in &accepted {

@@ -489,7 +489,8 @@ impl JobMasterCore {
         failure: &mut Failure,
     ) {
         let Some(place) = self.slots.release(allocation) else { return };
-        if !self.effects.contains(&Effect::DeclareRequirements) {
+        let ends = matches!(self.status, JobStatus::Failing | JobStatus::Cancelling);
+        if !ends && !self.effects.contains(&Effect::DeclareRequirements) {
             self.does(Effect::DeclareRequirements);
         }
         for region in self.regions.iter_mut().filter(|region| region.places.contains(&place)) {

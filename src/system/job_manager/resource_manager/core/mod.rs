@@ -22,7 +22,11 @@ use crate::{
     },
 };
 use slot_manager::SlotManager;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use workers::Workers;
 
 /// Task executors, and jobs, that a resource manager knows at most.
@@ -115,6 +119,8 @@ pub struct ResourceManagerCore {
     /// Until when nothing is asked for a job for which a slot was given back: whoever refused it may
     /// do so again.
     resting: BTreeMap<JobId, Instant>,
+    /// Jobs of which a `Timer::Rested` is on its way.
+    rest_timers: BTreeSet<JobId>,
     allocations: AllocationIds,
     /// Where somebody gives machines.
     workers: Option<Workers>,
@@ -150,6 +156,7 @@ impl ResourceManagerCore {
             jobs: BTreeMap::new(),
             slots: SlotManager::default(),
             resting: BTreeMap::new(),
+            rest_timers: BTreeSet::new(),
             allocations: AllocationIds { base, drawn: 0 },
             workers: None,
             effects: Vec::new(),
@@ -308,7 +315,8 @@ impl ResourceManagerCore {
     /// Asks for nothing for a job for a while.
     fn rest(&mut self, now: Instant, job: JobId) {
         let delay = self.config.registration.refused_delay;
-        if self.resting.insert(job, now + delay).is_none() {
+        self.resting.insert(job, now + delay);
+        if self.rest_timers.insert(job) {
             self.does(Effect::Schedule(delay, Timer::Rested(job)));
         }
     }
@@ -491,12 +499,14 @@ impl ResourceManagerCore {
     pub fn on_timer(&mut self, now: Instant, timer: Timer) {
         match timer {
             Timer::Rested(job) => {
+                self.rest_timers.remove(&job);
                 let Some(until) = self.resting.get(&job).copied() else { return };
                 let left = until.saturating_since(now);
-                if !left.is_zero() {
-                    return self.does(Effect::Schedule(left, timer));
+                if left.is_zero() {
+                    self.resting.remove(&job);
+                } else if self.rest_timers.insert(job) {
+                    self.does(Effect::Schedule(left, timer));
                 }
-                self.resting.remove(&job);
             }
             Timer::Idle(job) => {
                 let timeout = self.config.job_timeout;

@@ -169,6 +169,7 @@ fn a_job_without_its_program_deploys_nothing_and_can_be_canceled() {
         let effects = bench.offer(resource, life, life);
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::Draw(..))), "{effects:?}");
     }
+    assert_eq!(bench.core.slots.fill().0, 0, "others can use what it is offered");
     let why = WaitReason::Program { why: "another version".to_string() };
     assert_eq!(waits(&bench, 70), [(why, 70)], "for nothing else");
     bench.does(|core, now| core.on_cancel(now));

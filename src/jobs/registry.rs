@@ -118,7 +118,10 @@ impl Jobs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{jobs::shipped, system::dataflow::Program};
+    use crate::{
+        jobs::{common::JobArguments, shipped},
+        system::{connector::DiscardingSink, dataflow::Program},
+    };
 
     #[test]
     fn an_unknown_job_is_answered_with_those_that_there_are() {
@@ -144,8 +147,14 @@ mod tests {
 
     #[test]
     fn a_job_that_can_not_read_its_workload_is_told_apart() {
-        let job =
-            || Job::new(Program::new("p", 1, |_, _: &serde_json::Value| Ok(())), |_| Vec::new());
+        let job = || {
+            let program = Program::new("p", 1, |env, arguments: &JobArguments| {
+                let lines = env.source("lines", arguments.input.source()?);
+                lines.sink("sink", DiscardingSink);
+                Ok(())
+            });
+            Job::new(program, |_| Vec::new())
+        };
         let numbers = |line: &[u8]| match line.iter().all(u8::is_ascii_digit) {
             true => Ok(()),
             false => Err("it is no number".to_string()),

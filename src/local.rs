@@ -39,11 +39,7 @@ use crate::{
             SubmitRefusal,
         },
         rpc::{RpcError, RpcService, RpcSystem},
-        service::{
-            Services,
-            log::{Log, LogRefusal},
-            object_store::ObjectStoreRefusal,
-        },
+        service::{Services, log::LogRefusal, object_store::ObjectStoreRefusal},
     },
 };
 use bytes::Bytes;
@@ -58,8 +54,6 @@ use std::{
 
 /// From look to look, until the cluster is there.
 const LOOK: Duration = Duration::from_millis(5);
-/// Records that are read at once.
-const RECORDS_MAX: u32 = 4096;
 
 /// What a local cluster is made of.
 #[derive(Clone, Debug)]
@@ -226,7 +220,7 @@ impl LocalCluster {
     ) -> Result<Vec<String>, LocalJobError> {
         let Services { objects, log, .. } = &self.services;
         let id = JobId(self.services.coordination.host().random_u128());
-        let (name, output) = (format!("text-{id}"), format!("{}-{id}", job.name()));
+        let (name, output) = (Job::text_name(id), job.output_topic(id));
         let text = Bytes::copy_from_slice(text.as_bytes());
         let input = Input::Text(upload_text(&**objects, &name, &text).await?);
         log.create_topic_until_acknowledged(&output, settings.parallelism).await?;
@@ -234,11 +228,9 @@ impl LocalCluster {
         if result.status != JobStatus::Finished {
             return Err(LocalJobError::NotFinished(result));
         }
-        let mut records = Vec::new();
-        for partition in 0..settings.parallelism {
-            read_to_end(&**log, &output, partition, &mut records).await?;
-        }
-        Ok(records)
+        let records = log.read_all_until_acknowledged(&output).await?;
+        let text = |record: &Bytes| String::from_utf8_lossy(record).into_owned();
+        Ok(records.iter().flatten().map(text).collect())
     }
 
     /// Ends every node. Jobs that have not ended stay in a folder that was given.
@@ -246,26 +238,6 @@ impl LocalCluster {
         for host in &self.nodes.hosts {
             Node::stop(host);
             Node::ended(host).await;
-        }
-    }
-}
-
-/// Reads the records that a partition has by now.
-async fn read_to_end(
-    log: &dyn Log,
-    topic: &str,
-    partition: u32,
-    records: &mut Vec<String>,
-) -> Result<(), LogRefusal> {
-    let mut next = 0;
-    loop {
-        let read = log.read_until_acknowledged(topic, partition, next, RECORDS_MAX, Duration::ZERO);
-        let batch = read.await?;
-        next += batch.records.len() as u64;
-        let text = |record: &Bytes| String::from_utf8_lossy(record).into_owned();
-        records.extend(batch.records.iter().map(text));
-        if batch.records.is_empty() || next >= batch.end {
-            return Ok(());
         }
     }
 }

@@ -158,9 +158,9 @@ pub(super) fn job() -> Job {
         .about("Book transfers, lines such as `ada bob 25`, on the accounts of both sides")
         .writes("each booking with the balance behind it, as `ACCOUNT AMOUNT BALANCE`")
         .workload(drawn_transfer)
-        .reads(|line| match bookings(line) {
-            Some(_) => Ok(()),
-            None => Err("it is no transfer, such as `ada bob 25`".to_string()),
+        .reads(|line| {
+            let none = || "it is no transfer, such as `ada bob 25`".to_string();
+            bookings(line).map(drop).ok_or_else(none)
         })
 }
 

@@ -136,9 +136,9 @@ pub(super) fn job() -> Job {
              click that is too late as `late USER TIME:NUMBER`",
         )
         .arguments(json!({ "sessions": SessionSettings::example() }))
-        .reads(|line| match Click::parse(line) {
-            Some(_) => Ok(()),
-            None => Err("it is no click, such as `ada 1500 1`".to_string()),
+        .reads(|line| {
+            let none = || "it is no click, such as `ada 1500 1`".to_string();
+            Click::parse(line).map(drop).ok_or_else(none)
         })
 }
 

@@ -232,6 +232,16 @@ impl Job {
         &self.program
     }
 
+    /// Under which name the text is uploaded that a job of an id reads.
+    pub fn text_name(id: JobId) -> String {
+        format!("text-{id}")
+    }
+
+    /// The topic to which it writes as the job of an id, unless another is wanted.
+    pub fn output_topic(&self, id: JobId) -> String {
+        format!("{}-{id}", self.name())
+    }
+
     /// How it is put under test.
     pub fn test(&self) -> &JobTest {
         &self.test

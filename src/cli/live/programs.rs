@@ -189,11 +189,6 @@ fn check(job: &Job, text: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// The name under which the text that a job reads is uploaded.
-pub fn text_name(job: JobId) -> String {
-    format!("text-{job}")
-}
-
 impl Prepared {
     /// The job's name.
     pub fn name(&self) -> &str {
@@ -202,7 +197,7 @@ impl Prepared {
 
     /// The topic to which a job writes.
     pub fn output(&self, job: JobId) -> String {
-        self.output.clone().unwrap_or_else(|| format!("{}-{job}", self.name()))
+        self.output.clone().unwrap_or_else(|| self.job.output_topic(job))
     }
 
     /// The text that a job reads, if it reads one.
@@ -223,7 +218,7 @@ impl Prepared {
         objects: &dyn ObjectStore,
     ) -> Result<(), ObjectStoreRefusal> {
         match self.text() {
-            Some(text) => upload_text(objects, &text_name(job), text).await.map(drop),
+            Some(text) => upload_text(objects, &Job::text_name(job), text).await.map(drop),
             None => Ok(()),
         }
     }
@@ -245,7 +240,7 @@ impl Prepared {
         match &self.input {
             JobInput::Generated(parameters) => Input::Generator(parameters.clone()),
             JobInput::Text(text) => {
-                Input::Text(TextSourceParameters::new(&text_name(job), text.len() as u64))
+                Input::Text(TextSourceParameters::new(&Job::text_name(job), text.len() as u64))
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     event::{Bid, Event},
-    query::{events, query},
+    query::{bids, query},
 };
 use crate::{
     jobs::{common::JobArguments, job::Job},
@@ -17,12 +17,7 @@ use bytes::Bytes;
 const EURO_MILLS: u64 = 908;
 
 fn describe(env: &mut StreamEnv, arguments: &JobArguments) -> Result<()> {
-    events(env, arguments)?
-        .flat_map("bids", |event, out| {
-            if let Event::Bid(bid) = event {
-                out.emit(bid);
-            }
-        })
+    bids(env, arguments)?
         .map("in-euros", |bid: Bid| Bid { price: in_euros(bid.price), ..bid })
         .sink("sink", LogSink::encoding(&arguments.output, |bid| Ok(Bytes::from(record(bid)))));
     Ok(())

@@ -3,7 +3,7 @@
 
 use super::{
     event::{Bid, Event},
-    query::{events, query},
+    query::{bids, query},
 };
 use crate::{
     jobs::{common::JobArguments, job::Job},
@@ -91,12 +91,7 @@ impl WindowFunction<i64, Vec<Count>> for Hottest {
 }
 
 fn describe(env: &mut StreamEnv, arguments: &JobArguments) -> Result<()> {
-    events(env, arguments)?
-        .flat_map("bids", |event, out| {
-            if let Event::Bid(bid) = event {
-                out.emit(bid);
-            }
-        })
+    bids(env, arguments)?
         .key_by(|bid: &Bid| bid.auction)
         .window(WindowAssigner::sliding(SIZE, SLIDE))
         .aggregate_with("counts", CountBids, Counted)

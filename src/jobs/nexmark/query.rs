@@ -1,6 +1,6 @@
 //! What the queries have in common.
 
-use super::event::{self, Event, OUT_OF_ORDER_MAX};
+use super::event::{self, Bid, Event, OUT_OF_ORDER_MAX};
 use crate::{
     jobs::{common::JobArguments, job::Job},
     system::dataflow::{
@@ -20,9 +20,9 @@ pub fn query(
         expected(&events).into_iter().map(Bytes::from).collect()
     };
     let job = Job::new(Program::new(name, 1, describe), expected).workload(event::drawn);
-    let job = job.reads(|line| match Event::parse(line) {
-        Some(_) => Ok(()),
-        None => Err("it is no event, such as `bid 5 1 200 1500`".to_string()),
+    let job = job.reads(|line| {
+        let none = || "it is no event, such as `bid 5 1 200 1500`".to_string();
+        Event::parse(line).map(drop).ok_or_else(none)
     });
     job.reads_all(event::check_order)
 }
@@ -40,4 +40,14 @@ pub fn events(env: &mut StreamEnv, arguments: &JobArguments) -> Result<Stream<Ev
         });
     let events = env.source("events", arguments.input.source()?).try_flat_map("read", read);
     Ok(events.assign_timestamps_and_watermarks("event-time", in_time))
+}
+
+/// The bids of the input, with their times.
+pub fn bids(env: &mut StreamEnv, arguments: &JobArguments) -> Result<Stream<Bid>> {
+    let bids = events(env, arguments)?.flat_map("bids", |event, out| {
+        if let Event::Bid(bid) = event {
+            out.emit(bid);
+        }
+    });
+    Ok(bids)
 }

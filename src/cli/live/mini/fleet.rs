@@ -34,8 +34,6 @@ const SIZE: Size = Size {
     timeouts: Timeouts::DEFAULT,
 };
 const TICK: Duration = Duration::from_millis(10);
-/// Records read in one call.
-const PAGE_RECORDS: u32 = 10_000;
 
 /// What is to be run.
 pub struct Plan {
@@ -188,16 +186,5 @@ impl<'a> Fleet<'a> {
 
 /// All that is committed, by partition.
 async fn read_output(log: &dyn Log) -> Result<Vec<Vec<Bytes>>, LogRefusal> {
-    let (topic, mut partitions) = (topics(1).output, Vec::new());
-    for (number, end) in (0..).zip(log.end_offsets_until_acknowledged(&topic).await?) {
-        let mut records = Vec::new();
-        while (records.len() as u64) < end {
-            let (offset, most) = (records.len() as u64, PAGE_RECORDS);
-            let batch =
-                log.read_until_acknowledged(&topic, number, offset, most, Duration::ZERO).await?;
-            records.extend(batch.records);
-        }
-        partitions.push(records);
-    }
-    Ok(partitions)
+    log.read_all_until_acknowledged(&topics(1).output).await
 }

@@ -11,10 +11,11 @@ use crate::{
         CliError, Outcome,
         cluster::{Size, write_job_graph},
         folder::write_whole,
-        programs::{Prepared, text_name},
+        programs::Prepared,
         text::Narrator,
     },
     host::Host,
+    jobs::Job,
     system::{graph::JobGraph, ids::JobId, job_manager::Application},
 };
 use std::time::Duration;
@@ -103,7 +104,7 @@ impl ClusterDeployer<'_> {
         self.folder.check_new()?;
         let lock = self.folder.claim()?;
         if let Some(text) = prepared.text() {
-            deployment.text = Some(text_name(deployment.job));
+            deployment.text = Some(Job::text_name(deployment.job));
             write_whole(&input_file(self.folder), text)?;
         }
         if let Some(graph) = graph {

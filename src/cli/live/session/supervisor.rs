@@ -122,8 +122,8 @@ async fn supervise(
     let deployment = Deployment::pending(folder)?;
     let mut processes = Processes::new(host, folder.path(), log);
     let [coordination, object_store, log] = processes.start_servers(narrator).await?;
-    let servers = (coordination.clone(), object_store.clone(), log.clone());
-    let config = cluster_config(servers.0, servers.1, servers.2, size.timeouts);
+    let config =
+        cluster_config(coordination.clone(), object_store.clone(), log.clone(), size.timeouts);
     let service = RpcSystem::default().bind(host, 0).await?;
     let services = config.services(&service);
     let mut entrypoint = ClusterEntrypoint::Session;

@@ -6,6 +6,9 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::time::Duration;
 
+/// Records that are read in one call, where all are wanted.
+const PAGE_RECORDS: u32 = 10_000;
+
 /// Why a call has no value.
 pub type LogError = ServiceError<LogRefusal>;
 
@@ -172,6 +175,28 @@ impl dyn Log {
         wait: Duration,
     ) -> Result<LogBatch, LogRefusal> {
         until_acknowledged(self, || self.read(topic, partition, offset, records_max, wait)).await
+    }
+
+    /// All records that are in a topic by now, by partition; asks until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn read_all_until_acknowledged(
+        &self,
+        topic: &str,
+    ) -> Result<Vec<Vec<Bytes>>, LogRefusal> {
+        let mut partitions = Vec::new();
+        for (number, end) in (0..).zip(self.end_offsets_until_acknowledged(topic).await?) {
+            let mut records = Vec::new();
+            while (records.len() as u64) < end {
+                let (offset, at_once) = (records.len() as u64, Duration::ZERO);
+                let page =
+                    self.read_until_acknowledged(topic, number, offset, PAGE_RECORDS, at_once);
+                records.extend(page.await?.records);
+            }
+            partitions.push(records);
+        }
+        Ok(partitions)
     }
 
     /// [`end_offsets`](Log::end_offsets) until the service answers.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-/// What a task does.
+/// What a task does; in this order times are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
     /// It handles something, or waits for what a function of it needs.
@@ -24,22 +24,21 @@ pub enum Activity {
 struct Metered {
     /// What it does now, and since when; `None` before it runs.
     now: Option<(Activity, Instant)>,
-    busy: Duration,
-    idle: Duration,
-    back_pressured: Duration,
+    /// The time spent before that, by activity.
+    spent: [Duration; 3],
     had_no_room: bool,
     read: Volume,
     written: Volume,
 }
 
 impl Metered {
-    fn add(&mut self, activity: Activity, time: Duration) {
-        let of = match activity {
-            Activity::Busy => &mut self.busy,
-            Activity::Idle => &mut self.idle,
-            Activity::BackPressured => &mut self.back_pressured,
-        };
-        *of += time;
+    /// The time spent until now, by activity.
+    fn spent(&self, now: Instant) -> [Duration; 3] {
+        let mut spent = self.spent;
+        if let Some((activity, since)) = self.now {
+            spent[activity as usize] += now.saturating_since(since);
+        }
+        spent
     }
 }
 
@@ -61,9 +60,8 @@ impl Meter {
     /// The task does something else from here on. Says whether it is the first time that it has no room.
     pub fn enter(&self, activity: Activity) -> bool {
         let (now, mut metered) = (self.host.now(), self.lock());
-        if let Some((before, since)) = metered.now.replace((activity, now)) {
-            metered.add(before, now.saturating_since(since));
-        }
+        metered.spent = metered.spent(now);
+        metered.now = Some((activity, now));
         activity == Activity::BackPressured && !std::mem::replace(&mut metered.had_no_room, true)
     }
 
@@ -76,18 +74,9 @@ impl Meter {
     /// What was measured until now.
     pub fn metrics(&self) -> TaskMetrics {
         let (now, metered) = (self.host.now(), self.lock());
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let [busy_us, idle_us, back_pressured_us] = metered.spent(now).map(micros);
         let Metered { read, written, .. } = *metered;
-        let of = |activity: Activity, before: Duration| {
-            let since = metered.now.filter(|(of, _)| *of == activity);
-            let time = before + since.map_or(Duration::ZERO, |(_, at)| now.saturating_since(at));
-            u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-        };
-        TaskMetrics {
-            busy_us: of(Activity::Busy, metered.busy),
-            idle_us: of(Activity::Idle, metered.idle),
-            back_pressured_us: of(Activity::BackPressured, metered.back_pressured),
-            read,
-            written,
-        }
+        TaskMetrics { busy_us, idle_us, back_pressured_us, read, written }
     }
 }

@@ -1,6 +1,9 @@
 //! What a task says of itself, to its responder and as events.
 
-use super::environment::{TaskResponder, TaskStateUpdate};
+use super::{
+    environment::{TaskResponder, TaskStateUpdate},
+    meter::Meter,
+};
 use crate::{
     host::Host,
     system::{
@@ -18,6 +21,7 @@ pub struct Reporter {
     pub host: Host,
     pub attempt: ExecutionAttemptId,
     pub responder: Arc<dyn TaskResponder>,
+    pub meter: Arc<Meter>,
 }
 
 impl Reporter {

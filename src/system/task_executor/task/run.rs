@@ -32,10 +32,11 @@ pub async fn run(
         host: environment.host.clone(),
         attempt: deployment.attempt,
         responder: environment.responder.clone(),
+        meter,
     };
     reporter.state(TaskStateUpdate::Initializing);
     // Everything of the attempt is dropped before its end is reported.
-    let end = live(&environment, &deployment, (&mailbox, &meter), &reporter).await;
+    let end = live(&environment, &deployment, &mailbox, &reporter).await;
     debug_assert!(end.is_terminal());
     reporter.state(end);
 }
@@ -43,7 +44,7 @@ pub async fn run(
 async fn live(
     environment: &TaskEnvironment,
     deployment: &TaskDeployment,
-    held: (&Mailbox, &Meter),
+    mailbox: &Mailbox,
     reporter: &Reporter,
 ) -> TaskStateUpdate {
     let mut parts = match build(environment, deployment) {
@@ -51,8 +52,8 @@ async fn live(
         Err(error) => return TaskStateUpdate::Failed(error.to_string()),
     };
     let ended = {
-        let work = work(environment, deployment, &mut parts, held, reporter).fuse();
-        let canceled = held.0.canceled().fuse();
+        let work = work(environment, deployment, &mut parts, mailbox, reporter).fuse();
+        let canceled = mailbox.canceled().fuse();
         pin_mut!(work, canceled);
         select_biased! {
             () = canceled => TaskStateUpdate::Canceled,
@@ -178,7 +179,7 @@ async fn work(
     environment: &TaskEnvironment,
     deployment: &TaskDeployment,
     parts: &mut Parts,
-    (mailbox, meter): (&Mailbox, &Meter),
+    mailbox: &Mailbox,
     reporter: &Reporter,
 ) -> Result<(), TaskError> {
     let restored = restore(environment, deployment).await?;
@@ -201,7 +202,7 @@ async fn work(
         inbox.all_connected().await;
         reporter.state(TaskStateUpdate::Running);
         let service_time = environment.config.service_time;
-        StreamTask::new((reporter, mailbox, meter), parts, &inbox, &uploads, checkpoint)
+        StreamTask::new(reporter, mailbox, parts, &inbox, &uploads, checkpoint)
             .run(finished, service_time)
             .await
     }

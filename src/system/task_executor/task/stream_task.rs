@@ -7,7 +7,7 @@
 use super::{
     alignment::{AbortReason, Alignment, Outcome},
     mailbox::{Mail, Mailbox},
-    meter::{Activity, Meter},
+    meter::Activity,
     report::Reporter,
     upload::{Upload, Uploads},
     valve::{Told, WatermarkValve},
@@ -72,7 +72,6 @@ pub struct Parts {
 pub struct StreamTask<'a> {
     reporter: &'a Reporter,
     mailbox: &'a Mailbox,
-    meter: &'a Meter,
     parts: &'a mut Parts,
     inbox: &'a Inbox,
     uploads: &'a Uploads,
@@ -103,7 +102,8 @@ fn time_of_day(wall: WallTime) -> Timestamp {
 
 impl<'a> StreamTask<'a> {
     pub fn new(
-        (reporter, mailbox, meter): (&'a Reporter, &'a Mailbox, &'a Meter),
+        reporter: &'a Reporter,
+        mailbox: &'a Mailbox,
         parts: &'a mut Parts,
         inbox: &'a Inbox,
         uploads: &'a Uploads,
@@ -112,7 +112,6 @@ impl<'a> StreamTask<'a> {
         StreamTask {
             reporter,
             mailbox,
-            meter,
             parts,
             inbox,
             uploads,
@@ -147,9 +146,9 @@ impl<'a> StreamTask<'a> {
         while !(self.finishing && self.inputs_ended()) {
             self.settle_end().await?;
             self.parts.writer.hand_on(&mut self.parts.scope.outputs);
-            self.meter.count(self.read, self.parts.writer.written());
+            self.reporter.meter.count(self.read, self.parts.writer.written());
             let next = self.next().await?;
-            self.meter.enter(Activity::Busy);
+            self.reporter.meter.enter(Activity::Busy);
             match next {
                 Next::Mail(mail) => self.handle_mail(mail).await?,
                 Next::ReaderGone(error) => return Err(error),
@@ -193,10 +192,10 @@ impl<'a> StreamTask<'a> {
 
     async fn next(&mut self) -> Result<Next, TaskError> {
         let has_left = self.has_left();
-        let StreamTask { reporter, mailbox, meter, parts, inbox, alignment, left, end, .. } = self;
+        let StreamTask { reporter, mailbox, parts, inbox, alignment, left, end, .. } = self;
         let Parts { chain, scope, writer, .. } = &mut **parts;
         let is_source = chain.is_source();
-        let host = &reporter.host;
+        let (host, meter) = (&reporter.host, &reporter.meter);
         let has_overflow = scope.outputs.has_queued();
         let timer = chain.managed().iter().filter_map(|operator| operator.next_timer()).min();
         let has_ended = matches!(end, DataEnd::Reached | DataEnd::Told);

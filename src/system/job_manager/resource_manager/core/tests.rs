@@ -54,6 +54,15 @@ fn register(core: &mut ResourceManagerCore, life: u128, attempt: u64, instance: 
     core.take_effects();
 }
 
+/// One whose job's master declares, with that version, that it needs so many slots, and what is asked for then.
+fn asking(version: u64, slots: u32) -> (ResourceManagerCore, Vec<(SlotRequest, AllocationId)>) {
+    let mut core = with_master();
+    register(&mut core, 1, 1, FIRST);
+    core.on_requirements(at(0), JOB, TERM, version, slots);
+    let (_, effects) = on(&mut core, |core| core.on_report(at(0), FIRST, &free(1)));
+    (core, requested(&effects))
+}
+
 pub(super) fn free(version: u64) -> SlotReport {
     let slots = (0..2).map(|index| SlotStatus { index, allocation: None }).collect();
     SlotReport { version, slots }
@@ -147,11 +156,8 @@ fn slots_are_asked_for_when_there_is_a_report_a_need_and_a_master_in_any_order()
 
 #[test]
 fn a_job_whose_slot_was_refused_rests() {
-    let mut core = with_master();
-    register(&mut core, 1, 1, FIRST);
-    core.on_requirements(at(0), JOB, TERM, 1, 1);
-    let (_, effects) = on(&mut core, |core| core.on_report(at(0), FIRST, &free(1)));
-    let (request, allocation) = requested(&effects)[0].clone();
+    let (mut core, mut asked) = asking(1, 1);
+    let (request, allocation) = asked.remove(0);
     let refused = |core: &mut ResourceManagerCore| {
         core.on_slot_answered(at(0), &request, allocation, SlotAnswer::Refused);
     };
@@ -166,11 +172,8 @@ fn a_job_whose_slot_was_refused_rests() {
 
 #[test]
 fn a_slot_that_is_lost_with_its_task_executor_is_asked_for_elsewhere_at_once() {
-    let mut core = with_master();
-    register(&mut core, 1, 1, FIRST);
-    core.on_requirements(at(0), JOB, TERM, 1, 1);
-    let (_, effects) = on(&mut core, |core| core.on_report(at(0), FIRST, &free(1)));
-    let (request, allocation) = requested(&effects).remove(0);
+    let (mut core, mut asked) = asking(1, 1);
+    let (request, allocation) = asked.remove(0);
     core.on_slot_answered(at(0), &request, allocation, SlotAnswer::Granted(2));
     let (other, second) = (ResourceId("b".to_string()), InstanceId(2));
     let info = TaskExecutorInfo { resource: other.clone(), ..info(8) };
@@ -186,11 +189,8 @@ fn a_slot_that_is_lost_with_its_task_executor_is_asked_for_elsewhere_at_once() {
 
 #[test]
 fn a_job_rests_no_longer_once_its_master_declares_anew() {
-    let mut core = with_master();
-    register(&mut core, 1, 1, FIRST);
-    core.on_requirements(at(0), JOB, TERM, 2, 1);
-    let (_, effects) = on(&mut core, |core| core.on_report(at(0), FIRST, &free(1)));
-    let (request, allocation) = requested(&effects).remove(0);
+    let (mut core, mut asked) = asking(2, 1);
+    let (request, allocation) = asked.remove(0);
     let refused = SlotAnswer::Refused;
     on(&mut core, |core| core.on_slot_answered(at(0), &request, allocation, refused));
     for (version, asked) in [(2, 0), (1, 0), (3, 1)] {
@@ -202,11 +202,7 @@ fn a_job_rests_no_longer_once_its_master_declares_anew() {
 
 #[test]
 fn answers_that_come_in_another_order_than_they_were_given_take_no_slot_back() {
-    let mut core = with_master();
-    register(&mut core, 1, 1, FIRST);
-    core.on_requirements(at(0), JOB, TERM, 1, 2);
-    let (_, effects) = on(&mut core, |core| core.on_report(at(0), FIRST, &free(1)));
-    let asked = requested(&effects);
+    let (mut core, asked) = asking(1, 2);
     assert_eq!(asked.len(), 2);
     for ((request, allocation), granted) in asked.iter().zip([2, 3]).rev() {
         let answered = |core: &mut ResourceManagerCore| {

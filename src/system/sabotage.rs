@@ -65,6 +65,8 @@ crate::sabotages! {
     LATE_MANAGER_OBEYED = "late-manager-obeyed", "generic", ["S10"];
     /// Machines that were asked for and have not come are asked for again.
     COMING_WORKERS_FORGOTTEN = "coming-workers-forgotten", "FLINK-24713", ["S8"];
+    /// Slots that jobs hold beyond what they need don't count among those that will be free.
+    SURPLUS_SLOTS_FORGOTTEN = "surplus-slots-forgotten", "FLINK-24713", ["S8"];
     /// A machine whose task executor is lost is neither awaited nor given back.
     LOST_WORKERS_FORGOTTEN = "lost-workers-forgotten", "FLINK-24377", ["S8", "stuck"];
     /// Machines that no job needs are kept.

@@ -1,12 +1,13 @@
 //! S10: a provider of machines obeys the latest term of a resource manager that attached: the word of an earlier one
 //! takes nothing over, however long it was on its way. The order of terms is that in which they took the latch, by
-//! the coordination server's own log.
+//! the coordination server's own log, in which a term can also be found that was written just before the server
+//! died, and told to nobody.
 
 use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
     system::{
-        leadership::{LeaderSessionId, latch_key},
+        leadership::{LeaderSessionId, epoch_key, latch_key},
         protocol::RESOURCE_MANAGER,
         service::coordination::{Change, CoordinationEvent},
     },
@@ -44,6 +45,13 @@ impl ClusterInvariant for LatestManagerIsObeyed {
                     }
                     _ => None,
                 }));
+                Check::Ignored
+            }
+            EventRef::Coordination(CoordinationEvent::Recovered { keys, .. }) => {
+                let epoch = epoch_key(RESOURCE_MANAGER);
+                let newest = keys.iter().find(|(key, _, _)| *key == epoch);
+                let newest = newest.and_then(|(_, value, _)| LeaderSessionId::from_bytes(value));
+                self.terms.extend(newest.filter(|term| !self.terms.contains(term)));
                 Check::Ignored
             }
             EventRef::Provider(ProviderEvent::Attached { term }) => {
@@ -93,5 +101,17 @@ mod tests {
     #[test]
     fn a_term_that_never_led_is_refused() {
         two_terms().breaks(process(7, 1), attached(5));
+    }
+
+    #[test]
+    fn a_term_that_is_found_after_the_server_died_is_the_latest_one() {
+        let recovered = |number: u128| CoordinationEvent::Recovered {
+            revision: Revision(3),
+            keys: vec![(epoch_key(RESOURCE_MANAGER), term(number).to_bytes(), Revision(3))],
+        };
+        let found = |number| two_terms().holds(process(0, 2), recovered(number));
+        found(5).holds(process(7, 1), attached(5));
+        found(5).holds(process(7, 1), attached(5)).breaks(process(7, 1), attached(4));
+        found(4).breaks(process(7, 1), attached(5));
     }
 }

@@ -75,8 +75,13 @@ impl ResourceManagerCore {
             false => workers.awaited.len() + workers.releasing.len() + unreported.count(),
         };
         let coming = u32::try_from(coming).unwrap_or(u32::MAX);
+        let there = match workers.switches.on(sabotage::SURPLUS_SLOTS_FORGOTTEN) {
+            true => 0,
+            false => self.slots.surplus(),
+        };
         let free = u32::try_from(self.slots.free()).unwrap_or(u32::MAX);
-        missing.saturating_sub(free.saturating_add(coming.saturating_mul(workers.settings.slots)))
+        let there = there.saturating_add(free);
+        missing.saturating_sub(there.saturating_add(coming.saturating_mul(workers.settings.slots)))
     }
 
     /// Asks for as many workers as slots are missing.

@@ -225,9 +225,21 @@ impl SlotManager {
     }
 
     fn missing_of(&self, job: JobId, requirement: &Requirement) -> u32 {
+        requirement.slots.saturating_sub(self.held_by(job))
+    }
+
+    fn held_by(&self, job: JobId) -> u32 {
         let slots = self.executors.values().flat_map(|executor| &executor.slots);
         let held = slots.filter(|slot| slot.job() == Some(job)).count();
-        requirement.slots.saturating_sub(u32::try_from(held).unwrap_or(u32::MAX))
+        u32::try_from(held).unwrap_or(u32::MAX)
+    }
+
+    /// How many slots jobs hold beyond those that they need: a task executor that has not told yet may hold what was
+    /// asked for elsewhere meanwhile. Their masters refuse them, so that they are free soon.
+    pub fn surplus(&self) -> u32 {
+        let of =
+            |(job, known): (&JobId, &Requirement)| self.held_by(*job).saturating_sub(known.slots);
+        self.requirements.iter().map(of).fold(0, u32::saturating_add)
     }
 
     /// How many slots nobody holds.

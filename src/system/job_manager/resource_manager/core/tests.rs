@@ -73,11 +73,20 @@ fn with_master() -> ResourceManagerCore {
 }
 
 /// One at which the job's master is registered.
-pub(super) fn connected(mut core: ResourceManagerCore) -> ResourceManagerCore {
-    assert_eq!(core.on_master_connecting(at(0), JOB, TERM, 2), Ok(Introduction::Waits));
-    core.on_job_leader(JOB, leader(TERM));
-    assert_eq!(core.on_master_connecting(at(0), JOB, TERM, 2), Ok(Introduction::Connects));
-    assert_eq!(core.on_master_connected(at(0), JOB, TERM, 2, BEAT), Ok(BEAT));
+pub(super) fn connected(core: ResourceManagerCore) -> ResourceManagerCore {
+    connected_job(core, JOB, BEAT)
+}
+
+/// One at which that job's master is registered.
+pub(super) fn connected_job(
+    mut core: ResourceManagerCore,
+    job: JobId,
+    beat: HeartbeatSession,
+) -> ResourceManagerCore {
+    assert_eq!(core.on_master_connecting(at(0), job, TERM, 2), Ok(Introduction::Waits));
+    core.on_job_leader(job, leader(TERM));
+    assert_eq!(core.on_master_connecting(at(0), job, TERM, 2), Ok(Introduction::Connects));
+    assert_eq!(core.on_master_connected(at(0), job, TERM, 2, beat), Ok(beat));
     core.take_effects();
     core
 }

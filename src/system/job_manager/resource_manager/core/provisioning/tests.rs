@@ -1,13 +1,14 @@
 //! When machines are asked for, awaited, replaced and given back.
 
 use super::{
-    super::tests::{JOB, TERM, at, connected, core, free, on},
+    super::tests::{JOB, TERM, at, connected, connected_job, core, free, on},
     *,
 };
 use crate::{
     host::Switches,
     system::{
-        ids::{InstanceId, JobId, TaskExecutorSession},
+        heartbeat::HeartbeatSession,
+        ids::{AllocationId, InstanceId, JobId, TaskExecutorSession},
         job_manager::WorkerSettings,
         protocol::{RegistrationRefusal, SlotReport, SlotStatus, TaskExecutorInfo},
         rpc::RpcError,
@@ -83,7 +84,7 @@ fn look(core: &mut ResourceManagerCore, millis: u64) -> Vec<Effect> {
 }
 
 fn held(version: u64, job: JobId) -> SlotReport {
-    let allocation = Some((job, crate::system::ids::AllocationId(70 + job.0)));
+    let allocation = Some((job, AllocationId(70 + job.0)));
     let slots =
         vec![SlotStatus { index: 0, allocation }, SlotStatus { index: 1, allocation: None }];
     SlotReport { version, slots }
@@ -147,6 +148,29 @@ fn one_that_does_not_come_is_given_back_and_replaced_after_the_answer() {
     assert_eq!(on(&mut core, released).1, [asked(3)]);
     let late = register(&mut core, &worker(1), 1, InstanceId(6));
     assert!(matches!(late, Err(RegistrationRefusal::Rejected(_))), "{late:?}");
+}
+
+#[test]
+fn what_a_job_holds_too_much_comes_back_and_is_not_asked_for() {
+    let another = JobId(8);
+    let mut core = connected_job(with(&[&worker(7), &worker(8)]), another, HeartbeatSession(6));
+    assert_eq!(need(&mut core, 1, 2), []);
+    let needs = |core: &mut ResourceManagerCore, version, slots| {
+        on(core, |core| core.on_requirements(at(0), another, TERM, version, slots)).1
+    };
+    assert_eq!(needs(&mut core, 1, 2), []);
+    for number in [7, 8] {
+        register(&mut core, &worker(number), 1, InstanceId(number.into())).unwrap();
+    }
+    // The first one to tell is free, and a job is given there what the other one holds for it.
+    let (_, given) = on(&mut core, |core| core.on_report(at(0), InstanceId(7), &free(1)));
+    let to_job = |effect: &&Effect| matches!(effect, Effect::RequestSlot(to, _) if to.job == JOB);
+    assert_eq!(given.iter().filter(to_job).count(), 2, "{given:?}");
+    let mut told = held(1, JOB);
+    told.slots[1].allocation = Some((JOB, AllocationId(78)));
+    let (_, effects) = on(&mut core, |core| core.on_report(at(0), InstanceId(8), &told));
+    assert_eq!(effects, [], "the other job has what the first one gives back");
+    assert_eq!(needs(&mut core, 2, 3), [asked(1)], "but no more than that");
 }
 
 #[test]

@@ -129,8 +129,7 @@ impl Host {
         Task::spawn(&self.imp, future)
     }
 
-    /// The same on a thread of its own, live: what keeps it busy keeps nothing else waiting. In simulation it is a
-    /// task like any other. The thread is called `name`.
+    /// The same on a thread of its own, which is called `name`: what keeps it busy keeps nothing else waiting.
     ///
     /// # Errors
     /// When the operating system has no thread to give.
@@ -140,6 +139,12 @@ impl Host {
         future: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<Task> {
         Task::spawn_on_thread(&self.imp, name, future)
+    }
+
+    /// Holds the calling task's thread for so long, as a function does that computes or waits: no other task on that
+    /// thread takes a step meanwhile.
+    pub async fn hold_thread(&self, time: Duration) {
+        self.imp.hold_thread(time).await;
     }
 
     /// Ends this process at once, as a fatal error does; `reason` is announced.

@@ -37,6 +37,8 @@ crate::sabotages! {
     RUNNING_PART_KEEPS_ITS_SLOTS = "running-part-keeps-its-slots", "generic", ["stuck"];
     /// The late word of a former connection between a job's master and a task executor ends the present one.
     FORMER_CONNECTION_OBEYED = "former-connection-obeyed", "generic", ["H4"];
+    /// Tasks run on their process's main thread.
+    TASKS_SHARE_THE_MAIN_THREAD = "tasks-share-the-main-thread", "generic", ["X6", "H1", "H2"];
     /// A beat does not put off the loss of whoever sends it.
     BEATS_NOT_COUNTED = "beats-not-counted", "generic", ["H1"];
     /// Whoever beat since the last look is given the whole time-out from this one.

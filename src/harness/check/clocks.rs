@@ -45,6 +45,8 @@ impl Clocks {
                 }
                 self.resumed.insert(node, at.time);
             }
+            // Only its tasks wait, on a clock that goes on.
+            Hardware::ThreadHeld { .. } => {}
             Hardware::Drift { per_million } => {
                 let (slowest, fastest) = self.drifts.entry(node).or_default();
                 (*slowest, *fastest) = ((*slowest).min(*per_million), (*fastest).max(*per_million));

@@ -20,6 +20,10 @@ impl Reported for Hardware {
             Hardware::Ended(end) => Some(end_name(end).to_string()),
             Hardware::Paused => Some("paused".to_string()),
             Hardware::Resumed => Some("resumed".to_string()),
+            Hardware::ThreadHeld { nanos, .. } => {
+                let held = std::time::Duration::from_nanos(*nanos);
+                Some(format!("a thread is held for {held:.1?}"))
+            }
             Hardware::Stalled(_) | Hardware::Drift { .. } | Hardware::WallStepped { .. } => None,
         }
     }
@@ -39,6 +43,7 @@ crate::milestones! {
     /// Those that every system can reach.
     pub OF_PROCESSES: Hardware {
         "process-restarted" = at, Hardware::Booted if at.process.1 > 1, "A process began that is not its node's first.";
+        "thread-held" = _, Hardware::ThreadHeld { .. }, "A function held its thread for 100 ms or longer.";
         "process-exited" = _, Hardware::Ended(ProcessEnd::Exited { .. }), "A process ended itself.";
     }
 }

@@ -240,6 +240,11 @@ impl Node {
         WallTime(nanos(since_1970.unwrap_or_default()))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is how a thread is held")]
+    pub(in crate::host) async fn hold_thread(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
     pub(in crate::host) fn exit(&self, reason: &str) {
         self.end(ExitReason::Exited { reason: reason.to_string() });
     }

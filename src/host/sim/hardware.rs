@@ -34,6 +34,13 @@ pub enum Hardware {
     Resumed,
     /// The process stands still for a slice of time, or its slice is over.
     Stalled(bool),
+    /// A task holds its thread for a while, as a function does that computes or waits. Short times are no event.
+    ThreadHeld {
+        /// For so many nanoseconds of the machine's clock.
+        nanos: u64,
+        /// How many other tasks that thread has: each waits as long.
+        others: usize,
+    },
     /// The clock drifts from now on.
     Drift {
         /// Parts in a million gained.

@@ -29,6 +29,7 @@ mod stamp;
 mod state;
 pub(in crate::host) mod stream;
 pub(in crate::host) mod task;
+mod thread;
 mod timeline;
 mod timer;
 mod trace;

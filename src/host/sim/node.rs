@@ -2,8 +2,10 @@
 
 use super::{
     cause::Cause,
-    hardware::ProcessEnd,
+    hardware::{Hardware, ProcessEnd},
     stamp::{NodeId, Stamp},
+    task::Sleep,
+    thread::{HELD_MIN, Thread},
     world::{Locked, Shared, World},
 };
 use crate::host::{
@@ -27,6 +29,7 @@ struct Incarnation {
     number: u64,
     dead: Arc<AtomicBool>,
     spawner: madsim::runtime::NodeHandle,
+    main_thread: Arc<Thread>,
 }
 
 /// One incarnation's view of the world.
@@ -73,7 +76,8 @@ impl Node {
         let (number, dead) = locked.boot(node);
         drop(locked);
         let shared = shared.clone();
-        let incarnation = Incarnation { shared, node, name, number, dead, spawner };
+        let incarnation =
+            Incarnation { shared, node, name, number, dead, spawner, main_thread: Arc::default() };
         Node { incarnation: Arc::new(incarnation) }
     }
 
@@ -98,6 +102,11 @@ impl Node {
     /// Where its tasks run.
     pub fn spawner(&self) -> &madsim::runtime::NodeHandle {
         &self.incarnation.spawner
+    }
+
+    /// The thread of all tasks that have none of their own.
+    pub(super) fn main_thread(&self) -> &Arc<Thread> {
+        &self.incarnation.main_thread
     }
 
     /// The world's state, for a call that a dead incarnation may not make.
@@ -150,6 +159,16 @@ impl Node {
     pub fn wall(&self) -> WallTime {
         let sim = self.shared().now();
         self.shared().lock().machine(self.id()).clock.wall(sim)
+    }
+
+    pub async fn hold_thread(&self, time: Duration) {
+        let until = self.now() + time;
+        let others = Thread::hold_current(until).expect("a task takes this step");
+        if time >= HELD_MIN {
+            let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            self.announce(&Hardware::ThreadHeld { nanos, others });
+        }
+        Sleep::new(self.clone(), until).await;
     }
 
     pub fn exit(&self, reason: &str) {

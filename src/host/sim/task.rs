@@ -1,11 +1,19 @@
 //! Tasks of a simulated process, and sleeping on its clock.
 
-use super::{hardware::ProcessEnd, node::Node, panic, timer::TimerKey, waker::WokenBy};
+use super::{
+    hardware::ProcessEnd,
+    node::Node,
+    panic,
+    thread::{Seat, Thread},
+    timer::TimerKey,
+    waker::WokenBy,
+};
 use crate::host::Instant;
 use std::{
     future::Future,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -19,24 +27,34 @@ impl Task {
         node: &Node,
         future: impl Future<Output = ()> + Send + 'static,
     ) -> Task {
+        Task::spawn_on(node, node.main_thread(), future)
+    }
+
+    fn spawn_on(
+        node: &Node,
+        thread: &Arc<Thread>,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> Task {
         if node.dead() {
             return Task { abort: None };
         }
         let woken_by = WokenBy::spawn(node.shared().cause());
         let (owner, future) = (node.clone(), Some(Box::pin(future)));
-        let guarded = Guarded { node: owner, future, woken_by: woken_by.clone(), waker: None };
+        let seat = Seat::on(thread);
+        let guarded =
+            Guarded { node: owner, future, woken_by: woken_by.clone(), waker: None, seat };
         // In a box: the executor's task would take its room twice.
         let handle = node.spawner().spawn(Box::pin(guarded));
         Task { abort: Some((handle.abort_handle(), woken_by)) }
     }
 
-    /// One thread runs a whole simulation.
+    /// One thread runs a whole simulation, in which that one is simulated.
     pub(in crate::host) fn spawn_on_thread(
         node: &Node,
         _: &str,
         future: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<Task> {
-        Ok(Task::spawn(node, future))
+        Ok(Task::spawn_on(node, &Arc::default(), future))
     }
 
     /// Ends the task at its next step.
@@ -57,6 +75,7 @@ struct Guarded<F> {
     woken_by: WokenBy,
     /// The task's own, and the executor's to which it passes wakes on.
     waker: Option<(Waker, Waker)>,
+    seat: Seat,
 }
 
 impl<F: Future<Output = ()>> Future for Guarded<F> {
@@ -64,6 +83,7 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        std::task::ready!(this.seat.poll_free(&this.node, cx));
         let future = this.future.as_mut().expect("taken when it is dropped").as_mut();
         if this.waker.as_ref().is_none_or(|(_, executor)| !executor.will_wake(cx.waker())) {
             this.waker = Some((this.woken_by.waker(cx.waker()), cx.waker().clone()));
@@ -71,7 +91,7 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
         let (waker, _) = this.waker.as_ref().expect("it was just made");
         let _entered = this.node.shared().cause().enter(this.woken_by.take());
         let mut cx = Context::from_waker(waker);
-        match this.node.enter(|| panic::catch(|| future.poll(&mut cx))) {
+        match this.seat.step(|| this.node.enter(|| panic::catch(|| future.poll(&mut cx)))) {
             Ok(polled) => polled,
             Err(message) => {
                 this.node.end(ProcessEnd::Panicked { message });

@@ -28,6 +28,8 @@ pub struct FailureInjection {
     pub poison: bool,
     /// One subtask is slow.
     pub slow: Option<SlowSubtask>,
+    /// In each attempt a subtask holds its thread for so long at this line, counted from its begin.
+    pub hold: Option<(u64, Duration)>,
 }
 
 /// A subtask that is slower than the others.
@@ -47,7 +49,7 @@ impl FailureInjection {
         let slow = self.slow.filter(|slow| !slow.counts);
         let part = FailureInjection { slow, ..self.clone() };
         let fails = part.fail_at.is_some() || part.panic_at.is_some() || part.poison;
-        (fails || part.slow.is_some()).then_some(part)
+        (fails || part.slow.is_some() || part.hold.is_some()).then_some(part)
     }
 
     /// The part that is of the counting of words.
@@ -112,6 +114,9 @@ impl<T: Data + AsRef<[u8]>> Operator<T> for FaultyOperator {
         }
         if let Some(slow) = failures.slow.filter(|slow| slow.subtask == context.subtask) {
             out.takes(slow.by);
+        }
+        if let Some((_, time)) = failures.hold.filter(|(at, _)| at == records) {
+            out.takes(time);
         }
         out.emit(record);
         Ok(())

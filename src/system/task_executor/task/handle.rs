@@ -5,6 +5,7 @@ use crate::system::{
     graph::TaskDeployment,
     ids::{CheckpointId, ExecutionAttemptId},
     protocol::TaskMetrics,
+    sabotage,
 };
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 pub struct Task;
 
 impl Task {
-    /// Starts an attempt, live on a thread of its own: a function that holds its thread holds up itself alone.
+    /// Starts an attempt, on a thread of its own: a function that holds its thread holds up itself alone.
     /// Every failure, an unsound deployment included, is reported.
     pub fn start(environment: TaskEnvironment, deployment: TaskDeployment) -> TaskHandle {
         let mailbox = Arc::<Mailbox>::default();
@@ -26,6 +27,10 @@ impl Task {
         let host = environment.host.clone();
         let name = format!("{:?}", deployment.attempt);
         let task = run::run(environment, deployment, mailbox, meter);
+        if host.sabotaged(sabotage::TASKS_SHARE_THE_MAIN_THREAD) {
+            host.spawn(task);
+            return handle;
+        }
         if let Err(error) = host.spawn_on_thread(&name, task) {
             // Its future is dropped, and whoever waits for the attempt would wait for ever.
             host.exit(&format!("no thread for {name}: {error}"));

@@ -309,14 +309,20 @@ impl<'a> StreamTask<'a> {
         Ok(())
     }
 
-    /// Lets the service time of records pass, and what functions took, while buffers are sent when they are due.
+    /// Lets pass what functions took, while nothing else of the task goes on, and then the service time of records,
+    /// while buffers are sent when they are due.
     async fn serve(&mut self, records: usize, service_time: Duration) {
         let records = u32::try_from(records).unwrap_or(u32::MAX);
-        let time = service_time.saturating_mul(records) + self.parts.scope.take_debt();
+        let time = service_time.saturating_mul(records);
+        let Parts { scope, writer, .. } = &mut *self.parts;
+        let held = scope.take_debt();
+        if !held.is_zero() {
+            writer.hand_on(&mut scope.outputs);
+            self.reporter.host.hold_thread(held).await;
+        }
         if time.is_zero() {
             return;
         }
-        let Parts { scope, writer, .. } = &mut *self.parts;
         writer.hand_on(&mut scope.outputs);
         let served = self.reporter.host.sleep(time).fuse();
         pin_mut!(served);

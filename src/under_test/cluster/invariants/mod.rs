@@ -77,6 +77,7 @@ pub mod x2_bounded_channel;
 pub mod x3_watermarks_grow;
 pub mod x4_exactly_once;
 pub mod x5_transactions_follow_checkpoints;
+pub mod x6_held_thread_holds_one_task;
 
 pub use cluster_invariant::ClusterInvariant;
 
@@ -162,5 +163,6 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(x2_bounded_channel::BoundedChannel::default()),
         Box::new(x3_watermarks_grow::WatermarksGrow::default()),
         Box::new(x5_transactions_follow_checkpoints::TransactionsFollowCheckpoints::default()),
+        Box::new(x6_held_thread_holds_one_task::HeldThreadHoldsOneTask),
     ]
 }

@@ -62,6 +62,8 @@ crate::settings! {
             "fail-times" fail_times: NumberRange = number(1, 1_000_000, 1), "How many of the job's attempts fail in these ways.";
             "poisoned" poisoned: Option<NumberRange> = maybe_count(10_000_000), "The line, counted over the whole input, that no attempt can handle, so that the job fails for good.";
             "slow-subtask" slow_subtask: Option<DurationRange> = maybe_time("0ms", "1m"), "What each record takes more in one subtask, of those that split or those that count; both are drawn.";
+            "hold-at" hold_at: Option<NumberRange> = maybe_count(10_000_000), "The line at which a subtask's function holds its thread, counted in each attempt from its begin; never when absent.";
+            "hold-for" hold_for: DurationRange = time("0ms", "10m", "5s"), "For how long it does.";
             "skew" skew: Option<Share> = maybe_part(), "The share of all words that is one word.";
         }
     }
@@ -237,6 +239,7 @@ fn failures(spec: &WordCountSettings, seed: u64) -> FailureInjection {
             let subtask = u32::try_from(subtask).expect("below a subtask count");
             SlowSubtask { by: by.one(), counts, subtask }
         }),
+        hold: spec.hold_at.map(|at| (at.low, spec.hold_for.one())),
     }
 }
 
@@ -374,12 +377,14 @@ impl JobOfRun {
         let lines = spec.lines.one() / spec.parallelism.one();
         let words = lines.saturating_mul(spec.line_words.one());
         let plain = self.service_time;
-        let slow = match failures(spec, self.seed).slow {
+        let FailureInjection { slow, hold, .. } = failures(spec, self.seed);
+        let held = hold.map_or(Duration::ZERO, |(_, time)| time);
+        let slow = match slow {
             Some(slow) if slow.counts => (plain + slow.by).saturating_mul(words),
             Some(slow) => (plain + slow.by).saturating_mul(lines),
             None => Duration::ZERO,
         };
-        slow.max(plain.saturating_mul(words))
+        held + slow.max(plain.saturating_mul(words))
     }
 }
 

@@ -144,7 +144,9 @@ impl Host {
     /// Holds the calling task's thread for so long, as a function does that computes or waits: no other task on that
     /// thread takes a step meanwhile.
     pub async fn hold_thread(&self, time: Duration) {
-        self.imp.hold_thread(time).await;
+        if let Some(until) = self.imp.hold_thread(time) {
+            self.sleep_until(until).await;
+        }
     }
 
     /// Ends this process at once, as a fatal error does; `reason` is announced.

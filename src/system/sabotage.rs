@@ -37,6 +37,8 @@ crate::sabotages! {
     RUNNING_PART_KEEPS_ITS_SLOTS = "running-part-keeps-its-slots", "generic", ["stuck"];
     /// The late word of a former connection between a job's master and a task executor ends the present one.
     FORMER_CONNECTION_OBEYED = "former-connection-obeyed", "generic", ["H4"];
+    /// A canceled task that does not end is waited for for ever.
+    STUCK_TASKS_KEPT = "stuck-tasks-kept", "generic", ["D9", "stuck"];
     /// Tasks run on their process's main thread.
     TASKS_SHARE_THE_MAIN_THREAD = "tasks-share-the-main-thread", "generic", ["X6", "H1", "H2"];
     /// A beat does not put off the loss of whoever sends it.
@@ -53,6 +55,10 @@ crate::sabotages! {
     PENDING_POINTER_NOT_FENCED = "pending-pointer-not-fenced", "generic", ["C1", "C2", "C3", "C5", "C8", "no-panic"];
     /// Of the checkpoints that a job bears all that failed count, and not those in a row.
     FAILED_CHECKPOINTS_ADD_UP = "failed-checkpoints-add-up", "generic", ["C13"];
+    /// A source without end reads no partition that is added to its topic.
+    NEW_PARTITIONS_NOT_READ = "new-partitions-not-read", "generic", ["stuck"];
+    /// A group is told what was handled before the checkpoint is complete.
+    OFFSETS_COMMITTED_AT_BARRIER = "offsets-committed-at-barrier", "generic", ["X7"];
     /// The sink commits a transaction at the barrier, before the checkpoint is complete.
     SINK_COMMITS_AT_BARRIER = "sink-commits-at-barrier", "generic", ["X5", "X4"];
     /// A cluster that is there for one job ends while something of the job is left.

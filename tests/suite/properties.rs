@@ -224,7 +224,9 @@ fn a_sweep_tells_what_no_run_came_to() {
     let text = wavetank::harness::report::describe_sweep(&summary, &[], &candidates);
     assert!(text.contains("never evaluated: always never-evaluated"), "{text}");
     assert!(
-        text.contains("never reached: process-restarted, process-exited, never-reached"),
+        text.contains(
+            "never reached: process-restarted, thread-held, process-exited,\n  never-reached"
+        ),
         "{text}"
     );
 }

@@ -240,9 +240,11 @@ impl Node {
         WallTime(nanos(since_1970.unwrap_or_default()))
     }
 
+    /// It is over when this returns.
     #[expect(clippy::disallowed_methods, reason = "this is how a thread is held")]
-    pub(in crate::host) async fn hold_thread(&self, time: Duration) {
+    pub(in crate::host) fn hold_thread(&self, time: Duration) -> Option<Instant> {
         std::thread::sleep(time);
+        None
     }
 
     pub(in crate::host) fn exit(&self, reason: &str) {

@@ -4,8 +4,7 @@ use super::{
     cause::Cause,
     hardware::{Hardware, ProcessEnd},
     stamp::{NodeId, Stamp},
-    task::Sleep,
-    thread::{HELD_MIN, Thread},
+    thread::Thread,
     world::{Locked, Shared, World},
 };
 use crate::host::{
@@ -20,6 +19,9 @@ use std::{
     task::Poll,
     time::Duration,
 };
+
+/// From this time on it is an event that a thread is held.
+const HELD_MIN: Duration = Duration::from_millis(100);
 
 /// What all handles to one incarnation share.
 struct Incarnation {
@@ -161,14 +163,15 @@ impl Node {
         self.shared().lock().machine(self.id()).clock.wall(sim)
     }
 
-    pub async fn hold_thread(&self, time: Duration) {
+    /// Answers until when.
+    pub fn hold_thread(&self, time: Duration) -> Option<Instant> {
         let until = self.now() + time;
         let others = Thread::hold_current(until).expect("a task takes this step");
         if time >= HELD_MIN {
             let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
             self.announce(&Hardware::ThreadHeld { nanos, others });
         }
-        Sleep::new(self.clone(), until).await;
+        Some(until)
     }
 
     pub fn exit(&self, reason: &str) {

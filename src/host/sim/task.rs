@@ -40,9 +40,14 @@ impl Task {
         }
         let woken_by = WokenBy::spawn(node.shared().cause());
         let (owner, future) = (node.clone(), Some(Box::pin(future)));
-        let seat = Seat::on(thread);
-        let guarded =
-            Guarded { node: owner, future, woken_by: woken_by.clone(), waker: None, seat };
+        let guarded = Guarded {
+            node: owner,
+            future,
+            woken_by: woken_by.clone(),
+            waker: None,
+            seat: Seat::on(thread),
+            rest: None,
+        };
         // In a box: the executor's task would take its room twice.
         let handle = node.spawner().spawn(Box::pin(guarded));
         Task { abort: Some((handle.abort_handle(), woken_by)) }
@@ -76,6 +81,24 @@ struct Guarded<F> {
     /// The task's own, and the executor's to which it passes wakes on.
     waker: Option<(Waker, Waker)>,
     seat: Seat,
+    /// Until the thread is free again, while it is waited for.
+    rest: Option<Sleep>,
+}
+
+impl<F> Guarded<F> {
+    /// Whether the thread is free; if not, `cx` is woken when it may be.
+    fn poll_thread(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(rest) = &mut self.rest {
+                std::task::ready!(Pin::new(rest).poll(cx));
+                self.rest = None;
+            }
+            match self.seat.held_until().filter(|until| self.node.now() < *until) {
+                Some(until) => self.rest = Some(Sleep::new(self.node.clone(), until)),
+                None => return Poll::Ready(()),
+            }
+        }
+    }
 }
 
 impl<F: Future<Output = ()>> Future for Guarded<F> {
@@ -83,7 +106,7 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        std::task::ready!(this.seat.poll_free(&this.node, cx));
+        std::task::ready!(this.poll_thread(cx));
         let future = this.future.as_mut().expect("taken when it is dropped").as_mut();
         if this.waker.as_ref().is_none_or(|(_, executor)| !executor.will_wake(cx.waker())) {
             this.waker = Some((this.woken_by.waker(cx.waker()), cx.waker().clone()));

@@ -1,21 +1,13 @@
 //! A simulated thread: while a task on it holds it, no task on it takes a step.
 
-use super::{node::Node, task::Sleep};
 use crate::host::Instant;
 use std::{
     cell::RefCell,
-    future::Future,
-    pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
-    time::Duration,
 };
-
-/// From this time on it is an event that a thread is held.
-pub(super) const HELD_MIN: Duration = Duration::from_millis(100);
 
 /// What the tasks of one thread share.
 #[derive(Default)]
@@ -38,42 +30,28 @@ impl Thread {
         Some(thread.tasks.load(Ordering::Relaxed).saturating_sub(1))
     }
 
-    fn held(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+    fn held(&self) -> MutexGuard<'_, Option<Instant>> {
         self.held_until.lock().expect("no panic under this lock")
     }
 }
 
 /// The place of a task on a thread.
-pub(super) struct Seat {
-    thread: Arc<Thread>,
-    /// Until the thread is free again, while it is waited for.
-    rest: Option<Sleep>,
-}
+pub(super) struct Seat(Arc<Thread>);
 
 impl Seat {
     pub fn on(thread: &Arc<Thread>) -> Self {
         thread.tasks.fetch_add(1, Ordering::Relaxed);
-        Seat { thread: thread.clone(), rest: None }
+        Seat(thread.clone())
     }
 
-    /// Whether the task may take a step now; if not, `cx` is woken when it may.
-    pub fn poll_free(&mut self, node: &Node, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if let Some(rest) = &mut self.rest {
-                std::task::ready!(Pin::new(rest).poll(cx));
-                self.rest = None;
-            }
-            let until = *self.thread.held();
-            match until.filter(|until| node.now() < *until) {
-                Some(until) => self.rest = Some(Sleep::new(node.clone(), until)),
-                None => return Poll::Ready(()),
-            }
-        }
+    /// Until when the thread is held, or was last.
+    pub fn held_until(&self) -> Option<Instant> {
+        *self.0.held()
     }
 
     /// Runs a step of the task.
     pub fn step<T>(&self, step: impl FnOnce() -> T) -> T {
-        let outer = CURRENT.replace(Some(self.thread.clone()));
+        let outer = CURRENT.replace(Some(self.0.clone()));
         let output = step();
         CURRENT.set(outer);
         output
@@ -82,6 +60,6 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.thread.tasks.fetch_sub(1, Ordering::Relaxed);
+        self.0.tasks.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -9,7 +9,10 @@ use crate::{
         graph::JobGraph,
         protocol::{JobRefusal, JobResult, SubmitRefusal},
         rpc::RpcService,
-        service::{Services, log::LogRefusal},
+        service::{
+            Services,
+            log::{Log, LogRefusal},
+        },
     },
 };
 use futures::future::Either;
@@ -28,6 +31,8 @@ pub struct JobPlan {
     pub outputs: u32,
     /// When the job is to be canceled, after its submission.
     pub cancel_after: Option<Duration>,
+    /// So many records in the output topic are all; a job without end is canceled then.
+    pub cancel_at: Option<u64>,
     /// Who hands the job over.
     pub submission: Submission,
 }
@@ -132,12 +137,58 @@ pub async fn run_job(
     }
     create_topics(services, plan).await?;
     client.submit(&plan.job).await.map_err(ClientError::Refused)?;
-    if let Some(after) = plan.cancel_after {
-        service.host().sleep(after).await;
-        // A job that has ended meanwhile need not be canceled.
-        let _ = client.cancel(plan.job.id).await;
+    let (ended, canceled) = (
+        std::pin::pin!(client.result(plan.job.id)),
+        std::pin::pin!(cancel(&client, services, plan)),
+    );
+    match futures::future::select(ended, canceled).await {
+        Either::Left((result, _)) => result.map_err(ClientError::Lost),
+        Either::Right((error, _)) => Err(error),
     }
-    client.result(plan.job.id).await.map_err(ClientError::Lost)
+}
+
+/// Cancels the job when that is due, and is there until whoever waits for the job's end has it. Ends with an error.
+async fn cancel(client: &JobClient, services: &Services, plan: &JobPlan) -> ClientError {
+    let host = client.host();
+    let in_time = async {
+        match plan.cancel_after {
+            Some(after) => host.sleep(after).await,
+            None => std::future::pending().await,
+        }
+        Ok(())
+    };
+    let at_all = async {
+        match plan.cancel_at {
+            Some(records) => all_put_out(services, plan, records).await,
+            None => std::future::pending().await,
+        }
+    };
+    let (in_time, at_all) = (std::pin::pin!(in_time), std::pin::pin!(at_all));
+    let due = match futures::future::select(in_time, at_all).await {
+        Either::Left((due, _)) | Either::Right((due, _)) => due,
+    };
+    if let Err(error) = due {
+        return error;
+    }
+    // A job that has ended meanwhile need not be canceled.
+    let _ = client.cancel(plan.job.id).await;
+    std::future::pending().await
+}
+
+/// From look to look at what was put out.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Waits until the output topic has so many records.
+async fn all_put_out(services: &Services, plan: &JobPlan, records: u64) -> Result<(), ClientError> {
+    let topic = &plan.topics.output;
+    loop {
+        let ends = services.log.end_offsets_until_acknowledged(topic).await;
+        let ends = ends.map_err(|refusal| ClientError::Topic { topic: topic.clone(), refusal })?;
+        if ends.iter().sum::<u64>() >= records {
+            return Ok(());
+        }
+        services.log.host().sleep(LOOK).await;
+    }
 }
 
 /// Waits for the end of a job whose cluster may be gone by then.
@@ -147,24 +198,27 @@ async fn follow_job(
     plan: &JobPlan,
 ) -> Result<JobResult, ClientError> {
     let job = plan.job.id;
-    let canceled = async {
-        match plan.cancel_after {
-            Some(after) => {
-                client.host().sleep(after).await;
-                // A job that has ended meanwhile need not be canceled.
-                let _ = client.cancel(job).await;
-            }
-            None => std::future::pending().await,
-        }
-        std::future::pending::<()>().await;
-    };
-    let (ended, canceled) =
-        (std::pin::pin!(client.kept_result(&services.coordination, job)), std::pin::pin!(canceled));
+    let (ended, canceled) = (
+        std::pin::pin!(client.kept_result(&services.coordination, job)),
+        std::pin::pin!(cancel(client, services, plan)),
+    );
     match futures::future::select(ended, canceled).await {
         Either::Left((result, _)) => {
             result.map_err(|error| ClientError::Unreadable(error.to_string()))
         }
-        Either::Right(((), _)) => unreachable!("it never ends"),
+        Either::Right((error, _)) => Err(error),
+    }
+}
+
+/// Makes a topic, if it is not there with so many partitions at least: some may have been added since.
+pub(super) async fn create_topic(
+    log: &dyn Log,
+    topic: &str,
+    partitions: u32,
+) -> Result<(), LogRefusal> {
+    match log.create_topic_until_acknowledged(topic, partitions).await {
+        Err(LogRefusal::TopicExists { partitions: known }) if known >= partitions => Ok(()),
+        created => created,
     }
 }
 
@@ -175,7 +229,7 @@ async fn follow_job(
 pub async fn create_topics(services: &Services, plan: &JobPlan) -> Result<(), ClientError> {
     let Topics { input, output } = &plan.topics;
     for (topic, partitions) in [(input, plan.inputs), (output, plan.outputs)] {
-        let created = services.log.create_topic_until_acknowledged(topic, partitions).await;
+        let created = create_topic(&*services.log, topic, partitions).await;
         created.map_err(|refusal| ClientError::Topic { topic: topic.clone(), refusal })?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! The writer of the lines that a job reads from its input topic.
 
-use super::client::give_up;
+use super::client::{create_topic, give_up};
 use crate::{
     host::Host,
     system::{
@@ -26,18 +26,29 @@ pub fn partition_lines(lines: &[Bytes], partitions: u32) -> Vec<Vec<Bytes>> {
 }
 
 /// Writes lines to an input topic, in batches of up to `batch` lines for each partition and a pause
-/// between two, then stays for as long as its process lives. Begun anew, it goes on where it was.
+/// between two, then stays for as long as its process lives. Begun anew, it goes on where it was. All partitions
+/// but the `first` ones are added once half of what those have is written.
 pub async fn run_writer_node(
     host: Host,
     config: ClusterConfig,
     topic: String,
     lines: Arc<Vec<Vec<Bytes>>>,
-    batch: usize,
-    pause: Duration,
+    first: usize,
+    (batch, pause): (usize, Duration),
 ) {
     let Some(service) = bind(&host, 0).await else { return };
     let log = config.services(&service).log;
-    match write_lines(&*log, &topic, &lines, batch, pause).await {
+    let written = async {
+        let half: Vec<_> =
+            lines[..first].iter().map(|lines| lines[..lines.len() / 2].to_vec()).collect();
+        if first < lines.len() {
+            write_lines(&*log, &topic, &half, batch, pause).await?;
+            let all = u32::try_from(lines.len()).expect("few partitions");
+            log.add_partitions_until_acknowledged(&topic, all).await?;
+        }
+        write_lines(&*log, &topic, &lines, batch, pause).await
+    };
+    match written.await {
         Ok(()) => std::future::pending().await,
         Err(refusal) => give_up(&host, format!("the input topic: {refusal}")),
     }
@@ -55,7 +66,7 @@ pub async fn write_lines(
     pause: Duration,
 ) -> Result<(), LogRefusal> {
     let partitions = u32::try_from(lines.len()).expect("few partitions");
-    log.create_topic_until_acknowledged(topic, partitions).await?;
+    create_topic(log, topic, partitions).await?;
     let mut next = log.end_offsets_until_acknowledged(topic).await?;
     while next.iter().zip(lines).any(|(next, lines)| *next < lines.len() as u64) {
         for (partition, lines) in lines.iter().enumerate() {

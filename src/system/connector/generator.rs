@@ -2,7 +2,10 @@
 
 use crate::{
     host::{Host, Instant, mix},
-    system::dataflow::{Failure, OperatorContext, Result, Source, SourceStep, Waits},
+    system::{
+        dataflow::{Failure, OperatorContext, Result, Source, SourceStep, Waits},
+        ids::CheckpointId,
+    },
 };
 use bytes::Bytes;
 use futures::FutureExt;
@@ -106,7 +109,7 @@ impl Source for GeneratorSource {
         self.step().boxed()
     }
 
-    fn snapshot(&mut self) -> Result<Bytes> {
+    fn snapshot(&mut self, _: CheckpointId, _: usize) -> Result<Bytes> {
         Ok(Bytes::from(postcard::to_allocvec(&self.next)?))
     }
 }

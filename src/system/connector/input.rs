@@ -31,7 +31,7 @@ impl Input {
     /// When there is nothing to read.
     pub fn source(&self) -> Result<InputSource> {
         Ok(match self.clone() {
-            Input::Log(parameters) => InputSource::Log(LogSource::new(parameters)?),
+            Input::Log(parameters) => InputSource::Log(Box::new(LogSource::new(parameters)?)),
             Input::Text(parameters) => InputSource::Text(TextSource::new(parameters)),
             Input::Generator(parameters) => {
                 InputSource::Generator(GeneratorSource::new(parameters)?)
@@ -44,7 +44,7 @@ impl Input {
 #[derive(Clone)]
 pub enum InputSource {
     /// Of a topic.
-    Log(LogSource),
+    Log(Box<LogSource>),
     /// Of a text.
     Text(TextSource),
     /// Of a generator.
@@ -76,8 +76,8 @@ impl Source for InputSource {
         each!(self, source => source.open(context, restored))
     }
 
-    fn snapshot(&mut self) -> Result<Bytes> {
-        each!(self, source => source.snapshot())
+    fn snapshot(&mut self, checkpoint: CheckpointId, left: usize) -> Result<Bytes> {
+        each!(self, source => source.snapshot(checkpoint, left))
     }
 
     fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {

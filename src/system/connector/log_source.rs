@@ -1,55 +1,57 @@
-//! Reads the partitions of a topic up to offsets that were fixed at submission.
+//! Reads the partitions of a topic: up to offsets that were fixed at submission, or without end, also those that are
+//! added later.
+
+mod event;
+mod offsets;
+mod parameters;
+#[cfg(test)]
+mod tests;
+
+pub use event::SourceEvent;
+pub use offsets::StartingOffsets;
+pub use parameters::LogSourceParameters;
 
 use crate::{
     host::Instant,
     system::{
-        dataflow::{Failure, OperatorContext, Result, Source, SourceStep, Waits},
-        service::log::{Log, LogBatch, LogRefusal},
+        dataflow::{Failure, OperatorContext, Result, Source, SourceStep, Waits, ready},
+        ids::CheckpointId,
+        sabotage,
+        service::log::{LogBatch, LogRefusal},
     },
 };
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
-
-/// What a [`LogSource`] reads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogSourceParameters {
-    /// The topic.
-    pub topic: String,
-    /// For each partition, the offset at which it ends; not read. Subtask `s` of `n` reads the
-    /// partitions `s`, `s + n`, `s + 2n`, …
-    pub stop: Vec<u64>,
-    /// Records in one step at most.
-    pub records_max: u32,
-    /// After a step that took all there was, so many milliseconds pass before the next, so that few
-    /// records don't make many steps.
-    pub poll_ms: u64,
-}
-
-impl LogSourceParameters {
-    /// All partitions up to these offsets, in steps of up to 512 records, 50 ms apart at least.
-    pub fn new(topic: &str, stop: Vec<u64>) -> Self {
-        LogSourceParameters { topic: topic.to_string(), stop, records_max: 512, poll_ms: 50 }
-    }
-}
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
 
 /// How long the server keeps a read without news.
 const WAIT: Duration = Duration::from_secs(1);
+/// Checkpoints of which it is not known yet whether they are complete, and what was read by then.
+const PENDING_MAX: usize = 64;
 
-type Reading = BoxFuture<'static, (u32, Result<LogBatch, LogRefusal>)>;
+/// What is waited for; kept while a step is interrupted.
+enum Asked {
+    Read(BoxFuture<'static, (u32, Result<LogBatch, LogRefusal>)>),
+    Ends(BoxFuture<'static, Result<Vec<u64>, LogRefusal>>),
+}
 
 /// The source.
 pub struct LogSource {
-    log: Option<Arc<dyn Log>>,
+    context: Option<OperatorContext>,
     parameters: LogSourceParameters,
     /// The next offset of each partition that this subtask reads.
     offsets: BTreeMap<u32, u64>,
     /// The partition that was read last.
     last: u32,
-    /// Kept while a step is interrupted.
-    reading: Option<Reading>,
+    asked: Option<Asked>,
     not_before: Option<Instant>,
+    /// When it is asked again which partitions there are; never of a bounded source.
+    discovery: Option<Instant>,
+    /// For a group: what was handled by checkpoints that are not known to be complete, the oldest first.
+    pending: BTreeMap<CheckpointId, BTreeMap<u32, u64>>,
 }
 
 impl LogSource {
@@ -58,28 +60,30 @@ impl LogSource {
     /// # Errors
     /// When there is nothing to read from.
     pub fn new(parameters: LogSourceParameters) -> Result<Self> {
-        if parameters.stop.is_empty() || parameters.records_max == 0 {
-            return Err(Failure::new(
-                "a log source needs a partition and steps of a record at least",
-            ));
-        }
+        parameters.check()?;
         Ok(LogSource {
-            log: None,
+            context: None,
             parameters,
             offsets: BTreeMap::new(),
             last: 0,
-            reading: None,
+            asked: None,
             not_before: None,
+            discovery: None,
+            pending: BTreeMap::new(),
         })
     }
 
-    fn log(&self) -> Result<Arc<dyn Log>> {
-        self.log.clone().ok_or_else(|| Failure::new("the source is not open"))
+    fn context(&self) -> Result<&OperatorContext> {
+        self.context.as_ref().ok_or_else(|| Failure::new("the source is not open"))
+    }
+
+    /// Where a partition is to be read next.
+    fn offset(&self, partition: u32) -> u64 {
+        self.offsets[&partition]
     }
 
     fn left(&self, partition: u32) -> u64 {
-        let stop = self.parameters.stop[partition as usize];
-        stop.saturating_sub(self.offsets[&partition])
+        self.parameters.stop(partition).saturating_sub(self.offset(partition))
     }
 
     /// The next partition, in turns, that is not at its end.
@@ -90,46 +94,132 @@ impl LogSource {
         turns.find(unread).copied()
     }
 
-    fn read(&self, partition: u32) -> Result<Reading> {
+    fn read(&self, partition: u32) -> Result<Asked> {
         let several = self.offsets.keys().filter(|other| self.left(**other) > 0).count() > 1;
         let records = self.left(partition).min(u64::from(self.parameters.records_max));
         let records = u32::try_from(records).expect("at most what a step takes");
         // Of several, none may keep the others waiting.
         let wait = if several { Duration::ZERO } else { WAIT };
-        let (log, topic) = (self.log()?, self.parameters.topic.clone());
-        let offset = self.offsets[&partition];
+        let (log, topic) = (self.context()?.services.log.clone(), self.parameters.topic.clone());
+        let offset = self.offset(partition);
         let reading = async move {
             (partition, log.read_until_acknowledged(&topic, partition, offset, records, wait).await)
         };
-        Ok(reading.boxed())
+        Ok(Asked::Read(reading.boxed()))
+    }
+
+    /// What is to be asked now; `None` when there is no more, ever.
+    async fn ask(&mut self) -> Result<Option<Asked>> {
+        let context = self.context()?;
+        let (host, log) = (context.host.clone(), context.services.log.clone());
+        loop {
+            if self.discovery.is_some_and(|due| host.now() >= due) {
+                let topic = self.parameters.topic.clone();
+                let ends = async move { log.end_offsets_until_acknowledged(&topic).await };
+                return Ok(Some(Asked::Ends(ends.boxed())));
+            }
+            let until = match self.not_before.filter(|until| host.now() < *until) {
+                Some(until) => self.discovery.map_or(until, |due| due.min(until)),
+                None => {
+                    self.not_before = None;
+                    match (self.next_partition(), self.discovery) {
+                        (Some(partition), _) => return self.read(partition).map(Some),
+                        // It has no partition yet.
+                        (None, Some(due)) => due,
+                        (None, None) => return Ok(None),
+                    }
+                }
+            };
+            host.sleep_until(until).await;
+        }
     }
 
     async fn step(&mut self) -> Result<SourceStep<Bytes>> {
         loop {
-            if let Some(not_before) = self.not_before {
-                self.log()?.host().sleep_until(not_before).await;
-                self.not_before = None;
+            if self.asked.is_none() {
+                let Some(asked) = self.ask().await? else { return Ok(SourceStep::End) };
+                self.asked = Some(asked);
             }
-            if self.reading.is_none() {
-                let Some(partition) = self.next_partition() else { return Ok(SourceStep::End) };
-                self.reading = Some(self.read(partition)?);
-            }
-            let reading = self.reading.as_mut().expect("it was just begun");
-            let (partition, batch) = reading.await;
-            self.reading = None;
-            let batch = batch?;
-            let next = self.offsets.get_mut(&partition).expect("only its own are read");
-            *next = after(&self.parameters.topic, *next, &batch).map_err(Failure)?;
-            self.last = partition;
-            if *next >= batch.end {
-                let pause = Duration::from_millis(self.parameters.poll_ms);
-                self.not_before = Some(self.log()?.host().now() + pause);
-            }
-            if !batch.records.is_empty() {
-                return Ok(SourceStep::Records(batch.records));
+            let records = match self.asked.as_mut().expect("it was just asked") {
+                Asked::Read(reading) => {
+                    let (partition, batch) = reading.await;
+                    self.asked = None;
+                    self.take(partition, batch?)?
+                }
+                Asked::Ends(ends) => {
+                    let ends = ends.await;
+                    self.asked = None;
+                    self.discover(ends?.len())?;
+                    continue;
+                }
+            };
+            if !records.is_empty() {
+                return Ok(SourceStep::Records(records));
             }
         }
     }
+
+    fn take(&mut self, partition: u32, batch: LogBatch) -> Result<Vec<Bytes>> {
+        let now = self.context()?.host.now();
+        let next = self.offsets.get_mut(&partition).expect("only its own are read");
+        *next = after(&self.parameters.topic, *next, &batch).map_err(Failure)?;
+        self.last = partition;
+        if *next >= batch.end {
+            self.not_before = Some(now + Duration::from_millis(self.parameters.poll_ms));
+        }
+        Ok(batch.records)
+    }
+
+    /// There are so many partitions: those of this subtask that are new are read from their begin.
+    fn discover(&mut self, partitions: usize) -> Result<()> {
+        let context = self.context()?;
+        let (host, attempt) = (context.host.clone(), context.attempt);
+        let own: Vec<u32> = own_partitions(context, partitions).collect();
+        self.discovery = Some(host.now() + Duration::from_millis(self.parameters.discovery_ms));
+        if host.sabotaged(sabotage::NEW_PARTITIONS_NOT_READ) {
+            return Ok(());
+        }
+        for partition in own {
+            let topic = self.parameters.topic.clone();
+            if let Entry::Vacant(new) = self.offsets.entry(partition) {
+                new.insert(0);
+                host.announce(&SourceEvent::PartitionDiscovered { attempt, topic, partition });
+            }
+        }
+        Ok(())
+    }
+
+    /// What was handled by a checkpoint of which `left` records of the last step are not part.
+    fn handled(&self, left: usize) -> BTreeMap<u32, u64> {
+        let mut handled = self.offsets.clone();
+        if let Some(last) = handled.get_mut(&self.last) {
+            *last = last.saturating_sub(left as u64);
+        }
+        handled
+    }
+
+    /// Notes for the group what was handled. Nobody waits for it: the next checkpoint says more.
+    fn commit(&self, handled: BTreeMap<u32, u64>) {
+        let (Some(context), Some(group)) = (&self.context, self.parameters.group.clone()) else {
+            return;
+        };
+        let (log, topic) = (context.services.log.clone(), self.parameters.topic.clone());
+        context.host.spawn(async move {
+            let offsets = handled.into_iter().collect();
+            if let Err(error) = log.commit_offsets(&group, &topic, offsets).await {
+                tracing::debug!(%error, group, topic, "offsets are not committed");
+            }
+        });
+    }
+}
+
+/// The partitions of a subtask: `s`, `s + n`, `s + 2n`, … of `n` subtasks.
+fn own_partitions(
+    context: &OperatorContext,
+    partitions: usize,
+) -> impl Iterator<Item = u32> + use<> {
+    let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
+    (context.subtask..partitions).step_by(context.parallelism as usize)
 }
 
 /// The next offset after a batch that was asked for from `next` on.
@@ -152,12 +242,14 @@ fn after(topic: &str, next: u64, batch: &LogBatch) -> Result<u64, String> {
 impl Clone for LogSource {
     fn clone(&self) -> Self {
         LogSource {
-            log: self.log.clone(),
+            context: self.context.clone(),
             parameters: self.parameters.clone(),
             offsets: self.offsets.clone(),
             last: self.last,
-            reading: None,
+            asked: None,
             not_before: self.not_before,
+            discovery: self.discovery,
+            pending: self.pending.clone(),
         }
     }
 }
@@ -170,17 +262,21 @@ impl Source for LogSource {
         context: &'a OperatorContext,
         restored: Option<Bytes>,
     ) -> Waits<'a, ()> {
-        let partitions = u32::try_from(self.parameters.stop.len()).unwrap_or(u32::MAX);
-        let own = (context.subtask..partitions).step_by(context.parallelism as usize);
-        self.offsets = own.map(|partition| (partition, 0)).collect();
-        self.log = Some(context.services.log.clone());
+        let own = own_partitions(context, self.parameters.start.len());
+        self.offsets =
+            own.map(|partition| (partition, self.parameters.start[partition as usize])).collect();
+        self.discovery = (!self.parameters.is_bounded()).then(|| context.host.now());
+        self.context = Some(context.clone());
         async move {
             let Some(kept) = restored else { return Ok(()) };
-            let offsets: BTreeMap<u32, u64> = postcard::from_bytes(&kept)?;
-            if !offsets.keys().eq(self.offsets.keys()) {
+            let kept: BTreeMap<u32, u64> = postcard::from_bytes(&kept)?;
+            let of_subtask = |partition: &u32| partition % context.parallelism == context.subtask;
+            let has_all = self.offsets.keys().all(|partition| kept.contains_key(partition));
+            let may_have_more = !self.parameters.is_bounded() || kept.len() == self.offsets.len();
+            if !has_all || !may_have_more || !kept.keys().all(of_subtask) {
                 return Err(Failure::new("the state is of other partitions"));
             }
-            self.offsets = offsets;
+            self.offsets = kept;
             Ok(())
         }
         .boxed()
@@ -190,26 +286,35 @@ impl Source for LogSource {
         self.step().boxed()
     }
 
-    fn snapshot(&mut self) -> Result<Bytes> {
+    fn snapshot(&mut self, checkpoint: CheckpointId, left: usize) -> Result<Bytes> {
+        if let Some(group) = self.parameters.group.clone() {
+            let (host, handled) = (self.context()?.host.clone(), self.handled(left));
+            let topic = self.parameters.topic.clone();
+            let offsets = handled.clone().into_iter().collect();
+            let attempt = self.context()?.attempt;
+            host.announce(&SourceEvent::OffsetsTaken {
+                attempt,
+                checkpoint,
+                group,
+                topic,
+                offsets,
+            });
+            if host.sabotaged(sabotage::OFFSETS_COMMITTED_AT_BARRIER) {
+                self.commit(handled.clone());
+            }
+            self.pending.insert(checkpoint, handled);
+            if self.pending.len() > PENDING_MAX {
+                self.pending.pop_first();
+            }
+        }
         Ok(Bytes::from(postcard::to_allocvec(&self.offsets)?))
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_that_ends_before_what_was_read_is_refused() {
-        let batch = |first, records, end| LogBatch {
-            first,
-            records: vec![Bytes::from_static(b"a"); records],
-            end,
-        };
-        assert_eq!(after("t", 3, &batch(3, 2, 5)), Ok(5));
-        assert_eq!(after("t", 3, &batch(3, 0, 3)), Ok(3), "nothing new");
-        assert!(after("t", 3, &batch(2, 2, 5)).is_err());
-        let gone = after("t", 3, &batch(3, 0, 2)).expect_err("it was read");
-        assert!(gone.contains("up to offset 3") && gone.contains("ends at 2"), "{gone}");
+    fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {
+        let later = self.pending.split_off(&CheckpointId(checkpoint.0 + 1));
+        if let Some((_, handled)) = std::mem::replace(&mut self.pending, later).pop_last() {
+            self.commit(handled);
+        }
+        ready(())
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     host::Instant,
     system::{
         dataflow::{Failure, OperatorContext, Result, Source, SourceStep, Waits},
+        ids::CheckpointId,
         service::object_store::{ObjectStore, ObjectStoreRefusal},
     },
 };
@@ -195,7 +196,7 @@ impl Source for TextSource {
         self.step().boxed()
     }
 
-    fn snapshot(&mut self) -> Result<Bytes> {
+    fn snapshot(&mut self, _: CheckpointId, _: usize) -> Result<Bytes> {
         let place = Place { position: self.position, at_start: self.at_start };
         Ok(Bytes::from(postcard::to_allocvec(&place)?))
     }

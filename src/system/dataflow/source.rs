@@ -45,11 +45,13 @@ pub trait Source: Clone + Send + 'static {
         ready(())
     }
 
-    /// What is needed to read on from here; also asked for after the end. Nothing by default.
+    /// What is needed to read on from here; also asked for after the end. Of the records that it handed out last,
+    /// `left` are not handled yet: they are kept beside, and the source reads on behind them. Nothing by default.
     ///
     /// # Errors
     /// Fails the task.
-    fn snapshot(&mut self) -> Result<Bytes> {
+    fn snapshot(&mut self, checkpoint: CheckpointId, left: usize) -> Result<Bytes> {
+        let _ = (checkpoint, left);
         Ok(Bytes::new())
     }
 
@@ -159,8 +161,8 @@ impl<S: Source> Managed for Reading<S> {
         .boxed()
     }
 
-    fn snapshot(&mut self, _: CheckpointId) -> Waits<'_, OperatorState> {
-        let taken = self.source.snapshot().and_then(|own| {
+    fn snapshot(&mut self, checkpoint: CheckpointId) -> Waits<'_, OperatorState> {
+        let taken = self.source.snapshot(checkpoint, self.left.len()).and_then(|own| {
             let own = Bytes::from(encode(&(own, &self.left))?);
             Ok(OperatorState { own, keyed: Vec::new() })
         });

@@ -23,6 +23,8 @@ pub struct TaskExecutorConfig {
     pub retry_delay: Duration,
     /// How long a slot is held that no master has taken; 10 s.
     pub slot_timeout: Duration,
+    /// How long a canceled task may take to end before the task executor ends itself; 180 s.
+    pub cancellation_timeout: Duration,
     /// How tasks behave.
     pub task: TaskConfig,
 }
@@ -41,6 +43,7 @@ impl Default for TaskExecutorConfig {
             call_timeout: Duration::from_secs(2),
             retry_delay: Duration::from_millis(200),
             slot_timeout: Duration::from_secs(10),
+            cancellation_timeout: Duration::from_secs(180),
             task: TaskConfig::default(),
         }
     }

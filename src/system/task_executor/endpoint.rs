@@ -11,26 +11,21 @@ use super::{
     TaskResponder, TaskStateUpdate,
     slot_table::{Held, SlotTable},
 };
-use crate::{
-    host::Host,
-    system::{
-        dataflow::Programs,
-        graph::{StateHandle, TaskDeployment},
-        heartbeat::{Beat, HeartbeatManager, HeartbeatSession},
-        ids::{
-            AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId, TaskExecutorSession,
-        },
-        leadership::LeaderSessionId,
-        protocol::{
-            CheckpointAck, CheckpointDecline, DeployRefusal, MasterReport, SlotDemand, SlotRefusal,
-            TaskExecutionState, TaskExecutorGateway, TaskExecutorHandler, TaskExecutorInfo,
-        },
-        reason::bounded,
-        registration::Numbers,
-        rpc::{Context, EndpointHandle, Reply, RpcEndpoint, StopFuture},
-        sabotage,
-        service::Services,
+use crate::system::{
+    dataflow::Programs,
+    graph::{StateHandle, TaskDeployment},
+    heartbeat::{Beat, HeartbeatManager, HeartbeatSession},
+    ids::{AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId, TaskExecutorSession},
+    leadership::LeaderSessionId,
+    protocol::{
+        CheckpointAck, CheckpointDecline, DeployRefusal, MasterReport, SlotDemand, SlotRefusal,
+        TaskExecutionState, TaskExecutorGateway, TaskExecutorHandler, TaskExecutorInfo,
     },
+    reason::bounded,
+    registration::Numbers,
+    rpc::{Context, EndpointHandle, Reply, RpcEndpoint, StopFuture},
+    sabotage,
+    service::Services,
 };
 use futures::FutureExt;
 use masters::{MasterLink, ToMasters};
@@ -169,7 +164,7 @@ impl TaskExecutor {
         let Some((_, held)) = self.slots.find(allocation) else { return };
         for task in self.tasks.values() {
             if task.deployment().allocation == allocation {
-                task.cancel();
+                self.cancel(context, task);
             }
         }
         let index = self.slots.free(allocation).expect("it is held");
@@ -265,11 +260,29 @@ impl TaskExecutor {
     }
 
     /// Ends what runs for a job.
-    fn cancel_tasks(&self, host: &Host, job: JobId) {
+    fn cancel_tasks(&self, context: &Context<Self>, job: JobId) {
+        let host = context.host();
         let of_job = |task: &&TaskHandle| {
             task.attempt().job == job || host.sabotaged(sabotage::ONE_JOB_TAKES_OTHERS_ALONG)
         };
-        self.tasks.values().filter(of_job).for_each(TaskHandle::cancel);
+        self.tasks.values().filter(of_job).for_each(|task| self.cancel(context, task));
+    }
+
+    /// Cancels an attempt. If its function does not give its thread back, only the end of the process ends it: else
+    /// its job would wait for it for ever.
+    fn cancel(&self, context: &Context<Self>, task: &TaskHandle) {
+        if !task.cancel() || context.host().sabotaged(sabotage::STUCK_TASKS_KEPT) {
+            return;
+        }
+        let (attempt, timeout) = (task.attempt(), self.services.config.cancellation_timeout);
+        context.schedule(timeout, move |executor, context| {
+            if executor.tasks.contains_key(&attempt) {
+                let resource = executor.info.resource.clone();
+                context.host().announce(&SlotEvent::TaskStuck { resource, attempt });
+                let why = format!("{attempt:?} has not ended {timeout:?} after it was canceled");
+                context.host().exit(&format!("task executor: {why}"));
+            }
+        });
     }
 }
 
@@ -282,7 +295,9 @@ impl RpcEndpoint for TaskExecutor {
     }
 
     fn on_stop(&mut self, context: &mut Context<Self>) -> StopFuture {
-        self.tasks.values().for_each(TaskHandle::cancel);
+        for task in self.tasks.values() {
+            task.cancel();
+        }
         self.resource_beats.stop(context);
         self.master_beats.stop(context);
         self.leave_resource_manager();
@@ -321,7 +336,7 @@ impl TaskExecutorHandler for TaskExecutor {
 
     fn cancel_task(
         &mut self,
-        _: &mut Context<Self>,
+        context: &mut Context<Self>,
         attempt: ExecutionAttemptId,
         reply: Reply<Option<u64>>,
     ) {
@@ -330,7 +345,7 @@ impl TaskExecutorHandler for TaskExecutor {
         }
         let task = self.tasks.get(&attempt);
         if let Some(task) = task {
-            task.cancel();
+            self.cancel(context, task);
         }
         reply.ok(task.map(|_| self.version));
     }

@@ -102,6 +102,13 @@ pub enum SlotEvent {
         /// because the report does not list it.
         unlisted: Option<u64>,
     },
+    /// A canceled task does not end, and the task executor ends itself for that.
+    TaskStuck {
+        /// The task executor.
+        resource: ResourceId,
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+    },
     /// An attempt is taken on.
     TaskAccepted {
         /// The task executor.

@@ -5,7 +5,7 @@ use crate::{
     host::{Event, sim::Hardware},
     system::{
         client::ClientEvent,
-        connector::SinkEvent,
+        connector::{SinkEvent, SourceEvent},
         dataflow::WindowEvent,
         heartbeat::HeartbeatEvent,
         job_manager::JobEvent,
@@ -79,6 +79,8 @@ event_kinds! {
     Leadership(LeadershipEvent);
     /// Of windows.
     Window(WindowEvent);
+    /// Of sources of topics.
+    Source(SourceEvent);
     /// Of exactly-once sinks.
     Sink(SinkEvent);
     /// Of the clients of job clusters.

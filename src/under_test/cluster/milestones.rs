@@ -11,6 +11,7 @@ use crate::{
     host::Event,
     system::{
         client::ClientEvent,
+        connector::SourceEvent,
         dataflow::{WatermarkStatus, WindowEvent},
         heartbeat::HeartbeatEvent,
         ids::{CheckpointId, JobId},
@@ -88,6 +89,7 @@ pub fn all() -> Vec<Milestone> {
         OF_WINDOWS,
         OF_OBJECTS,
         OF_LOGS,
+        OF_SOURCES,
         OF_HEARTBEATS,
         OF_CLIENTS,
         OF_REST,
@@ -151,6 +153,7 @@ crate::milestones! {
         "cancellation-acknowledged" = _, JobEvent::CancellationAcknowledged { .. }, "A dispatcher told a client that a job will end as canceled.";
     }
     OF_SLOTS: SlotEvent {
+        "task-stuck" = _, SlotEvent::TaskStuck { .. }, "A task executor ended itself, since a canceled task did not end.";
         "slot-allocated" = _, SlotEvent::SlotAllocated { .. }, "A task executor holds a slot for a job.";
         "slots-offered" = _, SlotEvent::SlotsOffered { .. }, "A task executor offered its slots to a master.";
         "offer-answered" = _, SlotEvent::OfferAnswered { .. }, "A task executor applied the answer to its offer.";
@@ -179,7 +182,12 @@ crate::milestones! {
         "transaction-prepared" = _, LogEvent::TransactionPrepared { .. }, "A sink's transaction waits for its checkpoint.";
         "transaction-committed" = _, LogEvent::TransactionCommitted { .. }, "A sink's transaction was committed.";
         "transaction-aborted" = _, LogEvent::TransactionAborted { .. }, "A sink's transaction was aborted.";
+        "partitions-added" = _, LogEvent::PartitionsAdded { .. }, "A topic has more partitions than before.";
+        "offsets-committed" = _, LogEvent::OffsetsCommitted { .. }, "A group committed how far a job has read.";
         "log-recovered" = _, LogEvent::Recovered { ends, .. } if !ends.is_empty(), "The log server recovered from a disk that was not empty.";
+    }
+    OF_SOURCES: SourceEvent {
+        "partition-discovered" = _, SourceEvent::PartitionDiscovered { .. }, "A source reads a partition that was not there when its job was submitted.";
     }
     OF_HEARTBEATS: HeartbeatEvent {
         "connection-broken" = _, HeartbeatEvent::ConnectionBroken { .. }, "A connection to a task executor broke that is kept open to see that.";

@@ -65,6 +65,7 @@ pub fn cluster_config(spec: &ClusterSettings) -> ClusterConfig {
     }
     config.task_executor.slots = spec.slots.one();
     config.task_executor.task.buffer_timeout = spec.buffer_timeout.one();
+    config.task_executor.cancellation_timeout = spec.cancellation_timeout.one();
     config.task_executor.task.service_time = spec.service_time.one();
     config
 }

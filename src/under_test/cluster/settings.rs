@@ -37,6 +37,7 @@ crate::settings! {
             "session-timeout" session_timeout: DurationRange = time("100ms", "10m", "6s"), "How long a lease lives.";
             "heartbeat" heartbeat: DurationRange = time("10ms", "10m", "1s"), "From beat to beat; a peer is lost after five of them.";
             "service-time" service_time: DurationRange = time("0ms", "1m", "0ms"), "What handling one record takes.";
+            "cancellation-timeout" cancellation_timeout: DurationRange = time("1s", "60m", "3m"), "How long a canceled task may take to end before its task executor ends itself.";
             "buffer-timeout" buffer_timeout: DurationRange = time("1ms", "1m", "100ms"), "How long a record may wait in a buffer.";
         }
         meanwhile {

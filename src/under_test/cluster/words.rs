@@ -4,7 +4,7 @@ use crate::{
     harness::event::{Leadership, Reported},
     system::{
         client::ClientEvent,
-        connector::SinkEvent,
+        connector::{SinkEvent, SourceEvent},
         dataflow::WindowEvent,
         heartbeat::HeartbeatEvent,
         job_manager::JobEvent,
@@ -51,6 +51,7 @@ reported! {
     SlotEvent = "slot", |_| true, |event| Some(slot(event));
     HeartbeatEvent = "heartbeat", |_| true, heartbeat;
     WindowEvent = "window", |_| false, |event| Some(window(event));
+    SourceEvent = "source", |event| matches!(event, SourceEvent::PartitionDiscovered { .. }), source;
     SinkEvent = "sink", |_| true, |event| Some(sink(event));
     ClientEvent = "client", |event| !matches!(event, ClientEvent::Asking { .. }), client;
     ProviderEvent = "provider", |_| true, |event| Some(provider(event));
@@ -261,6 +262,7 @@ fn slot(event: &SlotEvent) -> String {
         SlotEvent::SlotFreed { index, allocation, .. } => {
             format!("frees slot {index}, {allocation:?}")
         }
+        SlotEvent::TaskStuck { attempt, .. } => format!("{attempt:?} does not end"),
         SlotEvent::TaskAccepted { attempt, .. } => format!("takes {attempt:?} on"),
     }
 }
@@ -299,6 +301,12 @@ fn window(event: &WindowEvent) -> String {
         }
         WindowEvent::LateRecord { attempt, .. } => format!("{attempt:?} has a late record"),
     }
+}
+
+/// An event of a source of a topic; `None` for what it took at a checkpoint.
+fn source(event: &SourceEvent) -> Option<String> {
+    let SourceEvent::PartitionDiscovered { attempt, topic, partition } = event else { return None };
+    Some(format!("{attempt:?} reads {topic}/{partition}, which is new"))
 }
 
 /// An event of an exactly-once sink.

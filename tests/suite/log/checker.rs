@@ -144,7 +144,9 @@ impl Checker {
             LogEvent::Recovered { ends, unended, closed, .. } => {
                 self.recovered(ends, unended, closed)
             }
-            LogEvent::TopicCreated { .. } => {}
+            LogEvent::TopicCreated { .. }
+            | LogEvent::PartitionsAdded { .. }
+            | LogEvent::OffsetsCommitted { .. } => {}
             LogEvent::Appended { partition, offset, records, .. } => {
                 self.put(partition, offset, &records);
             }

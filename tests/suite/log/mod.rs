@@ -1,6 +1,7 @@
 //! The log service, shown in simulation through its public API alone.
 mod checker;
 mod durable;
+mod groups;
 mod life;
 mod storm;
 mod transactions;

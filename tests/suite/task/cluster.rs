@@ -417,7 +417,9 @@ impl Job {
     }
 
     pub fn cancel(&self) {
-        self.handles.values().for_each(TaskHandle::cancel);
+        for handle in self.handles.values() {
+            handle.cancel();
+        }
     }
 }
 

@@ -90,7 +90,7 @@ fn a_failing_close_fails_only_what_would_have_finished() {
 
 #[test]
 fn a_cancel_ends_every_phase_once_and_releases_everything() {
-    for how in ["hang open", "hang process", "hang finish", "hang snapshot", "hang restore"] {
+    for how in ["hang open", "hang finish", "hang snapshot", "hang restore"] {
         in_simulation(WorldConfig::new(3), 2, async move |cluster| {
             let graph = bad(how, &numbers(50, 5, 1));
             let mut restore = None;
@@ -124,7 +124,7 @@ fn a_cancel_ends_every_phase_once_and_releases_everything() {
 #[test]
 fn a_canceled_task_ends_in_the_middle_of_back_pressure() {
     in_simulation(WorldConfig::new(4), 2, async |cluster| {
-        let pass = Pass { copies: 100, wait_ms: 1000 };
+        let pass = Pass { copies: 100, wait_ms: 50 };
         let graph = three_stages(&numbers(u64::MAX, 9000, 0), &pass, [2, 1, 1]);
         let job = cluster.run(&graph, 1, None).await;
         cluster.world.sleep(ms(3000)).await;

@@ -339,7 +339,7 @@ impl Source for NumberSource {
         })
     }
 
-    fn snapshot(&mut self) -> Result<Bytes> {
+    fn snapshot(&mut self, _: CheckpointId, _: usize) -> Result<Bytes> {
         Ok(Bytes::from(postcard::to_stdvec(&self.position)?))
     }
 }

@@ -142,6 +142,7 @@ impl Load {
             inputs: PARALLELISM,
             outputs: PARALLELISM,
             cancel_after: None,
+            cancel_at: None,
             submission: Submission::ByClient,
         })
     }

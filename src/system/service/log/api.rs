@@ -45,6 +45,40 @@ pub trait Log: ServiceClient {
         partitions: u32,
     ) -> BoxFuture<'a, Result<(), LogError>>;
 
+    /// Lets a topic have `partitions` partitions, at most [`PARTITIONS_MAX`](super::PARTITIONS_MAX); the new ones are
+    /// empty, and none is ever taken away. The same number again is fine.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `NoPartition`, `BadPartitions` or `TooFewPartitions`.
+    fn add_partitions<'a>(
+        &'a self,
+        topic: &'a str,
+        partitions: u32,
+    ) -> BoxFuture<'a, Result<(), LogError>>;
+
+    /// Notes for each of these partitions the first record that a group has not read. A group is a name, whoever
+    /// reads for it; what it has committed never goes back, so that an older offset changes nothing.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `BadName`, `NoPartition`, `BeyondEnd` or `Full`, and nothing is noted then.
+    fn commit_offsets<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+        offsets: Vec<(u32, u64)>,
+    ) -> BoxFuture<'a, Result<(), LogError>>;
+
+    /// How far a group has read: a partition and an offset each. Partitions of which it has committed nothing are
+    /// left out.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `BadName` or `NoPartition`.
+    fn committed_offsets<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<(u32, u64)>, LogError>>;
+
     /// Appends records without a transaction. `first` is the first record's sequence number: how many
     /// records the producer had for this partition before, from 0. Records that are known already are
     /// skipped. Answers the producer's next sequence number.
@@ -144,6 +178,43 @@ impl dyn Log {
         partitions: u32,
     ) -> Result<(), LogRefusal> {
         until_acknowledged(self, || self.create_topic(topic, partitions)).await
+    }
+
+    /// [`add_partitions`](Log::add_partitions) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn add_partitions_until_acknowledged(
+        &self,
+        topic: &str,
+        partitions: u32,
+    ) -> Result<(), LogRefusal> {
+        until_acknowledged(self, || self.add_partitions(topic, partitions)).await
+    }
+
+    /// [`commit_offsets`](Log::commit_offsets) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn commit_offsets_until_acknowledged(
+        &self,
+        group: &str,
+        topic: &str,
+        offsets: Vec<(u32, u64)>,
+    ) -> Result<(), LogRefusal> {
+        until_acknowledged(self, || self.commit_offsets(group, topic, offsets.clone())).await
+    }
+
+    /// [`committed_offsets`](Log::committed_offsets) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn committed_offsets_until_acknowledged(
+        &self,
+        group: &str,
+        topic: &str,
+    ) -> Result<Vec<(u32, u64)>, LogRefusal> {
+        until_acknowledged(self, || self.committed_offsets(group, topic)).await
     }
 
     /// [`append`](Log::append) until the service answers.

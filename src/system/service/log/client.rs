@@ -91,6 +91,38 @@ impl Log for LogClient {
         self.connection.call(create).boxed()
     }
 
+    fn add_partitions<'a>(
+        &'a self,
+        topic: &'a str,
+        partitions: u32,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        let add = move |gateway: LogGateway| gateway.add_partitions(topic.to_string(), partitions);
+        self.connection.call(add).boxed()
+    }
+
+    fn commit_offsets<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+        offsets: Vec<(u32, u64)>,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        let commit = move |gateway: LogGateway| {
+            gateway.commit_offsets(group.to_string(), topic.to_string(), offsets)
+        };
+        self.connection.call(commit).boxed()
+    }
+
+    fn committed_offsets<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<(u32, u64)>, LogError>> {
+        let committed = move |gateway: LogGateway| {
+            gateway.committed_offsets(group.to_string(), topic.to_string())
+        };
+        once_more(move || self.connection.call(committed)).boxed()
+    }
+
     fn append<'a>(
         &'a self,
         topic: &'a str,

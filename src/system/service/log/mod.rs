@@ -11,7 +11,9 @@
 //! connectors refuse: a source that has read beyond a partition's end fails its job, and so does a
 //! sink whose prepared transaction is unknown here.
 //!
-//! Deliberately absent: replication, retention and consumer groups.
+//! A group is a name under which it is kept how far somebody has read; who reads what is the readers' own affair.
+//!
+//! Deliberately absent: replication, retention, and groups that deal partitions out to their members.
 
 mod api;
 mod client;
@@ -23,9 +25,9 @@ mod state;
 pub use api::{Log, LogError};
 pub use client::{LogClient, LogConfig};
 pub use model::{
-    LOG_BYTES_MAX, LOG_NAME_BYTES_MAX, LogBatch, LogRead, LogRefusal, LogWrite, Outcome,
-    PARTITIONS_MAX, ProducerId, READ_BYTES_MAX, READ_WAIT_MAX, RECORD_BYTES_AROUND,
-    RECORD_BYTES_MAX, TransactionId, WRITE_BYTES_MAX,
+    GROUPS_MAX, GroupOffset, LOG_BYTES_MAX, LOG_NAME_BYTES_MAX, LogBatch, LogRead, LogRefusal,
+    LogWrite, Outcome, PARTITIONS_MAX, ProducerId, READ_BYTES_MAX, READ_WAIT_MAX,
+    RECORD_BYTES_AROUND, RECORD_BYTES_MAX, TransactionId, WRITE_BYTES_MAX,
 };
 pub use server::{LOG_ENDPOINT, LogGateway, LogHandler, LogServer};
 
@@ -45,6 +47,8 @@ pub enum LogEvent {
         unended: Vec<TransactionId>,
         /// The prefixes whose producers are closed.
         closed: Vec<String>,
+        /// What groups have committed.
+        committed: Vec<GroupOffset>,
     },
     /// A topic is there.
     TopicCreated {
@@ -52,6 +56,18 @@ pub enum LogEvent {
         topic: String,
         /// How many partitions it has.
         partitions: u32,
+    },
+    /// A topic has more partitions than before.
+    PartitionsAdded {
+        /// Its name.
+        topic: String,
+        /// How many partitions it has from now on.
+        partitions: u32,
+    },
+    /// A group has read so far.
+    OffsetsCommitted {
+        /// What was not known before, or lay further back.
+        offsets: Vec<GroupOffset>,
     },
     /// Records were appended without a transaction.
     Appended {

@@ -7,6 +7,9 @@ use std::time::Duration;
 /// The longest name of a topic or a producer, in bytes.
 pub const LOG_NAME_BYTES_MAX: usize = 512;
 
+/// The most groups at one server, each counted once for every topic that it reads.
+pub const GROUPS_MAX: usize = 1024;
+
 /// The most partitions of a topic.
 pub const PARTITIONS_MAX: u32 = 1024;
 
@@ -104,6 +107,19 @@ pub struct LogBatch {
     pub end: u64,
 }
 
+/// How far a group has read a partition.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GroupOffset {
+    /// The group.
+    pub group: String,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// The first record that it has not read.
+    pub offset: u64,
+}
+
 /// Why the server did not do what it was asked; nothing of it was done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum LogRefusal {
@@ -118,6 +134,20 @@ pub enum LogRefusal {
     TopicExists {
         /// How many it has.
         partitions: u32,
+    },
+    /// The topic has more partitions than that, and none is ever taken away.
+    #[error("the topic has {partitions} partitions, and none can be taken away")]
+    TooFewPartitions {
+        /// How many it has.
+        partitions: u32,
+    },
+    /// The partition has no such record yet.
+    #[error("partition {partition} ends at {end}")]
+    BeyondEnd {
+        /// The partition.
+        partition: u32,
+        /// Where it ends.
+        end: u64,
     },
     /// There is no such topic or partition.
     #[error("no such partition")]

@@ -31,6 +31,12 @@ gateway! {
     pub gateway LogGateway serves LogHandler {
         /// Creates a topic with partitions 0 to `partitions - 1`.
         ask create_topic(topic: String, partitions: u32) -> Result<(), LogRefusal>;
+        /// Lets a topic have so many partitions; no fewer than before.
+        ask add_partitions(topic: String, partitions: u32) -> Result<(), LogRefusal>;
+        /// Notes how far a group has read partitions of a topic.
+        ask commit_offsets(group: String, topic: String, offsets: Vec<(u32, u64)>) -> Result<(), LogRefusal>;
+        /// How far a group has read each partition of which it has committed something.
+        ask committed_offsets(group: String, topic: String) -> Result<Vec<(u32, u64)>, LogRefusal>;
         /// Appends records; answers the producer's next sequence number for the partition.
         ask append(producer: String, write: LogWrite) -> Result<u64, LogRefusal>;
         /// Committed records from an offset on.
@@ -92,6 +98,7 @@ impl LogServer {
             records: state.records(),
             unended: state.unended_under(""),
             closed: state.closed(),
+            committed: state.committed(),
         });
         let server = LogServer { state, queue: BatchQueue::new(host, log), reads: Vec::new() };
         let server = service.start_server(LOG_ENDPOINT, server)?;
@@ -176,6 +183,40 @@ impl LogHandler for LogServer {
         reply: Reply<Result<(), LogRefusal>>,
     ) {
         self.change(context, Command::CreateTopic { topic, partitions }, reply);
+    }
+
+    fn add_partitions(
+        &mut self,
+        context: &mut Context<Self>,
+        topic: String,
+        partitions: u32,
+        reply: Reply<Result<(), LogRefusal>>,
+    ) {
+        self.change(context, Command::AddPartitions { topic, partitions }, reply);
+    }
+
+    fn commit_offsets(
+        &mut self,
+        context: &mut Context<Self>,
+        group: String,
+        topic: String,
+        offsets: Vec<(u32, u64)>,
+        reply: Reply<Result<(), LogRefusal>>,
+    ) {
+        self.change(context, Command::CommitOffsets { group, topic, offsets }, reply);
+    }
+
+    fn committed_offsets(
+        &mut self,
+        context: &mut Context<Self>,
+        group: String,
+        topic: String,
+        reply: Reply<Result<Vec<(u32, u64)>, LogRefusal>>,
+    ) {
+        let bytes = group.len() + topic.len();
+        self.ask(context, bytes, reply, move |server, _| {
+            server.state.committed_offsets(&group, &topic)
+        });
     }
 
     fn append(

@@ -3,16 +3,19 @@
 use super::{
     LogEvent,
     model::{
-        LOG_BYTES_MAX, LogBatch, LogRead, LogRefusal, LogWrite, Outcome, PARTITIONS_MAX,
-        ProducerId, READ_BYTES_MAX, RECORD_BYTES_AROUND, TransactionId, check_name, check_size,
-        size,
+        GROUPS_MAX, GroupOffset, LOG_BYTES_MAX, LogBatch, LogRead, LogRefusal, LogWrite, Outcome,
+        PARTITIONS_MAX, ProducerId, READ_BYTES_MAX, RECORD_BYTES_AROUND, TransactionId, check_name,
+        check_size, size,
     },
     producer::{Producer, Stage, Staged, staged_size},
 };
 use crate::system::service::durable::Durable;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// Topics at one server.
 const TOPICS_MAX: usize = 1024;
@@ -26,6 +29,8 @@ const CLOSED_MAX: usize = 65_536;
 /// A call that may change the state.
 pub(super) enum Command {
     CreateTopic { topic: String, partitions: u32 },
+    AddPartitions { topic: String, partitions: u32 },
+    CommitOffsets { group: String, topic: String, offsets: Vec<(u32, u64)> },
     Append { producer: String, write: LogWrite },
     Init(ProducerId),
     Write { transaction: TransactionId, write: LogWrite },
@@ -40,8 +45,11 @@ impl Command {
     pub fn bytes(&self) -> usize {
         let write = |write: &LogWrite| write.topic.len() + size(&write.records);
         match self {
-            Command::CreateTopic { topic: name, .. } | Command::CloseProducers { prefix: name } => {
-                name.len()
+            Command::CreateTopic { topic: name, .. }
+            | Command::AddPartitions { topic: name, .. }
+            | Command::CloseProducers { prefix: name } => name.len(),
+            Command::CommitOffsets { group, topic, offsets } => {
+                group.len() + topic.len() + size_of_val(&offsets[..])
             }
             Command::Append { producer, write: batch } => producer.len() + write(batch),
             Command::Write { transaction, write: batch } => transaction.bytes() + write(batch),
@@ -55,6 +63,8 @@ impl Command {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Record {
     CreateTopic { topic: String, partitions: u32 },
+    AddPartitions { topic: String, partitions: u32 },
+    CommitOffsets { group: String, topic: String, offsets: Vec<(u32, u64)> },
     Append { producer: String, topic: String, partition: u32, records: Vec<Bytes> },
     Init(ProducerId),
     Write { transaction: TransactionId, topic: String, partition: u32, records: Vec<Bytes> },
@@ -100,6 +110,8 @@ pub(super) struct LogState {
     topics: BTreeMap<String, Vec<Partition>>,
     producers: BTreeMap<String, Producer>,
     closed: BTreeSet<String>,
+    /// By group and topic, how far each partition was read.
+    committed: BTreeMap<String, BTreeMap<String, BTreeMap<u32, u64>>>,
     /// What all records take, committed and staged.
     bytes: u64,
 }
@@ -112,6 +124,15 @@ impl Durable for LogState {
             Record::CreateTopic { topic, partitions } => {
                 let partitions = (0..*partitions).map(|_| Partition::default()).collect();
                 self.topics.insert(topic.clone(), partitions);
+            }
+            Record::AddPartitions { topic, partitions } => {
+                if let Some(known) = self.topics.get_mut(topic) {
+                    known.resize_with(*partitions as usize, Partition::default);
+                }
+            }
+            Record::CommitOffsets { group, topic, offsets } => {
+                let of_group = self.committed.entry(group.clone()).or_default();
+                of_group.entry(topic.clone()).or_default().extend(offsets.iter().copied());
             }
             Record::Append { producer, topic, partition, records } => {
                 self.bytes += size(records) as u64;
@@ -144,6 +165,17 @@ impl Durable for LogState {
             }
         }
     }
+}
+
+fn group_offsets(
+    group: &str,
+    topic: &str,
+    offsets: impl Iterator<Item = (u32, u64)>,
+) -> impl Iterator<Item = GroupOffset> {
+    offsets.map(move |(partition, offset)| {
+        let (group, topic) = (group.to_string(), topic.to_string());
+        GroupOffset { group, topic, partition, offset }
+    })
 }
 
 impl LogState {
@@ -220,6 +252,30 @@ impl LogState {
         self.closed.iter().cloned().collect()
     }
 
+    /// What groups have committed.
+    pub fn committed(&self) -> Vec<GroupOffset> {
+        let groups = self.committed.iter();
+        let topics = groups.flat_map(|(group, of)| of.iter().map(move |of| (group, of)));
+        let offsets = topics.flat_map(|(group, (topic, offsets))| {
+            group_offsets(group, topic, offsets.iter().map(|(n, offset)| (*n, *offset)))
+        });
+        offsets.collect()
+    }
+
+    /// How far a group has read each partition of a topic; not those of which it has committed nothing.
+    pub fn committed_offsets(
+        &self,
+        group: &str,
+        topic: &str,
+    ) -> Result<Vec<(u32, u64)>, LogRefusal> {
+        check_name(group)?;
+        if !self.topics.contains_key(topic) {
+            return Err(LogRefusal::NoPartition);
+        }
+        let offsets = self.committed.get(group).and_then(|topics| topics.get(topic));
+        Ok(offsets.into_iter().flatten().map(|(n, offset)| (*n, *offset)).collect())
+    }
+
     /// Each partition's end offset.
     pub fn end_offsets(&self, topic: &str) -> Result<Vec<u64>, LogRefusal> {
         let partitions = self.topics.get(topic).ok_or(LogRefusal::NoPartition)?;
@@ -246,6 +302,10 @@ impl LogState {
     pub fn decide(&self, command: Command) -> Result<Decision, LogRefusal> {
         match command {
             Command::CreateTopic { topic, partitions } => self.create_topic(topic, partitions),
+            Command::AddPartitions { topic, partitions } => self.add_partitions(topic, partitions),
+            Command::CommitOffsets { group, topic, offsets } => {
+                self.commit_offsets(group, topic, offsets)
+            }
             Command::Append { producer, write } => self.append(producer, write),
             Command::Init(id) => self.init_producer(id),
             Command::Write { transaction, write } => self.write(transaction, write),
@@ -273,6 +333,52 @@ impl LogState {
                 Ok(Decision::change(Record::CreateTopic { topic, partitions }, vec![event]))
             }
         }
+    }
+
+    fn add_partitions(&self, topic: String, partitions: u32) -> Result<Decision, LogRefusal> {
+        let known = self.topics.get(&topic).ok_or(LogRefusal::NoPartition)?;
+        let known = u32::try_from(known.len()).unwrap_or(u32::MAX);
+        if partitions > PARTITIONS_MAX {
+            return Err(LogRefusal::BadPartitions);
+        }
+        match partitions.cmp(&known) {
+            Ordering::Less => Err(LogRefusal::TooFewPartitions { partitions: known }),
+            Ordering::Equal => Ok(Decision::default()),
+            Ordering::Greater => {
+                let event = LogEvent::PartitionsAdded { topic: topic.clone(), partitions };
+                Ok(Decision::change(Record::AddPartitions { topic, partitions }, vec![event]))
+            }
+        }
+    }
+
+    /// What lies before what is committed is left as it is: it is the word of somebody who has been replaced, or late.
+    fn commit_offsets(
+        &self,
+        group: String,
+        topic: String,
+        mut offsets: Vec<(u32, u64)>,
+    ) -> Result<Decision, LogRefusal> {
+        check_name(&group)?;
+        for (partition, offset) in &offsets {
+            let end = self.partition(&topic, *partition)?.end();
+            if *offset > end {
+                return Err(LogRefusal::BeyondEnd { partition: *partition, end });
+            }
+        }
+        let known = self.committed.get(&group).and_then(|topics| topics.get(&topic));
+        let all = self.committed.values().map(BTreeMap::len).sum::<usize>();
+        if known.is_none() && all >= GROUPS_MAX {
+            return Err(LogRefusal::Full);
+        }
+        offsets.retain(|(partition, offset)| {
+            known.and_then(|known| known.get(partition)).is_none_or(|known| known < offset)
+        });
+        if offsets.is_empty() {
+            return Ok(Decision::default());
+        }
+        let told = group_offsets(&group, &topic, offsets.iter().copied()).collect();
+        let record = Record::CommitOffsets { group, topic, offsets };
+        Ok(Decision::change(record, vec![LogEvent::OffsetsCommitted { offsets: told }]))
     }
 
     fn append(&self, producer: String, write: LogWrite) -> Result<Decision, LogRefusal> {

@@ -168,7 +168,7 @@ impl TaskExecutor {
             connected.gateway.disconnect_task_executor(resource, connected.heartbeat, cause);
         }
         self.jobs.remove(&job);
-        self.cancel_tasks(context.host(), job);
+        self.cancel_tasks(context, job);
         self.services.exchange.release_job(job);
     }
 
@@ -261,7 +261,7 @@ impl TaskExecutor {
         let connection = connected.heartbeat;
         let gone = SlotEvent::MasterDisconnected { resource, job, session, connection, told };
         context.host().announce(&gone);
-        self.cancel_tasks(context.host(), job);
+        self.cancel_tasks(context, job);
         for held in self.slots.of(job) {
             if self.slots.deactivate(held.allocation) {
                 let (_, held) = self.slots.find(held.allocation).expect("it is held");
@@ -407,7 +407,7 @@ impl TaskExecutor {
             let tell = || gateway.update_task_state(attempt, state.clone());
             until_answered(&host, delay, tell).await
         });
-        context.spawn_then(work, move |executor, _, known| {
+        context.spawn_then(work, move |executor, context, known| {
             if known.is_some()
                 && terminal
                 && let Some(link) = executor.jobs.get_mut(&attempt.job)
@@ -417,7 +417,7 @@ impl TaskExecutor {
             if known == Some(false)
                 && let Some(task) = executor.tasks.get(&attempt)
             {
-                task.cancel();
+                executor.cancel(context, task);
             }
         });
     }

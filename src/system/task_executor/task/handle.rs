@@ -64,9 +64,9 @@ impl TaskHandle {
         self.mailbox.abort(checkpoint);
     }
 
-    /// Ends the attempt.
-    pub fn cancel(&self) {
-        self.mailbox.cancel();
+    /// Ends the attempt, once its function gives its thread back; says whether that was not asked for before.
+    pub fn cancel(&self) -> bool {
+        self.mailbox.cancel()
     }
 
     /// The attempt.

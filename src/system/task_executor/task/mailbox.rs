@@ -84,9 +84,11 @@ impl Mailbox {
         self.waker.wake();
     }
 
-    pub fn cancel(&self) {
-        self.lock().canceled = true;
+    /// Says whether that is new.
+    pub fn cancel(&self) -> bool {
+        let before = std::mem::replace(&mut self.lock().canceled, true);
         self.cancel_waker.wake();
+        !before
     }
 
     /// Waits for a word: confirmations first, then aborts, so that a trigger knows of its abort.

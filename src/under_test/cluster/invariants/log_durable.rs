@@ -1,6 +1,6 @@
 //! What the log server announced stands after every recovery: partitions keep their records, offsets
 //! count without gaps, a transaction that was ended stays ended and one that was not stays open, closed
-//! producers stay closed. Judged on its synced log. What a call may have done that was handled and not
+//! producers stay closed, and what a group has committed never goes back, nor beyond what there is. Judged on its synced log. What a call may have done that was handled and not
 //! announced is not held against it.
 
 use super::{Check, ClusterInvariant, unannounced::Unannounced};
@@ -9,7 +9,7 @@ use crate::{
     host::sim::Hardware,
     system::{
         rpc::RpcEvent,
-        service::log::{LogEvent, TransactionId},
+        service::log::{GroupOffset, LogEvent, TransactionId},
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
@@ -24,10 +24,14 @@ pub struct LogDurable {
     unended: BTreeSet<TransactionId>,
     ended: BTreeSet<TransactionId>,
     closed: BTreeSet<String>,
+    /// By group, topic and partition.
+    committed: BTreeMap<(String, String, u32), u64>,
     calls: Unannounced,
 }
 
 const CREATE: &str = "LogGateway.create_topic";
+const ADD_PARTITIONS: &str = "LogGateway.add_partitions";
+const COMMIT_OFFSETS: &str = "LogGateway.commit_offsets";
 const APPEND: &str = "LogGateway.append";
 const INIT: &str = "LogGateway.init_producer";
 const WRITE: &str = "LogGateway.write";
@@ -42,7 +46,7 @@ impl ClusterInvariant for LogDurable {
     }
 
     fn promise(&self) -> &'static str {
-        "every record, end of a transaction and closed producer that was announced stays so"
+        "every record, end of a transaction, closed producer and committed offset that was announced stays so"
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
@@ -58,10 +62,16 @@ impl ClusterInvariant for LogDurable {
                 Check::Ignored
             }
             EventRef::Hardware(Hardware::Ended(_)) => self.calls.ended(at),
-            EventRef::Log(LogEvent::Recovered { ends, unended, closed, .. }) => {
+            EventRef::Log(LogEvent::Recovered { ends, unended, closed, committed, .. }) => {
                 let ends = ends.iter().map(|(topic, n, end)| ((topic.clone(), *n), *end));
-                let (unended, closed) = (unended.iter().cloned(), closed.iter().cloned());
-                self.recover(at, ends.collect(), unended.collect(), closed.collect())
+                let found = LogDurable {
+                    ends: ends.collect(),
+                    unended: unended.iter().cloned().collect(),
+                    closed: closed.iter().cloned().collect(),
+                    committed: committed.iter().map(place_and_offset).collect(),
+                    ..LogDurable::default()
+                };
+                self.recover(at, found)
             }
             EventRef::Log(event) => {
                 self.calls.announced(at);
@@ -73,6 +83,10 @@ impl ClusterInvariant for LogDurable {
             _ => Check::Ignored,
         }
     }
+}
+
+fn place_and_offset(of: &GroupOffset) -> ((String, String, u32), u64) {
+    ((of.group.clone(), of.topic.clone(), of.partition), of.offset)
 }
 
 /// An event without its records.
@@ -103,6 +117,17 @@ impl LogDurable {
                 let known = self.ends.contains_key(&(topic.clone(), 0));
                 self.ends.extend(places);
                 known.then(|| format!("{topic} is there"))
+            }
+            LogEvent::PartitionsAdded { topic, partitions } => {
+                let known = self.ends.keys().filter(|(of, _)| of == topic).count();
+                let added =
+                    (known..*partitions as usize).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+                self.ends.extend(added.map(|n| ((topic.clone(), n), 0)));
+                let sound = known > 0 && known < *partitions as usize;
+                (!sound).then(|| format!("{topic} has {known} partitions"))
+            }
+            LogEvent::OffsetsCommitted { offsets } => {
+                offsets.iter().fold(None, |before, of| before.or(self.commit_offset(of)))
             }
             LogEvent::Appended { topic, partition, offset, records, .. } => {
                 self.append(topic, *partition, *offset, records.len())
@@ -156,20 +181,43 @@ impl LogDurable {
         (before != offset).then(|| format!("{topic}.{n} ends at {before}"))
     }
 
-    fn recover(
-        &mut self,
-        at: Moment,
-        ends: BTreeMap<(String, u32), u64>,
-        unended: BTreeSet<TransactionId>,
-        closed: BTreeSet<String>,
-    ) -> Check {
+    /// A group has read so far; what stands against it.
+    fn commit_offset(&mut self, of: &GroupOffset) -> Option<String> {
+        let (place, offset) = place_and_offset(of);
+        let end = self.ends.get(&(of.topic.clone(), of.partition)).copied();
+        let before = self.committed.insert(place, offset);
+        if end.is_none_or(|end| offset > end) {
+            return Some(format!("{}.{} ends at {end:?}", of.topic, of.partition));
+        }
+        let before = before.filter(|before| *before >= offset)?;
+        Some(format!("{} had committed {before} of {}.{}", of.group, of.topic, of.partition))
+    }
+
+    /// Takes in what was `found` on the disk.
+    fn recover(&mut self, at: Moment, found: LogDurable) -> Check {
+        let LogDurable { ends, unended, closed, committed, .. } = found;
         let conflict = self
             .judge_ends(&ends)
             .or_else(|| self.judge_transactions(&unended))
-            .or_else(|| self.judge_closed(&unended, &closed));
+            .or_else(|| self.judge_closed(&unended, &closed))
+            .or_else(|| self.judge_committed(&committed));
         self.ended.extend(self.unended.difference(&unended).cloned());
         (self.ends, self.unended, self.closed) = (ends, unended, closed);
+        self.committed = committed;
         self.calls.recovered(at, conflict)
+    }
+
+    fn judge_committed(&self, found: &BTreeMap<(String, String, u32), u64>) -> Option<Conflict> {
+        let may_have = self.calls.may_have(&[COMMIT_OFFSETS]);
+        for (place, offset) in &self.committed {
+            let now = found.get(place).copied();
+            if now != Some(*offset) && !(may_have && now > Some(*offset)) {
+                return Some((format!("{place:?} was {offset}"), format!("it as {now:?}")));
+            }
+        }
+        let new = found.keys().find(|place| !self.committed.contains_key(*place));
+        let new = new.filter(|_| !may_have);
+        new.map(|new| ("nobody committed it".to_string(), format!("{new:?}")))
     }
 
     fn judge_ends(&self, found: &BTreeMap<(String, u32), u64>) -> Option<Conflict> {
@@ -184,7 +232,7 @@ impl LogDurable {
             }
         }
         let new = found.keys().find(|place| !self.ends.contains_key(*place));
-        let new = new.filter(|_| !self.calls.may_have(&[CREATE]));
+        let new = new.filter(|_| !self.calls.may_have(&[CREATE, ADD_PARTITIONS]));
         new.map(|new| ("nobody made it".to_string(), format!("{new:?}")))
     }
 
@@ -230,6 +278,7 @@ mod tests {
             unended: unended.iter().map(|number| transaction(1, *number)).collect(),
             closed: closed.iter().map(ToString::to_string).collect(),
             records: vec![],
+            committed: vec![],
         }
     }
 
@@ -259,8 +308,13 @@ mod tests {
     /// Two records, transaction 1 committed, 2 aborted, 3 open, `q` closed.
     fn written() -> History<LogDurable> {
         let created = LogEvent::TopicCreated { topic: "t".to_string(), partitions: 1 };
-        let nothing =
-            LogEvent::Recovered { ends: vec![], unended: vec![], closed: vec![], records: vec![] };
+        let nothing = LogEvent::Recovered {
+            ends: vec![],
+            unended: vec![],
+            closed: vec![],
+            records: vec![],
+            committed: vec![],
+        };
         let events = [nothing, created, appended(0), opened(1), opened(2), opened(3), done(1, 1)];
         let events = events.into_iter().chain([undone(2), closed("q")]);
         events.fold(History::new(), |history, event| history.holds(process(6, 1), event))
@@ -293,8 +347,13 @@ mod tests {
         written().breaks(process(6, 2), found(3, &[3], &["q"]));
         written().breaks(process(6, 1), appended(3));
         written().breaks(process(6, 1), appended(1));
-        let lost =
-            LogEvent::Recovered { ends: vec![], unended: vec![], closed: vec![], records: vec![] };
+        let lost = LogEvent::Recovered {
+            ends: vec![],
+            unended: vec![],
+            closed: vec![],
+            records: vec![],
+            committed: vec![],
+        };
         written().breaks(process(6, 2), lost);
     }
 
@@ -319,5 +378,58 @@ mod tests {
             .holds(process(6, 1), called(WRITE))
             .breaks(process(6, 2), found(2, &[4], &["q", &prefix()]));
         written().breaks(process(6, 1), closed(&prefix()));
+    }
+
+    fn read(partition: u32, offset: u64) -> GroupOffset {
+        let (group, topic) = ("g".to_string(), "t".to_string());
+        GroupOffset { group, topic, partition, offset }
+    }
+
+    fn told(partition: u32, offset: u64) -> LogEvent {
+        LogEvent::OffsetsCommitted { offsets: vec![read(partition, offset)] }
+    }
+
+    /// Topic `t` has three records, and `g` has read two of them.
+    fn read_by_group() -> History<LogDurable> {
+        History::new()
+            .holds(process(6, 1), LogEvent::TopicCreated { topic: "t".to_string(), partitions: 1 })
+            .holds(process(6, 1), appended(0))
+            .holds(process(6, 1), appended(1))
+            .holds(process(6, 1), appended(2))
+            .holds(process(6, 1), told(0, 2))
+    }
+
+    #[test]
+    fn what_a_group_has_committed_grows_within_what_there_is() {
+        read_by_group().holds(process(6, 1), told(0, 3));
+        read_by_group().breaks(process(6, 1), told(0, 1));
+        read_by_group().breaks(process(6, 1), told(0, 4));
+        read_by_group().breaks(process(6, 1), told(1, 0));
+    }
+
+    #[test]
+    fn what_a_group_has_committed_is_found_again() {
+        let found = |committed: Vec<GroupOffset>| LogEvent::Recovered {
+            ends: vec![("t".to_string(), 0, 3)],
+            unended: vec![],
+            closed: vec![],
+            records: vec![],
+            committed,
+        };
+        read_by_group().holds(process(6, 2), found(vec![read(0, 2)]));
+        read_by_group().breaks(process(6, 2), found(vec![]));
+        read_by_group().breaks(process(6, 2), found(vec![read(0, 1)]));
+        read_by_group().breaks(process(6, 2), found(vec![read(0, 3)]));
+        read_by_group()
+            .holds(process(6, 1), called("LogGateway.commit_offsets"))
+            .holds(process(6, 2), found(vec![read(0, 3)]));
+    }
+
+    #[test]
+    fn partitions_are_added_to_what_is_there_and_never_fewer() {
+        let added = |partitions| LogEvent::PartitionsAdded { topic: "t".to_string(), partitions };
+        read_by_group().holds(process(6, 1), added(3)).holds(process(6, 1), told(2, 0));
+        read_by_group().breaks(process(6, 1), added(1));
+        History::<LogDurable>::new().breaks(process(6, 1), added(2));
     }
 }

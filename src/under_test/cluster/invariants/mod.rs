@@ -78,6 +78,7 @@ pub mod x3_watermarks_grow;
 pub mod x4_exactly_once;
 pub mod x5_transactions_follow_checkpoints;
 pub mod x6_held_thread_holds_one_task;
+pub mod x7_group_offsets_follow_checkpoints;
 
 pub use cluster_invariant::ClusterInvariant;
 
@@ -164,5 +165,6 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(x3_watermarks_grow::WatermarksGrow::default()),
         Box::new(x5_transactions_follow_checkpoints::TransactionsFollowCheckpoints::default()),
         Box::new(x6_held_thread_holds_one_task::HeldThreadHoldsOneTask),
+        Box::new(x7_group_offsets_follow_checkpoints::GroupOffsetsFollowCheckpoints::default()),
     ]
 }

@@ -171,7 +171,13 @@ mod tests {
         let lines = lines.iter().map(|line| Bytes::from_static(line.as_bytes())).collect();
         let counts = counts.iter().map(|(word, count)| record(word, *count)).collect();
         let records = vec![(topics(1).output, 0, counts), (topics(1).input, 0, lines)];
-        LogEvent::Recovered { ends: vec![], records, unended: vec![], closed: vec![] }
+        LogEvent::Recovered {
+            ends: vec![],
+            records,
+            unended: vec![],
+            closed: vec![],
+            committed: vec![],
+        }
     }
 
     fn written() -> History<ExactlyOnce> {

@@ -198,8 +198,13 @@ mod tests {
 
     #[test]
     fn what_ended_unannounced_is_not_judged() {
-        let found =
-            LogEvent::Recovered { ends: vec![], unended: vec![], closed: vec![], records: vec![] };
+        let found = LogEvent::Recovered {
+            ends: vec![],
+            unended: vec![],
+            closed: vec![],
+            records: vec![],
+            committed: vec![],
+        };
         durable().holds(process(6, 2), found).holds(process(0, 1), ended(JobStatus::Finished));
     }
 

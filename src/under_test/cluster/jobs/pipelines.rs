@@ -53,6 +53,7 @@ impl PipelinesSettings {
     fn workload(&self) -> Workload {
         Workload {
             partitions: self.parallelism.one(),
+            added: 0,
             lines: self.lines.one(),
             lines_per_second: self.lines_per_second.one(),
         }

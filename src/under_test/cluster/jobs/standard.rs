@@ -46,6 +46,7 @@ impl StandardSettings {
     fn workload(&self) -> Workload {
         Workload {
             partitions: self.parallelism.one(),
+            added: 0,
             lines: self.lines.one(),
             lines_per_second: self.lines_per_second.one(),
         }

@@ -34,6 +34,9 @@ use crate::{
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+/// Who is told how far input without end was read.
+const GROUP: &str = "word-count";
+
 /// Letters of a word that a difference shows.
 const WORD_SHOWN_MAX: usize = 40;
 
@@ -64,6 +67,8 @@ crate::settings! {
             "slow-subtask" slow_subtask: Option<DurationRange> = maybe_time("0ms", "1m"), "What each record takes more in one subtask, of those that split or those that count; both are drawn.";
             "hold-at" hold_at: Option<NumberRange> = maybe_count(10_000_000), "The line at which a subtask's function holds its thread, counted in each attempt from its begin; never when absent.";
             "hold-for" hold_for: DurationRange = time("0ms", "10m", "5s"), "For how long it does.";
+            "unbounded" unbounded: Share = part("0%"), "How many of the runs read their input without end; their client cancels the job once all words are counted.";
+            "added-partitions" added_partitions: NumberRange = number(0, 64, 0), "Partitions that are added to the input topic once half of the others is written, where the input has no end.";
             "skew" skew: Option<Share> = maybe_part(), "The share of all words that is one word.";
         }
     }
@@ -82,6 +87,12 @@ impl WordCountSettings {
     fn expected_status(&self) -> &'static [JobStatus] {
         let fails = self.fail_at.is_some() || self.panic_at.is_some();
         let may_fail = fails && self.fail_times.one() > self.restarts.one();
+        if self.is_unbounded() && self.poisoned.is_none() {
+            return match may_fail {
+                true => &[JobStatus::Canceled, JobStatus::Failed],
+                false => &[JobStatus::Canceled],
+            };
+        }
         match (self.poisoned.is_some(), may_fail, self.cancel_after.is_some()) {
             (true, _, false) => &[JobStatus::Failed],
             (true, _, true) => &[JobStatus::Canceled, JobStatus::Failed],
@@ -106,9 +117,15 @@ impl WordCountSettings {
     fn workload(&self) -> Workload {
         Workload {
             partitions: self.parallelism.one(),
+            added: if self.is_unbounded() { self.added_partitions.one() } else { 0 },
             lines: self.lines.one(),
             lines_per_second: self.lines_per_second.one(),
         }
+    }
+
+    /// Whether its input has no end, as was drawn.
+    fn is_unbounded(&self) -> bool {
+        self.unbounded.low > 0
     }
 
     /// Whether its functions fail on purpose.
@@ -142,8 +159,11 @@ impl JobUnderTest for WordCount {
             true => NumberRange::only(0),
             false => settings.restarts,
         };
+        let mut draws = Draws::new(seed, "unbounded", [0, 0]);
+        let share = u32::try_from(settings.unbounded.low).unwrap_or(0);
+        let unbounded = if draws.chance(share) { Share::ALWAYS } else { Share::only(0) };
         // It is decided, also for who draws from what was drawn.
-        WordCountSettings { restarts, no_restarts: Share::only(0), ..settings }
+        WordCountSettings { restarts, no_restarts: Share::only(0), unbounded, ..settings }
     }
 
     fn mistakes(&self, settings: &WordCountSettings) -> Vec<(&'static str, String)> {
@@ -153,6 +173,9 @@ impl JobUnderTest for WordCount {
     fn lints(&self, settings: &WordCountSettings, context: &LintContext) -> Vec<String> {
         let mut found: Vec<String> = no_checkpoint(settings, context).into_iter().collect();
         found.extend(never_fails(settings));
+        if settings.added_partitions.high > 0 && settings.unbounded.high == 0 {
+            found.push("`added-partitions` means nothing without `unbounded`".to_string());
+        }
         found
     }
 
@@ -183,7 +206,7 @@ impl JobUnderTest for WordCount {
         let (input, output_topic) = (run.input.cloned(), topics.output.clone());
         JobSetup {
             id,
-            nodes: workload.nodes(run, dealt, &topics, plan.clone()),
+            nodes: workload.nodes(run, dealt.clone(), &topics, plan.clone()),
             plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::<Oracle>::default())),
             input_topic: topics.input,
@@ -261,8 +284,18 @@ fn plan(
         attempts: spec.restarts.one(),
         delay_ms: millis(spec.restart_delay.one()),
     };
-    let stop = lines.iter().map(|lines| lines.len() as u64).collect();
-    let input = Input::Log(LogSourceParameters::new(&topics.input, stop));
+    let input = match spec.is_unbounded() {
+        true => {
+            LogSourceParameters::unbounded(&topics.input, vec![0; spec.parallelism.one() as usize])
+                .in_group(GROUP)
+        }
+        false => {
+            let stop = lines.iter().map(|lines| lines.len() as u64).collect();
+            LogSourceParameters::new(&topics.input, stop)
+        }
+    };
+    let input = Input::Log(input);
+    let all = lines.iter().flatten().map(|line| words(line).count() as u64).sum();
     let settings = JobSettings { parallelism: spec.parallelism.one(), checkpoints, restarts };
     let (id, failures) = (job_of_seed(run.seed), failures(spec, run.seed));
     let job = word_count_with_failures(id, input, &topics.output, &settings, failures);
@@ -272,6 +305,7 @@ fn plan(
         inputs: spec.parallelism.one(),
         outputs: spec.parallelism.one(),
         cancel_after: spec.cancel_after.map(DurationRange::one),
+        cancel_at: spec.is_unbounded().then_some(all),
         submission: run.submission,
     }
 }

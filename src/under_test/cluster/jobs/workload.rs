@@ -29,8 +29,10 @@ const RESET: Duration = Duration::from_secs(60);
 /// The lines of a job, as they are written to its topic.
 #[derive(Clone, Copy, Debug)]
 pub struct Workload {
-    /// Of both topics.
+    /// Of both topics, to begin with.
     pub partitions: u32,
+    /// Partitions that are added to the input topic later.
+    pub added: u32,
     /// The scenario's own lines; a user's text may have others.
     pub lines: u32,
     /// Lines written in a second at most.
@@ -83,7 +85,7 @@ pub fn restarts(
 impl Workload {
     /// The lines of each partition.
     pub fn deal(&self, lines: &[Bytes]) -> Arc<Vec<Vec<Bytes>>> {
-        Arc::new(partition_lines(lines, self.partitions))
+        Arc::new(partition_lines(lines, self.partitions + self.added))
     }
 
     /// How a job of these lines begins, and the nodes that bring them and submit it; `job` makes it of its id and
@@ -104,6 +106,7 @@ impl Workload {
             inputs: self.partitions,
             outputs: self.partitions,
             cancel_after,
+            cancel_at: None,
             submission: run.submission,
         };
         let nodes = self.nodes(run, dealt, topics, plan.clone());
@@ -120,8 +123,10 @@ impl Workload {
     ) -> Vec<Node> {
         let (batch, pause) = self.pace(&dealt);
         let (config, topic) = (run.config.clone(), topics.input.clone());
+        let first = self.partitions as usize;
         let writer = Node::numbered(roles::WRITER, run.number, move |host| {
-            run_writer_node(host, config.clone(), topic.clone(), dealt.clone(), batch, pause)
+            let (config, topic, dealt) = (config.clone(), topic.clone(), dealt.clone());
+            run_writer_node(host, config, topic, dealt, first, (batch, pause))
         });
         let config = run.config.clone();
         let client = Node::numbered(roles::CLIENT, run.number, move |host| {

@@ -64,8 +64,7 @@
 //! }
 //!
 //! let program = Program::new("word-count", 1, word_count);
-//! let arguments = r#"{"input": {"topic": "lines", "stop": [1000, 1000], "records_max": 512, "poll_ms": 50},
-//!                     "output": "counts"}"#;
+//! let arguments = r#"{"input": {"topic": "lines", "stop": [1000, 1000]}, "output": "counts"}"#;
 //! let job = program.job(JobId(1), arguments, 2)?;
 //! let names: Vec<&str> = job.vertices.iter().map(|vertex| vertex.name.as_str()).collect();
 //! assert_eq!(names, ["lines -> split", "count -> counts"]);

@@ -9,7 +9,7 @@ use wavetank::{
     host::mix,
     jobs::{
         common::{JobSettings, job_of},
-        word_count::{Count, words},
+        word_count::{Count, text, words},
     },
     local::{LocalCluster, LocalClusterConfig},
     system::{
@@ -69,7 +69,7 @@ fn programs(words_each: u64) -> Programs {
     let describe = move |env: &mut StreamEnv, _: &BTreeMap<String, String>| -> Result<()> {
         env.source("lines", source.clone())
             .flat_map("split", |line: Bytes, out| {
-                words(&line).for_each(|word| out.emit(Text::from_utf8_lossy(word)));
+                words(&line).for_each(|word| out.emit(text(word)));
             })
             .key_by(Text::clone)
             .process("count", Count::default())

@@ -12,7 +12,7 @@ mod words;
 
 pub use operators::{Count, Counted};
 pub use oracle::{Oracle, OracleError};
-pub use words::words;
+pub use words::{text, words};
 
 use super::{
     common::{
@@ -67,11 +67,6 @@ fn describe(env: &mut StreamEnv, arguments: &JobArguments, failed: &FailedAttemp
         .process("count", Count::with_slow_subtask(failures.of_counting()))
         .sink("sink", LogSink::new(output));
     Ok(())
-}
-
-/// A word as a text: its letters are ASCII.
-fn text(word: &[u8]) -> Text {
-    Text::from_utf8_lossy(word)
 }
 
 /// The word count of what `input` says, into a topic.

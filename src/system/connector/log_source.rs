@@ -262,9 +262,8 @@ impl Source for LogSource {
         context: &'a OperatorContext,
         restored: Option<Bytes>,
     ) -> Waits<'a, ()> {
-        let own = own_partitions(context, self.parameters.start.len());
-        self.offsets =
-            own.map(|partition| (partition, self.parameters.start[partition as usize])).collect();
+        let own = own_partitions(context, self.parameters.partitions());
+        self.offsets = own.map(|partition| (partition, self.parameters.start(partition))).collect();
         self.discovery = (!self.parameters.is_bounded()).then(|| context.host.now());
         self.context = Some(context.clone());
         async move {

@@ -1,6 +1,8 @@
 //! What a stream is made of, and how it is written.
 
 use super::{failure::Failure, time::Timestamp};
+use bytes::BufMut;
+use postcard::ser_flavors::Flavor;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// What a stream may consist of, or a state be: whatever serde can write and read.
@@ -8,11 +10,30 @@ pub trait Data: Serialize + DeserializeOwned + Clone + Send + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Clone + Send + 'static> Data for T {}
 
+/// Where an encoding is added, slice by slice.
+struct Append<'a, B>(&'a mut B);
+
+impl<B: BufMut> Flavor for Append<'_, B> {
+    type Output = ();
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.put_slice(bytes);
+        Ok(())
+    }
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.put_u8(byte);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
 /// Adds a value's encoding.
-pub(super) fn encode_into<T: Serialize>(value: &T, into: &mut Vec<u8>) -> Result<(), Failure> {
-    let taken = std::mem::take(into);
-    *into = postcard::to_extend(value, taken)?;
-    Ok(())
+pub(super) fn encode_into<T: Serialize>(value: &T, into: &mut impl BufMut) -> Result<(), Failure> {
+    Ok(postcard::serialize_with_flavor(value, Append(into))?)
 }
 
 /// A value's encoding.
@@ -37,13 +58,13 @@ const TIMED: u8 = 1;
 pub(super) fn encode_record<T: Serialize>(
     value: &T,
     time: Option<Timestamp>,
-    into: &mut Vec<u8>,
+    into: &mut impl BufMut,
 ) -> Result<(), Failure> {
     match time {
-        None => into.push(TIMELESS),
+        None => into.put_u8(TIMELESS),
         Some(Timestamp(millis)) => {
-            into.push(TIMED);
-            into.extend_from_slice(&millis.to_le_bytes());
+            into.put_u8(TIMED);
+            into.put_i64_le(millis);
         }
     }
     encode_into(value, into)

@@ -62,32 +62,59 @@ impl Outputs {
         self.outputs[output].len()
     }
 
-    /// Adds an encoded record.
+    /// Adds a record, which `encode` adds to what it is given.
     ///
     /// # Errors
-    /// When it is too long, or too much waits.
-    pub fn append(&mut self, output: usize, channel: usize, record: &[u8]) -> Result<(), Failure> {
-        if record.len() > RECORD_BYTES_MAX {
-            return Err(Failure(format!("a record of {} bytes is too long", record.len())));
-        }
-        let building = self.outputs[output][channel].building.len();
-        if building + RECORD_HEADER_BYTES + record.len() > BUFFER_BYTES_MAX {
-            self.seal(output, channel);
-            if self.bytes > OVERFLOW_BYTES_MAX {
-                return Err(Failure(format!(
-                    "one record or timer has emitted more than {OVERFLOW_BYTES_MAX} bytes beyond \
-                     the room of those that read it"
-                )));
-            }
-        }
+    /// Those of `encode`; when the record is too long, or too much waits.
+    pub fn append(
+        &mut self,
+        output: usize,
+        channel: usize,
+        encode: impl FnOnce(&mut BytesMut) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let part = &mut self.outputs[output][channel];
-        let length = u32::try_from(record.len()).expect("a bounded record");
         if part.building.capacity() == 0 {
             part.building.reserve(BUFFER_BYTES_MAX);
         }
-        part.building.put_u32_le(length);
-        part.building.put_slice(record);
-        part.records += 1;
+        let begin = part.building.len();
+        part.building.put_u32_le(0);
+        let encoded = encode(&mut part.building).and_then(|()| {
+            let length = part.building.len() - begin - RECORD_HEADER_BYTES;
+            match length > RECORD_BYTES_MAX {
+                true => Err(Failure(format!("a record of {length} bytes is too long"))),
+                false => Ok(u32::try_from(length).expect("a bounded record")),
+            }
+        });
+        match encoded {
+            Ok(length) => {
+                let header = &mut part.building[begin..begin + RECORD_HEADER_BYTES];
+                header.copy_from_slice(&length.to_le_bytes());
+            }
+            Err(failure) => {
+                part.building.truncate(begin);
+                return Err(failure);
+            }
+        }
+        if part.building.len() > BUFFER_BYTES_MAX {
+            self.begin_buffer_at(output, channel, begin)?;
+        }
+        self.outputs[output][channel].records += 1;
+        Ok(())
+    }
+
+    /// Seals what was built of a channel but the record that begins there, for which there is no room.
+    fn begin_buffer_at(&mut self, output: usize, channel: usize, at: usize) -> Result<(), Failure> {
+        let record = self.outputs[output][channel].building.split_off(at);
+        self.seal(output, channel);
+        if self.bytes > OVERFLOW_BYTES_MAX {
+            return Err(Failure(format!(
+                "one record or timer has emitted more than {OVERFLOW_BYTES_MAX} bytes beyond the \
+                 room of those that read it"
+            )));
+        }
+        let building = &mut self.outputs[output][channel].building;
+        *building = BytesMut::with_capacity(BUFFER_BYTES_MAX);
+        building.put_slice(&record);
         Ok(())
     }
 
@@ -209,6 +236,13 @@ impl Outputs {
 mod tests {
     use super::*;
 
+    fn record(bytes: &[u8]) -> impl FnOnce(&mut BytesMut) -> Result<(), Failure> {
+        |into| {
+            into.put_slice(bytes);
+            Ok(())
+        }
+    }
+
     fn all(outputs: &mut Outputs, channel: usize) -> Vec<Emitted> {
         std::iter::from_fn(|| outputs.take(0, channel)).collect()
     }
@@ -216,12 +250,12 @@ mod tests {
     #[test]
     fn a_full_buffer_waits_and_the_next_one_is_begun() {
         let mut outputs = Outputs::new(&[2]);
-        let record = [7; 1020];
+        let kib = [7; 1020];
         for _ in 0..32 {
-            outputs.append(0, 1, &record).unwrap();
+            outputs.append(0, 1, record(&kib)).unwrap();
         }
         assert!(!outputs.has_queued(), "it fits");
-        outputs.append(0, 1, &record).unwrap();
+        outputs.append(0, 1, record(&kib)).unwrap();
         assert!(outputs.has_queued() && !outputs.has_queued_for(0, 0));
         let taken = all(&mut outputs, 1);
         assert!(matches!(&taken[..], [Emitted::Records(32, b)] if b.len() == 32 * 1024));
@@ -234,10 +268,10 @@ mod tests {
     #[test]
     fn watermarks_stand_behind_records_and_only_the_newest_in_a_row() {
         let mut outputs = Outputs::new(&[1]);
-        outputs.append(0, 0, b"a").unwrap();
+        outputs.append(0, 0, record(b"a")).unwrap();
         outputs.watermark(0, Timestamp(1));
         outputs.watermark(0, Timestamp(2));
-        outputs.append(0, 0, b"b").unwrap();
+        outputs.append(0, 0, record(b"b")).unwrap();
         outputs.watermark(0, Timestamp(3));
         outputs.status(0, WatermarkStatus::Active);
         outputs.status(0, WatermarkStatus::Idle);
@@ -263,7 +297,7 @@ mod tests {
         let mut restored = Outputs::new(&[1]);
         restored.restore(kept).unwrap();
         restored.watermark(0, Timestamp(3));
-        restored.append(0, 0, b"a").unwrap();
+        restored.append(0, 0, record(b"a")).unwrap();
         restored.watermark(0, Timestamp(6));
         let told = all(&mut restored, 0);
         let [Emitted::Watermark(first), Emitted::Records(1, _), Emitted::Watermark(last)] =
@@ -277,9 +311,9 @@ mod tests {
     #[test]
     fn what_is_too_long_or_too_much_is_refused() {
         let mut outputs = Outputs::new(&[1]);
-        assert!(outputs.append(0, 0, &vec![0; RECORD_BYTES_MAX + 1]).is_err());
+        assert!(outputs.append(0, 0, record(&vec![0; RECORD_BYTES_MAX + 1])).is_err());
         let longest = vec![0; RECORD_BYTES_MAX];
-        let fit = (0..).take_while(|_| outputs.append(0, 0, &longest).is_ok()).count();
+        let fit = (0..).take_while(|_| outputs.append(0, 0, record(&longest)).is_ok()).count();
         assert_eq!(fit, OVERFLOW_BYTES_MAX / BUFFER_BYTES_MAX + 1);
     }
 }

@@ -12,6 +12,7 @@ use super::{
     outputs::Outputs,
     time::{Timestamp, WatermarkStatus},
 };
+use bytes::BytesMut;
 use serde::Serialize;
 use std::{any::Any, time::Duration};
 
@@ -31,8 +32,6 @@ pub struct Scope {
     is_unfinished: bool,
     /// How long what was done keeps the task from what comes next.
     debt: Duration,
-    /// Where records are encoded.
-    scratch: Vec<u8>,
 }
 
 impl Scope {
@@ -46,7 +45,6 @@ impl Scope {
             is_paused: false,
             is_unfinished: false,
             debt: Duration::ZERO,
-            scratch: Vec::new(),
         }
     }
 
@@ -130,11 +128,8 @@ impl Scope {
         time: Option<Timestamp>,
         channel: usize,
     ) {
-        let mut record = std::mem::take(&mut self.scratch);
-        record.clear();
-        let sent = encode_record(value, time, &mut record)
-            .and_then(|()| self.outputs.append(output, channel, &record));
-        self.scratch = record;
+        let encode = |into: &mut BytesMut| encode_record(value, time, into);
+        let sent = self.outputs.append(output, channel, encode);
         self.note(sent);
         self.is_paused |= self.outputs.has_queued();
     }

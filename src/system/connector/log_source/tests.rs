@@ -22,8 +22,9 @@ fn parameters_that_say_nothing_sensible_are_refused() {
     assert!(LogSource::new(bounded.clone()).is_ok());
     assert!(LogSource::new(LogSourceParameters::unbounded("t", vec![7])).is_ok());
     assert!(LogSource::new(LogSourceParameters::new("t", vec![])).is_err(), "no partition");
-    let of_other = LogSourceParameters { start: vec![0], ..bounded.clone() };
-    assert!(LogSource::new(of_other).is_err(), "other partitions begin than end");
+    let begins = |start| LogSourceParameters { start, ..bounded.clone() };
+    assert!(LogSource::new(begins(vec![1, 2, 3])).is_err(), "more partitions begin than end");
+    assert!(LogSource::new(begins(vec![1])).is_ok(), "the other one begins at 0");
     assert!(LogSource::new(LogSourceParameters { records_max: 0, ..bounded }).is_err());
     let blind =
         LogSourceParameters { discovery_ms: 0, ..LogSourceParameters::unbounded("t", vec![0]) };
@@ -37,4 +38,14 @@ fn what_was_read_and_not_handled_is_not_told_to_a_group() {
     source.last = 2;
     assert_eq!(source.handled(0), BTreeMap::from([(0, 10), (2, 7)]));
     assert_eq!(source.handled(3), BTreeMap::from([(0, 10), (2, 4)]));
+}
+
+#[test]
+fn a_topic_and_where_it_ends_are_enough() {
+    let written: LogSourceParameters =
+        serde_json::from_str(r#"{"topic": "t", "stop": [3, 4]}"#).unwrap();
+    assert_eq!(written, LogSourceParameters::new("t", vec![3, 4]));
+    let endless: LogSourceParameters = serde_json::from_str(r#"{"topic": "t"}"#).unwrap();
+    assert_eq!(endless, LogSourceParameters::unbounded("t", vec![]));
+    assert_eq!((endless.partitions(), endless.start(7)), (0, 0));
 }

@@ -12,6 +12,7 @@
 //! stops on corruption or a failed sync.
 
 pub mod coordination;
+pub mod database;
 pub mod log;
 pub mod object_store;
 pub mod resource_provider;
@@ -25,6 +26,7 @@ mod durable;
 pub use client::{ServiceClient, ServiceError};
 
 use coordination::Coordination;
+use database::DatabaseOpener;
 use log::Log;
 use object_store::ObjectStore;
 use std::sync::Arc;
@@ -38,4 +40,6 @@ pub struct Services {
     pub objects: Arc<dyn ObjectStore>,
     /// Topics, which sources read and sinks write.
     pub log: Arc<dyn Log>,
+    /// Databases, to which sinks write: none of the cluster's own.
+    pub databases: DatabaseOpener,
 }

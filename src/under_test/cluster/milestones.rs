@@ -11,6 +11,7 @@ use crate::{
     host::Event,
     system::{
         client::ClientEvent,
+        connector::SinkEvent,
         dataflow::{WatermarkStatus, WindowEvent},
         heartbeat::HeartbeatEvent,
         ids::{CheckpointId, JobId},
@@ -19,6 +20,7 @@ use crate::{
         protocol::{DISPATCHER, ExecutionState, JobStatus, RESOURCE_MANAGER, component_job},
         service::{
             coordination::{Change, CoordinationEvent, LeaseEnd},
+            database::{DatabaseEvent, DatabaseRefusal},
             log::LogEvent,
             object_store::ObjectStoreEvent,
         },
@@ -88,6 +90,8 @@ pub fn all() -> Vec<Milestone> {
         OF_WINDOWS,
         OF_OBJECTS,
         OF_LOGS,
+        OF_DATABASES,
+        OF_SINKS,
         OF_HEARTBEATS,
         OF_CLIENTS,
         OF_REST,
@@ -181,6 +185,16 @@ crate::milestones! {
         "transaction-aborted" = _, LogEvent::TransactionAborted { .. }, "A sink's transaction was aborted.";
         "log-recovered" = _, LogEvent::Recovered { ends, .. } if !ends.is_empty(), "The log server recovered from a disk that was not empty.";
     }
+    OF_DATABASES: DatabaseEvent {
+        "database-committed" = _, DatabaseEvent::Written { .. }, "Rows and their writer's row were written to a database.";
+        "database-commit-repeated" = _, DatabaseEvent::WriteRepeated { .. }, "A database found that a write was done before.";
+        "database-writer-begun" = _, DatabaseEvent::WriterBegun { .. }, "An attempt of a sink became the one that writes to a database.";
+        "database-writer-fenced" = _, DatabaseEvent::WriteRefused { refusal: DatabaseRefusal::Fenced { .. }, .. }, "A database refused a write of an older attempt.";
+        "database-recovered" = _, DatabaseEvent::Recovered { tables, .. } if !tables.is_empty(), "The database server recovered from a disk that was not empty.";
+    }
+    OF_SINKS: SinkEvent {
+        "database-rows-wait" [ATTEMPT] = _, SinkEvent::RowsWait { .. }, "A sink's rows for a database wait for their checkpoint.";
+    }
     OF_HEARTBEATS: HeartbeatEvent {
         "connection-broken" = _, HeartbeatEvent::ConnectionBroken { .. }, "A connection to a task executor broke that is kept open to see that.";
         "heartbeat-lost" = _, HeartbeatEvent::TimedOut { .. } | HeartbeatEvent::Unreachable { .. }, "A heartbeat timed out, or its target was unreachable.";
@@ -249,7 +263,8 @@ fn attempt_of(event: &dyn Event) -> Option<String> {
             | TaskEvent::SnapshotTaken { attempt, .. }
             | TaskEvent::CheckpointConfirmed { attempt, .. },
         )
-        | EventRef::Slot(SlotEvent::TaskAccepted { attempt, .. }) => attempt.epoch,
+        | EventRef::Slot(SlotEvent::TaskAccepted { attempt, .. })
+        | EventRef::Sink(SinkEvent::RowsWait { attempt, .. }) => attempt.epoch,
         _ => return None,
     };
     Some(epoch.to_string())

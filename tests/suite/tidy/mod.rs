@@ -46,6 +46,10 @@ const EMBEDDED: &[&str] = &[
     "LogConfig",
     "LogGateway",
     "LogServer",
+    "DatabaseClient",
+    "DatabaseConfig",
+    "DatabaseGateway",
+    "DatabaseServer",
 ];
 
 /// Where the embedded services are made, beside their own folder.

@@ -24,6 +24,7 @@ pub mod d6_acknowledged_job_is_known;
 pub mod d7_canceled_ends_canceled;
 pub mod d8_cleaned_stays_clean;
 pub mod d9_cancellation_ends_in_time;
+pub mod database_durable;
 pub mod e1_one_attempt;
 pub mod e2_no_zombie;
 pub mod e3_old_attempts_are_ignored;
@@ -77,6 +78,7 @@ pub mod x2_bounded_channel;
 pub mod x3_watermarks_grow;
 pub mod x4_exactly_once;
 pub mod x5_transactions_follow_checkpoints;
+pub mod x6_database_follows_checkpoints;
 
 pub use cluster_invariant::ClusterInvariant;
 
@@ -147,6 +149,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(h4_only_its_own_leader::OnlyItsOwnLeader),
         Box::new(k1_client_is_served::ClientIsServed),
         Box::new(log_durable::LogDurable::default()),
+        Box::new(database_durable::DatabaseDurable::default()),
         Box::new(s1_slot_held_once::SlotHeldOnce::default()),
         Box::new(s3_deploys_into_held_slot::DeploysIntoHeldSlot::default()),
         Box::new(s4_no_old_round::NoOldRound::default()),
@@ -162,5 +165,6 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(x2_bounded_channel::BoundedChannel::default()),
         Box::new(x3_watermarks_grow::WatermarksGrow::default()),
         Box::new(x5_transactions_follow_checkpoints::TransactionsFollowCheckpoints::default()),
+        Box::new(x6_database_follows_checkpoints::DatabaseFollowsCheckpoints::default()),
     ]
 }

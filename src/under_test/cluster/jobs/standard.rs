@@ -12,7 +12,7 @@ use crate::{
     host::millis,
     jobs::{
         self, Job,
-        common::{FailedAttempts, JobSettings, Topics},
+        common::{DATABASE_ARGUMENT, FailedAttempts, JobSettings, Topics},
     },
     system::{
         connector::{Input, LogSourceParameters},
@@ -20,6 +20,7 @@ use crate::{
         graph::{CheckpointSettings, JobGraph},
         ids::JobId,
         protocol::JobStatus,
+        service::database::EMBEDDED_DATABASE,
     },
     under_test::cluster::{invariants::x4_exactly_once::ExactlyOnce, model::Model},
 };
@@ -103,6 +104,10 @@ impl JobUnderTest for StandardJob {
 
     fn program(&self, _: &FailedAttempts) -> Program {
         self.job.program().clone()
+    }
+
+    fn uses_database(&self) -> bool {
+        self.job.defaults().get(DATABASE_ARGUMENT).is_some_and(|url| url == EMBEDDED_DATABASE)
     }
 
     /// A program may give operators another parallelism than the settings do.

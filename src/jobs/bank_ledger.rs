@@ -89,10 +89,10 @@ pub(super) fn jobs() -> [Job; 2] {
     });
     let ledger = ledger
         .about("Book transfers, lines such as `ada bob 25`, in a table of a database, exactly once")
-        .writes("the rows `ACCOUNT`, `AMOUNT BALANCE` to the table OUTPUT of the database that --arguments name");
+        .writes("the rows `ACCOUNT`, `AMOUNT BALANCE` to the table `--output` of the database that --arguments name");
     let balances = balances
         .about("Keep the balances of accounts, from lines such as `ada bob 25`, in a table of a database")
-        .writes("the rows `ACCOUNT`, `BALANCE` to the table OUTPUT of the database that --arguments name");
+        .writes("the rows `ACCOUNT`, `BALANCE` to the table `--output` of the database that --arguments name");
     [ledger, balances]
         .map(|job| job.arguments(defaults()).workload(drawn_transfer).reads(check_transfer))
 }

@@ -110,7 +110,8 @@ pub fn messages(protocols: &[&'static Protocol]) -> Vec<MessageGroup> {
 impl SystemUnderTest for Cluster {
     const NAME: &'static str = "cluster";
     const DESCRIPTION: &'static str = "A whole cluster and the jobs that it runs: job managers, task executors, the \
-         coordination, object store and log servers, and a writer and a client for each job.";
+         coordination, object store and log servers, a database server where a job writes to one, and a writer and \
+         a client for each job.";
 
     type Settings = Settings;
     type Model = Model;

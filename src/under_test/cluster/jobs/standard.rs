@@ -12,7 +12,7 @@ use crate::{
     host::millis,
     jobs::{
         self, Job,
-        common::{DATABASE_ARGUMENT, FailedAttempts, JobSettings, Topics},
+        common::{FailedAttempts, JobSettings, Topics},
     },
     system::{
         connector::{Input, LogSourceParameters},
@@ -20,7 +20,6 @@ use crate::{
         graph::{CheckpointSettings, JobGraph},
         ids::JobId,
         protocol::JobStatus,
-        service::database::EMBEDDED_DATABASE,
     },
     under_test::cluster::{invariants::x4_exactly_once::ExactlyOnce, model::Model},
 };
@@ -107,7 +106,7 @@ impl JobUnderTest for StandardJob {
     }
 
     fn uses_database(&self) -> bool {
-        self.job.defaults().get(DATABASE_ARGUMENT).is_some_and(|url| url == EMBEDDED_DATABASE)
+        self.job.writes_to_database()
     }
 
     /// A program may give operators another parallelism than the settings do.

@@ -4,6 +4,7 @@
 //! of the user's for the rows, and `wavetank_writers` with a row for each writer. What a user reads is the first; the
 //! rows of the second may go once their job has ended.
 
+mod limits;
 mod postgres;
 mod sql;
 mod sqlite;
@@ -14,12 +15,7 @@ use crate::system::{
 };
 use postgres::{PostgresDatabase, told};
 use sqlite::SqliteDatabase;
-use std::{sync::Arc, time::Duration};
-
-/// How long to wait after a failure before the next try.
-const RETRY_DELAY: Duration = Duration::from_millis(500);
-/// How long a call waits for another connection's transaction, or for the server.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+use std::sync::Arc;
 
 /// SQLite by `sqlite:/PATH`, an absolute one, and PostgreSQL by `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, without
 /// TLS.

@@ -4,7 +4,10 @@
 //! other end, a time-out included, the connection goes, and with it what was not committed; the next call makes a new
 //! one. Only what fails from `COMMIT` on is indeterminate, and a call that took too long.
 
-use super::{CALL_TIMEOUT, RETRY_DELAY, sql};
+use super::{
+    limits::{CALL_TIMEOUT, RETRY_DELAY},
+    sql,
+};
 use crate::{
     host::Host,
     system::{

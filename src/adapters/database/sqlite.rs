@@ -3,7 +3,10 @@
 //! SQLite's defaults are kept where they matter: a commit is synced before it returns (`synchronous = FULL`). Writers of
 //! several processes take turns at the file.
 
-use super::{CALL_TIMEOUT, RETRY_DELAY, sql};
+use super::{
+    limits::{CALL_TIMEOUT, RETRY_DELAY},
+    sql,
+};
 use crate::{
     host::Host,
     system::{
@@ -91,12 +94,7 @@ fn before_commit(error: rusqlite::Error) -> DatabaseError {
     let passes = is_busy(&error)
         || matches!(
             error.sqlite_error_code(),
-            Some(
-                ErrorCode::DiskFull
-                    | ErrorCode::SystemIoFailure
-                    | ErrorCode::CannotOpen
-                    | ErrorCode::OutOfMemory
-            )
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory)
         );
     match passes {
         true => ServiceError::NotDone(RpcError::Application(error.to_string())),

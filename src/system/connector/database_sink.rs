@@ -39,8 +39,8 @@ use crate::system::{
     service::{
         ServiceError,
         database::{
-            Database, DatabaseRow, DatabaseWrite, Table, TableKind, TableSpec, WriteNumber,
-            WriterId,
+            DATABASE_WRITE_BYTES_MAX, Database, DatabaseRow, DatabaseWrite, Table, TableKind,
+            TableSpec, WriteNumber, WriterId,
         },
     },
 };
@@ -51,6 +51,8 @@ use std::sync::Arc;
 /// Bytes of rows that wait for checkpoints at most, with [`ROW_BYTES_AROUND`](crate::system::service::database::ROW_BYTES_AROUND)
 /// for each row: a task's whole state has to fit into one object.
 pub const WAITING_BYTES_MAX: u64 = 2 * 1024 * 1024;
+/// All rows of a checkpoint are written at once.
+const _: () = assert!(WAITING_BYTES_MAX <= DATABASE_WRITE_BYTES_MAX as u64);
 
 /// Rows that wait for a batch of upserts at most; also written at each barrier.
 const BATCH_ROWS: u64 = 512;
@@ -217,8 +219,8 @@ impl<T: Data> DatabaseSink<T> {
     async fn prepare(&mut self, checkpoint: CheckpointId) -> Result<Bytes> {
         let Writer { by, context, .. } = self.writer()?;
         if !self.gathered.is_empty() {
-            self.waiting_bytes += self.gathered_bytes;
             let rows = self.take_gathered();
+            self.waiting_bytes += bytes_of(&rows);
             self.waiting.push((checkpoint, rows));
             let (attempt, writer) = (context.attempt, by.writer);
             context.host.announce(&SinkEvent::RowsWait { attempt, checkpoint, writer });
@@ -237,15 +239,15 @@ impl<T: Data> DatabaseSink<T> {
             let bytes = bytes_of(&rows);
             let is_done = self.commit(held_by, rows).await?;
             let (_, rows) = self.waiting.remove(0);
-            // What was counted while rows took the places of others may have been more.
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
+            self.waiting_bytes -= bytes;
             if !is_done {
                 rows.into_iter().for_each(|row| self.gather(row));
             }
         }
-        if self.waiting.is_empty() {
-            self.waiting_bytes = 0;
-        }
+        assert!(
+            !self.waiting.is_empty() || self.waiting_bytes == 0,
+            "what waits is counted row by row"
+        );
         Ok(())
     }
 
@@ -278,6 +280,8 @@ fn bytes_of(rows: &[DatabaseRow]) -> u64 {
 impl<T: Data> Sink<T> for DatabaseSink<T> {
     fn write(&mut self, value: T, _: Option<Timestamp>) -> Result<()> {
         let row = (self.to_row)(&value)?;
+        // In a checkpoint that is complete it could be neither written nor left out.
+        row.check()?;
         self.gather(row);
         let bytes = self.waiting_bytes + self.gathered_bytes;
         match self.delivery == Delivery::ExactlyOnce && bytes > WAITING_BYTES_MAX {

@@ -277,6 +277,9 @@ impl SystemUnderTest for Cluster {
         }
         let programs = jobs::spec::programs(self.jobs());
         let uses_database = settings.jobs.iter().any(JobSpec::uses_database);
+        if uses_database {
+            invariants.extend(invariants::of_databases());
+        }
         let cluster = &settings.cluster;
         let mut nodes =
             nodes::nodes(cluster, &config, &programs, &purpose, uses_database, run.seed);

@@ -283,6 +283,18 @@ fn too_much_that_waits_fails_the_task_by_name_and_what_is_written_makes_room() {
 }
 
 #[test]
+fn a_row_that_no_database_takes_fails_the_task_before_a_checkpoint_holds_it() {
+    on_bench(async |bench| {
+        let mut sink = bench.open(exactly_once(), 1, None).await;
+        let failed = sink.write(("a\0".to_string(), 1), None).expect_err("it is no text there");
+        assert!(failed.0.contains("NUL"), "{failed}");
+        snapshot(&mut sink, 1).await;
+        complete(&mut sink, 1).await;
+        assert_eq!(bench.rows(), "");
+    });
+}
+
+#[test]
 fn a_table_with_a_primary_key_gets_the_last_row_of_each_key() {
     on_bench(async |bench| {
         let mut sink = bench.open(exactly_once().keyed(), 1, None).await;

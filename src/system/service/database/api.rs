@@ -45,8 +45,8 @@ pub trait Database: ServiceClient {
     ) -> BoxFuture<'a, Result<Written, DatabaseError>>;
 
     /// Rows of a table behind so many, at most `rows_max` and about
-    /// [`ROWS_BYTES_MAX`](super::ROWS_BYTES_MAX) bytes, but one at least if there is one. Those of a keyed table are in
-    /// the order of their keys; who reads several pages while it is written may miss rows.
+    /// [`ROWS_BYTES_MAX`](super::ROWS_BYTES_MAX) bytes, but one at least if there is one. They are in
+    /// an order that stays while nothing is written; who reads several pages while it is written may miss rows.
     ///
     /// # Errors
     /// [`DatabaseError`]; refused `BadName` or `NoTable`.

@@ -37,6 +37,18 @@ impl DatabaseRow {
         DatabaseRow { key: key.into(), value: value.into() }
     }
 
+    /// Whether a database may take it.
+    ///
+    /// # Errors
+    /// [`DatabaseRefusal`]: `BadRow` or `TooLarge`.
+    pub fn check(&self) -> Result<(), DatabaseRefusal> {
+        match (self.key.contains('\0') || self.value.contains('\0'), self.bytes() > ROW_BYTES_MAX) {
+            (true, _) => Err(DatabaseRefusal::BadRow),
+            (false, true) => Err(DatabaseRefusal::TooLarge),
+            (false, false) => Ok(()),
+        }
+    }
+
     /// What it takes of the bounds.
     pub fn bytes(&self) -> usize {
         self.key.len() + self.value.len() + ROW_BYTES_AROUND
@@ -126,12 +138,8 @@ impl DatabaseWrite {
     pub fn check(&self) -> Result<(), DatabaseRefusal> {
         self.by.check()?;
         self.table.check()?;
-        let has_nul = |row: &DatabaseRow| row.key.contains('\0') || row.value.contains('\0');
-        if self.rows.iter().any(has_nul) {
-            return Err(DatabaseRefusal::BadRow);
-        }
-        let large = self.rows.iter().any(|row| row.bytes() > ROW_BYTES_MAX);
-        match large || self.bytes() > DATABASE_WRITE_BYTES_MAX {
+        self.rows.iter().try_for_each(DatabaseRow::check)?;
+        match self.bytes() > DATABASE_WRITE_BYTES_MAX {
             true => Err(DatabaseRefusal::TooLarge),
             false => Ok(()),
         }

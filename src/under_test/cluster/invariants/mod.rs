@@ -149,7 +149,6 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(h4_only_its_own_leader::OnlyItsOwnLeader),
         Box::new(k1_client_is_served::ClientIsServed),
         Box::new(log_durable::LogDurable::default()),
-        Box::new(database_durable::DatabaseDurable::default()),
         Box::new(s1_slot_held_once::SlotHeldOnce::default()),
         Box::new(s3_deploys_into_held_slot::DeploysIntoHeldSlot::default()),
         Box::new(s4_no_old_round::NoOldRound::default()),
@@ -165,6 +164,13 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(x2_bounded_channel::BoundedChannel::default()),
         Box::new(x3_watermarks_grow::WatermarksGrow::default()),
         Box::new(x5_transactions_follow_checkpoints::TransactionsFollowCheckpoints::default()),
+    ]
+}
+
+/// The invariants of a cluster whose jobs write to a database.
+pub fn of_databases() -> Vec<Box<dyn Invariant<Model>>> {
+    vec![
+        Box::new(database_durable::DatabaseDurable::default()),
         Box::new(x6_database_follows_checkpoints::DatabaseFollowsCheckpoints::default()),
     ]
 }

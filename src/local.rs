@@ -18,6 +18,7 @@
 //! ```
 
 use crate::{
+    adapters::database::LiveDatabases,
     host::{
         Host, NodeAddress,
         live::{LOOPBACK, Node, NodeConfig},
@@ -49,6 +50,7 @@ use std::{
     future::Future,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -156,6 +158,7 @@ impl LocalCluster {
         let objects = nodes.serve("blobs", serve_objects_of).await?;
         let log = nodes.serve("log", serve_log_of).await?;
         let mut cluster = ClusterConfig::new(coordination, objects, log);
+        cluster.databases = Arc::new(LiveDatabases);
         cluster.web_monitor.port = config.rest_port;
         cluster.task_executor.slots = config.slots;
         let (settings, of_jobs) = (cluster.clone(), programs.clone());

@@ -14,8 +14,10 @@ use super::{
 use crate::{
     host::Draws,
     system::{
-        connector::LogSink,
-        dataflow::{Collector, Failure, KeyContext, Process, Program, Result, StreamEnv, Text},
+        connector::{Input, LogSink},
+        dataflow::{
+            Collector, Failure, KeyContext, Process, Program, Result, Stream, StreamEnv, Text,
+        },
     },
 };
 use bytes::Bytes;
@@ -31,20 +33,20 @@ const ACCOUNTS: u64 = 12;
 
 /// What a transfer does to an account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Booking {
-    account: Text,
-    amount: i64,
+pub(super) struct Booking {
+    pub account: Text,
+    pub amount: i64,
 }
 
 /// A booking, and what the account has behind it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Booked {
-    booking: Booking,
-    balance: i64,
+pub(super) struct Booked {
+    pub booking: Booking,
+    pub balance: i64,
 }
 
 /// The bookings of a transfer; `None` if the line is none.
-fn bookings(line: &[u8]) -> Option<[Booking; 2]> {
+pub(super) fn bookings(line: &[u8]) -> Option<[Booking; 2]> {
     let mut words = std::str::from_utf8(line).ok()?.split(' ');
     let (from, to, amount) = (words.next()?, words.next()?, words.next()?.parse::<i64>().ok()?);
     let named = |account: &str| (1..=ACCOUNT_BYTES_MAX).contains(&account.len());
@@ -55,7 +57,7 @@ fn bookings(line: &[u8]) -> Option<[Booking; 2]> {
 
 /// Keeps the balance of each account.
 #[derive(Clone)]
-struct Balances;
+pub(super) struct Balances;
 
 impl Process<Text, Booking> for Balances {
     type State = i64;
@@ -75,15 +77,28 @@ impl Process<Text, Booking> for Balances {
     }
 }
 
-fn describe(env: &mut StreamEnv, arguments: &JobArguments) -> Result<()> {
-    env.source("transfers", arguments.input.source()?)
-        .try_flat_map("bookings", |line: Bytes, out: &mut Collector<'_, Booking>| {
+/// The bookings of the transfers that are read.
+pub(super) fn booked(env: &mut StreamEnv, input: &Input) -> Result<Stream<Booked>> {
+    let bookings = env.source("transfers", input.source()?).try_flat_map(
+        "bookings",
+        |line: Bytes, out: &mut Collector<'_, Booking>| {
             let both = bookings(&line).ok_or_else(|| Failure::new("a line is no transfer"))?;
             both.into_iter().for_each(|booking| out.emit(booking));
             Ok(())
-        })
-        .key_by(|booking: &Booking| booking.account.clone())
-        .process("balances", Balances)
+        },
+    );
+    let by_account = bookings.key_by(|booking: &Booking| booking.account.clone());
+    Ok(by_account.process("balances", Balances))
+}
+
+/// Refuses a line that is no transfer.
+pub(super) fn check_transfer(line: &[u8]) -> std::result::Result<(), String> {
+    let none = || "it is no transfer, such as `ada bob 25`".to_string();
+    bookings(line).map(drop).ok_or_else(none)
+}
+
+fn describe(env: &mut StreamEnv, arguments: &JobArguments) -> Result<()> {
+    booked(env, &arguments.input)?
         .sink("booked", LogSink::encoding(&arguments.output, |booked| Ok(record(booked))));
     Ok(())
 }
@@ -147,7 +162,7 @@ impl JobOracle for Oracle {
 }
 
 /// A transfer between two accounts that are drawn; they may be the same.
-fn drawn_transfer(_: u64, draws: &mut Draws) -> Bytes {
+pub(super) fn drawn_transfer(_: u64, draws: &mut Draws) -> Bytes {
     let (from, to) = (draws.below(ACCOUNTS), draws.below(ACCOUNTS));
     Bytes::from(format!("a{from} a{to} {}", draws.between(1, 500)))
 }
@@ -158,10 +173,7 @@ pub(super) fn job() -> Job {
         .about("Book transfers, lines such as `ada bob 25`, on the accounts of both sides")
         .writes("each booking with the balance behind it, as `ACCOUNT AMOUNT BALANCE`")
         .workload(drawn_transfer)
-        .reads(|line| {
-            let none = || "it is no transfer, such as `ada bob 25`".to_string();
-            bookings(line).map(drop).ok_or_else(none)
-        })
+        .reads(check_transfer)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! A job of a binary: all that its commands, its clusters and its scenarios have to know of it.
 
-use super::common::{JobArguments, JobOracle, JobSettings, TEXT_BYTES_MAX, job_of};
+use super::common::{
+    DATABASE_ARGUMENT, JobArguments, JobOracle, JobSettings, TEXT_BYTES_MAX, job_of,
+};
 use crate::{
     host::Draws,
     system::{
@@ -225,6 +227,11 @@ impl Job {
     /// The defaults of the arguments that it takes besides `input` and `output`.
     pub fn defaults(&self) -> &Map<String, Value> {
         &self.arguments
+    }
+
+    /// Whether it writes to a database: it has an argument [`DATABASE_ARGUMENT`] then.
+    pub fn writes_to_database(&self) -> bool {
+        self.arguments.contains_key(DATABASE_ARGUMENT)
     }
 
     /// Its program.

@@ -16,6 +16,7 @@ use super::{
     service::{
         Services,
         coordination::{CoordinationClient, CoordinationConfig, CoordinationServer},
+        database::{DatabaseOpener, DatabaseServer, Databases, NoDatabases},
         log::{LogClient, LogConfig, LogServer},
         object_store::{ObjectStoreClient, ObjectStoreConfig, ObjectStoreServer},
         resource_provider::{ProviderConfig, ResourceProvider, ResourceProviderClient},
@@ -45,6 +46,8 @@ pub struct ClusterConfig {
     pub object_store: ObjectStoreConfig,
     /// The log.
     pub log: LogConfig,
+    /// The databases that its processes reach; none.
+    pub databases: Arc<dyn Databases>,
     /// Who gives the cluster machines; `None`: it has the task executors that somebody starts.
     pub provider: Option<ProviderConfig>,
     /// Job managers.
@@ -64,6 +67,7 @@ impl ClusterConfig {
             coordination: CoordinationConfig::new(coordination),
             object_store: ObjectStoreConfig::new(object_store),
             log: LogConfig::new(log),
+            databases: Arc::new(NoDatabases),
             provider: None,
             job_manager: JobManagerConfig::default(),
             web_monitor: WebMonitorConfig::default(),
@@ -79,6 +83,7 @@ impl ClusterConfig {
             coordination: Arc::new(CoordinationClient::new(service, coordination)),
             objects: Arc::new(ObjectStoreClient::new(service, objects)),
             log: Arc::new(LogClient::new(service, self.log.clone())),
+            databases: DatabaseOpener::new(service, self.databases.clone()),
         }
     }
 }
@@ -149,6 +154,16 @@ pub async fn serve_log(service: &RpcService) {
         Err(error) => error.to_string(),
     };
     service.host().exit(&format!("log server: {end}"));
+}
+
+/// Runs the database server of a simulation. Returns only when it can't run.
+pub async fn run_database_node(host: Host, port: u16) {
+    let Some(service) = bind(&host, port).await else { return };
+    let end = match DatabaseServer::start(&service).await {
+        Ok(server) => server.termination().await.err().unwrap_or_default(),
+        Err(error) => error.to_string(),
+    };
+    service.host().exit(&format!("database server: {end}"));
 }
 
 /// Runs a job manager. Returns when it can't run, or when its cluster has done what it was there for.

@@ -61,6 +61,14 @@ crate::sabotages! {
     OFFSETS_COMMITTED_AT_BARRIER = "offsets-committed-at-barrier", "generic", ["X7"];
     /// The sink commits a transaction at the barrier, before the checkpoint is complete.
     SINK_COMMITS_AT_BARRIER = "sink-commits-at-barrier", "generic", ["X5", "X4"];
+    /// A database takes the rows of a checkpoint without the row that says which checkpoint it was.
+    DATABASE_ROW_LEFT_OUT = "database-row-left-out", "generic", ["X8", "X4", "database-durable"];
+    /// A commit to a database whose answer is lost counts as refused, and its rows go with the next checkpoint.
+    INDETERMINATE_COMMIT_TAKEN_FOR_REFUSED = "indeterminate-commit-refused", "generic", ["X4", "X8", "stuck"];
+    /// A database takes the writes of older attempts.
+    DATABASE_WRITERS_NOT_FENCED = "database-writers-not-fenced", "generic", ["X8", "X4"];
+    /// The rows of a checkpoint go to the database at its barrier.
+    DATABASE_ROWS_AT_BARRIER = "database-rows-at-barrier", "generic", ["X8", "X4"];
     /// A cluster that is there for one job ends while something of the job is left.
     CLUSTER_ENDS_BEFORE_CLEANUP = "cluster-ends-before-cleanup", "generic", ["P1", "no-panic", "stuck"];
     /// A cluster ends with what its program came to, and nobody keeps that.

@@ -209,6 +209,18 @@ fn a_web_monitor_that_tells_more_than_it_knows_is_caught() {
 }
 
 #[test]
+fn a_database_that_is_written_to_too_early_twice_or_by_an_older_attempt_is_caught() {
+    for (name, switch, runs) in [
+        ("database/commit-answers-lost", sabotage::DATABASE_ROW_LEFT_OUT, 20),
+        ("database/commits-late", sabotage::INDETERMINATE_COMMIT_TAKEN_FOR_REFUSED, 20),
+        ("database/quiet", sabotage::DATABASE_ROWS_AT_BARRIER, 2),
+        ("database/zombie", sabotage::DATABASE_WRITERS_NOT_FENCED, 60),
+    ] {
+        assert_caught_in(name, switch, runs);
+    }
+}
+
+#[test]
 fn without_a_switch_the_same_runs_are_clean() {
     assert_eq!(failures(shipped("journal"), None, 300), (Vec::new(), 0));
     assert_eq!(failures(shipped("cluster"), None, 100), (Vec::new(), 0));

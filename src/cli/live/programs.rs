@@ -1,8 +1,12 @@
 //! The jobs of this binary as they are submitted: from what each reads, to where it writes, and its own arguments.
 
 use crate::{
+    adapters::database::LiveDatabases,
     cli::live::{CliError, text::parse_duration},
-    jobs::{Job, Jobs, common::JobSettings},
+    jobs::{
+        Job, Jobs,
+        common::{DATABASE_ARGUMENT, JobSettings},
+    },
     system::{
         connector::{
             GeneratorParameters, Input, LINE_BYTES_MAX, TextSourceParameters, upload_text,
@@ -50,7 +54,7 @@ pub struct JobArguments {
     /// How many different words the records are drawn from
     #[arg(long, value_name = "N", default_value_t = 1000, conflicts_with = "input", value_parser = clap::value_parser!(u64).range(1..))]
     words: u64,
-    /// The topic of the log service that it writes to; if absent, the program's name and the job's id
+    /// The topic of the log service, or the table of the database, that it writes to; if absent, the program's name and the job's id
     #[arg(long, value_name = "TOPIC")]
     output: Option<String>,
     /// The time from checkpoint to checkpoint
@@ -123,10 +127,14 @@ pub fn prepare(
 
 fn read(job: &Job, arguments: &[String]) -> Result<JobArguments, clap::Error> {
     let (name, about, output) = (job.name(), job.description(), job.output());
-    let long = format!(
-        "{about}\n\nIt writes {output}. Records are written once each, whatever fails: they are committed with \
-         the checkpoint that covers them."
-    );
+    let once = match job.writes_to_database() {
+        // How often it writes a row, its description says.
+        true => "",
+        false => {
+            " Records are written once each, whatever fails: they are committed with the checkpoint that covers them."
+        }
+    };
+    let long = format!("{about}\n\nIt writes {output}.{once}");
     let usage = format!("cargo live submit {name} --");
     let command = JobArguments::augment_args(Command::new("submit").bin_name(&usage));
     let command = command.about(about.to_string()).long_about(long).max_term_width(100);
@@ -152,6 +160,7 @@ fn read(job: &Job, arguments: &[String]) -> Result<JobArguments, clap::Error> {
 fn prepared(job: &Job, arguments: JobArguments) -> Result<Prepared, CliError> {
     let JobArguments { input, records, per_second, words, output, checkpoint_interval, arguments } =
         arguments;
+    check_database(job, &arguments)?;
     let input = match (input, records) {
         (Some(path), _) => JobInput::Text(text(job, &path)?),
         (None, records) => {
@@ -162,6 +171,17 @@ fn prepared(job: &Job, arguments: JobArguments) -> Result<Prepared, CliError> {
         }
     };
     Ok(Prepared { job: job.clone(), input, output, checkpoint_interval, arguments })
+}
+
+/// Refuses a job that writes to a database which nobody reaches: its tasks would be told so again and again.
+fn check_database(job: &Job, arguments: &Map<String, Value>) -> Result<(), CliError> {
+    let url = arguments.get(DATABASE_ARGUMENT).or_else(|| job.defaults().get(DATABASE_ARGUMENT));
+    let Some(url) = url.and_then(Value::as_str) else { return Ok(()) };
+    LiveDatabases::check(url).map_err(|error| {
+        CliError::new(format!(
+            "{error}\n  the job is told by --arguments '{{\"{DATABASE_ARGUMENT}\": \"sqlite:/PATH\"}}'"
+        ))
+    })
 }
 
 /// A text whose records the job and the cluster take.
@@ -200,6 +220,12 @@ impl Prepared {
         self.output.clone().unwrap_or_else(|| self.job.output_topic(job))
     }
 
+    /// Where the output of a job is, for people.
+    pub fn place(&self, job: JobId) -> String {
+        let kind = if self.job.writes_to_database() { "table" } else { "topic" };
+        format!("{kind} {}", self.output(job))
+    }
+
     /// The text that a job reads, if it reads one.
     pub fn text(&self) -> Option<&Bytes> {
         match &self.input {
@@ -223,7 +249,7 @@ impl Prepared {
         }
     }
 
-    /// Makes the topic to which a job writes; once more is fine.
+    /// Makes the topic to which a job writes, also for one that writes to a table of that name; once more is fine.
     ///
     /// # Errors
     /// What the log server refuses.
@@ -294,6 +320,12 @@ mod tests {
             ("word-count", &["--records", "1", "--checkpoint-interval", "1ms"], "100ms at least"),
             ("word-count", &["--records", "1", "--arguments", "[1]"], "expected a JSON object"),
             ("word-count", &["--records", "1", "--arguments", "{"], "that is no JSON"),
+            ("bank-ledger", &["--input", "x"], "database of simulations"),
+            (
+                "bank-ledger",
+                &["--input", "x", "--arguments", "{\"database\": \"sqlite:x\"}"],
+                "absolute",
+            ),
             ("click-sessions", &["--records", "1"], "\"word-17\" are made: it is no click"),
             ("click-sessions", &["--help"], "submit click-sessions -- --input FILE"),
             ("pipelines", &["--help"], "cargo live submit pipelines -- "),

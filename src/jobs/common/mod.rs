@@ -13,7 +13,7 @@ pub use client::{
 };
 pub use faulty_operator::{FailedAttempts, FailureInjection, FaultyOperator, POISON, SlowSubtask};
 pub use oracle::JobOracle;
-pub use settings::{JobArguments, JobSettings, job_of};
+pub use settings::{DATABASE_ARGUMENT, DatabaseArguments, JobArguments, JobSettings, job_of};
 pub use writer::{partition_lines, run_writer_node, write_lines};
 
 /// The longest line or word that these jobs take: a record holds it, and a number beside it.

@@ -21,6 +21,20 @@ pub struct JobArguments {
     pub failures: FailureInjection,
 }
 
+/// The argument of a job that writes to a database: its URL.
+pub const DATABASE_ARGUMENT: &str = "database";
+
+/// What a job is told that reads an input and writes a table of a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseArguments {
+    /// From where it reads.
+    pub input: Input,
+    /// The table to which it writes.
+    pub output: String,
+    /// The URL of the database ([`DatabaseSink`](crate::system::connector::DatabaseSink)).
+    pub database: String,
+}
+
 impl JobArguments {
     /// Generated records, for whoever only looks at the job.
     pub fn example(output: &str) -> Self {

@@ -5,14 +5,12 @@
 //! a newer one has begun. A new attempt first commits what its restored state names, then begins its
 //! generation, which aborts whatever else earlier ones left.
 
-use crate::{
-    host::Evidence,
-    system::{
-        dataflow::{Data, Failure, OperatorContext, Result, Sink, Timestamp, Waits},
-        ids::{CheckpointId, ExecutionAttemptId},
-        sabotage,
-        service::log::{Log, ProducerId, TransactionId},
-    },
+use crate::system::{
+    connector::SinkEvent,
+    dataflow::{Data, Failure, OperatorContext, Result, Sink, Timestamp, Waits},
+    ids::CheckpointId,
+    sabotage,
+    service::log::{Log, ProducerId, TransactionId},
 };
 use bytes::Bytes;
 use futures::FutureExt;
@@ -22,22 +20,6 @@ use std::sync::Arc;
 const BATCH_RECORDS: usize = 512;
 /// Bytes of records that wait to be written at most, give or take one record.
 const BATCH_BYTES: usize = 512 * 1024;
-
-/// An event of a sink; a self-report.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum SinkEvent {
-    /// A transaction waits for its checkpoint.
-    Prepared {
-        /// The attempt.
-        attempt: ExecutionAttemptId,
-        /// The checkpoint that covers it.
-        checkpoint: CheckpointId,
-        /// The transaction.
-        transaction: TransactionId,
-    },
-}
-
-crate::event!(SinkEvent, |_| Evidence::SelfReport);
 
 /// How a value becomes a record of a topic.
 pub type Encode<T> = fn(&T) -> Result<Bytes>;

@@ -1,22 +1,27 @@
-//! Sources and sinks: a topic of the log service, a text in the object store, a generator, and one that discards.
+//! Sources and sinks: a topic of the log service, a text in the object store, a generator, a database, and one that discards.
 //!
-//! [`LogSource`] reads a topic up to offsets that are fixed at submission, or without end; the others end. [`LogSink`] is exactly-once: what it writes is seen
-//! when the checkpoint that covers it is complete.
+//! [`LogSource`] reads a topic up to offsets that are fixed at submission, or without end; the others end. [`LogSink`]
+//! is exactly-once: what it writes is seen when the checkpoint that covers it is complete. So is [`DatabaseSink`], unless
+//! it is told to write at once.
 //!
 //! Deliberately absent: discovery of texts that come later.
 
+mod database_sink;
 mod discarding_sink;
 mod generator;
 mod input;
 mod log_sink;
 mod log_source;
+mod sink_event;
 mod text_source;
 
+pub use database_sink::{DatabaseSink, DatabaseSinkError, WAITING_BYTES_MAX};
 pub use discarding_sink::DiscardingSink;
 pub use generator::{GeneratorParameters, GeneratorSource};
 pub use input::{Input, InputSource};
-pub use log_sink::{LogSink, SinkEvent};
+pub use log_sink::LogSink;
 pub use log_source::{LogSource, LogSourceParameters, SourceEvent, StartingOffsets};
+pub use sink_event::SinkEvent;
 pub use text_source::{
     LINE_BYTES_MAX, TEXT_PART_BYTES, TextSource, TextSourceParameters, upload_text,
 };

@@ -61,7 +61,7 @@ pub async fn serve_job_manager(
         service.host().exit(&format!("the job of this cluster is refused: {refusal}"));
         return None;
     }
-    let Services { coordination: client, objects, log } = services;
+    let Services { coordination: client, objects, log, databases } = services;
     let session = Arc::new(Session::open(&client));
     let web_monitor = match WebMonitor::start(&service, &client, &session, web).await {
         Ok(web_monitor) => web_monitor,
@@ -81,6 +81,7 @@ pub async fn serve_job_manager(
             check,
         },
         log,
+        databases,
         session: session.clone(),
         mode,
         outcome: outcome.clone(),

@@ -1,7 +1,8 @@
-//! What a cluster leans on: coordination, an object store, a log, and whoever gives it machines. Each is a
+//! What a cluster leans on: coordination, an object store, a log, databases for results, and whoever gives it
+//! machines. Each is a
 //! trait, which says what a process is promised; the rest of the system names the traits alone. Beside each
 //! stands an embedded server, hosted on a node of its own, and the client of it that implements the trait;
-//! only machines come from outside. An adapter to a service from elsewhere would stand there too.
+//! only machines and, live, databases come from outside (`adapters`).
 //!
 //! A call on a service ends in one of four ways: it is *done*, and then durable; it is *refused*, and then
 //! nothing was done; it is *not done*, since it never reached the service; or its outcome is
@@ -12,6 +13,7 @@
 //! stops on corruption or a failed sync.
 
 pub mod coordination;
+pub mod database;
 pub mod log;
 pub mod object_store;
 pub mod resource_provider;
@@ -25,6 +27,7 @@ mod durable;
 pub use client::{ServiceClient, ServiceError};
 
 use coordination::Coordination;
+use database::DatabaseOpener;
 use log::Log;
 use object_store::ObjectStore;
 use std::sync::Arc;
@@ -38,4 +41,6 @@ pub struct Services {
     pub objects: Arc<dyn ObjectStore>,
     /// Topics, which sources read and sinks write.
     pub log: Arc<dyn Log>,
+    /// Databases, to which sinks write: none of the cluster's own.
+    pub databases: DatabaseOpener,
 }

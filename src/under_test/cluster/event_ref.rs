@@ -11,7 +11,10 @@ use crate::{
         job_manager::JobEvent,
         leadership::LeadershipEvent,
         rpc::RpcEvent,
-        service::{coordination::CoordinationEvent, log::LogEvent, object_store::ObjectStoreEvent},
+        service::{
+            coordination::CoordinationEvent, database::DatabaseEvent, log::LogEvent,
+            object_store::ObjectStoreEvent,
+        },
         task_executor::{SlotEvent, TaskEvent},
     },
     under_test::cluster::{provider::ProviderEvent, rest_reader::RestEvent},
@@ -67,6 +70,8 @@ event_kinds! {
     Coordination(CoordinationEvent);
     /// Of the log service.
     Log(LogEvent);
+    /// Of the database server.
+    Database(DatabaseEvent);
     /// Of the object store.
     ObjectStore(ObjectStoreEvent);
     /// Of dispatchers, resource managers and job masters.

@@ -11,7 +11,7 @@ use crate::{
     host::Event,
     system::{
         client::ClientEvent,
-        connector::SourceEvent,
+        connector::{SinkEvent, SourceEvent},
         dataflow::{WatermarkStatus, WindowEvent},
         heartbeat::HeartbeatEvent,
         ids::{CheckpointId, JobId},
@@ -20,6 +20,7 @@ use crate::{
         protocol::{DISPATCHER, ExecutionState, JobStatus, RESOURCE_MANAGER, component_job},
         service::{
             coordination::{Change, CoordinationEvent, LeaseEnd},
+            database::{DatabaseEvent, DatabaseRefusal},
             log::LogEvent,
             object_store::ObjectStoreEvent,
         },
@@ -90,6 +91,8 @@ pub fn all() -> Vec<Milestone> {
         OF_OBJECTS,
         OF_LOGS,
         OF_SOURCES,
+        OF_DATABASES,
+        OF_SINKS,
         OF_HEARTBEATS,
         OF_CLIENTS,
         OF_REST,
@@ -189,6 +192,16 @@ crate::milestones! {
     OF_SOURCES: SourceEvent {
         "partition-discovered" = _, SourceEvent::PartitionDiscovered { .. }, "A source reads a partition that was not there when its job was submitted.";
     }
+    OF_DATABASES: DatabaseEvent {
+        "database-committed" = _, DatabaseEvent::Written { .. }, "Rows and their writer's row were written to a database.";
+        "database-commit-repeated" = _, DatabaseEvent::WriteRepeated { .. }, "A database found that a write was done before.";
+        "database-writer-begun" = _, DatabaseEvent::WriterBegun { .. }, "An attempt of a sink became the one that writes to a database.";
+        "database-writer-fenced" = _, DatabaseEvent::WriteRefused { refusal: DatabaseRefusal::Fenced { .. }, .. }, "A database refused a write of an older attempt.";
+        "database-recovered" = _, DatabaseEvent::Recovered { tables, .. } if !tables.is_empty(), "The database server recovered from a disk that was not empty.";
+    }
+    OF_SINKS: SinkEvent {
+        "database-rows-wait" [ATTEMPT] = _, SinkEvent::RowsWait { .. }, "A sink's rows for a database wait for their checkpoint.";
+    }
     OF_HEARTBEATS: HeartbeatEvent {
         "connection-broken" = _, HeartbeatEvent::ConnectionBroken { .. }, "A connection to a task executor broke that is kept open to see that.";
         "heartbeat-lost" = _, HeartbeatEvent::TimedOut { .. } | HeartbeatEvent::Unreachable { .. }, "A heartbeat timed out, or its target was unreachable.";
@@ -257,7 +270,8 @@ fn attempt_of(event: &dyn Event) -> Option<String> {
             | TaskEvent::SnapshotTaken { attempt, .. }
             | TaskEvent::CheckpointConfirmed { attempt, .. },
         )
-        | EventRef::Slot(SlotEvent::TaskAccepted { attempt, .. }) => attempt.epoch,
+        | EventRef::Slot(SlotEvent::TaskAccepted { attempt, .. })
+        | EventRef::Sink(SinkEvent::RowsWait { attempt, .. }) => attempt.epoch,
         _ => return None,
     };
     Some(epoch.to_string())

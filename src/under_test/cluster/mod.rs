@@ -63,8 +63,8 @@ use crate::{
         rpc::{Gateway, Protocol, SERVICE_KINDS},
         sabotage,
         service::{
-            coordination::CoordinationGateway, log::LogGateway, object_store::BlobGateway,
-            resource_provider::ResourceProviderGateway,
+            coordination::CoordinationGateway, database::DatabaseGateway, log::LogGateway,
+            object_store::BlobGateway, resource_provider::ResourceProviderGateway,
         },
     },
 };
@@ -110,7 +110,8 @@ pub fn messages(protocols: &[&'static Protocol]) -> Vec<MessageGroup> {
 impl SystemUnderTest for Cluster {
     const NAME: &'static str = "cluster";
     const DESCRIPTION: &'static str = "A whole cluster and the jobs that it runs: job managers, task executors, the \
-         coordination, object store and log servers, and a writer and a client for each job.";
+         coordination, object store and log servers, a database server where a job writes to one, and a writer and \
+         a client for each job.";
 
     type Settings = Settings;
     type Model = Model;
@@ -147,6 +148,11 @@ impl SystemUnderTest for Cluster {
             low: u64::from(cluster.on_demand == Share::ALWAYS),
             high: u64::from(cluster.on_demand.high > 0),
         };
+        let with_database = settings.jobs.iter().filter(|job| job.uses_database());
+        let databases = with_database.fold(NumberRange::only(0), |known, job| NumberRange {
+            low: known.low.max(u64::from(job.is_always_there())),
+            high: 1,
+        });
         let of_jobs = |role: Role| Nodes { name: role.name(), count: jobs, key: None };
         vec![
             Nodes::one(roles::COORDINATION),
@@ -158,6 +164,7 @@ impl SystemUnderTest for Cluster {
             of_jobs(roles::WRITER),
             of_jobs(roles::CLIENT),
             Nodes::some(roles::REST_READER, cluster.rest_readers, "rest-readers"),
+            Nodes { name: roles::DATABASE.name(), count: databases, key: None },
         ]
     }
 
@@ -194,6 +201,7 @@ impl SystemUnderTest for Cluster {
             TaskExecutorGateway::PROTOCOL,
             ResourceProviderGateway::PROTOCOL,
             MachinesGateway::PROTOCOL,
+            DatabaseGateway::PROTOCOL,
         ]);
         let kinds = PACKET_KINDS.iter().map(|kind| kind.name()).collect();
         groups.push(MessageGroup { prefix: "stream.".to_string(), kinds });
@@ -268,7 +276,13 @@ impl SystemUnderTest for Cluster {
             goals.push(goals::of_machines(jobs.iter().map(|job| job.id).collect()));
         }
         let programs = jobs::spec::programs(self.jobs());
-        let mut nodes = nodes::nodes(&settings.cluster, &config, &programs, &purpose, run.seed);
+        let uses_database = settings.jobs.iter().any(JobSpec::uses_database);
+        if uses_database {
+            invariants.extend(invariants::of_databases());
+        }
+        let cluster = &settings.cluster;
+        let mut nodes =
+            nodes::nodes(cluster, &config, &programs, &purpose, uses_database, run.seed);
         let (mut outputs, mut explanations) = (Vec::new(), Vec::new());
         for job in jobs {
             goals.extend(goals::of_job(&job, run.has_faults, mode));

@@ -21,6 +21,7 @@ use crate::{
         protocol::{ExecutionState, JobResult, JobStatus},
         service::{
             coordination::{Change, CoordinationEvent},
+            database::{DatabaseEvent, Table},
             log::{LogEvent, TransactionId},
             object_store::ObjectStoreEvent,
         },
@@ -56,6 +57,8 @@ pub struct Model {
     pub last_input: BTreeMap<String, Duration>,
     /// The committed records of topics to which transactions write, by topic and partition.
     pub output: BTreeMap<(String, u32), Vec<Bytes>>,
+    /// The tables on the database server.
+    pub tables: BTreeMap<String, Table>,
     /// The slots that task executors hold for jobs.
     pub slots: BTreeMap<InProcess<u32>, (JobId, AllocationId)>,
     /// The jobs that clients know to be taken on.
@@ -125,6 +128,7 @@ impl Model {
             EventRef::Leadership(event) => self.observe_leadership(at, event),
             EventRef::ObjectStore(event) => self.observe_objects(event),
             EventRef::Log(event) => self.observe_log(at, event),
+            EventRef::Database(event) => self.observe_database(event),
             EventRef::Slot(event) => self.observe_slots(at, event),
             EventRef::Provider(ProviderEvent::Workers { count, .. }) => self.machines = *count,
             EventRef::Rest(RestEvent::Told { reader, by_leader: true, .. }) => {
@@ -311,6 +315,22 @@ impl Model {
                 self.transactions.remove(transaction);
             }
             _ => {}
+        }
+    }
+
+    fn observe_database(&mut self, event: &DatabaseEvent) {
+        match event {
+            DatabaseEvent::Recovered { tables, .. } => self.tables.clone_from(tables),
+            DatabaseEvent::WriterBegun { table, .. } => {
+                let new = || Table::new(table.kind);
+                self.tables.entry(table.name.clone()).or_insert_with(new);
+            }
+            DatabaseEvent::Written { table, rows, .. } => {
+                if let Some(table) = self.tables.get_mut(table) {
+                    table.write(rows);
+                }
+            }
+            DatabaseEvent::WriteRepeated { .. } | DatabaseEvent::WriteRefused { .. } => {}
         }
     }
 

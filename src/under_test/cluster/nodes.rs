@@ -15,7 +15,7 @@ use crate::{
     jobs::common::{JobPlan, create_topics},
     system::{
         cluster::{
-            ClusterConfig, PORT, bind_with, run_coordination_node, run_log_node,
+            ClusterConfig, PORT, bind_with, run_coordination_node, run_database_node, run_log_node,
             run_object_store_node, run_task_executor_node, serve_jobs,
         },
         dataflow::Programs,
@@ -23,7 +23,10 @@ use crate::{
         heartbeat::HeartbeatConfig,
         ids::JobId,
         job_manager::{Application, ApplicationContext, ApplicationError, RunMode, WorkerSettings},
-        service::resource_provider::ProviderConfig,
+        service::{
+            database::{DatabaseConfig, EmbeddedDatabase},
+            resource_provider::ProviderConfig,
+        },
     },
 };
 use std::{
@@ -45,6 +48,7 @@ pub fn cluster_config(spec: &ClusterSettings) -> ClusterConfig {
         address(roles::OBJECT_STORE),
         address(roles::LOG),
     );
+    config.databases = Arc::new(EmbeddedDatabase(DatabaseConfig::new(address(roles::DATABASE))));
     config.coordination.session_timeout = spec.session_timeout.one();
     let heartbeat = HeartbeatConfig {
         interval: spec.heartbeat.one(),
@@ -170,12 +174,14 @@ fn provider(spec: &ClusterSettings, seed: u64) -> Node {
     })
 }
 
-/// The nodes of a cluster, which can run these programs; those of jobs come on top.
+/// The nodes of a cluster, which can run these programs, with a database server if its jobs use one; those of jobs
+/// come on top.
 pub fn nodes(
     spec: &ClusterSettings,
     config: &ClusterConfig,
     programs: &Programs,
     purpose: &Purpose,
+    uses_database: bool,
     seed: u64,
 ) -> Vec<Node> {
     let mut nodes = vec![
@@ -205,6 +211,9 @@ pub fn nodes(
         .map(|number| roles::JOB_MANAGER.node_name(Some(number)))
         .map(|name| NodeAddress::new(name, config.web_monitor.port))
         .collect();
+    if uses_database {
+        nodes.push(Node::one(roles::DATABASE, |host| run_database_node(host, PORT)));
+    }
     for number in 1..=spec.rest_readers.one() {
         let (config, monitors) = (config.clone(), monitors.clone());
         let cancels = spec.rest_cancels == Share::ALWAYS;

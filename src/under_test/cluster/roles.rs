@@ -12,8 +12,8 @@ use crate::{
         },
         rpc::Gateway,
         service::{
-            coordination::CoordinationGateway, log::LogGateway, object_store::BlobGateway,
-            resource_provider::ResourceProviderGateway,
+            coordination::CoordinationGateway, database::DatabaseGateway, log::LogGateway,
+            object_store::BlobGateway, resource_provider::ResourceProviderGateway,
         },
     },
 };
@@ -43,6 +43,15 @@ pub const LOG: Role = Role::new(
             .with_disk(Disk::OnlyCopy)
             .answering_errors()
             .serving(const { &[LogGateway::PROTOCOL.name] })
+    },
+);
+/// The database server of jobs that write to one.
+pub const DATABASE: Role = Role::new(
+    const {
+        &RoleSpec::one("database", "database server")
+            .with_disk(Disk::OnlyCopy)
+            .answering_errors()
+            .serving(const { &[DatabaseGateway::PROTOCOL.name] })
     },
 );
 /// The job managers.
@@ -95,6 +104,7 @@ pub const ALL: &[Role] = &[
     WRITER,
     CLIENT,
     REST_READER,
+    DATABASE,
 ];
 
 /// The targets that the state of the cluster tells.

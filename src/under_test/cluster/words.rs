@@ -12,6 +12,7 @@ use crate::{
         rpc::RpcEvent,
         service::{
             coordination::{CoordinationEvent, LeaseEnd},
+            database::{DatabaseEvent, WriterId},
             log::LogEvent,
             object_store::ObjectStoreEvent,
         },
@@ -44,6 +45,7 @@ macro_rules! reported {
 reported! {
     RpcEvent = "rpc", |_| false, |_| None;
     LogEvent = "log", |_| false, |_| None;
+    DatabaseEvent = "database", |_| true, |event| Some(database(event));
     ObjectStoreEvent = "object-store", |_| false, |_| None;
     TaskEvent = "task", is_change_of_task, task;
     CoordinationEvent = "coordination", is_change_of_coordination, coordination;
@@ -311,9 +313,35 @@ fn source(event: &SourceEvent) -> Option<String> {
 
 /// An event of an exactly-once sink.
 fn sink(event: &SinkEvent) -> String {
-    let SinkEvent::Prepared { checkpoint, transaction, .. } = event;
-    let (generation, number) = (transaction.generation, transaction.number);
-    format!("transaction {generation}/{number} waits for {checkpoint:?}")
+    match event {
+        SinkEvent::Prepared { checkpoint, transaction, .. } => {
+            let (generation, number) = (transaction.generation, transaction.number);
+            format!("transaction {generation}/{number} waits for {checkpoint:?}")
+        }
+        SinkEvent::RowsWait { attempt, checkpoint, .. } => {
+            format!("rows of {attempt:?} wait for {checkpoint:?}")
+        }
+    }
+}
+
+fn database(event: &DatabaseEvent) -> String {
+    let name = |WriterId { writer, generation }: &WriterId| {
+        let of_job = writer.split_once('/').map_or(writer.as_str(), |(_, sink)| sink);
+        format!("{of_job} of generation {generation}")
+    };
+    match event {
+        DatabaseEvent::Recovered { tables, .. } => format!("is up with {} tables", tables.len()),
+        DatabaseEvent::WriterBegun { by, .. } => format!("{} may write", name(by)),
+        DatabaseEvent::Written { by, number, rows, .. } => {
+            format!("{} has written {} rows of {number:?}", name(by), rows.len())
+        }
+        DatabaseEvent::WriteRepeated { by, number } => {
+            format!("{} has written {number:?} before", name(by))
+        }
+        DatabaseEvent::WriteRefused { by, number, refusal } => {
+            format!("{} may not write {number:?}: {refusal}", name(by))
+        }
+    }
 }
 
 /// An event of a client; `None` for a look at a job.

@@ -23,6 +23,7 @@ use wavetank::{
         rpc::{RpcAddress, RpcServer},
         service::{
             Services,
+            database::{DatabaseOpener, NoDatabases},
             log::{LogClient, LogConfig},
             object_store::{ObjectStoreClient, ObjectStoreConfig},
         },
@@ -80,6 +81,7 @@ async fn start(bench: &Bench) -> RpcServer<TaskExecutor> {
             coordination: coordination(&service),
             objects: Arc::new(ObjectStoreClient::new(&service, store)),
             log: Arc::new(LogClient::new(&service, LogConfig::new(NodeAddress::new("log", PORT)))),
+            databases: DatabaseOpener::new(&service, Arc::new(NoDatabases)),
         },
         programs: Programs::new(),
         exchange,

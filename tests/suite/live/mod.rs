@@ -1,7 +1,9 @@
 //! The live commands, as a person types them.
 #![expect(clippy::disallowed_methods, reason = "a test's own files are on no node's disk")]
 
+mod database;
 mod modes;
+mod postgres;
 mod session;
 
 use std::{

@@ -19,10 +19,11 @@ const LINES_MAX: usize = 600;
 const LAYERS: &[(&str, &[&str])] = &[
     ("host", &[]),
     ("system", &["host"]),
+    ("adapters", &["host", "system"]),
     ("jobs", &["host", "system"]),
     ("harness", &["host"]),
     ("under_test", &["host", "system", "jobs", "harness"]),
-    ("cli", &["host", "system", "jobs", "harness", "under_test"]),
+    ("cli", &["host", "system", "jobs", "harness", "under_test", "adapters"]),
 ];
 
 /// Folders that still know each other, each with all below it.
@@ -46,6 +47,10 @@ const EMBEDDED: &[&str] = &[
     "LogConfig",
     "LogGateway",
     "LogServer",
+    "DatabaseClient",
+    "DatabaseConfig",
+    "DatabaseGateway",
+    "DatabaseServer",
 ];
 
 /// Where the embedded services are made, beside their own folder.

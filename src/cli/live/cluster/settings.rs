@@ -1,8 +1,11 @@
 //! What all processes of a live cluster have in common.
 
-use crate::{cli::live::text::parse_duration, host::NodeAddress, system::cluster::ClusterConfig};
+use crate::{
+    adapters::database::LiveDatabases, cli::live::text::parse_duration, host::NodeAddress,
+    system::cluster::ClusterConfig,
+};
 use clap::Args;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// A shorter one would be lost whenever the machine is busy.
 const SESSION_TIMEOUT_MIN: Duration = Duration::from_millis(500);
@@ -77,6 +80,7 @@ pub fn cluster_config(
     timeouts: Timeouts,
 ) -> ClusterConfig {
     let mut config = ClusterConfig::new(coordination, objects, log);
+    config.databases = Arc::new(LiveDatabases);
     config.coordination.session_timeout = timeouts.session;
     config.job_manager.heartbeat.timeout = timeouts.heartbeat;
     config.task_executor.heartbeat.timeout = timeouts.heartbeat;

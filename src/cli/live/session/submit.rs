@@ -201,7 +201,7 @@ impl Submit {
         }
         let result = follow(connection, job, &narrator).await?;
         narrator.clear();
-        Ok(judge(&result, &output, &narrator))
+        Ok(judge(&result, &prepared.place(job), &narrator))
     }
 
     /// Makes a cluster for the job.
@@ -244,7 +244,7 @@ impl Submit {
                 self.until_ended(&folder, job, &narrator)?
             }
         };
-        let outcome = judge(&result.end.job_result(), &result.output, &narrator);
+        let outcome = judge(&result.end.job_result(), &prepared.place(job), &narrator);
         let kept = folder.command("start-cluster");
         narrator.say(&format!(
             "its cluster has ended as {}; `{kept}` serves its data again",
@@ -274,9 +274,9 @@ impl Submit {
     }
 }
 
-fn judge(result: &JobResult, output: &str, narrator: &Narrator) -> Outcome {
+fn judge(result: &JobResult, place: &str, narrator: &Narrator) -> Outcome {
     if result.status == JobStatus::Finished {
-        narrator.say(&format!("its output is committed to topic {output}"));
+        narrator.say(&format!("its output is committed to {place}"));
         return Outcome::Passed;
     }
     if let Some(cause) = &result.cause {

@@ -22,6 +22,7 @@ impl Dispatcher {
             coordination: masters.coordination.clone(),
             objects: masters.objects.clone(),
             log: self.services.log.clone(),
+            databases: self.services.databases.clone(),
         };
         let executor = context.executor();
         let execute = Arc::new(move |job: JobGraph| {

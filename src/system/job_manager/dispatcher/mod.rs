@@ -22,6 +22,7 @@ use crate::system::{
     scope::Scope,
     service::{
         coordination::{LeaseId, Session},
+        database::DatabaseOpener,
         log::Log,
         object_store::ObjectStore,
     },
@@ -48,6 +49,8 @@ pub struct DispatcherServices {
     pub masters: JobMasterServices,
     /// The log service.
     pub log: Arc<dyn Log>,
+    /// Databases, for the program of the cluster.
+    pub databases: DatabaseOpener,
     /// The process's session, on whose lease its elections hang.
     pub session: Arc<Session>,
     /// What the cluster is there for.

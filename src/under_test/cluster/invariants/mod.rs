@@ -24,6 +24,7 @@ pub mod d6_acknowledged_job_is_known;
 pub mod d7_canceled_ends_canceled;
 pub mod d8_cleaned_stays_clean;
 pub mod d9_cancellation_ends_in_time;
+pub mod database_durable;
 pub mod e1_one_attempt;
 pub mod e2_no_zombie;
 pub mod e3_old_attempts_are_ignored;
@@ -79,6 +80,7 @@ pub mod x4_exactly_once;
 pub mod x5_transactions_follow_checkpoints;
 pub mod x6_held_thread_holds_one_task;
 pub mod x7_group_offsets_follow_checkpoints;
+pub mod x8_database_follows_checkpoints;
 
 pub use cluster_invariant::ClusterInvariant;
 
@@ -166,5 +168,13 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(x5_transactions_follow_checkpoints::TransactionsFollowCheckpoints::default()),
         Box::new(x6_held_thread_holds_one_task::HeldThreadHoldsOneTask),
         Box::new(x7_group_offsets_follow_checkpoints::GroupOffsetsFollowCheckpoints::default()),
+    ]
+}
+
+/// The invariants of a cluster whose jobs write to a database.
+pub fn of_databases() -> Vec<Box<dyn Invariant<Model>>> {
+    vec![
+        Box::new(database_durable::DatabaseDurable::default()),
+        Box::new(x8_database_follows_checkpoints::DatabaseFollowsCheckpoints::default()),
     ]
 }

@@ -1,5 +1,6 @@
 //! X4: what is committed is what the input comes to, in order and each once, as the job's own oracle says.
-//! Judged on the log server's own log, step by step.
+//! Judged on the log server's own log, step by step, or on that of the database server: a job that writes to a
+//! table has it under the name of its output. A row is the record `KEY VALUE`.
 
 use super::{Check, ClusterInvariant};
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
         protocol::JobStatus,
         service::{
             coordination::{Change, CoordinationEvent},
+            database::{DatabaseEvent, DatabaseRow, TableKind},
             log::LogEvent,
         },
         store::{self, StoredResult},
@@ -24,6 +26,8 @@ pub struct ExactlyOnce {
     job: JobId,
     topics: Topics,
     oracle: Box<dyn JobOracle>,
+    /// Whether its output is a table whose rows take the places of others.
+    is_keyed: bool,
     /// Records fed so far, by topic and partition.
     fed: BTreeMap<(String, u32), u64>,
 }
@@ -31,7 +35,7 @@ pub struct ExactlyOnce {
 impl ExactlyOnce {
     /// Judges a job by its topics.
     pub fn new(job: JobId, topics: Topics, oracle: Box<dyn JobOracle>) -> Self {
-        ExactlyOnce { job, topics, oracle, fed: BTreeMap::new() }
+        ExactlyOnce { job, topics, oracle, is_keyed: false, fed: BTreeMap::new() }
     }
 
     /// Feeds what of a partition was not fed yet; the records begin at `first`.
@@ -84,6 +88,42 @@ impl ExactlyOnce {
         check
     }
 
+    /// Feeds rows of a table: of a plain one those that were not fed yet, which begin at `first`; where rows take the
+    /// places of others, all of them.
+    fn feed_rows(&mut self, at: Moment, table: &str, first: u64, rows: &[DatabaseRow]) -> Check {
+        let as_record = |row: &DatabaseRow| Bytes::from(format!("{} {}", row.key, row.value));
+        let records: Vec<Bytes> = rows.iter().map(as_record).collect();
+        self.feed(at, table, 0, first, &records)
+    }
+
+    fn feed_database(&mut self, at: Moment, event: &DatabaseEvent) -> Check {
+        let output = self.topics.output.clone();
+        match event {
+            DatabaseEvent::WriterBegun { table, .. } if table.name == output => {
+                self.is_keyed = table.kind == TableKind::Keyed;
+                Check::Ignored
+            }
+            DatabaseEvent::Written { table, first, rows, .. } if *table == output => {
+                self.forget_keyed(&output, *first);
+                self.feed_rows(at, &output, *first, rows)
+            }
+            // What was synced but not announced before a crash shows only here.
+            DatabaseEvent::Recovered { tables, .. } => {
+                let Some(table) = tables.get(&output) else { return Check::Ignored };
+                self.forget_keyed(&output, 0);
+                self.feed_rows(at, &output, 0, &table.rows().collect::<Vec<_>>())
+            }
+            _ => Check::Ignored,
+        }
+    }
+
+    /// Of a table whose rows take the places of others none is known by its position.
+    fn forget_keyed(&mut self, table: &str, first: u64) {
+        if self.is_keyed {
+            self.fed.insert((table.to_string(), 0), first);
+        }
+    }
+
     /// A job that is kept as finished has put everything out.
     fn judge_end(&self, at: Moment, changes: &[Change]) -> Check {
         for change in changes {
@@ -112,7 +152,7 @@ impl ClusterInvariant for ExactlyOnce {
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::Log, EventKind::Coordination]
+        &[EventKind::Log, EventKind::Database, EventKind::Coordination]
     }
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
@@ -130,6 +170,7 @@ impl ClusterInvariant for ExactlyOnce {
                 let all = input.into_iter().chain(output);
                 self.feed_all(at, all.map(|(topic, p, records)| (topic, *p, 0, records)))
             }
+            EventRef::Database(event) => self.feed_database(at, event),
             EventRef::Coordination(CoordinationEvent::Committed { changes, .. }) => {
                 self.judge_end(at, changes)
             }
@@ -213,6 +254,81 @@ mod tests {
         begun().breaks(process(3, 1), committed_counts(1, &[("b", 2)]));
         begun().breaks(process(3, 1), committed_counts(1, &[("c", 1)]));
         begun().breaks(process(3, 1), committed_counts(2, &[("a", 2)]));
+    }
+
+    mod of_a_table {
+        use super::{super::super::testing_jobs::*, super::ExactlyOnce};
+        use crate::{
+            jobs::{bank_ledger::Balances, bank_transfers, common::Topics},
+            system::service::database::*,
+        };
+        use bytes::Bytes;
+
+        fn transfer() -> LogEvent {
+            LogEvent::Appended {
+                topic: "in".to_string(),
+                partition: 0,
+                offset: 0,
+                producer: "writer".to_string(),
+                records: vec![Bytes::from_static(b"a b 5")],
+            }
+        }
+
+        fn begun(kind: TableKind) -> History<ExactlyOnce> {
+            let topics = Topics { input: "in".to_string(), output: "out".to_string() };
+            let by = WriterId { writer: "w".to_string(), generation: 1 };
+            let table = TableSpec { name: "out".to_string(), kind };
+            let invariant = match kind {
+                TableKind::Plain => {
+                    ExactlyOnce::new(JOB, topics, Box::<bank_transfers::Oracle>::default())
+                }
+                TableKind::Keyed => ExactlyOnce::new(JOB, topics, Box::<Balances>::default()),
+            };
+            History::of(invariant)
+                .holds(process(3, 1), transfer())
+                .holds(process(6, 1), DatabaseEvent::WriterBegun { by, table })
+        }
+
+        fn written(number: u64, first: u64, key: &str, value: &str) -> DatabaseEvent {
+            DatabaseEvent::Written {
+                by: WriterId { writer: "w".to_string(), generation: 1 },
+                number: WriteNumber::Batch(number),
+                table: "out".to_string(),
+                first,
+                rows: vec![DatabaseRow::new(key, value)],
+            }
+        }
+
+        fn finished() -> CoordinationEvent {
+            committed(1, vec![result(true, JobStatus::Finished)])
+        }
+
+        #[test]
+        fn rows_are_judged_as_records_and_a_recovery_tells_what_was_not_announced() {
+            let ledger =
+                || begun(TableKind::Plain).holds(process(6, 1), written(1, 0, "a", "-5 -5"));
+            ledger().breaks(process(6, 1), written(2, 1, "a", "-5 -10"));
+            ledger().breaks(process(0, 1), finished());
+            let mut table = Table::new(TableKind::Plain);
+            table.write(&[DatabaseRow::new("a", "-5 -5"), DatabaseRow::new("b", "5 5")]);
+            let tables = [("out".to_string(), table)].into();
+            ledger()
+                .holds(process(6, 2), DatabaseEvent::Recovered { writers: vec![], tables })
+                .holds(process(0, 1), finished());
+        }
+
+        #[test]
+        fn the_last_value_of_each_key_counts() {
+            let balances = || {
+                begun(TableKind::Keyed)
+                    .holds(process(6, 1), written(1, 0, "a", "-5"))
+                    .holds(process(6, 1), written(2, 1, "b", "9"))
+            };
+            balances().breaks(process(0, 1), finished());
+            balances()
+                .holds(process(6, 1), written(3, 2, "b", "5"))
+                .holds(process(0, 1), finished());
+        }
     }
 
     #[test]

@@ -27,6 +27,11 @@ pub(super) trait JobUnderTest: Sync + 'static {
     /// Its subtasks side by side, which is how many slots it needs; the settings may hold ranges still.
     fn slots(&self, settings: &Self::Settings) -> NumberRange;
 
+    /// Whether it writes to a database.
+    fn uses_database(&self) -> bool {
+        false
+    }
+
     /// What is decided once the ranges are drawn.
     fn after_draw(&self, settings: Self::Settings, seed: u64) -> Self::Settings {
         let _ = seed;
@@ -101,6 +106,7 @@ pub trait AnyJob: Sync {
     /// The name in scenario files.
     fn name(&self) -> &str;
     fn program(&self, failed: &FailedAttempts) -> Program;
+    fn uses_database(&self) -> bool;
     fn declared(&self) -> Vec<Setting>;
     fn default_settings(&self) -> Arc<dyn AnySettings>;
     fn read(&self, table: &mut Reader, mistakes: &mut Mistakes) -> Arc<dyn AnySettings>;
@@ -118,6 +124,10 @@ impl<J: JobUnderTest> AnyJob for J {
 
     fn program(&self, failed: &FailedAttempts) -> Program {
         J::program(self, failed)
+    }
+
+    fn uses_database(&self) -> bool {
+        J::uses_database(self)
     }
 
     fn declared(&self) -> Vec<Setting> {

@@ -83,6 +83,11 @@ impl JobSpec {
         self.chance.low >= 1_000_000
     }
 
+    /// Whether it writes to a database.
+    pub fn uses_database(&self) -> bool {
+        self.job.uses_database()
+    }
+
     /// How many slots one such job needs.
     pub fn slots(&self) -> NumberRange {
         self.job.slots(&*self.settings)

@@ -106,6 +106,10 @@ impl JobUnderTest for StandardJob {
         self.job.program().clone()
     }
 
+    fn uses_database(&self) -> bool {
+        self.job.writes_to_database()
+    }
+
     /// A program may give operators another parallelism than the settings do.
     fn slots(&self, settings: &StandardSettings) -> NumberRange {
         let needed = |parallelism: u64| {

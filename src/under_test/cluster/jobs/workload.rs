@@ -12,6 +12,7 @@ use crate::{
         connector::LogSourceParameters,
         graph::{JobGraph, RATE_FAILURES_MAX, RestartStrategy},
         ids::JobId,
+        service::database::Table,
     },
     under_test::cluster::{model::Model, roles},
 };
@@ -55,11 +56,13 @@ pub fn failing(at: Option<NumberRange>, times: u32) -> FailureInjection {
     at.map(failing).unwrap_or_default()
 }
 
-/// The committed records of a topic, as text.
+/// The committed records of a topic, as text, and the rows of the table of that name, each as `KEY VALUE`.
 pub fn committed_lines(model: &Model, topic: &str) -> Vec<String> {
     let of_topic = model.output.iter().filter(|((of, _), _)| of == topic);
     let records = of_topic.flat_map(|(_, records)| records);
-    records.map(|record| String::from_utf8_lossy(record).into_owned()).collect()
+    let records = records.map(|record| String::from_utf8_lossy(record).into_owned());
+    let rows = model.tables.get(topic).into_iter().flat_map(Table::rows);
+    records.chain(rows.map(|row| format!("{} {}", row.key, row.value))).collect()
 }
 
 /// How a job starts again after failures, as its settings say: with an interval by a rate, with a longest delay by

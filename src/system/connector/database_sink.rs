@@ -26,7 +26,7 @@
 //! use wavetank::system::{connector::DatabaseSink, service::database::DatabaseRow};
 //!
 //! let row = |(word, count): &(String, u64)| Ok(DatabaseRow::new(word, count.to_string()));
-//! let sink = DatabaseSink::upsert("sqlite:counts.db", "counts", row);
+//! let sink = DatabaseSink::upsert("sqlite:/var/lib/shop/counts.db", "counts", row);
 //! let sink = DatabaseSink::exactly_once("postgres://user@localhost/shop", "orders", row);
 //! # let _: (DatabaseSink<(String, u64)>,) = (sink,);
 //! ```

@@ -44,8 +44,9 @@ pub struct LogSource {
     parameters: LogSourceParameters,
     /// The next offset of each partition that this subtask reads.
     offsets: BTreeMap<u32, u64>,
-    /// The partition that was read last.
+    /// The partition that was read last, by this attempt if it has read anything.
     last: u32,
+    has_read: bool,
     asked: Option<Asked>,
     not_before: Option<Instant>,
     /// When it is asked again which partitions there are; never of a bounded source.
@@ -66,6 +67,7 @@ impl LogSource {
             parameters,
             offsets: BTreeMap::new(),
             last: 0,
+            has_read: false,
             asked: None,
             not_before: None,
             discovery: None,
@@ -163,7 +165,7 @@ impl LogSource {
         let now = self.context()?.host.now();
         let next = self.offsets.get_mut(&partition).expect("only its own are read");
         *next = after(&self.parameters.topic, *next, &batch).map_err(Failure)?;
-        self.last = partition;
+        (self.last, self.has_read) = (partition, true);
         if *next >= batch.end {
             self.not_before = Some(now + Duration::from_millis(self.parameters.poll_ms));
         }
@@ -189,13 +191,35 @@ impl LogSource {
         Ok(())
     }
 
-    /// What was handled by a checkpoint of which `left` records of the last step are not part.
-    fn handled(&self, left: usize) -> BTreeMap<u32, u64> {
+    /// What was handled by a checkpoint of which `left` records of the last step are not part. `None` when an earlier
+    /// attempt read them, and it is not known where.
+    fn handled(&self, left: usize) -> Option<BTreeMap<u32, u64>> {
         let mut handled = self.offsets.clone();
-        if let Some(last) = handled.get_mut(&self.last) {
+        if left > 0 {
+            let last = handled.get_mut(&self.last).filter(|_| self.has_read)?;
             *last = last.saturating_sub(left as u64);
         }
-        handled
+        Some(handled)
+    }
+
+    /// Keeps what the group is told once the checkpoint is complete.
+    fn take_offsets(&mut self, checkpoint: CheckpointId, left: usize) -> Result<()> {
+        let Some(group) = self.parameters.group.clone() else { return Ok(()) };
+        // A later checkpoint says more.
+        let Some(handled) = self.handled(left) else { return Ok(()) };
+        let OperatorContext { host, attempt, .. } = self.context()?;
+        let (topic, offsets) =
+            (self.parameters.topic.clone(), handled.clone().into_iter().collect());
+        let attempt = *attempt;
+        host.announce(&SourceEvent::OffsetsTaken { attempt, checkpoint, group, topic, offsets });
+        if host.sabotaged(sabotage::OFFSETS_COMMITTED_AT_BARRIER) {
+            self.commit(handled.clone());
+        }
+        self.pending.insert(checkpoint, handled);
+        if self.pending.len() > PENDING_MAX {
+            self.pending.pop_first();
+        }
+        Ok(())
     }
 
     /// Notes for the group what was handled. Nobody waits for it: the next checkpoint says more.
@@ -246,6 +270,7 @@ impl Clone for LogSource {
             parameters: self.parameters.clone(),
             offsets: self.offsets.clone(),
             last: self.last,
+            has_read: self.has_read,
             asked: None,
             not_before: self.not_before,
             discovery: self.discovery,
@@ -286,26 +311,7 @@ impl Source for LogSource {
     }
 
     fn snapshot(&mut self, checkpoint: CheckpointId, left: usize) -> Result<Bytes> {
-        if let Some(group) = self.parameters.group.clone() {
-            let (host, handled) = (self.context()?.host.clone(), self.handled(left));
-            let topic = self.parameters.topic.clone();
-            let offsets = handled.clone().into_iter().collect();
-            let attempt = self.context()?.attempt;
-            host.announce(&SourceEvent::OffsetsTaken {
-                attempt,
-                checkpoint,
-                group,
-                topic,
-                offsets,
-            });
-            if host.sabotaged(sabotage::OFFSETS_COMMITTED_AT_BARRIER) {
-                self.commit(handled.clone());
-            }
-            self.pending.insert(checkpoint, handled);
-            if self.pending.len() > PENDING_MAX {
-                self.pending.pop_first();
-            }
-        }
+        self.take_offsets(checkpoint, left)?;
         Ok(Bytes::from(postcard::to_allocvec(&self.offsets)?))
     }
 

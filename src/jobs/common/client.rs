@@ -16,7 +16,7 @@ use crate::{
     },
 };
 use futures::future::Either;
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 /// What a client wants done.
 #[derive(Clone, Debug)]
@@ -137,12 +137,20 @@ pub async fn run_job(
     }
     create_topics(services, plan).await?;
     client.submit(&plan.job).await.map_err(ClientError::Refused)?;
-    let (ended, canceled) = (
-        std::pin::pin!(client.result(plan.job.id)),
-        std::pin::pin!(cancel(&client, services, plan)),
-    );
+    let ended = async { client.result(plan.job.id).await.map_err(ClientError::Lost) };
+    until_ended(ended, &client, services, plan).await
+}
+
+/// Waits for the job's end, which is canceled when that is due.
+async fn until_ended(
+    ended: impl Future<Output = Result<JobResult, ClientError>>,
+    client: &JobClient,
+    services: &Services,
+    plan: &JobPlan,
+) -> Result<JobResult, ClientError> {
+    let (ended, canceled) = (std::pin::pin!(ended), std::pin::pin!(cancel(client, services, plan)));
     match futures::future::select(ended, canceled).await {
-        Either::Left((result, _)) => result.map_err(ClientError::Lost),
+        Either::Left((result, _)) => result,
         Either::Right((error, _)) => Err(error),
     }
 }
@@ -197,17 +205,11 @@ async fn follow_job(
     services: &Services,
     plan: &JobPlan,
 ) -> Result<JobResult, ClientError> {
-    let job = plan.job.id;
-    let (ended, canceled) = (
-        std::pin::pin!(client.kept_result(&services.coordination, job)),
-        std::pin::pin!(cancel(client, services, plan)),
-    );
-    match futures::future::select(ended, canceled).await {
-        Either::Left((result, _)) => {
-            result.map_err(|error| ClientError::Unreadable(error.to_string()))
-        }
-        Either::Right((error, _)) => Err(error),
-    }
+    let ended = async {
+        let result = client.kept_result(&services.coordination, plan.job.id).await;
+        result.map_err(|error| ClientError::Unreadable(error.to_string()))
+    };
+    until_ended(ended, client, services, plan).await
 }
 
 /// Makes a topic, if it is not there with so many partitions at least: some may have been added since.

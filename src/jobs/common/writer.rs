@@ -39,9 +39,9 @@ pub async fn run_writer_node(
     let Some(service) = bind(&host, 0).await else { return };
     let log = config.services(&service).log;
     let written = async {
-        let half: Vec<_> =
-            lines[..first].iter().map(|lines| lines[..lines.len() / 2].to_vec()).collect();
         if first < lines.len() {
+            let half = lines[..first].iter().map(|lines| lines[..lines.len() / 2].to_vec());
+            let half: Vec<_> = half.collect();
             write_lines(&*log, &topic, &half, batch, pause).await?;
             let all = u32::try_from(lines.len()).expect("few partitions");
             log.add_partitions_until_acknowledged(&topic, all).await?;

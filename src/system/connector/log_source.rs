@@ -182,9 +182,9 @@ impl LogSource {
             return Ok(());
         }
         for partition in own {
-            let topic = self.parameters.topic.clone();
             if let Entry::Vacant(new) = self.offsets.entry(partition) {
                 new.insert(0);
+                let topic = self.parameters.topic.clone();
                 host.announce(&SourceEvent::PartitionDiscovered { attempt, topic, partition });
             }
         }

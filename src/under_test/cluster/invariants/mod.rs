@@ -15,6 +15,7 @@ pub mod c9_checkpoints_keep_their_distance;
 mod channels;
 mod cluster_invariant;
 pub mod coordination_durable;
+mod coverage;
 pub mod d1_acknowledged_job_kept;
 pub mod d2_terminal_is_final;
 pub mod d3_one_valid_master;

@@ -7,6 +7,7 @@
 
 use super::{
     Check, ClusterInvariant,
+    coverage::{Coverage, is_finished},
     stored::{Kept, StoredPart, job_of_name, moved},
 };
 use crate::{
@@ -17,18 +18,16 @@ use crate::{
         job_manager::JobEvent,
         protocol::JobStatus,
         service::log::{LogEvent, TransactionId},
-        store::StoredResult,
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// Remembers for which checkpoint each transaction waits, and the newest durable one of each epoch.
+/// Remembers for which checkpoint each transaction waits, and what the durable ones cover.
 #[derive(Default)]
 pub struct TransactionsFollowCheckpoints {
     prepared: BTreeMap<TransactionId, CheckpointId>,
-    epochs: BTreeMap<(JobId, CheckpointId), BTreeSet<u64>>,
-    durable: BTreeMap<(JobId, u64), CheckpointId>,
+    coverage: Coverage,
 }
 
 impl ClusterInvariant for TransactionsFollowCheckpoints {
@@ -51,21 +50,17 @@ impl ClusterInvariant for TransactionsFollowCheckpoints {
                 Check::Ignored
             }
             EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
-                let epochs = plan.iter().map(|attempt| attempt.epoch).collect();
-                self.epochs.insert((*job, *checkpoint), epochs);
+                self.coverage.triggered(*job, *checkpoint, plan);
                 Check::Ignored
             }
             EventRef::Coordination(event) => {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model) {
-                    match (moved.kept, moved.after) {
-                        (Kept::Stored(StoredPart::Pointer(id)), Some(_)) => {
-                            self.complete(moved.job, id)
-                        }
-                        (Kept::Stored(StoredPart::Result), Some(result)) => {
-                            check = check.and(self.end(at, moved.job, result));
-                        }
-                        _ => {}
+                    self.coverage.moved(&moved);
+                    if let (Kept::Stored(StoredPart::Result), Some(result)) =
+                        (moved.kept, moved.after)
+                    {
+                        check = check.and(self.end(at, moved.job, is_finished(result)));
                     }
                 }
                 check
@@ -87,19 +82,10 @@ impl ClusterInvariant for TransactionsFollowCheckpoints {
 }
 
 impl TransactionsFollowCheckpoints {
-    fn complete(&mut self, job: JobId, id: CheckpointId) {
-        for epoch in self.epochs.remove(&(job, id)).unwrap_or_default() {
-            let newest = self.durable.entry((job, epoch)).or_insert(id);
-            *newest = (*newest).max(id);
-        }
-        self.epochs.retain(|(of, older), _| *of != job || *older > id);
-    }
-
     /// The newest durable checkpoint that covers a transaction that waits for this one.
     fn cover(&self, transaction: &TransactionId, waits: CheckpointId) -> Option<CheckpointId> {
         let job = job_of_name(&transaction.producer)?;
-        let durable = self.durable.get(&(job, transaction.generation));
-        durable.copied().filter(|durable| *durable >= waits)
+        self.coverage.of(job, transaction.generation, waits)
     }
 
     fn committed(&mut self, at: Moment, transaction: &TransactionId) -> Check {
@@ -130,9 +116,7 @@ impl TransactionsFollowCheckpoints {
         }
     }
 
-    fn end(&mut self, at: Moment, job: JobId, result: &[u8]) -> Check {
-        let stored = postcard::from_bytes::<StoredResult>(result).ok();
-        let finished = stored.is_some_and(|stored| stored.result.status == JobStatus::Finished);
+    fn end(&self, at: Moment, job: JobId, finished: bool) -> Check {
         let mut of_job =
             self.prepared.iter().filter(|(left, _)| job_of_name(&left.producer) == Some(job));
         let left = of_job.find(|(left, waits)| finished && self.cover(left, **waits).is_some());

@@ -7,6 +7,7 @@
 
 use super::{
     Check, ClusterInvariant,
+    coverage::{Coverage, is_finished},
     stored::{Kept, StoredPart, job_of_name, moved},
 };
 use crate::{
@@ -15,9 +16,7 @@ use crate::{
         connector::SinkEvent,
         ids::{CheckpointId, JobId},
         job_manager::JobEvent,
-        protocol::JobStatus,
         service::database::{DatabaseEvent, WriteNumber, WriterId},
-        store::StoredResult,
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
@@ -33,12 +32,11 @@ struct Known {
     waiting: BTreeMap<CheckpointId, BTreeSet<u64>>,
 }
 
-/// Remembers which rows wait for which checkpoint, the newest durable one of each epoch, and each writer's last write.
+/// Remembers which rows wait for which checkpoint, what the durable ones cover, and each writer's last write.
 #[derive(Default)]
 pub struct DatabaseFollowsCheckpoints {
     writers: BTreeMap<String, Known>,
-    epochs: BTreeMap<(JobId, CheckpointId), BTreeSet<u64>>,
-    durable: BTreeMap<(JobId, u64), CheckpointId>,
+    coverage: Coverage,
 }
 
 impl ClusterInvariant for DatabaseFollowsCheckpoints {
@@ -62,21 +60,17 @@ impl ClusterInvariant for DatabaseFollowsCheckpoints {
                 Check::Ignored
             }
             EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
-                let epochs = plan.iter().map(|attempt| attempt.epoch).collect();
-                self.epochs.insert((*job, *checkpoint), epochs);
+                self.coverage.triggered(*job, *checkpoint, plan);
                 Check::Ignored
             }
             EventRef::Coordination(event) => {
                 let mut check = Check::Ignored;
                 for moved in moved(event, model) {
-                    match (moved.kept, moved.after) {
-                        (Kept::Stored(StoredPart::Pointer(id)), Some(_)) => {
-                            self.complete(moved.job, id);
-                        }
-                        (Kept::Stored(StoredPart::Result), Some(result)) => {
-                            check = check.and(self.end(at, moved.job, result));
-                        }
-                        _ => {}
+                    self.coverage.moved(&moved);
+                    if let (Kept::Stored(StoredPart::Result), Some(result)) =
+                        (moved.kept, moved.after)
+                    {
+                        check = check.and(self.end(at, moved.job, is_finished(result)));
                     }
                 }
                 check
@@ -90,14 +84,6 @@ impl ClusterInvariant for DatabaseFollowsCheckpoints {
 impl DatabaseFollowsCheckpoints {
     fn known(&mut self, writer: &str) -> &mut Known {
         self.writers.entry(writer.to_string()).or_default()
-    }
-
-    fn complete(&mut self, job: JobId, id: CheckpointId) {
-        for epoch in self.epochs.remove(&(job, id)).unwrap_or_default() {
-            let newest = self.durable.entry((job, epoch)).or_insert(id);
-            *newest = (*newest).max(id);
-        }
-        self.epochs.retain(|(of, older), _| *of != job || *older > id);
     }
 
     fn observe_database(&mut self, at: Moment, event: &DatabaseEvent) -> Check {
@@ -157,13 +143,11 @@ impl DatabaseFollowsCheckpoints {
         else {
             return false;
         };
-        let durable = |epoch: &u64| self.durable.get(&(job, *epoch));
-        epochs.iter().filter_map(durable).any(|durable| *durable >= checkpoint)
+        epochs.iter().any(|epoch| self.coverage.of(job, *epoch, checkpoint).is_some())
     }
 
-    fn end(&mut self, at: Moment, job: JobId, result: &[u8]) -> Check {
-        let stored = postcard::from_bytes::<StoredResult>(result).ok();
-        if stored.is_none_or(|stored| stored.result.status != JobStatus::Finished) {
+    fn end(&self, at: Moment, job: JobId, finished: bool) -> Check {
+        if !finished {
             return Check::Ignored;
         }
         let of_job = self.writers.iter().filter(|(writer, _)| job_of_name(writer) == Some(job));

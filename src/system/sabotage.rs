@@ -87,6 +87,10 @@ crate::sabotages! {
     LOST_WORKERS_FORGOTTEN = "lost-workers-forgotten", "FLINK-24377", ["S8", "stuck"];
     /// Machines that no job needs are kept.
     IDLE_WORKERS_KEPT = "idle-workers-kept", "generic", ["stuck"];
+    /// A request for a machine without an answer is not made again.
+    MACHINES_ASKED_FOR_ONCE = "machines-asked-for-once", "generic", ["stuck"];
+    /// A machine that is given back without an answer is not given back again.
+    MACHINES_RELEASED_ONCE = "machines-released-once", "generic", ["stuck"];
     /// Of two machines under one name each takes the other's place, in turn.
     TWINS_TAKE_TURNS = "twins-take-turns", "generic", ["S9"];
     /// A web monitor says of an answer that it has kept for a while that it is new.

@@ -230,7 +230,8 @@ impl TaskExecutor {
             responder: Arc::new(Responder(context.handle())),
             config: self.services.config.task.clone(),
         };
-        self.tasks.insert(attempt, Task::start(environment, deployment));
+        let before = self.tasks.insert(attempt, Task::start(environment, deployment));
+        assert!(before.is_none(), "{attempt:?} runs once");
         Ok(self.version)
     }
 
@@ -304,6 +305,22 @@ impl RpcEndpoint for TaskExecutor {
         self.leave_masters();
         self.jobs.clear();
         async { Ok(()) }.boxed()
+    }
+
+    fn check_invariants(&self) {
+        for task in self.tasks.values().filter(|task| !task.is_canceled()) {
+            let held = self.slots.find(task.deployment().allocation);
+            let job = held.map(|(_, held)| held.job);
+            assert_eq!(
+                job,
+                Some(task.attempt().job),
+                "{:?} runs in a slot of its job",
+                task.attempt()
+            );
+        }
+        for job in self.jobs.keys() {
+            assert!(!self.slots.of(*job).is_empty(), "{job:?} is followed while it holds a slot");
+        }
     }
 }
 

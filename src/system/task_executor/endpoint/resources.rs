@@ -21,6 +21,8 @@ pub(super) struct ToResourceManager;
 pub(super) struct ResourceLink {
     retrieval: Option<LeaderRetrievalService>,
     link: LeaderLink<Connected>,
+    /// The last report.
+    told: Option<SlotReport>,
 }
 
 struct Connected {
@@ -32,7 +34,7 @@ struct Connected {
 impl ResourceLink {
     /// Nobody is known to lead.
     pub fn new(numbers: &Numbers) -> Self {
-        ResourceLink { retrieval: None, link: LeaderLink::new(numbers) }
+        ResourceLink { retrieval: None, link: LeaderLink::new(numbers), told: None }
     }
 
     /// Whether that is the resource manager, and the registration there, of now.
@@ -135,11 +137,20 @@ impl TaskExecutor {
         self.report_slots(context);
     }
 
+    /// Who holds the slots. Whoever knows a version takes no report of the same one for news, so it stands for one state.
+    fn slot_report(&mut self) -> SlotReport {
+        let report = self.slots.report(self.version);
+        if let Some(told) = self.resources.told.replace(report.clone()) {
+            assert!(told.version < report.version || told == report, "{told:?} is not {report:?}");
+        }
+        report
+    }
+
     /// Tells the resource manager who holds the slots. A report that is lost is made up for by the
     /// next beat.
     pub(super) fn report_slots(&mut self, context: &mut Context<Self>) {
+        let report = self.slot_report();
         let Some(connected) = self.resources.link.connected() else { return };
-        let report = self.slots.report(self.version);
         let ask = connected.gateway.report_slots(connected.instance, report);
         let connection = self.resources.link.connection();
         let work = self.resources.link.scope().wrap(ask);
@@ -181,6 +192,6 @@ impl HeartbeatListener<ToResourceManager> for TaskExecutor {
     fn report_payload(&mut self, _: &mut Context<Self>, _: &str, _: HeartbeatSession, (): ()) {}
 
     fn retrieve_payload(&mut self, _: &mut Context<Self>, _: &str) -> SlotReport {
-        self.slots.report(self.version)
+        self.slot_report()
     }
 }

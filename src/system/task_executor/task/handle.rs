@@ -69,6 +69,11 @@ impl TaskHandle {
         self.mailbox.cancel()
     }
 
+    /// Whether its end was asked for.
+    pub fn is_canceled(&self) -> bool {
+        self.mailbox.is_canceled()
+    }
+
     /// The attempt.
     pub fn attempt(&self) -> ExecutionAttemptId {
         self.deployment.attempt

@@ -91,6 +91,11 @@ impl Mailbox {
         !before
     }
 
+    /// Whether its end was asked for.
+    pub fn is_canceled(&self) -> bool {
+        self.lock().canceled
+    }
+
     /// Waits for a word: confirmations first, then aborts, so that a trigger knows of its abort.
     pub async fn next(&self) -> Mail {
         poll_fn(|cx| {

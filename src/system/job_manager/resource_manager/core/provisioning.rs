@@ -124,6 +124,11 @@ impl ResourceManagerCore {
                     awaited.asked = Asked::Known(workers.lists);
                 }
             }
+            // It was overtaken by a later request, or given back: another one may be had at once.
+            Err(ProviderError::Refused(ProviderRefusal::Outdated)) => {
+                workers.forget(resource);
+                self.balance(now);
+            }
             Err(ProviderError::Refused(refusal)) => {
                 workers.give_up(now, resource);
                 self.on_refused(refusal);
@@ -176,7 +181,7 @@ impl ResourceManagerCore {
             // The next look asks again.
             Err(error) => {
                 if let Some(asking) = workers.releasing.get_mut(resource) {
-                    *asking = false;
+                    *asking = workers.switches.on(sabotage::MACHINES_RELEASED_ONCE);
                 }
                 if let ProviderError::Refused(refusal) = error {
                     self.on_refused(refusal);
@@ -260,6 +265,9 @@ impl ResourceManagerCore {
 
     fn ask_again(&mut self) {
         let Some(workers) = &mut self.workers else { return };
+        if workers.switches.on(sabotage::MACHINES_ASKED_FOR_ONCE) {
+            return;
+        }
         for (resource, awaited) in &mut workers.awaited {
             let Asked::Unanswered(number) = awaited.asked else { continue };
             awaited.asked = Asked::AskingAgain(number);

@@ -390,6 +390,15 @@ mod tests {
     }
 
     #[test]
+    fn a_report_that_was_overtaken_frees_nothing() {
+        let mut manager = registered();
+        manager.report(&a(), FIRST, &report(3, [Some(9), None]));
+        assert_eq!(manager.report(&a(), FIRST, &report(2, [None, None])), BTreeSet::new());
+        let asked = requests(&mut manager);
+        assert_eq!(asked.iter().map(|(request, _)| request.index).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
     fn what_an_answer_tells_of_one_slot_says_nothing_of_another() {
         let mut manager = registered();
         manager.report(&a(), FIRST, &report(1, [None, None]));

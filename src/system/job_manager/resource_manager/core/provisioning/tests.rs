@@ -132,6 +132,16 @@ fn a_request_without_an_answer_is_made_again_and_a_refused_one_is_not() {
 }
 
 #[test]
+fn a_request_that_was_overtaken_is_made_anew_at_once() {
+    let mut core = with(&[]);
+    assert_eq!(need(&mut core, 1, 4), [asked(1), asked(2)]);
+    on(&mut core, |core| core.on_worker_requested(at(0), &worker(2), Ok(())));
+    let outdated = Err(ProviderError::Refused(ProviderRefusal::Outdated));
+    let anew = on(&mut core, |core| core.on_worker_requested(at(0), &worker(1), outdated)).1;
+    assert_eq!(anew, [asked(3)]);
+}
+
+#[test]
 fn one_that_does_not_come_is_given_back_and_replaced_after_the_answer() {
     let mut core = needing();
     register(&mut core, &worker(2), 1, INSTANCE).unwrap();
@@ -209,6 +219,26 @@ fn one_that_is_idle_is_given_back_unless_somebody_needs_it() {
     assert_eq!(look(&mut core, 90_000), [], "one slot of the other is held");
     let another = need(&mut core, 3, 4);
     assert!(another.contains(&asked(3)), "{another:?}");
+}
+
+#[test]
+fn one_that_a_resting_job_will_need_is_kept() {
+    let mut core = needing();
+    need(&mut core, 2, 1);
+    for number in [1, 2] {
+        register(&mut core, &worker(number), 1, InstanceId(number.into())).unwrap();
+    }
+    on(&mut core, |core| core.on_report(at(0), InstanceId(1), &held(2, JOB)));
+    on(&mut core, |core| core.on_report(at(0), InstanceId(2), &free(2)));
+    assert_eq!(look(&mut core, 1_000), []);
+    // Its slot came back, so the job rests, and then the machine was lost.
+    on(&mut core, |core| core.on_report(at(30_400), InstanceId(1), &free(3)));
+    let lost = |core: &mut ResourceManagerCore| {
+        core.on_executor_gone(at(30_500), &worker(1), INSTANCE, "silent");
+    };
+    on(&mut core, lost);
+    let kept = look(&mut core, 31_000);
+    assert!(!kept.contains(&Effect::ReleaseWorker(worker(2))), "{kept:?}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub mod panic;
 pub mod protocol;
 pub mod reason;
 pub mod registration;
+pub mod request_reply;
 pub mod rpc;
 pub mod sabotage;
 pub mod scope;

@@ -1,0 +1,64 @@
+//! What front ends say of themselves.
+
+use super::event_id::EventId;
+use crate::host::Evidence;
+
+/// How a request ended at its front end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// Its response came, and was given.
+    Answered,
+    /// No response came in time: 504.
+    TimedOut,
+    /// It could not be written, and never will be: 503.
+    Refused,
+    /// The connection was closed before.
+    Abandoned,
+}
+
+/// An event of a front end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum FrontEndEvent {
+    /// It reads responses from that offset on, and accepts connections from now on.
+    Began {
+        /// Its place.
+        slot: u32,
+        /// Its life.
+        incarnation: u64,
+        /// The first response that it reads.
+        offset: u64,
+    },
+    /// A request has a name and an entry; it is not written before.
+    RequestAccepted {
+        /// The request.
+        id: EventId,
+        /// Entries from now on.
+        in_flight: usize,
+    },
+    /// A request waits no longer.
+    RequestEnded {
+        /// The request.
+        id: EventId,
+        /// How.
+        how: Ending,
+        /// Entries from now on.
+        in_flight: usize,
+    },
+    /// A response came to a request that waits no longer.
+    LateResponse {
+        /// The request.
+        id: EventId,
+    },
+    /// A response came to another life of this front end, or to another front end.
+    ForeignResponse {
+        /// The request.
+        id: EventId,
+    },
+    /// A request was turned away, since too many wait for room.
+    TurnedAway {
+        /// So many wait.
+        waiting: usize,
+    },
+}
+
+crate::event!(FrontEndEvent, |_| Evidence::SelfReport);

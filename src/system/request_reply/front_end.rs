@@ -1,0 +1,242 @@
+//! Takes requests and answers them.
+
+use super::{
+    FrontEndConfig,
+    blocking_map::{BlockingMap, PutError},
+    event::{Ending, FrontEndEvent},
+    event_id::EventId,
+    message::{ServiceRequest, ServiceResponse},
+    requests::RequestWriters,
+    responses::read_responses,
+};
+use crate::{
+    host::{Host, Instant, NodeAddress},
+    system::{
+        http::{HttpRequest, HttpResponse, HttpServer, Method},
+        scope::Scope,
+        service::log::{Log, LogRefusal},
+    },
+};
+use futures::{FutureExt, channel::oneshot};
+use serde_json::Value;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Why a front end can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum FrontEndError {
+    /// One of its topics can't be used.
+    #[error("the topic {topic}: {refusal}")]
+    Topic {
+        /// Which.
+        topic: String,
+        /// What the log says.
+        refusal: LogRefusal,
+    },
+    /// The response topic has no partition for it.
+    #[error("the topic {topic} has {partitions} partitions, and the front end's slot is {slot}")]
+    NoSlot {
+        /// The response topic.
+        topic: String,
+        /// How many it has.
+        partitions: usize,
+        /// The slot.
+        slot: u32,
+    },
+    /// It can't listen.
+    #[error("it can't listen: {0}")]
+    Listen(#[from] io::Error),
+}
+
+/// What becomes of a request that waits.
+pub(super) enum Outcome {
+    /// Its response.
+    Response(ServiceResponse),
+    /// It will never be written.
+    Refused(LogRefusal),
+}
+
+/// What all requests of a front end share.
+pub(super) struct Shared {
+    pub host: Host,
+    pub config: FrontEndConfig,
+    pub incarnation: u64,
+    pub in_flight: BlockingMap<EventId, oneshot::Sender<Outcome>>,
+    writers: RequestWriters,
+    numbers: AtomicU64,
+}
+
+/// One front end. Dropping it ends everything, and cuts its connections.
+pub struct FrontEnd {
+    server: HttpServer,
+    scope: Scope,
+}
+
+impl FrontEnd {
+    /// Begins, as soon as the log says where its partition of the response topic ends: what is in there is for
+    /// others. `incarnation` is one that no other front end at the slot ever has, such as a random number.
+    ///
+    /// # Errors
+    /// [`FrontEndError`].
+    pub async fn start(
+        log: &Arc<dyn Log>,
+        incarnation: u64,
+        config: FrontEndConfig,
+    ) -> Result<FrontEnd, FrontEndError> {
+        let host = log.host().clone();
+        let ends = ends_of(log, &config.responses).await?;
+        let offset = *ends.get(config.slot as usize).ok_or_else(|| FrontEndError::NoSlot {
+            topic: config.responses.clone(),
+            partitions: ends.len(),
+            slot: config.slot,
+        })?;
+        let partitions = ends_of(log, &config.requests).await?.len();
+        let writers = RequestWriters::new(&config, incarnation, partitions);
+        let (port, http) = (config.port, config.http.clone());
+        let shared = Arc::new(Shared {
+            host: host.clone(),
+            incarnation,
+            in_flight: BlockingMap::new(config.capacity, config.waiting_max),
+            writers,
+            numbers: AtomicU64::new(1),
+            config,
+        });
+        let scope = Scope::default();
+        let responses = read_responses(shared.clone(), log.clone(), offset);
+        host.spawn(scope.wrap(responses).map(drop));
+        for partition in 0..partitions {
+            let (shared, log) = (shared.clone(), log.clone());
+            let write = async move { shared.writers.run(&shared, &log, partition).await };
+            host.spawn(scope.wrap(write).map(drop));
+        }
+        let slot = shared.config.slot;
+        host.announce(&FrontEndEvent::Began { slot, incarnation, offset });
+        let handler = Arc::new(move |request| answer(shared.clone(), request).boxed());
+        let server = HttpServer::start(&host, port, http, handler).await?;
+        Ok(FrontEnd { server, scope })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &NodeAddress {
+        self.server.address()
+    }
+
+    /// Takes no more connections, and ends when those that are there are answered, or at `deadline`. Whether none was cut.
+    pub async fn drain(self, deadline: Instant) -> bool {
+        let drained = self.server.drain(deadline).await;
+        drop(self.scope);
+        drained
+    }
+}
+
+async fn ends_of(log: &Arc<dyn Log>, topic: &str) -> Result<Vec<u64>, FrontEndError> {
+    let ends = log.end_offsets_until_acknowledged(topic).await;
+    ends.map_err(|refusal| FrontEndError::Topic { topic: topic.to_string(), refusal })
+}
+
+/// The entry of a request, until the drop.
+struct Entry {
+    shared: Arc<Shared>,
+    id: EventId,
+    partition: usize,
+}
+
+impl Entry {
+    /// Removes the entry; whether nobody else has.
+    fn end(&self, how: Ending) -> bool {
+        self.shared.writers.forget(self.partition, self.id.number);
+        self.shared.end(self.id, how).is_some()
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.end(Ending::Abandoned);
+    }
+}
+
+impl Shared {
+    /// Removes an entry. Who gets what waited there decides how the request ends, and nobody else.
+    pub fn end(&self, id: EventId, how: Ending) -> Option<oneshot::Sender<Outcome>> {
+        let waits = self.in_flight.remove(&id)?;
+        let in_flight = self.in_flight.len();
+        self.host.announce(&FrontEndEvent::RequestEnded { id, how, in_flight });
+        Some(waits)
+    }
+
+    fn next_id(&self) -> EventId {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        EventId { slot: self.config.slot, incarnation: self.incarnation, number }
+    }
+}
+
+/// What a request has to say, or why it is not accepted.
+fn decode(request: &HttpRequest) -> Result<Option<String>, HttpResponse> {
+    if request.method != Method::POST {
+        let refused = HttpResponse::error(405, "a service is asked by POST");
+        return Err(refused.with_header("allow", "POST"));
+    }
+    request.json::<Value>()?;
+    Ok(request.headers.get("idempotency-key").map(str::to_string))
+}
+
+async fn answer(shared: Arc<Shared>, request: HttpRequest) -> HttpResponse {
+    let key = match decode(&request) {
+        Ok(key) => key,
+        Err(refused) => return refused,
+    };
+    let id = shared.next_id();
+    let HttpRequest { path, body, .. } = request;
+    let request = ServiceRequest { id, key, path, body };
+    let partition = shared.writers.partition(&request.path);
+    let record = request.encode().expect("a request can be encoded");
+    let (tell, outcome) = oneshot::channel();
+    if let Err(error) = shared.in_flight.put(id, tell).await {
+        return turn_away(&shared, error);
+    }
+    let entry = Entry { shared: shared.clone(), id, partition };
+    let in_flight = shared.in_flight.len();
+    shared.host.announce(&FrontEndEvent::RequestAccepted { id, in_flight });
+    shared.writers.write(partition, id.number, record);
+    wait(&shared, &entry, outcome).await
+}
+
+fn turn_away(shared: &Shared, error: PutError) -> HttpResponse {
+    match error {
+        PutError::Full { waiting } => {
+            shared.host.announce(&FrontEndEvent::TurnedAway { waiting });
+            HttpResponse::error(429, "too many requests wait").with_header("retry-after", "1")
+        }
+        PutError::Exists => unreachable!("no number is drawn twice"),
+    }
+}
+
+async fn wait(
+    shared: &Shared,
+    entry: &Entry,
+    mut outcome: oneshot::Receiver<Outcome>,
+) -> HttpResponse {
+    let told = match shared.host.timeout(shared.config.timeout, &mut outcome).await {
+        Ok(told) => told,
+        Err(_) if entry.end(Ending::TimedOut) => {
+            return HttpResponse::error(
+                504,
+                "no response came in time; it may be done all the same",
+            );
+        }
+        // Whoever has removed the entry tells the outcome in the same step.
+        Err(_) => outcome.await,
+    };
+    match told.expect("whoever removes the entry tells") {
+        Outcome::Response(response) => HttpResponse {
+            body: response.body,
+            ..HttpResponse::new(response.status).with_header("content-type", "application/json")
+        },
+        Outcome::Refused(refusal) => HttpResponse::error(503, &refusal.to_string()),
+    }
+}

@@ -1,0 +1,119 @@
+//! What stands in the topics of requests and responses.
+
+use super::event_id::EventId;
+use crate::system::dataflow::{Failure, Result};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// The member of a response's body that says which request it answers.
+const EVENT_ID: &str = "event_id";
+
+/// A client's request, as a job reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRequest {
+    /// Its name, which the response has too.
+    pub id: EventId,
+    /// The client's `Idempotency-Key`: what it says of two requests that it takes for one.
+    pub key: Option<String>,
+    /// The path, percent-encoded; requests of one path are read in the order in which they were written.
+    pub path: String,
+    /// The body, which is JSON.
+    pub body: Bytes,
+}
+
+/// What becomes of a request, as a job writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceResponse {
+    /// The request.
+    pub id: EventId,
+    /// The status, 200 to 599.
+    pub status: u16,
+    /// The body, which is JSON.
+    pub body: Bytes,
+}
+
+impl ServiceRequest {
+    /// The body, read as a `T`.
+    ///
+    /// # Errors
+    /// When it is JSON of something else. Fails no task by itself: answer [`response`](Self::response) 400.
+    pub fn json<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_slice(&self.body)
+    }
+
+    /// The response to it; an object gets the member `event_id`.
+    pub fn response(&self, status: u16, mut body: Value) -> ServiceResponse {
+        if let Value::Object(members) = &mut body {
+            members.insert(EVENT_ID.to_string(), Value::String(self.id.to_string()));
+        }
+        ServiceResponse { id: self.id, status, body: Bytes::from(body.to_string()) }
+    }
+
+    /// The record of a topic.
+    ///
+    /// # Errors
+    /// Never, as long as its parts can be encoded.
+    pub fn encode(&self) -> Result<Bytes> {
+        Ok(Bytes::from(postcard::to_allocvec(self)?))
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// When it is none of a request; fails the task.
+    pub fn decode(record: &Bytes) -> Result<Self> {
+        postcard::from_bytes(record).map_err(|_| Failure::new("a record is no request"))
+    }
+}
+
+impl ServiceResponse {
+    /// The record of a topic.
+    ///
+    /// # Errors
+    /// Never, as long as its parts can be encoded.
+    pub fn encode(&self) -> Result<Bytes> {
+        Ok(Bytes::from(postcard::to_allocvec(self)?))
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// When it is none of a response.
+    pub fn decode(record: &Bytes) -> Result<Self> {
+        postcard::from_bytes(record).map_err(|_| Failure::new("a record is no response"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn request(body: &str) -> ServiceRequest {
+        let id = EventId { slot: 1, incarnation: 2, number: 3 };
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        ServiceRequest { id, key: Some("k".to_string()), path: "/".to_string(), body }
+    }
+
+    #[test]
+    fn a_response_says_which_request_it_answers() {
+        let request = request(r#"{"amount": 5}"#);
+        let mut body: Value = request.json().unwrap();
+        body["result"] = json!("ok");
+        let response = request.response(200, body);
+        let said: Value = serde_json::from_slice(&response.body).unwrap();
+        let expected = json!({"amount": 5, "result": "ok", "event_id": request.id.to_string()});
+        assert_eq!((response.id, response.status, said), (request.id, 200, expected));
+        assert_eq!(request.response(200, json!([1])).body, "[1]", "only an object has members");
+    }
+
+    #[test]
+    fn records_are_read_as_they_were_written() {
+        let request = request("7");
+        assert_eq!(ServiceRequest::decode(&request.encode().unwrap()).unwrap(), request);
+        let response = request.response(404, json!({}));
+        assert_eq!(ServiceResponse::decode(&response.encode().unwrap()).unwrap(), response);
+        assert!(ServiceRequest::decode(&Bytes::from_static(b"\xff\xff")).is_err());
+    }
+}

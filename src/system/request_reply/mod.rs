@@ -1,0 +1,84 @@
+//! Services whose logic is a job: a front end takes requests over HTTP and puts each into a topic, a job reads it from
+//! there and puts its response into another one, and the front end reads that and answers.
+//!
+//! **A request** that is accepted is named ([`EventId`]) and has an entry in the front end's [`BlockingMap`] before it
+//! is written. It ends once, by whoever removes the entry: its response (the response's status), the time that it may
+//! take (504), a write that the log refuses (503), or the end of its connection. So it is answered at most once, and
+//! once if its front end lives and the client stays. What ended otherwise may be done all the same: a client that asks
+//! again says so by an `Idempotency-Key`, which the job is given.
+//!
+//! **A full map** lets connections wait, and with them their clients; when too many wait, requests are answered 429
+//! with `Retry-After`.
+//!
+//! **Responses** come by partition: a front end's place, its *slot*, is the partition of the response topic that it
+//! reads, from the end that it had before the first request. Responses to another life of it are dropped and counted.
+//! Two front ends never share a slot; if two lives of one do, each finds its own.
+//!
+//! **Requests** go to the partition that their path chooses, each written once by the log's numbers of records; what
+//! was written in doubt is written again until the log answers, whether or not anybody still waits.
+//!
+//! To follow a request start at `front_end.rs`, then `requests.rs` writes it and `responses.rs` reads what becomes of it.
+//!
+//! Deliberately absent: streamed bodies, sessions, and the meaning of any path.
+
+mod blocking_map;
+mod event;
+mod event_id;
+mod front_end;
+mod message;
+mod requests;
+mod responses;
+#[cfg(test)]
+mod tests;
+
+pub use blocking_map::{BlockingMap, PutError};
+pub use event::{Ending, FrontEndEvent};
+pub use event_id::{EventId, ParseEventIdError};
+pub use front_end::{FrontEnd, FrontEndError};
+pub use message::{ServiceRequest, ServiceResponse};
+
+use super::http::HttpLimits;
+use std::time::Duration;
+
+/// How a front end behaves. Times are read on its node's clock.
+#[derive(Clone, Debug)]
+pub struct FrontEndConfig {
+    /// Its place: the partition of the response topic that it reads. No two front ends have the same.
+    pub slot: u32,
+    /// The topic into which requests go.
+    pub requests: String,
+    /// The topic out of which responses come; it has a partition for each front end.
+    pub responses: String,
+    /// The port, 0 for any free one; 8080.
+    pub port: u16,
+    /// Requests in flight; 1024.
+    pub capacity: usize,
+    /// Requests that wait for room; 1024.
+    pub waiting_max: usize,
+    /// From when a request has room until it is answered 504; 10 s.
+    pub timeout: Duration,
+    /// What clients may take. A handler has its [`timeout`](Self::timeout), and as much to wait for room.
+    pub http: HttpLimits,
+}
+
+impl FrontEndConfig {
+    /// The defaults, at a slot, between two topics.
+    pub fn new(slot: u32, requests: &str, responses: &str) -> Self {
+        let timeout = Duration::from_secs(10);
+        FrontEndConfig {
+            slot,
+            requests: requests.to_string(),
+            responses: responses.to_string(),
+            port: 8080,
+            capacity: 1024,
+            waiting_max: 1024,
+            timeout,
+            http: HttpLimits {
+                connections: 4096,
+                handler_time: timeout * 3,
+                body_bytes: 256 * 1024,
+                ..HttpLimits::default()
+            },
+        }
+    }
+}

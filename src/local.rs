@@ -41,6 +41,7 @@ use crate::{
         },
         rpc::{RpcError, RpcService, RpcSystem},
         service::{Services, log::LogRefusal, object_store::ObjectStoreRefusal},
+        task_executor::TaskConfig,
     },
 };
 use bytes::Bytes;
@@ -66,6 +67,8 @@ pub struct LocalClusterConfig {
     pub slots: u32,
     /// The port of the web monitor, 0 for any free one; 0.
     pub rest_port: u16,
+    /// How long a record may wait in a buffer that is not full; zero sends each at once, which costs throughput; 100 ms.
+    pub buffer_timeout: Duration,
     /// The folder in which the nodes keep their data. It stays, and a cluster that is started in it again goes on
     /// with its jobs. `None` for a temporary one, which goes with the cluster.
     pub folder: Option<PathBuf>,
@@ -79,6 +82,7 @@ impl Default for LocalClusterConfig {
             task_executors: 1,
             slots: 4,
             rest_port: 0,
+            buffer_timeout: TaskConfig::default().buffer_timeout,
             folder: None,
             start_timeout: Duration::from_secs(30),
         }
@@ -161,6 +165,7 @@ impl LocalCluster {
         cluster.databases = Arc::new(LiveDatabases);
         cluster.web_monitor.port = config.rest_port;
         cluster.task_executor.slots = config.slots;
+        cluster.task_executor.task.buffer_timeout = config.buffer_timeout;
         let (settings, of_jobs) = (cluster.clone(), programs.clone());
         let manage = move |service| async move {
             // A session cluster goes on until it is stopped.

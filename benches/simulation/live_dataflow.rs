@@ -1,5 +1,7 @@
 //! Words counted from a source in memory to a sink that discards them, beside the same loop in plain Rust: words in a
-//! second, and processor time for a million words.
+//! second, and processor time for a million words. And how long a record takes.
+
+mod latency;
 
 use super::measure::{Effort, median, row};
 use bytes::Bytes;
@@ -182,4 +184,5 @@ pub fn live_dataflow(effort: Effort) {
     }
     row("parallelism 1 of the plain loop", format!("{:.2}", rate(&one) / rate(&alone)));
     row("parallelism 2 of parallelism 1", format!("{:.2}", rate(&two) / rate(&one)));
+    latency::latency(effort);
 }

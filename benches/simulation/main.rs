@@ -17,9 +17,13 @@ mod journal;
 #[cfg(madsim)]
 mod large;
 #[cfg(not(madsim))]
+mod live_cluster;
+#[cfg(not(madsim))]
 mod live_dataflow;
 #[cfg(not(madsim))]
 mod live_recovery;
+#[cfg(not(madsim))]
+mod live_words;
 #[cfg_attr(not(madsim), expect(dead_code, reason = "most parts are of the simulated world"))]
 mod measure;
 #[cfg(madsim)]
@@ -46,6 +50,7 @@ const PARTS: &[Part] = &[
     ("endpoints", endpoints::endpoints),
     ("live-recovery", live_recovery::live_recovery),
     ("live-dataflow", live_dataflow::live_dataflow),
+    ("live-words", live_words::live_words),
 ];
 
 /// What a part runs in a process of its own.

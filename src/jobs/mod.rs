@@ -10,13 +10,15 @@ pub mod nexmark;
 pub mod pipelines;
 mod registry;
 pub mod word_count;
+mod word_totals;
 
 pub use job::{Job, JobTest, Workload};
 pub use registry::{Jobs, UnknownJob, Untestable};
 
 /// The jobs of this crate.
 pub fn shipped() -> Jobs {
-    let jobs = Jobs::from(word_count::job()).with(pipelines::job()).with(click_sessions::job());
+    let jobs = Jobs::from(word_count::job()).with(word_totals::job()).with(pipelines::job());
+    let jobs = jobs.with(click_sessions::job());
     let jobs = bank_ledger::jobs().into_iter().fold(jobs.with(bank_transfers::job()), Jobs::with);
     nexmark::jobs().into_iter().fold(jobs, Jobs::with)
 }

@@ -58,6 +58,22 @@ async fn a_job_runs_to_its_end_in_the_process_that_asks() {
 }
 
 #[tokio::test]
+async fn totals_are_told_once_at_the_end_where_no_record_waits_in_a_buffer() {
+    let buffer_timeout = Duration::ZERO;
+    let config = LocalClusterConfig { slots: 2, buffer_timeout, ..LocalClusterConfig::default() };
+    let cluster = LocalCluster::start(config, shipped().programs()).await.expect("it starts");
+    let jobs = shipped();
+    let job = jobs.get("word-totals").expect("it is shipped");
+    let checkpoints = CheckpointSettings { interval_ms: 200, ..CheckpointSettings::default() };
+    let settings = JobSettings { parallelism: 2, checkpoints, restarts: RestartStrategy::None };
+    let text = "a b, a\n\nb a\n";
+    let mut totals = cluster.run_text(job, text, &settings).await.expect("it finishes");
+    totals.sort();
+    assert_eq!(totals, ["a 3", "b 2"]);
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn two_clusters_stand_beside_each_other() {
     let small = || LocalClusterConfig { slots: 2, ..LocalClusterConfig::default() };
     let (one, other) = futures::join!(cluster(small()), cluster(small()));

@@ -28,6 +28,8 @@ pub struct Scope {
     steps: u32,
     failure: Option<Failure>,
     is_paused: bool,
+    /// What is emitted is sent before the next record or timer.
+    sends_at_once: bool,
     /// Somebody stopped before all was done, and wants to be [resumed](Downstream::resume).
     is_unfinished: bool,
     /// How long what was done keeps the task from what comes next.
@@ -43,9 +45,15 @@ impl Scope {
             steps: 0,
             failure: None,
             is_paused: false,
+            sends_at_once: false,
             is_unfinished: false,
             debt: Duration::ZERO,
         }
+    }
+
+    /// The chain pauses from here on whenever something was emitted, so that it can be sent.
+    pub fn send_at_once(&mut self) {
+        self.sends_at_once = true;
     }
 
     /// A batch begins at this time of day.
@@ -131,7 +139,7 @@ impl Scope {
         let encode = |into: &mut BytesMut| encode_record(value, time, into);
         let sent = self.outputs.append(output, channel, encode);
         self.note(sent);
-        self.is_paused |= self.outputs.has_queued();
+        self.is_paused |= self.sends_at_once || self.outputs.has_queued();
     }
 
     pub(super) fn send_watermark(&mut self, output: usize, watermark: Timestamp) {

@@ -38,7 +38,7 @@ crate::settings! {
             "heartbeat" heartbeat: DurationRange = time("10ms", "10m", "1s"), "From beat to beat; a peer is lost after five of them.";
             "service-time" service_time: DurationRange = time("0ms", "1m", "0ms"), "What handling one record takes.";
             "cancellation-timeout" cancellation_timeout: DurationRange = time("1s", "60m", "3m"), "How long a canceled task may take to end before its task executor ends itself.";
-            "buffer-timeout" buffer_timeout: DurationRange = time("1ms", "1m", "100ms"), "How long a record may wait in a buffer.";
+            "buffer-timeout" buffer_timeout: DurationRange = time("0ms", "1m", "100ms"), "How long a record may wait in a buffer that is not full: not at all if zero.";
         }
         meanwhile {
             "checkpoint" checkpoint: DurationRange = fixed("0s", "60m", "2s"), "What a checkpoint may take beyond its time-out.";

@@ -22,6 +22,9 @@ fn massive(seed: u64, sabotage: Option<Sabotage>) -> (usize, usize) {
             numbers(draws.between(1000, 20_000), draws.between(1, 60), draws.between(0, 8));
         cluster.config.service_time = std::time::Duration::from_micros(draws.between(0, 800));
         cluster.config.buffer_timeout = ms(draws.between(1, 100));
+        if seed.is_multiple_of(4) {
+            cluster.config.buffer_timeout = ms(0);
+        }
         let pass = Pass { copies: 1, wait_ms: 0 };
         let job = cluster.run(&three_stages(&source, &pass, wide), 1, None).await;
         for id in 1..=10 {

@@ -182,6 +182,50 @@ fn a_record_waits_for_its_buffer_no_longer_than_the_timeout() {
 }
 
 #[test]
+fn without_a_timeout_each_record_is_sent_before_the_next_one_is_handled() {
+    in_simulation(WorldConfig::new(9), 2, async |mut cluster| {
+        cluster.config.buffer_timeout = ms(0);
+        let graph = three_stages(&numbers(u64::MAX, 5, 200), &PASS, [1, 1, 1]);
+        let job = cluster.run(&graph, 1, None).await;
+        cluster.world.sleep(ms(1000)).await;
+        let sent = |(_, event): &(_, TaskEvent)| match event {
+            TaskEvent::BufferSent { records, .. } => Some(*records),
+            _ => None,
+        };
+        let sent: Vec<u32> = cluster.facts.all().iter().filter_map(sent).collect();
+        assert!(sent.len() >= 40 && sent.iter().all(|records| *records == 1), "{sent:?}");
+        // Nothing waits for the next step of the source.
+        let (seen, steps) = (cluster.seen.all().len(), sent.len() / 10);
+        assert_eq!(seen, steps * 5);
+        job.cancel();
+    });
+}
+
+#[test]
+fn without_a_timeout_records_go_together_while_nobody_takes_them() {
+    for nodes in [1, 2] {
+        in_simulation(WorldConfig::new(10), nodes, async |mut cluster| {
+            cluster.config.buffer_timeout = ms(0);
+            let slow = Pass { copies: 1, wait_ms: 1 };
+            let graph = three_stages(&numbers(4000, 500, 0), &slow, [2, 1, 1]);
+            let job = cluster.run(&graph, 1, None).await;
+            cluster.world.sleep(ms(2000)).await;
+            assert!(cluster.checkpoint(&job, 1).await.is_some());
+            cluster.finish(&job, 2).await;
+            assert_eq!(cluster.seen.all(), all_of(2, 4000));
+            assert_eq!(cluster.facts.cuts().1, 0);
+            assert!(cluster.facts.check_channels() > 10);
+            let most = |(_, event): &(_, TaskEvent)| match event {
+                TaskEvent::BufferSent { records, .. } => Some(*records),
+                _ => None,
+            };
+            let most = cluster.facts.all().iter().filter_map(most).max();
+            assert!(most > Some(100), "{most:?}");
+        });
+    }
+}
+
+#[test]
 fn service_time_slows_a_task_without_holding_back_its_buffers() {
     in_simulation(WorldConfig::new(6), 2, async |mut cluster| {
         cluster.config.service_time = ms(2);

@@ -65,6 +65,7 @@ async fn run(
         rest_port: size.rest_port,
         folder: Some(folder.path().to_path_buf()),
         start_timeout: within,
+        ..LocalClusterConfig::default()
     };
     let cluster = LocalCluster::start(config, jobs.programs()).await;
     let cluster = cluster.map_err(|error| CliError::stuck(error.to_string()))?;

@@ -117,8 +117,16 @@ impl RecordWriter {
         Readers(self.signal.clone())
     }
 
+    /// Whether nothing waits in a buffer that is not full, but for room.
+    pub fn sends_at_once(&self) -> bool {
+        self.buffer_timeout.is_zero()
+    }
+
     /// Sends what waits, as far as there is room; what is being built is sent when its time has come.
     pub fn hand_on(&mut self, outputs: &mut Outputs) {
+        if self.sends_at_once() {
+            self.seal(outputs);
+        }
         if outputs.has_queued() {
             for place in 0..self.places.len() {
                 let (output, channel) = self.places[place];
@@ -130,7 +138,7 @@ impl RecordWriter {
                 }
             }
         }
-        if self.flush.is_none() && !outputs.is_empty() {
+        if self.flush.is_none() && !self.sends_at_once() && !outputs.is_empty() {
             self.flush = Some(self.host.sleep(self.buffer_timeout));
         }
     }
@@ -186,17 +194,28 @@ impl RecordWriter {
         Ok(())
     }
 
-    /// Waits until what is under construction is due; for ever while there is nothing.
-    pub async fn flush_due(&mut self) {
-        match &mut self.flush {
-            Some(due) => due.await,
-            None => std::future::pending().await,
+    /// Waits until what is under construction is due, or has room if that is all it waits for; for ever while there is
+    /// nothing.
+    pub fn flush_due(&mut self, outputs: &Outputs) -> impl Future<Output = ()> {
+        let waits_for_room = self.sends_at_once() && !outputs.is_empty();
+        async move {
+            match &mut self.flush {
+                Some(due) => due.await,
+                None if waits_for_room => self.signal.room_everywhere().await,
+                None => std::future::pending().await,
+            }
         }
     }
 
     /// Sends what is under construction, where there is room. The rest grows until the next time.
     pub fn flush(&mut self, outputs: &mut Outputs) {
         self.flush = None;
+        self.seal(outputs);
+        self.hand_on(outputs);
+    }
+
+    /// Lets no more come to what is under construction, where there is room for it.
+    fn seal(&self, outputs: &mut Outputs) {
         for place in 0..self.places.len() {
             let (output, channel) = self.places[place];
             let has_room = self.results[output].parts[channel].subpartition.has_room(false);
@@ -204,7 +223,6 @@ impl RecordWriter {
                 outputs.seal(output, channel);
             }
         }
-        self.hand_on(outputs);
     }
 
     /// Records sent to all of them, and their bytes.

@@ -122,7 +122,11 @@ fn build(environment: &TaskEnvironment, deployment: &TaskDeployment) -> Result<P
         return Err(TaskError::Deployment("a source reads nothing, all else does".to_string()));
     }
     let channels: Vec<usize> = outputs.iter().map(|(channels, _)| *channels as usize).collect();
-    Ok(Parts { chain, scope: Scope::new(&channels), writer, opened: 0 })
+    let mut scope = Scope::new(&channels);
+    if writer.sends_at_once() {
+        scope.send_at_once();
+    }
+    Ok(Parts { chain, scope, writer, opened: 0 })
 }
 
 /// Opens the operators with their state, the last one first, so that nothing is emitted to what is not open.

@@ -197,6 +197,7 @@ impl<'a> StreamTask<'a> {
         let is_source = chain.is_source();
         let (host, meter) = (&reporter.host, &reporter.meter);
         let has_overflow = scope.outputs.has_queued();
+        let may_gather = writer.sends_at_once() && !has_overflow;
         let timer = chain.managed().iter().filter_map(|operator| operator.next_timer()).min();
         let has_ended = matches!(end, DataEnd::Reached | DataEnd::Told);
         // One that is due goes on when there is room, and after what is left; none behind the end.
@@ -210,7 +211,7 @@ impl<'a> StreamTask<'a> {
         }
         let mail = mailbox.next().fuse();
         let gone = readers.gone().fuse();
-        let flush = writer.flush_due().fuse();
+        let flush = writer.flush_due(&scope.outputs).fuse();
         let timer = async {
             match wait {
                 Some(wait) => host.sleep(wait).await,
@@ -231,7 +232,10 @@ impl<'a> StreamTask<'a> {
         }
         .fuse();
         let work = async {
-            readers.room_everywhere().await;
+            // What is to be sent at once gathers in a buffer while there is no room, until that is full.
+            if !may_gather {
+                readers.room_everywhere().await;
+            }
             if has_overflow {
                 return Ok(Next::Room);
             }
@@ -328,7 +332,7 @@ impl<'a> StreamTask<'a> {
         pin_mut!(served);
         loop {
             {
-                let flush = writer.flush_due().fuse();
+                let flush = writer.flush_due(&scope.outputs).fuse();
                 pin_mut!(flush);
                 select_biased! {
                     () = served => return,

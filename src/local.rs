@@ -30,7 +30,7 @@ use crate::{
             ClusterConfig, serve_coordination, serve_jobs, serve_log, serve_object_store,
             serve_tasks,
         },
-        connector::{Input, upload_text},
+        connector::{Input, part_lines, read_files, upload_text},
         dataflow::{ProgramError, Programs},
         graph::JobGraph,
         ids::JobId,
@@ -117,8 +117,8 @@ pub enum LocalJobError {
     /// There is no such job.
     #[error(transparent)]
     Program(#[from] ProgramError),
-    /// Its text can't be stored.
-    #[error("the text: {0}")]
+    /// Its text can't be stored, or its files can't be read.
+    #[error("the text or the files: {0}")]
     Text(#[from] ObjectStoreRefusal),
     /// Its output can't be made, or read.
     #[error("the output: {0}")]
@@ -215,8 +215,8 @@ impl LocalCluster {
         Ok(self.client.result(job.id).await?)
     }
 
-    /// Runs a job of that text to its end; the records that it has committed, as text, partition by partition. A job
-    /// that has not finished is an error.
+    /// Runs a job of that text to its end; the records that it has committed, as text, partition by partition, or the
+    /// lines of its files, file by file. A job that has not finished is an error.
     ///
     /// # Errors
     /// [`LocalJobError`].
@@ -235,6 +235,11 @@ impl LocalCluster {
         let result = self.run(&job.graph(id, &input, &output, &Map::new(), settings)?).await?;
         if result.status != JobStatus::Finished {
             return Err(LocalJobError::NotFinished(result));
+        }
+        if job.writes_files() {
+            let files = read_files(&**objects, &output).await?;
+            let lines = files.iter().flat_map(|(_, content)| part_lines(content));
+            return Ok(lines.map(|line| String::from_utf8_lossy(line).into_owned()).collect());
         }
         let records = log.read_all_until_acknowledged(&output).await?;
         let text = |record: &Bytes| String::from_utf8_lossy(record).into_owned();

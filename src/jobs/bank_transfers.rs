@@ -103,7 +103,7 @@ fn describe(env: &mut StreamEnv, arguments: &JobArguments) -> Result<()> {
     Ok(())
 }
 
-fn record(Booked { booking: Booking { account, amount }, balance }: &Booked) -> Bytes {
+pub(super) fn record(Booked { booking: Booking { account, amount }, balance }: &Booked) -> Bytes {
     Bytes::from(format!("{account} {amount} {balance}"))
 }
 

@@ -57,6 +57,7 @@ pub struct Job {
     program: Program,
     about: String,
     output: String,
+    writes_files: bool,
     arguments: Map<String, Value>,
     check_line: Arc<CheckLine>,
     test: JobTest,
@@ -130,6 +131,7 @@ impl Job {
         Job {
             about: format!("The job {}", program.name()),
             output: "what the program's sinks make of its records".to_string(),
+            writes_files: false,
             arguments: Map::new(),
             check_line: Arc::new(short_enough),
             program,
@@ -147,6 +149,13 @@ impl Job {
     #[must_use]
     pub fn writes(self, output: &str) -> Self {
         Job { output: output.to_string(), ..self }
+    }
+
+    /// That its program writes files of the directory `output`, with a [`FileSink`](crate::system::connector::FileSink),
+    /// and no topic.
+    #[must_use]
+    pub fn in_files(self) -> Self {
+        Job { writes_files: true, ..self }
     }
 
     /// The arguments that its program takes besides `input` and `output`, with their defaults, as a JSON object; none
@@ -232,6 +241,11 @@ impl Job {
     /// Whether it writes to a database: it has an argument [`DATABASE_ARGUMENT`] then.
     pub fn writes_to_database(&self) -> bool {
         self.arguments.contains_key(DATABASE_ARGUMENT)
+    }
+
+    /// Whether it writes files.
+    pub fn writes_files(&self) -> bool {
+        self.writes_files
     }
 
     /// Its program.

@@ -1,6 +1,7 @@
 //! Components and jobs written only against the public API of the layers below, and what a binary says of its jobs.
 
 pub mod bank_ledger;
+pub mod bank_statements;
 pub mod bank_transfers;
 pub mod click_sessions;
 pub mod common;
@@ -20,5 +21,6 @@ pub fn shipped() -> Jobs {
     let jobs = Jobs::from(word_count::job()).with(word_totals::job()).with(pipelines::job());
     let jobs = jobs.with(click_sessions::job());
     let jobs = bank_ledger::jobs().into_iter().fold(jobs.with(bank_transfers::job()), Jobs::with);
+    let jobs = jobs.with(bank_statements::job());
     nexmark::jobs().into_iter().fold(jobs, Jobs::with)
 }

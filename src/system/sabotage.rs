@@ -69,6 +69,16 @@ crate::sabotages! {
     DATABASE_WRITERS_NOT_FENCED = "database-writers-not-fenced", "generic", ["X8", "X4"];
     /// The rows of a checkpoint go to the database at its barrier.
     DATABASE_ROWS_AT_BARRIER = "database-rows-at-barrier", "generic", ["X8", "X4"];
+    /// A file sink renames its parts at the barrier, before the checkpoint is complete.
+    FILES_RENAMED_AT_BARRIER = "files-renamed-at-barrier", "generic", ["X9", "X4"];
+    /// A rename whose answer is lost counts as done.
+    INDETERMINATE_RENAME_TAKEN_FOR_DONE = "indeterminate-rename-done", "generic", ["X9", "X4"];
+    /// A file sink that is restored leaves the parts pending that its state names.
+    PENDING_FILES_LEFT_AT_RESTORE = "pending-files-left", "generic", ["X9", "X4"];
+    /// The parts of an attempt have the names that those of the attempt before it had.
+    PART_NAMES_REUSED = "part-names-reused", "generic", ["X9", "X4"];
+    /// Of a rename the object store's log keeps only that the old name is gone.
+    RENAME_HALF_KEPT = "rename-half-kept", "generic", ["object-store-durable", "X9"];
     /// A cluster that is there for one job ends while something of the job is left.
     CLUSTER_ENDS_BEFORE_CLEANUP = "cluster-ends-before-cleanup", "generic", ["P1", "no-panic", "stuck"];
     /// A cluster ends with what its program came to, and nobody keeps that.

@@ -1,15 +1,21 @@
 //! A whole cluster in one live process, as a user's own test has it.
 
+use bytes::Bytes;
 use std::{path::PathBuf, time::Duration};
 use wavetank::{
     jobs::{
-        common::{JobArguments, JobSettings},
+        Job,
+        bank_transfers::Oracle,
+        common::{JobArguments, JobOracle, JobSettings},
         shipped,
         word_count::{topics, word_count},
     },
     local::{LocalCluster, LocalClusterConfig},
     system::{
-        connector::{DiscardingSink, GeneratorParameters, Input},
+        connector::{
+            DiscardingSink, GeneratorParameters, Input, file_folder, part_lines, read_files,
+            upload_text,
+        },
         dataflow::{Program, Programs},
         graph::{CheckpointSettings, JobGraph, RestartStrategy},
         ids::JobId,
@@ -172,5 +178,88 @@ async fn in_a_folder_that_is_kept_a_job_goes_on() {
         JobStatus::Canceled
     );
     second.stop().await;
+    std::fs::remove_dir_all(folder).expect("its own");
+}
+
+/// Transfers between a few accounts.
+fn transfers(count: u64) -> String {
+    let line = |n: u64| format!("a{} a{} {}\n", n * 7 % 11, n * n % 13, 1 + n % 50);
+    (0..count).map(line).collect()
+}
+
+/// Holds lines of files against what was moved.
+fn are_the_bookings<'a>(text: &str, lines: impl Iterator<Item = &'a [u8]>) {
+    let mut oracle = Oracle::default();
+    text.lines().for_each(|line| oracle.input(0, line.as_bytes()));
+    lines.for_each(|line| assert_eq!(oracle.output(0, line), Ok(())));
+    assert_eq!(oracle.missing(), None);
+}
+
+#[tokio::test]
+async fn the_lines_of_a_text_come_out_in_files() {
+    let config = LocalClusterConfig { slots: 2, ..LocalClusterConfig::default() };
+    let cluster = cluster(config).await;
+    let (text, jobs) = (transfers(500), shipped());
+    let job = jobs.get("bank-statements").expect("it is shipped");
+    let settings = JobSettings { parallelism: 2, ..JobSettings::default() };
+    let lines = cluster.run_text(job, &text, &settings).await.expect("it finishes");
+    are_the_bookings(&text, lines.iter().map(|line| line.as_bytes()));
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_cluster_that_stops_while_files_are_written_leaves_each_line_once_and_nothing_else() {
+    let folder = folder("files");
+    let kept = || LocalClusterConfig {
+        slots: 2,
+        folder: Some(folder.clone()),
+        ..LocalClusterConfig::default()
+    };
+    let (id, output, text) = (JobId(9 << 96), "statements", transfers(20_000));
+    let first = cluster(kept()).await;
+    let objects = first.services().objects.clone();
+    let bytes = Bytes::from(text.clone());
+    let input = upload_text(&*objects, &Job::text_name(id), &bytes).await.expect("it fits");
+    let checkpoints = CheckpointSettings { interval_ms: 20, ..CheckpointSettings::default() };
+    let restarts = RestartStrategy::FixedDelay { attempts: 30, delay_ms: 100 };
+    let settings = JobSettings { parallelism: 2, checkpoints, restarts };
+    let jobs = shipped();
+    let job = jobs.get("bank-statements").expect("it is shipped");
+    let more = serde_json::Map::new();
+    let graph = job.graph(id, &Input::Text(input), output, &more, &settings).expect("sound");
+    first.client().submit(&graph).await.expect("it is taken");
+    let mut clusters = first;
+    for _ in 0..3 {
+        let objects = clusters.services().objects.clone();
+        let count = async || objects.list_until_acknowledged(&file_folder(output)).await;
+        let before = count().await.expect("a prefix").len();
+        let looks = async {
+            while count().await.expect("a prefix").len() == before
+                && !clusters
+                    .client()
+                    .details(id)
+                    .await
+                    .is_ok_and(|d| d.status.is_globally_terminal())
+            {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), looks).await.expect("it goes on");
+        clusters.stop().await;
+        clusters = cluster(kept()).await;
+    }
+    let result = clusters.client().result(id).await.expect("it is known");
+    assert_eq!(result.status, JobStatus::Finished, "{result:?}");
+    let objects = clusters.services().objects.clone();
+    let files = read_files(&*objects, output).await.expect("all are there");
+    are_the_bookings(&text, files.iter().flat_map(|(_, content)| part_lines(content)));
+    let left = async {
+        while !objects.list_until_acknowledged(&format!("{id}")).await.expect("a prefix").is_empty()
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), left).await.expect("nothing else is left");
+    clusters.stop().await;
     std::fs::remove_dir_all(folder).expect("its own");
 }

@@ -221,6 +221,19 @@ fn a_database_that_is_written_to_too_early_twice_or_by_an_older_attempt_is_caugh
 }
 
 #[test]
+fn a_file_that_is_seen_too_early_never_or_under_a_used_name_is_caught() {
+    for (name, switch, runs) in [
+        ("files/quiet", sabotage::FILES_RENAMED_AT_BARRIER, 2),
+        ("files/renames-late", sabotage::INDETERMINATE_RENAME_TAKEN_FOR_DONE, 20),
+        ("files/crash-before-rename", sabotage::PENDING_FILES_LEFT_AT_RESTORE, 20),
+        ("files/crash-before-rename", sabotage::PART_NAMES_REUSED, 20),
+        ("files/crash-before-rename", sabotage::RENAME_HALF_KEPT, 40),
+    ] {
+        assert_caught_in(name, switch, runs);
+    }
+}
+
+#[test]
 fn without_a_switch_the_same_runs_are_clean() {
     assert_eq!(failures(shipped("journal"), None, 300), (Vec::new(), 0));
     assert_eq!(failures(shipped("cluster"), None, 100), (Vec::new(), 0));

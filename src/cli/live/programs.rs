@@ -222,7 +222,11 @@ impl Prepared {
 
     /// Where the output of a job is, for people.
     pub fn place(&self, job: JobId) -> String {
-        let kind = if self.job.writes_to_database() { "table" } else { "topic" };
+        let kind = match (self.job.writes_to_database(), self.job.writes_files()) {
+            (true, _) => "table",
+            (false, true) => "files of",
+            (false, false) => "topic",
+        };
         format!("{kind} {}", self.output(job))
     }
 
@@ -249,7 +253,7 @@ impl Prepared {
         }
     }
 
-    /// Makes the topic to which a job writes, also for one that writes to a table of that name; once more is fine.
+    /// Makes the topic to which a job writes, also for one that writes to a table or files of that name; once more is fine.
     ///
     /// # Errors
     /// What the log server refuses.

@@ -1,13 +1,15 @@
-//! Sources and sinks: a topic of the log service, a text in the object store, a generator, a database, and one that discards.
+//! Sources and sinks: a topic of the log service, a text in the object store, a generator, a database, files, and one that
+//! discards.
 //!
 //! [`LogSource`] reads a topic up to offsets that are fixed at submission, or without end; the others end. [`LogSink`]
 //! is exactly-once: what it writes is seen when the checkpoint that covers it is complete. So is [`DatabaseSink`], unless
-//! it is told to write at once.
+//! it is told to write at once, and [`FileSink`].
 //!
 //! Deliberately absent: discovery of texts that come later.
 
 mod database_sink;
 mod discarding_sink;
+mod file_sink;
 mod generator;
 mod input;
 mod log_sink;
@@ -17,6 +19,10 @@ mod text_source;
 
 pub use database_sink::{DatabaseSink, DatabaseSinkError, WAITING_BYTES_MAX};
 pub use discarding_sink::DiscardingSink;
+pub use file_sink::{
+    FILES, FileSink, FileSinkError, PART_BYTES, PENDING_PARTS_MAX, file_folder, part_lines,
+    read_files,
+};
 pub use generator::{GeneratorParameters, GeneratorSource};
 pub use input::{Input, InputSource};
 pub use log_sink::LogSink;

@@ -37,7 +37,7 @@ use std::sync::Arc;
 pub struct Services {
     /// Keys, leases, watches.
     pub coordination: Arc<dyn Coordination>,
-    /// The files of checkpoints.
+    /// The files of checkpoints, and those that sinks write.
     pub objects: Arc<dyn ObjectStore>,
     /// Topics, which sources read and sinks write.
     pub log: Arc<dyn Log>,

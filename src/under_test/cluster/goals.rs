@@ -8,6 +8,7 @@ use super::{
 use crate::{
     harness::check::{Goal, GoalContext},
     system::{
+        connector::FILES,
         ids::JobId,
         protocol::{DISPATCHER, JobStatus, RESOURCE_MANAGER, WEB_MONITOR, job_component},
         store,
@@ -32,7 +33,7 @@ pub const KEYS: &[(&str, &str)] = &[
         "From the job's end until no job manager of a cluster runs any more that was there for it alone.",
     ),
     ("machines", "From the end of all jobs until no machine of a provider is held."),
-    ("leftovers", "From the job's end until nothing is left of it but its result."),
+    ("leftovers", "From the job's end until nothing is left of it but its result and its files."),
 ];
 
 /// That the leaders are who they should be.
@@ -203,7 +204,7 @@ impl EndOfJob {
     }
 }
 
-/// Nothing of an ended job is left but its result.
+/// Nothing of an ended job is left but its result and its final files.
 fn nothing_left(model: &Model, job: JobId) -> Option<String> {
     if model.stored_result(job).is_none_or(|stored| stored.dirty) {
         return Some("the job's result to be marked clean".to_string());
@@ -219,6 +220,13 @@ fn nothing_left(model: &Model, job: JobId) -> Option<String> {
     let prefix = store::object_prefix(job);
     if let Some(object) = model.objects.iter().find(|name| name.starts_with(&prefix)) {
         return Some(format!("the object {object} to be removed"));
+    }
+    let is_of_nothing = |name: &&String| {
+        let root = name.split('/').next().unwrap_or_default();
+        root != FILES && root.parse::<JobId>().is_err()
+    };
+    if let Some(object) = model.objects.iter().find(is_of_nothing) {
+        return Some(format!("{object} to be removed, which is of no job and no file of one"));
     }
     if let Some(left) = model.transactions.iter().find(|t| t.producer.starts_with(&prefix)) {
         return Some(format!("the transaction {left:?} to end"));

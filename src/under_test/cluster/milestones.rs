@@ -179,6 +179,7 @@ crate::milestones! {
     }
     OF_OBJECTS: ObjectStoreEvent {
         "metadata-stored" = _, ObjectStoreEvent::Stored { name, .. } if name.ends_with("/metadata"), "The metadata of a checkpoint was written durably.";
+        "file-visible" = _, ObjectStoreEvent::Renamed { .. }, "A part of a file got its final name.";
         "blobs-recovered" = _, ObjectStoreEvent::Recovered { objects, sealed } if !(objects.is_empty() && sealed.is_empty()), "The object store recovered from a disk that was not empty.";
     }
     OF_LOGS: LogEvent {
@@ -201,6 +202,8 @@ crate::milestones! {
     }
     OF_SINKS: SinkEvent {
         "database-rows-wait" [ATTEMPT] = _, SinkEvent::RowsWait { .. }, "A sink's rows for a database wait for their checkpoint.";
+        "file-part-rolled" [ATTEMPT] = _, SinkEvent::PartRolled { .. }, "A part of a file is full, or its barrier has come.";
+        "file-parts-wait" [ATTEMPT] = _, SinkEvent::PartsWait { .. }, "Parts of files wait for their checkpoint.";
     }
     OF_HEARTBEATS: HeartbeatEvent {
         "connection-broken" = _, HeartbeatEvent::ConnectionBroken { .. }, "A connection to a task executor broke that is kept open to see that.";
@@ -271,7 +274,11 @@ fn attempt_of(event: &dyn Event) -> Option<String> {
             | TaskEvent::CheckpointConfirmed { attempt, .. },
         )
         | EventRef::Slot(SlotEvent::TaskAccepted { attempt, .. })
-        | EventRef::Sink(SinkEvent::RowsWait { attempt, .. }) => attempt.epoch,
+        | EventRef::Sink(
+            SinkEvent::RowsWait { attempt, .. }
+            | SinkEvent::PartRolled { attempt, .. }
+            | SinkEvent::PartsWait { attempt, .. },
+        ) => attempt.epoch,
         _ => return None,
     };
     Some(epoch.to_string())

@@ -280,6 +280,9 @@ impl SystemUnderTest for Cluster {
         if uses_database {
             invariants.extend(invariants::of_databases());
         }
+        if settings.jobs.iter().any(JobSpec::writes_files) {
+            invariants.extend(invariants::of_files());
+        }
         let cluster = &settings.cluster;
         let mut nodes =
             nodes::nodes(cluster, &config, &programs, &purpose, uses_database, run.seed);

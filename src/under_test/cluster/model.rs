@@ -14,6 +14,7 @@ use crate::{
     },
     system::{
         client::ClientEvent,
+        connector::SinkEvent,
         graph::JobGraph,
         ids::{AllocationId, CheckpointId, ExecutionVertexId, JobId},
         job_manager::JobEvent,
@@ -57,6 +58,8 @@ pub struct Model {
     pub last_input: BTreeMap<String, Duration>,
     /// The committed records of topics to which transactions write, by topic and partition.
     pub output: BTreeMap<(String, u32), Vec<Bytes>>,
+    /// What sinks said their parts hold, by the final names of these: on the object store are some of them.
+    pub parts: BTreeMap<String, Bytes>,
     /// The tables on the database server.
     pub tables: BTreeMap<String, Table>,
     /// The slots that task executors hold for jobs.
@@ -128,6 +131,9 @@ impl Model {
             EventRef::Leadership(event) => self.observe_leadership(at, event),
             EventRef::ObjectStore(event) => self.observe_objects(event),
             EventRef::Log(event) => self.observe_log(at, event),
+            EventRef::Sink(SinkEvent::PartRolled { file, content, .. }) => {
+                self.parts.insert(file.clone(), content.clone());
+            }
             EventRef::Database(event) => self.observe_database(event),
             EventRef::Slot(event) => self.observe_slots(at, event),
             EventRef::Provider(ProviderEvent::Workers { count, .. }) => self.machines = *count,
@@ -276,6 +282,10 @@ impl Model {
             }
             ObjectStoreEvent::Stored { name, .. } => {
                 self.objects.insert(name.clone());
+            }
+            ObjectStoreEvent::Renamed { from, to, .. } => {
+                self.objects.remove(from);
+                self.objects.insert(to.clone());
             }
             ObjectStoreEvent::Deleted { names }
             | ObjectStoreEvent::Sealed { removed: names, .. } => {

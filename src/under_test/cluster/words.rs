@@ -46,7 +46,7 @@ reported! {
     RpcEvent = "rpc", |_| false, |_| None;
     LogEvent = "log", |_| false, |_| None;
     DatabaseEvent = "database", |_| true, |event| Some(database(event));
-    ObjectStoreEvent = "object-store", |_| false, |_| None;
+    ObjectStoreEvent = "object-store", |event| matches!(event, ObjectStoreEvent::Renamed { .. }), object_store;
     TaskEvent = "task", is_change_of_task, task;
     CoordinationEvent = "coordination", is_change_of_coordination, coordination;
     JobEvent = "job", |_| true, job;
@@ -54,7 +54,7 @@ reported! {
     HeartbeatEvent = "heartbeat", |_| true, heartbeat;
     WindowEvent = "window", |_| false, |event| Some(window(event));
     SourceEvent = "source", |event| matches!(event, SourceEvent::PartitionDiscovered { .. }), source;
-    SinkEvent = "sink", |_| true, |event| Some(sink(event));
+    SinkEvent = "sink", |event| !matches!(event, SinkEvent::PartRolled { .. }), |event| Some(sink(event));
     ClientEvent = "client", |event| !matches!(event, ClientEvent::Asking { .. }), client;
     ProviderEvent = "provider", |_| true, |event| Some(provider(event));
     RestEvent = "rest", is_answer_of_rest, rest;
@@ -321,7 +321,26 @@ fn sink(event: &SinkEvent) -> String {
         SinkEvent::RowsWait { attempt, checkpoint, .. } => {
             format!("rows of {attempt:?} wait for {checkpoint:?}")
         }
+        SinkEvent::PartRolled { attempt, content, .. } => {
+            format!("{attempt:?} has rolled a part of {} bytes", content.len())
+        }
+        SinkEvent::PartsWait { attempt, checkpoint, files } => {
+            format!("{} parts of {attempt:?} wait for {checkpoint:?}", files.len())
+        }
     }
+}
+
+/// A rename on the object store; `None` for what else it does.
+fn object_store(event: &ObjectStoreEvent) -> Option<String> {
+    let ObjectStoreEvent::Renamed { to, .. } = event else { return None };
+    let name = to.rsplit_once('/').map_or(to.as_str(), |(_, name)| name);
+    // Of the job its first digits.
+    let shown =
+        match name.strip_prefix("part-").and_then(|name| Some((name.get(..8)?, name.get(32..)?))) {
+            Some((job, rest)) => format!("part-{job}{rest}"),
+            None => name.to_string(),
+        };
+    Some(format!("{shown} is visible"))
 }
 
 fn database(event: &DatabaseEvent) -> String {

@@ -7,7 +7,7 @@ use wavetank::{
     host::sim::{Delay, DiskEffect, DiskFault, DiskOp, ProcessEnd, WorldConfig},
     system::service::{
         ServiceError,
-        object_store::{ObjectStoreEvent, ObjectStoreRefusal},
+        object_store::{ObjectStoreEvent, ObjectStoreRefusal, ObjectSum},
     },
 };
 
@@ -85,6 +85,31 @@ fn a_power_cut_at_any_moment_leaves_an_object_whole_or_absent() {
         }));
     }
     assert_eq!(found, BTreeSet::from([1, 2]));
+}
+
+#[test]
+fn a_power_cut_at_any_moment_leaves_an_object_under_one_of_its_two_names() {
+    let mut found = BTreeSet::new();
+    for seed in 0..60 {
+        found.insert(run(seed, async move |cell, objects| {
+            let whole = content("1");
+            objects.put("old", whole.clone()).await.expect("a quiet server");
+            let rename = objects.rename("old", "new", ObjectSum::of(&whole));
+            let cut = cell.world.sleep(ms(2) + Duration::from_micros(seed * 100));
+            futures::pin_mut!(rename, cut);
+            let ended = futures::future::select(rename, cut).await;
+            let done = matches!(ended, futures::future::Either::Left((Ok(()), _)));
+            let there = stored(cell.after_power_cut().await);
+            let (old, new) = (shown("old", &whole), shown("new", &whole));
+            assert!(there == [old] || there == [new.clone()], "{there:?}");
+            assert!(!done || there == [new.clone()]);
+            let again = objects.rename_until_acknowledged("old", "new", ObjectSum::of(&whole));
+            assert_eq!(again.await, Ok(()));
+            assert_eq!(stored(cell.after_power_cut().await), std::slice::from_ref(&new));
+            usize::from(there == [new])
+        }));
+    }
+    assert_eq!(found, BTreeSet::from([0, 1]));
 }
 
 #[test]

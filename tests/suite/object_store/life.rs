@@ -12,7 +12,7 @@ use wavetank::{
             ServiceError,
             object_store::{
                 BlobGateway, OBJECT_BYTES_MAX, OBJECT_NAMES_MAX, OBJECT_STORE_ENDPOINT,
-                ObjectStoreError, ObjectStoreEvent, ObjectStoreRefusal,
+                ObjectStoreError, ObjectStoreEvent, ObjectStoreRefusal, ObjectSum,
             },
         },
     },
@@ -110,6 +110,44 @@ fn nothing_comes_under_a_sealed_prefix() {
             objects.put_until_acknowledged("unknown/a", some).await,
             Err(ObjectStoreRefusal::Sealed)
         );
+    });
+}
+
+#[test]
+fn a_renamed_object_is_under_its_other_name_and_a_repeated_rename_is_done() {
+    run(async |cell, objects| {
+        let (one, two) = (content("one"), content("two"));
+        let (of_one, of_two) = (ObjectSum::of(&one), ObjectSum::of(&two));
+        assert_eq!(objects.rename("a", "b", of_one).await, refused(ObjectStoreRefusal::NotFound));
+        assert_eq!(objects.put("a", one.clone()).await, Ok(()));
+        assert_eq!(objects.rename("a", "b", of_two).await, refused(ObjectStoreRefusal::Exists));
+        assert_eq!(objects.rename("a", "a", of_one).await, Ok(()), "nothing is changed");
+        assert_eq!(objects.rename("a", "b/c", of_one).await, Ok(()));
+        assert_eq!(objects.rename("a", "b/c", of_one).await, Ok(()), "once more is done");
+        assert_eq!(objects.get("b/c").await, Ok(one.clone()));
+        assert_eq!(objects.list("").await, Ok(names(&["b/c"])));
+        // A late copy of the put, and then of the rename.
+        assert_eq!(objects.put("a", one.clone()).await, Ok(()));
+        assert_eq!(objects.rename("a", "b/c", of_one).await, Ok(()));
+        assert_eq!(objects.list("").await, Ok(names(&["b/c"])), "one of the two is enough");
+        // The name is in use again: a late rename leaves that alone.
+        assert_eq!(objects.put("a", two.clone()).await, Ok(()));
+        assert_eq!(objects.rename("a", "b/c", of_one).await, Ok(()));
+        assert_eq!(objects.get("a").await, Ok(two.clone()));
+        assert_eq!(objects.rename("a", "b/c", of_two).await, refused(ObjectStoreRefusal::Exists));
+        assert_eq!(objects.seal("s").await, Ok(()));
+        assert_eq!(objects.rename("a", "s/a", of_two).await, refused(ObjectStoreRefusal::Sealed));
+        for (from, to) in [("", "d"), ("a", "../d"), ("a", "ä")] {
+            let renamed = objects.rename(from, to, of_two).await;
+            assert_eq!(renamed, refused(ObjectStoreRefusal::BadName));
+        }
+        // What is sealed takes names with it, and no rename brings them back.
+        assert_eq!(objects.seal("b").await, Ok(()));
+        assert_eq!(objects.rename("x", "b/c", of_one).await, refused(ObjectStoreRefusal::NotFound));
+        let ObjectStoreEvent::Recovered { objects, .. } = cell.after_power_cut().await else {
+            panic!()
+        };
+        assert_eq!(objects, [shown("a", &two)]);
     });
 }
 

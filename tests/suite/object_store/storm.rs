@@ -14,7 +14,7 @@ use wavetank::{
         ServiceError,
         object_store::{
             ObjectStoreClient, ObjectStoreConfig, ObjectStoreError, ObjectStoreEvent,
-            ObjectStoreRefusal,
+            ObjectStoreRefusal, ObjectSum,
         },
     },
 };
@@ -36,6 +36,7 @@ pub enum Call {
     Get(String),
     Delete(Vec<String>),
     Seal(String),
+    Rename(String, String, Sum),
 }
 
 /// What a client notes: calls by number.
@@ -47,9 +48,14 @@ pub enum Note {
 
 fn draw_call(draws: &mut Draws) -> Call {
     let name = format!("p{}/{}", draws.below(6), draws.below(4));
-    match draws.below(60) {
-        0..=26 => Call::Put(name, content(&"x".repeat(1 + 600 * draws.below(4) as usize))),
+    let drawn = |draws: &mut Draws| content(&"x".repeat(1 + 600 * draws.below(4) as usize));
+    match draws.below(70) {
+        0..=26 => Call::Put(name, drawn(draws)),
         27..=41 => Call::Get(name),
+        60..=69 => {
+            let to = format!("p{}/{}", draws.below(6), draws.below(4));
+            Call::Rename(name, to, sum(&drawn(draws)))
+        }
         42..=58 => Call::Delete(vec![name, format!("p{}/{}", draws.below(6), draws.below(4))]),
         _ => Call::Seal(format!("p{}", draws.below(6))),
     }
@@ -68,6 +74,9 @@ async fn run_client(cell: Cell, objects: Client, client: u64, seed: u64) {
             Call::Get(name) => objects.get(&name).await.map(Some),
             Call::Delete(names) => objects.delete(&names).await.map(|()| None),
             Call::Seal(prefix) => objects.seal(&prefix).await.map(|()| None),
+            Call::Rename(from, to, (length, crc)) => {
+                objects.rename(&from, &to, ObjectSum { length, crc }).await.map(|()| None)
+            }
         };
         cell.history.note(Note::Answered(number, answer));
     }
@@ -121,6 +130,7 @@ struct Checker {
     done: u64,
     maybe: u64,
     unannounced: u64,
+    renamed: u64,
 }
 
 impl Checker {
@@ -166,12 +176,29 @@ impl Checker {
         self.pending().any(put)
     }
 
+    /// Whether somebody asked that an object of that content is renamed, from and to names that are meant.
+    fn may_move(&self, found: Sum, is_meant: impl Fn(&str, &str) -> bool) -> bool {
+        let moved = |call: &Call| match call {
+            Call::Rename(from, to, sum) => *sum == found && is_meant(from, to),
+            _ => false,
+        };
+        self.pending().any(moved)
+    }
+
     fn server(&mut self, event: ObjectStoreEvent) {
         match event {
             ObjectStoreEvent::Stored { name, len, crc } => {
                 assert!(self.may_put(&name, (len, crc)), "nobody stored {name}");
                 assert!(!Self::under(&name, &self.sealed), "{name} is sealed");
                 assert_eq!(self.objects.insert(name.clone(), (len, crc)), None, "{name}");
+            }
+            ObjectStoreEvent::Renamed { from, to, len, crc } => {
+                let asked = self.may_move((len, crc), |f, t| (f, t) == (&*from, &*to));
+                assert!(asked, "nobody renamed {from}");
+                assert!(!Self::under(&to, &self.sealed), "{to} is sealed");
+                assert_eq!(self.objects.remove(&from), Some((len, crc)), "{from}");
+                assert_eq!(self.objects.insert(to.clone(), (len, crc)), None, "{to}");
+                self.renamed += 1;
             }
             ObjectStoreEvent::Deleted { names } => {
                 for name in names {
@@ -203,13 +230,17 @@ impl Checker {
             self.pending().any(|call| matches!(call, Call::Delete(names) if names.contains(name)))
         };
         for (name, stood) in &self.objects {
-            let gone = Self::under(name, &sealed) || deleted(name);
+            let moved = self.may_move(*stood, |from, to| {
+                from == name && (found.get(to) == Some(stood) || deleted(&to.to_string()))
+            });
+            let gone = Self::under(name, &sealed) || deleted(name) || moved;
             assert!(found.get(name) == Some(stood) || gone, "{name} is lost");
         }
         for (name, there) in &found {
             assert!(!Self::under(name, &sealed), "{name} outlives the seal");
             if self.objects.get(name) != Some(there) {
-                assert!(self.may_put(name, *there), "nobody stored {name}");
+                let moved = self.may_move(*there, |_, to| to == name);
+                assert!(self.may_put(name, *there) || moved, "nobody stored {name}");
                 self.unannounced += 1;
             }
         }
@@ -240,6 +271,23 @@ impl Checker {
             (Call::Put(name, _), Err(ServiceError::Refused(ObjectStoreRefusal::Sealed))) => {
                 Self::under(&name, &self.sealed)
             }
+            (Call::Rename(from, to, sum), Ok(_)) => {
+                let left = from == to || self.stood(&from, since, |stood| stood != Some(sum));
+                left && self.stood(&to, since, |stood| stood == Some(sum))
+            }
+            (
+                Call::Rename(from, to, sum),
+                Err(ServiceError::Refused(ObjectStoreRefusal::Exists)),
+            ) => [from, to].iter().any(|name| {
+                self.stood(name, since, |stood| stood.is_some_and(|other| other != sum))
+            }),
+            (
+                Call::Rename(from, to, _),
+                Err(ServiceError::Refused(ObjectStoreRefusal::NotFound)),
+            ) => [from, to].iter().all(|name| self.stood(name, since, |stood| stood.is_none())),
+            (Call::Rename(_, to, _), Err(ServiceError::Refused(ObjectStoreRefusal::Sealed))) => {
+                Self::under(&to, &self.sealed)
+            }
             (Call::Get(name), Ok(Some(bytes))) => {
                 self.stood(&name, since, |stood| stood == Some(sum(bytes)))
             }
@@ -268,7 +316,9 @@ fn every_promise_of_the_service_holds_in_a_storm() {
         total.done += checker.done;
         total.maybe += checker.maybe;
         total.unannounced += checker.unannounced;
+        total.renamed += checker.renamed;
     }
-    let Checker { done, maybe, unannounced, .. } = total;
+    let Checker { done, maybe, unannounced, renamed, .. } = total;
     assert!(done > 30 * SEEDS && maybe > SEEDS && unannounced > 50, "{done} {maybe} {unannounced}");
+    assert!(renamed > SEEDS / 5, "{renamed}");
 }

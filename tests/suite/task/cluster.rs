@@ -31,7 +31,7 @@ use wavetank::{
         rpc::RpcSystem,
         service::{
             ServiceClient, ServiceError, Services,
-            object_store::{ObjectStore, ObjectStoreError, ObjectStoreRefusal},
+            object_store::{ObjectStore, ObjectStoreError, ObjectStoreRefusal, ObjectSum},
         },
         task_executor::{
             ShuffleEnvironment, Task, TaskConfig, TaskEnvironment, TaskHandle, TaskStateUpdate,
@@ -130,6 +130,15 @@ impl ObjectStore for Store {
             Store::pass(mood).await?;
             found.ok_or(ServiceError::Refused(ObjectStoreRefusal::NotFound))
         })
+    }
+
+    fn rename<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: ObjectSum,
+    ) -> BoxFuture<'a, Result<(), ObjectStoreError>> {
+        unreachable!("tasks rename nothing")
     }
 
     fn delete<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Result<(), ObjectStoreError>> {

@@ -1,6 +1,6 @@
 //! What a process is promised by an object store.
 
-use super::model::ObjectStoreRefusal;
+use super::model::{ObjectStoreRefusal, ObjectSum};
 use crate::system::service::client::{ServiceClient, ServiceError, until_acknowledged};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -23,8 +23,8 @@ pub type ObjectStoreError = ServiceError<ObjectStoreRefusal>;
 /// content nor a part of it. Within one life of a name its content never changes.
 ///
 /// **Repeating.** Anybody may make any call again. The same content put again is done, a name deleted or a
-/// prefix sealed again too. Only a put whose outcome is unknown outlives a later delete; a seal keeps it out
-/// for ever.
+/// prefix sealed again too, and so is an object renamed again under the same names. Only a put whose outcome is
+/// unknown outlives a later delete or rename of that name; a seal keeps it out for ever.
 pub trait ObjectStore: ServiceClient {
     /// Stores an object of up to [`OBJECT_BYTES_MAX`](super::OBJECT_BYTES_MAX) bytes. The same content under
     /// the same name again is done; contents may be told apart by length and CRC-32.
@@ -42,6 +42,31 @@ pub trait ObjectStore: ServiceClient {
     /// # Errors
     /// [`ObjectStoreError`]; refused `NotFound`.
     fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Bytes, ObjectStoreError>>;
+
+    /// Gives an object another name: at one instant it is under `from` no longer and is under `to`. `content` is what
+    /// the caller knows it to hold, so a call that comes late, or from somebody who has been replaced, moves nothing
+    /// else and takes nothing's place:
+    ///
+    /// | under `from` | under `to` | |
+    /// | --- | --- | --- |
+    /// | that content | nothing | it is renamed |
+    /// | that content | that content | what is under `from` is removed |
+    /// | anything else, or nothing | that content | done, nothing is changed |
+    /// | nothing | nothing | refused `NotFound` |
+    /// | other content | nothing | refused `Exists` |
+    /// | anything, or nothing | other content | refused `Exists` |
+    ///
+    /// A name renamed to itself is left as it is: done if it holds that content. The first line is refused `Sealed` where
+    /// a prefix of `to` is sealed.
+    ///
+    /// # Errors
+    /// [`ObjectStoreError`]; refused `BadName`, `NotFound`, `Exists` or `Sealed`.
+    fn rename<'a>(
+        &'a self,
+        from: &'a str,
+        to: &'a str,
+        content: ObjectSum,
+    ) -> BoxFuture<'a, Result<(), ObjectStoreError>>;
 
     /// Removes objects; absent ones are fine.
     ///
@@ -85,6 +110,30 @@ impl dyn ObjectStore {
     /// What the service refuses.
     pub async fn get_until_acknowledged(&self, name: &str) -> Result<Bytes, ObjectStoreRefusal> {
         until_acknowledged(self, || self.get(name)).await
+    }
+
+    /// [`rename`](ObjectStore::rename) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn rename_until_acknowledged(
+        &self,
+        from: &str,
+        to: &str,
+        content: ObjectSum,
+    ) -> Result<(), ObjectStoreRefusal> {
+        until_acknowledged(self, || self.rename(from, to, content)).await
+    }
+
+    /// [`list`](ObjectStore::list) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses: nothing.
+    pub async fn list_until_acknowledged(
+        &self,
+        prefix: &str,
+    ) -> Result<Vec<String>, ObjectStoreRefusal> {
+        until_acknowledged(self, || self.list(prefix)).await
     }
 
     /// [`delete`](ObjectStore::delete) until the service answers.

@@ -3,7 +3,7 @@
 use super::{
     BlobGateway, OBJECT_STORE_ENDPOINT,
     api::{ObjectStore, ObjectStoreError},
-    model::{OBJECT_BYTES_MAX, OBJECT_NAMES_MAX, ObjectStoreRefusal},
+    model::{OBJECT_BYTES_MAX, OBJECT_NAMES_MAX, ObjectStoreRefusal, ObjectSum},
 };
 use crate::{
     host::{Host, NodeAddress},
@@ -89,6 +89,17 @@ impl ObjectStore for ObjectStoreClient {
 
     fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Bytes, ObjectStoreError>> {
         once_more(|| self.connection.call(|gateway| gateway.get(name.to_string()))).boxed()
+    }
+
+    fn rename<'a>(
+        &'a self,
+        from: &'a str,
+        to: &'a str,
+        content: ObjectSum,
+    ) -> BoxFuture<'a, Result<(), ObjectStoreError>> {
+        self.connection
+            .call(move |gateway| gateway.rename(from.to_string(), to.to_string(), content))
+            .boxed()
     }
 
     fn delete<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Result<(), ObjectStoreError>> {

@@ -1,6 +1,8 @@
 //! Which objects there are, as a function of the log's records.
 
-use super::model::{OBJECT_NAMES_MAX, ObjectStoreRefusal, check_name, prefixes, trim_prefix};
+use super::model::{
+    OBJECT_NAMES_MAX, ObjectStoreRefusal, ObjectSum, check_name, prefixes, trim_prefix,
+};
 use crate::system::service::durable::Durable;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +18,7 @@ pub(super) enum Record {
     Store { name: String, object: Object },
     Delete { names: Vec<String> },
     Seal { prefix: String },
+    Rename { from: String, to: String },
 }
 
 /// Where an object is and what must be there.
@@ -25,6 +28,23 @@ pub(super) struct Object {
     pub file: u64,
     pub length: u64,
     pub crc: u32,
+}
+
+impl Object {
+    pub fn sum(&self) -> ObjectSum {
+        ObjectSum { length: self.length, crc: self.crc }
+    }
+}
+
+/// What a rename would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Renaming {
+    /// The object gets its other name.
+    Moves,
+    /// The other name holds that content already; this object is one too many.
+    Removes(Object),
+    /// It was done before.
+    Done,
 }
 
 /// A prefix to be sealed, and what is under it.
@@ -62,6 +82,12 @@ impl Durable for Index {
                     self.objects.remove(&name);
                 }
                 self.sealed.insert(prefix.clone());
+            }
+            // Its file stays where it is.
+            Record::Rename { from, to } => {
+                if let Some(object) = self.objects.remove(from) {
+                    self.objects.insert(to.clone(), object);
+                }
             }
         }
     }
@@ -115,6 +141,29 @@ impl Index {
             Some(_) => Err(ObjectStoreRefusal::Exists),
             None if self.objects.len() >= OBJECTS_MAX => Err(ObjectStoreRefusal::Full),
             None => Ok(Some(Object { file: self.next_file, length, crc })),
+        }
+    }
+
+    /// What it takes to give an object of that content another name.
+    pub fn rename(
+        &self,
+        from: &str,
+        to: &str,
+        content: ObjectSum,
+    ) -> Result<Renaming, ObjectStoreRefusal> {
+        check_name(from)?;
+        check_name(to)?;
+        let source = self.objects.get(from);
+        match (source, self.objects.get(to)) {
+            (_, Some(target)) if target.sum() != content => Err(ObjectStoreRefusal::Exists),
+            (Some(source), Some(_)) if from != to && source.sum() == content => {
+                Ok(Renaming::Removes(*source))
+            }
+            (_, Some(_)) => Ok(Renaming::Done),
+            (None, None) => Err(ObjectStoreRefusal::NotFound),
+            (Some(source), None) if source.sum() != content => Err(ObjectStoreRefusal::Exists),
+            (Some(_), None) if self.is_sealed(to) => Err(ObjectStoreRefusal::Sealed),
+            (Some(_), None) => Ok(Renaming::Moves),
         }
     }
 

@@ -1,7 +1,8 @@
 //! The object store: immutable named objects, such as the files of checkpoints.
 //!
-//! The server is one node with a disk. An object is written once, read, deleted, and its name may be
-//! used again after that. Sealing a prefix removes what is under it for ever, so that a late upload
+//! The server is one node with a disk. An object is written once, read, renamed, deleted, and its name may be
+//! used again after that. A rename is one record of the index's log, which is durable before it is answered, so
+//! an object is under one of its two names at every moment and after every crash; its file stays. Sealing a prefix removes what is under it for ever, so that a late upload
 //! leaves nothing behind. Every call may be repeated.
 //!
 //! A file that was changed by hand is refused, and so are files without the index that names them.
@@ -19,7 +20,9 @@ mod server;
 
 pub use api::{ObjectStore, ObjectStoreError};
 pub use client::{ObjectStoreClient, ObjectStoreConfig};
-pub use model::{OBJECT_BYTES_MAX, OBJECT_NAME_BYTES_MAX, OBJECT_NAMES_MAX, ObjectStoreRefusal};
+pub use model::{
+    OBJECT_BYTES_MAX, OBJECT_NAME_BYTES_MAX, OBJECT_NAMES_MAX, ObjectStoreRefusal, ObjectSum,
+};
 pub use server::{BlobGateway, OBJECT_STORE_ENDPOINT, ObjectStoreHandler, ObjectStoreServer};
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +41,17 @@ pub enum ObjectStoreEvent {
     Stored {
         /// Its name.
         name: String,
+        /// Its length in bytes.
+        len: u64,
+        /// Its CRC-32.
+        crc: u32,
+    },
+    /// An object has another name.
+    Renamed {
+        /// Under which it is no longer.
+        from: String,
+        /// Under which it is.
+        to: String,
         /// Its length in bytes.
         len: u64,
         /// Its CRC-32.

@@ -11,6 +11,22 @@ pub const OBJECT_NAME_BYTES_MAX: usize = 512;
 /// Names in one call or answer; the client splits what is more.
 pub const OBJECT_NAMES_MAX: usize = 4096;
 
+/// By what contents are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ObjectSum {
+    /// The length in bytes.
+    pub length: u64,
+    /// The CRC-32.
+    pub crc: u32,
+}
+
+impl ObjectSum {
+    /// That of a content.
+    pub fn of(content: &[u8]) -> Self {
+        ObjectSum { length: content.len() as u64, crc: crc32fast::hash(content) }
+    }
+}
+
 /// Why the server did not do what it was asked; nothing of it was done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum ObjectStoreRefusal {

@@ -2,14 +2,15 @@
 
 use super::{
     ObjectStoreEvent, files,
-    index::{Index, Object, Record, Sealing},
-    model::{OBJECT_BYTES_MAX, ObjectStoreRefusal},
+    index::{Index, Object, Record, Renaming, Sealing},
+    model::{OBJECT_BYTES_MAX, ObjectStoreRefusal, ObjectSum},
 };
 use crate::{
     gateway,
-    host::Disk,
+    host::{Disk, Host},
     system::{
         rpc::{Context, Reply, RpcEndpoint, RpcError, RpcServer, RpcService},
+        sabotage,
         service::{
             batch::{self, BatchError, BatchQueue, BatchServer},
             durable::{Durable, DurableLog},
@@ -40,11 +41,14 @@ gateway! {
         ask seal(prefix: String) -> Result<(), ObjectStoreRefusal>;
         /// The first names under a prefix that come after `after`, in order.
         ask list(prefix: String, after: String) -> Vec<String>;
+        /// Gives an object of that content another name; once more is fine.
+        ask rename(from: String, to: String, content: ObjectSum) -> Result<(), ObjectStoreRefusal>;
     }
 }
 
 /// The server's state.
 pub struct ObjectStoreServer {
+    host: Host,
     disk: Disk,
     index: Index,
     queue: BatchQueue<Self, Index>,
@@ -94,6 +98,7 @@ impl ObjectStoreServer {
             sealed: index.sealed().cloned().collect(),
         });
         let server = ObjectStoreServer {
+            host: host.clone(),
             disk: host.disk(),
             index,
             queue: BatchQueue::new(host, log),
@@ -125,6 +130,36 @@ impl ObjectStoreServer {
             self.written.push((object.file, bytes));
             batch.announce(ObjectStoreEvent::Stored { name: name.clone(), len, crc });
             self.apply(Record::Store { name, object }, batch);
+        }
+        Ok(())
+    }
+
+    fn give_name(
+        &mut self,
+        (from, to): (String, String),
+        content: ObjectSum,
+        batch: &mut Batch,
+    ) -> Result<(), ObjectStoreRefusal> {
+        match self.index.rename(&from, &to, content)? {
+            Renaming::Moves => {
+                let ObjectSum { length: len, crc } = content;
+                let (was, is) = (from.clone(), to.clone());
+                batch.announce(ObjectStoreEvent::Renamed { from: was, to: is, len, crc });
+                let kept = match self.host.sabotaged(sabotage::RENAME_HALF_KEPT) {
+                    true => Record::Delete { names: vec![from.clone()] },
+                    false => Record::Rename { from: from.clone(), to: to.clone() },
+                };
+                self.index.apply(&Record::Rename { from, to });
+                batch.records.push(kept);
+            }
+            Renaming::Removes(object) => {
+                let names = self.remove_files(vec![(from, object)]);
+                batch.announce(ObjectStoreEvent::Deleted { names: names.clone() });
+                self.apply(Record::Delete { names }, batch);
+            }
+            Renaming::Done => {
+                crate::reachable!(self.host, "rename-repeated", "{from} is {to}");
+            }
         }
         Ok(())
     }
@@ -255,6 +290,20 @@ impl ObjectStoreHandler for ObjectStoreServer {
         self.ask(context, prefix.len(), reply, move |server, batch| server.close(&prefix, batch));
     }
 
+    fn rename(
+        &mut self,
+        context: &mut Context<Self>,
+        from: String,
+        to: String,
+        content: ObjectSum,
+        reply: Reply<Result<(), ObjectStoreRefusal>>,
+    ) {
+        let bytes = from.len() + to.len();
+        self.ask(context, bytes, reply, move |server, batch| {
+            server.give_name((from, to), content, batch)
+        });
+    }
+
     fn list(
         &mut self,
         context: &mut Context<Self>,
@@ -272,7 +321,7 @@ impl ObjectStoreHandler for ObjectStoreServer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{Host, run_two};
+    use crate::host::run_two;
 
     #[test]
     fn objects_without_their_index_are_refused_at_every_start_and_kept() {

@@ -82,6 +82,7 @@ pub mod x5_transactions_follow_checkpoints;
 pub mod x6_held_thread_holds_one_task;
 pub mod x7_group_offsets_follow_checkpoints;
 pub mod x8_database_follows_checkpoints;
+pub mod x9_files_follow_checkpoints;
 
 pub use cluster_invariant::ClusterInvariant;
 
@@ -178,4 +179,9 @@ pub fn of_databases() -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(database_durable::DatabaseDurable::default()),
         Box::new(x8_database_follows_checkpoints::DatabaseFollowsCheckpoints::default()),
     ]
+}
+
+/// The invariants of a cluster whose jobs write files.
+pub fn of_files() -> Vec<Box<dyn Invariant<Model>>> {
+    vec![Box::new(x9_files_follow_checkpoints::FilesFollowCheckpoints::default())]
 }

@@ -21,6 +21,7 @@ pub struct ObjectStoreDurable {
 const PUT: &str = "BlobGateway.put";
 const DELETE: &str = "BlobGateway.delete";
 const SEAL: &str = "BlobGateway.seal";
+const RENAME: &str = "BlobGateway.rename";
 
 impl ClusterInvariant for ObjectStoreDurable {
     fn title(&self) -> &'static str {
@@ -28,7 +29,7 @@ impl ClusterInvariant for ObjectStoreDurable {
     }
 
     fn promise(&self) -> &'static str {
-        "every object and seal that the object store announced is there after a recovery"
+        "every object, name and seal that the object store announced is there after a recovery"
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
@@ -76,6 +77,9 @@ impl ObjectStoreDurable {
                     (before, format!("{at}: {name} is stored"))
                 })
             }
+            ObjectStoreEvent::Renamed { from, to, len, crc } => {
+                self.renamed(at, from, to, (*len, *crc))
+            }
             ObjectStoreEvent::Deleted { names } => self.remove(at, names),
             ObjectStoreEvent::Sealed { prefix, removed } => {
                 self.sealed.insert(prefix.clone());
@@ -89,6 +93,16 @@ impl ObjectStoreDurable {
             }
             ObjectStoreEvent::Recovered { .. } => Check::Ignored,
         }
+    }
+
+    fn renamed(&mut self, at: Moment, from: &str, to: &str, content: (u64, u32)) -> Check {
+        let moved = self.objects.remove(from);
+        let before = self.objects.insert(to.to_string(), content);
+        let sealed = is_under(&self.sealed, to);
+        Check::that(moved == Some(content) && before.is_none() && !sealed, || {
+            let there = format!("{from} is {moved:?}; of {to} there: {before:?}, sealed: {sealed}");
+            (there, format!("{at}: {from} is renamed to {to} with {content:?}"))
+        })
     }
 
     fn remove(&mut self, at: Moment, names: &[String]) -> Check {
@@ -105,17 +119,28 @@ impl ObjectStoreDurable {
         sealed: &BTreeSet<String>,
     ) -> Option<(String, String)> {
         let may = |kinds: &[&str]| self.calls.may_have(kinds);
+        // A rename that was not announced shows as a content that went from one name to another, or whose other name held
+        // it already.
+        let is_elsewhere = |name: &String, content: &(u64, u32)| {
+            let elsewhere = |(other, of): (&String, &(u64, u32))| other != name && of == content;
+            may(&[RENAME]) && found.iter().any(elsewhere)
+        };
+        let has_moved = |content: &(u64, u32)| {
+            let gone = |(was, of): (&String, _)| of == content && found.get(was) != Some(content);
+            may(&[RENAME]) && self.objects.iter().any(gone)
+        };
         for (name, stored) in &self.objects {
             let sound = match found.get(name) {
-                Some(kept) => kept == stored || may(&[DELETE]) && may(&[PUT]),
-                None => may(&[DELETE, SEAL]),
+                Some(kept) => kept == stored || may(&[DELETE, RENAME]) && may(&[PUT, RENAME]),
+                None => may(&[DELETE, SEAL]) || is_elsewhere(name, stored),
             };
             if !sound {
                 return Some((format!("{name} was stored"), format!("{:?}", found.get(name))));
             }
         }
-        let new = found.keys().find(|name| !self.objects.contains_key(*name));
-        if let Some(new) = new.filter(|_| !may(&[PUT])) {
+        let mut new = found.iter().filter(|(name, _)| !self.objects.contains_key(*name));
+        let unmade = new.find(|(_, content)| !may(&[PUT]) && !has_moved(content));
+        if let Some((new, _)) = unmade {
             return Some((format!("{new} was removed, or never there"), new.clone()));
         }
         if let Some(lost) = self.sealed.difference(sealed).next() {
@@ -197,6 +222,34 @@ mod tests {
         written().breaks(process(5, 1), sealed("a", &[]));
         let put = || written().holds(process(5, 1), called(super::PUT));
         put().breaks(process(5, 2), found(&["a/1", "b/1", "c/1"], &["c"]));
+    }
+
+    fn renamed(from: &str, to: &str) -> ObjectStoreEvent {
+        ObjectStoreEvent::Renamed { from: from.to_string(), to: to.to_string(), len: 1, crc: 1 }
+    }
+
+    #[test]
+    fn a_renamed_object_is_under_its_other_name_alone() {
+        let moved = || written().holds(process(5, 1), renamed("b/1", "d"));
+        moved().holds(process(5, 2), found(&["a/1", "d"], &["c"]));
+        moved().breaks(process(5, 2), found(&["a/1", "b/1"], &["c"]));
+        moved().breaks(process(5, 2), found(&["a/1", "b/1", "d"], &["c"]));
+        moved().breaks(process(5, 1), renamed("b/1", "e"));
+        written().breaks(process(5, 1), renamed("b/1", "a/1"));
+        written().breaks(process(5, 1), renamed("b/1", "c/1"));
+        let (from, to) = ("b/1".to_string(), "d".to_string());
+        let other = ObjectStoreEvent::Renamed { from, to, len: 1, crc: 2 };
+        written().breaks(process(5, 1), other);
+    }
+
+    #[test]
+    fn a_rename_that_may_have_been_done_is_accepted_and_only_whole() {
+        let asked = || written().holds(process(5, 1), called(super::RENAME));
+        asked().holds(process(5, 2), found(&["a/1", "d"], &["c"]));
+        asked().holds(process(5, 2), found(&["a/1", "b/1"], &["c"]));
+        asked().holds(process(5, 2), found(&["a/1"], &["c"]));
+        asked().breaks(process(5, 2), found(&["a/1", "b/1", "d"], &["c"]));
+        asked().breaks(process(5, 2), found(&[], &["c"]));
     }
 
     #[test]

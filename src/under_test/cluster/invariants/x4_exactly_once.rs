@@ -1,25 +1,32 @@
 //! X4: what is committed is what the input comes to, in order and each once, as the job's own oracle says.
 //! Judged on the log server's own log, step by step, or on that of the database server: a job that writes to a
-//! table has it under the name of its output. A row is the record `KEY VALUE`.
+//! table has it under the name of its output. A row is the record `KEY VALUE`. A job that writes files has them in the
+//! directory of that name: when one is there by the object store's log its lines count, as the sink said what it holds
+//! (X9 holds that against the store's checksum).
 
 use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
     jobs::common::{JobOracle, Topics},
     system::{
+        connector::{SinkEvent, file_folder, part_lines},
         ids::JobId,
         protocol::JobStatus,
         service::{
             coordination::{Change, CoordinationEvent},
             database::{DatabaseEvent, DatabaseRow, TableKind},
             log::LogEvent,
+            object_store::ObjectStoreEvent,
         },
         store::{self, StoredResult},
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem::take,
+};
 
 /// Feeds the input and the output of a job to its oracle.
 pub struct ExactlyOnce {
@@ -30,12 +37,21 @@ pub struct ExactlyOnce {
     is_keyed: bool,
     /// Records fed so far, by topic and partition.
     fed: BTreeMap<(String, u32), u64>,
+    /// Files that were not there yet, in the order in which they were rolled: their subtasks, names and contents.
+    parts: Vec<(u32, String, Bytes)>,
 }
 
 impl ExactlyOnce {
     /// Judges a job by its topics.
     pub fn new(job: JobId, topics: Topics, oracle: Box<dyn JobOracle>) -> Self {
-        ExactlyOnce { job, topics, oracle, is_keyed: false, fed: BTreeMap::new() }
+        ExactlyOnce {
+            job,
+            topics,
+            oracle,
+            is_keyed: false,
+            fed: BTreeMap::new(),
+            parts: Vec::new(),
+        }
     }
 
     /// Feeds what of a partition was not fed yet; the records begin at `first`.
@@ -117,6 +133,34 @@ impl ExactlyOnce {
         }
     }
 
+    /// Feeds the lines of those files that are there now.
+    fn feed_files(&mut self, at: Moment, is_there: impl Fn(&String) -> bool) -> Check {
+        let (there, left) =
+            take(&mut self.parts).into_iter().partition(|(_, file, _)| is_there(file));
+        self.parts = left;
+        let there: Vec<(u32, String, Bytes)> = there;
+        for (subtask, file, content) in &there {
+            for line in part_lines(content) {
+                if let Err(error) = self.oracle.output(*subtask, line) {
+                    return Check::broken(self.oracle.promise(), format!("{at}: {file}: {error}"));
+                }
+            }
+        }
+        if there.is_empty() { Check::Ignored } else { Check::Passed }
+    }
+
+    fn observe_files(&mut self, at: Moment, event: &ObjectStoreEvent) -> Check {
+        match event {
+            ObjectStoreEvent::Renamed { to, .. } => self.feed_files(at, |file| file == to),
+            // What was synced but not announced before a crash shows only here.
+            ObjectStoreEvent::Recovered { objects, .. } => {
+                let there: BTreeSet<&String> = objects.iter().map(|(name, _, _)| name).collect();
+                self.feed_files(at, |file| there.contains(file))
+            }
+            _ => Check::Ignored,
+        }
+    }
+
     /// Of a table whose rows take the places of others none is known by its position.
     fn forget_keyed(&mut self, table: &str, first: u64) {
         if self.is_keyed {
@@ -152,7 +196,13 @@ impl ClusterInvariant for ExactlyOnce {
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::Log, EventKind::Database, EventKind::Coordination]
+        &[
+            EventKind::Log,
+            EventKind::Database,
+            EventKind::Coordination,
+            EventKind::ObjectStore,
+            EventKind::Sink,
+        ]
     }
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
@@ -171,6 +221,14 @@ impl ClusterInvariant for ExactlyOnce {
                 self.feed_all(at, all.map(|(topic, p, records)| (topic, *p, 0, records)))
             }
             EventRef::Database(event) => self.feed_database(at, event),
+            EventRef::Sink(SinkEvent::PartRolled { attempt, file, content, .. }) => {
+                if file.starts_with(&file_folder(&self.topics.output)) {
+                    let part = (attempt.vertex.subtask, file.clone(), content.clone());
+                    self.parts.push(part);
+                }
+                Check::Ignored
+            }
+            EventRef::ObjectStore(event) => self.observe_files(at, event),
             EventRef::Coordination(CoordinationEvent::Committed { changes, .. }) => {
                 self.judge_end(at, changes)
             }
@@ -336,5 +394,38 @@ mod tests {
         written()
             .holds(process(3, 1), committed_counts(0, &[("a", 1)]))
             .breaks(process(0, 1), finished());
+    }
+
+    fn rolled(number: u64, lines: &[(&str, u64)]) -> SinkEvent {
+        let encoded = lines.iter().map(|(word, count)| record(word, *count));
+        let content = encoded.flat_map(|line| [line, Bytes::from("\n")].concat()).collect();
+        SinkEvent::PartRolled {
+            attempt: attempt(1, 1),
+            pending: format!("{JOB}/files/{number}"),
+            file: format!("files/{}/{number}", topics(1).output),
+            content,
+        }
+    }
+
+    fn visible(number: u64) -> ObjectStoreEvent {
+        let to = format!("files/{}/{number}", topics(1).output);
+        ObjectStoreEvent::Renamed { from: format!("{JOB}/files/{number}"), to, len: 1, crc: 1 }
+    }
+
+    #[test]
+    fn lines_count_when_their_file_is_seen_and_once() {
+        let parts = || {
+            written()
+                .holds(process(3, 1), rolled(1, &[("a", 1), ("b", 1)]))
+                .holds(process(3, 1), rolled(2, &[("a", 2)]))
+        };
+        let both = parts().holds(process(5, 1), visible(1)).holds(process(5, 1), visible(2));
+        both.holds(process(0, 1), finished());
+        parts().breaks(process(5, 1), visible(2));
+        parts().holds(process(5, 1), visible(1)).breaks(process(0, 1), finished());
+        parts()
+            .holds(process(5, 1), visible(1))
+            .holds(process(3, 2), rolled(3, &[("a", 1)]))
+            .breaks(process(5, 1), visible(3));
     }
 }

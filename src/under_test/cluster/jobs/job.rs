@@ -32,6 +32,11 @@ pub(super) trait JobUnderTest: Sync + 'static {
         false
     }
 
+    /// Whether it writes files.
+    fn writes_files(&self) -> bool {
+        false
+    }
+
     /// What is decided once the ranges are drawn.
     fn after_draw(&self, settings: Self::Settings, seed: u64) -> Self::Settings {
         let _ = seed;
@@ -107,6 +112,7 @@ pub trait AnyJob: Sync {
     fn name(&self) -> &str;
     fn program(&self, failed: &FailedAttempts) -> Program;
     fn uses_database(&self) -> bool;
+    fn writes_files(&self) -> bool;
     fn declared(&self) -> Vec<Setting>;
     fn default_settings(&self) -> Arc<dyn AnySettings>;
     fn read(&self, table: &mut Reader, mistakes: &mut Mistakes) -> Arc<dyn AnySettings>;
@@ -128,6 +134,10 @@ impl<J: JobUnderTest> AnyJob for J {
 
     fn uses_database(&self) -> bool {
         J::uses_database(self)
+    }
+
+    fn writes_files(&self) -> bool {
+        J::writes_files(self)
     }
 
     fn declared(&self) -> Vec<Setting> {

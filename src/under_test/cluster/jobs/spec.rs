@@ -88,6 +88,11 @@ impl JobSpec {
         self.job.uses_database()
     }
 
+    /// Whether it writes files.
+    pub fn writes_files(&self) -> bool {
+        self.job.writes_files()
+    }
+
     /// How many slots one such job needs.
     pub fn slots(&self) -> NumberRange {
         self.job.slots(&*self.settings)

@@ -110,6 +110,10 @@ impl JobUnderTest for StandardJob {
         self.job.writes_to_database()
     }
 
+    fn writes_files(&self) -> bool {
+        self.job.writes_files()
+    }
+
     /// A program may give operators another parallelism than the settings do.
     fn slots(&self, settings: &StandardSettings) -> NumberRange {
         let needed = |parallelism: u64| {

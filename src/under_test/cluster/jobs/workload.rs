@@ -9,7 +9,7 @@ use crate::{
         FailureInjection, JobPlan, Topics, partition_lines, run_client_node, run_writer_node,
     },
     system::{
-        connector::LogSourceParameters,
+        connector::{LogSourceParameters, file_folder, part_lines},
         graph::{JobGraph, RATE_FAILURES_MAX, RestartStrategy},
         ids::JobId,
         service::database::Table,
@@ -56,13 +56,19 @@ pub fn failing(at: Option<NumberRange>, times: u32) -> FailureInjection {
     at.map(failing).unwrap_or_default()
 }
 
-/// The committed records of a topic, as text, and the rows of the table of that name, each as `KEY VALUE`.
+/// The committed records of a topic, as text, the rows of the table of that name, each as `KEY VALUE`, and the lines of
+/// the files of the directory of that name.
 pub fn committed_lines(model: &Model, topic: &str) -> Vec<String> {
     let of_topic = model.output.iter().filter(|((of, _), _)| of == topic);
     let records = of_topic.flat_map(|(_, records)| records);
     let records = records.map(|record| String::from_utf8_lossy(record).into_owned());
     let rows = model.tables.get(topic).into_iter().flat_map(Table::rows);
-    records.chain(rows.map(|row| format!("{} {}", row.key, row.value))).collect()
+    let rows = rows.map(|row| format!("{} {}", row.key, row.value));
+    let folder = file_folder(topic);
+    let files = model.objects.iter().filter(|name| name.starts_with(&folder));
+    let lines = files.filter_map(|file| model.parts.get(file)).flat_map(|part| part_lines(part));
+    let lines = lines.map(|line| String::from_utf8_lossy(line).into_owned());
+    records.chain(rows).chain(lines).collect()
 }
 
 /// How a job starts again after failures, as its settings say: with an interval by a rate, with a longest delay by

@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn an_unknown_job_is_answered_with_those_that_there_are() {
         let told = shipped().get("word-cuont").expect_err("none").to_string();
-        assert!(told.contains("there are\n  word-count      Count words"), "{told}");
+        assert!(told.contains("there are\n  word-count       Count words"), "{told}");
         let none = Jobs::default().get("a").expect_err("none").to_string();
         assert!(none.ends_with("it has none"), "{none}");
         assert_eq!(shipped().get("pipelines").map(Job::name), Ok("pipelines"));

@@ -509,7 +509,7 @@ fn the_graphs_of_a_job_are_told_in_three_ways() {
     assert_eq!(read["StreamGraph"]["StreamNodes"][1]["Function"]["reads"], "bytes");
     let unknown = run(root, &["graph", "word-cuont"]);
     assert_eq!(unknown.code, Some(2));
-    assert!(unknown.err.contains("there are\n  word-count      Count words"), "{}", unknown.err);
+    assert!(unknown.err.contains("there are\n  word-count       Count words"), "{}", unknown.err);
     let refused = run(root, &["graph", "word-count", "--arguments", "{}"]);
     assert_eq!(refused.code, Some(2));
     assert!(

@@ -286,7 +286,7 @@ fn a_cluster_that_does_not_come_up_says_why_and_is_ended() {
 #[test]
 fn what_can_not_be_asked_is_refused_in_words() {
     let cluster = Cluster::new("session-wrong");
-    cluster.on("submit", &["word-cuont"]).ends_with(2, "\n  word-count      Count words");
+    cluster.on("submit", &["word-cuont"]).ends_with(2, "\n  word-count       Count words");
     cluster.on("submit", &["word-count"]).ends_with(2, "<--input <FILE>|--records <N>>");
     cluster.on("submit", &["word-count", "--", "--help"]).ends_with(0, "--per-second");
     let parallel = ["word-count", "--parallelism", "0", "--", "--records", "1"];

@@ -52,6 +52,7 @@ mod object_store;
 mod plans;
 #[cfg(madsim)]
 mod properties;
+mod request_reply;
 #[cfg(madsim)]
 mod rpc;
 #[cfg(not(madsim))]

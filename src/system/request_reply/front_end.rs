@@ -2,15 +2,16 @@
 
 use super::{
     FrontEndConfig,
-    blocking_map::{BlockingMap, PutError},
+    blocking_map::PutError,
     event::{Ending, FrontEndEvent},
     event_id::EventId,
-    message::{ServiceRequest, ServiceResponse},
+    in_flight::{InFlight, Outcome},
+    message::ServiceRequest,
     requests::RequestWriters,
     responses::read_responses,
 };
 use crate::{
-    host::{Host, Instant, NodeAddress},
+    host::{Instant, NodeAddress},
     system::{
         http::{HttpRequest, HttpResponse, HttpServer, Method},
         scope::Scope,
@@ -53,20 +54,9 @@ pub enum FrontEndError {
     Listen(#[from] io::Error),
 }
 
-/// What becomes of a request that waits.
-pub(super) enum Outcome {
-    /// Its response.
-    Response(ServiceResponse),
-    /// It will never be written.
-    Refused(LogRefusal),
-}
-
 /// What all requests of a front end share.
-pub(super) struct Shared {
-    pub host: Host,
-    pub config: FrontEndConfig,
-    pub incarnation: u64,
-    pub in_flight: BlockingMap<EventId, oneshot::Sender<Outcome>>,
+struct Serving {
+    in_flight: InFlight,
     writers: RequestWriters,
     numbers: AtomicU64,
 }
@@ -98,25 +88,21 @@ impl FrontEnd {
         let partitions = ends_of(log, &config.requests).await?.len();
         let writers = RequestWriters::new(&config, incarnation, partitions);
         let (port, http) = (config.port, config.http.clone());
-        let shared = Arc::new(Shared {
-            host: host.clone(),
-            incarnation,
-            in_flight: BlockingMap::new(config.capacity, config.waiting_max),
-            writers,
-            numbers: AtomicU64::new(1),
-            config,
-        });
+        let (slot, numbers) = (config.slot, AtomicU64::new(1));
+        let in_flight = InFlight::new(&host, incarnation, config);
+        let serving = Arc::new(Serving { in_flight, writers, numbers });
         let scope = Scope::default();
-        let responses = read_responses(shared.clone(), log.clone(), offset);
-        host.spawn(scope.wrap(responses).map(drop));
+        let (reader, of_reader) = (serving.clone(), log.clone());
+        let read = async move { read_responses(&reader.in_flight, &of_reader, offset).await };
+        host.spawn(scope.wrap(read).map(drop));
         for partition in 0..partitions {
-            let (shared, log) = (shared.clone(), log.clone());
-            let write = async move { shared.writers.run(&shared, &log, partition).await };
+            let (serving, log) = (serving.clone(), log.clone());
+            let write =
+                async move { serving.writers.run(&serving.in_flight, &log, partition).await };
             host.spawn(scope.wrap(write).map(drop));
         }
-        let slot = shared.config.slot;
         host.announce(&FrontEndEvent::Began { slot, incarnation, offset });
-        let handler = Arc::new(move |request| answer(shared.clone(), request).boxed());
+        let handler = Arc::new(move |request| answer(serving.clone(), request).boxed());
         let server = HttpServer::start(&host, port, http, handler).await?;
         Ok(FrontEnd { server, scope })
     }
@@ -141,7 +127,7 @@ async fn ends_of(log: &Arc<dyn Log>, topic: &str) -> Result<Vec<u64>, FrontEndEr
 
 /// The entry of a request, until the drop.
 struct Entry {
-    shared: Arc<Shared>,
+    serving: Arc<Serving>,
     id: EventId,
     partition: usize,
 }
@@ -149,29 +135,14 @@ struct Entry {
 impl Entry {
     /// Removes the entry; whether nobody else has.
     fn end(&self, how: Ending) -> bool {
-        self.shared.writers.forget(self.partition, self.id.number);
-        self.shared.end(self.id, how).is_some()
+        self.serving.writers.forget(self.partition, self.id.number);
+        self.serving.in_flight.end(self.id, how).is_some()
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
         self.end(Ending::Abandoned);
-    }
-}
-
-impl Shared {
-    /// Removes an entry. Who gets what waited there decides how the request ends, and nobody else.
-    pub fn end(&self, id: EventId, how: Ending) -> Option<oneshot::Sender<Outcome>> {
-        let waits = self.in_flight.remove(&id)?;
-        let in_flight = self.in_flight.len();
-        self.host.announce(&FrontEndEvent::RequestEnded { id, how, in_flight });
-        Some(waits)
-    }
-
-    fn next_id(&self) -> EventId {
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        EventId { slot: self.config.slot, incarnation: self.incarnation, number }
     }
 }
 
@@ -185,49 +156,45 @@ fn decode(request: &HttpRequest) -> Result<Option<String>, HttpResponse> {
     Ok(request.headers.get("idempotency-key").map(str::to_string))
 }
 
-async fn answer(shared: Arc<Shared>, request: HttpRequest) -> HttpResponse {
+async fn answer(serving: Arc<Serving>, request: HttpRequest) -> HttpResponse {
     let key = match decode(&request) {
         Ok(key) => key,
         Err(refused) => return refused,
     };
-    let id = shared.next_id();
+    let Serving { in_flight, writers, numbers } = &*serving;
+    let id = in_flight.id(numbers.fetch_add(1, Ordering::Relaxed));
     let HttpRequest { path, body, .. } = request;
     let request = ServiceRequest { id, key, path, body };
-    let partition = shared.writers.partition(&request.path);
+    let partition = writers.partition(&request.path);
     let record = request.encode().expect("a request can be encoded");
     let (tell, outcome) = oneshot::channel();
-    if let Err(error) = shared.in_flight.put(id, tell).await {
-        return turn_away(&shared, error);
+    if let Err(error) = in_flight.waiting.put(id, tell).await {
+        return turn_away(in_flight, error);
     }
-    let entry = Entry { shared: shared.clone(), id, partition };
-    let in_flight = shared.in_flight.len();
-    shared.host.announce(&FrontEndEvent::RequestAccepted { id, in_flight });
-    shared.writers.write(partition, id.number, record);
-    wait(&shared, &entry, outcome).await
+    let entry = Entry { serving: serving.clone(), id, partition };
+    let count = in_flight.waiting.len();
+    in_flight.host.announce(&FrontEndEvent::RequestAccepted { id, in_flight: count });
+    writers.write(partition, id.number, record);
+    wait(&entry, outcome).await
 }
 
-fn turn_away(shared: &Shared, error: PutError) -> HttpResponse {
+fn turn_away(in_flight: &InFlight, error: PutError) -> HttpResponse {
     match error {
         PutError::Full { waiting } => {
-            shared.host.announce(&FrontEndEvent::TurnedAway { waiting });
+            in_flight.host.announce(&FrontEndEvent::TurnedAway { waiting });
             HttpResponse::error(429, "too many requests wait").with_header("retry-after", "1")
         }
         PutError::Exists => unreachable!("no number is drawn twice"),
     }
 }
 
-async fn wait(
-    shared: &Shared,
-    entry: &Entry,
-    mut outcome: oneshot::Receiver<Outcome>,
-) -> HttpResponse {
-    let told = match shared.host.timeout(shared.config.timeout, &mut outcome).await {
+async fn wait(entry: &Entry, mut outcome: oneshot::Receiver<Outcome>) -> HttpResponse {
+    let InFlight { host, config, .. } = &entry.serving.in_flight;
+    let told = match host.timeout(config.timeout, &mut outcome).await {
         Ok(told) => told,
         Err(_) if entry.end(Ending::TimedOut) => {
-            return HttpResponse::error(
-                504,
-                "no response came in time; it may be done all the same",
-            );
+            let why = "no response came in time; it may be done all the same";
+            return HttpResponse::error(504, why);
         }
         // Whoever has removed the entry tells the outcome in the same step.
         Err(_) => outcome.await,

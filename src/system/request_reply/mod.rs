@@ -25,11 +25,10 @@ mod blocking_map;
 mod event;
 mod event_id;
 mod front_end;
+mod in_flight;
 mod message;
 mod requests;
 mod responses;
-#[cfg(test)]
-mod tests;
 
 pub use blocking_map::{BlockingMap, PutError};
 pub use event::{Ending, FrontEndEvent};

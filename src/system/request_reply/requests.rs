@@ -3,8 +3,7 @@
 use super::{
     FrontEndConfig,
     event::Ending,
-    event_id::EventId,
-    front_end::{Outcome, Shared},
+    in_flight::{InFlight, Outcome},
 };
 use crate::{
     host::name_hash,
@@ -85,7 +84,7 @@ impl RequestWriters {
     }
 
     /// Writes what is to be written to a partition, for as long as it is polled.
-    pub async fn run(&self, shared: &Shared, log: &Arc<dyn Log>, partition: usize) {
+    pub async fn run(&self, in_flight: &InFlight, log: &Arc<dyn Log>, partition: usize) {
         let queue = &self.queues[partition];
         let number = u32::try_from(partition).expect("few partitions");
         let (mut life, mut written) = (0, 0);
@@ -94,7 +93,7 @@ impl RequestWriters {
             let producer = format!("{}-{life}", self.producer);
             let records: Vec<Bytes> = batch.iter().map(|(_, record)| record.clone()).collect();
             let after = written + records.len() as u64;
-            let topic = &shared.config.requests;
+            let topic = &in_flight.config.requests;
             let append =
                 log.append_until_acknowledged(topic, number, &producer, written, records).await;
             match append {
@@ -104,7 +103,7 @@ impl RequestWriters {
                 }
                 Err(refusal) => {
                     for (number, _) in &batch {
-                        refuse(shared, *number, &refusal);
+                        refuse(in_flight, *number, &refusal);
                     }
                     // The log has forgotten what was written before.
                     if matches!(refusal, LogRefusal::Gap { .. }) {
@@ -117,10 +116,8 @@ impl RequestWriters {
 }
 
 /// It is not written, and never will be.
-fn refuse(shared: &Shared, number: u64, refusal: &LogRefusal) {
-    let (slot, incarnation) = (shared.config.slot, shared.incarnation);
-    let id = EventId { slot, incarnation, number };
-    if let Some(waits) = shared.end(id, Ending::Refused) {
+fn refuse(in_flight: &InFlight, number: u64, refusal: &LogRefusal) {
+    if let Some(waits) = in_flight.end(in_flight.id(number), Ending::Refused) {
         // Its connection may have ended since.
         let _ = waits.send(Outcome::Refused(refusal.clone()));
     }

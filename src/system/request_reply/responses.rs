@@ -2,7 +2,7 @@
 
 use super::{
     event::{Ending, FrontEndEvent},
-    front_end::{Outcome, Shared},
+    in_flight::{InFlight, Outcome},
     message::ServiceResponse,
 };
 use crate::system::service::log::{Log, READ_WAIT_MAX};
@@ -12,22 +12,22 @@ use std::sync::Arc;
 const RECORDS_MAX: u32 = 1024;
 
 /// Reads from that offset on, for as long as it is polled.
-pub(super) async fn read_responses(shared: Arc<Shared>, log: Arc<dyn Log>, mut offset: u64) {
-    let (topic, slot) = (&shared.config.responses, shared.config.slot);
+pub(super) async fn read_responses(in_flight: &InFlight, log: &Arc<dyn Log>, mut offset: u64) {
+    let (topic, slot) = (&in_flight.config.responses, in_flight.config.slot);
     loop {
         let read = log.read_until_acknowledged(topic, slot, offset, RECORDS_MAX, READ_WAIT_MAX);
         let batch = match read.await {
             Ok(batch) => batch,
             Err(refusal) => {
                 tracing::warn!(%refusal, "responses can't be read");
-                shared.host.sleep(log.retry_delay()).await;
+                in_flight.host.sleep(log.retry_delay()).await;
                 continue;
             }
         };
         offset += batch.records.len() as u64;
         for record in &batch.records {
             match ServiceResponse::decode(record) {
-                Ok(response) => give(&shared, response),
+                Ok(response) => give(in_flight, response),
                 // Anybody can write to a topic.
                 Err(error) => tracing::warn!(%error, "what is no response is skipped"),
             }
@@ -35,14 +35,14 @@ pub(super) async fn read_responses(shared: Arc<Shared>, log: Arc<dyn Log>, mut o
     }
 }
 
-fn give(shared: &Shared, response: ServiceResponse) {
+fn give(in_flight: &InFlight, response: ServiceResponse) {
     let id = response.id;
-    if (id.slot, id.incarnation) != (shared.config.slot, shared.incarnation) {
-        return shared.host.announce(&FrontEndEvent::ForeignResponse { id });
+    if (id.slot, id.incarnation) != (in_flight.config.slot, in_flight.incarnation) {
+        return in_flight.host.announce(&FrontEndEvent::ForeignResponse { id });
     }
-    match shared.end(id, Ending::Answered) {
+    match in_flight.end(id, Ending::Answered) {
         // Its connection may have ended since.
         Some(waits) => drop(waits.send(Outcome::Response(response))),
-        None => shared.host.announce(&FrontEndEvent::LateResponse { id }),
+        None => in_flight.host.announce(&FrontEndEvent::LateResponse { id }),
     }
 }

@@ -1,18 +1,18 @@
 //! A front end between a client and a job that is a loop.
 
-use super::*;
-use crate::{
+use bytes::Bytes;
+use futures::channel::oneshot;
+use serde_json::{Value, json};
+use std::{future::Future, sync::Arc, time::Duration};
+use wavetank::{
     host::{Host, NodeAddress, run_two},
     system::{
-        http::{HttpClient, HttpClientLimits, HttpRequest, HttpResponse},
+        http::{HttpClient, HttpClientLimits, HttpRequest, HttpResponse, Method},
+        request_reply::{EventId, FrontEnd, FrontEndConfig, ServiceRequest, ServiceResponse},
         rpc::RpcSystem,
         service::log::{Log, LogClient, LogConfig, LogServer},
     },
 };
-use bytes::Bytes;
-use futures::channel::oneshot;
-use serde_json::{Value, json};
-use std::sync::Arc;
 
 const SLOT: u32 = 1;
 const LIFE: u64 = 77;
@@ -73,7 +73,7 @@ type Respond = fn(&ServiceRequest) -> Vec<ServiceResponse>;
 
 impl Bench {
     async fn post(&self, path: &str, body: &str) -> HttpResponse {
-        let request = HttpRequest::new(crate::system::http::Method::POST, path)
+        let request = HttpRequest::new(Method::POST, path)
             .with_header("idempotency-key", "k-1")
             .with_body(Bytes::copy_from_slice(body.as_bytes()));
         self.client.request(self.front_end.address(), request).await.expect("an answer")

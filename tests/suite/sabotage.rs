@@ -117,6 +117,16 @@ fn an_idle_channel_that_lets_all_pass_is_caught() {
 }
 
 #[test]
+fn machines_that_are_asked_for_once_are_caught() {
+    assert_caught_in("machines/provider-unheard", sabotage::MACHINES_ASKED_FOR_ONCE, 200);
+}
+
+#[test]
+fn machines_that_are_given_back_once_are_caught() {
+    assert_caught_in("machines/provider-unheard", sabotage::MACHINES_RELEASED_ONCE, 200);
+}
+
+#[test]
 fn timers_that_are_lost_at_a_restore_are_caught() {
     assert_caught_in("click-sessions/crash", sabotage::TIMERS_LOST_AT_RESTORE, 40);
 }

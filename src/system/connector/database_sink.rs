@@ -199,7 +199,8 @@ impl<T: Data> DatabaseSink<T> {
     }
 
     fn gather(&mut self, row: DatabaseRow) {
-        self.gathered_bytes += self.gathered.insert(row);
+        let grown = self.gathered.insert(row);
+        self.gathered_bytes = self.gathered_bytes.saturating_add_signed(grown);
     }
 
     async fn write_batch(&mut self) -> Result<()> {
@@ -207,11 +208,13 @@ impl<T: Data> DatabaseSink<T> {
             return Ok(());
         }
         let Writer { database, by, .. } = self.writer()?;
-        let (number, rows) = (self.number + 1, self.take_gathered());
-        let table = self.table.clone();
-        let write = DatabaseWrite { by, number: WriteNumber::Batch(number), table, rows };
-        database.write_until_acknowledged(&write).await?;
-        self.number = number;
+        // One record may have led to more than a write takes.
+        for rows in pieces(self.take_gathered()) {
+            let (number, table) = (WriteNumber::Batch(self.number + 1), self.table.clone());
+            let write = DatabaseWrite { by: by.clone(), number, table, rows };
+            database.write_until_acknowledged(&write).await?;
+            self.number += 1;
+        }
         Ok(())
     }
 
@@ -271,6 +274,20 @@ impl<T: Data> DatabaseSink<T> {
             }
         }
     }
+}
+
+/// Rows in their order, as pieces of [`BATCH_BYTES`] at most, give or take one row.
+fn pieces(rows: Vec<DatabaseRow>) -> Vec<Vec<DatabaseRow>> {
+    let (mut pieces, mut bytes) = (vec![Vec::new()], 0);
+    for row in rows {
+        if bytes >= BATCH_BYTES {
+            pieces.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += row.bytes() as u64;
+        pieces.last_mut().expect("there is one").push(row);
+    }
+    pieces
 }
 
 fn bytes_of(rows: &[DatabaseRow]) -> u64 {

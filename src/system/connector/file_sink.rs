@@ -18,11 +18,14 @@
 //! **Names** are given once: `files/DIRECTORY/part-JOB-UID-SUBTASK-EPOCH-NUMBER`, where the epoch is the attempt's own. So
 //! two attempts, two subtasks, two sinks and two jobs may write to one directory.
 //!
-//! **Readers** list `files/DIRECTORY` ([`read_files`]). Who takes files away waits until their job has completed another
-//! checkpoint: until then a restored sink looks for them, and fails when a part is under neither of its names.
+//! **Readers** list `files/DIRECTORY` ([`read_files`]). Who takes files away waits until a checkpoint of their job is
+//! complete that began after they were seen: until then a restored sink looks for them, and fails when a part is under
+//! neither of its names. What a complete checkpoint covers and nobody has renamed yet goes with a job that is canceled
+//! or fails.
 //!
 //! A part is at most [`OBJECT_BYTES_MAX`] long, so a line is; at most [`PENDING_PARTS_MAX`] wait for checkpoints. Beyond
-//! either the task fails and says which.
+//! either the task fails and says which. Files are objects among all others, which are bounded together: whoever lets
+//! jobs write for long takes files away, and rolls parts that are not small.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -41,7 +44,7 @@ mod error;
 mod names;
 
 pub use error::{FileSinkError, PENDING_PARTS_MAX};
-pub use names::{FILES, file_folder, part_lines, read_files};
+pub use names::{FILES, is_file_of, part_lines, read_files};
 
 use crate::system::{
     connector::SinkEvent,

@@ -157,6 +157,11 @@ impl<K: Ord, V> BlockingMap<K, V> {
         self.lock().entries.len()
     }
 
+    /// How many wait for room.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -12,7 +12,7 @@ pub enum Ending {
     TimedOut,
     /// It could not be written, and never will be: 503.
     Refused,
-    /// The connection was closed before.
+    /// Its connection ended before.
     Abandoned,
 }
 

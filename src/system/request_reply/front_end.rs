@@ -15,7 +15,7 @@ use crate::{
     system::{
         http::{HttpRequest, HttpResponse, HttpServer, Method},
         scope::Scope,
-        service::log::{Log, LogRefusal},
+        service::log::{Log, LogRefusal, RECORD_BYTES_MAX},
     },
 };
 use futures::{FutureExt, channel::oneshot};
@@ -26,7 +26,11 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
+
+/// What a handler may take beside what it waits for.
+const HANDLER_TIME_BESIDE: Duration = Duration::from_secs(5);
 
 /// Why a front end can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +91,9 @@ impl FrontEnd {
         })?;
         let partitions = ends_of(log, &config.requests).await?.len();
         let writers = RequestWriters::new(&config, incarnation, partitions);
-        let (port, http) = (config.port, config.http.clone());
+        let (port, mut http) = (config.port, config.http.clone());
+        // Whoever has waited for room and then for a response is answered here.
+        http.handler_time = config.room_timeout + config.timeout + HANDLER_TIME_BESIDE;
         let (slot, numbers) = (config.slot, AtomicU64::new(1));
         let in_flight = InFlight::new(&host, incarnation, config);
         let serving = Arc::new(Serving { in_flight, writers, numbers });
@@ -101,9 +107,9 @@ impl FrontEnd {
                 async move { serving.writers.run(&serving.in_flight, &log, partition).await };
             host.spawn(scope.wrap(write).map(drop));
         }
-        host.announce(&FrontEndEvent::Began { slot, incarnation, offset });
         let handler = Arc::new(move |request| answer(serving.clone(), request).boxed());
         let server = HttpServer::start(&host, port, http, handler).await?;
+        host.announce(&FrontEndEvent::Began { slot, incarnation, offset });
         Ok(FrontEnd { server, scope })
     }
 
@@ -163,13 +169,21 @@ async fn answer(serving: Arc<Serving>, request: HttpRequest) -> HttpResponse {
     };
     let Serving { in_flight, writers, numbers } = &*serving;
     let id = in_flight.id(numbers.fetch_add(1, Ordering::Relaxed));
-    let HttpRequest { path, body, .. } = request;
-    let request = ServiceRequest { id, key, path, body };
+    let HttpRequest { path, query, body, .. } = request;
+    let request = ServiceRequest { id, key, path, query, body };
     let partition = writers.partition(&request.path);
     let record = request.encode().expect("a request can be encoded");
+    if record.len() > RECORD_BYTES_MAX {
+        let why = format!("a request may have {RECORD_BYTES_MAX} bytes, and has {}", record.len());
+        return HttpResponse::error(413, &why);
+    }
     let (tell, outcome) = oneshot::channel();
-    if let Err(error) = in_flight.waiting.put(id, tell).await {
-        return turn_away(in_flight, error);
+    let room = in_flight.waiting.put(id, tell);
+    match in_flight.host.timeout(in_flight.config.room_timeout, room).await {
+        Ok(Ok(())) => {}
+        Ok(Err(PutError::Full { waiting })) => return turn_away(in_flight, waiting),
+        Ok(Err(PutError::Exists)) => unreachable!("no number is drawn twice"),
+        Err(_) => return turn_away(in_flight, in_flight.waiting.waiting()),
     }
     let entry = Entry { serving: serving.clone(), id, partition };
     let count = in_flight.waiting.len();
@@ -178,14 +192,9 @@ async fn answer(serving: Arc<Serving>, request: HttpRequest) -> HttpResponse {
     wait(&entry, outcome).await
 }
 
-fn turn_away(in_flight: &InFlight, error: PutError) -> HttpResponse {
-    match error {
-        PutError::Full { waiting } => {
-            in_flight.host.announce(&FrontEndEvent::TurnedAway { waiting });
-            HttpResponse::error(429, "too many requests wait").with_header("retry-after", "1")
-        }
-        PutError::Exists => unreachable!("no number is drawn twice"),
-    }
+fn turn_away(in_flight: &InFlight, waiting: usize) -> HttpResponse {
+    in_flight.host.announce(&FrontEndEvent::TurnedAway { waiting });
+    HttpResponse::error(429, "too many requests wait").with_header("retry-after", "1")
 }
 
 async fn wait(entry: &Entry, mut outcome: oneshot::Receiver<Outcome>) -> HttpResponse {

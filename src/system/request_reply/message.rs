@@ -18,6 +18,8 @@ pub struct ServiceRequest {
     pub key: Option<String>,
     /// The path, percent-encoded; requests of one path are read in the order in which they were written.
     pub path: String,
+    /// The pairs of the query, decoded, in their order.
+    pub query: Vec<(String, String)>,
     /// The body, which is JSON.
     pub body: Bytes,
 }
@@ -42,7 +44,7 @@ impl ServiceRequest {
         serde_json::from_slice(&self.body)
     }
 
-    /// The response to it; an object gets the member `event_id`.
+    /// The response to it; an object gets the member `event_id`, in the place of one of its own.
     pub fn response(&self, status: u16, mut body: Value) -> ServiceResponse {
         if let Value::Object(members) = &mut body {
             members.insert(EVENT_ID.to_string(), Value::String(self.id.to_string()));
@@ -93,7 +95,13 @@ mod tests {
     fn request(body: &str) -> ServiceRequest {
         let id = EventId { slot: 1, incarnation: 2, number: 3 };
         let body = Bytes::copy_from_slice(body.as_bytes());
-        ServiceRequest { id, key: Some("k".to_string()), path: "/".to_string(), body }
+        ServiceRequest {
+            id,
+            key: Some("k".to_string()),
+            path: "/".to_string(),
+            query: Vec::new(),
+            body,
+        }
     }
 
     #[test]

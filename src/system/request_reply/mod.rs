@@ -7,11 +7,11 @@
 //! once if its front end lives and the client stays. What ended otherwise may be done all the same: a client that asks
 //! again says so by an `Idempotency-Key`, which the job is given.
 //!
-//! **A full map** lets connections wait, and with them their clients; when too many wait, requests are answered 429
-//! with `Retry-After`.
+//! **A full map** lets connections wait, and with them their clients; when too many wait, or one for too long, requests
+//! are answered 429 with `Retry-After`.
 //!
 //! **Responses** come by partition: a front end's place, its *slot*, is the partition of the response topic that it
-//! reads, from the end that it had before the first request. Responses to another life of it are dropped and counted.
+//! reads, from the end that it had before the first request. Responses to another life of it are dropped and announced.
 //! Two front ends never share a slot; if two lives of one do, each finds its own.
 //!
 //! **Requests** go to the partition that their path chooses, each written once by the log's numbers of records; what
@@ -54,16 +54,17 @@ pub struct FrontEndConfig {
     pub capacity: usize,
     /// Requests that wait for room; 1024.
     pub waiting_max: usize,
+    /// How long a request waits for room before it is answered 429; 10 s.
+    pub room_timeout: Duration,
     /// From when a request has room until it is answered 504; 10 s.
     pub timeout: Duration,
-    /// What clients may take. A handler has its [`timeout`](Self::timeout), and as much to wait for room.
+    /// What clients may take; the time of handlers follows from the two time-outs.
     pub http: HttpLimits,
 }
 
 impl FrontEndConfig {
     /// The defaults, at a slot, between two topics.
     pub fn new(slot: u32, requests: &str, responses: &str) -> Self {
-        let timeout = Duration::from_secs(10);
         FrontEndConfig {
             slot,
             requests: requests.to_string(),
@@ -71,13 +72,9 @@ impl FrontEndConfig {
             port: 8080,
             capacity: 1024,
             waiting_max: 1024,
-            timeout,
-            http: HttpLimits {
-                connections: 4096,
-                handler_time: timeout * 3,
-                body_bytes: 256 * 1024,
-                ..HttpLimits::default()
-            },
+            room_timeout: Duration::from_secs(10),
+            timeout: Duration::from_secs(10),
+            http: HttpLimits { connections: 4096, body_bytes: 256 * 1024, ..HttpLimits::default() },
         }
     }
 }

@@ -105,10 +105,8 @@ impl RequestWriters {
                     for (number, _) in &batch {
                         refuse(in_flight, *number, &refusal);
                     }
-                    // The log has forgotten what was written before.
-                    if matches!(refusal, LogRefusal::Gap { .. }) {
-                        (life, written) = (life + 1, 0);
-                    }
+                    // An earlier try may come yet: its numbers are never given to others.
+                    (life, written) = (life + 1, 0);
                 }
             }
         }

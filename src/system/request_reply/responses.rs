@@ -24,6 +24,11 @@ pub(super) async fn read_responses(in_flight: &InFlight, log: &Arc<dyn Log>, mut
                 continue;
             }
         };
+        if batch.end < offset {
+            // Its folder was set back, and what comes now is new.
+            tracing::warn!(offset, end = batch.end, "the log ends before what was read of it");
+            offset = batch.end;
+        }
         offset += batch.records.len() as u64;
         for record in &batch.records {
             match ServiceResponse::decode(record) {

@@ -306,6 +306,34 @@ fn a_table_with_a_primary_key_gets_the_last_row_of_each_key() {
 }
 
 #[test]
+fn how_often_a_key_comes_is_no_matter_where_it_is_the_primary_key() {
+    on_bench(async |bench| {
+        let mut sink = bench.open(exactly_once().keyed(), 1, None).await;
+        let key = "k".repeat(1000);
+        for number in 0..WAITING_BYTES_MAX / 1000 * 20 {
+            let value = if number % 2 == 0 { u64::MAX } else { 1 };
+            sink.write((key.clone(), value), None).expect("one row waits");
+        }
+        assert_eq!(sink.gathered_bytes, bytes_of(&sink.gathered.rows().collect::<Vec<_>>()));
+    });
+}
+
+#[test]
+fn more_than_one_write_takes_is_written_in_pieces() {
+    on_bench(async |bench| {
+        let mut sink = bench.open(DatabaseSink::upsert("fake:", "t", to_row), 1, None).await;
+        let keys: Vec<String> =
+            (0..60).map(|number| format!("{number}{}", "k".repeat(100_000))).collect();
+        put(&mut sink, &keys.iter().map(String::as_str).collect::<Vec<_>>());
+        sink.flush().await.expect("each piece is taken");
+        assert_eq!(bench.fake.held().rows.len(), 60);
+        put(&mut sink, &["z"]);
+        sink.flush().await.expect("numbers go on");
+        assert_eq!(bench.fake.held().rows.len(), 61);
+    });
+}
+
+#[test]
 fn upserts_are_written_in_batches_and_at_barriers_and_a_batch_is_done_once() {
     on_bench(async |bench| {
         let sink = || DatabaseSink::upsert("fake:", "t", to_row);

@@ -36,6 +36,11 @@ fn place(file: &str) -> (&str, [u64; 3]) {
     (parts.next().unwrap_or(file), [subtask, epoch, last])
 }
 
+/// Whether that is a final file of a directory, and none of a directory within it.
+pub fn is_file_of(directory: &str, name: &str) -> bool {
+    name.strip_prefix(&file_folder(directory)).is_some_and(|file| !file.contains('/'))
+}
+
 /// The final files of a directory with their contents: sink by sink and subtask by subtask, in the order in which their
 /// lines were written. What becomes visible later is not among them.
 ///
@@ -46,6 +51,7 @@ pub async fn read_files(
     directory: &str,
 ) -> Result<Vec<(String, Bytes)>, ObjectStoreRefusal> {
     let mut names = objects.list_until_acknowledged(&file_folder(directory)).await?;
+    names.retain(|name| is_file_of(directory, name));
     names.sort_by(|a, b| place(a).cmp(&place(b)));
     let mut files = Vec::new();
     for name in names {
@@ -138,6 +144,14 @@ mod tests {
         names.reverse();
         names.sort_by(|a, b| place(a).cmp(&place(b)));
         assert_eq!(names, ordered);
+    }
+
+    #[test]
+    fn what_lies_in_a_directory_within_is_not_of_it() {
+        assert!(is_file_of("a", "files/a/part-1") && is_file_of("a/b", "files/a/b/part-1"));
+        for other in ["files/a/b/part-1", "files/ab/part-1", "files/a", "a/part-1"] {
+            assert!(!is_file_of("a", other), "{other}");
+        }
     }
 
     #[test]

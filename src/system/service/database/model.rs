@@ -248,14 +248,15 @@ impl Table {
         self.len() == 0
     }
 
-    /// Takes rows in, in order; by how many bytes it has grown.
-    pub fn write(&mut self, rows: &[DatabaseRow]) -> u64 {
+    /// Takes rows in, in order; by how many bytes it has grown, or shrunk.
+    pub fn write(&mut self, rows: &[DatabaseRow]) -> i64 {
         rows.iter().map(|row| self.insert(row.clone())).sum()
     }
 
-    /// Takes a row in; by how many bytes it has grown at most.
-    pub fn insert(&mut self, row: DatabaseRow) -> u64 {
-        let (bytes, value) = (row.bytes() as u64, row.value.len());
+    /// Takes a row in; by how many bytes it has grown, or shrunk.
+    pub fn insert(&mut self, row: DatabaseRow) -> i64 {
+        let length = |bytes: usize| i64::try_from(bytes).expect("a row is bounded");
+        let (bytes, value) = (length(row.bytes()), length(row.value.len()));
         match self {
             Table::Plain(held) => {
                 held.push(row);
@@ -263,7 +264,7 @@ impl Table {
             }
             Table::Keyed(held) => match held.insert(row.key, row.value) {
                 None => bytes,
-                Some(before) => value.saturating_sub(before.len()) as u64,
+                Some(before) => value - length(before.len()),
             },
         }
     }
@@ -327,5 +328,7 @@ mod tests {
         assert_eq!(plain.rows().collect::<Vec<_>>(), rows);
         let found: Vec<_> = keyed.rows().map(|row| row.key + &row.value).collect();
         assert_eq!((found, keyed.len()), (vec!["a1".to_string(), "b2".to_string()], 2));
+        let longer_and_shorter = ["123", "1", "123", "1"].map(|value| DatabaseRow::new("a", value));
+        assert_eq!(keyed.write(&longer_and_shorter), 0);
     }
 }

@@ -71,7 +71,7 @@ impl Durable for DatabaseState {
                     row.number = *number;
                 }
                 if let Some(table) = self.tables.get_mut(table) {
-                    self.bytes += table.write(rows);
+                    self.bytes = self.bytes.saturating_add_signed(table.write(rows));
                 }
             }
         }

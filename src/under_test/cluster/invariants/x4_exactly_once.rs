@@ -9,7 +9,7 @@ use crate::{
     harness::event::Moment,
     jobs::common::{JobOracle, Topics},
     system::{
-        connector::{SinkEvent, file_folder, part_lines},
+        connector::{SinkEvent, is_file_of, part_lines},
         ids::JobId,
         protocol::JobStatus,
         service::{
@@ -222,7 +222,7 @@ impl ClusterInvariant for ExactlyOnce {
             }
             EventRef::Database(event) => self.feed_database(at, event),
             EventRef::Sink(SinkEvent::PartRolled { attempt, file, content, .. }) => {
-                if file.starts_with(&file_folder(&self.topics.output)) {
+                if is_file_of(&self.topics.output, file) {
                     let part = (attempt.vertex.subtask, file.clone(), content.clone());
                     self.parts.push(part);
                 }

@@ -9,7 +9,7 @@ use crate::{
         FailureInjection, JobPlan, Topics, partition_lines, run_client_node, run_writer_node,
     },
     system::{
-        connector::{LogSourceParameters, file_folder, part_lines},
+        connector::{LogSourceParameters, is_file_of, part_lines},
         graph::{JobGraph, RATE_FAILURES_MAX, RestartStrategy},
         ids::JobId,
         service::database::Table,
@@ -64,8 +64,7 @@ pub fn committed_lines(model: &Model, topic: &str) -> Vec<String> {
     let records = records.map(|record| String::from_utf8_lossy(record).into_owned());
     let rows = model.tables.get(topic).into_iter().flat_map(Table::rows);
     let rows = rows.map(|row| format!("{} {}", row.key, row.value));
-    let folder = file_folder(topic);
-    let files = model.objects.iter().filter(|name| name.starts_with(&folder));
+    let files = model.objects.iter().filter(|name| is_file_of(topic, name));
     let lines = files.filter_map(|file| model.parts.get(file)).flat_map(|part| part_lines(part));
     let lines = lines.map(|line| String::from_utf8_lossy(line).into_owned());
     records.chain(rows).chain(lines).collect()

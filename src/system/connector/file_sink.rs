@@ -44,7 +44,7 @@ mod error;
 mod names;
 
 pub use error::{FileSinkError, PENDING_PARTS_MAX};
-pub use names::{FILES, is_file_of, part_lines, read_files};
+pub use names::{FILES, file_folder, is_file_of, part_lines, read_files};
 
 use crate::system::{
     connector::SinkEvent,

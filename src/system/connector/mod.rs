@@ -20,8 +20,8 @@ mod text_source;
 pub use database_sink::{DatabaseSink, DatabaseSinkError, WAITING_BYTES_MAX};
 pub use discarding_sink::DiscardingSink;
 pub use file_sink::{
-    FILES, FileSink, FileSinkError, PART_BYTES, PENDING_PARTS_MAX, is_file_of, part_lines,
-    read_files,
+    FILES, FileSink, FileSinkError, PART_BYTES, PENDING_PARTS_MAX, file_folder, is_file_of,
+    part_lines, read_files,
 };
 pub use generator::{GeneratorParameters, GeneratorSource};
 pub use input::{Input, InputSource};

@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn wrong_arguments_and_unknown_programs_are_refused_with_what_there_is() {
         for (name, arguments, why) in [
-            ("word-cuont", &[][..], "\n  word-count      Count words"),
+            ("word-cuont", &[][..], "\n  word-count       Count words"),
             ("word-count", &[], "<--input <FILE>|--records <N>>"),
             ("word-count", &["--records", "many"], "--records"),
             ("word-count", &["--records", "1", "--input", "x"], "cannot be used with"),

@@ -2,8 +2,9 @@
 //!
 //! The server is one node with a disk. An object is written once, read, renamed, deleted, and its name may be
 //! used again after that. A rename is one record of the index's log, which is durable before it is answered, so
-//! an object is under one of its two names at every moment and after every crash; its file stays. Sealing a prefix removes what is under it for ever, so that a late upload
-//! leaves nothing behind. Every call may be repeated.
+//! an object is under one of its two names at every moment and after every crash; its file stays. Sealing a
+//! prefix removes what is under it for ever, so that a late upload leaves nothing behind. Every call may be
+//! repeated.
 //!
 //! A file that was changed by hand is refused, and so are files without the index that names them.
 //! When both folders are set back in time, or gone, a job master refuses: the checkpoint to which the

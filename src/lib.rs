@@ -13,25 +13,21 @@
 //!
 //! # A job
 //!
-//! A job is a [`Program`](system::dataflow::Program): a function that describes typed streams, under a name and a
-//! version. `count` keeps a number for each word; whatever fails, each is counted once. More of what can be done with a
-//! stream (windows of event time, side outputs, two streams that are connected) is in [`system::dataflow`], whole jobs
-//! with their oracles in [`jobs`].
+//! A job is a [`Program`](system::dataflow::Program), a function that describes typed streams under a name and a
+//! version, and, apart from it, what must be committed of its input. `count` keeps a number for each long word; whatever
+//! fails, each is counted once. More of what can be done with a stream (windows of event time, side outputs, two streams
+//! that are connected) is in [`system::dataflow`], whole jobs with their oracles in [`jobs`].
 //!
 //! ```
 //! use bytes::Bytes;
-//! use serde::Deserialize;
-//! use wavetank::system::{
-//!     connector::{LogSink, LogSource, LogSourceParameters},
-//!     dataflow::{Collector, KeyContext, Process, Program, Result, StreamEnv, Text},
-//!     ids::JobId,
+//! use std::collections::BTreeMap;
+//! use wavetank::{
+//!     jobs::{Job, Jobs, common::JobArguments},
+//!     system::{
+//!         connector::LogSink,
+//!         dataflow::{Collector, Failure, KeyContext, Process, Program, Result, StreamEnv, Text},
+//!     },
 //! };
-//!
-//! #[derive(Deserialize)]
-//! struct Arguments {
-//!     input: LogSourceParameters,
-//!     output: String,
-//! }
 //!
 //! #[derive(Clone, Default)]
 //! struct Count;
@@ -46,36 +42,60 @@
 //!         context: &mut KeyContext<'_, Text, u64>,
 //!         out: &mut Collector<'_, (Text, u64)>,
 //!     ) -> Result<()> {
-//!         *context.state() += 1;
+//!         let next = context.state().checked_add(1);
+//!         // Its task fails with these words, and the job restarts from its last checkpoint.
+//!         *context.state() = next.ok_or_else(|| Failure::new("no number is so large"))?;
 //!         out.emit((word, *context.state()));
 //!         Ok(())
 //!     }
 //! }
 //!
-//! fn word_count(env: &mut StreamEnv, arguments: &Arguments) -> Result<()> {
-//!     env.source("lines", LogSource::new(arguments.input.clone())?)
+//! /// `input` and `output` are filled in by whoever runs it: topics in simulation, a file live.
+//! fn describe(env: &mut StreamEnv, arguments: &JobArguments) -> Result<()> {
+//!     env.source("lines", arguments.input.source()?)
 //!         .flat_map("split", |line: Bytes, out| {
 //!             let line = String::from_utf8_lossy(&line).into_owned();
 //!             line.split_whitespace().for_each(|word| out.emit(Text::from(word)));
 //!         })
+//!         .filter("long", |word: &Text| word.len() > 3)
 //!         .key_by(Text::clone)
 //!         .process("count", Count)
-//!         .sink("counts", LogSink::new(&arguments.output));
+//!         // Text, for people; `LogSink::new` writes the values themselves, compactly.
+//!         .sink("counts", LogSink::encoding(&arguments.output, |(word, count)| Ok(record(word, *count))));
 //!     Ok(())
 //! }
 //!
-//! let program = Program::new("word-count", 1, word_count);
-//! let arguments = r#"{"input": {"topic": "lines", "stop": [1000, 1000]}, "output": "counts"}"#;
-//! let job = program.job(JobId(1), arguments, 2)?;
-//! let names: Vec<&str> = job.vertices.iter().map(|vertex| vertex.name.as_str()).collect();
-//! assert_eq!(names, ["lines -> split", "count -> counts"]);
-//! # Ok::<(), wavetank::system::dataflow::ProgramError>(())
+//! fn record(word: &str, count: u64) -> Bytes {
+//!     Bytes::from(format!("{word} {count}"))
+//! }
+//!
+//! /// What must be committed of these lines, each record once and in any order.
+//! fn expected(lines: &[Bytes]) -> Vec<Bytes> {
+//!     let mut counts = BTreeMap::new();
+//!     let lines = lines.iter().map(|line| String::from_utf8_lossy(line).into_owned());
+//!     let words = lines.flat_map(|line| line.split_whitespace().map(String::from).collect::<Vec<_>>());
+//!     let counted = words.filter(|word| word.len() > 3).map(|word| {
+//!         let count = counts.entry(word.clone()).and_modify(|count| *count += 1).or_insert(1);
+//!         record(&word, *count)
+//!     });
+//!     counted.collect()
+//! }
+//!
+//! fn job() -> Job {
+//!     Job::new(Program::new("long-words", 1, describe), expected)
+//!         // What it is given in simulation, line by line; the standard words have two or three letters.
+//!         .workload(|_, draws| Bytes::from(format!("it said word-{}", draws.below(50))))
+//! }
+//!
+//! Jobs::from(job()).check()?;
+//! # Ok::<(), wavetank::jobs::Untestable>(())
 //! ```
 //!
-//! With what must be committed of its input it is a [`Job`](jobs::Job). A crate of one's own hands its jobs to
-//! [`cli::main`]: that is its whole `main`, in both worlds. Scenarios with a `[[job]]` run them in simulation, under all
-//! faults; `cargo live submit` on a cluster of processes, each of which is that crate's binary; and
-//! `local::LocalCluster` in a test of one's own (live world). `examples/word-count` does all three.
+//! A crate of one's own hands its jobs to [`cli::main`]: that is its whole `main`, in both worlds. Scenarios with a
+//! `[[job]]` run them in simulation, under all faults; `cargo live submit` on a cluster of processes, each of which is
+//! that crate's binary; and `local::LocalCluster` in a test of one's own (live world). `cargo run -- init ../my-job --job`
+//! writes such a crate: what it needs beside its sources is a `.cargo/config.toml` that chooses the world
+//! (`--cfg madsim`; without it the crate is the live one), a scenario, and a test that runs every scenario.
 
 /// A build that was to be a simulation must not quietly become a live one: its tests would vanish.
 #[cfg(not(madsim))]

@@ -231,7 +231,9 @@ impl LocalCluster {
         let (name, output) = (Job::text_name(id), job.output_topic(id));
         let text = Bytes::copy_from_slice(text.as_bytes());
         let input = Input::Text(upload_text(&**objects, &name, &text).await?);
-        log.create_topic_until_acknowledged(&output, settings.parallelism).await?;
+        if !job.writes_files() {
+            log.create_topic_until_acknowledged(&output, settings.parallelism).await?;
+        }
         let result = self.run(&job.graph(id, &input, &output, &Map::new(), settings)?).await?;
         if result.status != JobStatus::Finished {
             return Err(LocalJobError::NotFinished(result));

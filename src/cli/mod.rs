@@ -9,8 +9,6 @@ mod log;
 mod simulated;
 
 use crate::jobs::Jobs;
-#[cfg(madsim)]
-use clap::Parser;
 use std::process::ExitCode;
 
 pub use exit::{CliError, Outcome};
@@ -58,7 +56,7 @@ fn simulated(systems: crate::harness::system::Systems, jobs: &Jobs) -> ExitCode 
         eprintln!("wavetank: {error}");
         return Outcome::BadInput.into();
     }
-    exit(simulated::run(simulated::Arguments::parse(), systems, jobs))
+    exit(simulated::run(simulated::parse(jobs), systems, jobs))
 }
 
 /// Reads the command line and does what it says with these jobs: the whole `main` of a binary with jobs of its own, in

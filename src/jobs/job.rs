@@ -26,6 +26,7 @@ const GENERATED: &[u8] = b"word-17";
 type CheckLine = dyn Fn(&[u8]) -> Result<(), String> + Send + Sync;
 type CheckText = dyn Fn(&[Bytes]) -> Result<(), String> + Send + Sync;
 type MakeLine = dyn Fn(u64, &mut Draws) -> Bytes + Send + Sync;
+type IsIdle = dyn Fn(&[Bytes]) -> bool + Send + Sync;
 type MakeOracle = dyn Fn(&[Bytes]) -> Box<dyn JobOracle> + Send + Sync;
 
 /// A job that reads records and writes a topic: its program, and what is said of it besides.
@@ -77,6 +78,7 @@ pub enum JobTest {
 pub struct Workload {
     line: Arc<MakeLine>,
     check_text: Arc<CheckText>,
+    is_idle: Arc<IsIdle>,
     oracle: Arc<MakeOracle>,
 }
 
@@ -95,6 +97,12 @@ impl Workload {
         (self.check_text)(lines)
     }
 
+    /// Whether it is known that nothing must be committed of these lines: a run of them would show nothing. Never for a
+    /// job with an oracle of its own, which is not asked.
+    pub fn is_idle(&self, lines: &[Bytes]) -> bool {
+        (self.is_idle)(lines)
+    }
+
     /// An oracle for these lines, of which nothing has been read.
     pub fn oracle(&self, lines: &[Bytes]) -> Box<dyn JobOracle> {
         (self.oracle)(lines)
@@ -103,12 +111,22 @@ impl Workload {
 
 impl Job {
     /// A job whose committed records, of all partitions together, must be those that `expected` makes of all lines of
-    /// the input: in any order, each as often as it is there.
+    /// the input: in any order, each as often as it is there. Of its workload it must make some, or no run would show
+    /// anything: where the standard words are not enough, [`workload`](Job::workload) says what the job reads.
     pub fn new(
         program: Program,
         expected: impl Fn(&[Bytes]) -> Vec<Bytes> + Send + Sync + 'static,
     ) -> Self {
-        Job::with_oracle(program, move |lines| Box::new(ExpectedRecords::new(expected(lines))))
+        let expected = Arc::new(expected);
+        let of_lines = expected.clone();
+        let job =
+            Job::with_oracle(program, move |lines| Box::new(ExpectedRecords::new(of_lines(lines))));
+        let JobTest::Standard(workload) = job.test else {
+            unreachable!("a job with an oracle has a workload")
+        };
+        let is_idle = Arc::new(move |lines: &[Bytes]| expected(lines).is_empty());
+        let test = JobTest::Standard(Workload { is_idle, ..workload });
+        Job { test, ..job }
     }
 
     /// A job whose committed records an oracle follows step by step, such as one of a promise about their order. It is
@@ -118,8 +136,8 @@ impl Job {
         oracle: impl Fn(&[Bytes]) -> Box<dyn JobOracle> + Send + Sync + 'static,
     ) -> Self {
         let (line, oracle) = (Arc::new(drawn_words), Arc::new(oracle));
-        let check_text = Arc::new(|_: &[Bytes]| Ok(()));
-        Job::of(program, JobTest::Standard(Workload { line, check_text, oracle }))
+        let (check_text, is_idle) = (Arc::new(|_: &[Bytes]| Ok(())), Arc::new(|_: &[Bytes]| false));
+        Job::of(program, JobTest::Standard(Workload { line, check_text, is_idle, oracle }))
     }
 
     /// A job of this crate, with settings of its own in scenario files.

@@ -42,6 +42,17 @@ pub enum Untestable {
         /// Why.
         why: String,
     },
+    /// It has nothing to do with what it is given.
+    #[error(
+        "of the {LINES_TRIED} first lines of its workload, such as {line:?}, the job {job:?} has nothing to commit: every run of it would pass\n  \
+         `Job::workload` says what it is given in simulation"
+    )]
+    Idle {
+        /// Its name.
+        job: String,
+        /// One of the lines.
+        line: String,
+    },
 }
 
 impl From<Job> for Jobs {
@@ -92,7 +103,8 @@ impl Jobs {
         })
     }
 
-    /// Whether each can be put under test: described with the arguments that it has by default, and its workload read.
+    /// Whether each can be put under test: described with the arguments that it has by default, its workload read, and
+    /// something to be committed of it.
     ///
     /// # Errors
     /// The first that can't, and why.
@@ -104,7 +116,14 @@ impl Jobs {
             drawn
                 .iter()
                 .try_for_each(|line| job.check_line(line))
-                .map_err(|why| Untestable::Unreadable { job: job.name().to_string(), why })
+                .map_err(|why| Untestable::Unreadable { job: job.name().to_string(), why })?;
+            match workload.is_idle(&drawn) {
+                true => Err(Untestable::Idle {
+                    job: job.name().to_string(),
+                    line: String::from_utf8_lossy(&drawn[0]).into_owned(),
+                }),
+                false => Ok(()),
+            }
         })
     }
 
@@ -153,7 +172,7 @@ mod tests {
                 lines.sink("sink", DiscardingSink);
                 Ok(())
             });
-            Job::new(program, |_| Vec::new())
+            Job::new(program, <[bytes::Bytes]>::to_vec)
         };
         let numbers = |line: &[u8]| match line.iter().all(u8::is_ascii_digit) {
             true => Ok(()),
@@ -165,6 +184,18 @@ mod tests {
         assert_eq!(Jobs::from(counted.reads(numbers)).check(), Ok(()));
         let long = [b'1'; crate::jobs::common::TEXT_BYTES_MAX + 1];
         assert!(job().reads(numbers).check_line(&long).is_err(), "no line may be so long");
+    }
+
+    #[test]
+    fn a_job_that_makes_nothing_of_its_workload_is_refused() {
+        let long = |lines: &[bytes::Bytes]| {
+            lines.iter().filter(|line| line.len() > 20).cloned().collect::<Vec<_>>()
+        };
+        let job = || Job::new(Program::new("p", 1, |_, _: &JobArguments| Ok(())), long);
+        let told = Jobs::from(job()).check().expect_err("three short words a line").to_string();
+        assert!(told.contains("nothing to commit") && told.contains("Job::workload"), "{told}");
+        let given = job().workload(|_, _| bytes::Bytes::from_static(b"internationalization it is"));
+        assert_eq!(Jobs::from(given).check(), Ok(()));
     }
 
     #[test]

@@ -16,6 +16,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo live submit", "cargo live submit"),
     ("cargo live jobs", "cargo live jobs"),
     ("cargo live info", "cargo live info"),
+    ("cargo live output", "cargo live output"),
     ("cargo live cancel", "cargo live cancel"),
     ("cargo live stop-cluster", "cargo live stop-cluster"),
     ("bash .ci/run", ""),

@@ -424,7 +424,7 @@ fn a_damaged_folder_is_explained() {
     refused(
         &folder,
         "this build has no known bug \"stale-token-acepted\" to switch on; did you mean \
-         \"stale-token-accepted\"?; see `wavetank list --sabotages`",
+         \"stale-token-accepted\"?; see `cargo run -- list --sabotages`",
     );
     fs::remove_file(place.0.join(&record)).unwrap();
     std::os::unix::fs::symlink("/dev/zero", place.0.join(&record)).unwrap();

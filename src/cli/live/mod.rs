@@ -13,7 +13,7 @@ mod supervised;
 mod text;
 
 use super::{CliError, Outcome};
-use crate::jobs::Jobs;
+use crate::jobs::{Job, Jobs};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsStr;
 use tracing_subscriber::fmt::time::SystemTime;
@@ -21,8 +21,8 @@ use tracing_subscriber::fmt::time::SystemTime;
 /// The live cluster: each role a process of its own, on loopback TCP and in a
 /// folder of the real disk.
 ///
-/// A cluster that goes on in the background: `start-cluster`, then `submit`, `jobs`, `info` and `cancel`, at last
-/// `stop-cluster`. They all mean the cluster in the folder wavetank-cluster, unless --data names another one.
+/// A cluster that goes on in the background: `start-cluster`, then `submit`, `jobs`, `info`, `output` and `cancel`, at
+/// last `stop-cluster`. They all mean the cluster in the folder wavetank-cluster, unless --data names another one.
 /// `submit --target` runs a job in a cluster of its own instead, which ends with it.
 ///
 /// Exit codes: 0 all passed, 1 what was to be equal is not, or a job has not finished, 2 a bad command or file, 3
@@ -39,6 +39,9 @@ pub struct Arguments {
     command: Command,
 }
 
+/// The job that the examples of help texts name.
+const EXAMPLE: &str = "word-count";
+
 #[derive(Subcommand)]
 enum Command {
     Hello(hello::Hello),
@@ -47,6 +50,7 @@ enum Command {
     Submit(session::Submit),
     Jobs(session::Jobs),
     Info(session::Info),
+    Output(session::Output),
     Cancel(session::Cancel),
     StopCluster(session::StopCluster),
     /// Looks after a cluster's processes, as `start-cluster` starts it.
@@ -63,8 +67,22 @@ impl Arguments {
         let listed = format!("Jobs of this binary:{}", jobs.listed());
         let command =
             Arguments::command().mut_subcommand("submit", |submit| submit.after_help(listed));
+        let command = in_terms_of(command, jobs);
         Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
     }
+}
+
+/// The same, with examples of a job that this binary has.
+fn in_terms_of(command: clap::Command, jobs: &Jobs) -> clap::Command {
+    let first = jobs.iter().next().map_or("JOB", Job::name).to_string();
+    let of_jobs = |text: Option<&clap::builder::StyledStr>| {
+        text.map(|text| text.to_string().replace(EXAMPLE, &first)).unwrap_or_default()
+    };
+    let long = of_jobs(command.get_long_about());
+    command.long_about(long).mut_subcommands(|of| {
+        let long = of_jobs(of.get_long_about());
+        if long.is_empty() { of } else { of.long_about(long) }
+    })
 }
 
 /// Commands that have moved away, and what to say to somebody who types one.
@@ -73,10 +91,37 @@ const MOVED: &[(&str, &str)] = &[(
     "`journal` is a crate of its own now, examples/journal; its README.md tells how it runs live",
 )];
 
-/// What to say to somebody whose first word is a command that has moved away.
+/// Commands of the other world.
+const SIMULATED: &[&str] = &[
+    "explore",
+    "run",
+    "replay",
+    "add-regression",
+    "sabotage",
+    "list",
+    "check",
+    "new",
+    "init",
+    "verify-determinism",
+    "digest",
+    "graph",
+];
+
+/// What to say to somebody whose first word is a command that has moved away, or is one of the other world.
 pub fn moved(command: &OsStr) -> Option<CliError> {
-    let (_, told) = MOVED.iter().find(|(moved, _)| command == *moved)?;
-    Some(CliError::new(*told))
+    if let Some((_, told)) = MOVED.iter().find(|(moved, _)| command == *moved) {
+        return Some(CliError::new(*told));
+    }
+    let simulated = SIMULATED.iter().find(|simulated| command == **simulated)?;
+    Some(CliError::new(format!(
+        "`{simulated}` is a command of the simulation, and this binary is the live one: it was built without `--cfg madsim`.\n  \
+         The crate's .cargo/config.toml sets it:\n\n  \
+         [build]\n  \
+         rustflags = \"--cfg madsim\"\n  \
+         rustdocflags = \"--cfg madsim\"\n\n  \
+         RUSTFLAGS of the environment override it. `cargo run -- init --job` of wavetank writes a crate that has all it \
+         needs"
+    )))
 }
 
 /// Does what the command line says.
@@ -89,6 +134,7 @@ pub fn run(arguments: Arguments, jobs: &Jobs) -> Result<Outcome, CliError> {
         Command::Submit(command) => command.run(&arguments.log, jobs),
         Command::Jobs(command) => command.run(),
         Command::Info(command) => command.run(),
+        Command::Output(command) => command.run(),
         Command::Cancel(command) => command.run(),
         Command::StopCluster(command) => command.run(),
         Command::Supervisor(command) => command.run(&arguments.log),

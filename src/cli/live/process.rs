@@ -2,6 +2,7 @@
 
 use super::CliError;
 use futures::channel::oneshot;
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     ffi::OsString,
     io::{BufRead, BufReader},
@@ -50,6 +51,13 @@ impl Process {
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>, CliError> {
         Ok(self.child.try_wait()?)
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        // It fails only for a process that is gone already.
+        let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
     }
 
     /// The line after the first, or that there is none; `None` while that is open. It may come after the end of the

@@ -220,6 +220,11 @@ impl Prepared {
         self.output.clone().unwrap_or_else(|| self.job.output_topic(job))
     }
 
+    /// Whether it writes to a table of a database.
+    pub fn is_table(&self) -> bool {
+        self.job.writes_to_database()
+    }
+
     /// Where the output of a job is, for people.
     pub fn place(&self, job: JobId) -> String {
         let kind = match (self.job.writes_to_database(), self.job.writes_files()) {
@@ -253,7 +258,7 @@ impl Prepared {
         }
     }
 
-    /// Makes the topic to which a job writes, also for one that writes to a table or files of that name; once more is fine.
+    /// Makes the topic to which a job writes, if it writes to one; once more is fine.
     ///
     /// # Errors
     /// What the log server refuses.
@@ -263,6 +268,9 @@ impl Prepared {
         log: &dyn Log,
         parallelism: u32,
     ) -> Result<(), LogRefusal> {
+        if self.job.writes_to_database() || self.job.writes_files() {
+            return Ok(());
+        }
         log.create_topic_until_acknowledged(&self.output(job), parallelism).await
     }
 

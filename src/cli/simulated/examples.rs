@@ -1,6 +1,20 @@
 //! What a person types, and what the command exits with: the end of each command's help.
 //! docs/exit-codes.md says the same at length.
 
+/// What only this crate has, of all that the examples name.
+const OWN: &[&str] = &["word-count", "pipelines", "swarm-7", "old-offer"];
+
+/// The end of a help text, for a binary that has other scenarios and jobs.
+pub fn elsewhere(text: &str) -> String {
+    let kept = text.lines().filter(|line| !OWN.iter().any(|own| line.contains(own)));
+    let kept: Vec<&str> = kept.collect();
+    let text = kept.join("\n");
+    match text.strip_prefix("Examples:\n\n") {
+        Some(rest) => rest.to_string(),
+        None => text,
+    }
+}
+
 pub const RUN: &str = "\
 Examples:
   cargo run -- run word-count/executor-power-cut --seed 7
@@ -74,8 +88,8 @@ Exit codes: 0 the file is written, 2 nothing is written.";
 
 pub const INIT: &str = "\
 Examples:
-  cargo run -- init my-system
   cargo run -- init ../my-system
+  cargo run -- init ../my-job --job
 
 Exit codes: 0 the crate is written, 2 nothing is written.";
 
@@ -101,3 +115,19 @@ Examples:
   cargo run -- graph pipelines --format json
 
 Exit codes: 0 told, 2 there is no such program, or it refuses its arguments.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elsewhere_no_example_names_what_only_this_crate_has() {
+        assert!(elsewhere(EXPLORE).starts_with("Examples:\n  cargo run -- explore\n"));
+        assert!(elsewhere(RUN).starts_with("Exit codes: 0"), "{}", elsewhere(RUN));
+        for text in
+            [EXPLORE, RUN, REPLAY, ADD_REGRESSION, SABOTAGE, LIST, CHECK, NEW, DIGEST, GRAPH]
+        {
+            assert!(!elsewhere(text).contains("word-count"), "{}", elsewhere(text));
+        }
+    }
+}

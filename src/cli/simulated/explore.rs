@@ -134,7 +134,7 @@ impl Explore {
         format!(
             "wavetank: seeds {start}..{end}{limit} over {}, {}{switch}",
             counted(plan.scenarios.len() as u64, "scenario"),
-            counted(plan.jobs as u64, "job"),
+            format_args!("{} at a time", plan.jobs),
         )
     }
 

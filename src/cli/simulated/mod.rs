@@ -32,7 +32,7 @@ use crate::{
     host::Sabotage,
     jobs::Jobs,
 };
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::{
     collections::BTreeSet,
     num::NonZeroUsize,
@@ -109,6 +109,24 @@ pub fn renamed(arguments: &[String]) -> Option<CliError> {
     Some(CliError::new(format!("{old} is called `{new}` now")))
 }
 
+/// Reads the command line of a binary with these jobs; what is wrong with it ends the process.
+pub fn parse(jobs: &Jobs) -> Arguments {
+    let is_own = crate::jobs::shipped().iter().all(|job| jobs.get(job.name()).is_ok());
+    let command = Arguments::command();
+    // The examples are scenarios of this crate.
+    let command = match is_own {
+        true => command,
+        false => command.mut_subcommands(|of| {
+            let told = of.get_after_help().map(|told| examples::elsewhere(&told.to_string()));
+            match told {
+                Some(told) => of.after_help(told),
+                None => of,
+            }
+        }),
+    };
+    Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
 /// Does what the command line says.
 pub fn run(arguments: Arguments, systems: Systems, jobs: &Jobs) -> Result<Outcome, CliError> {
     if !matches!(arguments.command, Command::Graph(_)) {
@@ -148,7 +166,7 @@ fn find_path(text: &str) -> Result<PathBuf, CliError> {
         Err(none) => return Err(CliError::new(format!("{missing}\n  {none}"))),
     };
     let near = did_you_mean(text, known.iter().map(String::as_str), '"');
-    let hint = "`wavetank list` names those there are";
+    let hint = "`cargo run -- list` names those there are";
     Err(CliError::new(format!("{missing}{near}\n  {hint}")))
 }
 
@@ -204,7 +222,7 @@ fn shipped_like(name: &str) -> Result<Vec<PathBuf>, CliError> {
     let mut found = shipped()?;
     found.retain(|path| matches_stars(&pattern, &name_in(path)));
     if found.is_empty() {
-        let hint = "`wavetank list` names those there are";
+        let hint = "`cargo run -- list` names those there are";
         return Err(CliError::new(format!("no scenario is named like {name:?}\n  {hint}")));
     }
     Ok(found)
@@ -264,7 +282,7 @@ fn find_sabotage(systems: Systems, name: Option<&str>) -> Result<Option<Sabotage
     let Some(name) = name else { return Ok(None) };
     systems.sabotage(name).map(Some).map_err(|near| {
         let there_is = format!("there is no known bug {name:?} to switch on{near}");
-        CliError::new(format!("{there_is}\n  `wavetank list --sabotages` names all"))
+        CliError::new(format!("{there_is}\n  `cargo run -- list --sabotages` names all"))
     })
 }
 

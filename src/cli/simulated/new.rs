@@ -25,8 +25,11 @@ impl New {
     pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
         let (system, name) = read_name(systems, &self.name)?;
         let root = Path::new(SCENARIOS);
-        if !root.is_dir() {
-            return Err(super::no_scenarios());
+        // Elsewhere it would lie where no command looks for it.
+        if !root.is_dir() && !Path::new("Cargo.toml").is_file() {
+            return Err(CliError::new(
+                "there is no scenarios/ here, and no Cargo.toml beside which to make it; run from the root of a crate",
+            ));
         }
         let folder = root.join(system.folder());
         let path = folder.join(name).with_extension("toml");
@@ -65,9 +68,21 @@ fn next_steps(path: &Path, name: &str) -> String {
          cargo run -- check {name}            explains mistakes\n  \
          cargo run -- check {name} --plan 7   shows what seed 7 draws\n  \
          cargo run -- run {name} --seed 7     runs that seed\n  \
-         cargo run -- explore {name}          runs seeds 0 to 99\n  \
-         cargo test --test scenarios {name}   runs it as a test\n\n\
-         The first test writes a snapshot for your review under snapshots/.",
-        path.display()
+         cargo run -- explore {name}          runs seeds 0 to 99\n  {}",
+        path.display(),
+        as_test(name)
     )
+}
+
+/// How it becomes a test.
+fn as_test(name: &str) -> String {
+    if Path::new("tests/scenarios.rs").is_file() {
+        return format!(
+            "cargo test --test scenarios {name}   runs it as a test\n\n\
+             Its first test fails and writes a snapshot for your review under snapshots/: NAME.snap.new, which you \
+             rename to NAME.snap."
+        );
+    }
+    "\nThis crate has no tests/scenarios.rs yet, which makes every scenario a test case; `init --job` writes one."
+        .to_string()
 }

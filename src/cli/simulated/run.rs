@@ -30,7 +30,7 @@ use std::{
 /// Runs one scenario with one seed.
 #[derive(Args)]
 pub struct Run {
-    /// The scenario: a file, or a name as `wavetank list` prints it
+    /// The scenario: a file, or a name as `cargo run -- list` prints it
     scenario: String,
     /// The plan seed: what the adversary and the workload draw; 0 if absent
     #[arg(long, value_name = "SEED", default_value_t = 0, hide_default_value = true, value_parser = parse_seed, allow_hyphen_values = true)]

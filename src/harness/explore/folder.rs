@@ -363,7 +363,7 @@ fn switch(
     systems.sabotage(name).map(Some).map_err(|near| FolderError::Damaged {
         path: path.display().to_string(),
         reason: format!(
-            "this build has no known bug {name:?} to switch on{near}; see `wavetank list --sabotages`"
+            "this build has no known bug {name:?} to switch on{near}; see `cargo run -- list --sabotages`"
         ),
     })
 }

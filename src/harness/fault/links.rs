@@ -113,7 +113,7 @@ pub(super) fn message(field: &Field, system: &SystemSpec) -> Result<String, Scen
             error.with_help(format!("did you mean {}?", near.join(" or ")))
         }
     };
-    Err(error.with_help("see `wavetank list --messages`"))
+    Err(error.with_help("see `cargo run -- list --messages`"))
 }
 
 impl Generated for LinkSpec {

@@ -54,7 +54,7 @@ impl SwarmSpec {
         let mut keep = |place: &Option<ScenarioError>, message: String, list: &str| {
             let Some(place) = place else { return };
             let told = ScenarioError { message, ..place.clone() };
-            let told = told.with_help(format!("see `wavetank list --{list}`"));
+            let told = told.with_help(format!("see `cargo run -- list --{list}`"));
             let _: Option<()> = mistakes.keep(Err(told));
         };
         for prefix in swarm.messages.iter().filter(|prefix| !is_message(system, prefix)) {

@@ -105,7 +105,7 @@ impl TriggerCondition {
                 true => asked_value(field, ask),
                 false => Err(field
                     .refused(format!("`{milestone}` has no {}", ask.what))
-                    .with_help("see `wavetank list --milestones`")),
+                    .with_help("see `cargo run -- list --milestones`")),
             };
             asked.extend(on.take(ask.key, read)?.map(|value| (ask.key, value)));
         }

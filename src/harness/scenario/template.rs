@@ -54,7 +54,7 @@ fn head(system: &dyn AnySystem) -> String {
          A line such as #key = \"value\" shows a default; take the # away to set another.\n\
          Durations: \"250us\", \"1500ms\", \"2s\", \"1.5s\", \"10m\". Shares: \"5%\". A range such as \
          \"2s..5s\" is drawn anew by each seed.\n\
-         The words: `wavetank list` with --systems, --faults, --targets, --milestones, --messages or \
+         The words: `cargo run -- list` with --systems, --faults, --targets, --milestones, --messages or \
          --invariants.",
     );
     let (described, systems) = (

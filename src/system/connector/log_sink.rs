@@ -55,12 +55,13 @@ impl<T> Clone for LogSink<T> {
 }
 
 impl<T: Data> LogSink<T> {
-    /// One that writes each value to a topic as `postcard` encodes it.
+    /// One that writes each value to a topic as `postcard` encodes it: compact, and no text. What people or other
+    /// programs read, [`encoding`](LogSink::encoding) writes.
     pub fn new(topic: &str) -> Self {
         LogSink::encoding(topic, |value| Ok(Bytes::from(postcard::to_allocvec(value)?)))
     }
 
-    /// One that writes what `encode` makes of each value.
+    /// One that writes what `encode` makes of each value, such as a line of text.
     pub fn encoding(topic: &str, encode: Encode<T>) -> Self {
         LogSink {
             topic: topic.to_string(),

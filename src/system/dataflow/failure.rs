@@ -3,7 +3,8 @@
 use std::fmt;
 
 /// What an operator, source or sink says when it can't go on: its task fails with these words, and the job restarts
-/// by its strategy. Every error turns into one with `?`.
+/// by its strategy. Every error turns into one with `?`; for words alone there is [`Failure::new`], as in
+/// `return Err(Failure::new("it is negative"))`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure(pub String);
 

@@ -74,6 +74,8 @@ pub enum JobEvent {
         attempts: Vec<ExecutionAttemptId>,
         /// All regions begin anew, and not only those of the attempts.
         all: bool,
+        /// Why it has failed, as a person reads it.
+        cause: String,
     },
     /// A master knows how far an attempt is.
     ExecutionChanged {

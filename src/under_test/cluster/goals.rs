@@ -147,10 +147,22 @@ fn all_running(model: &Model, job: JobId) -> Option<String> {
                     "the job to be RUNNING; its tasks run, and it is {}",
                     running.status
                 )),
-                missing => Some(format!("{missing} of {tasks} tasks to run")),
+                missing => {
+                    let failed = failures(model, job);
+                    Some(format!("{missing} of {tasks} tasks to run{failed}"))
+                }
             }
         }
     }
+}
+
+/// Why a job is not where it should be, if it has failed: what a user's own code says of itself, too.
+fn failures(model: &Model, job: JobId) -> String {
+    let Some(cause) = model.failed.get(&job) else { return String::new() };
+    let of_job = model.failovers.iter().filter(|((of, _), _)| *of == job);
+    let times: u32 = of_job.map(|(_, count)| count).sum();
+    let times = if times == 1 { "once".to_string() } else { format!("{times} times") };
+    format!("; it has failed {times}, at last of: {cause}")
 }
 
 fn fresh_checkpoint(model: &Model, job: JobId, look: GoalContext) -> Option<String> {
@@ -194,7 +206,10 @@ impl EndOfJob {
             expected.push(JobStatus::Failed);
         }
         match model.results.get(job) {
-            None => Some("the job to end, and its client to learn of it".to_string()),
+            None => {
+                let told = "the job to end, and its client to learn of it";
+                Some(format!("{told}{}", failures(model, *job)))
+            }
             Some((result, _)) if expected.contains(&result.status) => None,
             Some((result, _)) => {
                 let cause = result.cause.as_deref().unwrap_or("no cause is known");

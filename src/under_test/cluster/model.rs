@@ -72,6 +72,8 @@ pub struct Model {
     pub canceled: BTreeSet<JobId>,
     /// How often a job has failed, as each term of its masters counts.
     pub failovers: BTreeMap<(JobId, LeaderSessionId), u32>,
+    /// Why a job has failed last.
+    pub failed: BTreeMap<JobId, String>,
     /// The results that clients were told, and when first.
     pub results: BTreeMap<JobId, (JobResult, Duration)>,
     /// The job managers whose processes have ended with their cluster.
@@ -220,8 +222,9 @@ impl Model {
             JobEvent::JobManagerEnded { .. } => {
                 self.ended.insert(at.process);
             }
-            JobEvent::FailureCounted { job, session, failures, .. } => {
+            JobEvent::FailureCounted { job, session, failures, cause, .. } => {
                 self.failovers.insert((*job, *session), *failures);
+                self.failed.insert(*job, cause.clone());
             }
             JobEvent::Scheduled { job, session, epoch, vertices, .. } => {
                 let master = (at.process, *session);

@@ -191,8 +191,8 @@ fn job(event: &JobEvent) -> Option<String> {
             let from = restored.map_or("nothing".to_string(), |from| format!("{from:?}"));
             format!("deploys epoch {epoch}, {tasks} tasks, from {from}")
         }
-        JobEvent::FailureCounted { job, failures, .. } => {
-            format!("{job:?} has failed, {failures} in this term")
+        JobEvent::FailureCounted { job, failures, cause, .. } => {
+            format!("{job:?} has failed, {failures} in this term: {cause}")
         }
         JobEvent::ExecutionChanged { attempt, state } => format!("knows {attempt:?} as {state}"),
         JobEvent::ExecutorConnected { resource, .. } => format!("is connected to {resource}"),

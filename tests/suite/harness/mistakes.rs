@@ -90,12 +90,12 @@ fn a_message_that_nobody_sends_is_refused_with_the_nearest() {
         word_count(&hold("JobMasterGateway.ofer_slots")),
         "5:11 `fault 1.message`: no message of a cluster begins with \
          \"JobMasterGateway.ofer_slots\"\n  \
-         did you mean \"JobMasterGateway.offer_slots\" or \"JobMasterGateway.\"?\n  see `wavetank list --messages`"
+         did you mean \"JobMasterGateway.offer_slots\" or \"JobMasterGateway.\"?\n  see `cargo run -- list --messages`"
     );
     assert_eq!(
         word_count(&hold("JournalGateway.append")),
         "5:11 `fault 1.message`: no message of a cluster begins with \
-         \"JournalGateway.append\"\n  see `wavetank list --messages`"
+         \"JournalGateway.append\"\n  see `cargo run -- list --messages`"
     );
     for sound in ["JournalGateway.append", "JournalGateway.", "Coord", "handshake", "reset"] {
         let text = format!("description = \"A test.\"\n{}", hold(sound));
@@ -136,7 +136,7 @@ fn near_misses_are_told() {
     assert_eq!(
         journal("system = \"clustr\""),
         "2:10 `system`: there is no \"clustr\"; did you mean \"cluster\"?\n  \
-         expected one of \"journal\", \"cluster\"\n  see `wavetank list --systems`"
+         expected one of \"journal\", \"cluster\"\n  see `cargo run -- list --systems`"
     );
 }
 

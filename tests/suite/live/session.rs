@@ -129,7 +129,25 @@ fn a_cluster_takes_jobs_tells_of_them_and_ends_them() {
         told.ends_with(0, "the job is finished");
         let (job, _) = told.out.split_once('\n').expect("lines");
         told.ends_with(0, &format!("its output is committed to topic {program}-{job}"));
+        let topic = cluster.on("output", &[&format!("{program}-{job}")]);
+        let of_job = cluster.on("output", &[&job[..8]]);
+        of_job.ends_with(0, "");
+        assert!(of_job.out.lines().count() > 100, "{}", of_job.out);
+        assert_eq!(topic.out, of_job.out, "the job names its topic");
     }
+    let moved = cluster.folder.file("transfers", "a b 5\nb a 2\n".repeat(100));
+    let files = ["--", "--input", &moved, "--output", "statements"];
+    cluster
+        .on("submit", &[&["bank-statements", "--wait"], &PATIENCE[..], &files].concat())
+        .ends_with(
+            0,
+            "its output is committed to files of statements; `cargo live output statements",
+        );
+    let told = cluster.on("output", &["statements"]);
+    told.ends_with(0, "");
+    assert_eq!(told.out.lines().count(), 400, "two lines a transfer: {}", told.out);
+    let nobody = cluster.on("output", &["no-such"]);
+    nobody.ends_with(2, "there is no topic, no final file of a directory and no job \"no-such\"");
 
     let job = cluster.submit_endless("2");
     let (digits, _) = job.split_at(8);
@@ -228,6 +246,7 @@ fn where_nobody_answers_that_is_told() {
     cluster.on("jobs", &soon).ends_with(3, said);
     cluster.on("info", &[&[&job[..]], &soon[..]].concat()).ends_with(3, said);
     cluster.on("cancel", &[&[&job[..]], &soon[..]].concat()).ends_with(3, said);
+    cluster.on("output", &[&[&job[..]], &soon[..]].concat()).ends_with(3, said);
     let submit = [&["word-count"], &soon[..], &["--", "--records", "1"]].concat();
     let told = cluster.on("submit", &submit);
     told.ends_with(3, "`jobs` will tell");

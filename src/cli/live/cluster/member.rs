@@ -104,6 +104,21 @@ impl Member {
         }
     }
 
+    /// Asks it to end, if it runs.
+    pub fn terminate(&self) {
+        if let State::Running(process) = &self.state {
+            process.terminate();
+        }
+    }
+
+    /// Whether its process runs. One of which that can't be told does not.
+    pub fn is_running(&mut self) -> bool {
+        match &mut self.state {
+            State::Running(process) => matches!(process.ended(), Ok(None)),
+            State::Waiting { .. } | State::Finished { .. } => false,
+        }
+    }
+
     /// Whether it has done all that it had to.
     pub fn has_finished(&self) -> bool {
         matches!(self.state, State::Finished { .. })

@@ -61,6 +61,22 @@ struct OnDemand {
     config: ClusterConfig,
 }
 
+/// How long job managers have to give up what they lead, once the cluster is ended.
+const GIVING_UP_MAX: Duration = Duration::from_secs(3);
+
+impl Drop for Processes {
+    /// Ends all. Job managers give up what they lead first, or whoever starts the cluster again would wait until their
+    /// terms have run out.
+    fn drop(&mut self) {
+        self.job_managers.iter().for_each(Member::terminate);
+        let until = self.host.now() + GIVING_UP_MAX;
+        while self.job_managers.iter_mut().any(Member::is_running) && self.host.now() < until {
+            #[expect(clippy::disallowed_methods, reason = "nothing else is to be done meanwhile")]
+            std::thread::sleep(TICK);
+        }
+    }
+}
+
 impl Processes {
     /// None yet. They will have folders in `folder`, and print the tracing lines that `log` lets pass.
     pub fn new(host: &Host, folder: &Path, log: &str) -> Self {

@@ -105,7 +105,8 @@ mod tests {
 
     fn starts_again(attempts: Vec<ExecutionAttemptId>) -> JobEvent {
         let (session, failures, all) = (term(1), 1, true);
-        JobEvent::FailureCounted { job: JOB, session, failures, attempts, all }
+        let cause = String::new();
+        JobEvent::FailureCounted { job: JOB, session, failures, attempts, all, cause }
     }
 
     #[test]

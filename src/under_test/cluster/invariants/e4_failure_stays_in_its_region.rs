@@ -248,13 +248,27 @@ mod tests {
     fn failed(of: Option<(u32, u64)>) -> JobEvent {
         let attempts = of.into_iter().map(|(vertex, epoch)| attempt(vertex, epoch)).collect();
         let all = of.is_none();
-        JobEvent::FailureCounted { job: JOB, session: term(1), failures: 1, attempts, all }
+        JobEvent::FailureCounted {
+            job: JOB,
+            session: term(1),
+            failures: 1,
+            attempts,
+            all,
+            cause: String::new(),
+        }
     }
 
     /// All begin anew after the failure of one.
     fn all_failed(vertex: u32, epoch: u64) -> JobEvent {
         let attempts = vec![attempt(vertex, epoch)];
-        JobEvent::FailureCounted { job: JOB, session: term(1), failures: 1, attempts, all: true }
+        JobEvent::FailureCounted {
+            job: JOB,
+            session: term(1),
+            failures: 1,
+            attempts,
+            all: true,
+            cause: String::new(),
+        }
     }
 
     fn checkpoint_failed() -> JobEvent {

@@ -203,7 +203,14 @@ mod tests {
 
     fn failed(epoch: u64) -> JobEvent {
         let attempts = vec![attempt(0, epoch)];
-        JobEvent::FailureCounted { job: JOB, session: term(1), failures: 1, attempts, all: false }
+        JobEvent::FailureCounted {
+            job: JOB,
+            session: term(1),
+            failures: 1,
+            attempts,
+            all: false,
+            cause: String::new(),
+        }
     }
 
     fn fixed(attempts: u32) -> RestartStrategy {

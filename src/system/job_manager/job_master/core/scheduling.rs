@@ -343,7 +343,8 @@ impl JobMasterCore {
         }
         self.exhausted = !allowed;
         let (job, session, failures) = (self.id(), self.session, self.restarts.failures());
-        self.announce(JobEvent::FailureCounted { job, session, failures, attempts, all });
+        let cause = cause.to_string();
+        self.announce(JobEvent::FailureCounted { job, session, failures, attempts, all, cause });
         (allowed || self.checkpoints.may_be_final()).then_some(delay)
     }
 

@@ -61,7 +61,9 @@
 //!         .key_by(Text::clone)
 //!         .process("count", Count)
 //!         // Text, for people; `LogSink::new` writes the values themselves, compactly.
-//!         .sink("counts", LogSink::encoding(&arguments.output, |(word, count)| Ok(record(word, *count))));
+//!         .sink("counts", LogSink::encoding(&arguments.output, |(word, count): &(Text, u64)| {
+//!             Ok(record(word, *count))
+//!         }));
 //!     Ok(())
 //! }
 //!

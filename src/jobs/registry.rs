@@ -139,7 +139,10 @@ mod tests {
     use super::*;
     use crate::{
         jobs::{common::JobArguments, shipped},
-        system::{connector::DiscardingSink, dataflow::Program},
+        system::{
+            connector::DiscardingSink,
+            dataflow::{Program, StreamEnv},
+        },
     };
 
     #[test]
@@ -191,7 +194,11 @@ mod tests {
         let long = |lines: &[bytes::Bytes]| {
             lines.iter().filter(|line| line.len() > 20).cloned().collect::<Vec<_>>()
         };
-        let job = || Job::new(Program::new("p", 1, |_, _: &JobArguments| Ok(())), long);
+        let describe = |env: &mut StreamEnv, arguments: &JobArguments| {
+            env.source("lines", arguments.input.source()?).sink("sink", DiscardingSink);
+            Ok(())
+        };
+        let job = || Job::new(Program::new("p", 1, describe), long);
         let told = Jobs::from(job()).check().expect_err("three short words a line").to_string();
         assert!(told.contains("nothing to commit") && told.contains("Job::workload"), "{told}");
         let given = job().workload(|_, _| bytes::Bytes::from_static(b"internationalization it is"));

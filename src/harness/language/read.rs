@@ -401,7 +401,7 @@ impl Field {
             all => format!("there are {all}, such as {}", quoted(&known[..KNOWN_SHOWN_FEW])),
         };
         let error = error.with_help(help);
-        if list.is_empty() { error } else { error.with_help(format!("see `wavetank {list}`")) }
+        if list.is_empty() { error } else { error.with_help(format!("see `cargo run -- {list}`")) }
     }
 
     /// An error at this value in these words.

@@ -14,7 +14,7 @@ use crate::{
 };
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 /// Words that a line of the standard workload has.
 const LINE_WORDS: u64 = 3;
@@ -61,6 +61,7 @@ pub struct Job {
     writes_files: bool,
     arguments: Map<String, Value>,
     check_line: Arc<CheckLine>,
+    show: fn(&[u8]) -> Cow<'_, [u8]>,
     test: JobTest,
 }
 
@@ -152,6 +153,7 @@ impl Job {
             writes_files: false,
             arguments: Map::new(),
             check_line: Arc::new(short_enough),
+            show: |record| Cow::Borrowed(record),
             program,
             test,
         }
@@ -167,6 +169,17 @@ impl Job {
     #[must_use]
     pub fn writes(self, output: &str) -> Self {
         Job { output: output.to_string(), ..self }
+    }
+
+    /// How a record of its output is shown to people, for one whose records are no text; as it is by default.
+    #[must_use]
+    pub fn shows(self, show: fn(&[u8]) -> Cow<'_, [u8]>) -> Self {
+        Job { show, ..self }
+    }
+
+    /// A record of its output, for people.
+    pub fn shown<'a>(&self, record: &'a [u8]) -> Cow<'a, [u8]> {
+        (self.show)(record)
     }
 
     /// That its program writes files of the directory `output`, with a [`FileSink`](crate::system::connector::FileSink),

@@ -10,17 +10,21 @@ mod job;
 pub mod nexmark;
 pub mod pipelines;
 mod registry;
+mod service;
+pub mod services;
 pub mod word_count;
 mod word_totals;
 
 pub use job::{Job, JobTest, Workload};
-pub use registry::{Jobs, UnknownJob, Untestable};
+pub use registry::{Jobs, UnknownJob, UnknownService, Untestable};
+pub use service::{ModelOfPath, Service, ServiceCall, ServiceModel};
 
-/// The jobs of this crate.
+/// The jobs and services of this crate.
 pub fn shipped() -> Jobs {
     let jobs = Jobs::from(word_count::job()).with(word_totals::job()).with(pipelines::job());
     let jobs = jobs.with(click_sessions::job());
     let jobs = bank_ledger::jobs().into_iter().fold(jobs.with(bank_transfers::job()), Jobs::with);
     let jobs = jobs.with(bank_statements::job());
-    nexmark::jobs().into_iter().fold(jobs, Jobs::with)
+    let jobs = nexmark::jobs().into_iter().fold(jobs, Jobs::with);
+    services::all().into_iter().fold(jobs, Jobs::serving)
 }

@@ -1,6 +1,9 @@
 //! The jobs of a binary.
 
-use super::job::{Job, JobTest};
+use super::{
+    job::{Job, JobTest},
+    service::Service,
+};
 use crate::system::dataflow::{ProgramError, Programs};
 use std::fmt::Write;
 
@@ -9,12 +12,23 @@ use std::fmt::Write;
 #[derive(Clone, Debug, Default)]
 pub struct Jobs {
     all: Vec<Job>,
+    services: Vec<Service>,
 }
 
 /// There is no job of a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no job {name:?} in this binary; {there_are}")]
 pub struct UnknownJob {
+    /// The name.
+    pub name: String,
+    /// Those that there are, a line each.
+    pub there_are: String,
+}
+
+/// There is no service of a name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no service {name:?} in this binary; {there_are}")]
+pub struct UnknownService {
     /// The name.
     pub name: String,
     /// Those that there are, a line each.
@@ -68,15 +82,56 @@ impl Jobs {
     /// When there is one of its name.
     #[must_use]
     pub fn with(mut self, job: Job) -> Self {
-        let taken = self.all.iter().any(|other| other.name() == job.name());
-        assert!(!taken, "the job {:?} is registered twice", job.name());
+        self.check_new(job.name());
         self.all.push(job);
         self
+    }
+
+    /// The same and one more service.
+    ///
+    /// # Panics
+    /// When there is a job or service of its name.
+    #[must_use]
+    pub fn serving(mut self, service: Service) -> Self {
+        self.check_new(service.name());
+        self.services.push(service);
+        self
+    }
+
+    fn check_new(&self, name: &str) {
+        let jobs = self.all.iter().map(Job::name);
+        let taken = jobs.chain(self.services.iter().map(Service::name)).any(|other| other == name);
+        assert!(!taken, "the job {name:?} is registered twice");
     }
 
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Job> {
         self.all.iter()
+    }
+
+    /// All services, in order.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.iter()
+    }
+
+    /// The service of a name.
+    ///
+    /// # Errors
+    /// That there is none, with those that there are.
+    pub fn service(&self, name: &str) -> Result<&Service, UnknownService> {
+        let found = self.services.iter().find(|service| service.name() == name);
+        found.ok_or_else(|| UnknownService {
+            name: name.to_string(),
+            there_are: match self.services.is_empty() {
+                true => "it has none".to_string(),
+                false => format!("there are{}", self.listed_services()),
+            },
+        })
+    }
+
+    /// A line for each service, behind a line break.
+    pub fn listed_services(&self) -> String {
+        listed(self.services.iter().map(|service| (service.name(), service.description())))
     }
 
     /// The job of a name.
@@ -96,11 +151,7 @@ impl Jobs {
 
     /// A line for each, behind a line break.
     pub fn listed(&self) -> String {
-        let width = self.all.iter().map(|job| job.name().len()).max().unwrap_or_default();
-        self.all.iter().fold(String::new(), |mut told, job| {
-            let _ = write!(told, "\n  {:width$}  {}", job.name(), job.description());
-            told
-        })
+        listed(self.all.iter().map(|job| (job.name(), job.description())))
     }
 
     /// Whether each can be put under test: described with the arguments that it has by default, its workload read, and
@@ -129,9 +180,19 @@ impl Jobs {
 
     /// What the processes of a cluster can run.
     pub fn programs(&self) -> Programs {
-        let programs = self.all.iter().map(|job| job.program().clone());
+        let programs = self.all.iter().map(Job::program);
+        let programs = programs.chain(self.services.iter().map(Service::program)).cloned();
         programs.fold(Programs::new(), Programs::with)
     }
+}
+
+/// A line for each name and description, behind a line break.
+fn listed<'a>(all: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> String {
+    let width = all.clone().map(|(name, _)| name.len()).max().unwrap_or_default();
+    all.fold(String::new(), |mut told, (name, description)| {
+        let _ = write!(told, "\n  {name:width$}  {description}");
+        told
+    })
 }
 
 #[cfg(test)]

@@ -12,12 +12,14 @@ use super::{
     graph::JobGraph,
     job_manager::{JobManagerConfig, JobManagerSettings, RunMode, serve_job_manager},
     protocol::ApplicationStatus,
+    request_reply::{FrontEnd, FrontEndConfig, FrontEndError},
     rpc::{RpcConfig, RpcService, RpcSystem},
+    sabotage,
     service::{
         Services,
         coordination::{CoordinationClient, CoordinationConfig, CoordinationServer},
         database::{DatabaseOpener, DatabaseServer, Databases, NoDatabases},
-        log::{LogClient, LogConfig, LogServer},
+        log::{LogClient, LogConfig, LogRefusal, LogServer},
         object_store::{ObjectStoreClient, ObjectStoreConfig, ObjectStoreServer},
         resource_provider::{ProviderConfig, ResourceProvider, ResourceProviderClient},
     },
@@ -154,6 +156,32 @@ pub async fn serve_log(service: &RpcService) {
         Err(error) => error.to_string(),
     };
     service.host().exit(&format!("log server: {end}"));
+}
+
+/// Runs a front end between a job and its clients. Returns only when it can't run; topics that are not there yet are
+/// waited for. Once it listens `began` is told where.
+pub async fn run_front_end_node(
+    host: Host,
+    config: ClusterConfig,
+    front_end: FrontEndConfig,
+    began: impl FnOnce(&NodeAddress),
+) {
+    let Some(service) = bind_with(&host, 0, &config.rpc).await else { return };
+    let log = config.services(&service).log;
+    loop {
+        let drawn = host.random_u64();
+        let incarnation = if host.sabotaged(sabotage::EVENT_IDS_REUSED) { 1 } else { drawn };
+        match FrontEnd::start(&log, incarnation, front_end.clone()).await {
+            Ok(serves) => {
+                began(serves.address());
+                return pending().await;
+            }
+            Err(FrontEndError::Topic { refusal: LogRefusal::NoPartition, .. }) => {
+                host.sleep(log.retry_delay()).await;
+            }
+            Err(error) => return host.exit(&format!("front end: {error}")),
+        }
+    }
 }
 
 /// Runs the database server of a simulation. Returns only when it can't run.

@@ -58,7 +58,7 @@ crate::sabotages! {
     /// A source without end reads no partition that is added to its topic.
     NEW_PARTITIONS_NOT_READ = "new-partitions-not-read", "generic", ["stuck"];
     /// A group is told what was handled before the checkpoint is complete.
-    OFFSETS_COMMITTED_AT_BARRIER = "offsets-committed-at-barrier", "generic", ["X7"];
+    OFFSETS_COMMITTED_AT_BARRIER = "offsets-committed-at-barrier", "generic", ["X7", "M8"];
     /// The sink commits a transaction at the barrier, before the checkpoint is complete.
     SINK_COMMITS_AT_BARRIER = "sink-commits-at-barrier", "generic", ["X5", "X4"];
     /// A database takes the rows of a checkpoint without the row that says which checkpoint it was.
@@ -119,4 +119,16 @@ crate::sabotages! {
     TIMERS_LOST_AT_RESTORE = "timers-lost-at-restore", "generic", ["X4"];
     /// A window that is restored fires once more when nothing is kept of it any longer.
     WINDOW_FIRES_AGAIN_AFTER_RESTORE = "window-fires-again", "generic", ["X4"];
+    /// A front end has room for whatever comes.
+    CAPACITY_NOT_KEPT = "capacity-not-kept", "M-04", ["M2"];
+    /// A request is written before its front end has an entry for it.
+    WRITTEN_BEFORE_ITS_ENTRY = "written-before-its-entry", "M-02", ["M5", "M4", "M7"];
+    /// Front ends all read the first one's responses.
+    RESPONSE_PARTITION_SHARED = "response-partition-shared", "M-06", ["M7", "M5"];
+    /// A response to another life of a front end answers the request of that number.
+    FOREIGN_RESPONSES_ANSWER = "foreign-responses-answer", "generic", ["M5", "M4", "M1"];
+    /// The requests of a front end that begins again have the names of those before.
+    EVENT_IDS_REUSED = "event-ids-reused", "M-09", ["M1", "M4", "M5", "X4"];
+    /// A request that had no response keeps its room for ever.
+    UNANSWERED_ENTRIES_KEPT = "unanswered-entries-kept", "generic", ["M3", "M7"];
 }

@@ -244,6 +244,20 @@ fn a_file_that_is_seen_too_early_never_or_under_a_used_name_is_caught() {
 }
 
 #[test]
+fn a_front_end_that_confuses_forgets_or_takes_too_many_is_caught() {
+    for (name, switch, runs) in [
+        ("request-reply/full-map", sabotage::CAPACITY_NOT_KEPT, 10),
+        ("request-reply/crowded", sabotage::WRITTEN_BEFORE_ITS_ENTRY, 10),
+        ("request-reply/quiet", sabotage::RESPONSE_PARTITION_SHARED, 2),
+        ("request-reply/front-end-killed", sabotage::FOREIGN_RESPONSES_ANSWER, 40),
+        ("request-reply/front-end-killed", sabotage::EVENT_IDS_REUSED, 10),
+        ("request-reply/slow-responses", sabotage::UNANSWERED_ENTRIES_KEPT, 20),
+    ] {
+        assert_caught_in(name, switch, runs);
+    }
+}
+
+#[test]
 fn without_a_switch_the_same_runs_are_clean() {
     assert_eq!(failures(shipped("journal"), None, 300), (Vec::new(), 0));
     assert_eq!(failures(shipped("cluster"), None, 100), (Vec::new(), 0));

@@ -48,6 +48,7 @@ enum Command {
     Mini(mini::Mini),
     StartCluster(session::StartCluster),
     Submit(session::Submit),
+    Serve(session::Serve),
     Jobs(session::Jobs),
     Info(session::Info),
     Output(session::Output),
@@ -67,6 +68,8 @@ impl Arguments {
         let listed = format!("Jobs of this binary:{}", jobs.listed());
         let command =
             Arguments::command().mut_subcommand("submit", |submit| submit.after_help(listed));
+        let services = format!("Services of this binary:{}", jobs.listed_services());
+        let command = command.mut_subcommand("serve", |serve| serve.after_help(services));
         let command = in_terms_of(command, jobs);
         Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
     }
@@ -132,9 +135,10 @@ pub fn run(arguments: Arguments, jobs: &Jobs) -> Result<Outcome, CliError> {
         Command::Mini(command) => command.run(&arguments.log, jobs),
         Command::StartCluster(command) => command.run(&arguments.log),
         Command::Submit(command) => command.run(&arguments.log, jobs),
+        Command::Serve(command) => command.run(&arguments.log, jobs),
         Command::Jobs(command) => command.run(),
         Command::Info(command) => command.run(),
-        Command::Output(command) => command.run(),
+        Command::Output(command) => command.run(jobs),
         Command::Cancel(command) => command.run(),
         Command::StopCluster(command) => command.run(),
         Command::Supervisor(command) => command.run(&arguments.log),

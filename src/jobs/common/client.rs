@@ -31,10 +31,19 @@ pub struct JobPlan {
     pub outputs: u32,
     /// When the job is to be canceled, after its submission.
     pub cancel_after: Option<Duration>,
-    /// So many records in the output topic are all; a job without end is canceled then.
-    pub cancel_at: Option<u64>,
+    /// When a job without end is canceled.
+    pub cancel_at: Option<AllPutOut>,
     /// Who hands the job over.
     pub submission: Submission,
+}
+
+/// So many records in a topic are all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllPutOut {
+    /// The topic, which may come to be only later.
+    pub topic: String,
+    /// How many.
+    pub records: u64,
 }
 
 /// Who hands a job over.
@@ -166,8 +175,8 @@ async fn cancel(client: &JobClient, services: &Services, plan: &JobPlan) -> Clie
         Ok(())
     };
     let at_all = async {
-        match plan.cancel_at {
-            Some(records) => all_put_out(services, plan, records).await,
+        match &plan.cancel_at {
+            Some(all) => all.wait(services).await,
             None => std::future::pending().await,
         }
     };
@@ -186,16 +195,21 @@ async fn cancel(client: &JobClient, services: &Services, plan: &JobPlan) -> Clie
 /// From look to look at what was put out.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Waits until the output topic has so many records.
-async fn all_put_out(services: &Services, plan: &JobPlan, records: u64) -> Result<(), ClientError> {
-    let topic = &plan.topics.output;
-    loop {
-        let ends = services.log.end_offsets_until_acknowledged(topic).await;
-        let ends = ends.map_err(|refusal| ClientError::Topic { topic: topic.clone(), refusal })?;
-        if ends.iter().sum::<u64>() >= records {
-            return Ok(());
+impl AllPutOut {
+    /// Waits until they are there.
+    async fn wait(&self, services: &Services) -> Result<(), ClientError> {
+        let AllPutOut { topic, records } = self;
+        loop {
+            let found = match services.log.end_offsets_until_acknowledged(topic).await {
+                Ok(ends) => ends.iter().sum::<u64>(),
+                Err(LogRefusal::NoPartition) => 0,
+                Err(refusal) => return Err(ClientError::Topic { topic: topic.clone(), refusal }),
+            };
+            if found >= *records {
+                return Ok(());
+            }
+            services.log.host().sleep(LOOK).await;
         }
-        services.log.host().sleep(LOOK).await;
     }
 }
 

@@ -28,6 +28,7 @@ use crate::system::{
     ids::JobId,
 };
 use bytes::Bytes;
+use std::borrow::Cow;
 
 /// The topics of the word count of a number, from 1: `lines` and `counts` of the first.
 pub fn topics(number: u32) -> Topics {
@@ -42,11 +43,20 @@ pub fn program(failed: &FailedAttempts) -> Program {
     program.with_example(&JobArguments::example("counts"))
 }
 
+/// A record as text.
+fn shown(record: &[u8]) -> Cow<'_, [u8]> {
+    match postcard::from_bytes::<Counted>(record) {
+        Ok(Counted { word, count }) => Cow::Owned(format!("{word} {count}").into_bytes()),
+        Err(_) => Cow::Borrowed(record),
+    }
+}
+
 /// The job of this program, for whoever runs it live.
 pub(super) fn job() -> Job {
     Job::with_own_settings(program(&FailedAttempts::default()))
         .about("Count words: runs of ASCII letters and digits")
         .writes("for each time that a word occurs a record with the word and how often it has occurred by then")
+        .shows(shown)
         .reads(|line| match words(line).map(<[u8]>::len).max() {
             Some(longest) if longest > TEXT_BYTES_MAX => {
                 Err(format!("it has a word of {longest} bytes; one may have {TEXT_BYTES_MAX}"))

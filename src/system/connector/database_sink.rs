@@ -315,7 +315,7 @@ impl<T: Data> Sink<T> for DatabaseSink<T> {
         self.begin(context, restored).boxed()
     }
 
-    fn wants_flush(&self) -> bool {
+    fn is_full(&self) -> bool {
         let is_full = self.gathered.len() >= BATCH_ROWS || self.gathered_bytes >= BATCH_BYTES;
         self.delivery == Delivery::AtLeastOnce && is_full
     }

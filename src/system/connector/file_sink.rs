@@ -295,7 +295,7 @@ impl<T: Data> Sink<T> for FileSink<T> {
         self.begin(context, restored).boxed()
     }
 
-    fn wants_flush(&self) -> bool {
+    fn is_full(&self) -> bool {
         !self.rolled.is_empty()
     }
 

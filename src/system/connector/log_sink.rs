@@ -5,6 +5,12 @@
 //! a newer one has begun. A new attempt first commits what its restored state names, then begins its
 //! generation, which aborts whatever else earlier ones left.
 
+mod plain;
+mod records;
+
+pub use plain::PlainLogSink;
+pub use records::{Encode, ToPartition};
+
 use crate::system::{
     connector::SinkEvent,
     dataflow::{Data, Failure, OperatorContext, Result, Sink, Timestamp, Waits},
@@ -14,27 +20,18 @@ use crate::system::{
 };
 use bytes::Bytes;
 use futures::FutureExt;
-use std::sync::Arc;
+use records::Records;
+use std::{collections::BTreeMap, sync::Arc};
 
-/// Records that wait to be written at most; also flushed at each barrier.
-const BATCH_RECORDS: usize = 512;
-/// Bytes of records that wait to be written at most, give or take one record.
-const BATCH_BYTES: usize = 512 * 1024;
-
-/// How a value becomes a record of a topic.
-pub type Encode<T> = fn(&T) -> Result<Bytes>;
-
-/// The sink. Subtask `s` writes to partition `s` of its topic.
+/// The sink. Subtask `s` writes to partition `s` of its topic, unless values [choose](LogSink::to_partitions).
 pub struct LogSink<T> {
     topic: String,
-    encode: Encode<T>,
+    records: Records<T>,
     context: Option<OperatorContext>,
     /// The number of the open transaction.
     number: u64,
-    /// Records of the open transaction that are written.
-    written: u64,
-    batch: Vec<Bytes>,
-    batch_bytes: usize,
+    /// Records of the open transaction that are written, by partition.
+    written: BTreeMap<u32, u64>,
     /// Prepared transactions, oldest first, with the checkpoints that cover them.
     pending: Vec<(CheckpointId, TransactionId)>,
 }
@@ -43,12 +40,10 @@ impl<T> Clone for LogSink<T> {
     fn clone(&self) -> Self {
         LogSink {
             topic: self.topic.clone(),
-            encode: self.encode,
+            records: self.records.clone(),
             context: self.context.clone(),
             number: self.number,
-            written: self.written,
-            batch: self.batch.clone(),
-            batch_bytes: self.batch_bytes,
+            written: self.written.clone(),
             pending: self.pending.clone(),
         }
     }
@@ -65,14 +60,19 @@ impl<T: Data> LogSink<T> {
     pub fn encoding(topic: &str, encode: Encode<T>) -> Self {
         LogSink {
             topic: topic.to_string(),
-            encode,
+            records: Records::new(encode),
             context: None,
             number: 1,
-            written: 0,
-            batch: Vec::new(),
-            batch_bytes: 0,
+            written: BTreeMap::new(),
             pending: Vec::new(),
         }
+    }
+
+    /// The same, in which each value says to which partition it goes. A partition that is not there fails the task.
+    #[must_use]
+    pub fn to_partitions(mut self, to_partition: ToPartition<T>) -> Self {
+        self.records.to_partition = Some(to_partition);
+        self
     }
 
     fn context(&self) -> Result<&OperatorContext> {
@@ -106,25 +106,26 @@ impl<T: Data> LogSink<T> {
     }
 
     async fn write_batch(&mut self) -> Result<()> {
-        if self.batch.is_empty() {
+        let gathered = self.records.take();
+        if gathered.is_empty() {
             return Ok(());
         }
-        let records = std::mem::take(&mut self.batch);
-        self.batch_bytes = 0;
-        let after = self.written + records.len() as u64;
-        let (transaction, partition) = (self.transaction()?, self.context()?.subtask);
-        let (log, topic) = (self.log()?, &self.topic);
-        let write =
-            log.write_until_acknowledged(&transaction, topic, partition, self.written, records);
-        let next = write.await?;
-        self.written = after;
-        assert_eq!(next, self.written, "only this attempt writes to its transaction");
+        let (transaction, log) = (self.transaction()?, self.log()?);
+        for (partition, records) in gathered {
+            let written = self.written.entry(partition).or_default();
+            let after = *written + records.len() as u64;
+            let next = log
+                .write_until_acknowledged(&transaction, &self.topic, partition, *written, records)
+                .await?;
+            assert_eq!(next, after, "only this attempt writes to its transaction");
+            *written = after;
+        }
         Ok(())
     }
 
     async fn prepare(&mut self, checkpoint: CheckpointId) -> Result<Bytes> {
         self.write_batch().await?;
-        if self.written > 0 {
+        if !self.written.is_empty() {
             let transaction = self.transaction()?;
             self.log()?.prepare_until_acknowledged(&transaction).await?;
             let attempt = self.context()?.attempt;
@@ -132,7 +133,8 @@ impl<T: Data> LogSink<T> {
                 SinkEvent::Prepared { attempt, checkpoint, transaction: transaction.clone() };
             self.log()?.host().announce(&prepared);
             self.pending.push((checkpoint, transaction));
-            (self.number, self.written) = (self.number + 1, 0);
+            self.number += 1;
+            self.written.clear();
             if self.log()?.host().sabotaged(sabotage::SINK_COMMITS_AT_BARRIER) {
                 self.commit_through(checkpoint).await?;
             }
@@ -154,10 +156,8 @@ impl<T: Data> LogSink<T> {
 
 impl<T: Data> Sink<T> for LogSink<T> {
     fn write(&mut self, value: T, _: Option<Timestamp>) -> Result<()> {
-        let record = (self.encode)(&value)?;
-        self.batch_bytes += record.len();
-        self.batch.push(record);
-        Ok(())
+        let subtask = self.context()?.subtask;
+        self.records.add(&value, subtask)
     }
 
     fn open<'a>(
@@ -168,8 +168,8 @@ impl<T: Data> Sink<T> for LogSink<T> {
         self.begin(context, restored).boxed()
     }
 
-    fn wants_flush(&self) -> bool {
-        self.batch.len() >= BATCH_RECORDS || self.batch_bytes >= BATCH_BYTES
+    fn is_full(&self) -> bool {
+        self.records.is_full()
     }
 
     fn flush(&mut self) -> Waits<'_, ()> {

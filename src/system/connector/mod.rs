@@ -25,7 +25,7 @@ pub use file_sink::{
 };
 pub use generator::{GeneratorParameters, GeneratorSource};
 pub use input::{Input, InputSource};
-pub use log_sink::LogSink;
+pub use log_sink::{Encode, LogSink, PlainLogSink, ToPartition};
 pub use log_source::{LogSource, LogSourceParameters, SourceEvent, StartingOffsets};
 pub use sink_event::SinkEvent;
 pub use text_source::{

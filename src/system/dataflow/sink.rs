@@ -34,8 +34,13 @@ pub trait Sink<T>: Clone + Send + 'static {
     }
 
     /// Whether so much is gathered that it is to be flushed before more comes. Never by default.
-    fn wants_flush(&self) -> bool {
+    fn is_full(&self) -> bool {
         false
+    }
+
+    /// Whether what is gathered is to be flushed when no more has come yet. Only when it is full by default.
+    fn wants_flush(&self) -> bool {
+        self.is_full()
     }
 
     /// Hands on what is gathered. Does nothing by default.
@@ -94,7 +99,7 @@ impl<T: Data, S: Sink<T>> Stage<T> for SinkStage<T, S> {
     fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope) {
         let written = self.writing.sink.write(value, time);
         scope.note(written);
-        if self.writing.sink.wants_flush() {
+        if self.writing.sink.is_full() {
             scope.pause();
         }
     }

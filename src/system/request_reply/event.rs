@@ -2,6 +2,7 @@
 
 use super::event_id::EventId;
 use crate::host::Evidence;
+use std::time::Duration;
 
 /// How a request ended at its front end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +28,14 @@ pub enum FrontEndEvent {
         incarnation: u64,
         /// The first response that it reads.
         offset: u64,
+        /// The topic into which its requests go.
+        requests: String,
+        /// The topic out of which its responses come.
+        responses: String,
+        /// Requests that may be in flight.
+        capacity: usize,
+        /// How long each may wait for its response.
+        timeout: Duration,
     },
     /// A request has a name and an entry; it is not written before.
     RequestAccepted {

@@ -14,6 +14,7 @@ use crate::{
     host::{Instant, NodeAddress},
     system::{
         http::{HttpRequest, HttpResponse, HttpServer, Method},
+        sabotage,
         scope::Scope,
         service::log::{Log, LogRefusal, RECORD_BYTES_MAX},
     },
@@ -94,7 +95,16 @@ impl FrontEnd {
         let (port, mut http) = (config.port, config.http.clone());
         // Whoever has waited for room and then for a response is answered here.
         http.handler_time = config.room_timeout + config.timeout + HANDLER_TIME_BESIDE;
-        let (slot, numbers) = (config.slot, AtomicU64::new(1));
+        let numbers = AtomicU64::new(1);
+        let began = FrontEndEvent::Began {
+            slot: config.slot,
+            incarnation,
+            offset,
+            requests: config.requests.clone(),
+            responses: config.responses.clone(),
+            capacity: config.capacity,
+            timeout: config.timeout,
+        };
         let in_flight = InFlight::new(&host, incarnation, config);
         let serving = Arc::new(Serving { in_flight, writers, numbers });
         let scope = Scope::default();
@@ -109,7 +119,7 @@ impl FrontEnd {
         }
         let handler = Arc::new(move |request| answer(serving.clone(), request).boxed());
         let server = HttpServer::start(&host, port, http, handler).await?;
-        host.announce(&FrontEndEvent::Began { slot, incarnation, offset });
+        host.announce(&began);
         Ok(FrontEnd { server, scope })
     }
 
@@ -141,6 +151,9 @@ struct Entry {
 impl Entry {
     /// Removes the entry; whether nobody else has.
     fn end(&self, how: Ending) -> bool {
+        if self.serving.in_flight.host.sabotaged(sabotage::UNANSWERED_ENTRIES_KEPT) {
+            return true;
+        }
         self.serving.writers.forget(self.partition, self.id.number);
         self.serving.in_flight.end(self.id, how).is_some()
     }
@@ -178,6 +191,9 @@ async fn answer(serving: Arc<Serving>, request: HttpRequest) -> HttpResponse {
         return HttpResponse::error(413, &why);
     }
     let (tell, outcome) = oneshot::channel();
+    if in_flight.host.sabotaged(sabotage::WRITTEN_BEFORE_ITS_ENTRY) {
+        writers.write(partition, id.number, record.clone());
+    }
     let room = in_flight.waiting.put(id, tell);
     match in_flight.host.timeout(in_flight.config.room_timeout, room).await {
         Ok(Ok(())) => {}
@@ -188,7 +204,9 @@ async fn answer(serving: Arc<Serving>, request: HttpRequest) -> HttpResponse {
     let entry = Entry { serving: serving.clone(), id, partition };
     let count = in_flight.waiting.len();
     in_flight.host.announce(&FrontEndEvent::RequestAccepted { id, in_flight: count });
-    writers.write(partition, id.number, record);
+    if !in_flight.host.sabotaged(sabotage::WRITTEN_BEFORE_ITS_ENTRY) {
+        writers.write(partition, id.number, record);
+    }
     wait(&entry, outcome).await
 }
 

@@ -7,7 +7,10 @@ use super::{
     event_id::EventId,
     message::ServiceResponse,
 };
-use crate::{host::Host, system::service::log::LogRefusal};
+use crate::{
+    host::Host,
+    system::{sabotage, service::log::LogRefusal},
+};
 use futures::channel::oneshot;
 
 /// What becomes of a request that waits.
@@ -29,7 +32,11 @@ pub(super) struct InFlight {
 impl InFlight {
     /// Nothing waits.
     pub fn new(host: &Host, incarnation: u64, config: FrontEndConfig) -> Self {
-        let waiting = BlockingMap::new(config.capacity, config.waiting_max);
+        let capacity = match host.sabotaged(sabotage::CAPACITY_NOT_KEPT) {
+            true => usize::MAX,
+            false => config.capacity,
+        };
+        let waiting = BlockingMap::new(capacity, config.waiting_max);
         InFlight { host: host.clone(), config, incarnation, waiting }
     }
 

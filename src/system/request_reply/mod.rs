@@ -17,6 +17,9 @@
 //! **Requests** go to the partition that their path chooses, each written once by the log's numbers of records; what
 //! was written in doubt is written again until the log answers, whether or not anybody still waits.
 //!
+//! **A job** that is a service takes [`ServiceArguments`], which give it requests and take its responses; when these can
+//! be read is a setting of it ([`Delivery`]).
+//!
 //! To follow a request start at `front_end.rs`, then `requests.rs` writes it and `responses.rs` reads what becomes of it.
 //!
 //! Deliberately absent: streamed bodies, sessions, and the meaning of any path.
@@ -26,6 +29,7 @@ mod event;
 mod event_id;
 mod front_end;
 mod in_flight;
+mod job;
 mod message;
 mod requests;
 mod responses;
@@ -34,6 +38,7 @@ pub use blocking_map::{BlockingMap, PutError};
 pub use event::{Ending, FrontEndEvent};
 pub use event_id::{EventId, ParseEventIdError};
 pub use front_end::{FrontEnd, FrontEndError};
+pub use job::{Delivery, ServiceArguments};
 pub use message::{ServiceRequest, ServiceResponse};
 
 use super::http::HttpLimits;

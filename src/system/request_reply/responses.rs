@@ -5,7 +5,10 @@ use super::{
     in_flight::{InFlight, Outcome},
     message::ServiceResponse,
 };
-use crate::system::service::log::{Log, READ_WAIT_MAX};
+use crate::system::{
+    sabotage,
+    service::log::{Log, READ_WAIT_MAX},
+};
 use std::sync::Arc;
 
 /// Responses of one read at most.
@@ -13,7 +16,10 @@ const RECORDS_MAX: u32 = 1024;
 
 /// Reads from that offset on, for as long as it is polled.
 pub(super) async fn read_responses(in_flight: &InFlight, log: &Arc<dyn Log>, mut offset: u64) {
-    let (topic, slot) = (&in_flight.config.responses, in_flight.config.slot);
+    let (topic, mut slot) = (&in_flight.config.responses, in_flight.config.slot);
+    if in_flight.host.sabotaged(sabotage::RESPONSE_PARTITION_SHARED) {
+        slot = 0;
+    }
     loop {
         let read = log.read_until_acknowledged(topic, slot, offset, RECORDS_MAX, READ_WAIT_MAX);
         let batch = match read.await {
@@ -41,7 +47,10 @@ pub(super) async fn read_responses(in_flight: &InFlight, log: &Arc<dyn Log>, mut
 }
 
 fn give(in_flight: &InFlight, response: ServiceResponse) {
-    let id = response.id;
+    let mut id = response.id;
+    if in_flight.host.sabotaged(sabotage::FOREIGN_RESPONSES_ANSWER) {
+        id = in_flight.id(id.number);
+    }
     if (id.slot, id.incarnation) != (in_flight.config.slot, in_flight.incarnation) {
         return in_flight.host.announce(&FrontEndEvent::ForeignResponse { id });
     }

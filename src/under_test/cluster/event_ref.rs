@@ -10,6 +10,7 @@ use crate::{
         heartbeat::HeartbeatEvent,
         job_manager::JobEvent,
         leadership::LeadershipEvent,
+        request_reply::FrontEndEvent,
         rpc::RpcEvent,
         service::{
             coordination::CoordinationEvent, database::DatabaseEvent, log::LogEvent,
@@ -17,7 +18,7 @@ use crate::{
         },
         task_executor::{SlotEvent, TaskEvent},
     },
-    under_test::cluster::{provider::ProviderEvent, rest_reader::RestEvent},
+    under_test::cluster::{provider::ProviderEvent, rest_reader::RestEvent, services::CallerEvent},
 };
 use std::any::TypeId;
 
@@ -90,6 +91,10 @@ event_kinds! {
     Sink(SinkEvent);
     /// Of the clients of job clusters.
     Client(ClientEvent);
+    /// Of front ends.
+    FrontEnd(FrontEndEvent);
+    /// Of callers of services.
+    Caller(CallerEvent);
     /// Of readers of REST.
     Rest(RestEvent);
     /// Of a provider of machines.

@@ -5,6 +5,7 @@ use super::{
     model::Model,
     provider::ProviderEvent,
     rest_reader::{RestEvent, RestQuestion},
+    services::CallerEvent,
 };
 use crate::{
     harness::event::{Answer, Ask, AskedValues, Milestone},
@@ -18,6 +19,7 @@ use crate::{
         job_manager::JobEvent,
         leadership::{ElectionPart, LeadershipEvent, parse_election_key},
         protocol::{DISPATCHER, ExecutionState, JobStatus, RESOURCE_MANAGER, component_job},
+        request_reply::{Ending, FrontEndEvent},
         service::{
             coordination::{Change, CoordinationEvent, LeaseEnd},
             database::{DatabaseEvent, DatabaseRefusal},
@@ -97,6 +99,8 @@ pub fn all() -> Vec<Milestone> {
         OF_CLIENTS,
         OF_REST,
         OF_PROVIDERS,
+        OF_FRONT_ENDS,
+        OF_CALLERS,
     ];
     of_foundation().into_iter().chain(own.concat()).collect()
 }
@@ -217,6 +221,22 @@ crate::milestones! {
     OF_PROVIDERS: ProviderEvent {
         "manager-attached" = _, ProviderEvent::Attached { .. }, "A provider of machines was told that a resource manager's term begins.";
         "machine-assigned" = _, ProviderEvent::Assigned { .. }, "A provider had a task executor started on a machine.";
+    }
+    OF_FRONT_ENDS: FrontEndEvent {
+        "front-end-began" = _, FrontEndEvent::Began { .. }, "A front end reads responses and accepts connections.";
+        "request-accepted" = _, FrontEndEvent::RequestAccepted { .. }, "A front end has named a request, which is written next.";
+        "request-answered" = _, FrontEndEvent::RequestEnded { how: Ending::Answered, .. }, "The response to a request came while it waited.";
+        "request-timed-out" = _, FrontEndEvent::RequestEnded { how: Ending::TimedOut, .. }, "A request had no response in time.";
+        "request-refused" = _, FrontEndEvent::RequestEnded { how: Ending::Refused, .. }, "The log refused a request.";
+        "request-abandoned" = _, FrontEndEvent::RequestEnded { how: Ending::Abandoned, .. }, "The connection of a request that waited has ended.";
+        "request-turned-away" = _, FrontEndEvent::TurnedAway { .. }, "A front end had no room for a request in time, or too many waited for it.";
+        "response-late" = _, FrontEndEvent::LateResponse { .. }, "A response came to a request that waits no longer.";
+        "response-foreign" = _, FrontEndEvent::ForeignResponse { .. }, "A response came to another life of a front end.";
+    }
+    OF_CALLERS: CallerEvent {
+        "call-repeated" = _, CallerEvent::Asking { attempt, .. } if *attempt > 1, "A caller asks the same again.";
+        "call-unanswered" = _, CallerEvent::Unanswered { is_indeterminate: true, .. }, "A caller got no answer, and what it asked may be done.";
+        "caller-finished" = _, CallerEvent::Finished { .. }, "A caller was told all that it has asked.";
     }
     OF_REST: RestEvent {
         "rest-told" = _, RestEvent::Told { .. }, "A web monitor told a reader of REST of the jobs.";

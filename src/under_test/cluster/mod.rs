@@ -13,6 +13,7 @@ mod nodes;
 pub mod provider;
 mod rest_reader;
 mod roles;
+pub mod services;
 mod settings;
 mod words;
 
@@ -28,14 +29,14 @@ pub use settings::{ClusterSettings, Mode, Settings};
 
 use self::{
     invariants::{
-        j1_no_foreign_restart::NoForeignRestart,
+        j1_no_foreign_restart::NoForeignRestart, m7_answered_in_quiet::AnsweredInQuiet,
         p1_cluster_ends_with_its_job::ClusterEndsWithItsJob,
         s8_workers_are_needed::WorkersAreNeeded,
         s10_latest_manager_is_obeyed::LatestManagerIsObeyed,
     },
     jobs::{
         KnownJobs,
-        job::{JobRun, JobSetup},
+        job::{JobRun, JobSetup, NodesOfJobs},
     },
     provider::MachinesGateway,
 };
@@ -139,11 +140,7 @@ impl SystemUnderTest for Cluster {
 
     fn nodes(&self, settings: &Settings) -> Vec<Nodes> {
         let cluster = &settings.cluster;
-        let counts = settings.jobs.iter().map(JobSpec::count);
-        let jobs = counts.fold(NumberRange::only(0), |sum, of| NumberRange {
-            low: sum.low + of.low,
-            high: sum.high + of.high,
-        });
+        let jobs = sum(settings.jobs.iter().map(JobSpec::count));
         let providers = NumberRange {
             low: u64::from(cluster.on_demand == Share::ALWAYS),
             high: u64::from(cluster.on_demand.high > 0),
@@ -154,6 +151,11 @@ impl SystemUnderTest for Cluster {
             high: 1,
         });
         let of_jobs = |role: Role| Nodes { name: role.name(), count: jobs, key: None };
+        let summed = |role: Role, of: fn(&JobSpec) -> NumberRange| Nodes {
+            name: role.name(),
+            count: sum(settings.jobs.iter().map(of)),
+            key: None,
+        };
         vec![
             Nodes::one(roles::COORDINATION),
             Nodes::one(roles::OBJECT_STORE),
@@ -161,10 +163,12 @@ impl SystemUnderTest for Cluster {
             Nodes::some(roles::JOB_MANAGER, cluster.job_managers, "job-managers"),
             Nodes::some(roles::TASK_EXECUTOR, cluster.task_executors, "task-executors"),
             Nodes { name: roles::RESOURCE_PROVIDER.name(), count: providers, key: None },
-            of_jobs(roles::WRITER),
+            summed(roles::WRITER, JobSpec::writers),
             of_jobs(roles::CLIENT),
             Nodes::some(roles::REST_READER, cluster.rest_readers, "rest-readers"),
             Nodes { name: roles::DATABASE.name(), count: databases, key: None },
+            summed(roles::FRONT_END, JobSpec::front_ends),
+            summed(roles::CALLER, JobSpec::callers),
         ]
     }
 
@@ -229,11 +233,17 @@ impl SystemUnderTest for Cluster {
 
     fn setup(&self, settings: &Settings, run: &RunParameters<'_>) -> Setup<Model> {
         let (config, mode) = (nodes::cluster_config(&settings.cluster), settings.mode());
+        let mut before = NodesOfJobs::default();
         let mut jobs: Vec<JobSetup> = (1..)
             .zip(&settings.jobs)
             .map(|(number, job)| {
+                let of_job = before;
+                before.writers += job.writers().one();
+                before.front_ends += job.front_ends().one();
+                before.callers += job.callers().one();
                 job.setup(&JobRun {
                     number,
+                    before: of_job,
                     seed: jobs::spec::seed_of(run.seed, number),
                     // A user's text is that of the first job.
                     input: run.input.filter(|_| number == 1),
@@ -280,6 +290,12 @@ impl SystemUnderTest for Cluster {
         if uses_database {
             invariants.extend(invariants::of_databases());
         }
+        if before.front_ends > 0 {
+            invariants.extend(invariants::of_services());
+            if !run.has_faults {
+                invariants.push(Box::new(AnsweredInQuiet));
+            }
+        }
         if settings.jobs.iter().any(JobSpec::writes_files) {
             invariants.extend(invariants::of_files());
         }
@@ -290,6 +306,7 @@ impl SystemUnderTest for Cluster {
         for job in jobs {
             goals.extend(goals::of_job(&job, run.has_faults, mode));
             invariants.push(job.oracle);
+            invariants.extend(job.of_service);
             nodes.extend(job.nodes);
             outputs.push(job.output);
             explanations.push(job.explain);
@@ -330,10 +347,13 @@ impl SystemUnderTest for Cluster {
 
 /// How many slots the jobs that are always there need together.
 fn needed_slots(settings: &Settings) -> NumberRange {
-    let sure = settings.jobs.iter().filter(|job| job.is_always_there()).map(JobSpec::all_slots);
-    sure.fold(NumberRange::only(0), |sum, slots| NumberRange {
-        low: sum.low + slots.low,
-        high: sum.high + slots.high,
+    sum(settings.jobs.iter().filter(|job| job.is_always_there()).map(JobSpec::all_slots))
+}
+
+fn sum(of: impl Iterator<Item = NumberRange>) -> NumberRange {
+    of.fold(NumberRange::only(0), |sum, of| NumberRange {
+        low: sum.low + of.low,
+        high: sum.high + of.high,
     })
 }
 

@@ -5,6 +5,7 @@ use super::{
     event_ref::EventRef,
     provider::ProviderEvent,
     rest_reader::{RestEvent, RestQuestion},
+    services::CallerEvent,
 };
 use crate::{
     harness::{check, event::Moment},
@@ -78,6 +79,8 @@ pub struct Model {
     pub results: BTreeMap<JobId, (JobResult, Duration)>,
     /// The job managers whose processes have ended with their cluster.
     pub ended: BTreeSet<(NodeId, u64)>,
+    /// The callers of services that were told all that they asked.
+    pub callers_finished: BTreeSet<u32>,
     /// How many machines a provider holds for the cluster.
     pub machines: usize,
     /// When each reader of REST was last told of the jobs by the web monitor that leads.
@@ -139,6 +142,9 @@ impl Model {
             EventRef::Database(event) => self.observe_database(event),
             EventRef::Slot(event) => self.observe_slots(at, event),
             EventRef::Provider(ProviderEvent::Workers { count, .. }) => self.machines = *count,
+            EventRef::Caller(CallerEvent::Finished { caller }) => {
+                self.callers_finished.insert(*caller);
+            }
             EventRef::Rest(RestEvent::Told { reader, by_leader: true, .. }) => {
                 self.told_by_rest.insert(*reader, at.time);
             }

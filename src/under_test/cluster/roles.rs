@@ -93,6 +93,13 @@ pub const CLIENT: Role = Role::new(const { &RoleSpec::some("client", "clients", 
 pub const REST_READER: Role =
     Role::new(const { &RoleSpec::some("rest-reader", "rest-readers", "reader of REST") });
 
+/// The front ends of services.
+pub const FRONT_END: Role =
+    Role::new(const { &RoleSpec::some("front-end", "front-ends", "front end of a service") });
+/// Those who ask services.
+pub const CALLER: Role =
+    Role::new(const { &RoleSpec::some("caller", "callers", "caller of a service") });
+
 /// All of them.
 pub const ALL: &[Role] = &[
     COORDINATION,
@@ -105,6 +112,8 @@ pub const ALL: &[Role] = &[
     CLIENT,
     REST_READER,
     DATABASE,
+    FRONT_END,
+    CALLER,
 ];
 
 /// The targets that the state of the cluster tells.

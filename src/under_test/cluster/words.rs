@@ -9,6 +9,7 @@ use crate::{
         heartbeat::HeartbeatEvent,
         job_manager::JobEvent,
         leadership::{LeaderSessionId, LeadershipEvent},
+        request_reply::{Ending, FrontEndEvent},
         rpc::RpcEvent,
         service::{
             coordination::{CoordinationEvent, LeaseEnd},
@@ -21,6 +22,7 @@ use crate::{
     under_test::cluster::{
         provider::ProviderEvent,
         rest_reader::{RestAnswer, RestEvent, RestQuestion, ToldCounts},
+        services::CallerEvent,
     },
 };
 
@@ -56,8 +58,55 @@ reported! {
     SourceEvent = "source", |event| matches!(event, SourceEvent::PartitionDiscovered { .. }), source;
     SinkEvent = "sink", |event| !matches!(event, SinkEvent::PartRolled { .. }), |event| Some(sink(event));
     ClientEvent = "client", |event| !matches!(event, ClientEvent::Asking { .. }), client;
+    FrontEndEvent = "front-end", |_| true, |event| Some(front_end(event));
+    CallerEvent = "caller", |_| true, |event| Some(caller(event));
     ProviderEvent = "provider", |_| true, |event| Some(provider(event));
     RestEvent = "rest", is_answer_of_rest, rest;
+}
+
+fn front_end(event: &FrontEndEvent) -> String {
+    match event {
+        FrontEndEvent::Began { slot, offset, .. } => {
+            format!("serves at slot {slot}, and reads responses from {offset} on")
+        }
+        FrontEndEvent::RequestAccepted { id, in_flight } => {
+            format!("accepts {id:?}, {in_flight} in flight")
+        }
+        FrontEndEvent::RequestEnded { id, how, in_flight } => {
+            let how = match how {
+                Ending::Answered => "is answered",
+                Ending::TimedOut => "had no response in time",
+                Ending::Refused => "is refused by the log",
+                Ending::Abandoned => "is waited for no longer",
+            };
+            format!("{id:?} {how}, {in_flight} in flight")
+        }
+        FrontEndEvent::LateResponse { id } => format!("drops a late response to {id:?}"),
+        FrontEndEvent::ForeignResponse { id } => {
+            format!("drops the response to {id:?}, which is not this life's")
+        }
+        FrontEndEvent::TurnedAway { waiting } => {
+            format!("turns a request away, {waiting} wait for room")
+        }
+    }
+}
+
+fn caller(event: &CallerEvent) -> String {
+    match event {
+        CallerEvent::Asking { call, attempt, slot, asked, .. } => {
+            let (body, key) = (String::from_utf8_lossy(&asked.body), asked.key.is_some());
+            let key = if key { ", under a key" } else { "" };
+            format!("call {call}.{attempt}: asks front end {slot} for {} {body}{key}", asked.path)
+        }
+        CallerEvent::Answered { call, attempt, status, body } => {
+            format!("call {call}.{attempt}: is told {status} {}", String::from_utf8_lossy(body))
+        }
+        CallerEvent::Unanswered { call, attempt, is_indeterminate } => {
+            let done = if *is_indeterminate { "it may be done" } else { "it was never sent" };
+            format!("call {call}.{attempt}: gets no answer, {done}")
+        }
+        CallerEvent::Finished { caller } => format!("caller {caller} has no more to ask"),
+    }
 }
 
 fn provider(event: &ProviderEvent) -> String {

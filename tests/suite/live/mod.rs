@@ -4,6 +4,7 @@
 mod database;
 mod modes;
 mod postgres;
+mod serve;
 mod session;
 
 use std::{

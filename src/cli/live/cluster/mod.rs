@@ -6,6 +6,7 @@
 
 mod end;
 mod entrypoint;
+mod front_end_runner;
 mod job_graph;
 mod member;
 mod node;

@@ -1,6 +1,9 @@
 //! The processes of a cluster. Each says where it listens; a job manager also, at last, what the cluster came to.
 
-use super::{entrypoint::JobManager, task_manager_runner::TaskManagerRunner};
+use super::{
+    entrypoint::JobManager, front_end_runner::FrontEndRunner,
+    task_manager_runner::TaskManagerRunner,
+};
 use crate::{
     cli::live::{
         CliError, Outcome,
@@ -24,6 +27,8 @@ pub enum ClusterNode {
     JobManager(JobManager),
     /// A task executor.
     TaskExecutor(TaskManagerRunner),
+    /// A front end of a service; says where it listens for requests.
+    FrontEnd(FrontEndRunner),
 }
 
 impl ClusterNode {
@@ -47,6 +52,7 @@ impl ClusterNode {
             }),
             ClusterNode::JobManager(job_manager) => job_manager.run(jobs),
             ClusterNode::TaskExecutor(runner) => runner.run(jobs),
+            ClusterNode::FrontEnd(runner) => runner.run(),
         }
     }
 }

@@ -197,6 +197,8 @@ impl Processes {
     fn task_executor(&self, name: String, config: &ClusterConfig, slots: u32) -> Member {
         let mut member = self.worker(TASK_EXECUTOR, name, config);
         member.set("--slots", slots.to_string());
+        let buffer_timeout = config.task_executor.task.buffer_timeout.as_micros();
+        member.set("--buffer-timeout", format!("{buffer_timeout}us"));
         member
     }
 
@@ -244,9 +246,10 @@ impl Processes {
         &self.others
     }
 
-    /// The process ids of servers, job managers and task executors that run, by their names.
+    /// The process ids of all that run, by their names.
     pub fn ids(&self) -> BTreeMap<String, u32> {
-        let members = self.servers.iter().chain(&self.job_managers).chain(&self.task_executors);
+        let workers = self.job_managers.iter().chain(&self.task_executors);
+        let members = self.servers.iter().chain(workers).chain(&self.others);
         members.filter_map(|member| Some((member.name().to_string(), member.id()?))).collect()
     }
 

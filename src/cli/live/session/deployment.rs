@@ -175,13 +175,13 @@ pub fn input_file(folder: &ClusterFolder) -> PathBuf {
     folder.path().join(INPUT_FILE)
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), CliError> {
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), CliError> {
     let mut bytes = serde_json::to_vec_pretty(value)?;
     bytes.push(b'\n');
     write_whole(path, &bytes)
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CliError> {
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CliError> {
     #[derive(Deserialize)]
     struct Head {
         format: u32,

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     cli::live::{CliError, Outcome},
+    jobs::{Job, Jobs},
     system::{
         connector::{part_lines, read_files},
         service::log::LogRefusal,
@@ -21,7 +22,7 @@ use std::{
 /// Records that are asked for at once.
 const PAGE_RECORDS: u32 = 10_000;
 
-/// Print what is committed of a job's output, a record a line.
+/// Print what is committed of a job's output, a record a line, as the job shows it.
 ///
 /// WHAT is a topic, or a directory of a file sink, as `submit --wait` names it at the end and `-- --output` at the
 /// start; or a job's id, or its first digits, for the output that it has by default. Records come partition by
@@ -42,10 +43,10 @@ pub struct Output {
 
 impl Output {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
+    pub fn run(&self, jobs: &Jobs) -> Result<Outcome, CliError> {
         connected(&self.target, async |connection| {
             // Whatever is called so comes before a job whose id begins so.
-            if print(&connection, &self.what).await? {
+            if print(&connection, &self.what, jobs).await? {
                 return Ok(Outcome::Passed);
             }
             let known = connection.overviews().await?;
@@ -53,7 +54,7 @@ impl Output {
             let job = job.ok().and_then(|id| known.iter().find(|job| job.job == id));
             let Some(job) = job else { return Err(self.none("")) };
             let topic = format!("{}-{}", job.name, job.job);
-            match print(&connection, &topic).await? {
+            match print(&connection, &topic, jobs).await? {
                 true => Ok(Outcome::Passed),
                 false => Err(self.none(&format!(" (of job {}: {topic})", job.job))),
             }
@@ -71,7 +72,7 @@ impl Output {
 }
 
 /// Prints a topic or the files of a directory, whichever is there.
-async fn print(connection: &Connection, name: &str) -> Result<bool, CliError> {
+async fn print(connection: &Connection, name: &str, jobs: &Jobs) -> Result<bool, CliError> {
     let log = &connection.services.log;
     let asked = log.end_offsets_until_acknowledged(name);
     let ends = match connection.answered("the log server", asked).await? {
@@ -80,6 +81,13 @@ async fn print(connection: &Connection, name: &str) -> Result<bool, CliError> {
             return print_files(connection, name).await;
         }
         Err(refusal) => return Err(CliError::new(format!("topic {name}: {refusal}"))),
+    };
+    // Who writes to the topic by default knows what its records are.
+    let writes = |job: &&Job| name.strip_prefix(job.name()).is_some_and(|id| id.starts_with('-'));
+    let job = jobs.iter().filter(writes).max_by_key(|job| job.name().len());
+    let show = |record: &Bytes| match job {
+        Some(job) => job.shown(record).into_owned(),
+        None => record.to_vec(),
     };
     for (partition, end) in (0..).zip(ends) {
         let mut offset = 0;
@@ -90,7 +98,7 @@ async fn print(connection: &Connection, name: &str) -> Result<bool, CliError> {
             let page = read.map_err(|refusal| CliError::new(format!("topic {name}: {refusal}")))?;
             let wanted = usize::try_from(end - offset).unwrap_or(usize::MAX);
             offset += page.records.len() as u64;
-            if !lines(page.records.iter().take(wanted).map(Bytes::as_ref))? {
+            if !lines(page.records.iter().take(wanted).map(show))? {
                 return Ok(true);
             }
         }
@@ -110,11 +118,11 @@ async fn print_files(connection: &Connection, directory: &str) -> Result<bool, C
 }
 
 /// Writes lines; false when nobody reads on.
-fn lines<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<bool, CliError> {
+fn lines(lines: impl Iterator<Item = impl AsRef<[u8]>>) -> Result<bool, CliError> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let write = || -> io::Result<()> {
         for line in lines {
-            out.write_all(line)?;
+            out.write_all(line.as_ref())?;
             out.write_all(b"\n")?;
         }
         out.flush()

@@ -47,6 +47,14 @@ pub mod l6_terms_in_sequence;
 pub mod l7_lease_is_not_outbelieved;
 pub mod l8_follower_without_contact_is_told;
 pub mod log_durable;
+pub mod m1_one_reply;
+pub mod m2_bounded_in_flight;
+pub mod m3_requests_end_in_time;
+pub mod m4_reply_is_its_own;
+pub mod m5_late_responses_harm_nobody;
+pub mod m6_linearizable;
+pub mod m7_answered_in_quiet;
+pub mod m8_handled_is_answered;
 pub mod object_store_durable;
 pub mod p1_cluster_ends_with_its_job;
 pub mod r1_serial_handlers;
@@ -62,11 +70,14 @@ pub mod s6_no_old_report;
 pub mod s7_no_busy_loop;
 pub mod s8_workers_are_needed;
 pub mod s9_no_twins;
+mod service_log;
 mod stored;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod testing_jobs;
+#[cfg(test)]
+mod testing_services;
 mod unannounced;
 pub mod w1_rest_tells_what_was;
 pub mod w2_answers_are_not_old;
@@ -184,4 +195,15 @@ pub fn of_databases() -> Vec<Box<dyn Invariant<Model>>> {
 /// The invariants of a cluster whose jobs write files.
 pub fn of_files() -> Vec<Box<dyn Invariant<Model>>> {
     vec![Box::new(x9_files_follow_checkpoints::FilesFollowCheckpoints::default())]
+}
+
+/// The invariants of a cluster that has services.
+pub fn of_services() -> Vec<Box<dyn Invariant<Model>>> {
+    vec![
+        Box::new(m1_one_reply::OneReply::default()),
+        Box::new(m2_bounded_in_flight::BoundedInFlight::default()),
+        Box::new(m3_requests_end_in_time::RequestsEndInTime::default()),
+        Box::new(m4_reply_is_its_own::ReplyIsItsOwn::default()),
+        Box::new(m5_late_responses_harm_nobody::LateResponsesHarmNobody::default()),
+    ]
 }

@@ -137,6 +137,7 @@ impl JobUnderTest for ClickSessions {
             nodes,
             plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::new(oracle))),
+            of_service: Vec::new(),
             input_topic: topics.input,
             expected_status: settings.expected_status().to_vec(),
             restarts: settings.restarts.one(),

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 
 /// A job that can run in a cluster under test.
-pub(super) trait JobUnderTest: Sync + 'static {
+pub trait JobUnderTest: Sync + 'static {
     /// Its keys.
     type Settings: Settings + Default;
 
@@ -35,6 +35,23 @@ pub(super) trait JobUnderTest: Sync + 'static {
     /// Whether it writes files.
     fn writes_files(&self) -> bool {
         false
+    }
+
+    /// Whether a writer brings what it reads.
+    fn has_writer(&self) -> bool {
+        true
+    }
+
+    /// The front ends that bring what it reads; the settings may hold ranges still.
+    fn front_ends(&self, settings: &Self::Settings) -> NumberRange {
+        let _ = settings;
+        NumberRange::only(0)
+    }
+
+    /// Who asks these.
+    fn callers(&self, settings: &Self::Settings) -> NumberRange {
+        let _ = settings;
+        NumberRange::only(0)
     }
 
     /// What is decided once the ranges are drawn.
@@ -66,6 +83,8 @@ pub(super) trait JobUnderTest: Sync + 'static {
 pub struct JobRun<'a> {
     /// Its number among the jobs of the run, from 1.
     pub number: u32,
+    /// What the jobs before it have.
+    pub before: NodesOfJobs,
     /// Of what it draws itself.
     pub seed: u64,
     /// Lines in place of its workload.
@@ -80,6 +99,17 @@ pub struct JobRun<'a> {
     pub submission: Submission,
 }
 
+/// How many nodes jobs have of the roles that not each has once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NodesOfJobs {
+    /// Writers.
+    pub writers: u32,
+    /// Front ends.
+    pub front_ends: u32,
+    /// Callers.
+    pub callers: u32,
+}
+
 /// A job of a run.
 pub struct JobSetup {
     /// The job.
@@ -90,6 +120,8 @@ pub struct JobSetup {
     pub nodes: Vec<Node>,
     /// What it must put out.
     pub oracle: Box<dyn Invariant<Model>>,
+    /// What must hold of it besides, if it is a service.
+    pub of_service: Vec<Box<dyn Invariant<Model>>>,
     /// The topic that ends before the job can.
     pub input_topic: String,
     /// The ends that it may come to if it is not canceled.
@@ -113,6 +145,9 @@ pub trait AnyJob: Sync {
     fn program(&self, failed: &FailedAttempts) -> Program;
     fn uses_database(&self) -> bool;
     fn writes_files(&self) -> bool;
+    fn has_writer(&self) -> bool;
+    fn front_ends(&self, settings: &dyn AnySettings) -> NumberRange;
+    fn callers(&self, settings: &dyn AnySettings) -> NumberRange;
     fn declared(&self) -> Vec<Setting>;
     fn default_settings(&self) -> Arc<dyn AnySettings>;
     fn read(&self, table: &mut Reader, mistakes: &mut Mistakes) -> Arc<dyn AnySettings>;
@@ -138,6 +173,18 @@ impl<J: JobUnderTest> AnyJob for J {
 
     fn writes_files(&self) -> bool {
         J::writes_files(self)
+    }
+
+    fn has_writer(&self) -> bool {
+        J::has_writer(self)
+    }
+
+    fn front_ends(&self, settings: &dyn AnySettings) -> NumberRange {
+        J::front_ends(self, settings_as(settings))
+    }
+
+    fn callers(&self, settings: &dyn AnySettings) -> NumberRange {
+        J::callers(self, settings_as(settings))
     }
 
     fn declared(&self) -> Vec<Setting> {

@@ -1,5 +1,5 @@
 //! The jobs under test. Each has settings, nodes and an oracle: those of this crate in a file of their own, two lines
-//! of it here; every other [`Job`] what all can have (`standard.rs`).
+//! of it here; every other [`Job`] what all can have (`standard.rs`), and services what these have (`services`).
 
 pub mod click_sessions;
 pub mod job;
@@ -7,8 +7,9 @@ pub mod pipelines;
 pub mod spec;
 mod standard;
 pub mod word_count;
-mod workload;
+pub(super) mod workload;
 
+use super::services::ServiceJob;
 use crate::jobs::{self, Job, JobTest, Jobs};
 use job::AnyJob;
 use standard::StandardJob;
@@ -32,7 +33,10 @@ pub fn shipped() -> KnownJobs {
 /// # Panics
 /// When there is none.
 pub fn known(jobs: &Jobs) -> KnownJobs {
-    let known: Vec<&'static dyn AnyJob> = jobs.iter().map(under_test).collect();
+    let services = jobs.services().map(|service| -> &'static dyn AnyJob {
+        Box::leak(Box::new(ServiceJob::new(service.clone())))
+    });
+    let known: Vec<&'static dyn AnyJob> = jobs.iter().map(under_test).chain(services).collect();
     assert!(!known.is_empty(), "a cluster under test needs a job");
     known.leak()
 }

@@ -109,6 +109,7 @@ impl JobUnderTest for Pipelines {
             nodes,
             plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::<Oracle>::default())),
+            of_service: Vec::new(),
             input_topic: topics.input,
             expected_status: settings.expected_status().to_vec(),
             restarts: settings.restarts.one(),

@@ -93,6 +93,26 @@ impl JobSpec {
         self.job.writes_files()
     }
 
+    /// How many writers such jobs have, at the least and at the most.
+    pub fn writers(&self) -> NumberRange {
+        if self.job.has_writer() { self.count() } else { NumberRange::only(0) }
+    }
+
+    /// How many front ends.
+    pub fn front_ends(&self) -> NumberRange {
+        self.of_all(self.job.front_ends(&*self.settings))
+    }
+
+    /// How many callers.
+    pub fn callers(&self) -> NumberRange {
+        self.of_all(self.job.callers(&*self.settings))
+    }
+
+    fn of_all(&self, one: NumberRange) -> NumberRange {
+        let count = self.count();
+        NumberRange { low: one.low * count.low, high: one.high * count.high }
+    }
+
     /// How many slots one such job needs.
     pub fn slots(&self) -> NumberRange {
         self.job.slots(&*self.settings)

@@ -150,6 +150,7 @@ impl JobUnderTest for StandardJob {
             nodes,
             plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), oracle)),
+            of_service: Vec::new(),
             input_topic: topics.input,
             expected_status: settings.expected_status(),
             restarts: settings.restarts.one(),

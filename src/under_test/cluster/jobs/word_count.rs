@@ -15,7 +15,7 @@ use crate::{
     host::{Draws, millis},
     jobs::{
         common::{
-            FailedAttempts, FailureInjection, JobPlan, JobSettings, POISON, SlowSubtask,
+            AllPutOut, FailedAttempts, FailureInjection, JobPlan, JobSettings, POISON, SlowSubtask,
             TEXT_BYTES_MAX, Topics,
         },
         word_count::{Counted, Oracle, program, topics, word_count_with_failures, words},
@@ -209,6 +209,7 @@ impl JobUnderTest for WordCount {
             nodes: workload.nodes(run, dealt.clone(), &topics, plan.clone()),
             plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::<Oracle>::default())),
+            of_service: Vec::new(),
             input_topic: topics.input,
             expected_status: settings.expected_status().to_vec(),
             restarts: settings.restarts.one(),
@@ -305,7 +306,9 @@ fn plan(
         inputs: spec.parallelism.one(),
         outputs: spec.parallelism.one(),
         cancel_after: spec.cancel_after.map(DurationRange::one),
-        cancel_at: spec.is_unbounded().then_some(all),
+        cancel_at: spec
+            .is_unbounded()
+            .then(|| AllPutOut { topic: topics.output.clone(), records: all }),
         submission: run.submission,
     }
 }

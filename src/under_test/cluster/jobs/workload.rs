@@ -132,7 +132,7 @@ impl Workload {
         let (batch, pause) = self.pace(&dealt);
         let (config, topic) = (run.config.clone(), topics.input.clone());
         let first = self.partitions as usize;
-        let writer = Node::numbered(roles::WRITER, run.number, move |host| {
+        let writer = Node::numbered(roles::WRITER, run.before.writers + 1, move |host| {
             let (config, topic, dealt) = (config.clone(), topic.clone(), dealt.clone());
             run_writer_node(host, config, topic, dealt, first, (batch, pause))
         });

@@ -1,0 +1,356 @@
+//! `serve`: a service, on a cluster of processes that is there for it.
+
+use super::{
+    deployment::{read_json, write_json},
+    folder::ClusterFolder,
+    state::{ClusterFile, ClusterState, RunningCluster, read_text, write_text},
+};
+use crate::{
+    cli::live::{
+        CliError, Outcome,
+        cluster::{ClusterEntrypoint, Member, Processes, Size, Timeouts, cluster_config},
+        folder::DataFolder,
+        supervised::{End, run_supervised},
+        text::{Narrator, parse_duration, say},
+    },
+    host::{Host, NodeAddress},
+    jobs::{Jobs, Service, common::JobSettings},
+    system::{
+        client::JobClient,
+        cluster::ClusterConfig,
+        graph::{CheckpointSettings, JobGraph, RestartStrategy},
+        ids::JobId,
+        protocol::{JobResult, JobStatus},
+        request_reply::{Delivery, ServiceArguments},
+        rpc::RpcSystem,
+        service::{Services, log::LogRefusal},
+    },
+};
+use clap::{Args, ValueEnum};
+use futures::pin_mut;
+use serde::{Deserialize, Serialize};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// The file that says which job serves in a folder.
+const SERVICE_FILE: &str = "service.json";
+/// The pause after a failure, doubled up to a bound with each one more.
+const RESTART_DELAY: Duration = Duration::from_millis(100);
+const RESTART_DELAY_MAX: Duration = Duration::from_secs(10);
+/// A job that has not failed for so long is taken for sound.
+const RESTART_RESET: Duration = Duration::from_secs(60);
+/// Slots of each task executor.
+const SLOTS: u32 = 4;
+/// From look to look at the processes.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Serve over HTTP what a job answers: cluster, topics, job and front ends, each a process of its own on loopback.
+///
+/// A front end takes a request (POST, with a body of JSON), puts it into a topic from which the job reads, and
+/// answers with what the job puts into another. A request that has no response in time is answered 504; it may be done
+/// all the same, and can be asked again under an Idempotency-Key. Processes that end are started again.
+///
+/// The service's requests, its state and the job stay in --data DIR; the same command on it goes on. `jobs`, `info`,
+/// `output` and `stop-cluster` take that folder while it serves.
+///
+/// Exit codes: 0 it was told to end, by Ctrl-C or `stop-cluster`; 1 its job has failed or was canceled; 2 nothing
+/// serves: no such service, a folder that it can't have, or processes that end again and again.
+///
+/// Try `cargo live serve --job echo-result`, then `curl -d '{"amount": 5}' http://127.0.0.1:8080/`.
+#[derive(Args)]
+pub struct Serve {
+    /// The service: a job of this binary from requests to responses
+    #[arg(long, value_name = "NAME")]
+    job: String,
+    /// The port of the first front end; those of the others follow. 0 takes free ones
+    #[arg(long, value_name = "P", default_value_t = 8080)]
+    port: u16,
+    /// Front ends
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    front_ends: u16,
+    /// How many subtasks each vertex of the job has, unless its program says more
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    parallelism: u32,
+    /// When a response can be read
+    #[arg(long, value_enum, default_value_t = Guarantee::AtLeastOnce)]
+    delivery: Guarantee,
+    /// The time from checkpoint to checkpoint
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
+    checkpoint_interval: Duration,
+    /// How long a request may wait for its response
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    timeout: Duration,
+    /// Requests in flight at each front end; more wait
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    capacity: u32,
+    /// Task executors, of 4 slots each
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    executors: u16,
+    /// Where the processes keep their files; the same folder again goes on. A temporary one if absent, removed at the
+    /// end
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// What is promised of responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Guarantee {
+    /// At once. After a failure requests are done again; the first response stands. Only for services whose responses
+    /// are a function of the requests before them on their path: others would tell what is forgotten
+    AtLeastOnce,
+    /// With the checkpoint that covers the request: it takes as long as that, and what was told stands
+    ExactlyOnce,
+}
+
+/// What serves in a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct ServiceFile {
+    format: u32,
+    service: String,
+    #[serde(serialize_with = "write_text", deserialize_with = "read_text")]
+    job: JobId,
+}
+
+/// Of [`ServiceFile`].
+const FORMAT: u32 = 1;
+
+/// What is served.
+struct Plan {
+    id: JobId,
+    graph: JobGraph,
+    requests: String,
+    responses: String,
+}
+
+impl Serve {
+    /// Does it.
+    pub fn run(&self, log: &str, jobs: &Jobs) -> Result<Outcome, CliError> {
+        let service = jobs.service(&self.job)?;
+        self.check()?;
+        if let Some(data) = &self.data {
+            ClusterFolder::new(data).check()?;
+        }
+        let folder = DataFolder::open(self.data.as_deref(), "serve")?;
+        let plan = self.plan(service, folder.path())?;
+        let narrator = Narrator::new();
+        let pid = Some(std::process::id());
+        ClusterFile::write(folder.path(), ClusterState::Starting { pid })?;
+        let end = run_supervised(folder.path(), None, async |host: Host| {
+            self.serve(&host, folder.path(), &plan, log, &narrator).await
+        });
+        narrator.clear();
+        let (why, outcome) = match end {
+            Ok(End::Interrupted | End::Overdue) => {
+                ("it was told to end".to_string(), Ok(Outcome::Passed))
+            }
+            Ok(End::Finished(JobResult { status, cause, .. })) => {
+                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                (format!("its job is {status}{cause}"), Ok(Outcome::Violated))
+            }
+            Err(error) => (error.to_string(), Err(error)),
+        };
+        ClusterFile::write(folder.path(), ClusterState::Ended { why: why.clone() })?;
+        if outcome.is_ok() {
+            say(&format!("{} serves no longer: {why}", self.job));
+        }
+        outcome
+    }
+
+    /// Refuses what can't be done.
+    fn check(&self) -> Result<(), CliError> {
+        if self.checkpoint_interval < Duration::from_millis(10) {
+            return Err(CliError::new("--checkpoint-interval must be 10ms at least"));
+        }
+        if self.delivery == Guarantee::ExactlyOnce && self.checkpoint_interval >= self.timeout {
+            return Err(CliError::new(format!(
+                "--delivery exactly-once: a response comes with a checkpoint, every {:?} by --checkpoint-interval, and \
+                 a request waits {:?} for it by --timeout",
+                self.checkpoint_interval, self.timeout
+            )));
+        }
+        let last = u32::from(self.port) + u32::from(self.front_ends) - 1;
+        if self.port != 0 && last > u32::from(u16::MAX) {
+            return Err(CliError::new(format!("--port {}: there is no port {last}", self.port)));
+        }
+        Ok(())
+    }
+
+    fn plan(&self, service: &Service, folder: &Path) -> Result<Plan, CliError> {
+        let path = folder.join(SERVICE_FILE);
+        let kept: Option<ServiceFile> = read_json(&path)?;
+        let id = match kept {
+            Some(kept) if kept.service != self.job => {
+                return Err(CliError::new(format!(
+                    "{} serves {}; choose another folder for {}",
+                    folder.display(),
+                    kept.service,
+                    self.job
+                )));
+            }
+            Some(kept) => kept.job,
+            None => {
+                let random =
+                    || u128::from(getrandom::u64().expect("the operating system has randomness"));
+                let job = JobId((random() << 64) | random());
+                write_json(&path, &ServiceFile { format: FORMAT, service: self.job.clone(), job })?;
+                job
+            }
+        };
+        let (requests, responses) =
+            (format!("{}-requests", self.job), format!("{}-responses", self.job));
+        let delivery = match self.delivery {
+            Guarantee::AtLeastOnce => Delivery::AtLeastOnce,
+            Guarantee::ExactlyOnce => Delivery::ExactlyOnce,
+        };
+        let arguments = ServiceArguments::new(&requests, self.parallelism, &responses, delivery);
+        let checkpoints = CheckpointSettings {
+            interval_ms: u64::try_from(self.checkpoint_interval.as_millis())?,
+            ..CheckpointSettings::default()
+        };
+        let restarts =
+            RestartStrategy::exponential(RESTART_DELAY, RESTART_DELAY_MAX, RESTART_RESET);
+        let settings = JobSettings { parallelism: self.parallelism, checkpoints, restarts };
+        let graph = service.graph(id, &arguments, &settings)?;
+        Ok(Plan { id, graph, requests, responses })
+    }
+
+    /// Serves for as long as the job goes on.
+    async fn serve(
+        &self,
+        host: &Host,
+        folder: &Path,
+        plan: &Plan,
+        log: &str,
+        narrator: &Narrator,
+    ) -> Result<JobResult, CliError> {
+        let mut processes = Processes::new(host, folder, log);
+        let servers = processes.start_servers(narrator).await?;
+        let [coordination, object_store, log] = servers.clone();
+        let mut config = cluster_config(coordination, object_store, log, Timeouts::DEFAULT);
+        config.task_executor.task.buffer_timeout = Duration::ZERO;
+        processes.start_workers(&config, self.size(), &ClusterEntrypoint::Session);
+        let service = RpcSystem::default().bind(host, 0).await?;
+        let services = config.services(&service);
+        processes.tended(narrator, self.topics(plan, &services)).await??;
+        self.add_front_ends(plan, &config, &mut processes);
+        let client = JobClient::new(&service, &services.coordination);
+        let submitted = processes.tended(narrator, client.submit(&plan.graph)).await?;
+        submitted.map_err(|refusal| {
+            CliError::new(format!("the cluster does not take the job: {refusal}"))
+        })?;
+        let ended = client.result(plan.id);
+        pin_mut!(ended);
+        let (mut state, mut is_told) = (StateOfCluster::new(folder, servers), false);
+        loop {
+            processes.tend(narrator)?;
+            state.tell(&processes)?;
+            is_told = is_told || self.tell_urls(plan, &processes, &client, narrator).await;
+            if let Ok(ended) = host.timeout(TICK, ended.as_mut()).await {
+                return ended.map_err(|why| CliError::new(format!("the job is lost: {why}")));
+            }
+        }
+    }
+
+    fn size(&self) -> Size {
+        Size {
+            job_managers: 1,
+            task_executors: self.executors,
+            on_demand: false,
+            slots: SLOTS,
+            rest_port: 0,
+            timeouts: Timeouts::DEFAULT,
+        }
+    }
+
+    fn add_front_ends(&self, plan: &Plan, config: &ClusterConfig, processes: &mut Processes) {
+        for slot in 0..self.front_ends {
+            let name = format!("front-end-{}", slot + 1);
+            let mut member = processes.worker("front-end", name, config);
+            member.set("--slot", slot.to_string());
+            member.set("--requests", &plan.requests);
+            member.set("--responses", &plan.responses);
+            member.set("--capacity", self.capacity.to_string());
+            member.set("--timeout", format!("{}us", self.timeout.as_micros()));
+            if self.port == 0 {
+                member = member.keeping_port();
+            } else {
+                member.set("--port", (self.port + slot).to_string());
+            }
+            processes.add(member);
+        }
+    }
+
+    /// Tells where the front ends are, once all of them and the job are there; whether that is so.
+    async fn tell_urls(
+        &self,
+        plan: &Plan,
+        processes: &Processes,
+        client: &JobClient,
+        narrator: &Narrator,
+    ) -> bool {
+        let front_ends: Vec<&NodeAddress> =
+            processes.added().iter().filter_map(Member::address).collect();
+        if front_ends.len() < usize::from(self.front_ends) {
+            return false;
+        }
+        let details = client.host().timeout(TICK, client.details(plan.id)).await;
+        if !matches!(details, Ok(Ok(details)) if details.status == JobStatus::Running) {
+            return false;
+        }
+        narrator.clear();
+        front_ends.iter().for_each(|at| say(&format!("http://{at}/")));
+        say(&format!("{} serves; Ctrl-C ends it", self.job));
+        true
+    }
+
+    /// Makes the topics, or gives those of a folder a partition for each front end.
+    async fn topics(&self, plan: &Plan, services: &Services) -> Result<(), CliError> {
+        let log = &services.log;
+        for (topic, partitions) in
+            [(&plan.requests, self.parallelism), (&plan.responses, self.front_ends.into())]
+        {
+            let made = match log.create_topic_until_acknowledged(topic, partitions).await {
+                Err(LogRefusal::TopicExists { partitions: known }) if known < partitions => {
+                    log.add_partitions_until_acknowledged(topic, partitions).await
+                }
+                Err(LogRefusal::TopicExists { .. }) => Ok(()),
+                made => made,
+            };
+            made.map_err(|refusal| CliError::new(format!("topic {topic}: {refusal}")))?;
+        }
+        Ok(())
+    }
+}
+
+/// What `cluster.json` says, for other commands.
+struct StateOfCluster<'a> {
+    folder: &'a Path,
+    servers: [NodeAddress; 3],
+    told: Option<RunningCluster>,
+}
+
+impl<'a> StateOfCluster<'a> {
+    fn new(folder: &'a Path, servers: [NodeAddress; 3]) -> Self {
+        StateOfCluster { folder, servers, told: None }
+    }
+
+    /// Writes it, if it is another one.
+    fn tell(&mut self, processes: &Processes) -> Result<(), CliError> {
+        let [coordination, object_store, log] = self.servers.clone();
+        let running = RunningCluster {
+            pid: std::process::id(),
+            coordination,
+            object_store,
+            log,
+            rest: processes.web_monitors().iter().map(|at| format!("http://{at}")).collect(),
+            processes: processes.ids(),
+        };
+        if self.told.as_ref() != Some(&running) {
+            ClusterFile::write(self.folder, ClusterState::Running(running.clone()))?;
+            self.told = Some(running);
+        }
+        Ok(())
+    }
+}

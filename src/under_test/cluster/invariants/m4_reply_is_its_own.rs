@@ -1,0 +1,154 @@
+//! M4: what a caller is told is the answer to what it has asked. The request that its answer names was accepted by the
+//! front end that it asked, after it had asked; it stands in the log with the caller's own path, key and body; and the
+//! answer is the first response to it there, status and body.
+
+use super::{Check, ClusterInvariant, service_log::ServiceLog};
+use crate::{
+    harness::event::Moment,
+    host::sim::NodeId,
+    system::request_reply::{EventId, FrontEndEvent, ServiceRequest},
+    under_test::cluster::{
+        EventKind, EventRef, Model,
+        services::{Asked, CallerEvent, event_id},
+    },
+};
+use std::collections::BTreeMap;
+
+/// What a call is about, and the number of the event at which it was put last.
+struct Call {
+    asked: Asked,
+    slot: u32,
+    since: u64,
+}
+
+/// Follows each call through the log.
+#[derive(Default)]
+pub struct ReplyIsItsOwn {
+    log: ServiceLog,
+    events: u64,
+    calls: BTreeMap<((NodeId, u64), u64), Call>,
+    /// At which event each request was accepted.
+    accepted: BTreeMap<EventId, u64>,
+}
+
+impl ReplyIsItsOwn {
+    fn judge(&self, at: Moment, call: u64, status: u16, body: &[u8]) -> Check {
+        // Only the service's own answers say whom they answer.
+        let Some(id) = event_id(body) else { return Check::Ignored };
+        let broken = |promised: String| {
+            let told = String::from_utf8_lossy(body);
+            Check::broken(promised, format!("{at}: call {call} is answered {status} {told}"))
+        };
+        let Some(of) = self.calls.get(&(at.process, call)) else {
+            return broken(format!("call {call} was made"));
+        };
+        let is_accepted = self.accepted.get(&id).is_some_and(|accepted| *accepted > of.since);
+        if !is_accepted || id.slot != of.slot {
+            return broken(format!(
+                "the answer is to what front end {} has accepted since it was asked",
+                of.slot
+            ));
+        }
+        let Some(ServiceRequest { key, path, body: sent, .. }) = self.log.requests.get(&id) else {
+            return broken(format!("{id:?} stands in the log"));
+        };
+        let Asked { path: its_path, key: its_key, body: its_body } = &of.asked;
+        if (path, key, sent) != (its_path, its_key, its_body) {
+            return broken(format!("{id:?} stands in the log as what was asked: {:?}", of.asked));
+        }
+        match self.log.responses.get(&id).map(|placed| &placed.response) {
+            None => broken(format!("a response to {id:?} stands in the log")),
+            Some(response) if (response.status, &*response.body) == (status, body) => Check::Passed,
+            Some(response) => broken(format!(
+                "the first response to {id:?} in the log: {} {}",
+                response.status,
+                String::from_utf8_lossy(&response.body)
+            )),
+        }
+    }
+}
+
+impl ClusterInvariant for ReplyIsItsOwn {
+    fn title(&self) -> &'static str {
+        "M4 reply-is-its-own"
+    }
+
+    fn promise(&self) -> &'static str {
+        "a caller is told the first response in the log to what it has asked itself"
+    }
+
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::FrontEnd, EventKind::Caller, EventKind::Log]
+    }
+
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
+        self.events += 1;
+        match seen {
+            EventRef::Log(event) => self.log.observe_log(event),
+            EventRef::FrontEnd(event) => {
+                self.log.observe_front_end(event);
+                if let FrontEndEvent::RequestAccepted { id, .. } = event {
+                    self.accepted.insert(*id, self.events);
+                }
+            }
+            EventRef::Caller(CallerEvent::Asking { call, slot, asked, .. }) => {
+                let of = Call { asked: asked.clone(), slot: *slot, since: self.events };
+                self.calls.insert((at.process, *call), of);
+            }
+            EventRef::Caller(CallerEvent::Answered { call, status, body, .. }) => {
+                return self.judge(at, *call, *status, body);
+            }
+            _ => {}
+        }
+        Check::Ignored
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing_services::*, ReplyIsItsOwn};
+
+    /// A call is made, accepted and answered in the log.
+    fn answerable() -> History<ReplyIsItsOwn> {
+        History::new()
+            .holds(process(1, 1), began(2))
+            .holds(process(3, 1), asking(1))
+            .holds(process(1, 1), accepted(1))
+            .holds(process(0, 1), requested(0, 1, 1))
+            .holds(process(0, 1), responded(0, 1))
+    }
+
+    #[test]
+    fn the_first_response_in_the_log_is_the_answer() {
+        answerable().holds(process(3, 1), answered(1, 200, &response(1)));
+        answerable().breaks(process(3, 1), answered(1, 201, &response(1)));
+        answerable().breaks(process(3, 1), answered(2, 200, &response(1)));
+        answerable().holds(process(3, 1), answered(1, 504, b"no response came in time"));
+    }
+
+    #[test]
+    fn what_is_not_in_the_log_or_another_ones_is_no_answer() {
+        answerable().breaks(process(3, 1), answered(1, 200, &response(2)));
+        let unanswered = History::<ReplyIsItsOwn>::new()
+            .holds(process(1, 1), began(2))
+            .holds(process(3, 1), asking(1))
+            .holds(process(1, 1), accepted(1));
+        unanswered.breaks(process(3, 1), answered(1, 200, &response(1)));
+        // The body of another call stands there.
+        History::<ReplyIsItsOwn>::new()
+            .holds(process(1, 1), began(2))
+            .holds(process(3, 1), asking(1))
+            .holds(process(1, 1), accepted(1))
+            .holds(process(0, 1), requested(0, 1, 2))
+            .holds(process(0, 1), responded(0, 1))
+            .breaks(process(3, 1), answered(1, 200, &response(1)));
+        // It was accepted before it was asked.
+        History::<ReplyIsItsOwn>::new()
+            .holds(process(1, 1), began(2))
+            .holds(process(1, 1), accepted(1))
+            .holds(process(3, 1), asking(1))
+            .holds(process(0, 1), requested(0, 1, 1))
+            .holds(process(0, 1), responded(0, 1))
+            .breaks(process(3, 1), answered(1, 200, &response(1)));
+    }
+}

@@ -1,0 +1,128 @@
+//! M5: responses that come late, twice, or to another life of a front end, harm nobody. A request that ends as answered
+//! has a response in its front end's partition, behind where that life began to read; what is called late has ended here
+//! before, and what is called foreign was never this life's.
+
+use super::{Check, ClusterInvariant, service_log::ServiceLog};
+use crate::{
+    harness::event::Moment,
+    host::sim::NodeId,
+    system::request_reply::{Ending, EventId, FrontEndEvent},
+    under_test::cluster::{EventKind, EventRef, Model},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A life of a front end.
+struct Life {
+    slot: u32,
+    incarnation: u64,
+    offset: u64,
+    ended: BTreeSet<EventId>,
+}
+
+/// Holds what front ends do with responses against the log.
+#[derive(Default)]
+pub struct LateResponsesHarmNobody {
+    log: ServiceLog,
+    lives: BTreeMap<(NodeId, u64), Life>,
+}
+
+impl LateResponsesHarmNobody {
+    fn judge(&mut self, at: Moment, event: &FrontEndEvent) -> Check {
+        if let FrontEndEvent::Began { slot, incarnation, offset, .. } = event {
+            let (slot, incarnation, offset) = (*slot, *incarnation, *offset);
+            let life = Life { slot, incarnation, offset, ended: BTreeSet::new() };
+            self.lives.insert(at.process, life);
+            return Check::Ignored;
+        }
+        let Some(life) = self.lives.get_mut(&at.process) else { return Check::Ignored };
+        let is_own = |id: &EventId| (id.slot, id.incarnation) == (life.slot, life.incarnation);
+        let broken =
+            |promised: String, told: &str| Check::broken(promised, format!("{at}: {told}"));
+        match event {
+            FrontEndEvent::RequestEnded { id, how, .. } => {
+                life.ended.insert(*id);
+                let placed = self.log.responses.get(id);
+                let is_there = placed.is_some_and(|placed| {
+                    placed.partition == life.slot && placed.offset >= life.offset
+                });
+                match how {
+                    Ending::Answered if !is_there => broken(
+                        format!(
+                            "{id:?} has a response in partition {} behind {}",
+                            life.slot, life.offset
+                        ),
+                        "it is answered",
+                    ),
+                    Ending::Answered => Check::Passed,
+                    _ => Check::Ignored,
+                }
+            }
+            FrontEndEvent::LateResponse { id } if !life.ended.contains(id) => {
+                broken(format!("{id:?} has not ended"), "a response to it is called late")
+            }
+            FrontEndEvent::ForeignResponse { id } if is_own(id) => {
+                broken(format!("{id:?} is of this life"), "a response to it is called foreign")
+            }
+            FrontEndEvent::LateResponse { .. } | FrontEndEvent::ForeignResponse { .. } => {
+                Check::Passed
+            }
+            _ => Check::Ignored,
+        }
+    }
+}
+
+impl ClusterInvariant for LateResponsesHarmNobody {
+    fn title(&self) -> &'static str {
+        "M5 late-responses-harm-nobody"
+    }
+
+    fn promise(&self) -> &'static str {
+        "only a response to this life of a front end answers, and none that is due is called late"
+    }
+
+    fn event_kinds(&self) -> &'static [EventKind] {
+        &[EventKind::FrontEnd, EventKind::Log]
+    }
+
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
+        match seen {
+            EventRef::Log(event) => self.log.observe_log(event),
+            EventRef::FrontEnd(event) => {
+                self.log.observe_front_end(event);
+                return self.judge(at, event);
+            }
+            _ => {}
+        }
+        Check::Ignored
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing_services::*, LateResponsesHarmNobody};
+
+    fn waiting() -> History<LateResponsesHarmNobody> {
+        History::new().holds(process(1, 1), began(2)).holds(process(1, 1), accepted(1))
+    }
+
+    #[test]
+    fn what_is_answered_has_its_response_where_this_life_reads() {
+        waiting().breaks(process(1, 1), ended(1));
+        waiting().holds(process(0, 1), responded(0, 1)).holds(process(1, 1), ended(1));
+        // Elsewhere, or before this life began.
+        waiting().holds(process(0, 1), responded(1, 1)).breaks(process(1, 1), ended(1));
+        History::<LateResponsesHarmNobody>::new()
+            .holds(process(1, 1), began_at(5))
+            .holds(process(0, 1), responded(0, 1))
+            .breaks(process(1, 1), ended(1));
+    }
+
+    #[test]
+    fn late_is_what_has_ended_and_foreign_what_is_of_another_life() {
+        let answered = || waiting().holds(process(0, 1), responded(0, 1));
+        answered().breaks(process(1, 1), late(1));
+        answered().holds(process(1, 1), ended(1)).holds(process(1, 1), late(1));
+        answered().breaks(process(1, 1), foreign(1, LIFE));
+        answered().holds(process(1, 1), foreign(1, LIFE + 1));
+    }
+}

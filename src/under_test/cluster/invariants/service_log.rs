@@ -1,0 +1,90 @@
+//! The requests and responses that stand in the log, by the log server's own word.
+
+use crate::system::{
+    request_reply::{EventId, FrontEndEvent, ServiceRequest, ServiceResponse},
+    service::log::LogEvent,
+};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A response where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub partition: u32,
+    pub offset: u64,
+    pub response: ServiceResponse,
+}
+
+/// What front ends and their jobs have put there.
+#[derive(Default)]
+pub struct ServiceLog {
+    /// Topics of requests, and of responses.
+    topics: [BTreeSet<String>; 2],
+    /// Where each partition is looked at next.
+    next: BTreeMap<(String, u32), u64>,
+    /// Those that have no response yet, by topic, partition and offset.
+    unanswered: BTreeMap<(String, u32, u64), EventId>,
+    /// By name.
+    pub requests: BTreeMap<EventId, ServiceRequest>,
+    /// The first of each request.
+    pub responses: BTreeMap<EventId, Placed>,
+}
+
+impl ServiceLog {
+    /// Takes in where a front end's requests and responses are.
+    pub fn observe_front_end(&mut self, event: &FrontEndEvent) {
+        if let FrontEndEvent::Began { requests, responses, .. } = event {
+            self.topics[0].insert(requests.clone());
+            self.topics[1].insert(responses.clone());
+        }
+    }
+
+    /// Takes in what stands in the log.
+    pub fn observe_log(&mut self, event: &LogEvent) {
+        match event {
+            LogEvent::Appended { topic, partition, offset, records, .. } => {
+                self.take(topic, *partition, *offset, records);
+            }
+            LogEvent::TransactionCommitted { writes, .. } => {
+                writes.iter().for_each(|(topic, partition, offset, records)| {
+                    self.take(topic, *partition, *offset, records);
+                });
+            }
+            // What was synced but not announced before a crash shows only here.
+            LogEvent::Recovered { records, .. } => {
+                records.iter().for_each(|(topic, partition, records)| {
+                    self.take(topic, *partition, 0, records);
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// A request before that offset of a partition that has no response.
+    pub fn unanswered(&mut self, topic: &str, partition: u32, offset: u64) -> Option<EventId> {
+        let responses = &self.responses;
+        self.unanswered.retain(|_, id| !responses.contains_key(id));
+        let first = (topic.to_string(), partition, 0);
+        let before = self.unanswered.range(first..(topic.to_string(), partition, offset));
+        before.map(|(_, id)| *id).next()
+    }
+
+    fn take(&mut self, topic: &str, partition: u32, first: u64, records: &[Bytes]) {
+        let [requests, responses] = &self.topics;
+        let (is_request, is_response) = (requests.contains(topic), responses.contains(topic));
+        if !is_request && !is_response {
+            return;
+        }
+        let next = self.next.entry((topic.to_string(), partition)).or_default();
+        for (record, offset) in records.iter().zip(first..).filter(|(_, offset)| offset >= next) {
+            if is_request && let Ok(request) = ServiceRequest::decode(record) {
+                self.unanswered.insert((topic.to_string(), partition, offset), request.id);
+                self.requests.entry(request.id).or_insert(request);
+            } else if is_response && let Ok(response) = ServiceResponse::decode(record) {
+                let placed = Placed { partition, offset, response };
+                self.responses.entry(placed.response.id).or_insert(placed);
+            }
+        }
+        *next = (*next).max(first + records.len() as u64);
+    }
+}

@@ -1,0 +1,140 @@
+//! Callers of a service: each puts one request after the other to front ends, and some of them again under the same key
+//! until it is answered for sure.
+
+use super::event::{Asked, CallerEvent};
+use crate::{
+    host::{Draws, Host, NodeAddress},
+    jobs::{Service, ServiceCall},
+    system::{
+        cluster::{ClusterConfig, bind},
+        http::{HttpClient, HttpClientLimits, HttpError, HttpRequest, HttpResponse, Method},
+        service::log::LogRefusal,
+    },
+};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// From an answer that says that it is not done, or none, to the next try.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
+/// The producer's first record, which a caller that is begun anew finds there.
+const FIRST: u64 = 0;
+
+/// A caller, as its node begins it.
+#[derive(Clone)]
+pub struct CallerSettings {
+    /// Its number.
+    pub number: u32,
+    /// Of what it draws.
+    pub seed: u64,
+    /// Whom it asks.
+    pub service: Service,
+    /// The front ends, by slot.
+    pub front_ends: Vec<NodeAddress>,
+    /// How many requests it has.
+    pub requests: u32,
+    /// From an answer to the next request.
+    pub pause: Duration,
+    /// The share of requests under a key, in millionths.
+    pub keyed: u32,
+    /// How long it waits for an answer.
+    pub patience: Duration,
+    /// The topic in which each caller that has finished leaves a record.
+    pub finished: String,
+}
+
+struct Caller {
+    host: Host,
+    client: HttpClient,
+    settings: CallerSettings,
+    /// Drawn by each life, so that none takes the keys of another.
+    life: u64,
+}
+
+/// What is known after a try.
+enum Known {
+    /// The service's own answer.
+    Answered,
+    /// It was turned away, or never sent.
+    NotDone,
+    /// Nobody knows.
+    InDoubt,
+}
+
+/// Asks all that it has to ask, says so in a topic, and stays for as long as its process lives.
+pub async fn run_caller_node(host: Host, config: ClusterConfig, settings: CallerSettings) {
+    let Some(service) = bind(&host, 0).await else { return };
+    let log = config.services(&service).log;
+    let limits = HttpClientLimits { total_time: settings.patience, ..HttpClientLimits::default() };
+    let (client, life) = (HttpClient::new(&host, limits), host.random_u64());
+    let caller = Caller { host: host.clone(), client, settings, life };
+    caller.ask_all().await;
+    let CallerSettings { number, finished, .. } = &caller.settings;
+    let said = async {
+        log.create_topic_until_acknowledged(finished, 1).await?;
+        let record = vec![Bytes::from(number.to_string())];
+        let producer = format!("caller-{number}");
+        log.append_until_acknowledged(finished, 0, &producer, FIRST, record).await?;
+        Ok::<(), LogRefusal>(())
+    };
+    if let Err(refusal) = said.await {
+        return host.exit(&format!("the topic {finished}: {refusal}"));
+    }
+    host.announce(&CallerEvent::Finished { caller: *number });
+    std::future::pending().await
+}
+
+impl Caller {
+    async fn ask_all(&self) {
+        let CallerSettings { number, seed, service, requests, pause, keyed, .. } = &self.settings;
+        let mut draws = Draws::new(*seed, "calls", [(*number).into(), 0]);
+        let mut keys = Draws::new(*seed, "keyed calls", [(*number).into(), 0]);
+        for call in 0..u64::from(*requests) {
+            let drawn = service.call(call * 1_000 + u64::from(*number), &mut draws);
+            let key = keys.chance(*keyed).then(|| format!("{number}-{:x}-{call}", self.life));
+            self.ask(call, &drawn, key).await;
+            self.host.sleep(*pause).await;
+        }
+    }
+
+    /// Asks until it is known what became of it, or nobody will ever know.
+    async fn ask(&self, call: u64, drawn: &ServiceCall, key: Option<String>) {
+        let asked = Asked { path: drawn.path.clone(), key, body: Bytes::from(drawn) };
+        for attempt in 1.. {
+            match self.attempt(call, attempt, &asked).await {
+                Known::Answered => return,
+                // Under a key it is done once, however often it is asked for.
+                Known::InDoubt if asked.key.is_none() => return,
+                Known::InDoubt | Known::NotDone => self.host.sleep(RETRY_DELAY).await,
+            }
+        }
+    }
+
+    async fn attempt(&self, call: u64, attempt: u32, asked: &Asked) -> Known {
+        let front_ends = &self.settings.front_ends;
+        let drawn = self.host.random_u64() % front_ends.len() as u64;
+        let slot = u32::try_from(drawn).expect("few front ends");
+        let (caller, asking) = (self.settings.number, asked.clone());
+        self.host.announce(&CallerEvent::Asking { caller, call, attempt, slot, asked: asking });
+        let mut request = HttpRequest::new(Method::POST, &asked.path).with_body(asked.body.clone());
+        if let Some(key) = &asked.key {
+            request = request.with_header("idempotency-key", key);
+        }
+        match self.client.request(&front_ends[slot as usize], request).await {
+            Ok(HttpResponse { status, body, .. }) => {
+                self.host.announce(&CallerEvent::Answered { call, attempt, status, body });
+                match status {
+                    429 => Known::NotDone,
+                    503 | 504 => Known::InDoubt,
+                    _ => Known::Answered,
+                }
+            }
+            Err(error) => self.unanswered(call, attempt, &error),
+        }
+    }
+
+    fn unanswered(&self, call: u64, attempt: u32, error: &HttpError) -> Known {
+        let is_indeterminate = error.is_indeterminate();
+        self.host.announce(&CallerEvent::Unanswered { call, attempt, is_indeterminate });
+        if is_indeterminate { Known::InDoubt } else { Known::NotDone }
+    }
+}

@@ -1,0 +1,155 @@
+//! `serve`: a service on a cluster of processes.
+
+use super::{
+    Folder, live,
+    session::{signal, until},
+};
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+/// A command that serves, until it is told to end.
+struct Serving {
+    child: Child,
+    /// Whatever it says next.
+    out: BufReader<ChildStdout>,
+    data: String,
+    /// Where its front ends are, as `HOST:PORT`.
+    front_ends: Vec<String>,
+}
+
+impl Serving {
+    fn start(data: &str, arguments: &[&str]) -> Serving {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
+        command.args(["serve", "--port", "0", "--data", data]).args(arguments);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary runs");
+        let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut front_ends = Vec::new();
+        loop {
+            let mut line = String::new();
+            let read = out.read_line(&mut line).expect("commands print text");
+            assert!(read > 0, "it has ended");
+            if let Some(at) = line.strip_prefix("http://") {
+                front_ends.push(at.trim_end_matches(['/', '\n']).to_string());
+            }
+            if line.contains("serves; Ctrl-C ends it") {
+                return Serving { child, out, data: data.to_string(), front_ends };
+            }
+        }
+    }
+
+    /// The status and the body of the answer; nothing when the connection ends.
+    fn post(&self, front_end: usize, path: &str, key: &str, body: &Value) -> Option<(u16, Value)> {
+        let mut stream = TcpStream::connect(&self.front_ends[front_end]).ok()?;
+        let body = body.to_string();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nidempotency-key: {key}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let status = answer.split(' ').nth(1)?.parse().ok()?;
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        Some((status, serde_json::from_str(body).unwrap_or_default()))
+    }
+
+    /// Asks under one key until it is answered by the service.
+    fn ask(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
+        let mut answer = None;
+        let mut turns = (0..self.front_ends.len()).cycle();
+        until(|| {
+            let front_end = turns.next().expect("there is one");
+            answer = self.post(front_end, path, key, body);
+            matches!(&answer, Some((_, body)) if body["event_id"].is_string())
+        });
+        answer.expect("it was answered")
+    }
+
+    fn kill(&self, process: &str) {
+        let told = std::fs::read_to_string(format!("{}/cluster.json", self.data));
+        let told: Value = serde_json::from_str(&told.expect("it serves")).expect("it is whole");
+        signal("-KILL", told["processes"][process].as_u64().expect("it runs"));
+    }
+
+    /// Ends it as a person does; what it says last.
+    fn end(mut self) -> String {
+        signal("-INT", self.child.id().into());
+        let mut said = String::new();
+        self.out.read_to_string(&mut said).expect("commands print text");
+        assert_eq!(self.child.wait().expect("it is a child").code(), Some(0), "{said}");
+        said
+    }
+}
+
+#[test]
+fn a_service_answers_over_http_whoever_is_killed_and_goes_on_in_its_folder() {
+    let folder = Folder::new("serve");
+    let data = folder.data();
+    let serving = Serving::start(&data, &["--job", "account", "--front-ends", "2"]);
+    let book = |serving: &Serving, key: &str, add: i64| {
+        let (status, body) = serving.ask("/accounts/ada", key, &json!({ "add": add }));
+        (status, body["balance"].as_i64())
+    };
+    assert_eq!(book(&serving, "1", 5), (200, Some(5)));
+    assert_eq!(book(&serving, "2", -7), (409, Some(5)));
+    assert_eq!(book(&serving, "1", 5), (200, Some(5)), "it is done once");
+    let told = live(&["jobs", "--data", &data]);
+    told.ends_with(0, "account");
+    for (number, process) in
+        ["task-executor-1", "task-executor-2", "front-end-1", "log", "job-manager-1"]
+            .into_iter()
+            .enumerate()
+    {
+        serving.kill(process);
+        let balance = 6 + i64::try_from(number).expect("few");
+        assert_eq!(book(&serving, process, 1), (200, Some(balance)), "{process} was killed");
+    }
+    let (status, body) =
+        serving.post(0, "/nowhere", "n", &json!({})).expect("the front end is there");
+    assert_eq!((status, body["errors"].is_array()), (404, true), "{body}");
+    assert!(serving.end().contains("account serves no longer: it was told to end"));
+
+    live(&["serve", "--job", "echo-result", "--data", &data])
+        .ends_with(2, "serves account; choose");
+    let serving = Serving::start(&data, &["--job", "account", "--front-ends", "2"]);
+    assert_eq!(book(&serving, "3", -10), (200, Some(0)), "what was booked is kept");
+    let stopped = live(&["stop-cluster", "--data", &data]);
+    stopped.ends_with(0, "was stopped in");
+}
+
+#[test]
+fn what_can_not_be_served_is_refused_in_words() {
+    live(&["serve", "--job", "ehco"]).ends_with(2, "there are\n  echo-result");
+    let exactly_once = ["serve", "--job", "account", "--delivery", "exactly-once"];
+    let late = [&exactly_once[..], &["--timeout", "1s"]].concat();
+    live(&late).ends_with(2, "a request waits 1s for it by --timeout");
+    live(&["serve", "--job", "account", "--port", "65535", "--front-ends", "2"])
+        .ends_with(2, "there is no port 65536");
+    live(&["serve", "--help"]).ends_with(0, "Services of this binary:\n  echo-result");
+}
+
+#[test]
+fn a_service_whose_job_is_canceled_ends() {
+    let folder = Folder::new("serve-canceled");
+    let data = folder.data();
+    let serving = Serving::start(
+        &data,
+        &["--job", "fan-out", "--delivery", "exactly-once", "--checkpoint-interval", "100ms"],
+    );
+    let (status, body) = serving.ask("/", "k", &json!({ "text": "to be" }));
+    let expected =
+        json!({ "length": 5, "words": 2, "reversed": "eb ot", "event_id": body["event_id"] });
+    assert_eq!((status, &body), (200, &expected));
+    let jobs = live(&["jobs", "--data", &data]);
+    let job = jobs.out.lines().nth(1).and_then(|line| line.split(' ').next()).expect("its job");
+    live(&["cancel", job, "--data", &data]).ends_with(0, "is durable");
+    let Serving { mut child, mut out, .. } = serving;
+    let mut said = String::new();
+    out.read_to_string(&mut said).expect("commands print text");
+    assert_eq!(child.wait().expect("it is a child").code(), Some(1), "{said}");
+    assert!(said.contains("fan-out serves no longer: its job is canceled"), "{said}");
+}

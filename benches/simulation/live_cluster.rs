@@ -198,6 +198,15 @@ impl<'a> Client<'a> {
     }
 }
 
+/// What `--NAME=NUMBER` says among the command's arguments, or a default.
+pub fn option(name: &str, default: u64) -> u64 {
+    let mut given = std::env::args().filter_map(|argument| {
+        let value = argument.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('=')?.to_string();
+        Some(value.parse().unwrap_or_else(|_| panic!("--{name}={value}: a whole number")))
+    });
+    given.next_back().unwrap_or(default)
+}
+
 /// The role of a process of a name.
 pub fn role(name: &str) -> &str {
     name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-')

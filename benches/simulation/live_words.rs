@@ -5,7 +5,7 @@
 //! the text lasts at least if none is: the source rests between its steps, so that kills fall on all of its course.
 
 use crate::{
-    live_cluster::{Client, Cluster, epochs, memory, role, send},
+    live_cluster::{Client, Cluster, epochs, memory, option, role, send},
     measure::{Effort, row},
 };
 use bytes::Bytes;
@@ -72,15 +72,6 @@ pub fn live_words(effort: Effort) {
         Counting::begin(&client, &text, kills, seconds).await.course().await
     });
     report(&expected, &told);
-}
-
-/// What `--NAME=NUMBER` says among the command's arguments, or a default.
-fn option(name: &str, default: u64) -> u64 {
-    let mut given = std::env::args().filter_map(|argument| {
-        let value = argument.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('=')?.to_string();
-        Some(value.parse().unwrap_or_else(|_| panic!("--{name}={value}: a whole number")))
-    });
-    given.next_back().unwrap_or(default)
 }
 
 fn report(expected: &BTreeMap<Vec<u8>, u64>, told: &Told) {

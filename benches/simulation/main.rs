@@ -23,6 +23,8 @@ mod live_dataflow;
 #[cfg(not(madsim))]
 mod live_recovery;
 #[cfg(not(madsim))]
+mod live_services;
+#[cfg(not(madsim))]
 mod live_words;
 #[cfg_attr(not(madsim), expect(dead_code, reason = "most parts are of the simulated world"))]
 mod measure;
@@ -51,6 +53,7 @@ const PARTS: &[Part] = &[
     ("live-recovery", live_recovery::live_recovery),
     ("live-dataflow", live_dataflow::live_dataflow),
     ("live-words", live_words::live_words),
+    ("live-services", live_services::live_services),
 ];
 
 /// What a part runs in a process of its own.
@@ -58,6 +61,8 @@ const CHILDREN: &[Part] = &[
     #[cfg(madsim)]
     (runs::MEMORY_CHILD, runs::memory_child),
     (endpoints::ENDPOINTS_CHILD, endpoints::endpoints_child),
+    #[cfg(not(madsim))]
+    (live_services::BARE_ECHO_CHILD, live_services::bare_echo),
 ];
 
 fn main() {

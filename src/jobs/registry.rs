@@ -1,10 +1,15 @@
 //! The jobs of a binary.
 
 use super::{
+    common::JobSettings,
     job::{Job, JobTest},
     service::Service,
 };
-use crate::system::dataflow::{ProgramError, Programs};
+use crate::system::{
+    dataflow::{ProgramError, Programs},
+    ids::JobId,
+    request_reply::{Delivery, ServiceArguments},
+};
 use std::fmt::Write;
 
 /// The jobs of a binary, the same in all its processes, each with another name. In scenario files the first is that of
@@ -35,8 +40,8 @@ pub struct UnknownService {
     pub there_are: String,
 }
 
-/// Lines of a workload that are looked at before it is used.
-const LINES_TRIED: u64 = 100;
+/// Lines of a workload that are looked at before it is used: as many as there are by default.
+const LINES_TRIED: u64 = 1_000;
 
 /// Why a job can't be put under test.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +63,7 @@ pub enum Untestable {
     },
     /// It has nothing to do with what it is given.
     #[error(
-        "of the {LINES_TRIED} first lines of its workload, such as {line:?}, the job {job:?} has nothing to commit: every run of it would pass\n  \
+        "of the {LINES_TRIED} first lines of its workload, such as {line:?}, the job {job:?} has nothing to commit: runs of it would show nothing\n  \
          `Job::workload` says what it is given in simulation"
     )]
     Idle {
@@ -175,6 +180,11 @@ impl Jobs {
                 }),
                 false => Ok(()),
             }
+        })?;
+        self.services.iter().try_for_each(|service| {
+            let arguments = ServiceArguments::new("requests", 1, "responses", Delivery::default());
+            let graph = service.graph(JobId(0), &arguments, &JobSettings::default());
+            graph.map(drop).map_err(Untestable::Undescribed)
         })
     }
 

@@ -95,7 +95,8 @@ pub struct ServiceCall {
 
 type DrawCall = dyn Fn(u64, &mut Draws) -> ServiceCall + Send + Sync;
 
-/// A job from requests to responses, behind a front end: its program takes
+/// A job from requests to responses, behind a front end. It answers each request as it handles it, and not by a timer or
+/// a later record, so that a checkpoint which covers the request covers its response. Its program takes
 /// [`ServiceArguments`].
 #[derive(Clone)]
 pub struct Service {

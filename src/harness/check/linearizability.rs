@@ -126,14 +126,15 @@ pub fn linearizability<S: SequentialObject>(
     }
 }
 
-/// Those of which one may come next, the earliest last: they began before any other was answered that is not done.
+/// Those of which one may come next: they began before any other was answered that is not done. The last is tried first:
+/// those that were answered before those of which nobody knows, which fit anywhere, and the earliest of each.
 fn next_of<C, A>(history: &[Operation<C, A>], done: &Done) -> Vec<usize> {
     let left = || history.iter().enumerate().filter(|(place, _)| !done.has(*place));
     let answers = left().filter_map(|(_, operation)| operation.answered.as_ref());
     let first = answers.map(|(at, _)| *at).min().unwrap_or(u64::MAX);
-    let mut next: Vec<(u64, usize)> = left()
+    let mut next: Vec<((bool, u64), usize)> = left()
         .filter(|(_, operation)| operation.began <= first)
-        .map(|(place, operation)| (operation.began, place))
+        .map(|(place, operation)| ((operation.answered.is_none(), operation.began), place))
         .collect();
     next.sort_unstable_by(|a, b| b.cmp(a));
     next.into_iter().map(|(_, place)| place).collect()

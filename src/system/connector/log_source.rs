@@ -29,6 +29,8 @@ use std::{
 
 /// How long the server keeps a read without news.
 const WAIT: Duration = Duration::from_secs(1);
+/// From step to step at least where several partitions are read in turns and there is no more.
+const PAUSE_OF_SEVERAL: Duration = Duration::from_millis(5);
 /// Checkpoints of which it is not known yet whether they are complete, and what was read by then.
 const PENDING_MAX: usize = 64;
 
@@ -96,12 +98,16 @@ impl LogSource {
         turns.find(unread).copied()
     }
 
+    /// Whether more than one partition is not at its end.
+    fn has_several(&self) -> bool {
+        self.offsets.keys().filter(|other| self.left(**other) > 0).count() > 1
+    }
+
     fn read(&self, partition: u32) -> Result<Asked> {
-        let several = self.offsets.keys().filter(|other| self.left(**other) > 0).count() > 1;
         let records = self.left(partition).min(u64::from(self.parameters.records_max));
         let records = u32::try_from(records).expect("at most what a step takes");
         // Of several, none may keep the others waiting.
-        let wait = if several { Duration::ZERO } else { WAIT };
+        let wait = if self.has_several() { Duration::ZERO } else { WAIT };
         let (log, topic) = (self.context()?.services.log.clone(), self.parameters.topic.clone());
         let offset = self.offset(partition);
         let reading = async move {
@@ -166,8 +172,12 @@ impl LogSource {
         let next = self.offsets.get_mut(&partition).expect("only its own are read");
         *next = after(&self.parameters.topic, *next, &batch).map_err(Failure)?;
         (self.last, self.has_read) = (partition, true);
-        if *next >= batch.end {
-            self.not_before = Some(now + Duration::from_millis(self.parameters.poll_ms));
+        let at_end = *next >= batch.end;
+        if at_end {
+            let pause = Duration::from_millis(self.parameters.poll_ms);
+            // The server is not asked to wait where there are others, so that it would be asked on and on.
+            let least = if self.has_several() { PAUSE_OF_SEVERAL } else { Duration::ZERO };
+            self.not_before = Some(now + pause.max(least));
         }
         Ok(batch.records)
     }

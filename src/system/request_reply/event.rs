@@ -11,7 +11,7 @@ pub enum Ending {
     Answered,
     /// No response came in time: 504.
     TimedOut,
-    /// It could not be written, and never will be: 503.
+    /// The log refuses it: 503. An earlier try may come yet.
     Refused,
     /// Its connection ended before.
     Abandoned,

@@ -1,7 +1,7 @@
 //! Takes requests and answers them.
 
 use super::{
-    FrontEndConfig,
+    FrontEndConfig, REQUEST_BYTES_MAX,
     blocking_map::PutError,
     event::{Ending, FrontEndEvent},
     event_id::EventId,
@@ -16,7 +16,7 @@ use crate::{
         http::{HttpRequest, HttpResponse, HttpServer, Method},
         sabotage,
         scope::Scope,
-        service::log::{Log, LogRefusal, RECORD_BYTES_MAX},
+        service::log::{Log, LogRefusal},
     },
 };
 use futures::{FutureExt, channel::oneshot};
@@ -30,8 +30,13 @@ use std::{
     time::Duration,
 };
 
+/// The header of a service's own answer that says which request it answers.
+pub const EVENT_ID_HEADER: &str = "event-id";
 /// What a handler may take beside what it waits for.
 const HANDLER_TIME_BESIDE: Duration = Duration::from_secs(5);
+
+/// Connections beside those whose requests are in flight or wait for room: they are told that too many wait.
+const CONNECTIONS_BESIDE: usize = 64;
 
 /// Why a front end can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +99,8 @@ impl FrontEnd {
         let writers = RequestWriters::new(&config, incarnation, partitions);
         let (port, mut http) = (config.port, config.http.clone());
         // Whoever has waited for room and then for a response is answered here.
+        http.connections =
+            http.connections.max(config.capacity + config.waiting_max + CONNECTIONS_BESIDE);
         http.handler_time = config.room_timeout + config.timeout + HANDLER_TIME_BESIDE;
         let numbers = AtomicU64::new(1);
         let began = FrontEndEvent::Began {
@@ -186,8 +193,8 @@ async fn answer(serving: Arc<Serving>, request: HttpRequest) -> HttpResponse {
     let request = ServiceRequest { id, key, path, query, body };
     let partition = writers.partition(&request.path);
     let record = request.encode().expect("a request can be encoded");
-    if record.len() > RECORD_BYTES_MAX {
-        let why = format!("a request may have {RECORD_BYTES_MAX} bytes, and has {}", record.len());
+    if record.len() > REQUEST_BYTES_MAX {
+        let why = format!("a request may have {REQUEST_BYTES_MAX} bytes, and has {}", record.len());
         return HttpResponse::error(413, &why);
     }
     let (tell, outcome) = oneshot::channel();
@@ -229,8 +236,12 @@ async fn wait(entry: &Entry, mut outcome: oneshot::Receiver<Outcome>) -> HttpRes
     match told.expect("whoever removes the entry tells") {
         Outcome::Response(response) => HttpResponse {
             body: response.body,
-            ..HttpResponse::new(response.status).with_header("content-type", "application/json")
+            ..HttpResponse::new(response.status)
+                .with_header("content-type", "application/json")
+                .with_header(EVENT_ID_HEADER, response.id.to_string())
         },
-        Outcome::Refused(refusal) => HttpResponse::error(503, &refusal.to_string()),
+        Outcome::Refused(refusal) => {
+            HttpResponse::error(503, &format!("{refusal}; it may be done all the same"))
+        }
     }
 }

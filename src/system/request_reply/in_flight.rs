@@ -17,7 +17,7 @@ use futures::channel::oneshot;
 pub(super) enum Outcome {
     /// Its response.
     Response(ServiceResponse),
-    /// It will never be written.
+    /// The log refuses it.
     Refused(LogRefusal),
 }
 

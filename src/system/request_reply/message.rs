@@ -1,10 +1,10 @@
 //! What stands in the topics of requests and responses.
 
-use super::event_id::EventId;
+use super::{RESPONSE_BYTES_MAX, event_id::EventId};
 use crate::system::dataflow::{Failure, Result};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The member of a response's body that says which request it answers.
 const EVENT_ID: &str = "event_id";
@@ -44,12 +44,17 @@ impl ServiceRequest {
         serde_json::from_slice(&self.body)
     }
 
-    /// The response to it; an object gets the member `event_id`, in the place of one of its own.
+    /// The response to it; an object gets the member `event_id`, in the place of one of its own. One whose body has more
+    /// than [`RESPONSE_BYTES_MAX`] bytes is a 500 that says so.
     pub fn response(&self, status: u16, mut body: Value) -> ServiceResponse {
         if let Value::Object(members) = &mut body {
             members.insert(EVENT_ID.to_string(), Value::String(self.id.to_string()));
         }
-        ServiceResponse { id: self.id, status, body: Bytes::from(body.to_string()) }
+        let body = body.to_string();
+        match body.len() > RESPONSE_BYTES_MAX {
+            true => self.response(500, json!({ "errors": [too_long(body.len())] })),
+            false => ServiceResponse { id: self.id, status, body: Bytes::from(body) },
+        }
     }
 
     /// The record of a topic.
@@ -63,10 +68,14 @@ impl ServiceRequest {
     /// Reads a record.
     ///
     /// # Errors
-    /// When it is none of a request; fails the task.
+    /// When it is none of a request.
     pub fn decode(record: &Bytes) -> Result<Self> {
         postcard::from_bytes(record).map_err(|_| Failure::new("a record is no request"))
     }
+}
+
+fn too_long(bytes: usize) -> String {
+    format!("the response has {bytes} bytes, and may have {RESPONSE_BYTES_MAX}")
 }
 
 impl ServiceResponse {
@@ -90,7 +99,6 @@ impl ServiceResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn request(body: &str) -> ServiceRequest {
         let id = EventId { slot: 1, incarnation: 2, number: 3 };
@@ -114,6 +122,13 @@ mod tests {
         let expected = json!({"amount": 5, "result": "ok", "event_id": request.id.to_string()});
         assert_eq!((response.id, response.status, said), (request.id, 200, expected));
         assert_eq!(request.response(200, json!([1])).body, "[1]", "only an object has members");
+    }
+
+    #[test]
+    fn a_response_that_no_task_could_hand_on_says_so() {
+        let response = request("7").response(200, json!("a".repeat(RESPONSE_BYTES_MAX)));
+        let body: Value = serde_json::from_slice(&response.body).unwrap();
+        assert!(response.status == 500 && body["errors"].is_array(), "{body}");
     }
 
     #[test]

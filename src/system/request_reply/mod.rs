@@ -5,7 +5,7 @@
 //! is written. It ends once, by whoever removes the entry: its response (the response's status), the time that it may
 //! take (504), a write that the log refuses (503), or the end of its connection. So it is answered at most once, and
 //! once if its front end lives and the client stays. What ended otherwise may be done all the same: a client that asks
-//! again says so by an `Idempotency-Key`, which the job is given.
+//! again says so by an `Idempotency-Key`, which the job is given. The service's own answer has the header `event-id`.
 //!
 //! **A full map** lets connections wait, and with them their clients; when too many wait, or one for too long, requests
 //! are answered 429 with `Retry-After`.
@@ -37,12 +37,18 @@ mod responses;
 pub use blocking_map::{BlockingMap, PutError};
 pub use event::{Ending, FrontEndEvent};
 pub use event_id::{EventId, ParseEventIdError};
-pub use front_end::{FrontEnd, FrontEndError};
+pub use front_end::{EVENT_ID_HEADER, FrontEnd, FrontEndError};
 pub use job::{Delivery, ServiceArguments};
 pub use message::{ServiceRequest, ServiceResponse};
 
-use super::http::HttpLimits;
+use super::{dataflow::RECORD_BYTES_MAX, http::HttpLimits};
 use std::time::Duration;
+
+/// Bytes of a request as a record of its topic, with its path and key; more are answered 413. Half of what a job can hand
+/// from task to task, so that a job may add as much.
+pub const REQUEST_BYTES_MAX: usize = RECORD_BYTES_MAX / 2;
+/// Bytes of a response's body; a longer one becomes a 500 that says so.
+pub const RESPONSE_BYTES_MAX: usize = RECORD_BYTES_MAX - 256;
 
 /// How a front end behaves. Times are read on its node's clock.
 #[derive(Clone, Debug)]
@@ -63,7 +69,8 @@ pub struct FrontEndConfig {
     pub room_timeout: Duration,
     /// From when a request has room until it is answered 504; 10 s.
     pub timeout: Duration,
-    /// What clients may take; the time of handlers follows from the two time-outs.
+    /// What clients may take; the time of handlers follows from the two time-outs, and there are as many connections at
+    /// least as requests may be in flight or wait for room.
     pub http: HttpLimits,
 }
 
@@ -79,7 +86,7 @@ impl FrontEndConfig {
             waiting_max: 1024,
             room_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(10),
-            http: HttpLimits { connections: 4096, body_bytes: 256 * 1024, ..HttpLimits::default() },
+            http: HttpLimits { body_bytes: REQUEST_BYTES_MAX, ..HttpLimits::default() },
         }
     }
 }

@@ -113,7 +113,7 @@ impl RequestWriters {
     }
 }
 
-/// It is not written, and never will be.
+/// The log refuses it. Only an earlier try without an answer may come yet.
 fn refuse(in_flight: &InFlight, number: u64, refusal: &LogRefusal) {
     if let Some(waits) = in_flight.end(in_flight.id(number), Ending::Refused) {
         // Its connection may have ended since.

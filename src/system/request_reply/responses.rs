@@ -5,12 +5,11 @@ use super::{
     in_flight::{InFlight, Outcome},
     message::ServiceResponse,
 };
-use crate::system::{
-    sabotage,
-    service::log::{Log, READ_WAIT_MAX},
-};
-use std::sync::Arc;
+use crate::system::{sabotage, service::log::Log};
+use std::{sync::Arc, time::Duration};
 
+/// How long the log keeps a read without news: if one is lost, nothing is heard for as long again.
+const WAIT: Duration = Duration::from_secs(1);
 /// Responses of one read at most.
 const RECORDS_MAX: u32 = 1024;
 
@@ -21,7 +20,7 @@ pub(super) async fn read_responses(in_flight: &InFlight, log: &Arc<dyn Log>, mut
         slot = 0;
     }
     loop {
-        let read = log.read_until_acknowledged(topic, slot, offset, RECORDS_MAX, READ_WAIT_MAX);
+        let read = log.read_until_acknowledged(topic, slot, offset, RECORDS_MAX, WAIT);
         let batch = match read.await {
             Ok(batch) => batch,
             Err(refusal) => {

@@ -98,7 +98,7 @@ fn caller(event: &CallerEvent) -> String {
             let key = if key { ", under a key" } else { "" };
             format!("call {call}.{attempt}: asks front end {slot} for {} {body}{key}", asked.path)
         }
-        CallerEvent::Answered { call, attempt, status, body } => {
+        CallerEvent::Answered { call, attempt, status, body, .. } => {
             format!("call {call}.{attempt}: is told {status} {}", String::from_utf8_lossy(body))
         }
         CallerEvent::Unanswered { call, attempt, is_indeterminate } => {

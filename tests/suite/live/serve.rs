@@ -7,7 +7,7 @@ use super::{
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     process::{Child, ChildStdout, Command, Stdio},
 };
 
@@ -42,9 +42,8 @@ impl Serving {
     }
 
     /// The status and the body of the answer; nothing when the connection ends.
-    fn post(&self, front_end: usize, path: &str, key: &str, body: &Value) -> Option<(u16, Value)> {
+    fn post(&self, front_end: usize, path: &str, key: &str, body: &str) -> Option<(u16, Value)> {
         let mut stream = TcpStream::connect(&self.front_ends[front_end]).ok()?;
-        let body = body.to_string();
         let request = format!(
             "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nidempotency-key: {key}\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
@@ -58,7 +57,7 @@ impl Serving {
     }
 
     /// Asks under one key until it is answered by the service.
-    fn ask(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
+    fn ask(&self, path: &str, key: &str, body: &str) -> (u16, Value) {
         let mut answer = None;
         let mut turns = (0..self.front_ends.len()).cycle();
         until(|| {
@@ -91,7 +90,7 @@ fn a_service_answers_over_http_whoever_is_killed_and_goes_on_in_its_folder() {
     let data = folder.data();
     let serving = Serving::start(&data, &["--job", "account", "--front-ends", "2"]);
     let book = |serving: &Serving, key: &str, add: i64| {
-        let (status, body) = serving.ask("/accounts/ada", key, &json!({ "add": add }));
+        let (status, body) = serving.ask("/accounts/ada", key, &json!({ "add": add }).to_string());
         (status, body["balance"].as_i64())
     };
     assert_eq!(book(&serving, "1", 5), (200, Some(5)));
@@ -108,8 +107,7 @@ fn a_service_answers_over_http_whoever_is_killed_and_goes_on_in_its_folder() {
         let balance = 6 + i64::try_from(number).expect("few");
         assert_eq!(book(&serving, process, 1), (200, Some(balance)), "{process} was killed");
     }
-    let (status, body) =
-        serving.post(0, "/nowhere", "n", &json!({})).expect("the front end is there");
+    let (status, body) = serving.post(0, "/nowhere", "n", "{}").expect("the front end is there");
     assert_eq!((status, body["errors"].is_array()), (404, true), "{body}");
     assert!(serving.end().contains("account serves no longer: it was told to end"));
 
@@ -118,7 +116,38 @@ fn a_service_answers_over_http_whoever_is_killed_and_goes_on_in_its_folder() {
     let serving = Serving::start(&data, &["--job", "account", "--front-ends", "2"]);
     assert_eq!(book(&serving, "3", -10), (200, Some(0)), "what was booked is kept");
     let stopped = live(&["stop-cluster", "--data", &data]);
-    stopped.ends_with(0, "was stopped in");
+    stopped.ends_with(0, &format!("serve --job account --data {data}"));
+}
+
+#[test]
+fn what_is_too_long_is_refused_and_harms_no_other_request() {
+    let folder = Folder::new("serve-long");
+    let serving = Serving::start(&folder.data(), &["--job", "echo-result"]);
+    let long = |bytes: usize| json!({ "text": "a".repeat(bytes) }).to_string();
+    let (status, _) = serving.post(0, "/", "1", &long(40_000)).expect("the front end is there");
+    assert_eq!(status, 413);
+    let (status, body) = serving.ask("/", "2", &format!("[{}1]", "1e15,".repeat(2_500)));
+    assert!(status == 500 && body["errors"].is_array(), "its response would be too long");
+    let (status, body) = serving.ask("/", "3", &long(14_000));
+    assert_eq!((status, body["text"].as_str().map(str::len)), (200, Some(14_000)));
+}
+
+#[test]
+fn who_ends_a_service_before_it_serves_is_told() {
+    let folder = Folder::new("serve-ended");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
+    command.args(["serve", "--job", "account", "--port", "0", "--data", &folder.data()]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary runs");
+    let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut line = String::new();
+    out.read_line(&mut line).expect("commands print text");
+    signal("-INT", child.id().into());
+    let mut said = String::new();
+    out.read_to_string(&mut said).expect("commands print text");
+    // A machine that is fast enough serves by then.
+    let served = said.contains("serves; Ctrl-C ends it");
+    let code = child.wait().expect("it is a child").code();
+    assert_eq!(code, Some(if served { 0 } else { 130 }), "{said}");
 }
 
 #[test]
@@ -129,6 +158,11 @@ fn what_can_not_be_served_is_refused_in_words() {
     live(&late).ends_with(2, "a request waits 1s for it by --timeout");
     live(&["serve", "--job", "account", "--port", "65535", "--front-ends", "2"])
         .ends_with(2, "there is no port 65536");
+    live(&["serve", "--job", "echo-result", "--port", "0", "--parallelism", "16"])
+        .ends_with(2, "needs 16 slots, and there are 8");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("it listens").port().to_string();
+    live(&["serve", "--job", "account", "--port", &port]).ends_with(2, "--port P names another");
     live(&["serve", "--help"]).ends_with(0, "Services of this binary:\n  echo-result");
 }
 
@@ -140,7 +174,7 @@ fn a_service_whose_job_is_canceled_ends() {
         &data,
         &["--job", "fan-out", "--delivery", "exactly-once", "--checkpoint-interval", "100ms"],
     );
-    let (status, body) = serving.ask("/", "k", &json!({ "text": "to be" }));
+    let (status, body) = serving.ask("/", "k", &json!({ "text": "to be" }).to_string());
     let expected =
         json!({ "length": 5, "words": 2, "reversed": "eb ot", "event_id": body["event_id"] });
     assert_eq!((status, &body), (200, &expected));

@@ -6,6 +6,7 @@ use crate::cli::live::{
     folder::{IN_USE, make},
 };
 use clap::Args;
+use serde_json::Value;
 use std::{
     fs::{File, TryLockError},
     io,
@@ -13,6 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// The file that says which job serves in a folder.
+pub const SERVICE_FILE: &str = "service.json";
 /// The folder when none is named.
 const DEFAULT: &str = "wavetank-cluster";
 /// What the supervisor and all processes print.
@@ -67,7 +70,13 @@ impl ClusterFolder {
 
     /// What to type to start a cluster here.
     pub fn how_to_start(&self) -> String {
-        self.command("start-cluster")
+        // A service's cluster has front ends, too.
+        let served = std::fs::read(self.data.join(SERVICE_FILE)).ok();
+        let served = served.and_then(|file| serde_json::from_slice::<Value>(&file).ok());
+        match served.as_ref().and_then(|file| file["service"].as_str()) {
+            Some(service) => self.command(&format!("serve --job {service}")),
+            None => self.command("start-cluster"),
+        }
     }
 
     /// A command on this folder, as one types it.

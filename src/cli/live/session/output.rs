@@ -50,8 +50,9 @@ impl Output {
                 return Ok(Outcome::Passed);
             }
             let known = connection.overviews().await?;
-            let job = name::parse_job(&self.what).and_then(|digits| name::find(&digits, &known));
-            let job = job.ok().and_then(|id| known.iter().find(|job| job.job == id));
+            let digits = name::parse_job(&self.what).map_err(|_| self.none(""))?;
+            let id = name::find(&digits, &known).map_err(|why| self.none(&format!(" ({why})")))?;
+            let job = known.iter().find(|job| job.job == id);
             let Some(job) = job else { return Err(self.none("")) };
             let topic = format!("{}-{}", job.name, job.job);
             match print(&connection, &topic, jobs).await? {
@@ -97,6 +98,9 @@ async fn print(connection: &Connection, name: &str, jobs: &Jobs) -> Result<bool,
             let read = connection.answered("the log server", asked).await?;
             let page = read.map_err(|refusal| CliError::new(format!("topic {name}: {refusal}")))?;
             let wanted = usize::try_from(end - offset).unwrap_or(usize::MAX);
+            if page.records.is_empty() {
+                return Err(CliError::new(format!("topic {name}: it is shorter than it was")));
+            }
             offset += page.records.len() as u64;
             if !lines(page.records.iter().take(wanted).map(show))? {
                 return Ok(true);

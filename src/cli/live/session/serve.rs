@@ -2,7 +2,8 @@
 
 use super::{
     deployment::{read_json, write_json},
-    folder::ClusterFolder,
+    folder::{ClusterFolder, SERVICE_FILE},
+    start::wait_for_ports,
     state::{ClusterFile, ClusterState, RunningCluster, read_text, write_text},
 };
 use crate::{
@@ -30,17 +31,18 @@ use clap::{Args, ValueEnum};
 use futures::pin_mut;
 use serde::{Deserialize, Serialize};
 use std::{
+    cell::Cell,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-/// The file that says which job serves in a folder.
-const SERVICE_FILE: &str = "service.json";
 /// The pause after a failure, doubled up to a bound with each one more.
 const RESTART_DELAY: Duration = Duration::from_millis(100);
 const RESTART_DELAY_MAX: Duration = Duration::from_secs(10);
 /// A job that has not failed for so long is taken for sound.
 const RESTART_RESET: Duration = Duration::from_secs(60);
+/// An answer that takes longer is asked for again.
+const ASK_MAX: Duration = Duration::from_millis(200);
 /// Slots of each task executor.
 const SLOTS: u32 = 4;
 /// From look to look at the processes.
@@ -53,10 +55,11 @@ const TICK: Duration = Duration::from_millis(10);
 /// all the same, and can be asked again under an Idempotency-Key. Processes that end are started again.
 ///
 /// The service's requests, its state and the job stay in --data DIR; the same command on it goes on. `jobs`, `info`,
-/// `output` and `stop-cluster` take that folder while it serves.
+/// `cancel` and `stop-cluster` take that folder while it serves.
 ///
 /// Exit codes: 0 it was told to end, by Ctrl-C or `stop-cluster`; 1 its job has failed or was canceled; 2 nothing
-/// serves: no such service, a folder that it can't have, or processes that end again and again.
+/// serves: no such service, a folder or a port that it can't have, too few slots, or processes that end again and
+/// again; 130 it was told to end before it served.
 ///
 /// Try `cargo live serve --job echo-result`, then `curl -d '{"amount": 5}' http://127.0.0.1:8080/`.
 #[derive(Args)]
@@ -109,8 +112,32 @@ enum Guarantee {
 struct ServiceFile {
     format: u32,
     service: String,
+    /// What the job was given, which it keeps.
+    settings: ServedWith,
     #[serde(serialize_with = "write_text", deserialize_with = "read_text")]
     job: JobId,
+}
+
+/// What a job is given once and for all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct ServedWith {
+    parallelism: u32,
+    delivery: Delivery,
+    checkpoint_interval_ms: u64,
+}
+
+impl ServedWith {
+    /// As one types it.
+    fn typed(&self) -> String {
+        let delivery = match self.delivery {
+            Delivery::AtLeastOnce => "at-least-once",
+            Delivery::ExactlyOnce => "exactly-once",
+        };
+        format!(
+            "--parallelism {} --delivery {delivery} --checkpoint-interval {}ms",
+            self.parallelism, self.checkpoint_interval_ms
+        )
+    }
 }
 
 /// Of [`ServiceFile`].
@@ -132,22 +159,32 @@ impl Serve {
         if let Some(data) = &self.data {
             ClusterFolder::new(data).check()?;
         }
-        let folder = DataFolder::open(self.data.as_deref(), "serve")?;
-        let plan = self.plan(service, folder.path())?;
         let narrator = Narrator::new();
+        if self.port != 0 {
+            let ports: Vec<u16> = (0..self.front_ends).map(|slot| self.port + slot).collect();
+            wait_for_ports(&ports, &narrator, "--port")?;
+        }
+        let folder = DataFolder::open(self.data.as_deref(), "serve")?;
         let pid = Some(std::process::id());
         ClusterFile::write(folder.path(), ClusterState::Starting { pid })?;
-        let end = run_supervised(folder.path(), None, async |host: Host| {
-            self.serve(&host, folder.path(), &plan, log, &narrator).await
+        let has_served = Cell::new(false);
+        let end = self.plan(service, folder.path()).and_then(|plan| {
+            run_supervised(folder.path(), None, async |host: Host| {
+                self.serve(&host, folder.path(), &plan, (log, &narrator), &has_served).await
+            })
         });
         narrator.clear();
         let (why, outcome) = match end {
-            Ok(End::Interrupted | End::Overdue) => {
+            Ok(End::Interrupted | End::Overdue) if has_served.get() => {
                 ("it was told to end".to_string(), Ok(Outcome::Passed))
+            }
+            Ok(End::Interrupted | End::Overdue) => {
+                ("it was told to end before it served".to_string(), Ok(Outcome::Interrupted))
             }
             Ok(End::Finished(JobResult { status, cause, .. })) => {
                 let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-                (format!("its job is {status}{cause}"), Ok(Outcome::Violated))
+                let told = format!("its job is {status}{cause}; another folder begins anew");
+                (told, Ok(Outcome::Violated))
             }
             Err(error) => (error.to_string(), Err(error)),
         };
@@ -160,8 +197,12 @@ impl Serve {
 
     /// Refuses what can't be done.
     fn check(&self) -> Result<(), CliError> {
-        if self.checkpoint_interval < Duration::from_millis(10) {
-            return Err(CliError::new("--checkpoint-interval must be 10ms at least"));
+        for (option, time) in
+            [("--checkpoint-interval", self.checkpoint_interval), ("--timeout", self.timeout)]
+        {
+            if time < Duration::from_millis(10) {
+                return Err(CliError::new(format!("{option} must be 10ms at least")));
+            }
         }
         if self.delivery == Guarantee::ExactlyOnce && self.checkpoint_interval >= self.timeout {
             return Err(CliError::new(format!(
@@ -177,43 +218,61 @@ impl Serve {
         Ok(())
     }
 
+    /// What serves in the folder: what did before, or a new job.
     fn plan(&self, service: &Service, folder: &Path) -> Result<Plan, CliError> {
+        let settings = ServedWith {
+            parallelism: self.parallelism,
+            delivery: match self.delivery {
+                Guarantee::AtLeastOnce => Delivery::AtLeastOnce,
+                Guarantee::ExactlyOnce => Delivery::ExactlyOnce,
+            },
+            checkpoint_interval_ms: u64::try_from(self.checkpoint_interval.as_millis())?,
+        };
         let path = folder.join(SERVICE_FILE);
         let kept: Option<ServiceFile> = read_json(&path)?;
-        let id = match kept {
-            Some(kept) if kept.service != self.job => {
+        let wanted = |id| ServiceFile {
+            format: FORMAT,
+            service: self.job.clone(),
+            settings: settings.clone(),
+            job: id,
+        };
+        let file = match kept {
+            Some(kept) if kept != wanted(kept.job) => {
                 return Err(CliError::new(format!(
-                    "{} serves {}; choose another folder for {}",
+                    "{} serves {} with {}; choose another folder",
                     folder.display(),
                     kept.service,
-                    self.job
+                    kept.settings.typed()
                 )));
             }
-            Some(kept) => kept.job,
+            Some(kept) => kept,
             None => {
                 let random =
                     || u128::from(getrandom::u64().expect("the operating system has randomness"));
-                let job = JobId((random() << 64) | random());
-                write_json(&path, &ServiceFile { format: FORMAT, service: self.job.clone(), job })?;
-                job
+                wanted(JobId((random() << 64) | random()))
             }
         };
         let (requests, responses) =
             (format!("{}-requests", self.job), format!("{}-responses", self.job));
-        let delivery = match self.delivery {
-            Guarantee::AtLeastOnce => Delivery::AtLeastOnce,
-            Guarantee::ExactlyOnce => Delivery::ExactlyOnce,
-        };
-        let arguments = ServiceArguments::new(&requests, self.parallelism, &responses, delivery);
+        let arguments =
+            ServiceArguments::new(&requests, self.parallelism, &responses, settings.delivery);
         let checkpoints = CheckpointSettings {
-            interval_ms: u64::try_from(self.checkpoint_interval.as_millis())?,
+            interval_ms: settings.checkpoint_interval_ms,
             ..CheckpointSettings::default()
         };
         let restarts =
             RestartStrategy::exponential(RESTART_DELAY, RESTART_DELAY_MAX, RESTART_RESET);
         let settings = JobSettings { parallelism: self.parallelism, checkpoints, restarts };
-        let graph = service.graph(id, &arguments, &settings)?;
-        Ok(Plan { id, graph, requests, responses })
+        let graph = service.graph(file.job, &arguments, &settings)?;
+        let (needed, slots) = (graph.required_slots(), u32::from(self.executors) * SLOTS);
+        if needed > slots {
+            return Err(CliError::new(format!(
+                "{} needs {needed} slots, and there are {slots}; --executors N gives it more, {SLOTS} each",
+                self.job
+            )));
+        }
+        write_json(&path, &file)?;
+        Ok(Plan { id: file.job, graph, requests, responses })
     }
 
     /// Serves for as long as the job goes on.
@@ -222,8 +281,8 @@ impl Serve {
         host: &Host,
         folder: &Path,
         plan: &Plan,
-        log: &str,
-        narrator: &Narrator,
+        (log, narrator): (&str, &Narrator),
+        has_served: &Cell<bool>,
     ) -> Result<JobResult, CliError> {
         let mut processes = Processes::new(host, folder, log);
         let servers = processes.start_servers(narrator).await?;
@@ -242,11 +301,13 @@ impl Serve {
         })?;
         let ended = client.result(plan.id);
         pin_mut!(ended);
-        let (mut state, mut is_told) = (StateOfCluster::new(folder, servers), false);
+        let mut state = StateOfCluster::new(folder, servers);
         loop {
             processes.tend(narrator)?;
             state.tell(&processes)?;
-            is_told = is_told || self.tell_urls(plan, &processes, &client, narrator).await;
+            if !has_served.get() {
+                has_served.set(self.tell_urls(plan, &processes, &client, narrator).await);
+            }
             if let Ok(ended) = host.timeout(TICK, ended.as_mut()).await {
                 return ended.map_err(|why| CliError::new(format!("the job is lost: {why}")));
             }
@@ -295,8 +356,10 @@ impl Serve {
         if front_ends.len() < usize::from(self.front_ends) {
             return false;
         }
-        let details = client.host().timeout(TICK, client.details(plan.id)).await;
-        if !matches!(details, Ok(Ok(details)) if details.status == JobStatus::Running) {
+        let details = client.host().timeout(ASK_MAX, client.details(plan.id)).await;
+        let Ok(Ok(details)) = details else { return false };
+        if details.status != JobStatus::Running {
+            narrator.progress(&format!("the job is {}", details.status));
             return false;
         }
         narrator.clear();

@@ -62,7 +62,7 @@ impl StartCluster {
         let narrator = Narrator::new();
         self.folder.check()?;
         let ends_by_itself = Deployment::pending(&folder)?.is_some();
-        wait_for_ports(&ports, &narrator)?;
+        wait_for_ports(&ports, &narrator, "--rest-port")?;
         let lock = folder.claim()?;
         let launch = Launch { folder: &folder, size, within: self.within, log };
         let launched = launch.run(lock, &narrator, async |host, starting| {
@@ -98,8 +98,12 @@ fn ports(size: Size) -> Result<Vec<u16>, CliError> {
     })
 }
 
-/// Refuses ports that somebody has.
-fn wait_for_ports(ports: &[u16], narrator: &Narrator) -> Result<(), CliError> {
+/// Refuses ports that somebody has, and names the option that chooses them.
+pub(super) fn wait_for_ports(
+    ports: &[u16],
+    narrator: &Narrator,
+    option: &str,
+) -> Result<(), CliError> {
     for port in ports {
         while let Err(error) = TcpListener::bind((LOOPBACK, *port)) {
             let taken = error.kind() == ErrorKind::AddrInUse;
@@ -117,7 +121,7 @@ fn wait_for_ports(ports: &[u16], narrator: &Narrator) -> Result<(), CliError> {
                 error.to_string()
             };
             return Err(CliError::new(format!(
-                "port {port}: {why}; --rest-port P names another one, and 0 takes any that is free"
+                "port {port}: {why}; {option} P names another one, and 0 takes any that is free"
             )));
         }
     }
@@ -238,8 +242,9 @@ mod tests {
     fn a_port_that_somebody_has_is_refused_with_what_to_do() {
         let taken = TcpListener::bind((LOOPBACK, 0)).expect("a free port");
         let port = taken.local_addr().expect("it listens").port();
-        let refused =
-            wait_for_ports(&[port], &Narrator::new()).expect_err("it is taken").to_string();
+        let refused = wait_for_ports(&[port], &Narrator::new(), "--rest-port")
+            .expect_err("it is taken")
+            .to_string();
         assert!(refused.contains("listens there already; --rest-port P"), "{refused}");
     }
 }

@@ -158,6 +158,7 @@ impl<'a> StreamTask<'a> {
                 Next::Timer => {
                     self.batch(|chain, scope| chain.processing_time(scope))?;
                     self.serve(0, Duration::ZERO).await;
+                    self.flush_sinks().await?;
                 }
                 Next::Input(channel, buffer) => {
                     self.announce_received(channel, &buffer);
@@ -170,6 +171,7 @@ impl<'a> StreamTask<'a> {
                         }
                         Content::Event(event) => {
                             self.handle_event(channel, event).await?;
+                            self.flush_sinks().await?;
                             self.inbox.handled(channel);
                         }
                     }

@@ -7,10 +7,7 @@ use crate::{
     harness::event::Moment,
     host::sim::{Hardware, NodeId},
     system::request_reply::{EventId, FrontEndEvent},
-    under_test::cluster::{
-        EventKind, EventRef, Model,
-        services::{CallerEvent, event_id},
-    },
+    under_test::cluster::{EventKind, EventRef, Model, services::CallerEvent},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,9 +57,8 @@ impl ClusterInvariant for OneReply {
                     ),
                 }
             }
-            EventRef::Caller(CallerEvent::Answered { call, body, .. }) => {
-                let Some(id) = event_id(body) else { return Check::Ignored };
-                match self.given.insert(id, (at.process, *call)) {
+            EventRef::Caller(CallerEvent::Answered { call, id: Some(id), .. }) => {
+                match self.given.insert(*id, (at.process, *call)) {
                     None => Check::Passed,
                     Some((process, other)) => Check::broken(
                         format!("the answer to {id:?} was given to call {other} of {process:?}"),
@@ -100,7 +96,7 @@ mod tests {
             .holds(process(3, 1), answered(2, 200, &response(2)))
             .breaks(process(4, 1), answered(1, 200, &response(1)));
         History::<OneReply>::new()
-            .holds(process(3, 1), answered(1, 504, b"no response came in time"))
-            .holds(process(3, 1), answered(2, 504, b"no response came in time"));
+            .holds(process(3, 1), answered_by_front_end(1, 504))
+            .holds(process(3, 1), answered_by_front_end(2, 504));
     }
 }

@@ -1,6 +1,6 @@
 //! M4: what a caller is told is the answer to what it has asked. The request that its answer names was accepted by the
 //! front end that it asked, after it had asked; it stands in the log with the caller's own path, key and body; and the
-//! answer is the first response to it there, status and body.
+//! answer is the first response to it there, status and body. What does not say whom it answers is no service's answer.
 
 use super::{Check, ClusterInvariant, service_log::ServiceLog};
 use crate::{
@@ -9,10 +9,13 @@ use crate::{
     system::request_reply::{EventId, FrontEndEvent, ServiceRequest},
     under_test::cluster::{
         EventKind, EventRef, Model,
-        services::{Asked, CallerEvent, event_id},
+        services::{Asked, CallerEvent},
     },
 };
 use std::collections::BTreeMap;
+
+/// With what front ends answer themselves what callers ask: too many wait, the log refuses it, no response in time.
+const OF_FRONT_ENDS: [u16; 3] = [429, 503, 504];
 
 /// What a call is about, and the number of the event at which it was put last.
 struct Call {
@@ -32,12 +35,19 @@ pub struct ReplyIsItsOwn {
 }
 
 impl ReplyIsItsOwn {
-    fn judge(&self, at: Moment, call: u64, status: u16, body: &[u8]) -> Check {
-        // Only the service's own answers say whom they answer.
-        let Some(id) = event_id(body) else { return Check::Ignored };
+    fn judge(&self, at: Moment, call: u64, status: u16, id: Option<EventId>, body: &[u8]) -> Check {
         let broken = |promised: String| {
             let told = String::from_utf8_lossy(body);
             Check::broken(promised, format!("{at}: call {call} is answered {status} {told}"))
+        };
+        // Only the service's own answers say whom they answer.
+        let Some(id) = id else {
+            return match OF_FRONT_ENDS.contains(&status) {
+                true => Check::Ignored,
+                false => {
+                    broken("an answer of the service says which request it answers".to_string())
+                }
+            };
         };
         let Some(of) = self.calls.get(&(at.process, call)) else {
             return broken(format!("call {call} was made"));
@@ -95,8 +105,8 @@ impl ClusterInvariant for ReplyIsItsOwn {
                 let of = Call { asked: asked.clone(), slot: *slot, since: self.events };
                 self.calls.insert((at.process, *call), of);
             }
-            EventRef::Caller(CallerEvent::Answered { call, status, body, .. }) => {
-                return self.judge(at, *call, *status, body);
+            EventRef::Caller(CallerEvent::Answered { call, status, id, body, .. }) => {
+                return self.judge(at, *call, *status, *id, body);
             }
             _ => {}
         }
@@ -123,7 +133,8 @@ mod tests {
         answerable().holds(process(3, 1), answered(1, 200, &response(1)));
         answerable().breaks(process(3, 1), answered(1, 201, &response(1)));
         answerable().breaks(process(3, 1), answered(2, 200, &response(1)));
-        answerable().holds(process(3, 1), answered(1, 504, b"no response came in time"));
+        answerable().holds(process(3, 1), answered_by_front_end(1, 504));
+        answerable().breaks(process(3, 1), answered_by_front_end(1, 200));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! M5: responses that come late, twice, or to another life of a front end, harm nobody. A request that ends as answered
 //! has a response in its front end's partition, behind where that life began to read; what is called late has ended here
-//! before, and what is called foreign was never this life's.
+//! before, and what is called foreign was never this life's. Of the responses in its partition a life leaves none out.
 
 use super::{Check, ClusterInvariant, service_log::ServiceLog};
 use crate::{
@@ -17,6 +17,9 @@ struct Life {
     incarnation: u64,
     offset: u64,
     ended: BTreeSet<EventId>,
+    responses: String,
+    /// Where it reads next.
+    next: u64,
 }
 
 /// Holds what front ends do with responses against the log.
@@ -28,9 +31,15 @@ pub struct LateResponsesHarmNobody {
 
 impl LateResponsesHarmNobody {
     fn judge(&mut self, at: Moment, event: &FrontEndEvent) -> Check {
-        if let FrontEndEvent::Began { slot, incarnation, offset, .. } = event {
-            let (slot, incarnation, offset) = (*slot, *incarnation, *offset);
-            let life = Life { slot, incarnation, offset, ended: BTreeSet::new() };
+        if let FrontEndEvent::Began { slot, incarnation, offset, responses, .. } = event {
+            let life = Life {
+                slot: *slot,
+                incarnation: *incarnation,
+                offset: *offset,
+                ended: BTreeSet::new(),
+                responses: responses.clone(),
+                next: *offset,
+            };
             self.lives.insert(at.process, life);
             return Check::Ignored;
         }
@@ -38,6 +47,20 @@ impl LateResponsesHarmNobody {
         let is_own = |id: &EventId| (id.slot, id.incarnation) == (life.slot, life.incarnation);
         let broken =
             |promised: String, told: &str| Check::broken(promised, format!("{at}: {told}"));
+        if let Some(id) = read(event) {
+            let next = self.log.response_from(&life.responses, life.slot, life.next);
+            match next {
+                Some((offset, of)) if of == id => life.next = offset + 1,
+                // Judged below.
+                None => {}
+                Some((offset, of)) => {
+                    return broken(
+                        format!("the response at {offset}, to {of:?}, is read next"),
+                        &format!("one to {id:?} is"),
+                    );
+                }
+            }
+        }
         match event {
             FrontEndEvent::RequestEnded { id, how, .. } => {
                 life.ended.insert(*id);
@@ -68,6 +91,16 @@ impl LateResponsesHarmNobody {
             }
             _ => Check::Ignored,
         }
+    }
+}
+
+/// To what the response was that a front end has read.
+fn read(event: &FrontEndEvent) -> Option<EventId> {
+    match event {
+        FrontEndEvent::RequestEnded { id, how: Ending::Answered, .. }
+        | FrontEndEvent::LateResponse { id }
+        | FrontEndEvent::ForeignResponse { id } => Some(*id),
+        _ => None,
     }
 }
 
@@ -121,8 +154,22 @@ mod tests {
     fn late_is_what_has_ended_and_foreign_what_is_of_another_life() {
         let answered = || waiting().holds(process(0, 1), responded(0, 1));
         answered().breaks(process(1, 1), late(1));
-        answered().holds(process(1, 1), ended(1)).holds(process(1, 1), late(1));
+        answered()
+            .holds(process(1, 1), ended(1))
+            .holds(process(0, 1), responded_again(0, 1))
+            .holds(process(1, 1), late(1));
         answered().breaks(process(1, 1), foreign(1, LIFE));
-        answered().holds(process(1, 1), foreign(1, LIFE + 1));
+        waiting()
+            .holds(process(0, 1), responded_of(0, 1, LIFE + 1))
+            .holds(process(1, 1), foreign(1, LIFE + 1));
+    }
+
+    #[test]
+    fn a_response_that_is_left_out_is_missed() {
+        waiting()
+            .holds(process(1, 1), accepted(2))
+            .holds(process(0, 1), responded(0, 1))
+            .holds(process(0, 1), responded_next(0, 2))
+            .breaks(process(1, 1), ended(2));
     }
 }

@@ -41,6 +41,9 @@ impl ClusterInvariant for AnsweredInQuiet {
             EventRef::Caller(CallerEvent::Unanswered { call, is_indeterminate: true, .. }) => {
                 broken(format!("call {call} gets no answer"))
             }
+            EventRef::Caller(CallerEvent::Answered { call, status, id: None, .. }) => {
+                broken(format!("call {call} is answered {status}, and not by the service"))
+            }
             _ => Check::Ignored,
         }
     }
@@ -57,5 +60,6 @@ mod tests {
         history().breaks(process(1, 1), timed_out(1));
         history().breaks(process(1, 1), turned_away());
         history().breaks(process(3, 1), unanswered(1));
+        history().breaks(process(3, 1), answered_by_front_end(1, 200));
     }
 }

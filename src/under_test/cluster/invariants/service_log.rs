@@ -22,6 +22,8 @@ pub struct ServiceLog {
     topics: [BTreeSet<String>; 2],
     /// Where each partition is looked at next.
     next: BTreeMap<(String, u32), u64>,
+    /// The responses of each partition, one after the other; nothing in the place of what is none.
+    in_order: BTreeMap<(String, u32), Vec<Option<EventId>>>,
     /// Those that have no response yet, by topic, partition and offset.
     unanswered: BTreeMap<(String, u32, u64), EventId>,
     /// By name.
@@ -69,6 +71,18 @@ impl ServiceLog {
         before.map(|(_, id)| *id).next()
     }
 
+    /// The first response of a partition at an offset or behind it, with its offset.
+    pub fn response_from(
+        &self,
+        topic: &str,
+        partition: u32,
+        offset: u64,
+    ) -> Option<(u64, EventId)> {
+        let all = self.in_order.get(&(topic.to_string(), partition))?;
+        let from = usize::try_from(offset).ok()?;
+        (offset..).zip(all.get(from..)?).find_map(|(offset, id)| Some((offset, (*id)?)))
+    }
+
     fn take(&mut self, topic: &str, partition: u32, first: u64, records: &[Bytes]) {
         let [requests, responses] = &self.topics;
         let (is_request, is_response) = (requests.contains(topic), responses.contains(topic));
@@ -80,7 +94,11 @@ impl ServiceLog {
             if is_request && let Ok(request) = ServiceRequest::decode(record) {
                 self.unanswered.insert((topic.to_string(), partition, offset), request.id);
                 self.requests.entry(request.id).or_insert(request);
-            } else if is_response && let Ok(response) = ServiceResponse::decode(record) {
+            } else if is_response {
+                let response = ServiceResponse::decode(record).ok();
+                let place = (topic.to_string(), partition);
+                self.in_order.entry(place).or_default().push(response.as_ref().map(|of| of.id));
+                let Some(response) = response else { continue };
                 let placed = Placed { partition, offset, response };
                 self.responses.entry(placed.response.id).or_insert(placed);
             }

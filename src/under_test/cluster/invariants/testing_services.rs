@@ -140,6 +140,31 @@ pub fn responded(partition: u32, number: u64) -> LogEvent {
     appended(RESPONSES, partition, record.expect("it can be encoded"))
 }
 
+fn response_at(partition: u32, offset: u64, id: EventId) -> LogEvent {
+    let record = ServiceRequest { id, ..request(0, 0) }.response(200, json!({})).encode();
+    match appended(RESPONSES, partition, record.expect("it can be encoded")) {
+        LogEvent::Appended { topic, partition, producer, records, .. } => {
+            LogEvent::Appended { topic, partition, offset, producer, records }
+        }
+        _ => unreachable!("it is appended"),
+    }
+}
+
+/// The same response is the second record of the partition.
+pub fn responded_again(partition: u32, number: u64) -> LogEvent {
+    responded_next(partition, number)
+}
+
+/// The response to a request is the second record of the partition.
+pub fn responded_next(partition: u32, number: u64) -> LogEvent {
+    response_at(partition, 1, id(number))
+}
+
+/// The first one is to a request of another life.
+pub fn responded_of(partition: u32, number: u64, incarnation: u64) -> LogEvent {
+    response_at(partition, 0, EventId { incarnation, ..id(number) })
+}
+
 /// Caller 1 asks the front end at slot 0.
 pub fn asking(call: u64) -> CallerEvent {
     let asked = Asked { path: "/".to_string(), key: None, body: body_of(call) };
@@ -152,6 +177,13 @@ pub fn booking(call: u64, add: i64) -> CallerEvent {
     CallerEvent::Asking { caller: 1, call, attempt: 1, slot: 0, asked }
 }
 
+/// By the service: the body says whom.
 pub fn answered(call: u64, status: u16, body: &[u8]) -> CallerEvent {
-    CallerEvent::Answered { call, attempt: 1, status, body: Bytes::copy_from_slice(body) }
+    let told: serde_json::Value = serde_json::from_slice(body).expect("it is JSON");
+    let id = told["event_id"].as_str().and_then(|id| id.parse().ok());
+    CallerEvent::Answered { call, attempt: 1, status, id, body: Bytes::copy_from_slice(body) }
+}
+
+pub fn answered_by_front_end(call: u64, status: u16) -> CallerEvent {
+    CallerEvent::Answered { call, attempt: 1, status, id: None, body: Bytes::new() }
 }

@@ -8,6 +8,7 @@ use crate::{
     system::{
         cluster::{ClusterConfig, bind},
         http::{HttpClient, HttpClientLimits, HttpError, HttpRequest, HttpResponse, Method},
+        request_reply::EVENT_ID_HEADER,
         service::log::LogRefusal,
     },
 };
@@ -51,13 +52,13 @@ struct Caller {
 }
 
 /// What is known after a try.
-enum Known {
+enum Outcome {
     /// The service's own answer.
     Answered,
     /// It was turned away, or never sent.
     NotDone,
     /// Nobody knows.
-    InDoubt,
+    Indeterminate,
 }
 
 /// Asks all that it has to ask, says so in a topic, and stays for as long as its process lives.
@@ -101,15 +102,15 @@ impl Caller {
         let asked = Asked { path: drawn.path.clone(), key, body: Bytes::from(drawn) };
         for attempt in 1.. {
             match self.attempt(call, attempt, &asked).await {
-                Known::Answered => return,
+                Outcome::Answered => return,
                 // Under a key it is done once, however often it is asked for.
-                Known::InDoubt if asked.key.is_none() => return,
-                Known::InDoubt | Known::NotDone => self.host.sleep(RETRY_DELAY).await,
+                Outcome::Indeterminate if asked.key.is_none() => return,
+                Outcome::Indeterminate | Outcome::NotDone => self.host.sleep(RETRY_DELAY).await,
             }
         }
     }
 
-    async fn attempt(&self, call: u64, attempt: u32, asked: &Asked) -> Known {
+    async fn attempt(&self, call: u64, attempt: u32, asked: &Asked) -> Outcome {
         let front_ends = &self.settings.front_ends;
         let drawn = self.host.random_u64() % front_ends.len() as u64;
         let slot = u32::try_from(drawn).expect("few front ends");
@@ -120,21 +121,22 @@ impl Caller {
             request = request.with_header("idempotency-key", key);
         }
         match self.client.request(&front_ends[slot as usize], request).await {
-            Ok(HttpResponse { status, body, .. }) => {
-                self.host.announce(&CallerEvent::Answered { call, attempt, status, body });
-                match status {
-                    429 => Known::NotDone,
-                    503 | 504 => Known::InDoubt,
-                    _ => Known::Answered,
+            Ok(HttpResponse { status, headers, body }) => {
+                let id = headers.get(EVENT_ID_HEADER).and_then(|id| id.parse().ok());
+                self.host.announce(&CallerEvent::Answered { call, attempt, status, id, body });
+                match (id, status) {
+                    (Some(_), _) => Outcome::Answered,
+                    (None, 429) => Outcome::NotDone,
+                    (None, _) => Outcome::Indeterminate,
                 }
             }
             Err(error) => self.unanswered(call, attempt, &error),
         }
     }
 
-    fn unanswered(&self, call: u64, attempt: u32, error: &HttpError) -> Known {
+    fn unanswered(&self, call: u64, attempt: u32, error: &HttpError) -> Outcome {
         let is_indeterminate = error.is_indeterminate();
         self.host.announce(&CallerEvent::Unanswered { call, attempt, is_indeterminate });
-        if is_indeterminate { Known::InDoubt } else { Known::NotDone }
+        if is_indeterminate { Outcome::Indeterminate } else { Outcome::NotDone }
     }
 }

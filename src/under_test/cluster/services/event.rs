@@ -1,6 +1,6 @@
 //! What callers announce.
 
-use crate::host::Evidence;
+use crate::{host::Evidence, system::request_reply::EventId};
 use bytes::Bytes;
 
 /// What a caller wants of a service.
@@ -38,6 +38,8 @@ pub enum CallerEvent {
         attempt: u32,
         /// The status.
         status: u16,
+        /// Which request it answers, as a service's own answer says.
+        id: Option<EventId>,
         /// The body.
         body: Bytes,
     },

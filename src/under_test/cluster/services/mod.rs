@@ -5,7 +5,6 @@ mod event;
 mod job;
 mod oracle;
 
-use crate::system::request_reply::EventId;
 use serde_json::Value;
 
 pub use event::{Asked, CallerEvent};
@@ -14,12 +13,7 @@ pub use job::{ServiceJob, ServiceSettings};
 /// The member of an answer that says which request it answers.
 const EVENT_ID: &str = "event_id";
 
-/// Which request an answer says that it answers, if it is a service's own.
-pub fn event_id(body: &[u8]) -> Option<EventId> {
-    serde_json::from_slice::<Value>(body).ok()?.get(EVENT_ID)?.as_str()?.parse().ok()
-}
-
-/// An answer without that.
+/// The body of an answer without that.
 pub fn without_event_id(body: &[u8]) -> Value {
     let mut body: Value = serde_json::from_slice(body).unwrap_or_default();
     if let Value::Object(members) = &mut body {

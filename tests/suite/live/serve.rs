@@ -26,19 +26,22 @@ impl Serving {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
         command.args(["serve", "--port", "0", "--data", data]).args(arguments);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary runs");
-        let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
-        let mut front_ends = Vec::new();
-        loop {
-            let mut line = String::new();
-            let read = out.read_line(&mut line).expect("commands print text");
-            assert!(read > 0, "it has ended");
-            if let Some(at) = line.strip_prefix("http://") {
-                front_ends.push(at.trim_end_matches(['/', '\n']).to_string());
-            }
-            if line.contains("serves; Ctrl-C ends it") {
-                return Serving { child, out, data: data.to_string(), front_ends };
-            }
+        let out = BufReader::new(child.stdout.take().expect("it is piped"));
+        let (data, front_ends) = (data.to_string(), Vec::new());
+        let mut serving = Serving { child, out, data, front_ends };
+        while !serving.read_line() {}
+        serving
+    }
+
+    /// Reads what it says next; whether it serves now.
+    fn read_line(&mut self) -> bool {
+        let mut line = String::new();
+        let read = self.out.read_line(&mut line).expect("commands print text");
+        assert!(read > 0, "it has ended");
+        if let Some(at) = line.strip_prefix("http://") {
+            self.front_ends.push(at.trim_end_matches(['/', '\n']).to_string());
         }
+        line.contains("serves; Ctrl-C ends it")
     }
 
     /// The status and the body of the answer; nothing when the connection ends.
@@ -75,12 +78,25 @@ impl Serving {
     }
 
     /// Ends it as a person does; what it says last.
-    fn end(mut self) -> String {
+    fn end(self) -> String {
         signal("-INT", self.child.id().into());
+        self.ended(0)
+    }
+
+    /// Waits until it ends by itself; what it says last.
+    fn ended(mut self, code: i32) -> String {
         let mut said = String::new();
         self.out.read_to_string(&mut said).expect("commands print text");
-        assert_eq!(self.child.wait().expect("it is a child").code(), Some(0), "{said}");
+        assert_eq!(self.child.wait().expect("it is a child").code(), Some(code), "{said}");
         said
+    }
+}
+
+impl Drop for Serving {
+    /// A test that fails leaves nothing behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -181,9 +197,6 @@ fn a_service_whose_job_is_canceled_ends() {
     let jobs = live(&["jobs", "--data", &data]);
     let job = jobs.out.lines().nth(1).and_then(|line| line.split(' ').next()).expect("its job");
     live(&["cancel", job, "--data", &data]).ends_with(0, "is durable");
-    let Serving { mut child, mut out, .. } = serving;
-    let mut said = String::new();
-    out.read_to_string(&mut said).expect("commands print text");
-    assert_eq!(child.wait().expect("it is a child").code(), Some(1), "{said}");
+    let said = serving.ended(1);
     assert!(said.contains("fan-out serves no longer: its job is canceled"), "{said}");
 }

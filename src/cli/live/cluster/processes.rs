@@ -68,11 +68,12 @@ impl Drop for Processes {
     /// Ends all. Job managers give up what they lead first, or whoever starts the cluster again would wait until their
     /// terms have run out.
     fn drop(&mut self) {
-        // One that has ended has no process id any more.
-        self.job_managers
-            .iter_mut()
-            .filter(|member| member.is_running())
-            .for_each(|member| member.terminate());
+        for member in &mut self.job_managers {
+            // The process id of one that has ended may be another's.
+            if member.is_running() {
+                member.terminate();
+            }
+        }
         let until = self.host.now() + GIVING_UP_MAX;
         while self.job_managers.iter_mut().any(Member::is_running) && self.host.now() < until {
             #[expect(clippy::disallowed_methods, reason = "nothing else is to be done meanwhile")]

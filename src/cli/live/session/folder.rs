@@ -69,6 +69,7 @@ impl ClusterFolder {
     }
 
     /// What to type to start a cluster here.
+    #[expect(clippy::disallowed_methods, reason = "the user's own folder")]
     pub fn how_to_start(&self) -> String {
         // A service's cluster has front ends, too.
         let served = std::fs::read(self.data.join(SERVICE_FILE)).ok();

@@ -44,6 +44,12 @@ pub struct Vocabulary {
 impl Vocabulary {
     pub fn of(system: &SystemSpec) -> Self {
         let mut targets = system.targets();
+        // Of a role without a node nobody is struck.
+        let nodes = system.nodes();
+        let is_there = |role: Role| {
+            nodes.iter().find(|of| of.name == role.name()).is_none_or(|of| of.count.high > 0)
+        };
+        targets.retain(|words| words.target.role().is_none_or(is_there));
         // Which of several means little to a fault whose target is drawn, and of one node each name but
         // one.
         targets.retain(|words| match words.target {

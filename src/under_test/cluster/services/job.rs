@@ -7,7 +7,7 @@ use super::{
 use crate::{
     harness::{
         check::Invariant,
-        language::{DurationRange, NumberRange, Share, number, part, time},
+        language::{DurationRange, NumberRange, Share, maybe_time, number, part, time},
         system::{Node, Output},
     },
     host::{Draws, NodeAddress, millis},
@@ -55,6 +55,7 @@ crate::settings! {
             "requests" requests: NumberRange = number(1, 100_000, 40), "Requests of each caller.";
             "pause" pause: DurationRange = time("0ms", "10m", "100ms"), "From a caller's answer to its next request.";
             "keyed" keyed: Share = part("50%"), "The share of requests under an idempotency key: they are asked again until they are answered for sure.";
+            "patience" patience: Option<DurationRange> = maybe_time("10ms", "10m"), "How long a caller waits for an answer before it ends its connection; longer than its front end when absent.";
             "timeout" timeout: DurationRange = time("10ms", "10m", "10s"), "How long a request may wait for its response.";
             "room-timeout" room_timeout: DurationRange = time("0ms", "10m", "10s"), "How long a request may wait for room.";
             "capacity" capacity: NumberRange = number(1, 100_000, 1_024), "Requests in flight at each front end.";
@@ -136,6 +137,8 @@ impl ServiceJob {
             }));
         }
         let finished = &plan.cancel_at.as_ref().expect("it has no end of its own").topic;
+        let answered_by = settings.room_timeout.one() + settings.timeout.one() + PATIENCE_BESIDE;
+        let patience = settings.patience.map_or(answered_by, DurationRange::one);
         for of_job in 1..=settings.callers.one() {
             let caller = CallerSettings {
                 number: run.before.callers + of_job,
@@ -145,7 +148,7 @@ impl ServiceJob {
                 requests: settings.requests.one(),
                 pause: settings.pause.one(),
                 keyed: u32::try_from(settings.keyed.low).unwrap_or(0),
-                patience: settings.room_timeout.one() + settings.timeout.one() + PATIENCE_BESIDE,
+                patience,
                 finished: finished.clone(),
             };
             let config = run.config.clone();

@@ -127,8 +127,10 @@ fn a_service_answers_over_http_whoever_is_killed_and_goes_on_in_its_folder() {
     assert_eq!((status, body["errors"].is_array()), (404, true), "{body}");
     assert!(serving.end().contains("account serves no longer: it was told to end"));
 
-    live(&["serve", "--job", "echo-result", "--data", &data])
-        .ends_with(2, "serves account; choose");
+    live(&["serve", "--job", "echo-result", "--port", "0", "--data", &data])
+        .ends_with(2, "serves account with --parallelism 1 --delivery at-least-once");
+    let once = ["serve", "--job", "account", "--delivery", "exactly-once", "--port", "0"];
+    live(&[&once[..], &["--data", &data]].concat()).ends_with(2, "choose another folder");
     let serving = Serving::start(&data, &["--job", "account", "--front-ends", "2"]);
     assert_eq!(book(&serving, "3", -10), (200, Some(0)), "what was booked is kept");
     let stopped = live(&["stop-cluster", "--data", &data]);

@@ -183,6 +183,7 @@ impl Serve {
             }
             Ok(End::Finished(JobResult { status, cause, .. })) => {
                 let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                let status = status.name().to_lowercase();
                 let told = format!("its job is {status}{cause}; another folder begins anew");
                 (told, Ok(Outcome::Violated))
             }
@@ -359,7 +360,7 @@ impl Serve {
         let details = client.host().timeout(ASK_MAX, client.details(plan.id)).await;
         let Ok(Ok(details)) = details else { return false };
         if details.status != JobStatus::Running {
-            narrator.progress(&format!("the job is {}", details.status));
+            narrator.progress(&format!("the job is {}", details.status.name().to_lowercase()));
             return false;
         }
         narrator.clear();

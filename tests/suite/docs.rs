@@ -14,7 +14,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo live mini", "cargo live mini"),
     ("cargo live start-cluster", "cargo live start-cluster"),
     ("cargo live submit", "cargo live submit"),
-    ("cargo live serve", "cargo live serve"),
+    ("cargo live serve", "bash .ci/live-serve"),
     ("cargo live jobs", "cargo live jobs"),
     ("cargo live info", "cargo live info"),
     ("cargo live output", "cargo live output"),

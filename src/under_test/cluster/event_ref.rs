@@ -18,7 +18,7 @@ use crate::{
         },
         task_executor::{SlotEvent, TaskEvent},
     },
-    under_test::cluster::{provider::ProviderEvent, rest_reader::RestEvent, services::CallerEvent},
+    under_test::cluster::{callers::CallerEvent, provider::ProviderEvent, rest_reader::RestEvent},
 };
 use std::any::TypeId;
 

@@ -1,11 +1,11 @@
 //! The moments of the cluster's protocols that runs should reach, and on which faults hang.
 
 use super::{
+    callers::CallerEvent,
     event_ref::EventRef,
     model::Model,
     provider::ProviderEvent,
     rest_reader::{RestEvent, RestQuestion},
-    services::CallerEvent,
 };
 use crate::{
     harness::event::{Answer, Ask, AskedValues, Milestone},

@@ -1,6 +1,7 @@
 //! The cluster under test: its jobs on simulated machines, and what must hold of it.
 
 mod bounds;
+pub mod callers;
 mod event_ref;
 mod faults;
 mod goals;
@@ -13,7 +14,6 @@ mod nodes;
 pub mod provider;
 mod rest_reader;
 mod roles;
-pub mod services;
 mod settings;
 mod words;
 

@@ -2,10 +2,10 @@
 //! believe.
 
 use super::{
+    callers::CallerEvent,
     event_ref::EventRef,
     provider::ProviderEvent,
     rest_reader::{RestEvent, RestQuestion},
-    services::CallerEvent,
 };
 use crate::{
     harness::{check, event::Moment},

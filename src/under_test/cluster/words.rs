@@ -20,9 +20,9 @@ use crate::{
         task_executor::{SlotEvent, TaskEvent},
     },
     under_test::cluster::{
+        callers::CallerEvent,
         provider::ProviderEvent,
         rest_reader::{RestAnswer, RestEvent, RestQuestion, ToldCounts},
-        services::CallerEvent,
     },
 };
 

@@ -7,7 +7,7 @@ use crate::{
     harness::event::Moment,
     host::sim::{Hardware, NodeId},
     system::request_reply::{EventId, FrontEndEvent},
-    under_test::cluster::{EventKind, EventRef, Model, services::CallerEvent},
+    under_test::cluster::{EventKind, EventRef, Model, callers::CallerEvent},
 };
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -9,7 +9,7 @@ use crate::{
     system::request_reply::{EventId, FrontEndEvent, ServiceRequest},
     under_test::cluster::{
         EventKind, EventRef, Model,
-        services::{Asked, CallerEvent},
+        callers::{Asked, CallerEvent},
     },
 };
 use std::collections::BTreeMap;

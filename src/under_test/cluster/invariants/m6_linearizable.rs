@@ -13,7 +13,7 @@ use crate::{
     system::request_reply::{EventId, ServiceRequest},
     under_test::cluster::{
         EventKind, EventRef, Model,
-        services::{Asked, CallerEvent, without_event_id},
+        callers::{Asked, CallerEvent, without_event_id},
     },
 };
 use serde_json::Value;

@@ -5,7 +5,7 @@ use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
     system::request_reply::{Ending, FrontEndEvent},
-    under_test::cluster::{EventKind, EventRef, Model, services::CallerEvent},
+    under_test::cluster::{EventKind, EventRef, Model, callers::CallerEvent},
 };
 
 /// For runs without faults.

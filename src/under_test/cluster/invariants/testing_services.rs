@@ -1,7 +1,7 @@
 //! Synthetic histories of services.
 
 pub use super::testing::*;
-pub use crate::under_test::cluster::services::{Asked, CallerEvent};
+pub use crate::under_test::cluster::callers::{Asked, CallerEvent};
 use crate::{
     host::sim::ProcessEnd,
     system::{

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 
 /// A job that can run in a cluster under test.
-pub trait JobUnderTest: Sync + 'static {
+pub(super) trait JobUnderTest: Sync + 'static {
     /// Its keys.
     type Settings: Settings + Default;
 

@@ -1,17 +1,19 @@
 //! The jobs under test. Each has settings, nodes and an oracle: those of this crate in a file of their own, two lines
-//! of it here; every other [`Job`] what all can have (`standard.rs`), and services what these have (`services`).
+//! of it here; every other [`Job`] what all can have (`standard.rs`), and services what these have (`service.rs`).
 
 pub mod click_sessions;
 pub mod job;
 pub mod pipelines;
+mod service;
+mod service_oracle;
 pub mod spec;
 mod standard;
 pub mod word_count;
-pub(super) mod workload;
+mod workload;
 
-use super::services::ServiceJob;
 use crate::jobs::{self, Job, JobTest, Jobs};
 use job::AnyJob;
+use service::ServiceJob;
 use standard::StandardJob;
 use std::sync::OnceLock;
 

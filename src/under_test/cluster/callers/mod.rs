@@ -1,14 +1,12 @@
-//! Services under test: a job between front ends, and callers that put requests to these.
+//! Callers of services: each puts one request after the other to front ends.
 
 mod caller;
 mod event;
-mod job;
-mod oracle;
 
 use serde_json::Value;
 
+pub use caller::{CallerSettings, run_caller_node};
 pub use event::{Asked, CallerEvent};
-pub use job::{ServiceJob, ServiceSettings};
 
 /// The member of an answer that says which request it answers.
 const EVENT_ID: &str = "event_id";

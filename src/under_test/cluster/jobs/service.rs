@@ -1,8 +1,9 @@
 //! A service under test: its settings, its front ends and callers, and what must hold of it.
 
 use super::{
-    caller::{CallerSettings, run_caller_node},
-    oracle::ByTheLog,
+    job::{JobRun, JobSetup, JobUnderTest},
+    service_oracle::ByTheLog,
+    workload::{job_of_seed, restarts},
 };
 use crate::{
     harness::{
@@ -24,13 +25,10 @@ use crate::{
         request_reply::{Delivery, FrontEndConfig, ServiceArguments},
     },
     under_test::cluster::{
+        callers::{CallerSettings, run_caller_node},
         invariants::{
             m6_linearizable::LinearizableByPath, m8_handled_is_answered::HandledIsAnswered,
             x4_exactly_once::ExactlyOnce,
-        },
-        jobs::{
-            job::{JobRun, JobSetup, JobUnderTest},
-            workload::{job_of_seed, restarts},
         },
         model::Model,
         roles,

@@ -54,7 +54,8 @@ struct Told {
 fn live(arguments: &[&str]) -> Told {
     let output = Command::new(env!("CARGO_BIN_EXE_wavetank")).args(arguments).output();
     let Output { status, stdout, stderr } = output.expect("the binary runs");
-    let text = |bytes| String::from_utf8(bytes).expect("commands print text");
+    // A job's output may be of any bytes.
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Told { code: status.code(), out: text(stdout), err: text(stderr) }
 }
 

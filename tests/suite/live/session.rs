@@ -152,7 +152,7 @@ fn a_cluster_takes_jobs_tells_of_them_and_ends_them() {
     let job = cluster.submit_endless("2");
     let (digits, _) = job.split_at(8);
     let told = cluster.until_told("jobs", &[], &["4/4"]);
-    assert_eq!(told.count("finished"), 2, "{}", told.out);
+    assert_eq!(told.count("finished"), 3, "{}", told.out);
     assert_eq!(told.count(digits), 1, "{}", told.out);
     let told = cluster.until_told("info", &[digits], &["checkpoints  newest "]);
     told.ends_with(0, "status       running");

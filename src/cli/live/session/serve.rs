@@ -4,7 +4,7 @@ use super::{
     deployment::{read_json, write_json},
     folder::{ClusterFolder, SERVICE_FILE},
     start::wait_for_ports,
-    state::{ClusterFile, ClusterState, RunningCluster, read_text, write_text},
+    state::{ClusterFile, ClusterState, StateOfCluster, read_text, write_text},
 };
 use crate::{
     cli::live::{
@@ -383,37 +383,6 @@ impl Serve {
                 made => made,
             };
             made.map_err(|refusal| CliError::new(format!("topic {topic}: {refusal}")))?;
-        }
-        Ok(())
-    }
-}
-
-/// What `cluster.json` says, for other commands.
-struct StateOfCluster<'a> {
-    folder: &'a Path,
-    servers: [NodeAddress; 3],
-    told: Option<RunningCluster>,
-}
-
-impl<'a> StateOfCluster<'a> {
-    fn new(folder: &'a Path, servers: [NodeAddress; 3]) -> Self {
-        StateOfCluster { folder, servers, told: None }
-    }
-
-    /// Writes it, if it is another one.
-    fn tell(&mut self, processes: &Processes) -> Result<(), CliError> {
-        let [coordination, object_store, log] = self.servers.clone();
-        let running = RunningCluster {
-            pid: std::process::id(),
-            coordination,
-            object_store,
-            log,
-            rest: processes.web_monitors().iter().map(|at| format!("http://{at}")).collect(),
-            processes: processes.ids(),
-        };
-        if self.told.as_ref() != Some(&running) {
-            ClusterFile::write(self.folder, ClusterState::Running(running.clone()))?;
-            self.told = Some(running);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use crate::{
     cli::live::{
         CliError,
+        cluster::Processes,
         folder::{DRAFT, write_whole},
     },
     host::NodeAddress,
@@ -113,6 +114,38 @@ impl ClusterFile {
     /// Whether that is the name of one that was not written to its end.
     pub fn is_draft(name: &str) -> bool {
         name.strip_suffix(DRAFT) == Some(STATE_FILE)
+    }
+}
+
+/// What `cluster.json` says of a cluster while it runs, for other commands.
+pub struct StateOfCluster<'a> {
+    folder: &'a Path,
+    servers: [NodeAddress; 3],
+    told: Option<RunningCluster>,
+}
+
+impl<'a> StateOfCluster<'a> {
+    /// Nothing was told yet of a cluster with these servers: coordination, objects, log.
+    pub fn new(folder: &'a Path, servers: [NodeAddress; 3]) -> Self {
+        StateOfCluster { folder, servers, told: None }
+    }
+
+    /// Tells what runs, if it is something else than before.
+    pub fn tell(&mut self, processes: &Processes) -> Result<(), CliError> {
+        let [coordination, object_store, log] = self.servers.clone();
+        let running = RunningCluster {
+            pid: std::process::id(),
+            coordination,
+            object_store,
+            log,
+            rest: processes.web_monitors().iter().map(|at| format!("http://{at}")).collect(),
+            processes: processes.ids(),
+        };
+        if self.told.as_ref() != Some(&running) {
+            ClusterFile::write(self.folder, ClusterState::Running(running.clone()))?;
+            self.told = Some(running);
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     deployment::{Deployment, DeploymentMode, DeploymentResult},
     folder::ClusterFolder,
-    state::{ClusterFile, ClusterState, RunningCluster},
+    state::{ClusterFile, ClusterState, StateOfCluster},
 };
 use crate::{
     cli::live::{
@@ -121,9 +121,9 @@ async fn supervise(
 ) -> Result<DeploymentResult, CliError> {
     let deployment = Deployment::pending(folder)?;
     let mut processes = Processes::new(host, folder.path(), log);
-    let [coordination, object_store, log] = processes.start_servers(narrator).await?;
-    let config =
-        cluster_config(coordination.clone(), object_store.clone(), log.clone(), size.timeouts);
+    let servers = processes.start_servers(narrator).await?;
+    let [coordination, object_store, log] = servers.clone();
+    let config = cluster_config(coordination, object_store, log, size.timeouts);
     let service = RpcSystem::default().bind(host, 0).await?;
     let services = config.services(&service);
     let mut entrypoint = ClusterEntrypoint::Session;
@@ -134,7 +134,7 @@ async fn supervise(
     }
     processes.provide(&service, &config, size)?;
     processes.start_workers(&config, size, &entrypoint);
-    let mut told = None;
+    let mut state = StateOfCluster::new(folder.path(), servers);
     loop {
         processes.tend(narrator)?;
         if let (Some(deployment), Some(end)) = (&deployment, processes.end()?) {
@@ -142,19 +142,7 @@ async fn supervise(
             let end = processes.tended(narrator, ended).await??;
             return deployment.write_result(folder, end);
         }
-        let web_monitors = processes.web_monitors();
-        let running = RunningCluster {
-            pid: std::process::id(),
-            coordination: coordination.clone(),
-            object_store: object_store.clone(),
-            log: log.clone(),
-            rest: web_monitors.iter().map(|address| format!("http://{address}")).collect(),
-            processes: processes.ids(),
-        };
-        if told.as_ref() != Some(&running) {
-            ClusterFile::write(folder.path(), ClusterState::Running(running.clone()))?;
-            told = Some(running);
-        }
+        state.tell(&processes)?;
         host.sleep(TICK).await;
     }
 }

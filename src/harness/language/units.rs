@@ -174,6 +174,15 @@ impl Share {
     /// All.
     pub const ALWAYS: Share = Share { low: 1_000_000, high: 1_000_000 };
 
+    /// Of a drawn share of the runs: all of it or nothing, as the run of a seed falls. What is decided is decided the same
+    /// again, whatever draws from it.
+    #[must_use]
+    pub fn decided(self, seed: u64, what: &str) -> Self {
+        let share = u32::try_from(self.low).unwrap_or(0);
+        let falls = Draws::new(seed, what, [0, 0]).chance(share);
+        if falls { Share::ALWAYS } else { Share::only(0) }
+    }
+
     /// Parses `5%`, `-10%..10%`, `0.5%`.
     pub fn parse(text: &str) -> Option<Self> {
         let one = |text: &str| {

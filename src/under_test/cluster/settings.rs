@@ -11,7 +11,6 @@ use crate::harness::language::{
     self, DurationRange, Mistakes, NumberRange, Reader, Setting, Share, Writer, fixed, maybe_time,
     number, part, time,
 };
-use crate::host::Draws;
 use std::time::Duration;
 
 crate::settings! {
@@ -51,8 +50,7 @@ crate::settings! {
 impl ClusterSettings {
     /// What is left of a drawn cluster whose jobs need so many slots, if its seed draws that slots are scarce.
     fn made_scarce(self, needed: u32, seed: u64) -> Self {
-        let share = u32::try_from(self.scarce.low).unwrap_or(0);
-        let is_scarce = Draws::new(seed, "scarce slots", [0, 0]).chance(share);
+        let is_scarce = self.scarce.decided(seed, "scarce slots") == Share::ALWAYS;
         let enough = needed.div_ceil(self.slots.one()).min(self.task_executors.one());
         let task_executors = match is_scarce {
             true => NumberRange::only(enough.into()),
@@ -72,24 +70,18 @@ impl ClusterSettings {
 
     /// The same, there for what its seed draws; for several jobs it is a session cluster.
     fn with_mode(self, jobs: usize, seed: u64) -> Self {
-        let draw = |share: Share, what| {
-            let share = u32::try_from(share.low).unwrap_or(0);
-            jobs == 1 && Draws::new(seed, what, [0, 0]).chance(share)
+        let alone = |share: Share, what| match jobs {
+            1 => share.decided(seed, what),
+            _ => Share::only(0),
         };
-        let on_demand = u32::try_from(self.on_demand.low).unwrap_or(0);
-        let on_demand = Draws::new(seed, "on demand", [0, 0]).chance(on_demand);
-        let per_job = draw(self.per_job, "per job");
-        let application = !per_job && draw(self.application, "application");
-        let rest_cancels = u32::try_from(self.rest_cancels.low).unwrap_or(0);
-        let rest_cancels = Draws::new(seed, "REST cancels", [0, 0]).chance(rest_cancels);
-        let decided = |is| if is { Share::ALWAYS } else { Share::only(0) };
-        ClusterSettings {
-            per_job: decided(per_job),
-            application: decided(application),
-            on_demand: decided(on_demand),
-            rest_cancels: decided(rest_cancels),
-            ..self
-        }
+        let per_job = alone(self.per_job, "per job");
+        let application = match per_job == Share::ALWAYS {
+            true => Share::only(0),
+            false => alone(self.application, "application"),
+        };
+        let on_demand = self.on_demand.decided(seed, "on demand");
+        let rest_cancels = self.rest_cancels.decided(seed, "REST cancels");
+        ClusterSettings { per_job, application, on_demand, rest_cancels, ..self }
     }
 }
 

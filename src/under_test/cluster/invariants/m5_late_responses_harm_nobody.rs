@@ -156,7 +156,7 @@ mod tests {
         answered().breaks(process(1, 1), late(1));
         answered()
             .holds(process(1, 1), ended(1))
-            .holds(process(0, 1), responded_again(0, 1))
+            .holds(process(0, 1), responded_next(0, 1))
             .holds(process(1, 1), late(1));
         answered().breaks(process(1, 1), foreign(1, LIFE));
         waiting()

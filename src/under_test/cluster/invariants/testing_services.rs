@@ -45,32 +45,23 @@ pub fn handled(partition: u32, offset: u64) -> LogEvent {
 
 /// A front end with room for so many, whose requests wait three seconds.
 pub fn began(capacity: usize) -> FrontEndEvent {
-    FrontEndEvent::Began {
-        slot: 0,
-        incarnation: LIFE,
-        offset: 0,
-        requests: REQUESTS.to_string(),
-        responses: RESPONSES.to_string(),
-        capacity,
-        timeout: Duration::from_secs(3),
-    }
+    begun(capacity, 0)
 }
 
 /// One that reads from an offset on.
 pub fn began_at(first: u64) -> FrontEndEvent {
-    match began(2) {
-        FrontEndEvent::Began {
-            slot, incarnation, requests, responses, capacity, timeout, ..
-        } => FrontEndEvent::Began {
-            slot,
-            incarnation,
-            offset: first,
-            requests,
-            responses,
-            capacity,
-            timeout,
-        },
-        _ => unreachable!("it begins"),
+    begun(2, first)
+}
+
+fn begun(capacity: usize, offset: u64) -> FrontEndEvent {
+    FrontEndEvent::Began {
+        slot: 0,
+        incarnation: LIFE,
+        offset,
+        requests: REQUESTS.to_string(),
+        responses: RESPONSES.to_string(),
+        capacity,
+        timeout: Duration::from_secs(3),
     }
 }
 
@@ -118,11 +109,11 @@ pub fn balance(number: u64, balance: i64) -> Bytes {
     request(number, 0).response(200, json!({ "balance": balance })).body
 }
 
-fn appended(topic: &str, partition: u32, record: Bytes) -> LogEvent {
+fn appended(topic: &str, partition: u32, offset: u64, record: Bytes) -> LogEvent {
     LogEvent::Appended {
         topic: topic.to_string(),
         partition,
-        offset: 0,
+        offset,
         producer: "p".to_string(),
         records: vec![record],
     }
@@ -131,28 +122,17 @@ fn appended(topic: &str, partition: u32, record: Bytes) -> LogEvent {
 /// The request of a number, which is that of a call, is the first record of a partition.
 pub fn requested(partition: u32, number: u64, call: u64) -> LogEvent {
     let record = request(number, call).encode().expect("it can be encoded");
-    appended(REQUESTS, partition, record)
-}
-
-/// The response to it is the first record of a partition.
-pub fn responded(partition: u32, number: u64) -> LogEvent {
-    let record = request(number, 0).response(200, json!({})).encode();
-    appended(RESPONSES, partition, record.expect("it can be encoded"))
+    appended(REQUESTS, partition, 0, record)
 }
 
 fn response_at(partition: u32, offset: u64, id: EventId) -> LogEvent {
     let record = ServiceRequest { id, ..request(0, 0) }.response(200, json!({})).encode();
-    match appended(RESPONSES, partition, record.expect("it can be encoded")) {
-        LogEvent::Appended { topic, partition, producer, records, .. } => {
-            LogEvent::Appended { topic, partition, offset, producer, records }
-        }
-        _ => unreachable!("it is appended"),
-    }
+    appended(RESPONSES, partition, offset, record.expect("it can be encoded"))
 }
 
-/// The same response is the second record of the partition.
-pub fn responded_again(partition: u32, number: u64) -> LogEvent {
-    responded_next(partition, number)
+/// The response to a request is the first record of a partition.
+pub fn responded(partition: u32, number: u64) -> LogEvent {
+    response_at(partition, 0, id(number))
 }
 
 /// The response to a request is the second record of the partition.

@@ -2,7 +2,7 @@
 
 use super::{
     job::{JobRun, JobSetup, JobUnderTest},
-    workload::{Workload, committed_lines, failing},
+    workload::{Workload, checkpoints, committed_lines, failing},
 };
 use crate::{
     harness::{
@@ -21,7 +21,7 @@ use crate::{
     system::{
         connector::{Input, LogSourceParameters},
         dataflow::Program,
-        graph::{CheckpointSettings, JobGraph, RestartStrategy},
+        graph::{JobGraph, RestartStrategy},
         ids::JobId,
         protocol::JobStatus,
     },
@@ -173,11 +173,7 @@ fn graph(
     source: LogSourceParameters,
     output: &str,
 ) -> JobGraph {
-    let checkpoints = CheckpointSettings {
-        interval_ms: millis(settings.checkpoint_interval.one()),
-        timeout_ms: millis(settings.checkpoint_timeout.one()),
-        ..CheckpointSettings::default()
-    };
+    let checkpoints = checkpoints(settings.checkpoint_interval, settings.checkpoint_timeout);
     let restarts = RestartStrategy::FixedDelay {
         attempts: settings.restarts.one(),
         delay_ms: millis(settings.restart_delay.one()),

@@ -3,7 +3,7 @@
 use super::{
     job::{JobRun, JobSetup, JobUnderTest},
     service_oracle::ByTheLog,
-    workload::{job_of_seed, restarts},
+    workload::{checkpoints, client, job_of_seed, restarts},
 };
 use crate::{
     harness::{
@@ -11,15 +11,15 @@ use crate::{
         language::{DurationRange, NumberRange, Share, maybe_time, number, part, time},
         system::{Node, Output},
     },
-    host::{Draws, NodeAddress, millis},
+    host::NodeAddress,
     jobs::{
         Service,
-        common::{AllPutOut, FailedAttempts, JobPlan, JobSettings, Topics, run_client_node},
+        common::{AllPutOut, FailedAttempts, JobPlan, JobSettings, Topics},
     },
     system::{
         cluster::run_front_end_node,
         dataflow::Program,
-        graph::{CheckpointSettings, JobGraph},
+        graph::JobGraph,
         ids::JobId,
         protocol::JobStatus,
         request_reply::{Delivery, FrontEndConfig, ServiceArguments},
@@ -76,27 +76,19 @@ impl ServiceSettings {
     }
 
     fn job_settings(&self) -> JobSettings {
-        let checkpoints = CheckpointSettings {
-            interval_ms: millis(self.checkpoint_interval.one()),
-            timeout_ms: millis(self.checkpoint_timeout.one()),
-            ..CheckpointSettings::default()
-        };
+        let checkpoints = checkpoints(self.checkpoint_interval, self.checkpoint_timeout);
         let restarts = restarts(self.restarts.one(), self.restart_delay.one(), None, None);
         JobSettings { parallelism: self.parallelism.one(), checkpoints, restarts }
     }
 
     fn front_end(&self, slot: u32, topics: &Topics) -> FrontEndConfig {
-        let FrontEndConfig { http, .. } = FrontEndConfig::new(slot, &topics.input, &topics.output);
         FrontEndConfig {
-            slot,
-            requests: topics.input.clone(),
-            responses: topics.output.clone(),
             port: PORT,
             capacity: self.capacity.one() as usize,
             waiting_max: self.waiting_max.one() as usize,
             room_timeout: self.room_timeout.one(),
             timeout: self.timeout.one(),
-            http,
+            ..FrontEndConfig::new(slot, &topics.input, &topics.output)
         }
     }
 }
@@ -154,10 +146,7 @@ impl ServiceJob {
                 run_caller_node(host, config.clone(), caller.clone())
             }));
         }
-        let (config, plan) = (run.config.clone(), plan.clone());
-        nodes.push(Node::numbered(roles::CLIENT, run.number, move |host| {
-            run_client_node(host, config.clone(), plan.clone())
-        }));
+        nodes.push(client(run, plan.clone()));
         nodes
     }
 }
@@ -198,10 +187,7 @@ impl JobUnderTest for ServiceJob {
     }
 
     fn after_draw(&self, settings: ServiceSettings, seed: u64) -> ServiceSettings {
-        let mut draws = Draws::new(seed, "exactly once", [0, 0]);
-        let share = u32::try_from(settings.exactly_once.low).unwrap_or(0);
-        // It is decided, also for who draws from what was drawn.
-        let exactly_once = if draws.chance(share) { Share::ALWAYS } else { Share::only(0) };
+        let exactly_once = settings.exactly_once.decided(seed, "exactly once");
         ServiceSettings { exactly_once, ..settings }
     }
 

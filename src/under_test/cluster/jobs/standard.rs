@@ -2,14 +2,13 @@
 
 use super::{
     job::{JobRun, JobSetup, JobUnderTest},
-    workload::{Workload, committed_lines, restarts},
+    workload::{Workload, checkpoints, committed_lines, restarts},
 };
 use crate::{
     harness::{
         language::{DurationRange, NumberRange, maybe_time, number, time},
         system::Output,
     },
-    host::millis,
     jobs::{
         self, Job,
         common::{FailedAttempts, JobSettings, Topics},
@@ -17,7 +16,7 @@ use crate::{
     system::{
         connector::{Input, LogSourceParameters},
         dataflow::{Program, ProgramError},
-        graph::{CheckpointSettings, JobGraph},
+        graph::JobGraph,
         ids::JobId,
         protocol::JobStatus,
     },
@@ -53,11 +52,7 @@ impl StandardSettings {
     }
 
     fn job_settings(&self) -> JobSettings {
-        let checkpoints = CheckpointSettings {
-            interval_ms: millis(self.checkpoint_interval.one()),
-            timeout_ms: millis(self.checkpoint_timeout.one()),
-            ..CheckpointSettings::default()
-        };
+        let checkpoints = checkpoints(self.checkpoint_interval, self.checkpoint_timeout);
         let restarts = restarts(self.restarts.one(), self.restart_delay.one(), None, None);
         JobSettings { parallelism: self.parallelism.one(), checkpoints, restarts }
     }

@@ -153,15 +153,11 @@ impl JobUnderTest for WordCount {
     }
 
     fn after_draw(&self, settings: WordCountSettings, seed: u64) -> WordCountSettings {
-        let mut draws = Draws::new(seed, "swarm restarts", [0, 0]);
-        let share = u32::try_from(settings.no_restarts.low).unwrap_or(0);
-        let restarts = match draws.chance(share) {
-            true => NumberRange::only(0),
-            false => settings.restarts,
+        let restarts = match settings.no_restarts.decided(seed, "swarm restarts") {
+            Share::ALWAYS => NumberRange::only(0),
+            _ => settings.restarts,
         };
-        let mut draws = Draws::new(seed, "unbounded", [0, 0]);
-        let share = u32::try_from(settings.unbounded.low).unwrap_or(0);
-        let unbounded = if draws.chance(share) { Share::ALWAYS } else { Share::only(0) };
+        let unbounded = settings.unbounded.decided(seed, "unbounded");
         // It is decided, also for who draws from what was drawn.
         WordCountSettings { restarts, no_restarts: Share::only(0), unbounded, ..settings }
     }

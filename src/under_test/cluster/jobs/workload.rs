@@ -3,14 +3,17 @@
 
 use super::job::JobRun;
 use crate::{
-    harness::{language::NumberRange, system::Node},
+    harness::{
+        language::{DurationRange, NumberRange},
+        system::Node,
+    },
     host::{Draws, millis},
     jobs::common::{
         FailureInjection, JobPlan, Topics, partition_lines, run_client_node, run_writer_node,
     },
     system::{
         connector::{LogSourceParameters, is_file_of, part_lines},
-        graph::{JobGraph, RATE_FAILURES_MAX, RestartStrategy},
+        graph::{CheckpointSettings, JobGraph, RATE_FAILURES_MAX, RestartStrategy},
         ids::JobId,
         service::database::Table,
     },
@@ -44,6 +47,23 @@ pub struct Workload {
 pub fn job_of_seed(seed: u64) -> JobId {
     let mut draws = Draws::new(seed, "job", [0, 0]);
     JobId((u128::from(draws.next_u64()) << 64) | u128::from(draws.next_u64()))
+}
+
+/// When checkpoints of a job are taken whose settings say no more of them, as was drawn.
+pub fn checkpoints(interval: DurationRange, timeout: DurationRange) -> CheckpointSettings {
+    CheckpointSettings {
+        interval_ms: millis(interval.one()),
+        timeout_ms: millis(timeout.one()),
+        ..CheckpointSettings::default()
+    }
+}
+
+/// The client that submits a job.
+pub fn client(run: &JobRun<'_>, plan: JobPlan) -> Node {
+    let config = run.config.clone();
+    Node::numbered(roles::CLIENT, run.number, move |host| {
+        run_client_node(host, config.clone(), plan.clone())
+    })
 }
 
 /// A function that fails in so many attempts at a record of a number; none without a number.
@@ -136,11 +156,7 @@ impl Workload {
             let (config, topic, dealt) = (config.clone(), topic.clone(), dealt.clone());
             run_writer_node(host, config, topic, dealt, first, (batch, pause))
         });
-        let config = run.config.clone();
-        let client = Node::numbered(roles::CLIENT, run.number, move |host| {
-            run_client_node(host, config.clone(), plan.clone())
-        });
-        vec![writer, client]
+        vec![writer, client(run, plan)]
     }
 
     /// What it takes at least to write the scenario's own lines over links of that latency: the writer goes

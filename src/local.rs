@@ -266,7 +266,7 @@ async fn serve_objects_of(service: RpcService) {
 }
 
 async fn serve_log_of(service: RpcService) {
-    serve_log(&service).await;
+    serve_log(&service, LogServerConfig::default()).await;
 }
 
 impl Nodes {

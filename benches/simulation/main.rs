@@ -21,6 +21,8 @@ mod live_cluster;
 #[cfg(not(madsim))]
 mod live_dataflow;
 #[cfg(not(madsim))]
+mod live_log;
+#[cfg(not(madsim))]
 mod live_recovery;
 #[cfg(not(madsim))]
 mod live_services;
@@ -52,6 +54,7 @@ const PARTS: &[Part] = &[
     ("endpoints", endpoints::endpoints),
     ("live-recovery", live_recovery::live_recovery),
     ("live-dataflow", live_dataflow::live_dataflow),
+    ("live-log", live_log::live_log),
     ("live-words", live_words::live_words),
     ("live-services", live_services::live_services),
 ];

@@ -19,7 +19,7 @@ use super::{
         Services,
         coordination::{CoordinationClient, CoordinationConfig, CoordinationServer},
         database::{DatabaseOpener, DatabaseServer, Databases, NoDatabases},
-        log::{LogClient, LogConfig, LogRefusal, LogServer},
+        log::{LogClient, LogConfig, LogRefusal, LogServer, LogServerConfig},
         object_store::{ObjectStoreClient, ObjectStoreConfig, ObjectStoreServer},
         resource_provider::{ProviderConfig, ResourceProvider, ResourceProviderClient},
     },
@@ -48,6 +48,8 @@ pub struct ClusterConfig {
     pub object_store: ObjectStoreConfig,
     /// The log.
     pub log: LogConfig,
+    /// The log's server.
+    pub log_server: LogServerConfig,
     /// The databases that its processes reach; none.
     pub databases: Arc<dyn Databases>,
     /// Who gives the cluster machines; `None`: it has the task executors that somebody starts.
@@ -69,6 +71,7 @@ impl ClusterConfig {
             coordination: CoordinationConfig::new(coordination),
             object_store: ObjectStoreConfig::new(object_store),
             log: LogConfig::new(log),
+            log_server: LogServerConfig::default(),
             databases: Arc::new(NoDatabases),
             provider: None,
             job_manager: JobManagerConfig::default(),
@@ -144,14 +147,14 @@ pub async fn serve_object_store(service: &RpcService) {
 }
 
 /// Runs the log server of a cluster. Returns only when it can't run.
-pub async fn run_log_node(host: Host, port: u16) {
+pub async fn run_log_node(host: Host, port: u16, config: LogServerConfig) {
     let Some(service) = bind(&host, port).await else { return };
-    serve_log(&service).await;
+    serve_log(&service, config).await;
 }
 
 /// The same on a service that is bound already.
-pub async fn serve_log(service: &RpcService) {
-    let end = match LogServer::start(service).await {
+pub async fn serve_log(service: &RpcService, config: LogServerConfig) {
+    let end = match LogServer::start(service, config).await {
         Ok(server) => server.termination().await.err().unwrap_or_default(),
         Err(error) => error.to_string(),
     };

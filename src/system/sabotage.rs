@@ -59,6 +59,10 @@ crate::sabotages! {
     NEW_PARTITIONS_NOT_READ = "new-partitions-not-read", "generic", ["stuck"];
     /// A group is told what was handled before the checkpoint is complete.
     OFFSETS_COMMITTED_AT_BARRIER = "offsets-committed-at-barrier", "generic", ["X7", "M8"];
+    /// Retention removes records without a look at what jobs hold.
+    RETENTION_PAST_CHECKPOINT = "retention-past-checkpoint", "generic", ["log-durable", "X10"];
+    /// A source holds what the newest checkpoint needs, while older ones may be restored.
+    NEWEST_CHECKPOINT_HELD = "newest-checkpoint-held", "generic", ["X10"];
     /// The sink commits a transaction at the barrier, before the checkpoint is complete.
     SINK_COMMITS_AT_BARRIER = "sink-commits-at-barrier", "generic", ["X5", "X4"];
     /// A database takes the rows of a checkpoint without the row that says which checkpoint it was.
@@ -129,6 +133,8 @@ crate::sabotages! {
     FOREIGN_RESPONSES_ANSWER = "foreign-responses-answer", "generic", ["M5", "M4", "M1"];
     /// The requests of a front end that begins again have the names of those before.
     EVENT_IDS_REUSED = "event-ids-reused", "M-09", ["M1", "M4", "M5", "X4"];
+    /// A service keeps the answers to requests under a key beside its state, so that no checkpoint has them.
+    ANSWERS_BESIDE_THE_STATE = "answers-beside-the-state", "M-11", ["M6", "X4"];
     /// A request that had no response keeps its room for ever.
     UNANSWERED_ENTRIES_KEPT = "unanswered-entries-kept", "generic", ["M3", "M7"];
 }

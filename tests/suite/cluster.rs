@@ -52,7 +52,7 @@ impl Outside {
     async fn new(host: Host, config: ClusterConfig) -> Self {
         let service = RpcSystem::default().bind(&host, 0).await.expect("a free port");
         let services = config.services(&service);
-        let Topics { input, output } = topics(1);
+        let Topics { input, output, .. } = topics(1);
         for topic in [input, output] {
             services.log.create_topic_until_acknowledged(&topic, 2).await.expect("a new topic");
         }
@@ -104,7 +104,7 @@ async fn drive<F: Future<Output = ()> + Send + 'static>(
     let config = ClusterConfig::new(address("coordination"), address("blobs"), address("log"));
     world.boot(world.add_node("coordination"), |host| run_coordination_node(host, PORT));
     world.boot(world.add_node("blobs"), |host| run_object_store_node(host, PORT));
-    world.boot(world.add_node("log"), |host| run_log_node(host, PORT));
+    world.boot(world.add_node("log"), |host| run_log_node(host, PORT, Default::default()));
     for name in ["job-manager-1", "job-manager-2"] {
         let config = config.clone();
         let run = |host| run_job_manager_node(host, PORT, config, shipped().programs());

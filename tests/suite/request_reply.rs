@@ -10,7 +10,7 @@ use wavetank::{
         http::{HttpClient, HttpClientLimits, HttpRequest, HttpResponse, Method},
         request_reply::{EventId, FrontEnd, FrontEndConfig, ServiceRequest, ServiceResponse},
         rpc::RpcSystem,
-        service::log::{Log, LogClient, LogConfig, LogServer},
+        service::log::{Log, LogClient, LogConfig, LogServer, LogServerConfig},
     },
 };
 
@@ -39,7 +39,8 @@ where
     run_two(
         async move |host| {
             let service = RpcSystem::default().bind(&host, 0).await.expect("a free port");
-            let server = LogServer::start(&service).await.expect("a fresh disk");
+            let server =
+                LogServer::start(&service, LogServerConfig::default()).await.expect("a fresh disk");
             tell.send(service.address().clone()).expect("the test waits");
             server.termination().await.expect("nobody ends it");
         },

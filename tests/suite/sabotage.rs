@@ -258,6 +258,17 @@ fn a_front_end_that_confuses_forgets_or_takes_too_many_is_caught() {
 }
 
 #[test]
+fn records_and_answers_that_a_checkpoint_would_need_are_missed() {
+    for (name, switch, runs) in [
+        ("request-reply/records-trimmed", sabotage::RETENTION_PAST_CHECKPOINT, 20),
+        ("request-reply/records-trimmed", sabotage::NEWEST_CHECKPOINT_HELD, 40),
+        ("request-reply/asked-again", sabotage::ANSWERS_BESIDE_THE_STATE, 20),
+    ] {
+        assert_caught_in(name, switch, runs);
+    }
+}
+
+#[test]
 fn without_a_switch_the_same_runs_are_clean() {
     assert_eq!(failures(shipped("journal"), None, 300), (Vec::new(), 0));
     assert_eq!(failures(shipped("cluster"), None, 100), (Vec::new(), 0));

@@ -22,6 +22,23 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * seconds).map_err(|_| expected())
 }
 
+/// Reads a number of bytes such as `4096`, `64KiB`, `64MiB` or `1GiB`.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let expected =
+        || format!("expected a number of bytes such as 4096, 64MiB or 1GiB, found {text:?}");
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let unit: u64 = match unit {
+        "" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(expected()),
+    };
+    let number: u64 = number.parse().map_err(|_| expected())?;
+    number.checked_mul(unit).ok_or_else(expected)
+}
+
 /// From a line of progress to the next, on a terminal and elsewhere.
 const TERMINAL_PERIOD: Duration = Duration::from_millis(200);
 const PLAIN_PERIOD: Duration = Duration::from_secs(1);

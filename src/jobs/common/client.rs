@@ -11,7 +11,7 @@ use crate::{
         rpc::RpcService,
         service::{
             Services,
-            log::{Log, LogRefusal},
+            log::{Log, LogRefusal, Retention},
         },
     },
 };
@@ -243,9 +243,17 @@ pub(super) async fn create_topic(
 /// # Errors
 /// [`ClientError::Topic`].
 pub async fn create_topics(services: &Services, plan: &JobPlan) -> Result<(), ClientError> {
-    let Topics { input, output } = &plan.topics;
-    for (topic, partitions) in [(input, plan.inputs), (output, plan.outputs)] {
-        let created = create_topic(&*services.log, topic, partitions).await;
+    let Topics { input, output, retention } = &plan.topics;
+    let counted = [(input, plan.inputs), (output, plan.outputs)];
+    for ((topic, partitions), retention) in counted.into_iter().zip(retention) {
+        let created = async {
+            create_topic(&*services.log, topic, partitions).await?;
+            if *retention == Retention::default() {
+                return Ok(());
+            }
+            services.log.set_retention_until_acknowledged(topic, *retention).await
+        };
+        let created = created.await;
         created.map_err(|refusal| ClientError::Topic { topic: topic.clone(), refusal })?;
     }
     Ok(())

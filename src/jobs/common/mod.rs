@@ -1,6 +1,6 @@
 //! What jobs have in common that read one topic and write another.
 
-use crate::system::dataflow::RECORD_BYTES_MAX;
+use crate::system::{dataflow::RECORD_BYTES_MAX, service::log::Retention};
 
 mod client;
 mod faulty_operator;
@@ -27,6 +27,8 @@ pub struct Topics {
     pub input: String,
     /// To which it writes.
     pub output: String,
+    /// How long the records of each are kept; for ever.
+    pub retention: [Retention; 2],
 }
 
 impl Topics {
@@ -36,6 +38,13 @@ impl Topics {
             1 => name.to_string(),
             number => format!("{name}-{number}"),
         };
-        Topics { input: named(input), output: named(output) }
+        let retention = [Retention::default(); 2];
+        Topics { input: named(input), output: named(output), retention }
+    }
+
+    /// The same, whose records are kept so long: those that it reads, and those that it writes.
+    #[must_use]
+    pub fn kept(self, input: Retention, output: Retention) -> Self {
+        Topics { retention: [input, output], ..self }
     }
 }

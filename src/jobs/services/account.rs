@@ -7,8 +7,12 @@
 use crate::{
     jobs::{Service, ServiceCall, ServiceModel},
     system::{
-        dataflow::{Collector, KeyContext, Process, Program, Result, StreamEnv, Timer, Timestamp},
+        dataflow::{
+            Collector, KeyContext, OperatorContext, Process, Program, Result, StreamEnv, Timer,
+            Timestamp,
+        },
         request_reply::{ServiceArguments, ServiceRequest, ServiceResponse},
+        sabotage,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -67,7 +71,10 @@ impl Account {
 
 /// The function.
 #[derive(Clone, Debug, Default)]
-struct Accounts;
+struct Accounts {
+    /// Under sabotage alone: where answers are kept instead.
+    beside: Option<BTreeMap<String, Booked>>,
+}
 
 fn responded(request: &ServiceRequest, booked: Booked) -> ServiceResponse {
     let status = if booked.is_done { 200 } else { 409 };
@@ -77,6 +84,12 @@ fn responded(request: &ServiceRequest, booked: Booked) -> ServiceResponse {
 impl Process<String, ServiceRequest> for Accounts {
     type State = Account;
     type Out = ServiceResponse;
+
+    fn open(&mut self, context: &OperatorContext) -> Result<()> {
+        self.beside =
+            context.host.sabotaged(sabotage::ANSWERS_BESIDE_THE_STATE).then(BTreeMap::new);
+        Ok(())
+    }
 
     fn process(
         &mut self,
@@ -91,12 +104,17 @@ impl Process<String, ServiceRequest> for Accounts {
                 return Ok(());
             }
         };
-        let kept = request.key.as_ref().and_then(|key| context.state().answers.get(key).copied());
+        let kept = request.key.as_ref().and_then(|key| match &self.beside {
+            Some(beside) => beside.get(key).copied(),
+            None => context.state().answers.get(key).map(|(_, booked)| *booked),
+        });
         let booked = match kept {
-            Some((_, booked)) => booked,
+            Some(booked) => booked,
             None => {
                 let booked = context.state().book(booking.add);
-                if let Some(key) = request.key.clone() {
+                if let (Some(key), Some(beside)) = (&request.key, &mut self.beside) {
+                    beside.insert(key.clone(), booked);
+                } else if let Some(key) = request.key.clone() {
                     let until = context.now().after(ANSWERS_KEPT);
                     context.state().keep(key, until, booked);
                     context.set_timer(Timer::Processing(until))?;
@@ -137,7 +155,7 @@ fn describe(env: &mut StreamEnv, arguments: &ServiceArguments) -> Result<()> {
     let booked = requests
         .filter("accounts", |request: &ServiceRequest| account_of(request).is_some())
         .key_by(|request: &ServiceRequest| account_of(request).unwrap_or_default().to_string())
-        .process("book", Accounts);
+        .process("book", Accounts::default());
     arguments.respond(&booked.union(nowhere));
     Ok(())
 }

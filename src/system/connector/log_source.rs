@@ -18,12 +18,14 @@ use crate::{
         ids::CheckpointId,
         sabotage,
         service::log::{LogBatch, LogRefusal},
+        store::object_prefix,
     },
 };
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, VecDeque},
+    future::Future,
     time::Duration,
 };
 
@@ -38,6 +40,17 @@ const PENDING_MAX: usize = 64;
 enum Asked {
     Read(BoxFuture<'static, (u32, Result<LogBatch, LogRefusal>)>),
     Ends(BoxFuture<'static, Result<Vec<u64>, LogRefusal>>),
+    /// That these partitions are kept, which are read from their begin then.
+    Hold(BoxFuture<'static, (Vec<u32>, Result<(), LogRefusal>)>),
+}
+
+/// What a checkpoint says of the topic.
+#[derive(Clone)]
+struct Taken {
+    /// Where it goes on once it is restored.
+    next: BTreeMap<u32, u64>,
+    /// What was handled; `None` when nobody wants to know, or when an earlier attempt read it, and it is not known where.
+    handled: Option<BTreeMap<u32, u64>>,
 }
 
 /// The source.
@@ -53,8 +66,10 @@ pub struct LogSource {
     not_before: Option<Instant>,
     /// When it is asked again which partitions there are; never of a bounded source.
     discovery: Option<Instant>,
-    /// For a group: what was handled by checkpoints that are not known to be complete, the oldest first.
-    pending: BTreeMap<CheckpointId, BTreeMap<u32, u64>>,
+    /// Checkpoints that are not known to be complete, the oldest first.
+    pending: BTreeMap<CheckpointId, Taken>,
+    /// Where the last checkpoints go on that are known to be complete, of the oldest first: as many as the job keeps.
+    completed: VecDeque<BTreeMap<u32, u64>>,
 }
 
 impl LogSource {
@@ -74,6 +89,7 @@ impl LogSource {
             not_before: None,
             discovery: None,
             pending: BTreeMap::new(),
+            completed: VecDeque::new(),
         })
     }
 
@@ -152,12 +168,18 @@ impl LogSource {
                 Asked::Read(reading) => {
                     let (partition, batch) = reading.await;
                     self.asked = None;
-                    self.take(partition, batch?)?
+                    let batch = batch.map_err(|refusal| self.told(partition, &refusal))?;
+                    self.take(partition, batch)?
                 }
                 Asked::Ends(ends) => {
                     let ends = ends.await;
+                    self.asked = self.discover(ends?.len())?;
+                    continue;
+                }
+                Asked::Hold(hold) => {
+                    let (partitions, held) = hold.await;
                     self.asked = None;
-                    self.discover(ends?.len())?;
+                    self.begin(&partitions, held)?;
                     continue;
                 }
             };
@@ -182,23 +204,51 @@ impl LogSource {
         Ok(batch.records)
     }
 
-    /// There are so many partitions: those of this subtask that are new are read from their begin.
-    fn discover(&mut self, partitions: usize) -> Result<()> {
+    /// There are so many partitions: those of this subtask that are new are held first, and then read from their begin.
+    fn discover(&mut self, partitions: usize) -> Result<Option<Asked>> {
+        let context = self.context()?;
+        let host = &context.host;
+        let due = host.now() + Duration::from_millis(self.parameters.discovery_ms);
+        let own = own_partitions(context, partitions);
+        let new: Vec<u32> = own.filter(|own| !self.offsets.contains_key(own)).collect();
+        let ignored = host.sabotaged(sabotage::NEW_PARTITIONS_NOT_READ);
+        let hold = (!new.is_empty() && !ignored).then(|| {
+            let hold = self.hold(context, new.iter().map(|partition| (*partition, 0)).collect());
+            Asked::Hold(async move { (new, hold.await) }.boxed())
+        });
+        self.discovery = Some(due);
+        Ok(hold)
+    }
+
+    /// Reads partitions from their begin, which are held now.
+    fn begin(&mut self, partitions: &[u32], held: Result<(), LogRefusal>) -> Result<()> {
         let context = self.context()?;
         let (host, attempt) = (context.host.clone(), context.attempt);
-        let own: Vec<u32> = own_partitions(context, partitions).collect();
-        self.discovery = Some(host.now() + Duration::from_millis(self.parameters.discovery_ms));
-        if host.sabotaged(sabotage::NEW_PARTITIONS_NOT_READ) {
-            return Ok(());
-        }
-        for partition in own {
-            if let Entry::Vacant(new) = self.offsets.entry(partition) {
-                new.insert(0);
-                let topic = self.parameters.topic.clone();
-                host.announce(&SourceEvent::PartitionDiscovered { attempt, topic, partition });
-            }
+        held.map_err(|refusal| self.told(partitions[0], &refusal))?;
+        for partition in partitions {
+            self.offsets.insert(*partition, 0);
+            let (topic, partition) = (self.parameters.topic.clone(), *partition);
+            host.announce(&SourceEvent::PartitionDiscovered { attempt, topic, partition });
         }
         Ok(())
+    }
+
+    /// A refusal with what it was of.
+    fn told(&self, partition: u32, refusal: &LogRefusal) -> Failure {
+        Failure(format!("{}, partition {partition}: {refusal}", self.parameters.topic))
+    }
+
+    /// Lets the log keep what lies at these offsets and behind; what lies before them is needed no longer. The job's end
+    /// lets go.
+    fn hold(
+        &self,
+        context: &OperatorContext,
+        offsets: Vec<(u32, u64)>,
+    ) -> impl Future<Output = Result<(), LogRefusal>> + Send + use<> {
+        let OperatorContext { attempt, uid, subtask, services, .. } = context;
+        let owner = format!("{}{uid}-{subtask}", object_prefix(attempt.job));
+        let (log, topic) = (services.log.clone(), self.parameters.topic.clone());
+        async move { log.hold_offsets_until_acknowledged(&owner, &topic, offsets).await }
     }
 
     /// What was handled by a checkpoint of which `left` records of the last step are not part. `None` when an earlier
@@ -212,24 +262,53 @@ impl LogSource {
         Some(handled)
     }
 
-    /// Keeps what the group is told once the checkpoint is complete.
+    /// Keeps what the log is told once the checkpoint is complete.
     fn take_offsets(&mut self, checkpoint: CheckpointId, left: usize) -> Result<()> {
-        let Some(group) = self.parameters.group.clone() else { return Ok(()) };
-        // A later checkpoint says more.
-        let Some(handled) = self.handled(left) else { return Ok(()) };
+        // Of the group a later checkpoint says more.
+        let group = self.parameters.group.clone();
+        let handled = group.as_ref().and_then(|_| self.handled(left));
+        let taken = Taken { next: self.offsets.clone(), handled };
+        let listed = |offsets: &BTreeMap<u32, u64>| offsets.clone().into_iter().collect();
         let OperatorContext { host, attempt, .. } = self.context()?;
-        let (topic, offsets) =
-            (self.parameters.topic.clone(), handled.clone().into_iter().collect());
-        let attempt = *attempt;
-        host.announce(&SourceEvent::OffsetsTaken { attempt, checkpoint, group, topic, offsets });
-        if host.sabotaged(sabotage::OFFSETS_COMMITTED_AT_BARRIER) {
+        host.announce(&SourceEvent::OffsetsTaken {
+            attempt: *attempt,
+            checkpoint,
+            topic: self.parameters.topic.clone(),
+            next: listed(&taken.next),
+            handled: group.zip(taken.handled.as_ref().map(listed)),
+        });
+        if let Some(handled) = &taken.handled
+            && host.sabotaged(sabotage::OFFSETS_COMMITTED_AT_BARRIER)
+        {
             self.commit(handled.clone());
         }
-        self.pending.insert(checkpoint, handled);
+        self.pending.insert(checkpoint, taken);
         if self.pending.len() > PENDING_MAX {
             self.pending.pop_first();
         }
         Ok(())
+    }
+
+    /// Holds what the oldest of the checkpoints needs that may be restored, once so many are known. Nobody waits for it:
+    /// the next checkpoint says more.
+    fn complete(&mut self, next: BTreeMap<u32, u64>) {
+        let Some(context) = self.context.clone() else { return };
+        self.completed.push_back(next);
+        let retained = match context.host.sabotaged(sabotage::NEWEST_CHECKPOINT_HELD) {
+            true => 1,
+            false => context.retained.max(1) as usize,
+        };
+        while self.completed.len() > retained {
+            self.completed.pop_front();
+        }
+        if self.completed.len() == retained {
+            let hold = self.hold(&context, self.completed[0].clone().into_iter().collect());
+            context.host.spawn(async move {
+                if let Err(refusal) = hold.await {
+                    tracing::debug!(%refusal, "what is needed no longer is kept");
+                }
+            });
+        }
     }
 
     /// Notes for the group what was handled. Nobody waits for it: the next checkpoint says more.
@@ -285,6 +364,7 @@ impl Clone for LogSource {
             not_before: self.not_before,
             discovery: self.discovery,
             pending: self.pending.clone(),
+            completed: self.completed.clone(),
         }
     }
 }
@@ -302,7 +382,14 @@ impl Source for LogSource {
         self.discovery = (!self.parameters.is_bounded()).then(|| context.host.now());
         self.context = Some(context.clone());
         async move {
-            let Some(kept) = restored else { return Ok(()) };
+            let Some(kept) = restored else {
+                let offsets = self.offsets.clone().into_iter().collect();
+                // Who fails before the first checkpoint begins there again.
+                let held = self.hold(context, offsets).await;
+                return held.map_err(|refusal| {
+                    Failure(format!("the topic {}: {refusal}", self.parameters.topic))
+                });
+            };
             let kept: BTreeMap<u32, u64> = postcard::from_bytes(&kept)?;
             let of_subtask = |partition: &u32| partition % context.parallelism == context.subtask;
             let has_all = self.offsets.keys().all(|partition| kept.contains_key(partition));
@@ -310,6 +397,7 @@ impl Source for LogSource {
             if !has_all || !may_have_more || !kept.keys().all(of_subtask) {
                 return Err(Failure::new("the state is of other partitions"));
             }
+            self.completed.push_back(kept.clone());
             self.offsets = kept;
             Ok(())
         }
@@ -327,8 +415,11 @@ impl Source for LogSource {
 
     fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {
         let later = self.pending.split_off(&CheckpointId(checkpoint.0 + 1));
-        if let Some((_, handled)) = std::mem::replace(&mut self.pending, later).pop_last() {
-            self.commit(handled);
+        if let Some((_, taken)) = std::mem::replace(&mut self.pending, later).pop_last() {
+            if let Some(handled) = taken.handled {
+                self.commit(handled);
+            }
+            self.complete(taken.next);
         }
         ready(())
     }

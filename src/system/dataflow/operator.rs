@@ -30,6 +30,8 @@ pub struct OperatorContext {
     pub uid: String,
     /// The checkpoint from which the task begins; `None`: from nothing.
     pub restored: Option<CheckpointId>,
+    /// How many completed checkpoints the job keeps, of which any may be restored.
+    pub retained: u32,
 }
 
 impl OperatorContext {

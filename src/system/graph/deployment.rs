@@ -39,6 +39,8 @@ pub struct TaskDeployment {
     pub inputs: Vec<InputGateDeployment>,
     /// Where it begins; `None` from nothing.
     pub restore: Option<TaskRestore>,
+    /// How many completed checkpoints the job keeps.
+    pub retained: u32,
 }
 
 /// What a task hands on over one edge.

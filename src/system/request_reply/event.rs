@@ -63,6 +63,13 @@ pub enum FrontEndEvent {
         /// The request.
         id: EventId,
     },
+    /// Responses were removed before they were read; whoever waits for one gets none in time.
+    ResponsesMissed {
+        /// The first that was not read.
+        from: u64,
+        /// The first that is kept.
+        to: u64,
+    },
     /// A request was turned away, since too many wait for room.
     TurnedAway {
         /// So many wait.

@@ -5,7 +5,10 @@ use super::{
     in_flight::{InFlight, Outcome},
     message::ServiceResponse,
 };
-use crate::system::{sabotage, service::log::Log};
+use crate::system::{
+    sabotage,
+    service::log::{Log, LogRefusal},
+};
 use std::{sync::Arc, time::Duration};
 
 /// How long the log keeps a read without news: if one is lost, nothing is heard for as long again.
@@ -23,6 +26,13 @@ pub(super) async fn read_responses(in_flight: &InFlight, log: &Arc<dyn Log>, mut
         let read = log.read_until_acknowledged(topic, slot, offset, RECORDS_MAX, WAIT);
         let batch = match read.await {
             Ok(batch) => batch,
+            Err(LogRefusal::Trimmed { start }) => {
+                tracing::warn!(offset, start, "responses were removed before they were read");
+                let (from, to) = (offset, start);
+                in_flight.host.announce(&FrontEndEvent::ResponsesMissed { from, to });
+                offset = start;
+                continue;
+            }
             Err(refusal) => {
                 tracing::warn!(%refusal, "responses can't be read");
                 in_flight.host.sleep(log.retry_delay()).await;

@@ -6,7 +6,7 @@ use super::{
     durable::{Durable, DurableLog},
 };
 use crate::{
-    host::{Cause, Event, Host, InjectedError, Instant},
+    host::{Cause, Event, Host, InjectedError, Instant, WallTime},
     system::rpc::{Context, Reply, RpcEndpoint, RpcError},
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -25,6 +25,8 @@ type Answer<E> = Box<dyn FnOnce(&mut E, &Context<E>) + Send>;
 pub(super) struct Batch<E: RpcEndpoint, S: Durable> {
     /// When it is evaluated.
     pub now: Instant,
+    /// The same by the wall clock.
+    pub wall: WallTime,
     /// What is to be written; the state has it already.
     pub records: Vec<S::Record>,
     host: Host,
@@ -39,14 +41,14 @@ impl<E: RpcEndpoint, S: Durable> Batch<E, S> {
         self.events.push((self.host.cause(), Box::new(event)));
     }
 
-    /// Answers once the batch is durable.
-    pub fn answer<T: Serialize + Send + 'static>(&mut self, reply: Reply<T>, value: T) {
-        self.answer_by(move |_, _| reply.ok(value));
+    /// Does something once the batch is durable, such as answering.
+    pub fn then(&mut self, then: impl FnOnce(&mut E, &Context<E>) + Send + 'static) {
+        self.answers.push((self.host.cause(), Box::new(then)));
     }
 
-    /// Lets the server answer by itself once the batch is durable.
-    pub fn answer_by(&mut self, answer: impl FnOnce(&mut E, &Context<E>) + Send + 'static) {
-        self.answers.push((self.host.cause(), Box::new(answer)));
+    /// Answers once the batch is durable.
+    pub fn answer<T: Serialize + Send + 'static>(&mut self, reply: Reply<T>, value: T) {
+        self.then(move |_, _| reply.ok(value));
     }
 }
 
@@ -65,6 +67,11 @@ impl<E: RpcEndpoint, S: Durable> BatchQueue<E, S> {
     /// The queue of a server that has recovered.
     pub fn new(host: &Host, log: DurableLog<S>) -> Self {
         BatchQueue { host: host.clone(), log: Some(log), backlog: Backlog::new(), alarm: None }
+    }
+
+    /// Whether no batch is being synced, so that the whole state is durable.
+    pub fn is_idle(&self) -> bool {
+        self.log.is_some()
     }
 }
 
@@ -90,7 +97,7 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
     }
 
     /// Answers those who wait for a change or a time. The whole state is durable.
-    fn answer_waiting(&mut self, _: &Host) {}
+    fn answer_waiting(&mut self, _: &Context<Self>) {}
 
     /// When there is something to do without a request.
     fn deadline(&self) -> Option<Instant> {
@@ -131,7 +138,7 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
             Some(InjectedError::Applied) => reply.but(RpcError::Internal),
         };
         self.submit(bytes, move |server, batch| evaluate(server, batch, reply));
-        if self.queue().log.is_some() {
+        if self.queue().is_idle() {
             self.process(context);
         }
     }
@@ -150,9 +157,9 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
     /// Takes all that waits as one batch.
     fn process(&mut self, context: &mut Context<Self>) {
         let host = context.host().clone();
-        let (now, records) = (host.now(), Vec::new());
+        let (now, wall, records) = (host.now(), host.wall(), Vec::new());
         let (events, answers) = (Vec::new(), Vec::new());
-        let mut batch = Batch { now, records, host: host.clone(), events, answers };
+        let mut batch = Batch { now, wall, records, host: host.clone(), events, answers };
         for (cause, request) in self.queue().backlog.take() {
             host.with_cause(cause, || request(self, &mut batch));
         }
@@ -171,7 +178,7 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
                     context.host().with_cause(cause, || context.host().announce(event.as_ref()));
                 }
                 server.give(answers, context);
-                server.answer_waiting(context.host());
+                server.answer_waiting(context);
                 server.process(context);
             }
             Err(error) => context.host().exit(&format!("{}: {error}", Self::NAME)),
@@ -201,8 +208,8 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
             server.deadline_came(context.host().now());
             // While a batch is being synced the state is ahead of the disk; what waits is looked at
             // after it.
-            if server.queue().log.is_some() {
-                server.answer_waiting(context.host());
+            if server.queue().is_idle() {
+                server.answer_waiting(context);
                 server.process(context);
             }
         });

@@ -192,6 +192,9 @@ crate::milestones! {
         "transaction-aborted" = _, LogEvent::TransactionAborted { .. }, "A sink's transaction was aborted.";
         "partitions-added" = _, LogEvent::PartitionsAdded { .. }, "A topic has more partitions than before.";
         "offsets-committed" = _, LogEvent::OffsetsCommitted { .. }, "A group committed how far a job has read.";
+        "segment-stored" = _, LogEvent::SegmentStored { .. }, "Records of a topic went from memory into a file.";
+        "segment-read" = _, LogEvent::SegmentRead { .. }, "Records of a topic were read from their file.";
+        "records-trimmed" = _, LogEvent::Trimmed { .. }, "Retention removed the oldest records of a topic.";
         "log-recovered" = _, LogEvent::Recovered { ends, .. } if !ends.is_empty(), "The log server recovered from a disk that was not empty.";
     }
     OF_SOURCES: SourceEvent {
@@ -231,6 +234,7 @@ crate::milestones! {
         "request-abandoned" = _, FrontEndEvent::RequestEnded { how: Ending::Abandoned, .. }, "The connection of a request that waited has ended.";
         "request-turned-away" = _, FrontEndEvent::TurnedAway { .. }, "A front end had no room for a request in time, or too many waited for it.";
         "response-late" = _, FrontEndEvent::LateResponse { .. }, "A response came to a request that waits no longer.";
+        "responses-missed" = _, FrontEndEvent::ResponsesMissed { .. }, "Responses were removed before their front end read them.";
         "response-foreign" = _, FrontEndEvent::ForeignResponse { .. }, "A response came to another life of a front end.";
     }
     OF_CALLERS: CallerEvent {

@@ -310,11 +310,11 @@ impl Model {
             LogEvent::Appended { topic, .. } => {
                 self.last_input.insert(topic.clone(), at.time);
             }
+            // What was synced but not announced before a crash shows only here.
             LogEvent::Recovered { unended, records, .. } => {
                 self.transactions = unended.iter().cloned().collect();
-                self.output.clear();
-                for (topic, partition, held) in records {
-                    self.output.insert((topic.clone(), *partition), held.clone());
+                for (topic, partition, first, found) in records {
+                    self.put_out(topic, *partition, *first, found);
                 }
             }
             LogEvent::TransactionOpened { transaction } => {
@@ -325,15 +325,24 @@ impl Model {
             }
             LogEvent::TransactionCommitted { transaction, writes } => {
                 self.transactions.remove(transaction);
-                for (topic, partition, _, records) in writes {
-                    let held = self.output.entry((topic.clone(), *partition)).or_default();
-                    held.extend(records.iter().cloned());
+                for (topic, partition, first, records) in writes {
+                    self.put_out(topic, *partition, *first, records);
                 }
             }
             LogEvent::TransactionAborted { transaction } => {
                 self.transactions.remove(transaction);
             }
             _ => {}
+        }
+    }
+
+    /// Records of a topic into which only transactions write stand there; of others nothing is kept.
+    fn put_out(&mut self, topic: &str, partition: u32, first: u64, records: &[Bytes]) {
+        let held = self.output.entry((topic.to_string(), partition)).or_default();
+        let known = usize::try_from(first).unwrap_or(usize::MAX);
+        if known <= held.len() {
+            held.truncate(known);
+            held.extend_from_slice(records);
         }
     }
 

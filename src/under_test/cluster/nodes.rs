@@ -67,6 +67,9 @@ pub fn cluster_config(spec: &ClusterSettings) -> ClusterConfig {
             ..WorkerSettings::default()
         };
     }
+    config.log_server.segment_bytes = spec.log_segment_bytes.one().into();
+    config.log_server.memory_bytes = spec.log_memory_bytes.one().into();
+    config.log_server.cache_bytes = config.log_server.memory_bytes;
     config.task_executor.slots = spec.slots.one();
     config.task_executor.task.buffer_timeout = spec.buffer_timeout.one();
     config.task_executor.cancellation_timeout = spec.cancellation_timeout.one();
@@ -184,10 +187,11 @@ pub fn nodes(
     uses_database: bool,
     seed: u64,
 ) -> Vec<Node> {
+    let log_server = config.log_server;
     let mut nodes = vec![
         Node::one(roles::COORDINATION, |host| run_coordination_node(host, PORT)),
         Node::one(roles::OBJECT_STORE, |host| run_object_store_node(host, PORT)),
-        Node::one(roles::LOG, |host| run_log_node(host, PORT)),
+        Node::one(roles::LOG, move |host| run_log_node(host, PORT, log_server)),
     ];
     for number in 1..=spec.job_managers.one() {
         let config = ClusterConfig { mode: purpose.mode.clone(), ..config.clone() };

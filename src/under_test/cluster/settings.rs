@@ -37,6 +37,8 @@ crate::settings! {
             "heartbeat" heartbeat: DurationRange = time("10ms", "10m", "1s"), "From beat to beat; a peer is lost after five of them.";
             "service-time" service_time: DurationRange = time("0ms", "1m", "0ms"), "What handling one record takes.";
             "cancellation-timeout" cancellation_timeout: DurationRange = time("1s", "60m", "3m"), "How long a canceled task may take to end before its task executor ends itself.";
+            "log-segment-bytes" log_segment_bytes: NumberRange = number(1, 67_108_864, 1_048_576), "So much of a partition's records is written to a file of its own, and no longer kept in memory.";
+            "log-memory-bytes" log_memory_bytes: NumberRange = number(1, 67_108_864, 16_777_216), "Records in the log server's memory; if there are more, less goes into a file.";
             "buffer-timeout" buffer_timeout: DurationRange = time("0ms", "1m", "100ms"), "How long a record may wait in a buffer that is not full: not at all if zero.";
         }
         meanwhile {

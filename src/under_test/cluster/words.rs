@@ -85,6 +85,9 @@ fn front_end(event: &FrontEndEvent) -> String {
         FrontEndEvent::ForeignResponse { id } => {
             format!("drops the response to {id:?}, which is not this life's")
         }
+        FrontEndEvent::ResponsesMissed { from, to } => {
+            format!("has missed the responses from {from} to {to}, which are kept no longer")
+        }
         FrontEndEvent::TurnedAway { waiting } => {
             format!("turns a request away, {waiting} wait for room")
         }

@@ -81,6 +81,7 @@ pub struct Checker {
     pub fenced: u64,
     pub maybe: u64,
     pub unannounced: u64,
+    pub stored: u64,
     recoveries: u64,
 }
 
@@ -145,6 +146,10 @@ impl Checker {
                 self.recovered(ends, unended, closed)
             }
             LogEvent::TopicCreated { .. }
+            | LogEvent::RetentionSet { .. }
+            | LogEvent::OffsetsHeld { .. }
+            | LogEvent::SegmentRead { .. }
+            | LogEvent::Trimmed { .. }
             | LogEvent::PartitionsAdded { .. }
             | LogEvent::OffsetsCommitted { .. } => {}
             LogEvent::Appended { partition, offset, records, .. } => {
@@ -176,6 +181,10 @@ impl Checker {
             LogEvent::TransactionAborted { transaction } => {
                 self.goes(transaction, &[Absent, Open, Prepared], Aborted);
                 self.aborts += 1;
+            }
+            LogEvent::SegmentStored { partition, offset, records, .. } => {
+                assert!(offset + records <= self.partitions[partition as usize].len() as u64);
+                self.stored += 1;
             }
             LogEvent::ProducersClosed { prefix } => assert!(self.closed.insert(prefix)),
         }

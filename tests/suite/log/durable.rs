@@ -169,15 +169,17 @@ fn nothing_is_read_before_it_is_durable() {
     });
 }
 
+/// An open transaction's records are a part of the state.
 #[test]
 fn a_long_log_is_replaced_by_snapshots_that_grow_with_the_state() {
     run(1, async |cell, log| {
-        let record = Bytes::from(vec![7; 64 * 1024]);
+        log.init_producer(&generation("p", 1)).await.expect("a new producer");
+        let (t, record) = (transaction("p", 1, 1), Bytes::from(vec![7; 64 * 1024]));
         let mut snapshots = BTreeSet::new();
         for n in 0..128 {
-            assert_eq!(log.append("t", 0, "p", n, vec![record.clone()]).await, Ok(n + 1));
-            // Records before the first one: the topic.
-            let base = (0..=n + 2).rev().find(|base| {
+            assert_eq!(log.write(&t, "t", 0, n, vec![record.clone()]).await, Ok(n + 1));
+            // Records before the first one: the size of segments, the topic and the producer.
+            let base = (0..=n + 4).rev().find(|base| {
                 let path = format!("log/snapshot-{base:020}");
                 cell.world.read_file(cell.server, &path).is_some()
             });
@@ -185,9 +187,32 @@ fn a_long_log_is_replaced_by_snapshots_that_grow_with_the_state() {
         }
         assert_eq!(cell.world.read_file(cell.server, FIRST_LOG), None, "the long log is gone");
         assert!((3..6).contains(&snapshots.len()), "{snapshots:?}");
+        cell.after_power_cut().await;
+        let both = vec![record; 2];
+        assert_eq!(log.write_until_acknowledged(&t, "t", 0, 127, both).await, Ok(129));
+        assert_eq!(log.prepare(&t).await, Ok(()));
+        assert_eq!(log.commit(&t).await, Ok(()));
         let LogEvent::Recovered { ends, .. } = cell.after_power_cut().await else { panic!() };
-        assert_eq!(ends, [("t".to_string(), 0, 128), ("t".to_string(), 1, 0)]);
-        assert_eq!(log.append_until_acknowledged("t", 0, "p", 127, vec![record; 2]).await, Ok(129));
+        assert_eq!(ends, [("t".to_string(), 0, 129), ("t".to_string(), 1, 0)]);
+    });
+}
+
+#[test]
+fn what_is_in_files_is_in_the_log_no_longer() {
+    run(1, async |cell, log| {
+        let record = Bytes::from(vec![7; 64 * 1024]);
+        for n in 0..512 {
+            assert_eq!(log.append("t", 0, "p", n, vec![record.clone()]).await, Ok(n + 1));
+        }
+        cell.world.sleep(ms(1000)).await;
+        let files = cell.world.files(cell.server).into_iter();
+        let (segments, of_log): (Vec<_>, Vec<_>) =
+            files.partition(|(path, _)| path.starts_with("log/segment-"));
+        let mib = |files: &[(String, u64)]| files.iter().map(|(_, bytes)| bytes >> 20).sum::<u64>();
+        assert!((31..=32).contains(&segments.len()), "{segments:?}");
+        assert!(mib(&of_log) <= 8, "{of_log:?}");
+        cell.after_power_cut().await;
+        assert_eq!(log.append_until_acknowledged("t", 0, "p", 511, vec![record; 2]).await, Ok(513));
     });
 }
 

@@ -122,19 +122,24 @@ fn large_records_are_refused_or_answered_one_by_one() {
 }
 
 #[test]
-fn the_server_is_full_at_its_bound_and_goes_on() {
+fn the_server_is_full_of_open_transactions_at_its_bound_and_goes_on() {
     run(async |cell, log| {
         log.create_topic("t", 1).await.expect("a new topic");
+        log.init_producer(&super::generation("p", 1)).await.expect("a new producer");
+        let t = transaction("p", 1, 1);
         let record = || vec![Bytes::from(vec![7; RECORD_BYTES_MAX])];
         let mut first = 0;
-        while let Ok(next) = log.append("t", 0, "p", first, record()).await {
+        while let Ok(next) = log.write(&t, "t", 0, first, record()).await {
             first = next;
         }
         assert!((250..256).contains(&first), "{first} MiB");
-        let outcome = log.append("t", 0, "p", first, record()).await;
-        assert_eq!(outcome, refused(LogRefusal::Full));
-        assert_eq!(log.append("t", 0, "p", first, records(&["small"])).await, Ok(first + 1));
+        assert_eq!(log.write(&t, "t", 0, first, record()).await, refused(LogRefusal::Full));
+        assert_eq!(log.write(&t, "t", 0, first, records(&["small"])).await, Ok(first + 1));
+        assert_eq!(log.prepare(&t).await, Ok(()));
+        assert_eq!(log.commit(&t).await, Ok(()));
         assert_eq!(log.end_offsets("t").await, Ok(vec![first + 1]));
+        let again = transaction("p", 1, 2);
+        assert_eq!(log.write(&again, "t", 0, 0, record()).await, Ok(1), "there is room again");
         assert!(cell.history.exit_reasons().is_empty());
     });
 }

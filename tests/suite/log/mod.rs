@@ -3,6 +3,7 @@ mod checker;
 mod durable;
 mod groups;
 mod life;
+mod retention;
 mod storm;
 mod transactions;
 
@@ -14,8 +15,8 @@ use wavetank::system::{
     service::{
         ServiceError,
         log::{
-            Log, LogClient, LogConfig, LogError, LogEvent, LogRefusal, LogServer, ProducerId,
-            TransactionId,
+            Log, LogClient, LogConfig, LogError, LogEvent, LogRefusal, LogServer, LogServerConfig,
+            ProducerId, TransactionId,
         },
     },
 };
@@ -23,7 +24,11 @@ use wavetank::system::{
 /// The log service under test.
 pub struct Tested;
 
+/// The same, with segments that are files soon.
+pub struct InFiles;
+
 type Cell = crate::service::Cell<Tested>;
+type CellInFiles = crate::service::Cell<InFiles>;
 
 type Client = Arc<dyn Log>;
 
@@ -32,9 +37,7 @@ impl Service for Tested {
     type Note = checker::Note;
 
     async fn serve(service: RpcService) {
-        if let Ok(server) = LogServer::start(&service).await {
-            let _ = server.termination().await;
-        }
+        serve(service, LogServerConfig::default()).await;
     }
 
     fn is_recovery(event: &LogEvent) -> bool {
@@ -42,7 +45,28 @@ impl Service for Tested {
     }
 }
 
-impl Cell {
+impl Service for InFiles {
+    type Event = LogEvent;
+    type Note = checker::Note;
+
+    async fn serve(service: RpcService) {
+        let (segment_bytes, memory_bytes) = (200, 1000);
+        let config = LogServerConfig { segment_bytes, memory_bytes, cache_bytes: 500 };
+        serve(service, config).await;
+    }
+
+    fn is_recovery(event: &LogEvent) -> bool {
+        Tested::is_recovery(event)
+    }
+}
+
+async fn serve(service: RpcService, config: LogServerConfig) {
+    if let Ok(server) = LogServer::start(&service, config).await {
+        let _ = server.termination().await;
+    }
+}
+
+impl<S: Service<Event = LogEvent>> crate::service::Cell<S> {
     async fn log(&self, name: &str) -> Client {
         let (_, service) = self.client(name).await;
         Arc::new(LogClient::new(&service, LogConfig::new(server_address())))

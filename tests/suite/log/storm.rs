@@ -1,7 +1,7 @@
 //! The service's promises under random clients, crashes, disk errors and bad links.
 
 use super::{
-    Cell, Client, Tested,
+    CellInFiles as Cell, Client, InFiles as Tested,
     checker::{Call, Checker, Note, PARTITIONS, PRODUCERS, TOPIC, appended, transacted},
     whole,
 };

@@ -305,6 +305,7 @@ impl Cluster {
                     produced: produced.collect(),
                     inputs: subtask.inputs.iter().map(gate).collect(),
                     restore,
+                    retained: 1,
                 };
                 tasks.push((place(subtask.id), deployment));
             }

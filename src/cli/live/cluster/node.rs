@@ -10,7 +10,10 @@ use crate::{
         place::{Place, announce, run},
     },
     jobs::Jobs,
-    system::cluster::{bind, serve_coordination, serve_log, serve_object_store},
+    system::{
+        cluster::{bind, serve_coordination, serve_log, serve_object_store},
+        service::log::LogServerConfig,
+    },
 };
 use clap::Subcommand;
 
@@ -48,7 +51,7 @@ impl ClusterNode {
             ClusterNode::Log(place) => run(place, async |host, port| {
                 let Some(service) = bind(&host, port).await else { return };
                 announce(service.address());
-                serve_log(&service).await;
+                serve_log(&service, LogServerConfig::default()).await;
             }),
             ClusterNode::JobManager(job_manager) => job_manager.run(jobs),
             ClusterNode::TaskExecutor(runner) => runner.run(jobs),

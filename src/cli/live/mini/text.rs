@@ -5,7 +5,7 @@ use crate::{
     jobs::{common::TEXT_BYTES_MAX as WORD_BYTES_MAX, word_count::words},
     system::{
         connector::LINE_BYTES_MAX,
-        service::log::{LOG_BYTES_MAX, RECORD_BYTES_AROUND, RECORD_BYTES_MAX},
+        service::log::{RECORD_BYTES_AROUND, RECORD_BYTES_MAX, STAGED_BYTES_MAX},
     },
 };
 use bytes::Bytes;
@@ -81,26 +81,18 @@ impl Text {
                 "a word has {found} letters and digits; it may have {WORD_BYTES_MAX}"
             ));
         }
-        let needed = self.input_bytes(&lines, from) + self.output_bytes();
-        if needed > LOG_BYTES_MAX {
-            let fits = self.bytes.len() as u64 * (LOG_BYTES_MAX >> 10) / (needed >> 10);
+        let needed = self.output_bytes();
+        if needed > STAGED_BYTES_MAX {
+            let fits = self.bytes.len() as u64 * (STAGED_BYTES_MAX >> 10) / (needed >> 10);
             return refuse(format!(
-                "the log server would have to hold {} MiB, and holds {} at most; the first {} MiB of \
-                 the text would fit",
+                "the log server would have to hold {} MiB of counts until a checkpoint is complete, and holds {} at \
+                 most; the first {} MiB of the text would fit",
                 needed.div_ceil(1 << 20),
-                LOG_BYTES_MAX >> 20,
+                STAGED_BYTES_MAX >> 20,
                 fits >> 20,
             ));
         }
         Ok(())
-    }
-
-    fn input_bytes(&self, lines: &[Bytes], from: Origin) -> u64 {
-        let line_bytes = |line: &Bytes| (line.len() + RECORD_BYTES_AROUND) as u64;
-        match from {
-            Origin::Text => 0,
-            Origin::Log => lines.iter().map(line_bytes).sum(),
-        }
     }
 
     /// What the output takes: a record for each time that a word occurs, with its number until then.
@@ -170,12 +162,14 @@ mod tests {
 
     #[test]
     fn a_text_whose_counts_would_not_fit_is_refused_with_what_would() {
-        let words = LOG_BYTES_MAX / 42;
-        let bytes = "abcd\n".repeat(usize::try_from(words).expect("few"));
-        let text = Text { bytes: Bytes::from(bytes), counts: OnceCell::new() };
-        assert!(text.output_bytes() <= LOG_BYTES_MAX);
-        text.check(Path::new("x"), Origin::Text).expect("it fits");
-        let refused = text.check(Path::new("x"), Origin::Log).expect_err("its lines do not");
+        let words = STAGED_BYTES_MAX / 42;
+        let text = |words: u64| {
+            let bytes = "abcd\n".repeat(usize::try_from(words).expect("few"));
+            Text { bytes: Bytes::from(bytes), counts: OnceCell::new() }
+        };
+        text(words).check(Path::new("x"), Origin::Text).expect("it fits");
+        let refused = text(2 * words).check(Path::new("x"), Origin::Log);
+        let refused = refused.expect_err("its counts do not");
         assert!(refused.to_string().contains("MiB of the text would fit"), "{refused}");
     }
 

@@ -12,9 +12,9 @@ use crate::{
         cluster::{ClusterEntrypoint, Member, Processes, Size, Timeouts, cluster_config},
         folder::DataFolder,
         supervised::{End, run_supervised},
-        text::{Narrator, parse_duration, say},
+        text::{Narrator, parse_bytes, parse_duration, say},
     },
-    host::{Host, NodeAddress},
+    host::{Host, NodeAddress, millis},
     jobs::{Jobs, Service, common::JobSettings},
     system::{
         client::JobClient,
@@ -24,7 +24,10 @@ use crate::{
         protocol::{JobResult, JobStatus},
         request_reply::{Delivery, ServiceArguments},
         rpc::RpcSystem,
-        service::{Services, log::LogRefusal},
+        service::{
+            Services,
+            log::{LogRefusal, Retention},
+        },
     },
 };
 use clap::{Args, ValueEnum};
@@ -88,6 +91,16 @@ pub struct Serve {
     /// Requests in flight at each front end; more wait
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     capacity: u32,
+    /// Of each partition of the two topics the oldest records go while so much is left without them: a number of bytes,
+    /// or of KiB, MiB or GiB. What a checkpoint would read again stays
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_bytes)]
+    retention_bytes: u64,
+    /// How old records may become that no checkpoint would read again
+    #[arg(long, value_name = "TIME", default_value = "10min", value_parser = parse_duration)]
+    retention: Duration,
+    /// What each partition of the topic of requests holds at most; further requests are answered 503
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_bytes)]
+    requests_max: u64,
     /// Task executors, of 4 slots each
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     executors: u16,
@@ -369,12 +382,21 @@ impl Serve {
         true
     }
 
+    /// How long requests and responses are kept.
+    fn retention(&self) -> [Retention; 2] {
+        let (bytes, age_ms) = (Some(self.retention_bytes), Some(millis(self.retention)));
+        let responses = Retention { bytes, age_ms, bytes_max: None };
+        [Retention { bytes_max: Some(self.requests_max), ..responses }, responses]
+    }
+
     /// Makes the topics, or gives those of a folder a partition for each front end.
     async fn topics(&self, plan: &Plan, services: &Services) -> Result<(), CliError> {
         let log = &services.log;
-        for (topic, partitions) in
-            [(&plan.requests, self.parallelism), (&plan.responses, self.front_ends.into())]
-        {
+        let [of_requests, of_responses] = self.retention();
+        for (topic, partitions, retention) in [
+            (&plan.requests, self.parallelism, of_requests),
+            (&plan.responses, self.front_ends.into(), of_responses),
+        ] {
             let made = match log.create_topic_until_acknowledged(topic, partitions).await {
                 Err(LogRefusal::TopicExists { partitions: known }) if known < partitions => {
                     log.add_partitions_until_acknowledged(topic, partitions).await
@@ -382,7 +404,11 @@ impl Serve {
                 Err(LogRefusal::TopicExists { .. }) => Ok(()),
                 made => made,
             };
-            made.map_err(|refusal| CliError::new(format!("topic {topic}: {refusal}")))?;
+            let kept = match made {
+                Ok(()) => log.set_retention_until_acknowledged(topic, retention).await,
+                refused => refused,
+            };
+            kept.map_err(|refusal| CliError::new(format!("topic {topic}: {refusal}")))?;
         }
         Ok(())
     }

@@ -17,18 +17,19 @@ pub enum SourceEvent {
         /// The partition.
         partition: u32,
     },
-    /// By a checkpoint so much was handled; the group is told once the checkpoint is complete.
+    /// A checkpoint goes on there once it is restored. If there is a group, it is told what was handled once the checkpoint
+    /// is complete.
     OffsetsTaken {
         /// The attempt.
         attempt: ExecutionAttemptId,
         /// The checkpoint.
         checkpoint: CheckpointId,
-        /// The group.
-        group: String,
         /// The topic.
         topic: String,
-        /// For each partition that the attempt reads, the first record that was not handled.
-        offsets: Vec<(u32, u64)>,
+        /// For each partition that the attempt reads, the first record that it would read.
+        next: Vec<(u32, u64)>,
+        /// The group, and for each partition the first record that was not handled.
+        handled: Option<(String, Vec<(u32, u64)>)>,
     },
 }
 

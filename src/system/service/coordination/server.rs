@@ -240,7 +240,8 @@ impl BatchServer<Store> for CoordinationServer {
     }
 
     /// Answers the watches that have something to see or have waited long enough.
-    fn answer_waiting(&mut self, host: &Host) {
+    fn answer_waiting(&mut self, context: &Context<Self>) {
+        let host = context.host();
         let now = host.now();
         for waiting in std::mem::take(&mut self.watches) {
             // Most writes are of other keys, and all that match may be many.
@@ -319,7 +320,7 @@ impl CoordinationHandler for CoordinationServer {
     ) {
         let bytes = keys.common().len() + after.as_ref().map_or(0, String::len);
         self.ask_by(context, bytes, reply, move |_, batch, reply| {
-            batch.answer_by(move |server, _| {
+            batch.then(move |server, _| {
                 reply.ok(server.store.page(&keys, after.as_deref(), PAGE_BYTES_MAX));
             });
         });
@@ -337,7 +338,7 @@ impl CoordinationHandler for CoordinationServer {
         let (client, bytes) = (reply.caller(), keys.common().len());
         self.ask_by(context, bytes, reply, move |_, batch, reply| {
             let waiting = Waiting { client, keys, after, deadline, reply };
-            batch.answer_by(move |server, context| server.begin_watch(waiting, context.host()));
+            batch.then(move |server, context| server.begin_watch(waiting, context.host()));
         });
     }
 }

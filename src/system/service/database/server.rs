@@ -180,7 +180,7 @@ impl DatabaseHandler for DatabaseServer {
         let bytes = write.bytes() + write.by.writer.len() + write.table.name.len();
         self.ask_by(context, bytes, reply, move |server, batch, reply| {
             let (answer, told) = server.decide(write, batch);
-            batch.answer_by(move |_, context| {
+            batch.then(move |_, context| {
                 if let Some(event) = told {
                     context.host().announce(&event);
                 }
@@ -198,7 +198,7 @@ impl DatabaseHandler for DatabaseServer {
         reply: Reply<Result<Vec<DatabaseRow>, DatabaseRefusal>>,
     ) {
         self.ask_by(context, table.name.len(), reply, move |_, batch, reply| {
-            batch.answer_by(move |server, _| {
+            batch.then(move |server, _| {
                 reply.ok(server.state.read(&table, behind, rows_max));
             });
         });

@@ -1,6 +1,6 @@
 //! What a process is promised by a log.
 
-use super::model::{LogBatch, LogRefusal, ProducerId, TransactionId};
+use super::model::{LogBatch, LogRefusal, ProducerId, Retention, TransactionId};
 use crate::system::service::client::{ServiceClient, ServiceError, until_acknowledged};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 /// Records that are read in one call, where all are wanted.
 const PAGE_RECORDS: u32 = 10_000;
+const AT_ONCE: Duration = Duration::ZERO;
 
 /// Why a call has no value.
 pub type LogError = ServiceError<LogRefusal>;
@@ -29,6 +30,9 @@ pub type LogError = ServiceError<LogRefusal>;
 /// known are not appended twice, and a transaction is named by its producer, the producer's generation and a
 /// number that grows, so that a late call hits no other one. A newer generation of a producer shuts out the
 /// older ones, late calls included.
+///
+/// **Retention.** Records are kept for ever, unless their topic's [`Retention`] says otherwise. Then the oldest go, and who
+/// asks for one is refused `Trimmed`; but nothing goes that somebody [holds](Log::hold_offsets).
 ///
 /// **Sizes.** A record has at most [`RECORD_BYTES_MAX`](super::RECORD_BYTES_MAX) bytes and a call
 /// [`WRITE_BYTES_MAX`](super::WRITE_BYTES_MAX), where each record takes
@@ -54,6 +58,30 @@ pub trait Log: ServiceClient {
         &'a self,
         topic: &'a str,
         partitions: u32,
+    ) -> BoxFuture<'a, Result<(), LogError>>;
+
+    /// Says how long records of a topic are kept from now on; the same again is fine.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `NoPartition`.
+    fn set_retention<'a>(
+        &'a self,
+        topic: &'a str,
+        retention: Retention,
+    ) -> BoxFuture<'a, Result<(), LogError>>;
+
+    /// From each of these offsets on retention removes nothing, until the owner holds a later one of the partition or a
+    /// prefix of his name is [closed](Log::close_producers). What is held never goes back, so that an older offset
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `BadName`, `NoPartition`, `BeyondEnd`, `Closed`, `Full`, or `Trimmed` when that much is gone
+    /// already; nothing is held then.
+    fn hold_offsets<'a>(
+        &'a self,
+        owner: &'a str,
+        topic: &'a str,
+        offsets: Vec<(u32, u64)>,
     ) -> BoxFuture<'a, Result<(), LogError>>;
 
     /// Notes for each of these partitions the first record that a group has not read. A group is a name, whoever
@@ -84,7 +112,9 @@ pub trait Log: ServiceClient {
     /// skipped. Answers the producer's next sequence number.
     ///
     /// # Errors
-    /// [`LogError`]; refused `BadName`, `NoPartition`, `Gap`, `TooLarge` or `Full`.
+    /// [`LogError`]; refused `BadName`, `NoPartition`, `Gap`, `TooLarge` or `Full`. A producer that has been silent for a
+    /// quarter of an hour may be forgotten when 4,096 others append to the partition; `Gap` then, and what it repeats
+    /// from 0 is appended again.
     fn append<'a>(
         &'a self,
         topic: &'a str,
@@ -99,7 +129,7 @@ pub trait Log: ServiceClient {
     /// it up to `wait`, at most [`READ_WAIT_MAX`](super::READ_WAIT_MAX), and is empty then.
     ///
     /// # Errors
-    /// [`LogError`]; refused `NoPartition`.
+    /// [`LogError`]; refused `NoPartition`, or `Trimmed` when the record is kept no longer.
     fn read<'a>(
         &'a self,
         topic: &'a str,
@@ -108,6 +138,12 @@ pub trait Log: ServiceClient {
         records_max: u32,
         wait: Duration,
     ) -> BoxFuture<'a, Result<LogBatch, LogError>>;
+
+    /// The offset of each partition's first record that is kept; where it ends, if there is none.
+    ///
+    /// # Errors
+    /// [`LogError`]; refused `NoPartition`.
+    fn start_offsets<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<u64>, LogError>>;
 
     /// Each partition's end offset.
     ///
@@ -159,7 +195,7 @@ pub trait Log: ServiceClient {
     fn abort<'a>(&'a self, transaction: &'a TransactionId) -> BoxFuture<'a, Result<(), LogError>>;
 
     /// Aborts all that has not ended of producers whose names begin with a prefix, and refuses their later
-    /// `init_producer`, `write` and `prepare` for ever. Plain appends go on.
+    /// `init_producer`, `write`, `prepare` and `hold_offsets` for ever; what such owners hold is let go. Plain appends go on.
     ///
     /// # Errors
     /// [`LogError`]; refused `BadName` or `Full`.
@@ -190,6 +226,31 @@ impl dyn Log {
         partitions: u32,
     ) -> Result<(), LogRefusal> {
         until_acknowledged(self, || self.add_partitions(topic, partitions)).await
+    }
+
+    /// [`set_retention`](Log::set_retention) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn set_retention_until_acknowledged(
+        &self,
+        topic: &str,
+        retention: Retention,
+    ) -> Result<(), LogRefusal> {
+        until_acknowledged(self, || self.set_retention(topic, retention)).await
+    }
+
+    /// [`hold_offsets`](Log::hold_offsets) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn hold_offsets_until_acknowledged(
+        &self,
+        owner: &str,
+        topic: &str,
+        offsets: Vec<(u32, u64)>,
+    ) -> Result<(), LogRefusal> {
+        until_acknowledged(self, || self.hold_offsets(owner, topic, offsets.clone())).await
     }
 
     /// [`commit_offsets`](Log::commit_offsets) until the service answers.
@@ -248,7 +309,7 @@ impl dyn Log {
         until_acknowledged(self, || self.read(topic, partition, offset, records_max, wait)).await
     }
 
-    /// All records that are in a topic by now, by partition; asks until the service answers.
+    /// All records that a topic keeps by now, by partition; asks until the service answers.
     ///
     /// # Errors
     /// What the service refuses.
@@ -257,17 +318,30 @@ impl dyn Log {
         topic: &str,
     ) -> Result<Vec<Vec<Bytes>>, LogRefusal> {
         let mut partitions = Vec::new();
-        for (number, end) in (0..).zip(self.end_offsets_until_acknowledged(topic).await?) {
+        let ends = self.end_offsets_until_acknowledged(topic).await?;
+        let starts = self.start_offsets_until_acknowledged(topic).await?;
+        for (number, (mut next, end)) in (0..).zip(starts.into_iter().zip(ends)) {
             let mut records = Vec::new();
-            while (records.len() as u64) < end {
-                let (offset, at_once) = (records.len() as u64, Duration::ZERO);
-                let page =
-                    self.read_until_acknowledged(topic, number, offset, PAGE_RECORDS, at_once);
-                records.extend(page.await?.records);
+            while next < end {
+                let page = self.read_until_acknowledged(topic, number, next, PAGE_RECORDS, AT_ONCE);
+                let page = page.await?.records;
+                next += page.len() as u64;
+                records.extend(page);
             }
             partitions.push(records);
         }
         Ok(partitions)
+    }
+
+    /// [`start_offsets`](Log::start_offsets) until the service answers.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn start_offsets_until_acknowledged(
+        &self,
+        topic: &str,
+    ) -> Result<Vec<u64>, LogRefusal> {
+        until_acknowledged(self, || self.start_offsets(topic)).await
     }
 
     /// [`end_offsets`](Log::end_offsets) until the service answers.

@@ -4,8 +4,8 @@ use super::{
     LOG_ENDPOINT, LogGateway,
     api::{Log, LogError},
     model::{
-        LogBatch, LogRead, LogRefusal, LogWrite, ProducerId, READ_WAIT_MAX, TransactionId,
-        check_size,
+        LogBatch, LogRead, LogRefusal, LogWrite, ProducerId, READ_WAIT_MAX, Retention,
+        TransactionId, check_size,
     },
 };
 use crate::{
@@ -100,6 +100,28 @@ impl Log for LogClient {
         self.connection.call(add).boxed()
     }
 
+    fn set_retention<'a>(
+        &'a self,
+        topic: &'a str,
+        retention: Retention,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        self.connection
+            .call(move |gateway| gateway.set_retention(topic.to_string(), retention))
+            .boxed()
+    }
+
+    fn hold_offsets<'a>(
+        &'a self,
+        owner: &'a str,
+        topic: &'a str,
+        offsets: Vec<(u32, u64)>,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        let hold = move |gateway: LogGateway| {
+            gateway.hold_offsets(owner.to_string(), topic.to_string(), offsets)
+        };
+        self.connection.call(hold).boxed()
+    }
+
     fn commit_offsets<'a>(
         &'a self,
         group: &'a str,
@@ -152,6 +174,11 @@ impl Log for LogClient {
             once_more(|| self.connection.call(read)).await
         }
         .boxed()
+    }
+
+    fn start_offsets<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<u64>, LogError>> {
+        let starts = move |gateway: LogGateway| gateway.start_offsets(topic.to_string());
+        once_more(move || self.connection.call(starts)).boxed()
     }
 
     fn end_offsets<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<u64>, LogError>> {

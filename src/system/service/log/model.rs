@@ -20,7 +20,13 @@ pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
 pub const WRITE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The most bytes of records at one server, committed and staged.
-pub const LOG_BYTES_MAX: u64 = 256 * 1024 * 1024;
+pub const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
+
+/// The most bytes of records in transactions that have not ended; they are in memory.
+pub const STAGED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// The most partitions that are held at one server, each counted once for every owner.
+pub const HOLDS_MAX: usize = 65_536;
 
 /// The most bytes of records in one answer to a read.
 pub const READ_BYTES_MAX: usize = 1024 * 1024;
@@ -107,6 +113,39 @@ pub struct LogBatch {
     pub end: u64,
 }
 
+/// How long records of a topic are kept, for each of its partitions. Whole segments go, the oldest first, and never what
+/// somebody [holds](super::Log::hold_offsets), nor what a transaction has staged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Retention {
+    /// The oldest go while so many bytes are left without them; `None`, the default: whatever there is.
+    pub bytes: Option<u64>,
+    /// Records go when they are so many milliseconds old, by the server's wall clock; `None`, the default: never.
+    pub age_ms: Option<u64>,
+    /// The hard limit, in bytes, staged records included: what is beyond is refused as [`LogRefusal::Full`]. `None`, the
+    /// default: only the server's own, [`LOG_BYTES_MAX`].
+    pub bytes_max: Option<u64>,
+}
+
+impl Retention {
+    /// Whether nothing ever goes.
+    pub fn is_unlimited(&self) -> bool {
+        self.bytes.is_none() && self.age_ms.is_none()
+    }
+}
+
+/// An offset of a partition from which on everything is kept for somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HeldOffset {
+    /// For whom.
+    pub owner: String,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// The first record that is kept for him.
+    pub offset: u64,
+}
+
 /// How far a group has read a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GroupOffset {
@@ -152,6 +191,12 @@ pub enum LogRefusal {
     /// There is no such topic or partition.
     #[error("no such partition")]
     NoPartition,
+    /// The records that are asked for were removed by retention.
+    #[error("the records before offset {start} are no longer kept")]
+    Trimmed {
+        /// The offset of the first record that is kept.
+        start: u64,
+    },
     /// Records before these are missing.
     #[error("record {expected} of the producer comes next")]
     Gap {
@@ -186,8 +231,8 @@ pub enum LogRefusal {
     /// A record has more than [`RECORD_BYTES_MAX`] bytes, or a call more than [`WRITE_BYTES_MAX`].
     #[error("too large")]
     TooLarge,
-    /// The server holds as much as it can.
-    #[error("the server is full")]
+    /// The server holds as much as it can, or the partition as much as its topic's [`Retention`] lets it.
+    #[error("the server or the partition is full")]
     Full,
 }
 

@@ -1,6 +1,6 @@
 //! What is known of one producer's transactions.
 
-use super::model::{LogRefusal, Outcome, TransactionId, size};
+use super::model::{LogRefusal, Outcome, TransactionId};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -99,11 +99,6 @@ impl Producer {
             self.forgotten = self.forgotten.max(Some(oldest));
         }
     }
-}
-
-/// What staged records take of the bounds.
-pub(super) fn staged_size(staged: &Staged) -> u64 {
-    staged.values().map(|records| size(records) as u64).sum()
 }
 
 impl TransactionId {

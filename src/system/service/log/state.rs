@@ -2,12 +2,16 @@
 
 use super::{
     LogEvent,
+    command::{Command, Record},
     model::{
-        GROUPS_MAX, GroupOffset, LOG_BYTES_MAX, LogBatch, LogRead, LogRefusal, LogWrite, Outcome,
-        PARTITIONS_MAX, ProducerId, READ_BYTES_MAX, RECORD_BYTES_AROUND, TransactionId, check_name,
+        GROUPS_MAX, GroupOffset, HeldOffset, LOG_BYTES_MAX, LogRead, LogRefusal, LogWrite, Outcome,
+        PARTITIONS_MAX, ProducerId, Retention, STAGED_BYTES_MAX, TransactionId, check_name,
         check_size, size,
     },
-    producer::{Producer, Stage, Staged, staged_size},
+    partition::{Look, Partition},
+    producer::{Producer, Stage, Staged},
+    segment::SegmentFile,
+    topics::{Place, Topics},
 };
 use crate::system::service::durable::Durable;
 use bytes::Bytes;
@@ -21,58 +25,8 @@ use std::{
 const TOPICS_MAX: usize = 1024;
 /// Producers with transactions at one server.
 const PRODUCERS_MAX: usize = 65_536;
-/// Producers that append to one partition without transactions.
-const SEQUENCES_MAX: usize = 4096;
 /// Closed prefixes at one server.
 const CLOSED_MAX: usize = 65_536;
-
-/// A call that may change the state.
-pub(super) enum Command {
-    CreateTopic { topic: String, partitions: u32 },
-    AddPartitions { topic: String, partitions: u32 },
-    CommitOffsets { group: String, topic: String, offsets: Vec<(u32, u64)> },
-    Append { producer: String, write: LogWrite },
-    Init(ProducerId),
-    Write { transaction: TransactionId, write: LogWrite },
-    Prepare(TransactionId),
-    Commit(TransactionId),
-    Abort(TransactionId),
-    CloseProducers { prefix: String },
-}
-
-impl Command {
-    /// What it takes while it waits, in bytes.
-    pub fn bytes(&self) -> usize {
-        let write = |write: &LogWrite| write.topic.len() + size(&write.records);
-        match self {
-            Command::CreateTopic { topic: name, .. }
-            | Command::AddPartitions { topic: name, .. }
-            | Command::CloseProducers { prefix: name } => name.len(),
-            Command::CommitOffsets { group, topic, offsets } => {
-                group.len() + topic.len() + size_of_val(&offsets[..])
-            }
-            Command::Append { producer, write: batch } => producer.len() + write(batch),
-            Command::Write { transaction, write: batch } => transaction.bytes() + write(batch),
-            Command::Init(id) => id.producer.len(),
-            Command::Prepare(id) | Command::Commit(id) | Command::Abort(id) => id.bytes(),
-        }
-    }
-}
-
-/// What the log holds. Records that were known already are left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Record {
-    CreateTopic { topic: String, partitions: u32 },
-    AddPartitions { topic: String, partitions: u32 },
-    CommitOffsets { group: String, topic: String, offsets: Vec<(u32, u64)> },
-    Append { producer: String, topic: String, partition: u32, records: Vec<Bytes> },
-    Init(ProducerId),
-    Write { transaction: TransactionId, topic: String, partition: u32, records: Vec<Bytes> },
-    Prepare(TransactionId),
-    Commit(TransactionId),
-    Abort(TransactionId),
-    CloseProducers { prefix: String },
-}
 
 /// What a call comes to.
 #[derive(Default)]
@@ -91,29 +45,14 @@ impl Decision {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Partition {
-    records: Vec<Bytes>,
-    /// The next sequence number of each producer that appends without transactions.
-    sequences: BTreeMap<String, u64>,
-}
-
-impl Partition {
-    fn end(&self) -> u64 {
-        self.records.len() as u64
-    }
-}
-
 /// Topics, producers and their transactions after a number of records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LogState {
-    topics: BTreeMap<String, Vec<Partition>>,
+    pub topics: Topics,
     producers: BTreeMap<String, Producer>,
     closed: BTreeSet<String>,
     /// By group and topic, how far each partition was read.
     committed: BTreeMap<String, BTreeMap<String, BTreeMap<u32, u64>>>,
-    /// What all records take, committed and staged.
-    bytes: u64,
 }
 
 impl Durable for LogState {
@@ -121,46 +60,51 @@ impl Durable for LogState {
 
     fn apply(&mut self, record: &Record) {
         match record {
-            Record::CreateTopic { topic, partitions } => {
-                let partitions = (0..*partitions).map(|_| Partition::default()).collect();
-                self.topics.insert(topic.clone(), partitions);
-            }
-            Record::AddPartitions { topic, partitions } => {
-                if let Some(known) = self.topics.get_mut(topic) {
-                    known.resize_with(*partitions as usize, Partition::default);
-                }
+            Record::CreateTopic { topic, partitions }
+            | Record::AddPartitions { topic, partitions } => self.topics.resize(topic, *partitions),
+            Record::SetRetention { topic, retention } => {
+                self.topics.set_retention(topic, *retention);
             }
             Record::CommitOffsets { group, topic, offsets } => {
                 let of_group = self.committed.entry(group.clone()).or_default();
                 of_group.entry(topic.clone()).or_default().extend(offsets.iter().copied());
             }
-            Record::Append { producer, topic, partition, records } => {
-                self.bytes += size(records) as u64;
-                if let Some(place) = self.partition_mut(topic, *partition) {
-                    place.records.extend_from_slice(records);
-                    *place.sequences.entry(producer.clone()).or_default() += records.len() as u64;
-                }
+            Record::HoldOffsets { owner, topic, offsets } => {
+                self.topics.hold(owner, topic, offsets);
             }
+            Record::Append { producer, topic, partition, records, at } => {
+                self.topics.append(topic, *partition, records, *at);
+                let appended = (producer.as_str(), records.len() as u64);
+                self.topics.note_producer((topic, *partition), appended, *at);
+            }
+            Record::SegmentBytes(bytes) => self.topics.set_segment_bytes(*bytes),
+            Record::Store { place, file } => self.topics.store(place, *file),
+            Record::Trim { place, start } => self.topics.trim(place, *start),
             Record::Init(ProducerId { producer, generation }) => {
                 self.producer_mut(producer).generation = Some(*generation);
                 for transaction in self.older_unended(producer, *generation) {
-                    self.end(&transaction, Outcome::Aborted);
+                    self.abort_staged(&transaction);
                 }
             }
             Record::Write { transaction, topic, partition, records } => {
-                self.bytes += size(records) as u64;
+                self.topics.stage(topic, *partition, size(records) as u64);
                 let producer = self.producer_mut(&transaction.producer);
                 producer.write(transaction.epoch(), topic, *partition, records);
             }
             Record::Prepare(transaction) => {
                 self.producer_mut(&transaction.producer).prepare(transaction.epoch());
             }
-            Record::Commit(transaction) => self.end(transaction, Outcome::Committed),
-            Record::Abort(transaction) => self.end(transaction, Outcome::Aborted),
+            Record::Commit { transaction, at } => {
+                for ((topic, partition), records) in self.end(transaction, Outcome::Committed) {
+                    self.topics.append(&topic, partition, &records, *at);
+                }
+            }
+            Record::Abort(transaction) => self.abort_staged(transaction),
             Record::CloseProducers { prefix } => {
                 for transaction in self.unended_under(prefix) {
-                    self.end(&transaction, Outcome::Aborted);
+                    self.abort_staged(&transaction);
                 }
+                self.topics.release(prefix);
                 self.closed.insert(prefix.clone());
             }
         }
@@ -179,31 +123,21 @@ fn group_offsets(
 }
 
 impl LogState {
-    fn partition(&self, topic: &str, partition: u32) -> Result<&Partition, LogRefusal> {
-        let partitions = self.topics.get(topic).ok_or(LogRefusal::NoPartition)?;
-        partitions.get(partition as usize).ok_or(LogRefusal::NoPartition)
-    }
-
-    fn partition_mut(&mut self, topic: &str, partition: u32) -> Option<&mut Partition> {
-        self.topics.get_mut(topic)?.get_mut(partition as usize)
-    }
-
     fn producer_mut(&mut self, producer: &str) -> &mut Producer {
         self.producers.entry(producer.to_string()).or_default()
     }
 
-    fn end(&mut self, transaction: &TransactionId, outcome: Outcome) {
+    /// Ends a transaction; what it had staged is nowhere then.
+    fn end(&mut self, transaction: &TransactionId, outcome: Outcome) -> Staged {
         let staged = self.producer_mut(&transaction.producer).end(transaction.epoch(), outcome);
-        match outcome {
-            Outcome::Aborted => self.bytes = self.bytes.saturating_sub(staged_size(&staged)),
-            Outcome::Committed => {
-                for ((topic, partition), records) in staged {
-                    if let Some(place) = self.partition_mut(&topic, partition) {
-                        place.records.extend(records);
-                    }
-                }
-            }
+        for (place, records) in &staged {
+            self.topics.unstage(place, size(records) as u64);
         }
+        staged
+    }
+
+    fn abort_staged(&mut self, transaction: &TransactionId) {
+        self.end(transaction, Outcome::Aborted);
     }
 
     /// What is open or prepared of a producer, by generation and number.
@@ -229,22 +163,33 @@ impl LogState {
         producers.flat_map(|(name, _)| self.unended_of(name)).collect()
     }
 
-    /// Each partition's topic, number and records.
-    pub fn records(&self) -> Vec<(String, u32, Vec<Bytes>)> {
-        let of_topic = |(topic, partitions): (&String, &Vec<Partition>)| {
-            let held = |(n, place): (u32, &Partition)| (topic.clone(), n, place.records.clone());
-            (0..).zip(partitions).map(held).collect::<Vec<_>>()
+    /// What is in memory: a topic, a partition, the first record's offset and the records each. What was not announced
+    /// before a crash is among it.
+    pub fn in_memory(&self) -> Vec<(String, u32, u64, Vec<Bytes>)> {
+        let of_partition = |(topic, number, partition): (&str, u32, &Partition)| {
+            let named = |(first, records): (u64, &[Bytes])| {
+                (topic.to_string(), number, first, records.to_vec())
+            };
+            partition.in_memory().map(named).collect::<Vec<_>>()
         };
-        self.topics.iter().flat_map(of_topic).collect()
+        self.topics.all().flat_map(of_partition).collect()
     }
 
-    /// Each partition's topic, number and end offset.
-    pub fn ends(&self) -> Vec<(String, u32, u64)> {
-        let of_topic = |(topic, partitions): (&String, &Vec<Partition>)| {
-            let ends = (0..).zip(partitions).map(|(n, place)| (topic.clone(), n, place.end()));
-            ends.collect::<Vec<_>>()
+    /// Each partition's topic, number, and what that is of it.
+    pub fn offsets(&self, of: impl Fn(&Partition) -> u64) -> Vec<(String, u32, u64)> {
+        let named = |(topic, number, partition): (&str, u32, &Partition)| {
+            (topic.to_string(), number, of(partition))
         };
-        self.topics.iter().flat_map(of_topic).collect()
+        self.topics.all().map(named).collect()
+    }
+
+    /// What is held.
+    pub fn held(&self) -> Vec<HeldOffset> {
+        let named = |(owner, (topic, partition), offset): (&str, &Place, u64)| {
+            let (owner, topic) = (owner.to_string(), topic.clone());
+            HeldOffset { owner, topic, partition: *partition, offset }
+        };
+        self.topics.holds().map(named).collect()
     }
 
     /// The closed prefixes.
@@ -269,48 +214,45 @@ impl LogState {
         topic: &str,
     ) -> Result<Vec<(u32, u64)>, LogRefusal> {
         check_name(group)?;
-        if !self.topics.contains_key(topic) {
-            return Err(LogRefusal::NoPartition);
-        }
+        self.topics.all_of(topic)?;
         let offsets = self.committed.get(group).and_then(|topics| topics.get(topic));
         Ok(offsets.into_iter().flatten().map(|(n, offset)| (*n, *offset)).collect())
     }
 
+    /// The first offset of each partition that is kept.
+    pub fn start_offsets(&self, topic: &str) -> Result<Vec<u64>, LogRefusal> {
+        Ok(self.topics.all_of(topic)?.iter().map(Partition::start).collect())
+    }
+
     /// Each partition's end offset.
     pub fn end_offsets(&self, topic: &str) -> Result<Vec<u64>, LogRefusal> {
-        let partitions = self.topics.get(topic).ok_or(LogRefusal::NoPartition)?;
-        Ok(partitions.iter().map(Partition::end).collect())
+        Ok(self.topics.all_of(topic)?.iter().map(Partition::end).collect())
     }
 
-    /// The records at an offset, at least one if there is any.
-    pub fn read(&self, read: &LogRead) -> Result<LogBatch, LogRefusal> {
-        let LogRead { topic, partition, offset, records_max, .. } = read;
-        let place = self.partition(topic, *partition)?;
-        let from = usize::try_from(*offset).unwrap_or(usize::MAX).min(place.records.len());
-        let mut bytes = 0;
-        let fits = |record: &&Bytes| {
-            let first = bytes == 0;
-            bytes += record.len() + RECORD_BYTES_AROUND;
-            first || bytes <= READ_BYTES_MAX
-        };
-        let records = place.records[from..].iter().take((*records_max).max(1) as usize);
-        let records = records.take_while(fits).cloned().collect();
-        Ok(LogBatch { first: *offset, records, end: place.end() })
+    /// What stands at an offset.
+    pub fn read(&self, read: &LogRead) -> Result<Look, LogRefusal> {
+        self.topics.get(&read.topic, read.partition)?.read(read.offset, read.records_max)
     }
 
-    /// What a call comes to, without doing it.
-    pub fn decide(&self, command: Command) -> Result<Decision, LogRefusal> {
+    /// What a call comes to, without doing it, at a time of the server's wall clock in milliseconds.
+    pub fn decide(&self, command: Command, at: u64) -> Result<Decision, LogRefusal> {
         match command {
             Command::CreateTopic { topic, partitions } => self.create_topic(topic, partitions),
             Command::AddPartitions { topic, partitions } => self.add_partitions(topic, partitions),
             Command::CommitOffsets { group, topic, offsets } => {
                 self.commit_offsets(group, topic, offsets)
             }
-            Command::Append { producer, write } => self.append(producer, write),
+            Command::SetRetention { topic, retention } => self.set_retention(topic, retention),
+            Command::HoldOffsets { owner, topic, offsets } => {
+                self.hold_offsets(owner, topic, offsets)
+            }
+            Command::Append { producer, write } => self.append(producer, write, at),
+            Command::Store { place, file } => self.store(place, file),
+            Command::Trim { place, start } => self.trim(place, start),
             Command::Init(id) => self.init_producer(id),
             Command::Write { transaction, write } => self.write(transaction, write),
             Command::Prepare(transaction) => self.prepare(transaction),
-            Command::Commit(transaction) => self.commit(transaction),
+            Command::Commit(transaction) => self.commit(transaction, at),
             Command::Abort(transaction) => self.abort(transaction),
             Command::CloseProducers { prefix } => self.close_producers(prefix),
         }
@@ -321,12 +263,9 @@ impl LogState {
         if !(1..=PARTITIONS_MAX).contains(&partitions) {
             return Err(LogRefusal::BadPartitions);
         }
-        match self.topics.get(&topic) {
-            Some(known) if known.len() == partitions as usize => Ok(Decision::default()),
-            Some(known) => {
-                let partitions = u32::try_from(known.len()).unwrap_or(u32::MAX);
-                Err(LogRefusal::TopicExists { partitions })
-            }
+        match self.topics.partitions_of(&topic) {
+            Some(known) if known == partitions => Ok(Decision::default()),
+            Some(partitions) => Err(LogRefusal::TopicExists { partitions }),
             None if self.topics.len() >= TOPICS_MAX => Err(LogRefusal::Full),
             None => {
                 let event = LogEvent::TopicCreated { topic: topic.clone(), partitions };
@@ -336,8 +275,7 @@ impl LogState {
     }
 
     fn add_partitions(&self, topic: String, partitions: u32) -> Result<Decision, LogRefusal> {
-        let known = self.topics.get(&topic).ok_or(LogRefusal::NoPartition)?;
-        let known = u32::try_from(known.len()).unwrap_or(u32::MAX);
+        let known = self.topics.partitions_of(&topic).ok_or(LogRefusal::NoPartition)?;
         if partitions > PARTITIONS_MAX {
             return Err(LogRefusal::BadPartitions);
         }
@@ -351,6 +289,54 @@ impl LogState {
         }
     }
 
+    fn set_retention(&self, topic: String, retention: Retention) -> Result<Decision, LogRefusal> {
+        if self.topics.retention(&topic)? == retention {
+            return Ok(Decision::default());
+        }
+        let event = LogEvent::RetentionSet { topic: topic.clone(), retention };
+        Ok(Decision::change(Record::SetRetention { topic, retention }, vec![event]))
+    }
+
+    /// What lies before what is held is left as it is, too.
+    fn hold_offsets(
+        &self,
+        owner: String,
+        topic: String,
+        offsets: Vec<(u32, u64)>,
+    ) -> Result<Decision, LogRefusal> {
+        self.check_open(&owner)?;
+        let offsets = self.topics.new_holds(&owner, &topic, offsets)?;
+        if offsets.is_empty() {
+            return Ok(Decision::default());
+        }
+        let told = offsets.iter().map(|(partition, offset)| {
+            let (owner, topic) = (owner.clone(), topic.clone());
+            HeldOffset { owner, topic, partition: *partition, offset: *offset }
+        });
+        let event = LogEvent::OffsetsHeld { offsets: told.collect() };
+        Ok(Decision::change(Record::HoldOffsets { owner, topic, offsets }, vec![event]))
+    }
+
+    /// Records of a segment are a file; no record when they are gone, and the file is garbage then.
+    fn store(&self, place: Place, file: SegmentFile) -> Result<Decision, LogRefusal> {
+        let (topic, partition) = (place.0.clone(), place.1);
+        if !self.topics.get(&topic, partition)?.may_store(file) {
+            return Ok(Decision::default());
+        }
+        let SegmentFile { first: offset, records, .. } = file;
+        let event = LogEvent::SegmentStored { topic, partition, offset, records };
+        Ok(Decision::change(Record::Store { place, file }, vec![event]))
+    }
+
+    fn trim(&self, place: Place, start: u64) -> Result<Decision, LogRefusal> {
+        let (topic, partition) = (place.0.clone(), place.1);
+        if self.topics.get(&topic, partition)?.start() >= start {
+            return Ok(Decision::default());
+        }
+        let event = LogEvent::Trimmed { topic, partition, start };
+        Ok(Decision::change(Record::Trim { place, start }, vec![event]))
+    }
+
     /// What lies before what is committed is left as it is: it is the word of somebody who has been replaced, or late.
     fn commit_offsets(
         &self,
@@ -360,7 +346,7 @@ impl LogState {
     ) -> Result<Decision, LogRefusal> {
         check_name(&group)?;
         for (partition, offset) in &offsets {
-            let end = self.partition(&topic, *partition)?.end();
+            let end = self.topics.get(&topic, *partition)?.end();
             if *offset > end {
                 return Err(LogRefusal::BeyondEnd { partition: *partition, end });
             }
@@ -381,19 +367,19 @@ impl LogState {
         Ok(Decision::change(record, vec![LogEvent::OffsetsCommitted { offsets: told }]))
     }
 
-    fn append(&self, producer: String, write: LogWrite) -> Result<Decision, LogRefusal> {
+    fn append(&self, producer: String, write: LogWrite, at: u64) -> Result<Decision, LogRefusal> {
         check_name(&producer)?;
-        let place = self.partition(&write.topic, write.partition)?;
-        let known = place.sequences.get(&producer).copied();
-        let records = self.fresh(write.first, write.records, known.unwrap_or(0))?;
+        let LogWrite { topic, partition, first, records } = write;
+        let place = self.topics.get(&topic, partition)?;
+        let known = place.next_of(&producer);
+        let records = self.fresh((&topic, partition), first, records, known.unwrap_or(0))?;
         let next = known.unwrap_or(0) + records.len() as u64;
         if records.is_empty() {
             return Ok(Decision { next, ..Decision::default() });
         }
-        if known.is_none() && place.sequences.len() >= SEQUENCES_MAX {
+        if known.is_none() && !place.has_room_for_producer(at) {
             return Err(LogRefusal::Full);
         }
-        let (topic, partition) = (write.topic, write.partition);
         let event = LogEvent::Appended {
             topic: topic.clone(),
             partition,
@@ -401,13 +387,14 @@ impl LogState {
             producer: producer.clone(),
             records: records.clone(),
         };
-        let record = Record::Append { producer, topic, partition, records };
+        let record = Record::Append { producer, topic, partition, records, at };
         Ok(Decision { next, record: Some(record), events: vec![event] })
     }
 
-    /// Those of the records that are not known yet, when `next` is the next sequence number.
+    /// Those of the records that are not known yet, when `next` is the next sequence number, if there is room for them.
     fn fresh(
         &self,
+        (topic, partition): (&str, u32),
         first: u64,
         mut records: Vec<Bytes>,
         next: u64,
@@ -416,10 +403,11 @@ impl LogState {
         let known = next.checked_sub(first).ok_or(LogRefusal::Gap { expected: next })?;
         let known = usize::try_from(known).unwrap_or(usize::MAX).min(records.len());
         let fresh = records.split_off(known);
-        match self.bytes + size(&fresh) as u64 > LOG_BYTES_MAX {
-            true => Err(LogRefusal::Full),
-            false => Ok(fresh),
-        }
+        let bytes = size(&fresh) as u64;
+        let fits = fresh.is_empty()
+            || self.topics.bytes() + bytes <= LOG_BYTES_MAX
+                && self.topics.has_room(topic, partition, bytes)?;
+        if fits { Ok(fresh) } else { Err(LogRefusal::Full) }
     }
 
     fn check_open(&self, producer: &str) -> Result<(), LogRefusal> {
@@ -485,10 +473,13 @@ impl LogState {
             Some(Stage::Open(staged)) => Some(staged),
             None => None,
         };
-        self.partition(&write.topic, write.partition)?;
+        self.topics.get(&write.topic, write.partition)?;
         let place = (write.topic, write.partition);
         let known = staged.and_then(|staged| staged.get(&place)).map_or(0, Vec::len) as u64;
-        let records = self.fresh(write.first, write.records, known)?;
+        let records = self.fresh((&place.0, place.1), write.first, write.records, known)?;
+        if self.topics.staged() + size(&records) as u64 > STAGED_BYTES_MAX {
+            return Err(LogRefusal::Full);
+        }
         let next = known + records.len() as u64;
         if staged.is_some() && records.is_empty() {
             return Ok(Decision { next, ..Decision::default() });
@@ -513,7 +504,7 @@ impl LogState {
         Ok(Decision::change(Record::Prepare(transaction), events))
     }
 
-    fn commit(&self, transaction: TransactionId) -> Result<Decision, LogRefusal> {
+    fn commit(&self, transaction: TransactionId, at: u64) -> Result<Decision, LogRefusal> {
         let staged = match self.stage(&transaction)? {
             Some(Stage::Prepared(staged)) => staged,
             Some(Stage::Ended(Outcome::Committed)) => return Ok(Decision::default()),
@@ -523,14 +514,14 @@ impl LogState {
         };
         let writes = self.placed(staged);
         let event = LogEvent::TransactionCommitted { transaction: transaction.clone(), writes };
-        Ok(Decision::change(Record::Commit(transaction), vec![event]))
+        Ok(Decision::change(Record::Commit { transaction, at }, vec![event]))
     }
 
     /// Where staged records would be appended.
     fn placed(&self, staged: &Staged) -> Vec<(String, u32, u64, Vec<Bytes>)> {
         let filled = staged.iter().filter(|(_, records)| !records.is_empty());
         let placed = filled.map(|((topic, partition), records)| {
-            let offset = self.partition(topic, *partition).map_or(0, Partition::end);
+            let offset = self.topics.get(topic, *partition).map_or(0, Partition::end);
             (topic.clone(), *partition, offset, records.clone())
         });
         placed.collect()

@@ -267,7 +267,7 @@ impl ObjectStoreHandler for ObjectStoreServer {
         reply: Reply<Result<Bytes, ObjectStoreRefusal>>,
     ) {
         self.ask_by(context, name.len(), reply, |_, batch, reply| {
-            batch.answer_by(|server, context| server.read(context, name, reply));
+            batch.then(|server, context| server.read(context, name, reply));
         });
     }
 
@@ -313,7 +313,7 @@ impl ObjectStoreHandler for ObjectStoreServer {
     ) {
         let bytes = prefix.len() + after.len();
         self.ask_by(context, bytes, reply, move |_, batch, reply| {
-            batch.answer_by(move |server, _| reply.ok(server.index.list(&prefix, &after)));
+            batch.then(move |server, _| reply.ok(server.index.list(&prefix, &after)));
         });
     }
 }

@@ -175,6 +175,7 @@ fn context(
         max_parallelism: deployment.max_parallelism,
         uid,
         restored: deployment.restore.as_ref().map(|restore| restore.checkpoint),
+        retained: deployment.retained,
     }
 }
 

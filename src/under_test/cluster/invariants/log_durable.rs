@@ -1,7 +1,8 @@
 //! What the log server announced stands after every recovery: partitions keep their records, offsets
 //! count without gaps, a transaction that was ended stays ended and one that was not stays open, closed
-//! producers stay closed, and what a group has committed never goes back, nor beyond what there is. Judged on its synced log. What a call may have done that was handled and not
-//! announced is not held against it.
+//! producers stay closed, what a group has committed never goes back, nor beyond what there is, and neither does what is
+//! held; what retention has removed stays removed, and is nothing that is held. Judged on its synced log. What a call may
+//! have done that was handled and not announced is not held against it.
 
 use super::{Check, ClusterInvariant, unannounced::Unannounced};
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     host::sim::Hardware,
     system::{
         rpc::RpcEvent,
-        service::log::{GroupOffset, LogEvent, TransactionId},
+        service::log::{GroupOffset, HeldOffset, LogEvent, TransactionId},
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
@@ -21,6 +22,10 @@ type Conflict = (String, String);
 #[derive(Default)]
 pub struct LogDurable {
     ends: BTreeMap<(String, u32), u64>,
+    /// The first record of each partition that is kept.
+    starts: BTreeMap<(String, u32), u64>,
+    /// By owner, topic and partition.
+    held: BTreeMap<(String, String, u32), u64>,
     unended: BTreeSet<TransactionId>,
     ended: BTreeSet<TransactionId>,
     closed: BTreeSet<String>,
@@ -31,6 +36,7 @@ pub struct LogDurable {
 
 const CREATE: &str = "LogGateway.create_topic";
 const ADD_PARTITIONS: &str = "LogGateway.add_partitions";
+const HOLD_OFFSETS: &str = "LogGateway.hold_offsets";
 const COMMIT_OFFSETS: &str = "LogGateway.commit_offsets";
 const APPEND: &str = "LogGateway.append";
 const INIT: &str = "LogGateway.init_producer";
@@ -46,7 +52,7 @@ impl ClusterInvariant for LogDurable {
     }
 
     fn promise(&self) -> &'static str {
-        "every record, end of a transaction, closed producer and committed offset that was announced stays so"
+        "every record, end of a transaction, closed producer, committed and held offset that was announced stays so; retention removes nothing that is held"
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
@@ -62,10 +68,22 @@ impl ClusterInvariant for LogDurable {
                 Check::Ignored
             }
             EventRef::Hardware(Hardware::Ended(_)) => self.calls.ended(at),
-            EventRef::Log(LogEvent::Recovered { ends, unended, closed, committed, .. }) => {
-                let ends = ends.iter().map(|(topic, n, end)| ((topic.clone(), *n), *end));
+            EventRef::Log(LogEvent::Recovered {
+                ends,
+                starts,
+                unended,
+                closed,
+                committed,
+                held,
+                ..
+            }) => {
+                let places = |of: &[(String, u32, u64)]| {
+                    of.iter().map(|(topic, n, at)| ((topic.clone(), *n), *at)).collect()
+                };
                 let found = LogDurable {
-                    ends: ends.collect(),
+                    ends: places(ends),
+                    starts: places(starts),
+                    held: held.iter().map(owner_and_offset).collect(),
                     unended: unended.iter().cloned().collect(),
                     closed: closed.iter().cloned().collect(),
                     committed: committed.iter().map(place_and_offset).collect(),
@@ -73,6 +91,8 @@ impl ClusterInvariant for LogDurable {
                 };
                 self.recover(at, found)
             }
+            // Of no batch.
+            EventRef::Log(LogEvent::SegmentRead { .. }) => Check::Ignored,
             EventRef::Log(event) => {
                 self.calls.announced(at);
                 match self.apply(event) {
@@ -87,6 +107,10 @@ impl ClusterInvariant for LogDurable {
 
 fn place_and_offset(of: &GroupOffset) -> ((String, String, u32), u64) {
     ((of.group.clone(), of.topic.clone(), of.partition), of.offset)
+}
+
+fn owner_and_offset(of: &HeldOffset) -> ((String, String, u32), u64) {
+    ((of.owner.clone(), of.topic.clone(), of.partition), of.offset)
 }
 
 /// An event without its records.
@@ -126,6 +150,19 @@ impl LogDurable {
                 let sound = known > 0 && known < *partitions as usize;
                 (!sound).then(|| format!("{topic} has {known} partitions"))
             }
+            LogEvent::RetentionSet { topic, .. } => {
+                let known = self.ends.contains_key(&(topic.clone(), 0));
+                (!known).then(|| format!("there is no {topic}"))
+            }
+            LogEvent::OffsetsHeld { offsets } => {
+                offsets.iter().fold(None, |before, of| before.or(self.hold(of)))
+            }
+            LogEvent::SegmentStored { topic, partition, offset, records } => {
+                let end = self.ends.get(&(topic.clone(), *partition)).copied();
+                let known = end.is_some_and(|end| offset + records <= end);
+                (!known).then(|| format!("{topic}.{partition} ends at {end:?}"))
+            }
+            LogEvent::Trimmed { topic, partition, start } => self.trim(topic, *partition, *start),
             LogEvent::OffsetsCommitted { offsets } => {
                 offsets.iter().fold(None, |before, of| before.or(self.commit_offset(of)))
             }
@@ -161,6 +198,7 @@ impl LogDurable {
             }
             LogEvent::ProducersClosed { prefix } => {
                 self.closed.insert(prefix.clone());
+                self.held.retain(|(owner, ..), _| !owner.starts_with(prefix));
                 // Whatever comes back of them is refused by the closed prefix.
                 self.ended.retain(|ended| !ended.producer.starts_with(prefix));
                 let left = self.unended.iter().find(|left| left.producer.starts_with(prefix));
@@ -169,8 +207,45 @@ impl LogDurable {
             LogEvent::ProducerFenced { producer, .. } => {
                 self.is_closed(producer).then(|| "it is closed".to_string())
             }
-            LogEvent::Recovered { .. } => None,
+            LogEvent::SegmentRead { .. } | LogEvent::Recovered { .. } => None,
         }
+    }
+
+    /// From there on everything is kept; what stands against it.
+    fn hold(&mut self, of: &HeldOffset) -> Option<String> {
+        let (place, offset) = owner_and_offset(of);
+        let partition = (of.topic.clone(), of.partition);
+        let end = self.ends.get(&partition).copied();
+        let start = self.starts.get(&partition).copied().unwrap_or(0);
+        let before = self.held.insert(place, offset);
+        let closed = self.is_closed(&of.owner);
+        let gone = before.is_none() && offset < start;
+        if closed || gone || end.is_none_or(|end| offset > end) {
+            let stands = format!("{start} to {end:?}");
+            return Some(format!("{}.{} is {stands}, closed: {closed}", of.topic, of.partition));
+        }
+        let before = before.filter(|before| *before >= offset)?;
+        Some(format!("{} held {before} of {}.{}", of.owner, of.topic, of.partition))
+    }
+
+    /// Nothing is kept before that; what stands against it.
+    fn trim(&mut self, topic: &str, n: u32, start: u64) -> Option<String> {
+        let place = (topic.to_string(), n);
+        let end = self.ends.get(&place).copied();
+        let before = self.starts.insert(place, start).unwrap_or(0);
+        if end.is_none_or(|end| start > end) || start <= before {
+            return Some(format!("{topic}.{n} is {before} to {end:?}"));
+        }
+        self.needed(topic, n, start)
+    }
+
+    /// Who holds what lies before an offset.
+    fn needed(&self, topic: &str, n: u32, start: u64) -> Option<String> {
+        let holds = |((_, of, number), held): &(&(String, String, u32), &u64)| {
+            of == topic && *number == n && **held < start
+        };
+        let ((owner, ..), held) = self.held.iter().find(holds)?;
+        Some(format!("{owner} holds {topic}.{n} from {held} on"))
     }
 
     fn append(&mut self, topic: &str, n: u32, offset: u64, records: usize) -> Option<String> {
@@ -195,16 +270,58 @@ impl LogDurable {
 
     /// Takes in what was `found` on the disk.
     fn recover(&mut self, at: Moment, found: LogDurable) -> Check {
-        let LogDurable { ends, unended, closed, committed, .. } = found;
         let conflict = self
-            .judge_ends(&ends)
+            .judge_ends(&found.ends)
+            .or_else(|| self.judge_starts(&found))
+            .or_else(|| self.judge_held(&found.held));
+        let LogDurable { ends, starts, held, unended, closed, committed, .. } = found;
+        let conflict = conflict
             .or_else(|| self.judge_transactions(&unended))
             .or_else(|| self.judge_closed(&unended, &closed))
             .or_else(|| self.judge_committed(&committed));
         self.ended.extend(self.unended.difference(&unended).cloned());
         (self.ends, self.unended, self.closed) = (ends, unended, closed);
+        (self.starts, self.held) = (starts, held);
         self.committed = committed;
         self.calls.recovered(at, conflict)
+    }
+
+    /// Retention may have removed more than was announced, but nothing that was held.
+    fn judge_starts(&self, found: &LogDurable) -> Option<Conflict> {
+        for ((topic, n), before) in &self.starts {
+            let now = found.starts.get(&(topic.clone(), *n)).copied();
+            if now.is_none_or(|now| now < *before) {
+                let before = format!("{topic}.{n} began at {before}");
+                return Some((before, format!("its begin at {now:?}")));
+            }
+        }
+        for ((topic, n), now) in &found.starts {
+            let end = found.ends.get(&(topic.clone(), *n)).copied();
+            if end.is_none_or(|end| *now > end) {
+                return Some((
+                    format!("{topic}.{n} ends at {end:?}"),
+                    format!("its begin at {now}"),
+                ));
+            }
+            if let Some(needed) = found.needed(topic, *n, *now) {
+                return Some((needed, format!("its begin at {now}")));
+            }
+        }
+        None
+    }
+
+    fn judge_held(&self, found: &BTreeMap<(String, String, u32), u64>) -> Option<Conflict> {
+        let may_have = self.calls.may_have(&[HOLD_OFFSETS]);
+        for (place, offset) in &self.held {
+            let now = found.get(place).copied();
+            let closed = now.is_none() && self.calls.may_have(&[CLOSE]);
+            if now != Some(*offset) && !(may_have && now > Some(*offset)) && !closed {
+                return Some((format!("{place:?} was held at {offset}"), format!("it as {now:?}")));
+            }
+        }
+        let new = found.keys().find(|place| !self.held.contains_key(*place));
+        let new = new.filter(|_| !may_have);
+        new.map(|new| ("nobody held it".to_string(), format!("{new:?}")))
     }
 
     fn judge_committed(&self, found: &BTreeMap<(String, String, u32), u64>) -> Option<Conflict> {
@@ -268,168 +385,4 @@ impl LogDurable {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{super::testing_jobs::*, *};
-    use bytes::Bytes;
-
-    fn found(end: u64, unended: &[u64], closed: &[&str]) -> LogEvent {
-        LogEvent::Recovered {
-            ends: vec![("t".to_string(), 0, end)],
-            unended: unended.iter().map(|number| transaction(1, *number)).collect(),
-            closed: closed.iter().map(ToString::to_string).collect(),
-            records: vec![],
-            committed: vec![],
-        }
-    }
-
-    fn appended(offset: u64) -> LogEvent {
-        let (topic, producer) = ("t".to_string(), "p".to_string());
-        let records = vec![Bytes::from_static(b"r")];
-        LogEvent::Appended { topic, partition: 0, offset, producer, records }
-    }
-
-    fn opened(number: u64) -> LogEvent {
-        LogEvent::TransactionOpened { transaction: transaction(1, number) }
-    }
-
-    fn done(number: u64, first: u64) -> LogEvent {
-        let writes = vec![("t".to_string(), 0, first, vec![Bytes::from_static(b"r")])];
-        LogEvent::TransactionCommitted { transaction: transaction(1, number), writes }
-    }
-
-    fn undone(number: u64) -> LogEvent {
-        LogEvent::TransactionAborted { transaction: transaction(1, number) }
-    }
-
-    fn closed(prefix: &str) -> LogEvent {
-        LogEvent::ProducersClosed { prefix: prefix.to_string() }
-    }
-
-    /// Two records, transaction 1 committed, 2 aborted, 3 open, `q` closed.
-    fn written() -> History<LogDurable> {
-        let created = LogEvent::TopicCreated { topic: "t".to_string(), partitions: 1 };
-        let nothing = LogEvent::Recovered {
-            ends: vec![],
-            unended: vec![],
-            closed: vec![],
-            records: vec![],
-            committed: vec![],
-        };
-        let events = [nothing, created, appended(0), opened(1), opened(2), opened(3), done(1, 1)];
-        let events = events.into_iter().chain([undone(2), closed("q")]);
-        events.fold(History::new(), |history, event| history.holds(process(6, 1), event))
-    }
-
-    fn after(call: &'static str) -> History<LogDurable> {
-        written().holds(process(6, 1), called(call))
-    }
-
-    #[test]
-    fn all_that_was_announced_is_accepted() {
-        written()
-            .holds(process(6, 2), found(2, &[3], &["q"]))
-            .holds(process(6, 2), appended(2))
-            .holds(process(6, 2), done(3, 3));
-    }
-
-    #[test]
-    fn what_a_call_may_have_done_is_accepted() {
-        after(APPEND).holds(process(6, 2), found(3, &[3], &["q"]));
-        after(COMMIT).holds(process(6, 2), found(3, &[], &["q"]));
-        after(INIT).holds(process(6, 2), found(2, &[], &["q"]));
-        after(WRITE).holds(process(6, 2), found(2, &[3, 4], &["q"]));
-        after(CLOSE).holds(process(6, 2), found(2, &[], &["q", "r"]));
-    }
-
-    #[test]
-    fn lost_or_unheard_of_records_are_refused() {
-        after(APPEND).breaks(process(6, 2), found(1, &[3], &["q"]));
-        written().breaks(process(6, 2), found(3, &[3], &["q"]));
-        written().breaks(process(6, 1), appended(3));
-        written().breaks(process(6, 1), appended(1));
-        let lost = LogEvent::Recovered {
-            ends: vec![],
-            unended: vec![],
-            closed: vec![],
-            records: vec![],
-            committed: vec![],
-        };
-        written().breaks(process(6, 2), lost);
-    }
-
-    #[test]
-    fn a_transaction_lost_or_back_is_refused() {
-        written().breaks(process(6, 2), found(2, &[], &["q"]));
-        after(WRITE).breaks(process(6, 2), found(2, &[1, 3], &["q"]));
-        written().breaks(process(6, 2), found(2, &[3, 4], &["q"]));
-        written().breaks(process(6, 1), opened(2));
-        written().breaks(process(6, 1), done(2, 2));
-        written().breaks(process(6, 1), undone(1));
-    }
-
-    #[test]
-    fn a_closed_producer_that_is_open_again_is_refused() {
-        written().breaks(process(6, 2), found(2, &[3], &[]));
-        let prefix = || format!("{JOB}/");
-        let over =
-            || written().holds(process(6, 1), undone(3)).holds(process(6, 1), closed(&prefix()));
-        over().breaks(process(6, 1), opened(4));
-        over()
-            .holds(process(6, 1), called(WRITE))
-            .breaks(process(6, 2), found(2, &[4], &["q", &prefix()]));
-        written().breaks(process(6, 1), closed(&prefix()));
-    }
-
-    fn read(partition: u32, offset: u64) -> GroupOffset {
-        let (group, topic) = ("g".to_string(), "t".to_string());
-        GroupOffset { group, topic, partition, offset }
-    }
-
-    fn told(partition: u32, offset: u64) -> LogEvent {
-        LogEvent::OffsetsCommitted { offsets: vec![read(partition, offset)] }
-    }
-
-    /// Topic `t` has three records, and `g` has read two of them.
-    fn read_by_group() -> History<LogDurable> {
-        History::new()
-            .holds(process(6, 1), LogEvent::TopicCreated { topic: "t".to_string(), partitions: 1 })
-            .holds(process(6, 1), appended(0))
-            .holds(process(6, 1), appended(1))
-            .holds(process(6, 1), appended(2))
-            .holds(process(6, 1), told(0, 2))
-    }
-
-    #[test]
-    fn what_a_group_has_committed_grows_within_what_there_is() {
-        read_by_group().holds(process(6, 1), told(0, 3));
-        read_by_group().breaks(process(6, 1), told(0, 1));
-        read_by_group().breaks(process(6, 1), told(0, 4));
-        read_by_group().breaks(process(6, 1), told(1, 0));
-    }
-
-    #[test]
-    fn what_a_group_has_committed_is_found_again() {
-        let found = |committed: Vec<GroupOffset>| LogEvent::Recovered {
-            ends: vec![("t".to_string(), 0, 3)],
-            unended: vec![],
-            closed: vec![],
-            records: vec![],
-            committed,
-        };
-        read_by_group().holds(process(6, 2), found(vec![read(0, 2)]));
-        read_by_group().breaks(process(6, 2), found(vec![]));
-        read_by_group().breaks(process(6, 2), found(vec![read(0, 1)]));
-        read_by_group().breaks(process(6, 2), found(vec![read(0, 3)]));
-        read_by_group()
-            .holds(process(6, 1), called("LogGateway.commit_offsets"))
-            .holds(process(6, 2), found(vec![read(0, 3)]));
-    }
-
-    #[test]
-    fn partitions_are_added_to_what_is_there_and_never_fewer() {
-        let added = |partitions| LogEvent::PartitionsAdded { topic: "t".to_string(), partitions };
-        read_by_group().holds(process(6, 1), added(3)).holds(process(6, 1), told(2, 0));
-        read_by_group().breaks(process(6, 1), added(1));
-        History::<LogDurable>::new().breaks(process(6, 1), added(2));
-    }
-}
+mod tests;

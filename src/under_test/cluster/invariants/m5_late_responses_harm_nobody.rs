@@ -62,6 +62,17 @@ impl LateResponsesHarmNobody {
             }
         }
         match event {
+            FrontEndEvent::ResponsesMissed { from, to } => {
+                let start = self.log.start(&life.responses, life.slot);
+                let (is_true, next) =
+                    (*from < *to && start == *to && *from >= life.next, life.next);
+                life.next = life.next.max(*to);
+                Check::that(is_true, || {
+                    let kept =
+                        format!("responses are kept from {start} on, and {next} is read next");
+                    (kept, format!("{at}: those from {from} to {to} are called missed"))
+                })
+            }
             FrontEndEvent::RequestEnded { id, how, .. } => {
                 life.ended.insert(*id);
                 let placed = self.log.responses.get(id);
@@ -132,7 +143,8 @@ impl ClusterInvariant for LateResponsesHarmNobody {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing_services::*, LateResponsesHarmNobody};
+    use super::{super::testing_services::*, FrontEndEvent, LateResponsesHarmNobody};
+    use crate::system::service::log::LogEvent;
 
     fn waiting() -> History<LateResponsesHarmNobody> {
         History::new().holds(process(1, 1), began(2)).holds(process(1, 1), accepted(1))
@@ -162,6 +174,25 @@ mod tests {
         waiting()
             .holds(process(0, 1), responded_of(0, 1, LIFE + 1))
             .holds(process(1, 1), foreign(1, LIFE + 1));
+    }
+
+    #[test]
+    fn what_was_removed_may_be_missed_and_nothing_else() {
+        let two = || {
+            waiting()
+                .holds(process(1, 1), accepted(2))
+                .holds(process(0, 1), responded(0, 1))
+                .holds(process(0, 1), responded_next(0, 2))
+        };
+        let missed = |from, to| FrontEndEvent::ResponsesMissed { from, to };
+        let trimmed = || {
+            let topic = RESPONSES.to_string();
+            two().holds(process(0, 1), LogEvent::Trimmed { topic, partition: 0, start: 1 })
+        };
+        trimmed().holds(process(1, 1), missed(0, 1)).holds(process(1, 1), ended(2));
+        two().breaks(process(1, 1), missed(0, 1));
+        trimmed().breaks(process(1, 1), missed(0, 2));
+        trimmed().holds(process(1, 1), ended(1)).breaks(process(1, 1), missed(0, 1));
     }
 
     #[test]

@@ -85,6 +85,7 @@ pub mod w3_rest_cancels_as_it_says;
 pub mod w4_rest_tells_true_times;
 pub mod w5_ended_is_not_told_to_go_on;
 pub mod watch_complete;
+pub mod x10_retention_follows_checkpoints;
 pub mod x1_channel_fifo;
 pub mod x2_bounded_channel;
 pub mod x3_watermarks_grow;
@@ -181,6 +182,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(x5_transactions_follow_checkpoints::TransactionsFollowCheckpoints::default()),
         Box::new(x6_held_thread_holds_one_task::HeldThreadHoldsOneTask),
         Box::new(x7_group_offsets_follow_checkpoints::GroupOffsetsFollowCheckpoints::default()),
+        Box::new(x10_retention_follows_checkpoints::RetentionFollowsCheckpoints::default()),
     ]
 }
 

@@ -20,6 +20,8 @@ pub struct Placed {
 pub struct ServiceLog {
     /// Topics of requests, and of responses.
     topics: [BTreeSet<String>; 2],
+    /// The first record of each partition that is kept.
+    starts: BTreeMap<(String, u32), u64>,
     /// Where each partition is looked at next.
     next: BTreeMap<(String, u32), u64>,
     /// The responses of each partition, one after the other; nothing in the place of what is none.
@@ -53,13 +55,24 @@ impl ServiceLog {
                 });
             }
             // What was synced but not announced before a crash shows only here.
-            LogEvent::Recovered { records, .. } => {
-                records.iter().for_each(|(topic, partition, records)| {
-                    self.take(topic, *partition, 0, records);
+            LogEvent::Recovered { starts, records, .. } => {
+                for (topic, partition, start) in starts {
+                    self.starts.insert((topic.clone(), *partition), *start);
+                }
+                records.iter().for_each(|(topic, partition, first, records)| {
+                    self.take(topic, *partition, *first, records);
                 });
+            }
+            LogEvent::Trimmed { topic, partition, start } => {
+                self.starts.insert((topic.clone(), *partition), *start);
             }
             _ => {}
         }
+    }
+
+    /// The first record of a partition that is kept.
+    pub fn start(&self, topic: &str, partition: u32) -> u64 {
+        self.starts.get(&(topic.to_string(), partition)).copied().unwrap_or(0)
     }
 
     /// A request before that offset of a partition that has no response.

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// The life of the front end at slot 0.
 pub const LIFE: u64 = 7;
 const REQUESTS: &str = "requests";
-const RESPONSES: &str = "responses";
+pub const RESPONSES: &str = "responses";
 
 fn id(number: u64) -> EventId {
     EventId { slot: 0, incarnation: LIFE, number }

@@ -216,9 +216,9 @@ impl ClusterInvariant for ExactlyOnce {
             // What was synced but not announced before a crash shows only here; input first.
             EventRef::Log(LogEvent::Recovered { records, .. }) => {
                 let (input, output): (Vec<_>, Vec<_>) =
-                    records.iter().partition(|(topic, _, _)| *topic == self.topics.input);
+                    records.iter().partition(|(topic, ..)| *topic == self.topics.input);
                 let all = input.into_iter().chain(output);
-                self.feed_all(at, all.map(|(topic, p, records)| (topic, *p, 0, records)))
+                self.feed_all(at, all.map(|(t, p, first, records)| (t, *p, *first, records)))
             }
             EventRef::Database(event) => self.feed_database(at, event),
             EventRef::Sink(SinkEvent::PartRolled { attempt, file, content, .. }) => {
@@ -269,13 +269,15 @@ mod tests {
     fn found(lines: &[&'static str], counts: &[(&str, u64)]) -> LogEvent {
         let lines = lines.iter().map(|line| Bytes::from_static(line.as_bytes())).collect();
         let counts = counts.iter().map(|(word, count)| record(word, *count)).collect();
-        let records = vec![(topics(1).output, 0, counts), (topics(1).input, 0, lines)];
+        let records = vec![(topics(1).output, 0, 0, counts), (topics(1).input, 0, 0, lines)];
         LogEvent::Recovered {
             ends: vec![],
             records,
             unended: vec![],
             closed: vec![],
             committed: vec![],
+            starts: vec![],
+            held: vec![],
         }
     }
 
@@ -333,7 +335,7 @@ mod tests {
         }
 
         fn begun(kind: TableKind) -> History<ExactlyOnce> {
-            let topics = Topics { input: "in".to_string(), output: "out".to_string() };
+            let topics = Topics::numbered("in", "out", 1);
             let by = WriterId { writer: "w".to_string(), generation: 1 };
             let table = TableSpec { name: "out".to_string(), kind };
             let invariant = match kind {

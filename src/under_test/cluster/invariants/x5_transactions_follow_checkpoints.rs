@@ -188,6 +188,8 @@ mod tests {
             closed: vec![],
             records: vec![],
             committed: vec![],
+            starts: vec![],
+            held: vec![],
         };
         durable().holds(process(6, 2), found).holds(process(0, 1), ended(JobStatus::Finished));
     }

@@ -44,11 +44,11 @@ impl ClusterInvariant for GroupOffsetsFollowCheckpoints {
             EventRef::Source(SourceEvent::OffsetsTaken {
                 attempt,
                 checkpoint,
-                group,
                 topic,
-                offsets,
+                handled: Some((group, handled)),
+                ..
             }) => {
-                for (partition, offset) in offsets {
+                for (partition, offset) in handled {
                     let place = (group.clone(), topic.clone(), *partition);
                     let taken = self.taken.entry(place).or_default();
                     taken.push((attempt.job, *checkpoint, *offset));
@@ -96,9 +96,9 @@ mod tests {
         SourceEvent::OffsetsTaken {
             attempt: attempt(0, 1),
             checkpoint: CheckpointId(checkpoint),
-            group: "g".to_string(),
             topic: "t".to_string(),
-            offsets: offsets.to_vec(),
+            next: offsets.to_vec(),
+            handled: Some(("g".to_string(), offsets.to_vec())),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
         language::{DurationRange, NumberRange, Share, maybe_time, number, part, time},
         system::{Node, Output},
     },
-    host::NodeAddress,
+    host::{NodeAddress, millis},
     jobs::{
         Service,
         common::{AllPutOut, FailedAttempts, JobPlan, JobSettings, Topics},
@@ -19,10 +19,11 @@ use crate::{
     system::{
         cluster::run_front_end_node,
         dataflow::Program,
-        graph::JobGraph,
+        graph::{CheckpointSettings, JobGraph},
         ids::JobId,
         protocol::JobStatus,
         request_reply::{Delivery, FrontEndConfig, ServiceArguments},
+        service::log::Retention,
     },
     under_test::cluster::{
         callers::{CallerSettings, run_caller_node},
@@ -58,9 +59,13 @@ crate::settings! {
             "room-timeout" room_timeout: DurationRange = time("0ms", "10m", "10s"), "How long a request may wait for room.";
             "capacity" capacity: NumberRange = number(1, 100_000, 1_024), "Requests in flight at each front end.";
             "waiting-max" waiting_max: NumberRange = number(0, 100_000, 1_024), "Requests that wait for room at each front end; more are turned away.";
+            "retention-bytes" retention_bytes: NumberRange = number(0, 1_073_741_824, 67_108_864), "Of each partition of the topics the oldest records go while so many bytes are left without them.";
+            "retention-age" retention_age: DurationRange = time("100ms", "60m", "10m"), "When records of the topics go at the latest that no job holds.";
+            "requests-bytes-max" requests_bytes_max: NumberRange = number(1_000, 1_073_741_824, 268_435_456), "What each partition of the topic of requests holds at most, in bytes; more is refused.";
             "exactly-once" exactly_once: Share = part("0%"), "How many of the runs deliver responses exactly once, with the checkpoint that covers the request; the others at least once, at once.";
             "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
             "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
+            "retained-checkpoints" retained_checkpoints: NumberRange = number(1, 16, 1), "Completed checkpoints that are kept.";
             "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
             "restart-delay" restart_delay: DurationRange = time("0ms", "10m", "1s"), "From a failure to the restart.";
         }
@@ -76,9 +81,21 @@ impl ServiceSettings {
     }
 
     fn job_settings(&self) -> JobSettings {
-        let checkpoints = checkpoints(self.checkpoint_interval, self.checkpoint_timeout);
+        let checkpoints = CheckpointSettings {
+            retained: self.retained_checkpoints.one(),
+            ..checkpoints(self.checkpoint_interval, self.checkpoint_timeout)
+        };
         let restarts = restarts(self.restarts.one(), self.restart_delay.one(), None, None);
         JobSettings { parallelism: self.parallelism.one(), checkpoints, restarts }
+    }
+
+    /// How long requests and responses are kept.
+    fn retention(&self) -> [Retention; 2] {
+        let bytes = Some(self.retention_bytes.one().into());
+        let age_ms = Some(millis(self.retention_age.one()));
+        let responses = Retention { bytes, age_ms, bytes_max: None };
+        let bytes_max = Some(self.requests_bytes_max.one().into());
+        [Retention { bytes_max, ..responses }, responses]
     }
 
     fn front_end(&self, slot: u32, topics: &Topics) -> FrontEndConfig {
@@ -205,7 +222,9 @@ impl JobUnderTest for ServiceJob {
     }
 
     fn setup(&self, settings: &ServiceSettings, run: &JobRun<'_>) -> JobSetup {
-        let (topics, delivery) = (self.topics(run.number), settings.delivery());
+        let [requests, responses] = settings.retention();
+        let topics = self.topics(run.number).kept(requests, responses);
+        let delivery = settings.delivery();
         let id = job_of_seed(run.seed);
         let callers = settings.callers.one();
         let plan = JobPlan {

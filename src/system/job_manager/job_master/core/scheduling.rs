@@ -151,6 +151,7 @@ impl JobMasterCore {
             produced: produced.collect(),
             inputs: self.vertex(id).inputs.iter().map(|edges| self.gate(edges)).collect(),
             restore: restore.map(|(checkpoint, state)| TaskRestore { checkpoint, state }),
+            retained: self.job.checkpoints.retained,
         }
     }
 

@@ -40,7 +40,11 @@ use crate::{
             SubmitRefusal,
         },
         rpc::{RpcError, RpcService, RpcSystem},
-        service::{Services, log::LogRefusal, object_store::ObjectStoreRefusal},
+        service::{
+            Services,
+            log::{LogRefusal, LogServerConfig},
+            object_store::ObjectStoreRefusal,
+        },
         task_executor::TaskConfig,
     },
 };

@@ -1,6 +1,5 @@
 //! Parts that run in a process of their own, and the memory that it takes.
 
-use crate::measure::Effort;
 use std::{
     io::{BufRead, BufReader},
     process::{Command, Stdio},
@@ -17,13 +16,11 @@ pub fn memory_kb(name: &str) -> u64 {
 pub struct Child(std::process::Child);
 
 impl Child {
-    /// Starts it with the part's argument.
-    pub fn start(part: &str, effort: Effort) -> Self {
+    /// Starts it with the part's argument, and the options of this one.
+    pub fn start(part: &str) -> Self {
+        let options = std::env::args().skip(1).filter(|argument| argument.starts_with("--"));
         let mut child = Command::new("/proc/self/exe");
-        child.arg(part).stdout(Stdio::piped());
-        if effort.divisor > 1 {
-            child.arg("--quick");
-        }
+        child.arg(part).args(options).stdout(Stdio::piped());
         Child(child.spawn().expect("a child can be started"))
     }
 

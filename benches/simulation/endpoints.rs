@@ -76,7 +76,7 @@ pub fn endpoints(effort: Effort) {
     println!("endpoints: {count} idle ones on one service; aim: 1,000,000 in at most 1 GB");
     let mut begin = Instant::now();
     let mut nothing = 0.0;
-    Child::start(ENDPOINTS_CHILD, effort).each_line(|line| {
+    Child::start(ENDPOINTS_CHILD).each_line(|line| {
         let took = std::mem::replace(&mut begin, Instant::now()).elapsed();
         let words: Vec<&str> = line.split(' ').collect();
         let [step, resident, peak] = words[..] else { panic!("{line}") };

@@ -7,6 +7,8 @@
 )]
 
 mod child;
+#[cfg(madsim)]
+mod day;
 mod endpoints;
 
 /// The sources of the example of a stranger's system, whose runs are short.
@@ -47,6 +49,7 @@ const PARTS: &[Part] = &[
     ("seed", seeds::compare),
     ("large", large::large),
     ("endpoints", endpoints::endpoints),
+    ("day", day::day),
 ];
 
 #[cfg(not(madsim))]
@@ -63,6 +66,8 @@ const PARTS: &[Part] = &[
 const CHILDREN: &[Part] = &[
     #[cfg(madsim)]
     (runs::MEMORY_CHILD, runs::memory_child),
+    #[cfg(madsim)]
+    (day::DAY_CHILD, day::day_child),
     (endpoints::ENDPOINTS_CHILD, endpoints::endpoints_child),
     #[cfg(not(madsim))]
     (live_services::BARE_ECHO_CHILD, live_services::bare_echo),

@@ -39,7 +39,7 @@ pub fn memory_child(effort: Effort) {
 pub fn memory(effort: Effort) {
     println!("memory: resident after journal runs; aim: at most 1.2 times");
     let mut sizes: Vec<(String, f64)> = Vec::new();
-    Child::start(MEMORY_CHILD, effort).each_line(|line| {
+    Child::start(MEMORY_CHILD).each_line(|line| {
         let (runs, kb) = line.split_once(' ').expect("two numbers");
         sizes.push((runs.to_string(), kb.parse().expect("a number")));
     });

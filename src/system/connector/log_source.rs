@@ -41,8 +41,11 @@ enum Asked {
     Read(BoxFuture<'static, (u32, Result<LogBatch, LogRefusal>)>),
     Ends(BoxFuture<'static, Result<Vec<u64>, LogRefusal>>),
     /// That these partitions are kept, which are read from their begin then.
-    Hold(BoxFuture<'static, (Vec<u32>, Result<(), LogRefusal>)>),
+    Hold(BoxFuture<'static, Result<Held, LogRefusal>>),
 }
+
+/// From where partitions are held.
+type Held = Vec<(u32, u64)>;
 
 /// What a checkpoint says of the topic.
 #[derive(Clone)]
@@ -168,7 +171,7 @@ impl LogSource {
                 Asked::Read(reading) => {
                     let (partition, batch) = reading.await;
                     self.asked = None;
-                    let batch = batch.map_err(|refusal| self.told(partition, &refusal))?;
+                    let batch = batch.map_err(|refusal| self.refused(&refusal))?;
                     self.take(partition, batch)?
                 }
                 Asked::Ends(ends) => {
@@ -177,9 +180,9 @@ impl LogSource {
                     continue;
                 }
                 Asked::Hold(hold) => {
-                    let (partitions, held) = hold.await;
+                    let held = hold.await;
                     self.asked = None;
-                    self.begin(&partitions, held)?;
+                    self.begin_new(held.map_err(|refusal| self.refused(&refusal))?)?;
                     continue;
                 }
             };
@@ -213,29 +216,49 @@ impl LogSource {
         let new: Vec<u32> = own.filter(|own| !self.offsets.contains_key(own)).collect();
         let ignored = host.sabotaged(sabotage::NEW_PARTITIONS_NOT_READ);
         let hold = (!new.is_empty() && !ignored).then(|| {
-            let hold = self.hold(context, new.iter().map(|partition| (*partition, 0)).collect());
-            Asked::Hold(async move { (new, hold.await) }.boxed())
+            let begins = new.into_iter().map(|partition| (partition, 0));
+            Asked::Hold(self.hold(context, begins.collect()).boxed())
         });
         self.discovery = Some(due);
         Ok(hold)
     }
 
-    /// Reads partitions from their begin, which are held now.
-    fn begin(&mut self, partitions: &[u32], held: Result<(), LogRefusal>) -> Result<()> {
-        let context = self.context()?;
-        let (host, attempt) = (context.host.clone(), context.attempt);
-        held.map_err(|refusal| self.told(partitions[0], &refusal))?;
-        for partition in partitions {
-            self.offsets.insert(*partition, 0);
-            let (topic, partition) = (self.parameters.topic.clone(), *partition);
+    /// Reads partitions that were found, which are held now.
+    fn begin_new(&mut self, held: Held) -> Result<()> {
+        let OperatorContext { host, attempt, .. } = self.context()?;
+        for (partition, _) in &held {
+            let (attempt, topic) = (*attempt, self.parameters.topic.clone());
+            let partition = *partition;
             host.announce(&SourceEvent::PartitionDiscovered { attempt, topic, partition });
         }
+        self.begin(held)
+    }
+
+    /// Reads partitions from where they are held: that is where every attempt begins that has no checkpoint.
+    fn begin(&mut self, held: Held) -> Result<()> {
+        let OperatorContext { host, attempt, .. } = self.context()?;
+        let topic = &self.parameters.topic;
+        for (partition, to) in &held {
+            let (from, partition, to) = (self.parameters.start(*partition), *partition, *to);
+            if from < to {
+                tracing::warn!(
+                    topic,
+                    partition,
+                    from,
+                    to,
+                    "records were removed before they were read"
+                );
+                let (attempt, topic) = (*attempt, topic.clone());
+                host.announce(&SourceEvent::RecordsMissed { attempt, topic, partition, from, to });
+            }
+        }
+        self.offsets.extend(held);
         Ok(())
     }
 
     /// A refusal with what it was of.
-    fn told(&self, partition: u32, refusal: &LogRefusal) -> Failure {
-        Failure(format!("{}, partition {partition}: {refusal}", self.parameters.topic))
+    fn refused(&self, refusal: &LogRefusal) -> Failure {
+        Failure(format!("the topic {}: {refusal}", self.parameters.topic))
     }
 
     /// Lets the log keep what lies at these offsets and behind; what lies before them is needed no longer. The job's end
@@ -244,7 +267,7 @@ impl LogSource {
         &self,
         context: &OperatorContext,
         offsets: Vec<(u32, u64)>,
-    ) -> impl Future<Output = Result<(), LogRefusal>> + Send + use<> {
+    ) -> impl Future<Output = Result<Held, LogRefusal>> + Send + use<> {
         let OperatorContext { attempt, uid, subtask, services, .. } = context;
         let owner = format!("{}{uid}-{subtask}", object_prefix(attempt.job));
         let (log, topic) = (services.log.clone(), self.parameters.topic.clone());
@@ -384,11 +407,8 @@ impl Source for LogSource {
         async move {
             let Some(kept) = restored else {
                 let offsets = self.offsets.clone().into_iter().collect();
-                // Who fails before the first checkpoint begins there again.
                 let held = self.hold(context, offsets).await;
-                return held.map_err(|refusal| {
-                    Failure(format!("the topic {}: {refusal}", self.parameters.topic))
-                });
+                return self.begin(held.map_err(|refusal| self.refused(&refusal))?);
             };
             let kept: BTreeMap<u32, u64> = postcard::from_bytes(&kept)?;
             let of_subtask = |partition: &u32| partition % context.parallelism == context.subtask;

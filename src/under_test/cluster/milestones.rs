@@ -199,6 +199,7 @@ crate::milestones! {
     }
     OF_SOURCES: SourceEvent {
         "partition-discovered" = _, SourceEvent::PartitionDiscovered { .. }, "A source reads a partition that was not there when its job was submitted.";
+        "records-missed" = _, SourceEvent::RecordsMissed { .. }, "Records were removed before any attempt of their job could read them.";
     }
     OF_DATABASES: DatabaseEvent {
         "database-committed" = _, DatabaseEvent::Written { .. }, "Rows and their writer's row were written to a database.";

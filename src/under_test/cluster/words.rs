@@ -55,7 +55,7 @@ reported! {
     SlotEvent = "slot", |_| true, |event| Some(slot(event));
     HeartbeatEvent = "heartbeat", |_| true, heartbeat;
     WindowEvent = "window", |_| false, |event| Some(window(event));
-    SourceEvent = "source", |event| matches!(event, SourceEvent::PartitionDiscovered { .. }), source;
+    SourceEvent = "source", |event| !matches!(event, SourceEvent::OffsetsTaken { .. }), source;
     SinkEvent = "sink", |event| !matches!(event, SinkEvent::PartRolled { .. }), |event| Some(sink(event));
     ClientEvent = "client", |event| !matches!(event, ClientEvent::Asking { .. }), client;
     FrontEndEvent = "front-end", |_| true, |event| Some(front_end(event));
@@ -359,8 +359,15 @@ fn window(event: &WindowEvent) -> String {
 
 /// An event of a source of a topic; `None` for what it took at a checkpoint.
 fn source(event: &SourceEvent) -> Option<String> {
-    let SourceEvent::PartitionDiscovered { attempt, topic, partition } = event else { return None };
-    Some(format!("{attempt:?} reads {topic}/{partition}, which is new"))
+    Some(match event {
+        SourceEvent::PartitionDiscovered { attempt, topic, partition } => {
+            format!("{attempt:?} reads {topic}/{partition}, which is new")
+        }
+        SourceEvent::RecordsMissed { attempt, topic, partition, from, to } => {
+            format!("{attempt:?} has missed {topic}/{partition} from {from} to {to}")
+        }
+        SourceEvent::OffsetsTaken { .. } => return None,
+    })
 }
 
 /// An event of an exactly-once sink.

@@ -157,8 +157,11 @@ fn old_records_go_without_a_call() {
 fn what_is_held_stays_until_its_owner_goes_on_or_is_closed() {
     run(1, async |cell, log| {
         append(log, 0, 12).await;
-        assert_eq!(log.hold_offsets("j/a", "t", vec![(0, 4), (1, 0)]).await, Ok(()));
-        assert_eq!(log.hold_offsets("j/b", "t", vec![(0, 9)]).await, Ok(()));
+        assert_eq!(
+            log.hold_offsets("j/a", "t", vec![(0, 4), (1, 0)]).await,
+            Ok(vec![(0, 4), (1, 0)])
+        );
+        assert_eq!(log.hold_offsets("j/b", "t", vec![(0, 9)]).await, Ok(vec![(0, 9)]));
         let beyond = LogRefusal::BeyondEnd { partition: 0, end: 12 };
         assert_eq!(log.hold_offsets("j/b", "t", vec![(0, 13)]).await, refused(beyond));
         let nowhere = log.hold_offsets("j/b", "t", vec![(0, 10), (2, 0)]).await;
@@ -173,10 +176,10 @@ fn what_is_held_stays_until_its_owner_goes_on_or_is_closed() {
         let hold = async |owner, offset| {
             log.hold_offsets_until_acknowledged(owner, "t", vec![(0, offset)]).await
         };
-        assert_eq!(hold("j/a", 2).await, Ok(()), "a late word changes nothing");
-        let gone = Err(LogRefusal::Trimmed { start: 4 });
-        assert_eq!(hold("k/a", 3).await, gone, "nobody else gets back what is gone");
-        assert_eq!(hold("j/a", 11).await, Ok(()));
+        assert_eq!(hold("j/a", 2).await, Ok(vec![(0, 4)]), "a late word changes nothing");
+        assert_eq!(hold("j/c", 3).await, Ok(vec![(0, 4)]), "nobody gets back what is gone");
+        assert_eq!(hold("j/a", 11).await, Ok(vec![(0, 11)]));
+        assert_eq!(hold("j/c", 12).await, Ok(vec![(0, 12)]));
         append(log, 13, 1).await;
         keeps(log, 8, 14).await;
         assert_eq!(log.close_producers_until_acknowledged("j/").await, Ok(()));
@@ -187,10 +190,26 @@ fn what_is_held_stays_until_its_owner_goes_on_or_is_closed() {
 }
 
 #[test]
+fn what_waits_for_its_reader_stays_until_he_has_come() {
+    run(1, async |_, log| {
+        let retention = Retention { await_reader: true, ..by_bytes(0) };
+        assert_eq!(log.set_retention("t", retention).await, Ok(()));
+        append(log, 0, 8).await;
+        keeps(log, 0, 8).await;
+        assert_eq!(log.hold_offsets("j/a", "t", vec![(0, 5)]).await, Ok(vec![(0, 5)]));
+        append(log, 8, 1).await;
+        keeps(log, 4, 9).await;
+        assert_eq!(log.close_producers("j/").await, Ok(()));
+        append(log, 9, 3).await;
+        keeps(log, 4, 12).await;
+    });
+}
+
+#[test]
 fn at_the_hard_limit_appends_are_refused_until_something_may_go() {
     run(1, async |_, log| {
         let retention = Retention { bytes_max: Some(500), ..by_bytes(200) };
-        assert_eq!(log.hold_offsets("j/a", "t", vec![(0, 0)]).await, Ok(()));
+        assert_eq!(log.hold_offsets("j/a", "t", vec![(0, 0)]).await, Ok(vec![(0, 0)]));
         assert_eq!(log.set_retention("t", retention).await, Ok(()));
         append(log, 0, 9).await;
         log.init_producer(&generation("q", 1)).await.expect("a new producer");
@@ -203,7 +222,7 @@ fn at_the_hard_limit_appends_are_refused_until_something_may_go() {
         assert_eq!(log.prepare(&t).await, Ok(()));
         assert_eq!(log.commit(&t).await, Ok(()), "what is prepared is never refused");
         assert_eq!(log.append("t", 0, "p", 9, vec![record(10)]).await, refused(LogRefusal::Full));
-        assert_eq!(log.hold_offsets("j/a", "t", vec![(0, 5)]).await, Ok(()));
+        assert_eq!(log.hold_offsets("j/a", "t", vec![(0, 5)]).await, Ok(vec![(0, 5)]));
         assert_eq!(log.append_until_acknowledged("t", 0, "p", 9, vec![record(10)]).await, Ok(10));
         keeps(log, 4, 11).await;
         log.write(&transaction("q", 1, 2), "t", 0, 0, vec![record(11)]).await.expect("room");

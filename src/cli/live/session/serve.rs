@@ -385,8 +385,9 @@ impl Serve {
     /// How long requests and responses are kept.
     fn retention(&self) -> [Retention; 2] {
         let (bytes, age_ms) = (Some(self.retention_bytes), Some(millis(self.retention)));
-        let responses = Retention { bytes, age_ms, bytes_max: None };
-        [Retention { bytes_max: Some(self.requests_max), ..responses }, responses]
+        let responses = Retention { bytes, age_ms, ..Retention::default() };
+        let bytes_max = Some(self.requests_max);
+        [Retention { bytes_max, await_reader: true, ..responses }, responses]
     }
 
     /// Makes the topics, or gives those of a folder a partition for each front end.

@@ -17,6 +17,19 @@ pub enum SourceEvent {
         /// The partition.
         partition: u32,
     },
+    /// Retention removed records before any attempt of the job could read them.
+    RecordsMissed {
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// Where it was to begin.
+        from: u64,
+        /// Where it begins.
+        to: u64,
+    },
     /// A checkpoint goes on there once it is restored. If there is a group, it is told what was handled once the checkpoint
     /// is complete.
     OffsetsTaken {

@@ -71,18 +71,17 @@ pub trait Log: ServiceClient {
     ) -> BoxFuture<'a, Result<(), LogError>>;
 
     /// From each of these offsets on retention removes nothing, until the owner holds a later one of the partition or a
-    /// prefix of his name is [closed](Log::close_producers). What is held never goes back, so that an older offset
-    /// changes nothing.
+    /// prefix of his name is [closed](Log::close_producers). Where that much is gone already, he holds what there is. What
+    /// is held never goes back, so that an older offset changes nothing. Answers from where each partition is held.
     ///
     /// # Errors
-    /// [`LogError`]; refused `BadName`, `NoPartition`, `BeyondEnd`, `Closed`, `Full`, or `Trimmed` when that much is gone
-    /// already; nothing is held then.
+    /// [`LogError`]; refused `BadName`, `NoPartition`, `BeyondEnd`, `Closed` or `Full`; nothing is held then.
     fn hold_offsets<'a>(
         &'a self,
         owner: &'a str,
         topic: &'a str,
         offsets: Vec<(u32, u64)>,
-    ) -> BoxFuture<'a, Result<(), LogError>>;
+    ) -> BoxFuture<'a, Result<Vec<(u32, u64)>, LogError>>;
 
     /// Notes for each of these partitions the first record that a group has not read. A group is a name, whoever
     /// reads for it; what it has committed never goes back, so that an older offset changes nothing.
@@ -249,7 +248,7 @@ impl dyn Log {
         owner: &str,
         topic: &str,
         offsets: Vec<(u32, u64)>,
-    ) -> Result<(), LogRefusal> {
+    ) -> Result<Vec<(u32, u64)>, LogRefusal> {
         until_acknowledged(self, || self.hold_offsets(owner, topic, offsets.clone())).await
     }
 

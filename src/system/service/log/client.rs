@@ -115,7 +115,7 @@ impl Log for LogClient {
         owner: &'a str,
         topic: &'a str,
         offsets: Vec<(u32, u64)>,
-    ) -> BoxFuture<'a, Result<(), LogError>> {
+    ) -> BoxFuture<'a, Result<Vec<(u32, u64)>, LogError>> {
         let hold = move |gateway: LogGateway| {
             gateway.hold_offsets(owner.to_string(), topic.to_string(), offsets)
         };

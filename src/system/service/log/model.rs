@@ -124,6 +124,9 @@ pub struct Retention {
     /// The hard limit, in bytes, staged records included: what is beyond is refused as [`LogRefusal::Full`]. `None`, the
     /// default: only the server's own, [`LOG_BYTES_MAX`].
     pub bytes_max: Option<u64>,
+    /// Nothing goes of a partition that nobody holds: what was written before its reader has come waits for him. Not by
+    /// default.
+    pub await_reader: bool,
 }
 
 impl Retention {

@@ -54,8 +54,8 @@ gateway! {
         ask add_partitions(topic: String, partitions: u32) -> Result<(), LogRefusal>;
         /// Says how long a topic's records are kept.
         ask set_retention(topic: String, retention: Retention) -> Result<(), LogRefusal>;
-        /// Keeps everything from these offsets on for an owner, and no longer what lies before them.
-        ask hold_offsets(owner: String, topic: String, offsets: Vec<(u32, u64)>) -> Result<(), LogRefusal>;
+        /// Keeps everything from these offsets on for an owner, and no longer what lies before them; answers from where.
+        ask hold_offsets(owner: String, topic: String, offsets: Vec<(u32, u64)>) -> Result<Vec<(u32, u64)>, LogRefusal>;
         /// Notes how far a group has read partitions of a topic.
         ask commit_offsets(group: String, topic: String, offsets: Vec<(u32, u64)>) -> Result<(), LogRefusal>;
         /// How far a group has read each partition of which it has committed something.
@@ -450,9 +450,15 @@ impl LogHandler for LogServer {
         owner: String,
         topic: String,
         offsets: Vec<(u32, u64)>,
-        reply: Reply<Result<(), LogRefusal>>,
+        reply: Reply<Result<Vec<(u32, u64)>, LogRefusal>>,
     ) {
-        self.change(context, Command::HoldOffsets { owner, topic, offsets }, reply);
+        let partitions: Vec<u32> = offsets.iter().map(|(partition, _)| *partition).collect();
+        let (of, from) = (owner.clone(), topic.clone());
+        let command = Command::HoldOffsets { owner, topic, offsets };
+        self.ask(context, command.bytes(), reply, move |server, batch| {
+            server.decide(command, batch)?;
+            Ok(server.state.held_by(&of, &from, &partitions))
+        });
     }
 
     fn commit_offsets(

@@ -219,6 +219,15 @@ impl LogState {
         Ok(offsets.into_iter().flatten().map(|(n, offset)| (*n, *offset)).collect())
     }
 
+    /// Where an owner holds these partitions.
+    pub fn held_by(&self, owner: &str, topic: &str, partitions: &[u32]) -> Vec<(u32, u64)> {
+        let held = |partition: &u32| {
+            let place = (topic.to_string(), *partition);
+            Some((*partition, self.topics.held_by(owner, &place)?))
+        };
+        partitions.iter().filter_map(held).collect()
+    }
+
     /// The first offset of each partition that is kept.
     pub fn start_offsets(&self, topic: &str) -> Result<Vec<u64>, LogRefusal> {
         Ok(self.topics.all_of(topic)?.iter().map(Partition::start).collect())

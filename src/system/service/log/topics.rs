@@ -209,7 +209,9 @@ impl Topics {
         for (name, topic) in limited {
             for (number, partition) in (0..).zip(&topic.partitions) {
                 let place = (name.clone(), number);
-                let needed = if with_held { u64::MAX } else { self.needed(&place) };
+                let unread = if topic.retention.await_reader { 0 } else { u64::MAX };
+                let needed = self.needed(&place).unwrap_or(unread);
+                let needed = if with_held { u64::MAX } else { needed };
                 if let Some(start) = partition.due_start(topic.retention, at, needed) {
                     due.push((place, start));
                 }
@@ -233,15 +235,15 @@ impl Topics {
     }
 
     /// The first record of a partition that somebody may read again.
-    fn needed(&self, place: &Place) -> u64 {
-        let of_owners = self.holds.values().filter_map(|of| of.get(place).copied());
-        of_owners.min().unwrap_or(u64::MAX)
+    fn needed(&self, place: &Place) -> Option<u64> {
+        self.holds.values().filter_map(|of| of.get(place).copied()).min()
     }
 
-    /// Which of these offsets an owner does not hold yet, or holds further back.
+    /// Which of these offsets an owner does not hold yet, or holds further back; of what is kept no longer, where it starts
+    /// now.
     ///
     /// # Errors
-    /// When one is no longer kept, or does not exist, or too much is held.
+    /// When one does not exist, or too much is held.
     pub fn new_holds(
         &self,
         owner: &str,
@@ -250,11 +252,11 @@ impl Topics {
     ) -> Result<Vec<(u32, u64)>, LogRefusal> {
         let held = self.holds.get(owner);
         let held = |number: u32| held.and_then(|of| of.get(&(topic.to_string(), number))).copied();
-        for (number, offset) in &offsets {
+        for (number, offset) in &mut offsets {
             let partition = self.get(topic, *number)?;
-            let (start, end) = (partition.start(), partition.end());
-            if *offset < start && held(*number).is_none() {
-                return Err(LogRefusal::Trimmed { start });
+            let end = partition.end();
+            if held(*number).is_none() {
+                *offset = partition.start().max(*offset);
             }
             if *offset > end {
                 return Err(LogRefusal::BeyondEnd { partition: *number, end });
@@ -273,6 +275,11 @@ impl Topics {
         let of_owner = self.holds.entry(owner.to_string()).or_default();
         let places = offsets.iter().map(|(number, offset)| ((topic.to_string(), *number), *offset));
         of_owner.extend(places);
+    }
+
+    /// Where an owner holds a partition.
+    pub fn held_by(&self, owner: &str, place: &Place) -> Option<u64> {
+        self.holds.get(owner)?.get(place).copied()
     }
 
     /// Lets go what owners hold whose names begin with a prefix.

@@ -65,7 +65,7 @@ impl LateResponsesHarmNobody {
             FrontEndEvent::ResponsesMissed { from, to } => {
                 let start = self.log.start(&life.responses, life.slot);
                 let (is_true, next) =
-                    (*from < *to && start == *to && *from >= life.next, life.next);
+                    (*from < *to && *to <= start && *from >= life.next, life.next);
                 life.next = life.next.max(*to);
                 Check::that(is_true, || {
                     let kept =

@@ -93,9 +93,9 @@ impl ServiceSettings {
     fn retention(&self) -> [Retention; 2] {
         let bytes = Some(self.retention_bytes.one().into());
         let age_ms = Some(millis(self.retention_age.one()));
-        let responses = Retention { bytes, age_ms, bytes_max: None };
+        let responses = Retention { bytes, age_ms, ..Retention::default() };
         let bytes_max = Some(self.requests_bytes_max.one().into());
-        [Retention { bytes_max, ..responses }, responses]
+        [Retention { bytes_max, await_reader: true, ..responses }, responses]
     }
 
     fn front_end(&self, slot: u32, topics: &Topics) -> FrontEndConfig {

@@ -7,7 +7,7 @@ use crate::{
     measure::{Effort, row},
 };
 use serde_json::json;
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use wavetank::{
     host::{
         Event, Host, NodeAddress,
@@ -21,7 +21,7 @@ use wavetank::{
             run_log_node, run_object_store_node, run_task_executor_node,
         },
         graph::CheckpointSettings,
-        http::{HttpClient, HttpClientLimits, HttpRequest, Method},
+        http::{HttpClient, HttpClientLimits, HttpRequest},
         ids::JobId,
         request_reply::{Delivery, FrontEndConfig, ServiceArguments},
         rpc::RpcSystem,
@@ -48,13 +48,13 @@ impl Observer for Nobody {
     fn observe(&self, _: &World, _: Stamp, _: &dyn Event) {}
 }
 
-fn hours() -> u32 {
+fn hours(effort: Effort) -> u32 {
     let given = std::env::args().find_map(|of| of.strip_prefix("--hours=")?.parse().ok());
-    given.unwrap_or(24)
+    given.unwrap_or(24 / effort.divisor.min(12))
 }
 
 /// Runs in a process of its own, so that no other part is seen.
-pub fn day(effort: Effort) {
+pub fn day(_: Effort) {
     println!(
         "day: account, {CALLERS} requests/s; resident after each hour; aim: at most 1.05 times the first"
     );
@@ -73,10 +73,10 @@ pub fn day(effort: Effort) {
 }
 
 /// Prints the resident memory after each simulated hour.
-pub fn day_child(_: Effort) {
+pub fn day_child(effort: Effort) {
     let ((), report) = simulate(WorldConfig::new(1), Arc::new(Nobody), async |world: World| {
         boot(&world);
-        for _ in 0..hours() {
+        for _ in 0..hours(effort) {
             world.sleep(HOUR).await;
             println!("resident {}", memory_kb("VmRSS"));
         }
@@ -104,7 +104,7 @@ fn boot(world: &World) {
     world.boot(world.add_node("front-end"), |host| async move {
         let front_end =
             FrontEndConfig { port: FRONT_END, ..FrontEndConfig::new(0, REQUESTS, RESPONSES) };
-        run_front_end_node(host, config, front_end, |_| {}).await;
+        run_front_end_node(host, config, front_end, |_| {}, std::future::pending()).await;
     });
     for number in 0..CALLERS {
         world.boot(world.add_node(&format!("caller-{number}")), move |host| call(host, number));

@@ -36,7 +36,7 @@ pub fn memory_child(effort: Effort) {
 }
 
 /// Runs in a process of its own, so that no other part is seen.
-pub fn memory(effort: Effort) {
+pub fn memory(_: Effort) {
     println!("memory: resident after journal runs; aim: at most 1.2 times");
     let mut sizes: Vec<(String, f64)> = Vec::new();
     Child::start(MEMORY_CHILD).each_line(|line| {

@@ -30,10 +30,14 @@ use crate::host::{Host, NodeAddress};
 use std::{
     future::{Future, pending},
     sync::Arc,
+    time::Duration,
 };
 
 /// The port of a node's message socket, unless another is chosen: that of a Flink job manager.
 pub const PORT: u16 = 6123;
+
+/// How long a front end that ends waits for the responses to its requests.
+pub const FRONT_END_DRAIN_MAX: Duration = Duration::from_secs(2);
 
 /// How the nodes of a cluster behave, and where its services are.
 #[derive(Clone, Debug)]
@@ -162,12 +166,14 @@ pub async fn serve_log(service: &RpcService, config: LogServerConfig) {
 }
 
 /// Runs a front end between a job and its clients. Returns only when it can't run; topics that are not there yet are
-/// waited for. Once it listens `began` is told where.
+/// waited for. Once it listens `began` is told where. When it is `told_to_end` it takes no more connections, and ends once
+/// those that are there are answered, or cuts them after [`FRONT_END_DRAIN_MAX`].
 pub async fn run_front_end_node(
     host: Host,
     config: ClusterConfig,
     front_end: FrontEndConfig,
     began: impl FnOnce(&NodeAddress),
+    told_to_end: impl Future<Output = ()>,
 ) {
     let Some(service) = bind_with(&host, 0, &config.rpc).await else { return };
     let log = config.services(&service).log;
@@ -177,7 +183,11 @@ pub async fn run_front_end_node(
         match FrontEnd::start(&log, incarnation, front_end.clone()).await {
             Ok(serves) => {
                 began(serves.address());
-                return pending().await;
+                told_to_end.await;
+                if !serves.drain(host.now() + FRONT_END_DRAIN_MAX).await {
+                    tracing::warn!("requests were not answered in time, and are cut");
+                }
+                return;
             }
             Err(FrontEndError::Topic { refusal: LogRefusal::NoPartition, .. }) => {
                 host.sleep(log.retry_delay()).await;

@@ -23,7 +23,7 @@ use wavetank::{
         ids::JobId,
         protocol::{JobRefusal, JobStatus, SubmitRefusal},
         rpc::{RpcService, RpcSystem},
-        service::{Services, coordination::VALUE_BYTES_MAX},
+        service::{Services, coordination::VALUE_BYTES_MAX, log::Retention},
     },
     under_test::cluster::{TimeBounds, checker},
 };
@@ -193,6 +193,28 @@ fn a_job_that_keeps_failing_fails_with_its_cause_after_its_restarts() {
         let result = outside.client.result(JOB).await.expect("a known job");
         assert_eq!(result.status, JobStatus::Failed);
         assert!(result.cause.as_deref().is_some_and(|cause| cause.contains("no such partition")));
+    });
+}
+
+#[test]
+fn a_job_begins_where_its_topic_is_kept_by_then() {
+    cluster(|outside| async move {
+        let (log, input) = (&outside.services.log, topics(1).input);
+        let append = async |first: u64, count: usize| {
+            let lines = vec![Bytes::from_static(b"a b"); count];
+            log.append_until_acknowledged(&input, 0, "w", first, lines).await
+        };
+        assert_eq!(append(0, 10).await, Ok(10));
+        let gone = Retention { age_ms: Some(200), ..Retention::default() };
+        log.set_retention_until_acknowledged(&input, gone).await.expect("it is there");
+        log.host().sleep(Duration::from_secs(2)).await;
+        assert_eq!(log.start_offsets_until_acknowledged(&input).await, Ok(vec![10, 0]));
+        log.set_retention_until_acknowledged(&input, Retention::default()).await.expect("there");
+        assert_eq!(append(10, 5).await, Ok(15));
+        let graph = job(JOB, Input::Log(LogSourceParameters::new(&input, vec![15, 0])));
+        outside.client.submit(&graph).await.expect("a new job");
+        let result = outside.client.result(JOB).await.expect("a known job");
+        assert_eq!((result.status, outside.output_records().await), (JobStatus::Finished, 10));
     });
 }
 

@@ -10,7 +10,8 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep_until, timeout},
+    sync::Semaphore,
+    time::timeout,
 };
 
 /// A front end answers 504 before.
@@ -61,9 +62,26 @@ impl Load {
         runtime.expect("a runtime").block_on(self.put_on())
     }
 
+    /// Gives a turn for each request when it is due, by a clock that is finer than the runtime's.
+    fn pace(&self, begun: Instant, turns: Arc<Semaphore>) {
+        let (Some(every), lasts) = (self.every, self.lasts) else { return };
+        std::thread::spawn(move || {
+            let mut due = Duration::ZERO;
+            while due < lasts {
+                std::thread::sleep(due.saturating_sub(begun.elapsed()));
+                turns.add_permits(1);
+                due += every;
+            }
+            // Whoever waits finds that the time is over.
+            turns.add_permits(CONNECTIONS_AT_RATE);
+        });
+    }
+
     async fn put_on(&self) -> Loaded {
         let (begun, numbers) = (Instant::now(), Arc::new(AtomicU64::new(0)));
         let found = Arc::new(Mutex::new(Loaded::default()));
+        let turns = Arc::new(Semaphore::new(0));
+        self.pace(begun, turns.clone());
         let clients: Vec<_> = (0..self.connections)
             .map(|_| {
                 let client = Client {
@@ -71,6 +89,7 @@ impl Load {
                     stream: None,
                     found: found.clone(),
                     begun,
+                    turns: turns.clone(),
                 };
                 tokio::spawn(client.ask_all(numbers.clone(), self.lasts, self.every))
             })
@@ -89,11 +108,17 @@ struct Client {
     stream: Option<TcpStream>,
     found: Arc<Mutex<Loaded>>,
     begun: Instant,
+    /// Of a load at a rate, one for each request that is due.
+    turns: Arc<Semaphore>,
 }
 
 impl Client {
     async fn ask_all(mut self, numbers: Arc<AtomicU64>, lasts: Duration, every: Option<Duration>) {
         loop {
+            if every.is_some() {
+                let turn = self.turns.acquire().await.expect("it is never closed");
+                turn.forget();
+            }
             let number = numbers.fetch_add(1, Ordering::Relaxed);
             let nth = u32::try_from(number).expect("a bench of so many requests");
             // What is due counts from when it is due, though all connections are busy.
@@ -101,7 +126,6 @@ impl Client {
             if due.duration_since(self.begun) >= lasts {
                 return;
             }
-            sleep_until(due.into()).await;
             let answer = timeout(ANSWERED_WITHIN, self.ask(number)).await;
             let (took, now) = (due.elapsed(), self.begun.elapsed());
             let mut found = self.found.lock().expect("no panic under it");

@@ -101,6 +101,27 @@ impl Drop for Serving {
 }
 
 #[test]
+fn what_is_under_way_when_a_service_is_told_to_end_is_answered() {
+    let folder = Folder::new("serve-drains");
+    let often = ["--delivery", "exactly-once", "--checkpoint-interval", "1s"];
+    let serving = Serving::start(&folder.data(), &[&["--job", "account"][..], &often].concat());
+    let body = json!({ "add": 5 }).to_string();
+    // The first brings the job to the middle between two checkpoints at the earliest.
+    serving.ask("/accounts/ada", "1", &body);
+    let answer = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| serving.post(0, "/accounts/ada", "2", &body));
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        signal("-INT", serving.child.id().into());
+        asked.join().expect("it was asked")
+    });
+    assert_eq!(
+        answer.map(|(status, body)| (status, body["balance"].as_i64())),
+        Some((200, Some(10)))
+    );
+    assert!(serving.ended(0).contains("account serves no longer: it was told to end"));
+}
+
+#[test]
 fn a_service_answers_over_http_whoever_is_killed_and_goes_on_in_its_folder() {
     let folder = Folder::new("serve");
     let data = folder.data();

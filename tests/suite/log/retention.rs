@@ -154,6 +154,19 @@ fn old_records_go_without_a_call() {
 }
 
 #[test]
+fn old_records_go_without_a_call_also_after_a_power_cut() {
+    run(1, async |cell, log| {
+        assert_eq!(log.set_retention("t", by_age(ms(8000))).await, Ok(()));
+        append(log, 0, 5).await;
+        cell.after_power_cut().await;
+        cell.world.sleep(ms(10_000)).await;
+        let trimmed = LogEvent::Trimmed { topic: "t".to_string(), partition: 0, start: 5 };
+        assert_eq!(cell.history.events().last(), Some(&trimmed));
+        assert_eq!(segments(cell), Vec::<String>::new());
+    });
+}
+
+#[test]
 fn what_is_held_stays_until_its_owner_goes_on_or_is_closed() {
     run(1, async |cell, log| {
         append(log, 0, 12).await;

@@ -7,6 +7,7 @@ use crate::{
         place::{announce, run},
         text::parse_duration,
     },
+    host::live::interrupted,
     system::{cluster::run_front_end_node, request_reply::FrontEndConfig},
 };
 use clap::Args;
@@ -47,7 +48,15 @@ impl FrontEndRunner {
                 room_timeout: timeout,
                 ..FrontEndConfig::new(slot, &requests, &responses)
             };
-            run_front_end_node(host, servers.config(), front_end, announce).await;
+            run_front_end_node(host, servers.config(), front_end, announce, told_to_end()).await;
         })
+    }
+}
+
+/// Ready when a signal wants this process to end.
+async fn told_to_end() {
+    if let Err(error) = interrupted().await {
+        tracing::warn!(%error, "signals can't be heard");
+        std::future::pending::<()>().await;
     }
 }

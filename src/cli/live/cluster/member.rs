@@ -29,6 +29,8 @@ pub struct Member {
     may_finish: bool,
     /// It has one life, however that ends.
     once: bool,
+    /// What it has begun it ends, once it is asked to end.
+    drains: bool,
 }
 
 enum State {
@@ -55,6 +57,7 @@ impl Member {
             keeps_port: false,
             may_finish: false,
             once: false,
+            drains: false,
         }
     }
 
@@ -74,6 +77,17 @@ impl Member {
     pub fn finishing(mut self) -> Self {
         self.may_finish = true;
         self
+    }
+
+    /// Asked to end it ends what it has begun first.
+    pub fn draining(mut self) -> Self {
+        self.drains = true;
+        self
+    }
+
+    /// Whether it ends what it has begun, once it is asked to end.
+    pub fn drains(&self) -> bool {
+        self.drains
     }
 
     /// Gives one more option to its next lives.

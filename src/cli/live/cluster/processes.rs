@@ -61,24 +61,33 @@ struct OnDemand {
     config: ClusterConfig,
 }
 
-/// How long job managers have to give up what they lead, once the cluster is ended.
-const GIVING_UP_MAX: Duration = Duration::from_secs(3);
+/// How long processes have to end what they have begun, once the cluster is ended.
+const ENDING_MAX: Duration = Duration::from_secs(3);
 
 impl Drop for Processes {
-    /// Ends all. Job managers give up what they lead first, or whoever starts the cluster again would wait until their
-    /// terms have run out.
+    /// Ends all. What is under way is answered first; then job managers give up what they lead, or whoever starts the
+    /// cluster again would wait until their terms have run out.
     fn drop(&mut self) {
-        for member in &mut self.job_managers {
-            // The process id of one that has ended may be another's.
-            if member.is_running() {
-                member.terminate();
-            }
+        self.others.retain(Member::drains);
+        let mut others = std::mem::take(&mut self.others);
+        end_all(&self.host, &mut others);
+        drop(others);
+        end_all(&self.host, &mut self.job_managers);
+    }
+}
+
+/// Asks members to end, and gives them some time for it.
+fn end_all(host: &Host, members: &mut [Member]) {
+    for member in &mut *members {
+        // The process id of one that has ended may be another's.
+        if member.is_running() {
+            member.terminate();
         }
-        let until = self.host.now() + GIVING_UP_MAX;
-        while self.job_managers.iter_mut().any(Member::is_running) && self.host.now() < until {
-            #[expect(clippy::disallowed_methods, reason = "nothing else is to be done meanwhile")]
-            std::thread::sleep(TICK);
-        }
+    }
+    let until = host.now() + ENDING_MAX;
+    while members.iter_mut().any(Member::is_running) && host.now() < until {
+        #[expect(clippy::disallowed_methods, reason = "nothing else is to be done meanwhile")]
+        std::thread::sleep(TICK);
     }
 }
 

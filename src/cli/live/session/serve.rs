@@ -342,7 +342,7 @@ impl Serve {
     fn add_front_ends(&self, plan: &Plan, config: &ClusterConfig, processes: &mut Processes) {
         for slot in 0..self.front_ends {
             let name = format!("front-end-{}", slot + 1);
-            let mut member = processes.worker("front-end", name, config);
+            let mut member = processes.worker("front-end", name, config).draining();
             member.set("--slot", slot.to_string());
             member.set("--requests", &plan.requests);
             member.set("--responses", &plan.responses);

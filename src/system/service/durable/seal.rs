@@ -90,8 +90,7 @@ impl SealFile {
     pub async fn write(&mut self, seal: Seal) -> Result<(), DurableError> {
         let seal = Seal { number: self.seal.number + 1, ..seal };
         let offset = seal.number % SLOTS * SLOT_BYTES as u64;
-        self.file.write_at(offset, encode(&seal)).await?;
-        self.file.sync().await?;
+        self.file.write_durably(offset, encode(&seal)).await?;
         self.seal = seal;
         Ok(())
     }

@@ -46,8 +46,7 @@ impl Active {
     async fn write(&mut self, batch: Vec<u8>) -> Result<(), DurableError> {
         self.sum.update(&batch);
         let length = batch.len() as u64;
-        self.file.write_at(self.length, Bytes::from(batch)).await?;
-        self.file.sync().await?;
+        self.file.write_durably(self.length, Bytes::from(batch)).await?;
         self.length += length;
         Ok(())
     }

@@ -99,8 +99,7 @@ impl SegmentFiles {
         let file = self.disk.open(&self.path(id), OpenMode::Create).await?;
         // One that was left behind may be longer.
         file.truncate(0).await?;
-        file.write_at(0, content).await?;
-        file.sync().await?;
+        file.write_durably(0, content).await?;
         Ok(SegmentFile { id, first, records: records.len() as u64, length, crc })
     }
 

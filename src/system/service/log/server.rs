@@ -110,6 +110,13 @@ type Batch = batch::Batch<LogServer, LogState>;
 
 impl RpcEndpoint for LogServer {
     type Gateway = LogGateway;
+
+    /// What became due while it did not run is done now.
+    fn on_start(&mut self, context: &mut Context<Self>) -> Result<(), String> {
+        self.answer_waiting(context);
+        self.process(context);
+        Ok(())
+    }
 }
 
 impl LogServer {

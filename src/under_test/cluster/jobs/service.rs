@@ -36,7 +36,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
 /// Where front ends listen.
 const PORT: u16 = 8080;
@@ -140,7 +140,7 @@ impl ServiceJob {
             front_ends.push(NodeAddress::new(roles::FRONT_END.node_name(Some(number)), PORT));
             let (config, front_end) = (run.config.clone(), settings.front_end(slot, &plan.topics));
             nodes.push(Node::numbered(roles::FRONT_END, number, move |host| {
-                run_front_end_node(host, config.clone(), front_end.clone(), |_| {})
+                run_front_end_node(host, config.clone(), front_end.clone(), |_| {}, pending())
             }));
         }
         let finished = &plan.cancel_at.as_ref().expect("it has no end of its own").topic;

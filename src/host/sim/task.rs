@@ -48,6 +48,7 @@ impl Task {
             seat: Seat::on(thread),
             rest: None,
         };
+        node.shared().note_spawn();
         // In a box: the executor's task would take its room twice.
         let handle = node.spawner().spawn(Box::pin(guarded));
         Task { abort: Some((handle.abort_handle(), woken_by)) }

@@ -18,7 +18,10 @@ use crate::host::{Event, Property, Sabotage};
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    sync::{Arc, Mutex, MutexGuard, atomic::AtomicBool, atomic::Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -88,6 +91,9 @@ pub struct World {
     shared: Arc<Shared>,
 }
 
+/// From count to count of the tasks that are left.
+const SPAWNS_PER_COUNT: u32 = 16_384;
+
 pub(in crate::host) struct Shared {
     inner: Mutex<Inner>,
     time: madsim::time::TimeHandle,
@@ -98,6 +104,7 @@ pub(in crate::host) struct Shared {
     closed: AtomicBool,
     sabotage: Option<Sabotage>,
     cause: CurrentCause,
+    spawned: AtomicU32,
 }
 
 /// What the lock guards: the devices, and what drives them.
@@ -119,6 +126,14 @@ impl Shared {
     /// The switch that is on in this run.
     pub fn sabotage(&self) -> Option<Sabotage> {
         self.sabotage
+    }
+
+    /// A task was spawned. madsim keeps a record of each until it counts those that are left.
+    pub fn note_spawn(&self) {
+        let before = self.spawned.fetch_add(1, Ordering::Relaxed);
+        if before % SPAWNS_PER_COUNT == SPAWNS_PER_COUNT - 1 {
+            self.madsim.metrics().num_tasks();
+        }
     }
 
     /// The current cause.
@@ -254,6 +269,7 @@ impl World {
             closed: AtomicBool::new(false),
             sabotage: config.sabotage,
             cause,
+            spawned: AtomicU32::new(0),
         });
         madsim::task::spawn(driver(shared.clone()));
         World { shared }

@@ -3,7 +3,7 @@
 use super::{CliError, Outcome, folder::claim, text};
 use crate::host::{
     Host,
-    live::{ExitReason, LOOPBACK, NodeConfig, run_node},
+    live::{ExitReason, LOOPBACK, NodeConfig, interrupted, run_node},
 };
 use clap::Args;
 use std::{fmt::Display, path::PathBuf};
@@ -25,6 +25,14 @@ pub struct Place {
 /// Tells the parent where this process listens.
 pub fn announce(address: &impl Display) {
     text::say(&address.to_string());
+}
+
+/// Ready when a signal wants this process to end.
+pub async fn told_to_end() {
+    if let Err(error) = interrupted().await {
+        tracing::warn!(%error, "signals can't be heard");
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Runs a process with a node in it, alone in its folder.

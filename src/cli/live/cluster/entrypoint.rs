@@ -4,10 +4,10 @@ use super::{end::ClusterEnd, job_graph::read_job_graph, member::Member, worker::
 use crate::{
     cli::live::{
         CliError, Outcome,
-        place::{announce, run},
+        place::{announce, run, told_to_end},
         programs::{Prepared, Unprepared, prepare},
     },
-    host::{Host, NodeAddress, live::interrupted},
+    host::{Host, NodeAddress},
     jobs::Jobs,
     system::{
         cluster::{ClusterConfig, bind, serve_jobs_until},
@@ -115,7 +115,7 @@ impl JobManager {
 
 async fn serve(host: Host, port: u16, config: ClusterConfig, programs: &Programs, cause: &Cause) {
     let Some(service) = bind(&host, port).await else { return };
-    let told_to_end = told_to_end(&host);
+    let told_to_end = told_to_end_soon(&host);
     let ended = serve_jobs_until(service, config, programs, announce, told_to_end).await;
     match ended {
         Some(status) => {
@@ -128,11 +128,8 @@ async fn serve(host: Host, port: u16, config: ClusterConfig, programs: &Programs
 }
 
 /// Ready when a signal wants this process to end, which it has some time for.
-async fn told_to_end(host: &Host) {
-    if let Err(error) = interrupted().await {
-        tracing::warn!(%error, "signals can't be heard");
-        std::future::pending::<()>().await;
-    }
+async fn told_to_end_soon(host: &Host) {
+    told_to_end().await;
     let late = host.clone();
     host.spawn(async move {
         late.sleep(END_MAX).await;

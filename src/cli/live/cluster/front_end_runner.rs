@@ -4,10 +4,9 @@ use super::worker::Worker;
 use crate::{
     cli::live::{
         CliError, Outcome,
-        place::{announce, run},
+        place::{announce, run, told_to_end},
         text::parse_duration,
     },
-    host::live::interrupted,
     system::{cluster::run_front_end_node, request_reply::FrontEndConfig},
 };
 use clap::Args;
@@ -50,13 +49,5 @@ impl FrontEndRunner {
             };
             run_front_end_node(host, servers.config(), front_end, announce, told_to_end()).await;
         })
-    }
-}
-
-/// Ready when a signal wants this process to end.
-async fn told_to_end() {
-    if let Err(error) = interrupted().await {
-        tracing::warn!(%error, "signals can't be heard");
-        std::future::pending::<()>().await;
     }
 }

@@ -3,7 +3,7 @@
 //! A file is a mark, and each record's length and bytes. It is written and synced, and its name too, before the server's
 //! log names it, with length and checksum; after that it never changes. A file that the log does not name is garbage.
 
-use super::model::{RECORD_BYTES_AROUND, size};
+use super::model::size;
 use crate::{
     host::{Disk, OpenMode},
     system::service::durable::{Damage, DurableError},
@@ -202,10 +202,10 @@ impl SegmentCache {
     /// Adds a segment for which the oldest go; it is being read no longer.
     pub fn insert(&mut self, id: u64, records: Vec<Bytes>) {
         self.remove(id);
-        let bytes = records.iter().map(|record| record.len() + RECORD_BYTES_AROUND).sum::<usize>();
+        let bytes = size(&records) as u64;
         self.uses += 1;
-        self.bytes += bytes as u64;
-        self.segments.insert(id, (records, bytes as u64, self.uses));
+        self.bytes += bytes;
+        self.segments.insert(id, (records, bytes, self.uses));
         while self.bytes > self.bytes_max && self.segments.len() > 1 {
             let oldest = self.segments.iter().min_by_key(|(_, (_, _, used))| *used);
             let oldest = *oldest.expect("there is more than one").0;
@@ -234,7 +234,7 @@ impl SegmentCache {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::model::RECORD_BYTES_AROUND, *};
 
     fn records(lengths: &[usize]) -> Vec<Bytes> {
         lengths.iter().map(|length| Bytes::from(vec![7; *length])).collect()

@@ -1,7 +1,7 @@
 //! Topics, their retention, and who may need their records again.
 
 use super::{
-    model::{HOLDS_MAX, LogRefusal, Retention},
+    model::{HOLDS_MAX, LogRefusal, Retention, size},
     partition::{Arrival, Partition, SegmentBounds, Unstored},
     segment::SegmentFile,
 };
@@ -123,7 +123,7 @@ impl Topics {
         let mut next_id = self.next_segment;
         let Some(of) = self.get_mut(topic, partition) else { return };
         of.append(records, &mut Arrival { at, bounds, next_id: &mut next_id });
-        let bytes = super::model::size(records) as u64;
+        let bytes = size(records) as u64;
         self.next_segment = next_id;
         self.bytes += bytes;
         self.memory += bytes;
@@ -174,7 +174,7 @@ impl Topics {
         let mut due: Vec<(u64, DueSegment)> = Vec::new();
         for (topic, number, partition) in self.all() {
             for segment in partition.unstored(self.bounds_of(topic), too_much) {
-                let bytes = super::model::size(&segment.2) as u64;
+                let bytes = size(&segment.2) as u64;
                 let place = (topic.to_string(), number);
                 due.push((bytes, DueSegment { place, segment }));
             }

@@ -91,9 +91,7 @@ impl RetentionFollowsCheckpoints {
     /// Older ones are never stored any more.
     fn forget(&mut self, job: JobId, id: CheckpointId) {
         self.durable.remove(&(job, id));
-        let later = self.next.split_off(&(job, CheckpointId(id.0 + 1)));
-        self.next.retain(|(of, _), _| *of != job);
-        self.next.extend(later);
+        self.next.retain(|(of, checkpoint), _| *of != job || *checkpoint > id);
     }
 
     fn trimmed(&mut self, at: Moment, topic: &str, partition: u32, start: u64) -> Check {

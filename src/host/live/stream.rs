@@ -23,6 +23,8 @@ use tokio::{
 
 /// The most that one `read` returns.
 const READ_BYTES_MAX: usize = 64 * 1024;
+/// What there is room for at least: a stream that brings little holds little.
+const READ_BYTES_MIN: usize = 4 * 1024;
 
 /// Listens for streams on a port; 0 takes a free one.
 pub(in crate::host) async fn listen(node: &Node, port: u16) -> io::Result<StreamListener> {
@@ -68,8 +70,9 @@ impl Stream {
     fn new(node: &Node, tcp: TcpStream, peer: NodeAddress) -> Self {
         let peer = Arc::new(peer);
         let (read, write) = tcp.into_split();
-        let (buffer, half) = (BytesMut::new(), Some(WriteHalf(Some(write))));
-        let reader = StreamReader { node: node.clone(), peer: peer.clone(), read, buffer };
+        let (buffer, room) = (BytesMut::new(), READ_BYTES_MIN);
+        let half = Some(WriteHalf(Some(write)));
+        let reader = StreamReader { node: node.clone(), peer: peer.clone(), read, buffer, room };
         Stream { reader, writer: StreamWriter { node: node.clone(), peer, half } }
     }
 
@@ -111,6 +114,17 @@ pub struct StreamReader {
     peer: Arc<NodeAddress>,
     read: OwnedReadHalf,
     buffer: BytesMut,
+    /// How much the next `read` has room for.
+    room: usize,
+}
+
+/// How much the read after one of so many bytes has room for.
+fn next_room(room: usize, read: usize) -> usize {
+    match read {
+        _ if read == room => READ_BYTES_MAX.min(room * 2),
+        _ if read < room / 4 => READ_BYTES_MIN.max(room / 2),
+        _ => room,
+    }
 }
 
 impl StreamReader {
@@ -138,11 +152,14 @@ impl StreamReader {
         }
         loop {
             ready!(self.read.as_ref().poll_read_ready(cx))?;
-            self.buffer.reserve(READ_BYTES_MAX);
-            let mut room = (&mut self.buffer).limit(READ_BYTES_MAX);
+            self.buffer.reserve(self.room);
+            let mut room = (&mut self.buffer).limit(self.room);
             match self.read.try_read_buf(&mut room) {
                 Ok(0) => return Poll::Ready(Ok(None)),
-                Ok(_) => return Poll::Ready(Ok(Some(self.buffer.split().freeze()))),
+                Ok(read) => {
+                    self.room = next_room(self.room, read);
+                    return Poll::Ready(Ok(Some(self.buffer.split().freeze())));
+                }
                 // It was not ready after all.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),

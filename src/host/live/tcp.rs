@@ -10,10 +10,14 @@ use std::{
     task::Poll,
     time::Duration,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 /// How long a look-up and the handshake may take together.
 pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Connections that wait to be accepted, as far as the kernel lets them. One more is dropped without a word, and its
+/// client tries again only after a second.
+const BACKLOG: u32 = 4096;
 
 /// A listening port. It is closed at once when this is dropped or the node ends.
 pub(super) struct Port {
@@ -21,9 +25,27 @@ pub(super) struct Port {
     address: NodeAddress,
 }
 
+/// At the first of a host's addresses where that is possible.
+async fn listen(hostname: &str, port: u16) -> io::Result<TcpListener> {
+    let mut refused = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in lookup_host((hostname, port)).await? {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        // A node that begins anew has its port at once.
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
 impl Port {
     pub async fn open(node: &Node, port: u16) -> io::Result<Port> {
-        let listener = TcpListener::bind((node.hostname(), port)).await?;
+        let listener = listen(node.hostname(), port).await?;
         let address = NodeAddress::new(node.hostname(), listener.local_addr()?.port());
         let slot = Arc::new(Mutex::new(Some(listener)));
         node.ports().add(&slot);

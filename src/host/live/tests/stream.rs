@@ -42,6 +42,15 @@ async fn bytes_go_both_ways_up_to_an_orderly_end() {
 }
 
 #[tokio::test]
+async fn many_connect_before_the_first_is_accepted() {
+    let folder = Folder::new();
+    let (a, b) = (folder.start(), folder.start());
+    let listener = soon(b.listen(0)).await.expect("a free port");
+    let connects = (0..300).map(|_| a.connect(listener.address()));
+    soon(futures::future::try_join_all(connects)).await.expect("nobody waits for a second try");
+}
+
+#[tokio::test]
 async fn a_full_window_makes_the_writer_wait_and_nothing_is_lost() {
     let folder = Folder::new();
     let (a, b) = (folder.start(), folder.start());

@@ -87,12 +87,14 @@ pub fn of_job(setup: &JobSetup, has_faults: bool, mode: Mode) -> Vec<Goal<Model>
         is_submitted: mode == Mode::Session,
     };
     let (ended, topic) = (ends.clone(), setup.input_topic.clone());
+    let is_service = !setup.of_service.is_empty();
     vec![
         Goal::new("tasks", move |model, _| all_running(model, job)).once(),
         Goal::new("checkpoint", move |model, look| fresh_checkpoint(model, job, look)).once(),
-        // The job can't end before its input does.
+        // The job can't end before its input does. Whoever asks and is never answered asks for ever.
         Goal::new("job", move |model, _| ends.waits_for(model)).since(move |model: &Model| {
-            Some(model.last_input.get(&topic).copied().unwrap_or_default())
+            let last_input = || model.last_input.get(&topic).copied().unwrap_or_default();
+            Some(if is_service { model.last_answer } else { last_input() })
         }),
         Goal::new("leftovers", move |model, _| nothing_left(model, job)).since(
             move |model: &Model| match ended.waits_for(model) {

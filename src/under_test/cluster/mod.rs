@@ -11,9 +11,11 @@ mod lines;
 mod milestones;
 mod model;
 mod nodes;
+mod numbers;
 pub mod provider;
 mod rest_reader;
 mod roles;
+mod services;
 mod settings;
 mod words;
 

@@ -6,6 +6,7 @@ use super::{
     event_ref::EventRef,
     provider::ProviderEvent,
     rest_reader::{RestEvent, RestQuestion},
+    services::Services,
 };
 use crate::{
     harness::{check, event::Moment},
@@ -79,6 +80,8 @@ pub struct Model {
     pub results: BTreeMap<JobId, (JobResult, Duration)>,
     /// The job managers whose processes have ended with their cluster.
     pub ended: BTreeSet<(NodeId, u64)>,
+    /// When a service has answered a caller last.
+    pub last_answer: Duration,
     /// The callers of services that were told all that they asked.
     pub callers_finished: BTreeSet<u32>,
     /// How many machines a provider holds for the cluster.
@@ -93,6 +96,8 @@ pub struct Model {
     began: BTreeMap<(JobId, CheckpointId), (Duration, (NodeId, u64))>,
     /// When the newest one began of those that are complete.
     pub newest_checkpoint: BTreeMap<JobId, Duration>,
+    /// What is under way of services.
+    pub services: Services,
 }
 
 /// The present attempts of a job.
@@ -122,6 +127,7 @@ impl AsRef<Model> for Model {
 
 impl Model {
     fn see(&mut self, at: Moment, seen: EventRef<'_>) {
+        self.services.observe(at, seen);
         match seen {
             EventRef::Hardware(Hardware::Ended(_)) => self.forget_process(at.process),
             EventRef::Job(event) => self.observe_job(at, event),
@@ -142,6 +148,9 @@ impl Model {
             EventRef::Database(event) => self.observe_database(event),
             EventRef::Slot(event) => self.observe_slots(at, event),
             EventRef::Provider(ProviderEvent::Workers { count, .. }) => self.machines = *count,
+            EventRef::Caller(CallerEvent::Answered { id: Some(_), .. }) => {
+                self.last_answer = at.time;
+            }
             EventRef::Caller(CallerEvent::Finished { caller }) => {
                 self.callers_finished.insert(*caller);
             }
@@ -336,8 +345,11 @@ impl Model {
         }
     }
 
-    /// Records of a topic into which only transactions write stand there; of others nothing is kept.
+    /// Records of a topic into which only transactions write stand there; of others and of services nothing is kept.
     fn put_out(&mut self, topic: &str, partition: u32, first: u64, records: &[Bytes]) {
+        if self.services.has(topic) {
+            return;
+        }
         let held = self.output.entry((topic.to_string(), partition)).or_default();
         let known = usize::try_from(first).unwrap_or(usize::MAX);
         if known <= held.len() {

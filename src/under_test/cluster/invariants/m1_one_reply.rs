@@ -7,17 +7,27 @@ use crate::{
     harness::event::Moment,
     host::sim::{Hardware, NodeId},
     system::request_reply::{EventId, FrontEndEvent},
-    under_test::cluster::{EventKind, EventRef, Model, callers::CallerEvent},
+    under_test::cluster::{EventKind, EventRef, Model, callers::CallerEvent, numbers::Numbers},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Remembers who waits for what.
 #[derive(Default)]
 pub struct OneReply {
-    named: BTreeSet<EventId>,
+    named: Named,
     waits: BTreeMap<EventId, (NodeId, u64)>,
-    /// By request, who was given its answer: process and call.
-    given: BTreeMap<EventId, ((NodeId, u64), u64)>,
+    /// The requests whose answer was given to a call.
+    given: Named,
+}
+
+/// Requests by the life of their front end: its slot, its incarnation.
+#[derive(Default)]
+struct Named(BTreeMap<(u32, u64), Numbers>);
+
+impl Named {
+    fn add(&mut self, id: EventId) -> bool {
+        self.0.entry((id.slot, id.incarnation)).or_default().add(id.number)
+    }
 }
 
 impl ClusterInvariant for OneReply {
@@ -36,7 +46,7 @@ impl ClusterInvariant for OneReply {
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
             EventRef::FrontEnd(FrontEndEvent::RequestAccepted { id, .. }) => {
-                if !self.named.insert(*id) {
+                if !self.named.add(*id) {
                     return Check::broken(
                         format!("{id:?} was accepted before"),
                         format!("{at}: another one is accepted under its name"),
@@ -58,13 +68,10 @@ impl ClusterInvariant for OneReply {
                 }
             }
             EventRef::Caller(CallerEvent::Answered { call, id: Some(id), .. }) => {
-                match self.given.insert(*id, (at.process, *call)) {
-                    None => Check::Passed,
-                    Some((process, other)) => Check::broken(
-                        format!("the answer to {id:?} was given to call {other} of {process:?}"),
-                        format!("{at}: it is given to call {call}"),
-                    ),
-                }
+                Check::that(self.given.add(*id), || {
+                    let promised = format!("the answer to {id:?} was given to no other call");
+                    (promised, format!("{at}: it is given to call {call}"))
+                })
             }
             EventRef::Hardware(Hardware::Ended(_)) => {
                 self.waits.retain(|_, process| *process != at.process);

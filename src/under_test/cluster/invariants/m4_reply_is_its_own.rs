@@ -2,40 +2,30 @@
 //! front end that it asked, after it had asked; it stands in the log with the caller's own path, key and body; and the
 //! answer is the first response to it there, status and body. What does not say whom it answers is no service's answer.
 
-use super::{Check, ClusterInvariant, service_log::ServiceLog};
+use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
-    host::sim::NodeId,
-    system::request_reply::{EventId, FrontEndEvent, ServiceRequest},
+    system::request_reply::{EventId, ServiceRequest},
     under_test::cluster::{
         EventKind, EventRef, Model,
         callers::{Asked, CallerEvent},
+        services::Services,
     },
 };
-use std::collections::BTreeMap;
 
 /// With what front ends answer themselves what callers ask: too many wait, the log refuses it, no response in time.
 const OF_FRONT_ENDS: [u16; 3] = [429, 503, 504];
 
-/// What a call is about, and the number of the event at which it was put last.
-struct Call {
-    asked: Asked,
-    slot: u32,
-    since: u64,
-}
-
-/// Follows each call through the log.
+/// Looks at each answer.
 #[derive(Default)]
-pub struct ReplyIsItsOwn {
-    log: ServiceLog,
-    events: u64,
-    calls: BTreeMap<((NodeId, u64), u64), Call>,
-    /// At which event each request was accepted.
-    accepted: BTreeMap<EventId, u64>,
-}
+pub struct ReplyIsItsOwn;
 
 impl ReplyIsItsOwn {
-    fn judge(&self, at: Moment, call: u64, status: u16, id: Option<EventId>, body: &[u8]) -> Check {
+    fn judge(
+        at: Moment,
+        (call, status, id, body): (u64, u16, Option<EventId>, &[u8]),
+        services: &Services,
+    ) -> Check {
         let broken = |promised: String| {
             let told = String::from_utf8_lossy(body);
             Check::broken(promised, format!("{at}: call {call} is answered {status} {told}"))
@@ -49,24 +39,24 @@ impl ReplyIsItsOwn {
                 }
             };
         };
-        let Some(of) = self.calls.get(&(at.process, call)) else {
+        let Some(of) = services.call(at.process, call) else {
             return broken(format!("call {call} was made"));
         };
-        let is_accepted = self.accepted.get(&id).is_some_and(|accepted| *accepted > of.since);
-        if !is_accepted || id.slot != of.slot {
+        let accepted = services.accepted(id).filter(|of_id| of_id.is_after(of));
+        let Some(accepted) = accepted.filter(|_| id.slot == of.slot) else {
             return broken(format!(
                 "the answer is to what front end {} has accepted since it was asked",
                 of.slot
             ));
-        }
-        let Some(ServiceRequest { key, path, body: sent, .. }) = self.log.requests.get(&id) else {
+        };
+        let Some(ServiceRequest { key, path, body: sent, .. }) = &accepted.request else {
             return broken(format!("{id:?} stands in the log"));
         };
         let Asked { path: its_path, key: its_key, body: its_body } = &of.asked;
         if (path, key, sent) != (its_path, its_key, its_body) {
             return broken(format!("{id:?} stands in the log as what was asked: {:?}", of.asked));
         }
-        match self.log.responses.get(&id).map(|placed| &placed.response) {
+        match accepted.response.as_ref().map(|placed| &placed.response) {
             None => broken(format!("a response to {id:?} stands in the log")),
             Some(response) if (response.status, &*response.body) == (status, body) => Check::Passed,
             Some(response) => broken(format!(
@@ -88,29 +78,16 @@ impl ClusterInvariant for ReplyIsItsOwn {
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::FrontEnd, EventKind::Caller, EventKind::Log]
+        &[EventKind::Caller]
     }
 
-    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
-        self.events += 1;
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            EventRef::Log(event) => self.log.observe_log(event),
-            EventRef::FrontEnd(event) => {
-                self.log.observe_front_end(event);
-                if let FrontEndEvent::RequestAccepted { id, .. } = event {
-                    self.accepted.insert(*id, self.events);
-                }
-            }
-            EventRef::Caller(CallerEvent::Asking { call, slot, asked, .. }) => {
-                let of = Call { asked: asked.clone(), slot: *slot, since: self.events };
-                self.calls.insert((at.process, *call), of);
-            }
             EventRef::Caller(CallerEvent::Answered { call, status, id, body, .. }) => {
-                return self.judge(at, *call, *status, *id, body);
+                Self::judge(at, (*call, *status, *id, body), &model.services)
             }
-            _ => {}
+            _ => Check::Ignored,
         }
-        Check::Ignored
     }
 }
 

@@ -2,55 +2,85 @@
 //! has a response in its front end's partition, behind where that life began to read; what is called late has ended here
 //! before, and what is called foreign was never this life's. Of the responses in its partition a life leaves none out.
 
-use super::{Check, ClusterInvariant, service_log::ServiceLog};
+use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
-    host::sim::NodeId,
-    system::request_reply::{Ending, EventId, FrontEndEvent},
-    under_test::cluster::{EventKind, EventRef, Model},
+    host::sim::{Hardware, NodeId},
+    system::{
+        request_reply::{Ending, EventId, FrontEndEvent},
+        service::log::LogEvent,
+    },
+    under_test::cluster::{EventKind, EventRef, Model, numbers::Numbers, services::Services},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 
 /// A life of a front end.
 struct Life {
     slot: u32,
     incarnation: u64,
     offset: u64,
-    ended: BTreeSet<EventId>,
+    ended: Numbers,
     responses: String,
     /// Where it reads next.
     next: u64,
+    /// What it has to read, by offset, up to where the log was looked at.
+    unread: VecDeque<(u64, EventId)>,
+    looked_to: u64,
+}
+
+impl Life {
+    fn new(slot: u32, incarnation: u64, offset: u64, responses: &str) -> Self {
+        let (ended, unread) = (Numbers::default(), VecDeque::new());
+        let (responses, next, looked_to) = (responses.to_string(), offset, offset);
+        Life { slot, incarnation, offset, ended, responses, next, unread, looked_to }
+    }
+
+    /// Whether a request has ended here.
+    fn has_ended(&self, id: EventId) -> bool {
+        self.is_own(id) && self.ended.has(id.number)
+    }
+
+    fn is_own(&self, id: EventId) -> bool {
+        (id.slot, id.incarnation) == (self.slot, self.incarnation)
+    }
+
+    /// Takes in what stands in the log.
+    fn look(&mut self, services: &Services) {
+        self.unread.extend(services.responses_from(&self.responses, self.slot, self.looked_to));
+        self.looked_to = self.unread.back().map_or(self.looked_to, |(offset, _)| offset + 1);
+    }
+
+    /// What is before that offset is not read.
+    fn skip(&mut self, to: u64) {
+        self.next = self.next.max(to);
+        self.looked_to = self.looked_to.max(to);
+        self.unread.retain(|(offset, _)| *offset >= to);
+    }
 }
 
 /// Holds what front ends do with responses against the log.
 #[derive(Default)]
 pub struct LateResponsesHarmNobody {
-    log: ServiceLog,
     lives: BTreeMap<(NodeId, u64), Life>,
 }
 
 impl LateResponsesHarmNobody {
-    fn judge(&mut self, at: Moment, event: &FrontEndEvent) -> Check {
+    fn judge(&mut self, at: Moment, event: &FrontEndEvent, services: &Services) -> Check {
         if let FrontEndEvent::Began { slot, incarnation, offset, responses, .. } = event {
-            let life = Life {
-                slot: *slot,
-                incarnation: *incarnation,
-                offset: *offset,
-                ended: BTreeSet::new(),
-                responses: responses.clone(),
-                next: *offset,
-            };
+            let life = Life::new(*slot, *incarnation, *offset, responses);
             self.lives.insert(at.process, life);
             return Check::Ignored;
         }
         let Some(life) = self.lives.get_mut(&at.process) else { return Check::Ignored };
-        let is_own = |id: &EventId| (id.slot, id.incarnation) == (life.slot, life.incarnation);
+        life.look(services);
         let broken =
             |promised: String, told: &str| Check::broken(promised, format!("{at}: {told}"));
         if let Some(id) = read(event) {
-            let next = self.log.response_from(&life.responses, life.slot, life.next);
-            match next {
-                Some((offset, of)) if of == id => life.next = offset + 1,
+            match life.unread.front().copied() {
+                Some((offset, of)) if of == id => {
+                    life.unread.pop_front();
+                    life.next = offset + 1;
+                }
                 // Judged below.
                 None => {}
                 Some((offset, of)) => {
@@ -63,10 +93,10 @@ impl LateResponsesHarmNobody {
         }
         match event {
             FrontEndEvent::ResponsesMissed { from, to } => {
-                let start = self.log.start(&life.responses, life.slot);
+                let start = services.start(&life.responses, life.slot);
                 let (is_true, next) =
                     (*from < *to && *to <= start && *from >= life.next, life.next);
-                life.next = life.next.max(*to);
+                life.skip(*to);
                 Check::that(is_true, || {
                     let kept =
                         format!("responses are kept from {start} on, and {next} is read next");
@@ -74,9 +104,9 @@ impl LateResponsesHarmNobody {
                 })
             }
             FrontEndEvent::RequestEnded { id, how, .. } => {
-                life.ended.insert(*id);
-                let placed = self.log.responses.get(id);
-                let is_there = placed.is_some_and(|placed| {
+                life.ended.add(id.number);
+                let response = services.accepted(*id).and_then(|of| of.response.as_ref());
+                let is_there = response.is_some_and(|placed| {
                     placed.partition == life.slot && placed.offset >= life.offset
                 });
                 match how {
@@ -91,10 +121,10 @@ impl LateResponsesHarmNobody {
                     _ => Check::Ignored,
                 }
             }
-            FrontEndEvent::LateResponse { id } if !life.ended.contains(id) => {
+            FrontEndEvent::LateResponse { id } if !life.has_ended(*id) => {
                 broken(format!("{id:?} has not ended"), "a response to it is called late")
             }
-            FrontEndEvent::ForeignResponse { id } if is_own(id) => {
+            FrontEndEvent::ForeignResponse { id } if life.is_own(*id) => {
                 broken(format!("{id:?} is of this life"), "a response to it is called foreign")
             }
             FrontEndEvent::LateResponse { .. } | FrontEndEvent::ForeignResponse { .. } => {
@@ -125,16 +155,17 @@ impl ClusterInvariant for LateResponsesHarmNobody {
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::FrontEnd, EventKind::Log]
+        &[EventKind::FrontEnd, EventKind::Log, EventKind::Hardware]
     }
 
-    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            EventRef::Log(event) => self.log.observe_log(event),
-            EventRef::FrontEnd(event) => {
-                self.log.observe_front_end(event);
-                return self.judge(at, event);
+            EventRef::FrontEnd(event) => return self.judge(at, event, &model.services),
+            // A life may still read what is being removed.
+            EventRef::Log(LogEvent::Trimmed { .. } | LogEvent::Recovered { .. }) => {
+                self.lives.values_mut().for_each(|life| life.look(&model.services));
             }
+            EventRef::Hardware(Hardware::Ended(_)) => drop(self.lives.remove(&at.process)),
             _ => {}
         }
         Check::Ignored

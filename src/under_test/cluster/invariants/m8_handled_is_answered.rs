@@ -2,7 +2,7 @@
 //! complete that covers it; so no failure loses one. Judged on the log server's own log: how far a group has read is told
 //! when a checkpoint is complete (X7).
 
-use super::{Check, ClusterInvariant, service_log::ServiceLog};
+use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
     system::service::log::{GroupOffset, LogEvent},
@@ -12,13 +12,12 @@ use crate::{
 /// Holds what a group has read of one service's requests against the responses.
 pub struct HandledIsAnswered {
     group: String,
-    log: ServiceLog,
 }
 
 impl HandledIsAnswered {
     /// Judges the service whose requests this group reads.
     pub fn new(group: &str) -> Self {
-        HandledIsAnswered { group: group.to_string(), log: ServiceLog::default() }
+        HandledIsAnswered { group: group.to_string() }
     }
 }
 
@@ -32,32 +31,27 @@ impl ClusterInvariant for HandledIsAnswered {
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::FrontEnd, EventKind::Log]
+        &[EventKind::Log]
     }
 
-    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
-        match seen {
-            EventRef::FrontEnd(event) => self.log.observe_front_end(event),
-            EventRef::Log(LogEvent::OffsetsCommitted { offsets }) => {
-                let mut check = Check::Ignored;
-                for GroupOffset { group, topic, partition, offset } in offsets {
-                    if *group != self.group {
-                        continue;
-                    }
-                    check = Check::Passed;
-                    if let Some(id) = self.log.unanswered(topic, *partition, *offset) {
-                        return Check::broken(
-                            format!("{id:?} of {topic}/{partition} has its response in the log"),
-                            format!("{at}: all before {offset} is handled, and it has none"),
-                        );
-                    }
-                }
-                return check;
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+        let EventRef::Log(LogEvent::OffsetsCommitted { offsets }) = seen else {
+            return Check::Ignored;
+        };
+        let mut check = Check::Ignored;
+        for GroupOffset { group, topic, partition, offset } in offsets {
+            if *group != self.group {
+                continue;
             }
-            EventRef::Log(event) => self.log.observe_log(event),
-            _ => {}
+            check = Check::Passed;
+            if let Some(id) = model.services.unanswered(topic, *partition, *offset) {
+                return Check::broken(
+                    format!("{id:?} of {topic}/{partition} has its response in the log"),
+                    format!("{at}: all before {offset} is handled, and it has none"),
+                );
+            }
         }
-        Check::Ignored
+        check
     }
 }
 

@@ -70,14 +70,13 @@ pub mod s6_no_old_report;
 pub mod s7_no_busy_loop;
 pub mod s8_workers_are_needed;
 pub mod s9_no_twins;
-mod service_log;
 mod stored;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod testing_jobs;
 #[cfg(test)]
-mod testing_services;
+pub(super) mod testing_services;
 mod unannounced;
 pub mod w1_rest_tells_what_was;
 pub mod w2_answers_are_not_old;
@@ -205,7 +204,7 @@ pub fn of_services() -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(m1_one_reply::OneReply::default()),
         Box::new(m2_bounded_in_flight::BoundedInFlight::default()),
         Box::new(m3_requests_end_in_time::RequestsEndInTime::default()),
-        Box::new(m4_reply_is_its_own::ReplyIsItsOwn::default()),
+        Box::new(m4_reply_is_its_own::ReplyIsItsOwn),
         Box::new(m5_late_responses_harm_nobody::LateResponsesHarmNobody::default()),
     ]
 }

@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     host::name_hash,
-    system::service::log::{Log, LogRefusal, RECORD_BYTES_AROUND, WRITE_BYTES_MAX},
+    system::{
+        sabotage,
+        service::log::{Log, LogRefusal, RECORD_BYTES_AROUND, WRITE_BYTES_MAX},
+    },
 };
 use bytes::Bytes;
 use futures::task::AtomicWaker;
@@ -90,12 +93,21 @@ impl RequestWriters {
         let (mut life, mut written) = (0, 0);
         loop {
             let batch = queue.take().await;
-            let producer = format!("{}-{life}", self.producer);
             let records: Vec<Bytes> = batch.iter().map(|(_, record)| record.clone()).collect();
-            let after = written + records.len() as u64;
             let topic = &in_flight.config.requests;
-            let append =
-                log.append_until_acknowledged(topic, number, &producer, written, records).await;
+            let producer = |life| format!("{}-{life}", self.producer);
+            if in_flight.host.sabotaged(sabotage::REQUESTS_WRITTEN_AGAIN) {
+                let of = producer(life);
+                match log.append(topic, number, &of, written, records.clone()).await {
+                    Ok(next) => {
+                        written = next;
+                        continue;
+                    }
+                    Err(_) => (life, written) = (life + 1, 0),
+                }
+            }
+            let (of, after) = (producer(life), written + records.len() as u64);
+            let append = log.append_until_acknowledged(topic, number, &of, written, records).await;
             match append {
                 Ok(next) => {
                     assert_eq!(next, after, "nobody else writes as this one");

@@ -22,6 +22,10 @@ pub(super) async fn read_responses(in_flight: &InFlight, log: &Arc<dyn Log>, mut
     if in_flight.host.sabotaged(sabotage::RESPONSE_PARTITION_SHARED) {
         slot = 0;
     }
+    if in_flight.host.sabotaged(sabotage::RESPONSES_FROM_THE_NEWEST) {
+        let ends = log.end_offsets_until_acknowledged(topic).await.unwrap_or_default();
+        offset = ends.get(slot as usize).copied().unwrap_or(offset);
+    }
     loop {
         let read = log.read_until_acknowledged(topic, slot, offset, RECORDS_MAX, WAIT);
         let batch = match read.await {
@@ -47,7 +51,12 @@ pub(super) async fn read_responses(in_flight: &InFlight, log: &Arc<dyn Log>, mut
         offset += batch.records.len() as u64;
         for record in &batch.records {
             match ServiceResponse::decode(record) {
-                Ok(response) => give(in_flight, response),
+                Ok(response) => {
+                    let given = give(in_flight, response);
+                    if !given && in_flight.host.sabotaged(sabotage::LATE_RESPONSE_ENDS_READER) {
+                        return;
+                    }
+                }
                 // Anybody can write to a topic.
                 Err(error) => tracing::warn!(%error, "what is no response is skipped"),
             }
@@ -55,17 +64,21 @@ pub(super) async fn read_responses(in_flight: &InFlight, log: &Arc<dyn Log>, mut
     }
 }
 
-fn give(in_flight: &InFlight, response: ServiceResponse) {
+/// Gives a response to whom it is for; whether he still waits.
+fn give(in_flight: &InFlight, response: ServiceResponse) -> bool {
     let mut id = response.id;
     if in_flight.host.sabotaged(sabotage::FOREIGN_RESPONSES_ANSWER) {
         id = in_flight.id(id.number);
     }
     if (id.slot, id.incarnation) != (in_flight.config.slot, in_flight.incarnation) {
-        return in_flight.host.announce(&FrontEndEvent::ForeignResponse { id });
+        in_flight.host.announce(&FrontEndEvent::ForeignResponse { id });
+        return false;
     }
-    match in_flight.end(id, Ending::Answered) {
-        // Its connection may have ended since.
-        Some(waits) => drop(waits.send(Outcome::Response(response))),
-        None => in_flight.host.announce(&FrontEndEvent::LateResponse { id }),
-    }
+    let Some(waits) = in_flight.end(id, Ending::Answered) else {
+        in_flight.host.announce(&FrontEndEvent::LateResponse { id });
+        return false;
+    };
+    // Its connection may have ended since.
+    drop(waits.send(Outcome::Response(response)));
+    true
 }

@@ -4,6 +4,7 @@ use super::records::{Encode, Records, ToPartition};
 use crate::system::{
     dataflow::{Data, Failure, OperatorContext, Result, Sink, Timestamp, Waits},
     ids::CheckpointId,
+    sabotage,
 };
 use bytes::Bytes;
 use futures::FutureExt;
@@ -54,12 +55,21 @@ impl<T: Data> PlainLogSink<T> {
             return Ok(());
         }
         let context = self.context.clone().ok_or_else(|| Failure::new("the sink is not open"))?;
-        let OperatorContext { attempt, uid, subtask, services, .. } = context;
+        let OperatorContext { host, attempt, uid, subtask, services, .. } = context;
         // An attempt of its own each: what an older one still sends takes nothing of a newer one's numbers.
         let producer = format!("{}/{uid}-{subtask}#{}", attempt.job, attempt.epoch);
         for (partition, records) in gathered {
             let written = self.written.entry(partition).or_default();
             let after = *written + records.len() as u64;
+            if host.sabotaged(sabotage::RESPONSES_NOT_AWAITED) {
+                let (log, topic, producer) =
+                    (services.log.clone(), self.topic.clone(), producer.clone());
+                let first = std::mem::replace(written, after);
+                host.spawn(async move {
+                    drop(log.append(&topic, partition, &producer, first, records).await);
+                });
+                continue;
+            }
             let next = services
                 .log
                 .append_until_acknowledged(&self.topic, partition, &producer, *written, records)

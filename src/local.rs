@@ -71,7 +71,8 @@ pub struct LocalClusterConfig {
     pub slots: u32,
     /// The port of the web monitor, 0 for any free one; 0.
     pub rest_port: u16,
-    /// How long a record may wait in a buffer that is not full; zero sends each at once, which costs throughput; 100 ms.
+    /// How long a record may wait in a buffer that is not full; zero sends each with those at most that
+    /// came with it, which costs throughput; 100 ms.
     pub buffer_timeout: Duration,
     /// The folder in which the nodes keep their data. It stays, and a cluster that is started in it again goes on
     /// with its jobs. `None` for a temporary one, which goes with the cluster.

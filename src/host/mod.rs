@@ -34,7 +34,7 @@ use std::{future::Future, io, time::Duration};
 
 pub use announce::{Event, Evidence};
 pub use clock::{Elapsed, Instant, WallTime, millis};
-pub use disk::OpenMode;
+pub use disk::{FileWrite, OpenMode};
 pub use imp::run_two;
 pub use imp::{
     cause::Cause,

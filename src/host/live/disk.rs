@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the disk that a live Host gives out")]
 
 use super::node::Node;
-use crate::host::OpenMode;
+use crate::host::{FileWrite, OpenMode};
 use bytes::Bytes;
 use std::{
     fs, io,
@@ -41,6 +41,26 @@ impl Disk {
     pub async fn create_dir(&self, path: &str) -> io::Result<()> {
         let path = self.folder(path)?;
         self.node.blocking(move || fs::create_dir_all(path)).await
+    }
+
+    /// Writes each durably, and the next only when the one before it is: as
+    /// [`write_durably`](File::write_durably) for each, in one go.
+    ///
+    /// # Errors
+    /// The first there is; none behind it is begun then.
+    pub async fn write_in_turn(&self, writes: Vec<FileWrite<File>>) -> io::Result<()> {
+        let mut turns = Vec::new();
+        for write in &writes {
+            turns.push(write.file.writing.clone().lock_owned().await);
+        }
+        let work = move || {
+            let write =
+                |FileWrite::<File> { file, offset, data }| write_durably(&file.file, offset, &data);
+            let done = writes.into_iter().try_for_each(write);
+            drop(turns);
+            done
+        };
+        self.node.blocking(work).await
     }
 
     /// Gives a file another name, in place of the file that has it.
@@ -203,11 +223,7 @@ impl File {
     /// # Errors
     /// Those of the two.
     pub async fn write_durably(&self, offset: u64, data: Bytes) -> io::Result<()> {
-        self.writing(move |file| {
-            file.write_all_at(&data, offset)?;
-            file.sync_data()
-        })
-        .await
+        self.writing(move |file| write_durably(file, offset, &data)).await
     }
 
     async fn reading<T: Send + 'static>(
@@ -231,6 +247,11 @@ impl File {
         })
         .await
     }
+}
+
+fn write_durably(file: &fs::File, offset: u64, data: &[u8]) -> io::Result<()> {
+    file.write_all_at(data, offset)?;
+    file.sync_data()
 }
 
 fn read_at(file: &fs::File, offset: u64, length: usize) -> io::Result<Bytes> {

@@ -66,9 +66,14 @@ pub trait Managed: Send {
         restored: Option<OperatorState>,
     ) -> Waits<'a, ()>;
 
-    /// Whether it wants to [flush](Self::flush) before it takes more.
-    fn wants_flush(&self) -> bool {
+    /// Whether it has to [flush](Self::flush) before it takes more.
+    fn is_full(&self) -> bool {
         false
+    }
+
+    /// Whether it wants to [flush](Self::flush) when no more has come yet.
+    fn wants_flush(&self) -> bool {
+        self.is_full()
     }
 
     /// Hands on what it has gathered.

@@ -124,6 +124,10 @@ impl<T: Data, S: Sink<T>> Managed for Writing<T, S> {
         self.sink.open(context, restored.map(|state| state.own))
     }
 
+    fn is_full(&self) -> bool {
+        self.sink.is_full()
+    }
+
     fn wants_flush(&self) -> bool {
         self.sink.wants_flush()
     }

@@ -18,6 +18,8 @@ use std::{any::Any, time::Duration};
 
 /// What a chain may do without a pause: records and timers.
 pub const STEPS_MAX: u32 = 4096;
+/// The same where what is emitted is sent at once: records that came together go on together, but wait for few others.
+const STEPS_MAX_AT_ONCE: u32 = 32;
 
 /// What a chain works with while it is called.
 pub struct Scope {
@@ -26,10 +28,9 @@ pub struct Scope {
     /// The time of day when the batch began.
     now: Timestamp,
     steps: u32,
+    steps_max: u32,
     failure: Option<Failure>,
     is_paused: bool,
-    /// What is emitted is sent before the next record or timer.
-    sends_at_once: bool,
     /// Somebody stopped before all was done, and wants to be [resumed](Downstream::resume).
     is_unfinished: bool,
     /// How long what was done keeps the task from what comes next.
@@ -43,17 +44,17 @@ impl Scope {
             outputs: Outputs::new(channels),
             now: Timestamp::MIN,
             steps: 0,
+            steps_max: STEPS_MAX,
             failure: None,
             is_paused: false,
-            sends_at_once: false,
             is_unfinished: false,
             debt: Duration::ZERO,
         }
     }
 
-    /// The chain pauses from here on whenever something was emitted, so that it can be sent.
+    /// The chain pauses from here on after few records or timers, so that what was emitted can be sent.
     pub fn send_at_once(&mut self) {
-        self.sends_at_once = true;
+        self.steps_max = STEPS_MAX_AT_ONCE;
     }
 
     /// A batch begins at this time of day.
@@ -110,7 +111,7 @@ impl Scope {
     /// Counts a record or a timer.
     pub(super) fn step(&mut self) {
         self.steps += 1;
-        if self.steps >= STEPS_MAX {
+        if self.steps >= self.steps_max {
             self.is_paused = true;
         }
     }
@@ -139,7 +140,7 @@ impl Scope {
         let encode = |into: &mut BytesMut| encode_record(value, time, into);
         let sent = self.outputs.append(output, channel, encode);
         self.note(sent);
-        self.is_paused |= self.sends_at_once || self.outputs.has_queued();
+        self.is_paused |= self.outputs.has_queued();
     }
 
     pub(super) fn send_watermark(&mut self, output: usize, watermark: Timestamp) {

@@ -5,7 +5,7 @@ use super::{
     state::{Begun, DiskState, InodeId},
 };
 use crate::host::{
-    OpenMode,
+    FileWrite, OpenMode,
     random::{mix, name_hash},
     sim::{
         cause::Cause,
@@ -117,6 +117,18 @@ impl Disk {
     pub async fn create_dir(&self, path: &str) -> io::Result<()> {
         let request = Request::new(DiskOp::Metadata, "create_dir", path);
         self.run(request, |disk, verdict| verdict.and_then(|()| disk.create_dir(path))).await
+    }
+
+    /// Writes each durably, and the next only when the one before it is: as
+    /// [`write_durably`](File::write_durably) for each, in one go where that costs less.
+    ///
+    /// # Errors
+    /// The first there is; none behind it is begun then.
+    pub async fn write_in_turn(&self, writes: Vec<FileWrite<File>>) -> io::Result<()> {
+        for FileWrite { file, offset, data } in writes {
+            file.write_durably(offset, data).await?;
+        }
+        Ok(())
     }
 
     /// Renames a file; a file named `to` is replaced in the same instant.

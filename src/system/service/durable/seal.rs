@@ -5,7 +5,7 @@
 //! counts. One that was torn leaves the one before it, which says less and nothing false.
 
 use super::error::{Damage, DurableError};
-use crate::host::{Disk, File, OpenMode};
+use crate::host::{Disk, File, FileWrite, OpenMode};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -86,13 +86,12 @@ impl SealFile {
         }
     }
 
-    /// Makes the next seal durable, whose number this gives.
-    pub async fn write(&mut self, seal: Seal) -> Result<(), DurableError> {
-        let seal = Seal { number: self.seal.number + 1, ..seal };
-        let offset = seal.number % SLOTS * SLOT_BYTES as u64;
-        self.file.write_durably(offset, encode(&seal)).await?;
-        self.seal = seal;
-        Ok(())
+    /// What has to be written durably for the next seal, whose number this gives. The file is of no more use when it
+    /// is not.
+    pub fn next(&mut self, seal: Seal) -> FileWrite<File> {
+        self.seal = Seal { number: self.seal.number + 1, ..seal };
+        let offset = self.seal.number % SLOTS * SLOT_BYTES as u64;
+        FileWrite { file: self.file.clone(), offset, data: encode(&self.seal) }
     }
 }
 

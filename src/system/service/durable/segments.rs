@@ -7,7 +7,7 @@ use super::{
     seal::{Extent, SEAL_FILE, Seal, SealFile},
     segment::{Frame, Head, Place, Sealed, corrupt, open_existing, segment_name, snapshot_name},
 };
-use crate::host::{Disk, File, OpenMode};
+use crate::host::{Disk, File, FileWrite, OpenMode};
 use bytes::Bytes;
 use crc32fast::Hasher;
 use serde::{Serialize, de::DeserializeOwned};
@@ -24,7 +24,7 @@ pub(super) const DRAFT: &str = "draft";
 struct Active {
     file: File,
     first: u64,
-    /// Bytes that are synced; the file has no others.
+    /// Bytes that are synced, or being written; the file has no others.
     length: u64,
     sum: Hasher,
     index: Vec<Place>,
@@ -42,13 +42,12 @@ impl Active {
         }
     }
 
-    /// Writes at the end and syncs.
-    async fn write(&mut self, batch: Vec<u8>) -> Result<(), DurableError> {
+    /// What has to be written durably for this to be its end.
+    fn next(&mut self, batch: Vec<u8>) -> FileWrite<File> {
+        let offset = self.length;
         self.sum.update(&batch);
-        let length = batch.len() as u64;
-        self.file.write_durably(self.length, Bytes::from(batch)).await?;
-        self.length += length;
-        Ok(())
+        self.length += batch.len() as u64;
+        FileWrite { file: self.file.clone(), offset, data: Bytes::from(batch) }
     }
 }
 
@@ -218,13 +217,19 @@ impl<R: Serialize + DeserializeOwned + Send + Sync> SegmentedLog<R> {
             self.active.note(Place { record, offset: synced + batch.len() as u64 });
             frame::encode(&mut batch, &Frame::Record(content), synced);
         }
-        self.active.write(batch).await?;
+        let end = self.active.next(batch);
         self.records += records.len() as u64;
-        self.seal().await
+        let seal = self.next_seal();
+        Ok(self.disk.write_in_turn(vec![end, seal]).await?)
     }
 
     /// Says on the disk how far the log is durable.
     async fn seal(&mut self) -> Result<(), DurableError> {
+        let seal = self.next_seal();
+        Ok(self.disk.write_in_turn(vec![seal]).await?)
+    }
+
+    fn next_seal(&mut self) -> FileWrite<File> {
         let seal = Seal {
             number: 0,
             snapshot: self.snapshot,
@@ -232,7 +237,7 @@ impl<R: Serialize + DeserializeOwned + Send + Sync> SegmentedLog<R> {
             active: self.active.extent(),
             records: self.records,
         };
-        self.seal.write(seal).await
+        self.seal.next(seal)
     }
 
     /// Ends the segment that is being written, unless it is empty, and begins the next.
@@ -247,7 +252,8 @@ impl<R: Serialize + DeserializeOwned + Send + Sync> SegmentedLog<R> {
         let mut last = Vec::new();
         let places = std::mem::take(&mut self.active.index);
         frame::encode(&mut last, &Frame::<R>::Index(places), index);
-        self.active.write(last).await?;
+        let last = self.active.next(last);
+        self.disk.write_in_turn(vec![last]).await?;
         let sealed = Sealed { extent: self.active.extent(), index };
         self.active = begin::<R>(&self.disk, self.folder, self.records, Some(sealed)).await?;
         self.sealed.push(sealed);
@@ -357,7 +363,7 @@ async fn begin<R: Serialize>(
     let mut active = Active { file, first, length: 0, sum, index };
     let mut head = Vec::new();
     frame::encode(&mut head, &Frame::<R>::Head(Head { first, previous }), 0);
-    active.write(head).await?;
+    disk.write_in_turn(vec![active.next(head)]).await?;
     disk.sync_dir(folder).await?;
     Ok(active)
 }

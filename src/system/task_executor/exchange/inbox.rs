@@ -162,6 +162,13 @@ impl Inbox {
         .await
     }
 
+    /// Whether there is a buffer of a channel that is not `blocked`.
+    pub fn has_next(&self, mut blocked: impl FnMut(usize) -> bool) -> bool {
+        let channels = self.lock();
+        let mut channels = channels.channels.iter().enumerate();
+        channels.any(|(place, channel)| !channel.queue.is_empty() && !blocked(place))
+    }
+
     /// Waits for a barrier, or its cancellation, that is the next of a channel which is not `blocked`.
     pub async fn next_barrier(&self, mut blocked: impl FnMut(usize) -> bool) -> (usize, Buffer) {
         poll_fn(|cx| {

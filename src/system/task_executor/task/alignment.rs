@@ -1,7 +1,10 @@
 //! Which channels wait for the barriers of the others.
 
 use super::mailbox::remember;
-use crate::system::ids::CheckpointId;
+use crate::{
+    host::Host,
+    system::{ids::CheckpointId, sabotage},
+};
 use std::collections::BTreeSet;
 
 /// What follows from something that a channel delivered, in this order.
@@ -63,8 +66,13 @@ impl Alignment {
         }
     }
 
+    /// Whether what the channel brings has to wait.
+    pub fn holds_back(&self, channel: usize, host: &Host) -> bool {
+        self.is_blocked(channel) && !host.sabotaged(sabotage::BARRIERS_DONT_BLOCK)
+    }
+
     /// Whether the channel waits for the barriers of others.
-    pub fn is_blocked(&self, channel: usize) -> bool {
+    fn is_blocked(&self, channel: usize) -> bool {
         self.pending && self.delivered.contains(&channel)
     }
 

@@ -73,8 +73,9 @@ pub trait TaskResponder: Send + Sync {
 /// How tasks run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskConfig {
-    /// How long a record may wait in a buffer that is not full. Zero: not at all. What a record or timer has led to is
-    /// sent before the next one is handled; while a reader has no room, whatever comes meanwhile goes together.
+    /// How long a record may wait in a buffer that is not full. Zero: not at all. What records or timers have led to that
+    /// came together, few of them, is sent before more is read; while a reader has no room, whatever comes meanwhile goes
+    /// together.
     pub buffer_timeout: Duration,
     /// What handling one record takes; slept after each buffer or batch.
     pub service_time: Duration,

@@ -7,6 +7,7 @@ mod mailbox;
 mod meter;
 mod report;
 mod run;
+mod sinks;
 mod stream_task;
 mod upload;
 mod valve;

@@ -9,6 +9,7 @@ use super::{
     mailbox::{Mail, Mailbox},
     meter::Activity,
     report::Reporter,
+    sinks::Sinks,
     upload::{Upload, Uploads},
     valve::{Told, WatermarkValve},
 };
@@ -93,6 +94,7 @@ pub struct StreamTask<'a> {
     confirmed: Option<CheckpointId>,
     /// Told to finish; it does when its inputs have.
     finishing: bool,
+    sinks: Sinks,
 }
 
 /// The time of day as operators see it.
@@ -127,6 +129,7 @@ impl<'a> StreamTask<'a> {
             ended_at: None,
             confirmed: restored,
             finishing: false,
+            sinks: Sinks::default(),
         }
     }
 
@@ -145,6 +148,7 @@ impl<'a> StreamTask<'a> {
         }
         while !(self.finishing && self.inputs_ended()) {
             self.settle_end().await?;
+            self.flush_gathered(self.has_more()).await?;
             self.parts.writer.hand_on(&mut self.parts.scope.outputs);
             self.reporter.meter.count(self.read, self.parts.writer.written());
             let next = self.next().await?;
@@ -158,7 +162,7 @@ impl<'a> StreamTask<'a> {
                 Next::Timer => {
                     self.batch(|chain, scope| chain.processing_time(scope))?;
                     self.serve(0, Duration::ZERO).await;
-                    self.flush_sinks().await?;
+                    self.flush_full().await?;
                 }
                 Next::Input(channel, buffer) => {
                     self.announce_received(channel, &buffer);
@@ -171,7 +175,7 @@ impl<'a> StreamTask<'a> {
                         }
                         Content::Event(event) => {
                             self.handle_event(channel, event).await?;
-                            self.flush_sinks().await?;
+                            self.flush_full().await?;
                             self.inbox.handled(channel);
                         }
                     }
@@ -180,6 +184,7 @@ impl<'a> StreamTask<'a> {
                 Next::Source(Fetched::End) => self.end_data(),
             }
         }
+        self.flush_gathered(false).await?;
         self.parts.writer.broadcast(Event::EndOfPartition).await
     }
 
@@ -221,9 +226,7 @@ impl<'a> StreamTask<'a> {
             }
         }
         .fuse();
-        let blocked = |channel| {
-            alignment.is_blocked(channel) && !host.sabotaged(sabotage::BARRIERS_DONT_BLOCK)
-        };
+        let blocked = |channel| alignment.holds_back(channel, host);
         let channel_left = left.as_ref().map(|(channel, _)| *channel);
         // A barrier need not wait for room: what waits for it is part of the snapshot.
         let barrier = async {
@@ -283,7 +286,7 @@ impl<'a> StreamTask<'a> {
 
     /// Goes on with what is left: first within the chain, then of what was read.
     async fn go_on(&mut self, service_time: Duration) -> Result<(), TaskError> {
-        self.flush_sinks().await?;
+        self.flush_full().await?;
         let mut handled = 0;
         if self.is_unfinished {
             self.batch(|chain, scope| chain.resume(scope))?;
@@ -295,24 +298,31 @@ impl<'a> StreamTask<'a> {
             if records.is_empty() {
                 self.serve(handled, service_time).await;
                 self.inbox.handled(channel);
-                return self.flush_sinks().await;
+                return self.flush_full().await;
             }
             self.left = Some((channel, records));
         } else {
             self.batch(|chain, scope| handled = chain.drain(scope))?;
         }
         self.serve(handled, service_time).await;
-        self.flush_sinks().await
+        self.flush_full().await
     }
 
     /// Lets sinks write that have gathered enough.
-    async fn flush_sinks(&mut self) -> Result<(), TaskError> {
-        for operator in self.parts.chain.managed() {
-            if operator.wants_flush() {
-                guarded(operator.flush()).await?;
-            }
-        }
-        Ok(())
+    async fn flush_full(&mut self) -> Result<(), TaskError> {
+        self.sinks.flush_full(&mut *self.parts.chain).await
+    }
+
+    /// Lets sinks write what they have gathered, unless there is more to gather.
+    async fn flush_gathered(&mut self, has_more: bool) -> Result<(), TaskError> {
+        let now = self.reporter.host.now();
+        self.sinks.flush_gathered(&mut *self.parts.chain, now, has_more).await
+    }
+
+    /// Whether there is something that can be handled without a wait.
+    fn has_more(&self) -> bool {
+        let (alignment, host) = (&self.alignment, &self.reporter.host);
+        self.has_left() || self.inbox.has_next(|channel| alignment.holds_back(channel, host))
     }
 
     /// Lets pass what functions took, while nothing else of the task goes on, and then the service time of records,
@@ -461,7 +471,7 @@ impl<'a> StreamTask<'a> {
                 self.end = DataEnd::Reached;
             }
             self.serve(0, Duration::ZERO).await;
-            self.flush_sinks().await?;
+            self.flush_full().await?;
         }
         if self.end == DataEnd::Reached {
             let Parts { scope, writer, .. } = &mut *self.parts;

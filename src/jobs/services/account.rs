@@ -21,8 +21,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// How long an answer is kept under its key.
 pub const ANSWERS_KEPT: Duration = Duration::from_secs(600);
-/// Answers that are kept of an account at most; beyond it the oldest one is forgotten.
-pub const ANSWERS_MAX: usize = 1000;
+/// Answers that are kept of an account at most. A booking under one more key is refused (503) and not done: none is
+/// forgotten before its time, or who asks again would be booked twice.
+pub const ANSWERS_MAX: usize = 10_000;
+/// From look to look at which answers have been kept long enough.
+const ANSWERS_LOOK: Duration = Duration::from_secs(1);
 /// Before the name of an account, in a path.
 const ACCOUNTS: &str = "/accounts/";
 
@@ -58,14 +61,21 @@ impl Account {
         Booked { is_done: balance.is_some(), balance: self.balance }
     }
 
-    /// Keeps an answer, and forgets the one that is kept for the shortest time where there are too many.
-    fn keep(&mut self, key: String, until: Timestamp, booked: Booked) {
+    /// Whether there is room for the answer to one more key.
+    fn has_room(&self) -> bool {
+        self.answers.len() < ANSWERS_MAX
+    }
+
+    /// Keeps an answer; whether it is the only one.
+    fn keep(&mut self, key: String, until: Timestamp, booked: Booked) -> bool {
         self.answers.insert(key, (until, booked));
-        if self.answers.len() > ANSWERS_MAX {
-            let oldest = self.answers.iter().min_by_key(|(_, (until, _))| *until);
-            let oldest = oldest.map(|(key, _)| key.clone()).expect("there are many");
-            self.answers.remove(&oldest);
-        }
+        self.answers.len() == 1
+    }
+
+    /// Forgets what was kept long enough, and says until when the next one is kept.
+    fn forget(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.answers.retain(|_, (until, _)| *until > now);
+        self.answers.values().map(|(until, _)| *until).min()
     }
 }
 
@@ -110,14 +120,21 @@ impl Process<String, ServiceRequest> for Accounts {
         });
         let booked = match kept {
             Some(booked) => booked,
+            None if request.key.is_some() && !context.state().has_room() => {
+                let why = format!("{ANSWERS_MAX} answers are kept of this account: ask later");
+                out.emit(request.response(503, json!({ "errors": [why] })));
+                return Ok(());
+            }
             None => {
                 let booked = context.state().book(booking.add);
                 if let (Some(key), Some(beside)) = (&request.key, &mut self.beside) {
                     beside.insert(key.clone(), booked);
                 } else if let Some(key) = request.key.clone() {
                     let until = context.now().after(ANSWERS_KEPT);
-                    context.state().keep(key, until, booked);
-                    context.set_timer(Timer::Processing(until))?;
+                    // One timer looks after them all.
+                    if context.state().keep(key, until, booked) {
+                        context.set_timer(Timer::Processing(until))?;
+                    }
                 }
                 booked
             }
@@ -133,7 +150,10 @@ impl Process<String, ServiceRequest> for Accounts {
         _: &mut Collector<'_, ServiceResponse>,
     ) -> Result<()> {
         let now = context.now();
-        context.state().answers.retain(|_, (until, _)| *until > now);
+        if let Some(next) = context.state().forget(now) {
+            let next = next.max(now.after(ANSWERS_LOOK));
+            context.set_timer(Timer::Processing(next))?;
+        }
         Ok(())
     }
 }
@@ -226,13 +246,17 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bound_the_oldest_answer_is_forgotten() {
+    fn no_answer_is_forgotten_before_its_time() {
         let mut account = Account::default();
-        for number in 0..=ANSWERS_MAX as i64 {
+        for number in 0..ANSWERS_MAX as i64 {
+            assert!(account.has_room());
             let booked = account.book(1);
-            account.keep(format!("key-{number}"), Timestamp(number), booked);
+            let is_first = account.keep(format!("key-{number}"), Timestamp(number), booked);
+            assert_eq!(is_first, number == 0);
         }
-        assert_eq!(account.answers.len(), ANSWERS_MAX);
-        assert!(!account.answers.contains_key("key-0") && account.answers.contains_key("key-1"));
+        assert!(!account.has_room());
+        assert_eq!(account.forget(Timestamp(0)), Some(Timestamp(1)));
+        assert!(account.has_room() && account.answers.contains_key("key-1"));
+        assert_eq!(account.forget(Timestamp(ANSWERS_MAX as i64)), None);
     }
 }

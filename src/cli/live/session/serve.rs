@@ -48,14 +48,21 @@ const RESTART_RESET: Duration = Duration::from_secs(60);
 const ASK_MAX: Duration = Duration::from_millis(200);
 /// Slots of each task executor.
 const SLOTS: u32 = 4;
+const MIB: u64 = 1024 * 1024;
+/// What is kept at least of each partition: as much as goes at once.
+const RETENTION_BYTES_MIN: u64 = MIB;
+/// A front end that stands still for as long misses nothing.
+const RETENTION_MIN: Duration = Duration::from_secs(10);
 /// From look to look at the processes.
 const TICK: Duration = Duration::from_millis(10);
 
 /// Serve over HTTP what a job answers: cluster, topics, job and front ends, each a process of its own on loopback.
 ///
 /// A front end takes a request (POST, with a body of JSON), puts it into a topic from which the job reads, and
-/// answers with what the job puts into another. A request that has no response in time is answered 504; it may be done
-/// all the same, and can be asked again under an Idempotency-Key. Processes that end are started again.
+/// answers with what the job puts into another. A request that has no response in time is answered 504, one that finds
+/// no room for --timeout or too many waiting 429, one that the log refuses 503. What was answered 504 or 503 may be done
+/// all the same. An Idempotency-Key is handed to the job: of those shipped, `account` does what has one once, however often
+/// it is asked for. Processes that end are started again.
 ///
 /// The service's requests, its state and the job stay in --data DIR; the same command on it goes on. `jobs`, `info`,
 /// `cancel` and `stop-cluster` take that folder while it serves.
@@ -85,7 +92,7 @@ pub struct Serve {
     /// The time from checkpoint to checkpoint
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
     checkpoint_interval: Duration,
-    /// How long a request may wait for its response
+    /// How long a request may wait for room, and then for its response
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     timeout: Duration,
     /// Requests in flight at each front end; more wait
@@ -218,11 +225,26 @@ impl Serve {
                 return Err(CliError::new(format!("{option} must be 10ms at least")));
             }
         }
-        if self.delivery == Guarantee::ExactlyOnce && self.checkpoint_interval >= self.timeout {
+        // One that comes just behind a barrier waits for the next, and for what that takes.
+        if self.delivery == Guarantee::ExactlyOnce && 2 * self.checkpoint_interval > self.timeout {
             return Err(CliError::new(format!(
                 "--delivery exactly-once: a response comes with a checkpoint, every {:?} by --checkpoint-interval, and \
-                 a request waits {:?} for it by --timeout",
+                 a request waits {:?} for it by --timeout, which must be twice as long at least",
                 self.checkpoint_interval, self.timeout
+            )));
+        }
+        if self.retention_bytes < RETENTION_BYTES_MIN || self.retention < RETENTION_MIN {
+            return Err(CliError::new(format!(
+                "--retention-bytes must be {} MiB at least and --retention {RETENTION_MIN:?}: responses go before their \
+                 front end has read them",
+                RETENTION_BYTES_MIN / MIB
+            )));
+        }
+        if self.requests_max < self.retention_bytes.saturating_add(RETENTION_BYTES_MIN) {
+            return Err(CliError::new(format!(
+                "--requests-max must be {} MiB more than --retention-bytes at least: what retention keeps would take \
+                 all the room, and every request be refused",
+                RETENTION_BYTES_MIN / MIB
             )));
         }
         let last = u32::from(self.port) + u32::from(self.front_ends) - 1;

@@ -12,6 +12,9 @@ pub fn memory_kb(name: &str) -> u64 {
     line.expect("a line").trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
+/// What glibc takes from the system in pieces of its own, in bytes: it would else learn to keep what was large once.
+const LARGE_BYTES: &str = "131072";
+
 /// This program once more, for a part that must not see the memory of others.
 pub struct Child(std::process::Child);
 
@@ -21,6 +24,7 @@ impl Child {
         let options = std::env::args().skip(1).filter(|argument| argument.starts_with("--"));
         let mut child = Command::new("/proc/self/exe");
         child.arg(part).args(options).stdout(Stdio::piped());
+        child.env("MALLOC_MMAP_THRESHOLD_", LARGE_BYTES);
         Child(child.spawn().expect("a child can be started"))
     }
 

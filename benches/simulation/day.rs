@@ -1,5 +1,5 @@
 //! A simulated day of a service at ten requests a second, retention on: what the whole cluster holds in memory, its
-//! simulated disks among it, after each hour. `--hours=N` for another length. Nothing is judged meanwhile but that each
+//! simulated disks among it, in the mean of each hour's minutes. `--hours=N` for another length. Nothing is judged meanwhile but that each
 //! request is answered: what a checker remembers grows with its history.
 
 use crate::{
@@ -34,7 +34,8 @@ pub const DAY_CHILD: &str = "day-child";
 
 const CALLERS: u64 = 10;
 const FRONT_END: u16 = 8080;
-const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
+const MINUTES: u32 = 60;
 const REQUESTS: &str = "requests";
 const RESPONSES: &str = "responses";
 /// Of the responses; requests wait for their reader, too.
@@ -56,7 +57,7 @@ fn hours(effort: Effort) -> u32 {
 /// Runs in a process of its own, so that no other part is seen.
 pub fn day(_: Effort) {
     println!(
-        "day: account, {CALLERS} requests/s; resident after each hour; aim: at most 1.05 times the first"
+        "day: account, {CALLERS} requests/s; resident, mean of each hour; aim: at most 1.05 times the first"
     );
     let mut sizes: Vec<f64> = Vec::new();
     Child::start(DAY_CHILD).each_line(|line| {
@@ -65,20 +66,24 @@ pub fn day(_: Effort) {
             None => println!("  {line}"),
         }
         if let Some(kb) = sizes.last().filter(|_| line.starts_with("resident")) {
-            row(&format!("after hour {}", sizes.len()), format!("{:.1} MB", kb / 1e3));
+            row(&format!("hour {}", sizes.len()), format!("{:.1} MB", kb / 1e3));
         }
     });
     let (first, last) = (sizes[0], *sizes.last().expect("an hour at least"));
     row("last / first", format!("{:.3}", last / first));
 }
 
-/// Prints the resident memory after each simulated hour.
+/// Prints what is resident in the mean of each simulated hour.
 pub fn day_child(effort: Effort) {
     let ((), report) = simulate(WorldConfig::new(1), Arc::new(Nobody), async |world: World| {
         boot(&world);
         for _ in 0..hours(effort) {
-            world.sleep(HOUR).await;
-            println!("resident {}", memory_kb("VmRSS"));
+            let mut sum = 0.0;
+            for _ in 0..MINUTES {
+                world.sleep(MINUTE).await;
+                sum += f64::from(u32::try_from(memory_kb("VmRSS")).expect("it is a process"));
+            }
+            println!("resident {}", sum / f64::from(MINUTES));
         }
     });
     println!("{} messages", report.messages);

@@ -139,10 +139,10 @@ crate::sabotages! {
     UNANSWERED_ENTRIES_KEPT = "unanswered-entries-kept", "generic", ["M3", "M7"];
     /// Who reads responses gives up at one whose request has ended.
     LATE_RESPONSE_ENDS_READER = "late-response-ends-reader", "M-01", ["M5", "stuck"];
-    /// Responses are read from where they end once requests are accepted.
+    /// Responses are read from where they end a while after requests are accepted.
     RESPONSES_FROM_THE_NEWEST = "responses-from-the-newest", "M-08", ["M5"];
     /// Requests whose write got no answer are written again under another producer.
-    REQUESTS_WRITTEN_AGAIN = "requests-written-again", "generic", ["M6"];
+    REQUESTS_WRITTEN_AGAIN = "requests-written-again", "generic", ["X4", "M6"];
     /// A plain sink goes on before the log has answered.
     RESPONSES_NOT_AWAITED = "responses-not-awaited", "generic", ["M8"];
 }

@@ -43,14 +43,17 @@ impl Disk {
         self.node.blocking(move || fs::create_dir_all(path)).await
     }
 
-    /// Writes each durably, and the next only when the one before it is: as
+    /// Writes each durably, to a file of its own, and the next only when the one before it is: as
     /// [`write_durably`](File::write_durably) for each, in one go.
     ///
     /// # Errors
     /// The first there is; none behind it is begun then.
     pub async fn write_in_turn(&self, writes: Vec<FileWrite<File>>) -> io::Result<()> {
         let mut turns = Vec::new();
-        for write in &writes {
+        for (place, write) in writes.iter().enumerate() {
+            let same =
+                |before: &FileWrite<File>| Arc::ptr_eq(&before.file.writing, &write.file.writing);
+            assert!(!writes[..place].iter().any(same), "it would wait for itself");
             turns.push(write.file.writing.clone().lock_owned().await);
         }
         let work = move || {

@@ -157,8 +157,13 @@ impl StreamReader {
             match self.read.try_read_buf(&mut room) {
                 Ok(0) => return Poll::Ready(Ok(None)),
                 Ok(read) => {
-                    self.room = next_room(self.room, read);
-                    return Poll::Ready(Ok(Some(self.buffer.split().freeze())));
+                    let (room, bytes) = (next_room(self.room, read), self.buffer.split().freeze());
+                    // One that was used before is never given back in part.
+                    if room < self.room {
+                        self.buffer = BytesMut::new();
+                    }
+                    self.room = room;
+                    return Poll::Ready(Ok(Some(bytes)));
                 }
                 // It was not ready after all.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

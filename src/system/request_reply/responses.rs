@@ -23,6 +23,7 @@ pub(super) async fn read_responses(in_flight: &InFlight, log: &Arc<dyn Log>, mut
         slot = 0;
     }
     if in_flight.host.sabotaged(sabotage::RESPONSES_FROM_THE_NEWEST) {
+        in_flight.host.sleep(log.retry_delay()).await;
         let ends = log.end_offsets_until_acknowledged(topic).await.unwrap_or_default();
         offset = ends.get(slot as usize).copied().unwrap_or(offset);
     }

@@ -87,14 +87,16 @@ pub fn of_job(setup: &JobSetup, has_faults: bool, mode: Mode) -> Vec<Goal<Model>
         is_submitted: mode == Mode::Session,
     };
     let (ended, topic) = (ends.clone(), setup.input_topic.clone());
-    let is_service = !setup.of_service.is_empty();
+    let callers = setup.callers.clone();
     vec![
         Goal::new("tasks", move |model, _| all_running(model, job)).once(),
         Goal::new("checkpoint", move |model, look| fresh_checkpoint(model, job, look)).once(),
-        // The job can't end before its input does. Whoever asks and is never answered asks for ever.
+        // The job can't end before its input does. Who asks for the same again and again doesn't get on.
         Goal::new("job", move |model, _| ends.waits_for(model)).since(move |model: &Model| {
-            let last_input = || model.last_input.get(&topic).copied().unwrap_or_default();
-            Some(if is_service { model.last_answer } else { last_input() })
+            Some(match callers.is_empty() {
+                true => model.last_input.get(&topic).copied().unwrap_or_default(),
+                false => model.last_got_on(callers.clone()),
+            })
         }),
         Goal::new("leftovers", move |model, _| nothing_left(model, job)).since(
             move |model: &Model| match ended.waits_for(model) {

@@ -35,6 +35,7 @@ use crate::{
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     time::Duration,
 };
 
@@ -80,8 +81,8 @@ pub struct Model {
     pub results: BTreeMap<JobId, (JobResult, Duration)>,
     /// The job managers whose processes have ended with their cluster.
     pub ended: BTreeSet<(NodeId, u64)>,
-    /// When a service has answered a caller last.
-    pub last_answer: Duration,
+    /// When each caller of a service began another call last, and so got on.
+    pub callers_got_on: BTreeMap<u32, Duration>,
     /// The callers of services that were told all that they asked.
     pub callers_finished: BTreeSet<u32>,
     /// How many machines a provider holds for the cluster.
@@ -126,6 +127,11 @@ impl AsRef<Model> for Model {
 }
 
 impl Model {
+    /// When one of these callers got on last.
+    pub fn last_got_on(&self, callers: Range<u32>) -> Duration {
+        self.callers_got_on.range(callers).map(|(_, at)| *at).max().unwrap_or_default()
+    }
+
     fn see(&mut self, at: Moment, seen: EventRef<'_>) {
         self.services.observe(at, seen);
         match seen {
@@ -148,8 +154,8 @@ impl Model {
             EventRef::Database(event) => self.observe_database(event),
             EventRef::Slot(event) => self.observe_slots(at, event),
             EventRef::Provider(ProviderEvent::Workers { count, .. }) => self.machines = *count,
-            EventRef::Caller(CallerEvent::Answered { id: Some(_), .. }) => {
-                self.last_answer = at.time;
+            EventRef::Caller(CallerEvent::Asking { caller, attempt: 1, .. }) => {
+                self.callers_got_on.insert(*caller, at.time);
             }
             EventRef::Caller(CallerEvent::Finished { caller }) => {
                 self.callers_finished.insert(*caller);

@@ -1,6 +1,6 @@
 //! What callers ask of services and what stands in the log of it, by the log server's own word: the part of the model
 //! that services have. Requests and responses are forgotten as soon as they can be the answer of no call any more; where
-//! responses stand, when retention has removed them. So of a long run no more is kept than is under way.
+//! responses stand, when retention has removed them. So of topic data no more is kept here than is under way.
 
 use super::{callers::CallerEvent, event_ref::EventRef};
 use crate::{
@@ -26,11 +26,13 @@ pub struct Placed {
 /// What a caller has asked and waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenCall {
+    /// Who has.
+    pub caller: u32,
     pub asked: Asked,
     /// The slot of the front end.
     pub slot: u32,
-    /// How many events of services there had been.
-    since: u64,
+    /// How many events of services there had been when it was asked.
+    asked_at_event: u64,
 }
 
 /// A request that a front end has accepted.
@@ -38,8 +40,8 @@ pub struct OpenCall {
 pub struct Accepted {
     /// Where.
     process: (NodeId, u64),
-    /// How many events of services there had been.
-    at: u64,
+    /// How many events of services there had been then.
+    at_event: u64,
     has_ended: bool,
     /// As it stands in the log.
     pub request: Option<ServiceRequest>,
@@ -50,7 +52,7 @@ pub struct Accepted {
 impl Accepted {
     /// Whether it may be what was asked by that call.
     pub fn is_after(&self, call: &OpenCall) -> bool {
-        self.at > call.since
+        self.at_event > call.asked_at_event
     }
 }
 
@@ -72,7 +74,7 @@ pub struct Services {
     /// Requests that have no response yet, by partition and offset.
     unanswered: BTreeMap<Partition, BTreeMap<u64, EventId>>,
     /// Where those are.
-    places: BTreeMap<EventId, (Partition, u64)>,
+    places: BTreeMap<EventId, Vec<(Partition, u64)>>,
     /// Those that may be the answer of an open call, or are not ended.
     accepted: BTreeMap<EventId, Accepted>,
     /// By process and number.
@@ -106,7 +108,8 @@ impl Services {
             FrontEndEvent::RequestAccepted { id, .. } => {
                 let (process, has_ended) = (at.process, false);
                 let (request, response) = (None, None);
-                let accepted = Accepted { process, at: self.events, has_ended, request, response };
+                let accepted =
+                    Accepted { process, at_event: self.events, has_ended, request, response };
                 self.accepted.insert(*id, accepted);
             }
             FrontEndEvent::RequestEnded { id, .. } => {
@@ -121,8 +124,9 @@ impl Services {
 
     fn observe_caller(&mut self, at: Moment, event: &CallerEvent) {
         match event {
-            CallerEvent::Asking { call, slot, asked, .. } => {
-                let of = OpenCall { asked: asked.clone(), slot: *slot, since: self.events };
+            CallerEvent::Asking { caller, call, slot, asked, .. } => {
+                let (asked, asked_at_event) = (asked.clone(), self.events);
+                let of = OpenCall { caller: *caller, asked, slot: *slot, asked_at_event };
                 self.calls.insert((at.process, *call), of);
             }
             CallerEvent::Answered { call, .. } | CallerEvent::Unanswered { call, .. } => {
@@ -214,7 +218,7 @@ impl Services {
 
     fn take_request(&mut self, place: &Partition, offset: u64, request: ServiceRequest) {
         self.unanswered.entry(place.clone()).or_default().insert(offset, request.id);
-        self.places.insert(request.id, (place.clone(), offset));
+        self.places.entry(request.id).or_default().push((place.clone(), offset));
         if let Some(of) = self.accepted.get_mut(&request.id) {
             of.request.get_or_insert(request);
         }
@@ -223,7 +227,7 @@ impl Services {
     fn take_response(&mut self, place: &Partition, offset: u64, response: ServiceResponse) {
         let id = response.id;
         self.in_order.entry(place.clone()).or_default().insert(offset, id);
-        if let Some((at, offset)) = self.places.remove(&id) {
+        for (at, offset) in self.places.remove(&id).unwrap_or_default() {
             self.unanswered.entry(at).or_default().remove(&offset);
         }
         if let Some(of) = self.accepted.get_mut(&id) {
@@ -247,8 +251,8 @@ impl Services {
 
     /// Forgets what has ended and was accepted before each open call was made: it answers none.
     fn forget(&mut self) {
-        let oldest = self.calls.values().map(|call| call.since).min().unwrap_or(u64::MAX);
-        self.accepted.retain(|_, of| !of.has_ended || of.at > oldest);
+        let oldest = self.calls.values().map(|call| call.asked_at_event).min().unwrap_or(u64::MAX);
+        self.accepted.retain(|_, of| !of.has_ended || of.at_event > oldest);
     }
 }
 

@@ -119,7 +119,7 @@ impl Disk {
         self.run(request, |disk, verdict| verdict.and_then(|()| disk.create_dir(path))).await
     }
 
-    /// Writes each durably, and the next only when the one before it is: as
+    /// Writes each durably, to a file of its own, and the next only when the one before it is: as
     /// [`write_durably`](File::write_durably) for each, in one go where that costs less.
     ///
     /// # Errors

@@ -341,10 +341,10 @@ impl LogServer {
     /// Lets retention remove what it has to.
     fn trim_topics(&mut self, context: &Context<Self>) {
         let host = context.host();
-        let with_held = host.sabotaged(sabotage::RETENTION_PAST_CHECKPOINT);
-        if !self.state.topics.due_trims(host.wall().as_millis(), with_held).is_empty() {
+        let ignore_holds = host.sabotaged(sabotage::RETENTION_PAST_CHECKPOINT);
+        if !self.state.topics.due_trims(host.wall().as_millis(), ignore_holds).is_empty() {
             self.submit(0, move |server, batch| {
-                let due = server.state.topics.due_trims(batch.wall.as_millis(), with_held);
+                let due = server.state.topics.due_trims(batch.wall.as_millis(), ignore_holds);
                 for (place, start) in due {
                     let removed = server.state.topics.files_below(&place, start);
                     let trimmed = server.decide(Command::Trim { place, start }, batch);

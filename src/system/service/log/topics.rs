@@ -201,8 +201,8 @@ impl Topics {
         files.filter(|file| file.first < start).collect()
     }
 
-    /// What each partition is to be trimmed to now. What somebody holds is kept, unless `with_held`.
-    pub fn due_trims(&self, at: u64, with_held: bool) -> Vec<(Place, u64)> {
+    /// What each partition is to be trimmed to now. What somebody holds is kept, unless `ignore_holds`.
+    pub fn due_trims(&self, at: u64, ignore_holds: bool) -> Vec<(Place, u64)> {
         let kept_for_ever = |topic: &&Topic| topic.retention.is_unlimited();
         let limited = self.topics.iter().filter(|(_, topic)| !kept_for_ever(topic));
         let mut due = Vec::new();
@@ -211,7 +211,7 @@ impl Topics {
                 let place = (name.clone(), number);
                 let unread = if topic.retention.await_reader { 0 } else { u64::MAX };
                 let needed = self.needed(&place).unwrap_or(unread);
-                let needed = if with_held { u64::MAX } else { needed };
+                let needed = if ignore_holds { u64::MAX } else { needed };
                 if let Some(start) = partition.due_start(topic.retention, at, needed) {
                     due.push((place, start));
                 }

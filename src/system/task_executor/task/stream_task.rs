@@ -319,10 +319,12 @@ impl<'a> StreamTask<'a> {
         self.sinks.flush_gathered(&mut *self.parts.chain, now, has_more).await
     }
 
-    /// Whether there is something that can be handled without a wait.
+    /// Whether something can be handled without a wait.
     fn has_more(&self) -> bool {
         let (alignment, host) = (&self.alignment, &self.reporter.host);
-        self.has_left() || self.inbox.has_next(|channel| alignment.holds_back(channel, host))
+        let is_there =
+            self.has_left() || self.inbox.has_next(|channel| alignment.holds_back(channel, host));
+        is_there && self.parts.writer.readers().have_room()
     }
 
     /// Lets pass what functions took, while nothing else of the task goes on, and then the service time of records,

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// From an answer that says that it is not done, or none, to the next try.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
+/// However often it asks again, it waits no longer than so for an answer, if not as long from the first.
+const PATIENCE_MAX: Duration = Duration::from_secs(20);
 /// The producer's first record, which a caller that is begun anew finds there.
 const FIRST: u64 = 0;
 
@@ -37,7 +39,8 @@ pub struct CallerSettings {
     pub pause: Duration,
     /// The share of requests under a key, in millionths.
     pub keyed: u32,
-    /// How long it waits for an answer.
+    /// How long it waits for an answer at first. Each time that it asks again it waits twice as long as before: whoever
+    /// is less patient than the service is fast would never be answered.
     pub patience: Duration,
     /// The topic in which each caller that has finished leaves a record.
     pub finished: String,
@@ -45,7 +48,6 @@ pub struct CallerSettings {
 
 struct Caller {
     host: Host,
-    client: HttpClient,
     settings: CallerSettings,
     /// Drawn by each life, so that none takes the keys of another.
     life: u64,
@@ -65,9 +67,8 @@ enum Outcome {
 pub async fn run_caller_node(host: Host, config: ClusterConfig, settings: CallerSettings) {
     let Some(service) = bind(&host, 0).await else { return };
     let log = config.services(&service).log;
-    let limits = HttpClientLimits { total_time: settings.patience, ..HttpClientLimits::default() };
-    let (client, life) = (HttpClient::new(&host, limits), host.random_u64());
-    let caller = Caller { host: host.clone(), client, settings, life };
+    let life = host.random_u64();
+    let caller = Caller { host: host.clone(), settings, life };
     caller.ask_all().await;
     let CallerSettings { number, finished, .. } = &caller.settings;
     let said = async {
@@ -120,7 +121,7 @@ impl Caller {
         if let Some(key) = &asked.key {
             request = request.with_header("idempotency-key", key);
         }
-        match self.client.request(&front_ends[slot as usize], request).await {
+        match self.client(attempt).request(&front_ends[slot as usize], request).await {
             Ok(HttpResponse { status, headers, body }) => {
                 let id = headers.get(EVENT_ID_HEADER).and_then(|id| id.parse().ok());
                 self.host.announce(&CallerEvent::Answered { call, attempt, status, id, body });
@@ -132,6 +133,13 @@ impl Caller {
             }
             Err(error) => self.unanswered(call, attempt, &error),
         }
+    }
+
+    fn client(&self, attempt: u32) -> HttpClient {
+        let patience = self.settings.patience;
+        let grown = patience.saturating_mul(2_u32.saturating_pow(attempt - 1));
+        let total_time = grown.min(PATIENCE_MAX.max(patience));
+        HttpClient::new(&self.host, HttpClientLimits { total_time, ..HttpClientLimits::default() })
     }
 
     fn unanswered(&self, call: u64, attempt: u32, error: &HttpError) -> Outcome {

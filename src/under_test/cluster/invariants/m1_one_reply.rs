@@ -14,17 +14,17 @@ use std::collections::BTreeMap;
 /// Remembers who waits for what.
 #[derive(Default)]
 pub struct OneReply {
-    named: Named,
+    named: IdsByLife,
     waits: BTreeMap<EventId, (NodeId, u64)>,
     /// The requests whose answer was given to a call.
-    given: Named,
+    given: IdsByLife,
 }
 
 /// Requests by the life of their front end: its slot, its incarnation.
 #[derive(Default)]
-struct Named(BTreeMap<(u32, u64), Numbers>);
+struct IdsByLife(BTreeMap<(u32, u64), Numbers>);
 
-impl Named {
+impl IdsByLife {
     fn add(&mut self, id: EventId) -> bool {
         self.0.entry((id.slot, id.incarnation)).or_default().add(id.number)
     }

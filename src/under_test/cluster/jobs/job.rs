@@ -11,7 +11,7 @@ use crate::{
     under_test::cluster::model::Model,
 };
 use bytes::Bytes;
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 /// A job that can run in a cluster under test.
 pub(super) trait JobUnderTest: Sync + 'static {
@@ -122,6 +122,8 @@ pub struct JobSetup {
     pub oracle: Box<dyn Invariant<Model>>,
     /// What must hold of it besides, if it is a service.
     pub of_service: Vec<Box<dyn Invariant<Model>>>,
+    /// The numbers of its callers, if it is a service.
+    pub callers: Range<u32>,
     /// The topic that ends before the job can.
     pub input_topic: String,
     /// The ends that it may come to if it is not canceled.

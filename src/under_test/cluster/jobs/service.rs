@@ -36,7 +36,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use std::{future::pending, time::Duration};
+use std::{future::pending, ops::Range, time::Duration};
 
 /// Where front ends listen.
 const PORT: u16 = 8080;
@@ -54,7 +54,7 @@ crate::settings! {
             "requests" requests: NumberRange = number(1, 100_000, 40), "Requests of each caller.";
             "pause" pause: DurationRange = time("0ms", "10m", "100ms"), "From a caller's answer to its next request.";
             "keyed" keyed: Share = part("50%"), "The share of requests under an idempotency key: they are asked again until they are answered for sure.";
-            "patience" patience: Option<DurationRange> = maybe_time("10ms", "10m"), "How long a caller waits for an answer before it ends its connection; longer than its front end when absent.";
+            "patience" patience: Option<DurationRange> = maybe_time("10ms", "10m"), "How long a caller waits for an answer before it ends its connection, and twice as long each time that it asks again; longer than its front end when absent.";
             "timeout" timeout: DurationRange = time("10ms", "10m", "10s"), "How long a request may wait for its response.";
             "room-timeout" room_timeout: DurationRange = time("0ms", "10m", "10s"), "How long a request may wait for room.";
             "capacity" capacity: NumberRange = number(1, 100_000, 1_024), "Requests in flight at each front end.";
@@ -226,7 +226,8 @@ impl JobUnderTest for ServiceJob {
         let topics = self.topics(run.number).kept(requests, responses);
         let delivery = settings.delivery();
         let id = job_of_seed(run.seed);
-        let callers = settings.callers.one();
+        let first = run.before.callers + 1;
+        let callers = first..first + settings.callers.one();
         let plan = JobPlan {
             job: self.graph(id, &topics, delivery, &settings.job_settings()),
             topics: topics.clone(),
@@ -235,13 +236,12 @@ impl JobUnderTest for ServiceJob {
             cancel_after: None,
             cancel_at: Some(AllPutOut {
                 topic: format!("{}-finished", topics.input),
-                records: callers.into(),
+                records: settings.callers.one().into(),
             }),
             submission: run.submission,
         };
         let oracle = ByTheLog::new(self.service.clone(), delivery);
-        let first = run.before.callers + 1;
-        let order = LinearizableByPath::new(self.service.clone(), first..first + callers);
+        let order = LinearizableByPath::new(self.service.clone(), callers.clone());
         let mut of_service: Vec<Box<dyn Invariant<Model>>> = vec![Box::new(order)];
         if delivery == Delivery::AtLeastOnce {
             of_service.push(Box::new(HandledIsAnswered::new(&topics.input)));
@@ -253,17 +253,22 @@ impl JobUnderTest for ServiceJob {
             plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::new(oracle))),
             of_service,
+            callers: callers.clone(),
             input_topic: topics.input,
             expected_status: vec![JobStatus::Canceled],
             restarts: settings.restarts.one(),
             fails_on_purpose: false,
             checkpoint_timeout: settings.checkpoint_timeout.one(),
-            output: Box::new(move |model| output(model, &name, callers)),
+            output: {
+                let callers = callers.clone();
+                Box::new(move |model| output(model, &name, &callers))
+            },
             explain: Box::new(move |model, _| {
-                let finished = model.callers_finished.len();
-                let left = (callers as usize).saturating_sub(finished);
-                let told =
-                    format!("{left} of {callers} callers have not been answered all they asked");
+                let left = callers.len() - model.callers_finished.range(callers.clone()).count();
+                let told = format!(
+                    "{left} of {} callers have not been answered all they asked",
+                    callers.len()
+                );
                 (left > 0).then_some(told).into_iter().collect()
             }),
         }
@@ -271,8 +276,8 @@ impl JobUnderTest for ServiceJob {
 }
 
 /// What callers were told.
-fn output(model: &Model, name: &str, callers: u32) -> Output {
-    let finished = model.callers_finished.len();
-    let summary = format!("{name}: {finished} of {callers} callers were told all");
+fn output(model: &Model, name: &str, callers: &Range<u32>) -> Output {
+    let finished = model.callers_finished.range(callers.clone()).count();
+    let summary = format!("{name}: {finished} of {} callers were told all", callers.len());
     Output { end: vec![summary.clone()], summary, compared: None, lines: Vec::new() }
 }

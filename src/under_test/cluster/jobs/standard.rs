@@ -146,6 +146,7 @@ impl JobUnderTest for StandardJob {
             plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), oracle)),
             of_service: Vec::new(),
+            callers: 0..0,
             input_topic: topics.input,
             expected_status: settings.expected_status(),
             restarts: settings.restarts.one(),

@@ -206,6 +206,7 @@ impl JobUnderTest for WordCount {
             plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::<Oracle>::default())),
             of_service: Vec::new(),
+            callers: 0..0,
             input_topic: topics.input,
             expected_status: settings.expected_status().to_vec(),
             restarts: settings.restarts.one(),

@@ -195,6 +195,16 @@ fn what_can_not_be_served_is_refused_in_words() {
     let exactly_once = ["serve", "--job", "account", "--delivery", "exactly-once"];
     let late = [&exactly_once[..], &["--timeout", "1s"]].concat();
     live(&late).ends_with(2, "a request waits 1s for it by --timeout");
+    let soon = [&exactly_once[..], &["--timeout", "3s"]].concat();
+    live(&soon).ends_with(2, "must be twice as long at least");
+    let account = ["serve", "--job", "account"];
+    for (option, value, told) in [
+        ("--retention-bytes", "0", "--retention-bytes must be 1 MiB at least"),
+        ("--retention", "1s", "--retention 10s"),
+        ("--requests-max", "64MiB", "--requests-max must be 1 MiB more than --retention-bytes"),
+    ] {
+        live(&[&account[..], &[option, value]].concat()).ends_with(2, told);
+    }
     live(&["serve", "--job", "account", "--port", "65535", "--front-ends", "2"])
         .ends_with(2, "there is no port 65536");
     live(&["serve", "--job", "echo-result", "--port", "0", "--parallelism", "16"])

@@ -10,7 +10,7 @@ use wavetank::{
         http::{HttpClient, HttpClientLimits, HttpRequest, HttpResponse, Method},
         request_reply::{EventId, FrontEnd, FrontEndConfig, ServiceRequest, ServiceResponse},
         rpc::RpcSystem,
-        service::log::{Log, LogClient, LogConfig, LogServer, LogServerConfig},
+        service::log::{Log, LogClient, LogConfig, LogServer, LogServerConfig, Retention},
     },
 };
 
@@ -163,6 +163,21 @@ fn without_a_response_it_is_504_and_a_late_one_harms_nobody() {
         bench.job(echo);
         let response = bench.post("/", r#"{"now": true}"#).await;
         assert_eq!((response.status, &body(&response)["now"]), (200, &json!(true)));
+    });
+}
+
+#[test]
+fn what_the_log_refuses_is_503_long_before_the_time_out() {
+    with_front_end(config(), async |bench| {
+        let full = Retention { bytes_max: Some(1), ..Retention::default() };
+        bench.log.set_retention_until_acknowledged("requests", full).await.expect("it is there");
+        let begin = bench.host.now();
+        assert_eq!(bench.post("/", "{}").await.status, 503);
+        let took = bench.host.now().saturating_since(begin);
+        assert!(took < Duration::from_secs(2), "{took:?}");
+        bench.log.set_retention_until_acknowledged("requests", Retention::default()).await.unwrap();
+        bench.job(echo);
+        assert_eq!(bench.post("/", "{}").await.status, 200);
     });
 }
 

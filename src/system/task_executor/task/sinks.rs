@@ -56,3 +56,113 @@ async fn flush(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::{
+        dataflow::{Downstream, Fetched, OperatorContext, Scope, Waits, ready},
+        graph::OperatorState,
+        ids::CheckpointId,
+    };
+    use futures::FutureExt;
+
+    /// A chain that is a sink, full of three records.
+    #[derive(Default)]
+    struct OneSink {
+        gathered: u32,
+        written: Vec<u32>,
+    }
+
+    impl Managed for OneSink {
+        fn uid(&self) -> &'static str {
+            "sink"
+        }
+
+        fn open<'a>(
+            &'a mut self,
+            _: &'a OperatorContext,
+            _: Option<OperatorState>,
+        ) -> Waits<'a, ()> {
+            ready(())
+        }
+
+        fn is_full(&self) -> bool {
+            self.gathered >= 3
+        }
+
+        fn wants_flush(&self) -> bool {
+            self.gathered > 0
+        }
+
+        fn flush(&mut self) -> Waits<'_, ()> {
+            self.written.push(std::mem::take(&mut self.gathered));
+            ready(())
+        }
+
+        fn snapshot(&mut self, _: CheckpointId) -> Waits<'_, OperatorState> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    impl Downstream for OneSink {
+        fn add_managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>) {
+            all.push(self);
+        }
+    }
+
+    impl ChainHead for OneSink {
+        fn is_source(&self) -> bool {
+            false
+        }
+
+        fn fetch(&mut self) -> Waits<'_, Fetched> {
+            Box::pin(std::future::pending())
+        }
+
+        fn has_fetched(&self) -> bool {
+            false
+        }
+
+        fn drain(&mut self, _: &mut Scope) -> usize {
+            0
+        }
+
+        fn record(&mut self, _: &[u8], _: &mut Scope) {
+            self.gathered += 1;
+        }
+    }
+
+    /// What is written when so many are gathered after so many microseconds.
+    fn look(sinks: &mut Sinks, chain: &mut OneSink, micros: u64, has_more: bool) -> usize {
+        let now = Instant::ORIGIN + Duration::from_micros(micros);
+        let done = sinks.flush_gathered(chain, now, has_more).now_or_never();
+        done.expect("nothing waits").expect("nothing fails");
+        chain.written.len()
+    }
+
+    #[test]
+    fn what_is_gathered_is_written_when_there_is_no_more_or_a_millisecond_later() {
+        let (mut sinks, mut chain) = (Sinks::default(), OneSink::default());
+        assert_eq!(look(&mut sinks, &mut chain, 0, false), 0, "nothing is gathered");
+        chain.gathered = 1;
+        assert_eq!(look(&mut sinks, &mut chain, 1_000, true), 0);
+        assert_eq!(look(&mut sinks, &mut chain, 1_999, true), 0);
+        assert_eq!(look(&mut sinks, &mut chain, 2_000, true), 1);
+        chain.gathered = 1;
+        assert_eq!(look(&mut sinks, &mut chain, 2_500, true), 1, "its millisecond begins anew");
+        assert_eq!(look(&mut sinks, &mut chain, 2_500, false), 2);
+        assert_eq!(chain.written, [1, 1]);
+    }
+
+    #[test]
+    fn one_that_is_full_writes_whatever_else_there_is() {
+        let (sinks, mut chain) = (Sinks::default(), OneSink { gathered: 2, ..OneSink::default() });
+        for full in [false, true] {
+            let done = sinks.flush_full(&mut chain).now_or_never();
+            done.expect("nothing waits").expect("nothing fails");
+            assert_eq!(!chain.written.is_empty(), full);
+            chain.gathered += 1;
+        }
+    }
+}

@@ -36,15 +36,15 @@ impl Queue {
         self.records.lock().expect("no panic under this lock")
     }
 
-    /// The next ones, as many as fit in one write; they are in the queue no longer.
-    async fn take(&self) -> Vec<(u64, Bytes)> {
+    /// The next ones, as many as fit in one write and `most`; they are in the queue no longer.
+    async fn take(&self, most: usize) -> Vec<(u64, Bytes)> {
         poll_fn(|cx| {
             self.waker.register(cx.waker());
             let mut records = self.lock();
             let (mut batch, mut bytes) = (Vec::new(), 0);
             while let Some(first) = records.first_entry() {
                 bytes += first.get().len() + RECORD_BYTES_AROUND;
-                if batch.len() == BATCH_RECORDS || !batch.is_empty() && bytes > WRITE_BYTES_MAX {
+                if batch.len() == most || !batch.is_empty() && bytes > WRITE_BYTES_MAX {
                     break;
                 }
                 batch.push(first.remove_entry());
@@ -90,9 +90,9 @@ impl RequestWriters {
     pub async fn run(&self, in_flight: &InFlight, log: &Arc<dyn Log>, partition: usize) {
         let queue = &self.queues[partition];
         let number = u32::try_from(partition).expect("few partitions");
-        let (mut life, mut written) = (0, 0);
+        let (mut life, mut written, mut most) = (0, 0, BATCH_RECORDS);
         loop {
-            let batch = queue.take().await;
+            let batch = queue.take(most).await;
             let records: Vec<Bytes> = batch.iter().map(|(_, record)| record.clone()).collect();
             let topic = &in_flight.config.requests;
             let producer = |life| format!("{}-{life}", self.producer);
@@ -112,11 +112,14 @@ impl RequestWriters {
                 Ok(next) => {
                     assert_eq!(next, after, "nobody else writes as this one");
                     written = after;
+                    most = BATCH_RECORDS.min(2 * most);
                 }
                 Err(refusal) => {
                     for (number, _) in &batch {
                         refuse(in_flight, *number, &refusal);
                     }
+                    // There may be room for one where there is none for all.
+                    most = 1;
                     // An earlier try may come yet: its numbers are never given to others.
                     (life, written) = (life + 1, 0);
                 }

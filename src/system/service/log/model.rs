@@ -121,8 +121,9 @@ pub struct Retention {
     pub bytes: Option<u64>,
     /// Records go when they are so many milliseconds old, by the server's wall clock; `None`, the default: never.
     pub age_ms: Option<u64>,
-    /// The hard limit, in bytes, staged records included: what is beyond is refused as [`LogRefusal::Full`]. `None`, the
-    /// default: only the server's own, [`LOG_BYTES_MAX`].
+    /// The hard limit, in bytes, staged records included: what is beyond is refused as [`LogRefusal::Full`]. Of a topic
+    /// with a retention the oldest go, too, while less than two segments are left to it. `None`, the default: only the
+    /// server's own, [`LOG_BYTES_MAX`].
     pub bytes_max: Option<u64>,
     /// Nothing goes of a partition that nobody holds: what was written before its reader has come waits for him. Not by
     /// default.
@@ -130,6 +131,13 @@ pub struct Retention {
 }
 
 impl Retention {
+    /// How many bytes are kept of a partition whose segments have so many each, beyond the one that is written: of the hard
+    /// limit two segments stay free, or what nobody needs any more would make it refuse what comes.
+    pub(super) fn bytes_kept(self, segment_bytes: u64) -> Option<u64> {
+        let free = self.bytes_max.map(|max| max.saturating_sub(2 * segment_bytes));
+        self.bytes.into_iter().chain(free).min()
+    }
+
     /// Whether nothing ever goes.
     pub fn is_unlimited(&self) -> bool {
         self.bytes.is_none() && self.age_ms.is_none()
@@ -258,5 +266,23 @@ pub(super) fn check_size(records: &[Bytes]) -> Result<(), LogRefusal> {
     match large || size(records) > WRITE_BYTES_MAX {
         true => Err(LogRefusal::TooLarge),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_hard_limit_two_segments_stay_free() {
+        let kept = |bytes, bytes_max, segment_bytes| {
+            Retention { bytes, bytes_max, ..Retention::default() }.bytes_kept(segment_bytes)
+        };
+        assert_eq!(kept(None, None, 10), None);
+        assert_eq!(kept(Some(50), None, 10), Some(50));
+        assert_eq!(kept(Some(50), Some(100), 10), Some(50));
+        assert_eq!(kept(Some(90), Some(100), 10), Some(80));
+        assert_eq!(kept(None, Some(100), 10), Some(80));
+        assert_eq!(kept(Some(50), Some(10), 10), Some(0));
     }
 }

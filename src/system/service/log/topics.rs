@@ -207,12 +207,14 @@ impl Topics {
         let limited = self.topics.iter().filter(|(_, topic)| !kept_for_ever(topic));
         let mut due = Vec::new();
         for (name, topic) in limited {
+            let bytes = topic.retention.bytes_kept(self.segment_bytes);
+            let retention = Retention { bytes, ..topic.retention };
             for (number, partition) in (0..).zip(&topic.partitions) {
                 let place = (name.clone(), number);
                 let unread = if topic.retention.await_reader { 0 } else { u64::MAX };
                 let needed = self.needed(&place).unwrap_or(unread);
                 let needed = if ignore_holds { u64::MAX } else { needed };
-                if let Some(start) = partition.due_start(topic.retention, at, needed) {
+                if let Some(start) = partition.due_start(retention, at, needed) {
                     due.push((place, start));
                 }
             }

@@ -1,6 +1,6 @@
 //! A simulated day of a service at ten requests a second, retention on: what the whole cluster holds in memory, its
-//! simulated disks among it, in the mean of each hour's minutes. `--hours=N` for another length. Nothing is judged meanwhile but that each
-//! request is answered: what a checker remembers grows with its history.
+//! simulated disks among it, in the mean of each hour's minutes. `--hours=N` for another length. Nothing is judged
+//! meanwhile but that each request is answered: what a checker remembers grows with its history.
 
 use crate::{
     child::{Child, memory_kb},

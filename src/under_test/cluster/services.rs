@@ -26,8 +26,6 @@ pub struct Placed {
 /// What a caller has asked and waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenCall {
-    /// Who has.
-    pub caller: u32,
     pub asked: Asked,
     /// The slot of the front end.
     pub slot: u32,
@@ -124,9 +122,9 @@ impl Services {
 
     fn observe_caller(&mut self, at: Moment, event: &CallerEvent) {
         match event {
-            CallerEvent::Asking { caller, call, slot, asked, .. } => {
+            CallerEvent::Asking { call, slot, asked, .. } => {
                 let (asked, asked_at_event) = (asked.clone(), self.events);
-                let of = OpenCall { caller: *caller, asked, slot: *slot, asked_at_event };
+                let of = OpenCall { asked, slot: *slot, asked_at_event };
                 self.calls.insert((at.process, *call), of);
             }
             CallerEvent::Answered { call, .. } | CallerEvent::Unanswered { call, .. } => {
@@ -242,9 +240,13 @@ impl Services {
         }
         if let Some(all) = self.unanswered.get_mut(&place) {
             let kept = all.split_off(&start);
-            for id in std::mem::replace(all, kept).into_values() {
-                self.places.remove(&id);
+            for (offset, id) in std::mem::replace(all, kept) {
+                // A second copy of it may be kept.
+                if let Some(places) = self.places.get_mut(&id) {
+                    places.retain(|(at, of)| (at, *of) != (&place, offset));
+                }
             }
+            self.places.retain(|_, places| !places.is_empty());
         }
         self.starts.insert(place, start);
     }
@@ -289,6 +291,21 @@ mod tests {
         assert_eq!(died.accepted.len(), 1, "it has not ended");
         see(&mut died, process(1, 1), &dead());
         assert!(died.accepted.is_empty());
+    }
+
+    #[test]
+    fn a_second_copy_of_a_request_is_answered_with_the_first() {
+        let mut services = Services::default();
+        see(&mut services, process(1, 1), &began(2));
+        for partition in [0, 1] {
+            see(&mut services, process(0, 1), &requested(partition, 1, 1));
+        }
+        let topic = "requests".to_string();
+        see(&mut services, process(0, 1), &LogEvent::Trimmed { topic, partition: 0, start: 1 });
+        assert!(services.unanswered("requests", 0, 9).is_none(), "it is removed");
+        assert!(services.unanswered("requests", 1, 9).is_some());
+        see(&mut services, process(0, 1), &responded(0, 1));
+        assert!(services.unanswered("requests", 1, 9).is_none() && services.places.is_empty());
     }
 
     #[test]

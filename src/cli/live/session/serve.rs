@@ -242,8 +242,8 @@ impl Serve {
         }
         if self.requests_max < self.retention_bytes.saturating_add(RETENTION_BYTES_MIN) {
             return Err(CliError::new(format!(
-                "--requests-max must be {} MiB more than --retention-bytes at least: what retention keeps would take \
-                 all the room, and every request be refused",
+                "--requests-max must be {} MiB more than --retention-bytes at least: what retention is to keep \
+                 would not fit",
                 RETENTION_BYTES_MIN / MIB
             )));
         }

@@ -25,6 +25,15 @@ impl Sinks {
         flush(chain, |operator| operator.is_full()).await
     }
 
+    /// Whether one of them wants to write.
+    pub fn are_gathering(&mut self, chain: &mut dyn ChainHead) -> bool {
+        let are_gathering = chain.managed().iter().any(|operator| operator.wants_flush());
+        if !are_gathering {
+            self.since = None;
+        }
+        are_gathering
+    }
+
     /// Lets those write that want to, unless more has come already that can be written with it.
     pub async fn flush_gathered(
         &mut self,
@@ -32,10 +41,6 @@ impl Sinks {
         now: Instant,
         has_more: bool,
     ) -> Result<(), TaskError> {
-        if !chain.managed().iter().any(|operator| operator.wants_flush()) {
-            self.since = None;
-            return Ok(());
-        }
         let since = *self.since.get_or_insert(now);
         if has_more && now.saturating_since(since) < GATHERING_MAX {
             return Ok(());
@@ -136,8 +141,10 @@ mod tests {
     /// What is written when so many are gathered after so many microseconds.
     fn look(sinks: &mut Sinks, chain: &mut OneSink, micros: u64, has_more: bool) -> usize {
         let now = Instant::ORIGIN + Duration::from_micros(micros);
-        let done = sinks.flush_gathered(chain, now, has_more).now_or_never();
-        done.expect("nothing waits").expect("nothing fails");
+        if sinks.are_gathering(chain) {
+            let done = sinks.flush_gathered(chain, now, has_more).now_or_never();
+            done.expect("nothing waits").expect("nothing fails");
+        }
         chain.written.len()
     }
 

@@ -148,7 +148,7 @@ impl<'a> StreamTask<'a> {
         }
         while !(self.finishing && self.inputs_ended()) {
             self.settle_end().await?;
-            self.flush_gathered(self.has_more()).await?;
+            self.flush_gathered().await?;
             self.parts.writer.hand_on(&mut self.parts.scope.outputs);
             self.reporter.meter.count(self.read, self.parts.writer.written());
             let next = self.next().await?;
@@ -184,7 +184,8 @@ impl<'a> StreamTask<'a> {
                 Next::Source(Fetched::End) => self.end_data(),
             }
         }
-        self.flush_gathered(false).await?;
+        let now = self.reporter.host.now();
+        self.sinks.flush_gathered(&mut *self.parts.chain, now, false).await?;
         self.parts.writer.broadcast(Event::EndOfPartition).await
     }
 
@@ -313,18 +314,16 @@ impl<'a> StreamTask<'a> {
         self.sinks.flush_full(&mut *self.parts.chain).await
     }
 
-    /// Lets sinks write what they have gathered, unless there is more to gather.
-    async fn flush_gathered(&mut self, has_more: bool) -> Result<(), TaskError> {
-        let now = self.reporter.host.now();
-        self.sinks.flush_gathered(&mut *self.parts.chain, now, has_more).await
-    }
-
-    /// Whether something can be handled without a wait.
-    fn has_more(&self) -> bool {
+    /// Lets sinks write what they have gathered, unless more can be handled first without a wait.
+    async fn flush_gathered(&mut self) -> Result<(), TaskError> {
+        if !self.sinks.are_gathering(&mut *self.parts.chain) {
+            return Ok(());
+        }
         let (alignment, host) = (&self.alignment, &self.reporter.host);
         let is_there =
             self.has_left() || self.inbox.has_next(|channel| alignment.holds_back(channel, host));
-        is_there && self.parts.writer.readers().have_room()
+        let has_more = is_there && self.parts.writer.readers().have_room();
+        self.sinks.flush_gathered(&mut *self.parts.chain, host.now(), has_more).await
     }
 
     /// Lets pass what functions took, while nothing else of the task goes on, and then the service time of records,

@@ -18,6 +18,7 @@ pub mod registration;
 pub mod request_reply;
 pub mod rpc;
 pub mod sabotage;
+pub mod savepoint;
 pub mod scope;
 pub mod service;
 pub mod store;

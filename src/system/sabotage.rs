@@ -17,6 +17,14 @@ crate::sabotages! {
     ENDED_JOB_TAKEN_ON_AGAIN = "ended-job-taken-on-again", "generic", ["D2"];
     /// A checkpoint is confirmed to the tasks before its pointer is stored.
     COMPLETE_BEFORE_STORED = "complete-before-stored", "generic", ["C4", "X5"];
+    /// A savepoint's metadata is put before the parts that it names.
+    SAVEPOINT_BEFORE_ITS_PARTS = "savepoint-before-its-parts", "generic", ["C14"];
+    /// A checkpoint that is being copied as a savepoint goes when a newer one is complete.
+    SAVEPOINT_DOES_NOT_HOLD_ITS_CHECKPOINT = "savepoint-without-its-hold", "FLINK-10225", ["stuck"];
+    /// A job that is being drained forgets it when a checkpoint comes to nothing.
+    DRAIN_FORGOTTEN_AFTER_A_FAILURE = "drain-forgotten", "generic", ["C14"];
+    /// A job that began from a savepoint begins from it again, though it has checkpoints of its own.
+    SAVEPOINT_BEATS_CHECKPOINTS = "savepoint-beats-checkpoints", "FLINK-8546", ["C3", "X4"];
     /// A completed checkpoint that can't be read at the moment is skipped in recovery.
     UNREADABLE_CHECKPOINT_SKIPPED = "unreadable-checkpoint-skipped", "FLINK-22502", ["C3", "X4"];
     /// The answer to an older round of slot offers is applied.

@@ -4,10 +4,11 @@ use super::Topics;
 use crate::{
     host::Host,
     system::{
-        client::{ClientEvent, JobClient},
+        client::{ClientEvent, JobClient, SavepointFailure},
         cluster::{ClusterConfig, bind},
-        graph::JobGraph,
-        protocol::{JobRefusal, JobResult, SubmitRefusal},
+        graph::{JobGraph, SavepointSource},
+        ids::JobId,
+        protocol::{AfterSavepoint, JobRefusal, JobResult, SavepointRequest, SubmitRefusal},
         rpc::RpcService,
         service::{
             Services,
@@ -16,7 +17,7 @@ use crate::{
     },
 };
 use futures::future::Either;
-use std::{future::Future, time::Duration};
+use std::{convert::Infallible, future::Future, sync::Mutex, time::Duration};
 
 /// What a client wants done.
 #[derive(Clone, Debug)]
@@ -33,8 +34,23 @@ pub struct JobPlan {
     pub cancel_after: Option<Duration>,
     /// When a job without end is canceled.
     pub cancel_at: Option<AllPutOut>,
+    /// As what it goes on, one after the other.
+    pub course: Vec<NextJob>,
+    /// When the last of them is drained, after its submission.
+    pub drain_after: Option<Duration>,
+    /// From savepoint to savepoint that are taken of it while it goes on; `None`: none.
+    pub savepoint_every: Option<Duration>,
     /// Who hands the job over.
     pub submission: Submission,
+}
+
+/// As what a job goes on that is stopped with a savepoint.
+#[derive(Clone, Debug)]
+pub struct NextJob {
+    /// When it is stopped, after its submission.
+    pub after: Duration,
+    /// What goes on from the savepoint.
+    pub job: JobGraph,
 }
 
 /// So many records in a topic are all.
@@ -146,8 +162,89 @@ pub async fn run_job(
     }
     create_topics(services, plan).await?;
     client.submit(&plan.job).await.map_err(ClientError::Refused)?;
-    let ended = async { client.result(plan.job.id).await.map_err(ClientError::Lost) };
-    until_ended(ended, &client, services, plan).await
+    let present = Mutex::new(plan.job.id);
+    let ended = async {
+        let ended = follow_course(&client, plan, &present);
+        let savepoints = take_savepoints(&client, plan, &present);
+        let (ended, savepoints) = (std::pin::pin!(ended), std::pin::pin!(savepoints));
+        match futures::future::select(ended, savepoints).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right((never, _)) => match never {},
+        }
+    };
+    until_ended(ended, &client, services, plan, &present).await
+}
+
+/// Where savepoints of clients lie.
+pub const SAVEPOINTS: &str = "savepoints";
+/// Tries to stop a job with a savepoint, after which it goes on as it is.
+const STOPS_MAX: u32 = 8;
+/// The pause between two of them.
+const STOP_PAUSE: Duration = Duration::from_secs(1);
+
+fn present_job(present: &Mutex<JobId>) -> JobId {
+    *present.lock().expect("no panic under this lock")
+}
+
+/// Lets a job go on as one after the other of its course, and waits for the end of the last.
+async fn follow_course(
+    client: &JobClient,
+    plan: &JobPlan,
+    present: &Mutex<JobId>,
+) -> Result<JobResult, ClientError> {
+    for next in &plan.course {
+        client.host().sleep(next.after).await;
+        let Some(path) = stop(client, present_job(present), next.job.id).await? else { break };
+        let savepoint = Some(SavepointSource { path, may_leave_state: false });
+        let job = JobGraph { savepoint, ..next.job.clone() };
+        client.submit(&job).await.map_err(ClientError::Refused)?;
+        *present.lock().expect("no panic under this lock") = job.id;
+    }
+    let job = present_job(present);
+    if let Some(after) = plan.drain_after {
+        client.host().sleep(after).await;
+        let path = format!("{SAVEPOINTS}/{job}-drained");
+        // It may have ended by itself.
+        let _ =
+            client.savepoint(job, &SavepointRequest { path, then: AfterSavepoint::Drain }).await;
+    }
+    client.result(job).await.map_err(ClientError::Lost)
+}
+
+/// Stops a job with a savepoint; where that lies. `None`: it has ended by itself, or goes on.
+async fn stop(client: &JobClient, job: JobId, next: JobId) -> Result<Option<String>, ClientError> {
+    for number in 0..STOPS_MAX {
+        let path = format!("{SAVEPOINTS}/{job}-{number}");
+        let request = SavepointRequest { path: path.clone(), then: AfterSavepoint::Stop };
+        match client.savepoint(job, &request).await {
+            Ok(()) => {
+                client.until_stopped(job, next).await.map_err(ClientError::Lost)?;
+                return Ok(Some(path));
+            }
+            // A former life of this client may have stopped it with a later try.
+            Err(SavepointFailure::NoJob(JobRefusal::Terminated(_))) => {}
+            Err(SavepointFailure::NoJob(refusal)) => return Err(ClientError::Lost(refusal)),
+            Err(SavepointFailure::Failed(why)) => {
+                tracing::info!(%job, why, "the job is not stopped");
+                client.host().sleep(STOP_PAUSE).await;
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Takes savepoints of whatever job goes on.
+async fn take_savepoints(client: &JobClient, plan: &JobPlan, present: &Mutex<JobId>) -> Infallible {
+    let Some(every) = plan.savepoint_every else { return std::future::pending().await };
+    for number in 0_u64.. {
+        client.host().sleep(every).await;
+        let job = present_job(present);
+        let path = format!("{SAVEPOINTS}/{job}-at-{number}");
+        let request = SavepointRequest { path, then: AfterSavepoint::GoOn };
+        // The job may end or restart meanwhile.
+        let _ = client.savepoint(job, &request).await;
+    }
+    unreachable!("a client lives for fewer savepoints")
 }
 
 /// Waits for the job's end, which is canceled when that is due.
@@ -156,8 +253,10 @@ async fn until_ended(
     client: &JobClient,
     services: &Services,
     plan: &JobPlan,
+    present: &Mutex<JobId>,
 ) -> Result<JobResult, ClientError> {
-    let (ended, canceled) = (std::pin::pin!(ended), std::pin::pin!(cancel(client, services, plan)));
+    let canceled = cancel(client, services, plan, present);
+    let (ended, canceled) = (std::pin::pin!(ended), std::pin::pin!(canceled));
     match futures::future::select(ended, canceled).await {
         Either::Left((result, _)) => result,
         Either::Right((error, _)) => Err(error),
@@ -165,7 +264,12 @@ async fn until_ended(
 }
 
 /// Cancels the job when that is due, and is there until whoever waits for the job's end has it. Ends with an error.
-async fn cancel(client: &JobClient, services: &Services, plan: &JobPlan) -> ClientError {
+async fn cancel(
+    client: &JobClient,
+    services: &Services,
+    plan: &JobPlan,
+    present: &Mutex<JobId>,
+) -> ClientError {
     let host = client.host();
     let in_time = async {
         match plan.cancel_after {
@@ -187,9 +291,16 @@ async fn cancel(client: &JobClient, services: &Services, plan: &JobPlan) -> Clie
     if let Err(error) = due {
         return error;
     }
-    // A job that has ended meanwhile need not be canceled.
-    let _ = client.cancel(plan.job.id).await;
-    std::future::pending().await
+    // A job that has ended meanwhile need not be canceled, but what goes on from it.
+    loop {
+        let job = present_job(present);
+        if client.cancel(job).await.is_ok() {
+            return std::future::pending().await;
+        }
+        while present_job(present) == job {
+            host.sleep(STOP_PAUSE).await;
+        }
+    }
 }
 
 /// From look to look at what was put out.
@@ -223,7 +334,7 @@ async fn follow_job(
         let result = client.kept_result(&services.coordination, plan.job.id).await;
         result.map_err(|error| ClientError::Unreadable(error.to_string()))
     };
-    until_ended(ended, client, services, plan).await
+    until_ended(ended, client, services, plan, &Mutex::new(plan.job.id)).await
 }
 
 /// Makes a topic, if it is not there with so many partitions at least: some may have been added since.

@@ -9,8 +9,8 @@ mod settings;
 mod writer;
 
 pub use client::{
-    AllPutOut, CANCEL, ClientError, JobPlan, SUBMIT, Submission, create_topics, run_client_node,
-    run_job,
+    AllPutOut, CANCEL, ClientError, JobPlan, NextJob, SAVEPOINTS, SUBMIT, Submission,
+    create_topics, run_client_node, run_job,
 };
 pub use faulty_operator::{FailedAttempts, FailureInjection, FaultyOperator, POISON, SlowSubtask};
 pub use oracle::JobOracle;

@@ -9,8 +9,8 @@ use super::{
     ids::JobId,
     leadership::LeaderGateway,
     protocol::{
-        DISPATCHER, DispatcherGateway, JobDetails, JobOverview, JobRefusal, JobResult,
-        SubmitRefusal,
+        AfterSavepoint, DISPATCHER, DispatcherGateway, JobDetails, JobOverview, JobRefusal,
+        JobResult, SavepointRequest, SavepointStatus, SubmitRefusal,
     },
     rpc::{Ask, RpcError, RpcService},
     service::coordination::Coordination,
@@ -51,6 +51,31 @@ pub enum ClientEvent {
         /// Counts the asks of this process.
         ask: u64,
     },
+    /// The client begins to ask for a savepoint.
+    SavepointWanted {
+        /// The job.
+        job: JobId,
+        /// Where it is to lie.
+        path: String,
+        /// What becomes of the job.
+        then: AfterSavepoint,
+    },
+    /// The cluster has told the client that a savepoint is whole.
+    SavepointTold {
+        /// The job.
+        job: JobId,
+        /// Where it lies.
+        path: String,
+        /// What becomes of the job.
+        then: AfterSavepoint,
+    },
+    /// A job has ended as its client stopped it, which goes on with its savepoint as another one.
+    GoesOn {
+        /// The job.
+        job: JobId,
+        /// The other one, which is submitted next.
+        next: JobId,
+    },
     /// The cluster has told the client that there is no such job.
     ToldUnknown {
         /// The job.
@@ -73,6 +98,17 @@ pub enum ClientEvent {
 }
 
 crate::event!(ClientEvent, |_| Evidence::SelfReport);
+
+/// Why there is no savepoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SavepointFailure {
+    /// There is no job to take it of.
+    #[error("{0}")]
+    NoJob(JobRefusal),
+    /// It could not be taken; the job goes on, unless it has ended otherwise.
+    #[error("{0}")]
+    Failed(String),
+}
 
 /// The pause between two looks at a job.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -180,6 +216,44 @@ impl JobClient {
                 refusal => return refusal,
             }
         }
+    }
+
+    /// Waits for the end of a job that is stopped with a savepoint, after which another one goes on from there.
+    ///
+    /// # Errors
+    /// [`JobRefusal::Unknown`].
+    pub async fn until_stopped(&self, job: JobId, next: JobId) -> Result<(), JobRefusal> {
+        while self.ask(job, |gateway| gateway.job_result(job)).await?.is_none() {
+            self.host().sleep(RETRY_DELAY).await;
+        }
+        self.host().announce(&ClientEvent::GoesOn { job, next });
+        Ok(())
+    }
+
+    /// Takes a savepoint of a job, and waits until it is whole. Where nobody can tell what became of it, it is asked for
+    /// once more: its path stands for it.
+    ///
+    /// # Errors
+    /// [`SavepointFailure`].
+    pub async fn savepoint(
+        &self,
+        job: JobId,
+        request: &SavepointRequest,
+    ) -> Result<(), SavepointFailure> {
+        let (path, then) = (request.path.clone(), request.then);
+        self.host().announce(&ClientEvent::SavepointWanted { job, path: path.clone(), then });
+        loop {
+            match self.ask(job, |gateway| gateway.savepoint(job, request.clone())).await {
+                Ok(SavepointStatus::Completed) => break,
+                Ok(SavepointStatus::Failed(why)) => return Err(SavepointFailure::Failed(why)),
+                Ok(SavepointStatus::InProgress) | Err(JobRefusal::NoMaster) => {
+                    self.host().sleep(RETRY_DELAY).await;
+                }
+                Err(refusal) => return Err(SavepointFailure::NoJob(refusal)),
+            }
+        }
+        self.host().announce(&ClientEvent::SavepointTold { job, path, then });
+        Ok(())
     }
 
     /// All jobs of which anything is known: those that are not over, then the last ones that have ended.

@@ -33,19 +33,20 @@
 
 use crate::system::{
     connector::SinkEvent,
-    dataflow::{Data, Failure, OperatorContext, Result, Sink, Timestamp, Waits},
+    dataflow::{Data, Failure, OperatorContext, Result, Sink, Timestamp, Waits, split_lists},
     ids::CheckpointId,
     sabotage,
     service::{
         ServiceError,
         database::{
-            DATABASE_WRITE_BYTES_MAX, Database, DatabaseRow, DatabaseWrite, Table, TableKind,
-            TableSpec, WriteNumber, WriterId,
+            DATABASE_WRITE_BYTES_MAX, Database, DatabaseRefusal, DatabaseRow, DatabaseWrite, Table,
+            TableKind, TableSpec, WriteNumber, WriterId,
         },
     },
 };
 use bytes::Bytes;
 use futures::FutureExt;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Bytes of rows that wait for checkpoints at most, with [`ROW_BYTES_AROUND`](crate::system::service::database::ROW_BYTES_AROUND)
@@ -96,8 +97,14 @@ struct Writer {
     context: OperatorContext,
 }
 
-/// Rows of a checkpoint that is not complete yet, as far as the sink knows.
-type Waiting = (CheckpointId, Vec<DatabaseRow>);
+/// Rows of a checkpoint that is not complete yet, as far as the sink knows, and the writer that they are of: after a
+/// change of the parallelism, or in a job that began from a savepoint, it may be another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Waiting {
+    checkpoint: CheckpointId,
+    by: WriterId,
+    rows: Vec<DatabaseRow>,
+}
 
 /// The sink. All subtasks write to the same table, each as a writer of its own.
 pub struct DatabaseSink<T> {
@@ -185,8 +192,12 @@ impl<T: Data> DatabaseSink<T> {
         self.writer = Some(Writer { database, by, context: context.clone() });
         if let (Delivery::ExactlyOnce, Some(kept)) = (self.delivery, restored) {
             self.waiting = postcard::from_bytes(&kept)?;
-            self.waiting_bytes = self.waiting.iter().map(|(_, rows)| bytes_of(rows)).sum();
+            self.waiting_bytes = self.waiting.iter().map(|waiting| bytes_of(&waiting.rows)).sum();
         }
+        let own = self.writer()?.by;
+        // This life goes on as the writer that it was.
+        let same = |waiting: &&mut Waiting| waiting.by.writer == own.writer;
+        self.waiting.iter_mut().filter(same).for_each(|waiting| waiting.by = own.clone());
         // The checkpoint is complete, or nothing would be restored from it.
         self.commit_through(CheckpointId(u64::MAX)).await
     }
@@ -224,7 +235,7 @@ impl<T: Data> DatabaseSink<T> {
         if !self.gathered.is_empty() {
             let rows = self.take_gathered();
             self.waiting_bytes += bytes_of(&rows);
-            self.waiting.push((checkpoint, rows));
+            self.waiting.push(Waiting { checkpoint, by: by.clone(), rows });
             let (attempt, writer) = (context.attempt, by.writer);
             context.host.announce(&SinkEvent::RowsWait { attempt, checkpoint, writer });
         }
@@ -237,11 +248,10 @@ impl<T: Data> DatabaseSink<T> {
 
     /// Writes what checkpoints up to this one hold, in order. Writing it again is fine.
     async fn commit_through(&mut self, checkpoint: CheckpointId) -> Result<()> {
-        while self.waiting.first().is_some_and(|(held_by, _)| *held_by <= checkpoint) {
-            let (held_by, rows) = self.waiting[0].clone();
-            let bytes = bytes_of(&rows);
-            let is_done = self.commit(held_by, rows).await?;
-            let (_, rows) = self.waiting.remove(0);
+        while let Some(waiting) = self.waiting.first().filter(|of| of.checkpoint <= checkpoint) {
+            let bytes = bytes_of(&waiting.rows);
+            let is_done = self.commit(waiting.clone()).await?;
+            let Waiting { rows, .. } = self.waiting.remove(0);
             self.waiting_bytes -= bytes;
             if !is_done {
                 rows.into_iter().for_each(|row| self.gather(row));
@@ -255,13 +265,20 @@ impl<T: Data> DatabaseSink<T> {
     }
 
     /// Writes the rows of a checkpoint; whether that is done.
-    async fn commit(&self, checkpoint: CheckpointId, rows: Vec<DatabaseRow>) -> Result<bool> {
-        let Writer { database, by, context } = self.writer()?;
+    async fn commit(&self, waiting: Waiting) -> Result<bool> {
+        let Writer { database, by: own, context } = self.writer()?;
+        let Waiting { checkpoint, by, rows } = waiting;
+        let is_own = by.writer == own.writer;
         let (number, table) = (WriteNumber::Checkpoint(checkpoint), self.table.clone());
-        let write = DatabaseWrite { by, number, table, rows };
+        let mut write = DatabaseWrite { by, number, table, rows };
         loop {
             match database.write(&write).await {
                 Ok(_) => return Ok(true),
+                // A later life of that writer, which need not have come so far: whoever writes them first, they are
+                // written once, by their number.
+                Err(ServiceError::Refused(DatabaseRefusal::Fenced { current })) if !is_own => {
+                    write.by.generation = current;
+                }
                 Err(ServiceError::Refused(refusal)) => return Err(refusal.into()),
                 Err(ServiceError::Indeterminate(_))
                     if context.host.sabotaged(sabotage::INDETERMINATE_COMMIT_TAKEN_FOR_REFUSED) =>
@@ -338,6 +355,14 @@ impl<T: Data> Sink<T> for DatabaseSink<T> {
             }
         }
         .boxed()
+    }
+
+    fn redistribute(
+        &self,
+        states: Vec<(u32, Bytes)>,
+        context: &OperatorContext,
+    ) -> Result<Option<Bytes>> {
+        split_lists::<Waiting>(states, context)
     }
 
     fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {

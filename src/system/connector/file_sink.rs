@@ -48,7 +48,7 @@ pub use names::{FILES, file_folder, is_file_of, part_lines, read_files};
 
 use crate::system::{
     connector::SinkEvent,
-    dataflow::{Data, Failure, OperatorContext, Result, Sink, Timestamp, Waits},
+    dataflow::{Data, Failure, OperatorContext, Result, Sink, Timestamp, Waits, split_lists},
     ids::CheckpointId,
     sabotage,
     service::{
@@ -305,6 +305,14 @@ impl<T: Data> Sink<T> for FileSink<T> {
 
     fn snapshot(&mut self, checkpoint: CheckpointId) -> Waits<'_, Bytes> {
         self.prepare(checkpoint).boxed()
+    }
+
+    fn redistribute(
+        &self,
+        states: Vec<(u32, Bytes)>,
+        context: &OperatorContext,
+    ) -> Result<Option<Bytes>> {
+        split_lists::<(CheckpointId, Part)>(states, context)
     }
 
     fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {

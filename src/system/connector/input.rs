@@ -76,6 +76,18 @@ impl Source for InputSource {
         each!(self, source => source.open(context, restored))
     }
 
+    fn rewinds(&self) -> bool {
+        each!(self, source => source.rewinds())
+    }
+
+    fn redistribute(
+        &self,
+        states: Vec<(u32, Bytes)>,
+        context: &OperatorContext,
+    ) -> Result<Option<Bytes>> {
+        each!(self, source => source.redistribute(states, context))
+    }
+
     fn snapshot(&mut self, checkpoint: CheckpointId, left: usize) -> Result<Bytes> {
         each!(self, source => source.snapshot(checkpoint, left))
     }

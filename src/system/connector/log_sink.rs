@@ -13,7 +13,7 @@ pub use records::{Encode, ToPartition};
 
 use crate::system::{
     connector::SinkEvent,
-    dataflow::{Data, Failure, OperatorContext, Result, Sink, Timestamp, Waits},
+    dataflow::{Data, Failure, OperatorContext, Result, Sink, Timestamp, Waits, split_lists},
     ids::CheckpointId,
     sabotage,
     service::log::{Log, ProducerId, TransactionId},
@@ -178,6 +178,14 @@ impl<T: Data> Sink<T> for LogSink<T> {
 
     fn snapshot(&mut self, checkpoint: CheckpointId) -> Waits<'_, Bytes> {
         self.prepare(checkpoint).boxed()
+    }
+
+    fn redistribute(
+        &self,
+        states: Vec<(u32, Bytes)>,
+        context: &OperatorContext,
+    ) -> Result<Option<Bytes>> {
+        split_lists::<(CheckpointId, TransactionId)>(states, context)
     }
 
     fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {

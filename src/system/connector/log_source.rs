@@ -47,30 +47,20 @@ enum Asked {
 /// From where partitions are held.
 type Held = Vec<(u32, u64)>;
 
-/// What a checkpoint says of the topic.
-#[derive(Clone)]
-struct Taken {
-    /// Where it goes on once it is restored.
-    next: BTreeMap<u32, u64>,
-    /// What was handled; `None` when nobody wants to know, or when an earlier attempt read it, and it is not known where.
-    handled: Option<BTreeMap<u32, u64>>,
-}
-
 /// The source.
 pub struct LogSource {
     context: Option<OperatorContext>,
     parameters: LogSourceParameters,
     /// The next offset of each partition that this subtask reads.
     offsets: BTreeMap<u32, u64>,
-    /// The partition that was read last, by this attempt if it has read anything.
+    /// The partition that was read last.
     last: u32,
-    has_read: bool,
     asked: Option<Asked>,
     not_before: Option<Instant>,
     /// When it is asked again which partitions there are; never of a bounded source.
     discovery: Option<Instant>,
-    /// Checkpoints that are not known to be complete, the oldest first.
-    pending: BTreeMap<CheckpointId, Taken>,
+    /// Where checkpoints go on that are not known to be complete, of the oldest first.
+    pending: BTreeMap<CheckpointId, BTreeMap<u32, u64>>,
     /// Where the last checkpoints go on that are known to be complete, of the oldest first: as many as the job keeps.
     completed: VecDeque<BTreeMap<u32, u64>>,
 }
@@ -87,7 +77,6 @@ impl LogSource {
             parameters,
             offsets: BTreeMap::new(),
             last: 0,
-            has_read: false,
             asked: None,
             not_before: None,
             discovery: None,
@@ -196,7 +185,7 @@ impl LogSource {
         let now = self.context()?.host.now();
         let next = self.offsets.get_mut(&partition).expect("only its own are read");
         *next = after(&self.parameters.topic, *next, &batch).map_err(Failure)?;
-        (self.last, self.has_read) = (partition, true);
+        self.last = partition;
         let at_end = *next >= batch.end;
         if at_end {
             let pause = Duration::from_millis(self.parameters.poll_ms);
@@ -274,38 +263,30 @@ impl LogSource {
         async move { log.hold_offsets_until_acknowledged(&owner, &topic, offsets).await }
     }
 
-    /// What was handled by a checkpoint of which `left` records of the last step are not part. `None` when an earlier
-    /// attempt read them, and it is not known where.
-    fn handled(&self, left: usize) -> Option<BTreeMap<u32, u64>> {
+    /// What was handled, with `left` records of the last step not: a restored source reads these once more.
+    fn handled(&self, left: usize) -> BTreeMap<u32, u64> {
         let mut handled = self.offsets.clone();
         if left > 0 {
-            let last = handled.get_mut(&self.last).filter(|_| self.has_read)?;
-            *last = last.saturating_sub(left as u64);
+            let last = handled.get_mut(&self.last).expect("what is left was read of one of them");
+            *last = last.checked_sub(left as u64).expect("what is left was read");
         }
-        Some(handled)
+        handled
     }
 
     /// Keeps what the log is told once the checkpoint is complete.
-    fn take_offsets(&mut self, checkpoint: CheckpointId, left: usize) -> Result<()> {
-        // Of the group a later checkpoint says more.
-        let group = self.parameters.group.clone();
-        let handled = group.as_ref().and_then(|_| self.handled(left));
-        let taken = Taken { next: self.offsets.clone(), handled };
-        let listed = |offsets: &BTreeMap<u32, u64>| offsets.clone().into_iter().collect();
+    fn take_offsets(&mut self, checkpoint: CheckpointId, next: BTreeMap<u32, u64>) -> Result<()> {
         let OperatorContext { host, attempt, .. } = self.context()?;
         host.announce(&SourceEvent::OffsetsTaken {
             attempt: *attempt,
             checkpoint,
             topic: self.parameters.topic.clone(),
-            next: listed(&taken.next),
-            handled: group.zip(taken.handled.as_ref().map(listed)),
+            next: next.clone().into_iter().collect(),
+            group: self.parameters.group.clone(),
         });
-        if let Some(handled) = &taken.handled
-            && host.sabotaged(sabotage::OFFSETS_COMMITTED_AT_BARRIER)
-        {
-            self.commit(handled.clone());
+        if host.sabotaged(sabotage::OFFSETS_COMMITTED_AT_BARRIER) {
+            self.commit(next.clone());
         }
-        self.pending.insert(checkpoint, taken);
+        self.pending.insert(checkpoint, next);
         if self.pending.len() > PENDING_MAX {
             self.pending.pop_first();
         }
@@ -382,7 +363,6 @@ impl Clone for LogSource {
             parameters: self.parameters.clone(),
             offsets: self.offsets.clone(),
             last: self.last,
-            has_read: self.has_read,
             asked: None,
             not_before: self.not_before,
             discovery: self.discovery,
@@ -428,18 +408,36 @@ impl Source for LogSource {
         self.step().boxed()
     }
 
+    fn rewinds(&self) -> bool {
+        true
+    }
+
     fn snapshot(&mut self, checkpoint: CheckpointId, left: usize) -> Result<Bytes> {
-        self.take_offsets(checkpoint, left)?;
-        Ok(Bytes::from(postcard::to_allocvec(&self.offsets)?))
+        let next = self.handled(left);
+        let kept = Bytes::from(postcard::to_allocvec(&next)?);
+        self.take_offsets(checkpoint, next)?;
+        Ok(kept)
+    }
+
+    /// Partitions are dealt out anew, by their numbers.
+    fn redistribute(
+        &self,
+        states: Vec<(u32, Bytes)>,
+        context: &OperatorContext,
+    ) -> Result<Option<Bytes>> {
+        let mut own = BTreeMap::<u32, u64>::new();
+        for (_, state) in states {
+            let kept: BTreeMap<u32, u64> = postcard::from_bytes(&state)?;
+            own.extend(kept.into_iter().filter(|(partition, _)| context.takes_over(*partition)));
+        }
+        Ok(Some(Bytes::from(postcard::to_allocvec(&own)?)))
     }
 
     fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {
         let later = self.pending.split_off(&CheckpointId(checkpoint.0 + 1));
-        if let Some((_, taken)) = std::mem::replace(&mut self.pending, later).pop_last() {
-            if let Some(handled) = taken.handled {
-                self.commit(handled);
-            }
-            self.complete(taken.next);
+        if let Some((_, next)) = std::mem::replace(&mut self.pending, later).pop_last() {
+            self.commit(next.clone());
+            self.complete(next);
         }
         ready(())
     }

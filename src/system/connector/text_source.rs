@@ -3,7 +3,7 @@
 use crate::{
     host::Instant,
     system::{
-        dataflow::{Failure, OperatorContext, Result, Source, SourceStep, Waits},
+        dataflow::{Failure, OperatorContext, Result, Source, SourceStep, Waits, split_lists},
         ids::CheckpointId,
         service::object_store::{ObjectStore, ObjectStoreRefusal},
     },
@@ -11,7 +11,7 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 /// Bytes in each part of a text but the last.
 pub const TEXT_PART_BYTES: usize = 1024 * 1024;
@@ -59,25 +59,26 @@ pub async fn upload_text(
     Ok(TextSourceParameters::new(name, text.len() as u64))
 }
 
-/// The source. A subtask reads the lines that begin in its share of the bytes.
+/// The source. A subtask reads the lines that begin in its share of the bytes; where the job has been given another
+/// parallelism, in what is left of several shares, or of none.
 #[derive(Clone)]
 pub struct TextSource {
     objects: Option<Arc<dyn ObjectStore>>,
     parameters: TextSourceParameters,
+    /// What is to be read, the first one being read; each until it has no line left.
+    shares: VecDeque<TextShare>,
+    part: Option<(u64, Bytes)>,
+    not_before: Option<Instant>,
+}
+
+/// Bytes of the text whose lines a subtask reads.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct TextShare {
     /// Where the next line begins.
     position: u64,
     /// No line that begins here or behind is read.
     end: u64,
     /// The line at `position` may be the rest of one that begins in the share before.
-    at_start: bool,
-    part: Option<(u64, Bytes)>,
-    not_before: Option<Instant>,
-}
-
-/// What is kept.
-#[derive(Serialize, Deserialize)]
-struct Place {
-    position: u64,
     at_start: bool,
 }
 
@@ -87,9 +88,7 @@ impl TextSource {
         TextSource {
             objects: None,
             parameters,
-            position: 0,
-            end: 0,
-            at_start: false,
+            shares: VecDeque::new(),
             part: None,
             not_before: None,
         }
@@ -145,20 +144,26 @@ impl TextSource {
         if let Some(not_before) = self.not_before {
             self.objects()?.host().sleep_until(not_before).await;
         }
-        if self.at_start {
-            // The byte before tells whether a line begins here.
-            let (_, next) = self.line_at(self.position - 1).await?;
-            (self.position, self.at_start) = (next, false);
-        }
         let lines_max = self.parameters.lines_max.max(1) as usize;
         let mut lines = Vec::new();
-        let mut position = self.position;
-        while position < self.end && lines.len() < lines_max {
-            let (line, next) = self.line_at(position).await?;
-            lines.push(line);
-            position = next;
+        while lines.is_empty()
+            && let Some(mut share) = self.shares.front().copied()
+        {
+            if share.at_start {
+                // The byte before tells whether a line begins here.
+                let (_, next) = self.line_at(share.position - 1).await?;
+                (share.position, share.at_start) = (next, false);
+            }
+            while share.position < share.end && lines.len() < lines_max {
+                let (line, next) = self.line_at(share.position).await?;
+                lines.push(line);
+                share.position = next;
+            }
+            match share.position < share.end {
+                true => self.shares[0] = share,
+                false => drop(self.shares.pop_front()),
+            }
         }
-        self.position = position;
         if self.parameters.pause_ms > 0 {
             let pause = Duration::from_millis(self.parameters.pause_ms);
             self.not_before = Some(self.objects()?.host().now() + pause);
@@ -179,14 +184,13 @@ impl Source for TextSource {
             let bytes = u128::from(self.parameters.length) * u128::from(subtask);
             u64::try_from(bytes / u128::from(context.parallelism)).expect("at most the length")
         };
-        (self.position, self.end) = (share(context.subtask), share(context.subtask + 1));
-        self.at_start = self.position > 0;
+        let (position, end) = (share(context.subtask), share(context.subtask + 1));
         self.objects = Some(context.services.objects.clone());
         async move {
-            if let Some(kept) = restored {
-                let place: Place = postcard::from_bytes(&kept)?;
-                (self.position, self.at_start) = (place.position, place.at_start);
-            }
+            self.shares = match restored {
+                Some(kept) => postcard::from_bytes(&kept)?,
+                None => VecDeque::from([TextShare { position, end, at_start: position > 0 }]),
+            };
             Ok(())
         }
         .boxed()
@@ -197,7 +201,14 @@ impl Source for TextSource {
     }
 
     fn snapshot(&mut self, _: CheckpointId, _: usize) -> Result<Bytes> {
-        let place = Place { position: self.position, at_start: self.at_start };
-        Ok(Bytes::from(postcard::to_allocvec(&place)?))
+        Ok(Bytes::from(postcard::to_allocvec(&self.shares)?))
+    }
+
+    fn redistribute(
+        &self,
+        states: Vec<(u32, Bytes)>,
+        context: &OperatorContext,
+    ) -> Result<Option<Bytes>> {
+        split_lists::<TextShare>(states, context)
     }
 }

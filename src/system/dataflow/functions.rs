@@ -5,7 +5,10 @@ use super::{
     stage::{Collector, Downstream, Scope, Stage},
     time::Timestamp,
 };
-use crate::system::{graph::OperatorState, ids::CheckpointId};
+use crate::system::{
+    graph::{OperatorState, RestoredState},
+    ids::CheckpointId,
+};
 use std::marker::PhantomData;
 
 /// An operator of which nothing is kept.
@@ -24,7 +27,7 @@ impl Managed for Stateless {
         &self.uid
     }
 
-    fn open<'a>(&'a mut self, _: &'a OperatorContext, _: Option<OperatorState>) -> Waits<'a, ()> {
+    fn open<'a>(&'a mut self, _: &'a OperatorContext, _: RestoredState) -> Waits<'a, ()> {
         ready(())
     }
 

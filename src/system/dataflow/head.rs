@@ -121,9 +121,42 @@ impl Records {
             self.payload.advance(length);
             self.left -= 1;
         }
-        if self.left == 0 && !self.payload.is_empty() {
-            return Err(Failure::new("a buffer has more than its records"));
-        }
+        self.check_end()?;
         Ok(before - self.left)
+    }
+
+    /// Sends them once more to an output of a chain, of which they are.
+    ///
+    /// # Errors
+    /// When they are not as many as was said, or cut short.
+    pub fn send_again(
+        mut self,
+        output: usize,
+        chain: &mut dyn ChainHead,
+        scope: &mut Scope,
+    ) -> Result<(), Failure> {
+        while self.left > 0 {
+            let record = self.next()?;
+            chain.send_again(output, &record, scope);
+            self.left -= 1;
+        }
+        self.check_end()
+    }
+
+    /// The record at the front.
+    fn next(&mut self) -> Result<Bytes, Failure> {
+        let cut = || Failure::new("a buffer is cut short");
+        let length = self.payload.try_get_u32_le().map_err(|_| cut())? as usize;
+        match self.payload.len() < length {
+            true => Err(cut()),
+            false => Ok(self.payload.split_to(length)),
+        }
+    }
+
+    fn check_end(&self) -> Result<(), Failure> {
+        match self.left == 0 && !self.payload.is_empty() {
+            true => Err(Failure::new("a buffer has more than its records")),
+            false => Ok(()),
+        }
     }
 }

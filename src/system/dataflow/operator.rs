@@ -1,14 +1,19 @@
 //! What a task sees of the operators of its chain besides records: their beginning, their state, their end.
 
-use super::{failure::Failure, time::Timestamp};
+use super::{
+    data::{Data, decode, encode},
+    failure::Failure,
+    time::Timestamp,
+};
 use crate::{
     host::Host,
     system::{
-        graph::{KeyGroupRange, OperatorState},
+        graph::{KeyGroupRange, OperatorState, RestoredState, SavepointOrigin},
         ids::{CheckpointId, ExecutionAttemptId},
         service::Services,
     },
 };
+use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 
 /// What an operator, source or sink knows about where it runs. Cheap to clone.
@@ -30,6 +35,8 @@ pub struct OperatorContext {
     pub uid: String,
     /// The checkpoint from which the task begins; `None`: from nothing.
     pub restored: Option<CheckpointId>,
+    /// The savepoint that this is of, unless it is a checkpoint of the job itself.
+    pub savepoint: Option<SavepointOrigin>,
     /// How many completed checkpoints the job keeps, of which any may be restored.
     pub retained: u32,
 }
@@ -38,6 +45,62 @@ impl OperatorContext {
     /// The key groups that the subtask owns.
     pub fn key_groups(&self) -> KeyGroupRange {
         KeyGroupRange::of_subtask(self.subtask, self.parallelism, self.max_parallelism)
+    }
+
+    /// Whether this is the subtask that goes on with what a former one had besides keys, where the job has another
+    /// parallelism: `s` out of `n` with that of `s`, `s + n`, `s + 2n`, …
+    pub fn takes_over(&self, former: u32) -> bool {
+        former % self.parallelism == self.subtask
+    }
+}
+
+/// Lists that subtasks have kept, each an encoding of `Vec<T>` or nothing: those that this subtask goes on with, one
+/// behind the other. For [`Source::redistribute`](super::Source::redistribute) and its like: of a state that is a list
+/// each former subtask's goes to one subtask as a whole.
+///
+/// # Errors
+/// When one can't be read.
+pub fn split_lists<T: Data>(
+    states: Vec<(u32, Bytes)>,
+    context: &OperatorContext,
+) -> Result<Option<Bytes>, Failure> {
+    let mut all = Vec::<T>::new();
+    for (former, state) in states {
+        if context.takes_over(former) && !state.is_empty() {
+            all.extend(decode::<Vec<T>>(&state)?);
+        }
+    }
+    Ok(Some(Bytes::from(encode(&all)?)))
+}
+
+/// What an operator without an answer of its own does with the states of former subtasks: there must be none.
+pub(super) fn none_to_redistribute(
+    states: &[(u32, Bytes)],
+    context: &OperatorContext,
+) -> Result<Option<Bytes>, Failure> {
+    match states.iter().all(|(_, state)| state.is_empty()) {
+        true => Ok(None),
+        false => Err(Failure(format!(
+            "{:?} does not say how its state is spread over another number of subtasks (`redistribute`): start the \
+             job at the parallelism that the state is of",
+            context.uid
+        ))),
+    }
+}
+
+/// What an operator's own state is at its beginning, given how it spreads the states of former subtasks.
+pub(super) fn own_state(
+    restored: RestoredState,
+    context: &OperatorContext,
+    redistribute: impl FnOnce(Vec<(u32, Bytes)>, &OperatorContext) -> Result<Option<Bytes>, Failure>,
+) -> Result<Option<Bytes>, Failure> {
+    match restored {
+        RestoredState::Nothing => Ok(None),
+        RestoredState::Same(state) => Ok(Some(state.own)),
+        RestoredState::Redistributed(states) => {
+            let own = states.into_iter().map(|(former, state)| (former, state.own)).collect();
+            redistribute(own, context)
+        }
     }
 }
 
@@ -63,7 +126,7 @@ pub trait Managed: Send {
     fn open<'a>(
         &'a mut self,
         context: &'a OperatorContext,
-        restored: Option<OperatorState>,
+        restored: RestoredState,
     ) -> Waits<'a, ()>;
 
     /// Whether it has to [flush](Self::flush) before it takes more.

@@ -3,11 +3,14 @@
 use super::{
     data::Data,
     failure::Result,
-    operator::{Managed, OperatorContext, Waits, ready},
+    operator::{Managed, OperatorContext, Waits, at_once, none_to_redistribute, own_state, ready},
     stage::{Collector, Downstream, Scope, Stage},
     time::Timestamp,
 };
-use crate::system::{graph::OperatorState, ids::CheckpointId};
+use crate::system::{
+    graph::{OperatorState, RestoredState},
+    ids::CheckpointId,
+};
 use bytes::Bytes;
 use futures::FutureExt;
 use std::marker::PhantomData;
@@ -35,6 +38,20 @@ pub trait Operator<T>: Clone + Send + 'static {
     ) -> Waits<'a, ()> {
         let _ = (context, restored);
         ready(())
+    }
+
+    /// What this subtask begins with where the job goes on with another number of subtasks, made of what
+    /// [`snapshot`](Self::snapshot) gave in each former one; [`open`](Self::open) is given it. Refused by default unless
+    /// nothing was kept; [`split_lists`](super::split_lists) does it for lists.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn redistribute(
+        &self,
+        states: Vec<(u32, Bytes)>,
+        context: &OperatorContext,
+    ) -> Result<Option<Bytes>> {
+        none_to_redistribute(&states, context)
     }
 
     /// No record comes any more; what is held back is emitted now. Does nothing by default.
@@ -126,9 +143,14 @@ impl<T: Data, O: Operator<T>> Managed for Kept<T, O> {
     fn open<'a>(
         &'a mut self,
         context: &'a OperatorContext,
-        restored: Option<OperatorState>,
+        restored: RestoredState,
     ) -> Waits<'a, ()> {
-        self.operator.open(context, restored.map(|state| state.own))
+        match own_state(restored, context, |states, context| {
+            self.operator.redistribute(states, context)
+        }) {
+            Ok(own) => self.operator.open(context, own),
+            Err(failure) => at_once(Err(failure)),
+        }
     }
 
     fn snapshot(&mut self, checkpoint: CheckpointId) -> Waits<'_, OperatorState> {

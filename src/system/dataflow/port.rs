@@ -1,34 +1,58 @@
 //! The ends of a chain: records to other tasks, by channel.
 
 use super::{
-    data::{Data, encode_into},
+    data::{Data, decode_record, encode_into},
+    failure::Failure,
     operator::Managed,
     stage::{Downstream, Scope, Stage},
     time::{Timestamp, WatermarkStatus},
 };
 use crate::system::graph::{KeyGroupRange, key_group};
 use serde::Serialize;
+use std::marker::PhantomData;
 
 /// Where the records of an edge go among its channels.
 pub(super) trait Route<T>: Send {
     /// Sends a record.
     fn send(&mut self, output: usize, value: &T, time: Option<Timestamp>, scope: &mut Scope);
-}
 
-/// The end of a chain on an edge.
-pub(super) struct Port<R> {
-    output: usize,
-    route: R,
-}
-
-impl<R> Port<R> {
-    /// The end on the output of that number.
-    pub fn new(output: usize, route: R) -> Self {
-        Port { output, route }
+    /// Whether a record goes to one channel, so that it can be sent to another one instead.
+    fn sends_one_copy(&self) -> bool {
+        true
     }
 }
 
-impl<R: Send> Downstream for Port<R> {
+/// The end of a chain on an edge.
+pub(super) struct Port<T, R> {
+    output: usize,
+    route: R,
+    of: PhantomData<fn(T)>,
+}
+
+impl<T, R> Port<T, R> {
+    /// The end on the output of that number.
+    pub fn new(output: usize, route: R) -> Self {
+        Port { output, route, of: PhantomData }
+    }
+}
+
+impl<T: Data, R: Route<T>> Downstream for Port<T, R> {
+    fn send_again(&mut self, output: usize, record: &[u8], scope: &mut Scope) {
+        if output != self.output {
+            return;
+        }
+        if !self.route.sends_one_copy() {
+            return scope.fail(Failure::new(
+                "what waited for the subtasks behind it was for all of them: start at the parallelism that the state \
+                 is of, or from a savepoint that was taken while less waited",
+            ));
+        }
+        match decode_record::<T>(record) {
+            Ok((value, time)) => self.route.send(self.output, &value, time, scope),
+            Err(failure) => scope.fail(failure),
+        }
+    }
+
     fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
         scope.send_watermark(self.output, watermark);
     }
@@ -40,7 +64,7 @@ impl<R: Send> Downstream for Port<R> {
     fn add_managed<'a>(&'a mut self, _: &mut Vec<&'a mut dyn Managed>) {}
 }
 
-impl<T: Data, R: Route<T>> Stage<T> for Port<R> {
+impl<T: Data, R: Route<T>> Stage<T> for Port<T, R> {
     fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope) {
         self.route.send(self.output, &value, time, scope);
     }
@@ -83,6 +107,10 @@ impl<T: Serialize> Route<T> for Broadcast {
         for channel in 0..scope.outputs.channels(output) {
             scope.send(output, value, time, channel);
         }
+    }
+
+    fn sends_one_copy(&self) -> bool {
+        false
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     time::{Timestamp, WatermarkStatus},
 };
 use crate::system::{
-    graph::{KeyGroupRange, OperatorState},
+    graph::{KeyGroupRange, OperatorState, RestoredState},
     ids::CheckpointId,
     sabotage,
 };
@@ -286,6 +286,29 @@ where
     }
 }
 
+impl<K: Key, T: Send, P: Process<K, T>> Keyed<K, T, P> {
+    /// Takes over the key groups of this subtask. Of subtasks of different watermarks the earliest counts: what is late
+    /// for it was late for all.
+    fn restore(&mut self, states: &[OperatorState], context: &OperatorContext) -> Result<()> {
+        let mut watermark = None;
+        for state in states {
+            let progress: Progress = decode(&state.own)?;
+            watermark = Some(watermark.map_or(progress.watermark, |earliest: Timestamp| {
+                earliest.min(progress.watermark)
+            }));
+            self.state.restore(&state.keyed)?;
+        }
+        // Nobody behind was told in this attempt.
+        let watermark = watermark.unwrap_or(Timestamp::MIN);
+        self.progress = Progress { watermark, told: Timestamp::MIN };
+        let has_timers = self.state.first_timer(true).is_some();
+        if has_timers && context.host.sabotaged(sabotage::TIMERS_LOST_AT_RESTORE) {
+            while self.state.next_due(true, Timestamp::MAX).is_some() {}
+        }
+        Ok(())
+    }
+}
+
 impl<K: Key, T: Send, P: Process<K, T>> Managed for Keyed<K, T, P> {
     fn uid(&self) -> &str {
         &self.uid
@@ -294,21 +317,18 @@ impl<K: Key, T: Send, P: Process<K, T>> Managed for Keyed<K, T, P> {
     fn open<'a>(
         &'a mut self,
         context: &'a OperatorContext,
-        restored: Option<OperatorState>,
+        restored: RestoredState,
     ) -> Waits<'a, ()> {
         self.state = KeyedState::new(context.key_groups(), context.max_parallelism);
         let opened = self.function.open(context);
-        let restored = restored.map_or(Ok(()), |restored| {
-            self.progress = decode(&restored.own)?;
-            // Nobody behind was told in this attempt.
-            self.progress.told = Timestamp::MIN;
-            self.state.restore(&restored.keyed)?;
-            let has_timers = self.state.first_timer(true).is_some();
-            if has_timers && context.host.sabotaged(sabotage::TIMERS_LOST_AT_RESTORE) {
-                while self.state.next_due(true, Timestamp::MAX).is_some() {}
+        let restored = match restored {
+            RestoredState::Nothing => Ok(()),
+            RestoredState::Same(state) => self.restore(&[state], context),
+            RestoredState::Redistributed(states) => {
+                let states: Vec<_> = states.into_iter().map(|(_, state)| state).collect();
+                self.restore(&states, context)
             }
-            Ok(())
-        });
+        };
         at_once(opened.and(restored))
     }
 

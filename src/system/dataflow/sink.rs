@@ -3,11 +3,14 @@
 use super::{
     data::Data,
     failure::Result,
-    operator::{Managed, OperatorContext, Waits, ready},
+    operator::{Managed, OperatorContext, Waits, at_once, none_to_redistribute, own_state, ready},
     stage::{Downstream, Scope, Stage},
     time::Timestamp,
 };
-use crate::system::{graph::OperatorState, ids::CheckpointId};
+use crate::system::{
+    graph::{OperatorState, RestoredState},
+    ids::CheckpointId,
+};
 use bytes::Bytes;
 use futures::FutureExt;
 use std::marker::PhantomData;
@@ -31,6 +34,20 @@ pub trait Sink<T>: Clone + Send + 'static {
     ) -> Waits<'a, ()> {
         let _ = (context, restored);
         ready(())
+    }
+
+    /// What this subtask begins with where the job goes on with another number of subtasks, made of what
+    /// [`snapshot`](Self::snapshot) gave in each former one; [`open`](Self::open) is given it. Refused by default unless
+    /// nothing was kept; [`split_lists`](super::split_lists) does it for lists.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn redistribute(
+        &self,
+        states: Vec<(u32, Bytes)>,
+        context: &OperatorContext,
+    ) -> Result<Option<Bytes>> {
+        none_to_redistribute(&states, context)
     }
 
     /// Whether so much is gathered that it is to be flushed before more comes. Never by default.
@@ -119,9 +136,14 @@ impl<T: Data, S: Sink<T>> Managed for Writing<T, S> {
     fn open<'a>(
         &'a mut self,
         context: &'a OperatorContext,
-        restored: Option<OperatorState>,
+        restored: RestoredState,
     ) -> Waits<'a, ()> {
-        self.sink.open(context, restored.map(|state| state.own))
+        match own_state(restored, context, |states, context| {
+            self.sink.redistribute(states, context)
+        }) {
+            Ok(own) => self.sink.open(context, own),
+            Err(failure) => at_once(Err(failure)),
+        }
     }
 
     fn is_full(&self) -> bool {

@@ -4,10 +4,13 @@ use super::{
     data::{Data, decode, encode},
     failure::{Failure, Result},
     head::{ChainHead, Fetched},
-    operator::{Managed, OperatorContext, Waits, at_once, ready},
+    operator::{Managed, OperatorContext, Waits, at_once, none_to_redistribute, ready},
     stage::{Downstream, Scope, Stage},
 };
-use crate::system::{graph::OperatorState, ids::CheckpointId};
+use crate::system::{
+    graph::{OperatorState, RestoredState},
+    ids::CheckpointId,
+};
 use bytes::Bytes;
 use futures::FutureExt;
 use std::collections::VecDeque;
@@ -45,8 +48,29 @@ pub trait Source: Clone + Send + 'static {
         ready(())
     }
 
+    /// What this subtask begins with where the job goes on with another number of subtasks, made of what
+    /// [`snapshot`](Self::snapshot) gave in each former one; [`open`](Self::open) is given it. Refused by default unless
+    /// nothing was kept; [`split_lists`](super::split_lists) does it for lists.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn redistribute(
+        &self,
+        states: Vec<(u32, Bytes)>,
+        context: &OperatorContext,
+    ) -> Result<Option<Bytes>> {
+        none_to_redistribute(&states, context)
+    }
+
+    /// Whether a [`snapshot`](Self::snapshot) is of what was handled alone, so that what is `left` is read once more. Not
+    /// by default.
+    fn rewinds(&self) -> bool {
+        false
+    }
+
     /// What is needed to read on from here; also asked for after the end. Of the records that it handed out last,
-    /// `left` are not handled yet: they are kept beside, and the source reads on behind them. Nothing by default.
+    /// `left` are not handled yet: they are kept beside, and the source reads on behind them, unless it
+    /// [rewinds](Self::rewinds). Nothing by default.
     ///
     /// # Errors
     /// Fails the task.
@@ -142,6 +166,28 @@ impl<S: Source> Downstream for SourceHead<S> {
     }
 }
 
+/// What a source keeps, and what it has read that was not handled yet.
+type Kept<S> = (Bytes, VecDeque<<S as Source>::Out>);
+
+impl<S: Source> Reading<S> {
+    /// Takes over what belongs to this subtask of what all former ones had.
+    fn take_over(
+        &mut self,
+        states: Vec<(u32, OperatorState)>,
+        context: &OperatorContext,
+    ) -> Result<Option<Bytes>> {
+        let mut own = Vec::new();
+        for (former, state) in states {
+            let (kept, left): Kept<S> = decode(&state.own)?;
+            own.push((former, kept));
+            if context.takes_over(former) {
+                self.left.extend(left);
+            }
+        }
+        self.source.redistribute(own, context)
+    }
+}
+
 impl<S: Source> Managed for Reading<S> {
     fn uid(&self) -> &str {
         &self.uid
@@ -150,20 +196,30 @@ impl<S: Source> Managed for Reading<S> {
     fn open<'a>(
         &'a mut self,
         context: &'a OperatorContext,
-        restored: Option<OperatorState>,
+        restored: RestoredState,
     ) -> Waits<'a, ()> {
         async move {
-            let Some(state) = restored else { return self.source.open(context, None).await };
-            let (own, left): (Bytes, VecDeque<S::Out>) = decode(&state.own)?;
-            self.left = left;
-            self.source.open(context, Some(own)).await
+            let own = match restored {
+                RestoredState::Nothing => None,
+                RestoredState::Same(state) => {
+                    let (own, left): Kept<S> = decode(&state.own)?;
+                    self.left = left;
+                    Some(own)
+                }
+                RestoredState::Redistributed(states) => self.take_over(states, context)?,
+            };
+            self.source.open(context, own).await
         }
         .boxed()
     }
 
     fn snapshot(&mut self, checkpoint: CheckpointId) -> Waits<'_, OperatorState> {
         let taken = self.source.snapshot(checkpoint, self.left.len()).and_then(|own| {
-            let own = Bytes::from(encode(&(own, &self.left))?);
+            let own = match self.source.rewinds() {
+                true => encode(&(own, VecDeque::<S::Out>::new()))?,
+                false => encode(&(own, &self.left))?,
+            };
+            let own = Bytes::from(own);
             Ok(OperatorState { own, keyed: Vec::new() })
         });
         at_once(taken)

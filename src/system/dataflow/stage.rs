@@ -240,6 +240,12 @@ pub trait Downstream: Send {
         self.for_each_reader(&mut |reader| reader.finish(scope));
     }
 
+    /// Sends an encoded record once more to an output, of which a former subtask had emitted it: to whatever channel it
+    /// belongs to now.
+    fn send_again(&mut self, output: usize, record: &[u8], scope: &mut Scope) {
+        self.for_each_reader(&mut |reader| reader.send_again(output, record, scope));
+    }
+
     /// Adds the operators, this one first.
     fn add_managed<'a>(&'a mut self, all: &mut Vec<&'a mut dyn Managed>);
 }

@@ -148,7 +148,7 @@ impl<T> Clone for Stream<T> {
 fn port<T: Data, R: Route<T> + 'static>(
     route: impl Fn(&PortPlace) -> R + Send + Sync + 'static,
 ) -> MakePort {
-    Arc::new(move |place| untyped::<T>(Port::new(place.output, route(&place))))
+    Arc::new(move |place| untyped::<T>(Port::<T, R>::new(place.output, route(&place))))
 }
 
 impl<T> Stream<T> {

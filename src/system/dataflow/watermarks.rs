@@ -15,7 +15,10 @@ use super::{
     stream::Stream,
     time::{Timestamp, WatermarkStatus},
 };
-use crate::system::{graph::OperatorState, ids::CheckpointId};
+use crate::system::{
+    graph::{OperatorState, RestoredState},
+    ids::CheckpointId,
+};
 use bytes::Bytes;
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
@@ -245,15 +248,22 @@ impl Managed for Progress {
     fn open<'a>(
         &'a mut self,
         context: &'a OperatorContext,
-        restored: Option<OperatorState>,
+        restored: RestoredState,
     ) -> Waits<'a, ()> {
         let now = context.host.wall().as_millis();
         let now = Timestamp(i64::try_from(now).unwrap_or(i64::MAX));
         if let Some(idleness) = &mut self.idleness {
             idleness.record(now);
         }
-        let latest = restored.map_or(Ok(Timestamp::MIN), |state| decode(&state.own));
-        at_once(latest.map(|latest| self.latest = latest))
+        let states = match restored {
+            RestoredState::Nothing => Vec::new(),
+            RestoredState::Same(state) => vec![(context.subtask, state)],
+            RestoredState::Redistributed(states) => states,
+        };
+        // Which of the former subtasks read what comes here is not known: it may be the one that was furthest behind.
+        let latest = states.iter().map(|(_, state)| decode(&state.own));
+        let latest = latest.collect::<Result<Vec<Timestamp>, _>>();
+        at_once(latest.map(|all| self.latest = all.into_iter().min().unwrap_or(Timestamp::MIN)))
     }
 
     fn snapshot(&mut self, _: CheckpointId) -> Waits<'_, OperatorState> {

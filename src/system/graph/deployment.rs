@@ -5,8 +5,8 @@ use crate::{
     host::NodeAddress,
     system::{
         ids::{
-            AllocationId, CheckpointId, ExecutionAttemptId, IntermediateDataSetId, JobVertexId,
-            ResultPartitionId,
+            AllocationId, CheckpointId, ExecutionAttemptId, IntermediateDataSetId, JobId,
+            JobVertexId, ResultPartitionId,
         },
         leadership::LeaderSessionId,
     },
@@ -92,8 +92,43 @@ pub struct StateHandle {
 pub struct TaskRestore {
     /// The checkpoint.
     pub checkpoint: CheckpointId,
-    /// The task's part of it.
+    /// What of it the task begins with.
+    pub state: RestoredParts,
+    /// The savepoint that it is of, unless it is a checkpoint of the job itself.
+    pub savepoint: Option<SavepointOrigin>,
+    /// The job has been stopped with that checkpoint: nothing comes behind it.
+    pub stopped: bool,
+}
+
+/// The parts of a checkpoint with which a task begins.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RestoredParts {
+    /// That of the same subtask of the same chain, out of as many.
+    Same(StateHandle),
+    /// Those of all subtasks that had operators of the task's chain, of which it takes its share.
+    Redistributed(Vec<FormerPart>),
+}
+
+/// The part of a subtask of a job as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FormerPart {
+    /// The subtask among those of its vertex.
+    pub subtask: u32,
+    /// Whether its chain was the same, and handed on to as many outputs.
+    pub same_chain: bool,
+    /// Whether the task goes on with what it had emitted and nobody had taken.
+    pub takes_emitted: bool,
+    /// The part.
     pub state: StateHandle,
+}
+
+/// Where a savepoint came from from which a job begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SavepointOrigin {
+    /// The job of which it was taken.
+    pub job: JobId,
+    /// Whether that job has ended with it.
+    pub stopped: bool,
 }
 
 /// The state of one subtask at a checkpoint.
@@ -114,4 +149,16 @@ pub struct OperatorState {
     pub own: Bytes,
     /// Its keyed state: key groups with their encoded entries, in order.
     pub keyed: Vec<(u32, Bytes)>,
+}
+
+/// What an operator of one subtask begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RestoredState {
+    /// Nothing is kept of it.
+    #[default]
+    Nothing,
+    /// What the same subtask had, out of as many.
+    Same(OperatorState),
+    /// What all subtasks had that there were, by their numbers: it takes its share.
+    Redistributed(Vec<(u32, OperatorState)>),
 }

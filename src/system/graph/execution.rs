@@ -251,6 +251,7 @@ mod tests {
             checkpoints: super::super::CheckpointSettings::default(),
             restarts: super::super::RestartStrategy::None,
             program: super::super::ProgramRef::default(),
+            savepoint: None,
         };
         let regions = ExecutionGraph::new(&job).regions().into_iter();
         let plain = |vertex: ExecutionVertexId| (vertex.vertex.0, vertex.subtask);

@@ -41,6 +41,17 @@ pub struct JobGraph {
     pub restarts: RestartStrategy,
     /// The program that made it, from which its tasks are made.
     pub program: ProgramRef,
+    /// The savepoint from which it begins, where it has no checkpoint of its own.
+    pub savepoint: Option<SavepointSource>,
+}
+
+/// From which savepoint a job begins.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SavepointSource {
+    /// Where it lies.
+    pub path: String,
+    /// Whether state of operators that the job does not have may be left out.
+    pub may_leave_state: bool,
 }
 
 /// What a job was made by. Every process that has the same program makes the same of it.

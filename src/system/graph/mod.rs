@@ -5,7 +5,7 @@
 //! registered operators with encoded parameters, never code. An [`ExecutionGraph`] spreads each vertex
 //! over its parallel subtasks and says which of them reads what.
 //!
-//! Deliberately absent: batch exchanges, iterations and rescaling.
+//! Deliberately absent: batch exchanges, iterations, and a job that is given another parallelism while it runs.
 
 mod deployment;
 mod execution;
@@ -15,8 +15,9 @@ mod report;
 mod stream;
 
 pub use deployment::{
-    InputChannelDeployment, InputGateDeployment, OperatorState, ResultPartitionDeployment,
-    StateHandle, TaskDeployment, TaskRestore, TaskState,
+    FormerPart, InputChannelDeployment, InputGateDeployment, OperatorState, RestoredParts,
+    RestoredState, ResultPartitionDeployment, SavepointOrigin, StateHandle, TaskDeployment,
+    TaskRestore, TaskState,
 };
 pub use execution::{
     ExecutionEdge, ExecutionGraph, ExecutionJobVertex, ExecutionVertex, IntermediateResult,
@@ -25,7 +26,7 @@ pub use execution::{
 pub use job::{
     CheckpointSettings, DistributionPattern, GraphError, IntermediateDataSet, JobEdge, JobGraph,
     JobVertex, NAME_BYTES_MAX, OperatorSpec, PARALLELISM_MAX, ProgramRef, RATE_FAILURES_MAX,
-    RestartStrategy,
+    RestartStrategy, SavepointSource,
 };
 pub use partitioner::{KeyGroupRange, Partitioner, key_group};
 pub use report::{FunctionReport, GraphReport};

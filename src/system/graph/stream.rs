@@ -217,8 +217,15 @@ impl StreamGraph {
         let mut vertices = self.vertices(&chains);
         self.add_edges(&chains, &vertex_of, &mut vertices);
         let name = name.to_string();
-        let graph =
-            JobGraph { id, name, vertices, checkpoints, restarts, program: ProgramRef::default() };
+        let graph = JobGraph {
+            id,
+            name,
+            vertices,
+            checkpoints,
+            restarts,
+            program: ProgramRef::default(),
+            savepoint: None,
+        };
         graph.validate()?;
         Ok(graph)
     }

@@ -9,7 +9,7 @@ use crate::{
             ResourceId, TaskExecutorSession,
         },
         leadership::LeaderSessionId,
-        protocol::{ApplicationStatus, ExecutionState, JobResult, JobStatus},
+        protocol::{AfterSavepoint, ApplicationStatus, ExecutionState, JobResult, JobStatus},
     },
 };
 
@@ -175,6 +175,46 @@ pub enum JobEvent {
         checkpoint: CheckpointId,
         /// Whether it is the job's final one.
         last: bool,
+    },
+    /// A user wants a savepoint of a job.
+    SavepointRequested {
+        /// The job.
+        job: JobId,
+        /// The master's term.
+        session: LeaderSessionId,
+        /// Where it is to lie.
+        path: String,
+        /// What becomes of the job.
+        then: AfterSavepoint,
+    },
+    /// A checkpoint begins of which a savepoint is made.
+    SavepointTriggered {
+        /// The job.
+        job: JobId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// Where it is to lie.
+        path: String,
+        /// What becomes of the job.
+        then: AfterSavepoint,
+    },
+    /// A savepoint is whole.
+    SavepointCompleted {
+        /// The job.
+        job: JobId,
+        /// The checkpoint of which it is a copy.
+        checkpoint: CheckpointId,
+        /// Where it lies.
+        path: String,
+    },
+    /// A savepoint has come to nothing.
+    SavepointFailed {
+        /// The job.
+        job: JobId,
+        /// Where it was to lie.
+        path: String,
+        /// Why.
+        why: String,
     },
     /// The pointer of a checkpoint got no answer in time; whether it stands is being decided.
     PointerInDoubt {

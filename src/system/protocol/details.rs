@@ -306,6 +306,13 @@ pub enum WaitReason {
         /// The checkpoint.
         checkpoint: CheckpointId,
     },
+    /// The object store, for a savepoint: a checkpoint that is complete is copied.
+    Savepoint {
+        /// Where it is to lie.
+        path: String,
+        /// Why the last try came to nothing.
+        why: Option<String>,
+    },
     /// The coordination service, for a checkpoint's pointer.
     Pointer {
         /// The checkpoint.
@@ -335,6 +342,7 @@ impl WaitReason {
             | WaitReason::Program { .. }
             | WaitReason::RestartDelay
             | WaitReason::Epoch
+            | WaitReason::Savepoint { .. }
             | WaitReason::TasksToRun { .. }
             | WaitReason::TasksToEnd { .. } => None,
         }
@@ -351,6 +359,7 @@ impl WaitReason {
             | WaitReason::RestartDelay
             | WaitReason::Epoch
             | WaitReason::Metadata { .. }
+            | WaitReason::Savepoint { .. }
             | WaitReason::Pointer { .. }
             | WaitReason::PointerInDoubt { .. } => &[],
         }

@@ -7,6 +7,7 @@
 
 mod details;
 mod metrics;
+mod savepoint;
 mod state;
 
 pub use details::{
@@ -14,6 +15,9 @@ pub use details::{
     SubtaskDetails, TaskExecutorOverview, VertexDetails, Wait, WaitReason, WaitingTask,
 };
 pub use metrics::{SubtaskMetrics, TaskMetrics, Volume};
+pub use savepoint::{
+    AfterSavepoint, Finality, SAVEPOINT_PATH_BYTES_MAX, SavepointRequest, SavepointStatus,
+};
 pub use state::{ApplicationStatus, ExecutionState, JobResult, JobStatus, TaskExecutionState};
 
 use super::{
@@ -75,6 +79,14 @@ pub enum SubmitRefusal {
     /// The store of jobs has no room for the graph.
     #[error("the cluster has no room to keep the job graph")]
     Full,
+    /// The savepoint that the job is to begin from can't be read, or does not fit it.
+    #[error("the savepoint {path}: {why}")]
+    Savepoint {
+        /// Where it lies.
+        path: String,
+        /// Why not, and what to do.
+        why: String,
+    },
     /// The cluster is there for one job or program, and takes no others.
     #[error("the cluster is there for a job of its own, and takes no others")]
     NotASession,
@@ -111,6 +123,8 @@ gateway! {
         ask job_result(job: JobId) -> Result<Option<JobResult>, JobRefusal>;
         /// Ends a job. Answered when the request is durable.
         ask cancel_job(job: JobId) -> Result<(), JobRefusal>;
+        /// Takes a savepoint of a job, unless it is there or being taken; how far it is.
+        ask savepoint(job: JobId, request: SavepointRequest) -> Result<SavepointStatus, JobRefusal>;
         /// The jobs that are not over.
         ask list_jobs() -> Vec<JobId>;
         /// All jobs of which anything is known: those that are not over, then the last ones that have ended.
@@ -245,9 +259,8 @@ pub struct MasterReport {
     pub round: u64,
     /// The slots of that task executor which the master holds.
     pub allocations: Vec<AllocationId>,
-    /// The newest completed checkpoint and whether it is the job's last, so that a lost confirmation
-    /// is made up for.
-    pub completed: Option<(CheckpointId, bool)>,
+    /// The newest completed checkpoint and whether the job ends with it, so that a lost confirmation is made up for.
+    pub completed: Option<(CheckpointId, Finality)>,
 }
 
 /// An attempt's part of a checkpoint, which is durable.
@@ -296,6 +309,8 @@ gateway! {
         ask overview() -> JobOverview;
         /// Begins to end the job.
         ask cancel() -> ();
+        /// Takes a savepoint, unless it is there or being taken; how far it is.
+        ask savepoint(request: SavepointRequest) -> SavepointStatus;
         /// A task executor's heartbeat.
         ask heartbeat_from_task_executor(beat: Beat<ExecutorReport>) -> ();
         /// The resource manager's request for a heartbeat.
@@ -347,10 +362,13 @@ gateway! {
         /// Ends an attempt, also one that may still come. Answers the version of the job's tasks, among which
         /// the attempt still is; `None` when it is not there or has ended.
         ask cancel_task(attempt: ExecutionAttemptId) -> Option<u64>;
-        /// Begins a checkpoint at a source.
-        tell trigger_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId);
-        /// A checkpoint is complete; `last` when it is the job's final one.
-        tell confirm_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId, last: bool);
+        /// Begins a checkpoint at a source. If `stops` it reads nothing behind it, until the checkpoint has come to nothing
+        /// or a newer one begins that does not stop it.
+        tell trigger_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId, stops: bool);
+        /// A source reads nothing more: its data ends here.
+        tell drain_source(attempt: ExecutionAttemptId);
+        /// A checkpoint is complete.
+        tell confirm_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId, finality: Finality);
         /// A checkpoint has come to nothing.
         tell abort_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId);
         /// The master no longer wants anything of the task executor over that very connection.

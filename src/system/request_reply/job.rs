@@ -122,6 +122,14 @@ impl Sink<ServiceResponse> for ResponseSink {
         each!(self, sink => sink.snapshot(checkpoint))
     }
 
+    fn redistribute(
+        &self,
+        states: Vec<(u32, Bytes)>,
+        context: &OperatorContext,
+    ) -> Result<Option<Bytes>> {
+        each!(self, sink => sink.redistribute(states, context))
+    }
+
     fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {
         each!(self, sink => sink.notify_checkpoint_complete(checkpoint))
     }

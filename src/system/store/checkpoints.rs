@@ -9,6 +9,7 @@ use crate::system::{
     graph::StateHandle,
     ids::{CheckpointId, ExecutionVertexId, JobId},
     leadership::LeaderSession,
+    protocol::{AfterSavepoint, Finality, SavepointRequest},
     service::coordination::{
         Change, Compare, Coordination, CoordinationError, KeyPattern, Revision, Transaction,
     },
@@ -66,8 +67,22 @@ pub struct CompletedCheckpoint {
     pub id: CheckpointId,
     /// The parts.
     pub states: Vec<(ExecutionVertexId, StateHandle)>,
-    /// Whether every subtask was at the end of its data: nothing comes after it.
+    /// Whether nothing comes after it: every subtask was at the end of its data, or a user stops the job with it.
     pub last: bool,
+    /// The savepoint that is made of it before the job ends, if it is the last.
+    pub savepoint: Option<SavepointRequest>,
+}
+
+impl CompletedCheckpoint {
+    /// Whether the job ends with it, and how.
+    pub fn finality(&self) -> Finality {
+        let stops = |request: &SavepointRequest| request.then == AfterSavepoint::Stop;
+        match (self.last, self.savepoint.as_ref().is_some_and(stops)) {
+            (false, _) => Finality::GoesOn,
+            (true, false) => Finality::Finished,
+            (true, true) => Finality::Stopped,
+        }
+    }
 }
 
 /// Draws the ids of a job's checkpoints, and the epochs of its attempts.
@@ -84,12 +99,12 @@ impl CheckpointIdCounter {
         CheckpointIdCounter { client: client.clone(), term: term.clone(), job }
     }
 
-    /// The first of so many numbers in a row that were never drawn before, greater than all that were; the
-    /// very first is 1.
+    /// The first of so many numbers in a row that were never drawn before, greater than all that were and than `above`;
+    /// the very first is 1 if that is 0.
     ///
     /// # Errors
     /// [`StoreError::NotLeader`], [`StoreError::Corrupt`].
-    pub async fn draw(&self, count: u64) -> Result<u64, StoreError> {
+    pub async fn draw(&self, count: u64, above: u64) -> Result<u64, StoreError> {
         let key = counter_key(self.job);
         loop {
             let found = read_key_until_acknowledged(&*self.client, &key).await;
@@ -97,6 +112,7 @@ impl CheckpointIdCounter {
                 None => 1,
                 Some(found) => decode::<u64>(&key, &found.value)?,
             };
+            let next = next.max(above.saturating_add(1));
             let write = Transaction::new()
                 .when(self.term.guard())
                 .when(found.unchanged(key.clone()))

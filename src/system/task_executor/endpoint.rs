@@ -18,8 +18,9 @@ use crate::system::{
     ids::{AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId, TaskExecutorSession},
     leadership::LeaderSessionId,
     protocol::{
-        CheckpointAck, CheckpointDecline, DeployRefusal, MasterReport, SlotDemand, SlotRefusal,
-        TaskExecutionState, TaskExecutorGateway, TaskExecutorHandler, TaskExecutorInfo,
+        CheckpointAck, CheckpointDecline, DeployRefusal, Finality, MasterReport, SlotDemand,
+        SlotRefusal, TaskExecutionState, TaskExecutorGateway, TaskExecutorHandler,
+        TaskExecutorInfo,
     },
     reason::bounded,
     registration::Numbers,
@@ -372,9 +373,16 @@ impl TaskExecutorHandler for TaskExecutor {
         _: &mut Context<Self>,
         attempt: ExecutionAttemptId,
         checkpoint: CheckpointId,
+        stops: bool,
     ) {
         if let Some(task) = self.tasks.get(&attempt) {
-            task.trigger_checkpoint(checkpoint);
+            task.trigger_checkpoint(checkpoint, stops);
+        }
+    }
+
+    fn drain_source(&mut self, _: &mut Context<Self>, attempt: ExecutionAttemptId) {
+        if let Some(task) = self.tasks.get(&attempt) {
+            task.drain();
         }
     }
 
@@ -383,10 +391,10 @@ impl TaskExecutorHandler for TaskExecutor {
         _: &mut Context<Self>,
         attempt: ExecutionAttemptId,
         checkpoint: CheckpointId,
-        last: bool,
+        finality: Finality,
     ) {
         if let Some(task) = self.tasks.get(&attempt) {
-            task.confirm_checkpoint(checkpoint, last);
+            task.confirm_checkpoint(checkpoint, finality);
         }
     }
 

@@ -323,6 +323,7 @@ fn wait(wait: &Wait) -> Value {
         WaitReason::PointerInDoubt { .. } => {
             ("CHECKPOINT_POINTER_IN_DOUBT", Some("coordination"), None)
         }
+        WaitReason::Savepoint { .. } => ("SAVEPOINT", Some("object-store"), None),
         WaitReason::Program { .. } => ("PROGRAM", None, None),
     };
     let task = |task: &WaitingTask| {
@@ -341,8 +342,12 @@ fn wait(wait: &Wait) -> Value {
         "waited-ms": wait.waited_ms,
         "tasks": wait.reason.tasks().iter().map(task).collect::<Vec<_>>(),
     });
-    if let WaitReason::Program { why } = &wait.reason {
-        told["why"] = json!(why);
+    match &wait.reason {
+        WaitReason::Program { why } => told["why"] = json!(why),
+        WaitReason::Savepoint { path, why } => {
+            (told["savepoint"], told["why"]) = (json!(path), json!(why));
+        }
+        _ => {}
     }
     told
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     harness::check::{Goal, GoalContext},
+    jobs::common::SAVEPOINTS,
     system::{
         connector::FILES,
         ids::JobId,
@@ -62,7 +63,7 @@ pub fn of_end(spec: &ClusterSettings, job: JobId) -> Goal<Model> {
         0 => None,
         left => Some(format!("{left} of {all} job managers to end with their cluster")),
     })
-    .since(move |model: &Model| model.results.get(&job).map(|(_, at)| *at))
+    .since(move |model: &Model| model.results.get(&model.present(job)).map(|(_, at)| *at))
 }
 
 /// That no machine is held which nobody needs.
@@ -71,7 +72,8 @@ pub fn of_machines(jobs: Vec<JobId>) -> Goal<Model> {
         (model.machines > 0).then(|| format!("{} machines to be given back", model.machines))
     })
     .since(move |model: &Model| {
-        let ends = jobs.iter().map(|job| model.results.get(job).map(|(_, at)| *at));
+        let ends =
+            jobs.iter().map(|job| model.results.get(&model.present(*job)).map(|(_, at)| *at));
         ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max())
     })
 }
@@ -89,8 +91,11 @@ pub fn of_job(setup: &JobSetup, has_faults: bool, mode: Mode) -> Vec<Goal<Model>
     let (ended, topic) = (ends.clone(), setup.input_topic.clone());
     let callers = setup.callers.clone();
     vec![
-        Goal::new("tasks", move |model, _| all_running(model, job)).once(),
-        Goal::new("checkpoint", move |model, look| fresh_checkpoint(model, job, look)).once(),
+        Goal::new("tasks", move |model: &Model, _| all_running(model, model.present(job))).once(),
+        Goal::new("checkpoint", move |model: &Model, look| {
+            fresh_checkpoint(model, model.present(job), look)
+        })
+        .once(),
         // The job can't end before its input does. Who asks for the same again and again doesn't get on.
         Goal::new("job", move |model, _| ends.waits_for(model)).since(move |model: &Model| {
             Some(match callers.is_empty() {
@@ -98,12 +103,13 @@ pub fn of_job(setup: &JobSetup, has_faults: bool, mode: Mode) -> Vec<Goal<Model>
                 false => model.last_got_on(callers.clone()),
             })
         }),
-        Goal::new("leftovers", move |model, _| nothing_left(model, job)).since(
-            move |model: &Model| match ended.waits_for(model) {
-                Some(_) => None,
-                None => model.results.get(&job).map(|(_, at)| *at),
-            },
-        ),
+        Goal::new("leftovers", move |model: &Model, _| {
+            model.course(job).find_map(|job| nothing_left(model, job))
+        })
+        .since(move |model: &Model| match ended.waits_for(model) {
+            Some(_) => None,
+            None => model.results.get(&model.present(job)).map(|(_, at)| *at),
+        }),
     ]
 }
 
@@ -191,6 +197,7 @@ struct EndOfJob {
 impl EndOfJob {
     fn waits_for(&self, model: &Model) -> Option<String> {
         let EndOfJob { job, expected: ends, restarts, has_faults, is_submitted } = self;
+        let job = &model.present(*job);
         if *is_submitted && !model.submitted.contains(job) {
             return Some("the job to be taken on".to_string());
         }
@@ -242,7 +249,7 @@ fn nothing_left(model: &Model, job: JobId) -> Option<String> {
     }
     let is_of_nothing = |name: &&String| {
         let root = name.split('/').next().unwrap_or_default();
-        root != FILES && root.parse::<JobId>().is_err()
+        ![FILES, SAVEPOINTS].contains(&root) && root.parse::<JobId>().is_err()
     };
     if let Some(object) = model.objects.iter().find(is_of_nothing) {
         return Some(format!("{object} to be removed, which is of no job and no file of one"));

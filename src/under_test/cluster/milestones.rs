@@ -10,6 +10,7 @@ use super::{
 use crate::{
     harness::event::{Answer, Ask, AskedValues, Milestone},
     host::Event,
+    jobs::common::SAVEPOINTS,
     system::{
         client::ClientEvent,
         connector::{SinkEvent, SourceEvent},
@@ -18,7 +19,9 @@ use crate::{
         ids::{CheckpointId, JobId},
         job_manager::JobEvent,
         leadership::{ElectionPart, LeadershipEvent, parse_election_key},
-        protocol::{DISPATCHER, ExecutionState, JobStatus, RESOURCE_MANAGER, component_job},
+        protocol::{
+            AfterSavepoint, DISPATCHER, ExecutionState, JobStatus, RESOURCE_MANAGER, component_job,
+        },
         request_reply::{Ending, FrontEndEvent},
         service::{
             coordination::{Change, CoordinationEvent, LeaseEnd},
@@ -144,6 +147,11 @@ crate::milestones! {
         "checkpoint-completed" [CHECKPOINT, IN_FLIGHT, NEWER] = _, JobEvent::CheckpointCompleted { .. }, "A checkpoint is complete, and everyone may know.";
         "final-checkpoint" [CHECKPOINT] = _, JobEvent::CheckpointCompleted { last: true, .. }, "The final checkpoint of a job is complete.";
         "checkpoint-aborted" [CHECKPOINT, IN_FLIGHT, NEWER] = _, JobEvent::CheckpointAborted { .. }, "A checkpoint has come to nothing.";
+        "savepoint-requested" = _, JobEvent::SavepointRequested { .. }, "A master was asked for a savepoint.";
+        "savepoint-triggered" [CHECKPOINT, IN_FLIGHT] = _, JobEvent::SavepointTriggered { .. }, "A checkpoint began of which a savepoint is made.";
+        "stop-triggered" [CHECKPOINT, IN_FLIGHT] = _, JobEvent::SavepointTriggered { then: AfterSavepoint::Stop, .. }, "A checkpoint began with which a job is to stop.";
+        "savepoint-completed" [CHECKPOINT] = _, JobEvent::SavepointCompleted { .. }, "A savepoint is whole.";
+        "savepoint-failed" = _, JobEvent::SavepointFailed { .. }, "A savepoint has come to nothing.";
         "checkpoints-not-borne" = _, JobEvent::FailureCounted { attempts, .. } if attempts.is_empty(), "More checkpoints in a row have failed than a job bears.";
         "pointer-in-doubt" = _, JobEvent::PointerInDoubt { .. }, "A master has no answer whether a checkpoint's pointer stands, and fences it.";
         "job-restarting" = _, JobEvent::StatusChanged { status: JobStatus::Restarting, .. }, "A job's tasks are being ended, to start again.";
@@ -183,6 +191,8 @@ crate::milestones! {
     }
     OF_OBJECTS: ObjectStoreEvent {
         "metadata-stored" = _, ObjectStoreEvent::Stored { name, .. } if name.ends_with("/metadata"), "The metadata of a checkpoint was written durably.";
+        "savepoint-part-stored" = _, ObjectStoreEvent::Stored { name, .. } if is_savepoint_part(name), "A part of a savepoint was written durably.";
+        "savepoint-stored" = _, ObjectStoreEvent::Stored { name, .. } if name.ends_with("/_metadata"), "The metadata of a savepoint was written durably.";
         "file-visible" = _, ObjectStoreEvent::Renamed { .. }, "A part of a file got its final name.";
         "blobs-recovered" = _, ObjectStoreEvent::Recovered { objects, sealed } if !(objects.is_empty() && sealed.is_empty()), "The object store recovered from a disk that was not empty.";
     }
@@ -219,6 +229,7 @@ crate::milestones! {
     }
     OF_CLIENTS: ClientEvent {
         "cancellation-asked" = _, ClientEvent::Canceling { .. }, "A client asks that its job is canceled.";
+        "job-goes-on" = _, ClientEvent::GoesOn { .. }, "A client goes on with the savepoint of a job that it has stopped.";
         "job-finished" = _, ClientEvent::Ended { result, .. } if result.status == JobStatus::Finished, "A client knows that its job has finished.";
         "job-canceled" = _, ClientEvent::Ended { result, .. } if result.status == JobStatus::Canceled, "A client knows that its job was canceled.";
     }
@@ -254,6 +265,11 @@ crate::milestones! {
     }
 }
 
+/// Whether an object is a part of a savepoint of a client.
+fn is_savepoint_part(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(root, rest)| root == SAVEPOINTS && rest.contains("/chk-"))
+}
+
 /// Whether a change writes such a key of an election.
 fn writes_election(change: &Change, wanted: ElectionPart) -> bool {
     let Change::Put { key, .. } = change else { return false };
@@ -278,7 +294,9 @@ fn checkpoint_of(event: &dyn Event) -> Option<(JobId, CheckpointId)> {
         EventRef::Job(
             JobEvent::CheckpointTriggered { job, checkpoint, .. }
             | JobEvent::CheckpointCompleted { job, checkpoint, .. }
-            | JobEvent::CheckpointAborted { job, checkpoint, .. },
+            | JobEvent::CheckpointAborted { job, checkpoint, .. }
+            | JobEvent::SavepointTriggered { job, checkpoint, .. }
+            | JobEvent::SavepointCompleted { job, checkpoint, .. },
         ) => (*job, *checkpoint),
         EventRef::Job(JobEvent::CheckpointAcknowledged { attempt, checkpoint })
         | EventRef::Task(

@@ -21,7 +21,7 @@ use crate::{
         ids::{AllocationId, CheckpointId, ExecutionVertexId, JobId},
         job_manager::JobEvent,
         leadership::{LeaderInformation, LeaderSessionId, LeadershipEvent, latch_key, leader_key},
-        protocol::{ExecutionState, JobResult, JobStatus},
+        protocol::{AfterSavepoint, ExecutionState, JobResult, JobStatus},
         service::{
             coordination::{Change, CoordinationEvent},
             database::{DatabaseEvent, Table},
@@ -77,6 +77,15 @@ pub struct Model {
     pub failovers: BTreeMap<(JobId, LeaderSessionId), u32>,
     /// Why a job has failed last.
     pub failed: BTreeMap<JobId, String>,
+    /// As what jobs go on that their clients have stopped.
+    pub goes_on: BTreeMap<JobId, JobId>,
+    /// The checkpoint of the savepoint from which a job began.
+    pub began_from: BTreeMap<JobId, CheckpointId>,
+    /// The checkpoints with which jobs are to be stopped.
+    stops: BTreeSet<(JobId, CheckpointId)>,
+    /// The jobs that were stopped with a savepoint: by what is kept their final checkpoint is one of these; and those that
+    /// are to be drained.
+    pub stopped: BTreeSet<JobId>,
     /// The results that clients were told, and when first.
     pub results: BTreeMap<JobId, (JobResult, Duration)>,
     /// The job managers whose processes have ended with their cluster.
@@ -166,6 +175,9 @@ impl Model {
             EventRef::Client(ClientEvent::Submitted { job }) => {
                 self.submitted.insert(*job);
             }
+            EventRef::Client(ClientEvent::GoesOn { job, next }) => {
+                self.goes_on.insert(*job, *next);
+            }
             EventRef::Client(ClientEvent::Canceling { job })
             | EventRef::Rest(RestEvent::Asking { question: RestQuestion::Cancel(job), .. }) => {
                 self.canceling.insert(*job);
@@ -193,6 +205,9 @@ impl Model {
     fn observe_coordination(&mut self, event: &CoordinationEvent) {
         match event {
             CoordinationEvent::Recovered { keys, .. } => {
+                for (key, value, _) in keys {
+                    self.observe_key(key, value);
+                }
                 self.keys =
                     keys.iter().map(|(key, value, _)| (key.clone(), value.clone())).collect();
             }
@@ -200,6 +215,7 @@ impl Model {
                 for change in changes {
                     match change {
                         Change::Put { key, value, .. } => {
+                            self.observe_key(key, value);
                             self.keys.insert(key.clone(), value.clone());
                         }
                         Change::Delete { key } => {
@@ -280,6 +296,15 @@ impl Model {
                         _ => running.up.remove(&attempt.vertex),
                     };
                 }
+            }
+            // What such a job puts out is what its sources have read when they ended.
+            JobEvent::SavepointRequested { job, then: AfterSavepoint::Drain, .. } => {
+                self.stopped.insert(*job);
+            }
+            JobEvent::SavepointTriggered {
+                job, checkpoint, then: AfterSavepoint::Stop, ..
+            } => {
+                self.stops.insert((*job, *checkpoint));
             }
             JobEvent::CheckpointTriggered { job, checkpoint, .. } => {
                 // What a master before it had under way is nobody's.
@@ -393,6 +418,47 @@ impl Model {
             }
             _ => {}
         }
+    }
+
+    /// What a key of a job says besides its value.
+    fn observe_key(&mut self, key: &str, value: &[u8]) {
+        let Some(StoreKey { job, part }) = StoreKey::parse(key) else { return };
+        match part {
+            StoredPart::Final => {
+                let id = postcard::from_bytes::<CheckpointId>(value);
+                if id.is_ok_and(|id| self.stops.contains(&(job, id))) {
+                    self.stopped.insert(job);
+                }
+            }
+            StoredPart::Graph => {
+                let graph = postcard::from_bytes::<JobGraph>(value).ok();
+                let path = graph.and_then(|graph| graph.savepoint).map(|source| source.path);
+                if let Some(id) = path.and_then(|path| self.checkpoint_of_savepoint(&path)) {
+                    self.began_from.entry(job).or_insert(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The checkpoint of which the savepoint at a path is a copy, by the names of its parts.
+    fn checkpoint_of_savepoint(&self, path: &str) -> Option<CheckpointId> {
+        let prefix = format!("{path}/chk-");
+        let name = self.objects.range(prefix.clone()..).next()?.strip_prefix(&prefix)?;
+        name.split_once('/')?.0.parse().ok().map(CheckpointId)
+    }
+
+    /// As what a job goes on now.
+    pub fn present(&self, mut job: JobId) -> JobId {
+        while let Some(next) = self.goes_on.get(&job) {
+            job = *next;
+        }
+        job
+    }
+
+    /// A job, and as what it went on, one after the other.
+    pub fn course(&self, job: JobId) -> impl Iterator<Item = JobId> {
+        std::iter::successors(Some(job), |job| self.goes_on.get(job).copied())
     }
 
     /// The checkpoints of a job that are in flight.

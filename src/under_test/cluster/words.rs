@@ -9,6 +9,7 @@ use crate::{
         heartbeat::HeartbeatEvent,
         job_manager::JobEvent,
         leadership::{LeaderSessionId, LeadershipEvent},
+        protocol::AfterSavepoint,
         request_reply::{Ending, FrontEndEvent},
         rpc::RpcEvent,
         service::{
@@ -269,6 +270,16 @@ fn job(event: &JobEvent) -> Option<String> {
         JobEvent::CheckpointCompleted { checkpoint, last, .. } => {
             format!("{checkpoint:?} is complete{}", if *last { ", the final one" } else { "" })
         }
+        JobEvent::SavepointRequested { path, then, .. } => {
+            format!("is to take the savepoint {path}{}", ends(*then))
+        }
+        JobEvent::SavepointTriggered { checkpoint, path, .. } => {
+            format!("{checkpoint:?} becomes the savepoint {path}")
+        }
+        JobEvent::SavepointCompleted { path, .. } => format!("the savepoint {path} is whole"),
+        JobEvent::SavepointFailed { path, why, .. } => {
+            format!("the savepoint {path} comes to nothing: {why}")
+        }
         JobEvent::PointerInDoubt { checkpoint, .. } => {
             format!("has no answer whether the pointer to {checkpoint:?} stands")
         }
@@ -294,6 +305,15 @@ fn job(event: &JobEvent) -> Option<String> {
             format!("asks {resource} for slot {index} as {allocation:?}")
         }
     })
+}
+
+/// How a job ends with a savepoint.
+fn ends(then: AfterSavepoint) -> &'static str {
+    match then {
+        AfterSavepoint::GoOn => "",
+        AfterSavepoint::Stop => ", and to stop with it",
+        AfterSavepoint::Drain => ", and to end drained with it",
+    }
 }
 
 /// An event of a task executor's slots.
@@ -429,6 +449,11 @@ fn client(event: &ClientEvent) -> Option<String> {
         ClientEvent::Canceling { job } => format!("asks that {job:?} is canceled"),
         ClientEvent::Canceled { job } => format!("{job:?} is to be canceled"),
         ClientEvent::Asking { .. } => return None,
+        ClientEvent::SavepointWanted { job, path, then } => {
+            format!("asks for the savepoint {path} of {job:?}{}", ends(*then))
+        }
+        ClientEvent::SavepointTold { path, .. } => format!("is told that {path} is whole"),
+        ClientEvent::GoesOn { job, next } => format!("{job:?} is stopped, and goes on as {next:?}"),
         ClientEvent::ToldUnknown { job, .. } => format!("is told that there is no {job:?}"),
         ClientEvent::GaveUp { reason } => format!("gives up: {reason}"),
         ClientEvent::Ended { job, result } => format!("{job:?} ended: {}", result.status),

@@ -6,7 +6,7 @@ use wavetank::system::{
     ids::JobId,
     protocol::{
         DispatcherGateway, DispatcherHandler, JobDetails, JobOverview, JobRefusal, JobResult,
-        JobStatus, SubmitRefusal,
+        JobStatus, SavepointRequest, SavepointStatus, SubmitRefusal,
     },
     rpc::{Context, Reply, RpcEndpoint, RpcError},
 };
@@ -102,6 +102,16 @@ impl DispatcherHandler for StubDispatcher {
         state.canceled += 1;
         let answer = state.refusal.clone().map_or(Ok(()), Err);
         state.answer(reply, answer);
+    }
+
+    fn savepoint(
+        &mut self,
+        _: &mut Context<Self>,
+        _: JobId,
+        _: SavepointRequest,
+        reply: Reply<Result<SavepointStatus, JobRefusal>>,
+    ) {
+        reply.ok(Ok(SavepointStatus::InProgress));
     }
 
     fn job_overviews(&mut self, _: &mut Context<Self>, reply: Reply<Vec<JobOverview>>) {

@@ -10,8 +10,8 @@ use wavetank::{
         protocol::{
             CheckpointAck, CheckpointDecline, ExecutorReport, JobDetails, JobMasterGateway,
             JobMasterHandler, JobOverview, JobStatus, OfferedSlots, RegistrationRefusal,
-            ResourceManagerGateway, ResourceManagerHandler, SlotReport, TaskExecutionState,
-            TaskExecutorInfo, TaskExecutorOverview,
+            ResourceManagerGateway, ResourceManagerHandler, SavepointRequest, SavepointStatus,
+            SlotReport, TaskExecutionState, TaskExecutorInfo, TaskExecutorOverview,
         },
         rpc::{Context, Reply, RpcAddress, RpcEndpoint},
     },
@@ -274,6 +274,15 @@ impl JobMasterHandler for StubMaster {
 
     fn cancel(&mut self, _: &mut Context<Self>, reply: Reply<()>) {
         reply.ok(());
+    }
+
+    fn savepoint(
+        &mut self,
+        _: &mut Context<Self>,
+        _: SavepointRequest,
+        reply: Reply<SavepointStatus>,
+    ) {
+        reply.ok(SavepointStatus::InProgress);
     }
 
     fn heartbeat_from_task_executor(

@@ -10,6 +10,7 @@ use wavetank::{
     host::sim::WorldConfig,
     system::{
         ids::CheckpointId,
+        protocol::Finality,
         task_executor::{TaskEvent, TaskStateUpdate},
     },
 };
@@ -22,7 +23,7 @@ async fn two_into_one(cluster: &Cluster) -> Job {
 }
 
 fn trigger_one(job: &Job, subtask: u32, id: u64) {
-    job.task(0, subtask).trigger_checkpoint(CheckpointId(id));
+    job.task(0, subtask).trigger_checkpoint(CheckpointId(id), false);
 }
 
 fn received(cluster: &Cluster) -> usize {
@@ -125,7 +126,7 @@ fn the_end_of_a_partition_counts_as_a_barrier() {
         trigger_one(&job, 0, 2);
         cluster.world.sleep(ms(300)).await;
         let before = received(&cluster);
-        job.task(0, 1).confirm_checkpoint(CheckpointId(1), true);
+        job.task(0, 1).confirm_checkpoint(CheckpointId(1), Finality::Finished);
         cluster.until_state(job.task(0, 1).attempt(), TaskStateUpdate::Finished).await;
         cluster.world.sleep(ms(300)).await;
         assert!(received(&cluster) > before);
@@ -142,9 +143,9 @@ fn the_end_of_a_partition_counts_as_a_barrier() {
         cluster.world.sleep(ms(500)).await;
         assert_eq!(cluster.reports.declined(), []);
         for vertex in 1..3 {
-            job.task(vertex, 0).confirm_checkpoint(CheckpointId(3), true);
+            job.task(vertex, 0).confirm_checkpoint(CheckpointId(3), Finality::Finished);
         }
-        job.task(0, 0).confirm_checkpoint(CheckpointId(3), true);
+        job.task(0, 0).confirm_checkpoint(CheckpointId(3), Finality::Finished);
         for handle in job.handles.values() {
             cluster.until_state(handle.attempt(), TaskStateUpdate::Finished).await;
         }

@@ -20,7 +20,7 @@ use wavetank::{
     system::{
         cluster::ClusterConfig,
         graph::{
-            ExecutionGraph, InputChannelDeployment, InputGateDeployment, JobGraph,
+            ExecutionGraph, InputChannelDeployment, InputGateDeployment, JobGraph, RestoredParts,
             ResultPartitionDeployment, StateHandle, TaskDeployment, TaskRestore,
         },
         ids::{
@@ -28,6 +28,7 @@ use wavetank::{
             ResultPartitionId,
         },
         leadership::LeaderSessionId,
+        protocol::Finality,
         rpc::RpcSystem,
         service::{
             ServiceClient, ServiceError, Services,
@@ -291,7 +292,9 @@ impl Cluster {
                 };
                 let restore = restore.map(|checkpoint| TaskRestore {
                     checkpoint: checkpoint.id,
-                    state: checkpoint.states[&subtask.id].clone(),
+                    state: RestoredParts::Same(checkpoint.states[&subtask.id].clone()),
+                    savepoint: None,
+                    stopped: false,
                 });
                 let deployment = TaskDeployment {
                     attempt: attempt(subtask.id, epoch),
@@ -410,13 +413,17 @@ impl Job {
 
     pub fn trigger(&self, id: u64) {
         for handle in self.handles.values() {
-            handle.trigger_checkpoint(CheckpointId(id));
+            handle.trigger_checkpoint(CheckpointId(id), false);
         }
     }
 
     pub fn notify_checkpoint_complete(&self, id: u64, is_final: bool) {
         for handle in self.handles.values() {
-            handle.confirm_checkpoint(CheckpointId(id), is_final);
+            let finality = match is_final {
+                true => Finality::Finished,
+                false => Finality::GoesOn,
+            };
+            handle.confirm_checkpoint(CheckpointId(id), finality);
         }
     }
 

@@ -32,7 +32,7 @@ fn massive(seed: u64, sabotage: Option<Sabotage>) -> (usize, usize) {
             for subtask in 0..wide[0] {
                 cluster.world.sleep(ms(draws.below(60))).await;
                 let id = wavetank::system::ids::CheckpointId(id);
-                job.task(0, subtask).trigger_checkpoint(id);
+                job.task(0, subtask).trigger_checkpoint(id, false);
             }
             if draws.chance(200_000) {
                 cluster.world.sleep(ms(draws.below(30))).await;

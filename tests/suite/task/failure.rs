@@ -15,6 +15,7 @@ use wavetank::{
     },
     system::{
         graph::{Partitioner, TaskDeployment},
+        protocol::Finality,
         task_executor::{TaskHandle, TaskStateUpdate},
     },
 };
@@ -233,9 +234,9 @@ fn released_partitions_fail_their_readers() {
         let (node, producer) = cluster.plan(&few, 2, None).tasks.remove(0);
         let producer = start(&cluster, node, producer);
         cluster.world.sleep(ms(500)).await;
-        producer.trigger_checkpoint(wavetank::system::ids::CheckpointId(1));
+        producer.trigger_checkpoint(wavetank::system::ids::CheckpointId(1), false);
         cluster.world.sleep(ms(100)).await;
-        producer.confirm_checkpoint(wavetank::system::ids::CheckpointId(1), true);
+        producer.confirm_checkpoint(wavetank::system::ids::CheckpointId(1), Finality::Finished);
         cluster.until_state(producer.attempt(), TaskStateUpdate::Finished).await;
         assert_eq!(cluster.partitions(), 1);
         cluster.exchanges[node].release_job(producer.attempt().job);

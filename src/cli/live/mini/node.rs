@@ -143,6 +143,9 @@ impl Load {
             outputs: PARALLELISM,
             cancel_after: None,
             cancel_at: None,
+            course: Vec::new(),
+            drain_after: None,
+            savepoint_every: None,
             submission: Submission::ByClient,
         })
     }

@@ -22,6 +22,12 @@ pub fn text(wait: &Wait) -> String {
         WaitReason::Metadata { checkpoint } => {
             format!("the object store, for the metadata of checkpoint {checkpoint}")
         }
+        WaitReason::Savepoint { path, why: None } => {
+            format!("the object store, for the savepoint {path}")
+        }
+        WaitReason::Savepoint { path, why: Some(why) } => {
+            format!("the object store, for the savepoint {path}, which could not be written: {why}")
+        }
         WaitReason::Pointer { checkpoint } => {
             format!("the coordination service, for the pointer of checkpoint {checkpoint}")
         }

@@ -167,6 +167,7 @@ impl Bench {
             max_parallelism: 1,
             uid: "sink".to_string(),
             restored: None,
+            savepoint: None,
             retained: 1,
         };
         sink.open(&context, restored).await.expect("it may begin");

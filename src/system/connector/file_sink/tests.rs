@@ -152,6 +152,7 @@ impl Bench {
             max_parallelism: 2,
             uid: "sink".to_string(),
             restored: None,
+            savepoint: None,
             retained: 1,
         }
     }

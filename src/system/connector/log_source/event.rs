@@ -30,8 +30,7 @@ pub enum SourceEvent {
         /// Where it begins.
         to: u64,
     },
-    /// A checkpoint goes on there once it is restored. If there is a group, it is told what was handled once the checkpoint
-    /// is complete.
+    /// A checkpoint goes on there once it is restored. If there is a group, it is told so once the checkpoint is complete.
     OffsetsTaken {
         /// The attempt.
         attempt: ExecutionAttemptId,
@@ -39,10 +38,10 @@ pub enum SourceEvent {
         checkpoint: CheckpointId,
         /// The topic.
         topic: String,
-        /// For each partition that the attempt reads, the first record that it would read.
+        /// For each partition that the attempt reads, the first record that was not handled.
         next: Vec<(u32, u64)>,
-        /// The group, and for each partition the first record that was not handled.
-        handled: Option<(String, Vec<(u32, u64)>)>,
+        /// The group.
+        group: Option<String>,
     },
 }
 

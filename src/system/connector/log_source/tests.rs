@@ -32,16 +32,12 @@ fn parameters_that_say_nothing_sensible_are_refused() {
 }
 
 #[test]
-fn what_was_read_and_not_handled_is_not_told_to_a_group() {
+fn what_was_read_and_not_handled_is_read_once_more() {
     let mut source = LogSource::new(LogSourceParameters::unbounded("t", vec![0, 0])).unwrap();
     source.offsets = BTreeMap::from([(0, 10), (2, 7)]);
-    (source.last, source.has_read) = (2, true);
-    assert_eq!(source.handled(0), Some(BTreeMap::from([(0, 10), (2, 7)])));
-    assert_eq!(source.handled(3), Some(BTreeMap::from([(0, 10), (2, 4)])));
-    // After a restore nobody knows where what is left was read.
-    source.has_read = false;
-    assert_eq!(source.handled(3), None);
-    assert_eq!(source.handled(0), Some(BTreeMap::from([(0, 10), (2, 7)])));
+    source.last = 2;
+    assert_eq!(source.handled(0), BTreeMap::from([(0, 10), (2, 7)]));
+    assert_eq!(source.handled(3), BTreeMap::from([(0, 10), (2, 4)]));
 }
 
 #[test]

@@ -11,14 +11,15 @@ use self::core::{DispatcherCore, Effect, Known, Purpose, merged};
 use super::{ApplicationError, RunMode, job_master::JobMasterServices, operator_check::check_job};
 use crate::host::Instant;
 use crate::system::{
-    graph::JobGraph,
+    graph::{JobGraph, SavepointSource},
     ids::JobId,
     leadership::LeaderSession,
     protocol::{
         ApplicationStatus, DispatcherGateway, DispatcherHandler, JobDetails, JobOverview,
-        JobRefusal, JobResult, SubmitRefusal,
+        JobRefusal, JobResult, JobStatus, SavepointRequest, SavepointStatus, SubmitRefusal,
     },
     rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
+    savepoint,
     scope::Scope,
     service::{
         coordination::{LeaseId, Session},
@@ -197,6 +198,22 @@ impl Dispatcher {
         });
     }
 
+    fn take_on(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobGraph,
+        reply: Reply<Result<(), SubmitRefusal>>,
+    ) {
+        let id = job.id;
+        let check = self.services.masters.check.clone();
+        let taken = self.core.on_submit(job, |job| check_job(job, &check));
+        match taken {
+            Ok(()) => drop(self.submitting.insert(id, reply)),
+            Err(refusal) => reply.ok(Err(refusal)),
+        }
+        self.decide(context, |_, _| ());
+    }
+
     fn store_graph(&self, context: &Context<Self>, job: JobGraph) {
         let store = self.store.clone();
         let put = async move {
@@ -294,6 +311,23 @@ impl Dispatcher {
         });
     }
 
+    /// Of a job that has ended the object store knows whether it has left a savepoint.
+    fn answer_about_ended(
+        &mut self,
+        context: &mut Context<Self>,
+        status: JobStatus,
+        request: SavepointRequest,
+        reply: Reply<Result<SavepointStatus, JobRefusal>>,
+    ) {
+        let objects = self.services.masters.objects.clone();
+        let look = async move { savepoint::is_complete(&*objects, &request.path).await };
+        context.spawn_then(self.scope.wrap(look), move |dispatcher, _, found| match found {
+            Some(Ok(true)) => dispatcher.tell(reply, Ok(SavepointStatus::Completed)),
+            Some(_) => dispatcher.tell(reply, Err(JobRefusal::Terminated(status))),
+            None => reply.fail(RpcError::GoingAway),
+        });
+    }
+
     fn answer_without_master(
         &mut self,
         context: &mut Context<Self>,
@@ -364,14 +398,27 @@ impl DispatcherHandler for Dispatcher {
         job: JobGraph,
         reply: Reply<Result<(), SubmitRefusal>>,
     ) {
-        let id = job.id;
-        let check = self.services.masters.check.clone();
-        let taken = self.core.on_submit(job, |job| check_job(job, &check));
-        match taken {
-            Ok(()) => drop(self.submitting.insert(id, reply)),
-            Err(refusal) => reply.ok(Err(refusal)),
-        }
-        self.decide(context, |_, _| ());
+        let Some(source) = job.savepoint.clone().filter(|_| !self.core.is_taken_on(job.id)) else {
+            return self.take_on(context, job, reply);
+        };
+        // It is refused now if its savepoint can't be read, before anything of it is kept.
+        let objects = self.services.masters.objects.clone();
+        let look = async move {
+            let SavepointSource { path, may_leave_state } = source;
+            let fits = match savepoint::read(&*objects, &path).await {
+                Ok(savepoint) => savepoint::assign(&savepoint, &path, &job, may_leave_state),
+                Err(error) => Err(error),
+            };
+            match fits {
+                Ok(_) => Ok(job),
+                Err(error) => Err(SubmitRefusal::Savepoint { path, why: error.to_string() }),
+            }
+        };
+        context.spawn_then(self.scope.wrap(look), move |dispatcher, context, fits| match fits {
+            Some(Ok(job)) => dispatcher.take_on(context, job, reply),
+            Some(Err(refusal)) => reply.ok(Err(refusal)),
+            None => reply.fail(RpcError::GoingAway),
+        });
     }
 
     fn job_details(
@@ -421,6 +468,34 @@ impl DispatcherHandler for Dispatcher {
             Err(refusal) => reply.ok(Err(refusal)),
         }
         self.decide(context, |_, _| ());
+    }
+
+    fn savepoint(
+        &mut self,
+        context: &mut Context<Self>,
+        job: JobId,
+        request: SavepointRequest,
+        reply: Reply<Result<SavepointStatus, JobRefusal>>,
+    ) {
+        let master = self.runners.get(&job).and_then(|runner| runner.master());
+        match (self.core.known(context.host().now(), job), master) {
+            (Known::Nothing, _) => self.answer_unknown(context, job, reply),
+            (Known::Told(details), _) if details.status.is_globally_terminal() => {
+                self.answer_about_ended(context, details.status, request, reply);
+            }
+            (Known::Told(_), _) | (Known::Running, None) => {
+                self.tell(reply, Err(JobRefusal::NoMaster));
+            }
+            (Known::Running, Some(master)) => {
+                let ask = self.scope.wrap(master.savepoint(request));
+                context.spawn_then(ask, move |dispatcher, _, status| match status {
+                    Some(Ok(status)) => dispatcher.tell(reply, Ok(status)),
+                    // It ended meanwhile, or this dispatcher does.
+                    Some(Err(_)) => dispatcher.tell(reply, Err(JobRefusal::NoMaster)),
+                    None => reply.fail(RpcError::GoingAway),
+                });
+            }
+        }
     }
 
     fn job_overviews(&mut self, context: &mut Context<Self>, reply: Reply<Vec<JobOverview>>) {

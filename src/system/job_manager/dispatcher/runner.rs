@@ -2,7 +2,6 @@
 
 use crate::system::{
     graph::JobGraph,
-    ids::JobId,
     job_manager::event::JobEvent,
     job_manager::job_master::{
         Checkpoints, JobEnd, JobMaster, JobMasterServices, recover_checkpoints,
@@ -130,7 +129,7 @@ fn recovery(
         async move {
             let (ended, end) = oneshot::channel();
             let host = services.coordination.host().clone();
-            let (checkpoints, canceled) = checkpoints(&services, &term, job.id, &trouble).await;
+            let (checkpoints, canceled) = checkpoints(&services, &term, &job, &trouble).await;
             let session = term.session;
             let master = JobMaster::new(services, term, job, checkpoints, canceled, ended);
             host.spawn(async move {
@@ -150,16 +149,16 @@ fn recovery(
 async fn checkpoints(
     services: &JobMasterServices,
     term: &LeaderSession,
-    job: JobId,
+    job: &JobGraph,
     trouble: &Shared<String>,
 ) -> (Checkpoints, bool) {
     let client = &services.coordination;
     // What was recorded before the term began must be seen, and by the watch may be seen too late.
-    if cancellation_requested(&**client, job).await {
+    if cancellation_requested(&**client, job.id).await {
         return (Checkpoints::default(), true);
     }
     let recovery = recovered(services, term, job, trouble).boxed();
-    let found = match select(until_canceled(client, job).boxed(), recovery).await {
+    let found = match select(until_canceled(client, job.id).boxed(), recovery).await {
         Either::Left(_) => (Checkpoints::default(), true),
         Either::Right((recovered, _)) => (recovered, false),
     };
@@ -172,17 +171,17 @@ async fn checkpoints(
 async fn recovered(
     services: &JobMasterServices,
     term: &LeaderSession,
-    job: JobId,
+    job: &JobGraph,
     trouble: &Shared<String>,
 ) -> Checkpoints {
     let client = &services.coordination;
-    let store = CompletedCheckpointStore::new(client, term, job);
+    let store = CompletedCheckpointStore::new(client, term, job.id);
     let mut pause = RECOVERY_PAUSE;
     loop {
-        match recover_checkpoints(&store, &*services.objects).await {
+        match recover_checkpoints(&store, &*services.objects, job).await {
             Ok(checkpoints) => return checkpoints,
             Err(error) => {
-                let (session, cause) = (term.session, error.to_string());
+                let (job, session, cause) = (job.id, term.session, error.to_string());
                 tracing::error!(?job, cause, "the job's checkpoints can't be read");
                 *trouble.lock().expect("no panic under this lock") = Some(cause.clone());
                 client.host().announce(&JobEvent::RecoveryFailed { job, session, cause });

@@ -22,11 +22,13 @@ use crate::system::{
     protocol::{
         CheckpointAck, CheckpointDecline, ExecutorReport, JobDetails, JobMasterGateway,
         JobMasterHandler, JobOverview, JobResult, MasterReport, OfferedSlots, RegistrationRefusal,
-        TaskExecutionState, TaskExecutorGateway, TaskExecutorInfo,
+        SavepointRequest, SavepointStatus, TaskExecutionState, TaskExecutorGateway,
+        TaskExecutorInfo,
     },
     reason::bounded,
     registration::connect_back,
-    rpc::{Context, Reply, RpcEndpoint, StopFuture},
+    rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
+    savepoint,
     scope::Scope,
     service::{coordination::Coordination, object_store::ObjectStore},
     store::{CheckpointIdCounter, CompletedCheckpointStore},
@@ -173,7 +175,7 @@ impl RpcEndpoint for JobMaster {
     type Gateway = JobMasterGateway;
 
     fn on_start(&mut self, context: &mut Context<Self>) -> Result<(), String> {
-        self.decide(context, |core, _| core.on_start());
+        self.decide(context, JobMasterCore::on_start);
         self.executor_beats.start(context);
         match self.canceled {
             true => self.decide(context, |core, now| core.on_cancel(now)),
@@ -266,6 +268,31 @@ impl JobMasterHandler for JobMaster {
     fn cancel(&mut self, context: &mut Context<Self>, reply: Reply<()>) {
         self.decide(context, |core, now| core.on_cancel(now));
         reply.ok(());
+    }
+
+    fn savepoint(
+        &mut self,
+        context: &mut Context<Self>,
+        request: SavepointRequest,
+        reply: Reply<SavepointStatus>,
+    ) {
+        if let Some(known) = self.core.savepoint_status(&request.path) {
+            return reply.ok(known);
+        }
+        if let Err(why) = savepoint::check_path(&request.path, self.id()) {
+            return reply.ok(SavepointStatus::Failed(why));
+        }
+        // A former master may have taken it.
+        let (objects, path) = (self.services.objects.clone(), request.path.clone());
+        let look = self.scope.wrap(async move { savepoint::is_complete(&*objects, &path).await });
+        context.spawn_then(look, move |master, context, found| match found {
+            Some(Ok(true)) => reply.ok(SavepointStatus::Completed),
+            Some(Ok(false)) => {
+                reply.ok(master.decide(context, |core, _| core.on_savepoint(request)));
+            }
+            Some(Err(refusal)) => reply.ok(SavepointStatus::Failed(refusal.to_string())),
+            None => reply.fail(RpcError::GoingAway),
+        });
     }
 
     fn heartbeat_from_task_executor(

@@ -9,8 +9,11 @@ use crate::system::{
     graph::TaskDeployment,
     heartbeat::{Beat, HeartbeatSession, HeartbeatTarget},
     ids::{CheckpointId, ExecutionAttemptId, ResourceId},
-    protocol::{MasterReport, RegistrationRefusal, TaskExecutorGateway, TaskExecutorInfo},
+    protocol::{
+        MasterReport, RegistrationRefusal, SavepointRequest, TaskExecutorGateway, TaskExecutorInfo,
+    },
     rpc::{Context, RpcError},
+    savepoint::{self, Savepoint},
     scope::Scope,
     store::{CompletedCheckpoint, Settled, StoreError},
     task_executor::until_connection_breaks,
@@ -55,11 +58,12 @@ impl JobMaster {
                 let ask = self.gateways[&resource].cancel_task(attempt);
                 context.host().spawn(async move { drop(ask.await) });
             }
-            Effect::Trigger(resource, attempt, checkpoint) => {
-                self.gateways[&resource].trigger_checkpoint(attempt, checkpoint);
+            Effect::Trigger(resource, attempt, checkpoint, stops) => {
+                self.gateways[&resource].trigger_checkpoint(attempt, checkpoint, stops);
             }
-            Effect::Confirm(resource, attempt, checkpoint, last) => {
-                self.gateways[&resource].confirm_checkpoint(attempt, checkpoint, last);
+            Effect::Drain(resource, attempt) => self.gateways[&resource].drain_source(attempt),
+            Effect::Confirm(resource, attempt, checkpoint, finality) => {
+                self.gateways[&resource].confirm_checkpoint(attempt, checkpoint, finality);
             }
             Effect::Abort(resource, attempt, checkpoint) => {
                 self.gateways[&resource].abort_checkpoint(attempt, checkpoint);
@@ -75,6 +79,9 @@ impl JobMaster {
                 self.settle_pointer(context, id, async move { store.fence(since, id).await });
             }
             Effect::EndStoring => self.storing = Scope::default(),
+            Effect::PublishSavepoint(request, checkpoint) => {
+                self.publish_savepoint(context, request, &checkpoint);
+            }
             Effect::Discard(objects) => self.discard(context, objects),
             Effect::Connect(resource, heartbeat) => {
                 let (gateway, host) = (self.gateways[&resource].clone(), context.host().clone());
@@ -164,8 +171,8 @@ impl JobMaster {
     }
 
     fn draw(&self, context: &Context<Self>, draw: Draw, count: u64) {
-        let counter = self.counter.clone();
-        let numbers = async move { counter.draw(count).await };
+        let (counter, above) = (self.counter.clone(), self.core.least_id());
+        let numbers = async move { counter.draw(count, above).await };
         Self::work(&self.scope, context, numbers, move |master, context, drawn| {
             master.decide(context, |core, now| core.on_drawn(now, draw, drawn));
         });
@@ -207,6 +214,24 @@ impl JobMaster {
         self.storing = Scope::default();
         Self::work(&self.storing, context, settle, move |master, context, settled| {
             master.decide(context, |core, now| core.on_pointer_settled(now, id, settled));
+        });
+    }
+
+    fn publish_savepoint(
+        &self,
+        context: &Context<Self>,
+        request: SavepointRequest,
+        checkpoint: &CompletedCheckpoint,
+    ) {
+        let savepoint = Savepoint::of(self.core.job(), checkpoint, request.then);
+        let parts: Vec<_> = checkpoint.states.iter().map(|(_, state)| state.clone()).collect();
+        let (objects, path) = (self.services.objects.clone(), request.path.clone());
+        let copy = async move { savepoint::publish(&*objects, &path, &savepoint, &parts).await };
+        Self::work(&self.scope, context, copy, move |master, context, published| {
+            let published = published.map_err(|refusal| refusal.to_string());
+            master.decide(context, |core, now| {
+                core.on_savepoint_published(now, &request.path, published);
+            });
         });
     }
 

@@ -2,7 +2,9 @@
 
 use super::core::Checkpoints;
 use crate::system::{
+    graph::{JobGraph, SavepointSource},
     sabotage,
+    savepoint::{self, Assignment, SavepointError},
     service::object_store::{ObjectStore, ObjectStoreError},
     store::{CheckpointPointer, CompletedCheckpoint, CompletedCheckpointStore, StoreError},
 };
@@ -11,20 +13,48 @@ use std::time::Duration;
 /// The pause before metadata is read again.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// Reads the checkpoints that are stored. None is skipped: one that can't be read now is read again.
+/// Reads the checkpoints that are stored, and the savepoint with which a job begins that has none. None is skipped: one
+/// that can't be read now is read again.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
 pub async fn recover_checkpoints(
     store: &CompletedCheckpointStore,
     objects: &dyn ObjectStore,
+    job: &JobGraph,
 ) -> Result<Checkpoints, StoreError> {
     let (pointers, tail) = store.recover().await?;
     let mut completed = Vec::new();
     for pointer in pointers {
         completed.extend(read_metadata(objects, &pointer).await?);
     }
-    Ok(Checkpoints::recovered(completed, tail))
+    let beats =
+        !completed.is_empty() && !objects.host().sabotaged(sabotage::SAVEPOINT_BEATS_CHECKPOINTS);
+    let savepoint = match job.savepoint.as_ref().filter(|_| !beats) {
+        Some(source) => Some(read_savepoint(objects, source, job).await?),
+        None => None,
+    };
+    if savepoint.is_some() {
+        completed.clear();
+    }
+    Ok(Checkpoints::recovered(completed, tail).from_savepoint(savepoint))
+}
+
+async fn read_savepoint(
+    objects: &dyn ObjectStore,
+    source: &SavepointSource,
+    job: &JobGraph,
+) -> Result<Assignment, StoreError> {
+    let SavepointSource { path, may_leave_state } = source;
+    let assigned = match savepoint::read(objects, path).await {
+        Ok(savepoint) => savepoint::assign(&savepoint, path, job, *may_leave_state),
+        Err(error) => Err(error),
+    };
+    let corrupt = |error: SavepointError| StoreError::Corrupt {
+        key: format!("the savepoint {path}"),
+        what: error.to_string(),
+    };
+    assigned.map_err(corrupt)
 }
 
 async fn read_metadata(

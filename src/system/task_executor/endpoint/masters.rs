@@ -471,9 +471,9 @@ impl HeartbeatListener<ToMasters> for TaskExecutor {
         if connected.is_none_or(|connected| connected.heartbeat != session) {
             return;
         }
-        if let Some((checkpoint, last)) = report.completed {
+        if let Some((checkpoint, finality)) = report.completed {
             for task in self.tasks.values().filter(|task| task.attempt().job == job) {
-                task.confirm_checkpoint(checkpoint, last);
+                task.confirm_checkpoint(checkpoint, finality);
             }
         }
         // Only of rounds that the master had answered when it said so.

@@ -4,7 +4,7 @@ use super::{environment::TaskEnvironment, mailbox::Mailbox, meter::Meter, run};
 use crate::system::{
     graph::TaskDeployment,
     ids::{CheckpointId, ExecutionAttemptId},
-    protocol::TaskMetrics,
+    protocol::{Finality, TaskMetrics},
     sabotage,
 };
 use std::sync::Arc;
@@ -47,15 +47,20 @@ pub struct TaskHandle {
 }
 
 impl TaskHandle {
-    /// Lets a source begin a checkpoint. Others learn of it by their inputs and ignore this.
-    pub fn trigger_checkpoint(&self, checkpoint: CheckpointId) {
-        self.mailbox.trigger(checkpoint);
+    /// Lets a source begin a checkpoint, and stop with it if it `stops`. Others learn of it by their inputs and ignore
+    /// this.
+    pub fn trigger_checkpoint(&self, checkpoint: CheckpointId, stops: bool) {
+        self.mailbox.trigger(checkpoint, stops);
     }
 
-    /// Says that a checkpoint is complete; `is_final`: every task took part at the end of its data, so
-    /// the task finishes.
-    pub fn confirm_checkpoint(&self, checkpoint: CheckpointId, is_final: bool) {
-        self.mailbox.notify_checkpoint_complete(checkpoint, is_final);
+    /// Lets a source end its data. Others learn of it by their inputs and ignore this.
+    pub fn drain(&self) {
+        self.mailbox.drain();
+    }
+
+    /// Says that a checkpoint is complete, and whether the task finishes with it.
+    pub fn confirm_checkpoint(&self, checkpoint: CheckpointId, finality: Finality) {
+        self.mailbox.notify_checkpoint_complete(checkpoint, finality);
     }
 
     /// Says that a checkpoint is given up. It is not acknowledged any more; a cancel marker of it that

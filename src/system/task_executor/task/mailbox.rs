@@ -1,6 +1,6 @@
 //! What a task is told from outside. Bounded, since newer words replace older ones.
 
-use crate::system::ids::CheckpointId;
+use crate::system::{ids::CheckpointId, protocol::Finality};
 use futures::task::AtomicWaker;
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -18,21 +18,24 @@ pub const ABORTS_MAX: usize = 64;
 /// One word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mail {
-    /// A checkpoint is complete; if final, it covers the end of all tasks.
-    Confirm(CheckpointId, bool),
+    /// A checkpoint is complete.
+    Confirm(CheckpointId, Finality),
     /// A checkpoint is given up.
     Abort(CheckpointId),
-    /// A source begins a checkpoint.
-    Trigger(CheckpointId),
+    /// A source begins a checkpoint; whether it stops with it.
+    Trigger(CheckpointId, bool),
+    /// A source ends its data.
+    Drain,
     /// A trigger that is never handled, since too many came.
     GiveUp(CheckpointId),
 }
 
 #[derive(Default)]
 struct Words {
-    confirmed: Option<(CheckpointId, bool)>,
+    confirmed: Option<(CheckpointId, Finality)>,
     aborts: BTreeSet<CheckpointId>,
-    triggers: VecDeque<CheckpointId>,
+    triggers: VecDeque<(CheckpointId, bool)>,
+    drained: bool,
     given_up: Option<CheckpointId>,
     canceled: bool,
 }
@@ -51,19 +54,10 @@ impl Mailbox {
     }
 
     /// A newer confirmation says all that an older one said.
-    pub fn notify_checkpoint_complete(&self, checkpoint: CheckpointId, is_final: bool) {
+    pub fn notify_checkpoint_complete(&self, checkpoint: CheckpointId, finality: Finality) {
         {
             let mut words = self.lock();
-            let newest = words.confirmed.map_or((checkpoint, is_final), |(id, last)| {
-                if id == checkpoint {
-                    (id, last || is_final)
-                } else if id < checkpoint {
-                    (checkpoint, is_final)
-                } else {
-                    (id, last)
-                }
-            });
-            words.confirmed = Some(newest);
+            words.confirmed = words.confirmed.max(Some((checkpoint, finality)));
         }
         self.waker.wake();
     }
@@ -73,14 +67,19 @@ impl Mailbox {
         self.waker.wake();
     }
 
-    pub fn trigger(&self, checkpoint: CheckpointId) {
+    pub fn trigger(&self, checkpoint: CheckpointId, stops: bool) {
         {
             let mut words = self.lock();
             if words.triggers.len() == TRIGGERS_MAX {
-                words.given_up = words.triggers.pop_front();
+                words.given_up = words.triggers.pop_front().map(|(checkpoint, _)| checkpoint);
             }
-            words.triggers.push_back(checkpoint);
+            words.triggers.push_back((checkpoint, stops));
         }
+        self.waker.wake();
+    }
+
+    pub fn drain(&self) {
+        self.lock().drained = true;
         self.waker.wake();
     }
 
@@ -101,8 +100,8 @@ impl Mailbox {
         poll_fn(|cx| {
             self.waker.register(cx.waker());
             let mut words = self.lock();
-            if let Some((checkpoint, is_final)) = words.confirmed.take() {
-                return Poll::Ready(Mail::Confirm(checkpoint, is_final));
+            if let Some((checkpoint, finality)) = words.confirmed.take() {
+                return Poll::Ready(Mail::Confirm(checkpoint, finality));
             }
             if let Some(checkpoint) = words.aborts.pop_first() {
                 return Poll::Ready(Mail::Abort(checkpoint));
@@ -110,8 +109,11 @@ impl Mailbox {
             if let Some(checkpoint) = words.given_up.take() {
                 return Poll::Ready(Mail::GiveUp(checkpoint));
             }
+            if std::mem::take(&mut words.drained) {
+                return Poll::Ready(Mail::Drain);
+            }
             match words.triggers.pop_front() {
-                Some(checkpoint) => Poll::Ready(Mail::Trigger(checkpoint)),
+                Some((checkpoint, stops)) => Poll::Ready(Mail::Trigger(checkpoint, stops)),
                 None => Poll::Pending,
             }
         })
@@ -149,13 +151,14 @@ mod tests {
     fn confirmations_are_newest_only_and_aborts_come_before_triggers() {
         let mailbox = Mailbox::default();
         let id = CheckpointId;
-        mailbox.trigger(id(7));
+        mailbox.trigger(id(7), true);
         mailbox.abort(id(7));
-        mailbox.notify_checkpoint_complete(id(5), false);
-        mailbox.notify_checkpoint_complete(id(6), true);
-        mailbox.notify_checkpoint_complete(id(6), false);
-        mailbox.notify_checkpoint_complete(id(4), false);
-        let expected = [Mail::Confirm(id(6), true), Mail::Abort(id(7)), Mail::Trigger(id(7))];
+        mailbox.notify_checkpoint_complete(id(5), Finality::GoesOn);
+        mailbox.notify_checkpoint_complete(id(6), Finality::Finished);
+        mailbox.notify_checkpoint_complete(id(6), Finality::GoesOn);
+        mailbox.notify_checkpoint_complete(id(4), Finality::Stopped);
+        let confirmed = Mail::Confirm(id(6), Finality::Finished);
+        let expected = [confirmed, Mail::Abort(id(7)), Mail::Trigger(id(7), true)];
         assert_eq!(all(&mailbox), expected);
     }
 
@@ -163,12 +166,12 @@ mod tests {
     fn nothing_grows_without_bound() {
         let mailbox = Mailbox::default();
         for number in 0..1000 {
-            mailbox.trigger(CheckpointId(number));
+            mailbox.trigger(CheckpointId(number), false);
             mailbox.abort(CheckpointId(number));
         }
         let all = all(&mailbox);
         assert_eq!(all.len(), ABORTS_MAX + 1 + TRIGGERS_MAX);
         assert!(all.contains(&Mail::GiveUp(CheckpointId(1000 - 1 - TRIGGERS_MAX as u64))));
-        assert_eq!(all.last(), Some(&Mail::Trigger(CheckpointId(999))));
+        assert_eq!(all.last(), Some(&Mail::Trigger(CheckpointId(999), false)));
     }
 }

@@ -6,6 +6,7 @@ mod handle;
 mod mailbox;
 mod meter;
 mod report;
+mod restore;
 mod run;
 mod sinks;
 mod stream_task;

@@ -5,19 +5,19 @@ use super::{
     mailbox::Mailbox,
     meter::Meter,
     report::Reporter,
+    restore::RestoredTask,
     stream_task::{Parts, StreamTask},
     upload::Uploads,
 };
 use crate::system::{
     dataflow::{OperatorContext, Scope},
-    graph::{PARALLELISM_MAX, TaskDeployment, TaskState},
+    graph::{PARALLELISM_MAX, TaskDeployment},
     task_executor::{
         TaskError, TaskEvent,
         error::{caught, guarded},
         exchange::{ChannelEnvironment, Inbox, RecordWriter, drive_channels},
     },
 };
-use bytes::Bytes;
 use futures::{FutureExt, pin_mut, select_biased};
 use std::sync::Arc;
 
@@ -134,31 +134,18 @@ async fn open(
     environment: &TaskEnvironment,
     deployment: &TaskDeployment,
     parts: &mut Parts,
-    restored: Option<TaskState>,
+    mut restored: RestoredTask,
 ) -> Result<(), TaskError> {
-    let (mut states, emitted) = match restored {
-        Some(TaskState { operators, emitted, .. }) => (operators, emitted),
-        None => (Vec::new(), Bytes::new()),
-    };
-    let Parts { chain, opened, .. } = parts;
+    let Parts { chain, scope, opened, .. } = parts;
     for operator in chain.managed().into_iter().rev() {
         *opened += 1;
         let uid = operator.uid().to_string();
-        let place = states.iter().position(|(of, _)| *of == uid);
-        let state = place.map(|place| states.swap_remove(place).1);
+        let state = restored.state_of(&uid);
         let context = context(environment, deployment, uid);
         guarded(operator.open(&context, state)).await?;
     }
-    if let Some((uid, _)) = states.first() {
-        return Err(TaskError::Restore(format!("there is no operator {uid:?} for its state")));
-    }
-    if !emitted.is_empty() {
-        let emitted = postcard::from_bytes(&emitted);
-        let emitted = emitted.map_err(|error| TaskError::Restore(error.to_string()))?;
-        let restored = parts.scope.outputs.restore(emitted);
-        restored.map_err(|failure| TaskError::Restore(failure.0))?;
-    }
-    Ok(())
+    restored.refuse_what_is_left()?;
+    restored.emit_again(&mut **chain, scope)
 }
 
 fn context(
@@ -175,6 +162,7 @@ fn context(
         max_parallelism: deployment.max_parallelism,
         uid,
         restored: deployment.restore.as_ref().map(|restore| restore.checkpoint),
+        savepoint: deployment.restore.as_ref().and_then(|restore| restore.savepoint),
         retained: deployment.retained,
     }
 }
@@ -187,9 +175,10 @@ async fn work(
     mailbox: &Mailbox,
     reporter: &Reporter,
 ) -> Result<(), TaskError> {
-    let restored = restore(environment, deployment).await?;
+    let objects = &*environment.services.objects;
+    let restored = RestoredTask::read(objects, deployment.restore.as_ref()).await?;
     let (inbox, uploads) = (Inbox::new(&deployment.inputs), Uploads::default());
-    let finished = restored.as_ref().is_some_and(|state| state.finished);
+    let finished = restored.finished;
     open(environment, deployment, parts, restored).await?;
     let checkpoint = deployment.restore.as_ref().map(|restore| restore.checkpoint);
     let attempt = deployment.attempt;
@@ -219,20 +208,4 @@ async fn work(
         () = uploading => Ok(()),
         result = tasks => result,
     }
-}
-
-async fn restore(
-    environment: &TaskEnvironment,
-    deployment: &TaskDeployment,
-) -> Result<Option<TaskState>, TaskError> {
-    let Some(restore) = &deployment.restore else { return Ok(None) };
-    let object = &restore.state.object;
-    let bytes = environment.services.objects.get_until_acknowledged(object).await;
-    let bytes = bytes.map_err(|refusal| TaskError::Restore(format!("{object}: {refusal}")))?;
-    if bytes.len() as u64 != restore.state.length {
-        let text = format!("{} bytes where {} were written", bytes.len(), restore.state.length);
-        return Err(TaskError::Restore(text));
-    }
-    let state = postcard::from_bytes(&bytes);
-    state.map(Some).map_err(|error| TaskError::Restore(error.to_string()))
 }

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::system::{
         dataflow::{Downstream, Fetched, OperatorContext, Scope, Waits, ready},
-        graph::OperatorState,
+        graph::{OperatorState, RestoredState},
         ids::CheckpointId,
     };
     use futures::FutureExt;
@@ -84,11 +84,7 @@ mod tests {
             "sink"
         }
 
-        fn open<'a>(
-            &'a mut self,
-            _: &'a OperatorContext,
-            _: Option<OperatorState>,
-        ) -> Waits<'a, ()> {
+        fn open<'a>(&'a mut self, _: &'a OperatorContext, _: RestoredState) -> Waits<'a, ()> {
             ready(())
         }
 

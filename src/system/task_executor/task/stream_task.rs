@@ -4,23 +4,23 @@
 //! wants to write or much was done, stays a value: the rest of a buffer, timers that are due, what was emitted. Between
 //! two batches the task does what has to be waited for, and hears its mail.
 
+mod checkpoints;
+
 use super::{
-    alignment::{AbortReason, Alignment, Outcome},
+    alignment::{Alignment, Outcome},
     mailbox::{Mail, Mailbox},
     meter::Activity,
     report::Reporter,
     sinks::Sinks,
-    upload::{Upload, Uploads},
+    upload::Uploads,
     valve::{Told, WatermarkValve},
 };
 use crate::{
     host::WallTime,
     system::{
         dataflow::{ChainHead, Fetched, Records, Scope, Timestamp, WatermarkStatus},
-        graph::{OperatorState, TaskState},
         ids::CheckpointId,
         protocol::Volume,
-        sabotage,
         task_executor::{
             ChannelError, TaskError, TaskEvent, WireError,
             error::{caught, guarded},
@@ -28,7 +28,6 @@ use crate::{
         },
     },
 };
-use bytes::Bytes;
 use futures::{FutureExt, pin_mut, select_biased};
 use std::{collections::BTreeSet, time::Duration};
 
@@ -94,6 +93,8 @@ pub struct StreamTask<'a> {
     confirmed: Option<CheckpointId>,
     /// Told to finish; it does when its inputs have.
     finishing: bool,
+    /// The checkpoint behind which a source reads nothing, since its job may have been stopped with it.
+    stopped_at: Option<CheckpointId>,
     sinks: Sinks,
 }
 
@@ -129,6 +130,7 @@ impl<'a> StreamTask<'a> {
             ended_at: None,
             confirmed: restored,
             finishing: false,
+            stopped_at: None,
             sinks: Sinks::default(),
         }
     }
@@ -200,7 +202,9 @@ impl<'a> StreamTask<'a> {
 
     async fn next(&mut self) -> Result<Next, TaskError> {
         let has_left = self.has_left();
-        let StreamTask { reporter, mailbox, parts, inbox, alignment, left, end, .. } = self;
+        let StreamTask {
+            reporter, mailbox, parts, inbox, alignment, left, end, stopped_at, ..
+        } = self;
         let Parts { chain, scope, writer, .. } = &mut **parts;
         let is_source = chain.is_source();
         let (host, meter) = (&reporter.host, &reporter.meter);
@@ -244,6 +248,10 @@ impl<'a> StreamTask<'a> {
             }
             if has_overflow {
                 return Ok(Next::Room);
+            }
+            if stopped_at.is_some() {
+                // What is left was not part of the checkpoint, and is of use only if that comes to nothing.
+                return std::future::pending().await;
             }
             if has_left {
                 return Ok(Next::GoOn);
@@ -492,108 +500,24 @@ impl<'a> StreamTask<'a> {
 
     async fn handle_mail(&mut self, mail: Mail) -> Result<(), TaskError> {
         match mail {
-            Mail::Confirm(checkpoint, is_final) => {
-                self.notify_checkpoint_complete(checkpoint, is_final).await
+            Mail::Confirm(checkpoint, finality) => {
+                self.notify_checkpoint_complete(checkpoint, finality).await
             }
             Mail::Abort(checkpoint) => self.abort(checkpoint).await,
-            Mail::Trigger(checkpoint) if self.parts.chain.is_source() => {
-                let outcome = self.alignment.barrier(0, checkpoint);
-                self.settle(outcome).await
+            Mail::Trigger(checkpoint, stops) if self.parts.chain.is_source() => {
+                self.trigger(checkpoint, stops).await
+            }
+            Mail::Drain if self.parts.chain.is_source() => {
+                if self.end == DataEnd::NotYet {
+                    self.end_data();
+                }
+                Ok(())
             }
             Mail::GiveUp(checkpoint) if self.parts.chain.is_source() => {
                 self.reporter.decline(checkpoint, "too many triggers wait");
                 Ok(())
             }
-            Mail::Trigger(_) | Mail::GiveUp(_) => Ok(()),
+            Mail::Trigger(..) | Mail::Drain | Mail::GiveUp(_) => Ok(()),
         }
-    }
-
-    /// Tells those behind what is given up, and takes the state of what is complete.
-    async fn settle(&mut self, outcome: Outcome) -> Result<(), TaskError> {
-        for (checkpoint, why) in outcome.aborted {
-            self.parts.writer.broadcast(Event::CancelBarrier(checkpoint)).await?;
-            // The job master needs no word of what it gave up itself.
-            if why != AbortReason::JobMaster {
-                self.reporter.decline(checkpoint, why.text());
-            }
-        }
-        match outcome.completed {
-            Some(checkpoint) => self.take(checkpoint).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Sends the barrier on, then takes the state, then lets it be written while records flow. What was emitted and
-    /// has no room belongs to the state: the barrier does not wait for it.
-    async fn take(&mut self, checkpoint: CheckpointId) -> Result<(), TaskError> {
-        assert!(self.taken.is_none_or(|taken| taken < checkpoint), "checkpoints come in order");
-        self.taken = Some(checkpoint);
-        let Parts { scope, writer, .. } = &mut *self.parts;
-        writer.flush(&mut scope.outputs);
-        writer.broadcast(Event::Barrier(checkpoint)).await?;
-        let mut emitted = scope.outputs.snapshot();
-        if self.reporter.host.sabotaged(sabotage::OVERFLOW_LOST_AT_A_BARRIER) {
-            emitted.clear();
-        }
-        let kept = emitted.len();
-        let emitted = Bytes::from(postcard::to_allocvec(&emitted).expect("plain values"));
-        let operators = self.snapshot(checkpoint).await?;
-        let finished = matches!(self.end, DataEnd::Reached | DataEnd::Told);
-        if finished {
-            self.ended_at.get_or_insert(checkpoint);
-        }
-        self.reporter.host.announce(&TaskEvent::SnapshotTaken {
-            attempt: self.reporter.attempt,
-            checkpoint,
-            inputs: self.inbox.counts(),
-            outputs: self.parts.writer.counts(),
-            kept,
-            ended: finished,
-        });
-        let state = TaskState { finished, operators, emitted };
-        if let Some(given_up) = self.uploads.push(Upload { checkpoint, state }) {
-            self.reporter.decline(given_up, "its state could not be written in time");
-        }
-        Ok(())
-    }
-
-    /// The state of all operators, by uid.
-    async fn snapshot(
-        &mut self,
-        checkpoint: CheckpointId,
-    ) -> Result<Vec<(String, OperatorState)>, TaskError> {
-        let mut states = Vec::new();
-        for operator in self.parts.chain.managed() {
-            let state = guarded(operator.snapshot(checkpoint)).await?;
-            states.push((operator.uid().to_string(), state));
-        }
-        Ok(states)
-    }
-
-    async fn abort(&mut self, checkpoint: CheckpointId) -> Result<(), TaskError> {
-        self.uploads.abort(checkpoint);
-        if self.alignment.abort(checkpoint) {
-            self.parts.writer.broadcast(Event::CancelBarrier(checkpoint)).await?;
-        }
-        Ok(())
-    }
-
-    async fn notify_checkpoint_complete(
-        &mut self,
-        checkpoint: CheckpointId,
-        is_final: bool,
-    ) -> Result<(), TaskError> {
-        if self.confirmed.is_none_or(|confirmed| confirmed < checkpoint) {
-            self.confirmed = Some(checkpoint);
-            for operator in self.parts.chain.managed() {
-                guarded(operator.notify_checkpoint_complete(checkpoint)).await?;
-            }
-            let attempt = self.reporter.attempt;
-            self.reporter.host.announce(&TaskEvent::CheckpointConfirmed { attempt, checkpoint });
-        }
-        // A final checkpoint that this task was not part of at its end does not concern it.
-        let covered = self.ended_at.is_some_and(|ended_at| ended_at <= checkpoint);
-        self.finishing |= is_final && covered;
-        Ok(())
     }
 }

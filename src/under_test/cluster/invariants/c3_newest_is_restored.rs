@@ -1,5 +1,5 @@
 //! C3: what is restored is the greatest checkpoint whose pointer is durable at that moment, and nothing
-//! if there is none. Judged for the term that holds the job's latch by the coordination server's log;
+//! if there is none, or the savepoint with which the job began. Judged for the term that holds the job's latch by the coordination server's log;
 //! one whose term is over may still speak of what was the newest in its time. An attempt begins from
 //! what its epoch was scheduled with.
 
@@ -42,7 +42,8 @@ impl ClusterInvariant for NewestIsRestored {
                 if model.latch(&job_component(*job)) != Some(*session) {
                     return Check::Ignored;
                 }
-                let newest = newest_pointer(model, *job);
+                // A job that began from a savepoint begins from it again as long as it has no checkpoint of its own.
+                let newest = newest_pointer(model, *job).or(model.began_from.get(job).copied());
                 Check::that(newest == *restored, || {
                     let before = format!("the newest durable checkpoint of {job:?} is {newest:?}");
                     (before, format!("{at}: epoch {epoch} begins from {restored:?}"))

@@ -1,6 +1,6 @@
 //! C9: no more checkpoints of a job are under way at once than it wants, and between the end of one and the begin of
 //! the next lies the least pause that it wants, on its master's clock. Judged on the master's word by the job's
-//! durable graph; that checkpoints keep completing is a goal.
+//! durable graph. A savepoint need not keep the pause: somebody waits for it. That checkpoints keep completing is a goal.
 
 use super::{Check, ClusterInvariant};
 use crate::{
@@ -22,6 +22,8 @@ use std::{
 #[derive(Default)]
 struct Term {
     under_way: BTreeSet<CheckpointId>,
+    /// The checkpoint that is the newest savepoint.
+    savepoint: Option<CheckpointId>,
     last_end: Option<Duration>,
 }
 
@@ -47,6 +49,10 @@ impl ClusterInvariant for CheckpointsKeepTheirDistance {
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
+            EventRef::Job(JobEvent::SavepointTriggered { job, checkpoint, .. }) => {
+                let term = self.terms.entry((at.process, *job)).or_default();
+                term.savepoint = Some(*checkpoint);
+            }
             EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, .. }) => {
                 return self.begins(at, *job, *checkpoint, model);
             }
@@ -86,7 +92,8 @@ impl CheckpointsKeepTheirDistance {
         let (count, most) = (term.under_way.len(), graph.checkpoints.max_concurrent);
         let pause = Duration::from_millis(graph.checkpoints.min_pause_ms);
         let least = self.clocks.shrunk(at.process.0, pause);
-        let waited = term.last_end.map(|end| at.time - end);
+        let keeps_distance = term.savepoint != Some(id);
+        let waited = term.last_end.filter(|_| keeps_distance).map(|end| at.time - end);
         Check::that(count <= most as usize, || {
             (format!("{most} may be under way"), format!("{at}: {id:?} begins as number {count}"))
         })
@@ -100,6 +107,7 @@ impl CheckpointsKeepTheirDistance {
 #[cfg(test)]
 mod tests {
     use super::{super::testing_jobs::*, CheckpointsKeepTheirDistance};
+    use crate::system::protocol::AfterSavepoint;
     use std::time::Duration;
 
     type Terms = History<CheckpointsKeepTheirDistance>;
@@ -136,5 +144,24 @@ mod tests {
         let ended = || kept(paused).holds(process(1, 1), begins(1)).holds(process(1, 1), ends(1));
         ended().after(Duration::from_millis(2_000)).holds(process(1, 1), begins(2));
         ended().after(Duration::from_millis(1_999)).breaks(process(1, 1), begins(2));
+    }
+
+    #[test]
+    fn a_savepoint_need_not_keep_the_pause_but_what_follows_it_must() {
+        let pause = CheckpointSettings { min_pause_ms: 3_000, ..CheckpointSettings::default() };
+        let savepoint = |id| JobEvent::SavepointTriggered {
+            job: JOB,
+            checkpoint: CheckpointId(id),
+            path: "savepoints/one".to_string(),
+            then: AfterSavepoint::GoOn,
+        };
+        let taken = || {
+            kept(pause)
+                .holds(process(1, 1), begins(1))
+                .holds(process(1, 1), ends(1))
+                .holds(process(1, 1), savepoint(2))
+                .holds(process(1, 1), begins(2))
+        };
+        taken().holds(process(1, 1), ends(2)).breaks(process(1, 1), begins(3));
     }
 }

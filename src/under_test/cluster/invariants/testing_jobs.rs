@@ -78,9 +78,18 @@ pub fn graph() -> Change {
 
 /// The graph of a job of one source, with these settings.
 pub fn graph_of(settings: CheckpointSettings, restarts: RestartStrategy) -> Change {
+    graph_of_subtasks(1, settings, restarts)
+}
+
+/// The same with so many subtasks.
+pub fn graph_of_subtasks(
+    subtasks: u32,
+    settings: CheckpointSettings,
+    restarts: RestartStrategy,
+) -> Change {
     let mut graph = StreamGraph::new();
     let (uid, name) = ("a".to_string(), "a".to_string());
-    graph.source(OperatorSpec { uid, name }, 1);
+    graph.source(OperatorSpec { uid, name }, subtasks);
     let job = graph.job_graph(JOB, "one", settings, restarts).expect("sound");
     put(store::graph_key(JOB), encoded(&job))
 }

@@ -139,7 +139,7 @@ mod tests {
             checkpoint: CheckpointId(checkpoint),
             topic: "t".to_string(),
             next: vec![(0, next)],
-            handled: None,
+            group: None,
         }
     }
 

@@ -169,10 +169,12 @@ impl ExactlyOnce {
     }
 
     /// A job that is kept as finished has put everything out.
-    fn judge_end(&self, at: Moment, changes: &[Change]) -> Check {
+    fn judge_end(&self, at: Moment, changes: &[Change], model: &Model) -> Check {
         for change in changes {
             let Change::Put { key, value, .. } = change else { continue };
-            if *key != store::result_key(self.job) {
+            // One that was stopped has put out what comes to its savepoint, and another one goes on.
+            let mut course = model.course(self.job).filter(|job| !model.stopped.contains(job));
+            if !course.any(|job| *key == store::result_key(job)) {
                 continue;
             }
             let finished = postcard::from_bytes::<StoredResult>(value)
@@ -205,7 +207,7 @@ impl ClusterInvariant for ExactlyOnce {
         ]
     }
 
-    fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
+    fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
             EventRef::Log(LogEvent::Appended { topic, partition, offset, records, .. }) => {
                 self.feed(at, topic, *partition, *offset, records)
@@ -230,7 +232,7 @@ impl ClusterInvariant for ExactlyOnce {
             }
             EventRef::ObjectStore(event) => self.observe_files(at, event),
             EventRef::Coordination(CoordinationEvent::Committed { changes, .. }) => {
-                self.judge_end(at, changes)
+                self.judge_end(at, changes, model)
             }
             _ => Check::Ignored,
         }

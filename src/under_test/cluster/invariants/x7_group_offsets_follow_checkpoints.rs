@@ -45,10 +45,10 @@ impl ClusterInvariant for GroupOffsetsFollowCheckpoints {
                 attempt,
                 checkpoint,
                 topic,
-                handled: Some((group, handled)),
-                ..
+                next,
+                group: Some(group),
             }) => {
-                for (partition, offset) in handled {
+                for (partition, offset) in next {
                     let place = (group.clone(), topic.clone(), *partition);
                     let taken = self.taken.entry(place).or_default();
                     taken.push((attempt.job, *checkpoint, *offset));
@@ -98,7 +98,7 @@ mod tests {
             checkpoint: CheckpointId(checkpoint),
             topic: "t".to_string(),
             next: offsets.to_vec(),
-            handled: Some(("g".to_string(), offsets.to_vec())),
+            group: Some("g".to_string()),
         }
     }
 

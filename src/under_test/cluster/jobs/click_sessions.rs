@@ -1,6 +1,7 @@
 //! Click sessions under test: clicks with an event time, drawn, of which some are too late.
 
 use super::{
+    course::Course,
     job::{JobRun, JobSetup, JobUnderTest},
     workload::{Workload, checkpoints, committed_lines, failing},
 };
@@ -127,7 +128,8 @@ impl JobUnderTest for ClickSessions {
         let (topics, workload) = (topics(run.number), settings.workload());
         let own = || settings.drawn_clicks(run.seed);
         let lines = run.input.map_or_else(own, |input| input.to_vec());
-        let (plan, nodes) = workload.begin(run, &topics, &lines, None, |id, source| {
+        let course = Course::without_stops(settings.parallelism.one());
+        let (plan, nodes) = workload.begin(run, &topics, &lines, None, &course, |id, _, source| {
             graph(settings, id, source, &topics.output)
         });
         let id = plan.job.id;

@@ -2,6 +2,7 @@
 //! of it here; every other [`Job`] what all can have (`standard.rs`), and services what these have (`service.rs`).
 
 pub mod click_sessions;
+mod course;
 pub mod job;
 pub mod pipelines;
 mod service;

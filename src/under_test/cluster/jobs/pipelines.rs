@@ -1,6 +1,7 @@
 //! Pipelines under test: a job of as many regions as it has subtasks side by side.
 
 use super::{
+    course::Course,
     job::{JobRun, JobSetup, JobUnderTest},
     workload::{Workload, committed_lines, failing, restarts},
 };
@@ -99,9 +100,11 @@ impl JobUnderTest for Pipelines {
         let own = || (0..settings.lines.one()).map(|n: u32| Bytes::from(format!("line {n}")));
         let lines = run.input.map_or_else(|| own().collect(), |input| input.to_vec());
         let cancel_after = settings.cancel_after.map(DurationRange::one);
-        let (plan, nodes) = workload.begin(run, &topics, &lines, cancel_after, |id, source| {
-            graph(settings, id, source, &topics.output)
-        });
+        let course = Course::without_stops(settings.parallelism.one());
+        let (plan, nodes) =
+            workload.begin(run, &topics, &lines, cancel_after, &course, |id, _, source| {
+                graph(settings, id, source, &topics.output)
+            });
         let id = plan.job.id;
         let output_topic = topics.output.clone();
         JobSetup {

@@ -238,6 +238,9 @@ impl JobUnderTest for ServiceJob {
                 topic: format!("{}-finished", topics.input),
                 records: settings.callers.one().into(),
             }),
+            course: Vec::new(),
+            drain_after: None,
+            savepoint_every: None,
             submission: run.submission,
         };
         let oracle = ByTheLog::new(self.service.clone(), delivery);

@@ -1,6 +1,7 @@
 //! A job under test that has no settings of its own: one of a stranger's crate.
 
 use super::{
+    course::Course,
     job::{JobRun, JobSetup, JobUnderTest},
     workload::{Workload, checkpoints, committed_lines, restarts},
 };
@@ -34,6 +35,9 @@ crate::settings! {
             "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120), "Lines written to the input topic in a second at most: the links' latency comes on top.";
             "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
             "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
+            "rescales" rescales: NumberRange = number(0, 16, 0), "How often the job is stopped with a savepoint and goes on from it, each time at another parallelism, up to `parallelism`.";
+            "rescale-after" rescale_after: DurationRange = time("0ms", "60m", "5s"), "From each submission to the stop.";
+            "savepoint-every" savepoint_every: Option<DurationRange> = maybe_time("10ms", "60m"), "From savepoint to savepoint that its client takes while the job goes on; none when absent.";
             "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
             "restart-delay" restart_delay: DurationRange = time("0ms", "10m", "1s"), "From a failure to the restart.";
             "cancel-after" cancel_after: Option<DurationRange> = maybe_time("0s", "60m"), "When the job is canceled, after its submission; never when absent.";
@@ -80,13 +84,13 @@ impl StandardJob {
 
     fn graph(
         &self,
-        settings: &StandardSettings,
+        settings: &JobSettings,
         id: JobId,
         source: LogSourceParameters,
         output: &str,
     ) -> JobGraph {
         let (input, more) = (Input::Log(source), serde_json::Map::new());
-        described(self.job.graph(id, &input, output, &more, &settings.job_settings()))
+        described(self.job.graph(id, &input, output, &more, settings))
     }
 }
 
@@ -135,9 +139,18 @@ impl JobUnderTest for StandardJob {
         let lines = run.input.map_or_else(own, |input| input.to_vec());
         let cancel_after = settings.cancel_after.map(DurationRange::one);
         let workload = settings.workload();
-        let (plan, nodes) = workload.begin(run, &topics, &lines, cancel_after, |id, source| {
-            self.graph(settings, id, source, &topics.output)
-        });
+        let course = Course {
+            rescales: settings.rescales,
+            after: settings.rescale_after,
+            savepoint_every: settings.savepoint_every,
+            parallelism: settings.parallelism.one(),
+        };
+        let job_settings = settings.job_settings();
+        let graph = |id, parallelism, source| {
+            let settings = JobSettings { parallelism, ..job_settings };
+            self.graph(&settings, id, source, &topics.output)
+        };
+        let (plan, nodes) = workload.begin(run, &topics, &lines, cancel_after, &course, graph);
         let (id, oracle) = (plan.job.id, self.workload.oracle(&lines));
         let output_topic = topics.output.clone();
         JobSetup {

@@ -1,6 +1,7 @@
 //! The word count under test: its settings, its lines, what of its functions fails, and what it must put out.
 
 use super::{
+    course::Course,
     job::{JobRun, JobSetup, JobUnderTest},
     workload::{Workload, job_of_seed},
 };
@@ -69,6 +70,10 @@ crate::settings! {
             "hold-for" hold_for: DurationRange = time("0ms", "10m", "5s"), "For how long it does.";
             "unbounded" unbounded: Share = part("0%"), "How many of the runs read their input without end; their client cancels the job once all words are counted.";
             "added-partitions" added_partitions: NumberRange = number(0, 64, 0), "Partitions that are added to the input topic once half of the others is written, where the input has no end.";
+            "rescales" rescales: NumberRange = number(0, 16, 0), "How often the job is stopped with a savepoint and goes on from it, each time at another parallelism, up to `parallelism`.";
+            "rescale-after" rescale_after: DurationRange = time("0ms", "60m", "5s"), "From each submission to the stop.";
+            "drain-after" drain_after: Option<DurationRange> = maybe_time("0ms", "60m"), "When the job is drained, after its last submission: its sources end, and it with them; never when absent.";
+            "savepoint-every" savepoint_every: Option<DurationRange> = maybe_time("10ms", "60m"), "From savepoint to savepoint that its client takes while the job goes on; none when absent.";
             "skew" skew: Option<Share> = maybe_part(), "The share of all words that is one word.";
         }
     }
@@ -87,6 +92,12 @@ impl WordCountSettings {
     fn expected_status(&self) -> &'static [JobStatus] {
         let fails = self.fail_at.is_some() || self.panic_at.is_some();
         let may_fail = fails && self.fail_times.one() > self.restarts.one();
+        if self.drain_after.is_some() {
+            return match may_fail {
+                true => &[JobStatus::Canceled, JobStatus::Failed, JobStatus::Finished],
+                false => &[JobStatus::Canceled, JobStatus::Finished],
+            };
+        }
         if self.is_unbounded() && self.poisoned.is_none() {
             return match may_fail {
                 true => &[JobStatus::Canceled, JobStatus::Failed],
@@ -294,11 +305,21 @@ fn plan(
     };
     let input = Input::Log(input);
     let all = lines.iter().flatten().map(|line| words(line).count() as u64).sum();
-    let settings = JobSettings { parallelism: spec.parallelism.one(), checkpoints, restarts };
-    let (id, failures) = (job_of_seed(run.seed), failures(spec, run.seed));
-    let job = word_count_with_failures(id, input, &topics.output, &settings, failures);
-    JobPlan {
-        job: job.expect("the scenario's parallelism is within bounds"),
+    let failures = failures(spec, run.seed);
+    let graph = |id: JobId, parallelism: u32| {
+        let settings = JobSettings { parallelism, checkpoints, restarts };
+        let (input, failures) = (input.clone(), failures.clone());
+        word_count_with_failures(id, input, &topics.output, &settings, failures)
+            .expect("the scenario's parallelism is within bounds")
+    };
+    let course = Course {
+        rescales: spec.rescales,
+        after: spec.rescale_after,
+        savepoint_every: spec.savepoint_every,
+        parallelism: spec.parallelism.one(),
+    };
+    let plan = JobPlan {
+        job: graph(job_of_seed(run.seed), course.parallelism),
         topics: topics.clone(),
         inputs: spec.parallelism.one(),
         outputs: spec.parallelism.one(),
@@ -306,8 +327,12 @@ fn plan(
         cancel_at: spec
             .is_unbounded()
             .then(|| AllPutOut { topic: topics.output.clone(), records: all }),
+        course: Vec::new(),
+        drain_after: spec.drain_after.map(DurationRange::one),
+        savepoint_every: None,
         submission: run.submission,
-    }
+    };
+    course.of(plan, run.seed, graph)
 }
 
 /// Traversals of links from a checkpoint's trigger to its completion: the trigger, a task's state on its

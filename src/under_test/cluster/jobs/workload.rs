@@ -1,7 +1,7 @@
 //! What jobs under test have in common that read one topic and write another: the writer, the client, and how
 //! fast lines come.
 
-use super::job::JobRun;
+use super::{course::Course, job::JobRun};
 use crate::{
     harness::{
         language::{DurationRange, NumberRange},
@@ -116,27 +116,34 @@ impl Workload {
         Arc::new(partition_lines(lines, self.partitions + self.added))
     }
 
-    /// How a job of these lines begins, and the nodes that bring them and submit it; `job` makes it of its id and
-    /// what it reads.
+    /// How a job of these lines begins, and the nodes that bring them and submit it; `job` makes it of its id, a parallelism
+    /// and what it reads.
     pub fn begin(
         &self,
         run: &JobRun<'_>,
         topics: &Topics,
         lines: &[Bytes],
         cancel_after: Option<Duration>,
-        job: impl FnOnce(JobId, LogSourceParameters) -> JobGraph,
+        course: &Course,
+        job: impl Fn(JobId, u32, LogSourceParameters) -> JobGraph,
     ) -> (JobPlan, Vec<Node>) {
         let dealt = self.deal(lines);
-        let stop = dealt.iter().map(|lines| lines.len() as u64).collect();
+        let stop: Vec<u64> = dealt.iter().map(|lines| lines.len() as u64).collect();
+        let source = || LogSourceParameters::new(&topics.input, stop.clone());
+        let graph = |id, parallelism| job(id, parallelism, source());
         let plan = JobPlan {
-            job: job(job_of_seed(run.seed), LogSourceParameters::new(&topics.input, stop)),
+            job: graph(job_of_seed(run.seed), course.parallelism),
             topics: topics.clone(),
             inputs: self.partitions,
             outputs: self.partitions,
             cancel_after,
             cancel_at: None,
+            course: Vec::new(),
+            drain_after: None,
+            savepoint_every: None,
             submission: run.submission,
         };
+        let plan = course.of(plan, run.seed, graph);
         let nodes = self.nodes(run, dealt, topics, plan.clone());
         (plan, nodes)
     }

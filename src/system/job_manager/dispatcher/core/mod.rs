@@ -204,6 +204,11 @@ impl DispatcherCore {
         }
     }
 
+    /// Whether a job of that id was taken on, or is being taken on.
+    pub fn is_taken_on(&self, job: JobId) -> bool {
+        self.check_is_new(job).is_err()
+    }
+
     /// Somebody hands a job over, which is `sound` or is refused for a reason of its own. Answered by an effect.
     ///
     /// # Errors

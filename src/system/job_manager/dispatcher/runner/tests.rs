@@ -1,6 +1,7 @@
 //! Whose word on a job's end counts.
 
 use super::*;
+use crate::system::ids::JobId;
 use crate::{
     host::{Host, run_two},
     system::{

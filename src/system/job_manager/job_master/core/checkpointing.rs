@@ -14,12 +14,13 @@ use super::{
 use crate::{
     host::Instant,
     system::{
-        graph::StateHandle,
+        graph::{RestoredParts, StateHandle, TaskRestore},
         ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, ResourceId},
         job_manager::event::JobEvent,
-        protocol::{CheckpointAck, CheckpointDecline, JobStatus, TaskExecutionState},
+        protocol::{CheckpointAck, CheckpointDecline, Finality, JobStatus, TaskExecutionState},
         reason::shortened,
         sabotage,
+        savepoint::Assignment,
         service::coordination::Revision,
         store::CompletedCheckpoint,
     },
@@ -33,6 +34,8 @@ pub struct Checkpoints {
     pub(super) tail: Revision,
     /// Oldest first; at most as many as the job retains.
     pub(super) completed: Vec<CompletedCheckpoint>,
+    /// What the job begins with as long as none is complete.
+    savepoint: Option<Assignment>,
     pub(super) pending: BTreeMap<CheckpointId, PendingCheckpoint>,
     /// All parts are there, and the checkpoint is being stored.
     pub(super) storing: Option<Storing>,
@@ -62,17 +65,49 @@ impl Checkpoints {
         self.completed.last().map(|checkpoint| checkpoint.id)
     }
 
-    /// The newest completed checkpoint, and whether nothing comes after it.
-    pub fn newest_and_last(&self) -> Option<(CheckpointId, bool)> {
-        self.completed.last().map(|checkpoint| (checkpoint.id, checkpoint.last))
+    /// The same of a job that begins from a savepoint, as long as it has no checkpoint of its own.
+    #[must_use]
+    pub fn from_savepoint(self, savepoint: Option<Assignment>) -> Self {
+        Checkpoints { savepoint, ..self }
     }
 
-    /// A subtask's part of the newest completed checkpoint.
-    pub fn restored_state(&self, vertex: ExecutionVertexId) -> Option<(CheckpointId, StateHandle)> {
-        let newest = self.completed.last()?;
+    /// The newest completed checkpoint, and whether the job ends with it.
+    pub fn newest_and_finality(&self) -> Option<(CheckpointId, Finality)> {
+        self.completed.last().map(|checkpoint| (checkpoint.id, checkpoint.finality()))
+    }
+
+    /// The checkpoint with which a task begins now: the job's own newest, or else that of its savepoint.
+    pub fn restored(&self) -> Option<CheckpointId> {
+        self.newest().or(self.savepoint.as_ref().map(|savepoint| savepoint.checkpoint))
+    }
+
+    /// All ids of the job are greater than this.
+    pub fn least_id(&self) -> u64 {
+        self.savepoint.as_ref().map_or(0, |savepoint| savepoint.checkpoint.0)
+    }
+
+    /// What a subtask begins with.
+    pub fn restored_state(
+        &self,
+        vertex: ExecutionVertexId,
+        parallelism: u32,
+    ) -> Option<TaskRestore> {
+        let Some(newest) = self.completed.last() else {
+            return self.savepoint.as_ref()?.of(vertex, parallelism);
+        };
         let part = newest.states.iter().find(|(of, _)| *of == vertex);
         let (_, state) = part.expect("a completed checkpoint has a part of every subtask");
-        Some((newest.id, state.clone()))
+        Some(TaskRestore {
+            checkpoint: newest.id,
+            state: RestoredParts::Same(state.clone()),
+            savepoint: None,
+            stopped: newest.finality() == Finality::Stopped,
+        })
+    }
+
+    /// Whether they are taken: every attempt of the job runs.
+    pub fn is_running(&self) -> bool {
+        self.running
     }
 
     /// The period of the timers that count.
@@ -112,6 +147,7 @@ impl JobMasterCore {
             self.checkpoints.period += 1;
             self.checkpoints.last_trigger = None;
             self.schedule_trigger(now, self.next_trigger(now));
+            self.trigger_savepoint();
         }
     }
 
@@ -151,25 +187,34 @@ impl JobMasterCore {
         if self.pause_over(now) > now {
             return self.schedule_trigger(now, self.pause_over(now));
         }
-        let checkpoints = &mut self.checkpoints;
-        checkpoints.last_trigger = Some(now);
+        self.checkpoints.last_trigger = Some(now);
+        self.trigger_checkpoint();
+        self.schedule_trigger(now, self.next_trigger(now));
+    }
+
+    /// Begins a checkpoint, unless as many as may be are under way, or there is nothing left to be kept.
+    pub(super) fn trigger_checkpoint(&mut self) {
+        let (taking, checkpoints) = (self.savepoints.is_taking(), &mut self.checkpoints);
         let done = checkpoints.is_final();
         let full = checkpoints.under_way() >= self.job.checkpoints.max_concurrent as usize;
         // Tasks restored from the final checkpoint need one of their own to be told that it is final.
         let done =
             done && self.executions.values().any(|e| e.state == TaskExecutionState::Finished);
-        if !checkpoints.triggering && !full && !done {
+        if !checkpoints.triggering && !full && !done && !taking {
             checkpoints.triggering = true;
+            let period = checkpoints.period;
             self.does(Effect::Draw(Draw::Checkpoint(period), 1));
         }
-        self.schedule_trigger(now, self.next_trigger(now));
     }
 
     pub(super) fn checkpoint_drawn(&mut self, now: Instant, period: u64, id: u64) {
         self.checkpoints.triggering = false;
         // Another one may have ended while the id was drawn; the next timer is set already.
-        if self.checkpoints.period == period && self.pause_over(now) <= now {
+        let may_begin = self.pause_over(now) <= now || self.wants_savepoint();
+        if self.checkpoints.period == period && may_begin {
             self.begin(now, CheckpointId(id));
+        } else if self.checkpoints.running {
+            self.trigger_savepoint();
         }
     }
 
@@ -180,10 +225,11 @@ impl JobMasterCore {
         let timeout = Duration::from_millis(self.job.checkpoints.timeout_ms);
         let pending = PendingCheckpoint::new(checkpoint, plan.iter().copied(), now);
         self.checkpoints.pending.insert(checkpoint, pending);
+        let stops = self.savepoint_begins(checkpoint);
         self.announce(JobEvent::CheckpointTriggered { job, checkpoint, plan });
         for attempt in self.source_attempts() {
             if let Some(resource) = self.resource_of(attempt) {
-                self.does(Effect::Trigger(resource, attempt, checkpoint));
+                self.does(Effect::Trigger(resource, attempt, checkpoint, stops));
             }
         }
         self.does(Effect::Schedule(timeout, Timer::CheckpointTimeout(checkpoint)));
@@ -243,6 +289,8 @@ impl JobMasterCore {
     ) {
         let (job, checkpoint, last) = (self.id(), completed.id, completed.last);
         assert!(self.checkpoints.newest() < Some(checkpoint), "checkpoints complete in order");
+        let finality = completed.finality();
+        self.publish_savepoint(now, &completed);
         self.checkpoints.completed.push(completed);
         self.checkpoints.history.completed(now, checkpoint, last, progress);
         if !self.switches.on(sabotage::FAILED_CHECKPOINTS_ADD_UP) {
@@ -255,22 +303,32 @@ impl JobMasterCore {
         for id in older {
             self.abort(now, id, "a newer one is complete");
         }
-        self.confirm_to_all(checkpoint, last);
+        self.confirm_to_all(checkpoint, finality);
         let retained = self.job.checkpoints.retained as usize;
         let excess = self.checkpoints.completed.len().saturating_sub(retained);
         let subsumed: Vec<CompletedCheckpoint> =
             self.checkpoints.completed.drain(..excess).collect();
         for old in subsumed {
-            let mut objects: Vec<String> =
-                old.states.into_iter().map(|(_, state)| state.object).collect();
-            objects.push(metadata_object(job, old.id));
-            self.does(Effect::Discard(objects));
+            // One that is being copied goes when that has come to its end.
+            let keep = self.savepoints.uses(old.id)
+                && !self.switches.on(sabotage::SAVEPOINT_DOES_NOT_HOLD_ITS_CHECKPOINT);
+            if !keep {
+                self.discard_checkpoint(old);
+            }
         }
+        self.trigger_savepoint();
     }
 
-    pub(super) fn confirm_to_all(&mut self, checkpoint: CheckpointId, last: bool) {
+    /// Nothing needs a checkpoint any more.
+    pub(super) fn discard_checkpoint(&mut self, old: CompletedCheckpoint) {
+        let metadata = metadata_object(self.id(), old.id);
+        let parts = old.states.into_iter().map(|(_, state)| state.object);
+        self.does(Effect::Discard(parts.chain([metadata]).collect()));
+    }
+
+    pub(super) fn confirm_to_all(&mut self, checkpoint: CheckpointId, finality: Finality) {
         for (resource, attempt) in self.connected_attempts() {
-            self.does(Effect::Confirm(resource, attempt, checkpoint, last));
+            self.does(Effect::Confirm(resource, attempt, checkpoint, finality));
         }
     }
 
@@ -353,11 +411,13 @@ impl JobMasterCore {
     ) {
         self.checkpoints.last_end = Some(now);
         self.checkpoints.history.failed(now, checkpoint, why, progress);
+        self.savepoint_aborted(checkpoint, why);
         let (job, reason) = (self.id(), why.to_string());
         self.announce(JobEvent::CheckpointAborted { job, checkpoint, reason });
         for (resource, attempt) in self.connected_attempts() {
             self.does(Effect::Abort(resource, attempt, checkpoint));
         }
+        self.trigger_savepoint();
     }
 
     /// Checkpoints are taken of a job that runs, no more at once than it wants, and kept in their order.

@@ -5,7 +5,7 @@ use crate::system::{
     heartbeat::HeartbeatSession,
     ids::{CheckpointId, ExecutionAttemptId, ResourceId},
     job_manager::event::JobEvent,
-    protocol::{JobDetails, JobResult, JobStatus},
+    protocol::{Finality, JobDetails, JobResult, JobStatus, SavepointRequest},
     service::coordination::Revision,
     store::{CheckpointPointer, CompletedCheckpoint},
 };
@@ -29,10 +29,12 @@ pub enum Effect {
     Cancel(ResourceId, ExecutionAttemptId),
     /// Ends an attempt that the master does not know. What it comes to shows in the next report.
     CancelUnknown(ResourceId, ExecutionAttemptId),
-    /// Begins a checkpoint at a source.
-    Trigger(ResourceId, ExecutionAttemptId, CheckpointId),
-    /// Tells an attempt that a checkpoint is complete, and whether it is the job's last.
-    Confirm(ResourceId, ExecutionAttemptId, CheckpointId, bool),
+    /// Begins a checkpoint at a source, and whether it stops it.
+    Trigger(ResourceId, ExecutionAttemptId, CheckpointId, bool),
+    /// Lets a source end its data.
+    Drain(ResourceId, ExecutionAttemptId),
+    /// Tells an attempt that a checkpoint is complete, and whether the job ends with it.
+    Confirm(ResourceId, ExecutionAttemptId, CheckpointId, Finality),
     /// Tells an attempt that a checkpoint has come to nothing.
     Abort(ResourceId, ExecutionAttemptId, CheckpointId),
     /// Writes a checkpoint's metadata; `on_metadata_stored`.
@@ -50,6 +52,8 @@ pub enum Effect {
     FencePointer(Revision, CheckpointId),
     /// Ends the wait for what was being stored.
     EndStoring,
+    /// Copies a complete checkpoint to where its user wants it; `on_savepoint_published`.
+    PublishSavepoint(SavepointRequest, CompletedCheckpoint),
     /// Deletes objects that nothing refers to.
     Discard(Vec<String>),
     /// A task executor is connected: monitors it.
@@ -101,6 +105,8 @@ pub enum Timer {
     CancelAgain(ExecutionAttemptId),
     /// Slots may have been idle for too long. With the number of the episode.
     SlotsIdle(u64),
+    /// The copy of a checkpoint is to be made again.
+    PublishSavepoint(CheckpointId),
 }
 
 /// What numbers are drawn for.

@@ -256,7 +256,7 @@ impl JobMasterCore {
         MasterReport {
             round: self.executors.get(resource).map_or(0, |link| link.round),
             allocations: self.slots.of(resource),
-            completed: self.checkpoints.newest_and_last(),
+            completed: self.checkpoints.newest_and_finality(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! those of its node's clock, as it is told them.
 //!
 //! [`scheduling`] deploys regions, ends them and starts them again, [`checkpointing`] takes checkpoints and
-//! [`storing`] sees them stored, [`executors`] knows who holds slots for the job.
+//! [`storing`] sees them stored, [`savepoints`] makes copies of them for users, [`executors`] knows who holds slots for the job.
 
 mod checkpointing;
 mod details;
@@ -14,6 +14,7 @@ mod idle;
 mod pending;
 mod region;
 mod restarts;
+mod savepoints;
 mod scheduling;
 mod slot_pool;
 mod storing;
@@ -42,6 +43,7 @@ use failures::Failures;
 use idle::Idle;
 use region::Region;
 use restarts::Restarts;
+use savepoints::Savepoints;
 use slot_pool::SlotPool;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -71,6 +73,7 @@ pub struct JobMasterCore {
     idle: Idle,
     executors: BTreeMap<ResourceId, ExecutorLink>,
     checkpoints: Checkpoints,
+    savepoints: Savepoints,
     /// Why this process can't make its tasks: the job waits for a master that can.
     unbuildable: Option<String>,
     effects: Vec<Effect>,
@@ -115,6 +118,7 @@ impl JobMasterCore {
             executions: BTreeMap::new(),
             executors: BTreeMap::new(),
             checkpoints,
+            savepoints: Savepoints::default(),
             unbuildable: None,
             effects: Vec::new(),
         }
@@ -141,6 +145,16 @@ impl JobMasterCore {
         self.job.id
     }
 
+    /// The same, whole.
+    pub fn job(&self) -> &JobGraph {
+        &self.job
+    }
+
+    /// All numbers that it draws are greater than this.
+    pub fn least_id(&self) -> u64 {
+        self.checkpoints.least_id()
+    }
+
     /// How many slots the job needs.
     pub fn required_slots(&self) -> u32 {
         self.job.required_slots()
@@ -155,9 +169,10 @@ impl JobMasterCore {
     }
 
     /// The term begins.
-    pub fn on_start(&mut self) {
+    pub fn on_start(&mut self, now: Instant) {
         let (job, session, status) = (self.id(), self.session, self.status);
         self.announce(JobEvent::StatusChanged { job, session, status });
+        self.publish_again(now);
     }
 
     /// The term ends, or the process does.
@@ -186,6 +201,7 @@ impl JobMasterCore {
     fn end_job(&mut self, now: Instant, status: JobStatus) {
         self.set_status(now, status);
         self.stop_checkpoints(now, "the job has ended");
+        self.end_savepoints("the job has ended");
         self.leave_executors("the job has ended");
         self.does(Effect::LeaveResourceManager(status));
         let result = JobResult { status, cause: self.cause.clone() };
@@ -218,6 +234,7 @@ impl JobMasterCore {
             }
             Timer::CancelAgain(attempt) => self.cancel_attempt(now, attempt),
             Timer::SlotsIdle(episode) => self.slots_idle(now, episode),
+            Timer::PublishSavepoint(checkpoint) => self.publish_due(checkpoint),
         }
     }
 
@@ -234,6 +251,7 @@ impl JobMasterCore {
     pub fn check_invariants(&self) {
         self.check_regions();
         self.check_checkpoints();
+        self.check_savepoints();
         let (held, needed) = self.slots.fill();
         assert_eq!(needed, self.job.required_slots() as usize, "a place each that the job needs");
         assert!(held <= needed, "{held} slots are held where {needed} are needed");

@@ -10,7 +10,7 @@ use crate::{
     system::{
         graph::{
             ExecutionEdge, ExecutionVertex, InputChannelDeployment, InputGateDeployment,
-            ResultPartitionDeployment, TaskDeployment, TaskRestore,
+            ResultPartitionDeployment, TaskDeployment,
         },
         ids::{
             AllocationId, ExecutionAttemptId, ExecutionVertexId, JobVertexId, ResultPartitionId,
@@ -88,7 +88,7 @@ impl JobMasterCore {
 
     fn deploy(&mut self, now: Instant, index: usize, epoch: u64) {
         let (job, session) = (self.id(), self.session);
-        let restored = self.checkpoints.newest();
+        let restored = self.checkpoints.restored();
         let region = &mut self.regions[index];
         assert_eq!(region.stage, Stage::Waiting, "nothing of a region that is deployed is left");
         // A slot may have been lost while the epoch was drawn; that changed the plan's version.
@@ -138,7 +138,7 @@ impl JobMasterCore {
                 consumer_max_parallelism: consumer.max_parallelism,
             }
         });
-        let restore = self.checkpoints.restored_state(id);
+        let restore = self.checkpoints.restored_state(id, job_vertex.parallelism);
         TaskDeployment {
             attempt: execution.attempt,
             job_master: self.session,
@@ -150,7 +150,7 @@ impl JobMasterCore {
             operators: job_vertex.operators.clone(),
             produced: produced.collect(),
             inputs: self.vertex(id).inputs.iter().map(|edges| self.gate(edges)).collect(),
-            restore: restore.map(|(checkpoint, state)| TaskRestore { checkpoint, state }),
+            restore,
             retained: self.job.checkpoints.retained,
         }
     }
@@ -458,8 +458,9 @@ impl JobMasterCore {
         self.settle_regions(now);
         self.give_slots_back();
         let none_left = self.executions.is_empty();
-        // What a checkpoint that is being stored came to must be known first.
-        let settled = !self.checkpoints.is_storing();
+        // What a checkpoint that is being stored came to must be known first, and a savepoint with which the job ends be
+        // whole.
+        let settled = !self.checkpoints.is_storing() && !self.savepoints.hold_the_end();
         match self.status {
             JobStatus::Running => {
                 let finished = |e: &Execution| e.state == TaskExecutionState::Finished;

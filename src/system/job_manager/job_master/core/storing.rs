@@ -83,13 +83,15 @@ impl JobMasterCore {
         };
         let pending = checkpoints.pending.remove(&id).expect("it was just found");
         let progress = Progress::of(&pending);
-        let (states, last) = pending.into_states();
-        let checkpoint = CompletedCheckpoint { id, states, last };
+        let (states, ended) = pending.into_states();
+        let savepoint = self.final_savepoint(id, ended);
+        let last = ended || savepoint.is_some();
+        let checkpoint = CompletedCheckpoint { id, states, last, savepoint };
         let stage = Stage::Metadata;
         let storing = Storing { checkpoint: checkpoint.clone(), stage, since: now, progress };
-        checkpoints.storing = Some(storing);
+        self.checkpoints.storing = Some(storing);
         if self.switches.on(sabotage::COMPLETE_BEFORE_STORED) {
-            self.confirm_to_all(id, last);
+            self.confirm_to_all(id, checkpoint.finality());
         }
         self.does(Effect::StoreMetadata(checkpoint));
     }

@@ -28,6 +28,7 @@ impl JobMasterCore {
         } else if !self.is_over() {
             waits.extend(self.regions.iter().filter_map(|region| self.region_waits(region)));
         }
+        waits.extend(self.savepoints.waits());
         waits.extend(self.checkpoints.storing.as_ref().map(super::storing::Storing::waits_for));
         for pending in self.checkpoints.pending.values() {
             let (missing, tasks) = (pending.missing().count(), self.told(pending.missing()));

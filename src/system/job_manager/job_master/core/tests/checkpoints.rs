@@ -135,6 +135,7 @@ fn after_the_final_checkpoint_a_late_failure_takes_nothing_more_along() {
         id: CheckpointId(9),
         states: vec![],
         last: true,
+        savepoint: None,
     });
     let effects = bench.is(attempt((0, 1), 2), failed());
     assert_eq!(counted(&effects), []);

@@ -37,7 +37,7 @@ fn a_lost_executor_takes_the_regions_along_that_ran_there() {
 /// One executor with a slot for each of two regions, and both run.
 fn both_on_one(restarts: RestartStrategy) -> Bench {
     let mut bench = Bench::new(restarts);
-    bench.does(|core, _| core.on_start());
+    bench.does(JobMasterCore::on_start);
     bench.connect("a", 1);
     let mut both = offered("a", 1, 1);
     both.slots.push(SlotOffer { index: 1, allocation: AllocationId(2) });
@@ -99,7 +99,7 @@ fn one_held_of(slots: u32) -> Bench {
     let settings = CheckpointSettings::default();
     let job = graph.job_graph(JobId(7), "one region", settings, restarts(9)).unwrap();
     let mut bench = Bench::of(job);
-    bench.does(|core, _| core.on_start());
+    bench.does(JobMasterCore::on_start);
     bench.connect("a", 1);
     bench.offer("a", 1, 1);
     bench
@@ -169,7 +169,7 @@ fn slots_that_a_region_uses_or_will_use_are_kept() {
 #[test]
 fn a_job_that_runs_in_part_ends_that_and_gives_all_back_after_longer_each_time() {
     let mut bench = Bench::new(restarts(9));
-    bench.does(|core, _| core.on_start());
+    bench.does(JobMasterCore::on_start);
     bench.connect("a", 1);
     let timeout = JobManagerConfig::default().slot_idle_timeout;
     for (round, times) in (1..).zip([2, 4, 8, 16, 16]) {
@@ -194,7 +194,7 @@ fn a_job_that_runs_in_part_ends_that_and_gives_all_back_after_longer_each_time()
 #[test]
 fn a_job_that_gives_slots_back_deploys_nothing_meanwhile_and_may_be_canceled() {
     let mut bench = Bench::new(restarts(9));
-    bench.does(|core, _| core.on_start());
+    bench.does(JobMasterCore::on_start);
     bench.connect("a", 1);
     let effects = bench.offer("a", 1, 1);
     let (timer, _) = idle_timer(&effects).expect("a slot is missing");

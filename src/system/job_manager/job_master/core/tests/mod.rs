@@ -3,6 +3,7 @@
 mod checkpoints;
 mod executors;
 mod regions;
+mod savepoints;
 
 use super::{region::Stage, *};
 use crate::system::{
@@ -135,7 +136,7 @@ impl Bench {
 
     fn run_two_regions(&mut self) {
         let bench = self;
-        bench.does(|core, _| core.on_start());
+        bench.does(JobMasterCore::on_start);
         for (life, resource) in (1..).zip(["a", "b"]) {
             bench.connect(resource, life);
             let effects = bench.offer(resource, life, life);

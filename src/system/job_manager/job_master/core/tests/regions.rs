@@ -163,7 +163,7 @@ fn whoever_asks_is_told_what_a_job_waits_for_and_since_when() {
 fn a_job_without_its_program_deploys_nothing_and_can_be_canceled() {
     let mut bench = Bench::new(restarts(9));
     bench.core.wait_for_program("another version".to_string());
-    bench.does(|core, _| core.on_start());
+    bench.does(JobMasterCore::on_start);
     for (life, resource) in (1..).zip(["a", "b"]) {
         bench.connect(resource, life);
         let effects = bench.offer(resource, life, life);

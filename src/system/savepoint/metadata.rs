@@ -1,0 +1,128 @@
+//! What makes a savepoint one: its metadata, and how it is written.
+//!
+//! `WTSAVEPT`, the format's number (4 bytes), the CRC-32 of the rest (4 bytes), both little-endian, and the rest: a
+//! [`Savepoint`] in `postcard`'s encoding. A format that was released is read for ever: the golden savepoints under
+//! `tests/savepoints` are.
+
+use super::SavepointError;
+use crate::system::{
+    graph::{JobGraph, ProgramRef, StateHandle},
+    ids::{CheckpointId, JobId},
+    protocol::AfterSavepoint,
+    store::CompletedCheckpoint,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+const MAGIC: &[u8; 8] = b"WTSAVEPT";
+/// The format that is written.
+const FORMAT: u32 = 1;
+const HEADER_BYTES: usize = MAGIC.len() + 8;
+
+/// The object that holds the metadata of the savepoint at a path.
+pub fn metadata_name(path: &str) -> String {
+    format!("{path}/_metadata")
+}
+
+/// The state of a job, as its user owns it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Savepoint {
+    /// The job of which it was taken.
+    pub job: JobId,
+    /// That job's name.
+    pub name: String,
+    /// That job's program.
+    pub program: ProgramRef,
+    /// The checkpoint of which it is a copy.
+    pub checkpoint: CheckpointId,
+    /// What became of that job.
+    pub then: AfterSavepoint,
+    /// The vertices of that job.
+    pub vertices: Vec<SavedVertex>,
+}
+
+/// The state of a vertex.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedVertex {
+    /// The uids of its chain, head first.
+    pub operators: Vec<String>,
+    /// Its key groups.
+    pub max_parallelism: u32,
+    /// How many outputs it had.
+    pub outputs: u32,
+    /// Of each subtask where its part lies, relative to the savepoint's path.
+    pub parts: Vec<StateHandle>,
+}
+
+impl Savepoint {
+    /// What is to be written of a checkpoint of a job.
+    ///
+    /// # Panics
+    /// When the checkpoint is not one of that job.
+    pub fn of(job: &JobGraph, checkpoint: &CompletedCheckpoint, then: AfterSavepoint) -> Self {
+        let mut states = checkpoint.states.iter();
+        let vertices = job.vertices.iter().map(|vertex| {
+            let parts = (0..vertex.parallelism).map(|subtask| {
+                let (of, state) = states.next().expect("a checkpoint has a part of every subtask");
+                assert_eq!((of.vertex, of.subtask), (vertex.id, subtask), "parts are in order");
+                let object = format!("chk-{}/{}-{subtask}", checkpoint.id, vertex.id.0);
+                StateHandle { object, length: state.length }
+            });
+            SavedVertex {
+                operators: vertex.operators.iter().map(|spec| spec.uid.clone()).collect(),
+                max_parallelism: vertex.max_parallelism,
+                outputs: u32::try_from(vertex.outputs.len()).expect("few outputs"),
+                parts: parts.collect(),
+            }
+        });
+        Savepoint {
+            job: job.id,
+            name: job.name.clone(),
+            program: job.program.clone(),
+            checkpoint: checkpoint.id,
+            then,
+            vertices: vertices.collect(),
+        }
+    }
+
+    /// All parts.
+    pub fn parts(&self) -> impl Iterator<Item = &StateHandle> {
+        self.vertices.iter().flat_map(|vertex| &vertex.parts)
+    }
+
+    /// As it is written.
+    ///
+    /// # Panics
+    /// Never: it is plain values.
+    pub fn encode(&self) -> Bytes {
+        let body = postcard::to_allocvec(self).expect("plain values can be encoded");
+        let mut all = Vec::with_capacity(HEADER_BYTES + body.len());
+        all.extend_from_slice(MAGIC);
+        all.extend_from_slice(&FORMAT.to_le_bytes());
+        all.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
+        all.extend_from_slice(&body);
+        all.into()
+    }
+
+    /// Reads what was written as an object of that name.
+    ///
+    /// # Errors
+    /// [`SavepointError::NotASavepoint`], [`SavepointError::Format`], [`SavepointError::Corrupt`].
+    pub fn decode(object: &str, bytes: &[u8]) -> Result<Self, SavepointError> {
+        let corrupt = |what: String| SavepointError::Corrupt { object: object.to_string(), what };
+        let Some(rest) = bytes.strip_prefix(MAGIC) else {
+            return Err(SavepointError::NotASavepoint { object: object.to_string() });
+        };
+        let cut = || corrupt("it is cut short".to_string());
+        let (format, rest) = rest.split_first_chunk().ok_or_else(cut)?;
+        let (crc, body) = rest.split_first_chunk().ok_or_else(cut)?;
+        let (found, crc) = (u32::from_le_bytes(*format), u32::from_le_bytes(*crc));
+        if crc32fast::hash(body) != crc {
+            return Err(corrupt("its checksum does not hold".to_string()));
+        }
+        match found {
+            FORMAT => postcard::from_bytes(body).map_err(|error| corrupt(error.to_string())),
+            found => Err(SavepointError::Format { found, newest: FORMAT }),
+        }
+    }
+}

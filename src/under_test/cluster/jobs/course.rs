@@ -1,0 +1,50 @@
+//! What becomes of a job before it ends: its client takes savepoints of it, and stops it with one to let it go on at
+//! another parallelism.
+
+use crate::{
+    harness::language::{DurationRange, NumberRange},
+    host::Draws,
+    jobs::common::{JobPlan, NextJob},
+    system::{graph::JobGraph, ids::JobId},
+};
+use std::time::Duration;
+
+/// What the settings say of it, as was drawn.
+pub struct Course {
+    /// How often it is stopped and goes on.
+    pub rescales: NumberRange,
+    /// From each submission to the stop.
+    pub after: DurationRange,
+    /// From savepoint to savepoint while it goes on.
+    pub savepoint_every: Option<DurationRange>,
+    /// The parallelism at which it begins, and the largest that it goes on at.
+    pub parallelism: u32,
+}
+
+impl Course {
+    /// It ends as it began.
+    pub fn without_stops(parallelism: u32) -> Self {
+        Course {
+            rescales: NumberRange::only(0),
+            after: DurationRange::only(Duration::ZERO),
+            savepoint_every: None,
+            parallelism,
+        }
+    }
+
+    /// The same plan with that course; `graph` makes the job of an id and a parallelism.
+    pub fn of(&self, plan: JobPlan, seed: u64, graph: impl Fn(JobId, u32) -> JobGraph) -> JobPlan {
+        let next = |number: u32| {
+            let mut draws = Draws::new(seed, "rescale", [u64::from(number), 0]);
+            let drawn = 1 + draws.below(u64::from(self.parallelism));
+            let parallelism = u32::try_from(drawn).expect("at most a parallelism");
+            let id = JobId((u128::from(draws.next_u64()) << 64) | u128::from(draws.next_u64()));
+            NextJob { after: self.after.one(), job: graph(id, parallelism) }
+        };
+        JobPlan {
+            course: (0..self.rescales.one()).map(next).collect(),
+            savepoint_every: self.savepoint_every.map(DurationRange::one),
+            ..plan
+        }
+    }
+}

@@ -59,6 +59,7 @@ mod rpc;
 mod rpc_live;
 #[cfg(madsim)]
 mod sabotage;
+mod savepoints;
 #[cfg(madsim)]
 mod service;
 #[cfg(madsim)]

@@ -22,7 +22,8 @@ use tracing_subscriber::fmt::time::SystemTime;
 /// folder of the real disk.
 ///
 /// A cluster that goes on in the background: `start-cluster`, then `submit`, `jobs`, `info`, `output` and `cancel`, at
-/// last `stop-cluster`. They all mean the cluster in the folder wavetank-cluster, unless --data names another one.
+/// last `stop-cluster`. `savepoint` keeps a job's state for its user, `stop --savepoint` ends it with one, and `submit
+/// --from-savepoint` goes on from there, at any parallelism. They all mean the cluster in the folder wavetank-cluster, unless --data names another one.
 /// `submit --target` runs a job in a cluster of its own instead, which ends with it.
 ///
 /// Exit codes: 0 all passed, 1 what was to be equal is not, or a job has not finished, 2 a bad command or file, 3
@@ -53,6 +54,9 @@ enum Command {
     Info(session::Info),
     Output(session::Output),
     Cancel(session::Cancel),
+    Savepoint(session::Savepoint),
+    Stop(session::Stop),
+    CheckpointInfo(session::CheckpointInfo),
     StopCluster(session::StopCluster),
     /// Looks after a cluster's processes, as `start-cluster` starts it.
     #[command(hide = true)]
@@ -140,6 +144,9 @@ pub fn run(arguments: Arguments, jobs: &Jobs) -> Result<Outcome, CliError> {
         Command::Info(command) => command.run(),
         Command::Output(command) => command.run(jobs),
         Command::Cancel(command) => command.run(),
+        Command::Savepoint(command) => command.run(),
+        Command::Stop(command) => command.run(),
+        Command::CheckpointInfo(command) => command.run(),
         Command::StopCluster(command) => command.run(),
         Command::Supervisor(command) => command.run(&arguments.log),
         Command::Node(command) => command.run(jobs),

@@ -78,13 +78,44 @@ pub struct InputChannelDeployment {
     pub location: NodeAddress,
 }
 
-/// State that lies in the object store.
+/// A subtask's part of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StateHandle {
-    /// The object that holds an encoded [`TaskState`].
-    pub object: String,
+    /// Where the encoded [`TaskState`] is.
+    pub place: StatePlace,
     /// Its length in bytes.
     pub length: u64,
+}
+
+/// Where state is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum StatePlace {
+    /// Here: whoever keeps the handle keeps the state.
+    Inline(Bytes),
+    /// In the object store, as the object of that name.
+    Object(String),
+}
+
+impl StateHandle {
+    /// State that lies in the object store.
+    pub fn object(name: String, length: u64) -> Self {
+        StateHandle { place: StatePlace::Object(name), length }
+    }
+
+    /// State that goes with its handle.
+    pub fn inline(state: Bytes) -> Self {
+        let length = state.len() as u64;
+        StateHandle { place: StatePlace::Inline(state), length }
+    }
+
+    /// The objects that are of no use without the handle.
+    pub fn objects(&self) -> impl Iterator<Item = &String> + use<'_> {
+        match &self.place {
+            StatePlace::Inline(_) => None,
+            StatePlace::Object(name) => Some(name),
+        }
+        .into_iter()
+    }
 }
 
 /// From which checkpoint a task begins.

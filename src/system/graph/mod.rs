@@ -16,8 +16,8 @@ mod stream;
 
 pub use deployment::{
     FormerPart, InputChannelDeployment, InputGateDeployment, OperatorState, RestoredParts,
-    RestoredState, ResultPartitionDeployment, SavepointOrigin, StateHandle, TaskDeployment,
-    TaskRestore, TaskState,
+    RestoredState, ResultPartitionDeployment, SavepointOrigin, StateHandle, StatePlace,
+    TaskDeployment, TaskRestore, TaskState,
 };
 pub use execution::{
     ExecutionEdge, ExecutionGraph, ExecutionJobVertex, ExecutionVertex, IntermediateResult,

@@ -1,6 +1,6 @@
 //! Which subtask of a job begins with which parts of a savepoint.
 
-use super::{SavedVertex, Savepoint, SavepointError};
+use super::{SavedPart, SavedVertex, Savepoint, SavepointError};
 use crate::system::{
     graph::{
         FormerPart, JobGraph, JobVertex, RestoredParts, SavepointOrigin, StateHandle, TaskRestore,
@@ -119,10 +119,8 @@ fn of_vertex(
         }
         let same_chain = uids(vertex).eq(saved.operators.iter().map(String::as_str))
             && saved.outputs as usize == vertex.outputs.len();
-        let absolute = |part: &StateHandle| StateHandle {
-            object: format!("{path}/{}", part.object),
-            length: part.length,
-        };
+        let absolute =
+            |part: &SavedPart| StateHandle::object(format!("{path}/{}", part.object), part.length);
         let of_vertex: Vec<StateHandle> = saved.parts.iter().map(absolute).collect();
         if same_chain && of_vertex.len() == vertex.parallelism as usize {
             return Ok(OfVertex::Same(of_vertex));
@@ -130,4 +128,102 @@ fn of_vertex(
         parts.extend((0..).zip(of_vertex).map(|(subtask, part)| (same_chain, subtask, part)));
     }
     Ok(if parts.is_empty() { OfVertex::Nothing } else { OfVertex::Redistributed(parts) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::{
+        graph::{CheckpointSettings, OperatorSpec, Partitioner, RestartStrategy, StreamGraph},
+        ids::{JobId, JobVertexId},
+        store::CompletedCheckpoint,
+    };
+
+    fn job(uids: [&str; 2], parallelism: u32) -> JobGraph {
+        let spec = |uid: &str| OperatorSpec { uid: uid.to_string(), name: uid.to_string() };
+        let mut graph = StreamGraph::new();
+        let source = graph.source(spec(uids[0]), parallelism);
+        graph.operator(source, Partitioner::Rebalance, spec(uids[1]), parallelism);
+        let settings = CheckpointSettings::default();
+        graph.job_graph(JobId(7), "one", settings, RestartStrategy::None).expect("sound")
+    }
+
+    fn savepoint(parallelism: u32, then: AfterSavepoint) -> Savepoint {
+        let job = job(["source", "count"], parallelism);
+        let of = |vertex, subtask| ExecutionVertexId { vertex: JobVertexId(vertex), subtask };
+        let part = |(vertex, subtask): (u32, u32)| {
+            let object = format!("{vertex}.{subtask}");
+            (of(vertex, subtask), StateHandle::object(object, 1))
+        };
+        let all = (0..2).flat_map(|vertex| (0..parallelism).map(move |subtask| (vertex, subtask)));
+        let states = all.map(part).collect();
+        let checkpoint =
+            CompletedCheckpoint { id: CheckpointId(5), states, last: false, savepoint: None };
+        Savepoint::of(&job, &checkpoint, then)
+    }
+
+    fn begins(assigned: &Assignment, vertex: u32, subtask: u32, of: u32) -> RestoredParts {
+        let id = ExecutionVertexId { vertex: JobVertexId(vertex), subtask };
+        let restore = assigned.of(id, of).expect("its operators are in it");
+        assert_eq!((restore.checkpoint, restore.stopped), (CheckpointId(5), false));
+        restore.state
+    }
+
+    #[test]
+    fn at_the_same_parallelism_each_subtask_begins_with_its_own_part() {
+        let savepoint = savepoint(3, AfterSavepoint::GoOn);
+        let assigned =
+            assign(&savepoint, "s", &job(["source", "count"], 3), false).expect("it fits");
+        let part = StateHandle::object("s/chk-5/1-2".to_string(), 1);
+        assert_eq!(begins(&assigned, 1, 2, 3), RestoredParts::Same(part));
+    }
+
+    #[test]
+    fn at_another_parallelism_each_takes_its_share_and_what_waited_goes_to_one() {
+        let savepoint = savepoint(3, AfterSavepoint::Stop);
+        for parallelism in [1, 2, 5] {
+            let job = job(["source", "count"], parallelism);
+            let assigned = assign(&savepoint, "s", &job, false).expect("it fits");
+            let mut takers = [0; 3];
+            for subtask in 0..parallelism {
+                let RestoredParts::Redistributed(parts) =
+                    begins(&assigned, 1, subtask, parallelism)
+                else {
+                    panic!("it is another parallelism")
+                };
+                assert_eq!(parts.iter().map(|part| part.subtask).collect::<Vec<_>>(), [0, 1, 2]);
+                assert!(parts.iter().all(|part| part.same_chain));
+                for part in parts.iter().filter(|part| part.takes_emitted) {
+                    takers[part.subtask as usize] += 1;
+                }
+            }
+            assert_eq!(takers, [1; 3], "each former subtask's records go on once");
+        }
+    }
+
+    #[test]
+    fn state_without_its_operator_is_refused_unless_it_may_be_left_out() {
+        let savepoint = savepoint(2, AfterSavepoint::GoOn);
+        let other = job(["source", "sum"], 2);
+        let refused = assign(&savepoint, "s", &other, false).expect_err("`count` has state");
+        assert_eq!(refused, SavepointError::NotRestored { uids: vec!["count".to_string()] });
+        let assigned = assign(&savepoint, "s", &other, true).expect("it may be left out");
+        let new = ExecutionVertexId { vertex: JobVertexId(1), subtask: 0 };
+        assert_eq!(assigned.of(new, 2), None, "a new operator begins with nothing");
+        let foreign = assign(&savepoint, "s", &job(["a", "b"], 2), true);
+        assert!(matches!(foreign, Err(SavepointError::Foreign { .. })), "{foreign:?}");
+    }
+
+    #[test]
+    fn other_key_groups_and_a_drained_job_are_refused() {
+        let mut graph = job(["source", "count"], 2);
+        graph.vertices[1].max_parallelism = 64;
+        let refused = assign(&savepoint(2, AfterSavepoint::GoOn), "s", &graph, true);
+        let uid = "count".to_string();
+        let expected = SavepointError::MaxParallelism { uid, job: 64, savepoint: 128 };
+        assert_eq!(refused, Err(expected));
+        let drained = savepoint(2, AfterSavepoint::Drain);
+        let refused = assign(&drained, "s", &job(["source", "count"], 2), true);
+        assert_eq!(refused, Err(SavepointError::Drained));
+    }
 }

@@ -6,7 +6,7 @@
 
 use super::SavepointError;
 use crate::system::{
-    graph::{JobGraph, ProgramRef, StateHandle},
+    graph::{JobGraph, ProgramRef},
     ids::{CheckpointId, JobId},
     protocol::AfterSavepoint,
     store::CompletedCheckpoint,
@@ -51,7 +51,16 @@ pub struct SavedVertex {
     /// How many outputs it had.
     pub outputs: u32,
     /// Of each subtask where its part lies, relative to the savepoint's path.
-    pub parts: Vec<StateHandle>,
+    pub parts: Vec<SavedPart>,
+}
+
+/// The state of a subtask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedPart {
+    /// The object that holds an encoded [`TaskState`](crate::system::graph::TaskState).
+    pub object: String,
+    /// Its length in bytes.
+    pub length: u64,
 }
 
 impl Savepoint {
@@ -66,7 +75,7 @@ impl Savepoint {
                 let (of, state) = states.next().expect("a checkpoint has a part of every subtask");
                 assert_eq!((of.vertex, of.subtask), (vertex.id, subtask), "parts are in order");
                 let object = format!("chk-{}/{}-{subtask}", checkpoint.id, vertex.id.0);
-                StateHandle { object, length: state.length }
+                SavedPart { object, length: state.length }
             });
             SavedVertex {
                 operators: vertex.operators.iter().map(|spec| spec.uid.clone()).collect(),
@@ -86,7 +95,7 @@ impl Savepoint {
     }
 
     /// All parts.
-    pub fn parts(&self) -> impl Iterator<Item = &StateHandle> {
+    pub fn parts(&self) -> impl Iterator<Item = &SavedPart> {
         self.vertices.iter().flat_map(|vertex| &vertex.parts)
     }
 
@@ -123,6 +132,53 @@ impl Savepoint {
         match found {
             FORMAT => postcard::from_bytes(body).map_err(|error| corrupt(error.to_string())),
             found => Err(SavepointError::Format { found, newest: FORMAT }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn savepoint() -> Savepoint {
+        let part = SavedPart { object: "chk-3/0-0".to_string(), length: 9 };
+        Savepoint {
+            job: JobId(7),
+            name: "one".to_string(),
+            program: ProgramRef::default(),
+            checkpoint: CheckpointId(3),
+            then: AfterSavepoint::Stop,
+            vertices: vec![SavedVertex {
+                operators: vec!["source".to_string()],
+                max_parallelism: 128,
+                outputs: 1,
+                parts: vec![part],
+            }],
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        assert_eq!(Savepoint::decode("m", &savepoint().encode()), Ok(savepoint()));
+    }
+
+    #[test]
+    fn another_format_is_refused_by_its_number() {
+        let mut written = savepoint().encode().to_vec();
+        written[MAGIC.len()] = 9;
+        let refused = Savepoint::decode("m", &written);
+        assert_eq!(refused, Err(SavepointError::Format { found: 9, newest: FORMAT }));
+    }
+
+    proptest! {
+        #[test]
+        fn a_byte_that_is_wrong_is_refused(at in 0..200_usize, mask in 1_u8..) {
+            let mut written = savepoint().encode().to_vec();
+            let at = at % written.len();
+            written[at] ^= mask;
+            prop_assert!(Savepoint::decode("m", &written).is_err());
+            prop_assert!(Savepoint::decode("m", &written[..at]).is_err());
         }
     }
 }

@@ -9,11 +9,13 @@
 //! refusal, since a savepoint is only read.
 
 mod assignment;
+mod contents;
 mod error;
 mod metadata;
 mod store;
 
 pub use assignment::{Assignment, assign};
+pub use contents::{Contents, contents};
 pub use error::SavepointError;
-pub use metadata::{SavedVertex, Savepoint, metadata_name};
+pub use metadata::{SavedPart, SavedVertex, Savepoint, metadata_name};
 pub use store::{check_path, is_complete, publish, read};

@@ -2,7 +2,7 @@
 
 use super::{Savepoint, SavepointError, metadata_name};
 use crate::system::{
-    graph::StateHandle,
+    graph::{StateHandle, StatePlace},
     ids::JobId,
     protocol::SAVEPOINT_PATH_BYTES_MAX,
     sabotage,
@@ -78,7 +78,10 @@ async fn copy(
     to: &[String],
 ) -> Result<(), ObjectStoreRefusal> {
     for (from, to) in parts.iter().zip(to) {
-        let content = objects.get_until_acknowledged(&from.object).await?;
+        let content = match &from.place {
+            StatePlace::Inline(state) => state.clone(),
+            StatePlace::Object(name) => objects.get_until_acknowledged(name).await?,
+        };
         objects.put_until_acknowledged(to, content).await?;
     }
     Ok(())

@@ -10,6 +10,7 @@ use super::{
 use wavetank::{
     host::sim::WorldConfig,
     system::{
+        graph::StatePlace,
         ids::CheckpointId,
         task_executor::{TaskEvent, TaskStateUpdate},
     },
@@ -163,7 +164,8 @@ fn a_state_that_can_not_be_read_fails_the_task() {
         canceled(&cluster, &job).await;
         let wrong = checkpoint.states.get_mut(&vertex_id(2, 0)).unwrap();
         wrong.length += 1;
-        checkpoint.states.get_mut(&vertex_id(1, 0)).unwrap().object = "nowhere".to_string();
+        let missing = checkpoint.states.get_mut(&vertex_id(1, 0)).unwrap();
+        missing.place = StatePlace::Object("nowhere".to_string());
         let job = cluster.start(cluster.plan(&graph, 2, Some(&checkpoint)));
         let reason = cluster.failure(job.task(2, 0).attempt()).await;
         assert!(reason.contains("can't be restored"), "{reason}");

@@ -7,6 +7,7 @@
 //! coordination service who leads, and speaks to the leader ([`connection`]).
 
 mod cancel;
+mod checkpoint_info;
 mod connection;
 mod deployer;
 mod deployment;
@@ -18,6 +19,7 @@ mod launch;
 mod local;
 mod name;
 mod output;
+mod savepoint;
 mod serve;
 mod start;
 mod state;
@@ -28,9 +30,11 @@ mod table;
 mod waits;
 
 pub use cancel::Cancel;
+pub use checkpoint_info::CheckpointInfo;
 pub use info::Info;
 pub use jobs::Jobs;
 pub use output::Output;
+pub use savepoint::{Savepoint, Stop};
 pub use serve::Serve;
 pub use start::StartCluster;
 pub use stop::StopCluster;

@@ -17,6 +17,7 @@ use crate::{
     },
     jobs::Jobs,
     system::{
+        graph::SavepointSource,
         ids::JobId,
         job_manager::Application,
         protocol::{JobResult, JobStatus},
@@ -55,6 +56,13 @@ pub struct Submit {
     /// How many subtasks each vertex of the job has, each in a slot
     #[arg(long, value_name = "N", default_value_t = 1)]
     parallelism: u32,
+    /// Begin from the savepoint that lies there in the cluster's object store, as `savepoint` and `stop` have printed it,
+    /// at any parallelism. The job's own arguments must be those that it was taken with
+    #[arg(long, value_name = "PATH")]
+    from_savepoint: Option<String>,
+    /// Leave out state of operators that the job does not have
+    #[arg(long, requires = "from_savepoint")]
+    allow_non_restored_state: bool,
     /// Follow the job until it has ended, and tell how far it is; a local cluster is always waited for
     #[arg(long)]
     wait: bool,
@@ -149,6 +157,12 @@ impl Submit {
         // What is wrong with the graph is told before anything is uploaded or started.
         prepared.job(JobId(0), self.parallelism)?;
         let size = self.size.size(self.target)?;
+        if self.from_savepoint.is_some() && self.target != ClusterTarget::Session {
+            return Err(CliError::new(
+                "--from-savepoint: a savepoint lies in the object store of a cluster that runs, and a cluster of the job's own \
+                 has none yet",
+            ));
+        }
         match self.target {
             ClusterTarget::Session => {
                 let folder = self.data.as_deref().map(ClusterFolder::new).unwrap_or_default();
@@ -182,7 +196,11 @@ impl Submit {
         let services = &connection.services;
         let uploading = prepared.upload(job, &*services.objects);
         connection.answered("the object store", uploading).await??;
-        let graph = prepared.job(job, self.parallelism)?;
+        let mut graph = prepared.job(job, self.parallelism)?;
+        graph.savepoint = self.from_savepoint.as_ref().map(|path| SavepointSource {
+            path: path.trim_end_matches('/').to_string(),
+            may_leave_state: self.allow_non_restored_state,
+        });
         let (log, output) = (&services.log, prepared.output(job));
         let created = prepared.create_topic(job, &**log, self.parallelism);
         let created = connection.answered("the log server", created).await?;

@@ -3,8 +3,8 @@
 use crate::system::{
     dataflow::{ChainHead, Emitted, Records, Scope, Timestamp},
     graph::{
-        FormerPart, OperatorState, RestoredParts, RestoredState, StateHandle, TaskRestore,
-        TaskState,
+        FormerPart, OperatorState, RestoredParts, RestoredState, StateHandle, StatePlace,
+        TaskRestore, TaskState,
     },
     service::object_store::ObjectStore,
     task_executor::{TaskError, error::caught},
@@ -136,9 +136,13 @@ fn decoded(emitted: &Bytes) -> Result<Waiting, TaskError> {
 }
 
 async fn read_part(objects: &dyn ObjectStore, part: &StateHandle) -> Result<TaskState, TaskError> {
-    let object = &part.object;
-    let bytes = objects.get_until_acknowledged(object).await;
-    let bytes = bytes.map_err(|refusal| TaskError::Restore(format!("{object}: {refusal}")))?;
+    let bytes = match &part.place {
+        StatePlace::Inline(state) => state.clone(),
+        StatePlace::Object(name) => {
+            let bytes = objects.get_until_acknowledged(name).await;
+            bytes.map_err(|refusal| TaskError::Restore(format!("{name}: {refusal}")))?
+        }
+    };
     if bytes.len() as u64 != part.length {
         let text = format!("{} bytes where {} were written", bytes.len(), part.length);
         return Err(TaskError::Restore(text));

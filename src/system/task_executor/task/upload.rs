@@ -97,9 +97,9 @@ impl Uploads {
             let Upload { checkpoint, state } = self.next().await;
             let bytes = Bytes::from(postcard::to_stdvec(&state).expect("plain bytes"));
             let object = state_object(reporter.attempt, checkpoint);
-            let handle = StateHandle { object, length: bytes.len() as u64 };
+            let handle = StateHandle::object(object.clone(), bytes.len() as u64);
             let written = {
-                let put = objects.put_until_acknowledged(&handle.object, bytes).fuse();
+                let put = objects.put_until_acknowledged(&object, bytes).fuse();
                 let aborted = self.aborted().fuse();
                 pin_mut!(put, aborted);
                 select_biased! {

@@ -260,7 +260,7 @@ impl JobMasterCore {
             return self.discard_unless_completed(checkpoint, state);
         };
         if !is_current {
-            return self.does(Effect::Discard(vec![state.object]));
+            return self.discard_part(&state);
         }
         match pending.acknowledge(attempt, &state, ended) {
             Acknowledged::Noted => {
@@ -268,7 +268,7 @@ impl JobMasterCore {
                 self.store_next(now);
             }
             Acknowledged::Duplicate => {}
-            Acknowledged::Unknown => self.does(Effect::Discard(vec![state.object])),
+            Acknowledged::Unknown => self.discard_part(&state),
         }
     }
 
@@ -276,7 +276,15 @@ impl JobMasterCore {
     fn discard_unless_completed(&mut self, checkpoint: CheckpointId, state: StateHandle) {
         let retained = |completed: &CompletedCheckpoint| completed.id == checkpoint;
         if !self.checkpoints.completed.iter().any(retained) {
-            self.does(Effect::Discard(vec![state.object]));
+            self.discard_part(&state);
+        }
+    }
+
+    /// Nobody has use for a part.
+    fn discard_part(&mut self, state: &StateHandle) {
+        let objects: Vec<String> = state.objects().cloned().collect();
+        if !objects.is_empty() {
+            self.does(Effect::Discard(objects));
         }
     }
 
@@ -322,7 +330,7 @@ impl JobMasterCore {
     /// Nothing needs a checkpoint any more.
     pub(super) fn discard_checkpoint(&mut self, old: CompletedCheckpoint) {
         let metadata = metadata_object(self.id(), old.id);
-        let parts = old.states.into_iter().map(|(_, state)| state.object);
+        let parts = old.states.iter().flat_map(|(_, state)| state.objects().cloned());
         self.does(Effect::Discard(parts.chain([metadata]).collect()));
     }
 

@@ -86,7 +86,7 @@ impl PendingCheckpoint {
 
     /// The objects of the parts that came.
     pub fn objects(self) -> Vec<String> {
-        self.states.into_values().map(|state| state.object).collect()
+        self.states.values().flat_map(StateHandle::objects).cloned().collect()
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
     }
 
     fn part(subtask: u32, epoch: u64, copy: u32) -> StateHandle {
-        StateHandle { object: format!("{subtask}/{epoch}/{copy}"), length: 1 }
+        StateHandle::object(format!("{subtask}/{epoch}/{copy}"), 1)
     }
 
     /// What may come: of three subtasks of the plan each part, a repeat of it and another one of the same

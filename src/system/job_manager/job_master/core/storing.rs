@@ -197,7 +197,8 @@ impl JobMasterCore {
         let storing = self.checkpoints.storing.take().expect("it was being stored");
         self.does(Effect::EndStoring);
         let id = storing.id();
-        let parts = storing.checkpoint.states.into_iter().map(|(_, state)| state.object);
+        let parts =
+            storing.checkpoint.states.iter().flat_map(|(_, state)| state.objects().cloned());
         let metadata = metadata_object(self.job.id, id);
         self.does(Effect::Discard(parts.chain([metadata]).collect()));
         self.end_without_success(now, id, reason, storing.progress);

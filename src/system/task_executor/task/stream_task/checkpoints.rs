@@ -47,7 +47,10 @@ impl StreamTask<'_> {
             emitted.clear();
         }
         let kept = emitted.len();
-        let emitted = Bytes::from(postcard::to_allocvec(&emitted).expect("plain values"));
+        let emitted = match emitted.is_empty() {
+            true => Bytes::new(),
+            false => Bytes::from(postcard::to_allocvec(&emitted).expect("plain values")),
+        };
         let operators = self.snapshot(checkpoint).await?;
         let finished = matches!(self.end, DataEnd::Reached | DataEnd::Told);
         if finished {

@@ -187,7 +187,7 @@ impl Bench {
 
 fn part(attempt: ExecutionAttemptId, id: u64, ended: bool) -> CheckpointAck {
     let object = format!("{id}/{attempt:?}");
-    let state = StateHandle { object, length: 1 };
+    let state = StateHandle::object(object, 1);
     CheckpointAck { attempt, checkpoint: CheckpointId(id), state, ended }
 }
 

@@ -33,7 +33,8 @@ const RESTARTS: RestartStrategy = RestartStrategy::FixedDelay { attempts: 2, del
 
 pub fn job(id: JobId, input: Input) -> JobGraph {
     let checkpoints = CheckpointSettings::default();
-    let settings = JobSettings { parallelism: 2, checkpoints, restarts: RESTARTS };
+    let settings =
+        JobSettings { parallelism: 2, checkpoints, restarts: RESTARTS, ..JobSettings::default() };
     word_count(id, input, &topics(1).output, &settings).expect("a sound graph")
 }
 

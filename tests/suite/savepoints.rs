@@ -8,7 +8,7 @@ use wavetank::{
         word_count::{Counted, topics, word_count},
     },
     system::{
-        graph::{CheckpointSettings, JobGraph, RestartStrategy, SavepointSource},
+        graph::{JobGraph, SavepointSource},
         ids::JobId,
         protocol::{AfterSavepoint, JobStatus, SavepointRequest, SubmitRefusal},
     },
@@ -25,9 +25,7 @@ fn original() -> JobGraph {
 
 /// The same, from a savepoint, at another parallelism.
 fn goes_on(id: JobId, path: &str, parallelism: u32) -> JobGraph {
-    let restarts = RestartStrategy::None;
-    let settings =
-        JobSettings { parallelism, checkpoints: CheckpointSettings::default(), restarts };
+    let settings = JobSettings { parallelism, ..JobSettings::default() };
     let graph = word_count(id, generator(RECORDS, 0), &topics(1).output, &settings);
     let savepoint = Some(SavepointSource { path: path.to_string(), may_leave_state: false });
     JobGraph { savepoint, ..graph.expect("a sound graph") }

@@ -291,7 +291,7 @@ impl Prepared {
         };
         let restarts =
             RestartStrategy::exponential(RESTART_DELAY, RESTART_DELAY_MAX, RESTART_RESET);
-        let settings = JobSettings { parallelism, checkpoints, restarts };
+        let settings = JobSettings { parallelism, checkpoints, restarts, ..JobSettings::default() };
         let (source, output) = (self.source(job), self.output(job));
         Ok(self.job.graph(job, &source, &output, &self.arguments, &settings)?)
     }

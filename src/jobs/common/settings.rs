@@ -4,7 +4,7 @@ use super::FailureInjection;
 use crate::system::{
     connector::{GeneratorParameters, Input},
     dataflow::{Program, ProgramError},
-    graph::{CheckpointSettings, JobGraph, RestartStrategy},
+    graph::{CheckpointSettings, JobGraph, RestartStrategy, StateBackend},
     ids::JobId,
 };
 use serde::{Deserialize, Serialize};
@@ -53,15 +53,18 @@ pub struct JobSettings {
     pub checkpoints: CheckpointSettings,
     /// What is done when a task fails.
     pub restarts: RestartStrategy,
+    /// Where tasks keep their state.
+    pub state_backend: StateBackend,
 }
 
 impl Default for JobSettings {
-    /// One subtask, the checkpoints' defaults, no restart.
+    /// One subtask, the checkpoints' defaults, no restart, state on the heap.
     fn default() -> Self {
         JobSettings {
             parallelism: 1,
             checkpoints: CheckpointSettings::default(),
             restarts: RestartStrategy::None,
+            state_backend: StateBackend::default(),
         }
     }
 }
@@ -78,5 +81,6 @@ pub fn job_of(
 ) -> Result<JobGraph, ProgramError> {
     let arguments = serde_json::to_string(arguments).expect("arguments can be written as JSON");
     let job = program.job(id, &arguments, settings.parallelism)?;
-    Ok(JobGraph { checkpoints: settings.checkpoints, restarts: settings.restarts, ..job })
+    let JobSettings { checkpoints, restarts, state_backend, .. } = *settings;
+    Ok(JobGraph { checkpoints, restarts, state_backend, ..job })
 }

@@ -1,6 +1,6 @@
 //! What a task executor is told to run, and the state from which it begins.
 
-use super::{OperatorSpec, Partitioner, ProgramRef};
+use super::{OperatorSpec, Partitioner, ProgramRef, StateBackend};
 use crate::{
     host::NodeAddress,
     system::{
@@ -41,6 +41,8 @@ pub struct TaskDeployment {
     pub restore: Option<TaskRestore>,
     /// How many completed checkpoints the job keeps.
     pub retained: u32,
+    /// Where the task keeps its state.
+    pub state_backend: StateBackend,
 }
 
 /// What a task hands on over one edge.

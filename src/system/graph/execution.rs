@@ -252,6 +252,7 @@ mod tests {
             restarts: super::super::RestartStrategy::None,
             program: super::super::ProgramRef::default(),
             savepoint: None,
+            state_backend: super::super::StateBackend::default(),
         };
         let regions = ExecutionGraph::new(&job).regions().into_iter();
         let plain = |vertex: ExecutionVertexId| (vertex.vertex.0, vertex.subtask);

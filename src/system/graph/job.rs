@@ -43,7 +43,24 @@ pub struct JobGraph {
     pub program: ProgramRef,
     /// The savepoint from which it begins, where it has no checkpoint of its own.
     pub savepoint: Option<SavepointSource>,
+    /// Where its tasks keep their state.
+    pub state_backend: StateBackend,
 }
+
+/// Where tasks keep their state by key while they work, and how it gets into checkpoints. A job may begin from a savepoint
+/// with another one than it was taken with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum StateBackend {
+    /// In memory, also what checkpoints hold: a task's part goes to the job's master with its acknowledgement. It has at most
+    /// [`INLINE_STATE_BYTES_MAX`] bytes; beyond that no checkpoint completes.
+    Memory,
+    /// In memory; what checkpoints hold lies in the object store.
+    #[default]
+    Heap,
+}
+
+/// The longest part of a checkpoint that goes with its acknowledgement, in bytes.
+pub const INLINE_STATE_BYTES_MAX: usize = 32 * 1024;
 
 /// From which savepoint a job begins.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -24,9 +24,9 @@ pub use execution::{
     IntermediateResultPartition,
 };
 pub use job::{
-    CheckpointSettings, DistributionPattern, GraphError, IntermediateDataSet, JobEdge, JobGraph,
-    JobVertex, NAME_BYTES_MAX, OperatorSpec, PARALLELISM_MAX, ProgramRef, RATE_FAILURES_MAX,
-    RestartStrategy, SavepointSource,
+    CheckpointSettings, DistributionPattern, GraphError, INLINE_STATE_BYTES_MAX,
+    IntermediateDataSet, JobEdge, JobGraph, JobVertex, NAME_BYTES_MAX, OperatorSpec,
+    PARALLELISM_MAX, ProgramRef, RATE_FAILURES_MAX, RestartStrategy, SavepointSource, StateBackend,
 };
 pub use partitioner::{KeyGroupRange, Partitioner, key_group};
 pub use report::{FunctionReport, GraphReport};

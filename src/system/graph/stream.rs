@@ -2,7 +2,7 @@
 
 use super::{
     CheckpointSettings, DistributionPattern, GraphError, IntermediateDataSet, JobEdge, JobGraph,
-    JobVertex, OperatorSpec, Partitioner, ProgramRef, RestartStrategy,
+    JobVertex, OperatorSpec, Partitioner, ProgramRef, RestartStrategy, StateBackend,
 };
 use crate::system::ids::{IntermediateDataSetId, JobId, JobVertexId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -225,6 +225,7 @@ impl StreamGraph {
             restarts,
             program: ProgramRef::default(),
             savepoint: None,
+            state_backend: StateBackend::default(),
         };
         graph.validate()?;
         Ok(graph)

@@ -21,7 +21,7 @@ use wavetank::{
         cluster::ClusterConfig,
         graph::{
             ExecutionGraph, InputChannelDeployment, InputGateDeployment, JobGraph, RestoredParts,
-            ResultPartitionDeployment, StateHandle, TaskDeployment, TaskRestore,
+            ResultPartitionDeployment, StateBackend, StateHandle, TaskDeployment, TaskRestore,
         },
         ids::{
             AllocationId, CheckpointId, ExecutionAttemptId, ExecutionVertexId, JobId, JobVertexId,
@@ -308,6 +308,7 @@ impl Cluster {
                     produced: produced.collect(),
                     inputs: subtask.inputs.iter().map(gate).collect(),
                     restore,
+                    state_backend: StateBackend::default(),
                     retained: 1,
                 };
                 tasks.push((place(subtask.id), deployment));

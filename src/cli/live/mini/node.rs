@@ -134,7 +134,12 @@ impl Load {
         let restarts =
             RestartStrategy::exponential(RESTART_DELAY, RESTART_DELAY_MAX, RESTART_RESET);
         let (job, topics) = (self.kept.job(), topics(1));
-        let settings = JobSettings { parallelism: PARALLELISM, checkpoints, restarts };
+        let settings = JobSettings {
+            parallelism: PARALLELISM,
+            checkpoints,
+            restarts,
+            ..JobSettings::default()
+        };
         let job = word_count(job, input, &topics.output, &settings)?;
         Ok(JobPlan {
             job,

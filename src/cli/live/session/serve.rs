@@ -298,7 +298,12 @@ impl Serve {
         };
         let restarts =
             RestartStrategy::exponential(RESTART_DELAY, RESTART_DELAY_MAX, RESTART_RESET);
-        let settings = JobSettings { parallelism: self.parallelism, checkpoints, restarts };
+        let settings = JobSettings {
+            parallelism: self.parallelism,
+            checkpoints,
+            restarts,
+            ..JobSettings::default()
+        };
         let graph = service.graph(file.job, &arguments, &settings)?;
         let (needed, slots) = (graph.required_slots(), u32::from(self.executors) * SLOTS);
         if needed > slots {

@@ -17,7 +17,7 @@ use crate::{
     },
     jobs::Jobs,
     system::{
-        graph::SavepointSource,
+        graph::{SavepointSource, StateBackend},
         ids::JobId,
         job_manager::Application,
         protocol::{JobResult, JobStatus},
@@ -56,6 +56,9 @@ pub struct Submit {
     /// How many subtasks each vertex of the job has, each in a slot
     #[arg(long, value_name = "N", default_value_t = 1)]
     parallelism: u32,
+    /// Where tasks keep their state by key, and how it gets into checkpoints
+    #[arg(long, value_enum, default_value_t = Backend::Heap)]
+    state_backend: Backend,
     /// Begin from the savepoint that lies there in the cluster's object store, as `savepoint` and `stop` have printed it,
     /// at any parallelism. The job's own arguments must be those that it was taken with
     #[arg(long, value_name = "PATH")]
@@ -91,6 +94,15 @@ enum ClusterTarget {
     PerJob,
     /// The same, but the program itself is executed on the cluster, by the job manager that leads
     Application,
+}
+
+/// Where tasks keep their state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Backend {
+    /// In memory; in checkpoints it goes to the job's master, 32 KiB of a task at most
+    Memory,
+    /// In memory; in checkpoints it lies in the object store
+    Heap,
 }
 
 /// The size of a cluster of the job's own.
@@ -157,6 +169,12 @@ impl Submit {
         // What is wrong with the graph is told before anything is uploaded or started.
         prepared.job(JobId(0), self.parallelism)?;
         let size = self.size.size(self.target)?;
+        let is_own = matches!(self.target, ClusterTarget::PerJob | ClusterTarget::Application);
+        if is_own && self.state_backend != Backend::Heap {
+            return Err(CliError::new(
+                "--state-backend: a cluster of the job's own keeps its state on the heap",
+            ));
+        }
         if self.from_savepoint.is_some() && self.target != ClusterTarget::Session {
             return Err(CliError::new(
                 "--from-savepoint: a savepoint lies in the object store of a cluster that runs, and a cluster of the job's own \
@@ -197,6 +215,10 @@ impl Submit {
         let uploading = prepared.upload(job, &*services.objects);
         connection.answered("the object store", uploading).await??;
         let mut graph = prepared.job(job, self.parallelism)?;
+        graph.state_backend = match self.state_backend {
+            Backend::Memory => StateBackend::Memory,
+            Backend::Heap => StateBackend::Heap,
+        };
         graph.savepoint = self.from_savepoint.as_ref().map(|path| SavepointSource {
             path: path.trim_end_matches('/').to_string(),
             may_leave_state: self.allow_non_restored_state,

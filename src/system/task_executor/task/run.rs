@@ -191,7 +191,7 @@ async fn work(
     };
     let inputs = deployment.inputs.iter().flat_map(|gate| &gate.channels).cloned().collect();
     let channels = drive_channels(source, &inbox, inputs).fuse();
-    let uploading = uploads.run(&*environment.services.objects, reporter).fuse();
+    let uploading = uploads.run(objects, reporter, deployment.state_backend).fuse();
     let tasks = async {
         inbox.all_connected().await;
         reporter.state(TaskStateUpdate::Running);

@@ -2,7 +2,7 @@
 
 use super::{environment::state_object, report::Reporter};
 use crate::system::{
-    graph::{StateHandle, TaskState},
+    graph::{INLINE_STATE_BYTES_MAX, StateBackend, StateHandle, TaskState},
     ids::CheckpointId,
     service::object_store::ObjectStore,
 };
@@ -22,6 +22,19 @@ const UPLOADS_MAX: usize = 4;
 pub struct Upload {
     pub checkpoint: CheckpointId,
     pub state: TaskState,
+}
+
+/// Lets a state go with its acknowledgement, if it is small enough.
+fn hand_over(reporter: &Reporter, checkpoint: CheckpointId, state: Bytes, finished: bool) {
+    let length = state.len();
+    if length <= INLINE_STATE_BYTES_MAX {
+        return reporter.acknowledge(checkpoint, StateHandle::inline(state), finished);
+    }
+    let why = format!(
+        "its state has {length} bytes, and {INLINE_STATE_BYTES_MAX} go with an acknowledgement: let the job keep its \
+         state on the heap"
+    );
+    reporter.decline(checkpoint, &why);
 }
 
 #[derive(Default)]
@@ -92,10 +105,15 @@ impl Uploads {
     }
 
     /// Writes and reports, for ever.
-    pub async fn run(&self, objects: &dyn ObjectStore, reporter: &Reporter) {
+    pub async fn run(&self, objects: &dyn ObjectStore, reporter: &Reporter, backend: StateBackend) {
         loop {
             let Upload { checkpoint, state } = self.next().await;
             let bytes = Bytes::from(postcard::to_stdvec(&state).expect("plain bytes"));
+            if backend == StateBackend::Memory {
+                self.lock().current = None;
+                hand_over(reporter, checkpoint, bytes, state.finished);
+                continue;
+            }
             let object = state_object(reporter.attempt, checkpoint);
             let handle = StateHandle::object(object.clone(), bytes.len() as u64);
             let written = {

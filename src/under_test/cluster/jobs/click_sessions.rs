@@ -183,7 +183,12 @@ fn graph(
     };
     let failures = failing(settings.fail_at, settings.fail_times.one());
     let sessions = settings.sessions();
-    let settings = JobSettings { parallelism: settings.parallelism.one(), checkpoints, restarts };
+    let settings = JobSettings {
+        parallelism: settings.parallelism.one(),
+        checkpoints,
+        restarts,
+        ..JobSettings::default()
+    };
     let job = click_sessions(id, Input::Log(source), output, &settings, sessions, failures);
     job.expect("the scenario's parallelism is within bounds")
 }

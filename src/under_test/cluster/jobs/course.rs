@@ -2,12 +2,23 @@
 //! another parallelism.
 
 use crate::{
-    harness::language::{DurationRange, NumberRange},
+    harness::language::{DurationRange, NumberRange, Share},
     host::Draws,
     jobs::common::{JobPlan, NextJob},
-    system::{graph::JobGraph, ids::JobId},
+    system::{
+        graph::{JobGraph, StateBackend},
+        ids::JobId,
+    },
 };
 use std::time::Duration;
+
+/// Where tasks keep their state, as was decided.
+pub fn state_backend(in_memory: Share) -> StateBackend {
+    match in_memory {
+        Share::ALWAYS => StateBackend::Memory,
+        _ => StateBackend::Heap,
+    }
+}
 
 /// What the settings say of it, as was drawn.
 pub struct Course {

@@ -144,7 +144,12 @@ fn graph(
         settings.restart_delay_max.map(DurationRange::one),
     );
     let failures = failing(settings.fail_at, settings.fail_times.one());
-    let settings = JobSettings { parallelism: settings.parallelism.one(), checkpoints, restarts };
+    let settings = JobSettings {
+        parallelism: settings.parallelism.one(),
+        checkpoints,
+        restarts,
+        ..JobSettings::default()
+    };
     let job = pipelines(id, Input::Log(source), output, &settings, failures);
     job.expect("the scenario's parallelism is within bounds")
 }

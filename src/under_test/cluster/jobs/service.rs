@@ -86,7 +86,12 @@ impl ServiceSettings {
             ..checkpoints(self.checkpoint_interval, self.checkpoint_timeout)
         };
         let restarts = restarts(self.restarts.one(), self.restart_delay.one(), None, None);
-        JobSettings { parallelism: self.parallelism.one(), checkpoints, restarts }
+        JobSettings {
+            parallelism: self.parallelism.one(),
+            checkpoints,
+            restarts,
+            ..JobSettings::default()
+        }
     }
 
     /// How long requests and responses are kept.

@@ -1,13 +1,13 @@
 //! A job under test that has no settings of its own: one of a stranger's crate.
 
 use super::{
-    course::Course,
+    course::{Course, state_backend},
     job::{JobRun, JobSetup, JobUnderTest},
     workload::{Workload, checkpoints, committed_lines, restarts},
 };
 use crate::{
     harness::{
-        language::{DurationRange, NumberRange, maybe_time, number, time},
+        language::{DurationRange, NumberRange, Share, maybe_time, number, part, time},
         system::Output,
     },
     jobs::{
@@ -38,6 +38,7 @@ crate::settings! {
             "rescales" rescales: NumberRange = number(0, 16, 0), "How often the job is stopped with a savepoint and goes on from it, each time at another parallelism, up to `parallelism`.";
             "rescale-after" rescale_after: DurationRange = time("0ms", "60m", "5s"), "From each submission to the stop.";
             "savepoint-every" savepoint_every: Option<DurationRange> = maybe_time("10ms", "60m"), "From savepoint to savepoint that its client takes while the job goes on; none when absent.";
+            "state-in-memory" state_in_memory: Share = part("0%"), "How many of the runs keep all state in memory, and let it go into checkpoints with acknowledgements.";
             "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
             "restart-delay" restart_delay: DurationRange = time("0ms", "10m", "1s"), "From a failure to the restart.";
             "cancel-after" cancel_after: Option<DurationRange> = maybe_time("0s", "60m"), "When the job is canceled, after its submission; never when absent.";
@@ -58,7 +59,8 @@ impl StandardSettings {
     fn job_settings(&self) -> JobSettings {
         let checkpoints = checkpoints(self.checkpoint_interval, self.checkpoint_timeout);
         let restarts = restarts(self.restarts.one(), self.restart_delay.one(), None, None);
-        JobSettings { parallelism: self.parallelism.one(), checkpoints, restarts }
+        let state_backend = state_backend(self.state_in_memory);
+        JobSettings { parallelism: self.parallelism.one(), checkpoints, restarts, state_backend }
     }
 
     fn expected_status(&self) -> Vec<JobStatus> {
@@ -103,6 +105,11 @@ impl JobUnderTest for StandardJob {
 
     fn program(&self, _: &FailedAttempts) -> Program {
         self.job.program().clone()
+    }
+
+    fn after_draw(&self, settings: StandardSettings, seed: u64) -> StandardSettings {
+        let state_in_memory = settings.state_in_memory.decided(seed, "state in memory");
+        StandardSettings { state_in_memory, ..settings }
     }
 
     fn uses_database(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The word count under test: its settings, its lines, what of its functions fails, and what it must put out.
 
 use super::{
-    course::Course,
+    course::{Course, state_backend},
     job::{JobRun, JobSetup, JobUnderTest},
     workload::{Workload, job_of_seed},
 };
@@ -74,6 +74,7 @@ crate::settings! {
             "rescale-after" rescale_after: DurationRange = time("0ms", "60m", "5s"), "From each submission to the stop.";
             "drain-after" drain_after: Option<DurationRange> = maybe_time("0ms", "60m"), "When the job is drained, after its last submission: its sources end, and it with them; never when absent.";
             "savepoint-every" savepoint_every: Option<DurationRange> = maybe_time("10ms", "60m"), "From savepoint to savepoint that its client takes while the job goes on; none when absent.";
+            "state-in-memory" state_in_memory: Share = part("0%"), "How many of the runs keep all state in memory, and let it go into checkpoints with acknowledgements.";
             "skew" skew: Option<Share> = maybe_part(), "The share of all words that is one word.";
         }
     }
@@ -169,8 +170,15 @@ impl JobUnderTest for WordCount {
             _ => settings.restarts,
         };
         let unbounded = settings.unbounded.decided(seed, "unbounded");
+        let state_in_memory = settings.state_in_memory.decided(seed, "state in memory");
         // It is decided, also for who draws from what was drawn.
-        WordCountSettings { restarts, no_restarts: Share::only(0), unbounded, ..settings }
+        WordCountSettings {
+            restarts,
+            no_restarts: Share::only(0),
+            unbounded,
+            state_in_memory,
+            ..settings
+        }
     }
 
     fn mistakes(&self, settings: &WordCountSettings) -> Vec<(&'static str, String)> {
@@ -307,7 +315,8 @@ fn plan(
     let all = lines.iter().flatten().map(|line| words(line).count() as u64).sum();
     let failures = failures(spec, run.seed);
     let graph = |id: JobId, parallelism: u32| {
-        let settings = JobSettings { parallelism, checkpoints, restarts };
+        let state_backend = state_backend(spec.state_in_memory);
+        let settings = JobSettings { parallelism, checkpoints, restarts, state_backend };
         let (input, failures) = (input.clone(), failures.clone());
         word_count_with_failures(id, input, &topics.output, &settings, failures)
             .expect("the scenario's parallelism is within bounds")

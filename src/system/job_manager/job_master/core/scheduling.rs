@@ -152,6 +152,7 @@ impl JobMasterCore {
             inputs: self.vertex(id).inputs.iter().map(|edges| self.gate(edges)).collect(),
             restore,
             retained: self.job.checkpoints.retained,
+            state_backend: self.job.state_backend,
         }
     }
 

@@ -38,7 +38,7 @@ pub use disk::{FileWrite, OpenMode};
 pub use imp::run_two;
 pub use imp::{
     cause::Cause,
-    disk::{Disk, File},
+    disk::{Disk, File, SyncDisk, SyncFile},
     message::{MessageReceiver, MessageSender, Peer},
     stream::{Stream, StreamListener, StreamReader, StreamWriter},
     task::{Sleep, Task},

@@ -2,6 +2,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the disk that a live Host gives out")]
 
+mod door;
+
+pub use door::{SyncDisk, SyncFile};
+
 use super::node::Node;
 use crate::host::{FileWrite, OpenMode};
 use bytes::Bytes;

@@ -5,9 +5,13 @@
 //! process dies is not applied. A process's death keeps the page cache; a power cut keeps a prefix of
 //! the metadata operations and, of each file's unsynced changes, any part in sectors of 512 bytes.
 
+mod door;
+#[cfg(test)]
+mod door_tests;
 mod fault;
 mod file;
 mod inode;
+mod request;
 mod state;
 
 #[cfg(test)]
@@ -17,6 +21,7 @@ mod state_tests;
 #[cfg(test)]
 mod tests;
 
+pub use door::{SyncDisk, SyncFile};
 pub use fault::{DiskEffect, DiskFault, DiskFaultId, DiskOp, Unsynced};
 pub use file::{Disk, File};
 pub(in crate::host) use state::DiskState;

@@ -107,3 +107,54 @@ async fn files_outlive_their_node() {
     let file = folder.start().disk().open("a", OpenMode::Read).await.unwrap();
     assert_eq!(file.read_at(0, 100).await.unwrap(), "kept");
 }
+
+#[tokio::test]
+async fn the_synchronous_door_reads_what_it_and_the_other_one_wrote() {
+    let folder = Folder::new();
+    let disk = folder.start().disk();
+    let door = disk.synchronous();
+    door.create_dir("one/two").unwrap();
+    let file = door.open("one/log", OpenMode::CreateNew).unwrap();
+    assert!(file.is_empty().unwrap());
+    assert_eq!(file.append(b"abc").unwrap(), 0);
+    assert_eq!(file.append(b"defg").unwrap(), 3);
+    file.write_at(1, b"BC").unwrap();
+    file.sync().unwrap();
+    let mut buffer = [0; 100];
+    assert_eq!(file.read_at(0, &mut buffer).unwrap(), 7);
+    assert_eq!(&buffer[..7], b"aBCdefg");
+    assert_eq!(file.read_at(7, &mut buffer).unwrap(), 0);
+    assert_eq!(file.read_at(u64::MAX, &mut buffer).unwrap(), 0);
+    file.truncate(2).unwrap();
+    let other = disk.open("one/log", OpenMode::Write).await.unwrap();
+    assert_eq!(other.read_at(0, 100).await.unwrap(), "aB");
+    other.append(Bytes::from_static(b"!")).await.unwrap();
+    assert_eq!(file.len().unwrap(), 3);
+    door.rename("one/log", "one/name").unwrap();
+    assert_eq!(door.list("one").unwrap(), ["name"]);
+    door.remove("one/name").unwrap();
+    let refused = |path| door.open(path, OpenMode::Create).map(drop).unwrap_err().kind();
+    assert_eq!(refused("../x"), ErrorKind::InvalidInput);
+    assert_eq!(refused(""), ErrorKind::InvalidInput);
+    assert_eq!(refused("none/x"), ErrorKind::NotFound);
+    door.settle().await;
+}
+
+#[tokio::test]
+async fn the_synchronous_door_of_an_ended_node_does_nothing() {
+    let folder = Folder::new();
+    let host = folder.start();
+    let door = host.disk().synchronous();
+    let file = door.open("a", OpenMode::Create).unwrap();
+    file.append(b"kept").unwrap();
+    host.exit("killed");
+    file.append(b"late").unwrap_err();
+    file.write_at(0, b"late").unwrap_err();
+    file.truncate(0).unwrap_err();
+    file.read_at(0, &mut [0; 4]).unwrap_err();
+    door.remove("a").unwrap_err();
+    door.open("b", OpenMode::Create).map(drop).unwrap_err();
+    let next = folder.start().disk().synchronous();
+    assert_eq!(next.list("").unwrap(), ["a"]);
+    assert_eq!(next.open("a", OpenMode::Read).unwrap().len().unwrap(), 4);
+}

@@ -38,6 +38,13 @@ pub enum DiskEffect {
     Slow(Delay),
     /// None completes until the faults are lifted.
     Stalled,
+    /// The process dies at one of the operations, which has no effect.
+    CrashAt {
+        /// Which one of those that it strikes, counted from 1 since the fault was set.
+        nth: u64,
+        /// Whether the machine loses power; else the process is killed and the page cache kept.
+        power_cut: bool,
+    },
 }
 
 /// A fault of one machine's disk. Slowness counts from an operation's start, the rest at its end.

@@ -2,14 +2,15 @@
 
 use super::{
     fault::DiskOp,
-    state::{Begun, DiskState, InodeId},
+    request::{Outcome, Request},
+    state::{Begun, DiskState, InodeId, Verdict},
 };
 use crate::host::{
     FileWrite, OpenMode,
-    random::{mix, name_hash},
     sim::{
         cause::Cause,
         entry::{DiskOperation, DiskStep, Entry},
+        hardware::ProcessEnd,
         node::Node,
         task::Sleep,
     },
@@ -21,68 +22,8 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
-
-/// What is asked of the disk.
-struct Request<'a> {
-    op: DiskOp,
-    name: &'static str,
-    path: &'a str,
-    /// The new name, of a renaming.
-    to: &'a str,
-    offset: u64,
-    length: u64,
-    data_hash: u64,
-}
-
-impl<'a> Request<'a> {
-    fn new(op: DiskOp, name: &'static str, path: &'a str) -> Self {
-        Request { op, name, path, to: "", offset: 0, length: 0, data_hash: 0 }
-    }
-
-    fn at(self, offset: u64, length: u64) -> Self {
-        Request { offset, length, ..self }
-    }
-
-    fn with(self, data: &Bytes) -> Self {
-        Request { length: data.len() as u64, data_hash: hash(data), ..self }
-    }
-}
-
-/// What an operation returned, as one word for the digest.
-trait Outcome {
-    fn word(&self) -> u64;
-}
-
-impl Outcome for () {
-    fn word(&self) -> u64 {
-        0
-    }
-}
-
-impl Outcome for u64 {
-    fn word(&self) -> u64 {
-        *self
-    }
-}
-
-impl Outcome for Bytes {
-    fn word(&self) -> u64 {
-        hash(self)
-    }
-}
-
-impl Outcome for Vec<String> {
-    fn word(&self) -> u64 {
-        self.iter().fold(0, |state, name| mix(state, name_hash(name)))
-    }
-}
-
-fn hash(data: &[u8]) -> u64 {
-    let (words, rest) = data.as_chunks::<8>();
-    let state = words.iter().fold(data.len() as u64, |state, w| mix(state, u64::from_le_bytes(*w)));
-    rest.iter().fold(state, |state, byte| mix(state, u64::from(*byte)))
-}
 
 /// A node's disk. Paths are relative to its data folder, `/` separates names.
 ///
@@ -170,6 +111,38 @@ impl Disk {
         self.run(request, |disk, verdict| verdict.and_then(|()| disk.sync_dir(dir, mark))).await
     }
 
+    /// Performs an operation at once; answers for which time and for what else it is to be waited, too.
+    pub(super) fn run_at_once<T: Outcome>(
+        &self,
+        request: &Request<'_>,
+        perform: impl FnOnce(&mut DiskState, io::Result<()>) -> io::Result<T>,
+    ) -> Option<(io::Result<T>, Owed)> {
+        let node = &self.node;
+        let mut locked = node.lock_alive()?;
+        let disk = &mut locked.machine(node.id()).disk;
+        let begun = disk.begin(request.op);
+        let stalled = disk.is_stalled(request.op).then_some(request.op);
+        drop(locked);
+        let result = self.complete(request, begun, node.cause(), perform)?;
+        Some((result, Owed { time: begun.latency, stalled }))
+    }
+
+    /// Waits for the time of operations that took effect at once.
+    pub(super) async fn wait_for(&self, time: Duration, stalled: &[DiskOp]) {
+        let node = &self.node;
+        node.alive().await;
+        if !time.is_zero() {
+            Sleep::new(node.clone(), node.now() + time).await;
+        }
+        for op in stalled {
+            Unstalled { node, op: *op, key: None }.await;
+        }
+    }
+
+    pub(super) fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// Waits for the operation's time, then performs it, unless the process has died meanwhile.
     async fn run<T: Outcome>(
         &self,
@@ -188,6 +161,7 @@ impl Disk {
         }
     }
 
+    /// Performs an operation at its end; nothing of a process that is dead, or dies by it.
     fn complete<T: Outcome>(
         &self,
         request: &Request<'_>,
@@ -199,7 +173,15 @@ impl Disk {
         let id = self.node.id();
         let mut locked = self.node.lock_alive()?;
         let disk = &mut locked.machine(id).disk;
-        let verdict = disk.verdict(request.op, begun);
+        let verdict = match disk.verdict(request.op, begun) {
+            Verdict::Done(verdict) => verdict,
+            Verdict::Crash { power_cut } => {
+                drop(locked);
+                let end = if power_cut { ProcessEnd::PowerCut } else { ProcessEnd::Killed };
+                self.node.with_cause(cause, || self.node.end(end));
+                return None;
+            }
+        };
         let result = perform(disk, verdict);
         let Request { name, path, to, offset, length, data_hash: data, .. } = *request;
         let told = result.as_ref().map(Outcome::word);
@@ -210,6 +192,12 @@ impl Disk {
         locked.cause().set(done.into());
         Some(result)
     }
+}
+
+/// What an operation that took effect at once has to be waited for.
+pub(super) struct Owed {
+    pub time: Duration,
+    pub stalled: Option<DiskOp>,
 }
 
 /// Waits while the disk stands still for operations of this kind.

@@ -124,6 +124,14 @@ fn position(offset: u64) -> io::Result<usize> {
     }
 }
 
+/// What the faults at an operation's end make of it.
+pub(in crate::host) enum Verdict {
+    /// It takes effect, or fails as a device does.
+    Done(io::Result<()>),
+    /// The process ends and the operation has no effect.
+    Crash { power_cut: bool },
+}
+
 /// What was drawn for one operation when it began.
 #[derive(Clone, Copy)]
 pub(in crate::host) struct Begun {
@@ -328,10 +336,15 @@ impl DiskState {
     }
 
     pub fn read(&mut self, inode: InodeId, offset: u64, length: usize) -> io::Result<Bytes> {
+        Ok(Bytes::copy_from_slice(self.part(inode, offset, length)?))
+    }
+
+    /// A part of a file; less of it at the file's end.
+    pub fn part(&mut self, inode: InodeId, offset: u64, length: usize) -> io::Result<&[u8]> {
         let held = self.inode(inode)?.cache();
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(held.len());
         let to = from.saturating_add(length).min(held.len());
-        Ok(Bytes::copy_from_slice(&held[from..to]))
+        Ok(&held[from..to])
     }
 
     pub fn write(&mut self, inode: InodeId, offset: u64, data: Bytes) -> io::Result<()> {
@@ -439,8 +452,8 @@ impl DiskState {
     }
 
     /// Whether the operation fails, by the faults at its end.
-    pub fn verdict(&mut self, op: DiskOp, begun: Begun) -> io::Result<()> {
-        let mut fails = false;
+    pub fn verdict(&mut self, op: DiskOp, begun: Begun) -> Verdict {
+        let (mut fails, mut crash) = (false, None);
         for in_force in self.faults.iter_mut().filter(|in_force| in_force.strikes(op)) {
             let drawn = scale(mix(begun.error_word, in_force.id), 1_000_000);
             fails |= match in_force.fault.effect {
@@ -449,10 +462,21 @@ impl DiskState {
                     in_force.judged += 1;
                     in_force.judged == nth && drawn < u64::from(per_million)
                 }
-                _ => false,
+                DiskEffect::CrashAt { nth, power_cut } => {
+                    in_force.judged += 1;
+                    if in_force.judged == nth {
+                        crash = Some(power_cut);
+                    }
+                    false
+                }
+                DiskEffect::Full | DiskEffect::Slow(_) | DiskEffect::Stalled => false,
             };
         }
-        if fails { Err(input_output_error()) } else { Ok(()) }
+        match crash {
+            Some(power_cut) => Verdict::Crash { power_cut },
+            None if fails => Verdict::Done(Err(input_output_error())),
+            None => Verdict::Done(Ok(())),
+        }
     }
 
     pub fn is_stalled(&self, op: DiskOp) -> bool {

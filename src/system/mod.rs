@@ -21,6 +21,7 @@ pub mod sabotage;
 pub mod savepoint;
 pub mod scope;
 pub mod service;
+pub mod state;
 pub mod store;
 pub mod task_executor;
 pub mod watch;

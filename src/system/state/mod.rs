@@ -1,0 +1,3 @@
+//! Where the state of keyed operators is kept while they work.
+
+pub mod disk_store;

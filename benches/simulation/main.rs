@@ -29,6 +29,8 @@ mod live_recovery;
 #[cfg(not(madsim))]
 mod live_services;
 #[cfg(not(madsim))]
+mod live_state;
+#[cfg(not(madsim))]
 mod live_words;
 #[cfg_attr(not(madsim), expect(dead_code, reason = "most parts are of the simulated world"))]
 mod measure;
@@ -58,6 +60,7 @@ const PARTS: &[Part] = &[
     ("live-recovery", live_recovery::live_recovery),
     ("live-dataflow", live_dataflow::live_dataflow),
     ("live-log", live_log::live_log),
+    ("live-state", live_state::live_state),
     ("live-words", live_words::live_words),
     ("live-services", live_services::live_services),
 ];

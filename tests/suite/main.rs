@@ -19,6 +19,8 @@ mod coordination;
 #[cfg(madsim)]
 mod determinism;
 #[cfg(madsim)]
+mod disk_store;
+#[cfg(madsim)]
 mod docs;
 #[cfg(madsim)]
 mod endpoints;

@@ -4,7 +4,8 @@
 
 use super::{Disk, file_names, open};
 use crate::host::{OpenMode, live::node::Node};
-use std::{fs, io, os::unix::fs::FileExt};
+use rustix::fs::Advice;
+use std::{fs, io, num::NonZeroU64, os::unix::fs::FileExt};
 
 /// A node's disk, for one thread that may be held by it. Paths are as those of [`Disk`].
 #[derive(Clone)]
@@ -19,6 +20,11 @@ impl Disk {
     }
 }
 
+/// Advice that isn't taken costs time alone.
+fn advise(file: &fs::File, offset: u64, length: Option<NonZeroU64>, advice: Advice) {
+    let _ = rustix::fs::fadvise(file, offset, length, advice);
+}
+
 fn alive(node: &Node) -> io::Result<()> {
     if node.dead() { Err(io::Error::other("the process has ended")) } else { Ok(()) }
 }
@@ -31,6 +37,8 @@ impl SyncDisk {
     pub fn open(&self, path: &str, mode: OpenMode) -> io::Result<SyncFile> {
         alive(&self.disk.node)?;
         let file = open(&self.disk.file(path)?, mode)?;
+        // Who reads in order says so: where memory is scarce, what is read unasked drives out what will be read.
+        advise(&file, 0, None, Advice::Random);
         Ok(SyncFile { node: self.disk.node.clone(), file })
     }
 
@@ -120,6 +128,16 @@ impl SyncFile {
             }
         }
         Ok(filled)
+    }
+
+    /// Says that so many bytes at `offset` will be read soon: the operating system may begin to read them now, so that
+    /// several reads are under way at once without a thread for each.
+    pub fn will_read(&self, offset: u64, length: u64) {
+        if let Some(length) = NonZeroU64::new(length)
+            && alive(&self.node).is_ok()
+        {
+            advise(&self.file, offset, Some(length), Advice::WillNeed);
+        }
     }
 
     /// Writes all of `data` at `offset`, extending the file if need be; a hole reads as zeros.

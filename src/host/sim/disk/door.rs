@@ -185,6 +185,11 @@ impl SyncFile {
         Ok(self.disk.run(&request, read)?.0)
     }
 
+    /// Says that so many bytes at `offset` will be read soon. Here nothing comes of it; live they may be there then.
+    pub fn will_read(&self, offset: u64, length: u64) {
+        let _ = (offset, length);
+    }
+
     /// Writes all of `data` at `offset`, extending the file if need be; a hole reads as zeros.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// So many runs of level 0 are merged into the base.
-const SWEEP_RUNS: usize = 4;
+const SWEEP_RUNS: usize = 5;
 /// With so many, a flush waits for a sweep.
 const LEVEL_RUNS_MAX: usize = 10;
 /// So many runs of an epoch are merged into one.
@@ -98,14 +98,14 @@ impl Levels {
     }
 
     pub fn memory(&self) -> usize {
-        let tables = self.runs().flat_map(|run| &run.tables).map(|table| table.memory());
+        let runs = self.runs().map(Run::memory).sum::<usize>();
         let flush = self.flush.as_ref().map_or(0, |it| 4 * it.places.len() + it.writer.memory());
         let sweep = self.sweep.as_ref().map_or(0, |it| {
             it.above.memory() + it.writer.memory() + it.base.as_ref().map_or(0, Cursor::memory)
         });
         let epoch = self.epoch_merge.as_ref();
         let epoch = epoch.map_or(0, |(merge, writer)| merge.memory() + writer.memory());
-        tables.sum::<usize>() + flush + sweep + epoch
+        runs + flush + sweep + epoch
     }
 
     fn writer(&self) -> RunWriter {
@@ -132,7 +132,7 @@ impl Levels {
             number: frozen.number,
             places: frozen.table.written_in_order(),
             at: 0,
-            writer: self.writer().with_filters(),
+            writer: self.writer().with_filter(frozen.table.written()),
         });
         assert_eq!(flush.number, frozen.number, "tables are flushed in their order");
         let begun = flush.writer.written;
@@ -249,7 +249,7 @@ impl Levels {
                 sweep.from = sweep.next;
                 continue;
             }
-            let alone = Run { tables: vec![self.base.tables[sweep.next].clone()] };
+            let alone = Run { tables: vec![self.base.tables[sweep.next].clone()], filter: None };
             sweep.base = Some(self.cursor(&alone)?);
             sweep.is_open = true;
         }

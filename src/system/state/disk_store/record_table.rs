@@ -28,6 +28,8 @@ pub(super) struct RecordTable {
     arena: Vec<u8>,
     slots: HashTable<Place>,
     written: usize,
+    /// Bytes of the arena that were once in use.
+    touched: usize,
     sorted: Vec<Vec<Place>>,
     /// Up to where records are in the sorted lists.
     sorted_to: usize,
@@ -43,11 +45,20 @@ impl RecordTable {
         }
     }
 
+    /// Gives back memory that it has no use for, since nothing is added any more.
+    pub fn give_back(&mut self) {
+        if self.arena.len() < self.touched.max(self.arena.capacity()) / 2 {
+            self.arena.shrink_to_fit();
+            self.touched = 0;
+        }
+    }
+
     /// Without its records, but with their memory.
     pub fn emptied(mut self) -> Self {
+        let touched = self.touched.max(self.arena.len());
         self.arena.clear();
         self.slots.clear();
-        RecordTable { arena: self.arena, slots: self.slots, ..RecordTable::default() }
+        RecordTable { arena: self.arena, slots: self.slots, touched, ..RecordTable::default() }
     }
 
     /// Records that are to become part of a run.
@@ -63,6 +74,11 @@ impl RecordTable {
     pub fn bytes(&self) -> usize {
         let sorted: usize = self.sorted.iter().map(|list| list.capacity() * 4).sum();
         self.arena.len() + self.slots.allocation_size() + sorted
+    }
+
+    /// The same, with memory that is only kept.
+    pub fn held_bytes(&self) -> usize {
+        self.bytes() + self.touched.saturating_sub(self.arena.len())
     }
 
     /// The bytes that a record takes.

@@ -9,7 +9,9 @@ use super::record_table::{Place, RecordTable, hash};
 use std::collections::VecDeque;
 
 /// Into how many tables the memory for records is divided.
-const GENERATIONS: usize = 3;
+const GENERATIONS: usize = 4;
+/// Tables that are kept at most: small ones come of snapshots that follow each other closely.
+const FROZEN_MAX: usize = 8;
 
 pub(super) struct Frozen {
     pub table: RecordTable,
@@ -44,7 +46,13 @@ impl Records {
 
     pub fn bytes(&self) -> usize {
         let frozen = self.frozen.iter().map(|frozen| frozen.table.bytes()).sum::<usize>();
-        self.active.bytes() + frozen + self.spare.as_ref().map_or(0, RecordTable::bytes)
+        self.active.bytes() + frozen
+    }
+
+    /// The bytes of memory for all tables.
+    pub fn held_bytes(&self) -> usize {
+        let tables = self.frozen.iter().map(|frozen| &frozen.table).chain(&self.spare);
+        tables.chain([&self.active]).map(RecordTable::held_bytes).sum()
     }
 
     pub fn active(&self) -> &RecordTable {
@@ -62,20 +70,22 @@ impl Records {
         if self.active.len() == 0 {
             return;
         }
-        let next = self.spare.take().unwrap_or_else(|| RecordTable::new(self.share, self.active.len()));
-        let table = std::mem::replace(&mut self.active, next);
+        let mut table = std::mem::take(&mut self.active);
+        table.give_back();
         self.frozen_ever += 1;
         let is_flushed = table.written() == 0 && self.frozen.iter().all(|it| it.is_flushed);
+        let records = table.len();
         self.frozen.push_front(Frozen { table, number: self.frozen_ever, is_flushed });
-        self.evict();
+        self.evict(self.share);
+        self.active = self.spare.take().unwrap_or_else(|| RecordTable::new(self.share, records));
     }
 
-    /// Lets go of the oldest tables while there are too many bytes.
-    fn evict(&mut self) {
-        while self.bytes() > GENERATIONS * self.share
+    /// Lets go of the oldest tables until there is memory for so many bytes more, as far as they are flushed.
+    fn evict(&mut self, bytes: usize) {
+        while (self.bytes() + bytes > GENERATIONS * self.share || self.frozen.len() > FROZEN_MAX)
             && let Some(oldest) = self.frozen.pop_back_if(|oldest| oldest.is_flushed)
         {
-            self.spare.get_or_insert_with(|| oldest.table.emptied());
+            self.spare = Some(oldest.table.emptied());
         }
     }
 
@@ -83,7 +93,7 @@ impl Records {
         if self.active.len() > 0 && self.active.bytes() + bytes > self.share {
             self.freeze();
         } else if self.bytes() + bytes > GENERATIONS * self.share {
-            self.evict();
+            self.evict(bytes);
         }
     }
 
@@ -100,7 +110,7 @@ impl Records {
     pub fn set_flushed(&mut self, number: u64) {
         let frozen = self.frozen.iter_mut().find(|frozen| frozen.number == number);
         frozen.expect("what is not flushed is kept").is_flushed = true;
-        self.evict();
+        self.evict(0);
     }
 
     /// Tables whose written records are in no run, the newest first.

@@ -4,6 +4,8 @@ use super::{
     block::raw_entry,
     cache::BlockCache,
     error::{Damage, StateError},
+    filter::Filter,
+    record_table::hash,
     table::{Files, Table, TableWriter},
 };
 use std::{cmp::Ordering, ops::Range, sync::Arc};
@@ -12,11 +14,23 @@ use std::{cmp::Ordering, ops::Range, sync::Arc};
 #[derive(Clone, Default)]
 pub(super) struct Run {
     pub tables: Vec<Arc<Table>>,
+    /// Which keys it may have, where that is known.
+    pub filter: Option<Arc<Filter>>,
 }
 
 impl Run {
     pub fn bytes(&self) -> u64 {
         self.tables.iter().map(|table| table.length).sum()
+    }
+
+    /// Whether the run may have a key of that hash.
+    pub fn may_have(&self, hash: u64) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.may_have(hash))
+    }
+
+    pub fn memory(&self) -> usize {
+        let tables = self.tables.iter().map(|table| table.memory());
+        tables.sum::<usize>() + self.filter.as_ref().map_or(0, |filter| filter.bytes())
     }
 
     pub fn check_order(&self) {
@@ -43,20 +57,19 @@ pub(super) struct RunWriter {
     /// Bytes of a table, about.
     target: u64,
     cut: Cut,
-    /// Whether tables have filters.
-    filters: bool,
+    filter: Option<Filter>,
     /// Bytes written, about.
     pub written: u64,
 }
 
 impl RunWriter {
     pub fn new(target: u64, cut: Cut) -> Self {
-        RunWriter { current: None, done: Vec::new(), target, cut, filters: false, written: 0 }
+        RunWriter { current: None, done: Vec::new(), target, cut, filter: None, written: 0 }
     }
 
-    /// The same with filters.
-    pub fn with_filters(self) -> Self {
-        RunWriter { filters: true, ..self }
+    /// The same with a filter, for so many keys.
+    pub fn with_filter(self, keys: usize) -> Self {
+        RunWriter { filter: Some(Filter::new(keys)), ..self }
     }
 
     /// Bytes of the table that is not whole yet.
@@ -65,7 +78,8 @@ impl RunWriter {
     }
 
     pub fn memory(&self) -> usize {
-        self.current.as_ref().map_or(0, TableWriter::memory)
+        let filter = self.filter.as_ref().map_or(0, Filter::bytes);
+        self.current.as_ref().map_or(0, TableWriter::memory) + filter
     }
 
     pub fn add(
@@ -84,10 +98,13 @@ impl RunWriter {
         }
         let current = match &mut self.current {
             Some(current) => current,
-            none => none.insert(TableWriter::new(files, self.filters)?),
+            none => none.insert(TableWriter::new(files)?),
         };
         let before = current.len();
         current.add(key, value)?;
+        if let Some(filter) = &mut self.filter {
+            filter.add(hash(key));
+        }
         self.written += current.len().saturating_sub(before);
         Ok(())
     }
@@ -106,7 +123,7 @@ impl RunWriter {
 
     pub fn finish(mut self) -> Result<Run, StateError> {
         self.end_table()?;
-        let run = Run { tables: self.done };
+        let run = Run { tables: self.done, filter: self.filter.map(Arc::new) };
         run.check_order();
         Ok(run)
     }
@@ -279,6 +296,8 @@ impl Cursor {
                 return Err(table.corrupt(self.next_unit, Damage::Checksum));
             }
             table.read(self.next_unit, units, &mut self.bytes)?;
+            let behind = self.next_unit + units;
+            table.will_read(behind, self.ahead.min(table.data_units() - behind));
             self.read += self.bytes.len() as u64;
             self.bytes_unit = self.next_unit;
             wanted = wanted.saturating_mul(2);

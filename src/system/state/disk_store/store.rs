@@ -9,7 +9,6 @@ use super::{
     lookup::{look_up, look_up_one},
     record_table::hash,
     records::Records,
-    run::Run,
     snapshot::SnapshotJob,
     table::{Files, KEY_BYTES_MAX, Trash},
 };
@@ -17,7 +16,6 @@ use crate::{host::SyncDisk, system::graph::KeyGroupRange};
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, VecDeque},
-    sync::Arc,
 };
 
 /// A value has at most this part of the memory.
@@ -28,8 +26,9 @@ const MEMORY_MIN: usize = 16 << 10;
 /// How a store is made.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Bytes that the store may hold in memory, all in all; at least 16 KiB. Three quarters are for records, one
-    /// sixteenth for blocks and indexes, the rest for filters and for the work under way.
+    /// Bytes that the store may hold in memory, all in all; at least 16 KiB. Eleven sixteenths are for records, one
+    /// for blocks and indexes, the rest for filters and for the work under way. While a batch is made resident, 48 for
+    /// each of its keys come on top.
     pub memory: usize,
     /// The key groups that it keeps.
     pub groups: KeyGroupRange,
@@ -101,7 +100,7 @@ impl DiskStore {
         let files = Files { door, folder, owner, next: 1, unit, write_bytes, trash };
         let levels = Levels::new(files, options.file, ahead as u32);
         DiskStore {
-            records: Records::new(options.memory / 4 * 3),
+            records: Records::new(options.memory / 16 * 11),
             levels,
             cache: BlockCache::new(options.memory / 16, unit),
             chain: Chain::default(),
@@ -226,7 +225,8 @@ impl DiskStore {
             if wanted.is_empty() || is_full {
                 break;
             }
-            let may_have: Vec<_> = run_may_have(run, &wanted);
+            let may_have = wanted.iter().filter(|(key, _)| run.may_have(hash(key)));
+            let may_have: Vec<_> = may_have.copied().collect();
             let mut found = BTreeSet::new();
             look_up(run, &may_have, cache, scratch, &mut |key, number, value| {
                 found.insert(number);
@@ -382,7 +382,7 @@ impl DiskStore {
     pub fn memory_bytes(&self) -> usize {
         let jobs: usize = self.jobs.iter().map(SnapshotJob::memory).sum();
         let levels = self.levels.memory() + self.chain.memory();
-        self.records.bytes() + levels + self.cache.memory() + jobs + self.scratch.capacity()
+        self.records.held_bytes() + levels + self.cache.memory() + jobs + self.scratch.capacity()
     }
 
     /// The bytes of the files that a restore of the newest written snapshot reads.
@@ -401,23 +401,4 @@ fn prefix(key: &[u8]) -> u64 {
             u64::from_be_bytes(padded)
         }
     }
-}
-
-/// Those keys that no filter of the run excludes.
-fn run_may_have<'k>(run: &Run, keys: &[(&'k [u8], u32)]) -> Vec<(&'k [u8], u32)> {
-    let mut at = 0;
-    let mut may_have = Vec::new();
-    for (key, number) in keys {
-        while run.tables.get(at).is_some_and(|table| *table.last < **key) {
-            at += 1;
-        }
-        let Some(table) = run.tables.get(at) else { break };
-        let filter = |table: &Arc<super::table::Table>| {
-            table.filter.as_ref().is_none_or(|filter| filter.may_have(hash(key)))
-        };
-        if *table.first <= **key && filter(table) {
-            may_have.push((*key, *number));
-        }
-    }
-    may_have
 }

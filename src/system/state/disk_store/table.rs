@@ -8,8 +8,6 @@
 use super::{
     block::{Block, BlockBuilder, common, put_varint, varint},
     error::{Damage, StateError},
-    filter::Filter,
-    record_table::hash,
 };
 use crate::host::{OpenMode, SyncDisk, SyncFile};
 use crc32fast::Hasher;
@@ -181,7 +179,6 @@ pub(super) struct Table {
     pub entries: u64,
     pub first: Box<[u8]>,
     pub last: Box<[u8]>,
-    pub filter: Option<Filter>,
 }
 
 impl Table {
@@ -191,8 +188,7 @@ impl Table {
 
     /// Bytes that it takes in memory.
     pub fn memory(&self) -> usize {
-        let filter = self.filter.as_ref().map_or(0, Filter::bytes);
-        size_of::<Self>() + self.first.len() + self.last.len() + self.owned.name.len() + filter
+        size_of::<Self>() + self.first.len() + self.last.len() + self.owned.name.len()
     }
 
     /// Bytes of a unit.
@@ -220,6 +216,12 @@ impl Table {
             return Err(self.corrupt(unit, damage));
         }
         Ok(())
+    }
+
+    /// Lets the disk know what will be read soon.
+    pub fn will_read(&self, unit: u32, units: u32) {
+        let offset = u64::from(unit) * self.unit as u64;
+        self.file.will_read(offset, u64::from(units) * self.unit as u64);
     }
 
     /// Checks the block that begins at a unit; answers its payload and how many units it has. `bytes` begin with it and
@@ -304,7 +306,6 @@ impl Table {
             entries: 0,
             first: Box::default(),
             last: Box::default(),
-            filter: None,
         };
         table.read_trailer(units)?;
         Ok(table)
@@ -409,13 +410,10 @@ pub(super) struct TableWriter {
     crc: Hasher,
     entries: u64,
     first: Box<[u8]>,
-    /// Of its keys, for a filter.
-    hashes: Option<Vec<u64>>,
 }
 
 impl TableWriter {
-    /// Begins a file, which has a filter in memory if it is said so.
-    pub fn new(files: &mut Files, has_filter: bool) -> Result<Self, StateError> {
+    pub fn new(files: &mut Files) -> Result<Self, StateError> {
         let identity = Identity { owner: files.owner, number: files.next };
         files.next += 1;
         let owned = OwnedName { name: identity.name(), trash: files.trash.clone() };
@@ -446,7 +444,6 @@ impl TableWriter {
             crc: Hasher::new(),
             entries: 0,
             first: Box::default(),
-            hashes: has_filter.then(Vec::new),
         })
     }
 
@@ -456,8 +453,7 @@ impl TableWriter {
     }
 
     pub fn memory(&self) -> usize {
-        let hashes = self.hashes.as_ref().map_or(0, |hashes| 8 * hashes.capacity());
-        self.buffer.capacity() + self.index.capacity() + 2 * self.unit + hashes
+        self.buffer.capacity() + self.index.capacity() + 2 * self.unit
     }
 
     /// The last key that was added.
@@ -480,9 +476,6 @@ impl TableWriter {
         }
         self.block.add(key, value);
         self.entries += 1;
-        if let Some(hashes) = &mut self.hashes {
-            hashes.push(hash(key));
-        }
         Ok(())
     }
 
@@ -549,11 +542,6 @@ impl TableWriter {
         trailer.write(&mut self.buffer);
         self.end_block(begin);
         self.write()?;
-        let filter = self.hashes.map(|hashes| {
-            let mut filter = Filter::new(hashes.len());
-            hashes.iter().for_each(|hash| filter.add(*hash));
-            filter
-        });
         Ok(Table {
             identity,
             owned: self.owned,
@@ -567,7 +555,6 @@ impl TableWriter {
             entries,
             first: self.first,
             last: trailer.last,
-            filter,
         })
     }
 }

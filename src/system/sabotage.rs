@@ -17,6 +17,10 @@ crate::sabotages! {
     ENDED_JOB_TAKEN_ON_AGAIN = "ended-job-taken-on-again", "generic", ["D2"];
     /// A checkpoint is confirmed to the tasks before its pointer is stored.
     COMPLETE_BEFORE_STORED = "complete-before-stored", "generic", ["C4", "X5"];
+    /// A part is taken that names files which were removed.
+    REMOVED_FILES_NAMED_AGAIN = "removed-files-named-again", "FLINK-24611", ["C5", "X4"];
+    /// Files that no checkpoint names are removed while a pending one may name them.
+    FILES_GO_AT_ONCE = "files-go-at-once", "FLINK-23949", ["C5", "X4"];
     /// A savepoint's metadata is put before the parts that it names.
     SAVEPOINT_BEFORE_ITS_PARTS = "savepoint-before-its-parts", "generic", ["C14"];
     /// A checkpoint that is being copied as a savepoint goes when a newer one is complete.

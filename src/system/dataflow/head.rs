@@ -34,6 +34,15 @@ pub trait ChainHead: Downstream {
     /// Handles a record of another task.
     fn record(&mut self, record: &[u8], scope: &mut Scope);
 
+    /// Lets those that want it see the records of a buffer before they are handled.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn look_ahead(&mut self, records: &Records) -> Result<(), Failure> {
+        let _ = records;
+        Ok(())
+    }
+
     /// The operators, the first one first.
     fn managed(&mut self) -> Vec<&mut dyn Managed> {
         let mut all = Vec::new();
@@ -78,6 +87,19 @@ impl<T: Data> ChainHead for InputHead<T> {
 
     fn drain(&mut self, _: &mut Scope) -> usize {
         0
+    }
+
+    fn look_ahead(&mut self, records: &Records) -> Result<(), Failure> {
+        if !self.next.wants_look_ahead() {
+            return Ok(());
+        }
+        let mut records = records.clone();
+        while records.left > 0 {
+            let record = records.next()?;
+            records.left -= 1;
+            self.next.look_ahead(&decode_record::<T>(&record)?.0)?;
+        }
+        self.next.end_look_ahead()
     }
 
     fn record(&mut self, record: &[u8], scope: &mut Scope) {

@@ -45,7 +45,9 @@ pub use data::Data;
 pub use failure::{Failure, Result};
 pub use head::{ChainHead, Fetched, Records};
 pub use keyed_state::Key;
-pub use operator::{Managed, OperatorContext, Waits, at_once, ready, split_lists};
+pub use operator::{
+    Managed, OperatorContext, Waits, WorkingFolders, WrittenFile, at_once, ready, split_lists,
+};
 pub use operator_fn::Operator;
 pub use output_tag::OutputTag;
 pub use outputs::{

@@ -8,13 +8,17 @@ use super::{
 use crate::{
     host::Host,
     system::{
-        graph::{KeyGroupRange, OperatorState, RestoredState, SavepointOrigin},
+        graph::{KeyGroupRange, OperatorState, RestoredState, SavepointOrigin, StateBackend},
         ids::{CheckpointId, ExecutionAttemptId},
         service::Services,
     },
 };
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
 
 /// What an operator, source or sink knows about where it runs. Cheap to clone.
 #[derive(Clone)]
@@ -39,6 +43,45 @@ pub struct OperatorContext {
     pub savepoint: Option<SavepointOrigin>,
     /// How many completed checkpoints the job keeps, of which any may be restored.
     pub retained: u32,
+    /// Where state by key is kept.
+    pub state_backend: StateBackend,
+    /// Folders of the disk in which it may be.
+    pub folders: WorkingFolders,
+}
+
+/// Folders of a process's disk for what is worth nothing after it: each is one operator's at a time. A number is given
+/// again, so that what a former process left there is found and removed.
+#[derive(Clone, Debug, Default)]
+pub struct WorkingFolders(Arc<Mutex<BTreeSet<u64>>>);
+
+/// A folder, until it is dropped.
+#[derive(Debug)]
+pub struct WorkingFolder {
+    all: WorkingFolders,
+    number: u64,
+}
+
+impl WorkingFolders {
+    /// A folder that nobody has.
+    pub fn take(&self) -> WorkingFolder {
+        let mut taken = self.0.lock().expect("no panic under this lock");
+        let number = (0..).find(|number| !taken.contains(number)).expect("there is a number");
+        taken.insert(number);
+        WorkingFolder { all: self.clone(), number }
+    }
+}
+
+impl WorkingFolder {
+    /// Its path.
+    pub fn path(&self) -> String {
+        format!("state/{}", self.number)
+    }
+}
+
+impl Drop for WorkingFolder {
+    fn drop(&mut self) {
+        self.all.0.lock().expect("no panic under this lock").remove(&self.number);
+    }
 }
 
 impl OperatorContext {
@@ -117,6 +160,23 @@ pub fn at_once<'a, T: Send + 'a>(result: Result<T, Failure>) -> Waits<'a, T> {
     std::future::ready(result).boxed()
 }
 
+/// A file of a snapshot, on the disk of its task executor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenFile {
+    /// Where it is on the disk.
+    pub path: String,
+    /// Where it goes in the object store, or lies already.
+    pub object: String,
+    /// Its length in bytes.
+    pub length: u64,
+    /// The CRC-32 of its bytes.
+    pub crc: u32,
+    /// Whether a complete checkpoint has it.
+    pub is_complete: bool,
+    /// What is in it.
+    pub about: Bytes,
+}
+
 /// An operator, source or sink as its task looks after it. Calls come between records, one at a time.
 pub trait Managed: Send {
     /// What its state is found by.
@@ -151,6 +211,30 @@ pub trait Managed: Send {
     fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {
         let _ = checkpoint;
         ready(())
+    }
+
+    /// The files of a snapshot that belong to what [`snapshot`](Self::snapshot) gave; `None` while they are being written.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn written(&mut self, checkpoint: CheckpointId) -> Result<Option<Vec<WrittenFile>>, Failure> {
+        let _ = checkpoint;
+        Ok(Some(Vec::new()))
+    }
+
+    /// The checkpoint comes to nothing.
+    fn notify_checkpoint_aborted(&mut self, checkpoint: CheckpointId) {
+        let _ = checkpoint;
+    }
+
+    /// Whether it has work to do of its own, whether records come or not.
+    fn has_work(&self) -> bool {
+        false
+    }
+
+    /// Does some of its own work, and waits for what the last batch took of its disk; `None` where there is neither.
+    fn tend(&mut self) -> Option<Waits<'_, ()>> {
+        None
     }
 
     /// When it wants to hear of the time of day next.

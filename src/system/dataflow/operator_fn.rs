@@ -156,7 +156,7 @@ impl<T: Data, O: Operator<T>> Managed for Kept<T, O> {
     fn snapshot(&mut self, checkpoint: CheckpointId) -> Waits<'_, OperatorState> {
         async move {
             let own = self.operator.snapshot(checkpoint).await?;
-            Ok(OperatorState { own, keyed: Vec::new() })
+            Ok(OperatorState { own, ..OperatorState::default() })
         }
         .boxed()
     }

@@ -4,7 +4,7 @@ use super::{
     data::{Data, decode, encode},
     failure::Result,
     keyed_state::{Key, KeyedState, Slot},
-    operator::{Managed, OperatorContext, Waits, at_once},
+    operator::{Managed, OperatorContext, Waits, WrittenFile, at_once, ready},
     stage::{Collector, Downstream, Scope, Stage},
     time::{Timestamp, WatermarkStatus},
 };
@@ -14,6 +14,7 @@ use crate::system::{
     sabotage,
 };
 use bytes::Bytes;
+use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 
 /// A function with a state of its own for each key, and with timers. Each subtask works with a clone.
@@ -76,7 +77,7 @@ pub struct KeyContext<'a, K, S> {
     is_cleared: bool,
 }
 
-impl<K: Key, S: Default> KeyContext<'_, K, S> {
+impl<K: Key, S: Data + Default> KeyContext<'_, K, S> {
     /// The key.
     pub fn key(&self) -> &K {
         self.slot.key()
@@ -153,6 +154,8 @@ struct Keyed<K, T, P: Process<K, T>> {
     function: P,
     state: KeyedState<K, P::State>,
     progress: Progress,
+    /// The keys of records that come next, as the disk has them.
+    ahead: Vec<Vec<u8>>,
     /// The time of day up to which timers are due.
     due: Timestamp,
     /// That watermarks come, or don't: those behind hear of it behind the watermark that came before.
@@ -176,7 +179,8 @@ where
         let state = KeyedState::new(KeyGroupRange { start: 0, end: 0 }, 1);
         let progress = Progress { watermark: Timestamp::MIN, told: Timestamp::MIN };
         let uid = uid.to_string();
-        let keyed = Keyed { uid, function, state, progress, due: Timestamp::MIN, untold: None };
+        let (ahead, due) = (Vec::new(), Timestamp::MIN);
+        let keyed = Keyed { uid, function, state, progress, ahead, due, untold: None };
         ProcessStage { keyed, key, next }
     }
 
@@ -192,8 +196,12 @@ where
         ) -> Result<()>,
     ) {
         let Keyed { function, state, progress, .. } = &mut self.keyed;
+        let slot = match state.slot(key) {
+            Ok(slot) => slot,
+            Err(failure) => return scope.fail(failure),
+        };
         let mut context = KeyContext {
-            slot: state.slot(key),
+            slot,
             time,
             watermark: progress.watermark,
             now: scope.now(),
@@ -201,10 +209,9 @@ where
         };
         let mut out = Collector::new(&mut *self.next, time, scope);
         let called = call(function, &mut context, &mut out);
-        if context.is_cleared {
-            context.slot.clear();
-        }
-        scope.note(called);
+        let is_cleared = context.is_cleared;
+        let kept = context.slot.keep(is_cleared);
+        scope.note(called.and(kept));
     }
 
     /// Fires what is due, one by one, until the chain pauses; then tells those behind of the watermark.
@@ -241,6 +248,12 @@ where
     P: Process<K, T>,
     F: Fn(&T) -> K + Send,
 {
+    fn look_ahead(&mut self, value: &T) -> Result<()> {
+        let key = self.keyed.state.encoded(&(self.key)(value))?;
+        self.keyed.ahead.push(key);
+        Ok(())
+    }
+
     fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope) {
         let key = (self.key)(&value);
         self.call(key, time, scope, |function, context, out| function.process(value, context, out));
@@ -256,6 +269,18 @@ where
 {
     fn for_each_reader(&mut self, call: &mut dyn FnMut(&mut dyn Downstream)) {
         call(&mut *self.next);
+    }
+
+    fn wants_look_ahead(&self) -> bool {
+        self.keyed.state.is_on_disk()
+    }
+
+    fn end_look_ahead(&mut self) -> Result<()> {
+        let ahead = std::mem::take(&mut self.keyed.ahead);
+        match self.keyed.state.disk() {
+            Some(disk) => disk.make_resident(&ahead),
+            None => Ok(()),
+        }
     }
 
     fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
@@ -296,7 +321,6 @@ impl<K: Key, T: Send, P: Process<K, T>> Keyed<K, T, P> {
             watermark = Some(watermark.map_or(progress.watermark, |earliest: Timestamp| {
                 earliest.min(progress.watermark)
             }));
-            self.state.restore(&state.keyed)?;
         }
         // Nobody behind was told in this attempt.
         let watermark = watermark.unwrap_or(Timestamp::MIN);
@@ -319,25 +343,59 @@ impl<K: Key, T: Send, P: Process<K, T>> Managed for Keyed<K, T, P> {
         context: &'a OperatorContext,
         restored: RestoredState,
     ) -> Waits<'a, ()> {
-        self.state = KeyedState::new(context.key_groups(), context.max_parallelism);
-        let opened = self.function.open(context);
-        let restored = match restored {
-            RestoredState::Nothing => Ok(()),
-            RestoredState::Same(state) => self.restore(&[state], context),
-            RestoredState::Redistributed(states) => {
-                let states: Vec<_> = states.into_iter().map(|(_, state)| state).collect();
-                self.restore(&states, context)
-            }
-        };
-        at_once(opened.and(restored))
+        async move {
+            self.function.open(context)?;
+            let states = match restored {
+                RestoredState::Nothing => Vec::new(),
+                RestoredState::Same(state) => vec![state],
+                RestoredState::Redistributed(states) => {
+                    states.into_iter().map(|(_, state)| state).collect()
+                }
+            };
+            self.state = KeyedState::open(context, &states).await?;
+            self.restore(&states, context)
+        }
+        .boxed()
     }
 
-    fn snapshot(&mut self, _: CheckpointId) -> Waits<'_, OperatorState> {
-        let taken = self.state.snapshot().and_then(|keyed| {
+    fn snapshot(&mut self, checkpoint: CheckpointId) -> Waits<'_, OperatorState> {
+        let taken = self.state.snapshot(checkpoint).and_then(|keyed| {
             let own = Bytes::from(encode(&self.progress)?);
-            Ok(OperatorState { own, keyed })
+            Ok(OperatorState { own, keyed, files: Vec::new() })
         });
         at_once(taken)
+    }
+
+    fn written(&mut self, checkpoint: CheckpointId) -> Result<Option<Vec<WrittenFile>>> {
+        self.state.written(checkpoint)
+    }
+
+    fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {
+        if let Some(disk) = self.state.disk() {
+            disk.complete(checkpoint);
+        }
+        ready(())
+    }
+
+    fn notify_checkpoint_aborted(&mut self, checkpoint: CheckpointId) {
+        if let Some(disk) = self.state.disk() {
+            disk.abort(checkpoint);
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        self.state.has_work()
+    }
+
+    fn tend(&mut self) -> Option<Waits<'_, ()>> {
+        Some(self.state.disk()?.tend().boxed())
+    }
+
+    fn close(&mut self) -> Waits<'_, ()> {
+        if let Some(disk) = self.state.disk() {
+            disk.remove_files();
+        }
+        ready(())
     }
 
     fn next_timer(&self) -> Option<Timestamp> {

@@ -161,7 +161,7 @@ impl<T: Data, S: Sink<T>> Managed for Writing<T, S> {
     fn snapshot(&mut self, checkpoint: CheckpointId) -> Waits<'_, OperatorState> {
         async move {
             let own = self.sink.snapshot(checkpoint).await?;
-            Ok(OperatorState { own, keyed: Vec::new() })
+            Ok(OperatorState { own, ..OperatorState::default() })
         }
         .boxed()
     }

@@ -220,7 +220,7 @@ impl<S: Source> Managed for Reading<S> {
                 false => encode(&(own, &self.left))?,
             };
             let own = Bytes::from(own);
-            Ok(OperatorState { own, keyed: Vec::new() })
+            Ok(OperatorState { own, ..OperatorState::default() })
         });
         at_once(taken)
     }

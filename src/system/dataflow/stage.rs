@@ -240,6 +240,19 @@ pub trait Downstream: Send {
         self.for_each_reader(&mut |reader| reader.finish(scope));
     }
 
+    /// Whether it wants to [look ahead](Stage::look_ahead).
+    fn wants_look_ahead(&self) -> bool {
+        false
+    }
+
+    /// All records of a batch were looked at.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn end_look_ahead(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Sends an encoded record once more to an output, of which a former subtask had emitted it: to whatever channel it
     /// belongs to now.
     fn send_again(&mut self, output: usize, record: &[u8], scope: &mut Scope) {
@@ -254,6 +267,15 @@ pub trait Downstream: Send {
 pub trait Stage<T>: Downstream {
     /// Handles a record.
     fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope);
+
+    /// Sees a record that it handles soon, to bring into memory what it needs for that.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn look_ahead(&mut self, value: &T) -> Result<(), Failure> {
+        let _ = value;
+        Ok(())
+    }
 
     /// A `Box<dyn Stage<_>>` of those that read a side output of the operator before this; nobody by default.
     fn side_output(&mut self, tag: &str) -> Option<&mut (dyn Any + Send)> {

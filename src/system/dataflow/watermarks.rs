@@ -268,7 +268,7 @@ impl Managed for Progress {
 
     fn snapshot(&mut self, _: CheckpointId) -> Waits<'_, OperatorState> {
         let own = encode(&self.latest).map(Bytes::from);
-        at_once(own.map(|own| OperatorState { own, keyed: Vec::new() }))
+        at_once(own.map(|own| OperatorState { own, ..OperatorState::default() }))
     }
 
     fn next_timer(&self) -> Option<Timestamp> {

@@ -87,6 +87,19 @@ pub struct StateHandle {
     pub place: StatePlace,
     /// Its length in bytes.
     pub length: u64,
+    /// The files that it names, which other checkpoints may name too.
+    pub shared: Vec<SharedFile>,
+}
+
+/// A file of state by key in the object store, which several checkpoints may name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SharedFile {
+    /// The object.
+    pub object: String,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Whether it was written for this checkpoint; else a complete one has it.
+    pub is_new: bool,
 }
 
 /// Where state is.
@@ -101,13 +114,13 @@ pub enum StatePlace {
 impl StateHandle {
     /// State that lies in the object store.
     pub fn object(name: String, length: u64) -> Self {
-        StateHandle { place: StatePlace::Object(name), length }
+        StateHandle { place: StatePlace::Object(name), length, shared: Vec::new() }
     }
 
     /// State that goes with its handle.
     pub fn inline(state: Bytes) -> Self {
         let length = state.len() as u64;
-        StateHandle { place: StatePlace::Inline(state), length }
+        StateHandle { place: StatePlace::Inline(state), length, shared: Vec::new() }
     }
 
     /// The objects that are of no use without the handle.
@@ -182,6 +195,19 @@ pub struct OperatorState {
     pub own: Bytes,
     /// Its keyed state: key groups with their encoded entries, in order.
     pub keyed: Vec<(u32, Bytes)>,
+    /// Files that hold more of its keyed state, the oldest first.
+    pub files: Vec<StateFile>,
+}
+
+/// A file that holds state by key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StateFile {
+    /// The object in the object store; in a savepoint it is relative to the savepoint's path.
+    pub object: String,
+    /// Its length in bytes.
+    pub length: u64,
+    /// What is in it, as its backend encodes that.
+    pub about: Bytes,
 }
 
 /// What an operator of one subtask begins with.

@@ -57,7 +57,16 @@ pub enum StateBackend {
     /// In memory; what checkpoints hold lies in the object store.
     #[default]
     Heap,
+    /// On the disk of the task executor: more than memory. What checkpoints hold lies in the object store, as files that
+    /// they share: each adds what has changed.
+    Disk {
+        /// Bytes of memory for the state of each keyed operator of a subtask; at least [`STATE_MEMORY_MIN`].
+        memory: u64,
+    },
 }
+
+/// The least memory for state on disk, in bytes.
+pub const STATE_MEMORY_MIN: u64 = 16 * 1024;
 
 /// The longest part of a checkpoint that goes with its acknowledgement, in bytes.
 pub const INLINE_STATE_BYTES_MAX: usize = 32 * 1024;
@@ -318,6 +327,13 @@ impl JobGraph {
             ("the concurrent checkpoints", settings.max_concurrent.into(), any.clone()),
             ("the retained checkpoints", settings.retained.into(), any),
         ];
+        if let StateBackend::Disk { memory } = self.state_backend {
+            bounded.push((
+                "the memory for state on disk in bytes",
+                memory,
+                STATE_MEMORY_MIN..=u64::MAX,
+            ));
+        }
         match self.restarts {
             RestartStrategy::FailureRate { failures, .. } => {
                 let most = u64::from(RATE_FAILURES_MAX);

@@ -16,8 +16,8 @@ mod stream;
 
 pub use deployment::{
     FormerPart, InputChannelDeployment, InputGateDeployment, OperatorState, RestoredParts,
-    RestoredState, ResultPartitionDeployment, SavepointOrigin, StateHandle, StatePlace,
-    TaskDeployment, TaskRestore, TaskState,
+    RestoredState, ResultPartitionDeployment, SavepointOrigin, SharedFile, StateFile, StateHandle,
+    StatePlace, TaskDeployment, TaskRestore, TaskState,
 };
 pub use execution::{
     ExecutionEdge, ExecutionGraph, ExecutionJobVertex, ExecutionVertex, IntermediateResult,
@@ -26,7 +26,8 @@ pub use execution::{
 pub use job::{
     CheckpointSettings, DistributionPattern, GraphError, INLINE_STATE_BYTES_MAX,
     IntermediateDataSet, JobEdge, JobGraph, JobVertex, NAME_BYTES_MAX, OperatorSpec,
-    PARALLELISM_MAX, ProgramRef, RATE_FAILURES_MAX, RestartStrategy, SavepointSource, StateBackend,
+    PARALLELISM_MAX, ProgramRef, RATE_FAILURES_MAX, RestartStrategy, STATE_MEMORY_MIN,
+    SavepointSource, StateBackend,
 };
 pub use partitioner::{KeyGroupRange, Partitioner, key_group};
 pub use report::{FunctionReport, GraphReport};

@@ -15,6 +15,10 @@ pub struct OperatorContents {
     pub key_groups: BTreeSet<u32>,
     /// Bytes of state by key, as it is encoded.
     pub keyed_bytes: u64,
+    /// Files of state by key.
+    pub files: u32,
+    /// Their bytes.
+    pub file_bytes: u64,
 }
 
 /// What is in a savepoint.
@@ -57,6 +61,11 @@ pub async fn contents(objects: &dyn ObjectStore, path: &str) -> Result<Contents,
             let operator = contents.operators.entry(uid).or_default();
             operator.subtasks += 1;
             operator.own_bytes += state.own.len() as u64;
+            for file in &state.files {
+                operator.files += 1;
+                operator.file_bytes += file.length;
+                contents.bytes += file.length;
+            }
             for (group, encoded) in state.keyed {
                 operator.key_groups.insert(group);
                 operator.keyed_bytes += encoded.len() as u64;

@@ -99,6 +99,11 @@ impl Savepoint {
         self.vertices.iter().flat_map(|vertex| &vertex.parts)
     }
 
+    /// The same, to be changed.
+    pub(super) fn parts_mut(&mut self) -> impl Iterator<Item = &mut SavedPart> {
+        self.vertices.iter_mut().flat_map(|vertex| &mut vertex.parts)
+    }
+
     /// As it is written.
     ///
     /// # Panics

@@ -2,13 +2,14 @@
 
 use super::{Savepoint, SavepointError, metadata_name};
 use crate::system::{
-    graph::{StateHandle, StatePlace},
+    graph::{StateHandle, StatePlace, TaskState},
     ids::JobId,
     protocol::SAVEPOINT_PATH_BYTES_MAX,
     sabotage,
     service::object_store::{ObjectStore, ObjectStoreRefusal},
     store::object_prefix,
 };
+use bytes::Bytes;
 use std::collections::BTreeSet;
 
 /// Whether a savepoint of a job may lie at a path.
@@ -49,42 +50,75 @@ pub async fn is_complete(
 pub async fn publish(
     objects: &dyn ObjectStore,
     path: &str,
-    savepoint: &Savepoint,
+    mut savepoint: Savepoint,
     parts: &[StateHandle],
 ) -> Result<(), ObjectStoreRefusal> {
-    let (metadata, encoded) = (metadata_name(path), savepoint.encode());
-    let own = savepoint.parts().map(|part| format!("{path}/{}", part.object)).collect::<Vec<_>>();
+    let metadata = metadata_name(path);
     let early = objects.host().sabotaged(sabotage::SAVEPOINT_BEFORE_ITS_PARTS);
     if early {
-        objects.put_until_acknowledged(&metadata, encoded.clone()).await?;
+        objects.put_until_acknowledged(&metadata, savepoint.encode()).await?;
     }
-    let mut done = copy(objects, parts, &own).await;
+    let mut copies = BTreeSet::new();
+    let mut done = copy(objects, path, &mut savepoint, parts, &mut copies).await;
     if done.is_ok() && !early {
-        done = objects.put_until_acknowledged(&metadata, encoded).await;
+        done = objects.put_until_acknowledged(&metadata, savepoint.encode()).await;
     }
     if let Err(refusal) = done {
+        let copies: Vec<String> = copies.into_iter().collect();
         // What can't be removed now is in nobody's way: it is no savepoint.
-        let _ = objects.delete_until_acknowledged(&own).await;
+        let _ = objects.delete_until_acknowledged(&copies).await;
         return if refusal == ObjectStoreRefusal::Exists { Ok(()) } else { Err(refusal) };
     }
     let mut left = objects.list_until_acknowledged(path).await?;
-    left.retain(|name| *name != metadata && !own.contains(name));
+    left.retain(|name| *name != metadata && !copies.contains(name));
     objects.delete_until_acknowledged(&left).await
 }
 
+/// Copies parts, in their order, and notes how long the copies are and which objects there are.
 async fn copy(
     objects: &dyn ObjectStore,
+    path: &str,
+    savepoint: &mut Savepoint,
     parts: &[StateHandle],
-    to: &[String],
+    copies: &mut BTreeSet<String>,
 ) -> Result<(), ObjectStoreRefusal> {
-    for (from, to) in parts.iter().zip(to) {
+    for (from, to) in parts.iter().zip(savepoint.parts_mut()) {
         let content = match &from.place {
             StatePlace::Inline(state) => state.clone(),
             StatePlace::Object(name) => objects.get_until_acknowledged(name).await?,
         };
-        objects.put_until_acknowledged(to, content).await?;
+        let content = copy_files(objects, path, from, &to.object, content, copies).await?;
+        to.length = content.len() as u64;
+        let name = format!("{path}/{}", to.object);
+        copies.insert(name.clone());
+        objects.put_until_acknowledged(&name, content).await?;
     }
     Ok(())
+}
+
+/// Copies the files that a part names, and names the copies in it. Those of `chk-N/V-S` become `files-N/V-S-…`.
+async fn copy_files(
+    objects: &dyn ObjectStore,
+    path: &str,
+    from: &StateHandle,
+    to: &str,
+    part: Bytes,
+    copies: &mut BTreeSet<String>,
+) -> Result<Bytes, ObjectStoreRefusal> {
+    if from.shared.is_empty() {
+        return Ok(part);
+    }
+    let mut state: TaskState = postcard::from_bytes(&part).expect("a task has written it");
+    let folder = to.replacen("chk-", "files-", 1);
+    let files = state.operators.iter_mut().flat_map(|(_, operator)| &mut operator.files);
+    for (number, file) in files.enumerate() {
+        let content = objects.get_until_acknowledged(&file.object).await?;
+        file.object = format!("{folder}-{number}");
+        let copy = format!("{path}/{}", file.object);
+        copies.insert(copy.clone());
+        objects.put_until_acknowledged(&copy, content).await?;
+    }
+    Ok(Bytes::from(postcard::to_allocvec(&state).expect("plain values")))
 }
 
 /// Reads the savepoint at a path, and looks whether its parts are there.

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::system::{
     dataflow::Programs,
+    dataflow::WorkingFolders,
     graph::{StateHandle, TaskDeployment},
     heartbeat::{Beat, HeartbeatManager, HeartbeatSession},
     ids::{AllocationId, CheckpointId, ExecutionAttemptId, InstanceId, JobId, TaskExecutorSession},
@@ -52,6 +53,7 @@ pub struct TaskExecutor {
     info: TaskExecutorInfo,
     slots: SlotTable,
     tasks: BTreeMap<ExecutionAttemptId, TaskHandle>,
+    folders: WorkingFolders,
     jobs: BTreeMap<JobId, MasterLink>,
     master_beats: HeartbeatManager<TaskExecutor, ToMasters>,
     resources: ResourceLink,
@@ -108,6 +110,7 @@ impl TaskExecutor {
             services,
             info,
             tasks: BTreeMap::new(),
+            folders: WorkingFolders::default(),
             jobs: BTreeMap::new(),
             master_beats: HeartbeatManager::new(own_id.clone(), heartbeat),
             resources: ResourceLink::new(&numbers),
@@ -228,6 +231,7 @@ impl TaskExecutor {
             exchange: self.services.exchange.clone(),
             programs: self.services.programs.clone(),
             services: self.services.services.clone(),
+            folders: self.folders.clone(),
             responder: Arc::new(Responder(context.handle())),
             config: self.services.config.task.clone(),
         };

@@ -216,6 +216,7 @@ impl Cluster {
             exchange: self.exchanges[node].clone(),
             programs: programs(&self.seen),
             services: Services { objects: self.store.clone(), ..self.services[node].clone() },
+            folders: Default::default(),
             responder: self.reports.clone(),
             config: self.config.clone(),
         }

@@ -63,8 +63,9 @@ fn tell(path: &str, read: &Contents) {
         say(&format!("{} of records waited between tasks", size(*waiting_bytes)));
     }
     say("");
-    let row = |cells: [String; 5]| cells.into_iter().map(Cell::from).collect::<Vec<_>>();
-    let head = ["operator", "subtasks", "key groups", "by key", "besides"].map(str::to_string);
+    let row = |cells: [String; 6]| cells.into_iter().map(Cell::from).collect::<Vec<_>>();
+    let head =
+        ["operator", "subtasks", "key groups", "by key", "in files", "besides"].map(str::to_string);
     let max_parallelism = |uid: &str| {
         let mut vertices = savepoint.vertices.iter();
         let of = vertices.find(|vertex| vertex.operators.iter().any(|known| known == uid));
@@ -80,6 +81,10 @@ fn tell(path: &str, read: &Contents) {
             operator.subtasks.to_string(),
             groups,
             size(operator.keyed_bytes),
+            match operator.files {
+                0 => "-".to_string(),
+                files => format!("{} in {files}", size(operator.file_bytes)),
+            },
             size(operator.own_bytes),
         ])
     });

@@ -13,7 +13,7 @@ use crate::{
         CliError, Outcome,
         cluster::{Size, Timeouts},
         programs::{Prepared, Unprepared, prepare},
-        text::{Narrator, parse_duration, say},
+        text::{Narrator, parse_bytes, parse_duration, say},
     },
     jobs::Jobs,
     system::{
@@ -59,6 +59,9 @@ pub struct Submit {
     /// Where tasks keep their state by key, and how it gets into checkpoints
     #[arg(long, value_enum, default_value_t = Backend::Heap)]
     state_backend: Backend,
+    /// Memory for the state of each keyed operator of a subtask, where it is on disk
+    #[arg(long, value_name = "BYTES", default_value = "64MiB", value_parser = parse_bytes)]
+    state_memory: u64,
     /// Begin from the savepoint that lies there in the cluster's object store, as `savepoint` and `stop` have printed it,
     /// at any parallelism. The job's own arguments must be those that it was taken with
     #[arg(long, value_name = "PATH")]
@@ -103,6 +106,8 @@ enum Backend {
     Memory,
     /// In memory; in checkpoints it lies in the object store
     Heap,
+    /// On the disks of the task executors, more than memory; each checkpoint adds what has changed to the object store
+    Disk,
 }
 
 /// The size of a cluster of the job's own.
@@ -218,6 +223,7 @@ impl Submit {
         graph.state_backend = match self.state_backend {
             Backend::Memory => StateBackend::Memory,
             Backend::Heap => StateBackend::Heap,
+            Backend::Disk => StateBackend::Disk { memory: self.state_memory },
         };
         graph.savepoint = self.from_savepoint.as_ref().map(|path| SavepointSource {
             path: path.trim_end_matches('/').to_string(),

@@ -1,6 +1,7 @@
 //! The sink against a database that loses answers when it is told to.
 
 use super::*;
+use crate::system::{dataflow::WorkingFolders, graph::StateBackend};
 use crate::{
     host::{Host, NodeAddress, run_two},
     system::{
@@ -169,6 +170,8 @@ impl Bench {
             restored: None,
             savepoint: None,
             retained: 1,
+            state_backend: StateBackend::default(),
+            folders: WorkingFolders::default(),
         };
         sink.open(&context, restored).await.expect("it may begin");
         sink

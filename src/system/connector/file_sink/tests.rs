@@ -1,6 +1,7 @@
 //! The sink on an object store that loses answers when it is told to.
 
 use super::*;
+use crate::system::{dataflow::WorkingFolders, graph::StateBackend};
 use crate::{
     host::{Host, run_two},
     system::{
@@ -154,6 +155,8 @@ impl Bench {
             restored: None,
             savepoint: None,
             retained: 1,
+            state_backend: StateBackend::default(),
+            folders: WorkingFolders::default(),
         }
     }
 

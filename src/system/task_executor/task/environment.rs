@@ -3,7 +3,7 @@
 use crate::{
     host::Host,
     system::{
-        dataflow::Programs,
+        dataflow::{Programs, WorkingFolders},
         graph::StateHandle,
         ids::{CheckpointId, ExecutionAttemptId},
         protocol::ExecutionState,
@@ -108,6 +108,8 @@ pub struct TaskEnvironment {
     pub programs: Programs,
     /// The services of the cluster: state lies in its object store.
     pub services: Services,
+    /// Folders of the disk for what tasks keep there while they run.
+    pub folders: WorkingFolders,
     /// Who is told.
     pub responder: Arc<dyn TaskResponder>,
     /// How it runs.

@@ -38,7 +38,9 @@ impl RestoredTask {
     ) -> Result<Self, TaskError> {
         let Some(restore) = restore else { return Ok(RestoredTask::default()) };
         let mut task = match &restore.state {
-            RestoredParts::Same(part) => Self::same(read_part(objects, part).await?)?,
+            RestoredParts::Same(part) => {
+                Self::same(read_part(objects, part, restore.savepoint.is_some()).await?)?
+            }
             RestoredParts::Redistributed(parts) => Self::redistributed(objects, parts).await?,
         };
         if restore.stopped {
@@ -64,7 +66,7 @@ impl RestoredTask {
         let mut states = BTreeMap::<String, Vec<(u32, OperatorState)>>::new();
         let mut emitted_again = Waiting::new();
         for FormerPart { subtask, same_chain, takes_emitted, state } in parts {
-            let part = read_part(objects, state).await?;
+            let part = read_part(objects, state, true).await?;
             finished &= part.finished;
             for (uid, state) in part.operators {
                 states.entry(uid).or_default().push((*subtask, state));
@@ -135,7 +137,12 @@ fn decoded(emitted: &Bytes) -> Result<Waiting, TaskError> {
     postcard::from_bytes(emitted).map_err(|error| TaskError::Restore(error.to_string()))
 }
 
-async fn read_part(objects: &dyn ObjectStore, part: &StateHandle) -> Result<TaskState, TaskError> {
+/// Reads a part; the files that one `of_savepoint` names are found beside it.
+async fn read_part(
+    objects: &dyn ObjectStore,
+    part: &StateHandle,
+    of_savepoint: bool,
+) -> Result<TaskState, TaskError> {
     let bytes = match &part.place {
         StatePlace::Inline(state) => state.clone(),
         StatePlace::Object(name) => {
@@ -147,5 +154,15 @@ async fn read_part(objects: &dyn ObjectStore, part: &StateHandle) -> Result<Task
         let text = format!("{} bytes where {} were written", bytes.len(), part.length);
         return Err(TaskError::Restore(text));
     }
-    postcard::from_bytes(&bytes).map_err(|error| TaskError::Restore(error.to_string()))
+    let state = postcard::from_bytes(&bytes);
+    let mut state: TaskState = state.map_err(|error| TaskError::Restore(error.to_string()))?;
+    if let (true, StatePlace::Object(name)) = (of_savepoint, &part.place) {
+        let path = name.rsplit_once("/chk-").map_or("", |(path, _)| path);
+        for (_, operator) in &mut state.operators {
+            for file in &mut operator.files {
+                file.object = format!("{path}/{}", file.object);
+            }
+        }
+    }
+    Ok(state)
 }

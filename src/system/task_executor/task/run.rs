@@ -164,6 +164,8 @@ fn context(
         restored: deployment.restore.as_ref().map(|restore| restore.checkpoint),
         savepoint: deployment.restore.as_ref().and_then(|restore| restore.savepoint),
         retained: deployment.retained,
+        state_backend: deployment.state_backend,
+        folders: environment.folders.clone(),
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     meter::Activity,
     report::Reporter,
     sinks::Sinks,
-    upload::Uploads,
+    upload::{Upload, Uploads},
     valve::{Told, WatermarkValve},
 };
 use crate::{
@@ -29,7 +29,10 @@ use crate::{
     },
 };
 use futures::{FutureExt, pin_mut, select_biased};
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 /// What a task does next.
 enum Next {
@@ -42,6 +45,8 @@ enum Next {
     GoOn,
     /// A timer of the time of day is due.
     Timer,
+    /// Operators have work of their own.
+    Tend,
     Input(usize, Buffer),
     Source(Fetched),
 }
@@ -96,6 +101,8 @@ pub struct StreamTask<'a> {
     /// The checkpoint behind which a source reads nothing, since its job may have been stopped with it.
     stopped_at: Option<CheckpointId>,
     sinks: Sinks,
+    /// Snapshots of which some files are still being written.
+    unwritten: VecDeque<Upload>,
 }
 
 /// The time of day as operators see it.
@@ -132,6 +139,7 @@ impl<'a> StreamTask<'a> {
             finishing: false,
             stopped_at: None,
             sinks: Sinks::default(),
+            unwritten: VecDeque::new(),
         }
     }
 
@@ -160,10 +168,11 @@ impl<'a> StreamTask<'a> {
                 Next::ReaderGone(error) => return Err(error),
                 Next::Flush => self.parts.writer.flush(&mut self.parts.scope.outputs),
                 Next::Room => {}
+                Next::Tend => self.tend().await?,
                 Next::GoOn => self.go_on(service_time).await?,
                 Next::Timer => {
                     self.batch(|chain, scope| chain.processing_time(scope))?;
-                    self.serve(0, Duration::ZERO).await;
+                    self.serve(0, Duration::ZERO).await?;
                     self.flush_full().await?;
                 }
                 Next::Input(channel, buffer) => {
@@ -172,7 +181,9 @@ impl<'a> StreamTask<'a> {
                         Content::Records { count, payload } => {
                             self.inbox.count(channel, count);
                             self.read.add(count, payload.len());
-                            self.left = Some((channel, Records::new(count, payload)));
+                            let records = Records::new(count, payload);
+                            caught(|| self.parts.chain.look_ahead(&records))?;
+                            self.left = Some((channel, records));
                             self.go_on(service_time).await?;
                         }
                         Content::Event(event) => {
@@ -210,7 +221,10 @@ impl<'a> StreamTask<'a> {
         let (host, meter) = (&reporter.host, &reporter.meter);
         let has_overflow = scope.outputs.has_queued();
         let may_gather = writer.sends_at_once() && !has_overflow;
-        let timer = chain.managed().iter().filter_map(|operator| operator.next_timer()).min();
+        let operators = chain.managed();
+        let timer = operators.iter().filter_map(|operator| operator.next_timer()).min();
+        let has_work = operators.iter().any(|operator| operator.has_work());
+        drop(operators);
         let has_ended = matches!(end, DataEnd::Reached | DataEnd::Told);
         // One that is due goes on when there is room, and after what is left; none behind the end.
         let wait = timer.filter(|_| !has_overflow && !has_left && !has_ended).map(|due| {
@@ -267,7 +281,13 @@ impl<'a> StreamTask<'a> {
             }
         }
         .fuse();
-        pin_mut!(mail, gone, flush, timer, barrier, work);
+        let tend = async {
+            if !has_work {
+                std::future::pending::<()>().await;
+            }
+        }
+        .fuse();
+        pin_mut!(mail, gone, flush, timer, barrier, work, tend);
         select_biased! {
             mail = mail => Ok(Next::Mail(mail)),
             error = gone => Ok(Next::ReaderGone(error)),
@@ -275,6 +295,7 @@ impl<'a> StreamTask<'a> {
             () = timer => Ok(Next::Timer),
             next = work => next,
             barrier = barrier => Ok(barrier),
+            () = tend => Ok(Next::Tend),
         }
     }
 
@@ -305,7 +326,7 @@ impl<'a> StreamTask<'a> {
             let malformed = ChannelError::Wire(WireError::Malformed);
             handled = drained.map_err(|_| self.inbox.error(channel, malformed))? as usize;
             if records.is_empty() {
-                self.serve(handled, service_time).await;
+                self.serve(handled, service_time).await?;
                 self.inbox.handled(channel);
                 return self.flush_full().await;
             }
@@ -313,7 +334,7 @@ impl<'a> StreamTask<'a> {
         } else {
             self.batch(|chain, scope| handled = chain.drain(scope))?;
         }
-        self.serve(handled, service_time).await;
+        self.serve(handled, service_time).await?;
         self.flush_full().await
     }
 
@@ -336,7 +357,7 @@ impl<'a> StreamTask<'a> {
 
     /// Lets pass what functions took, while nothing else of the task goes on, and then the service time of records,
     /// while buffers are sent when they are due.
-    async fn serve(&mut self, records: usize, service_time: Duration) {
+    async fn serve(&mut self, records: usize, service_time: Duration) -> Result<(), TaskError> {
         let records = u32::try_from(records).unwrap_or(u32::MAX);
         let time = service_time.saturating_mul(records);
         let Parts { scope, writer, .. } = &mut *self.parts;
@@ -345,9 +366,11 @@ impl<'a> StreamTask<'a> {
             writer.hand_on(&mut scope.outputs);
             self.reporter.host.hold_thread(held).await;
         }
+        self.tend().await?;
         if time.is_zero() {
-            return;
+            return Ok(());
         }
+        let Parts { scope, writer, .. } = &mut *self.parts;
         writer.hand_on(&mut scope.outputs);
         let served = self.reporter.host.sleep(time).fuse();
         pin_mut!(served);
@@ -356,12 +379,22 @@ impl<'a> StreamTask<'a> {
                 let flush = writer.flush_due(&scope.outputs).fuse();
                 pin_mut!(flush);
                 select_biased! {
-                    () = served => return,
+                    () = served => return Ok(()),
                     () = flush => {}
                 }
             }
             writer.flush(&mut scope.outputs);
         }
+    }
+
+    /// Lets operators do what they have to do beside records, and wait for their disks.
+    async fn tend(&mut self) -> Result<(), TaskError> {
+        for operator in self.parts.chain.managed() {
+            if let Some(tended) = operator.tend() {
+                guarded(tended).await?;
+            }
+        }
+        self.upload_written()
     }
 
     fn announce_received(&self, channel: usize, buffer: &Buffer) {
@@ -450,7 +483,7 @@ impl<'a> StreamTask<'a> {
                 chain.watermark_status(WatermarkStatus::Idle, scope);
             }
         })?;
-        self.serve(0, Duration::ZERO).await;
+        self.serve(0, Duration::ZERO).await?;
         Ok(())
     }
 
@@ -479,7 +512,7 @@ impl<'a> StreamTask<'a> {
                 self.batch(|chain, scope| chain.finish(scope))?;
                 self.end = DataEnd::Reached;
             }
-            self.serve(0, Duration::ZERO).await;
+            self.serve(0, Duration::ZERO).await?;
             self.flush_full().await?;
         }
         if self.end == DataEnd::Reached {

@@ -1,8 +1,10 @@
 //! Writes the state of checkpoints beside the task, one at a time.
 
 use super::{environment::state_object, report::Reporter};
+use crate::host::{Host, OpenMode};
 use crate::system::{
-    graph::{INLINE_STATE_BYTES_MAX, StateBackend, StateHandle, TaskState},
+    dataflow::WrittenFile,
+    graph::{INLINE_STATE_BYTES_MAX, SharedFile, StateBackend, StateHandle, TaskState},
     ids::CheckpointId,
     service::object_store::ObjectStore,
 };
@@ -22,6 +24,38 @@ const UPLOADS_MAX: usize = 4;
 pub struct Upload {
     pub checkpoint: CheckpointId,
     pub state: TaskState,
+    /// Files that belong to it, operator by operator.
+    pub files: Vec<Vec<WrittenFile>>,
+}
+
+fn shared(file: &WrittenFile) -> SharedFile {
+    let WrittenFile { object, length, is_complete, .. } = file;
+    SharedFile { object: object.clone(), length: *length, is_new: !is_complete }
+}
+
+/// Puts the files that nobody has, and the state that names them.
+async fn put(
+    host: &Host,
+    objects: &dyn ObjectStore,
+    files: &[WrittenFile],
+    object: &str,
+    state: Bytes,
+) -> Result<(), String> {
+    for file in files.iter().filter(|file| !file.is_complete) {
+        let WrittenFile { path, length, crc, .. } = file;
+        let read = async {
+            let from = host.disk().open(path, OpenMode::Read).await?;
+            from.read_at(0, usize::try_from(*length).unwrap_or(usize::MAX)).await
+        };
+        let content = read.await.map_err(|error| format!("{path}: {error}"))?;
+        // The disk may have rotted meanwhile.
+        if content.len() as u64 != *length || crc32fast::hash(&content) != *crc {
+            return Err(format!("{path} is not what was written"));
+        }
+        let put = objects.put_until_acknowledged(&file.object, content).await;
+        put.map_err(|refusal| refusal.to_string())?;
+    }
+    objects.put_until_acknowledged(object, state).await.map_err(|refusal| refusal.to_string())
 }
 
 /// Lets a state go with its acknowledgement, if it is small enough.
@@ -107,7 +141,7 @@ impl Uploads {
     /// Writes and reports, for ever.
     pub async fn run(&self, objects: &dyn ObjectStore, reporter: &Reporter, backend: StateBackend) {
         loop {
-            let Upload { checkpoint, state } = self.next().await;
+            let Upload { checkpoint, state, files } = self.next().await;
             let bytes = Bytes::from(postcard::to_stdvec(&state).expect("plain bytes"));
             if backend == StateBackend::Memory {
                 self.lock().current = None;
@@ -115,9 +149,11 @@ impl Uploads {
                 continue;
             }
             let object = state_object(reporter.attempt, checkpoint);
-            let handle = StateHandle::object(object.clone(), bytes.len() as u64);
+            let files: Vec<WrittenFile> = files.into_iter().flatten().collect();
+            let mut handle = StateHandle::object(object.clone(), bytes.len() as u64);
+            handle.shared = files.iter().map(shared).collect();
             let written = {
-                let put = objects.put_until_acknowledged(&object, bytes).fuse();
+                let put = put(&reporter.host, objects, &files, &object, bytes).fuse();
                 let aborted = self.aborted().fuse();
                 pin_mut!(put, aborted);
                 select_biased! {
@@ -129,7 +165,7 @@ impl Uploads {
             match written {
                 None => {}
                 Some(Ok(())) => reporter.acknowledge(checkpoint, handle, state.finished),
-                Some(Err(refusal)) => reporter.decline(checkpoint, &refusal.to_string()),
+                Some(Err(why)) => reporter.decline(checkpoint, &why),
             }
         }
     }

@@ -13,9 +13,10 @@ use crate::{
 use std::time::Duration;
 
 /// Where tasks keep their state, as was decided.
-pub fn state_backend(in_memory: Share) -> StateBackend {
-    match in_memory {
-        Share::ALWAYS => StateBackend::Memory,
+pub fn state_backend(in_memory: Share, on_disk: Share, memory: NumberRange) -> StateBackend {
+    match (in_memory, on_disk) {
+        (Share::ALWAYS, _) => StateBackend::Memory,
+        (_, Share::ALWAYS) => StateBackend::Disk { memory: memory.one().into() },
         _ => StateBackend::Heap,
     }
 }

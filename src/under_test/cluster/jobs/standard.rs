@@ -39,6 +39,8 @@ crate::settings! {
             "rescale-after" rescale_after: DurationRange = time("0ms", "60m", "5s"), "From each submission to the stop.";
             "savepoint-every" savepoint_every: Option<DurationRange> = maybe_time("10ms", "60m"), "From savepoint to savepoint that its client takes while the job goes on; none when absent.";
             "state-in-memory" state_in_memory: Share = part("0%"), "How many of the runs keep all state in memory, and let it go into checkpoints with acknowledgements.";
+            "state-on-disk" state_on_disk: Share = part("0%"), "How many of the others keep state by key on the disks of their task executors.";
+            "state-memory" state_memory: NumberRange = number(16_384, 1_073_741_824, 65_536), "Bytes of memory for the state of each keyed operator of a subtask, where it is on disk.";
             "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
             "restart-delay" restart_delay: DurationRange = time("0ms", "10m", "1s"), "From a failure to the restart.";
             "cancel-after" cancel_after: Option<DurationRange> = maybe_time("0s", "60m"), "When the job is canceled, after its submission; never when absent.";
@@ -59,7 +61,8 @@ impl StandardSettings {
     fn job_settings(&self) -> JobSettings {
         let checkpoints = checkpoints(self.checkpoint_interval, self.checkpoint_timeout);
         let restarts = restarts(self.restarts.one(), self.restart_delay.one(), None, None);
-        let state_backend = state_backend(self.state_in_memory);
+        let state_backend =
+            state_backend(self.state_in_memory, self.state_on_disk, self.state_memory);
         JobSettings { parallelism: self.parallelism.one(), checkpoints, restarts, state_backend }
     }
 
@@ -109,7 +112,8 @@ impl JobUnderTest for StandardJob {
 
     fn after_draw(&self, settings: StandardSettings, seed: u64) -> StandardSettings {
         let state_in_memory = settings.state_in_memory.decided(seed, "state in memory");
-        StandardSettings { state_in_memory, ..settings }
+        let state_on_disk = settings.state_on_disk.decided(seed, "state on disk");
+        StandardSettings { state_in_memory, state_on_disk, ..settings }
     }
 
     fn uses_database(&self) -> bool {

@@ -75,6 +75,8 @@ crate::settings! {
             "drain-after" drain_after: Option<DurationRange> = maybe_time("0ms", "60m"), "When the job is drained, after its last submission: its sources end, and it with them; never when absent.";
             "savepoint-every" savepoint_every: Option<DurationRange> = maybe_time("10ms", "60m"), "From savepoint to savepoint that its client takes while the job goes on; none when absent.";
             "state-in-memory" state_in_memory: Share = part("0%"), "How many of the runs keep all state in memory, and let it go into checkpoints with acknowledgements.";
+            "state-on-disk" state_on_disk: Share = part("0%"), "How many of the others keep state by key on the disks of their task executors.";
+            "state-memory" state_memory: NumberRange = number(16_384, 1_073_741_824, 65_536), "Bytes of memory for the state of each keyed operator of a subtask, where it is on disk.";
             "skew" skew: Option<Share> = maybe_part(), "The share of all words that is one word.";
         }
     }
@@ -171,12 +173,14 @@ impl JobUnderTest for WordCount {
         };
         let unbounded = settings.unbounded.decided(seed, "unbounded");
         let state_in_memory = settings.state_in_memory.decided(seed, "state in memory");
+        let state_on_disk = settings.state_on_disk.decided(seed, "state on disk");
         // It is decided, also for who draws from what was drawn.
         WordCountSettings {
             restarts,
             no_restarts: Share::only(0),
             unbounded,
             state_in_memory,
+            state_on_disk,
             ..settings
         }
     }
@@ -315,7 +319,8 @@ fn plan(
     let all = lines.iter().flatten().map(|line| words(line).count() as u64).sum();
     let failures = failures(spec, run.seed);
     let graph = |id: JobId, parallelism: u32| {
-        let state_backend = state_backend(spec.state_in_memory);
+        let state_backend =
+            state_backend(spec.state_in_memory, spec.state_on_disk, spec.state_memory);
         let settings = JobSettings { parallelism, checkpoints, restarts, state_backend };
         let (input, failures) = (input.clone(), failures.clone());
         word_count_with_failures(id, input, &topics.output, &settings, failures)

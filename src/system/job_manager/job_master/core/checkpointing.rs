@@ -9,12 +9,13 @@ use super::{
     Draw, Effect, JobMasterCore, Notice, Timer,
     details::{CheckpointHistory, Progress},
     pending::{Acknowledged, PendingCheckpoint},
+    shared::UnnamedFiles,
     storing::{Storing, metadata_object},
 };
 use crate::{
     host::Instant,
     system::{
-        graph::{RestoredParts, StateHandle, TaskRestore},
+        graph::{RestoredParts, SharedFile, StateHandle, TaskRestore},
         ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, ResourceId},
         job_manager::event::JobEvent,
         protocol::{CheckpointAck, CheckpointDecline, Finality, JobStatus, TaskExecutionState},
@@ -37,6 +38,7 @@ pub struct Checkpoints {
     /// What the job begins with as long as none is complete.
     savepoint: Option<Assignment>,
     pub(super) pending: BTreeMap<CheckpointId, PendingCheckpoint>,
+    pub(super) unnamed: UnnamedFiles,
     /// All parts are there, and the checkpoint is being stored.
     pub(super) storing: Option<Storing>,
     /// An id is being drawn.
@@ -255,13 +257,19 @@ impl JobMasterCore {
             return;
         }
         let is_current = self.current(attempt).is_some();
-        let Some(pending) = self.checkpoints.pending.get_mut(&checkpoint) else {
+        if !self.checkpoints.pending.contains_key(&checkpoint) {
             self.does(Effect::Notice(Notice::LateAcknowledgement(checkpoint)));
             return self.discard_unless_completed(checkpoint, state);
-        };
+        }
         if !is_current {
             return self.discard_part(&state);
         }
+        if let Some(file) = self.missing_file(&state) {
+            self.discard_part(&state);
+            let reason = format!("{attempt:?} names {file}, which is there no more");
+            return self.fail_checkpoint(now, checkpoint, Some(attempt), &reason);
+        }
+        let pending = self.checkpoints.pending.get_mut(&checkpoint).expect("it is pending");
         match pending.acknowledge(attempt, &state, ended) {
             Acknowledged::Noted => {
                 self.announce(JobEvent::CheckpointAcknowledged { checkpoint, attempt });
@@ -286,6 +294,8 @@ impl JobMasterCore {
         if !objects.is_empty() {
             self.does(Effect::Discard(objects));
         }
+        // What it names and a complete checkpoint has is that one's.
+        self.release_files(state.shared.iter().filter(|file| file.is_new));
     }
 
     /// The checkpoint is stored: everyone may know.
@@ -324,6 +334,7 @@ impl JobMasterCore {
                 self.discard_checkpoint(old);
             }
         }
+        self.remove_unnamed(Some(checkpoint));
         self.trigger_savepoint();
     }
 
@@ -332,6 +343,7 @@ impl JobMasterCore {
         let metadata = metadata_object(self.id(), old.id);
         let parts = old.states.iter().flat_map(|(_, state)| state.objects().cloned());
         self.does(Effect::Discard(parts.chain([metadata]).collect()));
+        self.release_files(old.states.iter().flat_map(|(_, state)| &state.shared));
     }
 
     pub(super) fn confirm_to_all(&mut self, checkpoint: CheckpointId, finality: Finality) {
@@ -403,10 +415,13 @@ impl JobMasterCore {
     fn abort(&mut self, now: Instant, checkpoint: CheckpointId, reason: &str) {
         let Some(pending) = self.checkpoints.pending.remove(&checkpoint) else { return };
         let progress = Progress::of(&pending);
+        let files: Vec<SharedFile> = pending.shared().cloned().collect();
         let objects = pending.objects();
         if !objects.is_empty() {
             self.does(Effect::Discard(objects));
         }
+        self.release_files(files.iter());
+        self.remove_unnamed(Some(checkpoint));
         self.announce_abort(now, checkpoint, reason, progress);
     }
 

@@ -16,6 +16,7 @@ mod region;
 mod restarts;
 mod savepoints;
 mod scheduling;
+mod shared;
 mod slot_pool;
 mod storing;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::{
     host::Instant,
     system::{
-        graph::StateHandle,
+        graph::{SharedFile, StateHandle},
         ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId},
     },
 };
@@ -82,6 +82,11 @@ impl PendingCheckpoint {
         let acknowledged = self.states.len();
         let bytes = self.states.values().map(|state| state.length).sum();
         (acknowledged, acknowledged + self.missing.len(), bytes)
+    }
+
+    /// The files that the parts name which came.
+    pub fn shared(&self) -> impl Iterator<Item = &SharedFile> {
+        self.states.values().flat_map(|state| &state.shared)
     }
 
     /// The objects of the parts that came.

@@ -80,6 +80,11 @@ impl Savepoints {
         self.publishing.values().any(|publishing| publishing.checkpoint.id == checkpoint)
     }
 
+    /// The checkpoints that are being copied.
+    pub fn copied(&self) -> impl Iterator<Item = &CompletedCheckpoint> {
+        self.publishing.values().map(|publishing| &publishing.checkpoint)
+    }
+
     /// Whether the job must not end yet.
     pub fn hold_the_end(&self) -> bool {
         self.publishing.values().any(|publishing| publishing.checkpoint.last)

@@ -51,6 +51,11 @@ impl Storing {
         self.checkpoint.id
     }
 
+    /// What is being stored.
+    pub(super) fn checkpoint(&self) -> &CompletedCheckpoint {
+        &self.checkpoint
+    }
+
     /// How far it came.
     pub(super) fn progress(&self) -> Progress {
         self.progress
@@ -201,6 +206,8 @@ impl JobMasterCore {
             storing.checkpoint.states.iter().flat_map(|(_, state)| state.objects().cloned());
         let metadata = metadata_object(self.job.id, id);
         self.does(Effect::Discard(parts.chain([metadata]).collect()));
+        self.release_files(storing.checkpoint.states.iter().flat_map(|(_, state)| &state.shared));
+        self.remove_unnamed(Some(id));
         self.end_without_success(now, id, reason, storing.progress);
         self.after_storing(now);
     }

@@ -2,13 +2,14 @@
 
 use super::{DataEnd, Parts, StreamTask};
 use crate::system::{
-    graph::{OperatorState, TaskState},
+    dataflow::WrittenFile,
+    graph::{OperatorState, StateFile, TaskState},
     ids::CheckpointId,
     protocol::Finality,
     sabotage,
     task_executor::{
         TaskError, TaskEvent,
-        error::guarded,
+        error::{caught, guarded},
         exchange::Event,
         task::{
             alignment::{AbortReason, Outcome},
@@ -65,10 +66,41 @@ impl StreamTask<'_> {
             ended: finished,
         });
         let state = TaskState { finished, operators, emitted };
-        if let Some(given_up) = self.uploads.push(Upload { checkpoint, state }) {
-            self.reporter.decline(given_up, "its state could not be written in time");
+        self.unwritten.push_back(Upload { checkpoint, state, files: Vec::new() });
+        self.upload_written()
+    }
+
+    /// Lets snapshots go whose files are all written, in their order.
+    pub(super) fn upload_written(&mut self) -> Result<(), TaskError> {
+        while let Some(Upload { checkpoint, state, files }) = self.unwritten.front_mut() {
+            let checkpoint = *checkpoint;
+            let operators = self.parts.chain.managed();
+            for (place, operator) in operators.into_iter().enumerate().skip(files.len()) {
+                let written = caught(|| operator.written(checkpoint))?;
+                let Some(written) = written else { return Ok(()) };
+                let about = |file: &WrittenFile| StateFile {
+                    object: file.object.clone(),
+                    length: file.length,
+                    about: file.about.clone(),
+                };
+                state.operators[place].1.files = written.iter().map(about).collect();
+                files.push(written);
+            }
+            let upload = self.unwritten.pop_front().expect("it was just looked at");
+            if let Some(given_up) = self.uploads.push(upload) {
+                self.reporter.decline(given_up, "its state could not be written in time");
+                self.forget_snapshot(given_up);
+            }
         }
         Ok(())
+    }
+
+    /// Nobody wants a snapshot any more.
+    fn forget_snapshot(&mut self, checkpoint: CheckpointId) {
+        self.unwritten.retain(|upload| upload.checkpoint != checkpoint);
+        for operator in self.parts.chain.managed() {
+            operator.notify_checkpoint_aborted(checkpoint);
+        }
     }
 
     /// The state of all operators, by uid.
@@ -102,6 +134,7 @@ impl StreamTask<'_> {
             self.stopped_at = None;
         }
         self.uploads.abort(checkpoint);
+        self.forget_snapshot(checkpoint);
         if self.alignment.abort(checkpoint) {
             self.parts.writer.broadcast(Event::CancelBarrier(checkpoint)).await?;
         }

@@ -1,0 +1,278 @@
+//! State by key on the disk of its task executor: typed values over a store of bytes.
+
+use crate::{
+    host::{Disk, OpenMode, SyncDisk, mix},
+    system::{
+        dataflow::{
+            data::{Data, decode, encode_into},
+            failure::Failure,
+            operator::{OperatorContext, WorkingFolder, WrittenFile},
+        },
+        graph::StateFile,
+        ids::CheckpointId,
+        state::disk_store::{ChainFile, DiskStore, Options, Snapshot},
+        store::object_prefix,
+    },
+};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// Bytes that are read and written between two batches for what goes on beside them.
+const WORK_BYTES: u64 = 1 << 20;
+/// Bytes of memory for a store that is only read once.
+const READING_MEMORY: usize = 4 << 20;
+
+/// Who wrote a file, and its number.
+type FileId = (u64, u64);
+
+/// The values of all keys of a subtask.
+pub(in crate::system::dataflow) struct DiskTable {
+    store: DiskStore,
+    door: SyncDisk,
+    folder: WorkingFolder,
+    /// Under which prefix files of its own go into the object store.
+    prefix: String,
+    /// Where files lie that complete checkpoints have, by who wrote them and their numbers.
+    complete: BTreeMap<FileId, String>,
+    /// Where those went that were written for checkpoints of which that is not known. A file goes under another name for
+    /// each, since what an aborted one had is removed.
+    uploaded: BTreeMap<CheckpointId, Vec<(FileId, String)>>,
+    /// Snapshots that are written and that nobody has asked for.
+    written: BTreeMap<CheckpointId, Snapshot>,
+    /// More work is to be done.
+    has_work: bool,
+    /// The key at hand, with its key group before it.
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+fn io(error: &std::io::Error) -> Failure {
+    Failure(format!("the state on disk: {error}"))
+}
+
+/// Which attempt's operator it is, as one number.
+fn owner(context: &OperatorContext) -> u64 {
+    let attempt = context.attempt;
+    let vertex = u64::from(attempt.vertex.vertex.0) << 32 | u64::from(attempt.vertex.subtask);
+    let job = (attempt.job.0 >> 64) as u64 ^ attempt.job.0 as u64;
+    let uid = u64::from(crc32fast::hash(context.uid.as_bytes()));
+    [vertex, attempt.epoch, uid].into_iter().fold(job, mix)
+}
+
+/// Brings files from the object store into a folder; what each is.
+async fn download(
+    context: &OperatorContext,
+    folder: &str,
+    files: &[&StateFile],
+) -> Result<Vec<ChainFile>, Failure> {
+    let disk: Disk = context.host.disk();
+    disk.create_dir(folder).await.map_err(|error| io(&error))?;
+    let mut all = Vec::new();
+    for StateFile { object, about, .. } in files {
+        let file: ChainFile = decode(about)?;
+        let bytes = context.services.objects.get_until_acknowledged(object).await;
+        let bytes = bytes.map_err(|refusal| Failure(format!("{object}: {refusal}")))?;
+        if bytes.len() as u64 != file.length || crc32fast::hash(&bytes) != file.crc {
+            return Err(Failure(format!("{object} is not what was written")));
+        }
+        let written = async {
+            let path = format!("{folder}/{}", file.name);
+            let to = disk.open(&path, OpenMode::Create).await?;
+            to.truncate(0).await?;
+            to.write_at(0, bytes).await
+        };
+        written.await.map_err(|error| io(&error))?;
+        all.push(file);
+    }
+    Ok(all)
+}
+
+impl DiskTable {
+    /// A table with what these files hold of the subtask's key groups.
+    pub async fn open(
+        context: &OperatorContext,
+        memory: u64,
+        files: &[&StateFile],
+    ) -> Result<Self, Failure> {
+        let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+        let options = Options::new(memory, context.key_groups(), owner(context));
+        let folder = context.folders.take();
+        let path = folder.path();
+        let door = context.host.disk().synchronous();
+        let (store, complete) = match files.is_empty() {
+            true => (DiskStore::create(door.clone(), &path, options)?, BTreeMap::new()),
+            false => {
+                let chain = download(context, &path, files).await?;
+                let store = DiskStore::restore(door.clone(), &path, options, &chain)?;
+                let place = |(file, at): (&ChainFile, &&StateFile)| {
+                    ((file.owner, file.number), at.object.clone())
+                };
+                (store, chain.iter().zip(files).map(place).collect())
+            }
+        };
+        door.settle().await;
+        Ok(DiskTable {
+            store,
+            door,
+            folder,
+            prefix: format!("{}shared/", object_prefix(context.attempt.job)),
+            complete,
+            uploaded: BTreeMap::new(),
+            written: BTreeMap::new(),
+            has_work: false,
+            key: Vec::new(),
+            value: Vec::new(),
+        })
+    }
+
+    /// The encoded keys and values that these files hold of the subtask's key groups, for whoever keeps them elsewhere.
+    pub async fn read_all(
+        context: &OperatorContext,
+        files: &[&StateFile],
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut table = DiskTable::open(context, READING_MEMORY as u64, files).await?;
+        let mut scan = table.store.scan(&[], None)?;
+        while let Some((key, value)) = scan.next()? {
+            each(&key[2..], value)?;
+        }
+        drop(scan);
+        table.door.settle().await;
+        table.remove_files();
+        Ok(())
+    }
+
+    /// Makes a key the one at hand.
+    pub fn seek<K: Data>(
+        &mut self,
+        key: &K,
+        group: impl FnOnce(&[u8]) -> u32,
+    ) -> Result<(), Failure> {
+        self.key.clear();
+        self.key.extend_from_slice(&[0, 0]);
+        encode_into(key, &mut self.key)?;
+        let group = u16::try_from(group(&self.key[2..])).expect("there are few key groups");
+        self.key[..2].copy_from_slice(&group.to_be_bytes());
+        Ok(())
+    }
+
+    /// The key at hand as it is kept.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// The value of the key at hand.
+    pub fn get<S: Data>(&mut self) -> Result<Option<S>, Failure> {
+        self.store.get(&self.key)?.map(decode).transpose()
+    }
+
+    /// Sets it, if it is another one.
+    pub fn put<S: Data>(&mut self, value: &S) -> Result<(), Failure> {
+        self.value.clear();
+        encode_into(value, &mut self.value)?;
+        if self.store.get(&self.key)? != Some(&self.value[..]) {
+            self.store.put(&self.key, &self.value)?;
+            self.has_work = true;
+        }
+        Ok(())
+    }
+
+    /// Forgets it.
+    pub fn delete(&mut self) -> Result<(), Failure> {
+        if self.store.get(&self.key)?.is_some() {
+            self.store.delete(&self.key)?;
+            self.has_work = true;
+        }
+        Ok(())
+    }
+
+    /// Brings keys into memory, which are asked for next.
+    pub fn make_resident(&mut self, keys: &[Vec<u8>]) -> Result<(), Failure> {
+        Ok(self.store.make_resident(keys)?)
+    }
+
+    /// Begins a snapshot.
+    pub fn snapshot(&mut self, checkpoint: CheckpointId) {
+        self.store.snapshot(checkpoint.0);
+        self.has_work = true;
+    }
+
+    /// The files of a snapshot, once all are written.
+    pub fn written(
+        &mut self,
+        checkpoint: CheckpointId,
+    ) -> Result<Option<Vec<WrittenFile>>, Failure> {
+        while let Some(snapshot) = self.store.written_snapshot() {
+            self.written.insert(CheckpointId(snapshot.id), snapshot);
+        }
+        let Some(snapshot) = self.written.remove(&checkpoint) else { return Ok(None) };
+        let mut uploaded = Vec::new();
+        let written = snapshot.files.iter().map(|file| {
+            let id = (file.owner, file.number);
+            let object = match self.complete.get(&id).filter(|_| file.is_complete) {
+                Some(object) => object.clone(),
+                None => {
+                    assert!(!file.is_complete, "where a complete checkpoint has a file is known");
+                    let object = format!("{}{}-{checkpoint}", self.prefix, file.name);
+                    uploaded.push((id, object.clone()));
+                    object
+                }
+            };
+            let mut about = Vec::new();
+            encode_into(file, &mut about)?;
+            Ok(WrittenFile {
+                path: format!("{}/{}", self.folder.path(), file.name),
+                object,
+                length: file.length,
+                crc: file.crc,
+                is_complete: file.is_complete,
+                about: Bytes::from(about),
+            })
+        });
+        let written = written.collect::<Result<Vec<_>, Failure>>()?;
+        self.uploaded.insert(checkpoint, uploaded);
+        Ok(Some(written))
+    }
+
+    /// A complete checkpoint has the files of a snapshot.
+    pub fn complete(&mut self, checkpoint: CheckpointId) {
+        let next = CheckpointId(checkpoint.0 + 1);
+        self.written = self.written.split_off(&next);
+        let later = self.uploaded.split_off(&next);
+        // Those of earlier ones are removed, unless they are part of this one too.
+        if let Some(files) = std::mem::replace(&mut self.uploaded, later).remove(&checkpoint) {
+            self.complete.extend(files);
+        }
+        self.store.snapshot_is_complete(checkpoint.0);
+    }
+
+    /// Nobody wants a snapshot any more.
+    pub fn abort(&mut self, checkpoint: CheckpointId) {
+        self.written.remove(&checkpoint);
+        self.uploaded.remove(&checkpoint);
+        self.store.snapshot_aborted(checkpoint.0);
+    }
+
+    /// Whether work is to be done.
+    pub fn has_work(&self) -> bool {
+        self.has_work
+    }
+
+    /// Does some of it, and waits for what the disk took.
+    pub async fn tend(&mut self) -> Result<(), Failure> {
+        if self.has_work {
+            self.has_work = self.store.work(WORK_BYTES)?;
+        }
+        self.door.settle().await;
+        Ok(())
+    }
+
+    /// Leaves nothing on the disk, as far as that is possible.
+    pub fn remove_files(&mut self) {
+        let path = self.folder.path();
+        for name in self.door.list(&path).unwrap_or_default() {
+            // What stays is removed by whoever has the folder next.
+            let _ = self.door.remove(&format!("{path}/{name}"));
+        }
+    }
+}

@@ -167,6 +167,15 @@ pub enum JobEvent {
         /// The attempt.
         attempt: ExecutionAttemptId,
     },
+    /// The part names files that other checkpoints may name too.
+    FilesNamed {
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// The objects.
+        files: Vec<String>,
+    },
     /// A checkpoint is complete, and everyone may know.
     CheckpointCompleted {
         /// The job.

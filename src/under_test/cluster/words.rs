@@ -267,6 +267,7 @@ fn job(event: &JobEvent) -> Option<String> {
         JobEvent::CheckpointAcknowledged { checkpoint, attempt } => {
             format!("has {checkpoint:?} of {attempt:?}")
         }
+        JobEvent::FilesNamed { .. } => return None,
         JobEvent::CheckpointCompleted { checkpoint, last, .. } => {
             format!("{checkpoint:?} is complete{}", if *last { ", the final one" } else { "" })
         }

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     harness::event::Moment,
     system::{
+        graph::StateBackend,
         ids::{CheckpointId, JobId},
         job_manager::JobEvent,
         service::object_store::ObjectStoreEvent,
@@ -25,7 +26,8 @@ type Checkpoint = (JobId, CheckpointId);
 #[derive(Default)]
 pub struct RetainedIsWhole {
     plans: BTreeMap<Checkpoint, Vec<String>>,
-    needed: BTreeMap<String, Checkpoint>,
+    /// With the checkpoints that need them: several may share a file.
+    needed: BTreeMap<String, BTreeSet<Checkpoint>>,
 }
 
 impl ClusterInvariant for RetainedIsWhole {
@@ -46,6 +48,12 @@ impl ClusterInvariant for RetainedIsWhole {
             EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
                 let states = plan.iter().map(|attempt| state_object(*attempt, *checkpoint));
                 self.plans.insert((*job, *checkpoint), states.collect());
+                Check::Ignored
+            }
+            EventRef::Job(JobEvent::FilesNamed { attempt, checkpoint, files }) => {
+                if let Some(names) = self.plans.get_mut(&(attempt.job, *checkpoint)) {
+                    names.extend(files.iter().cloned());
+                }
                 Check::Ignored
             }
             EventRef::Job(JobEvent::CheckpointAborted { job, checkpoint, .. }) => {
@@ -77,7 +85,12 @@ impl RetainedIsWhole {
         match lost {
             None => Check::Passed,
             Some(lost) => Check::broken(
-                format!("the durable pointer of {:?} stands on it", self.needed[lost].1),
+                match self.needed.get(lost).and_then(BTreeSet::first) {
+                    Some((_, checkpoint)) => {
+                        format!("the durable pointer of {checkpoint:?} stands on it")
+                    }
+                    None => "a pointer stands on it that is durable now".to_string(),
+                },
                 format!("{at}: {lost} is gone"),
             ),
         }
@@ -88,10 +101,10 @@ impl RetainedIsWhole {
         match (moved.kept, moved.after) {
             (Kept::Stored(StoredPart::Result), Some(_)) => {
                 self.plans.retain(|(of, _), _| *of != job);
-                self.needed.retain(|_, (of, _)| *of != job);
+                self.forget(|(of, _)| *of == job);
             }
             (Kept::Stored(StoredPart::Pointer(id)), None) => {
-                self.needed.retain(|_, of| *of != (job, id))
+                self.forget(|of| *of == (job, id));
             }
             (Kept::Stored(StoredPart::Pointer(id)), Some(value)) => {
                 return self.keep(at, (job, id), value, model);
@@ -101,11 +114,26 @@ impl RetainedIsWhole {
         Check::Ignored
     }
 
+    fn forget(&mut self, gone: impl Fn(&Checkpoint) -> bool) {
+        self.needed.retain(|_, by| {
+            by.retain(|checkpoint| !gone(checkpoint));
+            !by.is_empty()
+        });
+    }
+
     fn keep(&mut self, at: Moment, of: Checkpoint, value: &[u8], model: &Model) -> Check {
         let mut names = self.plans.remove(&of).unwrap_or_default();
+        let is_inline =
+            model.graph(of.0).is_some_and(|graph| graph.state_backend == StateBackend::Memory);
+        if is_inline {
+            // The parts are in the metadata.
+            names.clear();
+        }
         names.extend(postcard::from_bytes(value).ok().map(|p: CheckpointPointer| p.metadata));
         let lost = names.iter().find(|name| !model.objects.contains(*name)).cloned();
-        self.needed.extend(names.into_iter().map(|name| (name, of)));
+        for name in names {
+            self.needed.entry(name).or_default().insert(of);
+        }
         self.plans.retain(|(job, id), _| *job != of.0 || *id > of.1);
         self.check(at, lost.as_ref())
     }
@@ -163,5 +191,29 @@ mod tests {
         durable()
             .holds(process(5, 1), deleted(&[state(4)]))
             .breaks(process(0, 1), committed(2, vec![pointer(4)]));
+    }
+
+    #[test]
+    fn a_file_that_two_checkpoints_share_stays_for_the_one_that_is_left() {
+        let file = || format!("{JOB}/shared/f");
+        let named = |id| JobEvent::FilesNamed {
+            attempt: attempt(0, 1),
+            checkpoint: CheckpointId(id),
+            files: vec![file()],
+        };
+        let shared = || {
+            with(
+                with(History::new().holds(process(5, 1), stored(file())), 3)
+                    .holds(process(1, 1), named(3)),
+                4,
+            )
+            .holds(process(1, 1), named(4))
+            .holds(process(0, 1), committed(1, vec![pointer(3)]))
+            .holds(process(0, 1), committed(2, vec![pointer(4), no_pointer(3)]))
+        };
+        shared().breaks(process(5, 1), deleted(&[file()]));
+        shared()
+            .holds(process(0, 1), committed(3, vec![no_pointer(4)]))
+            .holds(process(5, 1), deleted(&[file()]));
     }
 }

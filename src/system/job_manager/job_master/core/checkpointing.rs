@@ -272,6 +272,10 @@ impl JobMasterCore {
         let pending = self.checkpoints.pending.get_mut(&checkpoint).expect("it is pending");
         match pending.acknowledge(attempt, &state, ended) {
             Acknowledged::Noted => {
+                if !state.shared.is_empty() {
+                    let files = state.shared.iter().map(|file| file.object.clone()).collect();
+                    self.announce(JobEvent::FilesNamed { attempt, checkpoint, files });
+                }
                 self.announce(JobEvent::CheckpointAcknowledged { checkpoint, attempt });
                 self.store_next(now);
             }

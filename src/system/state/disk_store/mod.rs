@@ -45,6 +45,6 @@ mod tests;
 
 pub use chain::ChainFile;
 pub use error::{Damage, StateError};
-pub use scan::Scan;
+pub use scan::{Record, Scan};
 pub use store::{DiskStore, Options, Snapshot};
 pub use table::KEY_BYTES_MAX;

@@ -8,6 +8,9 @@ use super::{
     store::DiskStore,
 };
 
+/// A key and its value.
+pub type Record<'a> = (&'a [u8], &'a [u8]);
+
 /// Records in the order of their keys; made by [`DiskStore::scan`].
 pub struct Scan<'a> {
     tables: Vec<&'a RecordTable>,
@@ -52,7 +55,7 @@ impl Scan<'_> {
     /// # Errors
     /// What the disk says, and that a file is corrupt.
     #[expect(clippy::should_implement_trait, reason = "what it answers is borrowed from it")]
-    pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, StateError> {
+    pub fn next(&mut self) -> Result<Option<Record<'_>>, StateError> {
         loop {
             if let Some(passed) = self.passed.take() {
                 self.pass(passed)?;

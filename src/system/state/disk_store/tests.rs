@@ -139,8 +139,7 @@ impl Tried {
     }
 
     fn scan(&mut self, from: &[u8], to: Option<&[u8]>) {
-        let mut expected: Vec<_> =
-            self.model.range(from.to_vec()..).map(|(key, value)| (key, value)).collect();
+        let mut expected: Vec<_> = self.model.range(from.to_vec()..).collect();
         expected.retain(|(key, _)| to.is_none_or(|to| ***key < *to));
         let mut expected = expected.into_iter();
         let mut scan = self.store.scan(from, to).unwrap();

@@ -87,6 +87,28 @@ async fn download(
     Ok(all)
 }
 
+/// The files of several subtasks as those of one, the oldest first. Two may name the same file, each for key groups of its
+/// own: both began with it.
+fn joined(mut files: Vec<ChainFile>) -> Vec<ChainFile> {
+    let mut known = BTreeMap::<FileId, usize>::new();
+    files.sort_by_key(|file| file.snapshot);
+    let mut joined: Vec<ChainFile> = Vec::new();
+    for file in files {
+        match known.get(&(file.owner, file.number)) {
+            Some(place) => {
+                let groups = &mut joined[*place].groups;
+                groups.extend(file.groups);
+                groups.sort();
+            }
+            None => {
+                known.insert((file.owner, file.number), joined.len());
+                joined.push(file);
+            }
+        }
+    }
+    joined
+}
+
 impl DiskTable {
     /// A table with what these files hold of the subtask's key groups.
     pub async fn open(
@@ -103,11 +125,12 @@ impl DiskTable {
             true => (DiskStore::create(door.clone(), &path, options)?, BTreeMap::new()),
             false => {
                 let chain = download(context, &path, files).await?;
-                let store = DiskStore::restore(door.clone(), &path, options, &chain)?;
                 let place = |(file, at): (&ChainFile, &&StateFile)| {
                     ((file.owner, file.number), at.object.clone())
                 };
-                (store, chain.iter().zip(files).map(place).collect())
+                let complete = chain.iter().zip(files).map(place).collect();
+                let store = DiskStore::restore(door.clone(), &path, options, &joined(chain))?;
+                (store, complete)
             }
         };
         door.settle().await;
@@ -274,5 +297,36 @@ impl DiskTable {
             // What stays is removed by whoever has the folder next.
             let _ = self.door.remove(&format!("{path}/{name}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::graph::KeyGroupRange;
+
+    fn file(number: u64, snapshot: u64, groups: &[(u32, u32)]) -> ChainFile {
+        let range = |(start, end): &(u32, u32)| KeyGroupRange { start: *start, end: *end };
+        ChainFile {
+            snapshot,
+            owner: 7,
+            number,
+            name: format!("f{number}"),
+            length: 1,
+            crc: 1,
+            groups: groups.iter().map(range).collect(),
+            is_base: false,
+            is_complete: true,
+        }
+    }
+
+    #[test]
+    fn a_file_with_which_two_subtasks_began_is_one_again() {
+        let one = [file(1, 3, &[(0, 4)]), file(2, 5, &[(0, 4)])];
+        let other = [file(1, 3, &[(4, 8)]), file(3, 4, &[(4, 8)])];
+        let joined = joined(one.into_iter().chain(other).collect());
+        let expected =
+            [file(1, 3, &[(0, 4), (4, 8)]), file(3, 4, &[(4, 8)]), file(2, 5, &[(0, 4)])];
+        assert_eq!(joined, expected);
     }
 }

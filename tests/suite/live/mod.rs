@@ -5,6 +5,7 @@ mod database;
 mod modes;
 mod postgres;
 mod serve;
+mod savepoints;
 mod session;
 
 use std::{

@@ -148,6 +148,7 @@ fn cluster(parallelism: u32, words_each: u64) -> Speed {
             parallelism,
             checkpoints: CheckpointSettings { interval_ms: 1000, ..CheckpointSettings::default() },
             restarts: RestartStrategy::None,
+            ..JobSettings::default()
         };
         let job = job_of(&program, JobId(1), &BTreeMap::<String, String>::new(), &settings);
         let job = job.expect("a sound job");

@@ -143,6 +143,7 @@ fn job(id: JobId) -> JobGraph {
         GeneratorParameters { records: 1_000_000_000, per_second: 100, words: 100, seed: 1 };
     let checkpoints = CheckpointSettings { interval_ms: 500, ..CheckpointSettings::default() };
     let restarts = RestartStrategy::FixedDelay { attempts: u32::MAX, delay_ms: 0 };
-    let settings = JobSettings { parallelism: PARALLELISM, checkpoints, restarts };
+    let settings =
+        JobSettings { parallelism: PARALLELISM, checkpoints, restarts, ..JobSettings::default() };
     word_count(id, Input::Generator(parameters), "output", &settings).expect("sound")
 }

@@ -197,6 +197,7 @@ impl<'a> Counting<'a> {
                 ..CheckpointSettings::default()
             },
             restarts: RestartStrategy::FixedDelay { attempts: u32::MAX, delay_ms: 0 },
+            ..JobSettings::default()
         };
         let graph =
             program.graph(job, &Input::Text(source), &output, &Default::default(), &settings);

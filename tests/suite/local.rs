@@ -29,7 +29,7 @@ fn job(id: u128, records: u64, per_second: u64) -> JobGraph {
     let parameters = GeneratorParameters { records, per_second, words: 10, seed: 1 };
     let checkpoints = CheckpointSettings { interval_ms: 200, ..CheckpointSettings::default() };
     let restarts = RestartStrategy::FixedDelay { attempts: 3, delay_ms: 100 };
-    let settings = JobSettings { parallelism: 2, checkpoints, restarts };
+    let settings = JobSettings { parallelism: 2, checkpoints, restarts, ..JobSettings::default() };
     let input = Input::Generator(parameters);
     word_count(JobId(id << 96), input, &topics(1).output, &settings).expect("sound")
 }
@@ -71,7 +71,7 @@ async fn totals_are_told_once_at_the_end_where_no_record_waits_in_a_buffer() {
     let jobs = shipped();
     let job = jobs.get("word-totals").expect("it is shipped");
     let checkpoints = CheckpointSettings { interval_ms: 200, ..CheckpointSettings::default() };
-    let settings = JobSettings { parallelism: 2, checkpoints, restarts: RestartStrategy::None };
+    let settings = JobSettings { parallelism: 2, checkpoints, ..JobSettings::default() };
     let text = "a b, a\n\nb a\n";
     let mut totals = cluster.run_text(job, text, &settings).await.expect("it finishes");
     totals.sort();
@@ -222,7 +222,7 @@ async fn a_cluster_that_stops_while_files_are_written_leaves_each_line_once_and_
     let input = upload_text(&*objects, &Job::text_name(id), &bytes).await.expect("it fits");
     let checkpoints = CheckpointSettings { interval_ms: 20, ..CheckpointSettings::default() };
     let restarts = RestartStrategy::FixedDelay { attempts: 30, delay_ms: 100 };
-    let settings = JobSettings { parallelism: 2, checkpoints, restarts };
+    let settings = JobSettings { parallelism: 2, checkpoints, restarts, ..JobSettings::default() };
     let jobs = shipped();
     let job = jobs.get("bank-statements").expect("it is shipped");
     let more = serde_json::Map::new();

@@ -61,6 +61,7 @@ mod rpc;
 mod rpc_live;
 #[cfg(madsim)]
 mod sabotage;
+#[cfg(madsim)]
 mod savepoints;
 #[cfg(madsim)]
 mod service;

@@ -137,6 +137,7 @@ fn round(buffer_timeout: Duration, records: usize) -> Vec<f64> {
             parallelism: 1,
             checkpoints: CheckpointSettings { interval_ms: 1000, ..CheckpointSettings::default() },
             restarts: RestartStrategy::None,
+            ..JobSettings::default()
         };
         let job = job_of(&program, JobId(1), &BTreeMap::<String, String>::new(), &settings);
         let result = cluster.run(&job.expect("a sound job")).await.expect("it is taken");

@@ -123,6 +123,11 @@ impl StateHandle {
         StateHandle { place: StatePlace::Inline(state), length, shared: Vec::new() }
     }
 
+    /// Bytes of the part, with those of the files that it names.
+    pub fn bytes(&self) -> u64 {
+        self.length + self.shared.iter().map(|file| file.length).sum::<u64>()
+    }
+
     /// The objects that are of no use without the handle.
     pub fn objects(&self) -> impl Iterator<Item = &String> + use<'_> {
         match &self.place {

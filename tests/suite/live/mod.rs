@@ -4,8 +4,8 @@
 mod database;
 mod modes;
 mod postgres;
-mod serve;
 mod savepoints;
+mod serve;
 mod session;
 
 use std::{

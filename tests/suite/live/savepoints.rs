@@ -72,7 +72,9 @@ fn a_savepoint_that_can_not_be_taken_leaves_the_job_as_it_is() {
     let inside = cluster.on("savepoint", &[&[&job[..], &job[..]], &PATIENCE[..]].concat());
     inside.ends_with(1, "the job goes on");
     let no_name = format!("--savepoint={job}");
-    cluster.on("stop", &[&[&job[..], &no_name], &PATIENCE[..]].concat()).ends_with(1, "not stopped");
+    cluster
+        .on("stop", &[&[&job[..], &no_name], &PATIENCE[..]].concat())
+        .ends_with(1, "not stopped");
     cluster.until_told("jobs", &[], &["running"]);
     let manager = cluster.process("job-manager-1").expect("it runs");
     signal("-STOP", manager);

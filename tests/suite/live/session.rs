@@ -29,7 +29,7 @@ impl Cluster {
         Cluster { data: folder.data(), folder }
     }
 
-    fn started(test: &str, size: &[&str]) -> Cluster {
+    pub fn started(test: &str, size: &[&str]) -> Cluster {
         let cluster = Cluster::new(test);
         cluster.start(size).ends_with(0, "the cluster is ready after");
         cluster

@@ -80,7 +80,7 @@ impl PendingCheckpoint {
     /// How many attempts have given their parts, of how many, and of how many bytes.
     pub fn progress(&self) -> (usize, usize, u64) {
         let acknowledged = self.states.len();
-        let bytes = self.states.values().map(|state| state.length).sum();
+        let bytes = self.states.values().map(StateHandle::bytes).sum();
         (acknowledged, acknowledged + self.missing.len(), bytes)
     }
 

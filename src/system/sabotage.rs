@@ -21,10 +21,12 @@ crate::sabotages! {
     REMOVED_FILES_NAMED_AGAIN = "removed-files-named-again", "FLINK-24611", ["C5", "X4"];
     /// Files that no checkpoint names are removed while a pending one may name them.
     FILES_GO_AT_ONCE = "files-go-at-once", "FLINK-23949", ["C5", "X4"];
+    /// A job that was stopped takes checkpoints as long as none of its tasks has finished, so that its sources read on.
+    CHECKPOINTS_AFTER_THE_STOP = "checkpoints-after-the-stop", "generic", ["C11", "X4"];
     /// A savepoint's metadata is put before the parts that it names.
     SAVEPOINT_BEFORE_ITS_PARTS = "savepoint-before-its-parts", "generic", ["C14"];
     /// A checkpoint that is being copied as a savepoint goes when a newer one is complete.
-    SAVEPOINT_DOES_NOT_HOLD_ITS_CHECKPOINT = "savepoint-without-its-hold", "FLINK-10225", ["stuck"];
+    SAVEPOINT_DOES_NOT_HOLD_ITS_CHECKPOINT = "savepoint-without-its-hold", "FLINK-10225", ["C14"];
     /// A job that is being drained forgets it when a checkpoint comes to nothing.
     DRAIN_FORGOTTEN_AFTER_A_FAILURE = "drain-forgotten", "generic", ["C14"];
     /// A job that began from a savepoint begins from it again, though it has checkpoints of its own.

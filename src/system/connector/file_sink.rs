@@ -53,7 +53,7 @@ use crate::system::{
     sabotage,
     service::{
         ServiceError,
-        object_store::{OBJECT_BYTES_MAX, ObjectStore, ObjectSum},
+        object_store::{OBJECT_BYTES_MAX, ObjectStore, ObjectStoreRefusal, ObjectSum},
     },
 };
 use bytes::Bytes;
@@ -251,6 +251,12 @@ impl<T: Data> FileSink<T> {
         loop {
             match objects.rename(pending, file, *content).await {
                 Ok(()) => return Ok(()),
+                // A job that was stopped has renamed it before it ended; somebody has taken it away since.
+                Err(ServiceError::Refused(ObjectStoreRefusal::NotFound))
+                    if context.savepoint.is_some_and(|origin| origin.stopped) =>
+                {
+                    return Ok(());
+                }
                 Err(ServiceError::Refused(refusal)) => {
                     let (pending, file) = (pending.clone(), file.clone());
                     let error = FileSinkError::NotRenamed { pending, file, refusal };

@@ -397,6 +397,18 @@ impl Source for LogSource {
             if !has_all || !may_have_more || !kept.keys().all(of_subtask) {
                 return Err(Failure::new("the state is of other partitions"));
             }
+            if context.savepoint.is_some() {
+                // The job of the savepoint has let go of what it held.
+                let wanted = kept.clone().into_iter().collect();
+                let held = self.hold(context, wanted).await;
+                let held = held.map_err(|refusal| self.refused(&refusal))?;
+                if let Some((partition, at)) = held.into_iter().find(|(of, at)| *at > kept[of]) {
+                    return Err(Failure(format!(
+                        "{}/{partition}: the savepoint goes on at record {}, and retention has removed all before {at}",
+                        self.parameters.topic, kept[&partition]
+                    )));
+                }
+            }
             self.completed.push_back(kept.clone());
             self.offsets = kept;
             Ok(())

@@ -171,8 +171,10 @@ pub struct WrittenFile {
     pub length: u64,
     /// The CRC-32 of its bytes.
     pub crc: u32,
-    /// Whether a complete checkpoint has it.
+    /// Whether a complete checkpoint has it there.
     pub is_complete: bool,
+    /// The object of which it is to be a copy, where it is on the disk no more.
+    pub copy_of: Option<String>,
     /// What is in it.
     pub about: Bytes,
 }

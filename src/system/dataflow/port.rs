@@ -147,3 +147,52 @@ impl<T: Serialize, K: Serialize, F: Fn(&T) -> K + Send> Route<T> for ByKey<F> {
         scope.send(output, value, time, usize::from(self.owners[group as usize]));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::dataflow::data::encode_record;
+
+    type Value = (String, u64);
+
+    fn scope() -> Scope {
+        let mut scope = Scope::new(&[3, 3]);
+        scope.begin(Timestamp(0));
+        scope
+    }
+
+    /// The channels of output 1 that something waits for.
+    fn channels(scope: &mut Scope) -> Vec<usize> {
+        (0..3).filter(|channel| scope.outputs.is_building(1, *channel)).collect()
+    }
+
+    #[test]
+    fn a_record_that_a_former_subtask_had_emitted_goes_to_the_channel_of_its_key_now() {
+        for number in 0..50 {
+            let value: Value = (format!("w{number}"), number);
+            let route = || ByKey::new(|value: &Value| value.0.clone(), 3, 128);
+            let (mut new, mut again) = (scope(), scope());
+            Port::new(1, route()).process(value.clone(), None, &mut new);
+            let mut record = Vec::new();
+            encode_record(&value, None, &mut record).expect("plain values");
+            let mut port = Port::<Value, _>::new(1, route());
+            port.send_again(0, &record, &mut again);
+            assert_eq!(channels(&mut again), [0; 0], "it is of another output");
+            port.send_again(1, &record, &mut again);
+            assert_eq!(channels(&mut again), channels(&mut new));
+            assert_eq!((new.end(), again.end()), (Ok(false), Ok(false)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_of_the_stream_and_what_was_for_all_fails_the_task() {
+        let mut scope_of_junk = scope();
+        Port::<Value, _>::new(1, Rebalance::new(0)).send_again(1, &[9], &mut scope_of_junk);
+        assert!(scope_of_junk.end().is_err());
+        let mut scope_of_all = scope();
+        let mut record = Vec::new();
+        encode_record(&("a".to_string(), 1_u64), None, &mut record).expect("plain values");
+        Port::<Value, _>::new(1, Broadcast).send_again(1, &record, &mut scope_of_all);
+        assert!(scope_of_all.end().is_err());
+    }
+}

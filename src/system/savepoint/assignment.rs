@@ -1,6 +1,6 @@
 //! Which subtask of a job begins with which parts of a savepoint.
 
-use super::{SavedPart, SavedVertex, Savepoint, SavepointError};
+use super::{SavedOutput, SavedPart, SavedVertex, Savepoint, SavepointError};
 use crate::system::{
     graph::{
         FormerPart, JobGraph, JobVertex, RestoredParts, SavepointOrigin, StateHandle, TaskRestore,
@@ -66,7 +66,7 @@ pub fn assign(
         return Err(SavepointError::Drained);
     }
     check_uids(savepoint, job, may_leave_state)?;
-    let vertices = job.vertices.iter().map(|vertex| of_vertex(savepoint, path, vertex));
+    let vertices = job.vertices.iter().map(|vertex| of_vertex(savepoint, path, job, vertex));
     Ok(Assignment {
         checkpoint: savepoint.checkpoint,
         origin: SavepointOrigin {
@@ -105,6 +105,7 @@ fn uids(vertex: &JobVertex) -> impl Iterator<Item = &str> {
 fn of_vertex(
     savepoint: &Savepoint,
     path: &str,
+    job: &JobGraph,
     vertex: &JobVertex,
 ) -> Result<OfVertex, SavepointError> {
     let shared = |saved: &SavedVertex| {
@@ -117,12 +118,14 @@ fn of_vertex(
             let (job, savepoint) = (vertex.max_parallelism, saved.max_parallelism);
             return Err(SavepointError::MaxParallelism { uid, job, savepoint });
         }
+        let outputs = SavedOutput::all(job, vertex);
         let same_chain = uids(vertex).eq(saved.operators.iter().map(String::as_str))
-            && saved.outputs as usize == vertex.outputs.len();
+            && saved.outputs.len() == outputs.len();
         let absolute =
             |part: &SavedPart| StateHandle::object(format!("{path}/{}", part.object), part.length);
         let of_vertex: Vec<StateHandle> = saved.parts.iter().map(absolute).collect();
-        if same_chain && of_vertex.len() == vertex.parallelism as usize {
+        let is_same = of_vertex.len() == vertex.parallelism as usize && saved.outputs == outputs;
+        if same_chain && is_same {
             return Ok(OfVertex::Same(of_vertex));
         }
         parts.extend((0..).zip(of_vertex).map(|(subtask, part)| (same_chain, subtask, part)));
@@ -136,6 +139,7 @@ mod tests {
     use crate::system::{
         graph::{CheckpointSettings, OperatorSpec, Partitioner, RestartStrategy, StreamGraph},
         ids::{JobId, JobVertexId},
+        leadership::LeaderSessionId,
         store::CompletedCheckpoint,
     };
 
@@ -159,7 +163,7 @@ mod tests {
         let states = all.map(part).collect();
         let checkpoint =
             CompletedCheckpoint { id: CheckpointId(5), states, last: false, savepoint: None };
-        Savepoint::of(&job, &checkpoint, then)
+        Savepoint::of(&job, &checkpoint, then, LeaderSessionId(1 << 96))
     }
 
     fn begins(assigned: &Assignment, vertex: u32, subtask: u32, of: u32) -> RestoredParts {
@@ -174,7 +178,7 @@ mod tests {
         let savepoint = savepoint(3, AfterSavepoint::GoOn);
         let assigned =
             assign(&savepoint, "s", &job(["source", "count"], 3), false).expect("it fits");
-        let part = StateHandle::object("s/chk-5/1-2".to_string(), 1);
+        let part = StateHandle::object("s/chk-5-00000001/1-2".to_string(), 1);
         assert_eq!(begins(&assigned, 1, 2, 3), RestoredParts::Same(part));
     }
 

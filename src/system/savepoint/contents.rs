@@ -40,6 +40,8 @@ pub struct Contents {
 /// Why it can't be read.
 pub async fn contents(objects: &dyn ObjectStore, path: &str) -> Result<Contents, SavepointError> {
     let savepoint = read(objects, path).await?;
+    let there = objects.list_until_acknowledged(path).await.unwrap_or_default();
+    let there: BTreeSet<String> = there.into_iter().collect();
     let mut contents =
         Contents { savepoint, operators: BTreeMap::new(), waiting_bytes: 0, bytes: 0 };
     let parts: Vec<_> = contents.savepoint.parts().cloned().collect();
@@ -53,6 +55,9 @@ pub async fn contents(objects: &dyn ObjectStore, path: &str) -> Result<Contents,
             let what = format!("{} bytes where {} were written", bytes.len(), part.length);
             return Err(of_part(what));
         }
+        if crc32fast::hash(&bytes) != part.crc {
+            return Err(of_part("its checksum does not hold".to_string()));
+        }
         let state: TaskState =
             postcard::from_bytes(&bytes).map_err(|error| of_part(error.to_string()))?;
         contents.bytes += part.length;
@@ -62,6 +67,11 @@ pub async fn contents(objects: &dyn ObjectStore, path: &str) -> Result<Contents,
             operator.subtasks += 1;
             operator.own_bytes += state.own.len() as u64;
             for file in &state.files {
+                let object = format!("{path}/{}", file.object);
+                if !there.contains(&object) {
+                    let what = "there is no such object".to_string();
+                    return Err(SavepointError::Part { object, what });
+                }
                 operator.files += 1;
                 operator.file_bytes += file.length;
                 contents.bytes += file.length;

@@ -6,8 +6,9 @@
 
 use super::SavepointError;
 use crate::system::{
-    graph::{JobGraph, ProgramRef},
+    graph::{JobGraph, JobVertex, ProgramRef},
     ids::{CheckpointId, JobId},
+    leadership::LeaderSessionId,
     protocol::AfterSavepoint,
     store::CompletedCheckpoint,
 };
@@ -48,10 +49,35 @@ pub struct SavedVertex {
     pub operators: Vec<String>,
     /// Its key groups.
     pub max_parallelism: u32,
-    /// How many outputs it had.
-    pub outputs: u32,
+    /// To whom it handed on.
+    pub outputs: Vec<SavedOutput>,
     /// Of each subtask where its part lies, relative to the savepoint's path.
     pub parts: Vec<SavedPart>,
+}
+
+/// To whom a vertex handed on over one edge: what waited there was for channels that follow from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedOutput {
+    /// The subtasks of who read it.
+    pub parallelism: u32,
+    /// Their key groups.
+    pub max_parallelism: u32,
+    /// How records were spread, in words.
+    pub partitioner: String,
+}
+
+impl SavedOutput {
+    /// Those of a vertex of a job.
+    pub fn all(job: &JobGraph, vertex: &JobVertex) -> Vec<Self> {
+        let outputs = vertex.outputs.iter().map(|output| {
+            let consumer = &job.vertices[output.consumer.0 as usize];
+            let edge = consumer.inputs.iter().find(|edge| edge.data_set == output.id);
+            let partitioner = edge.map(|edge| edge.partitioner.to_string()).unwrap_or_default();
+            let (parallelism, max_parallelism) = (consumer.parallelism, consumer.max_parallelism);
+            SavedOutput { parallelism, max_parallelism, partitioner }
+        });
+        outputs.collect()
+    }
 }
 
 /// The state of a subtask.
@@ -61,26 +87,35 @@ pub struct SavedPart {
     pub object: String,
     /// Its length in bytes.
     pub length: u64,
+    /// The CRC-32 of its bytes.
+    pub crc: u32,
 }
 
 impl Savepoint {
-    /// What is to be written of a checkpoint of a job.
+    /// What is to be written of a checkpoint of a job, by one term of its master: no other term's copies have the same
+    /// names, so that whoever removes copies removes his own.
     ///
     /// # Panics
     /// When the checkpoint is not one of that job.
-    pub fn of(job: &JobGraph, checkpoint: &CompletedCheckpoint, then: AfterSavepoint) -> Self {
+    pub fn of(
+        job: &JobGraph,
+        checkpoint: &CompletedCheckpoint,
+        then: AfterSavepoint,
+        term: LeaderSessionId,
+    ) -> Self {
+        let folder = format!("chk-{}-{:08x}", checkpoint.id, term.0 >> 96);
         let mut states = checkpoint.states.iter();
         let vertices = job.vertices.iter().map(|vertex| {
             let parts = (0..vertex.parallelism).map(|subtask| {
                 let (of, state) = states.next().expect("a checkpoint has a part of every subtask");
                 assert_eq!((of.vertex, of.subtask), (vertex.id, subtask), "parts are in order");
-                let object = format!("chk-{}/{}-{subtask}", checkpoint.id, vertex.id.0);
-                SavedPart { object, length: state.length }
+                let object = format!("{folder}/{}-{subtask}", vertex.id.0);
+                SavedPart { object, length: state.length, crc: 0 }
             });
             SavedVertex {
                 operators: vertex.operators.iter().map(|spec| spec.uid.clone()).collect(),
                 max_parallelism: vertex.max_parallelism,
-                outputs: u32::try_from(vertex.outputs.len()).expect("few outputs"),
+                outputs: SavedOutput::all(job, vertex),
                 parts: parts.collect(),
             }
         });
@@ -147,7 +182,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn savepoint() -> Savepoint {
-        let part = SavedPart { object: "chk-3/0-0".to_string(), length: 9 };
+        let part = SavedPart { object: "chk-3/0-0".to_string(), length: 9, crc: 7 };
         Savepoint {
             job: JobId(7),
             name: "one".to_string(),
@@ -157,7 +192,7 @@ mod tests {
             vertices: vec![SavedVertex {
                 operators: vec!["source".to_string()],
                 max_parallelism: 128,
-                outputs: 1,
+                outputs: vec![],
                 parts: vec![part],
             }],
         }

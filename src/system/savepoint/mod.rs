@@ -17,5 +17,5 @@ mod store;
 pub use assignment::{Assignment, assign};
 pub use contents::{Contents, contents};
 pub use error::SavepointError;
-pub use metadata::{SavedPart, SavedVertex, Savepoint, metadata_name};
+pub use metadata::{SavedOutput, SavedPart, SavedVertex, Savepoint, metadata_name};
 pub use store::{check_path, is_complete, publish, read};

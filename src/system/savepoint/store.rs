@@ -6,24 +6,29 @@ use crate::system::{
     ids::JobId,
     protocol::SAVEPOINT_PATH_BYTES_MAX,
     sabotage,
-    service::object_store::{ObjectStore, ObjectStoreRefusal},
+    service::object_store::{ObjectStore, ObjectStoreRefusal, check_name},
     store::object_prefix,
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
-/// Whether a savepoint of a job may lie at a path.
+/// Whether a savepoint may lie at a path.
 ///
 /// # Errors
 /// Why not.
-pub fn check_path(path: &str, job: JobId) -> Result<(), String> {
+pub fn check_path(path: &str) -> Result<(), String> {
     if path.len() > SAVEPOINT_PATH_BYTES_MAX {
         return Err(format!("a path has at most {SAVEPOINT_PATH_BYTES_MAX} bytes"));
     }
-    let own = object_prefix(job);
-    match format!("{path}/").starts_with(&own) {
-        true => Err(format!("what lies under {own} goes with the job")),
-        false => Ok(()),
+    if check_name(path).is_err() {
+        return Err(format!(
+            "{path:?} is no path: it has parts of letters, digits, dots, dashes and underscores, with slashes between them"
+        ));
+    }
+    let root = path.split('/').next().unwrap_or_default();
+    match root.parse::<JobId>() {
+        Ok(job) => Err(format!("what lies under {} goes with that job", object_prefix(job))),
+        Err(_) => Ok(()),
     }
 }
 
@@ -46,32 +51,50 @@ pub async fn is_complete(
 /// to that path meanwhile it stays. What unfinished tries left there is removed.
 ///
 /// # Errors
-/// What the object store refuses; nothing of the savepoint is there then.
+/// Why it is not there.
 pub async fn publish(
     objects: &dyn ObjectStore,
     path: &str,
     mut savepoint: Savepoint,
     parts: &[StateHandle],
-) -> Result<(), ObjectStoreRefusal> {
+) -> Result<(), String> {
     let metadata = metadata_name(path);
     let early = objects.host().sabotaged(sabotage::SAVEPOINT_BEFORE_ITS_PARTS);
     if early {
-        objects.put_until_acknowledged(&metadata, savepoint.encode()).await?;
+        let _ = objects.put_until_acknowledged(&metadata, savepoint.encode()).await;
     }
     let mut copies = BTreeSet::new();
-    let mut done = copy(objects, path, &mut savepoint, parts, &mut copies).await;
-    if done.is_ok() && !early {
-        done = objects.put_until_acknowledged(&metadata, savepoint.encode()).await;
+    let done = copy(objects, path, &mut savepoint, parts, &mut copies).await;
+    let done = match done {
+        Ok(()) if early => Ok(()),
+        Ok(()) => objects.put_until_acknowledged(&metadata, savepoint.encode()).await,
+        Err(why) => {
+            remove(objects, copies).await;
+            return Err(why);
+        }
+    };
+    match done {
+        Ok(()) => {}
+        Err(ObjectStoreRefusal::Exists) => {
+            remove(objects, copies).await;
+            return Ok(());
+        }
+        Err(refusal) => {
+            remove(objects, copies).await;
+            return Err(refusal.to_string());
+        }
     }
-    if let Err(refusal) = done {
-        let copies: Vec<String> = copies.into_iter().collect();
-        // What can't be removed now is in nobody's way: it is no savepoint.
-        let _ = objects.delete_until_acknowledged(&copies).await;
-        return if refusal == ObjectStoreRefusal::Exists { Ok(()) } else { Err(refusal) };
-    }
-    let mut left = objects.list_until_acknowledged(path).await?;
-    left.retain(|name| *name != metadata && !copies.contains(name));
-    objects.delete_until_acknowledged(&left).await
+    let left =
+        objects.list_until_acknowledged(path).await.map_err(|refusal| refusal.to_string())?;
+    let is_left = |name: &String| *name != metadata && !copies.contains(name);
+    remove(objects, left.into_iter().filter(is_left).collect()).await;
+    Ok(())
+}
+
+/// Removes copies that belong to no savepoint. What can't be removed now is in nobody's way.
+async fn remove(objects: &dyn ObjectStore, copies: BTreeSet<String>) {
+    let copies: Vec<String> = copies.into_iter().collect();
+    let _ = objects.delete_until_acknowledged(&copies).await;
 }
 
 /// Copies parts, in their order, and notes how long the copies are and which objects there are.
@@ -81,17 +104,18 @@ async fn copy(
     savepoint: &mut Savepoint,
     parts: &[StateHandle],
     copies: &mut BTreeSet<String>,
-) -> Result<(), ObjectStoreRefusal> {
+) -> Result<(), String> {
+    let told = |refusal: ObjectStoreRefusal| refusal.to_string();
     for (from, to) in parts.iter().zip(savepoint.parts_mut()) {
         let content = match &from.place {
             StatePlace::Inline(state) => state.clone(),
-            StatePlace::Object(name) => objects.get_until_acknowledged(name).await?,
+            StatePlace::Object(name) => objects.get_until_acknowledged(name).await.map_err(told)?,
         };
         let content = copy_files(objects, path, from, &to.object, content, copies).await?;
-        to.length = content.len() as u64;
+        (to.length, to.crc) = (content.len() as u64, crc32fast::hash(&content));
         let name = format!("{path}/{}", to.object);
         copies.insert(name.clone());
-        objects.put_until_acknowledged(&name, content).await?;
+        objects.put_until_acknowledged(&name, content).await.map_err(told)?;
     }
     Ok(())
 }
@@ -104,19 +128,21 @@ async fn copy_files(
     to: &str,
     part: Bytes,
     copies: &mut BTreeSet<String>,
-) -> Result<Bytes, ObjectStoreRefusal> {
+) -> Result<Bytes, String> {
+    let told = |refusal: ObjectStoreRefusal| refusal.to_string();
     if from.shared.is_empty() {
         return Ok(part);
     }
-    let mut state: TaskState = postcard::from_bytes(&part).expect("a task has written it");
+    let state = postcard::from_bytes(&part);
+    let mut state: TaskState = state.map_err(|error| format!("a part can't be read: {error}"))?;
     let folder = to.replacen("chk-", "files-", 1);
     let files = state.operators.iter_mut().flat_map(|(_, operator)| &mut operator.files);
     for (number, file) in files.enumerate() {
-        let content = objects.get_until_acknowledged(&file.object).await?;
+        let content = objects.get_until_acknowledged(&file.object).await.map_err(told)?;
         file.object = format!("{folder}-{number}");
         let copy = format!("{path}/{}", file.object);
         copies.insert(copy.clone());
-        objects.put_until_acknowledged(&copy, content).await?;
+        objects.put_until_acknowledged(&copy, content).await.map_err(told)?;
     }
     Ok(Bytes::from(postcard::to_allocvec(&state).expect("plain values")))
 }

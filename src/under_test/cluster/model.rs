@@ -445,7 +445,7 @@ impl Model {
     fn checkpoint_of_savepoint(&self, path: &str) -> Option<CheckpointId> {
         let prefix = format!("{path}/chk-");
         let name = self.objects.range(prefix.clone()..).next()?.strip_prefix(&prefix)?;
-        name.split_once('/')?.0.parse().ok().map(CheckpointId)
+        name.split_once('-')?.0.parse().ok().map(CheckpointId)
     }
 
     /// As what a job goes on now.

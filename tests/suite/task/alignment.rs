@@ -53,6 +53,36 @@ fn the_first_barrier_blocks_its_channel_until_the_last_has_come() {
 }
 
 #[test]
+fn a_source_that_stops_reads_nothing_until_its_checkpoint_comes_to_nothing() {
+    in_simulation(WorldConfig::new(3), 2, async |cluster| {
+        let job = two_into_one(&cluster).await;
+        cluster.world.sleep(ms(500)).await;
+        for subtask in [0, 1] {
+            job.task(0, subtask).trigger_checkpoint(CheckpointId(1), true);
+        }
+        assert!(cluster.outcome(&job, 1).await.is_some());
+        cluster.world.sleep(ms(500)).await;
+        let stopped = cluster.seen.all().len();
+        cluster.world.sleep(ms(2_000)).await;
+        assert_eq!(cluster.seen.all().len(), stopped, "nothing comes behind it");
+        job.task(0, 0).abort_checkpoint(CheckpointId(1));
+        cluster.world.sleep(ms(500)).await;
+        let seen = cluster.seen.all();
+        let of_first = seen[stopped..].iter().filter(|number| **number < 1_000_000).count();
+        assert!(of_first > 100, "{of_first} records of the one that was told");
+        assert_eq!(of_first, seen.len() - stopped, "the other waits still");
+        // A newer checkpoint that stops nobody says as much.
+        for subtask in [0, 1] {
+            trigger_one(&job, subtask, 2);
+        }
+        assert!(cluster.outcome(&job, 2).await.is_some());
+        cluster.world.sleep(ms(500)).await;
+        let seen = cluster.seen.all().split_off(seen.len());
+        assert!(seen.iter().filter(|number| **number >= 1_000_000).count() > 100);
+    });
+}
+
+#[test]
 fn a_newer_barrier_replaces_a_pending_checkpoint() {
     in_simulation(WorldConfig::new(2), 2, async |cluster| {
         let job = two_into_one(&cluster).await;

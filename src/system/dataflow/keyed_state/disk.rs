@@ -32,11 +32,11 @@ pub(in crate::system::dataflow) struct DiskTable {
     folder: WorkingFolder,
     /// Under which prefix files of its own go into the object store.
     prefix: String,
-    /// Where files lie that complete checkpoints have, by who wrote them and their numbers.
+    /// Where the files lie of the newest checkpoint that is known to be complete, by who wrote them and their numbers.
     complete: BTreeMap<FileId, String>,
-    /// Where those went that were written for checkpoints of which that is not known. A file goes under another name for
-    /// each, since what an aborted one had is removed.
-    uploaded: BTreeMap<CheckpointId, Vec<(FileId, String)>>,
+    /// Where those lie of checkpoints of which that is not known. A file that no complete one has goes under another name
+    /// for each, since what an aborted one had is removed.
+    named: BTreeMap<CheckpointId, BTreeMap<FileId, String>>,
     /// Snapshots that are written and that nobody has asked for.
     written: BTreeMap<CheckpointId, Snapshot>,
     /// More work is to be done.
@@ -59,17 +59,21 @@ fn owner(context: &OperatorContext) -> u64 {
     [vertex, attempt.epoch, uid].into_iter().fold(job, mix)
 }
 
-/// Brings files from the object store into a folder; what each is.
+/// Brings files with key groups of the subtask from the object store into a folder; what each is, and where it lies.
 async fn download(
     context: &OperatorContext,
     folder: &str,
     files: &[&StateFile],
-) -> Result<Vec<ChainFile>, Failure> {
+) -> Result<Vec<(ChainFile, String)>, Failure> {
     let disk: Disk = context.host.disk();
     disk.create_dir(folder).await.map_err(|error| io(&error))?;
+    let owned = context.key_groups();
     let mut all = Vec::new();
     for StateFile { object, about, .. } in files {
         let file: ChainFile = decode(about)?;
+        if !file.groups.iter().any(|of| of.start < owned.end && owned.start < of.end) {
+            continue;
+        }
         let bytes = context.services.objects.get_until_acknowledged(object).await;
         let bytes = bytes.map_err(|refusal| Failure(format!("{object}: {refusal}")))?;
         if bytes.len() as u64 != file.length || crc32fast::hash(&bytes) != file.crc {
@@ -82,7 +86,7 @@ async fn download(
             to.write_at(0, bytes).await
         };
         written.await.map_err(|error| io(&error))?;
-        all.push(file);
+        all.push((file, object.clone()));
     }
     Ok(all)
 }
@@ -125,11 +129,12 @@ impl DiskTable {
             true => (DiskStore::create(door.clone(), &path, options)?, BTreeMap::new()),
             false => {
                 let chain = download(context, &path, files).await?;
-                let place = |(file, at): (&ChainFile, &&StateFile)| {
-                    ((file.owner, file.number), at.object.clone())
+                let place = |(file, object): &(ChainFile, String)| {
+                    ((file.owner, file.number), object.clone())
                 };
-                let complete = chain.iter().zip(files).map(place).collect();
-                let store = DiskStore::restore(door.clone(), &path, options, &joined(chain))?;
+                let complete = chain.iter().map(place).collect();
+                let chain = joined(chain.into_iter().map(|(file, _)| file).collect());
+                let store = DiskStore::restore(door.clone(), &path, options, &chain)?;
                 (store, complete)
             }
         };
@@ -140,7 +145,7 @@ impl DiskTable {
             folder,
             prefix: format!("{}shared/", object_prefix(context.attempt.job)),
             complete,
-            uploaded: BTreeMap::new(),
+            named: BTreeMap::new(),
             written: BTreeMap::new(),
             has_work: false,
             key: Vec::new(),
@@ -229,18 +234,19 @@ impl DiskTable {
             self.written.insert(CheckpointId(snapshot.id), snapshot);
         }
         let Some(snapshot) = self.written.remove(&checkpoint) else { return Ok(None) };
-        let mut uploaded = Vec::new();
+        let mut named = BTreeMap::new();
         let written = snapshot.files.iter().map(|file| {
             let id = (file.owner, file.number);
-            let object = match self.complete.get(&id).filter(|_| file.is_complete) {
-                Some(object) => object.clone(),
-                None => {
-                    assert!(!file.is_complete, "where a complete checkpoint has a file is known");
-                    let object = format!("{}{}-{checkpoint}", self.prefix, file.name);
-                    uploaded.push((id, object.clone()));
-                    object
-                }
+            let known = self.complete.get(&id).filter(|_| file.is_complete);
+            assert!(known.is_some() || !file.is_complete, "where a complete one has it is known");
+            // One of a savepoint is its user's, who may take it away.
+            let own = known.filter(|object| object.starts_with(&self.prefix));
+            let (object, copy_of) = match own {
+                Some(object) => (object.clone(), None),
+                None => (format!("{}{}-{checkpoint}", self.prefix, file.name), known.cloned()),
             };
+            let is_complete = own.is_some();
+            named.insert(id, object.clone());
             let mut about = Vec::new();
             encode_into(file, &mut about)?;
             Ok(WrittenFile {
@@ -248,12 +254,13 @@ impl DiskTable {
                 object,
                 length: file.length,
                 crc: file.crc,
-                is_complete: file.is_complete,
+                is_complete,
+                copy_of,
                 about: Bytes::from(about),
             })
         });
         let written = written.collect::<Result<Vec<_>, Failure>>()?;
-        self.uploaded.insert(checkpoint, uploaded);
+        self.named.insert(checkpoint, named);
         Ok(Some(written))
     }
 
@@ -261,10 +268,10 @@ impl DiskTable {
     pub fn complete(&mut self, checkpoint: CheckpointId) {
         let next = CheckpointId(checkpoint.0 + 1);
         self.written = self.written.split_off(&next);
-        let later = self.uploaded.split_off(&next);
-        // Those of earlier ones are removed, unless they are part of this one too.
-        if let Some(files) = std::mem::replace(&mut self.uploaded, later).remove(&checkpoint) {
-            self.complete.extend(files);
+        let later = self.named.split_off(&next);
+        // Those that only earlier ones have are removed.
+        if let Some(files) = std::mem::replace(&mut self.named, later).remove(&checkpoint) {
+            self.complete = files;
         }
         self.store.snapshot_is_complete(checkpoint.0);
     }
@@ -272,7 +279,7 @@ impl DiskTable {
     /// Nobody wants a snapshot any more.
     pub fn abort(&mut self, checkpoint: CheckpointId) {
         self.written.remove(&checkpoint);
-        self.uploaded.remove(&checkpoint);
+        self.named.remove(&checkpoint);
         self.store.snapshot_aborted(checkpoint.0);
     }
 

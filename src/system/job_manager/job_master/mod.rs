@@ -279,7 +279,7 @@ impl JobMasterHandler for JobMaster {
         if let Some(known) = self.core.savepoint_status(&request.path) {
             return reply.ok(known);
         }
-        if let Err(why) = savepoint::check_path(&request.path, self.id()) {
+        if let Err(why) = savepoint::check_path(&request.path) {
             return reply.ok(SavepointStatus::Failed(why));
         }
         // A former master may have taken it.

@@ -223,12 +223,11 @@ impl JobMaster {
         request: SavepointRequest,
         checkpoint: &CompletedCheckpoint,
     ) {
-        let savepoint = Savepoint::of(self.core.job(), checkpoint, request.then);
+        let savepoint = Savepoint::of(self.core.job(), checkpoint, request.then, self.term.session);
         let parts: Vec<_> = checkpoint.states.iter().map(|(_, state)| state.clone()).collect();
         let (objects, path) = (self.services.objects.clone(), request.path.clone());
         let copy = async move { savepoint::publish(&*objects, &path, savepoint, &parts).await };
         Self::work(&self.scope, context, copy, move |master, context, published| {
-            let published = published.map_err(|refusal| refusal.to_string());
             master.decide(context, |core, now| {
                 core.on_savepoint_published(now, &request.path, published);
             });

@@ -23,6 +23,7 @@ pub use api::{ObjectStore, ObjectStoreError};
 pub use client::{ObjectStoreClient, ObjectStoreConfig};
 pub use model::{
     OBJECT_BYTES_MAX, OBJECT_NAME_BYTES_MAX, OBJECT_NAMES_MAX, ObjectStoreRefusal, ObjectSum,
+    check_name,
 };
 pub use server::{BlobGateway, OBJECT_STORE_ENDPOINT, ObjectStoreHandler, ObjectStoreServer};
 

@@ -52,7 +52,10 @@ pub enum ObjectStoreRefusal {
 }
 
 /// Whether it is a name of an object.
-pub(super) fn check_name(name: &str) -> Result<(), ObjectStoreRefusal> {
+///
+/// # Errors
+/// [`ObjectStoreRefusal::BadName`].
+pub fn check_name(name: &str) -> Result<(), ObjectStoreRefusal> {
     let good = |part: &str| {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         !matches!(part, "" | "." | "..") && part.bytes().all(allowed)

@@ -43,11 +43,19 @@ async fn put(
 ) -> Result<(), String> {
     for file in files.iter().filter(|file| !file.is_complete) {
         let WrittenFile { path, length, crc, .. } = file;
-        let read = async {
-            let from = host.disk().open(path, OpenMode::Read).await?;
-            from.read_at(0, usize::try_from(*length).unwrap_or(usize::MAX)).await
+        let content = match &file.copy_of {
+            Some(object) => {
+                let read = objects.get_until_acknowledged(object).await;
+                read.map_err(|refusal| format!("{object}: {refusal}"))?
+            }
+            None => {
+                let read = async {
+                    let from = host.disk().open(path, OpenMode::Read).await?;
+                    from.read_at(0, usize::try_from(*length).unwrap_or(usize::MAX)).await
+                };
+                read.await.map_err(|error| format!("{path}: {error}"))?
+            }
         };
-        let content = read.await.map_err(|error| format!("{path}: {error}"))?;
         // The disk may have rotted meanwhile.
         if content.len() as u64 != *length || crc32fast::hash(&content) != *crc {
             return Err(format!("{path} is not what was written"));

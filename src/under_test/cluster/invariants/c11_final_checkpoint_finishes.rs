@@ -1,5 +1,5 @@
 //! C11: a job whose final checkpoint is complete ends as finished, and none other does: its output is
-//! committed, and nothing turns that into a failure. Judged on the coordination server's log.
+//! committed, and nothing turns that into a failure. Where a user stops it with that checkpoint, none comes behind it. Judged on the coordination server's log.
 
 use super::{
     Check, ClusterInvariant,
@@ -7,15 +7,24 @@ use super::{
 };
 use crate::{
     harness::event::Moment,
-    system::{ids::JobId, protocol::JobStatus, store::StoredResult},
+    system::{
+        ids::{CheckpointId, JobId},
+        job_manager::JobEvent,
+        protocol::{AfterSavepoint, JobStatus},
+        store::StoredResult,
+    },
     under_test::cluster::{EventKind, EventRef, Model},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Remembers the jobs whose final checkpoint is complete.
 #[derive(Default)]
 pub struct FinalCheckpointFinishes {
     last: BTreeSet<JobId>,
+    /// The checkpoints with which masters want to stop their jobs.
+    stops: BTreeSet<(JobId, CheckpointId)>,
+    /// Those that have become the last ones.
+    stopped_at: BTreeMap<JobId, CheckpointId>,
 }
 
 impl ClusterInvariant for FinalCheckpointFinishes {
@@ -28,15 +37,34 @@ impl ClusterInvariant for FinalCheckpointFinishes {
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::Coordination]
+        &[EventKind::Coordination, EventKind::Job]
     }
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+        if let EventRef::Job(JobEvent::SavepointTriggered { job, checkpoint, then, .. }) = seen
+            && *then == AfterSavepoint::Stop
+        {
+            self.stops.insert((*job, *checkpoint));
+        }
         let EventRef::Coordination(event) = seen else { return Check::Ignored };
         let mut check = Check::Ignored;
         for moved in moved(event, model) {
             match (moved.kept, moved.after) {
-                (Kept::Stored(StoredPart::Final), Some(_)) => drop(self.last.insert(moved.job)),
+                (Kept::Stored(StoredPart::Final), Some(value)) => {
+                    self.last.insert(moved.job);
+                    let id = postcard::from_bytes::<CheckpointId>(value);
+                    if let Some(id) = id.ok().filter(|id| self.stops.contains(&(moved.job, *id))) {
+                        self.stopped_at.insert(moved.job, id);
+                    }
+                }
+                (Kept::Stored(StoredPart::Pointer(id)), Some(_)) => {
+                    if let Some(stopped) = self.stopped_at.get(&moved.job) {
+                        check = check.and(Check::that(id <= *stopped, || {
+                            let before = format!("{:?} was stopped with {stopped:?}", moved.job);
+                            (before, format!("{at}: {id:?} is durable"))
+                        }));
+                    }
+                }
                 (Kept::Stored(StoredPart::Result), Some(value)) => {
                     check = check.and(self.check(at, moved.job, value))
                 }
@@ -64,6 +92,7 @@ impl FinalCheckpointFinishes {
 #[cfg(test)]
 mod tests {
     use super::{super::testing_jobs::*, FinalCheckpointFinishes};
+    use crate::system::protocol::AfterSavepoint;
 
     fn last() -> History<FinalCheckpointFinishes> {
         History::new().holds(process(0, 1), committed(1, vec![pointer(3), last_checkpoint(3)]))
@@ -76,6 +105,25 @@ mod tests {
             History::<FinalCheckpointFinishes>::new()
                 .holds(process(0, 1), committed(1, vec![result(true, status)]));
         }
+    }
+
+    #[test]
+    fn a_checkpoint_behind_the_one_with_which_the_job_was_stopped_is_refused() {
+        let triggered = |then| JobEvent::SavepointTriggered {
+            job: JOB,
+            checkpoint: CheckpointId(3),
+            path: "savepoints/one".to_string(),
+            then,
+        };
+        let with = |then| {
+            History::<FinalCheckpointFinishes>::new()
+                .holds(process(1, 1), triggered(then))
+                .holds(process(0, 1), committed(1, vec![pointer(3), last_checkpoint(3)]))
+        };
+        let next = || committed(2, vec![pointer(4)]);
+        with(AfterSavepoint::Stop).breaks(process(0, 1), next());
+        // One of a job at its end may come again.
+        with(AfterSavepoint::GoOn).holds(process(0, 1), next());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
     host::sim::NodeId,
     system::{
         client::ClientEvent,
-        ids::JobId,
+        ids::{CheckpointId, JobId},
         job_manager::JobEvent,
         protocol::{AfterSavepoint, JobStatus},
         service::object_store::ObjectStoreEvent,
@@ -27,6 +27,10 @@ pub struct SavepointIsWhole {
     whole: BTreeMap<String, Vec<BTreeSet<String>>>,
     /// With which savepoint a master is to end its job once that has been drained.
     drains: BTreeMap<((NodeId, u64), JobId), String>,
+    /// Of which checkpoint each master makes a savepoint, and whether that is complete.
+    taken: BTreeMap<((NodeId, u64), String), (JobId, CheckpointId, bool)>,
+    /// The jobs that have ended, as their masters know it.
+    ended: BTreeSet<JobId>,
 }
 
 /// The path of the savepoint whose metadata has that name.
@@ -49,7 +53,32 @@ impl ClusterInvariant for SavepointIsWhole {
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            EventRef::Job(JobEvent::StatusChanged { job, status: JobStatus::Finished, .. }) => {
+            EventRef::Job(JobEvent::SavepointTriggered { job, checkpoint, path, .. }) => {
+                self.taken.insert((at.process, path.clone()), (*job, *checkpoint, false));
+                Check::Ignored
+            }
+            EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
+                for ((process, _), (of, id, is_complete)) in &mut self.taken {
+                    *is_complete |= (*process, *of, *id) == (at.process, *job, *checkpoint);
+                }
+                Check::Ignored
+            }
+            EventRef::Job(JobEvent::SavepointFailed { job, path, why }) => {
+                let taken = self.taken.remove(&(at.process, path.clone()));
+                let may_fail =
+                    !taken.is_some_and(|(.., is_complete)| is_complete) || self.ended.contains(job);
+                Check::that(may_fail, || {
+                    let before = format!("the checkpoint of which {path} is made is complete");
+                    (before, format!("{at}: it comes to nothing: {why}"))
+                })
+            }
+            EventRef::Job(JobEvent::StatusChanged { job, status, .. })
+                if status.is_globally_terminal() =>
+            {
+                self.ended.insert(*job);
+                if *status != JobStatus::Finished {
+                    return Check::Ignored;
+                }
                 let Some(path) = self.drains.get(&(at.process, *job)) else {
                     return Check::Ignored;
                 };
@@ -215,6 +244,26 @@ mod tests {
         whole().holds(process(1, 1), requested()).holds(process(1, 1), finished());
         wanted().holds(process(1, 1), finished());
         wanted().holds(process(1, 1), requested()).breaks(process(1, 1), finished());
+    }
+
+    #[test]
+    fn a_savepoint_whose_checkpoint_is_complete_is_not_lost_while_its_job_goes_on() {
+        let path = || PATH.to_string();
+        let checkpoint = CheckpointId(4);
+        let then = AfterSavepoint::GoOn;
+        let triggered =
+            || JobEvent::SavepointTriggered { job: JOB, checkpoint, path: path(), then };
+        let completed = || JobEvent::CheckpointCompleted { job: JOB, checkpoint, last: false };
+        let failed = || JobEvent::SavepointFailed { job: JOB, path: path(), why: "x".to_string() };
+        let session = LeaderSessionId(1);
+        let ended = || JobEvent::StatusChanged { job: JOB, session, status: JobStatus::Canceled };
+        let taken = || wanted().holds(process(1, 1), triggered());
+        taken().holds(process(1, 1), failed());
+        taken().holds(process(1, 1), completed()).breaks(process(1, 1), failed());
+        taken()
+            .holds(process(1, 1), completed())
+            .holds(process(1, 1), ended())
+            .holds(process(1, 1), failed());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Click sessions under test: clicks with an event time, drawn, of which some are too late.
 
 use super::{
-    course::Course,
+    course::{Course, state_backend},
     job::{JobRun, JobSetup, JobUnderTest},
     workload::{Workload, checkpoints, committed_lines, failing},
 };
@@ -48,6 +48,8 @@ crate::settings! {
             "idle-timeout" idle_timeout: Option<DurationRange> = maybe_time("8ms", "10m"), "A partition without a click for so long is idle, and nobody waits for it; never when absent.";
             "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
             "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
+            "state-on-disk" state_on_disk: Share = part("0%"), "How many of the runs keep windows on the disks of their task executors.";
+            "state-memory" state_memory: NumberRange = number(16_384, 1_073_741_824, 65_536), "Bytes of memory for the windows of each subtask, where they are on disk.";
             "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
             "restart-delay" restart_delay: DurationRange = time("0ms", "10m", "1s"), "From a failure to the restart.";
             "fail-at" fail_at: Option<NumberRange> = maybe_count(10_000_000), "The line at which a subtask's function fails, counted in each attempt from its begin; never when absent.";
@@ -110,6 +112,11 @@ impl JobUnderTest for ClickSessions {
 
     fn name(&self) -> &str {
         "click-sessions"
+    }
+
+    fn after_draw(&self, settings: ClickSessionsSettings, seed: u64) -> ClickSessionsSettings {
+        let state_on_disk = settings.state_on_disk.decided(seed, "state on disk");
+        ClickSessionsSettings { state_on_disk, ..settings }
     }
 
     fn program(&self, failed: &FailedAttempts) -> Program {
@@ -187,7 +194,7 @@ fn graph(
         parallelism: settings.parallelism.one(),
         checkpoints,
         restarts,
-        ..JobSettings::default()
+        state_backend: state_backend(Share::only(0), settings.state_on_disk, settings.state_memory),
     };
     let job = click_sessions(id, Input::Log(source), output, &settings, sessions, failures);
     job.expect("the scenario's parallelism is within bounds")

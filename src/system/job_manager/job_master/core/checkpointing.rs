@@ -196,13 +196,15 @@ impl JobMasterCore {
 
     /// Begins a checkpoint, unless as many as may be are under way, or there is nothing left to be kept.
     pub(super) fn trigger_checkpoint(&mut self) {
+        // A job that was stopped must not read on: its tasks only have to learn of it.
+        let stopped = self.is_stopped();
         let (taking, checkpoints) = (self.savepoints.is_taking(), &mut self.checkpoints);
         let done = checkpoints.is_final();
         let full = checkpoints.under_way() >= self.job.checkpoints.max_concurrent as usize;
         // Tasks restored from the final checkpoint need one of their own to be told that it is final.
         let done =
             done && self.executions.values().any(|e| e.state == TaskExecutionState::Finished);
-        if !checkpoints.triggering && !full && !done && !taking {
+        if !checkpoints.triggering && !full && !done && !taking && !stopped {
             checkpoints.triggering = true;
             let period = checkpoints.period;
             self.does(Effect::Draw(Draw::Checkpoint(period), 1));
@@ -213,7 +215,7 @@ impl JobMasterCore {
         self.checkpoints.triggering = false;
         // Another one may have ended while the id was drawn; the next timer is set already.
         let may_begin = self.pause_over(now) <= now || self.wants_savepoint();
-        if self.checkpoints.period == period && may_begin {
+        if self.checkpoints.period == period && may_begin && !self.is_stopped() {
             self.begin(now, CheckpointId(id));
         } else if self.checkpoints.running {
             self.trigger_savepoint();
@@ -247,6 +249,13 @@ impl JobMasterCore {
 
     fn resource_of(&self, attempt: ExecutionAttemptId) -> Option<ResourceId> {
         self.executor_of(attempt).map(|link| link.info.resource.clone())
+    }
+
+    /// Whether a user has stopped the job, for good.
+    fn is_stopped(&self) -> bool {
+        let newest = self.checkpoints.newest_and_finality();
+        newest.is_some_and(|(_, finality)| finality == Finality::Stopped)
+            && !self.switches.on(sabotage::CHECKPOINTS_AFTER_THE_STOP)
     }
 
     /// An attempt's part of a checkpoint is durable.

@@ -117,7 +117,7 @@ impl JobMasterCore {
         if let Some(known) = self.savepoints.status(&request.path) {
             return known;
         }
-        if let Some(why) = self.savepoint_refusal() {
+        if let Some(why) = self.savepoint_refusal(request.then) {
             return SavepointStatus::Failed(why);
         }
         let (job, session) = (self.id(), self.session);
@@ -136,7 +136,7 @@ impl JobMasterCore {
         SavepointStatus::InProgress
     }
 
-    fn savepoint_refusal(&self) -> Option<String> {
+    fn savepoint_refusal(&self, then: AfterSavepoint) -> Option<String> {
         let goes_on =
             matches!(self.status, JobStatus::Created | JobStatus::Running | JobStatus::Restarting);
         if !goes_on {
@@ -148,6 +148,10 @@ impl JobMasterCore {
         let mut requests = self.savepoints.requests();
         if let Some(ends) = requests.find(|request| request.then != AfterSavepoint::GoOn) {
             return Some(format!("the job is being stopped with the savepoint {}", ends.path));
+        }
+        // What is taken behind the end of some sources would be half of a drained job.
+        if let (AfterSavepoint::Drain, Some(first)) = (then, self.savepoints.requests().next()) {
+            return Some(format!("the savepoint {} is being taken first", first.path));
         }
         let full = self.savepoints.requests().count() >= SAVEPOINTS_MAX;
         full.then(|| format!("{SAVEPOINTS_MAX} savepoints of the job are being taken"))
@@ -201,7 +205,14 @@ impl JobMasterCore {
         if let Some(request) = taken.find(|request| request.then == AfterSavepoint::Stop) {
             return Some(request.clone());
         }
-        let request = self.savepoints.drain.take_if(|_| ended)?;
+        // Another one may be the last before the savepoint is whole: then that is its copy.
+        let publishing = self.savepoints.publishing.values().map(|publishing| &publishing.request);
+        let drained = publishing.filter(|request| request.then == AfterSavepoint::Drain);
+        let drained = drained.filter(|_| ended).next().cloned();
+        let request = match drained {
+            Some(request) => request,
+            None => self.savepoints.drain.take_if(|_| ended)?,
+        };
         self.savepoints.taken.entry(checkpoint).or_default().push(request.clone());
         Some(request)
     }

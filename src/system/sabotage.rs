@@ -27,6 +27,8 @@ crate::sabotages! {
     SAVEPOINT_BEFORE_ITS_PARTS = "savepoint-before-its-parts", "generic", ["C14"];
     /// A checkpoint that is being copied as a savepoint goes when a newer one is complete.
     SAVEPOINT_DOES_NOT_HOLD_ITS_CHECKPOINT = "savepoint-without-its-hold", "FLINK-10225", ["C14"];
+    /// What a task tells once more of a checkpoint that is being copied is taken for what nobody needs.
+    COPIED_PARTS_COME_LATE = "copied-parts-come-late", "generic", ["C14"];
     /// A job that is being drained forgets it when a checkpoint comes to nothing.
     DRAIN_FORGOTTEN_AFTER_A_FAILURE = "drain-forgotten", "generic", ["C14"];
     /// A job that began from a savepoint begins from it again, though it has checkpoints of its own.

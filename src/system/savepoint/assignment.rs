@@ -82,7 +82,7 @@ fn check_uids(
     job: &JobGraph,
     may_leave_state: bool,
 ) -> Result<(), SavepointError> {
-    let known: BTreeSet<&str> = job.vertices.iter().flat_map(|vertex| uids(vertex)).collect();
+    let known: BTreeSet<&str> = job.vertices.iter().flat_map(uids).collect();
     let saved: BTreeSet<&str> = savepoint
         .vertices
         .iter()

@@ -37,7 +37,7 @@ pub async fn recover_checkpoints(
     if savepoint.is_some() {
         completed.clear();
     }
-    Ok(Checkpoints::recovered(completed, tail).from_savepoint(savepoint))
+    Ok(Checkpoints::recovered(completed, tail).with_savepoint(savepoint))
 }
 
 async fn read_savepoint(

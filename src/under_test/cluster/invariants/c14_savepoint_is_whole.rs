@@ -17,6 +17,9 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A node and its incarnation.
+type Process = (NodeId, u64);
+
 /// Remembers which parts each savepoint has.
 #[derive(Default)]
 pub struct SavepointIsWhole {
@@ -26,9 +29,9 @@ pub struct SavepointIsWhole {
     /// wholly, it does not show of which the metadata is, and one of the two stays.
     whole: BTreeMap<String, Vec<BTreeSet<String>>>,
     /// With which savepoint a master is to end its job once that has been drained.
-    drains: BTreeMap<((NodeId, u64), JobId), String>,
+    drains: BTreeMap<(Process, JobId), String>,
     /// Of which checkpoint each master makes a savepoint, and whether that is complete.
-    taken: BTreeMap<((NodeId, u64), String), (JobId, CheckpointId, bool)>,
+    taken: BTreeMap<(Process, String), (JobId, CheckpointId, bool)>,
     /// The jobs that have ended, as their masters know it.
     ended: BTreeSet<JobId>,
 }

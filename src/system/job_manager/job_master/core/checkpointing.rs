@@ -69,7 +69,7 @@ impl Checkpoints {
 
     /// The same of a job that begins from a savepoint, as long as it has no checkpoint of its own.
     #[must_use]
-    pub fn from_savepoint(self, savepoint: Option<Assignment>) -> Self {
+    pub fn with_savepoint(self, savepoint: Option<Assignment>) -> Self {
         Checkpoints { savepoint, ..self }
     }
 
@@ -293,10 +293,12 @@ impl JobMasterCore {
         }
     }
 
-    /// The part of an aborted checkpoint is garbage; that of a completed one must stay.
+    /// The part of an aborted checkpoint is garbage; that of one that is kept or being copied must stay.
     fn discard_unless_completed(&mut self, checkpoint: CheckpointId, state: StateHandle) {
         let retained = |completed: &CompletedCheckpoint| completed.id == checkpoint;
-        if !self.checkpoints.completed.iter().any(retained) {
+        let copied =
+            self.savepoints.uses(checkpoint) && !self.switches.on(sabotage::COPIED_PARTS_COME_LATE);
+        if !copied && !self.checkpoints.completed.iter().any(retained) {
             self.discard_part(&state);
         }
     }

@@ -206,9 +206,10 @@ impl JobMasterCore {
             return Some(request.clone());
         }
         // Another one may be the last before the savepoint is whole: then that is its copy.
-        let publishing = self.savepoints.publishing.values().map(|publishing| &publishing.request);
-        let drained = publishing.filter(|request| request.then == AfterSavepoint::Drain);
-        let drained = drained.filter(|_| ended).next().cloned();
+        let mut publishing =
+            self.savepoints.publishing.values().map(|publishing| &publishing.request);
+        let drained =
+            publishing.find(|request| ended && request.then == AfterSavepoint::Drain).cloned();
         let request = match drained {
             Some(request) => request,
             None => self.savepoints.drain.take_if(|_| ended)?,

@@ -103,6 +103,7 @@ fn its_checkpoint_stays_until_it_is_copied() {
     bench.does(|core, now| core.on_metadata_stored(now, CheckpointId(9), Ok(())));
     let effects = bench.settled(9, Settled::Added(Revision(4)));
     assert!(!discards(&effects), "it is being copied");
+    assert!(!discards(&bench.acknowledge(ALL[0], 8, false)), "a task tells it again");
     let effects = bench.published(Ok(()));
     assert!(discards(&effects), "nobody needs it any more");
 }

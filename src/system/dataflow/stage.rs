@@ -240,7 +240,7 @@ pub trait Downstream: Send {
         self.for_each_reader(&mut |reader| reader.finish(scope));
     }
 
-    /// Whether it wants to [look ahead](Stage::look_ahead).
+    /// Whether it wants to look ahead.
     fn wants_look_ahead(&self) -> bool {
         false
     }

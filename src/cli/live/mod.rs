@@ -23,7 +23,8 @@ use tracing_subscriber::fmt::time::SystemTime;
 ///
 /// A cluster that goes on in the background: `start-cluster`, then `submit`, `jobs`, `info`, `output` and `cancel`, at
 /// last `stop-cluster`. `savepoint` keeps a job's state for its user, `stop --savepoint` ends it with one, and `submit
-/// --from-savepoint` goes on from there, at any parallelism. They all mean the cluster in the folder wavetank-cluster, unless --data names another one.
+/// --from-savepoint` goes on from there, at any parallelism. They all mean the cluster in the folder wavetank-cluster,
+/// unless --data names another one.
 /// `submit --target` runs a job in a cluster of its own instead, which ends with it.
 ///
 /// Exit codes: 0 all passed, 1 what was to be equal is not, or a job has not finished, 2 a bad command or file, 3

@@ -34,14 +34,21 @@ pub struct JobPlan {
     pub cancel_after: Option<Duration>,
     /// When a job without end is canceled.
     pub cancel_at: Option<AllPutOut>,
-    /// As what it goes on, one after the other.
-    pub course: Vec<NextJob>,
+    /// What its client does with savepoints of it.
+    pub course: JobCourse,
+    /// Who hands the job over.
+    pub submission: Submission,
+}
+
+/// What a client does with savepoints of its job; nothing by default.
+#[derive(Clone, Debug, Default)]
+pub struct JobCourse {
+    /// As what the job goes on, one after the other.
+    pub next: Vec<NextJob>,
     /// When the last of them is drained, after its submission.
     pub drain_after: Option<Duration>,
     /// From savepoint to savepoint that are taken of it while it goes on; `None`: none.
     pub savepoint_every: Option<Duration>,
-    /// Who hands the job over.
-    pub submission: Submission,
 }
 
 /// As what a job goes on that is stopped with a savepoint.
@@ -192,7 +199,7 @@ async fn follow_course(
     plan: &JobPlan,
     present: &Mutex<JobId>,
 ) -> Result<JobResult, ClientError> {
-    for next in &plan.course {
+    for next in &plan.course.next {
         client.host().sleep(next.after).await;
         let Some(path) = stop(client, present_job(present), next.job.id).await? else { break };
         let savepoint = Some(SavepointSource { path, may_leave_state: false });
@@ -201,7 +208,7 @@ async fn follow_course(
         *present.lock().expect("no panic under this lock") = job.id;
     }
     let job = present_job(present);
-    if let Some(after) = plan.drain_after {
+    if let Some(after) = plan.course.drain_after {
         client.host().sleep(after).await;
         let path = format!("{SAVEPOINTS}/{job}-drained");
         // It may have ended by itself.
@@ -235,7 +242,7 @@ async fn stop(client: &JobClient, job: JobId, next: JobId) -> Result<Option<Stri
 
 /// Takes savepoints of whatever job goes on.
 async fn take_savepoints(client: &JobClient, plan: &JobPlan, present: &Mutex<JobId>) -> Infallible {
-    let Some(every) = plan.savepoint_every else { return std::future::pending().await };
+    let Some(every) = plan.course.savepoint_every else { return std::future::pending().await };
     for number in 0_u64.. {
         client.host().sleep(every).await;
         let job = present_job(present);

@@ -9,7 +9,7 @@ mod settings;
 mod writer;
 
 pub use client::{
-    AllPutOut, CANCEL, ClientError, JobPlan, NextJob, SAVEPOINTS, SUBMIT, Submission,
+    AllPutOut, CANCEL, ClientError, JobCourse, JobPlan, NextJob, SAVEPOINTS, SUBMIT, Submission,
     create_topics, run_client_node, run_job,
 };
 pub use faulty_operator::{FailedAttempts, FailureInjection, FaultyOperator, POISON, SlowSubtask};

@@ -104,10 +104,7 @@ impl<K: Key> TimerService<'_, K> {
 
 impl<K: Key, S: Data> Slot<'_, K, S> {
     pub fn key(&self) -> &K {
-        match &self.held {
-            Held::Heap(entry) => &entry.get().0,
-            Held::Disk { key, .. } => key,
-        }
+        self.held.key()
     }
 
     pub fn state(&mut self) -> &mut S {

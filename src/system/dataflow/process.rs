@@ -315,15 +315,11 @@ impl<K: Key, T: Send, P: Process<K, T>> Keyed<K, T, P> {
     /// Takes over the key groups of this subtask. Of subtasks of different watermarks the earliest counts: what is late
     /// for it was late for all.
     fn restore(&mut self, states: &[OperatorState], context: &OperatorContext) -> Result<()> {
-        let mut watermark = None;
-        for state in states {
-            let progress: Progress = decode(&state.own)?;
-            watermark = Some(watermark.map_or(progress.watermark, |earliest: Timestamp| {
-                earliest.min(progress.watermark)
-            }));
-        }
+        let progress = states.iter().map(|state| decode::<Progress>(&state.own));
+        let watermarks = progress.map(|progress| Ok(progress?.watermark));
+        let watermarks = watermarks.collect::<Result<Vec<Timestamp>>>()?;
+        let watermark = watermarks.into_iter().min().unwrap_or(Timestamp::MIN);
         // Nobody behind was told in this attempt.
-        let watermark = watermark.unwrap_or(Timestamp::MIN);
         self.progress = Progress { watermark, told: Timestamp::MIN };
         let has_timers = self.state.first_timer(true).is_some();
         if has_timers && context.host.sabotaged(sabotage::TIMERS_LOST_AT_RESTORE) {
@@ -345,13 +341,7 @@ impl<K: Key, T: Send, P: Process<K, T>> Managed for Keyed<K, T, P> {
     ) -> Waits<'a, ()> {
         async move {
             self.function.open(context)?;
-            let states = match restored {
-                RestoredState::Nothing => Vec::new(),
-                RestoredState::Same(state) => vec![state],
-                RestoredState::Redistributed(states) => {
-                    states.into_iter().map(|(_, state)| state).collect()
-                }
-            };
+            let states = restored.into_states();
             self.state = KeyedState::open(context, &states).await?;
             self.restore(&states, context)
         }

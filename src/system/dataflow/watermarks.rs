@@ -255,13 +255,9 @@ impl Managed for Progress {
         if let Some(idleness) = &mut self.idleness {
             idleness.record(now);
         }
-        let states = match restored {
-            RestoredState::Nothing => Vec::new(),
-            RestoredState::Same(state) => vec![(context.subtask, state)],
-            RestoredState::Redistributed(states) => states,
-        };
+        let states = restored.into_states();
         // Which of the former subtasks read what comes here is not known: it may be the one that was furthest behind.
-        let latest = states.iter().map(|(_, state)| decode(&state.own));
+        let latest = states.iter().map(|state| decode(&state.own));
         let latest = latest.collect::<Result<Vec<Timestamp>, _>>();
         at_once(latest.map(|all| self.latest = all.into_iter().min().unwrap_or(Timestamp::MIN)))
     }

@@ -226,3 +226,16 @@ pub enum RestoredState {
     /// What all subtasks had that there were, by their numbers: it takes its share.
     Redistributed(Vec<(u32, OperatorState)>),
 }
+
+impl RestoredState {
+    /// All states that there are, for whoever does not ask whose they were.
+    pub fn into_states(self) -> Vec<OperatorState> {
+        match self {
+            RestoredState::Nothing => Vec::new(),
+            RestoredState::Same(state) => vec![state],
+            RestoredState::Redistributed(states) => {
+                states.into_iter().map(|(_, state)| state).collect()
+            }
+        }
+    }
+}

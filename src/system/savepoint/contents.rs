@@ -1,6 +1,6 @@
 //! What is in a savepoint, operator by operator.
 
-use super::{Savepoint, SavepointError, read};
+use super::{Savepoint, SavepointError, store::read_with_names};
 use crate::system::{graph::TaskState, service::object_store::ObjectStore};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,9 +39,7 @@ pub struct Contents {
 /// # Errors
 /// Why it can't be read.
 pub async fn contents(objects: &dyn ObjectStore, path: &str) -> Result<Contents, SavepointError> {
-    let savepoint = read(objects, path).await?;
-    let there = objects.list_until_acknowledged(path).await.unwrap_or_default();
-    let there: BTreeSet<String> = there.into_iter().collect();
+    let (savepoint, there) = read_with_names(objects, path).await?;
     let mut contents =
         Contents { savepoint, operators: BTreeMap::new(), waiting_bytes: 0, bytes: 0 };
     let parts: Vec<_> = contents.savepoint.parts().cloned().collect();

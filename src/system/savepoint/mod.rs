@@ -18,4 +18,4 @@ pub use assignment::{Assignment, assign};
 pub use contents::{Contents, contents};
 pub use error::SavepointError;
 pub use metadata::{SavedOutput, SavedPart, SavedVertex, Savepoint, metadata_name};
-pub use store::{check_path, is_complete, publish, read};
+pub use store::{check_path, is_complete, publish, read, read_for};

@@ -1,8 +1,8 @@
 //! Where savepoints lie: in the object store.
 
-use super::{Savepoint, SavepointError, metadata_name};
+use super::{Assignment, Savepoint, SavepointError, assign, metadata_name};
 use crate::system::{
-    graph::{StateHandle, StatePlace, TaskState},
+    graph::{JobGraph, SavepointSource, StateHandle, StatePlace, TaskState},
     ids::JobId,
     protocol::SAVEPOINT_PATH_BYTES_MAX,
     sabotage,
@@ -64,25 +64,18 @@ pub async fn publish(
         let _ = objects.put_until_acknowledged(&metadata, savepoint.encode()).await;
     }
     let mut copies = BTreeSet::new();
-    let done = copy(objects, path, &mut savepoint, parts, &mut copies).await;
-    let done = match done {
-        Ok(()) if early => Ok(()),
-        Ok(()) => objects.put_until_acknowledged(&metadata, savepoint.encode()).await,
-        Err(why) => {
-            remove(objects, copies).await;
-            return Err(why);
-        }
+    let is_of_these = match copy(objects, path, &mut savepoint, parts, &mut copies).await {
+        Ok(()) if early => Ok(true),
+        Ok(()) => match objects.put_until_acknowledged(&metadata, savepoint.encode()).await {
+            Ok(()) => Ok(true),
+            Err(ObjectStoreRefusal::Exists) => Ok(false),
+            Err(refusal) => Err(refusal.to_string()),
+        },
+        Err(why) => Err(why),
     };
-    match done {
-        Ok(()) => {}
-        Err(ObjectStoreRefusal::Exists) => {
-            remove(objects, copies).await;
-            return Ok(());
-        }
-        Err(refusal) => {
-            remove(objects, copies).await;
-            return Err(refusal.to_string());
-        }
+    if is_of_these != Ok(true) {
+        remove(objects, copies).await;
+        return is_of_these.map(drop);
     }
     let left =
         objects.list_until_acknowledged(path).await.map_err(|refusal| refusal.to_string())?;
@@ -152,6 +145,14 @@ async fn copy_files(
 /// # Errors
 /// Why it can't be read.
 pub async fn read(objects: &dyn ObjectStore, path: &str) -> Result<Savepoint, SavepointError> {
+    read_with_names(objects, path).await.map(|(savepoint, _)| savepoint)
+}
+
+/// The same, with the names of all objects under the path.
+pub(super) async fn read_with_names(
+    objects: &dyn ObjectStore,
+    path: &str,
+) -> Result<(Savepoint, BTreeSet<String>), SavepointError> {
     let object = metadata_name(path);
     let bytes = match objects.get_until_acknowledged(&object).await {
         Ok(bytes) => bytes,
@@ -169,5 +170,18 @@ pub async fn read(objects: &dyn ObjectStore, path: &str) -> Result<Savepoint, Sa
             return Err(SavepointError::Part { object, what: "there is no such object".into() });
         }
     }
-    Ok(savepoint)
+    Ok((savepoint, there))
+}
+
+/// Reads the savepoint from which a job is to begin, and says which subtask begins with which parts.
+///
+/// # Errors
+/// Why it can't be read, or does not fit the job.
+pub async fn read_for(
+    objects: &dyn ObjectStore,
+    source: &SavepointSource,
+    job: &JobGraph,
+) -> Result<Assignment, SavepointError> {
+    let savepoint = read(objects, &source.path).await?;
+    assign(&savepoint, &source.path, job, source.may_leave_state)
 }

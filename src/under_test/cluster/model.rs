@@ -83,9 +83,10 @@ pub struct Model {
     pub began_from: BTreeMap<JobId, CheckpointId>,
     /// The checkpoints with which jobs are to be stopped.
     stops: BTreeSet<(JobId, CheckpointId)>,
-    /// The jobs that were stopped with a savepoint: by what is kept their final checkpoint is one of these; and those that
-    /// are to be drained.
-    pub stopped: BTreeSet<JobId>,
+    /// With which checkpoint a job was stopped: by what is kept its final one is one of these.
+    pub stopped_with: BTreeMap<JobId, CheckpointId>,
+    /// The jobs that are to be drained.
+    drained: BTreeSet<JobId>,
     /// The results that clients were told, and when first.
     pub results: BTreeMap<JobId, (JobResult, Duration)>,
     /// The job managers whose processes have ended with their cluster.
@@ -299,7 +300,7 @@ impl Model {
             }
             // What such a job puts out is what its sources have read when they ended.
             JobEvent::SavepointRequested { job, then: AfterSavepoint::Drain, .. } => {
-                self.stopped.insert(*job);
+                self.drained.insert(*job);
             }
             JobEvent::SavepointTriggered {
                 job, checkpoint, then: AfterSavepoint::Stop, ..
@@ -425,9 +426,9 @@ impl Model {
         let Some(StoreKey { job, part }) = StoreKey::parse(key) else { return };
         match part {
             StoredPart::Final => {
-                let id = postcard::from_bytes::<CheckpointId>(value);
-                if id.is_ok_and(|id| self.stops.contains(&(job, id))) {
-                    self.stopped.insert(job);
+                let id = postcard::from_bytes::<CheckpointId>(value).ok();
+                if let Some(id) = id.filter(|id| self.stops.contains(&(job, *id))) {
+                    self.stopped_with.insert(job, id);
                 }
             }
             StoredPart::Graph => {
@@ -446,6 +447,11 @@ impl Model {
         let prefix = format!("{path}/chk-");
         let name = self.objects.range(prefix.clone()..).next()?.strip_prefix(&prefix)?;
         name.split_once('-')?.0.parse().ok().map(CheckpointId)
+    }
+
+    /// Whether a job ends before its input does, since it was stopped with a savepoint or is to be drained.
+    pub fn is_stopped(&self, job: JobId) -> bool {
+        self.stopped_with.contains_key(&job) || self.drained.contains(&job)
     }
 
     /// As what a job goes on now.

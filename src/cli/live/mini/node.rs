@@ -8,7 +8,9 @@ use crate::{
     cli::live::{cluster::Worker, place::run, text::parse_duration},
     host::Host,
     jobs::{
-        common::{JobPlan, JobSettings, Submission, partition_lines, run_job, write_lines},
+        common::{
+            JobCourse, JobPlan, JobSettings, Submission, partition_lines, run_job, write_lines,
+        },
         word_count::{topics, word_count},
     },
     system::{
@@ -148,9 +150,7 @@ impl Load {
             outputs: PARALLELISM,
             cancel_after: None,
             cancel_at: None,
-            course: Vec::new(),
-            drain_after: None,
-            savepoint_every: None,
+            course: JobCourse::default(),
             submission: Submission::ByClient,
         })
     }

@@ -37,8 +37,7 @@ impl Cancel {
     pub fn run(&self) -> Result<Outcome, CliError> {
         connected(&self.target, async |connection| {
             let narrator = Narrator::new();
-            let job =
-                name::find(&self.job, &connection.overviews().await?).map_err(CliError::new)?;
+            let job = connection.job(&self.job).await?;
             connection.of_job(connection.jobs.cancel(job)).await?;
             say(&format!("the cancellation of job {job} is durable"));
             if !self.wait {

@@ -1,6 +1,6 @@
 //! The way to a cluster that runs: its file says where the coordination service is, that says who leads.
 
-use super::{folder::ClusterFolder, state::RunningCluster};
+use super::{folder::ClusterFolder, name, state::RunningCluster};
 use crate::{
     cli::live::{
         CliError, Outcome,
@@ -13,6 +13,7 @@ use crate::{
     },
     system::{
         client::{JobClient, RestClient, RestError},
+        ids::JobId,
         protocol::{JobOverview, JobRefusal},
         rpc::{RpcService, RpcSystem},
         service::Services,
@@ -101,6 +102,11 @@ impl Connection {
     /// All jobs of which the dispatcher knows.
     pub async fn overviews(&self) -> Result<Vec<JobOverview>, CliError> {
         self.answered(DISPATCHER, self.jobs.overviews()).await
+    }
+
+    /// The one job whose id begins with these digits.
+    pub async fn job(&self, digits: &str) -> Result<JobId, CliError> {
+        name::find(digits, &self.overviews().await?).map_err(CliError::new)
     }
 
     /// What the dispatcher says of a job.

@@ -46,8 +46,7 @@ impl Info {
     /// Does it.
     pub fn run(&self) -> Result<Outcome, CliError> {
         connected(&self.target, async |connection| {
-            let job =
-                name::find(&self.job, &connection.overviews().await?).map_err(CliError::new)?;
+            let job = connection.job(&self.job).await?;
             let details = connection.of_job(connection.jobs.details(job)).await?;
             if self.json {
                 let told = as_json(&connection, job, &details.vertices).await?;

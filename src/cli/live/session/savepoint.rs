@@ -125,8 +125,7 @@ impl Savepoint {
     /// Does it.
     pub fn run(&self) -> Result<Outcome, CliError> {
         connected(&self.target, async |connection| {
-            let job =
-                name::find(&self.job, &connection.overviews().await?).map_err(CliError::new)?;
+            let job = connection.job(&self.job).await?;
             let then = AfterSavepoint::GoOn;
             let taken = self.wait.take(&connection, job, &self.directory, then).await?;
             Ok(match taken {
@@ -147,8 +146,7 @@ impl Stop {
     /// Does it.
     pub fn run(&self) -> Result<Outcome, CliError> {
         connected(&self.target, async |connection| {
-            let job =
-                name::find(&self.job, &connection.overviews().await?).map_err(CliError::new)?;
+            let job = connection.job(&self.job).await?;
             let then = if self.drain { AfterSavepoint::Drain } else { AfterSavepoint::Stop };
             let path = match self.wait.take(&connection, job, &self.savepoint, then).await? {
                 Ok(path) => path,

@@ -7,7 +7,7 @@
 use super::{
     fault::DiskOp,
     file::Disk,
-    request::{Outcome, Request, hash},
+    request::{Outcome, Request, hash, need_writable},
     state::{DiskState, InodeId},
 };
 use crate::host::OpenMode;
@@ -195,7 +195,7 @@ impl SyncFile {
     /// # Errors
     /// `PermissionDenied` on a file for reading, `FileTooLarge`, `StorageFull`, `EIO`; any when the process has ended.
     pub fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.need_writable()?;
+        need_writable(self.mode)?;
         let request = Request::new(DiskOp::Write, "write", &self.path).at(offset, 0).with(data);
         let write = |disk: &mut DiskState, verdict: io::Result<()>| {
             verdict.and_then(|()| disk.write(self.inode, offset, Bytes::copy_from_slice(data)))
@@ -208,7 +208,7 @@ impl SyncFile {
     /// # Errors
     /// As [`write_at`](Self::write_at).
     pub fn append(&self, data: &[u8]) -> io::Result<u64> {
-        self.need_writable()?;
+        need_writable(self.mode)?;
         let request = Request::new(DiskOp::Write, "append", &self.path).with(data);
         let append = |disk: &mut DiskState, verdict: io::Result<()>| {
             verdict.and_then(|()| disk.append(self.inode, Bytes::copy_from_slice(data)))
@@ -221,7 +221,7 @@ impl SyncFile {
     /// # Errors
     /// As [`write_at`](Self::write_at).
     pub fn truncate(&self, length: u64) -> io::Result<()> {
-        self.need_writable()?;
+        need_writable(self.mode)?;
         let request = Request::new(DiskOp::Write, "truncate", &self.path).at(length, 0);
         let truncate = |disk: &mut DiskState, verdict: io::Result<()>| {
             verdict.and_then(|()| disk.truncate(self.inode, length))
@@ -246,12 +246,5 @@ impl SyncFile {
             }
         };
         self.disk.run(&request, sync)
-    }
-
-    fn need_writable(&self) -> io::Result<()> {
-        match self.mode {
-            OpenMode::Read => Err(io::ErrorKind::PermissionDenied.into()),
-            OpenMode::Write | OpenMode::Create | OpenMode::CreateNew => Ok(()),
-        }
     }
 }

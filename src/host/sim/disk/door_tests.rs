@@ -1,10 +1,13 @@
 //! The synchronous door: at once, with the same faults, and paid for later.
 
-use super::*;
+use super::{
+    tests::{fault, start},
+    *,
+};
 use crate::host::{
-    Host, OpenMode,
+    OpenMode,
     sim::{
-        Delay, NodeId, ProcessEnd, World,
+        Delay, ProcessEnd,
         tests::{ms, run},
     },
 };
@@ -16,20 +19,6 @@ use std::{
     },
     time::Duration,
 };
-
-/// Adds a node whose process does this and waits for ever afterwards.
-fn start<F>(world: &World, name: &str, main: impl FnOnce(Host) -> F) -> NodeId
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let node = world.add_node(name);
-    world.boot(node, main);
-    node
-}
-
-fn fault(on: DiskOp, effect: DiskEffect) -> DiskFault {
-    DiskFault { on, effect }
-}
 
 #[test]
 fn a_call_takes_effect_at_once_and_its_time_is_slept_off_later() {

@@ -2,7 +2,7 @@
 
 use super::{
     fault::DiskOp,
-    request::{Outcome, Request},
+    request::{Outcome, Request, need_writable},
     state::{Begun, DiskState, InodeId, Verdict},
 };
 use crate::host::{
@@ -296,7 +296,7 @@ impl File {
     /// # Errors
     /// `PermissionDenied` on a handle for reading, `FileTooLarge`, `StorageFull`, `EIO`.
     pub async fn write_at(&self, offset: u64, data: Bytes) -> io::Result<()> {
-        self.need_writable()?;
+        need_writable(self.handle.mode)?;
         let inode = self.handle.inode;
         let request = Request::new(DiskOp::Write, "write", &self.handle.path);
         let request = request.at(offset, 0).with(&data);
@@ -311,7 +311,7 @@ impl File {
     /// # Errors
     /// As [`write_at`](Self::write_at).
     pub async fn append(&self, data: Bytes) -> io::Result<u64> {
-        self.need_writable()?;
+        need_writable(self.handle.mode)?;
         let inode = self.handle.inode;
         let request = Request::new(DiskOp::Write, "append", &self.handle.path).with(&data);
         let append = |disk: &mut DiskState, verdict: io::Result<()>| {
@@ -325,7 +325,7 @@ impl File {
     /// # Errors
     /// As [`write_at`](Self::write_at).
     pub async fn truncate(&self, length: u64) -> io::Result<()> {
-        self.need_writable()?;
+        need_writable(self.handle.mode)?;
         let inode = self.handle.inode;
         let request = Request::new(DiskOp::Write, "truncate", &self.handle.path).at(length, 0);
         let truncate = |disk: &mut DiskState, verdict: io::Result<()>| {
@@ -352,12 +352,5 @@ impl File {
             }
         };
         self.disk.run(request, sync).await
-    }
-
-    fn need_writable(&self) -> io::Result<()> {
-        match self.handle.mode {
-            OpenMode::Read => Err(io::ErrorKind::PermissionDenied.into()),
-            OpenMode::Write | OpenMode::Create | OpenMode::CreateNew => Ok(()),
-        }
     }
 }

@@ -1,8 +1,12 @@
 //! What is asked of the disk and what came of it, as the digest and the trace tell them.
 
 use super::fault::DiskOp;
-use crate::host::random::{mix, name_hash};
+use crate::host::{
+    OpenMode,
+    random::{mix, name_hash},
+};
 use bytes::Bytes;
+use std::io;
 
 /// What is asked of the disk.
 pub(super) struct Request<'a> {
@@ -56,6 +60,14 @@ impl Outcome for Bytes {
 impl Outcome for Vec<String> {
     fn word(&self) -> u64 {
         self.iter().fold(0, |state, name| mix(state, name_hash(name)))
+    }
+}
+
+/// Refuses to change a file that was opened to be read.
+pub(super) fn need_writable(mode: OpenMode) -> io::Result<()> {
+    match mode {
+        OpenMode::Read => Err(io::ErrorKind::PermissionDenied.into()),
+        OpenMode::Write | OpenMode::Create | OpenMode::CreateNew => Ok(()),
     }
 }
 

@@ -19,7 +19,7 @@ use std::{
 };
 
 /// Adds a node whose process does this and waits for ever afterwards.
-fn start<F>(world: &World, name: &str, main: impl FnOnce(Host) -> F) -> NodeId
+pub(super) fn start<F>(world: &World, name: &str, main: impl FnOnce(Host) -> F) -> NodeId
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -32,7 +32,7 @@ fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
 }
 
-fn fault(on: DiskOp, effect: DiskEffect) -> DiskFault {
+pub(super) fn fault(on: DiskOp, effect: DiskEffect) -> DiskFault {
     DiskFault { on, effect }
 }
 

@@ -11,7 +11,7 @@ use self::core::{DispatcherCore, Effect, Known, Purpose, merged};
 use super::{ApplicationError, RunMode, job_master::JobMasterServices, operator_check::check_job};
 use crate::host::Instant;
 use crate::system::{
-    graph::{JobGraph, SavepointSource},
+    graph::JobGraph,
     ids::JobId,
     leadership::LeaderSession,
     protocol::{
@@ -404,14 +404,11 @@ impl DispatcherHandler for Dispatcher {
         // It is refused now if its savepoint can't be read, before anything of it is kept.
         let objects = self.services.masters.objects.clone();
         let look = async move {
-            let SavepointSource { path, may_leave_state } = source;
-            let fits = match savepoint::read(&*objects, &path).await {
-                Ok(savepoint) => savepoint::assign(&savepoint, &path, &job, may_leave_state),
-                Err(error) => Err(error),
-            };
-            match fits {
+            match savepoint::read_for(&*objects, &source, &job).await {
                 Ok(_) => Ok(job),
-                Err(error) => Err(SubmitRefusal::Savepoint { path, why: error.to_string() }),
+                Err(error) => {
+                    Err(SubmitRefusal::Savepoint { path: source.path, why: error.to_string() })
+                }
             }
         };
         context.spawn_then(self.scope.wrap(look), move |dispatcher, context, fits| match fits {

@@ -45,16 +45,11 @@ async fn read_savepoint(
     source: &SavepointSource,
     job: &JobGraph,
 ) -> Result<Assignment, StoreError> {
-    let SavepointSource { path, may_leave_state } = source;
-    let assigned = match savepoint::read(objects, path).await {
-        Ok(savepoint) => savepoint::assign(&savepoint, path, job, *may_leave_state),
-        Err(error) => Err(error),
-    };
     let corrupt = |error: SavepointError| StoreError::Corrupt {
-        key: format!("the savepoint {path}"),
+        key: format!("the savepoint {}", source.path),
         what: error.to_string(),
     };
-    assigned.map_err(corrupt)
+    savepoint::read_for(objects, source, job).await.map_err(corrupt)
 }
 
 async fn read_metadata(

@@ -13,10 +13,7 @@ use super::{
     table::{Files, KEY_BYTES_MAX, Trash},
 };
 use crate::{host::SyncDisk, system::graph::KeyGroupRange};
-use std::{
-    cmp::Reverse,
-    collections::{BTreeSet, VecDeque},
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A value has at most this part of the memory.
 const VALUE_SHARE: usize = 16;
@@ -372,10 +369,8 @@ impl DiskStore {
         let runs = self.levels.runs().chain(&self.levels.epoch).flat_map(|run| &run.tables);
         let jobs = self.jobs.iter().flat_map(SnapshotJob::tables);
         let tables = runs.chain(self.chain.tables()).chain(jobs);
-        let mut bytes: Vec<_> = tables.map(|table| (table.identity, table.length)).collect();
-        bytes.sort_unstable_by_key(|(identity, _)| Reverse(*identity));
-        bytes.dedup();
-        bytes.iter().map(|(_, length)| length).sum()
+        let lengths: BTreeMap<_, _> = tables.map(|table| (table.identity, table.length)).collect();
+        lengths.values().sum()
     }
 
     /// The bytes that the store holds in memory.

@@ -1,5 +1,6 @@
 //! C11: a job whose final checkpoint is complete ends as finished, and none other does: its output is
-//! committed, and nothing turns that into a failure. Where a user stops it with that checkpoint, none comes behind it. Judged on the coordination server's log.
+//! committed, and nothing turns that into a failure. Where a user stops it with that checkpoint, none comes behind it.
+//! Judged on the coordination server's log.
 
 use super::{
     Check, ClusterInvariant,
@@ -7,24 +8,15 @@ use super::{
 };
 use crate::{
     harness::event::Moment,
-    system::{
-        ids::{CheckpointId, JobId},
-        job_manager::JobEvent,
-        protocol::{AfterSavepoint, JobStatus},
-        store::StoredResult,
-    },
+    system::{ids::JobId, protocol::JobStatus, store::StoredResult},
     under_test::cluster::{EventKind, EventRef, Model},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Remembers the jobs whose final checkpoint is complete.
 #[derive(Default)]
 pub struct FinalCheckpointFinishes {
     last: BTreeSet<JobId>,
-    /// The checkpoints with which masters want to stop their jobs.
-    stops: BTreeSet<(JobId, CheckpointId)>,
-    /// Those that have become the last ones.
-    stopped_at: BTreeMap<JobId, CheckpointId>,
 }
 
 impl ClusterInvariant for FinalCheckpointFinishes {
@@ -37,28 +29,17 @@ impl ClusterInvariant for FinalCheckpointFinishes {
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::Coordination, EventKind::Job]
+        &[EventKind::Coordination]
     }
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
-        if let EventRef::Job(JobEvent::SavepointTriggered { job, checkpoint, then, .. }) = seen
-            && *then == AfterSavepoint::Stop
-        {
-            self.stops.insert((*job, *checkpoint));
-        }
         let EventRef::Coordination(event) = seen else { return Check::Ignored };
         let mut check = Check::Ignored;
         for moved in moved(event, model) {
             match (moved.kept, moved.after) {
-                (Kept::Stored(StoredPart::Final), Some(value)) => {
-                    self.last.insert(moved.job);
-                    let id = postcard::from_bytes::<CheckpointId>(value);
-                    if let Some(id) = id.ok().filter(|id| self.stops.contains(&(moved.job, *id))) {
-                        self.stopped_at.insert(moved.job, id);
-                    }
-                }
+                (Kept::Stored(StoredPart::Final), Some(_)) => drop(self.last.insert(moved.job)),
                 (Kept::Stored(StoredPart::Pointer(id)), Some(_)) => {
-                    if let Some(stopped) = self.stopped_at.get(&moved.job) {
+                    if let Some(stopped) = model.stopped_with.get(&moved.job) {
                         check = check.and(Check::that(id <= *stopped, || {
                             let before = format!("{:?} was stopped with {stopped:?}", moved.job);
                             (before, format!("{at}: {id:?} is durable"))

@@ -1,6 +1,7 @@
 //! C14: where a savepoint's metadata lies on the object store, there lie all its parts, then and from then on: it is
 //! its user's, and nothing that a cluster does removes it. A client is told of none that is not so, and a master that is to
-//! drain its job does not end it without the savepoint. Judged on the object store's log; how many parts a job's savepoint has is by the job's graph, as it is kept.
+//! drain its job does not end it without the savepoint. Judged on the object store's log; how many parts a job's savepoint
+//! has is by the job's graph, as it is kept.
 
 use super::{Check, ClusterInvariant};
 use crate::{

@@ -1,7 +1,7 @@
 //! C3: what is restored is the greatest checkpoint whose pointer is durable at that moment, and nothing
-//! if there is none, or the savepoint with which the job began. Judged for the term that holds the job's latch by the coordination server's log;
-//! one whose term is over may still speak of what was the newest in its time. An attempt begins from
-//! what its epoch was scheduled with.
+//! if there is none, or the savepoint with which the job began. Judged for the term that holds the job's
+//! latch by the coordination server's log; one whose term is over may still speak of what was the newest in
+//! its time. An attempt begins from what its epoch was scheduled with.
 
 use super::{Check, ClusterInvariant, stored::newest_pointer};
 use crate::{

@@ -173,7 +173,7 @@ impl ExactlyOnce {
         for change in changes {
             let Change::Put { key, value, .. } = change else { continue };
             // One that was stopped has put out what comes to its savepoint, and another one goes on.
-            let mut course = model.course(self.job).filter(|job| !model.stopped.contains(job));
+            let mut course = model.course(self.job).filter(|job| !model.is_stopped(*job));
             if !course.any(|job| *key == store::result_key(job)) {
                 continue;
             }

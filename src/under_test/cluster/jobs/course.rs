@@ -4,7 +4,7 @@
 use crate::{
     harness::language::{DurationRange, NumberRange, Share},
     host::Draws,
-    jobs::common::{JobPlan, NextJob},
+    jobs::common::{JobCourse, NextJob},
     system::{
         graph::{JobGraph, StateBackend},
         ids::JobId,
@@ -27,6 +27,8 @@ pub struct Course {
     pub rescales: NumberRange,
     /// From each submission to the stop.
     pub after: DurationRange,
+    /// From the last submission to the drain.
+    pub drain_after: Option<DurationRange>,
     /// From savepoint to savepoint while it goes on.
     pub savepoint_every: Option<DurationRange>,
     /// The parallelism at which it begins, and the largest that it goes on at.
@@ -39,13 +41,14 @@ impl Course {
         Course {
             rescales: NumberRange::only(0),
             after: DurationRange::only(Duration::ZERO),
+            drain_after: None,
             savepoint_every: None,
             parallelism,
         }
     }
 
-    /// The same plan with that course; `graph` makes the job of an id and a parallelism.
-    pub fn of(&self, plan: JobPlan, seed: u64, graph: impl Fn(JobId, u32) -> JobGraph) -> JobPlan {
+    /// The course of a run; `graph` makes the job of an id and a parallelism.
+    pub fn of(&self, seed: u64, graph: impl Fn(JobId, u32) -> JobGraph) -> JobCourse {
         let next = |number: u32| {
             let mut draws = Draws::new(seed, "rescale", [u64::from(number), 0]);
             let drawn = 1 + draws.below(u64::from(self.parallelism));
@@ -53,10 +56,10 @@ impl Course {
             let id = JobId((u128::from(draws.next_u64()) << 64) | u128::from(draws.next_u64()));
             NextJob { after: self.after.one(), job: graph(id, parallelism) }
         };
-        JobPlan {
-            course: (0..self.rescales.one()).map(next).collect(),
+        JobCourse {
+            next: (0..self.rescales.one()).map(next).collect(),
+            drain_after: self.drain_after.map(DurationRange::one),
             savepoint_every: self.savepoint_every.map(DurationRange::one),
-            ..plan
         }
     }
 }

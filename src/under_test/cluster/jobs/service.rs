@@ -14,7 +14,7 @@ use crate::{
     host::{NodeAddress, millis},
     jobs::{
         Service,
-        common::{AllPutOut, FailedAttempts, JobPlan, JobSettings, Topics},
+        common::{AllPutOut, FailedAttempts, JobCourse, JobPlan, JobSettings, Topics},
     },
     system::{
         cluster::run_front_end_node,
@@ -243,9 +243,7 @@ impl JobUnderTest for ServiceJob {
                 topic: format!("{}-finished", topics.input),
                 records: settings.callers.one().into(),
             }),
-            course: Vec::new(),
-            drain_after: None,
-            savepoint_every: None,
+            course: JobCourse::default(),
             submission: run.submission,
         };
         let oracle = ByTheLog::new(self.service.clone(), delivery);

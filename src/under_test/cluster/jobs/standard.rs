@@ -153,6 +153,7 @@ impl JobUnderTest for StandardJob {
         let course = Course {
             rescales: settings.rescales,
             after: settings.rescale_after,
+            drain_after: None,
             savepoint_every: settings.savepoint_every,
             parallelism: settings.parallelism.one(),
         };

@@ -329,10 +329,11 @@ fn plan(
     let course = Course {
         rescales: spec.rescales,
         after: spec.rescale_after,
+        drain_after: spec.drain_after,
         savepoint_every: spec.savepoint_every,
         parallelism: spec.parallelism.one(),
     };
-    let plan = JobPlan {
+    JobPlan {
         job: graph(job_of_seed(run.seed), course.parallelism),
         topics: topics.clone(),
         inputs: spec.parallelism.one(),
@@ -341,12 +342,9 @@ fn plan(
         cancel_at: spec
             .is_unbounded()
             .then(|| AllPutOut { topic: topics.output.clone(), records: all }),
-        course: Vec::new(),
-        drain_after: spec.drain_after.map(DurationRange::one),
-        savepoint_every: None,
+        course: course.of(run.seed, graph),
         submission: run.submission,
-    };
-    course.of(plan, run.seed, graph)
+    }
 }
 
 /// Traversals of links from a checkpoint's trigger to its completion: the trigger, a task's state on its

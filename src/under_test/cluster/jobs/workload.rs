@@ -138,12 +138,9 @@ impl Workload {
             outputs: self.partitions,
             cancel_after,
             cancel_at: None,
-            course: Vec::new(),
-            drain_after: None,
-            savepoint_every: None,
+            course: course.of(run.seed, graph),
             submission: run.submission,
         };
-        let plan = course.of(plan, run.seed, graph);
         let nodes = self.nodes(run, dealt, topics, plan.clone());
         (plan, nodes)
     }

@@ -247,7 +247,7 @@ impl JobMasterCore {
         }
     }
 
-    fn resource_of(&self, attempt: ExecutionAttemptId) -> Option<ResourceId> {
+    pub(super) fn resource_of(&self, attempt: ExecutionAttemptId) -> Option<ResourceId> {
         self.executor_of(attempt).map(|link| link.info.resource.clone())
     }
 

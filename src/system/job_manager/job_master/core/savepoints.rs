@@ -10,7 +10,7 @@ use super::{Effect, JobMasterCore, Timer};
 use crate::{
     host::Instant,
     system::{
-        ids::{CheckpointId, ExecutionAttemptId, ResourceId},
+        ids::CheckpointId,
         job_manager::event::JobEvent,
         protocol::{AfterSavepoint, JobStatus, SavepointRequest, SavepointStatus, WaitReason},
         reason::bounded,
@@ -185,13 +185,10 @@ impl JobMasterCore {
         if self.savepoints.drain.is_none() || !self.checkpoints.is_running() {
             return;
         }
-        let sources = self.source_attempts();
-        let reachable = |attempt: ExecutionAttemptId| -> Option<(ResourceId, ExecutionAttemptId)> {
-            Some((self.executor_of(attempt)?.info.resource.clone(), attempt))
-        };
-        let sources: Vec<_> = sources.into_iter().filter_map(reachable).collect();
-        for (resource, attempt) in sources {
-            self.does(Effect::Drain(resource, attempt));
+        for attempt in self.source_attempts() {
+            if let Some(resource) = self.resource_of(attempt) {
+                self.does(Effect::Drain(resource, attempt));
+            }
         }
     }
 

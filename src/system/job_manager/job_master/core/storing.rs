@@ -202,11 +202,7 @@ impl JobMasterCore {
         let storing = self.checkpoints.storing.take().expect("it was being stored");
         self.does(Effect::EndStoring);
         let id = storing.id();
-        let parts =
-            storing.checkpoint.states.iter().flat_map(|(_, state)| state.objects().cloned());
-        let metadata = metadata_object(self.job.id, id);
-        self.does(Effect::Discard(parts.chain([metadata]).collect()));
-        self.release_files(storing.checkpoint.states.iter().flat_map(|(_, state)| &state.shared));
+        self.discard_checkpoint(storing.checkpoint);
         self.remove_unnamed(Some(id));
         self.end_without_success(now, id, reason, storing.progress);
         self.after_storing(now);

@@ -83,8 +83,8 @@ pub struct Model {
     pub began_from: BTreeMap<JobId, CheckpointId>,
     /// The checkpoints with which jobs are to be stopped.
     stops: BTreeSet<(JobId, CheckpointId)>,
-    /// With which checkpoint a job was stopped: by what is kept its final one is one of these.
-    pub stopped_with: BTreeMap<JobId, CheckpointId>,
+    /// The jobs' final checkpoints, by what was kept of them: also of those jobs of which nothing is kept now.
+    pub finals: BTreeMap<JobId, CheckpointId>,
     /// The jobs that are to be drained.
     drained: BTreeSet<JobId>,
     /// The results that clients were told, and when first.
@@ -426,9 +426,8 @@ impl Model {
         let Some(StoreKey { job, part }) = StoreKey::parse(key) else { return };
         match part {
             StoredPart::Final => {
-                let id = postcard::from_bytes::<CheckpointId>(value).ok();
-                if let Some(id) = id.filter(|id| self.stops.contains(&(job, *id))) {
-                    self.stopped_with.insert(job, id);
+                if let Ok(id) = postcard::from_bytes::<CheckpointId>(value) {
+                    self.finals.insert(job, id);
                 }
             }
             StoredPart::Graph => {
@@ -449,9 +448,14 @@ impl Model {
         name.split_once('-')?.0.parse().ok().map(CheckpointId)
     }
 
+    /// With which checkpoint a job was stopped.
+    pub fn stopped_with(&self, job: JobId) -> Option<CheckpointId> {
+        self.finals.get(&job).copied().filter(|id| self.stops.contains(&(job, *id)))
+    }
+
     /// Whether a job ends before its input does, since it was stopped with a savepoint or is to be drained.
     pub fn is_stopped(&self, job: JobId) -> bool {
-        self.stopped_with.contains_key(&job) || self.drained.contains(&job)
+        self.stopped_with(job).is_some() || self.drained.contains(&job)
     }
 
     /// As what a job goes on now.

@@ -39,8 +39,8 @@ impl ClusterInvariant for FinalCheckpointFinishes {
             match (moved.kept, moved.after) {
                 (Kept::Stored(StoredPart::Final), Some(_)) => drop(self.last.insert(moved.job)),
                 (Kept::Stored(StoredPart::Pointer(id)), Some(_)) => {
-                    if let Some(stopped) = model.stopped_with.get(&moved.job) {
-                        check = check.and(Check::that(id <= *stopped, || {
+                    if let Some(stopped) = model.stopped_with(moved.job) {
+                        check = check.and(Check::that(id <= stopped, || {
                             let before = format!("{:?} was stopped with {stopped:?}", moved.job);
                             (before, format!("{at}: {id:?} is durable"))
                         }));

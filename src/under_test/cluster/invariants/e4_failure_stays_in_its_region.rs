@@ -12,7 +12,6 @@ use crate::{
         job_manager::{JobEvent, JobManagerConfig},
         leadership::LeaderSessionId,
         protocol::JobStatus,
-        store,
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
@@ -32,8 +31,6 @@ struct Deployed {
     failed: BTreeSet<u64>,
     /// A checkpoint's failure was counted since the last one of the job.
     checkpoint_failed: bool,
-    /// It knows the job's final checkpoint, also when that was removed since by who came after it.
-    is_final: bool,
 }
 
 /// Remembers what masters deployed, and what has failed of it.
@@ -64,11 +61,7 @@ impl ClusterInvariant for FailureStaysInItsRegion {
         match seen {
             EventRef::Job(JobEvent::Scheduled { job, session, epoch, vertices, .. }) => {
                 let whole = is_whole(at, *job, vertices, model);
-                let deployed = self.scheduled(at, (*job, *session), *epoch, vertices);
-                if let Some(master) = self.masters.get_mut(&(at.process, *job)) {
-                    master.is_final |= model.keys.contains_key(&store::final_key(*job));
-                }
-                whole.and(deployed)
+                whole.and(self.scheduled(at, (*job, *session), *epoch, vertices))
             }
             EventRef::Job(JobEvent::FailureCounted { job, session, attempts, all, .. }) => {
                 self.failed(at, (*job, *session), attempts, *all, model)
@@ -106,12 +99,9 @@ impl ClusterInvariant for FailureStaysInItsRegion {
                 }
                 Check::Ignored
             }
-            EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, last }) => {
+            EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
                 if let Some(pending) = self.pending.get_mut(&(at.process, *job)) {
                     pending.remove(checkpoint);
-                }
-                if let Some(master) = self.masters.get_mut(&(at.process, *job)) {
-                    master.is_final |= *last;
                 }
                 Check::Ignored
             }
@@ -150,8 +140,9 @@ fn is_whole(at: Moment, job: JobId, vertices: &[ExecutionVertexId], model: &Mode
 }
 
 impl FailureStaysInItsRegion {
-    /// All may begin anew when checkpoints have failed, and when the final one is stored or, as far as its
-    /// master knows, may be: every part of one is there, and nothing is known of what became of it.
+    /// All may begin anew when checkpoints have failed, and when the final one was stored (what was kept of it
+    /// may be removed since by a later master) or, as far as its master knows, may be: every part of one is
+    /// there, and nothing is known of what became of it.
     fn failed(
         &mut self,
         at: Moment,
@@ -166,8 +157,7 @@ impl FailureStaysInItsRegion {
         let Some(master) = master.filter(|master| master.session == session) else {
             return Check::Ignored;
         };
-        let is_kept = model.keys.contains_key(&store::final_key(job));
-        let may_be_final = whole || is_kept || master.is_final;
+        let may_be_final = whole || model.finals.contains_key(&job);
         let of_checkpoints = std::mem::take(&mut master.checkpoint_failed) && attempts.is_empty();
         let fails = |epoch: &u64| all || attempts.iter().any(|attempt| attempt.epoch == *epoch);
         master.failed.extend(master.epochs.values().copied().filter(fails));
@@ -219,7 +209,6 @@ impl FailureStaysInItsRegion {
             epochs: BTreeMap::new(),
             failed: BTreeSet::new(),
             checkpoint_failed: false,
-            is_final: false,
         };
         let master = self.masters.entry((at.process, job)).or_insert_with(fresh);
         if master.session != session {

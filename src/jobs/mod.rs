@@ -13,6 +13,7 @@ mod registry;
 mod service;
 pub mod services;
 pub mod word_count;
+mod word_pairs;
 mod word_totals;
 
 pub use job::{Job, JobTest, Workload};
@@ -21,7 +22,8 @@ pub use service::{ModelOfPath, Service, ServiceCall, ServiceModel};
 
 /// The jobs and services of this crate.
 pub fn shipped() -> Jobs {
-    let jobs = Jobs::from(word_count::job()).with(word_totals::job()).with(pipelines::job());
+    let jobs = Jobs::from(word_count::job()).with(word_totals::job());
+    let jobs = jobs.with(word_pairs::job()).with(pipelines::job());
     let jobs = jobs.with(click_sessions::job());
     let jobs = bank_ledger::jobs().into_iter().fold(jobs.with(bank_transfers::job()), Jobs::with);
     let jobs = jobs.with(bank_statements::job());

@@ -2,8 +2,8 @@
 //!
 //! A word is what the [word count](super::word_count) takes for one. Nothing comes out while the text is read: each word
 //! sets a timer at the end of event time, which comes when no input has more. What is written grows with the words that
-//! differ and not with the text, so this is the job for a long one, of as many different words as the state of a subtask
-//! has room for: one object, which some 100,000 words and their timers fill.
+//! differ and not with the text, so this is the job for a long one, of as many different words as the timers of a subtask
+//! have room for: they go into one object, which some 200,000 fill.
 
 use super::{
     common::JobArguments,

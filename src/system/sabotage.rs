@@ -137,6 +137,10 @@ crate::sabotages! {
     IDLE_CHANNEL_LETS_ALL_PASS = "idle-channel-lets-all-pass", "generic", ["X3"];
     /// The timers of event time are left behind when the state of a key is restored.
     TIMERS_LOST_AT_RESTORE = "timers-lost-at-restore", "generic", ["X4"];
+    /// What comes while a snapshot of the heap is written changes what that holds.
+    SNAPSHOT_SEES_LATER_WRITES = "snapshot-sees-later-writes", "generic", ["X4"];
+    /// What is kept of a key under names is left behind when its state is restored.
+    ENTRIES_LOST_AT_RESTORE = "entries-lost-at-restore", "generic", ["X4"];
     /// A window that is restored fires once more when nothing is kept of it any longer.
     WINDOW_FIRES_AGAIN_AFTER_RESTORE = "window-fires-again", "generic", ["X4"];
     /// A front end has room for whatever comes.

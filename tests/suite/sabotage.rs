@@ -132,6 +132,16 @@ fn timers_that_are_lost_at_a_restore_are_caught() {
 }
 
 #[test]
+fn what_is_kept_under_names_and_lost_at_a_restore_is_caught() {
+    assert_caught_in("state/swarm", sabotage::ENTRIES_LOST_AT_RESTORE, 100);
+}
+
+#[test]
+fn a_snapshot_of_the_heap_that_sees_later_writes_is_caught() {
+    assert_caught_in("state/copy-on-write", sabotage::SNAPSHOT_SEES_LATER_WRITES, 100);
+}
+
+#[test]
 fn a_window_that_fires_again_after_a_restore_is_caught() {
     assert_caught_in("click-sessions/crash", sabotage::WINDOW_FIRES_AGAIN_AFTER_RESTORE, 40);
 }

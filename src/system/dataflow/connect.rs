@@ -3,9 +3,9 @@
 //! Records go over the channels as one of two, so a task sees one stream; the function is told which it is.
 
 use super::{
-    data::Data,
+    data::{Data, Key},
     failure::Result,
-    keyed_state::Key,
+    keyed_state::States,
     operator::OperatorContext,
     process::{KeyContext, Process, Timer},
     stage::Collector,
@@ -56,6 +56,11 @@ pub trait CoProcess<K, A, B>: Clone + Send + 'static {
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
         let _ = context;
         Ok(())
+    }
+
+    /// Declares the states by key that it works with besides [`State`](Self::State). None by default.
+    fn states(&mut self, states: &mut States) {
+        let _ = states;
     }
 
     /// A timer of the context's key has come. Does nothing by default.
@@ -141,6 +146,10 @@ impl<K, A, B, P: CoProcess<K, A, B>> Process<K, Either<A, B>> for OfBoth<P> {
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
         self.0.open(context)
+    }
+
+    fn states(&mut self, states: &mut States) {
+        self.0.states(states);
     }
 
     fn on_timer(

@@ -4,11 +4,17 @@ use super::{failure::Failure, time::Timestamp};
 use bytes::BufMut;
 use postcard::ser_flavors::Flavor;
 use serde::{Serialize, de::DeserializeOwned};
+use std::hash::Hash;
 
 /// What a stream may consist of, or a state be: whatever serde can write and read.
 pub trait Data: Serialize + DeserializeOwned + Clone + Send + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Clone + Send + 'static> Data for T {}
+
+/// What keys are: they are compared, and spread by their encoding.
+pub trait Key: Data + Eq + Hash {}
+
+impl<K: Data + Eq + Hash> Key for K {}
 
 /// Where an encoding is added, slice by slice.
 struct Append<'a, B>(&'a mut B);

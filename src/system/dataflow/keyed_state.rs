@@ -1,9 +1,23 @@
 //! State by key, on the heap or on a disk, and its timers, which are always in memory.
 
+mod declared;
 mod disk;
+mod encoding;
+mod entries;
+mod heap;
+mod heap_entries;
+mod heap_snapshot;
+mod states;
+mod timers;
+
+pub use declared::{DeclaredState, STATES_MAX, StateTtl, States};
+pub use encoding::{Encoding, Postcard};
+pub use states::{List, ListState, Map, MapState, Reducing, ReducingState, Value, ValueState};
+
+pub(super) use declared::{KeptState, joined};
 
 use super::{
-    data::{Data, decode, encode},
+    data::{Data, Key, decode, encode, encode_into},
     failure::Failure,
     operator::{OperatorContext, WrittenFile},
     time::Timestamp,
@@ -11,33 +25,33 @@ use super::{
 use crate::system::{
     graph::{KeyGroupRange, OperatorState, StateBackend, StateFile, key_group},
     ids::CheckpointId,
+    sabotage,
 };
 use bytes::Bytes;
+use declared::Declared;
 use disk::DiskTable;
-use foldhash::fast::FixedState;
-use hashbrown::{HashTable, hash_table};
-use std::{
-    collections::BTreeMap,
-    hash::{BuildHasher, Hash},
-};
+use entries::{Entries, Place, timed};
+use heap::{HeapSlot, HeapTable, grouped};
+use heap_snapshot::HeapSnapshots;
+use std::{collections::BTreeMap, ops::Bound};
+use timers::{TimerService, Timers};
 
-/// What keys are: they are compared, and spread by their encoding.
-pub trait Key: Data + Eq + Hash {}
-
-impl<K: Data + Eq + Hash> Key for K {}
-
-/// Timers of one kind, by time and, at one time, by the encoding of their keys.
-#[derive(Debug, Default)]
-struct Timers<K> {
-    by_time: BTreeMap<(Timestamp, Vec<u8>), K>,
-}
-
-/// What is kept of one key group.
+/// What is kept of one key group; behind it stand the [`GroupEntries`], if there are any.
 type Group<K, S> = (Vec<(K, S)>, Vec<(Timestamp, K)>, Vec<(Timestamp, K)>);
+/// What is kept of it under names: each entry's key without its key group, and its value.
+type GroupEntries<B> = Vec<(B, B)>;
+
+/// So much of what has changed on the heap during a snapshot is brought down in one go.
+const SETTLED_AT_ONCE: usize = 4096;
+/// A snapshot on the heap has at most so many bytes of keys and entries in a checkpoint's part; more goes into files.
+const INLINE_BYTES_MAX: usize = 1 << 20;
 
 /// The state of each key that a subtask owns, and the timers that were set for it.
 pub(super) struct KeyedState<K, S> {
     table: Table<K, S>,
+    states: States,
+    /// Up to where entries were looked through for those that have died; empty: from the first on.
+    swept: Vec<u8>,
     event: Timers<K>,
     processing: Timers<K>,
     owned: KeyGroupRange,
@@ -46,13 +60,13 @@ pub(super) struct KeyedState<K, S> {
 
 /// Where the values are.
 enum Table<K, S> {
-    Heap(HeapTable<K, S>),
+    Heap {
+        table: Box<HeapTable<K, S>>,
+        /// Writes snapshots of more than `inline` keys and entries; without it none is.
+        snapshots: Option<Box<HeapSnapshots>>,
+        inline: usize,
+    },
     Disk(Box<DiskTable>),
-}
-
-struct HeapTable<K, S> {
-    entries: HashTable<(K, S)>,
-    hasher: FixedState,
 }
 
 /// A key's state while its function is called.
@@ -62,44 +76,8 @@ pub(super) struct Slot<'a, K, S> {
 }
 
 enum Held<'a, K, S> {
-    Heap(hash_table::OccupiedEntry<'a, (K, S)>),
+    Heap(HeapSlot<'a, K, S>),
     Disk { key: K, state: S, table: &'a mut DiskTable },
-}
-
-/// Sets and deletes a key's timers.
-pub(super) struct TimerService<'a, K> {
-    event: &'a mut Timers<K>,
-    processing: &'a mut Timers<K>,
-}
-
-impl<K: Key> Timers<K> {
-    fn set(&mut self, time: Timestamp, key: &K) -> Result<(), Failure> {
-        self.by_time.insert((time, encode(key)?), key.clone());
-        Ok(())
-    }
-
-    fn delete(&mut self, time: Timestamp, key: &K) -> Result<(), Failure> {
-        self.by_time.remove(&(time, encode(key)?));
-        Ok(())
-    }
-
-    fn pop_until(&mut self, until: Timestamp) -> Option<(Timestamp, K)> {
-        let first = self.by_time.first_entry()?;
-        (first.key().0 <= until).then(|| {
-            let ((time, _), key) = first.remove_entry();
-            (time, key)
-        })
-    }
-
-    fn first(&self) -> Option<Timestamp> {
-        self.by_time.first_key_value().map(|((time, _), _)| *time)
-    }
-}
-
-impl<K: Key> TimerService<'_, K> {
-    fn of(&mut self, is_event: bool) -> &mut Timers<K> {
-        if is_event { self.event } else { self.processing }
-    }
 }
 
 impl<K: Key, S: Data> Slot<'_, K, S> {
@@ -109,7 +87,7 @@ impl<K: Key, S: Data> Slot<'_, K, S> {
 
     pub fn state(&mut self) -> &mut S {
         match &mut self.held {
-            Held::Heap(entry) => &mut entry.get_mut().1,
+            Held::Heap(slot) => slot.state(),
             Held::Disk { state, .. } => state,
         }
     }
@@ -124,10 +102,18 @@ impl<K: Key, S: Data> Slot<'_, K, S> {
         timers.of(is_event).delete(time, held.key())
     }
 
-    /// Keeps the state as it is now, or forgets it; timers stay.
+    /// What is kept of the key under a name.
+    pub fn entries(&mut self, state: &Declared, now: Timestamp) -> Result<Entries<'_>, Failure> {
+        match &mut self.held {
+            Held::Heap(slot) => slot.entries(state, now),
+            Held::Disk { table, .. } => Entries::new(Place::Disk(table), state, now),
+        }
+    }
+
+    /// Keeps the state as it is now, or forgets it; timers and what is kept under names stay.
     pub fn keep(self, is_cleared: bool) -> Result<(), Failure> {
         match (self.held, is_cleared) {
-            (Held::Heap(entry), true) => drop(entry.remove()),
+            (Held::Heap(slot), true) => slot.clear(),
             (Held::Heap(_), false) => {}
             (Held::Disk { table, .. }, true) => table.delete()?,
             (Held::Disk { state, table, .. }, false) => table.put(&state)?,
@@ -136,42 +122,77 @@ impl<K: Key, S: Data> Slot<'_, K, S> {
     }
 }
 
-impl<K, S> Held<'_, K, S> {
+impl<K: Key, S: Data> Held<'_, K, S> {
     fn key(&self) -> &K {
         match self {
-            Held::Heap(entry) => &entry.get().0,
+            Held::Heap(slot) => slot.key(),
             Held::Disk { key, .. } => key,
         }
     }
 }
 
-impl<K: Key, S: Data + Default> HeapTable<K, S> {
-    fn new() -> Self {
-        // The same in every process: nothing that is kept or emitted depends on it, but a run has to be equal.
-        HeapTable { entries: HashTable::new(), hasher: FixedState::with_seed(0x5eed) }
+/// A key group as it is kept, and what it has under names.
+fn split_group<K: Key, S: Data>(
+    kept: &[u8],
+) -> Result<(Group<K, S>, GroupEntries<Vec<u8>>), Failure> {
+    match postcard::take_from_bytes(kept)? {
+        (group, []) => Ok((group, Vec::new())),
+        (group, entries) => Ok((group, decode(entries)?)),
     }
+}
 
-    fn entry(&mut self, key: K) -> hash_table::OccupiedEntry<'_, (K, S)> {
-        let hash = self.hasher.hash_one(&key);
-        let hasher = &self.hasher;
-        let is_same = |(other, _): &(K, S)| *other == key;
-        match self.entries.entry(hash, is_same, |(other, _)| hasher.hash_one(other)) {
-            hash_table::Entry::Occupied(entry) => entry,
-            hash_table::Entry::Vacant(entry) => entry.insert((key, S::default())),
-        }
+/// What is kept under names.
+fn entries_by_group<K: Key, S: Data + Default>(
+    table: &HeapTable<K, S>,
+) -> BTreeMap<u32, GroupEntries<&[u8]>> {
+    let mut groups = BTreeMap::<u32, GroupEntries<&[u8]>>::new();
+    for (written, value) in table.of_states.from(Bound::Unbounded) {
+        let (group, written) = written.split_at(2);
+        let group = u16::from_be_bytes([group[0], group[1]]);
+        groups.entry(u32::from(group)).or_default().push((written, value));
     }
+    groups
+}
+
+/// Brings what files hold of the subtask's key groups onto the heap.
+async fn read_files<K: Key, S: Data + Default>(
+    context: &OperatorContext,
+    files: &[&StateFile],
+    table: &mut HeapTable<K, S>,
+) -> Result<(), Failure> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let insert = |written: &[u8], value: &[u8]| {
+        let (key, entry) = split_key(&written[2..])?;
+        match entry {
+            [] => *table.slot(key, context.max_parallelism).state() = decode(value)?,
+            _ => *table.of_states.value_mut(written) = value.to_vec(),
+        }
+        Ok(())
+    };
+    DiskTable::read_all(context, files, insert).await
+}
+
+/// What is behind a key, where something is, and the key.
+fn split_key<K: Key>(written: &[u8]) -> Result<(K, &[u8]), Failure> {
+    Ok(postcard::take_from_bytes(written)?)
 }
 
 impl<K: Key, S: Data + Default> KeyedState<K, S> {
     /// Nothing is kept yet of a subtask that owns these key groups out of `max_parallelism`.
     pub fn new(owned: KeyGroupRange, max_parallelism: u32) -> Self {
-        KeyedState::of(Table::Heap(HeapTable::new()), owned, max_parallelism)
+        let table = Box::new(HeapTable::new());
+        let table = Table::Heap { table, snapshots: None, inline: usize::MAX };
+        KeyedState::of(table, owned, max_parallelism)
     }
 
     fn of(table: Table<K, S>, owned: KeyGroupRange, max_parallelism: u32) -> Self {
         let (event, processing) = (BTreeMap::new(), BTreeMap::new());
         KeyedState {
             table,
+            states: States::default(),
+            swept: Vec::new(),
             event: Timers { by_time: event },
             processing: Timers { by_time: processing },
             owned,
@@ -179,29 +200,38 @@ impl<K: Key, S: Data + Default> KeyedState<K, S> {
         }
     }
 
-    /// What these states of former subtasks hold of what the subtask owns, kept as the job wants it.
+    /// What these states of former subtasks hold of what the subtask owns, kept as the job wants it; and what its function
+    /// has declared.
     pub async fn open(
         context: &OperatorContext,
         states: &[OperatorState],
+        declared: States,
     ) -> Result<Self, Failure> {
         let (owned, max_parallelism) = (context.key_groups(), context.max_parallelism);
         let files: Vec<&StateFile> = states.iter().flat_map(|state| &state.files).collect();
-        let mut opened = match context.state_backend {
-            StateBackend::Memory | StateBackend::Heap => KeyedState::new(owned, max_parallelism),
-            StateBackend::Disk { memory } => {
-                let table = DiskTable::open(context, memory, &files).await?;
-                KeyedState::of(Table::Disk(Box::new(table)), owned, max_parallelism)
+        let mut opened = KeyedState::new(owned, max_parallelism);
+        opened.states = declared;
+        match (context.state_backend, &mut opened.table) {
+            (StateBackend::Disk { memory }, table) => {
+                *table = Table::Disk(Box::new(DiskTable::open(context, memory, &files).await?));
             }
-        };
-        if let (Table::Heap(table), false) = (&mut opened.table, files.is_empty()) {
-            let insert = |key: &[u8], value: &[u8]| {
-                table.entry(decode(key)?).get_mut().1 = decode(value)?;
-                Ok(())
-            };
-            DiskTable::read_all(context, &files, insert).await?;
+            (backend, Table::Heap { table, snapshots, inline }) => {
+                if let StateBackend::Heap { inline: most } = backend {
+                    *inline = usize::try_from(most).unwrap_or(usize::MAX);
+                    *snapshots = Some(Box::new(HeapSnapshots::new(context, *inline)));
+                }
+                read_files(context, &files, table).await?;
+            }
+            (_, Table::Disk(_)) => unreachable!("it was just made on the heap"),
         }
         for state in states {
             opened.restore(&state.keyed)?;
+        }
+        if let Table::Heap { table, .. } = &mut opened.table
+            && !table.of_states.is_empty()
+            && context.host.sabotaged(sabotage::ENTRIES_LOST_AT_RESTORE)
+        {
+            table.of_states.clear();
         }
         Ok(opened)
     }
@@ -210,7 +240,7 @@ impl<K: Key, S: Data + Default> KeyedState<K, S> {
     pub fn slot(&mut self, key: K) -> Result<Slot<'_, K, S>, Failure> {
         let max_parallelism = self.max_parallelism;
         let held = match &mut self.table {
-            Table::Heap(table) => Held::Heap(table.entry(key)),
+            Table::Heap { table, .. } => Held::Heap(table.slot(key, max_parallelism)),
             Table::Disk(table) => {
                 table.seek(&key, |encoded| key_group(encoded, max_parallelism))?;
                 let state = table.get()?.unwrap_or_default();
@@ -221,14 +251,6 @@ impl<K: Key, S: Data + Default> KeyedState<K, S> {
         Ok(Slot { held, timers })
     }
 
-    /// The disk, where the values are on one.
-    pub fn disk(&mut self) -> Option<&mut DiskTable> {
-        match &mut self.table {
-            Table::Heap(_) => None,
-            Table::Disk(table) => Some(table),
-        }
-    }
-
     /// Whether the values are on a disk.
     pub fn is_on_disk(&self) -> bool {
         matches!(self.table, Table::Disk(_))
@@ -237,17 +259,121 @@ impl<K: Key, S: Data + Default> KeyedState<K, S> {
     /// Whether there is work to do beside the records.
     pub fn has_work(&self) -> bool {
         match &self.table {
-            Table::Heap(_) => false,
+            Table::Heap { table, snapshots, .. } => {
+                table.has_changed() || snapshots.as_ref().is_some_and(|them| them.has_work())
+            }
             Table::Disk(table) => table.has_work(),
         }
     }
 
-    /// A key as the disk has it.
-    pub fn encoded(&mut self, key: &K) -> Result<Vec<u8>, Failure> {
+    /// Does some of it, and waits for what the disk took; `None` where there is neither.
+    pub fn tend(&mut self) -> Option<impl Future<Output = Result<(), Failure>> + Send> {
+        let is_idle = matches!(self.table, Table::Heap { .. }) && !self.has_work();
+        let table = &mut self.table;
+        (!is_idle).then(|| async move {
+            match table {
+                Table::Disk(table) => table.tend().await,
+                Table::Heap { table, snapshots, .. } => {
+                    table.settle(SETTLED_AT_ONCE);
+                    if let Some(snapshots) = snapshots {
+                        snapshots.work(table)?;
+                        snapshots.settle().await;
+                    }
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    /// Brings what is asked for next into memory.
+    pub fn make_resident(&mut self, ahead: &[Vec<u8>]) -> Result<(), Failure> {
+        match &mut self.table {
+            Table::Heap { .. } => Ok(()),
+            Table::Disk(table) => table.make_resident(ahead),
+        }
+    }
+
+    /// A checkpoint is complete.
+    pub fn complete(&mut self, checkpoint: CheckpointId) {
+        match &mut self.table {
+            Table::Heap { snapshots: None, .. } => {}
+            Table::Heap { snapshots: Some(snapshots), .. } => snapshots.complete(checkpoint),
+            Table::Disk(table) => table.complete(checkpoint),
+        }
+    }
+
+    /// Nobody wants a snapshot any more.
+    pub fn abort(&mut self, checkpoint: CheckpointId) {
+        match &mut self.table {
+            Table::Heap { snapshots: None, .. } => {}
+            Table::Heap { table, snapshots: Some(snapshots), .. } => {
+                snapshots.abort(checkpoint, table);
+            }
+            Table::Disk(table) => table.abort(checkpoint),
+        }
+    }
+
+    /// Leaves nothing on the disk, as far as that is possible.
+    pub fn remove_files(&mut self) {
+        match &mut self.table {
+            Table::Heap { snapshots: None, .. } => {}
+            Table::Heap { snapshots: Some(snapshots), .. } => snapshots.remove_files(),
+            Table::Disk(table) => table.remove_files(),
+        }
+    }
+
+    /// Adds what the disk has of a key that is asked for whenever the key comes: its state, and what it has one of under
+    /// a name.
+    pub fn look_ahead(&mut self, key: &K, ahead: &mut Vec<Vec<u8>>) -> Result<(), Failure> {
         let max_parallelism = self.max_parallelism;
-        let table = self.disk().expect("only a disk asks");
+        let Table::Disk(table) = &mut self.table else { return Ok(()) };
         table.seek(key, |encoded| key_group(encoded, max_parallelism))?;
-        Ok(table.key().to_vec())
+        if size_of::<S>() > 0 {
+            ahead.push(table.key().to_vec());
+        }
+        ahead.extend(self.states.single().iter().map(|id| [table.key(), &[*id]].concat()));
+        Ok(())
+    }
+
+    /// The states that were declared, and those that were kept of former versions of the function.
+    pub fn states(&self) -> &States {
+        &self.states
+    }
+
+    /// Looks through so many entries for those that have died, and removes them.
+    pub fn sweep(&mut self, now: Timestamp, most: usize) -> Result<(), Failure> {
+        let (mut dead, mut last) = (Vec::new(), None);
+        let states = &self.states;
+        let mut look = |written: &[u8], value: &[u8]| {
+            last = Some(written.to_vec());
+            let (_, entry) = split_key::<K>(&written[2..])?;
+            let ttl = entry.first().and_then(|id| states.ttl(*id));
+            if let Some(ttl) = ttl
+                && ttl.is_over(timed(value)?.0, now)
+            {
+                dead.push(written.to_vec());
+            }
+            Ok(())
+        };
+        let has_more = match &mut self.table {
+            Table::Heap { table, .. } => {
+                let mut some = table.of_states.from(Bound::Excluded(&self.swept)).take(most);
+                some.try_for_each(|(written, value)| look(written, value))?;
+                last.is_some()
+            }
+            Table::Disk(table) => table.scan_some(&self.swept, most, look)?,
+        };
+        self.swept = last.filter(|_| has_more).unwrap_or_default();
+        for written in dead {
+            match &mut self.table {
+                Table::Heap { table, .. } => table.of_states.remove(&written),
+                Table::Disk(table) => {
+                    table.go_to(&written);
+                    table.delete_bytes()?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The files of a snapshot; `None` while they are being written.
@@ -255,9 +381,10 @@ impl<K: Key, S: Data + Default> KeyedState<K, S> {
         &mut self,
         checkpoint: CheckpointId,
     ) -> Result<Option<Vec<WrittenFile>>, Failure> {
-        match self.disk() {
-            None => Ok(Some(Vec::new())),
-            Some(table) => table.written(checkpoint),
+        match &mut self.table {
+            Table::Heap { snapshots: None, .. } => Ok(Some(Vec::new())),
+            Table::Heap { snapshots: Some(snapshots), .. } => snapshots.written(checkpoint),
+            Table::Disk(table) => table.written(checkpoint),
         }
     }
 
@@ -276,29 +403,42 @@ impl<K: Key, S: Data + Default> KeyedState<K, S> {
     #[cfg(test)]
     fn len(&self) -> usize {
         match &self.table {
-            Table::Heap(table) => table.entries.len(),
+            Table::Heap { table, .. } => table.all().count(),
             Table::Disk(_) => unreachable!("no test counts those on a disk"),
         }
     }
 
-    /// What is kept at a checkpoint, by key group; the same whatever happened before. What is on a disk is written there, in
-    /// files.
+    /// What a checkpoint's part has of it, by key group, the same whatever happened before: timers, and what is on the heap if
+    /// that is not much. The rest is written to files.
     pub fn snapshot(&mut self, checkpoint: CheckpointId) -> Result<Vec<(u32, Bytes)>, Failure> {
-        if let Some(table) = self.disk() {
-            table.snapshot(checkpoint);
+        match &mut self.table {
+            Table::Disk(table) => table.snapshot(checkpoint),
+            Table::Heap { snapshots: None, .. } => return self.in_memory(true),
+            Table::Heap { table, inline, .. } => {
+                if table.len() <= *inline {
+                    let kept = self.in_memory(true)?;
+                    if kept.iter().map(|(_, kept)| kept.len()).sum::<usize>() <= INLINE_BYTES_MAX {
+                        return Ok(kept);
+                    }
+                }
+            }
         }
-        self.in_memory()
+        if let Table::Heap { table, snapshots: Some(snapshots), .. } = &mut self.table {
+            snapshots.begin(checkpoint, table)?;
+        }
+        self.in_memory(false)
     }
 
-    fn in_memory(&self) -> Result<Vec<(u32, Bytes)>, Failure> {
-        let mut groups =
-            BTreeMap::<u32, (BTreeMap<Vec<u8>, &(K, S)>, [Vec<(Timestamp, &K)>; 2])>::new();
-        let entries = match &self.table {
-            Table::Heap(table) => Some(&table.entries),
-            Table::Disk(_) => None,
+    /// Timers and, if wanted, what is on the heap.
+    fn in_memory(&self, with_values: bool) -> Result<Vec<(u32, Bytes)>, Failure> {
+        type Entries<'a, K, S> = BTreeMap<Vec<u8>, (&'a K, &'a S)>;
+        let mut groups = BTreeMap::<u32, (Entries<'_, K, S>, [Vec<(Timestamp, &K)>; 2])>::new();
+        let table = match &self.table {
+            Table::Heap { table, .. } if with_values => Some(table),
+            _ => None,
         };
-        for entry in entries.into_iter().flatten() {
-            let key = encode(&entry.0)?;
+        for entry in table.iter().flat_map(|table| table.all()) {
+            let key = encode(entry.0)?;
             groups.entry(self.group(&key)).or_default().0.insert(key, entry);
         }
         for (kind, timers) in [&self.event, &self.processing].into_iter().enumerate() {
@@ -306,9 +446,17 @@ impl<K: Key, S: Data + Default> KeyedState<K, S> {
                 groups.entry(self.group(encoded)).or_default().1[kind].push((*time, key));
             }
         }
+        let mut of_states = table.map(|table| entries_by_group(table)).unwrap_or_default();
+        for group in of_states.keys() {
+            groups.entry(*group).or_default();
+        }
         let kept = groups.into_iter().map(|(group, (entries, [event, processing]))| {
-            let entries: Vec<&(K, S)> = entries.into_values().collect();
-            Ok((group, Bytes::from(encode(&(entries, event, processing))?)))
+            let entries: Vec<(&K, &S)> = entries.into_values().collect();
+            let mut kept = encode(&(entries, event, processing))?;
+            if let Some(entries) = of_states.remove(&group) {
+                encode_into(&entries, &mut kept)?;
+            }
+            Ok((group, Bytes::from(kept)))
         });
         kept.collect()
     }
@@ -321,16 +469,46 @@ impl<K: Key, S: Data + Default> KeyedState<K, S> {
     pub fn restore(&mut self, keyed: &[(u32, Bytes)]) -> Result<(), Failure> {
         let owned = self.owned;
         for (number, encoded) in keyed.iter().filter(|(group, _)| owned.contains(*group)) {
-            let (entries, event, processing): Group<K, S> = decode(encoded)
-                .map_err(|why| Failure(format!("the state of key group {number}: {why}")))?;
+            let of_group =
+                |why: Failure| Failure(format!("the state of key group {number}: {why}"));
+            let ((entries, event, processing), of_states) =
+                split_group(encoded).map_err(of_group)?;
             for (key, state) in entries {
                 self.check(*number, &key)?;
                 let mut slot = self.slot(key)?;
                 *slot.state() = state;
                 slot.keep(false)?;
             }
+            for (written, value) in of_states {
+                self.restore_entry(*number, &written, value).map_err(of_group)?;
+            }
             for (timers, kept) in [(&mut self.event, event), (&mut self.processing, processing)] {
                 kept.into_iter().try_for_each(|(time, key)| timers.set(time, &key))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_entry(
+        &mut self,
+        number: u32,
+        written: &[u8],
+        value: Vec<u8>,
+    ) -> Result<(), Failure> {
+        let (key, entry) = split_key(written)?;
+        self.check(number, &key)?;
+        if entry.is_empty() {
+            return Err(Failure::new("an entry is of no state"));
+        }
+        let written = [&grouped(number), written].concat();
+        match &mut self.table {
+            Table::Heap { table, .. } => *table.of_states.value_mut(&written) = value,
+            Table::Disk(table) => {
+                table.go_to(&written);
+                table.put_bytes(|into| {
+                    into.extend(value);
+                    Ok(())
+                })?;
             }
         }
         Ok(())
@@ -345,71 +523,4 @@ impl<K: Key, S: Data + Default> KeyedState<K, S> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn state(subtask: u32, parallelism: u32) -> KeyedState<String, u64> {
-        KeyedState::new(KeyGroupRange::of_subtask(subtask, parallelism, 16), 16)
-    }
-
-    fn filled() -> KeyedState<String, u64> {
-        let mut whole = state(0, 1);
-        for number in 0..100 {
-            let mut slot = whole.slot(number.to_string()).unwrap();
-            *slot.state() = number;
-            slot.set_timer(true, Timestamp(100 - i64::try_from(number).unwrap())).unwrap();
-            slot.set_timer(false, Timestamp(7)).unwrap();
-        }
-        whole
-    }
-
-    #[test]
-    fn a_state_is_kept_until_it_is_cleared() {
-        let mut state = state(0, 1);
-        *state.slot("a".to_string()).unwrap().state() += 2;
-        assert_eq!(*state.slot("a".to_string()).unwrap().state(), 2);
-        state.slot("a".to_string()).unwrap().keep(true).unwrap();
-        assert_eq!((state.len(), *state.slot("a".to_string()).unwrap().state()), (0, 0));
-    }
-
-    #[test]
-    fn timers_come_in_order_and_once() {
-        let mut state = filled();
-        state.slot("7".to_string()).unwrap().delete_timer(true, Timestamp(93)).unwrap();
-        let mut slot = state.slot("9".to_string()).unwrap();
-        slot.set_timer(true, Timestamp(91)).unwrap();
-        let due: Vec<_> = std::iter::from_fn(|| state.next_due(true, Timestamp(95))).collect();
-        assert!(due.is_sorted_by_key(|(time, _)| *time) && due.len() == 94, "{}", due.len());
-        assert_eq!(state.first_timer(true), Some(Timestamp(96)));
-        assert_eq!(state.first_timer(false), Some(Timestamp(7)));
-    }
-
-    #[test]
-    fn a_snapshot_is_restored_by_key_groups_with_its_timers() {
-        let whole = filled();
-        let kept = whole.in_memory().unwrap();
-        let mut parts = [state(0, 3), state(1, 3), state(2, 3)];
-        parts.iter_mut().for_each(|part| part.restore(&kept).unwrap());
-        assert_eq!(parts.iter().map(KeyedState::len).sum::<usize>(), 100);
-        let joined: Vec<_> = parts.iter().flat_map(|part| part.in_memory().unwrap()).collect();
-        assert_eq!(joined, kept);
-        // In another order of insertion, the same bytes.
-        let mut other = state(0, 1);
-        for number in (0..100).rev() {
-            *other.slot(number.to_string()).unwrap().state() = number;
-        }
-        let mut again = filled();
-        while again.next_due(true, Timestamp::MAX).is_some() {}
-        while again.next_due(false, Timestamp::MAX).is_some() {}
-        assert_eq!(other.in_memory().unwrap(), again.in_memory().unwrap());
-    }
-
-    #[test]
-    fn a_damaged_or_misplaced_group_is_refused() {
-        let mut whole = state(0, 1);
-        assert!(whole.restore(&[(0, Bytes::from_static(b"\x07x"))]).is_err());
-        drop(whole.slot("a".to_string()).unwrap());
-        let (group, encoded) = whole.in_memory().unwrap().remove(0);
-        assert!(state(0, 1).restore(&[((group + 1) % 16, encoded)]).is_err());
-    }
-}
+mod tests;

@@ -41,10 +41,13 @@ mod window;
 /// A text that is held in place while it is short.
 pub use compact_str::CompactString as Text;
 pub use connect::{CoProcess, ConnectedStreams};
-pub use data::Data;
+pub use data::{Data, Key};
 pub use failure::{Failure, Result};
 pub use head::{ChainHead, Fetched, Records};
-pub use keyed_state::Key;
+pub use keyed_state::{
+    DeclaredState, Encoding, List, ListState, Map, MapState, Postcard, Reducing, ReducingState,
+    STATES_MAX, StateTtl, States, Value, ValueState,
+};
 pub use operator::{
     Managed, OperatorContext, Waits, WorkingFolders, WrittenFile, at_once, ready, split_lists,
 };

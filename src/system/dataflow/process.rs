@@ -1,9 +1,12 @@
 //! Functions with state by key and timers.
 
 use super::{
-    data::{Data, decode, encode},
+    data::{Data, Key, decode, encode, encode_into},
     failure::Result,
-    keyed_state::{Key, KeyedState, Slot},
+    keyed_state::{
+        KeptState, KeyedState, List, ListState, Map, MapState, Reducing, ReducingState, Slot,
+        States, Value, ValueState, joined,
+    },
     operator::{Managed, OperatorContext, Waits, WrittenFile, at_once, ready},
     stage::{Collector, Downstream, Scope, Stage},
     time::{Timestamp, WatermarkStatus},
@@ -42,6 +45,12 @@ pub trait Process<K, T>: Clone + Send + 'static {
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
         let _ = context;
         Ok(())
+    }
+
+    /// Declares the states by key that it works with besides [`State`](Self::State): each has a name, and is read and
+    /// written by itself ([`KeyContext::value`] and its like). None by default. Called once [`open`](Self::open) is done.
+    fn states(&mut self, states: &mut States) {
+        let _ = states;
     }
 
     /// A timer of the context's key has come. Does nothing by default.
@@ -89,7 +98,55 @@ impl<K: Key, S: Data + Default> KeyContext<'_, K, S> {
         self.slot.state()
     }
 
-    /// Forgets what is kept of the key; its timers stay.
+    /// What is kept of the key under the name of a value.
+    ///
+    /// # Errors
+    /// Fails the task: the state was not declared, or the key can't be encoded.
+    pub fn value<'c, T, E>(
+        &'c mut self,
+        state: &'c ValueState<T, E>,
+    ) -> Result<Value<'c, ValueState<T, E>>> {
+        let now = self.now;
+        state.open(|declared| self.slot.entries(declared, now))
+    }
+
+    /// What is kept of the key under the name of a list.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    pub fn list<'c, T, E>(
+        &'c mut self,
+        state: &'c ListState<T, E>,
+    ) -> Result<List<'c, ListState<T, E>>> {
+        let now = self.now;
+        state.open(|declared| self.slot.entries(declared, now))
+    }
+
+    /// What is kept of the key under the name of a map.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    pub fn map<'c, L, V, E, F>(
+        &'c mut self,
+        state: &'c MapState<L, V, E, F>,
+    ) -> Result<Map<'c, MapState<L, V, E, F>>> {
+        let now = self.now;
+        state.open(|declared| self.slot.entries(declared, now))
+    }
+
+    /// What is kept of the key under the name of a reduced value.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    pub fn reducing<'c, T, R, E>(
+        &'c mut self,
+        state: &'c ReducingState<T, R, E>,
+    ) -> Result<Reducing<'c, ReducingState<T, R, E>>> {
+        let now = self.now;
+        state.open(|declared| self.slot.entries(declared, now))
+    }
+
+    /// Forgets the [`state`](Self::state) of the key; its timers stay, and what is kept under names.
     pub fn clear(&mut self) {
         *self.slot.state() = S::default();
         self.is_cleared = true;
@@ -148,14 +205,25 @@ struct Progress {
     told: Timestamp,
 }
 
+/// What a snapshot has besides keys: how far it was, and which states there are; of a function that has none, nothing
+/// is said of them.
+fn split_own(own: &[u8]) -> Result<(Progress, Vec<KeptState>)> {
+    match postcard::take_from_bytes(own)? {
+        (progress, []) => Ok((progress, Vec::new())),
+        (progress, states) => Ok((progress, decode(states)?)),
+    }
+}
+
 /// What a keyed operator is and knows besides those behind it.
 struct Keyed<K, T, P: Process<K, T>> {
     uid: String,
     function: P,
     state: KeyedState<K, P::State>,
     progress: Progress,
-    /// The keys of records that come next, as the disk has them.
+    /// What the disk has of the keys of records that come next.
     ahead: Vec<Vec<u8>>,
+    /// Entries to be looked at, whether they have died.
+    to_sweep: usize,
     /// The time of day up to which timers are due.
     due: Timestamp,
     /// That watermarks come, or don't: those behind hear of it behind the watermark that came before.
@@ -180,7 +248,8 @@ where
         let progress = Progress { watermark: Timestamp::MIN, told: Timestamp::MIN };
         let uid = uid.to_string();
         let (ahead, due) = (Vec::new(), Timestamp::MIN);
-        let keyed = Keyed { uid, function, state, progress, ahead, due, untold: None };
+        let to_sweep = 0;
+        let keyed = Keyed { uid, function, state, progress, ahead, to_sweep, due, untold: None };
         ProcessStage { keyed, key, next }
     }
 
@@ -249,14 +318,15 @@ where
     F: Fn(&T) -> K + Send,
 {
     fn look_ahead(&mut self, value: &T) -> Result<()> {
-        let key = self.keyed.state.encoded(&(self.key)(value))?;
-        self.keyed.ahead.push(key);
-        Ok(())
+        let Keyed { state, ahead, .. } = &mut self.keyed;
+        state.look_ahead(&(self.key)(value), ahead)
     }
 
     fn process(&mut self, value: T, time: Option<Timestamp>, scope: &mut Scope) {
         let key = (self.key)(&value);
         self.call(key, time, scope, |function, context, out| function.process(value, context, out));
+        let swept = self.keyed.sweep(scope.now());
+        scope.note(swept);
     }
 }
 
@@ -277,10 +347,7 @@ where
 
     fn end_look_ahead(&mut self) -> Result<()> {
         let ahead = std::mem::take(&mut self.keyed.ahead);
-        match self.keyed.state.disk() {
-            Some(disk) => disk.make_resident(&ahead),
-            None => Ok(()),
-        }
+        self.keyed.state.make_resident(&ahead)
     }
 
     fn watermark(&mut self, watermark: Timestamp, scope: &mut Scope) {
@@ -311,12 +378,39 @@ where
     }
 }
 
+/// Entries that are looked at for each record, whether they have died. With two the dead are at most as many as came in
+/// a time-to-live, about.
+const SWEPT_FOR_A_RECORD: usize = 2;
+/// As many are looked at in one go.
+const SWEPT_AT_ONCE: usize = 512;
+
 impl<K: Key, T: Send, P: Process<K, T>> Keyed<K, T, P> {
+    /// What a snapshot has besides keys.
+    fn own(&self) -> Result<Vec<u8>> {
+        let mut own = encode(&self.progress)?;
+        match self.state.states().to_keep() {
+            [] => {}
+            states => encode_into(&states, &mut own)?,
+        }
+        Ok(own)
+    }
+
+    /// A record has come: removes some of what has died, when it is time.
+    fn sweep(&mut self, now: Timestamp) -> Result<()> {
+        if self.state.states().have_ttl() {
+            self.to_sweep += SWEPT_FOR_A_RECORD;
+            if self.to_sweep >= SWEPT_AT_ONCE {
+                return self.state.sweep(now, std::mem::take(&mut self.to_sweep));
+            }
+        }
+        Ok(())
+    }
+
     /// Takes over the key groups of this subtask. Of subtasks of different watermarks the earliest counts: what is late
     /// for it was late for all.
     fn restore(&mut self, states: &[OperatorState], context: &OperatorContext) -> Result<()> {
-        let progress = states.iter().map(|state| decode::<Progress>(&state.own));
-        let watermarks = progress.map(|progress| Ok(progress?.watermark));
+        let progress = states.iter().map(|state| split_own(&state.own));
+        let watermarks = progress.map(|own| Ok(own?.0.watermark));
         let watermarks = watermarks.collect::<Result<Vec<Timestamp>>>()?;
         let watermark = watermarks.into_iter().min().unwrap_or(Timestamp::MIN);
         // Nobody behind was told in this attempt.
@@ -342,7 +436,11 @@ impl<K: Key, T: Send, P: Process<K, T>> Managed for Keyed<K, T, P> {
         async move {
             self.function.open(context)?;
             let states = restored.into_states();
-            self.state = KeyedState::open(context, &states).await?;
+            let kept = states.iter().map(|state| Ok(split_own(&state.own)?.1));
+            let mut declared = States::kept(joined(kept.collect::<Result<Vec<_>>>()?)?);
+            self.function.states(&mut declared);
+            declared.check()?;
+            self.state = KeyedState::open(context, &states, declared).await?;
             self.restore(&states, context)
         }
         .boxed()
@@ -350,7 +448,7 @@ impl<K: Key, T: Send, P: Process<K, T>> Managed for Keyed<K, T, P> {
 
     fn snapshot(&mut self, checkpoint: CheckpointId) -> Waits<'_, OperatorState> {
         let taken = self.state.snapshot(checkpoint).and_then(|keyed| {
-            let own = Bytes::from(encode(&self.progress)?);
+            let own = Bytes::from(self.own()?);
             Ok(OperatorState { own, keyed, files: Vec::new() })
         });
         at_once(taken)
@@ -361,16 +459,12 @@ impl<K: Key, T: Send, P: Process<K, T>> Managed for Keyed<K, T, P> {
     }
 
     fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {
-        if let Some(disk) = self.state.disk() {
-            disk.complete(checkpoint);
-        }
+        self.state.complete(checkpoint);
         ready(())
     }
 
     fn notify_checkpoint_aborted(&mut self, checkpoint: CheckpointId) {
-        if let Some(disk) = self.state.disk() {
-            disk.abort(checkpoint);
-        }
+        self.state.abort(checkpoint);
     }
 
     fn has_work(&self) -> bool {
@@ -378,13 +472,11 @@ impl<K: Key, T: Send, P: Process<K, T>> Managed for Keyed<K, T, P> {
     }
 
     fn tend(&mut self) -> Option<Waits<'_, ()>> {
-        Some(self.state.disk()?.tend().boxed())
+        Some(self.state.tend()?.boxed())
     }
 
     fn close(&mut self) -> Waits<'_, ()> {
-        if let Some(disk) = self.state.disk() {
-            disk.remove_files();
-        }
+        self.state.remove_files();
         ready(())
     }
 

@@ -1,11 +1,10 @@
 //! What a program writes its job with: streams, and what is done with them.
 
 use super::{
-    data::Data,
+    data::{Data, Key},
     failure::Result,
     functions::{Converted, Each},
     head::InputHead,
-    keyed_state::Key,
     operator_fn::{Operator, OperatorStage},
     output_tag::OutputTag,
     plan::{

@@ -49,14 +49,18 @@ pub struct JobGraph {
 
 /// Where tasks keep their state by key while they work, and how it gets into checkpoints. A job may begin from a savepoint
 /// with another one than it was taken with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum StateBackend {
     /// In memory, also what checkpoints hold: a task's part goes to the job's master with its acknowledgement. It has at most
     /// [`INLINE_STATE_BYTES_MAX`] bytes; beyond that no checkpoint completes.
     Memory,
     /// In memory; what checkpoints hold lies in the object store.
-    #[default]
-    Heap,
+    Heap {
+        /// The most keys and named entries of a keyed operator's subtask that go into its task's part of a checkpoint,
+        /// written while the task waits. More go into files, written while records come; by default more than
+        /// [`HEAP_INLINE`].
+        inline: u32,
+    },
     /// On the disk of the task executor: more than memory. What checkpoints hold lies in the object store, as files that
     /// they share: each adds what has changed.
     Disk {
@@ -64,6 +68,15 @@ pub enum StateBackend {
         memory: u64,
     },
 }
+
+impl Default for StateBackend {
+    fn default() -> Self {
+        StateBackend::Heap { inline: HEAP_INLINE }
+    }
+}
+
+/// So many keys are written in a few milliseconds.
+pub const HEAP_INLINE: u32 = 8192;
 
 /// The least memory for state on disk, in bytes.
 pub const STATE_MEMORY_MIN: u64 = 16 * 1024;

@@ -24,7 +24,7 @@ pub use execution::{
     IntermediateResultPartition,
 };
 pub use job::{
-    CheckpointSettings, DistributionPattern, GraphError, INLINE_STATE_BYTES_MAX,
+    CheckpointSettings, DistributionPattern, GraphError, HEAP_INLINE, INLINE_STATE_BYTES_MAX,
     IntermediateDataSet, JobEdge, JobGraph, JobVertex, NAME_BYTES_MAX, OperatorSpec,
     PARALLELISM_MAX, ProgramRef, RATE_FAILURES_MAX, RestartStrategy, STATE_MEMORY_MIN,
     SavepointSource, StateBackend,

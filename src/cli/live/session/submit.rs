@@ -222,7 +222,7 @@ impl Submit {
         let mut graph = prepared.job(job, self.parallelism)?;
         graph.state_backend = match self.state_backend {
             Backend::Memory => StateBackend::Memory,
-            Backend::Heap => StateBackend::Heap,
+            Backend::Heap => StateBackend::default(),
             Backend::Disk => StateBackend::Disk { memory: self.state_memory },
         };
         graph.savepoint = self.from_savepoint.as_ref().map(|path| SavepointSource {

@@ -41,8 +41,10 @@ pub(in crate::system::dataflow) struct DiskTable {
     written: BTreeMap<CheckpointId, Snapshot>,
     /// More work is to be done.
     has_work: bool,
-    /// The key at hand, with its key group before it.
+    /// The key at hand, with its key group before it, and what tells an entry of a state behind it.
     key: Vec<u8>,
+    /// The length of the key at hand without that.
+    length: usize,
     value: Vec<u8>,
 }
 
@@ -51,7 +53,7 @@ fn io(error: &std::io::Error) -> Failure {
 }
 
 /// Which attempt's operator it is, as one number.
-fn owner(context: &OperatorContext) -> u64 {
+pub(super) fn owner(context: &OperatorContext) -> u64 {
     let attempt = context.attempt;
     let vertex = u64::from(attempt.vertex.vertex.0) << 32 | u64::from(attempt.vertex.subtask);
     let job = (attempt.job.0 >> 64) as u64 ^ attempt.job.0 as u64;
@@ -149,11 +151,13 @@ impl DiskTable {
             written: BTreeMap::new(),
             has_work: false,
             key: Vec::new(),
+            length: 0,
             value: Vec::new(),
         })
     }
 
-    /// The encoded keys and values that these files hold of the subtask's key groups, for whoever keeps them elsewhere.
+    /// The keys, each behind its key group, and the values that these files hold of the subtask's key groups, for whoever
+    /// keeps them elsewhere.
     pub async fn read_all(
         context: &OperatorContext,
         files: &[&StateFile],
@@ -162,7 +166,7 @@ impl DiskTable {
         let mut table = DiskTable::open(context, READING_MEMORY as u64, files).await?;
         let mut scan = table.store.scan(&[], None)?;
         while let Some((key, value)) = scan.next()? {
-            each(&key[2..], value)?;
+            each(key, value)?;
         }
         drop(scan);
         table.door.settle().await;
@@ -181,21 +185,85 @@ impl DiskTable {
         encode_into(key, &mut self.key)?;
         let group = u16::try_from(group(&self.key[2..])).expect("there are few key groups");
         self.key[..2].copy_from_slice(&group.to_be_bytes());
+        self.length = self.key.len();
         Ok(())
     }
 
     /// The key at hand as it is kept.
     pub fn key(&self) -> &[u8] {
-        &self.key
+        &self.key[..self.length]
+    }
+
+    /// The same, for what tells an entry of a state to be put behind it.
+    pub fn key_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.key
+    }
+
+    /// The entry at hand.
+    pub fn get_bytes(&mut self) -> Result<Option<&[u8]>, Failure> {
+        Ok(self.store.get(&self.key)?)
+    }
+
+    /// Sets it.
+    pub fn put_bytes(
+        &mut self,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.value.clear();
+        fill(&mut self.value)?;
+        self.has_work = true;
+        Ok(self.store.put(&self.key, &self.value)?)
+    }
+
+    /// Removes it.
+    pub fn delete_bytes(&mut self) -> Result<(), Failure> {
+        self.has_work = true;
+        Ok(self.store.delete(&self.key)?)
+    }
+
+    /// Calls a function for each entry from the one at hand on, up to another.
+    pub fn scan_bytes(
+        &mut self,
+        end: &[u8],
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut scan = self.store.scan(&self.key, Some(end))?;
+        while let Some((key, value)) = scan.next()? {
+            each(key, value)?;
+        }
+        Ok(())
+    }
+
+    /// Calls a function for so many keys and entries behind one; whether there may be more.
+    pub fn scan_some(
+        &mut self,
+        behind: &[u8],
+        most: usize,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), Failure>,
+    ) -> Result<bool, Failure> {
+        let mut scan = self.store.scan(&[behind, &[0]].concat(), None)?;
+        for _ in 0..most {
+            let Some((key, value)) = scan.next()? else { return Ok(false) };
+            each(key, value)?;
+        }
+        Ok(true)
+    }
+
+    /// Makes a whole key the one at hand, with what tells an entry behind it.
+    pub fn go_to(&mut self, key: &[u8]) {
+        self.key.clear();
+        self.key.extend_from_slice(key);
     }
 
     /// The value of the key at hand.
     pub fn get<S: Data>(&mut self) -> Result<Option<S>, Failure> {
+        self.key.truncate(self.length);
         self.store.get(&self.key)?.map(decode).transpose()
     }
 
     /// Sets it, if it is another one.
     pub fn put<S: Data>(&mut self, value: &S) -> Result<(), Failure> {
+        self.key.truncate(self.length);
         self.value.clear();
         encode_into(value, &mut self.value)?;
         if self.store.get(&self.key)? != Some(&self.value[..]) {
@@ -207,6 +275,7 @@ impl DiskTable {
 
     /// Forgets it.
     pub fn delete(&mut self) -> Result<(), Failure> {
+        self.key.truncate(self.length);
         if self.store.get(&self.key)?.is_some() {
             self.store.delete(&self.key)?;
             self.has_work = true;

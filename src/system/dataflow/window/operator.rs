@@ -2,9 +2,8 @@
 
 use super::{
     super::{
-        data::Data,
+        data::{Data, Key},
         failure::{Failure, Result},
-        keyed_state::Key,
         operator::OperatorContext,
         output_tag::OutputTag,
         process::{KeyContext, Process, Timer},

@@ -2,8 +2,7 @@
 
 use super::{
     super::{
-        data::Data,
-        keyed_state::Key,
+        data::{Data, Key},
         output_tag::OutputTag,
         stream::{KeyedStream, Stream},
     },

@@ -131,7 +131,7 @@ impl SnapshotJob {
     }
 }
 
-fn link(snapshot: u64, table: Arc<super::table::Table>, is_base: bool) -> Link {
+pub(super) fn link(snapshot: u64, table: Arc<super::table::Table>, is_base: bool) -> Link {
     let file = ChainFile {
         snapshot,
         owner: table.identity.owner,

@@ -1,7 +1,7 @@
 //! Click sessions under test: clicks with an event time, drawn, of which some are too late.
 
 use super::{
-    course::{Course, state_backend},
+    course::{Course, StateMemory, state_backend},
     job::{JobRun, JobSetup, JobUnderTest},
     workload::{Workload, checkpoints, committed_lines, failing},
 };
@@ -194,7 +194,11 @@ fn graph(
         parallelism: settings.parallelism.one(),
         checkpoints,
         restarts,
-        state_backend: state_backend(Share::only(0), settings.state_on_disk, settings.state_memory),
+        state_backend: state_backend(
+            Share::only(0),
+            settings.state_on_disk,
+            StateMemory::of(settings.state_memory),
+        ),
     };
     let job = click_sessions(id, Input::Log(source), output, &settings, sessions, failures);
     job.expect("the scenario's parallelism is within bounds")

@@ -6,18 +6,33 @@ use crate::{
     host::Draws,
     jobs::common::{JobCourse, NextJob},
     system::{
-        graph::{JobGraph, StateBackend},
+        graph::{HEAP_INLINE, JobGraph, StateBackend},
         ids::JobId,
     },
 };
 use std::time::Duration;
 
+/// What of a task's state is in memory, as was drawn.
+pub struct StateMemory {
+    /// Bytes, where it is on disk.
+    pub on_disk: NumberRange,
+    /// Keys that go into a part of a checkpoint, where it is on the heap.
+    pub inline: NumberRange,
+}
+
+impl StateMemory {
+    /// So many bytes on disk, and the default of what else there is.
+    pub fn of(on_disk: NumberRange) -> Self {
+        StateMemory { on_disk, inline: NumberRange::only(HEAP_INLINE.into()) }
+    }
+}
+
 /// Where tasks keep their state, as was decided.
-pub fn state_backend(in_memory: Share, on_disk: Share, memory: NumberRange) -> StateBackend {
+pub fn state_backend(in_memory: Share, on_disk: Share, memory: StateMemory) -> StateBackend {
     match (in_memory, on_disk) {
         (Share::ALWAYS, _) => StateBackend::Memory,
-        (_, Share::ALWAYS) => StateBackend::Disk { memory: memory.one().into() },
-        _ => StateBackend::Heap,
+        (_, Share::ALWAYS) => StateBackend::Disk { memory: memory.on_disk.one().into() },
+        _ => StateBackend::Heap { inline: memory.inline.one() },
     }
 }
 

@@ -1,7 +1,7 @@
 //! A job under test that has no settings of its own: one of a stranger's crate.
 
 use super::{
-    course::{Course, state_backend},
+    course::{Course, StateMemory, state_backend},
     job::{JobRun, JobSetup, JobUnderTest},
     workload::{Workload, checkpoints, committed_lines, restarts},
 };
@@ -41,6 +41,7 @@ crate::settings! {
             "state-in-memory" state_in_memory: Share = part("0%"), "How many of the runs keep all state in memory, and let it go into checkpoints with acknowledgements.";
             "state-on-disk" state_on_disk: Share = part("0%"), "How many of the others keep state by key on the disks of their task executors.";
             "state-memory" state_memory: NumberRange = number(16_384, 1_073_741_824, 65_536), "Bytes of memory for the state of each keyed operator of a subtask, where it is on disk.";
+            "state-inline" state_inline: NumberRange = number(0, 1_000_000, 8_192), "Keys of each keyed operator of a subtask that go into a part of a checkpoint, where state is on the heap; of more it goes into files.";
             "restarts" restarts: NumberRange = number(0, 1_000_000, 1_000), "Restarts after failures.";
             "restart-delay" restart_delay: DurationRange = time("0ms", "10m", "1s"), "From a failure to the restart.";
             "cancel-after" cancel_after: Option<DurationRange> = maybe_time("0s", "60m"), "When the job is canceled, after its submission; never when absent.";
@@ -61,8 +62,8 @@ impl StandardSettings {
     fn job_settings(&self) -> JobSettings {
         let checkpoints = checkpoints(self.checkpoint_interval, self.checkpoint_timeout);
         let restarts = restarts(self.restarts.one(), self.restart_delay.one(), None, None);
-        let state_backend =
-            state_backend(self.state_in_memory, self.state_on_disk, self.state_memory);
+        let memory = StateMemory { on_disk: self.state_memory, inline: self.state_inline };
+        let state_backend = state_backend(self.state_in_memory, self.state_on_disk, memory);
         JobSettings { parallelism: self.parallelism.one(), checkpoints, restarts, state_backend }
     }
 

@@ -1,7 +1,7 @@
 //! The word count under test: its settings, its lines, what of its functions fails, and what it must put out.
 
 use super::{
-    course::{Course, state_backend},
+    course::{Course, StateMemory, state_backend},
     job::{JobRun, JobSetup, JobUnderTest},
     workload::{Workload, job_of_seed},
 };
@@ -77,6 +77,7 @@ crate::settings! {
             "state-in-memory" state_in_memory: Share = part("0%"), "How many of the runs keep all state in memory, and let it go into checkpoints with acknowledgements.";
             "state-on-disk" state_on_disk: Share = part("0%"), "How many of the others keep state by key on the disks of their task executors.";
             "state-memory" state_memory: NumberRange = number(16_384, 1_073_741_824, 65_536), "Bytes of memory for the state of each keyed operator of a subtask, where it is on disk.";
+            "state-inline" state_inline: NumberRange = number(0, 1_000_000, 8_192), "Keys of each keyed operator of a subtask that go into a part of a checkpoint, where state is on the heap; of more it goes into files.";
             "skew" skew: Option<Share> = maybe_part(), "The share of all words that is one word.";
         }
     }
@@ -319,8 +320,8 @@ fn plan(
     let all = lines.iter().flatten().map(|line| words(line).count() as u64).sum();
     let failures = failures(spec, run.seed);
     let graph = |id: JobId, parallelism: u32| {
-        let state_backend =
-            state_backend(spec.state_in_memory, spec.state_on_disk, spec.state_memory);
+        let memory = StateMemory { on_disk: spec.state_memory, inline: spec.state_inline };
+        let state_backend = state_backend(spec.state_in_memory, spec.state_on_disk, memory);
         let settings = JobSettings { parallelism, checkpoints, restarts, state_backend };
         let (input, failures) = (input.clone(), failures.clone());
         word_count_with_failures(id, input, &topics.output, &settings, failures)

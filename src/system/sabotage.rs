@@ -35,6 +35,14 @@ crate::sabotages! {
     SAVEPOINT_BEATS_CHECKPOINTS = "savepoint-beats-checkpoints", "FLINK-8546", ["C3", "X4"];
     /// A completed checkpoint that can't be read at the moment is skipped in recovery.
     UNREADABLE_CHECKPOINT_SKIPPED = "unreadable-checkpoint-skipped", "FLINK-22502", ["C3", "X4"];
+    /// A job goes on with whatever is left of its checkpoints, if its newest is not there or can't be read.
+    OLDER_CHECKPOINT_INSTEAD = "older-checkpoint-instead", "FLINK-22502", ["C3", "X4"];
+    /// A master that waits for a service before it can go on with its job says nothing of it.
+    RECOVERY_WAITS_IN_SILENCE = "recovery-waits-in-silence", "generic", ["C15"];
+    /// A checkpoint is stored once all that older ones left is removed.
+    REMOVAL_BLOCKS_STORING = "removal-blocks-storing", "generic", ["C16"];
+    /// A job whose tasks run again after a failure has nobody who begins its checkpoints.
+    CHECKPOINTS_NOT_BEGUN_AGAIN = "checkpoints-not-begun-again", "generic", ["C16", "stuck"];
     /// The answer to an older round of slot offers is applied.
     OLD_OFFER_ROUND_APPLIED = "old-offer-round-applied", "FLINK-21859", ["S4"];
     /// A slot that is held is handed out again.

@@ -77,6 +77,8 @@ crate::sabotages! {
     CANCELLATION_NOT_DURABLE = "cancellation-not-durable", "generic", ["D7"];
     /// A checkpoint whose pointer got no answer is given up without seeing to it that it never comes.
     PENDING_POINTER_NOT_FENCED = "pending-pointer-not-fenced", "generic", ["C1", "C2", "C3", "C5", "C8", "no-panic"];
+    /// A fence does not say which pointer is the newest without the one that it keeps out.
+    FENCE_FORGETS_THE_NEWEST = "fence-forgets-the-newest", "generic", ["stuck"];
     /// Of the checkpoints that a job bears all that failed count, and not those in a row.
     FAILED_CHECKPOINTS_ADD_UP = "failed-checkpoints-add-up", "generic", ["C13"];
     /// A source without end reads no partition that is added to its topic.

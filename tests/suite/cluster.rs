@@ -112,21 +112,30 @@ impl Outside {
 /// every invariant is judged.
 pub fn cluster<F: Future<Output = ()> + Send + 'static>(main: fn(Outside) -> F) {
     // A failed assertion of the client is a panic in its process, and so a violation.
-    assert_eq!(violations(None, main), []);
+    assert_eq!(run_cluster(None, main).0, []);
 }
 
-/// The same with a switch on or none; what is broken.
-#[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
+/// The same with a switch on or none; what is broken. The client comes to its end.
 pub fn violations<F: Future<Output = ()> + Send + 'static>(
     sabotage: Option<Sabotage>,
     main: fn(Outside) -> F,
 ) -> Vec<Violation> {
+    let (violations, has_ended) = run_cluster(sabotage, main);
+    assert!(has_ended, "an assertion of the client has failed: {violations:#?}");
+    violations
+}
+
+#[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
+fn run_cluster<F: Future<Output = ()> + Send + 'static>(
+    sabotage: Option<Sabotage>,
+    main: fn(Outside) -> F,
+) -> (Vec<Violation>, bool) {
     let run = move || {
         let checker = Arc::new(checker(&TimeBounds::default()));
         let body = async move |world: World| drive(&world, main).await;
         let config = WorldConfig { sabotage, ..WorldConfig::new(1) };
-        let (at, _) = simulate(config, checker.clone(), body);
-        checker.close(at).violations
+        let ((at, has_ended), _) = simulate(config, checker.clone(), body);
+        (checker.close(at).violations, has_ended)
     };
     std::thread::spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
@@ -134,7 +143,7 @@ pub fn violations<F: Future<Output = ()> + Send + 'static>(
 async fn drive<F: Future<Output = ()> + Send + 'static>(
     world: &World,
     main: fn(Outside) -> F,
-) -> Moment {
+) -> (Moment, bool) {
     let address = |name: &str| NodeAddress::new(name, PORT);
     let config = ClusterConfig::new(address("coordination"), address("blobs"), address("log"));
     world.boot(world.add_node("coordination"), |host| run_coordination_node(host, PORT));
@@ -155,8 +164,8 @@ async fn drive<F: Future<Output = ()> + Send + 'static>(
         let _ = done.send(());
     });
     // Cut short when the client's process dies.
-    let _ = ended.await;
-    Moment::new(world.elapsed(), (client, 0))
+    let has_ended = ended.await.is_ok();
+    (Moment::new(world.elapsed(), (client, 0)), has_ended)
 }
 
 #[test]

@@ -147,6 +147,12 @@ fn a_recovery_that_waits_in_silence_is_caught() {
 }
 
 #[test]
+fn a_fence_that_forgets_the_newest_is_caught() {
+    let name = "word-count/pointer-fenced-then-master-lost";
+    assert_caught_in(name, sabotage::FENCE_FORGETS_THE_NEWEST, 40);
+}
+
+#[test]
 fn a_removal_that_blocks_storing_is_caught() {
     assert_caught_in("word-count/removals-fail", sabotage::REMOVAL_BLOCKS_STORING, 20);
 }

@@ -77,6 +77,8 @@ impl JobMaster {
             }
             Effect::FencePointer(since, id, newest) => {
                 let store = self.store.clone();
+                let newest = newest
+                    .filter(|_| !context.host().sabotaged(sabotage::FENCE_FORGETS_THE_NEWEST));
                 let fence = async move { store.fence(since, id, newest).await };
                 self.settle_pointer(context, id, fence);
             }

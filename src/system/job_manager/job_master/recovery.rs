@@ -278,3 +278,33 @@ pub async fn read_for_savepoint(
     let read = read_whole(objects, job, id, &names).await;
     read.map_err(|what| format!("checkpoint {id} can't be read: {what}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::run_two;
+    use futures::FutureExt;
+
+    #[test]
+    fn what_is_waited_for_is_told_from_the_second_second_on_and_no_longer_than_it_lasts() {
+        run_two(
+            |host| async move {
+                let trouble = RecoveryTrouble::default();
+                let recovery = Recovery::begin(&host, JobId(7), LeaderSessionId(1), &trouble);
+                let soon = host.sleep(PATIENCE - Duration::from_millis(1)).map(|()| trouble.told());
+                assert_eq!(recovery.waits_for("nothing", soon).await, None);
+                let later =
+                    host.sleep(PATIENCE + Duration::from_millis(1)).map(|()| trouble.told());
+                let told = recovery.waits_for("an answer", later).await;
+                assert_eq!(told, Some("its recovery waits for an answer".to_string()));
+                assert_eq!((trouble.told(), trouble.refusal()), (None, None), "it has come");
+                recovery.failed(&RecoveryError::Store(StoreError::Full));
+                assert_eq!(trouble.told(), trouble.refusal());
+                assert_eq!(trouble.refusal(), Some("the store is full".to_string()));
+                drop(recovery);
+                assert_eq!((trouble.told(), trouble.refusal()), (None, None), "its term is over");
+            },
+            |_| async {},
+        );
+    }
+}

@@ -175,10 +175,10 @@ fn metadata_that_is_gone_gives_way_to_nothing_older_and_what_is_said_to_help_doe
         savepoint(&outside, Some(older.id)).await.expect("it is whole");
         assert_eq!(kept(&outside).await, before, "a copy takes nothing away");
         outside.client.cancel(JOB).await.expect("it is known");
-        let result = outside.client.result(JOB).await.expect("a known job");
+        let result = in_time(&outside, outside.client.result(JOB)).await.expect("a known job");
         assert_eq!(result.status, JobStatus::Canceled);
         outside.client.submit(&goes_on(NEXT, SAVEPOINT, 1)).await.expect("it fits");
-        let result = outside.client.result(NEXT).await.expect("a known job");
+        let result = in_time(&outside, outside.client.result(NEXT)).await.expect("a known job");
         assert_eq!(result.status, JobStatus::Finished, "{result:?}");
         let (words, all) = counts(&outside).await;
         assert_eq!(words.values().sum::<u64>(), 4 * RECORDS, "each word's last count is right");
@@ -221,6 +221,8 @@ fn metadata_that_is_rotten_or_a_part_that_is_gone_is_told_as_that() {
         let content = take_object(&outside, &part).await;
         let why = refused(&outside).await;
         assert!(why.contains(&format!("{part}: no such object")), "{why}");
+        // One that is not whole is no way out.
+        assert!(why.contains(&format!("--checkpoint {}`", pointers[1].id)), "{why}");
         put_back(&outside, &part, content).await;
         ends_whole(&outside).await;
     });
@@ -276,7 +278,7 @@ fn a_job_that_begins_from_an_older_checkpoint_in_silence_is_caught() {
         let pointers = interrupted(&outside).await;
         take_object(&outside, &pointers.last().expect("there are three").metadata).await;
         outside.managers.boot();
-        let result = outside.client.result(JOB).await.expect("a known job");
+        let result = in_time(&outside, outside.client.result(JOB)).await.expect("a known job");
         assert_eq!(result.status, JobStatus::Finished);
     });
     assert!(broken.iter().any(|broken| broken.title.starts_with("C3")), "{broken:#?}");

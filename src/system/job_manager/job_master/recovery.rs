@@ -288,6 +288,7 @@ mod tests {
     #[test]
     fn what_is_waited_for_is_told_from_the_second_second_on_and_no_longer_than_it_lasts() {
         run_two(
+            |_| async {},
             |host| async move {
                 let trouble = RecoveryTrouble::default();
                 let recovery = Recovery::begin(&host, JobId(7), LeaderSessionId(1), &trouble);
@@ -304,7 +305,6 @@ mod tests {
                 drop(recovery);
                 assert_eq!((trouble.told(), trouble.refusal()), (None, None), "its term is over");
             },
-            |_| async {},
         );
     }
 }

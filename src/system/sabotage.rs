@@ -35,6 +35,14 @@ crate::sabotages! {
     SAVEPOINT_BEATS_CHECKPOINTS = "savepoint-beats-checkpoints", "FLINK-8546", ["C3", "X4"];
     /// A completed checkpoint that can't be read at the moment is skipped in recovery.
     UNREADABLE_CHECKPOINT_SKIPPED = "unreadable-checkpoint-skipped", "FLINK-22502", ["C3", "X4"];
+    /// A job goes on with whatever is left of its checkpoints, if its newest is not there or can't be read.
+    OLDER_CHECKPOINT_INSTEAD = "older-checkpoint-instead", "FLINK-22502", ["C3", "X4"];
+    /// A master that waits for a service before it can go on with its job says nothing of it.
+    RECOVERY_WAITS_IN_SILENCE = "recovery-waits-in-silence", "generic", ["C15"];
+    /// A checkpoint is stored once all that older ones left is removed.
+    REMOVAL_BLOCKS_STORING = "removal-blocks-storing", "generic", ["C16"];
+    /// A job whose tasks run again after a failure has nobody who begins its checkpoints.
+    CHECKPOINTS_NOT_BEGUN_AGAIN = "checkpoints-not-begun-again", "generic", ["C16", "stuck"];
     /// The answer to an older round of slot offers is applied.
     OLD_OFFER_ROUND_APPLIED = "old-offer-round-applied", "FLINK-21859", ["S4"];
     /// A slot that is held is handed out again.
@@ -69,6 +77,8 @@ crate::sabotages! {
     CANCELLATION_NOT_DURABLE = "cancellation-not-durable", "generic", ["D7"];
     /// A checkpoint whose pointer got no answer is given up without seeing to it that it never comes.
     PENDING_POINTER_NOT_FENCED = "pending-pointer-not-fenced", "generic", ["C1", "C2", "C3", "C5", "C8", "no-panic"];
+    /// A fence does not say which pointer is the newest without the one that it keeps out.
+    FENCE_FORGETS_THE_NEWEST = "fence-forgets-the-newest", "generic", ["stuck"];
     /// Of the checkpoints that a job bears all that failed count, and not those in a row.
     FAILED_CHECKPOINTS_ADD_UP = "failed-checkpoints-add-up", "generic", ["C13"];
     /// A source without end reads no partition that is added to its topic.

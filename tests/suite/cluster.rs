@@ -2,10 +2,10 @@
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use wavetank::{
-    harness::event::Moment,
+    harness::{check::Violation, event::Moment},
     host::{
-        Host, MESSAGE_BYTES_MAX, NodeAddress,
-        sim::{World, WorldConfig, simulate},
+        Host, MESSAGE_BYTES_MAX, NodeAddress, Sabotage,
+        sim::{NodeId, ProcessEnd, World, WorldConfig, simulate},
     },
     jobs::{
         common::{JobSettings, Topics},
@@ -47,10 +47,35 @@ pub struct Outside {
     pub service: RpcService,
     pub client: JobClient,
     pub services: Services,
+    pub managers: Managers,
+}
+
+/// The job managers of a cluster.
+pub struct Managers {
+    world: World,
+    nodes: Vec<NodeId>,
+    config: ClusterConfig,
+}
+
+impl Managers {
+    /// Kills all of them.
+    pub fn kill(&self) {
+        self.nodes.iter().for_each(|node| self.world.end_process(*node, ProcessEnd::Killed));
+    }
+
+    /// Boots all of them.
+    pub fn boot(&self) {
+        for node in &self.nodes {
+            let config = self.config.clone();
+            let run = |host| run_job_manager_node(host, PORT, config, shipped().programs());
+            self.world.boot(*node, run);
+        }
+    }
 }
 
 impl Outside {
-    async fn new(host: Host, config: ClusterConfig) -> Self {
+    async fn new(host: Host, managers: Managers) -> Self {
+        let config = &managers.config;
         let service = RpcSystem::default().bind(&host, 0).await.expect("a free port");
         let services = config.services(&service);
         let Topics { input, output, .. } = topics(1);
@@ -58,7 +83,7 @@ impl Outside {
             services.log.create_topic_until_acknowledged(&topic, 2).await.expect("a new topic");
         }
         let client = JobClient::new(&service, &services.coordination);
-        Outside { service, client, services }
+        Outside { service, client, services, managers }
     }
 
     /// Words counted in all, by the committed output.
@@ -85,32 +110,48 @@ impl Outside {
 
 /// Boots two job managers and two task executors with two slots each, and runs `main` as a client;
 /// every invariant is judged.
-#[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
 pub fn cluster<F: Future<Output = ()> + Send + 'static>(main: fn(Outside) -> F) {
+    // A failed assertion of the client is a panic in its process, and so a violation.
+    assert_eq!(run_cluster(None, main).0, []);
+}
+
+/// The same with a switch on or none; what is broken. The client comes to its end.
+pub fn violations<F: Future<Output = ()> + Send + 'static>(
+    sabotage: Option<Sabotage>,
+    main: fn(Outside) -> F,
+) -> Vec<Violation> {
+    let (violations, has_ended) = run_cluster(sabotage, main);
+    assert!(has_ended, "an assertion of the client has failed: {violations:#?}");
+    violations
+}
+
+#[expect(clippy::disallowed_methods, reason = "one fresh thread per seed")]
+fn run_cluster<F: Future<Output = ()> + Send + 'static>(
+    sabotage: Option<Sabotage>,
+    main: fn(Outside) -> F,
+) -> (Vec<Violation>, bool) {
     let run = move || {
         let checker = Arc::new(checker(&TimeBounds::default()));
         let body = async move |world: World| drive(&world, main).await;
-        let (at, _) = simulate(WorldConfig::new(1), checker.clone(), body);
-        // A failed assertion of the client is a panic in its process, and so a violation.
-        assert_eq!(checker.close(at).violations, []);
+        let config = WorldConfig { sabotage, ..WorldConfig::new(1) };
+        let ((at, has_ended), _) = simulate(config, checker.clone(), body);
+        (checker.close(at).violations, has_ended)
     };
-    std::thread::spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    std::thread::spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 async fn drive<F: Future<Output = ()> + Send + 'static>(
     world: &World,
     main: fn(Outside) -> F,
-) -> Moment {
+) -> (Moment, bool) {
     let address = |name: &str| NodeAddress::new(name, PORT);
     let config = ClusterConfig::new(address("coordination"), address("blobs"), address("log"));
     world.boot(world.add_node("coordination"), |host| run_coordination_node(host, PORT));
     world.boot(world.add_node("blobs"), |host| run_object_store_node(host, PORT));
     world.boot(world.add_node("log"), |host| run_log_node(host, PORT, Default::default()));
-    for name in ["job-manager-1", "job-manager-2"] {
-        let config = config.clone();
-        let run = |host| run_job_manager_node(host, PORT, config, shipped().programs());
-        world.boot(world.add_node(name), run);
-    }
+    let nodes = ["job-manager-1", "job-manager-2"].map(|name| world.add_node(name)).to_vec();
+    let managers = Managers { world: world.clone(), nodes, config: config.clone() };
+    managers.boot();
     for name in ["task-executor-1", "task-executor-2"] {
         let config = config.clone();
         let run = |host| run_task_executor_node(host, PORT, PORT + 1, config, shipped().programs());
@@ -119,12 +160,12 @@ async fn drive<F: Future<Output = ()> + Send + 'static>(
     let (done, ended) = futures::channel::oneshot::channel();
     let client = world.add_node("client");
     world.boot(client, move |host| async move {
-        main(Outside::new(host, config).await).await;
+        main(Outside::new(host, managers).await).await;
         let _ = done.send(());
     });
     // Cut short when the client's process dies.
-    let _ = ended.await;
-    Moment::new(world.elapsed(), (client, 0))
+    let has_ended = ended.await.is_ok();
+    (Moment::new(world.elapsed(), (client, 0)), has_ended)
 }
 
 #[test]

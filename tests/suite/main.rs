@@ -54,6 +54,8 @@ mod object_store;
 mod plans;
 #[cfg(madsim)]
 mod properties;
+#[cfg(madsim)]
+mod recovery;
 mod request_reply;
 #[cfg(madsim)]
 mod rpc;

@@ -152,6 +152,28 @@ fn an_unreadable_checkpoint_that_is_skipped_is_caught() {
 }
 
 #[test]
+fn a_recovery_that_waits_in_silence_is_caught() {
+    assert_caught_in("word-count/recovery-waits", sabotage::RECOVERY_WAITS_IN_SILENCE, 20);
+}
+
+#[test]
+fn a_fence_that_forgets_the_newest_is_caught() {
+    let name = "word-count/pointer-fenced-then-master-lost";
+    assert_caught_in(name, sabotage::FENCE_FORGETS_THE_NEWEST, 40);
+}
+
+#[test]
+fn a_removal_that_blocks_storing_is_caught() {
+    assert_caught_in("word-count/removals-fail", sabotage::REMOVAL_BLOCKS_STORING, 20);
+}
+
+#[test]
+fn checkpoints_that_are_not_begun_again_are_caught() {
+    let name = "word-count/first-checkpoint-after-a-restore";
+    assert_caught_in(name, sabotage::CHECKPOINTS_NOT_BEGUN_AGAIN, 20);
+}
+
+#[test]
 fn an_old_round_of_offers_that_is_applied_is_caught() {
     assert_caught("cluster", sabotage::OLD_OFFER_ROUND_APPLIED);
 }

@@ -15,8 +15,8 @@ use wavetank::{
 };
 
 /// Records of each source subtask, of which there are two.
-const RECORDS: u64 = 300;
-const NEXT: JobId = JobId(0xdef << 96);
+pub const RECORDS: u64 = 300;
+pub const NEXT: JobId = JobId(0xdef << 96);
 
 /// The word count of the golden savepoints.
 fn original() -> JobGraph {
@@ -24,7 +24,7 @@ fn original() -> JobGraph {
 }
 
 /// The same, from a savepoint, at another parallelism.
-fn goes_on(id: JobId, path: &str, parallelism: u32) -> JobGraph {
+pub fn goes_on(id: JobId, path: &str, parallelism: u32) -> JobGraph {
     let settings = JobSettings { parallelism, ..JobSettings::default() };
     let graph = word_count(id, generator(RECORDS, 0), &topics(1).output, &settings);
     let savepoint = Some(SavepointSource { path: path.to_string(), may_leave_state: false });
@@ -57,7 +57,7 @@ async fn put_objects(outside: &Outside, path: &str, all: &Objects) {
 }
 
 /// The last count of each word, and how many there are in all.
-async fn counts(outside: &Outside) -> (BTreeMap<String, u64>, u64) {
+pub async fn counts(outside: &Outside) -> (BTreeMap<String, u64>, u64) {
     let (log, output) = (&outside.services.log, topics(1).output);
     let (mut counts, mut all) = (BTreeMap::<String, u64>::new(), 0);
     let ends = log.end_offsets_until_acknowledged(&output).await.expect("the topic is there");
@@ -82,7 +82,7 @@ async fn counts(outside: &Outside) -> (BTreeMap<String, u64>, u64) {
 async fn stop(outside: &Outside, path: &str, then: AfterSavepoint) {
     outside.client.submit(&original()).await.expect("a new job");
     outside.service.host().sleep(Duration::from_millis(1_500)).await;
-    let request = SavepointRequest { path: path.to_string(), then };
+    let request = SavepointRequest { path: path.to_string(), then, checkpoint: None };
     outside.client.savepoint(JOB, &request).await.expect("nothing befalls it");
     let result = outside.client.result(JOB).await.expect("a known job");
     assert_eq!(result.status, JobStatus::Finished);

@@ -212,8 +212,12 @@ async fn follow_course(
         client.host().sleep(after).await;
         let path = format!("{SAVEPOINTS}/{job}-drained");
         // It may have ended by itself.
-        let _ =
-            client.savepoint(job, &SavepointRequest { path, then: AfterSavepoint::Drain }).await;
+        let _ = client
+            .savepoint(
+                job,
+                &SavepointRequest { path, then: AfterSavepoint::Drain, checkpoint: None },
+            )
+            .await;
     }
     client.result(job).await.map_err(ClientError::Lost)
 }
@@ -222,7 +226,8 @@ async fn follow_course(
 async fn stop(client: &JobClient, job: JobId, next: JobId) -> Result<Option<String>, ClientError> {
     for number in 0..STOPS_MAX {
         let path = format!("{SAVEPOINTS}/{job}-{number}");
-        let request = SavepointRequest { path: path.clone(), then: AfterSavepoint::Stop };
+        let request =
+            SavepointRequest { path: path.clone(), then: AfterSavepoint::Stop, checkpoint: None };
         match client.savepoint(job, &request).await {
             Ok(()) => {
                 client.until_stopped(job, next).await.map_err(ClientError::Lost)?;
@@ -247,7 +252,7 @@ async fn take_savepoints(client: &JobClient, plan: &JobPlan, present: &Mutex<Job
         client.host().sleep(every).await;
         let job = present_job(present);
         let path = format!("{SAVEPOINTS}/{job}-at-{number}");
-        let request = SavepointRequest { path, then: AfterSavepoint::GoOn };
+        let request = SavepointRequest { path, then: AfterSavepoint::GoOn, checkpoint: None };
         // The job may end or restart meanwhile.
         let _ = client.savepoint(job, &request).await;
     }

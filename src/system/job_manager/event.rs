@@ -142,6 +142,22 @@ pub enum JobEvent {
         /// Why.
         cause: String,
     },
+    /// A term of a job's master begins to read what is kept of the job.
+    RecoveryStarted {
+        /// The job.
+        job: JobId,
+        /// The term.
+        session: LeaderSessionId,
+    },
+    /// It waits for a service, and has waited for long.
+    RecoveryWaits {
+        /// The job.
+        job: JobId,
+        /// The term.
+        session: LeaderSessionId,
+        /// For which service, and for what of it.
+        what: String,
+    },
     /// A job can't go on where it was, since what is kept of it can't be read; it is tried again.
     RecoveryFailed {
         /// The job.

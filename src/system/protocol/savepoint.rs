@@ -1,5 +1,6 @@
 //! What users ask of a job's state, and what became of it.
 
+use crate::system::ids::CheckpointId;
 use serde::{Deserialize, Serialize};
 
 /// The longest path of a savepoint, in bytes.
@@ -13,6 +14,8 @@ pub struct SavepointRequest {
     pub path: String,
     /// What becomes of the job.
     pub then: AfterSavepoint,
+    /// The checkpoint of which it is to be a copy, of a job that can't go on; else the next one.
+    pub checkpoint: Option<CheckpointId>,
 }
 
 /// What becomes of a job of which a savepoint is taken.

@@ -33,22 +33,47 @@ pub struct CheckpointPointer {
 enum Tail {
     Added(CheckpointId),
     /// It was given up before it was added, and can't be added any more.
-    Fenced(CheckpointId),
+    Fenced {
+        id: CheckpointId,
+        /// The newest that stands all the same.
+        newest: Option<CheckpointId>,
+    },
 }
 
 impl Tail {
     fn id(self) -> CheckpointId {
         match self {
-            Tail::Added(id) | Tail::Fenced(id) => id,
+            Tail::Added(id) | Tail::Fenced { id, .. } => id,
+        }
+    }
+
+    /// The newest pointer that stands.
+    fn newest(self) -> Option<CheckpointId> {
+        match self {
+            Tail::Added(id) => Some(id),
+            Tail::Fenced { newest, .. } => newest,
         }
     }
 
     fn settled(self, at: Revision) -> Settled {
         match self {
             Tail::Added(_) => Settled::Added(at),
-            Tail::Fenced(_) => Settled::Fenced(at),
+            Tail::Fenced { .. } => Settled::Fenced(at),
         }
     }
+}
+
+/// What the coordination service keeps of a job's checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCheckpoints {
+    /// The pointers, oldest first.
+    pub pointers: Vec<CheckpointPointer>,
+    /// The newest of them by the key that each one writes along: another one, or none, if pointers were lost.
+    pub newest: Option<CheckpointId>,
+    /// The next number of the job's counter: all that were drawn are less.
+    pub next: u64,
+    /// The revision at which this was so.
+    pub revision: Revision,
 }
 
 /// What became of a pointer, for ever.
@@ -140,17 +165,25 @@ impl CompletedCheckpointStore {
         CompletedCheckpointStore { client: client.clone(), term: term.clone(), job }
     }
 
-    /// All pointers, oldest first, and the revision at which there were no others. None is skipped.
+    /// All that is kept at one revision. Nothing is skipped.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`].
-    pub async fn recover(&self) -> Result<(Vec<CheckpointPointer>, Revision), StoreError> {
+    pub async fn recover(&self) -> Result<StoredCheckpoints, StoreError> {
         let all = KeyPattern::Prefix(checkpoint_prefix(self.job));
         let found = read_until_acknowledged(&*self.client, &all).await;
         let prefix = pointer_prefix(self.job);
         let pointers = found.keys.iter().filter(|found| found.key.starts_with(&prefix));
         let pointers = pointers.map(|found| decode(&found.key, &found.value));
-        Ok((pointers.collect::<Result<_, _>>()?, found.revision))
+        let (tail, counter) = (tail_key(self.job), counter_key(self.job));
+        let tail = found.get(&tail).map(|found| decode::<Tail>(&tail, &found.value)).transpose()?;
+        let next = found.get(&counter).map(|found| decode(&counter, &found.value)).transpose()?;
+        Ok(StoredCheckpoints {
+            pointers: pointers.collect::<Result<_, _>>()?,
+            newest: tail.and_then(Tail::newest),
+            next: next.unwrap_or(1),
+            revision: found.revision,
+        })
     }
 
     /// Adds a pointer if the tail has not changed since a revision, and removes those in `subsumed`,
@@ -185,12 +218,17 @@ impl CompletedCheckpointStore {
     }
 
     /// Sees to it that a pointer of unknown outcome has one: it is never added after this, however
-    /// late its tries arrive.
+    /// late its tries arrive. The `newest` stands without it.
     ///
     /// # Errors
     /// [`StoreError::NotLeader`].
-    pub async fn fence(&self, since: Revision, id: CheckpointId) -> Result<Settled, StoreError> {
-        let tail = Tail::Fenced(id);
+    pub async fn fence(
+        &self,
+        since: Revision,
+        id: CheckpointId,
+        newest: Option<CheckpointId>,
+    ) -> Result<Settled, StoreError> {
+        let tail = Tail::Fenced { id, newest };
         self.settle(since, tail, |since| self.at_the_tail(since, tail)).await
     }
 

@@ -22,6 +22,7 @@ mod key;
 
 pub use checkpoints::{
     CheckpointIdCounter, CheckpointPointer, CompletedCheckpoint, CompletedCheckpointStore, Settled,
+    StoredCheckpoints,
 };
 pub use jobs::{
     Cancellation, JobStore, StoredJobs, StoredResult, cancellation_requested, until_canceled,

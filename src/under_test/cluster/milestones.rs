@@ -137,6 +137,7 @@ crate::milestones! {
         "job-acknowledged" = _, JobEvent::SubmissionAcknowledged { .. }, "A dispatcher told a client that it has taken a job on.";
         "dispatcher-serving" = _, JobEvent::DispatcherServing { .. }, "A dispatcher has read what is kept of jobs and serves.";
         "job-recovered" = _, JobEvent::DispatcherServing { jobs, .. } if !jobs.is_empty(), "A dispatcher goes on with a job of an earlier one.";
+        "recovery-waits" = _, JobEvent::RecoveryWaits { .. }, "A master has waited long for what is kept of its job, and says for what.";
         "executor-registered" = _, JobEvent::ExecutorRegistered { .. }, "A resource manager registered a task executor.";
         "master-registered" = _, JobEvent::MasterRegistered { .. }, "A resource manager registered a job's master.";
         "slot-requested" = _, JobEvent::SlotRequested { .. }, "A resource manager asked for a slot.";

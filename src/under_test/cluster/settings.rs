@@ -45,6 +45,7 @@ crate::settings! {
             "checkpoint" checkpoint: DurationRange = fixed("0s", "60m", "2s"), "What a checkpoint may take beyond its time-out.";
             "failover" failover: DurationRange = fixed("3s", "60m", "4s"), "How long a checkpoint may keep a job waiting that restarts or ends.";
             "cancellation" cancellation: DurationRange = fixed("0s", "60m", "15s"), "From the acknowledgement of a cancellation to the job's result, under leaders that stay.";
+            "next-checkpoint" next_checkpoint: Option<DurationRange> = maybe_time("0s", "60m"), "How long a job that runs may be without another complete checkpoint, beyond its interval or pause; for ever when absent.";
         }
     }
 }
@@ -166,12 +167,14 @@ impl Settings {
     pub fn time_bounds(&self) -> TimeBounds {
         let ClusterSettings { session_timeout, checkpoint, failover, cancellation, .. } =
             &self.cluster;
+        let next_checkpoint = self.cluster.next_checkpoint.map(DurationRange::one);
         TimeBounds {
             session_timeout: session_timeout.one(),
             heartbeat_timeout: heartbeat_timeout(&self.cluster),
             checkpoint: checkpoint.one(),
             failover: failover.one(),
             cancellation: cancellation.one(),
+            next_checkpoint,
             ..TimeBounds::default()
         }
     }

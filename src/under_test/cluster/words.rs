@@ -262,6 +262,10 @@ fn job(event: &JobEvent) -> Option<String> {
         JobEvent::CleanupRefused { job, cause } => {
             format!("can't remove what {job:?} left: {cause}")
         }
+        JobEvent::RecoveryStarted { .. } => return None,
+        JobEvent::RecoveryWaits { job, what, .. } => {
+            format!("waits, to go on with {job:?}, for {what}")
+        }
         JobEvent::RecoveryFailed { job, cause, .. } => format!("can't read {job:?}: {cause}"),
         JobEvent::CheckpointTriggered { checkpoint, .. } => format!("begins {checkpoint:?}"),
         JobEvent::CheckpointAcknowledged { checkpoint, attempt } => {

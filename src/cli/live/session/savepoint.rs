@@ -11,7 +11,7 @@ use crate::{
     },
     system::{
         client::SavepointFailure,
-        ids::JobId,
+        ids::{CheckpointId, JobId},
         protocol::{AfterSavepoint, SavepointRequest},
     },
 };
@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// `checkpoint-info PATH` tells what is in it. It is yours: no cluster removes it. It has all it needs under its path, in
 /// the cluster's object store, and can be moved with it.
 ///
+/// A job that can't go on since its newest checkpoint can't be read says so, and names another one that is whole, if there
+/// is one: with --checkpoint that is copied, and the job is left as it is.
+///
 /// Exit codes: 0 it is whole; 1 it could not be taken, and the job goes on; 2 no such job, it has ended, or no cluster
 /// runs there; 3 it was not whole in time, and may be later.
 ///
@@ -41,6 +44,9 @@ pub struct Savepoint {
     /// Under which name of the object store it lies, in a folder of its own
     #[arg(value_name = "DIR", default_value = SAVEPOINTS)]
     directory: String,
+    /// Copy that checkpoint of a job that can't go on, instead of taking one
+    #[arg(long, value_name = "ID")]
+    checkpoint: Option<u64>,
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
@@ -92,11 +98,12 @@ impl Wait {
         job: JobId,
         directory: &str,
         then: AfterSavepoint,
+        checkpoint: Option<CheckpointId>,
     ) -> Result<Result<String, String>, CliError> {
         let short = |id: u128| format!("{id:032x}")[..12].to_string();
         let named = format!("{}-{}", short(job.0), short(connection.host.random_u128()));
         let path = format!("{}/savepoint-{named}", directory.trim_end_matches('/'));
-        let request = SavepointRequest { path: path.clone(), then };
+        let request = SavepointRequest { path: path.clone(), then, checkpoint };
         let host = &connection.host;
         let taken = async {
             let taken = connection.jobs.savepoint(job, &request);
@@ -126,15 +133,16 @@ impl Savepoint {
     pub fn run(&self) -> Result<Outcome, CliError> {
         connected(&self.target, async |connection| {
             let job = connection.job(&self.job).await?;
-            let then = AfterSavepoint::GoOn;
-            let taken = self.wait.take(&connection, job, &self.directory, then).await?;
+            let (then, of) = (AfterSavepoint::GoOn, self.checkpoint.map(CheckpointId));
+            let taken = self.wait.take(&connection, job, &self.directory, then, of).await?;
             Ok(match taken {
                 Ok(path) => {
                     say(&path);
                     Outcome::Passed
                 }
                 Err(why) => {
-                    warn(&format!("no savepoint was taken, and the job goes on: {why}"));
+                    let job = if of.is_some() { "is left as it is" } else { "goes on" };
+                    warn(&format!("no savepoint was taken, and the job {job}: {why}"));
                     Outcome::Violated
                 }
             })
@@ -148,7 +156,7 @@ impl Stop {
         connected(&self.target, async |connection| {
             let job = connection.job(&self.job).await?;
             let then = if self.drain { AfterSavepoint::Drain } else { AfterSavepoint::Stop };
-            let path = match self.wait.take(&connection, job, &self.savepoint, then).await? {
+            let path = match self.wait.take(&connection, job, &self.savepoint, then, None).await? {
                 Ok(path) => path,
                 Err(why) => {
                     warn(&format!("the job is not stopped: {why}"));

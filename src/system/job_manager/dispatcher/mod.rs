@@ -3,6 +3,7 @@
 //! What it decides is in its [`core`]; this endpoint turns messages and answers into calls of it, and its effects
 //! into writes, answers and runners.
 
+mod copy;
 mod core;
 mod main_function;
 mod runner;
@@ -13,7 +14,7 @@ use crate::host::Instant;
 use crate::system::{
     graph::JobGraph,
     ids::JobId,
-    leadership::LeaderSession,
+    leadership::{LeaderSession, LeaderSessionId},
     protocol::{
         ApplicationStatus, DispatcherGateway, DispatcherHandler, JobDetails, JobOverview,
         JobRefusal, JobResult, JobStatus, SavepointRequest, SavepointStatus, SubmitRefusal,
@@ -34,7 +35,7 @@ use futures::{FutureExt, channel::oneshot, future::join_all};
 use runner::JobRunner;
 use serde::Serialize;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     future::Future,
     sync::Arc,
     time::Duration,
@@ -75,6 +76,7 @@ pub struct Dispatcher {
     services: DispatcherServices,
     core: DispatcherCore,
     store: JobStore,
+    session: LeaderSessionId,
     /// Of jobs that are not over, and of those that are, until nothing is left of them.
     runners: BTreeMap<JobId, Arc<JobRunner>>,
     /// Who waits until a job is taken on.
@@ -83,6 +85,8 @@ pub struct Dispatcher {
     canceling: BTreeMap<JobId, VecDeque<Reply<Result<(), JobRefusal>>>>,
     /// The program that waits for the end of its job.
     executing: Option<oneshot::Sender<Result<JobResult, ApplicationError>>>,
+    /// Paths to which checkpoints of jobs are being copied that can't go on.
+    copying: BTreeSet<String>,
     /// The lease on which the term hangs; with its end by this node's clock the term is over.
     lease: Option<LeaseId>,
     scope: Scope,
@@ -106,11 +110,13 @@ impl Dispatcher {
             core: DispatcherCore::new(term.session, jobs_max, stored, purpose, switches),
             lease: services.session.state().lease(),
             services,
+            session: term.session,
             store,
             runners: BTreeMap::new(),
             submitting: BTreeMap::new(),
             canceling: BTreeMap::new(),
             executing: None,
+            copying: BTreeSet::new(),
             scope: Scope::default(),
         })
     }
@@ -474,15 +480,25 @@ impl DispatcherHandler for Dispatcher {
         request: SavepointRequest,
         reply: Reply<Result<SavepointStatus, JobRefusal>>,
     ) {
-        let master = self.runners.get(&job).and_then(|runner| runner.master());
+        let runner = self.runners.get(&job).cloned();
+        let master = runner.as_ref().and_then(|runner| runner.master());
         match (self.core.known(context.host().now(), job), master) {
             (Known::Nothing, _) => self.answer_unknown(context, job, reply),
             (Known::Told(details), _) if details.status.is_globally_terminal() => {
                 self.answer_about_ended(context, details.status, request, reply);
             }
-            (Known::Told(_), _) | (Known::Running, None) => {
-                self.tell(reply, Err(JobRefusal::NoMaster));
-            }
+            (Known::Running, None) => match (request.checkpoint, runner) {
+                (Some(id), Some(runner)) => {
+                    self.copy_checkpoint(context, id, &runner, request, reply);
+                }
+                // Whoever waited for its master would wait for ever.
+                (None, Some(runner)) if runner.refusal().is_some() => {
+                    let why = runner.refusal().unwrap_or_default();
+                    self.tell(reply, Ok(SavepointStatus::Failed(why)));
+                }
+                _ => self.tell(reply, Err(JobRefusal::NoMaster)),
+            },
+            (Known::Told(_), _) => self.tell(reply, Err(JobRefusal::NoMaster)),
             (Known::Running, Some(master)) => {
                 let ask = self.scope.wrap(master.savepoint(request));
                 context.spawn_then(ask, move |dispatcher, _, status| match status {

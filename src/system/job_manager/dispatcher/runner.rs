@@ -2,9 +2,9 @@
 
 use crate::system::{
     graph::JobGraph,
-    job_manager::event::JobEvent,
     job_manager::job_master::{
-        Checkpoints, JobEnd, JobMaster, JobMasterServices, recover_checkpoints,
+        Checkpoints, JobEnd, JobMaster, JobMasterServices, Recovery, RecoveryTrouble,
+        recover_checkpoints,
     },
     leadership::{
         CoordinationElectionDriver, EndpointTerms, LeaderElectionService, LeaderRunner,
@@ -68,7 +68,8 @@ pub(super) struct JobRunner {
     /// The master of the present term, while there is one.
     master: Shared<JobMasterGateway>,
     /// Why there is none, where it can't go on.
-    trouble: Shared<String>,
+    trouble: RecoveryTrouble,
+    job: Arc<JobGraph>,
 }
 
 impl JobRunner {
@@ -82,8 +83,8 @@ impl JobRunner {
         let (report, ended) = EndReport::new();
         let component = job_component(job.id);
         let id = job.id;
-        let trouble: Shared<String> = Arc::default();
-        let recover = recovery(services.clone(), Arc::new(job), report.clone(), trouble.clone());
+        let (trouble, job) = (RecoveryTrouble::default(), Arc::new(job));
+        let recover = recovery(services.clone(), job.clone(), report.clone(), trouble.clone());
         let master: Shared<JobMasterGateway> = Arc::default();
         let slot = master.clone();
         let terms = EndpointTerms::new(service, &component, recover).watched(move |server| {
@@ -97,7 +98,7 @@ impl JobRunner {
             CoordinationElectionDriver::start_while(conditions, &component, client, session, events)
         });
         report.judged_by(leader.election());
-        (JobRunner { leader, master, trouble }, ended)
+        (JobRunner { leader, master, trouble, job }, ended)
     }
 
     /// The master of the present term, while there is one.
@@ -105,9 +106,19 @@ impl JobRunner {
         self.master.lock().expect("no panic under this lock").clone()
     }
 
-    /// Why the job has no master, where what is kept of it can't be read.
+    /// Why the job has no master: what is kept of it can't be read, or a service gives no answer.
     pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().expect("no panic under this lock").clone()
+        self.trouble.told()
+    }
+
+    /// Why the job does not go on before somebody does something about it, if that is so.
+    pub fn refusal(&self) -> Option<String> {
+        self.trouble.refusal()
+    }
+
+    /// The job.
+    pub fn job(&self) -> &Arc<JobGraph> {
+        &self.job
     }
 
     /// Ends the master and its election. The job goes on elsewhere, unless it has ended.
@@ -121,7 +132,7 @@ fn recovery(
     services: JobMasterServices,
     job: Arc<JobGraph>,
     report: Arc<EndReport>,
-    trouble: Shared<String>,
+    trouble: RecoveryTrouble,
 ) -> crate::system::leadership::RecoverEndpoint<JobMaster> {
     Box::new(move |term: LeaderSession| {
         let (services, job, report) = (services.clone(), job.clone(), report.clone());
@@ -150,20 +161,20 @@ async fn checkpoints(
     services: &JobMasterServices,
     term: &LeaderSession,
     job: &JobGraph,
-    trouble: &Shared<String>,
+    trouble: &RecoveryTrouble,
 ) -> (Checkpoints, bool) {
     let client = &services.coordination;
+    let recovery = Recovery::begin(client.host(), job.id, term.session, trouble);
     // What was recorded before the term began must be seen, and by the watch may be seen too late.
-    if cancellation_requested(&**client, job.id).await {
+    let what = "the coordination service, whether it is to be canceled";
+    if recovery.waits_for(what, cancellation_requested(&**client, job.id)).await {
         return (Checkpoints::default(), true);
     }
-    let recovery = recovered(services, term, job, trouble).boxed();
-    let found = match select(until_canceled(client, job.id).boxed(), recovery).await {
+    let recovered = recovered(services, term, job, &recovery).boxed();
+    match select(until_canceled(client, job.id).boxed(), recovered).await {
         Either::Left(_) => (Checkpoints::default(), true),
         Either::Right((recovered, _)) => (recovered, false),
-    };
-    *trouble.lock().expect("no panic under this lock") = None;
-    found
+    }
 }
 
 /// Reads the checkpoints of a job until that succeeds. What can't be understood is no reason to forget anything, nor
@@ -172,19 +183,16 @@ async fn recovered(
     services: &JobMasterServices,
     term: &LeaderSession,
     job: &JobGraph,
-    trouble: &Shared<String>,
+    recovery: &Recovery<'_>,
 ) -> Checkpoints {
     let client = &services.coordination;
     let store = CompletedCheckpointStore::new(client, term, job.id);
     let mut pause = RECOVERY_PAUSE;
     loop {
-        match recover_checkpoints(&store, &*services.objects, job).await {
+        match recover_checkpoints(recovery, &store, &*services.objects, job).await {
             Ok(checkpoints) => return checkpoints,
             Err(error) => {
-                let (job, session, cause) = (job.id, term.session, error.to_string());
-                tracing::error!(?job, cause, "the job's checkpoints can't be read");
-                *trouble.lock().expect("no panic under this lock") = Some(cause.clone());
-                client.host().announce(&JobEvent::RecoveryFailed { job, session, cause });
+                recovery.failed(&error);
                 client.host().sleep(pause).await;
                 pause = (pause * 2).min(RECOVERY_PAUSE_MAX);
             }

@@ -6,6 +6,7 @@
 mod core;
 mod perform;
 mod recovery;
+mod removals;
 mod resources;
 
 pub(super) use self::core::Checkpoints;
@@ -35,7 +36,8 @@ use crate::system::{
 };
 use futures::{FutureExt, channel::oneshot};
 use perform::ToExecutors;
-pub(super) use recovery::recover_checkpoints;
+pub(super) use recovery::{Recovery, RecoveryTrouble, read_for_savepoint, recover_checkpoints};
+use removals::Removals;
 use resources::{ResourceLink, ToResourceManager};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -71,6 +73,7 @@ pub struct JobMaster {
     scope: Scope,
     /// The same for what is being stored.
     storing: Scope,
+    removals: Removals,
     /// A user wanted the job to end before this term began.
     canceled: bool,
     /// Told of the job's end, unless the term ends first.
@@ -110,6 +113,7 @@ impl JobMaster {
             resource_beats: HeartbeatManager::new(own_id, heartbeat),
             scope: Scope::default(),
             storing: Scope::default(),
+            removals: Removals::default(),
             canceled,
             result: Some(result),
             services,
@@ -280,6 +284,10 @@ impl JobMasterHandler for JobMaster {
             return reply.ok(known);
         }
         if let Err(why) = savepoint::check_path(&request.path) {
+            return reply.ok(SavepointStatus::Failed(why));
+        }
+        if request.checkpoint.is_some() {
+            let why = "the job goes on: take a savepoint without --checkpoint".to_string();
             return reply.ok(SavepointStatus::Failed(why));
         }
         // A former master may have taken it.

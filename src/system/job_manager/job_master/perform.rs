@@ -13,6 +13,7 @@ use crate::system::{
         MasterReport, RegistrationRefusal, SavepointRequest, TaskExecutorGateway, TaskExecutorInfo,
     },
     rpc::{Context, RpcError},
+    sabotage,
     savepoint::{self, Savepoint},
     scope::Scope,
     store::{CompletedCheckpoint, Settled, StoreError},
@@ -74,9 +75,12 @@ impl JobMaster {
                 let add = async move { store.add(since, &pointer, &subsumed).await };
                 self.settle_pointer(context, id, add);
             }
-            Effect::FencePointer(since, id) => {
+            Effect::FencePointer(since, id, newest) => {
                 let store = self.store.clone();
-                self.settle_pointer(context, id, async move { store.fence(since, id).await });
+                let newest = newest
+                    .filter(|_| !context.host().sabotaged(sabotage::FENCE_FORGETS_THE_NEWEST));
+                let fence = async move { store.fence(since, id, newest).await };
+                self.settle_pointer(context, id, fence);
             }
             Effect::EndStoring => self.storing = Scope::default(),
             Effect::PublishSavepoint(request, checkpoint) => {
@@ -199,7 +203,16 @@ impl JobMaster {
         let (objects, metadata) =
             (self.services.objects.clone(), super::core::metadata_object(self.id(), id));
         self.storing = Scope::default();
-        let put = async move { objects.put_until_acknowledged(&metadata, bytes).await };
+        let first = match context.host().sabotaged(sabotage::REMOVAL_BLOCKS_STORING) {
+            true => self.removals.all(),
+            false => Vec::new(),
+        };
+        let put = async move {
+            if !first.is_empty() {
+                let _ = objects.delete_until_acknowledged(&first).await;
+            }
+            objects.put_until_acknowledged(&metadata, bytes).await
+        };
         Self::work(&self.storing, context, put, move |master, context, stored| {
             master.decide(context, |core, now| core.on_metadata_stored(now, id, stored));
         });
@@ -234,14 +247,26 @@ impl JobMaster {
         });
     }
 
-    /// Deletes objects that nothing refers to. What is left when the term ends goes with the job.
-    fn discard(&self, context: &Context<Self>, objects: Vec<String>) {
+    /// Removes objects that nothing refers to. What is left when the term ends goes with the job.
+    fn discard(&mut self, context: &Context<Self>, objects: Vec<String>) {
+        if let Some(some) = self.removals.add(objects) {
+            self.remove(context, some);
+        }
+        let left = self.removals.take_left();
+        if left > 0 {
+            let (node, job) = (context.host().name(), self.id());
+            tracing::warn!(node, %job, left, "too many objects wait to be removed: these go with the job");
+        }
+    }
+
+    fn remove(&self, context: &Context<Self>, objects: Vec<String>) {
         let client = self.services.objects.clone();
-        let work = self.scope.wrap(async move {
-            let _ = client.delete_until_acknowledged(&objects).await;
-        });
-        context.host().spawn(async move {
-            work.await;
+        // A name that is refused would be so again.
+        let removal = async move { client.delete_until_acknowledged(&objects).await.is_ok() };
+        Self::work(&self.scope, context, removal, |master, context, _| {
+            if let Some(next) = master.removals.on_removed() {
+                master.remove(context, next);
+            }
         });
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! A file that was changed by hand is refused, and so are files without the index that names them.
 //! When both folders are set back in time, or gone, a job master refuses: the checkpoint to which the
-//! coordination service points can't be read, which fails the job with that object's name.
+//! coordination service points can't be read, so the job waits, and says that object's name.
 //!
 //! Deliberately absent: replication, as in the coordination service, and objects larger than a message.
 

@@ -5,6 +5,8 @@ pub mod c11_final_checkpoint_finishes;
 pub mod c12_checkpoint_ends_in_time;
 pub mod c13_failures_in_a_row_are_borne;
 pub mod c14_savepoint_is_whole;
+pub mod c15_recovery_says_why;
+pub mod c16_checkpoints_keep_coming;
 pub mod c1_ids_grow;
 pub mod c2_complete_means_all;
 pub mod c3_newest_is_restored;
@@ -138,6 +140,8 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(c12_checkpoint_ends_in_time::CheckpointEndsInTime::new(bounds.clone())),
         Box::new(c13_failures_in_a_row_are_borne::FailuresInARowAreBorne::default()),
         Box::new(c14_savepoint_is_whole::SavepointIsWhole::default()),
+        Box::new(c15_recovery_says_why::RecoverySaysWhy::default()),
+        Box::new(c16_checkpoints_keep_coming::CheckpointsKeepComing::new(bounds.clone())),
         Box::new(c2_complete_means_all::CompleteMeansAll::default()),
         Box::new(c3_newest_is_restored::NewestIsRestored::default()),
         Box::new(c4_visible_after_stored::VisibleAfterStored::default()),

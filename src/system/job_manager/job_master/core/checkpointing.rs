@@ -147,8 +147,10 @@ impl JobMasterCore {
         if all && self.status == JobStatus::Running && !self.checkpoints.running {
             self.checkpoints.running = true;
             self.checkpoints.period += 1;
-            self.checkpoints.last_trigger = None;
-            self.schedule_trigger(now, self.next_trigger(now));
+            let was_begun = self.checkpoints.last_trigger.take().is_some();
+            if !(was_begun && self.switches.on(sabotage::CHECKPOINTS_NOT_BEGUN_AGAIN)) {
+                self.schedule_trigger(now, self.next_trigger(now));
+            }
             self.trigger_savepoint();
         }
     }

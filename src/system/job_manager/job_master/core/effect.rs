@@ -49,7 +49,7 @@ pub enum Effect {
         subsumed: Vec<CheckpointId>,
     },
     /// Sees to it that the outcome of a pointer is known; `on_pointer_settled`.
-    FencePointer(Revision, CheckpointId),
+    FencePointer(Revision, CheckpointId, Option<CheckpointId>),
     /// Ends the wait for what was being stored.
     EndStoring,
     /// Copies a complete checkpoint to where its user wants it; `on_savepoint_published`.

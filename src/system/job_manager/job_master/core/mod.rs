@@ -2,7 +2,8 @@
 //! those of its node's clock, as it is told them.
 //!
 //! [`scheduling`] deploys regions, ends them and starts them again, [`checkpointing`] takes checkpoints and
-//! [`storing`] sees them stored, [`savepoints`] makes copies of them for users, [`executors`] knows who holds slots for the job.
+//! [`storing`] sees them stored, [`savepoints`] makes copies of them for users, [`executors`] knows who holds slots for the job,
+//! [`recovered`] judges what a term finds of those before it.
 
 mod checkpointing;
 mod details;
@@ -12,6 +13,7 @@ mod executors;
 mod failures;
 mod idle;
 mod pending;
+mod recovered;
 mod region;
 mod restarts;
 mod savepoints;
@@ -27,6 +29,7 @@ pub use checkpointing::Checkpoints;
 pub use effect::{Draw, Effect, Notice, Timer};
 pub use execution::Execution;
 pub use executors::ExecutorLink;
+pub use recovered::{Found, ReadCheckpoint, RecoveryRefusal, checkpoint_of, missing_part, remedy};
 pub use storing::metadata_object;
 
 use crate::{

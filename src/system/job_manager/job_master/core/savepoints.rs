@@ -121,7 +121,7 @@ impl JobMasterCore {
             return SavepointStatus::Failed(why);
         }
         let (job, session) = (self.id(), self.session);
-        let SavepointRequest { path, then } = request.clone();
+        let SavepointRequest { path, then, .. } = request.clone();
         self.announce(JobEvent::SavepointRequested { job, session, path, then });
         match then {
             AfterSavepoint::GoOn | AfterSavepoint::Stop => {

@@ -159,9 +159,9 @@ impl JobMasterCore {
             return self.not_stored(now, reason);
         }
         (storing.stage, storing.since) = (Stage::Fencing, now);
-        let (job, since) = (self.id(), self.checkpoints.tail);
+        let (job, since, newest) = (self.id(), self.checkpoints.tail, self.checkpoints.newest());
         self.announce(JobEvent::PointerInDoubt { job, checkpoint: id });
-        self.does(Effect::FencePointer(since, id));
+        self.does(Effect::FencePointer(since, id, newest));
     }
 
     /// What became of a pointer: by its own answer, or by the fence's.

@@ -102,7 +102,7 @@ fn a_region_does_not_begin_anew_while_a_pointer_is_under_way() {
     assert_eq!(effects, [], "what it begins from is not known");
     let grace = Timer::StoringGrace(CheckpointId(8));
     let effects = bench.does(|core, now| core.on_timer(now, grace));
-    assert!(effects.contains(&Effect::FencePointer(Revision::default(), CheckpointId(8))));
+    assert!(effects.contains(&Effect::FencePointer(Revision::default(), CheckpointId(8), None)));
     let effects = bench.settled(8, Settled::Fenced(Revision(4)));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Draw(Draw::Epochs(_), 1))));
     assert_eq!(bench.core.checkpoints.newest(), None);

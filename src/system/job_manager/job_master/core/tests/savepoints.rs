@@ -6,7 +6,7 @@ use crate::system::protocol::{AfterSavepoint, Finality, SavepointRequest, Savepo
 const ALL: [(u32, u32); 4] = [(0, 0), (1, 0), (0, 1), (1, 1)];
 
 fn request(path: &str, then: AfterSavepoint) -> SavepointRequest {
-    SavepointRequest { path: path.to_string(), then }
+    SavepointRequest { path: path.to_string(), then, checkpoint: None }
 }
 
 impl Bench {

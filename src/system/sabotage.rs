@@ -106,7 +106,7 @@ crate::sabotages! {
     /// A dispatcher that stops leading takes the whole cluster along.
     CLUSTER_ENDS_WITH_A_TERM = "cluster-ends-with-a-term", "FLINK-25486", ["P1"];
     /// What was emitted and has no room is no part of the state that a task keeps.
-    OVERFLOW_LOST_AT_A_BARRIER = "overflow-lost-at-a-barrier", "generic", ["X4", "stuck"];
+    OVERFLOW_LOST_AT_A_BARRIER = "overflow-lost-at-a-barrier", "generic", ["C15", "X4", "stuck"];
     /// A provider of machines obeys whichever resource manager attached last, however old its word is.
     LATE_MANAGER_OBEYED = "late-manager-obeyed", "generic", ["S10"];
     /// Machines that were asked for and have not come are asked for again.
@@ -136,7 +136,9 @@ crate::sabotages! {
     /// A channel that becomes idle lets the watermarks of all idle ones pass, though others hold them back.
     IDLE_CHANNEL_LETS_ALL_PASS = "idle-channel-lets-all-pass", "generic", ["X3"];
     /// The timers of event time are left behind when the state of a key is restored.
-    TIMERS_LOST_AT_RESTORE = "timers-lost-at-restore", "generic", ["X4"];
+    TIMERS_LOST_AT_RESTORE = "timers-lost-at-restore", "generic", ["C15", "X4"];
+    /// A subtask of a job that goes on at another parallelism takes over the key groups of all.
+    KEY_GROUPS_TAKEN_BY_ALL = "key-groups-taken-by-all", "generic", ["C15", "X4"];
     /// A window that is restored fires once more when nothing is kept of it any longer.
     WINDOW_FIRES_AGAIN_AFTER_RESTORE = "window-fires-again", "generic", ["X4"];
     /// A front end has room for whatever comes.

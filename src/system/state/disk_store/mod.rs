@@ -39,6 +39,7 @@ mod scan;
 mod snapshot;
 mod store;
 mod table;
+mod whole_file;
 
 #[cfg(test)]
 mod tests;
@@ -48,3 +49,4 @@ pub use error::{Damage, StateError};
 pub use scan::{Record, Scan};
 pub use store::{DiskStore, Options, Snapshot};
 pub use table::KEY_BYTES_MAX;
+pub use whole_file::{FileEntry, read_file};

@@ -5,6 +5,7 @@ pub mod c11_final_checkpoint_finishes;
 pub mod c12_checkpoint_ends_in_time;
 pub mod c13_failures_in_a_row_are_borne;
 pub mod c14_savepoint_is_whole;
+pub mod c15_state_follows_input;
 pub mod c1_ids_grow;
 pub mod c2_complete_means_all;
 pub mod c3_newest_is_restored;

@@ -21,6 +21,10 @@ crate::sabotages! {
     REMOVED_FILES_NAMED_AGAIN = "removed-files-named-again", "FLINK-24611", ["C5", "X4"];
     /// Files that no checkpoint names are removed while a pending one may name them.
     FILES_GO_AT_ONCE = "files-go-at-once", "FLINK-23949", ["C5", "X4"];
+    /// What checkpoints leave that come to nothing stays until their job ends.
+    LEFT_OBJECTS_STAY = "left-objects-stay", "generic", ["C6"];
+    /// Files of older checkpoints are taken for left behind though newer ones name them.
+    FILES_IN_USE_SWEPT = "files-in-use-swept", "generic", ["C5", "C15", "X4", "stuck"];
     /// A job that was stopped takes checkpoints as long as none of its tasks has finished, so that its sources read on.
     CHECKPOINTS_AFTER_THE_STOP = "checkpoints-after-the-stop", "generic", ["C11", "X4"];
     /// A savepoint's metadata is put before the parts that it names.

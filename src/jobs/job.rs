@@ -1,7 +1,8 @@
 //! A job of a binary: all that its commands, its clusters and its scenarios have to know of it.
 
 use super::common::{
-    DATABASE_ARGUMENT, JobArguments, JobOracle, JobSettings, TEXT_BYTES_MAX, job_of,
+    DATABASE_ARGUMENT, JobArguments, JobOracle, JobSettings, KeyedStateModel, TEXT_BYTES_MAX,
+    job_of,
 };
 use crate::{
     host::Draws,
@@ -249,6 +250,23 @@ impl Job {
         Job { test, ..self }
     }
 
+    /// What state by key it holds at a cut of its input; by default that is not judged.
+    ///
+    /// # Panics
+    /// For a job with settings of its own, whose oracle says it.
+    #[must_use]
+    pub fn keeps(self, model: KeyedStateModel) -> Self {
+        let JobTest::Standard(workload) = self.test else {
+            panic!("{} has settings of its own", self.program.name())
+        };
+        let oracle = workload.oracle.clone();
+        let oracle = Arc::new(move |lines: &[Bytes]| -> Box<dyn JobOracle> {
+            Box::new(WithState { oracle: oracle(lines), model })
+        });
+        let test = JobTest::Standard(Workload { oracle, ..workload });
+        Job { test, ..self }
+    }
+
     /// Its name: that of its program.
     pub fn name(&self) -> &str {
         self.program.name()
@@ -392,6 +410,34 @@ fn drawn_words(_: u64, draws: &mut Draws) -> Bytes {
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Job({})", self.name())
+    }
+}
+
+/// An oracle of a job of which is said besides what state it keeps.
+struct WithState {
+    oracle: Box<dyn JobOracle>,
+    model: KeyedStateModel,
+}
+
+impl JobOracle for WithState {
+    fn promise(&self) -> &'static str {
+        self.oracle.promise()
+    }
+
+    fn input(&mut self, partition: u32, record: &[u8]) {
+        self.oracle.input(partition, record);
+    }
+
+    fn output(&mut self, partition: u32, record: &[u8]) -> Result<(), String> {
+        self.oracle.output(partition, record)
+    }
+
+    fn missing(&self) -> Option<String> {
+        self.oracle.missing()
+    }
+
+    fn keyed_state(&self) -> Option<KeyedStateModel> {
+        Some(self.model)
     }
 }
 

@@ -6,9 +6,9 @@
 //! have room for: they go into one object, which some 200,000 fill.
 
 use super::{
-    common::JobArguments,
+    common::{JobArguments, KeyedStateModel, read_group},
     job::Job,
-    word_count::{text, words},
+    word_count::{encoded_words, text, words},
 };
 use crate::{
     host::Draws,
@@ -97,6 +97,18 @@ fn drawn(_: u64, draws: &mut Draws) -> Bytes {
 
 pub(super) fn job() -> Job {
     Job::new(Program::new("word-totals", 1, describe), expected)
+        .keeps(KeyedStateModel {
+            source: "source",
+            operator: "totals",
+            records: encoded_words,
+            handle: |word, states| {
+                if states.count(word) == 1 {
+                    states.event_timers.insert((i64::MAX, word.to_vec()));
+                }
+            },
+            read_group: read_group::<String, u64>,
+            forgets_at_end: true,
+        })
         .about("Count words as word-count does, and tell each total once, at the end of the input")
         .workload(drawn)
         .writes("each word and how often it has occurred in the whole input, as `WORD COUNT`")

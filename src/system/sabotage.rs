@@ -21,6 +21,10 @@ crate::sabotages! {
     REMOVED_FILES_NAMED_AGAIN = "removed-files-named-again", "FLINK-24611", ["C5", "X4"];
     /// Files that no checkpoint names are removed while a pending one may name them.
     FILES_GO_AT_ONCE = "files-go-at-once", "FLINK-23949", ["C5", "X4"];
+    /// What checkpoints leave that come to nothing stays until their job ends.
+    LEFT_OBJECTS_STAY = "left-objects-stay", "generic", ["C6"];
+    /// Files of older checkpoints are taken for left behind though newer ones name them.
+    FILES_IN_USE_SWEPT = "files-in-use-swept", "generic", ["C5", "C17", "X4", "stuck"];
     /// A job that was stopped takes checkpoints as long as none of its tasks has finished, so that its sources read on.
     CHECKPOINTS_AFTER_THE_STOP = "checkpoints-after-the-stop", "generic", ["C11", "X4"];
     /// A savepoint's metadata is put before the parts that it names.
@@ -116,7 +120,7 @@ crate::sabotages! {
     /// A dispatcher that stops leading takes the whole cluster along.
     CLUSTER_ENDS_WITH_A_TERM = "cluster-ends-with-a-term", "FLINK-25486", ["P1"];
     /// What was emitted and has no room is no part of the state that a task keeps.
-    OVERFLOW_LOST_AT_A_BARRIER = "overflow-lost-at-a-barrier", "generic", ["X4", "stuck"];
+    OVERFLOW_LOST_AT_A_BARRIER = "overflow-lost-at-a-barrier", "generic", ["C17", "X4", "stuck"];
     /// A provider of machines obeys whichever resource manager attached last, however old its word is.
     LATE_MANAGER_OBEYED = "late-manager-obeyed", "generic", ["S10"];
     /// Machines that were asked for and have not come are asked for again.
@@ -146,9 +150,11 @@ crate::sabotages! {
     /// A channel that becomes idle lets the watermarks of all idle ones pass, though others hold them back.
     IDLE_CHANNEL_LETS_ALL_PASS = "idle-channel-lets-all-pass", "generic", ["X3"];
     /// The timers of event time are left behind when the state of a key is restored.
-    TIMERS_LOST_AT_RESTORE = "timers-lost-at-restore", "generic", ["X4"];
+    TIMERS_LOST_AT_RESTORE = "timers-lost-at-restore", "generic", ["C17", "X4"];
+    /// A subtask of a job that goes on at another parallelism takes over the key groups of all.
+    KEY_GROUPS_TAKEN_BY_ALL = "key-groups-taken-by-all", "generic", ["C17", "X4"];
     /// What comes while a snapshot of the heap is written changes what that holds.
-    SNAPSHOT_SEES_LATER_WRITES = "snapshot-sees-later-writes", "generic", ["X4"];
+    SNAPSHOT_SEES_LATER_WRITES = "snapshot-sees-later-writes", "generic", ["C17", "X4"];
     /// What is kept of a key under names is left behind when its state is restored.
     ENTRIES_LOST_AT_RESTORE = "entries-lost-at-restore", "generic", ["X4"];
     /// A window that is restored fires once more when nothing is kept of it any longer.

@@ -4,6 +4,7 @@ use crate::system::{dataflow::RECORD_BYTES_MAX, service::log::Retention};
 
 mod client;
 mod faulty_operator;
+mod keyed_state;
 mod oracle;
 mod settings;
 mod writer;
@@ -13,6 +14,7 @@ pub use client::{
     create_topics, run_client_node, run_job,
 };
 pub use faulty_operator::{FailedAttempts, FailureInjection, FaultyOperator, POISON, SlowSubtask};
+pub use keyed_state::{FoundStates, KeyedStateModel, KeyedStates, read_group};
 pub use oracle::JobOracle;
 pub use settings::{DATABASE_ARGUMENT, DatabaseArguments, JobArguments, JobSettings, job_of};
 pub use writer::{partition_lines, run_writer_node, write_lines};

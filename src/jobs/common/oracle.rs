@@ -1,5 +1,7 @@
 //! What a job must put out, whichever job it is.
 
+use super::KeyedStateModel;
+
 /// Follows the input and the output of a job step by step, apart from its operators.
 pub trait JobOracle: Send {
     /// What is so at each step, for people.
@@ -16,4 +18,9 @@ pub trait JobOracle: Send {
 
     /// What the input comes to and the output has not, if there is anything.
     fn missing(&self) -> Option<String>;
+
+    /// What state by key is held at a cut of the input; by default that is not judged.
+    fn keyed_state(&self) -> Option<KeyedStateModel> {
+        None
+    }
 }

@@ -11,6 +11,7 @@ mod oracle;
 mod words;
 
 pub use operators::{Count, Counted};
+pub(super) use oracle::encoded_words;
 pub use oracle::{Oracle, OracleError};
 pub use words::{text, words};
 

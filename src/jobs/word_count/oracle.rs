@@ -1,7 +1,10 @@
 //! What a word count must put out, computed apart from its operators.
 
 use super::{Counted, words};
-use crate::{jobs::common::JobOracle, system::dataflow::Text};
+use crate::{
+    jobs::common::{JobOracle, KeyedStateModel, read_group},
+    system::dataflow::Text,
+};
 use std::collections::BTreeMap;
 
 /// What is wrong with an output.
@@ -99,6 +102,25 @@ impl JobOracle for Oracle {
         let (word, counted, expected) = Oracle::missing(self)?;
         Some(format!("{word:?} stands {expected} times in the input, counted {counted} times"))
     }
+
+    fn keyed_state(&self) -> Option<KeyedStateModel> {
+        Some(KeyedStateModel {
+            source: "source",
+            operator: "count",
+            records: encoded_words,
+            handle: |word, states| {
+                states.count(word);
+            },
+            read_group: read_group::<String, u64>,
+            forgets_at_end: false,
+        })
+    }
+}
+
+/// The words of a line, as they are encoded: the length, and the text.
+pub fn encoded_words(line: &[u8]) -> Vec<Vec<u8>> {
+    let encoded = |word: &[u8]| postcard::to_allocvec(word).expect("bytes can be encoded");
+    words(line).map(encoded).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::{
     system::{
         graph::{KeyGroupRange, OperatorState, RestoredState, SavepointOrigin, StateBackend},
         ids::{CheckpointId, ExecutionAttemptId},
+        sabotage,
         service::Services,
     },
 };
@@ -87,7 +88,12 @@ impl Drop for WorkingFolder {
 impl OperatorContext {
     /// The key groups that the subtask owns.
     pub fn key_groups(&self) -> KeyGroupRange {
-        KeyGroupRange::of_subtask(self.subtask, self.parallelism, self.max_parallelism)
+        match self.host.sabotaged(sabotage::KEY_GROUPS_TAKEN_BY_ALL) {
+            true => KeyGroupRange { start: 0, end: self.max_parallelism },
+            false => {
+                KeyGroupRange::of_subtask(self.subtask, self.parallelism, self.max_parallelism)
+            }
+        }
     }
 
     /// Whether this is the subtask that goes on with what a former one had besides keys, where the job has another

@@ -241,6 +241,13 @@ pub enum JobEvent {
         /// Why.
         why: String,
     },
+    /// Objects are there that checkpoints left which came to nothing; they are removed.
+    LeftObjectsFound {
+        /// The job.
+        job: JobId,
+        /// Their names.
+        objects: Vec<String>,
+    },
     /// The pointer of a checkpoint got no answer in time; whether it stands is being decided.
     PointerInDoubt {
         /// The job.

@@ -152,6 +152,7 @@ crate::milestones! {
         "savepoint-triggered" [CHECKPOINT, IN_FLIGHT] = _, JobEvent::SavepointTriggered { .. }, "A checkpoint began of which a savepoint is made.";
         "stop-triggered" [CHECKPOINT, IN_FLIGHT] = _, JobEvent::SavepointTriggered { then: AfterSavepoint::Stop, .. }, "A checkpoint began with which a job is to stop.";
         "savepoint-completed" [CHECKPOINT] = _, JobEvent::SavepointCompleted { .. }, "A savepoint is whole.";
+        "left-objects-found" = _, JobEvent::LeftObjectsFound { .. }, "A master found objects of checkpoints that came to nothing, and removes them.";
         "savepoint-failed" = _, JobEvent::SavepointFailed { .. }, "A savepoint has come to nothing.";
         "checkpoints-not-borne" = _, JobEvent::FailureCounted { attempts, .. } if attempts.is_empty(), "More checkpoints in a row have failed than a job bears.";
         "pointer-in-doubt" = _, JobEvent::PointerInDoubt { .. }, "A master has no answer whether a checkpoint's pointer stands, and fences it.";

@@ -264,8 +264,7 @@ impl SystemUnderTest for Cluster {
         }
         let purpose = nodes::Purpose::new(mode, &jobs[0].plan, settings.cluster.program());
         let mut bounds = settings.time_bounds();
-        bounds.checkpoint_timeouts =
-            jobs.iter().map(|job| (job.id, job.checkpoint_timeout)).collect();
+        bounds.checkpoint_timeouts = jobs.iter().flat_map(JobSetup::checkpoint_timeouts).collect();
         let mut invariants = invariants_of_cluster(&bounds);
         // Under faults a restart may have any reason.
         if !run.has_faults {
@@ -308,7 +307,7 @@ impl SystemUnderTest for Cluster {
         for job in jobs {
             goals.extend(goals::of_job(&job, run.has_faults, mode));
             invariants.push(job.oracle);
-            invariants.extend(job.of_service);
+            invariants.extend(job.besides);
             nodes.extend(job.nodes);
             outputs.push(job.output);
             explanations.push(job.explain);

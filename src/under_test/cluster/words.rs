@@ -285,6 +285,9 @@ fn job(event: &JobEvent) -> Option<String> {
         JobEvent::SavepointFailed { path, why, .. } => {
             format!("the savepoint {path} comes to nothing: {why}")
         }
+        JobEvent::LeftObjectsFound { objects, .. } => {
+            format!("removes {} objects that checkpoints left", objects.len())
+        }
         JobEvent::PointerInDoubt { checkpoint, .. } => {
             format!("has no answer whether the pointer to {checkpoint:?} stands")
         }

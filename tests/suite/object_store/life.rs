@@ -11,7 +11,7 @@ use wavetank::{
         service::{
             ServiceError,
             object_store::{
-                BlobGateway, OBJECT_BYTES_MAX, OBJECT_NAMES_MAX, OBJECT_STORE_ENDPOINT,
+                BlobGateway, Content, OBJECT_BYTES_MAX, OBJECT_NAMES_MAX, OBJECT_STORE_ENDPOINT,
                 ObjectStoreError, ObjectStoreEvent, ObjectStoreRefusal, ObjectSum,
             },
         },
@@ -52,7 +52,8 @@ fn a_object_is_stored_once_read_and_deleted() {
         assert_eq!(objects.get("a/b").await, Ok(two.clone()));
         let stored = |name: &str, content: &Bytes| {
             let (name, len, crc) = shown(name, content);
-            ObjectStoreEvent::Stored { name, len, crc }
+            let content = Content(content.clone());
+            ObjectStoreEvent::Stored { name, len, crc, content }
         };
         let expected = [
             stored("a/b", &one),

@@ -187,7 +187,7 @@ impl Checker {
 
     fn server(&mut self, event: ObjectStoreEvent) {
         match event {
-            ObjectStoreEvent::Stored { name, len, crc } => {
+            ObjectStoreEvent::Stored { name, len, crc, .. } => {
                 assert!(self.may_put(&name, (len, crc)), "nobody stored {name}");
                 assert!(!Self::under(&name, &self.sealed), "{name} is sealed");
                 assert_eq!(self.objects.insert(name.clone(), (len, crc)), None, "{name}");

@@ -16,7 +16,7 @@ use crate::system::{
     sabotage,
     savepoint::{self, Savepoint},
     scope::Scope,
-    store::{CompletedCheckpoint, Settled, StoreError},
+    store::{CompletedCheckpoint, Settled, StoreError, object_prefix},
     task_executor::until_connection_breaks,
 };
 use bytes::Bytes;
@@ -87,6 +87,7 @@ impl JobMaster {
                 self.publish_savepoint(context, request, &checkpoint);
             }
             Effect::Discard(objects) => self.discard(context, objects),
+            Effect::ListObjects => self.list_objects(context),
             Effect::Connect(resource, heartbeat) => {
                 let (gateway, host) = (self.gateways[&resource].clone(), context.host().clone());
                 let data = self.core.data_port(&resource).expect("it is connected");
@@ -244,6 +245,16 @@ impl JobMaster {
             master.decide(context, |core, now| {
                 core.on_savepoint_published(now, &request.path, published);
             });
+        });
+    }
+
+    fn list_objects(&self, context: &Context<Self>) {
+        let (objects, prefix) = (self.services.objects.clone(), object_prefix(self.id()));
+        let list = async move { objects.list_until_acknowledged(&prefix).await };
+        Self::work(&self.scope, context, list, move |master, context, listed| {
+            // A prefix that is sealed has nothing under it.
+            let objects = listed.unwrap_or_default();
+            master.decide(context, |core, _| core.on_objects_listed(objects));
         });
     }
 

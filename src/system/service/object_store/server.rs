@@ -1,7 +1,7 @@
 //! The object store: an endpoint in front of the index, its log and the objects' files.
 
 use super::{
-    ObjectStoreEvent, files,
+    Content, ObjectStoreEvent, files,
     index::{Index, Object, Record, Renaming, Sealing},
     model::{OBJECT_BYTES_MAX, ObjectStoreRefusal, ObjectSum},
 };
@@ -127,8 +127,9 @@ impl ObjectStoreServer {
         }
         let (len, crc) = (bytes.len() as u64, crc32fast::hash(&bytes));
         if let Some(object) = self.index.put(&name, len, crc)? {
+            let content = Content(bytes.clone());
             self.written.push((object.file, bytes));
-            batch.announce(ObjectStoreEvent::Stored { name: name.clone(), len, crc });
+            batch.announce(ObjectStoreEvent::Stored { name: name.clone(), len, crc, content });
             self.apply(Record::Store { name, object }, batch);
         }
         Ok(())

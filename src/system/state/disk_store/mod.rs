@@ -40,6 +40,7 @@ mod snapshot;
 mod store;
 mod table;
 mod whole;
+mod whole_file;
 
 #[cfg(test)]
 mod tests;
@@ -50,3 +51,4 @@ pub use scan::{Record, Scan};
 pub use store::{DiskStore, Options, Snapshot};
 pub use table::KEY_BYTES_MAX;
 pub use whole::{SnapshotFolder, WholeSnapshot, WrittenSnapshot};
+pub use whole_file::{FileEntry, read_file};

@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A value has at most this part of the memory.
 const VALUE_SHARE: usize = 16;
+/// Bytes of a unit of files, usually.
+pub(super) const UNIT_BYTES: usize = 4 << 10;
 /// The least memory.
 const MEMORY_MIN: usize = 16 << 10;
 
@@ -41,7 +43,7 @@ pub struct Options {
 impl Options {
     /// The usual ones.
     pub fn new(memory: usize, groups: KeyGroupRange, owner: u64) -> Self {
-        Options { memory, groups, owner, unit: 4 << 10, file: 7 << 18 }
+        Options { memory, groups, owner, unit: UNIT_BYTES, file: 7 << 18 }
     }
 }
 

@@ -34,7 +34,7 @@ impl Identity {
         format!("{:016x}-{:010}", self.owner, self.number)
     }
 
-    fn seed(self) -> u32 {
+    pub fn seed(self) -> u32 {
         let mut hasher = Hasher::new();
         hasher.update(&self.owner.to_le_bytes());
         hasher.update(&self.number.to_le_bytes());
@@ -42,7 +42,7 @@ impl Identity {
     }
 }
 
-fn checksum(seed: u32, unit: u32, content: &[u8]) -> u32 {
+pub(super) fn checksum(seed: u32, unit: u32, content: &[u8]) -> u32 {
     let mut hasher = Hasher::new_with_initial(seed);
     hasher.update(&unit.to_le_bytes());
     hasher.update(content);
@@ -342,10 +342,10 @@ impl Table {
 }
 
 /// What stands at the end of a file.
-struct Trailer {
-    identity: Identity,
-    index_unit: u32,
-    entries: u64,
+pub(super) struct Trailer {
+    pub identity: Identity,
+    pub index_unit: u32,
+    pub entries: u64,
     first: Box<[u8]>,
     last: Box<[u8]>,
 }
@@ -365,7 +365,7 @@ impl Trailer {
         }
     }
 
-    fn parse(payload: &[u8]) -> Option<Self> {
+    pub fn parse(payload: &[u8]) -> Option<Self> {
         let rest = payload.strip_prefix(MARK)?;
         let (owner, rest) = rest.split_first_chunk()?;
         let (number, rest) = rest.split_first_chunk()?;

@@ -191,10 +191,35 @@ impl Tried {
         if is_complete {
             self.upload(&snapshot);
             self.store.snapshot_is_complete(snapshot.id);
+            self.check_read(&snapshot);
             self.check_restored(&snapshot);
         } else {
             self.store.snapshot_aborted(snapshot.id);
         }
+    }
+
+    /// The bytes of a snapshot's files, read without a store, are what the model was then.
+    fn check_read(&self, snapshot: &Snapshot) {
+        let mut found = Model::new();
+        for file in &snapshot.files {
+            let from = self.door.open(&format!("uploaded/{}", file.name), OpenMode::Read);
+            let mut bytes = vec![0; usize::try_from(file.length).unwrap()];
+            from.unwrap().read_at(0, &mut bytes).unwrap();
+            let counts = |key: &[u8]| {
+                let group = u32::from(u16::from_be_bytes([key[0], key[1]]));
+                file.groups.iter().any(|groups| groups.contains(group))
+            };
+            let entries = whole_file::read_units(file, &bytes, 128).unwrap();
+            for (key, value) in entries.into_iter().filter(|(key, _)| counts(key)) {
+                match value {
+                    Some(value) => drop(found.insert(key, value)),
+                    None => drop(found.remove(&key)),
+                }
+            }
+            bytes[8] ^= 1;
+            assert!(whole_file::read_units(file, &bytes, 128).is_err(), "a bit has rotted");
+        }
+        assert_eq!(found, self.then[&snapshot.id]);
     }
 
     /// The snapshot, restored into stores of other ranges, is what the model was then.

@@ -184,7 +184,7 @@ mod tests {
     const PATH: &str = "savepoints/one";
 
     fn stored(name: &str) -> ObjectStoreEvent {
-        ObjectStoreEvent::Stored { name: format!("{PATH}/{name}"), len: 1, crc: 1 }
+        super::super::testing_jobs::stored(format!("{PATH}/{name}"))
     }
 
     fn deleted(name: &str) -> ObjectStoreEvent {

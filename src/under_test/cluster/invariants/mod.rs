@@ -7,11 +7,13 @@ pub mod c13_failures_in_a_row_are_borne;
 pub mod c14_savepoint_is_whole;
 pub mod c15_recovery_says_why;
 pub mod c16_checkpoints_keep_coming;
+pub mod c17_state_follows_input;
 pub mod c1_ids_grow;
 pub mod c2_complete_means_all;
 pub mod c3_newest_is_restored;
 pub mod c4_visible_after_stored;
 pub mod c5_retained_is_whole;
+pub mod c6_left_objects_go;
 pub mod c7_consistent_cut;
 pub mod c8_one_outcome;
 pub mod c9_checkpoints_keep_their_distance;
@@ -146,6 +148,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(c3_newest_is_restored::NewestIsRestored::default()),
         Box::new(c4_visible_after_stored::VisibleAfterStored::default()),
         Box::new(c5_retained_is_whole::RetainedIsWhole::default()),
+        Box::new(c6_left_objects_go::LeftObjectsGo::default()),
         Box::new(c7_consistent_cut::ConsistentCut::default()),
         Box::new(c8_one_outcome::OneOutcome::default()),
         Box::new(c9_checkpoints_keep_their_distance::CheckpointsKeepTheirDistance::default()),

@@ -69,7 +69,7 @@ fn is_under(sealed: &BTreeSet<String>, name: &str) -> bool {
 impl ObjectStoreDurable {
     fn apply(&mut self, at: Moment, event: &ObjectStoreEvent) -> Check {
         match event {
-            ObjectStoreEvent::Stored { name, len, crc } => {
+            ObjectStoreEvent::Stored { name, len, crc, .. } => {
                 let before = self.objects.insert(name.clone(), (*len, *crc));
                 let sealed = is_under(&self.sealed, name);
                 Check::that(before.is_none() && !sealed, || {

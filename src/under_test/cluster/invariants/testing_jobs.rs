@@ -9,7 +9,7 @@ pub use crate::system::{
     protocol::{ApplicationStatus, ExecutionState, JobResult, JobStatus, job_component},
     service::{
         log::{LogEvent, TransactionId},
-        object_store::ObjectStoreEvent,
+        object_store::{Content, ObjectStoreEvent},
     },
     store::{self, CheckpointPointer, StoredResult},
     task_executor::{SlotEvent, TaskEvent},
@@ -128,7 +128,13 @@ pub fn recovered(revision: u64, puts: Vec<Change>) -> CoordinationEvent {
 }
 
 pub fn stored(name: impl Into<String>) -> ObjectStoreEvent {
-    ObjectStoreEvent::Stored { name: name.into(), len: 1, crc: 1 }
+    ObjectStoreEvent::Stored { name: name.into(), len: 1, crc: 1, content: Content::default() }
+}
+
+/// An object with something in it.
+pub fn stored_with(name: impl Into<String>, content: Vec<u8>) -> ObjectStoreEvent {
+    let (len, crc) = (content.len() as u64, crc32fast::hash(&content));
+    ObjectStoreEvent::Stored { name: name.into(), len, crc, content: Content(content.into()) }
 }
 
 pub fn scheduled(number: u128, epoch: u64, restored: Option<u64>) -> JobEvent {

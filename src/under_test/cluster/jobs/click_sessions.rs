@@ -146,7 +146,7 @@ impl JobUnderTest for ClickSessions {
             nodes,
             plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::new(oracle))),
-            of_service: Vec::new(),
+            besides: Vec::new(),
             callers: 0..0,
             input_topic: topics.input,
             expected_status: settings.expected_status().to_vec(),

@@ -120,8 +120,8 @@ pub struct JobSetup {
     pub nodes: Vec<Node>,
     /// What it must put out.
     pub oracle: Box<dyn Invariant<Model>>,
-    /// What must hold of it besides, if it is a service.
-    pub of_service: Vec<Box<dyn Invariant<Model>>>,
+    /// What must hold of it besides.
+    pub besides: Vec<Box<dyn Invariant<Model>>>,
     /// The numbers of its callers, if it is a service.
     pub callers: Range<u32>,
     /// The topic that ends before the job can.
@@ -138,6 +138,14 @@ pub struct JobSetup {
     pub output: OutputOf<Model>,
     /// Why it may be stuck without a bug.
     pub explain: Explanation<Model>,
+}
+
+impl JobSetup {
+    /// How long a checkpoint may take of the job and of those as which it goes on.
+    pub fn checkpoint_timeouts(&self) -> impl Iterator<Item = (JobId, Duration)> {
+        let next = self.plan.course.next.iter().map(|next| next.job.id);
+        std::iter::once(self.id).chain(next).map(|id| (id, self.checkpoint_timeout))
+    }
 }
 
 /// A [`JobUnderTest`] whatever its settings.

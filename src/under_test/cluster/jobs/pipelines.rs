@@ -112,7 +112,7 @@ impl JobUnderTest for Pipelines {
             nodes,
             plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::<Oracle>::default())),
-            of_service: Vec::new(),
+            besides: Vec::new(),
             callers: 0..0,
             input_topic: topics.input,
             expected_status: settings.expected_status().to_vec(),

@@ -248,9 +248,9 @@ impl JobUnderTest for ServiceJob {
         };
         let oracle = ByTheLog::new(self.service.clone(), delivery);
         let order = LinearizableByPath::new(self.service.clone(), callers.clone());
-        let mut of_service: Vec<Box<dyn Invariant<Model>>> = vec![Box::new(order)];
+        let mut besides: Vec<Box<dyn Invariant<Model>>> = vec![Box::new(order)];
         if delivery == Delivery::AtLeastOnce {
-            of_service.push(Box::new(HandledIsAnswered::new(&topics.input)));
+            besides.push(Box::new(HandledIsAnswered::new(&topics.input)));
         }
         let name = self.service.name().to_string();
         JobSetup {
@@ -258,7 +258,7 @@ impl JobUnderTest for ServiceJob {
             nodes: self.nodes(settings, run, &plan),
             plan,
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::new(oracle))),
-            of_service,
+            besides,
             callers: callers.clone(),
             input_topic: topics.input,
             expected_status: vec![JobStatus::Canceled],

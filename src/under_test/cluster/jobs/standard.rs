@@ -21,7 +21,10 @@ use crate::{
         ids::JobId,
         protocol::JobStatus,
     },
-    under_test::cluster::{invariants::x4_exactly_once::ExactlyOnce, model::Model},
+    under_test::cluster::{
+        invariants::{c17_state_follows_input::StateFollowsInput, x4_exactly_once::ExactlyOnce},
+        model::Model,
+    },
 };
 use bytes::Bytes;
 
@@ -170,8 +173,8 @@ impl JobUnderTest for StandardJob {
             id,
             nodes,
             plan,
+            besides: StateFollowsInput::of(id, &topics, &*oracle).into_iter().collect(),
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), oracle)),
-            of_service: Vec::new(),
             callers: 0..0,
             input_topic: topics.input,
             expected_status: settings.expected_status(),

@@ -29,7 +29,9 @@ use crate::{
         protocol::JobStatus,
     },
     under_test::cluster::{
-        invariants::x4_exactly_once::ExactlyOnce, lines::check_lines, model::Model,
+        invariants::{c17_state_follows_input::StateFollowsInput, x4_exactly_once::ExactlyOnce},
+        lines::check_lines,
+        model::Model,
     },
 };
 use bytes::Bytes;
@@ -228,8 +230,8 @@ impl JobUnderTest for WordCount {
             id,
             nodes: workload.nodes(run, dealt.clone(), &topics, plan.clone()),
             plan,
+            besides: StateFollowsInput::of(id, &topics, &Oracle::default()).into_iter().collect(),
             oracle: Box::new(ExactlyOnce::new(id, topics.clone(), Box::<Oracle>::default())),
-            of_service: Vec::new(),
             callers: 0..0,
             input_topic: topics.input,
             expected_status: settings.expected_status().to_vec(),

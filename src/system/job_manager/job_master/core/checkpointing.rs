@@ -48,6 +48,8 @@ pub struct Checkpoints {
     running: bool,
     last_trigger: Option<Instant>,
     last_end: Option<Instant>,
+    /// When it was last asked what is left of checkpoints that came to nothing.
+    pub(super) swept: Option<Instant>,
     /// In a row.
     failures: u32,
     pub(super) history: CheckpointHistory,
@@ -352,6 +354,7 @@ impl JobMasterCore {
             }
         }
         self.remove_unnamed(Some(checkpoint));
+        self.sweep(now);
         self.trigger_savepoint();
     }
 

@@ -56,6 +56,8 @@ pub enum Effect {
     PublishSavepoint(SavepointRequest, CompletedCheckpoint),
     /// Deletes objects that nothing refers to.
     Discard(Vec<String>),
+    /// Asks which objects the job has; `on_objects_listed`.
+    ListObjects,
     /// A task executor is connected: monitors it.
     Connect(ResourceId, HeartbeatSession),
     /// Monitors a task executor no more.

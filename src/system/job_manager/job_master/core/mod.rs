@@ -21,6 +21,7 @@ mod scheduling;
 mod shared;
 mod slot_pool;
 mod storing;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod waits;

@@ -4,7 +4,7 @@
 //! of a checkpoint that goes meanwhile; they stay until all have ended that were pending then. A task that knows less may
 //! even name files that are gone: its part is refused, and with it the checkpoint.
 
-use super::{Effect, JobMasterCore};
+use super::{Checkpoints, Effect, JobMasterCore};
 use crate::system::{
     graph::{SharedFile, StateHandle},
     ids::{CheckpointId, ExecutionVertexId},
@@ -17,13 +17,20 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub struct UnnamedFiles(BTreeMap<String, BTreeSet<CheckpointId>>);
 
+impl Checkpoints {
+    /// Whether a checkpoint that is pending may name a file that none names.
+    pub(super) fn may_be_named(&self, file: &str) -> bool {
+        self.unnamed.0.contains_key(file)
+    }
+}
+
 fn files_of(states: &[(ExecutionVertexId, StateHandle)]) -> impl Iterator<Item = &str> {
     states.iter().flat_map(|(_, state)| &state.shared).map(|file| file.object.as_str())
 }
 
 impl JobMasterCore {
     /// The files that checkpoints name which are complete, or of which parts have come.
-    fn named(&self) -> BTreeSet<&str> {
+    pub(super) fn named(&self) -> BTreeSet<&str> {
         let checkpoints = &self.checkpoints;
         let mut named: BTreeSet<&str> = BTreeSet::new();
         for completed in &checkpoints.completed {

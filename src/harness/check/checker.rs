@@ -3,6 +3,7 @@
 use super::{
     invariant::{AnyInvariant, Check, Invariant, Violation, any_invariants},
     model::{AnyModel, Model},
+    no_panic::NoPanic,
     properties::Properties,
 };
 use crate::{
@@ -128,7 +129,9 @@ pub struct Checker {
 impl Checker {
     /// A checker of the invariants of a model, for a world that is driven by hand: `kinds` are the kinds of
     /// events that it knows, what comes most often first.
-    pub fn of<M: Model>(kinds: Vec<EventKind>, invariants: Vec<Box<dyn Invariant<M>>>) -> Self {
+    pub fn of<M: Model>(kinds: Vec<EventKind>, mut invariants: Vec<Box<dyn Invariant<M>>>) -> Self {
+        // What a test's own process asserts holds, too.
+        invariants.push(Box::new(NoPanic));
         Checker::new(Watch {
             kinds,
             invariants: any_invariants(invariants),

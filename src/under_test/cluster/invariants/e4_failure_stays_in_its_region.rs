@@ -12,6 +12,7 @@ use crate::{
         job_manager::{JobEvent, JobManagerConfig},
         leadership::LeaderSessionId,
         protocol::JobStatus,
+        store,
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
@@ -31,6 +32,8 @@ struct Deployed {
     failed: BTreeSet<u64>,
     /// A checkpoint's failure was counted since the last one of the job.
     checkpoint_failed: bool,
+    /// It knows the job's final checkpoint, also when that was removed since by who came after it.
+    is_final: bool,
 }
 
 /// Remembers what masters deployed, and what has failed of it.
@@ -39,6 +42,8 @@ pub struct FailureStaysInItsRegion {
     masters: BTreeMap<(Process, JobId), Deployed>,
     /// What each master's checkpoints still wait for.
     pending: BTreeMap<(Process, JobId), BTreeMap<CheckpointId, BTreeSet<ExecutionAttemptId>>>,
+    /// The masters in whose time there was a final checkpoint, which they may have read before they deploy anything.
+    may_know_final: BTreeSet<(Process, JobId)>,
     /// Since when each master's job does not run whole.
     in_part: BTreeMap<(Process, JobId), Duration>,
     clocks: Clocks,
@@ -61,14 +66,25 @@ impl ClusterInvariant for FailureStaysInItsRegion {
         match seen {
             EventRef::Job(JobEvent::Scheduled { job, session, epoch, vertices, .. }) => {
                 let whole = is_whole(at, *job, vertices, model);
-                whole.and(self.scheduled(at, (*job, *session), *epoch, vertices))
+                let deployed = self.scheduled(at, (*job, *session), *epoch, vertices);
+                if let Some(master) = self.masters.get_mut(&(at.process, *job)) {
+                    master.is_final |= model.keys.contains_key(&store::final_key(*job))
+                        || self.may_know_final.contains(&(at.process, *job));
+                }
+                whole.and(deployed)
             }
             EventRef::Job(JobEvent::FailureCounted { job, session, attempts, all, .. }) => {
                 self.failed(at, (*job, *session), attempts, *all, model)
             }
             EventRef::Job(JobEvent::StatusChanged { job, status, .. }) => {
                 match status {
-                    JobStatus::Created => drop(self.in_part.insert((at.process, *job), at.time)),
+                    JobStatus::Created => {
+                        self.in_part.insert((at.process, *job), at.time);
+                        self.may_know_final.remove(&(at.process, *job));
+                        if model.keys.contains_key(&store::final_key(*job)) {
+                            self.may_know_final.insert((at.process, *job));
+                        }
+                    }
                     JobStatus::Restarting => {
                         self.in_part.entry((at.process, *job)).or_insert(at.time);
                     }
@@ -99,9 +115,12 @@ impl ClusterInvariant for FailureStaysInItsRegion {
                 }
                 Check::Ignored
             }
-            EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
+            EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, last }) => {
                 if let Some(pending) = self.pending.get_mut(&(at.process, *job)) {
                     pending.remove(checkpoint);
+                }
+                if let Some(master) = self.masters.get_mut(&(at.process, *job)) {
+                    master.is_final |= *last;
                 }
                 Check::Ignored
             }
@@ -116,6 +135,7 @@ impl ClusterInvariant for FailureStaysInItsRegion {
                 if matches!(event, Hardware::Ended(_)) {
                     self.masters.retain(|(process, _), _| *process != at.process);
                     self.pending.retain(|(process, _), _| *process != at.process);
+                    self.may_know_final.retain(|(process, _)| *process != at.process);
                     self.in_part.retain(|(process, _), _| *process != at.process);
                 }
                 Check::Ignored
@@ -140,9 +160,8 @@ fn is_whole(at: Moment, job: JobId, vertices: &[ExecutionVertexId], model: &Mode
 }
 
 impl FailureStaysInItsRegion {
-    /// All may begin anew when checkpoints have failed, and when the final one was stored (what was kept of it
-    /// may be removed since by a later master) or, as far as its master knows, may be: every part of one is
-    /// there, and nothing is known of what became of it.
+    /// All may begin anew when checkpoints have failed, and when the final one is stored or, as far as its
+    /// master knows, may be: every part of one is there, and nothing is known of what became of it.
     fn failed(
         &mut self,
         at: Moment,
@@ -157,7 +176,8 @@ impl FailureStaysInItsRegion {
         let Some(master) = master.filter(|master| master.session == session) else {
             return Check::Ignored;
         };
-        let may_be_final = whole || model.finals.contains_key(&job);
+        let is_kept = model.keys.contains_key(&store::final_key(job));
+        let may_be_final = whole || is_kept || master.is_final;
         let of_checkpoints = std::mem::take(&mut master.checkpoint_failed) && attempts.is_empty();
         let fails = |epoch: &u64| all || attempts.iter().any(|attempt| attempt.epoch == *epoch);
         master.failed.extend(master.epochs.values().copied().filter(fails));
@@ -209,6 +229,7 @@ impl FailureStaysInItsRegion {
             epochs: BTreeMap::new(),
             failed: BTreeSet::new(),
             checkpoint_failed: false,
+            is_final: false,
         };
         let master = self.masters.entry((at.process, job)).or_insert_with(fresh);
         if master.session != session {
@@ -342,7 +363,20 @@ mod tests {
         let completed =
             JobEvent::CheckpointCompleted { job: JOB, checkpoint: CheckpointId(8), last: true };
         two_regions().holds(process(1, 1), completed).holds(process(1, 1), all_failed(1, 2));
+        // Who was paused between its begin and its first deployment has read it all the same.
+        History::<FailureStaysInItsRegion>::new()
+            .holds(process(0, 1), committed(2, vec![last_checkpoint(8)]))
+            .holds(process(1, 1), is(JobStatus::Created))
+            .holds(process(0, 1), committed(3, vec![removed.clone()]))
+            .holds(process(1, 1), scheduled_of(1, 1, &[0]))
+            .holds(process(1, 1), all_failed(0, 1));
         // Who began after that has no such reason.
+        History::<FailureStaysInItsRegion>::new()
+            .holds(process(0, 1), committed(2, vec![last_checkpoint(8)]))
+            .holds(process(0, 1), committed(3, vec![removed.clone()]))
+            .holds(process(1, 1), is(JobStatus::Created))
+            .holds(process(1, 1), scheduled_of(1, 1, &[0]))
+            .breaks(process(1, 1), all_failed(0, 1));
         History::<FailureStaysInItsRegion>::new()
             .holds(process(0, 1), committed(2, vec![last_checkpoint(8)]))
             .holds(process(0, 1), committed(3, vec![removed]))

@@ -3,6 +3,8 @@
 //!
 //! `--megabytes=N`, `--kills=N` and `--seconds=N` say how long the text is, how many processes are killed, and how long
 //! the text lasts at least if none is: the source rests between its steps, so that kills fall on all of its course.
+//! `--state-memory=BYTES` keeps state on disk, with so many bytes of memory for that of each subtask; `--state-inline=KEYS`
+//! lets the heap write snapshots of more keys to files.
 
 use crate::{
     live_cluster::{Client, Cluster, epochs, memory, option, role, send},
@@ -19,7 +21,7 @@ use wavetank::{
     system::{
         client::JobClient,
         connector::{Input, TextSourceParameters, upload_text},
-        graph::{CheckpointSettings, RestartStrategy},
+        graph::{CheckpointSettings, HEAP_INLINE, RestartStrategy, StateBackend},
         ids::JobId,
         leadership::LeaderFollower,
         protocol::{JobDetails, JobStatus, job_component},
@@ -61,6 +63,7 @@ pub fn live_words(effort: Effort) {
         "live words: a text of {megabytes} MB counted by {JOB}, which tells each total once at the end; checkpoints every \
          {CHECKPOINT_INTERVAL_MS} ms; {kills} SIGKILLs, of executors and of leading and standby job managers"
     );
+    row("state", format!("{:?}", state_backend()));
     let text = made(megabytes * 1_000_000);
     let begun = Instant::now();
     let expected = counted(&text);
@@ -89,6 +92,17 @@ fn report(expected: &BTreeMap<Vec<u8>, u64>, told: &Told) {
     wrong.iter().take(10).for_each(|line| println!("  {line}"));
     row("words with a wrong total", wrong.len());
     assert!(wrong.is_empty(), "the totals are not exact");
+}
+
+/// Where tasks keep their state.
+fn state_backend() -> StateBackend {
+    match option("state-memory", 0) {
+        0 => {
+            let inline = option("state-inline", u64::from(HEAP_INLINE));
+            StateBackend::Heap { inline: inline.try_into().expect("keys are counted in 32 bits") }
+        }
+        memory => StateBackend::Disk { memory },
+    }
 }
 
 /// A text of so many bytes, the same each time.
@@ -197,6 +211,7 @@ impl<'a> Counting<'a> {
                 ..CheckpointSettings::default()
             },
             restarts: RestartStrategy::FixedDelay { attempts: u32::MAX, delay_ms: 0 },
+            state_backend: state_backend(),
             ..JobSettings::default()
         };
         let graph =

@@ -20,13 +20,15 @@ pub struct TimeBounds {
     pub failover: Duration,
     /// From the acknowledgement of a cancellation to the job's result.
     pub cancellation: Duration,
+    /// How long an object may stay that a checkpoint has left which came to nothing, while the job completes others.
+    pub left_objects: Duration,
     /// How long a job that runs may be without another complete checkpoint, beyond its interval or pause.
     pub next_checkpoint: Option<Duration>,
 }
 
 impl Default for TimeBounds {
     /// 10 s for a checkpoint and 2 s more, 6 s for a lease, 5 s for a peer without beats, 4 s for a failover, 15 s for a cancellation,
-    /// none for the next checkpoint.
+    /// 20 s for an object that is left, none for the next checkpoint.
     fn default() -> Self {
         TimeBounds {
             checkpoint_timeout: Duration::from_secs(10),
@@ -36,6 +38,7 @@ impl Default for TimeBounds {
             checkpoint: Duration::from_secs(2),
             failover: Duration::from_secs(4),
             cancellation: Duration::from_secs(15),
+            left_objects: Duration::from_secs(20),
             next_checkpoint: None,
         }
     }

@@ -45,6 +45,7 @@ crate::settings! {
             "checkpoint" checkpoint: DurationRange = fixed("0s", "60m", "2s"), "What a checkpoint may take beyond its time-out.";
             "failover" failover: DurationRange = fixed("3s", "60m", "4s"), "How long a checkpoint may keep a job waiting that restarts or ends.";
             "cancellation" cancellation: DurationRange = fixed("0s", "60m", "15s"), "From the acknowledgement of a cancellation to the job's result, under leaders that stay.";
+            "left-objects" left_objects: DurationRange = fixed("0s", "60m", "20s"), "How long an object may stay that a checkpoint has left which came to nothing, while the job completes others.";
             "next-checkpoint" next_checkpoint: Option<DurationRange> = maybe_time("0s", "60m"), "How long a job that runs may be without another complete checkpoint, beyond its interval or pause; for ever when absent.";
         }
     }
@@ -165,8 +166,14 @@ impl Settings {
 
     /// The bounds that invariants check by, of drawn settings; those of jobs aside.
     pub fn time_bounds(&self) -> TimeBounds {
-        let ClusterSettings { session_timeout, checkpoint, failover, cancellation, .. } =
-            &self.cluster;
+        let ClusterSettings {
+            session_timeout,
+            checkpoint,
+            failover,
+            cancellation,
+            left_objects,
+            ..
+        } = &self.cluster;
         let next_checkpoint = self.cluster.next_checkpoint.map(DurationRange::one);
         TimeBounds {
             session_timeout: session_timeout.one(),
@@ -174,6 +181,7 @@ impl Settings {
             checkpoint: checkpoint.one(),
             failover: failover.one(),
             cancellation: cancellation.one(),
+            left_objects: left_objects.one(),
             next_checkpoint,
             ..TimeBounds::default()
         }

@@ -14,7 +14,7 @@ use wavetank::{
     jobs::shipped,
     system::{
         client::JobClient,
-        cluster::{ClusterConfig, run_job_manager_node},
+        cluster::{ClusterConfig, run_job_manager_node, run_object_store_node},
         heartbeat::Beat,
         ids::{CheckpointId, JobId},
         leadership::{LeaderFollower, LeaderSessionId},
@@ -28,8 +28,9 @@ use wavetank::{
     },
 };
 
-/// Boots a job manager; its object store and its log are nowhere.
+/// Boots a job manager and an object store; its log is nowhere.
 fn boot(bench: &Bench) -> NodeId {
+    bench.world.boot(bench.world.add_node("blobs"), |host| run_object_store_node(host, PORT));
     let address = |name: &str| NodeAddress::new(name, PORT);
     let config = ClusterConfig::new(address("server"), address("blobs"), address("log"));
     let manager = bench.world.add_node("manager");

@@ -7,7 +7,7 @@ use super::core::{
     Checkpoints, Found, ReadCheckpoint, RecoveryRefusal, checkpoint_of, metadata_object,
     missing_part, remedy,
 };
-use crate::host::Host;
+use crate::host::{Host, Instant};
 use crate::system::{
     graph::{JobGraph, SavepointSource},
     ids::{CheckpointId, JobId},
@@ -30,7 +30,7 @@ use std::{
 
 /// The pause before metadata is read again.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
-/// Nobody is told of a wait that is shorter.
+/// A recovery that is over sooner is not worth a word.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a job can't go on where it was.
@@ -100,6 +100,7 @@ pub struct Recovery<'a> {
     job: JobId,
     session: LeaderSessionId,
     trouble: &'a RecoveryTrouble,
+    begun: Instant,
 }
 
 impl<'a> Recovery<'a> {
@@ -111,13 +112,14 @@ impl<'a> Recovery<'a> {
         trouble: &'a RecoveryTrouble,
     ) -> Self {
         host.announce(&JobEvent::RecoveryStarted { job, session });
-        Recovery { host, job, session, trouble }
+        Recovery { host, job, session, trouble, begun: host.now() }
     }
 
-    /// Waits for an answer; once that takes long it is said for what.
+    /// Waits for an answer; once the recovery takes long it is said for what.
     pub async fn waits_for<T>(&self, what: &str, answer: impl Future<Output = T>) -> T {
         let mut answer = pin!(answer);
-        if let Ok(answer) = self.host.timeout(PATIENCE, answer.as_mut()).await {
+        let left = PATIENCE.saturating_sub(self.host.now().saturating_since(self.begun));
+        if let Ok(answer) = self.host.timeout(left, answer.as_mut()).await {
             return answer;
         }
         if !self.host.sabotaged(sabotage::RECOVERY_WAITS_IN_SILENCE) {

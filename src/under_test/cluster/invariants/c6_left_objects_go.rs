@@ -14,18 +14,13 @@ use crate::{
         service::object_store::ObjectStoreEvent,
         store::{CompletedCheckpoint, StoreKey, object_prefix, pointer_prefix},
     },
-    under_test::cluster::{EventKind, EventRef, Model},
+    under_test::cluster::{EventKind, EventRef, Model, bounds::TimeBounds},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A node and its incarnation.
 type Process = (NodeId, u64);
 
-/// How long an object may be left that nobody needs, while its job's master completes checkpoints.
-const BOUND: Duration = Duration::from_secs(20);
 /// So many it completes meanwhile at least: one that stands still removes nothing.
 const COMPLETED_MIN: u32 = 4;
 
@@ -39,6 +34,7 @@ struct Left {
 /// Remembers what checkpoints stand on, and what is left.
 #[derive(Default)]
 pub struct LeftObjectsGo {
+    bounds: TimeBounds,
     /// The objects that each checkpoint names whose metadata was stored.
     named: BTreeMap<(JobId, CheckpointId), BTreeSet<String>>,
     /// The checkpoints of which copies are made, or were.
@@ -58,6 +54,11 @@ fn written_for(name: &str) -> Option<(CheckpointId, bool)> {
 }
 
 impl LeftObjectsGo {
+    /// Nothing is left yet.
+    pub fn new(bounds: TimeBounds) -> Self {
+        LeftObjectsGo { bounds, ..LeftObjectsGo::default() }
+    }
+
     /// The checkpoints of a job whose pointers stand.
     fn pointers(model: &Model, job: JobId) -> BTreeSet<CheckpointId> {
         let prefix = pointer_prefix(job);
@@ -95,7 +96,7 @@ impl LeftObjectsGo {
     }
 
     fn completed(&mut self, at: Moment, job: JobId, newest: CheckpointId, model: &Model) -> Check {
-        let unneeded = self.unneeded(model, job, newest);
+        let (unneeded, bound) = (self.unneeded(model, job, newest), self.bounds.left_objects);
         let left = self.left.entry((at.process, job)).or_default();
         left.retain(|name, _| unneeded.contains(name));
         let mut check = Check::Passed;
@@ -103,7 +104,7 @@ impl LeftObjectsGo {
             let known = left.entry(name.clone()).or_insert(Left { since: at, completed: 0 });
             known.completed += 1;
             let (since, completed) = (known.since, known.completed);
-            let is_due = at.time.saturating_sub(since.time) > BOUND && completed > COMPLETED_MIN;
+            let is_due = at.time.saturating_sub(since.time) > bound && completed > COMPLETED_MIN;
             check = check.and(Check::that(!is_due, || {
                 let before = format!("{since}: {name} is needed no more");
                 (before, format!("{at}: {newest:?} is complete, and it is still there"))

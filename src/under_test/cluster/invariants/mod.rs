@@ -148,7 +148,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(c3_newest_is_restored::NewestIsRestored::default()),
         Box::new(c4_visible_after_stored::VisibleAfterStored::default()),
         Box::new(c5_retained_is_whole::RetainedIsWhole::default()),
-        Box::new(c6_left_objects_go::LeftObjectsGo::default()),
+        Box::new(c6_left_objects_go::LeftObjectsGo::new(bounds.clone())),
         Box::new(c7_consistent_cut::ConsistentCut::default()),
         Box::new(c8_one_outcome::OneOutcome::default()),
         Box::new(c9_checkpoints_keep_their_distance::CheckpointsKeepTheirDistance::default()),

@@ -218,7 +218,9 @@ fn a_graph_that_is_too_large_is_refused_and_harms_nobody() {
             let mut large = job(JOB, generator(1, 0));
             large.name = "x".repeat(bytes);
             let refused = outside.client.submit(&large).await;
-            assert!(matches!(refused, Err(SubmitRefusal::Graph(_))), "{refused:?}");
+            let is_too_large =
+                matches!(refused, Err(SubmitRefusal::Graph(_) | SubmitRefusal::TooLarge));
+            assert!(is_too_large, "{refused:?}");
             assert_eq!(outside.client.details(JOB).await, Err(JobRefusal::Unknown(JOB)));
         }
         outside.client.submit(&job(JOB, generator(10, 0))).await.expect("a small one");
@@ -236,7 +238,9 @@ fn a_job_that_keeps_failing_fails_with_its_cause_after_its_restarts() {
         let result = outside.client.result(JOB).await.expect("a known job");
         assert_eq!(result.status, JobStatus::Failed);
         let cause = result.cause.expect("it says why");
-        assert!(cause.contains("no-such-topic"), "{cause}");
+        // A reader that loses its producer may be told of first.
+        let causes = ["no such partition", "ended before the end of the partition"];
+        assert!(causes.iter().any(|known| cause.contains(known)), "{cause}");
     });
 }
 

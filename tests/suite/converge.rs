@@ -33,7 +33,7 @@ fn down(bounds: &Keys) -> RunOutcome {
 fn each_goal_has_its_own_bound() {
     for (key, bound, verdict) in [
         ("leaders", "0s", "waiting for a holder of the latch of dispatcher (`leaders` has 0s)"),
-        ("tasks", "60ms", "tasks to run (`tasks` has 60ms)"),
+        ("tasks", "50ms", "the job's tasks to be deployed (`tasks` has 50ms)"),
         ("checkpoint", "1s", "waiting for a checkpoint that began after the faults to complete"),
         ("job", "1s", "waiting for the job to end, and its client to learn of it"),
     ] {

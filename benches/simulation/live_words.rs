@@ -212,7 +212,6 @@ impl<'a> Counting<'a> {
             },
             restarts: RestartStrategy::FixedDelay { attempts: u32::MAX, delay_ms: 0 },
             state_backend: state_backend(),
-            ..JobSettings::default()
         };
         let graph =
             program.graph(job, &Input::Text(source), &output, &Default::default(), &settings);

@@ -40,6 +40,8 @@ use timers::{TimerService, Timers};
 type Group<K, S> = (Vec<(K, S)>, Vec<(Timestamp, K)>, Vec<(Timestamp, K)>);
 /// What is kept of it under names: each entry's key without its key group, and its value.
 type GroupEntries<B> = Vec<(B, B)>;
+/// Both, read.
+type ReadGroup<K, S> = (Group<K, S>, GroupEntries<Vec<u8>>);
 
 /// So much of what has changed on the heap during a snapshot is brought down in one go.
 const SETTLED_AT_ONCE: usize = 4096;
@@ -132,9 +134,7 @@ impl<K: Key, S: Data> Held<'_, K, S> {
 }
 
 /// A key group as it is kept, and what it has under names.
-fn split_group<K: Key, S: Data>(
-    kept: &[u8],
-) -> Result<(Group<K, S>, GroupEntries<Vec<u8>>), Failure> {
+fn split_group<K: Key, S: Data>(kept: &[u8]) -> Result<ReadGroup<K, S>, Failure> {
     match postcard::take_from_bytes(kept)? {
         (group, []) => Ok((group, Vec::new())),
         (group, entries) => Ok((group, decode(entries)?)),
@@ -270,7 +270,7 @@ impl<K: Key, S: Data + Default> KeyedState<K, S> {
     pub fn tend(&mut self) -> Option<impl Future<Output = Result<(), Failure>> + Send> {
         let is_idle = matches!(self.table, Table::Heap { .. }) && !self.has_work();
         let table = &mut self.table;
-        (!is_idle).then(|| async move {
+        (!is_idle).then_some(async move {
             match table {
                 Table::Disk(table) => table.tend().await,
                 Table::Heap { table, snapshots, .. } => {

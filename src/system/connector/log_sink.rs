@@ -99,10 +99,32 @@ impl<T: Data> LogSink<T> {
             self.pending = postcard::from_bytes(&kept)?;
         }
         self.context = Some(context.clone());
+        if context.savepoint.is_some() {
+            self.leave_to_others().await?;
+        }
         // The checkpoint is complete, or nothing would be restored from it.
         self.commit_through(CheckpointId(u64::MAX)).await?;
         let producer = Self::producer(self.context()?);
         Ok(self.log()?.init_producer_until_acknowledged(&producer).await?)
+    }
+
+    /// Commits what the job of a savepoint had prepared, where that is this log's. A savepoint that was brought from
+    /// elsewhere names transactions of another one, and its job commits them there.
+    async fn leave_to_others(&mut self) -> Result<()> {
+        for (_, transaction) in std::mem::take(&mut self.pending) {
+            match self.log()?.commit_until_acknowledged(&transaction).await {
+                Err(LogRefusal::Unknown) => {
+                    let node = self.context()?.host.name();
+                    tracing::warn!(
+                        node,
+                        ?transaction,
+                        "the savepoint's transaction is not of this log"
+                    );
+                }
+                committed => committed?,
+            }
+        }
+        Ok(())
     }
 
     async fn write_batch(&mut self) -> Result<()> {
@@ -147,11 +169,7 @@ impl<T: Data> LogSink<T> {
         while let Some((covered_by, transaction)) = self.pending.first()
             && *covered_by <= checkpoint
         {
-            match self.log()?.commit_until_acknowledged(transaction).await {
-                // Of a savepoint that was brought here from elsewhere: whose job it is commits it there.
-                Err(LogRefusal::Unknown) if self.context()?.savepoint.is_some() => {}
-                committed => committed?,
-            }
+            self.log()?.commit_until_acknowledged(transaction).await?;
             self.pending.remove(0);
         }
         Ok(())

@@ -178,14 +178,16 @@ fn above<'a, K: Key, S: Data + Default>(
     key: K,
 ) -> hash_table::OccupiedEntry<'a, (K, Option<S>)> {
     let before = |key: &K| Some(kept.find(hash, |(other, _)| other == key)?.1.clone());
-    match changed.entry(hash, |(other, _)| *other == key, |(other, _)| hasher.hash_one(other)) {
-        hash_table::Entry::Occupied(mut entry) => {
+    // Nothing moves for a key that is there: places may be looked through at the moment.
+    match changed.find_entry(hash, |(other, _)| *other == key) {
+        Ok(mut entry) => {
             entry.get_mut().1.get_or_insert_default();
             entry
         }
-        hash_table::Entry::Vacant(entry) => {
+        Err(absent) => {
             let state = before(&key).unwrap_or_default();
-            entry.insert((key, Some(state)))
+            let changed = absent.into_table();
+            changed.insert_unique(hash, (key, Some(state)), |(other, _)| hasher.hash_one(other))
         }
     }
 }

@@ -89,6 +89,12 @@ impl RecoveryTrouble {
         self.0.lock().expect("no panic under this lock").clone()
     }
 
+    /// What was waited for has come.
+    fn answered(&self) {
+        let mut trouble = self.0.lock().expect("no panic under this lock");
+        trouble.take_if(|trouble| matches!(trouble, Trouble::Waits(_)));
+    }
+
     fn set(&self, trouble: Option<Trouble>) {
         *self.0.lock().expect("no panic under this lock") = trouble;
     }
@@ -125,12 +131,15 @@ impl<'a> Recovery<'a> {
         if !self.host.sabotaged(sabotage::RECOVERY_WAITS_IN_SILENCE) {
             let (job, session, what) = (self.job, self.session, what.to_string());
             tracing::warn!(node = self.host.name(), %job, what, "the job's recovery waits");
-            self.trouble
-                .set(Some(Trouble::Waits(bounded(format!("its recovery waits for {what}")))));
+            // What a person has to do something about stays what is told, while it is tried again.
+            if self.trouble.refusal().is_none() {
+                let waits = bounded(format!("its recovery waits for {what}"));
+                self.trouble.set(Some(Trouble::Waits(waits)));
+            }
             self.host.announce(&JobEvent::RecoveryWaits { job, session, what });
         }
         let answer = answer.await;
-        self.trouble.set(None);
+        self.trouble.answered();
         answer
     }
 
@@ -304,6 +313,11 @@ mod tests {
                 recovery.failed(&RecoveryError::Store(StoreError::Full));
                 assert_eq!(trouble.told(), trouble.refusal());
                 assert_eq!(trouble.refusal(), Some("the store is full".to_string()));
+                let again =
+                    host.sleep(PATIENCE + Duration::from_millis(1)).map(|()| trouble.refusal());
+                let told = recovery.waits_for("it once more", again).await;
+                assert_eq!(told, Some("the store is full".to_string()), "it is tried again");
+                assert_eq!(trouble.refusal(), told);
                 drop(recovery);
                 assert_eq!((trouble.told(), trouble.refusal()), (None, None), "its term is over");
             },

@@ -1,7 +1,7 @@
 //! Objects that nobody needs any more, until they are removed: one call at a time, apart from everything else, so that a
 //! checkpoint never waits for one and a service that removes nothing has no more to do with every checkpoint.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Objects in one call.
 const BATCH: usize = 256;
@@ -13,6 +13,8 @@ const WAITING_MAX: usize = 16_384;
 pub struct Removals {
     waiting: VecDeque<String>,
     under_way: Vec<String>,
+    /// All of these: what is asked for once more is asked for once.
+    known: BTreeSet<String>,
     /// How many were left to the end of the job.
     left: u64,
 }
@@ -20,15 +22,21 @@ pub struct Removals {
 impl Removals {
     /// More that nobody needs; what is to be removed now, if anything is.
     pub fn add(&mut self, objects: Vec<String>) -> Option<Vec<String>> {
-        let room = WAITING_MAX - self.waiting.len();
-        self.left += objects.len().saturating_sub(room) as u64;
-        self.waiting.extend(objects.into_iter().take(room));
+        for object in objects {
+            if self.waiting.len() == WAITING_MAX {
+                self.left += u64::from(!self.known.contains(&object));
+            } else if self.known.insert(object.clone()) {
+                self.waiting.push_back(object);
+            }
+        }
         self.next()
     }
 
     /// What was under way is removed, or never will be; what comes next.
     pub fn on_removed(&mut self) -> Option<Vec<String>> {
-        self.under_way.clear();
+        for object in self.under_way.drain(..) {
+            self.known.remove(&object);
+        }
         self.next()
     }
 
@@ -67,7 +75,8 @@ mod tests {
         assert_eq!(removals.add(names(0..2)), Some(names(0..2)));
         assert_eq!(removals.add(names(2..3)), None);
         assert_eq!(removals.add(names(3..5)), None);
-        assert_eq!(removals.all(), names(0..5));
+        assert_eq!(removals.add(names(0..5)), None);
+        assert_eq!(removals.all(), names(0..5), "what is known is not asked for twice");
         assert_eq!(removals.on_removed(), Some(names(2..5)));
         assert_eq!(removals.on_removed(), None);
         assert_eq!(removals.add(names(5..6)), Some(names(5..6)), "it goes on");
@@ -79,11 +88,12 @@ mod tests {
         assert_eq!(removals.add(names(0..1)), Some(names(0..1)));
         removals.add(names(1..WAITING_MAX));
         assert_eq!(removals.take_left(), 0);
-        removals.add(names(0..9));
+        removals.add(names(WAITING_MAX..WAITING_MAX + 9));
         assert_eq!((removals.take_left(), removals.take_left()), (8, 0));
         assert_eq!(removals.all().len(), 1 + WAITING_MAX);
         assert_eq!(removals.on_removed(), Some(names(1..1 + BATCH)));
-        removals.add(names(0..9));
+        removals.add(names(0..1));
+        removals.add(names(WAITING_MAX + 9..WAITING_MAX + 18));
         assert_eq!(removals.take_left(), 0, "there is room again");
     }
 }

@@ -9,6 +9,7 @@ mod heap_entries;
 mod heap_snapshot;
 mod states;
 mod timers;
+mod written_key;
 
 pub use declared::{DeclaredState, STATES_MAX, StateTtl, States};
 pub use encoding::{Encoding, Postcard};
@@ -31,10 +32,11 @@ use bytes::Bytes;
 use declared::Declared;
 use disk::DiskTable;
 use entries::{Entries, Place, timed};
-use heap::{HeapSlot, HeapTable, grouped};
+use heap::{HeapSlot, HeapTable};
 use heap_snapshot::HeapSnapshots;
 use std::{collections::BTreeMap, ops::Bound};
 use timers::{TimerService, Timers};
+use written_key::{grouped, split_key, verbatim};
 
 /// What is kept of one key group; behind it stand the [`GroupEntries`], if there are any.
 type Group<K, S> = (Vec<(K, S)>, Vec<(Timestamp, K)>, Vec<(Timestamp, K)>);
@@ -174,11 +176,6 @@ async fn read_files<K: Key, S: Data + Default>(
     DiskTable::read_all(context, files, insert).await
 }
 
-/// What is behind a key, where something is, and the key.
-fn split_key<K: Key>(written: &[u8]) -> Result<(K, &[u8]), Failure> {
-    Ok(postcard::take_from_bytes(written)?)
-}
-
 impl<K: Key, S: Data + Default> KeyedState<K, S> {
     /// Nothing is kept yet of a subtask that owns these key groups out of `max_parallelism`.
     pub fn new(owned: KeyGroupRange, max_parallelism: u32) -> Self {
@@ -242,7 +239,7 @@ impl<K: Key, S: Data + Default> KeyedState<K, S> {
         let held = match &mut self.table {
             Table::Heap { table, .. } => Held::Heap(table.slot(key, max_parallelism)),
             Table::Disk(table) => {
-                table.seek(&key, |encoded| key_group(encoded, max_parallelism))?;
+                table.seek(&key, max_parallelism)?;
                 let state = table.get()?.unwrap_or_default();
                 Held::Disk { key, state, table }
             }
@@ -327,7 +324,7 @@ impl<K: Key, S: Data + Default> KeyedState<K, S> {
     pub fn look_ahead(&mut self, key: &K, ahead: &mut Vec<Vec<u8>>) -> Result<(), Failure> {
         let max_parallelism = self.max_parallelism;
         let Table::Disk(table) = &mut self.table else { return Ok(()) };
-        table.seek(key, |encoded| key_group(encoded, max_parallelism))?;
+        table.seek(key, max_parallelism)?;
         if size_of::<S>() > 0 {
             ahead.push(table.key().to_vec());
         }
@@ -505,10 +502,7 @@ impl<K: Key, S: Data + Default> KeyedState<K, S> {
             Table::Heap { table, .. } => *table.of_states.value_mut(&written) = value,
             Table::Disk(table) => {
                 table.go_to(&written);
-                table.put_bytes(|into| {
-                    into.extend(value);
-                    Ok(())
-                })?;
+                table.put_bytes(verbatim(value))?;
             }
         }
         Ok(())

@@ -1,10 +1,11 @@
 //! State by key on the disk of its task executor: typed values over a store of bytes.
 
+use super::written_key::write_key;
 use crate::{
     host::{Disk, OpenMode, SyncDisk, mix},
     system::{
         dataflow::{
-            data::{Data, decode, encode_into},
+            data::{Data, Key, decode, encode_into},
             failure::Failure,
             operator::{OperatorContext, WorkingFolder, WrittenFile},
         },
@@ -175,16 +176,9 @@ impl DiskTable {
     }
 
     /// Makes a key the one at hand.
-    pub fn seek<K: Data>(
-        &mut self,
-        key: &K,
-        group: impl FnOnce(&[u8]) -> u32,
-    ) -> Result<(), Failure> {
+    pub fn seek<K: Key>(&mut self, key: &K, max_parallelism: u32) -> Result<(), Failure> {
         self.key.clear();
-        self.key.extend_from_slice(&[0, 0]);
-        encode_into(key, &mut self.key)?;
-        let group = u16::try_from(group(&self.key[2..])).expect("there are few key groups");
-        self.key[..2].copy_from_slice(&group.to_be_bytes());
+        write_key(key, max_parallelism, &mut self.key)?;
         self.length = self.key.len();
         Ok(())
     }

@@ -5,6 +5,7 @@ use super::{
     declared::{Declared, StateTtl},
     disk::DiskTable,
     heap_entries::HeapEntries,
+    written_key::verbatim,
 };
 use crate::system::dataflow::{
     failure::{Failure, Result},
@@ -96,10 +97,7 @@ impl<'a> Entries<'a> {
         let refreshed = (ttl.refreshed_by_reads && written < now).then(|| value.to_vec());
         let value = decode(value)?;
         if let Some(refreshed) = refreshed {
-            self.write(|into| {
-                into.extend(refreshed);
-                Ok(())
-            })?;
+            self.write(verbatim(refreshed))?;
         }
         Ok(Some(value))
     }
@@ -157,13 +155,7 @@ impl<'a> Entries<'a> {
             call(&key[from..], value)
         })?;
         for (entry, value) in refreshed {
-            let append = |bytes: Vec<u8>| {
-                move |into: &mut Vec<u8>| {
-                    into.extend(bytes);
-                    Ok(())
-                }
-            };
-            self.put(append(entry), append(value))?;
+            self.put(verbatim(entry), verbatim(value))?;
         }
         Ok(())
     }
@@ -188,11 +180,6 @@ impl<'a> Entries<'a> {
             entries.push(key[from..].to_vec());
             Ok(())
         })?;
-        entries.into_iter().try_for_each(|entry| {
-            self.remove(|key| {
-                key.extend(entry);
-                Ok(())
-            })
-        })
+        entries.into_iter().try_for_each(|entry| self.remove(verbatim(entry)))
     }
 }

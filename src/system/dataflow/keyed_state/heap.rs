@@ -5,14 +5,12 @@ use super::{
     declared::Declared,
     entries::{Entries, Place},
     heap_entries::HeapEntries,
+    written_key::write_key,
 };
-use crate::system::{
-    dataflow::{
-        data::{Data, Key, encode_into},
-        failure::Failure,
-        time::Timestamp,
-    },
-    graph::key_group,
+use crate::system::dataflow::{
+    data::{Data, Key},
+    failure::Failure,
+    time::Timestamp,
 };
 use foldhash::fast::FixedState;
 use hashbrown::{HashTable, hash_table};
@@ -230,25 +228,6 @@ impl<K: Key, S: Data> HeapSlot<'_, K, S> {
         let place = Place::Heap { all: self.of_states, key: self.written };
         Entries::new(place, state, now)
     }
-}
-
-/// Adds a key behind its key group, two bytes, big-endian.
-pub(super) fn write_key<K: Key>(
-    key: &K,
-    max_parallelism: u32,
-    into: &mut Vec<u8>,
-) -> Result<(), Failure> {
-    let begin = into.len();
-    into.extend_from_slice(&[0, 0]);
-    encode_into(key, into)?;
-    let group = grouped(key_group(&into[begin + 2..], max_parallelism));
-    into[begin..begin + 2].copy_from_slice(&group);
-    Ok(())
-}
-
-/// A key group as keys have it before them.
-pub(super) fn grouped(group: u32) -> [u8; 2] {
-    u16::try_from(group).expect("there are few key groups").to_be_bytes()
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 
 use super::{
     disk::owner,
-    heap::{HeapTable, write_key},
+    heap::HeapTable,
+    written_key::{verbatim, write_key},
 };
 use crate::{
     host::SyncDisk,
@@ -228,10 +229,7 @@ impl Job {
                 let mut last = None;
                 for (key, value) in table.of_states.frozen(bound).take(step) {
                     last = Some(key);
-                    self.gather(key, |into| {
-                        into.extend(value);
-                        Ok(())
-                    })?;
+                    self.gather(key, verbatim(value))?;
                 }
                 match last.map(<[u8]>::to_vec) {
                     Some(last) => self.stage = Stage::Entries(Some(last)),

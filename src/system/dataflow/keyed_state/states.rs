@@ -4,6 +4,7 @@ use super::{
     declared::{Declared, DeclaredState, StateKind, StateTtl, sealed::Sealed},
     encoding::{Encoding, Postcard},
     entries::Entries,
+    written_key::verbatim,
 };
 use crate::system::dataflow::{
     data::Data,
@@ -269,15 +270,9 @@ impl<T, E: Encoding<T>> List<'_, ListState<T, E>> {
     pub fn add(&mut self, value: &T) -> Result<()> {
         let number = self.entries.get(only, count)?.unwrap_or(0);
         let next = number.checked_add(1).ok_or_else(|| Failure::new("a list is too long"))?;
-        let append = |bytes: [u8; 4]| {
-            move |into: &mut Vec<u8>| {
-                into.extend(bytes);
-                Ok(())
-            }
-        };
-        let element = append(number.to_be_bytes());
+        let element = verbatim(number.to_be_bytes());
         self.entries.put(element, |into| self.state.encoding.encode(value, into))?;
-        self.entries.put(only, append(next.to_be_bytes()))
+        self.entries.put(only, verbatim(next.to_be_bytes()))
     }
 
     /// All elements, in the order in which they were added.

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 pub use exit::{CliError, Outcome};
 #[cfg(madsim)]
-pub use simulated::test_scenarios;
+pub use simulated::{test_scenarios, test_sweep};
 
 /// Reads the command line and does what it says with these jobs: the whole `main` of a binary with jobs of its own, in
 /// both worlds. In simulation they run in a cluster under test, as its scenarios say; live on clusters of processes, each

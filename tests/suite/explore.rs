@@ -305,7 +305,10 @@ fn known_bugs_are_caught_and_the_control_is_clean() {
     let folder: Clone = clone("sabotage");
     only_these(&folder, &["late-offers", "crash-loop"]);
     let switches = ["old-offer-round-applied", "complete-before-stored"];
-    let search = ["sabotage", switches[0], switches[1], "--json", "sabotage.json"];
+    let page = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bugs.md"));
+    put(&folder.join("bugs.md"), &page);
+    let files = ["--json", "sabotage.json", "--page", "bugs.md"];
+    let search = [&["sabotage", switches[0], switches[1]][..], &files[..]].concat();
     let output = wavetank(&folder, &search).output().expect("it runs");
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
@@ -336,6 +339,21 @@ fn known_bugs_are_caught_and_the_control_is_clean() {
     }
     assert_eq!(number(&hunt["control"]["runs"]), control);
     assert_eq!(hunt["control"]["failures"], serde_json::json!([]));
+    let written = read(&folder.join("bugs.md"));
+    assert!(written.contains("Of 2 known bugs 2 are caught by each of 5 searches"), "{written}");
+    for name in switches {
+        let row = written.lines().find(|line| line.contains(&format!("`{name}`"))).expect("a row");
+        let command = row.split('`').find_map(|part| part.strip_prefix("cargo run -- "));
+        let run: Vec<&str> = command.expect("a command").split(' ').collect();
+        let again = wavetank(&folder, &run).output().expect("it runs");
+        assert_eq!(again.status.code(), Some(1), "{row}");
+    }
+    let around = |page: &str| {
+        let (before, rest) = page.split_once("<!-- begin").expect("it begins");
+        let (_, behind) = rest.split_once("<!-- end").expect("it ends");
+        [before.to_string(), behind.to_string()]
+    };
+    assert_eq!(around(&written), around(&page), "what is around it stays");
 }
 
 /// Leaves of the scenarios some word counts, with little to count.
@@ -363,4 +381,9 @@ fn only_these(folder: &Path, names: &[&str]) {
 #[expect(clippy::disallowed_methods, reason = "what the command wrote")]
 fn read(file: &Path) -> String {
     std::fs::read_to_string(file).expect("it was written")
+}
+
+#[expect(clippy::disallowed_methods, reason = "what the command is to change")]
+fn put(file: &Path, text: &str) {
+    std::fs::write(file, text).expect("it is ours");
 }

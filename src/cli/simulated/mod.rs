@@ -16,11 +16,14 @@ mod progress;
 mod replay;
 mod run;
 mod sabotage;
+mod sabotage_page;
 mod scenario_tests;
+mod sweep_tests;
 mod verify_determinism;
 mod virtual_time;
 
 pub use scenario_tests::test_scenarios;
+pub use sweep_tests::test_sweep;
 
 use super::{CliError, Outcome};
 use crate::{

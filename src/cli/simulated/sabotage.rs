@@ -8,6 +8,7 @@ use super::{
     interrupt::Interrupt,
     parse_jobs, print,
     progress::Progress,
+    sabotage_page::Page,
 };
 use crate::{
     harness::{
@@ -67,6 +68,9 @@ pub struct Sabotages {
     /// Write one JSON object to FILE, or to standard output and no text
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
+    /// Write the table into FILE, between its two lines that say so (docs/bugs.md)
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
 }
 
 impl Sabotages {
@@ -105,6 +109,9 @@ impl Sabotages {
         }
         if let Some(path) = &self.json {
             result = result.worse(print::written(print::write_json(path, &report.json())));
+        }
+        if let Some(path) = self.page.as_ref().filter(|_| !report.interrupted) {
+            report.page().write(path)?;
         }
         Ok(result)
     }
@@ -309,6 +316,16 @@ impl Report {
         let (scenario, seed) = (&self.scenarios[run.scenario], run.seed);
         let command = format!("cargo run -- run {scenario} --seed {seed} --sabotage {switch}");
         Some(format!("next, to see one of them caught:\n  {command}"))
+    }
+
+    fn page(&self) -> Page<'_> {
+        Page {
+            hunted: &self.hunted,
+            scenarios: &self.scenarios,
+            searches: STARTS.len(),
+            runs_max: self.runs_max,
+            control: (self.control.total().runs, self.control.failed_runs().len()),
+        }
     }
 
     fn json(&self) -> serde_json::Value {

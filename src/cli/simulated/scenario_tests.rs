@@ -11,6 +11,7 @@ use crate::harness::{
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{
+    ops::Range,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -64,15 +65,7 @@ fn check(systems: Systems, path: &Path, snapshots: &Path) -> Result<(), Failed> 
         staleness.add(outcome);
     }
     review(snapshots, &scenario, &snapshot(&outcomes));
-    let seeds = std::env::var("WAVETANK_SEEDS").unwrap_or_else(|_| SEEDS.to_string());
-    let bounds =
-        seeds.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
-    let (from, to): (u64, u64) =
-        bounds.ok_or(format!("WAVETANK_SEEDS: expected A..B, found {seeds:?}"))?;
-    if from >= to {
-        return Err(format!("WAVETANK_SEEDS: the range {seeds} is empty").into());
-    }
-    for seed in from..to {
+    for seed in seeds_asked_for("WAVETANK_SEEDS", SEEDS)? {
         let outcome = run_on_fresh_thread(&scenario, &RunConfig::new(seed));
         expected(&outcome, "")?;
         staleness.add(&outcome);
@@ -85,7 +78,21 @@ fn check(systems: Systems, path: &Path, snapshots: &Path) -> Result<(), Failed> 
     }
 }
 
-fn expected(outcome: &RunOutcome, more: &str) -> Result<(), Failed> {
+/// The seeds that a variable of the environment asks for, as `A..B`.
+pub(super) fn seeds_asked_for(variable: &str, default: &str) -> Result<Range<u64>, String> {
+    let seeds = std::env::var(variable).unwrap_or_else(|_| default.to_string());
+    let bounds =
+        seeds.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    let (from, to): (u64, u64) =
+        bounds.ok_or(format!("{variable}: expected A..B, found {seeds:?}"))?;
+    match from < to {
+        true => Ok(from..to),
+        false => Err(format!("{variable}: the range {seeds} is empty")),
+    }
+}
+
+/// Refuses a run that did not end as its scenario expects, with the command that makes it again.
+pub(super) fn expected(outcome: &RunOutcome, more: &str) -> Result<(), Failed> {
     let command = format!("cargo run -- run {} --seed {}{more}", outcome.scenario, outcome.seed);
     match outcome.expected {
         true => Ok(()),

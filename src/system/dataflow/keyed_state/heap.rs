@@ -184,7 +184,7 @@ impl<K: Key, S: Data + Default> HeapTable<K, S> {
     /// While it is frozen they stay where they are.
     pub fn each_of_some<E>(
         &self,
-        (first, mut from): (usize, usize),
+        (first, begin): (usize, usize),
         places: usize,
         mut each: impl FnMut(&K, &S) -> Result<(), E>,
     ) -> Result<Option<(usize, usize)>, E> {
@@ -193,6 +193,7 @@ impl<K: Key, S: Data + Default> HeapTable<K, S> {
         for (shard, kept) in self.kept.0.iter().enumerate().skip(first) {
             // An empty one has places too.
             let all = if kept.is_empty() { 0 } else { kept.num_buckets() };
+            let from = if shard == first { begin.min(all) } else { 0 };
             let to = from.saturating_add(left).min(all);
             let mut some = (from..to).filter_map(|place| kept.get_bucket(place));
             some.try_for_each(|(key, state)| each(key, state))?;
@@ -200,7 +201,6 @@ impl<K: Key, S: Data + Default> HeapTable<K, S> {
             if to < all {
                 return Ok(Some((shard, to)));
             }
-            from = 0;
         }
         Ok(None)
     }

@@ -1,0 +1,120 @@
+//! The page of known bugs: what became of each, with the command that shows it.
+
+use super::CliError;
+use crate::{
+    harness::explore::{Detection, Hunted},
+    host::Sabotage,
+};
+use std::{fmt::Write, path::Path};
+
+/// Between these lines a page is written anew; what stands around them is somebody's own.
+const BEGIN: &str = "<!-- begin: written by `sabotage --page` -->";
+const END: &str = "<!-- end -->";
+
+/// What a page is made of.
+pub struct Page<'a> {
+    /// What became of each bug.
+    pub hunted: &'a [Hunted],
+    /// The names of the scenarios.
+    pub scenarios: &'a [String],
+    /// The searches for each bug.
+    pub searches: usize,
+    /// The most runs of a search.
+    pub runs_max: u64,
+    /// The runs without a switch, and how many of them failed.
+    pub control: (u64, usize),
+}
+
+impl Page<'_> {
+    /// Writes it between the two lines of a file.
+    ///
+    /// # Errors
+    /// When there is no such file, it lacks the lines, or it can't be written.
+    #[expect(clippy::disallowed_methods, reason = "the page is for whoever asked for it")]
+    pub fn write(&self, path: &Path) -> Result<(), CliError> {
+        let told = |why: String| CliError::new(format!("{}: {why}", path.display()));
+        let page = std::fs::read_to_string(path).map_err(|error| told(error.to_string()))?;
+        let parts = page.split_once(BEGIN).and_then(|(before, rest)| {
+            let (_, behind) = rest.split_once(END)?;
+            Some((before, behind))
+        });
+        let lines =
+            || told(format!("there is no place for the table: the lines {BEGIN} and {END}"));
+        let (before, behind) = parts.ok_or_else(lines)?;
+        let page = format!("{before}{BEGIN}\n{}{END}{behind}", self.text());
+        std::fs::write(path, page).map_err(|error| told(error.to_string()))
+    }
+
+    /// One line of what all came to.
+    pub fn summary(&self) -> String {
+        let count = |wanted: Detection| {
+            self.hunted.iter().filter(|hunted| hunted.detection() == wanted).count()
+        };
+        let medians = self.hunted.iter().filter(|hunted| hunted.detection() == Detection::Caught);
+        let mut medians: Vec<u64> = medians.filter_map(Hunted::median).collect();
+        medians.sort_unstable();
+        let median = medians.get(medians.len() / 2).copied().unwrap_or(0);
+        let (runs, failed) = self.control;
+        format!(
+            "Of {} known bugs {} are caught by each of {} searches of at most {} runs, after {median} in the median; \
+             {} by some searches, {} only by a check that is not there for them, {} by none though their line ran, and the line \
+             of {} never ran. Of {runs} runs without a switch {failed} failed.",
+            self.hunted.len(),
+            count(Detection::Caught),
+            self.searches,
+            self.runs_max,
+            count(Detection::CaughtBySome),
+            count(Detection::CaughtByAnother),
+            count(Detection::Uncaught),
+            count(Detection::NeverReached),
+        )
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{}\n\n", self.summary());
+        text += "| bug | published | caught by | runs | line ran | shown by |\n|---|---|---|---|---|---|\n";
+        for hunted in self.hunted {
+            let switch = hunted.switch;
+            let runs =
+                hunted.median().map_or(format!("> {}", self.runs_max), |runs| runs.to_string());
+            writeln!(
+                text,
+                "| {} `{}` | {} | {} | {runs} | {} | {} |",
+                switch.description(),
+                switch.name(),
+                switch.published(),
+                class(hunted),
+                hunted.executions(),
+                self.command(switch, hunted).map_or("–".to_string(), |line| format!("`{line}`")),
+            )
+            .expect("a string takes all");
+        }
+        text
+    }
+
+    /// The one command that shows the catch of the search that was the shortest.
+    fn command(&self, switch: Sabotage, hunted: &Hunted) -> Option<String> {
+        let shortest = hunted.searches.iter().filter(|search| search.caught.is_some());
+        let caught = shortest.min_by_key(|search| search.runs)?.caught.as_ref()?;
+        let (scenario, seed) = (&self.scenarios[caught.scenario], caught.seed);
+        Some(format!("cargo run -- run {scenario} --seed {seed} --sabotage {}", switch.name()))
+    }
+}
+
+/// What caught it, or why nothing did.
+fn class(hunted: &Hunted) -> String {
+    let checks = || {
+        let verdicts = hunted.verdicts().into_iter();
+        let marked =
+            verdicts.map(|(name, wanted)| name + if wanted { "" } else { " (not for it)" });
+        marked.collect::<Vec<_>>().join(", ")
+    };
+    match hunted.detection() {
+        Detection::Caught | Detection::CaughtByAnother => checks(),
+        Detection::CaughtBySome => {
+            format!("{}; {} of {} searches", checks(), hunted.found(), hunted.searches.len())
+        }
+        Detection::Uncaught => "reached, uncaught".to_string(),
+        Detection::NeverReached => "never reached".to_string(),
+    }
+}

@@ -4,7 +4,7 @@
 //! The layers, bottom to top; a layer knows only those below it:
 //! - [`host`]: what a node stands on, in both worlds;
 //! - [`system`]: the cluster;
-//! - `adapters` (live world only): databases behind the traits of the system's services;
+//! - `adapters` (live world only): databases and folders behind the traits of the system's services;
 //! - [`jobs`]: components and jobs written against the cluster's public API, and what a binary says of its jobs;
 //! - `local` (live world only): a whole cluster in one process;
 //! - `harness` (simulated world only): scenarios, faults, checks, reports; it knows [`host`] alone;

@@ -18,7 +18,7 @@
 //! ```
 
 use crate::{
-    adapters::database::LiveDatabases,
+    adapters::{database::LiveDatabases, folder::ObjectStoreAddress},
     host::{
         Host, NodeAddress,
         live::{LOOPBACK, Node, NodeConfig},
@@ -77,6 +77,9 @@ pub struct LocalClusterConfig {
     /// The folder in which the nodes keep their data. It stays, and a cluster that is started in it again goes on
     /// with its jobs. `None` for a temporary one, which goes with the cluster.
     pub folder: Option<PathBuf>,
+    /// Where objects are that are not to be in that folder: one that was [prepared](ObjectStoreAddress::prepare). `None`
+    /// for a server of the cluster's own.
+    pub object_store: Option<ObjectStoreAddress>,
     /// How long it may take until the cluster is there; 30 s.
     pub start_timeout: Duration,
 }
@@ -89,6 +92,7 @@ impl Default for LocalClusterConfig {
             rest_port: 0,
             buffer_timeout: TaskConfig::default().buffer_timeout,
             folder: None,
+            object_store: None,
             start_timeout: Duration::from_secs(30),
         }
     }
@@ -137,6 +141,7 @@ pub enum LocalJobError {
 pub struct LocalCluster {
     nodes: Nodes,
     config: ClusterConfig,
+    object_store: ObjectStoreAddress,
     services: Services,
     client: JobClient,
     web_monitor: NodeAddress,
@@ -164,9 +169,12 @@ impl LocalCluster {
     ) -> Result<Self, LocalClusterError> {
         let mut nodes = Nodes::new(config.folder.as_deref());
         let coordination = nodes.serve("coordination", serve_coordination_of).await?;
-        let objects = nodes.serve("blobs", serve_objects_of).await?;
+        let object_store = match config.object_store.clone() {
+            Some(elsewhere) => elsewhere,
+            None => ObjectStoreAddress::Server(nodes.serve("blobs", serve_objects_of).await?),
+        };
         let log = nodes.serve("log", serve_log_of).await?;
-        let mut cluster = ClusterConfig::new(coordination, objects, log);
+        let mut cluster = ClusterConfig::new(coordination, object_store.clone(), log);
         cluster.databases = Arc::new(LiveDatabases);
         cluster.web_monitor.port = config.rest_port;
         cluster.task_executor.slots = config.slots;
@@ -188,7 +196,12 @@ impl LocalCluster {
         let services = cluster.services(&service);
         let client = JobClient::new(&service, &services.coordination);
         let web_monitor = nodes.ready(&service, &services, &config).await?;
-        Ok(LocalCluster { nodes, config: cluster, services, client, web_monitor })
+        Ok(LocalCluster { nodes, config: cluster, object_store, services, client, web_monitor })
+    }
+
+    /// Where its objects are.
+    pub fn object_store(&self) -> &ObjectStoreAddress {
+        &self.object_store
     }
 
     /// How its nodes behave, and where its services listen.

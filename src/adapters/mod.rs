@@ -2,3 +2,4 @@
 //! trait. Here alone time, network and files are those of somebody else's crate.
 
 pub mod database;
+pub mod folder;

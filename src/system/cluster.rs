@@ -20,7 +20,7 @@ use super::{
         coordination::{CoordinationClient, CoordinationConfig, CoordinationServer},
         database::{DatabaseOpener, DatabaseServer, Databases, NoDatabases},
         log::{LogClient, LogConfig, LogRefusal, LogServer, LogServerConfig},
-        object_store::{ObjectStoreClient, ObjectStoreConfig, ObjectStoreServer},
+        object_store::{ObjectStoreServer, ObjectStores},
         resource_provider::{ProviderConfig, ResourceProvider, ResourceProviderClient},
     },
     task_executor::{TaskExecutorConfig, serve_task_executor},
@@ -48,8 +48,8 @@ pub struct ClusterConfig {
     pub rpc: RpcConfig,
     /// The coordination service.
     pub coordination: CoordinationConfig,
-    /// The object store.
-    pub object_store: ObjectStoreConfig,
+    /// The object store: that of a server, or what stands in its place.
+    pub object_store: Arc<dyn ObjectStores>,
     /// The log.
     pub log: LogConfig,
     /// The log's server.
@@ -68,12 +68,16 @@ pub struct ClusterConfig {
 
 impl ClusterConfig {
     /// The defaults, with services at these addresses.
-    pub fn new(coordination: NodeAddress, object_store: NodeAddress, log: NodeAddress) -> Self {
+    pub fn new(
+        coordination: NodeAddress,
+        object_store: impl ObjectStores,
+        log: NodeAddress,
+    ) -> Self {
         ClusterConfig {
             mode: RunMode::Session,
             rpc: RpcConfig::default(),
             coordination: CoordinationConfig::new(coordination),
-            object_store: ObjectStoreConfig::new(object_store),
+            object_store: Arc::new(object_store),
             log: LogConfig::new(log),
             log_server: LogServerConfig::default(),
             databases: Arc::new(NoDatabases),
@@ -84,13 +88,13 @@ impl ClusterConfig {
         }
     }
 
-    /// The services, as a process reaches them that has this RPC service: the one place that says that they
-    /// are the embedded ones.
+    /// The services, as a process reaches them that has this RPC service: the one place that says which are the
+    /// embedded ones.
     pub fn services(&self, service: &RpcService) -> Services {
-        let (coordination, objects) = (self.coordination.clone(), self.object_store.clone());
+        let coordination = self.coordination.clone();
         Services {
             coordination: Arc::new(CoordinationClient::new(service, coordination)),
-            objects: Arc::new(ObjectStoreClient::new(service, objects)),
+            objects: self.object_store.open(service),
             log: Arc::new(LogClient::new(service, self.log.clone())),
             databases: DatabaseOpener::new(service, self.databases.clone()),
         }

@@ -48,6 +48,7 @@ mod live;
 mod local;
 #[cfg(madsim)]
 mod log;
+mod object_contract;
 #[cfg(madsim)]
 mod object_store;
 #[cfg(madsim)]

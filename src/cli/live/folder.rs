@@ -88,6 +88,11 @@ pub fn make(path: &Path) -> io::Result<File> {
 /// A file with this ending is being written, and was not whole if it is found.
 pub const DRAFT: &str = ".draft";
 
+/// Whether that is the name of a file that was not written to its end.
+pub fn is_draft(name: &str, of: &str) -> bool {
+    name.strip_suffix(DRAFT) == Some(of)
+}
+
 /// Writes a file whole or not at all, whenever this process is killed.
 #[expect(clippy::disallowed_methods, reason = "the user's own folder")]
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {

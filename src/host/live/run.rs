@@ -25,6 +25,14 @@ impl Node {
     pub async fn ended(host: &Host) -> ExitReason {
         host.imp.wait_for_end().await
     }
+
+    /// Does `work`, which may block, on another thread than those of tasks. Once begun it goes on whoever waits for it.
+    pub async fn block<T: Send + 'static>(
+        host: &Host,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        host.imp.blocking(work).await
+    }
 }
 
 /// Runs a node in a runtime of its own, on this thread, until `main` returns, the node exits or one

@@ -2,7 +2,7 @@
 //! machines. Each is a
 //! trait, which says what a process is promised; the rest of the system names the traits alone. Beside each
 //! stands an embedded server, hosted on a node of its own, and the client of it that implements the trait;
-//! only machines and, live, databases come from outside (`adapters`).
+//! only machines and, live, databases and folders of objects come from outside (`adapters`).
 //!
 //! A call on a service ends in one of four ways: it is *done*, and then durable; it is *refused*, and then
 //! nothing was done; it is *not done*, since it never reached the service; or its outcome is

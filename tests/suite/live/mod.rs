@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test's own files are on no node's disk")]
 
 mod database;
+mod folder;
 mod modes;
 mod postgres;
 mod savepoints;

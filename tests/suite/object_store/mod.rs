@@ -3,7 +3,10 @@ mod durable;
 mod life;
 mod storm;
 
-use crate::service::{Service, server_address};
+use crate::{
+    object_contract::content,
+    service::{Service, server_address},
+};
 use bytes::Bytes;
 use std::sync::Arc;
 use wavetank::system::{
@@ -40,10 +43,6 @@ impl Cell {
         let (_, service) = self.client(name).await;
         Arc::new(ObjectStoreClient::new(&service, ObjectStoreConfig::new(server_address())))
     }
-}
-
-fn content(text: &str) -> Bytes {
-    Bytes::from(text.to_string())
 }
 
 /// What an event must say of such an object.

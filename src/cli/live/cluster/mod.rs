@@ -22,5 +22,5 @@ pub use job_graph::write_job_graph;
 pub use member::Member;
 pub use node::ClusterNode;
 pub use processes::{Processes, Size};
-pub use settings::{TimeoutArguments, Timeouts, cluster_config, timeouts_again};
+pub use settings::{Servers, TimeoutArguments, Timeouts, cluster_config, timeouts_again};
 pub use worker::Worker;

@@ -5,9 +5,10 @@ use super::{
     entrypoint::ClusterEntrypoint,
     member::Member,
     provider::LocalProcessProvider,
-    settings::{Timeouts, timeouts_again, timeouts_of},
+    settings::{Servers, Timeouts, timeouts_again, timeouts_of},
 };
 use crate::{
+    adapters::folder::ObjectStoreAddress,
     cli::live::{CliError, text::Narrator},
     host::{Host, NodeAddress},
     system::{cluster::ClusterConfig, rpc::RpcService},
@@ -22,7 +23,9 @@ use std::{
 
 /// From look to look at the processes.
 const TICK: Duration = Duration::from_millis(10);
-const SERVERS: [&str; 3] = ["coordination", "blobs", "log"];
+const COORDINATION: &str = "coordination";
+const OBJECT_STORE: &str = "blobs";
+const LOG: &str = "log";
 const JOB_MANAGER: &str = "job-manager";
 const TASK_EXECUTOR: &str = "task-executor";
 
@@ -120,12 +123,19 @@ impl Processes {
         Ok(())
     }
 
-    /// Starts all servers, and waits until they listen: coordination, objects, log.
+    /// Starts all servers, and waits until they listen. Objects that are elsewhere need none.
     pub async fn start_servers(
         &mut self,
+        elsewhere: Option<ObjectStoreAddress>,
         narrator: &Narrator,
-    ) -> Result<[NodeAddress; 3], CliError> {
-        self.start(SERVERS, narrator).await
+    ) -> Result<Servers, CliError> {
+        if let Some(object_store) = elsewhere {
+            let [coordination, log] = self.start([COORDINATION, LOG], narrator).await?;
+            return Ok(Servers { coordination, object_store, log });
+        }
+        let [coordination, objects, log] =
+            self.start([COORDINATION, OBJECT_STORE, LOG], narrator).await?;
+        Ok(Servers { coordination, object_store: ObjectStoreAddress::Server(objects), log })
     }
 
     /// Starts servers and waits until they listen; where, is theirs from then on.
@@ -154,7 +164,7 @@ impl Processes {
     pub fn worker(&self, role: &str, name: String, config: &ClusterConfig) -> Member {
         let mut member = self.member(role, name);
         member.set("--coordination", config.coordination.server.to_string());
-        member.set("--object-store", config.object_store.server.to_string());
+        member.set("--object-store", config.object_store.to_string());
         member.set("--log-server", config.log.server.to_string());
         for (option, value) in timeouts_again(timeouts_of(config)) {
             member.set(option, value);

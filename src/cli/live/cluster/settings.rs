@@ -1,7 +1,9 @@
 //! What all processes of a live cluster have in common.
 
 use crate::{
-    adapters::database::LiveDatabases, cli::live::text::parse_duration, host::NodeAddress,
+    adapters::{database::LiveDatabases, folder::ObjectStoreAddress},
+    cli::live::text::parse_duration,
+    host::NodeAddress,
     system::cluster::ClusterConfig,
 };
 use clap::Args;
@@ -72,14 +74,21 @@ pub fn timeouts_again(timeouts: Timeouts) -> [(&'static str, String); 2] {
         .map(|(option, time)| (option, format!("{}us", time.as_micros())))
 }
 
+/// Where the services of a live cluster are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Servers {
+    /// The coordination server.
+    pub coordination: NodeAddress,
+    /// The object store: a server, or a folder.
+    pub object_store: ObjectStoreAddress,
+    /// The log server.
+    pub log: NodeAddress,
+}
+
 /// How a live cluster behaves whose services are there.
-pub fn cluster_config(
-    coordination: NodeAddress,
-    objects: NodeAddress,
-    log: NodeAddress,
-    timeouts: Timeouts,
-) -> ClusterConfig {
-    let mut config = ClusterConfig::new(coordination, objects, log);
+pub fn cluster_config(servers: Servers, timeouts: Timeouts) -> ClusterConfig {
+    let Servers { coordination, object_store, log } = servers;
+    let mut config = ClusterConfig::new(coordination, object_store, log);
     config.databases = Arc::new(LiveDatabases);
     config.coordination.session_timeout = timeouts.session;
     config.job_manager.heartbeat.timeout = timeouts.heartbeat;
@@ -128,9 +137,12 @@ mod tests {
     #[test]
     fn a_cluster_is_told_all_of_its_time_outs() {
         let address = || "a:1".parse().expect("an address");
+        let object_store = "file:///a".parse().expect("a place");
+        let servers = Servers { coordination: address(), object_store, log: address() };
         let timeouts =
             Timeouts { session: Duration::from_secs(1), heartbeat: Duration::from_secs(2) };
-        let config = cluster_config(address(), address(), address(), timeouts);
+        let config = cluster_config(servers, timeouts);
+        assert_eq!(config.object_store.to_string(), "file:///a");
         assert_eq!(timeouts_of(&config), timeouts);
         assert_eq!(config.job_manager.heartbeat, config.task_executor.heartbeat);
     }

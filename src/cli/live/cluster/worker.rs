@@ -1,7 +1,10 @@
 //! What every process is told that works with the services.
 
-use super::settings::{TimeoutArguments, cluster_config};
-use crate::{cli::live::place::Place, host::NodeAddress, system::cluster::ClusterConfig};
+use super::settings::{Servers, TimeoutArguments, cluster_config};
+use crate::{
+    adapters::folder::ObjectStoreAddress, cli::live::place::Place, host::NodeAddress,
+    system::cluster::ClusterConfig,
+};
 use clap::Args;
 
 /// A process that works with the services.
@@ -10,20 +13,20 @@ pub struct Worker {
     /// Where it runs.
     #[command(flatten)]
     pub place: Place,
-    /// Where the servers listen.
+    /// Where the services are.
     #[command(flatten)]
-    pub servers: Servers,
+    pub servers: ServersArguments,
 }
 
-/// Where the servers listen.
+/// Where the services are, as one types it.
 #[derive(Args)]
-pub struct Servers {
+pub struct ServersArguments {
     /// The coordination server
     #[arg(long)]
     coordination: NodeAddress,
-    /// The object store
+    /// The object store: a server, or the URL of a folder
     #[arg(long)]
-    object_store: NodeAddress,
+    object_store: ObjectStoreAddress,
     /// The log server
     #[arg(long)]
     log_server: NodeAddress,
@@ -31,10 +34,10 @@ pub struct Servers {
     timeouts: TimeoutArguments,
 }
 
-impl Servers {
+impl ServersArguments {
     /// How a process of the cluster behaves.
     pub fn config(self) -> ClusterConfig {
-        let timeouts = self.timeouts.timeouts();
-        cluster_config(self.coordination, self.object_store, self.log_server, timeouts)
+        let ServersArguments { coordination, object_store, log_server: log, timeouts } = self;
+        cluster_config(Servers { coordination, object_store, log }, timeouts.timeouts())
     }
 }

@@ -91,9 +91,9 @@ impl<'a> Fleet<'a> {
 
     /// Runs the job to its end and reads the output.
     pub async fn run(mut self) -> Result<Report, CliError> {
-        let [coordination, objects, log] = self.processes.start_servers(self.narrator).await?;
+        let servers = self.processes.start_servers(None, self.narrator).await?;
         let service = RpcSystem::default().bind(&self.host, 0).await?;
-        let config = cluster_config(coordination, objects, log, SIZE.timeouts);
+        let config = cluster_config(servers, SIZE.timeouts);
         let services = config.services(&service);
         let job = self.plan.kept.job();
         self.start_others(&config);

@@ -69,9 +69,7 @@ impl Connection {
         within: Duration,
     ) -> Result<Connection, CliError> {
         let service = RpcSystem::default().bind(host, 0).await?;
-        let RunningCluster { coordination, object_store, log, .. } = cluster.clone();
-        let services =
-            cluster_config(coordination, object_store, log, Timeouts::DEFAULT).services(&service);
+        let services = cluster_config(cluster.servers(), Timeouts::DEFAULT).services(&service);
         let jobs = JobClient::new(&service, &services.coordination);
         let rest = RestClient::new(&services.coordination);
         let (host, folder) = (host.clone(), folder.clone());

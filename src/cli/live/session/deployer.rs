@@ -5,6 +5,7 @@ use super::{
     deployment::{Deployment, DeploymentMode, DeploymentResult, input_file, job_graph_file},
     folder::ClusterFolder,
     launch::{Launch, Launched, Starting, TICK},
+    object_store::ObjectStoreArgument,
 };
 use crate::{
     cli::live::{
@@ -33,6 +34,8 @@ pub struct ClusterDeployer<'a> {
     pub within: Duration,
     /// Which tracing lines its processes print.
     pub log: &'a str,
+    /// Where its objects are.
+    pub object_store: &'a ObjectStoreArgument,
 }
 
 /// A cluster that was deployed.
@@ -103,6 +106,7 @@ impl ClusterDeployer<'_> {
     ) -> Result<Deployed, CliError> {
         self.folder.check_new()?;
         let lock = self.folder.claim()?;
+        self.object_store.settle(self.folder.path())?;
         if let Some(text) = prepared.text() {
             deployment.text = Some(Job::text_name(deployment.job));
             write_whole(&input_file(self.folder), text)?;
@@ -111,7 +115,7 @@ impl ClusterDeployer<'_> {
             write_job_graph(&job_graph_file(self.folder), graph)?;
         }
         deployment.write(self.folder)?;
-        let ClusterDeployer { folder, size, within, log } = *self;
+        let ClusterDeployer { folder, size, within, log, .. } = *self;
         let launched =
             Launch { folder, size, within, log }.run(lock, narrator, async |host, starting| {
                 until_taken_on(host, starting, deployment.job, narrator).await
@@ -179,7 +183,8 @@ mod tests {
             rest_port,
             timeouts,
         };
-        let deployer = ClusterDeployer { folder: &folder, size, within, log };
+        let object_store = &ObjectStoreArgument::default();
+        let deployer = ClusterDeployer { folder: &folder, size, within, log, object_store };
         let job = |parallelism| prepared.job(JobId(1), parallelism).expect("sound");
         deployer.check(&job(4)).expect("its vertices share four slots, and there are as many");
         let refused = deployer.check(&job(5)).expect_err("there are not").to_string();

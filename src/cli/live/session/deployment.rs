@@ -206,7 +206,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, CliError> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the user's own folder")]
-fn remove(path: &Path) -> Result<(), CliError> {
+pub(super) fn remove(path: &Path) -> Result<(), CliError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(CliError::new(format!("{} can't be removed: {error}", path.display())))

@@ -3,7 +3,7 @@
 use super::state::{ClusterFile, ClusterState, RunningCluster, STATE_FILE};
 use crate::cli::live::{
     CliError,
-    folder::{IN_USE, make},
+    folder::{IN_USE, is_draft, make},
 };
 use clap::Args;
 use serde_json::Value;
@@ -16,6 +16,8 @@ use std::{
 
 /// The file that says which job serves in a folder.
 pub const SERVICE_FILE: &str = "service.json";
+/// The file that says where a cluster's objects are, if they are not in its folder.
+pub const OBJECT_STORE_FILE: &str = "object-store.json";
 /// The folder when none is named.
 const DEFAULT: &str = "wavetank-cluster";
 /// What the supervisor and all processes print.
@@ -217,7 +219,10 @@ impl ClusterFolder {
             return ClusterFile::read(&self.data).map(drop);
         }
         // What a start leaves that was killed before it had begun.
-        let early = |name: &str| name == IN_USE || ClusterFile::is_draft(name);
+        let early = |name: &str| {
+            [IN_USE, OBJECT_STORE_FILE].contains(&name)
+                || [STATE_FILE, OBJECT_STORE_FILE].iter().any(|of| is_draft(name, of))
+        };
         match names.iter().find(|name| !name.to_str().is_some_and(early)) {
             None => Ok(()),
             Some(name) => Err(self.refused(&format!(
@@ -257,16 +262,15 @@ impl ClusterFolder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::live::folder::DataFolder;
+    use crate::{adapters::folder::ObjectStoreAddress, cli::live::folder::DataFolder};
 
     fn running(pid: u32) -> ClusterState {
-        let address = "127.0.0.1:1".parse().expect("an address");
-        let [coordination, object_store, log] = [&address, &address, &address].map(Clone::clone);
+        let address = || "127.0.0.1:1".parse().expect("an address");
         ClusterState::Running(RunningCluster {
             pid,
-            coordination,
-            object_store,
-            log,
+            coordination: address(),
+            object_store: ObjectStoreAddress::Server(address()),
+            log: address(),
             rest: vec!["http://127.0.0.1:8081".to_string()],
             processes: [("log".to_string(), 5)].into(),
         })

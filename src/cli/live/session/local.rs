@@ -82,7 +82,7 @@ fn running(cluster: &LocalCluster) -> RunningCluster {
     RunningCluster {
         pid: std::process::id(),
         coordination: config.coordination.server.clone(),
-        object_store: config.object_store.server.clone(),
+        object_store: cluster.object_store().clone(),
         log: config.log.server.clone(),
         rest: vec![format!("http://{}", cluster.web_monitor())],
         processes: BTreeMap::new(),

@@ -18,6 +18,7 @@ mod jobs;
 mod launch;
 mod local;
 mod name;
+mod object_store;
 mod output;
 mod savepoint;
 mod serve;

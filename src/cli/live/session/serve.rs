@@ -3,6 +3,7 @@
 use super::{
     deployment::{read_json, write_json},
     folder::{ClusterFolder, SERVICE_FILE},
+    object_store::{ObjectStoreArgument, ObjectStoreFile},
     start::wait_for_ports,
     state::{ClusterFile, ClusterState, StateOfCluster, read_text, write_text},
 };
@@ -115,6 +116,8 @@ pub struct Serve {
     /// end
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    object_store: ObjectStoreArgument,
 }
 
 /// What is promised of responses.
@@ -185,6 +188,7 @@ impl Serve {
             wait_for_ports(&ports, &narrator, "--port")?;
         }
         let folder = DataFolder::open(self.data.as_deref(), "serve")?;
+        self.object_store.settle(folder.path())?;
         let pid = Some(std::process::id());
         ClusterFile::write(folder.path(), ClusterState::Starting { pid })?;
         let has_served = Cell::new(false);
@@ -326,9 +330,9 @@ impl Serve {
         has_served: &Cell<bool>,
     ) -> Result<JobResult, CliError> {
         let mut processes = Processes::new(host, folder, log);
-        let servers = processes.start_servers(narrator).await?;
-        let [coordination, object_store, log] = servers.clone();
-        let mut config = cluster_config(coordination, object_store, log, Timeouts::DEFAULT);
+        let elsewhere = ObjectStoreFile::read(folder)?;
+        let servers = processes.start_servers(elsewhere, narrator).await?;
+        let mut config = cluster_config(servers.clone(), Timeouts::DEFAULT);
         config.task_executor.task.buffer_timeout = Duration::ZERO;
         processes.start_workers(&config, self.size(), &ClusterEntrypoint::Session);
         let service = RpcSystem::default().bind(host, 0).await?;

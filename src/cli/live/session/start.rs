@@ -5,6 +5,7 @@ use super::{
     deployment::{Deployment, DeploymentResult},
     folder::ClusterFolder,
     launch::{Launch, Launched, Starting, TICK},
+    object_store::ObjectStoreArgument,
     state::RunningCluster,
     supervisor::SizeArguments,
 };
@@ -38,6 +39,10 @@ const PORT_PATIENCE: Duration = Duration::from_secs(2);
 /// A folder of a cluster that was stopped, or killed, starts again with its jobs and their data. One that was made
 /// for a job of its own, and has not run it to its end, goes on with that and ends with it.
 ///
+/// With --object-store there is no object store among its processes: all of them, and the commands that speak to the
+/// cluster, work on that folder themselves. Savepoints that lie there are those of every cluster that is told the
+/// same folder.
+///
 /// Exit codes: 0 it is ready, 2 it can't be started there or so, 3 it did not come up and is ended again, 130
 /// interrupted, and ended again.
 ///
@@ -46,6 +51,8 @@ const PORT_PATIENCE: Duration = Duration::from_secs(2);
 pub struct StartCluster {
     #[command(flatten)]
     size: SizeArguments,
+    #[command(flatten)]
+    object_store: ObjectStoreArgument,
     #[command(flatten)]
     folder: ClusterFolder,
     /// Give up after this time
@@ -64,6 +71,7 @@ impl StartCluster {
         let ends_by_itself = Deployment::pending(&folder)?.is_some();
         wait_for_ports(&ports, &narrator, "--rest-port")?;
         let lock = folder.claim()?;
+        self.object_store.settle(folder.path())?;
         let launch = Launch { folder: &folder, size, within: self.within, log };
         let launched = launch.run(lock, &narrator, async |host, starting| {
             until_ready(host, starting, size, ends_by_itself, &narrator).await

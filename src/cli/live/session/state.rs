@@ -1,10 +1,11 @@
 //! `cluster.json`: what runs in the folder of a session cluster, for people and programs.
 
 use crate::{
+    adapters::folder::ObjectStoreAddress,
     cli::live::{
         CliError,
-        cluster::Processes,
-        folder::{DRAFT, write_whole},
+        cluster::{Processes, Servers},
+        folder::write_whole,
     },
     host::NodeAddress,
 };
@@ -52,9 +53,9 @@ pub struct RunningCluster {
     /// The coordination server.
     #[serde(serialize_with = "write_text", deserialize_with = "read_text")]
     pub coordination: NodeAddress,
-    /// The object store.
+    /// The object store: a server, or a folder.
     #[serde(serialize_with = "write_text", deserialize_with = "read_text")]
-    pub object_store: NodeAddress,
+    pub object_store: ObjectStoreAddress,
     /// The log server.
     #[serde(serialize_with = "write_text", deserialize_with = "read_text")]
     pub log: NodeAddress,
@@ -75,6 +76,14 @@ pub fn read_text<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
 ) -> Result<T, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(serde::de::Error::custom)
+}
+
+impl RunningCluster {
+    /// Where its services are.
+    pub fn servers(&self) -> Servers {
+        let RunningCluster { coordination, object_store, log, .. } = self.clone();
+        Servers { coordination, object_store, log }
+    }
 }
 
 impl ClusterFile {
@@ -110,29 +119,24 @@ impl ClusterFile {
         bytes.push(b'\n');
         write_whole(&folder.join(STATE_FILE), &bytes)
     }
-
-    /// Whether that is the name of one that was not written to its end.
-    pub fn is_draft(name: &str) -> bool {
-        name.strip_suffix(DRAFT) == Some(STATE_FILE)
-    }
 }
 
 /// What `cluster.json` says of a cluster while it runs, for other commands.
 pub struct StateOfCluster<'a> {
     folder: &'a Path,
-    servers: [NodeAddress; 3],
+    servers: Servers,
     told: Option<RunningCluster>,
 }
 
 impl<'a> StateOfCluster<'a> {
-    /// Nothing was told yet of a cluster with these servers: coordination, objects, log.
-    pub fn new(folder: &'a Path, servers: [NodeAddress; 3]) -> Self {
+    /// Nothing was told yet of a cluster with these servers.
+    pub fn new(folder: &'a Path, servers: Servers) -> Self {
         StateOfCluster { folder, servers, told: None }
     }
 
     /// Tells what runs, if it is something else than before.
     pub fn tell(&mut self, processes: &Processes) -> Result<(), CliError> {
-        let [coordination, object_store, log] = self.servers.clone();
+        let Servers { coordination, object_store, log } = self.servers.clone();
         let running = RunningCluster {
             pid: std::process::id(),
             coordination,
@@ -159,7 +163,7 @@ mod tests {
         let running = ClusterState::Running(RunningCluster {
             pid: 4,
             coordination: address(1),
-            object_store: address(2),
+            object_store: ObjectStoreAddress::Folder("/mnt/shared".into()),
             log: address(3),
             rest: vec!["http://127.0.0.1:8081".to_string()],
             processes: [("task-executor-1".to_string(), 5)].into(),

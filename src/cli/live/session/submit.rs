@@ -7,6 +7,7 @@ use super::{
     folder::ClusterFolder,
     follow::follow,
     local::with_local_cluster,
+    object_store::ObjectStoreArgument,
 };
 use crate::{
     cli::live::{
@@ -126,26 +127,32 @@ struct OwnSize {
     /// Slots of each task executor: a job needs as many as its greatest parallelism [default: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     slots: Option<u32>,
+    #[command(flatten)]
+    object_store: ObjectStoreArgument,
 }
 
 impl OwnSize {
     fn size(&self, target: ClusterTarget) -> Result<Size, CliError> {
-        let OwnSize { job_managers, executors, on_demand, slots } = self;
+        let OwnSize { job_managers, executors, on_demand, slots, object_store } = self;
+        let elsewhere = object_store.is_given();
         let refused = match target {
             ClusterTarget::Session => {
-                job_managers.is_some() || executors.is_some() || slots.is_some() || *on_demand
+                let sized = job_managers.is_some() || executors.is_some() || slots.is_some();
+                sized || *on_demand || elsewhere
             }
-            ClusterTarget::Local => job_managers.is_some_and(|count| count > 1) || *on_demand,
+            ClusterTarget::Local => {
+                job_managers.is_some_and(|count| count > 1) || *on_demand || elsewhere
+            }
             ClusterTarget::PerJob | ClusterTarget::Application => false,
         };
         match (refused, target) {
             (true, ClusterTarget::Local) => Err(CliError::new(
-                "--job-managers, --on-demand: a local cluster has one job manager, which can't be killed, and its \
-                     task executors",
+                "--job-managers, --on-demand, --object-store: a local cluster has one job manager, which can't be killed, its \
+                     task executors, and its objects beside them",
             )),
             (true, _) => Err(CliError::new(
-                "--job-managers, --executors, --on-demand and --slots are those of a cluster of the job's own; --target per-job \
-                 makes one, and the size of a session cluster `start-cluster` says",
+                "--job-managers, --executors, --on-demand, --slots and --object-store are those of a cluster of the job's own; \
+                 --target per-job makes one, and those of a session cluster `start-cluster` says",
             )),
             (false, _) => Ok(Size {
                 job_managers: job_managers.unwrap_or(1),
@@ -182,8 +189,8 @@ impl Submit {
         }
         if self.from_savepoint.is_some() && self.target != ClusterTarget::Session {
             return Err(CliError::new(
-                "--from-savepoint: a savepoint lies in the object store of a cluster that runs, and a cluster of the job's own \
-                 has none yet",
+                "--from-savepoint: jobs of a session cluster begin from savepoints, and a cluster of the job's own begins from \
+                 none",
             ));
         }
         match self.target {
@@ -263,7 +270,8 @@ impl Submit {
         let named = format!("wavetank-cluster-{}", &drawn.to_string()[..8]);
         let path = std::path::absolute(self.data.as_deref().unwrap_or(Path::new(&named)))?;
         let (folder, narrator) = (ClusterFolder::new(&path), Narrator::new());
-        let deployer = ClusterDeployer { folder: &folder, size, within: self.within, log };
+        let (within, object_store) = (self.within, &self.size.object_store);
+        let deployer = ClusterDeployer { folder: &folder, size, within, log, object_store };
         let (job, deployed) = match self.target {
             ClusterTarget::Application => {
                 let arguments = &self.arguments;
@@ -343,12 +351,18 @@ mod tests {
 
     #[test]
     fn a_size_is_that_of_a_cluster_of_the_job_s_own() {
-        let none = OwnSize { job_managers: None, executors: None, on_demand: false, slots: None };
+        let none = OwnSize {
+            job_managers: None,
+            executors: None,
+            on_demand: false,
+            slots: None,
+            object_store: ObjectStoreArgument::default(),
+        };
         let size = none.size(ClusterTarget::PerJob).expect("it is the usual one");
         assert_eq!((size.job_managers, size.task_executors, size.slots), (1, 2, 4));
         none.size(ClusterTarget::Session).expect("nothing was said");
-        let some =
-            OwnSize { job_managers: Some(2), executors: Some(3), on_demand: false, slots: Some(1) };
+        let (job_managers, executors, slots) = (Some(2), Some(3), Some(1));
+        let some = OwnSize { job_managers, executors, slots, ..none };
         assert_eq!(some.size(ClusterTarget::Application).expect("it is one").task_executors, 3);
         for target in [ClusterTarget::Session, ClusterTarget::Local] {
             let refused = some.size(target).expect_err("it has none").to_string();

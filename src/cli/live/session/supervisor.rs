@@ -3,6 +3,7 @@
 use super::{
     deployment::{Deployment, DeploymentMode, DeploymentResult},
     folder::ClusterFolder,
+    object_store::ObjectStoreFile,
     state::{ClusterFile, ClusterState, StateOfCluster},
 };
 use crate::{
@@ -121,9 +122,9 @@ async fn supervise(
 ) -> Result<DeploymentResult, CliError> {
     let deployment = Deployment::pending(folder)?;
     let mut processes = Processes::new(host, folder.path(), log);
-    let servers = processes.start_servers(narrator).await?;
-    let [coordination, object_store, log] = servers.clone();
-    let config = cluster_config(coordination, object_store, log, size.timeouts);
+    let elsewhere = ObjectStoreFile::read(folder.path())?;
+    let servers = processes.start_servers(elsewhere, narrator).await?;
+    let config = cluster_config(servers.clone(), size.timeouts);
     let service = RpcSystem::default().bind(host, 0).await?;
     let services = config.services(&service);
     let mut entrypoint = ClusterEntrypoint::Session;

@@ -1,9 +1,13 @@
 //! What a process is promised by an object store.
 
 use super::model::{ObjectStoreRefusal, ObjectSum};
-use crate::system::service::client::{ServiceClient, ServiceError, until_acknowledged};
+use crate::system::{
+    rpc::RpcService,
+    service::client::{ServiceClient, ServiceError, until_acknowledged},
+};
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use std::{fmt, sync::Arc};
 
 /// Why a call has no value.
 pub type ObjectStoreError = ServiceError<ObjectStoreRefusal>;
@@ -56,6 +60,9 @@ pub trait ObjectStore: ServiceClient {
     /// | other content | nothing | refused `Exists` |
     /// | anything, or nothing | other content | refused `Exists` |
     ///
+    /// Where objects lie in a folder without a server there is no one instant: the object is under both names for a moment,
+    /// and stays so if the caller dies then, until the rename is made again.
+    ///
     /// A name renamed to itself is left as it is: done if it holds that content. The first line is refused `Sealed` where
     /// a prefix of `to` is sealed.
     ///
@@ -88,6 +95,12 @@ pub trait ObjectStore: ServiceClient {
     /// # Errors
     /// [`ObjectStoreError`]; never *refused*.
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, ObjectStoreError>>;
+}
+
+/// Where the objects of a cluster are, in the words of a command line.
+pub trait ObjectStores: fmt::Debug + fmt::Display + Send + Sync + 'static {
+    /// The way of a process with this RPC service to them. Whether anybody answers shows at the first call.
+    fn open(&self, service: &RpcService) -> Arc<dyn ObjectStore>;
 }
 
 /// The calls again until the service answers; drop them to give up.

@@ -2,7 +2,7 @@
 
 use super::{
     BlobGateway, OBJECT_STORE_ENDPOINT,
-    api::{ObjectStore, ObjectStoreError},
+    api::{ObjectStore, ObjectStoreError, ObjectStores},
     model::{OBJECT_BYTES_MAX, OBJECT_NAMES_MAX, ObjectStoreRefusal, ObjectSum},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -58,6 +58,13 @@ impl ObjectStoreClient {
     async fn page(&self, prefix: &str, after: &str) -> Result<Vec<String>, ObjectStoreError> {
         let ask = self.connection.gateway().await?.list(prefix.to_string(), after.to_string());
         self.connection.answer(ask).await
+    }
+}
+
+/// An embedded server, by where it listens, and a client with the defaults.
+impl ObjectStores for NodeAddress {
+    fn open(&self, service: &RpcService) -> Arc<dyn ObjectStore> {
+        Arc::new(ObjectStoreClient::new(service, ObjectStoreConfig::new(self.clone())))
     }
 }
 

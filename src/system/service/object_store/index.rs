@@ -1,7 +1,8 @@
 //! Which objects there are, as a function of the log's records.
 
 use super::model::{
-    OBJECT_NAMES_MAX, ObjectStoreRefusal, ObjectSum, check_name, prefixes, trim_prefix,
+    OBJECT_NAMES_MAX, ObjectStoreRefusal, ObjectSum, RenameOf, Renaming, check_name, prefixes,
+    trim_prefix,
 };
 use crate::system::service::durable::Durable;
 use serde::{Deserialize, Serialize};
@@ -34,17 +35,6 @@ impl Object {
     pub fn sum(&self) -> ObjectSum {
         ObjectSum { length: self.length, crc: self.crc }
     }
-}
-
-/// What a rename would do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Renaming {
-    /// The object gets its other name.
-    Moves,
-    /// The other name holds that content already; this object is one too many.
-    Removes(Object),
-    /// It was done before.
-    Done,
 }
 
 /// A prefix to be sealed, and what is under it.
@@ -153,18 +143,9 @@ impl Index {
     ) -> Result<Renaming, ObjectStoreRefusal> {
         check_name(from)?;
         check_name(to)?;
-        let source = self.objects.get(from);
-        match (source, self.objects.get(to)) {
-            (_, Some(target)) if target.sum() != content => Err(ObjectStoreRefusal::Exists),
-            (Some(source), Some(_)) if from != to && source.sum() == content => {
-                Ok(Renaming::Removes(*source))
-            }
-            (_, Some(_)) => Ok(Renaming::Done),
-            (None, None) => Err(ObjectStoreRefusal::NotFound),
-            (Some(source), None) if source.sum() != content => Err(ObjectStoreRefusal::Exists),
-            (Some(_), None) if self.is_sealed(to) => Err(ObjectStoreRefusal::Sealed),
-            (Some(_), None) => Ok(Renaming::Moves),
-        }
+        let sum = |name: &str| self.objects.get(name).map(Object::sum);
+        let (to_itself, sealed) = (from == to, self.is_sealed(to));
+        RenameOf { content, from: sum(from), to: sum(to), to_itself, sealed }.decide()
     }
 
     /// Those of the names that are there.

@@ -10,6 +10,9 @@
 //! When both folders are set back in time, or gone, a job master refuses: the checkpoint to which the
 //! coordination service points can't be read, so the job waits, and says that object's name.
 //!
+//! Live, a folder that all processes of a cluster reach may stand in the server's place (`adapters`), with the
+//! same calls on files.
+//!
 //! Deliberately absent: replication, as in the coordination service, and objects larger than a message.
 
 mod api;
@@ -19,11 +22,11 @@ mod index;
 mod model;
 mod server;
 
-pub use api::{ObjectStore, ObjectStoreError};
+pub use api::{ObjectStore, ObjectStoreError, ObjectStores};
 pub use client::{ObjectStoreClient, ObjectStoreConfig};
 pub use model::{
     OBJECT_BYTES_MAX, OBJECT_NAME_BYTES_MAX, OBJECT_NAMES_MAX, ObjectStoreRefusal, ObjectSum,
-    check_name,
+    RenameOf, Renaming, check_name, prefixes, trim_prefix,
 };
 pub use server::{BlobGateway, OBJECT_STORE_ENDPOINT, ObjectStoreHandler, ObjectStoreServer};
 

@@ -66,13 +66,59 @@ pub fn check_name(name: &str) -> Result<(), ObjectStoreRefusal> {
     }
 }
 
+/// What it takes to give an object another name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renaming {
+    /// The object gets its other name.
+    Moves,
+    /// The other name holds that content already; this object is one too many.
+    Removes,
+    /// It was done before.
+    Done,
+}
+
+/// What a rename is to do, by what is under its two names: the table of
+/// [`ObjectStore::rename`](super::ObjectStore::rename).
+#[derive(Clone, Copy, Debug)]
+pub struct RenameOf {
+    /// What the caller knows the object to hold.
+    pub content: ObjectSum,
+    /// What is under the one name.
+    pub from: Option<ObjectSum>,
+    /// What is under the other.
+    pub to: Option<ObjectSum>,
+    /// Whether the two names are one.
+    pub to_itself: bool,
+    /// Whether nothing may come under the other name.
+    pub sealed: bool,
+}
+
+impl RenameOf {
+    /// What to do.
+    ///
+    /// # Errors
+    /// What the caller is refused.
+    pub fn decide(self) -> Result<Renaming, ObjectStoreRefusal> {
+        let RenameOf { content, from, to, to_itself, sealed } = self;
+        match (from, to) {
+            (_, Some(to)) if to != content => Err(ObjectStoreRefusal::Exists),
+            (Some(from), Some(_)) if !to_itself && from == content => Ok(Renaming::Removes),
+            (_, Some(_)) => Ok(Renaming::Done),
+            (None, None) => Err(ObjectStoreRefusal::NotFound),
+            (Some(from), None) if from != content => Err(ObjectStoreRefusal::Exists),
+            (Some(_), None) if sealed => Err(ObjectStoreRefusal::Sealed),
+            (Some(_), None) => Ok(Renaming::Moves),
+        }
+    }
+}
+
 /// The prefix without the slash that may end it.
-pub(super) fn trim_prefix(prefix: &str) -> &str {
+pub fn trim_prefix(prefix: &str) -> &str {
     prefix.strip_suffix('/').unwrap_or(prefix)
 }
 
 /// The name itself and all above it, shortest first.
-pub(super) fn prefixes(name: &str) -> impl Iterator<Item = &str> {
+pub fn prefixes(name: &str) -> impl Iterator<Item = &str> {
     name.match_indices('/').map(|(at, _)| &name[..at]).chain([name])
 }
 

@@ -2,8 +2,8 @@
 
 use super::{
     Content, ObjectStoreEvent, files,
-    index::{Index, Object, Record, Renaming, Sealing},
-    model::{OBJECT_BYTES_MAX, ObjectStoreRefusal, ObjectSum},
+    index::{Index, Object, Record, Sealing},
+    model::{OBJECT_BYTES_MAX, ObjectStoreRefusal, ObjectSum, Renaming},
 };
 use crate::{
     gateway,
@@ -153,8 +153,10 @@ impl ObjectStoreServer {
                 self.index.apply(&Record::Rename { from, to });
                 batch.records.push(kept);
             }
-            Renaming::Removes(object) => {
-                let names = self.remove_files(vec![(from, object)]);
+            Renaming::Removes => {
+                let object = self.index.get(&from).into_iter();
+                let names =
+                    self.remove_files(object.map(|object| (from.clone(), object)).collect());
                 batch.announce(ObjectStoreEvent::Deleted { names: names.clone() });
                 self.apply(Record::Delete { names }, batch);
             }

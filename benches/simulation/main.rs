@@ -23,6 +23,8 @@ mod live_cluster;
 #[cfg(not(madsim))]
 mod live_dataflow;
 #[cfg(not(madsim))]
+mod live_keyed_state;
+#[cfg(not(madsim))]
 mod live_log;
 #[cfg(not(madsim))]
 mod live_recovery;
@@ -61,6 +63,7 @@ const PARTS: &[Part] = &[
     ("live-dataflow", live_dataflow::live_dataflow),
     ("live-log", live_log::live_log),
     ("live-state", live_state::live_state),
+    ("live-keyed-state", live_keyed_state::live_keyed_state),
     ("live-words", live_words::live_words),
     ("live-services", live_services::live_services),
 ];

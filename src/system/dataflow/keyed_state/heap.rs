@@ -16,22 +16,55 @@ use foldhash::fast::FixedState;
 use hashbrown::{HashTable, hash_table};
 use std::hash::BuildHasher;
 
+/// Each has 40,000 of ten million keys, and doubles within a few milliseconds.
+const SHARDS: usize = 256;
+
 /// The values of all keys of a subtask, and what it has of them under names.
 pub(super) struct HeapTable<K, S> {
     /// Those that no snapshot being written has otherwise.
-    kept: HashTable<(K, S)>,
+    kept: Shards<(K, S)>,
     /// What has become of keys since that snapshot; stands before what is kept.
-    changed: HashTable<(K, Option<S>)>,
+    changed: Shards<(K, Option<S>)>,
     /// Nothing that is kept may change: a snapshot is being read from it.
     is_frozen: bool,
     /// What changes stands above it.
     goes_above: bool,
-    /// Where in what has changed the next to be brought down are looked for.
-    settled: usize,
+    /// The shard of what has changed, and the place in it, from which on the next to be brought down are looked for.
+    settled: Option<(usize, usize)>,
     hasher: FixedState,
     pub of_states: HeapEntries,
     /// The key at hand, as it is written there.
     key: Vec<u8>,
+}
+
+/// A table in many, so that none takes long to grow.
+struct Shards<T>(Vec<HashTable<T>>);
+
+impl<T> Shards<T> {
+    fn new() -> Self {
+        Shards((0..SHARDS).map(|_| HashTable::new()).collect())
+    }
+
+    /// Which one has what has this hash. Other bits of it say where it stands there.
+    fn place(hash: u64) -> usize {
+        (hash >> 40) as usize % SHARDS
+    }
+
+    fn shard(&self, hash: u64) -> &HashTable<T> {
+        &self.0[Self::place(hash)]
+    }
+
+    fn shard_mut(&mut self, hash: u64) -> &mut HashTable<T> {
+        &mut self.0[Self::place(hash)]
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(HashTable::len).sum()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flatten()
+    }
 }
 
 /// The state of a key on the heap, made when there was none.
@@ -53,11 +86,11 @@ enum Slotted<'a, K, S> {
 impl<K: Key, S: Data + Default> HeapTable<K, S> {
     pub fn new() -> Self {
         HeapTable {
-            kept: HashTable::new(),
-            changed: HashTable::new(),
+            kept: Shards::new(),
+            changed: Shards::new(),
             is_frozen: false,
             goes_above: false,
-            settled: 0,
+            settled: None,
             // The same in every process: nothing that is kept or emitted depends on it, but a run has to be equal.
             hasher: FixedState::with_seed(0x5eed),
             of_states: HeapEntries::default(),
@@ -68,11 +101,14 @@ impl<K: Key, S: Data + Default> HeapTable<K, S> {
     pub fn slot(&mut self, key: K, max_parallelism: u32) -> HeapSlot<'_, K, S> {
         let HeapTable { kept, changed, hasher, of_states, key: written, .. } = self;
         let hash = hasher.hash_one(&key);
-        let goes_above = self.goes_above
-            || !changed.is_empty() && changed.find(hash, |(other, _)| *other == key).is_some();
+        let goes_above =
+            self.goes_above || changed.shard(hash).find(hash, |(other, _)| *other == key).is_some();
         let value = match goes_above {
-            true => Slotted::Changed(above(kept, changed, hash, hasher, key)),
-            false => Slotted::Kept(entry(kept, hash, hasher, key)),
+            true => {
+                let changed = changed.shard_mut(hash);
+                Slotted::Changed(above(kept.shard(hash), changed, hash, hasher, key))
+            }
+            false => Slotted::Kept(entry(kept.shard_mut(hash), hash, hasher, key)),
         };
         written.clear();
         HeapSlot { value, of_states, written, length: 0, max_parallelism }
@@ -86,7 +122,8 @@ impl<K: Key, S: Data + Default> HeapTable<K, S> {
     /// Everything stays as it is until [`thaw`](Self::thaw), and what changes stands above it, if it `goes_above`.
     pub fn freeze(&mut self, goes_above: bool) {
         while self.settle(usize::MAX) {}
-        assert!(!self.is_frozen && self.changed.is_empty(), "one snapshot is read at a time");
+        let is_free = !self.is_frozen && self.changed.len() == 0;
+        assert!(is_free, "one snapshot is read at a time");
         self.is_frozen = true;
         self.goes_above = goes_above;
         self.of_states.freeze(goes_above);
@@ -96,57 +133,83 @@ impl<K: Key, S: Data + Default> HeapTable<K, S> {
     pub fn thaw(&mut self) {
         self.is_frozen = false;
         self.goes_above = false;
-        self.settled = 0;
+        self.settled = (self.changed.len() > 0).then_some((0, 0));
         self.of_states.thaw();
     }
 
     /// Whether what has changed is to be brought down.
     pub fn has_changed(&self) -> bool {
-        !self.is_frozen && (!self.changed.is_empty() || self.of_states.has_changed())
+        !self.is_frozen && (self.settled.is_some() || self.of_states.has_changed())
     }
 
     /// Brings some of it down; whether there is more.
     pub fn settle(&mut self, most: usize) -> bool {
         let mut left = most;
-        while left > 0 && !self.is_frozen && !self.changed.is_empty() {
+        while let Some((shard, place)) = self.settled.filter(|_| left > 0 && !self.is_frozen) {
             left -= 1;
-            // Nothing is added to it by now, so that places stay what they are.
-            let found = self.changed.get_bucket_entry(self.settled);
-            self.settled += 1;
-            let Ok(found) = found else { continue };
-            let ((key, value), _) = found.remove();
-            let hash = self.hasher.hash_one(&key);
-            match value {
-                Some(value) => entry(&mut self.kept, hash, &self.hasher, key).get_mut().1 = value,
-                None => {
-                    if let Ok(kept) = self.kept.find_entry(hash, |(other, _)| *other == key) {
-                        kept.remove();
-                    }
-                }
+            let Some(changed) = self.changed.0.get_mut(shard) else {
+                self.settled = None;
+                break;
+            };
+            if place == changed.num_buckets() {
+                *changed = HashTable::new();
+                self.settled = Some((shard + 1, 0));
+                continue;
             }
-        }
-        if !self.is_frozen && self.changed.is_empty() && self.settled > 0 {
-            self.changed = HashTable::new();
-            self.settled = 0;
+            // Nothing is added to it by now, so that places stay what they are.
+            self.settled = Some((shard, place + 1));
+            if let Ok(found) = changed.get_bucket_entry(place) {
+                let ((key, value), _) = found.remove();
+                self.bring_down(key, value);
+            }
         }
         self.of_states.settle(left);
         self.has_changed()
     }
 
-    /// The keys and states that stand in so many places from one on; `None` behind the last. While it is frozen they stay
-    /// where they are.
-    pub fn some(&self, from: usize, places: usize) -> Option<impl Iterator<Item = &(K, S)>> {
+    fn bring_down(&mut self, key: K, value: Option<S>) {
+        let hash = self.hasher.hash_one(&key);
+        let kept = self.kept.shard_mut(hash);
+        match value {
+            Some(value) => entry(kept, hash, &self.hasher, key).get_mut().1 = value,
+            None => {
+                if let Ok(kept) = kept.find_entry(hash, |(other, _)| *other == key) {
+                    kept.remove();
+                }
+            }
+        }
+    }
+
+    /// Calls a function for the keys and states in so many places from one on; where the next are, `None` behind the last.
+    /// While it is frozen they stay where they are.
+    pub fn each_of_some<E>(
+        &self,
+        (first, mut from): (usize, usize),
+        places: usize,
+        mut each: impl FnMut(&K, &S) -> Result<(), E>,
+    ) -> Result<Option<(usize, usize)>, E> {
         assert!(self.is_frozen, "nothing moves meanwhile");
-        let all = self.kept.num_buckets();
-        let to = from.saturating_add(places).min(all);
-        (from < all).then(|| (from..to).filter_map(|place| self.kept.get_bucket(place)))
+        let mut left = places;
+        for (shard, kept) in self.kept.0.iter().enumerate().skip(first) {
+            // An empty one has places too.
+            let all = if kept.is_empty() { 0 } else { kept.num_buckets() };
+            let to = from.saturating_add(left).min(all);
+            let mut some = (from..to).filter_map(|place| kept.get_bucket(place));
+            some.try_for_each(|(key, state)| each(key, state))?;
+            left -= to - from;
+            if to < all {
+                return Ok(Some((shard, to)));
+            }
+            from = 0;
+        }
+        Ok(None)
     }
 
     /// All keys and states, in no order.
     pub fn all(&self) -> impl Iterator<Item = (&K, &S)> {
         let above = |key: &K| {
             let hash = self.hasher.hash_one(key);
-            !self.changed.is_empty() && self.changed.find(hash, |(other, _)| other == key).is_some()
+            self.changed.shard(hash).find(hash, |(other, _)| other == key).is_some()
         };
         let kept = self.kept.iter().filter(move |(key, _)| !above(key));
         let changed = self.changed.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
@@ -252,7 +315,7 @@ mod tests {
         ) {
             let mut table = HeapTable::<u8, u16>::new();
             let mut model = Model::default();
-            let mut frozen: Option<(Model, Model, usize)> = None;
+            let mut frozen: Option<(Model, Model, (usize, usize))> = None;
             for (what, key, value) in ops {
                 let entry = vec![0, 0, key % 16];
                 match what {
@@ -278,18 +341,18 @@ mod tests {
                     }
                     7 if frozen.is_none() => {
                         table.freeze(true);
-                        frozen = Some((model.clone(), Model::default(), 0));
+                        frozen = Some((model.clone(), Model::default(), (0, 0)));
                     }
                     _ => {
                         table.settle(usize::from(key % 8));
                         let Some((expected, mut found, from)) = frozen.take() else { continue };
                         let places = 1 + usize::from(key % 8);
-                        let some = table.some(from, places).map(|some| some.copied().collect::<Vec<_>>());
-                        match some {
-                            Some(some) => {
-                                found.0.extend(some);
-                                frozen = Some((expected, found, from + places));
-                            }
+                        let next = table.each_of_some::<()>(from, places, |key, value| {
+                            found.0.insert(*key, *value);
+                            Ok(())
+                        });
+                        match next.expect("it does not fail") {
+                            Some(next) => frozen = Some((expected, found, next)),
                             None => {
                                 let entries = table.of_states.frozen(Bound::Unbounded);
                                 let copied = |(key, value): (&[u8], &[u8])| (key.to_vec(), value.to_vec());
@@ -304,7 +367,7 @@ mod tests {
             }
             table.thaw();
             while table.settle(3) {}
-            prop_assert!(table.changed.is_empty() && !table.of_states.has_changed());
+            prop_assert!(table.changed.len() == 0 && !table.of_states.has_changed());
             prop_assert_eq!(now(&table), model);
         }
     }

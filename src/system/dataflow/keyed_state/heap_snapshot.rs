@@ -63,8 +63,8 @@ struct Job {
 }
 
 enum Stage {
-    /// Gathers keys, from this place on.
-    Keys(usize),
+    /// Gathers keys, from this place of a shard on.
+    Keys((usize, usize)),
     /// Gathers what is kept under names, behind this key.
     Entries(Option<Vec<u8>>),
     /// Sorts and writes one key group after the other.
@@ -210,18 +210,14 @@ impl Job {
     ) -> Result<()> {
         match &mut self.stage {
             Stage::Keys(from) => {
-                let begin = *from;
-                *from += step;
-                let Some(some) = table.some(begin, step) else {
-                    self.stage = Stage::Entries(None);
-                    return Ok(());
-                };
+                let from = *from;
                 let mut written = Vec::new();
-                for (key, state) in some {
+                let next = table.each_of_some(from, step, |key, state| {
                     written.clear();
                     write_key(key, max_parallelism, &mut written)?;
-                    self.gather(&written, |into| encode_into(state, into))?;
-                }
+                    self.gather(&written, |into| encode_into(state, into))
+                })?;
+                self.stage = next.map_or(Stage::Entries(None), Stage::Keys);
             }
             Stage::Entries(behind) => {
                 let behind = behind.take();
@@ -288,7 +284,7 @@ impl HeapSnapshots {
             none => none.insert(Writing::new(&self.context)?),
         };
         let file = place.files.begin(checkpoint.0);
-        let (stage, gathered) = (Stage::Keys(0), BTreeMap::new());
+        let (stage, gathered) = (Stage::Keys((0, 0)), BTreeMap::new());
         self.jobs.push_back(Job { checkpoint, stage, gathered, file });
         Ok(())
     }

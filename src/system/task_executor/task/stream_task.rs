@@ -32,6 +32,8 @@ use crate::{
 use futures::{FutureExt, pin_mut, select_biased};
 use std::{
     collections::{BTreeSet, VecDeque},
+    future::poll_fn,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -291,6 +293,8 @@ impl<'a> StreamTask<'a> {
             if !has_work {
                 std::future::pending::<()>().await;
             }
+            // Else nobody else on this thread takes a step as long as there is work: no input would come, nor any mail.
+            yielded().await;
         }
         .fuse();
         pin_mut!(mail, gone, flush, timer, barrier, work, tend);
@@ -574,4 +578,17 @@ impl<'a> StreamTask<'a> {
             Mail::Trigger(..) | Mail::Drain | Mail::GiveUp(_) => Ok(()),
         }
     }
+}
+
+/// Is there at the second look, which is asked for at once.
+async fn yielded() {
+    let mut is_second = false;
+    let look = |cx: &mut Context<'_>| {
+        if std::mem::replace(&mut is_second, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    };
+    poll_fn(look).await;
 }

@@ -16,13 +16,13 @@ crate::sabotages! {
     /// A dispatcher takes a job on that has ended already.
     ENDED_JOB_TAKEN_ON_AGAIN = "ended-job-taken-on-again", "generic", ["D2"];
     /// A checkpoint is confirmed to the tasks before its pointer is stored.
-    COMPLETE_BEFORE_STORED = "complete-before-stored", "generic", ["C4", "X5"];
+    COMPLETE_BEFORE_STORED = "complete-before-stored", "G-7", ["C4", "X5"];
     /// A part is taken that names files which were removed.
     REMOVED_FILES_NAMED_AGAIN = "removed-files-named-again", "FLINK-24611", ["C5", "X4"];
     /// Files that no checkpoint names are removed while a pending one may name them.
     FILES_GO_AT_ONCE = "files-go-at-once", "FLINK-23949", ["C5", "X4"];
     /// What checkpoints leave that come to nothing stays until their job ends.
-    LEFT_OBJECTS_STAY = "left-objects-stay", "generic", ["C6"];
+    LEFT_OBJECTS_STAY = "left-objects-stay", "FLINK-5063", ["C6"];
     /// Files of older checkpoints are taken for left behind though newer ones name them.
     FILES_IN_USE_SWEPT = "files-in-use-swept", "generic", ["C5", "C17", "X4", "stuck"];
     /// A job that was stopped takes checkpoints as long as none of its tasks has finished, so that its sources read on.
@@ -44,9 +44,9 @@ crate::sabotages! {
     /// A master that waits for a service before it can go on with its job says nothing of it.
     RECOVERY_WAITS_IN_SILENCE = "recovery-waits-in-silence", "generic", ["C15"];
     /// A checkpoint is stored once all that older ones left is removed.
-    REMOVAL_BLOCKS_STORING = "removal-blocks-storing", "generic", ["C16"];
+    REMOVAL_BLOCKS_STORING = "removal-blocks-storing", "Arroyo #1086", ["C16"];
     /// A job whose tasks run again after a failure has nobody who begins its checkpoints.
-    CHECKPOINTS_NOT_BEGUN_AGAIN = "checkpoints-not-begun-again", "generic", ["C16", "stuck"];
+    CHECKPOINTS_NOT_BEGUN_AGAIN = "checkpoints-not-begun-again", "FLINK-13256", ["C16", "stuck"];
     /// The answer to an older round of slot offers is applied.
     OLD_OFFER_ROUND_APPLIED = "old-offer-round-applied", "FLINK-21859", ["S4"];
     /// A slot that is held is handed out again.
@@ -114,7 +114,7 @@ crate::sabotages! {
     /// Of a rename the object store's log keeps only that the old name is gone.
     RENAME_HALF_KEPT = "rename-half-kept", "generic", ["object-store-durable", "X9"];
     /// A cluster that is there for one job ends while something of the job is left.
-    CLUSTER_ENDS_BEFORE_CLEANUP = "cluster-ends-before-cleanup", "generic", ["P1", "no-panic", "stuck"];
+    CLUSTER_ENDS_BEFORE_CLEANUP = "cluster-ends-before-cleanup", "FLINK-23647", ["P1", "no-panic", "stuck"];
     /// A cluster ends with what its program came to, and nobody keeps that.
     OUTCOME_NOT_KEPT = "outcome-not-kept", "generic", ["P1"];
     /// A dispatcher that stops leading takes the whole cluster along.
@@ -146,7 +146,7 @@ crate::sabotages! {
     /// A web monitor tells since when a job has its status as if its answer were new.
     OLD_TIMES_NOT_SHIFTED = "old-times-not-shifted", "generic", ["W4"];
     /// A channel that delivered its barrier is read on while others have not.
-    BARRIERS_DONT_BLOCK = "barriers-dont-block", "generic", ["C7"];
+    BARRIERS_DONT_BLOCK = "barriers-dont-block", "G-10", ["C7"];
     /// A channel that becomes idle lets the watermarks of all idle ones pass, though others hold them back.
     IDLE_CHANNEL_LETS_ALL_PASS = "idle-channel-lets-all-pass", "generic", ["X3"];
     /// The timers of event time are left behind when the state of a key is restored.
@@ -181,4 +181,90 @@ crate::sabotages! {
     REQUESTS_WRITTEN_AGAIN = "requests-written-again", "generic", ["X4", "M6"];
     /// A plain sink goes on before the log has answered.
     RESPONSES_NOT_AWAITED = "responses-not-awaited", "generic", ["M8"];
+    /// An older checkpoint is given up only if it was begun earlier by a coarse clock.
+    SUBSUMED_BY_TIME = "subsumed-by-time", "FLINK-4417", ["C10", "no-panic", "C1"];
+    /// A completed checkpoint that can't be read at the moment is removed in recovery.
+    UNREADABLE_CHECKPOINT_REMOVED = "unreadable-checkpoint-removed", "FLINK-7783", ["C5", "C3", "X4", "C15", "stuck"];
+    /// A checkpoint whose pointer stands after a missing answer is given up all the same.
+    STANDING_POINTER_GIVEN_UP = "standing-pointer-given-up", "FLINK-24543", ["C8", "C5", "C3", "C11", "X5", "X4"];
+    /// A checkpoint that is taken for a savepoint is not among those from which a job goes on.
+    SAVEPOINTS_LEFT_OUT = "savepoints-left-out", "FLINK-10354", ["C5", "C3", "X4", "stuck", "no-panic"];
+    /// A number that comes when the checkpoints have begun anew blocks all further ones.
+    LATE_DRAW_BLOCKS_TRIGGERS = "late-draw-blocks-triggers", "FLINK-18137", ["C16", "stuck"];
+    /// What is pending when attempts fail stays pending.
+    PENDING_OUTLIVES_A_FAILURE = "pending-outlives-a-failure", "FLINK-7844", ["no-panic", "C12", "E3"];
+    /// A word against a checkpoint that has ended counts as one more failure.
+    OLD_DECLINES_COUNT = "old-declines-count", "FLINK-13593", ["C10", "C13"];
+    /// A checkpoint that takes too long doesn't count as a failure.
+    EXPIRED_NOT_COUNTED = "expired-not-counted", "FLINK-17351", ["C13"];
+    /// A job whose stop came to nothing takes no more checkpoints by itself.
+    FAILED_STOP_ENDS_CHECKPOINTS = "failed-stop-ends-checkpoints", "FLINK-15152", ["C16", "stuck"];
+    /// A failure is ignored once the final checkpoint may be complete.
+    FAILURE_IGNORED_AT_THE_END = "failure-ignored-at-the-end", "FLINK-12858", ["stuck"];
+    /// A job begins to take checkpoints before all its attempts run.
+    BEGUN_BEFORE_ALL_RUN = "begun-before-all-run", "FLINK-22003", ["C16"];
+    /// A task that begins from a checkpoint is told of it as if it had taken part in it.
+    TOLD_OF_WHAT_IT_BEGAN_FROM = "told-of-what-it-began-from", "FLINK-24096", ["C4"];
+    /// A region is deployed while a checkpoint is being stored from which it would have to begin.
+    DEPLOYED_WHILE_STORING = "deployed-while-storing", "FLINK-14389", ["C3", "X5", "X4"];
+    /// An object store's files are not synced before their records are.
+    OBJECTS_NOT_SYNCED = "objects-not-synced", "FLINK-36421", ["stuck", "object-store-durable", "C5"];
+    /// The ids of checkpoints and the epochs of attempts are counted in memory.
+    IDS_COUNTED_IN_MEMORY = "ids-counted-in-memory", "G-6", ["C1", "stuck"];
+    /// A sink expects a transaction of every checkpoint.
+    COMMIT_WANTS_A_TRANSACTION = "commit-wants-a-transaction", "FLINK-10377", ["J1", "stuck", "M7"];
+    /// A job that was stopped and whose tasks fail goes on from before its savepoint.
+    RESTORED_BEFORE_THE_STOP = "restored-before-the-stop", "FLINK-26783", ["C3", "X4", "C11"];
+    /// A task that is restored from behind its end handles the end again.
+    END_HANDLED_AGAIN = "end-handled-again", "FLINK-25920", ["X4"];
+    /// A sink can't be restored with more than one transaction.
+    ONE_TRANSACTION_RESTORED = "one-transaction-restored", "FLINK-29627", ["stuck"];
+    /// A job that is stopped but not drained handles the end of its data.
+    STOP_ENDS_THE_DATA = "stop-ends-the-data", "FLINK-21132", ["C17", "X4", "stuck"];
+    /// A sink's snapshot leaves out what it has not written yet.
+    SNAPSHOT_WITHOUT_FLUSH = "snapshot-without-flush", "FLINK-5701", ["X4", "M7", "stuck"];
+    /// A sink aborts what its producer left before it commits what it was restored with.
+    RESTORED_ABORTED_FIRST = "restored-aborted-first", "FLINK-13535", ["X5", "X4", "stuck"];
+    /// A commit that comes late commits the next transaction of its producer.
+    LATE_COMMIT_HITS_THE_NEXT = "late-commit-hits-the-next", "KIP-890", ["X5", "X4"];
+    /// Each marker of a checkpoint that is given up is sent on.
+    MARKERS_MULTIPLY = "markers-multiply", "FLINK-5285", ["C8"];
+    /// A task with several inputs awaits the barriers of the first one only.
+    FIRST_GATE_ALONE_ALIGNS = "first-gate-alone-aligns", "FLINK-18139", ["C7", "X4", "C17"];
+    /// A word that an older checkpoint is given up ends the alignment of a newer one.
+    LATE_CANCEL_RESETS_ALIGNMENT = "late-cancel-resets-alignment", "FLINK-23201", ["C16"];
+    /// The state of a checkpoint that was given up is written to its end.
+    ABORTED_UPLOAD_GOES_ON = "aborted-upload-goes-on", "FLINK-28474", ["C6"];
+    /// What waited for channels is left behind when a job goes on at another parallelism.
+    WAITING_LOST_AT_A_RESCALE = "waiting-lost-at-a-rescale", "FLINK-31963", ["X4", "C17"];
+    /// A channel that has ended holds the watermark back.
+    ENDED_CHANNEL_HOLDS_BACK = "ended-channel-holds-back", "FLINK-35157", ["X4"];
+    /// A region is deployed with an epoch that was drawn for what it was before.
+    OUTDATED_PLAN_DEPLOYED = "outdated-plan-deployed", "FLINK-20626", ["no-panic", "E1", "D9", "stuck"];
+    /// A task that ends leaves its result partitions behind.
+    PARTITIONS_NOT_RELEASED = "partitions-not-released", "FLINK-13371", ["no-panic"];
+    /// A sink that is restored takes all parts of a checkpoint for committed if its first one is.
+    COMMITTED_BY_ID = "committed-by-id", "Iceberg 14090", ["X9", "X4"];
+    /// The rows of a checkpoint are written together with those of the one before.
+    EPOCHS_NOT_KEPT_APART = "epochs-not-kept-apart", "Iceberg 10526", ["X8", "X4"];
+    /// A sink forgets that a write has failed.
+    SEND_ERROR_CLEARED = "send-error-cleared", "FLINK-35749", ["X4", "stuck"];
+    /// A savepoint with which a job ends comes to nothing when attempts fail meanwhile.
+    SAVEPOINT_LOST_WITH_A_FAILURE = "savepoint-lost-with-a-failure", "FLINK-33522", ["C14"];
+    /// A task at the end of its data finishes before the final checkpoint is complete.
+    FINISHES_UNCONFIRMED = "finishes-unconfirmed", "Arroyo #1124", ["C11", "X4", "X5", "X8", "X9", "no-panic"];
+    /// An object store refuses to rename what it has renamed already.
+    RENAMED_BEFORE_IS_REFUSED = "renamed-before-is-refused", "Arroyo #1027", ["stuck"];
+    /// A stream is idle after so long by the clock, even if its task could read nothing.
+    IDLE_BY_WALL_TIME = "idle-by-wall-time", "FLINK-35886", ["X3"];
+    /// A lease counts as kept alive when no answer says so.
+    UNANSWERED_LEASE_KEPT = "unanswered-lease-kept", "TB #3528", ["L7", "stuck"];
+    /// A request that has begun may take for ever to come.
+    BEGUN_REQUEST_NEVER_ENDS = "begun-request-never-ends", "TB 017aa39c3", ["stuck"];
+    /// What is kept of a job is removed when it is to be canceled and before it has ended.
+    REMOVED_BEFORE_THE_END = "removed-before-the-end", "RW #14910", ["D5", "D4", "no-panic", "stuck"];
+    /// Files of which it is not known that a checkpoint names them are removed though one does.
+    FILES_IN_USE_REMOVED = "files-in-use-removed", "FLINK-24611", ["C5", "X4"];
+    /// Of a job whose final checkpoint is complete only the regions start again in which attempts have failed.
+    FINAL_RESTART_IN_PARTS = "final-restart-in-parts", "FLINK-27972", ["stuck"];
 }

@@ -235,7 +235,12 @@ impl<T: Data> DatabaseSink<T> {
         if !self.gathered.is_empty() {
             let rows = self.take_gathered();
             self.waiting_bytes += bytes_of(&rows);
-            self.waiting.push(Waiting { checkpoint, by: by.clone(), rows });
+            match self.waiting.last_mut() {
+                Some(last) if context.host.sabotaged(sabotage::EPOCHS_NOT_KEPT_APART) => {
+                    last.rows.extend(rows);
+                }
+                _ => self.waiting.push(Waiting { checkpoint, by: by.clone(), rows }),
+            }
             let (attempt, writer) = (context.attempt, by.writer);
             context.host.announce(&SinkEvent::RowsWait { attempt, checkpoint, writer });
         }

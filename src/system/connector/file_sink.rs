@@ -164,9 +164,22 @@ impl<T: Data> FileSink<T> {
         if context.host.sabotaged(sabotage::PENDING_FILES_LEFT_AT_RESTORE) {
             self.waiting.clear();
         }
+        if self.waiting.len() > 1 && context.host.sabotaged(sabotage::COMMITTED_BY_ID) {
+            self.forget_committed().await?;
+        }
         // The checkpoint is complete, or nothing would be restored from it.
         self.commit_through(CheckpointId(u64::MAX)).await?;
         self.remove_older().await
+    }
+
+    /// Forgets all parts of the first checkpoint if one of them has its final name.
+    async fn forget_committed(&mut self) -> Result<()> {
+        let Writer { objects, .. } = self.writer()?;
+        let (first, part) = self.waiting[0].clone();
+        if objects.get_until_acknowledged(&part.file).await.is_ok() {
+            self.waiting.retain(|(covered_by, _)| *covered_by != first);
+        }
+        Ok(())
     }
 
     /// Removes what older attempts left: all that is covered has its final name now.

@@ -98,13 +98,19 @@ impl<T: Data> LogSink<T> {
         if let Some(kept) = restored {
             self.pending = postcard::from_bytes(&kept)?;
         }
+        if self.pending.len() > 1 && context.host.sabotaged(sabotage::ONE_TRANSACTION_RESTORED) {
+            return Err(Failure::new("a transaction waits already"));
+        }
         self.context = Some(context.clone());
         if context.savepoint.is_some() {
             self.leave_to_others().await?;
         }
+        let producer = Self::producer(self.context()?);
+        if !self.pending.is_empty() && context.host.sabotaged(sabotage::RESTORED_ABORTED_FIRST) {
+            self.log()?.init_producer_until_acknowledged(&producer).await?;
+        }
         // The checkpoint is complete, or nothing would be restored from it.
         self.commit_through(CheckpointId(u64::MAX)).await?;
-        let producer = Self::producer(self.context()?);
         Ok(self.log()?.init_producer_until_acknowledged(&producer).await?)
     }
 
@@ -136,9 +142,17 @@ impl<T: Data> LogSink<T> {
         for (partition, records) in gathered {
             let written = self.written.entry(partition).or_default();
             let after = *written + records.len() as u64;
-            let next = log
-                .write_until_acknowledged(&transaction, &self.topic, partition, *written, records)
-                .await?;
+            let topic = &self.topic;
+            let next = match log.host().sabotaged(sabotage::SEND_ERROR_CLEARED) {
+                false => {
+                    log.write_until_acknowledged(&transaction, topic, partition, *written, records)
+                        .await?
+                }
+                true => match log.write(&transaction, topic, partition, *written, records).await {
+                    Ok(next) => next,
+                    Err(_) => continue,
+                },
+            };
             assert_eq!(next, after, "only this attempt writes to its transaction");
             *written = after;
         }
@@ -146,7 +160,11 @@ impl<T: Data> LogSink<T> {
     }
 
     async fn prepare(&mut self, checkpoint: CheckpointId) -> Result<Bytes> {
-        self.write_batch().await?;
+        let is_left = !self.records.is_empty()
+            && self.log()?.host().sabotaged(sabotage::SNAPSHOT_WITHOUT_FLUSH);
+        if !is_left {
+            self.write_batch().await?;
+        }
         if !self.written.is_empty() {
             let transaction = self.transaction()?;
             self.log()?.prepare_until_acknowledged(&transaction).await?;
@@ -211,6 +229,13 @@ impl<T: Data> Sink<T> for LogSink<T> {
     }
 
     fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Waits<'_, ()> {
-        self.commit_through(checkpoint).boxed()
+        async move {
+            let host = &self.context()?.host;
+            if self.pending.is_empty() && host.sabotaged(sabotage::COMMIT_WANTS_A_TRANSACTION) {
+                return Err(Failure::new("no transaction waits for the checkpoint"));
+            }
+            self.commit_through(checkpoint).await
+        }
+        .boxed()
     }
 }

@@ -15,9 +15,13 @@ use super::{
     stream::Stream,
     time::{Timestamp, WatermarkStatus},
 };
-use crate::system::{
-    graph::{OperatorState, RestoredState},
-    ids::CheckpointId,
+use crate::{
+    host::Switches,
+    system::{
+        graph::{OperatorState, RestoredState},
+        ids::CheckpointId,
+        sabotage,
+    },
 };
 use bytes::Bytes;
 use std::{marker::PhantomData, sync::Arc, time::Duration};
@@ -97,12 +101,13 @@ struct Idleness {
     next_tick: Timestamp,
     /// Without a record; at [`IDLE_TICKS`] it is idle.
     ticks: u32,
+    switches: Switches,
 }
 
 impl Idleness {
     fn new(timeout: Duration) -> Self {
         let tick = (timeout / IDLE_TICKS).max(IDLE_TICK_MIN);
-        Idleness { tick, next_tick: Timestamp::MIN, ticks: 0 }
+        Idleness { tick, next_tick: Timestamp::MIN, ticks: 0, switches: Switches::default() }
     }
 
     fn is_idle(&self) -> bool {
@@ -123,6 +128,11 @@ impl Idleness {
             return false;
         }
         self.ticks += 1;
+        let tick = i64::try_from(self.tick.as_millis()).unwrap_or(i64::MAX).max(1);
+        let missed = now.0.saturating_sub(self.next_tick.0) / tick;
+        if missed > 0 && self.switches.on(sabotage::IDLE_BY_WALL_TIME) {
+            self.ticks = self.ticks.saturating_add(u32::try_from(missed).unwrap_or(u32::MAX));
+        }
         self.next_tick = now.after(self.tick);
         self.is_idle()
     }
@@ -253,6 +263,7 @@ impl Managed for Progress {
         let now = context.host.wall().as_millis();
         let now = Timestamp(i64::try_from(now).unwrap_or(i64::MAX));
         if let Some(idleness) = &mut self.idleness {
+            idleness.switches = context.host.switches();
             idleness.record(now);
         }
         let states = restored.into_states();

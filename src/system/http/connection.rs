@@ -9,7 +9,10 @@ use super::{
     refusal::Refusal,
     service::Service,
 };
-use crate::host::{Host, Instant, Sleep, Stream};
+use crate::{
+    host::{Host, Instant, Sleep, Stream},
+    system::sabotage,
+};
 use futures::{FutureExt, channel::oneshot, future::Shared};
 use hyper::{StatusCode, server::conn::http1, service::service_fn};
 use std::{
@@ -148,6 +151,12 @@ impl Watch<'_> {
             exchange.phase
         };
         match self.poll_deadline(phase.deadline(&self.service.limits), cx) {
+            Poll::Ready(())
+                if matches!(phase, Phase::Receiving(_))
+                    && self.service.host.sabotaged(sabotage::BEGUN_REQUEST_NEVER_ENDS) =>
+            {
+                Poll::Pending
+            }
             Poll::Ready(()) => Poll::Ready(Some(Self::end_after(phase))),
             Poll::Pending => Poll::Pending,
         }

@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// Why a checkpoint that is not complete within its time-out is given up.
+pub const TOO_LONG: &str = "it took too long";
+
 /// An event of a dispatcher, a resource manager or a job master.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum JobEvent {

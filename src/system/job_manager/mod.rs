@@ -19,7 +19,7 @@ mod resource_manager;
 
 pub use config::{JobManagerConfig, WorkerSettings};
 pub use dispatcher::{Dispatcher, DispatcherServices};
-pub use event::JobEvent;
+pub use event::{JobEvent, TOO_LONG};
 pub use job_master::{JobMaster, JobMasterServices};
 pub use mode::{Application, ApplicationContext, ApplicationError, RunMode};
 pub use node::{JobManagerSettings, serve_job_manager};

@@ -323,6 +323,10 @@ impl RpcEndpoint for TaskExecutor {
                 task.attempt()
             );
         }
+        for partition in self.services.exchange.unwritten() {
+            let is_there = self.tasks.contains_key(&partition.producer);
+            assert!(is_there, "{partition:?} is being written by a task that has not ended");
+        }
         for job in self.jobs.keys() {
             assert!(!self.slots.of(*job).is_empty(), "{job:?} is followed while it holds a slot");
         }

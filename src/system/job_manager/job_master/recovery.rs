@@ -230,6 +230,11 @@ async fn read_metadata(
         match objects.get(metadata).await {
             Ok(bytes) => break Ok(bytes),
             Err(ObjectStoreError::Refused(refusal)) => break Err(refusal.to_string()),
+            Err(_) if objects.host().sabotaged(sabotage::UNREADABLE_CHECKPOINT_REMOVED) => {
+                // What comes of it is of no interest.
+                let _ = objects.delete_until_acknowledged(&[metadata.to_string()]).await;
+                return None;
+            }
             Err(_) if objects.host().sabotaged(sabotage::UNREADABLE_CHECKPOINT_SKIPPED) => {
                 return None;
             }

@@ -187,7 +187,9 @@ impl Keeper {
                 false => Err(crate::host::Elapsed),
             };
             let refused = matches!(answer, Ok(Err(CoordinationError::Refused(_))));
-            if let Ok(Ok(())) = answer {
+            let is_kept = matches!(answer, Ok(Ok(())));
+            let is_unanswered = !is_kept && !refused && sent < end;
+            if is_kept || is_unanswered && self.host().sabotaged(sabotage::UNANSWERED_LEASE_KEPT) {
                 alive_since = sent;
             }
             let told_lost = self.shared.lock().is_none();

@@ -572,7 +572,9 @@ impl LogHandler for LogServer {
         transaction: TransactionId,
         reply: Reply<Result<(), LogRefusal>>,
     ) {
-        self.change(context, Command::Commit(transaction), reply);
+        let next = self.state.prepared_after(&transaction);
+        let hit = next.filter(|_| context.host().sabotaged(sabotage::LATE_COMMIT_HITS_THE_NEXT));
+        self.change(context, Command::Commit(hit.unwrap_or(transaction)), reply);
     }
 
     fn abort(

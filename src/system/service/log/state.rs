@@ -150,6 +150,19 @@ impl LogState {
         epochs.map(named).collect()
     }
 
+    /// What is prepared of a transaction's producer behind it, if it has ended itself.
+    pub fn prepared_after(&self, of: &TransactionId) -> Option<TransactionId> {
+        let producer = self.producers.get(&of.producer)?;
+        if !matches!(producer.stage(of.epoch()), Ok(Some(Stage::Ended(_)))) {
+            return None;
+        }
+        let is_next = |later: &TransactionId| {
+            later.epoch() > of.epoch()
+                && matches!(producer.stage(later.epoch()), Ok(Some(Stage::Prepared(_))))
+        };
+        self.unended_of(&of.producer).into_iter().find(is_next)
+    }
+
     fn older_unended(&self, producer: &str, generation: u64) -> Vec<TransactionId> {
         let mut unended = self.unended_of(producer);
         unended.retain(|transaction| transaction.generation < generation);

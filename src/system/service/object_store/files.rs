@@ -77,8 +77,12 @@ pub(super) async fn recover(disk: &Disk, index: &Index) -> Result<(), FileError>
     Ok(())
 }
 
-/// Makes the files durable, content and names.
-pub(super) async fn write(disk: &Disk, files: Vec<(u64, Bytes)>) -> Result<(), FileError> {
+/// Writes the files and makes them durable, names and, if they are `synced`, content.
+pub(super) async fn write(
+    disk: &Disk,
+    files: Vec<(u64, Bytes)>,
+    synced: bool,
+) -> Result<(), FileError> {
     if files.is_empty() {
         return Ok(());
     }
@@ -88,7 +92,7 @@ pub(super) async fn write(disk: &Disk, files: Vec<(u64, Bytes)>) -> Result<(), F
             let file = disk.open(&path(number), OpenMode::Create).await?;
             file.truncate(0).await?;
             file.write_at(0, bytes).await?;
-            file.sync().await
+            if synced { file.sync().await } else { Ok(()) }
         }
     };
     let written = futures::stream::iter(files).map(write).buffer_unordered(PARALLEL_FILES);

@@ -160,6 +160,9 @@ impl ObjectStoreServer {
                 batch.announce(ObjectStoreEvent::Deleted { names: names.clone() });
                 self.apply(Record::Delete { names }, batch);
             }
+            Renaming::Done if self.host.sabotaged(sabotage::RENAMED_BEFORE_IS_REFUSED) => {
+                return Err(ObjectStoreRefusal::Exists);
+            }
             Renaming::Done => {
                 crate::reachable!(self.host, "rename-repeated", "{from} is {to}");
             }
@@ -240,9 +243,10 @@ impl BatchServer<Index> for ObjectStoreServer {
         snapshot: Option<Index>,
     ) -> BoxFuture<'static, Result<DurableLog<Index>, BatchError>> {
         let (written, removed) = (take(&mut self.written), take(&mut self.removed));
+        let synced = written.is_empty() || !self.host.sabotaged(sabotage::OBJECTS_NOT_SYNCED);
         let disk = self.disk.clone();
         async move {
-            files::write(&disk, written).await?;
+            files::write(&disk, written, synced).await?;
             let log = log.commit(records, snapshot).await?;
             files::remove(&disk, &removed).await?;
             Ok(log)
@@ -333,7 +337,7 @@ mod tests {
             async |host: Host| {
                 let disk = host.disk();
                 recover(&disk).await.expect("a new folder");
-                files::write(&disk, vec![(7, Bytes::from("7"))]).await.expect("a good disk");
+                files::write(&disk, vec![(7, Bytes::from("7"))], true).await.expect("a good disk");
                 for name in disk.list(files::INDEX_FOLDER).await.expect("a good disk") {
                     let path = format!("{}/{name}", files::INDEX_FOLDER);
                     disk.remove(&path).await.expect("a good disk");

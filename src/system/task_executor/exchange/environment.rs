@@ -54,6 +54,11 @@ impl ShuffleEnvironment {
         self.partitions.release(|partition| partition.producer.job == job);
     }
 
+    /// The partitions that are not yet written to their end.
+    pub fn unwritten(&self) -> Vec<ResultPartitionId> {
+        self.partitions.unwritten()
+    }
+
     /// The partitions that are not yet read to their end.
     pub fn partitions(&self) -> Vec<ResultPartitionId> {
         self.partitions.ids()

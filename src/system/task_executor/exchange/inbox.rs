@@ -51,6 +51,8 @@ struct Channels {
 /// The channels of one task, over all its gates.
 pub(in crate::system::task_executor) struct Inbox {
     channels: Mutex<Channels>,
+    /// How many are of the first gate; they come first.
+    first_gate: usize,
     waker: AtomicWaker,
 }
 
@@ -72,7 +74,13 @@ impl Inbox {
         let channels: Vec<_> = inputs.iter().flat_map(|gate| &gate.channels).map(channel).collect();
         let unconnected = channels.len();
         let channels = Mutex::new(Channels { channels, turn: 0, unconnected });
-        Inbox { channels, waker: AtomicWaker::new() }
+        let first_gate = inputs.first().map_or(0, |gate| gate.channels.len());
+        Inbox { channels, first_gate, waker: AtomicWaker::new() }
+    }
+
+    /// The number of channels of the first gate.
+    pub fn first_gate(&self) -> usize {
+        self.first_gate
     }
 
     fn lock(&self) -> MutexGuard<'_, Channels> {

@@ -36,6 +36,14 @@ impl ResultPartitionManager {
         self.lock().keys().copied().collect()
     }
 
+    /// Those whose producers have something left to write.
+    pub fn unwritten(&self) -> Vec<ResultPartitionId> {
+        let partitions = self.lock();
+        let unwritten =
+            partitions.iter().filter(|(_, parts)| !parts.iter().all(|p| p.is_written()));
+        unwritten.map(|(id, _)| *id).collect()
+    }
+
     /// Makes a partition known, with its parts.
     pub fn register(
         &self,

@@ -235,6 +235,12 @@ impl Subpartition {
         self.lock().reading == Reading::Over
     }
 
+    /// Whether its producer has nothing left to write.
+    pub fn is_written(&self) -> bool {
+        let state = self.lock();
+        state.reading == Reading::Over || state.queue.back().is_some_and(|queued| queued.is_last)
+    }
+
     /// Throws away what is queued and ends its reader; a producer that still writes fails.
     pub fn release(&self) {
         let (waker, queue) = {

@@ -13,6 +13,7 @@ use crate::{
         graph::{PARALLELISM_MAX, Partitioner, ResultPartitionDeployment},
         ids::{ExecutionAttemptId, ResultPartitionId},
         protocol::Volume,
+        sabotage,
         task_executor::{TaskError, TaskEvent, event::ChannelCount},
     },
 };
@@ -242,7 +243,7 @@ impl RecordWriter {
 
 impl Drop for RecordWriter {
     fn drop(&mut self) {
-        if self.release {
+        if self.release && !self.host.sabotaged(sabotage::PARTITIONS_NOT_RELEASED) {
             // Only what this one registered: another attempt of that name may hold the rest.
             let own = |id: &ResultPartitionId| self.results.iter().any(|result| result.id == *id);
             self.exchange.partitions.release(own);

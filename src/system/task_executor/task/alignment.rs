@@ -41,6 +41,8 @@ impl AbortReason {
 /// The alignment of a task's channels.
 pub struct Alignment {
     channels: usize,
+    /// The first ones, whose barriers are waited for: all.
+    aligned: usize,
     /// The newest checkpoint that was begun, ended or skipped; older ones mean nothing any more.
     newest: Option<CheckpointId>,
     /// Whether `newest` still waits for barriers.
@@ -58,12 +60,18 @@ impl Alignment {
     pub fn new(channels: usize, restored: Option<CheckpointId>) -> Self {
         Alignment {
             channels,
+            aligned: channels,
             newest: restored,
             pending: false,
             delivered: BTreeSet::new(),
             ended: BTreeSet::new(),
             aborted: BTreeSet::new(),
         }
+    }
+
+    /// The same that waits for the barriers of the first channels only.
+    pub fn of_first(self, aligned: usize) -> Self {
+        Alignment { aligned, ..self }
     }
 
     /// Whether what the channel brings has to wait.
@@ -130,6 +138,16 @@ impl Alignment {
         was_pending
     }
 
+    /// Whether barriers of a newer checkpoint are waited for.
+    pub fn waits_for_newer(&self, checkpoint: CheckpointId) -> bool {
+        self.pending && self.newest.is_some_and(|newest| checkpoint < newest)
+    }
+
+    /// Waits for no barriers any more.
+    pub fn reset(&mut self) {
+        self.pending = false;
+    }
+
     /// Makes a checkpoint the newest, pending unless it was given up.
     fn begin(&mut self, checkpoint: CheckpointId) -> Outcome {
         let mut outcome = Outcome::default();
@@ -149,7 +167,7 @@ impl Alignment {
 
     fn complete(&mut self) -> Option<CheckpointId> {
         debug_assert!(self.pending, "only what is pending is completed");
-        let all = (0..self.channels)
+        let all = (0..self.aligned)
             .all(|channel| self.delivered.contains(&channel) || self.ended.contains(&channel));
         self.pending = !all;
         self.newest.filter(|_| all)

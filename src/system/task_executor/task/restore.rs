@@ -6,6 +6,7 @@ use crate::system::{
         FormerPart, OperatorState, RestoredParts, RestoredState, StateHandle, StatePlace,
         TaskRestore, TaskState,
     },
+    sabotage,
     service::object_store::ObjectStore,
     task_executor::{TaskError, error::caught},
 };
@@ -80,8 +81,12 @@ impl RestoredTask {
                         .to_string(),
                 ));
             }
-            if *takes_emitted {
-                emitted_again.extend(emitted.into_iter().filter(|(.., one)| is_record(one)));
+            let records: Waiting = emitted.into_iter().filter(|(.., one)| is_record(one)).collect();
+            let forgets = *takes_emitted
+                && !records.is_empty()
+                && objects.host().sabotaged(sabotage::WAITING_LOST_AT_A_RESCALE);
+            if *takes_emitted && !forgets {
+                emitted_again.extend(records);
             }
         }
         let redistributed = |(uid, states)| (uid, RestoredState::Redistributed(states));

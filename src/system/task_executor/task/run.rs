@@ -12,6 +12,7 @@ use super::{
 use crate::system::{
     dataflow::{OperatorContext, Scope},
     graph::{PARALLELISM_MAX, TaskDeployment},
+    sabotage,
     task_executor::{
         TaskError, TaskEvent,
         error::{caught, guarded},
@@ -180,7 +181,7 @@ async fn work(
     let objects = &*environment.services.objects;
     let restored = RestoredTask::read(objects, deployment.restore.as_ref()).await?;
     let (inbox, uploads) = (Inbox::new(&deployment.inputs), Uploads::default());
-    let finished = restored.finished;
+    let finished = restored.finished && !environment.host.sabotaged(sabotage::END_HANDLED_AGAIN);
     open(environment, deployment, parts, restored).await?;
     let checkpoint = deployment.restore.as_ref().map(|restore| restore.checkpoint);
     let attempt = deployment.attempt;

@@ -7,7 +7,7 @@
 mod checkpoints;
 
 use super::{
-    alignment::{Alignment, Outcome},
+    alignment::{AbortReason, Alignment, Outcome},
     mailbox::{Mail, Mailbox},
     meter::Activity,
     report::Reporter,
@@ -21,6 +21,7 @@ use crate::{
         dataflow::{ChainHead, Fetched, Records, Scope, Timestamp, WatermarkStatus},
         ids::CheckpointId,
         protocol::Volume,
+        sabotage,
         task_executor::{
             ChannelError, TaskError, TaskEvent, WireError,
             error::{caught, guarded},
@@ -121,14 +122,18 @@ impl<'a> StreamTask<'a> {
         uploads: &'a Uploads,
         restored: Option<CheckpointId>,
     ) -> Self {
+        // A source aligns the triggers of its one channel, the job master.
+        let alignment = Alignment::new(inbox.len().max(1), restored);
+        let first = inbox.first_gate();
+        let is_alone =
+            first < inbox.len() && reporter.host.sabotaged(sabotage::FIRST_GATE_ALONE_ALIGNS);
         StreamTask {
             reporter,
             mailbox,
             parts,
             inbox,
             uploads,
-            // A source aligns the triggers of its one channel, the job master.
-            alignment: Alignment::new(inbox.len().max(1), restored),
+            alignment: if is_alone { alignment.of_first(first) } else { alignment },
             valve: WatermarkValve::new(inbox.len(), reporter.host.switches()),
             read: Volume::default(),
             left: None,
@@ -137,7 +142,8 @@ impl<'a> StreamTask<'a> {
             end: DataEnd::NotYet,
             taken: restored,
             ended_at: None,
-            confirmed: restored,
+            confirmed: restored
+                .filter(|_| !reporter.host.sabotaged(sabotage::TOLD_OF_WHAT_IT_BEGAN_FROM)),
             finishing: false,
             stopped_at: None,
             sinks: Sinks::default(),
@@ -423,7 +429,15 @@ impl<'a> StreamTask<'a> {
                 self.reporter.host.announce(&received);
                 self.alignment.barrier(channel, checkpoint)
             }
-            Event::CancelBarrier(checkpoint) => self.alignment.cancel(checkpoint),
+            Event::CancelBarrier(checkpoint) => {
+                let mut outcome = self.alignment.cancel(checkpoint);
+                if outcome == Outcome::default()
+                    && self.reporter.host.sabotaged(sabotage::MARKERS_MULTIPLY)
+                {
+                    outcome.aborted.push((checkpoint, AbortReason::Marker));
+                }
+                outcome
+            }
             Event::Watermark(watermark) => {
                 self.advance(channel, watermark).await?;
                 Outcome::default()
@@ -542,6 +556,13 @@ impl<'a> StreamTask<'a> {
             }
             Mail::Abort(checkpoint) => self.abort(checkpoint).await,
             Mail::Trigger(checkpoint, stops) if self.parts.chain.is_source() => {
+                if stops
+                    && self.end == DataEnd::NotYet
+                    && self.reporter.host.sabotaged(sabotage::STOP_ENDS_THE_DATA)
+                {
+                    self.end_data();
+                    self.settle_end().await?;
+                }
                 self.trigger(checkpoint, stops).await
             }
             Mail::Drain if self.parts.chain.is_source() => {

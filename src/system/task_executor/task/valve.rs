@@ -97,6 +97,14 @@ impl WatermarkValve {
 
     /// No record comes on a channel any more.
     pub fn end(&mut self, channel: usize) -> Told {
+        let is_open = |one: &Channel| one.status != ChannelStatus::Ended;
+        let others = self.channels.iter().filter(|one| is_open(one)).count() > 1;
+        if others
+            && is_open(&self.channels[channel])
+            && self.switches.on(sabotage::ENDED_CHANNEL_HOLDS_BACK)
+        {
+            return Told::default();
+        }
         let of_channel = &mut self.channels[channel];
         if of_channel.status == ChannelStatus::Ended {
             return Told::default();

@@ -1,11 +1,17 @@
 //! C13: a job starts again for its checkpoints only when more of them in a row have failed than it bears, and does so
-//! then. Judged on the word of its master, in one term, by the job's durable graph.
+//! then. One that takes too long while the job runs counts as failed at once. Judged on the word of its master, in one
+//! term, by the job's durable graph.
 
 use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
     host::{sim::Hardware, sim::NodeId},
-    system::{ids::JobId, job_manager::JobEvent, leadership::LeaderSessionId},
+    system::{
+        ids::{CheckpointId, JobId},
+        job_manager::{JobEvent, TOO_LONG},
+        leadership::LeaderSessionId,
+        protocol::JobStatus,
+    },
     under_test::cluster::{EventKind, EventRef, Model},
 };
 use std::collections::BTreeMap;
@@ -21,6 +27,9 @@ pub struct FailuresInARowAreBorne {
 struct Term {
     session: Option<LeaderSessionId>,
     failed: u32,
+    runs: bool,
+    /// What took too long and is not counted yet.
+    expired: Option<CheckpointId>,
 }
 
 impl FailuresInARowAreBorne {
@@ -28,9 +37,45 @@ impl FailuresInARowAreBorne {
     fn count(&mut self, at: Moment, job: JobId, session: Option<LeaderSessionId>) -> &mut u32 {
         let term = self.terms.entry((at.process, job)).or_default();
         if session.is_some() && term.session != session {
-            *term = Term { session, failed: 0 };
+            (term.session, term.failed) = (session, 0);
         }
         &mut term.failed
+    }
+
+    /// Whether what took too long before has been counted.
+    fn check_expired(&self, at: Moment, event: &JobEvent) -> Check {
+        let (JobEvent::CheckpointTriggered { job, .. }
+        | JobEvent::CheckpointCompleted { job, .. }
+        | JobEvent::CheckpointAborted { job, .. }
+        | JobEvent::StatusChanged { job, .. }) = event
+        else {
+            return Check::Ignored;
+        };
+        let expired = self.terms.get(&(at.process, *job)).and_then(|term| term.expired);
+        expired.map_or(Check::Ignored, |expired| {
+            let before = format!("{expired:?} of {job:?} took too long, and has not counted");
+            Check::broken(before, format!("{at}: its master goes on"))
+        })
+    }
+
+    /// Notes what the master says of a job that runs.
+    fn note(&mut self, at: Moment, event: &JobEvent) {
+        match event {
+            JobEvent::StatusChanged { job, status, .. } => {
+                let term = self.terms.entry((at.process, *job)).or_default();
+                term.runs = *status == JobStatus::Running;
+            }
+            JobEvent::CheckpointAborted { job, checkpoint, reason } if reason == TOO_LONG => {
+                let term = self.terms.entry((at.process, *job)).or_default();
+                // One that was being stored when its job began anew is no failure of its own.
+                term.expired = term.runs.then_some(*checkpoint);
+            }
+            JobEvent::CheckpointFailureCounted { job, checkpoint, .. } => {
+                let term = self.terms.entry((at.process, *job)).or_default();
+                term.expired = term.expired.filter(|expired| expired != checkpoint);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -48,6 +93,15 @@ impl ClusterInvariant for FailuresInARowAreBorne {
     }
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
+        let EventRef::Job(event) = seen else { return self.judge(at, seen, model) };
+        let counted = self.check_expired(at, event);
+        self.note(at, event);
+        counted.and(self.judge(at, seen, model))
+    }
+}
+
+impl FailuresInARowAreBorne {
+    fn judge(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         let borne = |job: &JobId| model.graph(*job)?.checkpoints.tolerable_failures;
         match seen {
             EventRef::Job(JobEvent::CheckpointFailureCounted { job, session, .. }) => {
@@ -88,7 +142,7 @@ impl ClusterInvariant for FailuresInARowAreBorne {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing_jobs::*, FailuresInARowAreBorne};
+    use super::{super::testing_jobs::*, FailuresInARowAreBorne, TOO_LONG};
 
     /// A job that bears so many, of which these have failed.
     fn failed(tolerable_failures: Option<u32>, ids: &[u64]) -> History<FailuresInARowAreBorne> {
@@ -101,6 +155,10 @@ mod tests {
     fn counted(id: u64) -> JobEvent {
         let (session, checkpoint, declined) = (term(1), CheckpointId(id), None);
         JobEvent::CheckpointFailureCounted { job: JOB, session, checkpoint, declined }
+    }
+
+    fn status(status: JobStatus) -> JobEvent {
+        JobEvent::StatusChanged { job: JOB, session: term(1), status }
     }
 
     fn starts_again(attempts: Vec<ExecutionAttemptId>) -> JobEvent {
@@ -128,6 +186,22 @@ mod tests {
             .holds(process(1, 1), completed(2))
             .holds(process(1, 1), counted(3))
             .breaks(process(1, 1), starts_again(vec![]));
+    }
+
+    #[test]
+    fn one_that_takes_too_long_and_does_not_count_is_refused() {
+        let expired = |id| {
+            let (job, checkpoint, reason) = (JOB, CheckpointId(id), TOO_LONG.to_string());
+            JobEvent::CheckpointAborted { job, checkpoint, reason }
+        };
+        let runs = || failed(Some(1), &[]).holds(process(1, 1), status(JobStatus::Running));
+        let late = || runs().holds(process(1, 1), expired(1));
+        late().breaks(process(1, 1), triggered(2, &[]));
+        late().holds(process(1, 1), counted(1)).holds(process(1, 1), triggered(2, &[]));
+        runs()
+            .holds(process(1, 1), status(JobStatus::Restarting))
+            .holds(process(1, 1), expired(1))
+            .holds(process(1, 1), triggered(2, &[]));
     }
 
     #[test]

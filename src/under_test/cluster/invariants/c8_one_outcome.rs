@@ -1,6 +1,6 @@
 //! C8: a triggered checkpoint is completed or aborted, once; what was aborted has no pointer, and what
 //! has one is not aborted. Outcomes are the master's word, pointers the coordination server's. One whose
-//! master ended before may have none.
+//! master ended before may have none. A task declines a checkpoint once at most.
 
 use super::{
     Check, ClusterInvariant,
@@ -9,8 +9,9 @@ use super::{
 use crate::{
     harness::event::Moment,
     system::{
-        ids::{CheckpointId, JobId},
+        ids::{CheckpointId, ExecutionAttemptId, JobId},
         job_manager::JobEvent,
+        task_executor::TaskEvent,
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
@@ -28,6 +29,7 @@ enum Stage {
 #[derive(Default)]
 pub struct OneOutcome {
     stages: BTreeMap<(JobId, CheckpointId), (Stage, Moment)>,
+    declined: BTreeMap<(ExecutionAttemptId, CheckpointId), Moment>,
 }
 
 impl ClusterInvariant for OneOutcome {
@@ -40,7 +42,7 @@ impl ClusterInvariant for OneOutcome {
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::Coordination, EventKind::Job]
+        &[EventKind::Coordination, EventKind::Job, EventKind::Task]
     }
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
@@ -63,6 +65,14 @@ impl ClusterInvariant for OneOutcome {
                     }
                 }
                 check
+            }
+            EventRef::Task(TaskEvent::CheckpointDeclined { attempt, checkpoint, .. }) => {
+                let before = self.declined.insert((*attempt, *checkpoint), at);
+                Check::that(before.is_none(), || {
+                    let before = before.map(|before| format!("{before}: {attempt:?} has declined"));
+                    let again = format!("{at}: it declines {checkpoint:?} once more");
+                    (before.unwrap_or_default(), again)
+                })
             }
             _ => Check::Ignored,
         }
@@ -123,6 +133,20 @@ mod tests {
         begun()
             .holds(process(1, 1), aborted(3))
             .breaks(process(0, 1), committed(1, vec![pointer(3)]));
+    }
+
+    #[test]
+    fn a_task_that_declines_twice_is_refused() {
+        let declined = |vertex, id| TaskEvent::CheckpointDeclined {
+            attempt: attempt(vertex, 1),
+            checkpoint: CheckpointId(id),
+            reason: String::new(),
+        };
+        let both = begun()
+            .holds(process(1, 1), declined(0, 3))
+            .holds(process(1, 1), declined(1, 3))
+            .holds(process(1, 1), declined(0, 4));
+        both.breaks(process(1, 1), declined(0, 3));
     }
 
     #[test]

@@ -391,6 +391,9 @@ impl DispatcherCore {
                 // It may have ended while the answer was on its way.
                 if self.jobs.contains_key(&job) && self.canceled.insert(job) {
                     self.does(Effect::CancelMaster(job));
+                    if self.switches.on(sabotage::REMOVED_BEFORE_THE_END) {
+                        self.does(Effect::CleanUp(job));
+                    }
                 }
             }
             // Its result is kept, or will be once its last task has ended.

@@ -17,7 +17,7 @@ use crate::{
     system::{
         graph::{RestoredParts, SharedFile, StateHandle, TaskRestore},
         ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, ResourceId},
-        job_manager::event::JobEvent,
+        job_manager::event::{JobEvent, TOO_LONG},
         protocol::{CheckpointAck, CheckpointDecline, Finality, JobStatus, TaskExecutionState},
         reason::shortened,
         sabotage,
@@ -55,8 +55,6 @@ pub struct Checkpoints {
     pub(super) history: CheckpointHistory,
 }
 
-/// Why a checkpoint that is not complete within its time-out is given up.
-const TOO_LONG: &str = "it took too long";
 impl Checkpoints {
     /// What was stored before, oldest first, and the revision at which nothing else was.
     pub fn recovered(completed: Vec<CompletedCheckpoint>, tail: Revision) -> Self {
@@ -130,6 +128,11 @@ impl Checkpoints {
         self.storing.is_some()
     }
 
+    /// Whether a user has stopped the job with its newest checkpoint.
+    pub fn is_stopped(&self) -> bool {
+        self.newest_and_finality().is_some_and(|(_, finality)| finality == Finality::Stopped)
+    }
+
     /// Whether a checkpoint after which nothing comes is complete, or may be as far as is known.
     pub fn may_be_final(&self) -> bool {
         self.is_final() || self.storing.as_ref().is_some_and(Storing::is_final)
@@ -146,7 +149,10 @@ impl JobMasterCore {
     pub(super) fn start_checkpoints_if_running(&mut self, now: Instant) {
         let running = |state: &TaskExecutionState| *state == TaskExecutionState::Running;
         let all = self.executions.values().all(|execution| running(&execution.state));
-        if all && self.status == JobStatus::Running && !self.checkpoints.running {
+        if self.status == JobStatus::Running
+            && !self.checkpoints.running
+            && (all || self.switches.on(sabotage::BEGUN_BEFORE_ALL_RUN))
+        {
             self.checkpoints.running = true;
             self.checkpoints.period += 1;
             let was_begun = self.checkpoints.last_trigger.take().is_some();
@@ -163,6 +169,11 @@ impl JobMasterCore {
         self.checkpoints.period += 1;
         let pending: Vec<CheckpointId> = self.checkpoints.pending.keys().copied().collect();
         for checkpoint in pending {
+            if self.status == JobStatus::Restarting
+                && self.switches.on(sabotage::PENDING_OUTLIVES_A_FAILURE)
+            {
+                continue;
+            }
             self.abort(now, checkpoint, reason);
         }
     }
@@ -216,10 +227,13 @@ impl JobMasterCore {
     }
 
     pub(super) fn checkpoint_drawn(&mut self, now: Instant, period: u64, id: u64) {
-        self.checkpoints.triggering = false;
+        let is_late = self.checkpoints.period != period;
+        if !(is_late && self.switches.on(sabotage::LATE_DRAW_BLOCKS_TRIGGERS)) {
+            self.checkpoints.triggering = false;
+        }
         // Another one may have ended while the id was drawn; the next timer is set already.
         let may_begin = self.pause_over(now) <= now || self.wants_savepoint();
-        if self.checkpoints.period == period && may_begin && !self.is_stopped() {
+        if !is_late && may_begin && !self.is_stopped() {
             self.begin(now, CheckpointId(id));
         } else if self.checkpoints.running {
             self.trigger_savepoint();
@@ -245,7 +259,10 @@ impl JobMasterCore {
 
     pub(super) fn checkpoint_timed_out(&mut self, now: Instant, checkpoint: CheckpointId) {
         if self.checkpoints.pending.contains_key(&checkpoint) {
-            self.fail_checkpoint(now, checkpoint, None, TOO_LONG);
+            match self.switches.on(sabotage::EXPIRED_NOT_COUNTED) {
+                true => self.abort(now, checkpoint, TOO_LONG),
+                false => self.fail_checkpoint(now, checkpoint, None, TOO_LONG),
+            }
         } else {
             self.give_up_storing(now, checkpoint, TOO_LONG);
         }
@@ -257,9 +274,7 @@ impl JobMasterCore {
 
     /// Whether a user has stopped the job, for good.
     fn is_stopped(&self) -> bool {
-        let newest = self.checkpoints.newest_and_finality();
-        newest.is_some_and(|(_, finality)| finality == Finality::Stopped)
-            && !self.switches.on(sabotage::CHECKPOINTS_AFTER_THE_STOP)
+        self.checkpoints.is_stopped() && !self.switches.on(sabotage::CHECKPOINTS_AFTER_THE_STOP)
     }
 
     /// An attempt's part of a checkpoint is durable.
@@ -327,16 +342,18 @@ impl JobMasterCore {
         let (job, checkpoint, last) = (self.id(), completed.id, completed.last);
         assert!(self.checkpoints.newest() < Some(checkpoint), "checkpoints complete in order");
         let finality = completed.finality();
+        let is_savepoint = !last && self.savepoints.takes(checkpoint);
         self.publish_savepoint(now, &completed);
-        self.checkpoints.completed.push(completed);
+        if !(is_savepoint && self.switches.on(sabotage::SAVEPOINTS_LEFT_OUT)) {
+            self.checkpoints.completed.push(completed);
+        }
         self.checkpoints.history.completed(now, checkpoint, last, progress);
         if !self.switches.on(sabotage::FAILED_CHECKPOINTS_ADD_UP) {
             self.checkpoints.failures = 0;
         }
         self.checkpoints.last_end = Some(now);
         self.announce(JobEvent::CheckpointCompleted { job, checkpoint, last });
-        let older: Vec<CheckpointId> =
-            self.checkpoints.pending.range(..checkpoint).map(|(id, _)| *id).collect();
+        let older = self.subsumed_by(checkpoint, progress.since);
         for id in older {
             self.abort(now, id, "a newer one is complete");
         }
@@ -356,6 +373,18 @@ impl JobMasterCore {
         self.remove_unnamed(Some(checkpoint));
         self.sweep(now);
         self.trigger_savepoint();
+    }
+
+    /// The pending ones that come to nothing once a newer one is complete.
+    fn subsumed_by(&self, checkpoint: CheckpointId, since: Instant) -> Vec<CheckpointId> {
+        // By their ids: a clock may tell no two begins apart.
+        let tens_of_seconds = |at: Instant| at.as_nanos() / 10_000_000_000;
+        let is_earlier = |begun: Instant| {
+            tens_of_seconds(begun) < tens_of_seconds(since)
+                || !self.switches.on(sabotage::SUBSUMED_BY_TIME)
+        };
+        let older = self.checkpoints.pending.range(..checkpoint);
+        older.filter(|(_, pending)| is_earlier(pending.since)).map(|(id, _)| *id).collect()
     }
 
     /// Nothing needs a checkpoint any more.
@@ -386,6 +415,8 @@ impl JobMasterCore {
         if pending && self.current(attempt).is_some() {
             let reason = format!("{attempt:?} declined: {}", shortened(reason));
             self.fail_checkpoint(now, checkpoint, Some(attempt), &reason);
+        } else if self.switches.on(sabotage::OLD_DECLINES_COUNT) {
+            self.count_failure(now, checkpoint, Some(attempt));
         }
     }
 
@@ -454,6 +485,13 @@ impl JobMasterCore {
     ) {
         self.checkpoints.last_end = Some(now);
         self.checkpoints.history.failed(now, checkpoint, why, progress);
+        // Timers that are set belong to the former period.
+        if self.savepoints.stops_with(checkpoint)
+            && self.status == JobStatus::Running
+            && self.switches.on(sabotage::FAILED_STOP_ENDS_CHECKPOINTS)
+        {
+            self.checkpoints.period += 1;
+        }
         self.savepoint_aborted(checkpoint, why);
         let (job, reason) = (self.id(), why.to_string());
         self.announce(JobEvent::CheckpointAborted { job, checkpoint, reason });

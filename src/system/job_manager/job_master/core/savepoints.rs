@@ -75,6 +75,17 @@ impl Savepoints {
         !self.taken.is_empty()
     }
 
+    /// Whether a checkpoint is taken for a savepoint.
+    pub fn takes(&self, checkpoint: CheckpointId) -> bool {
+        self.taken.contains_key(&checkpoint)
+    }
+
+    /// Whether its job is to be stopped with a checkpoint.
+    pub fn stops_with(&self, checkpoint: CheckpointId) -> bool {
+        let mut requests = self.taken.get(&checkpoint).into_iter().flatten();
+        requests.any(|request| request.then == AfterSavepoint::Stop)
+    }
+
     /// Whether a checkpoint is being copied, so that its parts must stay.
     pub fn uses(&self, checkpoint: CheckpointId) -> bool {
         self.publishing.values().any(|publishing| publishing.checkpoint.id == checkpoint)
@@ -301,6 +312,13 @@ impl JobMasterCore {
         let drain = self.savepoints.drain.take();
         for request in wanted.into_iter().chain(drain) {
             self.savepoint_failed(request, why);
+        }
+    }
+
+    /// What is being copied comes to nothing.
+    pub(super) fn lose_savepoints(&mut self, why: &str) {
+        for (_, lost) in std::mem::take(&mut self.savepoints.publishing) {
+            self.savepoint_failed(lost.request, why);
         }
     }
 

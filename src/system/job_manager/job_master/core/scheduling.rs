@@ -48,8 +48,8 @@ impl JobMasterCore {
     pub(super) fn schedule(&mut self, now: Instant) {
         let drawing = self.regions.iter().any(|region| region.drawing);
         let gives_back = self.idle.gives_back;
-        let waits = self.waits_for_program() || self.checkpoints.is_storing();
-        if !self.may_deploy() || gives_back || drawing || waits {
+        let waits = self.waits_for_program() || gives_back || drawing;
+        if !self.may_deploy() || waits || self.waits_for_storing() {
             return;
         }
         let mut ready = Vec::new();
@@ -69,13 +69,22 @@ impl JobMasterCore {
         }
     }
 
+    /// Whether a checkpoint is being stored from which what is deployed now would have to begin.
+    fn waits_for_storing(&self) -> bool {
+        self.checkpoints.is_storing() && !self.switches.on(sabotage::DEPLOYED_WHILE_STORING)
+    }
+
     /// A region each has an epoch, in a row from the first. Those whose plan has changed draw anew.
     pub(super) fn epochs_drawn(&mut self, now: Instant, regions: &[(usize, u64)], first: u64) {
         let may_deploy = self.may_deploy();
         for ((index, version), epoch) in regions.iter().zip(first..) {
             let region = &mut self.regions[*index];
             region.drawing = false;
-            if may_deploy && region.version == *version && !self.checkpoints.is_storing() {
+            let is_planned = may_deploy && region.version == *version;
+            let deploys = is_planned
+                || !self.checkpoints.is_storing()
+                    && self.switches.on(sabotage::OUTDATED_PLAN_DEPLOYED);
+            if deploys && !self.waits_for_storing() {
                 self.deploy(now, *index, epoch);
             }
         }
@@ -271,11 +280,17 @@ impl JobMasterCore {
         });
         let own: BTreeSet<usize> =
             attempts.iter().map(|attempt| self.region_of[&attempt.vertex]).collect();
-        let failing = match self.checkpoints.may_be_final() {
-            true if !own.is_empty() => self.deployed(None),
-            _ => own.into_iter().collect(),
+        let is_final = self.checkpoints.may_be_final() && !own.is_empty();
+        let failing = match is_final && !self.switches.on(sabotage::FINAL_RESTART_IN_PARTS) {
+            true => self.deployed(None),
+            false => own.into_iter().collect(),
         };
         self.fail_regions(now, attempts, failing, &cause);
+    }
+
+    /// Whether nothing follows from a failure, since a checkpoint after which nothing comes may be complete.
+    fn ignores_failures(&self) -> bool {
+        self.checkpoints.may_be_final() && self.switches.on(sabotage::FAILURE_IGNORED_AT_THE_END)
     }
 
     /// Ends the attempts of deployed regions, to start them again or to let the job fail for good.
@@ -288,8 +303,11 @@ impl JobMasterCore {
     ) {
         let goes_on =
             matches!(self.status, JobStatus::Created | JobStatus::Running | JobStatus::Restarting);
-        if !goes_on || failing.is_empty() {
+        if !goes_on || failing.is_empty() || self.ignores_failures() {
             return;
+        }
+        if self.checkpoints.is_stopped() && self.switches.on(sabotage::RESTORED_BEFORE_THE_STOP) {
+            self.checkpoints.completed.pop();
         }
         let cause = shortened(cause);
         self.cause = Some(cause.to_string());
@@ -301,6 +319,11 @@ impl JobMasterCore {
         self.set_status(now, JobStatus::Restarting);
         self.stop_checkpoints(now, cause);
         self.hurry_storing();
+        if self.savepoints.hold_the_end()
+            && self.switches.on(sabotage::SAVEPOINT_LOST_WITH_A_FAILURE)
+        {
+            self.lose_savepoints(cause);
+        }
         if failing.len() < self.deployed(None).len() {
             self.does(Effect::Notice(Notice::RegionalFailover(failing.len())));
             if self.switches.on(sabotage::ONE_REGION_TAKES_OTHERS_ALONG) {

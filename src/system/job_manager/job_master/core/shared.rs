@@ -89,9 +89,11 @@ impl JobMasterCore {
         }
         let named: BTreeSet<String> = self.named().into_iter().map(str::to_string).collect();
         let mut gone = Vec::new();
+        let any_in_use = self.checkpoints.unnamed.0.keys().any(|name| named.contains(name));
+        let removes = any_in_use && self.switches.on(sabotage::FILES_IN_USE_REMOVED);
         self.checkpoints.unnamed.0.retain(|name, may_be_named_by| {
             may_be_named_by.retain(|checkpoint| Some(*checkpoint) != ended);
-            if named.contains(name) {
+            if named.contains(name) && !removes {
                 return false;
             }
             if may_be_named_by.is_empty() {

@@ -56,6 +56,7 @@ impl StreamTask<'_> {
         let finished = matches!(self.end, DataEnd::Reached | DataEnd::Told);
         if finished {
             self.ended_at.get_or_insert(checkpoint);
+            self.finishing |= self.reporter.host.sabotaged(sabotage::FINISHES_UNCONFIRMED);
         }
         self.reporter.host.announce(&TaskEvent::SnapshotTaken {
             attempt: self.reporter.attempt,
@@ -133,8 +134,15 @@ impl StreamTask<'_> {
         if self.stopped_at == Some(checkpoint) {
             self.stopped_at = None;
         }
-        self.uploads.abort(checkpoint);
+        if !self.reporter.host.sabotaged(sabotage::ABORTED_UPLOAD_GOES_ON) {
+            self.uploads.abort(checkpoint);
+        }
         self.forget_snapshot(checkpoint);
+        if self.alignment.waits_for_newer(checkpoint)
+            && self.reporter.host.sabotaged(sabotage::LATE_CANCEL_RESETS_ALIGNMENT)
+        {
+            self.alignment.reset();
+        }
         if self.alignment.abort(checkpoint) {
             self.parts.writer.broadcast(Event::CancelBarrier(checkpoint)).await?;
         }

@@ -211,6 +211,8 @@ impl TaskExecutor {
         let is_untold = held.is_some_and(|(_, held)| !held.active)
             && context.host().sabotaged(sabotage::ONLY_ACTIVE_SLOTS_DEPLOYED_TO);
         if held.is_none() || is_untold {
+            let resource = self.info.resource.clone();
+            context.host().announce(&SlotEvent::TaskRefused { resource, attempt, allocation });
             return Err(DeployRefusal::NoSlot(allocation));
         }
         if self.tasks.contains_key(&attempt) {

@@ -4,14 +4,12 @@ use super::{
     super::tests::{JOB, TERM, at, connected, connected_job, core, free, on},
     *,
 };
-use crate::{
-    system::{
-        heartbeat::HeartbeatSession,
-        ids::{AllocationId, InstanceId, JobId, TaskExecutorSession},
-        job_manager::WorkerSettings,
-        protocol::{RegistrationRefusal, SlotReport, SlotStatus, TaskExecutorInfo},
-        rpc::RpcError,
-    },
+use crate::system::{
+    heartbeat::HeartbeatSession,
+    ids::{AllocationId, InstanceId, JobId, TaskExecutorSession},
+    job_manager::WorkerSettings,
+    protocol::{RegistrationRefusal, SlotReport, SlotStatus, TaskExecutorInfo},
+    rpc::RpcError,
 };
 
 const INSTANCE: InstanceId = InstanceId(1);

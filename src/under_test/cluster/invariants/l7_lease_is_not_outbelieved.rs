@@ -1,7 +1,7 @@
 //! L7: by equal clocks no client believes in a lease longer than the server does. When the server lets
 //! a lease expire, its client has lost it already, unless one of the two clocks ever drifted, or the
-//! client's process stands still or has just gone on. Nor does a client give one up sooner: who gets no answer
-//! leads on until the lease is over on its own clock, counted from the last call that was answered.
+//! client's process stands still or has just gone on. Nor does a client give one up as soon as it gets no answer: it
+//! knows that for a third of the lease's time at least before it takes the lease for lost.
 
 use super::{Check, Clocks, ClusterInvariant};
 use crate::{
@@ -9,7 +9,6 @@ use crate::{
     host::{sim::Hardware, sim::NodeId},
     system::{
         leadership::LeadershipEvent,
-        rpc::{AskOutcome, RpcEvent},
         service::coordination::{CoordinationEvent, LeaseEnd, LeaseId},
     },
     under_test::cluster::{EventKind, EventRef, Model, TimeBounds},
@@ -22,22 +21,25 @@ use std::{
 /// Once it goes on, a process needs so long at most to look at the clock.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The calls with whose answers a lease lives on.
-const KINDS: &[&str] = &["CoordinationGateway.grant_lease", "CoordinationGateway.keep_alive"];
+/// What a handler that is due may be late.
+const LATE_MAX: Duration = Duration::from_millis(20);
 
 type Process = (NodeId, u64);
 
-/// Remembers who believes in which lease, and why.
+/// Who believes in a lease, since when, and since when it gets no answer.
+struct Believer {
+    process: Process,
+    since: Duration,
+    suspended: Option<Duration>,
+}
+
+/// Remembers who believes in which lease.
 #[derive(Default)]
 pub struct LeaseIsNotOutbelieved {
     bounds: TimeBounds,
     clocks: Clocks,
-    believers: BTreeMap<LeaseId, Process>,
-    /// When the calls were made that are not answered yet.
-    asked: BTreeMap<(Process, u64), Duration>,
-    /// When the last one was made that was answered.
-    alive: BTreeMap<Process, Duration>,
-    /// The elections that run: without one a process gives its lease up.
+    believers: BTreeMap<LeaseId, Believer>,
+    /// The elections that run: a process without one gives its lease up.
     elections: BTreeSet<(Process, String)>,
 }
 
@@ -47,53 +49,28 @@ impl ClusterInvariant for LeaseIsNotOutbelieved {
     }
 
     fn promise(&self) -> &'static str {
-        "a client has lost its lease before the server lets it expire, and not before it could, by equal clocks"
+        "a client has lost its lease before the server lets it expire, and not at once, by equal clocks"
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::Coordination, EventKind::Rpc, EventKind::Leadership, EventKind::Hardware]
+        &[EventKind::Coordination, EventKind::Leadership, EventKind::Hardware]
     }
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
-            EventRef::Coordination(CoordinationEvent::SessionConnected { lease }) => {
-                self.believers.insert(*lease, at.process);
+            EventRef::Coordination(event) => self.coordination(at, event),
+            EventRef::Leadership(LeadershipEvent::ElectionStarted { component }) => {
+                self.elections.insert((at.process, component.clone()));
                 Check::Ignored
             }
-            EventRef::Coordination(CoordinationEvent::SessionLost { lease }) => {
-                match self.believers.remove(lease) {
-                    Some(process) => self.given_up(at, process),
-                    None => Check::Ignored,
-                }
-            }
-            EventRef::Coordination(CoordinationEvent::LeaseEnded { lease, end, .. }) => match end {
-                LeaseEnd::Expired => self.expired(at, *lease),
-                _ => self.ended(*lease),
-            },
-            // A lease that ended may not have been announced.
-            EventRef::Coordination(CoordinationEvent::Recovered { .. }) => {
-                self.alive.clear();
-                Check::Ignored
-            }
-            EventRef::Rpc(event) => self.call(at, event),
-            EventRef::Leadership(event) => {
-                match event {
-                    LeadershipEvent::ElectionStarted { component } => {
-                        self.elections.insert((at.process, component.clone()));
-                    }
-                    LeadershipEvent::ElectionStopped { component } => {
-                        self.elections.remove(&(at.process, component.clone()));
-                    }
-                    _ => {}
-                }
+            EventRef::Leadership(LeadershipEvent::ElectionStopped { component }) => {
+                self.elections.remove(&(at.process, component.clone()));
                 Check::Ignored
             }
             EventRef::Hardware(event) => {
                 self.clocks.observe(at, event);
                 if matches!(event, Hardware::Ended(_)) {
-                    self.believers.retain(|_, process| *process != at.process);
-                    self.asked.retain(|(process, _), _| *process != at.process);
-                    self.alive.remove(&at.process);
+                    self.believers.retain(|_, believer| believer.process != at.process);
                     self.elections.retain(|(process, _)| *process != at.process);
                 }
                 Check::Ignored
@@ -109,46 +86,66 @@ impl LeaseIsNotOutbelieved {
         LeaseIsNotOutbelieved { bounds, ..Self::default() }
     }
 
-    /// A call of a client was made, or has an outcome.
-    fn call(&mut self, at: Moment, event: &RpcEvent) -> Check {
+    fn coordination(&mut self, at: Moment, event: &CoordinationEvent) -> Check {
         match event {
-            RpcEvent::AskSent { call, kind, .. } if KINDS.contains(&kind.name()) => {
-                self.asked.insert((at.process, *call), at.time);
+            CoordinationEvent::SessionConnected { lease } => {
+                let believer = Believer { process: at.process, since: at.time, suspended: None };
+                self.believers.insert(*lease, believer);
             }
-            RpcEvent::AskResolved { call, outcome } => {
-                let sent = self.asked.remove(&(at.process, *call));
-                if let Some(sent) = sent.filter(|_| *outcome == AskOutcome::Value) {
-                    self.alive.insert(at.process, sent);
+            CoordinationEvent::SessionSuspended { lease } => {
+                if let Some(believer) = self.believers.get_mut(lease) {
+                    believer.suspended = Some(at.time);
                 }
+            }
+            CoordinationEvent::SessionReconnected { lease } => {
+                if let Some(believer) = self.believers.get_mut(lease) {
+                    believer.suspended = None;
+                }
+            }
+            CoordinationEvent::SessionLost { lease } => {
+                let lost = self.believers.remove(lease);
+                return lost.map_or(Check::Ignored, |believer| self.lost(at, &believer));
+            }
+            CoordinationEvent::LeaseEnded { lease, end: LeaseEnd::Expired, .. } => {
+                return self.expired(at, *lease);
+            }
+            // Whoever believes in it is told that it has ended.
+            CoordinationEvent::LeaseEnded { lease, .. } => drop(self.believers.remove(lease)),
+            // What ended before a crash may not have been announced, so a loss can have any reason.
+            CoordinationEvent::Recovered { .. } => {
+                let believers = self.believers.values_mut();
+                believers.for_each(|believer| believer.since = at.time);
             }
             _ => {}
         }
         Check::Ignored
     }
 
-    /// A client is told so when it calls next.
-    fn ended(&mut self, lease: LeaseId) -> Check {
-        self.believers.remove(&lease);
-        Check::Ignored
-    }
-
-    /// A client says that its lease is lost, though the server has not ended it.
-    fn given_up(&self, at: Moment, client: Process) -> Check {
-        let leads = self.elections.iter().any(|(process, _)| *process == client);
-        let Some(alive) = self.alive.get(&client) else { return Check::Ignored };
-        let until = *alive + self.bounds.session_timeout;
-        if !leads || !self.clocks.is_true(client.0) || at.time >= until {
+    /// A client takes a lease for lost that the server has not ended.
+    fn lost(&self, at: Moment, believer: &Believer) -> Check {
+        let (node, lives) = (believer.process.0, self.bounds.session_timeout);
+        let competes = self.elections.iter().any(|(process, _)| *process == believer.process);
+        let stood = self.clocks.stood_within(node, lives, at.time);
+        // Its first answer may have taken most of its time.
+        let is_new = at.time < believer.since + lives;
+        if !competes || stood || is_new || !self.clocks.is_true(node) {
             return Check::Ignored;
         }
-        Check::broken(
-            format!("{:.3}s: a call of it was made and answered since", alive.as_secs_f64()),
-            format!("{at}: it gives its lease up, {:.1?} too soon", until - at.time),
-        )
+        let in_time =
+            believer.suspended.is_some_and(|since| at.time + LATE_MAX >= since + lives / 3);
+        match in_time {
+            true => Check::Ignored,
+            false => Check::broken(
+                format!("no answer came since {:?}", believer.suspended.map(|at| at.as_secs_f64())),
+                format!("{at}: its lease counts as lost, which lives for {lives:.1?}"),
+            ),
+        }
     }
 
     fn expired(&mut self, at: Moment, lease: LeaseId) -> Check {
         let (server, clocks) = (at.process.0, &self.clocks);
-        let Some(client) = self.believers.remove(&lease) else { return Check::Passed };
+        let Some(believer) = self.believers.remove(&lease) else { return Check::Passed };
+        let client = believer.process;
         let comparable = clocks.is_true(server)
             && clocks.is_true(client.0)
             && !clocks.stood_within(client.0, GRACE, at.time);
@@ -169,12 +166,12 @@ mod tests {
 
     const LEASE: LeaseId = LeaseId(1);
 
-    fn expired_of(end: LeaseEnd) -> CoordinationEvent {
+    fn expired_as(end: LeaseEnd) -> CoordinationEvent {
         CoordinationEvent::LeaseEnded { lease: LEASE, end, revision: Revision(3), removed: vec![] }
     }
 
     fn expired() -> CoordinationEvent {
-        expired_of(LeaseEnd::Expired)
+        expired_as(LeaseEnd::Expired)
     }
 
     fn connected() -> History<LeaseIsNotOutbelieved> {
@@ -197,36 +194,43 @@ mod tests {
         }
     }
 
-    fn sent(call: u64) -> RpcEvent {
-        let (kind, timeout) = (Kind::new("CoordinationGateway.keep_alive"), GRACE);
-        RpcEvent::AskSent { call, kind, timeout }
-    }
-
-    /// A client has just kept its lease alive; those of the tests live for three seconds.
-    fn kept_alive() -> History<LeaseIsNotOutbelieved> {
+    /// A client that competes has had a lease for a while; those of the tests live for three seconds.
+    fn competing() -> History<LeaseIsNotOutbelieved> {
         let session_timeout = Duration::from_secs(3);
         let bounds = TimeBounds { session_timeout, ..TimeBounds::default() };
-        let answered = RpcEvent::AskResolved { call: 1, outcome: AskOutcome::Value };
         History::of(LeaseIsNotOutbelieved::new(bounds))
             .holds(process(1, 1), LeadershipEvent::ElectionStarted { component: component() })
             .holds(process(1, 1), CoordinationEvent::SessionConnected { lease: LEASE })
-            .holds(process(1, 1), sent(1))
-            .holds(process(1, 1), answered)
+            .after(session_timeout)
+    }
+
+    fn lost() -> CoordinationEvent {
+        CoordinationEvent::SessionLost { lease: LEASE }
+    }
+
+    #[test]
+    fn a_lease_that_is_over_has_ended_or_is_given_up_is_lost() {
+        let suspended = CoordinationEvent::SessionSuspended { lease: LEASE };
+        competing().holds(process(1, 1), suspended).holds(process(1, 1), lost());
+        competing()
+            .holds(process(0, 1), expired_as(LeaseEnd::Revoked))
+            .holds(process(1, 1), lost());
+        let stopped = LeadershipEvent::ElectionStopped { component: component() };
+        competing().holds(process(1, 1), stopped).holds(process(1, 1), lost());
+        let resumed = competing().holds(process(1, 1), Hardware::Paused);
+        resumed.holds(process(1, 1), Hardware::Resumed).holds(process(1, 1), lost());
     }
 
     #[test]
     fn a_lease_that_may_live_is_given_up_by_nobody_who_competes() {
-        let lost = || CoordinationEvent::SessionLost { lease: LEASE };
-        let silent = RpcEvent::AskResolved { call: 2, outcome: AskOutcome::Failed("timeout") };
-        kept_alive().after(GRACE).holds(process(1, 1), lost());
-        kept_alive()
-            .holds(process(0, 1), expired_of(LeaseEnd::Revoked))
-            .holds(process(1, 1), lost());
-        let stopped = LeadershipEvent::ElectionStopped { component: component() };
-        kept_alive().at_once().holds(process(1, 1), stopped).holds(process(1, 1), lost());
-        kept_alive().breaks(process(1, 1), lost());
-        let unanswered = kept_alive().at_once().holds(process(1, 1), sent(2)).at_once();
-        unanswered.holds(process(1, 1), silent).breaks(process(1, 1), lost());
+        competing().breaks(process(1, 1), lost());
+        let suspended = || CoordinationEvent::SessionSuspended { lease: LEASE };
+        let just = competing().holds(process(1, 1), suspended()).at_once();
+        just.breaks(process(1, 1), lost());
+        competing()
+            .holds(process(1, 1), suspended())
+            .holds(process(1, 1), CoordinationEvent::SessionReconnected { lease: LEASE })
+            .breaks(process(1, 1), lost());
     }
 
     #[test]

@@ -7,6 +7,92 @@ crate::sabotages! {
     STALE_CONFIRMATION_ACCEPTED = "stale-confirmation-accepted", "FLINK-11524", ["L4", "L3"];
     /// A leader whose lease is lost goes on as if it still held it.
     LOST_LEASE_TREATED_AS_ALIVE = "lost-lease-treated-as-alive", "FLINK-10052", ["stuck", "L7"];
+    /// A recovery goes on, and its endpoint serves, though its term is over.
+    RECOVERED_AFTER_THE_TERM = "recovered-after-the-term", "FLINK-9494", ["stuck", "L5", "D9"];
+    /// The process of a term begins while that of the term before is still ending.
+    TERMS_OVERLAP = "terms-overlap", "FLINK-11400", ["L6"];
+    /// A confirmation of an older session makes an election forget that it leads.
+    STALE_CONFIRMATION_RESETS = "stale-confirmation-resets", "FLINK-11524", ["L1", "stuck"];
+    /// A contender is called back when its election's lock is open again, and may have stopped by then.
+    CONTENDER_CALLED_UNLOCKED = "contender-called-unlocked", "FLINK-20008", ["L5"];
+    /// An election that stops does not tell its contender that it leads no more.
+    STOP_WITHOUT_A_REVOKE = "stop-without-a-revoke", "FLINK-30765", ["L5"];
+    /// A leader record that says what it should is written again and again.
+    RECORD_WRITTEN_FOR_EVER = "record-written-for-ever", "FLINK-27848", ["L4"];
+    /// A leader record is written without the guard of its term.
+    RECORD_WRITTEN_UNGUARDED = "record-written-unguarded", "FLINK-30474", ["L3", "L4"];
+    /// Who leads no more erases the leader record, whoever stands in it.
+    RECORD_ERASED_AT_A_REVOKE = "record-erased-at-a-revoke", "generic", ["L3"];
+    /// A lease that gets no answer in time counts as lost while it may live.
+    SUSPENSION_TAKEN_FOR_LOSS = "suspension-taken-for-loss", "FLINK-10052", ["L7"];
+    /// A follower is told of the leader that it knows already.
+    LEADER_TOLD_AGAIN = "leader-told-again", "FLINK-20047", ["L4"];
+    /// A resource manager that was told of no leader rejects the next master for good.
+    UNKNOWN_LEADER_REJECTED = "unknown-leader-rejected", "FLINK-21497", ["stuck"];
+    /// A task executor goes on looking for a resource manager of which it is told that it leads no more.
+    LEADER_KEPT_THOUGH_UNKNOWN = "leader-kept-though-unknown", "FLINK-16836", ["H4"];
+    /// The runners of a dispatcher whose term is over go on competing for its jobs.
+    RUNNERS_KEPT_AT_A_REVOKE = "runners-kept-at-a-revoke", "FLINK-10011", ["stuck", "L5", "D9"];
+    /// A job's graph is removed before its result is kept.
+    RESULT_KEPT_AFTER_THE_GRAPH = "result-kept-after-the-graph", "FLINK-11813", ["D1", "D5"];
+    /// A dispatcher that can't read what is kept of jobs goes on without them.
+    UNREAD_JOBS_SKIPPED = "unread-jobs-skipped", "FLINK-8943", ["stuck", "D9"];
+    /// A dispatcher that takes over runs none of the jobs that were there.
+    RECOVERED_JOBS_NOT_RUN = "recovered-jobs-not-run", "FLINK-8488", ["stuck", "D9"];
+    /// A dispatcher that stops removes what its jobs have, as if they had ended.
+    CLEANED_UP_AT_A_STOP = "cleaned-up-at-a-stop", "FLINK-19816", ["D5"];
+    /// The objects of a job that has ended go before the pointers to them.
+    OBJECTS_GO_BEFORE_POINTERS = "objects-go-before-pointers", "FLINK-22014", ["D4"];
+    /// A master adds and removes pointers whoever leads the job.
+    POINTERS_NOT_GUARDED = "pointers-not-guarded", "FLINK-6612", ["L3"];
+    /// A job that is being taken on is taken on once more.
+    SUBMITTING_TAKEN_FOR_NEW = "submitting-taken-for-new", "FLINK-30596", ["no-panic", "stuck"];
+    /// A program that executes its job again is refused, since that has ended.
+    ENDED_JOB_FAILS_PROGRAM = "ended-job-fails-program", "FLINK-21928", ["P1"];
+    /// The pointers of a job that has ended go before its result is kept.
+    POINTERS_GO_BEFORE_RESULT = "pointers-go-before-result", "FLINK-21979", ["D5"];
+    /// What a job's elections left stays when it is cleaned up.
+    ELECTION_KEYS_LEFT = "election-keys-left", "FLINK-20695", ["stuck"];
+    /// A server whose disk has failed stays, and answers nothing.
+    FAILED_SERVER_STAYS = "failed-server-stays", "FLINK-19022", ["stuck", "D9"];
+    /// A dispatcher removes what a job left whether it leads or not.
+    REMOVAL_NOT_GUARDED = "removal-not-guarded", "generic", ["L3"];
+    /// A notice of a leader that comes after its job has gone ends a task executor.
+    LATE_NOTICE_UNEXPECTED = "late-notice-unexpected", "FLINK-16373", ["no-panic"];
+    /// A task executor that has lost its resource manager waits for another one to lead.
+    ONLY_ANOTHER_LEADER_FOLLOWED = "only-another-leader-followed", "FLINK-8393", ["stuck"];
+    /// A task executor refuses to deploy into a slot before it knows that its master took it.
+    ONLY_ACTIVE_SLOTS_DEPLOYED_TO = "only-active-slots-deployed-to", "FLINK-5836", ["S3"];
+    /// A task executor follows a job of which it has no slot left.
+    UNUSED_JOB_FOLLOWED = "unused-job-followed", "FLINK-8504", ["no-panic"];
+    /// A master whose job has ended tells no task executor.
+    ENDED_JOB_KEEPS_EXECUTORS = "ended-job-keeps-executors", "FLINK-8389", ["no-panic"];
+    /// A slot that is reported as held stays free for a resource manager that did not know.
+    REPORTED_HOLD_STAYS_FREE = "reported-hold-stays-free", "FLINK-8505", ["stuck"];
+    /// A resource manager remembers what a job needs that has ended.
+    ENDED_JOB_REMEMBERED = "ended-job-remembered", "FLINK-21942", ["stuck"];
+    /// A slot that no job's master takes is held for ever.
+    INACTIVE_SLOTS_KEPT = "inactive-slots-kept", "FLINK-21751", ["stuck"];
+    /// A request for a slot that got no answer is waited for, for ever.
+    PENDING_REQUESTS_KEPT = "pending-requests-kept", "FLINK-27409", ["stuck"];
+    /// The slots of a lost task executor count as if they were there.
+    LOST_SLOTS_STILL_COUNTED = "lost-slots-still-counted", "FLINK-9456", ["no-panic"];
+    /// A task executor frees what a report does not list, however old that is.
+    OLD_REPORT_OBEYED = "old-report-obeyed", "FLINK-12863", ["S6"];
+    /// A deployment that comes after its cancellation, or after a newer one, begins.
+    CANCELED_ATTEMPT_BEGINS = "canceled-attempt-begins", "FLINK-14859", ["E2"];
+    /// The timer of a slot that was not taken yet frees it though it was taken since.
+    SLOT_TIMER_NOT_OUTDATED = "slot-timer-not-outdated", "generic", ["J1", "stuck"];
+    /// The good-bye of a former master drops the present one.
+    FORMER_MASTER_OBEYED = "former-master-obeyed", "FLINK-5893", ["H4"];
+    /// A master takes for granted that a resource manager is there.
+    MANAGER_TAKEN_FOR_GRANTED = "manager-taken-for-granted", "FLINK-18372", ["no-panic"];
+    /// A task that is being deployed is taken for lost by a report from before.
+    PENDING_TAKEN_FOR_MISSING = "pending-taken-for-missing", "FLINK-17075", ["J1"];
+    /// A target of which calls find that nobody is there is waited for as one that is silent.
+    UNREACHABLE_IGNORED = "unreachable-ignored", "FLINK-23209", ["H2"];
+    /// A registration that gets no answer in time is tried again with no more time.
+    TIMEOUT_TAKEN_FOR_ERROR = "timeout-taken-for-error", "FLINK-8420", ["S7"];
     /// A watch is not told of keys that were removed.
     WATCH_LEAVES_OUT_REMOVALS = "watch-leaves-out-removals", "generic", ["watch-complete"];
     /// A repeated call is handed to its handler again.

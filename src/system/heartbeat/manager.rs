@@ -301,11 +301,17 @@ impl<E: HeartbeatListener<R>, R: 'static> HeartbeatManager<E, R> {
         outcome: BoxFuture<'static, Result<(), RpcError>>,
     ) -> BoxFuture<'static, ()> {
         let (executor, threshold) = (context.executor(), self.config.unreachable_threshold);
+        let host = context.host().clone();
         async move {
             let outcome = outcome.await;
             let Some(in_a_row) = calls.upgrade() else { return };
             let too_many = match outcome {
                 Ok(()) => return in_a_row.succeeded(),
+                Err(RpcError::RecipientUnreachable)
+                    if threshold.is_some() && host.sabotaged(sabotage::UNREACHABLE_IGNORED) =>
+                {
+                    return;
+                }
                 Err(RpcError::RecipientUnreachable) => {
                     threshold.is_some_and(|threshold| in_a_row.unreachable(threshold))
                 }

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     host::{Host, Task},
     system::{
+        sabotage,
         service::coordination::{
             Change, Compare, Coordination, CoordinationError, KeyValue, LeaseId, Revision, Session,
             SessionState, Transaction, Update, Watch,
@@ -307,9 +308,23 @@ impl Competition {
     }
 
     fn give_up(&mut self) {
+        if self.host().sabotaged(sabotage::RECORD_ERASED_AT_A_REVOKE) {
+            self.erase_record();
+        }
         *self.shared.held.lock().expect("no panic under this lock") = None;
         self.shared.wanted.set(None);
         self.events.on_revoke_leadership();
+    }
+
+    /// Removes the leader record, whoever stands in it.
+    fn erase_record(&self) {
+        let (client, key) = (self.client.clone(), leader_key(&self.component));
+        let erase = Transaction::new().then(Change::Delete { key });
+        self.host().spawn(async move {
+            while client.transact(erase.clone()).await.is_err() {
+                client.host().sleep(client.retry_delay()).await;
+            }
+        });
     }
 
     fn won(&mut self, held: Held) {
@@ -323,13 +338,19 @@ impl Competition {
         let Some(wanted) = self.shared.wanted.get() else { return false };
         let value = postcard::to_allocvec(&wanted).expect("leader information can be encoded");
         let record = leader_key(&self.component);
-        if self.key(&record).is_some_and(|found| found.value == value) {
+        if self.key(&record).is_some_and(|found| found.value == value)
+            && !self.host().sabotaged(sabotage::RECORD_WRITTEN_FOR_EVER)
+        {
             return false;
         }
         let component = self.component.clone();
-        let write = Transaction::new()
-            .when(LeaderSession { component, session: held.session }.guard())
-            .put_ephemeral(record, value, held.lease);
+        let guarded = match self.host().sabotaged(sabotage::RECORD_WRITTEN_UNGUARDED) {
+            true => Transaction::new(),
+            false => {
+                Transaction::new().when(LeaderSession { component, session: held.session }.guard())
+            }
+        };
+        let write = guarded.put_ephemeral(record, value, held.lease);
         // Whatever it came to shows in what is read then.
         let written = self.client.transact(write).await;
         let refused = matches!(written, Err(CoordinationError::Refused(_)));

@@ -77,6 +77,10 @@ impl LeaderElectionService {
         let holds = state.running && shared.driver_leads() && state.issued == Some(session);
         let sabotaged = || shared.host.sabotaged(sabotage::STALE_CONFIRMATION_ACCEPTED);
         if !(holds || state.running && sabotaged()) {
+            let is_stale = state.running && state.issued.is_some_and(|issued| issued != session);
+            if is_stale && shared.host.sabotaged(sabotage::STALE_CONFIRMATION_RESETS) {
+                state.issued = None;
+            }
             tracing::debug!(component = shared.component, ?session, "a confirmation came too late");
             return;
         }
@@ -111,7 +115,11 @@ impl LeaderElectionService {
             if !state.running {
                 return;
             }
-            shared.revoke(&mut state);
+            let stays =
+                state.issued.is_some() && shared.host.sabotaged(sabotage::STOP_WITHOUT_A_REVOKE);
+            if !stays {
+                shared.revoke(&mut state);
+            }
             state.running = false;
             let component = shared.component.clone();
             shared.host.announce(&LeadershipEvent::ElectionStopped { component });
@@ -156,6 +164,18 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Tells the contender in a moment, when it may have stopped.
+    fn revoke_later(&self, session: LeaderSessionId) {
+        let (host, component) = (self.host.clone(), self.component.clone());
+        let contender = self.contender.clone();
+        self.host.spawn(async move {
+            host.announce(&LeadershipEvent::Revoked { component, session });
+            contender.revoke_leadership();
+        });
+    }
+}
+
 impl ElectionEvents for Shared {
     fn on_grant_leadership(&self, session: LeaderSessionId) {
         let mut state = self.lock();
@@ -172,8 +192,16 @@ impl ElectionEvents for Shared {
 
     fn on_revoke_leadership(&self) {
         let mut state = self.lock();
-        if state.running {
-            self.revoke(&mut state);
+        let unlocked = state.running
+            && state.issued.is_some()
+            && self.host.sabotaged(sabotage::CONTENDER_CALLED_UNLOCKED);
+        match state.issued {
+            Some(session) if unlocked => {
+                (state.issued, state.confirmed) = (None, None);
+                self.revoke_later(session);
+            }
+            _ if state.running => self.revoke(&mut state),
+            _ => {}
         }
     }
 

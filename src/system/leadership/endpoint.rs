@@ -4,7 +4,10 @@ use super::{
     BegunProcess, LeaderAddress, LeaderProcess, LeaderProcessFactory, LeaderSession,
     LeaderSessionId,
 };
-use crate::system::rpc::{RpcAddress, RpcEndpoint, RpcServer, RpcService};
+use crate::system::{
+    rpc::{RpcAddress, RpcEndpoint, RpcServer, RpcService},
+    sabotage,
+};
 use futures::{
     FutureExt,
     channel::oneshot,
@@ -89,6 +92,13 @@ impl<E: RpcEndpoint> LeaderProcessFactory for EndpointTerms<E> {
         let ready = async move {
             // The stop first: an error that comes together with it concerns nobody.
             let recovered = match select(stopped, recovered).await {
+                Either::Left((_, recovered))
+                    if service.host().sabotaged(sabotage::RECOVERED_AFTER_THE_TERM) =>
+                {
+                    let recovered = recovered.await?;
+                    *slot.lock().expect("no panic under this lock") = Progress::Recovering;
+                    recovered
+                }
                 Either::Left(_) => return pending().await,
                 Either::Right((recovered, _)) => recovered?,
             };

@@ -3,7 +3,10 @@
 use super::{LeaderInformation, LeadershipEvent, leader_key};
 use crate::{
     host::Task,
-    system::service::coordination::{Coordination, CoordinationError, KeyPattern, Update, Watch},
+    system::{
+        sabotage,
+        service::coordination::{Coordination, CoordinationError, KeyPattern, Update, Watch},
+    },
 };
 use std::sync::{Arc, Mutex};
 
@@ -78,7 +81,9 @@ impl Drop for LeaderRetrievalService {
 impl Shared {
     fn notify(&self, leader: Option<LeaderInformation>) {
         let mut state = self.state.lock().expect("no panic under this lock");
-        if !state.running || state.notified == leader {
+        let is_known = state.notified == leader
+            && !(leader.is_some() && self.client.host().sabotaged(sabotage::LEADER_TOLD_AGAIN));
+        if !state.running || is_known {
             return;
         }
         state.notified.clone_from(&leader);

@@ -5,12 +5,18 @@ use super::{
     LeaderAddress, LeaderContender, LeaderElectionDriver, LeaderElectionService, LeaderSessionId,
     LeadershipEvent, driver::ElectionEvents,
 };
-use crate::{host::Host, system::watch::WatchSender};
+use crate::{
+    host::Host,
+    system::{sabotage, watch::WatchSender},
+};
 use futures::{
     FutureExt,
     future::{BoxFuture, Either, pending, select},
 };
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+/// How long the end of a term's process takes that nobody waits for.
+const SLOW_STOP: Duration = Duration::from_secs(3);
 
 /// What does a leader's work during one term.
 pub trait LeaderProcess: Send {
@@ -124,9 +130,16 @@ impl Runner {
                     running = Some((session, process));
                     continue;
                 }
-                process.stop().await;
-                let component = self.component.clone();
-                self.host.announce(&LeadershipEvent::ProcessTerminated { component, session });
+                let ended = self.end(session, process);
+                if now_wanted != Wanted::End && self.host.sabotaged(sabotage::TERMS_OVERLAP) {
+                    let host = self.host.clone();
+                    self.host.spawn(async move {
+                        host.sleep(SLOW_STOP).await;
+                        ended.await;
+                    });
+                } else {
+                    ended.await;
+                }
             }
             // While the process ended, another change may have come.
             match wanted.get() {
@@ -135,6 +148,21 @@ impl Runner {
                 Wanted::End => return ended.set(true),
             }
         }
+    }
+
+    /// Ends the process of a term. Ready when nothing of it runs any more.
+    fn end(
+        &self,
+        session: LeaderSessionId,
+        process: Box<dyn LeaderProcess>,
+    ) -> BoxFuture<'static, ()> {
+        let (host, component) = (self.host.clone(), self.component.clone());
+        let stop = process.stop();
+        async move {
+            stop.await;
+            host.announce(&LeadershipEvent::ProcessTerminated { component, session });
+        }
+        .boxed()
     }
 
     fn begin(&self, session: LeaderSessionId) -> Box<dyn LeaderProcess> {

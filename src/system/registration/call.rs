@@ -10,6 +10,7 @@ use crate::{
         leadership::LeaderInformation,
         protocol::{RegistrationRefusal, TaskExecutorGateway, TaskExecutorInfo},
         rpc::{Ask, Gateway, RpcError, RpcService},
+        sabotage,
     },
 };
 use serde::de::DeserializeOwned;
@@ -59,7 +60,11 @@ pub async fn register<G: Gateway, T: DeserializeOwned>(
                         tracing::debug!(why, address = %leader.address, "registration refused");
                         Outcome::Refused
                     }
-                    Err(RpcError::Timeout) => Outcome::TimedOut,
+                    Err(RpcError::Timeout)
+                        if !host.sabotaged(sabotage::TIMEOUT_TAKEN_FOR_ERROR) =>
+                    {
+                        Outcome::TimedOut
+                    }
                     Err(_) => Outcome::Failed,
                 }
             }

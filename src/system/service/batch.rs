@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     host::{Cause, Event, Host, InjectedError, Instant, WallTime},
-    system::rpc::{Context, Reply, RpcEndpoint, RpcError},
+    system::{
+        rpc::{Context, Reply, RpcEndpoint, RpcError},
+        sabotage,
+    },
 };
 use futures::{FutureExt, future::BoxFuture};
 use serde::Serialize;
@@ -181,6 +184,7 @@ pub(super) trait BatchServer<S: Durable>: RpcEndpoint {
                 server.answer_waiting(context);
                 server.process(context);
             }
+            Err(_) if context.host().sabotaged(sabotage::FAILED_SERVER_STAYS) => {}
             Err(error) => context.host().exit(&format!("{}: {error}", Self::NAME)),
         });
     }

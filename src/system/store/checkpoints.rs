@@ -248,10 +248,11 @@ impl CompletedCheckpointStore {
 
     fn at_the_tail(&self, since: Revision, tail: Tail) -> Transaction {
         let key = tail_key(self.job);
-        Transaction::new()
-            .when(self.term.guard())
-            .when(Compare::Unchanged { key: key.clone(), since })
-            .put(key, encode(&tail))
+        let guarded = match self.client.host().sabotaged(sabotage::POINTERS_NOT_GUARDED) {
+            true => Transaction::new(),
+            false => Transaction::new().when(self.term.guard()),
+        };
+        guarded.when(Compare::Unchanged { key: key.clone(), since }).put(key, encode(&tail))
     }
 
     /// Makes a transaction whose conditions are the term, the tail since that revision, and that the

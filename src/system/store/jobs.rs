@@ -185,8 +185,14 @@ impl JobStore {
 
     /// What stands right below a key, for all jobs.
     async fn read_all(&self, parent: &str) -> Range {
-        let below = KeyPattern::Children(parent.to_string());
-        read_until_acknowledged(&*self.client, &below).await
+        let (host, below) = (self.client.host(), KeyPattern::Children(parent.to_string()));
+        loop {
+            match self.client.read(&below).await {
+                Ok(range) => return range,
+                Err(_) if host.sabotaged(sabotage::UNREAD_JOBS_SKIPPED) => return Range::default(),
+                Err(_) => host.sleep(self.client.retry_delay()).await,
+            }
+        }
     }
 
     /// The result of a job, if it has one.
@@ -305,14 +311,23 @@ impl JobStore {
     /// [`StoreError::NotLeader`].
     pub async fn remove_graph(&self, job: JobId) -> Result<(), StoreError> {
         let epoch = epoch_key(&job_component(job));
-        self.remove([graph_key(job), cancellation_key(job), epoch].into_iter()).await
+        let keys = [graph_key(job), cancellation_key(job), epoch];
+        let count = match self.client.host().sabotaged(sabotage::ELECTION_KEYS_LEFT) {
+            true => keys.len() - 1,
+            false => keys.len(),
+        };
+        self.remove(keys.into_iter().take(count)).await
     }
 
     /// In order, as many at a time as one transaction may have beside the guard.
     async fn remove(&self, keys: impl Iterator<Item = String>) -> Result<(), StoreError> {
         let changes: Vec<Change> = keys.map(|key| Change::Delete { key }).collect();
         for some in changes.chunks(STEPS_MAX - 1) {
-            let write = some.iter().cloned().fold(self.guarded(), Transaction::then);
+            let first = match self.client.host().sabotaged(sabotage::REMOVAL_NOT_GUARDED) {
+                true => Transaction::new(),
+                false => self.guarded(),
+            };
+            let write = some.iter().cloned().fold(first, Transaction::then);
             write_until_acknowledged(&*self.client, &write).await?;
         }
         Ok(())

@@ -149,9 +149,15 @@ impl TaskExecutor {
 
     /// Gives a slot back that no master takes in time.
     fn free_if_not_taken(&self, context: &Context<Self>, held: Held) {
+        if context.host().sabotaged(sabotage::INACTIVE_SLOTS_KEPT) {
+            return;
+        }
         context.schedule(self.services.config.slot_timeout, move |executor, context| {
             let now = executor.slots.find(held.allocation);
-            if now.is_some_and(|(_, now)| now.epoch == held.epoch) {
+            let stands = now.is_some_and(|(_, now)| now.epoch == held.epoch);
+            let is_outdated = !stands && now.is_some();
+            if stands || is_outdated && context.host().sabotaged(sabotage::SLOT_TIMER_NOT_OUTDATED)
+            {
                 executor.free(context, held.allocation, None);
             }
         });
@@ -201,14 +207,19 @@ impl TaskExecutor {
         {
             return Err(DeployRefusal::WrongJobMaster);
         }
-        let held = self.slots.find(allocation);
-        if held.is_none_or(|(_, held)| held.job != attempt.job) {
+        let held = self.slots.find(allocation).filter(|(_, held)| held.job == attempt.job);
+        let is_untold = held.is_some_and(|(_, held)| !held.active)
+            && context.host().sabotaged(sabotage::ONLY_ACTIVE_SLOTS_DEPLOYED_TO);
+        if held.is_none() || is_untold {
+            let resource = self.info.resource.clone();
+            context.host().announce(&SlotEvent::TaskRefused { resource, attempt, allocation });
             return Err(DeployRefusal::NoSlot(allocation));
         }
         if self.tasks.contains_key(&attempt) {
             return Ok(self.version);
         }
-        if self.jobs.get(&attempt.job).is_some_and(|link| !link.admits(attempt)) {
+        let is_late = self.jobs.get(&attempt.job).is_some_and(|link| !link.admits(attempt));
+        if is_late && !context.host().sabotaged(sabotage::CANCELED_ATTEMPT_BEGINS) {
             return Err(DeployRefusal::Canceled);
         }
         if let Err(error) = self.services.programs.plan(&deployment.program) {

@@ -109,6 +109,15 @@ pub enum SlotEvent {
         /// The attempt.
         attempt: ExecutionAttemptId,
     },
+    /// An attempt is refused for want of its slot.
+    TaskRefused {
+        /// The task executor.
+        resource: ResourceId,
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+        /// The hold that it names.
+        allocation: AllocationId,
+    },
     /// An attempt is taken on.
     TaskAccepted {
         /// The task executor.

@@ -271,7 +271,9 @@ impl SystemUnderTest for Cluster {
             let sound = jobs.iter().filter(|job| !job.fails_on_purpose).map(|job| job.id);
             invariants.push(Box::new(NoForeignRestart::new(sound)));
         }
-        invariants.push(Box::new(ClusterEndsWithItsJob::new(mode)));
+        let is_sound = settings.cluster.program().is_sound();
+        let ends = ClusterEndsWithItsJob::new(mode).with_program(is_sound);
+        invariants.push(Box::new(ends));
         let mut goals = match mode {
             Mode::Session => vec![goals::of_leaders()],
             Mode::PerJob | Mode::Application => vec![goals::of_end(&settings.cluster, jobs[0].id)],

@@ -114,6 +114,13 @@ pub struct ProgramBehaviour {
     pub leaves_after: Option<Duration>,
 }
 
+impl ProgramBehaviour {
+    /// Whether it does nothing but wait for its job.
+    pub fn is_sound(self) -> bool {
+        self.fails == 0 && self.leaves_after.is_none()
+    }
+}
+
 /// What a drawn cluster is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {

@@ -345,6 +345,9 @@ fn slot(event: &SlotEvent) -> String {
             format!("frees slot {index}, {allocation:?}")
         }
         SlotEvent::TaskStuck { attempt, .. } => format!("{attempt:?} does not end"),
+        SlotEvent::TaskRefused { attempt, allocation, .. } => {
+            format!("has no slot {allocation:?} for {attempt:?}")
+        }
         SlotEvent::TaskAccepted { attempt, .. } => format!("takes {attempt:?} on"),
     }
 }

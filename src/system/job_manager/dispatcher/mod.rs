@@ -20,7 +20,7 @@ use crate::system::{
         JobRefusal, JobResult, JobStatus, SavepointRequest, SavepointStatus, SubmitRefusal,
     },
     rpc::{Context, Reply, RpcEndpoint, RpcError, StopFuture},
-    savepoint,
+    sabotage, savepoint,
     scope::Scope,
     service::{
         coordination::{LeaseId, Session},
@@ -243,7 +243,17 @@ impl Dispatcher {
 
     fn store_result(&self, context: &Context<Self>, job: JobId, result: JobResult) {
         let store = self.store.clone();
-        let create = async move { store.create_dirty_result(job, result).await };
+        let graph_first = context.host().sabotaged(sabotage::RESULT_KEPT_AFTER_THE_GRAPH);
+        let pointers_first = context.host().sabotaged(sabotage::POINTERS_GO_BEFORE_RESULT);
+        let create = async move {
+            if graph_first {
+                store.remove_graph(job).await?;
+            }
+            if pointers_first {
+                store.remove_checkpoints(job).await?;
+            }
+            store.create_dirty_result(job, result).await
+        };
         self.work(context, create, move |core, _, stored| core.on_result_stored(job, stored));
     }
 
@@ -357,9 +367,15 @@ async fn remove_all(
     log: &dyn Log,
     job: JobId,
 ) -> Result<(), StoreError> {
-    store.remove_checkpoints(job).await?;
+    let objects_first = objects.host().sabotaged(sabotage::OBJECTS_GO_BEFORE_POINTERS);
+    if !objects_first {
+        store.remove_checkpoints(job).await?;
+    }
     let sealed = objects.seal_until_acknowledged(&object_prefix(job)).await;
     sealed.map_err(|refusal| StoreError::Conflict(refusal.to_string()))?;
+    if objects_first {
+        store.remove_checkpoints(job).await?;
+    }
     let closed = log.close_producers_until_acknowledged(&object_prefix(job)).await;
     closed.map_err(|refusal| StoreError::Conflict(refusal.to_string()))?;
     store.remove_graph(job).await?;
@@ -385,8 +401,16 @@ impl RpcEndpoint for Dispatcher {
         canceling.for_each(|reply| reply.fail(RpcError::GoingAway));
         // Every runner must stop, or it would go on competing for its job with nobody to tell.
         let runners = std::mem::take(&mut self.runners);
+        let (host, objects) = (context.host(), self.services.masters.objects.clone());
+        let keeps = !runners.is_empty() && host.sabotaged(sabotage::RUNNERS_KEPT_AT_A_REVOKE);
+        let cleans = !runners.is_empty() && host.sabotaged(sabotage::CLEANED_UP_AT_A_STOP);
         async move {
-            join_all(runners.values().map(|runner| runner.stop())).await;
+            if !keeps {
+                join_all(runners.values().map(|runner| runner.stop())).await;
+            }
+            for job in runners.keys().filter(|_| cleans) {
+                let _ = objects.seal_until_acknowledged(&object_prefix(*job)).await;
+            }
             Ok(())
         }
         .boxed()

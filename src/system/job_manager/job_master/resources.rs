@@ -7,6 +7,7 @@ use crate::system::{
     protocol::{JobStatus, RESOURCE_MANAGER, ResourceManagerGateway},
     registration::{LeaderLink, Numbers, connect},
     rpc::{Context, EndpointHandle, Gateway, RpcError},
+    sabotage,
 };
 use futures::{FutureExt, future::BoxFuture};
 use std::sync::Arc;
@@ -103,7 +104,11 @@ impl JobMaster {
 
     /// Tells the resource manager how many slots the job needs, until it has heard it or is told anew.
     pub(super) fn declare_requirements(&mut self, context: &mut Context<Self>) {
-        let Some((gateway, _)) = self.resources.link.connected().cloned() else { return };
+        let connected = self.resources.link.connected().cloned();
+        let goes_on =
+            connected.is_some() || !context.host().sabotaged(sabotage::MANAGER_TAKEN_FOR_GRANTED);
+        assert!(goes_on, "a resource manager is there");
+        let Some((gateway, _)) = connected else { return };
         self.resources.version += 1;
         let (connection, version) = (self.resources.link.connection(), self.resources.version);
         let slots = self.core.required_slots();

@@ -127,11 +127,11 @@ impl ResourceManager {
         term: LeaderSession,
     ) -> Self {
         let heartbeat = config.heartbeat;
-        let base = coordination.host().random_u128();
-        let mut core = ResourceManagerCore::new(config.clone(), base);
-        if let Some(provider) = &provider {
+        let (base, switches) = (coordination.host().random_u128(), coordination.host().switches());
+        let mut core = ResourceManagerCore::new(config.clone(), base, switches);
+        if provider.is_some() {
             let prefix = format!("{:08x}", term.session.0 >> 96);
-            core = core.with_workers(config.workers.clone(), prefix, provider.host().switches());
+            core = core.with_workers(config.workers.clone(), prefix);
         }
         ResourceManager {
             core,

@@ -193,7 +193,9 @@ impl Keeper {
                 alive_since = sent;
             }
             let told_lost = self.shared.lock().is_none();
-            if refused || told_lost || self.host().now() >= alive_since + lives {
+            let is_over = refused || told_lost || self.host().now() >= alive_since + lives;
+            let is_missed = !is_over && alive_since != sent;
+            if is_over || is_missed && self.host().sabotaged(sabotage::SUSPENSION_TAKEN_FOR_LOSS) {
                 if told_lost || self.shared.heeds_loss() {
                     return;
                 }

@@ -159,7 +159,8 @@ impl TaskExecutor {
 
     /// Forgets a job that holds nothing here.
     pub(super) fn leave_job_if_unused(&mut self, context: &mut Context<Self>, job: JobId) {
-        if !self.slots.of(job).is_empty() || !self.jobs.contains_key(&job) {
+        let is_unused = self.slots.of(job).is_empty() && self.jobs.contains_key(&job);
+        if !is_unused || context.host().sabotaged(sabotage::UNUSED_JOB_FOLLOWED) {
             return;
         }
         let resource = self.info.resource.clone();
@@ -186,6 +187,9 @@ impl TaskExecutor {
         job: JobId,
         leader: Option<LeaderInformation>,
     ) {
+        let expected = self.jobs.contains_key(&job)
+            || !context.host().sabotaged(sabotage::LATE_NOTICE_UNEXPECTED);
+        assert!(expected, "{job:?} is followed");
         let Some(link) = self.jobs.get_mut(&job) else { return };
         let session = leader.as_ref().map(|leader| leader.session);
         let same = session.is_some() && link.session() == session;
@@ -478,9 +482,9 @@ impl HeartbeatListener<ToMasters> for TaskExecutor {
         }
         // Only of rounds that the master had answered when it said so.
         let unwanted = self.slots.of(job).into_iter().filter(|held| {
-            held.active
-                && held.round <= report.round
-                && !report.allocations.contains(&held.allocation)
+            !report.allocations.contains(&held.allocation)
+                && (held.active && held.round <= report.round
+                    || context.host().sabotaged(sabotage::OLD_REPORT_OBEYED))
         });
         for held in unwanted.collect::<Vec<_>>() {
             self.free(context, held.allocation, Some(report.round));

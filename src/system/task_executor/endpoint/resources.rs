@@ -10,6 +10,7 @@ use crate::system::{
     protocol::{RESOURCE_MANAGER, ResourceManagerGateway, SlotReport},
     registration::{LeaderLink, Numbers, connect},
     rpc::{Context, EndpointHandle, Gateway, RpcError},
+    sabotage,
 };
 use futures::{FutureExt, future::BoxFuture};
 use std::sync::Arc;
@@ -49,7 +50,11 @@ struct Listener(EndpointHandle<TaskExecutor>);
 impl LeaderRetrievalListener for Listener {
     fn notify_leader(&self, leader: Option<LeaderInformation>) {
         self.0.run_without_fencing(|executor, context| {
-            executor.resources.link.follow(leader);
+            let keeps =
+                leader.is_none() && context.host().sabotaged(sabotage::LEADER_KEPT_THOUGH_UNKNOWN);
+            if !keeps {
+                executor.resources.link.follow(leader);
+            }
             executor.connect_resource_manager(context, None);
         });
     }
@@ -184,6 +189,9 @@ impl HeartbeatListener<ToResourceManager> for TaskExecutor {
     ) {
         let connected = self.resources.link.connected();
         if connected.is_some_and(|connected| connected.instance.0 == session.0) {
+            if context.host().sabotaged(sabotage::ONLY_ANOTHER_LEADER_FOLLOWED) {
+                self.resources.link.follow(None);
+            }
             // Also to the same leader: it may not have changed.
             self.connect_resource_manager(context, None);
         }

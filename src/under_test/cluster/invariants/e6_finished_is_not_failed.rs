@@ -1,6 +1,6 @@
-//! E6: a task that ended well is never counted as failed. Its own word that it has finished holds until
-//! its master gives its task executor up, or the task executor the slot: only then is what it produced
-//! gone.
+//! E6: a task that runs, or ended well, is never counted as failed. That it was taken on, and its own word that it has
+//! finished, hold until its master gives its task executor up, or the task executor the slot: only then is what it
+//! produced gone.
 
 use super::{Check, ClusterInvariant};
 use crate::{
@@ -22,7 +22,7 @@ struct Place {
     allocation: AllocationId,
 }
 
-/// Remembers where attempts run, and which have finished.
+/// Remembers where attempts run or have finished, and which have.
 #[derive(Default)]
 pub struct FinishedIsNotFailed {
     places: BTreeMap<ExecutionAttemptId, Place>,
@@ -48,7 +48,7 @@ impl ClusterInvariant for FinishedIsNotFailed {
     }
 
     fn promise(&self) -> &'static str {
-        "a task that ended well is never counted as failed"
+        "a task that runs or ended well is never counted as failed"
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
@@ -73,6 +73,14 @@ impl ClusterInvariant for FinishedIsNotFailed {
                 }
                 Check::Passed
             }
+            EventRef::Task(TaskEvent::StateChanged {
+                attempt,
+                state: ExecutionState::Failed | ExecutionState::Canceled,
+                ..
+            }) => {
+                self.forget(|of, _| of == attempt);
+                Check::Ignored
+            }
             EventRef::Slot(SlotEvent::SlotFreed { allocation, .. }) => {
                 self.forget(|_, place| place.allocation == *allocation);
                 Check::Ignored
@@ -84,8 +92,9 @@ impl ClusterInvariant for FinishedIsNotFailed {
             EventRef::Job(JobEvent::ExecutionChanged {
                 attempt,
                 state: ExecutionState::Failed,
-            }) => Check::that(!self.finished.contains(attempt), || {
-                let before = format!("{attempt:?} has finished, and its executor is there");
+            }) => Check::that(!self.places.contains_key(attempt), || {
+                let does = if self.finished.contains(attempt) { "has finished" } else { "runs" };
+                let before = format!("{attempt:?} {does}, and its executor is there");
                 (before, format!("{at}: its master counts it as failed"))
             }),
             EventRef::Hardware(Hardware::Ended(_)) => {
@@ -130,7 +139,12 @@ mod tests {
         running()
             .holds(process(3, 1), state(ExecutionState::Failed))
             .holds(process(1, 1), known_as(ExecutionState::Failed));
-        running().holds(process(1, 1), known_as(ExecutionState::Failed));
+        running()
+            .holds(process(3, 1), state(ExecutionState::Canceled))
+            .holds(process(1, 1), known_as(ExecutionState::Failed));
+        running()
+            .holds(process(3, 1), ended())
+            .holds(process(1, 1), known_as(ExecutionState::Failed));
         let finished = || running().holds(process(3, 1), state(ExecutionState::Finished));
         finished().holds(process(1, 1), known_as(ExecutionState::Finished));
         finished()
@@ -157,6 +171,11 @@ mod tests {
         finished()
             .holds(process(3, 1), freed)
             .holds(process(1, 1), known_as(ExecutionState::Failed));
+    }
+
+    #[test]
+    fn a_task_that_runs_and_counts_as_failed_is_refused() {
+        running().breaks(process(1, 1), known_as(ExecutionState::Failed));
     }
 
     #[test]

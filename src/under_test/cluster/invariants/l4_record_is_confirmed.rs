@@ -1,4 +1,5 @@
-//! L4: what followers see as the leader is what a contender confirmed while it held the latch.
+//! L4: what followers see as the leader is what a contender confirmed while it held the latch. Each is told of it once,
+//! and a record that says what it should is not written again and again.
 
 use super::{Check, ClusterInvariant};
 use crate::{
@@ -12,12 +13,21 @@ use crate::{
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
-/// Remembers every leader record that was written.
+/// So often within a second a record may be written again as it stands: a leader whose write got no answer writes
+/// once more. Whoever turns in a circle writes once a round trip.
+const REWRITES_MAX: usize = 5;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Remembers every leader record that was written, and when those were written again that stood.
 #[derive(Default)]
 pub struct RecordIsConfirmed {
     written: BTreeSet<(LeaderSessionId, String)>,
+    rewritten: BTreeMap<String, VecDeque<Duration>>,
 }
 
 /// The component of which a key is the leader record.
@@ -32,7 +42,7 @@ impl ClusterInvariant for RecordIsConfirmed {
     }
 
     fn promise(&self) -> &'static str {
-        "the leader record is what a contender confirmed while it held the latch"
+        "the leader record is what a contender confirmed while it held the latch, written and told of once"
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
@@ -47,6 +57,9 @@ impl ClusterInvariant for RecordIsConfirmed {
                     let Change::Put { key, value, .. } = change else { continue };
                     if let Some(component) = component_of(key) {
                         check = self.judge_record(at, model.latch(component), value);
+                        if model.keys.get(key) == Some(value) {
+                            check = check.and(self.written_again(at, component));
+                        }
                         if matches!(check, Check::Broken { .. }) {
                             return check;
                         }
@@ -69,20 +82,41 @@ impl ClusterInvariant for RecordIsConfirmed {
                 check
             }
             EventRef::Leadership(LeadershipEvent::LeaderNotified {
-                leader: Some(leader), ..
-            }) => match self.written.contains(&(leader.session, leader.address.to_string())) {
-                true => Check::Passed,
-                false => Check::broken(
-                    "it was never written as the leader record",
-                    format!("{at}: notified of {leader:?}"),
-                ),
-            },
+                leader: Some(leader),
+                service,
+                ..
+            }) => {
+                let now = || format!("{at}: notified of {leader:?}");
+                let known = model.notified.get(&(at.process, *service));
+                let known = known.and_then(|(_, known)| known.as_ref());
+                let written = self.written.contains(&(leader.session, leader.address.to_string()));
+                Check::that(written, || {
+                    ("it was never written as the leader record".to_string(), now())
+                })
+                .and(Check::that(known != Some(leader), || {
+                    ("this follower knows it already".to_string(), now())
+                }))
+            }
             _ => Check::Ignored,
         }
     }
 }
 
 impl RecordIsConfirmed {
+    /// A record is written as it stands.
+    fn written_again(&mut self, at: Moment, component: &str) -> Check {
+        let times = self.rewritten.entry(component.to_string()).or_default();
+        times.push_back(at.time);
+        while times.front().is_some_and(|first| *first + SECOND < at.time) {
+            times.pop_front();
+        }
+        let (count, since) = (times.len(), times[0].as_secs_f64());
+        Check::that(count <= REWRITES_MAX, || {
+            let before = format!("{since:.3}s: the record of {component} was written as it stood");
+            (before, format!("{at}: it is for the {count}th time since"))
+        })
+    }
+
     fn judge_record(&mut self, at: Moment, latch: Option<LeaderSessionId>, value: &[u8]) -> Check {
         let Ok(leader) = postcard::from_bytes::<LeaderInformation>(value) else {
             return Check::broken(
@@ -103,7 +137,7 @@ impl RecordIsConfirmed {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing::*, RecordIsConfirmed};
+    use super::{super::testing::*, REWRITES_MAX, RecordIsConfirmed, SECOND};
 
     fn published() -> History<RecordIsConfirmed> {
         History::new()
@@ -131,6 +165,31 @@ mod tests {
         published()
             .holds(process(0, 1), committed(3, vec![latch(2)]))
             .breaks(process(0, 1), committed(4, vec![record(1)]));
+    }
+
+    /// The record is written again as it stands, so many times in a moment.
+    fn again(times: usize) -> History<RecordIsConfirmed> {
+        let write = |history: History<_>, _| {
+            history.at_once().holds(process(0, 1), committed(3, vec![record(1)]))
+        };
+        (0..times).fold(published(), write)
+    }
+
+    #[test]
+    fn a_record_that_is_written_once_more_is_accepted_and_one_that_is_for_ever_refused() {
+        let later = again(REWRITES_MAX).after(SECOND);
+        later.holds(process(0, 1), committed(4, vec![record(1)]));
+        again(REWRITES_MAX).at_once().breaks(process(0, 1), committed(4, vec![record(1)]));
+    }
+
+    #[test]
+    fn a_follower_that_is_told_twice_of_a_leader_is_refused() {
+        let unknown =
+            LeadershipEvent::LeaderNotified { component: component(), service: 1, leader: None };
+        let told = || published().holds(process(4, 1), notified(1));
+        told().holds(process(5, 1), notified(1));
+        told().holds(process(4, 1), unknown).holds(process(4, 1), notified(1));
+        told().breaks(process(4, 1), notified(1));
     }
 
     #[test]

@@ -1,17 +1,23 @@
-//! L6: in one contender, a term's process begins only after the former one's has ended wholly.
+//! L6: in one contender, a term's process begins only after the former one's has ended wholly, and its endpoint only
+//! while it runs: what a term was still recovering when it ended comes to nothing.
 
 use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
     host::sim::{Hardware, NodeId},
-    system::leadership::{LeaderSessionId, LeadershipEvent},
+    system::{
+        leadership::{LeaderSessionId, LeadershipEvent},
+        rpc::RpcEvent,
+    },
     under_test::cluster::{EventKind, EventRef, Model},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Follows the process of each contender.
 #[derive(Default)]
 pub struct TermsInSequence {
+    /// The components of which a process was a leader.
+    led: BTreeSet<((NodeId, u64), String)>,
     running: BTreeMap<((NodeId, u64), String), (LeaderSessionId, Moment)>,
 }
 
@@ -25,12 +31,13 @@ impl ClusterInvariant for TermsInSequence {
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
-        &[EventKind::Hardware, EventKind::Leadership]
+        &[EventKind::Hardware, EventKind::Leadership, EventKind::Rpc]
     }
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
             EventRef::Leadership(LeadershipEvent::ProcessStarted { component, session }) => {
+                self.led.insert((at.process, component.clone()));
                 match self.running.insert((at.process, component.clone()), (*session, at)) {
                     None => Check::Passed,
                     Some((before, since)) => Check::broken(
@@ -48,7 +55,16 @@ impl ClusterInvariant for TermsInSequence {
                     ),
                 }
             }
+            EventRef::Rpc(RpcEvent::EndpointCreated { name, .. }) => {
+                let of = (at.process, name.clone());
+                let outlives = self.led.contains(&of) && !self.running.contains_key(&of);
+                Check::that(!outlives, || {
+                    let before = "the process of each of its terms here has ended".to_string();
+                    (before, format!("{at}: an endpoint of {name} is made"))
+                })
+            }
             EventRef::Hardware(Hardware::Ended(_)) => {
+                self.led.retain(|(process, _)| *process != at.process);
                 self.running.retain(|(process, _), _| *process != at.process);
                 Check::Ignored
             }
@@ -79,6 +95,19 @@ mod tests {
             .holds(process(1, 1), ended(1))
             .holds(process(1, 1), started(2))
             .holds(process(2, 1), started(3));
+    }
+
+    fn endpoint(name: &str) -> RpcEvent {
+        let (endpoint, name) = (EndpointId(1), name.to_string());
+        RpcEvent::EndpointCreated { endpoint, name, fenced: true }
+    }
+
+    #[test]
+    fn an_endpoint_of_a_term_whose_process_has_ended_is_refused() {
+        running().holds(process(1, 1), endpoint(COMPONENT));
+        let ended = || running().holds(process(1, 1), ended(1));
+        ended().holds(process(1, 1), endpoint("another")).holds(process(2, 1), endpoint(COMPONENT));
+        ended().breaks(process(1, 1), endpoint(COMPONENT));
     }
 
     #[test]

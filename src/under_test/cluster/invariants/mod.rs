@@ -119,7 +119,7 @@ pub fn of_foundation<M: AsRef<Model>>(
         Box::new(l4_record_is_confirmed::RecordIsConfirmed::default()),
         Box::new(l5_silent_after_stop::SilentAfterStop::default()),
         Box::new(l6_terms_in_sequence::TermsInSequence::default()),
-        Box::new(l7_lease_is_not_outbelieved::LeaseIsNotOutbelieved::default()),
+        Box::new(l7_lease_is_not_outbelieved::LeaseIsNotOutbelieved::new(bounds.clone())),
         Box::new(l8_follower_without_contact_is_told::FollowerWithoutContactIsTold::new(
             bounds.clone(),
         )),

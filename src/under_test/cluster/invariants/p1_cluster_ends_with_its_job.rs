@@ -1,6 +1,6 @@
 //! P1: a cluster that is there for one job or program ends once the job has ended and nothing is left of it but its
-//! result, and comes to what the job came to; a program that fails without a job may end it too. What a program came
-//! to is kept first, so that all its job managers come to the same, whoever led. A session cluster never ends of its
+//! result, and comes to what the job came to; a program that fails without a job, or is one that fails whatever its job
+//! did, may end it too. What a program came to is kept first, so that all its job managers come to the same, whoever led. A session cluster never ends of its
 //! own accord, and no cluster ends because somebody stops leading.
 
 use super::{Check, ClusterInvariant};
@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 /// Knows what the cluster is there for, and what its program came to.
 pub struct ClusterEndsWithItsJob {
     mode: Mode,
+    /// Its program does nothing but wait for its job.
+    is_sound: bool,
     /// In each term of a dispatcher that executed it to its end.
     main: BTreeMap<LeaderSessionId, ApplicationStatus>,
     /// What the first dispatcher that ended the cluster said, and when.
@@ -28,7 +30,13 @@ pub struct ClusterEndsWithItsJob {
 impl ClusterEndsWithItsJob {
     /// Of a cluster that is there for this.
     pub fn new(mode: Mode) -> Self {
-        ClusterEndsWithItsJob { mode, main: BTreeMap::new(), came_to: None }
+        ClusterEndsWithItsJob { mode, is_sound: false, main: BTreeMap::new(), came_to: None }
+    }
+
+    /// The same, with a program that does nothing but wait for its job if it `is_sound`.
+    #[must_use]
+    pub fn with_program(self, is_sound: bool) -> Self {
+        ClusterEndsWithItsJob { is_sound, ..self }
     }
 
     /// Why the cluster must not end so.
@@ -50,11 +58,10 @@ impl ClusterEndsWithItsJob {
                 if kept == status && self.main.values().any(|main| *main == status) =>
             {
                 match &results[..] {
-                    // A program may fail whatever its job did, and fail without one.
+                    // A program may fail without a job, and one that is not sound whatever its job did.
                     [] if status != ApplicationStatus::Succeeded => None,
-                    [result] if of_job(result) == status || status == ApplicationStatus::Failed => {
-                        None
-                    }
+                    [result] if of_job(result) == status => None,
+                    [_] if status == ApplicationStatus::Failed && !self.is_sound => None,
                     _ => Some(format!("its job's results are {results:?}")),
                 }
             }
@@ -208,6 +215,22 @@ mod tests {
             .holds(process(0, 1), kept(4, succeeded))
             .breaks(process(1, 1), ends(succeeded));
         ended(Mode::Session, JobStatus::Finished).breaks(process(1, 1), ends(succeeded));
+    }
+
+    #[test]
+    fn a_sound_program_that_fails_though_its_job_did_not_is_refused() {
+        let ended = |job, program| {
+            let sound = ClusterEndsWithItsJob::new(Mode::Application).with_program(true);
+            History::of(sound)
+                .holds(process(0, 1), committed(1, vec![graph()]))
+                .holds(process(0, 1), committed(2, vec![result(false, job), no_graph()]))
+                .holds(process(1, 1), main(program))
+                .holds(process(0, 1), kept(3, program))
+        };
+        let (succeeded, failed) = (ApplicationStatus::Succeeded, ApplicationStatus::Failed);
+        ended(JobStatus::Finished, succeeded).holds(process(1, 1), ends(succeeded));
+        ended(JobStatus::Failed, failed).holds(process(1, 1), ends(failed));
+        ended(JobStatus::Finished, failed).breaks(process(1, 1), ends(failed));
     }
 
     #[test]

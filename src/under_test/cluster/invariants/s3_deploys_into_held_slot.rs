@@ -1,11 +1,16 @@
 //! S3: a task executor takes a task on only in a slot that it holds for the attempt's job, and only
-//! from the term of the master to which it is connected.
+//! from the term of the master to which it is connected; in such a slot it takes it on, whether it knows yet that its
+//! master took the slot or not.
 
 use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
     host::{sim::Hardware, sim::NodeId},
-    system::{ids::JobId, leadership::LeaderSessionId, task_executor::SlotEvent},
+    system::{
+        ids::{AllocationId, JobId},
+        leadership::LeaderSessionId,
+        task_executor::SlotEvent,
+    },
     under_test::cluster::{EventKind, EventRef, Model},
 };
 use std::collections::BTreeMap;
@@ -22,7 +27,7 @@ impl ClusterInvariant for DeploysIntoHeldSlot {
     }
 
     fn promise(&self) -> &'static str {
-        "tasks are taken on only in slots held for their job, from the master that is connected"
+        "tasks are taken on in slots held for their job alone, from the master that is connected"
     }
 
     fn event_kinds(&self) -> &'static [EventKind] {
@@ -43,8 +48,7 @@ impl ClusterInvariant for DeploysIntoHeldSlot {
             EventRef::Slot(SlotEvent::TaskAccepted { attempt, allocation, job_master, .. }) => {
                 let now = || format!("{at}: {attempt:?} is taken on in {allocation:?}");
                 let connected = self.connected.get(&(at.process, attempt.job));
-                let mut held = model.slots.iter().filter(|((of, _), _)| *of == at.process);
-                let holds = held.any(|(_, held)| *held == (attempt.job, *allocation));
+                let holds = holds(model, at, attempt.job, *allocation);
                 return Check::that(connected == Some(job_master), || {
                     let before = format!("{job_master:?} deploys, connected is {connected:?}");
                     (before, now())
@@ -53,10 +57,24 @@ impl ClusterInvariant for DeploysIntoHeldSlot {
                     (format!("no slot is held so for {:?}", attempt.job), now())
                 }));
             }
+            EventRef::Slot(SlotEvent::TaskRefused { attempt, allocation, .. })
+                if holds(model, at, attempt.job, *allocation) =>
+            {
+                return Check::broken(
+                    format!("{allocation:?} is held for {:?}", attempt.job),
+                    format!("{at}: {attempt:?} is refused for want of it"),
+                );
+            }
             _ => {}
         }
         Check::Ignored
     }
+}
+
+/// Whether this process holds a slot so.
+fn holds(model: &Model, at: Moment, job: JobId, allocation: AllocationId) -> bool {
+    let mut held = model.slots.iter().filter(|((of, _), _)| *of == at.process);
+    held.any(|(_, held)| *held == (job, allocation))
 }
 
 #[cfg(test)]
@@ -122,6 +140,18 @@ mod tests {
             .holds(process(3, 1), disconnected(1))
             .holds(process(3, 1), connected(2))
             .holds(process(3, 1), accepted(1, 2));
+    }
+
+    #[test]
+    fn a_deployment_may_be_refused_for_want_of_its_slot_alone() {
+        let refused = |number| SlotEvent::TaskRefused {
+            resource: resource(),
+            attempt: attempt(0, 1),
+            allocation: AllocationId(number),
+        };
+        ready().holds(process(3, 1), refused(2));
+        ready().holds(process(3, 1), freed(1)).holds(process(3, 1), refused(1));
+        ready().breaks(process(3, 1), refused(1));
     }
 
     #[test]

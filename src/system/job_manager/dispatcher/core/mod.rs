@@ -162,6 +162,9 @@ impl DispatcherCore {
         for job in recovered {
             assert!(!self.results.contains_key(&job.id), "a job that has ended is not run");
             let id = job.id;
+            if self.switches.on(sabotage::RECOVERED_JOBS_NOT_RUN) {
+                continue;
+            }
             self.run(job);
             if self.canceled.contains(&id) {
                 self.does(Effect::CancelMaster(id));
@@ -198,6 +201,9 @@ impl DispatcherCore {
             return Err(SubmitRefusal::Terminated(ended.result.status));
         }
         match self.jobs.get(&job) {
+            Some(Managed::Submitting) if self.switches.on(sabotage::SUBMITTING_TAKEN_FOR_NEW) => {
+                Ok(())
+            }
             Some(Managed::Submitting) => Err(SubmitRefusal::Submitting),
             Some(_) => Err(SubmitRefusal::Duplicate),
             None => Ok(()),

@@ -57,7 +57,9 @@ impl DispatcherCore {
         let id = job.id;
         match self.take_on(job, sound) {
             Ok(()) | Err(SubmitRefusal::Duplicate) => Ok(Execution::Waits),
-            Err(SubmitRefusal::Terminated(_)) => {
+            Err(SubmitRefusal::Terminated(_))
+                if !self.switches.on(sabotage::ENDED_JOB_FAILS_PROGRAM) =>
+            {
                 Ok(Execution::Ended(self.results[&id].result.clone()))
             }
             Err(refusal) => Err(refusal),

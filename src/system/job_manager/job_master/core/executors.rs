@@ -229,8 +229,11 @@ impl JobMasterCore {
             execution.resource == *resource
                 && execution.executor == session
                 && !execution.state.is_terminal()
-                && execution.deployed.is_some_and(|version| version <= report.version)
                 && !report.attempts.contains_key(&execution.attempt)
+                && match execution.deployed {
+                    Some(version) => version <= report.version,
+                    None => self.switches.on(sabotage::PENDING_TAKEN_FOR_MISSING),
+                }
         };
         let missing = self.executions.values().filter(missing).map(|execution| execution.attempt);
         let mut failure = Failure::default();

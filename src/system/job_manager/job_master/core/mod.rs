@@ -41,6 +41,7 @@ use crate::{
         job_manager::{JobManagerConfig, event::JobEvent},
         leadership::LeaderSessionId,
         protocol::{JobResult, JobStatus},
+        sabotage,
         store::StoreError,
     },
 };
@@ -207,7 +208,9 @@ impl JobMasterCore {
         self.set_status(now, status);
         self.stop_checkpoints(now, "the job has ended");
         self.end_savepoints("the job has ended");
-        self.leave_executors("the job has ended");
+        if !self.switches.on(sabotage::ENDED_JOB_KEEPS_EXECUTORS) {
+            self.leave_executors("the job has ended");
+        }
         self.does(Effect::LeaveResourceManager(status));
         let result = JobResult { status, cause: self.cause.clone() };
         self.does(Effect::End(result, Box::new(self.details(now))));

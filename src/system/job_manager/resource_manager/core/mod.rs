@@ -18,11 +18,13 @@ use crate::{
         leadership::{LeaderInformation, LeaderSessionId},
         protocol::{JobStatus, RegistrationRefusal, SlotReport, TaskExecutorInfo},
         reason::shortened,
+        sabotage,
         service::resource_provider::WorkerSpec,
     },
 };
 use slot_manager::SlotManager;
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
@@ -103,6 +105,8 @@ struct Master {
 #[derive(Clone, Debug)]
 struct Job {
     leader: Option<LeaderInformation>,
+    /// Whether it was known once who leads it.
+    was_led: bool,
     master: Option<Master>,
     /// Since when it has no master.
     idle: Instant,
@@ -111,6 +115,7 @@ struct Job {
 /// The state of one term.
 pub struct ResourceManagerCore {
     config: Arc<JobManagerConfig>,
+    switches: Switches,
     executors: BTreeMap<ResourceId, Executor>,
     /// The newest try of each task executor that is being connected.
     connecting: BTreeMap<ResourceId, (TaskExecutorInfo, u64)>,
@@ -148,9 +153,10 @@ fn failure(why: &str) -> RegistrationRefusal {
 
 impl ResourceManagerCore {
     /// A resource manager that knows nobody yet. `base` was drawn for this term.
-    pub fn new(config: Arc<JobManagerConfig>, base: u128) -> Self {
+    pub fn new(config: Arc<JobManagerConfig>, base: u128, switches: Switches) -> Self {
         ResourceManagerCore {
             config,
+            switches,
             executors: BTreeMap::new(),
             connecting: BTreeMap::new(),
             jobs: BTreeMap::new(),
@@ -165,13 +171,9 @@ impl ResourceManagerCore {
 
     /// The same, with machines that somebody gives; `prefix` was drawn for this term.
     #[must_use]
-    pub fn with_workers(
-        self,
-        settings: WorkerSettings,
-        prefix: String,
-        switches: Switches,
-    ) -> Self {
-        ResourceManagerCore { workers: Some(Workers::new(settings, prefix, switches)), ..self }
+    pub fn with_workers(self, settings: WorkerSettings, prefix: String) -> Self {
+        let workers = Workers::new(settings, prefix, self.switches.clone());
+        ResourceManagerCore { workers: Some(workers), ..self }
     }
 
     /// What is to be done since the last call. Whatever it was that made slots free or needed, those that are both are
@@ -277,7 +279,9 @@ impl ResourceManagerCore {
 
     fn drop_executor(&mut self, resource: &ResourceId, instance: InstanceId, cause: &str) {
         self.executors.remove(resource);
-        self.slots.unregister(resource, instance);
+        if !self.switches.on(sabotage::LOST_SLOTS_STILL_COUNTED) {
+            self.slots.unregister(resource, instance);
+        }
         self.announce(JobEvent::ExecutorDropped { resource: resource.clone(), instance });
         let cause = shortened(cause).to_string();
         self.does(Effect::DropExecutor(resource.clone(), instance, cause));
@@ -305,7 +309,11 @@ impl ResourceManagerCore {
     /// A task executor says who holds its slots; false when it is not registered so.
     pub fn on_report(&mut self, now: Instant, instance: InstanceId, report: &SlotReport) -> bool {
         let Some(resource) = self.resource_of(instance) else { return false };
-        for job in self.slots.report(&resource, instance, report) {
+        let (mut report, news) = (Cow::Borrowed(report), self.slots.news(&resource, report));
+        if !news.is_empty() && self.switches.on(sabotage::REPORTED_HOLD_STAYS_FREE) {
+            news.iter().for_each(|index| report.to_mut().slots[*index].allocation = None);
+        }
+        for job in self.slots.report(&resource, instance, &report) {
             self.rest(now, job);
         }
         self.balance(now);
@@ -340,6 +348,10 @@ impl ResourceManagerCore {
         allocation: AllocationId,
         answer: SlotAnswer,
     ) {
+        // Else it stays promised, whatever reports say.
+        if answer == SlotAnswer::Unknown && self.switches.on(sabotage::PENDING_REQUESTS_KEPT) {
+            return;
+        }
         let given_back = self.slots.answer(request, allocation, answer);
         if given_back || answer == SlotAnswer::Refused {
             self.rest(now, request.job);
@@ -351,6 +363,7 @@ impl ResourceManagerCore {
         if let Some(known) = self.jobs.get_mut(&job) {
             let becomes_known = known.leader.is_none() && leader.is_some();
             known.leader = leader;
+            known.was_led |= becomes_known;
             if becomes_known {
                 self.does(Effect::HearMaster(job));
             }
@@ -373,11 +386,14 @@ impl ResourceManagerCore {
             if self.jobs.len() >= PEERS_MAX {
                 return Err(failure("too many jobs"));
             }
-            self.jobs.insert(job, Job { leader: None, master: None, idle: now });
+            self.jobs.insert(job, Job { leader: None, was_led: false, master: None, idle: now });
             self.does(Effect::Follow(job));
             self.does(Effect::Schedule(self.config.job_timeout, Timer::Idle(job)));
         }
         if self.jobs[&job].leader.is_none() {
+            if self.jobs[&job].was_led && self.switches.on(sabotage::UNKNOWN_LEADER_REJECTED) {
+                return Err(RegistrationRefusal::Rejected("nobody leads the job".to_string()));
+            }
             return Ok(Introduction::Waits);
         }
         self.may_register(job, session, attempt).map(|()| Introduction::Connects)
@@ -470,12 +486,16 @@ impl ResourceManagerCore {
         status: JobStatus,
     ) {
         let leads = |known: &Job| known.leader.as_ref().is_some_and(|of| of.session == session);
-        if self.is_master(job, session) {
+        let has_another = !self.is_master(job, session)
+            && self.jobs.get(&job).is_some_and(|known| known.master.is_some());
+        if self.is_master(job, session)
+            || has_another && self.switches.on(sabotage::FORMER_MASTER_OBEYED)
+        {
             self.drop_master(now, job, Some(session));
         } else if !self.jobs.get(&job).is_some_and(|known| known.master.is_none() && leads(known)) {
             return;
         }
-        if status.is_globally_terminal() {
+        if status.is_globally_terminal() && !self.switches.on(sabotage::ENDED_JOB_REMEMBERED) {
             self.forget_job(job);
         }
     }

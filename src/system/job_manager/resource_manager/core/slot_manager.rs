@@ -131,6 +131,18 @@ impl SlotManager {
         given_back
     }
 
+    /// The places in a report of slots that are held and of which that is not known.
+    pub fn news(&self, resource: &ResourceId, report: &SlotReport) -> Vec<usize> {
+        let known = self.executors.get(resource).map(|executor| &executor.slots[..]);
+        let is_news = |index: usize| {
+            let slot = known.and_then(|slots| slots.get(index));
+            slot.is_none_or(|slot| *slot == SlotState::Free)
+        };
+        let reported = report.slots.iter().enumerate();
+        let held = reported.filter(|(_, status)| status.allocation.is_some());
+        held.map(|(index, _)| index).filter(|index| is_news(*index)).collect()
+    }
+
     /// The answer to a request. One to a request that is no longer waited for is ignored. Says whether the slot was
     /// granted and has been given back since.
     pub fn answer(

@@ -27,7 +27,7 @@ fn resource() -> ResourceId {
 }
 
 pub(super) fn core() -> ResourceManagerCore {
-    ResourceManagerCore::new(Arc::new(JobManagerConfig::default()), 9)
+    ResourceManagerCore::new(Arc::new(JobManagerConfig::default()), 9, Switches::default())
 }
 
 fn leader(session: LeaderSessionId) -> Option<LeaderInformation> {

@@ -4,15 +4,12 @@ use super::{
     super::tests::{JOB, TERM, at, connected, connected_job, core, free, on},
     *,
 };
-use crate::{
-    host::Switches,
-    system::{
-        heartbeat::HeartbeatSession,
-        ids::{AllocationId, InstanceId, JobId, TaskExecutorSession},
-        job_manager::WorkerSettings,
-        protocol::{RegistrationRefusal, SlotReport, SlotStatus, TaskExecutorInfo},
-        rpc::RpcError,
-    },
+use crate::system::{
+    heartbeat::HeartbeatSession,
+    ids::{AllocationId, InstanceId, JobId, TaskExecutorSession},
+    job_manager::WorkerSettings,
+    protocol::{RegistrationRefusal, SlotReport, SlotStatus, TaskExecutorInfo},
+    rpc::RpcError,
 };
 
 const INSTANCE: InstanceId = InstanceId(1);
@@ -23,7 +20,7 @@ fn settings() -> WorkerSettings {
 
 /// One whose provider has told it of these workers.
 fn with(found: &[&ResourceId]) -> ResourceManagerCore {
-    let core = core().with_workers(settings(), "t".to_string(), Switches::default());
+    let core = core().with_workers(settings(), "t".to_string());
     let mut core = connected(core);
     let ((), effects) = on(&mut core, ResourceManagerCore::on_start);
     assert_eq!(effects, [Effect::AttachProvider, Effect::Schedule(TICK, Timer::Workers)]);
@@ -102,7 +99,7 @@ fn as_many_are_asked_for_as_slots_are_missing_and_each_once() {
 #[test]
 fn nothing_is_asked_for_before_it_is_known_who_is_there() {
     let recovered = ResourceId("worker-s-9".to_string());
-    let unattached = core().with_workers(settings(), "t".to_string(), Switches::default());
+    let unattached = core().with_workers(settings(), "t".to_string());
     let mut core = connected(unattached);
     assert_eq!(need(&mut core, 1, 2), []);
     let no_answer = Err(ProviderError::Indeterminate(RpcError::Timeout));

@@ -300,7 +300,7 @@ crate::sabotages! {
     /// A sink expects a transaction of every checkpoint.
     COMMIT_WANTS_A_TRANSACTION = "commit-wants-a-transaction", "FLINK-10377", ["J1", "stuck", "M7"];
     /// A job that was stopped and whose tasks fail goes on from before its savepoint.
-    RESTORED_BEFORE_THE_STOP = "restored-before-the-stop", "FLINK-26783", ["C3", "X4", "C11"];
+    RESTORED_BEFORE_THE_STOP = "restored-before-the-stop", "FLINK-26783", ["C3", "C5", "X4", "C11"];
     /// A task that is restored from behind its end handles the end again.
     END_HANDLED_AGAIN = "end-handled-again", "FLINK-25920", ["X4"];
     /// A sink can't be restored with more than one transaction.

@@ -300,6 +300,71 @@ fn records_and_answers_that_a_checkpoint_would_need_are_missed() {
     }
 }
 
+/// Each is caught in its scenario, in so many runs at most.
+fn assert_all_caught(of: &[(&str, Sabotage, u64)]) {
+    for (name, switch, runs) in of {
+        assert_caught_in(name, *switch, *runs);
+    }
+}
+
+#[test]
+fn a_checkpoint_that_is_given_up_kept_or_counted_wrongly_is_caught() {
+    assert_all_caught(&[
+        ("word-count/pointer-answer-lost", sabotage::STANDING_POINTER_GIVEN_UP, 20),
+        ("word-count/recovery-waits", sabotage::UNREADABLE_CHECKPOINT_REMOVED, 10),
+        ("word-count/quiet", sabotage::IDS_COUNTED_IN_MEMORY, 2),
+        ("word-count/lossy-network", sabotage::OLD_DECLINES_COUNT, 40),
+        ("word-count/checkpoints-not-borne", sabotage::EXPIRED_NOT_COUNTED, 10),
+        ("word-count/executor-restarts", sabotage::TOLD_OF_WHAT_IT_BEGAN_FROM, 10),
+        ("word-count/cancel-after-the-next-barrier", sabotage::LATE_CANCEL_RESETS_ALIGNMENT, 10),
+        ("nexmark/trigger-lost", sabotage::MARKERS_MULTIPLY, 10),
+        ("state/increments", sabotage::FILES_IN_USE_REMOVED, 20),
+        ("word-count/blobs-down", sabotage::OBJECTS_NOT_SYNCED, 20),
+    ]);
+}
+
+#[test]
+fn a_job_that_is_deployed_ended_or_removed_wrongly_is_caught() {
+    assert_all_caught(&[
+        ("word-count/coordination-slow", sabotage::LATE_DRAW_BLOCKS_TRIGGERS, 20),
+        ("word-count/coordination-slow", sabotage::DEPLOYED_WHILE_STORING, 60),
+        ("word-count/coordination-slow", sabotage::OUTDATED_PLAN_DEPLOYED, 200),
+        ("word-count/canceled", sabotage::REMOVED_BEFORE_THE_END, 10),
+        ("word-count/end-cut-short", sabotage::FAILURE_IGNORED_AT_THE_END, 40),
+        ("pipelines/end-of-data", sabotage::FINAL_RESTART_IN_PARTS, 20),
+        ("word-count/quiet", sabotage::FINISHES_UNCONFIRMED, 2),
+        ("word-count/master-cut-off", sabotage::UNANSWERED_LEASE_KEPT, 20),
+        ("word-count/executor-restarts", sabotage::PARTITIONS_NOT_RELEASED, 10),
+        ("word-totals/steady", sabotage::ENDED_CHANNEL_HOLDS_BACK, 10),
+        ("nexmark/quiet", sabotage::FIRST_GATE_ALONE_ALIGNS, 10),
+    ]);
+}
+
+#[test]
+fn a_savepoint_that_does_not_count_or_is_lost_is_caught() {
+    assert_all_caught(&[
+        ("savepoints/rescales", sabotage::SAVEPOINTS_LEFT_OUT, 10),
+        ("savepoints/rescales", sabotage::STOP_ENDS_THE_DATA, 10),
+        ("savepoints/stop-given-up", sabotage::FAILED_STOP_ENDS_CHECKPOINTS, 10),
+        ("savepoints/records-wait", sabotage::WAITING_LOST_AT_A_RESCALE, 60),
+        ("savepoints/executor-lost-while-stopping", sabotage::RESTORED_BEFORE_THE_STOP, 60),
+        ("savepoints/executor-lost-while-stopping", sabotage::SAVEPOINT_LOST_WITH_A_FAILURE, 60),
+    ]);
+}
+
+#[test]
+fn a_sink_that_forgets_or_mistakes_what_waits_is_caught() {
+    assert_all_caught(&[
+        ("word-count/quiet", sabotage::SNAPSHOT_WITHOUT_FLUSH, 2),
+        ("click-sessions/quiet", sabotage::COMMIT_WANTS_A_TRANSACTION, 20),
+        ("word-count/executor-power-cut", sabotage::RESTORED_ABORTED_FIRST, 60),
+        ("word-count/commit-after-the-next", sabotage::LATE_COMMIT_HITS_THE_NEXT, 100),
+        ("files/crash-before-rename", sabotage::COMMITTED_BY_ID, 10),
+        ("files/rename-answers-lost", sabotage::RENAMED_BEFORE_IS_REFUSED, 10),
+        ("word-count/lossy-network", sabotage::SEND_ERROR_CLEARED, 60),
+    ]);
+}
+
 #[test]
 fn without_a_switch_the_same_runs_are_clean() {
     assert_eq!(failures(shipped("journal"), None, 300), (Vec::new(), 0));

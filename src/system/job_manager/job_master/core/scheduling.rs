@@ -48,25 +48,28 @@ impl JobMasterCore {
     pub(super) fn schedule(&mut self, now: Instant) {
         let drawing = self.regions.iter().any(|region| region.drawing);
         let gives_back = self.idle.gives_back;
-        let waits = self.waits_for_program() || gives_back || drawing;
-        if !self.may_deploy() || waits || self.waits_for_storing() {
+        if !self.may_deploy() || gives_back || drawing || self.waits_for_program() {
             return;
         }
-        let mut ready = Vec::new();
-        for (index, region) in self.regions.iter_mut().enumerate() {
-            let waits = region.stage != Stage::Waiting
-                || region.delay.is_some()
-                || !self.slots.has_all(&region.places);
-            if !waits {
-                region.drawing = true;
-                region.since = now;
-                ready.push((index, region.version));
-            }
+        let is_ready = |region: &Region| {
+            region.stage == Stage::Waiting
+                && region.delay.is_none()
+                && self.slots.has_all(&region.places)
+        };
+        let regions = 0..self.regions.len();
+        let ready: Vec<usize> = regions.filter(|index| is_ready(&self.regions[*index])).collect();
+        if ready.is_empty() || self.waits_for_storing() {
+            return;
         }
-        if !ready.is_empty() {
-            let count = ready.len() as u64;
-            self.does(Effect::Draw(Draw::Epochs(ready), count));
-        }
+        let plan = |index: usize| {
+            let region = &mut self.regions[index];
+            region.drawing = true;
+            region.since = now;
+            (index, region.version)
+        };
+        let plans: Vec<(usize, u64)> = ready.into_iter().map(plan).collect();
+        let count = plans.len() as u64;
+        self.does(Effect::Draw(Draw::Epochs(plans), count));
     }
 
     /// Whether a checkpoint is being stored from which what is deployed now would have to begin.

@@ -8,7 +8,7 @@ crate::sabotages! {
     /// A leader whose lease is lost goes on as if it still held it.
     LOST_LEASE_TREATED_AS_ALIVE = "lost-lease-treated-as-alive", "FLINK-10052", ["stuck", "L7"];
     /// A recovery goes on, and its endpoint serves, though its term is over.
-    RECOVERED_AFTER_THE_TERM = "recovered-after-the-term", "FLINK-9494", ["stuck", "L5", "D9"];
+    RECOVERED_AFTER_THE_TERM = "recovered-after-the-term", "FLINK-9494", ["L6", "stuck", "L5", "D9"];
     /// The process of a term begins while that of the term before is still ending.
     TERMS_OVERLAP = "terms-overlap", "FLINK-11400", ["L6"];
     /// A confirmation of an older session makes an election forget that it leads.
@@ -30,7 +30,7 @@ crate::sabotages! {
     /// A resource manager that was told of no leader rejects the next master for good.
     UNKNOWN_LEADER_REJECTED = "unknown-leader-rejected", "FLINK-21497", ["stuck"];
     /// A task executor goes on looking for a resource manager of which it is told that it leads no more.
-    LEADER_KEPT_THOUGH_UNKNOWN = "leader-kept-though-unknown", "FLINK-16836", ["H4"];
+    LEADER_KEPT_THOUGH_UNKNOWN = "leader-kept-though-unknown", "FLINK-16836", ["L8"];
     /// The runners of a dispatcher whose term is over go on competing for its jobs.
     RUNNERS_KEPT_AT_A_REVOKE = "runners-kept-at-a-revoke", "FLINK-10011", ["stuck", "L5", "D9"];
     /// A job's graph is removed before its result is kept.
@@ -88,7 +88,7 @@ crate::sabotages! {
     /// A master takes for granted that a resource manager is there.
     MANAGER_TAKEN_FOR_GRANTED = "manager-taken-for-granted", "FLINK-18372", ["no-panic"];
     /// A task that is being deployed is taken for lost by a report from before.
-    PENDING_TAKEN_FOR_MISSING = "pending-taken-for-missing", "FLINK-17075", ["J1"];
+    PENDING_TAKEN_FOR_MISSING = "pending-taken-for-missing", "FLINK-17075", ["E6", "J1"];
     /// A target of which calls find that nobody is there is waited for as one that is silent.
     UNREACHABLE_IGNORED = "unreachable-ignored", "FLINK-23209", ["H2"];
     /// A registration that gets no answer in time is tried again with no more time.

@@ -109,15 +109,6 @@ pub enum SlotEvent {
         /// The attempt.
         attempt: ExecutionAttemptId,
     },
-    /// An attempt is refused for want of its slot.
-    TaskRefused {
-        /// The task executor.
-        resource: ResourceId,
-        /// The attempt.
-        attempt: ExecutionAttemptId,
-        /// The hold that it names.
-        allocation: AllocationId,
-    },
     /// An attempt is taken on.
     TaskAccepted {
         /// The task executor.
@@ -128,6 +119,15 @@ pub enum SlotEvent {
         allocation: AllocationId,
         /// The term of the master that deploys it.
         job_master: LeaderSessionId,
+    },
+    /// An attempt is refused for want of its slot.
+    TaskRefused {
+        /// The task executor.
+        resource: ResourceId,
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+        /// The hold that it names.
+        allocation: AllocationId,
     },
 }
 

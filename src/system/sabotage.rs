@@ -89,7 +89,7 @@ crate::sabotages! {
     MANAGER_TAKEN_FOR_GRANTED = "manager-taken-for-granted", "FLINK-18372", ["no-panic"];
     /// A task that is being deployed is taken for lost by a report from before.
     PENDING_TAKEN_FOR_MISSING = "pending-taken-for-missing", "FLINK-17075", ["E6", "J1"];
-    /// A target of which calls find that nobody is there is waited for as one that is silent.
+    /// A target of which calls find that nobody runs there is waited for as one that is silent.
     UNREACHABLE_IGNORED = "unreachable-ignored", "FLINK-23209", ["H2"];
     /// A registration that gets no answer in time is tried again with no more time.
     TIMEOUT_TAKEN_FOR_ERROR = "timeout-taken-for-error", "FLINK-8420", ["S7"];
@@ -130,7 +130,7 @@ crate::sabotages! {
     /// A master that waits for a service before it can go on with its job says nothing of it.
     RECOVERY_WAITS_IN_SILENCE = "recovery-waits-in-silence", "generic", ["C15"];
     /// A checkpoint is stored once all that older ones left is removed.
-    REMOVAL_BLOCKS_STORING = "removal-blocks-storing", "Arroyo #1086", ["C16"];
+    REMOVAL_BLOCKS_STORING = "removal-blocks-storing", "Arroyo 1086", ["C16"];
     /// A job whose tasks run again after a failure has nobody who begins its checkpoints.
     CHECKPOINTS_NOT_BEGUN_AGAIN = "checkpoints-not-begun-again", "FLINK-13256", ["C16", "stuck"];
     /// The answer to an older round of slot offers is applied.
@@ -330,23 +330,23 @@ crate::sabotages! {
     /// A task that ends leaves its result partitions behind.
     PARTITIONS_NOT_RELEASED = "partitions-not-released", "FLINK-13371", ["no-panic"];
     /// A sink that is restored takes all parts of a checkpoint for committed if its first one is.
-    COMMITTED_BY_ID = "committed-by-id", "Iceberg 14090", ["X9", "X4"];
+    COMMITTED_BY_ID = "committed-by-id", "ICEB-14090", ["X9", "X4"];
     /// The rows of a checkpoint are written together with those of the one before.
-    EPOCHS_NOT_KEPT_APART = "epochs-not-kept-apart", "Iceberg 10526", ["X8", "X4"];
+    EPOCHS_NOT_KEPT_APART = "epochs-not-kept-apart", "ICEB-10526", ["X8", "X4"];
     /// A sink forgets that a write has failed.
     SEND_ERROR_CLEARED = "send-error-cleared", "FLINK-35749", ["X4", "stuck"];
     /// A savepoint with which a job ends comes to nothing when attempts fail meanwhile.
     SAVEPOINT_LOST_WITH_A_FAILURE = "savepoint-lost-with-a-failure", "FLINK-33522", ["C14"];
     /// A task at the end of its data finishes before the final checkpoint is complete.
-    FINISHES_UNCONFIRMED = "finishes-unconfirmed", "Arroyo #1124", ["C11", "X4", "X5", "X8", "X9", "no-panic"];
+    FINISHES_UNCONFIRMED = "finishes-unconfirmed", "Arroyo 1124", ["C11", "X4", "X5", "X8", "X9", "no-panic"];
     /// An object store refuses to rename what it has renamed already.
-    RENAMED_BEFORE_IS_REFUSED = "renamed-before-is-refused", "Arroyo #1027", ["stuck"];
+    RENAMED_BEFORE_IS_REFUSED = "renamed-before-is-refused", "Arroyo 1027", ["stuck"];
     /// A stream is idle after so long by the clock, even if its task could read nothing.
     IDLE_BY_WALL_TIME = "idle-by-wall-time", "FLINK-35886", ["X3"];
     /// A lease counts as kept alive when no answer says so.
     UNANSWERED_LEASE_KEPT = "unanswered-lease-kept", "TB #3528", ["L7", "stuck"];
     /// A request that has begun may take for ever to come.
-    BEGUN_REQUEST_NEVER_ENDS = "begun-request-never-ends", "TB 017aa39c3", ["stuck"];
+    BEGUN_REQUEST_NEVER_ENDS = "begun-request-never-ends", "TB 017aa39", ["stuck"];
     /// What is kept of a job is removed when it is to be canceled and before it has ended.
     REMOVED_BEFORE_THE_END = "removed-before-the-end", "RW #14910", ["D5", "D4", "no-panic", "stuck"];
     /// Files of which it is not known that a checkpoint names them are removed though one does.

@@ -320,7 +320,7 @@ fn known_bugs_are_caught_and_the_control_is_clean() {
         line.split_whitespace().map(String::from).collect::<Vec<_>>()
     };
     assert_eq!(row(switches[0])[1..3], ["FLINK-21859", "S4"]);
-    assert_eq!((row(switches[1])[1].as_str(), row(switches[1])[4].as_str()), ("generic", "5/5"));
+    assert_eq!((row(switches[1])[1].as_str(), row(switches[1])[4].as_str()), ("G-7", "5/5"));
     let control = text.lines().find_map(|line| line.strip_prefix("without a switch: "));
     let control =
         control.and_then(|line| line.strip_suffix(" runs, 0 failed")).expect("it is clean");

@@ -198,7 +198,7 @@ fn row(cells: [&str; 6], paint: impl FnOnce(String) -> String) -> String {
     let [switch, published, caught_by, runs, found, line_ran] = cells;
     let caught_by = paint(format!("{:<13}", cut(caught_by, 13)));
     let switch = cut(switch, 31);
-    format!("{switch:<31} {published:<13} {caught_by} {runs:>5} {found:>5} {line_ran:>8}")
+    format!("{switch:<31} {published:<11} {caught_by} {runs:>5} {found:>5} {line_ran:>8}")
 }
 
 fn row_of(hunted: &Hunted, runs_max: u64) -> String {

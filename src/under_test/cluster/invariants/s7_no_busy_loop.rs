@@ -147,7 +147,7 @@ mod tests {
         (1..).zip(times).fold(History::new(), |history, (call, timeout)| {
             history
                 .holds(process(3, 1), RpcEvent::AskSent { call, kind, timeout })
-                .holds(process(3, 1), RpcEvent::AskResolved { call, outcome: outcome.clone() })
+                .holds(process(3, 1), RpcEvent::AskResolved { call, outcome })
         })
     }
 

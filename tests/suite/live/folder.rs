@@ -11,7 +11,7 @@ use super::{
 };
 use crate::object_contract::{self, content, names, refused};
 use bytes::Bytes;
-use futures::future::join_all;
+use futures::{FutureExt, future::join_all};
 use std::{
     fs,
     future::Future,
@@ -333,7 +333,7 @@ async fn calls_that_are_dropped_are_done_to_their_end() {
         let name = format!("{number}/a");
         let put = objects.put(&name, content("1"));
         // It has begun, and whoever waited has gone.
-        assert!(objects.host().timeout(std::time::Duration::ZERO, put).await.is_err());
+        drop(put.now_or_never());
     }
     let all = (0..20).map(|number| {
         let objects = objects.clone();

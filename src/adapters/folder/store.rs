@@ -12,8 +12,8 @@ use crate::{
         service::{
             ServiceClient, ServiceError,
             object_store::{
-                OBJECT_BYTES_MAX, ObjectStore, ObjectStoreError, ObjectStoreRefusal, ObjectSum,
-                RenameOf, Renaming, check_name, prefixes, trim_prefix,
+                ObjectStore, ObjectStoreError, ObjectStoreRefusal, ObjectSum, RenameOf, Renaming,
+                check_name, check_size, prefixes, trim_prefix,
             },
         },
     },
@@ -389,10 +389,7 @@ impl ObjectStore for FolderObjectStore {
         bytes: Bytes,
     ) -> BoxFuture<'a, Result<(), ObjectStoreError>> {
         async move {
-            if bytes.len() > OBJECT_BYTES_MAX {
-                return refused(ObjectStoreRefusal::TooLarge);
-            }
-            check(name)?;
+            check_size(&bytes).and(check_name(name)).map_err(ServiceError::Refused)?;
             let name = name.to_string();
             self.call(move |folder| async move { folder.put(&name, bytes).await }).await
         }

@@ -162,9 +162,7 @@ impl Shared {
             self.contender.revoke_leadership();
         }
     }
-}
 
-impl Shared {
     /// Tells the contender in a moment, when it may have stopped.
     fn revoke_later(&self, session: LeaderSessionId) {
         let (host, component) = (self.host.clone(), self.component.clone());

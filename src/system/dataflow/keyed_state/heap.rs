@@ -101,8 +101,10 @@ impl<K: Key, S: Data + Default> HeapTable<K, S> {
     pub fn slot(&mut self, key: K, max_parallelism: u32) -> HeapSlot<'_, K, S> {
         let HeapTable { kept, changed, hasher, of_states, key: written, .. } = self;
         let hash = hasher.hash_one(&key);
-        let goes_above =
-            self.goes_above || changed.shard(hash).find(hash, |(other, _)| *other == key).is_some();
+        let has_changed =
+            |key: &K| changed.shard(hash).find(hash, |(other, _)| other == key).is_some();
+        // Only while it is brought down is there something of a snapshot that is read no more.
+        let goes_above = self.goes_above || self.settled.is_some() && has_changed(&key);
         let value = match goes_above {
             true => {
                 let changed = changed.shard_mut(hash);

@@ -3,7 +3,7 @@
 use super::{
     BlobGateway, OBJECT_STORE_ENDPOINT,
     api::{ObjectStore, ObjectStoreError, ObjectStores},
-    model::{OBJECT_BYTES_MAX, OBJECT_NAMES_MAX, ObjectStoreRefusal, ObjectSum},
+    model::{OBJECT_NAMES_MAX, ObjectSum, check_size},
 };
 use crate::{
     host::{Host, NodeAddress},
@@ -86,9 +86,7 @@ impl ObjectStore for ObjectStoreClient {
     ) -> BoxFuture<'a, Result<(), ObjectStoreError>> {
         async move {
             // A larger one fits in no message, and the caller would be told nothing better than maybe.
-            if bytes.len() > OBJECT_BYTES_MAX {
-                return Err(ServiceError::Refused(ObjectStoreRefusal::TooLarge));
-            }
+            check_size(&bytes).map_err(ServiceError::Refused)?;
             self.connection.call(|gateway| gateway.put(name.to_string(), bytes)).await
         }
         .boxed()

@@ -26,7 +26,7 @@ pub use api::{ObjectStore, ObjectStoreError, ObjectStores};
 pub use client::{ObjectStoreClient, ObjectStoreConfig};
 pub use model::{
     OBJECT_BYTES_MAX, OBJECT_NAME_BYTES_MAX, OBJECT_NAMES_MAX, ObjectStoreRefusal, ObjectSum,
-    RenameOf, Renaming, check_name, prefixes, trim_prefix,
+    RenameOf, Renaming, check_name, check_size, prefixes, trim_prefix,
 };
 pub use server::{BlobGateway, OBJECT_STORE_ENDPOINT, ObjectStoreHandler, ObjectStoreServer};
 

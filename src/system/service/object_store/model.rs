@@ -66,6 +66,17 @@ pub fn check_name(name: &str) -> Result<(), ObjectStoreRefusal> {
     }
 }
 
+/// Whether an object may be as large.
+///
+/// # Errors
+/// [`ObjectStoreRefusal::TooLarge`].
+pub fn check_size(bytes: &[u8]) -> Result<(), ObjectStoreRefusal> {
+    match bytes.len() <= OBJECT_BYTES_MAX {
+        true => Ok(()),
+        false => Err(ObjectStoreRefusal::TooLarge),
+    }
+}
+
 /// What it takes to give an object another name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renaming {

@@ -3,7 +3,7 @@
 use super::{
     Content, ObjectStoreEvent, files,
     index::{Index, Object, Record, Sealing},
-    model::{OBJECT_BYTES_MAX, ObjectStoreRefusal, ObjectSum, Renaming},
+    model::{ObjectStoreRefusal, ObjectSum, Renaming, check_size},
 };
 use crate::{
     gateway,
@@ -122,9 +122,7 @@ impl ObjectStoreServer {
         bytes: Bytes,
         batch: &mut Batch,
     ) -> Result<(), ObjectStoreRefusal> {
-        if bytes.len() > OBJECT_BYTES_MAX {
-            return Err(ObjectStoreRefusal::TooLarge);
-        }
+        check_size(&bytes)?;
         let (len, crc) = (bytes.len() as u64, crc32fast::hash(&bytes));
         if let Some(object) = self.index.put(&name, len, crc)? {
             let content = Content(bytes.clone());

@@ -38,15 +38,15 @@ crate::sabotages! {
     /// A dispatcher that can't read what is kept of jobs goes on without them.
     UNREAD_JOBS_SKIPPED = "unread-jobs-skipped", "FLINK-8943", ["stuck", "D9"];
     /// A dispatcher that takes over runs none of the jobs that were there.
-    RECOVERED_JOBS_NOT_RUN = "recovered-jobs-not-run", "FLINK-8488", ["stuck", "D9"];
+    RECOVERED_JOBS_NOT_RUN = "recovered-jobs-not-run", "FLINK-8488", ["stuck", "D9", "W1"];
     /// A dispatcher that stops removes what its jobs have, as if they had ended.
-    CLEANED_UP_AT_A_STOP = "cleaned-up-at-a-stop", "FLINK-19816", ["D5"];
+    CLEANED_UP_AT_A_STOP = "cleaned-up-at-a-stop", "FLINK-19816", ["C5", "D4", "D5"];
     /// The objects of a job that has ended go before the pointers to them.
     OBJECTS_GO_BEFORE_POINTERS = "objects-go-before-pointers", "FLINK-22014", ["D4"];
     /// A master adds and removes pointers whoever leads the job.
     POINTERS_NOT_GUARDED = "pointers-not-guarded", "FLINK-6612", ["L3"];
     /// A job that is being taken on is taken on once more.
-    SUBMITTING_TAKEN_FOR_NEW = "submitting-taken-for-new", "FLINK-30596", ["no-panic", "stuck"];
+    SUBMITTING_TAKEN_FOR_NEW = "submitting-taken-for-new", "FLINK-30596", ["L5", "no-panic", "stuck"];
     /// A program that executes its job again is refused, since that has ended.
     ENDED_JOB_FAILS_PROGRAM = "ended-job-fails-program", "FLINK-21928", ["P1"];
     /// The pointers of a job that has ended go before its result is kept.

@@ -366,6 +366,61 @@ fn a_sink_that_forgets_or_mistakes_what_waits_is_caught() {
 }
 
 #[test]
+fn what_is_written_removed_or_kept_wrongly_in_every_run_is_caught() {
+    let quiet = |switch| ("word-count/quiet", switch, 2);
+    assert_all_caught(
+        &[
+            sabotage::STOP_WITHOUT_A_REVOKE,
+            sabotage::RECORD_WRITTEN_FOR_EVER,
+            sabotage::RECORD_WRITTEN_UNGUARDED,
+            sabotage::RESULT_KEPT_AFTER_THE_GRAPH,
+            sabotage::OBJECTS_GO_BEFORE_POINTERS,
+            sabotage::POINTERS_NOT_GUARDED,
+            sabotage::POINTERS_GO_BEFORE_RESULT,
+            sabotage::ELECTION_KEYS_LEFT,
+            sabotage::REMOVAL_NOT_GUARDED,
+            sabotage::UNUSED_JOB_FOLLOWED,
+            sabotage::ENDED_JOB_KEEPS_EXECUTORS,
+        ]
+        .map(quiet),
+    );
+}
+
+#[test]
+fn a_term_that_is_over_and_goes_on_or_ends_too_much_is_caught() {
+    assert_all_caught(&[
+        ("word-count/late-confirmation", sabotage::TERMS_OVERLAP, 10),
+        ("word-count/late-confirmation", sabotage::RECOVERED_AFTER_THE_TERM, 10),
+        ("word-count/leader-flaps", sabotage::CLEANED_UP_AT_A_STOP, 10),
+        ("word-count/leader-flaps", sabotage::CONTENDER_CALLED_UNLOCKED, 40),
+        ("word-count/leader-flaps", sabotage::RECORD_ERASED_AT_A_REVOKE, 10),
+        ("word-count/leader-flaps", sabotage::RECOVERED_JOBS_NOT_RUN, 10),
+        ("regressions/runner-left-behind", sabotage::RUNNERS_KEPT_AT_A_REVOKE, 60),
+        ("word-count/coordination-suspended", sabotage::SUSPENSION_TAKEN_FOR_LOSS, 20),
+        ("modes/application", sabotage::ENDED_JOB_FAILS_PROGRAM, 200),
+        ("regressions/repeated-submission", sabotage::SUBMITTING_TAKEN_FOR_NEW, 20),
+        ("word-count/disk-errors", sabotage::FAILED_SERVER_STAYS, 10),
+        ("word-count/jobs-unread", sabotage::UNREAD_JOBS_SKIPPED, 60),
+    ]);
+}
+
+#[test]
+fn a_slot_or_an_attempt_that_is_taken_for_lost_or_kept_is_caught() {
+    assert_all_caught(&[
+        ("word-count/late-offers", sabotage::ONLY_ACTIVE_SLOTS_DEPLOYED_TO, 10),
+        ("word-count/late-offers", sabotage::OLD_REPORT_OBEYED, 20),
+        ("word-count/executor-restarts", sabotage::LOST_SLOTS_STILL_COUNTED, 5),
+        ("word-count/canceled", sabotage::INACTIVE_SLOTS_KEPT, 20),
+        ("slots/jobs-in-turn", sabotage::PENDING_REQUESTS_KEPT, 10),
+        ("machines/provider-unheard", sabotage::ENDED_JOB_REMEMBERED, 10),
+        ("regressions/late-deployment", sabotage::CANCELED_ATTEMPT_BEGINS, 40),
+        ("jepsen/session-utopia", sabotage::SLOT_TIMER_NOT_OUTDATED, 5),
+        ("word-count/until-restored", sabotage::FORMER_MASTER_OBEYED, 20),
+        ("pipelines/two-regions-at-once", sabotage::PENDING_TAKEN_FOR_MISSING, 10),
+    ]);
+}
+
+#[test]
 fn without_a_switch_the_same_runs_are_clean() {
     assert_eq!(failures(shipped("journal"), None, 300), (Vec::new(), 0));
     assert_eq!(failures(shipped("cluster"), None, 100), (Vec::new(), 0));

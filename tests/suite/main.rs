@@ -3,6 +3,7 @@
 //! `cargo test --test suite rpc::` runs one layer's.
 
 #[cfg(madsim)]
+mod campaign;
 mod catalogue;
 #[cfg(madsim)]
 mod cli;
@@ -48,6 +49,7 @@ mod live;
 mod local;
 #[cfg(madsim)]
 mod log;
+mod milestones;
 mod object_contract;
 #[cfg(madsim)]
 mod object_store;

@@ -87,8 +87,10 @@ impl JobMasterCore {
             let deploys = is_planned
                 || !self.checkpoints.is_storing()
                     && self.switches.on(sabotage::OUTDATED_PLAN_DEPLOYED);
-            if deploys && !self.waits_for_storing() {
-                self.deploy(now, *index, epoch);
+            match self.waits_for_storing() {
+                true if deploys => self.does(Effect::Notice(Notice::DeploymentWaitsForStoring)),
+                false if deploys => self.deploy(now, *index, epoch),
+                _ => {}
             }
         }
         if may_deploy && self.regions.iter().all(|region| region.stage == Stage::Deployed) {

@@ -1,4 +1,5 @@
 //! `campaign` as a person sees it.
+#![expect(clippy::disallowed_methods, reason = "reads and writes files of its own")]
 
 use crate::clone::{Clone, clone};
 use std::{

@@ -177,9 +177,10 @@ impl Convergence {
     ) -> Outlook {
         let healed = self.healed;
         let look = GoalContext { now, healed, quiet };
-        let overdue = |goal: &Box<dyn AnyGoal>| Some((goal.key(), goal.waits_for(model, look)?));
-        if let Some((goal, waits_for)) = self.meanwhile.iter().find_map(overdue) {
-            return Outlook::Stuck { goal, waits_for };
+        for goal in &self.meanwhile {
+            if let Some(waits_for) = goal.waits_for(model, look) {
+                return Outlook::Stuck { goal: goal.key(), waits_for };
+            }
         }
         let mut outlook = Outlook::Converged;
         self.goals.retain_mut(|Followed { goal, within, met, is_met, relapses }| {

@@ -21,6 +21,9 @@ enum Source {
     Line(&'static Property),
 }
 
+/// Whether something holds of an event and of the state right after it, which is a system's model.
+pub type OfState = fn(&dyn Event, &dyn Any) -> bool;
+
 /// The declaration of a milestone; [`milestones!`](crate::milestones) makes it.
 pub struct MilestoneSpec {
     /// The name used in files.
@@ -32,7 +35,7 @@ pub struct MilestoneSpec {
     /// Whether an event of that kind does.
     pub is: fn(Moment, &dyn Event) -> bool,
     /// What must hold besides, by the state right after the event, which is a system's model.
-    pub besides: Option<fn(&dyn Event, &dyn Any) -> bool>,
+    pub besides: Option<OfState>,
     /// By what a trigger can choose among the events that do.
     pub asks: &'static [Ask],
 }

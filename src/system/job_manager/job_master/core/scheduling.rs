@@ -366,6 +366,9 @@ impl JobMasterCore {
         if !delay.is_zero() && self.switches.on(sabotage::RESTART_WITHOUT_DELAY) {
             delay = Duration::ZERO;
         }
+        if !delay.is_zero() && self.switches.on(sabotage::RESTART_DELAY_IN_MINUTES) {
+            delay *= 60;
+        }
         let times = self.failures.note(now, cause, rested);
         // The same again is told when it has come twice as often.
         if times.is_power_of_two() {

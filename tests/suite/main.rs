@@ -4,6 +4,7 @@
 
 #[cfg(madsim)]
 mod campaign;
+#[cfg(madsim)]
 mod catalogue;
 #[cfg(madsim)]
 mod cli;
@@ -49,6 +50,7 @@ mod live;
 mod local;
 #[cfg(madsim)]
 mod log;
+#[cfg(madsim)]
 mod milestones;
 mod object_contract;
 #[cfg(madsim)]

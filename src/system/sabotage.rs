@@ -268,7 +268,7 @@ crate::sabotages! {
     /// A plain sink goes on before the log has answered.
     RESPONSES_NOT_AWAITED = "responses-not-awaited", "generic", ["M8"];
     /// An older checkpoint is given up only if it was begun earlier by a coarse clock.
-    SUBSUMED_BY_TIME = "subsumed-by-time", "FLINK-4417", ["C10", "no-panic", "C1"];
+    SUBSUMED_BY_TIME = "subsumed-by-time", "FLINK-4417", ["C8", "C10", "no-panic", "C1"];
     /// A completed checkpoint that can't be read at the moment is removed in recovery.
     UNREADABLE_CHECKPOINT_REMOVED = "unreadable-checkpoint-removed", "FLINK-7783", ["C5", "C3", "X4", "C15", "stuck"];
     /// A checkpoint whose pointer stands after a missing answer is given up all the same.
@@ -353,4 +353,8 @@ crate::sabotages! {
     FILES_IN_USE_REMOVED = "files-in-use-removed", "FLINK-24611", ["C5", "X4"];
     /// Of a job whose final checkpoint is complete only the regions start again in which attempts have failed.
     FINAL_RESTART_IN_PARTS = "final-restart-in-parts", "FLINK-27972", ["stuck"];
+    /// A decline ends the newest pending checkpoint, whichever it is for.
+    DECLINE_HITS_THE_NEWEST = "decline-hits-the-newest", "generic", ["C18", "C10", "C13"];
+    /// A checkpoint is given up after half of the time that it has.
+    TOO_LONG_TOO_SOON = "too-long-too-soon", "generic", ["C18"];
 }

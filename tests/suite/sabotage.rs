@@ -315,6 +315,8 @@ fn a_checkpoint_that_is_given_up_kept_or_counted_wrongly_is_caught() {
         ("word-count/quiet", sabotage::IDS_COUNTED_IN_MEMORY, 2),
         ("word-count/lossy-network", sabotage::OLD_DECLINES_COUNT, 40),
         ("word-count/checkpoints-not-borne", sabotage::EXPIRED_NOT_COUNTED, 10),
+        ("word-count/lossy-network", sabotage::DECLINE_HITS_THE_NEWEST, 20),
+        ("word-count/failover-while-blobs-are-silent", sabotage::TOO_LONG_TOO_SOON, 20),
         ("word-count/executor-restarts", sabotage::TOLD_OF_WHAT_IT_BEGAN_FROM, 10),
         ("word-count/cancel-after-the-next-barrier", sabotage::LATE_CANCEL_RESETS_ALIGNMENT, 10),
         ("nexmark/trigger-lost", sabotage::MARKERS_MULTIPLY, 10),

@@ -8,13 +8,11 @@ use crate::{
             AllocationId, CheckpointId, ExecutionAttemptId, ExecutionVertexId, InstanceId, JobId,
             ResourceId, TaskExecutorSession,
         },
+        job_manager::AbortCause,
         leadership::LeaderSessionId,
         protocol::{AfterSavepoint, ApplicationStatus, ExecutionState, JobResult, JobStatus},
     },
 };
-
-/// Why a checkpoint that is not complete within its time-out is given up.
-pub const TOO_LONG: &str = "it took too long";
 
 /// An event of a dispatcher, a resource manager or a job master.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -174,6 +172,8 @@ pub enum JobEvent {
     CheckpointTriggered {
         /// The job.
         job: JobId,
+        /// The master's term.
+        session: LeaderSessionId,
         /// The checkpoint.
         checkpoint: CheckpointId,
         /// The attempts that must acknowledge it.
@@ -199,6 +199,8 @@ pub enum JobEvent {
     CheckpointCompleted {
         /// The job.
         job: JobId,
+        /// The master's term.
+        session: LeaderSessionId,
         /// The checkpoint.
         checkpoint: CheckpointId,
         /// Whether it is the job's final one.
@@ -267,10 +269,12 @@ pub enum JobEvent {
     CheckpointAborted {
         /// The job.
         job: JobId,
+        /// The master's term.
+        session: LeaderSessionId,
         /// The checkpoint.
         checkpoint: CheckpointId,
         /// Why.
-        reason: String,
+        cause: AbortCause,
     },
     /// A checkpoint counts among the failures that the job bears.
     CheckpointFailureCounted {

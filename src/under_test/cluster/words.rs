@@ -292,8 +292,8 @@ fn job(event: &JobEvent) -> Option<String> {
             format!("has no answer whether the pointer to {checkpoint:?} stands")
         }
         JobEvent::CancellationAcknowledged { job } => format!("has taken on to cancel {job:?}"),
-        JobEvent::CheckpointAborted { checkpoint, reason, .. } => {
-            format!("{checkpoint:?} is aborted: {reason}")
+        JobEvent::CheckpointAborted { checkpoint, cause, .. } => {
+            format!("{checkpoint:?} is aborted: {cause}")
         }
         JobEvent::CheckpointFailureCounted { .. } => return None,
         JobEvent::MainStarted { .. } => "executes the program".to_string(),

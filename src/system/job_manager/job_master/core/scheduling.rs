@@ -15,7 +15,7 @@ use crate::{
         ids::{
             AllocationId, ExecutionAttemptId, ExecutionVertexId, JobVertexId, ResultPartitionId,
         },
-        job_manager::event::JobEvent,
+        job_manager::{AbortCause, JobEvent},
         protocol::{DeployRefusal, JobStatus, SubtaskMetrics, TaskExecutionState},
         reason::shortened,
         rpc::RpcError,
@@ -320,7 +320,8 @@ impl JobMasterCore {
             return self.cancel_all(now, cause);
         };
         self.set_status(now, JobStatus::Restarting);
-        self.stop_checkpoints(now, cause);
+        let (failures, why) = (self.restarts.failures(), cause.to_string());
+        self.stop_checkpoints(now, &AbortCause::Failure { failures, why });
         self.hurry_storing();
         if self.savepoints.hold_the_end()
             && self.switches.on(sabotage::SAVEPOINT_LOST_WITH_A_FAILURE)
@@ -395,7 +396,8 @@ impl JobMasterCore {
     }
 
     fn cancel_all(&mut self, now: Instant, cause: &str) {
-        self.stop_checkpoints(now, cause);
+        let why = cause.to_string();
+        self.stop_checkpoints(now, &AbortCause::Ends { status: self.status, why });
         self.hurry_storing();
         for index in 0..self.regions.len() {
             self.end_region(now, index);

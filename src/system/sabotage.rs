@@ -82,7 +82,7 @@ crate::sabotages! {
     /// A deployment that comes after its cancellation, or after a newer one, begins.
     CANCELED_ATTEMPT_BEGINS = "canceled-attempt-begins", "FLINK-14859", ["E2"];
     /// The timer of a slot that was not taken yet frees it though it was taken since.
-    SLOT_TIMER_NOT_OUTDATED = "slot-timer-not-outdated", "generic", ["J1", "stuck"];
+    SLOT_TIMER_NOT_OUTDATED = "slot-timer-not-outdated", "generic", ["H5", "J1", "stuck"];
     /// The good-bye of a former master drops the present one.
     FORMER_MASTER_OBEYED = "former-master-obeyed", "FLINK-5893", ["H4"];
     /// A master takes for granted that a resource manager is there.
@@ -138,7 +138,7 @@ crate::sabotages! {
     /// A slot that is held is handed out again.
     SLOT_HANDED_OUT_TWICE = "slot-handed-out-twice", "generic", ["S1"];
     /// An executor that loses the master of one job ends the tasks of all.
-    ONE_JOB_TAKES_OTHERS_ALONG = "one-job-takes-others-along", "generic", ["J1"];
+    ONE_JOB_TAKES_OTHERS_ALONG = "one-job-takes-others-along", "generic", ["H5", "J1"];
     /// A failure in one region of a job ends the attempts of all.
     ONE_REGION_TAKES_OTHERS_ALONG = "one-region-takes-others-along", "generic", ["E4"];
     /// A job that may not start again does so all the same.
@@ -357,4 +357,8 @@ crate::sabotages! {
     DECLINE_HITS_THE_NEWEST = "decline-hits-the-newest", "generic", ["C18", "C10", "C13"];
     /// A checkpoint is given up after half of the time that it has.
     TOO_LONG_TOO_SOON = "too-long-too-soon", "generic", ["C18"];
+    /// A word that an old attempt is not known ends what runs of its subtask now.
+    OLD_WORD_ENDS_THE_NEW_ATTEMPT = "old-word-ends-the-new-attempt", "generic", ["H5"];
+    /// A task executor that connects in another life is not given up first in its earlier one.
+    EARLIER_LIFE_NOT_ENDED = "earlier-life-not-ended", "generic", ["H3", "stuck", "no-panic"];
 }

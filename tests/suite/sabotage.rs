@@ -316,6 +316,7 @@ fn a_checkpoint_that_is_given_up_kept_or_counted_wrongly_is_caught() {
         ("word-count/lossy-network", sabotage::OLD_DECLINES_COUNT, 40),
         ("word-count/checkpoints-not-borne", sabotage::EXPIRED_NOT_COUNTED, 10),
         ("word-count/lossy-network", sabotage::DECLINE_HITS_THE_NEWEST, 20),
+        ("word-count/canceled-in-flight", sabotage::SUBSUMED_BY_TIME, 100),
         ("word-count/failover-while-blobs-are-silent", sabotage::TOO_LONG_TOO_SOON, 20),
         ("word-count/executor-restarts", sabotage::TOLD_OF_WHAT_IT_BEGAN_FROM, 10),
         ("word-count/cancel-after-the-next-barrier", sabotage::LATE_CANCEL_RESETS_ALIGNMENT, 10),
@@ -418,6 +419,8 @@ fn a_slot_or_an_attempt_that_is_taken_for_lost_or_kept_is_caught() {
         ("regressions/late-deployment", sabotage::CANCELED_ATTEMPT_BEGINS, 40),
         ("jepsen/session-utopia", sabotage::SLOT_TIMER_NOT_OUTDATED, 5),
         ("word-count/until-restored", sabotage::FORMER_MASTER_OBEYED, 20),
+        ("word-count/swizzled", sabotage::OLD_WORD_ENDS_THE_NEW_ATTEMPT, 60),
+        ("word-count/empty-disks", sabotage::EARLIER_LIFE_NOT_ENDED, 20),
         ("pipelines/two-regions-at-once", sabotage::PENDING_TAKEN_FOR_MISSING, 10),
     ]);
 }

@@ -8,7 +8,7 @@ use crate::{
             AllocationId, CheckpointId, ExecutionAttemptId, ExecutionVertexId, InstanceId, JobId,
             ResourceId, TaskExecutorSession,
         },
-        job_manager::AbortCause,
+        job_manager::{AbortCause, LossCause},
         leadership::LeaderSessionId,
         protocol::{AfterSavepoint, ApplicationStatus, ExecutionState, JobResult, JobStatus},
     },
@@ -100,14 +100,16 @@ pub enum JobEvent {
     ExecutorLost {
         /// The job.
         job: JobId,
+        /// The master's term.
+        master: LeaderSessionId,
         /// The task executor.
         resource: ResourceId,
         /// Which life of it.
         session: TaskExecutorSession,
         /// The connection.
         connection: HeartbeatSession,
-        /// The connection that the task executor said it ends, if it did.
-        told: Option<HeartbeatSession>,
+        /// Why.
+        cause: LossCause,
     },
     /// A master takes a slot that was offered.
     SlotAccepted {

@@ -8,7 +8,7 @@
 //! Deliberately absent: nothing assumes a single leader. What a component writes is guarded by its term,
 //! what it says carries its session.
 
-mod abort_cause;
+mod causes;
 mod config;
 mod dispatcher;
 mod event;
@@ -18,7 +18,7 @@ mod node;
 mod operator_check;
 mod resource_manager;
 
-pub use abort_cause::AbortCause;
+pub use causes::{AbortCause, LossCause};
 pub use config::{JobManagerConfig, WorkerSettings};
 pub use dispatcher::{Dispatcher, DispatcherServices};
 pub use event::JobEvent;

@@ -42,6 +42,7 @@ pub mod h1_loss_once;
 pub mod h2_loss_in_time;
 pub mod h3_loss_names_what_stands;
 pub mod h4_only_its_own_leader;
+pub mod h5_ends_have_a_present_cause;
 pub mod j1_no_foreign_restart;
 pub mod k1_client_is_served;
 pub mod l1_grants_alternate;
@@ -173,6 +174,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(h2_loss_in_time::LossInTime::new(bounds.clone())),
         Box::new(h3_loss_names_what_stands::LossNamesWhatStands::default()),
         Box::new(h4_only_its_own_leader::OnlyItsOwnLeader),
+        Box::new(h5_ends_have_a_present_cause::EndsHaveAPresentCause::default()),
         Box::new(k1_client_is_served::ClientIsServed),
         Box::new(log_durable::LogDurable::default()),
         Box::new(s1_slot_held_once::SlotHeldOnce::default()),

@@ -5,14 +5,14 @@ pub use crate::system::{
     connector::SinkEvent,
     graph::{CheckpointSettings, RestartStrategy},
     ids::*,
-    job_manager::{AbortCause, JobEvent},
+    job_manager::{AbortCause, JobEvent, LossCause},
     protocol::{ApplicationStatus, ExecutionState, JobResult, JobStatus, job_component},
     service::{
         log::{LogEvent, TransactionId},
         object_store::{Content, ObjectStoreEvent},
     },
     store::{self, CheckpointPointer, StoredResult},
-    task_executor::{SlotEvent, TaskEvent},
+    task_executor::{EndCause, FreeCause, ManagerCause, PartCause, SlotEvent, TaskEvent},
 };
 
 use crate::system::graph::{OperatorSpec, StreamGraph};

@@ -1,7 +1,8 @@
-//! Why a checkpoint comes to nothing.
+//! Why a checkpoint comes to nothing, or a task executor is given up.
 
 use crate::system::{
-    ids::{CheckpointId, ExecutionAttemptId},
+    heartbeat::HeartbeatSession,
+    ids::{CheckpointId, ExecutionAttemptId, TaskExecutorSession},
     protocol::JobStatus,
 };
 use std::fmt;
@@ -53,6 +54,17 @@ pub enum AbortCause {
     Fenced,
     /// What is kept of its job says that it is to be canceled.
     Canceled,
+}
+
+/// Why a master gives a task executor up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LossCause {
+    /// The task executor said that it ends that connection.
+    Told(HeartbeatSession),
+    /// Nothing is heard over that connection, or nobody is found.
+    Silent(HeartbeatSession),
+    /// It connects in another life.
+    NewLife(TaskExecutorSession),
 }
 
 impl fmt::Display for AbortCause {

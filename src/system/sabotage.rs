@@ -272,7 +272,7 @@ crate::sabotages! {
     /// A completed checkpoint that can't be read at the moment is removed in recovery.
     UNREADABLE_CHECKPOINT_REMOVED = "unreadable-checkpoint-removed", "FLINK-7783", ["C5", "C3", "X4", "C15", "stuck"];
     /// A checkpoint whose pointer stands after a missing answer is given up all the same.
-    STANDING_POINTER_GIVEN_UP = "standing-pointer-given-up", "FLINK-24543", ["C8", "C5", "C3", "C11", "X5", "X4"];
+    STANDING_POINTER_GIVEN_UP = "standing-pointer-given-up", "FLINK-24543", ["C8", "C18", "C5", "C3", "C11", "X5", "X4"];
     /// A checkpoint that is taken for a savepoint is not among those from which a job goes on.
     SAVEPOINTS_LEFT_OUT = "savepoints-left-out", "FLINK-10354", ["C5", "C3", "X4", "stuck", "no-panic"];
     /// A number that comes when the checkpoints have begun anew blocks all further ones.
@@ -361,4 +361,24 @@ crate::sabotages! {
     OLD_WORD_ENDS_THE_NEW_ATTEMPT = "old-word-ends-the-new-attempt", "generic", ["H5"];
     /// A task executor that connects in another life is not given up first in its earlier one.
     EARLIER_LIFE_NOT_ENDED = "earlier-life-not-ended", "generic", ["H3", "stuck", "no-panic"];
+    /// A leader takes the id of the term before.
+    TERM_ID_REUSED = "term-id-reused", "generic", ["L1"];
+    /// A master deploys under the number that is drawn next.
+    NEXT_EPOCH_USED = "next-epoch-used", "generic", ["C1", "D3"];
+    /// A checkpoint begins before the pause after the last one is over.
+    PAUSE_NOT_KEPT = "pause-not-kept", "generic", ["C9"];
+    /// An endpoint says that it has stopped when it begins to.
+    STOP_TOLD_TOO_EARLY = "stop-told-too-early", "generic", ["R3"];
+    /// A call waits twice as long for its answer as was agreed.
+    DEADLINE_TWICE_AS_LATE = "deadline-twice-as-late", "generic", ["R4"];
+    /// A buffer that waits is overtaken by the next one of its channel.
+    BUFFERS_OVERTAKE = "buffers-overtake", "generic", ["X1"];
+    /// A producer puts more into a subpartition than there is room for.
+    ROOM_NOT_AWAITED = "room-not-awaited", "generic", ["X2"];
+    /// A checkpoint is complete though one part is missing.
+    COMPLETE_WITHOUT_ONE_PART = "complete-without-one-part", "generic", ["C2"];
+    /// A part of a checkpoint that is told again counts once more.
+    REPEATED_PART_COUNTS = "repeated-part-counts", "generic", ["E3"];
+    /// A word of an attempt counts though a newer one of it is known.
+    OLDER_STATE_TAKEN = "older-state-taken", "generic", ["E1"];
 }

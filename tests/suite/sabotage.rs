@@ -426,6 +426,22 @@ fn a_slot_or_an_attempt_that_is_taken_for_lost_or_kept_is_caught() {
 }
 
 #[test]
+fn what_no_other_known_bug_breaks_is_caught() {
+    assert_all_caught(&[
+        ("word-count/leader-flaps", sabotage::TERM_ID_REUSED, 5),
+        ("word-count/leader-flaps", sabotage::STOP_TOLD_TOO_EARLY, 20),
+        ("word-count/quiet", sabotage::NEXT_EPOCH_USED, 2),
+        ("word-count/quiet", sabotage::COMPLETE_WITHOUT_ONE_PART, 2),
+        ("word-count/first-checkpoint-after-a-restore", sabotage::PAUSE_NOT_KEPT, 20),
+        ("word-count/master-cut-off", sabotage::DEADLINE_TWICE_AS_LATE, 10),
+        ("nexmark/quiet", sabotage::BUFFERS_OVERTAKE, 20),
+        ("word-count/lossy-network", sabotage::ROOM_NOT_AWAITED, 60),
+        ("word-count/lossy-network", sabotage::REPEATED_PART_COUNTS, 20),
+        ("word-count/executor-restarts", sabotage::OLDER_STATE_TAKEN, 10),
+    ]);
+}
+
+#[test]
 fn without_a_switch_the_same_runs_are_clean() {
     assert_eq!(failures(shipped("journal"), None, 300), (Vec::new(), 0));
     assert_eq!(failures(shipped("cluster"), None, 100), (Vec::new(), 0));

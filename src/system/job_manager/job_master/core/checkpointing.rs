@@ -187,6 +187,9 @@ impl JobMasterCore {
     }
 
     fn pause_over(&self, now: Instant) -> Instant {
+        if self.job.checkpoints.min_pause_ms > 0 && self.switches.on(sabotage::PAUSE_NOT_KEPT) {
+            return now;
+        }
         let pause = Duration::from_millis(self.job.checkpoints.min_pause_ms);
         self.checkpoints.last_end.map_or(now, |end| end + pause)
     }
@@ -301,7 +304,13 @@ impl JobMasterCore {
             return self.fail_checkpoint(now, checkpoint, Some(attempt), &cause);
         }
         let pending = self.checkpoints.pending.get_mut(&checkpoint).expect("it is pending");
-        match pending.acknowledge(attempt, &state, ended) {
+        let acknowledged = match pending.acknowledge(attempt, &state, ended) {
+            Acknowledged::Duplicate if self.switches.on(sabotage::REPEATED_PART_COUNTS) => {
+                Acknowledged::Noted
+            }
+            other => other,
+        };
+        match acknowledged {
             Acknowledged::Noted => {
                 if !state.shared.is_empty() {
                     let files = state.shared.iter().map(|file| file.object.clone()).collect();

@@ -80,6 +80,10 @@ impl JobMasterCore {
     /// A region each has an epoch, in a row from the first. Those whose plan has changed draw anew.
     pub(super) fn epochs_drawn(&mut self, now: Instant, regions: &[(usize, u64)], first: u64) {
         let may_deploy = self.may_deploy();
+        let mut first = first;
+        if self.switches.on(sabotage::NEXT_EPOCH_USED) {
+            first += regions.len() as u64;
+        }
         for ((index, version), epoch) in regions.iter().zip(first..) {
             let region = &mut self.regions[*index];
             region.drawing = false;
@@ -243,7 +247,12 @@ impl JobMasterCore {
         let Some(execution) = self.current(attempt) else { return false };
         let state = state.bounded();
         if !execution.advance(now, state.clone()) {
-            return true;
+            if !self.switches.on(sabotage::OLDER_STATE_TAKEN) {
+                return true;
+            }
+            if let Some(execution) = self.current(attempt) {
+                (execution.state, execution.since) = (state.clone(), now);
+            }
         }
         self.announce(JobEvent::ExecutionChanged { attempt, state: state.state() });
         match state {

@@ -421,6 +421,7 @@ fn a_slot_or_an_attempt_that_is_taken_for_lost_or_kept_is_caught() {
         ("word-count/until-restored", sabotage::FORMER_MASTER_OBEYED, 20),
         ("word-count/swizzled", sabotage::OLD_WORD_ENDS_THE_NEW_ATTEMPT, 60),
         ("word-count/empty-disks", sabotage::EARLIER_LIFE_NOT_ENDED, 20),
+        ("word-count/rolling-restart", sabotage::UNREACHABLE_IGNORED, 5),
         ("pipelines/two-regions-at-once", sabotage::PENDING_TAKEN_FOR_MISSING, 10),
     ]);
 }

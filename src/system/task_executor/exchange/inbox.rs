@@ -143,9 +143,8 @@ impl Inbox {
         }
         let last = channel.received;
         let is_records = |buffer: &Buffer| matches!(buffer.content, Content::Records { .. });
-        let overtakes = self.overtakes
-            && is_records(&buffer)
-            && channel.queue.back().is_some_and(is_records);
+        let overtakes =
+            self.overtakes && is_records(&buffer) && channel.queue.back().is_some_and(is_records);
         let place = channel.queue.len() - usize::from(overtakes);
         channel.queue.insert(place, buffer);
         let held = channel.queue.len() + (channel.lent + channel.unannounced) as usize;

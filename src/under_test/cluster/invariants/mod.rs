@@ -85,6 +85,7 @@ mod testing_jobs;
 #[cfg(test)]
 pub(super) mod testing_services;
 mod unannounced;
+mod unreachable;
 pub mod w1_rest_tells_what_was;
 pub mod w2_answers_are_not_old;
 pub mod w3_rest_cancels_as_it_says;

@@ -82,7 +82,7 @@ crate::sabotages! {
     /// A deployment that comes after its cancellation, or after a newer one, begins.
     CANCELED_ATTEMPT_BEGINS = "canceled-attempt-begins", "FLINK-14859", ["E2"];
     /// The timer of a slot that was not taken yet frees it though it was taken since.
-    SLOT_TIMER_NOT_OUTDATED = "slot-timer-not-outdated", "generic", ["J1", "stuck"];
+    SLOT_TIMER_NOT_OUTDATED = "slot-timer-not-outdated", "generic", ["H5", "J1", "stuck"];
     /// The good-bye of a former master drops the present one.
     FORMER_MASTER_OBEYED = "former-master-obeyed", "FLINK-5893", ["H4"];
     /// A master takes for granted that a resource manager is there.
@@ -138,7 +138,7 @@ crate::sabotages! {
     /// A slot that is held is handed out again.
     SLOT_HANDED_OUT_TWICE = "slot-handed-out-twice", "generic", ["S1"];
     /// An executor that loses the master of one job ends the tasks of all.
-    ONE_JOB_TAKES_OTHERS_ALONG = "one-job-takes-others-along", "generic", ["J1"];
+    ONE_JOB_TAKES_OTHERS_ALONG = "one-job-takes-others-along", "generic", ["H5", "J1"];
     /// A failure in one region of a job ends the attempts of all.
     ONE_REGION_TAKES_OTHERS_ALONG = "one-region-takes-others-along", "generic", ["E4"];
     /// A job that may not start again does so all the same.
@@ -270,11 +270,11 @@ crate::sabotages! {
     /// A plain sink goes on before the log has answered.
     RESPONSES_NOT_AWAITED = "responses-not-awaited", "generic", ["M8"];
     /// An older checkpoint is given up only if it was begun earlier by a coarse clock.
-    SUBSUMED_BY_TIME = "subsumed-by-time", "FLINK-4417", ["C10", "no-panic", "C1"];
+    SUBSUMED_BY_TIME = "subsumed-by-time", "FLINK-4417", ["C8", "C10", "no-panic", "C1"];
     /// A completed checkpoint that can't be read at the moment is removed in recovery.
     UNREADABLE_CHECKPOINT_REMOVED = "unreadable-checkpoint-removed", "FLINK-7783", ["C5", "C3", "X4", "C15", "stuck"];
     /// A checkpoint whose pointer stands after a missing answer is given up all the same.
-    STANDING_POINTER_GIVEN_UP = "standing-pointer-given-up", "FLINK-24543", ["C8", "C5", "C3", "C11", "X5", "X4"];
+    STANDING_POINTER_GIVEN_UP = "standing-pointer-given-up", "FLINK-24543", ["C8", "C18", "C5", "C3", "C11", "X5", "X4"];
     /// A checkpoint that is taken for a savepoint is not among those from which a job goes on.
     SAVEPOINTS_LEFT_OUT = "savepoints-left-out", "FLINK-10354", ["C5", "C3", "X4", "stuck", "no-panic"];
     /// A number that comes when the checkpoints have begun anew blocks all further ones.
@@ -355,4 +355,32 @@ crate::sabotages! {
     FILES_IN_USE_REMOVED = "files-in-use-removed", "FLINK-24611", ["C5", "X4"];
     /// Of a job whose final checkpoint is complete only the regions start again in which attempts have failed.
     FINAL_RESTART_IN_PARTS = "final-restart-in-parts", "FLINK-27972", ["stuck"];
+    /// A decline ends the newest pending checkpoint, whichever it is for.
+    DECLINE_HITS_THE_NEWEST = "decline-hits-the-newest", "generic", ["C18", "C10", "C13"];
+    /// A checkpoint is given up after half of the time that it has.
+    TOO_LONG_TOO_SOON = "too-long-too-soon", "generic", ["C18"];
+    /// A word that an old attempt is not known ends what runs of its subtask now.
+    OLD_WORD_ENDS_THE_NEW_ATTEMPT = "old-word-ends-the-new-attempt", "generic", ["H5"];
+    /// A task executor that connects in another life is not given up first in its earlier one.
+    EARLIER_LIFE_NOT_ENDED = "earlier-life-not-ended", "generic", ["H3", "stuck", "no-panic"];
+    /// A leader takes the id of the term before.
+    TERM_ID_REUSED = "term-id-reused", "generic", ["L1"];
+    /// A master deploys under the number that is drawn next.
+    NEXT_EPOCH_USED = "next-epoch-used", "generic", ["C1", "D3"];
+    /// A checkpoint begins before the pause after the last one is over.
+    PAUSE_NOT_KEPT = "pause-not-kept", "generic", ["C9"];
+    /// An endpoint says that it has stopped when it begins to.
+    STOP_TOLD_TOO_EARLY = "stop-told-too-early", "generic", ["R3"];
+    /// A call waits twice as long for its answer as was agreed.
+    DEADLINE_TWICE_AS_LATE = "deadline-twice-as-late", "generic", ["R4"];
+    /// A buffer that waits is overtaken by the next one of its channel.
+    BUFFERS_OVERTAKE = "buffers-overtake", "generic", ["X1"];
+    /// A producer puts more into a subpartition than there is room for.
+    ROOM_NOT_AWAITED = "room-not-awaited", "generic", ["X2"];
+    /// A checkpoint is complete though one part is missing.
+    COMPLETE_WITHOUT_ONE_PART = "complete-without-one-part", "generic", ["C2"];
+    /// A part of a checkpoint that is told again counts once more.
+    REPEATED_PART_COUNTS = "repeated-part-counts", "generic", ["E3"];
+    /// A word of an attempt counts though a newer one of it is known.
+    OLDER_STATE_TAKEN = "older-state-taken", "generic", ["E1"];
 }

@@ -315,6 +315,9 @@ fn a_checkpoint_that_is_given_up_kept_or_counted_wrongly_is_caught() {
         ("word-count/quiet", sabotage::IDS_COUNTED_IN_MEMORY, 2),
         ("word-count/lossy-network", sabotage::OLD_DECLINES_COUNT, 40),
         ("word-count/checkpoints-not-borne", sabotage::EXPIRED_NOT_COUNTED, 10),
+        ("word-count/lossy-network", sabotage::DECLINE_HITS_THE_NEWEST, 20),
+        ("word-count/canceled-in-flight", sabotage::SUBSUMED_BY_TIME, 100),
+        ("word-count/failover-while-blobs-are-silent", sabotage::TOO_LONG_TOO_SOON, 20),
         ("word-count/executor-restarts", sabotage::TOLD_OF_WHAT_IT_BEGAN_FROM, 10),
         ("word-count/cancel-after-the-next-barrier", sabotage::LATE_CANCEL_RESETS_ALIGNMENT, 10),
         ("nexmark/trigger-lost", sabotage::MARKERS_MULTIPLY, 10),
@@ -417,7 +420,26 @@ fn a_slot_or_an_attempt_that_is_taken_for_lost_or_kept_is_caught() {
         ("regressions/late-deployment", sabotage::CANCELED_ATTEMPT_BEGINS, 40),
         ("jepsen/session-utopia", sabotage::SLOT_TIMER_NOT_OUTDATED, 5),
         ("word-count/until-restored", sabotage::FORMER_MASTER_OBEYED, 20),
+        ("word-count/swizzled", sabotage::OLD_WORD_ENDS_THE_NEW_ATTEMPT, 60),
+        ("word-count/empty-disks", sabotage::EARLIER_LIFE_NOT_ENDED, 20),
+        ("word-count/rolling-restart", sabotage::UNREACHABLE_IGNORED, 5),
         ("pipelines/two-regions-at-once", sabotage::PENDING_TAKEN_FOR_MISSING, 10),
+    ]);
+}
+
+#[test]
+fn what_no_other_known_bug_breaks_is_caught() {
+    assert_all_caught(&[
+        ("word-count/leader-flaps", sabotage::TERM_ID_REUSED, 5),
+        ("word-count/leader-flaps", sabotage::STOP_TOLD_TOO_EARLY, 20),
+        ("word-count/quiet", sabotage::NEXT_EPOCH_USED, 2),
+        ("word-count/quiet", sabotage::COMPLETE_WITHOUT_ONE_PART, 2),
+        ("word-count/first-checkpoint-after-a-restore", sabotage::PAUSE_NOT_KEPT, 20),
+        ("word-count/master-cut-off", sabotage::DEADLINE_TWICE_AS_LATE, 10),
+        ("nexmark/quiet", sabotage::BUFFERS_OVERTAKE, 20),
+        ("word-count/lossy-network", sabotage::ROOM_NOT_AWAITED, 60),
+        ("word-count/lossy-network", sabotage::REPEATED_PART_COUNTS, 20),
+        ("word-count/executor-restarts", sabotage::OLDER_STATE_TAKEN, 10),
     ]);
 }
 

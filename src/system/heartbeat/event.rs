@@ -60,6 +60,24 @@ pub enum HeartbeatEvent {
         /// The session that is lost.
         session: HeartbeatSession,
     },
+    /// A call found nobody there.
+    CallFoundNobody {
+        /// The resource that monitors it.
+        by: String,
+        /// The target.
+        id: String,
+        /// The session that is watched.
+        session: HeartbeatSession,
+    },
+    /// The target has answered a call again, after one that found nobody or a connection that broke.
+    CallAnswered {
+        /// The resource that monitors it.
+        by: String,
+        /// The target.
+        id: String,
+        /// The session that is watched.
+        session: HeartbeatSession,
+    },
 }
 
 crate::event!(HeartbeatEvent, |_| Evidence::SelfReport);

@@ -301,22 +301,23 @@ impl<E: HeartbeatListener<R>, R: 'static> HeartbeatManager<E, R> {
         outcome: BoxFuture<'static, Result<(), RpcError>>,
     ) -> BoxFuture<'static, ()> {
         let (executor, threshold) = (context.executor(), self.config.unreachable_threshold);
-        let host = context.host().clone();
+        let (host, by) = (context.host().clone(), self.own_id.clone());
         async move {
             let outcome = outcome.await;
             let Some(in_a_row) = calls.upgrade() else { return };
-            let too_many = match outcome {
-                Ok(()) => return in_a_row.succeeded(),
-                Err(RpcError::RecipientUnreachable)
-                    if threshold.is_some() && host.sabotaged(sabotage::UNREACHABLE_IGNORED) =>
-                {
-                    return;
+            match outcome {
+                Ok(()) if in_a_row.succeeded() => {
+                    return host.announce(&HeartbeatEvent::CallAnswered { by, id, session });
                 }
-                Err(RpcError::RecipientUnreachable) => {
-                    threshold.is_some_and(|threshold| in_a_row.unreachable(threshold))
-                }
-                Err(_) => return,
-            };
+                Err(RpcError::RecipientUnreachable) => {}
+                Ok(()) | Err(_) => return,
+            }
+            let nobody = HeartbeatEvent::CallFoundNobody { by, id: id.clone(), session };
+            host.announce(&nobody);
+            if threshold.is_some() && host.sabotaged(sabotage::UNREACHABLE_IGNORED) {
+                return;
+            }
+            let too_many = threshold.is_some_and(|threshold| in_a_row.unreachable(threshold));
             drop(in_a_row);
             if too_many {
                 executor.execute(move |endpoint, context| {

@@ -106,9 +106,10 @@ pub(super) struct CallsInARow {
 }
 
 impl CallsInARow {
-    pub fn succeeded(&self) {
-        self.unreachable.store(0, Ordering::Relaxed);
-        self.suspected.store(false, Ordering::Relaxed);
+    /// A call was answered, which ends the row; whether there was one, or a suspicion.
+    pub fn succeeded(&self) -> bool {
+        let row = self.unreachable.swap(0, Ordering::Relaxed) > 0;
+        self.suspected.swap(false, Ordering::Relaxed) || row
     }
 
     /// Its connection has broken: one call that finds nobody is enough.

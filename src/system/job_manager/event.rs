@@ -8,13 +8,11 @@ use crate::{
             AllocationId, CheckpointId, ExecutionAttemptId, ExecutionVertexId, InstanceId, JobId,
             ResourceId, TaskExecutorSession,
         },
+        job_manager::{AbortCause, LossCause},
         leadership::LeaderSessionId,
         protocol::{AfterSavepoint, ApplicationStatus, ExecutionState, JobResult, JobStatus},
     },
 };
-
-/// Why a checkpoint that is not complete within its time-out is given up.
-pub const TOO_LONG: &str = "it took too long";
 
 /// An event of a dispatcher, a resource manager or a job master.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -102,14 +100,16 @@ pub enum JobEvent {
     ExecutorLost {
         /// The job.
         job: JobId,
+        /// The master's term.
+        master: LeaderSessionId,
         /// The task executor.
         resource: ResourceId,
         /// Which life of it.
         session: TaskExecutorSession,
         /// The connection.
         connection: HeartbeatSession,
-        /// The connection that the task executor said it ends, if it did.
-        told: Option<HeartbeatSession>,
+        /// Why.
+        cause: LossCause,
     },
     /// A master takes a slot that was offered.
     SlotAccepted {
@@ -174,6 +174,8 @@ pub enum JobEvent {
     CheckpointTriggered {
         /// The job.
         job: JobId,
+        /// The master's term.
+        session: LeaderSessionId,
         /// The checkpoint.
         checkpoint: CheckpointId,
         /// The attempts that must acknowledge it.
@@ -199,6 +201,8 @@ pub enum JobEvent {
     CheckpointCompleted {
         /// The job.
         job: JobId,
+        /// The master's term.
+        session: LeaderSessionId,
         /// The checkpoint.
         checkpoint: CheckpointId,
         /// Whether it is the job's final one.
@@ -267,10 +271,12 @@ pub enum JobEvent {
     CheckpointAborted {
         /// The job.
         job: JobId,
+        /// The master's term.
+        session: LeaderSessionId,
         /// The checkpoint.
         checkpoint: CheckpointId,
         /// Why.
-        reason: String,
+        cause: AbortCause,
     },
     /// A checkpoint counts among the failures that the job bears.
     CheckpointFailureCounted {

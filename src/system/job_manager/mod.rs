@@ -8,6 +8,7 @@
 //! Deliberately absent: nothing assumes a single leader. What a component writes is guarded by its term,
 //! what it says carries its session.
 
+mod causes;
 mod config;
 mod dispatcher;
 mod event;
@@ -17,9 +18,10 @@ mod node;
 mod operator_check;
 mod resource_manager;
 
+pub use causes::{AbortCause, LossCause};
 pub use config::{JobManagerConfig, WorkerSettings};
 pub use dispatcher::{Dispatcher, DispatcherServices};
-pub use event::{JobEvent, TOO_LONG};
+pub use event::JobEvent;
 pub use job_master::{JobMaster, JobMasterServices};
 pub use mode::{Application, ApplicationContext, ApplicationError, RunMode};
 pub use node::{JobManagerSettings, serve_job_manager};

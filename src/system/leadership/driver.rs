@@ -377,7 +377,12 @@ impl Competition {
         }
         let usable = |attempt: &Attempt| attempt.held.lease == lease;
         let attempt = self.shared.attempt().filter(usable).unwrap_or_else(|| {
-            let session = LeaderSessionId(self.host().random_u128());
+            let before = self.key(&epoch_key(&self.component));
+            let before = before.and_then(|found| LeaderSessionId::from_bytes(&found.value));
+            let session = match before {
+                Some(before) if self.host().sabotaged(sabotage::TERM_ID_REUSED) => before,
+                _ => LeaderSessionId(self.host().random_u128()),
+            };
             Attempt { held: Held { session, lease }, since: self.known }
         });
         self.shared.set_attempt(Some(attempt));

@@ -360,8 +360,8 @@ gateway! {
         /// Starts an attempt. Answers the version of the job's tasks then.
         ask submit_task(deployment: TaskDeployment) -> Result<u64, DeployRefusal>;
         /// Ends an attempt, also one that may still come. Answers the version of the job's tasks, among which
-        /// the attempt still is; `None` when it is not there or has ended.
-        ask cancel_task(attempt: ExecutionAttemptId) -> Option<u64>;
+        /// the attempt still is; `None` when it is not there or has ended. The term is that of the master that asks.
+        ask cancel_task(attempt: ExecutionAttemptId, job_master: LeaderSessionId) -> Option<u64>;
         /// Begins a checkpoint at a source. If `stops` it reads nothing behind it, until the checkpoint has come to nothing
         /// or a newer one begins that does not stop it.
         tell trigger_checkpoint(attempt: ExecutionAttemptId, checkpoint: CheckpointId, stops: bool);

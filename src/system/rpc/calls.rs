@@ -4,7 +4,10 @@ use super::{
     error::RpcError,
     event::{AskOutcome, RpcEvent},
 };
-use crate::host::{Cause, Host, Instant, Kind, Sleep};
+use crate::{
+    host::{Cause, Host, Instant, Kind, Sleep},
+    system::sabotage,
+};
 use bytes::Bytes;
 use futures::{channel::oneshot, task::AtomicWaker};
 use serde::de::DeserializeOwned;
@@ -64,6 +67,8 @@ impl Calls {
     ) -> oneshot::Receiver<Answered> {
         let (answer, receiver) = oneshot::channel();
         self.host.announce(&RpcEvent::AskSent { call, kind, timeout });
+        let late = self.host.sabotaged(sabotage::DEADLINE_TWICE_AS_LATE);
+        let timeout = if late { timeout * 2 } else { timeout };
         let (deadline, cause) = (self.host.now() + timeout, self.host.cause());
         let refused = {
             let mut table = self.table.lock().expect("no panic under this lock");

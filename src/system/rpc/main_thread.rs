@@ -178,6 +178,9 @@ impl<E: RpcEndpoint> Life<E> {
         }
         self.state = State::Terminating;
         self.context.running = false;
+        if self.context.host().sabotaged(crate::system::sabotage::STOP_TOLD_TOO_EARLY) {
+            self.announce_stop();
+        }
         let mut stop = self.timed(ON_STOP, |life| life.endpoint.on_stop(&mut life.context));
         let shared = self.context.shared.clone();
         // Most stops are done at once and take no task.

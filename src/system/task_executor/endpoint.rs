@@ -7,8 +7,8 @@ mod masters;
 mod resources;
 
 use super::{
-    ShuffleEnvironment, SlotEvent, Task, TaskEnvironment, TaskExecutorConfig, TaskHandle,
-    TaskResponder, TaskStateUpdate,
+    EndCause, FreeCause, ManagerCause, ShuffleEnvironment, SlotEvent, Task, TaskEnvironment,
+    TaskExecutorConfig, TaskHandle, TaskResponder, TaskStateUpdate,
     slot_table::{Held, SlotTable},
 };
 use crate::system::{
@@ -158,30 +158,24 @@ impl TaskExecutor {
             let is_outdated = !stands && now.is_some();
             if stands || is_outdated && context.host().sabotaged(sabotage::SLOT_TIMER_NOT_OUTDATED)
             {
-                executor.free(context, held.allocation, None);
+                executor.free(context, held.allocation, FreeCause::NotTaken);
             }
         });
     }
 
-    /// Frees a slot; what runs in it ends. `unlisted` is the round of the master's report that does
-    /// not list it, if that is why.
-    fn free(
-        &mut self,
-        context: &mut Context<Self>,
-        allocation: AllocationId,
-        unlisted: Option<u64>,
-    ) {
+    /// Frees a slot; what runs in it ends.
+    fn free(&mut self, context: &mut Context<Self>, allocation: AllocationId, cause: FreeCause) {
         let Some((_, held)) = self.slots.find(allocation) else { return };
-        for task in self.tasks.values() {
-            if task.deployment().allocation == allocation {
-                self.cancel(context, task);
-            }
-        }
         let index = self.slots.free(allocation).expect("it is held");
         self.version += 1;
         let resource = self.info.resource.clone();
-        let freed = SlotEvent::SlotFreed { resource, index, allocation, unlisted };
+        let freed = SlotEvent::SlotFreed { resource, index, allocation, cause };
         context.host().announce(&freed);
+        for task in self.tasks.values() {
+            if task.deployment().allocation == allocation {
+                self.cancel(context, task, EndCause::Slot(allocation));
+            }
+        }
         self.report_slots(context);
         self.leave_job_if_unused(context, held.job);
     }
@@ -277,21 +271,26 @@ impl TaskExecutor {
     }
 
     /// Ends what runs for a job.
-    fn cancel_tasks(&self, context: &Context<Self>, job: JobId) {
+    fn cancel_tasks(&self, context: &Context<Self>, job: JobId, cause: EndCause) {
         let host = context.host();
         let of_job = |task: &&TaskHandle| {
             task.attempt().job == job || host.sabotaged(sabotage::ONE_JOB_TAKES_OTHERS_ALONG)
         };
-        self.tasks.values().filter(of_job).for_each(|task| self.cancel(context, task));
+        self.tasks.values().filter(of_job).for_each(|task| self.cancel(context, task, cause));
     }
 
     /// Cancels an attempt. If its function does not give its thread back, only the end of the process ends it: else
     /// its job would wait for it for ever.
-    fn cancel(&self, context: &Context<Self>, task: &TaskHandle) {
-        if !task.cancel() || context.host().sabotaged(sabotage::STUCK_TASKS_KEPT) {
+    fn cancel(&self, context: &Context<Self>, task: &TaskHandle, cause: EndCause) {
+        if !task.cancel() {
             return;
         }
         let (attempt, timeout) = (task.attempt(), self.services.config.cancellation_timeout);
+        let resource = self.info.resource.clone();
+        context.host().announce(&SlotEvent::TaskEnds { resource, attempt, cause });
+        if context.host().sabotaged(sabotage::STUCK_TASKS_KEPT) {
+            return;
+        }
         context.schedule(timeout, move |executor, context| {
             if executor.tasks.contains_key(&attempt) {
                 let resource = executor.info.resource.clone();
@@ -375,6 +374,7 @@ impl TaskExecutorHandler for TaskExecutor {
         &mut self,
         context: &mut Context<Self>,
         attempt: ExecutionAttemptId,
+        job_master: LeaderSessionId,
         reply: Reply<Option<u64>>,
     ) {
         if let Some(link) = self.jobs.get_mut(&attempt.job) {
@@ -382,7 +382,7 @@ impl TaskExecutorHandler for TaskExecutor {
         }
         let task = self.tasks.get(&attempt);
         if let Some(task) = task {
-            self.cancel(context, task);
+            self.cancel(context, task, EndCause::Asked(job_master));
         }
         reply.ok(task.map(|_| self.version));
     }
@@ -447,7 +447,7 @@ impl TaskExecutorHandler for TaskExecutor {
     ) {
         if self.resources.is_connected_to(session, instance) {
             tracing::debug!(cause, "the resource manager has dropped this task executor");
-            self.connect_resource_manager(context, Some(instance));
+            self.connect_resource_manager(context, ManagerCause::Told(instance));
         }
     }
 

@@ -27,7 +27,7 @@ pub use exchange::{
     SUBPARTITION_EVENTS_MAX, ShuffleEnvironment, WireError, until_connection_breaks,
 };
 pub use node::serve_task_executor;
-pub use slot_event::SlotEvent;
+pub use slot_event::{EndCause, FreeCause, ManagerCause, PartCause, SlotEvent};
 pub use task::{
     Task, TaskConfig, TaskEnvironment, TaskHandle, TaskResponder, TaskStateUpdate, state_object,
 };

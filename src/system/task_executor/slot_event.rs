@@ -9,6 +9,83 @@ use crate::{
     },
 };
 
+/// Why a slot is freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FreeCause {
+    /// No master has taken it in time.
+    NotTaken,
+    /// The answer to a round of offers leaves it out.
+    Refused {
+        /// The connection to the master that answers.
+        connection: HeartbeatSession,
+        /// The round.
+        round: u64,
+    },
+    /// A master's report does not list it.
+    Unlisted {
+        /// The connection to the master that reports.
+        connection: HeartbeatSession,
+        /// The round of offers up to which the master had answered.
+        round: u64,
+    },
+    /// A leader of its job rejects the task executor.
+    Rejected {
+        /// The leader's term; none when nobody is known to lead any more.
+        session: Option<LeaderSessionId>,
+    },
+}
+
+/// Why a connection to a master ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PartCause {
+    /// The master said that it ends that connection.
+    Told(HeartbeatSession),
+    /// Nothing is heard over that connection, or nobody is found.
+    Silent(HeartbeatSession),
+    /// Another one leads, or nobody.
+    Leader(Option<LeaderSessionId>),
+    /// The master has refused a round of offers as a whole.
+    OffersRefused {
+        /// The round.
+        round: u64,
+    },
+    /// No slot is held for the job.
+    Unused,
+}
+
+/// Why the connection to a resource manager ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ManagerCause {
+    /// The resource manager said that it has dropped that registration.
+    Told(InstanceId),
+    /// Nothing is heard over that registration's connection, or nobody is found.
+    Silent(InstanceId),
+    /// Another one leads, or nobody.
+    Leader(Option<LeaderSessionId>),
+    /// The resource manager does not know the registration to which slots were reported.
+    ReportRefused,
+}
+
+/// Why a task is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndCause {
+    /// Its slot is freed.
+    Slot(AllocationId),
+    /// The connection to its master is over.
+    Master(HeartbeatSession),
+    /// No slot is held for its job.
+    Unused,
+    /// A master of that term asks for it.
+    Asked(LeaderSessionId),
+    /// A master says that an attempt is none of its present ones.
+    NotCurrent {
+        /// The master's term.
+        session: LeaderSessionId,
+        /// The attempt of which it says so.
+        of: ExecutionAttemptId,
+    },
+}
+
 /// An event of a task executor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SlotEvent {
@@ -42,8 +119,8 @@ pub enum SlotEvent {
         session: LeaderSessionId,
         /// The connection.
         connection: HeartbeatSession,
-        /// The connection that the master said it ends, if it did.
-        told: Option<HeartbeatSession>,
+        /// Why.
+        cause: PartCause,
     },
     /// It is no longer connected to that resource manager.
     ResourceManagerDisconnected {
@@ -51,8 +128,8 @@ pub enum SlotEvent {
         resource: ResourceId,
         /// The registration.
         instance: InstanceId,
-        /// The registration that the resource manager said it had dropped, if it did.
-        told: Option<InstanceId>,
+        /// Why.
+        cause: ManagerCause,
     },
     /// A slot is held for a job.
     SlotAllocated {
@@ -98,9 +175,8 @@ pub enum SlotEvent {
         index: u32,
         /// The hold.
         allocation: AllocationId,
-        /// The round of offers up to which a master's report had answered, if the slot was freed
-        /// because the report does not list it.
-        unlisted: Option<u64>,
+        /// Why.
+        cause: FreeCause,
     },
     /// A canceled task does not end, and the task executor ends itself for that.
     TaskStuck {
@@ -128,6 +204,15 @@ pub enum SlotEvent {
         attempt: ExecutionAttemptId,
         /// The hold that it names.
         allocation: AllocationId,
+    },
+    /// A task that has not ended is to end.
+    TaskEnds {
+        /// The task executor.
+        resource: ResourceId,
+        /// The attempt.
+        attempt: ExecutionAttemptId,
+        /// Why.
+        cause: EndCause,
     },
 }
 

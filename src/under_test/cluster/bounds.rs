@@ -14,6 +14,8 @@ pub struct TimeBounds {
     pub session_timeout: Duration,
     /// How long a peer may send no beat before it is lost.
     pub heartbeat_timeout: Duration,
+    /// How many calls in a row that find nobody at a peer lose it.
+    pub unreachable_threshold: u32,
     /// What a checkpoint may take beyond its time-out.
     pub checkpoint: Duration,
     /// How long a checkpoint may keep a job waiting that restarts or ends.
@@ -27,14 +29,15 @@ pub struct TimeBounds {
 }
 
 impl Default for TimeBounds {
-    /// 10 s for a checkpoint and 2 s more, 6 s for a lease, 5 s for a peer without beats, 4 s for a failover, 15 s for a cancellation,
-    /// 20 s for an object that is left, none for the next checkpoint.
+    /// 10 s for a checkpoint and 2 s more, 6 s for a lease, 5 s or two calls for a peer that is not there, 4 s for a failover, 15 s
+    /// for a cancellation, 20 s for an object that is left, none for the next checkpoint.
     fn default() -> Self {
         TimeBounds {
             checkpoint_timeout: Duration::from_secs(10),
             checkpoint_timeouts: BTreeMap::new(),
             session_timeout: Duration::from_secs(6),
             heartbeat_timeout: Duration::from_secs(5),
+            unreachable_threshold: 2,
             checkpoint: Duration::from_secs(2),
             failover: Duration::from_secs(4),
             cancellation: Duration::from_secs(15),

@@ -53,7 +53,7 @@ reported! {
     TaskEvent = "task", is_change_of_task, task;
     CoordinationEvent = "coordination", is_change_of_coordination, coordination;
     JobEvent = "job", |_| true, job;
-    SlotEvent = "slot", |_| true, |event| Some(slot(event));
+    SlotEvent = "slot", |_| true, slot;
     HeartbeatEvent = "heartbeat", |_| true, heartbeat;
     WindowEvent = "window", |_| false, |event| Some(window(event));
     SourceEvent = "source", |event| !matches!(event, SourceEvent::OffsetsTaken { .. }), source;
@@ -292,8 +292,8 @@ fn job(event: &JobEvent) -> Option<String> {
             format!("has no answer whether the pointer to {checkpoint:?} stands")
         }
         JobEvent::CancellationAcknowledged { job } => format!("has taken on to cancel {job:?}"),
-        JobEvent::CheckpointAborted { checkpoint, reason, .. } => {
-            format!("{checkpoint:?} is aborted: {reason}")
+        JobEvent::CheckpointAborted { checkpoint, cause, .. } => {
+            format!("{checkpoint:?} is aborted: {cause}")
         }
         JobEvent::CheckpointFailureCounted { .. } => return None,
         JobEvent::MainStarted { .. } => "executes the program".to_string(),
@@ -324,9 +324,9 @@ fn ends(then: AfterSavepoint) -> &'static str {
     }
 }
 
-/// An event of a task executor's slots.
-fn slot(event: &SlotEvent) -> String {
-    match event {
+/// An event of a task executor's slots; `None` for what another one follows upon.
+fn slot(event: &SlotEvent) -> Option<String> {
+    Some(match event {
         SlotEvent::Registered { .. } => "is registered".to_string(),
         SlotEvent::MasterConnected { session, .. } => format!("is connected to {session:?}"),
         SlotEvent::ResourceManagerDisconnected { .. } => {
@@ -349,7 +349,8 @@ fn slot(event: &SlotEvent) -> String {
             format!("has no slot {allocation:?} for {attempt:?}")
         }
         SlotEvent::TaskAccepted { attempt, .. } => format!("takes {attempt:?} on"),
-    }
+        SlotEvent::TaskEnds { .. } => return None,
+    })
 }
 
 /// An event of a task; `None` for what says little.

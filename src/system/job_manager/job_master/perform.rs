@@ -56,7 +56,7 @@ impl JobMaster {
             Effect::Submit(resource, deployment) => self.submit(context, &resource, *deployment),
             Effect::Cancel(resource, attempt) => self.cancel_task(context, &resource, attempt),
             Effect::CancelUnknown(resource, attempt) => {
-                let ask = self.gateways[&resource].cancel_task(attempt);
+                let ask = self.gateways[&resource].cancel_task(attempt, self.term.session);
                 context.host().spawn(async move { drop(ask.await) });
             }
             Effect::Trigger(resource, attempt, checkpoint, stops) => {
@@ -195,7 +195,7 @@ impl JobMaster {
     }
 
     fn cancel_task(&self, context: &Context<Self>, at: &ResourceId, attempt: ExecutionAttemptId) {
-        let ask = self.gateways[at].cancel_task(attempt);
+        let ask = self.gateways[at].cancel_task(attempt, self.term.session);
         Self::work(&self.scope, context, ask, move |master, context, answer| {
             master.decide(context, |core, now| core.on_cancel_answered(now, attempt, answer));
         });

@@ -1,6 +1,6 @@
 //! The ways to the masters of the jobs that hold slots here.
 
-use super::{SlotEvent, TaskExecutor};
+use super::{super::PartCause, EndCause, FreeCause, SlotEvent, TaskExecutor};
 use crate::system::{
     heartbeat::{Beat, HeartbeatListener, HeartbeatManager, HeartbeatSession, HeartbeatTarget},
     ids::{AllocationId, ExecutionAttemptId, ExecutionVertexId, JobId},
@@ -164,12 +164,12 @@ impl TaskExecutor {
             return;
         }
         let resource = self.info.resource.clone();
-        if let Some(connected) = self.disconnect(context, job, None) {
+        if let Some(connected) = self.disconnect(context, job, PartCause::Unused) {
             let cause = "no slot is left".to_string();
             connected.gateway.disconnect_task_executor(resource, connected.heartbeat, cause);
         }
         self.jobs.remove(&job);
-        self.cancel_tasks(context, job);
+        self.cancel_tasks(context, job, EndCause::Unused);
         self.services.exchange.release_job(job);
     }
 
@@ -195,19 +195,13 @@ impl TaskExecutor {
         let same = session.is_some() && link.session() == session;
         link.way.follow(leader);
         if !same {
-            self.connect_master(context, job, None);
+            self.connect_master(context, job, PartCause::Leader(session));
         }
     }
 
     /// Connects to the job's present leader, from the beginning. What ran for an earlier one ends.
-    /// `told` is the connection that the master said it ends, if it did.
-    fn connect_master(
-        &mut self,
-        context: &mut Context<Self>,
-        job: JobId,
-        told: Option<HeartbeatSession>,
-    ) {
-        self.disconnect(context, job, told);
+    fn connect_master(&mut self, context: &mut Context<Self>, job: JobId, cause: PartCause) {
+        self.disconnect(context, job, cause);
         let (config, info) = (self.services.config.registration, self.info.clone());
         let Some(link) = self.jobs.get(&job) else { return };
         let call = move |gateway: &JobMasterGateway, attempt| {
@@ -256,16 +250,16 @@ impl TaskExecutor {
         &mut self,
         context: &mut Context<Self>,
         job: JobId,
-        told: Option<HeartbeatSession>,
+        cause: PartCause,
     ) -> Option<Connected> {
         let connected = self.jobs.get_mut(&job)?.way.disconnect()?;
         let id = job_component(job);
         self.master_beats.unmonitor_target(context, &id, connected.heartbeat);
         let (resource, session) = (self.info.resource.clone(), connected.session);
         let connection = connected.heartbeat;
-        let gone = SlotEvent::MasterDisconnected { resource, job, session, connection, told };
+        let gone = SlotEvent::MasterDisconnected { resource, job, session, connection, cause };
         context.host().announce(&gone);
-        self.cancel_tasks(context, job);
+        self.cancel_tasks(context, job, EndCause::Master(connection));
         for held in self.slots.of(job) {
             if self.slots.deactivate(held.allocation) {
                 let (_, held) = self.slots.find(held.allocation).expect("it is held");
@@ -277,8 +271,9 @@ impl TaskExecutor {
 
     /// Frees all that a job holds here.
     fn release_job(&mut self, context: &mut Context<Self>, job: JobId) {
+        let session = self.jobs.get(&job).and_then(|link| link.way.leader_session());
         for held in self.slots.of(job) {
-            self.free(context, held.allocation, None);
+            self.free(context, held.allocation, FreeCause::Rejected { session });
         }
         self.leave_job_if_unused(context, job);
     }
@@ -295,7 +290,7 @@ impl TaskExecutor {
         let connected = self.jobs.get(&job).and_then(|link| link.way.connected());
         if connected.is_some_and(|connected| connected.heartbeat == connection) {
             tracing::debug!(?job, cause, "the job master is gone");
-            self.connect_master(context, job, Some(connection));
+            self.connect_master(context, job, PartCause::Told(connection));
         }
     }
 
@@ -343,6 +338,9 @@ impl TaskExecutor {
         if !newest && !context.host().sabotaged(sabotage::OLD_OFFER_ROUND_APPLIED) {
             return;
         }
+        let connected = self.jobs.get(&job).and_then(|link| link.way.connected());
+        let Some(connection) = connected.map(|connected| connected.heartbeat) else { return };
+        let refused = FreeCause::Refused { connection, round };
         match answer {
             Ok(Ok(accepted)) => {
                 let resource = self.info.resource.clone();
@@ -350,7 +348,7 @@ impl TaskExecutor {
                 for allocation in offered {
                     match accepted.contains(allocation) {
                         true => self.activate(context, *allocation),
-                        false => self.free(context, *allocation, None),
+                        false => self.free(context, *allocation, refused),
                     }
                 }
             }
@@ -364,7 +362,7 @@ impl TaskExecutor {
                     if now.is_some_and(|link| link.round == round)
                         && now.map(|link| link.way.connection()) == connection
                     {
-                        executor.connect_master(context, job, None);
+                        executor.connect_master(context, job, PartCause::OffersRefused { round });
                     }
                 });
             }
@@ -404,7 +402,7 @@ impl TaskExecutor {
     ) {
         let Some(link) = self.jobs.get(&attempt.job) else { return };
         let Some(connected) = link.way.connected() else { return };
-        let gateway = connected.gateway.clone();
+        let (gateway, session) = (connected.gateway.clone(), connected.session);
         let (host, delay) = (context.host().clone(), self.services.config.retry_delay);
         let terminal = state.is_terminal();
         let work = link.way.scope().wrap(async move {
@@ -418,12 +416,27 @@ impl TaskExecutor {
             {
                 link.ended.0.remove(&attempt);
             }
-            if known == Some(false)
-                && let Some(task) = executor.tasks.get(&attempt)
-            {
-                executor.cancel(context, task);
+            if known == Some(false) {
+                executor.end_unknown(context, attempt, session);
             }
         });
+    }
+
+    /// Ends an attempt of which the master of that term says that it is none of its present ones.
+    fn end_unknown(
+        &self,
+        context: &Context<Self>,
+        of: ExecutionAttemptId,
+        session: LeaderSessionId,
+    ) {
+        let switched = || context.host().sabotaged(sabotage::OLD_WORD_ENDS_THE_NEW_ATTEMPT);
+        for task in self.tasks.values() {
+            let attempt = task.attempt();
+            let same_subtask = (attempt.job, attempt.vertex) == (of.job, of.vertex);
+            if attempt == of || same_subtask && switched() {
+                self.cancel(context, task, EndCause::NotCurrent { session, of });
+            }
+        }
     }
 
     /// Tells the master that an attempt's part of a checkpoint is durable, until it answers.
@@ -459,7 +472,7 @@ impl HeartbeatListener<ToMasters> for TaskExecutor {
         let connected = self.jobs.get(&job).and_then(|link| link.way.connected());
         if connected.is_some_and(|connected| connected.heartbeat == session) {
             // Also to the same leader: it may not have changed.
-            self.connect_master(context, job, None);
+            self.connect_master(context, job, PartCause::Silent(session));
         }
     }
 
@@ -487,7 +500,8 @@ impl HeartbeatListener<ToMasters> for TaskExecutor {
                     || context.host().sabotaged(sabotage::OLD_REPORT_OBEYED))
         });
         for held in unwanted.collect::<Vec<_>>() {
-            self.free(context, held.allocation, Some(report.round));
+            let unlisted = FreeCause::Unlisted { connection: session, round: report.round };
+            self.free(context, held.allocation, unlisted);
         }
     }
 

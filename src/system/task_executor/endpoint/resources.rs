@@ -1,6 +1,6 @@
 //! The way to the leading resource manager: registration, slot reports, beats.
 
-use super::{SlotEvent, TaskExecutor};
+use super::{ManagerCause, SlotEvent, TaskExecutor};
 use crate::system::{
     heartbeat::{Beat, HeartbeatListener, HeartbeatManager, HeartbeatSession, HeartbeatTarget},
     ids::InstanceId,
@@ -52,10 +52,11 @@ impl LeaderRetrievalListener for Listener {
         self.0.run_without_fencing(|executor, context| {
             let keeps =
                 leader.is_none() && context.host().sabotaged(sabotage::LEADER_KEPT_THOUGH_UNKNOWN);
+            let session = leader.as_ref().map(|leader| leader.session);
             if !keeps {
                 executor.resources.link.follow(leader);
             }
-            executor.connect_resource_manager(context, None);
+            executor.connect_resource_manager(context, ManagerCause::Leader(session));
         });
     }
 }
@@ -88,18 +89,17 @@ impl TaskExecutor {
         }
     }
 
-    /// Connects to the present leader, from the beginning. `told` is the registration that the
-    /// resource manager said it had dropped, if it did.
+    /// Connects to the present leader, from the beginning. Of a connection that stands, the cause is why it ends.
     pub(super) fn connect_resource_manager(
         &mut self,
         context: &mut Context<Self>,
-        told: Option<InstanceId>,
+        cause: ManagerCause,
     ) {
         if let Some(connected) = self.resources.link.disconnect() {
             let heartbeat = HeartbeatSession(connected.instance.0);
             self.resource_beats.unmonitor_target(context, RESOURCE_MANAGER, heartbeat);
             let (resource, instance) = (self.info.resource.clone(), connected.instance);
-            let gone = SlotEvent::ResourceManagerDisconnected { resource, instance, told };
+            let gone = SlotEvent::ResourceManagerDisconnected { resource, instance, cause };
             context.host().announce(&gone);
         }
         let (config, info) = (self.services.config.registration, self.info.clone());
@@ -165,7 +165,7 @@ impl TaskExecutor {
                 let delay = executor.services.config.registration.refused_delay;
                 context.schedule(delay, move |executor, context| {
                     if executor.resources.link.connection() == connection {
-                        executor.connect_resource_manager(context, None);
+                        executor.connect_resource_manager(context, ManagerCause::ReportRefused);
                     }
                 });
             }
@@ -193,7 +193,8 @@ impl HeartbeatListener<ToResourceManager> for TaskExecutor {
                 self.resources.link.follow(None);
             }
             // Also to the same leader: it may not have changed.
-            self.connect_resource_manager(context, None);
+            let silent = ManagerCause::Silent(InstanceId(session.0));
+            self.connect_resource_manager(context, silent);
         }
     }
 

@@ -20,10 +20,17 @@ pub(super) struct ProducerSignal {
     waker: AtomicWaker,
     /// Subpartitions without room for a data buffer.
     full: AtomicUsize,
+    /// Nothing waits for room: a known bug.
+    unbounded: bool,
     gone: Mutex<Option<TaskError>>,
 }
 
 impl ProducerSignal {
+    /// That of a task which puts more in than there is room for, or not.
+    pub fn new(unbounded: bool) -> Self {
+        ProducerSignal { unbounded, ..ProducerSignal::default() }
+    }
+
     /// Whether no reader has gone away before its end.
     pub fn check(&self) -> Result<(), TaskError> {
         self.gone.lock().expect("no panic under this lock").clone().map_or(Ok(()), Err)
@@ -122,7 +129,11 @@ impl Subpartition {
 
     /// Whether a data buffer, or an event, may be pushed.
     pub fn has_room(&self, event: bool) -> bool {
-        self.lock().has_room(event)
+        self.fits(&self.lock(), event)
+    }
+
+    fn fits(&self, state: &State, event: bool) -> bool {
+        self.signal.unbounded || state.has_room(event)
     }
 
     /// Waits until a data buffer, or an event, may be pushed.
@@ -130,7 +141,7 @@ impl Subpartition {
         poll_fn(|cx| {
             self.signal.waker.register(cx.waker());
             self.signal.check()?;
-            if self.lock().has_room(event) { Poll::Ready(Ok(())) } else { Poll::Pending }
+            if self.has_room(event) { Poll::Ready(Ok(())) } else { Poll::Pending }
         })
         .await
     }
@@ -139,11 +150,11 @@ impl Subpartition {
     pub fn push(&self, queued: Queued) {
         let waker = {
             let mut state = self.lock();
-            assert!(state.has_room(queued.is_event), "a producer waits for room");
-            let had_room = state.has_room(false);
+            assert!(self.fits(&state, queued.is_event), "a producer waits for room");
+            let had_room = self.fits(&state, false);
             state.events += usize::from(queued.is_event);
             state.queue.push_back(queued);
-            if had_room && !state.has_room(false) {
+            if had_room && !self.fits(&state, false) {
                 self.signal.full.fetch_add(1, Ordering::Relaxed);
             }
             if state.credit > 0 { state.reader.take() } else { None }
@@ -212,14 +223,14 @@ impl Subpartition {
             }
             return Poll::Pending;
         }
-        let was_full = !state.has_room(false);
+        let was_full = !self.fits(&state, false);
         let queued = state.queue.pop_front().expect("it is not empty");
         state.credit -= 1;
         state.events -= usize::from(queued.is_event);
         if queued.is_last {
             state.reading = Reading::Over;
         }
-        let has_room = state.has_room(false);
+        let has_room = self.fits(&state, false);
         drop(state);
         if was_full && has_room {
             self.signal.full.fetch_sub(1, Ordering::Relaxed);

@@ -90,7 +90,7 @@ impl RecordWriter {
             exchange: exchange.clone(),
             results: Vec::new(),
             places: Vec::new(),
-            signal: Arc::default(),
+            signal: Arc::new(ProducerSignal::new(host.sabotaged(sabotage::ROOM_NOT_AWAITED))),
             buffer_timeout,
             flush: None,
             written: Volume::default(),

@@ -180,7 +180,8 @@ async fn work(
 ) -> Result<(), TaskError> {
     let objects = &*environment.services.objects;
     let restored = RestoredTask::read(objects, deployment.restore.as_ref()).await?;
-    let (inbox, uploads) = (Inbox::new(&deployment.inputs), Uploads::default());
+    let overtakes = environment.host.sabotaged(sabotage::BUFFERS_OVERTAKE);
+    let (inbox, uploads) = (Inbox::new(&deployment.inputs, overtakes), Uploads::default());
     let finished = restored.finished && !environment.host.sabotaged(sabotage::END_HANDLED_AGAIN);
     open(environment, deployment, parts, restored).await?;
     let checkpoint = deployment.restore.as_ref().map(|restore| restore.checkpoint);

@@ -8,7 +8,7 @@ use crate::{
     host::{sim::Hardware, sim::NodeId},
     system::{
         ids::{CheckpointId, JobId},
-        job_manager::{JobEvent, TOO_LONG},
+        job_manager::{AbortCause, JobEvent},
         leadership::LeaderSessionId,
         protocol::JobStatus,
     },
@@ -65,7 +65,7 @@ impl FailuresInARowAreBorne {
                 let term = self.terms.entry((at.process, *job)).or_default();
                 term.runs = *status == JobStatus::Running;
             }
-            JobEvent::CheckpointAborted { job, checkpoint, reason } if reason == TOO_LONG => {
+            JobEvent::CheckpointAborted { job, checkpoint, cause: AbortCause::TooLong, .. } => {
                 let term = self.terms.entry((at.process, *job)).or_default();
                 // One that was being stored when its job began anew is no failure of its own.
                 term.expired = term.runs.then_some(*checkpoint);
@@ -142,7 +142,7 @@ impl FailuresInARowAreBorne {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing_jobs::*, FailuresInARowAreBorne, TOO_LONG};
+    use super::{super::testing_jobs::*, FailuresInARowAreBorne};
 
     /// A job that bears so many, of which these have failed.
     fn failed(tolerable_failures: Option<u32>, ids: &[u64]) -> History<FailuresInARowAreBorne> {
@@ -190,10 +190,7 @@ mod tests {
 
     #[test]
     fn one_that_takes_too_long_and_does_not_count_is_refused() {
-        let expired = |id| {
-            let (job, checkpoint, reason) = (JOB, CheckpointId(id), TOO_LONG.to_string());
-            JobEvent::CheckpointAborted { job, checkpoint, reason }
-        };
+        let expired = |id| aborted_for(id, AbortCause::TooLong);
         let runs = || failed(Some(1), &[]).holds(process(1, 1), status(JobStatus::Running));
         let late = || runs().holds(process(1, 1), expired(1));
         late().breaks(process(1, 1), triggered(2, &[]));

@@ -257,7 +257,7 @@ mod tests {
         let then = AfterSavepoint::GoOn;
         let triggered =
             || JobEvent::SavepointTriggered { job: JOB, checkpoint, path: path(), then };
-        let completed = || JobEvent::CheckpointCompleted { job: JOB, checkpoint, last: false };
+        let completed = || completed(checkpoint.0);
         let failed = || JobEvent::SavepointFailed { job: JOB, path: path(), why: "x".to_string() };
         let session = LeaderSessionId(1);
         let ended = || JobEvent::StatusChanged { job: JOB, session, status: JobStatus::Canceled };

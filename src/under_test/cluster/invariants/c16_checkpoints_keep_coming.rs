@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn ends(id: u64, last: bool) -> JobEvent {
-        JobEvent::CheckpointCompleted { job: JOB, checkpoint: CheckpointId(id), last }
+        completed_as(id, last)
     }
 
     fn is_late(history: Running) -> bool {

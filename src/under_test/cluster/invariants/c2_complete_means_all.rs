@@ -56,7 +56,7 @@ impl ClusterInvariant for CompleteMeansAll {
                 }
                 check
             }
-            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan, .. }) => {
                 let plan = Plan { attempts: plan.clone(), acknowledged: BTreeSet::new() };
                 self.plans.insert((*job, *checkpoint), plan);
                 Check::Ignored

@@ -45,7 +45,7 @@ impl ClusterInvariant for RetainedIsWhole {
 
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
-            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan, .. }) => {
                 let states = plan.iter().map(|attempt| state_object(*attempt, *checkpoint));
                 self.plans.insert((*job, *checkpoint), states.collect());
                 Check::Ignored

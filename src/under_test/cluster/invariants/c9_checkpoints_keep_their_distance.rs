@@ -118,11 +118,11 @@ mod tests {
     }
 
     fn begins(id: u64) -> JobEvent {
-        JobEvent::CheckpointTriggered { job: JOB, checkpoint: CheckpointId(id), plan: vec![] }
+        triggered(id, &[])
     }
 
     fn ends(id: u64) -> JobEvent {
-        JobEvent::CheckpointCompleted { job: JOB, checkpoint: CheckpointId(id), last: false }
+        completed(id)
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl ClusterInvariant for OldAttemptsAreIgnored {
                 epochs.extend(vertices.iter().map(|vertex| (*vertex, *epoch)));
                 self.waiting.retain(|(process, of, _), _| (*process, *of) != (at.process, *job));
             }
-            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan, .. }) => {
                 let waiting = plan.iter().copied().collect();
                 self.waiting.insert((at.process, *job, *checkpoint), waiting);
                 let old = plan.iter().find(|attempt| !self.is_present(at, **attempt));

@@ -102,7 +102,7 @@ impl ClusterInvariant for FailureStaysInItsRegion {
                 }
                 Check::Ignored
             }
-            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan, .. }) => {
                 let missing = plan.iter().copied().collect();
                 let pending = self.pending.entry((at.process, *job)).or_default();
                 pending.insert(*checkpoint, missing);
@@ -115,7 +115,7 @@ impl ClusterInvariant for FailureStaysInItsRegion {
                 }
                 Check::Ignored
             }
-            EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, last }) => {
+            EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, last, .. }) => {
                 if let Some(pending) = self.pending.get_mut(&(at.process, *job)) {
                     pending.remove(checkpoint);
                 }
@@ -292,7 +292,7 @@ mod tests {
         of: &[u32],
     ) -> History<FailureStaysInItsRegion> {
         let (checkpoint, plan) = (CheckpointId(8), vec![attempt(0, 1), attempt(1, 2)]);
-        let triggered = JobEvent::CheckpointTriggered { job: JOB, checkpoint, plan: plan.clone() };
+        let triggered = triggered(checkpoint.0, &plan);
         of.iter().fold(history.holds(process(1, 1), triggered), |history, of| {
             let attempt = plan[*of as usize];
             history.holds(process(1, 1), JobEvent::CheckpointAcknowledged { checkpoint, attempt })
@@ -360,8 +360,7 @@ mod tests {
             .holds(process(1, 1), scheduled_of(1, 1, &[0]))
             .holds(process(0, 1), committed(3, vec![removed.clone()]))
             .holds(process(1, 1), all_failed(0, 1));
-        let completed =
-            JobEvent::CheckpointCompleted { job: JOB, checkpoint: CheckpointId(8), last: true };
+        let completed = completed_as(8, true);
         two_regions().holds(process(1, 1), completed).holds(process(1, 1), all_failed(1, 2));
         // Who was paused between its begin and its first deployment has read it all the same.
         History::<FailureStaysInItsRegion>::new()
@@ -389,9 +388,8 @@ mod tests {
         two_regions().breaks(process(1, 1), failed(None));
         two_regions().breaks(process(1, 1), all_failed(1, 2));
         acknowledged(two_regions(), &[0]).breaks(process(1, 1), all_failed(1, 2));
-        let (checkpoint, reason) = (CheckpointId(8), "it took too long".to_string());
         acknowledged(two_regions(), &[0, 1])
-            .holds(process(1, 1), JobEvent::CheckpointAborted { job: JOB, checkpoint, reason })
+            .holds(process(1, 1), aborted(8))
             .breaks(process(1, 1), all_failed(1, 2));
         // A checkpoint's failure is a reason once.
         two_regions()
@@ -402,10 +400,9 @@ mod tests {
 
     #[test]
     fn what_has_failed_and_goes_on_all_the_same_is_refused() {
-        let triggered = |plan: &[(u32, u64)]| JobEvent::CheckpointTriggered {
-            job: JOB,
-            checkpoint: CheckpointId(9),
-            plan: plan.iter().map(|(vertex, epoch)| attempt(*vertex, *epoch)).collect(),
+        let triggered = |plan: &[(u32, u64)]| {
+            let plan = plan.iter().map(|(vertex, epoch)| attempt(*vertex, *epoch));
+            triggered(9, &plan.collect::<Vec<_>>())
         };
         let all = || {
             acknowledged(two_regions(), &[0, 1])

@@ -154,10 +154,11 @@ mod tests {
         let connection = crate::system::heartbeat::HeartbeatSession(1);
         let lost = JobEvent::ExecutorLost {
             job: JOB,
+            master: term(1),
             resource: resource(),
             session,
             connection,
-            told: None,
+            cause: LossCause::Told(connection),
         };
         finished()
             .holds(process(1, 1), lost)
@@ -166,7 +167,7 @@ mod tests {
             resource: resource(),
             index: 0,
             allocation: AllocationId(1),
-            unlisted: None,
+            cause: FreeCause::NotTaken,
         };
         finished()
             .holds(process(3, 1), freed)

@@ -1,7 +1,8 @@
 //! H1: a monitored session is lost once at most, only while it is monitored, never after; it times out only when no
-//! beat has come for the time-out.
+//! beat has come for the time-out, and is unreachable only when so many calls in a row have found nobody, or one after
+//! its connection broke.
 
-use super::{Check, ClusterInvariant};
+use super::{Check, ClusterInvariant, unreachable::CallsInARow};
 use crate::{
     harness::{check::Clocks, event::Moment},
     host::{sim::Hardware, sim::NodeId},
@@ -26,6 +27,7 @@ pub struct LossOnce {
 struct Watched {
     silent_since: Moment,
     lost: Option<Moment>,
+    calls: CallsInARow,
 }
 
 impl LossOnce {
@@ -43,11 +45,16 @@ impl LossOnce {
             Some(Watched { lost: Some(lost), .. }) => {
                 Check::broken(format!("{lost}: it is lost"), now)
             }
-            Some(Watched { silent_since, lost }) => {
+            Some(Watched { silent_since, lost, calls }) => {
                 *lost = Some(at);
                 let silent = at.time - silent_since.time + ROUNDED;
-                Check::that(!timed_out || silent >= least, || {
-                    (format!("{silent_since}: it beats"), now)
+                let holds = if timed_out { silent >= least } else { calls.too_many().is_some() };
+                Check::that(holds, || {
+                    let before = match timed_out {
+                        true => format!("{silent_since}: it beats"),
+                        false => "too few calls have found nobody".to_string(),
+                    };
+                    (before, now)
                 })
             }
         }
@@ -72,8 +79,19 @@ impl ClusterInvariant for LossOnce {
             (at.process, by.clone(), id.clone(), *session)
         };
         match seen {
+            EventRef::Heartbeat(
+                event @ (HeartbeatEvent::ConnectionBroken { by, id, session }
+                | HeartbeatEvent::CallFoundNobody { by, id, session }
+                | HeartbeatEvent::CallAnswered { by, id, session }),
+            ) => {
+                if let Some(watched) = self.monitored.get_mut(&target(by, id, session)) {
+                    watched.calls.observe(at, event, self.bounds.unreachable_threshold);
+                }
+                Check::Ignored
+            }
             EventRef::Heartbeat(HeartbeatEvent::TargetMonitored { by, id, session }) => {
-                let watched = Watched { silent_since: at, lost: None };
+                let calls = CallsInARow::default();
+                let watched = Watched { silent_since: at, lost: None, calls };
                 let known = self.monitored.insert(target(by, id, session), watched);
                 Check::that(known.is_none(), || {
                     ("it is monitored".to_string(), format!("{at}: {session:?} of {id} is"))
@@ -145,6 +163,26 @@ mod tests {
         HeartbeatEvent::Unreachable { by, id, session }
     }
 
+    fn nobody() -> HeartbeatEvent {
+        let (by, id, session) = names();
+        HeartbeatEvent::CallFoundNobody { by, id, session }
+    }
+
+    fn answered() -> HeartbeatEvent {
+        let (by, id, session) = names();
+        HeartbeatEvent::CallAnswered { by, id, session }
+    }
+
+    fn broken() -> HeartbeatEvent {
+        let (by, id, session) = names();
+        HeartbeatEvent::ConnectionBroken { by, id, session }
+    }
+
+    /// Two calls find nobody, which is one too many.
+    fn not_found(history: History<LossOnce>, node: usize) -> History<LossOnce> {
+        history.holds(process(node, 1), nobody()).holds(process(node, 1), nobody())
+    }
+
     fn beat() -> HeartbeatEvent {
         let (by, id, session) = names();
         HeartbeatEvent::BeatReceived { by, id, session }
@@ -158,8 +196,7 @@ mod tests {
 
     #[test]
     fn a_loss_of_what_is_monitored_is_accepted() {
-        watching()
-            .holds(process(2, 1), monitored())
+        not_found(watching().holds(process(2, 1), monitored()), 2)
             .holds(process(2, 1), unreachable())
             .after(TIMEOUT)
             .holds(process(1, 1), timed_out())
@@ -173,7 +210,7 @@ mod tests {
     fn a_time_out_while_beats_come_is_refused_and_one_of_who_is_not_there_is_not() {
         let beating = || watching().after(TIMEOUT).holds(process(1, 1), beat()).after(TIMEOUT / 2);
         beating().breaks(process(1, 1), timed_out());
-        beating().holds(process(1, 1), unreachable());
+        not_found(beating(), 1).holds(process(1, 1), unreachable());
         beating().after(TIMEOUT / 2).holds(process(1, 1), timed_out());
         watching().breaks(process(1, 1), timed_out());
     }
@@ -181,12 +218,26 @@ mod tests {
     #[test]
     fn a_beat_of_what_is_lost_or_not_monitored_is_refused() {
         watching().breaks(process(2, 1), beat());
-        watching().holds(process(1, 1), unreachable()).breaks(process(1, 1), beat());
+        let lost = not_found(watching(), 1).holds(process(1, 1), unreachable());
+        lost.breaks(process(1, 1), beat());
+    }
+
+    #[test]
+    fn who_is_found_unreachable_by_too_few_calls_is_refused() {
+        let once = || watching().holds(process(1, 1), nobody());
+        watching().breaks(process(1, 1), unreachable());
+        once().breaks(process(1, 1), unreachable());
+        let again = once().holds(process(1, 1), answered()).holds(process(1, 1), nobody());
+        again.breaks(process(1, 1), unreachable());
+        once()
+            .holds(process(1, 1), broken())
+            .holds(process(1, 1), nobody())
+            .holds(process(1, 1), unreachable());
     }
 
     #[test]
     fn a_second_loss_is_refused() {
-        let late = || watching().after(TIMEOUT);
+        let late = || not_found(watching().after(TIMEOUT), 1);
         late().holds(process(1, 1), timed_out()).breaks(process(1, 1), unreachable());
         late().holds(process(1, 1), unreachable()).breaks(process(1, 1), timed_out());
     }

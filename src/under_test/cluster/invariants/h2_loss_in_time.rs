@@ -1,7 +1,8 @@
-//! H2: a session without a beat is lost when the time-out is over, on the clock of whoever monitors it, and what is lost
-//! is given up at once. Time in which that process stands still does not count.
+//! H2: a session without a beat is lost when the time-out is over, on the clock of whoever monitors it; one that too many
+//! calls in a row have not found, or one call after its connection broke, is lost at once; and what is lost is given up at
+//! once. Time in which that process stands still does not count.
 
-use super::{Check, Clocks, ClusterInvariant, Mark};
+use super::{Check, Clocks, ClusterInvariant, Mark, unreachable::CallsInARow};
 use crate::{
     harness::event::Moment,
     host::sim::{Hardware, NodeId},
@@ -28,6 +29,7 @@ pub struct LossInTime {
     bounds: TimeBounds,
     clocks: Clocks,
     monitored: BTreeMap<Target, Watched>,
+    calls: BTreeMap<Target, (CallsInARow, Option<Mark>)>,
 }
 
 impl LossInTime {
@@ -81,12 +83,18 @@ impl ClusterInvariant for LossInTime {
                 HeartbeatEvent::TimedOut { by, id, session }
                 | HeartbeatEvent::Unreachable { by, id, session } => (by, id, session, Some(true)),
                 HeartbeatEvent::TargetUnmonitored { by, id, session } => (by, id, session, None),
-                HeartbeatEvent::ConnectionBroken { .. } => return Check::Ignored,
+                HeartbeatEvent::ConnectionBroken { by, id, session }
+                | HeartbeatEvent::CallFoundNobody { by, id, session }
+                | HeartbeatEvent::CallAnswered { by, id, session } => {
+                    let target = (at.process, by.clone(), id.clone(), *session);
+                    return self.called(at, target, event);
+                }
             },
             EventRef::Hardware(event) => {
                 self.clocks.observe(at, event);
                 if matches!(event, Hardware::Ended(_)) {
                     self.monitored.retain(|(process, ..), _| *process != at.process);
+                    self.calls.retain(|(process, ..), _| *process != at.process);
                 }
                 return Check::Ignored;
             }
@@ -97,13 +105,45 @@ impl ClusterInvariant for LossInTime {
             Some(lost) => self.monitored.insert(target.clone(), self.watched(at, lost)),
             None => self.monitored.remove(&target),
         };
-        before.map_or(Check::Ignored, |before| self.check(&target, &before, at.time))
+        let found = self.check_found(&target, at.time);
+        if next != Some(false) {
+            self.calls.remove(&target);
+        }
+        before.map_or(Check::Ignored, |before| self.check(&target, &before, at.time)).and(found)
     }
 
     fn finish(&mut self, end: Duration) -> Check {
         let open = self.monitored.iter();
-        open.map(|(target, watched)| self.check(target, watched, end))
-            .fold(Check::Ignored, Check::and)
+        let open = open.map(|(target, watched)| self.check(target, watched, end));
+        let found = self.calls.keys().map(|target| self.check_found(target, end));
+        open.chain(found).fold(Check::Ignored, Check::and)
+    }
+}
+
+impl LossInTime {
+    /// A call to a target that is not lost has come to its end, or its connection has.
+    fn called(&mut self, at: Moment, target: Target, event: &HeartbeatEvent) -> Check {
+        if self.monitored.get(&target).is_none_or(|watched| watched.lost) {
+            return Check::Ignored;
+        }
+        let found = self.check_found(&target, at.time);
+        let (calls, since) = self.calls.entry(target).or_default();
+        calls.observe(at, event, self.bounds.unreachable_threshold);
+        if calls.too_many() == Some(at) {
+            since.get_or_insert(self.clocks.mark(at.process.0, at.time));
+        }
+        found
+    }
+
+    /// Whether too many calls have not found a target that is not lost for too long.
+    fn check_found(&self, target: &Target, now: Duration) -> Check {
+        let ((node, _), by, id, _) = target;
+        let Some((calls, Some(since))) = self.calls.get(target) else { return Check::Ignored };
+        Check::that(self.clocks.ran(*node, *since, now) <= LATE_MAX, || {
+            let at = calls.too_many().map(|at| at.to_string()).unwrap_or_default();
+            let now = format!("{:.3}s: it is not lost", now.as_secs_f64());
+            (format!("{at}: too many calls of {by} have not found {id}"), now)
+        })
     }
 }
 
@@ -124,6 +164,9 @@ mod tests {
     const BEAT: Say = |by, id, session| HeartbeatEvent::BeatReceived { by, id, session };
     const TIMED_OUT: Say = |by, id, session| HeartbeatEvent::TimedOut { by, id, session };
     const UNREACHABLE: Say = |by, id, session| HeartbeatEvent::Unreachable { by, id, session };
+    const NOBODY: Say = |by, id, session| HeartbeatEvent::CallFoundNobody { by, id, session };
+    const ANSWERED: Say = |by, id, session| HeartbeatEvent::CallAnswered { by, id, session };
+    const BROKEN: Say = |by, id, session| HeartbeatEvent::ConnectionBroken { by, id, session };
     const UNMONITORED: Say =
         |by, id, session| HeartbeatEvent::TargetUnmonitored { by, id, session };
 
@@ -159,6 +202,20 @@ mod tests {
         let lost = || watching().holds(process(1, 1), it(UNREACHABLE));
         lost().at_once().after(LATE).breaks(process(1, 1), it(UNMONITORED));
         assert!(matches!(lost().finish(TIMEOUT), Check::Broken { .. }));
+    }
+
+    #[test]
+    fn what_too_many_calls_do_not_find_is_lost_at_once() {
+        let nobody = |history: History<LossInTime>| history.holds(process(1, 1), it(NOBODY));
+        let twice = || nobody(nobody(watching()));
+        twice().at_once().holds(process(1, 1), it(UNREACHABLE));
+        twice().at_once().after(LATE).breaks(process(1, 1), it(UNREACHABLE));
+        twice().breaks(process(1, 1), it(BEAT));
+        assert!(matches!(twice().finish(TIMEOUT), Check::Broken { .. }));
+        let answered = nobody(watching()).holds(process(1, 1), it(ANSWERED));
+        nobody(answered).holds(process(1, 1), it(BEAT));
+        let broken = nobody(watching().holds(process(1, 1), it(BROKEN)));
+        broken.breaks(process(1, 1), it(BEAT));
     }
 
     #[test]

@@ -4,7 +4,10 @@
 use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
-    system::{job_manager::JobEvent, task_executor::SlotEvent},
+    system::{
+        job_manager::{JobEvent, LossCause},
+        task_executor::{ManagerCause, PartCause, SlotEvent},
+    },
     under_test::cluster::{EventKind, EventRef, Model},
 };
 use std::fmt::Debug;
@@ -29,17 +32,21 @@ impl ClusterInvariant for OnlyItsOwnLeader {
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
             EventRef::Slot(SlotEvent::MasterDisconnected {
-                connection, told: Some(told), ..
+                connection,
+                cause: PartCause::Told(told),
+                ..
             })
-            | EventRef::Job(JobEvent::ExecutorLost { connection, told: Some(told), .. }) => {
-                own(at, connection, told)
-            }
+            | EventRef::Job(JobEvent::ExecutorLost {
+                connection,
+                cause: LossCause::Told(told),
+                ..
+            }) => own(at, connection, told),
             EventRef::Job(JobEvent::MasterDropped { session, told: Some(told), .. }) => {
                 own(at, session, told)
             }
             EventRef::Slot(SlotEvent::ResourceManagerDisconnected {
                 instance,
-                told: Some(told),
+                cause: ManagerCause::Told(told),
                 ..
             }) => own(at, instance, told),
             _ => Check::Ignored,
@@ -65,27 +72,33 @@ mod tests {
     fn events(stands: u128, told: Option<u128>) -> (SlotEvent, SlotEvent, JobEvent, JobEvent) {
         let (session, by) = (term(stands), told.map(term));
         let instance = InstanceId(stands);
-        let (connection, said) = (HeartbeatSession(stands), told.map(HeartbeatSession));
+        let connection = HeartbeatSession(stands);
+        let part = told.map_or(PartCause::Unused, |told| PartCause::Told(HeartbeatSession(told)));
+        let manager =
+            told.map_or(ManagerCause::ReportRefused, |told| ManagerCause::Told(InstanceId(told)));
+        let anew = LossCause::NewLife(TaskExecutorSession(2));
+        let loss = told.map_or(anew, |told| LossCause::Told(HeartbeatSession(told)));
         (
             SlotEvent::MasterDisconnected {
                 resource: resource(),
                 job: JOB,
                 session,
                 connection,
-                told: said,
+                cause: part,
             },
             SlotEvent::ResourceManagerDisconnected {
                 resource: resource(),
                 instance,
-                told: told.map(InstanceId),
+                cause: manager,
             },
             JobEvent::MasterDropped { job: JOB, session, told: by },
             JobEvent::ExecutorLost {
                 job: JOB,
+                master: term(1),
                 resource: resource(),
                 session: TaskExecutorSession(1),
                 connection,
-                told: said,
+                cause: loss,
             },
         )
     }

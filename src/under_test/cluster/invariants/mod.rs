@@ -8,6 +8,7 @@ pub mod c14_savepoint_is_whole;
 pub mod c15_recovery_says_why;
 pub mod c16_checkpoints_keep_coming;
 pub mod c17_state_follows_input;
+pub mod c18_aborts_have_a_present_cause;
 pub mod c1_ids_grow;
 pub mod c2_complete_means_all;
 pub mod c3_newest_is_restored;
@@ -41,6 +42,7 @@ pub mod h1_loss_once;
 pub mod h2_loss_in_time;
 pub mod h3_loss_names_what_stands;
 pub mod h4_only_its_own_leader;
+pub mod h5_ends_have_a_present_cause;
 pub mod j1_no_foreign_restart;
 pub mod k1_client_is_served;
 pub mod l1_grants_alternate;
@@ -83,6 +85,7 @@ pub(super) mod testing_jobs;
 #[cfg(test)]
 pub(super) mod testing_services;
 mod unannounced;
+mod unreachable;
 pub mod w1_rest_tells_what_was;
 pub mod w2_answers_are_not_old;
 pub mod w3_rest_cancels_as_it_says;
@@ -144,6 +147,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(c14_savepoint_is_whole::SavepointIsWhole::default()),
         Box::new(c15_recovery_says_why::RecoverySaysWhy::default()),
         Box::new(c16_checkpoints_keep_coming::CheckpointsKeepComing::new(bounds.clone())),
+        Box::new(c18_aborts_have_a_present_cause::AbortsHaveAPresentCause::default()),
         Box::new(c2_complete_means_all::CompleteMeansAll::default()),
         Box::new(c3_newest_is_restored::NewestIsRestored::default()),
         Box::new(c4_visible_after_stored::VisibleAfterStored::default()),
@@ -171,6 +175,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(h2_loss_in_time::LossInTime::new(bounds.clone())),
         Box::new(h3_loss_names_what_stands::LossNamesWhatStands::default()),
         Box::new(h4_only_its_own_leader::OnlyItsOwnLeader),
+        Box::new(h5_ends_have_a_present_cause::EndsHaveAPresentCause::default()),
         Box::new(k1_client_is_served::ClientIsServed),
         Box::new(log_durable::LogDurable::default()),
         Box::new(s1_slot_held_once::SlotHeldOnce::default()),

@@ -77,7 +77,7 @@ mod tests {
             resource: resource(),
             index,
             allocation: AllocationId(number),
-            unlisted: None,
+            cause: FreeCause::NotTaken,
         }
     }
 

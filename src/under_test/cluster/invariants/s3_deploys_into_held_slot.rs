@@ -96,7 +96,7 @@ mod tests {
             resource: resource(),
             index: 0,
             allocation: AllocationId(number),
-            unlisted: None,
+            cause: FreeCause::NotTaken,
         }
     }
 
@@ -116,7 +116,7 @@ mod tests {
             job: JOB,
             session: term(number),
             connection: HeartbeatSession(number),
-            told: None,
+            cause: PartCause::Unused,
         }
     }
 

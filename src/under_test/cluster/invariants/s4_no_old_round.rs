@@ -107,7 +107,7 @@ mod tests {
             job: JOB,
             session: term(1),
             connection: crate::system::heartbeat::HeartbeatSession(1),
-            told: None,
+            cause: PartCause::Unused,
         };
         two_rounds().holds(process(3, 1), gone).breaks(process(3, 1), answered(2));
     }

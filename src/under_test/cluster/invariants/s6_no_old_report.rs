@@ -1,5 +1,6 @@
 //! S6: a task executor frees a slot that its master's report does not list only if the report answers the
-//! newest round of offers in which the slot was. An older report says nothing of a newer offer.
+//! newest round of offers in which the slot was. An older report says nothing of a newer offer, nor any report
+//! of a slot that the master is not known to have taken.
 
 use super::{Check, ClusterInvariant};
 use crate::{
@@ -7,7 +8,7 @@ use crate::{
     host::{sim::Hardware, sim::NodeId},
     system::{
         ids::{AllocationId, JobId},
-        task_executor::SlotEvent,
+        task_executor::{FreeCause, SlotEvent},
     },
     under_test::cluster::{EventKind, EventRef, Model},
 };
@@ -15,10 +16,16 @@ use std::collections::BTreeMap;
 
 type Process = (NodeId, u64);
 
-/// Remembers the newest round of offers in which each slot was.
+/// Remembers the newest round of offers in which each slot was, and whether its master has taken it.
 #[derive(Default)]
 pub struct NoOldReport {
-    held: BTreeMap<(Process, AllocationId), (JobId, u64)>,
+    held: BTreeMap<(Process, AllocationId), Hold>,
+}
+
+struct Hold {
+    job: JobId,
+    offered: u64,
+    active: bool,
 }
 
 impl ClusterInvariant for NoOldReport {
@@ -37,24 +44,32 @@ impl ClusterInvariant for NoOldReport {
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, _: &Model) -> Check {
         match seen {
             EventRef::Slot(SlotEvent::SlotAllocated { job, allocation, .. }) => {
-                self.held.insert((at.process, *allocation), (*job, 0));
+                let hold = Hold { job: *job, offered: 0, active: false };
+                self.held.insert((at.process, *allocation), hold);
                 Check::Ignored
             }
             EventRef::Slot(SlotEvent::SlotsOffered { job, round, .. }) => {
-                for ((process, _), (of, offered)) in &mut self.held {
-                    if *process == at.process && of == job {
-                        *offered = *round;
-                    }
+                self.holds_of(at, *job).for_each(|hold| hold.offered = *round);
+                Check::Ignored
+            }
+            EventRef::Slot(SlotEvent::SlotActivated { allocation, .. }) => {
+                if let Some(hold) = self.held.get_mut(&(at.process, *allocation)) {
+                    hold.active = true;
                 }
                 Check::Ignored
             }
-            EventRef::Slot(SlotEvent::SlotFreed { allocation, unlisted, .. }) => {
+            EventRef::Slot(SlotEvent::MasterDisconnected { job, .. }) => {
+                self.holds_of(at, *job).for_each(|hold| hold.active = false);
+                Check::Ignored
+            }
+            EventRef::Slot(SlotEvent::SlotFreed { allocation, cause, .. }) => {
                 let held = self.held.remove(&(at.process, *allocation));
-                let Some(unlisted) = unlisted else { return Check::Ignored };
-                let offered = held.map_or(0, |(_, round)| round);
-                Check::that(offered <= *unlisted, || {
-                    let before = format!("{allocation:?} was offered in round {offered}");
-                    (before, format!("{at}: a report of round {unlisted} frees it"))
+                let FreeCause::Unlisted { round, .. } = cause else { return Check::Ignored };
+                let fits = held.as_ref().is_some_and(|hold| hold.offered <= *round && hold.active);
+                Check::that(fits, || {
+                    let offered = held.map(|hold| (hold.offered, hold.active));
+                    let before = format!("{allocation:?} was offered, and is active: {offered:?}");
+                    (before, format!("{at}: a report of round {round} frees it"))
                 })
             }
             EventRef::Hardware(Hardware::Ended(_)) => {
@@ -66,9 +81,19 @@ impl ClusterInvariant for NoOldReport {
     }
 }
 
+impl NoOldReport {
+    fn holds_of(&mut self, at: Moment, job: JobId) -> impl Iterator<Item = &mut Hold> {
+        let of_job = move |((process, _), hold): &(&(Process, AllocationId), &mut Hold)| {
+            *process == at.process && hold.job == job
+        };
+        self.held.iter_mut().filter(of_job).map(|(_, hold)| hold)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::testing_jobs::*, NoOldReport};
+    use crate::system::heartbeat::HeartbeatSession;
 
     fn resource() -> ResourceId {
         ResourceId("a".to_string())
@@ -84,19 +109,39 @@ mod tests {
             .holds(process(3, 1), offer(7))
     }
 
-    fn freed(unlisted: Option<u64>) -> SlotEvent {
+    fn taken() -> History<NoOldReport> {
+        let allocation = AllocationId(1);
+        offered()
+            .holds(process(3, 1), SlotEvent::SlotActivated { resource: resource(), allocation })
+    }
+
+    fn freed(cause: FreeCause) -> SlotEvent {
         let (index, allocation) = (0, AllocationId(1));
-        SlotEvent::SlotFreed { resource: resource(), index, allocation, unlisted }
+        SlotEvent::SlotFreed { resource: resource(), index, allocation, cause }
+    }
+
+    fn unlisted(round: u64) -> SlotEvent {
+        freed(FreeCause::Unlisted { connection: HeartbeatSession(1), round })
     }
 
     #[test]
     fn the_newest_report_or_another_reason_may_free_it() {
-        offered().holds(process(3, 1), freed(None));
-        offered().holds(process(3, 1), freed(Some(7)));
+        offered().holds(process(3, 1), freed(FreeCause::NotTaken));
+        taken().holds(process(3, 1), unlisted(7));
     }
 
     #[test]
     fn an_older_report_may_not() {
-        offered().breaks(process(3, 1), freed(Some(6)));
+        taken().breaks(process(3, 1), unlisted(6));
+    }
+
+    #[test]
+    fn no_report_may_while_it_is_not_taken() {
+        offered().breaks(process(3, 1), unlisted(7));
+        let (session, connection) = (term(1), HeartbeatSession(1));
+        let (job, cause) = (JOB, PartCause::Told(connection));
+        let gone =
+            SlotEvent::MasterDisconnected { resource: resource(), job, session, connection, cause };
+        taken().holds(process(3, 1), gone).breaks(process(3, 1), unlisted(7));
     }
 }

@@ -5,14 +5,14 @@ pub use crate::system::{
     connector::SinkEvent,
     graph::{CheckpointSettings, RestartStrategy},
     ids::*,
-    job_manager::JobEvent,
+    job_manager::{AbortCause, JobEvent, LossCause},
     protocol::{ApplicationStatus, ExecutionState, JobResult, JobStatus, job_component},
     service::{
         log::{LogEvent, TransactionId},
         object_store::{Content, ObjectStoreEvent},
     },
     store::{self, CheckpointPointer, StoredResult},
-    task_executor::{SlotEvent, TaskEvent},
+    task_executor::{EndCause, FreeCause, ManagerCause, PartCause, SlotEvent, TaskEvent},
 };
 
 use crate::system::graph::{OperatorSpec, StreamGraph};
@@ -160,7 +160,12 @@ pub fn scheduled_of(number: u128, epoch: u64, vertices: &[u32]) -> JobEvent {
 }
 
 pub fn triggered(id: u64, plan: &[ExecutionAttemptId]) -> JobEvent {
-    JobEvent::CheckpointTriggered { job: JOB, checkpoint: CheckpointId(id), plan: plan.to_vec() }
+    JobEvent::CheckpointTriggered {
+        job: JOB,
+        session: term(1),
+        checkpoint: CheckpointId(id),
+        plan: plan.to_vec(),
+    }
 }
 
 pub fn acknowledged(id: u64, attempt: ExecutionAttemptId) -> JobEvent {
@@ -168,15 +173,22 @@ pub fn acknowledged(id: u64, attempt: ExecutionAttemptId) -> JobEvent {
 }
 
 pub fn completed(id: u64) -> JobEvent {
-    JobEvent::CheckpointCompleted { job: JOB, checkpoint: CheckpointId(id), last: false }
+    completed_as(id, false)
+}
+
+/// The same, and whether it is the final one.
+pub fn completed_as(id: u64, last: bool) -> JobEvent {
+    let (session, checkpoint) = (term(1), CheckpointId(id));
+    JobEvent::CheckpointCompleted { job: JOB, session, checkpoint, last }
 }
 
 pub fn aborted(id: u64) -> JobEvent {
-    JobEvent::CheckpointAborted {
-        job: JOB,
-        checkpoint: CheckpointId(id),
-        reason: "test".to_string(),
-    }
+    aborted_for(id, AbortCause::TooLong)
+}
+
+pub fn aborted_for(id: u64, cause: AbortCause) -> JobEvent {
+    let (session, checkpoint) = (term(1), CheckpointId(id));
+    JobEvent::CheckpointAborted { job: JOB, session, checkpoint, cause }
 }
 
 pub fn transaction(generation: u64, number: u64) -> TransactionId {

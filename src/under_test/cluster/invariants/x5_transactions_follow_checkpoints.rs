@@ -49,7 +49,7 @@ impl ClusterInvariant for TransactionsFollowCheckpoints {
                 self.prepared.insert(transaction.clone(), *checkpoint);
                 Check::Ignored
             }
-            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan, .. }) => {
                 self.coverage.triggered(*job, *checkpoint, plan);
                 Check::Ignored
             }

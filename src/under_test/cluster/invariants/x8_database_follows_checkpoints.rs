@@ -59,7 +59,7 @@ impl ClusterInvariant for DatabaseFollowsCheckpoints {
                 waiting.entry(*checkpoint).or_default().insert(attempt.epoch);
                 Check::Ignored
             }
-            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan, .. }) => {
                 self.coverage.triggered(*job, *checkpoint, plan);
                 Check::Ignored
             }

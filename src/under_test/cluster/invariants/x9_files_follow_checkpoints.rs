@@ -55,7 +55,7 @@ impl ClusterInvariant for FilesFollowCheckpoints {
     fn observe(&mut self, at: Moment, seen: EventRef<'_>, model: &Model) -> Check {
         match seen {
             EventRef::Sink(event) => self.observe_sink(at, event),
-            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan }) => {
+            EventRef::Job(JobEvent::CheckpointTriggered { job, checkpoint, plan, .. }) => {
                 self.coverage.triggered(*job, *checkpoint, plan);
                 Check::Ignored
             }

@@ -17,7 +17,7 @@ use crate::{
     system::{
         graph::{RestoredParts, SharedFile, StateHandle, TaskRestore},
         ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, ResourceId},
-        job_manager::event::{JobEvent, TOO_LONG},
+        job_manager::{AbortCause, JobEvent},
         protocol::{CheckpointAck, CheckpointDecline, Finality, JobStatus, TaskExecutionState},
         reason::shortened,
         sabotage,
@@ -164,7 +164,7 @@ impl JobMasterCore {
     }
 
     /// Aborts what is pending and begins nothing new. One that is being stored is not given up.
-    pub(super) fn stop_checkpoints(&mut self, now: Instant, reason: &str) {
+    pub(super) fn stop_checkpoints(&mut self, now: Instant, cause: &AbortCause) {
         self.checkpoints.running = false;
         self.checkpoints.period += 1;
         let pending: Vec<CheckpointId> = self.checkpoints.pending.keys().copied().collect();
@@ -174,7 +174,7 @@ impl JobMasterCore {
             {
                 continue;
             }
-            self.abort(now, checkpoint, reason);
+            self.abort(now, checkpoint, cause);
         }
     }
 
@@ -187,6 +187,9 @@ impl JobMasterCore {
     }
 
     fn pause_over(&self, now: Instant) -> Instant {
+        if self.job.checkpoints.min_pause_ms > 0 && self.switches.on(sabotage::PAUSE_NOT_KEPT) {
+            return now;
+        }
         let pause = Duration::from_millis(self.job.checkpoints.min_pause_ms);
         self.checkpoints.last_end.map_or(now, |end| end + pause)
     }
@@ -243,12 +246,15 @@ impl JobMasterCore {
     fn begin(&mut self, now: Instant, checkpoint: CheckpointId) {
         let plan: Vec<ExecutionAttemptId> =
             self.executions.values().map(|execution| execution.attempt).collect();
-        let job = self.id();
-        let timeout = Duration::from_millis(self.job.checkpoints.timeout_ms);
+        let (job, session) = (self.id(), self.session);
+        let mut timeout = Duration::from_millis(self.job.checkpoints.timeout_ms);
+        if self.switches.on(sabotage::TOO_LONG_TOO_SOON) {
+            timeout /= 2;
+        }
         let pending = PendingCheckpoint::new(checkpoint, plan.iter().copied(), now);
         self.checkpoints.pending.insert(checkpoint, pending);
         let stops = self.savepoint_begins(checkpoint);
-        self.announce(JobEvent::CheckpointTriggered { job, checkpoint, plan });
+        self.announce(JobEvent::CheckpointTriggered { job, session, checkpoint, plan });
         for attempt in self.source_attempts() {
             if let Some(resource) = self.resource_of(attempt) {
                 self.does(Effect::Trigger(resource, attempt, checkpoint, stops));
@@ -260,11 +266,11 @@ impl JobMasterCore {
     pub(super) fn checkpoint_timed_out(&mut self, now: Instant, checkpoint: CheckpointId) {
         if self.checkpoints.pending.contains_key(&checkpoint) {
             match self.switches.on(sabotage::EXPIRED_NOT_COUNTED) {
-                true => self.abort(now, checkpoint, TOO_LONG),
-                false => self.fail_checkpoint(now, checkpoint, None, TOO_LONG),
+                true => self.abort(now, checkpoint, &AbortCause::TooLong),
+                false => self.fail_checkpoint(now, checkpoint, None, &AbortCause::TooLong),
             }
         } else {
-            self.give_up_storing(now, checkpoint, TOO_LONG);
+            self.give_up_storing(now, checkpoint, AbortCause::TooLong);
         }
     }
 
@@ -294,11 +300,17 @@ impl JobMasterCore {
         }
         if let Some(file) = self.missing_file(&state) {
             self.discard_part(&state);
-            let reason = format!("{attempt:?} names {file}, which is there no more");
-            return self.fail_checkpoint(now, checkpoint, Some(attempt), &reason);
+            let cause = AbortCause::FileGone { attempt, file };
+            return self.fail_checkpoint(now, checkpoint, Some(attempt), &cause);
         }
         let pending = self.checkpoints.pending.get_mut(&checkpoint).expect("it is pending");
-        match pending.acknowledge(attempt, &state, ended) {
+        let acknowledged = match pending.acknowledge(attempt, &state, ended) {
+            Acknowledged::Duplicate if self.switches.on(sabotage::REPEATED_PART_COUNTS) => {
+                Acknowledged::Noted
+            }
+            other => other,
+        };
+        match acknowledged {
             Acknowledged::Noted => {
                 if !state.shared.is_empty() {
                     let files = state.shared.iter().map(|file| file.object.clone()).collect();
@@ -339,7 +351,8 @@ impl JobMasterCore {
         completed: CompletedCheckpoint,
         progress: Progress,
     ) {
-        let (job, checkpoint, last) = (self.id(), completed.id, completed.last);
+        let (job, session) = (self.id(), self.session);
+        let (checkpoint, last) = (completed.id, completed.last);
         assert!(self.checkpoints.newest() < Some(checkpoint), "checkpoints complete in order");
         let finality = completed.finality();
         let is_savepoint = !last && self.savepoints.takes(checkpoint);
@@ -352,10 +365,10 @@ impl JobMasterCore {
             self.checkpoints.failures = 0;
         }
         self.checkpoints.last_end = Some(now);
-        self.announce(JobEvent::CheckpointCompleted { job, checkpoint, last });
+        self.announce(JobEvent::CheckpointCompleted { job, session, checkpoint, last });
         let older = self.subsumed_by(checkpoint, progress.since);
         for id in older {
-            self.abort(now, id, "a newer one is complete");
+            self.abort(now, id, &AbortCause::Subsumed { by: checkpoint });
         }
         self.confirm_to_all(checkpoint, finality);
         let retained = self.job.checkpoints.retained as usize;
@@ -413,8 +426,14 @@ impl JobMasterCore {
         let (attempt, checkpoint) = (*attempt, *checkpoint);
         let pending = self.checkpoints.pending.contains_key(&checkpoint);
         if pending && self.current(attempt).is_some() {
-            let reason = format!("{attempt:?} declined: {}", shortened(reason));
-            self.fail_checkpoint(now, checkpoint, Some(attempt), &reason);
+            let mut hit = checkpoint;
+            if let Some((newest, _)) = self.checkpoints.pending.last_key_value()
+                && self.switches.on(sabotage::DECLINE_HITS_THE_NEWEST)
+            {
+                hit = *newest;
+            }
+            let cause = AbortCause::Declined { attempt, why: shortened(reason).to_string() };
+            self.fail_checkpoint(now, hit, Some(attempt), &cause);
         } else if self.switches.on(sabotage::OLD_DECLINES_COUNT) {
             self.count_failure(now, checkpoint, Some(attempt));
         }
@@ -425,9 +444,9 @@ impl JobMasterCore {
         now: Instant,
         checkpoint: CheckpointId,
         declined: Option<ExecutionAttemptId>,
-        reason: &str,
+        cause: &AbortCause,
     ) {
-        self.abort(now, checkpoint, reason);
+        self.abort(now, checkpoint, cause);
         self.count_failure(now, checkpoint, declined);
     }
 
@@ -435,10 +454,10 @@ impl JobMasterCore {
         &mut self,
         now: Instant,
         checkpoint: CheckpointId,
-        reason: &str,
+        cause: &AbortCause,
         progress: Progress,
     ) {
-        self.announce_abort(now, checkpoint, reason, progress);
+        self.announce_abort(now, checkpoint, cause, progress);
         // One that is given up because its job restarts or ends is no failure of its own.
         if self.status == JobStatus::Running {
             self.count_failure(now, checkpoint, None);
@@ -463,7 +482,7 @@ impl JobMasterCore {
     }
 
     /// Gives a pending checkpoint up.
-    fn abort(&mut self, now: Instant, checkpoint: CheckpointId, reason: &str) {
+    fn abort(&mut self, now: Instant, checkpoint: CheckpointId, cause: &AbortCause) {
         let Some(pending) = self.checkpoints.pending.remove(&checkpoint) else { return };
         let progress = Progress::of(&pending);
         let files: Vec<SharedFile> = pending.shared().cloned().collect();
@@ -473,18 +492,19 @@ impl JobMasterCore {
         }
         self.release_files(files.iter());
         self.remove_unnamed(Some(checkpoint));
-        self.announce_abort(now, checkpoint, reason, progress);
+        self.announce_abort(now, checkpoint, cause, progress);
     }
 
     fn announce_abort(
         &mut self,
         now: Instant,
         checkpoint: CheckpointId,
-        why: &str,
+        cause: &AbortCause,
         progress: Progress,
     ) {
+        let why = cause.to_string();
         self.checkpoints.last_end = Some(now);
-        self.checkpoints.history.failed(now, checkpoint, why, progress);
+        self.checkpoints.history.failed(now, checkpoint, &why, progress);
         // Timers that are set belong to the former period.
         if self.savepoints.stops_with(checkpoint)
             && self.status == JobStatus::Running
@@ -492,9 +512,9 @@ impl JobMasterCore {
         {
             self.checkpoints.period += 1;
         }
-        self.savepoint_aborted(checkpoint, why);
-        let (job, reason) = (self.id(), why.to_string());
-        self.announce(JobEvent::CheckpointAborted { job, checkpoint, reason });
+        self.savepoint_aborted(checkpoint, &why);
+        let (job, session, cause) = (self.id(), self.session, cause.clone());
+        self.announce(JobEvent::CheckpointAborted { job, session, checkpoint, cause });
         for (resource, attempt) in self.connected_attempts() {
             self.does(Effect::Abort(resource, attempt, checkpoint));
         }

@@ -6,7 +6,7 @@ use crate::{
     system::{
         heartbeat::HeartbeatSession,
         ids::{AllocationId, ExecutionAttemptId, JobId, ResourceId},
-        job_manager::event::JobEvent,
+        job_manager::{JobEvent, LossCause},
         protocol::{
             ExecutorReport, JobStatus, MasterReport, OfferedSlots, RegistrationRefusal,
             TaskExecutionState, TaskExecutorInfo,
@@ -89,7 +89,10 @@ impl JobMasterCore {
                 self.does(Effect::Unmonitor(info.resource.clone(), monitored));
             } else {
                 // What ran in its earlier life is gone.
-                self.lose(now, &info.resource, None, "the task executor began anew");
+                if !self.switches.on(sabotage::EARLIER_LIFE_NOT_ENDED) {
+                    let anew = LossCause::NewLife(info.session);
+                    self.lose(now, &info.resource, anew, "the task executor began anew");
+                }
                 // That may have been the job's last failure.
                 self.may_connect(self.id(), &info, attempt)?;
             }
@@ -142,23 +145,19 @@ impl JobMasterCore {
         Ok(accepted)
     }
 
-    /// A connection to a task executor is over: its slots are lost. `told` is what the task executor ended, if it did.
-    fn lose(
-        &mut self,
-        now: Instant,
-        resource: &ResourceId,
-        told: Option<HeartbeatSession>,
-        cause: &str,
-    ) {
+    /// A connection to a task executor is over: its slots are lost.
+    fn lose(&mut self, now: Instant, resource: &ResourceId, cause: LossCause, why: &str) {
         let Some(link) = self.executors.remove(resource) else { return };
-        let (session, connection, cause) = (link.info.session, link.heartbeat, shortened(cause));
+        let (session, connection, why) = (link.info.session, link.heartbeat, shortened(why));
         self.does(Effect::Unmonitor(resource.clone(), connection));
-        let (job, lost) = (self.id(), resource.clone());
-        self.announce(JobEvent::ExecutorLost { job, resource: lost, session, connection, told });
-        self.does(Effect::Disconnect(resource.clone(), connection, cause.to_string()));
+        let (job, master, lost) = (self.id(), self.session, resource.clone());
+        let event =
+            JobEvent::ExecutorLost { job, master, resource: lost, session, connection, cause };
+        self.announce(event);
+        self.does(Effect::Disconnect(resource.clone(), connection, why.to_string()));
         let mut failure = Failure::default();
         for allocation in self.slots.of(resource) {
-            self.lose_slot(now, allocation, &format!("{resource} lost: {cause}"), &mut failure);
+            self.lose_slot(now, allocation, &format!("{resource} lost: {why}"), &mut failure);
         }
         self.fail(now, failure);
         self.maybe_finish(now);
@@ -174,11 +173,11 @@ impl JobMasterCore {
         now: Instant,
         resource: &ResourceId,
         connection: HeartbeatSession,
-        cause: &str,
+        why: &str,
     ) {
         if self.stands(resource, connection) || self.switches.on(sabotage::FORMER_CONNECTION_OBEYED)
         {
-            self.lose(now, resource, Some(connection), cause);
+            self.lose(now, resource, LossCause::Told(connection), why);
         }
     }
 
@@ -188,10 +187,10 @@ impl JobMasterCore {
         now: Instant,
         resource: &ResourceId,
         connection: HeartbeatSession,
-        cause: &str,
+        why: &str,
     ) {
         if self.stands(resource, connection) {
-            self.lose(now, resource, None, cause);
+            self.lose(now, resource, LossCause::Silent(connection), why);
         }
     }
 

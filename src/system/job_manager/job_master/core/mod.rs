@@ -38,7 +38,7 @@ use crate::{
     system::{
         graph::{ExecutionGraph, JobGraph},
         ids::{ExecutionVertexId, JobId, ResourceId},
-        job_manager::{JobManagerConfig, event::JobEvent},
+        job_manager::{AbortCause, JobEvent, JobManagerConfig},
         leadership::LeaderSessionId,
         protocol::{JobResult, JobStatus},
         sabotage,
@@ -206,7 +206,8 @@ impl JobMasterCore {
     /// The job has ended for good: lets go of everything and says so.
     fn end_job(&mut self, now: Instant, status: JobStatus) {
         self.set_status(now, status);
-        self.stop_checkpoints(now, "the job has ended");
+        let why = "the job has ended".to_string();
+        self.stop_checkpoints(now, &AbortCause::Ends { status, why });
         self.end_savepoints("the job has ended");
         if !self.switches.on(sabotage::ENDED_JOB_KEEPS_EXECUTORS) {
             self.leave_executors("the job has ended");
@@ -237,8 +238,14 @@ impl JobMasterCore {
             Timer::Trigger(period) => self.trigger_due(now, period),
             Timer::CheckpointTimeout(checkpoint) => self.checkpoint_timed_out(now, checkpoint),
             Timer::StoringGrace(checkpoint) => {
-                let reason = self.cause.clone().unwrap_or_else(|| "the job ends".to_string());
-                self.give_up_storing(now, checkpoint, &reason);
+                let why = self.cause.clone().unwrap_or_else(|| "the job ends".to_string());
+                let cause = match self.status {
+                    JobStatus::Created | JobStatus::Running | JobStatus::Restarting => {
+                        AbortCause::Failure { failures: self.restarts.failures(), why }
+                    }
+                    status => AbortCause::Ends { status, why },
+                };
+                self.give_up_storing(now, checkpoint, cause);
             }
             Timer::CancelAgain(attempt) => self.cancel_attempt(now, attempt),
             Timer::SlotsIdle(episode) => self.slots_idle(now, episode),

@@ -15,7 +15,7 @@ use crate::{
         ids::{
             AllocationId, ExecutionAttemptId, ExecutionVertexId, JobVertexId, ResultPartitionId,
         },
-        job_manager::event::JobEvent,
+        job_manager::{AbortCause, JobEvent},
         protocol::{DeployRefusal, JobStatus, SubtaskMetrics, TaskExecutionState},
         reason::shortened,
         rpc::RpcError,
@@ -80,6 +80,10 @@ impl JobMasterCore {
     /// A region each has an epoch, in a row from the first. Those whose plan has changed draw anew.
     pub(super) fn epochs_drawn(&mut self, now: Instant, regions: &[(usize, u64)], first: u64) {
         let may_deploy = self.may_deploy();
+        let mut first = first;
+        if self.switches.on(sabotage::NEXT_EPOCH_USED) {
+            first += regions.len() as u64;
+        }
         for ((index, version), epoch) in regions.iter().zip(first..) {
             let region = &mut self.regions[*index];
             region.drawing = false;
@@ -245,7 +249,12 @@ impl JobMasterCore {
         let Some(execution) = self.current(attempt) else { return false };
         let state = state.bounded();
         if !execution.advance(now, state.clone()) {
-            return true;
+            if !self.switches.on(sabotage::OLDER_STATE_TAKEN) {
+                return true;
+            }
+            if let Some(execution) = self.current(attempt) {
+                (execution.state, execution.since) = (state.clone(), now);
+            }
         }
         self.announce(JobEvent::ExecutionChanged { attempt, state: state.state() });
         match state {
@@ -322,7 +331,8 @@ impl JobMasterCore {
             return self.cancel_all(now, cause);
         };
         self.set_status(now, JobStatus::Restarting);
-        self.stop_checkpoints(now, cause);
+        let (failures, why) = (self.restarts.failures(), cause.to_string());
+        self.stop_checkpoints(now, &AbortCause::Failure { failures, why });
         self.hurry_storing();
         if self.savepoints.hold_the_end()
             && self.switches.on(sabotage::SAVEPOINT_LOST_WITH_A_FAILURE)
@@ -400,7 +410,8 @@ impl JobMasterCore {
     }
 
     fn cancel_all(&mut self, now: Instant, cause: &str) {
-        self.stop_checkpoints(now, cause);
+        let why = cause.to_string();
+        self.stop_checkpoints(now, &AbortCause::Ends { status: self.status, why });
         self.hurry_storing();
         for index in 0..self.regions.len() {
             self.end_region(now, index);

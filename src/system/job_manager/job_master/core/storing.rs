@@ -10,7 +10,7 @@ use crate::{
     host::Instant,
     system::{
         ids::{CheckpointId, JobId},
-        job_manager::event::JobEvent,
+        job_manager::{AbortCause, JobEvent},
         protocol::WaitReason,
         sabotage,
         service::object_store::ObjectStoreRefusal,
@@ -81,8 +81,13 @@ impl Storing {
 impl JobMasterCore {
     /// Stores the oldest checkpoint to which every attempt has given its part, one at a time.
     pub(super) fn store_next(&mut self, now: Instant) {
-        let checkpoints = &mut self.checkpoints;
-        let whole = checkpoints.pending.values().find(|pending| pending.is_acknowledged());
+        let (checkpoints, switches) = (&mut self.checkpoints, &self.switches);
+        let whole = checkpoints.pending.values().find(|pending| {
+            pending.is_acknowledged()
+                || pending.missing().count() == 1
+                    && pending.progress().0 > 0
+                    && switches.on(sabotage::COMPLETE_WITHOUT_ONE_PART)
+        });
         let (None, Some(id)) = (&checkpoints.storing, whole.map(|pending| pending.id)) else {
             return;
         };
@@ -120,7 +125,9 @@ impl JobMasterCore {
         }
         match stored {
             Ok(()) => self.store_pointer(now),
-            Err(refusal) => self.not_stored(now, &refusal.to_string()),
+            Err(refusal) => {
+                self.not_stored(now, &AbortCause::Refused { why: refusal.to_string() });
+            }
         }
     }
 
@@ -147,16 +154,16 @@ impl JobMasterCore {
     }
 
     /// Gives a checkpoint up that is still being stored; whether its pointer stands is found out first.
-    pub(super) fn give_up_storing(&mut self, now: Instant, id: CheckpointId, reason: &str) {
+    pub(super) fn give_up_storing(&mut self, now: Instant, id: CheckpointId, cause: AbortCause) {
         let storing = self.checkpoints.storing.as_mut().filter(|storing| storing.id() == id);
         let Some(storing) = storing else { return };
         match storing.stage {
-            Stage::Metadata => return self.not_stored(now, reason),
+            Stage::Metadata => return self.not_stored(now, &cause),
             Stage::Fencing => return,
             Stage::Pointer => {}
         }
         if self.switches.on(sabotage::PENDING_POINTER_NOT_FENCED) {
-            return self.not_stored(now, reason);
+            return self.not_stored(now, &cause);
         }
         (storing.stage, storing.since) = (Stage::Fencing, now);
         let (job, since, newest) = (self.id(), self.checkpoints.tail, self.checkpoints.newest());
@@ -187,10 +194,10 @@ impl JobMasterCore {
             }
             Ok(Settled::Fenced(tail)) => {
                 self.checkpoints.tail = tail;
-                self.not_stored(now, "its pointer got no answer in time");
+                self.not_stored(now, &AbortCause::Fenced);
             }
             Err(StoreError::Canceled) => {
-                self.not_stored(now, "the job is to be canceled");
+                self.not_stored(now, &AbortCause::Canceled);
                 self.on_cancel(now);
             }
             Err(error) => self.store_failed(&error),
@@ -198,13 +205,13 @@ impl JobMasterCore {
     }
 
     /// Nothing points to the checkpoint, nor ever will.
-    fn not_stored(&mut self, now: Instant, reason: &str) {
+    fn not_stored(&mut self, now: Instant, cause: &AbortCause) {
         let storing = self.checkpoints.storing.take().expect("it was being stored");
         self.does(Effect::EndStoring);
         let id = storing.id();
         self.discard_checkpoint(storing.checkpoint);
         self.remove_unnamed(Some(id));
-        self.end_without_success(now, id, reason, storing.progress);
+        self.end_without_success(now, id, cause, storing.progress);
         self.after_storing(now);
     }
 

@@ -1,5 +1,5 @@
-//! The commands. In simulation: `explore`, `run`, `replay`, `add-regression`, `new`, `init`, `check`, `list`,
-//! `sabotage`, `verify-determinism`, `digest`, `graph`. Live: `hello`, `mini`, and those of a session cluster.
+//! The commands. In simulation: `explore`, `campaign`, `run`, `replay`, `add-regression`, `new`, `init`, `check`, `list`,
+//! `milestones`, `sabotage`, `verify-determinism`, `digest`, `graph`. Live: `hello`, `mini`, and those of a session cluster.
 
 mod exit;
 #[cfg(not(madsim))]

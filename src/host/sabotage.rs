@@ -4,13 +4,14 @@
 use serde::{Serialize, Serializer};
 use std::{cmp::Ordering, fmt};
 
-/// A known bug that can be shown on purpose in simulation. At most one is on in a run.
+/// A known bug that can be shown on purpose in simulation. At most one is on in a run; one may be made of several.
 #[derive(Clone, Copy)]
 pub struct Sabotage {
     name: &'static str,
     description: &'static str,
     published: &'static str,
     caught_by: &'static [&'static str],
+    parts: &'static [Sabotage],
 }
 
 impl Sabotage {
@@ -23,7 +24,23 @@ impl Sabotage {
         published: &'static str,
         caught_by: &'static [&'static str],
     ) -> Self {
-        Sabotage { name, description, published, caught_by }
+        Sabotage { name, description, published, caught_by, parts: &[] }
+    }
+
+    /// The same, and with it these are on: a bug that another mechanism masks is shown by switching both off.
+    #[must_use]
+    pub const fn made_of(self, parts: &'static [Sabotage]) -> Self {
+        Sabotage { parts, ..self }
+    }
+
+    /// Those that are on with it.
+    pub fn parts(self) -> &'static [Sabotage] {
+        self.parts
+    }
+
+    /// Whether another is on where this one is.
+    pub fn includes(self, other: Sabotage) -> bool {
+        self == other || self.parts.contains(&other)
     }
 
     /// The name used on the command line and in files.
@@ -85,13 +102,19 @@ impl Serialize for Sabotage {
 /// wavetank::sabotages! {
 ///     /// An answer that was repeated is counted again.
 ///     REPEATS_COUNTED = "repeats-counted", "generic", ["exact"];
+///     /// Who counts twice writes twice.
+///     REPEATS_WRITTEN = "repeats-written", "generic", ["exact"];
+///     /// The one masks the other: both at once.
+///     REPEATS_STAND = "repeats-stand", "generic", ["exact"], of [REPEATS_COUNTED, REPEATS_WRITTEN];
 /// }
 /// assert_eq!(ALL[0].name(), "repeats-counted");
+/// assert!(REPEATS_STAND.includes(REPEATS_COUNTED) && !REPEATS_COUNTED.includes(REPEATS_STAND));
 /// assert_eq!(REPEATS_COUNTED.description(), "An answer that was repeated is counted again.");
 /// ```
 #[macro_export]
 macro_rules! sabotages {
-    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $published:literal, [$($check:literal),+];)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $published:literal, [$($check:literal),+]
+        $(, of [$($part:ident),+])?;)+) => {
         $(
             $(#[doc = $doc])+
             pub const $name: $crate::host::Sabotage = $crate::host::Sabotage::new(
@@ -99,7 +122,7 @@ macro_rules! sabotages {
                 concat!($($doc),+).trim_ascii(),
                 $published,
                 &[$($check),+],
-            );
+            )$(.made_of(&[$($part),+]))?;
         )+
 
         /// Every switch, in the order of the declaration.

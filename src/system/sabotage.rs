@@ -145,6 +145,8 @@ crate::sabotages! {
     RESTARTS_WITHOUT_END = "restarts-without-end", "generic", ["E5"];
     /// A failed region starts again at once.
     RESTART_WITHOUT_DELAY = "restart-without-delay", "generic", ["E5"];
+    /// The delay before a restart is taken for minutes where seconds are meant.
+    RESTART_DELAY_IN_MINUTES = "restart-delay-in-minutes", "FLINK-22055", ["stuck"];
     /// A job keeps slots that it can't use from jobs that could.
     IDLE_SLOTS_KEPT = "idle-slots-kept", "generic", ["stuck"];
     /// A job of several regions that lacks slots keeps those in which a part of it runs.

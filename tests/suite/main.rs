@@ -3,6 +3,8 @@
 //! `cargo test --test suite rpc::` runs one layer's.
 
 #[cfg(madsim)]
+mod campaign;
+#[cfg(madsim)]
 mod catalogue;
 #[cfg(madsim)]
 mod cli;
@@ -48,6 +50,8 @@ mod live;
 mod local;
 #[cfg(madsim)]
 mod log;
+#[cfg(madsim)]
+mod milestones;
 mod object_contract;
 #[cfg(madsim)]
 mod object_store;

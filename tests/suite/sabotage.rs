@@ -335,6 +335,7 @@ fn a_job_that_is_deployed_ended_or_removed_wrongly_is_caught() {
         ("word-count/quiet", sabotage::FINISHES_UNCONFIRMED, 2),
         ("word-count/master-cut-off", sabotage::UNANSWERED_LEASE_KEPT, 20),
         ("word-count/executor-restarts", sabotage::PARTITIONS_NOT_RELEASED, 10),
+        ("word-count/executor-restarts", sabotage::RESTART_DELAY_IN_MINUTES, 20),
         ("word-totals/steady", sabotage::ENDED_CHANNEL_HOLDS_BACK, 10),
         ("nexmark/quiet", sabotage::FIRST_GATE_ALONE_ALIGNS, 10),
     ]);

@@ -102,11 +102,13 @@ const MOVED: &[(&str, &str)] = &[(
 /// Commands of the other world.
 const SIMULATED: &[&str] = &[
     "explore",
+    "campaign",
     "run",
     "replay",
     "add-regression",
     "sabotage",
     "list",
+    "milestones",
     "check",
     "new",
     "init",

@@ -35,6 +35,26 @@ Examples:
 Exit codes: 0 every run ended as expected, 1 an invariant broke, 2 not done or not written,
 3 no convergence, 4 not deterministic, 130 ended by a signal and clean so far.";
 
+pub const CAMPAIGN: &str = "\
+Examples:
+  cargo run --release -- campaign sums
+  cargo run --release -- campaign sums --for 8h
+  cargo run --release -- campaign sums --sums
+  cargo run --release -- campaign state-sums state \"*/swarm\" --seeds 0..1000000
+
+Exit codes: 0 every run that is kept ended as expected, 1 an invariant broke, 2 not done or
+another campaign's folder, 3 no convergence, 4 not deterministic, 130 ended by a signal and
+clean so far.";
+
+pub const MILESTONES: &str = "\
+Examples:
+  cargo run --release -- milestones
+  cargo run --release -- milestones --runs 20000
+  cargo run -- milestones --check
+
+Exit codes: 0 all are reached, and with --check by their rows; 1 some are not; 2 not done or
+not written; 130 ended by a signal, and nothing is written.";
+
 pub const REPLAY: &str = "\
 Examples:
   cargo run -- replay failures/S4-word-count-late-offers-0

@@ -1,6 +1,8 @@
 //! The commands of the simulated world.
 
 mod add_regression;
+mod campaign;
+mod campaign_sums;
 mod check;
 mod child;
 mod examples;
@@ -10,6 +12,7 @@ mod graph;
 mod init;
 mod interrupt;
 mod list;
+mod milestones;
 mod new;
 mod print;
 mod progress;
@@ -64,6 +67,8 @@ pub struct Arguments {
 enum Command {
     #[command(after_help = examples::EXPLORE)]
     Explore(explore::Explore),
+    #[command(after_help = examples::CAMPAIGN)]
+    Campaign(campaign::Campaign),
     #[command(after_help = examples::RUN)]
     Run(run::Run),
     #[command(after_help = examples::REPLAY)]
@@ -74,6 +79,8 @@ enum Command {
     Sabotage(sabotage::Sabotages),
     #[command(after_help = examples::LIST)]
     List(list::List),
+    #[command(after_help = examples::MILESTONES)]
+    Milestones(milestones::Milestones),
     #[command(after_help = examples::CHECK)]
     Check(check::Check),
     #[command(after_help = examples::NEW)]
@@ -138,11 +145,13 @@ pub fn run(arguments: Arguments, systems: Systems, jobs: &Jobs) -> Result<Outcom
     match arguments.command {
         Command::Run(command) => command.run(systems),
         Command::Explore(command) => command.run(systems),
+        Command::Campaign(command) => command.run(systems),
         Command::Replay(command) => command.run(systems),
         Command::AddRegression(command) => command.run(systems),
         Command::Confirm(command) => command.run(systems),
         Command::Sabotage(command) => command.run(systems),
         Command::List(command) => command.run(systems),
+        Command::Milestones(command) => command.run(systems),
         Command::Check(command) => command.run(systems),
         Command::New(command) => command.run(systems),
         Command::Init(command) => command.run(systems),

@@ -1,35 +1,71 @@
 //! A sweep as test cases: each a block of seeds, each seed a scenario that it draws. `WAVETANK_SWEEP=1000..1500` sets the
-//! seeds.
+//! seeds. Of enough of them each common milestone is required.
 
-use super::scenario_tests::{expected, seeds_asked_for};
+use super::{
+    milestones::{REQUIRED_IN, TABLE, Table},
+    scenario_tests::{expected, seeds_asked_for},
+};
 use crate::harness::{
     run::{Sweep, sweep},
     scenario::{SCENARIOS, Scenario, discover},
     system::Systems,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::{error::Error, ops::Range, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    ops::Range,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, Mutex},
+};
 
 /// The seeds, unless others are asked for.
-const SEEDS: &str = "0..60";
+const SEEDS: &str = "0..500";
 /// Seeds of a test case.
 const BLOCK: u64 = 20;
 
-/// Runs seeds of all scenarios of a crate's folder (its `CARGO_MANIFEST_DIR`), each the one that it draws, as `explore`
-/// does; a block of seeds is a test case, so that whoever runs tests in parts, or again, can do so with a sweep. Takes the
-/// arguments of a test binary. For a `[[test]]` with `harness = false`.
-pub fn test_sweep(systems: Systems, crate_folder: &str) -> ExitCode {
-    let arguments = Arguments::from_args();
-    match trials(systems, crate_folder) {
-        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+/// What a sweep has come to.
+#[derive(Debug, Default)]
+struct Swept {
+    runs: u64,
+    milestones: BTreeSet<&'static str>,
 }
 
-fn trials(systems: Systems, crate_folder: &str) -> Result<Vec<Trial>, Box<dyn Error>> {
+/// Runs seeds of all scenarios of a crate's folder (its `CARGO_MANIFEST_DIR`), each the one that it draws, as `explore`
+/// does; a block of seeds is a test case, so that whoever runs tests in parts, or again, can do so with a sweep. If 500
+/// or more were run, each milestone must have been reached that the crate's `snapshots/milestones.toml` calls common.
+/// Takes the arguments of a test binary. For a `[[test]]` with `harness = false`.
+pub fn test_sweep(systems: Systems, crate_folder: &str) -> ExitCode {
+    let arguments = Arguments::from_args();
+    let swept = Arc::new(Mutex::new(Swept::default()));
+    let all = trials(systems, crate_folder, &swept).and_then(|trials| {
+        let table = Table::read(&PathBuf::from(crate_folder).join(TABLE));
+        Ok((trials, table.map_err(|error| error.to_string())?))
+    });
+    let (trials, table) = match all {
+        Ok(all) => all,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let swept = swept.lock().expect("no panic under this lock");
+    let missed: Vec<&String> =
+        table.common.iter().filter(|name| !swept.milestones.contains(name.as_str())).collect();
+    if swept.runs >= REQUIRED_IN && !missed.is_empty() && !conclusion.has_failed() {
+        eprintln!("common milestones that {} runs did not reach: {missed:?}", swept.runs);
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
+}
+
+fn trials(
+    systems: Systems,
+    crate_folder: &str,
+    swept: &Arc<Mutex<Swept>>,
+) -> Result<Vec<Trial>, Box<dyn Error>> {
     let paths = discover(&PathBuf::from(crate_folder).join(SCENARIOS))?;
     let load = |path: &PathBuf| systems.load(path).map(Arc::new);
     let scenarios: Vec<Arc<Scenario>> = paths.iter().map(load).collect::<Result<_, _>>()?;
@@ -41,15 +77,23 @@ fn trials(systems: Systems, crate_folder: &str) -> Result<Vec<Trial>, Box<dyn Er
     let trial = |start: u64| {
         let block = start..(start + BLOCK).min(seeds.end);
         let (name, scenarios) = (format!("seeds/{block:?}"), scenarios.clone());
-        Trial::test(name, move || run(scenarios, block))
+        let swept = swept.clone();
+        Trial::test(name, move || run(scenarios, block, &swept))
     };
     Ok(blocks.map(trial).collect())
 }
 
-fn run(scenarios: Vec<Arc<Scenario>>, seeds: Range<u64>) -> Result<(), Failed> {
+fn run(
+    scenarios: Vec<Arc<Scenario>>,
+    seeds: Range<u64>,
+    swept: &Mutex<Swept>,
+) -> Result<(), Failed> {
     let (jobs, sabotage, until_failure, stop) = (1, None, true, Arc::default());
     let mut outcome = Ok(());
     sweep(&Sweep { scenarios, seeds, jobs, sabotage, until_failure, stop }, |run| {
+        let mut swept = swept.lock().expect("no panic under this lock");
+        swept.runs += 1;
+        swept.milestones.extend(run.outcome.milestones.keys().map(|of| of.name()));
         if outcome.is_ok() {
             outcome = expected(&run.outcome, "");
         }

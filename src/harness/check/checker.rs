@@ -7,7 +7,7 @@ use super::{
     properties::Properties,
 };
 use crate::{
-    harness::event::{Ask, EventKind, KeptEvent, Milestone, Moment, event_as},
+    harness::event::{Ask, EventKind, KeptEvent, Milestone, Moment, RunHistory, event_as},
     host::{
         Event, Property,
         sim::{Hardware, NodeId, Observer, ProcessEnd, Stamp, World},
@@ -112,7 +112,7 @@ struct CheckerState {
     invariants: Vec<CheckedInvariant>,
     properties: Option<Properties>,
     violations: Vec<Violation>,
-    history: Vec<(Moment, KeptEvent)>,
+    history: RunHistory,
     milestones: BTreeMap<Milestone, u64>,
     triggers: Vec<(EventMatcher, Trigger)>,
     model: Box<dyn AnyModel>,
@@ -161,7 +161,7 @@ impl Checker {
                 invariants: invariants.into_iter().map(checked).collect(),
                 properties: properties.map(Properties::new),
                 violations: Vec::new(),
-                history: Vec::new(),
+                history: RunHistory::default(),
                 milestones: BTreeMap::new(),
                 triggers: Vec::new(),
                 model,
@@ -233,7 +233,7 @@ pub struct CheckReport {
     /// How often each invariant was evaluated, and each property that has a condition; by title.
     pub evaluations: BTreeMap<&'static str, u64>,
     /// The events that changed the system's state.
-    pub history: Vec<(Moment, KeptEvent)>,
+    pub history: RunHistory,
     /// How often each milestone was reached.
     pub milestones: BTreeMap<Milestone, u64>,
     /// The processes that ended themselves.
@@ -259,11 +259,14 @@ impl CheckerState {
             let exits = self.exits.entry(at.process.0).or_default();
             *exits = (exits.0 + 1, reason.clone());
         }
-        self.history.extend(watched.kind.keep(event).map(|kept| (at, kept)));
+        if let Some(kept) = watched.kind.keep(event) {
+            self.history.add(at, kept);
+        }
         let mut fired = Vec::new();
-        for milestone in watched.milestones.iter().filter(|m| m.is_reached(at, event)) {
+        let model = &*self.model;
+        let reached = |milestone: &&Milestone| milestone.is_reached(at, event, model.as_any());
+        for milestone in watched.milestones.iter().filter(reached) {
             *self.milestones.entry(*milestone).or_default() += 1;
-            let model = &*self.model;
             let due = self
                 .triggers
                 .extract_if(.., |(wanted, _)| wanted.is_now(*milestone, at, event, model));

@@ -1,7 +1,7 @@
 //! Kinds of events: which types checks, histories and reports know.
 
 use crate::host::{Event, Evidence};
-use std::{any::TypeId, fmt};
+use std::{any::TypeId, fmt, hash::Hasher};
 
 /// An event as histories and reports show it. What a system announces and does not list is in the digest
 /// and the trace of a run, and nowhere else.
@@ -125,6 +125,11 @@ impl KeptEvent {
     /// The class of evidence that it is.
     pub fn evidence(&self) -> Evidence {
         self.event.evidence()
+    }
+
+    /// Feeds the whole event into a digest.
+    pub fn fold(&self, digest: &mut dyn Hasher) {
+        self.event.fold(digest);
     }
 
     /// It in a person's words; `None` for what says little.

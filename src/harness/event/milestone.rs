@@ -21,6 +21,9 @@ enum Source {
     Line(&'static Property),
 }
 
+/// Whether something holds of an event and of the state right after it, which is a system's model.
+pub type OfState = fn(&dyn Event, &dyn Any) -> bool;
+
 /// The declaration of a milestone; [`milestones!`](crate::milestones) makes it.
 pub struct MilestoneSpec {
     /// The name used in files.
@@ -31,6 +34,8 @@ pub struct MilestoneSpec {
     pub kind: EventKind,
     /// Whether an event of that kind does.
     pub is: fn(Moment, &dyn Event) -> bool,
+    /// What must hold besides, by the state right after the event, which is a system's model.
+    pub besides: Option<OfState>,
     /// By what a trigger can choose among the events that do.
     pub asks: &'static [Ask],
 }
@@ -123,10 +128,12 @@ impl Milestone {
         }
     }
 
-    /// Whether an event of its kind reaches it.
-    pub fn is_reached(self, at: Moment, event: &dyn Event) -> bool {
+    /// Whether an event of its kind reaches it, by the model right after it.
+    pub fn is_reached(self, at: Moment, event: &dyn Event, model: &dyn Any) -> bool {
         match self.0 {
-            Source::System(spec) => (spec.is)(at, event),
+            Source::System(spec) => {
+                (spec.is)(at, event) && spec.besides.is_none_or(|holds| holds(event, model))
+            }
             // One name may stand at several lines, of either kind.
             Source::Line(property) => event_as::<PropertyEvent>(event).is_some_and(|event| {
                 event.property.name() == property.name() && !event.is_violation()
@@ -209,6 +216,7 @@ macro_rules! milestones {
                         _ => false,
                     })
                 },
+                besides: None,
                 asks: &[$($($ask),+)?],
             } }),
         )+];

@@ -129,6 +129,11 @@ impl Injector {
         self.ledger.lifted()
     }
 
+    /// Since when no fault is in force; nothing while one is, and once one has struck that harms for good.
+    pub fn quiet_since(&self) -> Option<Duration> {
+        self.ledger.quiet_since()
+    }
+
     fn begin(self: &Arc<Self>, index: usize) {
         if self.lock().begun.contains(&index) {
             return;

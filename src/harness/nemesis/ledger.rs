@@ -132,6 +132,17 @@ impl Ledger {
         self.lock().lifted
     }
 
+    /// Since when no fault is in force; nothing while one is, and once one has struck that harms for good.
+    pub fn quiet_since(&self) -> Option<Duration> {
+        let state = self.lock();
+        let for_good = |executed: &ExecutedFault| {
+            let kind = &self.plan.faults[executed.index].kind;
+            kind.harms_for_good() && executed.resolved.iter().any(|(_, nodes)| !nodes.is_empty())
+        };
+        let is_quiet = state.in_force.is_empty() && !state.executed.iter().any(for_good);
+        is_quiet.then_some(state.lifted)
+    }
+
     /// What was done so far, in the order of beginning.
     pub fn executed(&self) -> Vec<ExecutedFault> {
         let state = self.lock();

@@ -2,7 +2,7 @@
 
 use crate::{
     harness::{
-        event::{Leadership, Moment, end_name},
+        event::{HISTORY_BYTES_MAX, Leadership, Moment, end_name},
         run::RunOutcome,
     },
     host::sim::{Hardware, NodeId},
@@ -80,6 +80,14 @@ pub fn history(outcome: &RunOutcome) -> Vec<String> {
         Some((at.time, line(at.time, &format!("{name}: {}", kept.in_words()?))))
     });
     let mut lines: Vec<(Duration, String)> = changes.collect();
+    if outcome.history_cut > 0 {
+        let most = HISTORY_BYTES_MAX >> 20;
+        let cut = format!(
+            "the first {} changes are not kept: a history holds {most} MiB",
+            outcome.history_cut
+        );
+        lines.insert(0, (Duration::ZERO, line(Duration::ZERO, &cut)));
+    }
     for fault in &outcome.executed {
         let whom = fault.describe_resolved();
         let text = format!("-- fault begins: {} {whom}", fault.what);

@@ -78,6 +78,8 @@ pub struct RunOutcome {
     pub executed: Vec<ExecutedFault>,
     /// The events that changed the cluster's state.
     pub history: Vec<(Moment, KeptEvent)>,
+    /// How many of them were before those and are gone, since a history is bounded.
+    pub history_cut: u64,
     /// The names of the nodes.
     pub nodes: BTreeMap<NodeId, String>,
     /// What came out of it, by the services' own logs.
@@ -124,11 +126,7 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         sabotage: config.sabotage,
         trace: config.trace,
     };
-    let goals = goals.into_iter().map(|goal| {
-        let bound = scenario.converge.bound(goal.key());
-        (goal, bound)
-    });
-    let mut convergence = Convergence::new(goals.collect());
+    let mut convergence = Convergence::new(goals, |key| scenario.converge.bound(key));
     let run = RunInProgress { checker: checker.clone(), scenario };
     let body = async |world: World| run.drive(&world, nodes, plan.clone(), &mut convergence).await;
     let ((end, executed, nodes), simulated) = simulate(world_config, checker.clone(), body);
@@ -159,7 +157,8 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         milestones: report.milestones,
         plan,
         executed,
-        history: report.history,
+        history_cut: report.history.cut(),
+        history: report.history.into_events(),
         nodes,
         output: checker.with_model(output),
         digest: simulated.digest,
@@ -218,8 +217,10 @@ impl RunInProgress<'_> {
         let machines = Machines::boot(world, checker, &scenario.system, nodes);
         let injector = Injector::start(world, &machines, checker, plan);
         let look = |convergence: &mut Convergence| {
-            checker.with_model(|model| convergence.look(model, world.elapsed()))
+            let quiet = injector.quiet_since();
+            checker.with_model(|model| convergence.look(model, world.elapsed(), quiet))
         };
+        let is_stuck = |outlook: &Outlook| matches!(outlook, Outlook::Stuck { .. });
         // Faults may still be due when the clients are done, so both must be.
         let mut outlook = Outlook::Waiting;
         let mut done = false;
@@ -230,12 +231,12 @@ impl RunInProgress<'_> {
                 convergence.healed(injector.lifted());
             }
             outlook = look(convergence);
-            if done && outlook != Outlook::Waiting {
+            if is_stuck(&outlook) || done && outlook != Outlook::Waiting {
                 break;
             }
         }
         injector.heal();
-        if !done {
+        if !done && !is_stuck(&outlook) {
             convergence.healed(injector.lifted());
             outlook = look(convergence);
         }

@@ -232,7 +232,7 @@ impl Node {
     }
 
     pub fn sabotaged(&self, switch: Sabotage) -> bool {
-        let on = self.shared().sabotage() == Some(switch) && !self.dead();
+        let on = self.shared().sabotage().is_some_and(|on| on.includes(switch)) && !self.dead();
         if on {
             self.shared().lock().count_sabotage();
         }

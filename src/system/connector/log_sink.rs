@@ -109,6 +109,9 @@ impl<T: Data> LogSink<T> {
         if !self.pending.is_empty() && context.host.sabotaged(sabotage::RESTORED_ABORTED_FIRST) {
             self.log()?.init_producer_until_acknowledged(&producer).await?;
         }
+        if !self.pending.is_empty() {
+            crate::reachable!(context.host, "transaction-of-another-attempt-committed");
+        }
         // The checkpoint is complete, or nothing would be restored from it.
         self.commit_through(CheckpointId(u64::MAX)).await?;
         Ok(self.log()?.init_producer_until_acknowledged(&producer).await?)

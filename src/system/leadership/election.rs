@@ -81,6 +81,9 @@ impl LeaderElectionService {
             if is_stale && shared.host.sabotaged(sabotage::STALE_CONFIRMATION_RESETS) {
                 state.issued = None;
             }
+            if is_stale {
+                crate::reachable!(shared.host, "confirmation-of-an-older-term-refused");
+            }
             tracing::debug!(component = shared.component, ?session, "a confirmation came too late");
             return;
         }

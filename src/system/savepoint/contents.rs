@@ -1,7 +1,10 @@
 //! What is in a savepoint, operator by operator.
 
-use super::{Savepoint, SavepointError, store::read_with_names};
-use crate::system::{graph::TaskState, service::object_store::ObjectStore};
+use super::{SavedPart, Savepoint, SavepointError, store::read_with_names};
+use crate::system::{
+    graph::{OperatorState, TaskState},
+    service::object_store::ObjectStore,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a savepoint has of an operator.
@@ -38,47 +41,70 @@ pub struct Contents {
 ///
 /// # Errors
 /// Why it can't be read.
-pub async fn contents(objects: &dyn ObjectStore, path: &str) -> Result<Contents, SavepointError> {
+pub async fn read_contents(
+    objects: &dyn ObjectStore,
+    path: &str,
+) -> Result<Contents, SavepointError> {
     let (savepoint, there) = read_with_names(objects, path).await?;
+    let parts: Vec<_> = savepoint.parts().cloned().collect();
     let mut contents =
         Contents { savepoint, operators: BTreeMap::new(), waiting_bytes: 0, bytes: 0 };
-    let parts: Vec<_> = contents.savepoint.parts().cloned().collect();
     for part in parts {
         let object = format!("{path}/{}", part.object);
-        let of_part =
-            |what: String| SavepointError::Part { object: object.clone(), what: what.clone() };
-        let bytes = objects.get_until_acknowledged(&object).await;
-        let bytes = bytes.map_err(|refusal| of_part(refusal.to_string()))?;
-        if bytes.len() as u64 != part.length {
-            let what = format!("{} bytes where {} were written", bytes.len(), part.length);
-            return Err(of_part(what));
-        }
-        if crc32fast::hash(&bytes) != part.crc {
-            return Err(of_part("its checksum does not hold".to_string()));
-        }
-        let state: TaskState =
-            postcard::from_bytes(&bytes).map_err(|error| of_part(error.to_string()))?;
+        let state = read_part(objects, &object, &part).await?;
         contents.bytes += part.length;
         contents.waiting_bytes += state.emitted.len() as u64;
         for (uid, state) in state.operators {
-            let operator = contents.operators.entry(uid).or_default();
-            operator.subtasks += 1;
-            operator.own_bytes += state.own.len() as u64;
-            for file in &state.files {
-                let object = format!("{path}/{}", file.object);
-                if !there.contains(&object) {
-                    let what = "there is no such object".to_string();
-                    return Err(SavepointError::Part { object, what });
-                }
-                operator.files += 1;
-                operator.file_bytes += file.length;
-                contents.bytes += file.length;
-            }
-            for (group, encoded) in state.keyed {
-                operator.key_groups.insert(group);
-                operator.keyed_bytes += encoded.len() as u64;
-            }
+            contents.add(path, &there, uid, state)?;
         }
     }
     Ok(contents)
+}
+
+/// Reads a part, which must be what was written.
+async fn read_part(
+    objects: &dyn ObjectStore,
+    object: &str,
+    part: &SavedPart,
+) -> Result<TaskState, SavepointError> {
+    let refused = |what: String| SavepointError::Part { object: object.to_string(), what };
+    let bytes = objects.get_until_acknowledged(object).await;
+    let bytes = bytes.map_err(|refusal| refused(refusal.to_string()))?;
+    if bytes.len() as u64 != part.length {
+        return Err(refused(format!("{} bytes where {} were written", bytes.len(), part.length)));
+    }
+    if crc32fast::hash(&bytes) != part.crc {
+        return Err(refused("its checksum does not hold".to_string()));
+    }
+    postcard::from_bytes(&bytes).map_err(|error| refused(error.to_string()))
+}
+
+impl Contents {
+    /// Counts what one subtask of an operator has.
+    fn add(
+        &mut self,
+        path: &str,
+        there: &BTreeSet<String>,
+        uid: String,
+        state: OperatorState,
+    ) -> Result<(), SavepointError> {
+        let operator = self.operators.entry(uid).or_default();
+        operator.subtasks += 1;
+        operator.own_bytes += state.own.len() as u64;
+        for file in &state.files {
+            let object = format!("{path}/{}", file.object);
+            if !there.contains(&object) {
+                let what = "there is no such object".to_string();
+                return Err(SavepointError::Part { object, what });
+            }
+            operator.files += 1;
+            operator.file_bytes += file.length;
+            self.bytes += file.length;
+        }
+        for (group, encoded) in state.keyed {
+            operator.key_groups.insert(group);
+            operator.keyed_bytes += encoded.len() as u64;
+        }
+        Ok(())
+    }
 }

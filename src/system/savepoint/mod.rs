@@ -15,7 +15,7 @@ mod metadata;
 mod store;
 
 pub use assignment::{Assignment, assign};
-pub use contents::{Contents, contents};
+pub use contents::{Contents, read_contents};
 pub use error::SavepointError;
 pub use metadata::{SavedOutput, SavedPart, SavedVertex, Savepoint, metadata_name};
 pub use store::{check_path, is_complete, publish, read, read_for};

@@ -6,15 +6,20 @@ use super::{
     settings::{ClusterSettings, Mode},
 };
 use crate::{
-    harness::check::{Goal, GoalContext},
+    harness::{
+        check::{Goal, GoalContext},
+        language::exact_duration,
+    },
     jobs::common::SAVEPOINTS,
     system::{
         connector::FILES,
+        graph::{JobGraph, RestartStrategy},
         ids::JobId,
         protocol::{DISPATCHER, JobStatus, RESOURCE_MANAGER, WEB_MONITOR, job_component},
         store,
     },
 };
+use std::time::Duration;
 
 /// A job with so few restarts may fail for good under faults.
 const RESTARTS_FEW: u32 = 3;
@@ -78,6 +83,48 @@ pub fn of_machines(jobs: Vec<JobId>) -> Goal<Model> {
     })
 }
 
+/// That a job gets on while no fault keeps it from it.
+pub fn of_progress(job: JobId, settings: &ClusterSettings) -> Goal<Model> {
+    let bound = settings.progress.one();
+    Goal::meanwhile("progress", move |model: &Model, look: GoalContext| {
+        let (quiet, job) = (look.quiet?, model.present(job));
+        let (got_on, what) = model.progress.of(job)?;
+        if let Some(turns) = model.progress.looping(job, quiet, look.now) {
+            return Some(format!("the job to get on, which goes round and round: {turns}"));
+        }
+        let since = got_on.max(quiet);
+        // Cheap, and nearly always enough.
+        look.now.checked_sub(since + bound)?;
+        let graph = model.graph(job);
+        let allowed = bound + graph.map_or(Duration::ZERO, |graph| may_wait(&graph));
+        look.now.checked_sub(since + allowed)?;
+        let turns = turning(model, job, look.now);
+        let (got_on, allowed) = (exact_duration(got_on), exact_duration(allowed));
+        Some(format!(
+            "the job to get on, as it did at {got_on} when {what}{turns} (`progress` and its settings give it {allowed})"
+        ))
+    })
+}
+
+/// How long a job's settings let it wait for its next checkpoint.
+fn may_wait(graph: &JobGraph) -> Duration {
+    let checkpoints = &graph.checkpoints;
+    let delay = match graph.restarts {
+        RestartStrategy::None => 0,
+        RestartStrategy::FixedDelay { delay_ms, .. }
+        | RestartStrategy::FailureRate { delay_ms, .. } => delay_ms,
+        RestartStrategy::ExponentialDelay { max_ms, .. } => max_ms,
+    };
+    let times = [checkpoints.interval_ms, checkpoints.min_pause_ms, checkpoints.timeout_ms, delay];
+    Duration::from_millis(times.iter().fold(0, |sum, ms| sum.saturating_add(*ms)))
+}
+
+/// What a job does over and over, if it does.
+fn turning(model: &Model, job: JobId, now: Duration) -> String {
+    let turns = model.progress.turning(job, now);
+    turns.map_or(String::new(), |turns| format!("; since it got on: {turns}"))
+}
+
 /// The goals of a job.
 pub fn of_job(setup: &JobSetup, has_faults: bool, mode: Mode) -> Vec<Goal<Model>> {
     let job = setup.id;
@@ -91,22 +138,27 @@ pub fn of_job(setup: &JobSetup, has_faults: bool, mode: Mode) -> Vec<Goal<Model>
     let (ended, topic) = (ends.clone(), setup.input_topic.clone());
     let callers = setup.callers.clone();
     vec![
-        Goal::new("tasks", move |model: &Model, _| all_running(model, model.present(job))).once(),
+        Goal::new("tasks", move |model: &Model, look| {
+            all_running(model, model.present(job), look.now)
+        })
+        .once(),
         Goal::new("checkpoint", move |model: &Model, look| {
             fresh_checkpoint(model, model.present(job), look)
         })
         .once(),
         // The job can't end before its input does. Who asks for the same again and again doesn't get on.
-        Goal::new("job", move |model, _| ends.waits_for(model)).since(move |model: &Model| {
-            Some(match callers.is_empty() {
-                true => model.last_input.get(&topic).copied().unwrap_or_default(),
-                false => model.last_got_on(callers.clone()),
-            })
-        }),
+        Goal::new("job", move |model, look| ends.waits_for(model, look.now)).since(
+            move |model: &Model| {
+                Some(match callers.is_empty() {
+                    true => model.last_input.get(&topic).copied().unwrap_or_default(),
+                    false => model.last_got_on(callers.clone()),
+                })
+            },
+        ),
         Goal::new("leftovers", move |model: &Model, _| {
             model.course(job).find_map(|job| nothing_left(model, job))
         })
-        .since(move |model: &Model| match ended.waits_for(model) {
+        .since(move |model: &Model| match ended.waits_for(model, Duration::ZERO) {
             Some(_) => None,
             None => model.results.get(&model.present(job)).map(|(_, at)| *at),
         }),
@@ -143,7 +195,7 @@ pub fn elected(model: &Model, component: &str) -> Option<String> {
     (wrong > 0).then(|| format!("{wrong} followers to learn who leads {component}"))
 }
 
-fn all_running(model: &Model, job: JobId) -> Option<String> {
+fn all_running(model: &Model, job: JobId, now: Duration) -> Option<String> {
     if model.stored_result(job).is_some() {
         return None;
     }
@@ -158,7 +210,7 @@ fn all_running(model: &Model, job: JobId) -> Option<String> {
                     running.status
                 )),
                 missing => {
-                    let failed = failures(model, job);
+                    let failed = failures(model, job) + &turning(model, job, now);
                     Some(format!("{missing} of {tasks} tasks to run{failed}"))
                 }
             }
@@ -178,8 +230,10 @@ fn failures(model: &Model, job: JobId) -> String {
 fn fresh_checkpoint(model: &Model, job: JobId, look: GoalContext) -> Option<String> {
     let newest = model.newest_checkpoint.get(&job);
     let fresh = newest.is_some_and(|began| *began >= look.healed.unwrap_or_default());
-    (!fresh && model.stored_result(job).is_none())
-        .then(|| "a checkpoint that began after the faults to complete".to_string())
+    (!fresh && model.stored_result(job).is_none()).then(|| {
+        let turns = turning(model, job, look.now);
+        format!("a checkpoint that began after the faults to complete{turns}")
+    })
 }
 
 /// How a job must end.
@@ -195,7 +249,7 @@ struct EndOfJob {
 }
 
 impl EndOfJob {
-    fn waits_for(&self, model: &Model) -> Option<String> {
+    fn waits_for(&self, model: &Model, now: Duration) -> Option<String> {
         let EndOfJob { job, expected: ends, restarts, has_faults, is_submitted } = self;
         let job = &model.present(*job);
         if *is_submitted && !model.submitted.contains(job) {
@@ -219,7 +273,7 @@ impl EndOfJob {
         match model.results.get(job) {
             None => {
                 let told = "the job to end, and its client to learn of it";
-                Some(format!("{told}{}", failures(model, *job)))
+                Some(format!("{told}{}{}", failures(model, *job), turning(model, *job, now)))
             }
             Some((result, _)) if expected.contains(&result.status) => None,
             Some((result, _)) => {

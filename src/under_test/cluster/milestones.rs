@@ -8,7 +8,7 @@ use super::{
     rest_reader::{RestEvent, RestQuestion},
 };
 use crate::{
-    harness::event::{Answer, Ask, AskedValues, Milestone},
+    harness::event::{Answer, Ask, AskedValues, EventKind, Milestone, MilestoneSpec, event_as},
     host::Event,
     jobs::common::SAVEPOINTS,
     system::{
@@ -79,6 +79,28 @@ const LEADERSHIP: Ask = Ask {
     values: AskedValues::Words(&["dispatcher", "resource-manager", "web-monitor", "job"]),
 };
 
+/// By what contenders believe.
+const OF_BELIEFS: &[Milestone] = &[Milestone::new(
+    const {
+        &MilestoneSpec {
+            name: "two-leaders-believed",
+            description: "A contender was told that it leads while another one still believes so.",
+            kind: EventKind::of::<LeadershipEvent>(),
+            is: |_, event| matches!(event_as(event), Some(LeadershipEvent::Granted { .. })),
+            besides: Some(|event, model| {
+                let granted = match (event_as(event), model.downcast_ref::<Model>()) {
+                    (Some(LeadershipEvent::Granted { component, .. }), Some(model)) => {
+                        model.granted.keys().filter(|(_, of)| of == component).count()
+                    }
+                    _ => 0,
+                };
+                granted > 1
+            }),
+            asks: &[LEADERSHIP],
+        }
+    },
+)];
+
 /// Those of elections and of the coordination service: every system that stands on the foundation reaches
 /// them.
 pub fn of_foundation() -> Vec<Milestone> {
@@ -88,6 +110,7 @@ pub fn of_foundation() -> Vec<Milestone> {
 /// All of a cluster that runs jobs.
 pub fn all() -> Vec<Milestone> {
     let own = [
+        OF_BELIEFS,
         OF_STORES,
         OF_JOBS,
         OF_SLOTS,

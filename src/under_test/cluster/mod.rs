@@ -12,6 +12,7 @@ mod milestones;
 mod model;
 mod nodes;
 mod numbers;
+mod progress;
 pub mod provider;
 mod rest_reader;
 mod roles;
@@ -311,7 +312,12 @@ impl SystemUnderTest for Cluster {
         let mut nodes =
             nodes::nodes(cluster, &config, &programs, &purpose, uses_database, run.seed);
         let (mut outputs, mut explanations) = (Vec::new(), Vec::new());
+        let (slots, needed) = (settings.slots(), needed_slots(settings).low);
+        let all_can_run = too_few_slots(u64::from(slots), needed).is_none();
         for job in jobs {
+            if all_can_run {
+                goals.push(goals::of_progress(job.id, &settings.cluster));
+            }
             goals.extend(goals::of_job(&job, run.has_faults, mode));
             invariants.push(job.oracle);
             invariants.extend(job.besides);
@@ -319,7 +325,6 @@ impl SystemUnderTest for Cluster {
             outputs.push(job.output);
             explanations.push(job.explain);
         }
-        let (slots, needed) = (settings.slots(), needed_slots(settings).low);
         Setup {
             nodes,
             invariants,

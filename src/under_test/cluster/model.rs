@@ -4,6 +4,7 @@
 use super::{
     callers::CallerEvent,
     event_ref::EventRef,
+    progress::Progress,
     provider::ProviderEvent,
     rest_reader::{RestEvent, RestQuestion},
     services::Services,
@@ -107,6 +108,8 @@ pub struct Model {
     began: BTreeMap<(JobId, CheckpointId), (Duration, (NodeId, u64))>,
     /// When the newest one began of those that are complete.
     pub newest_checkpoint: BTreeMap<JobId, Duration>,
+    /// How the jobs get on.
+    pub progress: Progress,
     /// What is under way of services.
     pub services: Services,
 }
@@ -144,6 +147,7 @@ impl Model {
 
     fn see(&mut self, at: Moment, seen: EventRef<'_>) {
         self.services.observe(at, seen);
+        self.progress.observe(at, seen);
         match seen {
             EventRef::Hardware(Hardware::Ended(_)) => self.forget_process(at.process),
             EventRef::Job(event) => self.observe_job(at, event),

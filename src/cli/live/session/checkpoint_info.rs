@@ -8,7 +8,7 @@ use crate::{
     cli::live::{CliError, Outcome, text::say},
     system::{
         protocol::AfterSavepoint,
-        savepoint::{Contents, contents},
+        savepoint::{Contents, read_contents},
     },
 };
 use clap::Args;
@@ -36,7 +36,7 @@ impl CheckpointInfo {
     pub fn run(&self) -> Result<Outcome, CliError> {
         connected(&self.target, async |connection| {
             let path = self.path.trim_end_matches('/');
-            let reading = contents(&*connection.services.objects, path);
+            let reading = read_contents(&*connection.services.objects, path);
             let read = connection.answered("the object store", reading).await?;
             let read =
                 read.map_err(|error| CliError::new(format!("the savepoint {path}: {error}")))?;

@@ -128,6 +128,9 @@ impl JobMaster {
             Notice::PointerInDoubtStands(id) => {
                 crate::reachable!(host, "pointer-in-doubt-stands", "{id:?}");
             }
+            Notice::DeploymentWaitsForStoring => {
+                crate::reachable!(host, "deployment-waits-for-storing");
+            }
             Notice::RegionalFailover(count) => {
                 crate::reachable!(host, "regional-failover", "of {count} regions");
             }

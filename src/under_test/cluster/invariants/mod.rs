@@ -79,7 +79,7 @@ mod stored;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
-mod testing_jobs;
+pub(super) mod testing_jobs;
 #[cfg(test)]
 pub(super) mod testing_services;
 mod unannounced;

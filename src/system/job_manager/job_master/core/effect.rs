@@ -88,6 +88,8 @@ pub enum Notice {
     PointerInDoubtStands(CheckpointId),
     /// Of several deployed regions some are to start again, and others run on.
     RegionalFailover(usize),
+    /// A region could start, and a checkpoint is being stored from which it would have to begin.
+    DeploymentWaitsForStoring,
     /// The job has failed for the same reason so many times in a row, a power of two.
     Failure(u64, String),
 }

@@ -87,8 +87,10 @@ impl JobMasterCore {
             let deploys = is_planned
                 || !self.checkpoints.is_storing()
                     && self.switches.on(sabotage::OUTDATED_PLAN_DEPLOYED);
-            if deploys && !self.waits_for_storing() {
-                self.deploy(now, *index, epoch);
+            match self.waits_for_storing() {
+                true if deploys => self.does(Effect::Notice(Notice::DeploymentWaitsForStoring)),
+                false if deploys => self.deploy(now, *index, epoch),
+                _ => {}
             }
         }
         if may_deploy && self.regions.iter().all(|region| region.stage == Stage::Deployed) {
@@ -363,6 +365,9 @@ impl JobMasterCore {
         let allowed = allowed || self.switches.on(sabotage::RESTARTS_WITHOUT_END);
         if !delay.is_zero() && self.switches.on(sabotage::RESTART_WITHOUT_DELAY) {
             delay = Duration::ZERO;
+        }
+        if !delay.is_zero() && self.switches.on(sabotage::RESTART_DELAY_IN_MINUTES) {
+            delay *= 60;
         }
         let times = self.failures.note(now, cause, rested);
         // The same again is told when it has come twice as often.

@@ -24,6 +24,10 @@ impl StreamTask<'_> {
     pub(super) async fn settle(&mut self, outcome: Outcome) -> Result<(), TaskError> {
         for (checkpoint, why) in outcome.aborted {
             self.parts.writer.broadcast(Event::CancelBarrier(checkpoint)).await?;
+            if why == AbortReason::Subsumed {
+                let host = &self.reporter.host;
+                crate::reachable!(host, "alignment-interrupted-by-a-newer", "{checkpoint:?}");
+            }
             // The job master needs no word of what it gave up itself.
             if why != AbortReason::JobMaster {
                 self.reporter.decline(checkpoint, why.text());

@@ -80,6 +80,12 @@ impl Host {
         self.imp.incarnation()
     }
 
+    /// By how many versions of what it speaks with others this process's binary is ahead of this source: 0 but
+    /// where a simulation lets old and new binaries meet.
+    pub fn versions_ahead(&self) -> u16 {
+        self.imp.versions_ahead()
+    }
+
     /// The node's monotonic clock; comparable only with values of the same host.
     pub fn now(&self) -> Instant {
         self.imp.now()

@@ -15,7 +15,8 @@ use crate::{
         language::{COLUMNS, wrap},
         report::{describe_group, describe_sweep},
         run::{
-            FaultCounts, RunConfig, Sweep, SweepRun, SweepSummary, never_reached, watched_sweep,
+            FaultCounts, KindCounts, RunConfig, Sweep, SweepRun, SweepSummary, never_reached,
+            watched_sweep,
         },
         scenario::FaultPlan,
         system::Systems,
@@ -321,6 +322,23 @@ impl Swept<'_> {
         })
     }
 
+    /// What became of the drawn faults, of all and of each kind.
+    fn faults_json(&self) -> serde_json::Value {
+        let told = |counts: &KindCounts| {
+            serde_json::json!({
+                "drawn": counts.drawn,
+                "came": counts.came,
+                "struck": counts.struck,
+                "struck_nothing_share": counts.idle_share(),
+            })
+        };
+        let kinds = self.summary.kinds.iter().map(|(kind, counts)| (*kind, told(counts)));
+        serde_json::json!({
+            "all": told(&self.summary.all_kinds()),
+            "kinds": kinds.collect::<BTreeMap<_, _>>(),
+        })
+    }
+
     fn json(&self) -> serde_json::Value {
         let Sweep { seeds, scenarios, sabotage, .. } = self.plan;
         let SweepSummary { tallies, evaluations, milestones, sabotage_executions, .. } =
@@ -360,6 +378,7 @@ impl Swept<'_> {
             "properties": evaluations.iter().filter(|(title, _)| Property::is_title(title)).collect::<BTreeMap<_, _>>(),
             "milestones": milestones.iter().map(|(m, count)| (m.name(), *count)).collect::<BTreeMap<_, _>>(),
             "milestones_never_reached": missed.collect::<Vec<_>>(),
+            "faults": self.faults_json(),
             "failures": failures.collect::<Vec<_>>(),
             "sabotage": sabotage.map(|switch| {
                 serde_json::json!({ "switch": switch.name(), "line_ran": sabotage_executions })

@@ -7,7 +7,7 @@ use crate::{
     harness::{
         event::Milestone,
         language::{DurationRange, NumberRange, Share, SignedDurationRange},
-        system::{OwnFault, Role, SystemSpec, Target, TargetWords},
+        system::{Disk, OwnFault, Role, SystemSpec, Target, TargetWords},
     },
     host::{Draws, mix, name_hash},
 };
@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// The kind that strikes only servers that can answer with an injected error.
 const SERVICE_ERROR: &str = "service-error";
+
+/// The kind that strikes only disks that hold copies.
+const DISK_SET_BACK: &str = "disk-set-back";
 
 /// How often a key that may be absent is there.
 pub const PRESENT_PER_MILLION: u32 = 500_000;
@@ -50,6 +53,11 @@ impl Vocabulary {
             nodes.iter().find(|of| of.name == role.name()).is_none_or(|of| of.count.high > 0)
         };
         targets.retain(|words| words.target.role().is_none_or(is_there));
+        // Where there are no places nobody is at one.
+        targets.retain(|words| match words.target {
+            Target::At(place, _) => system.placement().count(place).low > 0,
+            _ => true,
+        });
         // Which of several means little to a fault whose target is drawn, and of one node each name but
         // one.
         targets.retain(|words| match words.target {
@@ -68,7 +76,12 @@ impl Vocabulary {
 
     /// Whether there are words for what a fault of that kind must name.
     pub fn knows(&self, kind: &str) -> bool {
-        kind != SERVICE_ERROR || !self.calls.is_empty()
+        let has_copies = || self.roles.iter().any(|role| role.spec().disk == Disk::Copies);
+        match kind {
+            SERVICE_ERROR => !self.calls.is_empty(),
+            DISK_SET_BACK => has_copies(),
+            _ => true,
+        }
     }
 
     /// Whether a target may mean a node whose role is so.

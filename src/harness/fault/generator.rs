@@ -1,18 +1,22 @@
 //! Generates faults: first which kinds take part in a run and how strongly, then the faults.
 
 use super::{
+    form::Ranges,
     generated::{FaultGenerator, PRESENT_PER_MILLION, Vocabulary},
     kinds::{FaultKind, fault_kinds},
+    links::LinkSpec,
+    partition::PartitionSpec,
     spec::{FaultSpec, Repeat},
     swarm::SwarmSpec,
     targets::Targets,
     when::{Edge, TriggerCondition, When},
+    window::Window,
     words::FaultWords,
 };
 use crate::{
     harness::{
         language::{DurationRange, NumberRange, Share},
-        system::{Disk, Role, SystemSpec},
+        system::{Disk, Role, SystemSpec, Target},
     },
     host::{Draws, name_hash},
 };
@@ -35,6 +39,14 @@ const WEIGHT_MAX: u64 = 8;
 const REPEAT: Repeat = Repeat {
     times: NumberRange { low: 2, high: 4 },
     every: DurationRange { low: Duration::from_millis(500), high: Duration::from_secs(8) },
+};
+
+/// How long quiet periods last, and how often they come.
+const QUIET: DurationRange =
+    DurationRange { low: Duration::from_millis(1500), high: Duration::from_secs(5) };
+const QUIET_REPEAT: Repeat = Repeat {
+    times: NumberRange { low: 1, high: 3 },
+    every: DurationRange { low: Duration::from_secs(5), high: Duration::from_secs(10) },
 };
 
 /// A kind that takes part in a run.
@@ -81,6 +93,7 @@ pub fn generate(swarm: &SwarmSpec, system: &SystemSpec, seed: u64) -> Vec<(Fault
     if total == 0 {
         return Vec::new();
     }
+    let (at_edges, earliest) = (swarm.is_at_edges(seed), swarm.earliest(seed));
     let count = swarm.faults.draw(&mut Draws::new(seed, "swarm faults", [0, 0]));
     let mut faults: Vec<(FaultSpec, usize)> = Vec::new();
     for index in 0..count {
@@ -97,11 +110,48 @@ pub fn generate(swarm: &SwarmSpec, system: &SystemSpec, seed: u64) -> Vec<(Fault
         let (strength, messages) = (*strength, &swarm.messages[..]);
         let mut generator = FaultGenerator { draws, strength, vocabulary: &vocabulary, messages };
         let kind = kind(name, &mut generator);
-        let fault = fault(kind, index, swarm, &mut generator, &mut faults);
+        let kind = if at_edges { kind.at_edges(&mut generator.draws) } else { kind };
+        let mut fault = fault(kind, index, swarm, &mut generator, &mut faults);
+        after_start_up(&mut fault, earliest);
         let place = kinds.iter().position(|kind| kind.name == *name);
         faults.push((fault, place.expect("what is enabled is a kind")));
     }
+    let place = kinds.iter().position(|kind| kind.name == FaultKind::<Ranges>::Quiet {}.name());
+    if let Some(place) = place.filter(|_| swarm.has_quiet(seed)) {
+        faults.push((quiet(swarm), place));
+    }
     faults
+}
+
+/// Some quiet periods, none of them in the first quarter of the time in which faults begin.
+fn quiet(swarm: &SwarmSpec) -> FaultSpec {
+    let DurationRange { low, high } = swarm.begin;
+    FaultSpec {
+        name: None,
+        kind: FaultKind::Quiet {},
+        among: None,
+        when: When::At(DurationRange { low: low + (high - low) / 4, high }),
+        duration: QUIET,
+        until: None,
+        window: Window::OPEN,
+        repeat: Some(QUIET_REPEAT),
+        chance: Share::ALWAYS,
+        pick: None,
+    }
+}
+
+/// Lets a fault begin no earlier than the system has started.
+fn after_start_up(fault: &mut FaultSpec, earliest: Option<Duration>) {
+    let Some(earliest) = earliest else { return };
+    let later = |range: &mut DurationRange| {
+        range.low = range.low.max(earliest);
+        range.high = range.high.max(earliest);
+    };
+    if let When::At(at) = &mut fault.when {
+        return later(at);
+    }
+    fault.window.not_before = Some(DurationRange::only(earliest));
+    fault.window.no_later_than.iter_mut().for_each(later);
 }
 
 fn kind(name: &str, generator: &mut FaultGenerator<'_>) -> FaultKind {
@@ -122,16 +172,56 @@ fn can_strike(kind: &FaultKind, vocabulary: &Vocabulary) -> bool {
     let with_disk = |targets| may_be(targets, |role| role.spec().disk != Disk::Nothing);
     match kind {
         FaultKind::Clock { drift, .. } => drift.is_some(),
-        FaultKind::ServiceError { target, .. } => {
+        FaultKind::ServiceError { target, call, .. } => {
             let answers = |role: Role| role.spec().answers_errors;
-            target.iter().all(|target| target.role().is_some_and(answers))
+            let serves = |role: Role| call.as_ref().is_none_or(|call| serves_any(role, &call.0));
+            let roles = || target.iter().map(Target::role);
+            roles().all(|role| role.is_some_and(|role| answers(role) && serves(role)))
         }
+        FaultKind::Loss { links, .. }
+        | FaultKind::Delay { links, .. }
+        | FaultKind::Reorder { links, .. }
+        | FaultKind::Duplicate { links, .. }
+        | FaultKind::Corrupt { links, .. }
+        | FaultKind::CutShort { links, .. }
+        | FaultKind::Hold { links, .. }
+        | FaultKind::LoseOne { links, .. }
+        | FaultKind::SlowLink { links, .. } => can_cross(links),
+        FaultKind::Reset { from, to }
+        | FaultKind::Partition {
+            cut: PartitionSpec::Pair { from, to } | PartitionSpec::OneWay { from, to },
+        } => can_cross(&LinkSpec::between(from.clone(), to.clone())),
         FaultKind::WipeDisk { target } => may_be(target, |role| role.spec().disk != Disk::OnlyCopy),
         FaultKind::DiskError { target, .. }
-        | FaultKind::DiskFull { target }
+        | FaultKind::DiskFull { target, .. }
         | FaultKind::DiskSlow { target, .. }
         | FaultKind::DiskStall { target, .. } => with_disk(target),
         _ => true,
+    }
+}
+
+/// Whether a role serves what such messages are for.
+fn serves_any(role: Role, message: &str) -> bool {
+    let mut gateways = role.spec().serves.iter().map(|gateway| format!("{gateway}."));
+    gateways.any(|gateway| message.starts_with(&gateway) || gateway.starts_with(message))
+}
+
+/// Whether such messages can cross such links at all: one end serves what they are for.
+fn can_cross(links: &LinkSpec) -> bool {
+    let LinkSpec { from, to, message } = links;
+    let may_serve = |targets: &Targets, serves: &dyn Fn(Role) -> bool| {
+        targets.iter().any(|target| target.role().is_none_or(serves))
+    };
+    let any = |role: Role| !role.spec().serves.is_empty();
+    match message.as_deref() {
+        // Everybody may have streams.
+        Some(message) if message.starts_with("stream.") => true,
+        None => may_serve(from, &any) || may_serve(to, &any),
+        Some(message) => {
+            let serves = |role: Role| serves_any(role, message);
+            // A beginning without it is that of answers too.
+            may_serve(from, &serves) || !message.ends_with(".reply") && may_serve(to, &serves)
+        }
     }
 }
 
@@ -161,6 +251,9 @@ fn fault(
         }
         _ => when,
     };
+    let hangs = !matches!(when, When::At(_));
+    let window =
+        Window { no_later_than: hangs.then_some(swarm.latest), must_strike: true, ..Window::OPEN };
     let repeat = generator.draws.chance(REPEATED_PER_MILLION).then_some(REPEAT);
     let nth = NumberRange { low: 1, high: UNTIL_NTH_MAX };
     let until = condition(nth, swarm.after, generator);
@@ -174,6 +267,7 @@ fn fault(
         when,
         duration: if lasts { swarm.duration } else { DurationRange::ZERO },
         until: until.filter(|_| lasts),
+        window,
         repeat,
         chance: Share::ALWAYS,
         pick: None,

@@ -9,7 +9,7 @@ use super::{
     targets::Targets,
     values::{
         CallPrefix, DelayShape, SLICE, Tolerates, bits, call, count, drift, every, part, path,
-        service, signed, span, struck_by, target, word,
+        room, service, signed, span, struck_by, target, word,
     },
     words::{FaultKey, FaultWords},
 };
@@ -130,6 +130,20 @@ macro_rules! fault_kinds {
                     FaultKind::Own { fault, target } => {
                         FaultKind::Own { fault, target: target.clone() }
                     }
+                }
+            }
+
+            /// The same with ranges of which it is drawn that only an end is left.
+            pub(super) fn at_edges(&self, draws: &mut Draws) -> Self {
+                match self {
+                    $(FaultKind::$name { $($field,)* $($part,)? } => {
+                        let _ = &draws;
+                        FaultKind::$name {
+                            $($field: KeyValue::at_edge($field, draws),)*
+                            $($part: $part.clone(),)?
+                        }
+                    })+
+                    FaultKind::Own { .. } => self.clone(),
                 }
             }
 
@@ -293,6 +307,11 @@ fault_kinds! {
     RestartAsNew = "restart-as-new" {
         "target" target: Targets = needed(target), "whom it strikes, see `list --targets`", "\"coordination\"";
     }
+    /// The process is killed and comes back as a binary of another version of the protocol, with which nobody
+    /// shakes hands; at the end the former binary takes its place again.
+    OtherVersion = "other-version" {
+        "target" target: Targets = needed(target), "whom it strikes, see `list --targets`", "\"coordination\"";
+    }
     /// A server answers a share of the calls, or one of them, with an error of its own, which says nothing
     /// about whether the call was handled.
     ServiceError = "service-error" {
@@ -320,6 +339,15 @@ fault_kinds! {
     /// The disk has no room until the end.
     DiskFull = "disk-full" {
         "target" target: Targets = needed(target), "whom it strikes, see `list --targets`", "\"coordination\"";
+        "room" room: Option<F::Number> = maybe(room), "how many bytes there is room for at first: the write that finds too little is written in part; none when absent", "\"1..4096\"";
+    }
+    /// What is on the disk goes back to what it was: at the fault's begin an image is taken, some time later
+    /// the power goes, and at the end the machine is restarted with that image. Servers whose disk is the only
+    /// copy of what the cluster has promised are spared unless `tolerates` says otherwise.
+    DiskSetBack = "disk-set-back" {
+        "target" target: Targets = needed(target), "whom it strikes, see `list --targets`", "\"coordination\"";
+        "age" age: F::Duration = needed(span), "how old the image is when the power goes; at most half of `duration`", "\"1s..8s\"";
+        "tolerates" tolerates: Option<Tolerates> = maybe(word), "\"copies\" (when absent) or \"nothing\": then no promise is left but that it is noticed", "\"copies\"";
     }
     /// The disk's operations that begin before the end take longer.
     DiskSlow = "disk-slow" {
@@ -332,6 +360,8 @@ fault_kinds! {
         "target" target: Targets = needed(target), "whom it strikes, see `list --targets`", "\"coordination\"";
         "operation" operation: DiskOp = or(word, DiskOp::Any), "\"read\", \"write\", \"sync\", \"metadata\" or \"any\" (when absent)", "\"sync\"";
     }
+    /// A quiet period: at its begin all other faults end, and what would begin begins at its end.
+    Quiet = "quiet" {}
     /// The clock drifts until the end, or wall time is stepped once; one of both is needed.
     Clock = "clock" {
         "target" target: Targets = needed(target), "whom it strikes, see `list --targets`", "\"coordination\"";

@@ -15,6 +15,8 @@ mod targets;
 mod tolerance;
 mod values;
 mod when;
+mod widened;
+mod window;
 mod words;
 
 pub use among::Among;
@@ -30,4 +32,5 @@ pub use swarm::SwarmSpec;
 pub use targets::Targets;
 pub use values::{CallPrefix, DelayShape, Tolerates};
 pub use when::{Edge, Surroundings, TriggerCondition, When, milestone};
+pub use window::Window;
 pub use words::{COMMON_KEYS, FaultKey, FaultWords};

@@ -41,6 +41,16 @@ pub enum PartitionSpec {
         /// The receivers.
         to: Targets,
     },
+    /// Between these nodes and all others, but what these send arrives.
+    Deaf {
+        /// These.
+        target: Targets,
+    },
+    /// Between these nodes and all others, but what is sent to these arrives.
+    Mute {
+        /// These.
+        target: Targets,
+    },
     /// The nodes stand in a ring, by drawing, and each reaches only its two neighbours.
     Ring,
 }
@@ -54,12 +64,14 @@ pub(super) enum PartitionShape {
     Pair,
     OneWay,
     Ring,
+    Deaf,
+    Mute,
 }
 
 named! {
     PartitionShape {
         "isolate" = Isolate, "halves" = Halves, "bridge" = Bridge, "pair" = Pair,
-        "one-way" = OneWay, "ring" = Ring
+        "one-way" = OneWay, "ring" = Ring, "deaf" = Deaf, "mute" = Mute
     }
 }
 
@@ -70,13 +82,14 @@ pub(super) const KEYS: &[FaultKey] = &[
         needed: true,
         meaning: "\"isolate\": `target` from all others; \"halves\", by drawing; \"bridge\": halves that \
                   `target` still reaches; \"pair\": `from` and `to` from each other; \"one-way\": only \
-                  what goes `from` one `to` another; \"ring\": each node reaches only its two neighbours",
+                  what goes `from` one `to` another; \"ring\": each node reaches only its two neighbours; \
+                  \"deaf\": `target` sends and hears nothing; \"mute\": it hears and its sendings are lost",
         example: "\"isolate\"",
     },
     FaultKey {
         key: "target",
         needed: false,
-        meaning: "of the shapes isolate and bridge, see `list --targets`",
+        meaning: "of the shapes isolate, bridge, deaf and mute, see `list --targets`",
         example: "\"coordination\"",
     },
     FaultKey {
@@ -96,7 +109,13 @@ pub(super) const KEYS: &[FaultKey] = &[
 impl PartitionSpec {
     /// Whether a target says whom it strikes.
     pub(super) fn has_target(&self) -> bool {
-        matches!(self, PartitionSpec::Isolate { .. } | PartitionSpec::Bridge { .. })
+        matches!(
+            self,
+            PartitionSpec::Isolate { .. }
+                | PartitionSpec::Bridge { .. }
+                | PartitionSpec::Deaf { .. }
+                | PartitionSpec::Mute { .. }
+        )
     }
 
     fn shape(&self) -> PartitionShape {
@@ -107,6 +126,8 @@ impl PartitionSpec {
             PartitionSpec::Pair { .. } => PartitionShape::Pair,
             PartitionSpec::OneWay { .. } => PartitionShape::OneWay,
             PartitionSpec::Ring => PartitionShape::Ring,
+            PartitionSpec::Deaf { .. } => PartitionShape::Deaf,
+            PartitionSpec::Mute { .. } => PartitionShape::Mute,
         }
     }
 
@@ -139,6 +160,8 @@ impl PartitionSpec {
         Some(match shape {
             PartitionShape::Isolate => PartitionSpec::Isolate { target: need("target")? },
             PartitionShape::Bridge => PartitionSpec::Bridge { target: need("target")? },
+            PartitionShape::Deaf => PartitionSpec::Deaf { target: need("target")? },
+            PartitionShape::Mute => PartitionSpec::Mute { target: need("target")? },
             PartitionShape::Pair | PartitionShape::OneWay => {
                 // Both, so that both are told when both are wrong.
                 let (from, to) = (need("from"), need("to"));
@@ -157,7 +180,10 @@ impl PartitionSpec {
     pub(super) fn write(&self, writer: &mut Writer) {
         self.shape().write("shape", writer);
         match self {
-            PartitionSpec::Isolate { target } | PartitionSpec::Bridge { target } => {
+            PartitionSpec::Isolate { target }
+            | PartitionSpec::Bridge { target }
+            | PartitionSpec::Deaf { target }
+            | PartitionSpec::Mute { target } => {
                 target.write("target", writer);
             }
             PartitionSpec::Pair { from, to } | PartitionSpec::OneWay { from, to } => {
@@ -176,6 +202,8 @@ impl Generated for PartitionSpec {
         match shape {
             PartitionShape::Isolate => PartitionSpec::Isolate { target: one },
             PartitionShape::Bridge => PartitionSpec::Bridge { target: one },
+            PartitionShape::Deaf => PartitionSpec::Deaf { target: one },
+            PartitionShape::Mute => PartitionSpec::Mute { target: one },
             PartitionShape::Pair => PartitionSpec::Pair { from: one, to: other },
             PartitionShape::OneWay => PartitionSpec::OneWay { from: one, to: other },
             PartitionShape::Halves => PartitionSpec::Halves,
@@ -188,7 +216,10 @@ impl fmt::Display for PartitionSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shape().show().unwrap_or_default())?;
         match self {
-            PartitionSpec::Isolate { target } | PartitionSpec::Bridge { target } => {
+            PartitionSpec::Isolate { target }
+            | PartitionSpec::Bridge { target }
+            | PartitionSpec::Deaf { target }
+            | PartitionSpec::Mute { target } => {
                 write!(f, " {target}")
             }
             PartitionSpec::Pair { from, to } => write!(f, " {from} | {to}"),

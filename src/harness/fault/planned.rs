@@ -6,6 +6,7 @@ use super::{
     kinds::FaultKind,
     spec::FaultSpec,
     when::{TriggerCondition, When},
+    window::Window,
 };
 use crate::{
     harness::language::{DurationRange, Share},
@@ -28,6 +29,8 @@ pub struct PlannedFault {
     pub duration: Duration,
     /// A moment that ends it earlier.
     pub until: Option<TriggerCondition<Drawn>>,
+    /// Between which times it begins, and whether it must strike.
+    pub window: Window<Drawn>,
     /// Picks among several nodes when it fires.
     pub pick: u64,
 }
@@ -37,6 +40,7 @@ impl PlannedFault {
     pub fn draw(spec: &FaultSpec, draws: &mut Draws) -> Vec<Self> {
         let mut drawn = Vec::new();
         let mut when = spec.when.draw(draws);
+        let mut window = spec.window.draw(draws);
         let times = spec.repeat.map_or(1, |repeat| repeat.times.draw(draws));
         for time in 0..times {
             let duration = spec.duration.draw(draws);
@@ -51,17 +55,18 @@ impl PlannedFault {
                 when: when.clone(),
                 duration,
                 until,
+                window: window.clone(),
                 pick: spec.pick.unwrap_or(pick),
             });
             let pause = spec.repeat.map_or(Duration::ZERO, |repeat| repeat.every.draw(draws));
-            when = when.later(pause);
+            (when, window) = (when.later(pause), window.later(pause));
         }
         drawn
     }
 
     /// As a file says it: this fault is drawn from it, whatever the seed.
     pub fn to_spec(&self) -> FaultSpec {
-        let PlannedFault { name, kind, among, when, duration, until, pick } = self;
+        let PlannedFault { name, kind, among, when, duration, until, window, pick } = self;
         FaultSpec {
             name: name.clone(),
             kind: kind.to_ranges(),
@@ -69,6 +74,7 @@ impl PlannedFault {
             when: when.to_ranges(),
             duration: DurationRange::only(*duration),
             until: until.as_ref().map(TriggerCondition::to_ranges),
+            window: window.to_ranges(),
             repeat: None,
             chance: Share::ALWAYS,
             pick: Some(*pick),

@@ -5,6 +5,7 @@ use super::{
     kinds::{FaultKind, fault_kinds},
     values::{part, period},
     when::{Surroundings, TriggerCondition, When},
+    window::Window,
 };
 use crate::harness::language::{
     DurationRange, Field, Mistakes, NumberRange, Reader, ScenarioError, Share, Writer,
@@ -53,6 +54,8 @@ pub struct FaultSpec {
     pub duration: DurationRange,
     /// A moment that ends it earlier.
     pub until: Option<TriggerCondition>,
+    /// Between which times it begins, and whether it must strike.
+    pub window: Window,
     /// Whether it comes again.
     pub repeat: Option<Repeat>,
     /// The probability that it comes at all.
@@ -83,6 +86,9 @@ impl FaultSpec {
         };
         let until =
             mistakes.keep(table.take("until", |field| TriggerCondition::read(field, around)));
+        // Which keys belong there depends on what it hangs on.
+        let hangs = !matches!(when, Some(When::At(_)));
+        let window = Window::read(&mut table, hangs, around.heal_at, mistakes);
         let repeat = mistakes.keep(table.take("repeat", Repeat::read));
         let chance = mistakes.keep(table.take("chance", |field| part(field, around.system)));
         let pick = mistakes.keep(table.take("pick", Field::number));
@@ -102,6 +108,7 @@ impl FaultSpec {
             when: when?,
             duration: duration?.unwrap_or(DurationRange::ZERO),
             until: until?,
+            window: window?,
             repeat: repeat?,
             chance: chance?.unwrap_or(Share::ALWAYS),
             pick: pick?,
@@ -110,7 +117,8 @@ impl FaultSpec {
 
     /// Writes the keys of a `[[fault]]` table that reads back as this fault.
     pub fn write(&self, writer: &mut Writer) {
-        let FaultSpec { name, kind, among, when, duration, until, repeat, chance, pick } = self;
+        let FaultSpec { name, kind, among, when, duration, until, window, repeat, chance, pick } =
+            self;
         if let Some(name) = name {
             writer.text("name", name);
         }
@@ -125,6 +133,7 @@ impl FaultSpec {
         if let Some(until) = until {
             writer.raw("until", until.to_toml());
         }
+        window.write(writer);
         if let Some(Repeat { times, every }) = repeat {
             writer.raw("repeat", format!("{{ times = \"{times}\", every = \"{every}\" }}"));
         }
@@ -230,8 +239,15 @@ impl fmt::Display for FaultSpec {
         if !self.is_at_once() {
             write!(f, ", for {}", rounded(self.duration))?;
         }
-        match &self.until {
-            Some(until) => write!(f, " or until {until}"),
+        if let Some(until) = &self.until {
+            write!(f, " or until {until}")?;
+        }
+        let Window { not_before, no_later_than, .. } = self.window;
+        if let Some(time) = not_before {
+            write!(f, ", not before {}", rounded(time))?;
+        }
+        match no_later_than {
+            Some(time) => write!(f, ", at the latest at {}", rounded(time)),
             None => Ok(()),
         }
     }

@@ -11,6 +11,7 @@ use crate::{
     },
     host::Draws,
 };
+use std::time::Duration;
 
 crate::settings! {
     /// The bounds of a swarm: in each run some kinds of faults take part, each with a strength, and
@@ -26,6 +27,11 @@ crate::settings! {
             "on-milestones" on_milestones: Share = part("50%"), "How many of the faults begin on a milestone.";
             "nth" nth: NumberRange = numbers(1, 1_000_000, (1, 24)), "Which time of the milestone; early ones are drawn more often.";
             "after" after: DurationRange = time("0s", "10m", "0ms..60ms"), "How long after the milestone.";
+            "latest" latest: DurationRange = time("0s", "600m", "12s..25s"), "When those begin at the latest that hang on a milestone or on another fault.";
+            "after-start-up" after_start_up: Share = part("20%"), "In how many of the runs no fault begins before the system has had its time to start.";
+            "start-up" start_up: DurationRange = time("0s", "10m", "3s..6s"), "That time; what a fault hangs on is not counted before either.";
+            "edges" edges: Share = part("10%"), "In how many of the runs most settings and values of faults are an end of their range: 0, 1 or the most.";
+            "quiet" quiet: Share = part("25%"), "In how many of the runs quiet periods come, besides those that are drawn as a kind of fault.";
             "messages" messages: Vec<String> = words("beginnings of kinds of messages", Field::text), "The kinds of messages of which a fault of links may strike one.";
             "latency" latency: Option<DurationRange> = maybe_time("0us", "1m"), "The latency of a run's links lies between two values of these; as `network.latency` says when absent.";
         }
@@ -71,6 +77,29 @@ impl SwarmSpec {
             );
         }
         Some(swarm)
+    }
+
+    /// Whether the run of a plan seed is one of such a share of the runs.
+    fn is_among(share: Share, concern: &str, seed: u64) -> bool {
+        let mut draws = Draws::new(seed, concern, [0, 0]);
+        let share = u32::try_from(share.draw(&mut draws)).unwrap_or(0);
+        draws.chance(share)
+    }
+
+    /// Whether values are at the ends of their ranges in the run of a plan seed.
+    pub fn is_at_edges(&self, seed: u64) -> bool {
+        Self::is_among(self.edges, "swarm edges", seed)
+    }
+
+    /// Whether quiet periods come in the run of a plan seed.
+    pub(super) fn has_quiet(&self, seed: u64) -> bool {
+        Self::is_among(self.quiet, "swarm quiet", seed)
+    }
+
+    /// When faults begin at the earliest in the run of a plan seed, if not at once.
+    pub(super) fn earliest(&self, seed: u64) -> Option<Duration> {
+        let is_so = Self::is_among(self.after_start_up, "swarm after start-up", seed);
+        is_so.then(|| self.start_up.draw(&mut Draws::new(seed, "swarm start-up", [0, 0])))
     }
 
     /// The latency of the links in the run of a plan seed.

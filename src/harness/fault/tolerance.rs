@@ -5,7 +5,7 @@
 //! | of links; a process ends or stands still; a clock | survived | survived |
 //! | unsynced changes are lost or torn | survived | survived |
 //! | an operation of the disk fails, or takes its time | survived: the server stops and recovers | survived |
-//! | the disk is empty, or bits of it flip | **not survived** | survived |
+//! | the disk is empty or an old one, or bits of it flip | **not survived** | survived |
 
 use super::{form::Form, kinds::FaultKind};
 use crate::harness::system::{Disk, Role};
@@ -20,7 +20,10 @@ impl<F: Form> FaultKind<F> {
 
     /// Whether what it does to a disk outlasts the fault.
     pub fn harms_for_good(&self) -> bool {
-        matches!(self, FaultKind::WipeDisk { .. } | FaultKind::BitRot { .. })
+        matches!(
+            self,
+            FaultKind::WipeDisk { .. } | FaultKind::BitRot { .. } | FaultKind::DiskSetBack { .. }
+        )
     }
 }
 

@@ -205,6 +205,11 @@ pub(super) fn signed(field: &Field, _: &SystemSpec) -> Result<SignedDurationRang
     field.signed_duration_range()
 }
 
+/// How much room.
+pub(super) fn room(field: &Field, _: &SystemSpec) -> Result<NumberRange, ScenarioError> {
+    field.number_range()
+}
+
 /// How many bits flip at once at most: each is drawn, and stands in the trace.
 const BITS_MAX: u64 = 10_000;
 

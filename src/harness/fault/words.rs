@@ -79,6 +79,24 @@ pub const COMMON_KEYS: &[FaultKey] = &[
         "{ milestone = \"leader-granted\" }",
     ),
     optional(
+        "not-before",
+        "beside `on` or `with`: milestones before this time of the run are not counted, and with what another \
+         fault does before then it begins at this time",
+        "\"5s\"",
+    ),
+    optional(
+        "no-later-than",
+        "beside `on` or `with`: it begins at this time of the run if what it hangs on has not come",
+        "\"12s..25s\"",
+    ),
+    optional(
+        "must-strike",
+        "\"yes\": where its target means no running node, a drawn running one is struck; when its time is \
+         over and nothing has met it, it goes on, of all links, disks and calls, until something has (a \
+         server is restarted where nobody uses a disk); \"no\" when absent",
+        "\"yes\"",
+    ),
+    optional(
         "repeat",
         "how many `times` it comes in all, and `every` how long from beginning to beginning",
         "{ times = \"1..3\", every = \"3s..8s\" }",

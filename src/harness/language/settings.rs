@@ -366,6 +366,10 @@ pub trait Settings: Clone + PartialEq + fmt::Debug + Send + Sync + Sized + 'stat
     /// Writes the keys without a table's header.
     fn write_keys(&self, writer: &mut Writer);
 
+    /// The same with ranges of which a seed has drawn that only an end is left.
+    #[must_use]
+    fn at_edges(&self, seed: u64) -> Self;
+
     /// What a seed draws from the ranges; each key has a stream of its own.
     #[must_use]
     fn draw(&self, seed: u64) -> Self;
@@ -456,6 +460,14 @@ macro_rules! settings {
                     writer.table(concat!("[", stringify!($table), "]"));
                     $(self.$field.write($key, writer);)+
                 )+
+            }
+
+            fn at_edges(&self, seed: u64) -> Self {
+                use $crate::harness::language::KeyValue as _;
+                let draws = |key| {
+                    $crate::host::Draws::new(seed, "edge", [$crate::host::name_hash(key), 0])
+                };
+                $spec { $($($field: self.$field.at_edge(&mut draws($key)),)+)+ }
             }
 
             fn draw(&self, seed: u64) -> Self {

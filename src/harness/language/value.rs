@@ -19,6 +19,12 @@ pub trait KeyValue: Sized + Clone {
     #[must_use]
     fn fixed(drawn: &Self::Drawn) -> Self;
 
+    /// One end of a range, or all of it, as is drawn; a value that is no range stays.
+    #[must_use]
+    fn at_edge(&self, _: &mut Draws) -> Self {
+        self.clone()
+    }
+
     /// As a person reads it; `None` when it is absent.
     fn show(&self) -> Option<String>;
 
@@ -43,11 +49,24 @@ macro_rules! ranges {
                 $range::only(*drawn)
             }
 
+            fn at_edge(&self, draws: &mut Draws) -> Self {
+                end_of(draws, *self, $range::only(self.low), $range::only(self.high))
+            }
+
             fn show(&self) -> Option<String> {
                 Some(self.to_string())
             }
         }
     )+};
+}
+
+/// An end of a range in two of three draws.
+fn end_of<T>(draws: &mut Draws, range: T, low: T, high: T) -> T {
+    match draws.below(3) {
+        0 => low,
+        1 => high,
+        _ => range,
+    }
 }
 
 ranges!(Share -> i64, DurationRange -> Duration, SignedDurationRange -> i64);
@@ -78,6 +97,10 @@ impl KeyValue for NumberRange {
 
     fn fixed(drawn: &u64) -> Self {
         NumberRange::only(*drawn)
+    }
+
+    fn at_edge(&self, draws: &mut Draws) -> Self {
+        end_of(draws, *self, NumberRange::only(self.low), NumberRange::only(self.high))
     }
 
     fn show(&self) -> Option<String> {
@@ -125,6 +148,10 @@ impl<T: KeyValue> KeyValue for Option<T> {
 
     fn fixed(drawn: &Option<T::Drawn>) -> Self {
         drawn.as_ref().map(T::fixed)
+    }
+
+    fn at_edge(&self, draws: &mut Draws) -> Self {
+        self.as_ref().map(|term| term.at_edge(draws))
     }
 
     fn show(&self) -> Option<String> {

@@ -29,8 +29,9 @@ pub(super) fn disk_error(
     disk(strike, target, on, &effect);
 }
 
-pub(super) fn disk_full(strike: &Strike, target: &Targets) {
-    disk(strike, target, DiskOp::Any, &DiskEffect::Full);
+pub(super) fn disk_full(strike: &Strike, target: &Targets, room: Option<u64>) {
+    let effect = room.map_or(DiskEffect::Full, |bytes| DiskEffect::RoomFor { bytes });
+    disk(strike, target, DiskOp::Any, &effect);
 }
 
 pub(super) fn disk_slow(strike: &Strike, target: &Targets, on: DiskOp, by: Duration) {

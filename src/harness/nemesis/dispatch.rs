@@ -1,11 +1,11 @@
 //! Which function does each kind of fault.
 
 use super::{devices, links, processes, strike::Strike};
-use crate::harness::fault::FaultKind as Kind;
+use crate::harness::fault::{Drawn, FaultKind as Kind};
 
 /// Does a fault, within this very step.
-pub(super) fn strike(strike: &Strike) {
-    match strike.kind() {
+pub(super) fn strike(strike: &Strike, kind: &Kind<Drawn>) {
+    match kind {
         Kind::Loss { probability, links } => links::lose(strike, links, *probability),
         Kind::Delay { by, shape, links } => links::delay(strike, links, *shape, *by),
         Kind::Reorder { probability, by, links } => {
@@ -42,7 +42,12 @@ pub(super) fn strike(strike: &Strike) {
         Kind::BitRot { target, bits, file, tolerates } => {
             devices::bit_rot(strike, target, *bits, file.as_deref(), *tolerates);
         }
-        Kind::DiskFull { target } => devices::disk_full(strike, target),
+        Kind::DiskFull { target, room } => devices::disk_full(strike, target, *room),
+        Kind::DiskSetBack { target, age, tolerates } => {
+            processes::set_disk_back(strike, target, *age, *tolerates);
+        }
+        Kind::OtherVersion { target } => processes::other_version(strike, target),
+        Kind::Quiet {} => strike.note_everyone(),
         Kind::DiskSlow { target, operation, by } => {
             devices::disk_slow(strike, target, *operation, *by);
         }

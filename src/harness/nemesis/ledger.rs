@@ -71,16 +71,15 @@ impl Ledger {
     /// Writes down whom a fault strikes.
     pub fn note(&self, index: usize, targets: &[(Target, Vec<NodeId>)]) {
         let names = |nodes: &[NodeId]| nodes.iter().map(|n| self.machines.name(*n)).collect();
-        let resolved = targets.iter().map(|(target, nodes)| (*target, names(nodes))).collect();
+        let resolved: Vec<_> =
+            targets.iter().map(|(target, nodes)| (*target, names(nodes))).collect();
         let (what, began) = (self.plan.faults[index].kind.to_string(), self.world.elapsed());
-        self.lock().executed.push(ExecutedFault {
-            index,
-            what,
-            resolved,
-            began,
-            ended: None,
-            met: None,
-        });
+        let mut state = self.lock();
+        if let Some(executed) = state.executed.iter_mut().find(|known| known.index == index) {
+            // It looks for something else to strike.
+            return executed.resolved.extend(resolved);
+        }
+        state.executed.push(ExecutedFault { index, what, resolved, began, ended: None, met: None });
     }
 
     /// Keeps what undoes a part of a fault until the fault ends; undoes it at once if it has ended.
@@ -118,6 +117,11 @@ impl Ledger {
         released.into_iter().for_each(|(_, part)| (part.lift)());
     }
 
+    /// The faults that are in force, by place in the plan.
+    pub fn in_force(&self) -> Vec<usize> {
+        self.lock().in_force.keys().copied().collect()
+    }
+
     /// Whether any fault is in force.
     pub fn any_in_force(&self) -> bool {
         !self.lock().in_force.is_empty()
@@ -147,6 +151,16 @@ impl Ledger {
             count(&mut executed, *of, parts.iter().map(|(_, part)| part));
         }
         executed
+    }
+
+    /// Whether everything has been undone for good.
+    pub fn is_healed(&self) -> bool {
+        self.lock().healed
+    }
+
+    /// Whether a fault has struck anything so far.
+    pub fn has_struck(&self, index: usize) -> bool {
+        self.executed().iter().any(|executed| executed.index == index && executed.struck())
     }
 
     /// Notes what a fault has met.

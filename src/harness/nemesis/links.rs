@@ -110,6 +110,14 @@ pub(super) fn partition(strike: &Strike, shape: &PartitionSpec) {
             rule(strike, &links, LinkEffect::Cut, None);
         }
         PartitionSpec::Ring => ring(strike),
+        PartitionSpec::Deaf { target } => {
+            let inside = strike.bound(target);
+            strike.hold(cut_one_way(strike, &others(strike, &inside), &inside));
+        }
+        PartitionSpec::Mute { target } => {
+            let inside = strike.bound(target);
+            strike.hold(cut_one_way(strike, &inside, &others(strike, &inside)));
+        }
     }
 }
 

@@ -192,6 +192,18 @@ impl Machines {
         Some(Machine { role, number, main, lost: None })
     }
 
+    /// Kills a node's process; from its restart in a moment on a binary runs there that is ahead by so many
+    /// versions of the protocol.
+    pub fn replace_binary(self: &Arc<Self>, node: NodeId, versions_ahead: u16) {
+        self.world.replace_binary(node, versions_ahead);
+        self.take_down(node, ProcessEnd::Killed);
+        let (machines, world) = (self.clone(), self.world.clone());
+        self.world.spawn(async move {
+            world.sleep(RESTART_DELAY).await;
+            machines.let_up(node);
+        });
+    }
+
     /// Stops a process in its tracks until it is let go.
     pub fn pause(&self, node: NodeId) {
         self.paused_counts.hold(node);
@@ -250,6 +262,10 @@ impl Machines {
             self.world.clear_disk_faults(*node);
             self.world.clear_service_faults(*node);
             self.world.set_drift(*node, 0);
+            if self.world.versions_ahead(*node) > 0 {
+                self.world.replace_binary(*node, 0);
+                self.world.end_process(*node, ProcessEnd::Killed);
+            }
         }
         nodes.iter().for_each(|node| self.world.resume(*node));
         nodes.into_iter().for_each(|node| self.restart_if_free(node));
@@ -282,6 +298,19 @@ impl Machines {
             Target::Random(role) => one(of(role), pick),
             Target::Number(role, number) => {
                 found(&|known| known.role == role && known.number == Some(number))
+            }
+            Target::At(place, number) => {
+                let placement = self.system.placement();
+                let at =
+                    |node: &Machine| placement.of_node(place, &node.role.node_name(node.number));
+                let of_random = || {
+                    let lot = one(self.with_role(|_| true), pick);
+                    lot.first().and_then(|node| placement.of_node(place, &self.name(*node)))
+                };
+                match number.or_else(of_random) {
+                    Some(number) => found(&|node| at(node) == Some(number)),
+                    None => Vec::new(),
+                }
             }
             Target::State(state) => one(self.system.find(target, model, &of(state.role())), pick),
         }

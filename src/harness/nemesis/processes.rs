@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     harness::{
-        fault::Targets,
-        system::{FaultInjector, Guard},
+        fault::{Targets, Tolerates},
+        system::{Disk, FaultInjector, Guard},
     },
     host::sim::{KindFilter, LinkEffect, LinkRule, NodeId, NodeSet, ProcessEnd, Unsynced},
 };
@@ -35,6 +35,39 @@ pub(super) fn wipe_disk(strike: &Strike, target: &Targets) {
         }
         down
     });
+}
+
+/// Takes an image of each disk, and later the power; at the end the machines come back with the images.
+pub(super) fn set_disk_back(
+    strike: &Strike,
+    target: &Targets,
+    age: Duration,
+    tolerates: Option<Tolerates>,
+) {
+    let age = age.min(strike.fault().duration / 2);
+    let spares = tolerates != Some(Tolerates::Nothing);
+    for node in strike.nodes(target) {
+        let role = strike.machines().role(node);
+        if role.spec().disk == Disk::Nothing || spares && !strike.kind().is_survived_on(role) {
+            strike.note_met(0);
+            continue;
+        }
+        let (strike, world) = (strike.clone(), strike.world().clone());
+        world.clone().spawn(async move {
+            let image = world.disk_image(node);
+            world.sleep(age).await;
+            if strike.is_in_force() {
+                strike.hold(strike.take_down(node, ProcessEnd::PowerCut));
+                world.set_disk_back(node, image);
+                strike.note_met(1);
+            }
+        });
+    }
+}
+
+/// Another binary takes the place of each process until the end.
+pub(super) fn other_version(strike: &Strike, target: &Targets) {
+    strike.each(target, |node| strike.replace_binary(node));
 }
 
 pub(super) fn restart_as_new(strike: &Strike, target: &Targets) {
@@ -111,6 +144,7 @@ pub(super) fn slow_stop(strike: &Strike, target: &Targets, takes: Duration) {
             if strike.is_in_force() {
                 let reason = "it was asked to stop".to_string();
                 strike.hold(strike.take_down(node, ProcessEnd::Exited { reason }));
+                strike.note_met(1);
             }
         });
     }

@@ -2,7 +2,7 @@
 
 use super::{
     ledger::{Held, Ledger},
-    machines::Machines,
+    machines::{Machines, RESTART_DELAY},
 };
 use crate::{
     harness::{
@@ -70,11 +70,44 @@ impl Strike {
     /// The nodes that its target means; they are written down.
     pub fn nodes(&self, targets: &Targets) -> Vec<NodeId> {
         let nodes = self.bound(targets);
-        if !nodes.iter().any(|node| self.world().is_running(*node)) {
-            // There is nothing to strike.
-            self.note_met(0);
+        if nodes.iter().any(|node| self.world().is_running(*node)) {
+            return nodes;
         }
+        if let Some(other) = self.stand_in() {
+            self.ledger.note(self.index, &[(Target::Everyone, vec![other])]);
+            return vec![other];
+        }
+        // There is nothing to strike.
+        self.note_met(0);
         nodes
+    }
+
+    /// The running nodes that a fault of this kind can strike.
+    pub fn candidates(&self) -> Vec<NodeId> {
+        let mut nodes = self.everyone();
+        nodes.retain(|node| {
+            let role = self.machines().role(*node);
+            self.world().is_running(*node) && self.kind().strikes_role(role)
+        });
+        nodes
+    }
+
+    /// A drawn one of those, if the fault must strike.
+    fn stand_in(&self) -> Option<NodeId> {
+        let nodes = self.candidates();
+        let wanted = self.fault().window.must_strike && !nodes.is_empty();
+        wanted.then(|| *self.draws_for("stand-in", 0).pick(&nodes))
+    }
+
+    /// Kills the process of one of those, which restarts in a moment.
+    pub fn restart_one(&self) {
+        let Some(node) = self.stand_in() else { return };
+        let down = self.hold(self.take_down(node, ProcessEnd::Killed));
+        let (strike, world) = (self.clone(), self.world().clone());
+        world.clone().spawn(async move {
+            world.sleep(RESTART_DELAY).await;
+            strike.release(&down);
+        });
     }
 
     /// The same, of nodes on which nothing has to run.
@@ -122,6 +155,13 @@ impl Strike {
     pub fn stall(&self, node: NodeId) -> Guard {
         self.machines().stall(node);
         self.goes_on(node)
+    }
+
+    /// Another binary runs on a node from its restart in a moment on, and the former one in the end.
+    pub fn replace_binary(&self, node: NodeId) -> Guard {
+        let machines = self.ledger.machines.clone();
+        machines.replace_binary(node, 1);
+        Guard::of(Layer::Machine, move || machines.replace_binary(node, 0))
     }
 
     fn goes_on(&self, node: NodeId) -> Guard {

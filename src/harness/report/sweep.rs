@@ -34,14 +34,7 @@ pub fn describe_sweep(summary: &SweepSummary, swept: &[&str], candidates: &[Mile
     if !idle.is_empty() && summary.total().runs > 0 {
         let _ = writeln!(text, "{}", wrapped("never evaluated: ", &idle));
     }
-    if !summary.kinds.is_empty() {
-        let shown = |counts: &KindCounts| match counts.came - counts.struck {
-            0 => counts.struck.to_string(),
-            _ => format!("{} of {}", counts.struck, counts.came),
-        };
-        let counts = summary.kinds.iter().map(|(kind, counts)| (*kind, shown(counts)));
-        let _ = write!(text, "\nfaults, and in how many runs each kind struck\n{}", cells(counts));
-    }
+    text += &fault_table(summary);
     let missed = never_reached(&summary.milestones, candidates);
     if missed.is_empty() {
         let _ = write!(text, "\nall {} milestones were reached", candidates.len());
@@ -50,6 +43,26 @@ pub fn describe_sweep(summary: &SweepSummary, swept: &[&str], candidates: &[Mile
         let _ = write!(text, "\n{}", wrapped("milestones never reached: ", &missed));
     }
     text
+}
+
+/// How many faults of each kind struck, and how many of all showed nothing.
+fn fault_table(summary: &SweepSummary) -> String {
+    if summary.kinds.is_empty() {
+        return String::new();
+    }
+    let shown = |counts: &KindCounts| match counts.idle() {
+        0 => counts.struck.to_string(),
+        _ => format!("{} of {}", counts.struck, counts.drawn),
+    };
+    let counts = summary.kinds.iter().map(|(kind, counts)| (*kind, shown(counts)));
+    let all = summary.all_kinds();
+    let (never, nothing) = (all.drawn - all.came, all.came - all.struck);
+    let share = format!("{:.1}% of {}", all.idle_share() * 100.0, all.drawn);
+    format!(
+        "\nfaults of each kind that struck, of those that were drawn\n{}\
+         drawn faults that struck nothing: {share}; {never} never came, {nothing} met nothing\n",
+        cells(counts)
+    )
 }
 
 fn verdict_table(summary: &SweepSummary) -> String {
@@ -172,7 +185,7 @@ mod tests {
     fn a_sweep_fits_a_page() {
         for count in [0, 7, 9_999_999, 40_000_000] {
             let mut summary = summary(count);
-            let counts = KindCounts { came: count, struck: count / 2 };
+            let counts = KindCounts { drawn: count, came: count, struck: count / 2 };
             summary.kinds = FAULT_KINDS.iter().map(|kind| (kind.name, counts)).collect();
             let text = describe_sweep(&summary, &["other", "another"], OF_PROCESSES);
             assert!(widest(&text) <= COLUMNS, "{text}");
@@ -215,15 +228,17 @@ mod tests {
         assert!(!text.contains("short") && text.contains("\nno run drew idle\n"), "{text}");
         let broken = ScenarioTally { runs: 3, passed: 1, violated: 2, ..ScenarioTally::default() };
         summary.tallies.insert("broken".to_string(), broken);
-        summary.kinds.insert("crash", KindCounts { came: 4, struck: 3 });
-        summary.kinds.insert("pause", KindCounts { came: 4, struck: 4 });
+        summary.kinds.insert("crash", KindCounts { drawn: 6, came: 4, struck: 3 });
+        summary.kinds.insert("pause", KindCounts { drawn: 4, came: 4, struck: 4 });
         let text = describe_sweep(&summary, &["short"], &[]);
         assert_eq!(row(&text, "broken"), [3, 1, 2, 0]);
         assert_eq!(row(&text, "the other 2 scenarios"), [10, 10, 0, 0]);
         assert_eq!(row(&text, "total"), [13, 11, 2, 0]);
         let words: Vec<&str> = text.split_whitespace().collect();
         let has = |wanted: &[&str]| words.windows(wanted.len()).any(|found| found == wanted);
-        assert!(has(&["crash", "3", "of", "4"]) && has(&["pause", "4"]), "{text}");
+        assert!(has(&["crash", "3", "of", "6"]) && has(&["pause", "4"]), "{text}");
+        let idle = "struck nothing: 30.0% of 10; 2 never came, 1 met nothing\n";
+        assert!(text.contains(idle), "{text}");
     }
 
     #[test]

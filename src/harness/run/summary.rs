@@ -4,7 +4,7 @@ use super::{
     run::RunOutcome,
     sweep::{ScenarioTally, SweepRun, add_counts},
 };
-use crate::harness::{check::Verdict, event::Milestone};
+use crate::harness::{check::Verdict, event::Milestone, nemesis::ExecutedFault};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The sums of a sweep. Runs that end as expected leave nothing else behind, so that any number of
@@ -21,7 +21,7 @@ pub struct SweepSummary {
     pub sabotage_executions: u64,
     /// Of each fault of each scenario, by its place in the file, in how many runs it did anything.
     pub faults: BTreeMap<(String, usize), FaultCounts>,
-    /// Of each kind of fault, in how many runs it came and in how many it struck something.
+    /// Of each kind of fault, how many were drawn, came and struck something.
     pub kinds: BTreeMap<&'static str, KindCounts>,
     /// The runs that did not end as expected, by what they have in common.
     pub failures: BTreeMap<String, FailureGroup>,
@@ -85,15 +85,12 @@ impl SweepSummary {
         let origins = &outcome.plan.origins;
         let drawn: BTreeSet<usize> = origins.iter().copied().collect();
         let executed = |of: usize| outcome.executed.iter().filter(move |e| origins[e.index] == of);
-        let mut kinds = BTreeMap::<&'static str, bool>::new();
-        for executed in &outcome.executed {
-            let kind = outcome.plan.faults[executed.index].kind.name();
-            *kinds.entry(kind).or_default() |= executed.struck();
-        }
-        for (kind, struck) in kinds {
-            let counts = self.kinds.entry(kind).or_default();
-            counts.came += 1;
-            counts.struck += u64::from(struck);
+        for (index, fault) in outcome.plan.faults.iter().enumerate() {
+            let executed = outcome.executed.iter().find(|executed| executed.index == index);
+            let counts = self.kinds.entry(fault.kind.name()).or_default();
+            counts.drawn += 1;
+            counts.came += u64::from(executed.is_some());
+            counts.struck += u64::from(executed.is_some_and(ExecutedFault::struck));
         }
         for origin in drawn {
             let counts = self.faults.entry((outcome.scenario.clone(), origin)).or_default();
@@ -112,6 +109,17 @@ impl SweepSummary {
         total
     }
 
+    /// The faults of all kinds together.
+    pub fn all_kinds(&self) -> KindCounts {
+        let mut all = KindCounts::default();
+        for KindCounts { drawn, came, struck } in self.kinds.values() {
+            all.drawn += drawn;
+            all.came += came;
+            all.struck += struck;
+        }
+        all
+    }
+
     /// The failed runs, by seed.
     pub fn failed_runs(&self) -> BTreeMap<u64, &FailedRun> {
         let runs = self.failures.values().flat_map(|group| &group.runs);
@@ -127,13 +135,27 @@ impl SweepSummary {
     }
 }
 
-/// In how many runs faults of a kind did anything.
+/// How many faults of a kind did anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KindCounts {
-    /// Runs in which one came.
+    /// Faults that plans held.
+    pub drawn: u64,
+    /// Of those, the ones that began before everything was healed.
     pub came: u64,
-    /// Of those, runs in which one struck something.
+    /// Of those, the ones that struck something.
     pub struck: u64,
+}
+
+impl KindCounts {
+    /// Drawn faults that showed nothing: they never came, or met nothing.
+    pub fn idle(&self) -> u64 {
+        self.drawn - self.struck
+    }
+
+    /// How many of the drawn faults those are, from 0 to 1.
+    pub fn idle_share(&self) -> f64 {
+        if self.drawn == 0 { 0.0 } else { self.idle() as f64 / self.drawn as f64 }
+    }
 }
 
 /// In how many runs a fault did anything.

@@ -67,6 +67,7 @@ fn strikes_nothing(kind: &FaultKind, roles: &[Role]) -> Option<String> {
             Some("nothing here reads a wall clock, so a `step` alone strikes nothing".to_string())
         }
         FaultKind::BitRot { target, tolerates, .. }
+        | FaultKind::DiskSetBack { target, tolerates, .. }
             if *tolerates != Some(Tolerates::Nothing)
                 && all(target, &[Disk::OnlyCopy, Disk::Nothing]) =>
         {
@@ -81,10 +82,11 @@ fn strikes_nothing(kind: &FaultKind, roles: &[Role]) -> Option<String> {
                 .to_string(),
         ),
         FaultKind::DiskError { target, .. }
-        | FaultKind::DiskFull { target }
+        | FaultKind::DiskFull { target, .. }
         | FaultKind::DiskSlow { target, .. }
         | FaultKind::DiskStall { target, .. }
         | FaultKind::BitRot { target, .. }
+        | FaultKind::DiskSetBack { target, .. }
             if all(target, &[Disk::Nothing]) =>
         {
             Some("its target keeps no files, so it strikes nothing".to_string())

@@ -21,7 +21,7 @@ use super::{
     event::Milestone,
     fault::{FaultSpec, PlannedFault, SwarmSpec},
     language::{DurationRange, Fixed, Setting, Time, fixed, time},
-    system::{AnySystem, RunParameters, SystemSpec},
+    system::{AnySystem, Placement, RunParameters, SystemSpec},
 };
 use crate::host::sim::Delay;
 use bytes::Bytes;
@@ -89,6 +89,7 @@ impl Scenario {
             },
             Setting::new("network", "latency", "How long a frame takes on any link.", &LATENCY),
         ];
+        settings.extend(<Placement as crate::harness::language::Settings>::declared());
         settings.extend(Converge::settings(system));
         settings.extend(<SwarmSpec as crate::harness::language::Settings>::declared());
         settings
@@ -99,8 +100,10 @@ impl Scenario {
     pub fn drawn(&self, seed: u64) -> Scenario {
         let seed = self.plan_seed(seed);
         let latency = self.swarm.as_ref().and_then(|swarm| swarm.draw_latency(seed));
+        let at_edges = self.swarm.as_ref().is_some_and(|swarm| swarm.is_at_edges(seed));
+        let system = if at_edges { &self.system.at_edges(seed) } else { &self.system };
         Scenario {
-            system: self.system.draw(seed),
+            system: system.draw(seed),
             latency: latency.unwrap_or(self.latency),
             converge: self.converge.draw(seed),
             ..self.clone()

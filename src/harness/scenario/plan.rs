@@ -40,7 +40,12 @@ impl FaultPlan {
             for (index, (spec, kind)) in (0..).zip(made) {
                 let faults =
                     PlannedFault::draw(&spec, &mut Draws::new(seed, "swarm plan", [index, 0]));
-                drawn.extend(faults.into_iter().map(|fault| (fault, listed + kind)));
+                // Of what comes again and again only what comes for sure.
+                let comes = |fault: &PlannedFault| {
+                    fault.window.no_later_than.is_none_or(|latest| latest < scenario.heal_at)
+                };
+                let faults = faults.into_iter().filter(comes);
+                drawn.extend(faults.map(|fault| (fault, listed + kind)));
             }
         }
         // What has not begun by then never does.

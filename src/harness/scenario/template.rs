@@ -18,12 +18,13 @@ pub fn template(system: &dyn AnySystem) -> String {
             tables.push((setting.table, &own));
         }
     }
-    tables.extend(["network", "converge"].map(|table| (table, &general[..])));
+    tables.extend(["placement", "network", "converge"].map(|table| (table, &general[..])));
     for (table, settings) in tables {
         let title = match table {
             "cluster" => "Which nodes there are.",
             "workload" => "What they are given to do.",
             "[job]" => "A job; there may be several of these tables.",
+            "placement" => "On which racks and in which zones the nodes are.",
             "network" => "The links between all nodes.",
             "converge" => "After the faults.",
             "meanwhile" => "While they last.",

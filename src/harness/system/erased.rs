@@ -32,6 +32,8 @@ pub trait AnySettings: fmt::Debug + Send + Sync {
     /// Writes the keys without a table's header.
     fn write_keys(&self, writer: &mut Writer);
     /// What a seed draws from the ranges.
+    fn at_edges(&self, seed: u64) -> Arc<dyn AnySettings>;
+    /// What a seed draws from the ranges.
     fn draw(&self, seed: u64) -> Arc<dyn AnySettings>;
 }
 
@@ -50,6 +52,10 @@ impl<S: Settings> AnySettings for S {
 
     fn write_keys(&self, writer: &mut Writer) {
         Settings::write_keys(self, writer);
+    }
+
+    fn at_edges(&self, seed: u64) -> Arc<dyn AnySettings> {
+        Arc::new(Settings::at_edges(self, seed))
     }
 
     fn draw(&self, seed: u64) -> Arc<dyn AnySettings> {

@@ -3,6 +3,7 @@
 
 mod erased;
 mod own_fault;
+mod placement;
 mod role;
 mod setup;
 mod spec;
@@ -14,6 +15,7 @@ pub(in crate::harness) use erased::AnySetup;
 pub use erased::{AnySettings, AnySystem, InvariantWords, RegisteredSystem, settings_as};
 pub use own_fault::{FaultInjector, Guard, OwnFault};
 pub(in crate::harness) use own_fault::{Layer, Part};
+pub use placement::{Place, Placement};
 pub use role::{Disk, Nodes, Role, RoleSpec};
 pub use setup::{
     BoxFuture, Example, Explanation, LintContext, Main, MessageGroup, Node, Output, OutputOf,

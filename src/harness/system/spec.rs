@@ -3,6 +3,7 @@
 use super::{
     erased::{AnySettings, AnySetup, AnySystem, InvariantWords},
     own_fault::OwnFault,
+    placement::Placement,
     role::Nodes,
     setup::{LintContext, MessageGroup, RunParameters},
     systems::Systems,
@@ -12,7 +13,7 @@ use crate::{
     harness::{
         check::AnyModel,
         event::Milestone,
-        language::{Field, Mistakes, Reader, ScenarioError, Setting, Writer},
+        language::{Field, Mistakes, Reader, ScenarioError, Setting, Settings, Writer},
     },
     host::{Property, Sabotage, sim::NodeId},
 };
@@ -24,6 +25,7 @@ use std::{fmt, sync::Arc};
 pub struct SystemSpec {
     system: &'static dyn AnySystem,
     settings: Arc<dyn AnySettings>,
+    placement: Placement,
 }
 
 impl SystemSpec {
@@ -38,6 +40,7 @@ impl SystemSpec {
         let named = file.take("system", |field| field.one_of(&known, "list --systems"));
         let Some(system) = mistakes.keep(named) else {
             // What may stand in them depends on it.
+            file.skip(&["placement"]);
             let tables: Vec<&'static str> = systems
                 .all()
                 .iter()
@@ -49,18 +52,32 @@ impl SystemSpec {
             return None;
         };
         let system = system.unwrap_or(systems.default_system());
-        Some(SystemSpec { system, settings: system.read(file, mistakes) })
+        let placement = Placement::read(file, mistakes);
+        Some(SystemSpec { system, settings: system.read(file, mistakes), placement })
     }
 
     /// Writes the system's own tables.
     pub(in crate::harness) fn write(&self, writer: &mut Writer) {
         self.settings.write(writer);
+        if self.placement != Placement::default() {
+            Settings::write(&self.placement, writer);
+        }
+    }
+
+    /// The same with ranges of which a seed has drawn that only an end is left.
+    #[must_use]
+    pub fn at_edges(&self, seed: u64) -> Self {
+        SystemSpec { settings: self.settings.at_edges(seed), ..self.clone() }
     }
 
     /// What a seed draws from the ranges.
     #[must_use]
     pub fn draw(&self, seed: u64) -> Self {
-        SystemSpec { system: self.system, settings: self.settings.draw(seed) }
+        let placement = match self.placement == Placement::default() {
+            true => Placement::default(),
+            false => Settings::draw(&self.placement, seed),
+        };
+        SystemSpec { system: self.system, settings: self.settings.draw(seed), placement }
     }
 
     /// Which system it is.
@@ -96,6 +113,11 @@ impl SystemSpec {
     /// Whom faults can strike.
     pub fn targets(&self) -> Vec<TargetWords> {
         self.system.targets()
+    }
+
+    /// On which rack and in which zone nodes are.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
     }
 
     /// Which of some nodes of its role a target means that the state tells; nothing of any other target.
@@ -178,6 +200,15 @@ impl Target {
             field.unknown(&names, "list --targets")
         })?;
         let beyond = |nodes: &Nodes, number: u32| u64::from(number) > nodes.count.low;
+        if let Target::At(place, number) = target {
+            let count = system.placement().count(place).low;
+            if u64::from(number.unwrap_or(1)) > count {
+                let key = place.key();
+                let there_are =
+                    format!("there is no \"{name}\": `{key}` of `[placement]` is {count}");
+                return Err(field.refused(there_are));
+            }
+        }
         let numbered = match target {
             Target::Number(role, number) => Some((role.name(), number)),
             Target::State(state) => state.number().map(|number| (state.name(), number)),
@@ -193,7 +224,7 @@ impl Target {
     /// Whether it is one node, and the same whenever it is asked for in one moment.
     pub fn is_one(self, system: &SystemSpec) -> bool {
         match self {
-            Target::Everyone => false,
+            Target::Everyone | Target::At(..) => false,
             Target::All(role) | Target::Part(role) => {
                 let nodes = system.nodes().into_iter().find(|nodes| nodes.name == role.name());
                 nodes.is_some_and(|nodes| nodes.count.high == 1)
@@ -218,7 +249,9 @@ fn beyond_the_system(field: &Field, name: &str, nodes: Nodes) -> ScenarioError {
 }
 impl PartialEq for SystemSpec {
     fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name() && self.settings.equals(&*other.settings)
+        self.name() == other.name()
+            && self.settings.equals(&*other.settings)
+            && self.placement == other.placement
     }
 }
 

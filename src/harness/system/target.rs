@@ -1,6 +1,6 @@
 //! Whom a fault strikes, by role and by state; resolved when the fault fires.
 
-use super::role::Role;
+use super::{placement::Place, role::Role};
 use crate::{
     harness::language::{KeyValue, no_range},
     host::sim::NodeId,
@@ -22,6 +22,8 @@ pub enum Target {
     Number(Role, u32),
     /// The node of a role that the state of the system tells.
     State(StateName),
+    /// All nodes at one place: that of this number, else that of a random node.
+    At(Place, Option<u32>),
 }
 
 /// A target that the state of the system tells.
@@ -126,15 +128,35 @@ pub(super) fn known<M>(roles: &[Role], states: &[StateTarget<M>]) -> Vec<TargetW
         meaning: "all nodes".to_string(),
         target: Target::Everyone,
     };
+    let at =
+        |(name, is_numbered, meaning, target)| TargetWords { name, is_numbered, meaning, target };
+    let of_places = Place::ALL.into_iter().flat_map(|place| {
+        let (all, key) = (format!("all nodes of the {place}"), place.key());
+        [
+            (
+                format!("random-{place}"),
+                false,
+                format!("{all} of a random node, see `{key}` of `[placement]`"),
+                Target::At(place, None),
+            ),
+            (
+                format!("{place}-1"),
+                true,
+                format!("{all} of that number"),
+                Target::At(place, Some(1)),
+            ),
+        ]
+    });
     let of_roles = roles.iter().flat_map(|role| of_role(*role));
-    states.iter().map(of_state).chain(of_roles).chain([everyone]).collect()
+    let known = states.iter().map(of_state).chain(of_roles).chain([everyone]);
+    known.chain(of_places.map(at)).collect()
 }
 
 impl Target {
     /// The role of the nodes that it may mean; `None` when it may be any.
     pub fn role(self) -> Option<Role> {
         match self {
-            Target::Everyone => None,
+            Target::Everyone | Target::At(..) => None,
             Target::All(role)
             | Target::Part(role)
             | Target::Random(role)
@@ -147,6 +169,7 @@ impl Target {
     fn numbered(self, number: u32) -> Option<Self> {
         match self {
             Target::Number(role, _) => Some(Target::Number(role, number)),
+            Target::At(place, Some(_)) => Some(Target::At(place, Some(number))),
             Target::State(StateName { number: Some(_), name, role }) => {
                 Some(Target::State(StateName { name, role, number: Some(number) }))
             }
@@ -180,6 +203,8 @@ impl fmt::Display for Target {
                 write!(f, "{name}-{number}")
             }
             Target::State(StateName { name, number: None, .. }) => f.write_str(name),
+            Target::At(place, Some(number)) => write!(f, "{place}-{number}"),
+            Target::At(place, None) => write!(f, "random-{place}"),
         }
     }
 }

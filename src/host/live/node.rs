@@ -308,6 +308,10 @@ impl Node {
         std::future::pending().await
     }
 
+    pub(in crate::host) const fn versions_ahead(&self) -> u16 {
+        0
+    }
+
     pub(in crate::host) const fn injected_error(&self, _: &str) -> Option<InjectedError> {
         None
     }

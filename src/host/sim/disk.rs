@@ -13,6 +13,7 @@ mod file;
 mod inode;
 mod request;
 mod state;
+mod tree;
 
 #[cfg(test)]
 mod model_tests;
@@ -24,4 +25,4 @@ mod tests;
 pub use door::{SyncDisk, SyncFile};
 pub use fault::{DiskEffect, DiskFault, DiskFaultId, DiskOp, Unsynced};
 pub use file::{Disk, File};
-pub(in crate::host) use state::DiskState;
+pub(in crate::host) use state::{DiskState, PlatterImage};

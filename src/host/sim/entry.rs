@@ -128,11 +128,22 @@ pub(in crate::host) enum LinksChange<'a> {
 #[derive(Clone, Copy)]
 pub(in crate::host) enum DiskStep<'a> {
     Operation(DiskOperation<'a>),
-    FaultSet { fault: DiskFaultId, what: &'a DiskFault },
-    FaultLifted { fault: DiskFaultId },
+    FaultSet {
+        fault: DiskFaultId,
+        what: &'a DiskFault,
+    },
+    FaultLifted {
+        fault: DiskFaultId,
+    },
     AllFaultsLifted,
-    Rotted { path: &'a str, offset: u64, mask: u8 },
+    Rotted {
+        path: &'a str,
+        offset: u64,
+        mask: u8,
+    },
     Replaced,
+    /// What it held before is on it again.
+    SetBack,
 }
 
 /// An operation of a disk that has come to its end.
@@ -153,11 +164,21 @@ pub(in crate::host) struct DiskOperation<'a> {
 /// What happens to a machine.
 #[derive(Clone, Copy)]
 pub(in crate::host) enum MachineStep<'a> {
-    PowerLost { unsynced: Unsynced },
-    ServiceFaultSet { what: &'a ServiceFault },
+    PowerLost {
+        unsynced: Unsynced,
+    },
+    ServiceFaultSet {
+        what: &'a ServiceFault,
+    },
     ServiceFaultLifted,
     ServiceError(InjectedError),
-    LineEntered { line: &'a str },
+    LineEntered {
+        line: &'a str,
+    },
+    /// From its next boot on a binary runs there that is ahead by so many versions of the protocol.
+    BinaryReplaced {
+        versions_ahead: u16,
+    },
 }
 
 impl Entry<'_> {
@@ -350,6 +371,7 @@ impl DiskStep<'_> {
             DiskStep::AllFaultsLifted => "disk-faults-lifted",
             DiskStep::Rotted { .. } => "disk-rotted",
             DiskStep::Replaced => "disk-replaced",
+            DiskStep::SetBack => "disk-set-back",
         }
     }
 
@@ -368,7 +390,7 @@ impl DiskStep<'_> {
                 to.number("offset", *offset);
                 to.number("mask", u64::from(*mask));
             }
-            DiskStep::AllFaultsLifted | DiskStep::Replaced => {}
+            DiskStep::AllFaultsLifted | DiskStep::Replaced | DiskStep::SetBack => {}
         }
     }
 }
@@ -414,6 +436,7 @@ impl MachineStep<'_> {
             MachineStep::ServiceFaultLifted => "service-fault-lifted",
             MachineStep::ServiceError(_) => "service-error-injected",
             MachineStep::LineEntered { .. } => "line-entered",
+            MachineStep::BinaryReplaced { .. } => "binary-replaced",
         }
     }
 
@@ -424,6 +447,9 @@ impl MachineStep<'_> {
             MachineStep::ServiceFaultSet { what } => to.value("effect", *what),
             MachineStep::ServiceError(error) => to.value("error", error),
             MachineStep::LineEntered { line } => to.text("line", line),
+            MachineStep::BinaryReplaced { versions_ahead } => {
+                to.number("versions-ahead", u64::from(*versions_ahead));
+            }
             MachineStep::ServiceFaultLifted => {}
         }
     }

@@ -1,7 +1,7 @@
 //! The harness's hands on the hardware: links, streams, clocks, disks, services.
 
 use super::{
-    disk::{DiskFault, DiskFaultId},
+    disk::{DiskFault, DiskFaultId, PlatterImage},
     entry::{DiskStep, Entry, LinksChange, MachineStep},
     hardware::Hardware,
     injected_error::{ServiceFault, ServiceFaultId},
@@ -10,6 +10,10 @@ use super::{
     world::World,
 };
 use std::task::Waker;
+
+/// What was on a machine's disk at a moment.
+#[derive(Clone)]
+pub struct DiskImage(PlatterImage);
 
 /// Links and streams.
 impl World {
@@ -167,9 +171,40 @@ impl World {
         locked.machine(node).disk.wipe();
     }
 
+    /// What a power cut would leave of the machine's disk at the least, to be put back later.
+    pub fn disk_image(&self, node: NodeId) -> DiskImage {
+        DiskImage(self.shared().lock().machine(node).disk.image())
+    }
+
+    /// Sets the machine's disk back to an image of it. Files open at that moment fail with `EIO`, or change
+    /// under their readers.
+    pub fn set_disk_back(&self, node: NodeId, image: DiskImage) {
+        let now = self.shared().now();
+        let mut locked = self.shared().lock();
+        locked.note(now, &Entry::Disk(node, DiskStep::SetBack));
+        locked.machine(node).disk.restore(image.0);
+    }
+
     /// What a process on the machine would read of a file now; `None` when there is none.
     pub fn read_file(&self, node: NodeId, path: &str) -> Option<Vec<u8>> {
         self.shared().lock().machine(node).disk.contents(path)
+    }
+}
+
+/// Binaries.
+impl World {
+    /// From its next boot on the machine runs a binary that is ahead by so many versions of the protocol.
+    pub fn replace_binary(&self, node: NodeId, versions_ahead: u16) {
+        let now = self.shared().now();
+        let mut locked = self.shared().lock();
+        let step = MachineStep::BinaryReplaced { versions_ahead };
+        locked.note(now, &Entry::Machine(node, step));
+        locked.machine(node).versions_ahead = versions_ahead;
+    }
+
+    /// By how many versions the binary is ahead that the machine's next boot runs.
+    pub fn versions_ahead(&self, node: NodeId) -> u16 {
+        self.shared().lock().machine(node).versions_ahead
     }
 }
 

@@ -40,6 +40,8 @@ pub(in crate::host) struct Machine {
     pub disk: DiskState,
     pub injected_errors: InjectedErrors,
     pub console: Console,
+    /// By how many versions of the protocol the binary is ahead that the next boot runs.
+    pub versions_ahead: u16,
     madsim: madsim::task::NodeId,
     incarnations: u64,
     process: Option<Process>,
@@ -61,6 +63,7 @@ impl Machine {
             disk: DiskState::new(seed, id),
             injected_errors: InjectedErrors::default(),
             console: Console::default(),
+            versions_ahead: 0,
             madsim,
             incarnations: 0,
             process: None,

@@ -46,6 +46,7 @@ pub use clock::{DRIFT_PER_MILLION_MAX, WALL_ORIGIN_NANOS};
 pub use digest::TraceDigest;
 pub use disk::{DiskEffect, DiskFault, DiskFaultId, DiskOp, Unsynced};
 pub use example::run_two;
+pub use faults::DiskImage;
 pub use hardware::{Hardware, ProcessEnd};
 pub use injected_error::{Applied, ServiceFault, ServiceFaultId};
 pub use link::{Delay, FrameFate, KindFilter, LinkEffect, LinkRule, NodeSet, RuleId};

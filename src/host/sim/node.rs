@@ -30,6 +30,7 @@ struct Incarnation {
     name: Arc<str>,
     number: u64,
     dead: Arc<AtomicBool>,
+    versions_ahead: u16,
     spawner: madsim::runtime::NodeHandle,
     main_thread: Arc<Thread>,
 }
@@ -76,10 +77,19 @@ impl Node {
         let mut locked = shared.lock();
         let name = locked.network().name(node).clone();
         let (number, dead) = locked.boot(node);
+        let versions_ahead = locked.machine(node).versions_ahead;
         drop(locked);
         let shared = shared.clone();
-        let incarnation =
-            Incarnation { shared, node, name, number, dead, spawner, main_thread: Arc::default() };
+        let incarnation = Incarnation {
+            shared,
+            node,
+            name,
+            number,
+            dead,
+            versions_ahead,
+            spawner,
+            main_thread: Arc::default(),
+        };
         Node { incarnation: Arc::new(incarnation) }
     }
 
@@ -151,6 +161,10 @@ impl Node {
 
     pub fn incarnation(&self) -> u64 {
         (self.id().key() << 32) | self.number()
+    }
+
+    pub fn versions_ahead(&self) -> u16 {
+        self.incarnation.versions_ahead
     }
 
     pub fn now(&self) -> Instant {

@@ -126,7 +126,8 @@ impl AnswerTo {
         };
         let (incarnation, call) = (self.incarnation, self.call);
         let header = Header { frame_type, incarnation, call, recipient: 0 };
-        self.socket.send(peer, self.kind, 0, wire::finish(frame, header));
+        let version = wire::version_of(self.socket.host());
+        self.socket.send(peer, self.kind, 0, wire::finish(frame, header, version));
     }
 }
 

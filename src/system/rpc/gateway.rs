@@ -121,11 +121,14 @@ impl RpcClient {
             Target::Remote(_, recipient) => *recipient,
             Target::Local(_) => incarnation,
         };
-        let frame = wire::finish(frame, Header { frame_type, incarnation, call, recipient });
+        let version = wire::version_of(self.socket.host());
+        let header = Header { frame_type, incarnation, call, recipient };
+        let frame = wire::finish(frame, header, version);
         match &self.target {
             Target::Remote(peer, _) => self.socket.send(peer, kind, call, frame),
             Target::Local(endpoint) => {
-                let (header, body) = wire::open(frame).expect("the frame was just finished");
+                let opened = wire::open(frame, version);
+                let (header, body) = opened.expect("the frame was just finished");
                 deliver(&self.socket, |_| Some(endpoint.clone()), header, body, Origin::Local);
             }
         }

@@ -8,7 +8,7 @@ use super::{
     ids::FencingToken,
     protocol::Protocol,
     socket::Socket,
-    wire::{Header, Invocation},
+    wire::{Header, Invocation, version_of},
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -77,7 +77,8 @@ pub(super) fn deliver(
     };
     if invocation.method == HANDSHAKE {
         let answer = Answer::new(socket, origin, header, HANDSHAKE_REPLY);
-        let greeted = shake_hands(endpoint.protocol(), &arguments);
+        let spoken = version_of(socket.host());
+        let greeted = shake_hands(endpoint.protocol(), &arguments, spoken);
         return answer.typed().send(greeted.map(|()| socket.host().incarnation()));
     }
     if header.recipient == 0 {

@@ -12,7 +12,7 @@ use super::{
     socket::Socket,
     transport::{LoadError, MESSAGES, Transport},
     window::{Seen, Windows},
-    wire::{self, FrameError, FrameType, Header, PROTOCOL_VERSION},
+    wire::{self, FrameError, FrameType, Header},
 };
 use crate::host::{Host, Inbound, MessageReceiver, NodeAddress, Peer};
 use bytes::Bytes;
@@ -202,9 +202,12 @@ impl RpcService {
             token: TokenSource::Fixed(token),
             timeout: self.config().connect_timeout,
         };
-        let greeting: Greeting<'_> = (PROTOCOL_VERSION, G::PROTOCOL.name, G::PROTOCOL.hash());
+        let version = wire::version_of(self.host());
+        let greeting: Greeting<'_> = (version, G::PROTOCOL.name, G::PROTOCOL.hash());
         let met: Option<u64> = match &client.target {
-            Target::Local(endpoint) => compare(endpoint.protocol(), greeting).map(|()| None)?,
+            Target::Local(endpoint) => {
+                compare(endpoint.protocol(), greeting, version).map(|()| None)?
+            }
             Target::Remote(_, _) => Some(client.ask(HANDSHAKE, HANDSHAKE_KIND, &greeting).await?),
         };
         if let (Target::Remote(_, recipient), Some(incarnation)) = (&mut client.target, met) {
@@ -261,7 +264,7 @@ impl RpcService {
     }
 
     fn handle_frame(&self, from: Peer, frame: Bytes) {
-        let (header, body) = match wire::open(frame) {
+        let (header, body) = match wire::open(frame, wire::version_of(self.host())) {
             Ok(opened) => opened,
             Err(FrameError::Header) => return self.drop_frame("bad header"),
             Err(FrameError::Version) => return self.drop_frame("another protocol version"),
@@ -311,7 +314,8 @@ impl RpcService {
             // Reported or handled, never both: a whole copy may be before or behind this one.
             FrameType::Ask if self.see(from, header) == Seen::Fresh => {
                 let header = Header { frame_type: FrameType::Damaged, ..header };
-                let frame = wire::finish(wire::begin(), header);
+                let version = wire::version_of(self.host());
+                let frame = wire::finish(wire::begin(), header, version);
                 self.socket().send(from, DAMAGED, 0, frame);
             }
             FrameType::Ask | FrameType::Tell => {}

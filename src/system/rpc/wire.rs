@@ -1,11 +1,17 @@
 //! Frames: a header with a checksum of its own, and a checked body.
 
 use super::ids::FencingToken;
+use crate::host::Host;
 use bytes::{Buf, Bytes};
 use serde::{Deserialize, Serialize};
 
 /// The version of frames and handshake; both sides must have the same.
 pub const PROTOCOL_VERSION: u16 = 1;
+
+/// The version that a process speaks.
+pub fn version_of(host: &Host) -> u16 {
+    PROTOCOL_VERSION + host.versions_ahead()
+}
 
 const MAGIC: u16 = 0x5754;
 const HEADER_BYTES: usize = 40;
@@ -69,13 +75,13 @@ pub fn begin() -> Vec<u8> {
     frame
 }
 
-/// Fills in the header over the finished body.
-pub fn finish(mut frame: Vec<u8>, header: Header) -> Bytes {
+/// Fills in the header over the finished body, as one who speaks that version.
+pub fn finish(mut frame: Vec<u8>, header: Header, version: u16) -> Bytes {
     let body_length =
         u32::try_from(frame.len() - HEADER_BYTES).expect("bodies are limited to 8 MiB");
     let body_crc = crc32fast::hash(&frame[HEADER_BYTES..]);
     frame[0..2].copy_from_slice(&MAGIC.to_le_bytes());
-    frame[2] = PROTOCOL_VERSION.to_le_bytes()[0];
+    frame[2] = version.to_le_bytes()[0];
     frame[3] = header.frame_type as u8;
     frame[4..12].copy_from_slice(&header.incarnation.to_le_bytes());
     frame[12..20].copy_from_slice(&header.call.to_le_bytes());
@@ -87,11 +93,11 @@ pub fn finish(mut frame: Vec<u8>, header: Header) -> Bytes {
     Bytes::from(frame)
 }
 
-/// Takes a frame apart.
+/// Takes a frame apart, as one who speaks that version.
 ///
 /// # Errors
 /// [`FrameError`] says how much of it can be trusted.
-pub fn open(frame: Bytes) -> Result<(Header, Bytes), FrameError> {
+pub fn open(frame: Bytes, spoken: u16) -> Result<(Header, Bytes), FrameError> {
     if frame.len() < HEADER_BYTES {
         return Err(FrameError::Header);
     }
@@ -106,7 +112,7 @@ pub fn open(frame: Bytes) -> Result<(Header, Bytes), FrameError> {
     if magic != MAGIC || fields.get_u32_le() != header_crc {
         return Err(FrameError::Header);
     }
-    if u16::from(version) != PROTOCOL_VERSION {
+    if u16::from(version) != spoken {
         return Err(FrameError::Version);
     }
     let frame_type = frame_type.ok_or(FrameError::Header)?;
@@ -136,23 +142,26 @@ mod tests {
     fn frame(body: &[u8]) -> Bytes {
         let mut frame = begin();
         frame.extend_from_slice(body);
-        finish(frame, HEADER)
+        finish(frame, HEADER, PROTOCOL_VERSION)
     }
 
     #[test]
     fn a_frame_opens_to_what_went_in() {
-        assert_eq!(open(frame(b"body")), Ok((HEADER, Bytes::from_static(b"body"))));
-        assert_eq!(open(frame(b"")), Ok((HEADER, Bytes::new())));
+        assert_eq!(
+            open(frame(b"body"), PROTOCOL_VERSION),
+            Ok((HEADER, Bytes::from_static(b"body")))
+        );
+        assert_eq!(open(frame(b""), PROTOCOL_VERSION), Ok((HEADER, Bytes::new())));
     }
 
     #[test]
     fn a_frame_of_another_version_is_told_from_a_damaged_one() {
         let mut bytes = frame(b"body").to_vec();
         bytes[2] += 1;
-        assert_eq!(open(Bytes::from(bytes.clone())), Err(FrameError::Header));
+        assert_eq!(open(Bytes::from(bytes.clone()), PROTOCOL_VERSION), Err(FrameError::Header));
         let header_crc = crc32fast::hash(&bytes[..HEADER_BYTES - 4]);
         bytes[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&header_crc.to_le_bytes());
-        assert_eq!(open(Bytes::from(bytes)), Err(FrameError::Version));
+        assert_eq!(open(Bytes::from(bytes), PROTOCOL_VERSION), Err(FrameError::Version));
     }
 
     proptest! {
@@ -164,14 +173,14 @@ mod tests {
             let bit = place as usize % (bytes.len() * 8);
             bytes[bit / 8] ^= 1 << (bit % 8);
             let expected = if bit < HEADER_BYTES * 8 { FrameError::Header } else { FrameError::Body(HEADER) };
-            prop_assert_eq!(open(Bytes::from(bytes)), Err(expected));
+            prop_assert_eq!(open(Bytes::from(bytes), PROTOCOL_VERSION), Err(expected));
         }
 
         #[test]
         fn garbage_and_cut_frames_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..100), cut in 0..44usize) {
-            prop_assert_eq!(open(Bytes::from(bytes)), Err(FrameError::Header));
+            prop_assert_eq!(open(Bytes::from(bytes), PROTOCOL_VERSION), Err(FrameError::Header));
             let whole = frame(b"body");
-            prop_assert!(open(whole.slice(..cut.min(whole.len() - 1))).is_err());
+            prop_assert!(open(whole.slice(..cut.min(whole.len() - 1)), PROTOCOL_VERSION).is_err());
         }
     }
 }

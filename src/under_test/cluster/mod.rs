@@ -73,6 +73,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
+use std::time::Duration;
 
 /// A whole cluster, and one job or several that run in it.
 pub struct Cluster {
@@ -256,6 +257,10 @@ impl SystemUnderTest for Cluster {
                     submission: match mode {
                         Mode::Session => Submission::ByClient,
                         Mode::PerJob | Mode::Application => Submission::WithCluster,
+                    },
+                    submitted_after: match mode {
+                        Mode::Session => job.submitted_after().one(),
+                        Mode::PerJob | Mode::Application => Duration::ZERO,
                     },
                 })
             })

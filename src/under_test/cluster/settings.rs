@@ -224,6 +224,11 @@ impl language::Settings for Settings {
         language::Settings::write(self, writer);
     }
 
+    fn at_edges(&self, seed: u64) -> Self {
+        let cluster = self.cluster.at_edges(seed);
+        Settings { cluster, jobs: spec::at_edges(&self.jobs, seed) }
+    }
+
     fn draw(&self, seed: u64) -> Self {
         let cluster = self.cluster.draw(seed);
         let slots = cluster.task_executors.one() * cluster.slots.one();

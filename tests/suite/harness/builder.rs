@@ -21,7 +21,10 @@ fn of_kind(kind: &str, keys: &[&FaultKey]) -> (String, Keys) {
 #[test]
 fn each_kind_of_fault_is_the_same_in_rust_and_in_a_file() {
     for kind in FAULT_KINDS {
-        let when = |key: &&FaultKey| !["on", "with", "nodes"].contains(&key.key);
+        let when = |key: &&FaultKey| {
+            let hangs = ["on", "with", "nodes", "not-before", "no-later-than"];
+            !hangs.contains(&key.key)
+        };
         let keys = kind.keys().chain(COMMON_KEYS.iter().filter(when));
         // Which others belong there depends on its shape.
         let isolates = |key: &&FaultKey| !["from", "to"].contains(&key.key);

@@ -11,6 +11,7 @@ mod many_jobs;
 mod mistakes;
 mod own_faults;
 mod partitions;
+mod places;
 mod recovery;
 mod regression;
 mod sweep;

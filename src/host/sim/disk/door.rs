@@ -7,8 +7,9 @@
 use super::{
     fault::DiskOp,
     file::Disk,
+    inode::InodeId,
     request::{Outcome, Request, hash, need_writable},
-    state::{DiskState, InodeId},
+    state::DiskState,
 };
 use crate::host::OpenMode;
 use bytes::Bytes;

@@ -45,6 +45,12 @@ pub enum DiskEffect {
         /// Whether the machine loses power; else the process is killed and the page cache kept.
         power_cut: bool,
     },
+    /// There is room for so many bytes more; the write that finds too little is written in part, and fails
+    /// with `StorageFull`, as does what needs room from then on.
+    RoomFor {
+        /// How many.
+        bytes: u64,
+    },
 }
 
 /// A fault of one machine's disk. Slowness counts from an operation's start, the rest at its end.

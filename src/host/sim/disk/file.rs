@@ -2,8 +2,9 @@
 
 use super::{
     fault::DiskOp,
+    inode::InodeId,
     request::{Outcome, Request, need_writable},
-    state::{Begun, DiskState, InodeId, Verdict},
+    state::{Begun, DiskState, Verdict},
 };
 use crate::host::{
     FileWrite, OpenMode,

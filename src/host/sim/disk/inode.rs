@@ -11,8 +11,11 @@ const SECTOR_BYTES: usize = 512;
 /// Unsynced changes of one file at most; beyond it the older half is written back unasked.
 const PENDING_MAX: usize = 4096;
 
+/// Names a file's content for ever, whatever becomes of its path.
+pub(in crate::host) type InodeId = u64;
+
 /// A file's content, apart from any name.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Inode {
     cache: Vec<u8>,
     platter: Vec<u8>,

@@ -4,7 +4,7 @@
 //! may hold, for each file every length, and every state that the names went through. Each write
 //! has a byte value of its own, so a byte tells which write it came from.
 
-use super::{super::stamp::NodeId, DiskState, Unsynced, state::InodeId};
+use super::{super::stamp::NodeId, DiskState, Unsynced, inode::InodeId};
 use crate::host::OpenMode;
 use bytes::Bytes;
 use proptest::{prelude::*, test_runner::TestCaseError};

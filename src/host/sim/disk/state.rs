@@ -2,7 +2,8 @@
 
 use super::{
     fault::{DiskEffect, DiskFault, DiskFaultId, DiskOp, Unsynced},
-    inode::Inode,
+    inode::{Inode, InodeId},
+    tree::{Entry, Tree, ancestors, check_dir_path, check_path, parent},
 };
 use crate::host::{
     OpenMode,
@@ -23,93 +24,11 @@ pub(super) const FILE_BYTES_MAX: u64 = 1 << 30;
 /// Metadata operations that wait in the journal at most; beyond it the older half is committed.
 const JOURNAL_MAX: usize = 4096;
 
-/// Names a file's content for ever, whatever becomes of its path.
-pub(in crate::host) type InodeId = u64;
-
-/// Which names there are.
-#[derive(Clone, Default)]
-struct Tree {
-    files: BTreeMap<String, InodeId>,
-    /// Without the root, which is always there.
-    directories: BTreeSet<String>,
-}
-
-/// A metadata operation.
-enum Entry {
-    Create { path: String, inode: InodeId },
-    CreateDir { path: String },
-    Rename { from: String, to: String },
-    Remove { path: String },
-}
-
-impl Entry {
-    fn touches(&self, dir: &str) -> bool {
-        match self {
-            Entry::Create { path, .. } | Entry::CreateDir { path } | Entry::Remove { path } => {
-                parent(path) == dir
-            }
-            Entry::Rename { from, to } => parent(from) == dir || parent(to) == dir,
-        }
-    }
-}
-
-impl Tree {
-    fn apply(&mut self, entry: &Entry) {
-        match entry {
-            Entry::Create { path, inode } => {
-                self.files.insert(path.clone(), *inode);
-            }
-            Entry::CreateDir { path } => {
-                self.directories.insert(path.clone());
-            }
-            Entry::Rename { from, to } => {
-                let inode = self.files.remove(from).expect("the journal is in order");
-                self.files.insert(to.clone(), inode);
-            }
-            Entry::Remove { path } => {
-                self.files.remove(path);
-            }
-        }
-    }
-
-    fn is_dir(&self, path: &str) -> bool {
-        path.is_empty() || self.directories.contains(path)
-    }
-
-    fn need_dir(&self, path: &str) -> io::Result<()> {
-        if self.is_dir(path) {
-            return Ok(());
-        }
-        let file_above = ancestors(path).any(|above| self.files.contains_key(above));
-        Err(if file_above { io::ErrorKind::NotADirectory } else { io::ErrorKind::NotFound }.into())
-    }
-
-    /// The file at `path`, `None` when the name is free and its directory is there.
-    fn file(&self, path: &str) -> io::Result<Option<InodeId>> {
-        self.need_dir(parent(path))?;
-        if self.is_dir(path) {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        Ok(self.files.get(path).copied())
-    }
-}
-
-/// The path itself and every directory above it but the root.
-fn ancestors(path: &str) -> impl Iterator<Item = &str> {
-    path.match_indices('/').map(|(at, _)| &path[..at]).chain([path])
-}
-
-fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(parent, _)| parent)
-}
-
-fn check_path(path: &str) -> io::Result<()> {
-    let wrong = |name: &str| name.is_empty() || name == "." || name == "..";
-    if path.split('/').any(wrong) { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(()) }
-}
-
-fn check_dir_path(path: &str) -> io::Result<()> {
-    if path.is_empty() { Ok(()) } else { check_path(path) }
+/// What the platter of a disk held at a moment.
+#[derive(Clone)]
+pub(in crate::host) struct PlatterImage {
+    inodes: BTreeMap<InodeId, Inode>,
+    names: Tree,
 }
 
 pub(super) fn input_output_error() -> io::Error {
@@ -146,6 +65,8 @@ struct FaultInForce {
     judged: u64,
     /// Operations that have begun under it.
     met: u64,
+    /// Of the room that it leaves, how many bytes are taken.
+    taken: u64,
 }
 
 impl FaultInForce {
@@ -241,6 +162,25 @@ impl DiskState {
         self.durable = Tree::default();
         self.committed += self.journal.len() as u64;
         self.journal.clear();
+    }
+
+    /// What the platter holds now: what a power cut would leave at the least.
+    pub fn image(&self) -> PlatterImage {
+        PlatterImage { inodes: self.inodes.clone(), names: self.durable.clone() }
+    }
+
+    /// Puts back what the platter held then; open handles meet input/output errors or what is there.
+    pub fn restore(&mut self, image: PlatterImage) {
+        self.wipe();
+        let PlatterImage { inodes, names } = image;
+        self.inodes = inodes;
+        for inode in self.inodes.values_mut() {
+            inode.power_cut(Unsynced::Lost, &mut self.losses);
+            inode.handles = 0;
+        }
+        self.tree = names.clone();
+        self.durable = names;
+        self.forget_unnamed();
     }
 
     pub fn open(&mut self, path: &str, mode: OpenMode) -> io::Result<InodeId> {
@@ -349,11 +289,32 @@ impl DiskState {
 
     pub fn write(&mut self, inode: InodeId, offset: u64, data: Bytes) -> io::Result<()> {
         let end = position(offset.saturating_add(data.len() as u64))?;
-        if end > self.inode(inode)?.cache().len() {
+        let held = self.inode(inode)?.cache().len();
+        let grows = end.saturating_sub(held) as u64;
+        if grows > 0 {
             self.need_space(DiskOp::Write)?;
         }
+        let granted = self.take_room(grows);
+        let whole = granted == grows;
+        // What has no room is the end of it.
+        let missing = usize::try_from(grows - granted).expect("less than the data");
+        let data = data.slice(..data.len().saturating_sub(missing));
         self.inode(inode)?.write(position(offset)?, data);
-        Ok(())
+        if whole { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+
+    /// Takes room for so many bytes, as far as there is some; says how much there was.
+    fn take_room(&mut self, bytes: u64) -> u64 {
+        let mut granted = bytes;
+        for in_force in &mut self.faults {
+            if let DiskEffect::RoomFor { bytes } = in_force.fault.effect
+                && in_force.strikes(DiskOp::Write)
+            {
+                granted = granted.min(bytes.saturating_sub(in_force.taken));
+                in_force.taken += granted;
+            }
+        }
+        granted
     }
 
     pub fn append(&mut self, inode: InodeId, data: Bytes) -> io::Result<u64> {
@@ -409,7 +370,7 @@ impl DiskState {
     pub fn add_fault(&mut self, fault: DiskFault) -> DiskFaultId {
         let id = self.faults_added;
         self.faults_added += 1;
-        self.faults.push(FaultInForce { id, fault, judged: 0, met: 0 });
+        self.faults.push(FaultInForce { id, fault, judged: 0, met: 0, taken: 0 });
         DiskFaultId(id)
     }
 
@@ -469,7 +430,10 @@ impl DiskState {
                     }
                     false
                 }
-                DiskEffect::Full | DiskEffect::Slow(_) | DiskEffect::Stalled => false,
+                DiskEffect::Full
+                | DiskEffect::Slow(_)
+                | DiskEffect::Stalled
+                | DiskEffect::RoomFor { .. } => false,
             };
         }
         match crash {
@@ -508,7 +472,12 @@ impl DiskState {
     }
 
     fn need_space(&self, op: DiskOp) -> io::Result<()> {
-        let full = self.matching(op).any(|(_, fault)| fault.effect == DiskEffect::Full);
+        let is_full = |in_force: &FaultInForce| match in_force.fault.effect {
+            DiskEffect::Full => true,
+            DiskEffect::RoomFor { bytes } => in_force.taken >= bytes,
+            _ => false,
+        };
+        let full = self.faults.iter().any(|in_force| in_force.strikes(op) && is_full(in_force));
         if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 

@@ -1,6 +1,6 @@
 //! What a disk holds after what, case by case.
 
-use super::{super::stamp::NodeId, DiskState, Unsynced, model_tests::kind, state::InodeId};
+use super::{super::stamp::NodeId, DiskState, Unsynced, inode::InodeId, model_tests::kind};
 use crate::host::OpenMode;
 use bytes::Bytes;
 use std::io;

@@ -1,8 +1,9 @@
 //! Frames: what a log's files are made of, and how damage is told from a torn write.
 //!
 //! In the part of a file that no seal covers, rot is told from a tear by what is missing. A torn
-//! write leaves out whole sectors: they read as zeros, or the file ends at the edge of one. Damage of
-//! any other look struck what had been synced and perhaps answered.
+//! write leaves out whole sectors: they read as zeros, or the file ends at the edge of one. A write for which
+//! a disk had too little room ends anywhere, and so does the file. Damage of any other look struck what had
+//! been synced and perhaps answered.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -77,8 +78,17 @@ pub(super) struct Scanned<T> {
     pub end: u64,
 }
 
+/// Where the last write of a file may have ended that was not written whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// At the edge of a sector.
+    AtSectors,
+    /// Anywhere: the disk may have been full.
+    Anywhere,
+}
+
 /// The frames of a file, or the offset of damage to what had been synced.
-pub(super) fn scan<T: DeserializeOwned>(bytes: &[u8]) -> Result<Scanned<T>, u64> {
+pub(super) fn scan<T: DeserializeOwned>(bytes: &[u8], cut: Cut) -> Result<Scanned<T>, u64> {
     let mut frames = Vec::new();
     let mut at = 0;
     while let Some((content, length)) = decode::<T>(&bytes[at..]) {
@@ -94,21 +104,22 @@ pub(super) fn scan<T: DeserializeOwned>(bytes: &[u8]) -> Result<Scanned<T>, u64>
     };
     let written_after_sync =
         |from: usize| names_later_sync(from) && decode::<T>(&bytes[from..]).is_some();
-    if at < bytes.len() && !is_torn(bytes, at) || (at..bytes.len()).any(written_after_sync) {
+    if at < bytes.len() && !is_torn(bytes, at, cut) || (at..bytes.len()).any(written_after_sync) {
         return Err(at as u64);
     }
     Ok(Scanned { frames, end: at as u64 })
 }
 
 /// Whether the damaged frame at this place looks like a part of a write that misses sectors.
-fn is_torn(bytes: &[u8], at: usize) -> bool {
+fn is_torn(bytes: &[u8], at: usize, cut: Cut) -> bool {
     let rest = &bytes[at..];
     // Without its header nobody knows where it would end.
     let end = at.saturating_add(length(rest).unwrap_or(HEADER_BYTES));
     let missing = |sector: &[u8]| sector.iter().all(|byte| *byte == 0);
     let (first, later) = rest.split_at(rest.len().min(SECTOR_BYTES - at % SECTOR_BYTES));
     let begins = (at + first.len()..end).step_by(SECTOR_BYTES);
-    let ends_early = end > bytes.len() && bytes.len().is_multiple_of(SECTOR_BYTES);
+    let may_end = cut == Cut::Anywhere || bytes.len().is_multiple_of(SECTOR_BYTES);
+    let ends_early = end > bytes.len() && may_end;
     ends_early
         || missing(first)
         || later.chunks(SECTOR_BYTES).zip(begins).any(|(sector, _)| missing(sector))
@@ -156,15 +167,31 @@ mod tests {
             bit in 0..8u32,
         ) {
             let (mut bytes, written, _) = file(&batches);
-            let scanned = scan::<Record>(&bytes).expect("a whole file");
+            let scanned = scan::<Record>(&bytes, Cut::Anywhere).expect("a whole file");
             prop_assert_eq!(scanned.end, bytes.len() as u64);
             prop_assert_eq!(records(scanned), written);
             let place = place.index(bytes.len());
             bytes[place] ^= 1 << bit;
-            match scan::<Record>(&bytes) {
+            match scan::<Record>(&bytes, Cut::Anywhere) {
                 Err(offset) => prop_assert!(offset as usize <= place),
                 Ok(_) => prop_assert!(false, "a flipped bit is no torn write"),
             }
+        }
+
+        #[test]
+        fn a_batch_for_which_there_was_no_room_is_cut_off(
+            batches in prop::collection::vec(1..4u64, 1..6),
+            place: prop::sample::Index,
+        ) {
+            let (mut bytes, written, starts) = file(&batches);
+            let last = *starts.last().expect("a batch at least");
+            let end = last + place.index(bytes.len() - last);
+            bytes.truncate(end);
+            let scanned = scan::<Record>(&bytes, Cut::Anywhere).expect("no room is no corruption");
+            let kept = records(scanned);
+            prop_assert_eq!(&kept[..], &written[..kept.len()]);
+            let acknowledged = written.len() - usize::try_from(*batches.last().unwrap()).unwrap();
+            prop_assert!(kept.len() >= acknowledged);
         }
 
         #[test]
@@ -186,7 +213,8 @@ mod tests {
             if ends_early && edge < bytes.len() {
                 bytes.truncate(edge);
             }
-            let scanned = scan::<Record>(&bytes).expect("a tear is no corruption");
+            let scanned =
+                scan::<Record>(&bytes, Cut::AtSectors).expect("a tear is no corruption");
             let (end, kept) = (scanned.end, records(scanned));
             prop_assert_eq!(&kept[..], &written[..kept.len()]);
             let acknowledged = written.len() - usize::try_from(*batches.last().unwrap()).unwrap();

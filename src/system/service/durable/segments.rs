@@ -2,7 +2,7 @@
 
 use super::{
     error::{Damage, DurableError},
-    frame::{self, Scanned},
+    frame::{self, Cut, Scanned},
     reader::Reader,
     seal::{Extent, SEAL_FILE, Seal, SealFile},
     segment::{Frame, Head, Place, Sealed, corrupt, open_existing, segment_name, snapshot_name},
@@ -144,7 +144,9 @@ impl<R: Serialize + DeserializeOwned + Send + Sync> SegmentedLog<R> {
         seal: SealFile,
     ) -> Result<Self, DurableError> {
         let Seal { snapshot, records, .. } = seal.seal;
-        let (active, head, tail) = open_active::<R>(&disk, folder, &seal.seal).await?;
+        // Where the newest seal may be the one that rotted, what stands behind the other was perhaps answered.
+        let cut = if seal.unreadable.is_some() { Cut::AtSectors } else { Cut::Anywhere };
+        let (active, head, tail) = open_active::<R>(&disk, folder, &seal.seal, cut).await?;
         let sealed = open_older::<R>(&disk, folder, &seal.seal, head).await?;
         let records = records + tail;
         let kind = PhantomData;
@@ -376,7 +378,7 @@ async fn has_records<R: DeserializeOwned>(
     let bytes = read_whole(&open_existing(disk, folder, name).await?).await?;
     let is_record = |(_, frame): &(u64, Frame<R>)| matches!(frame, Frame::Record(_));
     // What can't be read may be a head that was torn, or what was never one.
-    Ok(frame::scan(&bytes).is_ok_and(|scanned| scanned.frames.iter().any(is_record)))
+    Ok(frame::scan(&bytes, Cut::Anywhere).is_ok_and(|scanned| scanned.frames.iter().any(is_record)))
 }
 
 /// Opens the segment that is being written. Whole records behind the seal, which were perhaps
@@ -386,6 +388,7 @@ async fn open_active<R: DeserializeOwned>(
     disk: &Disk,
     folder: &'static str,
     seal: &Seal,
+    cut: Cut,
 ) -> Result<(Active, Head, u64), DurableError> {
     let Extent { first, length: sealed, crc } = seal.active;
     let name = segment_name(first);
@@ -396,7 +399,7 @@ async fn open_active<R: DeserializeOwned>(
     if found < sealed {
         return damaged(found, Damage::Short { synced: sealed });
     }
-    let Scanned { frames, end } = match frame::scan::<Frame<R>>(&bytes) {
+    let Scanned { frames, end } = match frame::scan::<Frame<R>>(&bytes, cut) {
         Ok(scanned) if scanned.end >= sealed => scanned,
         Ok(Scanned { end: at, .. }) | Err(at) => return damaged(at, Damage::Unreadable),
     };

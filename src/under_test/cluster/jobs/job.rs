@@ -97,6 +97,8 @@ pub struct JobRun<'a> {
     pub config: &'a ClusterConfig,
     /// Who hands it over.
     pub submission: Submission,
+    /// How long its client waits before it does.
+    pub submitted_after: Duration,
 }
 
 /// How many nodes jobs have of the roles that not each has once.

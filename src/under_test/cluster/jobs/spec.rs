@@ -8,8 +8,8 @@ use super::{
 use crate::{
     harness::{
         language::{
-            Bounds, Field, KeyValue, Mistakes, Number, NumberRange, Reader, Setting, Share, Writer,
-            number,
+            Bounds, DurationRange, Field, KeyValue, Mistakes, Number, NumberRange, Reader, Setting,
+            Share, Time, Writer, number, time,
         },
         system::{AnySettings, LintContext},
     },
@@ -22,6 +22,9 @@ use std::{fmt, sync::Arc};
 
 /// How many jobs of a table there may be.
 const COUNT: Number = number(1, 200, 1);
+
+/// When a client submits.
+const SUBMITTED_AFTER: Time = time("0s", "60m", "0s");
 
 /// The table of a job in scenario files.
 const TABLE: &str = "job";
@@ -41,6 +44,8 @@ pub struct JobSpec {
     count: NumberRange,
     /// The probability that each is there; the first always is.
     chance: Share,
+    /// How long its client waits before it submits it.
+    submitted_after: DurationRange,
     settings: Arc<dyn AnySettings>,
 }
 
@@ -56,6 +61,7 @@ impl PartialEq for JobSpec {
         self.job.name() == other.job.name()
             && self.count == other.count
             && self.chance == other.chance
+            && self.submitted_after == other.submitted_after
             && self.settings.equals(&*other.settings)
     }
 }
@@ -70,12 +76,18 @@ impl JobSpec {
     /// One such job, with its defaults.
     pub fn of(job: &'static dyn AnyJob) -> Self {
         let (count, settings) = (NumberRange::only(1), job.default_settings());
-        JobSpec { job, count, chance: Share::ALWAYS, settings }
+        let submitted_after = DurationRange::ZERO;
+        JobSpec { job, count, chance: Share::ALWAYS, submitted_after, settings }
     }
 
     /// Its settings as their type; `None` of another job.
     pub fn settings<S: 'static>(&self) -> Option<&S> {
         self.settings.as_any().downcast_ref()
+    }
+
+    /// How long its client waits before it submits it.
+    pub fn submitted_after(&self) -> DurationRange {
+        self.submitted_after
     }
 
     /// Whether it is there whatever the seed.
@@ -158,6 +170,9 @@ impl JobSpec {
         if self.chance != Share::ALWAYS {
             writer.text("chance", self.chance);
         }
+        if self.submitted_after != DurationRange::ZERO {
+            writer.text("submitted-after", self.submitted_after);
+        }
         self.settings.write_keys(writer);
     }
 }
@@ -195,6 +210,12 @@ pub fn declared(known: KnownJobs) -> Vec<Setting> {
         "How many such jobs there are, each with a seed, topics, a writer and a client of its own.",
         &COUNT,
     ));
+    declared.push(Setting::new(
+        table,
+        "submitted-after",
+        "How long its client waits, from its boot on, before it submits it to a session cluster.",
+        &SUBMITTED_AFTER,
+    ));
     for (index, job) in known.iter().enumerate() {
         // Without a name it is the first one.
         let only = (index > 0).then(|| job.name());
@@ -223,9 +244,12 @@ pub fn read(known: KnownJobs, file: &mut Reader, mistakes: &mut Mistakes) -> Vec
         };
         let chance = mistakes.keep(table.take("chance", share)).flatten();
         let count = mistakes.keep(COUNT.take(&mut table, "count")).unwrap_or(COUNT.default());
+        let submitted_after = mistakes.keep(SUBMITTED_AFTER.take(&mut table, "submitted-after"));
+        let submitted_after = submitted_after.unwrap_or(DurationRange::ZERO);
         let settings = job.read(&mut table, mistakes);
         table.finish(mistakes);
-        JobSpec { job, count, chance: chance.unwrap_or(Share::ALWAYS), settings }
+        let chance = chance.unwrap_or(Share::ALWAYS);
+        JobSpec { job, count, chance, submitted_after, settings }
     });
     let mut jobs: Vec<JobSpec> = jobs.collect();
     if jobs.is_empty() {
@@ -249,6 +273,7 @@ pub fn draw(jobs: &[JobSpec], slots: u32, seed: u64) -> Vec<JobSpec> {
         let job = JobSpec {
             count: NumberRange::only(1),
             chance: Share::ALWAYS,
+            submitted_after: drawn_wait(spec.submitted_after, seed),
             settings: spec.job.draw(&*spec.settings, seed),
             ..spec.clone()
         };
@@ -260,6 +285,19 @@ pub fn draw(jobs: &[JobSpec], slots: u32, seed: u64) -> Vec<JobSpec> {
         }
     }
     drawn
+}
+
+fn drawn_wait(range: DurationRange, seed: u64) -> DurationRange {
+    DurationRange::only(range.draw(&mut Draws::new(seed, "job is submitted", [0, 0])))
+}
+
+/// The jobs with ranges of which a seed has drawn that only an end is left.
+pub fn at_edges(jobs: &[JobSpec], seed: u64) -> Vec<JobSpec> {
+    let edge = |(spec, number): (&JobSpec, u32)| {
+        let settings = spec.settings.at_edges(seed_of(seed, number));
+        JobSpec { settings, ..spec.clone() }
+    };
+    jobs.iter().zip(1..).map(edge).collect()
 }
 
 #[cfg(test)]

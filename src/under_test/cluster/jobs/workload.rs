@@ -60,9 +60,15 @@ pub fn checkpoints(interval: DurationRange, timeout: DurationRange) -> Checkpoin
 
 /// The client that submits a job.
 pub fn client(run: &JobRun<'_>, plan: JobPlan) -> Node {
-    let config = run.config.clone();
+    let (config, wait) = (run.config.clone(), run.submitted_after);
     Node::numbered(roles::CLIENT, run.number, move |host| {
-        run_client_node(host, config.clone(), plan.clone())
+        let (config, plan) = (config.clone(), plan.clone());
+        async move {
+            if !wait.is_zero() {
+                host.sleep(wait).await;
+            }
+            run_client_node(host, config, plan).await;
+        }
     })
 }
 

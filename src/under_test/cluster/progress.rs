@@ -80,7 +80,7 @@ impl JobProgress {
         self.turns.clear();
     }
 
-    fn turn(&mut self, now: Duration, turn: Turn, cause: &str) {
+    fn turn(&mut self, now: Duration, turn: Turn, cause: String) {
         let turns = self.turns.entry(turn).or_default();
         if turns.last.back() == Some(&now) {
             return;
@@ -91,7 +91,7 @@ impl JobProgress {
             turns.last.pop_front();
         }
         if !cause.is_empty() {
-            turns.cause = cause.to_string();
+            turns.cause = cause;
         }
     }
 }
@@ -202,18 +202,22 @@ impl Progress {
                 }
                 return;
             }
-            JobEvent::Scheduled { job, .. } => (job, Turn::Deployed, ""),
-            JobEvent::FailureCounted { job, cause, .. } => (job, Turn::Failed, cause.as_str()),
-            JobEvent::RecoveryStarted { job, .. } => (job, Turn::Recovered, ""),
+            JobEvent::Scheduled { job, .. } => (job, Turn::Deployed, String::new()),
+            JobEvent::FailureCounted { job, cause, .. } => (job, Turn::Failed, cause.clone()),
+            JobEvent::RecoveryStarted { job, .. } => (job, Turn::Recovered, String::new()),
             JobEvent::RecoveryFailed { job, cause, .. } => {
-                (job, Turn::RecoveryRefused, cause.as_str())
+                (job, Turn::RecoveryRefused, cause.clone())
             }
-            JobEvent::ExecutorConnected { job, .. } => (job, Turn::ExecutorConnected, ""),
-            JobEvent::CheckpointTriggered { job, .. } => (job, Turn::CheckpointBegun, ""),
-            JobEvent::CheckpointAborted { job, reason, .. } => {
-                (job, Turn::CheckpointAborted, reason.as_str())
+            JobEvent::ExecutorConnected { job, .. } => {
+                (job, Turn::ExecutorConnected, String::new())
             }
-            JobEvent::CleanupRefused { job, cause } => (job, Turn::CleanupRefused, cause.as_str()),
+            JobEvent::CheckpointTriggered { job, .. } => {
+                (job, Turn::CheckpointBegun, String::new())
+            }
+            JobEvent::CheckpointAborted { job, cause, .. } => {
+                (job, Turn::CheckpointAborted, cause.to_string())
+            }
+            JobEvent::CleanupRefused { job, cause } => (job, Turn::CleanupRefused, cause.clone()),
             _ => return,
         };
         if let Some(of_job) = self.0.get_mut(job) {

@@ -70,8 +70,8 @@ impl Hasher for Count {
 mod tests {
     use super::*;
     use crate::{
-        harness::{check::process, event::EventKind},
-        host::Evidence,
+        harness::event::EventKind,
+        host::{Evidence, sim::NodeId},
     };
     use std::time::Duration;
 
@@ -89,7 +89,7 @@ mod tests {
         for number in 0..10_u8 {
             let said = Said(vec![number; 1000]);
             let kept = EventKind::of::<Said>().keep(&said).expect("it is kept");
-            let at = Moment::new(Duration::from_secs(number.into()), process(1, 1));
+            let at = Moment::new(Duration::from_secs(number.into()), (NodeId::for_tests(1), 1));
             history.add_within(3 * (1000 + EVENT_BYTES + 8), at, kept);
         }
         assert_eq!(history.cut(), 7);

@@ -35,14 +35,14 @@ pub struct Campaign {
     folder: PathBuf,
     /// The scenarios, by file, name, folder or with stars; all under scenarios/ if none is named
     scenarios: Vec<String>,
-    /// The plan seeds
-    #[arg(long, value_name = "A..B", value_parser = parse_seeds, default_value = "0..10000000", allow_hyphen_values = true)]
+    /// The plan seeds; 0..10000000 if absent
+    #[arg(long, value_name = "A..B", value_parser = parse_seeds, default_value = "0..10000000", hide_default_value = true, allow_hyphen_values = true)]
     seeds: Range<u64>,
-    /// Seeds of a shard
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    /// Seeds of a shard; 1000 if absent
+    #[arg(long, value_name = "N", default_value_t = 1000, hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     shard: u64,
-    /// How many of a hundred seeds are run twice
-    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=100))]
+    /// How many of a hundred seeds are run twice; 10 if absent
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, hide_default_value = true, value_parser = clap::value_parser!(u64).range(0..=100))]
     twice: u64,
     /// Runs side by side; all cores if absent
     #[arg(long, value_name = "N", value_parser = parse_jobs, allow_hyphen_values = true)]

@@ -38,8 +38,8 @@ const COMMON_RUNS: u64 = 20;
 /// found again.
 #[derive(Args)]
 pub struct Milestones {
-    /// The runs among which they are looked for, from seed 0
-    #[arg(long, value_name = "N", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(500..=10_000_000))]
+    /// The runs among which they are looked for, from seed 0; 5000 if absent
+    #[arg(long, value_name = "N", default_value_t = 5000, hide_default_value = true, value_parser = clap::value_parser!(u64).range(500..=10_000_000))]
     runs: u64,
     /// Runs side by side; all cores if absent
     #[arg(long, value_name = "N", value_parser = parse_jobs, allow_hyphen_values = true)]
@@ -47,8 +47,8 @@ pub struct Milestones {
     /// Write nothing: run each row, and say which does not reach its milestone
     #[arg(long)]
     check: bool,
-    /// The table
-    #[arg(long, value_name = "FILE", default_value = TABLE)]
+    /// The table; snapshots/milestones.toml if absent
+    #[arg(long, value_name = "FILE", default_value = TABLE, hide_default_value = true)]
     table: PathBuf,
 }
 
@@ -120,7 +120,7 @@ impl Milestones {
             .map(Milestone::name)
             .collect();
         let new = self.table_of(systems, &table, &known, &found);
-        let text = toml::to_string(&new).expect("a table of texts and numbers");
+        let text = toml::to_string_pretty(&new).expect("a table of texts and numbers");
         print::write_file(&self.table, &format!("{HEAD}{text}"))?;
         out(&format!(
             "{} common, {} rare with a run each, {} not reached in {}",

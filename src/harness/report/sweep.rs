@@ -57,10 +57,10 @@ fn fault_table(summary: &SweepSummary) -> String {
     let counts = summary.kinds.iter().map(|(kind, counts)| (*kind, shown(counts)));
     let all = summary.all_kinds();
     let (never, nothing) = (all.drawn - all.came, all.came - all.struck);
-    let share = format!("{:.1}% of {}", all.idle_share() * 100.0, all.drawn);
+    let share = format!("{:.1}% of {} drawn", all.idle_share() * 100.0, all.drawn);
     format!(
         "\nfaults of each kind that struck, of those that were drawn\n{}\
-         drawn faults that struck nothing: {share}; {never} never came, {nothing} met nothing\n",
+         struck nothing: {share}; {never} never came, {nothing} met nothing\n",
         cells(counts)
     )
 }

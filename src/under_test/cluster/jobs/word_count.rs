@@ -417,7 +417,7 @@ impl JobOfRun {
         }
         let attempts = self.attempts();
         let handled = self.least_to_handle() * attempts;
-        let waits = ["job", "checkpoint", "leftovers"].contains(&stuck.goal);
+        let waits = ["job", "checkpoint", "leftovers", "progress"].contains(&stuck.goal);
         if waits && handled >= ran {
             let (handled, ran) = (seconds(handled), seconds(ran));
             let times =
@@ -536,7 +536,7 @@ mod tests {
 
     #[test]
     fn more_work_than_time_is_told_of_a_slow_subtask_and_of_each_goal_that_waits_for_it() {
-        for goal in ["job", "checkpoint"] {
+        for goal in ["job", "checkpoint", "progress"] {
             let told = reasons(&slow(), goal).join(" ");
             assert!(
                 told.contains("maybe no bug: to handle the words alone takes"),

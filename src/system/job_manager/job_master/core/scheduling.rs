@@ -58,8 +58,11 @@ impl JobMasterCore {
         };
         let regions = 0..self.regions.len();
         let ready: Vec<usize> = regions.filter(|index| is_ready(&self.regions[*index])).collect();
-        if ready.is_empty() || self.waits_for_storing() {
+        if ready.is_empty() {
             return;
+        }
+        if self.waits_for_storing() {
+            return self.does(Effect::Notice(Notice::DeploymentWaitsForStoring));
         }
         let plan = |index: usize| {
             let region = &mut self.regions[index];
@@ -91,10 +94,8 @@ impl JobMasterCore {
             let deploys = is_planned
                 || !self.checkpoints.is_storing()
                     && self.switches.on(sabotage::OUTDATED_PLAN_DEPLOYED);
-            match self.waits_for_storing() {
-                true if deploys => self.does(Effect::Notice(Notice::DeploymentWaitsForStoring)),
-                false if deploys => self.deploy(now, *index, epoch),
-                _ => {}
+            if deploys && !self.waits_for_storing() {
+                self.deploy(now, *index, epoch);
             }
         }
         if may_deploy && self.regions.iter().all(|region| region.stage == Stage::Deployed) {

@@ -61,6 +61,6 @@ fn a_reason_that_is_no_bug_is_told() {
         let slow = keys().set("service-time", "1s");
         builder.cluster(slow).converge(keys().set("checkpoint", "10m"))
     });
-    let reason = "no bug: to handle the words alone takes 150s; the run had 66s".to_string();
+    let reason = "no bug: to handle the words alone takes 150s; the run had 48s".to_string();
     assert_eq!(told(busy), ("stuck", reason));
 }

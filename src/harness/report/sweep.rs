@@ -237,7 +237,7 @@ mod tests {
         let words: Vec<&str> = text.split_whitespace().collect();
         let has = |wanted: &[&str]| words.windows(wanted.len()).any(|found| found == wanted);
         assert!(has(&["crash", "3", "of", "6"]) && has(&["pause", "4"]), "{text}");
-        let idle = "struck nothing: 30.0% of 10; 2 never came, 1 met nothing\n";
+        let idle = "struck nothing: 30.0% of 10 drawn; 2 never came, 1 met nothing\n";
         assert!(text.contains(idle), "{text}");
     }
 

@@ -1,12 +1,14 @@
 //! `campaign` as a person sees it.
 #![expect(clippy::disallowed_methods, reason = "reads and writes files of its own")]
 
-use crate::clone::{Clone, clone};
+use crate::{
+    clone::{Clone, clone},
+    explore::{endless, signal},
+};
 use std::{
     fs,
-    io::Read,
     path::PathBuf,
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wavetank");
@@ -67,20 +69,14 @@ fn a_folder_of_another_campaign_is_refused() {
 #[test]
 fn a_campaign_that_a_signal_ends_keeps_its_shards() {
     let folder = clone("campaign-signal");
-    let mut command = Command::new("env");
-    // Heeded, even if whoever runs the tests ignores it.
-    command.current_dir(&*folder).args(["--default-signal=INT", BINARY]);
-    command.args(["campaign", "sums", "word-count/quiet", "--shard", "1", "--jobs", "1"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-    let mut first = [0];
-    child.stderr.as_mut().expect("a pipe").read_exact(&mut first).expect("it says what it runs");
+    let arguments = ["campaign", "sums", "word-count/quiet", "--shard", "1", "--jobs", "1"];
+    let mut child = endless(&folder, &arguments);
     let kept = sums(&folder).join("0-1.json");
     while !kept.exists() {
         assert!(child.try_wait().expect("it can be asked").is_none(), "it has ended");
         std::thread::yield_now();
     }
-    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(status.expect("there is kill").success());
+    signal(&child, "-INT");
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130), "{output:?}");
     assert!(stdout(&output).contains("of 10000000 shards"), "{output:?}");

@@ -40,7 +40,7 @@ fn number(value: &Value) -> u64 {
 const HEEDING: &[&str] = &["--default-signal=HUP,INT,TERM"];
 
 /// A command that goes on until it is interrupted; it has begun.
-fn endless(folder: &Path, arguments: &[&str]) -> Child {
+pub fn endless(folder: &Path, arguments: &[&str]) -> Child {
     let mut command = Command::new("env");
     command.current_dir(folder).args(HEEDING).arg(BINARY).args(arguments);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
@@ -52,7 +52,7 @@ fn endless(folder: &Path, arguments: &[&str]) -> Child {
 
 const SWEEP: &[&str] = &["explore", "word-count/crash-loop", "--seeds", "0..100000000"];
 
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     let status = Command::new("kill").args([name, &child.id().to_string()]).status();
     assert!(status.expect("there is kill").success());
 }

@@ -1,12 +1,14 @@
 //! `milestones` as a person and the tests see it.
 #![expect(clippy::disallowed_methods, reason = "reads and writes files of its own")]
 
-use crate::clone::clone;
+use crate::{
+    clone::clone,
+    explore::{endless, signal},
+};
 use std::{
     fs,
-    io::Read,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wavetank");
@@ -44,15 +46,9 @@ fn a_row_that_does_not_reach_its_milestone_is_told() {
 #[test]
 fn a_search_for_milestones_that_is_interrupted_writes_nothing() {
     let folder = clone("milestones-signal");
-    let mut command = Command::new("env");
-    // Heeded, even if whoever runs the tests ignores it.
-    command.current_dir(&*folder).args(["--default-signal=INT", BINARY, "milestones"]);
-    command.args(["--runs", "10000000", "--table", "table.toml"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-    let mut first = [0];
-    child.stderr.as_mut().expect("a pipe").read_exact(&mut first).expect("it says how far it is");
-    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(status.expect("there is kill").success());
+    let arguments = ["milestones", "--runs", "10000000", "--table", "table.toml"];
+    let child = endless(&folder, &arguments);
+    signal(&child, "-INT");
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130), "{output:?}");
     assert!(!folder.join("table.toml").exists());

@@ -2,7 +2,7 @@
 
 use super::{
     CliError, Outcome,
-    campaign_sums::{Identity, Sum, Sums},
+    campaign_sums::{Identity, Sum, Sums, build},
     explore::{counted, jobs},
     failure::Keeper,
     find_scenarios,
@@ -106,7 +106,7 @@ impl Campaign {
             counted(plan.scenarios.len() as u64, "scenario"),
             plan.jobs,
         ));
-        let mut progress = Progress::start();
+        let (mut progress, build) = (Progress::start(), build());
         let all = missing.iter().map(|shard| shard.end - shard.start).sum::<u64>();
         let mut done = 0;
         for shard in missing {
@@ -114,7 +114,7 @@ impl Campaign {
                 break;
             }
             let began = progress.elapsed();
-            let mut sum = self.run_shard(plan, shard, &mut progress, (done, all));
+            let mut sum = self.run_shard(plan, Sum::of(&shard, &build), &mut progress, (done, all));
             if interrupt.is_wanted() {
                 break;
             }
@@ -130,12 +130,12 @@ impl Campaign {
     fn run_shard(
         &self,
         plan: &Sweep,
-        seeds: Range<u64>,
+        mut sum: Sum,
         progress: &mut Progress,
         (done, all): (u64, u64),
     ) -> Sum {
         let mut keeper = Keeper::new(&plan.scenarios, None);
-        let mut sum = Sum::of(&seeds);
+        let seeds = sum.seeds.clone();
         let mut digests = BTreeMap::new();
         sweep(&Sweep { seeds: seeds.clone(), ..plan.clone() }, |run: SweepRun| {
             if let Some(told) = keeper.keep(&run) {

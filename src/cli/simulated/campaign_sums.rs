@@ -1,8 +1,16 @@
 //! The sums of a campaign's shards, in a folder.
 
-use super::{CliError, Outcome, explore::counted, print, progress::clock};
+use super::{
+    CliError, Outcome,
+    explore::{code, counted},
+    print,
+    progress::clock,
+};
 use crate::{
-    harness::{check::Verdict, run::RunOutcome},
+    harness::{
+        check::Verdict,
+        run::{RunOutcome, add_counts},
+    },
     host::sim::TraceDigest,
 };
 use serde::{Deserialize, Serialize};
@@ -72,9 +80,9 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// That of a shard of which nothing has run.
-    pub fn of(seeds: &Range<u64>) -> Self {
-        Sum { seeds: seeds.clone(), build: build(), ..Sum::default() }
+    /// That of a shard of which nothing has run, by the program of that checksum.
+    pub fn of(seeds: &Range<u64>, build: &str) -> Self {
+        Sum { seeds: seeds.clone(), build: build.to_string(), ..Sum::default() }
     }
 
     /// Counts a run.
@@ -89,10 +97,12 @@ impl Sum {
                 is_stuck: matches!(run.verdict, Verdict::Stuck { .. }),
             });
         }
-        let milestones = run.milestones.iter().map(|(of, count)| (of.name().to_string(), *count));
-        add(&mut self.milestones, milestones);
-        let code = |title: &str| title.split(' ').next().unwrap_or(title).to_string();
-        add(&mut self.invariants, run.evaluations.iter().map(|(of, count)| (code(of), *count)));
+        for (milestone, count) in &run.milestones {
+            *self.milestones.entry(milestone.name().to_string()).or_default() += count;
+        }
+        for (title, count) in &run.evaluations {
+            *self.invariants.entry(code(title).to_string()).or_default() += count;
+        }
     }
 
     /// Counts a seed that was run twice.
@@ -118,8 +128,8 @@ impl Sum {
         self.failed.extend(other.failed.iter().cloned());
         self.compared += other.compared;
         self.different.extend(&other.different);
-        add(&mut self.milestones, other.milestones.iter().map(|(of, n)| (of.clone(), *n)));
-        add(&mut self.invariants, other.invariants.iter().map(|(of, n)| (of.clone(), *n)));
+        add_counts(&mut self.milestones, &other.milestones);
+        add_counts(&mut self.invariants, &other.invariants);
     }
 
     /// The worst of what happened.
@@ -133,15 +143,9 @@ impl Sum {
     }
 }
 
-fn add(sums: &mut BTreeMap<String, u64>, counts: impl Iterator<Item = (String, u64)>) {
-    for (name, count) in counts {
-        *sums.entry(name).or_default() += count;
-    }
-}
-
 /// The checksum of this program.
 #[expect(clippy::disallowed_methods, reason = "a command reads its own program")]
-fn build() -> String {
+pub fn build() -> String {
     let program = fs::read("/proc/self/exe").unwrap_or_default();
     format!("{:08x}", crc32fast::hash(&program))
 }
@@ -335,7 +339,7 @@ mod tests {
     }
 
     fn sum(seeds: Range<u64>) -> Sum {
-        Sum { runs: seeds.end - seeds.start, compared: 1, ..Sum::of(&seeds) }
+        Sum { runs: seeds.end - seeds.start, compared: 1, ..Sum::of(&seeds, "0badcafe") }
     }
 
     #[test]

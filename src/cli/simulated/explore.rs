@@ -183,7 +183,7 @@ fn silence(plan: &Sweep, seeds: &[u64]) -> String {
 }
 
 /// The milestones that some swept scenario can reach.
-fn known_milestones(plan: &Sweep) -> Vec<Milestone> {
+pub fn known_milestones(plan: &Sweep) -> Vec<Milestone> {
     let mut found: Vec<Milestone> =
         plan.scenarios.iter().flat_map(|scenario| scenario.system.milestones()).collect();
     found.sort();
@@ -387,11 +387,15 @@ impl Swept<'_> {
     }
 }
 
-/// Counts by the invariants' codes, which don't change when a title does.
+/// An invariant's code, which doesn't change when its title does.
+pub fn code(title: &str) -> &str {
+    title.split(' ').next().unwrap_or(title)
+}
+
+/// Counts by the invariants' codes.
 fn by_code<'a>(
     evaluations: impl Iterator<Item = (&'a &'static str, &'a u64)>,
 ) -> BTreeMap<&'static str, u64> {
-    let code = |title: &'static str| title.split(' ').next().unwrap_or(title);
     evaluations.map(|(title, count)| (code(title), *count)).collect()
 }
 

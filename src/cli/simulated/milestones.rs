@@ -2,7 +2,7 @@
 
 use super::{
     CliError, Outcome,
-    explore::{counted, jobs},
+    explore::{counted, jobs, known_milestones},
     find_scenario, find_scenarios,
     interrupt::Interrupt,
     parse_jobs,
@@ -113,12 +113,7 @@ impl Milestones {
             out("interrupted: nothing is written");
             return Ok(Outcome::Interrupted);
         }
-        let known: BTreeSet<&'static str> = plan
-            .scenarios
-            .iter()
-            .flat_map(|scenario| scenario.system.milestones())
-            .map(Milestone::name)
-            .collect();
+        let known = known_milestones(&plan);
         let new = self.table_of(systems, &table, &known, &found);
         let text = toml::to_string_pretty(&new).expect("a table of texts and numbers");
         print::write_file(&self.table, &format!("{HEAD}{text}"))?;
@@ -160,22 +155,22 @@ impl Milestones {
         &self,
         systems: Systems,
         old: &Table,
-        known: &BTreeSet<&'static str>,
+        known: &[Milestone],
         found: &BTreeMap<&'static str, Found>,
     ) -> Table {
         let mut new = Table::default();
-        for name in known {
+        for name in known.iter().map(|milestone| milestone.name()) {
             let is_common = found
                 .get(name)
                 .is_some_and(|found| found.runs * REQUIRED_IN >= COMMON_RUNS * self.runs);
             if is_common {
-                new.common.insert((*name).to_string());
+                new.common.insert(name.to_string());
                 continue;
             }
-            let kept = old.rare.get(*name).filter(|pin| reaches(systems, name, pin));
+            let kept = old.rare.get(name).filter(|pin| reaches(systems, name, pin));
             match kept.or(found.get(name).map(|found| &found.first)) {
-                Some(pin) => drop(new.rare.insert((*name).to_string(), pin.clone())),
-                None => drop(new.unreached.insert((*name).to_string())),
+                Some(pin) => drop(new.rare.insert(name.to_string(), pin.clone())),
+                None => drop(new.unreached.insert(name.to_string())),
             }
         }
         new

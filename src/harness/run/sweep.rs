@@ -92,9 +92,9 @@ impl Sweep {
 }
 
 /// Adds counts up.
-pub fn add_counts<K: Ord + Copy>(sums: &mut BTreeMap<K, u64>, counts: &BTreeMap<K, u64>) {
+pub fn add_counts<K: Ord + Clone>(sums: &mut BTreeMap<K, u64>, counts: &BTreeMap<K, u64>) {
     for (key, count) in counts {
-        *sums.entry(*key).or_default() += count;
+        *sums.entry(key.clone()).or_default() += count;
     }
 }
 

@@ -147,7 +147,6 @@ impl Model {
 
     fn see(&mut self, at: Moment, seen: EventRef<'_>) {
         self.services.observe(at, seen);
-        self.progress.observe(at, seen);
         match seen {
             EventRef::Hardware(Hardware::Ended(_)) => self.forget_process(at.process),
             EventRef::Job(event) => self.observe_job(at, event),
@@ -158,7 +157,7 @@ impl Model {
             }) => {
                 self.placed.insert((attempt.job, attempt.vertex.subtask), at.process.0);
             }
-            EventRef::Coordination(event) => self.observe_coordination(event),
+            EventRef::Coordination(event) => self.observe_coordination(at.time, event),
             EventRef::Leadership(event) => self.observe_leadership(at, event),
             EventRef::ObjectStore(event) => self.observe_objects(event),
             EventRef::Log(event) => self.observe_log(at, event),
@@ -207,11 +206,11 @@ impl Model {
         self.ended.remove(&process);
     }
 
-    fn observe_coordination(&mut self, event: &CoordinationEvent) {
+    fn observe_coordination(&mut self, now: Duration, event: &CoordinationEvent) {
         match event {
             CoordinationEvent::Recovered { keys, .. } => {
                 for (key, value, _) in keys {
-                    self.observe_key(key, value);
+                    self.observe_key(now, key, value);
                 }
                 self.keys =
                     keys.iter().map(|(key, value, _)| (key.clone(), value.clone())).collect();
@@ -220,10 +219,11 @@ impl Model {
                 for change in changes {
                     match change {
                         Change::Put { key, value, .. } => {
-                            self.observe_key(key, value);
+                            self.observe_key(now, key, value);
                             self.keys.insert(key.clone(), value.clone());
                         }
                         Change::Delete { key } => {
+                            self.progress.removed(now, key);
                             self.keys.remove(key);
                         }
                     }
@@ -260,6 +260,7 @@ impl Model {
     }
 
     fn observe_job(&mut self, at: Moment, event: &JobEvent) {
+        self.progress.observe(at.time, event);
         match event {
             JobEvent::JobManagerEnded { .. } => {
                 self.ended.insert(at.process);
@@ -426,8 +427,10 @@ impl Model {
     }
 
     /// What a key of a job says besides its value.
-    fn observe_key(&mut self, key: &str, value: &[u8]) {
-        let Some(StoreKey { job, part }) = StoreKey::parse(key) else { return };
+    fn observe_key(&mut self, now: Duration, key: &str, value: &[u8]) {
+        let Some(key) = StoreKey::parse(key) else { return };
+        self.progress.put(now, key, value);
+        let StoreKey { job, part } = key;
         match part {
             StoredPart::Final => {
                 if let Ok(id) = postcard::from_bytes::<CheckpointId>(value) {

@@ -1,15 +1,10 @@
 //! How each job gets on, by what can't be undone, and what it does over and over meanwhile.
 
-use super::event_ref::EventRef;
-use crate::{
-    harness::event::Moment,
-    system::{
-        ids::{CheckpointId, ExecutionVertexId, JobId},
-        job_manager::JobEvent,
-        protocol::ExecutionState,
-        service::coordination::{Change, CoordinationEvent},
-        store::{StoreKey, StoredPart, StoredResult},
-    },
+use crate::system::{
+    ids::{CheckpointId, ExecutionVertexId, JobId},
+    job_manager::JobEvent,
+    protocol::ExecutionState,
+    store::{StoreKey, StoredPart, StoredResult},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -127,35 +122,8 @@ impl Progress {
         Some(rate(*turn, turns, now.saturating_sub(of_job.got_on.0)))
     }
 
-    /// Takes an event in.
-    pub fn observe(&mut self, at: Moment, seen: EventRef<'_>) {
-        match seen {
-            EventRef::Coordination(event) => self.observe_keys(at.time, event),
-            EventRef::Job(event) => self.observe_job(at.time, event),
-            _ => {}
-        }
-    }
-
-    fn observe_keys(&mut self, now: Duration, event: &CoordinationEvent) {
-        match event {
-            CoordinationEvent::Committed { changes, .. } => {
-                for change in changes {
-                    match change {
-                        Change::Put { key, value, .. } => self.put(now, key, value),
-                        Change::Delete { key } => self.removed(now, key),
-                    }
-                }
-            }
-            // What was synced before a crash and not announced.
-            CoordinationEvent::Recovered { keys, .. } => {
-                keys.iter().for_each(|(key, value, _)| self.put(now, key, value));
-            }
-            _ => {}
-        }
-    }
-
-    fn put(&mut self, now: Duration, key: &str, value: &[u8]) {
-        let Some(StoreKey { job, part }) = StoreKey::parse(key) else { return };
+    /// A key of a job was put, or found after a crash.
+    pub fn put(&mut self, now: Duration, StoreKey { job, part }: StoreKey, value: &[u8]) {
         if part == StoredPart::Graph && !self.0.contains_key(&job) {
             self.0.entry(job).or_default().get_on(now, "its graph was kept");
             return;
@@ -178,15 +146,16 @@ impl Progress {
         }
     }
 
-    /// Before the result what is removed makes room for other checkpoints.
-    fn removed(&mut self, now: Duration, key: &str) {
+    /// A key was removed. Before the result what is removed makes room for other checkpoints.
+    pub fn removed(&mut self, now: Duration, key: &str) {
         let Some(StoreKey { job, .. }) = StoreKey::parse(key) else { return };
         if let Some(of_job) = self.0.get_mut(&job).filter(|of_job| of_job.has_result) {
             of_job.get_on(now, "something that it had left was removed");
         }
     }
 
-    fn observe_job(&mut self, now: Duration, event: &JobEvent) {
+    /// Takes an event of a job in.
+    pub fn observe(&mut self, now: Duration, event: &JobEvent) {
         let (job, turn, cause) = match event {
             JobEvent::ExecutionChanged { attempt, state: ExecutionState::Finished } => {
                 if let Some(of_job) = self.0.get_mut(&attempt.job)
@@ -239,17 +208,18 @@ fn rate(turn: Turn, turns: &Turns, since: Duration) -> String {
 mod tests {
     use super::*;
     use crate::{
-        host::Event, system::protocol::JobStatus, under_test::cluster::invariants::testing_jobs::*,
+        harness::event::Moment, host::Event, system::protocol::JobStatus,
+        under_test::cluster::invariants::testing_jobs::*,
     };
 
     /// Events, each at a second.
     fn after<'a>(events: impl IntoIterator<Item = (u64, &'a dyn Event)>) -> Progress {
-        let mut progress = Progress::default();
+        let mut model = Model::default();
         for (second, event) in events {
             let at = Moment::new(Duration::from_secs(second), process(1, 1));
-            progress.observe(at, EventRef::new(event));
+            check::Model::observe(&mut model, at, event);
         }
-        progress
+        model.progress
     }
 
     fn seconds(progress: &Progress) -> Option<u64> {
@@ -320,8 +290,7 @@ mod tests {
         let deployed = scheduled(1, 1, None);
         let mut progress = after([(0, &kept as &dyn Event)]);
         for millis in 0..100 {
-            let at = Moment::new(Duration::from_millis(millis), process(1, 1));
-            progress.observe(at, EventRef::new(&deployed));
+            progress.observe(Duration::from_millis(millis), &deployed);
         }
         assert_eq!(progress.looping(JOB, Duration::ZERO, Duration::from_secs(1)), None);
     }

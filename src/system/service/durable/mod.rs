@@ -13,8 +13,8 @@
 //! A batch of records is appended and synced, then the seal that covers it, and only then any of it
 //! is answered; the next batch is written after that. So a crash leaves a log that is longer than its
 //! seal, by a batch that nobody was told of: what of it is whole is kept and written anew, and what
-//! was torn, or found no room on a full disk, is cut off. A log that is shorter than its seal, or another one, was damaged: a file that
-//! is cut at whatever place, emptied, deleted or set back to an older copy is refused with its name,
+//! was torn, or found no room on a full disk, is cut off. A log that is shorter than its seal, or
+//! another one, was damaged: a file that is cut at whatever place, emptied, deleted or set back to an older copy is refused with its name,
 //! the offset and what to do. So is a log without its seal, and a seal without its log; a folder
 //! without both is a new one. A whole folder set back in time can't be told from within: who refuses
 //! it then, each service says.

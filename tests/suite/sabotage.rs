@@ -32,14 +32,7 @@ fn failures(
     sabotage: Option<Sabotage>,
     runs: u64,
 ) -> (Vec<Verdict>, u64) {
-    let plan = Sweep {
-        scenarios,
-        seeds: 0..runs,
-        jobs: 2,
-        sabotage,
-        until_failure: true,
-        stop: Arc::default(),
-    };
+    let plan = Sweep { jobs: 2, sabotage, until_failure: true, ..Sweep::new(scenarios, 0..runs) };
     let (mut verdicts, mut executions) = (Vec::new(), 0);
     sweep(&plan, |run| {
         executions += run.outcome.sabotage_executions;

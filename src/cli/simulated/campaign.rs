@@ -69,12 +69,9 @@ impl Campaign {
         let mut sums = Sums::open(&self.folder, identity)?;
         if !self.sums {
             let plan = Sweep {
-                scenarios,
-                seeds: 0..0,
                 jobs: jobs(self.jobs),
-                sabotage: None,
-                until_failure: false,
                 stop: interrupt.stop().clone(),
+                ..Sweep::new(scenarios, 0..0)
             };
             self.run_shards(&plan, &interrupt, &mut sums)?;
         }

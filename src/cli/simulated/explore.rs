@@ -41,7 +41,8 @@ const RUNS_TO_TELL: u64 = 20;
 /// Runs where neither seeds nor a time are given.
 const RUNS: u64 = 100;
 
-/// Runs many seeds. Each seed draws one of the scenarios and is one run.
+/// Runs many seeds. Each seed is one run of one of the scenarios: as many seeds as
+/// there are scenarios run each of them once, in an order of their own.
 ///
 /// Without arguments it runs 100 seeds over all shipped scenarios, on all cores. What failed is
 /// grouped by verdict, and the first run of a group is told in full with the command that shows it
@@ -85,12 +86,11 @@ impl Explore {
         print::check_writable(self.json.as_deref())?;
         let sabotage = find_sabotage(systems, self.sabotage.as_deref())?;
         let plan = Sweep {
-            scenarios: find_scenarios(systems, &self.scenarios)?,
-            seeds: self.seeds(),
             jobs: jobs(self.jobs),
             sabotage,
             until_failure: self.until_failure,
             stop: interrupt.stop().clone(),
+            ..Sweep::new(find_scenarios(systems, &self.scenarios)?, self.seeds())
         };
         print::note(&self.opening(&plan));
         let mut keeper = Keeper::new(&plan.scenarios, sabotage);

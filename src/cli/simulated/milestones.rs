@@ -101,12 +101,9 @@ impl Milestones {
         }
         let interrupt = Interrupt::listen()?;
         let plan = Sweep {
-            scenarios: find_scenarios(systems, &[])?,
-            seeds: 0..self.runs,
             jobs: jobs(self.jobs),
-            sabotage: None,
-            until_failure: false,
             stop: interrupt.stop().clone(),
+            ..Sweep::new(find_scenarios(systems, &[])?, 0..self.runs)
         };
         let found = self.search(&plan);
         if interrupt.is_wanted() {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     harness::{
-        explore::{Detection, Hunt, Hunted, Search},
+        explore::{Detection, Hunt, HuntRun, Hunted, Search, Survey},
         language::{COLUMNS, cut},
         report::describe_group,
         run::SweepSummary,
@@ -26,7 +26,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 
 /// The first seeds of the searches for one bug.
 const STARTS: [u64; 5] = [0, 1_000_000, 2_000_000, 3_000_000, 4_000_000];
-/// The least runs of the control.
+/// The least runs of the control from the first start.
 const CONTROL_MIN: u64 = 200;
 
 /// Switches known bugs on, one at a time, and counts the runs until each is caught
@@ -34,9 +34,10 @@ const CONTROL_MIN: u64 = 200;
 /// A switch takes away the one line of the cluster that prevents a bug; most of
 /// these bugs were published, and the table gives their numbers. The shipped
 /// scenarios are explored with the switch on from 5 first seeds (0, 1000000, ..),
-/// each time until a run does not end as its scenario expects. Then as many runs
-/// of the same scenarios are made without any switch, and none may fail: a check
-/// that cries wolf catches everything.
+/// each time until a run does not end as its scenario expects. Each seed is also
+/// run without any switch, and none of these runs may fail: a check that cries
+/// wolf catches everything. A seed that never asks for a switch is the same run
+/// with it, so that only the others are run once more.
 ///
 /// The columns of the table:
 ///   caught by  the checks that caught it; `!` marks one that is not there for
@@ -95,14 +96,10 @@ impl Sabotages {
             self.seeds,
             counted(hunt.scenarios.len() as u64, "scenario"),
         ));
-        let mut page = Table {
-            silent: print::is_stdout(self.json.as_ref()),
-            progress: Progress::start(),
-            searches: switches.len() * STARTS.len(),
-            done: 0,
-        };
-        let report = page.fill(&hunt, &switches, &interrupt);
-        page.progress.finish();
+        let silent = print::is_stdout(self.json.as_ref());
+        let mut table = Table::new(&hunt, switches.len(), silent);
+        let report = table.fill(&switches, &interrupt);
+        table.progress.finish();
         let mut result = report.result();
         if !print::is_stdout(self.json.as_ref()) {
             print::out(&report.closing());
@@ -118,70 +115,79 @@ impl Sabotages {
 }
 
 /// The table while it is being filled.
-struct Table {
+struct Table<'a> {
+    hunt: &'a Hunt,
     silent: bool,
     progress: Progress,
     searches: usize,
     done: usize,
+    control: Keeper<'a>,
+    /// The switch that is looked for.
+    switched: Option<(Sabotage, Keeper<'a>)>,
 }
 
-impl Table {
-    fn fill(&mut self, hunt: &Hunt, switches: &[Sabotage], interrupt: &Interrupt) -> Report {
-        let mut report = Report::new(hunt, switches.len());
+impl<'a> Table<'a> {
+    fn new(hunt: &'a Hunt, switches: usize, silent: bool) -> Self {
+        Table {
+            hunt,
+            silent,
+            progress: Progress::start(),
+            searches: switches * STARTS.len(),
+            done: 0,
+            control: Keeper::new(&hunt.scenarios, None),
+            switched: None,
+        }
+    }
+
+    fn fill(&mut self, switches: &[Sabotage], interrupt: &Interrupt) -> Report {
+        let mut report = Report::new(self.hunt, switches.len());
+        let mut survey = Survey::new(self.hunt.clone());
         self.print(&row(HEADER, |cell| cell));
         for switch in switches {
-            let mut keeper = Keeper::new(&hunt.scenarios, Some(*switch));
-            let search = |start: &u64| self.search(hunt, *switch, *start, &mut keeper);
-            let hunted = Hunted { switch: *switch, searches: STARTS.iter().map(search).collect() };
+            self.switched = Some((*switch, Keeper::new(&self.hunt.scenarios, Some(*switch))));
+            let search = |start: &u64| self.search(&mut survey, *switch, *start);
+            let searches = STARTS.iter().map(search).collect();
+            let hunted = Hunted { switch: *switch, searches };
             if interrupt.is_wanted() {
-                report.interrupted = true;
-                return report;
+                break;
             }
-            self.print(&row_of(&hunted, hunt.runs_max));
+            self.print(&row_of(&hunted, self.hunt.runs_max));
             report.hunted.push(hunted);
         }
-        let widest = report.hunted.iter().flat_map(|hunted| &hunted.searches).map(|s| s.runs).max();
-        let runs = widest.unwrap_or(0).max(CONTROL_MIN);
-        let (progress, searches) = (&mut self.progress, self.searches as f64);
-        let mut keeper = Keeper::new(&hunt.scenarios, None);
-        let summary = hunt.control(STARTS[0]..STARTS[0] + runs, |done, run| {
-            if let Some(told) = keeper.keep(run) {
-                progress.aside(|| print::note(&told));
-            }
-            let share = done as f64 / runs as f64;
-            progress.show((searches + share) / (searches + 1.0), || {
-                format!("without a switch: {done}/{runs} runs")
-            });
-        });
+        survey.survey(STARTS[0], CONTROL_MIN, |seeds, run| self.tell(seeds, CONTROL_MIN, run));
         report.interrupted = interrupt.is_wanted();
-        report.control = summary;
+        report.control = survey.into_control();
         report
     }
 
-    fn search(
-        &mut self,
-        hunt: &Hunt,
-        switch: Sabotage,
-        start: u64,
-        keeper: &mut Keeper<'_>,
-    ) -> Search {
-        let (done, all) = (self.done, self.searches);
-        let progress = &mut self.progress;
-        let search = hunt.search(switch, start, |runs, run| {
-            // That a switch is caught is no failure; that something else breaks is one.
-            if !is_caught_by(switch, &run.outcome.verdict)
-                && let Some(told) = keeper.keep(run)
-            {
-                progress.aside(|| print::note(&told));
-            }
-            let share = runs as f64 / hunt.runs_max as f64;
-            // The control counts as one more search.
-            progress.show((done as f64 + share) / (all as f64 + 1.0), || {
-                format!("{}: {runs} runs, {done}/{all} searches", switch.name())
-            });
-        });
+    fn search(&mut self, survey: &mut Survey, switch: Sabotage, start: u64) -> Search {
+        let all = self.hunt.runs_max;
+        let search = survey.search(switch, start, |seeds, run| self.tell(seeds, all, run));
         self.done += 1;
         search
+    }
+
+    /// Keeps a run that nobody wanted, and tells how far the search is.
+    fn tell(&mut self, seeds: u64, all_seeds: u64, run: HuntRun<'_>) {
+        let (what, kept) = match (run, &mut self.switched) {
+            // That a switch is caught is no failure; that something else breaks is one.
+            (HuntRun::Switched(run), Some((switch, keeper))) => {
+                let wanted = is_caught_by(*switch, &run.outcome.verdict);
+                (switch.name(), (!wanted).then(|| keeper.keep(run)).flatten())
+            }
+            (HuntRun::Switched(run) | HuntRun::Control(run), _) => {
+                ("without a switch", self.control.keep(run))
+            }
+        };
+        if let Some(told) = kept {
+            self.progress.aside(|| print::note(&told));
+        }
+        let (done, all) = (self.done, self.searches);
+        let share = seeds as f64 / all_seeds as f64;
+        // The least of the control counts as one more search.
+        self.progress.show((done as f64 + share) / (all as f64 + 1.0), || {
+            format!("{what}: {seeds} seeds, {done}/{all} searches")
+        });
     }
 
     fn print(&self, line: &str) {
@@ -343,7 +349,6 @@ impl Report {
             "interrupted": self.interrupted,
             "switches": self.hunted.iter().map(|hunted| self.json_of(hunted)).collect::<Vec<_>>(),
             "control": {
-                "from": STARTS[0],
                 "runs": control.runs,
                 "failures": failures.collect::<Vec<_>>(),
             },

@@ -1,5 +1,6 @@
 //! A sweep as test cases: each a block of seeds, each seed a scenario that it draws. `WAVETANK_SWEEP=1000..1500` sets the
-//! seeds. Of enough of them each common milestone is required.
+//! seeds. Of enough of them each common milestone is required. `WAVETANK_FAIL_FAST=1` ends the process at the first run
+//! that fails: who asks of hundreds of mutants only whether they are noticed pays for no run more.
 
 use super::{
     milestones::{REQUIRED_IN, TABLE, Table},
@@ -13,10 +14,11 @@ use crate::harness::{
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{
     collections::BTreeSet,
+    env,
     error::Error,
     ops::Range,
     path::PathBuf,
-    process::ExitCode,
+    process::{self, ExitCode},
     sync::{Arc, Mutex},
 };
 
@@ -83,19 +85,29 @@ fn trials(
     Ok(blocks.map(trial).collect())
 }
 
+#[expect(clippy::disallowed_methods, reason = "what else is running has nothing to clean up")]
+fn end_at_once() -> ! {
+    process::exit(101)
+}
+
 fn run(
     scenarios: Vec<Arc<Scenario>>,
     seeds: Range<u64>,
     swept: &Mutex<Swept>,
 ) -> Result<(), Failed> {
-    let (jobs, sabotage, until_failure, stop) = (1, None, true, Arc::default());
     let mut outcome = Ok(());
-    sweep(&Sweep { scenarios, seeds, jobs, sabotage, until_failure, stop }, |run| {
+    sweep(&Sweep { until_failure: true, ..Sweep::new(scenarios, seeds) }, |run| {
         let mut swept = swept.lock().expect("no panic under this lock");
         swept.runs += 1;
         swept.milestones.extend(run.outcome.milestones.keys().map(|of| of.name()));
         if outcome.is_ok() {
             outcome = expected(&run.outcome, "");
+        }
+        if let Err(failed) = &outcome
+            && env::var_os("WAVETANK_FAIL_FAST").is_some()
+        {
+            eprintln!("{}", failed.message().unwrap_or_default());
+            end_at_once();
         }
     });
     outcome

@@ -19,7 +19,6 @@ use clap::Args;
 use std::{
     ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -62,14 +61,7 @@ pub struct Digest {
 impl Digest {
     /// Does it.
     pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
-        let sweep = Sweep {
-            scenarios: find_scenarios(systems, &self.scenarios)?,
-            seeds: self.seeds.clone(),
-            jobs: 1,
-            sabotage: None,
-            until_failure: false,
-            stop: Arc::default(),
-        };
+        let sweep = Sweep::new(find_scenarios(systems, &self.scenarios)?, self.seeds.clone());
         out(&header(&self.seeds, sweep.scenarios.len()));
         for seed in self.seeds.clone() {
             let scenario = &sweep.scenarios[sweep.scenario_of(seed)];

@@ -10,7 +10,7 @@ use crate::{
     host::Sabotage,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -27,6 +27,36 @@ pub struct Hunt {
     /// Set from outside to end early.
     pub stop: Arc<AtomicBool>,
 }
+
+/// A run of a hunt, as it ends.
+#[derive(Clone, Copy)]
+pub enum HuntRun<'a> {
+    /// Without any switch.
+    Control(&'a SweepRun),
+    /// With the switch that is looked for.
+    Switched(&'a SweepRun),
+}
+
+/// Searches for known bugs over the same seeds.
+///
+/// A run in which nobody asks for a switch is the same with it and without. So each seed is run once without any, which
+/// tells whom it asks for and is the control of all searches at once; the search for a bug then runs only the seeds that
+/// ask for its switch. What it finds, and after how many seeds, is what running all of them would find.
+pub struct Survey {
+    hunt: Hunt,
+    /// How far each start was surveyed, and what its seeds asked for.
+    reached: BTreeMap<u64, Reached>,
+    control: SweepSummary,
+}
+
+#[derive(Default)]
+struct Reached {
+    seeds: u64,
+    asking: BTreeMap<Sabotage, BTreeSet<u64>>,
+}
+
+/// Seeds that are surveyed and then searched before the next ones are: as many as lie behind, within these bounds.
+const BLOCK: (u64, u64) = (20, 400);
 
 /// One search for a known bug. It is the same whatever the number of threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,63 +95,138 @@ pub enum Detection {
     NeverReached,
 }
 
-impl Hunt {
-    /// Looks for a bug from one start. Each run is told to `on_run`, with how many there were so far.
+impl Survey {
+    /// Nothing is run yet.
+    pub fn new(hunt: Hunt) -> Self {
+        Survey { hunt, reached: BTreeMap::new(), control: SweepSummary::default() }
+    }
+
+    /// Looks for a bug from one start. Each run is told to `on_run`, with the seeds that lie behind so far.
     pub fn search(
-        &self,
+        &mut self,
         switch: Sabotage,
         start: u64,
-        mut on_run: impl FnMut(u64, &SweepRun),
+        mut on_run: impl FnMut(u64, HuntRun<'_>),
     ) -> Search {
-        let seeds = start..start.saturating_add(self.runs_max);
-        // Which runs are still under way when one fails depends on the threads; those of greater
-        // seeds don't count.
+        let mut search = Search { start, runs: 0, caught: None, executions: 0 };
+        while search.runs < self.hunt.runs_max && search.caught.is_none() {
+            let from = start.saturating_add(search.runs);
+            let size = search.runs.clamp(BLOCK.0, BLOCK.1).min(self.hunt.runs_max - search.runs);
+            let block = from..from.saturating_add(size);
+            let Some(skipped) = self.not_asking(switch, start, &block, &mut on_run) else { break };
+            if !self.search_block(&mut search, switch, block, skipped, &mut on_run) {
+                break;
+            }
+        }
+        search
+    }
+
+    /// What the runs without a switch came to.
+    pub fn control(&self) -> &SweepSummary {
+        &self.control
+    }
+
+    /// What the runs without a switch came to.
+    pub fn into_control(self) -> SweepSummary {
+        self.control
+    }
+
+    /// Sees to it that at least so many seeds from a start were run without a switch.
+    pub fn survey(&mut self, start: u64, seeds: u64, mut on_run: impl FnMut(u64, HuntRun<'_>)) {
+        let known = self.reached.get(&start).map_or(0, |reached| reached.seeds);
+        if known < seeds {
+            self.ask(start, start + known..start + seeds, &mut on_run);
+        }
+    }
+
+    /// The seeds of a block that don't ask for a switch; `None` if it was stopped before all were asked.
+    fn not_asking(
+        &mut self,
+        switch: Sabotage,
+        start: u64,
+        block: &Range<u64>,
+        on_run: &mut impl FnMut(u64, HuntRun<'_>),
+    ) -> Option<BTreeSet<u64>> {
+        let known = self.reached.get(&start).map_or(0, |reached| reached.seeds);
+        let next = start + known;
+        if next < block.end && !self.ask(start, next..block.end, on_run) {
+            return None;
+        }
+        let reached = self.reached.get(&start).expect("it was asked");
+        let asking = |part: &Sabotage| reached.asking.get(part).into_iter().flatten().copied();
+        let asking: BTreeSet<u64> =
+            switch.parts().iter().chain([&switch]).flat_map(asking).collect();
+        Some(block.clone().filter(|seed| !asking.contains(seed)).collect())
+    }
+
+    /// Runs seeds without a switch; whether all of them were run.
+    fn ask(
+        &mut self,
+        start: u64,
+        seeds: Range<u64>,
+        on_run: &mut impl FnMut(u64, HuntRun<'_>),
+    ) -> bool {
+        let plan = Sweep { notes_asked: true, ..self.plan(seeds.clone()) };
+        let mut ran = 0;
+        let mut asking = BTreeMap::<Sabotage, BTreeSet<u64>>::new();
+        sweep(&plan, |mut run| {
+            ran += 1;
+            for switch in std::mem::take(&mut run.outcome.asked) {
+                asking.entry(switch).or_default().insert(run.outcome.seed);
+            }
+            on_run(seeds.start - start + ran, HuntRun::Control(&run));
+            self.control.add(run);
+        });
+        let all = ran == seeds.end - seeds.start;
+        if all {
+            let reached = self.reached.entry(start).or_default();
+            reached.seeds = seeds.end - start;
+            for (switch, seeds) in asking {
+                reached.asking.entry(switch).or_default().extend(seeds);
+            }
+        }
+        all
+    }
+
+    /// Adds a block of seeds to a search; whether all of them were run, or one was caught.
+    fn search_block(
+        &self,
+        search: &mut Search,
+        switch: Sabotage,
+        block: Range<u64>,
+        skipped: BTreeSet<u64>,
+        on_run: &mut impl FnMut(u64, HuntRun<'_>),
+    ) -> bool {
+        let wanted = (block.end - block.start) - skipped.len() as u64;
+        let plan = Sweep {
+            sabotage: Some(switch),
+            until_failure: true,
+            skipped,
+            ..self.plan(block.clone())
+        };
+        // Which runs are still under way when one fails depends on the threads; those of greater seeds don't count.
         let mut executions = BTreeMap::new();
         let mut caught: Option<FailedRun> = None;
-        sweep(&self.plan(seeds, Some(switch)), |run| {
+        sweep(&plan, |run| {
             executions.insert(run.outcome.seed, run.outcome.sabotage_executions);
-            on_run(executions.len() as u64, &run);
+            on_run(run.outcome.seed - search.start + 1, HuntRun::Switched(&run));
             let failed = FailedRun::of(&run);
             let earliest = caught.take().into_iter().chain(failed).min_by_key(|run| run.seed);
             caught = earliest;
         });
-        let last = caught.as_ref().map_or(u64::MAX, |run| run.seed);
-        let counted = || executions.range(..=last);
-        Search {
-            start,
-            runs: counted().count() as u64,
-            caught,
-            executions: counted().map(|(_, times)| times).sum(),
+        let ended = caught.is_some() || executions.len() as u64 == wanted;
+        let last = caught.as_ref().map_or(block.end - 1, |run| run.seed);
+        search.executions += executions.range(..=last).map(|(_, times)| times).sum::<u64>();
+        if ended {
+            search.runs = last - search.start + 1;
         }
+        search.caught = caught;
+        ended
     }
 
-    /// The same kind of runs without any switch; each is told to `on_run`, with how many there were so
-    /// far.
-    pub fn control(
-        &self,
-        seeds: Range<u64>,
-        mut on_run: impl FnMut(u64, &SweepRun),
-    ) -> SweepSummary {
-        let mut summary = SweepSummary::default();
-        let mut runs = 0;
-        let plan = Sweep { until_failure: false, ..self.plan(seeds, None) };
-        sweep(&plan, |run| {
-            runs += 1;
-            on_run(runs, &run);
-            summary.add(run);
-        });
-        summary
-    }
-
-    fn plan(&self, seeds: Range<u64>, sabotage: Option<Sabotage>) -> Sweep {
-        Sweep {
-            scenarios: self.scenarios.clone(),
-            seeds,
-            jobs: self.jobs,
-            sabotage,
-            until_failure: true,
-            stop: self.stop.clone(),
-        }
+    fn plan(&self, seeds: Range<u64>) -> Sweep {
+        let Hunt { scenarios, jobs, stop, .. } = &self.hunt;
+        Sweep { jobs: *jobs, stop: stop.clone(), ..Sweep::new(scenarios.clone(), seeds) }
     }
 }
 

@@ -12,5 +12,5 @@ pub use folder::{
     Failure, FailureRecord, FaultRecord, FolderError, INPUT_BYTES_MAX, lines, save_evidence,
     save_report,
 };
-pub use hunt::{Detection, Hunt, Hunted, Search};
+pub use hunt::{Detection, Hunt, HuntRun, Hunted, Search, Survey};
 pub use regression::{REGRESSIONS, Staleness, snapshot_file, snapshot_runs};

@@ -14,7 +14,11 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// How often the harness looks whether a run is over.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -29,6 +33,8 @@ pub struct RunConfig {
     pub schedule: Option<u64>,
     /// The switch that is on.
     pub sabotage: Option<Sabotage>,
+    /// Whether to note which switches are asked for.
+    pub notes_asked: bool,
     /// Whether to keep the trace.
     pub trace: bool,
     /// Whether invariants are judged; without them a run shows what they cost.
@@ -40,7 +46,15 @@ pub struct RunConfig {
 impl RunConfig {
     /// A plain run of a seed.
     pub fn new(seed: u64) -> Self {
-        RunConfig { seed, schedule: None, sabotage: None, trace: false, checks: true, input: None }
+        RunConfig {
+            seed,
+            schedule: None,
+            sabotage: None,
+            notes_asked: false,
+            trace: false,
+            checks: true,
+            input: None,
+        }
     }
 
     /// The scheduling seed of the run.
@@ -96,6 +110,8 @@ pub struct RunOutcome {
     pub messages: u64,
     /// How often the sabotage's switched line ran.
     pub sabotage_executions: u64,
+    /// The switches that were asked for, if that was to be noted: with any other one the run would be the same.
+    pub asked: BTreeSet<Sabotage>,
 }
 
 /// Runs a scenario once, on this thread.
@@ -124,6 +140,7 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         scheduling_seed: config.scheduling_seed(),
         latency: scenario.link_latency(),
         sabotage: config.sabotage,
+        notes_asked: config.notes_asked,
         trace: config.trace,
     };
     let mut convergence = Convergence::new(goals, |key| scenario.converge.bound(key));
@@ -167,6 +184,7 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         simulated: simulated.simulated,
         messages: simulated.messages,
         sabotage_executions: simulated.sabotage_executions,
+        asked: simulated.asked,
     }
 }
 

@@ -27,6 +27,10 @@ pub struct Sweep {
     pub jobs: usize,
     /// The switch that is on.
     pub sabotage: Option<Sabotage>,
+    /// Whether to note which switches are asked for.
+    pub notes_asked: bool,
+    /// Seeds that are left out.
+    pub skipped: BTreeSet<u64>,
     /// Whether to end at the first run that does not end as expected.
     pub until_failure: bool,
     /// Set from outside to end early.
@@ -80,15 +84,35 @@ impl ScenarioTally {
 }
 
 impl Sweep {
-    /// The scenario that a seed draws: the one whose name weighs most under it, so that another file
-    /// among the scenarios takes a few seeds for itself and leaves the others as they were.
-    pub fn scenario_of(&self, seed: u64) -> usize {
-        let weight = |index: &usize| {
-            let name = &self.scenarios[*index].name;
-            Draws::new(seed, name, [0, 0]).next_u64()
-        };
-        (0..self.scenarios.len()).max_by_key(weight).expect("a sweep needs a scenario")
+    /// All of the seeds, on one thread, without a switch, to the end.
+    pub fn new(scenarios: Vec<Arc<Scenario>>, seeds: Range<u64>) -> Self {
+        Sweep {
+            scenarios,
+            seeds,
+            jobs: 1,
+            sabotage: None,
+            notes_asked: false,
+            skipped: BTreeSet::new(),
+            until_failure: false,
+            stop: Arc::default(),
+        }
     }
+
+    /// The scenario that a seed draws: as many seeds as there are scenarios take each of them once, in an order of
+    /// their own. Drawn one by one, two in five scenarios would still be without a run by then, and with them what
+    /// only they find.
+    pub fn scenario_of(&self, seed: u64) -> usize {
+        let names: Vec<&str> = self.scenarios.iter().map(|scenario| &*scenario.name).collect();
+        drawn(&names, seed)
+    }
+}
+
+fn drawn(names: &[&str], seed: u64) -> usize {
+    let count = names.len() as u64;
+    assert!(count > 0, "a sweep needs a scenario");
+    let mut order: Vec<usize> = (0..names.len()).collect();
+    order.sort_by_cached_key(|index| Draws::new(seed / count, names[*index], [0, 0]).next_u64());
+    order[usize::try_from(seed % count).expect("it is below a length")]
 }
 
 /// Adds counts up.
@@ -171,16 +195,22 @@ fn receive<T>(
 
 /// The next seed to run; `None` when the sweep is over.
 fn next_seed(sweep: &Sweep, next: &AtomicU64, over: &AtomicBool) -> Option<u64> {
-    if over.load(Ordering::Relaxed) || sweep.stop.load(Ordering::Relaxed) {
-        return None;
-    }
     let following = |seed| (seed < sweep.seeds.end).then(|| seed + 1);
-    next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, following).ok()
+    loop {
+        if over.load(Ordering::Relaxed) || sweep.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let seed = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, following).ok()?;
+        if !sweep.skipped.contains(&seed) {
+            return Some(seed);
+        }
+    }
 }
 
 fn one_run(sweep: &Sweep, seed: u64) -> SweepRun {
     let scenario = sweep.scenario_of(seed);
-    let config = RunConfig { sabotage: sweep.sabotage, ..RunConfig::new(seed) };
+    let (sabotage, notes_asked) = (sweep.sabotage, sweep.notes_asked);
+    let config = RunConfig { sabotage, notes_asked, ..RunConfig::new(seed) };
     let mut outcome = run_on_fresh_thread(&sweep.scenarios[scenario], &config);
     if outcome.expected {
         outcome.history = Vec::new();
@@ -192,6 +222,18 @@ fn one_run(sweep: &Sweep, seed: u64) -> SweepRun {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_scenario_is_run_once_before_one_is_run_again() {
+        let names = ["quiet", "swarm", "canceled", "lossy-network"];
+        let round = |round: u64| (4 * round..4 * round + 4).map(|seed| drawn(&names, seed));
+        let rounds: Vec<Vec<usize>> = (0..100).map(|number| round(number).collect()).collect();
+        for round in &rounds {
+            assert_eq!(round.iter().collect::<BTreeSet<_>>().len(), 4, "{round:?}");
+        }
+        let orders: BTreeSet<_> = rounds.iter().collect();
+        assert!(orders.len() > 12, "the order changes from round to round: {orders:?}");
+    }
 
     #[test]
     fn a_silence_is_told_until_something_comes() {

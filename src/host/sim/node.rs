@@ -232,6 +232,9 @@ impl Node {
     }
 
     pub fn sabotaged(&self, switch: Sabotage) -> bool {
+        if self.shared().notes_asked() && !self.dead() {
+            self.shared().lock().note_asked(switch);
+        }
         let on = self.shared().sabotage().is_some_and(|on| on.includes(switch)) && !self.dead();
         if on {
             self.shared().lock().count_sabotage();

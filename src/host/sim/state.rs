@@ -17,8 +17,9 @@ use super::{
     timer::{TimerKey, Timers},
     trace::TraceLine,
 };
-use crate::host::{Event, InjectedError, Instant};
+use crate::host::{Event, InjectedError, Instant, Sabotage};
 use std::{
+    collections::BTreeSet,
     sync::{Arc, atomic::AtomicBool},
     task::Waker,
     time::Duration,
@@ -35,6 +36,7 @@ pub(in crate::host) struct State {
     /// Draws of the nodes' randomness and of injected errors.
     draws: u64,
     sabotage_executions: u64,
+    asked: BTreeSet<Sabotage>,
     /// Of what is due; empty but for that, and kept for its room.
     wakers: Vec<Waker>,
 }
@@ -59,6 +61,7 @@ impl State {
             streams: Streams::new(),
             draws: 0,
             sabotage_executions: 0,
+            asked: BTreeSet::new(),
             wakers: Vec::new(),
         }
     }
@@ -254,6 +257,16 @@ impl State {
     /// The switched line of the sabotage ran.
     pub fn count_sabotage(&mut self) {
         self.sabotage_executions += 1;
+    }
+
+    /// Somebody asked whether a switch is on.
+    pub fn note_asked(&mut self, switch: Sabotage) {
+        self.asked.insert(switch);
+    }
+
+    /// The switches that were asked for, if that was noted.
+    pub fn take_asked(&mut self) -> BTreeSet<Sabotage> {
+        std::mem::take(&mut self.asked)
     }
 
     /// How often the switched line of the sabotage ran.

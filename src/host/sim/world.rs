@@ -16,6 +16,7 @@ use super::{
 };
 use crate::host::{Event, Property, Sabotage};
 use std::{
+    collections::BTreeSet,
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::{
@@ -37,6 +38,8 @@ pub struct WorldConfig {
     pub latency: Delay,
     /// The switch that is on in this run.
     pub sabotage: Option<Sabotage>,
+    /// Whether to note which switches are asked for.
+    pub notes_asked: bool,
     /// Whether to keep the whole trace in memory.
     pub trace: bool,
 }
@@ -49,6 +52,7 @@ impl WorldConfig {
             scheduling_seed: crate::host::mix(seed, 0x5ced),
             latency: Delay::Uniform(Duration::from_micros(500), Duration::from_millis(2)),
             sabotage: None,
+            notes_asked: false,
             trace: false,
         }
     }
@@ -83,6 +87,8 @@ pub struct WorldReport {
     pub messages: u64,
     /// How often the switched line of the sabotage ran.
     pub sabotage_executions: u64,
+    /// The switches that were asked for, if that was to be noted: with any other one the run would be the same.
+    pub asked: BTreeSet<Sabotage>,
 }
 
 /// A running simulation. Cloning gives another handle to the same one.
@@ -103,6 +109,7 @@ pub(in crate::host) struct Shared {
     observer: Arc<dyn Observer>,
     closed: AtomicBool,
     sabotage: Option<Sabotage>,
+    notes_asked: bool,
     cause: CurrentCause,
     spawned: AtomicU32,
 }
@@ -126,6 +133,11 @@ impl Shared {
     /// The switch that is on in this run.
     pub fn sabotage(&self) -> Option<Sabotage> {
         self.sabotage
+    }
+
+    /// Whether to note which switches are asked for.
+    pub fn notes_asked(&self) -> bool {
+        self.notes_asked
     }
 
     /// A task was spawned. madsim keeps a record of each until it counts those that are left.
@@ -268,6 +280,7 @@ impl World {
             observer,
             closed: AtomicBool::new(false),
             sabotage: config.sabotage,
+            notes_asked: config.notes_asked,
             cause,
             spawned: AtomicU32::new(0),
         });
@@ -367,6 +380,7 @@ impl World {
             let mut locked = self.shared.lock();
             let (digest, entries) = locked.digest();
             let (trace, fates) = locked.take_trace();
+            let asked = locked.take_asked();
             WorldReport {
                 digest,
                 entries,
@@ -375,6 +389,7 @@ impl World {
                 simulated,
                 messages: locked.network().frames(),
                 sabotage_executions: locked.sabotage_executions(),
+                asked,
             }
         };
         for node in self.nodes() {

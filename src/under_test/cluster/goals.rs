@@ -106,6 +106,19 @@ pub fn of_progress(job: JobId, settings: &ClusterSettings) -> Goal<Model> {
     })
 }
 
+/// That task executors end what nobody wants while no fault keeps them from it.
+pub fn of_reconciliation(settings: &ClusterSettings) -> Goal<Model> {
+    // The loss of a peer is five of them.
+    let allowed = settings.reconciliation.one() + 10 * settings.heartbeat.one();
+    Goal::meanwhile("reconciliation", move |model: &Model, look: GoalContext| {
+        let (stray, since) = model.reconciliation.overdue(look.quiet?, allowed, look.now)?;
+        let (since, allowed) = (exact_duration(since), exact_duration(allowed));
+        Some(format!(
+            "{stray}, wanted by nobody since {since}, to end (`reconciliation` gives it {allowed})"
+        ))
+    })
+}
+
 /// How long a job's settings let it wait for its next checkpoint.
 fn may_wait(graph: &JobGraph) -> Duration {
     let checkpoints = &graph.checkpoints;

@@ -14,6 +14,7 @@ mod nodes;
 mod numbers;
 mod progress;
 pub mod provider;
+mod reconciliation;
 mod rest_reader;
 mod roles;
 mod services;
@@ -284,6 +285,7 @@ impl SystemUnderTest for Cluster {
             Mode::Session => vec![goals::of_leaders()],
             Mode::PerJob | Mode::Application => vec![goals::of_end(&settings.cluster, jobs[0].id)],
         };
+        goals.push(goals::of_reconciliation(&settings.cluster));
         if mode == Mode::Session {
             goals.extend((1..=settings.cluster.rest_readers.one()).map(goals::of_reader));
         }

@@ -6,6 +6,7 @@ use super::{
     event_ref::EventRef,
     progress::Progress,
     provider::ProviderEvent,
+    reconciliation::Reconciliation,
     rest_reader::{RestEvent, RestQuestion},
     services::Services,
 };
@@ -110,6 +111,8 @@ pub struct Model {
     pub newest_checkpoint: BTreeMap<JobId, Duration>,
     /// How the jobs get on.
     pub progress: Progress,
+    /// What task executors have for jobs.
+    pub reconciliation: Reconciliation,
     /// What is under way of services.
     pub services: Services,
 }
@@ -147,6 +150,7 @@ impl Model {
 
     fn see(&mut self, at: Moment, seen: EventRef<'_>) {
         self.services.observe(at, seen);
+        self.reconciliation.observe(at, seen);
         match seen {
             EventRef::Hardware(Hardware::Ended(_)) => self.forget_process(at.process),
             EventRef::Job(event) => self.observe_job(at, event),

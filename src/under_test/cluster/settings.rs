@@ -48,6 +48,7 @@ crate::settings! {
             "left-objects" left_objects: DurationRange = fixed("0s", "60m", "20s"), "How long an object may stay that a checkpoint has left which came to nothing, while the job completes others.";
             "next-checkpoint" next_checkpoint: Option<DurationRange> = maybe_time("0s", "60m"), "How long a job that runs may be without another complete checkpoint, beyond its interval or pause; for ever when absent.";
             "progress" progress: DurationRange = fixed("0s", "60m", "30s"), "How long a job may not get on while no fault is in force, beyond what its settings let it wait.";
+            "reconciliation" reconciliation: DurationRange = fixed("0s", "60m", "10s"), "How long a task executor may keep what nobody wants while no fault is in force, beyond ten heartbeats and a slot's own time-out.";
         }
     }
 }

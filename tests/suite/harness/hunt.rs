@@ -6,8 +6,9 @@ use std::sync::Arc;
 use wavetank::{
     harness::{
         check::Verdict,
-        explore::{Detection, Hunt, Hunted, Search},
-        run::FailedRun,
+        explore::{Detection, Hunt, Hunted, Search, Survey},
+        run::{FailedRun, RunConfig, Sweep, run_on_fresh_thread, sweep},
+        scenario::Scenario,
     },
     system::sabotage::STALE_TOKEN_ACCEPTED,
 };
@@ -61,9 +62,9 @@ fn a_bug_is_caught_by_the_checks_that_are_there_for_it() {
 
 #[test]
 fn a_search_does_not_depend_on_the_threads() {
-    let scenarios = ["flapping", "held-appends", "skewed-clocks"].map(of_journal);
-    let hunt =
-        |jobs| Hunt { scenarios: scenarios.to_vec(), runs_max: 300, jobs, stop: Arc::default() };
+    let hunt = |jobs| {
+        Survey::new(Hunt { scenarios: scenarios(), runs_max: 300, jobs, stop: Arc::default() })
+    };
     for start in [2, 40, 1_000_000] {
         let switch = STALE_TOKEN_ACCEPTED;
         let alone = hunt(1).search(switch, start, |_, _| ());
@@ -72,4 +73,59 @@ fn a_search_does_not_depend_on_the_threads() {
         assert_eq!(hunt(2).search(switch, start, |_, _| ()), alone);
         assert_eq!(hunt(5).search(switch, start, |_, _| ()), alone);
     }
+}
+
+/// What lets a search leave seeds out.
+#[test]
+fn a_run_that_does_not_ask_for_a_switch_is_the_same_with_it() {
+    let switches = [STALE_TOKEN_ACCEPTED, JOURNAL_WRITTEN_AFTER_REVOKE];
+    let (mut asked, mut not_asked) = (0, 0);
+    for (scenario, seed) in
+        scenarios().iter().flat_map(|scenario| (0..6).map(move |s| (scenario, s)))
+    {
+        let plain = RunConfig::new(seed);
+        let noted =
+            run_on_fresh_thread(scenario, &RunConfig { notes_asked: true, ..plain.clone() });
+        for switch in switches {
+            let on = RunConfig { sabotage: Some(switch), ..plain.clone() };
+            let on = run_on_fresh_thread(scenario, &on);
+            let told = noted.asked.contains(&switch);
+            assert_eq!(told, on.sabotage_executions > 0, "{} {seed} {switch:?}", scenario.name);
+            assert!(told || on.digest == noted.digest, "{} {seed} {switch:?}", scenario.name);
+            *if told { &mut asked } else { &mut not_asked } += 1;
+        }
+        assert_eq!(
+            run_on_fresh_thread(scenario, &plain).digest,
+            noted.digest,
+            "noting changes nothing"
+        );
+    }
+    assert!(asked > 2 && not_asked > 2, "{asked} {not_asked}");
+}
+
+/// Leaving seeds out finds what running all of them finds.
+#[test]
+fn a_search_finds_what_a_plain_sweep_finds() {
+    let (switch, start) = (JOURNAL_WRITTEN_AFTER_REVOKE, 7);
+    let hunt = Hunt { scenarios: scenarios(), runs_max: 300, jobs: 2, stop: Arc::default() };
+    let mut survey = Survey::new(hunt);
+    let found = survey.search(switch, start, |_, _| ());
+    let plan = Sweep {
+        sabotage: Some(switch),
+        until_failure: true,
+        ..Sweep::new(scenarios(), start..start + 300)
+    };
+    let (mut runs, mut executions, mut caught) = (0, 0, None);
+    sweep(&plan, |run| {
+        runs += 1;
+        executions += run.outcome.sabotage_executions;
+        caught = caught.take().or(FailedRun::of(&run));
+    });
+    assert!(caught.is_some());
+    assert_eq!(found, Search { start, runs, caught, executions });
+    assert!(survey.control().total().runs >= runs && survey.control().failures.is_empty());
+}
+
+fn scenarios() -> Vec<Arc<Scenario>> {
+    ["flapping", "held-appends", "skewed-clocks"].map(of_journal).to_vec()
 }

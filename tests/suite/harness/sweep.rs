@@ -45,14 +45,7 @@ fn failures_are_grouped_by_what_they_have_in_common() {
 fn only_seeds_of_the_sweep_are_under_way() {
     let scenario =
         Scenario::builder("journal/test", "A test.").build(SYSTEMS).expect("it is sound");
-    let plan = Sweep {
-        scenarios: vec![Arc::new(scenario)],
-        seeds: 5..8,
-        jobs: 1,
-        sabotage: None,
-        until_failure: false,
-        stop: Arc::default(),
-    };
+    let plan = Sweep::new(vec![Arc::new(scenario)], 5..8);
     let (mut ended, mut told) = (0, BTreeSet::new());
     watched_sweep(&plan, Duration::from_nanos(1), |_| ended += 1, |runs| told.extend(runs));
     assert_eq!(ended, 3);

@@ -1,0 +1,118 @@
+//! How many mutants of the system, drawn by a seed and chosen by nobody, are noticed by scenarios, and how many of the
+//! others by unit tests:
+//!
+//!     cargo run --release --manifest-path benches/mutants/Cargo.toml -- --seed 1 --count 400
+//!
+//! All mutants are compiled into one test binary behind a switch that is read at start, by `cargo-gamma`
+//! (`cargo install cargo-gamma --locked`); a process runs one of them. First it is the sweep of `tests/sweep`, whose
+//! seeds are the budget of each mutant; the unit tests of the library see what survives it. What still survives wants a
+//! reason in `reasons.toml`, or a check.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a tool of its own, which reads reports and writes a page"
+)]
+
+mod alone;
+mod gamma;
+mod page;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use gamma::{Gamma, Mutant, Oracle, Verdict};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng, SeedableRng},
+};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+
+/// Draws mutants of `src/system`, judges each by scenarios and then by unit tests, and writes the page
+#[derive(Parser)]
+struct Arguments {
+    /// Draws the mutants; another seed is another sample
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many are drawn; about a third of them do not compile
+    #[arg(long, default_value_t = 600)]
+    count: usize,
+    /// The runs of scenarios that each mutant has to survive
+    #[arg(long, default_value_t = 500)]
+    runs: u64,
+    /// Mutants side by side
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+    /// The folder with src/system; the reports go below its target/mutants
+    #[arg(long, default_value = ".")]
+    folder: PathBuf,
+    /// The page that is written, within the folder
+    #[arg(long, default_value = "docs/mutants.md")]
+    page: PathBuf,
+    /// Take the verdicts from the reports of the last call, run nothing and write the page
+    #[arg(long)]
+    again: bool,
+    /// Rebuild so many of the judged mutants alone with cargo-mutants, and compare
+    #[arg(long, value_name = "COUNT")]
+    alone: Option<usize>,
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let gamma = Gamma::new(&arguments.folder, arguments.jobs)?;
+    let drawn = draw(gamma.list()?, arguments.seed, arguments.count)?;
+    let judged = judge(&gamma, &arguments, drawn)?;
+    if let Some(count) = arguments.alone {
+        return alone::compare(&arguments, &judged, count);
+    }
+    let page = page::Page::new(&arguments, &judged)?;
+    page.write(&arguments.folder.join(&arguments.page))?;
+    println!("{}", page.summary());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A mutant and what noticed it.
+pub struct Judged {
+    mutant: Mutant,
+    /// By scenarios; `None` where it does not compile.
+    scenarios: Option<Verdict>,
+    /// By unit tests; `None` where nobody asked them.
+    units: Option<Verdict>,
+}
+
+/// Texts are left out: what an error says is for people, and no test should know it by heart.
+fn draw(all: Vec<Mutant>, seed: u64, count: usize) -> Result<Vec<Mutant>> {
+    let mut candidates: Vec<Mutant> =
+        all.into_iter().filter(|mutant| !mutant.mutator.starts_with("literal.str")).collect();
+    if candidates.len() < count {
+        bail!("{count} mutants are wanted of {}", candidates.len());
+    }
+    // The order of the list is not promised.
+    candidates.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    for place in 0..count {
+        let left = (candidates.len() - place) as u64;
+        candidates.swap(place, place + usize::try_from(random.next_u64() % left)?);
+    }
+    candidates.truncate(count);
+    Ok(candidates)
+}
+
+fn judge(gamma: &Gamma, arguments: &Arguments, drawn: Vec<Mutant>) -> Result<Vec<Judged>> {
+    let ids: Vec<&str> = drawn.iter().map(|mutant| &*mutant.id).collect();
+    let scenarios = Oracle::Scenarios { runs: arguments.runs };
+    let by_scenarios = gamma.judge(&ids, scenarios, arguments.again).context("scenarios")?;
+    let survivors: Vec<&str> = ids
+        .iter()
+        .copied()
+        .filter(|id| by_scenarios.get(*id).is_some_and(|verdict| !verdict.is_noticed()))
+        .collect();
+    let by_units = match survivors.is_empty() {
+        true => BTreeMap::new(),
+        false => gamma.judge(&survivors, Oracle::Units, arguments.again).context("unit tests")?,
+    };
+    let judged = |mutant: Mutant| Judged {
+        scenarios: by_scenarios.get(&mutant.id).copied(),
+        units: by_units.get(&mutant.id).copied(),
+        mutant,
+    };
+    Ok(drawn.into_iter().map(judged).collect())
+}

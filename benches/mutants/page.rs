@@ -170,8 +170,8 @@ impl<'a> Page<'a> {
                 format!("`{}` → `{}`", shown(&mutant.original), shown(&mutant.replacement));
             writeln!(
                 text,
-                "| {file}:{} | {change} ({}) | {class} | {why} |",
-                mutant.line, mutant.id
+                "| {file}:{} `{}` | {change} ({}) | {class} | {why} |",
+                mutant.line, mutant.item_path, mutant.id
             )
             .expect("a string takes all");
         }

@@ -6,7 +6,7 @@ crate::sabotages! {
     /// A confirmation of an older session is published as the leader record.
     STALE_CONFIRMATION_ACCEPTED = "stale-confirmation-accepted", "FLINK-11524", ["L4", "L3"];
     /// A leader whose lease is lost goes on as if it still held it.
-    LOST_LEASE_TREATED_AS_ALIVE = "lost-lease-treated-as-alive", "FLINK-10052", ["stuck", "L7"];
+    LOST_LEASE_TREATED_AS_ALIVE = "lost-lease-treated-as-alive", "FLINK-10052", ["stuck", "L7", "W1"];
     /// A recovery goes on, and its endpoint serves, though its term is over.
     RECOVERED_AFTER_THE_TERM = "recovered-after-the-term", "FLINK-9494", ["L6", "stuck", "L5", "D9"];
     /// The process of a term begins while that of the term before is still ending.
@@ -30,13 +30,13 @@ crate::sabotages! {
     /// A resource manager that was told of no leader rejects the next master for good.
     UNKNOWN_LEADER_REJECTED = "unknown-leader-rejected", "FLINK-21497", ["stuck"];
     /// A task executor goes on looking for a resource manager of which it is told that it leads no more.
-    LEADER_KEPT_THOUGH_UNKNOWN = "leader-kept-though-unknown", "FLINK-16836", ["L8"];
+    LEADER_KEPT_THOUGH_UNKNOWN = "leader-kept-though-unknown", "FLINK-16836", ["L8", "H5"];
     /// The runners of a dispatcher whose term is over go on competing for its jobs.
-    RUNNERS_KEPT_AT_A_REVOKE = "runners-kept-at-a-revoke", "FLINK-10011", ["stuck", "L5", "D9"];
+    RUNNERS_KEPT_AT_A_REVOKE = "runners-kept-at-a-revoke", "FLINK-10011", ["stuck", "L7", "L5", "D9"];
     /// A job's graph is removed before its result is kept.
     RESULT_KEPT_AFTER_THE_GRAPH = "result-kept-after-the-graph", "FLINK-11813", ["D1", "D5"];
     /// A dispatcher that can't read what is kept of jobs goes on without them.
-    UNREAD_JOBS_SKIPPED = "unread-jobs-skipped", "FLINK-8943", ["stuck", "D9"];
+    UNREAD_JOBS_SKIPPED = "unread-jobs-skipped", "FLINK-8943", ["stuck", "W1", "D9"];
     /// A dispatcher that takes over runs none of the jobs that were there.
     RECOVERED_JOBS_NOT_RUN = "recovered-jobs-not-run", "FLINK-8488", ["stuck", "D9", "W1"];
     /// A dispatcher that stops removes what its jobs have, as if they had ended.
@@ -383,4 +383,7 @@ crate::sabotages! {
     REPEATED_PART_COUNTS = "repeated-part-counts", "generic", ["E3"];
     /// A word of an attempt counts though a newer one of it is known.
     OLDER_STATE_TAKEN = "older-state-taken", "generic", ["E1"];
+    /// Files that no checkpoint names are removed while a pending one may name them, and its parts are taken all the same.
+    REMOVED_FILES_COMPLETE = "removed-files-complete", "FLINK-23949", ["C5", "X4"],
+        of [FILES_GO_AT_ONCE, REMOVED_FILES_NAMED_AGAIN];
 }

@@ -46,7 +46,8 @@ const CONTROL_MIN: u64 = 200;
 ///   runs       the runs until it was caught, the median of the 5 searches; the
 ///              same for any --jobs
 ///   found      the searches that caught it; a bug counts as caught only if all
-///              did
+///              did. An uncaught one is masked by another mechanism if a switch
+///              that takes away both was caught
 ///   line ran   how often the switched line ran in all of them
 ///
 /// A run without a switch that fails, or one that another check caught, is kept
@@ -260,9 +261,13 @@ impl Report {
         self.hunted.iter().filter(|hunted| hunted.detection() == Detection::Caught).count()
     }
 
+    fn masked(&self) -> usize {
+        self.hunted.iter().filter(|hunted| hunted.masked(&self.hunted).is_some()).count()
+    }
+
     /// Whether nothing is amiss in what was searched.
     fn is_clean(&self) -> bool {
-        self.control.failures.is_empty() && self.caught() == self.hunted.len()
+        self.control.failures.is_empty() && self.caught() + self.masked() == self.hunted.len()
     }
 
     fn result(&self) -> Outcome {
@@ -307,7 +312,17 @@ impl Report {
             lines.extend(describe_group(kind, group));
             lines.push(format!("  cargo run -- run {} --seed {}", first.scenario, first.seed));
         }
-        let verdict = format!("{} of {} caught", self.caught(), self.switches);
+        for hunted in &self.hunted {
+            if let Some(shown) = hunted.masked(&self.hunted) {
+                let (name, shown) = (hunted.switch.name(), shown.name());
+                lines.push(format!("{name}: masked, as {shown} shows"));
+            }
+        }
+        let masked = match self.masked() {
+            0 => String::new(),
+            masked => format!(", {masked} masked"),
+        };
+        let verdict = format!("{} of {} caught{masked}", self.caught(), self.switches);
         lines.push(print::paint(&verdict, self.result()));
         lines.extend(self.again());
         lines.join("\n")
@@ -373,6 +388,7 @@ impl Report {
             "switch": hunted.switch.name(),
             "published": hunted.switch.published(),
             "expected": hunted.switch.caught_by(),
+            "masked_as_shown_by": hunted.masked(&self.hunted),
             "outcome": match hunted.detection() {
                 Detection::Caught => "caught",
                 Detection::CaughtBySome => "caught by some searches",

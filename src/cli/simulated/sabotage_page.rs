@@ -55,17 +55,20 @@ impl Page<'_> {
         medians.sort_unstable();
         let median = medians.get(medians.len() / 2).copied().unwrap_or(0);
         let (runs, failed) = self.control;
+        let is_masked = |hunted: &&Hunted| hunted.masked(self.hunted).is_some();
+        let masked = self.hunted.iter().filter(is_masked).count();
         format!(
             "Of {} known bugs {} are caught by each of {} searches of at most {} runs, after {median} in the median; \
-             {} by some searches, {} only by a check that is not there for them, {} by none though their line ran, and the line \
-             of {} never ran. Of {runs} runs without a switch {failed} failed.",
+             {} by some searches, {} only by a check that is not there for them. {masked} are masked by another mechanism, as \
+             switching both off shows; {} by none though their line ran, and the line of {} never ran. Of {runs} runs \
+             without a switch {failed} failed.",
             self.hunted.len(),
             count(Detection::Caught),
             self.searches,
             self.runs_max,
             count(Detection::CaughtBySome),
             count(Detection::CaughtByAnother),
-            count(Detection::Uncaught),
+            count(Detection::Uncaught) - masked,
             count(Detection::NeverReached),
         )
     }
@@ -83,7 +86,7 @@ impl Page<'_> {
                 switch.description(),
                 switch.name(),
                 switch.published(),
-                class(hunted),
+                class(hunted, self.hunted),
                 hunted.executions(),
                 self.command(switch, hunted).map_or("–".to_string(), |line| format!("`{line}`")),
             )
@@ -102,7 +105,10 @@ impl Page<'_> {
 }
 
 /// What caught it, or why nothing did.
-fn class(hunted: &Hunted) -> String {
+fn class(hunted: &Hunted, all: &[Hunted]) -> String {
+    if let Some(shown) = hunted.masked(all) {
+        return format!("masked: see `{}`", shown.name());
+    }
     let checks = || {
         let verdicts = hunted.verdicts().into_iter();
         let marked =

@@ -244,6 +244,16 @@ impl Hunted {
         }
     }
 
+    /// The switch that shows a bug which another mechanism masks: it switches that one off too, and every search caught
+    /// it. `None` where a search found this one by itself, or nothing shows it.
+    pub fn masked(&self, all: &[Hunted]) -> Option<Sabotage> {
+        let shows = |other: &&Hunted| {
+            other.switch.parts().contains(&self.switch) && other.detection() == Detection::Caught
+        };
+        let shown = all.iter().find(shows).map(|other| other.switch);
+        shown.filter(|_| self.detection() == Detection::Uncaught)
+    }
+
     /// The searches that found it.
     pub fn found(&self) -> usize {
         self.searches.iter().filter(|search| search.caught.is_some()).count()

@@ -111,7 +111,15 @@ pub fn of_reconciliation(settings: &ClusterSettings) -> Goal<Model> {
     // The loss of a peer is five of them.
     let allowed = settings.reconciliation.one() + 10 * settings.heartbeat.one();
     Goal::meanwhile("reconciliation", move |model: &Model, look: GoalContext| {
-        let (stray, since) = model.reconciliation.overdue(look.quiet?, allowed, look.now)?;
+        let quiet = look.quiet?;
+        if let Some((slot, since)) = model.reconciliation.asked_in_vain(quiet, allowed) {
+            let (since, allowed) = (exact_duration(since), exact_duration(allowed));
+            return Some(format!(
+                "the resource manager to know that {slot} is held since {since}, for which it asks \
+                 (`reconciliation` gives it {allowed})"
+            ));
+        }
+        let (stray, since) = model.reconciliation.overdue(quiet, allowed, look.now)?;
         let (since, allowed) = (exact_duration(since), exact_duration(allowed));
         Some(format!(
             "{stray}, wanted by nobody since {since}, to end (`reconciliation` gives it {allowed})"

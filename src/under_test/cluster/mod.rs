@@ -12,6 +12,7 @@ mod milestones;
 mod model;
 mod nodes;
 mod numbers;
+mod plain;
 mod progress;
 pub mod provider;
 mod reconciliation;

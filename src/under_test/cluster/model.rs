@@ -4,6 +4,7 @@
 use super::{
     callers::CallerEvent,
     event_ref::EventRef,
+    plain,
     progress::Progress,
     provider::ProviderEvent,
     reconciliation::Reconciliation,
@@ -288,7 +289,7 @@ impl Model {
             }
             JobEvent::StatusChanged { job, session, status } => {
                 let master = (at.process, *session);
-                let over = status.is_globally_terminal() || *status == JobStatus::Suspended;
+                let over = plain::is_end(*status) || *status == JobStatus::Suspended;
                 match self.running.get_mut(job).filter(|running| running.master == master) {
                     Some(_) if over => drop(self.running.remove(job)),
                     Some(running) => running.status = *status,

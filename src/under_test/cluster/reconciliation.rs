@@ -1,5 +1,6 @@
 //! What task executors have for jobs and nobody wants: slots that no master takes, tasks of attempts that newer ones
-//! have replaced, and both of jobs that have ended. Reports and time-outs have to end it.
+//! have replaced, and both of jobs that have ended. Reports and time-outs have to end it. And what resource managers ask
+//! for though it was long held: reports have to tell them.
 
 use crate::{
     harness::event::Moment,
@@ -10,7 +11,7 @@ use crate::{
         protocol::ExecutionState,
         task_executor::{SlotEvent, TaskEvent},
     },
-    under_test::cluster::EventRef,
+    under_test::cluster::{EventRef, plain},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,6 +29,8 @@ const SLOT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 struct Hold {
     resource: ResourceId,
+    index: u32,
+    since: Duration,
     job: JobId,
     /// Since when no master has it.
     free: Option<Duration>,
@@ -41,6 +44,19 @@ pub struct Reconciliation {
     tasks: BTreeMap<(Process, ExecutionAttemptId), (ResourceId, Option<Duration>)>,
     newest: BTreeMap<(JobId, ExecutionVertexId), u64>,
     ended: BTreeSet<JobId>,
+    /// Since when resource managers have had the registrations of task executors.
+    registered: BTreeMap<(Process, ResourceId), Duration>,
+    /// The last slot that was asked for though it was held.
+    asked: Option<Asked>,
+}
+
+/// A slot that was asked for though it was held.
+#[derive(Clone, Debug)]
+struct Asked {
+    slot: String,
+    /// Since when reports could tell of the hold.
+    since: Duration,
+    at: Duration,
 }
 
 impl Reconciliation {
@@ -53,7 +69,7 @@ impl Reconciliation {
     ) -> Option<(String, Duration)> {
         let is_over = |since: Duration, bound: Duration| now > since.max(from) + bound;
         let slots = self.holds.values().filter_map(|hold| {
-            let Hold { resource, job, free } = hold;
+            let Hold { resource, job, free, .. } = hold;
             let since = (*free)?;
             is_over(since, SLOT_TIMEOUT + bound)
                 .then(|| (format!("a slot of job {job} at {}", resource.0), since))
@@ -66,11 +82,21 @@ impl Reconciliation {
         slots.chain(tasks).next()
     }
 
+    /// A slot that a resource manager asked for though reports could tell for longer than a bound that it is held, and
+    /// since when, counting from a moment on.
+    pub fn asked_in_vain(&self, from: Duration, bound: Duration) -> Option<(&str, Duration)> {
+        let asked = self.asked.as_ref()?;
+        (asked.at > asked.since.max(from) + bound).then_some((&asked.slot, asked.since))
+    }
+
     /// Follows what happens.
     pub fn observe(&mut self, at: Moment, seen: EventRef<'_>) {
         match seen {
             EventRef::Slot(event) => self.observe_slots(at, event),
-            EventRef::Job(event) => self.observe_job(at.time, event),
+            EventRef::Job(event) => {
+                self.observe_job(at.time, event);
+                self.observe_manager(at, event);
+            }
             EventRef::Task(TaskEvent::StateChanged {
                 attempt,
                 state: Finished | Canceled | Failed,
@@ -81,6 +107,7 @@ impl Reconciliation {
             EventRef::Hardware(Hardware::Ended(_)) => {
                 self.holds.retain(|(process, _), _| *process != at.process);
                 self.tasks.retain(|(process, _), _| *process != at.process);
+                self.registered.retain(|(process, _), _| *process != at.process);
             }
             _ => {}
         }
@@ -88,9 +115,9 @@ impl Reconciliation {
 
     fn observe_slots(&mut self, at: Moment, event: &SlotEvent) {
         match event {
-            SlotEvent::SlotAllocated { resource, job, allocation, .. } => {
-                let (resource, free) = (resource.clone(), Some(at.time));
-                let hold = Hold { resource, job: *job, free };
+            SlotEvent::SlotAllocated { resource, index, job, allocation } => {
+                let (resource, since) = (resource.clone(), at.time);
+                let hold = Hold { resource, index: *index, since, job: *job, free: Some(since) };
                 self.holds.insert((at.process, *allocation), hold);
             }
             SlotEvent::SlotActivated { allocation, .. } => {
@@ -136,12 +163,38 @@ impl Reconciliation {
                         && vertices.contains(&attempt.vertex)
                 });
             }
-            JobEvent::StatusChanged { job, status, .. } if status.is_globally_terminal() => {
+            JobEvent::StatusChanged { job, status, .. } if plain::is_end(*status) => {
                 self.ended.insert(*job);
                 self.unwanted(now, |attempt| attempt.job == *job);
                 for hold in self.holds.values_mut().filter(|hold| hold.job == *job) {
                     hold.free.get_or_insert(now);
                 }
+            }
+            _ => {}
+        }
+    }
+
+    fn observe_manager(&mut self, at: Moment, event: &JobEvent) {
+        match event {
+            JobEvent::ExecutorRegistered { resource, .. } => {
+                self.registered.insert((at.process, resource.clone()), at.time);
+            }
+            JobEvent::ExecutorDropped { resource, .. } => {
+                self.registered.remove(&(at.process, resource.clone()));
+            }
+            JobEvent::SlotRequested { resource, index, allocation, .. } => {
+                let of_slot = |(_, hold): &(&(Process, AllocationId), &Hold)| {
+                    hold.resource == *resource && hold.index == *index
+                };
+                let held = self.holds.iter().find(of_slot);
+                // Who asks again for what it asked for may not have been told.
+                let Some((_, hold)) = held.filter(|((_, held), _)| held != allocation) else {
+                    return;
+                };
+                let known = self.registered.get(&(at.process, resource.clone()));
+                let Some(since) = known.map(|known| hold.since.max(*known)) else { return };
+                let slot = format!("slot {index} of {}", resource.0);
+                self.asked = Some(Asked { slot, since, at: at.time });
             }
             _ => {}
         }
@@ -220,6 +273,37 @@ mod tests {
             overdue(&after(replaced.into_iter().chain([(5, &died as &dyn Event)])), 0, 100),
             None
         );
+    }
+
+    #[test]
+    fn a_slot_that_was_held_for_long_is_asked_for_in_vain() {
+        let (held, resource) = (allocated(), ResourceId("a".to_string()));
+        let registered = JobEvent::ExecutorRegistered {
+            resource: resource.clone(),
+            session: TaskExecutorSession(1),
+            instance: InstanceId(1),
+        };
+        let asked = |allocation| JobEvent::SlotRequested {
+            job: JOB,
+            resource: resource.clone(),
+            index: 0,
+            allocation: AllocationId(allocation),
+        };
+        let (same, other) = (asked(1), asked(2));
+        let in_vain = |first: [(u64, &dyn Event); 2], asked: (u64, &dyn Event), from| {
+            let seen = after(first.into_iter().chain([asked]));
+            let told = seen.asked_in_vain(Duration::from_secs(from), Duration::from_secs(5));
+            told.map(|(slot, since)| (slot.to_string(), since.as_secs()))
+        };
+        let slot = "slot 0 of a".to_string();
+        let events = [(1, &registered as &dyn Event), (3, &held)];
+        assert_eq!(in_vain(events, (8, &other), 0), None, "a report may be under way");
+        assert_eq!(in_vain(events, (9, &other), 0), Some((slot.clone(), 3)));
+        assert_eq!(in_vain(events, (9, &other), 5), None, "a fault was in force");
+        assert_eq!(in_vain(events, (9, &same), 0), None, "it asks again");
+        let late = [(1, &held as &dyn Event), (4, &registered)];
+        assert_eq!(in_vain(late, (9, &other), 0), None, "it is told with the registration");
+        assert_eq!(in_vain(late, (10, &other), 0), Some((slot, 4)));
     }
 
     #[test]

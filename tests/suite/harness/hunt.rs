@@ -55,6 +55,16 @@ fn a_bug_is_caught_by_the_checks_that_are_there_for_it() {
     let another = hunted(&[(1, Some("L3")), (2, Some("L5")), (9, None)]);
     assert_eq!(another.detection(), Detection::CaughtByAnother);
     assert_eq!(hunted(&[(9, None)]).detection(), Detection::Uncaught);
+    let mut masked = hunted(&[(9, None)]);
+    let mut shows = hunted(&[(1, Some("L3"))]);
+    assert_eq!(masked.masked(&[shows.clone()]), None, "it is no part of that one");
+    shows.switch = shows.switch.made_of(&[JOURNAL_WRITTEN_AFTER_REVOKE]);
+    assert_eq!(masked.masked(&[shows.clone()]), Some(shows.switch));
+    masked.searches[0] = search(1, Some("L3"));
+    assert_eq!(masked.masked(&[shows.clone()]), None, "it shows by itself");
+    masked.searches[0] = search(9, None);
+    shows.searches.push(search(9, None));
+    assert_eq!(masked.masked(&[shows]), None, "a search did not find it");
     let mut unreached = hunted(&[(9, None)]);
     unreached.searches[0].executions = 0;
     assert_eq!(unreached.detection(), Detection::NeverReached);

@@ -181,14 +181,12 @@ pub async fn recover_checkpoints(
     }
     let names =
         recovery.waits_for("the object store, for its objects", names(objects, job.id)).await;
-    let readable = || read.iter().filter_map(|(_, read)| read.clone().ok()).collect();
-    let instead: Option<Vec<_>> =
-        recovery.host.sabotaged(sabotage::OLDER_CHECKPOINT_INSTEAD).then(readable);
+    let readable: Vec<_> = read.iter().filter_map(|(_, read)| read.clone().ok()).collect();
     let found = Found { stored, read, objects: names.clone() };
-    let completed = match (found.checked(job.id), instead) {
-        (Ok(completed), _) => completed,
-        (Err(_), Some(instead)) => instead,
-        (Err(refusal), None) => {
+    let completed = match found.checked(job.id) {
+        Ok(completed) => completed,
+        Err(_) if recovery.host.sabotaged(sabotage::OLDER_CHECKPOINT_INSTEAD) => readable,
+        Err(refusal) => {
             let whole = newest_whole(objects, job.id, &names);
             let whole =
                 recovery.waits_for("the object store, for an older checkpoint", whole).await;

@@ -27,7 +27,7 @@ pub struct OldFailuresDontCount {
 impl OldFailuresDontCount {
     fn know(&mut self, job: JobId, checkpoint: CheckpointId) -> Check {
         let newest = self.complete.entry(job).or_insert(checkpoint);
-        *newest = checkpoint.max(*newest);
+        newest.0 = newest.0.max(checkpoint.0);
         Check::Ignored
     }
 }
@@ -71,7 +71,7 @@ impl ClusterInvariant for OldFailuresDontCount {
                 }
                 let known = self.complete.get(job);
                 let newest = declined.and_then(|of| self.epochs.get(&(*job, of.vertex)));
-                let newer = known.is_none_or(|known| known < checkpoint);
+                let newer = known.is_none_or(|known| known.0 < checkpoint.0);
                 let present = declined.is_none_or(|attempt| Some(&attempt.epoch) == newest);
                 let once = self.counted.insert((*job, *checkpoint));
                 Check::that(newer && present && once, || {

@@ -40,7 +40,7 @@ impl ClusterInvariant for FinalCheckpointFinishes {
                 (Kept::Stored(StoredPart::Final), Some(_)) => drop(self.last.insert(moved.job)),
                 (Kept::Stored(StoredPart::Pointer(id)), Some(_)) => {
                     if let Some(stopped) = model.stopped_with(moved.job) {
-                        check = check.and(Check::that(id <= stopped, || {
+                        check = check.and(Check::that(id.0 <= stopped.0, || {
                             let before = format!("{:?} was stopped with {stopped:?}", moved.job);
                             (before, format!("{at}: {id:?} is durable"))
                         }));

@@ -14,7 +14,7 @@ use crate::{
         protocol::{AfterSavepoint, JobStatus},
         service::object_store::ObjectStoreEvent,
     },
-    under_test::cluster::{EventKind, EventRef, Model},
+    under_test::cluster::{EventKind, EventRef, Model, plain},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,7 +77,7 @@ impl ClusterInvariant for SavepointIsWhole {
                 })
             }
             EventRef::Job(JobEvent::StatusChanged { job, status, .. })
-                if status.is_globally_terminal() =>
+                if plain::is_end(*status) =>
             {
                 self.ended.insert(*job);
                 if *status != JobStatus::Finished {

@@ -79,8 +79,8 @@ impl IdsGrow {
             }
             Kept::Stored(StoredPart::Pointer(id)) => {
                 let newest = self.pointers.get(&job).copied();
-                self.pointers.insert(job, newest.map_or(id, |newest| newest.max(id)));
-                Check::that(newest < Some(id), || {
+                self.pointers.insert(job, newest.filter(|newest| newest.0 > id.0).unwrap_or(id));
+                Check::that(newest.is_none_or(|newest| newest.0 < id.0), || {
                     let known = format!("{newest:?} of {job:?} was durable");
                     (known, format!("{at}: {id:?} becomes durable"))
                 })

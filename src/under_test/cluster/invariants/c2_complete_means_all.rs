@@ -77,7 +77,7 @@ impl CompleteMeansAll {
         let (job, id) = of;
         let plan = self.plans.remove(&of);
         // What is older can't be completed any more; C1 says so.
-        self.plans.retain(|(other, older), _| *other != job || *older > id);
+        self.plans.retain(|(other, older), _| *other != job || older.0 > id.0);
         let now = || format!("{at}: {id:?} of {job:?} is durable");
         let Some(plan) = plan else { return Check::broken("nobody triggered it", now()) };
         let silent = plan.attempts.iter().find(|attempt| !plan.acknowledged.contains(attempt));

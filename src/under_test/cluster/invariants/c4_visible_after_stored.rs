@@ -91,7 +91,7 @@ impl VisibleAfterStored {
     fn told(&mut self, at: Moment, attempt: ExecutionAttemptId, id: CheckpointId) -> Check {
         let taken = self.taken.entry(attempt).or_default();
         let took_part = taken.contains(&id);
-        taken.retain(|newer| id < *newer);
+        taken.retain(|newer| id.0 < newer.0);
         Check::that(took_part, || {
             let before = format!("{attempt:?} has taken no part in {id:?}");
             (before, format!("{at}: it is told that it is complete"))

@@ -134,7 +134,7 @@ impl RetainedIsWhole {
         for name in names {
             self.needed.entry(name).or_default().insert(of);
         }
-        self.plans.retain(|(job, id), _| *job != of.0 || *id > of.1);
+        self.plans.retain(|(job, id), _| *job != of.0 || id.0 > of.1.0);
         self.check(at, lost.as_ref())
     }
 }

@@ -77,8 +77,8 @@ impl LeftObjectsGo {
         let pointers = Self::pointers(model, job);
         let is_kept =
             |id: &CheckpointId| pointers.contains(id) || self.copied.contains(&(job, *id));
-        let kept = self.named.range((job, CheckpointId(0))..=(job, CheckpointId(u64::MAX)));
-        let kept: Vec<_> = kept.filter(|((_, id), _)| is_kept(id)).collect();
+        let kept = self.named.iter().filter(|((of, id), _)| *of == job && is_kept(id));
+        let kept: Vec<_> = kept.collect();
         // What it stands on was synced and its server died before it told: then nothing shows.
         if !kept.iter().any(|((_, id), _)| *id == newest) {
             return Vec::new();
@@ -87,7 +87,7 @@ impl LeftObjectsGo {
         let all =
             model.objects.range(prefix.clone()..).take_while(|name| name.starts_with(&prefix));
         let is_left = |object: &&String| match written_for(&object[prefix.len()..]) {
-            Some((of, _)) if of >= newest => false,
+            Some((of, _)) if of.0 >= newest.0 => false,
             Some((_, true)) => !kept.iter().any(|(_, named)| named.contains(*object)),
             Some((of, false)) => !is_kept(&of),
             None => false,

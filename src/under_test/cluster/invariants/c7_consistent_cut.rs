@@ -70,7 +70,7 @@ impl ClusterInvariant for ConsistentCut {
             }
             // Both sides have spoken of what is complete, and of what is older nobody will.
             EventRef::Job(JobEvent::CheckpointCompleted { job, checkpoint, .. }) => {
-                self.said.retain(|(of, id), _| of != job || id > checkpoint);
+                self.said.retain(|(of, id), _| of != job || id.0 > checkpoint.0);
                 Check::Ignored
             }
             EventRef::Job(JobEvent::CheckpointAborted { job, checkpoint, .. }) => {

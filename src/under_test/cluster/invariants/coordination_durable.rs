@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 /// Replays the log that was announced.
 #[derive(Default)]
 pub struct CoordinationDurable {
-    revision: Revision,
-    keys: BTreeMap<String, (Vec<u8>, Revision)>,
+    revision: u64,
+    keys: BTreeMap<String, (Vec<u8>, u64)>,
 }
 
 impl ClusterInvariant for CoordinationDurable {
@@ -34,21 +34,21 @@ impl ClusterInvariant for CoordinationDurable {
                 for change in changes {
                     match change {
                         Change::Put { key, value, .. } => {
-                            self.keys.insert(key.clone(), (value.clone(), *revision))
+                            self.keys.insert(key.clone(), (value.clone(), revision.0))
                         }
                         Change::Delete { key } => self.keys.remove(key),
                     };
                 }
-                self.move_to(at, *revision)
+                self.move_to(at, revision.0)
             }
             EventRef::Coordination(CoordinationEvent::LeaseEnded { revision, removed, .. }) => {
                 for key in removed {
                     self.keys.remove(key);
                 }
-                self.move_to(at, *revision)
+                self.move_to(at, revision.0)
             }
             EventRef::Coordination(CoordinationEvent::Recovered { revision, keys }) => {
-                self.check(at, *revision, keys)
+                self.check(at, revision.0, keys)
             }
             _ => Check::Ignored,
         }
@@ -56,36 +56,31 @@ impl ClusterInvariant for CoordinationDurable {
 }
 
 impl CoordinationDurable {
-    fn move_to(&mut self, at: Moment, revision: Revision) -> Check {
+    fn move_to(&mut self, at: Moment, revision: u64) -> Check {
         let before = std::mem::replace(&mut self.revision, revision);
         match before < revision {
             true => Check::Passed,
             false => Check::broken(
-                format!("revision {} was written", before.0),
-                format!("{at}: revision {} is written", revision.0),
+                format!("revision {before} was written"),
+                format!("{at}: revision {revision} is written"),
             ),
         }
     }
 
     /// What was announced must be there; what was synced but not yet announced may be.
-    fn check(
-        &mut self,
-        at: Moment,
-        revision: Revision,
-        found: &[(String, Vec<u8>, Revision)],
-    ) -> Check {
+    fn check(&mut self, at: Moment, revision: u64, found: &[(String, Vec<u8>, Revision)]) -> Check {
         let announced = self.revision;
         if revision < announced {
             return Check::broken(
-                format!("revision {} was announced", announced.0),
-                format!("{at}: recovered revision {}", revision.0),
+                format!("revision {announced} was announced"),
+                format!("{at}: recovered revision {revision}"),
             );
         }
-        let found: BTreeMap<String, (Vec<u8>, Revision)> = found
+        let found: BTreeMap<String, (Vec<u8>, u64)> = found
             .iter()
-            .map(|(key, value, modified)| (key.clone(), (value.clone(), *modified)))
+            .map(|(key, value, modified)| (key.clone(), (value.clone(), modified.0)))
             .collect();
-        let unchanged = |(_, modified): &(Vec<u8>, Revision)| *modified <= announced;
+        let unchanged = |(_, modified): &(Vec<u8>, u64)| *modified <= announced;
         for (key, (value, modified)) in &self.keys {
             let kept = found.get(key);
             // A key may be gone by a removal that was synced but not announced.
@@ -94,11 +89,8 @@ impl CoordinationDurable {
             }
             if kept != Some(&(value.clone(), *modified)) {
                 return Check::broken(
-                    format!("revision {} wrote {key}", modified.0),
-                    format!(
-                        "{at}: recovered {key} as of {:?}",
-                        kept.map(|(_, modified)| modified.0)
-                    ),
+                    format!("revision {modified} wrote {key}"),
+                    format!("{at}: recovered {key} as of {:?}", kept.map(|(_, modified)| modified)),
                 );
             }
         }
@@ -109,8 +101,8 @@ impl CoordinationDurable {
         match resurrected {
             None => Check::Passed,
             Some((key, modified)) => Check::broken(
-                format!("{key} was removed by revision {} at the latest", announced.0),
-                format!("{at}: recovered it as of revision {}", modified.0),
+                format!("{key} was removed by revision {announced} at the latest"),
+                format!("{at}: recovered it as of revision {modified}"),
             ),
         }
     }

@@ -31,15 +31,15 @@ impl Coverage {
         let job = moved.job;
         for epoch in self.epochs.remove(&(job, id)).unwrap_or_default() {
             let newest = self.durable.entry((job, epoch)).or_insert(id);
-            *newest = (*newest).max(id);
+            newest.0 = newest.0.max(id.0);
         }
-        self.epochs.retain(|(of, older), _| *of != job || *older > id);
+        self.epochs.retain(|(of, older), _| *of != job || older.0 > id.0);
     }
 
     /// The newest durable checkpoint that covers what an attempt of this epoch lets wait for that one.
     pub fn of(&self, job: JobId, epoch: u64, waits: CheckpointId) -> Option<CheckpointId> {
         let durable = self.durable.get(&(job, epoch));
-        durable.copied().filter(|durable| *durable >= waits)
+        durable.copied().filter(|durable| durable.0 >= waits.0)
     }
 }
 

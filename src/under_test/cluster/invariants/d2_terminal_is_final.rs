@@ -12,7 +12,7 @@ use super::{
 use crate::{
     harness::event::Moment,
     system::{ids::JobId, store, store::StoredResult},
-    under_test::cluster::{EventKind, EventRef, Model},
+    under_test::cluster::{EventKind, EventRef, Model, plain},
 };
 
 /// Needs no memory: the model knows the results.
@@ -59,7 +59,7 @@ fn judge_result(at: Moment, job: JobId, before: Option<&[u8]>, after: Option<&[u
     let decode = |value: &[u8]| postcard::from_bytes::<StoredResult>(value).ok();
     let (old, new) = (before.and_then(decode), after.and_then(decode));
     let sound = match (&old, &new) {
-        (None, Some(new)) => before.is_none() && new.result.status.is_globally_terminal(),
+        (None, Some(new)) => before.is_none() && plain::is_end(new.result.status),
         (Some(old), Some(new)) => old.result == new.result && (old.dirty || !new.dirty),
         (_, None) => false,
     };

@@ -65,9 +65,9 @@ fn check(at: Moment, removed: &Moved<'_>, all: &[Moved<'_>], model: &Model) -> C
     };
     let allowed = match removed.kept {
         Kept::Latch => return Check::Ignored,
-        Kept::Stored(StoredPart::Pointer(id)) => {
-            added(&|kept| matches!(kept, Kept::Stored(StoredPart::Pointer(newer)) if newer > id))
-        }
+        Kept::Stored(StoredPart::Pointer(id)) => added(
+            &|kept| matches!(kept, Kept::Stored(StoredPart::Pointer(newer)) if newer.0 > id.0),
+        ),
         Kept::Stored(_) => false,
     };
     // A result that was synced but not announced shows in the same recovery.

@@ -7,14 +7,13 @@ use crate::{
     harness::{check::Clocks, event::Moment},
     host::{sim::Hardware, sim::NodeId},
     system::{
-        graph::ExecutionGraph,
         ids::{CheckpointId, ExecutionAttemptId, ExecutionVertexId, JobId},
         job_manager::{JobEvent, JobManagerConfig},
         leadership::LeaderSessionId,
         protocol::JobStatus,
         store,
     },
-    under_test::cluster::{EventKind, EventRef, Model},
+    under_test::cluster::{EventKind, EventRef, Model, plain},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -145,17 +144,15 @@ impl ClusterInvariant for FailureStaysInItsRegion {
     }
 }
 
-/// That with each subtask come all that it is connected to.
+/// That what is deployed is all that one subtask is connected to, and nothing else.
 fn is_whole(at: Moment, job: JobId, vertices: &[ExecutionVertexId], model: &Model) -> Check {
     let Some(graph) = model.graph(job) else { return Check::Ignored };
-    let among: BTreeSet<&ExecutionVertexId> = vertices.iter().collect();
-    let graph = ExecutionGraph::new(&graph);
-    let torn = |edge: &&crate::system::graph::ExecutionEdge| {
-        among.contains(&edge.producer) != among.contains(&edge.consumer)
-    };
-    let torn = graph.edges().find(torn);
-    Check::that(torn.is_none(), || {
-        (format!("{torn:?} connects two subtasks"), format!("{at}: just {vertices:?} are deployed"))
+    let Some(first) = vertices.first() else { return Check::Ignored };
+    let region = plain::region_of(&graph, *first);
+    let deployed: BTreeSet<ExecutionVertexId> = vertices.iter().copied().collect();
+    Check::that(region == deployed, || {
+        let before = format!("{first:?} is connected to {region:?}");
+        (before, format!("{at}: just {vertices:?} are deployed"))
     })
 }
 

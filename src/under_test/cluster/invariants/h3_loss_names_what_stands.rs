@@ -18,7 +18,7 @@ use crate::{
         protocol::{JobStatus, RESOURCE_MANAGER, component_job},
         task_executor::SlotEvent,
     },
-    under_test::cluster::{EventKind, EventRef, Model},
+    under_test::cluster::{EventKind, EventRef, Model, plain},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -154,7 +154,7 @@ impl LossNamesWhatStands {
                 }))
             }
             JobEvent::StatusChanged { job, status, .. }
-                if *status == JobStatus::Suspended || status.is_globally_terminal() =>
+                if *status == JobStatus::Suspended || plain::is_end(*status) =>
             {
                 self.leave_executors(process, *job);
                 Check::Ignored

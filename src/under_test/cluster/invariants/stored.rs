@@ -87,7 +87,7 @@ pub fn newest_pointer(model: &Model, job: JobId) -> Option<CheckpointId> {
         StoredPart::Pointer(id) => Some(id),
         _ => None,
     });
-    ids.max()
+    ids.max_by_key(|id| id.0)
 }
 
 /// The job of any key of one.

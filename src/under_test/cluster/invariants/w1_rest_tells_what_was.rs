@@ -17,7 +17,7 @@ use crate::{
         store::StoredResult,
     },
     under_test::cluster::{
-        EventKind, EventRef, Model, TimeBounds,
+        EventKind, EventRef, Model, TimeBounds, plain,
         rest_reader::{RestAnswer, RestEvent, RestQuestion, ToldCounts, ToldJob},
     },
 };
@@ -200,7 +200,7 @@ impl RestTellsWhatWas {
     /// Whether as many jobs as are counted can have been so far.
     fn counts(&self, at: Moment, since: Duration, counts: ToldCounts) -> Check {
         let classes: [(u64, Class); 4] = [
-            (counts.running, |status| !status.is_globally_terminal()),
+            (counts.running, |status| !plain::is_end(status)),
             (counts.finished, |status| status == JobStatus::Finished),
             (counts.canceled, |status| status == JobStatus::Canceled),
             (counts.failed, |status| status == JobStatus::Failed),
@@ -257,7 +257,7 @@ impl Known {
             Some((end, when)) if end != status => {
                 Some(format!("its result is kept since {when:?}: {end}"))
             }
-            _ if status.is_globally_terminal() => {
+            _ if plain::is_end(status) => {
                 let kept = self.stored.is_some_and(|(end, _)| end == status);
                 let decided = status != JobStatus::Failed && said(Duration::ZERO);
                 (!kept && !decided).then(|| "no such end is kept".to_string())

@@ -8,7 +8,7 @@ use crate::{
     host::sim::WALL_ORIGIN_NANOS,
     system::{ids::JobId, job_manager::JobEvent, protocol::JobStatus},
     under_test::cluster::{
-        EventKind, EventRef, Model,
+        EventKind, EventRef, Model, plain,
         rest_reader::{RestEvent, ToldJob},
     },
 };
@@ -73,8 +73,8 @@ impl RestTellsTrueTimes {
         for (status, wall_ms) in &told.since {
             let time = since_origin(*wall_ms);
             // What is kept of an end may be another than its master saw.
-            let is = |of: JobStatus| match status.is_globally_terminal() {
-                true => of.is_globally_terminal(),
+            let is = |of: JobStatus| match plain::is_end(*status) {
+                true => plain::is_end(of),
                 false => of == *status,
             };
             let then = |when: Duration| time <= when + off && time + under_way + off >= when;

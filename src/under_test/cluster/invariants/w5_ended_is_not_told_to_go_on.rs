@@ -11,7 +11,7 @@ use crate::{
         service::coordination::{Change, CoordinationEvent},
     },
     under_test::cluster::{
-        EventKind, EventRef, Model, TimeBounds,
+        EventKind, EventRef, Model, TimeBounds, plain,
         rest_reader::{RestEvent, ToldJob},
     },
 };
@@ -46,7 +46,7 @@ impl EndedIsNotToldToGoOn {
         let end = self.ends.get(&told.job).copied();
         // Who asked before, or of another leader, may know less.
         let end = end.filter(|end| end.at < since && end.since > self.leads_since);
-        if told.status.is_globally_terminal() {
+        if plain::is_end(told.status) {
             let first = ToldEnd { status: told.status, since, at: at.time };
             let known = self.ends.entry(told.job).or_insert(first);
             if known.since <= self.leads_since {

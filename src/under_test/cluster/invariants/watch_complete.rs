@@ -5,7 +5,7 @@ use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
     system::service::coordination::{Change, CoordinationEvent, KeyPattern, Revision, Update},
-    under_test::cluster::{EventKind, EventRef, Model},
+    under_test::cluster::{EventKind, EventRef, Model, plain},
 };
 use std::collections::BTreeMap;
 
@@ -91,12 +91,12 @@ impl WatchComplete {
         update: &Update,
     ) -> Option<(String, String)> {
         let Revision(at) = update.revision;
-        if let Some(Revision(after)) = after.filter(|after| *after > update.revision) {
+        if let Some(Revision(after)) = after.filter(|after| after.0 > at) {
             let before = format!("it was told of everything up to revision {after}");
             return Some((before, format!("of revision {at}")));
         }
         let mut told = update.keys.iter().map(|found| &found.key).chain(&update.removed);
-        if let Some(key) = told.find(|key| !keys.matches(key)) {
+        if let Some(key) = told.find(|key| !plain::matches(keys, key)) {
             return Some((format!("{key:?} is none of its keys"), format!("of {key:?}")));
         }
         for found in &update.keys {
@@ -122,10 +122,11 @@ impl WatchComplete {
         after: Option<Revision>,
         update: &Update,
     ) -> Option<(String, String)> {
-        let common = keys.common();
-        let near = self.lives.range(common.to_string()..);
-        let near = near.take_while(|(key, _)| key.starts_with(&*common));
-        for (key, life) in near.filter(|(key, _)| keys.matches(key)) {
+        let (KeyPattern::Exact(common) | KeyPattern::Prefix(common) | KeyPattern::Children(common)) =
+            keys;
+        let near = self.lives.range(common.clone()..);
+        let near = near.take_while(|(key, _)| key.starts_with(common));
+        for (key, life) in near.filter(|(key, _)| plain::matches(keys, key)) {
             let (changed, value) = stands(life, update.revision);
             let whole = update.whole || after.is_none();
             let told = match value {
@@ -133,7 +134,7 @@ impl WatchComplete {
                 // Who is told everything anew need not be told what is gone.
                 None => whole || update.removed.contains(key),
             };
-            if !told && (whole || Some(changed) > after) {
+            if !told && (whole || after.is_none_or(|after| changed.0 > after.0)) {
                 let what = value.map_or("removed", |_| "wrote");
                 let before = format!("revision {} {what} {key:?}", changed.0);
                 return Some((before, format!("of revision {} without it", update.revision.0)));

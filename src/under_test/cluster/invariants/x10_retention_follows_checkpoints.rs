@@ -91,7 +91,7 @@ impl RetentionFollowsCheckpoints {
     /// Older ones are never stored any more.
     fn forget(&mut self, job: JobId, id: CheckpointId) {
         self.durable.remove(&(job, id));
-        self.next.retain(|(of, checkpoint), _| *of != job || *checkpoint > id);
+        self.next.retain(|(of, checkpoint), _| *of != job || checkpoint.0 > id.0);
     }
 
     fn trimmed(&mut self, at: Moment, topic: &str, partition: u32, start: u64) -> Check {

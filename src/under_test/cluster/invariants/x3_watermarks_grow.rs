@@ -6,7 +6,7 @@ use super::{Check, ClusterInvariant};
 use crate::{
     harness::event::Moment,
     system::{
-        dataflow::{Timestamp, WatermarkStatus},
+        dataflow::WatermarkStatus,
         ids::{ExecutionAttemptId, JobId, ResultPartitionId},
         job_manager::JobEvent,
         protocol::ExecutionState,
@@ -19,13 +19,13 @@ use std::collections::BTreeMap;
 /// What was said on a channel.
 #[derive(Clone, Copy, Debug)]
 struct Channel {
-    watermark: Timestamp,
+    watermark: i64,
     is_idle: bool,
 }
 
 impl Default for Channel {
     fn default() -> Self {
-        Channel { watermark: Timestamp::MIN, is_idle: false }
+        Channel { watermark: i64::MIN, is_idle: false }
     }
 }
 
@@ -33,46 +33,46 @@ impl Default for Channel {
 #[derive(Debug)]
 struct Attempt {
     channels: BTreeMap<(ResultPartitionId, u32), Channel>,
-    told: Timestamp,
+    told: i64,
 }
 
 impl Default for Attempt {
     fn default() -> Self {
-        Attempt { channels: BTreeMap::new(), told: Timestamp::MIN }
+        Attempt { channels: BTreeMap::new(), told: i64::MIN }
     }
 }
 
 impl Attempt {
     /// The first that is said on a channel counts, whatever it is; then only what is later.
-    fn hear(&mut self, channel: (ResultPartitionId, u32), watermark: Timestamp) -> Check {
+    fn hear(&mut self, channel: (ResultPartitionId, u32), watermark: i64) -> Check {
         let known = self.channels.contains_key(&channel);
         let channel = self.channels.entry(channel).or_default();
         let before = channel.watermark;
-        if channel.is_idle && watermark < Timestamp::MAX {
+        if channel.is_idle && watermark < i64::MAX {
             return Check::broken("the channel is idle", format!("its watermark is {watermark}"));
         }
         channel.watermark = watermark.max(before);
         // The end is told by the last watermark, and then by the end itself.
-        let grows = watermark > before || !known || watermark == Timestamp::MAX;
+        let grows = watermark > before || !known || watermark == i64::MAX;
         Check::that(grows, || (format!("the watermark is {before}"), format!("it is {watermark}")))
     }
 
     /// The latest that the task's operators may hear now.
-    fn most(&self, channels: usize) -> Timestamp {
+    fn most(&self, channels: usize) -> i64 {
         // A channel on which nothing was said is active.
         if self.channels.len() < channels {
-            return Timestamp::MIN;
+            return i64::MIN;
         }
-        let counts = |one: &&Channel| !one.is_idle && one.watermark < Timestamp::MAX;
+        let counts = |one: &&Channel| !one.is_idle && one.watermark < i64::MAX;
         let active: Vec<_> = self.channels.values().filter(counts).collect();
         let aligned = active.iter().filter(|one| one.watermark >= self.told);
         let least = aligned.map(|channel| channel.watermark).min();
-        let idle = self.channels.values().filter(|one| one.watermark < Timestamp::MAX);
+        let idle = self.channels.values().filter(|one| one.watermark < i64::MAX);
         match (least, active.is_empty()) {
             (Some(least), _) => least,
             // All that are active are behind.
             (None, false) => self.told,
-            (None, true) => idle.map(|channel| channel.watermark).max().unwrap_or(Timestamp::MAX),
+            (None, true) => idle.map(|channel| channel.watermark).max().unwrap_or(i64::MAX),
         }
     }
 }
@@ -89,7 +89,7 @@ impl WatermarksGrow {
         at: Moment,
         attempt: ExecutionAttemptId,
         channels: usize,
-        watermark: Timestamp,
+        watermark: i64,
     ) -> Check {
         let of = self.attempts.entry(attempt).or_default();
         let (before, most) = (of.told, of.most(channels));
@@ -127,7 +127,7 @@ impl ClusterInvariant for WatermarksGrow {
                 watermark,
             }) => {
                 let of = self.attempts.entry(*attempt).or_default();
-                of.hear((*partition, *subpartition), *watermark)
+                of.hear((*partition, *subpartition), watermark.0)
             }
             EventRef::Task(TaskEvent::WatermarkStatusReceived {
                 attempt,
@@ -137,11 +137,11 @@ impl ClusterInvariant for WatermarksGrow {
             }) => {
                 let of = self.attempts.entry(*attempt).or_default();
                 let channel = of.channels.entry((*partition, *subpartition)).or_default();
-                channel.is_idle = *status == WatermarkStatus::Idle;
+                channel.is_idle = matches!(status, WatermarkStatus::Idle);
                 Check::Ignored
             }
             EventRef::Task(TaskEvent::WatermarkAdvanced { attempt, channels, watermark }) => {
-                self.advance(at, *attempt, *channels, *watermark)
+                self.advance(at, *attempt, *channels, watermark.0)
             }
             EventRef::Task(TaskEvent::StateChanged {
                 attempt,

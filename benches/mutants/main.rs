@@ -24,7 +24,11 @@ use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng, SeedableRng},
 };
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// Draws mutants of `src/system`, judges each by scenarios and then by unit tests, and writes the page
 #[derive(Parser)]
@@ -58,7 +62,14 @@ struct Arguments {
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     let gamma = Gamma::new(&arguments.folder, arguments.jobs)?;
-    let drawn = draw(gamma.list()?, arguments.seed, arguments.count)?;
+    let of_code = gamma.list()?.into_iter().filter_map(|mutant| {
+        match is_of_a_switch(&arguments.folder, &mutant) {
+            Ok(false) => Some(Ok(mutant)),
+            Ok(true) => None,
+            Err(error) => Some(Err(error)),
+        }
+    });
+    let drawn = draw(of_code.collect::<Result<_>>()?, arguments.seed, arguments.count)?;
     let judged = judge(&gamma, &arguments, drawn)?;
     if let Some(count) = arguments.alone {
         return alone::compare(&arguments, &judged, count);
@@ -76,6 +87,18 @@ pub struct Judged {
     scenarios: Option<Verdict>,
     /// By unit tests; `None` where nobody asked them.
     units: Option<Verdict>,
+}
+
+/// Whether a small change is one of a known bug's switch, or of what it does: it is off in every run.
+fn is_of_a_switch(folder: &Path, mutant: &Mutant) -> Result<bool> {
+    if mutant.end_line > mutant.line + 2 {
+        return Ok(false);
+    }
+    let path = folder.join(&mutant.file);
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let near =
+        text.lines().skip(mutant.line.saturating_sub(2)).take(mutant.end_line + 2 - mutant.line);
+    Ok(near.into_iter().any(|line| line.contains("sabotage::")))
 }
 
 /// Texts are left out: what an error says is for people, and no test should know it by heart.

@@ -383,6 +383,16 @@ crate::sabotages! {
     REPEATED_PART_COUNTS = "repeated-part-counts", "generic", ["E3"];
     /// A word of an attempt counts though a newer one of it is known.
     OLDER_STATE_TAKEN = "older-state-taken", "generic", ["E1"];
+    /// A machine that has not come for long is waited for all the same.
+    LATE_MACHINES_AWAITED = "late-machines-awaited", "generic", ["stuck"];
+    /// A machine is asked for once, whatever comes of it, and waited for for ever.
+    MACHINES_NEVER_ASKED_AGAIN = "machines-never-asked-again", "generic", ["stuck"],
+        of [MACHINES_ASKED_FOR_ONCE, LATE_MACHINES_AWAITED];
+    /// A part of a checkpoint that comes after its end stays where it is.
+    LATE_PARTS_STAY = "late-parts-stay", "generic", ["C6"];
+    /// What is written of a checkpoint goes on after its end, and nobody removes it.
+    ABORTED_UPLOADS_STAY = "aborted-uploads-stay", "FLINK-28474", ["C6"],
+        of [ABORTED_UPLOAD_GOES_ON, LATE_PARTS_STAY, LEFT_OBJECTS_STAY];
     /// Files that no checkpoint names are removed while a pending one may name them, and its parts are taken all the same.
     REMOVED_FILES_COMPLETE = "removed-files-complete", "FLINK-23949", ["C5", "X4"],
         of [FILES_GO_AT_ONCE, REMOVED_FILES_NAMED_AGAIN];

@@ -298,10 +298,10 @@ impl LogSource {
     fn complete(&mut self, next: BTreeMap<u32, u64>) {
         let Some(context) = self.context.clone() else { return };
         self.completed.push_back(next);
-        let retained = match context.host.sabotaged(sabotage::NEWEST_CHECKPOINT_HELD) {
-            true => 1,
-            false => context.retained.max(1) as usize,
-        };
+        let mut retained = context.retained.max(1) as usize;
+        if retained > 1 && context.host.sabotaged(sabotage::NEWEST_CHECKPOINT_HELD) {
+            retained = 1;
+        }
         while self.completed.len() > retained {
             self.completed.pop_front();
         }

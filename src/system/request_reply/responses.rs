@@ -68,10 +68,13 @@ pub(super) async fn read_responses(in_flight: &InFlight, log: &Arc<dyn Log>, mut
 /// Gives a response to whom it is for; whether he still waits.
 fn give(in_flight: &InFlight, response: ServiceResponse) -> bool {
     let mut id = response.id;
-    if in_flight.host.sabotaged(sabotage::FOREIGN_RESPONSES_ANSWER) {
+    let own = (in_flight.config.slot, in_flight.incarnation);
+    if (id.slot, id.incarnation) != own
+        && in_flight.host.sabotaged(sabotage::FOREIGN_RESPONSES_ANSWER)
+    {
         id = in_flight.id(id.number);
     }
-    if (id.slot, id.incarnation) != (in_flight.config.slot, in_flight.incarnation) {
+    if (id.slot, id.incarnation) != own {
         in_flight.host.announce(&FrontEndEvent::ForeignResponse { id });
         return false;
     }

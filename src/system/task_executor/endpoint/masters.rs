@@ -386,8 +386,10 @@ impl TaskExecutor {
         state: TaskExecutionState,
     ) {
         let Some(link) = self.jobs.get_mut(&attempt.job) else { return };
-        let lists_ends = !context.host().sabotaged(sabotage::UNTOLD_END_TAKEN_FOR_LOSS);
-        if state.is_terminal() && link.deployer == Some(deployer) && lists_ends {
+        if state.is_terminal()
+            && link.deployer == Some(deployer)
+            && !context.host().sabotaged(sabotage::UNTOLD_END_TAKEN_FOR_LOSS)
+        {
             link.ended.note(attempt, state.clone());
         }
         self.tell_task_state(context, attempt, state);

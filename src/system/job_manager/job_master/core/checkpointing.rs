@@ -329,7 +329,8 @@ impl JobMasterCore {
         let retained = |completed: &CompletedCheckpoint| completed.id == checkpoint;
         let copied =
             self.savepoints.uses(checkpoint) && !self.switches.on(sabotage::COPIED_PARTS_COME_LATE);
-        if !copied && !self.checkpoints.completed.iter().any(retained) {
+        let is_left = !copied && !self.checkpoints.completed.iter().any(retained);
+        if is_left && !self.switches.on(sabotage::LATE_PARTS_STAY) {
             self.discard_part(&state);
         }
     }
@@ -361,7 +362,8 @@ impl JobMasterCore {
             self.checkpoints.completed.push(completed);
         }
         self.checkpoints.history.completed(now, checkpoint, last, progress);
-        if !self.switches.on(sabotage::FAILED_CHECKPOINTS_ADD_UP) {
+        let has_failed = self.checkpoints.failures > 0;
+        if !(has_failed && self.switches.on(sabotage::FAILED_CHECKPOINTS_ADD_UP)) {
             self.checkpoints.failures = 0;
         }
         self.checkpoints.last_end = Some(now);

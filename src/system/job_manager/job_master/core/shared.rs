@@ -50,7 +50,7 @@ impl JobMasterCore {
 
     /// The first file of a part that is neither new nor there any more; it is refused then.
     pub(super) fn missing_file(&self, state: &StateHandle) -> Option<String> {
-        if self.switches.on(sabotage::REMOVED_FILES_NAMED_AGAIN) || state.shared.is_empty() {
+        if state.shared.is_empty() {
             return None;
         }
         let (named, own) = (self.named(), object_prefix(self.id()));
@@ -61,7 +61,9 @@ impl JobMasterCore {
                 || named.contains(file.object.as_str())
                 || self.checkpoints.unnamed.0.contains_key(&file.object)
         };
-        state.shared.iter().find(|file| !is_there(file)).map(|file| file.object.clone())
+        let missing = state.shared.iter().find(|file| !is_there(file))?;
+        let taken = self.switches.on(sabotage::REMOVED_FILES_NAMED_AGAIN);
+        (!taken).then(|| missing.object.clone())
     }
 
     /// A part, or a checkpoint with it, names these files no more.

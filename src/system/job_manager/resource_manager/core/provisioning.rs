@@ -75,10 +75,10 @@ impl ResourceManagerCore {
             false => workers.awaited.len() + workers.releasing.len() + unreported.count(),
         };
         let coming = u32::try_from(coming).unwrap_or(u32::MAX);
-        let there = match workers.switches.on(sabotage::SURPLUS_SLOTS_FORGOTTEN) {
-            true => 0,
-            false => self.slots.surplus(),
-        };
+        let mut there = self.slots.surplus();
+        if there > 0 && workers.switches.on(sabotage::SURPLUS_SLOTS_FORGOTTEN) {
+            there = 0;
+        }
         let free = u32::try_from(self.slots.free()).unwrap_or(u32::MAX);
         let there = there.saturating_add(free);
         missing.saturating_sub(there.saturating_add(coming.saturating_mul(workers.settings.slots)))
@@ -240,12 +240,15 @@ impl ResourceManagerCore {
         }
         workers.looks += 1;
         let due = |awaited: &Awaited| now >= awaited.since + workers.settings.registration_timeout;
-        let late: Vec<ResourceId> = workers
+        let mut late: Vec<ResourceId> = workers
             .awaited
             .iter()
             .filter(|(_, awaited)| due(awaited))
             .map(|(of, _)| of.clone())
             .collect();
+        if !late.is_empty() && workers.switches.on(sabotage::LATE_MACHINES_AWAITED) {
+            late.clear();
+        }
         let listed = workers.looks.is_multiple_of(LOOKS_PER_LIST) && !workers.awaited.is_empty();
         for (resource, asking) in &mut workers.releasing {
             if !std::mem::replace(asking, true) {
@@ -265,7 +268,10 @@ impl ResourceManagerCore {
 
     fn ask_again(&mut self) {
         let Some(workers) = &mut self.workers else { return };
-        if workers.switches.on(sabotage::MACHINES_ASKED_FOR_ONCE) {
+        let waits = |awaited: &Awaited| matches!(awaited.asked, Asked::Unanswered(_));
+        if !workers.awaited.values().any(waits)
+            || workers.switches.on(sabotage::MACHINES_ASKED_FOR_ONCE)
+        {
             return;
         }
         for (resource, awaited) in &mut workers.awaited {

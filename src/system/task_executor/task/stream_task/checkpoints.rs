@@ -48,7 +48,8 @@ impl StreamTask<'_> {
         writer.flush(&mut scope.outputs);
         writer.broadcast(Event::Barrier(checkpoint)).await?;
         let mut emitted = scope.outputs.snapshot();
-        if self.reporter.host.sabotaged(sabotage::OVERFLOW_LOST_AT_A_BARRIER) {
+        if !emitted.is_empty() && self.reporter.host.sabotaged(sabotage::OVERFLOW_LOST_AT_A_BARRIER)
+        {
             emitted.clear();
         }
         let kept = emitted.len();

@@ -100,7 +100,7 @@ crate::sabotages! {
     /// A dispatcher acknowledges a job before its graph is durable.
     JOB_ACKNOWLEDGED_BEFORE_DURABLE = "job-acknowledged-before-durable", "generic", ["D1"];
     /// A dispatcher takes a job on that has ended already.
-    ENDED_JOB_TAKEN_ON_AGAIN = "ended-job-taken-on-again", "generic", ["D2"];
+    ENDED_JOB_TAKEN_ON_AGAIN = "ended-job-taken-on-again", "generic", ["D2", "stuck"];
     /// A checkpoint is confirmed to the tasks before its pointer is stored.
     COMPLETE_BEFORE_STORED = "complete-before-stored", "G-7", ["C4", "X5"];
     /// A part is taken that names files which were removed.

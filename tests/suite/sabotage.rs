@@ -326,6 +326,7 @@ fn a_job_that_is_deployed_ended_or_removed_wrongly_is_caught() {
         ("word-count/coordination-slow", sabotage::DEPLOYED_WHILE_STORING, 60),
         ("word-count/coordination-slow", sabotage::OUTDATED_PLAN_DEPLOYED, 200),
         ("word-count/canceled", sabotage::REMOVED_BEFORE_THE_END, 10),
+        ("word-count/executor-away-for-a-while", sabotage::ONLY_ANOTHER_LEADER_FOLLOWED, 10),
         ("word-count/end-cut-short", sabotage::FAILURE_IGNORED_AT_THE_END, 40),
         ("pipelines/end-of-data", sabotage::FINAL_RESTART_IN_PARTS, 20),
         ("word-count/quiet", sabotage::FINISHES_UNCONFIRMED, 2),

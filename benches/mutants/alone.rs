@@ -115,7 +115,7 @@ fn rebuild<'a>(
     command.arg("--output").arg(&reports);
     command.args(["--baseline", "skip", "--timeout", "300", "--no-shuffle"]);
     for name in names {
-        command.args(["--re", &format!("^{}$", escaped(name))]);
+        command.args(["--re", &format!("^{}$", regex::escape(name))]);
     }
     command.args(["--", "--test", "sweep"]);
     command.env("WAVETANK_SWEEP", format!("0..{}", arguments.runs)).env("WAVETANK_FAIL_FAST", "1");
@@ -138,35 +138,4 @@ fn command(arguments: &Arguments) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(&arguments.folder).args(["mutants", "--file", FILES]);
     command
-}
-
-/// A text as a regular expression that matches nothing else.
-fn escaped(text: &str) -> String {
-    let special = |letter: char| {
-        !letter.is_alphanumeric()
-            && !matches!(
-                letter,
-                ' ' | '_'
-                    | '/'
-                    | ':'
-                    | '<'
-                    | '>'
-                    | '\''
-                    | '"'
-                    | '='
-                    | ','
-                    | ';'
-                    | '!'
-                    | '@'
-                    | '%'
-                    | '`'
-            )
-    };
-    text.chars().fold(String::new(), |mut all, letter| {
-        if special(letter) {
-            all.push('\\');
-        }
-        all.push(letter);
-        all
-    })
 }

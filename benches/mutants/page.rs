@@ -161,7 +161,7 @@ impl<'a> Page<'a> {
         survivors.sort_by_key(|judged| (&judged.mutant.file, judged.mutant.line));
         for judged in survivors {
             let mutant = &judged.mutant;
-            let file = mutant.file.strip_prefix("src/system/").unwrap_or(&mutant.file);
+            let file = within(&mutant.file);
             let (class, why) = match self.reason(judged) {
                 Some(reason) => (format!("{:?}", reason.class).to_lowercase(), &*reason.reason),
                 None => ("not looked at".to_string(), ""),
@@ -184,9 +184,13 @@ fn is_noticed(judged: &Judged) -> bool {
         || judged.units.is_some_and(Verdict::is_noticed)
 }
 
+/// A file's path in the system's folder.
+fn within(file: &str) -> &str {
+    file.strip_prefix("src/system/").unwrap_or(file)
+}
+
 fn folder(file: &str) -> &str {
-    let inner = file.strip_prefix("src/system/").unwrap_or(file);
-    inner.split_once('/').map_or("(files)", |(folder, _)| folder)
+    within(file).split_once('/').map_or("(files)", |(folder, _)| folder)
 }
 
 /// A piece of source, on one line of a table.

@@ -122,21 +122,19 @@ impl Survey {
     }
 
     /// What the runs without a switch came to.
-    pub fn control(&self) -> &SweepSummary {
-        &self.control
-    }
-
-    /// What the runs without a switch came to.
     pub fn into_control(self) -> SweepSummary {
         self.control
     }
 
-    /// Sees to it that at least so many seeds from a start were run without a switch.
-    pub fn survey(&mut self, start: u64, seeds: u64, mut on_run: impl FnMut(u64, HuntRun<'_>)) {
+    /// Sees to it that at least so many seeds from a start were run without a switch; false if it was stopped before.
+    pub fn survey(
+        &mut self,
+        start: u64,
+        seeds: u64,
+        mut on_run: impl FnMut(u64, HuntRun<'_>),
+    ) -> bool {
         let known = self.reached.get(&start).map_or(0, |reached| reached.seeds);
-        if known < seeds {
-            self.ask(start, start + known..start + seeds, &mut on_run);
-        }
+        known >= seeds || self.ask(start, start + known..start + seeds, &mut on_run)
     }
 
     /// The seeds of a block that don't ask for a switch; `None` if it was stopped before all were asked.
@@ -147,9 +145,7 @@ impl Survey {
         block: &Range<u64>,
         on_run: &mut impl FnMut(u64, HuntRun<'_>),
     ) -> Option<BTreeSet<u64>> {
-        let known = self.reached.get(&start).map_or(0, |reached| reached.seeds);
-        let next = start + known;
-        if next < block.end && !self.ask(start, next..block.end, on_run) {
+        if !self.survey(start, block.end - start, on_run) {
             return None;
         }
         let reached = self.reached.get(&start).expect("it was asked");

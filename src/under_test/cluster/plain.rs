@@ -6,7 +6,10 @@ use crate::system::{
     protocol::JobStatus,
     service::coordination::KeyPattern,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
+
+/// How long a slot waits for a master that takes it.
+pub const SLOT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether a job with this status has ended for good.
 pub fn is_end(status: JobStatus) -> bool {

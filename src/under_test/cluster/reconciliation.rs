@@ -22,9 +22,6 @@ use ExecutionState::{Canceled, Failed, Finished};
 
 type Process = (NodeId, u64);
 
-/// How long a slot may wait for a master that takes it, by the task executors' own rule.
-const SLOT_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// A slot that is held.
 #[derive(Clone, Debug)]
 struct Hold {
@@ -71,7 +68,7 @@ impl Reconciliation {
         let slots = self.holds.values().filter_map(|hold| {
             let Hold { resource, job, free, .. } = hold;
             let since = (*free)?;
-            is_over(since, SLOT_TIMEOUT + bound)
+            is_over(since, plain::SLOT_TIMEOUT + bound)
                 .then(|| (format!("a slot of job {job} at {}", resource.0), since))
         });
         let tasks = self.tasks.iter().filter_map(|((_, attempt), (resource, since))| {
@@ -228,15 +225,6 @@ mod tests {
         let [from, bound, now] = [from, 5, now].map(Duration::from_secs);
         let (what, since) = of.overdue(from, bound, now)?;
         Some((what, since.as_secs()))
-    }
-
-    fn accepted(epoch: u64) -> SlotEvent {
-        SlotEvent::TaskAccepted {
-            resource: ResourceId("a".to_string()),
-            attempt: attempt(0, epoch),
-            allocation: AllocationId(1),
-            job_master: term(1),
-        }
     }
 
     fn allocated() -> SlotEvent {

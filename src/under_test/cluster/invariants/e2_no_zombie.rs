@@ -63,15 +63,6 @@ impl ClusterInvariant for NoZombie {
 mod tests {
     use super::{super::testing_jobs::*, NoZombie};
 
-    fn accepted(epoch: u64) -> SlotEvent {
-        SlotEvent::TaskAccepted {
-            resource: ResourceId("a".to_string()),
-            attempt: attempt(0, epoch),
-            allocation: AllocationId(1),
-            job_master: term(1),
-        }
-    }
-
     fn newer() -> History<NoZombie> {
         History::new().holds(process(3, 1), accepted(1)).holds(process(3, 1), accepted(4))
     }

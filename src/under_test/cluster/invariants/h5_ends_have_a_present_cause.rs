@@ -14,7 +14,7 @@ use crate::{
         protocol::{RESOURCE_MANAGER, job_component},
         task_executor::{EndCause, FreeCause, ManagerCause, PartCause, SlotEvent},
     },
-    under_test::cluster::{EventKind, EventRef, Model},
+    under_test::cluster::{EventKind, EventRef, Model, plain},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -22,9 +22,6 @@ use std::{
 };
 
 type Process = (NodeId, u64);
-
-/// How long a slot waits for a master that takes it.
-const SLOT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Remembers what each task executor has.
 #[derive(Default)]
@@ -103,7 +100,7 @@ impl ClusterInvariant for EndsHaveAPresentCause {
                 executor.now.silent.insert((id.clone(), *session));
             }
             EventRef::Slot(event) => {
-                let least = self.clocks.shrunk(at.process.0, SLOT_TIMEOUT);
+                let least = self.clocks.shrunk(at.process.0, plain::SLOT_TIMEOUT);
                 return executor.observe(at, event, model, least);
             }
             _ => {}
@@ -292,7 +289,7 @@ fn holds_nothing(at: Moment, job: JobId, model: &Model) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing_jobs::*, EndsHaveAPresentCause, SLOT_TIMEOUT};
+    use super::{super::testing_jobs::*, EndsHaveAPresentCause, plain};
     use crate::system::{
         heartbeat::{HeartbeatEvent, HeartbeatSession},
         protocol::RESOURCE_MANAGER,
@@ -386,7 +383,7 @@ mod tests {
 
     #[test]
     fn what_a_slot_waits_is_what_task_executors_let_it_wait() {
-        assert_eq!(TaskExecutorConfig::default().slot_timeout, SLOT_TIMEOUT);
+        assert_eq!(TaskExecutorConfig::default().slot_timeout, plain::SLOT_TIMEOUT);
     }
 
     #[test]

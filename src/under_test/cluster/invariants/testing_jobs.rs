@@ -137,6 +137,16 @@ pub fn stored_with(name: impl Into<String>, content: Vec<u8>) -> ObjectStoreEven
     ObjectStoreEvent::Stored { name: name.into(), len, crc, content: Content(content.into()) }
 }
 
+/// A task executor takes an attempt of the first subtask on.
+pub fn accepted(epoch: u64) -> SlotEvent {
+    SlotEvent::TaskAccepted {
+        resource: ResourceId("a".to_string()),
+        attempt: attempt(0, epoch),
+        allocation: AllocationId(1),
+        job_master: term(1),
+    }
+}
+
 pub fn scheduled(number: u128, epoch: u64, restored: Option<u64>) -> JobEvent {
     let restored = restored.map(CheckpointId);
     JobEvent::Scheduled {

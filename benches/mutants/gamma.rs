@@ -80,9 +80,11 @@ struct FileReport {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Status {
     id: String,
     status: String,
+    status_reason: Option<String>,
 }
 
 impl Gamma {
@@ -127,7 +129,7 @@ impl Gamma {
 
     fn run(&self, ids: &[&str], by: Oracle, reports: &Path) -> Result<()> {
         let mut command = self.command(&["run", "--memory", "off", "--no-relaunch"]);
-        command.args(["--jobs", &self.jobs.to_string(), "--minimum-test-timeout", "150"]);
+        command.args(["--jobs", &self.jobs.to_string(), "--minimum-test-timeout", "240"]);
         command.arg("--artifact-dir").arg(std::path::absolute(reports)?);
         for id in ids {
             command.args(["--mutant", id]);
@@ -156,7 +158,10 @@ impl Gamma {
 }
 
 fn verdict(mutant: Status) -> Option<Result<(String, Verdict)>> {
+    // The report counts one that was ended among the survivors, and says why beside it.
+    let is_ended = mutant.status_reason.is_some_and(|reason| reason.starts_with("timed out"));
     let verdict = match &*mutant.status {
+        "Survived" if is_ended => Verdict::TooLong,
         "Killed" => Verdict::Failed,
         "Timeout" | "RuntimeError" => Verdict::TooLong,
         "Survived" => Verdict::Survived,

@@ -321,6 +321,31 @@ mod tests {
     }
 
     #[test]
+    fn a_parallelism_may_be_as_great_as_its_bounds_say_and_no_greater() {
+        let of = |parallelism: u32, max_parallelism: u32| {
+            let mut graph = build(&words().0);
+            for vertex in &mut graph.vertices {
+                (vertex.parallelism, vertex.max_parallelism) = (parallelism, max_parallelism);
+            }
+            graph.validate()
+        };
+        let most = super::super::PARALLELISM_MAX;
+        for (parallelism, max_parallelism) in [(1, 1), (7, 7), (7, most), (most, most)] {
+            assert_eq!(
+                of(parallelism, max_parallelism),
+                Ok(()),
+                "{parallelism} of {max_parallelism}"
+            );
+        }
+        for (parallelism, max_parallelism) in [(0, 1), (8, 7), (1, most + 1)] {
+            assert!(
+                of(parallelism, max_parallelism).is_err(),
+                "{parallelism} of {max_parallelism}"
+            );
+        }
+    }
+
+    #[test]
     fn each_condition_of_the_chaining_rule_keeps_operators_apart() {
         let apart = ["source", "map", "count -> sink"];
         let change = |change: fn(&mut StreamNode), of: usize| {

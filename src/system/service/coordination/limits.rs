@@ -70,3 +70,30 @@ fn steps(transaction: &Transaction) -> impl Iterator<Item = (&str, &[u8])> {
     });
     compares.chain(changes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(key: usize, value: usize) -> Change {
+        Change::Put { key: "k".repeat(key), value: vec![0; value], lease: None }
+    }
+
+    #[test]
+    fn a_transaction_may_be_as_large_as_each_bound_says_and_no_larger() {
+        let steps = |count: usize| {
+            let delete = |number: usize| Change::Delete { key: number.to_string() };
+            (0..count).map(delete).fold(Transaction::new(), Transaction::then)
+        };
+        assert_eq!(check_size(&steps(STEPS_MAX)), Ok(()));
+        assert_eq!(check_size(&steps(STEPS_MAX + 1)), Err(Refusal::TooLarge));
+        let of = |key, value| check_size(&Transaction::new().then(put(key, value)));
+        assert_eq!(of(KEY_BYTES_MAX, VALUE_BYTES_MAX), Ok(()));
+        assert_eq!(of(KEY_BYTES_MAX + 1, 0), Err(Refusal::TooLarge));
+        assert_eq!(of(1, VALUE_BYTES_MAX + 1), Err(Refusal::TooLarge));
+        let large = TRANSACTION_BYTES_MAX / 2;
+        let two = |value| check_size(&Transaction::new().then(put(1, value)).then(put(2, value)));
+        assert_eq!(two(large - KEY_BYTES_MAX), Ok(()));
+        assert_eq!(two(large), Err(Refusal::TooLarge));
+    }
+}

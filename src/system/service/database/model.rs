@@ -306,7 +306,12 @@ mod tests {
         for name in ["", "1a", "A", "a\"b", "a;b", "ä", "a b", &"a".repeat(64)] {
             assert_eq!(table(name).check(), Err(DatabaseRefusal::BadName), "{name}");
         }
-        let by = WriterId { writer: "w".to_string(), generation: 1 };
+        let writer = |writer: &str| WriterId { writer: writer.to_string(), generation: 1 };
+        assert_eq!(writer(&"w".repeat(WRITER_BYTES_MAX)).check(), Ok(()));
+        for name in ["", "w\0", &"w".repeat(WRITER_BYTES_MAX + 1)] {
+            assert_eq!(writer(name).check(), Err(DatabaseRefusal::BadName), "{name:?}");
+        }
+        let by = writer("w");
         let write = |rows: Vec<DatabaseRow>| {
             let number = WriteNumber::Batch(1);
             DatabaseWrite { by: by.clone(), number, table: table("t"), rows }.check()

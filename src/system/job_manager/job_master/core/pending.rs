@@ -166,6 +166,8 @@ mod tests {
                 }
                 assert_eq!(pending.is_acknowledged(), noted.len() == 3, "{order:?}");
                 assert_eq!(pending.missing().count(), 3 - noted.len());
+                // Each part has one byte.
+                assert_eq!(pending.progress(), (noted.len(), 3, noted.len() as u64), "{order:?}");
             }
             let whole = pending.is_acknowledged();
             let (states, last) = pending.into_states();

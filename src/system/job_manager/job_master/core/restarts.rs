@@ -190,6 +190,7 @@ mod tests {
         assert_eq!(grown, expected.map(Some));
         assert_eq!(delays(exponential(150, 0), &[0, 1, 2]), [500, 750, 1_125].map(Some));
         assert_eq!(delays(exponential(100, 0), &[0, 1, 2]), [500; 3].map(Some));
+        assert_eq!(delays(exponential(101, 0), &[0, 1, 2]), [500, 505, 510].map(Some));
         // A rest begins when the delay is over.
         let rested = delays(exponential(200, 0), &[0, 60_499, 121_499, 121_500]);
         assert_eq!(rested, [500, 1_000, 500, 1_000].map(Some));

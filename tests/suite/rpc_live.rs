@@ -104,16 +104,23 @@ fn a_handler_that_holds_its_main_thread_is_announced_with_endpoint_method_and_ti
             server.termination().await.expect("it ends well");
         },
     );
+    // On a busy machine others may be held as well, and all of them for longer.
     let held = log.held();
-    let kinds = ["HolderGateway.hold", "closure", "on_stop"];
-    assert_eq!(held.len(), kinds.len(), "{held:#?}");
-    for (line, kind) in held.iter().zip(kinds) {
-        assert!(line.contains("\"holder\"") && line.contains(kind), "{kind}: {line}");
-        assert!(
-            line.contains("took: 5") || line.contains("took: 6"),
-            "500 ms and little more: {line}"
-        );
+    let took = |line: &str| {
+        let (_, text) = line.split_once("took: ").expect("it tells how long");
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').expect("a unit follows");
+        let unit = if text[end..].starts_with("ms") { 0.001 } else { 1.0 };
+        text[..end].parse::<f64>().expect("a number") * unit
+    };
+    for line in &held {
+        assert!(line.contains("\"holder\"") && took(line) >= BOUND.as_secs_f64(), "{line}");
     }
+    for kind in ["HolderGateway.hold", "closure", "on_stop"] {
+        let is_told = |line: &String| line.contains(kind) && took(line) >= 0.5;
+        assert!(held.iter().any(is_told), "{kind}: {held:#?}");
+    }
+    let waits = |line: &&String| line.contains("HolderGateway.wait") && took(line) >= 0.6;
+    assert_eq!(held.iter().find(waits), None, "who waits holds nothing");
 }
 
 #[test]

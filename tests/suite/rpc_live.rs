@@ -60,6 +60,11 @@ impl HolderHandler for Holder {
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
+thread_local! {
+    /// What the test of this thread logs.
+    static LOG: Log = Log::default();
+}
+
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().expect("no panic under this lock").extend_from_slice(bytes);
@@ -82,11 +87,11 @@ impl Log {
 
 #[test]
 fn a_handler_that_holds_its_main_thread_is_announced_with_endpoint_method_and_time() {
-    let log = Log::default();
-    let writer = log.clone();
+    // One of a thread's own would be told nothing where a thread without one comes by first.
     let subscriber =
-        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _log = tracing::subscriber::set_default(subscriber);
+        tracing_subscriber::fmt().with_ansi(false).with_writer(|| LOG.with(Log::clone)).finish();
+    tracing::subscriber::set_global_default(subscriber)
+        .expect("no other test reads what is logged");
     run_two(
         |_| async {},
         |host| async move {
@@ -104,23 +109,16 @@ fn a_handler_that_holds_its_main_thread_is_announced_with_endpoint_method_and_ti
             server.termination().await.expect("it ends well");
         },
     );
-    // On a busy machine others may be held as well, and all of them for longer.
-    let held = log.held();
-    let took = |line: &str| {
-        let (_, text) = line.split_once("took: ").expect("it tells how long");
-        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').expect("a unit follows");
-        let unit = if text[end..].starts_with("ms") { 0.001 } else { 1.0 };
-        text[..end].parse::<f64>().expect("a number") * unit
-    };
-    for line in &held {
-        assert!(line.contains("\"holder\"") && took(line) >= BOUND.as_secs_f64(), "{line}");
+    let held = LOG.with(Log::held);
+    let kinds = ["HolderGateway.hold", "closure", "on_stop"];
+    assert_eq!(held.len(), kinds.len(), "{held:#?}");
+    for (line, kind) in held.iter().zip(kinds) {
+        assert!(line.contains("\"holder\"") && line.contains(kind), "{kind}: {line}");
+        assert!(
+            line.contains("took: 5") || line.contains("took: 6"),
+            "500 ms and little more: {line}"
+        );
     }
-    for kind in ["HolderGateway.hold", "closure", "on_stop"] {
-        let is_told = |line: &String| line.contains(kind) && took(line) >= 0.5;
-        assert!(held.iter().any(is_told), "{kind}: {held:#?}");
-    }
-    let waits = |line: &&String| line.contains("HolderGateway.wait") && took(line) >= 0.6;
-    assert_eq!(held.iter().find(waits), None, "who waits holds nothing");
 }
 
 #[test]

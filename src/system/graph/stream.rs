@@ -281,7 +281,10 @@ impl StreamGraph {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::NAME_BYTES_MAX, *};
+    use super::{
+        super::{NAME_BYTES_MAX, PARALLELISM_MAX},
+        *,
+    };
 
     fn spec(uid: &str) -> OperatorSpec {
         OperatorSpec { uid: uid.to_string(), name: uid.to_string() }
@@ -329,7 +332,7 @@ mod tests {
             }
             graph.validate()
         };
-        let most = super::super::PARALLELISM_MAX;
+        let most = PARALLELISM_MAX;
         for (parallelism, max_parallelism) in [(1, 1), (7, 7), (7, most), (most, most)] {
             assert_eq!(
                 of(parallelism, max_parallelism),

@@ -340,22 +340,17 @@ mod tests {
     fn keys_and_bytes_have_their_bounds_each() {
         let write =
             |key: String, bytes: usize| Change::Put { key, value: vec![0; bytes], lease: None };
-        let mut full = Store::default();
         let some = (0..KEYS_MAX).map(|number| write(number.to_string(), 0));
-        full.apply(&Record::Transact { changes: some.collect() });
+        let full = store(&[Record::Transact { changes: some.collect() }]);
         assert_eq!(
             full.check_room(&Transaction::new().then(write("new".into(), 0))),
             Err(Refusal::Full)
         );
         let known = Transaction::new().then(write("7".into(), 1));
         assert_eq!(full.check_room(&known), Ok(()), "it is no new key");
-        let mut large = Store::default();
-        let mut number = 0;
-        while large.bytes + VALUE_BYTES_MAX as u64 * 2 < STORE_BYTES_MAX {
-            let changes = vec![write(number.to_string(), VALUE_BYTES_MAX)];
-            large.apply(&Record::Transact { changes });
-            number += 1;
-        }
+        let all_but_two = 0..STORE_BYTES_MAX / VALUE_BYTES_MAX as u64 - 2;
+        let some = all_but_two.map(|number| write(number.to_string(), VALUE_BYTES_MAX));
+        let large = store(&[Record::Transact { changes: some.collect() }]);
         let most = |keys: usize| {
             (0..keys).fold(Transaction::new(), |all, key| {
                 all.then(write(format!("new-{key}"), VALUE_BYTES_MAX))

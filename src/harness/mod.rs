@@ -12,7 +12,8 @@
 //! - [`nemesis`]: the machines, and what faults do to them;
 //! - [`run`]: one run, many runs;
 //! - [`report`]: what a person reads of them;
-//! - [`explore`]: failures kept, shown again and searched for.
+//! - [`explore`]: failures kept, shown again and searched for;
+//! - [`shrink`]: the smallest plan that fails as another does.
 //!
 //! Deliberately absent: any reach into a node's memory, and any draw from madsim's generator.
 
@@ -26,4 +27,5 @@ pub mod report;
 pub mod run;
 pub mod sabotage;
 pub mod scenario;
+pub mod shrink;
 pub mod system;

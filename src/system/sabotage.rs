@@ -396,4 +396,8 @@ crate::sabotages! {
     /// Files that no checkpoint names are removed while a pending one may name them, and its parts are taken all the same.
     REMOVED_FILES_COMPLETE = "removed-files-complete", "FLINK-23949", ["C5", "X4"],
         of [FILES_GO_AT_ONCE, REMOVED_FILES_NAMED_AGAIN];
+    /// A master does not hear that an attempt takes no part in a checkpoint, which ends when its time is over.
+    DECLINES_UNHEARD = "declines-unheard", "generic", ["C19", "C12"];
+    /// A resource manager keeps the jobs that it has to forget.
+    FORGOTTEN_JOBS_KEPT = "forgotten-jobs-kept", "generic", ["no-panic"];
 }

@@ -37,6 +37,11 @@ impl Scope {
         }
     }
 
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.close.is_none()
+    }
+
     /// Ends what was wrapped.
     pub fn close(&mut self) {
         self.close = None;
@@ -54,7 +59,9 @@ mod tests {
         assert_eq!(scope.wrap(ready(1)).now_or_never(), Some(Some(1)));
         let mut endless = Box::pin(scope.wrap(pending::<()>()));
         assert_eq!((&mut endless).now_or_never(), None);
+        assert!(!scope.is_closed());
         scope.close();
+        assert!(scope.is_closed());
         assert_eq!(endless.now_or_never(), Some(None));
         assert_eq!(scope.wrap(ready(1)).now_or_never(), Some(None));
     }

@@ -125,6 +125,22 @@ fn a_failure_is_one_folder_that_says_everything() {
         }
     }
     assert!(place.read(&format!("{folder}/history.txt")).contains("granted"));
+    let page = place.read(&format!("{folder}/report.html"));
+    assert!(
+        !page.contains("http://") && !page.contains("https://"),
+        "it needs nothing from outside"
+    );
+    let data = page.split_once("type=\"application/json\">").expect("its data").1;
+    let data = data.split_once("</script>").expect("its end").0;
+    let data: serde_json::Value = serde_json::from_str(data).expect("it is JSON");
+    let broke = data["broke"].as_u64().and_then(|place| usize::try_from(place).ok());
+    let broke = broke.expect("the place at which it broke");
+    let cause = data["entries"]["cause"][broke].as_u64().expect("something led to it");
+    let text = &data["entries"]["text"][usize::try_from(cause).expect("a place")];
+    let text = &data["strings"][usize::try_from(text.as_u64().expect("a text")).expect("a place")];
+    assert!(text.as_str().expect("a text").starts_with("DispatcherGateway."), "{text}");
+    assert!(data["bars"].as_array().is_some_and(|bars| bars.len() > 3), "{}", data["bars"]);
+    assert!(data["faults"].as_array().is_some_and(|faults| faults.len() == 2));
     let plan = place.read(&format!("{folder}/plan.toml"));
     assert!(plan.contains("pick = ") && plan.contains("\n# "), "{plan}");
     // The same failure once more is the same folder.

@@ -73,6 +73,8 @@ mod savepoints;
 #[cfg(madsim)]
 mod service;
 #[cfg(madsim)]
+mod shrink;
+#[cfg(madsim)]
 mod task;
 mod tidy;
 #[cfg(madsim)]

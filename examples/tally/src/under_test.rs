@@ -28,10 +28,10 @@ wavetank::settings! {
     #[derive(Clone, Debug, PartialEq)]
     TallySettings {
         cluster {
-            "clients" clients: NumberRange = number(1, 64, 2), "Clients.";
+            "clients" clients: NumberRange = number(1, 64, 2).size(), "Clients.";
         }
         workload {
-            "adds" adds: NumberRange = number(1, 100_000, 50), "Adds of each client.";
+            "adds" adds: NumberRange = number(1, 100_000, 50).size(), "Adds of each client.";
             "pause" pause: DurationRange = time("0ms", "10m", "100ms"), "From an answer to the next add.";
         }
     }

@@ -105,6 +105,7 @@ const SIMULATED: &[&str] = &[
     "campaign",
     "run",
     "replay",
+    "shrink",
     "add-regression",
     "sabotage",
     "list",

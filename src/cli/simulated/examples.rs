@@ -64,6 +64,15 @@ Examples:
 Exit codes: 0 the same run passes now or all schedules do, 1 an invariant broke, 2 stale or no
 failure folder, 3 no convergence.";
 
+pub const SHRINK: &str = "\
+Examples:
+  cargo run --release -- shrink failures/S4-word-count-late-offers-0
+  cargo run --release -- shrink failures/S4-word-count-late-offers-0 --for 15s
+
+Exit codes: 0 a plan is kept that fails as the whole one does, smaller or as small as it was;
+1 the failure is none any more; 2 not done, or not written; 130 ended by a signal, and the
+smallest so far is kept.";
+
 pub const ADD_REGRESSION: &str = "\
 Examples:
   cargo run -- add-regression failures/S4-word-count-late-offers-0 late-answer
@@ -144,9 +153,19 @@ mod tests {
     fn elsewhere_no_example_names_what_only_this_crate_has() {
         assert!(elsewhere(EXPLORE).starts_with("Examples:\n  cargo run -- explore\n"));
         assert!(elsewhere(RUN).starts_with("Exit codes: 0"), "{}", elsewhere(RUN));
-        for text in
-            [EXPLORE, RUN, REPLAY, ADD_REGRESSION, SABOTAGE, LIST, CHECK, NEW, DIGEST, GRAPH]
-        {
+        for text in [
+            EXPLORE,
+            RUN,
+            REPLAY,
+            SHRINK,
+            ADD_REGRESSION,
+            SABOTAGE,
+            LIST,
+            CHECK,
+            NEW,
+            DIGEST,
+            GRAPH,
+        ] {
             assert!(!elsewhere(text).contains("word-count"), "{}", elsewhere(text));
         }
     }

@@ -5,7 +5,7 @@ use crate::{
     harness::{
         explore::{Aside, Failure, keep, save_evidence, save_report},
         language::{COLUMNS, cut},
-        report::failure_report,
+        report::{failure_report, page},
         run::{RunConfig, RunOutcome, SweepRun, in_common, run_on_fresh_thread},
         scenario::Scenario,
         system::Systems,
@@ -178,7 +178,7 @@ impl Confirm {
         }
         let report = report_of(&outcome, &self.place, "", ", the same in a fresh process");
         save_evidence(&self.folder, &outcome)?;
-        save_report(&self.folder, &report)?;
+        save_report(&self.folder, &report, &page_of(&outcome, &self.place))?;
         out(&report);
         Ok(Outcome::Passed)
     }
@@ -191,6 +191,20 @@ pub fn report_of(outcome: &RunOutcome, folder: &Path, more: &str, digest: &str) 
     let again = format!("cargo run -- replay {}{more}", folder.display());
     let digest = format!("{}{digest}", outcome.digest);
     failure_report(outcome, &[("digest", &digest), ("plan", &plan), ("again", &again)])
+}
+
+/// The same as a page.
+pub fn page_of(outcome: &RunOutcome, folder: &Path) -> String {
+    let again = format!("cargo run -- replay {}", folder.display());
+    page(outcome, &[("again", again)])
+}
+
+/// The folder that a path to it, or to a file in it, means.
+pub fn folder_of(path: &Path) -> PathBuf {
+    match path.is_dir() {
+        true => path.to_path_buf(),
+        false => path.parent().unwrap_or(path).to_path_buf(),
+    }
 }
 
 /// Reads the failure at a path that a user gave.

@@ -282,7 +282,7 @@ fn short(place: &str) -> &str {
 
 /// A key's meaning, bounds and default.
 fn setting(setting: &Setting) -> (String, Value) {
-    let Setting { table, key, meaning, bounds, default, only } = setting;
+    let Setting { table, key, meaning, bounds, default, only, least: _ } = setting;
     let shown = default.as_deref().unwrap_or("none");
     let json = json!({
         "table": table, "key": key, "meaning": meaning, "bounds": bounds, "default": default,

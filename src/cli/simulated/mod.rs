@@ -20,7 +20,9 @@ mod replay;
 mod run;
 mod sabotage;
 mod sabotage_page;
+mod sabotage_shrunk;
 mod scenario_tests;
+mod shrink;
 mod sweep_tests;
 mod verify_determinism;
 mod virtual_time;
@@ -73,6 +75,8 @@ enum Command {
     Run(run::Run),
     #[command(after_help = examples::REPLAY)]
     Replay(replay::Replay),
+    #[command(after_help = examples::SHRINK)]
+    Shrink(shrink::Shrink),
     #[command(after_help = examples::ADD_REGRESSION)]
     AddRegression(add_regression::AddRegression),
     #[command(after_help = examples::SABOTAGE)]
@@ -147,6 +151,7 @@ pub fn run(arguments: Arguments, systems: Systems, jobs: &Jobs) -> Result<Outcom
         Command::Explore(command) => command.run(systems),
         Command::Campaign(command) => command.run(systems),
         Command::Replay(command) => command.run(systems),
+        Command::Shrink(command) => command.run(systems),
         Command::AddRegression(command) => command.run(systems),
         Command::Confirm(command) => command.run(systems),
         Command::Sabotage(command) => command.run(systems),

@@ -2,7 +2,7 @@
 
 use super::{
     CliError, Outcome,
-    failure::{find_failure, report_of},
+    failure::{find_failure, folder_of, report_of},
     parse_seed,
     print::out,
     run::result_of,
@@ -105,16 +105,9 @@ impl Replay {
             if self.no_sabotage {
                 more += " --no-sabotage";
             }
-            out(&report_of(outcome, &self.folder(), &more, digest));
+            out(&report_of(outcome, &folder_of(&self.path), &more, digest));
         }
         result_of(outcome)
-    }
-
-    fn folder(&self) -> PathBuf {
-        match self.path.is_dir() {
-            true => self.path.clone(),
-            false => self.path.parent().unwrap_or(&self.path).to_path_buf(),
-        }
     }
 
     fn try_schedules(

@@ -9,6 +9,7 @@ use super::{
     parse_jobs, print,
     progress::Progress,
     sabotage_page::Page,
+    sabotage_shrunk::{Shrinking, shrink_all},
 };
 use crate::{
     harness::{
@@ -22,7 +23,7 @@ use crate::{
     host::Sabotage,
 };
 use clap::Args;
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf};
 
 /// The first seeds of the searches for one bug.
 const STARTS: [u64; 5] = [0, 1_000_000, 2_000_000, 3_000_000, 4_000_000];
@@ -73,6 +74,9 @@ pub struct Sabotages {
     /// Write the table into FILE, between its two lines that say so (docs/bugs.md)
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
+    /// Shrink the plan that each bug was found with, for the page
+    #[arg(long, requires = "page")]
+    shrink: bool,
 }
 
 impl Sabotages {
@@ -109,7 +113,17 @@ impl Sabotages {
             result = result.worse(print::written(print::write_json(path, &report.json())));
         }
         if let Some(path) = self.page.as_ref().filter(|_| !report.interrupted) {
-            report.page().write(path)?;
+            let shrunk = match self.shrink {
+                true => {
+                    let (scenarios, stop) = (&hunt.scenarios, interrupt.stop());
+                    shrink_all(systems, scenarios, &report.hunted, hunt.jobs, stop)
+                }
+                false => BTreeMap::new(),
+            };
+            if interrupt.is_wanted() {
+                return Ok(result.worse(Outcome::Interrupted));
+            }
+            report.page(&shrunk).write(path)?;
         }
         Ok(result)
     }
@@ -339,8 +353,9 @@ impl Report {
         Some(format!("next, to see one of them caught:\n  {command}"))
     }
 
-    fn page(&self) -> Page<'_> {
+    fn page<'a>(&'a self, shrunk: &'a BTreeMap<Sabotage, Shrinking>) -> Page<'a> {
         Page {
+            shrunk,
             hunted: &self.hunted,
             scenarios: &self.scenarios,
             searches: STARTS.len(),

@@ -1,11 +1,11 @@
 //! The page of known bugs: what became of each, with the command that shows it.
 
-use super::CliError;
+use super::{CliError, sabotage_shrunk::Shrinking};
 use crate::{
     harness::explore::{Detection, Hunted},
     host::Sabotage,
 };
-use std::{fmt::Write, path::Path};
+use std::{collections::BTreeMap, fmt::Write, path::Path};
 
 /// Between these lines a page is written anew; what stands around them is somebody's own.
 const BEGIN: &str = "<!-- begin: written by `sabotage --page` -->";
@@ -23,6 +23,8 @@ pub struct Page<'a> {
     pub runs_max: u64,
     /// The runs without a switch, and how many of them failed.
     pub control: (u64, usize),
+    /// What shrinking their plans came to, where it was asked for.
+    pub shrunk: &'a BTreeMap<Sabotage, Shrinking>,
 }
 
 impl Page<'_> {
@@ -75,24 +77,58 @@ impl Page<'_> {
 
     fn text(&self) -> String {
         let mut text = format!("{}\n\n", self.summary());
-        text += "| bug | published | caught by | runs | line ran | shown by |\n|---|---|---|---|---|---|\n";
+        if let Some(line) = self.shrunk_summary() {
+            text += &format!("{line}\n\n");
+        }
+        let is_shrunk = !self.shrunk.is_empty();
+        let more =
+            if is_shrunk { " faults left | nodes | lines | re-runs | seconds |" } else { "" };
+        let columns = 6 + more.matches('|').count();
+        text += &format!("| bug | published | caught by | runs | line ran | shown by |{more}\n");
+        text += &format!("|{}\n", "---|".repeat(columns));
         for hunted in self.hunted {
             let switch = hunted.switch;
             let runs =
                 hunted.median().map_or(format!("> {}", self.runs_max), |runs| runs.to_string());
             writeln!(
                 text,
-                "| {} `{}` | {} | {} | {runs} | {} | {} |",
+                "| {} `{}` | {} | {} | {runs} | {} | {} |{}",
                 switch.description(),
                 switch.name(),
                 switch.published(),
                 class(hunted, self.hunted),
                 hunted.executions(),
                 self.command(switch, hunted).map_or("–".to_string(), |line| format!("`{line}`")),
+                if is_shrunk { self.shrunk_cells(switch) } else { String::new() },
             )
             .expect("a string takes all");
         }
         text
+    }
+
+    fn shrunk_cells(&self, switch: Sabotage) -> String {
+        let none = || std::array::from_fn(|_| "–".to_string());
+        let cells = self.shrunk.get(&switch).map_or_else(none, Shrinking::cells);
+        cells.iter().map(|cell| format!(" {cell} |")).collect()
+    }
+
+    /// The medians of what shrinking came to.
+    fn shrunk_summary(&self) -> Option<String> {
+        let median = |of: fn(&Shrinking) -> f64| {
+            let mut all: Vec<f64> = self.shrunk.values().map(of).collect();
+            all.sort_by(f64::total_cmp);
+            all.get(all.len() / 2).copied()
+        };
+        let faults = median(|one| one.measures[1].faults as f64)?;
+        let nodes = median(|one| one.measures[1].nodes as f64)?;
+        let candidates = median(|one| one.candidates as f64)?;
+        let seconds = median(|one| one.seconds)?;
+        Some(format!(
+            "Of {} of them the plan of the shortest search was shrunk: {faults} faults and {nodes} nodes, of those whose \
+             number is a setting, are left in the median, after {candidates} candidates and, with the 20 schedules of the first and the \
+             last plan, {seconds:.1} seconds.",
+            self.shrunk.len()
+        ))
     }
 
     /// The one command that shows the catch of the search that was the shortest.

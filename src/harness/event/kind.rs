@@ -24,6 +24,32 @@ pub trait Reported: Event + Sized {
     fn leadership(&self) -> Option<Leadership> {
         None
     }
+
+    /// What begins or ends with it, for the bars of a report's page.
+    fn span(&self) -> Option<Span> {
+        None
+    }
+}
+
+/// The begin or the end of something that lasts, at the node that says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// It begins.
+    Began {
+        /// Among which bars it stands: a page has colours for `attempt` and `checkpoint`.
+        group: &'static str,
+        /// What it is; nothing else of its group has the name while it lasts.
+        key: String,
+    },
+    /// It ends.
+    Ended {
+        /// Among which bars it stands.
+        group: &'static str,
+        /// What it is.
+        key: String,
+        /// How, in a word or two.
+        how: String,
+    },
 }
 
 /// A step of an election, as the contender saw it. A term is known by a text of its own.
@@ -56,6 +82,7 @@ pub struct EventKind {
     is_kept: fn(&dyn Event) -> bool,
     in_words: fn(&dyn Event) -> Option<String>,
     leadership: fn(&dyn Event) -> Option<Leadership>,
+    span: fn(&dyn Event) -> Option<Span>,
 }
 
 /// An event as its type; `None` when it is of another.
@@ -72,6 +99,7 @@ impl EventKind {
             is_kept: |event| event_as::<T>(event).is_some_and(T::is_kept),
             in_words: |event| event_as::<T>(event).and_then(T::in_words),
             leadership: |event| event_as::<T>(event).and_then(T::leadership),
+            span: |event| event_as::<T>(event).and_then(T::span),
         }
     }
 
@@ -140,6 +168,11 @@ impl KeptEvent {
     /// What it says of who leads.
     pub fn leadership(&self) -> Option<Leadership> {
         (self.kind.leadership)(&*self.event)
+    }
+
+    /// What begins or ends with it.
+    pub fn span(&self) -> Option<Span> {
+        (self.kind.span)(&*self.event)
     }
 }
 

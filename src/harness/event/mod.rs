@@ -9,7 +9,7 @@ mod property;
 
 pub use hardware::{OF_PROCESSES, end_name};
 pub use history::{HISTORY_BYTES_MAX, RunHistory};
-pub use kind::{EventKind, KeptEvent, Leadership, Reported, event_as};
+pub use kind::{EventKind, KeptEvent, Leadership, Reported, Span, event_as};
 pub use milestone::{Answer, Ask, AskedValues, Milestone, MilestoneSpec, OfState};
 pub use moment::Moment;
 pub use property::milestones_of_properties;

@@ -1,7 +1,7 @@
 //! Keeping a failure: its folder is written aside and gets its name when what is needed to run it again is
 //! in it and synced, so that whoever is killed leaves a whole one or none.
 
-use super::folder::{Failure, FailureRecord, FolderError};
+use super::folder::{Failure, FailureRecord, FolderError, save_evidence};
 use crate::harness::run::RunOutcome;
 use std::{
     fs::{File, TryLockError},
@@ -11,9 +11,12 @@ use std::{
 use tempfile::TempDir;
 
 /// What a fresh process writes for people.
-const EVIDENCE: [&str; 4] = ["report.txt", "history.txt", "trace.jsonl", "fates.jsonl"];
+const EVIDENCE: [&str; 5] =
+    ["report.txt", "report.html", "history.txt", "trace.jsonl", "fates.jsonl"];
 /// The folder, below that of all failures, of those that are being written.
 const ASIDE: &str = ".new";
+/// The folder, below that of a failure, of its shrunk plan.
+pub const SHRUNK: &str = "shrunk";
 /// Others may take a name at the same time, but hardly so often.
 const TRIES_MAX: usize = 1000;
 
@@ -139,6 +142,30 @@ pub fn keep(
     let aside = Aside::new(failures)?;
     failure.save(aside.path(), outcome)?;
     aside.give_name(failures, failure)
+}
+
+/// Keeps a shrunk plan in the folder of the failure that it is of, in the place of one that is there.
+///
+/// # Errors
+/// [`FolderError`], naming the file.
+#[expect(clippy::disallowed_methods, reason = "failure folders are the harness's own files")]
+pub fn keep_shrunk(
+    of: &Path,
+    failure: &Failure,
+    outcome: &RunOutcome,
+) -> Result<PathBuf, FolderError> {
+    let aside = Aside::new(of)?;
+    failure.save(aside.path(), outcome)?;
+    save_evidence(aside.path(), outcome)?;
+    sync(aside.path())?;
+    let folder = of.join(SHRUNK);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(|error| FolderError::of(&folder, error))?;
+    }
+    std::fs::rename(aside.path(), &folder).map_err(|error| FolderError::of(&folder, error))?;
+    let _renamed = aside.folder.keep();
+    sync(of)?;
+    Ok(folder)
 }
 
 /// A place for a failure under a folder: that of the very same run if it is kept already, else its

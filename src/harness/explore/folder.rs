@@ -3,7 +3,7 @@
 //! `plan.toml` is a scenario whose faults are just those that were drawn, so it means the same after
 //! the scenario, or the way in which plans are drawn, has changed. `failure.json` says which schedule
 //! and switch belong to it and how the run ended; `input.txt` is the text that it was given, if any.
-//! The rest is for people and is never read: `report.txt`, `history.txt`, `trace.jsonl` and
+//! The rest is for people and is never read: `report.txt`, `report.html`, `history.txt`, `trace.jsonl` and
 //! `fates.jsonl`, the frames that did not plainly arrive.
 //!
 //! Each fault of the plan has a name that `failure.json` knows, so that
@@ -335,12 +335,13 @@ pub fn save_evidence(folder: &Path, outcome: &RunOutcome) -> Result<(), FolderEr
     write(&folder.join("history.txt"), format!("{history}\n").as_bytes())
 }
 
-/// Writes the report.
+/// Writes the report and its page.
 ///
 /// # Errors
 /// [`FolderError`], naming the file.
-pub fn save_report(folder: &Path, report: &str) -> Result<(), FolderError> {
-    write(&folder.join("report.txt"), format!("{report}\n").as_bytes())
+pub fn save_report(folder: &Path, report: &str, page: &str) -> Result<(), FolderError> {
+    write(&folder.join("report.txt"), format!("{report}\n").as_bytes())?;
+    write(&folder.join("report.html"), page.as_bytes())
 }
 
 /// The lines of a text; a last empty one is none.

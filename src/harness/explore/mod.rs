@@ -6,7 +6,7 @@ mod folder;
 mod hunt;
 mod regression;
 
-pub use aside::{Aside, keep};
+pub use aside::{Aside, SHRUNK, keep, keep_shrunk};
 pub use determinism::{Difference, PrintedEntry, compare_traces};
 pub use folder::{
     Failure, FailureRecord, FaultRecord, FolderError, INPUT_BYTES_MAX, lines, save_evidence,

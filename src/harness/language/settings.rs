@@ -24,6 +24,8 @@ pub struct Setting {
     pub default: Option<String>,
     /// The `name` of the table to which alone the key belongs; `None` where it needs none.
     pub only: Option<&'static str>,
+    /// Of a key that says how much there is of something: the least that may stand there. Less is simpler.
+    pub least: Option<u64>,
 }
 
 impl Setting {
@@ -34,8 +36,8 @@ impl Setting {
         meaning: &'static str,
         bounds: &impl Bounds,
     ) -> Self {
-        let (bounds, default) = (bounds.describe(), bounds.written());
-        Setting { table, key, meaning, bounds, default, only: None }
+        let (least, default) = (bounds.least(), bounds.written());
+        Setting { table, key, meaning, bounds: bounds.describe(), default, only: None, least }
     }
 }
 
@@ -65,6 +67,11 @@ pub trait Bounds {
     /// The default as a file writes it.
     fn written(&self) -> Option<String>;
 
+    /// The least value of a key that says how much there is of something.
+    fn least(&self) -> Option<u64> {
+        None
+    }
+
     /// Takes a key from a table.
     ///
     /// # Errors
@@ -79,16 +86,26 @@ pub struct Number {
     low: u32,
     high: u32,
     default: (u32, u32),
+    is_size: bool,
+}
+
+impl Number {
+    /// Of a key that says how much there is of something, so that a run with less of it is a simpler one: shrinking
+    /// makes it less.
+    #[must_use]
+    pub const fn size(self) -> Self {
+        Number { is_size: true, ..self }
+    }
 }
 
 /// A whole number between two bounds, or a range within them.
 pub const fn number(low: u32, high: u32, default: u32) -> Number {
-    Number { low, high, default: (default, default) }
+    Number { low, high, default: (default, default), is_size: false }
 }
 
 /// A range of whole numbers between two bounds.
 pub const fn numbers(low: u32, high: u32, default: (u32, u32)) -> Number {
-    Number { low, high, default }
+    Number { low, high, default, is_size: false }
 }
 
 impl Bounds for Number {
@@ -119,6 +136,10 @@ impl Bounds for Number {
             true => default.to_string(),
             false => format!("\"{default}\""),
         })
+    }
+
+    fn least(&self) -> Option<u64> {
+        self.is_size.then_some(self.low.into())
     }
 }
 
@@ -386,7 +407,7 @@ pub trait Settings: Clone + PartialEq + fmt::Debug + Send + Sync + Sized + 'stat
 ///     #[derive(Clone, Debug, PartialEq)]
 ///     PingSettings {
 ///         cluster {
-///             "clients" clients: NumberRange = number(1, 64, 2), "Clients.";
+///             "clients" clients: NumberRange = number(1, 64, 2).size(), "Clients.";
 ///         }
 ///         workload {
 ///             "pause" pause: DurationRange = time("0ms", "10m", "500ms"), "From ping to ping.";

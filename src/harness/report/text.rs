@@ -2,6 +2,7 @@
 
 use super::{
     causes::what_led_to_it,
+    names::with_names,
     timeline::{last_changes, leadership_timeline},
 };
 use crate::harness::{
@@ -170,12 +171,4 @@ fn faults_in_force(outcome: &RunOutcome) -> Vec<String> {
         format!("{} since {}{lifted}{whom}", executed.what, millis(executed.began))
     });
     described.collect()
-}
-
-/// An event in which nodes go by their names.
-fn with_names(outcome: &RunOutcome, event: &str) -> String {
-    let named = |text: String, (node, name): (_, &String)| {
-        text.replace(&format!("{node:?}/"), &format!("{name}/"))
-    };
-    outcome.nodes.iter().fold(event.trim_start().to_string(), named)
 }

@@ -70,6 +70,7 @@ impl Scenario {
                 bounds: "\"passed\", \"stuck\" or \"violated:INVARIANT\"".to_string(),
                 default: Some("\"passed\"".to_string()),
                 only: None,
+                least: None,
             },
             Setting {
                 table: "",
@@ -78,6 +79,7 @@ impl Scenario {
                 bounds: "a whole number".to_string(),
                 default: None,
                 only: None,
+                least: None,
             },
             Setting {
                 table: "",
@@ -86,6 +88,7 @@ impl Scenario {
                 bounds: "a list of milestones".to_string(),
                 default: None,
                 only: None,
+                least: None,
             },
             Setting::new("network", "latency", "How long a frame takes on any link.", &LATENCY),
         ];

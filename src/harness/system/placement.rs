@@ -16,8 +16,8 @@ crate::settings! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     Placement {
         placement {
-            "racks" racks: NumberRange = number(0, PLACES_MAX, 0), "Racks, or machines of several nodes; without any no target is a rack.";
-            "zones" zones: NumberRange = number(0, PLACES_MAX, 0), "Zones among which the racks are dealt, or the nodes where there is no rack.";
+            "racks" racks: NumberRange = number(0, PLACES_MAX, 0).size(), "Racks, or machines of several nodes; without any no target is a rack.";
+            "zones" zones: NumberRange = number(0, PLACES_MAX, 0).size(), "Zones among which the racks are dealt, or the nodes where there is no rack.";
             "layout" layout: NumberRange = numbers(0, LAYOUTS, (0, LAYOUTS)), "Which node is on which rack: another number, another way.";
         }
     }

@@ -20,6 +20,7 @@ mod rest_reader;
 mod roles;
 mod services;
 mod settings;
+mod spans;
 mod words;
 
 pub use bounds::TimeBounds;

@@ -19,11 +19,11 @@ crate::settings! {
     #[derive(Clone, Debug, PartialEq)]
     ClusterSettings {
         cluster {
-            "job-managers" job_managers: NumberRange = number(1, 16, 3), "Job managers, of which one leads.";
-            "task-executors" task_executors: NumberRange = number(1, 2_000, 4), "Task executors.";
-            "rest-readers" rest_readers: NumberRange = number(0, 16, 0), "Readers of REST: each asks web monitors about once a second for jobs.";
+            "job-managers" job_managers: NumberRange = number(1, 16, 3).size(), "Job managers, of which one leads.";
+            "task-executors" task_executors: NumberRange = number(1, 2_000, 4).size(), "Task executors.";
+            "rest-readers" rest_readers: NumberRange = number(0, 16, 0).size(), "Readers of REST: each asks web monitors about once a second for jobs.";
             "rest-cancels" rest_cancels: Share = part("0%"), "How many of the runs have readers of REST that cancel jobs now and then.";
-            "slots" slots: NumberRange = number(1, 64, 2), "Slots of each task executor.";
+            "slots" slots: NumberRange = number(1, 64, 2).size(), "Slots of each task executor.";
             "per-job" per_job: Share = part("0%"), "How many of the runs that have one job are there for it alone, and end with it.";
             "application" application: Share = part("0%"), "How many of the others of those execute a program on the cluster that executes the job, and end with it.";
             "program-fails" program_fails: NumberRange = number(0, 16, 0), "How many executions of the program fail after its job has ended, each for a passing reason.";

@@ -1,7 +1,7 @@
 //! The events of a job cluster in a person's words.
 
 use crate::{
-    harness::event::{Leadership, Reported},
+    harness::event::{Leadership, Reported, Span},
     system::{
         client::ClientEvent,
         connector::{SinkEvent, SourceEvent},
@@ -24,11 +24,12 @@ use crate::{
         callers::CallerEvent,
         provider::ProviderEvent,
         rest_reader::{RestAnswer, RestEvent, RestQuestion, ToldCounts},
+        spans,
     },
 };
 
 macro_rules! reported {
-    ($($event:ty = $kind:literal, $kept:expr, $words:expr;)+) => {$(
+    ($($event:ty = $kind:literal, $kept:expr, $words:expr $(, $span:expr)?;)+) => {$(
         impl Reported for $event {
             const KIND: &'static str = $kind;
 
@@ -41,8 +42,15 @@ macro_rules! reported {
                 let words: fn(&$event) -> Option<String> = $words;
                 words(self)
             }
+
+            fn span(&self) -> Option<Span> {
+                let span: fn(&$event) -> Option<Span> = reported!(@span $($span)?);
+                span(self)
+            }
         }
     )+};
+    (@span) => { |_| None };
+    (@span $span:expr) => { $span };
 }
 
 reported! {
@@ -50,9 +58,9 @@ reported! {
     LogEvent = "log", |_| false, |_| None;
     DatabaseEvent = "database", |_| true, |event| Some(database(event));
     ObjectStoreEvent = "object-store", |event| matches!(event, ObjectStoreEvent::Renamed { .. }), object_store;
-    TaskEvent = "task", is_change_of_task, task;
+    TaskEvent = "task", is_change_of_task, task, spans::task;
     CoordinationEvent = "coordination", is_change_of_coordination, coordination;
-    JobEvent = "job", |_| true, job;
+    JobEvent = "job", |_| true, job, spans::job;
     SlotEvent = "slot", |_| true, slot;
     HeartbeatEvent = "heartbeat", |_| true, heartbeat;
     WindowEvent = "window", |_| false, |event| Some(window(event));

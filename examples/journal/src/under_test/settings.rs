@@ -7,13 +7,13 @@ wavetank::settings! {
     #[derive(Clone, Debug, PartialEq)]
     JournalSettings {
         cluster {
-            "journals" journals: NumberRange = number(1, 16, 3), "Journal nodes, of which one leads.";
-            "clients" clients: NumberRange = number(1, 64, 2), "Clients.";
+            "journals" journals: NumberRange = number(1, 16, 3).size(), "Journal nodes, of which one leads.";
+            "clients" clients: NumberRange = number(1, 64, 2).size(), "Clients.";
             "session-timeout" session_timeout: DurationRange = time("100ms", "10m", "6s"), "How long a lease lives.";
         }
         workload {
-            "lines" lines: NumberRange = number(1, 1_000_000, 100), "Lines that each client sends.";
-            "batch" batch: NumberRange = number(1, 512, 5), "Lines in one call at most.";
+            "lines" lines: NumberRange = number(1, 1_000_000, 100).size(), "Lines that each client sends.";
+            "batch" batch: NumberRange = number(1, 512, 5).size(), "Lines in one call at most.";
             "pause" pause: DurationRange = time("0ms", "10m", "500ms"), "The wait after each acknowledged call.";
         }
     }

@@ -347,6 +347,12 @@ impl RpcEndpoint for ResourceManager {
 
     fn check_invariants(&self) {
         self.core.check_invariants();
+        if !self.scope.is_closed() {
+            let followed: Vec<JobId> = self.retrievals.keys().copied().collect();
+            assert_eq!(followed, self.core.jobs(), "a job is followed while it is known");
+            let waiting = self.introducing.keys().find(|job| !self.retrievals.contains_key(job));
+            assert_eq!(waiting, None, "a master waits until its job's leader is known");
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub mod c15_recovery_says_why;
 pub mod c16_checkpoints_keep_coming;
 pub mod c17_state_follows_input;
 pub mod c18_aborts_have_a_present_cause;
+pub mod c19_declines_end_checkpoints;
 pub mod c1_ids_grow;
 pub mod c2_complete_means_all;
 pub mod c3_newest_is_restored;
@@ -148,6 +149,7 @@ pub fn of_jobs(bounds: &TimeBounds) -> Vec<Box<dyn Invariant<Model>>> {
         Box::new(c15_recovery_says_why::RecoverySaysWhy::default()),
         Box::new(c16_checkpoints_keep_coming::CheckpointsKeepComing::new(bounds.clone())),
         Box::new(c18_aborts_have_a_present_cause::AbortsHaveAPresentCause::default()),
+        Box::new(c19_declines_end_checkpoints::DeclinesEndCheckpoints::default()),
         Box::new(c2_complete_means_all::CompleteMeansAll::default()),
         Box::new(c3_newest_is_restored::NewestIsRestored::default()),
         Box::new(c4_visible_after_stored::VisibleAfterStored::default()),

@@ -36,10 +36,10 @@ crate::settings! {
     #[derive(Clone, Debug, PartialEq)]
     ClickSessionsSettings {
         job {
-            "parallelism" parallelism: NumberRange = number(1, 128, 3), "Subtasks of every operator, and partitions of both topics.";
-            "lines" lines: NumberRange = number(1, 1_000_000, 1_500), "Clicks in the input topic in the end.";
-            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120), "Clicks written to the input topic in a second at most: the links' latency comes on top.";
-            "users" users: NumberRange = number(1, 100_000, 20), "The users are drawn from so many.";
+            "parallelism" parallelism: NumberRange = number(1, 128, 3).size(), "Subtasks of every operator, and partitions of both topics.";
+            "lines" lines: NumberRange = number(1, 1_000_000, 1_500).size(), "Clicks in the input topic in the end.";
+            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120).size(), "Clicks written to the input topic in a second at most: the links' latency comes on top.";
+            "users" users: NumberRange = number(1, 100_000, 20).size(), "The users are drawn from so many.";
             "click-interval" click_interval: DurationRange = time("1ms", "60m", "50ms"), "From click to click over all users, in event time.";
             "gap" gap: DurationRange = time("1ms", "60m", "1s"), "A session ends so long behind its last click, in event time.";
             "out-of-orderness" out_of_orderness: DurationRange = time("0ms", "60m", "500ms"), "How much earlier than the latest click of its partition a click may be and is waited for, in event time.";

@@ -33,9 +33,9 @@ crate::settings! {
     #[derive(Clone, Debug, PartialEq)]
     PipelinesSettings {
         job {
-            "parallelism" parallelism: NumberRange = number(1, 128, 3), "Pipelines, and partitions of both topics.";
-            "lines" lines: NumberRange = number(1, 10_000_000, 1_500), "Lines in the input topic in the end.";
-            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120), "Lines written to the input topic in a second at most: the links' latency comes on top.";
+            "parallelism" parallelism: NumberRange = number(1, 128, 3).size(), "Pipelines, and partitions of both topics.";
+            "lines" lines: NumberRange = number(1, 10_000_000, 1_500).size(), "Lines in the input topic in the end.";
+            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120).size(), "Lines written to the input topic in a second at most: the links' latency comes on top.";
             "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
             "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
             "checkpoint-min-pause" checkpoint_min_pause: DurationRange = time("0s", "60m", "0s"), "The least time from the end of a checkpoint to the next.";

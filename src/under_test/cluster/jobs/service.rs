@@ -48,10 +48,10 @@ crate::settings! {
     #[derive(Clone, Debug, PartialEq)]
     ServiceSettings {
         job {
-            "parallelism" parallelism: NumberRange = number(1, 16, 2), "Subtasks of operators of which the program says nothing, and partitions of the topic of requests.";
-            "front-ends" front_ends: NumberRange = number(1, 8, 2), "Front ends, each with a partition of the topic of responses.";
-            "callers" callers: NumberRange = number(1, 64, 3), "Callers: each asks one thing after the other, each time a front end that it draws.";
-            "requests" requests: NumberRange = number(1, 100_000, 40), "Requests of each caller.";
+            "parallelism" parallelism: NumberRange = number(1, 16, 2).size(), "Subtasks of operators of which the program says nothing, and partitions of the topic of requests.";
+            "front-ends" front_ends: NumberRange = number(1, 8, 2).size(), "Front ends, each with a partition of the topic of responses.";
+            "callers" callers: NumberRange = number(1, 64, 3).size(), "Callers: each asks one thing after the other, each time a front end that it draws.";
+            "requests" requests: NumberRange = number(1, 100_000, 40).size(), "Requests of each caller.";
             "pause" pause: DurationRange = time("0ms", "10m", "100ms"), "From a caller's answer to its next request.";
             "keyed" keyed: Share = part("50%"), "The share of requests under an idempotency key: they are asked again until they are answered for sure.";
             "patience" patience: Option<DurationRange> = maybe_time("10ms", "10m"), "How long a caller waits for an answer before it ends its connection, and twice as long each time that it asks again; longer than its front end when absent.";

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use std::{fmt, sync::Arc};
 
 /// How many jobs of a table there may be.
-const COUNT: Number = number(1, 200, 1);
+const COUNT: Number = number(1, 200, 1).size();
 
 /// When a client submits.
 const SUBMITTED_AFTER: Time = time("0s", "60m", "0s");
@@ -194,6 +194,7 @@ pub fn declared(known: KnownJobs) -> Vec<Setting> {
             bounds: names.join(" or "),
             default: Some(names[0].clone()),
             only: None,
+            least: None,
         },
         Setting {
             table,
@@ -202,6 +203,7 @@ pub fn declared(known: KnownJobs) -> Vec<Setting> {
             bounds: "a share or a range of shares".to_string(),
             default: Some("\"100%\"".to_string()),
             only: None,
+            least: None,
         },
     ];
     declared.push(Setting::new(

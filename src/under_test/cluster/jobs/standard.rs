@@ -33,12 +33,12 @@ crate::settings! {
     #[derive(Clone, Debug, PartialEq)]
     StandardSettings {
         job {
-            "parallelism" parallelism: NumberRange = number(1, 128, 3), "Subtasks of operators of which the program says nothing, and partitions of both topics.";
-            "lines" lines: NumberRange = number(1, 1_000_000, 1_000), "Lines in the input topic in the end.";
-            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120), "Lines written to the input topic in a second at most: the links' latency comes on top.";
+            "parallelism" parallelism: NumberRange = number(1, 128, 3).size(), "Subtasks of operators of which the program says nothing, and partitions of both topics.";
+            "lines" lines: NumberRange = number(1, 1_000_000, 1_000).size(), "Lines in the input topic in the end.";
+            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120).size(), "Lines written to the input topic in a second at most: the links' latency comes on top.";
             "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
             "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
-            "rescales" rescales: NumberRange = number(0, 16, 0), "How often the job is stopped with a savepoint and goes on from it, each time at another parallelism, up to `parallelism`.";
+            "rescales" rescales: NumberRange = number(0, 16, 0).size(), "How often the job is stopped with a savepoint and goes on from it, each time at another parallelism, up to `parallelism`.";
             "rescale-after" rescale_after: DurationRange = time("0ms", "60m", "5s"), "From each submission to the stop.";
             "savepoint-every" savepoint_every: Option<DurationRange> = maybe_time("10ms", "60m"), "From savepoint to savepoint that its client takes while the job goes on; none when absent.";
             "state-in-memory" state_in_memory: Share = part("0%"), "How many of the runs keep all state in memory, and let it go into checkpoints with acknowledgements.";

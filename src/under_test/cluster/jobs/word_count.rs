@@ -48,11 +48,11 @@ crate::settings! {
     #[derive(Clone, Debug, PartialEq)]
     WordCountSettings {
         job {
-            "parallelism" parallelism: NumberRange = number(1, 128, 4), "Subtasks of every operator, and partitions of both topics.";
-            "lines" lines: NumberRange = number(1, 10_000_000, 2_000), "Lines in the input topic in the end.";
-            "line-words" line_words: NumberRange = number(1, 1_000, 1), "Words in each line.";
-            "words" words: NumberRange = number(1, 1_000_000, 100), "The words are drawn from so many.";
-            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120), "Lines written to the input topic in a second at most: the links' latency comes on top.";
+            "parallelism" parallelism: NumberRange = number(1, 128, 4).size(), "Subtasks of every operator, and partitions of both topics.";
+            "lines" lines: NumberRange = number(1, 10_000_000, 2_000).size(), "Lines in the input topic in the end.";
+            "line-words" line_words: NumberRange = number(1, 1_000, 1).size(), "Words in each line.";
+            "words" words: NumberRange = number(1, 1_000_000, 100).size(), "The words are drawn from so many.";
+            "lines-per-second" lines_per_second: NumberRange = number(1, 1_000_000, 120).size(), "Lines written to the input topic in a second at most: the links' latency comes on top.";
             "checkpoint-interval" checkpoint_interval: DurationRange = time("10ms", "60m", "2s"), "From checkpoint to checkpoint.";
             "checkpoint-timeout" checkpoint_timeout: DurationRange = time("10ms", "60m", "10s"), "How long a checkpoint may take.";
             "checkpoint-min-pause" checkpoint_min_pause: DurationRange = time("0s", "60m", "0s"), "The least time from the end of a checkpoint to the next.";
@@ -71,8 +71,8 @@ crate::settings! {
             "hold-at" hold_at: Option<NumberRange> = maybe_count(10_000_000), "The line at which a subtask's function holds its thread, counted in each attempt from its begin; never when absent.";
             "hold-for" hold_for: DurationRange = time("0ms", "10m", "5s"), "For how long it does.";
             "unbounded" unbounded: Share = part("0%"), "How many of the runs read their input without end; their client cancels the job once all words are counted.";
-            "added-partitions" added_partitions: NumberRange = number(0, 64, 0), "Partitions that are added to the input topic once half of the others is written, where the input has no end.";
-            "rescales" rescales: NumberRange = number(0, 16, 0), "How often the job is stopped with a savepoint and goes on from it, each time at another parallelism, up to `parallelism`.";
+            "added-partitions" added_partitions: NumberRange = number(0, 64, 0).size(), "Partitions that are added to the input topic once half of the others is written, where the input has no end.";
+            "rescales" rescales: NumberRange = number(0, 16, 0).size(), "How often the job is stopped with a savepoint and goes on from it, each time at another parallelism, up to `parallelism`.";
             "rescale-after" rescale_after: DurationRange = time("0ms", "60m", "5s"), "From each submission to the stop.";
             "drain-after" drain_after: Option<DurationRange> = maybe_time("0ms", "60m"), "When the job is drained, after its last submission: its sources end, and it with them; never when absent.";
             "savepoint-every" savepoint_every: Option<DurationRange> = maybe_time("10ms", "60m"), "From savepoint to savepoint that its client takes while the job goes on; none when absent.";

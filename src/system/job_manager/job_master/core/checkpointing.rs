@@ -427,6 +427,9 @@ impl JobMasterCore {
         let CheckpointDecline { attempt, checkpoint, reason } = decline;
         let (attempt, checkpoint) = (*attempt, *checkpoint);
         let pending = self.checkpoints.pending.contains_key(&checkpoint);
+        if self.switches.on(sabotage::DECLINES_UNHEARD) {
+            return;
+        }
         if pending && self.current(attempt).is_some() {
             let mut hit = checkpoint;
             if let Some((newest, _)) = self.checkpoints.pending.last_key_value()

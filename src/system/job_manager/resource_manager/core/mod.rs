@@ -510,7 +510,9 @@ impl ResourceManagerCore {
     }
 
     fn forget_job(&mut self, job: JobId) {
-        self.jobs.remove(&job);
+        if !self.switches.on(sabotage::FORGOTTEN_JOBS_KEPT) {
+            self.jobs.remove(&job);
+        }
         self.slots.forget_job(job);
         self.does(Effect::Unfollow(job));
     }
@@ -538,6 +540,11 @@ impl ResourceManagerCore {
             }
             Timer::Workers => self.on_workers_due(now),
         }
+    }
+
+    /// The jobs that are known, by their ids.
+    pub fn jobs(&self) -> Vec<JobId> {
+        self.jobs.keys().copied().collect()
     }
 
     /// What holds after every call, once its effects are taken.

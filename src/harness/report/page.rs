@@ -1,0 +1,346 @@
+//! The report of a run as a page: one file that needs nothing from outside. Its diagram has a lane for each node, the
+//! events that changed its state, the messages between nodes, the faults, and what led to the failure.
+
+use super::{bars::bars, names::with_names, timeline::leadership_timeline};
+use crate::{
+    harness::{event::Moment, run::RunOutcome},
+    host::sim::{EntryNumber, NodeId, TraceLine, causes},
+};
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+const HTML: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = include_str!("page/page.js");
+
+/// Entries that a page shows at most; the last ones, as the end of a run is what is looked at.
+const ENTRIES_MAX: usize = 200_000;
+/// What the diagram calls its kinds of entries.
+const EVENT: u8 = 0;
+const MESSAGE: u8 = 1;
+const LOST: u8 = 2;
+const OTHER: u8 = 3;
+
+/// What stands in the page; times are microseconds.
+#[derive(Serialize)]
+struct Page<'a> {
+    verdict: String,
+    promise: &'a str,
+    conflict: Vec<(&'static str, String)>,
+    origin: String,
+    #[serde(rename = "isFailure")]
+    is_failure: bool,
+    nodes: Vec<&'a str>,
+    end: u64,
+    /// When the promise broke.
+    #[serde(rename = "brokeAt")]
+    broke_at: Option<u64>,
+    /// The place of the entry at which it did; -1 if none did.
+    broke: i64,
+    strings: Vec<String>,
+    entries: Entries,
+    faults: Vec<Fault>,
+    bars: Vec<PageBar>,
+    /// The beginnings of kinds of messages, to choose from.
+    messages: BTreeSet<String>,
+}
+
+/// A column for each thing that is known of an entry.
+#[derive(Default, Serialize)]
+struct Entries {
+    time: Vec<u64>,
+    kind: Vec<u8>,
+    /// The lane; of a message its sender's.
+    node: Vec<i64>,
+    /// The lane of a message's receiver; -1 of all else.
+    peer: Vec<i64>,
+    /// When a message was sent; of all else its own time.
+    sent: Vec<u64>,
+    text: Vec<usize>,
+    /// The place of the entry that led to it; -1 if none that is shown did.
+    cause: Vec<i64>,
+}
+
+#[derive(Serialize)]
+struct Fault {
+    what: String,
+    from: u64,
+    to: u64,
+    nodes: Vec<usize>,
+}
+
+#[derive(Serialize)]
+struct PageBar {
+    group: &'static str,
+    node: usize,
+    label: String,
+    from: u64,
+    to: u64,
+}
+
+/// The page of a run whose trace was kept; the last of `told` are lines of what else is known, such as the command that
+/// shows it again.
+pub fn page(outcome: &RunOutcome, told: &[(&'static str, String)]) -> String {
+    let data = Builder::new(outcome).page(told);
+    // A script ends at the first such tag, also within a text.
+    let data = serde_json::to_string(&data).expect("it has string keys only").replace("</", "<\\/");
+    let title = escaped(&format!("{} in {}", outcome.verdict, outcome.scenario));
+    let parts = [("@TITLE@", &*title), ("@STYLE@", STYLE), ("@SCRIPT@", SCRIPT), ("@DATA@", &data)];
+    let (mut page, mut rest) = (String::new(), HTML);
+    // In the order of the template, so that nothing is looked for in what was put in.
+    while let Some((at, (mark, text))) =
+        parts.iter().filter_map(|part| Some((rest.find(part.0)?, part))).min_by_key(|(at, _)| *at)
+    {
+        page += &rest[..at];
+        page += text;
+        rest = &rest[at + mark.len()..];
+    }
+    page + rest
+}
+
+struct Builder<'a> {
+    outcome: &'a RunOutcome,
+    lanes: BTreeMap<NodeId, usize>,
+    by_name: BTreeMap<&'a str, usize>,
+    strings: Vec<String>,
+    known: BTreeMap<String, usize>,
+    entries: Entries,
+}
+
+impl<'a> Builder<'a> {
+    fn new(outcome: &'a RunOutcome) -> Self {
+        let nodes = || outcome.nodes.iter().zip(0..);
+        Builder {
+            outcome,
+            lanes: nodes().map(|((node, _), lane)| (*node, lane)).collect(),
+            by_name: nodes().map(|((_, name), lane)| (name.as_str(), lane)).collect(),
+            strings: Vec::new(),
+            known: BTreeMap::new(),
+            entries: Entries::default(),
+        }
+    }
+
+    fn page(mut self, told: &[(&'static str, String)]) -> Page<'a> {
+        let outcome = self.outcome;
+        let broken = outcome.violations.first();
+        let entry = broken.and_then(|violation| violation.at.entry);
+        let places = self.add_entries(entry);
+        let broke = entry.and_then(|entry| places.get(&entry).copied());
+        let end = micros(outcome.simulated);
+        let mut conflict = Vec::new();
+        if let Some(violation) = broken {
+            conflict.push(("before", with_names(outcome, &violation.before)));
+            conflict.push(("now", with_names(outcome, &violation.now)));
+        }
+        conflict.extend(told.iter().cloned());
+        let verdict = match broken {
+            Some(violation) => violation.title.to_string(),
+            None => outcome.verdict.to_string(),
+        };
+        let messages = outcome.trace.iter().filter_map(|line| line.says("message"));
+        let groups = messages.filter_map(|message| message.split_once('.'));
+        Page {
+            verdict,
+            promise: broken.map_or("", |violation| violation.promise),
+            conflict,
+            origin: origin(outcome),
+            is_failure: !outcome.expected,
+            nodes: outcome.nodes.values().map(String::as_str).collect(),
+            end,
+            broke_at: broken.map(|violation| micros(violation.at.time)),
+            broke: broke.unwrap_or(-1),
+            messages: groups.map(|(gateway, _)| format!("{gateway}.")).collect(),
+            faults: self.faults(end),
+            bars: self.bars(end),
+            strings: self.strings,
+            entries: self.entries,
+        }
+    }
+
+    /// Adds the events that have words, the messages, what led to the failure and what was lost; the place of each
+    /// entry that is shown.
+    fn add_entries(&mut self, broke: Option<EntryNumber>) -> BTreeMap<EntryNumber, i64> {
+        let outcome = self.outcome;
+        let led = broke.map(|entry| causes(&outcome.trace, entry)).unwrap_or_default();
+        let led: BTreeSet<EntryNumber> = led.iter().map(|line| line.entry).collect();
+        let words: BTreeMap<EntryNumber, String> = outcome
+            .history
+            .iter()
+            .filter_map(|(at, event)| Some((at.entry?, event.in_words()?)))
+            .collect();
+        let is_message = |line: &TraceLine| line.says("message").is_some();
+        let is_shown = |line: &&TraceLine| {
+            words.contains_key(&line.entry) || led.contains(&line.entry) || is_arrival(line)
+        };
+        let all = outcome.trace.iter().filter(is_shown).count();
+        let shown = outcome.trace.iter().filter(is_shown).skip(all.saturating_sub(ENTRIES_MAX));
+        let mut lost = outcome.fates.iter().filter(|fate| fate.fate != "duplicated").peekable();
+        let mut places = BTreeMap::new();
+        for line in shown {
+            while let Some(fate) = lost.next_if(|fate| fate.time <= line.time) {
+                let (from, to) = (self.lanes[&fate.from], self.lanes[&fate.to]);
+                let text = self.text(format!("{:?} {}", fate.kind, fate.fate));
+                self.push(fate.time / 1000, LOST, from as i64, to as i64, text);
+            }
+            places.insert(line.entry, self.entries.time.len() as i64);
+            let lane = |name: &str| {
+                let name = line.says(name)?;
+                self.by_name.get(name).map(|lane| *lane as i64)
+            };
+            let (node, from, to) = (lane("node"), lane("from"), lane("to"));
+            let cause = self.cause_of(line, &places);
+            match (from, to) {
+                (Some(from), Some(to)) if is_message(line) => {
+                    let text = self.text(line.says("message").unwrap_or_default().to_string());
+                    self.push(line.time / 1000, MESSAGE, from, to, text);
+                    let sent =
+                        line.cause.and_then(|cause| self.line(cause)).map_or(line.time, |c| c.time);
+                    *self.entries.sent.last_mut().expect("it was just put there") = sent / 1000;
+                }
+                _ => {
+                    let told = words.get(&line.entry).cloned();
+                    let kind = if told.is_some() { EVENT } else { OTHER };
+                    let text = self.text(told.unwrap_or_else(|| plain(line)));
+                    self.push(line.time / 1000, kind, node.or(to).unwrap_or(0), -1, text);
+                }
+            }
+            *self.entries.cause.last_mut().expect("it was just put there") = cause;
+        }
+        places
+    }
+
+    /// The nearest entry that is shown of those that led to one.
+    fn cause_of(&self, line: &TraceLine, places: &BTreeMap<EntryNumber, i64>) -> i64 {
+        let mut cause = line.cause;
+        while let Some(entry) = cause {
+            if let Some(place) = places.get(&entry) {
+                return *place;
+            }
+            cause = self.line(entry).and_then(|line| line.cause);
+        }
+        -1
+    }
+
+    fn line(&self, entry: EntryNumber) -> Option<&'a TraceLine> {
+        self.outcome.trace.get(usize::try_from(entry.get() - 1).ok()?)
+    }
+
+    fn push(&mut self, time: u64, kind: u8, node: i64, peer: i64, text: usize) {
+        let Entries {
+            time: times,
+            kind: kinds,
+            node: nodes,
+            peer: peers,
+            sent,
+            text: texts,
+            cause,
+        } = &mut self.entries;
+        times.push(time);
+        kinds.push(kind);
+        nodes.push(node);
+        peers.push(peer);
+        sent.push(time);
+        texts.push(text);
+        cause.push(-1);
+    }
+
+    /// The number of a text, of which each stands in the page once.
+    fn text(&mut self, text: String) -> usize {
+        let next = self.strings.len();
+        let number = *self.known.entry(text.clone()).or_insert(next);
+        if number == next {
+            self.strings.push(text);
+        }
+        number
+    }
+
+    fn faults(&self, end: u64) -> Vec<Fault> {
+        let fault = |executed: &crate::harness::nemesis::ExecutedFault| {
+            let struck = executed.resolved.iter().flat_map(|(_, nodes)| nodes);
+            let lanes: BTreeSet<usize> =
+                struck.filter_map(|name| self.by_name.get(name.as_str()).copied()).collect();
+            Fault {
+                what: executed.what.clone(),
+                from: micros(executed.began),
+                to: executed.ended.map_or(end, micros),
+                nodes: lanes.into_iter().collect(),
+            }
+        };
+        self.outcome.executed.iter().map(fault).collect()
+    }
+
+    fn bars(&self, end: u64) -> Vec<PageBar> {
+        let ends = |at: Option<Moment>| at.map_or(end, |at| micros(at.time));
+        let terms = leadership_timeline(self.outcome).into_iter().map(|term| PageBar {
+            group: "leader",
+            node: self.lanes[&term.leader],
+            label: format!("leads {}, term {}", term.component, term.epoch),
+            from: micros(term.granted.time),
+            to: ends(term.end.map(|(at, _)| at)),
+        });
+        let of_system = bars(self.outcome).into_iter().map(|bar| PageBar {
+            group: bar.group,
+            node: self.lanes[&bar.began.process.0],
+            label: bar.label,
+            from: micros(bar.began.time),
+            to: ends(bar.ended),
+        });
+        terms.chain(of_system).collect()
+    }
+}
+
+/// Whether a frame or a packet has come.
+fn is_arrival(line: &TraceLine) -> bool {
+    matches!(line.kind, "frame-delivered" | "packet-delivered")
+}
+
+fn plain(line: &TraceLine) -> String {
+    match (line.kind, line.says("operation"), line.says("event")) {
+        ("timer-fired", ..) => "a timer".to_string(),
+        (_, Some(operation), _) => {
+            format!("{operation} of {}", line.says("path").unwrap_or_default())
+        }
+        (_, _, Some(event)) => event.to_string(),
+        (kind, ..) => kind.to_string(),
+    }
+}
+
+fn origin(outcome: &RunOutcome) -> String {
+    let switch = outcome.sabotage.map(|switch| format!(", sabotage {}", switch.name()));
+    format!(
+        "{}, seed {}, schedule {}{}; digest {}; {} messages in {:.1} simulated seconds",
+        outcome.scenario,
+        outcome.seed,
+        outcome.schedule,
+        switch.unwrap_or_default(),
+        outcome.digest,
+        outcome.messages,
+        outcome.simulated.as_secs_f64()
+    )
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_the_run_ends_no_script_and_takes_no_place() {
+        assert_eq!(escaped("a<b>&"), "a&lt;b&gt;&amp;");
+        for mark in ["@TITLE@", "@STYLE@", "@DATA@", "@SCRIPT@"] {
+            assert_eq!(HTML.matches(mark).count(), 1, "{mark}");
+        }
+        assert!(!SCRIPT.contains("</") && !SCRIPT.contains("http"));
+        assert!(!STYLE.contains("url(") && !STYLE.contains("@import"));
+    }
+}

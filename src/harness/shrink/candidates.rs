@@ -1,0 +1,201 @@
+//! Plans that are a little smaller than another.
+
+use super::document::{Document, FAULT, Place, default_of, is_default, number};
+use crate::harness::{
+    language::{Setting, exact_duration, parse_duration},
+    system::SystemSpec,
+};
+use std::{collections::BTreeSet, time::Duration};
+
+/// By how much all sizes are divided at once, the boldest first.
+const SCALES: [u64; 6] = [u64::MAX, 256, 64, 16, 4, 2];
+/// Keys of a fault without which it means nothing less than before.
+const OPTIONAL_OF_FAULTS: [&str; 5] =
+    ["until", "no-later-than", "not-before", "must-strike", "nodes"];
+/// Keys of a fault that say how long something is.
+const TIMES_OF_FAULTS: [&str; 3] = ["duration", "by", "age"];
+
+/// Without the faults of these places.
+pub(super) fn without_faults(document: &Document, gone: impl Iterator<Item = usize>) -> Document {
+    document.without(FAULT, &gone.collect())
+}
+
+/// With one fault only, for each of them; those of the end first, as what comes late is nearer to the failure.
+pub(super) fn single_faults(document: &Document) -> Vec<Document> {
+    let count = document.count(FAULT);
+    let only = |kept: usize| without_faults(document, (0..count).filter(|index| *index != kept));
+    (0..count).rev().map(only).filter(|one| one.count(FAULT) > 0).collect()
+}
+
+/// Without one of so many parts of the faults, for each part.
+pub(super) fn without_parts(document: &Document, parts: usize) -> Vec<Document> {
+    let count = document.count(FAULT);
+    let bounds: Vec<usize> = (0..=parts).map(|part| part * count / parts).collect();
+    let ranges = bounds.windows(2).filter(|ends| ends[0] < ends[1]);
+    ranges.map(|ends| without_faults(document, ends[0]..ends[1])).collect()
+}
+
+/// With all sizes divided, and with them how often what faults hang on must come before they begin.
+pub(super) fn scaled(document: &Document, system: &SystemSpec) -> Vec<Document> {
+    let sizes = sizes(document, system);
+    let scaled = |scale: u64| {
+        let divided = sizes.iter().fold(document.clone(), |document, (place, size, least)| {
+            let smaller = (size / scale).max(*least).min(*size);
+            document.with(place, Some(whole(smaller)))
+        });
+        [with_earlier_faults(&divided, scale), divided]
+    };
+    different(document, SCALES.into_iter().flat_map(scaled))
+}
+
+fn with_earlier_faults(document: &Document, scale: u64) -> Document {
+    (0..document.count(FAULT)).fold(document.clone(), |document, index| {
+        let Some((place, condition)) = condition_of(&document, index) else { return document };
+        let nth = condition.get("nth").and_then(number).unwrap_or(1);
+        let earlier = with_field(&condition, "nth", whole((nth / scale).max(1)));
+        document.with(&place, Some(earlier))
+    })
+}
+
+/// With one size less, for each; the least value first.
+pub(super) fn with_less(document: &Document, system: &SystemSpec) -> Vec<Vec<Document>> {
+    let less = |(place, size, least): (Place, u64, u64)| {
+        let values = [least, size / 16, size / 4, size / 2, size.saturating_sub(1)];
+        let mut values: Vec<u64> =
+            values.into_iter().filter(|value| (least..size).contains(value)).collect();
+        values.dedup();
+        values.into_iter().map(|value| document.with(&place, Some(whole(value)))).collect()
+    };
+    sizes(document, system).into_iter().map(less).collect()
+}
+
+/// Without one of the tables of which there can be several, for each; the first of a name stays.
+pub(super) fn without_tables(document: &Document) -> Vec<Document> {
+    let of_name = |name: String| {
+        let count = document.count(&name);
+        (1..count).rev().map(move |index| document.without(&name, &BTreeSet::from([index])))
+    };
+    document.several().into_iter().flat_map(of_name).collect()
+}
+
+/// With settings that are no sizes at their defaults: all of them, then each half, then one after the other.
+pub(super) fn plainer(document: &Document, system: &SystemSpec) -> Vec<Document> {
+    let settings = document.settings(system).into_iter();
+    let other: Vec<(Place, Setting)> = settings
+        .filter(|(_, setting)| setting.least.is_none())
+        .filter(|(place, setting)| {
+            !is_default(document.get(place).expect("it was found there"), setting)
+        })
+        .collect();
+    let plain = |some: &[(Place, Setting)]| {
+        some.iter().fold(document.clone(), |document, (place, setting)| {
+            document.with(place, default_of(setting))
+        })
+    };
+    let half = other.len() / 2;
+    let mut found = vec![plain(&other), plain(&other[..half]), plain(&other[half..])];
+    if other.len() > 2 {
+        found.extend(other.iter().map(|one| plain(std::slice::from_ref(one))));
+    }
+    different(document, found.into_iter())
+}
+
+/// With one thing about a fault plainer, for each fault and each thing.
+pub(super) fn plainer_faults(document: &Document) -> Vec<Document> {
+    let mut found = Vec::new();
+    for index in 0..document.count(FAULT) {
+        let fault = document.one(FAULT, index).expect("there are so many");
+        let place = |key: &str| place_of(index, key);
+        for key in OPTIONAL_OF_FAULTS.into_iter().filter(|key| fault.contains_key(*key)) {
+            found.push(document.with(&place(key), None));
+        }
+        for key in TIMES_OF_FAULTS {
+            let time = fault.get(key).and_then(toml::Value::as_str).and_then(parse_duration);
+            for shorter in time.into_iter().flat_map(shorter) {
+                found.push(document.with(&place(key), Some(text(shorter))));
+            }
+        }
+        if fault.get("probability").is_some_and(|share| share.as_str() != Some("100%")) {
+            found.push(document.with(&place("probability"), Some("100%".into())));
+        }
+        if let Some((place, condition)) = condition_of(document, index) {
+            if condition.contains_key("after") {
+                let mut at_once = condition.clone();
+                at_once.remove("after");
+                found.push(document.with(&place, Some(at_once.into())));
+            }
+            let nth = condition.get("nth").and_then(number).unwrap_or(1);
+            for earlier in [1, nth / 4, nth / 2].into_iter().filter(|n| (1..nth).contains(n)) {
+                let earlier = with_field(&condition, "nth", whole(earlier));
+                found.push(document.with(&place, Some(earlier)));
+            }
+        }
+    }
+    different(document, found.into_iter())
+}
+
+/// Nothing of the plan but with all that begins after a time healed from that time on.
+pub(super) fn healed_at(document: &Document, at: Duration) -> Document {
+    let place = Place { table: String::new(), index: None, key: "heal-at".to_string() };
+    let now = document.get(&place).and_then(toml::Value::as_str).and_then(parse_duration);
+    match now {
+        Some(now) if now > at => document.with(&place, Some(text(at))),
+        _ => document.clone(),
+    }
+}
+
+/// Places of sizes that can be less, with the size and the least.
+fn sizes(document: &Document, system: &SystemSpec) -> Vec<(Place, u64, u64)> {
+    let settings = document.settings(system).into_iter();
+    let size = |(place, setting): (Place, Setting)| {
+        let (size, least) = (number(document.get(&place)?)?, setting.least?);
+        (size > least).then_some((place, size, least))
+    };
+    settings.filter_map(size).collect()
+}
+
+/// What a fault hangs on, if it is a milestone.
+fn condition_of(document: &Document, index: usize) -> Option<(Place, toml::Table)> {
+    let condition = document.one(FAULT, index)?.get("on")?.as_table()?.clone();
+    Some((place_of(index, "on"), condition))
+}
+
+fn place_of(index: usize, key: &str) -> Place {
+    Place { table: FAULT.to_string(), index: Some(index), key: key.to_string() }
+}
+
+fn with_field(table: &toml::Table, key: &str, value: toml::Value) -> toml::Value {
+    let mut changed = table.clone();
+    changed.insert(key.to_string(), value);
+    changed.into()
+}
+
+/// Shorter times, to the millisecond where it has some.
+fn shorter(time: Duration) -> Vec<Duration> {
+    let millis = time.as_millis();
+    let parts = [16, 4, 2].map(|part| u64::try_from(millis / part).unwrap_or(u64::MAX));
+    let mut times: Vec<Duration> =
+        parts.into_iter().filter(|ms| *ms > 0).map(Duration::from_millis).collect();
+    times.dedup();
+    times.retain(|shorter| *shorter < time);
+    times
+}
+
+fn whole(number: u64) -> toml::Value {
+    i64::try_from(number).map_or_else(|_| number.to_string().into(), toml::Value::Integer)
+}
+
+fn text(time: Duration) -> toml::Value {
+    exact_duration(time).into()
+}
+
+/// Those that are not the plan itself, each once.
+fn different(document: &Document, candidates: impl Iterator<Item = Document>) -> Vec<Document> {
+    let mut found: Vec<Document> = Vec::new();
+    for candidate in candidates {
+        if candidate != *document && !found.contains(&candidate) {
+            found.push(candidate);
+        }
+    }
+    found
+}

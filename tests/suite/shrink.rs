@@ -53,11 +53,11 @@ fn a_failure_shrinks_to_what_it_needs_and_replays() {
     assert_eq!(code, 0, "{text}");
     let (faults, nodes, lines) =
         (less(&text, "faults"), less(&text, "nodes, by keys"), less(&text, "lines"));
-    assert!(faults.0 == 3 && faults.1 <= 2, "{text}");
+    assert!(faults.0 == 7 && faults.1 <= 2, "{text}");
     assert!(nodes.1 < nodes.0 && nodes.1 <= 6 && lines.1 <= lines.0 / 4, "{text}");
     assert!(text.contains("fails under ") && text.contains(" of 4 schedules, the whole plan"));
     let shrunk = format!("{FOLDER}/shrunk");
-    assert!(text.ends_with(&format!("again   cargo run -- replay {shrunk}\n")), "{text}");
+    assert!(text.contains(&format!("\nagain   cargo run -- replay {shrunk}\n")), "{text}");
     let (code, told) = wavetank(&place, &["replay", &shrunk]);
     assert!(code == 1 && told.contains("the very same run"), "{told}");
     assert!(told.contains("S4 no-old-round at "), "{told}");

@@ -5,9 +5,10 @@ use super::{
     failure::{self, FailureReport, Keeper},
     find_sabotage, find_scenarios,
     interrupt::Interrupt,
-    parse_jobs, parse_limit, parse_seeds, print,
+    parse_jobs, parse_length, parse_limit, parse_seeds, print,
     progress::{Progress, clock},
     run::result_of,
+    shrink::shrink_briefly,
 };
 use crate::{
     harness::{
@@ -38,6 +39,8 @@ const TOLD_MAX: usize = 3;
 const FAULTS_MAX: usize = 12;
 /// Runs after which a fault that never came is told.
 const RUNS_TO_TELL: u64 = 20;
+/// How long a failure is shrunk that is told in full.
+const SHRINK_FOR: Duration = Duration::from_secs(10);
 /// Runs where neither seeds nor a time are given.
 const RUNS: u64 = 100;
 
@@ -68,6 +71,9 @@ pub struct Explore {
     /// Switch a known bug on; `list --sabotages` names them
     #[arg(long, value_name = "NAME")]
     sabotage: Option<String>,
+    /// Shrink each failure that is told in full for so long, such as 30s, or 0s for not at all; 10s if absent
+    #[arg(long, value_name = "DURATION", value_parser = parse_length, allow_hyphen_values = true)]
+    shrink_for: Option<Duration>,
     /// Write one JSON object to FILE, or to standard output and no text
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
@@ -103,7 +109,8 @@ impl Explore {
             interrupted: interrupt.is_wanted(),
             keeper,
         };
-        let told = swept.tell_failures();
+        let mut told = swept.tell_failures();
+        swept.shrink_failures(systems, &mut told);
         let mut result =
             told.values().map(|told| told.outcome).fold(swept.result(), Outcome::worse);
         if !print::is_stdout(self.json.as_ref()) {
@@ -229,6 +236,25 @@ impl Swept<'_> {
             (first.outcome.seed, told)
         });
         told.collect()
+    }
+
+    /// Makes the plans of those smaller that are told in full.
+    fn shrink_failures(&self, systems: Systems, told: &mut BTreeMap<u64, FailureReport>) {
+        let limit = self.command.shrink_for.unwrap_or(SHRINK_FOR);
+        let stop = &self.plan.stop;
+        if limit.is_zero() || self.interrupted {
+            return;
+        }
+        // The time of the sweep may be over, and that of shrinking is its own.
+        stop.store(false, Ordering::Relaxed);
+        for report in told.values_mut() {
+            let Some(folder) = &report.folder else { continue };
+            match shrink_briefly(systems, folder, limit, self.plan.jobs, stop) {
+                Ok(None) => {}
+                Ok(Some(line)) => report.text += &format!("\n{line}"),
+                Err(error) => report.text += &format!("\nnot shrunk: {error}"),
+            }
+        }
     }
 
     fn print(&self, told: &BTreeMap<u64, FailureReport>, result: Outcome) {

@@ -294,6 +294,12 @@ fn parse_limit(text: &str) -> Result<Duration, String> {
     parse_duration(text).filter(|limit| !limit.is_zero()).ok_or_else(expected)
 }
 
+/// The same, or no time at all.
+fn parse_length(text: &str) -> Result<Duration, String> {
+    let expected = || format!("expected a duration such as 15s, or 0s, found {text:?}");
+    parse_duration(text).ok_or_else(expected)
+}
+
 /// The known bug of a name, if one is given.
 fn find_sabotage(systems: Systems, name: Option<&str>) -> Result<Option<Sabotage>, CliError> {
     let Some(name) = name else { return Ok(None) };

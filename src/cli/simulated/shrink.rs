@@ -19,8 +19,12 @@ use clap::Args;
 use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
     time::Duration,
 };
+
+/// Schedules of the first and of the last plan.
+const SCHEDULES: u64 = 20;
 
 /// Makes the plan of a kept failure as small as it can be and still fail the same way.
 ///
@@ -40,7 +44,7 @@ pub struct Shrink {
     #[arg(long, value_name = "N", hide_default_value = true, default_value_t = 1000, allow_hyphen_values = true, value_parser = clap::value_parser!(u64).range(1..))]
     candidates: u64,
     /// Schedules of the first and of the last plan; 20 if absent
-    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = 20, allow_hyphen_values = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = SCHEDULES, allow_hyphen_values = true, value_parser = clap::value_parser!(u64).range(1..))]
     schedules: u64,
     /// Runs side by side; all cores if absent
     #[arg(long, value_name = "N", value_parser = parse_jobs, allow_hyphen_values = true)]
@@ -83,11 +87,50 @@ impl Shrink {
     }
 }
 
-/// Keeps what it came to, and tells it.
-fn tell(failure: &Failure, folder: &Path, shrunk: &Shrunk, took: Duration) -> Result<(), CliError> {
+/// Shrinks a failure that is kept for so long, beside what else is told of it; a line about what is left. `None` where
+/// it was stopped or is as small as it can be.
+pub fn shrink_briefly(
+    systems: Systems,
+    folder: &Path,
+    limit: Duration,
+    jobs: usize,
+    stop: &AtomicBool,
+) -> Result<Option<String>, CliError> {
+    let failure = Failure::load(systems, folder)?;
+    let limits = Limits { candidates: u64::MAX, schedules: SCHEDULES, jobs };
+    let mut progress = Progress::start();
+    let shrunk = shrink(systems, &failure, limits, stop, |now| {
+        let elapsed = progress.elapsed();
+        progress
+            .show(elapsed.div_duration_f64(limit), || format!("shrinks: {}", sizes(&now.measure)));
+        elapsed < limit
+    });
+    progress.finish();
+    let Some(shrunk) = shrunk else { return Ok(None) };
+    let [whole, last] = &shrunk.measures;
+    let Some(rates) = shrunk.rates.filter(|_| last.is_less_than(whole)) else { return Ok(None) };
+    let kept = keep(&failure, folder, &shrunk)?;
+    let (faults, nodes) = (last.faults, last.nodes);
+    Ok(Some(format!(
+        "shrunk  {faults} of {} faults, {nodes} of {} nodes; fails under {}\n        cargo run -- replay {}",
+        whole.faults,
+        whole.nodes,
+        rates[1],
+        kept.display()
+    )))
+}
+
+/// Keeps the plan that is left in the folder of the failure, with what people read of it.
+fn keep(failure: &Failure, folder: &Path, shrunk: &Shrunk) -> Result<PathBuf, CliError> {
     let traced = shrunk.traced(failure);
     let kept = keep_shrunk(folder, &shrunk.failure(failure), &traced)?;
     save_report(&kept, &report_of(&traced, &kept, "", ""), &page_of(&traced, &kept))?;
+    Ok(kept)
+}
+
+/// Keeps what it came to, and tells it.
+fn tell(failure: &Failure, folder: &Path, shrunk: &Shrunk, took: Duration) -> Result<(), CliError> {
+    let kept = keep(failure, folder, shrunk)?;
     out(&compared(&shrunk.measures));
     match shrunk.rates {
         Some([whole, last]) => {

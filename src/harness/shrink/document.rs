@@ -99,6 +99,16 @@ impl Document {
         changed
     }
 
+    /// The same with others in the place of one of the tables of a name.
+    #[must_use]
+    pub fn with_tables(&self, name: &str, index: usize, tables: Vec<toml::Table>) -> Self {
+        let mut changed = self.clone();
+        if let Some(all) = changed.0.get_mut(name).and_then(toml::Value::as_array_mut) {
+            all.splice(index..=index, tables.into_iter().map(toml::Value::Table));
+        }
+        changed
+    }
+
     /// Takes out the faults that hang on one that is not there.
     fn drop_orphans(&mut self) {
         let Some(faults) = self.0.get_mut(FAULT).and_then(toml::Value::as_array_mut) else {

@@ -6,6 +6,7 @@
 
 mod candidates;
 mod document;
+mod messages;
 mod rates;
 mod shrinker;
 mod signature;

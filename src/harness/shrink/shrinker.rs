@@ -3,6 +3,7 @@
 use super::{
     candidates,
     document::{Document, FAULT, Measure},
+    messages,
     rates::Rate,
     signature::Signature,
     trial::{Candidate, Kept, Trial},
@@ -125,8 +126,8 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
             if self.is_over() {
                 return false;
             }
-            if !is_smaller {
-                return true;
+            if !is_smaller && !self.fewer_messages() {
+                return !self.is_over();
             }
         }
     }
@@ -284,6 +285,31 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
         while self.try_all(candidates::plainer_faults(self.document())) {}
     }
 
+    /// Faults of messages that hit fewer of them; whether one does now.
+    fn fewer_messages(&mut self) -> bool {
+        let traced = self.trial.traced(self.best());
+        if self.try_all(messages::narrower(self.document(), &traced)) {
+            return true;
+        }
+        let faults = self.document().count(FAULT);
+        (0..faults).any(|index| {
+            let Some(explicit) = messages::explicit(self.document(), index, &traced) else {
+                return false;
+            };
+            let before = self.kept.len();
+            if !self.try_all(vec![explicit]) {
+                return false;
+            }
+            self.fewer_faults();
+            // Frames that are many say less than a rate.
+            let is_kept = self.document().count(FAULT) <= faults;
+            if !is_kept {
+                self.kept.truncate(before);
+            }
+            is_kept
+        })
+    }
+
     /// The smallest plan that fails at least half as often as the whole one. Where plans on the way to it fail too
     /// seldom, it goes on from before the first of them, and asks several schedules about each step.
     fn accept(mut self, mut is_done: bool) -> Shrunk {
@@ -355,7 +381,7 @@ impl Shrunk {
         Failure::of(&self.plan, &self.outcome, of.sabotage, self.input.clone())
     }
 
-    /// The run with its trace and its history.
+    /// The run with its trace.
     pub fn traced(&self, of: &Failure) -> RunOutcome {
         let config = RunConfig { trace: true, input: self.input.clone(), ..of.config() };
         run_on_fresh_thread(&self.plan, &config)

@@ -90,6 +90,13 @@ impl Trial<'_> {
         (tried, kept)
     }
 
+    /// The run of a plan with its trace.
+    pub fn traced(&self, kept: &Kept) -> RunOutcome {
+        let input = kept.candidate.input.clone();
+        let config = RunConfig { trace: true, input, ..self.failure.config() };
+        run_on_fresh_thread(&kept.scenario, &config)
+    }
+
     /// Under how many of the first so many schedules a plan fails so; `None` when it was stopped meanwhile.
     pub fn failures(
         &self,

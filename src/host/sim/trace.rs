@@ -49,6 +49,14 @@ impl TraceLine {
         }
     }
 
+    /// The number in a field, if it has one of that name that is a number.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        match self.field(name)? {
+            FieldValue::Number(number) => Some(*number),
+            _ => None,
+        }
+    }
+
     fn field(&self, name: &str) -> Option<&FieldValue> {
         self.fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }

@@ -114,7 +114,7 @@ function paintFaults(width) {
     const [left, right] = [x(atTime(fault.from)), x(atTime(fault.to))];
     if (right < 0 || left > width) continue;
     const span = Math.max(right - left, 2);
-    ink.globalAlpha = 0.22;
+    ink.globalAlpha = 0.13;
     for (const lane of fault.nodes) ink.fillRect(left, y(lane) - tall / 2 + 1, span, tall - 2);
     ink.globalAlpha = 0.9;
     ink.fillRect(left, 18, span, 4);

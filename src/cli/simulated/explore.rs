@@ -13,6 +13,7 @@ use super::{
 use crate::{
     harness::{
         event::Milestone,
+        explore::SHRUNK,
         language::{COLUMNS, wrap},
         report::{describe_group, describe_sweep},
         run::{
@@ -71,7 +72,8 @@ pub struct Explore {
     /// Switch a known bug on; `list --sabotages` names them
     #[arg(long, value_name = "NAME")]
     sabotage: Option<String>,
-    /// Shrink each failure that is told in full for so long, such as 30s, or 0s for not at all; 10s if absent
+    /// Shrink each failure that is told in full, with no new candidate after this time, such as 30s; 10s if absent,
+    /// 0s for not at all
     #[arg(long, value_name = "DURATION", value_parser = parse_length, allow_hyphen_values = true)]
     shrink_for: Option<Duration>,
     /// Write one JSON object to FILE, or to standard output and no text
@@ -110,7 +112,7 @@ impl Explore {
             keeper,
         };
         let mut told = swept.tell_failures();
-        swept.shrink_failures(systems, &mut told);
+        swept.shrink_failures(systems, &mut told, &interrupt);
         let mut result =
             told.values().map(|told| told.outcome).fold(swept.result(), Outcome::worse);
         if !print::is_stdout(self.json.as_ref()) {
@@ -239,16 +241,26 @@ impl Swept<'_> {
     }
 
     /// Makes the plans of those smaller that are told in full.
-    fn shrink_failures(&self, systems: Systems, told: &mut BTreeMap<u64, FailureReport>) {
+    fn shrink_failures(
+        &self,
+        systems: Systems,
+        told: &mut BTreeMap<u64, FailureReport>,
+        interrupt: &Interrupt,
+    ) {
         let limit = self.command.shrink_for.unwrap_or(SHRINK_FOR);
         let stop = &self.plan.stop;
-        if limit.is_zero() || self.interrupted {
+        if limit.is_zero() {
             return;
         }
         // The time of the sweep may be over, and that of shrinking is its own.
         stop.store(false, Ordering::Relaxed);
         for report in told.values_mut() {
-            let Some(folder) = &report.folder else { continue };
+            let is_sound = report.outcome != Outcome::NotDeterministic;
+            let Some(folder) = report.folder.as_ref().filter(|_| is_sound) else { continue };
+            // What was shrunk before may have had more time.
+            if interrupt.is_wanted() || folder.join(SHRUNK).exists() {
+                continue;
+            }
             match shrink_briefly(systems, folder, limit, self.plan.jobs, stop) {
                 Ok(None) => {}
                 Ok(Some(line)) => report.text += &format!("\n{line}"),

@@ -203,7 +203,10 @@ pub fn page_of(outcome: &RunOutcome, folder: &Path) -> String {
 pub fn folder_of(path: &Path) -> PathBuf {
     match path.is_dir() {
         true => path.to_path_buf(),
-        false => path.parent().unwrap_or(path).to_path_buf(),
+        false => match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+            _ => PathBuf::from("."),
+        },
     }
 }
 

@@ -82,7 +82,7 @@ impl Page<'_> {
         }
         let is_shrunk = !self.shrunk.is_empty();
         let more =
-            if is_shrunk { " faults left | nodes | lines | re-runs | seconds |" } else { "" };
+            if is_shrunk { " faults left | nodes | lines | candidates | seconds |" } else { "" };
         let columns = 6 + more.matches('|').count();
         text += &format!("| bug | published | caught by | runs | line ran | shown by |{more}\n");
         text += &format!("|{}\n", "---|".repeat(columns));
@@ -125,8 +125,8 @@ impl Page<'_> {
         let seconds = median(|one| one.seconds)?;
         Some(format!(
             "Of {} of them the plan of the shortest search was shrunk: {faults} faults and {nodes} nodes, of those whose \
-             number is a setting, are left in the median, after {candidates} candidates and, with the 20 schedules of the first and the \
-             last plan, {seconds:.1} seconds.",
+             number is a setting, are left in the median, after {candidates} candidates. That took {seconds:.1} \
+             seconds, with the runs that show how often the first and the last plan fail.",
             self.shrunk.len()
         ))
     }

@@ -13,7 +13,10 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Candidates for one bug at most.
@@ -61,6 +64,9 @@ pub fn shrink_all(
     let mut progress = Progress::start();
     let bugs = hunted.len();
     for (done, hunted) in hunted.iter().enumerate() {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
         let Some(failure) = failure_of(scenarios, hunted) else { continue };
         let one = Progress::start();
         let shrunk = shrink(systems, &failure, limits, stop, |now| {

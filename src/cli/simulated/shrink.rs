@@ -10,7 +10,7 @@ use super::{
     progress::{Progress, clock},
 };
 use crate::harness::{
-    explore::{Failure, keep_shrunk, save_report},
+    explore::{Failure, keep_shrunk},
     language::{printable, wrap},
     shrink::{Limits, Measure, Shrunk, shrink},
     system::Systems,
@@ -28,7 +28,7 @@ const SCHEDULES: u64 = 20;
 
 /// Makes the plan of a kept failure as small as it can be and still fail the same way.
 ///
-/// Faults are left out and made shorter, earlier and plainer; the cluster, its jobs and their input are
+/// Faults are left out, made shorter and plainer, and come earlier; the cluster, its jobs and their input are
 /// made smaller; settings go back to their defaults. A smaller plan counts if the same invariant breaks by
 /// the same two kinds of event under the schedule that failed; what comes out at the end fails under at
 /// least half as many schedules as the whole plan. It is kept in the folder `shrunk` of the failure, which
@@ -79,7 +79,7 @@ impl Shrink {
         });
         let took = progress.finish();
         let Some(shrunk) = shrunk else {
-            out("it does not fail any more: see `cargo run -- replay`");
+            out("it does not fail any more, or another way: see `cargo run -- replay`");
             return Ok(Outcome::Violated);
         };
         tell(&failure, &folder, &shrunk, took)?;
@@ -123,9 +123,9 @@ pub fn shrink_briefly(
 /// Keeps the plan that is left in the folder of the failure, with what people read of it.
 fn keep(failure: &Failure, folder: &Path, shrunk: &Shrunk) -> Result<PathBuf, CliError> {
     let traced = shrunk.traced(failure);
-    let kept = keep_shrunk(folder, &shrunk.failure(failure), &traced)?;
-    save_report(&kept, &report_of(&traced, &kept, "", ""), &page_of(&traced, &kept))?;
-    Ok(kept)
+    let (report, page) =
+        (|at: &Path| report_of(&traced, at, "", ""), |at: &Path| page_of(&traced, at));
+    Ok(keep_shrunk(folder, &shrunk.failure(failure), &traced, report, page)?)
 }
 
 /// Keeps what it came to, and tells it.

@@ -1,7 +1,7 @@
 //! Keeping a failure: its folder is written aside and gets its name when what is needed to run it again is
 //! in it and synced, so that whoever is killed leaves a whole one or none.
 
-use super::folder::{Failure, FailureRecord, FolderError, save_evidence};
+use super::folder::{Failure, FailureRecord, FolderError, save_evidence, save_report};
 use crate::harness::run::RunOutcome;
 use std::{
     fs::{File, TryLockError},
@@ -144,7 +144,8 @@ pub fn keep(
     aside.give_name(failures, failure)
 }
 
-/// Keeps a shrunk plan in the folder of the failure that it is of, in the place of one that is there.
+/// Keeps a shrunk plan in the folder of the failure that it is of, in the place of one that is there; `report` and
+/// `page` are told where that is.
 ///
 /// # Errors
 /// [`FolderError`], naming the file.
@@ -153,17 +154,27 @@ pub fn keep_shrunk(
     of: &Path,
     failure: &Failure,
     outcome: &RunOutcome,
+    report: impl Fn(&Path) -> String,
+    page: impl Fn(&Path) -> String,
 ) -> Result<PathBuf, FolderError> {
+    let folder = of.join(SHRUNK);
     let aside = Aside::new(of)?;
     failure.save(aside.path(), outcome)?;
     save_evidence(aside.path(), outcome)?;
+    save_report(aside.path(), &report(&folder), &page(&folder))?;
     sync(aside.path())?;
-    let folder = of.join(SHRUNK);
+    let at = |error| FolderError::of(&folder, error);
+    // What was there goes when the new one is there.
+    let before = Aside::new(of)?;
+    let old = before.path().join(SHRUNK);
     if folder.exists() {
-        std::fs::remove_dir_all(&folder).map_err(|error| FolderError::of(&folder, error))?;
+        std::fs::rename(&folder, &old).map_err(at)?;
     }
-    std::fs::rename(aside.path(), &folder).map_err(|error| FolderError::of(&folder, error))?;
+    std::fs::rename(aside.path(), &folder).map_err(at)?;
     let _renamed = aside.folder.keep();
+    drop(before);
+    // Others may be writing beside it.
+    let _ = std::fs::remove_dir(of.join(ASIDE));
     sync(of)?;
     Ok(folder)
 }

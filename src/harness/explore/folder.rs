@@ -11,6 +11,7 @@
 
 use crate::{
     harness::{
+        check::Verdict,
         event::Milestone,
         fault::{FaultSpec, PlannedFault},
         language::{FILE_BYTES_MAX, ScenarioError, read_file},
@@ -202,6 +203,12 @@ impl Failure {
             (true, false) => Some(format!("{digest}, but it is judged as {verdict}")),
             (true, true) => None,
         }
+    }
+
+    /// Whether a run ended as the one that was kept, whatever one that is stuck waits for.
+    pub fn is_verdict(&self, verdict: &Verdict) -> bool {
+        let first = |text: &str| text.split(',').next().unwrap_or_default().to_string();
+        first(&verdict.to_string()) == first(&self.record.verdict)
     }
 
     /// The run as it was.

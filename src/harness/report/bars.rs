@@ -38,7 +38,9 @@ pub fn bars(outcome: &RunOutcome) -> Vec<Bar> {
         }
         match kept.span() {
             Some(Span::Began { group, key }) => {
-                open.insert((group, key.clone()), bars.len());
+                if let Some(earlier) = open.insert((group, key.clone()), bars.len()) {
+                    bars[earlier].ended = Some(*at);
+                }
                 bars.push(Bar { group, label: key, began: *at, ended: None });
             }
             Some(Span::Ended { group, key, how }) => {

@@ -9,6 +9,7 @@ mod sweep;
 mod text;
 mod timeline;
 
+pub use names::with_names;
 pub use page::page;
 pub use snapshot::snapshot;
 pub use sweep::{describe_group, describe_sweep};

@@ -3,7 +3,7 @@
 use crate::harness::run::RunOutcome;
 
 /// An event in which nodes go by their names.
-pub(super) fn with_names(outcome: &RunOutcome, event: &str) -> String {
+pub fn with_names(outcome: &RunOutcome, event: &str) -> String {
     let named = |text: String, (node, name): (_, &String)| {
         text.replace(&format!("{node:?}/"), &format!("{name}/"))
     };

@@ -85,8 +85,9 @@ struct PageBar {
 /// shows it again.
 pub fn page(outcome: &RunOutcome, told: &[(&'static str, String)]) -> String {
     let data = Builder::new(outcome).page(told);
-    // A script ends at the first such tag, also within a text.
-    let data = serde_json::to_string(&data).expect("it has string keys only").replace("</", "<\\/");
+    // No text of the run may look like a tag, which could end the script or begin another.
+    let data =
+        serde_json::to_string(&data).expect("it has string keys only").replace('<', "\\u003c");
     let title = escaped(&format!("{} in {}", outcome.verdict, outcome.scenario));
     let parts = [("@TITLE@", &*title), ("@STYLE@", STYLE), ("@SCRIPT@", SCRIPT), ("@DATA@", &data)];
     let (mut page, mut rest) = (String::new(), HTML);
@@ -173,18 +174,12 @@ impl<'a> Builder<'a> {
             .collect();
         let is_message = |line: &TraceLine| line.says("message").is_some();
         let is_shown = |line: &&TraceLine| {
-            words.contains_key(&line.entry) || led.contains(&line.entry) || is_arrival(line)
+            words.contains_key(&line.entry) || led.contains(&line.entry) || fate_of(line).is_some()
         };
         let all = outcome.trace.iter().filter(is_shown).count();
         let shown = outcome.trace.iter().filter(is_shown).skip(all.saturating_sub(ENTRIES_MAX));
-        let mut lost = outcome.fates.iter().filter(|fate| fate.fate != "duplicated").peekable();
         let mut places = BTreeMap::new();
         for line in shown {
-            while let Some(fate) = lost.next_if(|fate| fate.time <= line.time) {
-                let (from, to) = (self.lanes[&fate.from], self.lanes[&fate.to]);
-                let text = self.text(format!("{:?} {}", fate.kind, fate.fate));
-                self.push(fate.time / 1000, LOST, from as i64, to as i64, text);
-            }
             places.insert(line.entry, self.entries.time.len() as i64);
             let lane = |name: &str| {
                 let name = line.says(name)?;
@@ -192,13 +187,15 @@ impl<'a> Builder<'a> {
             };
             let (node, from, to) = (lane("node"), lane("from"), lane("to"));
             let cause = self.cause_of(line, &places);
-            match (from, to) {
-                (Some(from), Some(to)) if is_message(line) => {
-                    let text = self.text(line.says("message").unwrap_or_default().to_string());
-                    self.push(line.time / 1000, MESSAGE, from, to, text);
-                    let sent =
-                        line.cause.and_then(|cause| self.line(cause)).map_or(line.time, |c| c.time);
-                    *self.entries.sent.last_mut().expect("it was just put there") = sent / 1000;
+            match (from, to, fate_of(line)) {
+                (Some(from), Some(to), Some(fate)) if is_message(line) => {
+                    let kind = if fate.is_empty() { MESSAGE } else { LOST };
+                    let message = line.says("message").unwrap_or_default();
+                    let text = self.text(format!("{message} {fate}").trim_end().to_string());
+                    self.push(line.time / 1000, kind, from, to, text);
+                    let cause = line.cause.and_then(|cause| self.line(cause));
+                    let sent = cause.map_or(line.time, |cause| cause.time) / 1000;
+                    *self.entries.sent.last_mut().expect("it was just put there") = sent;
                 }
                 _ => {
                     let told = words.get(&line.entry).cloned();
@@ -292,9 +289,18 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Whether a frame or a packet has come.
-fn is_arrival(line: &TraceLine) -> bool {
-    matches!(line.kind, "frame-delivered" | "packet-delivered")
+/// What became of a frame or a packet in words, nothing where it has come; `None` of what is none, or has not come to
+/// its end.
+fn fate_of(line: &TraceLine) -> Option<String> {
+    match line.kind {
+        "frame-delivered" | "packet-delivered" => Some(String::new()),
+        "frame-lost" | "packet-lost" => {
+            Some(format!("lost: {}", line.says("why").unwrap_or_default()))
+        }
+        "frame-corrupted" | "packet-corrupted" => Some("damaged".to_string()),
+        "packet-cut-short" => Some("cut short".to_string()),
+        _ => None,
+    }
 }
 
 fn plain(line: &TraceLine) -> String {

@@ -9,11 +9,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 /// By how much all sizes are divided at once, the boldest first.
 const SCALES: [u64; 6] = [u64::MAX, 256, 64, 16, 4, 2];
-/// Keys of a fault without which it means nothing less than before.
+/// Keys of a fault that only bound when, or whom, it strikes.
 const OPTIONAL_OF_FAULTS: [&str; 5] =
     ["until", "no-later-than", "not-before", "must-strike", "nodes"];
-/// Keys of a fault that say how long something is.
-const TIMES_OF_FAULTS: [&str; 3] = ["duration", "by", "age"];
+/// Keys of a fault that say how long something takes, or how late it is.
+const TIMES_OF_FAULTS: [&str; 5] = ["duration", "at", "by", "age", "every"];
 
 /// Without the faults of these places.
 pub(super) fn without_faults(document: &Document, gone: impl Iterator<Item = usize>) -> Document {
@@ -50,7 +50,13 @@ pub(super) fn scaled(document: &Document, system: &SystemSpec) -> Vec<Document> 
 
 fn with_earlier_faults(document: &Document, scale: u64) -> Document {
     (0..document.count(FAULT)).fold(document.clone(), |document, index| {
-        let Some((place, condition)) = condition_of(&document, index) else { return document };
+        let Some((place, condition)) = condition_of(&document, index) else {
+            let at = time_of(&document, index, "at").map(|at| millis_of(at, scale));
+            return match at {
+                Some(earlier) => document.with(&place_of(index, "at"), Some(text(earlier))),
+                None => document,
+            };
+        };
         let nth = condition.get("nth").and_then(number).unwrap_or(1);
         let earlier = with_field(&condition, "nth", whole((nth / scale).max(1)));
         document.with(&place, Some(earlier))
@@ -69,11 +75,14 @@ pub(super) fn with_less(document: &Document, system: &SystemSpec) -> Vec<Vec<Doc
     sizes(document, system).into_iter().map(less).collect()
 }
 
-/// Without one of the tables of which there can be several, for each; the first of a name stays.
+/// Without one of the tables of which there are several, for each, the last one first.
 pub(super) fn without_tables(document: &Document) -> Vec<Document> {
     let of_name = |name: String| {
         let count = document.count(&name);
-        (1..count).rev().map(move |index| document.without(&name, &BTreeSet::from([index])))
+        (0..count)
+            .filter(move |_| count > 1)
+            .rev()
+            .map(move |index| document.without(&name, &BTreeSet::from([index])))
     };
     document.several().into_iter().flat_map(of_name).collect()
 }
@@ -110,8 +119,7 @@ pub(super) fn plainer_faults(document: &Document) -> Vec<Document> {
             found.push(document.with(&place(key), None));
         }
         for key in TIMES_OF_FAULTS {
-            let time = fault.get(key).and_then(toml::Value::as_str).and_then(parse_duration);
-            for shorter in time.into_iter().flat_map(shorter) {
+            for shorter in time_of(document, index, key).into_iter().flat_map(shorter) {
                 found.push(document.with(&place(key), Some(text(shorter))));
             }
         }
@@ -134,7 +142,7 @@ pub(super) fn plainer_faults(document: &Document) -> Vec<Document> {
     different(document, found.into_iter())
 }
 
-/// Nothing of the plan but with all that begins after a time healed from that time on.
+/// The same with an earlier `heal-at`.
 pub(super) fn healed_at(document: &Document, at: Duration) -> Document {
     let place = Place { table: String::new(), index: None, key: "heal-at".to_string() };
     let now = document.get(&place).and_then(toml::Value::as_str).and_then(parse_duration);
@@ -160,6 +168,15 @@ fn condition_of(document: &Document, index: usize) -> Option<(Place, toml::Table
     Some((place_of(index, "on"), condition))
 }
 
+fn time_of(document: &Document, index: usize, key: &str) -> Option<Duration> {
+    document.one(FAULT, index)?.get(key)?.as_str().and_then(parse_duration)
+}
+
+/// A part of a time, in whole milliseconds.
+fn millis_of(time: Duration, part: u64) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX) / part)
+}
+
 fn place_of(index: usize, key: &str) -> Place {
     Place { table: FAULT.to_string(), index: Some(index), key: key.to_string() }
 }
@@ -172,10 +189,8 @@ fn with_field(table: &toml::Table, key: &str, value: toml::Value) -> toml::Value
 
 /// Shorter times, to the millisecond where it has some.
 fn shorter(time: Duration) -> Vec<Duration> {
-    let millis = time.as_millis();
-    let parts = [16, 4, 2].map(|part| u64::try_from(millis / part).unwrap_or(u64::MAX));
-    let mut times: Vec<Duration> =
-        parts.into_iter().filter(|ms| *ms > 0).map(Duration::from_millis).collect();
+    let parts = [16, 4, 2].map(|part| millis_of(time, part));
+    let mut times: Vec<Duration> = parts.into_iter().filter(|time| !time.is_zero()).collect();
     times.dedup();
     times.retain(|shorter| *shorter < time);
     times

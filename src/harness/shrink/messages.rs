@@ -8,7 +8,7 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Up to so many lost frames each becomes a fault of its own.
-const FRAMES_MAX: usize = 40;
+const FRAMES_MAX: usize = 24;
 /// Kinds of messages that are tried in place of all.
 const KINDS_MAX: usize = 8;
 /// Kinds of faults that strike links and can be bound to one kind of message.

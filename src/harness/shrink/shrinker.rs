@@ -20,10 +20,12 @@ use std::{
     time::Duration,
 };
 
-/// A failure that is looked at for so long after what broke, where faults end then.
+/// How long after the failure the plan may still have faults.
 const AFTER_THE_FAILURE: Duration = Duration::from_secs(1);
 /// Up to so many faults each is tried alone.
 const ALONE_MAX: usize = 16;
+/// With so many more faults, each of one frame, a plan is still simpler than with a rate.
+const FRAMES_FOR_A_RATE: usize = 2;
 /// Schedules that are asked about one step.
 const SCHEDULES_OF_A_STEP: u64 = 6;
 
@@ -78,12 +80,12 @@ struct Shrinker<'a, F> {
     /// What was tried; nothing is tried twice.
     known: Vec<Candidate>,
     /// How often the whole plan fails, once each step is held to it.
-    asked: Option<Rate>,
-    /// The plans that failed, each smaller than the one before.
+    rate_to_meet: Option<Rate>,
+    /// The plans that failed, mostly each smaller than the one before.
     kept: Vec<Kept>,
 }
 
-/// Makes a failure's plan smaller. `None` when it does not fail any more. Once `on_progress` says that it is enough no
+/// Makes a failure's plan smaller. `None` when it does not fail any more, or another way than when it was kept. Once `on_progress` says that it is enough no
 /// more candidates are tried; once `stop` is set nothing is run any more.
 pub fn shrink(
     systems: Systems,
@@ -94,6 +96,9 @@ pub fn shrink(
 ) -> Option<Shrunk> {
     let outcome = run_on_fresh_thread(&failure.plan, &failure.config());
     let wanted = Signature::of(&outcome)?;
+    if !failure.is_verdict(&outcome.verdict) {
+        return None;
+    }
     let document = Document::of(&failure.plan);
     let candidate = Candidate { document, input: failure.input.clone() };
     let whole = Kept { candidate, scenario: failure.plan.clone(), outcome };
@@ -105,7 +110,7 @@ pub fn shrink(
         on_progress,
         tried: 0,
         known: Vec::new(),
-        asked: None,
+        rate_to_meet: None,
         kept: vec![whole],
     };
     let is_done = shrinker.run();
@@ -116,6 +121,9 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
     /// Whether nothing could be made smaller in the end.
     fn run(&mut self) -> bool {
         self.without_what_never_came();
+        self.fewer_faults();
+        // Rates become frames while they are the rates that were drawn.
+        self.fewer_messages();
         loop {
             let before = self.measure();
             self.fewer_faults();
@@ -159,11 +167,10 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
         loop {
             candidates.retain(|candidate| !self.known.contains(candidate));
             let left = self.limits.candidates - self.tried.min(self.limits.candidates);
-            candidates.truncate(usize::try_from(left).unwrap_or(usize::MAX));
             if candidates.is_empty() || self.is_over() {
                 return false;
             }
-            let Some(kept) = self.try_some(candidates.clone()) else { return false };
+            let Some(kept) = self.try_some(candidates.clone(), left) else { return false };
             self.kept.push(kept);
             if self.fails_often() {
                 return true;
@@ -173,10 +180,10 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
     }
 
     /// Runs candidates up to the first that fails as the whole plan does.
-    fn try_some(&mut self, candidates: Vec<Candidate>) -> Option<Kept> {
+    fn try_some(&mut self, candidates: Vec<Candidate>, most: u64) -> Option<Kept> {
         let mut progress = self.progress(false);
         let on_progress = &mut self.on_progress;
-        let (tried, kept) = self.trial.first_that_fails(candidates, || {
+        let (tried, kept) = self.trial.first_that_fails(candidates, most, || {
             progress.candidates += 1;
             on_progress(&progress)
         });
@@ -187,7 +194,7 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
 
     /// Whether the last plan fails often enough, as far as a few schedules tell, where that is asked of each step.
     fn fails_often(&mut self) -> bool {
-        let Some(whole) = self.asked else { return true };
+        let Some(whole) = self.rate_to_meet else { return true };
         let rate = self.rate(self.kept.len() - 1, SCHEDULES_OF_A_STEP);
         rate.is_some_and(|rate| rate.is_half_of(whole))
     }
@@ -196,7 +203,7 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
         Progress { candidates: self.tried, measure: self.measure(), is_accepting }
     }
 
-    /// Faults that struck nothing before it failed, and the time after that, cost a run and no thought.
+    /// Faults that struck nothing or came after it failed, and the time after that, go at once.
     fn without_what_never_came(&mut self) {
         let outcome = &self.best().outcome;
         let broken = outcome.violations.first().map(|violation| violation.at.time);
@@ -302,7 +309,7 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
             }
             self.fewer_faults();
             // Frames that are many say less than a rate.
-            let is_kept = self.document().count(FAULT) <= faults;
+            let is_kept = self.document().count(FAULT) <= faults + FRAMES_FOR_A_RATE;
             if !is_kept {
                 self.kept.truncate(before);
             }
@@ -317,10 +324,12 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
         let mut last = whole;
         let mut given_up = 0;
         if let Some(whole) = whole {
-            last = self.rate(self.kept.len() - 1, self.limits.schedules);
+            if self.kept.len() > 1 {
+                last = self.rate(self.kept.len() - 1, self.limits.schedules);
+            }
             if last.is_some_and(|last| !last.is_half_of(whole)) {
                 given_up += self.back_to_half(whole);
-                self.asked = Some(whole);
+                self.rate_to_meet = Some(whole);
                 is_done = self.run() && is_done;
                 last = self.rate(self.kept.len() - 1, self.limits.schedules);
                 if last.is_some_and(|last| !last.is_half_of(whole)) {

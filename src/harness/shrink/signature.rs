@@ -1,6 +1,7 @@
 //! What a smaller plan must still do.
 
-use crate::harness::{check::Verdict, run::RunOutcome};
+use crate::harness::{check::Verdict, report::with_names, run::RunOutcome};
+use std::collections::BTreeSet;
 
 /// Words of an event that tell its kind; what follows are details.
 const WORDS_MAX: usize = 10;
@@ -28,13 +29,15 @@ impl Signature {
             other => other.name().to_string(),
         };
         if let Some(broken) = outcome.violations.first() {
-            let events = [kind_of(&broken.before), kind_of(&broken.now)];
+            let nodes: BTreeSet<&str> = outcome.nodes.values().map(String::as_str).collect();
+            let kind = |event: &str| kind_of(&with_names(outcome, event), &nodes);
+            let events = [kind(&broken.before), kind(&broken.now)];
             let node = outcome.nodes.get(&broken.at.process.0);
             let role = node.map(|name| role_of(name)).unwrap_or_default();
             return Some(Signature { what, events, role });
         }
         let waits_for = match &outcome.verdict {
-            Verdict::Stuck { waits_for } => kind_of(waits_for),
+            Verdict::Stuck { waits_for } => kind_of(waits_for, &BTreeSet::new()),
             _ => Vec::new(),
         };
         Some(Signature { what, events: [waits_for, Vec::new()], role: String::new() })
@@ -46,8 +49,8 @@ fn role_of(node: &str) -> String {
 }
 
 /// The first words of an event's text that have no digit, without what stands in brackets or quotes: ids, numbers,
-/// times and lists are details.
-fn kind_of(event: &str) -> Vec<String> {
+/// times and lists are details. Of a node its role counts.
+fn kind_of(event: &str, nodes: &BTreeSet<&str>) -> Vec<String> {
     let mut depth = 0_usize;
     let mut quoted = false;
     let plain: String = event
@@ -65,8 +68,12 @@ fn kind_of(event: &str) -> Vec<String> {
         .collect();
     let words = plain.split(|c: char| !(c.is_alphanumeric() || "-_./".contains(c)));
     let names = words.map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
-    let told = names.filter(|word| !word.is_empty() && !word.contains(|c: char| c.is_numeric()));
-    told.take(WORDS_MAX).map(str::to_string).collect()
+    let told = names.filter_map(|word| {
+        let node = word.split('/').next().filter(|name| nodes.contains(name));
+        let is_word = !word.is_empty() && !word.contains(|c: char| c.is_numeric());
+        node.map(role_of).or_else(|| is_word.then(|| word.to_string()))
+    });
+    told.take(WORDS_MAX).collect()
 }
 
 #[cfg(test)]

@@ -51,10 +51,12 @@ impl Trial<'_> {
     }
 
     /// Of a list of candidates the first that fails as the whole plan does, whatever the number of threads, behind
-    /// those that had to be tried for it, itself among them; each run is told. What can't be run is passed over.
+    /// those that had to be tried for it, itself among them; each run is told. What can't be run is passed over, and of the
+    /// others at most so many are tried.
     pub fn first_that_fails(
         &self,
         candidates: Vec<Candidate>,
+        most: u64,
         mut goes_on: impl FnMut() -> bool,
     ) -> (Vec<Candidate>, Option<Kept>) {
         let known: Vec<(Candidate, Arc<Scenario>)> = candidates
@@ -66,6 +68,7 @@ impl Trial<'_> {
                     one.input.as_ref().is_none_or(|text| scenario.system.check_input(text).is_ok());
                 fits.then(|| (one, Arc::new(scenario)))
             })
+            .take(usize::try_from(most).unwrap_or(usize::MAX))
             .collect();
         let run = |index: usize| {
             let (candidate, scenario) = &known[index];
@@ -85,6 +88,8 @@ impl Trial<'_> {
         let tried = known[..tried].iter().map(|(candidate, _)| candidate.clone()).collect();
         let kept = found.map(|(index, outcome)| {
             let (candidate, scenario) = known[index].clone();
+            // There may be very many of them.
+            let outcome = RunOutcome { history: Vec::new(), ..outcome };
             Kept { candidate, scenario, outcome }
         });
         (tried, kept)

@@ -6,11 +6,11 @@ const EVENT = 0, MESSAGE = 1, LOST = 2, OTHER = 3;
 const byId = id => document.getElementById(id);
 const canvas = byId("diagram"), ink = canvas.getContext("2d", { alpha: false });
 const style = getComputedStyle(document.documentElement);
-const LANE_MIN = 22, TOP = 26, REACH = 6;
+const LANE_MIN = 22, TOP = 26, REACH = 6, FOUND_MAX = 5000;
 
 const state = {
   from: 0, to: 1, byOrder: false, kind: "all", onlyCauses: false, picked: -1, found: [], at: -1,
-  off: new Set(), words: "",
+  off: new Set(),
 };
 const seconds = (us, digits = 3) => (us / 1e6).toFixed(digits) + "s";
 const text = place => data.strings[E.text[place]];
@@ -31,7 +31,7 @@ const sentPlace = new Float64Array(N);
 for (let place = 0; place < N; place++) {
   sentPlace[place] = E.kind[place] === MESSAGE ? firstAt(E.sent[place]) : place;
 }
-// Of the entries up to each one the earliest that any message behind it was sent: where drawing has to begin.
+// The earliest moment at which any entry from each place on was sent: how far behind the view drawing has to look.
 const earliest = new Float64Array(N + 1);
 earliest[N] = Infinity;
 for (let place = N - 1; place >= 0; place--) {
@@ -212,7 +212,8 @@ function paintChain() {
     ink.fill();
   });
   for (const place of state.found) {
-    ink.strokeRect(x(came(place)) - 3, y(E.node[place]) - 7, 6, 14);
+    const lane = E.kind[place] === MESSAGE ? E.peer[place] : E.node[place];
+    ink.strokeRect(x(came(place)) - 3, y(lane) - 7, 6, 14);
   }
 }
 
@@ -328,18 +329,17 @@ function pick(place) {
 
 function search() {
   const wanted = byId("search").value.trim().toLowerCase();
-  state.words = wanted;
   state.found = [];
   state.at = -1;
   if (wanted !== "") {
     const names = data.nodes.map(name => name.toLowerCase().includes(wanted));
     const hits = data.strings.map(words => words.toLowerCase().includes(wanted));
-    for (let place = 0; place < N && state.found.length < 5000; place++) {
+    for (let place = 0; place < N && state.found.length < FOUND_MAX; place++) {
       const met = hits[E.text[place]] || names[E.node[place]] || E.peer[place] >= 0 && names[E.peer[place]];
       if (met && isShown(place)) state.found.push(place);
     }
   }
-  byId("found").textContent = wanted === "" ? "" : `${state.found.length} found`;
+  byId("found").textContent = wanted === "" ? "" : `${state.found.length}${state.found.length < FOUND_MAX ? "" : " or more"} found`;
   draw();
 }
 function step(by) {
@@ -371,6 +371,20 @@ function nearest(atX, atY) {
     if (distance < least) [best, least] = [place, distance];
   }
   return best;
+}
+function barAt(atX, atY) {
+  const tall = Math.min(5, height() / 5);
+  return data.bars.find(bar => {
+    const top = y(bar.node) + 3 + (GROUPS[bar.group] || ["", 1])[1] * (tall + 1);
+    return atY >= top - 1 && atY <= top + tall + 1 && atX >= x(atTime(bar.from)) && atX <= x(atTime(bar.to));
+  });
+}
+function tellBar(bar) {
+  const head = document.createElement("h2");
+  head.textContent = `${node(bar.node)}: ${bar.label}`;
+  const when = document.createElement("p");
+  when.textContent = `${seconds(bar.from)} to ${seconds(bar.to)}`;
+  byId("detail").replaceChildren(head, when);
 }
 function toLine(px, py, ax, ay, bx, by) {
   const [dx, dy] = [bx - ax, by - ay], length = dx * dx + dy * dy;
@@ -421,6 +435,7 @@ function setUp() {
   if (data.broke >= 0) showFailure();
 }
 function place() {
+  canvas.style.minHeight = `${TOP + lanes * LANE_MIN}px`;
   [...byId("lanes").children].forEach((label, lane) => {
     label.style.top = `${y(lane) - 10}px`;
   });
@@ -444,9 +459,14 @@ canvas.addEventListener("pointermove", event => {
   if (dragged.moved) view(dragged.from + by, dragged.to + by);
 });
 canvas.addEventListener("pointerup", event => {
-  if (dragged && !dragged.moved) pick(nearest(event.offsetX, event.offsetY));
+  if (dragged && !dragged.moved) {
+    const [place, bar] = [nearest(event.offsetX, event.offsetY), barAt(event.offsetX, event.offsetY)];
+    pick(place);
+    if (place < 0 && bar) tellBar(bar);
+  }
   dragged = null;
 });
+canvas.addEventListener("pointercancel", () => { dragged = null; });
 const KEYS = {
   ArrowLeft: () => pan(-0.2), ArrowRight: () => pan(0.2), "+": () => zoom(0.6), "=": () => zoom(0.6), "-": () => zoom(1.6),
   Home: showWhole, f: showFailure, n: () => step(1), p: () => step(-1), o: () => byId("order").click(), c: () => byId("causes").click(),
@@ -499,7 +519,7 @@ function measure() {
     entries: N, opened: Math.round(opened), median: at(0.5), p95: at(0.95),
   });
 }
-if (location.hash === "#measure") window.addEventListener("load", measure);
 new ResizeObserver(() => { place(); draw(); }).observe(canvas);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 setUp();
+if (location.hash === "#measure") window.addEventListener("load", measure);

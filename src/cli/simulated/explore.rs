@@ -399,6 +399,7 @@ impl Swept<'_> {
                 "scenario": scenarios[run.scenario].name,
                 "verdict": run.verdict.to_string(),
                 "folder": self.keeper.folder(run.seed),
+                "shrunk": self.keeper.folder(run.seed).map(|at| at.join(SHRUNK)).filter(|at| at.exists()),
             })
         });
         let missed = never_reached(milestones, &known_milestones(self.plan))

@@ -109,7 +109,7 @@ impl Document {
         changed
     }
 
-    /// Takes out the faults that hang on one that is not there.
+    /// Takes out the faults that hang on one that is not there, and lets go of it those that only spare its nodes.
     fn drop_orphans(&mut self) {
         let Some(faults) = self.0.get_mut(FAULT).and_then(toml::Value::as_array_mut) else {
             return;
@@ -117,6 +117,13 @@ impl Document {
         loop {
             let name = |fault: &toml::Value| fault.get("name")?.as_str().map(str::to_string);
             let names: BTreeSet<String> = faults.iter().filter_map(name).collect();
+            for fault in faults.iter_mut().filter_map(toml::Value::as_table_mut) {
+                let spared = fault.get("nodes").and_then(|nodes| nodes.get("other-than"));
+                let spared = spared.and_then(toml::Value::as_str);
+                if spared.is_some_and(|spared| !names.contains(spared)) {
+                    fault.remove("nodes");
+                }
+            }
             let before = faults.len();
             faults.retain(|fault| others(fault).iter().all(|other| names.contains(other)));
             if faults.len() == before {
@@ -244,10 +251,10 @@ fn keys_of(
     keys.filter_map(|key| Some((place(key), known(key)?))).collect()
 }
 
-/// The faults to which one refers.
+/// The faults without which one comes to nothing.
 fn others(fault: &toml::Value) -> Vec<String> {
     let named = |key: &str, field: &str| fault.get(key)?.get(field)?.as_str().map(str::to_string);
-    let places = [("with", "fault"), ("nodes", "same-as"), ("nodes", "other-than")];
+    let places = [("with", "fault"), ("nodes", "same-as")];
     places.iter().filter_map(|(key, field)| named(key, field)).collect()
 }
 
@@ -276,4 +283,86 @@ pub(super) fn is_default(value: &toml::Value, setting: &Setting) -> bool {
             || number(value).is_some_and(|value| number(&default) == Some(value))
             || time(value).is_some_and(|value| time(&default) == Some(value))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAN: &str = r#"
+        [[job]]
+        name = "a"
+        [[job]]
+        name = "b"
+        [[fault]]
+        name = "cut"
+        [[fault]]
+        name = "later"
+        with = { fault = "cut", edge = "end" }
+        [[fault]]
+        name = "last"
+        with = { fault = "later" }
+        [[fault]]
+        name = "elsewhere"
+        nodes = { other-than = "cut" }
+        [[fault]]
+        name = "there"
+        nodes = { same-as = "cut" }
+    "#;
+
+    fn plan() -> Document {
+        Document(toml::from_str(PLAN).expect("it is TOML"))
+    }
+
+    fn names(document: &Document) -> Vec<&str> {
+        let faults = (0..document.count(FAULT)).filter_map(|index| document.one(FAULT, index));
+        faults.filter_map(|fault| fault.get("name")?.as_str()).collect()
+    }
+
+    #[test]
+    fn what_hangs_on_a_fault_goes_with_it_and_what_spares_its_nodes_stays() {
+        let without = plan().without(FAULT, &BTreeSet::from([0]));
+        assert_eq!(names(&without), ["elsewhere"]);
+        assert!(!without.one(FAULT, 0).expect("it is there").contains_key("nodes"));
+        let without = plan().without(FAULT, &BTreeSet::from([1]));
+        assert_eq!(names(&without), ["cut", "elsewhere", "there"]);
+        assert_eq!(plan().without(FAULT, &(0..5).collect()).count(FAULT), 0);
+    }
+
+    #[test]
+    fn others_take_the_place_of_a_fault() {
+        let table = |name: &str| toml::Table::from_iter([("name".to_string(), name.into())]);
+        let with = plan().with_tables(FAULT, 2, vec![table("x"), table("y")]);
+        assert_eq!(names(&with), ["cut", "later", "x", "y", "elsewhere", "there"]);
+    }
+
+    #[test]
+    fn keys_are_set_and_taken_away_and_tables_counted() {
+        let place = |index| Place { table: FAULT.to_string(), index, key: "name".to_string() };
+        let named = plan().with(&place(Some(1)), Some("other".into()));
+        assert_eq!(named.get(&place(Some(1))), Some(&"other".into()));
+        assert_eq!(named.with(&place(Some(1)), None).get(&place(Some(1))), None);
+        assert_eq!(plan().get(&place(Some(9))), None);
+        assert_eq!((plan().several(), plan().count("job")), (vec!["job".to_string()], 2));
+        assert_eq!(number(&"12".into()), Some(12));
+        assert_eq!(number(&toml::Value::Integer(-1)), None);
+    }
+
+    #[test]
+    fn a_default_is_known_however_it_is_written() {
+        let setting = |default: &str| Setting {
+            table: "cluster",
+            key: "pause",
+            meaning: "",
+            bounds: String::new(),
+            default: Some(default.to_string()),
+            only: None,
+            least: None,
+        };
+        assert!(is_default(&"0s".into(), &setting("\"0ms\"")));
+        assert!(is_default(&toml::Value::Integer(4), &setting("4")));
+        assert!(is_default(&"4".into(), &setting("4")));
+        assert!(!is_default(&"1s".into(), &setting("\"0ms\"")));
+        assert!(!is_default(&"1s".into(), &Setting { default: None, ..setting("") }));
+    }
 }

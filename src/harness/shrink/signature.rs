@@ -82,14 +82,16 @@ mod tests {
 
     #[test]
     fn ids_times_and_lists_are_no_part_of_a_kind() {
-        let one = kind_of("1.490s task-executor-1/1: the answer to round 7 is applied [1, 2]");
-        let other = kind_of("0.2s task-executor-3/4: the answer to round 12 is applied [7]");
-        assert_eq!(one, ["the", "answer", "to", "round", "is", "applied"]);
+        let nodes = BTreeSet::from(["task-executor-1", "task-executor-3", "job-manager-2"]);
+        let kind = |event| kind_of(event, &nodes);
+        let one = kind("1.490s task-executor-1/1: the answer to round 7 is applied [1, 2]");
+        let other = kind("0.2s task-executor-3/4: the answer to round 12 is applied [7]");
+        assert_eq!(one, ["task-executor", "the", "answer", "to", "round", "is", "applied"]);
         assert_eq!(one, other);
-        assert_eq!(
-            kind_of("job-30c3c186 waits for \"a b\", then {x: 1}"),
-            ["waits", "for", "then"]
-        );
+        let master = kind("0.2s job-manager-2/4: the answer to round 12 is applied [7]");
+        assert_ne!(one, master, "it is another role");
+        let quoted = kind("job-30c3c186 waits for \"a b\", then {x: 1}");
+        assert_eq!(quoted, ["waits", "for", "then"]);
         assert_eq!(role_of("task-executor-12"), "task-executor");
         assert_eq!(role_of("coordination"), "coordination");
     }

@@ -126,6 +126,8 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
         self.fewer_messages();
         loop {
             let before = self.measure();
+            // It may fail sooner by now.
+            self.without_what_never_came();
             self.fewer_faults();
             self.less_of_all();
             self.fewer_tables();
@@ -157,7 +159,8 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
     }
 
     /// Tries candidates until one fails as the whole plan does; whether one did.
-    fn try_all(&mut self, documents: Vec<Document>) -> bool {
+    fn try_all(&mut self, mut documents: Vec<Document>) -> bool {
+        documents.retain(|document| document != self.document());
         let input = self.best().candidate.input.clone();
         let candidate = |document| Candidate { document, input: input.clone() };
         self.try_candidates(documents.into_iter().map(candidate).collect())

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::harness::{
     event::Milestone,
-    explore::{Failure, REGRESSIONS, Staleness, snapshot_file, snapshot_runs},
+    explore::{Failure, REGRESSIONS, Staleness, short_verdict, snapshot_file, snapshot_runs},
     run::RunOutcome,
     scenario::SCENARIOS,
     system::Systems,
@@ -117,7 +117,7 @@ fn check_name(name: &str) -> Result<(), CliError> {
 /// Where a failure comes from, on one line.
 fn found(failure: &Failure) -> String {
     let record = &failure.record;
-    let verdict = record.verdict.split(',').next().unwrap_or_default();
+    let verdict = short_verdict(&record.verdict);
     let switch = record.sabotage.as_ref().map(|switch| format!(" with --sabotage {switch}"));
     let (scenario, seed) = (&record.scenario, record.seed);
     format!("{verdict} in {scenario}, seed {seed}{}", switch.unwrap_or_default())

@@ -6,7 +6,7 @@ use crate::{
         explore::{Aside, Failure, keep, save_evidence, save_report},
         language::{COLUMNS, cut},
         report::{failure_report, page},
-        run::{RunConfig, RunOutcome, SweepRun, in_common, run_on_fresh_thread},
+        run::{RunOutcome, SweepRun, in_common},
         scenario::Scenario,
         system::Systems,
     },
@@ -170,8 +170,7 @@ impl Confirm {
     /// Does it.
     pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
         let failure = Failure::load(systems, &self.folder)?;
-        let config = RunConfig { trace: true, ..failure.config() };
-        let outcome = run_on_fresh_thread(&failure.plan, &config);
+        let outcome = failure.traced();
         if let Some(other) = failure.other_run(&outcome) {
             out(&other);
             return Ok(Outcome::NotDeterministic);
@@ -197,17 +196,6 @@ pub fn report_of(outcome: &RunOutcome, folder: &Path, more: &str, digest: &str) 
 pub fn page_of(outcome: &RunOutcome, folder: &Path) -> String {
     let again = format!("cargo run -- replay {}", folder.display());
     page(outcome, &[("again", again)])
-}
-
-/// The folder that a path to it, or to a file in it, means.
-pub fn folder_of(path: &Path) -> PathBuf {
-    match path.is_dir() {
-        true => path.to_path_buf(),
-        false => match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-            _ => PathBuf::from("."),
-        },
-    }
 }
 
 /// Reads the failure at a path that a user gave.

@@ -2,7 +2,7 @@
 
 use super::{
     CliError, Outcome,
-    failure::{find_failure, folder_of, report_of},
+    failure::{find_failure, report_of},
     parse_seed,
     print::out,
     run::result_of,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     cli::log,
     harness::{
-        explore::{Failure, Staleness},
+        explore::{Failure, Staleness, folder_of, short_verdict},
         language::{printable, wrap},
         report::state_changes,
         run::{RunConfig, RunOutcome, run_on_fresh_thread},
@@ -118,20 +118,22 @@ impl Replay {
     ) -> Result<Outcome, CliError> {
         let plan: Arc<Scenario> = Arc::new(failure.kept_plan(&[outcome]));
         let (mut verdicts, mut staleness) = (BTreeMap::<String, u64>::new(), Staleness::default());
-        let recorded = printable(short(&failure.record.verdict));
+        let recorded = printable(short_verdict(&failure.record.verdict));
         let recorded = recorded.as_str();
         let mut failed: Option<(u64, RunOutcome)> = None;
         for schedule in 0..self.schedules {
             let config = RunConfig { schedule: Some(schedule), ..config.clone() };
             let outcome = run_on_fresh_thread(&plan, &config);
             let verdict = outcome.verdict.to_string();
-            let as_recorded = short(&verdict) == recorded;
-            *verdicts.entry(short(&verdict).to_string()).or_default() += 1;
+            let as_recorded = short_verdict(&verdict) == recorded;
+            *verdicts.entry(short_verdict(&verdict).to_string()).or_default() += 1;
             staleness.add(&outcome);
             // The first, or better the first that fails as the one that was kept.
             let is_better = match &failed {
                 None => true,
-                Some((_, there)) => as_recorded && short(&there.verdict.to_string()) != recorded,
+                Some((_, there)) => {
+                    as_recorded && short_verdict(&there.verdict.to_string()) != recorded
+                }
             };
             if !outcome.expected && is_better {
                 failed = Some((schedule, outcome));
@@ -158,11 +160,6 @@ impl Replay {
     }
 }
 
-/// A verdict without what a stuck run waits for.
-fn short(verdict: &str) -> &str {
-    verdict.split(',').next().unwrap_or_default()
-}
-
 fn headline(failure: &Failure, config: &RunConfig) -> String {
     let record = &failure.record;
     let switch = match (&record.sabotage, config.sabotage) {
@@ -170,6 +167,6 @@ fn headline(failure: &Failure, config: &RunConfig) -> String {
         (Some(switch), Some(_)) => format!(" (sabotage {switch})"),
         (None, _) => String::new(),
     };
-    let verdict = short(&record.verdict);
+    let verdict = short_verdict(&record.verdict);
     wrap("", &printable(&format!("{verdict} in {}, seed {}{switch}", record.scenario, record.seed)))
 }

@@ -3,14 +3,14 @@
 use super::{
     CliError, Outcome,
     explore::jobs,
-    failure::{find_failure, folder_of, page_of, report_of},
+    failure::{find_failure, page_of, report_of},
     interrupt::Interrupt,
     parse_jobs, parse_limit,
     print::{note, out},
     progress::{Progress, clock},
 };
 use crate::harness::{
-    explore::{Failure, keep_shrunk},
+    explore::{Failure, folder_of, keep_shrunk},
     language::{printable, wrap},
     shrink::{Limits, Measure, Shrunk, shrink},
     system::Systems,
@@ -122,10 +122,11 @@ pub fn shrink_briefly(
 
 /// Keeps the plan that is left in the folder of the failure, with what people read of it.
 fn keep(failure: &Failure, folder: &Path, shrunk: &Shrunk) -> Result<PathBuf, CliError> {
-    let traced = shrunk.traced(failure);
+    let left = shrunk.failure(failure);
+    let traced = left.traced();
     let (report, page) =
         (|at: &Path| report_of(&traced, at, "", ""), |at: &Path| page_of(&traced, at));
-    Ok(keep_shrunk(folder, &shrunk.failure(failure), &traced, report, page)?)
+    Ok(keep_shrunk(folder, &left, &traced, report, page)?)
 }
 
 /// Keeps what it came to, and tells it.

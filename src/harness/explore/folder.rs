@@ -16,7 +16,7 @@ use crate::{
         fault::{FaultSpec, PlannedFault},
         language::{FILE_BYTES_MAX, ScenarioError, read_file},
         report::{came_to, history},
-        run::{RunConfig, RunOutcome},
+        run::{RunConfig, RunOutcome, run_on_fresh_thread},
         scenario::Scenario,
         system::Systems,
     },
@@ -28,7 +28,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 use thiserror::Error;
@@ -207,8 +207,7 @@ impl Failure {
 
     /// Whether a run ended as the one that was kept, whatever one that is stuck waits for.
     pub fn is_verdict(&self, verdict: &Verdict) -> bool {
-        let first = |text: &str| text.split(',').next().unwrap_or_default().to_string();
-        first(&verdict.to_string()) == first(&self.record.verdict)
+        short_verdict(&verdict.to_string()) == short_verdict(&self.record.verdict)
     }
 
     /// The run as it was.
@@ -219,6 +218,11 @@ impl Failure {
             input: self.input.clone(),
             ..RunConfig::new(self.record.seed)
         }
+    }
+
+    /// The run as it was, with its trace.
+    pub fn traced(&self) -> RunOutcome {
+        run_on_fresh_thread(&self.plan, &RunConfig { trace: true, ..self.config() })
     }
 
     /// The plan without the faults that came neither to the run that was kept nor to any of these runs of
@@ -250,7 +254,7 @@ impl Failure {
         let FailureRecord { scenario, seed, schedule, verdict, sabotage, .. } = &self.record;
         let switch = sabotage.as_ref().map(|switch| format!(" --sabotage {switch}"));
         let switch = switch.unwrap_or_default();
-        let verdict = verdict.split(',').next().unwrap_or_default();
+        let verdict = short_verdict(verdict);
         format!(
             "# {verdict} in {scenario}, seed {seed}. After a change of this plan:\n\
              # cargo run -- run PATH/plan.toml --seed {seed} --schedule {schedule}{switch}\n"
@@ -259,7 +263,7 @@ impl Failure {
 
     /// A name for its folder: what broke, where, under which seed.
     pub fn name(&self) -> String {
-        let verdict = self.record.verdict.split(',').next().unwrap_or_default();
+        let verdict = short_verdict(&self.record.verdict);
         let what = verdict.strip_prefix("violated:").unwrap_or(verdict);
         let scenario = self.record.scenario.replace('/', "-");
         format!("{what}-{scenario}-{}", self.record.seed)
@@ -270,8 +274,8 @@ impl Failure {
     /// # Errors
     /// [`FolderError`], naming the file.
     pub fn load(systems: Systems, path: &Path) -> Result<Self, FolderError> {
-        let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-        let record = FailureRecord::load(folder)?;
+        let folder = folder_of(path);
+        let record = FailureRecord::load(&folder)?;
         let sabotage = switch(&record, systems, &folder.join(RECORD))?;
         let plan_path = folder.join(PLAN);
         let text = String::from_utf8_lossy(&read(&plan_path, FILE_BYTES_MAX)?).into_owned();
@@ -301,6 +305,22 @@ impl Failure {
             write(&folder.join(INPUT), &text)?;
         }
         Ok(())
+    }
+}
+
+/// A verdict without what a stuck run waits for.
+pub fn short_verdict(verdict: &str) -> &str {
+    verdict.split(',').next().unwrap_or_default()
+}
+
+/// The folder that a path to it, or to a file in it, means.
+pub fn folder_of(path: &Path) -> PathBuf {
+    match path.is_dir() {
+        true => path.to_path_buf(),
+        false => match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+            _ => PathBuf::from("."),
+        },
     }
 }
 

@@ -9,8 +9,8 @@ mod regression;
 pub use aside::{Aside, SHRUNK, keep, keep_shrunk};
 pub use determinism::{Difference, PrintedEntry, compare_traces};
 pub use folder::{
-    Failure, FailureRecord, FaultRecord, FolderError, INPUT_BYTES_MAX, lines, save_evidence,
-    save_report,
+    Failure, FailureRecord, FaultRecord, FolderError, INPUT_BYTES_MAX, folder_of, lines,
+    save_evidence, save_report, short_verdict,
 };
 pub use hunt::{Detection, Hunt, HuntRun, Hunted, Search, Survey};
 pub use regression::{REGRESSIONS, Staleness, snapshot_file, snapshot_runs};

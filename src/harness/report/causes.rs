@@ -58,13 +58,20 @@ fn words(line: &TraceLine, told: Option<&String>) -> String {
         "frame-delivered" | "packet-delivered" => {
             format!("{} -> {}: {}", says("from"), says("to"), says("message"))
         }
-        "timer-fired" => format!("{}: a timer", says("node")),
-        "event" => {
-            format!("{}: {}", says("node"), told.map_or(says("event"), String::as_str))
+        _ => {
+            let what = at_node(line, told);
+            line.says("node").map_or(what.clone(), |node| format!("{node}: {what}"))
         }
-        "disk-operation" => {
-            format!("{}: {} of {}", says("node"), says("operation"), says("path"))
-        }
-        kind => line.says("node").map_or(kind.to_string(), |node| format!("{node}: {kind}")),
+    }
+}
+
+/// What happened at a node, in the words that an event has for it if it has any.
+pub(super) fn at_node(line: &TraceLine, told: Option<&String>) -> String {
+    let says = |field| line.says(field).unwrap_or_default();
+    match line.kind {
+        "timer-fired" => "a timer".to_string(),
+        "event" => told.map_or(says("event"), String::as_str).to_string(),
+        "disk-operation" => format!("{} of {}", says("operation"), says("path")),
+        kind => kind.to_string(),
     }
 }

@@ -1,10 +1,10 @@
 //! The report of a run as a page: one file that needs nothing from outside. Its diagram has a lane for each node, the
 //! events that changed its state, the messages between nodes, the faults, and what led to the failure.
 
-use super::{bars::bars, names::with_names, timeline::leadership_timeline};
+use super::{bars::bars, causes::at_node, names::with_names, timeline::leadership_timeline};
 use crate::{
-    harness::{event::Moment, run::RunOutcome},
-    host::sim::{EntryNumber, NodeId, TraceLine, causes},
+    harness::{event::Moment, nemesis::ExecutedFault, run::RunOutcome},
+    host::sim::{EntryNumber, NodeId, TraceLine, causes, line_of},
 };
 use serde::Serialize;
 use std::{
@@ -46,6 +46,17 @@ struct Page<'a> {
     bars: Vec<PageBar>,
     /// The beginnings of kinds of messages, to choose from.
     messages: BTreeSet<String>,
+}
+
+/// A row of [`Entries`].
+struct Entry {
+    time: u64,
+    kind: u8,
+    node: i64,
+    peer: i64,
+    sent: u64,
+    text: usize,
+    cause: i64,
 }
 
 /// A column for each thing that is known of an entry.
@@ -172,7 +183,6 @@ impl<'a> Builder<'a> {
             .iter()
             .filter_map(|(at, event)| Some((at.entry?, event.in_words()?)))
             .collect();
-        let is_message = |line: &TraceLine| line.says("message").is_some();
         let is_shown = |line: &&TraceLine| {
             words.contains_key(&line.entry) || led.contains(&line.entry) || fate_of(line).is_some()
         };
@@ -187,24 +197,24 @@ impl<'a> Builder<'a> {
             };
             let (node, from, to) = (lane("node"), lane("from"), lane("to"));
             let cause = self.cause_of(line, &places);
-            match (from, to, fate_of(line)) {
-                (Some(from), Some(to), Some(fate)) if is_message(line) => {
+            let time = line.time / 1000;
+            let entry = match (from, to, fate_of(line)) {
+                (Some(node), Some(peer), Some(fate)) if line.says("message").is_some() => {
                     let kind = if fate.is_empty() { MESSAGE } else { LOST };
                     let message = line.says("message").unwrap_or_default();
                     let text = self.text(format!("{message} {fate}").trim_end().to_string());
-                    self.push(line.time / 1000, kind, from, to, text);
-                    let cause = line.cause.and_then(|cause| self.line(cause));
-                    let sent = cause.map_or(line.time, |cause| cause.time) / 1000;
-                    *self.entries.sent.last_mut().expect("it was just put there") = sent;
+                    let sent = line.cause.and_then(|cause| line_of(&outcome.trace, cause));
+                    let sent = sent.map_or(time, |cause| cause.time / 1000);
+                    Entry { time, kind, node, peer, sent, text, cause }
                 }
                 _ => {
-                    let told = words.get(&line.entry).cloned();
+                    let told = words.get(&line.entry);
                     let kind = if told.is_some() { EVENT } else { OTHER };
-                    let text = self.text(told.unwrap_or_else(|| plain(line)));
-                    self.push(line.time / 1000, kind, node.or(to).unwrap_or(0), -1, text);
+                    let (node, text) = (node.or(to).unwrap_or(0), self.text(at_node(line, told)));
+                    Entry { time, kind, node, peer: -1, sent: time, text, cause }
                 }
-            }
-            *self.entries.cause.last_mut().expect("it was just put there") = cause;
+            };
+            self.push(entry);
         }
         places
     }
@@ -216,32 +226,20 @@ impl<'a> Builder<'a> {
             if let Some(place) = places.get(&entry) {
                 return *place;
             }
-            cause = self.line(entry).and_then(|line| line.cause);
+            cause = line_of(&self.outcome.trace, entry).and_then(|line| line.cause);
         }
         -1
     }
 
-    fn line(&self, entry: EntryNumber) -> Option<&'a TraceLine> {
-        self.outcome.trace.get(usize::try_from(entry.get() - 1).ok()?)
-    }
-
-    fn push(&mut self, time: u64, kind: u8, node: i64, peer: i64, text: usize) {
-        let Entries {
-            time: times,
-            kind: kinds,
-            node: nodes,
-            peer: peers,
-            sent,
-            text: texts,
-            cause,
-        } = &mut self.entries;
-        times.push(time);
-        kinds.push(kind);
-        nodes.push(node);
-        peers.push(peer);
-        sent.push(time);
-        texts.push(text);
-        cause.push(-1);
+    fn push(&mut self, entry: Entry) {
+        let all = &mut self.entries;
+        all.time.push(entry.time);
+        all.kind.push(entry.kind);
+        all.node.push(entry.node);
+        all.peer.push(entry.peer);
+        all.sent.push(entry.sent);
+        all.text.push(entry.text);
+        all.cause.push(entry.cause);
     }
 
     /// The number of a text, of which each stands in the page once.
@@ -255,7 +253,7 @@ impl<'a> Builder<'a> {
     }
 
     fn faults(&self, end: u64) -> Vec<Fault> {
-        let fault = |executed: &crate::harness::nemesis::ExecutedFault| {
+        let fault = |executed: &ExecutedFault| {
             let struck = executed.resolved.iter().flat_map(|(_, nodes)| nodes);
             let lanes: BTreeSet<usize> =
                 struck.filter_map(|name| self.by_name.get(name.as_str()).copied()).collect();
@@ -300,17 +298,6 @@ fn fate_of(line: &TraceLine) -> Option<String> {
         "frame-corrupted" | "packet-corrupted" => Some("damaged".to_string()),
         "packet-cut-short" => Some("cut short".to_string()),
         _ => None,
-    }
-}
-
-fn plain(line: &TraceLine) -> String {
-    match (line.kind, line.says("operation"), line.says("event")) {
-        ("timer-fired", ..) => "a timer".to_string(),
-        (_, Some(operation), _) => {
-            format!("{operation} of {}", line.says("path").unwrap_or_default())
-        }
-        (_, _, Some(event)) => event.to_string(),
-        (kind, ..) => kind.to_string(),
     }
 }
 

@@ -39,13 +39,13 @@ pub(super) fn without_parts(document: &Document, parts: usize) -> Vec<Document> 
 pub(super) fn scaled(document: &Document, system: &SystemSpec) -> Vec<Document> {
     let sizes = sizes(document, system);
     let scaled = |scale: u64| {
-        let divided = sizes.iter().fold(document.clone(), |document, (place, size, least)| {
-            let smaller = (size / scale).max(*least).min(*size);
-            document.with(place, Some(whole(smaller)))
+        let divided = sizes.iter().fold(document.clone(), |document, (place, least)| {
+            let size = document.get(place).and_then(number).unwrap_or(*least);
+            document.with(place, Some(whole((size / scale).max(*least))))
         });
         [with_earlier_faults(&divided, scale), divided]
     };
-    different(document, SCALES.into_iter().flat_map(scaled))
+    SCALES.into_iter().flat_map(scaled).collect()
 }
 
 fn with_earlier_faults(document: &Document, scale: u64) -> Document {
@@ -63,16 +63,12 @@ fn with_earlier_faults(document: &Document, scale: u64) -> Document {
     })
 }
 
-/// With one size less, for each; the least value first.
-pub(super) fn with_less(document: &Document, system: &SystemSpec) -> Vec<Vec<Document>> {
-    let less = |(place, size, least): (Place, u64, u64)| {
-        let values = [least, size / 16, size / 4, size / 2, size.saturating_sub(1)];
-        let mut values: Vec<u64> =
-            values.into_iter().filter(|value| (least..size).contains(value)).collect();
-        values.dedup();
-        values.into_iter().map(|value| document.with(&place, Some(whole(value)))).collect()
-    };
-    sizes(document, system).into_iter().map(less).collect()
+/// With less at the place of a size; the least value first.
+pub(super) fn with_less(document: &Document, place: &Place, least: u64) -> Vec<Document> {
+    let size = document.get(place).and_then(number).unwrap_or(least);
+    let values = [least, size / 16, size / 4, size / 2, size.saturating_sub(1)];
+    let smaller = values.into_iter().filter(|value| (least..size).contains(value));
+    smaller.map(|value| document.with(place, Some(whole(value)))).collect()
 }
 
 /// Without one of the tables of which there are several, for each, the last one first.
@@ -106,7 +102,7 @@ pub(super) fn plainer(document: &Document, system: &SystemSpec) -> Vec<Document>
     if other.len() > 2 {
         found.extend(other.iter().map(|one| plain(std::slice::from_ref(one))));
     }
-    different(document, found.into_iter())
+    found
 }
 
 /// With one thing about a fault plainer, for each fault and each thing.
@@ -139,7 +135,7 @@ pub(super) fn plainer_faults(document: &Document) -> Vec<Document> {
             }
         }
     }
-    different(document, found.into_iter())
+    found
 }
 
 /// The same with an earlier `heal-at`.
@@ -152,12 +148,12 @@ pub(super) fn healed_at(document: &Document, at: Duration) -> Document {
     }
 }
 
-/// Places of sizes that can be less, with the size and the least.
-fn sizes(document: &Document, system: &SystemSpec) -> Vec<(Place, u64, u64)> {
+/// Places of sizes that can be less, with the least that may stand there.
+pub(super) fn sizes(document: &Document, system: &SystemSpec) -> Vec<(Place, u64)> {
     let settings = document.settings(system).into_iter();
     let size = |(place, setting): (Place, Setting)| {
         let (size, least) = (number(document.get(&place)?)?, setting.least?);
-        (size > least).then_some((place, size, least))
+        (size > least).then_some((place, least))
     };
     settings.filter_map(size).collect()
 }
@@ -202,15 +198,4 @@ fn whole(number: u64) -> toml::Value {
 
 fn text(time: Duration) -> toml::Value {
     exact_duration(time).into()
-}
-
-/// Those that are not the plan itself, each once.
-fn different(document: &Document, candidates: impl Iterator<Item = Document>) -> Vec<Document> {
-    let mut found: Vec<Document> = Vec::new();
-    for candidate in candidates {
-        if candidate != *document && !found.contains(&candidate) {
-            found.push(candidate);
-        }
-    }
-    found
 }

@@ -3,7 +3,7 @@
 use super::document::{Document, FAULT, Place};
 use crate::{
     harness::run::RunOutcome,
-    host::sim::{NodeId, TraceLine, causes},
+    host::sim::{NodeId, TraceLine, causes, line_of},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,8 +67,8 @@ fn first_since(outcome: &RunOutcome, begin: u64) -> BTreeMap<(NodeId, NodeId, St
     let nodes: BTreeMap<&str, NodeId> =
         outcome.nodes.iter().map(|(node, name)| (name.as_str(), *node)).collect();
     let sent = |line: &TraceLine| {
-        let cause = line.cause.and_then(|cause| usize::try_from(cause.get() - 1).ok());
-        cause.and_then(|place| outcome.trace.get(place)).map_or(0, |cause| cause.time)
+        let cause = line.cause.and_then(|cause| line_of(&outcome.trace, cause));
+        cause.map_or(0, |cause| cause.time)
     };
     let arrived = outcome.trace.iter().filter_map(|line| {
         let (from, to) = (nodes.get(line.says("from")?)?, nodes.get(line.says("to")?)?);

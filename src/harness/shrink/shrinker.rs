@@ -10,7 +10,7 @@ use super::{
 };
 use crate::harness::{
     explore::Failure,
-    run::{RunConfig, RunOutcome, run_on_fresh_thread},
+    run::{RunOutcome, run_on_fresh_thread},
     scenario::Scenario,
     system::Systems,
 };
@@ -85,8 +85,8 @@ struct Shrinker<'a, F> {
     kept: Vec<Kept>,
 }
 
-/// Makes a failure's plan smaller. `None` when it does not fail any more, or another way than when it was kept. Once `on_progress` says that it is enough no
-/// more candidates are tried; once `stop` is set nothing is run any more.
+/// Makes a failure's plan smaller. `None` when it does not fail any more, or another way than when it was kept. Once
+/// `on_progress` says that it is enough no more candidates are tried; once `stop` is set nothing is run any more.
 pub fn shrink(
     systems: Systems,
     failure: &Failure,
@@ -159,11 +159,16 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
     }
 
     /// Tries candidates until one fails as the whole plan does; whether one did.
-    fn try_all(&mut self, mut documents: Vec<Document>) -> bool {
-        documents.retain(|document| document != self.document());
-        let input = self.best().candidate.input.clone();
-        let candidate = |document| Candidate { document, input: input.clone() };
-        self.try_candidates(documents.into_iter().map(candidate).collect())
+    fn try_all(&mut self, documents: Vec<Document>) -> bool {
+        let Candidate { document: best, input } = self.best().candidate.clone();
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for document in documents {
+            let candidate = Candidate { document, input: input.clone() };
+            if candidate.document != best && !candidates.contains(&candidate) {
+                candidates.push(candidate);
+            }
+        }
+        self.try_candidates(candidates)
     }
 
     fn try_candidates(&mut self, mut candidates: Vec<Candidate>) -> bool {
@@ -257,14 +262,8 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
     fn less_of_all(&mut self) {
         let system = self.best().scenario.system.clone();
         while self.try_all(candidates::scaled(self.document(), &system)) {}
-        let count = candidates::with_less(self.document(), &system).len();
-        for place in (0..count).rev() {
-            loop {
-                let mut less = candidates::with_less(self.document(), &system);
-                if place >= less.len() || !self.try_all(less.swap_remove(place)) {
-                    break;
-                }
-            }
+        for (place, least) in candidates::sizes(self.document(), &system).into_iter().rev() {
+            while self.try_all(candidates::with_less(self.document(), &place, least)) {}
         }
         self.less_input();
     }
@@ -391,11 +390,5 @@ impl Shrunk {
     /// The plan as a failure of its own.
     pub fn failure(&self, of: &Failure) -> Failure {
         Failure::of(&self.plan, &self.outcome, of.sabotage, self.input.clone())
-    }
-
-    /// The run with its trace.
-    pub fn traced(&self, of: &Failure) -> RunOutcome {
-        let config = RunConfig { trace: true, input: self.input.clone(), ..of.config() };
-        run_on_fresh_thread(&self.plan, &config)
     }
 }

@@ -55,5 +55,5 @@ pub(in crate::host) use node::Node;
 pub use node::current_stamp;
 pub use stamp::{NodeId, Stamp};
 pub use stream::{PACKET_KINDS, STREAM_WINDOW_BYTES};
-pub use trace::{TraceLine, causes};
+pub use trace::{TraceLine, causes, line_of};
 pub use world::{Observer, World, WorldConfig, WorldReport, simulate};

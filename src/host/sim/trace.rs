@@ -125,11 +125,12 @@ impl fmt::Display for FieldValue {
 
 /// What led to an entry of a whole trace: itself first, then each cause, back to what the harness did.
 pub fn causes(trace: &[TraceLine], entry: EntryNumber) -> Vec<&TraceLine> {
-    let line = |entry: EntryNumber| {
-        let place = usize::try_from(entry.get() - 1).expect("it is kept in memory");
-        trace.get(place)
-    };
-    std::iter::successors(line(entry), |later| line(later.cause?)).collect()
+    std::iter::successors(line_of(trace, entry), |later| line_of(trace, later.cause?)).collect()
+}
+
+/// The line of an entry in a whole trace.
+pub fn line_of(trace: &[TraceLine], entry: EntryNumber) -> Option<&TraceLine> {
+    trace.get(usize::try_from(entry.get() - 1).expect("it is kept in memory"))
 }
 
 /// A trace that is kept.

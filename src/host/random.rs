@@ -13,6 +13,8 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Draws {
     stream: ChaCha8Rng,
+    /// Which other way than the seed's it goes; 0 for the seed's own.
+    branch: u64,
 }
 
 impl Draws {
@@ -23,12 +25,20 @@ impl Draws {
         key[8..16].copy_from_slice(&name_hash(concern).to_le_bytes());
         key[16..24].copy_from_slice(&keys[0].to_le_bytes());
         key[24..].copy_from_slice(&keys[1].to_le_bytes());
-        Draws { stream: ChaCha8Rng::from_seed(key) }
+        Draws { stream: ChaCha8Rng::from_seed(key), branch: 0 }
+    }
+
+    /// From now on other words come, of a number's own; 0 changes nothing.
+    pub(in crate::host) fn branch(&mut self, number: u32) {
+        if number > 0 {
+            self.branch = mix(self.branch, u64::from(number));
+        }
     }
 
     /// 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
-        self.stream.next_u64()
+        let word = self.stream.next_u64();
+        if self.branch == 0 { word } else { mix(word, self.branch) }
     }
 
     /// Uniform in `0..bound`.
@@ -120,6 +130,20 @@ mod tests {
         let mut draws = Draws::new(7, "plan", [1, 2]);
         let drawn: Vec<u64> = (0..4).map(|_| draws.below(1000)).collect();
         assert_eq!(drawn, [295, 600, 888, 784]);
+    }
+
+    #[test]
+    fn a_branch_has_words_of_its_own_from_its_start_on() {
+        let mut ways: Vec<Draws> = (0..4).map(|_| Draws::new(7, "plan", [1, 2])).collect();
+        let drawn = |ways: &mut [Draws]| ways.iter_mut().map(|w| w.next_u64()).collect::<Vec<_>>();
+        let before = drawn(&mut ways);
+        assert!(before.iter().all(|word| *word == before[0]));
+        (0..).zip(&mut ways).for_each(|(number, way)| way.branch(number));
+        let after = drawn(&mut ways);
+        let mut own = Draws::new(7, "plan", [1, 2]);
+        assert_eq!([own.next_u64(), own.next_u64()], [before[0], after[0]], "0 is no other way");
+        let apart: std::collections::BTreeSet<u64> = after.into_iter().collect();
+        assert_eq!(apart.len(), 4);
     }
 
     #[test]

@@ -105,6 +105,7 @@ const SIMULATED: &[&str] = &[
     "campaign",
     "run",
     "replay",
+    "diff",
     "shrink",
     "add-regression",
     "sabotage",

@@ -119,6 +119,6 @@ fn found(failure: &Failure) -> String {
     let record = &failure.record;
     let verdict = short_verdict(&record.verdict);
     let switch = record.sabotage.as_ref().map(|switch| format!(" with --sabotage {switch}"));
-    let (scenario, seed) = (&record.scenario, record.seed);
+    let (scenario, seed) = (&record.scenario, record.recipe());
     format!("{verdict} in {scenario}, seed {seed}{}", switch.unwrap_or_default())
 }

@@ -8,6 +8,7 @@ use super::{
     find_scenarios,
     interrupt::Interrupt,
     parse_jobs, parse_limit, parse_seeds,
+    part::Part,
     print::{self, out},
     progress::{Progress, clock},
 };
@@ -28,6 +29,9 @@ use std::{collections::BTreeMap, num::NonZeroUsize, ops::Range, path::PathBuf, t
 /// Some runs of each shard are made twice, and their digests compared: a run that differs is a defect of
 /// determinism. What failed is kept under failures/ the moment it is found, and the campaign goes on.
 ///
+/// Several machines share a campaign with --shard, each with a folder of its own; --merge adds the folders up to what
+/// one machine would have told.
+///
 /// At the end, and whenever it goes on, the sums of all shards are added up.
 #[derive(Args)]
 pub struct Campaign {
@@ -40,7 +44,13 @@ pub struct Campaign {
     seeds: Range<u64>,
     /// Seeds of a shard; 1000 if absent
     #[arg(long, value_name = "N", default_value_t = 1000, hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    shard: u64,
+    shard_seeds: u64,
+    /// Run every n-th of the shards, such as 3/16: the third of sixteen machines
+    #[arg(long, value_name = "I/N", value_parser = Part::parse, allow_hyphen_values = true)]
+    shard: Option<Part>,
+    /// Take over the sums of another folder of the same campaign, and run nothing; may stand more than once
+    #[arg(long, value_name = "FOLDER")]
+    merge: Vec<PathBuf>,
     /// How many of a hundred seeds are run twice; 10 if absent
     #[arg(long, value_name = "PERCENT", default_value_t = 10, hide_default_value = true, value_parser = clap::value_parser!(u64).range(0..=100))]
     twice: u64,
@@ -65,9 +75,13 @@ impl Campaign {
         print::check_writable(self.json.as_deref())?;
         let scenarios = find_scenarios(systems, &self.scenarios)?;
         let names = scenarios.iter().map(|scenario| scenario.name.clone()).collect();
-        let identity = Identity { seeds: self.seeds.clone(), shard: self.shard, scenarios: names };
-        let mut sums = Sums::open(&self.folder, identity)?;
-        if !self.sums {
+        let identity =
+            Identity { seeds: self.seeds.clone(), shard: self.shard_seeds, scenarios: names };
+        let mut sums = Sums::open(&self.folder, identity.clone())?;
+        for folder in &self.merge {
+            sums.take_over(Sums::there(folder, identity.clone())?)?;
+        }
+        if !self.sums && self.merge.is_empty() {
             let plan = Sweep {
                 jobs: jobs(self.jobs),
                 stop: interrupt.stop().clone(),
@@ -94,12 +108,13 @@ impl Campaign {
         interrupt: &Interrupt,
         sums: &mut Sums,
     ) -> Result<(), CliError> {
-        let missing = sums.missing();
+        let missing = sums.missing(self.shard);
         print::note(&format!(
-            "wavetank: {} of {} to run, {} each, over {}, {} at a time",
+            "wavetank: {} of {} to run{}, {} each, over {}, {} at a time",
             missing.len(),
             counted(sums.shards(), "shard"),
-            counted(self.shard, "seed"),
+            self.shard.map_or(String::new(), |part| format!(" here, of part {part}")),
+            counted(self.shard_seeds, "seed"),
             counted(plan.scenarios.len() as u64, "scenario"),
             plan.jobs,
         ));

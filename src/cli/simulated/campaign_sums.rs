@@ -3,6 +3,7 @@
 use super::{
     CliError, Outcome,
     explore::{code, counted},
+    part::Part,
     print,
     progress::clock,
 };
@@ -206,9 +207,41 @@ impl Sums {
         (seeds.end - seeds.start).div_ceil(*shard)
     }
 
-    /// The shards that have not run.
-    pub fn missing(&self) -> Vec<Range<u64>> {
-        self.all().into_iter().filter(|shard| !self.kept.contains_key(&shard.start)).collect()
+    /// The shards that have not run, of all or of a part.
+    pub fn missing(&self, part: Option<Part>) -> Vec<Range<u64>> {
+        let of_part = self.all().into_iter().enumerate();
+        let of_part = of_part.filter(|(place, _)| part.is_none_or(|part| part.takes(*place)));
+        let missing = of_part.filter(|(_, shard)| !self.kept.contains_key(&shard.start));
+        missing.map(|(_, shard)| shard).collect()
+    }
+
+    /// Those of a folder that must be there, of the same campaign.
+    pub fn there(folder: &Path, identity: Identity) -> Result<Self, CliError> {
+        if !folder.join(IDENTITY).is_file() {
+            let what = format!("{} is no folder of a campaign", folder.display());
+            return Err(CliError::new(format!("{what}: there is no {IDENTITY}")));
+        }
+        Sums::open(folder, identity)
+    }
+
+    /// Keeps the sums of another folder as well. A shard that both have run must have come to the same.
+    pub fn take_over(&mut self, other: Sums) -> Result<(), CliError> {
+        for (start, sum) in other.kept {
+            match self.kept.get(&start) {
+                None => self.keep(sum)?,
+                Some(mine) if mine.digest == sum.digest || mine.build != sum.build => {}
+                Some(_) => {
+                    return Err(CliError::new(format!(
+                        "{} and {} have run the seeds {:?} by the same build and came to other runs: find the \
+                         cause before anything else, with `cargo run -- verify-determinism`",
+                        self.folder.display(),
+                        other.folder.display(),
+                        sum.seeds,
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Keeps the sum of a shard: whole or not at all.
@@ -347,7 +380,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("sums");
         let mut sums = Sums::open(&path, identity()).expect("it is new");
-        assert_eq!(sums.missing(), [0..10, 10..20, 20..25]);
+        assert_eq!(sums.missing(None), [0..10, 10..20, 20..25]);
         let mut failing = sum(10..20);
         failing.failed.push(FailedRun {
             seed: 11,
@@ -357,7 +390,7 @@ mod tests {
         });
         sums.keep(failing).expect("there is room");
         let mut sums = Sums::open(&path, identity()).expect("it is the same");
-        assert_eq!(sums.missing(), [0..10, 20..25]);
+        assert_eq!(sums.missing(None), [0..10, 20..25]);
         assert_eq!(sums.total().outcome(), Outcome::Stuck);
         sums.keep(Sum { different: vec![21], ..sum(20..25) }).expect("there is room");
         let total = Sums::open(&path, identity()).expect("it is the same").total();
@@ -366,6 +399,36 @@ mod tests {
         assert!(told.contains("2 of 3 shards, 15 runs of 1 scenario, by 1 build"), "{told}");
         assert!(told.contains("2 seeds run twice: 1 differ: 21"), "{told}");
         assert!(told.contains("run a --seed 11"), "{told}");
+    }
+
+    #[test]
+    fn parts_add_up_to_what_one_would_have_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open =
+            |name: &str| Sums::open(&folder.path().join(name), identity()).expect("it is one");
+        let (mut whole, mut merged) = (open("whole"), open("merged"));
+        for number in 1..=2 {
+            let mut part = open(&format!("part-{number}"));
+            let mine = part.missing(Some(Part::parse(&format!("{number}/2")).expect("a part")));
+            assert_eq!(mine.len(), 3 - number, "{mine:?}");
+            for shard in mine {
+                part.keep(sum(shard.clone())).expect("there is room");
+                whole.keep(sum(shard)).expect("there is room");
+            }
+            let there = Sums::there(&folder.path().join(format!("part-{number}")), identity());
+            merged.take_over(there.expect("it is there")).expect("nothing is run twice");
+        }
+        assert_eq!(merged.describe(), whole.describe());
+        assert_eq!(merged.json(), whole.json());
+        // Once more changes nothing; what another run came to is refused.
+        merged.take_over(open("part-1")).expect("it is the same");
+        let mut other = open("other");
+        other.keep(Sum { digest: "1".to_string(), ..sum(0..10) }).expect("there is room");
+        let told = merged.take_over(other).expect_err("it differs").to_string();
+        assert!(told.contains("the seeds 0..10 by the same build"), "{told}");
+        let none = Sums::there(&folder.path().join("none"), identity()).err().expect("none");
+        assert!(none.to_string().contains("there is no campaign.json"), "{none}");
+        assert!(!folder.path().join("none").exists(), "nothing is made");
     }
 
     #[test]

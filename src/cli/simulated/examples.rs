@@ -31,6 +31,7 @@ Examples:
   cargo run --release -- explore word-count/swarm --for 10m
   cargo run --release -- explore --until-failure --for 8h
   cargo run -- explore --seeds 0..1000 --json sweep.json
+  cargo run -- explore --seeds 0..1000 --shard 2/4 --junit sweep.xml
 
 Exit codes: 0 every run ended as expected, 1 an invariant broke, 2 not done or not written,
 3 no convergence, 4 not deterministic, 130 ended by a signal and clean so far.";
@@ -40,6 +41,8 @@ Examples:
   cargo run --release -- campaign sums
   cargo run --release -- campaign sums --for 8h
   cargo run --release -- campaign sums --sums
+  cargo run --release -- campaign sums --shard 3/16
+  cargo run --release -- campaign all --merge sums-1 --merge sums-2
   cargo run --release -- campaign state-sums state \"*/swarm\" --seeds 0..1000000
 
 Exit codes: 0 every run that is kept ended as expected, 1 an invariant broke, 2 not done or
@@ -60,9 +63,18 @@ Examples:
   cargo run -- replay failures/S4-word-count-late-offers-0
   cargo run -- replay failures/S4-word-count-late-offers-0 --log wavetank=debug
   cargo run -- replay failures/S4-word-count-late-offers-0 --schedules 200
+  cargo run -- replay failures/S4-word-count-late-offers-0 --until 12.3s --show job-manager
 
 Exit codes: 0 the same run passes now or all schedules do, 1 an invariant broke, 2 stale or no
 failure folder, 3 no convergence.";
+
+pub const DIFF: &str = "\
+Examples:
+  cargo run -- diff failures/S4-word-count-late-offers-0
+  cargo run -- diff failures/S4-word-count-late-offers-0/shrunk failures/S4-word-count-late-offers-0/shrunk@#1582+2
+  cargo run -- diff word-count/swarm:7 word-count/swarm:7@leader-confirmed+3
+
+Exit codes: 0 the very same run, 1 they differ, 2 not done.";
 
 pub const SHRINK: &str = "\
 Examples:

@@ -2,10 +2,14 @@
 
 use super::{
     CliError, Outcome,
+    causes::Causes,
     failure::{self, FailureReport, Keeper},
     find_sabotage, find_scenarios,
     interrupt::Interrupt,
-    parse_jobs, parse_length, parse_limit, parse_seeds, print,
+    junit::junit,
+    parse_jobs, parse_length, parse_limit, parse_seeds,
+    part::Part,
+    print,
     progress::{Progress, clock},
     run::result_of,
     shrink::shrink_briefly,
@@ -13,12 +17,12 @@ use super::{
 use crate::{
     harness::{
         event::Milestone,
-        explore::SHRUNK,
-        language::{COLUMNS, wrap},
+        explore::{Corpus, SHRUNK, Seed, guided},
+        language::{COLUMNS, FILE_BYTES_MAX, read_file, wrap},
         report::{describe_group, describe_sweep},
         run::{
-            FaultCounts, KindCounts, RunConfig, Sweep, SweepRun, SweepSummary, never_reached,
-            watched_sweep,
+            FaultCounts, KindCounts, Recipe, RunConfig, Sweep, SweepRun, SweepSummary,
+            never_reached, watched_sweep,
         },
         scenario::FaultPlan,
         system::Systems,
@@ -40,6 +44,8 @@ const TOLD_MAX: usize = 3;
 const FAULTS_MAX: usize = 12;
 /// Runs after which a fault that never came is told.
 const RUNS_TO_TELL: u64 = 20;
+/// Failures of such a group that are shrunk.
+const SHRUNK_MAX: usize = 3;
 /// How long a failure is shrunk that is told in full.
 const SHRINK_FOR: Duration = Duration::from_secs(10);
 /// Runs where neither seeds nor a time are given.
@@ -49,8 +55,8 @@ const RUNS: u64 = 100;
 /// there are scenarios run each of them once, in an order of their own.
 ///
 /// Without arguments it runs 100 seeds over all shipped scenarios, on all cores. What failed is
-/// grouped by verdict, and the first run of a group is told in full with the command that shows it
-/// again. Each failure is told on standard error and kept under failures/ the moment it is found, so that
+/// grouped by verdict and by the events in conflict, and the first run of a group is told in full with the
+/// command that shows it again; groups that shrink to the same plan are one cause. Each failure is told on standard error and kept under failures/ the moment it is found, so that
 /// a sweep may be killed at any time. Ctrl-C, SIGTERM or SIGHUP ends it with a summary of what has been
 /// run; a second one ends at once.
 #[derive(Args)]
@@ -60,25 +66,39 @@ pub struct Explore {
     /// The plan seeds; 0..100 if absent, or without end if there is a --for
     #[arg(long, value_name = "A..B", value_parser = parse_seeds, allow_hyphen_values = true)]
     seeds: Option<Range<u64>>,
+    /// Run this part of the seeds, such as 2/4: the second of four machines
+    #[arg(long, value_name = "I/N", value_parser = Part::parse, allow_hyphen_values = true)]
+    shard: Option<Part>,
     /// Runs side by side; all cores if absent
     #[arg(long, value_name = "N", value_parser = parse_jobs, allow_hyphen_values = true)]
     jobs: Option<NonZeroUsize>,
     /// End at the first run that does not end as its scenario expects
     #[arg(long)]
     until_failure: bool,
+    /// Learn: most runs go on in other ways from the rare milestones of those before. As many runs as there are
+    /// --seeds; a find is told as SEED@MILESTONE+K, which `run --seed` takes
+    #[arg(long)]
+    guided: bool,
+    /// With --guided: begin with the runs of this file, and keep those there that reached rare milestones
+    #[arg(long, value_name = "FILE", requires = "guided")]
+    corpus: Option<PathBuf>,
     /// Begin no run after this time, such as 90s, 10m or 8h
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_limit, allow_hyphen_values = true)]
     limit: Option<Duration>,
     /// Switch a known bug on; `list --sabotages` names them
     #[arg(long, value_name = "NAME")]
     sabotage: Option<String>,
-    /// Shrink each failure that is told in full, with no new candidate after this time, such as 30s; 10s if absent,
-    /// 0s for not at all
+    /// Shrink each failure that is told in full, and two more that failed alike, with no new candidate after this
+    /// time each, such as 30s; 10s if absent, 0s for not at all
     #[arg(long, value_name = "DURATION", value_parser = parse_length, allow_hyphen_values = true)]
     shrink_for: Option<Duration>,
     /// Write one JSON object to FILE, or to standard output and no text
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
+    /// Write what a CI server reads: a test case for each scenario, and for each that failed one for each way in
+    /// which it did
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
 }
 
 /// All cores, unless fewer are asked for.
@@ -92,6 +112,10 @@ impl Explore {
     pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
         let interrupt = Interrupt::listen()?;
         print::check_writable(self.json.as_deref())?;
+        print::check_writable(self.junit.as_deref())?;
+        if self.shard.is_some() && self.seeds().is_empty() {
+            return Err(CliError::new("there are fewer seeds than shards: name more --seeds"));
+        }
         let sabotage = find_sabotage(systems, self.sabotage.as_deref())?;
         let plan = Sweep {
             jobs: jobs(self.jobs),
@@ -100,9 +124,11 @@ impl Explore {
             stop: interrupt.stop().clone(),
             ..Sweep::new(find_scenarios(systems, &self.scenarios)?, self.seeds())
         };
+        let mut corpus = self.corpus(&plan)?;
+        print::check_writable(self.corpus.as_deref())?;
         print::note(&self.opening(&plan));
         let mut keeper = Keeper::new(&plan.scenarios, sabotage);
-        let (summary, wall) = self.sweep(&plan, &mut keeper);
+        let (summary, wall) = self.sweep(&plan, &mut keeper, corpus.as_mut());
         let swept = Swept {
             command: self,
             plan: &plan,
@@ -112,27 +138,35 @@ impl Explore {
             keeper,
         };
         let mut told = swept.tell_failures();
-        swept.shrink_failures(systems, &mut told, &interrupt);
+        let causes = swept.shrink_failures(systems, &mut told, &interrupt);
         let mut result =
             told.values().map(|told| told.outcome).fold(swept.result(), Outcome::worse);
         if !print::is_stdout(self.json.as_ref()) {
-            swept.print(&told, result);
+            swept.print(&told, &causes, result);
         }
         if let Some(path) = &self.json {
-            result = result.worse(print::written(print::write_json(path, &swept.json())));
+            result = result.worse(print::written(print::write_json(path, &swept.json(&causes))));
+        }
+        if let Some((path, corpus)) = self.corpus.as_ref().zip(corpus) {
+            let seeds = serde_json::json!(corpus.seeds(&plan));
+            result = result.worse(print::written(print::write_json(path, &seeds)));
+        }
+        if let Some(path) = &self.junit {
+            result = result.worse(print::written(print::write_file(path, &swept.junit())));
         }
         Ok(result)
     }
 
     fn seeds(&self) -> Range<u64> {
         let end = if self.limit.is_some() { u64::MAX } else { RUNS };
-        self.seeds.clone().unwrap_or(0..end)
+        let all = self.seeds.clone().unwrap_or(0..end);
+        self.shard.map_or(all.clone(), |part| part.of_seeds(&all))
     }
 
     /// How many runs there are to be; `None` of a sweep that only a time ends.
     fn runs(&self) -> Option<u64> {
         let Range { start, end } = self.seeds();
-        (self.seeds.is_some() || self.limit.is_none()).then(|| end - start)
+        (self.seeds.is_some() || self.limit.is_none()).then_some(end - start)
     }
 
     /// What is about to be run, so that a sweep that is killed can be repeated.
@@ -148,7 +182,33 @@ impl Explore {
         )
     }
 
-    fn sweep(&self, plan: &Sweep, keeper: &mut Keeper<'_>) -> (SweepSummary, Duration) {
+    /// What an earlier guided sweep has kept; `None` of a sweep that is not guided.
+    fn corpus(&self, plan: &Sweep) -> Result<Option<Corpus>, CliError> {
+        let mut corpus = Corpus::default();
+        if let Some(path) = self.corpus.as_ref().filter(|path| path.exists()) {
+            let refused = |error: &dyn std::fmt::Display| {
+                CliError::new(format!(
+                    "{}: {error}\n  it is no corpus of this build",
+                    path.display()
+                ))
+            };
+            let text = read_file(path, FILE_BYTES_MAX).map_err(|error| refused(&error))?;
+            // One that was begun and interrupted is empty.
+            if !text.is_empty() {
+                let seeds: Vec<Seed> =
+                    serde_json::from_slice(&text).map_err(|error| refused(&error))?;
+                corpus.learn(plan, &seeds).map_err(|error| refused(&error))?;
+            }
+        }
+        Ok(self.guided.then_some(corpus))
+    }
+
+    fn sweep(
+        &self,
+        plan: &Sweep,
+        keeper: &mut Keeper<'_>,
+        corpus: Option<&mut Corpus>,
+    ) -> (SweepSummary, Duration) {
         let mut progress = Progress::start();
         let known = known_milestones(plan).len();
         let mut summary = SweepSummary::default();
@@ -176,7 +236,15 @@ impl Explore {
                 )
             });
         };
-        watched_sweep(plan, SILENCE, on_run, |seeds| print::note(&silence(plan, &seeds)));
+        match corpus {
+            Some(corpus) => {
+                let runs = self.runs().unwrap_or(u64::MAX);
+                guided(plan, runs, corpus, on_run);
+            }
+            None => {
+                watched_sweep(plan, SILENCE, on_run, |seeds| print::note(&silence(plan, &seeds)));
+            }
+        }
         (summary, progress.finish())
     }
 }
@@ -229,61 +297,77 @@ impl Swept<'_> {
     }
 
     /// Runs the first of each group of failures again in a fresh process and tells of it; by its seed.
-    fn tell_failures(&self) -> BTreeMap<u64, FailureReport> {
+    fn tell_failures(&self) -> BTreeMap<Recipe, FailureReport> {
         let groups = self.summary.groups();
         let told = groups.iter().take(TOLD_MAX).map(|(_, group)| {
             let first = &group.first;
             let scenario = &self.plan.scenarios[first.scenario];
             let told = failure::tell(scenario, &first.outcome, self.plan.sabotage, None);
-            (first.outcome.seed, told)
+            (first.outcome.recipe(), told)
         });
         told.collect()
     }
 
-    /// Makes the plans of those smaller that are told in full.
+    /// Makes the plans of those smaller that are told in full, and of some others that failed alike: what has the same
+    /// plan then has the same cause.
     fn shrink_failures(
         &self,
         systems: Systems,
-        told: &mut BTreeMap<u64, FailureReport>,
+        told: &mut BTreeMap<Recipe, FailureReport>,
         interrupt: &Interrupt,
-    ) {
+    ) -> Causes {
+        let groups = self.summary.groups();
+        let mut causes = Causes::of(&groups);
         let limit = self.command.shrink_for.unwrap_or(SHRINK_FOR);
         let stop = &self.plan.stop;
         if limit.is_zero() {
-            return;
+            return causes;
         }
         // The time of the sweep may be over, and that of shrinking is its own.
         stop.store(false, Ordering::Relaxed);
-        for report in told.values_mut() {
-            let is_sound = report.outcome != Outcome::NotDeterministic;
-            let Some(folder) = report.folder.as_ref().filter(|_| is_sound) else { continue };
-            // What was shrunk before may have had more time.
-            if interrupt.is_wanted() || folder.join(SHRUNK).exists() {
-                continue;
-            }
-            match shrink_briefly(systems, folder, limit, self.plan.jobs, stop) {
-                Ok(None) => {}
-                Ok(Some(line)) => report.text += &format!("\n{line}"),
-                Err(error) => report.text += &format!("\nnot shrunk: {error}"),
+        for (place, (_, group)) in groups.iter().enumerate().take(TOLD_MAX) {
+            for recipe in group.runs.keys().take(SHRUNK_MAX) {
+                let report = told.get_mut(recipe);
+                let is_sound =
+                    report.as_ref().is_none_or(|told| told.outcome != Outcome::NotDeterministic);
+                let kept = report.as_ref().and_then(|told| told.folder.clone());
+                let folder = kept.or_else(|| self.keeper.folder(recipe).cloned());
+                let Some(folder) = folder.filter(|_| is_sound && !interrupt.is_wanted()) else {
+                    continue;
+                };
+                // What was shrunk before may have had more time.
+                let is_there = folder.join(SHRUNK).exists();
+                let line = match is_there {
+                    true => Ok(None),
+                    false => shrink_briefly(systems, &folder, limit, self.plan.jobs, stop),
+                };
+                let line = line.unwrap_or_else(|error| Some(format!("not shrunk: {error}")));
+                if let (Some(line), Some(report)) = (line, report) {
+                    report.text += &format!("\n{line}");
+                }
+                causes.shrunk(systems, place, &folder);
             }
         }
+        causes.merge();
+        causes
     }
 
-    fn print(&self, told: &BTreeMap<u64, FailureReport>, result: Outcome) {
+    fn print(&self, told: &BTreeMap<Recipe, FailureReport>, causes: &Causes, result: Outcome) {
         let known = known_milestones(self.plan);
         let swept: Vec<&str> =
             self.plan.scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
         print::out(&format!("{}\n", describe_sweep(&self.summary, &swept, &known)));
         print::out(&self.faults());
-        for (kind, group) in &self.summary.groups() {
-            let [kind, place] = describe_group(kind, group);
+        for (signature, group) in &self.summary.groups() {
+            let [kind, place] = describe_group(signature, group);
             let kind = print::paint(&kind, result_of(&group.first.outcome));
             print::out(&format!("{kind}\n{place}"));
         }
-        for (seed, told) in told {
-            print::out(&format!("\n-- seed {seed}\n{}\n", told.text));
+        for (recipe, told) in told {
+            print::out(&format!("\n-- seed {recipe}\n{}\n", told.text));
         }
-        print::out(&self.closing(result));
+        causes.lines().iter().for_each(|line| print::out(line));
+        print::out(&self.closing(causes, result));
     }
 
     /// In how many runs the faults came: each of a single scenario, else those that never did.
@@ -313,13 +397,18 @@ impl Swept<'_> {
         text
     }
 
-    fn closing(&self, result: Outcome) -> String {
+    fn closing(&self, causes: &Causes, result: Outcome) -> String {
         let total = self.summary.total();
         let failed = total.runs - total.passed;
         let mut lines = Vec::new();
         if self.interrupted {
             let of_all = self.command.runs().map_or(String::new(), |all| format!(" of {all}"));
             lines.push(format!("interrupted: {}{of_all} runs", total.runs));
+        }
+        // Of a guided sweep most runs are of no seed's own.
+        if (self.interrupted || self.command.limit.is_some()) && !self.command.guided {
+            let start = self.plan.seeds.start;
+            lines.push(format!("seeds {start}..{} were run", start.saturating_add(total.runs)));
         }
         if let Some(switch) = self.plan.sabotage {
             let times = counted(self.summary.sabotage_executions, "time");
@@ -330,7 +419,7 @@ impl Swept<'_> {
         let verdict = match (total.runs, failed) {
             (0, _) => "nothing was run".to_string(),
             (_, 0) => format!("{runs} ended as expected"),
-            _ => format!("{failed} of {runs} failed"),
+            _ => format!("{failed} of {runs} failed, {}", counted(causes.count() as u64, "cause")),
         };
         let (simulated, wall) = (clock(total.simulated), self.wall.as_secs_f64());
         lines.push(format!(
@@ -347,7 +436,7 @@ impl Swept<'_> {
     /// What to do after a clean sweep; nothing when there are no more seeds.
     fn next(&self) -> Option<String> {
         let from = self.plan.seeds.start.checked_add(self.summary.total().runs)?;
-        if from == u64::MAX {
+        if from == u64::MAX || self.command.guided {
             return None;
         }
         let seeds = format!("--seeds {from}..{}", from.saturating_add(100 * RUNS));
@@ -377,7 +466,13 @@ impl Swept<'_> {
         })
     }
 
-    fn json(&self) -> serde_json::Value {
+    fn junit(&self) -> String {
+        let names: Vec<&str> =
+            self.plan.scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+        junit(&self.summary, &names, self.wall.as_secs_f64())
+    }
+
+    fn json(&self, causes: &Causes) -> serde_json::Value {
         let Sweep { seeds, scenarios, sabotage, .. } = self.plan;
         let SweepSummary { tallies, evaluations, milestones, sabotage_executions, .. } =
             &self.summary;
@@ -395,11 +490,12 @@ impl Swept<'_> {
         let failures = self.summary.failed_runs().into_values().map(|run| {
             serde_json::json!({
                 "seed": run.seed,
+                "branches": run.recipe.branches_as_text(),
                 "schedule": RunConfig::new(run.seed).scheduling_seed(),
                 "scenario": scenarios[run.scenario].name,
                 "verdict": run.verdict.to_string(),
-                "folder": self.keeper.folder(run.seed),
-                "shrunk": self.keeper.folder(run.seed).map(|at| at.join(SHRUNK)).filter(|at| at.exists()),
+                "folder": self.keeper.folder(&run.recipe),
+                "shrunk": self.keeper.folder(&run.recipe).map(|at| at.join(SHRUNK)).filter(|at| at.exists()),
             })
         });
         let missed = never_reached(milestones, &known_milestones(self.plan))
@@ -419,6 +515,7 @@ impl Swept<'_> {
             "milestones_never_reached": missed.collect::<Vec<_>>(),
             "faults": self.faults_json(),
             "failures": failures.collect::<Vec<_>>(),
+            "causes": causes.json(),
             "sabotage": sabotage.map(|switch| {
                 serde_json::json!({ "switch": switch.name(), "line_ran": sabotage_executions })
             }),

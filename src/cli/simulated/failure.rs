@@ -5,8 +5,8 @@ use crate::{
     harness::{
         explore::{Aside, Failure, keep, save_evidence, save_report},
         language::{COLUMNS, cut},
-        report::{failure_report, page},
-        run::{RunOutcome, SweepRun, in_common},
+        report::{Lost, failure_report, page},
+        run::{Recipe, RunOutcome, SweepRun, in_common},
         scenario::Scenario,
         system::Systems,
     },
@@ -45,7 +45,7 @@ pub struct Keeper<'a> {
     /// How many of each kind were found.
     kinds: BTreeMap<String, usize>,
     /// Where each is kept, by its seed.
-    folders: BTreeMap<u64, PathBuf>,
+    folders: BTreeMap<Recipe, PathBuf>,
 }
 
 impl<'a> Keeper<'a> {
@@ -62,8 +62,9 @@ impl<'a> Keeper<'a> {
         }
         let of_kind = self.kinds.entry(in_common(&outcome.verdict)).or_default();
         *of_kind += 1;
-        let (seed, scenario) = (outcome.seed, &outcome.scenario);
-        let told = cut(&format!("failed  seed {seed} of {scenario}: {}", outcome.verdict), COLUMNS);
+        let (recipe, scenario) = (outcome.recipe(), &outcome.scenario);
+        let told =
+            cut(&format!("failed  seed {recipe} of {scenario}: {}", outcome.verdict), COLUMNS);
         if *of_kind > KEPT_PER_KIND_MAX {
             return Some(format!("{told}\n        not kept: {KEPT_PER_KIND_MAX} of its kind are"));
         }
@@ -72,16 +73,16 @@ impl<'a> Keeper<'a> {
         Some(match kept {
             Ok(folder) => {
                 let again = format!("cargo run -- replay {}", folder.display());
-                self.folders.insert(seed, folder);
+                self.folders.insert(recipe, folder);
                 format!("{told}\n        {again}")
             }
             Err(error) => format!("{told}\n        not kept: {error}"),
         })
     }
 
-    /// Where the failure of a seed is kept.
-    pub fn folder(&self, seed: u64) -> Option<&PathBuf> {
-        self.folders.get(&seed)
+    /// Where the failure of a run is kept.
+    pub fn folder(&self, recipe: &Recipe) -> Option<&PathBuf> {
+        self.folders.get(recipe)
     }
 }
 
@@ -94,7 +95,7 @@ pub fn tell(
     input: Option<Arc<Vec<Bytes>>>,
 ) -> FailureReport {
     let failure = Failure::of(scenario, outcome, sabotage, input);
-    let plain = failure_report(outcome, &[]);
+    let plain = failure_report(outcome, None, &[]);
     let folder = match keep(Path::new(FAILURES), &failure, outcome) {
         Ok(folder) => folder,
         // Whatever the disk says, nobody may miss that a run has failed.
@@ -175,9 +176,9 @@ impl Confirm {
             out(&other);
             return Ok(Outcome::NotDeterministic);
         }
-        let report = report_of(&outcome, &self.place, "", ", the same in a fresh process");
+        let report = report_of(&outcome, None, &self.place, "", ", the same in a fresh process");
         save_evidence(&self.folder, &outcome)?;
-        save_report(&self.folder, &report, &page_of(&outcome, &self.place))?;
+        save_report(&self.folder, &report, &page_of(&outcome, None, &self.place))?;
         out(&report);
         Ok(Outcome::Passed)
     }
@@ -185,17 +186,28 @@ impl Confirm {
 
 /// The report of a run whose failure is kept at a place; what follows the command that shows it again,
 /// and what is known of its digest.
-pub fn report_of(outcome: &RunOutcome, folder: &Path, more: &str, digest: &str) -> String {
+pub fn report_of(
+    outcome: &RunOutcome,
+    lost: Option<&Lost>,
+    folder: &Path,
+    more: &str,
+    digest: &str,
+) -> String {
     let plan = folder.join("plan.toml").display().to_string();
     let again = format!("cargo run -- replay {}{more}", folder.display());
     let digest = format!("{}{digest}", outcome.digest);
-    failure_report(outcome, &[("digest", &digest), ("plan", &plan), ("again", &again)])
+    let mut last = vec![("digest", digest.as_str()), ("plan", &plan), ("again", &again)];
+    let nearest = lost.and_then(|lost| lost.nearest.as_ref()?.recipe().branches_as_text());
+    let folder = folder.display();
+    let beside = nearest.map(|branches| format!("cargo run -- diff {folder} {folder}@{branches}"));
+    last.extend(beside.as_ref().map(|command| ("beside", command.as_str())));
+    failure_report(outcome, lost, &last)
 }
 
 /// The same as a page.
-pub fn page_of(outcome: &RunOutcome, folder: &Path) -> String {
+pub fn page_of(outcome: &RunOutcome, lost: Option<&Lost>, folder: &Path) -> String {
     let again = format!("cargo run -- replay {}", folder.display());
-    page(outcome, &[("again", again)])
+    page(outcome, lost, &[("again", again)])
 }
 
 /// Reads the failure at a path that a user gave.

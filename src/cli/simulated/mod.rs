@@ -3,17 +3,21 @@
 mod add_regression;
 mod campaign;
 mod campaign_sums;
+mod causes;
 mod check;
 mod child;
+mod diff;
 mod examples;
 mod explore;
 mod failure;
 mod graph;
 mod init;
 mod interrupt;
+mod junit;
 mod list;
 mod milestones;
 mod new;
+mod part;
 mod print;
 mod progress;
 mod replay;
@@ -75,6 +79,8 @@ enum Command {
     Run(run::Run),
     #[command(after_help = examples::REPLAY)]
     Replay(replay::Replay),
+    #[command(after_help = examples::DIFF)]
+    Diff(diff::Diff),
     #[command(after_help = examples::SHRINK)]
     Shrink(shrink::Shrink),
     #[command(after_help = examples::ADD_REGRESSION)]
@@ -151,6 +157,7 @@ pub fn run(arguments: Arguments, systems: Systems, jobs: &Jobs) -> Result<Outcom
         Command::Explore(command) => command.run(systems),
         Command::Campaign(command) => command.run(systems),
         Command::Replay(command) => command.run(systems),
+        Command::Diff(command) => command.run(systems),
         Command::Shrink(command) => command.run(systems),
         Command::AddRegression(command) => command.run(systems),
         Command::Confirm(command) => command.run(systems),

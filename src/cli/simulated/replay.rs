@@ -3,7 +3,7 @@
 use super::{
     CliError, Outcome,
     failure::{find_failure, report_of},
-    parse_seed,
+    parse_length, parse_seed,
     print::out,
     run::result_of,
     virtual_time::VirtualTime,
@@ -13,14 +13,14 @@ use crate::{
     harness::{
         explore::{Failure, Staleness, folder_of, short_verdict},
         language::{printable, wrap},
-        report::state_changes,
+        report::{changes_until, node_at, nodes_like, state_changes},
         run::{RunConfig, RunOutcome, run_on_fresh_thread},
         scenario::Scenario,
         system::Systems,
     },
 };
 use clap::Args;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 /// Runs a kept failure again, from its data.
 ///
@@ -43,6 +43,14 @@ pub struct Replay {
     /// Print every change of the cluster's state
     #[arg(long)]
     history: bool,
+    /// Tell of the run as it was then, such as 12.3s: with --show where nodes stood, with --history what had changed;
+    /// its end if absent
+    #[arg(long, value_name = "TIME", value_parser = parse_length, allow_hyphen_values = true)]
+    until: Option<Duration>,
+    /// Tell where a node stands, or all of a role: what it leads, the last changes of its state, messages on their
+    /// way, its files and its last steps
+    #[arg(long, value_name = "NODE")]
+    show: Option<String>,
     /// Print tracing lines with node and virtual time, such as wavetank=debug
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -65,6 +73,9 @@ impl Replay {
         let same = RunConfig { schedule, trace: true, ..config.clone() };
         let outcome = run_on_fresh_thread(&failure.plan, &same);
         let digest = outcome.digest.to_string();
+        if self.until.is_some() || self.show.is_some() {
+            self.show(&outcome)?;
+        }
         match failure.other_run(&outcome) {
             None => {
                 out(&format!("the very same run: digest {digest}\n"));
@@ -91,9 +102,30 @@ impl Replay {
         self.try_schedules(&failure, &config, outcome)
     }
 
+    /// Tells of a moment of the run.
+    fn show(&self, outcome: &RunOutcome) -> Result<(), CliError> {
+        let until = self.until.unwrap_or(outcome.simulated);
+        if self.history {
+            changes_until(outcome, until).iter().for_each(|line| out(line));
+            out("");
+        }
+        let Some(name) = &self.show else { return Ok(()) };
+        let nodes = nodes_like(outcome, name);
+        if nodes.is_empty() {
+            let known: Vec<&str> = outcome.nodes.values().map(String::as_str).collect();
+            let what = format!("there is no node or role {name:?}; there are {}", known.join(", "));
+            return Err(CliError::new(what));
+        }
+        for node in nodes {
+            node_at(outcome, node, until).iter().for_each(|line| out(line));
+            out("");
+        }
+        Ok(())
+    }
+
     /// Tells of one run; `digest` is what is known of its digest.
     fn tell(&self, outcome: &RunOutcome, schedule: Option<u64>, digest: &str) -> Outcome {
-        if self.history {
+        if self.history && self.until.is_none() {
             state_changes(outcome).iter().for_each(|line| out(line));
             out("");
         }
@@ -105,7 +137,7 @@ impl Replay {
             if self.no_sabotage {
                 more += " --no-sabotage";
             }
-            out(&report_of(outcome, &folder_of(&self.path), &more, digest));
+            out(&report_of(outcome, None, &folder_of(&self.path), &more, digest));
         }
         result_of(outcome)
     }
@@ -168,5 +200,8 @@ fn headline(failure: &Failure, config: &RunConfig) -> String {
         (None, _) => String::new(),
     };
     let verdict = short_verdict(&record.verdict);
-    wrap("", &printable(&format!("{verdict} in {}, seed {}{switch}", record.scenario, record.seed)))
+    wrap(
+        "",
+        &printable(&format!("{verdict} in {}, seed {}{switch}", record.scenario, record.recipe())),
+    )
 }

@@ -14,7 +14,7 @@ use crate::{
         explore::{INPUT_BYTES_MAX, lines},
         language::read_file,
         report::{describe_run, state_changes},
-        run::{RunConfig, RunOutcome, run_on_fresh_thread},
+        run::{RunBranch, RunConfig, RunOutcome, run_on_fresh_thread},
         scenario::Scenario,
         system::Systems,
     },
@@ -32,9 +32,11 @@ use std::{
 pub struct Run {
     /// The scenario: a file, or a name as `cargo run -- list` prints it
     scenario: String,
-    /// The plan seed: what the adversary and the workload draw; 0 if absent
-    #[arg(long, value_name = "SEED", default_value_t = 0, hide_default_value = true, value_parser = parse_seed, allow_hyphen_values = true)]
-    seed: u64,
+    /// The plan seed: what the adversary and the workload draw; 0 if absent. With a branch, such as
+    /// 7@leader-confirmed+3, it is the run of seed 7 up to the first time of that milestone, and then the third
+    /// of its other ways to go on
+    #[arg(long, value_name = "SEED[@MILESTONE+K]", default_value = "0", hide_default_value = true, value_parser = SeedArgument::parse, allow_hyphen_values = true)]
+    seed: SeedArgument,
     /// The scheduling seed; derived from the plan seed if absent
     #[arg(long, value_name = "SEED", value_parser = parse_seed, allow_hyphen_values = true)]
     schedule: Option<u64>,
@@ -65,6 +67,31 @@ pub struct Run {
     json: Option<PathBuf>,
 }
 
+/// A seed, and branches of its run that are read once its system is known.
+#[derive(Clone, Debug)]
+struct SeedArgument {
+    seed: u64,
+    branches: Option<String>,
+}
+
+impl SeedArgument {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (seed, branches) = match text.split_once('@') {
+            Some((seed, branches)) => (seed, Some(branches.to_string())),
+            None => (text, None),
+        };
+        Ok(SeedArgument { seed: parse_seed(seed)?, branches })
+    }
+
+    fn branches(&self, scenario: &Scenario) -> Result<Vec<RunBranch>, CliError> {
+        let known = scenario.system.milestones();
+        let read = |text: &String| RunBranch::parse_all(text, &known);
+        let refused = |error| CliError::new(format!("--seed: {error}"));
+        let branches = self.branches.as_ref().map(read).transpose().map_err(refused)?;
+        Ok(branches.unwrap_or_default())
+    }
+}
+
 impl Run {
     /// Does it.
     pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
@@ -76,9 +103,10 @@ impl Run {
         let input = self.input.as_ref().map(|path| read_lines(path, &scenario)).transpose()?;
         let config = RunConfig {
             schedule: self.schedule,
+            branches: self.seed.branches(&scenario)?,
             sabotage,
             input: input.clone(),
-            ..RunConfig::new(self.seed)
+            ..RunConfig::new(self.seed.seed)
         };
         check_writable(self.json.as_deref())?;
         check_writable(self.output.as_deref())?;
@@ -92,6 +120,9 @@ impl Run {
             }
         };
         self.describe(&scenario, &outcome, &say);
+        if !config.branches.is_empty() && outcome.branched.is_none() {
+            say("the run never came to where it was to branch: it is that of the seed itself");
+        }
         let mut result = result_of(&outcome);
         let failed = result != Outcome::Passed;
         let told =
@@ -134,7 +165,7 @@ impl Run {
             }
             say("");
         }
-        say(&describe_run(outcome, sizes(scenario, self.seed).as_deref()));
+        say(&describe_run(outcome, sizes(scenario, self.seed.seed).as_deref()));
     }
 }
 
@@ -175,6 +206,7 @@ fn json(outcome: &RunOutcome, wall: Duration, folder: Option<&Path>) -> serde_js
     serde_json::json!({
         "scenario": outcome.scenario,
         "seed": outcome.seed,
+        "branches": outcome.recipe().branches_as_text(),
         "schedule": outcome.schedule,
         "verdict": outcome.verdict.to_string(),
         "expected": outcome.expected,

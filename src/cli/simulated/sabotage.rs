@@ -321,9 +321,9 @@ impl Report {
             let verdict = print::paint(&format!("{failed} failed"), result);
             lines.push(format!("without a switch: {}, {verdict}", counted(runs, "run")));
         }
-        for (kind, group) in self.control.groups() {
+        for (signature, group) in self.control.groups() {
             let first = &group.first.outcome;
-            lines.extend(describe_group(kind, group));
+            lines.extend(describe_group(signature, group));
             lines.push(format!("  cargo run -- run {} --seed {}", first.scenario, first.seed));
         }
         for hunted in &self.hunted {
@@ -424,7 +424,10 @@ impl Report {
 mod tests {
     use super::*;
     use crate::{
-        harness::{check::Verdict, run::FailedRun},
+        harness::{
+            check::Verdict,
+            run::{FailedRun, Recipe},
+        },
         system::sabotage::{ALL, STALE_TOKEN_ACCEPTED},
     };
 
@@ -434,6 +437,7 @@ mod tests {
             runs: 1_000_000,
             caught: name.map(|name| FailedRun {
                 seed: 999_999,
+                recipe: Recipe::of_seed(999_999),
                 scenario: 0,
                 verdict: Verdict::Violated(name.to_string()),
             }),

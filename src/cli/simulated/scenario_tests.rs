@@ -96,6 +96,6 @@ pub(super) fn expected(outcome: &RunOutcome, more: &str) -> Result<(), Failed> {
     let command = format!("cargo run -- run {} --seed {}{more}", outcome.scenario, outcome.seed);
     match outcome.expected {
         true => Ok(()),
-        false => Err(failure_report(outcome, &[("again", &command)]).into()),
+        false => Err(failure_report(outcome, None, &[("again", &command)]).into()),
     }
 }

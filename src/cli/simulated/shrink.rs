@@ -12,7 +12,9 @@ use super::{
 use crate::harness::{
     explore::{Failure, folder_of, keep_shrunk},
     language::{printable, wrap},
-    shrink::{Limits, Measure, Shrunk, shrink},
+    report::Lost,
+    run::RunOutcome,
+    shrink::{Limits, Measure, Shrunk, shrink, when_lost},
     system::Systems,
 };
 use clap::Args;
@@ -25,6 +27,8 @@ use std::{
 
 /// Schedules of the first and of the last plan.
 const SCHEDULES: u64 = 20;
+/// Other ways from each moment of the run that is left.
+const WAYS: u32 = 20;
 
 /// Makes the plan of a kept failure as small as it can be and still fail the same way.
 ///
@@ -49,6 +53,10 @@ pub struct Shrink {
     /// Runs side by side; all cores if absent
     #[arg(long, value_name = "N", value_parser = parse_jobs, allow_hyphen_values = true)]
     jobs: Option<NonZeroUsize>,
+    /// Find out when the run was lost: run it this many other ways from each of its moments on; 20 if absent, 0 for
+    /// not at all
+    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = WAYS, allow_hyphen_values = true, value_parser = clap::value_parser!(u32).range(..=1000))]
+    ways: u32,
 }
 
 impl Shrink {
@@ -63,7 +71,7 @@ impl Shrink {
             jobs: jobs(self.jobs),
         };
         let record = &failure.record;
-        let what = format!("{} in {}, seed {}", record.verdict, record.scenario, record.seed);
+        let what = format!("{} in {}, seed {}", record.verdict, record.scenario, record.recipe());
         note(&wrap("wavetank: ", &printable(&what)));
         let mut progress = Progress::start();
         let stop = interrupt.stop();
@@ -82,7 +90,8 @@ impl Shrink {
             out("it does not fail any more, or another way: see `cargo run -- replay`");
             return Ok(Outcome::Violated);
         };
-        tell(&failure, &folder, &shrunk, took)?;
+        let left = Left::of(&shrunk, &failure, self.ways, limits.jobs, stop);
+        tell(&left, &folder, &shrunk, took)?;
         Ok(if interrupt.is_wanted() { Outcome::Interrupted } else { Outcome::Passed })
     }
 }
@@ -109,7 +118,7 @@ pub fn shrink_briefly(
     let Some(shrunk) = shrunk else { return Ok(None) };
     let [whole, last] = &shrunk.measures;
     let Some(rates) = shrunk.rates.filter(|_| last.is_less_than(whole)) else { return Ok(None) };
-    let kept = keep(&failure, folder, &shrunk)?;
+    let kept = Left::of(&shrunk, &failure, 0, jobs, stop).keep(folder)?;
     let (faults, nodes) = (last.faults, last.nodes);
     Ok(Some(format!(
         "shrunk  {faults} of {} faults, {nodes} of {} nodes; fails under {}\n        cargo run -- replay {}",
@@ -120,18 +129,39 @@ pub fn shrink_briefly(
     )))
 }
 
-/// Keeps the plan that is left in the folder of the failure, with what people read of it.
-fn keep(failure: &Failure, folder: &Path, shrunk: &Shrunk) -> Result<PathBuf, CliError> {
-    let left = shrunk.failure(failure);
-    let traced = left.traced();
-    let (report, page) =
-        (|at: &Path| report_of(&traced, at, "", ""), |at: &Path| page_of(&traced, at));
-    Ok(keep_shrunk(folder, &left, &traced, report, page)?)
+/// The failure that is left.
+struct Left {
+    failure: Failure,
+    traced: RunOutcome,
+    lost: Option<Lost>,
+}
+
+impl Left {
+    /// What shrinking a failure has left, and when that run was lost if ways are to be tried.
+    fn of(shrunk: &Shrunk, whole: &Failure, ways: u32, jobs: usize, stop: &AtomicBool) -> Self {
+        let failure = shrunk.failure(whole);
+        let traced = failure.traced();
+        let mut progress = Progress::start();
+        let lost = when_lost(&failure, &traced, ways, jobs, stop, |ran, all| {
+            let words = || format!("when it was lost: {ran} of {all} other ways");
+            progress.show(ran as f64 / all as f64, words);
+        });
+        progress.finish();
+        Left { failure, traced, lost }
+    }
+
+    /// Keeps it in the folder of the whole failure, with what people read of it.
+    fn keep(&self, folder: &Path) -> Result<PathBuf, CliError> {
+        let Left { failure, traced, lost } = self;
+        let report = |at: &Path| report_of(traced, lost.as_ref(), at, "", "");
+        let page = |at: &Path| page_of(traced, lost.as_ref(), at);
+        Ok(keep_shrunk(folder, failure, traced, report, page)?)
+    }
 }
 
 /// Keeps what it came to, and tells it.
-fn tell(failure: &Failure, folder: &Path, shrunk: &Shrunk, took: Duration) -> Result<(), CliError> {
-    let kept = keep(failure, folder, shrunk)?;
+fn tell(left: &Left, folder: &Path, shrunk: &Shrunk, took: Duration) -> Result<(), CliError> {
+    let kept = left.keep(folder)?;
     out(&compared(&shrunk.measures));
     match shrunk.rates {
         Some([whole, last]) => {
@@ -146,6 +176,9 @@ fn tell(failure: &Failure, folder: &Path, shrunk: &Shrunk, took: Duration) -> Re
     out(&format!("tried {} candidates in {}{cut_short}", shrunk.candidates, clock(took)));
     let faults = shrunk.outcome.plan.faults.iter();
     faults.for_each(|fault| out(&wrap("  ", &fault.to_string())));
+    if let Some(lost) = &left.lost {
+        out(&format!("\n{lost}\n"));
+    }
     out(&format!("plan    {}", kept.join("plan.toml").display()));
     out(&format!("again   cargo run -- replay {}", kept.display()));
     Ok(())

@@ -76,8 +76,8 @@ impl CheckedInvariant {
         self.evaluations += u64::from(!matches!(check, Check::Ignored));
         if let Check::Broken { before, now } = check {
             let (title, promise) = (self.invariant.title(), self.invariant.promise());
-            let invariant = self.invariant.name();
-            violations.push(Violation { invariant, title, promise, at, before, now });
+            let rule = [self.invariant.name(), title, promise];
+            violations.push(Violation::new(rule, at, &before, &now));
         }
     }
 }
@@ -114,6 +114,7 @@ struct CheckerState {
     violations: Vec<Violation>,
     history: RunHistory,
     milestones: BTreeMap<Milestone, u64>,
+    order: Vec<Milestone>,
     triggers: Vec<(EventMatcher, Trigger)>,
     model: Box<dyn AnyModel>,
     exits: Exits,
@@ -163,6 +164,7 @@ impl Checker {
                 violations: Vec::new(),
                 history: RunHistory::default(),
                 milestones: BTreeMap::new(),
+                order: Vec::new(),
                 triggers: Vec::new(),
                 model,
                 exits: BTreeMap::new(),
@@ -220,6 +222,7 @@ impl Checker {
             evaluations,
             history: std::mem::take(&mut state.history),
             milestones: std::mem::take(&mut state.milestones),
+            order: std::mem::take(&mut state.order),
             exits: std::mem::take(&mut state.exits),
         }
     }
@@ -236,6 +239,8 @@ pub struct CheckReport {
     pub history: RunHistory,
     /// How often each milestone was reached.
     pub milestones: BTreeMap<Milestone, u64>,
+    /// The milestones in the order in which they were first reached.
+    pub order: Vec<Milestone>,
     /// The processes that ended themselves.
     pub exits: Exits,
 }
@@ -266,7 +271,11 @@ impl CheckerState {
         let model = &*self.model;
         let reached = |milestone: &&Milestone| milestone.is_reached(at, event, model.as_any());
         for milestone in watched.milestones.iter().filter(reached) {
-            *self.milestones.entry(*milestone).or_default() += 1;
+            let reached = self.milestones.entry(*milestone).or_default();
+            *reached += 1;
+            if *reached == 1 {
+                self.order.push(*milestone);
+            }
             let due = self
                 .triggers
                 .extract_if(.., |(wanted, _)| wanted.is_now(*milestone, at, event, model));

@@ -2,8 +2,8 @@
 
 use super::model::{AnyModel, model_as};
 use crate::{
-    harness::event::{EventKind, Moment},
-    host::Event,
+    harness::event::{EventKind, Moment, without_entries},
+    host::{Event, sim::EntryNumber},
 };
 use std::{fmt, time::Duration};
 
@@ -127,8 +127,24 @@ pub struct Violation {
     pub at: Moment,
     /// The earlier event, or what was promised.
     pub before: String,
+    /// The entry of the earlier event, if it is one.
+    pub before_entry: Option<EntryNumber>,
     /// The event that broke it.
     pub now: String,
+}
+
+impl Violation {
+    /// Of a rule and its promise, by two texts in which events may stand.
+    pub(in crate::harness) fn new(
+        [invariant, title, promise]: [&'static str; 3],
+        at: Moment,
+        before: &str,
+        now: &str,
+    ) -> Self {
+        let (before, before_entry) = without_entries(before);
+        let (now, _) = without_entries(now);
+        Violation { invariant, title, promise, at, before, before_entry, now }
+    }
 }
 
 impl fmt::Display for Violation {

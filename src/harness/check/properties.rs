@@ -42,14 +42,9 @@ impl Properties {
             "" => "it does not hold".to_string(),
             details => details.to_string(),
         };
-        Some(Violation {
-            invariant: property.name(),
-            title: property.title(),
-            promise: property.claim(),
-            at,
-            before: format!("claimed in {}", property.place()),
-            now,
-        })
+        let rule = [property.name(), property.title(), property.claim()];
+        let before = format!("claimed in {}", property.place());
+        Some(Violation::new(rule, at, &before, &now))
     }
 
     /// How often each condition was evaluated, by title. A line has none.

@@ -12,4 +12,5 @@ pub use history::{HISTORY_BYTES_MAX, RunHistory};
 pub use kind::{EventKind, KeptEvent, Leadership, Reported, Span, event_as};
 pub use milestone::{Answer, Ask, AskedValues, Milestone, MilestoneSpec, OfState};
 pub use moment::Moment;
+pub(in crate::harness) use moment::without_entries;
 pub use property::milestones_of_properties;

@@ -16,7 +16,7 @@ use crate::{
         fault::{FaultSpec, PlannedFault},
         language::{FILE_BYTES_MAX, ScenarioError, read_file},
         report::{came_to, history},
-        run::{RunConfig, RunOutcome, run_on_fresh_thread},
+        run::{RunBranch, RunConfig, RunOutcome, run_on_fresh_thread},
         scenario::Scenario,
         system::Systems,
     },
@@ -111,6 +111,9 @@ pub struct FailureRecord {
     pub seed: u64,
     /// The scheduling seed.
     pub schedule: u64,
+    /// From where on it went another way than the seeds say, as [`Recipe`] writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branches: Option<String>,
     /// The name of the switch that was on.
     pub sabotage: Option<String>,
     /// How the run ended.
@@ -132,6 +135,8 @@ pub struct Failure {
     pub plan: Arc<Scenario>,
     /// What is known of the run.
     pub record: FailureRecord,
+    /// From where on it went another way than the seeds say.
+    pub branches: Vec<RunBranch>,
     /// The switch that was on.
     pub sabotage: Option<Sabotage>,
     /// Lines in place of the plan's workload.
@@ -145,6 +150,12 @@ impl FolderError {
 }
 
 impl FailureRecord {
+    /// The seed, and the branch of its run if it was one.
+    pub fn recipe(&self) -> String {
+        let branches = self.branches.as_ref().map(|branches| format!("@{branches}"));
+        format!("{}{}", self.seed, branches.unwrap_or_default())
+    }
+
     /// Reads that of a folder.
     ///
     /// # Errors
@@ -184,6 +195,7 @@ impl Failure {
             scenario: outcome.scenario.clone(),
             seed: outcome.seed,
             schedule: outcome.schedule,
+            branches: outcome.recipe().branches_as_text(),
             sabotage: sabotage.map(|switch| switch.name().to_string()),
             verdict: outcome.verdict.to_string(),
             violation: outcome.violations.first().map(ToString::to_string),
@@ -191,7 +203,13 @@ impl Failure {
             faults: faults.collect(),
             milestones: milestones.map(|(reached, count)| (reached.to_string(), *count)).collect(),
         };
-        Failure { plan: Arc::new(plan), record, sabotage, input }
+        Failure {
+            plan: Arc::new(plan),
+            record,
+            branches: outcome.branches.clone(),
+            sabotage,
+            input,
+        }
     }
 
     /// By what a run differs from the one that was kept, in its digest or its verdict; `None` when it is
@@ -214,6 +232,7 @@ impl Failure {
     pub fn config(&self) -> RunConfig {
         RunConfig {
             schedule: Some(self.record.schedule),
+            branches: self.branches.clone(),
             sabotage: self.sabotage,
             input: self.input.clone(),
             ..RunConfig::new(self.record.seed)
@@ -251,7 +270,8 @@ impl Failure {
 
     /// What stands above the plan: where it comes from, and how it is run when it has been edited.
     fn head(&self) -> String {
-        let FailureRecord { scenario, seed, schedule, verdict, sabotage, .. } = &self.record;
+        let FailureRecord { scenario, schedule, verdict, sabotage, .. } = &self.record;
+        let seed = self.record.recipe();
         let switch = sabotage.as_ref().map(|switch| format!(" --sabotage {switch}"));
         let switch = switch.unwrap_or_default();
         let verdict = short_verdict(verdict);
@@ -266,7 +286,7 @@ impl Failure {
         let verdict = short_verdict(&self.record.verdict);
         let what = verdict.strip_prefix("violated:").unwrap_or(verdict);
         let scenario = self.record.scenario.replace('/', "-");
-        format!("{what}-{scenario}-{}", self.record.seed)
+        format!("{what}-{scenario}-{}", self.record.recipe())
     }
 
     /// Reads a folder; also understands the path of one of its files.
@@ -286,7 +306,19 @@ impl Failure {
             true => Some(Arc::new(lines(Bytes::from(read(&input_path, INPUT_BYTES_MAX)?)))),
             false => None,
         };
-        Ok(Failure { plan: Arc::new(plan), record, sabotage, input })
+        let known = plan.system.milestones();
+        let branches = record.branches.as_ref().map(|text| RunBranch::parse_all(text, &known));
+        let branches = branches.transpose().map_err(|reason| {
+            let path = folder.join(RECORD).display().to_string();
+            FolderError::Damaged { path, reason }
+        })?;
+        Ok(Failure {
+            plan: Arc::new(plan),
+            record,
+            branches: branches.unwrap_or_default(),
+            sabotage,
+            input,
+        })
     }
 
     /// Writes what is needed to run it again into an empty folder.

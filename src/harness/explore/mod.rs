@@ -3,6 +3,7 @@
 mod aside;
 mod determinism;
 mod folder;
+mod guided;
 mod hunt;
 mod regression;
 
@@ -12,5 +13,6 @@ pub use folder::{
     Failure, FailureRecord, FaultRecord, FolderError, INPUT_BYTES_MAX, folder_of, lines,
     save_evidence, save_report, short_verdict,
 };
+pub use guided::{Corpus, Seed, guided};
 pub use hunt::{Detection, Hunt, HuntRun, Hunted, Search, Survey};
 pub use regression::{REGRESSIONS, Staleness, snapshot_file, snapshot_runs};

@@ -1,7 +1,7 @@
 //! The report of a run as a page: one file that needs nothing from outside. Its diagram has a lane for each node, the
 //! events that changed its state, the messages between nodes, the faults, and what led to the failure.
 
-use super::{bars::bars, causes::at_node, names::with_names, timeline::leadership_timeline};
+use super::{bars::bars, causes::at_node, lost::Lost, timeline::leadership_timeline};
 use crate::{
     harness::{event::Moment, nemesis::ExecutedFault, run::RunOutcome},
     host::sim::{EntryNumber, NodeId, TraceLine, causes, line_of},
@@ -40,12 +40,29 @@ struct Page<'a> {
     broke_at: Option<u64>,
     /// The place of the entry at which it did; -1 if none did.
     broke: i64,
+    /// The place of the event with which that one is in conflict; -1 if none is.
+    before: i64,
     strings: Vec<String>,
     entries: Entries,
     faults: Vec<Fault>,
     bars: Vec<PageBar>,
     /// The beginnings of kinds of messages, to choose from.
     messages: BTreeSet<String>,
+    /// How often the run fails that goes other ways from its moments on.
+    outlooks: Vec<PageOutlook<'a>>,
+    /// Up to when the other run that stands in the page is the same.
+    #[serde(rename = "partsAt")]
+    parts_at: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct PageOutlook<'a> {
+    time: u64,
+    /// From 0 to 1.
+    share: f64,
+    /// How many of how many fail.
+    failed: String,
+    what: &'a str,
 }
 
 /// A row of [`Entries`].
@@ -92,15 +109,21 @@ struct PageBar {
     to: u64,
 }
 
-/// The page of a run whose trace was kept; the last of `told` are lines of what else is known, such as the command that
-/// shows it again.
-pub fn page(outcome: &RunOutcome, told: &[(&'static str, String)]) -> String {
-    let data = Builder::new(outcome).page(told);
-    // No text of the run may look like a tag, which could end the script or begin another.
-    let data =
-        serde_json::to_string(&data).expect("it has string keys only").replace('<', "\\u003c");
+/// The page of a run whose trace was kept, with the nearest run that passes if that is known; the last of `told` are
+/// lines of what else is known, such as the command that shows it again.
+pub fn page(outcome: &RunOutcome, lost: Option<&Lost>, told: &[(&'static str, String)]) -> String {
+    let nearest = lost.and_then(|lost| lost.nearest.as_ref());
+    let data = json(&Builder::new(outcome).page(lost, told));
+    let passing = nearest.map(|run| Builder::new(run).page(lost, &[]));
+    let passing = json(&passing);
     let title = escaped(&format!("{} in {}", outcome.verdict, outcome.scenario));
-    let parts = [("@TITLE@", &*title), ("@STYLE@", STYLE), ("@SCRIPT@", SCRIPT), ("@DATA@", &data)];
+    let parts = [
+        ("@TITLE@", &*title),
+        ("@STYLE@", STYLE),
+        ("@SCRIPT@", SCRIPT),
+        ("@DATA@", &data),
+        ("@PASSING@", &passing),
+    ];
     let (mut page, mut rest) = (String::new(), HTML);
     // In the order of the template, so that nothing is looked for in what was put in.
     while let Some((at, (mark, text))) =
@@ -111,6 +134,11 @@ pub fn page(outcome: &RunOutcome, told: &[(&'static str, String)]) -> String {
         rest = &rest[at + mark.len()..];
     }
     page + rest
+}
+
+/// For a script of the page: no text of the run may look like a tag, which could end the script or begin another.
+fn json(data: &impl Serialize) -> String {
+    serde_json::to_string(data).expect("it has string keys only").replace('<', "\\u003c")
 }
 
 struct Builder<'a> {
@@ -135,17 +163,21 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn page(mut self, told: &[(&'static str, String)]) -> Page<'a> {
+    fn page(mut self, lost: Option<&'a Lost>, told: &[(&'static str, String)]) -> Page<'a> {
         let outcome = self.outcome;
         let broken = outcome.violations.first();
         let entry = broken.and_then(|violation| violation.at.entry);
-        let places = self.add_entries(entry);
-        let broke = entry.and_then(|entry| places.get(&entry).copied());
+        let before = broken.and_then(|violation| violation.before_entry);
+        let places = self.add_entries([entry, before]);
+        let place = |entry: Option<EntryNumber>| {
+            entry.and_then(|entry| places.get(&entry).copied()).unwrap_or(-1)
+        };
+        let (broke, before) = (place(entry), place(before));
         let end = micros(outcome.simulated);
         let mut conflict = Vec::new();
         if let Some(violation) = broken {
-            conflict.push(("before", with_names(outcome, &violation.before)));
-            conflict.push(("now", with_names(outcome, &violation.now)));
+            conflict.push(("before", outcome.named(&violation.before)));
+            conflict.push(("now", outcome.named(&violation.now)));
         }
         conflict.extend(told.iter().cloned());
         let verdict = match broken {
@@ -163,21 +195,24 @@ impl<'a> Builder<'a> {
             nodes: outcome.nodes.values().map(String::as_str).collect(),
             end,
             broke_at: broken.map(|violation| micros(violation.at.time)),
-            broke: broke.unwrap_or(-1),
+            broke,
+            before,
             messages: groups.map(|(gateway, _)| format!("{gateway}.")).collect(),
             faults: self.faults(end),
             bars: self.bars(end),
+            outlooks: lost.map(outlooks).unwrap_or_default(),
+            parts_at: lost.and_then(Lost::same_up_to).map(micros),
             strings: self.strings,
             entries: self.entries,
         }
     }
 
-    /// Adds the events that have words, the messages, what led to the failure and what was lost; the place of each
-    /// entry that is shown.
-    fn add_entries(&mut self, broke: Option<EntryNumber>) -> BTreeMap<EntryNumber, i64> {
+    /// Adds the events that have words, the messages, what led to the two events in conflict and what was lost; the
+    /// place of each entry that is shown.
+    fn add_entries(&mut self, conflict: [Option<EntryNumber>; 2]) -> BTreeMap<EntryNumber, i64> {
         let outcome = self.outcome;
-        let led = broke.map(|entry| causes(&outcome.trace, entry)).unwrap_or_default();
-        let led: BTreeSet<EntryNumber> = led.iter().map(|line| line.entry).collect();
+        let led = conflict.into_iter().flatten().flat_map(|entry| causes(&outcome.trace, entry));
+        let led: BTreeSet<EntryNumber> = led.map(|line| line.entry).collect();
         let words: BTreeMap<EntryNumber, String> = outcome
             .history
             .iter()
@@ -287,6 +322,16 @@ impl<'a> Builder<'a> {
     }
 }
 
+fn outlooks(lost: &Lost) -> Vec<PageOutlook<'_>> {
+    let told = lost.moments.iter().map(|one| PageOutlook {
+        time: micros(one.at),
+        share: one.failed as f64 / lost.ways as f64,
+        failed: format!("{} of {}", one.failed, lost.ways),
+        what: &one.what,
+    });
+    told.collect()
+}
+
 /// What became of a frame or a packet in words, nothing where it has come; `None` of what is none, or has not come to
 /// its end.
 fn fate_of(line: &TraceLine) -> Option<String> {
@@ -306,7 +351,7 @@ fn origin(outcome: &RunOutcome) -> String {
     format!(
         "{}, seed {}, schedule {}{}; digest {}; {} messages in {:.1} simulated seconds",
         outcome.scenario,
-        outcome.seed,
+        outcome.recipe(),
         outcome.schedule,
         switch.unwrap_or_default(),
         outcome.digest,
@@ -330,7 +375,7 @@ mod tests {
     #[test]
     fn a_text_of_the_run_ends_no_script_and_takes_no_place() {
         assert_eq!(escaped("a<b>&"), "a&lt;b&gt;&amp;");
-        for mark in ["@TITLE@", "@STYLE@", "@DATA@", "@SCRIPT@"] {
+        for mark in ["@TITLE@", "@STYLE@", "@DATA@", "@PASSING@", "@SCRIPT@"] {
             assert_eq!(HTML.matches(mark).count(), 1, "{mark}");
         }
         assert!(!SCRIPT.contains("</") && !SCRIPT.contains("http"));

@@ -3,7 +3,9 @@
 use crate::harness::{
     event::Milestone,
     language::{COLUMNS, cut},
-    run::{FailureGroup, KindCounts, ScenarioTally, SweepSummary, never_reached},
+    run::{
+        FailureGroup, KindCounts, Recipe, ScenarioTally, Signature, SweepSummary, never_reached,
+    },
 };
 use std::fmt::Write;
 
@@ -131,18 +133,22 @@ fn wrapped(lead: &str, words: &[&str]) -> String {
 }
 
 /// What a group of failures has in common; how many there are, and where to find them.
-pub fn describe_group(kind: &str, group: &FailureGroup) -> [String; 2] {
+pub fn describe_group(signature: &Signature, group: &FailureGroup) -> [String; 2] {
     let scenario = &group.first.outcome.scenario;
-    let seeds: Vec<u64> = group.runs.keys().copied().collect();
-    [cut(kind, COLUMNS), places(&seeds, scenario)]
+    let seeds: Vec<String> = group.runs.keys().map(Recipe::to_string).collect();
+    let kind = match &signature.events[1] {
+        now if now.is_empty() => group.kind(),
+        now => format!("{}: {}", group.kind(), now.join(" ")),
+    };
+    [cut(&kind, COLUMNS), places(&seeds, scenario)]
 }
 
-fn places(seeds: &[u64], scenario: &str) -> String {
-    let first = seeds[0];
+fn places(seeds: &[String], scenario: &str) -> String {
+    let first = &seeds[0];
     if seeds.len() == 1 {
         return cut(&format!("  1 run: seed {first} of {scenario}"), COLUMNS);
     }
-    let shown: Vec<String> = seeds.iter().take(SEEDS_SHOWN).map(u64::to_string).collect();
+    let shown: Vec<&str> = seeds.iter().take(SEEDS_SHOWN).map(String::as_str).collect();
     let more = if seeds.len() > SEEDS_SHOWN { ", …" } else { "" };
     let all = format!("  {} runs: seeds {}{more}", seeds.len(), shown.join(", "));
     let place = format!("seed {first} is of {scenario}");
@@ -243,9 +249,12 @@ mod tests {
 
     #[test]
     fn a_group_of_failures_fits_a_page() {
-        assert_eq!(places(&[7], "a/b"), "  1 run: seed 7 of a/b");
-        assert_eq!(places(&[7, 9], "a/b"), "  2 runs: seeds 7, 9; seed 7 is of a/b");
-        let many: Vec<u64> = (1..9).map(|n| n * 1_000_000_007).collect();
+        assert_eq!(places(&["7".to_string()], "a/b"), "  1 run: seed 7 of a/b");
+        assert_eq!(
+            places(&["7".to_string(), "9".to_string()], "a/b"),
+            "  2 runs: seeds 7, 9; seed 7 is of a/b"
+        );
+        let many: Vec<String> = (1..9).map(|n: u64| (n * 1_000_000_007).to_string()).collect();
         let text = places(&many, &"long/".repeat(30));
         assert!(widest(&text) <= COLUMNS && text.contains(", …\n"), "{text}");
     }

@@ -2,7 +2,8 @@
 
 use super::{
     causes::what_led_to_it,
-    names::with_names,
+    lost::Lost,
+    stuck::{last_steps, since_it_moved},
     timeline::{last_changes, leadership_timeline},
 };
 use crate::harness::{
@@ -25,7 +26,9 @@ pub fn describe_run(outcome: &RunOutcome, sizes: Option<&str>) -> String {
     let _ = writeln!(
         text,
         "{}  seed {}  schedule {}",
-        outcome.scenario, outcome.seed, outcome.schedule
+        outcome.scenario,
+        outcome.recipe(),
+        outcome.schedule
     );
     if let Some(sizes) = sizes {
         let _ = writeln!(text, "{}", wrap("drew ", sizes));
@@ -100,17 +103,18 @@ fn whom(executed: &ExecutedFault) -> String {
 const CHANGES_MAX: usize = 5;
 const FAULTS_MAX: usize = 6;
 
-/// About 25 lines on a run that failed: the invariant, the two events in conflict, the last changes
-/// of state, what led to it if the trace was kept, the faults in force, then what `last` says: where the
-/// plan is and the command.
-pub fn failure_report(outcome: &RunOutcome, last: &[(&str, &str)]) -> String {
+/// About 25 lines on a run that failed: the invariant, the two events in conflict, what led to
+/// each of them if the trace was kept (else the last changes of state), when it was lost if that is known, the faults in
+/// force, then what `last` says: where the plan is and the command. Of a run that is stuck, what moved last, what was
+/// tried since, and where each node stands.
+pub fn failure_report(outcome: &RunOutcome, lost: Option<&Lost>, last: &[(&str, &str)]) -> String {
     let mut text = String::new();
     match outcome.violations.first() {
         Some(violation) => {
             let _ = writeln!(text, "{}", wrap("", &violation.to_string()));
-            let before = with_names(outcome, &violation.before);
+            let before = outcome.named(&violation.before);
             let _ = writeln!(text, "{}", wrap("  before  ", &before));
-            let _ = writeln!(text, "{}", wrap("  now     ", &with_names(outcome, &violation.now)));
+            let _ = writeln!(text, "{}", wrap("  now     ", &outcome.named(&violation.now)));
         }
         None => {
             let at = seconds(outcome.simulated);
@@ -123,18 +127,23 @@ pub fn failure_report(outcome: &RunOutcome, last: &[(&str, &str)]) -> String {
     let switch = outcome.sabotage.map(|switch| format!(", sabotage {}", switch.name()));
     let switch = switch.unwrap_or_default();
     let from =
-        format!("{}, seed {}, schedule {}", outcome.scenario, outcome.seed, outcome.schedule);
+        format!("{}, seed {}, schedule {}", outcome.scenario, outcome.recipe(), outcome.schedule);
     let _ = writeln!(text, "{}", wrap("  in ", &format!("{from}{switch}")));
-    let _ = writeln!(text, "\nthe last changes of state");
-    for change in last_changes(outcome, CHANGES_MAX, end_of(outcome)) {
-        let _ = writeln!(text, "{}", wrap("  ", &change));
+    let parts_after = lost.and_then(Lost::parts_after);
+    let led = what_led_to_it(outcome, parts_after);
+    if led.to_it.is_empty() {
+        let last = last_changes(outcome, CHANGES_MAX, end_of(outcome));
+        section(&mut text, "the last changes of state", &last);
     }
-    let led = what_led_to_it(outcome);
-    if !led.is_empty() {
-        let _ = writeln!(text, "\nwhat led to it, the last step first");
+    let back = parts_after.map_or("", |_| ", back to where a run that passes is the same");
+    section(&mut text, &format!("what led to it, the last step first{back}"), &led.to_it);
+    section(&mut text, "what led to the event before, besides", &led.to_before);
+    if outcome.violations.is_empty() {
+        section(&mut text, "since then", &since_it_moved(outcome));
+        section(&mut text, "the last that each node did, timers apart", &last_steps(outcome));
     }
-    for step in led {
-        let _ = writeln!(text, "  {step}");
+    if let Some(lost) = lost {
+        let _ = writeln!(text, "\n{lost}");
     }
     let _ = writeln!(text, "\nfaults in force, or lifted in the second before");
     let in_force = faults_in_force(outcome);
@@ -151,6 +160,19 @@ pub fn failure_report(outcome: &RunOutcome, last: &[(&str, &str)]) -> String {
         let _ = write!(text, "\n{title:<8}{line}");
     }
     text
+}
+
+/// A title and its lines, if there are any.
+fn section(text: &mut String, title: &str, lines: &[String]) {
+    if !lines.is_empty() {
+        let _ = writeln!(text, "\n{title}");
+    }
+    for line in lines {
+        // What follows on the next line stands below the words, not below the time.
+        let (time, words) =
+            line.split_at(line.find("s  ").filter(|at| *at < 14).map_or(0, |at| at + 3));
+        let _ = writeln!(text, "{}", wrap(&format!("  {time}"), words));
+    }
 }
 
 /// When the run failed.

@@ -108,6 +108,11 @@ pub fn state_changes(outcome: &RunOutcome) -> Vec<String> {
     last_changes(outcome, usize::MAX, Duration::MAX)
 }
 
+/// The changes of the cluster's state up to a time, in words.
+pub fn changes_until(outcome: &RunOutcome, until: Duration) -> Vec<String> {
+    last_changes(outcome, usize::MAX, until)
+}
+
 /// The last `count` changes of the cluster's state up to a time, in words.
 pub fn last_changes(outcome: &RunOutcome, count: usize, until: Duration) -> Vec<String> {
     let before = outcome.history.iter().rev().filter(|(at, _)| at.time <= until);

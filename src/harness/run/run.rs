@@ -1,8 +1,11 @@
 //! One run: boot, faults, healing, convergence, verdict.
 
+use super::recipe::{BranchPoint, Recipe, RunBranch};
 use crate::{
     harness::{
-        check::{Checker, Convergence, Exits, Outlook, Verdict, Violation, Watch},
+        check::{
+            Checker, Convergence, EventMatcher, Exits, Outlook, Trigger, Verdict, Violation, Watch,
+        },
         event::{KeptEvent, Milestone, Moment},
         nemesis::{ExecutedFault, Injector, Machines},
         scenario::{FaultPlan, Scenario},
@@ -10,7 +13,7 @@ use crate::{
     },
     host::{
         Sabotage, mix,
-        sim::{FrameFate, NodeId, TraceDigest, TraceLine, World, WorldConfig, simulate},
+        sim::{Branch, FrameFate, NodeId, TraceDigest, TraceLine, World, WorldConfig, simulate},
     },
 };
 use bytes::Bytes;
@@ -37,6 +40,8 @@ pub struct RunConfig {
     pub notes_asked: bool,
     /// Whether to keep the trace.
     pub trace: bool,
+    /// From where on it goes another way than the seeds say.
+    pub branches: Vec<RunBranch>,
     /// Whether invariants are judged; without them a run shows what they cost.
     pub checks: bool,
     /// Lines in place of the scenario's workload.
@@ -52,6 +57,7 @@ impl RunConfig {
             sabotage: None,
             notes_asked: false,
             trace: false,
+            branches: Vec::new(),
             checks: true,
             input: None,
         }
@@ -72,6 +78,10 @@ pub struct RunOutcome {
     pub seed: u64,
     /// The scheduling seed.
     pub schedule: u64,
+    /// From where on it went another way than the seeds say.
+    pub branches: Vec<RunBranch>,
+    /// The digest up to the last of them that was reached.
+    pub branched: Option<TraceDigest>,
     /// The switch that was on.
     pub sabotage: Option<Sabotage>,
     /// The verdict.
@@ -86,6 +96,8 @@ pub struct RunOutcome {
     pub evaluations: BTreeMap<&'static str, u64>,
     /// How often each milestone was reached.
     pub milestones: BTreeMap<Milestone, u64>,
+    /// The milestones in the order in which they were first reached.
+    pub order: Vec<Milestone>,
     /// The plan.
     pub plan: FaultPlan,
     /// What became of it.
@@ -114,6 +126,21 @@ pub struct RunOutcome {
     pub asked: BTreeSet<Sabotage>,
 }
 
+impl RunOutcome {
+    /// From what it was made, besides its schedule.
+    pub fn recipe(&self) -> Recipe {
+        Recipe { seed: self.seed, branches: self.branches.clone() }
+    }
+
+    /// An event's text in which nodes go by their names.
+    pub fn named(&self, event: &str) -> String {
+        let named = |text: String, (node, name): (_, &String)| {
+            text.replace(&format!("{node:?}/"), &format!("{name}/"))
+        };
+        self.nodes.iter().fold(event.trim_start().to_string(), named)
+    }
+}
+
 /// Runs a scenario once, on this thread.
 pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
     let seed = scenario.plan_seed(config.seed);
@@ -135,14 +162,16 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
     let properties = config.checks.then_some(properties);
     let watch = Watch { kinds, invariants, properties, milestones, model };
     let checker = Arc::new(Checker::new(watch));
-    let world_config = WorldConfig {
+    let mut world_config = WorldConfig {
         seed,
         scheduling_seed: config.scheduling_seed(),
         latency: scenario.link_latency(),
         sabotage: config.sabotage,
         notes_asked: config.notes_asked,
         trace: config.trace,
+        branch: None,
     };
+    take_branches(&config.branches, &checker, &mut world_config);
     let mut convergence = Convergence::new(goals, |key| scenario.converge.bound(key));
     let run = RunInProgress { checker: checker.clone(), scenario };
     let body = async |world: World| run.drive(&world, nodes, plan.clone(), &mut convergence).await;
@@ -166,12 +195,15 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         scenario: scenario.name.clone(),
         seed: config.seed,
         schedule: config.scheduling_seed(),
+        branches: config.branches.clone(),
+        branched: simulated.branched,
         sabotage: config.sabotage,
         expected: scenario.expect.met_by(&verdict),
         verdict,
         violations: report.violations,
         evaluations: report.evaluations,
         milestones: report.milestones,
+        order: report.order,
         plan,
         executed,
         history_cut: report.history.cut(),
@@ -186,6 +218,34 @@ pub fn run(scenario: &Scenario, config: &RunConfig) -> RunOutcome {
         sabotage_executions: simulated.sabotage_executions,
         asked: simulated.asked,
     }
+}
+
+/// Sees to it that a run takes its branches, each behind the one before. An entry can only be the first of them, since
+/// behind a branch its number means nothing.
+fn take_branches(branches: &[RunBranch], checker: &Arc<Checker>, world: &mut WorldConfig) {
+    let Some((first, others)) = branches.split_first() else { return };
+    match first.from {
+        BranchPoint::Entry(after) => {
+            world.branch = Some(Branch { after, number: first.number });
+            branch_at_milestones(others.to_vec(), checker);
+        }
+        BranchPoint::Milestone(_) => branch_at_milestones(branches.to_vec(), checker),
+    }
+}
+
+fn branch_at_milestones(mut branches: Vec<RunBranch>, checker: &Arc<Checker>) {
+    branches.retain(|branch| matches!(branch.from, BranchPoint::Milestone(_)));
+    let Some(RunBranch { from: BranchPoint::Milestone(milestone), number }) =
+        branches.first().copied()
+    else {
+        return;
+    };
+    let of_next = checker.clone();
+    let branch: Trigger = Box::new(move |world| {
+        world.branch(number);
+        branch_at_milestones(branches.split_off(1), &of_next);
+    });
+    checker.on_milestone(EventMatcher::new(milestone, 1), branch);
 }
 
 struct End {

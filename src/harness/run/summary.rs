@@ -1,7 +1,9 @@
 //! What a sweep came to.
 
 use super::{
+    recipe::Recipe,
     run::RunOutcome,
+    signature::Signature,
     sweep::{ScenarioTally, SweepRun, add_counts},
 };
 use crate::harness::{check::Verdict, event::Milestone, nemesis::ExecutedFault};
@@ -23,15 +25,15 @@ pub struct SweepSummary {
     pub faults: BTreeMap<(String, usize), FaultCounts>,
     /// Of each kind of fault, how many were drawn, came and struck something.
     pub kinds: BTreeMap<&'static str, KindCounts>,
-    /// The runs that did not end as expected, by what they have in common.
-    pub failures: BTreeMap<String, FailureGroup>,
+    /// The runs that did not end as expected, by how they failed.
+    pub failures: BTreeMap<Signature, FailureGroup>,
 }
 
 /// Failed runs that ended alike.
 #[derive(Debug)]
 pub struct FailureGroup {
     /// The runs, by seed.
-    pub runs: BTreeMap<u64, FailedRun>,
+    pub runs: BTreeMap<Recipe, FailedRun>,
     /// The run of the smallest seed, whole.
     pub first: SweepRun,
 }
@@ -41,18 +43,28 @@ pub struct FailureGroup {
 pub struct FailedRun {
     /// The plan seed.
     pub seed: u64,
+    /// The same with its branches.
+    pub recipe: Recipe,
     /// The scenario's place in the sweep's list.
     pub scenario: usize,
     /// How it ended.
     pub verdict: Verdict,
 }
 
+impl FailureGroup {
+    /// What its runs have in common: the invariant, or what they wait for without its numbers.
+    pub fn kind(&self) -> String {
+        in_common(&self.first.outcome.verdict)
+    }
+}
+
 impl FailedRun {
     /// What is remembered of a run; `None` if it ended as expected.
     pub fn of(run: &SweepRun) -> Option<Self> {
         let SweepRun { scenario, outcome } = run;
-        let (seed, verdict) = (outcome.seed, outcome.verdict.clone());
-        (!outcome.expected).then_some(FailedRun { seed, scenario: *scenario, verdict })
+        let (seed, recipe) = (outcome.seed, outcome.recipe());
+        let verdict = outcome.verdict.clone();
+        (!outcome.expected).then_some(FailedRun { seed, recipe, scenario: *scenario, verdict })
     }
 }
 
@@ -65,18 +77,19 @@ impl SweepSummary {
         add_counts(&mut self.milestones, &outcome.milestones);
         self.sabotage_executions += outcome.sabotage_executions;
         self.count_faults(outcome);
-        let Some(failed) = FailedRun::of(&run) else { return };
-        match self.failures.get_mut(&in_common(&failed.verdict)) {
+        let Some((failed, signature)) = FailedRun::of(&run).zip(Signature::of(outcome)) else {
+            return;
+        };
+        match self.failures.get_mut(&signature) {
             Some(group) => {
-                if failed.seed < group.first.outcome.seed {
+                if failed.recipe < group.first.outcome.recipe() {
                     group.first = run;
                 }
-                group.runs.insert(failed.seed, failed);
+                group.runs.insert(failed.recipe.clone(), failed);
             }
             None => {
-                let kind = in_common(&failed.verdict);
-                let runs = BTreeMap::from([(failed.seed, failed)]);
-                self.failures.insert(kind, FailureGroup { runs, first: run });
+                let runs = BTreeMap::from([(failed.recipe.clone(), failed)]);
+                self.failures.insert(signature, FailureGroup { runs, first: run });
             }
         }
     }
@@ -121,16 +134,15 @@ impl SweepSummary {
     }
 
     /// The failed runs, by seed.
-    pub fn failed_runs(&self) -> BTreeMap<u64, &FailedRun> {
+    pub fn failed_runs(&self) -> BTreeMap<&Recipe, &FailedRun> {
         let runs = self.failures.values().flat_map(|group| &group.runs);
-        runs.map(|(seed, run)| (*seed, run)).collect()
+        runs.collect()
     }
 
     /// The groups of failures, by their first seeds.
-    pub fn groups(&self) -> Vec<(&str, &FailureGroup)> {
-        let mut groups: Vec<_> =
-            self.failures.iter().map(|(k, group)| (k.as_str(), group)).collect();
-        groups.sort_by_key(|(_, group)| group.first.outcome.seed);
+    pub fn groups(&self) -> Vec<(&Signature, &FailureGroup)> {
+        let mut groups: Vec<_> = self.failures.iter().collect();
+        groups.sort_by_key(|(_, group)| group.first.outcome.recipe());
         groups
     }
 }
@@ -180,7 +192,7 @@ pub fn in_common(verdict: &Verdict) -> String {
 }
 
 /// Decimal numbers and hexadecimal ids become `#`.
-fn without_numbers(text: &str) -> String {
+pub(in crate::harness) fn without_numbers(text: &str) -> String {
     let mut plain = String::new();
     for piece in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
         let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());

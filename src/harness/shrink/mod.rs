@@ -6,13 +6,15 @@
 
 mod candidates;
 mod document;
+mod lost;
 mod messages;
 mod rates;
+mod shape;
 mod shrinker;
-mod signature;
 mod trial;
 
 pub use document::Measure;
+pub use lost::when_lost;
 pub use rates::Rate;
+pub use shape::Shape;
 pub use shrinker::{Limits, Progress, Shrunk, shrink};
-pub use signature::Signature;

@@ -5,12 +5,11 @@ use super::{
     document::{Document, FAULT, Measure},
     messages,
     rates::Rate,
-    signature::Signature,
     trial::{Candidate, Kept, Trial},
 };
 use crate::harness::{
     explore::Failure,
-    run::{RunOutcome, run_on_fresh_thread},
+    run::{RunOutcome, Signature, run_on_fresh_thread},
     scenario::Scenario,
     system::Systems,
 };

@@ -1,9 +1,9 @@
 //! Runs of plans that may fail as another did.
 
-use super::{document::Document, signature::Signature};
+use super::document::Document;
 use crate::harness::{
     explore::Failure,
-    run::{RunConfig, RunOutcome, run_on_fresh_thread},
+    run::{RunConfig, RunOutcome, Signature, run_on_fresh_thread},
     scenario::Scenario,
     system::Systems,
 };
@@ -132,7 +132,7 @@ impl Trial<'_> {
 /// The first of so many runs that is wanted, with those before it known not to be. Whether one is wanted is asked on
 /// this thread, in the order in which they end.
 #[expect(clippy::disallowed_methods, reason = "runs share nothing, so they may run side by side")]
-fn first<T: Send>(
+pub(super) fn first<T: Send>(
     count: usize,
     jobs: usize,
     is_over: impl Fn() -> bool + Sync,

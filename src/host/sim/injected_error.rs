@@ -76,6 +76,11 @@ impl InjectedErrors {
         self.active.len() < before
     }
 
+    /// From now on other calls fail.
+    pub fn branch(&mut self, number: u32) {
+        self.active.iter_mut().for_each(|fault| fault.draws.branch(number));
+    }
+
     /// What becomes of the next call, which is of that kind, and how many draws that took.
     pub fn draw(&mut self, call: &str) -> (Option<InjectedError>, u64) {
         let mut drawn = 0;

@@ -357,6 +357,8 @@ pub(in crate::host) struct Links {
     met: BTreeMap<RuleId, u64>,
     /// By link and by the hash of the kind.
     streams: BTreeMap<(u64, u64), FateStream>,
+    /// The branches that were taken so far.
+    branches: Vec<u32>,
     frames: u64,
     /// The frames that did not plainly arrive, if they are to be kept.
     fates: Option<Vec<FrameFate>>,
@@ -386,6 +388,7 @@ impl Links {
             rules_added: 0,
             met: BTreeMap::new(),
             streams: BTreeMap::new(),
+            branches: Vec::new(),
             frames: 0,
             fates: fates.then(Vec::new),
         }
@@ -399,6 +402,12 @@ impl Links {
     /// The frames that did not plainly arrive, if they were kept.
     pub fn take_fates(&mut self) -> Vec<FrameFate> {
         self.fates.take().unwrap_or_default()
+    }
+
+    /// From now on frames draw other words.
+    pub fn branch(&mut self, number: u32) {
+        self.streams.values_mut().for_each(|stream| stream.draws.branch(number));
+        self.branches.push(number);
     }
 
     pub fn add(&mut self, rule: LinkRule) -> RuleId {
@@ -432,11 +441,12 @@ impl Links {
     pub fn fate(&mut self, now: Nanos, frame: &LinkTraversal) -> (u64, Fate) {
         self.frames += 1;
         let LinkTraversal { from, to, kind, .. } = *frame;
-        let seed = self.seed;
+        let (seed, branches) = (self.seed, &self.branches);
         let key = (from.link_key(to), kind.hash());
-        let stream = self.streams.entry(key).or_insert_with(|| FateStream {
-            draws: Draws::new(seed, "link", [key.0, key.1]),
-            ordinal: 0,
+        let stream = self.streams.entry(key).or_insert_with(|| {
+            let mut draws = Draws::new(seed, "link", [key.0, key.1]);
+            branches.iter().for_each(|number| draws.branch(*number));
+            FateStream { draws, ordinal: 0 }
         });
         let ordinal = stream.ordinal;
         stream.ordinal += 1;

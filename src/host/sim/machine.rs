@@ -72,6 +72,13 @@ impl Machine {
         }
     }
 
+    /// From now on all that is drawn here is drawn otherwise.
+    pub fn branch(&mut self, number: u32) {
+        self.draws.branch(number);
+        self.disk.branch(number);
+        self.injected_errors.branch(number);
+    }
+
     /// What madsim calls it.
     pub fn madsim(&self) -> madsim::task::NodeId {
         self.madsim

@@ -7,6 +7,7 @@
 //!
 //! Deliberately absent: any knowledge of what the system's messages, files or events mean.
 
+mod branch;
 pub(in crate::host) mod cause;
 mod clock;
 mod console;
@@ -41,6 +42,7 @@ mod cause_tests;
 #[cfg(test)]
 mod tests;
 
+pub use branch::Branch;
 pub use cause::EntryNumber;
 pub use clock::{DRIFT_PER_MILLION_MAX, WALL_ORIGIN_NANOS};
 pub use digest::TraceDigest;

@@ -39,6 +39,11 @@ impl Network {
         }
     }
 
+    /// From now on its links draw other words.
+    pub fn branch(&mut self, number: u32) {
+        self.links.branch(number);
+    }
+
     /// Connects a machine under its name.
     ///
     /// # Panics

@@ -1,6 +1,7 @@
 //! The state of one simulated world: its devices, and what each of them has to do with the others.
 
 use super::{
+    branch::{self, Branch},
     cause::{Cause, CurrentCause, EntryNumber},
     clock::Nanos,
     digest::TraceDigest,
@@ -17,7 +18,7 @@ use super::{
     timer::{TimerKey, Timers},
     trace::TraceLine,
 };
-use crate::host::{Event, InjectedError, Instant, Sabotage};
+use crate::host::{Event, InjectedError, Instant, Sabotage, mix};
 use std::{
     collections::BTreeSet,
     sync::{Arc, atomic::AtomicBool},
@@ -37,6 +38,10 @@ pub(in crate::host) struct State {
     draws: u64,
     sabotage_executions: u64,
     asked: BTreeSet<Sabotage>,
+    /// Taken once its entry is written.
+    branch: Option<Branch>,
+    /// The digest up to the last branch that was taken.
+    branched: Option<TraceDigest>,
     /// Of what is due; empty but for that, and kept for its room.
     wakers: Vec<Waker>,
 }
@@ -51,7 +56,7 @@ pub(in crate::host) struct Ended {
 
 impl State {
     /// A world without machines.
-    pub fn new(seed: u64, latency: Delay, trace: bool) -> Self {
+    pub fn new(seed: u64, latency: Delay, trace: bool, branch: Option<Branch>) -> Self {
         State {
             seed,
             timeline: Timeline::new(trace),
@@ -62,8 +67,34 @@ impl State {
             draws: 0,
             sabotage_executions: 0,
             asked: BTreeSet::new(),
+            branch,
+            branched: None,
             wakers: Vec::new(),
         }
+    }
+
+    /// Takes the branch that was asked for, if its entry is written.
+    pub fn branch_if_due(&mut self) {
+        let timeline = &self.timeline;
+        let is_due = |branch: &mut Branch| branch.after.get() <= timeline.digest().1;
+        if let Some(branch) = self.branch.take_if(is_due) {
+            self.branch(branch.number);
+        }
+    }
+
+    /// From now on the run goes another way than its seeds say.
+    pub fn branch(&mut self, number: u32) {
+        self.branched = Some(self.timeline.digest().0);
+        branch::draw_schedule(number);
+        // Of what is added from now on.
+        self.seed = if number > 0 { mix(self.seed, u64::from(number)) } else { self.seed };
+        self.network.branch(number);
+        self.machines.iter_mut().for_each(|machine| machine.branch(number));
+    }
+
+    /// The digest up to the last branch that was taken, if any was.
+    pub fn branched(&self) -> Option<TraceDigest> {
+        self.branched
     }
 
     /// What the run's hardware is drawn from.

@@ -2,6 +2,7 @@
 //! harness's handle to it.
 
 use super::{
+    branch::Branch,
     cause::{Cause, CurrentCause},
     clock::Nanos,
     digest::TraceDigest,
@@ -42,6 +43,8 @@ pub struct WorldConfig {
     pub notes_asked: bool,
     /// Whether to keep the whole trace in memory.
     pub trace: bool,
+    /// From where on it goes another way than the seeds say.
+    pub branch: Option<Branch>,
 }
 
 impl WorldConfig {
@@ -54,6 +57,7 @@ impl WorldConfig {
             sabotage: None,
             notes_asked: false,
             trace: false,
+            branch: None,
         }
     }
 }
@@ -89,6 +93,8 @@ pub struct WorldReport {
     pub sabotage_executions: u64,
     /// The switches that were asked for, if that was to be noted: with any other one the run would be the same.
     pub asked: BTreeSet<Sabotage>,
+    /// The digest up to the last branch that was taken, if any was.
+    pub branched: Option<TraceDigest>,
 }
 
 /// A running simulation. Cloning gives another handle to the same one.
@@ -232,6 +238,7 @@ impl std::ops::DerefMut for Locked<'_> {
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         let Inner { state, driver, wakes, .. } = &mut *self.inner;
+        state.branch_if_due();
         if let Some(next) = state.next_time()
             && wakes.last().is_none_or(|wake| next < *wake)
             && let Some(driver) = driver
@@ -269,7 +276,7 @@ pub fn simulate<T>(
 
 impl World {
     fn new(config: WorldConfig, observer: Arc<dyn Observer>) -> Self {
-        let state = State::new(config.seed, config.latency, config.trace);
+        let state = State::new(config.seed, config.latency, config.trace, config.branch);
         let cause = state.cause().clone();
         let inner = Inner { state, driver: None, beside: Vec::new(), wakes: Vec::new() };
         let shared = Arc::new(Shared {
@@ -301,6 +308,12 @@ impl World {
     /// Simulated time since the run began.
     pub fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.shared.now())
+    }
+
+    /// From now on the run goes the other way of that number than its seeds say: tasks are scheduled otherwise, and
+    /// whatever links, disks and nodes draw is drawn otherwise. 0 changes nothing.
+    pub fn branch(&self, number: u32) {
+        self.shared.lock().branch(number);
     }
 
     /// Waits in simulated time, on no node's clock.
@@ -381,6 +394,7 @@ impl World {
             let (digest, entries) = locked.digest();
             let (trace, fates) = locked.take_trace();
             let asked = locked.take_asked();
+            let branched = locked.branched();
             WorldReport {
                 digest,
                 entries,
@@ -390,6 +404,7 @@ impl World {
                 messages: locked.network().frames(),
                 sabotage_executions: locked.sabotage_executions(),
                 asked,
+                branched,
             }
         };
         for node in self.nodes() {

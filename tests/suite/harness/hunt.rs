@@ -7,7 +7,7 @@ use wavetank::{
     harness::{
         check::Verdict,
         explore::{Detection, Hunt, Hunted, Search, Survey},
-        run::{FailedRun, RunConfig, Sweep, run_on_fresh_thread, sweep},
+        run::{FailedRun, Recipe, RunConfig, Sweep, run_on_fresh_thread, sweep},
         scenario::Scenario,
     },
     system::sabotage::STALE_TOKEN_ACCEPTED,
@@ -16,6 +16,7 @@ use wavetank::{
 fn search(runs: u64, verdict: Option<&str>) -> Search {
     let caught = verdict.map(|name| FailedRun {
         seed: runs - 1,
+        recipe: Recipe::of_seed(runs - 1),
         scenario: 0,
         verdict: Verdict::Violated(name.to_string()),
     });

@@ -4,6 +4,7 @@ mod among;
 mod builder;
 mod faults;
 mod faults_of_nodes;
+mod guided;
 mod hunt;
 mod keys;
 mod lint;

@@ -1,12 +1,17 @@
 "use strict";
 // What a run's report shows beside its text. Entries are in the order of the run; a cause is the place of an entry.
-const data = JSON.parse(document.getElementById("data").textContent);
+const read = id => JSON.parse(document.getElementById(id).textContent);
+// Of the two runs in the page one is shown: `#passing` is the other one. Behind a comma stands what part of it.
+const [which, ...shownPart] = location.hash.slice(1).split(",");
+const data = which === "passing" && read("passing") || read("data");
 const E = data.entries, N = E.time.length, lanes = data.nodes.length;
 const EVENT = 0, MESSAGE = 1, LOST = 2, OTHER = 3;
 const byId = id => document.getElementById(id);
 const canvas = byId("diagram"), ink = canvas.getContext("2d", { alpha: false });
 const style = getComputedStyle(document.documentElement);
-const LANE_MIN = 22, TOP = 26, REACH = 6, FOUND_MAX = 5000;
+// Above the lanes: times, faults, and how often the run fails that goes other ways from a moment on.
+const CURVE = data.outlooks.length > 0 ? 34 : 0;
+const LANE_MIN = 22, TOP = 26 + CURVE, REACH = 6, FOUND_MAX = 5000;
 
 const state = {
   from: 0, to: 1, byOrder: false, kind: "all", onlyCauses: false, picked: -1, found: [], at: -1,
@@ -21,6 +26,10 @@ const chain = [];
 for (let place = data.broke; place >= 0; place = E.cause[place]) chain.push(place);
 const inChain = new Uint8Array(N);
 chain.forEach(place => { inChain[place] = 1; });
+// The chain that led to the event with which it is in conflict, as far as it is another one.
+const chainBefore = [];
+for (let place = data.before; place >= 0 && !inChain[place]; place = E.cause[place]) chainBefore.push(place);
+chainBefore.forEach(place => { inChain[place] = 1; });
 const effects = new Map();
 for (let place = 0; place < N; place++) {
   const cause = E.cause[place];
@@ -93,6 +102,7 @@ function paint() {
   paintBars();
   paintChain();
   paintTime(width);
+  paintOutlooks(width);
 }
 
 function paintLanes(width) {
@@ -193,7 +203,9 @@ function paintEntries() {
 }
 
 function paintChain() {
-  const marks = state.picked >= 0 ? chainOf(state.picked) : chain;
+  const isOfBoth = state.picked < 0 || state.picked === data.broke || state.picked === data.before;
+  const marks = isOfBoth ? [...chain, ...chainBefore] : chainOf(state.picked);
+  const heads = isOfBoth ? [data.broke, data.before] : [state.picked];
   ink.strokeStyle = color("mark");
   ink.fillStyle = color("mark");
   ink.lineWidth = 2;
@@ -205,10 +217,10 @@ function paintChain() {
     }
   }
   ink.stroke();
-  marks.forEach((place, depth) => {
+  marks.forEach(place => {
     const lane = E.kind[place] === MESSAGE ? E.peer[place] : E.node[place];
     ink.beginPath();
-    ink.arc(x(came(place)), y(lane), depth === 0 ? 5 : 3, 0, 7);
+    ink.arc(x(came(place)), y(lane), heads.includes(place) ? 5 : 3, 0, 7);
     ink.fill();
   });
   for (const place of state.found) {
@@ -229,14 +241,57 @@ function paintTime(width) {
     const label = state.byOrder ? "#" + Math.round(value) : seconds(Math.max(value, 0), digits);
     ink.fillText(label, Math.min(Math.max(width * step / steps, 28), width - 28), 12);
   }
-  if (data.brokeAt !== null) {
-    const at = x(atTime(data.brokeAt));
-    ink.strokeStyle = color("bad");
-    ink.lineWidth = 1;
-    ink.setLineDash([4, 3]);
-    ink.beginPath(); ink.moveTo(at, TOP - 6); ink.lineTo(at, canvas.clientHeight); ink.stroke();
-    ink.setLineDash([]);
+  if (data.brokeAt !== null) upright(data.brokeAt, "bad");
+  if (data.partsAt !== null) upright(data.partsAt, "mark");
+}
+
+function upright(time, name) {
+  const at = x(atTime(time));
+  ink.strokeStyle = color(name);
+  ink.lineWidth = 1;
+  ink.setLineDash([4, 3]);
+  ink.beginPath(); ink.moveTo(at, TOP - 6); ink.lineTo(at, canvas.clientHeight); ink.stroke();
+  ink.setLineDash([]);
+}
+
+// From each moment on up to the next: the share of the runs that fail.
+function paintOutlooks(width) {
+  if (CURVE === 0) return;
+  const level = share => TOP - 8 - share * (CURVE - 14);
+  ink.strokeStyle = color("bad");
+  ink.lineWidth = 1.5;
+  ink.beginPath();
+  data.outlooks.forEach((one, place) => {
+    const at = x(atTime(one.time));
+    place === 0 ? ink.moveTo(at, level(one.share)) : ink.lineTo(at, level(one.share));
+    const next = data.outlooks[place + 1];
+    ink.lineTo(x(atTime(next ? next.time : data.brokeAt ?? data.end)), level(one.share));
+  });
+  ink.stroke();
+  ink.fillStyle = color("bad");
+  for (const one of data.outlooks) {
+    ink.fillRect(x(atTime(one.time)) - 2, level(one.share) - 2, 4, 4);
   }
+  ink.fillStyle = color("faint");
+  ink.font = "11px system-ui, sans-serif";
+  ink.textAlign = "left";
+  const shown = data.outlooks.filter(one => x(atTime(one.time)) <= width * 0.5).at(-1) || data.outlooks[0];
+  ink.fillText(`share of other ways that fail; ${shown.failed} by the middle of this view`, 4, TOP - CURVE + 8);
+}
+function tellOutlooks() {
+  const head = document.createElement("h2"), all = document.createElement("ol");
+  head.textContent = "When it was lost: other ways from each moment on, and how many fail";
+  for (const one of data.outlooks) {
+    const [row, button] = [document.createElement("li"), document.createElement("button")];
+    const when = document.createElement("span");
+    when.className = "when";
+    when.textContent = seconds(one.time);
+    button.append(when, `${one.failed} fail: ${one.what}`);
+    button.addEventListener("click", () => center(firstAt(one.time)));
+    row.append(button);
+    all.append(row);
+  }
+  byId("detail").replaceChildren(head, all);
 }
 
 const chainOf = place => {
@@ -430,9 +485,14 @@ function setUp() {
     label.title = name;
     byId("lanes").append(label);
   });
+  if (read("passing")) {
+    byId("other").hidden = false;
+    byId("other").textContent = which === "passing" ? "the run that fails" : "the nearest run that passes";
+  }
   place();
+  const [from, to] = shownPart.map(Number);
   showWhole();
-  if (data.broke >= 0) showFailure();
+  if (to > from) view(from, to); else if (data.broke >= 0) showFailure();
 }
 function place() {
   canvas.style.minHeight = `${TOP + lanes * LANE_MIN}px`;
@@ -460,6 +520,7 @@ canvas.addEventListener("pointermove", event => {
 });
 canvas.addEventListener("pointerup", event => {
   if (dragged && !dragged.moved) {
+    if (event.offsetY < TOP && event.offsetY > TOP - CURVE) return void (dragged = null, tellOutlooks());
     const [place, bar] = [nearest(event.offsetX, event.offsetY), barAt(event.offsetX, event.offsetY)];
     pick(place);
     if (place < 0 && bar) tellBar(bar);
@@ -470,7 +531,7 @@ canvas.addEventListener("pointercancel", () => { dragged = null; });
 const KEYS = {
   ArrowLeft: () => pan(-0.2), ArrowRight: () => pan(0.2), "+": () => zoom(0.6), "=": () => zoom(0.6), "-": () => zoom(1.6),
   Home: showWhole, f: showFailure, n: () => step(1), p: () => step(-1), o: () => byId("order").click(), c: () => byId("causes").click(),
-  "/": () => byId("search").focus(), Escape: () => pick(-1),
+  b: () => byId("other").click(), "/": () => byId("search").focus(), Escape: () => pick(-1),
 };
 document.addEventListener("keydown", event => {
   const typing = event.target.tagName === "INPUT" && event.target.type === "search" || event.target.tagName === "SELECT";
@@ -484,6 +545,13 @@ byId("search").addEventListener("input", search);
 byId("kind").addEventListener("change", event => { state.kind = event.target.value; search(); });
 byId("in").addEventListener("click", () => zoom(0.6));
 byId("out").addEventListener("click", () => zoom(1.6));
+// The same part of the other run, so that what differs is what jumps.
+byId("other").addEventListener("click", () => {
+  const [from, to] = state.byOrder ? [0, 0] : [state.from, state.to];
+  if (byId("other").hidden) return;
+  location.hash = `${which === "passing" ? "failing" : "passing"},${Math.round(from)},${Math.round(to)}`;
+  location.reload();
+});
 byId("whole").addEventListener("click", showWhole);
 byId("failure").addEventListener("click", showFailure);
 byId("causes").addEventListener("click", () => {

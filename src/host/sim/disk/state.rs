@@ -115,6 +115,12 @@ impl DiskState {
         }
     }
 
+    /// From now on it draws other words.
+    pub fn branch(&mut self, number: u32) {
+        self.draws.branch(number);
+        self.losses.branch(number);
+    }
+
     /// Keeps what was synced and, of the rest, what is said. The wakers are dropped by the caller, unlocked.
     #[must_use = "the wakers are dropped outside the lock"]
     pub fn power_cut(&mut self, unsynced: Unsynced) -> Vec<Waker> {

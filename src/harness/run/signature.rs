@@ -1,6 +1,7 @@
-//! What a smaller plan must still do.
+//! How a run failed, by which failures are told apart.
 
-use crate::harness::{check::Verdict, report::with_names, run::RunOutcome};
+use super::run::RunOutcome;
+use crate::harness::check::Verdict;
 use std::collections::BTreeSet;
 
 /// Words of an event that tell its kind; what follows are details.
@@ -8,7 +9,7 @@ const WORDS_MAX: usize = 10;
 
 /// How a run failed, without what differs from run to run: which promise broke, by which two kinds of event, at a node
 /// of which role.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Signature {
     /// The invariant, or that the run is stuck.
     pub what: String,
@@ -30,7 +31,7 @@ impl Signature {
         };
         if let Some(broken) = outcome.violations.first() {
             let nodes: BTreeSet<&str> = outcome.nodes.values().map(String::as_str).collect();
-            let kind = |event: &str| kind_of(&with_names(outcome, event), &nodes);
+            let kind = |event: &str| kind_of(&outcome.named(event), &nodes);
             let events = [kind(&broken.before), kind(&broken.now)];
             let node = outcome.nodes.get(&broken.at.process.0);
             let role = node.map(|name| role_of(name)).unwrap_or_default();

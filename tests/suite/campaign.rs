@@ -23,7 +23,7 @@ fn campaign(folder: &Clone, more: &[&str]) -> Output {
     command.args(more).output().expect("it runs")
 }
 
-const SEEDS: &[&str] = &["--seeds", "0..5", "--shard", "2", "--twice", "50"];
+const SEEDS: &[&str] = &["--seeds", "0..5", "--shard-seeds", "2", "--twice", "50"];
 
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("text")
@@ -69,7 +69,7 @@ fn a_folder_of_another_campaign_is_refused() {
 #[test]
 fn a_campaign_that_a_signal_ends_keeps_its_shards() {
     let folder = clone("campaign-signal");
-    let arguments = ["campaign", "sums", "word-count/quiet", "--shard", "1", "--jobs", "1"];
+    let arguments = ["campaign", "sums", "word-count/quiet", "--shard-seeds", "1", "--jobs", "1"];
     let mut child = endless(&folder, &arguments);
     let kept = sums(&folder).join("0-1.json");
     while !kept.exists() {

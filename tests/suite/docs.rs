@@ -25,6 +25,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo live stop-cluster", "cargo live stop-cluster"),
     ("bash .ci/run", ""),
     ("cargo bench", ""),
+    // It is the reader's, and takes minutes.
+    ("cargo build --release", ""),
 ];
 
 /// When it is set, the samples of the pages are written anew.
@@ -132,19 +134,110 @@ fn rewrite(page: &str, language: &str, text: &str) {
     fs::write(&path, whole.replace(&old, &format!("```{language}\n{text}```"))).expect("a page");
 }
 
+/// Holds the report of the failure that a page provokes to the one that it shows.
+fn hold_report(page: &str, command: &str, clone: &Path) {
+    if command.contains("-- explore word-count/late-offers --sabotage") {
+        let report = clone.join("failures/S4-word-count-late-offers-0/report.txt");
+        let report = fs::read_to_string(report).expect("the failure that the page shows");
+        if std::env::var_os(REWRITE).is_some() {
+            rewrite(page, "text", &report);
+        }
+        let again = format!("{REWRITE}=1 cargo test --test suite docs::");
+        assert_eq!(block(page, "text"), report, "another report now? {again}");
+    }
+}
+
+/// What the tool prints.
+fn printed(arguments: &[&str], clone: &Path) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
+    let output = command.current_dir(clone).args(arguments).output().expect("it runs");
+    String::from_utf8(output.stdout).expect("a text")
+}
+
 #[test]
 fn the_readme_does_what_it_shows() {
-    follow("README.md", |command, clone| {
-        if command.contains("-- explore word-count/late-offers --sabotage") {
-            let report = clone.join("failures/S4-word-count-late-offers-0/report.txt");
-            let report = fs::read_to_string(report).expect("the failure that the page shows");
+    const PAGE: &str = "README.md";
+    follow(PAGE, |command, clone| {
+        hold_report(PAGE, command, clone);
+        if command.contains("-- digest") {
+            let arguments = arguments(command).expect("it is the tool's");
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let said = printed(&arguments, clone);
+            let digests = said.split_once('\n').expect("it has a header").1;
             if std::env::var_os(REWRITE).is_some() {
-                rewrite("README.md", "text", &report);
+                rewrite(PAGE, "console", digests);
             }
-            let again = format!("{REWRITE}=1 cargo test --test suite docs::readme");
-            assert_eq!(block("README.md", "text"), report, "another report now? {again}");
+            assert_eq!(block(PAGE, "console"), digests, "{command}");
         }
     });
+}
+
+#[test]
+fn the_readme_says_what_is_so() {
+    let page = fs::read_to_string(Path::new(ROOT).join("README.md")).expect("the page");
+    assert!(page.lines().count() <= 180, "it is short");
+    let clone = crate::clone::clone("docs-figures");
+    let names = |of: &str| {
+        let said = printed(&["list", of], &clone);
+        said.lines().filter(|line| !line.is_empty() && !line.starts_with(' ')).count()
+    };
+    let invariants = format!("{} invariants judge each step", names("--invariants"));
+    let bugs = fs::read_to_string(Path::new(ROOT).join("docs/bugs.md")).expect("the page");
+    let (_, table) = bugs.split_once("Of ").expect("its first line");
+    let mut figures = table.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+    let mut figure = || figures.next().expect("it has five");
+    let (all, caught, _, most, median) = (figure(), figure(), figure(), figure(), figure());
+    assert_eq!(most, "1000");
+    for said in [
+        invariants,
+        format!("{caught} of {all} published bugs"),
+        format!("after {median} in the median"),
+    ] {
+        let flat = page.replace('\n', " ");
+        assert!(flat.contains(&said), "README does not say: {said}");
+    }
+}
+
+#[test]
+fn the_page_on_the_explorer_does_what_it_shows() {
+    const PAGE: &str = "docs/explorer.md";
+    follow(PAGE, |command, clone| hold_report(PAGE, command, clone));
+}
+
+#[test]
+fn the_page_on_live_clusters_does_what_it_shows() {
+    follow("docs/live.md", |_, _| {});
+}
+
+/// The parts of the Indexed Job count from 0, those of the command from 1.
+#[test]
+fn each_index_of_the_kubernetes_job_runs_its_part() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/kubernetes.yaml")).expect("the page");
+    let (_, script) = page.split_once("- >-\n").expect("it has a script");
+    let script: Vec<&str> = script.lines().take(2).map(str::trim).collect();
+    let script = script.join(" ");
+    let of = page.split_once("completions: ").expect("it says of how many").1;
+    let of = of.lines().next().expect("a number");
+    assert!(script.ends_with(&format!("/{of}\"")), "{script}");
+    let clone = crate::clone::clone("docs-kubernetes");
+    let here = script
+        .replace("./wavetank", env!("CARGO_BIN_EXE_wavetank"))
+        .replace("/sums/", "sums-")
+        .replace("0..10000000", "0..32 --shard-seeds 1 word-count/quiet");
+    let merged = ["0", "15"].iter().flat_map(|index| {
+        let mut sh = Command::new("sh");
+        sh.current_dir(&*clone).env("JOB_COMPLETION_INDEX", index).args(["-c", &here]);
+        let output = sh.output().expect("there is a shell");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.starts_with("2 of 32 shards, 2 runs"), "{said}");
+        ["--merge".to_string(), format!("sums-{index}")]
+    });
+    let mut arguments = vec!["campaign", "all", "word-count/quiet", "--seeds", "0..32"];
+    arguments.extend(["--shard-seeds", "1"]);
+    let merged: Vec<String> = merged.collect();
+    arguments.extend(merged.iter().map(String::as_str));
+    let said = printed(&arguments, &clone);
+    assert!(said.starts_with("4 of 32 shards, 4 runs"), "{said}");
 }
 
 #[test]
@@ -167,7 +260,7 @@ fn the_page_on_components_does_what_it_shows() {
 
 #[test]
 fn the_words_of_a_text_are_counted_as_the_page_says() {
-    let page = fs::read_to_string(Path::new(ROOT).join("README.md")).expect("the page");
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/explorer.md")).expect("the page");
     let shown = page.split('`').find(|code| code.contains("sort | uniq -c")).expect("the command");
     let clone = crate::clone::clone("docs-output");
     // It begins with a separator, and a locale would sort its words otherwise.
@@ -190,6 +283,9 @@ fn the_pages_name_files_that_are_there() {
         "docs/scenarios.md",
         "docs/components.md",
         "docs/exit-codes.md",
+        "docs/explorer.md",
+        "docs/live.md",
+        "docs/benches.md",
         "ARCHITECTURE.md",
     ] {
         let text = fs::read_to_string(Path::new(ROOT).join(page)).expect("a page");

@@ -30,6 +30,8 @@ mod exit_codes;
 #[cfg(madsim)]
 mod explore;
 #[cfg(madsim)]
+mod explorer;
+#[cfg(madsim)]
 mod failure;
 #[cfg(madsim)]
 mod harness;

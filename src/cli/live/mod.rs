@@ -107,6 +107,7 @@ const SIMULATED: &[&str] = &[
     "replay",
     "diff",
     "shrink",
+    "query",
     "add-regression",
     "sabotage",
     "list",

@@ -85,6 +85,15 @@ Exit codes: 0 a plan is kept that fails as the whole one does, smaller or as sma
 1 the failure is none any more; 2 not done, or not written; 130 ended by a signal, and the
 smallest so far is kept.";
 
+pub const QUERY: &str = "\
+Examples:
+  cargo run -- explore --sabotage old-offer-round-applied --runs runs.jsonl
+  cargo run -- query S4
+  cargo run -- query S4 --not-preceded-by loss --preceded-by delay
+  cargo run -- query leader-revoked --not-followed-by leader-granted
+
+Exit codes: 0 it is answered, 2 no such name in any run, or no file of runs.";
+
 pub const ADD_REGRESSION: &str = "\
 Examples:
   cargo run -- add-regression failures/S4-word-count-late-offers-0 late-answer

@@ -7,6 +7,7 @@ use super::{
     find_sabotage, find_scenarios,
     interrupt::Interrupt,
     junit::junit,
+    kept_runs::KeptRuns,
     parse_jobs, parse_length, parse_limit, parse_seeds,
     part::Part,
     print,
@@ -95,6 +96,9 @@ pub struct Explore {
     /// Write one JSON object to FILE, or to standard output and no text
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
+    /// Keep what `query` asks: a line for each run, with the times of its milestones and faults and what broke
+    #[arg(long, value_name = "FILE")]
+    runs: Option<PathBuf>,
     /// Write what a CI server reads: a test case for each scenario, and for each that failed one for each way in
     /// which it did
     #[arg(long, value_name = "FILE")]
@@ -113,6 +117,7 @@ impl Explore {
         let interrupt = Interrupt::listen()?;
         print::check_writable(self.json.as_deref())?;
         print::check_writable(self.junit.as_deref())?;
+        let mut kept = self.runs.as_ref().map(|path| KeptRuns::create(path)).transpose()?;
         if self.shard.is_some() && self.seeds().is_empty() {
             return Err(CliError::new("there are fewer seeds than shards: name more --seeds"));
         }
@@ -128,7 +133,7 @@ impl Explore {
         print::check_writable(self.corpus.as_deref())?;
         print::note(&self.opening(&plan));
         let mut keeper = Keeper::new(&plan.scenarios, sabotage);
-        let (summary, wall) = self.sweep(&plan, &mut keeper, corpus.as_mut());
+        let (summary, wall) = self.sweep(&plan, &mut keeper, corpus.as_mut(), kept.as_mut());
         let swept = Swept {
             command: self,
             plan: &plan,
@@ -146,6 +151,9 @@ impl Explore {
         }
         if let Some(path) = &self.json {
             result = result.worse(print::written(print::write_json(path, &swept.json(&causes))));
+        }
+        if let Some(kept) = kept {
+            result = result.worse(print::written(kept.end()));
         }
         if let Some((path, corpus)) = self.corpus.as_ref().zip(corpus) {
             let seeds = serde_json::json!(corpus.seeds(&plan));
@@ -208,6 +216,7 @@ impl Explore {
         plan: &Sweep,
         keeper: &mut Keeper<'_>,
         corpus: Option<&mut Corpus>,
+        mut kept: Option<&mut KeptRuns>,
     ) -> (SweepSummary, Duration) {
         let mut progress = Progress::start();
         let known = known_milestones(plan).len();
@@ -221,6 +230,9 @@ impl Explore {
             simulated += run.outcome.simulated;
             if let Some(told) = keeper.keep(&run) {
                 progress.aside(|| print::note(&told));
+            }
+            if let Some(kept) = &mut kept {
+                kept.add(&run);
             }
             summary.add(run);
             let elapsed = progress.elapsed();

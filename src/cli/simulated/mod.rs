@@ -14,12 +14,14 @@ mod graph;
 mod init;
 mod interrupt;
 mod junit;
+mod kept_runs;
 mod list;
 mod milestones;
 mod new;
 mod part;
 mod print;
 mod progress;
+mod query;
 mod replay;
 mod run;
 mod sabotage;
@@ -83,6 +85,8 @@ enum Command {
     Diff(diff::Diff),
     #[command(after_help = examples::SHRINK)]
     Shrink(shrink::Shrink),
+    #[command(after_help = examples::QUERY)]
+    Query(query::Query),
     #[command(after_help = examples::ADD_REGRESSION)]
     AddRegression(add_regression::AddRegression),
     #[command(after_help = examples::SABOTAGE)]
@@ -160,6 +164,7 @@ pub fn run(arguments: Arguments, systems: Systems, jobs: &Jobs) -> Result<Outcom
         Command::Diff(command) => command.run(systems),
         Command::Shrink(command) => command.run(systems),
         Command::AddRegression(command) => command.run(systems),
+        Command::Query(command) => command.run(),
         Command::Confirm(command) => command.run(systems),
         Command::Sabotage(command) => command.run(systems),
         Command::List(command) => command.run(systems),

@@ -17,6 +17,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 /// Candidates for one bug at most.
@@ -51,6 +52,9 @@ impl Shrinking {
     }
 }
 
+/// After this time no more candidates of a bug are tried: of what a run simulates hours.
+const EACH_MAX: Duration = Duration::from_secs(60);
+
 /// Shrinks the plan of each bug that a search has found, of the shortest search.
 pub fn shrink_all(
     systems: Systems,
@@ -75,7 +79,7 @@ pub fn shrink_all(
                 let Measure { faults, nodes, .. } = now.measure;
                 format!("{}: {faults} faults, {nodes} nodes", hunted.switch.name())
             });
-            true
+            one.elapsed() < EACH_MAX
         });
         let seconds = one.finish().as_secs_f64();
         if let Some(shrunk) = shrunk.filter(|shrunk| shrunk.rates.is_some()) {

@@ -18,7 +18,11 @@ use std::{
 };
 
 /// The seeds of each scenario, unless others are asked for.
-const SEEDS: &str = "0..20";
+const SEEDS: &str = "0..8";
+/// Seeds of a kept plan that comes in none of those to its moments: it may be rare there.
+const SEEDS_MORE: Range<u64> = 8..20;
+/// The variable that asks for others.
+const SEEDS_OF: &str = "WAVETANK_SEEDS";
 /// Where the snapshots are, below the crate's folder.
 const SNAPSHOTS: &str = "snapshots";
 
@@ -65,15 +69,26 @@ fn check(systems: Systems, path: &Path, snapshots: &Path) -> Result<(), Failed> 
         staleness.add(outcome);
     }
     review(snapshots, &scenario, &snapshot(&outcomes));
-    for seed in seeds_asked_for("WAVETANK_SEEDS", SEEDS)? {
+    let mut run = |seed: u64| {
         let outcome = run_on_fresh_thread(&scenario, &RunConfig::new(seed));
-        expected(&outcome, "")?;
         staleness.add(&outcome);
+        expected(&outcome, "").map(|()| staleness.report(&scenario))
+    };
+    let mut stale = None;
+    for seed in seeds_asked_for(SEEDS_OF, SEEDS)? {
+        stale = run(seed)?;
     }
     // Elsewhere a fault that hardly ever comes is no mistake.
-    let kept = scenario.name.starts_with(REGRESSIONS);
-    match staleness.report(&scenario) {
-        Some(stale) if kept || !scenario.reaches.is_empty() => Err(stale.into()),
+    let is_kept = scenario.name.starts_with(REGRESSIONS) || !scenario.reaches.is_empty();
+    let more = if std::env::var_os(SEEDS_OF).is_none() { SEEDS_MORE } else { 0..0 };
+    for seed in more.filter(|_| is_kept) {
+        if stale.is_none() {
+            break;
+        }
+        stale = run(seed)?;
+    }
+    match stale {
+        Some(stale) if is_kept => Err(stale.into()),
         _ => Ok(()),
     }
 }

@@ -16,6 +16,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 /// Of the log lines that tell the changes of the system's state.
@@ -114,7 +115,7 @@ struct CheckerState {
     violations: Vec<Violation>,
     history: RunHistory,
     milestones: BTreeMap<Milestone, u64>,
-    order: Vec<Milestone>,
+    order: Vec<(Duration, Milestone)>,
     triggers: Vec<(EventMatcher, Trigger)>,
     model: Box<dyn AnyModel>,
     exits: Exits,
@@ -239,8 +240,8 @@ pub struct CheckReport {
     pub history: RunHistory,
     /// How often each milestone was reached.
     pub milestones: BTreeMap<Milestone, u64>,
-    /// The milestones in the order in which they were first reached.
-    pub order: Vec<Milestone>,
+    /// When each milestone was first reached, in that order.
+    pub order: Vec<(Duration, Milestone)>,
     /// The processes that ended themselves.
     pub exits: Exits,
 }
@@ -274,7 +275,7 @@ impl CheckerState {
             let reached = self.milestones.entry(*milestone).or_default();
             *reached += 1;
             if *reached == 1 {
-                self.order.push(*milestone);
+                self.order.push((at.time, *milestone));
             }
             let due = self
                 .triggers

@@ -168,14 +168,14 @@ fn behind_the_branches(outcome: &RunOutcome) -> Vec<Milestone> {
     let mut behind = &outcome.order[..];
     for branch in &outcome.branches {
         if let BranchPoint::Milestone(milestone) = branch.from {
-            match behind.iter().position(|reached| *reached == milestone) {
+            match behind.iter().position(|(_, reached)| *reached == milestone) {
                 Some(place) => behind = &behind[place + 1..],
                 // It never came there.
                 None => return Vec::new(),
             }
         }
     }
-    behind.to_vec()
+    behind.iter().map(|(_, milestone)| *milestone).collect()
 }
 
 /// Runs so many times: fresh seeds of a sweep, in its order, and from the first rare moment on mostly branches behind

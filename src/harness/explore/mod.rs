@@ -5,6 +5,7 @@ mod determinism;
 mod folder;
 mod guided;
 mod hunt;
+mod query;
 mod regression;
 
 pub use aside::{Aside, SHRUNK, keep, keep_shrunk};
@@ -15,4 +16,5 @@ pub use folder::{
 };
 pub use guided::{Corpus, Seed, guided};
 pub use hunt::{Detection, Hunt, HuntRun, Hunted, Search, Survey};
+pub use query::{Answer, Before, Question, ShortRun};
 pub use regression::{REGRESSIONS, Staleness, snapshot_file, snapshot_runs};

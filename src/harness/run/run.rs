@@ -96,8 +96,8 @@ pub struct RunOutcome {
     pub evaluations: BTreeMap<&'static str, u64>,
     /// How often each milestone was reached.
     pub milestones: BTreeMap<Milestone, u64>,
-    /// The milestones in the order in which they were first reached.
-    pub order: Vec<Milestone>,
+    /// When each milestone was first reached, in that order.
+    pub order: Vec<(Duration, Milestone)>,
     /// The plan.
     pub plan: FaultPlan,
     /// What became of it.

@@ -170,7 +170,7 @@ fn a_branch_is_the_same_run_up_to_its_milestone() {
     let plan = sweep(10);
     let hit = (0..).find(|seed| {
         let run = again(&plan, &Recipe::of_seed(*seed));
-        run.order.iter().any(|reached| reached.name() == "hit-once")
+        run.order.iter().any(|(_, reached)| reached.name() == "hit-once")
     });
     let seed = hit.expect("one in ten is one");
     let known = plan.scenarios[0].system.milestones();
@@ -199,7 +199,7 @@ fn what_a_sweep_has_learned_is_where_the_next_one_begins() {
     let mut corpus = Corpus::default();
     let mut hits = 0;
     guided(&plan, 3000, &mut corpus, |run| {
-        hits += usize::from(run.outcome.order.iter().any(|one| one.name() == "hit-once"));
+        hits += usize::from(run.outcome.order.iter().any(|(_, one)| one.name() == "hit-once"));
     });
     let seeds = corpus.seeds(&plan);
     assert!(hits > 0 && seeds.iter().any(|seed| seed.milestones.contains(&"hit-once".to_string())));

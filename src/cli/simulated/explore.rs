@@ -371,9 +371,9 @@ impl Swept<'_> {
         print::out(&format!("{}\n", describe_sweep(&self.summary, &swept, &known)));
         print::out(&self.faults());
         for (signature, group) in &self.summary.groups() {
-            let [kind, place] = describe_group(signature, group);
-            let kind = print::paint(&kind, result_of(&group.first.outcome));
-            print::out(&format!("{kind}\n{place}"));
+            let told = describe_group(signature, group);
+            print::out(&print::paint(&told[0], result_of(&group.first.outcome)));
+            told[1..].iter().for_each(|line| print::out(line));
         }
         for (recipe, told) in told {
             print::out(&format!("\n-- seed {recipe}\n{}\n", told.text));

@@ -164,7 +164,7 @@ pub fn run(arguments: Arguments, systems: Systems, jobs: &Jobs) -> Result<Outcom
         Command::Diff(command) => command.run(systems),
         Command::Shrink(command) => command.run(systems),
         Command::AddRegression(command) => command.run(systems),
-        Command::Query(command) => command.run(),
+        Command::Query(command) => command.run(systems),
         Command::Confirm(command) => command.run(systems),
         Command::Sabotage(command) => command.run(systems),
         Command::List(command) => command.run(systems),

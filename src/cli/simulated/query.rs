@@ -2,11 +2,14 @@
 
 use super::{
     CliError, Outcome,
+    explore::code,
     print::{self, out},
 };
 use crate::harness::{
     explore::{Answer, Question, ShortRun},
+    fault::fault_kinds,
     language::{did_you_mean, read_file, wrap},
+    system::Systems,
 };
 use clap::Args;
 use std::{
@@ -52,7 +55,7 @@ pub struct Query {
 
 impl Query {
     /// Does it.
-    pub fn run(&self) -> Result<Outcome, CliError> {
+    pub fn run(&self, systems: Systems) -> Result<Outcome, CliError> {
         print::check_writable(self.json.as_deref())?;
         let runs = read(&self.runs)?;
         let question = Question {
@@ -62,12 +65,7 @@ impl Query {
             followed_by: self.followed_by.clone(),
             not_followed_by: self.not_followed_by.clone(),
         };
-        let known: BTreeSet<&str> =
-            runs.iter().flat_map(|run| run.moments.keys().map(String::as_str)).collect();
-        if let Some(name) = question.names().find(|name| !known.contains(name.as_str())) {
-            let near = did_you_mean(name, known.iter().copied(), '"');
-            return Err(CliError::new(format!("in none of these runs was {name:?}{near}")));
-        }
+        check(systems, &question, &runs)?;
         let answer = question.ask(&runs);
         if !print::is_stdout(self.json.as_ref()) {
             tell(&question, &answer);
@@ -76,6 +74,33 @@ impl Query {
             self.json.as_ref().map(|path| print::write_json(path, &serde_json::json!(answer)));
         Ok(written.map_or(Outcome::Passed, print::written))
     }
+}
+
+/// Refuses what is asked for if it is in none of the runs, and any other name that no system has.
+fn check(systems: Systems, question: &Question, runs: &[ShortRun]) -> Result<(), CliError> {
+    let found: BTreeSet<&str> =
+        runs.iter().flat_map(|run| run.moments.keys().map(String::as_str)).collect();
+    let of_systems = systems.all().iter().flat_map(|system| {
+        let invariants = system.invariants().into_iter().map(|words| code(words.title));
+        let faults = fault_kinds(*system).into_iter().map(|kind| kind.name);
+        invariants.chain(faults).collect::<Vec<_>>()
+    });
+    let mut known: BTreeSet<&str> = of_systems.chain(found.iter().copied()).collect();
+    known.extend(systems.milestones().iter().map(|milestone| milestone.name()));
+    for (place, name) in question.names().enumerate() {
+        let near = |names: &BTreeSet<&str>| did_you_mean(name, names.iter().copied(), '"');
+        if !known.contains(name.as_str()) {
+            let what = format!("there is no milestone, fault or invariant {name:?}");
+            return Err(CliError::new(what + &near(&known)));
+        }
+        if place == 0 && !found.contains(name.as_str()) {
+            return Err(CliError::new(format!(
+                "in none of these runs was {name:?}{}",
+                near(&found)
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Vec<ShortRun>, CliError> {

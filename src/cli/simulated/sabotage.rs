@@ -74,6 +74,10 @@ pub struct Sabotages {
     /// Write the table into FILE, between its two lines that say so (docs/bugs.md)
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
+    /// Let searches learn: most of their runs go on in other ways from rare moments of those before, and every run has
+    /// the switch on
+    #[arg(long, conflicts_with = "page")]
+    guided: bool,
     /// Shrink the plan that each bug was found with, for the page
     #[arg(long, requires = "page")]
     shrink: bool,
@@ -87,6 +91,7 @@ impl Sabotages {
             scenarios: find_scenarios(systems, &[])?,
             runs_max: self.seeds,
             jobs: jobs(self.jobs),
+            guided: self.guided,
             stop: interrupt.stop().clone(),
         };
         print::check_writable(self.json.as_deref())?;

@@ -97,7 +97,8 @@ fn failure_of(scenarios: &[Arc<Scenario>], hunted: &Hunted) -> Option<Failure> {
     let Search { caught, .. } = found.min_by_key(|search| search.runs)?;
     let run = caught.as_ref()?;
     let sabotage = Some(hunted.switch);
-    let config = RunConfig { sabotage, ..RunConfig::new(run.seed) };
+    let branches = run.recipe.branches.clone();
+    let config = RunConfig { branches, sabotage, ..RunConfig::new(run.seed) };
     let scenario = &scenarios[run.scenario];
     let outcome = run_on_fresh_thread(scenario, &config);
     Some(Failure::of(scenario, &outcome, sabotage, None))

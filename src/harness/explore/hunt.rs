@@ -1,5 +1,6 @@
 //! How many runs it takes until a known bug is caught.
 
+use super::guided::{Corpus, guided};
 use crate::{
     harness::{
         check::Verdict,
@@ -24,6 +25,8 @@ pub struct Hunt {
     pub runs_max: u64,
     /// Threads.
     pub jobs: usize,
+    /// Whether searches learn: most of their runs go on in other ways from rare moments of those before.
+    pub guided: bool,
     /// Set from outside to end early.
     pub stop: Arc<AtomicBool>,
 }
@@ -109,6 +112,9 @@ impl Survey {
         mut on_run: impl FnMut(u64, HuntRun<'_>),
     ) -> Search {
         let mut search = Search { start, runs: 0, caught: None, executions: 0 };
+        if self.hunt.guided {
+            return self.guided_search(search, switch, on_run);
+        }
         while search.runs < self.hunt.runs_max && search.caught.is_none() {
             let from = start.saturating_add(search.runs);
             let size = search.runs.clamp(BLOCK.0, BLOCK.1).min(self.hunt.runs_max - search.runs);
@@ -118,6 +124,31 @@ impl Survey {
                 break;
             }
         }
+        search
+    }
+
+    /// The same by a sweep that learns, in which every run has the switch on.
+    fn guided_search(
+        &self,
+        mut search: Search,
+        switch: Sabotage,
+        mut on_run: impl FnMut(u64, HuntRun<'_>),
+    ) -> Search {
+        let plan = Sweep {
+            sabotage: Some(switch),
+            until_failure: true,
+            ..self.plan(search.start..u64::MAX)
+        };
+        guided(&plan, self.hunt.runs_max, &mut Corpus::default(), |run| {
+            // Of a round all runs come; those behind the first that failed don't count.
+            if search.caught.is_some() {
+                return;
+            }
+            search.runs += 1;
+            search.executions += run.outcome.sabotage_executions;
+            search.caught = FailedRun::of(&run);
+            on_run(search.runs, HuntRun::Switched(&run));
+        });
         search
     }
 

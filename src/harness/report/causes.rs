@@ -12,14 +12,16 @@ use std::{
 
 /// Steps to the event that broke a promise which a report shows.
 const STEPS_MAX: usize = 10;
+/// What stands between the steps that led to a failure alone and those that the nearest run that passes has as well.
+const SAME: &str = "-- up to here the nearest run that passes is the same --";
 /// Steps to the event with which it is in conflict.
 const STEPS_BEFORE_MAX: usize = 5;
 
 /// What led to the first broken promise, and what to the event with which the one that broke it is in conflict; nothing
 /// without a trace.
 pub struct Led {
-    /// The steps to the event that broke it, the last one first, back to an entry that is the same in a run that
-    /// passes.
+    /// The steps to the event that broke it, the last one first; those behind which a run that passes parts come under a
+    /// line that says so.
     pub to_it: Vec<String>,
     /// The steps to the event before that led not to the other one as well.
     pub to_before: Vec<String>,
@@ -31,11 +33,10 @@ pub fn what_led_to_it(outcome: &RunOutcome, parts_after: Option<EntryNumber>) ->
     let chain = |entry: Option<EntryNumber>| -> Vec<&TraceLine> {
         entry.map(|entry| causes(&outcome.trace, entry)).unwrap_or_default()
     };
-    let mut led = chain(broken.and_then(|violation| violation.at.entry));
+    let led = chain(broken.and_then(|violation| violation.at.entry));
     let known: BTreeSet<EntryNumber> = led.iter().map(|line| line.entry).collect();
     let mut before = chain(broken.and_then(|violation| violation.before_entry));
     before.retain(|line| !known.contains(&line.entry));
-    led.retain(|line| parts_after.is_none_or(|same| line.entry > same));
     let shown: BTreeSet<EntryNumber> = led.iter().chain(&before).map(|line| line.entry).collect();
     let told: BTreeMap<EntryNumber, String> = outcome
         .history
@@ -43,7 +44,15 @@ pub fn what_led_to_it(outcome: &RunOutcome, parts_after: Option<EntryNumber>) ->
         .filter_map(|(at, event)| Some((at.entry.filter(|entry| shown.contains(entry))?, event)))
         .filter_map(|(entry, event)| Some((entry, event.in_words()?)))
         .collect();
-    Led { to_it: steps(&led, &told, STEPS_MAX), to_before: steps(&before, &told, STEPS_BEFORE_MAX) }
+    let parts = led.partition_point(|line| parts_after.is_none_or(|same| line.entry > same));
+    let (own, shared) = led.split_at(parts);
+    let mut to_it = steps(own, &told, STEPS_MAX);
+    let left = if shared.is_empty() { 0 } else { (STEPS_MAX / 2).saturating_sub(to_it.len()) };
+    if left > 0 {
+        to_it.push(SAME.to_string());
+        to_it.extend(steps(shared, &told, left));
+    }
+    Led { to_it, to_before: steps(&before, &told, STEPS_BEFORE_MAX) }
 }
 
 /// An entry of a trace in a person's words.

@@ -65,7 +65,9 @@ impl Lost {
             let (at, what) = (one.at.as_secs_f64(), &one.what);
             wrap(&format!("  {at:>9.3}s  {:>2} fail  ", one.failed), what)
         };
-        let mut lines: Vec<String> = self.told().into_iter().map(line).collect();
+        let is_lost_at_once = self.moments.iter().all(|one| one.failed == self.ways);
+        let told = if is_lost_at_once { Vec::new() } else { self.told() };
+        let mut lines: Vec<String> = told.into_iter().map(line).collect();
         lines.push(match (&self.nearest, self.same_up_to()) {
             (Some(run), Some(at)) => {
                 let (recipe, at) = (run.recipe(), at.as_secs_f64());
@@ -74,6 +76,7 @@ impl Lost {
                     &format!("nearest run that passes: seed {recipe}, the same up to {at:.3}s"),
                 )
             }
+            _ if is_lost_at_once => "  it fails whatever comes, from its begin on".to_string(),
             _ => "  none of these runs passes".to_string(),
         });
         lines
@@ -135,8 +138,9 @@ mod tests {
 
     #[test]
     fn a_run_that_none_passes_says_so() {
-        let lines = lost(&[20, 20]).lines();
-        assert_eq!(lines[0], "      0.001s  20 fail  step 1");
+        let lines = lost(&[19, 20]).lines();
+        assert_eq!(lines[0], "      0.001s  19 fail  step 1");
         assert_eq!(lines[2], "  none of these runs passes");
+        assert_eq!(lost(&[20, 20]).lines(), ["  it fails whatever comes, from its begin on"]);
     }
 }

@@ -9,6 +9,7 @@ mod page;
 mod plain;
 mod snapshot;
 mod stuck;
+mod subject;
 mod sweep;
 mod text;
 mod timeline;

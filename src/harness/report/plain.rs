@@ -9,6 +9,9 @@ pub fn plain(debug: &str) -> String {
     }
 }
 
+/// Of a longer list of bytes nobody reads anything.
+const BYTES_SHOWN: usize = 4;
+
 struct Reader<'a> {
     rest: &'a str,
 }
@@ -19,7 +22,7 @@ impl<'a> Reader<'a> {
         self.rest = self.rest.trim_start();
         match self.rest.chars().next()? {
             '"' => self.text(),
-            '[' => self.list('[', ']').map(|all| format!("[{}]", all.join(", "))),
+            '[' => self.list('[', ']').map(|all| listed(&all)),
             '{' => self.list('{', '}').map(|all| format!("{{{}}}", all.join(", "))),
             '(' => self.list('(', ')').map(|all| format!("({})", all.join(", "))),
             _ if begins_large(self.rest) => self.named(outermost),
@@ -114,6 +117,15 @@ fn begins_large(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_uppercase())
 }
 
+/// A list; of bytes how many they are.
+fn listed(all: &[String]) -> String {
+    let is_byte = |one: &String| one.parse::<u8>().is_ok();
+    match all.len() > BYTES_SHOWN && all.iter().all(is_byte) {
+        true => format!("{} bytes", all.len()),
+        false => format!("[{}]", all.join(", ")),
+    }
+}
+
 /// Whether a number only tells one thing from others: nobody reads anything in it.
 fn is_id(value: &str) -> bool {
     value.len() > 6 && value.bytes().all(|byte| byte.is_ascii_digit())
@@ -174,6 +186,10 @@ mod tests {
         assert_eq!(
             words(started),
             "handler started, endpoint 2, kind JobMasterGateway.register, after 1.5s"
+        );
+        assert_eq!(
+            plain("Put { value: [1, 2, 3, 4, 255], at: [1, 2] }"),
+            "put, value 5 bytes, at [1, 2]"
         );
         assert_eq!(plain("Told { call: 2199023255571, times: 3 }"), "told, times 3");
         assert_eq!(words(Shown::Ended(Id(1), vec![Id(2), Id(3)])), "ended 1, [2, 3]");

@@ -49,7 +49,9 @@ fn kind_of(line: &TraceLine) -> Option<String> {
         "event" => {
             let words = at_node(line, None);
             let kind = words.split(',').next().unwrap_or_default();
-            Some(format!("{}: {kind}", role_of(says("node"))))
+            // Of each message there are two of these, and the message is told.
+            let is_told = ["handler ", "ask "].iter().any(|of| kind.starts_with(of));
+            (!is_told).then(|| format!("{}: {kind}", role_of(says("node"))))
         }
         _ => None,
     }
@@ -62,7 +64,10 @@ fn role_of(node: &str) -> &str {
 /// What each node did last that was more than a timer, and when.
 pub fn last_steps(outcome: &RunOutcome) -> Vec<String> {
     let mut last: BTreeMap<&str, &TraceLine> = BTreeMap::new();
-    for line in outcome.trace.iter().filter(|line| line.kind != "timer-fired") {
+    // What the harness did, such as healing at the end, is no step of theirs.
+    let steps =
+        outcome.trace.iter().filter(|line| line.kind != "timer-fired" && line.cause.is_some());
+    for line in steps {
         let node = line.says("node").or_else(|| line.says("to"));
         if let Some(node) = node.filter(|_| !line.kind.ends_with("-lost")) {
             last.insert(node, line);

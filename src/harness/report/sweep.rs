@@ -132,15 +132,16 @@ fn wrapped(lead: &str, words: &[&str]) -> String {
     text
 }
 
-/// What a group of failures has in common; how many there are, and where to find them.
-pub fn describe_group(signature: &Signature, group: &FailureGroup) -> [String; 2] {
+/// What a group of failures has in common: what broke, and the event that did it; how many there are, and where to find
+/// them.
+pub fn describe_group(signature: &Signature, group: &FailureGroup) -> Vec<String> {
     let scenario = &group.first.outcome.scenario;
     let seeds: Vec<String> = group.runs.keys().map(Recipe::to_string).collect();
-    let kind = match &signature.events[1] {
-        now if now.is_empty() => group.kind(),
-        now => format!("{}: {}", group.kind(), now.join(" ")),
+    let by = match &signature.events[1][..] {
+        [] => None,
+        words => Some(cut(&format!("  by {}", words.join(" ")), COLUMNS)),
     };
-    [cut(&kind, COLUMNS), places(&seeds, scenario)]
+    [cut(&group.kind(), COLUMNS)].into_iter().chain(by).chain([places(&seeds, scenario)]).collect()
 }
 
 fn places(seeds: &[String], scenario: &str) -> String {

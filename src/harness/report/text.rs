@@ -4,10 +4,14 @@ use super::{
     causes::what_led_to_it,
     lost::Lost,
     stuck::{last_steps, since_it_moved},
+    subject::said_of_it,
     timeline::{last_changes, leadership_timeline},
 };
 use crate::harness::{
-    fault::PlannedFault, language::wrap, nemesis::ExecutedFault, run::RunOutcome,
+    fault::PlannedFault,
+    language::{cut, wrap},
+    nemesis::ExecutedFault,
+    run::RunOutcome,
 };
 use std::{fmt::Write, time::Duration};
 
@@ -102,6 +106,9 @@ fn whom(executed: &ExecutedFault) -> String {
 /// Changes of state and faults in force that a report shows.
 const CHANGES_MAX: usize = 5;
 const FAULTS_MAX: usize = 6;
+/// Other promises that broke by the same event, and characters of a line of a section.
+const ALSO_MAX: usize = 3;
+const LINE_MAX: usize = 320;
 
 /// About 25 lines on a run that failed: the invariant, the two events in conflict, what led to
 /// each of them if the trace was kept (else the last changes of state), when it was lost if that is known, the faults in
@@ -115,6 +122,11 @@ pub fn failure_report(outcome: &RunOutcome, lost: Option<&Lost>, last: &[(&str, 
             let before = outcome.named(&violation.before);
             let _ = writeln!(text, "{}", wrap("  before  ", &before));
             let _ = writeln!(text, "{}", wrap("  now     ", &outcome.named(&violation.now)));
+            let at_once = outcome.violations[1..].iter().filter(|other| other.at == violation.at);
+            for other in at_once.take(ALSO_MAX) {
+                let also = format!("{}: {}", other.title, outcome.named(&other.now));
+                let _ = writeln!(text, "{}", wrap("  also    ", &also));
+            }
         }
         None => {
             let at = seconds(outcome.simulated);
@@ -135,9 +147,9 @@ pub fn failure_report(outcome: &RunOutcome, lost: Option<&Lost>, last: &[(&str, 
         let last = last_changes(outcome, CHANGES_MAX, end_of(outcome));
         section(&mut text, "the last changes of state", &last);
     }
-    let back = parts_after.map_or("", |_| ", back to where a run that passes is the same");
-    section(&mut text, &format!("what led to it, the last step first{back}"), &led.to_it);
+    section(&mut text, "what led to it, the last step first", &led.to_it);
     section(&mut text, "what led to the event before, besides", &led.to_before);
+    section(&mut text, "what else it says of these", &said_of_it(outcome));
     if outcome.violations.is_empty() {
         section(&mut text, "since then", &since_it_moved(outcome));
         section(&mut text, "the last that each node did, timers apart", &last_steps(outcome));
@@ -171,7 +183,8 @@ fn section(text: &mut String, title: &str, lines: &[String]) {
         // What follows on the next line stands below the words, not below the time.
         let (time, words) =
             line.split_at(line.find("s  ").filter(|at| *at < 14).map_or(0, |at| at + 3));
-        let _ = writeln!(text, "{}", wrap(&format!("  {time}"), words));
+        let words = cut(words, LINE_MAX);
+        let _ = writeln!(text, "{}", wrap(&format!("  {time}"), &words));
     }
 }
 

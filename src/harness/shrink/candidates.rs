@@ -2,6 +2,7 @@
 
 use super::document::{Document, FAULT, Place, default_of, is_default, number};
 use crate::harness::{
+    event::Milestone,
     language::{Setting, exact_duration, parse_duration},
     system::SystemSpec,
 };
@@ -14,6 +15,11 @@ const OPTIONAL_OF_FAULTS: [&str; 5] =
     ["until", "no-later-than", "not-before", "must-strike", "nodes"];
 /// Keys of a fault that say how long something takes, or how late it is.
 const TIMES_OF_FAULTS: [&str; 5] = ["duration", "at", "by", "age", "every"];
+
+/// How long before a fault a milestone may have come for the fault to hang on it.
+const NEAR: Duration = Duration::from_secs(1);
+/// Milestones that are tried for a fault.
+const MILESTONES_TRIED: usize = 4;
 
 /// Without the faults of these places.
 pub(super) fn without_faults(document: &Document, gone: impl Iterator<Item = usize>) -> Document {
@@ -136,6 +142,31 @@ pub(super) fn plainer_faults(document: &Document) -> Vec<Document> {
         }
     }
     found
+}
+
+/// With a fault that begins at a time hung on a milestone instead, one that was first reached shortly before it began;
+/// the nearest one first. A change of the code moves times more than it moves milestones.
+pub(super) fn hung_on_milestones(
+    document: &Document,
+    index: usize,
+    began: Duration,
+    reached: &[(Duration, Milestone)],
+) -> Vec<Document> {
+    if document.one(FAULT, index).is_none_or(|fault| !fault.contains_key("at")) {
+        return Vec::new();
+    }
+    let before = reached.iter().rev().filter(|(at, _)| *at <= began && began - *at <= NEAR);
+    let hung = before.take(MILESTONES_TRIED).map(|(at, milestone)| {
+        let mut on = toml::Table::new();
+        on.insert("milestone".to_string(), milestone.name().into());
+        let after = millis_of(began - *at, 1);
+        if !after.is_zero() {
+            on.insert("after".to_string(), text(after));
+        }
+        let timeless = document.with(&place_of(index, "at"), None);
+        timeless.with(&place_of(index, "on"), Some(on.into()))
+    });
+    hung.collect()
 }
 
 /// The same with an earlier `heal-at`.

@@ -135,7 +135,7 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
             if self.is_over() {
                 return false;
             }
-            if !is_smaller && !self.fewer_messages() {
+            if !is_smaller && !self.fewer_messages() && !self.hang_on_milestones() {
                 return !self.is_over();
             }
         }
@@ -316,6 +316,35 @@ impl<F: FnMut(&Progress) -> bool> Shrinker<'_, F> {
             }
             is_kept
         })
+    }
+
+    /// Faults that hang on milestones instead of times, where the plan fails no less often for it; whether one does now.
+    fn hang_on_milestones(&mut self) -> bool {
+        let kept = self.kept.len();
+        for index in 0..self.document().count(FAULT) {
+            let Kept { outcome, .. } = self.best();
+            let began = outcome.executed.iter().find(|executed| executed.index == index);
+            let Some(began) = began.map(|executed| executed.began) else { continue };
+            let hung =
+                candidates::hung_on_milestones(self.document(), index, began, &outcome.order);
+            let Some(before) = (!hung.is_empty())
+                .then(|| self.rate(self.kept.len() - 1, SCHEDULES_OF_A_STEP))
+                .flatten()
+            else {
+                continue;
+            };
+            for document in hung {
+                if !self.try_all(vec![document]) {
+                    continue;
+                }
+                let now = self.rate(self.kept.len() - 1, SCHEDULES_OF_A_STEP);
+                if now.is_some_and(|now| now.failed >= before.failed) {
+                    break;
+                }
+                self.kept.pop();
+            }
+        }
+        self.kept.len() > kept
     }
 
     /// The smallest plan that fails at least half as often as the whole one. Where plans on the way to it fail too

@@ -74,7 +74,8 @@ fn a_bug_is_caught_by_the_checks_that_are_there_for_it() {
 #[test]
 fn a_search_does_not_depend_on_the_threads() {
     let hunt = |jobs| {
-        Survey::new(Hunt { scenarios: scenarios(), runs_max: 300, jobs, stop: Arc::default() })
+        let stop = Arc::default();
+        Survey::new(Hunt { scenarios: scenarios(), runs_max: 300, jobs, guided: false, stop })
     };
     for start in [2, 40, 1_000_000] {
         let switch = STALE_TOKEN_ACCEPTED;
@@ -118,7 +119,13 @@ fn a_run_that_does_not_ask_for_a_switch_is_the_same_with_it() {
 #[test]
 fn a_search_finds_what_a_plain_sweep_finds() {
     let (switch, start) = (JOURNAL_WRITTEN_AFTER_REVOKE, 7);
-    let hunt = Hunt { scenarios: scenarios(), runs_max: 300, jobs: 2, stop: Arc::default() };
+    let hunt = Hunt {
+        scenarios: scenarios(),
+        runs_max: 300,
+        jobs: 2,
+        guided: false,
+        stop: Arc::default(),
+    };
     let mut survey = Survey::new(hunt);
     let found = survey.search(switch, start, |_, _| ());
     let plan = Sweep {
@@ -140,4 +147,21 @@ fn a_search_finds_what_a_plain_sweep_finds() {
 
 fn scenarios() -> Vec<Arc<Scenario>> {
     ["flapping", "held-appends", "skewed-clocks"].map(of_journal).to_vec()
+}
+
+#[test]
+fn a_search_that_learns_is_the_same_on_any_number_of_threads() {
+    let search = |jobs| {
+        let hunt = Hunt {
+            scenarios: scenarios(),
+            runs_max: 300,
+            jobs,
+            guided: true,
+            stop: Arc::default(),
+        };
+        Survey::new(hunt).search(STALE_TOKEN_ACCEPTED, 2, |_, _| ())
+    };
+    let alone = search(1);
+    assert!(alone.caught.is_some() && alone.executions > 0, "{alone:?}");
+    assert_eq!(search(3), alone);
 }

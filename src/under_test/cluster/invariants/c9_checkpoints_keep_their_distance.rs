@@ -99,6 +99,7 @@ impl CheckpointsKeepTheirDistance {
         })
         .and(Check::that(waited.is_none_or(|waited| waited >= least), || {
             let promise = format!("{least:?} pass between the end of one and the next");
+            let waited = waited.unwrap_or_default();
             (promise, format!("{at}: {id:?} begins {waited:?} after the last one's end"))
         }))
     }

@@ -107,3 +107,41 @@ fn a_shrinking_that_a_signal_ends_keeps_the_smallest() {
     let (code, told) = wavetank(&place, &["replay", &format!("{FOLDER}/shrunk")]);
     assert!(code == 1 && told.contains("the very same run"), "{told}");
 }
+
+#[test]
+fn when_it_was_lost_is_told_and_drawn() {
+    let place = failed("lost");
+    let shrink = ["shrink", FOLDER, "--for", "1ms", "--schedules", "1"];
+    let (code, text) = wavetank(&place, &[&shrink[..], &["--ways", "3"]].concat());
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("\nwhen it was lost: 3 other ways from each moment on\n"), "{text}");
+    let shrunk = format!("{FOLDER}/shrunk");
+    let page = read(&place, &format!("{shrunk}/report.html"));
+    let data = |of: &str| {
+        let (_, data) =
+            page.split_once(&format!("id=\"{of}\" type=\"application/json\">")).expect(of);
+        let data = data.split("</script>").next().expect("a first part");
+        serde_json::from_str::<serde_json::Value>(data).expect("it is JSON")
+    };
+    let outlooks = data("data")["outlooks"].as_array().expect("a list").clone();
+    assert!(outlooks.len() > 3 && outlooks[0]["what"] == "it begins", "{outlooks:?}");
+    let shares = outlooks.iter().map(|one| one["share"].as_f64().expect("a number"));
+    assert!(shares.clone().all(|share| (0.0..=1.0).contains(&share)), "{outlooks:?}");
+    // The nearest run that passes stands in the page, and `diff` makes it again.
+    let passing = data("passing");
+    match text.split_once("nearest run that passes: seed 0@") {
+        Some((_, rest)) => {
+            let branch = rest.split(',').next().expect("a first part").split_whitespace();
+            let branch = branch.collect::<String>();
+            assert_eq!(passing["verdict"], "passed");
+            assert!(passing["partsAt"].as_u64() == data("data")["partsAt"].as_u64(), "{branch}");
+            let other = format!("{shrunk}@{branch}");
+            let (code, text) = wavetank(&place, &["diff", &shrunk, &other]);
+            assert!(code == 1 && text.contains("\nB  passed in "), "{text}");
+        }
+        None => assert!(passing.is_null(), "{text}"),
+    }
+    // Nobody asks for it: nothing is told.
+    let (code, text) = wavetank(&place, &[&shrink[..], &["--ways", "0"]].concat());
+    assert!(code == 0 && !text.contains("when it was lost"), "{text}");
+}

@@ -241,17 +241,20 @@ function paintTime(width) {
     const label = state.byOrder ? "#" + Math.round(value) : seconds(Math.max(value, 0), digits);
     ink.fillText(label, Math.min(Math.max(width * step / steps, 28), width - 28), 12);
   }
-  if (data.brokeAt !== null) upright(data.brokeAt, "bad");
-  if (data.partsAt !== null) upright(data.partsAt, "mark");
+  if (data.brokeAt !== null) upright(data.brokeAt, "bad", "");
+  if (data.partsAt !== null) upright(data.partsAt, "mark", "from here on the runs differ");
 }
 
-function upright(time, name) {
+function upright(time, name, label) {
   const at = x(atTime(time));
   ink.strokeStyle = color(name);
   ink.lineWidth = 1;
   ink.setLineDash([4, 3]);
   ink.beginPath(); ink.moveTo(at, TOP - 6); ink.lineTo(at, canvas.clientHeight); ink.stroke();
   ink.setLineDash([]);
+  ink.fillStyle = color(name);
+  ink.textAlign = at > canvas.clientWidth / 2 ? "right" : "left";
+  ink.fillText(label, at + (at > canvas.clientWidth / 2 ? -4 : 4), canvas.clientHeight - 6);
 }
 
 // From each moment on up to the next: the share of the runs that fail.

@@ -232,3 +232,17 @@ fn runs_of_a_sweep_answer_what_was_before() {
     fs::write(place.join("cut.jsonl"), "{\"scenario\": \"a").expect("it can be written");
     refused(&place, &["query", "S4", "--runs", "cut.jsonl"], "cut.jsonl: line 1: ");
 }
+
+#[test]
+fn what_is_no_coverage_is_refused() {
+    let place = clone("explorer-coverage");
+    refused(&place, &["coverage", "none.info"], "none.info");
+    fs::write(place.join("lcov.info"), "SF:/elsewhere.rs\nDA:1,1\n").expect("it can be written");
+    refused(&place, &["coverage", "lcov.info"], "it names no file below");
+    let here = fs::canonicalize(&*place).expect("it is there");
+    let text = format!("SF:{}/a.rs\nDA:1,0\nDA:2,5\n", here.display());
+    fs::write(place.join("lcov.info"), text).expect("it can be written");
+    let (code, text) = wavetank(&place, &["coverage", "lcov.info", "--page", "page.md"]);
+    assert!(code == 0 && text.contains("50.0%      1 not reached  a.rs"), "{text}");
+    assert!(fs::read_to_string(place.join("page.md")).expect("it was written").contains("## a.rs"));
+}

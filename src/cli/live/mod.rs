@@ -116,6 +116,7 @@ const SIMULATED: &[&str] = &[
     "new",
     "init",
     "verify-determinism",
+    "coverage",
     "digest",
     "graph",
 ];

@@ -143,6 +143,13 @@ Examples:
 
 Exit codes: 0 the crate is written, 2 nothing is written.";
 
+pub const COVERAGE: &str = "\
+Examples:
+  bash .ci/coverage
+  cargo run -- coverage lcov.info --page docs/coverage.md --seeds 0..2000
+
+Exit codes: 0 it is told, 2 no such file, or the page could not be written.";
+
 pub const DIGEST: &str = "\
 Examples:
   cargo run -- digest --seeds 0..10

@@ -6,6 +6,7 @@ mod campaign_sums;
 mod causes;
 mod check;
 mod child;
+mod coverage;
 mod diff;
 mod examples;
 mod explore;
@@ -103,6 +104,8 @@ enum Command {
     Init(init::Init),
     #[command(after_help = examples::VERIFY_DETERMINISM)]
     VerifyDeterminism(verify_determinism::VerifyDeterminism),
+    #[command(after_help = examples::COVERAGE)]
+    Coverage(coverage::Coverage),
     #[command(after_help = examples::DIGEST)]
     Digest(verify_determinism::Digest),
     #[command(after_help = examples::GRAPH)]
@@ -164,6 +167,7 @@ pub fn run(arguments: Arguments, systems: Systems, jobs: &Jobs) -> Result<Outcom
         Command::Diff(command) => command.run(systems),
         Command::Shrink(command) => command.run(systems),
         Command::AddRegression(command) => command.run(systems),
+        Command::Coverage(command) => command.run(),
         Command::Query(command) => command.run(systems),
         Command::Confirm(command) => command.run(systems),
         Command::Sabotage(command) => command.run(systems),

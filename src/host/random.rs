@@ -29,6 +29,7 @@ impl Draws {
     }
 
     /// From now on other words come, of a number's own; 0 changes nothing.
+    #[cfg(madsim)]
     pub(in crate::host) fn branch(&mut self, number: u32) {
         if number > 0 {
             self.branch = mix(self.branch, u64::from(number));
@@ -133,6 +134,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(madsim)]
     fn a_branch_has_words_of_its_own_from_its_start_on() {
         let mut ways: Vec<Draws> = (0..4).map(|_| Draws::new(7, "plan", [1, 2])).collect();
         let drawn = |ways: &mut [Draws]| ways.iter_mut().map(|w| w.next_u64()).collect::<Vec<_>>();

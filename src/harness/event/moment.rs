@@ -32,7 +32,7 @@ impl From<Stamp> for Moment {
 const MARKS: [char; 2] = ['\u{1}', '\u{2}'];
 
 /// When and where, and unseen the entry, so that who is given a text with an event in it can look that up:
-/// [`without_entries`] takes it out.
+/// `without_entries` takes it out.
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:>9.3}s {:?}/{}", self.time.as_secs_f64(), self.process.0, self.process.1)?;

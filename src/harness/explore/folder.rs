@@ -111,7 +111,7 @@ pub struct FailureRecord {
     pub seed: u64,
     /// The scheduling seed.
     pub schedule: u64,
-    /// From where on it went another way than the seeds say, as [`Recipe`] writes it.
+    /// From where on it went another way than the seeds say, as a `Recipe` writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branches: Option<String>,
     /// The name of the switch that was on.

@@ -8,7 +8,6 @@ use crate::harness::{
     run::{
         BranchPoint, Recipe, RunBranch, RunConfig, RunOutcome, Sweep, SweepRun, run_on_fresh_thread,
     },
-    system::Output,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -118,12 +117,9 @@ impl Corpus {
     /// What is wrong with one, for a person.
     pub fn learn(&mut self, sweep: &Sweep, seeds: &[Seed]) -> Result<(), String> {
         for seed in seeds {
-            let named = |(_, scenario): &(usize, _)| {
-                let scenario: &std::sync::Arc<crate::harness::scenario::Scenario> = scenario;
-                scenario.name == seed.scenario
-            };
-            let scenarios = sweep.scenarios.iter().cloned().enumerate();
-            let Some((place, scenario)) = scenarios.into_iter().find(named) else { continue };
+            let mut scenarios = sweep.scenarios.iter().enumerate();
+            let named = scenarios.find(|(_, scenario)| scenario.name == seed.scenario);
+            let Some((place, scenario)) = named else { continue };
             let known = scenario.system.milestones();
             let branches = seed.branches.as_ref();
             let branches = branches.map(|text| RunBranch::parse_all(text, &known)).transpose()?;
@@ -252,10 +248,5 @@ fn run_one(sweep: &Sweep, planned: &Planned) -> SweepRun {
         sabotage: sweep.sabotage,
         ..RunConfig::new(recipe.seed)
     };
-    let mut outcome = run_on_fresh_thread(&sweep.scenarios[*scenario], &config);
-    if outcome.expected {
-        outcome.history = Vec::new();
-    }
-    outcome.output = Output::default();
-    SweepRun { scenario: *scenario, outcome }
+    SweepRun::of(*scenario, run_on_fresh_thread(&sweep.scenarios[*scenario], &config))
 }

@@ -46,6 +46,17 @@ pub struct SweepRun {
     pub outcome: RunOutcome,
 }
 
+impl SweepRun {
+    /// A run without what sums need not.
+    pub(in crate::harness) fn of(scenario: usize, mut outcome: RunOutcome) -> Self {
+        if outcome.expected {
+            outcome.history = Vec::new();
+        }
+        outcome.output = Output::default();
+        SweepRun { scenario, outcome }
+    }
+}
+
 /// The runs of one scenario in a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScenarioTally {
@@ -211,12 +222,7 @@ fn one_run(sweep: &Sweep, seed: u64) -> SweepRun {
     let scenario = sweep.scenario_of(seed);
     let (sabotage, notes_asked) = (sweep.sabotage, sweep.notes_asked);
     let config = RunConfig { sabotage, notes_asked, ..RunConfig::new(seed) };
-    let mut outcome = run_on_fresh_thread(&sweep.scenarios[scenario], &config);
-    if outcome.expected {
-        outcome.history = Vec::new();
-    }
-    outcome.output = Output::default();
-    SweepRun { scenario, outcome }
+    SweepRun::of(scenario, run_on_fresh_thread(&sweep.scenarios[scenario], &config))
 }
 
 #[cfg(test)]

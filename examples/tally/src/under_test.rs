@@ -102,7 +102,7 @@ impl Invariant<State> for AnsweredStands {
                     None => Check::Passed,
                     Some((client, (when, number))) => Check::broken(
                         format!("{when}: add {number} of client {client} was answered"),
-                        format!("{at}: the server finds {:?}", found.get(client)),
+                        format!("{at}: the server finds {}", found.get(client).unwrap_or(&0)),
                     ),
                 }
             }

@@ -103,7 +103,7 @@ pub(super) fn at_node(line: &TraceLine, told: Option<&String>) -> String {
     let says = |field| line.says(field).unwrap_or_default();
     match line.kind {
         "timer-fired" => "a timer".to_string(),
-        "event" => told.cloned().unwrap_or_else(|| plain(says("event"))),
+        "event" => plain(told.map_or(says("event"), String::as_str)),
         "disk-operation" => format!("{} of {}", says("operation"), says("path")),
         kind => kind.to_string(),
     }

@@ -1,5 +1,6 @@
 //! Timelines out of a run's history.
 
+use super::plain::plain;
 use crate::{
     harness::{
         event::{HISTORY_BYTES_MAX, Leadership, Moment, end_name},
@@ -77,7 +78,7 @@ pub fn history(outcome: &RunOutcome) -> Vec<String> {
     let changes = outcome.history.iter().filter(|(at, _)| at.time <= until);
     let changes = changes.filter_map(|(at, kept)| {
         let name = outcome.nodes.get(&at.process.0).map_or("?", String::as_str);
-        Some((at.time, line(at.time, &format!("{name}: {}", kept.in_words()?))))
+        Some((at.time, line(at.time, &format!("{name}: {}", plain(&kept.in_words()?)))))
     });
     let mut lines: Vec<(Duration, String)> = changes.collect();
     if outcome.history_cut > 0 {
@@ -118,7 +119,7 @@ pub fn last_changes(outcome: &RunOutcome, count: usize, until: Duration) -> Vec<
     let before = outcome.history.iter().rev().filter(|(at, _)| at.time <= until);
     let changes = before.filter_map(|(at, kept)| {
         let name = outcome.nodes.get(&at.process.0).map_or("?", String::as_str);
-        let text = kept.in_words()?;
+        let text = plain(&kept.in_words()?);
         Some(format!("{:>9.3}s  {name}: {text}", at.time.as_secs_f64()))
     });
     let mut last: Vec<String> = changes.take(count).collect();
